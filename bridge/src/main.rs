@@ -26,6 +26,7 @@
 // Standard error has the log and the error with which the program ends; standard output has the result of
 // `check`.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
+#![forbid(unsafe_code)]
 // Without one of the engines the code that it alone uses is dead.
 #![cfg_attr(not(all(feature = "nats", feature = "zenoh")), allow(dead_code))]
 

@@ -24,6 +24,7 @@
 
 // Standard output is this program's product.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
+#![forbid(unsafe_code)]
 
 mod admin;
 mod args;

@@ -29,6 +29,7 @@
 //! | resource usage of this process; the owner of a port | `usage`, `ports` |
 
 #![deny(missing_debug_implementations)]
+#![forbid(unsafe_code)]
 
 mod archive;
 mod client_protocol;

@@ -5,7 +5,9 @@
 use std::sync::OnceLock;
 
 use libfuzzer_sys::fuzz_target;
-use linkspan::{Encoding, fuzzing};
+use linkspan::Encoding;
+use linkspan::fuzzing::{hello, jsonrpc, layout};
+use linkspan_transport::fuzzing::{broadcast, endpoint, journal, keys, ring, segment, spool};
 
 #[path = "../../recording/tests/support/any_file.rs"]
 mod any_file;
@@ -24,16 +26,16 @@ const TARGETS: [Target; 17] = [
     ("smile", |bytes| strict::check(bytes, Encoding::Smile)),
     ("transcode", strict::transcodes),
     ("header", headers::header),
-    ("hello", fuzzing::hello),
-    ("endpoint", fuzzing::endpoint),
-    ("ring", fuzzing::ring),
-    ("broadcast", fuzzing::broadcast),
-    ("segment", fuzzing::segment),
-    ("journal", fuzzing::journal),
-    ("spool", fuzzing::spool),
-    ("jsonrpc", fuzzing::jsonrpc),
-    ("layout", fuzzing::layout),
-    ("keys", fuzzing::keys),
+    ("hello", hello),
+    ("endpoint", endpoint),
+    ("ring", ring),
+    ("broadcast", broadcast),
+    ("segment", segment),
+    ("journal", journal),
+    ("spool", spool),
+    ("jsonrpc", jsonrpc),
+    ("layout", layout),
+    ("keys", keys),
     ("recording", any_file::read),
 ];
 

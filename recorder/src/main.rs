@@ -12,6 +12,7 @@
 // Standard error has progress, warnings and the error with which the program ends; standard output has results.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "in a test a panic is the report"))]
+#![forbid(unsafe_code)]
 
 mod arguments;
 mod parts;

@@ -14,6 +14,7 @@
 //! | the messages of a name as a table | `columns` |
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "in a test a panic is the report"))]
+#![forbid(unsafe_code)]
 
 mod chunk;
 pub mod columns;

@@ -5,8 +5,8 @@
 //! over the crate call [`check`] with the name of a block and the text that it must have. So an
 //! unintended change of the wire format fails a test.
 //!
-//! `LINKSPAN_WRITE_DOCS=1 cargo test -p linkspan -p linkspan-value -p linkspan-os --lib documents` writes the blocks
-//! instead; the change is then reviewed as a change of the wire.
+//! `LINKSPAN_WRITE_DOCS=1 cargo test -p linkspan -p linkspan-value -p linkspan-os -p linkspan-transport --lib documents` writes the
+//! blocks instead; the change is then reviewed as a change of the wire.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};

@@ -98,39 +98,43 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "in a test a panic is the report"))]
 #![deny(missing_debug_implementations)]
+#![forbid(unsafe_code)]
 
 mod channel;
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
 mod costs;
 pub mod doctor;
 #[cfg(test)]
 mod documents;
-pub mod frame;
-#[cfg(all(any(test, fuzzing), not(loom)))]
+#[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing;
 #[cfg(test)]
 mod histories;
-#[cfg(feature = "tls")]
-pub mod keys;
 mod message;
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, debug_assertions))]
 mod ninth;
 #[cfg(feature = "page")]
 pub mod page;
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
 mod planted_rule;
 mod publish;
 mod region;
 pub mod registry;
 mod request;
 pub mod service;
-mod transport;
 mod verbs;
 
-// Below all of it: the operating system, and values, codecs and schemas, are crates of their own. Users name what they use of them here.
+// Below all of it: the operating system, transports, and values, codecs and schemas, are crates of their own. Users name what they use
+// of them here.
 pub(crate) use linkspan_os as sys;
 pub(crate) use linkspan_os::deadline;
+pub(crate) use linkspan_transport as transport;
+#[doc(inline)]
+pub use linkspan_transport::frame;
+#[cfg(feature = "tls")]
+#[doc(inline)]
+pub use linkspan_transport::keys;
 #[cfg(not(feature = "schema"))]
 pub(crate) use linkspan_value::schema;
 #[cfg(feature = "schema")]

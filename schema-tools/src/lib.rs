@@ -10,6 +10,8 @@
 //! The core reads, compares and checks schemas; this crate is for the shell program alone, so that no program that exchanges
 //! messages carries it.
 
+#![forbid(unsafe_code)]
+
 pub mod export;
 pub mod generate;
 pub mod import;

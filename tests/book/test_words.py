@@ -22,7 +22,7 @@ NOT_OURS = (
 REPLACED = [
     (r"\b(Harbour|Berth|Mooring|Doorman|Entrant|Renewal|Casting|Caster|ShelfReader|Occasion)\b", "acceptor, ListenerRegistration, Reconnector, Fanout, AckTrigger", ()),
     (r"\b(harbour|berth|mooring|doorman|lie_down|get_up)\b", "acceptor, registration, park, unpark", ()),
-    (r"\b(Greeting|greeting)s?\b", "Hello", ("rust-core/src/transport/hello.rs", "tests/bridge/test_channel_keys.py", "tests/independent/test_protocol.py")),
+    (r"\b(Greeting|greeting)s?\b", "Hello", ("rust-core/transport/src/hello.rs", "tests/bridge/test_channel_keys.py", "tests/independent/test_protocol.py")),
     (r"\b(Agreement|agreement)\b", "SchemaNegotiation, schema_negotiation", ()),
     (r"\b(fn|def) (tell|tells|told|hear|hears|heard|say|says|said)_?\w*_(greeting|losses|later|bye|passing|alone|consumed)\b", "send_…, report_…, receive_…", ()),
     (r"\btroubled?\b", "problem", ()),
@@ -46,7 +46,7 @@ RIDDLES = [
 
 # Sources whose comments were read again: codecs, transports, the conformance suite, the observatory, and the pages with their tests.
 READ_AGAIN = (
-    "rust-core/value/src/codec/*", "rust-core/src/transport/*", "rust-core/tests/conformance/*", "examples/observatory/*",
+    "rust-core/value/src/codec/*", "rust-core/transport/src/*", "rust-core/tests/conformance/*", "examples/observatory/*",
     "examples/logger/*.schema.toml", "cli/page/*", "examples/controller-page/*", "tests/web/*",
 )
 IMAGES = [

@@ -431,7 +431,7 @@ fn plain_machine(name: &str) -> String {
     name.chars().filter(|c| c.is_ascii_graphic() && *c != '@').take(64).collect()
 }
 
-#[cfg(all(any(test, fuzzing), not(loom)))]
+#[cfg(any(test, fuzzing))]
 /// Reads any bytes as a hello or its answer: the first byte has the kind and the encoding, the
 /// second the length of the extension, which follows with the body.
 pub fn fuzz(bytes: &[u8]) {

@@ -369,8 +369,7 @@ impl RelayLink {
             Kind::Reply | Kind::Error => 0,
             _ => correlation,
         };
-        let (header, extension) = (frame.header, &frame.extension[..]);
-        let out = Outgoing { header, extension, body: frame.body.whole(), split: None };
+        let out = outgoing(frame.header, &frame);
         match self.tx.try_send(&out)? {
             Sent::Blocked => return Ok(false),
             Sent::Part => self.tx.adopt(&out),
@@ -510,12 +509,18 @@ fn write_frame(frame: &Incoming) -> Vec<u8> {
     header.flags &= !flags::BODY_CHECKED;
     (header.extension, header.body) = (frame.extension.len(), frame.body.len() as u64);
     header.body_check = 0;
-    let body = frame.body.whole();
-    let out = Outgoing { header, extension: &frame.extension, body, split: None };
-    let mut bytes = Vec::with_capacity(header.body_offset() + body.len());
+    let out = outgoing(header, frame);
+    let mut bytes = Vec::with_capacity(header.body_offset() + out.body.len());
     out.append_head(&mut bytes);
-    bytes.extend_from_slice(body);
+    bytes.extend_from_slice(out.body);
     bytes
+}
+
+/// Returns a frame to be sent with the extension and the body of this one, whose lengths the header has.
+fn outgoing(header: Header, frame: &Incoming) -> Outgoing<'_> {
+    let mut out = Outgoing::new(header, frame.body.whole());
+    (out.header, out.extension) = (header, &frame.extension);
+    out
 }
 
 /// Reads what [`write_frame`] wrote on another machine.

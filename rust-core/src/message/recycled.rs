@@ -13,9 +13,10 @@ use bytes::{Bytes, BytesMut};
 use super::{BodyMemory, Message, MessageInner, UNCHECKED};
 use crate::body::Body;
 use crate::codec::Encoding;
-use crate::frame::{Header, Incoming, Kind, spare};
+use crate::frame::{Header, Incoming, Kind};
 use crate::sys::counted::Counted;
 use crate::sys::once::Once;
+use crate::transport::spare;
 use crate::value::{Limits, Value};
 
 impl Message {

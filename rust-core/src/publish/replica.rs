@@ -5,15 +5,39 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use super::store;
 use crate::channel::Options;
 use crate::channel::schema_negotiation::stored;
+use crate::codec::Encoding;
 use crate::error::{Error, ErrorKind, Result};
 use crate::message::Message;
 use crate::transport::endpoint::Endpoint;
 use crate::transport::place::Place;
-use crate::transport::store::Replicates;
-pub use crate::transport::store::{History, ReplicaRecord};
+pub use crate::transport::store::History;
+use crate::transport::store::{OriginalRecord, Replicates};
+
+/// A record of a history as it is stored, for a replica.
+#[derive(Clone, Debug)]
+pub struct ReplicaRecord {
+    /// Its number.
+    pub sequence: u64,
+    /// When it was sent: nanoseconds since 1970.
+    pub sent: i64,
+    /// The writer's name.
+    pub source: String,
+    /// The writer's incarnation.
+    pub session: u64,
+    /// The number of its schema, 0 for none.
+    pub schema: u64,
+    /// The encoding of the body.
+    pub encoding: Encoding,
+    /// The body.
+    pub body: Bytes,
+    /// Whether a segment begins with it.
+    pub begins: bool,
+}
 
 /// A journal that repeats one of another machine, record by record, under the same numbers, times, sources
 /// and incarnations. Subscribers read it like any journal. A publisher of this machine that opens it gets
@@ -81,7 +105,11 @@ impl Replica {
             );
             return Err(Error::new(ErrorKind::TooLarge, text).on(&self.shown));
         }
-        self.writer.append(records).map_err(|e| e.on(&self.shown))
+        let original = |record: ReplicaRecord| {
+            let ReplicaRecord { sequence, sent, source, session, schema, encoding, body, begins } = record;
+            (OriginalRecord { sequence, sent, source, session, schema, begins }, encoding, body)
+        };
+        self.writer.append(records.into_iter().map(original).collect()).map_err(|e| e.on(&self.shown))
     }
 
     /// Stores the canonical form of a schema. Call it before [`Replica::append`] with records that name the

@@ -191,7 +191,7 @@ fn out_of_range(offset: u64, length: usize, there: u64) -> Error {
     Error::new(ErrorKind::OutOfRange, text)
 }
 
-#[cfg(all(any(test, fuzzing), not(loom)))]
+#[cfg(any(test, fuzzing))]
 /// Reads any text as a layout, and the memory behind its first NUL by that layout.
 pub fn fuzz(bytes: &[u8]) {
     let (text, memory) = bytes.split_at(bytes.iter().position(|b| *b == 0).unwrap_or(bytes.len()));

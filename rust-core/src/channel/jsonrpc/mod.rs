@@ -54,7 +54,7 @@ impl Dialect for JsonRpc {
 #[cfg(test)]
 mod tests;
 
-#[cfg(all(any(test, fuzzing), not(loom)))]
+#[cfg(any(test, fuzzing))]
 /// Decodes lines as a server and as a client, answers each request, and encodes each frame again.
 pub fn fuzz(bytes: &[u8]) {
     use crate::codec::Encoding;

@@ -1,0 +1,148 @@
+//! A ninth transport, in tests alone: sockets in the kernel's abstract namespace, which have no
+//! file.
+//!
+//! It shows what a transport has to implement, against what `linkspan-transport` makes public: a kind, how to listen, how to
+//! connect, and what signals a new listener. Here it is added to the table; a folder of that crate would have a line there.
+//!
+//! An abstract name ends with its last socket, so nothing is stale. It has no mode, so access
+//! cannot be restricted, and no inotify event, so a listener also writes an owner record, which
+//! waiting clients and listings find.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
+
+use crate::deadline::Waiting;
+use crate::error::{Doing, Result};
+use crate::sys::fork::Guarded;
+use crate::sys::lock::Lock;
+use crate::sys::socket::{self, Carries};
+use crate::transport::Offer;
+use crate::transport::acceptor::ListenSource;
+use crate::transport::authentication;
+use crate::transport::capability::{Capabilities, LINKS};
+use crate::transport::driver::{Appears, ConnectionDriver, Driver, ListenRequest, ListingSource, Target};
+use crate::transport::endpoint::Endpoint;
+use crate::transport::hello::{self, Call};
+use crate::transport::kind::{Kind, NameDirectory, Naming};
+use crate::transport::owner::OwnerRecord;
+use crate::transport::place::Place;
+use crate::transport::stream::Stream;
+use crate::value::Map;
+
+/// A Unix socket in the abstract namespace.
+pub struct Abstract;
+
+/// The name and the capabilities: those of a link but for modes.
+static KIND: Kind = Kind {
+    name: "abstract",
+    naming: Naming::Name,
+    names: NameDirectory::Runtime,
+    carries: Carries::Bytes,
+    capabilities: Capabilities {
+        framing: true,
+        modes: false,
+        because: "a name in the abstract namespace has no mode; use unix: for lists of users by mode",
+        ..LINKS
+    },
+};
+
+impl Driver for Abstract {
+    fn kind(&self) -> &'static Kind {
+        &KIND
+    }
+
+    fn connections(&self) -> Option<&dyn ConnectionDriver> {
+        Some(self)
+    }
+
+    /// The record has the owner; the process is asked for the rest over the socket.
+    fn listing_source(&self) -> ListingSource {
+        ListingSource::OwnerRecordAndCall
+    }
+}
+
+/// Returns the address of a place, which includes the directory, so that other directories have
+/// other addresses.
+fn address(place: &Place) -> Result<SocketAddrUnix> {
+    SocketAddrUnix::new_abstract_name(place.path().as_os_str().as_encoded_bytes()).doing("naming a socket")
+}
+
+/// Makes a non-blocking socket.
+fn open() -> Result<OwnedFd> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None).doing("opening a socket")
+}
+
+impl ConnectionDriver for Abstract {
+    /// Binds the socket first: the kernel refuses a second one of the same name. Then the record
+    /// announces it.
+    fn listen(&self, endpoint: &Endpoint, request: &ListenRequest<'_>) -> Result<(ListenSource, Endpoint)> {
+        let place = Place::of(endpoint)?;
+        let socket = open()?;
+        rustix::net::bind(&socket, &address(&place)?).doing("binding a socket")?;
+        rustix::net::listen(&socket, 128).doing("listening at a socket")?;
+        let ListenRequest { options, program, .. } = request;
+        let more = Map::from_iter([("encoding".to_owned(), options.encoding.name().into())]);
+        let record = || OwnerRecord::write(&place, options.pattern, program, more);
+        let bound = place.register(Guarded::new(socket), Arc::new(authentication::NoProof), record)?;
+        Ok((bound.into(), endpoint.clone()))
+    }
+
+    fn target(&self, endpoint: &Endpoint) -> Result<Box<dyn Target>> {
+        Ok(Box::new(NinthTarget { place: Place::of(endpoint)? }))
+    }
+
+    /// Bytes do not leave the machine, so bodies need no check sum.
+    fn offer(&self, _session: u64, _buffer: Option<usize>) -> Result<Offer> {
+        Ok(Offer::Stream { checked: false })
+    }
+}
+
+/// A name at which a process listens or will listen.
+struct NinthTarget {
+    place: Place,
+}
+
+impl Target for NinthTarget {
+    fn call(
+        &self,
+        hello: &[u8],
+        descriptors: &[BorrowedFd<'_>],
+        wakers: &[BorrowedFd<'_>],
+        waiting: &mut Waiting<'_>,
+    ) -> Result<Call> {
+        match self.connect(wakers, waiting)? {
+            Call::Answered(stream) => hello::exchange(stream, hello, descriptors, waiting, &self.shown()),
+            Call::NotListening => Ok(Call::NotListening),
+            Call::Busy => Ok(Call::Busy),
+        }
+    }
+
+    /// Connects once. A refused connection means that no process has the name.
+    fn connect(&self, _wakers: &[BorrowedFd<'_>], _waiting: &mut Waiting<'_>) -> Result<Call<Stream>> {
+        let socket = socket::of_caller(open()?)?;
+        match rustix::net::connect(socket.as_fd(), &address(&self.place)?) {
+            Ok(()) => Ok(Call::Answered(Stream::Socket(Arc::new(socket)))),
+            Err(Errno::CONNREFUSED) => Ok(Call::NotListening),
+            Err(Errno::AGAIN | Errno::INTR) => Ok(Call::Busy),
+            Err(e) => Err(e).doing("connecting to a socket"),
+        }
+    }
+
+    /// Signals the listener's record, which it writes into the directory once it can be reached.
+    fn appears(&self) -> Appears<'_> {
+        Appears::Name(&self.place)
+    }
+
+    /// Notes the wait: a publisher serves processes that wait for it before it ends.
+    fn mark(&self) -> Option<Lock> {
+        self.place.await_owner().ok()
+    }
+
+    fn shown(&self) -> String {
+        format!("@{}", self.place.path().display())
+    }
+}

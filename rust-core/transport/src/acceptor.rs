@@ -1,0 +1,440 @@
+//! The acceptor: one thread per process that answers new connections while the program works.
+//!
+//! For each listening socket it accepts connections, lets the [`Authenticator`] check them, reads
+//! one hello and not a byte after it, asks the [`HandshakeHandler`] that was registered with the
+//! listener, and sends the answer. It also watches descriptors on behalf of layers above
+//! ([`Watcher`]). It never runs the program's code and never blocks on one peer.
+//!
+//! | what | defined in |
+//! |---|---|
+//! | what a listener decides, and what it is given for that | `handler` |
+//! | a connection whose hello is not complete | `pending` |
+//! | the listening socket or pipe | `source` |
+//! | the epoll set with its tokens, and watched connections | `watches` |
+//!
+//! State: under one mutex the registrations and the pending handshakes, under another one the
+//! watched connections, each under a token that is never used twice. No mutex is held while a
+//! handler, a watcher or an authenticator runs. The thread starts with the first registration and
+//! ends with the last.
+//!
+//! After a fork the child has no such thread, and makes its own acceptor. `Watches::born` holds the generation of the
+//! process that made it, for registrations that a child has inherited.
+
+mod handler;
+mod pending;
+mod source;
+mod watches;
+
+use std::collections::{HashMap, VecDeque};
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::admission::{Bounds, PeerIdentity};
+use super::authentication::{Authenticator, HelloSource};
+use super::hello::HelloReader;
+use crate::error::{Error, ErrorKind, Result};
+use crate::sys::eventfd::EventFd;
+use crate::sys::fork::{self, Guarded, Own};
+use crate::sys::poll::{Interest, Ready};
+use crate::sys::{socket, thread};
+
+pub use handler::{HandshakeAnswer, HandshakeHandler, IncomingHandshake, RawConnection};
+use pending::{HandshakeStage, PendingHandshake};
+pub use source::ListenSource;
+use watches::Watches;
+pub use watches::{WatchedSocket, Watcher};
+
+/// How long a peer may take for its hello, the proof of a token included; then its connection is
+/// closed.
+const HELLO_TIMEOUT: Duration = Duration::from_secs(5);
+/// The token of the waker; all other tokens count from one.
+const WAKE: u64 = 0;
+
+/// A listener's entry at the acceptor. Its drop closes the listener and every handshake that is
+/// pending there.
+pub struct ListenerRegistration {
+    acceptor: Arc<Acceptor>,
+    token: u64,
+}
+
+/// The acceptor of this process; registrations and watches hold a reference to it.
+struct Acceptor {
+    /// The epoll set, and what is watched on behalf of layers above.
+    watches: Arc<Watches>,
+    /// Wakes the thread when a registration ends.
+    waker: EventFd,
+    /// How many handshakes may be pending.
+    bounds: Bounds,
+    state: Mutex<AcceptorState>,
+}
+
+/// Everything that other threads change, under one mutex.
+#[derive(Default)]
+struct AcceptorState {
+    /// Whether the thread runs. The thread clears it under the mutex when no registration is left.
+    running: bool,
+    /// Open listeners, by token.
+    registrations: HashMap<u64, Listening>,
+    /// Connections whose handshake is not complete, by token.
+    callers: HashMap<u64, PendingHandshake>,
+    /// Tokens of those whose memory files are being examined, one slice of one of them in each round of the thread.
+    examined: VecDeque<u64>,
+}
+
+/// One open listener.
+struct Listening {
+    source: ListenSource,
+    handler: Arc<dyn HandshakeHandler>,
+}
+
+/// The acceptor of this process, once there was a listener.
+static CURRENT: Own<Mutex<Option<Arc<Acceptor>>>> = Own::new();
+
+/// Registers a listener: from now on the acceptor's thread answers its connections.
+///
+/// # Errors
+/// Those of making an epoll set, an eventfd or the thread: the kernel has no descriptor or no thread left.
+pub fn open(source: ListenSource, handler: Arc<dyn HandshakeHandler>) -> Result<ListenerRegistration> {
+    let mut current = CURRENT.lock();
+    let acceptor = match &*current {
+        Some(acceptor) => acceptor.clone(),
+        None => {
+            let acceptor = Arc::new(Acceptor {
+                watches: Arc::new(Watches::new()?),
+                waker: EventFd::new()?,
+                bounds: Bounds::of_process(),
+                state: Mutex::default(),
+            });
+            acceptor.watches.epoll.add(&acceptor.waker, WAKE, Interest::IN)?;
+            *current = Some(acceptor.clone());
+            acceptor
+        }
+    };
+    let mut state = acceptor.state();
+    let token = acceptor.watches.next_token();
+    // The thread waits for the lock, so it finds the registration.
+    if !state.running {
+        let runner = acceptor.clone();
+        thread::start("linkspan-accept", move || runner.run())?;
+        state.running = true;
+    }
+    source.watch(&acceptor.watches.epoll, token)?;
+    state.registrations.insert(token, Listening { source, handler });
+    drop(state);
+    Ok(ListenerRegistration { acceptor, token })
+}
+
+impl Drop for ListenerRegistration {
+    fn drop(&mut self) {
+        if self.acceptor.watches.born != fork::generation() {
+            return;
+        }
+        let mut state = self.acceptor.state();
+        let gone = state.registrations.remove(&self.token);
+        // Peers without an answer see their connection closed, and connect again to the next
+        // listener.
+        let token = self.token;
+        let callers: Vec<_> = state.callers.extract_if(|_, caller| caller.registration == token).collect();
+        drop(state);
+        drop(callers);
+        if let Some(gone) = &gone {
+            gone.source.close(&self.acceptor.watches.epoll);
+        }
+        self.acceptor.waker.wake();
+    }
+}
+
+impl Acceptor {
+    fn state(&self) -> MutexGuard<'_, AcceptorState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The thread: waits for events and for the nearest deadline of a handshake, until no
+    /// registration is left. A failing `epoll_wait` is tried again, because there is no caller to
+    /// report it to.
+    fn run(self: &Arc<Self>) {
+        let mut spare = spare();
+        let mut ready = Vec::new();
+        loop {
+            let (nearest, examined) = {
+                let mut state = self.state();
+                if state.registrations.is_empty() {
+                    state.running = false;
+                    state.callers.clear();
+                    state.examined.clear();
+                    return;
+                }
+                (state.callers.values().map(|c| c.deadline).min(), state.examined.pop_front())
+            };
+            let timeout = match examined {
+                Some(_) => Some(Duration::ZERO),
+                None => nearest.map(|at| at.saturating_duration_since(Instant::now())),
+            };
+            // A failing sleep leaves nothing in `ready`.
+            let _ = self.watches.epoll.sleep(timeout, &mut ready);
+            for Ready { token, what } in ready.drain(..) {
+                self.handle(token, what, &mut spare);
+            }
+            // Behind the events, so that a peer with long files waits for the others and not they for it.
+            if let Some(token) = examined {
+                self.advance_caller(token);
+            }
+            let now = Instant::now();
+            self.state().callers.retain(|_, c| c.deadline > now);
+        }
+    }
+
+    /// Handles one event, which may belong to a listener, a pending handshake or a watched
+    /// connection. A token that is in none of the maps was removed in the meantime.
+    fn handle(self: &Arc<Self>, token: u64, what: Interest, spare: &mut Option<OwnedFd>) {
+        if token == WAKE {
+            self.waker.drain();
+            return;
+        }
+        let state = self.state();
+        if let Some(listening) = state.registrations.get(&token) {
+            let handler = listening.handler.clone();
+            match &listening.source {
+                ListenSource::Socket(bound) => {
+                    let (socket, authenticator) = (bound.socket.clone(), bound.authenticator.clone());
+                    drop(state);
+                    let accept_delay = handler.accept_delay();
+                    // New connections of other listeners of this process wait as well, so the
+                    // process with the least to do accepts first.
+                    accept_delay.into_iter().filter(|time| !time.is_zero()).for_each(std::thread::sleep);
+                    self.accept(token, &socket, &*authenticator, &handler, accept_delay.is_some(), spare);
+                }
+                ListenSource::Hellos(source) => {
+                    let source = source.clone();
+                    drop(state);
+                    self.answer_hellos(token, &*source, &handler);
+                }
+            }
+        } else if state.callers.contains_key(&token) {
+            drop(state);
+            self.advance_caller(token);
+        } else {
+            drop(state);
+            self.watches.ready(token, what);
+        }
+    }
+
+    /// Goes on with a pending handshake, and answers it once it is complete.
+    fn advance_caller(self: &Arc<Self>, token: u64) {
+        let Some(mut caller) = self.state().callers.remove(&token) else { return };
+        let was_read = caller.hello.is_some();
+        let step = caller.advance();
+        // The link that takes over the connection reads what follows the hello.
+        if !was_read && !matches!(step, Ok(HandshakeStage::Reading)) {
+            self.watches.epoll.remove(caller.stream.readable().0);
+        }
+        let mut state = self.state();
+        if !state.registrations.contains_key(&caller.registration) {
+            return;
+        }
+        match step {
+            Ok(HandshakeStage::Complete) | Err(_) => {
+                drop(state);
+                self.answer_caller(caller, step.map(drop));
+            }
+            Ok(step) => {
+                if step == HandshakeStage::Examining {
+                    state.examined.push_back(token);
+                }
+                state.callers.insert(token, caller);
+            }
+        }
+    }
+
+    /// Returns whether the listener has not been closed.
+    fn is_open(&self, registration: u64) -> bool {
+        self.state().registrations.contains_key(&registration)
+    }
+
+    /// Accepts everything that waits at a listening socket, or one connection where the socket is
+    /// shared. Each goes through the authenticator and `check_user`, and then waits for its hello
+    /// in `callers`.
+    fn accept(
+        self: &Arc<Self>,
+        registration: u64,
+        listener: &Guarded,
+        authenticator: &dyn Authenticator,
+        handler: &Arc<dyn HandshakeHandler>,
+        one: bool,
+        spare: &mut Option<OwnedFd>,
+    ) {
+        for taken in 0_u32.. {
+            if one && taken > 0 {
+                return;
+            }
+            match socket::accept(listener) {
+                Ok(None) => return,
+                // The listener was closed after the event: no connection is admitted after its
+                // close.
+                Ok(Some(_)) if !self.is_open(registration) => return,
+                Ok(Some(socket)) => {
+                    // A connection that is not admitted, or has already ended, is closed.
+                    let Ok((stream, proof)) = authenticator.admit(socket, handler.expects_hello()) else {
+                        continue;
+                    };
+                    let Ok(credentials) = stream.credentials() else { continue };
+                    if let Err(error) = handler.check_user(credentials.as_ref()) {
+                        // Nothing that this user sent is read.
+                        if handler.expects_hello() {
+                            let _ = stream.write_with(&handler.refusal(&error), &[]);
+                        }
+                        continue;
+                    }
+                    if !handler.expects_hello() {
+                        let _ = handler
+                            .admit_without_hello(RawConnection { stream, watches: self.watches.clone() });
+                        continue;
+                    }
+                    let peer_identity = stream.peer_identity(credentials.as_ref());
+                    while self.make_room(&peer_identity) {}
+                    let mut state = self.state();
+                    if !state.registrations.contains_key(&registration) {
+                        return;
+                    }
+                    let token = self.watches.next_token();
+                    if self
+                        .watches
+                        .epoll
+                        .add(stream.readable().0, token, Interest::IN | Interest::RDHUP)
+                        .is_ok()
+                    {
+                        let deadline = Instant::now() + HELLO_TIMEOUT;
+                        let handler = handler.clone();
+                        state.callers.insert(
+                            token,
+                            PendingHandshake {
+                                registration,
+                                stream,
+                                handler,
+                                credentials,
+                                peer_identity,
+                                proof,
+                                reading: HelloReader::default(),
+                                hello: None,
+                                deadline,
+                            },
+                        );
+                    }
+                }
+                // The process has no descriptor left. The connection would stay in the queue and
+                // wake this thread without end. Closing the spare descriptor makes room to accept
+                // and close it at once; the peer sees a closed connection and tries again.
+                Err(_) => {
+                    drop(spare.take());
+                    let _ = socket::accept(listener);
+                    *spare = self::spare();
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Evicts the connection that has to make room for a new one; returns false where there is
+    /// room. One whose hello is complete by now is answered; any other peer sees its connection
+    /// closed and connects again.
+    fn make_room(self: &Arc<Self>, new_peer: &PeerIdentity) -> bool {
+        let mut state = self.state();
+        let waiting = state.callers.iter().map(|(token, caller)| (*token, caller.peer_identity.clone()));
+        let Some(token) = self.bounds.to_evict(waiting, new_peer) else { return false };
+        let Some(mut caller) = state.callers.remove(&token) else { return false };
+        drop(state);
+        if caller.hello.is_none() {
+            self.watches.epoll.remove(caller.stream.readable().0);
+        }
+        match caller.advance() {
+            Ok(HandshakeStage::Reading | HandshakeStage::Examining) => {}
+            step => self.answer_caller(caller, step.map(drop)),
+        }
+        true
+    }
+
+    /// Answers every hello that has arrived in a pipe, and then watches the pipe that replaced it.
+    fn answer_hellos(
+        self: &Arc<Self>,
+        token: u64,
+        source: &dyn HelloSource,
+        handler: &Arc<dyn HandshakeHandler>,
+    ) {
+        while let Some(received) = source.next() {
+            let answer = match &received.stream {
+                Ok(stream) => handler.answer(IncomingHandshake {
+                    stream: stream.clone(),
+                    hello: received.hello.clone(),
+                    descriptors: Vec::new(),
+                    credentials: None,
+                    process: None,
+                    watches: self.watches.clone(),
+                }),
+                Err(error) => Err(error.clone()),
+            };
+            match answer {
+                Ok(answer) => {
+                    if source.answer(&received, &answer.frame) {
+                        (answer.admitted)();
+                    }
+                }
+                Err(error) => drop(source.answer(&received, &handler.refusal(&error))),
+            }
+            // The descriptor that was watched belongs to the new link now. If the registration was
+            // closed meanwhile, nothing is watched in its place.
+            if let Ok(stream) = &received.stream {
+                self.watches.epoll.remove(stream.readable().0);
+                if self.state().registrations.contains_key(&token) {
+                    // If this fails, no client can connect any more, and each gets the error that the
+                    // server does not answer.
+                    source
+                        .with_reader(&mut |reader| drop(self.watches.epoll.add(reader, token, Interest::IN)));
+                }
+            }
+        }
+    }
+
+    /// Answers a peer whose hello is complete, or could not be read: `read_outcome` is the error.
+    fn answer_caller(self: &Arc<Self>, caller: PendingHandshake, read_outcome: Result<()>) {
+        let PendingHandshake { stream, handler, credentials, hello, .. } = caller;
+        let answer = read_outcome.and_then(|()| {
+            let Some((hello, descriptors)) = hello else {
+                return Err(Error::new(ErrorKind::Internal, "a hello was to be answered before it had come"));
+            };
+            let process = credentials.as_ref().and_then(|who| stream.process(who));
+            let watches = self.watches.clone();
+            handler.answer(IncomingHandshake {
+                stream: stream.clone(),
+                hello,
+                descriptors,
+                credentials,
+                process,
+                watches,
+            })
+        });
+        // The answer is short and the first frame on this connection, so there is room for it
+        // unless the peer has ended, and then the peer does not need it.
+        match answer {
+            Ok(answer) if answer.frame.is_empty() => (answer.admitted)(),
+            Ok(answer) => {
+                let fds: Vec<_> = answer.descriptors.iter().map(std::os::fd::AsFd::as_fd).collect();
+                let sent = stream.write_with(&answer.frame, &fds);
+                if matches!(sent, Ok(Some(n)) if n == answer.frame.len()) {
+                    (answer.admitted)();
+                }
+            }
+            Err(error) => {
+                let _ = stream.write_with(&handler.refusal(&error), &[]);
+            }
+        }
+    }
+}
+
+/// Opens a descriptor to close when there is none left.
+fn spare() -> Option<OwnedFd> {
+    std::fs::File::open("/dev/null").ok().map(OwnedFd::from)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,100 @@
+//! The interface of a listener to the acceptor: its handler, the handler's input, and its answers.
+
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::watches::{WatchedSocket, Watcher, Watches};
+use crate::error::{Error, ErrorKind, Result};
+use crate::frame::Incoming;
+use crate::stream::Stream;
+use crate::sys::memory::PeerFile;
+use crate::sys::peer::Credentials;
+use crate::sys::poll::Interest;
+
+/// A peer that has sent its hello, as the handler sees it.
+pub struct IncomingHandshake {
+    /// The connection, from which nothing after the hello has been read.
+    pub stream: Stream,
+    /// The hello, checked by [`HandshakeHandler::check_hello`].
+    pub hello: Incoming,
+    /// The descriptors that came with it, at most one.
+    pub descriptors: Vec<PeerFile>,
+    /// The user of the peer; `None` where the kernel does not know it, as over TCP.
+    pub credentials: Option<Credentials>,
+    /// A pidfd: readable once the peer's process has ended.
+    pub process: Option<Arc<OwnedFd>>,
+    pub(super) watches: Arc<Watches>,
+}
+
+impl IncomingHandshake {
+    /// Makes the acceptor watch the connection from now on.
+    ///
+    /// # Errors
+    /// Those of adding it to the epoll set.
+    pub fn watch(&self, what: Interest, watcher: Arc<dyn Watcher>) -> Result<WatchedSocket> {
+        self.watches.watch(&self.stream, what, watcher)
+    }
+}
+
+/// A peer that sends no hello, because the listener has plain framing.
+pub struct RawConnection {
+    /// The connection, from which nothing has been read.
+    pub stream: Stream,
+    pub(super) watches: Arc<Watches>,
+}
+
+impl RawConnection {
+    /// Adds a connection to the epoll set under a new token.
+    pub fn watch(&self, what: Interest, watcher: Arc<dyn Watcher>) -> Result<WatchedSocket> {
+        self.watches.watch(&self.stream, what, watcher)
+    }
+}
+
+/// The reply to a hello.
+pub struct HandshakeAnswer {
+    /// The frame; empty where the new owner of the connection replies later.
+    pub frame: Vec<u8>,
+    /// Descriptors that go with its first byte.
+    pub descriptors: Vec<OwnedFd>,
+    /// Runs once the frame is sent, and not at all where that fails. Nothing else may write to the
+    /// socket before.
+    pub admitted: Box<dyn FnOnce() + Send>,
+}
+
+/// Decides on new connections of one listener.
+///
+/// Every method runs on the acceptor's thread. It must not block and must not run the program's
+/// code: while it runs, no other new connection of the process is answered.
+pub trait HandshakeHandler: Send + Sync {
+    /// Refuses users who may not connect, before anything that they sent is read. `who` is `None`
+    /// where the kernel does not report the user.
+    ///
+    /// # Errors
+    /// `PermissionDenied`, which is sent to the peer.
+    fn check_user(&self, who: Option<&Credentials>) -> Result<()>;
+    /// Refuses an invalid hello before the descriptors that came with it are taken.
+    fn check_hello(&self, hello: &Incoming) -> Result<()>;
+    /// Returns the reply to a hello.
+    ///
+    /// # Errors
+    /// The reason for a refusal, which is sent to the peer.
+    fn answer(&self, handshake: IncomingHandshake) -> Result<HandshakeAnswer>;
+    /// Encodes a refusal as a frame.
+    fn refusal(&self, error: &Error) -> Vec<u8>;
+    /// Takes a connection without a hello; called where `expects_hello` is false. An error closes
+    /// the connection, because there is no common format in which to report it.
+    fn admit_without_hello(&self, connection: RawConnection) -> Result<()> {
+        drop(connection);
+        Err(Error::new(ErrorKind::Internal, "a connection without a hello is not accepted here"))
+    }
+    /// Returns how long this listener leaves new connections to other processes that listen at the
+    /// same socket; it then accepts one at a time. `None` where there are no others.
+    fn accept_delay(&self) -> Option<Duration> {
+        None
+    }
+    /// Returns whether peers begin with a hello. With plain framing they do not.
+    fn expects_hello(&self) -> bool {
+        true
+    }
+}

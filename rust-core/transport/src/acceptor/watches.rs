@@ -1,0 +1,111 @@
+//! The epoll set of the acceptor's thread, and the descriptors that it watches on behalf of layers above.
+//!
+//! Every descriptor in the set has a token that is never used twice, so an event of one that was removed
+//! finds nothing.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::error::Result;
+use crate::stream::Stream;
+use crate::sys::fork;
+use crate::sys::poll::{Epoll, Interest};
+
+/// Called when a descriptor that the acceptor watches is ready.
+pub trait Watcher: Send + Sync {
+    /// Handles an event on the acceptor's thread; must not block nor run the program's code.
+    /// Returns false to end the watch.
+    fn ready(&self, what: Interest) -> bool;
+}
+
+/// A connected socket's entry at the acceptor. Its drop ends the watch and the connection.
+pub struct WatchedSocket {
+    watches: Arc<Watches>,
+    token: u64,
+    stream: Stream,
+    /// Whether dropping it ends the connection.
+    pub hangs_up: bool,
+}
+
+/// The epoll set with its tokens and watchers.
+pub(super) struct Watches {
+    /// The fork generation of the process that made it: a forked child leaves it alone.
+    pub born: u64,
+    pub epoll: Epoll,
+    /// The last token that was given out.
+    last_token: AtomicU64,
+    /// Watchers of established connections, by token.
+    watched: Mutex<HashMap<u64, Arc<dyn Watcher>>>,
+}
+
+impl Watches {
+    /// Makes an empty set.
+    ///
+    /// # Errors
+    /// The kernel has no descriptor left.
+    pub(crate) fn new() -> Result<Watches> {
+        Ok(Watches {
+            born: fork::generation(),
+            epoll: Epoll::new()?,
+            last_token: AtomicU64::new(0),
+            watched: Mutex::default(),
+        })
+    }
+
+    /// Returns a token that no other descriptor has or had; the first is 1.
+    pub(crate) fn next_token(&self) -> u64 {
+        self.last_token.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// Calls `watcher` at each event of this connection, until it returns false or the result is dropped.
+    ///
+    /// # Errors
+    /// Those of adding it to the epoll set.
+    pub(crate) fn watch(
+        self: &Arc<Self>,
+        stream: &Stream,
+        what: Interest,
+        watcher: Arc<dyn Watcher>,
+    ) -> Result<WatchedSocket> {
+        let token = self.next_token();
+        self.watched().insert(token, watcher);
+        self.epoll
+            .add(stream.readable().0, token, what)
+            .inspect_err(|_| drop(self.watched().remove(&token)))?;
+        Ok(WatchedSocket { watches: self.clone(), token, stream: stream.clone(), hangs_up: true })
+    }
+
+    /// Calls the watcher of a token; does nothing where the token has none. The mutex is not held
+    /// during the call.
+    pub(crate) fn ready(&self, token: u64, what: Interest) {
+        let Some(watcher) = self.watched().get(&token).cloned() else { return };
+        if !watcher.ready(what) {
+            self.watched().remove(&token);
+        }
+    }
+
+    fn watched(&self) -> MutexGuard<'_, HashMap<u64, Arc<dyn Watcher>>> {
+        self.watched.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl WatchedSocket {
+    /// Changes the events that the watch waits for.
+    pub fn change(&self, what: Interest) -> Result<()> {
+        self.watches.epoll.modify(self.stream.readable().0, self.token, what)
+    }
+}
+
+impl Drop for WatchedSocket {
+    fn drop(&mut self) {
+        if self.watches.born == fork::generation() {
+            self.watches.epoll.remove(self.stream.readable().0);
+            self.watches.watched().remove(&self.token);
+            if self.hangs_up {
+                // The acceptor's thread may still hold it from answering the hello: shut it down.
+                self.stream.disconnect();
+            }
+        }
+    }
+}

@@ -1,0 +1,427 @@
+//! Takes the name of a socket, exclusively or shared with other processes, and gives it up.
+//!
+//! The order is: take the lock of the name, remove what a dead owner left, make the socket in a
+//! private directory, set its mode, listen, and rename it to its name. So a process that sees the name can
+//! connect, and the name never leads to a socket with another mode. The lock
+//! is held until the name is removed again; the kernel releases it when the process dies.
+//!
+//! A name is refused only after it is certain that a living process owns the name: a sweep, or a
+//! process that is just ending, holds the lock for milliseconds.
+
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustix::fs::FileType;
+
+use super::authentication::{self, Authenticator};
+use super::owner::{self, OwnerRecord};
+use super::place::{Access, Place};
+use crate::deadline::Deadline;
+use crate::error::{Error, ErrorKind, Result};
+use crate::sys::beneath;
+use crate::sys::fork::{self, Guarded};
+use crate::sys::lock::{self, Lock};
+use crate::sys::peer;
+use crate::sys::socket::{self, Carries};
+use crate::sys::staging::{self, Staging, Swept};
+
+/// How long a process that is to share a name retries while other processes start or end.
+const JOIN_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a process that ends may take between closing one descriptor and the next, also on a
+/// busy machine.
+const EXIT_TIME: Duration = Duration::from_millis(500);
+/// How long a sweep may hold a lock: less than a millisecond of work, which a busy machine may
+/// delay.
+const SWEEP_TIME: Duration = Duration::from_secs(1);
+
+impl Place {
+    /// Listens at this place, and takes over what a dead owner left. Blocks for up to a second
+    /// where the lock is held and no process answers at the socket.
+    ///
+    /// # Errors
+    /// `AddressInUse` where a living process listens, with its process number; `PermissionDenied`
+    /// where another user's file is in the way.
+    pub fn bind(&self, access: Access) -> Result<BoundName> {
+        let (begun, mut tries) = (Instant::now(), 0);
+        loop {
+            let lock = lock::try_own(&self.directory, &self.file)?;
+            let is_locked = lock.is_none();
+            let claimed = match lock {
+                Some(lock) => self.bind_under(lock, access),
+                None => Err(self.in_use()),
+            };
+            match claimed {
+                Err(e)
+                    if e.kind() == ErrorKind::AddressInUse
+                        && (tries < 50 || is_locked && begun.elapsed() < SWEEP_TIME)
+                        && !self.is_answered(EXIT_TIME)? =>
+                {
+                    tries += 1;
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+                Err(_) if is_locked => return Err(self.in_use_by(self.listening_process())),
+                claimed => return claimed,
+            }
+        }
+    }
+
+    /// Returns the process that listens here, where the kernel reports it.
+    fn listening_process(&self) -> Option<u32> {
+        let socket = self.connect(Carries::Bytes, Duration::ZERO).ok()??;
+        peer::credentials(&socket).ok()?.pid
+    }
+
+    /// As [`Place::bind`], without waiting: for a caller that connects to the owner instead.
+    pub fn try_bind(&self, access: Access) -> Result<BoundName> {
+        match lock::try_own(&self.directory, &self.file)? {
+            Some(lock) => self.bind_under(lock, access),
+            None => Err(self.in_use()),
+        }
+    }
+
+    /// Makes the socket. The caller has the lock, which the result keeps.
+    fn bind_under(&self, lock: Lock, access: Access) -> Result<BoundName> {
+        // The lock is held, so files at either name are stale. The socket listens before it gets
+        // its name: a process that sees the name can connect.
+        self.check_socket(&lock)?;
+        self.sweep_beginnings()?;
+        let mode = access.mode.unwrap_or(self.directory.file_mode());
+        let staging = Staging::new(&self.directory, &self.file)?;
+        let entry = staging.entry("socket");
+        let socket = socket::listen(
+            &staging,
+            &entry,
+            access.carries,
+            mode,
+            access.group,
+            access.shared,
+            &self.path(),
+        )?;
+        staging.publish(&self.directory, &entry, &self.file)?;
+        drop(staging);
+        let born = fork::generation();
+        let authenticator: Arc<dyn Authenticator> = Arc::new(authentication::NoProof);
+        let (socket, is_shared) = (Arc::new(socket), access.shared);
+        Ok(BoundName {
+            socket,
+            authenticator,
+            place: self.clone(),
+            born,
+            is_shared,
+            _owner_record: None,
+            lock: Some(lock),
+        })
+    }
+
+    /// Listens here beside other processes of this user, or as the first of them. `ask` asks one of
+    /// the others for the socket; it returns `None` where that one has just ended. Blocks for up to
+    /// `JOIN_TIMEOUT`.
+    ///
+    /// # Errors
+    /// `AddressInUse` where a process listens alone; those of `ask`.
+    pub fn bind_shared(
+        &self,
+        access: Access,
+        ask: impl Fn() -> Result<Option<OwnedFd>>,
+    ) -> Result<BoundName> {
+        let ends = Deadline::after(JOIN_TIMEOUT);
+        loop {
+            if let Some(lock) = lock::try_own(&self.directory, &self.file)? {
+                let mut bound = self.bind_under(lock, access)?;
+                bound.lock.as_mut().map_or(Ok(()), Lock::share)?;
+                return Ok(bound);
+            }
+            // The shared lock is held before the request, so from then on no process can begin to
+            // listen alone.
+            if let Some(lock) = lock::try_share_own(&self.directory, &self.file)? {
+                if let Some(socket) = ask()? {
+                    socket::check_listening(&socket)?;
+                    let socket = Arc::new(Guarded::new(socket));
+                    let authenticator: Arc<dyn Authenticator> = Arc::new(authentication::NoProof);
+                    let (born, place) = (fork::generation(), self.clone());
+                    return Ok(BoundName {
+                        socket,
+                        authenticator,
+                        place,
+                        born,
+                        is_shared: true,
+                        _owner_record: None,
+                        lock: Some(lock),
+                    });
+                }
+            } else {
+                // One process listens alone, and refuses; or the first of several has the exclusive
+                // lock while it starts.
+                drop(ask()?);
+            }
+            if ends.has_passed() {
+                return Err(self.in_use());
+            }
+            // One process starts to listen, or has just died, or several ask each other: each
+            // retries after a different time.
+            let spread = u64::from(std::process::id()) % 3000;
+            std::thread::sleep(Duration::from_micros(500 + spread));
+        }
+    }
+
+    /// Refuses to replace anything but a socket, or a file of another user: an absolute path may
+    /// name anything.
+    fn check_socket(&self, lock: &Lock) -> Result<()> {
+        let beneath = self.directory.beneath();
+        let Some(facts) = beneath.facts(&self.file)? else { return Ok(()) };
+        let kind = beneath::kind_of(&facts);
+        if kind != FileType::Socket {
+            let text = format!(
+                "{} is there already and is no socket but {} of uid {}; remove it, or choose another path",
+                self.path().display(),
+                beneath::name_of(kind),
+                facts.st_uid
+            );
+            return Err(Error::new(ErrorKind::AddressInUse, text));
+        }
+        self.check_ours(&self.file, lock)
+    }
+
+    /// Refuses to take a name where a file of another user is. `lock` is that of the place.
+    ///
+    /// # Errors
+    /// `AddressInUse` where another user holds the byte of the name, and so may own it; else
+    /// `PermissionDenied`.
+    pub fn check_ours(&self, name: &str, lock: &Lock) -> Result<()> {
+        let beneath = self.directory.beneath();
+        match beneath.facts(name)?.filter(|facts| !beneath::is_ours(facts)) {
+            None => Ok(()),
+            Some(_) if !lock.is_visible() => Err(self.in_use()),
+            Some(facts) => {
+                Err(beneath.refuse(name, &facts, "and what another user has left is not taken over"))
+            }
+        }
+    }
+
+    /// Returns the refusal without the owner's process number.
+    fn in_use(&self) -> Error {
+        self.in_use_by(None)
+    }
+
+    /// Returns the refusal, with the owner's process number where it is known.
+    fn in_use_by(&self, process: Option<u32>) -> Error {
+        owner::in_use(process, "listens at", self.path().display(), "connect to it, or end it first")
+    }
+
+    /// Takes a name for a socket whose address the kernel has already assigned: the file at the
+    /// name is only for listings. `owner_record` writes it under the lock.
+    ///
+    /// # Errors
+    /// `AddressInUse` where another process has the lock; those of `owner_record`.
+    pub fn register(
+        &self,
+        socket: Guarded,
+        authenticator: Arc<dyn Authenticator>,
+        owner_record: impl FnOnce() -> Result<OwnerRecord>,
+    ) -> Result<BoundName> {
+        let Some(lock) = lock::own(&self.directory, &self.file)? else {
+            let text = format!("another program has the lock of {}; end it first", self.path().display());
+            return Err(Error::new(ErrorKind::AddressInUse, text));
+        };
+        let (born, owner_record) = (fork::generation(), Some(owner_record()?));
+        let (socket, lock) = (Arc::new(socket), Some(lock));
+        Ok(BoundName {
+            socket,
+            authenticator,
+            place: self.clone(),
+            born,
+            is_shared: false,
+            _owner_record: owner_record,
+            lock,
+        })
+    }
+
+    /// Removes the stale files of this user at the name, and temporary ones. The caller holds the
+    /// lock of the name.
+    ///
+    /// # Errors
+    /// `PermissionDenied` where another user's file is in the way.
+    pub fn remove_leftovers(&self) -> Result<()> {
+        self.sweep_beginnings()?;
+        self.directory.beneath().remove(&self.file).map(drop)
+    }
+
+    /// Removes the temporary files of dead processes of this user, and their owner record. The
+    /// caller holds the lock of the name.
+    pub fn sweep_beginnings(&self) -> Result<Swept> {
+        let mut swept = staging::sweep(&self.directory, &[&self.file, &owner::record_of_file(&self.file)])?;
+        swept.note(owner::remove(self))?;
+        Ok(swept)
+    }
+}
+
+/// An owned name with its listening socket. Its drop removes the name, unless other processes still
+/// listen there, closes the socket and releases the lock.
+#[derive(Debug)]
+pub struct BoundName {
+    /// The listening socket.
+    pub socket: Arc<Guarded>,
+    /// The authenticator of the connections that it accepts.
+    pub authenticator: Arc<dyn Authenticator>,
+    /// The name.
+    place: Place,
+    /// The fork generation of the process that took it.
+    born: u64,
+    /// Whether other processes may listen at the same socket.
+    is_shared: bool,
+    /// The record for listings; declared before the lock, so that it is removed while the lock is
+    /// held.
+    _owner_record: Option<OwnerRecord>,
+    /// The lock of the name, exclusive or shared. `None` only within the drop.
+    lock: Option<Lock>,
+}
+
+impl Drop for BoundName {
+    fn drop(&mut self) {
+        // A forked child owns neither the lock nor the name.
+        if self.born != fork::generation() {
+            return;
+        }
+        if self.is_shared {
+            // Other processes may continue to listen: only the last process gets the exclusive
+            // lock, and removes the name.
+            self.lock = None;
+            self.lock = lock::try_own(&self.place.directory, &self.place.file).unwrap_or_default();
+            if self.lock.is_none() {
+                return;
+            }
+        }
+        // The lock is still held, so the name is this process's. The next owner sweeps what cannot
+        // be removed now.
+        let _ = self.place.directory.beneath().remove(&self.place.file);
+    }
+}
+
+impl BoundName {
+    /// Returns the place of the name.
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsFd;
+    use std::os::unix::net::UnixListener;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+    use crate::error::Doing;
+    use crate::sys::directory::Directory;
+
+    fn place(folder: &tempfile::TempDir) -> Place {
+        let directory = Arc::new(Directory::existing(folder.path()).unwrap());
+        Place { directory, file: "x.shm".into() }
+    }
+
+    #[test]
+    fn sweep_never_takes_a_name_from_its_owner() {
+        let folder = tempfile::tempdir().unwrap();
+        let (place, done) = (place(&folder), AtomicBool::new(false));
+        /// Ends the sweeping even if the test fails.
+        struct Done<'a>(&'a AtomicBool);
+        impl Drop for Done<'_> {
+            fn drop(&mut self) {
+                self.0.store(true, Ordering::Relaxed);
+            }
+        }
+        std::thread::scope(|s| {
+            s.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    crate::sweep::sweep(&place, true).unwrap();
+                }
+            });
+            let _done = Done(&done);
+            for _ in 0..300 {
+                // The remains of a killed listener, whose socket no child of another test has.
+                let mode = rustix::fs::Mode::from_raw_mode(0o600);
+                rustix::fs::mknodat(rustix::fs::CWD, place.path(), rustix::fs::FileType::Socket, mode, 0)
+                    .unwrap();
+                let bound = place.bind(Access::default()).unwrap();
+                assert!(place.is_bound().unwrap() && place.path().exists());
+                drop(bound);
+            }
+        });
+    }
+
+    #[test]
+    fn claim_probes_a_living_listener_once_and_takes_over_from_one_that_hangs_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = place(&folder);
+        let lock = lock::try_own(&place.directory, &place.file).unwrap().unwrap();
+        let listener = UnixListener::bind(place.path()).unwrap();
+        assert_eq!(place.bind(Access::default()).unwrap_err().kind(), ErrorKind::AddressInUse);
+        listener.set_nonblocking(true).unwrap();
+        // Once for the liveness check, once for its process number.
+        assert_eq!(std::iter::from_fn(|| listener.accept().ok()).count(), 2);
+        listener.set_nonblocking(false).unwrap();
+        std::thread::scope(|s| {
+            s.spawn(|| {
+                let newcomer = listener.accept().unwrap();
+                drop((lock, listener, newcomer));
+            });
+            place.bind(Access::default()).unwrap();
+        });
+    }
+
+    #[test]
+    fn claim_waits_for_a_delayed_sweeper() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = place(&folder);
+        let lock = lock::try_own(&place.directory, &place.file).unwrap().unwrap();
+        std::thread::scope(|s| {
+            s.spawn(|| {
+                std::thread::sleep(Duration::from_millis(300));
+                drop(lock);
+            });
+            place.bind(Access::default()).unwrap();
+        });
+    }
+
+    #[test]
+    fn claim_leaves_files_that_are_no_sockets() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = place(&folder);
+        std::fs::write(place.path(), "a thesis").unwrap();
+        let error = place.try_bind(Access::default()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::AddressInUse);
+        assert!(error.text().contains("no socket"), "{error}");
+        assert_eq!(std::fs::read_to_string(place.path()).unwrap(), "a thesis");
+    }
+
+    #[test]
+    fn listeners_that_share_a_name_share_its_socket_and_the_last_one_removes_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = place(&folder);
+        let access = Access { shared: true, ..Access::default() };
+        let first = place.bind_shared(access, || panic!("there is no process to query")).unwrap();
+        let give = || first.socket.as_fd().try_clone_to_owned().map(Some).doing("duplicating");
+        let second = place.bind_shared(access, give).unwrap();
+        assert_eq!(place.bind(Access::default()).unwrap_err().kind(), ErrorKind::AddressInUse);
+        let no_socket = || Ok(Some(std::fs::File::open("/dev/null").unwrap().into()));
+        assert_eq!(place.bind_shared(access, no_socket).unwrap_err().kind(), ErrorKind::Malformed);
+        drop(first);
+        assert!(place.connect(Carries::Bytes, Duration::ZERO).unwrap().is_some());
+        drop(second);
+        assert!(!place.path().exists());
+        place.bind(Access::default()).unwrap();
+    }
+
+    #[test]
+    fn name_has_one_listener() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = place(&folder);
+        let bound = place.bind(Access::default()).unwrap();
+        assert_eq!(place.bind(Access::default()).unwrap_err().kind(), ErrorKind::AddressInUse);
+        assert_eq!(place.try_bind(Access::default()).unwrap_err().kind(), ErrorKind::AddressInUse);
+        drop(bound);
+        assert!(!place.path().exists());
+        place.bind(Access::default()).unwrap();
+    }
+}

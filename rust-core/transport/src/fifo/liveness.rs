@@ -1,0 +1,164 @@
+//! The liveness of the peer of a link over pipes, which its lock shows; this object decides when to
+//! test the lock.
+//!
+//! A process that ends closes its pipes and releases its locks one after the other. inotify signals
+//! the closing of a pipe; then the lock is tested at once, and again 5 and 105 ms later where it is
+//! still held. [`Liveness`] is readable (it is an epoll set) whenever [`Liveness::check_events`]
+//! has something to do, so a sleeping receiver needs one descriptor for all of this.
+//!
+//! Ending is one step: the flag is set, this side's locks are released, and the eventfd is
+//! signalled, which stays readable.
+
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::error::Result;
+use crate::place::Place;
+use crate::sys::eventfd::EventFd;
+use crate::sys::fork::Guarded;
+use crate::sys::inotify::Watch;
+use crate::sys::lock::{self, Lock};
+use crate::sys::poll::{Epoll, Interest, is_readable};
+use crate::sys::timer::Timer;
+
+/// The delays until a lock is tested again that a process still holds after closing its pipe: the
+/// process may be descheduled between the two.
+const RECHECKS: [Duration; 2] = [Duration::from_millis(5), Duration::from_millis(100)];
+
+/// Which side of a link a lock belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LinkSide {
+    /// The side that connected.
+    Client,
+    /// The side that answered.
+    Server,
+}
+
+/// Returns the name of the lock that a side holds of the link with this number.
+pub fn link_lock_name(place: &Place, nonce: u64, side: LinkSide) -> String {
+    let side = if side == LinkSide::Client { "client" } else { "server" };
+    format!("{}#{side}#{nonce:016x}", place.file)
+}
+
+/// Returns the name of the lock of a name's one client.
+pub fn client_lock_name(place: &Place) -> String {
+    format!("{}#client", place.file)
+}
+
+/// Returns whether a name has its client.
+///
+/// # Errors
+/// Those of opening the lock file.
+pub fn has_client(place: &Place) -> Result<bool> {
+    lock::is_locked(&place.directory, &client_lock_name(place))
+}
+
+/// The locks of both sides of one link. Shared by the two halves; all methods may be called by
+/// several threads.
+#[derive(Debug)]
+pub struct Liveness {
+    place: Place,
+    /// The name of the peer's lock.
+    peer_lock: String,
+    /// This side's locks; `None` once the link has ended.
+    held: Mutex<Option<Lock>>,
+    /// Whether the link has ended. Set once, with release semantics, before the locks are released.
+    ended: AtomicBool,
+    /// Readable when the peer may have ended.
+    epoll: Epoll,
+    /// Signals that an end of the pipe which this side reads was closed.
+    watch: Watch,
+    /// Signals the next test of the lock.
+    timer: Timer,
+    /// How many tests were made since the last closing.
+    tests_done: AtomicU8,
+    /// Signalled when the link has ended, and never drained.
+    end_signal: EventFd,
+}
+
+impl Liveness {
+    /// Holds this side's lock and watches the peer's. `reader` is the pipe that the peer writes;
+    /// other processes that have it open, and close it or not, only cause a test of the lock.
+    pub fn new(place: &Place, reader: &Guarded, held: Lock, peer_lock: String) -> Result<Liveness> {
+        let new = Liveness {
+            place: place.clone(),
+            peer_lock,
+            held: Mutex::new(Some(held)),
+            ended: AtomicBool::new(false),
+            epoll: Epoll::new()?,
+            watch: Watch::closing(reader)?,
+            timer: Timer::new()?,
+            tests_done: AtomicU8::new(0),
+            end_signal: EventFd::new()?,
+        };
+        for (token, fd) in (0..).zip(new.watch.descriptors()) {
+            new.epoll.add(fd, token, Interest::IN)?;
+        }
+        new.epoll.add(&new.timer, 2, Interest::IN)?;
+        new.epoll.add(&new.end_signal, 3, Interest::IN)?;
+        Ok(new)
+    }
+
+    /// Returns whether the link has ended, without testing anything.
+    pub fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::Acquire)
+    }
+
+    /// Ends the link: releases this side's locks, which shows the peer the end and makes the name
+    /// free for the next link. Returns true where it had not ended before.
+    pub fn end(&self) -> bool {
+        let ends = !self.ended.swap(true, Ordering::AcqRel);
+        if ends {
+            drop(self.held.lock().unwrap_or_else(PoisonError::into_inner).take());
+            self.end_signal.wake();
+        }
+        ends
+    }
+
+    /// Tests the peer's lock; returns true where the link has ended.
+    ///
+    /// # Errors
+    /// Those of opening the lock file.
+    pub fn test_lock(&self) -> Result<bool> {
+        if !self.has_ended() && !lock::is_locked(&self.place.directory, &self.peer_lock)? {
+            self.end();
+        }
+        Ok(self.has_ended())
+    }
+
+    /// Discards the events that opening the pipes has caused, and tests the lock once.
+    pub fn start(&self) -> Result<bool> {
+        self.watch.drain();
+        self.test_lock()
+    }
+
+    /// Handles the events of the descriptor; returns true where the link has ended.
+    pub fn check_events(&self) -> Result<bool> {
+        if self.has_ended() || !is_readable(self.epoll.as_fd()) {
+            return Ok(self.has_ended());
+        }
+        // Drained before the test, so that events after the test wake again.
+        let [shared, waker] = self.watch.descriptors();
+        if is_readable(shared) || is_readable(waker) {
+            self.watch.drain();
+            self.tests_done.store(0, Ordering::Relaxed);
+        }
+        self.timer.drain();
+        if self.test_lock()? {
+            return Ok(true);
+        }
+        let taken = self.tests_done.fetch_add(1, Ordering::Relaxed);
+        if let Some(later) = RECHECKS.get(usize::from(taken)) {
+            self.timer.arm(*later)?;
+        }
+        Ok(false)
+    }
+}
+
+impl AsFd for Liveness {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.epoll.as_fd()
+    }
+}

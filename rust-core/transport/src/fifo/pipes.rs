@@ -1,0 +1,232 @@
+//! Two pipes as a stream of bytes, one for each direction.
+//!
+//! `call` and `bound_pipe` make linked ones, with [`Liveness`]; `plain` makes ends without a link, for
+//! programs without Linkspan.
+
+use std::fmt::Debug;
+use std::io::IoSlice;
+use std::os::fd::{AsFd, BorrowedFd};
+
+use rustix::event::PollFlags;
+
+use super::liveness::Liveness;
+use crate::byte_stream::ByteStream;
+use crate::deadline::Waiting;
+use crate::error::{Error, ErrorKind, Result};
+use crate::sys::fifo::{self, PIPE_BUF, PipeEnd};
+use crate::sys::fork::Guarded;
+use crate::sys::poll::wait_any;
+
+/// The ends of one side.
+///
+/// The writer is opened for reading and writing. With a writing end alone, a write without a reader
+/// would raise SIGPIPE, which ends a program that has not decided otherwise, and pipes have no flag
+/// against it (sockets have `MSG_NOSIGNAL`). Blocking the signal around each write would be three
+/// more system calls per message; ignoring it would change the whole program. So a write never
+/// fails for lack of a reader; whether the peer still reads is seen at the other pipe, which it
+/// writes.
+#[derive(Debug)]
+pub struct Pipes {
+    /// The end that is read.
+    reader: Guarded,
+    /// The end that is written, opened as described above.
+    writer: Guarded,
+    /// A writing end of the pipe that is read: with it, reading never ends when one of many writers
+    /// closes.
+    _anchor: Option<Guarded>,
+    /// `None` where the peer uses no locks.
+    liveness: Option<Liveness>,
+    /// Owns the name of plain pipes.
+    _hold: Option<Box<dyn Debug + Send + Sync>>,
+}
+
+impl Pipes {
+    /// Returns the ends of one side of a link.
+    pub fn linked(reader: Guarded, writer: Guarded, liveness: Liveness) -> Pipes {
+        Pipes { reader, writer, _anchor: None, liveness: Some(liveness), _hold: None }
+    }
+
+    /// Ends without a link; with an anchor, reading never ends.
+    pub fn plain(
+        reader: Guarded,
+        writer: Guarded,
+        anchor: Option<Guarded>,
+        hold: Option<Box<dyn Debug + Send + Sync>>,
+    ) -> Pipes {
+        Pipes { reader, writer, _anchor: anchor, liveness: None, _hold: hold }
+    }
+
+    /// Reads the available bytes: `Some(0)` is the end, `None` means that nothing is available yet.
+    pub fn read(&self, into: &mut [u8]) -> Result<Option<usize>> {
+        self.read_by(|reader| fifo::read(reader, into))
+    }
+
+    /// Reads in this way.
+    fn read_by(&self, read: impl FnOnce(&Guarded) -> Result<Option<usize>>) -> Result<Option<usize>> {
+        // Tested before the read: what the peer wrote before it ended is in the pipe by now.
+        let ended = self.liveness.as_ref().is_some_and(Liveness::has_ended);
+        let read = read(&self.reader)?;
+        match read {
+            Some(0) => self.disconnect(),
+            None if ended => return Ok(Some(0)),
+            _ => {}
+        }
+        Ok(read)
+    }
+
+    /// Writes as much as there is room for; `None` where there is none.
+    ///
+    /// # Errors
+    /// `Disconnected` once the link has ended.
+    pub fn write(&self, parts: &[IoSlice<'_>]) -> Result<Option<usize>> {
+        if self.liveness.as_ref().is_some_and(Liveness::has_ended) {
+            return Err(gone());
+        }
+        fifo::write(&self.writer, parts)
+    }
+
+    /// Refuses to begin a message where the peer has ended, which a write would not report.
+    ///
+    /// # Errors
+    /// `Disconnected`.
+    pub fn check_peer(&self) -> Result<()> {
+        if self.is_peer_gone() { Err(gone()) } else { Ok(()) }
+    }
+
+    /// Sleeps until there is room.
+    ///
+    /// # Errors
+    /// `Disconnected` where the peer ends in the meantime; `Timeout`.
+    pub fn wait_room(&self, waiting: &mut Waiting<'_>) -> Result<()> {
+        let (room, end) = ((self.writer.as_fd(), PollFlags::OUT), (self.reader.as_fd(), PollFlags::empty()));
+        match &self.liveness {
+            Some(liveness) => wait_any(waiting, [room, end, (liveness.as_fd(), PollFlags::IN)]).map(drop)?,
+            None => wait_any(waiting, [room, end]).map(drop)?,
+        }
+        if self.is_peer_gone() || self.check_events()? { Err(gone()) } else { Ok(()) }
+    }
+
+    /// Returns whether the peer has closed its end of the pipe that is read; then the link has
+    /// ended.
+    fn is_peer_gone(&self) -> bool {
+        let ended = self.liveness.as_ref().is_some_and(Liveness::has_ended);
+        if !ended && fifo::is_peer_gone(&self.reader) {
+            self.disconnect();
+            return true;
+        }
+        ended
+    }
+
+    /// Returns whether the peer has ended, also where another process keeps its pipe open.
+    pub fn is_gone(&self) -> bool {
+        self.is_peer_gone() || self.test_lock().unwrap_or(false)
+    }
+
+    /// Tests the peer's lock; returns true where the link has ended.
+    fn test_lock(&self) -> Result<bool> {
+        self.liveness.as_ref().map_or(Ok(false), Liveness::test_lock)
+    }
+
+    /// Notes that the link is established: events before it do not concern the peer.
+    pub fn start(&self) -> Result<bool> {
+        self.liveness.as_ref().map_or(Ok(false), Liveness::start)
+    }
+
+    /// Handles the events of [`Pipes::liveness`]; returns true where the link has ended: then
+    /// reading ends, too.
+    pub fn check_events(&self) -> Result<bool> {
+        self.liveness.as_ref().map_or(Ok(false), Liveness::check_events)
+    }
+
+    /// Returns a descriptor that is readable when the peer may have ended.
+    pub fn liveness(&self) -> Option<BorrowedFd<'_>> {
+        self.liveness.as_ref().map(AsFd::as_fd)
+    }
+
+    /// Returns the end that is read.
+    pub fn reader(&self) -> BorrowedFd<'_> {
+        self.reader.as_fd()
+    }
+
+    /// Returns the end that is written.
+    pub fn writer(&self) -> BorrowedFd<'_> {
+        self.writer.as_fd()
+    }
+
+    /// Ends the link for both sides. What was written can still be read.
+    pub fn disconnect(&self) {
+        let Some(liveness) = &self.liveness else { return };
+        if liveness.end() {
+            // Opens and closes a writing end, which wakes the peer: the halves of this side may
+            // keep theirs open for longer.
+            drop(fifo::again(&self.writer, PipeEnd::Write));
+        }
+    }
+}
+
+impl ByteStream for Pipes {
+    fn read(&self, into: &mut [u8]) -> Result<Option<usize>> {
+        Pipes::read(self, into)
+    }
+
+    fn read_behind(&self, into: &mut Vec<u8>, most: usize) -> Result<Option<usize>> {
+        self.read_by(|reader| fifo::read_behind(reader, into, most))
+    }
+
+    fn write(&self, parts: &[IoSlice<'_>]) -> Result<Option<usize>> {
+        Pipes::write(self, parts)
+    }
+
+    fn reader(&self) -> BorrowedFd<'_> {
+        Pipes::reader(self)
+    }
+
+    fn shows_all(&self) -> bool {
+        true
+    }
+
+    fn writer(&self) -> BorrowedFd<'_> {
+        Pipes::writer(self)
+    }
+
+    fn wait_room(&self, waiting: &mut Waiting<'_>) -> Result<()> {
+        Pipes::wait_room(self, waiting)
+    }
+
+    fn check_peer(&self) -> Result<()> {
+        Pipes::check_peer(self)
+    }
+
+    fn is_peer_gone(&self) -> bool {
+        self.is_gone()
+    }
+
+    fn disconnect(&self) {
+        Pipes::disconnect(self);
+    }
+
+    fn liveness(&self) -> Option<BorrowedFd<'_>> {
+        Pipes::liveness(self)
+    }
+
+    fn has_ended(&self) -> Result<bool> {
+        self.check_events()
+    }
+
+    fn atomic_write_size(&self) -> Option<usize> {
+        Some(PIPE_BUF)
+    }
+}
+
+impl Drop for Pipes {
+    fn drop(&mut self) {
+        // The locks are released before the pipes close: a process that the end of a pipe wakes
+        // finds the name free.
+        self.disconnect();
+    }
+}
+
+/// Returns the error of a peer that has ended.
+fn gone() -> Error {
+    Error::new(ErrorKind::Disconnected, "the peer disconnected")
+}

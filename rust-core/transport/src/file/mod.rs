@@ -1,0 +1,209 @@
+//! `file:`, the newest value in one file: written under another name and renamed, or written in
+//! place under a lock.
+//!
+//! Without `locked`, a writer holds the name's lock for one write: it writes a temporary file and
+//! renames it. A reader opens the file and has a value that never changes, so it needs no lock. Any
+//! number of programs may write, in turn; none owns the name between writes, and the number in the
+//! header counts the writes of all of them.
+//!
+//! With `locked`, the file is written where it is, under the data file's own fcntl lock, and read
+//! under its read lock, for programs that support nothing but fcntl. All programs that use the file
+//! have to agree on that. A writer that is killed in the middle leaves a file that is recognisable
+//! as incomplete: it is `Corrupt` until the next write.
+//!
+//! With `framing="linkspan"` the file is one frame: header, extension and body, with the body's
+//! check sum. With `"lines"` it is a JSON text and a newline, with `"raw"` the encoded value alone;
+//! these have no number but the count of changes that a reader has seen.
+//!
+//! A file is a store of one value: no process owns its name, so it is never stale and nothing is
+//! swept.
+//!
+//! | what | defined in |
+//! |---|---|
+//! | the bytes of a file, and their faults | `form` |
+//! | opening a regular file, and nothing else; the options | `open` |
+//! | writing | `writer` |
+//! | reading, and noticing a change | `reader` |
+//! | the traits of a transport | here |
+
+mod form;
+mod open;
+mod reader;
+mod writer;
+
+use std::os::fd::BorrowedFd;
+use std::sync::{Mutex, PoisonError};
+
+use bytes::Bytes;
+
+use self::open::Settings;
+use self::reader::Reader;
+use self::writer::FileWriter;
+use crate::capability::{Capabilities, LINKS};
+use crate::codec::Encoding;
+use crate::deadline::Waiting;
+use crate::driver::{Driver, Listing, ListingSource};
+use crate::endpoint::Endpoint;
+use crate::error::{Error, ErrorKind, Result};
+use crate::frame::{Incoming, Outgoing};
+use crate::kind::{Kind, NameDirectory, Naming};
+use crate::place::Place;
+use crate::store::{Author, StoreDriver, StoreOptions, StoreReader, StoreWriter};
+use crate::sys::socket::Carries;
+use crate::sys::staging::Swept;
+
+/// The transport `file:`.
+pub struct File;
+
+/// The name and the capabilities: publish, subscribe and latest, without peers.
+static KIND: Kind = Kind {
+    name: "file",
+    naming: Naming::NameOrPath,
+    names: NameDirectory::Runtime,
+    carries: Carries::Bytes,
+    capabilities: Capabilities {
+        channel: false,
+        request: false,
+        replies: false,
+        sessions: false,
+        keeps: true,
+        allow_lists: false,
+        framing: true,
+        store: true,
+        single_value: true,
+        because: "a file holds one value, the latest: publish to it, subscribe to it, or ask for the latest; use spool: for messages",
+        ..LINKS
+    },
+};
+
+impl Driver for File {
+    fn kind(&self) -> &'static Kind {
+        &KIND
+    }
+
+    fn store(&self) -> Option<&dyn StoreDriver> {
+        Some(self)
+    }
+
+    fn listing_source(&self) -> ListingSource {
+        ListingSource::Files { owned: false }
+    }
+
+    fn listing(&self, place: &Place) -> Result<Option<Listing>> {
+        reader::listing(place)
+    }
+
+    /// The file of a dead process is its value, so nothing is removed.
+    fn sweep(&self, _place: &Place, _begun: bool) -> Result<Swept> {
+        Ok(Swept::default())
+    }
+}
+
+/// Selects the options that concern a file.
+fn settings(options: &StoreOptions) -> Settings {
+    Settings {
+        form: options.form,
+        locked: options.locked,
+        durable: options.durable,
+        mode: options.access.mode,
+        group: options.access.group,
+        max_message_size: options.max_message_size,
+    }
+}
+
+impl StoreDriver for File {
+    fn writer(
+        &self,
+        endpoint: &Endpoint,
+        options: &StoreOptions,
+        _author: &Author,
+    ) -> Result<Box<dyn StoreWriter>> {
+        Ok(Box::new(Mutex::new(FileWriter::new(endpoint, settings(options))?)))
+    }
+
+    fn reader(&self, endpoint: &Endpoint, options: &StoreOptions) -> Result<Box<dyn StoreReader>> {
+        Ok(Box::new(Reader::watching(endpoint, settings(options))?))
+    }
+
+    fn newest(
+        &self,
+        endpoint: &Endpoint,
+        options: &StoreOptions,
+        waiting: &mut Waiting<'_>,
+    ) -> Result<Incoming> {
+        Reader::new(endpoint, settings(options))?.latest(waiting)
+    }
+}
+
+/// One thread writes at a time, under the mutex.
+impl StoreWriter for Mutex<FileWriter> {
+    fn takes_many(&self) -> bool {
+        false
+    }
+
+    /// Blocks on the mutex while another thread writes, and on the lock of the file until the
+    /// deadline.
+    fn write(&self, frame: &Outgoing<'_>, _body: &Bytes, waiting: &mut Waiting<'_>) -> Result<u64> {
+        self.lock().unwrap_or_else(PoisonError::into_inner).write(frame, waiting)
+    }
+
+    /// `None`: values are written one by one, because only the last would remain.
+    fn write_many(
+        &self,
+        _bodies: &mut dyn Iterator<Item = (Encoding, Bytes)>,
+    ) -> Option<(usize, Result<()>)> {
+        None
+    }
+
+    /// Readers leave no trace in a file, so their number is unknown.
+    fn subscribers(&self) -> usize {
+        0
+    }
+
+    /// Writers own no name between writes.
+    fn close(&self) {}
+}
+
+impl StoreReader for Reader {
+    fn try_recv(&mut self) -> Result<Option<Incoming>> {
+        Reader::try_recv(self)
+    }
+
+    fn has_several(&self) -> bool {
+        false
+    }
+
+    /// Returns the value without waiting.
+    fn latest(&mut self) -> Result<Option<Incoming>> {
+        match Reader::latest(self, &mut Waiting::at_once()) {
+            Err(e) if e.kind() == ErrorKind::Empty => Ok(None),
+            frame => frame.map(Some),
+        }
+    }
+
+    /// Does nothing: a file keeps its value after it was read.
+    fn consumed(&mut self, _sequence: u64) -> Result<()> {
+        Ok(())
+    }
+
+    fn has_gaps(&self) -> bool {
+        true
+    }
+
+    /// False: the file has one value, which a reader that opens it again gets, too.
+    fn goes_on(&self) -> bool {
+        false
+    }
+
+    fn why_nothing(&self) -> Option<Error> {
+        Reader::why_nothing(self)
+    }
+
+    fn park(&mut self) -> Result<bool> {
+        Ok(Reader::park(self))
+    }
+
+    fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
+        Reader::descriptors(self)
+    }
+}

@@ -1,0 +1,498 @@
+//! Reads one hello from a new connection, and not a byte after it; and the connecting side of the
+//! handshake.
+//!
+//! A hello is one frame of at most 16 KiB. Descriptors may come with it and nowhere else: they are
+//! taken only once the whole frame is there and its content has been checked, so a refused peer
+//! cannot fill this process with descriptors. The acceptor calls [`HelloReader`]; the connecting
+//! side calls `call`, or `connect` where it sends no hello.
+//!
+//! Bytes behind the hello stay in the socket's queue, for the link that takes over the connection.
+
+use std::fmt::Display;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::place::Place;
+use super::stream::Stream;
+use crate::deadline::{Deadline, Wait, Waiting};
+use crate::error::{Error, ErrorKind, Result};
+use crate::frame::{HEADER, Header, Incoming, Kind, MAX_EXTENSION};
+use crate::sys::fork::Guarded;
+use crate::sys::peer::Credentials;
+use crate::sys::poll::wait_any;
+use crate::sys::socket::{self, Carries};
+use crate::sys::{closing, rights};
+use bytes::Bytes;
+
+/// The most bytes of a hello's body.
+const MAX_BODY: u64 = 16 << 10;
+
+/// The most descriptors that come with the hello of a caller: one memory file, or one listening
+/// socket.
+const MAX_DESCRIPTORS: usize = 1;
+
+/// A hello that may be incomplete. Owned by the acceptor's pending handshake, or by a connecting
+/// call.
+pub struct HelloReader {
+    /// The bytes of the frame that have arrived.
+    bytes: Vec<u8>,
+    /// The header, once it is complete and valid.
+    header: Option<Header>,
+    /// The descriptors that came with it.
+    descriptors: Vec<OwnedFd>,
+    /// The greatest number of descriptors.
+    most: usize,
+    /// Whether a listening socket is accepted instead of a memory file.
+    wants_socket: bool,
+}
+
+impl Default for HelloReader {
+    fn default() -> HelloReader {
+        let (bytes, descriptors) = (Vec::new(), Vec::new());
+        HelloReader { bytes, header: None, descriptors, most: MAX_DESCRIPTORS, wants_socket: false }
+    }
+}
+
+impl HelloReader {
+    /// A reader of the answer to a hello, with which as many descriptors may come as any side sends
+    /// at once.
+    fn of_answer() -> HelloReader {
+        HelloReader { most: socket::MAX_DESCRIPTORS, ..HelloReader::default() }
+    }
+
+    /// Reads what has arrived, never past the hello; returns true when it is complete. `check`
+    /// inspects the hello before its descriptors are taken.
+    ///
+    /// # Errors
+    /// `Disconnected` where the peer ended before; `Malformed` for anything but a hello; those of
+    /// `check`.
+    pub(crate) fn read_more(
+        &mut self,
+        stream: &Stream,
+        check: &dyn Fn(&Incoming) -> Result<()>,
+    ) -> Result<bool> {
+        loop {
+            let whole = match &self.header {
+                None => HEADER,
+                Some(header) => header.body_offset() + header.body as usize,
+            };
+            let have = self.bytes.len();
+            if have == whole {
+                if self.header.is_some() {
+                    return Ok(true);
+                }
+                self.header = Some(read_header(&self.bytes)?);
+                continue;
+            }
+            self.bytes.resize(whole, 0);
+            let got = match stream {
+                Stream::Socket(socket) => {
+                    let got = receive_plain(socket, &mut self.bytes[have..]);
+                    if matches!(got, Ok(HelloRead::Descriptors)) {
+                        self.bytes.truncate(have);
+                        self.take_descriptors(socket, check)?;
+                        return Ok(true);
+                    }
+                    got
+                }
+                _ => stream
+                    .read(&mut self.bytes[have..])
+                    .map(|n| n.map_or(HelloRead::Nothing, HelloRead::Bytes)),
+            };
+            self.bytes.truncate(have + if let Ok(HelloRead::Bytes(n)) = got { n } else { 0 });
+            match got? {
+                HelloRead::Nothing | HelloRead::Descriptors => return Ok(false),
+                HelloRead::Bytes(0) => {
+                    return Err(Error::new(
+                        ErrorKind::Disconnected,
+                        "the peer disconnected before its hello was complete",
+                    ));
+                }
+                HelloRead::Bytes(_) => {}
+            }
+        }
+    }
+
+    /// Takes the rest of a hello with its descriptors. Descriptors behind it stay in the queue.
+    fn take_descriptors(&mut self, socket: &Guarded, check: &dyn Fn(&Incoming) -> Result<()>) -> Result<()> {
+        let have = self.bytes.len();
+        self.bytes.resize(have + HEADER + MAX_EXTENSION + MAX_BODY as usize, 0);
+        let (seen, _) = rights::peek(socket, &mut self.bytes[have..])?.unwrap_or_default();
+        self.bytes.truncate(have + seen);
+        let header = read_header(&self.bytes)?;
+        let whole = header.body_offset() + header.body as usize;
+        if whole <= have || whole > self.bytes.len() {
+            let text = "descriptors come with a whole hello in one piece, or not at all";
+            return Err(Error::new(ErrorKind::Malformed, text));
+        }
+        self.bytes.truncate(whole);
+        check(&incoming(header, Bytes::copy_from_slice(&self.bytes)))?;
+        let mut taken = Vec::new();
+        let got = rights::receive_with(socket, &mut self.bytes[have..], &mut taken);
+        let number = taken.len();
+        let fits = |one: &OwnedFd| match self.wants_socket {
+            true => socket::check_listening(one).is_ok(),
+            false => rights::closes_at_once(one),
+        };
+        let fit = number <= self.most && taken.iter().all(fits);
+        if !fit || !matches!(got, Ok(Some(n)) if n == whole - have) {
+            closing::close_aside(taken);
+            got?;
+            let kind = if self.wants_socket { "listening sockets" } else { "memory files" };
+            let text = format!(
+                "the hello brings {number} descriptors that are no {kind}, or more than {}",
+                self.most
+            );
+            return Err(Error::new(ErrorKind::Malformed, text));
+        }
+        (self.header, self.descriptors) = (Some(header), taken);
+        Ok(())
+    }
+
+    /// Returns the hello and the descriptors that came with it.
+    pub(crate) fn finish(self) -> Result<(Incoming, Vec<OwnedFd>)> {
+        let Some(header) = self.header else {
+            return Err(Error::new(ErrorKind::Internal, "a hello was taken before it had come"));
+        };
+        Ok((incoming(header, Bytes::from(self.bytes)), self.descriptors))
+    }
+}
+
+/// What one read of a socket returned.
+enum HelloRead {
+    Nothing,
+    Bytes(usize),
+    /// Descriptors come with the next bytes or later ones: nothing was taken.
+    Descriptors,
+}
+
+/// Reads the available bytes, unless descriptors come with them.
+fn receive_plain(socket: &Guarded, into: &mut [u8]) -> Result<HelloRead> {
+    Ok(match rights::peek(socket, into)? {
+        None => HelloRead::Nothing,
+        Some((_, true)) => HelloRead::Descriptors,
+        // The end of the stream.
+        Some((0, _)) => HelloRead::Bytes(0),
+        Some((seen, _)) => {
+            socket::receive(socket, &mut into[..seen])?.map_or(HelloRead::Nothing, HelloRead::Bytes)
+        }
+    })
+}
+
+/// Checks the header of a hello: a frame of that kind, or the error in its place, of a permitted
+/// length.
+///
+/// # Errors
+/// `Malformed`, `VersionMismatch`.
+fn read_header(bytes: &[u8]) -> Result<Header> {
+    let Some(first) = bytes.first_chunk::<HEADER>() else {
+        return Err(Error::new(ErrorKind::Malformed, "a connection begins with a whole header"));
+    };
+    let header = Header::from_bytes(first)?;
+    if !matches!(header.kind, Kind::Hello | Kind::Error) || header.body > MAX_BODY {
+        let text = format!(
+            "a connection begins with a hello of at most {MAX_BODY} bytes, here is {:?} of {}",
+            header.kind, header.body
+        );
+        return Err(Error::new(ErrorKind::Malformed, text).at(5));
+    }
+    Ok(header)
+}
+
+/// Divides the bytes of a complete frame.
+fn incoming(header: Header, bytes: Bytes) -> Incoming {
+    let extension = bytes.slice(HEADER..HEADER + header.extension);
+    let body = bytes.slice(header.body_offset()..);
+    Incoming { header, extension, body: body.into() }
+}
+
+/// A connection whose listener has answered the hello.
+pub struct AnsweredCall {
+    /// The connection.
+    pub stream: Stream,
+    /// The listener's hello, or the error in its place.
+    pub answer: Incoming,
+    /// The descriptors that came with it.
+    pub descriptors: Vec<OwnedFd>,
+    /// The listener's user, where the kernel provides it.
+    pub credentials: Option<Credentials>,
+    /// A pidfd: readable once the listener's process has ended.
+    pub process: Option<Arc<OwnedFd>>,
+}
+
+/// The outcome of one attempt to connect.
+#[allow(clippy::large_enum_variant, reason = "one a call, and taken apart at once")]
+pub enum Call<T = AnsweredCall> {
+    /// A listener has answered.
+    Answered(T),
+    /// No process listens. The name appears once one does.
+    NotListening,
+    /// A listener has no room in its queue, or has just ended: the same call may succeed a moment
+    /// later.
+    Busy,
+}
+
+/// The minimum time that a listener has to answer, even where the call does not wait: its acceptor
+/// answers within microseconds, but on another thread.
+const MIN_ANSWER_TIME: Duration = Duration::from_millis(500);
+
+/// Connects to the listener at this place, once, and sends nothing. Blocks at most one tick while
+/// the listener's queue is full.
+///
+/// # Errors
+/// `PermissionDenied`, with the owner of the socket and a remedy.
+pub(crate) fn connect(place: &Place, carries: Carries, waiting: &mut Waiting<'_>) -> Result<Call<Stream>> {
+    let patience = waiting.deadline().remaining().map_or(Wait::TICK, |remaining| remaining.min(Wait::TICK));
+    match place.connect(carries, patience) {
+        Ok(Some(socket)) => Ok(Call::Answered(Stream::Socket(Arc::new(socket)))),
+        Ok(None) => Ok(Call::Busy),
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(Call::NotListening),
+        Err(e) if e.kind() == ErrorKind::Disconnected => Ok(Call::Busy),
+        Err(e) if e.kind() == ErrorKind::PermissionDenied => Err(denied(place, e)),
+        Err(e) => Err(e),
+    }
+}
+
+/// Connects to the listener at this place, once, and exchanges hellos.
+///
+/// # Errors
+/// `Stalled` where a process listens and does not answer in time; those of `connect`.
+pub fn call(
+    place: &Place,
+    carries: Carries,
+    hello: &[u8],
+    descriptors: &[BorrowedFd<'_>],
+    waiting: &mut Waiting<'_>,
+) -> Result<Call> {
+    let stream = match connect(place, carries, waiting)? {
+        Call::Answered(stream) => stream,
+        Call::NotListening => return Ok(Call::NotListening),
+        Call::Busy => return Ok(Call::Busy),
+    };
+    exchange(stream, hello, descriptors, waiting, &place.path().display())
+}
+
+/// Sends a hello over a new connection and waits for the answer. `shown` is the address, for texts.
+pub fn exchange(
+    stream: Stream,
+    hello: &[u8],
+    descriptors: &[BorrowedFd<'_>],
+    waiting: &mut Waiting<'_>,
+    shown: &dyn Display,
+) -> Result<Call> {
+    match send_and_receive(&stream, hello, descriptors, waiting, shown)? {
+        Some(answer) => Ok(Call::Answered(answer.over(stream)?)),
+        None => Ok(Call::Busy),
+    }
+}
+
+/// One frame that answered another, and its descriptors.
+pub struct HelloAnswer {
+    /// The frame.
+    pub answer: Incoming,
+    /// The descriptors that came with it.
+    pub descriptors: Vec<OwnedFd>,
+}
+
+impl HelloAnswer {
+    /// Returns it as the answer to a hello over this stream.
+    pub(crate) fn over(self, stream: Stream) -> Result<AnsweredCall> {
+        let (credentials, process) = stream.peer()?;
+        Ok(AnsweredCall { stream, answer: self.answer, descriptors: self.descriptors, credentials, process })
+    }
+}
+
+/// Sends a frame over a new connection and waits for the one frame that answers it. `None` where
+/// the other side closed the connection: it ended between our connect and its answer, and the next
+/// listener will answer.
+///
+/// # Errors
+/// `Stalled` where no answer came in time.
+pub(crate) fn send_and_receive(
+    stream: &Stream,
+    frame: &[u8],
+    descriptors: &[BorrowedFd<'_>],
+    waiting: &mut Waiting<'_>,
+    shown: &dyn Display,
+) -> Result<Option<HelloAnswer>> {
+    send_and_read(stream, frame, descriptors, HelloReader::of_answer(), waiting, shown)
+}
+
+/// Asks a process of this user that listens at a place for its socket, to listen there as well.
+/// `None` where no process listens, or it is ending. The first descriptor of the answer is the
+/// socket, if it is granted.
+///
+/// # Errors
+/// `PermissionDenied` where another user serves the name.
+pub fn request_socket(place: &Place, frame: &[u8], waiting: &mut Waiting<'_>) -> Result<Option<HelloAnswer>> {
+    let Call::Answered(stream) = connect(place, Carries::Descriptors, waiting)? else { return Ok(None) };
+    // Checked before any descriptor of the other process is taken.
+    let is_ours = stream.credentials()?.is_some_and(|who| who.uid == rustix::process::geteuid().as_raw());
+    if !is_ours {
+        let text = format!("another user serves {}; each user serves its own names", place.path().display());
+        return Err(Error::new(ErrorKind::PermissionDenied, text));
+    }
+    let reading = HelloReader { wants_socket: true, ..HelloReader::default() };
+    send_and_read(&stream, frame, &[], reading, waiting, &place.path().display())
+}
+
+/// Implements the two functions above.
+fn send_and_read(
+    stream: &Stream,
+    frame: &[u8],
+    descriptors: &[BorrowedFd<'_>],
+    mut reading: HelloReader,
+    waiting: &mut Waiting<'_>,
+    shown: &dyn Display,
+) -> Result<Option<HelloAnswer>> {
+    match stream.write_with(frame, descriptors) {
+        // It may have answered before it closed the connection: a listener refuses users before it
+        // reads what they send. So read the answer.
+        Err(e) if e.kind() == ErrorKind::Disconnected => {}
+        sent if sent.as_ref().is_ok_and(|n| *n == Some(frame.len())) => {}
+        sent => {
+            sent?;
+            return Err(Error::new(ErrorKind::Internal, "a new connection had no room for a hello"));
+        }
+    }
+    let mut answer_timeout = AnswerTimeout::begin();
+    loop {
+        match reading.read_more(stream, &|_| Ok(())) {
+            Ok(true) => break,
+            Ok(false) => {
+                match answer_timeout.wait(waiting, |step| wait_any(step, [stream.readable()]).map(drop)) {
+                    Err(e) if e.kind() == ErrorKind::Timeout => return Err(stalled(shown)),
+                    other => other?,
+                }
+            }
+            Err(e) if e.kind() == ErrorKind::Disconnected => return Ok(None),
+            Err(e) => return Err(e),
+        }
+    }
+    let (answer, descriptors) = reading.finish()?;
+    Ok(Some(HelloAnswer { answer, descriptors }))
+}
+
+/// The deadline of an answer: that of the call, but at least `MIN_ANSWER_TIME`.
+pub struct AnswerTimeout(Waiting<'static>);
+
+impl AnswerTimeout {
+    /// Starts the minimum time now.
+    pub(crate) fn begin() -> AnswerTimeout {
+        AnswerTimeout(Waiting::until(Deadline::after(MIN_ANSWER_TIME)))
+    }
+
+    /// Sleeps within the call's deadline or, once that has passed, within the minimum time.
+    ///
+    /// # Errors
+    /// `Timeout` once both have passed; for a call with a strict deadline, once that has.
+    pub(crate) fn wait(
+        &mut self,
+        waiting: &mut Waiting<'_>,
+        sleep: impl FnOnce(&mut Waiting<'_>) -> Result<()>,
+    ) -> Result<()> {
+        if waiting.is_strict() {
+            return sleep(waiting);
+        }
+        let slept = if waiting.deadline().has_passed() { sleep(&mut self.0) } else { sleep(waiting) };
+        match slept {
+            Err(e) if e.kind() == ErrorKind::Timeout && !self.0.deadline().has_passed() => Ok(()),
+            slept => slept,
+        }
+    }
+}
+
+/// Makes the `Stalled` error of a listener that does not answer.
+pub(crate) fn stalled(shown: &dyn Display) -> Error {
+    let text = format!("a program listens at {shown} but does not answer; it may be stopped or overloaded");
+    Error::new(ErrorKind::Stalled, text)
+}
+
+/// Explains a refusal of the kernel to connect.
+pub(crate) fn denied(place: &Place, error: Error) -> Error {
+    place.denied("connect to", error)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::IoSlice;
+    use std::os::fd::AsFd;
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+    use crate::codec::Encoding;
+    use crate::frame::Outgoing;
+    use crate::sys::memory::MemoryFile;
+
+    /// Both ends of a connection, the first as a listener reads it.
+    fn connection() -> (Stream, UnixStream) {
+        let (local, peer) = UnixStream::pair().unwrap();
+        (Stream::Socket(Arc::new(socket::of_caller(local.into()).unwrap())), peer)
+    }
+
+    fn send(to: &UnixStream, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) {
+        assert_eq!(socket::send(to, &[IoSlice::new(bytes)], descriptors).unwrap(), Some(bytes.len()));
+    }
+
+    fn hello_bytes() -> Vec<u8> {
+        let hello = Outgoing::new(Header::new(Kind::Hello, Encoding::Cbor), b"greetings");
+        [hello.head().as_slice(), hello.body].concat()
+    }
+
+    fn waiting(stream: &Stream) -> usize {
+        let Stream::Socket(socket) = stream else { panic!("a socket") };
+        rights::take_all(&**socket).len()
+    }
+
+    #[test]
+    fn hello_in_pieces_takes_no_later_descriptors() {
+        let (stream, peer) = connection();
+        let hello = hello_bytes();
+        for at in [1, HEADER - 1, HEADER, HEADER + 1, hello.len() - 1, hello.len()] {
+            send(&peer, &hello[..at], &[]);
+            if at < hello.len() {
+                send(&peer, &hello[at..], &[]);
+            }
+            send(&peer, b"behind", &[peer.as_fd()]);
+            let mut reading = HelloReader::default();
+            assert!(reading.read_more(&stream, &|_| Ok(())).unwrap(), "in pieces of {at} bytes and the rest");
+            let (incoming, descriptors) = reading.finish().unwrap();
+            assert_eq!(&incoming.body.whole()[..], b"greetings");
+            assert!(descriptors.is_empty());
+            assert_eq!(waiting(&stream), 1, "they are still there");
+        }
+    }
+
+    #[test]
+    fn refused_hello_leaves_its_descriptors_untaken() {
+        let (stream, peer) = connection();
+        send(&peer, &hello_bytes(), &[peer.as_fd()]);
+        let refuse = |_: &Incoming| Err(Error::new(ErrorKind::PermissionDenied, "not you"));
+        let refused = HelloReader::default().read_more(&stream, &refuse).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::PermissionDenied);
+        assert_eq!(waiting(&stream), 1);
+    }
+
+    #[test]
+    fn descriptors_in_the_middle_of_a_hello_are_malformed_and_untaken() {
+        let (stream, peer) = connection();
+        let hello = hello_bytes();
+        send(&peer, &hello[..HEADER + 2], &[peer.as_fd()]);
+        send(&peer, &hello[HEADER + 2..], &[]);
+        let refused = HelloReader::default().read_more(&stream, &|_| Ok(())).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Malformed);
+        assert_eq!(waiting(&stream), 1);
+    }
+
+    #[test]
+    fn hello_with_a_memory_file_brings_it() {
+        let (stream, peer) = connection();
+        let memory = MemoryFile::create("linkspan-test", 4096).unwrap();
+        send(&peer, &hello_bytes(), &[memory.fd()]);
+        send(&peer, b"behind", &[]);
+        let mut reading = HelloReader::default();
+        assert!(reading.read_more(&stream, &|_| Ok(())).unwrap());
+        assert_eq!(reading.finish().unwrap().1.len(), 1);
+    }
+}

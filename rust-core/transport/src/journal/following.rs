@@ -1,0 +1,168 @@
+//! A reader of a journal that may not exist yet, and that may be removed and created again.
+//!
+//! Two states: absent, where the directory around is watched, and present, where a [`Reader`]
+//! reads. One epoll set has the descriptors of either state, so a program's event loop keeps one
+//! descriptor. A reader that waited for the journal gets all of it: records that were written
+//! before the reader could open it count as written while it waited.
+
+use std::os::fd::{AsFd, BorrowedFd};
+
+use super::reader::Reader;
+use crate::error::{Error, ErrorKind, Result};
+use crate::extension::Sender;
+use crate::frame::Incoming;
+use crate::place::Place;
+use crate::store::Start;
+use crate::sys::inotify::Watch;
+use crate::sys::poll::{Epoll, Interest};
+
+/// Follows the journal at a place. One thread at a time uses it.
+pub struct Following {
+    place: Place,
+    /// The name under which this reader's position is stored.
+    name: Option<String>,
+    /// Where to begin in the journal that is opened next.
+    start: Option<Start>,
+    /// The longest body in bytes.
+    limit: u64,
+    /// Has the descriptors to wait on: the directory while the journal is absent, then the
+    /// committed word.
+    epoll: Epoll,
+    state: JournalState,
+}
+
+/// Whether the journal exists.
+enum JournalState {
+    Absent(Watch),
+    Present(Box<Reader>),
+}
+
+impl Following {
+    /// Opens the journal, or begins to wait for it. Errors as [`Reader::open`].
+    pub fn open(place: &Place, name: Option<&str>, start: Option<Start>, limit: u64) -> Result<Following> {
+        let epoll = Epoll::new()?;
+        let state = match Reader::open(place, name, start, limit)? {
+            Some(reader) => present(reader, &epoll)?,
+            None => JournalState::Absent(watch(place, &epoll)?),
+        };
+        let name = name.map(str::to_owned);
+        let mut following = Following { place: place.clone(), name, start, limit, epoll, state };
+        if !following.is_present() {
+            // Tried again, now that the watch reports all later changes.
+            following.start_at_oldest();
+            following.reader()?;
+        }
+        Ok(following)
+    }
+
+    /// A reader that waits for a journal gets all that is written to it, unless it asked for a
+    /// number or a time.
+    fn start_at_oldest(&mut self) {
+        if matches!(self.start, None | Some(Start::Newest)) {
+            self.start = Some(Start::First);
+        }
+    }
+
+    /// Returns the reader, opened now where the journal has appeared; `None` where there is none.
+    fn reader(&mut self) -> Result<Option<&mut Reader>> {
+        if let JournalState::Absent(watch) = &self.state {
+            let opened = Reader::open(&self.place, self.name.as_deref(), self.start, self.limit)?;
+            let Some(reader) = opened else { return Ok(None) };
+            for fd in watch.descriptors() {
+                self.epoll.remove(fd);
+            }
+            self.state = present(reader, &self.epoll)?;
+        }
+        match &mut self.state {
+            JournalState::Present(reader) => Ok(Some(reader)),
+            JournalState::Absent(_) => Ok(None),
+        }
+    }
+
+    /// Returns whether the journal was present when it was last checked.
+    pub fn is_present(&self) -> bool {
+        matches!(self.state, JournalState::Present(_))
+    }
+
+    /// See [`Reader::try_recv`]. `Disconnected` once where the journal was removed; then this waits
+    /// for the next one.
+    pub fn try_recv(&mut self) -> Result<Option<(Incoming, Sender)>> {
+        let Some(reader) = self.reader()? else { return Ok(None) };
+        let received = reader.try_recv();
+        self.after(received)
+    }
+
+    /// See [`Reader::latest`]; `NotFound` where there is no journal, `Disconnected` as for
+    /// [`Following::try_recv`].
+    pub fn latest(&mut self) -> Result<Option<(Incoming, Sender)>> {
+        let Some(reader) = self.reader()? else { return Err(self.why_nothing()) };
+        let latest = reader.latest();
+        self.after(latest)
+    }
+
+    /// Returns to waiting where the journal was removed. The next one is read from its beginning,
+    /// or from the given time on: its numbers start again, so an old number means nothing there.
+    fn after<T>(&mut self, received: Result<T>) -> Result<T> {
+        if matches!(&received, Err(e) if e.kind() == ErrorKind::Disconnected) {
+            let watch = watch(&self.place, &self.epoll)?;
+            // Dropping the old reader removes its descriptor from the set.
+            self.state = JournalState::Absent(watch);
+            if !matches!(self.start, Some(Start::Time(_))) {
+                self.start = Some(Start::First);
+            }
+        }
+        received
+    }
+
+    /// See [`Reader::consumed`].
+    pub fn consumed(&mut self, sequence: u64) -> Result<()> {
+        match &mut self.state {
+            JournalState::Present(reader) => reader.consumed(sequence),
+            JournalState::Absent(_) => Ok(()),
+        }
+    }
+
+    /// Returns the error for a wait that ended without a journal.
+    pub fn why_nothing(&self) -> Error {
+        let text = format!(
+            "there is no journal {}; a publisher makes it, with the same LINKSPAN_STATE_DIR",
+            self.place.path().display()
+        );
+        Error::new(ErrorKind::NotFound, text)
+    }
+
+    /// The contract's `park`.
+    pub fn park(&mut self) -> Result<bool> {
+        if let JournalState::Absent(watch) = &self.state {
+            watch.drain();
+        }
+        let appeared = !self.is_present();
+        match self.reader()? {
+            // The event may be the journal itself: then there may be something to read.
+            Some(reader) => Ok(reader.park()? || appeared),
+            None => Ok(false),
+        }
+    }
+
+    /// Returns the one descriptor to wait on, see the contract.
+    pub fn descriptor(&self) -> BorrowedFd<'_> {
+        self.epoll.as_fd()
+    }
+}
+
+/// Returns the state with this reader, whose descriptor goes into the set.
+fn present(reader: Reader, epoll: &Epoll) -> Result<JournalState> {
+    if let Some(fd) = reader.descriptor() {
+        epoll.add(fd, 0, Interest::IN)?;
+    }
+    Ok(JournalState::Present(Box::new(reader)))
+}
+
+/// Watches the directory that contains the journal.
+fn watch(place: &Place, epoll: &Epoll) -> Result<Watch> {
+    let watch = Watch::new(&place.directory)?;
+    for fd in watch.descriptors() {
+        epoll.add(fd, 0, Interest::IN)?;
+    }
+    Ok(watch)
+}

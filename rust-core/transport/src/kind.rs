@@ -1,0 +1,132 @@
+//! The name of a transport and its capabilities: the part of it that an endpoint carries.
+//!
+//! Each folder has one static [`Kind`]. [`Transport`] is a reference to it, small enough to copy;
+//! two are equal when their names are.
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
+
+use super::capability::Capabilities;
+use crate::error::{Error, ErrorKind, Result};
+use crate::sys::socket::Carries;
+
+/// A transport, one of [`Transport::all`].
+#[derive(Clone, Copy)]
+pub struct Transport(&'static Kind);
+
+/// The static description of a transport, one in each folder.
+pub struct Kind {
+    /// The word in front of the colon of an endpoint, and behind the dot of a file name: lower-case
+    /// ASCII letters.
+    pub name: &'static str,
+    /// What may stand behind the colon.
+    pub naming: Naming,
+    /// The directory in which its names are.
+    pub names: NameDirectory,
+    /// The ancillary data that the peers of its sockets may send.
+    pub carries: Carries,
+    /// Its capabilities.
+    pub capabilities: Capabilities,
+}
+
+/// What may stand behind the colon of an endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Naming {
+    /// A name in a directory of Linkspan.
+    Name,
+    /// The same, or an absolute path.
+    NameOrPath,
+    /// `//host:port`.
+    Address,
+}
+
+/// The directory in which the names of a transport are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NameDirectory {
+    /// The runtime directory, whose contents end with the machine's uptime.
+    Runtime,
+    /// The runtime directory, or with the option `durable` the state directory.
+    RuntimeOrState,
+    /// The state directory, which is on a disk.
+    State,
+}
+
+impl Transport {
+    /// Returns the transport of this kind.
+    pub(crate) fn of(kind: &'static Kind) -> Transport {
+        Transport(kind)
+    }
+
+    /// Returns the word in front of the colon.
+    pub fn name(self) -> &'static str {
+        self.0.name
+    }
+
+    /// Returns its capabilities.
+    pub fn capabilities(self) -> &'static Capabilities {
+        &self.0.capabilities
+    }
+
+    /// Returns what may stand behind the colon of its endpoints.
+    pub fn naming(self) -> Naming {
+        self.0.naming
+    }
+
+    /// Returns the ancillary data that the peers of its sockets may send.
+    pub fn carries(self) -> Carries {
+        self.0.carries
+    }
+
+    /// Returns the directory in which its names are.
+    pub fn names(self) -> NameDirectory {
+        self.0.names
+    }
+}
+
+impl Transport {
+    /// Returns an error unless `can`. `what` names the call or the option: "call", or "the option
+    /// allow_uids".
+    ///
+    /// # Errors
+    /// `Unsupported`, with the transport's own reason.
+    pub fn require(self, can: bool, what: &str) -> Result<()> {
+        if can { Ok(()) } else { Err(self.unsupported(what)) }
+    }
+
+    /// Makes an `Unsupported` error with the transport's own reason.
+    pub(crate) fn unsupported(self, what: &str) -> Error {
+        self.unsupported_because(what, self.capabilities().because)
+    }
+
+    /// Makes an `Unsupported` error with another reason than the transport's own, such as that of
+    /// its framing.
+    pub fn unsupported_because(self, what: &str, because: &str) -> Error {
+        Error::new(ErrorKind::Unsupported, format!("{}: cannot do that: {what}; {because}", self.name()))
+    }
+
+    /// Makes the `TransportUnavailable` error of a transport that this build does not have.
+    pub fn unavailable(self) -> Error {
+        let text = format!("the transport {}: is not in this build", self.name());
+        Error::new(ErrorKind::TransportUnavailable, text)
+    }
+}
+
+impl PartialEq for Transport {
+    fn eq(&self, other: &Transport) -> bool {
+        self.0.name == other.0.name
+    }
+}
+
+impl Eq for Transport {}
+
+impl Hash for Transport {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.name.hash(state);
+    }
+}
+
+impl fmt::Debug for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.name)
+    }
+}

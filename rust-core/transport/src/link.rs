@@ -1,0 +1,569 @@
+//! A link between two ends, over any transport: its two halves as enums, so that the variants that
+//! matter for latency are called without a virtual call.
+//!
+//! [`Tx`] and [`Rx`] are the halves that the channel uses; `Offer` is one side's part of the
+//! handshake, and becomes the link with [`Offer::join`]. The contract of every method is in
+//! `lib.rs`; the comments here describe only the differences between the variants.
+
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::background::Background;
+use super::half::{ReceiveHalf, SendHalf};
+use super::plain::{PlainRx, PlainTx};
+use super::shm::{self, AckWords, LinkParts, PeerSegment, Segment, ShmRx, ShmTx, Slots};
+pub use super::shm::{BroadcastFastRecord, BroadcastReader};
+use super::socket::{StreamRx, StreamTx};
+use super::stream::Stream;
+use super::{Incoming, Losses, Outgoing, Sent, Waited};
+use crate::deadline::{Deadline, Waiting};
+use crate::error::{Doing, Error, ErrorKind, Result};
+use crate::sys::memory::PeerFile;
+use crate::sys::poll::Interest;
+
+/// The sending half.
+#[allow(clippy::large_enum_variant, reason = "one a link; a box would cost an indirection a message")]
+pub enum Tx {
+    /// Over a stream of bytes.
+    Stream(StreamTx),
+    /// To a program without Linkspan.
+    Plain(PlainTx),
+    /// Through shared memory.
+    Shm(ShmTx),
+    /// To a spool or a mailslot.
+    Place(Box<dyn SendHalf>),
+    /// One of these, while a thread writes the rest of a frame.
+    Away(AwayTx),
+}
+
+/// A sending half that a thread has.
+pub struct AwayTx {
+    background: Background<Tx>,
+    is_plain: bool,
+    /// For shared memory.
+    end: Option<EndLink>,
+}
+
+/// Ends a link with an error.
+type EndLink = Box<dyn Fn(&Error) + Send>;
+
+/// The receiving half.
+#[allow(clippy::large_enum_variant, reason = "one a link; a box would cost an indirection a message")]
+pub enum Rx {
+    /// Over a stream of bytes.
+    Stream(StreamRx),
+    /// From a program without Linkspan.
+    Plain(PlainRx),
+    /// Through shared memory.
+    Shm(ShmRx),
+    /// From a spool or a mailslot.
+    Place(Box<dyn ReceiveHalf>),
+}
+
+/// One side's part of a link, made before the other side is known, because the memory file is sent
+/// with the hello.
+pub enum Offer {
+    /// Nothing but the stream.
+    Stream {
+        /// Whether each body is sent with a checksum: where the bytes leave this machine's memory.
+        checked: bool,
+    },
+    /// The memory that this side writes.
+    Shm(Segment),
+}
+
+impl Offer {
+    /// Returns the descriptors that go with the hello.
+    ///
+    /// # Errors
+    /// Those of duplicating a descriptor.
+    pub fn descriptors(&self) -> Result<Vec<OwnedFd>> {
+        match self {
+            Offer::Stream { .. } => Ok(Vec::new()),
+            Offer::Shm(segment) => {
+                let file = segment.descriptor_for_peer().try_clone_to_owned();
+                Ok(vec![file.doing("duplicating a descriptor for the peer")?])
+            }
+        }
+    }
+
+    /// Makes the link, with the descriptors that came with the peer's hello. `peer_session` is the
+    /// session number that the peer's memory file has to carry; `limit` the longest message in
+    /// bytes; `slots`, where both sides have slots, the longest message that both take; `spin` how
+    /// long a receiver polls before it sleeps.
+    ///
+    /// # Errors
+    /// `Malformed` where the peer's memory file is invalid.
+    #[allow(clippy::too_many_arguments, reason = "what a link is made of, known in one place alone")]
+    pub fn join(
+        self,
+        stream: Stream,
+        process: Option<Arc<OwnedFd>>,
+        peer_session: u64,
+        descriptors: Vec<PeerFile>,
+        limit: u64,
+        slots: Option<u64>,
+        spin: Duration,
+    ) -> Result<(Tx, Rx)> {
+        match self {
+            Offer::Stream { checked } => {
+                let tx = StreamTx::new(stream.clone(), checked);
+                let rx = StreamRx::new(stream, process, limit);
+                Ok((Tx::Stream(tx.beside(rx.activity().clone())), Rx::Stream(rx)))
+            }
+            Offer::Shm(mine) => {
+                let socket = stream.into_socket()?;
+                let peer = PeerSegment::from_descriptors(descriptors, peer_session)?;
+                let (tx, rx) = shm::link(LinkParts { mine, peer, socket, process, slots }, limit, spin)?;
+                Ok((Tx::Shm(tx), Rx::Shm(rx)))
+            }
+        }
+    }
+}
+
+macro_rules! each {
+    ($on:expr, $half:ident => $call:expr) => {
+        match $on {
+            Self::Stream($half) => $call,
+            Self::Plain($half) => $call,
+            Self::Shm($half) => $call,
+            Self::Place($half) => $call,
+        }
+    };
+}
+
+impl Tx {
+    /// Returns whether the peer is a program without Linkspan.
+    pub fn is_plain(&self) -> bool {
+        matches!(self, Tx::Plain(_) | Tx::Away(AwayTx { is_plain: true, .. }))
+    }
+
+    /// Takes the half back from the thread that has it, if that has ended.
+    #[inline]
+    fn take_back(&mut self) {
+        if let Tx::Away(away) = self
+            && let Some(half) = away.background.take_back()
+        {
+            *self = half;
+        }
+    }
+
+    /// Returns the words of shared memory in which each side reads how far the other one has
+    /// consumed; `None` where only frames carry acknowledgements.
+    pub fn ack_words(&self) -> Option<Arc<AckWords>> {
+        match self {
+            Tx::Shm(half) => Some(Arc::new(half.ack_words())),
+            Tx::Stream(_) | Tx::Plain(_) | Tx::Place(_) | Tx::Away(_) => None,
+        }
+    }
+
+    /// Ends the link for both halves, because the peer's page contains an impossible value.
+    pub fn end_link(&mut self, error: &Error) {
+        match self {
+            Tx::Shm(half) => half.end_link(error),
+            Tx::Away(away) => away.end.iter().for_each(|end| end(error)),
+            // These have no such page.
+            Tx::Stream(_) | Tx::Plain(_) | Tx::Place(_) => {}
+        }
+    }
+
+    /// Returns how many messages this half has accepted and dropped since the last call: replies to
+    /// clients that do not read from their pipe.
+    pub fn take_lost(&mut self) -> u64 {
+        match self {
+            Tx::Plain(half) => half.take_lost(),
+            _ => 0,
+        }
+    }
+
+    /// Returns whether an error concerns this frame alone, none of which was sent, so that the link
+    /// takes others.
+    pub fn goes_on_after(&self, error: &Error) -> bool {
+        let concerns_frame = matches!(
+            error.kind(),
+            ErrorKind::TooLarge
+                | ErrorKind::Unsupported
+                | ErrorKind::InvalidState
+                | ErrorKind::Malformed
+                | ErrorKind::Missing
+                | ErrorKind::WrongType
+        );
+        match self {
+            Tx::Plain(_) => concerns_frame,
+            Tx::Place(half) => half.goes_on_after(error, concerns_frame),
+            Tx::Stream(_) | Tx::Shm(_) | Tx::Away(_) => false,
+        }
+    }
+
+    /// Sends a frame. Only shared memory takes a body in several blocks; for the others it is
+    /// copied into one.
+    pub fn try_send(&mut self, frame: &Outgoing<'_>) -> Result<Sent> {
+        self.take_back();
+        match self {
+            Tx::Shm(half) => half.try_send(frame),
+            Tx::Stream(half) => half.try_send(&frame.in_one_block()),
+            Tx::Plain(half) => half.try_send(&frame.in_one_block()),
+            Tx::Place(half) => half.try_send(&frame.in_one_block()),
+            Tx::Away(_) => Ok(Sent::Blocked),
+        }
+    }
+
+    /// Returns the slots for long arrays that are sent over this link; `None` where arrays are sent
+    /// inside their message.
+    pub fn slots(&self) -> Option<Arc<Slots>> {
+        match self {
+            Tx::Shm(half) => half.slots().cloned(),
+            Tx::Stream(_) | Tx::Plain(_) | Tx::Place(_) | Tx::Away(_) => None,
+        }
+    }
+
+    /// Sends several frames with one wake-up, or one system call. Returns how many, from the first
+    /// one on, are with the transport; the last of them may have been sent in part, and counts as
+    /// adopted. 0 means that the first frame has to be sent alone: this kind of link has no faster
+    /// way, the frame is large, or there is no room.
+    pub fn try_send_many<'f>(&mut self, frames: impl Iterator<Item = Outgoing<'f>>) -> Result<usize> {
+        self.take_back();
+        match self {
+            Tx::Shm(half) => half.try_send_many(frames),
+            Tx::Stream(half) => half.try_send_many(frames),
+            Tx::Plain(_) | Tx::Place(_) | Tx::Away(_) => Ok(0),
+        }
+    }
+
+    /// Copies the rest of a frame that was sent in part, which streams and rings do.
+    pub fn adopt(&mut self, frame: &Outgoing<'_>) {
+        match self {
+            Tx::Stream(half) => half.adopt(&frame.in_one_block()),
+            Tx::Plain(half) => half.adopt(&frame.in_one_block()),
+            Tx::Shm(half) => half.adopt(&frame.in_one_block()),
+            // A place sends no frame in part, so there is nothing to adopt, and a thread has what was adopted.
+            Tx::Place(_) | Tx::Away(_) => {}
+        }
+    }
+
+    /// Passes on how far the program has consumed the returned frames, where the transport needs
+    /// it.
+    pub fn consumed_to(&mut self, number: u64) {
+        if let Tx::Place(half) = self {
+            half.consumed_to(number);
+        }
+    }
+
+    /// Starts a thread that writes the rest of an adopted frame, if there is one. The thread has the half meanwhile.
+    pub fn flush_in_background(&mut self) {
+        if !self.has_rest() || matches!(self, Tx::Away(_)) {
+            return;
+        }
+        let is_plain = self.is_plain();
+        let end = match self {
+            Tx::Shm(half) => Some(half.ender()),
+            _ => None,
+        };
+        let step = |half: &mut Tx, waiting: &mut Waiting<'_>| {
+            matches!(half.flush(), Ok(false)) && half.wait_room(waiting).is_ok()
+        };
+        // Without a descriptor for it the next call writes the rest.
+        let _ = Background::start(end.is_some(), step, |background| {
+            std::mem::replace(self, Tx::Away(AwayTx { background, is_plain, end }))
+        });
+    }
+
+    /// Returns whether some of an adopted frame, or of one that [`Tx::try_send_many`] accepted, is still to be written.
+    pub fn has_rest(&self) -> bool {
+        match self {
+            Tx::Stream(half) => half.has_rest(),
+            Tx::Plain(half) => half.has_rest(),
+            Tx::Shm(half) => half.has_rest(),
+            Tx::Place(_) => false,
+            Tx::Away(_) => true,
+        }
+    }
+
+    /// Returns whether what was written waits for room at the peer, in a kernel that drops it when this process ends.
+    pub fn is_held_back(&self) -> bool {
+        matches!(self, Tx::Stream(half) if half.is_held_back())
+    }
+
+    /// Ends writing, so that the end of the connection loses nothing of what was written.
+    pub fn end_acknowledged(&mut self, until: Deadline) {
+        self.take_back();
+        if let Tx::Stream(half) = self {
+            half.end_acknowledged(until);
+        }
+    }
+
+    /// Writes the rest of an adopted frame; true once nothing is left.
+    pub fn flush(&mut self) -> Result<bool> {
+        self.take_back();
+        match self {
+            Tx::Stream(half) => half.flush(),
+            Tx::Plain(half) => half.flush(),
+            Tx::Shm(half) => half.flush(),
+            // A place never has a rest.
+            Tx::Place(_) => Ok(true),
+            Tx::Away(_) => Ok(false),
+        }
+    }
+
+    /// Sleeps until another try may succeed.
+    pub fn wait_room(&mut self, waiting: &mut Waiting<'_>) -> Result<()> {
+        match self {
+            Tx::Stream(half) => half.wait_room(waiting),
+            Tx::Plain(half) => half.wait_room(waiting),
+            Tx::Shm(half) => half.wait_room(waiting),
+            Tx::Place(half) => half.wait_room(waiting),
+            Tx::Away(away) => away.background.wait(waiting),
+        }
+    }
+
+    /// Announces a sleep on [`Tx::room_descriptor`] until there is room; returns true if room has
+    /// appeared in the meantime.
+    pub fn park_room(&mut self) -> Result<bool> {
+        self.take_back();
+        match self {
+            Tx::Stream(_) | Tx::Plain(_) | Tx::Place(_) | Tx::Away(_) => Ok(false),
+            Tx::Shm(half) => half.park_room(),
+        }
+    }
+
+    /// Returns the descriptor that is ready once there is room, and the event to wait for: a stream becomes
+    /// writable, the wake-up socket of shared memory readable.
+    pub fn room_descriptor(&self) -> Result<(BorrowedFd<'_>, Interest)> {
+        Ok(match self {
+            Tx::Stream(half) => (half.descriptor(), Interest::OUT),
+            Tx::Plain(half) => (half.descriptor(), Interest::OUT),
+            Tx::Shm(half) => (half.room_descriptor()?, Interest::IN),
+            Tx::Place(half) => half.room_descriptor(),
+            Tx::Away(away) => (away.background.descriptor(), Interest::IN),
+        })
+    }
+
+    /// Returns the half to which a short message can be written in place, with `ShmTx::try_send_next`; `None`
+    /// for other links.
+    #[inline]
+    pub fn in_place(&mut self) -> Option<&mut ShmTx> {
+        match self {
+            Tx::Shm(half) => Some(half),
+            Tx::Stream(_) | Tx::Plain(_) | Tx::Place(_) | Tx::Away(_) => None,
+        }
+    }
+
+    /// Returns the half that writes to a stream; `None` for other links.
+    #[inline]
+    pub fn stream(&mut self) -> Option<&mut StreamTx> {
+        match self {
+            Tx::Stream(half) => Some(half),
+            Tx::Plain(_) | Tx::Shm(_) | Tx::Place(_) | Tx::Away(_) => None,
+        }
+    }
+
+    /// Polls for room for a few microseconds, where that needs no system call; returns true when
+    /// there is some.
+    pub fn spin(&mut self) -> bool {
+        match self {
+            Tx::Shm(half) => half.spin(),
+            Tx::Stream(_) | Tx::Plain(_) | Tx::Place(_) | Tx::Away(_) => false,
+        }
+    }
+
+    /// Withdraws a request whose caller has given up, if no server has begun with it.
+    pub fn withdraw(&mut self, sequence: u64) {
+        match self {
+            // The peer has already received it.
+            Tx::Stream(_) | Tx::Plain(_) | Tx::Shm(_) | Tx::Away(_) => {}
+            Tx::Place(half) => half.withdraw(sequence),
+        }
+    }
+}
+
+impl Rx {
+    /// Returns whether an error concerns one message alone, which was skipped: the link continues
+    /// with the next one.
+    pub fn goes_on_after(&self, error: &Error) -> bool {
+        match error.kind() {
+            ErrorKind::TooLarge | ErrorKind::OutOfMemory => true,
+            _ if matches!(self, Rx::Place(half) if half.goes_on_after(error)) => true,
+            // Whatever is wrong with a line, the next one begins behind its end.
+            ErrorKind::Malformed | ErrorKind::Unsupported | ErrorKind::OutOfRange => self.is_plain(),
+            _ => false,
+        }
+    }
+
+    /// Returns whether the peer is a program without Linkspan.
+    pub fn is_plain(&self) -> bool {
+        matches!(self, Rx::Plain(_))
+    }
+
+    /// Returns the next frame, or `None`.
+    pub fn try_recv(&mut self) -> Result<Option<Incoming>> {
+        each!(self, half => half.try_recv())
+    }
+
+    /// Returns the half from which a short message can be read in place, with
+    /// `ShmRx::peek_small`; `None` for other links.
+    #[inline]
+    pub fn in_place(&mut self) -> Option<&mut ShmRx> {
+        match self {
+            Rx::Shm(half) => Some(half),
+            Rx::Stream(_) | Rx::Plain(_) | Rx::Place(_) => None,
+        }
+    }
+
+    /// Returns whether messages are read in shared memory.
+    pub fn is_in_place(&self) -> bool {
+        matches!(self, Rx::Shm(_))
+    }
+
+    /// Returns whether another `try_recv` may find a frame that was already available at the last
+    /// one. False where that one took everything.
+    #[inline]
+    pub fn may_hold_more(&self) -> bool {
+        match self {
+            Rx::Stream(half) => half.may_hold_more(),
+            Rx::Shm(half) => half.is_ready(),
+            Rx::Plain(_) | Rx::Place(_) => true,
+        }
+    }
+
+    /// Returns whether a message may be taken from memory: of the ring, or of an earlier read.
+    #[inline]
+    pub fn is_ready_in_place(&self) -> bool {
+        match self {
+            Rx::Stream(half) => half.holds_bytes(),
+            Rx::Shm(half) => half.is_ready(),
+            Rx::Plain(_) | Rx::Place(_) => false,
+        }
+    }
+
+    /// Notes that the caller has finished with the last frame.
+    pub fn consumed(&mut self) {
+        match self {
+            // The kernel has already dropped it.
+            Rx::Stream(_) | Rx::Plain(_) => {}
+            Rx::Shm(half) => drop(half.consumed()),
+            Rx::Place(half) => half.consumed_but(0),
+        }
+    }
+
+    /// As [`Rx::consumed`], with a full fence in any case where each side reads the other's memory:
+    /// a peer that is not seen to be parked after the fence sees what was stored before it. Other
+    /// links need none.
+    #[inline]
+    pub fn consumed_with_fence(&mut self) {
+        if let Rx::Shm(half) = self {
+            half.consumed_with_fence();
+        }
+    }
+
+    /// Notes that the caller has finished with all frames but the last `last`, which were not given
+    /// to the program yet. Only a place distinguishes them, because it keeps what was not consumed.
+    #[inline]
+    pub fn consumed_but(&mut self, last: usize) {
+        match self {
+            Rx::Place(half) => half.consumed_but(last),
+            _ => self.consumed(),
+        }
+    }
+
+    /// Returns what was lost since the last call, where nothing is sent again.
+    #[inline]
+    pub fn take_losses(&mut self) -> Losses {
+        match self {
+            Rx::Place(half) => half.take_losses(),
+            _ => Losses::default(),
+        }
+    }
+
+    /// Returns whether a message that was not consumed stays for the next reader.
+    pub fn keeps(&self) -> bool {
+        matches!(self, Rx::Place(half) if half.keeps())
+    }
+
+    /// Returns whether polling before a sleep is probably not worth its system call: then `park`
+    /// and sleep at once.
+    #[inline]
+    pub fn is_likely_empty(&mut self) -> bool {
+        match self {
+            Rx::Stream(half) => half.is_likely_empty(),
+            // Reading memory costs next to nothing.
+            Rx::Shm(_) => false,
+            Rx::Plain(_) => false,
+            Rx::Place(half) => half.is_likely_empty(),
+        }
+    }
+
+    /// Polls for a frame for a few microseconds; only shared memory needs no system call for that.
+    pub fn spin(&mut self) -> bool {
+        match self {
+            Rx::Stream(_) | Rx::Plain(_) | Rx::Place(_) => false,
+            Rx::Shm(half) => half.spin(),
+        }
+    }
+
+    /// Sleeps for a short time on a word of shared memory, where that is worth it: then call
+    /// `try_recv` again. Returns false when it is time for `park` and a longer sleep.
+    pub fn sleep_briefly(&mut self, waiting: &mut Waiting<'_>) -> Result<bool> {
+        match self {
+            Rx::Stream(_) | Rx::Plain(_) | Rx::Place(_) => Ok(false),
+            Rx::Shm(half) => half.sleep_briefly(waiting),
+        }
+    }
+
+    /// Reads from a socket and sleeps for a few milliseconds at most until there is something, where messages
+    /// come one after the other: then call `try_recv` again.
+    pub fn read_briefly(&mut self, waiting: &mut Waiting<'_>) -> Result<Waited> {
+        match self {
+            Rx::Stream(half) => half.read_briefly(waiting),
+            Rx::Place(half) => half.read_briefly(waiting),
+            Rx::Plain(_) | Rx::Shm(_) => Ok(Waited::Omitted),
+        }
+    }
+
+    /// Returns the descriptor that shows every message and the end of the connection, where it is worth sleeping on it
+    /// alone for a few milliseconds.
+    pub fn sole_descriptor(&self) -> Option<BorrowedFd<'_>> {
+        match self {
+            Rx::Stream(half) => half.sole_descriptor(),
+            Rx::Plain(_) | Rx::Shm(_) | Rx::Place(_) => None,
+        }
+    }
+
+    /// Returns the half whose messages are in a buffer of this process; `None` for other links.
+    #[inline]
+    pub fn stream(&mut self) -> Option<&mut StreamRx> {
+        match self {
+            Rx::Stream(half) => Some(half),
+            Rx::Plain(_) | Rx::Shm(_) | Rx::Place(_) => None,
+        }
+    }
+
+    /// Announces a sleep on [`Rx::descriptors`]; returns true if a frame has arrived in the
+    /// meantime.
+    pub fn park(&mut self) -> Result<bool> {
+        match self {
+            Rx::Stream(half) => Ok(half.park()),
+            Rx::Plain(half) => Ok(half.park()),
+            Rx::Shm(half) => half.park(),
+            Rx::Place(half) => half.park(),
+        }
+    }
+
+    /// Ends the announcement of a sleep, so that the peer stops sending wake-ups.
+    pub fn unpark(&mut self) {
+        match self {
+            Rx::Stream(_) | Rx::Plain(_) | Rx::Place(_) => {}
+            Rx::Shm(half) => half.unpark(),
+        }
+    }
+
+    /// Returns the descriptors to sleep on after `park`.
+    pub fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
+        match self {
+            Rx::Stream(half) => half.descriptors().collect(),
+            Rx::Plain(half) => vec![half.descriptor()],
+            Rx::Shm(half) => half.descriptors().into_iter().collect(),
+            Rx::Place(half) => half.descriptors(),
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! The owner record: a small file beside a name that contains the process that owns the name, for
+//! listings and for people.
+//!
+//! It exists where the owner cannot be asked (a pipe, a spool, a mailslot), and for TCP, whose
+//! address has no file. Layout: one JSON map in `.owner.NAME` with `pid`, `program`, `uid`,
+//! `pattern` and what the transport adds. It is written under the lock of the name and removed with
+//! it; a file of a dead process is stale and swept with the name. A reader trusts nothing in it
+//! but the file's own user, which the kernel provides.
+
+use std::fmt;
+
+use super::place::Place;
+use crate::codec::{self, Encoding};
+use crate::error::{Error, ErrorKind, Result};
+use crate::sys::beneath::RequiredOwner;
+use crate::sys::fork;
+use crate::sys::staging::{self, Swept};
+use crate::value::{Map, Value};
+
+/// The text in front of the name.
+const PREFIX: &str = ".owner.";
+
+/// The record of this process; its drop removes the file.
+#[derive(Debug)]
+pub struct OwnerRecord {
+    /// The name that it belongs to.
+    place: Place,
+    /// The fork generation that wrote it: a forked child leaves it alone.
+    born: u64,
+    /// Whether the file stays when this value is dropped.
+    stays: bool,
+}
+
+/// Returns the name that a record belongs to; `None` for any other file.
+pub fn file_of_record(file: &str) -> Option<&str> {
+    file.strip_prefix(PREFIX)
+}
+
+/// Returns the file name of the record of a name.
+pub(crate) fn record_of_file(file: &str) -> String {
+    [PREFIX, file].concat()
+}
+
+impl OwnerRecord {
+    /// Writes the record: this process owns the name for this pattern, and what `more` adds. The
+    /// caller holds the lock of the name.
+    ///
+    /// # Errors
+    /// `NoSpace`; `PermissionDenied` where another user's file is in the way.
+    pub fn write(place: &Place, pattern: &str, program: &str, more: Map) -> Result<OwnerRecord> {
+        let mut map = Map::from_iter([
+            ("pid".to_owned(), std::process::id().into()),
+            ("program".to_owned(), program.into()),
+            ("uid".to_owned(), rustix::process::geteuid().as_raw().into()),
+            ("pattern".to_owned(), pattern.into()),
+        ]);
+        map.extend(more);
+        let text = codec::encode(&Value::Map(map), Encoding::Json)?;
+        // Everyone who may list the directory may read it, because it only identifies the owner.
+        let mode = place.directory.file_mode() | 0o044;
+        let name = record_of_file(&place.file);
+        // The caller holds the lock of the name, so a process that began a record and did not
+        // finish it is dead.
+        staging::sweep(&place.directory, &[&name])?;
+        place.directory.beneath().replace(&name, &text, mode, None)?;
+        Ok(OwnerRecord { place: place.clone(), born: fork::generation(), stays: false })
+    }
+}
+
+/// The content of a record.
+#[derive(Clone, Debug)]
+pub struct OwnerInfo {
+    /// The map, which any program of the file's owner can have written.
+    pub map: Value,
+    /// The user who owns the file, from the kernel.
+    pub owner: u32,
+}
+
+/// The most bytes of a record.
+const LIMIT: usize = 1 << 16;
+
+/// Reads the record of a name; `None` where there is none. Any user who may make files in the
+/// directory may have written it, so the size is bounded.
+///
+/// # Errors
+/// `Corrupt` where it is not JSON; `TooLarge`; `PermissionDenied` for a link. Each names the path
+/// and the remedy.
+pub fn read(place: &Place) -> Result<Option<OwnerInfo>> {
+    let name = record_of_file(&place.file);
+    let Some((text, facts)) = place.directory.beneath().read(&name, LIMIT, RequiredOwner::AnyUser)? else {
+        return Ok(None);
+    };
+    let map = codec::decode(&text, Encoding::Json).map_err(|e| {
+        let path = place.directory.path().join(&name);
+        let text = format!("{} does not say who holds the name: {}; remove it", path.display(), e.text());
+        Error::new(ErrorKind::Corrupt, text)
+    })?;
+    Ok(Some(OwnerInfo { map, owner: facts.st_uid }))
+}
+
+/// As [`read`], without an error: `None` where it cannot be read.
+pub(crate) fn read_map(place: &Place) -> Option<Value> {
+    read(place).ok()?.map(|info| info.map)
+}
+
+/// Returns the process that the record of a name contains. The caller knows that the name has a living owner.
+pub(crate) fn process(place: &Place) -> Option<u32> {
+    read_map(place)?.at("pid").ok()?.as_u64().ok()?.try_into().ok()
+}
+
+/// Returns the refusal of a name that a living process has: `does` is what that one does with it (`listens at`), `advice` what the
+/// caller can do about another process.
+pub(crate) fn in_use(process: Option<u32>, does: &str, name: impl fmt::Display, advice: &str) -> Error {
+    let text = match process {
+        Some(pid) if pid == std::process::id() => {
+            format!("this process {does} {name} already, by an object that is still open: close that first")
+        }
+        Some(pid) => format!("process {pid} {does} {name}; {advice}"),
+        None => format!("another program {does} {name}; {advice}"),
+    };
+    Error::new(ErrorKind::AddressInUse, text)
+}
+
+impl OwnerRecord {
+    /// Keeps the file when this is dropped, because it also describes other processes.
+    pub(crate) fn keep_file(&mut self) {
+        self.stays = true;
+    }
+}
+
+impl Drop for OwnerRecord {
+    fn drop(&mut self) {
+        if self.born == fork::generation() && !self.stays {
+            // A file that cannot be removed now is swept with the name.
+            let _ = self.place.directory.beneath().remove(&record_of_file(&self.place.file));
+        }
+    }
+}
+
+/// Removes the record of a dead process of this user, also one that is not finished; what stays is
+/// noted in the result. The caller holds the lock of the name.
+pub(crate) fn sweep(place: &Place) -> Result<Swept> {
+    let mut swept = staging::sweep(&place.directory, &[&record_of_file(&place.file)])?;
+    swept.note(remove(place))?;
+    Ok(swept)
+}
+
+/// Removes the record of a dead process of this user. The caller holds the lock of the name.
+///
+/// # Errors
+/// `PermissionDenied` where it is another user's.
+pub(crate) fn remove(place: &Place) -> Result<bool> {
+    place.directory.beneath().remove(&record_of_file(&place.file))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+    use crate::sys::directory::Directory;
+
+    #[test]
+    fn record_names_owner_and_is_removed_with_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let directory = Arc::new(Directory::existing(folder.path()).unwrap());
+        let place = Place { directory, file: "x.fifo".into() };
+        let more = Map::from_iter([("encoding".to_owned(), Value::from("cbor"))]);
+        let owner_record = OwnerRecord::write(&place, "channel", "driver", more).unwrap();
+        let map = read_map(&place).unwrap();
+        assert_eq!(map.at("pid").unwrap().as_u64().unwrap(), u64::from(std::process::id()));
+        assert_eq!(map.at("encoding").unwrap().as_text().unwrap(), "cbor");
+        drop(owner_record);
+        assert!(read_map(&place).is_none());
+        // The record of a program that was killed. Kept in a static, or a leak checker would report
+        // it.
+        static KILLED: Mutex<Vec<OwnerRecord>> = Mutex::new(Vec::new());
+        KILLED.lock().unwrap().push(OwnerRecord::write(&place, "channel", "driver", Map::new()).unwrap());
+        assert!(remove(&place).unwrap());
+        assert!(!remove(&place).unwrap());
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+}

@@ -1,0 +1,155 @@
+//! A place: the name of an endpoint in a directory, and the questions about it that need no driver.
+//!
+//! A listener holds a lock on the name (a byte range in `.lock`, see `sys::lock`), makes its socket
+//! under another name and renames it: so the name appears whole or not at all. When the owner dies,
+//! the kernel releases the lock and the next listener removes its files. Taking a name is in
+//! `bind`, and the removal of stale files in `sweep`.
+
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustix::event::PollFlags;
+use rustix::fs::FileType;
+
+use super::endpoint::Endpoint;
+use super::kind::NameDirectory;
+use crate::deadline::{Deadline, Waiting};
+use crate::error::{Error, ErrorKind, Result};
+use crate::sys::beneath::{self, RequiredOwner};
+use crate::sys::directory::{Directory, whose};
+use crate::sys::fork::Guarded;
+use crate::sys::lock::{self, Lock};
+use crate::sys::poll::wait_any;
+use crate::sys::socket::{self, Carries};
+
+/// The access rights of the files and sockets of an endpoint.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Access {
+    /// The mode of files, pipes and sockets; `None` for that of the directory.
+    pub mode: Option<u32>,
+    /// The group; `None` for that of the process or the directory.
+    pub group: Option<u32>,
+    /// The ancillary data that peers may send over a socket.
+    pub carries: Carries,
+    /// Whether other processes of the same user may listen there, too.
+    pub shared: bool,
+}
+
+/// The file of an endpoint, existing or not.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// The open directory; every access goes through its descriptor, so that moving the directory
+    /// changes nothing.
+    pub directory: Arc<Directory>,
+    /// The file name in it.
+    pub file: String,
+}
+
+impl Place {
+    /// Returns the place of an endpoint: in the directory of an absolute path, in the state
+    /// directory or in the runtime directory, which is made if it is missing.
+    ///
+    /// # Errors
+    /// Those of `sys::directory`: `NotFound`, `PermissionDenied`, `InvalidState`.
+    pub fn of(endpoint: &Endpoint) -> Result<Place> {
+        let (directory, file) = match endpoint.absolute() {
+            Some((path, file)) => (Directory::existing(path)?, file.to_owned()),
+            None if endpoint.transport().names() == NameDirectory::State => {
+                (Directory::state()?, endpoint.file_name())
+            }
+            None => (Directory::runtime()?, endpoint.file_name()),
+        };
+        Ok(Place { directory: Arc::new(directory), file })
+    }
+
+    /// Returns the path, for texts. It is never opened.
+    pub fn path(&self) -> std::path::PathBuf {
+        self.directory.path().join(&self.file)
+    }
+
+    /// Explains a refusal of the kernel (`EACCES`, `EPERM`): the user, the refused action `what`,
+    /// the owner of the file, its mode, and the remedy. Returns any other error unchanged.
+    pub(crate) fn denied(&self, what: &str, error: Error) -> Error {
+        if !matches!(error.errno(), Some(libc::EACCES | libc::EPERM)) {
+            return error;
+        }
+        let text = format!(
+            "uid {} may not {what} {}: {}, {}; let the program that makes it give a mode and a group that both are in (options mode and group), or share a directory with `linkspan setup --group NAME`",
+            rustix::process::geteuid().as_raw(),
+            self.path().display(),
+            whose(&self.path()),
+            whose(self.directory.path())
+        );
+        Error::new(ErrorKind::PermissionDenied, text)
+    }
+
+    /// Connects to the socket at this place. Blocks for at most `patience` while the listener's
+    /// queue is full; `None` where it stays full.
+    ///
+    /// # Errors
+    /// `NotFound` where no process listens, `PermissionDenied`, `Corrupt` where something else is
+    /// there.
+    pub fn connect(&self, carries: Carries, patience: Duration) -> Result<Option<Guarded>> {
+        socket::connect(&self.directory, &self.file, carries, patience)
+    }
+
+    /// Returns whether a process listens here that does not close the new connection within
+    /// `timeout`. Blocks for at most that long.
+    pub fn is_answered(&self, timeout: Duration) -> Result<bool> {
+        match self.connect(Carries::Bytes, Duration::ZERO) {
+            // A process that is ending may still have a queue to connect to, and then closes the
+            // connection. A living acceptor gives a new connection seconds to send its hello.
+            Ok(None) => Ok(true),
+            Ok(Some(newcomer)) => {
+                let mut waiting = Waiting::until(Deadline::after(timeout));
+                match wait_any(&mut waiting, [(newcomer.as_fd(), PollFlags::RDHUP)]) {
+                    Ok([happened]) => Ok(happened.is_empty()),
+                    Err(e) if e.kind() == ErrorKind::Timeout => Ok(true),
+                    Err(e) => Err(e),
+                }
+            }
+            Err(e) if e.kind() == ErrorKind::NotFound => Ok(false),
+            Err(e) if e.kind() == ErrorKind::PermissionDenied => Ok(true),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// Notes that this process waits for an owner of the name, until the lock is dropped. Any
+    /// number of processes may do so at once. A publisher serves them before it ends.
+    pub fn await_owner(&self) -> Result<Lock> {
+        lock::share(&self.directory, &self.awaited())
+    }
+
+    /// Returns whether a process of this user waits for an owner of the name. Other users' notes do
+    /// not delay any program.
+    pub fn is_awaited(&self) -> Result<bool> {
+        lock::is_shared(&self.directory, &self.awaited())
+    }
+
+    /// Returns the name of the lock that waiting processes share.
+    fn awaited(&self) -> String {
+        format!("{} awaited", self.file)
+    }
+
+    /// Returns whether a living process listens here.
+    pub fn is_bound(&self) -> Result<bool> {
+        lock::is_held(&self.directory, &self.file)
+    }
+
+    /// Removes the socket at the name; returns whether there was one.
+    ///
+    /// # Errors
+    /// `Corrupt` where anything but a socket is there: no listener left that, and it stays.
+    pub(crate) fn remove_socket(&self) -> Result<bool> {
+        let beneath = self.directory.beneath();
+        let Some(facts) = beneath.facts(&self.file)? else { return Ok(false) };
+        beneath.check(&self.file, &facts, FileType::Socket, RequiredOwner::AnyUser)?;
+        beneath.remove(&self.file)
+    }
+}
+
+/// Returns the final name of a file that is still being made; `None` for any other file.
+pub fn of_temporary(file: &str) -> Option<&str> {
+    beneath::of_staged(file).map(|(name, _)| name)
+}

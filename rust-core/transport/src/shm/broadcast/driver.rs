@@ -1,0 +1,250 @@
+//! The ring of a publisher behind the traits of `transport::broadcast`.
+//!
+//! The layer above knows only the traits. A publisher gets a [`BroadcastWriter`], to which it adds
+//! each subscriber with the descriptors of its hello; a subscriber makes an offer (its page), sends
+//! it with its hello, and joins with the descriptor that came with the answer (the ring).
+//! Descriptors from a hello are mapped or refused, never read from or written to.
+
+use std::collections::HashSet;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::time::Duration;
+
+use indexmap::IndexMap;
+
+use super::super::segment::ring_length;
+use super::publisher::{Broadcast, Subscription};
+use super::references;
+use super::ring_reader::RingReader;
+use super::slots::BroadcastSlots;
+use super::subscriber::{BroadcastReader, SubscriberPage};
+use super::views::SlotFiles;
+use crate::body::{Rest, Split};
+use crate::broadcast::{BroadcastDriver, BroadcastOffer, BroadcastWriter, Received, Start};
+use crate::codec::Encoding;
+use crate::error::{Doing, Error, ErrorKind, Result};
+use crate::frame::{Header, Outgoing};
+use crate::hello::AnsweredCall;
+use crate::sys::fork::Guarded;
+use crate::sys::memory::PeerFile;
+
+/// Makes both sides of rings in shared memory; it has no state.
+pub struct RingDriver;
+
+impl BroadcastDriver for RingDriver {
+    fn writer(
+        &self,
+        session: u64,
+        (first, full): (usize, usize),
+        limit: u64,
+    ) -> Result<Box<dyn BroadcastWriter>> {
+        let ring = Broadcast::create(session, first)?;
+        let slots = Arc::new(BroadcastSlots::new(session, limit, ring_length(full)?));
+        let (subscribers, without_slots) = (IndexMap::new(), HashSet::new());
+        Ok(Box::new(ShmBroadcastWriter { ring, subscribers, slots, without_slots, newest: None }))
+    }
+
+    fn offer(&self, session: u64) -> Result<(Box<dyn BroadcastOffer>, Vec<OwnedFd>)> {
+        let page = SubscriberPage::create(session)?;
+        let file = page.descriptor_for_peer().try_clone_to_owned();
+        Ok((Box::new(page), vec![file.doing("duplicating a descriptor for the publisher")?]))
+    }
+
+    fn newest(&self, called: &mut AnsweredCall, session: u64, limit: u64) -> Result<Received> {
+        let (ring, mut slots) = opened(&mut called.descriptors, session, limit)?;
+        let ring_reader = RingReader::open(ring, session, limit, Start::Newest)?;
+        ring_reader.latest_with(&mut |frame| slots.resolve(frame, None, || Ok(None)))
+    }
+}
+
+/// A ring and its subscribers. Publishing does not need them: they are kept to wake them and to load how far they have read.
+struct ShmBroadcastWriter {
+    ring: Broadcast,
+    /// By the number that the fan-out uses for a subscriber. Ordered, so that wake-ups are sent in a fixed order.
+    subscribers: IndexMap<u64, Subscription>,
+    slots: Arc<BroadcastSlots>,
+    /// Subscribers without support for slots.
+    without_slots: HashSet<u64>,
+    /// The newest message, if it refers to slots: these are not written again, for later subscribers.
+    newest: Option<Newest>,
+}
+
+struct Newest {
+    header: Header,
+    split: Split,
+}
+
+impl ShmBroadcastWriter {
+    /// Wakes the subscribers that sleep.
+    #[inline]
+    fn notify(&mut self) {
+        if self.subscribers.values().any(Subscription::is_asleep) {
+            self.wake();
+        }
+    }
+
+    #[cold]
+    fn wake(&mut self) {
+        self.ring.notify(self.subscribers.values_mut());
+    }
+
+    /// Publishes a frame with long arrays, which go to slots where that is possible.
+    fn publish_split(&mut self, frame: &Outgoing<'_>) -> Result<()> {
+        let references = references(&self.slots, frame);
+        let frame = placed(frame, references.as_deref());
+        self.ring.publish(&frame)?;
+        self.newest = Newest::of(&frame);
+        Ok(())
+    }
+}
+
+impl Newest {
+    /// What has to be kept of a frame.
+    fn of(frame: &Outgoing<'_>) -> Option<Newest> {
+        let split = frame.split?;
+        let split = Split::new(split.rest().clone(), split.parts());
+        Some(Newest { header: frame.header, split })
+    }
+}
+
+/// References to the long arrays of a frame in slots, in place of the arrays; none if the whole frame goes through the ring.
+fn references(slots: &BroadcastSlots, frame: &Outgoing<'_>) -> Option<Rest> {
+    let split = frame.split.filter(|_| frame.extension.is_empty())?;
+    Some(references::to_bytes(&slots.refer(split)?))
+}
+
+/// The frame as it is written to the ring.
+fn placed<'a>(frame: &Outgoing<'a>, references: Option<&'a [u8]>) -> Outgoing<'a> {
+    match references {
+        Some(extension) => Outgoing { extension, ..*frame },
+        None => frame.in_one_block(),
+    }
+}
+
+impl BroadcastWriter for ShmBroadcastWriter {
+    fn publish_short(&mut self, sequence: u64, sent: i64, encoding: Encoding, body: &[u8]) -> bool {
+        // The general path gives up the slots of the newest message.
+        if self.newest.is_some() || !self.ring.publish_short(sequence, sent, encoding, body) {
+            return false;
+        }
+        self.notify();
+        true
+    }
+
+    fn publish(&mut self, frames: &mut dyn Iterator<Item = Outgoing<'_>>) -> (usize, Result<()>) {
+        let (mut count, mut published) = (0, Ok(()));
+        for frame in frames {
+            published = if frame.split.is_none() {
+                self.ring.append(&frame).inspect(|()| self.newest = None)
+            } else {
+                // Frames that refer to slots are rare, so each is published by itself.
+                self.ring.commit();
+                self.publish_split(&frame)
+            };
+            if published.is_err() {
+                break;
+            }
+            count += 1;
+        }
+        self.ring.commit();
+        self.notify();
+        (count, published)
+    }
+
+    fn grow(&mut self, buffer: usize) -> Result<()> {
+        self.ring.grow(buffer)
+    }
+
+    fn slots(&self) -> Option<Arc<BroadcastSlots>> {
+        Some(self.slots.clone())
+    }
+
+    fn descriptors_for_peer(&mut self, id: u64) -> Result<Vec<OwnedFd>> {
+        let ring = self.ring.descriptor_for_peer().try_clone_to_owned();
+        let mut descriptors = vec![ring.doing("duplicating a ring's descriptor")?];
+        if self.without_slots.contains(&id) {
+            return Ok(descriptors);
+        }
+        descriptors.extend(match (&self.newest, self.subscribers.contains_key(&id)) {
+            (_, true) => self.slots.files_for(id)?,
+            (Some(newest), false) => self.slots.files_of(&newest.split)?,
+            (None, false) => Vec::new(),
+        });
+        Ok(descriptors)
+    }
+
+    fn add(&mut self, id: u64, descriptors: Vec<PeerFile>, session: u64, socket: Arc<Guarded>) -> Result<()> {
+        let subscription = Subscription::from_descriptors(descriptors, session, socket)?;
+        if !self.without_slots.contains(&id) {
+            let (page, socket) = subscription.page();
+            self.slots.add(id, page.clone(), socket.clone());
+        }
+        self.subscribers.insert(id, subscription);
+        Ok(())
+    }
+
+    fn add_without_slots(&mut self, id: u64) -> Result<()> {
+        self.slots.turn_off(true);
+        self.without_slots.insert(id);
+        let Some(newest) = self.newest.take() else { return Ok(()) };
+        let Newest { header, split } = &newest;
+        // Once more under its number: who has had it passes over it.
+        let frame = Outgoing { header: *header, extension: &[], body: split.rest(), split: Some(split) };
+        let published = self.ring.publish(&frame.in_one_block());
+        if published.is_err() {
+            self.newest = Some(newest);
+        }
+        self.notify();
+        published.map(drop)
+    }
+
+    fn answered(&mut self, id: u64) {
+        self.slots.answered(id);
+    }
+
+    fn remove(&mut self, id: u64) {
+        self.subscribers.swap_remove(&id);
+        if self.without_slots.remove(&id) {
+            self.slots.turn_off(!self.without_slots.is_empty());
+        } else {
+            self.slots.remove(id);
+        }
+    }
+
+    fn close(&mut self) {
+        self.slots.close();
+    }
+
+    fn read_so_far(&self, id: u64) -> u64 {
+        self.subscribers.get(&id).map_or(0, Subscription::read_so_far)
+    }
+}
+
+impl BroadcastOffer for SubscriberPage {
+    fn join(
+        self: Box<Self>,
+        mut called: AnsweredCall,
+        session: u64,
+        limit: u64,
+        start: Start,
+        spin: Duration,
+    ) -> Result<Box<BroadcastReader>> {
+        let (ring, slots) = opened(&mut called.descriptors, session, limit)?;
+        let ring_reader = RingReader::open(ring, session, limit, start)?;
+        let socket = called.stream.into_socket()?;
+        Ok(Box::new(BroadcastReader::new(ring_reader, slots, *self, socket, called.process, spin)))
+    }
+}
+
+/// The descriptors that came with a publisher's hello: its ring, and files of its slots. `Malformed`
+/// for anything else.
+fn opened(descriptors: &mut Vec<OwnedFd>, session: u64, limit: u64) -> Result<(OwnedFd, SlotFiles)> {
+    let mut descriptors = descriptors.drain(..);
+    let Some(ring) = descriptors.next() else {
+        let text = "a publisher's hello brings its ring, and files of its slots";
+        return Err(Error::new(ErrorKind::Malformed, text));
+    };
+    let mut slots = SlotFiles::new(session, limit);
+    descriptors.try_for_each(|file| slots.put(file))?;
+    Ok((ring, slots))
+}

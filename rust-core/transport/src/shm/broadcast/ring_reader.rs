@@ -1,0 +1,439 @@
+//! The reading end of a broadcast ring: it copies a record and then checks whether the publisher
+//! began to overwrite it meanwhile.
+//!
+//! A record counts only if `reserved` (see `ring_writer`) is at most one ring ahead of its position
+//! after the copy. Until then the bytes may be a mixture of two records, so nothing is concluded
+//! from them: no error, no allocation beyond `limit`. What remains invalid after that check was
+//! written by the publisher, and is `Malformed`.
+//!
+//! The reader keeps a position (bytes since the ring's creation) and the sequence number that it
+//! returned or reported last. The position may move ahead by any amount when the reader is
+//! overtaken; the sequence number makes the count in `Lagged` exact. Nothing here blocks;
+//! `subscriber` adds the waiting. All words of the publisher are hostile input: any value gives an
+//! error, or frames with wrong contents, and every loop is bounded.
+
+mod copying;
+mod fast;
+
+use std::os::fd::OwnedFd;
+use std::sync::atomic::Ordering;
+
+use super::super::memory::{Memory, fence};
+use super::super::segment::{self, PAGE, at, state};
+use super::record::{BroadcastShape, GRANULE, RecordHeader, SHORT, WORD, size_of};
+use super::views::{Referring, Resolved};
+use crate::broadcast::received::{Received, Start};
+use crate::error::{Error, ErrorKind, Result};
+use crate::frame::{Incoming, flags};
+use crate::sys::memory::PeerMemory;
+
+/// The reading end. One thread at a time uses it.
+#[derive(Debug)]
+pub struct RingReader<P> {
+    /// The publisher's memory, mapped read-only.
+    peer: P,
+    /// Bytes of the ring, a power of two.
+    ring: u64,
+    /// The bits of a position that give its place in the ring. Those within a granule are not among them: a
+    /// position may come from a hostile publisher.
+    mask: u64,
+    /// The ring's logarithm: a position shifted by it is the lap. A division would take as long as the copy
+    /// of a short message.
+    shift: u32,
+    /// The longest body in bytes that is copied; longer messages are skipped with `TooLarge`.
+    limit: u64,
+    /// The longest body of a fast-path record, in bytes.
+    fast_limit: u64,
+    /// The word of compact records of this lap while the position is below `fast_end`; and up to where fast-path records can be
+    /// read: to the end of the lap, or 0 where the next record is for the general path.
+    fast: u64,
+    fast_end: u64,
+    /// The position of the next record, in bytes since the creation of the ring.
+    position: u64,
+    /// The record that gets the flag `RETAINED`, because it was published before this subscription
+    /// began; `None` once it was returned.
+    retained: Option<Retained>,
+    /// The last sequence number that was returned or reported as missed. `None` before the first
+    /// record, whichever number that has.
+    sequence: Option<u64>,
+}
+
+/// Which record was published before the subscription began.
+#[derive(Clone, Copy, Debug)]
+enum Retained {
+    /// The one at this position.
+    At(u64),
+    /// The one with this sequence number.
+    Numbered(u64),
+}
+
+/// Why a record could not be read.
+enum ReadError {
+    /// The publisher has begun to overwrite the record.
+    Overtaken,
+    /// The record refers to a slot's file that this side does not have: the publisher sends it in the answer to a new
+    /// hello.
+    FileAbsent,
+    /// The record was whole, and is invalid, too large, or there is no memory for it.
+    Failed(Error),
+}
+
+impl From<Error> for ReadError {
+    fn from(error: Error) -> ReadError {
+        ReadError::Failed(error)
+    }
+}
+
+/// Returns the elements that a record refers to.
+pub(super) type Resolve<'a> = dyn FnMut(Referring) -> Result<Resolved> + 'a;
+
+/// For a reader without slots.
+#[cfg(any(test, fuzzing))]
+fn no_slots(_: Referring) -> Result<Resolved> {
+    Err(Error::new(ErrorKind::Malformed, "the publisher refers to slots, which this reader has not"))
+}
+
+/// How often a read is repeated because the publisher overwrote the record during the copy.
+const MAX_ATTEMPTS: u32 = 8;
+
+impl RingReader<PeerMemory> {
+    /// Checks and maps the ring that a publisher of this session sent. Bodies above `limit` bytes
+    /// are skipped.
+    ///
+    /// # Errors
+    /// `Malformed` for a file that is no sealed ring of this session, `VersionMismatch` for another
+    /// layout, `OutOfMemory` where this process cannot map it.
+    pub fn open(file: OwnedFd, session: u64, limit: u64, start: Start) -> Result<RingReader<PeerMemory>> {
+        let (memory, ring) = segment::open(&file.into(), segment::BROADCAST, session)?;
+        Ok(RingReader::new(memory, ring, limit, start))
+    }
+}
+
+impl<P: Memory> RingReader<P> {
+    /// The reading end of the ring of `ring` bytes in `peer`; `start` says with which message it
+    /// begins.
+    pub fn new(peer: P, ring: usize, limit: u64, start: Start) -> RingReader<P> {
+        let (ring, mask, shift) = (ring as u64, ring as u64 - GRANULE, ring.trailing_zeros());
+        let mut ring_reader = RingReader {
+            peer,
+            ring,
+            mask,
+            shift,
+            limit,
+            fast_limit: limit.min(SHORT),
+            fast: 0,
+            fast_end: 0,
+            position: 0,
+            retained: None,
+            sequence: None,
+        };
+        match start {
+            Start::Newest if ring_reader.word(at::COUNT) > 0 => {
+                ring_reader.position = ring_reader.word(at::LATEST);
+                ring_reader.retained = Some(Retained::At(ring_reader.position));
+            }
+            // Nothing was published yet, so the first message has the number 1 and none before it
+            // is missed.
+            Start::Newest => ring_reader.sequence = Some(0),
+            Start::With(sequence) => {
+                ring_reader.retained = Some(Retained::Numbered(sequence));
+                ring_reader.start_after(sequence.saturating_sub(1));
+            }
+            Start::After(sequence) => ring_reader.start_after(sequence),
+        }
+        ring_reader.renew_fast_end();
+        ring_reader
+    }
+
+    /// Begins with the first message above this sequence number, or reports those that were lost. As
+    /// long as the ring was not lapped, the search starts at its beginning; otherwise at the
+    /// restart position.
+    fn start_after(&mut self, sequence: u64) {
+        self.sequence = Some(sequence);
+        if self.word(at::TAIL) > self.ring {
+            self.position = self.word(at::RESTART);
+        }
+    }
+
+    /// A word of the ring's header page. Acquire: what the publisher wrote before it is visible.
+    fn word(&self, at: usize) -> u64 {
+        self.peer.load(at, Ordering::Acquire)
+    }
+
+    /// Whether [`RingReader::read`] would return anything but `Nothing`. For spinning: the order is
+    /// relaxed, and `read` loads the words again.
+    #[inline]
+    pub fn is_ready(&self) -> bool {
+        self.has_next() || self.peer.load(at::STATE, Ordering::Relaxed) != state::OPEN
+    }
+
+    /// The same, ordered after the store of this side's park word: it decides whether to sleep. By the tail, behind which
+    /// the publisher makes a full fence; this side may be ahead of it by what is being committed.
+    pub fn is_ready_fenced(&self) -> bool {
+        self.peer.load_fenced(at::TAIL) > self.position || self.peer.load_fenced(at::STATE) != state::OPEN
+    }
+
+    /// The publisher's memory, where the wake word is.
+    pub fn peer(&self) -> &P {
+        &self.peer
+    }
+
+    /// Whether the publisher still wakes subscribers that sleep in the futex.
+    pub fn wakes_from_futex(&self) -> bool {
+        self.peer.load(at::POLL_ONLY, Ordering::Relaxed) == 0
+    }
+
+    /// Where to continue in the ring that the publisher has moved to.
+    pub fn resume(&self) -> Start {
+        self.sequence.map_or(Start::Newest, Start::After)
+    }
+
+    /// Returns the next frame, `Nothing`, or `Moved` once everything in this ring was read and the
+    /// publisher continues in a larger one. Never blocks.
+    ///
+    /// # Errors
+    /// - `Lagged` with the number of messages missed, once for each gap; the next call returns the
+    ///   message behind the gap.
+    /// - `TooLarge`, `OutOfMemory`: one message was skipped; the next call goes on behind it.
+    /// - `Stalled`: the publisher overwrote the record eight times in a row; the call may be
+    ///   repeated.
+    /// - `Disconnected`: the publisher has closed and everything was read.
+    /// - `Malformed`: the ring is invalid, and stays so.
+    #[cfg(any(test, fuzzing))]
+    pub fn read(&mut self) -> Result<Received> {
+        self.read_with(&mut no_slots)
+    }
+
+    /// Like `read`; `resolve` returns the elements that a record refers to.
+    #[inline]
+    pub(super) fn read_with(&mut self, resolve: &mut Resolve<'_>) -> Result<Received> {
+        let (mut attempts, mut skipped) = (0, 0);
+        loop {
+            let word = self.next_word();
+            if word == 0 {
+                let ring_state = self.word(at::STATE);
+                let tail = self.word(at::TAIL);
+                // Behind these two: the publisher stores them after the words of their records. A zero before the tail is
+                // from a record that overwrote this one, or from a hostile publisher.
+                if self.next_word() == 0 && tail <= self.position {
+                    return match ring_state {
+                        state::OPEN => Ok(Received::Nothing),
+                        state::MOVED => Ok(Received::Moved),
+                        _ => Err(Error::new(ErrorKind::Disconnected, "the publisher has closed")),
+                    };
+                }
+            }
+            self.prefetch_record(word);
+            match self.read_next(resolve) {
+                Ok(Some(frame)) => {
+                    self.renew_fast_end();
+                    return Ok(Received::Frame(frame));
+                }
+                Ok(None) if skipped <= self.ring / GRANULE => skipped += 1,
+                Ok(None) => {
+                    let text = "the publisher's ring holds more empty or repeated records than fit in it";
+                    return Err(Error::new(ErrorKind::Malformed, text));
+                }
+                Err(ReadError::Failed(error)) => return Err(error),
+                Err(ReadError::FileAbsent) => return Ok(Received::Moved),
+                Err(ReadError::Overtaken) if attempts == MAX_ATTEMPTS => return Err(stalled()),
+                Err(ReadError::Overtaken) => {
+                    attempts += 1;
+                    self.catch_up();
+                }
+            }
+        }
+    }
+
+    /// The word at the position, of a whole record or 0.
+    #[inline]
+    fn next_word(&self) -> u64 {
+        self.peer.load(self.offset_of(self.position), Ordering::Acquire)
+    }
+
+    /// Prefetches the beginning of the next record, which has this word: the publisher wrote these cache lines last, and
+    /// fetching them one after the other takes longer than the copy.
+    #[inline]
+    fn prefetch_record(&self, word: u64) {
+        const LINE: usize = 64;
+        /// At most this many bytes; the rest is fetched while the beginning is being decoded.
+        const MOST: u64 = 256;
+        // A prefetch never faults, so a record at the end of a lap needs no other treatment.
+        let first = self.offset_of(self.position);
+        let bytes = size_of(word).min(MOST) as usize + first % LINE;
+        for line in (0..bytes).step_by(LINE) {
+            self.peer.prefetch(first + line);
+        }
+    }
+
+    /// Reads the record at the position. `None` where only the position moved: over a pad, or over
+    /// a message with a number that was returned before (after [`RingReader::start_after`]). Frames
+    /// with the number 0 are outside the sequence and always returned.
+    fn read_next(&mut self, resolve: &mut Resolve<'_>) -> std::result::Result<Option<Incoming>, ReadError> {
+        let (record, sequence) = self.read_header(self.position)?;
+        let is_pad = record.shape == BroadcastShape::Pad;
+        let ordered = !is_pad && sequence != 0;
+        let already_read = self.sequence.is_some_and(|last| ordered && sequence <= last);
+        if is_pad || already_read {
+            self.pass(record);
+            return Ok(None);
+        }
+        if let Some(last) = self.sequence.filter(|last| ordered && sequence - last > 1) {
+            self.sequence = Some(sequence - 1);
+            return Err(Error::lagged(sequence - last - 1).into());
+        }
+        // A message that is too large or finds no memory still counts as read: the position moves
+        // on.
+        let frame = match self.take_record(self.position, record, resolve) {
+            Err(ReadError::Failed(e)) if matches!(e.kind(), ErrorKind::TooLarge | ErrorKind::OutOfMemory) => {
+                Err(e)
+            }
+            Ok(Some(frame)) => Ok(frame),
+            // The slots were written again, so the message is missed; the next sequence number shows the gap.
+            Ok(None) => {
+                self.pass(record);
+                return Ok(None);
+            }
+            Err(error) => return Err(error),
+        };
+        let retained = match self.retained.take() {
+            Some(Retained::At(position)) => position == self.position,
+            Some(Retained::Numbered(number)) => ordered && number == sequence,
+            None => false,
+        };
+        self.pass(record);
+        if ordered {
+            self.sequence = Some(sequence);
+        }
+        let mut frame = frame?;
+        if retained {
+            frame.header.flags |= flags::RETAINED;
+        }
+        Ok(Some(frame))
+    }
+
+    /// Moves behind a record. Saturating: a hostile publisher's position may be the last one of all.
+    fn pass(&mut self, record: RecordHeader) {
+        self.position = self.position.saturating_add(record.size);
+    }
+
+    /// Returns the newest frame with the flag `RETAINED`, or `Nothing` before the first, or
+    /// `Moved`. The position does not change.
+    ///
+    /// # Errors
+    /// `Stalled` where the publisher overwrote the record eight times while it was being copied;
+    /// `TooLarge`, `OutOfMemory`, `Malformed` as for [`RingReader::read`].
+    #[cfg(any(test, fuzzing))]
+    pub fn latest(&self) -> Result<Received> {
+        self.latest_with(&mut no_slots)
+    }
+
+    /// Like `latest`; `resolve` returns the elements that a record refers to.
+    pub(super) fn latest_with(&self, resolve: &mut Resolve<'_>) -> Result<Received> {
+        for _ in 0..MAX_ATTEMPTS {
+            if self.word(at::STATE) == state::MOVED {
+                return Ok(Received::Moved);
+            }
+            let copied = match self.newest() {
+                Ok(None) => return Ok(Received::Nothing),
+                Ok(Some((position, record))) => self.take_record(position, record, resolve),
+                Err(error) => Err(error),
+            };
+            match copied {
+                Ok(Some(mut frame)) => {
+                    frame.header.flags |= flags::RETAINED;
+                    return Ok(Received::Frame(frame));
+                }
+                Err(ReadError::Failed(error)) => return Err(error),
+                Err(ReadError::FileAbsent) => return Ok(Received::Moved),
+                Ok(None) | Err(ReadError::Overtaken) => {}
+            }
+        }
+        Err(stalled())
+    }
+
+    /// Returns position and record of the newest message, `None` before the first one.
+    fn newest(&self) -> std::result::Result<Option<(u64, RecordHeader)>, ReadError> {
+        /// At most so many records behind the one that the publisher names: as many as it commits together, but a
+        /// hostile one could go on for ever.
+        const MOST: u32 = 8192;
+        let count = self.word(at::COUNT);
+        let mut position = self.word(at::LATEST);
+        let mut newest = None;
+        // A subscriber may have read a record that the publisher does not name yet, and this one must not be older.
+        for _ in 0..MOST {
+            let is_absent = self.peer.load(self.offset_of(position), Ordering::Relaxed) == 0;
+            if is_absent && (newest.is_some() || count == 0) {
+                break;
+            }
+            let (record, _) = self.read_header(position)?;
+            if record.shape != BroadcastShape::Pad {
+                newest = Some((position, record));
+            } else if newest.is_none() {
+                let text = "the publisher's newest record is a pad";
+                return Err(Error::new(ErrorKind::Malformed, text).into());
+            }
+            // Saturating: a hostile publisher's position may be the last one of all.
+            position = position.saturating_add(record.size);
+        }
+        Ok(newest)
+    }
+
+    /// For models: the number of the newest message, 0 before the first one or where it was overwritten.
+    #[cfg(all(test, loom))]
+    pub fn newest_sequence(&self) -> u64 {
+        match self.newest() {
+            Ok(Some((position, _))) => self.read_header(position).map_or(0, |(_, sequence)| sequence),
+            _ => 0,
+        }
+    }
+
+    /// After being overtaken: moves to the restart position, which leaves time to read. A reader
+    /// that has returned nothing yet has no missed messages to count, and moves to the newest record.
+    fn catch_up(&mut self) {
+        let to = self.word(if self.sequence.is_none() { at::LATEST } else { at::RESTART });
+        self.position = self.position.max(to);
+        // The publisher's word may be no place of a record: the general path checks it.
+        self.fast_end = 0;
+    }
+
+    /// Loads and validates the two header words of the record at `position`.
+    fn read_header(&self, position: u64) -> std::result::Result<(RecordHeader, u64), ReadError> {
+        if !position.is_multiple_of(GRANULE) {
+            let text = format!("the publisher's ring has a record at {position}, between two granules");
+            return Err(ReadError::Failed(Error::new(ErrorKind::Malformed, text)));
+        }
+        let offset = self.offset_of(position);
+        let word = self.peer.load(offset, Ordering::Acquire);
+        let sequence = self.peer.load(offset + WORD, Ordering::Relaxed);
+        // Checked before the words are decoded: a word of the next lap is invalid without any fault
+        // of the publisher.
+        if !self.is_intact(position) {
+            return Err(ReadError::Overtaken);
+        }
+        let left = self.ring - (position & self.mask);
+        let record = RecordHeader::from_word(word, position >> self.shift, left)?;
+        Ok((record, sequence))
+    }
+
+    /// Whether the publisher has not begun to overwrite the record at `position`. The acquire fence
+    /// orders the check after the preceding loads of the record, and pairs with the release fence
+    /// of `RingWriter::reserve`. Saturating: the position may come from a hostile publisher.
+    pub(super) fn is_intact(&self, position: u64) -> bool {
+        fence(Ordering::Acquire);
+        self.peer.load(at::RESERVED, Ordering::Relaxed) <= position.saturating_add(self.ring)
+    }
+
+    /// The offset in the memory of a position in the ring.
+    #[inline]
+    fn offset_of(&self, position: u64) -> usize {
+        PAGE + (position & self.mask) as usize
+    }
+}
+
+/// The error for a record that was overwritten during each of [`MAX_ATTEMPTS`] copies.
+#[cold]
+fn stalled() -> Error {
+    let text = "the publisher overwrote the message eight times while it was being copied; try again, or give it a larger buffer";
+    Error::new(ErrorKind::Stalled, text)
+}

@@ -1,0 +1,161 @@
+//! Copies of records: the contents of a record become a frame in memory of this process; then the reader checks whether
+//! the publisher began to overwrite the record meanwhile.
+
+use bytes::Bytes;
+
+use super::super::super::memory::Memory;
+use super::super::super::reader::{as_uninit, too_large};
+use super::super::record::{BroadcastShape, COMPACT, FULL, GRANULE, RecordHeader};
+use super::super::references;
+use super::super::views::{Referring, Resolved};
+use super::{ReadError, Resolve, RingReader};
+use crate::body::Rest;
+use crate::buffers;
+use crate::codec::Encoding;
+use crate::error::{Error, ErrorKind, Result};
+use crate::frame::{HEADER, Header, Incoming, Kind, WORDS};
+use crate::spare::{self, aligned};
+use crate::sys::crc;
+
+/// References and what is around their arrays are read on the stack up to this length, in bytes.
+const SHORT_REFERENCES: usize = 256;
+
+impl<P: Memory> RingReader<P> {
+    /// Returns the frame of a record, or `None` if slots that it refers to were written again.
+    pub(super) fn take_record(
+        &self,
+        position: u64,
+        record: RecordHeader,
+        resolve: &mut Resolve<'_>,
+    ) -> std::result::Result<Option<Incoming>, ReadError> {
+        match record.shape {
+            BroadcastShape::Compact { body, encoding } => {
+                return self.copy_compact(position, body, encoding).map(Some);
+            }
+            BroadcastShape::Full | BroadcastShape::Pad => return self.copy_full(position, record).map(Some),
+            BroadcastShape::Refers => {}
+        }
+        match resolve(self.copy_references(position, record)?)? {
+            Resolved::Frame(frame) => Ok(Some(frame)),
+            Resolved::Overtaken => Ok(None),
+            Resolved::FileAbsent => Err(ReadError::FileAbsent),
+        }
+    }
+
+    /// Copies message header, references and the rest of the body into memory of this process, and
+    /// validates them there.
+    #[cold]
+    fn copy_references(
+        &self,
+        position: u64,
+        record: RecordHeader,
+    ) -> std::result::Result<Referring, ReadError> {
+        let header = self.copy_header(position)?;
+        if header.body > self.limit {
+            return Err(too_large(header.body, self.limit).into());
+        }
+        let from = self.offset_of(position) + GRANULE as usize + HEADER;
+        let length = (record.size - FULL) as usize;
+        // Nearly all are so short: no memory is allocated for them.
+        let (mut short, mut long) = ([0; SHORT_REFERENCES], Vec::new());
+        let bytes = if length <= short.len() {
+            self.peer.copy_out_racing(from, as_uninit(&mut short[..length]));
+            &short[..length]
+        } else {
+            long = self.copy_bytes(from, length)?;
+            &long
+        };
+        if !self.is_intact(position) {
+            return Err(ReadError::Overtaken);
+        }
+        let (references, rest) = references::from_bytes(&header, bytes)?;
+        let before = references::COUNT + references.len() * references::REFERENCE;
+        if RecordHeader::full(before, rest).size != record.size {
+            let text = "the publisher's ring holds references into slots whose lengths differ from their record's length";
+            return Err(ReadError::Failed(Error::new(ErrorKind::Malformed, text)));
+        }
+        let rest = before..before + rest;
+        let rest = if rest.len() <= Rest::SHORT {
+            bytes[rest].into()
+        } else {
+            let block = if long.is_empty() { bytes.to_vec() } else { long };
+            aligned(block).slice(rest).into()
+        };
+        Ok(Referring { header, rest, references })
+    }
+
+    /// Copies the message header of a record, word by word. Always inlined: as a result in memory, the words
+    /// are loaded in pairs right after they are stored one by one, for which a processor waits.
+    #[inline(always)]
+    fn header_words(&self, position: u64) -> [u64; WORDS] {
+        let offset = self.offset_of(position) + GRANULE as usize;
+        self.peer.load_words(offset)
+    }
+
+    /// Copies the message header of a record and decodes it.
+    fn copy_header(&self, position: u64) -> std::result::Result<Header, ReadError> {
+        let header = Header::try_from_words(&self.header_words(position), crc::of_words);
+        if !self.is_intact(position) {
+            return Err(ReadError::Overtaken);
+        }
+        Ok(header?)
+    }
+
+    /// Copies the frame of a compact record into memory of this process; its header was checked, and is in the ring.
+    fn copy_compact(
+        &self,
+        position: u64,
+        body: u64,
+        encoding: Encoding,
+    ) -> std::result::Result<Incoming, ReadError> {
+        if body > self.limit {
+            return Err(too_large(body, self.limit).into());
+        }
+        let offset = self.offset_of(position);
+        let [_, sequence, sent] = self.peer.load_words(offset);
+        let bytes = self.copy_bytes(offset + COMPACT as usize, body as usize)?;
+        if !self.is_intact(position) {
+            return Err(ReadError::Overtaken);
+        }
+        let header = Header { sequence, sent: sent.cast_signed(), body, ..Header::new(Kind::Data, encoding) };
+        Ok(Incoming { header, extension: Bytes::new(), body: aligned(bytes).into() })
+    }
+
+    /// Copies the frame of a full record into memory of this process. The lengths in its message header
+    /// are validated against the record before memory is allocated.
+    fn copy_full(&self, position: u64, record: RecordHeader) -> std::result::Result<Incoming, ReadError> {
+        let header = self.copy_header(position)?;
+        let offset = self.offset_of(position) + GRANULE as usize;
+        if !record.holds(header.extension, header.body) {
+            let text = "the publisher's ring holds a message whose lengths differ from its record's length";
+            return Err(ReadError::Failed(Error::new(ErrorKind::Malformed, text)));
+        }
+        if header.body > self.limit {
+            return Err(too_large(header.body, self.limit).into());
+        }
+        let extension = self.copy_bytes(offset + HEADER, header.extension)?;
+        let body = self.copy_bytes(offset + HEADER + header.extension, header.body as usize)?;
+        if !self.is_intact(position) {
+            return Err(ReadError::Overtaken);
+        }
+        let extension = if extension.is_empty() { Bytes::new() } else { extension.into() };
+        Ok(Incoming { header, extension, body: aligned(body).into() })
+    }
+
+    /// Copies `length` bytes at an offset that is a multiple of 8 while the publisher may be
+    /// writing there.
+    ///
+    /// # Errors
+    /// `OutOfMemory` where there is no memory for them.
+    fn copy_bytes(&self, from: usize, length: usize) -> Result<Vec<u8>> {
+        let mut bytes = if length <= spare::LONGEST { spare::buffer(length) } else { buffers::take(length) };
+        if bytes.try_reserve_exact(length).is_err() {
+            let text = format!("no memory for a message of {length} bytes, which was skipped");
+            return Err(Error::new(ErrorKind::OutOfMemory, text));
+        }
+        self.peer.copy_out_racing(from, &mut bytes.spare_capacity_mut()[..length]);
+        // SAFETY: the reservation made room for them, and `copy_out_racing` has just initialised them all.
+        unsafe { bytes.set_len(length) };
+        Ok(bytes)
+    }
+}

@@ -1,0 +1,345 @@
+//! What a publisher's slots guarantee to its subscribers and to itself, whatever either side
+//! writes.
+
+use std::iter;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use bytes::Bytes;
+use proptest::prelude::*;
+
+use super::super::memory::OwnMemory;
+use super::super::segment::{self, SHARE, SLOTS, at};
+use super::driver::RingDriver;
+use super::files;
+use super::references::{self, Reference};
+use super::slots::BroadcastSlots;
+use super::views::{Referring, Resolved, SlotFiles, Viewing};
+use crate::body::{Body, Part, Split};
+use crate::broadcast::{BroadcastDriver, BroadcastWriter, Received, Start};
+use crate::codec::Encoding;
+use crate::error::{ErrorKind, Result};
+use crate::frame::{Header, Incoming, Kind, Outgoing};
+use crate::sys::fork::Guarded;
+use crate::sys::memory::{MemoryFile, PeerMemory};
+
+const KIB: usize = 1 << 10;
+const LIMIT: u64 = 1 << 20;
+const SESSION: u64 = 7;
+
+fn slots() -> Arc<BroadcastSlots> {
+    Arc::new(BroadcastSlots::new(SESSION, LIMIT, 4 * KIB))
+}
+
+fn split(elements: &[Bytes]) -> Split {
+    Split::new(
+        Bytes::from_static(b"rest"),
+        elements.iter().map(|one| Part { at: 4, bytes: one.clone() }).collect::<Vec<_>>(),
+    )
+}
+
+/// A subscriber that the slots know: its page, and its end of the socket.
+struct Subscriber {
+    page: Arc<MemoryFile>,
+    socket: Arc<Guarded>,
+}
+
+impl Subscriber {
+    fn of(slots: &BroadcastSlots, id: u64) -> Subscriber {
+        let page = Arc::new(segment::create(segment::PAGE_OF_SUBSCRIBER, SESSION, 0).unwrap());
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let seen = PeerMemory::open(&page.fd().try_clone_to_owned().unwrap().into(), 4096, 4096).unwrap();
+        slots.add(id, Arc::new(seen), Arc::new(Guarded::new(theirs.into())));
+        slots.answered(id);
+        Subscriber { page, socket: Arc::new(Guarded::new(ours.into())) }
+    }
+
+    fn store_views(&self, slot: usize, views: u64) {
+        self.page.store(at::VIEWS + slot * 8, views, Ordering::Release);
+    }
+
+    fn files(&self) -> usize {
+        crate::sys::rights::take_all(&*self.socket).len()
+    }
+}
+
+/// Publishes a message of one array, and returns its slot.
+fn publish(slots: &Arc<BroadcastSlots>, length: usize) -> usize {
+    let lent = slots.lend(&vec![1; length]).unwrap();
+    slots.refer(&split(&[lent])).unwrap()[0].slot as usize
+}
+
+#[test]
+fn oldest_free_slot_is_written_next() {
+    let slots = slots();
+    let subscriber = Subscriber::of(&slots, 1);
+    let order: Vec<usize> = (0..12).map(|_| publish(&slots, 64 * KIB)).collect();
+    assert_eq!(
+        order,
+        [0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3],
+        "three stay unchanged, and the oldest is written"
+    );
+    subscriber.store_views(2, 1);
+    let had = slots.lend(&[2; 64 * KIB]).unwrap();
+    let order: Vec<usize> = (0..8).map(|_| publish(&slots, 64 * KIB)).collect();
+    assert!(!order.contains(&2), "{order:?}");
+    assert_eq!(had[..], [2; 64 * KIB]);
+    subscriber.store_views(2, 0);
+    drop(had);
+    assert!((0..8).any(|_| publish(&slots, 64 * KIB) == 2));
+}
+
+#[test]
+fn files_stay_within_the_bound_and_make_room_for_other_lengths() {
+    let slots = slots();
+    let small: Vec<Bytes> = (0..SLOTS).map(|_| slots.lend(&[1; 64 * KIB]).unwrap()).collect();
+    assert!(slots.lend(&[1; 64 * KIB]).is_none(), "all slots are taken");
+    drop(small);
+    let long: Vec<Bytes> = (0..4).map(|_| slots.lend(&vec![2; LIMIT as usize]).unwrap()).collect();
+    assert_eq!(slots.held().0, 4 * LIMIT as usize);
+    assert!(slots.lend(&[1; 64 * KIB]).is_none());
+    drop(long);
+    assert!(slots.lend(&vec![0; LIMIT as usize + 1]).is_none(), "longer than any message");
+}
+
+#[test]
+fn subscriber_with_more_views_than_its_share_protects_no_slot() {
+    let slots = slots();
+    let honest = Subscriber::of(&slots, 1);
+    for _ in 0..4 {
+        publish(&slots, 64 * KIB);
+    }
+    (0..SHARE).for_each(|slot| honest.store_views(slot, 3));
+    let order: Vec<usize> = (0..20).map(|_| publish(&slots, 64 * KIB)).collect();
+    assert!(order.iter().all(|slot| *slot >= SHARE), "{order:?}");
+    let hostile = Subscriber::of(&slots, 2);
+    (0..SLOTS).for_each(|slot| hostile.store_views(slot, u64::MAX));
+    let order: Vec<usize> = (0..20).map(|_| publish(&slots, 64 * KIB)).collect();
+    assert!(order.iter().all(|slot| *slot >= SHARE), "{order:?}");
+    (0..SLOTS).for_each(|slot| hostile.store_views(slot, u64::from(slot == 5)));
+    assert!((0..20).any(|_| publish(&slots, 64 * KIB) == 5), "its counts are ignored from now on");
+}
+
+#[test]
+fn views_of_a_subscriber_that_left_count_until_its_socket_is_closed() {
+    let slots = slots();
+    let subscriber = Subscriber::of(&slots, 1);
+    for _ in 0..4 {
+        publish(&slots, 64 * KIB);
+    }
+    subscriber.store_views(1, 1);
+    slots.remove(1);
+    assert_eq!(slots.held().1, 1);
+    assert!((0..8).all(|_| publish(&slots, 64 * KIB) != 1));
+    drop(subscriber);
+    assert!((0..8).any(|_| publish(&slots, 64 * KIB) == 1));
+    assert_eq!(slots.held().1, 0);
+    let nothing = Subscriber::of(&slots, 2);
+    slots.remove(2);
+    assert_eq!(slots.held().1, 0, "a subscriber without views is removed at once");
+    drop(nothing);
+}
+
+#[test]
+fn files_are_sent_once_and_no_more_than_the_subscriber_takes() {
+    let slots = slots();
+    let subscriber = Subscriber::of(&slots, 1);
+    for _ in 0..20 {
+        publish(&slots, 64 * KIB);
+    }
+    assert_eq!(subscriber.files(), 4);
+    // Files of one length are replaced by those of another, so each round has new files.
+    let round = || {
+        for (count, length) in [(SLOTS, 64 * KIB), (4, LIMIT as usize)] {
+            let lent: Vec<Bytes> = (0..count).map(|_| slots.lend(&vec![1; length]).unwrap()).collect();
+            lent.iter().for_each(|one| drop(slots.refer(&split(std::slice::from_ref(one))).unwrap()));
+        }
+    };
+    (0..3).for_each(|_| round());
+    assert_eq!(subscriber.files(), SLOTS - 4, "the others wait until it has taken these");
+    subscriber.page.store(at::FILES_TAKEN, SLOTS as u64, Ordering::Relaxed);
+    (0..3).for_each(|_| round());
+    assert_eq!(subscriber.files(), SLOTS);
+}
+
+#[test]
+fn no_slot_is_written_after_the_end() {
+    let slots = slots();
+    let subscriber = Subscriber::of(&slots, 1);
+    publish(&slots, 64 * KIB);
+    subscriber.store_views(0, 1);
+    slots.close();
+    assert_eq!(slots.held().1, 0);
+    assert!(slots.lend(&[1; 64 * KIB]).is_none() && slots.lend_writable(64 * KIB).is_none());
+}
+
+/// A publisher's side whose references the tests write.
+fn written(length: usize) -> (Arc<MemoryFile>, SlotFiles) {
+    let name = files::FileName { slot: 3, number: 9 };
+    let file = Arc::new(files::create(SESSION, name, length).unwrap());
+    file.store(length + files::at::FILLING, 5, Ordering::Release);
+    let mut there = SlotFiles::new(SESSION, LIMIT);
+    there.put(duplicate(&file)).unwrap();
+    (file, there)
+}
+
+fn duplicate(file: &MemoryFile) -> OwnedFd {
+    file.fd().try_clone_to_owned().unwrap()
+}
+
+fn resolve(files: &mut SlotFiles, viewing: Option<&Viewing>, references: &[Reference]) -> Result<Resolved> {
+    let header = Header::new(Kind::Data, Encoding::Cbor);
+    let frame = Referring { header, rest: b"rest"[..].into(), references: references.into() };
+    files.resolve(frame, viewing, || Ok(None))
+}
+
+fn viewing() -> (Arc<MemoryFile>, Viewing) {
+    let page = Arc::new(segment::create(segment::PAGE_OF_SUBSCRIBER, SESSION, 0).unwrap());
+    let (socket, _) = UnixStream::pair().unwrap();
+    (page.clone(), Viewing::new(page, Arc::new(Guarded::new(socket.into()))))
+}
+
+const HONEST: Reference = Reference { at: 4, length: 64, slot: 3, file: 9, from: 0, filling: 5 };
+
+#[test]
+fn view_is_counted_until_dropped_and_arrays_above_the_share_are_copied() {
+    let (file, mut files) = written(64 * KIB);
+    let (page, viewing) = viewing();
+    let views = || page.word(at::VIEWS + 3 * 8).load(Ordering::Relaxed);
+    let body = |resolved| match resolved {
+        Ok(Resolved::Frame(Incoming { body, .. })) => body,
+        other => panic!("{other:?} is not a frame"),
+    };
+    let mut held: Vec<Body> = Vec::new();
+    for count in 1..=SHARE as u64 + 2 {
+        held.push(body(resolve(&mut files, Some(&viewing), &[HONEST])));
+        assert_eq!(views(), count.min(SHARE as u64));
+    }
+    // A publisher that writes while slots are viewed: only views change, copies do not.
+    file.copy_in_racing(0, &[9; 64]);
+    let first = |body: &Body| body.split().unwrap().parts()[0].bytes[0];
+    assert_eq!(held.iter().map(first).collect::<Vec<_>>(), [9, 9, 9, 9, 0, 0]);
+    drop(held);
+    assert_eq!((views(), viewing.has_views()), (0, false));
+    for viewing in [Some(&viewing), None] {
+        let gone = resolve(&mut files, viewing, &[HONEST, Reference { filling: 4, ..HONEST }]);
+        assert!(matches!(gone, Ok(Resolved::Overtaken)), "{gone:?}");
+        assert_eq!(views(), 0);
+    }
+}
+
+#[test]
+fn references_to_missing_contents_have_distinct_outcomes() {
+    let (_file, mut files) = written(64 * KIB);
+    let (_page, viewing) = viewing();
+    let mut of = |reference| resolve(&mut files, Some(&viewing), &[reference]);
+    assert!(matches!(of(Reference { file: 8, ..HONEST }), Ok(Resolved::Overtaken)));
+    assert!(matches!(of(Reference { file: 10, ..HONEST }), Ok(Resolved::FileAbsent)));
+    assert!(matches!(of(Reference { slot: 2, ..HONEST }), Ok(Resolved::FileAbsent)));
+    for wrong in [
+        Reference { slot: SLOTS as u64, ..HONEST },
+        Reference { slot: u64::MAX, ..HONEST },
+        Reference { from: 64 * KIB as u64 - 63, ..HONEST },
+        Reference { from: u64::MAX, ..HONEST },
+        Reference { length: 64 * KIB as u64 + 1, ..HONEST },
+        Reference { length: u64::MAX, ..HONEST },
+    ] {
+        assert_eq!(of(wrong).unwrap_err().kind(), ErrorKind::Malformed, "{wrong:?}");
+    }
+}
+
+#[test]
+fn file_that_is_not_a_slots_is_malformed() {
+    let mut there = SlotFiles::new(SESSION, LIMIT);
+    let mut put = |file: &MemoryFile| there.put(duplicate(file)).unwrap_err().kind();
+    assert_eq!(put(&MemoryFile::create("linkspan-test", 4096).unwrap()), ErrorKind::Malformed);
+    let name = files::FileName { slot: 3, number: 1 };
+    assert_eq!(
+        put(&files::create(SESSION + 1, name, 4096).unwrap()),
+        ErrorKind::Malformed,
+        "another session"
+    );
+    for name in [files::FileName { slot: SLOTS, number: 1 }, files::FileName { slot: 3, number: 0 }] {
+        assert_eq!(put(&files::create(SESSION, name, 4096).unwrap()), ErrorKind::Malformed, "{name:?}");
+    }
+    // A file longer than any message within the limit needs is not mapped.
+    let long = files::create(SESSION, name, 8 << 20).unwrap();
+    there.put(duplicate(&long)).unwrap();
+    let refused = resolve(&mut there, None, &[Reference { file: 1, ..HONEST }]).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Malformed);
+}
+
+/// A publisher of one array, and what its only subscriber receives.
+fn read(writer: &mut Box<dyn BroadcastWriter>, id: u64, knows_slots: bool) -> Incoming {
+    let mut descriptors = writer.descriptors_for_peer(id).unwrap();
+    let ring = descriptors.remove(0);
+    let mut files = SlotFiles::new(SESSION, LIMIT);
+    assert!(knows_slots || descriptors.is_empty());
+    descriptors.into_iter().for_each(|file| files.put(file).unwrap());
+    let reader = super::RingReader::open(ring, SESSION, LIMIT, Start::Newest).unwrap();
+    let received = match knows_slots {
+        true => reader.latest_with(&mut |frame| files.resolve(frame, None, || Ok(None))),
+        false => reader.latest(),
+    };
+    match received.unwrap() {
+        Received::Frame(frame) => frame,
+        other => panic!("{other:?} is not a frame"),
+    }
+}
+
+#[test]
+fn subscriber_without_slots_receives_every_message_whole() {
+    let mut writer = RingDriver.writer(SESSION, (4 * KIB, 4 * KIB), LIMIT).unwrap();
+    let slots = writer.slots().unwrap();
+    let elements = vec![3; 64 * KIB];
+    let body = |slots: &Arc<BroadcastSlots>| match slots.lend(&elements) {
+        Some(bytes) => Body::of_parts(Bytes::from_static(b"rest"), vec![Part { at: 4, bytes }]),
+        None => [&b"rest"[..], &elements].concat().into(),
+    };
+    let whole = [&b"rest"[..], &elements].concat();
+    let header = |sequence| Header { sequence, ..Header::new(Kind::Data, Encoding::Cbor) };
+    let first = body(&slots);
+    assert!(first.split().is_some());
+    writer.publish(&mut iter::once(Outgoing::of(header(1), &first))).1.unwrap();
+    let newest = read(&mut writer, 1, true);
+    assert!(newest.body.split().is_some());
+    assert_eq!(newest.body, whole);
+    writer.add_without_slots(2).unwrap();
+    for (id, knows_slots) in [(2, false), (1, true)] {
+        let newest = read(&mut writer, id, knows_slots);
+        assert_eq!((newest.header.sequence, newest.body.split().is_none()), (1, true));
+        assert_eq!(newest.body, whole);
+    }
+    // Arrays that were put into a slot before go through the ring, too.
+    writer.publish(&mut iter::once(Outgoing::of(header(2), &first))).1.unwrap();
+    assert_eq!(read(&mut writer, 2, false).body, whole);
+    assert!(body(&slots).split().is_none());
+    writer.remove(2);
+    let again = body(&slots);
+    assert!(again.split().is_some());
+    let (count, published) = writer.publish(&mut (3..6).map(|number| Outgoing::of(header(number), &again)));
+    assert_eq!((count, published.is_ok()), (3, true));
+    let newest = read(&mut writer, 1, true);
+    assert_eq!((newest.header.sequence, newest.body.split().is_some()), (5, true));
+    assert_eq!(newest.body, whole);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn any_reference_is_within_its_file_or_refused(
+        slot in 0u64..20, file in 7u64..12, from: u64, length: u64, filling in 4u64..7
+    ) {
+        let (_file, mut files) = written(64 * KIB);
+        let (page, viewing) = viewing();
+        let reference = Reference { at: 0, length, slot, file, from, filling };
+        if let Ok(Resolved::Frame(frame)) = resolve(&mut files, Some(&viewing), &[reference]) {
+            prop_assert!(from + length <= 64 * KIB as u64);
+            prop_assert_eq!(frame.body.len() as u64, length + 4);
+        }
+        prop_assert_eq!(page.word(at::VIEWS + 3 * 8).load(Ordering::Relaxed), 0);
+        prop_assert!(references::to_bytes(&[reference]).len() == references::COUNT + references::REFERENCE);
+    }
+}

@@ -1,0 +1,327 @@
+//! The subscriber's side: a ring reader that can sleep, and the page that tells the publisher how
+//! to wake it.
+//!
+//! Waiting has the same stages as on a link: spin, for a short time in the futex (see
+//! `futex_stage`), then poll or epoll on the socket (decisions 20 and 73). The layer above calls,
+//! in this order: `try_recv`; if it returned `Nothing`, `spin`; then `sleep_briefly`; then `park`,
+//! a wait on `descriptors()`, and `unpark`; then `try_recv` again. After each park word is stored,
+//! the ring is checked once more behind a full fence, so no wake-up is lost.
+//!
+//! The death of the publisher shows as a hang-up of the socket or as the end of its process. The
+//! kernel is asked only when the ring is empty: after each sleep in poll, and after 64 empty reads
+//! in a row. Everything that a dead publisher committed is returned before `Disconnected`.
+
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use super::super::liveness::Liveness;
+use super::super::memory::OwnMemory;
+use super::super::park::{Park, Stage};
+use super::super::segment::{self, at};
+use super::super::signals::{Signal, Signals};
+use super::super::spin::Spin;
+use super::futex_stage::FutexStage;
+use super::record::BroadcastFastRecord;
+use super::ring_reader::RingReader;
+use super::views::{Referring, SlotFiles, Viewing};
+use crate::broadcast::received::{Received, Start};
+use crate::deadline::Waiting;
+use crate::error::{Error, ErrorKind, Result};
+use crate::sys::fork::Guarded;
+use crate::sys::futex::Slept;
+use crate::sys::memory::{MemoryFile, PeerMemory};
+use crate::sys::peer::credentials;
+use crate::sys::socket;
+
+/// A subscriber's own page: the publisher reads from it how the subscriber sleeps, and which
+/// message it read last. It has no ring.
+#[derive(Debug)]
+pub struct SubscriberPage {
+    /// The header page, which only this side writes.
+    memory: Arc<MemoryFile>,
+}
+
+impl SubscriberPage {
+    /// A page for the session of this incarnation.
+    ///
+    /// # Errors
+    /// `OutOfMemory` where there is no room for a memory file of one page.
+    pub(crate) fn create(session: u64) -> Result<SubscriberPage> {
+        let memory = segment::create(segment::PAGE_OF_SUBSCRIBER, session, 0)?;
+        Ok(SubscriberPage { memory: Arc::new(memory) })
+    }
+
+    /// The memory file, which goes to the publisher with the hello.
+    pub(crate) fn descriptor_for_peer(&self) -> BorrowedFd<'_> {
+        self.memory.fd()
+    }
+}
+
+/// The next file of a slot that has come over the socket.
+fn fetch(signals: &Signals, page: &SubscriberPage, files: &mut u64) -> Result<Option<OwnedFd>> {
+    loop {
+        if let Some((_, file)) = signals.take_file() {
+            *files += 1;
+            page.memory.store(at::FILES_TAKEN, *files, Ordering::Relaxed);
+            return Ok(Some(file));
+        }
+        if !signals.drain(Signal::Data)? {
+            return Ok(None);
+        }
+    }
+}
+
+/// The receiving half of a subscription. One thread at a time uses it; the layer above holds its
+/// lock.
+#[derive(Debug)]
+pub struct BroadcastReader {
+    /// The reading end of the publisher's ring.
+    ring_reader: RingReader<PeerMemory>,
+    /// The page that the publisher reads.
+    page: SubscriberPage,
+    /// The files of the publisher's slots, and what the program views of them.
+    slots: SlotFiles,
+    viewing: Viewing,
+    /// How many files of slots came over the socket.
+    files: u64,
+    /// How this side sleeps: its park word, and the publisher's wake word.
+    park: Park,
+    /// The time to spin, adapted to how often spinning has succeeded.
+    spin: Spin,
+    /// Whether a look for a short frame has spun without success since the last frame.
+    has_spun: bool,
+    /// Whether the publisher lives: its socket and its process.
+    publisher: Liveness,
+    /// The bytes that the publisher sends over the socket to end a sleep in poll.
+    signals: Signals,
+    /// How long this side sleeps in the futex before it sleeps in poll.
+    futex_stage: FutexStage,
+    /// Why the subscription has ended, where that was found by this side: invalid bytes over the
+    /// socket.
+    end: Option<Error>,
+    /// Whether the next empty read asks the kernel if the publisher is gone: set by each park.
+    probe_due: bool,
+    /// Reads in a row that found nothing; every 64th asks the kernel.
+    empty_polls: u32,
+    /// Whether the publisher was found gone; the ring is read to its end nevertheless.
+    gone: bool,
+}
+
+impl BroadcastReader {
+    /// Follows the ring with `page`, which the publisher has. `socket` is the one over which both
+    /// were exchanged: its hang-up means that the publisher is gone, as does the end of `process`,
+    /// where the kernel gives a descriptor of it. `spin` bounds the time of spinning.
+    pub(super) fn new(
+        ring_reader: RingReader<PeerMemory>,
+        slots: SlotFiles,
+        page: SubscriberPage,
+        socket: Arc<Guarded>,
+        process: Option<Arc<OwnedFd>>,
+        spin: Duration,
+    ) -> BroadcastReader {
+        BroadcastReader {
+            ring_reader,
+            slots,
+            viewing: Viewing::new(page.memory.clone(), socket.clone()),
+            files: 0,
+            page,
+            park: Park::new(at::DATA_PARK, at::DATA_WAKE),
+            spin: Spin::new(spin, credentials(&*socket).ok().and_then(|peer| peer.pid)),
+            has_spun: false,
+            signals: Signals::of_subscriber(socket.clone()),
+            publisher: Liveness::new(socket, process),
+            futex_stage: FutexStage::default(),
+            end: None,
+            probe_due: false,
+            empty_polls: 0,
+            gone: false,
+        }
+    }
+
+    /// Returns the next frame, `Nothing`, or `Moved`; never blocks.
+    ///
+    /// # Errors
+    /// Those of `RingReader::read`; `Disconnected` once everything that a gone publisher left was
+    /// read; `Malformed` for bytes over the socket that no publisher sends.
+    #[inline]
+    pub fn try_recv(&mut self) -> Result<Received> {
+        if let Some(end) = &self.end {
+            return Err(end.clone());
+        }
+        loop {
+            let gone = self.gone;
+            match self.read()? {
+                Received::Nothing if gone => {
+                    let text = "the publisher closed or its process ended";
+                    return Err(Error::new(ErrorKind::Disconnected, text));
+                }
+                Received::Nothing => {
+                    self.empty_polls = self.empty_polls.wrapping_add(1);
+                    let ask = std::mem::take(&mut self.probe_due) || self.empty_polls.is_multiple_of(64);
+                    if !ask || !self.publisher.is_gone()? {
+                        return Ok(Received::Nothing);
+                    }
+                    // The ring is read once more: the publisher may have published between the
+                    // empty read and its end.
+                    self.gone = true;
+                }
+                Received::Frame(frame) => {
+                    self.frame_came(frame.header.sequence);
+                    return Ok(Received::Frame(frame));
+                }
+                other => return Ok(other),
+            }
+        }
+    }
+
+    /// Returns the next record if it is a fast-path one and the subscription has not ended. With `spins`, spins first, in
+    /// place of the next [`BroadcastReader::spin`], where spinning is known to succeed. Where it is not, its few polls
+    /// come later, after steps of the general path in which a message may come.
+    #[inline(always)]
+    pub fn peek_fast(&mut self, spins: bool) -> Option<BroadcastFastRecord> {
+        if self.end.is_some() || (spins && !self.ring_reader.has_next() && !self.spin_early()) {
+            return None;
+        }
+        self.ring_reader.peek_fast()
+    }
+
+    /// Spins before the general path, where that is known to succeed. False if nothing came.
+    #[inline]
+    fn spin_early(&mut self) -> bool {
+        let BroadcastReader { ring_reader, spin, has_spun, .. } = self;
+        if !spin.is_trusted() {
+            return true;
+        }
+        let came = spin.until(|| ring_reader.is_ready());
+        *has_spun = !came;
+        came
+    }
+
+    /// Reads the message of the record that [`BroadcastReader::peek_fast`] has just returned, and copies its body, which has
+    /// this length. Returns false if the publisher overwrote it in the meantime: then nothing has changed.
+    #[inline(always)]
+    pub fn take_fast(&mut self, fast: &BroadcastFastRecord, body: &mut [u8]) -> bool {
+        if !self.ring_reader.take_fast(fast, body) {
+            return false;
+        }
+        self.frame_came(fast.sequence);
+        true
+    }
+
+    /// Records that the message of this number was read.
+    #[inline]
+    fn frame_came(&mut self, sequence: u64) {
+        self.page.memory.store(at::CONSUMED, sequence, Ordering::Relaxed);
+        self.futex_stage.frame_came();
+        self.empty_polls = 0;
+        self.has_spun = false;
+        // The publisher lived a moment ago, and the next sleep in poll notices its end.
+        self.probe_due = false;
+    }
+
+    #[inline]
+    fn read(&mut self) -> Result<Received> {
+        let BroadcastReader { ring_reader, slots, viewing, files, page, signals, .. } = self;
+        let mut resolve =
+            |frame: Referring| slots.resolve(frame, Some(viewing), || fetch(signals, page, files));
+        ring_reader.read_with(&mut resolve)
+    }
+
+    /// Asks the kernel whether the publisher is gone; does not wait.
+    pub fn is_gone(&self) -> Result<bool> {
+        self.publisher.is_gone()
+    }
+
+    /// Returns the newest frame, whether it was read before or not; errors as
+    /// `RingReader::latest_with`.
+    pub fn latest(&mut self) -> Result<Received> {
+        let BroadcastReader { ring_reader, slots, viewing, files, page, signals, .. } = self;
+        let mut resolve =
+            |frame: Referring| slots.resolve(frame, Some(viewing), || fetch(signals, page, files));
+        ring_reader.latest_with(&mut resolve)
+    }
+
+    /// Where a new subscription continues in the ring that the publisher has moved to.
+    pub fn resume(&self) -> Start {
+        self.ring_reader.resume()
+    }
+
+    /// Spins for the time of the option `spin`; true when there is something to read.
+    pub fn spin(&mut self) -> bool {
+        if std::mem::take(&mut self.has_spun) {
+            return false;
+        }
+        let ring_reader = &self.ring_reader;
+        self.spin.until(|| ring_reader.is_ready())
+    }
+
+    /// Sleeps in the futex, as long as the `FutexStage` after a frame lasts. Returns false when it
+    /// is time for [`BroadcastReader::park`] and a longer sleep.
+    ///
+    /// # Errors
+    /// Those of the caller's tick after a signal, and of the system call.
+    pub fn sleep_briefly(&mut self, waiting: &mut Waiting<'_>) -> Result<bool> {
+        let Some(longest) = self.futex_stage.longest_sleep() else { return Ok(false) };
+        if self.gone || !self.ring_reader.wakes_from_futex() {
+            return Ok(false);
+        }
+        // A deadline that has passed is reported by the next stage.
+        let Ok(left) = waiting.sleep() else { return Ok(false) };
+        let at_most = left.map_or(longest, |left| left.min(longest));
+        let (park, ring_reader) = (&mut self.park, &self.ring_reader);
+        let ready = || ring_reader.is_ready_fenced();
+        let slept = park.sleep_briefly(&self.page.memory, ring_reader.peer(), at_most, ready)?;
+        self.futex_stage.slept(slept);
+        if slept == Slept::TimedOut {
+            return Ok(false);
+        }
+        waiting.woke(slept == Slept::Interrupted)?;
+        Ok(true)
+    }
+
+    /// Prepares a sleep on [`BroadcastReader::descriptors`]. Returns true when there is something
+    /// to read after all, and then the park word is cleared again. Invalid bytes over the socket
+    /// count as something to read: the next `try_recv` returns the error.
+    pub fn park(&mut self) -> Result<bool> {
+        if let Err(end) = self.signals.prepare(Signal::Data) {
+            self.end = Some(end);
+            return Ok(true);
+        }
+        self.park.park(&self.page.memory, Stage::Poll);
+        self.probe_due = true;
+        if self.gone || self.ring_reader.is_ready_fenced() {
+            self.unpark();
+            return Ok(true);
+        }
+        self.futex_stage.sleeps_in_poll();
+        Ok(false)
+    }
+
+    /// Returns whether the next record is there.
+    pub fn has_next(&self) -> bool {
+        self.ring_reader.has_next()
+    }
+
+    /// Ends a sleep: the publisher need not wake this side any more.
+    pub fn unpark(&mut self) {
+        self.park.unpark(&self.page.memory);
+    }
+
+    /// The descriptors that wake an epoll set (level-triggered, for reading) when `try_recv` should
+    /// be called again: the socket, and the publisher's process where the kernel gives it.
+    pub fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
+        self.publisher.descriptors().collect()
+    }
+}
+
+impl Drop for BroadcastReader {
+    fn drop(&mut self) {
+        // Views keep the socket open: as long as it is, the publisher does not write what they view. The shutdown tells it that this subscription has
+        // ended.
+        if self.viewing.has_views() {
+            socket::end_writing(&**self.publisher.socket());
+        }
+    }
+}

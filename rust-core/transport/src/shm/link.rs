@@ -1,0 +1,84 @@
+//! The two halves of a link over shared memory: sending, receiving, sleeping, and noticing that the
+//! peer is gone.
+//!
+//! Each half has one end of a ring (`writer`, `reader`), its own spin and park state, and a waker
+//! for the half of the peer that waits for it; both share the memory files, the socket and the
+//! reason why the link ended. Two threads may use the halves at once; one half belongs to one
+//! thread at a time.
+//!
+//! Waiting goes in stages, each once until something has moved: spin, at most `park::SHORT` in the
+//! futex, then poll. An idle link is in poll, so it makes no wake-ups.
+//!
+//! How the end of the peer is noticed: its page says `CLOSED`, or the socket hangs up, or its
+//! process ends. The page is one load and is checked with every frame; the kernel is asked when the
+//! peer is likely to be gone (see `in_place` and `receiving`) and by every sleep in poll. The
+//! receiving half first returns everything that the peer wrote. The first error that is not about a
+//! single message ends the link for both halves and is repeated by all later calls.
+
+mod arrays;
+mod batch;
+mod in_place;
+mod receiving;
+mod sending;
+mod shared;
+
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::liveness::Liveness;
+use super::reader::Reader;
+use super::segment::{PeerSegment, Segment};
+use super::signals::Signals;
+use super::slots::Slots;
+use super::spin::Spin;
+use super::views::Views;
+use super::writer::Writer;
+use crate::admission::PeerIdentity;
+use crate::error::Result;
+use crate::sys::fork::Guarded;
+use crate::sys::peer::credentials;
+pub use receiving::ShmRx;
+pub use sending::ShmTx;
+pub use shared::AckWords;
+use shared::Shared;
+
+/// What the two sides have exchanged in their hellos, from which a link is made.
+#[derive(Debug)]
+pub struct LinkParts {
+    /// This side's segment.
+    pub mine: Segment,
+    /// The peer's segment, checked.
+    pub peer: PeerSegment,
+    /// The socket over which they came. Bytes over it wake a side that sleeps in poll; its hang-up
+    /// means that the peer is gone.
+    pub socket: Arc<Guarded>,
+    /// The peer's process, where the kernel gives one.
+    pub process: Option<Arc<OwnedFd>>,
+    /// The longest message in bytes that both sides take, where both have slots for long arrays.
+    pub slots: Option<u64>,
+}
+
+/// Makes the two halves. Messages with bodies above `limit` bytes are skipped on receiving; `spin`
+/// bounds the time of spinning.
+///
+/// # Errors
+/// Those of making an eventfd.
+pub fn link(parts: LinkParts, limit: u64, spin: Duration) -> Result<(ShmTx, ShmRx)> {
+    let (mine, peer) = (parts.mine.memory.clone(), parts.peer.memory.clone());
+    let writer = Writer::new(mine.clone(), peer.clone(), parts.mine.ring);
+    let mut reader = Reader::new(mine, peer, parts.peer.ring, limit);
+    let credentials = credentials(&*parts.socket).ok();
+    reader.sender = PeerIdentity::of(credentials.as_ref());
+    let spin = Spin::new(spin, credentials.and_then(|peer| peer.pid));
+    let slots = parts.slots.map(|limit| Arc::new(Slots::new(parts.peer.memory.clone(), limit)));
+    let views = parts.slots.map(|_| Box::new(Views::new(parts.mine.memory.clone(), limit)));
+    let signals = match parts.slots {
+        Some(_) => Signals::with_files(parts.socket.clone())?,
+        None => Signals::new(parts.socket.clone())?,
+    };
+    let liveness = Liveness::new(parts.socket, parts.process);
+    let shared = Arc::new(Shared::new(parts.mine, parts.peer, signals, liveness));
+    let tx = ShmTx::new(writer, slots, spin.clone(), shared.clone());
+    Ok((tx, ShmRx::new(reader, views, spin, shared)))
+}

@@ -1,0 +1,185 @@
+//! The halves of a link where long arrays are in slots: the sending half writes references, and the
+//! receiving half returns views of what they name.
+//!
+//! Sending, for a frame whose body is a rest and parts: the parts that are in this link's slots
+//! become references in one ring record. Before the first reference into a file its descriptor goes
+//! over the socket, with one byte that names the slot; the socket keeps descriptors in order, and a
+//! record becomes visible only afterwards, so the receiver always finds the file. What cannot go
+//! this way (no slots, a rest too long for one record, a full socket) goes through the ring in one
+//! block, as any other frame.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use bytes::Bytes;
+
+use super::super::reader::Referring;
+use super::super::record::{MAX_REFERENCES, Record};
+use super::super::segment::at;
+use super::super::signals::{Signal, send_file};
+#[cfg(test)]
+use super::super::slots::Reference;
+use super::super::slots::Slots;
+use super::super::views::SlotElements;
+use super::receiving::ShmRx;
+use super::sending::ShmTx;
+use crate::Sent;
+use crate::body::{Body, OneOrMany, Split};
+use crate::error::{Error, ErrorKind, Result};
+use crate::frame::{Header, Incoming, Outgoing};
+use crate::sys::memory::MemoryFile;
+
+impl ShmTx {
+    /// Writes references to the parts of a frame, or the whole frame through the ring where that is
+    /// not possible. Like the contract's `try_send`: `Blocked` leaves nothing behind, and the
+    /// references are taken back.
+    #[cold]
+    pub(super) fn try_write_split(&mut self, frame: &Outgoing<'_>, split: &Split) -> Result<Sent> {
+        let socket = self.shared.liveness.socket().clone();
+        let announce = |slot: usize, file: &MemoryFile| send_file(&socket, slot, file.fd());
+        let referred =
+            if frame.extension.is_empty() { self.try_refer(&frame.header, split, announce)? } else { None };
+        match referred {
+            Some(true) => Ok(Sent::Whole),
+            Some(false) => Ok(Sent::Blocked),
+            None => self.writer.try_write(&frame.in_one_block()),
+        }
+    }
+
+    /// Writes a record with references to the parts of a body. `None` where they cannot be referred to, false where
+    /// the ring has no room; nothing is left behind then. `announce` sends the peer a file that it does not have.
+    pub(super) fn try_refer(
+        &mut self,
+        header: &Header,
+        split: &Split,
+        announce: impl FnMut(usize, &MemoryFile) -> bool,
+    ) -> Result<Option<bool>> {
+        let (parts, rest) = (split.parts(), split.rest());
+        if parts.len() > MAX_REFERENCES || !self.writer.takes_references(parts.len(), rest.len()) {
+            return Ok(None);
+        }
+        let Some(slots) = &self.slots else { return Ok(None) };
+        let Some(references) = slots.reference_parts(split, announce) else { return Ok(None) };
+        let written = self.writer.try_write_references(header, rest, &references);
+        if !matches!(written, Ok(true)) {
+            slots.cancel_references(&references);
+        }
+        written.map(Some)
+    }
+
+    /// The slots where long arrays are put that are sent over this link; `None` where the peer
+    /// takes none.
+    pub(crate) fn slots(&self) -> Option<&Arc<Slots>> {
+        self.slots.as_ref()
+    }
+
+    /// Writes references without any check, as a hostile peer does.
+    #[cfg(test)]
+    pub(in super::super) fn write_references(
+        &mut self,
+        header: &Header,
+        rest: &[u8],
+        references: &[Reference],
+    ) {
+        assert!(self.writer.try_write_references(header, rest, references).unwrap());
+    }
+}
+
+/// A message in the ring whose long arrays are in slots that are mapped here.
+#[derive(Debug)]
+pub struct InSlots {
+    found: Referring,
+    places: OneOrMany<SlotElements>,
+}
+
+impl InSlots {
+    /// The header of the message.
+    pub fn header(&self) -> &Header {
+        &self.found.header
+    }
+}
+
+impl ShmRx {
+    /// Returns a message whose long arrays are in slots of which this side has mapped all files;
+    /// nothing changes. `None` in all other cases, which [`ShmRx::try_recv`] handles.
+    pub fn peek_in_slots(&mut self) -> Option<InSlots> {
+        // Before reading: what the peer wrote until its end is left to `try_recv`.
+        if self.shared.end.get().is_some() {
+            return None;
+        }
+        let (found, views) = (self.reader.peek_references()?, self.views.as_mut()?);
+        let places = OneOrMany::try_of(&found.references, |reference| views.place_of(reference))?;
+        Some(InSlots { found, places })
+    }
+
+    /// Returns what [`ShmRx::peek_in_slots`] has just found.
+    pub fn take_in_slots(&mut self, found: InSlots) -> Incoming {
+        let InSlots { found, places } = found;
+        let (header, rest) = (found.header, self.reader.take_rest(&found));
+        self.note_frame();
+        self.shared.last_received.store(header.sent, Ordering::Relaxed);
+        // An answer in a slot is likely, and the search for one reads both words, which the peer has written since.
+        self.shared.peer.memory.prefetch(at::RELEASED);
+        self.shared.peer.memory.prefetch(at::HEAD);
+        Incoming {
+            header,
+            extension: Bytes::new(),
+            body: Body::of_parts(rest, places.map(SlotElements::view)),
+        }
+    }
+
+    /// Returns the frame of a record whose long arrays are in the peer's slots. Errors as
+    /// `try_recv`.
+    #[cold]
+    pub(super) fn receive_with_views(&mut self, record: Record) -> Result<Option<Incoming>> {
+        self.note_frame();
+        let taken = self.read_views(record);
+        match &taken {
+            Ok(frame) => self.shared.last_received.store(frame.header.sent, Ordering::Relaxed),
+            Err(_) => return taken.map(Some).map_err(|error| self.failed(error)),
+        }
+        taken.map(Some)
+    }
+
+    /// Decodes the record and maps what it names; does not wait. Files are read from the socket
+    /// until every reference has its file; the peer sent them before the record.
+    fn read_views(&mut self, record: Record) -> Result<Incoming> {
+        let Some(views) = &mut self.views else {
+            return self.reader.take(record).and_then(|_| Err(no_slots()));
+        };
+        let (header, rest, references) = self.reader.take_references(record)?;
+        for reference in references.iter() {
+            // The file was sent before the record, so it is in the socket, or the sending half of
+            // this side has read it from there a moment ago and is queueing it, under the lock that
+            // `take_file` takes.
+            while !views.has(reference) {
+                let more = self.shared.signals.drain(Signal::Data)?;
+                let file = self.shared.signals.take_file();
+                match file {
+                    Some((slot, file)) => views.insert(slot, file)?,
+                    None if more => {}
+                    None => break,
+                }
+            }
+        }
+        let parts = views.view_all(&references)?;
+        // After the views were made: their drop releases the references of a message that is too
+        // large.
+        self.reader.check_limit(&header)?;
+        Ok(Incoming { header, extension: Bytes::new(), body: Body::of_parts(rest, parts) })
+    }
+
+    /// Makes this half behave as if the peer's hello had announced no slots.
+    #[cfg(test)]
+    pub(in super::super) fn forget_slots(&mut self) {
+        self.views = None;
+    }
+}
+
+#[cold]
+fn no_slots() -> Error {
+    Error::new(
+        ErrorKind::Malformed,
+        "the peer sent references into slots, but its hello did not announce any",
+    )
+}

@@ -1,0 +1,228 @@
+//! The receiving half of a link: frames out of the peer's ring, views of its slots, and waiting for
+//! frames.
+//!
+//! The layer above calls `try_recv` until it returns `None`; then `spin`, `sleep_briefly` and
+//! `park` in this order, each of which may say that there is something to read; after `park` it
+//! waits on `descriptors()` and calls `unpark`. `consumed` returns the memory of the frames that were dealt with to the
+//! peer.
+
+use std::os::fd::BorrowedFd;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::super::park::{Park, Stage, Waker};
+use super::super::reader::{ReadStep, Reader};
+use super::super::segment::at;
+use super::super::signals::Signal;
+use super::super::spin::Spin;
+use super::super::views::Views;
+use super::shared::{RingReader, Shared, disconnected, short_stage};
+use crate::deadline::Waiting;
+use crate::error::{Error, ErrorKind, Result};
+use crate::frame::Incoming;
+#[cfg(test)]
+use crate::sys::fork::Guarded;
+use crate::sys::futex::Slept;
+#[cfg(test)]
+use crate::sys::memory::MemoryFile;
+
+/// The receiving half.
+#[derive(Debug)]
+pub struct ShmRx {
+    pub(super) reader: RingReader,
+    pub(super) waker: Waker,
+    /// How this half sleeps until there is something to read.
+    park: Park,
+    pub(super) spin: Spin,
+    /// Whether the stage in the futex has passed since the last frame: an idle link sleeps in poll at once, and so does
+    /// one after a spurious wake-up.
+    pub(super) short_passed: bool,
+    /// Reads in a row that found nothing; every 64th asks the kernel.
+    pub(super) empty_polls: u32,
+    /// Whether the next empty read asks the kernel if the peer is gone: set by each park.
+    pub(super) probe_due: bool,
+    /// The peer's slots; `None` where it has none.
+    pub(super) views: Option<Box<Views>>,
+    pub(super) shared: Arc<Shared>,
+}
+
+impl ShmRx {
+    /// The half of a link that has just been made.
+    pub(super) fn new(
+        reader: RingReader,
+        views: Option<Box<Views>>,
+        spin: Spin,
+        shared: Arc<Shared>,
+    ) -> ShmRx {
+        ShmRx {
+            reader,
+            waker: Waker::new(at::ROOM_WAKE),
+            park: Park::new(at::DATA_PARK, at::DATA_WAKE),
+            spin,
+            short_passed: false,
+            empty_polls: 0,
+            probe_due: false,
+            views,
+            shared,
+        }
+    }
+
+    /// Pieces of a large frame that one call takes: 2 MiB with the default ring.
+    const PIECES: u32 = 64;
+
+    /// The contract's `try_recv`: the next frame, or `None`. Never blocks.
+    ///
+    /// # Errors
+    /// `TooLarge` and `OutOfMemory` are about one frame, which was skipped; every other error
+    /// ends the link. `Disconnected` comes only after everything that the peer wrote.
+    #[inline]
+    pub(crate) fn try_recv(&mut self) -> Result<Option<Incoming>> {
+        // Bounded: however fast a peer writes a frame that never ends, the caller gets to check its
+        // deadline.
+        for _ in 0..ShmRx::PIECES {
+            // Before reading: what the peer wrote until its end is still returned.
+            let ended = self.shared.end.get().is_some();
+            if ended {
+                self.shared.check_defect()?;
+            }
+            match self.reader.step() {
+                Ok(ReadStep::Frame(record)) if RingReader::has_references(record) => {
+                    return self.receive_with_views(record);
+                }
+                Ok(ReadStep::Frame(record)) => return self.receive(|reader| reader.take(record)),
+                Ok(ReadStep::Assembled) => return self.receive(Reader::take_assembled),
+                Ok(ReadStep::Piece) => {
+                    self.short_passed = false;
+                    self.wake_writer();
+                }
+                Ok(ReadStep::Empty) if ended => return Err(self.shared.end(disconnected())),
+                Ok(ReadStep::Empty) if self.is_disconnected()? => drop(self.shared.end(disconnected())),
+                Ok(ReadStep::Empty) => return Ok(None),
+                Err(error) => return Err(self.failed(error)),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether something is in the ring.
+    #[inline]
+    pub fn is_ready(&self) -> bool {
+        self.reader.is_ready()
+    }
+
+    /// Counts a frame and returns what `take` makes of it; built where the caller wants it, without
+    /// a move.
+    #[inline]
+    fn receive(
+        &mut self,
+        take: impl FnOnce(&mut RingReader) -> Result<Option<Incoming>>,
+    ) -> Result<Option<Incoming>> {
+        self.note_frame();
+        let taken = take(&mut self.reader);
+        match &taken {
+            Ok(Some(frame)) => self.shared.last_received.store(frame.header.sent, Ordering::Relaxed),
+            Ok(None) => {}
+            Err(_) => return taken.map_err(|error| self.failed(error)),
+        }
+        taken
+    }
+
+    /// Whether an error is about one frame or ends the link; returns the error to report.
+    #[cold]
+    pub(super) fn failed(&mut self, error: Error) -> Error {
+        if matches!(error.kind(), ErrorKind::TooLarge | ErrorKind::OutOfMemory) {
+            self.wake_writer();
+            return error;
+        }
+        self.shared.end(error)
+    }
+
+    /// Whether the peer has gone: its state word, or the kernel after a sleep in poll and after 64
+    /// empty reads in a row.
+    fn is_disconnected(&mut self) -> Result<bool> {
+        if self.shared.has_closed() {
+            return Ok(true);
+        }
+        self.empty_polls = self.empty_polls.wrapping_add(1);
+        if !std::mem::take(&mut self.probe_due) && !self.empty_polls.is_multiple_of(64) {
+            return Ok(false);
+        }
+        self.shared.is_gone()
+    }
+
+    /// Spins until something is there; false when it is time to sleep.
+    #[inline]
+    pub(crate) fn spin(&mut self) -> bool {
+        let reader = &self.reader;
+        self.spin.until(|| reader.is_ready())
+    }
+
+    /// Sleeps in the futex for at most `park::SHORT`, once after each frame: false when it is time for
+    /// [`ShmRx::park`] and a longer sleep.
+    ///
+    /// # Errors
+    /// The tick's error after a signal; that of the futex call.
+    pub(crate) fn sleep_briefly(&mut self, waiting: &mut Waiting<'_>) -> Result<bool> {
+        if self.short_passed {
+            return Ok(false);
+        }
+        let Some(at_most) = short_stage(waiting) else { return Ok(false) };
+        let Shared { mine, peer, .. } = &*self.shared;
+        let (reader, shared) = (&self.reader, &self.shared);
+        let ready = || reader.is_ready_fenced() || shared.end.get().is_some() || shared.has_closed();
+        let slept = self.park.sleep_briefly(&mine.memory, &peer.memory, at_most, ready)?;
+        self.short_passed = true;
+        if slept == Slept::TimedOut {
+            return Ok(false);
+        }
+        waiting.woke(slept == Slept::Interrupted)?;
+        Ok(true)
+    }
+
+    /// Prepares a sleep on [`ShmRx::descriptors`]; true, and awake again, when there is something
+    /// to read after all.
+    pub(crate) fn park(&mut self) -> Result<bool> {
+        let mine = &self.shared.mine;
+        self.probe_due = true;
+        if self.shared.prepare(Signal::Data).is_err() {
+            // That has ended the link, which the next `try_recv` reports.
+            return Ok(true);
+        }
+        self.park.park(&mine.memory, Stage::Poll);
+        if self.reader.is_ready_fenced() || self.shared.end.get().is_some() || self.shared.has_closed() {
+            self.park.unpark(&mine.memory);
+            return Ok(true);
+        }
+        Ok(false)
+    }
+
+    /// Ends a sleep: the peer need not wake this half any more.
+    pub(crate) fn unpark(&mut self) {
+        self.park.unpark(&self.shared.mine.memory);
+    }
+
+    /// The descriptors that wake an epoll set (level-triggered, for reading) when `try_recv` should
+    /// be called again: the socket, the peer's process, and the eventfd by which the sending half
+    /// passes on bytes.
+    pub(crate) fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
+        let Shared { signals, liveness, .. } = &*self.shared;
+        liveness.descriptors().chain(signals.data_descriptor()).collect()
+    }
+
+    /// The socket to the peer.
+    #[cfg(test)]
+    pub(in super::super) fn socket(&self) -> &Arc<Guarded> {
+        self.shared.liveness.socket()
+    }
+
+    #[cfg(test)]
+    pub(in super::super) fn own_memory(&self) -> &Arc<MemoryFile> {
+        &self.shared.mine.memory
+    }
+
+    /// Whether part of a large frame is here and the rest is to come.
+    #[cfg(test)]
+    pub(crate) fn is_inside_a_frame(&self) -> bool {
+        self.reader.is_inside_a_frame()
+    }
+}

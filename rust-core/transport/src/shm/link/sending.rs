@@ -1,0 +1,285 @@
+//! The sending half of a link: frames into this side's ring, references to slots, and waiting for
+//! room.
+//!
+//! What comes before and after the writing of each frame is in `in_place`, with the writing of a short message.
+
+use std::os::fd::BorrowedFd;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use rustix::event::PollFlags;
+
+use super::super::memory::OwnMemory;
+use super::super::park::{Park, Stage, Waker};
+use super::super::segment::at;
+use super::super::signals::Signal;
+use super::super::slots::Slots;
+use super::super::spin::Spin;
+use super::shared::{AckWords, RingWriter, Shared, disconnected, short_stage};
+use crate::Sent;
+use crate::body::Split;
+use crate::deadline::Waiting;
+use crate::error::{Error, Result};
+use crate::frame::{Header, Outgoing};
+#[cfg(test)]
+use crate::sys::fork::Guarded;
+use crate::sys::futex::Slept;
+use crate::sys::poll::wait_any;
+
+/// The sending half.
+#[derive(Debug)]
+pub struct ShmTx {
+    pub(super) writer: RingWriter,
+    pub(super) waker: Waker,
+    /// How this half sleeps until there is room.
+    park: Park,
+    spin: Spin,
+    /// Whether the stage in the futex has passed since a frame was sent last.
+    pub(super) short_passed: bool,
+    /// Frames sent, or tried, since the peer was last found active.
+    pub(super) frames_since_probe: u64,
+    /// The peer's head when the peer was last found active: a peer whose head moves is active.
+    pub(super) seen_head: u64,
+    /// When the last frame was sent, as its header says, ns since 1970.
+    pub(super) last_sent: i64,
+    /// Where long arrays are put; `None` where the peer takes no files of slots.
+    pub(super) slots: Option<Arc<Slots>>,
+    pub(super) shared: Arc<Shared>,
+}
+
+impl ShmTx {
+    /// The half of a link that has just been made.
+    pub(super) fn new(
+        writer: RingWriter,
+        slots: Option<Arc<Slots>>,
+        spin: Spin,
+        shared: Arc<Shared>,
+    ) -> ShmTx {
+        ShmTx {
+            writer,
+            waker: Waker::new(at::DATA_WAKE),
+            park: Park::new(at::ROOM_PARK, at::ROOM_WAKE),
+            spin,
+            short_passed: false,
+            frames_since_probe: 0,
+            seen_head: 0,
+            last_sent: i64::MIN,
+            slots,
+            shared,
+        }
+    }
+
+    /// Whether some of an adopted frame is still to be written.
+    pub(crate) fn has_rest(&self) -> bool {
+        self.writer.has_rest()
+    }
+
+    /// The contract's `try_send`; wakes the receiver where it sleeps. Never blocks.
+    ///
+    /// # Errors
+    /// `Disconnected` where the peer is gone, found before anything was written; the error that
+    /// ended the link otherwise.
+    #[inline]
+    pub fn try_send(&mut self, frame: &Outgoing<'_>) -> Result<Sent> {
+        self.check()?;
+        self.check_sleeper(frame.header.sent)?;
+        let sent = match frame.split {
+            None => self.writer.try_write(frame),
+            Some(split) => self.try_write_split(frame, split),
+        };
+        let sent = sent.map_err(|e| self.shared.end(e))?;
+        if sent != Sent::Blocked {
+            self.short_passed = false;
+            // Frames that are not messages carry no time of sending.
+            if frame.header.sent != 0 {
+                self.last_sent = frame.header.sent;
+            }
+            self.wake_reader();
+        }
+        Ok(sent)
+    }
+
+    /// Sends a message without correlation, flags and extension whose long arrays are in slots of this
+    /// link, of which the peer has the files. False, with nothing sent, where that is not possible at
+    /// once: [`ShmTx::try_send`] returns the reason.
+    pub fn try_send_in_slots(&mut self, header: &Header, split: &Split) -> bool {
+        if self.check().is_err() || self.check_sleeper(header.sent).is_err() {
+            return false;
+        }
+        // The general path sends the file of a new slot, without the session's lock.
+        match self.try_refer(header, split, |_, _| false) {
+            Ok(Some(true)) => {}
+            Ok(_) => return false,
+            Err(defect) => {
+                self.shared.end(defect);
+                return false;
+            }
+        }
+        self.short_passed = false;
+        self.last_sent = header.sent;
+        self.wake_reader();
+        true
+    }
+
+    /// The contract's `try_send_many`, with one fence and at most one wake-up for all. Errors as
+    /// [`ShmTx::try_send`].
+    pub(crate) fn try_send_many<'f>(&mut self, frames: impl Iterator<Item = Outgoing<'f>>) -> Result<usize> {
+        let mut frames = frames.peekable();
+        let Some(sent) = frames.peek().map(|first| first.header.sent) else { return Ok(0) };
+        self.check()?;
+        self.check_sleeper(sent)?;
+        let count = self.writer.try_write_many(frames).map_err(|e| self.shared.end(e))?;
+        if count > 0 {
+            self.short_passed = false;
+            self.last_sent = sent;
+            self.wake_reader();
+        }
+        Ok(count)
+    }
+
+    /// The contract's `adopt`. The rest is copied; a frame whose parts are in slots was never sent
+    /// in part.
+    pub(crate) fn adopt(&mut self, frame: &Outgoing<'_>) {
+        if let Err(defect) = self.writer.adopt(&frame.in_one_block()) {
+            self.shared.end(defect);
+        }
+    }
+
+    /// The contract's `flush`: writes more of an adopted frame, true when nothing of one is left.
+    pub(crate) fn flush(&mut self) -> Result<bool> {
+        self.check()?;
+        self.check_sleeper(i64::MAX)?;
+        let flushed = self.writer.flush().map_err(|e| self.shared.end(e))?;
+        self.wake_reader();
+        Ok(flushed)
+    }
+
+    /// The acknowledgement words of both sides. They hold the mappings, so they outlive the link
+    /// and the peer.
+    pub(crate) fn ack_words(&self) -> AckWords {
+        AckWords::new(self.shared.mine.memory.clone(), self.shared.peer.memory.clone())
+    }
+
+    /// Ends the link for both halves: the layer above found an impossible number in the peer's
+    /// page.
+    pub(crate) fn end_link(&self, error: &Error) {
+        self.shared.end(error.clone());
+    }
+
+    /// Returns what ends the link in the same way while another thread has this half.
+    pub(crate) fn ender(&self) -> Box<dyn Fn(&Error) + Send> {
+        let shared = self.shared.clone();
+        Box::new(move |error| drop(shared.end(error.clone())))
+    }
+
+    /// The socket to the peer.
+    #[cfg(test)]
+    pub(in super::super) fn socket(&self) -> &Arc<Guarded> {
+        self.shared.liveness.socket()
+    }
+
+    /// Spins until there is room; true when there is, or when the next try returns an error.
+    pub(crate) fn spin(&mut self) -> bool {
+        self.spin_for_room().unwrap_or(true)
+    }
+
+    /// The same, with the error.
+    fn spin_for_room(&mut self) -> Result<bool> {
+        let writer = &mut self.writer;
+        let mut failed = None;
+        let found = self.spin.until(|| {
+            writer.has_room().unwrap_or_else(|e| {
+                failed = Some(e);
+                true
+            })
+        });
+        failed.map_or(Ok(found), |error| Err(self.shared.end(error)))
+    }
+
+    /// The contract's `wait_room`: returns when trying again may help.
+    ///
+    /// # Errors
+    /// `Timeout` when the deadline passes, the tick's error after a signal, `Disconnected`,
+    /// `Malformed`.
+    pub(crate) fn wait_room(&mut self, waiting: &mut Waiting<'_>) -> Result<()> {
+        // A peer that has died is noticed by the sleep in poll.
+        self.check_open()?;
+        if self.spin_for_room()? {
+            return Ok(());
+        }
+        if !std::mem::replace(&mut self.short_passed, true) {
+            match self.sleep_briefly(waiting)? {
+                Slept::Woken => return waiting.woke(false),
+                Slept::Interrupted => return waiting.woke(true),
+                Slept::TimedOut => {}
+            }
+        }
+        let slept = if self.park_in_poll()? { Ok(()) } else { self.sleep(waiting) };
+        self.park.unpark(&self.shared.mine.memory);
+        slept
+    }
+
+    /// Prepares a sleep on [`ShmTx::room_descriptor`] until trying again may help; true where it
+    /// may at once. Errors as [`ShmTx::try_send`].
+    pub(crate) fn park_room(&mut self) -> Result<bool> {
+        self.check()?;
+        self.park_in_poll()
+    }
+
+    /// Parks for a sleep in poll, and checks once more for room: true, and awake again, where there
+    /// is some.
+    fn park_in_poll(&mut self) -> Result<bool> {
+        let Shared { mine, .. } = &*self.shared;
+        self.shared.prepare(Signal::Room)?;
+        mine.memory.store(at::ROOM_WANTED, self.writer.wake_threshold(), Ordering::Relaxed);
+        self.park.park(&mine.memory, Stage::Poll);
+        let ready = self.writer.has_room().map_err(|e| self.shared.end(e))?;
+        if ready {
+            self.park.unpark(&mine.memory);
+        }
+        Ok(ready)
+    }
+
+    /// A descriptor that becomes readable when there may be room again, or something to read.
+    pub(crate) fn room_descriptor(&self) -> Result<BorrowedFd<'_>> {
+        self.shared.signals.room_descriptor()
+    }
+
+    /// Frames sent, or adopted, that the peer has not dealt with; known also after its death.
+    #[cfg_attr(not(test), expect(dead_code, reason = "layers above use a message, as over sockets"))]
+    pub(crate) fn unacknowledged(&mut self) -> Result<u64> {
+        self.writer.unacknowledged().map_err(|e| self.shared.end(e))
+    }
+
+    /// The stage in the futex.
+    fn sleep_briefly(&mut self, waiting: &mut Waiting<'_>) -> Result<Slept> {
+        let Some(at_most) = short_stage(waiting) else { return Ok(Slept::TimedOut) };
+        let Shared { mine, peer, .. } = &*self.shared;
+        mine.memory.store(at::ROOM_WANTED, self.writer.wake_threshold(), Ordering::Relaxed);
+        let writer = &mut self.writer;
+        let mut failed = None;
+        let slept = self.park.sleep_briefly(&mine.memory, &peer.memory, at_most, || {
+            writer.has_room().unwrap_or_else(|e| {
+                failed = Some(e);
+                true
+            })
+        });
+        match failed {
+            Some(error) => Err(self.shared.end(error)),
+            None => slept,
+        }
+    }
+
+    /// The sleep in poll: until a byte says that there is room, the peer goes, the deadline passes
+    /// or a signal arrives.
+    fn sleep(&self, waiting: &mut Waiting<'_>) -> Result<()> {
+        let Shared { liveness, signals, .. } = &*self.shared;
+        let [socket, process] = liveness.interests();
+        let room = (signals.room_wake_descriptor()?, PollFlags::IN);
+        let [_, socket, process] = wait_any(waiting, [room, socket, process])?;
+        if liveness.is_hang_up([socket, process]) {
+            return Err(self.shared.end(disconnected()));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,137 @@
+//! What the two halves of a link share: the memory files, the socket, and the reason why the link
+//! ended.
+//!
+//! Everything here may be used by both halves' threads at once. There is no lock: the end of the
+//! link is set once, the rest are atomics or belong to one half by the protocol. Dropping the last
+//! half closes the link: the state word says `CLOSED`, and a peer that sleeps in the futex is
+//! woken.
+
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use super::super::ack_words;
+use super::super::liveness::Liveness;
+use super::super::memory::{Memory, OwnMemory};
+use super::super::park::{SHORT, Stage, Waker};
+use super::super::reader::Reader;
+use super::super::segment::{PeerSegment, Segment, at, state};
+use super::super::signals::{Signal, Signals};
+use super::super::writer::Writer;
+use crate::deadline::Waiting;
+use crate::error::{Error, ErrorKind, Result};
+use crate::sys::fork;
+use crate::sys::memory::{MemoryFile, PeerMemory};
+
+/// The writing end of this side's ring.
+pub(super) type RingWriter = Writer<Arc<MemoryFile>, Arc<PeerMemory>>;
+/// The reading end of the peer's ring.
+pub(super) type RingReader = Reader<Arc<MemoryFile>, Arc<PeerMemory>>;
+
+/// The acknowledgement words of both sides, see `ack_words`.
+pub type AckWords = ack_words::AckWords<Arc<MemoryFile>, Arc<PeerMemory>>;
+
+/// What both halves use.
+#[derive(Debug)]
+pub(super) struct Shared {
+    /// This side's file, which the halves write in different places.
+    pub mine: Segment,
+    pub peer: PeerSegment,
+    pub liveness: Liveness,
+    pub signals: Signals,
+    /// Why the link has ended, once it has. Set once, by either half.
+    pub end: OnceLock<Error>,
+    /// Whether a frame has arrived since the sending half checked last: the peer lives, and the
+    /// kernel need not be asked. Set by the receiving half, cleared by the sending one; relaxed,
+    /// because it only saves a system call.
+    pub peer_active: AtomicBool,
+    /// When the last frame that arrived was sent, as the peer claims, ns since 1970.
+    pub last_received: AtomicI64,
+    /// The fork generation of the link.
+    generation: u64,
+}
+
+impl Shared {
+    /// The state of a link that has just been made.
+    pub(crate) fn new(mine: Segment, peer: PeerSegment, signals: Signals, liveness: Liveness) -> Shared {
+        Shared {
+            mine,
+            peer,
+            liveness,
+            signals,
+            end: OnceLock::new(),
+            peer_active: AtomicBool::new(false),
+            last_received: AtomicI64::new(i64::MIN),
+            generation: fork::generation(),
+        }
+    }
+
+    /// Ends the link with this error, unless it has ended already; returns the error that ended it.
+    pub(crate) fn end(&self, error: Error) -> Error {
+        self.end.get_or_init(|| error).clone()
+    }
+
+    /// Returns the error that ended the link, unless the peer has only gone and what it wrote is
+    /// still to be read.
+    #[cold]
+    pub(crate) fn check_defect(&self) -> Result<()> {
+        match self.end.get() {
+            Some(error) if error.kind() != ErrorKind::Disconnected => Err(error.clone()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the peer has closed its side, as its page says.
+    #[inline(always)]
+    pub(crate) fn has_closed(&self) -> bool {
+        self.peer.memory.load(at::STATE, Ordering::Acquire) != state::OPEN
+    }
+
+    /// Asks the kernel whether the peer is gone; a failure ends the link.
+    pub(crate) fn is_gone(&self) -> Result<bool> {
+        self.liveness.is_gone().map_err(|e| self.end(e))
+    }
+
+    /// Before a half sleeps in poll, see [`Signals::prepare`]; a failure ends the link.
+    pub(crate) fn prepare(&self, half: Signal) -> Result<()> {
+        self.signals.prepare(half).map_err(|e| self.end(e))
+    }
+
+    /// Wakes the half of the peer that waits for `signal`, from the stage that its park word gives.
+    #[cold]
+    pub(crate) fn wake(&self, waker: &mut Waker, park: u64, signal: Signal) {
+        match waker.take(park) {
+            Some(Stage::Futex) => drop(waker.wake_futex(&self.mine.memory, 1)),
+            Some(Stage::Poll) => signal.send(self.liveness.socket()),
+            None => {}
+        }
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        // In a forked child the mapping is absent, and the link belongs to the parent.
+        if fork::generation() == self.generation {
+            self.mine.memory.store_fenced(at::STATE, state::CLOSED);
+            for (park, wake) in [(at::DATA_PARK, at::DATA_WAKE), (at::ROOM_PARK, at::ROOM_WAKE)] {
+                // Only from the futex: in poll it is woken by the hang-up of the socket, which is
+                // closed next.
+                if Stage::of(self.peer.memory.load_fenced(park)) == Some(Stage::Futex) {
+                    Waker::resume(wake, &self.mine.memory).wake_futex(&self.mine.memory, 1);
+                }
+            }
+        }
+    }
+}
+
+/// The error for a peer that closed or died.
+#[cold]
+pub(super) fn disconnected() -> Error {
+    Error::new(ErrorKind::Disconnected, "the other side closed the connection or its process ended")
+}
+
+/// How long the stage in the futex may take; `None` where the deadline has passed, which the next
+/// stage reports.
+pub(super) fn short_stage(waiting: &mut Waiting<'_>) -> Option<Duration> {
+    Some(waiting.sleep().ok()?.map_or(SHORT, |left| left.min(SHORT)))
+}

@@ -1,0 +1,372 @@
+//! The memory that rings live in, behind two traits: sealed memory files in production, a heap
+//! under loom and Miri.
+//!
+//! The rings, the park protocol and the broadcast ring are written against [`Memory`] and
+//! [`OwnMemory`], so that loom tries every interleaving of the very code that runs. The traits also
+//! fix which orderings exist: a word is loaded or stored with the order that the caller names, and
+//! "store, then check whether the other side sleeps" is one operation, [`OwnMemory::store_fenced`],
+//! whose other half is [`Memory::load_fenced`].
+//!
+//! Payload is copied in two ways. `copy_in` and `copy_out` are plain copies of bytes that the
+//! protocol keeps the other side away from; the racing ones go word by word with relaxed order, for
+//! the broadcast ring, whose readers check afterwards whether they were overtaken.
+
+#[cfg(any(test, fuzzing))]
+pub(super) mod heap;
+
+use std::mem::MaybeUninit;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use crate::error::Result;
+use crate::sys::futex::Slept;
+use crate::sys::memory::{MemoryFile, PeerMemory};
+
+/// Memory that one process writes and this side reads. Offsets of words are multiples of 8; an
+/// offset outside the memory panics, so callers check what a peer claims before they come here.
+pub trait Memory {
+    /// Loads one word.
+    fn load(&self, at: usize, order: Ordering) -> u64;
+    /// Loads one word; ordered after every [`OwnMemory::store_fenced`] of this thread.
+    fn load_fenced(&self, at: usize) -> u64;
+    /// Loads so many words, each once and in relaxed order.
+    #[inline(always)]
+    fn load_words<const N: usize>(&self, at: usize) -> [u64; N] {
+        let mut words = [0; N];
+        for (i, word) in words.iter_mut().enumerate() {
+            *word = self.load(at + i * 8, Ordering::Relaxed);
+        }
+        words
+    }
+    /// A hint that this offset will be read soon.
+    fn prefetch(&self, _at: usize) {}
+    /// Copies bytes that the writer has finished.
+    fn copy_out(&self, at: usize, into: &mut [MaybeUninit<u8>]);
+    /// Loads a word and copies the bytes behind it, which the writer has finished.
+    #[inline]
+    fn copy_out_behind(&self, at: usize, into: &mut [MaybeUninit<u8>]) -> u64 {
+        let word = self.load(at, Ordering::Relaxed);
+        self.copy_out(at + 8, into);
+        word
+    }
+    /// Copies bytes that the writer may be overwriting; `at` is a multiple of 8. The caller
+    /// validates afterwards.
+    fn copy_out_racing(&self, at: usize, into: &mut [MaybeUninit<u8>]);
+    /// Sleeps in the futex while the low 32 bits of a word are those of `value`, for `at_most` at
+    /// most. May return early.
+    fn wait_while(&self, at: usize, value: u64, at_most: Duration) -> Result<Slept>;
+}
+
+/// Memory that this side alone writes; the peer maps it read-only.
+pub trait OwnMemory: Memory {
+    /// Stores one word.
+    fn store(&self, at: usize, value: u64, order: Ordering);
+    /// Stores one word with release order, then makes a full fence: no later
+    /// [`Memory::load_fenced`] of this thread returns a value from before it. Both sides of "store,
+    /// then check whether the other sleeps" do this, so one of the two sees the other.
+    fn store_fenced(&self, at: usize, value: u64);
+    /// Stores these words, each in relaxed order.
+    #[inline]
+    fn store_words<const N: usize>(&self, at: usize, words: [u64; N]) {
+        for (i, word) in words.into_iter().enumerate() {
+            self.store(at + i * 8, word, Ordering::Relaxed);
+        }
+    }
+    /// Adds one, atomically, to a word that several threads of this side write.
+    fn add_one(&self, at: usize, order: Ordering);
+    /// Subtracts one from such a word.
+    fn subtract_one(&self, at: usize, order: Ordering);
+    /// A hint that this offset will be written soon.
+    fn prefetch_own(&self, _at: usize) {}
+    /// Copies bytes to a place that is not read yet.
+    fn copy_in(&self, at: usize, from: &[u8]);
+    /// Writes a word, and copies bytes behind it, to a place that is not read yet.
+    fn copy_in_behind(&self, at: usize, word: u64, from: &[u8]);
+    /// Writes a record of `size` bytes to a place that is not read yet, so that a reader finds it whole: a zero word
+    /// behind it, the words behind its header and the bytes behind those, and last, as [`OwnMemory::store_fenced`], the
+    /// header word. `at` and `size` are multiples of 8, and the record has room for all of them.
+    #[inline]
+    fn store_record<const N: usize>(
+        &self,
+        at: usize,
+        header: u64,
+        size: usize,
+        prefix: [u64; N],
+        from: &[u8],
+    ) {
+        self.store_content(at, size, prefix, from);
+        self.store_fenced(at, header);
+    }
+    /// The same but for the header word, without which the reader finds nothing of it.
+    #[inline]
+    fn store_content<const N: usize>(&self, at: usize, size: usize, prefix: [u64; N], from: &[u8]) {
+        self.store(at + size, 0, Ordering::Relaxed);
+        self.store_words(at + 8, prefix);
+        self.copy_in(at + 8 + 8 * N, from);
+    }
+    /// Copies bytes to where others may be reading; `at` is a multiple of 8, and the last word is
+    /// filled up with zeros.
+    fn copy_in_racing(&self, at: usize, from: &[u8]);
+    /// Wakes at most `at_most` sleepers on a word, and returns how many were woken. Change the word
+    /// before this.
+    fn wake(&self, at: usize, at_most: u32) -> u32;
+}
+
+/// A fence, in loom's memory model under loom. It orders the racing copies of a broadcast ring
+/// against the words that validate them.
+#[inline]
+pub(super) fn fence(order: Ordering) {
+    #[cfg(loom)]
+    loom::sync::atomic::fence(order);
+    #[cfg(not(loom))]
+    std::sync::atomic::fence(order);
+}
+
+impl Memory for PeerMemory {
+    #[inline(always)]
+    fn load_words<const N: usize>(&self, at: usize) -> [u64; N] {
+        PeerMemory::load_words(self, at)
+    }
+
+    #[inline]
+    fn prefetch(&self, at: usize) {
+        PeerMemory::prefetch(self, at);
+    }
+
+    #[inline]
+    fn load(&self, at: usize, order: Ordering) -> u64 {
+        PeerMemory::load(self, at, order)
+    }
+
+    #[inline]
+    fn load_fenced(&self, at: usize) -> u64 {
+        PeerMemory::load(self, at, Ordering::SeqCst)
+    }
+
+    #[inline]
+    fn copy_out(&self, at: usize, into: &mut [MaybeUninit<u8>]) {
+        PeerMemory::copy_out(self, at, into);
+    }
+
+    #[inline(always)]
+    fn copy_out_behind(&self, at: usize, into: &mut [MaybeUninit<u8>]) -> u64 {
+        PeerMemory::copy_out_behind(self, at, into)
+    }
+
+    #[inline]
+    fn copy_out_racing(&self, at: usize, into: &mut [MaybeUninit<u8>]) {
+        PeerMemory::copy_out_racing(self, at, into);
+    }
+
+    fn wait_while(&self, at: usize, value: u64, at_most: Duration) -> Result<Slept> {
+        PeerMemory::wait_while(self, at, value, at_most)
+    }
+}
+
+impl Memory for MemoryFile {
+    #[inline]
+    fn load(&self, at: usize, order: Ordering) -> u64 {
+        self.word(at).load(order)
+    }
+
+    #[inline]
+    fn load_fenced(&self, at: usize) -> u64 {
+        self.word(at).load(Ordering::SeqCst)
+    }
+
+    #[inline]
+    fn copy_out(&self, at: usize, into: &mut [MaybeUninit<u8>]) {
+        MemoryFile::copy_out(self, at, into);
+    }
+
+    #[inline]
+    fn copy_out_racing(&self, at: usize, into: &mut [MaybeUninit<u8>]) {
+        // Only this side writes here.
+        MemoryFile::copy_out(self, at, into);
+    }
+
+    fn wait_while(&self, _at: usize, _value: u64, _at_most: Duration) -> Result<Slept> {
+        // This side alone writes here, so there is nothing to wait for.
+        Ok(Slept::TimedOut)
+    }
+}
+
+impl OwnMemory for MemoryFile {
+    #[inline]
+    fn store_words<const N: usize>(&self, at: usize, words: [u64; N]) {
+        MemoryFile::store_words(self, at, words);
+    }
+
+    #[inline]
+    fn store(&self, at: usize, value: u64, order: Ordering) {
+        self.word(at).store(value, order);
+    }
+
+    #[inline]
+    fn store_fenced(&self, at: usize, value: u64) {
+        // No atomic exchange: it would wait for the stores before it, and meanwhile a reader that polls
+        // this cache line would take it away again. A plain store follows the payload's at once, and the
+        // fence waits afterwards.
+        self.word(at).store(value, Ordering::Release);
+        fence(Ordering::SeqCst);
+    }
+
+    fn add_one(&self, at: usize, order: Ordering) {
+        self.word(at).fetch_add(1, order);
+    }
+
+    fn subtract_one(&self, at: usize, order: Ordering) {
+        self.word(at).fetch_sub(1, order);
+    }
+
+    #[inline]
+    fn prefetch_own(&self, at: usize) {
+        MemoryFile::prefetch(self, at);
+    }
+
+    #[inline]
+    fn copy_in(&self, at: usize, from: &[u8]) {
+        MemoryFile::copy_in(self, at, from);
+    }
+
+    #[inline]
+    fn copy_in_behind(&self, at: usize, word: u64, from: &[u8]) {
+        MemoryFile::copy_in_behind(self, at, word, from);
+    }
+
+    #[inline(always)]
+    fn store_record<const N: usize>(
+        &self,
+        at: usize,
+        header: u64,
+        size: usize,
+        prefix: [u64; N],
+        from: &[u8],
+    ) {
+        MemoryFile::store_record(self, at, header, size, prefix, from);
+        // As in `store_fenced`.
+        fence(Ordering::SeqCst);
+    }
+
+    #[inline(always)]
+    fn store_content<const N: usize>(&self, at: usize, size: usize, prefix: [u64; N], from: &[u8]) {
+        MemoryFile::store_content(self, at, size, prefix, from);
+    }
+
+    #[inline]
+    fn copy_in_racing(&self, at: usize, from: &[u8]) {
+        MemoryFile::copy_in_racing(self, at, from);
+    }
+
+    fn wake(&self, at: usize, at_most: u32) -> u32 {
+        MemoryFile::wake(self, at, at_most)
+    }
+}
+
+impl<M: Memory> Memory for Arc<M> {
+    #[inline(always)]
+    fn load_words<const N: usize>(&self, at: usize) -> [u64; N] {
+        (**self).load_words(at)
+    }
+
+    #[inline]
+    fn prefetch(&self, at: usize) {
+        (**self).prefetch(at);
+    }
+
+    #[inline]
+    fn load(&self, at: usize, order: Ordering) -> u64 {
+        (**self).load(at, order)
+    }
+
+    #[inline]
+    fn load_fenced(&self, at: usize) -> u64 {
+        (**self).load_fenced(at)
+    }
+
+    #[inline]
+    fn copy_out(&self, at: usize, into: &mut [MaybeUninit<u8>]) {
+        (**self).copy_out(at, into);
+    }
+
+    #[inline(always)]
+    fn copy_out_behind(&self, at: usize, into: &mut [MaybeUninit<u8>]) -> u64 {
+        (**self).copy_out_behind(at, into)
+    }
+
+    #[inline]
+    fn copy_out_racing(&self, at: usize, into: &mut [MaybeUninit<u8>]) {
+        (**self).copy_out_racing(at, into);
+    }
+
+    fn wait_while(&self, at: usize, value: u64, at_most: Duration) -> Result<Slept> {
+        (**self).wait_while(at, value, at_most)
+    }
+}
+
+impl<M: OwnMemory> OwnMemory for Arc<M> {
+    #[inline]
+    fn store_words<const N: usize>(&self, at: usize, words: [u64; N]) {
+        (**self).store_words(at, words);
+    }
+
+    #[inline]
+    fn store(&self, at: usize, value: u64, order: Ordering) {
+        (**self).store(at, value, order);
+    }
+
+    #[inline]
+    fn store_fenced(&self, at: usize, value: u64) {
+        (**self).store_fenced(at, value);
+    }
+
+    fn add_one(&self, at: usize, order: Ordering) {
+        (**self).add_one(at, order);
+    }
+
+    fn subtract_one(&self, at: usize, order: Ordering) {
+        (**self).subtract_one(at, order);
+    }
+
+    #[inline]
+    fn prefetch_own(&self, at: usize) {
+        (**self).prefetch_own(at);
+    }
+
+    #[inline]
+    fn copy_in(&self, at: usize, from: &[u8]) {
+        (**self).copy_in(at, from);
+    }
+
+    #[inline]
+    fn copy_in_behind(&self, at: usize, word: u64, from: &[u8]) {
+        (**self).copy_in_behind(at, word, from);
+    }
+
+    #[inline(always)]
+    fn store_record<const N: usize>(
+        &self,
+        at: usize,
+        header: u64,
+        size: usize,
+        prefix: [u64; N],
+        from: &[u8],
+    ) {
+        (**self).store_record(at, header, size, prefix, from);
+    }
+
+    #[inline(always)]
+    fn store_content<const N: usize>(&self, at: usize, size: usize, prefix: [u64; N], from: &[u8]) {
+        (**self).store_content(at, size, prefix, from);
+    }
+
+    #[inline]
+    fn copy_in_racing(&self, at: usize, from: &[u8]) {
+        (**self).copy_in_racing(at, from);
+    }
+
+    fn wake(&self, at: usize, at_most: u32) -> u32 {
+        (**self).wake(at, at_most)
+    }
+}

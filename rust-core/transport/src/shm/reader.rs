@@ -1,0 +1,388 @@
+//! The reading end of a channel's ring: records become frames, and nothing that a peer writes
+//! becomes more than an error.
+//!
+//! The ring is in the peer's file; the head, up to where it was read, is in this side's page. Every
+//! record header is loaded once and checked before anything is done with it, and every message
+//! header is copied out before it is decoded, so later changes by the peer have no effect. Bodies
+//! are copied into memory of this process; only elements of slots are read in place (`views`).
+//!
+//! Use: [`Reader::step`] looks for the next record. It finds a frame in one record
+//! ([`Reader::take`] or [`Reader::take_references`] copies it out), a complete large frame
+//! ([`Reader::take_assembled`]), a piece of one, or nothing. The head moves when the caller says
+//! that a frame was dealt with ([`Reader::consume`]), and after each piece of a large frame, so
+//! that the peer can write the next one.
+//!
+//! A peer that announces a huge body gets no memory for it: `Partial` takes memory only as bytes
+//! arrive, within the limit and the shares of `admission`.
+
+mod assembly;
+mod references;
+mod short;
+
+use std::mem::MaybeUninit;
+use std::sync::atomic::Ordering;
+
+use bytes::Bytes;
+
+pub(super) use self::references::Referring;
+use super::memory::{Memory, OwnMemory};
+use super::record::{COMPACT, GRANULE, LINKED, Record, Shape, WORD, garbage};
+use super::segment::{PAGE, at};
+use crate::admission::PeerIdentity;
+use crate::error::{Error, ErrorKind, Result};
+use crate::frame::{HEADER, Header, Incoming};
+use crate::partial::Partial;
+use crate::spare::{self, aligned};
+
+/// The reading end. One thread at a time uses it: the receiving half of the link.
+#[derive(Debug)]
+pub(super) struct Reader<M, P> {
+    /// This side's page, where the head is.
+    mine: M,
+    /// The peer's page and ring, mapped read-only.
+    peer: P,
+    /// Bytes of the ring, a power of two.
+    ring: u64,
+    /// The bits of a position that give its place in the ring.
+    mask: u64,
+    /// The bytes of the ring as an exponent: the lap number is needed for each record, and a division takes as
+    /// long as all the rest of a small one.
+    shift: u32,
+    /// Up to where this side has read, in bytes since the creation of the ring.
+    position: u64,
+    /// Up to where the peer knows it to be read: what is behind is free.
+    head: u64,
+    /// Up to where the peer can have written: a ring ahead of the head, but for the granule that stays free.
+    filled: u64,
+    /// Where the lap of the position or `filled` ends, whichever comes first: the place of a record that ends there or
+    /// before needs no other check. Conservative: a position that has left the lap is at it or behind, and `filled`
+    /// only grows. 0 while no fast-path record may come.
+    fast_end: u64,
+    /// The header word of a fast-path record of this lap, in the bits of [`FastRecord::FORM`], while the position is below `fast_end`.
+    fast: u64,
+    /// Frames returned, or skipped as too large.
+    frames: u64,
+    /// How many of them the peer knows to be dealt with.
+    consumed: u64,
+    /// The last sequence number that was read; a compact record has the next one.
+    sequence: u64,
+    /// The longest body in bytes; longer messages are skipped with `TooLarge`.
+    limit: u64,
+    /// On whose account the memory of large frames is counted.
+    pub sender: PeerIdentity,
+    /// The large frame of which pieces are still to come, or which waits to be taken.
+    assembly: Option<Assembly>,
+}
+
+/// A large frame whose pieces are being collected.
+#[derive(Debug)]
+struct Assembly {
+    /// The message header of its first record.
+    header: Header,
+    /// The bytes of the extension map so far.
+    extension: Vec<u8>,
+    /// The body so far. `None` once the frame was refused: the remaining pieces are then skipped.
+    body: Option<Partial>,
+    /// Bytes of extension and body that are still to come.
+    missing: u64,
+}
+
+/// What one step found in the ring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ReadStep {
+    /// A frame in one record, which [`Reader::take`] returns. (Returned from here it would be moved
+    /// once more, and moving what has just been written costs more than all the rest of a small
+    /// message.)
+    Frame(Record),
+    /// A large frame that is complete, which [`Reader::take_assembled`] returns.
+    Assembled,
+    /// A piece of a large frame: there is room again, and the next step continues.
+    Piece,
+    /// Nothing yet.
+    Empty,
+}
+
+impl<M: OwnMemory, P: Memory> Reader<M, P> {
+    /// The reading end of the fresh ring of `ring` bytes in `peer`; messages with bodies above
+    /// `limit` bytes are skipped.
+    pub fn new(mine: M, peer: P, ring: usize, limit: u64) -> Reader<M, P> {
+        Reader {
+            mine,
+            peer,
+            ring: ring as u64,
+            mask: ring as u64 - 1,
+            shift: ring.trailing_zeros(),
+            position: 0,
+            head: 0,
+            filled: ring as u64 - GRANULE,
+            fast_end: 0,
+            fast: 0,
+            frames: 0,
+            consumed: 0,
+            sequence: 0,
+            limit,
+            sender: PeerIdentity::Unknown,
+            assembly: None,
+        }
+    }
+
+    /// The offset in the memory of the next record.
+    #[inline]
+    fn offset(&self) -> usize {
+        PAGE + (self.position & self.mask) as usize
+    }
+
+    /// Whether there is a record. For spinning; [`Reader::step`] loads the word again. A record of 64 bytes ends in the
+    /// next cache line, which comes while the header is checked.
+    #[inline]
+    pub fn is_ready(&self) -> bool {
+        let is_ready = self.peer.load(self.offset(), Ordering::Relaxed) != 0;
+        if is_ready {
+            self.peer.prefetch(PAGE + (((self.position | 63) + 1) & self.mask) as usize);
+        }
+        is_ready
+    }
+
+    /// The same, ordered after the store of this side's park word: it decides whether to sleep.
+    pub fn is_ready_fenced(&self) -> bool {
+        self.peer.load_fenced(self.offset()) != 0
+    }
+
+    /// Whether a large frame has begun and not ended.
+    #[cfg(test)]
+    pub fn is_inside_a_frame(&self) -> bool {
+        self.assembly.is_some()
+    }
+
+    /// How many bytes of the body of a large frame have arrived.
+    #[cfg(test)]
+    pub fn received_bytes(&self) -> usize {
+        let of =
+            |assembly: &Assembly| Some(assembly.header.body as usize - assembly.body.as_ref()?.missing());
+        self.assembly.as_ref().and_then(of).unwrap_or(0)
+    }
+
+    /// Looks for the next record, and collects it where it is a piece of a large frame. Never
+    /// blocks.
+    ///
+    /// # Errors
+    /// `TooLarge` and `OutOfMemory` are about one frame, which is skipped; `Malformed` ends the link.
+    #[inline(always)]
+    pub fn step(&mut self) -> Result<ReadStep> {
+        let mut word = self.peer.load(self.offset(), Ordering::Acquire);
+        if word == 0 {
+            return Ok(ReadStep::Empty);
+        }
+        let mut record = self.check_record(word)?;
+        // The lines behind the header are fetched while it is being checked.
+        self.prefetch(record);
+        if record.shape() == Some(Shape::Pad) {
+            self.skip_pad(word, record)?;
+            word = self.peer.load(self.offset(), Ordering::Acquire);
+            if word == 0 {
+                return Ok(ReadStep::Empty);
+            }
+            record = self.check_record(word)?;
+        }
+        match (record.shape(), &self.assembly) {
+            (Some(Shape::Compact | Shape::Linked | Shape::Full | Shape::Slots), None) => {
+                Ok(ReadStep::Frame(record))
+            }
+            (Some(Shape::First), None) => self.read_first(record),
+            (Some(Shape::Piece), Some(_)) => self.read_piece(record),
+            (Some(Shape::Piece), None) => Err(garbage(word, "a piece of no message")),
+            (Some(Shape::Pad), _) | (None, _) => Err(garbage(word, "a pad follows a pad")),
+            (_, Some(_)) => Err(garbage(word, "a message in the middle of another")),
+        }
+    }
+
+    /// Prefetches the first lines of a record behind that of its header.
+    #[inline(always)]
+    fn prefetch(&self, record: Record) {
+        let offset = self.offset();
+        let end = offset + (record.size() as usize).min(256);
+        let mut line = (offset | 63) + 1;
+        while line < end {
+            self.peer.prefetch(line);
+            line += 64;
+        }
+    }
+
+    /// Returns the frame in the record that the last step found. Never `None`: the type is that of
+    /// what is returned in the end, so that the frame is built where it is wanted.
+    ///
+    /// # Errors
+    /// As [`Reader::step`].
+    #[inline]
+    pub fn take(&mut self, record: Record) -> Result<Option<Incoming>> {
+        let content = self.offset() + WORD as usize;
+        let (prefix, sequence, correlation) = match record.shape() {
+            Some(Shape::Compact) => (COMPACT, self.sequence.wrapping_add(1), 0),
+            Some(Shape::Linked) => (LINKED, self.word(content + 8), self.word(content + 16)),
+            Some(Shape::Slots) => {
+                return Err(garbage(record.to_word(0), "references into slots, where there are none"));
+            }
+            _ => return self.take_full(record, content),
+        };
+        let (Some(kind), Some(encoding)) = (record.kind(), record.encoding()) else {
+            return Err(Error::new(ErrorKind::Internal, "a record was taken that had not been checked"));
+        };
+        let sent = self.word(content).cast_signed();
+        let length = record.length() - prefix;
+        self.advance(record, sequence);
+        if self.position >= self.fast_end {
+            self.renew_fast_end();
+        }
+        if length as u64 > self.limit {
+            return Err(too_large(length as u64, self.limit));
+        }
+        Ok(Some(Incoming {
+            header: Header {
+                kind,
+                encoding,
+                flags: record.flags(),
+                extension: 0,
+                body: length as u64,
+                sequence,
+                correlation,
+                sent,
+                schema: 0,
+                body_check: 0,
+            },
+            extension: Bytes::new(),
+            body: aligned(self.copy(content + prefix, length)).into(),
+        }))
+    }
+
+    /// The frame of a [`Shape::Full`] record. The lengths in its message header have to be those of
+    /// the record.
+    fn take_full(&mut self, record: Record, content: usize) -> Result<Option<Incoming>> {
+        let header = self.header(content)?;
+        let prefix = HEADER + header.extension;
+        if (prefix as u64).checked_add(header.body) != Some(record.length() as u64) {
+            let text = "the peer's ring holds a message whose lengths are not its record's";
+            return Err(Error::new(ErrorKind::Malformed, text));
+        }
+        self.advance(record, header.sequence);
+        if header.body > self.limit {
+            return Err(too_large(header.body, self.limit));
+        }
+        let extension = self.copy(content + HEADER, header.extension).into();
+        let body = aligned(self.copy(content + prefix, header.body as usize)).into();
+        Ok(Some(Incoming { header, extension, body }))
+    }
+
+    /// `TooLarge` for a message above the limit.
+    pub fn check_limit(&self, header: &Header) -> Result<()> {
+        if header.body > self.limit { Err(too_large(header.body, self.limit)) } else { Ok(()) }
+    }
+
+    /// One word of a record whose header was loaded with acquire order.
+    #[inline]
+    fn word(&self, at: usize) -> u64 {
+        self.peer.load(at, Ordering::Relaxed)
+    }
+
+    /// Copies out and decodes the 64-byte message header at an offset.
+    fn header(&self, content: usize) -> Result<Header> {
+        let mut bytes = [0; HEADER];
+        self.peer.copy_out(content, as_uninit(&mut bytes));
+        Header::from_bytes(&bytes)
+    }
+
+    /// Copies `length` bytes at an offset to the end of a vector.
+    fn append(&self, to: &mut Vec<u8>, from: usize, length: usize) {
+        to.reserve(length);
+        self.peer.copy_out(from, &mut to.spare_capacity_mut()[..length]);
+        // SAFETY: `reserve` made room for them, and `copy_out` has just initialised them all.
+        unsafe { to.set_len(to.len() + length) };
+    }
+
+    /// Copies `length` bytes at an offset into a buffer of their own.
+    #[inline]
+    fn copy(&self, from: usize, length: usize) -> Vec<u8> {
+        let mut bytes = spare::buffer(length);
+        self.append(&mut bytes, from, length);
+        bytes
+    }
+
+    /// Decodes a header word, and checks that its record is where an honest writer can have put
+    /// it.
+    ///
+    /// # Errors
+    /// `Malformed`.
+    #[inline(always)]
+    fn check_record(&self, word: u64) -> Result<Record> {
+        let record = Record::from_word(word, self.position >> self.shift)?;
+        let size = record.size();
+        // What is read and not released, this record, and the granule that is always free.
+        if (self.position & self.mask) + size > self.ring || self.position + size > self.filled {
+            return Err(garbage(word, "the record is longer than the room that the peer had"));
+        }
+        Ok(record)
+    }
+
+    /// Moves past a pad. A pad that begins a lap, or does not end one, is refused: with those a
+    /// peer could keep this side busy for nothing.
+    #[cold]
+    fn skip_pad(&mut self, word: u64, record: Record) -> Result<()> {
+        let offset = self.position & self.mask;
+        if offset == 0 || offset + record.size() != self.ring {
+            return Err(garbage(word, "a pad that does not end a lap"));
+        }
+        self.position += record.size();
+        Ok(())
+    }
+
+    /// Moves behind the last record of a frame and counts the frame.
+    #[inline]
+    fn advance(&mut self, record: Record, sequence: u64) {
+        self.position += record.size();
+        self.frames += 1;
+        if sequence != 0 {
+            self.sequence = sequence;
+        }
+    }
+
+    /// Stores the head: what was read is free again. The full fence lets the caller check whether
+    /// the writer sleeps.
+    fn release(&mut self) {
+        (self.head, self.filled) = (self.position, self.position + self.ring - GRANULE);
+        self.mine.store_fenced(at::HEAD, self.head);
+    }
+
+    /// Stores that every frame returned so far was dealt with; false where the peer knew that
+    /// already.
+    #[inline(always)]
+    pub fn consume(&mut self) -> bool {
+        if self.consumed == self.frames && self.head == self.position {
+            return false;
+        }
+        self.consumed = self.frames;
+        self.mine.store(at::CONSUMED, self.consumed, Ordering::Release);
+        self.release();
+        true
+    }
+
+    /// Up to where the peer knows its ring to be free.
+    pub fn head(&self) -> u64 {
+        self.head
+    }
+}
+
+/// The same bytes as perhaps uninitialised ones, which is the type that copying out takes.
+#[inline]
+pub(super) fn as_uninit(bytes: &mut [u8]) -> &mut [MaybeUninit<u8>] {
+    let (start, length) = (bytes.as_mut_ptr().cast(), bytes.len());
+    // SAFETY: the same bytes, borrowed alike; `Memory::copy_out` writes initialised bytes only.
+    unsafe { std::slice::from_raw_parts_mut(start, length) }
+}
+
+/// The error for a message whose body is longer than the option `max_message_size`.
+#[cold]
+pub(super) fn too_large(bytes: u64, limit: u64) -> Error {
+    let text = format!(
+        "a message of {bytes} bytes came, {limit} are allowed (option max_message_size); it was skipped"
+    );
+    Error::new(ErrorKind::TooLarge, text)
+}

@@ -1,0 +1,124 @@
+//! Reading the records of messages whose long arrays are in slots: the header, where the arrays are, and the rest of
+//! the body.
+
+use std::sync::atomic::Ordering;
+
+use super::super::memory::{Memory, OwnMemory};
+use super::super::record::{MAX_REFERENCES, REFERENCE, REFERENCES, Record, Shape, WORD};
+use super::super::slots::Reference;
+use super::{Reader, as_uninit};
+use crate::body::{OneOrMany, Rest};
+use crate::codec::Encoding;
+use crate::error::{Error, ErrorKind, Result};
+use crate::frame::{HEADER, Header};
+use crate::spare::aligned;
+use crate::sys::crc;
+
+/// A message whose long arrays are in slots, as its record gives it.
+#[derive(Debug)]
+pub(in super::super) struct Referring {
+    pub header: Header,
+    record: Record,
+    /// The offset of the rest of the body in the record's content.
+    at: usize,
+    /// Where the arrays are.
+    pub references: OneOrMany<Reference>,
+}
+
+impl<M: OwnMemory, P: Memory> Reader<M, P> {
+    /// Whether the record that the last step found refers to slots; [`Reader::take_references`]
+    /// then reads it.
+    #[inline]
+    pub fn has_references(record: Record) -> bool {
+        record.shape() == Some(Shape::Slots)
+    }
+
+    /// Returns the header of such a frame, the rest of its body, and where its long arrays are.
+    /// Their places in the rest ascend, and the lengths of all together are the body's; whether the
+    /// slots have such elements is for `views` to check.
+    ///
+    /// # Errors
+    /// `Malformed`, which ends the link.
+    #[cold]
+    pub fn take_references(&mut self, record: Record) -> Result<(Header, Rest, OneOrMany<Reference>)> {
+        let found = self.read_references(record)?;
+        let rest = self.take_rest(&found);
+        Ok((found.header, rest, found.references))
+    }
+
+    /// The next record where it is a message with references into slots; nothing changes. `None`
+    /// for all other records, and for one that is invalid: [`Reader::step`] and
+    /// [`Reader::take_references`] handle those.
+    #[inline]
+    pub fn peek_references(&self) -> Option<Referring> {
+        let word = self.peer.load(self.offset(), Ordering::Acquire);
+        if word == 0 || self.assembly.is_some() {
+            return None;
+        }
+        let record = self.check_record(word).ok().filter(|record| Self::has_references(*record))?;
+        self.prefetch(record);
+        self.read_references(record).ok().filter(|found| found.header.body <= self.limit)
+    }
+
+    /// Copies out the rest of the body of what was read, and moves on.
+    #[inline]
+    pub fn take_rest(&mut self, found: &Referring) -> Rest {
+        let Referring { header, record, at, .. } = *found;
+        let from = self.offset() + WORD as usize + at;
+        let length = record.length() - at;
+        let rest = if length <= Rest::SHORT {
+            Rest::filled(length, |to| self.peer.copy_out(from, as_uninit(to)))
+        } else {
+            aligned(self.copy(from, length)).into()
+        };
+        self.advance(record, header.sequence);
+        rest
+    }
+
+    /// Reads header and references of a record, each word once. Errors as
+    /// [`Reader::take_references`].
+    #[inline]
+    fn read_references(&self, record: Record) -> Result<Referring> {
+        let malformed =
+            |what: &str| Err(Error::new(ErrorKind::Malformed, format!("the peer's ring holds {what}")));
+        let content = self.offset() + WORD as usize;
+        let header = Header::try_from_words(&self.words(content), crc::of_words)?;
+        let mut at = content + HEADER;
+        let count = self.word(at);
+        at += REFERENCES;
+        if count == 0 || count > MAX_REFERENCES as u64 {
+            return malformed("a message with no references into slots, or too many");
+        }
+        let prefix = HEADER + REFERENCES + count as usize * REFERENCE;
+        let Some(rest) = record.length().checked_sub(prefix) else {
+            return malformed("references into slots that end behind their record");
+        };
+        if header.extension != 0 || header.encoding != Encoding::Cbor {
+            return malformed("references into slots beside an extension, or in a body that is not CBOR");
+        }
+        let (mut total, mut last) = (rest as u64, 0);
+        let read = |_: &()| {
+            let [at_rest, length, slot, file, from] = self.words(at);
+            at += REFERENCE;
+            if at_rest < last || at_rest > rest as u64 {
+                return None;
+            }
+            last = at_rest;
+            total = total.saturating_add(length);
+            Some(Reference { at: at_rest, length, slot, file, from })
+        };
+        let Some(references) = OneOrMany::try_of(&[(); MAX_REFERENCES][..count as usize], read) else {
+            return malformed("references into slots whose places do not ascend");
+        };
+        if total != header.body {
+            return malformed("references into slots whose lengths are not their message's");
+        }
+        Ok(Referring { header, record, at: prefix, references })
+    }
+
+    /// So many of them, each loaded once.
+    #[inline]
+    fn words<const N: usize>(&self, at: usize) -> [u64; N] {
+        self.peer.load_words(at)
+    }
+}

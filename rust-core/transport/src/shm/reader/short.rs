@@ -1,0 +1,135 @@
+//! A message that is complete in one record is found without a change, and then copied out in one step.
+//!
+//! There are two paths. The shortest is for fast-path records of any length, whose place needs no other check; the second is for
+//! all short records. Each finds nothing where the next one is needed; `Reader::step` is for all records.
+
+use std::sync::atomic::Ordering;
+
+use bytes::Bytes;
+
+use super::super::memory::{Memory, OwnMemory};
+use super::super::record::{COMPACT, FastKind, FastRecord, FastReply, LINKED, Shape, Small, WORD};
+use super::super::segment::PAGE;
+use super::{Reader, as_uninit};
+use crate::frame::{Header, Incoming, Kind};
+use crate::spare::aligned;
+
+impl<M: OwnMemory, P: Memory> Reader<M, P> {
+    /// Returns the next record where it is a fast-path message of this form, as nearly all are; nothing changes. `None` for
+    /// all other records, and where the place needs another check: [`Reader::peek_small`] handles those.
+    #[inline(always)]
+    pub fn peek_fast(&self, form: FastKind) -> Option<FastRecord> {
+        // The memory checks the place.
+        let at = PAGE.wrapping_add((self.position & self.mask) as usize);
+        let word = self.peer.load(at, Ordering::Acquire);
+        // Lap, shape, kind and flags in one comparison. A word of zeros has no shape.
+        if !FastRecord::is(word, form, self.fast) {
+            return None;
+        }
+        let fast = FastRecord::new(word, at, form)?;
+        let is_fast = self.position.wrapping_add(fast.size()) <= self.fast_end;
+        (is_fast && fast.length() as u64 <= self.limit).then_some(fast)
+    }
+
+    /// Copies out the body of data or a request that [`Reader::peek_fast`] has just found, into memory of its length, and
+    /// moves on. Returns the time of sending, ns since 1970, as the record gives it.
+    #[inline(always)]
+    pub fn take_fast(&mut self, fast: &FastRecord, body: &mut [u8]) -> i64 {
+        let sent = self.peer.copy_out_behind(fast.at().wrapping_add(WORD as usize), as_uninit(body));
+        self.pass_fast(fast, self.next_sequence());
+        sent.cast_signed()
+    }
+
+    /// The same for data that is to have memory of its own.
+    #[inline]
+    pub fn take_whole(&mut self, fast: &FastRecord) -> Incoming {
+        let content = fast.at().wrapping_add(WORD as usize);
+        let (sequence, sent) = (self.next_sequence(), self.word(content).cast_signed());
+        let body = aligned(self.copy(content.wrapping_add(COMPACT), fast.length()));
+        self.pass_fast(fast, sequence);
+        let of = Header::new(Kind::Data, fast.encoding());
+        let header = Header { body: body.len() as u64, sequence, sent, ..of };
+        Incoming { header, extension: Bytes::new(), body: body.into() }
+    }
+
+    /// [`Reader::peek_fast`] for a reply, with the other words of its record. Each is loaded once.
+    #[inline(always)]
+    pub fn peek_reply(&self) -> Option<FastReply> {
+        let fast = self.peek_fast(FastKind::Reply)?;
+        let [sent, sequence, correlation] = self.peer.load_words(fast.at().wrapping_add(WORD as usize));
+        Some(FastReply { fast, sent: sent.cast_signed(), sequence, correlation })
+    }
+
+    /// Copies out the body of what [`Reader::peek_reply`] has just found, into memory of its length, and moves on.
+    #[inline(always)]
+    pub fn take_reply(&mut self, reply: &FastReply, body: &mut [u8]) {
+        let content = reply.fast.at().wrapping_add(WORD as usize);
+        self.peer.copy_out(content.wrapping_add(LINKED), as_uninit(body));
+        // As for every record: without a number it leaves the last one.
+        let sequence = if reply.sequence == 0 { self.sequence } else { reply.sequence };
+        self.pass_fast(&reply.fast, sequence);
+    }
+
+    /// Moves behind a fast-path record with this number.
+    #[inline(always)]
+    fn pass_fast(&mut self, fast: &FastRecord, sequence: u64) {
+        // Nothing overflows: the position is below `fast_end`.
+        self.position = self.position.wrapping_add(fast.size());
+        self.frames = self.frames.wrapping_add(1);
+        self.sequence = sequence;
+    }
+
+    /// The sequence number of the next compact record.
+    #[inline]
+    pub fn next_sequence(&self) -> u64 {
+        self.sequence.wrapping_add(1)
+    }
+
+    /// Determines how far fast-path records can be read in this lap. No large message is under way.
+    pub(super) fn renew_fast_end(&mut self) {
+        let lap_end = (self.position | self.mask) + 1;
+        self.fast_end = lap_end.min(self.filled);
+        self.fast = FastRecord::word(self.position >> self.shift);
+    }
+
+    /// The next record where it is a short message that [`Reader::take_small`] can copy out;
+    /// nothing changes. `None` for all other records, which [`Reader::step`] handles.
+    #[inline(always)]
+    pub fn peek_small(&self) -> Option<Small> {
+        let offset = self.offset();
+        let word = self.peer.load(offset, Ordering::Acquire);
+        if word == 0 || self.assembly.is_some() {
+            return None;
+        }
+        let record = self.check_record(word).ok()?;
+        let content = offset + WORD as usize;
+        let (prefix, sequence, correlation) = match record.shape()? {
+            Shape::Compact => (COMPACT, self.sequence.wrapping_add(1), 0),
+            Shape::Linked => (LINKED, self.word(content + 8), self.word(content + 16)),
+            _ => return None,
+        };
+        let small = Small {
+            record,
+            kind: record.kind()?,
+            encoding: record.encoding()?,
+            sequence,
+            correlation,
+            sent: self.word(content).cast_signed(),
+            prefix,
+            at: content + prefix,
+        };
+        let length = small.length();
+        (length <= Small::LONGEST && length as u64 <= self.limit).then_some(small)
+    }
+
+    /// Copies out the body of what [`Reader::peek_small`] has just found, into memory of its
+    /// length, and moves on.
+    #[inline(always)]
+    pub fn take_small(&mut self, small: &Small, body: &mut [u8]) {
+        self.peer.copy_out(small.at, as_uninit(body));
+        self.advance(small.record, small.sequence);
+        if self.position >= self.fast_end {
+            self.renew_fast_end();
+        }
+    }
+}

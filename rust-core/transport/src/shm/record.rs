@@ -1,0 +1,508 @@
+//! The record header of a channel's ring: one word that gives the length and the meaning of the
+//! bytes behind it, and whether they are there yet.
+//!
+//! A record is this word, then the content, then fill up to a multiple of 16 bytes. A small message
+//! costs a word and its time of sending ([`Shape::Compact`]) instead of the 64-byte header, because
+//! sequence and correlation follow from the ring's order; the full header appears only where it
+//! says more. The word is stored last with release order and loaded first with acquire order, so a
+//! reader that finds it finds the whole record. Zero means that there is no record yet, and no
+//! valid word is zero.
+//!
+//! `writer` produces these words, `reader` checks them; the layout is drawn in `docs/transports.md`
+//! and held to this code by the tests below.
+
+use crate::codec::Encoding;
+use crate::error::{Error, ErrorKind, Result};
+use crate::frame::{HEADER, Header, Kind, flags};
+use crate::spare;
+
+/// Records begin at multiples of this many bytes.
+pub(super) const GRANULE: u64 = 16;
+/// Bytes of the record header.
+pub(super) const WORD: u64 = 8;
+/// Bytes of a [`Shape::Compact`] record between the word and the body: the time of sending, ns
+/// since 1970.
+pub(super) const COMPACT: usize = 8;
+/// The same for [`Shape::Linked`]: the time of sending, sequence, correlation, 8 bytes each.
+pub(super) const LINKED: usize = 24;
+
+/// Bytes behind the message header in a [`Shape::Slots`] record: the number of references.
+pub(super) const REFERENCES: usize = 8;
+/// Bytes of a reference: its place in the rest of the body, its length, the slot, the number of the
+/// slot's file, the offset in that file; 8 bytes each.
+pub(super) const REFERENCE: usize = 40;
+/// The most references in a record.
+pub(super) const MAX_REFERENCES: usize = 16;
+
+/// How a record holds its frame, or its part of one. Values are those on the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Shape {
+    /// No frame: the rest of this lap is empty, and the next record begins the next lap.
+    Pad = 1,
+    /// The time of sending and the body. The sequence number is one above that of the record
+    /// before, and the correlation is 0.
+    Compact = 2,
+    /// The time of sending, the sequence, the correlation and the body.
+    Linked = 3,
+    /// The 64-byte message header, the extension map and the body.
+    Full = 4,
+    /// The beginning of a frame that is too large for one record: the 64-byte message header and as
+    /// much of extension and body as fits.
+    First = 5,
+    /// The next bytes of that extension and body.
+    Piece = 6,
+    /// The 64-byte message header, the number of references, the references into slots, and the
+    /// rest of the body.
+    Slots = 7,
+}
+
+/// A checked record header without its lap number.
+///
+/// | bits | field |
+/// |---|---|
+/// | 0–31 | bytes behind the header, without the fill up to a granule |
+/// | 32–35 | shape |
+/// | 36–39 | kind of message |
+/// | 40–42 | encoding |
+/// | 43–47 | flags |
+/// | 48–63 | the low 16 bits of the lap number, so that a record of an earlier lap is not accepted |
+///
+/// It stays one word in memory, too: a struct of small fields would be passed through memory,
+/// written field by field and read as a whole at once, which stalls the processor for longer than
+/// copying a small message takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Record(u64);
+
+/// The lowest bit of the lap number.
+const LAP: u32 = 48;
+/// The bits below the lap number.
+const WITHOUT_LAP: u64 = (1 << LAP) - 1;
+
+/// For each shape, kind and encoding, as bits 32 to 42 have them: the bytes of the shape's fixed part, or
+/// [`IMPOSSIBLE`] where one of the numbers has no meaning. One load checks all three.
+static LEAST: [u8; 1 << 11] = {
+    let mut least = [IMPOSSIBLE; 1 << 11];
+    let mut bits = 0;
+    while bits < least.len() {
+        let record = Record((bits as u64) << 32);
+        if let (Some(shape), Some(_), Some(_)) = (record.shape(), record.kind(), record.encoding()) {
+            least[bits] = match shape {
+                Shape::Pad => 0,
+                Shape::Compact => COMPACT as u8,
+                Shape::Linked => LINKED as u8,
+                Shape::Full | Shape::First => HEADER as u8,
+                Shape::Piece => 1,
+                Shape::Slots => (HEADER + REFERENCES) as u8,
+            };
+        }
+        bits += 1;
+    }
+    least
+};
+/// No length of a fixed part.
+const IMPOSSIBLE: u8 = u8::MAX;
+
+impl Record {
+    /// A record with `length` bytes behind its header word.
+    #[inline]
+    pub fn new(shape: Shape, kind: Kind, encoding: Encoding, flags: u16, length: u32) -> Record {
+        let what = (shape as u64) << 32 | (kind as u64) << 36 | (encoding as u64) << 40;
+        Record(u64::from(length) | what | u64::from(flags) << 43)
+    }
+
+    /// A record whose header word says nothing about a message: a pad, or a record with a message
+    /// header of its own.
+    pub fn bare(shape: Shape, length: u32) -> Record {
+        Record::new(shape, Kind::Data, Encoding::Raw, 0, length)
+    }
+
+    /// The shape; `None` for a number without a meaning.
+    #[inline]
+    pub const fn shape(self) -> Option<Shape> {
+        Some(match self.0 >> 32 & 0xF {
+            1 => Shape::Pad,
+            2 => Shape::Compact,
+            3 => Shape::Linked,
+            4 => Shape::Full,
+            5 => Shape::First,
+            6 => Shape::Piece,
+            7 => Shape::Slots,
+            _ => return None,
+        })
+    }
+
+    /// The kind of message; `None` for a number without a meaning.
+    #[inline]
+    pub const fn kind(self) -> Option<Kind> {
+        Kind::from_number((self.0 >> 36 & 0xF) as u8)
+    }
+
+    /// The encoding of the body; `None` for a number without a meaning.
+    #[inline]
+    pub const fn encoding(self) -> Option<Encoding> {
+        Encoding::from_number((self.0 >> 40 & 0x7) as u8)
+    }
+
+    /// The flags of the message.
+    #[inline]
+    pub fn flags(self) -> u16 {
+        (self.0 >> 43 & 0x1F) as u16
+    }
+
+    /// Bytes behind the header word, without the fill.
+    #[inline]
+    pub fn length(self) -> usize {
+        self.0 as u32 as usize
+    }
+
+    /// Bytes that the record takes in the ring: word, content and fill.
+    #[inline]
+    pub fn size(self) -> u64 {
+        (WORD + self.length() as u64).next_multiple_of(GRANULE)
+    }
+
+    /// The word without a lap number.
+    #[inline]
+    pub fn to_bits(self) -> u64 {
+        self.0
+    }
+
+    /// The lap number in its place in the word.
+    #[inline]
+    pub const fn lap_bits(lap: u64) -> u64 {
+        lap << LAP
+    }
+
+    /// The word for this lap. Never zero, which means that there is no record yet: no shape is 0.
+    #[inline]
+    pub fn to_word(self, lap: u64) -> u64 {
+        self.0 | lap << LAP
+    }
+
+    /// Decodes the word of this lap. In a record from here, shape, kind and encoding have a
+    /// meaning, and the length is at least that of the shape's fixed part; that it fits the ring is
+    /// for the reader to check.
+    ///
+    /// # Errors
+    /// `Malformed` where no honest writer stores such a word.
+    #[inline(always)]
+    pub fn from_word(word: u64, lap: u64) -> Result<Record> {
+        let record = Record(word & WITHOUT_LAP);
+        let least = LEAST[(word >> 32) as usize % LEAST.len()];
+        let is_valid = least != IMPOSSIBLE
+            && (word ^ lap << LAP) >> LAP == 0
+            && record.length() >= usize::from(least)
+            && record.flags() & flags::BODY_CHECKED == 0;
+        if is_valid { Ok(record) } else { Err(record.refused(word, lap)) }
+    }
+
+    /// The error for a word that [`Record::from_word`] refuses.
+    #[cold]
+    fn refused(self, word: u64, lap: u64) -> Error {
+        let why = match () {
+            () if self.shape().is_none() => "no such shape of record",
+            () if (word ^ lap << LAP) >> LAP != 0 => "the record is stamped with another lap",
+            () if self.kind().is_none() => "no such kind of message",
+            () if self.encoding().is_none() => "no such encoding",
+            () if self.flags() & flags::BODY_CHECKED != 0 && !self.is_too_short() => {
+                "a record header cannot carry the flag of a body check sum"
+            }
+            () => "the record is too short for its shape",
+        };
+        garbage(word, why)
+    }
+
+    /// Whether the length is below that of the shape's fixed part.
+    fn is_too_short(self) -> bool {
+        self.length() < usize::from(LEAST[(self.0 >> 32) as usize % LEAST.len()])
+    }
+}
+
+/// A short message in one record whose header word was checked; `Reader::take_small` copies it
+/// out.
+#[derive(Clone, Copy, Debug)]
+pub struct Small {
+    pub(super) record: Record,
+    /// The kind of message.
+    pub kind: Kind,
+    pub(super) encoding: Encoding,
+    /// The sequence number in the sender's session, as the record gives it.
+    pub sequence: u64,
+    /// The number of the message that it answers; 0 for none.
+    pub correlation: u64,
+    /// The time of sending, ns since 1970, as the record gives it.
+    pub(super) sent: i64,
+    /// Bytes of the record between its header word and the body.
+    pub(super) prefix: usize,
+    /// Where the body is in the peer's memory.
+    pub(super) at: usize,
+}
+
+impl Small {
+    /// The longest body in bytes.
+    pub const LONGEST: usize = spare::LONGEST;
+
+    /// Bytes of the body.
+    #[inline]
+    pub fn length(&self) -> usize {
+        self.record.length() - self.prefix
+    }
+
+    /// The time of sending, ns since 1970, as the record gives it.
+    #[inline]
+    pub fn sent(&self) -> i64 {
+        self.sent
+    }
+
+    /// The message header that the record stands for.
+    #[inline]
+    pub fn header(&self) -> Header {
+        let Small { record, kind, encoding, sequence, correlation, sent, .. } = *self;
+        let (flags, body) = (record.flags(), self.length() as u64);
+        Header { flags, body, sequence, correlation, sent, ..Header::new(kind, encoding) }
+    }
+}
+
+/// The forms of fast-path records: messages without flags in one record. Where a form is passed, it is known when the code is compiled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FastKind {
+    /// Data in a [`Shape::Compact`] record.
+    Data,
+    /// A request in such a record.
+    Request,
+    /// A reply in a [`Shape::Linked`] record.
+    Reply,
+}
+
+impl FastKind {
+    /// The form of fast-path messages of this kind.
+    #[inline(always)]
+    pub(super) const fn of(kind: Kind) -> Option<FastKind> {
+        Some(match kind {
+            Kind::Data => FastKind::Data,
+            Kind::Request => FastKind::Request,
+            Kind::Reply => FastKind::Reply,
+            _ => return None,
+        })
+    }
+
+    /// The record with `length` bytes behind its header word.
+    #[inline(always)]
+    pub(super) fn record(self, encoding: Encoding, length: u32) -> Record {
+        let (shape, kind) = match self {
+            FastKind::Data => (Shape::Compact, Kind::Data),
+            FastKind::Request => (Shape::Compact, Kind::Request),
+            FastKind::Reply => (Shape::Linked, Kind::Reply),
+        };
+        Record::new(shape, kind, encoding, 0, length)
+    }
+
+    /// Bytes of the record between its header word and the body.
+    #[inline(always)]
+    pub(super) const fn prefix(self) -> usize {
+        if matches!(self, FastKind::Reply) { LINKED } else { COMPACT }
+    }
+}
+
+/// A message without flags in one record of this form, whose header word was checked but for its place;
+/// `Reader::take_fast` copies it out. One word and its offset, so that it stays in registers.
+#[derive(Clone, Copy, Debug)]
+pub struct FastRecord {
+    word: u64,
+    /// The offset of the record in the peer's memory.
+    at: usize,
+    encoding: Encoding,
+    form: FastKind,
+}
+
+impl FastRecord {
+    /// The bits of a header word that are the same in each fast-path record of a lap: lap, flags, kind and shape.
+    pub(super) const FORM: u64 = !(u32::MAX as u64 | 0x7 << 40);
+
+    /// These bits of a form, without a lap.
+    #[inline(always)]
+    fn form_bits(form: FastKind) -> u64 {
+        form.record(Encoding::Raw, 0).to_bits()
+    }
+
+    /// These bits of data for this lap.
+    pub(super) fn word(lap: u64) -> u64 {
+        FastRecord::form_bits(FastKind::Data) | Record::lap_bits(lap)
+    }
+
+    /// Whether a word has this form and the lap of this word of data.
+    #[inline(always)]
+    pub(super) fn is(word: u64, form: FastKind, data: u64) -> bool {
+        let form = FastRecord::form_bits(form) ^ FastRecord::form_bits(FastKind::Data);
+        (word ^ data ^ form) & FastRecord::FORM == 0
+    }
+
+    /// The record with this word, which [is](FastRecord::is) of this form; none if it is too short, or has no encoding.
+    #[inline(always)]
+    pub(super) fn new(word: u64, at: usize, form: FastKind) -> Option<FastRecord> {
+        let fast = FastRecord { word, at, encoding: Record(word).encoding()?, form };
+        // What is too short for its prefix has the greatest length.
+        (fast.length() <= isize::MAX as usize).then_some(fast)
+    }
+
+    /// Bytes of the body.
+    #[inline(always)]
+    pub fn length(&self) -> usize {
+        Record(self.word).length().wrapping_sub(self.form.prefix())
+    }
+
+    /// Bytes that the record takes in the ring.
+    #[inline(always)]
+    pub(super) fn size(&self) -> u64 {
+        // Nothing overflows: the length has 32 bits.
+        let content = Record(self.word).length() as u64;
+        WORD.wrapping_add(content).wrapping_add(GRANULE - 1) & !(GRANULE - 1)
+    }
+
+    /// The offset of the record.
+    #[inline(always)]
+    pub(super) fn at(&self) -> usize {
+        self.at
+    }
+
+    /// The encoding of the body.
+    #[inline(always)]
+    pub fn encoding(&self) -> Encoding {
+        self.encoding
+    }
+}
+
+/// A fast-path reply, with what its record says besides.
+#[derive(Clone, Copy, Debug)]
+pub struct FastReply {
+    pub(super) fast: FastRecord,
+    /// The time of sending, ns since 1970.
+    pub sent: i64,
+    /// The sequence number in the sender's session.
+    pub sequence: u64,
+    /// The number of the request that it answers.
+    pub correlation: u64,
+}
+
+impl FastReply {
+    /// Bytes of the body.
+    #[inline(always)]
+    pub fn length(&self) -> usize {
+        self.fast.length()
+    }
+
+    /// The encoding of the body.
+    #[inline(always)]
+    pub fn encoding(&self) -> Encoding {
+        self.fast.encoding()
+    }
+}
+
+/// The error for an invalid record header; it ends the connection.
+#[cold]
+pub(super) fn garbage(word: u64, why: &str) -> Error {
+    let text =
+        format!("the peer's ring holds the record header {word:#018x}: {why}; the connection is ended");
+    Error::new(ErrorKind::Malformed, text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn record_header_decodes_to_what_was_encoded() {
+        let record =
+            Record::new(Shape::Linked, Kind::Event, Encoding::Smile, flags::MORE | flags::RETAINED, 77);
+        assert_eq!(record.shape(), Some(Shape::Linked));
+        assert_eq!((record.kind(), record.encoding()), (Some(Kind::Event), Some(Encoding::Smile)));
+        assert_eq!((record.flags(), record.length()), (flags::MORE | flags::RETAINED, 77));
+        let word = record.to_word(0x1_2345);
+        assert_eq!(Record::from_word(word, 0x1_2345).unwrap(), record);
+        assert_eq!(record.size(), 96);
+        assert_eq!(Record::from_word(word, 0x1_2346).unwrap_err().kind(), ErrorKind::Malformed);
+    }
+
+    proptest! {
+        #[test]
+        fn record_header_any_word_is_a_record_or_malformed(word: u64, lap: u64) {
+            match Record::from_word(word, lap) {
+                Ok(record) => prop_assert_eq!(record.to_word(lap), word),
+                Err(error) => prop_assert_eq!(error.kind(), ErrorKind::Malformed),
+            }
+        }
+    }
+
+    #[test]
+    fn record_header_is_never_zero() {
+        assert_ne!(Record::bare(Shape::Pad, 0).to_word(0), 0);
+        assert_eq!(Record::bare(Shape::Pad, 0).size(), 16);
+    }
+
+    /// Kinds, encodings and flags must fit the bits set aside for them.
+    #[test]
+    fn record_header_fields_fit_their_bits() {
+        const { assert!(flags::ALL < 1 << 5) };
+        const { assert!(Encoding::ALL.len() <= 1 << 3) };
+        assert!(Kind::from_number(15).is_none());
+    }
+
+    #[test]
+    fn documents_have_the_record_header() {
+        let fast = Record::new(Shape::Compact, Kind::Data, Encoding::Raw, 0, 0).to_word(0);
+        let bare = fast - ((Shape::Compact as u64) << 32);
+        assert_eq!(bare, 0, "nothing but the shape is set");
+        let shift = |word: u64| (word ^ fast).trailing_zeros();
+        let fields = [
+            (0, "bytes behind this word, without the fill up to a multiple of 16"),
+            (Record::bare(Shape::Pad, 0).to_word(0).trailing_zeros(), "shape"),
+            (
+                shift(Record::new(Shape::Compact, Kind::Request, Encoding::Raw, 0, 0).to_word(0)),
+                "kind of message",
+            ),
+            (shift(Record::new(Shape::Compact, Kind::Data, Encoding::Json, 0, 0).to_word(0)), "encoding"),
+            (shift(Record::new(Shape::Compact, Kind::Data, Encoding::Raw, 1, 0).to_word(0)), "flags"),
+            (
+                shift(Record::new(Shape::Compact, Kind::Data, Encoding::Raw, 0, 0).to_word(1)),
+                "the lap's number, its low 16 bits",
+            ),
+        ];
+        assert_eq!(shift(Record::new(Shape::Compact, Kind::Data, Encoding::Raw, 0, 1).to_word(0)), 0);
+        let ends = fields.iter().skip(1).map(|(at, _)| *at).chain([64]);
+        let rows = fields
+            .iter()
+            .zip(ends)
+            .map(|((at, meaning), end)| [format!("{at}–{}", end - 1), (*meaning).to_owned()]);
+        let mut text = crate::documents::table(["bits", "field"], rows) + "\n";
+        let shapes = [
+            (Shape::Pad, "nothing: the rest of this lap is empty".to_owned()),
+            (
+                Shape::Compact,
+                format!("sent ({COMPACT} bytes), body; the sequence is one above the last, correlation 0"),
+            ),
+            (Shape::Linked, format!("sent, sequence, correlation ({LINKED} bytes together), body")),
+            (Shape::Full, format!("the header of {HEADER} bytes, extension, body")),
+            (
+                Shape::First,
+                format!(
+                    "the header of {HEADER} bytes, then as much of extension and body as there is room for"
+                ),
+            ),
+            (Shape::Piece, "more of that extension and body".to_owned()),
+            (
+                Shape::Slots,
+                format!(
+                    "the header of {HEADER} bytes, the number of references ({REFERENCES} bytes, at most {MAX_REFERENCES}), \
+                     the references ({REFERENCE} bytes each), the rest of the body"
+                ),
+            ),
+        ];
+        let rows = shapes.map(|(shape, meaning)| {
+            [(shape as u8).to_string(), format!("{shape:?}").to_lowercase(), meaning]
+        });
+        text += &crate::documents::table(["shape", "name", "what lies behind the word"], rows);
+        crate::documents::check("ring record", &text);
+    }
+}

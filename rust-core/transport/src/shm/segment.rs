@@ -1,0 +1,409 @@
+//! The layout of one side's memory file: a header page, then the ring; what of it is sent to the
+//! peer, and what is checked of the peer's.
+//!
+//! Every word has exactly one writer, the owner of the file, so nothing is locked and nothing needs
+//! repair after a SIGKILL at any instruction. The file is allocated in full and sealed before it is
+//! sent; the peer checks the seals, the size and the header, and maps it read-only. A side never
+//! writes where the peer could write, and a peer that changes its own words later is handled where
+//! each word is read: any value is either harmless or `Malformed`.
+//!
+//! | file | magic | ring | owner |
+//! |---|---|---|---|
+//! | one side of a channel | `LINKSHM1` | its messages to the peer | each of the two sides |
+//! | broadcast | `LINKPUB1` | what it publishes | a publisher |
+//! | subscriber's page | `LINKSUB1` | none | a subscriber |
+//!
+//! The table in `docs/transports.md` is written by a test below.
+
+use std::os::fd::BorrowedFd;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::memory::{Memory, OwnMemory};
+use crate::error::{Error, ErrorKind, Result};
+use crate::sys::memory::{MemoryFile, PeerFile, PeerMemory};
+
+/// Offsets in the header page: what the file is, then one block of 128 bytes (two cache lines,
+/// which the processor fetches as a pair) for each group of words that is written together, so that
+/// two writers never share a line. Channel and broadcast files use some offsets for different
+/// words.
+pub(super) mod at {
+    /// `LINKSHM1` or another magic of eight bytes.
+    pub const MAGIC: usize = 0;
+    /// The version of this layout, which is not the version of the package.
+    pub const LAYOUT: usize = 8;
+    /// No flag has a meaning yet.
+    pub const FLAGS: usize = 16;
+    /// The session of the owner's incarnation, as in its hello: a file of another session is
+    /// refused.
+    pub const SESSION: usize = 24;
+    /// The offset of the ring.
+    pub const RING: usize = 32;
+    /// Bytes of the ring, a power of two.
+    pub const RING_LENGTH: usize = 40;
+    /// Up to where the owner has read the *peer's* ring, in bytes since its creation: all before it
+    /// is free again. This is room, and never an acknowledgement.
+    pub const HEAD: usize = 128;
+    /// How many of the peer's frames the owner has dealt with, of whatever kind. In a subscriber's
+    /// page: the sequence of the message that was read last.
+    pub const CONSUMED: usize = 136;
+    /// The number up to which the owner's program has consumed the messages of the peer's session: the acknowledgement.
+    pub const ACKNOWLEDGED: usize = 144;
+    /// How the owner sleeps until there is something to read: see [`super::super::park`].
+    pub const DATA_PARK: usize = 256;
+    /// How the owner sleeps until there is room in its ring.
+    pub const ROOM_PARK: usize = 384;
+    /// The peer's head from which on waking the owner helps it.
+    pub const ROOM_WANTED: usize = 392;
+    /// The number of the owner's session from which on it waits for a frame that acknowledges it; 0
+    /// where it does not wait.
+    pub const ACK_WANTED: usize = 400;
+    /// One of the values in [`super::state`].
+    pub const STATE: usize = 512;
+    /// Broadcast: the position up to which the writer may be overwriting.
+    pub const RESERVED: usize = 128;
+    /// Broadcast: the position behind the newest record.
+    pub const TAIL: usize = 256;
+    /// Broadcast: the position of the newest record.
+    pub const LATEST: usize = 384;
+    /// Broadcast: the position at which a reader that was overtaken continues.
+    pub const RESTART: usize = 392;
+    /// Broadcast: records written so far.
+    pub const COUNT: usize = 400;
+    /// The wake word for a peer that sleeps in the futex until there is something to read; changes
+    /// before each wake-up.
+    pub const DATA_WAKE: usize = 640;
+    /// The same for a peer that sleeps until there is room.
+    pub const ROOM_WAKE: usize = 648;
+    /// How many references into each of the peer's [`SLOTS`] slots the owner has released: one word
+    /// for each slot.
+    pub const RELEASED: usize = 768;
+    /// Subscriber: how many files of slots it has taken from the socket.
+    pub const FILES_TAKEN: usize = 144;
+    /// Subscriber: how many views it has of each of the publisher's [`SLOTS`] slots: one word for each.
+    pub const VIEWS: usize = 768;
+    /// Broadcast: not 0 once subscribers are no longer woken from the futex.
+    pub const POLL_ONLY: usize = 648;
+}
+
+/// Values of the word at [`at::STATE`].
+pub(super) mod state {
+    /// The owner lives and may write.
+    pub const OPEN: u64 = 0;
+    /// The owner has left and writes nothing more.
+    pub const CLOSED: u64 = 1;
+    /// Broadcast: the publisher goes on in a larger file.
+    pub const MOVED: u64 = 2;
+}
+
+/// The most slots for the elements of long arrays that one side has.
+pub const SLOTS: usize = 16;
+/// So many views of a publisher's slots one subscriber has at most; what it receives beyond that is copied.
+pub(super) const SHARE: usize = 4;
+
+/// Bytes of the header page, before the ring.
+pub(super) const PAGE: usize = 4096;
+/// The smallest ring in bytes.
+pub const MIN_RING: usize = 4096;
+/// The largest ring in bytes. Longer ones would not be faster: rings are fast while they stay in a
+/// cache.
+pub const MAX_RING: usize = 1 << 30;
+/// The ring of a channel whose options do not give `buffer`, in bytes.
+pub const DEFAULT_RING: usize = 256 << 10;
+
+/// The layout that this code writes, and the only one that it accepts. A change of the meaning of
+/// any word is a new one.
+pub(super) const LAYOUT: u64 = 5;
+/// The magic of one side of a channel.
+pub(super) const CHANNEL: u64 = u64::from_le_bytes(*b"LINKSHM1");
+/// The magic of a publisher's ring.
+pub(super) const BROADCAST: u64 = u64::from_le_bytes(*b"LINKPUB1");
+/// The magic of a subscriber's page.
+pub(super) const PAGE_OF_SUBSCRIBER: u64 = u64::from_le_bytes(*b"LINKSUB1");
+
+/// Makes a memory file with a header and a ring of `ring` bytes (0 for none).
+///
+/// # Errors
+/// `OutOfMemory` where a control group, a limit or the kernel has no room for it.
+pub(super) fn create(magic: u64, session: u64, ring: usize) -> Result<MemoryFile> {
+    let memory = MemoryFile::create("linkspan", PAGE + ring)?;
+    format(&memory, magic, session, ring);
+    Ok(memory)
+}
+
+/// Writes the header of a fresh memory; all other words stay zero.
+pub(super) fn format(memory: &impl OwnMemory, magic: u64, session: u64, ring: usize) {
+    let words = [
+        (at::MAGIC, magic),
+        (at::LAYOUT, LAYOUT),
+        (at::SESSION, session),
+        (at::RING, PAGE as u64),
+        (at::RING_LENGTH, ring as u64),
+    ];
+    for (at, value) in words {
+        memory.store(at, value, Ordering::Release);
+    }
+}
+
+/// Maps a peer's file and checks its header; returns the memory and the length of its ring.
+///
+/// # Errors
+/// `Malformed` for a descriptor that is no sealed, allocated memory file of an allowed size, or a
+/// header that does not belong here; `VersionMismatch` for another layout; `OutOfMemory` where it
+/// cannot be mapped.
+pub(super) fn open(file: &PeerFile, magic: u64, session: u64) -> Result<(PeerMemory, usize)> {
+    let (min, max) = if magic == PAGE_OF_SUBSCRIBER { (0, 0) } else { (MIN_RING, MAX_RING) };
+    let memory = PeerMemory::open(file, PAGE + min, PAGE + max)?;
+    let ring = check(&memory, memory.length(), magic, session)?;
+    Ok((memory, ring))
+}
+
+/// Checks the header in a memory of `length` bytes; returns the length of the ring. Errors as
+/// [`open`], with the offset of the word that is wrong.
+pub(super) fn check(memory: &impl Memory, length: usize, magic: u64, session: u64) -> Result<usize> {
+    let word = |at: usize| memory.load(at, Ordering::Acquire);
+    let refuse = |at: usize, text: String| Err(Error::new(ErrorKind::Malformed, text).at(at));
+    if word(at::MAGIC) != magic {
+        return refuse(at::MAGIC, format!("the peer's memory file begins with {:#018x}", word(at::MAGIC)));
+    }
+    let layout = word(at::LAYOUT);
+    if layout != LAYOUT {
+        let text = format!(
+            "the peer's memory file has layout {layout}, this library knows layout {LAYOUT}; let both sides use one version"
+        );
+        return Err(Error::new(ErrorKind::VersionMismatch, text).at(at::LAYOUT));
+    }
+    if word(at::FLAGS) != 0 {
+        return refuse(at::FLAGS, "the peer's memory file has unknown flags".into());
+    }
+    if word(at::SESSION) != session {
+        return refuse(at::SESSION, "the peer's memory file belongs to another session".into());
+    }
+    if word(at::RING) != PAGE as u64 {
+        return refuse(at::RING, format!("the peer's ring begins at {}, not at {PAGE}", word(at::RING)));
+    }
+    let ring = length - PAGE;
+    if word(at::RING_LENGTH) != ring as u64 || !(ring == 0 || ring.is_power_of_two()) {
+        let text = format!("the peer's ring of {} bytes in a file of {length}", word(at::RING_LENGTH));
+        return refuse(at::RING_LENGTH, text);
+    }
+    Ok(ring)
+}
+
+/// The length of a ring that holds at least `buffer` bytes: the next power of two, and [`MIN_RING`]
+/// at least.
+///
+/// # Errors
+/// `TooLarge` above [`MAX_RING`].
+pub(super) fn ring_length(buffer: usize) -> Result<usize> {
+    if buffer > MAX_RING {
+        let text = format!("a buffer of {buffer} bytes: at most {MAX_RING} are allowed");
+        return Err(Error::new(ErrorKind::TooLarge, text));
+    }
+    Ok(buffer.max(MIN_RING).next_power_of_two())
+}
+
+/// This side's half of a channel's memory: its file, which it alone writes.
+#[derive(Debug)]
+pub struct Segment {
+    pub(super) memory: Arc<MemoryFile>,
+    /// Bytes of the ring, a power of two.
+    pub(super) ring: usize,
+}
+
+impl Segment {
+    /// A segment for the session of this incarnation, with a ring of at least `buffer` bytes.
+    /// Errors as [`create`] and [`ring_length`].
+    pub fn create(session: u64, buffer: usize) -> Result<Segment> {
+        let ring = ring_length(buffer)?;
+        Ok(Segment { memory: Arc::new(create(CHANNEL, session, ring)?), ring })
+    }
+
+    /// The memory file, which goes to the peer with the hello.
+    pub fn descriptor_for_peer(&self) -> BorrowedFd<'_> {
+        self.memory.fd()
+    }
+}
+
+/// The peer's half, checked and mapped read-only.
+#[derive(Debug)]
+pub struct PeerSegment {
+    pub(super) memory: Arc<PeerMemory>,
+    /// Bytes of the peer's ring, which its file's length confirms.
+    pub(super) ring: usize,
+}
+
+impl PeerSegment {
+    /// Checks and maps the descriptor that came with the peer's hello; errors as [`open`], and
+    /// `Malformed` for another number of descriptors.
+    pub fn from_descriptors(descriptors: Vec<PeerFile>, session: u64) -> Result<PeerSegment> {
+        let (memory, ring) = open(&single_descriptor(descriptors)?, CHANNEL, session)?;
+        Ok(PeerSegment { memory: Arc::new(memory), ring })
+    }
+}
+
+/// The one descriptor that goes along with a hello, a memory file. More are refused: each could be
+/// one on which a call blocks.
+pub(super) fn single_descriptor(descriptors: Vec<PeerFile>) -> Result<PeerFile> {
+    match <[PeerFile; 1]>::try_from(descriptors) {
+        Ok([memory]) => Ok(memory),
+        Err(got) => {
+            let text = format!(
+                "a hello over shared memory comes with 1 descriptor, a memory file of layout {LAYOUT}; this one came with {}",
+                got.len()
+            );
+            Err(Error::new(ErrorKind::Malformed, text))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::memory::heap::Heap;
+    use super::*;
+
+    fn sent(segment: &Segment) -> Vec<PeerFile> {
+        vec![segment.descriptor_for_peer().try_clone_to_owned().unwrap().into()]
+    }
+
+    #[test]
+    fn segment_is_accepted_for_its_session_only() {
+        let mine = Segment::create(42, 5000).unwrap();
+        let peer = PeerSegment::from_descriptors(sent(&mine), 42).unwrap();
+        assert_eq!((mine.ring, peer.ring), (8192, 8192));
+        let error = PeerSegment::from_descriptors(sent(&mine), 43).unwrap_err();
+        assert_eq!((error.kind(), error.offset()), (ErrorKind::Malformed, Some(at::SESSION as u64)));
+    }
+
+    #[test]
+    fn segment_other_number_of_descriptors_is_refused() {
+        let mine = Segment::create(42, 5000).unwrap();
+        for count in [0, 2, 3] {
+            let descriptors = (0..count).flat_map(|_| sent(&mine)).collect();
+            let error = PeerSegment::from_descriptors(descriptors, 42).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Malformed, "{error}");
+            assert!(error.text().ends_with(&format!("came with {count}")), "{error}");
+        }
+    }
+
+    #[test]
+    fn segment_of_another_layout_is_a_version_mismatch() {
+        let memory = Heap::new(PAGE + 4096);
+        format(&memory, CHANNEL, 7, 4096);
+        memory.store(at::LAYOUT, 1, Ordering::Relaxed);
+        let error = check(&memory, PAGE + 4096, CHANNEL, 7).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::VersionMismatch);
+        assert!(error.text().contains("layout 1"), "{error}");
+    }
+
+    #[test]
+    fn segment_invalid_header_word_is_refused_with_its_offset() {
+        for at in [at::MAGIC, at::LAYOUT, at::FLAGS, at::SESSION, at::RING, at::RING_LENGTH] {
+            let memory = Heap::new(PAGE + 4096);
+            format(&memory, CHANNEL, 7, 4096);
+            assert_eq!(check(&memory, PAGE + 4096, CHANNEL, 7).unwrap(), 4096);
+            memory.store(at, 1 << 40, Ordering::Relaxed);
+            let error = check(&memory, PAGE + 4096, CHANNEL, 7).unwrap_err();
+            assert_eq!(error.offset(), Some(at as u64));
+        }
+    }
+
+    #[test]
+    fn ring_length_is_a_power_of_two_within_bounds() {
+        assert_eq!(ring_length(0).unwrap(), MIN_RING);
+        assert_eq!(ring_length(DEFAULT_RING).unwrap(), 256 << 10);
+        assert_eq!(ring_length(MAX_RING + 1).unwrap_err().kind(), ErrorKind::TooLarge);
+    }
+
+    #[test]
+    fn documents_have_the_header_page() {
+        let magic = |magic: u64| String::from_utf8(magic.to_le_bytes().to_vec()).unwrap();
+        let all = magic(CHANNEL) + " " + &magic(BROADCAST) + " " + &magic(PAGE_OF_SUBSCRIBER);
+        let states = format!(
+            "{} open, {} closed, {} moved (a publisher's ring: a larger file goes on)",
+            state::OPEN,
+            state::CLOSED,
+            state::MOVED
+        );
+        let pages = "channel, broadcast, subscriber";
+        let rows = [
+            (at::MAGIC, pages, format!("magic: {all}")),
+            (at::LAYOUT, pages, format!("layout: {LAYOUT}")),
+            (at::FLAGS, pages, "flags: 0".into()),
+            (at::SESSION, pages, "session of the owner, as in its hello".into()),
+            (at::RING, pages, format!("where the ring begins: {PAGE}")),
+            (
+                at::RING_LENGTH,
+                pages,
+                format!("bytes of the ring: 0 (subscriber) or a power of two from {MIN_RING} to {MAX_RING}"),
+            ),
+            (at::HEAD, "channel", "head: up to where the owner has read the peer's ring".into()),
+            (at::CONSUMED, "channel", "how many of the peer's frames the owner has dealt with".into()),
+            (
+                at::ACKNOWLEDGED,
+                "channel",
+                "the number up to which the owner's program has consumed the messages of the peer's session"
+                    .into(),
+            ),
+            (
+                at::DATA_PARK,
+                "channel",
+                "park word: how the owner sleeps until there is something to read".into(),
+            ),
+            (
+                at::ROOM_PARK,
+                "channel",
+                "park word: how the owner sleeps until there is room in its own ring".into(),
+            ),
+            (at::ROOM_WANTED, "channel", "the peer's head from which on waking the owner helps".into()),
+            (
+                at::ACK_WANTED,
+                "channel",
+                "the owner waits for an `ack` that says this number or a higher one; 0: it does not".into(),
+            ),
+            (at::RESERVED, "broadcast", "up to where the publisher may be overwriting".into()),
+            (at::TAIL, "broadcast", "behind the newest record".into()),
+            (at::LATEST, "broadcast", "where the newest record begins".into()),
+            (at::RESTART, "broadcast", "where a reader that was overtaken goes on".into()),
+            (at::COUNT, "broadcast", "records written so far".into()),
+            (at::STATE, "channel, broadcast", format!("state: {states}")),
+            (at::CONSUMED, "subscriber", "sequence of the message that was read last".into()),
+            (at::FILES_TAKEN, "subscriber", "how many files of slots it has taken from the socket".into()),
+            (at::DATA_PARK, "subscriber", "park word: how the subscriber sleeps".into()),
+            (
+                at::VIEWS,
+                "subscriber",
+                format!(
+                    "how many views it has of the publisher's slot 0; the words behind it are of the slots 1 to {}; at most {SHARE} in all",
+                    SLOTS - 1
+                ),
+            ),
+            (
+                at::DATA_WAKE,
+                "channel, broadcast",
+                "wake word: changes before the owner wakes a peer that waits for something to read".into(),
+            ),
+            (
+                at::ROOM_WAKE,
+                "channel",
+                "wake word: changes before the owner wakes a peer that waits for room".into(),
+            ),
+            (
+                at::RELEASED,
+                "channel",
+                format!(
+                    "how many references into the peer's slot 0 the owner has done with; the words behind it are of the slots 1 to {}",
+                    SLOTS - 1
+                ),
+            ),
+            (
+                at::POLL_ONLY,
+                "broadcast",
+                "not 0: subscribers in the futex are no longer woken, so sleep in poll at once".into(),
+            ),
+        ]
+        .map(|(at, page, meaning)| [at.to_string(), page.to_owned(), meaning]);
+        let table = crate::documents::table(["offset", "in the page of", "meaning of the 8 bytes"], rows);
+        crate::documents::check("segment", &table);
+    }
+}

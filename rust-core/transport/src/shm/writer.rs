@@ -1,0 +1,343 @@
+//! The writing end of a channel's ring: frames become records, a large frame becomes a sequence of
+//! pieces.
+//!
+//! A record is written in this order: a zero where the next header will be, the content, then this
+//! record's header word with release order. So a reader that finds a header finds all of the
+//! record, and finds zero behind it until there is more. One granule always stays free, so the zero
+//! never falls on what is not read yet. The zero comes first because its cache line may be at
+//! another processor: waiting for it between content and header would give the reader, who polls
+//! the header, time to take that line away again.
+//!
+//! What the peer can do here: it publishes in its own page how far it has read (`head`) and how
+//! many frames it has dealt with. A head that goes back, is ahead of what was written or is no
+//! multiple of 16 is `Malformed` and ends the link. A peer that never reads makes `try_write`
+//! return `Blocked`; nothing blocks.
+//!
+//! `link` calls this: `try_write` (and its shortcut `try_write_fast`) for each frame, `flush`
+//! before others when a large frame was adopted, and `has_room` and `wake_threshold` around a
+//! sleep.
+
+mod batch;
+mod fast;
+mod large;
+mod references;
+
+use std::sync::atomic::Ordering;
+
+pub(super) use self::batch::Hidden;
+use super::memory::{Memory, OwnMemory};
+use super::record::{COMPACT, GRANULE, LINKED, Record, Shape, WORD};
+use super::segment::{PAGE, at};
+use crate::Sent;
+use crate::error::{Error, ErrorKind, Result};
+use crate::frame::{HEADER, Header, Outgoing, flags};
+
+/// Bytes of a cache line.
+const LINE: u64 = 64;
+
+/// The writing end. One thread at a time uses it: the sending half of the link.
+#[derive(Debug)]
+pub(super) struct Writer<M, P> {
+    /// This side's page and ring.
+    mine: M,
+    /// The peer's page, where its head is.
+    peer: P,
+    /// Bytes of the ring, a power of two.
+    ring: u64,
+    /// The bits of a position that give its place in the ring.
+    mask: u64,
+    /// The bytes of the ring as an exponent: the lap number is needed for each record, and a division takes as
+    /// long as all the rest of a small one.
+    shift: u32,
+    /// The most bytes of one record, header included: an eighth of the ring, so that the reader
+    /// copies one piece while the next is written.
+    largest: u64,
+    /// Where the next record goes, in bytes since the creation of the ring.
+    tail: u64,
+    /// The peer's head when it was loaded last; loaded again only when there seems to be no room.
+    head: u64,
+    /// Up to where records may be written with this head: a ring ahead, but for the granule that stays free.
+    room: u64,
+    /// Where the lap of the tail ends or the room does, whichever comes first: a record that ends before has all its
+    /// words and the zero behind it at places for which only the lap's base is needed, without loading the head or
+    /// writing a pad. Conservative: a tail that has left the lap is at it or behind, and room only grows. 0 while no
+    /// short record may be written.
+    fast_end: u64,
+    /// The lap number of the tail in the place that it has in a record's header, while the tail is below `fast_end`.
+    lap: u64,
+    /// The head at which the record that was blocked last will fit.
+    needed: u64,
+    /// Frames handed over so far.
+    frames: u64,
+    /// How many of them the peer had dealt with when that was loaded last.
+    consumed: u64,
+    /// The last sequence number that was sent; the next in order needs no number in its record.
+    sequence: u64,
+    /// The large frame that is being written, if any.
+    large: LargeFrame,
+}
+
+/// A frame that is too large for one record, and how much of it was written.
+#[derive(Debug)]
+enum LargeFrame {
+    /// No large frame is under way.
+    None,
+    /// So many bytes of its extension and body are in the ring; the caller holds the frame and
+    /// calls again.
+    Borrowed(usize),
+    /// The bytes that were missing when the caller gave the frame up, and how many of those are in
+    /// the ring.
+    Owned(Vec<u8>, usize),
+}
+
+impl<M: OwnMemory, P: Memory> Writer<M, P> {
+    /// The most bytes whose cache lines are fetched ahead: more would fill the store buffer.
+    const FETCH_LIMIT: u64 = 1024;
+
+    /// The writing end of the fresh ring of `ring` bytes in `mine`; `peer` has the words of the
+    /// side that reads it.
+    pub fn new(mine: M, peer: P, ring: usize) -> Writer<M, P> {
+        Writer {
+            mine,
+            peer,
+            ring: ring as u64,
+            mask: ring as u64 - 1,
+            shift: ring.trailing_zeros(),
+            largest: ring as u64 / 8,
+            tail: 0,
+            head: 0,
+            room: ring as u64 - GRANULE,
+            fast_end: 0,
+            lap: 0,
+            needed: 0,
+            frames: 0,
+            consumed: 0,
+            sequence: 0,
+            large: LargeFrame::None,
+        }
+    }
+
+    /// The same with records of up to half of the ring, so that a model with few words laps it.
+    #[cfg(all(test, loom))]
+    pub fn in_halves(mine: M, peer: P, ring: usize) -> Writer<M, P> {
+        Writer { largest: ring as u64 / 2, ..Writer::new(mine, peer, ring) }
+    }
+
+    /// Writes a frame: the contract's `try_send`. `Blocked` leaves nothing of it in the ring; after
+    /// `Part` the caller calls again with the same frame, or [`Writer::adopt`].
+    ///
+    /// # Errors
+    /// `Malformed` for a head that cannot be; the link is then to be ended.
+    #[inline]
+    pub fn try_write(&mut self, frame: &Outgoing<'_>) -> Result<Sent> {
+        if !matches!(self.large, LargeFrame::None) {
+            return self.continue_large(frame);
+        }
+        let (shape, prefix, length) = self.choose_shape(frame);
+        if length as u64 > self.largest - WORD {
+            return self.start_large(frame);
+        }
+        let Some(record) = self.write_content(frame, shape, prefix, length)? else {
+            return Ok(Sent::Blocked);
+        };
+        self.commit(record);
+        self.count_frame(&frame.header);
+        Ok(Sent::Whole)
+    }
+
+    /// The shape of a frame that goes into one record, the bytes before its body, and all its
+    /// bytes.
+    #[inline]
+    fn choose_shape(&self, frame: &Outgoing<'_>) -> (Shape, usize, usize) {
+        let header = &frame.header;
+        let (shape, prefix) = if !is_fast(header) {
+            (Shape::Full, HEADER + frame.extension.len())
+        } else if header.sequence == self.sequence.wrapping_add(1) && header.correlation == 0 {
+            (Shape::Compact, COMPACT)
+        } else {
+            (Shape::Linked, LINKED)
+        };
+        (shape, prefix, prefix + frame.body.len())
+    }
+
+    /// Writes all of a record but its header word, which [`Writer::commit`] stores. `None` where
+    /// there is no room.
+    #[inline]
+    fn write_content(
+        &mut self,
+        frame: &Outgoing<'_>,
+        shape: Shape,
+        prefix: usize,
+        length: usize,
+    ) -> Result<Option<Record>> {
+        let header = &frame.header;
+        let flags = if shape == Shape::Full { 0 } else { header.flags };
+        let record = Record::new(shape, header.kind, header.encoding, flags, length as u32);
+        let Some(at) = self.reserve(record.size())? else { return Ok(None) };
+        match shape {
+            Shape::Full => {
+                self.mine.copy_in(at, &header.to_bytes());
+                self.mine.copy_in(at + HEADER, frame.extension);
+            }
+            Shape::Linked => {
+                self.mine.store(at, header.sent.cast_unsigned(), Ordering::Relaxed);
+                self.mine.store(at + 8, header.sequence, Ordering::Relaxed);
+                self.mine.store(at + 16, header.correlation, Ordering::Relaxed);
+            }
+            _ => self.mine.store(at, header.sent.cast_unsigned(), Ordering::Relaxed),
+        }
+        self.mine.copy_in(at + prefix, frame.body);
+        Ok(Some(record))
+    }
+
+    /// Whether a frame without an extension and with a body of so many bytes fits in one record of
+    /// any shape.
+    #[inline]
+    pub fn is_one_record(&self, body: usize) -> bool {
+        (HEADER + body) as u64 <= self.largest - WORD
+    }
+
+    /// Makes room for a record of `size` bytes, behind a pad where it does not fit in this lap.
+    /// Returns the offset of its content; `None` where the peer has not read far enough, and then
+    /// `needed` holds the head to wait for.
+    #[inline]
+    fn reserve(&mut self, size: u64) -> Result<Option<usize>> {
+        let within = self.tail & self.mask;
+        let pad = if within + size > self.ring { self.ring - within } else { 0 };
+        let end = self.tail + pad + size;
+        if end > self.room {
+            self.load_head()?;
+            if end > self.room {
+                self.needed = (end + GRANULE).saturating_sub(self.ring);
+                return Ok(None);
+            }
+        }
+        // The zero behind the record, see the head of this file. Relaxed: the record's header
+        // orders it.
+        self.mine.store(self.offset_of(end), 0, Ordering::Relaxed);
+        if pad > 0 {
+            self.mine.store(self.offset_of(self.tail + pad), 0, Ordering::Relaxed);
+            let word = Record::bare(Shape::Pad, (pad - WORD) as u32).to_word(self.tail >> self.shift);
+            // No wake-up for a pad: a record follows at once.
+            self.mine.store(self.offset_of(self.tail), word, Ordering::Release);
+            self.tail += pad;
+        }
+        Ok(Some(self.offset_of(self.tail) + WORD as usize))
+    }
+
+    /// Makes the record at the tail visible, and nothing behind it. The full fence lets the caller
+    /// check whether the reader sleeps.
+    #[inline]
+    fn commit(&mut self, record: Record) {
+        self.mine.store_fenced(self.offset_of(self.tail), record.to_word(self.tail >> self.shift));
+        self.advance(record);
+    }
+
+    /// Moves the tail behind a record that was written.
+    #[inline]
+    fn advance(&mut self, record: Record) {
+        self.tail += record.size();
+        self.obtain_next_lines(record.size());
+    }
+
+    /// Fetches the cache lines that another record of this size would be written to, by storing
+    /// zeros into free memory. The reader had them a lap ago, and getting them back while it polls
+    /// the first of them takes longer than the copy. That first line, which has the zero that the
+    /// reader polls, is left alone.
+    #[inline]
+    fn obtain_next_lines(&self, size: u64) {
+        let end = self.tail + size.min(Writer::<M, P>::FETCH_LIMIT);
+        if end + LINE > self.room + GRANULE {
+            return;
+        }
+        let mut line = (self.tail | (LINE - 1)) + 1;
+        while line <= end {
+            self.mine.store(self.offset_of(line), 0, Ordering::Relaxed);
+            line += LINE;
+        }
+    }
+
+    /// The offset in the memory of a position in the ring.
+    #[inline]
+    fn offset_of(&self, position: u64) -> usize {
+        PAGE + (position & self.mask) as usize
+    }
+
+    /// Counts a frame that is complete in the ring, or adopted.
+    #[inline]
+    fn count_frame(&mut self, header: &Header) {
+        self.frames += 1;
+        if header.sequence != 0 {
+            self.sequence = header.sequence;
+        }
+    }
+
+    /// Loads the peer's head and checks it.
+    ///
+    /// # Errors
+    /// `Malformed` where it goes back, is ahead of the tail, or is no multiple of a granule.
+    fn load_head(&mut self) -> Result<()> {
+        let head = self.peer.load_fenced(at::HEAD);
+        if head < self.head || head > self.tail || !head.is_multiple_of(GRANULE) {
+            let text = format!(
+                "the peer's page claims that it has read up to {head}, which is not between {} and {}; the connection is ended",
+                self.head, self.tail
+            );
+            return Err(Error::new(ErrorKind::Malformed, text));
+        }
+        (self.head, self.room) = (head, head + self.ring - GRANULE);
+        Ok(())
+    }
+
+    /// The peer's head when it was loaded last. It moves also while one large frame is read, which
+    /// shows that the peer lives.
+    #[inline]
+    pub fn seen_head(&self) -> u64 {
+        self.head
+    }
+
+    /// Whether what was blocked last fits now. Loads the head behind a full fence, so it decides
+    /// whether to sleep.
+    pub fn has_room(&mut self) -> Result<bool> {
+        self.load_head()?;
+        Ok(self.head >= self.needed)
+    }
+
+    /// Whether the peer has read everything.
+    #[cfg(test)]
+    pub fn is_drained(&mut self) -> Result<bool> {
+        self.load_head()?;
+        Ok(self.head == self.tail)
+    }
+
+    /// The peer's head from which on this side wants to be woken. Within a large frame half a ring
+    /// is worth waking for, because the reader continues meanwhile; otherwise the room that is
+    /// needed.
+    pub fn wake_threshold(&self) -> u64 {
+        match self.large {
+            LargeFrame::None => self.needed,
+            _ => self.needed.max(self.tail.saturating_sub(self.ring / 2)),
+        }
+    }
+
+    /// How many frames were handed over that the peer has not dealt with.
+    ///
+    /// # Errors
+    /// `Malformed` for a count that goes back or is higher than what was sent.
+    pub fn unacknowledged(&mut self) -> Result<u64> {
+        let consumed = self.peer.load(at::CONSUMED, Ordering::Acquire);
+        if consumed < self.consumed || consumed > self.frames {
+            let text =
+                format!("the peer's page claims that it has consumed {consumed} of {} frames", self.frames);
+            return Err(Error::new(ErrorKind::Malformed, text));
+        }
+        self.consumed = consumed;
+        Ok(self.frames - consumed)
+    }
+}
+
+/// Whether the short shapes hold everything that this header says.
+#[inline]
+fn is_fast(header: &Header) -> bool {
+    header.schema == 0 && header.extension == 0 && header.flags & flags::BODY_CHECKED == 0
+}

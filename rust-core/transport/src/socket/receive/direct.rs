@@ -1,0 +1,117 @@
+//! Frames of some kilobytes that are read into their own memory, without a copy out of the buffer.
+//!
+//! After a frame that was read alone, the next one is expected to have the same length. If it has another,
+//! its bytes move to the buffer, as if they had been read there.
+
+use bytes::Bytes;
+
+use crate::buffers;
+use crate::frame::{HEADER, Header, Incoming};
+use crate::sys::crc;
+
+/// The shortest frame that is read so, in bytes: copying a shorter one costs less than its memory.
+const SHORTEST: usize = 2 << 10;
+
+/// The longest: with [`ROOM`], it fits into the buffer.
+const LONGEST: usize = (64 << 10) - ROOM;
+
+/// Room behind the expected frame. A read that leaves some has taken all that there was.
+const ROOM: usize = 64;
+
+/// The frame that is read into its own memory.
+#[derive(Default)]
+pub(super) struct Direct {
+    /// The length of the expected frame in bytes, header included; 0 for none.
+    expected: usize,
+    /// The bytes that a read has filled, until they are checked.
+    bytes: Vec<u8>,
+    /// The header of the complete frame in `bytes`.
+    header: Option<Header>,
+}
+
+/// What became of the bytes of a read.
+pub(super) struct Settled {
+    /// Whether there was room for more.
+    pub took_all: bool,
+    /// How many bytes were copied to the buffer, because they are not the expected frame.
+    pub in_buffer: usize,
+}
+
+impl Direct {
+    /// Expects a frame of this length next; a short one is not worth it.
+    #[inline]
+    pub(crate) fn expect(&mut self, length: usize) {
+        self.expected = if (SHORTEST..=LONGEST).contains(&length) { length } else { 0 };
+    }
+
+    /// Returns whether a frame is expected.
+    #[inline]
+    pub(crate) fn is_expecting(&self) -> bool {
+        self.expected > 0
+    }
+
+    /// Returns whether a complete frame is here.
+    #[inline]
+    pub(crate) fn is_ready(&self) -> bool {
+        self.header.is_some()
+    }
+
+    /// Returns the header and all bytes of the complete frame.
+    #[inline]
+    pub(crate) fn peek(&self) -> Option<(&Header, &[u8])> {
+        Some((self.header.as_ref()?, &self.bytes))
+    }
+
+    /// Returns the complete frame.
+    #[inline]
+    pub(crate) fn take(&mut self) -> Option<Incoming> {
+        let header = self.header.take()?;
+        Some(split(header, buffers::bytes(std::mem::take(&mut self.bytes))))
+    }
+
+    /// Returns empty memory for the expected frame, and how much of it to fill.
+    pub(crate) fn memory(&mut self) -> (&mut Vec<u8>, usize) {
+        let most = self.expected + ROOM;
+        self.bytes.clear();
+        self.bytes.reserve_exact(most);
+        (&mut self.bytes, most)
+    }
+
+    /// Keeps what a read has filled as a frame, or copies it to the buffer, where `limit` is the longest body. `None`
+    /// where nothing was read so.
+    #[inline]
+    pub(crate) fn settle(&mut self, limit: u64, buffer: &mut [u8]) -> Option<Settled> {
+        if self.bytes.is_empty() { None } else { Some(self.settle_bytes(limit, buffer)) }
+    }
+
+    #[inline(never)]
+    fn settle_bytes(&mut self, limit: u64, buffer: &mut [u8]) -> Settled {
+        let Direct { bytes, expected, .. } = self;
+        let took_all = bytes.len() < *expected + ROOM;
+        let header = match bytes.first_chunk::<HEADER>() {
+            Some(first) if bytes.len() == *expected => Header::of_fast_frame(first, crc::of_words)
+                .or_else(|| Header::from_bytes_with(first, crc::of_words).ok()),
+            _ => None,
+        };
+        self.header = header.filter(|header| {
+            header.body <= limit && header.body_offset() as u64 + header.body == bytes.len() as u64
+        });
+        let mut in_buffer = 0;
+        if self.header.is_none() {
+            in_buffer = bytes.len();
+            buffer[..in_buffer].copy_from_slice(bytes);
+            bytes.clear();
+            *expected = 0;
+        }
+        Settled { took_all, in_buffer }
+    }
+}
+
+/// Divides the bytes of a complete frame, without copying.
+pub(super) fn split(header: Header, bytes: Bytes) -> Incoming {
+    Incoming {
+        extension: bytes.slice(HEADER..HEADER + header.extension),
+        body: bytes.slice(header.body_offset()..).into(),
+        header,
+    }
+}

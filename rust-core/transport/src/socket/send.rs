@@ -1,0 +1,264 @@
+//! The sending half of a stream link.
+//!
+//! A frame is written with its header in one system call; a short one is first copied into one
+//! block. When the socket is full in the middle of a frame, `progress` remembers how much the
+//! kernel has, and the caller repeats the frame or lets `adopt` copy the rest.
+
+use std::io::IoSlice;
+use std::os::fd::BorrowedFd;
+use std::sync::Arc;
+
+use super::PeerActivity;
+use super::rest::SendRest;
+use crate::Sent;
+use crate::deadline::{Deadline, Waiting};
+use crate::error::Result;
+use crate::frame::{HEADER, Header, Kind, Outgoing, flags};
+use crate::stream::Stream;
+use crate::sys::crc;
+use crate::value::Timestamp;
+
+/// Frames up to this many bytes, header included, are copied into one block before they are
+/// written: copying a few bytes costs less than making the kernel read a list of two pieces.
+const SMALL: usize = 1280;
+
+/// The longest body of a frame, in bytes, that is begun without checking what else is to be sent.
+const NEXT: usize = 64 << 10;
+
+/// A batch that is written at once has at most this many bytes, and each of its frames at most
+/// `SHORT`: copying longer ones costs more than a system call.
+const BATCH: usize = 64 << 10;
+const SHORT: usize = 4 << 10;
+
+/// The sending half; used by one thread at a time.
+pub struct StreamTx {
+    stream: Stream,
+    /// In which short frames are put together.
+    block: Box<[u8; SMALL]>,
+    /// Whether each body is sent with its checksum: where bytes leave this machine's memory.
+    checked: bool,
+    /// The checksum of the body under way, which may take many writes.
+    check: u32,
+    /// Bytes of the frame under way that the kernel has; 0 between frames.
+    progress: usize,
+    /// The rest of an adopted frame.
+    rest: Option<SendRest>,
+    /// The time of the peer's last activity; `None` without a receiving half.
+    activity: Option<Arc<PeerActivity>>,
+}
+
+impl StreamTx {
+    /// Sends over this stream, with `checked` with a checksum of each body.
+    pub fn new(stream: Stream, checked: bool) -> StreamTx {
+        let block = Box::new([0; SMALL]);
+        StreamTx { stream, block, checked, check: 0, progress: 0, rest: None, activity: None }
+    }
+
+    /// The same with the peer's activity, which a receiving half notes.
+    pub(crate) fn beside(self, activity: Arc<PeerActivity>) -> StreamTx {
+        StreamTx { activity: Some(activity), ..self }
+    }
+
+    /// Sends a frame, as far as there is room; see the transport contract.
+    ///
+    /// # Errors
+    /// `Disconnected`.
+    pub(crate) fn try_send(&mut self, frame: &Outgoing<'_>) -> Result<Sent> {
+        if !self.flush()? {
+            return Ok(Sent::Blocked);
+        }
+        if self.progress == 0 && self.stream.is_peer_checked() && !self.was_recently_active(&frame.header) {
+            self.stream.check_peer()?;
+        }
+        let sealed;
+        let frame = if self.checked {
+            if self.progress == 0 {
+                self.check = crc::of_bytes(frame.body);
+            }
+            sealed = seal(frame, self.check);
+            &sealed
+        } else {
+            frame
+        };
+        let head = frame.header.bytes_with(crc::of_words);
+        let longer;
+        let head: &[u8] = if frame.extension.is_empty() {
+            &head
+        } else {
+            longer = frame.head();
+            &longer
+        };
+        let whole = head.len() + frame.body.len();
+        if self.progress == 0 && whole <= SMALL {
+            match self.stream.write_bytes(joined(&mut self.block, head, frame.body))? {
+                Some(n) => self.progress = n,
+                None => return Ok(Sent::Blocked),
+            }
+        }
+        while self.progress < whole {
+            let parts = [
+                IoSlice::new(&head[self.progress.min(head.len())..]),
+                IoSlice::new(&frame.body[self.progress.saturating_sub(head.len())..]),
+            ];
+            match self.stream.write(&parts)? {
+                Some(n) => self.progress += n,
+                None if self.progress == 0 => return Ok(Sent::Blocked),
+                None => return Ok(Sent::Part),
+            }
+        }
+        // Bytes in a buffer of this process are not sent yet, so this frame stays under way.
+        if !self.stream.flush()? {
+            return Ok(Sent::Part);
+        }
+        self.progress = 0;
+        Ok(Sent::Whole)
+    }
+
+    /// Begins a frame without an extension, where [`StreamTx::takes_next`] has returned true: in one write. After
+    /// `Sent::Part`, the caller goes on with `StreamTx::try_send`.
+    ///
+    /// # Errors
+    /// `Disconnected`.
+    // Always: a header that is passed in memory is written in small fields and loaded in long words right after.
+    #[inline(always)]
+    pub fn try_send_next(&mut self, mut header: Header, body: &[u8]) -> Result<Sent> {
+        if self.stream.is_peer_checked() && !self.was_recently_active(&header) {
+            self.stream.check_peer()?;
+        }
+        header.body = body.len() as u64;
+        if self.checked {
+            self.check = crc::of_bytes(body);
+            (header.flags, header.body_check) = (header.flags | flags::BODY_CHECKED, self.check);
+        }
+        let head = header.bytes_with(crc::of_words);
+        let whole = HEADER + body.len();
+        let written = if whole <= SMALL {
+            self.stream.write_bytes(joined(&mut self.block, &head, body))?
+        } else {
+            self.stream.write(&[IoSlice::new(&head), IoSlice::new(body)])?
+        };
+        match written {
+            None => Ok(Sent::Blocked),
+            // Bytes in a buffer of this process are not sent yet, so this frame stays under way.
+            Some(n) if n == whole && self.stream.flush()? => Ok(Sent::Whole),
+            Some(n) => {
+                self.progress = n;
+                Ok(Sent::Part)
+            }
+        }
+    }
+
+    /// Sends several short frames with one write; see
+    /// [`Tx::try_send_many`](crate::Tx::try_send_many).
+    #[inline]
+    pub(crate) fn try_send_many<'f>(&mut self, frames: impl Iterator<Item = Outgoing<'f>>) -> Result<usize> {
+        // TLS buffers what it accepts, so the number of sent frames would be unknown.
+        if self.progress > 0 || !self.stream.writes_reach_kernel() || !self.flush()? {
+            return Ok(0);
+        }
+        let mut frames = frames.peekable();
+        let Some(first) = frames.peek() else { return Ok(0) };
+        if !self.was_recently_active(&first.header) {
+            self.stream.check_peer()?;
+        }
+        let mut bytes = Vec::new();
+        let mut ends = Vec::new();
+        for frame in frames {
+            let whole = frame.header.body_offset() + frame.body.len();
+            if whole > SHORT || bytes.len() + whole > BATCH {
+                break;
+            }
+            let frame = if self.checked { seal(&frame, crc::of_bytes(frame.body)) } else { frame };
+            frame.append_head(&mut bytes);
+            bytes.extend_from_slice(frame.body);
+            ends.push(bytes.len());
+        }
+        // A single frame is sent by `try_send`, without a copy.
+        if ends.len() < 2 {
+            return Ok(0);
+        }
+        let Some(written) = self.stream.write_bytes(&bytes)? else { return Ok(0) };
+        let whole = ends.partition_point(|end| *end <= written);
+        let begun = whole.checked_sub(1).map_or(0, |last| ends[last]) < written;
+        if begun && let Some(end) = ends.get(whole) {
+            self.rest = Some(SendRest::new(bytes[written..*end].to_vec()));
+            return Ok(whole + 1);
+        }
+        Ok(whole)
+    }
+
+    /// Returns whether the peer need not be checked before this frame, because it was just active.
+    /// If it has ended since, the next frame finds that, and this one is sent again with all
+    /// unacknowledged ones; or no peer was there to read it. A request that may run only once is
+    /// never sent again, so before it the peer is always checked.
+    fn was_recently_active(&self, header: &Header) -> bool {
+        let once_only = header.kind == Kind::Request && header.flags & flags::IDEMPOTENT == 0;
+        // Frames without a message carry no time.
+        let now = || if header.sent == 0 { Timestamp::now() } else { Timestamp(header.sent) };
+        !once_only && self.activity.as_ref().is_some_and(|activity| activity.is_recent(now()))
+    }
+
+    /// Copies the rest of a frame that was sent in part; see the transport contract.
+    pub(crate) fn adopt(&mut self, frame: &Outgoing<'_>) {
+        let head = if self.checked { seal(frame, self.check).head() } else { frame.head() };
+        let mut rest = head[self.progress.min(head.len())..].to_vec();
+        rest.extend_from_slice(&frame.body[self.progress.saturating_sub(head.len())..]);
+        self.rest = Some(SendRest::new(rest));
+        self.progress = 0;
+    }
+
+    /// Writes the rest of an adopted frame; returns true once nothing is left.
+    pub(crate) fn flush(&mut self) -> Result<bool> {
+        SendRest::flush(&mut self.rest, &self.stream)
+    }
+
+    /// Returns whether [`StreamTx::try_send_next`] may begin a frame with a body of this size: nothing of an earlier one
+    /// is left.
+    #[inline]
+    pub fn takes_next(&self, bytes: usize) -> bool {
+        bytes <= NEXT && self.progress == 0 && self.rest.is_none()
+    }
+
+    /// Returns whether the rest of a frame is still to be written.
+    pub(crate) fn has_rest(&self) -> bool {
+        self.rest.is_some()
+    }
+
+    /// Returns whether what was written waits for room at the peer.
+    pub(crate) fn is_held_back(&self) -> bool {
+        self.stream.is_held_back()
+    }
+
+    /// As in [`Stream::end_acknowledged`].
+    pub(crate) fn end_acknowledged(&self, until: Deadline) {
+        self.stream.end_acknowledged(until);
+    }
+
+    /// Sleeps until there is room, or the peer has ended.
+    pub(crate) fn wait_room(&mut self, waiting: &mut Waiting<'_>) -> Result<()> {
+        self.stream.wait_room(waiting)
+    }
+
+    /// Returns the descriptor that is writable once there is room.
+    pub(crate) fn descriptor(&self) -> BorrowedFd<'_> {
+        self.stream.writable().0
+    }
+}
+
+/// Writes head and body to the beginning of a block, and returns that.
+#[inline]
+fn joined<'b>(block: &'b mut [u8; SMALL], head: &[u8], body: &[u8]) -> &'b [u8] {
+    let block = &mut block[..head.len() + body.len()];
+    let (first, rest) = block.split_at_mut(head.len());
+    first.copy_from_slice(head);
+    rest.copy_from_slice(body);
+    block
+}
+
+/// Returns the frame with the checksum of its body in its header.
+fn seal<'a>(frame: &Outgoing<'a>, check: u32) -> Outgoing<'a> {
+    let mut sealed = *frame;
+    sealed.header.flags |= flags::BODY_CHECKED;
+    sealed.header.body_check = check;
+    sealed
+}

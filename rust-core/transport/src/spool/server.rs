@@ -1,0 +1,539 @@
+//! The server's two halves: files in `server/` are delivered in the order of names, answers go into
+//! `client/`.
+//!
+//! A request is delivered and remembered with its file (`requests`); the answer is put into
+//! `client/` under the same name; then the request's file is removed. A server that dies before the
+//! answer leaves the request to the next one; one that dies between answer and removal leaves both,
+//! and the next one removes the request ([`remove_answered`]). A message that needs no answer stays
+//! until the program has consumed it (`delivered`).
+//!
+//! Where several workers serve one spool (`shared`), each claims a file with a lock before it reads
+//! it, so one worker at a time processes a request, and another one takes it over if that worker
+//! dies (`workers`).
+//!
+//! Answers are readable for the requesting user, where the file system has access lists. Files of
+//! other users that cannot be read, are too large or no value in their encoding are moved to
+//! `rejected/`, and their sender gets an error.
+
+use std::collections::{HashMap, HashSet};
+use std::ops::ControlFlow;
+use std::os::fd::BorrowedFd;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+
+use super::arrivals::{Arrivals, watch};
+use super::client::{highest, is_for, refused};
+use super::delivered::Delivered;
+use super::folder::{ReadFile, ReadOutcome, SpoolFolder, known_clients, living_clients};
+use super::layout::SpoolDirectory;
+use super::name::{
+    FAILED, LONGEST, MessageFileName, any_name, is_nameless, next_number, session, source, stem,
+};
+use super::reject;
+use super::room::Room;
+use super::workers::{self, OtherWorkers};
+use crate::codec::{self, Encoding};
+use crate::connectionless::ConnectOptions;
+use crate::deadline::Waiting;
+use crate::error::{Error, ErrorKind, Result};
+use crate::frame::{Header, Incoming, Kind, Outgoing};
+use crate::sys::inotify::{Watch, WatchFlags};
+use crate::sys::lock;
+use crate::sys::poll::wait_readable;
+use crate::sys::record_lock::RecordLock;
+use crate::value::Limits;
+use crate::{Sent, extension};
+
+/// The state that the two halves share.
+struct ServerState {
+    layout: Arc<SpoolDirectory>,
+    /// With several workers: the locks by which each claims its files.
+    taking: Option<lock::Many>,
+    /// What was delivered; held for short times only.
+    state: Mutex<ServerDeliveries>,
+}
+
+#[derive(Default)]
+struct ServerDeliveries {
+    /// Requests that were delivered and not answered: by the number under which they were
+    /// delivered, the file and the user that owns it.
+    requests: HashMap<u64, (String, u32)>,
+    /// Their files.
+    request_files: HashSet<String>,
+    /// Messages that need no answer, and were delivered and not consumed.
+    delivered: Delivered,
+    /// With several workers: the locks of all files that this one has claimed. The kernel releases
+    /// them with this process.
+    locks: HashMap<String, RecordLock>,
+    /// The last number that was assigned to a file without one of its own.
+    last_assigned: u64,
+}
+
+/// The sending half.
+pub struct ServerTx {
+    server_state: Arc<ServerState>,
+    /// The room for messages that are no answers.
+    room: Room,
+    /// Reports clients that join and leave, once a message was sent that is no answer.
+    client_watch: Option<Watch>,
+    /// The one client of a channel, when it was last searched.
+    peer: Option<String>,
+    /// The last number that this server used for a message of its own.
+    number: u64,
+}
+
+/// The receiving half.
+pub struct ServerRx {
+    server_state: Arc<ServerState>,
+    /// The unprocessed names in `server/`.
+    arrivals: Arrivals,
+    /// The files that other workers have claimed, with several workers.
+    other_workers: Option<OtherWorkers>,
+    /// The longest body in bytes.
+    limit: u64,
+    /// The sender of the last message, with the extension made for it.
+    sender: Option<(String, Bytes)>,
+}
+
+/// Makes the two halves of the server of a spool whose lock is held; `exclusive` where there are
+/// and will be no other workers.
+pub fn open(
+    layout: Arc<SpoolDirectory>,
+    exclusive: bool,
+    connect_options: &ConnectOptions,
+) -> Result<(ServerTx, ServerRx)> {
+    let number = highest(&layout.server)?.max(highest(&layout.client)?);
+    layout.sync_messages()?;
+    if exclusive {
+        remove_answered(&layout)?;
+    }
+    // Before any file is read: the death of a worker from here on is seen.
+    let taking = if exclusive { None } else { Some(lock::Many::open(&layout.locks)?) };
+    let other_workers = taking.as_ref().map(|taking| OtherWorkers::new(taking.file())).transpose()?;
+    let arrivals = Arrivals::new(&layout.server, any_name, "")?;
+    arrivals.watch_removal(&layout)?;
+    let server_state = Arc::new(ServerState { layout, taking, state: Mutex::default() });
+    let room = Room::new(connect_options.buffer, is_for);
+    let tx = ServerTx { server_state: server_state.clone(), room, client_watch: None, peer: None, number };
+    Ok((
+        tx,
+        ServerRx {
+            server_state,
+            arrivals,
+            other_workers,
+            limit: connect_options.max_message_size,
+            sender: None,
+        },
+    ))
+}
+
+/// Removes the requests whose answers exist: a server died between answering and removing.
+pub fn remove_answered(layout: &SpoolDirectory) -> Result<()> {
+    layout.client.each_name(|answer| {
+        remove_if_answered(layout, answer.strip_suffix(FAILED).unwrap_or(answer), answer)?;
+        Ok(ControlFlow::Continue(()))
+    })
+}
+
+/// Removes a request where `answer` is its answer; true where it was removed.
+fn remove_if_answered(layout: &SpoolDirectory, request: &str, answer: &str) -> Result<bool> {
+    // A message to a client may have the same name as one from it: neither answers the other.
+    if MessageFileName::parse(request, Kind::Request).kind != Kind::Request {
+        return Ok(false);
+    }
+    let (Some(asked), Some(given)) = (layout.server.facts(request), layout.client.facts(answer)) else {
+        return Ok(false);
+    };
+    // A script may reuse a name before it has fetched the first answer. And a file of another user
+    // does not prove that a request was answered.
+    let when = |facts: &rustix::fs::Stat| (facts.st_ctime, facts.st_ctime_nsec as i64);
+    if when(&given) >= when(&asked) && layout.is_by_server(&given) {
+        return layout.server.remove(request);
+    }
+    Ok(false)
+}
+
+impl ServerState {
+    /// Returns the state; a panic of another thread leaves it usable.
+    fn state(&self) -> MutexGuard<'_, ServerDeliveries> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns whether this server has delivered a file.
+    fn is_delivered(&self, name: &str) -> bool {
+        let state = self.state();
+        state.request_files.contains(name) || state.delivered.has_file(name)
+    }
+
+    /// Claims a file for this server; false where another worker has it.
+    fn claim_file(&self, name: &str) -> Result<bool> {
+        let Some(taking) = &self.taking else { return Ok(true) };
+        let Some(held) = taking.try_take(&workers::lock_of(name))? else { return Ok(false) };
+        self.state().locks.insert(name.to_owned(), held);
+        Ok(true)
+    }
+
+    /// Returns whether a request was answered by a worker that died before it could remove it; then
+    /// removes it. For the worker that has claimed it.
+    fn is_answered(&self, name: &str) -> Result<bool> {
+        if self.taking.is_none() {
+            return Ok(false);
+        }
+        Ok(remove_if_answered(&self.layout, name, name)?
+            || remove_if_answered(&self.layout, name, &format!("{name}{FAILED}"))?)
+    }
+
+    /// Releases a file that was not delivered.
+    fn release_file(&self, name: &str) {
+        self.state().locks.remove(name);
+    }
+
+    /// Removes the files of all messages that were delivered, but the last `last`.
+    fn consumed_but(&self, last: usize) {
+        let mut state = self.state();
+        state.delivered.remove_all_but(&self.layout.server, last);
+        state.release();
+    }
+
+    /// Returns the error for a server whose directory was removed: `InvalidState`, because nothing
+    /// will arrive there any more.
+    fn with_remedy(&self, error: Error) -> Error {
+        if error.kind() != ErrorKind::Disconnected {
+            return error;
+        }
+        Error::new(ErrorKind::InvalidState, format!("{}; close this server, and listen again", error.text()))
+    }
+
+    /// Puts an answer and then removes the request, in this order, so that nothing is lost in
+    /// between.
+    fn answer(&self, (request, requester): &(String, u32), name: &str, body: &[u8]) -> Result<()> {
+        let (server, client) = (&self.layout.server, &self.layout.client);
+        if let Some((_, who)) = MessageFileName::parse(request, Kind::Request).numbered
+            && is_nameless(&who)
+            && !self.layout.hello.has(&who)
+        {
+            // A nameless client that has ended never fetches the answer.
+            server.remove(request)?;
+            return Ok(());
+        }
+        // For the requesting user, and for no other user of the spool.
+        if !client.put_for(name, body, Some(*requester))? {
+            // A script has reused a name: the newer of two answers counts.
+            client.replace_for(name, body, Some(*requester))?;
+        }
+        if !server.remove(request)? {
+            // The caller has given up, and may already have read the answer.
+            client.remove(name)?;
+        }
+        Ok(())
+    }
+}
+
+impl ServerDeliveries {
+    /// Releases the locks of processed files.
+    fn release(&mut self) {
+        let ServerDeliveries { locks, request_files, delivered, .. } = self;
+        if !locks.is_empty() {
+            locks.retain(|name, _| request_files.contains(name) || delivered.has_file(name));
+        }
+    }
+}
+
+impl ServerTx {
+    /// The contract's `try_send`: an answer, or a message to the one client of a channel.
+    ///
+    /// # Errors
+    /// `Unsupported` for a request to a client, and for an answer that cannot be written in the
+    /// encoding of its request; `InvalidState` where a message has several clients to go to, or the
+    /// spool was removed.
+    pub fn try_send(&mut self, frame: &Outgoing<'_>) -> Result<Sent> {
+        let server_state = self.server_state.clone();
+        match frame.header.kind {
+            Kind::Reply | Kind::Error => self.answer(frame),
+            // Files stay until they are consumed, so no acknowledgement is needed.
+            Kind::Ack | Kind::Bye | Kind::Hello => Ok(Sent::Whole),
+            Kind::Request | Kind::Command => {
+                let text = "the server of a spool answers its clients and sends them no requests; let the other program serve";
+                Err(Error::new(ErrorKind::Unsupported, text))
+            }
+            Kind::Data | Kind::Event => self.send(frame),
+        }
+        .map_err(|e| server_state.with_remedy(e))
+    }
+
+    /// Answers a request; an answer to an unknown request is dropped.
+    fn answer(&self, frame: &Outgoing<'_>) -> Result<Sent> {
+        let number = frame.header.correlation;
+        let Some(asked) = self.server_state.state().requests.get(&number).cloned() else {
+            return Ok(Sent::Whole);
+        };
+        let request = &asked.0;
+        let has_failed = frame.header.kind == Kind::Error;
+        // A failed answer is always JSON; any other is written in the encoding of its request,
+        // under the same name.
+        let (name, encoding) = if has_failed {
+            (format!("{request}{FAILED}"), Encoding::Json)
+        } else {
+            (request.clone(), MessageFileName::parse(request, Kind::Request).encoding)
+        };
+        if encoding == frame.header.encoding {
+            self.server_state.answer(&asked, &name, frame.body)?;
+        } else {
+            let body = codec::transcode(frame.body, frame.header.encoding, encoding).map_err(|e| {
+                let text = format!(
+                    "an answer is written as its request is, and this one cannot be written as {}: {e}",
+                    encoding.name()
+                );
+                Error::new(ErrorKind::Unsupported, text)
+            })?;
+            self.server_state.answer(&asked, &name, &body)?;
+        }
+        let mut state = self.server_state.state();
+        state.requests.remove(&number);
+        state.request_files.remove(request);
+        state.locks.remove(request);
+        Ok(Sent::Whole)
+    }
+
+    /// Puts a message for the one client of the channel; `Blocked` where there is no client or no
+    /// room.
+    fn send(&mut self, frame: &Outgoing<'_>) -> Result<Sent> {
+        let Some(who) = self.find_peer()? else { return Ok(Sent::Blocked) };
+        let (layout, size) = (&self.server_state.layout, frame.body.len() as u64);
+        if !self.room.take(&layout.client, &who, size)? {
+            return Ok(Sent::Blocked);
+        }
+        let reader = layout.hello.facts(&who).map(|facts| facts.st_uid);
+        loop {
+            let number = next_number(self.number, layout.client.path())?;
+            let name =
+                MessageFileName::format(number, &who, frame.header.kind, frame.header.encoding, Kind::Reply);
+            match layout.client.put_for(&name, frame.body, reader) {
+                Ok(put) => {
+                    self.number = number;
+                    if put {
+                        return Ok(Sent::Whole);
+                    }
+                }
+                Err(e) => {
+                    self.room.return_credit(size);
+                    return Err(e);
+                }
+            }
+        }
+    }
+
+    /// Returns the one client: a living one, or a named one that is away. Searched again when a
+    /// client has joined or left.
+    fn find_peer(&mut self) -> Result<Option<String>> {
+        let SpoolDirectory { hello, locks, .. } = &*self.server_state.layout;
+        match &self.client_watch {
+            Some(client_watch) => {
+                let changes = client_watch.take();
+                if self.peer.is_some() && changes.names.is_empty() && !changes.overflown {
+                    return Ok(self.peer.clone());
+                }
+            }
+            None => {
+                let what = WatchFlags::CREATE | WatchFlags::MOVED_TO | WatchFlags::DELETE;
+                self.client_watch = Some(watch(hello, what)?);
+            }
+        }
+        let living = living_clients(locks, hello)?;
+        let mut clients = if living.is_empty() {
+            let mut away = known_clients(hello)?;
+            away.retain(|who| !is_nameless(who));
+            away
+        } else {
+            living
+        };
+        if clients.len() > 1 {
+            clients.sort_unstable();
+            let text = format!(
+                "this spool has several clients ({}), and a channel has one; use serve, and reply to each",
+                clients.join(", ")
+            );
+            return Err(Error::new(ErrorKind::InvalidState, text));
+        }
+        self.peer = clients.pop();
+        Ok(self.peer.clone())
+    }
+
+    /// Removes the files of messages up to this number.
+    pub fn consumed_to(&mut self, number: u64) {
+        let mut state = self.server_state.state();
+        state.delivered.remove_up_to(&self.server_state.layout.server, number);
+        state.release();
+    }
+
+    /// Waits until a client joins, or one of its files is consumed.
+    pub fn wait_room(&mut self, waiting: &mut Waiting<'_>) -> Result<()> {
+        let watches = self.client_watch.iter().chain(self.room.watch());
+        let on: Vec<_> = watches.flat_map(Watch::descriptors).collect();
+        if on.is_empty() { Ok(()) } else { wait_readable(waiting, &on) }
+    }
+
+    /// Returns the descriptor that becomes readable then.
+    pub fn room_descriptor(&self) -> Option<BorrowedFd<'_>> {
+        self.room.watch().or(self.client_watch.as_ref()).map(|watch| watch.descriptors()[0])
+    }
+}
+
+impl ServerRx {
+    /// The contract's `try_recv`: the next message, or `None`. Never blocks.
+    pub fn try_recv(&mut self) -> Result<Option<Incoming>> {
+        self.try_next().map_err(|e| self.server_state.with_remedy(e))
+    }
+
+    /// As [`ServerRx::try_recv`], before its errors get a remedy.
+    fn try_next(&mut self) -> Result<Option<Incoming>> {
+        if self.arrivals.refresh(&self.server_state.layout.server)? {
+            self.server_state.layout.check_exists()?;
+        }
+        for name in self.other_workers.as_mut().map_or(Ok(Vec::new()), OtherWorkers::retry)? {
+            self.arrivals.retry(&name);
+        }
+        while let Some(name) = self.arrivals.pop(&self.server_state.layout.server)? {
+            if self.server_state.is_delivered(&name) {
+                continue;
+            }
+            if !self.server_state.claim_file(&name)? {
+                self.other_workers.iter_mut().for_each(|other_workers| other_workers.note_taken(&name));
+                continue;
+            }
+            // After any failure the file still exists, and is tried again.
+            let taken = match self.server_state.is_answered(&name) {
+                Ok(true) => Ok(None),
+                Ok(false) => self.take(&name),
+                Err(e) => Err(e),
+            };
+            if !matches!(taken, Ok(Some(_))) {
+                self.server_state.release_file(&name);
+            }
+            let taken = taken.inspect_err(|_| self.arrivals.retry(&name));
+            if let Some(frame) = taken? {
+                return Ok(Some(frame));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Reads a file that was claimed; `None` where it was rejected, deferred, or is still being
+    /// written.
+    fn take(&mut self, name: &str) -> Result<Option<Incoming>> {
+        let layout = self.server_state.layout.clone();
+        let folder: &SpoolFolder = &layout.server;
+        let MessageFileName { numbered, kind, encoding } = MessageFileName::parse(name, Kind::Request);
+        let found = folder.read(name, self.limit)?;
+        if let ReadOutcome::Later(_) = found
+            && self.arrivals.defer(name)?
+        {
+            return Ok(None);
+        }
+        self.arrivals.forget(name);
+        if name.len() > LONGEST && !matches!(found, ReadOutcome::Nothing | ReadOutcome::Other) {
+            // No answer can have this name.
+            reject::keep(&layout, folder, name)?;
+            folder.remove(name)?;
+            return Ok(None);
+        }
+        let ReadFile { body, sent, owner } = match found {
+            ReadOutcome::Nothing | ReadOutcome::Other => return Ok(None),
+            ReadOutcome::File(read) => {
+                let body = &read.body;
+                let is_ours = numbered.is_some();
+                let checked = reject::check(body, encoding, &Limits::for_message(self.limit), is_ours);
+                // A file that is being written is tried again once that is done.
+                if (checked.is_err() || !is_ours) && folder.is_being_written(name) {
+                    return Ok(None);
+                }
+                if let Err(error) = checked {
+                    self.reject(name, kind, &error)?;
+                    return Ok(None);
+                }
+                read
+            }
+            found => {
+                self.reject(name, kind, &refused(found, self.limit))?;
+                return Ok(None);
+            }
+        };
+        let (own_number, who) = match numbered {
+            Some((number, who)) => (Some(number), who),
+            // The sender of a script's file is named after the file.
+            None => (None, stem(name).to_owned()),
+        };
+        let extension = self.extension(who)?;
+        let mut state = self.server_state.state();
+        let mut number = own_number.unwrap_or(0);
+        // Answers and acknowledgements find their message by this number, so no two waiting
+        // messages have the same.
+        while number == 0 || state.requests.contains_key(&number) || state.delivered.has_number(number) {
+            state.last_assigned = state.last_assigned.wrapping_add(1);
+            number = state.last_assigned;
+        }
+        if kind == Kind::Request {
+            state.request_files.insert(name.to_owned());
+            state.requests.insert(number, (name.to_owned(), owner));
+            state.delivered.add_request(number);
+        } else {
+            state.delivered.add(number, name.to_owned());
+        }
+        drop(state);
+        let header = Header {
+            sequence: number,
+            sent,
+            body: body.len() as u64,
+            extension: extension.len(),
+            ..Header::new(kind, encoding)
+        };
+        Ok(Some(Incoming { header, extension, body: body.into() }))
+    }
+
+    /// Keeps a file that cannot be taken, reports the reason to its sender, and continues with the
+    /// next.
+    fn reject(&self, name: &str, kind: Kind, error: &Error) -> Result<()> {
+        let layout = &self.server_state.layout;
+        let requester = layout.server.facts(name).map(|facts| facts.st_uid);
+        reject::keep(layout, &layout.server, name)?;
+        let failure = reject::failure(name, error)?;
+        if kind == Kind::Request {
+            let answer = format!("{name}{FAILED}");
+            if !layout.client.put_for(&answer, &failure, requester)? {
+                layout.client.replace_for(&answer, &failure, requester)?;
+            }
+        }
+        layout.server.remove(name).map(drop)
+    }
+
+    /// Returns the extension with a sender's name and session.
+    fn extension(&mut self, who: String) -> Result<Bytes> {
+        if let Some((last, extension)) = &self.sender
+            && *last == who
+        {
+            return Ok(extension.clone());
+        }
+        let extension: Bytes = extension::write(source(&who), session(&who))?.into();
+        self.sender = Some((who, extension.clone()));
+        Ok(extension)
+    }
+
+    /// Removes the files of all messages that were delivered, but the last `last`.
+    pub fn consumed_but(&mut self, last: usize) {
+        self.server_state.consumed_but(last);
+    }
+
+    /// Returns whether something has arrived in the meantime.
+    pub fn park(&self) -> bool {
+        !self.arrivals.is_empty()
+    }
+
+    /// Returns the descriptors that wake an epoll set when `try_recv` should be called again.
+    pub fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
+        self.arrivals
+            .descriptors()
+            .chain(self.other_workers.iter().flat_map(OtherWorkers::descriptors))
+            .collect()
+    }
+}

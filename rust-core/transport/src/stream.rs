@@ -1,0 +1,376 @@
+//! A connection as bytes in order, in both directions: it carries a hello, and then the frames of a
+//! link where no memory is shared.
+//!
+//! The two halves of a link share one [`Stream`]. Each variant is a connected, non-blocking
+//! connection. Only `Stream::wait_room` blocks; `read` and `write` return `None` where they
+//! would.
+
+use std::io::IoSlice;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use rustix::event::PollFlags;
+
+use super::admission::PeerIdentity;
+use super::byte_stream::{ByteStream, read_zeroed};
+use crate::deadline::{Deadline, Waiting};
+use crate::error::{Error, ErrorKind, Result};
+use crate::sys::brief::{self, Brief};
+use crate::sys::fork::Guarded;
+use crate::sys::inet;
+use crate::sys::peer::{self, Credentials};
+use crate::sys::poll::wait_any;
+use crate::sys::socket;
+
+/// A connection, shared by the two halves of its link.
+#[derive(Clone, Debug)]
+pub enum Stream {
+    /// A Unix socket.
+    Socket(Arc<Guarded>),
+    /// A TCP socket within this machine: it carries no descriptors, and the kernel does not name
+    /// the peer's user at the socket.
+    Inet(Arc<Guarded>),
+    /// Two pipes, or TLS.
+    Other(Arc<dyn ByteStream>),
+}
+
+impl Stream {
+    /// Returns whether the kernel has bytes for the peer for which that has no room: they end with a process that ends without a close, if
+    /// the peer sends meanwhile, because the kernel then resets the connection.
+    pub(crate) fn is_held_back(&self) -> bool {
+        matches!(self, Stream::Inet(socket) if inet::not_sent(socket.as_fd()).is_ok_and(|bytes| bytes > 0))
+    }
+
+    /// Ends writing over TCP, and waits until the kernel of the peer has what was written: where a connection is closed while the peer
+    /// sends, the reset that answers the peer may overtake the last bytes. A peer that reads them closes its side, which acknowledges them at once.
+    pub(crate) fn end_acknowledged(&self, until: Deadline) {
+        let Stream::Inet(socket) = self else { return };
+        socket::end_writing(&**socket);
+        let mut pause = Duration::from_micros(20);
+        while inet::not_acknowledged(socket.as_fd()).is_ok_and(|bytes| bytes > 0) && !until.has_passed() {
+            // No descriptor tells it.
+            thread::sleep(pause);
+            pause = (pause * 2).min(Duration::from_millis(2));
+        }
+    }
+
+    /// Reads the available bytes. `Some(0)` is the end, `None` means that nothing is available yet.
+    #[inline]
+    pub(crate) fn read(&self, into: &mut [u8]) -> Result<Option<usize>> {
+        match self {
+            Stream::Socket(socket) => socket::receive_bytes_alone(&**socket, into),
+            Stream::Inet(socket) => socket::receive(&**socket, into),
+            Stream::Other(stream) => stream.read(into),
+        }
+    }
+
+    /// Appends the available bytes to a list: at most `most`, for which the list has room.
+    pub(crate) fn read_behind(&self, into: &mut Vec<u8>, most: usize) -> Result<Option<usize>> {
+        match self {
+            Stream::Socket(socket) if socket::refuses_descriptors() => {
+                socket::receive_behind(&**socket, into, most)
+            }
+            Stream::Inet(socket) => socket::receive_behind(&**socket, into, most),
+            Stream::Socket(_) => read_zeroed(into, most, |room| self.read(room)),
+            Stream::Other(stream) => stream.read_behind(into, most),
+        }
+    }
+
+    /// Prepares the connection for [`Stream::read_briefly`]; false where it has no such reads. Over Unix
+    /// sockets they take as long as a sleep in epoll without a time-out and a read.
+    pub(crate) fn allow_brief_reads(&self) -> bool {
+        match self {
+            Stream::Inet(socket) => brief::allow(&**socket).is_ok(),
+            Stream::Socket(_) | Stream::Other(_) => false,
+        }
+    }
+
+    /// Reads, and sleeps for a few milliseconds at most until there is something. Only where
+    /// [`Stream::allow_brief_reads`] has returned true.
+    #[inline]
+    pub(crate) fn read_briefly(&self, into: &mut [u8]) -> Result<Brief> {
+        match self {
+            Stream::Inet(socket) => brief::receive(&**socket, into),
+            Stream::Socket(_) | Stream::Other(_) => Ok(Brief::Passed),
+        }
+    }
+
+    /// The same, appended to a list: at most its spare capacity.
+    pub(crate) fn read_behind_briefly(&self, into: &mut Vec<u8>) -> Result<Brief> {
+        match self {
+            Stream::Inet(socket) => brief::receive_behind(&**socket, into),
+            Stream::Socket(_) | Stream::Other(_) => Ok(Brief::Passed),
+        }
+    }
+
+    /// Returns whether the kernel accepts what is written after the peer's end, so that the peer is checked
+    /// before a message.
+    pub(crate) fn is_peer_checked(&self) -> bool {
+        !matches!(self, Stream::Socket(_))
+    }
+
+    /// Writes as much as there is room for; `None` where there is none.
+    #[inline]
+    pub(crate) fn write(&self, parts: &[IoSlice<'_>]) -> Result<Option<usize>> {
+        match self {
+            Stream::Socket(socket) | Stream::Inet(socket) => socket::send(&**socket, parts, &[]),
+            Stream::Other(stream) => stream.write(parts),
+        }
+    }
+
+    /// As [`Stream::write`] for one slice, which costs the kernel less than a list of one.
+    #[inline]
+    pub(crate) fn write_bytes(&self, bytes: &[u8]) -> Result<Option<usize>> {
+        match self {
+            Stream::Socket(socket) | Stream::Inet(socket) => socket::send_bytes(&**socket, bytes),
+            Stream::Other(stream) => stream.write(&[IoSlice::new(bytes)]),
+        }
+    }
+
+    /// Returns whether everything that `write` accepted is with the kernel, and nothing in a buffer
+    /// of this process.
+    pub(crate) fn writes_reach_kernel(&self) -> bool {
+        match self {
+            Stream::Socket(_) | Stream::Inet(_) => true,
+            Stream::Other(stream) => stream.writes_reach_kernel(),
+        }
+    }
+
+    /// Passes on to the kernel what `write` accepted; returns true once nothing is left.
+    #[inline]
+    pub(crate) fn flush(&self) -> Result<bool> {
+        match self {
+            Stream::Socket(_) | Stream::Inet(_) => Ok(true),
+            Stream::Other(stream) => stream.flush(),
+        }
+    }
+
+    /// Writes bytes, and sends descriptors with the first of them.
+    ///
+    /// # Errors
+    /// `Internal` where descriptors are given and the stream is no Unix socket.
+    pub fn write_with(&self, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) -> Result<Option<usize>> {
+        match self {
+            Stream::Socket(socket) => socket::send(&**socket, &[IoSlice::new(bytes)], descriptors),
+            _ if descriptors.is_empty() => self.write_bytes(bytes),
+            _ => Err(Error::new(ErrorKind::Internal, "descriptors go over Unix sockets alone")),
+        }
+    }
+
+    /// Returns the descriptor to sleep on for reading.
+    pub(crate) fn readable(&self) -> (BorrowedFd<'_>, PollFlags) {
+        match self {
+            Stream::Socket(socket) | Stream::Inet(socket) => (socket.as_fd(), PollFlags::IN),
+            Stream::Other(stream) => (stream.reader(), PollFlags::IN),
+        }
+    }
+
+    /// Returns the descriptor to sleep on for reading where it shows everything that can be read, and a sleep on it is
+    /// cheaper than a read with a time-out.
+    pub(crate) fn polled(&self) -> Option<BorrowedFd<'_>> {
+        match self {
+            Stream::Socket(socket) => Some(socket.as_fd()),
+            Stream::Inet(_) => None,
+            Stream::Other(stream) => stream.shows_all().then(|| stream.reader()),
+        }
+    }
+
+    /// Returns the descriptor to sleep on for writing.
+    pub(crate) fn writable(&self) -> (BorrowedFd<'_>, PollFlags) {
+        match self {
+            Stream::Socket(socket) | Stream::Inet(socket) => (socket.as_fd(), PollFlags::OUT),
+            Stream::Other(stream) => (stream.writer(), PollFlags::OUT),
+        }
+    }
+
+    /// Sleeps until there is room for writing.
+    ///
+    /// # Errors
+    /// `Disconnected` where only another descriptor shows that the peer has ended; `Timeout`.
+    pub(crate) fn wait_room(&self, waiting: &mut Waiting<'_>) -> Result<()> {
+        match self {
+            Stream::Other(stream) => stream.wait_room(waiting),
+            _ => wait_any(waiting, [self.writable()]).map(drop),
+        }
+    }
+
+    /// Returns a descriptor that is also readable when the peer may have ended: then call
+    /// [`Stream::has_ended`].
+    pub(crate) fn liveness(&self) -> Option<BorrowedFd<'_>> {
+        match self {
+            Stream::Other(stream) => stream.liveness(),
+            _ => None,
+        }
+    }
+
+    /// Returns whether the peer has ended. What it wrote can still be read, and then the end.
+    pub(crate) fn has_ended(&self) -> Result<bool> {
+        match self {
+            Stream::Other(stream) => stream.has_ended(),
+            _ => Ok(false),
+        }
+    }
+
+    /// Returns whether the peer has closed the connection, as far as that is known without reading.
+    pub fn is_peer_gone(&self) -> bool {
+        match self {
+            Stream::Socket(socket) | Stream::Inet(socket) => has_peer_closed(socket.as_fd()),
+            Stream::Other(stream) => stream.is_peer_gone(),
+        }
+    }
+
+    /// Refuses to begin a message for a peer that has closed the connection, where a write would
+    /// not report it: TCP accepts what is written after the peer's end, and reports only at the
+    /// next call that it was lost.
+    ///
+    /// # Errors
+    /// `Disconnected`.
+    pub(crate) fn check_peer(&self) -> Result<()> {
+        let gone = match self {
+            Stream::Socket(_) => false,
+            Stream::Inet(socket) => inet::is_peer_closed(&**socket)?,
+            Stream::Other(stream) => return stream.check_peer(),
+        };
+        if gone { Err(Error::new(ErrorKind::Disconnected, "the peer disconnected")) } else { Ok(()) }
+    }
+
+    /// Returns the name of the key that the peer has proven, where it is on another machine.
+    pub fn key_name(&self) -> Option<&str> {
+        match self {
+            Stream::Other(stream) => stream.key_name(),
+            Stream::Socket(_) | Stream::Inet(_) => None,
+        }
+    }
+
+    /// Limits what the kernel keeps of what was written and not yet read, where it would grow on
+    /// its own.
+    pub fn limit_send_queue(&self, bytes: usize) -> Result<()> {
+        match self {
+            Stream::Inet(socket) => inet::limit_send_queue(&**socket, bytes),
+            Stream::Other(stream) => stream.limit_send_queue(bytes),
+            // A Unix socket's queue does not grow by itself.
+            Stream::Socket(_) => Ok(()),
+        }
+    }
+
+    /// Returns whether this process has buffered bytes to read, which the descriptor does not show.
+    pub(crate) fn holds_bytes(&self) -> bool {
+        match self {
+            Stream::Socket(_) | Stream::Inet(_) => false,
+            Stream::Other(stream) => stream.holds_bytes(),
+        }
+    }
+
+    /// Returns the largest write that is not mixed with those of other writers; `None` where there
+    /// is one writer.
+    pub(crate) fn atomic_write_size(&self) -> Option<usize> {
+        match self {
+            Stream::Socket(_) | Stream::Inet(_) => None,
+            Stream::Other(stream) => stream.atomic_write_size(),
+        }
+    }
+
+    /// Returns whether a read that gives less than was asked for has returned everything there was.
+    /// So a receiver can skip the read that would find nothing.
+    pub(crate) fn short_read_is_last(&self) -> bool {
+        match self {
+            Stream::Socket(_) | Stream::Inet(_) => true,
+            Stream::Other(stream) => stream.shows_all(),
+        }
+    }
+
+    /// Returns the user of the peer, where the kernel provides it, and its pidfd.
+    pub(crate) fn peer(&self) -> Result<(Option<Credentials>, Option<Arc<OwnedFd>>)> {
+        let credentials = self.credentials()?;
+        let process = credentials.as_ref().and_then(|who| self.process(who));
+        Ok((credentials, process))
+    }
+
+    /// Returns a descriptor that is readable once the peer's process has ended.
+    pub(crate) fn process(&self, who: &Credentials) -> Option<Arc<OwnedFd>> {
+        let Stream::Socket(socket) = self else { return None };
+        peer::process(&**socket, who).map(Arc::new)
+    }
+
+    /// Returns the Unix socket, for a transport that goes on without the stream.
+    ///
+    /// # Errors
+    /// `Internal` for another kind of stream.
+    pub fn into_socket(self) -> Result<Arc<Guarded>> {
+        match self {
+            Stream::Socket(socket) => Ok(socket),
+            _ => Err(Error::new(ErrorKind::Internal, "the socket of another kind of stream was requested")),
+        }
+    }
+
+    /// Returns the user who opened the other end, where the kernel provides it.
+    pub fn credentials(&self) -> Result<Option<Credentials>> {
+        match self {
+            Stream::Socket(socket) => peer::credentials(&**socket).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// Returns the peer before it has sent anything: its user where it is on this machine, else its
+    /// address.
+    pub(crate) fn peer_identity(&self, credentials: Option<&Credentials>) -> PeerIdentity {
+        match self {
+            _ if credentials.is_some() => PeerIdentity::of(credentials),
+            Stream::Inet(socket) => match (inet::peer_address(&**socket), inet::own_address(&**socket)) {
+                (Ok(from), Ok(to)) => {
+                    inet::user_calling(from, to).map_or(PeerIdentity::at(from.ip()), PeerIdentity::User)
+                }
+                _ => PeerIdentity::Unknown,
+            },
+            Stream::Other(stream) => stream.peer_identity(),
+            Stream::Socket(_) => PeerIdentity::Unknown,
+        }
+    }
+
+    /// Returns the peer whose messages come over it: its key or user where known, else its address.
+    pub(crate) fn sender(&self) -> PeerIdentity {
+        match self.key_name() {
+            Some(key) => PeerIdentity::Key(key.into()),
+            None => self.peer_identity(self.credentials().ok().flatten().as_ref()),
+        }
+    }
+
+    /// Returns the other end's address, for texts.
+    pub fn peer_address(&self) -> String {
+        let address = match self {
+            Stream::Inet(socket) => inet::peer_address(&**socket).ok().map(|address| address.to_string()),
+            Stream::Socket(_) => None,
+            Stream::Other(stream) => stream.peer_address(),
+        };
+        address.unwrap_or_else(|| "an unknown peer".into())
+    }
+
+    /// Shuts down the writing side, and discards what has arrived. A socket that is closed with
+    /// unread bytes is reset: the peer would see an error instead of the end, and over TCP lose
+    /// what it has not yet received.
+    pub(crate) fn end_writing(&self) {
+        let (Stream::Socket(socket) | Stream::Inet(socket)) = self else { return };
+        socket::end_writing(&**socket);
+        let mut unread = [0; 4096];
+        while matches!(self.read(&mut unread), Ok(Some(1..))) {}
+    }
+
+    /// Ends the connection for both sides at once, also for other holders of it. What was sent is
+    /// still delivered.
+    pub fn disconnect(&self) {
+        match self {
+            Stream::Socket(socket) | Stream::Inet(socket) => socket::disconnect(&**socket),
+            Stream::Other(stream) => stream.disconnect(),
+        }
+    }
+}
+
+/// Returns whether the other side of a socket has closed it, or its writing side. Does not block
+/// longer than a millisecond.
+pub(crate) fn has_peer_closed(socket: BorrowedFd<'_>) -> bool {
+    let mut waiting = Waiting::until(Deadline::after(Duration::from_millis(1)));
+    let gone = PollFlags::HUP | PollFlags::RDHUP | PollFlags::ERR;
+    wait_any(&mut waiting, [(socket, PollFlags::RDHUP)]).is_ok_and(|[what]| what.intersects(gone))
+}

@@ -1,0 +1,134 @@
+//! TCP: the same frames as over a Unix socket. A token keeps other users of this machine out, and
+//! keys keep other machines out.
+//!
+//! On a loopback address both sides prove that they have the token of the runtime directory, with a
+//! challenge and a response, before the hello. Beyond this machine everything is TLS 1.3 with raw
+//! public keys, and each side accepts only the keys that its user trusts. The kernel chooses the
+//! port; a record in the runtime directory contains it for listings and waiting clients.
+//!
+//! | what | defined in |
+//! |---|---|
+//! | the kind; the addresses of an endpoint, and which of them are within the machine | `address` |
+//! | the token of a user, and the proof of having it | `token`, `proof` |
+//! | listening, and the proof that a new connection has to give | `listen`, `authenticator` |
+//! | connecting | `call` |
+//! | other machines: keys, and TLS between them | `remote`, `tls` |
+//! | the traits of a transport | here |
+
+pub mod address;
+mod authenticator;
+mod call;
+mod listen;
+mod proof;
+mod remote;
+#[cfg(feature = "tls")]
+pub mod tls;
+pub mod token;
+
+use std::os::fd::BorrowedFd;
+use std::sync::Arc;
+
+use self::address::{Address, KIND, endpoint_of};
+use self::call::{call, connect};
+use self::listen::listen;
+use self::token::TcpToken;
+use crate::acceptor::ListenSource;
+use crate::deadline::Waiting;
+use crate::driver::{Appears, ConnectionDriver, Driver, ListenRequest, ListingSource, Target};
+use crate::endpoint::Endpoint;
+use crate::error::Result;
+use crate::hello::Call;
+use crate::kind::Kind;
+use crate::link::Offer;
+use crate::place::Place;
+use crate::stream::Stream;
+use crate::sys::directory::Directory;
+use crate::sys::lock::Lock;
+use crate::value::Map;
+
+/// The transport `tcp:`.
+pub struct Tcp;
+
+impl Driver for Tcp {
+    fn kind(&self) -> &'static Kind {
+        &KIND
+    }
+
+    fn connections(&self) -> Option<&dyn ConnectionDriver> {
+        Some(self)
+    }
+
+    fn listing_source(&self) -> ListingSource {
+        ListingSource::OwnerRecordAndCall
+    }
+
+    fn token(&self, directory: &Directory) -> Option<(&'static str, Result<bool>)> {
+        Some((token::NAME, TcpToken::read(directory).map(|token| token.is_some())))
+    }
+}
+
+impl ConnectionDriver for Tcp {
+    fn can_listen(&self, endpoint: &Endpoint) -> Result<bool> {
+        Address::of(endpoint)?.is_of_this_machine()
+    }
+
+    fn listen(&self, endpoint: &Endpoint, request: &ListenRequest<'_>) -> Result<(ListenSource, Endpoint)> {
+        let ListenRequest { options, expects_hello, program, .. } = request;
+        let more = Map::from_iter([("encoding".to_owned(), options.encoding.name().into())]);
+        let (bound, endpoint) = listen(endpoint, *expects_hello, options.pattern, program, more)?;
+        Ok((bound.into(), endpoint))
+    }
+
+    fn target(&self, endpoint: &Endpoint) -> Result<Box<dyn Target>> {
+        Ok(Box::new(Remote { address: Address::of(endpoint)? }))
+    }
+
+    fn offer(&self, _session: u64, _buffer: Option<usize>) -> Result<Offer> {
+        Ok(Offer::Stream { checked: true })
+    }
+}
+
+/// An address at which a process listens or will listen.
+struct Remote {
+    address: Address,
+}
+
+impl Remote {
+    /// Returns the place at which a listener on this machine writes its owner record, for programs
+    /// with the same runtime directory. `None` beyond this machine, or where there is no runtime
+    /// directory.
+    fn record(&self) -> Option<Place> {
+        let file = endpoint_of(self.address.inside()?).file_name();
+        Some(Place { directory: Arc::new(Directory::runtime().ok()?), file })
+    }
+}
+
+impl Target for Remote {
+    fn call(
+        &self,
+        hello: &[u8],
+        _descriptors: &[BorrowedFd<'_>],
+        wakers: &[BorrowedFd<'_>],
+        waiting: &mut Waiting<'_>,
+    ) -> Result<Call> {
+        call(&self.address, hello, wakers, waiting)
+    }
+
+    fn connect(&self, wakers: &[BorrowedFd<'_>], waiting: &mut Waiting<'_>) -> Result<Call<Stream>> {
+        connect(&self.address, wakers, waiting)
+    }
+
+    /// No signal of a listener is certain. A listener on this machine writes a record in its
+    /// runtime directory, which may differ from that of this process.
+    fn appears(&self) -> Appears<'_> {
+        Appears::Polled(self.record())
+    }
+
+    fn mark(&self) -> Option<Lock> {
+        self.record()?.await_owner().ok()
+    }
+
+    fn shown(&self) -> String {
+        self.address.to_string()
+    }
+}
