@@ -51,7 +51,7 @@ READ_AGAIN = (
 )
 IMAGES = [
     (r"\b([Gg]eneral|[Ss]hort|[Ss]hortest) ways?\b", "general path, short path, shortest path", ()),
-    (r"\bOF_LATE\b|\bof late\b", "the number or the condition: EMPTY_POLLS, the last polls", ()),
+    (r"(?i)_of_late\b|\bof late\b", "the number or the condition: EMPTY_POLLS, the last polls", ()),
     (r"\bsigns? of life\b", "activity of the peer", ()),
     (r"\| lives in \||//.*\blies? (ready|in|at|outside|behind|there)\b", "defined in; is in, are in", ()),
     (r"\b(un)?spoil(s|t|ed)?\b", "damage, damaged", ()),

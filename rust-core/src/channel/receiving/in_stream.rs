@@ -60,7 +60,7 @@ impl Receiving {
             let taken = self.take_in_stream(halves, ack_sender.event_log, NEXT);
             return taken.map_or(InStream::General, InStream::Taken);
         }
-        if waiting.is_none() || !half.has_nothing_of_late() {
+        if waiting.is_none() || !half.last_polls_were_empty() {
             return InStream::General;
         }
         halves.inbox.consumed();

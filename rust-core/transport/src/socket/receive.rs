@@ -311,7 +311,7 @@ impl StreamRx {
     /// made all the same, to notice a change.
     pub(crate) fn is_likely_empty(&mut self) -> bool {
         const PROBE: u32 = 16;
-        if !self.has_nothing_of_late() {
+        if !self.last_polls_were_empty() {
             return false;
         }
         self.spared = self.spared.wrapping_add(1);

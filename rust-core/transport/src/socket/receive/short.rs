@@ -30,7 +30,7 @@ impl StreamRx {
 
     /// Returns whether the last polls found nothing, so that a sleep is likely, and nothing is here to be reported.
     #[inline]
-    pub fn has_nothing_of_late(&self) -> bool {
+    pub fn last_polls_were_empty(&self) -> bool {
         self.empty_polls >= EMPTY_POLLS && !self.holds_bytes() && self.long.is_none() && self.over.is_none()
     }
 
