@@ -50,8 +50,8 @@ pub mod datagram;
 pub mod deadline;
 pub mod directory;
 #[cfg(test)]
-#[path = "../../src/documents.rs"]
-#[allow(dead_code, reason = "most blocks of the documents are those of `linkspan`")]
+#[path = "../../engine/src/documents.rs"]
+#[allow(dead_code, reason = "most blocks of the documents are those of `linkspan-engine`")]
 mod documents;
 pub mod eventfd;
 pub mod fifo;

@@ -91,8 +91,8 @@ pub mod capability;
 pub mod connectionless;
 mod dgram;
 #[cfg(test)]
-#[path = "../../src/documents.rs"]
-#[allow(dead_code, reason = "most blocks of the documents are those of `linkspan`")]
+#[path = "../../engine/src/documents.rs"]
+#[allow(dead_code, reason = "most blocks of the documents are those of `linkspan-engine`")]
 mod documents;
 pub mod driver;
 pub mod endpoint;
@@ -105,8 +105,8 @@ pub mod fuzzing;
 mod half;
 pub mod hello;
 #[cfg(test)]
-#[path = "../../src/histories.rs"]
-#[allow(dead_code, reason = "most random histories are those of `linkspan`")]
+#[path = "../../engine/src/histories.rs"]
+#[allow(dead_code, reason = "most random histories are those of `linkspan-engine`")]
 mod histories;
 mod journal;
 #[cfg(feature = "tls")]

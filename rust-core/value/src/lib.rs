@@ -15,13 +15,13 @@ pub mod buffers;
 pub mod codec;
 mod convert;
 #[cfg(test)]
-#[path = "../../src/documents.rs"]
-#[allow(dead_code, reason = "most blocks of the documents are those of `linkspan`")]
+#[path = "../../engine/src/documents.rs"]
+#[allow(dead_code, reason = "most blocks of the documents are those of `linkspan-engine`")]
 mod documents;
 #[doc(hidden)]
 pub mod error;
 #[cfg(test)]
-#[path = "../../src/histories.rs"]
+#[path = "../../engine/src/histories.rs"]
 mod histories;
 #[cfg(feature = "schema")]
 pub mod schema;
