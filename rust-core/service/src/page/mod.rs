@@ -55,7 +55,7 @@ pub struct Event {
 }
 
 impl Event {
-    /// Returns the event for a result of [`crate::Controller::next`]; `None` for a kind that a later
+    /// Returns the event for a result of [`crate::service::Controller::next`]; `None` for a kind that a later
     /// controller added, which this page does not show.
     ///
     /// # Errors
