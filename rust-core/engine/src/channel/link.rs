@@ -40,7 +40,7 @@ pub use self::take::{Taken, Want, is_awaited};
 /// The program at the other end of a link.
 #[derive(Clone, Debug)]
 pub struct Peer {
-    /// Source of its messages: its `client_id` or its program and process, qualified by [`Owner::qualify`].
+    /// Source of its messages: its `client_id` or its program and process, with `@key` of another machine or `@user` of another user.
     pub source: Arc<str>,
     /// The pattern of its hello.
     pub pattern: Pattern,
