@@ -34,6 +34,7 @@ impl<T> fmt::Debug for PersistentObjects<T> {
 
 impl<T: Send + Sync + 'static> PersistentObjects<T> {
     /// Returns an empty set.
+    #[allow(clippy::new_without_default, reason = "it is for a `static`, which takes a constant")]
     pub const fn new() -> PersistentObjects<T> {
         PersistentObjects(Own::new())
     }
