@@ -2,6 +2,10 @@
 
 use linkspan::frame::{HEADER, Header};
 
+#[cfg(test)]
+#[path = "../src/fuzzing/seeds.rs"]
+mod seeds;
+
 /// Reads the first 64 bytes as a message header: one that is written like this again, or an error with its offset.
 pub fn header(bytes: &[u8]) {
     let Some(bytes) = bytes.first_chunk::<HEADER>() else { return };
@@ -13,11 +17,6 @@ pub fn header(bytes: &[u8]) {
 
 #[test]
 fn header_seeds_are_headers_or_errors() {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../fuzz/seeds/header");
-    let seeds: Vec<_> = std::fs::read_dir(folder).unwrap().map(|seed| seed.unwrap().path()).collect();
-    assert!(seeds.len() > 10, "{folder} has {} seeds", seeds.len());
-    for seed in seeds {
-        println!("header {}", seed.display());
-        header(&std::fs::read(seed).unwrap());
-    }
+    let replayed = seeds::replay("header", header);
+    assert!(replayed > 10, "{replayed} seeds");
 }

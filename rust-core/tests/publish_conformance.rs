@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::Duration;
 
-use linkspan::{Channel, ErrorKind, Options, Publisher, Server, Subscriber, Value, latest};
+use linkspan::{Channel, Error, ErrorKind, Options, Publisher, Server, Subscriber, Value, Wait, latest};
 
 use crate::support;
 use crate::support::{SOON, name};
@@ -105,11 +105,15 @@ fn latest_with_a_timeout_waits_for_the_first_value(t: &str) {
             publisher.send(&Value::from("first")).unwrap();
             assert_eq!(asking.join().unwrap().value().unwrap(), &Value::from("first"));
         });
-        let nothing = name(t);
-        let _publisher = Publisher::new(&nothing, &Options::default()).unwrap();
-        let error = latest(&nothing, &Options::default(), Duration::from_millis(10)).unwrap_err();
-        assert!(matches!(error.kind(), ErrorKind::Empty | ErrorKind::NotFound), "{error}");
     }
+    let nothing = name(t);
+    let _publisher = Publisher::new(&nothing, &Options::default()).unwrap();
+    let error = latest(&nothing, &Options::default(), Duration::from_millis(10)).unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::Empty | ErrorKind::NotFound), "{error}");
+    let mut stops = || Err(Error::new(ErrorKind::Interrupted, "by a test"));
+    let subscriber = Subscriber::new(&nothing, &Options::default()).unwrap();
+    let stopped = subscriber.newest(Wait::new(SOON).tick(&mut stops)).unwrap_err();
+    assert_eq!(stopped.kind(), ErrorKind::Interrupted, "{stopped}");
 }
 
 fn latest_over_a_kept_subscription(t: &str) {

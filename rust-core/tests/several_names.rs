@@ -11,6 +11,7 @@ use linkspan::{
     Value, Wait, wait_any,
 };
 
+use crate::support;
 use crate::support::alone::alone;
 use crate::support::{SOON, name};
 
@@ -374,6 +375,28 @@ fn wrong_names_and_patterns_are_refused() {
     let all = subscriber(&["no-such-folder/*"]);
     assert_eq!(all.endpoint(), "no-such-folder/*");
     assert_eq!(all.newest(Duration::ZERO).unwrap_err().kind(), ErrorKind::InvalidState);
+}
+
+#[test]
+fn latest_that_waits_leaves_the_subscriber_with_its_client_id_alone() {
+    let folder = folder();
+    let name = format!("shm:{folder}/a");
+    let (mut options, waiting) = support::waiting_options();
+    options.client_id = Some("plot".to_owned());
+    for (round, asked) in [name.clone(), format!("{folder}/*")].iter().enumerate() {
+        let a = publisher(&name);
+        let named = Options::default().with_client_id("plot");
+        let subscriber = Subscriber::new(&name, &named).unwrap();
+        a.wait_for_subscribers(1, SOON).unwrap();
+        let latest = thread::scope(|s| {
+            let asking = s.spawn(|| linkspan::latest(asked, &options, SOON));
+            waiting.recv_timeout(SOON).unwrap();
+            a.send(&Value::Int(round as i64)).unwrap();
+            asking.join().unwrap()
+        });
+        assert_eq!(number(&latest.unwrap()), round as u64, "{asked}");
+        assert_eq!(number(&subscriber.recv(SOON).unwrap()), round as u64, "{asked}");
+    }
 }
 
 #[test]

@@ -149,6 +149,11 @@ pub fn may_wait(wait: &Wait<'_>, default: Timeout) -> bool {
     timeout_of(wait, default) != Timeout::After(Duration::ZERO)
 }
 
+/// Returns what a wait fails with whose time-out means that something is `missing`. Another error, such as that of a tick, stays.
+pub fn at_timeout(missing: Error) -> impl FnOnce(Error) -> Error {
+    |waited| if waited.kind() == ErrorKind::Timeout { missing } else { waited }
+}
+
 /// Returns whether the call may wait without end. `default` as above.
 #[inline]
 pub fn is_forever(wait: &Wait<'_>, default: Timeout) -> bool {

@@ -1,24 +1,18 @@
 //! Replays the committed seeds of the fuzzing targets that read encodings, and bounds the memory that they take.
 
-use std::path::PathBuf;
-
 use crate::counting::peak;
 use crate::vectors::strict;
 use linkspan::codec::decode_into;
 use linkspan::value::ValueBuilder;
 use linkspan::{Encoding, Limits};
 
+#[path = "../../src/fuzzing/seeds.rs"]
+#[allow(dead_code, reason = "these tests look at more than the bytes of a seed")]
+mod committed;
+
 /// The seeds of one target: name and bytes.
 fn seeds(target: &str) -> Vec<(String, Vec<u8>)> {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/seeds").join(target);
-    let mut seeds: Vec<_> = std::fs::read_dir(&folder)
-        .unwrap_or_else(|e| panic!("{}: {e}", folder.display()))
-        .map(|entry| {
-            let entry = entry.unwrap();
-            (entry.file_name().to_string_lossy().into_owned(), std::fs::read(entry.path()).unwrap())
-        })
-        .collect();
-    seeds.sort();
+    let seeds = committed::seeds(target);
     assert!(seeds.len() > 10, "{target} has {} seeds", seeds.len());
     seeds
 }

@@ -18,7 +18,7 @@ use crate::channel::pattern::Pattern;
 use crate::channel::persistent::PersistentObjects;
 use crate::channel::session::Owner;
 use crate::channel::{Options, Use};
-use crate::deadline::{Deadline, Timeout, Wait, Waiting};
+use crate::deadline::{Deadline, Timeout, Wait, Waiting, at_timeout};
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{Incoming, Kind};
 use crate::message::Message;
@@ -82,8 +82,15 @@ fn newest_of(
                 "no name of a publisher fits now; `linkspan ls` lists what is open",
             )
         })),
-        None => Subscriber::of(&[text], options)?.receive_within(waiting),
+        None => first(text, options, waiting),
     }
+}
+
+/// Waits for the first message as a subscriber, which misses nothing. It has no `client_id`: the position that is kept for one is that of
+/// the program's subscriber.
+fn first(text: &str, options: &Options, waiting: &mut Waiting<'_>) -> Result<Message> {
+    let options = Options { client_id: None, ..options.clone() };
+    Subscriber::new(text, &options)?.receive_within(waiting)
 }
 
 /// [`latest`] with a wait that ends with `Cancelled` once `stop` is readable, without a tick.
@@ -137,15 +144,9 @@ fn find(endpoint: &Endpoint, options: &Options, waiting: &mut Waiting<'_>) -> Re
         return Ok(Message::new(frame, &source, options.limits(), 0).with_schema(options.checks_received()));
     }
     match once(endpoint, options) {
-        Err(first) if !waiting.is_none() && MAY_COME.contains(&first.kind()) => {
-            // As a subscriber, which misses nothing. Without a name it is not in the way of another one of this program.
-            let options = Options { client_id: None, ..options.clone() };
-            let received = Subscriber::new(&endpoint.to_string(), &options)?.receive_within(waiting);
-            received.map_err(|e| match e.kind() {
-                ErrorKind::Timeout if first.kind() == ErrorKind::Stalled => first,
-                ErrorKind::Timeout => nothing_published(),
-                _ => e,
-            })
+        Err(e) if !waiting.is_none() && MAY_COME.contains(&e.kind()) => {
+            let missing = if e.kind() == ErrorKind::Stalled { e } else { nothing_published() };
+            first(&endpoint.to_string(), options, waiting).map_err(at_timeout(missing))
         }
         found => found,
     }

@@ -65,7 +65,7 @@ use self::replica::Replica;
 use self::writer::{JournalWriter, WriterOptions};
 use crate::capability::{Capabilities, LINKS};
 use crate::codec::Encoding;
-use crate::deadline::Waiting;
+use crate::deadline::{Waiting, at_timeout};
 use crate::driver::{Consumer, Driver, Listing, ListingSource};
 use crate::endpoint::Endpoint;
 use crate::error::{Error, ErrorKind, Result};
@@ -201,8 +201,7 @@ impl StoreDriver for Journal {
                 Err(e) => e,
             };
             if !following.park()? {
-                wait_readable(waiting, &[following.descriptor()])
-                    .map_err(|slept| if slept.kind() == ErrorKind::Timeout { missing } else { slept })?;
+                wait_readable(waiting, &[following.descriptor()]).map_err(at_timeout(missing))?;
             }
         }
     }

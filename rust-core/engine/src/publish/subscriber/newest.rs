@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use super::{MAX_FRAMES_AT_ONCE, Subscriber};
 use crate::channel::{Operation, lock_exclusive};
-use crate::deadline::{Wait, Waiting};
+use crate::deadline::{Wait, Waiting, at_timeout};
 use crate::error::{Error, ErrorKind, Result};
 use crate::message::Message;
 use crate::publish::feed::Polled;
@@ -44,7 +44,9 @@ impl Subscriber {
                     return Ok(self.message(frame, &source, feed.session));
                 }
                 Ok(Some(Polled::Empty)) => {
-                    receive_state.wait_for_frame(&self.wake, waiting).map_err(|_| nothing_published())?;
+                    receive_state
+                        .wait_for_frame(&self.wake, waiting)
+                        .map_err(at_timeout(nothing_published()))?;
                 }
                 Ok(Some(Polled::Moved)) => {
                     receive_state.moved = true;
@@ -61,7 +63,7 @@ impl Subscriber {
                 }
                 // The store does not exist yet.
                 Err(e) if e.kind() == ErrorKind::NotFound => {
-                    receive_state.wait_for_frame(&self.wake, waiting).map_err(|_| e)?;
+                    receive_state.wait_for_frame(&self.wake, waiting).map_err(at_timeout(e))?;
                 }
                 Err(e) => return Err(e),
             }
@@ -103,7 +105,9 @@ impl Subscriber {
                     if let Some(kept) = &receive_state.newest {
                         return Ok(Some(kept.clone()));
                     }
-                    receive_state.wait_for_frame(&self.wake, waiting).map_err(|_| nothing_published())?;
+                    receive_state
+                        .wait_for_frame(&self.wake, waiting)
+                        .map_err(at_timeout(nothing_published()))?;
                 }
                 Err(e) => return Err(e),
             }

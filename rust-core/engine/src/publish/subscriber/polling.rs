@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::Subscriber;
-use crate::deadline::Waiting;
+use crate::deadline::{Waiting, at_timeout};
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::Incoming;
 use crate::message::Message;
@@ -93,7 +93,7 @@ impl Subscriber {
             }
             // The publisher overwrites messages faster than they can be copied.
             Err(e) if e.kind() == ErrorKind::Stalled => {
-                waiting.sleep().map_err(|_| e)?;
+                waiting.sleep().map_err(at_timeout(e))?;
                 waiting.woke(false)?;
                 Ok(None)
             }
