@@ -8,6 +8,7 @@ pub use crate::channel::handshake::fuzz as hello;
 pub use crate::channel::jsonrpc::fuzz as jsonrpc;
 
 #[cfg(test)]
+#[path = "../../tests/support/seeds.rs"]
 mod seeds;
 
 #[cfg(test)]

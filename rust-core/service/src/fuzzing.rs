@@ -5,7 +5,7 @@
 pub use crate::region::fuzz as layout;
 
 #[cfg(test)]
-#[path = "../../engine/src/fuzzing/seeds.rs"]
+#[path = "../../tests/support/seeds.rs"]
 mod seeds;
 
 #[cfg(test)]
