@@ -38,13 +38,13 @@ mod disconnected;
 #[cfg(test)]
 mod documented;
 #[cfg(test)]
-#[path = "../../rust-core/src/documents.rs"]
+#[path = "../../rust-core/engine/src/documents.rs"]
 #[allow(dead_code, reason = "the core checks most blocks of the documents")]
 mod documents;
 mod event_log;
 mod event_loop;
 #[cfg(test)]
-#[path = "../../rust-core/src/histories.rs"]
+#[path = "../../rust-core/engine/src/histories.rs"]
 #[allow(dead_code, reason = "each crate uses a part of it")]
 mod histories;
 mod open_command;

@@ -8,7 +8,7 @@
     reason = "in a test a panic is the report"
 )]
 
-#[path = "../../rust-core/src/histories.rs"]
+#[path = "../../rust-core/engine/src/histories.rs"]
 #[allow(dead_code, reason = "a part of it is used")]
 mod histories;
 

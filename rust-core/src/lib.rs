@@ -100,71 +100,44 @@
 #![deny(missing_debug_implementations)]
 #![forbid(unsafe_code)]
 
-mod channel;
-#[cfg(test)]
-mod costs;
-pub mod doctor;
-#[cfg(test)]
-mod documents;
-#[cfg(any(test, fuzzing))]
-#[doc(hidden)]
-pub mod fuzzing;
-#[cfg(test)]
-mod histories;
-mod message;
 #[cfg(all(test, debug_assertions))]
 mod ninth;
-#[cfg(feature = "page")]
-pub mod page;
-#[cfg(test)]
-mod planted_rule;
-mod publish;
-mod region;
-pub mod registry;
-mod request;
-pub mod service;
 mod verbs;
 
-// Below all of it: the operating system, transports, and values, codecs and schemas, are crates of their own. Users name what they use
-// of them here.
-pub(crate) use linkspan_os as sys;
-pub(crate) use linkspan_os::deadline;
-pub(crate) use linkspan_transport as transport;
+// Below: services and listings, the engine, transports, the operating system, values; each is a crate of its own. Users name what they
+// use of them here.
+#[doc(no_inline)]
+pub use codec::Encoding;
+#[doc(hidden)]
+pub use linkspan_engine::RecordedOrigin;
+#[doc(inline)]
+pub use linkspan_engine::{
+    Acknowledge, Channel, Delivery, Event, EventKind, Framing, History, Listener, Loan, LoanMemory, Message,
+    Messages, OnUnconsumed, Options, Payload, PendingReply, Publisher, ReceivedBytes, RelayCaller, RelayLink,
+    RelayListener, Replica, ReplicaRecord, Request, Requests, Role, Server, StartAt, Subscriber, TryMessages,
+    Validate, latest, latest_persistent, latest_until,
+};
+#[doc(inline)]
+pub use linkspan_os::deadline::{Deadline, OnWait, Tick, Timeout, Wait};
+#[cfg(feature = "page")]
+#[doc(inline)]
+pub use linkspan_service::page;
+#[doc(inline)]
+pub use linkspan_service::{Layout, Region, doctor, registry, service};
 #[doc(inline)]
 pub use linkspan_transport::frame;
 #[cfg(feature = "tls")]
 #[doc(inline)]
 pub use linkspan_transport::keys;
-#[cfg(not(feature = "schema"))]
-pub(crate) use linkspan_value::schema;
 #[cfg(feature = "schema")]
 #[doc(inline)]
 pub use linkspan_value::schema;
-pub(crate) use linkspan_value::{body, buffers, error};
 #[doc(inline)]
-pub use linkspan_value::{codec, value};
-
-#[doc(inline)]
-pub use body::Body;
-pub use channel::{
-    Acknowledge, Channel, Delivery, Event, EventKind, Framing, Listener, Loan, LoanMemory, OnUnconsumed,
-    Options, PendingReply, RelayCaller, RelayLink, RelayListener, Role, StartAt, Validate,
+pub use linkspan_value::{
+    Body, Error, ErrorKind, OneLine, Quoted, RemoteFailure, Result, codec, one_line, quoted, several_lines,
+    value,
 };
 #[doc(no_inline)]
-pub use codec::Encoding;
-#[doc(inline)]
-pub use deadline::{Deadline, OnWait, Tick, Timeout, Wait};
-#[doc(inline)]
-pub use error::{Error, ErrorKind, OneLine, Quoted, RemoteFailure, Result, one_line, quoted, several_lines};
-#[doc(hidden)]
-pub use message::RecordedOrigin;
-pub use message::{Message, Payload, ReceivedBytes};
-pub use publish::{
-    History, Messages, Publisher, Replica, ReplicaRecord, Subscriber, TryMessages, latest, latest_persistent,
-    latest_until,
-};
-pub use region::{Layout, Region};
-pub use request::{Request, Requests, Server};
 pub use service::{
     Answer, Command, Controller, LogLevel, Outcome, Service, ServiceLoop, ServiceOptions, State, Task, Tasks,
     View, WatchOptions, run,

@@ -4,12 +4,12 @@
 
 use std::os::fd::BorrowedFd;
 
-use crate::channel::{Channel, Listener, Options};
-use crate::deadline::{Timeout, Wait, Waiting};
-use crate::error::{Error, ErrorKind, Result};
-use crate::publish::{Publisher, Subscriber};
-use crate::request::Server;
-use crate::sys::poll;
+use linkspan_os::deadline::Waiting;
+use linkspan_os::poll;
+
+use crate::{
+    Channel, Error, ErrorKind, Listener, Options, Publisher, Result, Server, Subscriber, Timeout, Wait,
+};
 
 /// Connects if there is a listener, and listens otherwise: [`Channel::open`].
 pub fn open(endpoint: &str) -> Result<Channel> {

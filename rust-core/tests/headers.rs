@@ -3,7 +3,7 @@
 use linkspan::frame::{HEADER, Header};
 
 #[cfg(test)]
-#[path = "../src/fuzzing/seeds.rs"]
+#[path = "support/seeds.rs"]
 mod seeds;
 
 /// Reads the first 64 bytes as a message header: one that is written like this again, or an error with its offset.

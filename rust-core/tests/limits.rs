@@ -14,7 +14,6 @@ mod cycles;
 mod headers;
 mod hostile_memory;
 mod idle;
-mod layering;
 mod page_faults;
 mod rules;
 mod support;

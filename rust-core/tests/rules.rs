@@ -59,6 +59,8 @@ fn every_source_keeps_the_rules() {
         "rust-core/value/src",
         "rust-core/os/src",
         "rust-core/transport/src",
+        "rust-core/engine/src",
+        "rust-core/service/src",
         "controller/src",
         "c-api/src",
         "cli/src",

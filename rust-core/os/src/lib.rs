@@ -1,7 +1,7 @@
-//! The operating system, as the crate `linkspan` uses it: names and locks, waiting, sockets, memory, processes, clocks, signals.
+//! The operating system, as the crates of the core above it use it: names and locks, waiting, sockets, memory, processes, clocks, signals.
 //!
-//! This crate is for `linkspan` and `linkspan-transport` alone and changes without notice: programs use `linkspan`. Whatever is public
-//! here is so for those crates.
+//! This crate is for the core's crates alone and changes without notice: programs use `linkspan`. Whatever is public here is so for
+//! those crates.
 //!
 //! Every system call of the core is here, or in the folder `shm` of `linkspan-transport` where it concerns the ring. Each file wraps
 //! one mechanism, translates its errors into `Error` with the attempted action, and knows nothing of frames, transports, channels or
@@ -50,8 +50,8 @@ pub mod datagram;
 pub mod deadline;
 pub mod directory;
 #[cfg(test)]
-#[path = "../../src/documents.rs"]
-#[allow(dead_code, reason = "most blocks of the documents are those of `linkspan`")]
+#[path = "../../engine/src/documents.rs"]
+#[allow(dead_code, reason = "most blocks of the documents are those of `linkspan-engine`")]
 mod documents;
 pub mod eventfd;
 pub mod fifo;

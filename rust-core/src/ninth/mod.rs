@@ -5,9 +5,9 @@ mod abstract_socket;
 
 use std::time::Duration;
 
-use crate::transport::endpoint::Endpoint;
-use crate::transport::table;
 use crate::{Channel, ErrorKind, Listener, Options, Publisher, Server, Subscriber, Value, latest, registry};
+use linkspan_transport::endpoint::Endpoint;
+use linkspan_transport::table;
 
 /// Bounds every wait.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -18,7 +18,7 @@ fn endpoint(name: &str) -> String {
 }
 
 fn options() -> Options {
-    Options { client_id: Some("ninth".into()), ..Options::default() }
+    Options::default().with_client_id("ninth")
 }
 
 #[test]
@@ -92,7 +92,7 @@ fn listing_and_refusals_follow_the_capabilities() {
     let listed = registry::list().unwrap();
     let ours = listed.iter().find(|listed| listed.endpoint == endpoint).unwrap();
     assert_eq!((ours.pid, ours.program.as_deref()), (Some(std::process::id()), Some("ninth")));
-    let mode = Options { mode: Some(0o600), ..options() };
+    let mode = options().with_mode(0o600);
     let error = Listener::listen(&format!("{endpoint}/mode"), &mode).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported);
     assert!(error.text().contains("abstract namespace has no mode"), "{error}");

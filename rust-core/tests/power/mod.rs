@@ -13,7 +13,7 @@
 //!
 //! `LINKSPAN_SEED` repeats one chain of lives, `LINKSPAN_IMAGES` sets the number of images (1,000).
 
-#[path = "../../src/histories.rs"]
+#[path = "../../engine/src/histories.rs"]
 #[allow(dead_code, reason = "a part of it is used")]
 mod histories;
 

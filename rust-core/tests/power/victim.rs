@@ -16,7 +16,7 @@
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 #![allow(clippy::print_stderr, clippy::print_stdout, reason = "a program for tests to read")]
 
-#[path = "../../src/histories.rs"]
+#[path = "../../engine/src/histories.rs"]
 #[allow(dead_code, reason = "a part of it is used")]
 mod histories;
 mod text;

@@ -11,6 +11,7 @@
 //! block take a [`Waiting`].
 
 use std::os::fd::{BorrowedFd, OwnedFd};
+use std::path::PathBuf;
 
 use super::acceptor::ListenSource;
 use super::broadcast::BroadcastDriver;
@@ -28,6 +29,17 @@ use crate::error::Result;
 use crate::sys::directory::Directory;
 use crate::sys::lock::Lock;
 use crate::sys::staging::Swept;
+
+/// The keys with which this machine and others know each other.
+#[derive(Clone, Debug)]
+pub struct MachineKeys {
+    /// The directory in which they are.
+    pub directory: PathBuf,
+    /// This machine's public key, as users write it.
+    pub own: Option<String>,
+    /// The names under which other keys are trusted.
+    pub trusted: Vec<String>,
+}
 
 /// A transport: its kind, and those of the optional parts that it has.
 pub trait Driver: Sync {
@@ -87,6 +99,14 @@ pub trait Driver: Sync {
     /// Returns the name of the file in a directory that keeps other users out, and whether it is
     /// there; `None` where file modes alone keep them out.
     fn token(&self, _directory: &Directory) -> Option<(&'static str, Result<bool>)> {
+        None
+    }
+
+    /// Reads the keys that admit other machines; `None` where this transport, or this build, has none.
+    ///
+    /// # Errors
+    /// Those of reading the files of the keys, with the path.
+    fn keys(&self) -> Option<Result<MachineKeys>> {
         None
     }
 

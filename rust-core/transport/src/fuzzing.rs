@@ -11,7 +11,7 @@ pub use crate::shm::fuzz_segment::segment;
 pub use crate::spool::fuzz as spool;
 
 #[cfg(test)]
-#[path = "../../src/fuzzing/seeds.rs"]
+#[path = "../../tests/support/seeds.rs"]
 mod seeds;
 
 #[cfg(test)]

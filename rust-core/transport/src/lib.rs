@@ -1,8 +1,8 @@
-//! How frames get from one process to another, as the crate `linkspan` uses it: the contract that every transport keeps, and the
+//! How frames get from one process to another, as the crates of the core above it use it: the contract that every transport keeps, and the
 //! transports that exist.
 //!
-//! This crate is for `linkspan` alone and changes without notice: programs use `linkspan`. Whatever is public here is so for that
-//! crate; it passes on `frame` and `keys` to programs.
+//! This crate is for `linkspan`, `linkspan-engine` and `linkspan-service` alone and changes without notice: programs use `linkspan`.
+//! Whatever is public here is so for those crates; `linkspan` passes on `frame` and `keys` to programs.
 //!
 //! It promises that a frame arrives whole, in order and once on each link, or the link ends with an error; that what a dead or
 //! hostile peer leaves is an error and nothing else; that memory which a peer may change is copied before it is examined. It knows
@@ -91,8 +91,8 @@ pub mod capability;
 pub mod connectionless;
 mod dgram;
 #[cfg(test)]
-#[path = "../../src/documents.rs"]
-#[allow(dead_code, reason = "most blocks of the documents are those of `linkspan`")]
+#[path = "../../engine/src/documents.rs"]
+#[allow(dead_code, reason = "most blocks of the documents are those of `linkspan-engine`")]
 mod documents;
 pub mod driver;
 pub mod endpoint;
@@ -105,8 +105,8 @@ pub mod fuzzing;
 mod half;
 pub mod hello;
 #[cfg(test)]
-#[path = "../../src/histories.rs"]
-#[allow(dead_code, reason = "most random histories are those of `linkspan`")]
+#[path = "../../engine/src/histories.rs"]
+#[allow(dead_code, reason = "most random histories are those of `linkspan-engine`")]
 mod histories;
 mod journal;
 #[cfg(feature = "tls")]

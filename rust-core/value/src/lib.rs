@@ -1,8 +1,8 @@
 //! The values of Linkspan, their encodings and their schemas: what the crate `linkspan` says about the contents of messages.
 //!
 //! Programs use all of it through `linkspan`, under the same names. Nothing here knows of channels, shared memory or sockets; the
-//! only input and output is reading the files of schemas. What is hidden from the documentation is for `linkspan` alone and changes
-//! without notice.
+//! only input and output is reading the files of schemas. What is hidden from the documentation is for the core's crates alone and
+//! changes without notice.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "in a test a panic is the report"))]
 #![deny(missing_debug_implementations)]
@@ -15,13 +15,13 @@ pub mod buffers;
 pub mod codec;
 mod convert;
 #[cfg(test)]
-#[path = "../../src/documents.rs"]
-#[allow(dead_code, reason = "most blocks of the documents are those of `linkspan`")]
+#[path = "../../engine/src/documents.rs"]
+#[allow(dead_code, reason = "most blocks of the documents are those of `linkspan-engine`")]
 mod documents;
 #[doc(hidden)]
 pub mod error;
 #[cfg(test)]
-#[path = "../../src/histories.rs"]
+#[path = "../../engine/src/histories.rs"]
 mod histories;
 #[cfg(feature = "schema")]
 pub mod schema;

@@ -6,7 +6,7 @@ use linkspan::codec::decode_into;
 use linkspan::value::ValueBuilder;
 use linkspan::{Encoding, Limits};
 
-#[path = "../../src/fuzzing/seeds.rs"]
+#[path = "../../tests/support/seeds.rs"]
 #[allow(dead_code, reason = "these tests look at more than the bytes of a seed")]
 mod committed;
 

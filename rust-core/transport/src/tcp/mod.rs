@@ -34,6 +34,8 @@ use self::listen::listen;
 use self::token::TcpToken;
 use crate::acceptor::ListenSource;
 use crate::deadline::Waiting;
+#[cfg(feature = "tls")]
+use crate::driver::MachineKeys;
 use crate::driver::{Appears, ConnectionDriver, Driver, ListenRequest, ListingSource, Target};
 use crate::endpoint::Endpoint;
 use crate::error::Result;
@@ -64,6 +66,19 @@ impl Driver for Tcp {
 
     fn token(&self, directory: &Directory) -> Option<(&'static str, Result<bool>)> {
         Some((token::NAME, TcpToken::read(directory).map(|token| token.is_some())))
+    }
+
+    #[cfg(feature = "tls")]
+    fn keys(&self) -> Option<Result<MachineKeys>> {
+        let read = || {
+            let keyring = crate::keys::Keyring::new()?;
+            Ok(MachineKeys {
+                own: keyring.own()?.map(|key| key.to_string()),
+                trusted: keyring.trusted()?.into_iter().map(|(name, _)| name).collect(),
+                directory: keyring.directory().to_owned(),
+            })
+        };
+        Some(read())
     }
 }
 

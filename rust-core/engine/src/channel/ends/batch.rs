@@ -1,0 +1,259 @@
+//! Several messages in one call: many are sent with one wake-up or one system call, and all that have arrived are
+//! received together.
+//!
+//! Values are encoded and sent in runs: as many as [`RUN`] and [`RUN_BYTES`] allow are encoded, then sent together. A
+//! run is sent in one step if nothing prevents that; otherwise its messages are sent one by one, as [`Channel::send`]
+//! sends them.
+
+use super::{Channel, is_not_ready};
+use crate::channel::receiving::Receiving;
+use crate::channel::sending::Draft;
+use crate::channel::session::inbox::AckTrigger;
+use crate::channel::session_state::admission::crosses_ack_check;
+use crate::deadline::{Wait, Waiting};
+use crate::error::{Error, ErrorKind, Result};
+use crate::message::{Message, Payload};
+use crate::value::Source;
+
+/// The most values that are encoded before they are sent.
+pub(crate) const RUN: usize = 64;
+/// The most bytes of their bodies.
+pub(crate) const RUN_BYTES: usize = 1 << 20;
+
+impl Channel {
+    /// Sends these values in their order, each as one message as [`Channel::send`] does, with one wake-up or
+    /// one system call for up to 64 short ones where the transport can. Returns how many were sent. Values
+    /// are encoded and sent as the iterator yields them. All of them share one deadline.
+    ///
+    /// # Errors
+    /// [`Error::sent`] is the number of values that were sent before the error. The error is about the value after
+    /// those; that value and all that follow were not sent. Messages of other threads may be sent in between.
+    ///
+    /// ```no_run
+    /// # use linkspan_engine::Channel;
+    /// # use linkspan_os::deadline::Timeout;
+    /// # use linkspan_value::{Result, Value};
+    /// # fn f(channel: &Channel) -> Result<()> {
+    /// channel.send_many([1.5, 2.5, 3.5].map(Value::from), Timeout::Default)?;
+    /// for message in channel.recv_many(64, Timeout::Default)? {
+    ///     println!("{:?}", message.value()?);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn send_many<'a, T: Source>(
+        &self,
+        values: impl IntoIterator<Item = T>,
+        wait: impl Into<Wait<'a>>,
+    ) -> Result<u64> {
+        let mut waiting = self.options.start(wait);
+        let encoded = values.into_iter().map(|value| self.encode(&value));
+        in_runs(encoded, |run| self.send_run(run, &mut waiting))
+    }
+
+    /// [`Channel::send_many`] with values that the iterator encodes, for instance with [`Channel::encode`].
+    /// An error of the iterator ends the batch, like a value that cannot be encoded.
+    pub fn send_encoded<'a>(
+        &self,
+        payloads: impl IntoIterator<Item = Result<Payload>>,
+        wait: impl Into<Wait<'a>>,
+    ) -> Result<u64> {
+        let mut waiting = self.options.start(wait);
+        in_runs(payloads, |run| self.send_run(run, &mut waiting))
+    }
+
+    /// Sends several encoded values: see [`Channel::send_many`].
+    pub fn send_payloads<'a>(&self, payloads: &[Payload], wait: impl Into<Wait<'a>>) -> Result<u64> {
+        let mut waiting = self.options.start(wait);
+        self.send_run(payloads, &mut waiting).map_err(|(sent, error)| error.with_sent(sent))?;
+        Ok(payloads.len() as u64)
+    }
+
+    /// Sends a run. Returns an error with the number of messages that were sent before it.
+    fn send_run(
+        &self,
+        payloads: &[Payload],
+        waiting: &mut Waiting<'_>,
+    ) -> std::result::Result<(), (u64, Error)> {
+        let mut sent = 0;
+        let put = self.send_each(payloads, waiting, &mut sent);
+        put.map_err(|error| (sent as u64, error.on(&self.shown)))
+    }
+
+    /// Sends a run, together where possible, and counts the sent messages in `sent`.
+    fn send_each(&self, payloads: &[Payload], waiting: &mut Waiting<'_>, sent: &mut usize) -> Result<()> {
+        while *sent < payloads.len() {
+            let rest = &payloads[*sent..];
+            let at_once = match self.send_run_in_place(rest) {
+                0 => self.send_run_at_once(rest, waiting)?,
+                sent => sent,
+            };
+            *sent += at_once;
+            if at_once == 0 {
+                self.send_one(&Draft::data(&payloads[*sent]), waiting)?;
+                *sent += 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes as many short messages into the ring as have room there, under one lock, and keeps them for replay. Returns how
+    /// many; at any obstacle it sends none and returns 0. `ends/in_place` does the same for one message.
+    fn send_run_in_place(&self, payloads: &[Payload]) -> usize {
+        let run = &payloads[..payloads.len().min(RUN)];
+        if run.len() < 2 {
+            return 0;
+        }
+        let Some(mut entered) = self.enter_sending() else { return 0 };
+        let (sending, halves) = entered.parts();
+        sending.send_run_step(run, halves, &self.reconnector)
+    }
+
+    /// Sends as many messages as possible without waiting, and returns how many; 0 at any obstacle.
+    fn send_run_at_once(&self, payloads: &[Payload], waiting: &mut Waiting<'_>) -> Result<usize> {
+        // A single message is sent by the general path, and so is one before which a loss has to be reported.
+        if payloads.len() < 2 || self.reconnector.session_state.has_unreported_losses() {
+            return Ok(0);
+        }
+        let mut sending = self.sending_in_turn(waiting)?;
+        let before = self.reconnector.session_state.halves().outbox.kept_count();
+        let run = &payloads[..payloads.len().min(RUN)];
+        let sent = sending.send_run(run, &self.reconnector, waiting);
+        let (permit, sending) = sending.split();
+        drop(sending);
+        self.ack_sender().flush_deferred();
+        if crosses_ack_check(before, sent) {
+            self.collect_acks();
+        }
+        drop(permit);
+        Ok(sent)
+    }
+
+    /// Waits for the next message as [`Channel::recv`] does, and returns it with those that arrived after it:
+    /// at most `max` in all. The next call returns an error that is found after the first message.
+    ///
+    /// The messages count as consumed together, at the next call that receives: if this program ends before it,
+    /// all of them are sent to its next incarnation. With `ack="manual"`, [`Channel::ack`] acknowledges all of them.
+    pub fn recv_many<'a>(&self, max: usize, wait: impl Into<Wait<'a>>) -> Result<Vec<Message>> {
+        let mut messages = Vec::new();
+        if self.take_run_in_place(max, &mut messages) {
+            return Ok(messages);
+        }
+        if !messages.is_empty() {
+            // Another thread may receive by now; then it receives the others.
+            if let Ok(mut receiving) = self.receiving() {
+                self.take_more(max, &mut receiving, &mut messages);
+            }
+            return Ok(messages);
+        }
+        let mut waiting = self.options.start(wait);
+        self.take_many(max, &mut waiting).map_err(|e| e.on(&self.shown))
+    }
+
+    /// Takes the short messages that have arrived, under one lock. Returns whether the call is complete: it has `max` messages,
+    /// or no more have arrived. If there are none, this only records that the program receives again.
+    fn take_run_in_place(&self, max: usize, messages: &mut Vec<Message>) -> bool {
+        let Some(mut entered) = self.enter_receiving() else { return false };
+        let (receiving, halves) = entered.parts();
+        if receiving.is_program_kept_waiting() {
+            return false;
+        }
+        // A bounded number, because a sending thread may wait for the lock.
+        let (is_ack_due, missed) = receiving.take_run(halves, &self.event_log, max.min(RUN), messages);
+        let is_all = !messages.is_empty() && (messages.len() >= max || !receiving.may_have_more());
+        drop(entered);
+        if is_ack_due {
+            self.ack_sender().send_ack_now(AckTrigger::Receive);
+        }
+        if missed > 0 {
+            self.event_log.lagged(missed);
+        }
+        is_all
+    }
+
+    /// Waits for the first message, and then receives those that have arrived.
+    fn take_many(&self, max: usize, waiting: &mut Waiting<'_>) -> Result<Vec<Message>> {
+        check_max(max)?;
+        let mut receiving = self.receiving()?;
+        let first = self.recv_with_waiting(&mut receiving, waiting)?;
+        // Not `max`, which may be very large to request all messages.
+        let mut messages = Vec::with_capacity(max.min(RUN));
+        messages.push(first);
+        self.take_more(max, &mut receiving, &mut messages);
+        Ok(messages)
+    }
+
+    /// Receives the messages that have arrived after those that this call has received already.
+    fn take_more(&self, max: usize, receiving: &mut Receiving, messages: &mut Vec<Message>) {
+        receiving.delivers_more = true;
+        loop {
+            // A bounded number, because a sending thread may wait for the lock.
+            let several = max.min(messages.len() + RUN);
+            receiving.take_ready_run(&self.reconnector.session_state, &self.event_log, several, messages);
+            if messages.len() >= max || !receiving.may_have_more() {
+                break;
+            }
+            receiving.delivers = true;
+            let more = self.next_message(receiving, &mut Waiting::at_once());
+            receiving.delivers = false;
+            match more {
+                Ok(message) => {
+                    self.note_delivered(receiving, &message);
+                    messages.push(message);
+                }
+                Err(e) => {
+                    if !is_not_ready(&e) {
+                        receiving.defer_error(e);
+                    }
+                    break;
+                }
+            }
+        }
+        receiving.delivers_more = false;
+    }
+}
+
+/// Fails with `OutOfRange` for a maximum of 0.
+pub(crate) fn check_max(max: usize) -> Result<()> {
+    if max > 0 {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::OutOfRange, "at most 0 messages were requested; request 1 or more"))
+}
+
+/// Takes payloads from an iterator, sends them in runs with `send`, and returns how many were sent.
+/// An error of `send` has the number of messages of its run that were sent before it. An error of the
+/// iterator ends the batch after the payloads before it were sent.
+pub(crate) fn in_runs(
+    payloads: impl IntoIterator<Item = Result<Payload>>,
+    mut send: impl FnMut(&[Payload]) -> std::result::Result<(), (u64, Error)>,
+) -> Result<u64> {
+    let mut sent = 0;
+    let mut run = Vec::with_capacity(RUN);
+    let mut payloads = payloads.into_iter();
+    loop {
+        let mut bytes = 0;
+        let mut failed = None;
+        let mut ended = false;
+        while run.len() < RUN && bytes < RUN_BYTES && failed.is_none() && !ended {
+            match payloads.next() {
+                Some(Ok(payload)) => {
+                    bytes += payload.len();
+                    run.push(payload);
+                }
+                Some(Err(error)) => failed = Some(error),
+                None => ended = true,
+            }
+        }
+        // The values before one that could not be encoded are sent all the same.
+        send(&run).map_err(|(of_run, error)| error.with_sent(sent + of_run))?;
+        sent += run.len() as u64;
+        run.clear();
+        if let Some(error) = failed {
+            return Err(error.with_sent(sent));
+        }
+        if ended {
+            return Ok(sent);
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! Waiting until the peer has consumed all messages: by `flush`, and at the end of a channel that was not closed.
+//!
+//! A channel that ends without `close` waits for [`Options::linger`](crate::Options::linger) and then reports the number of messages
+//! that the peer had not consumed: on one line of stderr, as an event, and by [`Options::on_unconsumed`](crate::Options::on_unconsumed).
+//! Without these options it does not wait. It then reports the number only if the peer has disconnected and has left more than one
+//! message unconsumed.
+
+use std::io::Write;
+use std::sync::atomic::Ordering;
+
+use super::Channel;
+use super::close::unconsumed;
+use crate::channel::Operation;
+use crate::channel::options::Delivery;
+use crate::channel::session::inbox::AckTrigger;
+use crate::deadline::{Deadline, Wait, Waiting};
+use crate::error::{ErrorKind, Result};
+use crate::sys::fork;
+use crate::sys::poll::next_round;
+
+impl Channel {
+    /// Waits until the peer has consumed all messages: its program has called to receive again, has called `ack`, or has closed its
+    /// end. If the peer disconnects, waits until it reconnects, and sends again what it had not consumed.
+    ///
+    /// # Errors
+    /// `Timeout` or `Disconnected` with the number of messages that the peer has not consumed in
+    /// [`Error::missed`](crate::error::Error::missed). These messages are still kept for the peer, and the call can be repeated. `InvalidState`
+    /// once the channel is closed.
+    pub fn flush<'a>(&self, wait: impl Into<Wait<'a>>) -> Result<()> {
+        let mut waiting = self.options.start(wait);
+        self.check()
+            .and_then(|()| self.wait_until_consumed(&mut waiting))
+            .and_then(|()| self.with_losses(Ok(())))
+            .map_err(|e| e.on(&self.shown))
+    }
+
+    pub(super) fn unacknowledged(&self) -> u64 {
+        self.reconnector.session_state.unacknowledged().count
+    }
+
+    fn wait_until_consumed(&self, waiting: &mut Waiting<'_>) -> Result<()> {
+        while self.unacknowledged() > 0 {
+            let step = self.wait_for_acknowledgement(waiting).and_then(|()| next_round(waiting));
+            let left = self.unacknowledged();
+            match step {
+                Err(e) if left > 0 => return Err(unconsumed("", e, left)),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes one step: connects if there is no link, replays over a new one, and receives until everything is consumed or there is a newer
+    /// link.
+    fn wait_for_acknowledgement(&self, waiting: &mut Waiting<'_>) -> Result<()> {
+        let generation = {
+            let mut sending = self.sending.take_next(Operation::Send, waiting)?;
+            sending.join(&self.reconnector, &self.event_log, waiting)?;
+            sending.generation
+        };
+        // The peer sends its consumed number when its program next receives or acknowledges.
+        self.reconnector.session_state.want_consumed();
+        self.wait_for_acks(waiting, || self.unacknowledged() == 0 || self.reconnector.is_newer(generation))
+    }
+
+    /// Receives the acknowledgements that have arrived. Fails with `Timeout` if the peer is connected. Does not reconnect, because the
+    /// channel ends.
+    fn read_acknowledgements(&self) -> Result<()> {
+        match self.receiving.try_borrow() {
+            Some(mut receiving) => {
+                receiving.read_what_is_there(&self.ack_sender(), || self.unacknowledged() == 0)
+            }
+            // Another thread receives, and finds out if the peer has disconnected.
+            None => Ok(()),
+        }
+    }
+
+    /// Waits for the time that the options give, and reports the number of messages that the peer has not consumed by then, as the drop
+    /// does. For a channel that is not dropped at the end of the program, and for bindings whose language ends an object before it frees
+    /// it. Returns the number that was reported, which the drop does not report again.
+    pub fn linger(&self) -> u64 {
+        self.report_at_end(false)
+    }
+
+    /// [`Channel::linger`]; `held_back` is whether some bytes have not been written to the link.
+    fn report_at_end(&self, held_back: bool) -> u64 {
+        let is_over = fork::check(self.fork_generation).is_err() || self.reconnector.is_closed();
+        let promises = self.options.delivery != Some(Delivery::BestEffort);
+        let is_reported = self.has_reported.load(Ordering::Relaxed);
+        if is_over || is_reported || !promises || self.unacknowledged() == 0 {
+            return 0;
+        }
+        // The message that was delivered last does not count as consumed: the program may not have handled it.
+        if let Some(mut receiving) = self.receiving.try_borrow() {
+            receiving.delivers_more = true;
+        }
+        let is_asked_for = !self.options.linger.is_zero() || self.options.on_unconsumed.is_some();
+        let lingered = if is_asked_for {
+            self.wait_until_consumed(&mut Waiting::start(
+                Wait::new(self.options.linger),
+                self.options.timeout,
+            ))
+        } else {
+            self.read_acknowledgements()
+        };
+        let count = self.unacknowledged();
+        // Without a linger time, a connected peer can still receive the messages in the link, so they are not lost.
+        let stays =
+            !is_asked_for && !held_back && lingered.as_ref().is_err_and(|e| e.kind() == ErrorKind::Timeout);
+        // A single message may be the one that the peer's program received last and has handled, so its end in order is not reported.
+        let reported_from = if is_asked_for { 1 } else { 2 };
+        if lingered.is_ok()
+            || count < reported_from
+            || stays
+            || self.has_reported.swap(true, Ordering::Relaxed)
+        {
+            return 0;
+        }
+        let text = format!(
+            "{count} of the messages that were sent had not been consumed by the peer when the channel ended; call close or flush first: they wait longer, and fail with this number"
+        );
+        // One write, so that the lines of several threads do not mix. A program without stderr has the event and the callback.
+        let _ = std::io::stderr().write_all(format!("linkspan: {}: {text}\n", self.shown).as_bytes());
+        self.event_log.disconnected(text);
+        if let Some(report) = &self.options.on_unconsumed {
+            report(count);
+        }
+        count
+    }
+}
+
+impl Drop for Channel {
+    fn drop(&mut self) {
+        if fork::check(self.fork_generation).is_err() || self.reconnector.is_closed() {
+            return;
+        }
+        let sending = self.sending.get_mut();
+        // Does not acknowledge the message that was delivered last: the program may not have handled it.
+        sending.send_ack(AckTrigger::Close, &self.reconnector, &self.event_log);
+        // Completes a message that was written in part.
+        let held_back = sending.flush(&mut Waiting::until(Deadline::after(super::LINGER)));
+        self.report_at_end(held_back);
+    }
+}

@@ -1,0 +1,62 @@
+//! Channels: two ends, messages both ways, over any transport; and the parts that servers,
+//! publishers and services share.
+//!
+//! A transport moves opaque frames over one connection. This layer makes a channel of it: hellos, sessions
+//! whose messages survive broken links and restarts, turns of threads, deadlines, events and counters.
+//! `request`, `publish` and `service` are built on it.
+//!
+//! | what | defined in |
+//! |---|---|
+//! | the public channel: open, connect, send, recv, call | `ends` |
+//! | the public listener | `listener` |
+//! | memory that is lent for arrays | `loan` |
+//! | options; events and counters | `options`, `event_log` |
+//! | the hello of each side; the pattern of a name | `handshake`, `pattern` |
+//! | connecting; accepting, admitting, the queue of those admitted | `dial`, `acceptor`, `admission`, `accept_queue` |
+//! | a connected link and its peer | `link` |
+//! | schemas at connect: the comparison and the admission | `schema_negotiation` |
+//! | making a new link when one breaks | `reconnector` |
+//! | links to programs without Linkspan; JSON-RPC over their lines | `plain`, `jsonrpc` |
+//! | numbers, acknowledgement, replay, as pure state machines | `session` |
+//! | the session with one peer; those of all clients of a listener | `session_state`, `session_registry` |
+//! | objects that outlive a call | `persistent` |
+//! | links of which one end is on another machine | `relay` |
+//! | the two directions of a link, and the turns of threads | `sending`, `receiving`, `direction`, `turns` |
+
+mod accept_queue;
+pub(crate) mod acceptor;
+pub(crate) mod admission;
+pub(crate) mod dial;
+mod direction;
+mod ends;
+pub(crate) mod event_log;
+pub(crate) mod handshake;
+pub(crate) mod jsonrpc;
+pub(crate) mod link;
+mod listener;
+mod loan;
+pub(crate) mod open_names;
+pub(crate) mod options;
+pub(crate) mod pattern;
+pub(crate) mod persistent;
+pub(crate) mod plain;
+mod receiving;
+mod reconnector;
+mod relay;
+pub(crate) mod schema_negotiation;
+pub(crate) mod sending;
+pub(crate) mod session;
+mod session_registry;
+pub(crate) mod session_state;
+pub(crate) mod turns;
+
+pub(crate) use direction::{Direction, Operation, lock_exclusive};
+pub use ends::{Channel, PendingReply, RequestInfo, Role};
+pub use ends::{LINGER, is_not_ready};
+pub(crate) use ends::{batch, if_not_ready};
+pub use event_log::{Event, EventKind};
+pub use listener::Listener;
+pub use loan::{Loan, LoanMemory};
+pub(crate) use options::Use;
+pub use options::{Acknowledge, Delivery, Framing, OnUnconsumed, Options, StartAt, Validate};
+pub use relay::{RelayCaller, RelayLink, RelayListener};

@@ -1,0 +1,658 @@
+//! The sending direction of a channel: new messages, replays and acknowledgements over a link that
+//! may break.
+//!
+//! A frame goes over a link whole or not at all, as far as the session is concerned: once the
+//! transport has taken a part of it, it *adopts* the rest, which goes out with later calls even if
+//! this call ends with a time-out. A frame of which nothing was taken stays the caller's. When the
+//! link breaks, the message goes over the next one.
+//!
+//! A message is *admitted* (`session_state::admission`), put to the link, and recorded as sent. Three functions do so, for the
+//! three places in which a link takes it:
+//! - [`Sending::send_step`]: into the ring of shared memory, whole, under the session's lock;
+//! - [`Sending::write`]: to a stream, in one write between two locks;
+//! - [`Sending::send`]: to any link, waiting for room, between two locks.
+//!
+//! Each returns the obstacle that prevents it. `ends/send` clears it and tries again.
+//!
+//! The direction is held by one thread at a time (`direction`). A thread that receives and has an
+//! acknowledgement to send borrows it; if another thread holds it, that thread sends the
+//! acknowledgement when it releases the direction ([`AckSender`]).
+
+mod ack_sender;
+mod batch;
+mod content;
+mod links;
+mod push;
+
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::deadline::{Deadline, Waiting};
+use crate::error::{Doing, Error, ErrorKind, Result};
+use crate::frame::{Header, Kind, Outgoing, flags};
+use crate::message::{Message, Payload, StoredMessage, withdrawal};
+use crate::sys::clock::{self, since_boot};
+use crate::sys::poll::Interest;
+use crate::transport::{Sent, ShmTx};
+
+use self::push::{push, push_with, send_control, try_send_frame};
+use super::event_log::EventLog;
+use super::link::TxPart;
+use super::reconnector::Reconnector;
+use super::session::RetransmitClass;
+use super::session::inbox::AckTrigger;
+use super::session_state::admission::{Obstacle, Terms, Ticket, Unless, carries_ack};
+use super::session_state::{SessionHalves, SessionState, class};
+
+pub use self::ack_sender::AckSender;
+pub use self::content::DraftContent;
+pub use self::links::Links;
+
+/// The state of the sending direction. Its [`Direction`] makes sure that one thread uses it.
+pub struct Sending {
+    /// The sending half of the link; none before the first and after one broke.
+    pub part: Option<TxPart>,
+    /// The generation of that link, by which [`Links::is_newer`] detects another.
+    pub generation: u64,
+    /// How many messages were sent.
+    pub sent: Arc<AtomicU64>,
+}
+
+/// A message before it has a number. A function that is not inlined gets it by value, so that it stays in registers in
+/// those that are.
+#[derive(Clone, Copy)]
+pub struct Draft<'a> {
+    pub kind: Kind,
+    /// The number of the request that it answers; 0 otherwise.
+    pub correlation: u64,
+    pub flags: u16,
+    /// The peer's session that an answer is for: in another session the number of the request means
+    /// another request. 0 for any.
+    pub to: u64,
+    pub content: DraftContent<'a>,
+    /// The time until which its outcome is needed, if known: the bridge to the server of another machine gets
+    /// it.
+    pub until: Until,
+    /// Whether the answer is kept for a call that asks for it, whichever call receives it.
+    pub is_filed: bool,
+}
+
+/// For the parameter `KIND` of a function that sends messages of one kind, which the compiler then knows.
+pub const DATA: u8 = Kind::Data as u8;
+/// The same for requests.
+pub const REQUEST: u8 = Kind::Request as u8;
+/// The same for replies.
+pub const REPLY: u8 = Kind::Reply as u8;
+/// Messages of every kind.
+pub const ANY: u8 = u8::MAX;
+
+/// The time until which the outcome of a message is needed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Until {
+    /// Without end, as far as is known.
+    Never,
+    /// Until the end of the wait in which it is sent. The clock is read only where the time is needed.
+    Wait,
+    /// Until this time.
+    At(Deadline),
+}
+
+impl<'a> Draft<'a> {
+    /// Returns data.
+    #[inline(always)]
+    pub fn data(content: impl Into<DraftContent<'a>>) -> Draft<'a> {
+        Draft {
+            kind: Kind::Data,
+            correlation: 0,
+            flags: 0,
+            to: 0,
+            content: content.into(),
+            until: Until::Never,
+            is_filed: false,
+        }
+    }
+
+    /// Returns the answer of this kind to a request.
+    #[inline(always)]
+    pub fn answer(kind: Kind, request: &Message, payload: &'a Payload) -> Draft<'a> {
+        let flags = request.header().flags & flags::IDEMPOTENT;
+        let (correlation, to) = (request.sequence(), request.session());
+        Draft { kind, correlation, flags, to, ..Draft::data(payload) }
+    }
+
+    /// Records that the request which it answers is consumed, now that the link has it.
+    #[inline(always)]
+    fn finish(&self, halves: &mut SessionHalves) {
+        if self.kind.is_answer() {
+            halves.finished(self.to, self.correlation);
+        }
+    }
+
+    /// Returns its kind. The compiler knows it where `KIND` is the number of one, and leaves out what concerns others.
+    #[inline(always)]
+    pub fn kind<const KIND: u8>(&self) -> Kind {
+        match const { Kind::from_number(KIND) } {
+            Some(kind) => {
+                debug_assert_eq!(kind, self.kind);
+                kind
+            }
+            None => self.kind,
+        }
+    }
+
+    /// Returns a copy, made field by field, for a function that is not inlined. A copy of the whole would put the draft
+    /// into memory on the short path, too.
+    #[inline(always)]
+    pub fn copied<const KIND: u8>(&self) -> Draft<'a> {
+        let Draft { correlation, flags, to, content, until, is_filed, .. } = *self;
+        Draft { kind: self.kind::<KIND>(), correlation, flags, to, content, until, is_filed }
+    }
+
+    /// Returns its header as an admitted message that is sent at this time.
+    #[inline(always)]
+    fn header(&self, ticket: &Ticket, sent: i64) -> Header {
+        Header {
+            sequence: ticket.number,
+            correlation: if ticket.acked > 0 { ticket.acked } else { self.correlation },
+            flags: self.flags,
+            sent,
+            ..Header::new(self.kind, self.content.encoding())
+        }
+    }
+
+    /// Returns the part that is kept to be sent again.
+    #[inline(never)]
+    fn stored(self, sent: i64, waiting: Option<&Waiting<'_>>) -> StoredMessage {
+        let (correlation, flags) = (self.correlation, self.flags);
+        let header = Header { correlation, flags, sent, ..Header::new(self.kind, self.content.encoding()) };
+        StoredMessage::new(&header, &self.content.payload()).with_until(until(&self, waiting))
+    }
+
+    /// Writes the part that is kept to be sent again into this place.
+    #[inline(always)]
+    fn keep(&self, place: &mut StoredMessage, sent: i64, waiting: Option<&Waiting<'_>>) {
+        match self.content.block() {
+            Some(body) if self.kind == Kind::Data => self.content.keep(body, place, sent),
+            _ => *place = self.stored(sent, waiting),
+        }
+    }
+}
+
+/// The interval at which a flush asks the kernel whether it still has bytes to send.
+const HELD_BACK: std::time::Duration = std::time::Duration::from_millis(2);
+
+/// What became of a message under the session's lock.
+pub enum Put {
+    /// The link has it, under this number.
+    Sent(u64),
+    /// It is admitted, and a stream takes it in one write without the lock: see [`Sending::write`].
+    Stream(Ticket),
+    /// The link does not have it: [`Sending::send`] determines the obstacle.
+    Blocked,
+}
+
+impl Put {
+    /// Returns the number, if the link has the message.
+    #[inline(always)]
+    pub fn sent(self) -> Option<u64> {
+        if let Put::Sent(number) = self { Some(number) } else { None }
+    }
+}
+
+impl Sending {
+    /// Returns the state without a link, of an object with this log.
+    pub fn new(event_log: &EventLog) -> Sending {
+        Sending { part: None, generation: 0, sent: event_log.add_sender() }
+    }
+
+    /// Counts messages that were sent. Only the thread that uses this state writes the counter.
+    #[inline(always)]
+    fn count(&self, messages: u64) {
+        self.sent.store(self.sent.load(Ordering::Relaxed).wrapping_add(messages), Ordering::Relaxed);
+    }
+
+    /// Admits a message for the link. With `in_session`, only to a peer with a session, which is known where this is inlined.
+    #[inline(always)]
+    fn admit<'s, const KIND: u8>(
+        &'s mut self,
+        draft: &Draft<'_>,
+        length: usize,
+        looked: bool,
+        in_session: bool,
+        halves: &mut SessionHalves,
+        links: &impl Links,
+    ) -> Unless<(&'s mut TxPart, Ticket)> {
+        let (part, terms) = self.terms(looked, links)?;
+        let kind = draft.kind::<KIND>();
+        if in_session && terms.session == 0 {
+            return Err(Obstacle::NoLink);
+        }
+        if kind.is_answer() && draft.to != 0 && draft.to != terms.session {
+            return Err(Obstacle::Another);
+        }
+        let ticket = halves.admit(&terms, kind, draft.flags, length)?;
+        Ok((part, ticket))
+    }
+
+    /// Returns the half of the newest link, and its requirements.
+    #[inline(always)]
+    fn terms(&mut self, looked: bool, links: &impl Links) -> Unless<(&mut TxPart, Terms)> {
+        let is_old = links.is_newer(self.generation);
+        let part = self.part.as_mut().filter(|_| !is_old).ok_or(Obstacle::NoLink)?;
+        let replays = links.session_state().replays.load(Ordering::Acquire);
+        let (session, limit) = (part.session(), part.peer.max_message_size);
+        Ok((part, Terms { session, limit, replays, looked }))
+    }
+
+    /// Writes a whole message into the ring of shared memory, and keeps it. For any obstacle nothing was sent.
+    #[inline(always)]
+    pub fn send_step<const KIND: u8>(
+        &mut self,
+        draft: &Draft<'_>,
+        halves: &mut SessionHalves,
+        links: &impl Links,
+        event_log: &EventLog,
+    ) -> Put {
+        let kind = draft.kind::<KIND>();
+        let Some(body) = draft.content.block() else {
+            return match draft.content {
+                DraftContent::Payload(payload) if kind == Kind::Data && draft.flags == 0 => {
+                    self.send_owned(payload.clone(), halves, links).map_or(Put::Blocked, Put::Sent)
+                }
+                _ => Put::Blocked,
+            };
+        };
+        let Ok((part, ticket)) = self.admit::<KIND>(draft, body.len(), false, true, halves, links) else {
+            return Put::Blocked;
+        };
+        let asks_until = kind == Kind::Request && part.peer.deadlines && draft.until != Until::Never;
+        if part.tx.in_place().is_none() && !asks_until && takes_in_one_write(part, body.len()) {
+            return Put::Stream(ticket);
+        }
+        let Some(half) = part.tx.in_place().filter(|_| !asks_until) else { return Put::Blocked };
+        let sent = clock::now();
+        let correlation = if kind == Kind::Data { 0 } else { draft.correlation };
+        let is_short = match kind {
+            Kind::Data => true,
+            Kind::Request | Kind::Reply => draft.flags == 0,
+            _ => false,
+        };
+        // The fence of such a reply covers that its request is consumed, too. If the reply is not sent here, it is sent next.
+        let is_only_reply = kind == Kind::Reply && is_short;
+        if is_only_reply {
+            halves.inbox.finished(draft.to, draft.correlation);
+            halves.publish_before_fence();
+        }
+        let is_put = if is_short && ticket.acked == 0 {
+            half.try_send_fast(kind, ticket.number, correlation, sent, draft.content.encoding(), body)
+        } else {
+            put_whole(half, draft.copied::<KIND>(), ticket, sent)
+        };
+        if !is_put {
+            if is_only_reply {
+                halves.publish_again();
+            }
+            return Put::Blocked;
+        }
+        if !is_only_reply {
+            draft.finish(halves);
+        }
+        let (number, place) = halves.sent(&ticket);
+        match place {
+            Some(place) if kind == Kind::Data => draft.content.keep(body, place, sent),
+            Some(place) => *place = draft.copied::<KIND>().stored(sent, None),
+            None => {}
+        }
+        if kind == Kind::Request && draft.is_filed {
+            begin_filing(number, halves, event_log);
+        }
+        self.count(1);
+        Put::Sent(number)
+    }
+
+    /// [`Sending::send_step`] for data whose long arrays are in slots of which the peer has the files. The payload is
+    /// kept without counting another owner of its body.
+    #[inline(never)]
+    pub fn send_owned(
+        &mut self,
+        payload: Payload,
+        halves: &mut SessionHalves,
+        links: &impl Links,
+    ) -> Option<u64> {
+        let draft = Draft::data(&payload);
+        let (part, ticket) = self.admit::<DATA>(&draft, payload.len(), false, true, halves, links).ok()?;
+        let (half, sent) = (part.tx.in_place()?, clock::now());
+        let header = Header { body: payload.len() as u64, ..draft.header(&ticket, sent) };
+        if ticket.acked != 0 || !half.try_send_in_slots(&header, payload.memory().split()?) {
+            return None;
+        }
+        let (number, place) = halves.sent(&ticket);
+        if let Some(place) = place {
+            *place = StoredMessage::long_data(payload, sent);
+        }
+        self.count(1);
+        Some(number)
+    }
+
+    /// Writes an admitted message to a stream, without the lock. [`Sent::Blocked`] also after an error, which
+    /// [`Sending::send`] gets again.
+    #[inline(always)]
+    pub fn write(&mut self, draft: &Draft<'_>, ticket: &Ticket, sent: i64) -> Sent {
+        let half = self.part.as_mut().and_then(|part| part.tx.stream());
+        match (half, draft.content.block()) {
+            (Some(half), Some(body)) => {
+                half.try_send_next(draft.header(ticket, sent), body).unwrap_or(Sent::Blocked)
+            }
+            _ => Sent::Blocked,
+        }
+    }
+
+    /// Writes the rest of a partly written message, which has to follow in any case.
+    ///
+    /// # Errors
+    /// `Disconnected`: the message then goes over the next link.
+    #[cold]
+    pub fn write_rest(
+        &mut self,
+        draft: &Draft<'_>,
+        ticket: &Ticket,
+        sent: i64,
+        reconnector: &Reconnector,
+        waiting: &mut Waiting<'_>,
+    ) -> Result<()> {
+        let broken = || Error::new(ErrorKind::Disconnected, "the link broke in the middle of a message");
+        let part = self.part.as_mut().ok_or_else(broken)?;
+        let pushed =
+            push_with(part, draft.header(ticket, sent), &draft.content.payload(), None, reconnector, waiting);
+        if pushed.is_err() {
+            self.part = None;
+        }
+        pushed
+    }
+
+    /// Records that a stream has the message, and keeps it. Returns its number.
+    #[inline(always)]
+    pub fn written(&self, draft: &Draft<'_>, ticket: &Ticket, sent: i64, halves: &mut SessionHalves) -> u64 {
+        self.count(1);
+        draft.finish(halves);
+        let (number, place) = halves.sent(ticket);
+        if let Some(place) = place {
+            draft.keep(place, sent, None);
+        }
+        number
+    }
+
+    /// Sends a message over any link, and waits until the link takes it. The lock is free meanwhile. `looked` is
+    /// whether the caller has received the available acknowledgements.
+    ///
+    /// # Errors
+    /// The obstacle; the message is then still the caller's.
+    pub fn send(
+        &mut self,
+        draft: &Draft<'_>,
+        looked: bool,
+        links: &impl Links,
+        event_log: &EventLog,
+        waiting: &mut Waiting<'_>,
+    ) -> Unless<u64> {
+        let mut halves = links.session_state().halves();
+        let (part, ticket) =
+            self.admit::<ANY>(draft, draft.content.len(), looked, false, &mut halves, links)?;
+        if draft.is_filed {
+            // The answer may come before the request is recorded as sent.
+            begin_filing(ticket.number, &mut halves, event_log);
+        }
+        drop(halves);
+        let sent = clock::now();
+        let until = if part.peer.deadlines { until(draft, Some(waiting)) } else { None };
+        push_with(part, draft.header(&ticket, sent), &draft.content.payload(), until, links, waiting)
+            .map_err(Obstacle::Failed)?;
+        let is_lost = part.tx.take_lost() > 0;
+        let mut halves = links.session_state().halves();
+        draft.finish(&mut halves);
+        let (number, place) = halves.sent(&ticket);
+        if let Some(place) = place {
+            draft.keep(place, sent, Some(waiting));
+        }
+        drop(halves);
+        if is_lost {
+            event_log.count(&event_log.dropped)
+        } else {
+            self.count(1)
+        }
+        Ok(number)
+    }
+
+    /// Keeps an answer for the newest link of the peer's session, if its class requires that. Returns whether it is kept.
+    ///
+    /// # Errors
+    /// The obstacle.
+    pub fn keep(draft: &Draft<'_>, terms: &Terms, session_state: &SessionState) -> Unless<bool> {
+        let mut halves = session_state.halves();
+        let ticket = halves.admit(terms, draft.kind, draft.flags, draft.content.len())?;
+        draft.finish(&mut halves);
+        // Another incarnation does not have the request.
+        let is_there = halves.outbox.peer().is_some_and(|(_, session)| session == terms.session);
+        if !is_there || class(draft.kind, draft.flags) != RetransmitClass::IdempotentAnswer {
+            return Ok(false);
+        }
+        let (number, Some(place)) = halves.sent(&ticket) else { return Ok(false) };
+        draft.keep(place, clock::now(), None);
+        halves.outbox.unsent(number);
+        session_state.replays.store(true, Ordering::Release);
+        Ok(true)
+    }
+
+    /// Releases a link that has broken. Returns whether a message has no other one to go over: an answer belongs to the
+    /// client that sent the request, which ended with the link, unless the request is idempotent: then the client sends it
+    /// again.
+    pub fn lose_link(&mut self, draft: &Draft<'_>) -> bool {
+        let part = self.part.take();
+        let is_once =
+            draft.flags & flags::IDEMPOTENT == 0 || part.is_none_or(|part| part.negotiated.is_none());
+        is_once && draft.kind.is_answer()
+    }
+
+    /// Ends the link if the peer has violated the protocol; the transport closes it with that error.
+    ///
+    /// # Errors
+    /// The violation.
+    pub fn end_violated(&mut self, session_state: &SessionState) -> Result<()> {
+        let Some(violation) = session_state.halves().violation() else { return Ok(()) };
+        if let Some(part) = &mut self.part {
+            part.tx.end_link(&violation);
+        }
+        Err(violation)
+    }
+
+    /// Returns the error of a message that is longer than both sides take.
+    pub fn too_long(&self, draft: &Draft<'_>) -> Error {
+        draft.content.too_long(self.part.as_ref().map_or(u64::MAX, |part| part.peer.max_message_size))
+    }
+
+    /// Sends the messages that this link still has to get. The lock is released while a frame is written, so the
+    /// next message to replay is looked up again each time.
+    pub fn replay(&mut self, links: &impl Links, waiting: &mut Waiting<'_>) -> Result<()> {
+        let session_state = links.session_state();
+        let Some(part) = self.part.as_mut().filter(|_| session_state.replays.load(Ordering::Acquire)) else {
+            return Ok(());
+        };
+        loop {
+            let halves = session_state.halves();
+            if links.is_newer(self.generation) {
+                // They go over that one.
+                return Ok(());
+            }
+            let Some((kept, number)) = halves.outbox.to_replay().map(|(kept, number)| (kept.clone(), number))
+            else {
+                session_state.replays.store(false, Ordering::Release);
+                return Ok(());
+            };
+            let header = kept.header(number);
+            let acked = if carries_ack(header.kind) { halves.to_piggyback(part.session()) } else { 0 };
+            let header = Header { correlation: if acked > 0 { acked } else { header.correlation }, ..header };
+            drop(halves);
+            let until = kept.until().filter(|_| part.peer.deadlines);
+            push_with(part, header, &kept.payload(), until, links, waiting)?;
+            session_state.halves().outbox.replayed(number);
+        }
+    }
+
+    /// Takes the sending half of the newest link, and waits for one if there is none.
+    pub fn join(
+        &mut self,
+        links: &impl Links,
+        event_log: &EventLog,
+        waiting: &mut Waiting<'_>,
+    ) -> Result<()> {
+        if links.is_newer(self.generation) {
+            self.part = None;
+        }
+        if self.part.is_some() {
+            return Ok(());
+        }
+        let part = links.next_link(&mut self.generation, event_log, waiting)?;
+        if let Some(negotiated) = &part.negotiated {
+            links.session_state().link_up(negotiated, event_log)?;
+        }
+        self.part = Some(part);
+        Ok(())
+    }
+
+    /// Sends what is pending without the program: replays after a new link, withdrawals, and the acknowledgement
+    /// if `trigger` makes it due. Does not wait; a later call sends what the link does not take now.
+    pub fn send_ack(&mut self, trigger: AckTrigger, links: &impl Links, event_log: &EventLog) {
+        let mut at_once = Waiting::at_once();
+        if links.is_newer(self.generation) && self.join(links, event_log, &mut at_once).is_err() {
+            return;
+        }
+        // The next call that sends or receives notices a link that breaks here.
+        let _ = self.replay(links, &mut at_once);
+        let session_state = links.session_state();
+        self.send_withdrawals(session_state);
+        let Some(part) = &mut self.part else { return };
+        let session = part.session();
+        let Some(number) = session_state.halves().ack_due(trigger, session) else { return };
+        if send_control(part, Kind::Ack, number) {
+            session_state.halves().inbox.ack_frame_sent(session, number);
+            if part.is_waiting() {
+                links.left_over();
+            }
+        }
+    }
+
+    /// Sends the replays, then a bye frame, which announces to the peer that this side closes and waits for
+    /// its acknowledgement.
+    pub fn send_bye(&mut self, reconnector: &Reconnector, waiting: &mut Waiting<'_>) -> Result<()> {
+        self.replay(reconnector, waiting)?;
+        let Some(part) = &mut self.part else { return Ok(()) };
+        push(
+            part,
+            &Outgoing::new(Header::new(Kind::Bye, crate::codec::Encoding::Raw), &[]),
+            reconnector,
+            waiting,
+        )
+    }
+
+    /// On a link without a session, where nothing is acknowledged: waits until the kernel has taken
+    /// everything.
+    pub fn flush_plain(&mut self, reconnector: &Reconnector, waiting: &mut Waiting<'_>) -> Result<()> {
+        let Some(part) = self.part.as_mut().filter(|part| part.tx.is_plain()) else { return Ok(()) };
+        let bye = Outgoing::new(Header::new(Kind::Bye, crate::codec::Encoding::Raw), &[]);
+        push(part, &bye, reconnector, waiting).map_err(|e| match e.kind() {
+            ErrorKind::Timeout | ErrorKind::Full => {
+                let text = "closed; the peer had not received all that was sent";
+                Error::new(ErrorKind::Timeout, text)
+            }
+            _ => e,
+        })
+    }
+
+    /// Withdraws requests whose callers gave up: from the transport if it still has the frame, else by a
+    /// frame to the peer. Withdrawals that the link does not take now are sent later.
+    pub fn send_withdrawals(&mut self, session_state: &SessionState) {
+        let Some(part) = &mut self.part else { return };
+        let mut withdrawn = session_state.withdrawn();
+        withdrawn.retain(|request| {
+            part.tx.withdraw(*request);
+            part.negotiated.is_some()
+                && withdrawal::frame(*request)
+                    .is_ok_and(|(header, body)| !try_send_frame(part, header, &body))
+        });
+    }
+
+    /// Returns whether a small message can be sent now, as far as is known.
+    pub fn is_writable(&mut self) -> bool {
+        self.part.as_mut().is_some_and(|part| part.tx.flush().unwrap_or(false))
+    }
+
+    /// Flushes what the link has adopted, and what waits for it. If that does not succeed at once, or with `blocked` in any
+    /// case, returns a descriptor and the event that reports room; none if there is room after all.
+    pub fn room(&mut self, blocked: bool) -> Result<Option<(OwnedFd, Interest)>> {
+        let Some(part) = &mut self.part else { return Ok(None) };
+        if part.flush()? && !blocked || part.tx.park_room()? {
+            return Ok(None);
+        }
+        let (fd, what) = part.tx.room_descriptor()?;
+        // A duplicate, because the link's own descriptor may be in the epoll set already.
+        let own = fd.try_clone_to_owned().doing("duplicating a descriptor")?;
+        Ok(Some((own, what)))
+    }
+
+    /// Flushes what the link has adopted, until the deadline. Returns whether some of it is still on this side.
+    pub fn flush(&mut self, waiting: &mut Waiting<'_>) -> bool {
+        let Some(part) = &mut self.part else { return false };
+        while matches!(part.tx.flush(), Ok(false)) && part.tx.wait_room(waiting).is_ok() {}
+        // No descriptor reports when the peer has taken it.
+        while part.tx.is_held_back() && !waiting.deadline().has_passed() {
+            std::thread::sleep(HELD_BACK);
+        }
+        part.tx.is_held_back()
+    }
+
+    /// Releases the link at the end of the channel, once the peer's side has what was sent.
+    pub fn finish(&mut self, until: Deadline) {
+        if let Some(mut part) = self.part.take() {
+            part.tx.end_acknowledged(until);
+        }
+    }
+
+    /// Releases the link.
+    pub fn drop_part(&mut self) {
+        self.part = None;
+    }
+}
+
+/// Writes a message with a flag or with an acknowledgement into the ring, whole or not at all.
+#[inline(never)]
+fn put_whole(half: &mut ShmTx, draft: Draft<'_>, ticket: Ticket, sent: i64) -> bool {
+    let Some(body) = draft.content.block() else { return false };
+    half.takes_at_once(body.len())
+        && matches!(half.try_send(&Outgoing::new(draft.header(&ticket, sent), body)), Ok(Sent::Whole))
+}
+
+/// Records a request whose answer is kept; the answer to the oldest one may be dropped for it.
+#[inline(always)]
+fn begin_filing(number: u64, halves: &mut SessionHalves, event_log: &EventLog) {
+    if halves.calls.begin(number).is_some() {
+        event_log.count(&event_log.dropped);
+    }
+}
+
+/// Returns whether the link is a stream that takes a message of this length in one write.
+#[cold]
+fn takes_in_one_write(part: &mut TxPart, length: usize) -> bool {
+    part.tx.stream().is_some_and(|half| half.takes_next(length))
+}
+
+/// Returns the time since boot until which the outcome of a message is needed, if there is one.
+fn until(draft: &Draft<'_>, waiting: Option<&Waiting<'_>>) -> Option<Duration> {
+    let until = match draft.until {
+        Until::Never => Deadline::NEVER,
+        Until::Wait => waiting.map_or(Deadline::NEVER, Waiting::deadline),
+        Until::At(deadline) => deadline,
+    };
+    until.remaining().map(|left| since_boot() + left)
+}

@@ -1,0 +1,155 @@
+//! How many locks and exchanges each public call takes: counted at the calls, whatever lies behind them.
+//!
+//! Allocations and system calls are counted in `tests/allocations.rs` and `tests/system_calls.rs`, and instructions by
+//! `tools/instructions`.
+
+use std::time::Duration;
+
+use crate::codec::Encoding;
+use crate::sys::seat::counted;
+use crate::value::Value;
+use crate::{Channel, Listener, Options, Payload, Publisher, Server, Subscriber};
+
+const SOON: Duration = Duration::from_secs(60);
+
+/// Rounds in which the link is made and lists get their lengths, and those that are counted.
+const ROUNDS: std::ops::Range<u32> = 100..200;
+
+fn payload(bytes: usize) -> Payload {
+    Payload::from_bytes(Encoding::Raw, vec![7; bytes].into())
+}
+
+fn both(transport: &str, name: &str) -> (Listener, Channel, Channel) {
+    let endpoint = format!("{transport}:costs-{name}-{}", std::process::id());
+    let listener = Listener::listen(&endpoint, &Options::default()).unwrap();
+    let near = Channel::connect(&endpoint, &Options::default(), SOON).unwrap();
+    let far = listener.accept(SOON).unwrap();
+    (listener, near, far)
+}
+
+/// Runs `round` and asserts that each of its calls takes so many locks.
+fn takes<const N: usize>(what: &str, expected: [u64; N], mut round: impl FnMut() -> [u64; N]) {
+    for number in 0..ROUNDS.end {
+        let took = round();
+        if ROUNDS.contains(&number) {
+            assert_eq!(took, expected, "{what}, round {number}");
+        }
+    }
+}
+
+#[test]
+#[cfg_attr(not(debug_assertions), ignore = "a release build does not count")]
+fn short_message_over_shared_memory_takes_one_lock_in_each_call() {
+    for bytes in [0, 64, 256] {
+        let (_listener, near, far) = both("shm", &format!("short-{bytes}"));
+        let payload = payload(bytes);
+        takes(&format!("a message of {bytes} bytes"), [1, 1], || {
+            let (to_send, _) = counted(|| near.send_payload(&payload, SOON).unwrap());
+            let (to_receive, _) = counted(|| far.recv(SOON).unwrap());
+            [to_send, to_receive]
+        });
+    }
+}
+
+/// Few enough that all of them are in one lap of the ring, whose end takes the general path.
+const WITHIN_A_LAP: u32 = 16;
+
+#[test]
+fn message_of_one_long_record_takes_one_lock_in_each_call() {
+    for bytes in [257, 5000] {
+        let (_listener, near, far) = both("shm", &format!("long-{bytes}"));
+        let payload = payload(bytes);
+        for round in 0..WITHIN_A_LAP {
+            let (to_send, _) = counted(|| near.send_payload(&payload, SOON).unwrap());
+            let (to_receive, _) = counted(|| far.recv(SOON).unwrap());
+            assert!(round < 8 || (to_send, to_receive) == (1, 1), "{bytes} bytes, round {round}");
+        }
+    }
+}
+
+#[test]
+fn bytes_and_memory_of_the_program_over_shared_memory_take_one_lock_in_each_call() {
+    for bytes in [0, 64, 256, 5000] {
+        let (_listener, near, far) = both("shm", &format!("lent-{bytes}"));
+        let (sent, mut memory) = (vec![7; bytes], vec![0; bytes]);
+        for round in 0..WITHIN_A_LAP {
+            let (to_send, _) = counted(|| near.send_bytes(Encoding::Raw, &sent, SOON).unwrap());
+            let (to_receive, _) = counted(|| far.recv_into(&mut memory, SOON).unwrap());
+            assert!(round < 8 || (to_send, to_receive) == (1, 1), "{bytes} bytes, round {round}");
+        }
+    }
+}
+
+#[test]
+#[cfg_attr(not(debug_assertions), ignore = "a release build does not count")]
+fn batch_of_short_messages_over_shared_memory_takes_one_lock_in_each_call() {
+    let (_listener, near, far) = both("shm", "batch");
+    let payloads = vec![payload(64); 8];
+    takes("a batch", [1, 1], || {
+        let (to_send, _) = counted(|| near.send_payloads(&payloads, SOON).unwrap());
+        let (to_receive, got) = counted(|| far.recv_many(payloads.len(), SOON).unwrap());
+        assert_eq!(got.len(), payloads.len());
+        [to_send, to_receive]
+    });
+}
+
+#[test]
+#[cfg_attr(not(debug_assertions), ignore = "a release build does not count")]
+fn loaned_array_takes_two_locks_to_be_lent_and_two_to_be_sent() {
+    let (_listener, near, far) = both("shm", "loan");
+    // The loan looks for a slot under two; the message that is sent is counted, too.
+    takes("a loan", [2, 2, 1], || {
+        let (to_loan, loan) = counted(|| near.loan::<u64>(&[12_500]).unwrap());
+        let value = Value::map([("array", Value::from(loan))]);
+        let (to_send, _) = counted(|| near.send(&value, SOON).unwrap());
+        drop(value);
+        let (to_receive, _) = counted(|| far.recv(SOON).unwrap());
+        [to_loan, to_send, to_receive]
+    });
+}
+
+#[test]
+#[cfg_attr(not(debug_assertions), ignore = "a release build does not count")]
+fn call_of_a_server_takes_one_lock_in_each_step_and_the_server_s_own() {
+    let endpoint = format!("shm:costs-call-{}", std::process::id());
+    let server = Server::serve(&endpoint, &Options::default()).unwrap();
+    let client = Channel::connect(&endpoint, &Options::default(), SOON).unwrap();
+    let payload = payload(64);
+    takes("a call", [1, 2, 1, 1], || {
+        let (to_send, pending) = counted(|| client.start_call(&payload, SOON).unwrap());
+        let (to_receive, request) = counted(|| server.next(SOON).unwrap().unwrap());
+        let (to_reply, ()) = counted(|| request.reply_payload(&payload).unwrap());
+        drop(request);
+        let (to_finish, _) = counted(|| client.finish_call(pending, SOON).unwrap());
+        [to_send, to_receive, to_reply, to_finish]
+    });
+}
+
+#[test]
+#[cfg_attr(not(debug_assertions), ignore = "a release build does not count")]
+fn publishing_a_short_message_takes_one_lock_in_each_call() {
+    let endpoint = format!("shm:costs-publish-{}", std::process::id());
+    let publisher = Publisher::new(&endpoint, &Options::default()).unwrap();
+    let subscriber = Subscriber::new(&endpoint, &Options::default()).unwrap();
+    let payload = payload(64);
+    takes("a published message", [1, 1], || {
+        let (to_publish, _) = counted(|| publisher.send_payload(&payload).unwrap());
+        let (to_receive, _) = counted(|| subscriber.recv(SOON).unwrap());
+        [to_publish, to_receive]
+    });
+}
+
+#[test]
+fn publishing_takes_one_lock_whatever_the_length_and_the_transport() {
+    for (transport, bytes) in [("shm", 1000), ("shm", 100_000), ("unix", 64), ("unix", 10_000)] {
+        let endpoint = format!("{transport}:costs-publish-{bytes}-{}", std::process::id());
+        let publisher = Publisher::new(&endpoint, &Options::default()).unwrap();
+        let subscriber = Subscriber::new(&endpoint, &Options::default()).unwrap();
+        let payload = payload(bytes);
+        takes(&format!("{bytes} bytes published over {transport}"), [1], || {
+            let (to_publish, _) = counted(|| publisher.send_payload(&payload).unwrap());
+            subscriber.recv(SOON).unwrap();
+            [to_publish]
+        });
+    }
+}

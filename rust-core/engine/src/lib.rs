@@ -1,0 +1,56 @@
+//! Messages, channels, requests and publishing, as the crate `linkspan` uses them.
+//!
+//! This crate is for `linkspan` and `linkspan-service` alone and changes without notice: programs use `linkspan`, which passes on what is
+//! at the root. Whatever is in [`service_side`] is for `linkspan-service`.
+//!
+//! It promises each message at most once and in order, that what a promise of delivery covers is delivered or counted, and an answer or
+//! an error for each request. It knows nothing of services, controllers, listings, pages and languages.
+//!
+//! | what | lives in |
+//! |---|---|
+//! | a received message, a payload to be sent | `message` |
+//! | connecting, accepting, the hello, reconnecting; sessions: numbers, acknowledgement, replay | `channel` |
+//! | requests and their answers | `request` |
+//! | publishing, subscribing, the newest value | `publish` |
+//! | what services use beside the public interface | `service_side` |
+
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "in a test a panic is the report"))]
+#![deny(missing_debug_implementations)]
+#![forbid(unsafe_code)]
+
+mod channel;
+#[cfg(test)]
+mod costs;
+#[cfg(test)]
+mod documents;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
+#[cfg(test)]
+#[allow(dead_code, reason = "a part of it is used")]
+mod histories;
+mod message;
+#[cfg(test)]
+mod planted_rule;
+mod publish;
+mod request;
+pub mod service_side;
+
+use linkspan_os as sys;
+use linkspan_os::deadline;
+use linkspan_transport as transport;
+use linkspan_transport::frame;
+use linkspan_value::{body, buffers, codec, error, schema, value};
+
+pub use channel::{
+    Acknowledge, Channel, Delivery, Event, EventKind, Framing, Listener, Loan, LoanMemory, OnUnconsumed,
+    Options, PendingReply, RelayCaller, RelayLink, RelayListener, Role, StartAt, Validate,
+};
+#[doc(hidden)]
+pub use message::RecordedOrigin;
+pub use message::{Message, Payload, ReceivedBytes};
+pub use publish::{
+    History, Messages, Publisher, Replica, ReplicaRecord, Subscriber, TryMessages, latest, latest_persistent,
+    latest_until,
+};
+pub use request::{Request, Requests, Server};

@@ -1,0 +1,213 @@
+//! Admission of subscribers, and the watchers that the acceptor calls for them later.
+
+use std::os::fd::OwnedFd;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
+
+use super::{Fanout, FanoutMedium, FanoutState, RingSubscriber};
+use crate::error::Result;
+use crate::frame::{Header, Kind, Outgoing};
+use crate::publish::stream_subscriber::{Begin, Out, StreamSubscriber};
+use crate::sys::poll::Interest;
+use crate::transport::Tx;
+use crate::transport::acceptor::{IncomingHandshake, RawConnection, WatchedSocket, Watcher};
+use crate::transport::plain::{self, Division};
+use crate::transport::socket::StreamTx;
+use crate::transport::stream::Stream;
+
+/// A subscriber with a socket of its own whose hello is being answered.
+pub struct Unadmitted(Arc<Fanout>);
+
+impl Drop for Unadmitted {
+    fn drop(&mut self) {
+        self.0.unadmitted.fetch_sub(1, Ordering::AcqRel);
+        self.0.changed.wake();
+    }
+}
+
+impl Fanout {
+    /// Admits a subscriber of this session to the ring; one that was connected before, or waited, continues after the
+    /// number `after`. Returns the descriptors for it, the number of its newest message, and the id for
+    /// [`Fanout::answered`]. With `once` the subscriber reads the newest value only, and is not kept.
+    pub fn admit_to_ring(
+        self: &Arc<Self>,
+        handshake: &mut IncomingHandshake,
+        (session, after): (u64, Option<u64>),
+        once: bool,
+        knows_slots: bool,
+    ) -> Result<(Vec<OwnedFd>, u64, u64)> {
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        // Under one lock, so that a subscriber which gets this ring is also woken for later
+        // messages in it.
+        let mut state = self.state();
+        let FanoutState {
+            medium: FanoutMedium::Ring { ring, subscribers, without_slots, growth },
+            last,
+            newest,
+        } = &mut *state
+        else {
+            return Ok((Vec::new(), 0, id));
+        };
+        // A new one begins with the newest message, or, where there is none, with the next one.
+        let before = after.unwrap_or(if *newest > 0 { newest.saturating_sub(1) } else { *last });
+        if !once && let Some(growth) = growth.take() {
+            growth.grow(&mut **ring);
+        }
+        let mut admit = || -> Result<(Vec<OwnedFd>, Option<WatchedSocket>)> {
+            if !knows_slots {
+                ring.add_without_slots(id)?;
+            }
+            if !once {
+                let descriptors = std::mem::take(&mut handshake.descriptors);
+                ring.add(id, descriptors, session, handshake.stream.clone().into_socket()?)?;
+            }
+            let watcher = Arc::new(DisconnectWatcher { fanout: Arc::downgrade(self), id });
+            let watched = (!once || !knows_slots).then(|| handshake.watch(Interest::RDHUP, watcher));
+            Ok((ring.descriptors_for_peer(id)?, watched.transpose()?))
+        };
+        let (descriptors, watched) = admit().inspect_err(|_| ring.remove(id))?;
+        match watched {
+            Some(watched) if !once => {
+                subscribers.push(RingSubscriber { id, answered: false, before, watched })
+            }
+            watched => without_slots.extend(watched.map(|watched| (id, watched))),
+        }
+        Ok((descriptors, *newest, id))
+    }
+
+    /// Records that the hello of this subscriber was answered: from now on it counts.
+    pub fn answered(&self, id: u64) {
+        if let FanoutMedium::Ring { ring, subscribers, .. } = &mut self.state().medium {
+            ring.answered(id);
+            subscribers
+                .iter_mut()
+                .filter(|subscriber| subscriber.id == id)
+                .for_each(|one| one.answered = true);
+        }
+        self.changed.wake();
+    }
+
+    /// Counts a subscriber with a socket of its own from the moment in which its hello is decided on. It may
+    /// read the answer, and no longer be marked as waiting, before [`Fanout::admit_to_stream`] is called:
+    /// [`Fanout::drain`] waits for it meanwhile.
+    pub fn unadmitted(self: &Arc<Self>) -> Unadmitted {
+        self.unadmitted.fetch_add(1, Ordering::AcqRel);
+        Unadmitted(self.clone())
+    }
+
+    /// Admits a subscriber with a socket of its own, after its hello was answered. Sends its first
+    /// messages; with `once`, no others follow.
+    pub fn admit_to_stream(
+        self: &Arc<Self>,
+        stream: Stream,
+        watched: impl FnOnce(Arc<dyn Watcher>) -> Result<WatchedSocket>,
+        once: bool,
+        begin: Begin,
+    ) {
+        // A small queue makes a slow subscriber miss messages rather than read old ones. If the kernel
+        // refuses, it queues more.
+        let _ = self.buffer.map(|bytes| stream.limit_send_queue(bytes));
+        let tx = Tx::Stream(StreamTx::new(stream, self.checked));
+        let mut out = Out::new(tx, Interest::RDHUP);
+        let mut state = self.state();
+        let FanoutMedium::Streams { history, .. } = &mut state.medium else { return };
+        out.begin(history, begin);
+        // An error is the end of the new connection, which the acceptor handles.
+        if once {
+            let _ = match history.newest() {
+                Some(_) => out.send_pending(history),
+                None => out
+                    .tx
+                    .try_send(&Outgoing::new(Header::new(Kind::Ack, crate::codec::Encoding::Raw), &[]))
+                    .map(drop),
+            };
+            // The rest is sent while the connection is kept.
+            if out.tx.flush().unwrap_or(true) {
+                return;
+            }
+        }
+        self.keep(state, out, watched);
+    }
+
+    /// Admits a program without Linkspan: it gets the newest value as a line, and then all that
+    /// follow.
+    pub fn admit_without_hello(self: &Arc<Self>, connection: RawConnection, division: Division) {
+        let _ = self.buffer.map(|bytes| connection.stream.limit_send_queue(bytes));
+        let (tx, _) = plain::link(connection.stream.clone(), division, 0, false);
+        // A closed sending side is not the end of such a subscriber, which may close it at once.
+        let mut out = Out::new(Tx::Plain(tx), Interest::empty());
+        let mut state = self.state();
+        let FanoutMedium::Streams { history, .. } = &mut state.medium else { return };
+        out.begin(history, Begin::With(history.last()));
+        self.keep(state, out, |watcher| connection.watch(Interest::empty(), watcher));
+    }
+
+    /// Registers a subscriber and sends its first messages.
+    fn keep(
+        self: &Arc<Self>,
+        mut state: MutexGuard<'_, FanoutState>,
+        out: Out,
+        watched: impl FnOnce(Arc<dyn Watcher>) -> Result<WatchedSocket>,
+    ) {
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        let subscriber = Arc::new(StreamSubscriber { id, out: Mutex::new(out) });
+        let watcher =
+            Arc::new(RoomWatcher { fanout: Arc::downgrade(self), subscriber: Arc::downgrade(&subscriber) });
+        if let Ok(watched) = watched(watcher)
+            && let FanoutMedium::Streams { history, subscribers } = &mut state.medium
+        {
+            let mut out = subscriber.out();
+            out.watched = Some(watched);
+            let _ = out.send_pending(history);
+            drop(out);
+            subscribers.push(subscriber);
+        }
+        drop(state);
+        self.changed.wake();
+    }
+}
+
+/// Removes a subscriber of the ring when its connection ends.
+struct DisconnectWatcher {
+    fanout: Weak<Fanout>,
+    id: u64,
+}
+
+impl Watcher for DisconnectWatcher {
+    fn ready(&self, _what: Interest) -> bool {
+        if let Some(fanout) = self.fanout.upgrade() {
+            fanout.remove(self.id);
+        }
+        false
+    }
+}
+
+/// Sends more when a slow subscriber has room again.
+struct RoomWatcher {
+    fanout: Weak<Fanout>,
+    subscriber: Weak<StreamSubscriber>,
+}
+
+impl Watcher for RoomWatcher {
+    fn ready(&self, what: Interest) -> bool {
+        let (Some(fanout), Some(subscriber)) = (self.fanout.upgrade(), self.subscriber.upgrade()) else {
+            return false;
+        };
+        if what.intersects(Interest::RDHUP | Interest::HUP | Interest::ERR) {
+            fanout.remove(subscriber.id);
+            return false;
+        }
+        let mut state = fanout.state();
+        let FanoutMedium::Streams { history, .. } = &mut state.medium else { return false };
+        let mut out = subscriber.out();
+        out.watch_room(false);
+        let sent = out.send_pending(history);
+        drop(out);
+        drop(state);
+        fanout.changed.wake();
+        if sent.is_err() {
+            fanout.remove(subscriber.id);
+        }
+        sent.is_ok()
+    }
+}

@@ -1,0 +1,205 @@
+//! The bridge to other machines: the machines that it reaches, its certificate, the clocks, and the names
+//! that it does not relay.
+//!
+//! A bridge publishes its state at `bridge/status`; without it there is no bridge here, or it has
+//! another name, and nothing is reported.
+
+use std::net::{TcpStream, ToSocketAddrs};
+use std::time::Duration;
+
+use super::finding::Finding;
+use crate::deadline::Wait;
+use crate::engine;
+use crate::engine::Options;
+use crate::registry::{self, Listed};
+use crate::value::{Timestamp, Value};
+
+/// The name at which a bridge publishes its state by default.
+const STATUS: &str = "bridge/status";
+/// How long a connection to one of its addresses may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// The difference of clocks that is no problem, in seconds.
+const MAX_CLOCK_DIFFERENCE: f64 = 1.0;
+/// Days before its end from which on a certificate is reported.
+const EXPIRY_NOTICE_DAYS: i64 = 30;
+/// Names or addresses that are reported one by one.
+const MAX_NAMES: usize = 5;
+
+/// Reads the state of the bridge and examines it.
+pub fn examine() -> Vec<Finding> {
+    let state = engine::latest(STATUS, &Options::default(), Wait::default());
+    let Some(state) = state.ok().and_then(|message| message.value().ok().cloned()) else { return Vec::new() };
+    let mut findings = reached(&state);
+    findings.extend(examine_certificate(&state, Timestamp::now()));
+    findings.extend(clocks(&state));
+    findings.extend(refused(&state));
+    findings.extend(registry::list().ok().and_then(|listed| unexported(&state, &listed)));
+    findings
+}
+
+/// Returns the array of texts under a key of the state; empty if there is none.
+fn texts(state: &Value, key: &str) -> Vec<String> {
+    let list = state.at(key).ok().and_then(|list| list.as_array().ok()).unwrap_or_default();
+    list.iter().filter_map(|text| text.as_text().ok()).map(str::to_owned).collect()
+}
+
+/// Returns the entries of the map under a key of the state.
+fn entries<'a>(state: &'a Value, key: &str) -> impl Iterator<Item = (&'a str, &'a Value)> {
+    let map = state.at(key).ok().and_then(|map| map.as_map().ok());
+    map.into_iter().flat_map(|map| map.iter().map(|(name, value)| (&**name, value)))
+}
+
+/// Returns which bridges are reached; if none, why each address is not.
+fn reached(state: &Value) -> Vec<Finding> {
+    let (bridges, connect, listen) =
+        (texts(state, "bridges"), texts(state, "connect"), texts(state, "listen"));
+    if !bridges.is_empty() {
+        return vec![Finding::fine(format!("the bridge here reaches {}", bridges.join(", ")))];
+    }
+    let unreached = |address: &String| match connected(address) {
+        // The address of a NATS server, to which bridges connect.
+        Err(why) if address.contains("://") => Finding::problem(
+            format!("the NATS server at {address} is not reached: {why}"),
+            "start it there, and have the firewalls between let the port through",
+        ),
+        Ok(()) if address.contains("://") => Finding::note(
+            format!("{address} accepts connections, and no other bridge of our realm is known there"),
+            "start one on another machine with the same --server and --realm; where the server refuses this one, the bridge's log says so",
+        ),
+        Err(why) => Finding::problem(
+            format!("the bridge at {address} is not reached: {why}"),
+            "start the bridge there with --listen at this address, and have the firewalls between let the port through",
+        ),
+        Ok(()) => Finding::problem(
+            format!(
+                "{address} accepts connections, and no bridge of our realm that trusts us is known there"
+            ),
+            if address.starts_with("tls/") {
+                "see `linkspan bridge keys list` for certificates that are revoked or expired, that both are of one authority, and that each side names the other in [machines]"
+            } else {
+                "see that a bridge listens there without --tls, and that both have the same --realm"
+            },
+        ),
+    };
+    let mut findings: Vec<_> = connect.iter().take(MAX_NAMES).map(unreached).collect();
+    if connect.is_empty() && !listen.is_empty() {
+        let what = format!("no other bridge has connected to {}", listen.join(", "));
+        findings.push(Finding::note(what, "start one there with --peer and an address of this machine; with --tls, each side names the other in [machines]"));
+    }
+    findings
+}
+
+/// Connects to an address such as `tcp/north:7447`, and returns why that fails.
+fn connected(address: &str) -> Result<(), String> {
+    let place = address.split_once('/').map_or(address, |(_, place)| place.trim_start_matches('/'));
+    let mut why = "the name has no address".to_owned();
+    for place in place.to_socket_addrs().map_err(|e| e.to_string())? {
+        match TcpStream::connect_timeout(&place, CONNECT_TIMEOUT) {
+            Ok(_) => return Ok(()),
+            Err(e) => why = e.to_string(),
+        }
+    }
+    Err(why)
+}
+
+/// Returns a finding about the certificate's end.
+fn examine_certificate(state: &Value, now: Timestamp) -> Option<Finding> {
+    let certificate = state.at("certificate").ok()?;
+    let name = certificate.at("name").ok()?.as_text().ok()?;
+    let expires = certificate.at("expires").ok()?.as_timestamp().ok()?;
+    let days = expires.0.saturating_sub(now.0) / 86_400_000_000_000;
+    let remedy = "make the next one with `linkspan bridge keys issue` where the authority is, and start the bridge with its folder";
+    Some(match () {
+        () if expires.0 <= now.0 => Finding::problem(
+            format!("the bridge's certificate {name} expired at {expires}: no machine accepts it"),
+            remedy,
+        ),
+        () if days < EXPIRY_NOTICE_DAYS => Finding::note(
+            format!("the bridge's certificate {name} expires at {expires}, in {days} days"),
+            remedy,
+        ),
+        () => Finding::fine(format!("the bridge's certificate {name} counts until {expires}")),
+    })
+}
+
+/// Findings about machines whose clocks are ahead.
+fn clocks(state: &Value) -> Vec<Finding> {
+    let ahead = entries(state, "ahead").filter_map(|(machine, by)| Some((machine, by.as_f64().ok()?)));
+    let finding = |(machine, by): (&str, f64)| {
+        let what = format!("the clock of {machine} is {by:.1} s ahead of the clock here");
+        Finding::problem(what, "set the clocks of both by NTP, such as with chrony or systemd-timesyncd")
+    };
+    ahead.filter(|(_, by)| *by > MAX_CLOCK_DIFFERENCE).map(finding).collect()
+}
+
+/// Findings about names that the bridge does not carry, with its reason.
+fn refused(state: &Value) -> Vec<Finding> {
+    let finding = |(name, why): (&str, &Value)| {
+        let what =
+            format!("the bridge does not carry {name}: {}", why.as_text().unwrap_or("no reason is given"));
+        Finding::problem(what, "have one machine give the name up, or leave it out of --import and --export")
+    };
+    entries(state, "refused").take(MAX_NAMES).map(finding).collect()
+}
+
+/// Returns a finding about publishers and servers of this machine that no other machine sees.
+fn unexported(state: &Value, listed: &[Listed]) -> Option<Finding> {
+    let exported = texts(state, "exported");
+    let bare = |one: &Listed| one.endpoint.split_once(':').map(|(_, name)| name.to_owned());
+    let is_carried = |one: &&Listed| {
+        matches!(one.pattern, Some("publish" | "request"))
+            && matches!(one.endpoint.split(':').next(), Some("shm" | "unix"))
+    };
+    let mut names: Vec<_> =
+        listed.iter().filter(is_carried).filter(|one| one.machine.is_none()).filter_map(bare).collect();
+    names.retain(|name| !exported.contains(name) && name != STATUS && !name.starts_with('/'));
+    names.sort();
+    names.dedup();
+    let first = names.first()?;
+    let remedy =
+        format!("where other machines are to have them, say so: --export '{first}', or a pattern for more");
+    let more = names.len().saturating_sub(MAX_NAMES);
+    names.truncate(MAX_NAMES);
+    let and = if more > 0 { format!(" and {more} more") } else { String::new() };
+    Some(Finding::note(format!("the bridge does not export {}{and}", names.join(", ")), remedy))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::doctor::finding::Severity;
+
+    #[test]
+    fn certificate_expiry_is_a_note_then_a_problem() {
+        let day = 86_400_000_000_000;
+        let at = |days: i64| {
+            let certificate = Value::map([
+                ("name", Value::from("north.1")),
+                ("expires", Value::Timestamp(Timestamp(days * day))),
+            ]);
+            certificate_of(&Value::map([("certificate", certificate)]))
+        };
+        assert_eq!([at(-1), at(29), at(31)], [Severity::Problem, Severity::Note, Severity::Fine]);
+    }
+
+    fn certificate_of(state: &Value) -> Severity {
+        examine_certificate(state, Timestamp(0)).unwrap().severity
+    }
+
+    #[test]
+    fn clock_difference_is_a_problem() {
+        let state = Value::map([("ahead", Value::map([("north", 0.2), ("west", 3.0)]))]);
+        let findings = clocks(&state);
+        assert!(findings.len() == 1 && findings[0].what.contains("west is 3.0 s ahead"), "{findings:?}");
+    }
+
+    #[test]
+    fn address_without_listener_is_a_problem() {
+        let state = Value::map([("connect", Value::from(vec!["tls/127.0.0.1:1".to_owned()]))]);
+        let findings = reached(&state);
+        assert!(
+            findings.len() == 1 && findings[0].what.contains("is not reached: Connection refused"),
+            "{findings:?}"
+        );
+    }
+}

@@ -1,0 +1,73 @@
+//! TCP: the token that keeps other users of this machine out, and the keys of other machines.
+//!
+//! Programs of one user authenticate over a loopback address with a token, a file in the runtime
+//! directory; programs of other machines with TLS and keys that were exchanged. Neither is needed
+//! before TCP is used, so a missing one is no problem.
+
+use super::finding::Finding;
+use crate::error::{Error, ErrorKind, Result};
+use crate::sys::directory::Directory;
+use crate::transport::driver::MachineKeys;
+use crate::transport::table;
+
+/// Examines the token and the keys.
+pub fn examine() -> Vec<Finding> {
+    let mut findings = Vec::new();
+    // `directories` has reported why the directory cannot be used.
+    if let Ok(directory) = Directory::runtime() {
+        findings.extend(
+            table::drivers().filter_map(|driver| driver.token(&directory)).map(|t| token(&directory, t)),
+        );
+    }
+    findings.push(keys());
+    findings
+}
+
+/// Returns a finding about a transport's token.
+fn token(directory: &Directory, (name, is_there): (&str, Result<bool>)) -> Finding {
+    let path = directory.path().join(name);
+    match is_there {
+        Ok(true) => Finding::fine(format!("{} is the token of TCP on this machine", path.display())),
+        Ok(false) => {
+            Finding::fine(format!("{} is missing; the first who uses TCP makes the token", path.display()))
+        }
+        Err(e) => Finding::problem(
+            format!("TCP on this machine has no token that can be used: {}", e.text()),
+            "remove the file as its owner, and the next who uses TCP makes another",
+        ),
+    }
+}
+
+/// Returns a finding about this machine's key and the trusted ones.
+fn keys() -> Finding {
+    let Some(read) = table::drivers().find_map(|driver| driver.keys()) else {
+        let what = "this build has no TLS: TCP does not go beyond this machine";
+        return Finding::note(what, "where it should, build with the feature tls");
+    };
+    read.map_or_else(unread, |keys| known(&keys))
+}
+
+/// Returns the finding about keys that were read.
+fn known(keys: &MachineKeys) -> Finding {
+    let place = keys.directory.display();
+    match &keys.own {
+        None => Finding::fine(format!("there are no keys in {place}: TCP does not go beyond this machine")),
+        Some(_) if keys.trusted.is_empty() => Finding::note(
+            format!("there is a key in {place}, and no other is trusted"),
+            "trust the other machine's: `linkspan keys trust NAME KEY`, with what `linkspan keys show` prints there",
+        ),
+        Some(own) => Finding::fine(format!("our key is {own}; trusted are {}", keys.trusted.join(", "))),
+    }
+}
+
+/// Returns the finding about keys that could not be read.
+fn unread(error: Error) -> Finding {
+    let what = format!("TCP does not go beyond this machine: {}", error.text());
+    let remedy = "see the directory of the keys: LINKSPAN_KEYS, or ~/.config/linkspan/keys";
+    // Keys that this user may not read are like no keys, which is no problem by itself.
+    if error.kind() == ErrorKind::PermissionDenied {
+        Finding::note(what, remedy)
+    } else {
+        Finding::problem(what, remedy)
+    }
+}

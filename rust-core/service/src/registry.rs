@@ -1,0 +1,191 @@
+//! The listing of this machine: the names in the runtime directory and the reports of their holders, and the
+//! journals and spools by their files.
+//!
+//! A listing reads the directories and then queries each name: with a hello that is only a query, with the
+//! record beside the name where no hello is exchanged, or by reading the files of a store. Listeners are
+//! queried by several threads, because a stopped process answers only when its time-out has passed; a budget
+//! bounds what such processes cost in all. Stale files of this user's dead processes are removed on the way
+//! (`transport::sweep`).
+
+mod cleaning;
+mod listed;
+mod places;
+mod query;
+mod schemas;
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use self::places::{ListedName, places, places_in_state_directory};
+use self::query::{ANSWER_TIMEOUT, SHORT_TIMEOUT, TimeoutBudget, query_name, read_files};
+use crate::error::{Error, ErrorKind, Result};
+use crate::sys::directory::Directory;
+use crate::sys::thread;
+use crate::transport::driver::ListingSource;
+use crate::transport::endpoint::Endpoint;
+use crate::transport::place::Place;
+use crate::transport::store::History;
+
+pub use crate::transport::name_pattern::matches;
+pub use cleaning::{Cleaned, clean};
+pub use listed::Listed;
+pub(crate) use places::named;
+pub use schemas::{reply_schema, schema, schema_of, schemas};
+
+/// The total time that a thread spends on querying those again that had the short time and did not answer.
+const RETRY_BUDGET: Duration = Duration::from_secs(1);
+/// Threads that query at the same time, at most.
+const MAX_PARALLEL: usize = 32;
+
+/// Returns the runtime directory of this process, which is created if need be: for files that belong
+/// to its user's programs beside the names.
+pub fn directory() -> Result<std::path::PathBuf> {
+    Ok(Directory::runtime()?.path().to_owned())
+}
+
+/// Returns the directory of journals and durable spools, which is created if need be.
+pub fn state_directory() -> Result<std::path::PathBuf> {
+    Ok(Directory::state()?.path().to_owned())
+}
+
+/// Returns the identity of the journal at an endpoint and which records it has; none if there is no
+/// journal, or the endpoint keeps no history.
+pub fn history(endpoint: &str) -> Result<Option<History>> {
+    let endpoint: Endpoint = endpoint.parse()?;
+    let Some(store) = endpoint.transport().driver().store() else { return Ok(None) };
+    Place::of(&endpoint).and_then(|place| store.history(&place)).map_err(|e| e.on(&endpoint))
+}
+
+/// Returns the first numbers of the segments of the journal at an endpoint, in order: the part of
+/// [`History`] that needs no reading of records.
+pub fn segments(endpoint: &str) -> Result<Vec<u64>> {
+    let endpoint: Endpoint = endpoint.parse()?;
+    let Some(store) = endpoint.transport().driver().store() else { return Ok(Vec::new()) };
+    Place::of(&endpoint).and_then(|place| store.segments(&place)).map_err(|e| e.on(&endpoint))
+}
+
+/// Returns the user whose process on this machine has the end `from` of a TCP connection open, of which this
+/// process has the end `own`: for servers at a loopback address, which every user of the machine can reach.
+/// None if the caller has disconnected, or the kernel does not show it.
+pub fn user_calling(from: std::net::SocketAddr, own: std::net::SocketAddr) -> Option<u32> {
+    crate::sys::inet::user_calling(from, own)
+}
+
+/// Returns every name in the runtime directory that a living process holds, every `file:`, and every
+/// `journal:` and `spool:`, held or not, sorted by name. Sockets at absolute paths (`unix:/…`) are
+/// not in that directory and not listed.
+///
+/// Listeners are queried in parallel. One that does not answer gets 0.5 s; once such listeners have taken 3
+/// s, further ones get 20 ms and, as far as 1 s in all allows, a second query at the end. It is listed with
+/// that as its problem. Stale files of this user's dead processes are removed on the way; those of other
+/// users are listed with that as their problem.
+pub fn list() -> Result<Vec<Listed>> {
+    let mut places = places()?;
+    places.extend(places_in_state_directory()?);
+    examine_all(&places)
+}
+
+/// Returns the machine that a name belongs to, if it stands for a name of another machine.
+///
+/// # Errors
+/// Those of the directory.
+pub fn machine(endpoint: &str) -> Result<Option<String>> {
+    let wanted: Endpoint = endpoint.parse()?;
+    let mut places = places()?;
+    places.retain(|found| found.endpoint == wanted);
+    Ok(examine_all(&places)?.into_iter().find_map(|listed| listed.machine))
+}
+
+/// Examines all names in parallel; sorted by endpoint.
+fn examine_all(places: &[ListedName]) -> Result<Vec<Listed>> {
+    let next = AtomicUsize::new(0);
+    let examine = || {
+        let (mut listed, mut shortened) = (Vec::new(), Vec::new());
+        let mut budget = TimeoutBudget::default();
+        while let Some(found) = places.get(next.fetch_add(1, Ordering::Relaxed)) {
+            listed.extend(match found.endpoint.transport().driver().listing_source() {
+                ListingSource::Files { owned } => read_files(found, owned),
+                _ => {
+                    let listed_name = query_name(found, &mut budget);
+                    if std::mem::take(&mut budget.shortened) {
+                        shortened.push((found, listed_name));
+                        continue;
+                    }
+                    listed_name
+                }
+            });
+        }
+        // A living process on a busy machine may need longer than the short time.
+        let each = (RETRY_BUDGET / shortened.len().max(1) as u32).min(ANSWER_TIMEOUT);
+        budget.timeout = (each > SHORT_TIMEOUT).then_some(each);
+        for (found, listed_name) in shortened {
+            listed.extend(if budget.timeout.is_some() {
+                query_name(found, &mut budget)
+            } else {
+                listed_name
+            });
+        }
+        listed
+    };
+    let mut listed = std::thread::scope(|scope| {
+        let help = |_| thread::start_scoped(scope, "linkspan-list", examine).ok();
+        // If no further thread can be started, this one examines all.
+        let helpers: Vec<_> = (1..places.len().min(MAX_PARALLEL)).map_while(help).collect();
+        let mut listed = examine();
+        for helper in helpers {
+            listed.extend(helper.join().map_err(|_| {
+                Error::new(ErrorKind::Internal, "a thread that queried listeners ended in a defect")
+            })?);
+        }
+        Ok::<_, Error>(listed)
+    })?;
+    listed.sort_by(|a, b| a.endpoint.cmp(&b.endpoint));
+    Ok(listed)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Instant;
+
+    use super::query::FULL_TIMEOUT_BUDGET;
+    use super::*;
+    use crate::transport::place::Access;
+
+    #[test]
+    fn silent_listeners_do_not_delay_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let directory = Arc::new(Directory::existing(folder.path()).unwrap());
+        let endpoint = |name: String| format!("unix:{name}").parse::<Endpoint>().unwrap();
+        let place = |directory: &Arc<Directory>, endpoint: &Endpoint| Place {
+            directory: directory.clone(),
+            file: endpoint.file_name(),
+        };
+        let found = |directory: &Arc<Directory>, name: String| {
+            let endpoint = endpoint(name);
+            ListedName { place: place(directory, &endpoint), endpoint, has_temporary: false }
+        };
+        let mut places: Vec<_> = (0..300).map(|i| found(&directory, format!("silent/{i:03}"))).collect();
+        // They listen, and never accept, as in a process that was stopped.
+        let bound: Vec<_> = places.iter().map(|found| found.place.bind(Access::default()).unwrap()).collect();
+        // Sorted after them is one that answers.
+        let answering = format!("working/{}", std::process::id());
+        let answering_listener =
+            crate::engine::Listener::listen(&format!("unix:{answering}"), &Default::default()).unwrap();
+        places.push(found(&Arc::new(Directory::runtime().unwrap()), answering));
+        let started = Instant::now();
+        let listed = examine_all(&places).unwrap();
+        let names: Vec<_> = listed.iter().map(|listed| listed.endpoint.clone()).collect();
+        assert_eq!(names, places.iter().map(|found| found.endpoint.to_string()).collect::<Vec<_>>());
+        let (last, silent) = listed.split_last().unwrap();
+        assert!(last.problem.is_none() && last.pid == Some(std::process::id()), "{last:?}");
+        let text = |one: &Listed| one.problem.as_ref().map(|e| e.text().to_owned()).unwrap_or_default();
+        assert!(silent.iter().all(|one| text(one).contains("does not answer")), "{silent:?}");
+        // With half a second for each, 32 side by side take 5 s in all, and 300 of them one after the other
+        // 150 s.
+        assert!(started.elapsed() >= FULL_TIMEOUT_BUDGET, "{:?}", started.elapsed());
+        drop(bound);
+        drop(answering_listener);
+        assert!(examine_all(&places).unwrap().is_empty());
+    }
+}

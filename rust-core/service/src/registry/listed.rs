@@ -1,0 +1,163 @@
+//! An entry of a listing, and what it takes over from a record, an answer and stored schemas.
+
+use crate::engine::service_side::Pattern;
+use crate::engine::service_side::handshake::Hello;
+use crate::engine::service_side::schema_negotiation::stored;
+use crate::error::Error;
+use crate::sys::user;
+use crate::transport::endpoint::Endpoint;
+use crate::transport::owner;
+use crate::transport::place::Place;
+use crate::value::Value;
+
+/// A name that a living process holds, and what that process reports.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Listed {
+    /// The endpoint, with its transport.
+    pub endpoint: String,
+    /// The pattern of the name: `channel`, `request`, `publish` or `controller`.
+    pub pattern: Option<&'static str>,
+    /// The process that holds it.
+    pub pid: Option<u32>,
+    /// The machine that the name belongs to, if it stands for a name of another machine.
+    pub machine: Option<String>,
+    /// A publisher's incarnation, which its messages carry; for a journal, the random number that it
+    /// got when it was created.
+    pub incarnation: Option<u64>,
+    /// The `client_id`, else the name of the program.
+    pub program: Option<String>,
+    /// The name of the user, else its number.
+    pub user: Option<String>,
+    /// The encoding of values.
+    pub encoding: Option<String>,
+    /// Messages sent and received so far.
+    pub messages: Option<u64>,
+    /// Clients or subscribers that are connected.
+    pub peers: Option<u64>,
+    /// How many messages the slowest subscriber has not read; for a spool, how many wait for its
+    /// server.
+    pub behind: Option<u64>,
+    /// Messages that were kept for disconnected clients and are lost because the bounds were
+    /// reached.
+    pub forgotten: Option<u64>,
+    /// The name and version of the schema at the endpoint.
+    pub schema: Option<String>,
+    /// The name and version of the schema of replies.
+    pub reply_schema: Option<String>,
+    /// The last report of a caller whose schema does not fit: its program, and the differences.
+    pub mismatch: Option<String>,
+    /// The named readers of a journal, each with the number of messages that it has not consumed.
+    pub consumers: Vec<(String, u64)>,
+    /// Why nothing else is known: not permitted, or no answer.
+    pub problem: Option<Error>,
+}
+
+impl Listed {
+    /// Returns the same as a map, with null for unknown values.
+    pub fn to_value(&self) -> Value {
+        Value::map([
+            ("endpoint", Value::from(self.endpoint.as_str())),
+            ("pattern", self.pattern.map(str::to_owned).into()),
+            ("machine", self.machine.clone().into()),
+            ("pid", self.pid.into()),
+            ("program", self.program.clone().into()),
+            ("user", self.user.clone().into()),
+            ("encoding", self.encoding.clone().into()),
+            ("messages", self.messages.into()),
+            ("peers", self.peers.into()),
+            ("behind", self.behind.into()),
+            ("forgotten", self.forgotten.into()),
+            ("schema", self.schema.clone().into()),
+            ("reply_schema", self.reply_schema.clone().into()),
+            ("mismatch", self.mismatch.clone().into()),
+            (
+                "consumers",
+                Value::Map(self.consumers.iter().map(|(name, n)| (name.clone(), (*n).into())).collect()),
+            ),
+            ("problem", self.problem.as_ref().map(|e| format!("{}: {}", e.kind(), e.text())).into()),
+        ])
+    }
+
+    /// Returns an entry without any details.
+    pub(super) fn unanswered(endpoint: &Endpoint) -> Listed {
+        Listed {
+            endpoint: endpoint.to_string(),
+            pattern: None,
+            machine: None,
+            incarnation: None,
+            pid: None,
+            program: None,
+            user: None,
+            encoding: None,
+            messages: None,
+            peers: None,
+            behind: None,
+            forgotten: None,
+            schema: None,
+            reply_schema: None,
+            mismatch: None,
+            consumers: Vec::new(),
+            problem: None,
+        }
+    }
+
+    /// Reads the titles of the schemas that are stored with a spool or a journal.
+    pub(super) fn read_stored(&mut self, place: &Place) {
+        match stored::titles(place) {
+            Ok(titles) => [self.schema, self.reply_schema] = titles,
+            Err(e) => self.problem = self.problem.take().or(Some(e)),
+        }
+    }
+
+    /// Reads the record beside a name without a hello; keeps the error if it is faulty.
+    pub(super) fn read_record(&mut self, place: &Place) -> Option<Value> {
+        match owner::read(place) {
+            Ok(record) => {
+                let record = record?;
+                self.take_record(&record.map);
+                // The owner is that of the file, whatever its content claims.
+                self.user = Some(user_name(record.owner));
+                Some(record.map)
+            }
+            Err(e) => {
+                self.problem = Some(e);
+                None
+            }
+        }
+    }
+
+    /// Takes over the content of a record.
+    fn take_record(&mut self, record: &Value) {
+        let text = |key: &str| record.at(key).and_then(Value::as_text).map(str::to_owned).ok();
+        let number =
+            |key: &str| record.at(key).and_then(Value::as_u64).ok().and_then(|n| u32::try_from(n).ok());
+        self.pattern = text("pattern").and_then(|name| Pattern::from_name(&name)).map(Pattern::name);
+        self.pid = number("pid");
+        self.program = text("program");
+        self.encoding = text("encoding");
+    }
+
+    /// Takes over the content of an answer.
+    pub(super) fn take(&mut self, peer_hello: Hello) {
+        let state = peer_hello.state.unwrap_or_default();
+        let number = |key: &str| state.get(key).and_then(|v| v.as_u64().ok());
+        self.pattern = Some(peer_hello.pattern.name());
+        self.program = Some(peer_hello.client_id.unwrap_or(peer_hello.title));
+        let text = |key: &str| state.get(key).and_then(|v| v.as_text().ok()).map(str::to_owned);
+        self.encoding = text("encoding");
+        (self.schema, self.reply_schema) = (text("schema"), text("reply_schema"));
+        self.mismatch = text("mismatch");
+        self.machine = text("machine");
+        self.incarnation = (peer_hello.pattern == Pattern::Publish).then_some(peer_hello.session);
+        self.messages = number("messages");
+        self.peers = number("peers");
+        self.behind = number("behind");
+        self.forgotten = number("forgotten");
+    }
+}
+
+/// The name of a user, else its number.
+pub(super) fn user_name(uid: u32) -> String {
+    user::name_of_user(uid).unwrap_or_else(|| uid.to_string())
+}

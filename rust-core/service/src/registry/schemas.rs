@@ -1,0 +1,105 @@
+//! The schemas of an endpoint: from the program that holds its name, or from where they are stored.
+//!
+//! A schema is returned in its canonical form, which is the same for every notation of it. A listener is
+//! queried in parts; a spool and a journal have theirs in files beside the messages.
+
+use std::time::Duration;
+
+use crate::deadline::{Deadline, Waiting};
+use crate::engine::Message;
+use crate::engine::service_side::handshake::{self, Hello};
+use crate::engine::service_side::schema_negotiation::{self, Describes, stored};
+use crate::engine::service_side::{self, Pattern, open_names};
+use crate::error::{Error, ErrorKind, Result};
+use crate::transport::endpoint::Endpoint;
+use crate::transport::hello::Call;
+use crate::transport::kind::NameDirectory;
+use crate::transport::place::Place;
+
+/// How long a listener may take to send all of its schema.
+const TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Returns the canonical form of the schema that was given for an endpoint.
+///
+/// # Errors
+/// `NotFound` if no program listens; `Missing` if no schema was given.
+pub fn schema(endpoint: &str) -> Result<Vec<u8>> {
+    let endpoint: Endpoint = endpoint.parse()?;
+    find_schema(&endpoint, Describes::Messages).map_err(|e| e.on(&endpoint))
+}
+
+/// Returns the canonical form of the schema of replies, the option `reply_schema`. Errors as for
+/// [`schema`].
+pub fn reply_schema(endpoint: &str) -> Result<Vec<u8>> {
+    let endpoint: Endpoint = endpoint.parse()?;
+    find_schema(&endpoint, Describes::Replies).map_err(|e| e.on(&endpoint))
+}
+
+/// Returns the canonical form of the schema that a message of an endpoint was written with. In a
+/// journal each record names its own; elsewhere, and for records that name none, it is [`schema`].
+///
+/// # Errors
+/// As for [`schema`]; `Corrupt` if a journal has lost the schema.
+pub fn schema_of(endpoint: &str, message: &Message) -> Result<Vec<u8>> {
+    let parsed: Endpoint = endpoint.parse()?;
+    if parsed.transport().capabilities().history {
+        let place = Place::of(&parsed)?;
+        let form =
+            stored::form_of_record(&place, service_side::header(message)).map_err(|e| e.on(&parsed))?;
+        if let Some(form) = form {
+            return Ok(form);
+        }
+    }
+    schema(endpoint)
+}
+
+/// Returns each schema that the records of a journal were written with, in the order of the records:
+/// the number of the first record with it, and its canonical form. Elsewhere, and in a journal whose
+/// records name none, it is [`schema`] with the number 0.
+pub fn schemas(endpoint: &str) -> Result<Vec<(u64, Vec<u8>)>> {
+    let parsed: Endpoint = endpoint.parse()?;
+    if parsed.transport().capabilities().history {
+        let found = stored::forms_of_history(&parsed).map_err(|e| e.on(&parsed))?;
+        if !found.is_empty() {
+            return Ok(found);
+        }
+    }
+    Ok(vec![(0, schema(endpoint)?)])
+}
+
+/// Finds the schema of these values, without the endpoint in its errors.
+fn find_schema(endpoint: &Endpoint, describes: Describes) -> Result<Vec<u8>> {
+    let transport = endpoint.transport();
+    let mut waiting = Waiting::until(Deadline::after(TIMEOUT));
+    let not_listening = || {
+        let error = Error::new(ErrorKind::NotFound, "no program listens there; start the one that does");
+        open_names::named(error, &endpoint.to_string())
+    };
+    let none = || {
+        let title = describes.title();
+        let text = format!("no {title} was given for this endpoint by the program that holds it");
+        Error::new(ErrorKind::Missing, text)
+    };
+    if transport.names() != NameDirectory::Runtime {
+        let durable = transport.driver().durable_place(endpoint);
+        let place = durable.map_or_else(|| Place::of(endpoint), Ok)?;
+        return stored::stored_form(&place, describes)?.ok_or_else(none);
+    }
+    let Some(connections) = transport.driver().connections() else {
+        return Err(transport.unsupported_because("a schema", "no program answers there"));
+    };
+    let target = connections.target(endpoint)?;
+    let mut ask = |query: &Hello| -> Result<Option<Hello>> {
+        let call = target.call(&query.to_frame()?, &[], &[], &mut waiting);
+        match call? {
+            Call::Answered(called) => handshake::read_answer(&called.answer).map(Some),
+            Call::NotListening => Err(not_listening()),
+            Call::Busy => {
+                Err(Error::new(ErrorKind::Full, "the program that listens there has no time; try again"))
+            }
+        }
+    };
+    let mut query = Hello::new(Pattern::Channel, None, 0)?;
+    query.ask = true;
+    schema_negotiation::fetch(&mut query, describes, None, &mut ask)?.ok_or_else(none)
+}

@@ -1,0 +1,469 @@
+//! The client of a controller: lists services, sends them commands and watches them.
+//!
+//! Requests and events use two channels. A request is a call with the option `idempotent`: if the
+//! controller restarts meanwhile, the channel sends it again, and the id of a command makes sure
+//! that it is carried out once. Events come over a channel of their own, which subscribes again
+//! after each hello of the controller.
+
+use std::fmt;
+use std::os::fd::RawFd;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::command::{Answer, Command, error_of};
+use super::protocol::{CommandRequest, MAX_WITHIN, MIN_DATA_PERIOD, check_known_name, margin};
+use crate::deadline::{Timeout, Wait, Waiting};
+use crate::engine::service_side::{self, LINGER, Pattern, PersistentObjects, Turns};
+use crate::engine::{Channel, Delivery, Message, Options, Payload};
+use crate::error::{Error, ErrorKind, RemoteFailure, Result};
+use crate::frame::Kind;
+use crate::sys::random;
+use crate::value::{Map, Value};
+
+/// The options of [`Controller::watch`].
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct WatchOptions {
+    /// The period of sampling the services' data, at least 10 ms; `None` for never. Data are sent when they
+    /// have changed.
+    pub data_every: Option<Duration>,
+    /// The names of the services, registered or not; empty for all.
+    pub services: Vec<String>,
+}
+
+/// A client of the program `linkspan controller`, or of the server in the crate `linkspan-controller`: lists
+/// the registered services and sends them commands.
+///
+/// ```no_run
+/// # use linkspan_os::deadline::Timeout;
+/// # use linkspan_service::service::{Command, Controller};
+/// # use linkspan_value::Value;
+/// # fn main() -> linkspan_value::Result<()> {
+/// let controller = Controller::connect_default(Timeout::Default)?;
+/// controller.command("power", &Command::Pause, &Value::Null, Timeout::Default)?;
+/// println!("{}", controller.status("power", Timeout::Default)?.at("state")?.as_text()?);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// Requests are idempotent: if the controller restarts during one, the client sends it again by itself, and a
+/// command keeps its id, so that the service carries it out once. Any number of threads may send requests,
+/// which take turns; one at a time may wait in [`Controller::next`].
+pub struct Controller {
+    /// For requests.
+    channel: Channel,
+    /// The options of the request channel; the event channel is created from them.
+    options: Options,
+    /// The endpoint as text, for errors.
+    shown: String,
+    /// The incarnation of the controller that answered first.
+    first_controller: AtomicU64,
+    /// The subscription to events; none before [`Controller::watch`].
+    watching: Mutex<Option<Arc<Watching>>>,
+    /// Serializes the requests of several threads.
+    turns: Turns,
+}
+
+/// The clients that outlive the call that created them.
+static CONTROLLERS: PersistentObjects<Controller> = PersistentObjects::new();
+
+/// A separate link for events.
+struct Watching {
+    channel: Channel,
+    /// The watch request, sent again to each incarnation of the controller.
+    wanted: Mutex<Payload>,
+}
+
+impl Controller {
+    /// The default endpoint.
+    pub const ENDPOINT: &str = "unix:controller";
+
+    /// Connects to a controller, and reconnects after each lost connection. Returns `NotFound` if none
+    /// listens by the deadline and `InvalidState` if something else listens. The options `timeout`,
+    /// `client_id`, `on_wait` and so on apply; the client sets delivery and idempotence itself.
+    pub fn connect<'a>(endpoint: &str, options: &Options, wait: impl Into<Wait<'a>>) -> Result<Controller> {
+        let mut options = options.clone();
+        service_side::set_pattern(&mut options, Pattern::Controller);
+        options.idempotent = true;
+        options.delivery = Some(Delivery::AtLeastOnce);
+        let mut waiting = Waiting::start(wait.into(), options.timeout);
+        let channel = Channel::dial(endpoint, &options)?;
+        let controller = Controller {
+            shown: channel.endpoint().to_owned(),
+            channel,
+            options,
+            first_controller: AtomicU64::new(0),
+            watching: Mutex::default(),
+            turns: Turns::default(),
+        };
+        controller.receive_hello(&mut waiting).map_err(|e| controller.explain(e))?;
+        Ok(controller)
+    }
+
+    /// Like [`Controller::connect`], but returns the client of an earlier call with the same endpoint and
+    /// options if there is one.
+    pub fn persistent<'a>(
+        endpoint: &str,
+        options: &Options,
+        wait: impl Into<Wait<'a>>,
+    ) -> Result<Arc<Controller>> {
+        let is_usable = |kept: &Controller| !kept.channel.is_closed();
+        CONTROLLERS.get(endpoint, options, is_usable, || Controller::connect(endpoint, options, wait))
+    }
+
+    /// Connects to [`Controller::default_endpoint`] with the default options.
+    pub fn connect_default<'a>(wait: impl Into<Wait<'a>>) -> Result<Controller> {
+        Controller::connect(&Controller::default_endpoint(), &Options::default(), wait)
+    }
+
+    /// Returns `$LINKSPAN_CONTROLLER`, or [`Controller::ENDPOINT`] if that is not set.
+    pub fn default_endpoint() -> String {
+        match std::env::var("LINKSPAN_CONTROLLER") {
+            Ok(endpoint) if !endpoint.is_empty() => endpoint,
+            _ => Controller::ENDPOINT.to_owned(),
+        }
+    }
+
+    /// Returns the endpoint with its transport.
+    pub fn endpoint(&self) -> &str {
+        &self.shown
+    }
+
+    /// Receives the hello of the controller.
+    fn receive_hello(&self, waiting: &mut Waiting<'_>) -> Result<()> {
+        let hello = step(waiting, |wait| self.channel.recv(wait))?;
+        self.note_hello(&hello);
+        Ok(())
+    }
+
+    /// Records which incarnation of the controller answered first: commands carry it, so that a restarted
+    /// controller can tell that it may have missed their beginning.
+    fn note_hello(&self, message: &Message) {
+        if let Ok(number) = message.get("controller").and_then(Value::as_u64) {
+            let first = self.first_controller.load(Ordering::Relaxed) == 0;
+            if first {
+                self.first_controller.store(number, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// Begins a call.
+    fn start<'a>(&self, wait: impl Into<Wait<'a>>) -> Waiting<'a> {
+        Waiting::start(wait.into(), self.options.timeout)
+    }
+
+    /// Sends a request in turn with other threads, and returns the reply.
+    fn call(&self, question: Value, waiting: &mut Waiting<'_>) -> Result<Value> {
+        let _turn = self.turns.acquire("asks", waiting).map_err(|e| e.on(&self.shown))?;
+        // A reconnected controller has sent its hello again.
+        while self.channel.try_recv().is_ok() {}
+        let reply = step(waiting, |wait| self.channel.call(&question, wait));
+        reply.and_then(|message| message.value().cloned()).map_err(|e| self.explain(e))
+    }
+
+    /// Adds the endpoint to an error, and advice to a refusal.
+    fn explain(&self, error: Error) -> Error {
+        explain(error, &self.shown)
+    }
+
+    /// Returns the records of all services sorted by name: an array of maps as [`Controller::status`] returns
+    /// them.
+    pub fn services<'a>(&self, wait: impl Into<Wait<'a>>) -> Result<Value> {
+        let mut waiting = self.start(wait);
+        let mut services: Vec<Value> = Vec::new();
+        loop {
+            let after = match services.last() {
+                Some(last) => last.at("name")?.clone(),
+                None => "".into(),
+            };
+            let page = self.call(request_map("services", [("after", after)]), &mut waiting)?;
+            services.extend_from_slice(page.at("services")?.as_array()?);
+            if !page.at("more")?.as_bool()? {
+                return Ok(Value::Array(services));
+            }
+        }
+    }
+
+    /// Returns the record of one service from the controller's registry. `NotFound` for an unknown name; the
+    /// error lists known ones.
+    ///
+    /// A map: `name`; `view` (CONNECTED, STALE, DISCONNECTED, GONE); `state`; `since` (a timestamp); `busy`
+    /// (seconds) and `doing`, absent while it is idle; `steps`; `reason`, a problem that it reports, and
+    /// `problem`, a problem that the controller sees, both "" for none; `epoch`, `pid`, `program`,
+    /// `description`, `commands` (its own commands), `every` (seconds, absent without a period), `source`;
+    /// `first_seen` and `last_seen` (timestamps); `connections`; `answered` (`accepted`, `done`, `failed`,
+    /// `rejected`: counts); `open` (commands under way); `allowed` (the commands that its state permits now;
+    /// none while it is disconnected).
+    pub fn status<'a>(&self, service: &str, wait: impl Into<Wait<'a>>) -> Result<Value> {
+        self.call(request_map("status", [("service", service.into())]), &mut self.start(wait))
+    }
+
+    /// Sends a command to a service, waits until it is done, and returns its value.
+    ///
+    /// The given time is also the command's deadline, until when a disconnected service may reconnect.
+    /// Errors: `InvalidState` if the state forbids the command; `Timeout` if it was not done in time;
+    /// `Disconnected` if the service did not reconnect or restarted; `NotFound` for an unknown name; `Remote`
+    /// with the error of the service's own code.
+    pub fn command<'a>(
+        &self,
+        service: &str,
+        command: &Command,
+        arguments: &Value,
+        wait: impl Into<Wait<'a>>,
+    ) -> Result<Value> {
+        let mut waiting = self.start(wait);
+        let within = waiting.deadline().remaining().map_or(MAX_WITHIN, |left| left - margin(left));
+        let request = CommandRequest {
+            id: id()?,
+            command: command.clone(),
+            arguments: arguments.clone(),
+            within,
+            epoch: None,
+        };
+        let answer = self.send_command(service, &request, "done", &mut waiting)?;
+        answer.into_result().map_err(|e| e.on(service))
+    }
+
+    /// Sends a command with `within` as the time for it, and waits only until it is accepted.
+    /// [`Controller::answer`] returns its final answer by its id.
+    pub fn begin<'a>(
+        &self,
+        service: &str,
+        command: &Command,
+        arguments: &Value,
+        within: Duration,
+        wait: impl Into<Wait<'a>>,
+    ) -> Result<Answer> {
+        let request = CommandRequest {
+            id: id()?,
+            command: command.clone(),
+            arguments: arguments.clone(),
+            within,
+            epoch: None,
+        };
+        self.send_command(service, &request, "accepted", &mut self.start(wait))
+    }
+
+    /// Sends a command with the caller's id, deadline and incarnation, and returns its final answer, whatever
+    /// the outcome. The same id means the same command, and returns the same answer for ten minutes.
+    pub fn request<'a>(
+        &self,
+        service: &str,
+        request: &CommandRequest,
+        wait: impl Into<Wait<'a>>,
+    ) -> Result<Answer> {
+        self.send_command(service, request, "done", &mut self.start(wait))
+    }
+
+    /// Returns a random id for a command.
+    pub fn new_id() -> Result<Box<str>> {
+        id()
+    }
+
+    /// Like [`Controller::request`], but waits only until the command is accepted.
+    pub fn begin_request<'a>(
+        &self,
+        service: &str,
+        request: &CommandRequest,
+        wait: impl Into<Wait<'a>>,
+    ) -> Result<Answer> {
+        self.send_command(service, request, "accepted", &mut self.start(wait))
+    }
+
+    /// Sends a command and waits until it is `accepted` or `done`.
+    fn send_command(
+        &self,
+        service: &str,
+        request: &CommandRequest,
+        until: &str,
+        waiting: &mut Waiting<'_>,
+    ) -> Result<Answer> {
+        let Value::Map(mut map) = request_map("command", [("service", service.into())]) else {
+            return Err(Error::new(ErrorKind::Internal, "a request is a map"));
+        };
+        let Value::Map(request) = request.to_value() else {
+            return Err(Error::new(ErrorKind::Internal, "a command request is a map"));
+        };
+        map.extend(request);
+        map.insert("wait".into(), until.into());
+        map.insert("controller".into(), self.first_controller.load(Ordering::Relaxed).into());
+        Answer::from_value(&self.call(Value::Map(map), waiting)?)
+    }
+
+    /// Returns the answer to a command: the final one, or ACCEPTED while it is under way. `NotFound` for an
+    /// id that was not used in the last ten minutes.
+    pub fn answer<'a>(&self, service: &str, id: &str, wait: impl Into<Wait<'a>>) -> Result<Answer> {
+        let request = request_map("answer", [("service", service.into()), ("id", id.into())]);
+        Answer::from_value(&self.call(request, &mut self.start(wait))?)
+    }
+
+    /// Returns the last lines of the controller's log, or of one service's: an array of maps with `at`
+    /// (timestamp), `service` (null if it is about none), `level` and `text`, the oldest first.
+    pub fn log<'a>(&self, service: Option<&str>, lines: usize, wait: impl Into<Wait<'a>>) -> Result<Value> {
+        let lines = ("lines", Value::from(lines as u64));
+        let request = match service {
+            Some(service) => request_map("log", [lines, ("service", service.into())]),
+            None => request_map("log", [lines]),
+        };
+        self.call(request, &mut self.start(wait))
+    }
+
+    /// Removes a disconnected service from the registry. `InvalidState` while it is connected.
+    pub fn forget<'a>(&self, service: &str, wait: impl Into<Wait<'a>>) -> Result<()> {
+        self.call(request_map("forget", [("service", service.into())]), &mut self.start(wait)).map(drop)
+    }
+
+    /// Returns statistics of the controller, a map: `services`, `views` (services per view), `links`,
+    /// `clients`, `watchers`, `open` (commands under way), `commands` (`accepted`, `done`, `failed`,
+    /// `rejected`), `messages` (`received`, `sent`), `memory` (bytes), `processor` and `uptime` (seconds),
+    /// `endpoints`, `controller` (the number of this incarnation).
+    pub fn stats<'a>(&self, wait: impl Into<Wait<'a>>) -> Result<Value> {
+        self.call(request_map("stats", []), &mut self.start(wait))
+    }
+
+    /// Subscribes [`Controller::next`] to events about these services: first their records, then what
+    /// changes. The client subscribes again if the controller restarts. A second call replaces the first.
+    pub fn watch(&self, what: &WatchOptions) -> Result<()> {
+        for name in &what.services {
+            check_known_name(name)?;
+        }
+        let mut map = Map::new();
+        map.insert("what".into(), "watch".into());
+        map.insert("services".into(), what.services.clone().into());
+        if let Some(every) = what.data_every {
+            if every < MIN_DATA_PERIOD {
+                let text = format!("data every {every:?}: from {MIN_DATA_PERIOD:?} upwards is possible");
+                return Err(Error::new(ErrorKind::OutOfRange, text));
+            }
+            map.insert("data_every".into(), every.as_secs_f64().into());
+        }
+        let wanted = self.channel.encode(&Value::Map(map))?;
+        let mut watching = self.watching();
+        if let Some(watching) = &*watching {
+            let mut old = watching.wanted();
+            *old = wanted;
+            return watching.send_request(&old);
+        }
+        let mut options = self.options.clone();
+        (options.idempotent, options.delivery) = (false, Some(Delivery::BestEffort));
+        // The controller answers requests on the newest link of each incarnation, so this link needs one of
+        // its own.
+        options.client_id = None;
+        let channel = Channel::dial(&self.shown, &options)?;
+        *watching = Some(Arc::new(Watching { channel, wanted: Mutex::new(wanted) }));
+        Ok(())
+    }
+
+    /// Returns the next event, a map with `what`: `service` (and `service`, its record), `gone` (and `name`:
+    /// it was removed), `data` (and `name`, `at`, `value`), `log` (and `entry`), `missed` (and `count`:
+    /// events that were dropped because they were not read in time; the current records follow).
+    ///
+    /// Waits forever by default; `Timeout` once the given time has passed. `InvalidState` before
+    /// [`Controller::watch`].
+    pub fn next<'a>(&self, wait: impl Into<Wait<'a>>) -> Result<Value> {
+        let mut waiting = Waiting::start(wait.into(), Timeout::Forever);
+        let watching = self.watched()?;
+        loop {
+            let message =
+                step(&mut waiting, |wait| watching.channel.recv(wait)).map_err(|e| self.explain(e))?;
+            let value = message.value()?;
+            match value.at("what")?.as_text()? {
+                "hello" => watching.send_request(&watching.wanted())?,
+                "refused" => {
+                    let failure = RemoteFailure {
+                        code: value.at("code")?.as_i64()?,
+                        kind: value.at("type")?.as_text()?.to_owned(),
+                        text: value.at("text")?.as_text()?.to_owned(),
+                        data: Vec::new(),
+                    };
+                    return Err(error_of(failure).on(&self.shown));
+                }
+                _ => return Ok(value.clone()),
+            }
+        }
+    }
+
+    /// Returns a descriptor for an event loop: readable while [`Controller::next`] may have an event.
+    pub fn fileno(&self) -> Result<RawFd> {
+        self.watched()?.channel.fileno()
+    }
+
+    /// Returns the subscription; `InvalidState` if there is none.
+    fn watched(&self) -> Result<Arc<Watching>> {
+        self.watching().clone().ok_or_else(|| {
+            Error::new(ErrorKind::InvalidState, "nothing is watched yet: call watch first").on(&self.shown)
+        })
+    }
+
+    /// Locks the subscription.
+    fn watching(&self) -> MutexGuard<'_, Option<Arc<Watching>>> {
+        self.watching.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Closes the client: a thread that waits in it gets `InvalidState`. Commands under way are still carried
+    /// out.
+    pub fn close(&self) {
+        // Requests have returned, so nothing is left to be sent.
+        let _ = self.channel.close(LINGER);
+        if let Some(watching) = &*self.watching() {
+            let _ = watching.channel.close(LINGER);
+        }
+    }
+}
+
+impl Watching {
+    /// Locks the watch request.
+    fn wanted(&self) -> MutexGuard<'_, Payload> {
+        self.wanted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sends the watch request. While no controller is connected, the next hello triggers it.
+    fn send_request(&self, wanted: &Payload) -> Result<()> {
+        match service_side::send_as(&self.channel, Kind::Event, wanted, Wait::none()) {
+            Err(e) if !service_side::is_not_ready(&e) && e.kind() != ErrorKind::Disconnected => Err(e),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Runs one step of a call with the time that is left.
+fn step<'w, T>(waiting: &mut Waiting<'w>, call: impl FnOnce(Wait<'_>) -> Result<T>) -> Result<T> {
+    let left = waiting.deadline().remaining();
+    if !waiting.is_ticking() {
+        return call(Wait::new(left));
+    }
+    let mut tick = || waiting.woke(true);
+    call(Wait::new(left).tick(&mut tick))
+}
+
+/// Returns the map of a request.
+fn request_map<const N: usize>(what: &str, with: [(&str, Value); N]) -> Value {
+    Value::map([("what", what.into())].into_iter().chain(with))
+}
+
+/// Returns a random id for a command: 16 hexadecimal digits.
+fn id() -> Result<Box<str>> {
+    random::digits::<8>().map(Into::into)
+}
+
+fn explain(error: Error, shown: &str) -> Error {
+    if let Some(failure) = error.remote_failure() {
+        return error_of(failure.clone()).on(shown);
+    }
+    match error.kind() {
+        ErrorKind::NotFound => {
+            let text = format!(
+                "no controller at {shown}: start `linkspan controller`, or say where it is with LINKSPAN_CONTROLLER ({})",
+                error.text()
+            );
+            Error::new(ErrorKind::NotFound, text).on(shown)
+        }
+        _ => error,
+    }
+}
+
+impl fmt::Debug for Controller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Controller").field("endpoint", &self.shown).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,407 @@
+//! A service's link to its controller: two threads of the library that answer commands while the
+//! program is busy.
+//!
+//! The reader connects and receives; the writer sends, enforces deadlines and handles signals. They
+//! share the [`Lifecycle`] with the program under one lock ([`LinkInner`]), which is held for one change
+//! of state and never while waiting or sending. A broken link is reconnected, and the controller
+//! sends its open commands again; answers are cached, so that nothing is carried out twice.
+//!
+//! Three eventfds wake the threads: `program_waker` the program, `writer_waker` the writer,
+//! `end_waker` the reader in its pause between two attempts. The order on each connection: the
+//! controller's welcome, the introduction, then reports and answers.
+
+use std::collections::VecDeque;
+use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::command::{Answer, Command, Outcome};
+use super::lifecycle::{Action, Lifecycle, Setup};
+use super::log::ServiceLog;
+use super::protocol::{CommandRequest, HEARTBEAT, Introduction, MESSAGE_LIMIT, Report, ToController};
+use crate::deadline::Waiting;
+use crate::engine::service_side::handshake::title;
+use crate::engine::service_side::{self, Pattern};
+use crate::engine::{Channel, Delivery, Options};
+use crate::error::{Error, Result};
+use crate::sys::eventfd::EventFd;
+use crate::sys::poll::wait_readable;
+use crate::sys::stop;
+use crate::transport::endpoint::Endpoint;
+use crate::value::{Map, Timestamp, Value};
+
+/// A callback that runs when the task under way is cancelled.
+pub type OnCancel = Arc<dyn Fn() + Send + Sync>;
+
+/// The most messages queued for the controller; beyond that the oldest reports are dropped.
+const MAX_QUEUED: usize = 1024;
+/// The heartbeat periods that a controller may request.
+pub(super) const HEARTBEAT_RANGE: (Duration, Duration) =
+    (Duration::from_millis(100), Duration::from_secs(3600));
+
+/// The properties of a service that do not change.
+pub struct ServiceIdentity {
+    pub name: String,
+    pub description: String,
+    /// Those of GET_DATA and CHECKPOINT that the program cannot carry out.
+    pub unsupported: Vec<String>,
+    /// Whether it stands for a program without Linkspan.
+    pub adopted: bool,
+    /// The endpoint of the controller.
+    pub controller: String,
+    /// The options of the link to the controller.
+    pub options: Options,
+    /// Called without the lock when the task under way is cancelled, on a thread of the library or
+    /// on one that calls `shutdown`.
+    pub on_cancel: Option<OnCancel>,
+    /// Whether SIGTERM and SIGINT mean SHUTDOWN.
+    pub handle_signals: bool,
+}
+
+/// The state that the program, the reader and the writer share.
+pub struct ControllerLink {
+    /// While this is held, SIGTERM and SIGINT count as SHUTDOWN.
+    pub(super) signals: Option<stop::Watch>,
+    pub identity: ServiceIdentity,
+    /// When the service was created: the lifecycle counts its times from there.
+    began: Instant,
+    /// The same instant as a time of day, for reports.
+    began_at: Timestamp,
+    inner: Mutex<LinkInner>,
+    /// Wakes the program when it may have something to do.
+    pub program_waker: EventFd,
+    /// Wakes the writer when it may have something to send or a deadline to check.
+    pub(super) writer_waker: EventFd,
+    /// Whether the writer withholds the watchdog notification because a task takes too long, and has to be
+    /// woken when the task finishes.
+    pub(super) wake_on_finish: AtomicBool,
+    /// Ends the pause of the reader when the service ends.
+    pub(super) end_waker: EventFd,
+    /// Set once, by [`ControllerLink::end`].
+    ended: AtomicBool,
+    /// Whether the writer has sent everything to the controller and the supervisor, and has ended.
+    pub(super) writer_ended: AtomicBool,
+}
+
+/// The state behind the lock.
+pub(super) struct LinkInner {
+    pub(super) lifecycle: Lifecycle,
+    pub(super) log: ServiceLog,
+    /// Messages for the controller, in order.
+    pub(super) queued: VecDeque<ToController>,
+    /// The connection, once the controller has sent its welcome.
+    pub(super) channel: Option<Arc<Channel>>,
+    /// The connection before the welcome, kept so that it can be closed.
+    pub(super) connecting: Option<Arc<Channel>>,
+    /// Whether an introduction was queued on this connection.
+    pub(super) introduced: bool,
+    /// The period of reports, as the controller requested it.
+    pub(super) heartbeat: Duration,
+    /// The number of steps at the last answer.
+    steps_at_answer: u64,
+    /// When a report was sent last.
+    pub(super) last_report: Instant,
+    /// When a message was received last; `None` until the controller has sent a beat.
+    pub(super) last_received: Option<Instant>,
+    /// When the writer checks again whether a task takes long; `None` while the program is idle.
+    pub(super) busy_check: Option<Instant>,
+    /// Why the last connection failed.
+    pub(super) problem: Option<Error>,
+}
+
+impl ControllerLink {
+    /// Creates a service in STARTING that connects with these options once its threads run.
+    ///
+    /// # Errors
+    /// `InvalidEndpoint` or `Unsupported` for an endpoint over which no controller can be reached;
+    /// errors that no retry can cure are returned here rather than logged.
+    pub fn new(identity: ServiceIdentity, setup: Setup, options: &Options) -> Result<ControllerLink> {
+        let endpoint: Endpoint = identity.controller.parse()?;
+        // Services are identified in the handshake, so the transport must have sessions.
+        let can = endpoint.transport().capabilities();
+        endpoint
+            .transport()
+            .require(can.sessions, "the controller of services")
+            .map_err(|e| e.on(&endpoint))?;
+        drop(Channel::dial(&identity.controller, options)?);
+        let signals = identity.handle_signals.then(stop::watch_patiently).transpose()?;
+        let now = Instant::now();
+        Ok(ControllerLink {
+            wake_on_finish: AtomicBool::new(false),
+            signals,
+            identity,
+            began: now,
+            began_at: Timestamp::now(),
+            inner: Mutex::new(LinkInner {
+                lifecycle: Lifecycle::new(setup),
+                log: ServiceLog::default(),
+                queued: VecDeque::new(),
+                channel: None,
+                connecting: None,
+                introduced: false,
+                heartbeat: HEARTBEAT,
+                steps_at_answer: 0,
+                last_report: now,
+                last_received: None,
+                busy_check: None,
+                problem: None,
+            }),
+            program_waker: EventFd::new()?,
+            writer_waker: EventFd::new()?,
+            end_waker: EventFd::new()?,
+            ended: AtomicBool::new(false),
+            writer_ended: AtomicBool::new(false),
+        })
+    }
+
+    /// Locks the shared state.
+    pub(super) fn inner(&self) -> MutexGuard<'_, LinkInner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns the time since the service started; the lifecycle counts its times from there.
+    pub fn now(&self) -> Duration {
+        self.began.elapsed()
+    }
+
+    /// Updates the lifecycle with the lock held, and carries out the actions that follow.
+    /// `on_cancel` runs after the lock is released, because it may call back into the service.
+    pub fn with<T>(&self, action: impl FnOnce(&mut Lifecycle, Duration) -> (T, Vec<Action>)) -> T {
+        let mut inner = self.inner();
+        let now = self.now();
+        let (result, actions) = action(&mut inner.lifecycle, now);
+        let cancels = self.carry_out(&mut inner, actions);
+        drop(inner);
+        if cancels && let Some(on_cancel) = &self.identity.on_cancel {
+            on_cancel();
+        }
+        result
+    }
+
+    /// Reads the lifecycle.
+    pub fn read<T>(&self, read: impl FnOnce(&Lifecycle) -> T) -> T {
+        read(&self.inner().lifecycle)
+    }
+
+    /// Carries out actions; returns true if the task under way is to be cancelled.
+    fn carry_out(&self, inner: &mut LinkInner, actions: Vec<Action>) -> bool {
+        let mut cancels = false;
+        for action in actions {
+            match action {
+                Action::Answer(answer) => {
+                    // A listing that follows the answer is as new as the answer.
+                    let steps = inner.lifecycle.counts().steps;
+                    if answer.outcome == Outcome::Done
+                        && std::mem::replace(&mut inner.steps_at_answer, steps) != steps
+                    {
+                        let report = self.report(inner);
+                        inner.enqueue(ToController::Report(report));
+                    }
+                    inner.enqueue(ToController::Answer(answer));
+                }
+                Action::Ask(request) => {
+                    let value = self.answer_internally(inner, &request);
+                    let (id, state) = (request.id, inner.lifecycle.state());
+                    let answer = Answer { id, outcome: Outcome::Done, state, value, failure: None };
+                    inner.enqueue(ToController::Answer(answer));
+                }
+                Action::Changed => {
+                    let report = self.report(inner);
+                    inner.enqueue(ToController::Report(report));
+                    self.writer_waker.wake();
+                }
+                Action::Wake => self.program_waker.wake(),
+                Action::Cancel => cancels = true,
+            }
+        }
+        if !inner.queued.is_empty()
+            || inner.lifecycle.next_due().is_some()
+            || self.wake_on_finish.swap(false, Ordering::AcqRel)
+            || inner.has_unreported_task()
+        {
+            self.writer_waker.wake();
+        }
+        cancels
+    }
+
+    /// Returns the status that is sent to the controller.
+    pub(super) fn report(&self, inner: &LinkInner) -> Report {
+        let lifecycle = &inner.lifecycle;
+        let running = lifecycle.running();
+        let since = self.began_at.nanoseconds().saturating_add_unsigned(lifecycle.since().as_nanos() as u64);
+        Report {
+            state: lifecycle.state(),
+            since: Timestamp(since),
+            busy: running.map(|(_, begun)| self.now().saturating_sub(begun)),
+            doing: running.map(|(command, _)| command.name().to_owned()),
+            steps: lifecycle.counts().steps,
+            reason: lifecycle.reason().to_owned(),
+        }
+    }
+
+    /// Returns the description that is sent first on each connection.
+    pub(super) fn introduction(&self, inner: &LinkInner) -> Introduction {
+        let setup = inner.lifecycle.setup();
+        Introduction {
+            name: self.identity.name.clone(),
+            epoch: setup.epoch,
+            pid: std::process::id(),
+            program: title(),
+            description: self.identity.description.clone(),
+            commands: setup.commands.clone(),
+            unsupported: self.identity.unsupported.clone(),
+            adopted: self.identity.adopted,
+            every: setup.every,
+            report: self.report(inner),
+        }
+    }
+
+    /// Returns the answer to a command that the library answers by itself.
+    fn answer_internally(&self, inner: &LinkInner, request: &CommandRequest) -> Value {
+        match request.command {
+            Command::Log => {
+                let lines = request.arguments.at("lines").ok().and_then(|lines| lines.as_u64().ok());
+                inner.log.last(lines.unwrap_or(100))
+            }
+            Command::Stats => Value::Map(inner.lifecycle.stats()),
+            Command::Describe => match ToController::Introduction(self.introduction(inner)).to_value() {
+                Value::Map(mut map) => {
+                    let of_its_report = ["what", "state", "since", "busy", "doing", "steps", "reason"];
+                    of_its_report.iter().for_each(|key| drop(map.shift_remove(key)));
+                    Value::Map(map)
+                }
+                other => other,
+            },
+            _ => {
+                let mut map = Map::new();
+                map.insert("name".into(), self.identity.name.as_str().into());
+                map.insert("epoch".into(), inner.lifecycle.setup().epoch.into());
+                map.extend(self.report(inner).to_map());
+                Value::Map(map)
+            }
+        }
+    }
+
+    /// Adds a line to the log, which the writer sends to the controller.
+    pub fn log(&self, level: &str, text: &str) {
+        let mut inner = self.inner();
+        inner.log.add(level, text);
+        if inner.introduced {
+            self.writer_waker.wake();
+        }
+    }
+
+    /// Returns whether a controller is connected.
+    pub fn is_connected(&self) -> bool {
+        self.inner().introduced
+    }
+
+    /// Returns why the last connection to the controller failed; `None` once the next one is welcome.
+    pub fn problem(&self) -> Option<Error> {
+        self.inner().problem.clone()
+    }
+
+    /// Returns counters and state as a map.
+    pub fn stats(&self) -> Value {
+        let inner = self.inner();
+        let mut map = inner.lifecycle.stats();
+        map.insert("name".into(), self.identity.name.as_str().into());
+        map.insert("controller".into(), self.identity.controller.as_str().into());
+        map.insert("connected".into(), inner.introduced.into());
+        let problem = inner.problem.as_ref().map_or(Value::Null, |problem| problem.to_string().into());
+        map.insert("problem".into(), problem);
+        map.extend(self.report(&inner).to_map());
+        Value::Map(map)
+    }
+
+    /// Ends the service: answers open commands, sends what is queued and a goodbye, and stops both
+    /// threads. Only the first call does so; later ones return at once.
+    ///
+    /// # Errors
+    /// `Timeout` if the controller had not taken everything by the deadline; the service has ended
+    /// all the same.
+    pub fn end(&self, waiting: &mut Waiting<'_>) -> Result<()> {
+        let first = {
+            let mut inner = self.inner();
+            let first = !self.ended.swap(true, Ordering::AcqRel);
+            if first {
+                // Open commands are answered before the goodbye.
+                let actions = inner.lifecycle.close(self.now());
+                self.carry_out(&mut inner, actions);
+                let state = inner.lifecycle.state();
+                inner.queued.push_back(ToController::Bye(state));
+            }
+            first
+        };
+        self.writer_waker.wake();
+        if !first {
+            return Ok(());
+        }
+        let mut flushed = Ok(());
+        // Even without a controller: a process that ended now would end the writer before it has notified the
+        // supervisor.
+        while flushed.is_ok() && !self.writer_ended.load(Ordering::Acquire) {
+            flushed = wait_readable(waiting, &[self.program_waker.as_fd()]);
+            self.program_waker.drain();
+        }
+        self.end_waker.wake();
+        let channels = {
+            let mut inner = self.inner();
+            inner.introduced = false;
+            [inner.channel.take(), inner.connecting.take()]
+        };
+        // The kernel has the queued messages, the goodbye included.
+        channels.into_iter().flatten().for_each(|channel| drop(channel.close(Duration::ZERO)));
+        self.writer_waker.wake();
+        flushed
+    }
+
+    /// Returns whether there is no controller or nothing left to send.
+    pub(super) fn is_flushed(&self) -> bool {
+        let inner = self.inner();
+        !inner.introduced || inner.queued.is_empty() && !inner.log.has_unsent()
+    }
+
+    /// Returns whether [`ControllerLink::end`] was called.
+    pub(super) fn is_ended(&self) -> bool {
+        self.ended.load(Ordering::Acquire)
+    }
+}
+
+impl LinkInner {
+    /// Drops the connection and returns it. The controller sends open commands again on the next one, and the
+    /// introduction carries the state.
+    pub(super) fn drop_connection(&mut self) -> Option<Arc<Channel>> {
+        (self.introduced, self.last_received) = (false, None);
+        self.queued.retain(|message| matches!(message, ToController::Bye(_)));
+        self.channel.take()
+    }
+
+    /// Queues a message, if the controller on this connection has the introduction.
+    pub(super) fn enqueue(&mut self, message: ToController) {
+        if !self.introduced {
+            return;
+        }
+        if self.queued.len() >= MAX_QUEUED
+            && let Some(at) =
+                self.queued.iter().position(|message| matches!(message, ToController::Report(_)))
+        {
+            self.queued.remove(at);
+        }
+        self.queued.push_back(message);
+    }
+}
+
+/// Returns the options of the link to the controller. The channel ends with its first link, because
+/// the reader makes the next one itself, with a new introduction.
+pub fn link_options(options: &Options) -> Options {
+    let mut options = options.clone();
+    service_side::set_pattern(&mut options, Pattern::Service);
+    service_side::end_with_first_link(&mut options);
+    options.delivery = Some(Delivery::BestEffort);
+    options.max_message_size = options.max_message_size.min(MESSAGE_LIMIT);
+    options.client_id = None;
+    options.on_wait = None;
+    options
+}
