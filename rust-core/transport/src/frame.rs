@@ -142,6 +142,7 @@ impl Header {
     }
 
     /// Returns the 64 bytes, with their check sum.
+    #[inline]
     pub fn to_bytes(&self) -> [u8; HEADER] {
         to_bytes(&self.words(check_sum))
     }
@@ -387,6 +388,7 @@ impl<'a> Outgoing<'a> {
     }
 
     /// Appends the same to `to`.
+    #[inline]
     pub fn append_head(&self, to: &mut Vec<u8>) {
         let begin = to.len();
         to.extend_from_slice(&self.header.to_bytes());

@@ -396,6 +396,7 @@ impl Rx {
     }
 
     /// Returns the next frame, or `None`.
+    #[inline]
     pub fn try_recv(&mut self) -> Result<Option<Incoming>> {
         each!(self, half => half.try_recv())
     }
