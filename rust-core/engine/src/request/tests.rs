@@ -1,6 +1,6 @@
 //! Requests and their answers over shared memory: the number of locks, and one answer for each request.
 
-use std::sync::{Arc, OnceLock, mpsc};
+use std::sync::{Arc, OnceLock, Weak, mpsc};
 use std::time::Duration;
 
 use crate::codec::Encoding;
@@ -183,11 +183,12 @@ fn answer_too_large_for_one_client_fails_its_call_and_the_server_continues() {
 #[test]
 fn close_in_a_callback_of_close_returns() {
     let endpoint = format!("unix:request-close-{}", std::process::id());
-    let closed = Arc::new(OnceLock::<Arc<Server>>::new());
+    // The server has the callback, which would keep it.
+    let closed = Arc::new(OnceLock::<Weak<Server>>::new());
     let to_close = closed.clone();
     let (nested, returned) = mpsc::channel();
     let on_wait = move || {
-        if let Some(server) = to_close.get() {
+        if let Some(server) = to_close.get().and_then(Weak::upgrade) {
             server.close(SOON).unwrap();
             let _ = nested.send(());
         }
@@ -199,7 +200,7 @@ fn close_in_a_callback_of_close_returns() {
     client.start_call(&payload(&Value::from("x")), SOON).unwrap();
     // The client does not read this reply, for which the socket has no room.
     next(&server).reply(&Value::from("x".repeat(8 << 20))).unwrap();
-    assert!(closed.set(server.clone()).is_ok());
+    assert!(closed.set(Arc::downgrade(&server)).is_ok());
     let (ended, end) = mpsc::channel();
     // A thread that is not joined: without the mark of its wait it blocks for ever.
     std::thread::spawn(move || ended.send(server.close(Duration::from_secs(600)).is_ok()));

@@ -1,6 +1,6 @@
 //! A feed reports a gap once. The program has to receive it whatever the call does then.
 
-use std::sync::{Arc, OnceLock, mpsc};
+use std::sync::{Arc, OnceLock, Weak, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -122,17 +122,18 @@ fn damaged_record_after_the_newest_message_is_reported_by_the_next_call() {
 #[test]
 fn close_in_a_callback_of_newest_ends_the_call() {
     let endpoint = format!("shm:close-newest-{}", std::process::id());
-    let closed = Arc::new(OnceLock::<Arc<Subscriber>>::new());
+    // The subscriber has the callback, which would keep it.
+    let closed = Arc::new(OnceLock::<Weak<Subscriber>>::new());
     let to_close = closed.clone();
     let on_wait = move || {
-        to_close.get().is_none_or(|subscriber| {
+        to_close.get().and_then(Weak::upgrade).is_none_or(|subscriber| {
             subscriber.close();
             true
         })
     };
     let options = Options { on_wait: Some(Arc::new(on_wait)), ..Options::default() };
     let subscriber = Arc::new(Subscriber::new(&endpoint, &options).unwrap());
-    assert!(closed.set(subscriber.clone()).is_ok());
+    assert!(closed.set(Arc::downgrade(&subscriber)).is_ok());
     let (ended, end) = mpsc::channel();
     // A thread that is not joined: without the mark of its wait it blocks for ever.
     thread::spawn(move || ended.send(subscriber.newest(Duration::from_secs(600)).unwrap_err().kind()));
