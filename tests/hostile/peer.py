@@ -53,7 +53,7 @@ class Meddler(shared_memory.Ring):
 
     def word(self, shape: int, kind: int, encoding: int, length: int, flags: int = 0, lap: int | None = None) -> int:
         lap = self.mine.lap(self.tail) if lap is None else lap
-        return length | shape << 32 | kind << 36 | encoding << 40 | flags << 43 | (lap & 0xFFFF) << 48
+        return shared_memory.record_word(shape, length, lap, kind, encoding, flags)
 
     def wake(self) -> None:
         """Wakes the other side."""
@@ -281,14 +281,13 @@ class Pulpit(Host):
         memory = self.memory
         number = self.count + 1 if sequence is None else sequence
         frame = Frame(independent.DATA, independent.CBOR, 0, number, 0, time.time_ns(), b"", independent.encode(value))
-        size = (16 + 64 + len(frame.body) + 15) // 16 * 16
+        size = (8 + 64 + len(frame.body) + 15) // 16 * 16
         left = self.RING - self.tail % self.RING
         if left < size:
-            memory[memory.place(self.tail)] = left | 1 << 48 | (memory.lap(self.tail) & 0x7FFF) << 49
+            memory[memory.place(self.tail)] = shared_memory.record_word(shared_memory.PAD, left - 8, memory.lap(self.tail))
             self.tail += left
-        words = (size | (memory.lap(self.tail) & 0x7FFF) << 49, number)
-        record = b"".join(word.to_bytes(8, "little") for word in words) + frame.to_bytes()[:64] + frame.body
-        record = bytearray(record.ljust(size, b"\0"))
+        word = shared_memory.record_word(shared_memory.FULL, 64 + len(frame.body), memory.lap(self.tail))
+        record = bytearray((word.to_bytes(8, "little") + frame.to_bytes()[:64] + frame.body).ljust(size, b"\0"))
         if spoil is not None:
             spoil(record)
         memory[shared_memory.RESERVED] = self.tail + size

@@ -102,7 +102,7 @@ def test_publisher_writes_any_value_into_a_word_of_its_page(
 
 def test_publisher_writes_invalid_records(honest: Scene, pulpit: Callable[[], Pulpit], chance: Random) -> None:
     with honest.judged():
-        for n, (_, word) in enumerate(some(chance, words.broadcast_words(96, 0), 50)):
+        for n, (_, word) in enumerate(some(chance, words.broadcast_words(70, 0), 50)):
             made = pulpit()
 
             def spoil(record: bytearray, word: int = word) -> None:

@@ -4,7 +4,7 @@ import random
 from collections.abc import Iterator
 
 from shared_memory import ACK_WANTED, ACKNOWLEDGED, COMPACT, CONSUMED, COUNT, DATA_PARK, FIRST, FULL, HEAD, LATEST, LINKED, PAD, PAGE, PIECE
-from shared_memory import RESERVED, RESTART, ROOM_PARK, ROOM_WANTED, STATE, TAIL
+from shared_memory import RESERVED, RESTART, ROOM_PARK, ROOM_WANTED, SLOTS, STATE, TAIL, record_word
 
 TOP = 1 << 64
 HEADER_WORDS = {"magic": 0, "layout": 8, "flags": 16, "session": 24, "ring begins": 32, "ring": 40}
@@ -37,7 +37,7 @@ def record_words(ring: int, lap: int) -> Iterator[tuple[str, int]]:
     """First words of a channel's record, each with one member that is invalid, or may be."""
 
     def word(shape: int = LINKED, kind: int = 0, encoding: int = 2, length: int = 32, flags: int = 0, of: int = lap) -> int:
-        return length | shape << 32 | kind << 36 | encoding << 40 | flags << 43 | (of & 0xFFFF) << 48
+        return record_word(shape, length, of, kind, encoding, flags)
 
     for shape in (0, *range(7, 16)):
         yield f"shape {shape}", word(shape)
@@ -59,15 +59,15 @@ def record_words(ring: int, lap: int) -> Iterator[tuple[str, int]]:
         yield f"bit {bit}", word() ^ 1 << bit
 
 
-def broadcast_words(size: int, lap: int) -> Iterator[tuple[str, int]]:
-    """First words of a publisher's record."""
-    good = size | (lap & 0x7FFF) << 49
+def broadcast_words(length: int, lap: int) -> Iterator[tuple[str, int]]:
+    """First words in place of that of a publisher's full record with `length` bytes behind its word."""
     ring = 64 << 10
-    for wrong in (0, 1, 8, 16, 32, 64, 79, size - 16, size + 1, size + 16, ring // 2, ring // 2 + 16, ring, ring * 4, (1 << 48) - 1):
-        yield f"size {wrong}", wrong | (lap & 0x7FFF) << 49
-        yield f"pad of {wrong}", wrong | 1 << 48 | (lap & 0x7FFF) << 49
+    yield from record_words(ring, lap)
+    for shape in (PAD, COMPACT, LINKED, FULL, FIRST, PIECE, SLOTS):
+        for wrong in (length - 16, length - 1, length + 1, length + 16, ring // 2 - 8, ring // 2 + 8, ring - 8, ring * 4):
+            yield f"shape {shape} length {wrong}", record_word(shape, wrong, lap)
     for bit in range(64):
-        yield f"bit {bit}", good ^ 1 << bit
+        yield f"full, bit {bit}", record_word(FULL, length, lap) ^ 1 << bit
 
 
 def random_word(chance: random.Random, now: int, ring: int) -> int:

@@ -9,17 +9,18 @@ import mmap
 import os
 import select
 import socket
+import struct
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from independent import DATA, HEADER, SOON, Frame, Link, Stream, answered, body_at, hello, lengths, random, read_frame, socket_at
+from independent import SOON, Frame, Link, Stream, answered, body_at, hello, lengths, random, read_frame, socket_at
 
 PAGE = 4096
 SEAL, SHRINK, GROW, FUTURE_WRITE = 1, 2, 4, 16
-PAD, COMPACT, LINKED, FULL, FIRST, PIECE = range(1, 7)
-LAYOUT = 5
+PAD, COMPACT, LINKED, FULL, FIRST, PIECE, SLOTS = range(1, 8)
+LAYOUT = 6
 # The stage of a sleep, in the low bits of a park word, and the bytes that wake a sleeper.
 POLL = 2
 DATA, ROOM = b"\x01", b"\x02"
@@ -49,6 +50,11 @@ class Memory:
 
     def lap(self, position: int) -> int:
         return position // self.ring
+
+
+def record_word(shape: int, length: int, lap: int, kind: int = 0, encoding: int = 0, flags: int = 0) -> int:
+    """The word that begins a record with `length` bytes behind it, in a channel's ring and a publisher's."""
+    return length | shape << 32 | kind << 36 | encoding << 40 | flags << 43 | (lap & 0xFFFF) << 48
 
 
 def create(magic: bytes, session: int, ring: int) -> tuple[Memory, int]:
@@ -159,12 +165,11 @@ class Ring:
         mine[mine.place(tail + pad + size)] = 0
         if pad:
             mine[mine.place(tail + pad)] = 0
-            mine[mine.place(tail)] = pad - 8 | PAD << 32 | (mine.lap(tail) & 0xFFFF) << 48
+            mine[mine.place(tail)] = record_word(PAD, pad - 8, mine.lap(tail))
             tail += pad
         at = mine.place(tail) + 8
         mine.map[at : at + len(content)] = content
-        word = len(content) | shape << 32 | kind << 36 | encoding << 40 | (mine.lap(tail) & 0xFFFF) << 48
-        mine[mine.place(tail)] = word
+        mine[mine.place(tail)] = record_word(shape, len(content), mine.lap(tail), kind, encoding)
         self.tail = tail + size
         self.data_woken = wake(self.socket, self.peer[DATA_PARK], self.data_woken, DATA)
 
@@ -254,23 +259,21 @@ class Subscriber:
                 assert ring[STATE] == 0, "the publisher has closed or moved"
                 self.naps = doze(self.socket, self.page, DATA_PARK, self.naps, lambda: ring[TAIL] > self.at)
             place = ring.place(self.at)
-            word, sequence = ring[place], ring[place + 8]
-            length, encoding, lap = word & (1 << 43) - 1, word >> 43 & 7, word >> 49
-            is_compact, refers, is_pad = word >> 46 & 1, word >> 47 & 1, word >> 48 & 1
-            content = b"" if is_pad else ring.map[place + 16 : place + length]
+            word = ring[place]
+            length, shape, lap = word & 0xFFFFFFFF, word >> 32 & 15, word >> 48
+            content = b"" if shape == PAD else ring.map[place + 8 : place + 8 + length]
             assert ring[RESERVED] <= self.at + ring.ring, "overtaken"
-            assert lap == ring.lap(self.at) & 0x7FFF and is_compact + refers + is_pad <= 1 and not refers
-            assert is_compact or (length % 16 == 0 and encoding == 0)
-            self.at += -(-length // 16) * 16
-            if is_pad:
+            assert lap == ring.lap(self.at) & 0xFFFF and shape in (PAD, LINKED, FULL)
+            self.at += (8 + length + 15) // 16 * 16
+            if shape == PAD:
                 continue
-            if is_compact:
-                self.page[CONSUMED] = sequence
-                sent = int.from_bytes(content[:8], "little", signed=True)
-                return Frame(DATA, encoding, sequence=sequence, sent=sent, body=content[8:])
-            extension, body = lengths(content[:64])
-            padding = bytes(body_at(extension) - 64 - extension)
-            frame = read_frame(content[: 64 + extension] + padding + content[64 + extension :][:body])
-            assert frame.sequence == sequence and HEADER.size == 64
-            self.page[CONSUMED] = sequence
+            if shape == LINKED:
+                sent, sequence, correlation = struct.unpack("<qQQ", content[:24])
+                frame = Frame(word >> 36 & 15, word >> 40 & 7, word >> 43 & 31, sequence, correlation, sent, b"", content[24:])
+            else:
+                extension, _ = lengths(content[:64])
+                # In a ring the body follows the extension without padding.
+                padding = bytes(body_at(extension) - 64 - extension)
+                frame = read_frame(content[: 64 + extension] + padding + content[64 + extension :])
+            self.page[CONSUMED] = frame.sequence
             return frame

@@ -17,7 +17,7 @@ use super::BroadcastSlots;
 use super::hello::AnsweredCall;
 pub use received::{Received, Start};
 
-pub use super::link::{BroadcastFastRecord, BroadcastReader};
+pub use super::link::{BroadcastReader, FastLinked};
 use crate::codec::Encoding;
 use crate::error::Result;
 use crate::frame::Outgoing;

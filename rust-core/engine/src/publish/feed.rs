@@ -18,7 +18,7 @@ use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{Header, Incoming, Kind};
 use crate::message::{BodyMemory, Message, ReusedMessage};
-use crate::transport::broadcast::{BroadcastFastRecord, BroadcastReader, Received, Start};
+use crate::transport::broadcast::{BroadcastReader, FastLinked, Received, Start};
 use crate::transport::endpoint::Endpoint;
 use crate::transport::extension::LastSender;
 use crate::transport::kind::Transport;
@@ -197,16 +197,16 @@ impl Feed {
         if !reader.take_fast(&fast, place.body()) {
             return None;
         }
-        let what = (fast.sequence, fast.encoding, fast.sent);
+        let what = (fast.sequence, fast.encoding(), fast.sent);
         Some(place.finish((Kind::Data, 0), what, &self.source, limits, self.session))
     }
 
     /// The same without a dropped message of this length.
     #[inline(never)]
-    fn take_fast_anew(&mut self, fast: &BroadcastFastRecord, limits: &Limits) -> Option<Message> {
+    fn take_fast_anew(&mut self, fast: &FastLinked, limits: &Limits) -> Option<Message> {
         let FeedMedium::Ring(reader) = &mut self.medium else { return None };
         let (sequence, sent, body) = (fast.sequence, fast.sent, fast.length() as u64);
-        let header = Header { sequence, sent, body, ..Header::new(Kind::Data, fast.encoding) };
+        let header = Header { sequence, sent, body, ..Header::new(Kind::Data, fast.encoding()) };
         let mut taken = false;
         let take = |body: &mut [u8]| taken = reader.take_fast(fast, body);
         let message = Message::filled(header, &self.source, limits, self.session, take);

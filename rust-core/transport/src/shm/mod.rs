@@ -19,7 +19,7 @@
 //! |---|---|
 //! | the memory of rings, and its double for tests | `memory` |
 //! | the layout of a side's file, and what is checked of the peer's | `segment` |
-//! | the record header | `record` |
+//! | the record header, and where a record goes | `record`, `ring` |
 //! | the writing end and the reading end of a ring | `writer`, `reader` |
 //! | slots for long arrays, and views of the peer's | `slots`, `views` |
 //! | spinning, parking, waking | `spin`, `park`, `signals` |
@@ -48,6 +48,7 @@ mod memory;
 mod park;
 mod reader;
 mod record;
+mod ring;
 #[cfg(test)]
 #[cfg(not(loom))]
 mod ring_tests;
@@ -65,8 +66,9 @@ mod tests;
 mod views;
 mod writer;
 
-pub use broadcast::{BroadcastFastRecord, BroadcastReader, BroadcastSlots};
+pub use broadcast::{BroadcastReader, BroadcastSlots};
 pub use link::{AckWords, LinkParts, ShmRx, ShmTx, link};
+pub use record::FastLinked;
 pub use segment::{DEFAULT_RING, PeerSegment, SLOTS, Segment};
 pub use slot_file::WritableSlot;
 pub use slots::Slots;

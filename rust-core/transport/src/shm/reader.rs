@@ -27,7 +27,8 @@ use bytes::Bytes;
 pub(super) use self::references::Referring;
 use super::memory::{Memory, OwnMemory};
 use super::record::{COMPACT, GRANULE, LINKED, Record, Shape, WORD, garbage};
-use super::segment::{PAGE, at};
+use super::ring::Ring;
+use super::segment::at;
 use crate::admission::PeerIdentity;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{HEADER, Header, Incoming};
@@ -41,13 +42,8 @@ pub(super) struct Reader<M, P> {
     mine: M,
     /// The peer's page and ring, mapped read-only.
     peer: P,
-    /// Bytes of the ring, a power of two.
-    ring: u64,
-    /// The bits of a position that give its place in the ring.
-    mask: u64,
-    /// The bytes of the ring as an exponent: the lap number is needed for each record, and a division takes as
-    /// long as all the rest of a small one.
-    shift: u32,
+    /// The places of positions in `peer`.
+    ring: Ring,
     /// Up to where this side has read, in bytes since the creation of the ring.
     position: u64,
     /// Up to where the peer knows it to be read: what is behind is free.
@@ -109,9 +105,7 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
         Reader {
             mine,
             peer,
-            ring: ring as u64,
-            mask: ring as u64 - 1,
-            shift: ring.trailing_zeros(),
+            ring: Ring::new(ring),
             position: 0,
             head: 0,
             filled: ring as u64 - GRANULE,
@@ -129,7 +123,7 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
     /// The offset in the memory of the next record.
     #[inline]
     fn offset(&self) -> usize {
-        PAGE + (self.position & self.mask) as usize
+        self.ring.offset_of(self.position)
     }
 
     /// Whether there is a record. For spinning; [`Reader::step`] loads the word again. A record of 64 bytes ends in the
@@ -138,7 +132,7 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
     pub fn is_ready(&self) -> bool {
         let is_ready = self.peer.load(self.offset(), Ordering::Relaxed) != 0;
         if is_ready {
-            self.peer.prefetch(PAGE + (((self.position | 63) + 1) & self.mask) as usize);
+            self.peer.prefetch(self.ring.offset_of((self.position | 63) + 1));
         }
         is_ready
     }
@@ -175,7 +169,7 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
         }
         let mut record = self.check_record(word)?;
         // The lines behind the header are fetched while it is being checked.
-        self.prefetch(record);
+        self.ring.prefetch(&self.peer, self.position, record.size());
         if record.shape() == Some(Shape::Pad) {
             self.skip_pad(word, record)?;
             word = self.peer.load(self.offset(), Ordering::Acquire);
@@ -196,18 +190,6 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
         }
     }
 
-    /// Prefetches the first lines of a record behind that of its header.
-    #[inline(always)]
-    fn prefetch(&self, record: Record) {
-        let offset = self.offset();
-        let end = offset + (record.size() as usize).min(256);
-        let mut line = (offset | 63) + 1;
-        while line < end {
-            self.peer.prefetch(line);
-            line += 64;
-        }
-    }
-
     /// Returns the frame in the record that the last step found. Never `None`: the type is that of
     /// what is returned in the end, so that the frame is built where it is wanted.
     ///
@@ -224,34 +206,16 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
             }
             _ => return self.take_full(record, content),
         };
-        let (Some(kind), Some(encoding)) = (record.kind(), record.encoding()) else {
-            return Err(Error::new(ErrorKind::Internal, "a record was taken that had not been checked"));
-        };
         let sent = self.word(content).cast_signed();
         let length = record.length() - prefix;
+        let header = record.header(sequence, correlation, sent, length as u64)?;
         self.advance(record, sequence);
         if self.position >= self.fast_end {
             self.renew_fast_end();
         }
-        if length as u64 > self.limit {
-            return Err(too_large(length as u64, self.limit));
-        }
-        Ok(Some(Incoming {
-            header: Header {
-                kind,
-                encoding,
-                flags: record.flags(),
-                extension: 0,
-                body: length as u64,
-                sequence,
-                correlation,
-                sent,
-                schema: 0,
-                body_check: 0,
-            },
-            extension: Bytes::new(),
-            body: aligned(self.copy(content + prefix, length)).into(),
-        }))
+        self.check_limit(&header)?;
+        let body = aligned(self.copy(content + prefix, length)).into();
+        Ok(Some(Incoming { header, extension: Bytes::new(), body }))
     }
 
     /// The frame of a [`Shape::Full`] record. The lengths in its message header have to be those of
@@ -313,10 +277,10 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
     /// `Malformed`.
     #[inline(always)]
     fn check_record(&self, word: u64) -> Result<Record> {
-        let record = Record::from_word(word, self.position >> self.shift)?;
+        let record = Record::from_word(word, self.ring.lap(self.position))?;
         let size = record.size();
         // What is read and not released, this record, and the granule that is always free.
-        if (self.position & self.mask) + size > self.ring || self.position + size > self.filled {
+        if size > self.ring.left(self.position) || self.position + size > self.filled {
             return Err(garbage(word, "the record is longer than the room that the peer had"));
         }
         Ok(record)
@@ -326,8 +290,8 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
     /// peer could keep this side busy for nothing.
     #[cold]
     fn skip_pad(&mut self, word: u64, record: Record) -> Result<()> {
-        let offset = self.position & self.mask;
-        if offset == 0 || offset + record.size() != self.ring {
+        let left = self.ring.left(self.position);
+        if left == self.ring.length || record.size() != left {
             return Err(garbage(word, "a pad that does not end a lap"));
         }
         self.position += record.size();
@@ -347,7 +311,7 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
     /// Stores the head: what was read is free again. The full fence lets the caller check whether
     /// the writer sleeps.
     fn release(&mut self) {
-        (self.head, self.filled) = (self.position, self.position + self.ring - GRANULE);
+        (self.head, self.filled) = (self.position, self.position + self.ring.length - GRANULE);
         self.mine.store_fenced(at::HEAD, self.head);
     }
 

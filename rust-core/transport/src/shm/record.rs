@@ -1,14 +1,15 @@
-//! The record header of a channel's ring: one word that gives the length and the meaning of the
+//! The record header of every ring, a channel's and a publisher's: one word that gives the length and the meaning of the
 //! bytes behind it, and whether they are there yet.
 //!
 //! A record is this word, then the content, then fill up to a multiple of 16 bytes. A small message
 //! costs a word and its time of sending ([`Shape::Compact`]) instead of the 64-byte header, because
 //! sequence and correlation follow from the ring's order; the full header appears only where it
-//! says more. The word is stored last with release order and loaded first with acquire order, so a
+//! says more. A publisher's records have numbers of their own ([`Shape::Linked`]), since readers begin anywhere, and are
+//! never split: a reader validates a record with one check behind its copy. The word is stored last with release order and loaded first with acquire order, so a
 //! reader that finds it finds the whole record. Zero means that there is no record yet, and no
 //! valid word is zero.
 //!
-//! `writer` produces these words, `reader` checks them; the layout is drawn in `docs/transports.md`
+//! `writer` and `broadcast::ring_writer` produce these words, `reader` and `broadcast::ring_reader` check them; the layout is drawn in `docs/transports.md`
 //! and held to this code by the tests below.
 
 use crate::codec::Encoding;
@@ -25,6 +26,8 @@ pub(super) const WORD: u64 = 8;
 pub(super) const COMPACT: usize = 8;
 /// The same for [`Shape::Linked`]: the time of sending, sequence, correlation, 8 bytes each.
 pub(super) const LINKED: usize = 24;
+/// Where the sequence stands in a message header, in bytes.
+const SEQUENCE: usize = 24;
 
 /// Bytes behind the message header in a [`Shape::Slots`] record: the number of references.
 pub(super) const REFERENCES: usize = 8;
@@ -111,6 +114,14 @@ impl Record {
         Record(u64::from(length) | what | u64::from(flags) << 43)
     }
 
+    /// A record of a shape that holds a whole frame with this header, with `length` bytes behind its header word.
+    #[inline]
+    pub fn of_frame(shape: Shape, header: &Header, length: usize) -> Record {
+        // A message header has its own flags.
+        let flags = if matches!(shape, Shape::Compact | Shape::Linked) { header.flags } else { 0 };
+        Record::new(shape, header.kind, header.encoding, flags, length as u32)
+    }
+
     /// A record whose header word says nothing about a message: a pad, or a record with a message
     /// header of its own.
     pub fn bare(shape: Shape, length: u32) -> Record {
@@ -150,6 +161,19 @@ impl Record {
         (self.0 >> 43 & 0x1F) as u16
     }
 
+    /// The header of the message in a compact or linked record, with what the word does not say.
+    ///
+    /// # Errors
+    /// `Internal` for a record that was not checked.
+    #[inline]
+    pub fn header(self, sequence: u64, correlation: u64, sent: i64, body: u64) -> Result<Header> {
+        let (Some(kind), Some(encoding)) = (self.kind(), self.encoding()) else {
+            return Err(Error::new(ErrorKind::Internal, "a record was taken that had not been checked"));
+        };
+        let flags = self.flags();
+        Ok(Header { flags, body, sequence, correlation, sent, ..Header::new(kind, encoding) })
+    }
+
     /// Bytes behind the header word, without the fill.
     #[inline]
     pub fn length(self) -> usize {
@@ -160,6 +184,23 @@ impl Record {
     #[inline]
     pub fn size(self) -> u64 {
         (WORD + self.length() as u64).next_multiple_of(GRANULE)
+    }
+
+    /// Bytes that the record with this word takes in the ring, whether it is valid or not.
+    #[inline]
+    pub fn size_of(word: u64) -> u64 {
+        Record(word).size()
+    }
+
+    /// Where the sequence number of a record that holds a whole frame stands, in bytes behind the header word; `None` where
+    /// it follows from the record before, and for those that hold none.
+    #[inline]
+    pub fn sequence_at(self) -> Option<usize> {
+        match self.shape()? {
+            Shape::Linked => Some(8),
+            Shape::Full | Shape::Slots => Some(SEQUENCE),
+            Shape::Pad | Shape::Compact | Shape::First | Shape::Piece => None,
+        }
     }
 
     /// The word without a lap number.
@@ -273,6 +314,8 @@ pub enum FastKind {
     Request,
     /// A reply in a [`Shape::Linked`] record.
     Reply,
+    /// A publisher's data in such a record.
+    Published,
 }
 
 impl FastKind {
@@ -294,6 +337,7 @@ impl FastKind {
             FastKind::Data => (Shape::Compact, Kind::Data),
             FastKind::Request => (Shape::Compact, Kind::Request),
             FastKind::Reply => (Shape::Linked, Kind::Reply),
+            FastKind::Published => (Shape::Linked, Kind::Data),
         };
         Record::new(shape, kind, encoding, 0, length)
     }
@@ -301,7 +345,7 @@ impl FastKind {
     /// Bytes of the record between its header word and the body.
     #[inline(always)]
     pub(super) const fn prefix(self) -> usize {
-        if matches!(self, FastKind::Reply) { LINKED } else { COMPACT }
+        if matches!(self, FastKind::Reply | FastKind::Published) { LINKED } else { COMPACT }
     }
 }
 
@@ -373,19 +417,19 @@ impl FastRecord {
     }
 }
 
-/// A fast-path reply, with what its record says besides.
+/// A fast-path record that is [linked](Shape::Linked), a reply or a publisher's data, with the other words of it.
 #[derive(Clone, Copy, Debug)]
-pub struct FastReply {
+pub struct FastLinked {
     pub(super) fast: FastRecord,
     /// The time of sending, ns since 1970.
     pub sent: i64,
     /// The sequence number in the sender's session.
     pub sequence: u64,
-    /// The number of the request that it answers.
+    /// The number of the request that it answers; 0 for none.
     pub correlation: u64,
 }
 
-impl FastReply {
+impl FastLinked {
     /// Bytes of the body.
     #[inline(always)]
     pub fn length(&self) -> usize {

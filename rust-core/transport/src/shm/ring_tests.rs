@@ -14,7 +14,7 @@ use bytes::Bytes;
 
 use super::memory::heap::Heap;
 use super::reader::{ReadStep, Reader};
-use super::record::{FastKind, FastRecord, FastReply, Small};
+use super::record::{FastKind, FastLinked, FastRecord, Small};
 use super::segment::PAGE;
 use super::tests::data;
 use super::writer::Writer;
@@ -60,7 +60,7 @@ fn take_small(reader: &mut Reader<Arc<Heap>, Arc<Heap>>) -> Result<(ReadStep, Op
         let header = Header { body: length, sequence, sent, ..Header::new(kind, encoding) };
         assert_eq!(small.header(), header);
     } else if let Some(reply) = reply {
-        let FastReply { sent, sequence, correlation, .. } = reply;
+        let FastLinked { sent, sequence, correlation, .. } = reply;
         let body_length = reply.length() as u64;
         reader.take_reply(&reply, &mut body);
         let of = Header::new(Kind::Reply, reply.encoding());

@@ -26,11 +26,12 @@ use std::sync::atomic::Ordering;
 
 pub(super) use self::batch::Hidden;
 use super::memory::{Memory, OwnMemory};
-use super::record::{COMPACT, GRANULE, LINKED, Record, Shape, WORD};
-use super::segment::{PAGE, at};
+use super::record::{GRANULE, Record, Shape, WORD};
+use super::ring::{self, Ring};
+use super::segment::at;
 use crate::Sent;
 use crate::error::{Error, ErrorKind, Result};
-use crate::frame::{HEADER, Header, Outgoing, flags};
+use crate::frame::{HEADER, Header, Outgoing};
 
 /// Bytes of a cache line.
 const LINE: u64 = 64;
@@ -42,13 +43,8 @@ pub(super) struct Writer<M, P> {
     mine: M,
     /// The peer's page, where its head is.
     peer: P,
-    /// Bytes of the ring, a power of two.
-    ring: u64,
-    /// The bits of a position that give its place in the ring.
-    mask: u64,
-    /// The bytes of the ring as an exponent: the lap number is needed for each record, and a division takes as
-    /// long as all the rest of a small one.
-    shift: u32,
+    /// The places of positions in `mine`.
+    ring: Ring,
     /// The most bytes of one record, header included: an eighth of the ring, so that the reader
     /// copies one piece while the next is written.
     largest: u64,
@@ -100,9 +96,7 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
         Writer {
             mine,
             peer,
-            ring: ring as u64,
-            mask: ring as u64 - 1,
-            shift: ring.trailing_zeros(),
+            ring: Ring::new(ring),
             largest: ring as u64 / 8,
             tail: 0,
             head: 0,
@@ -133,11 +127,11 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
         if !matches!(self.large, LargeFrame::None) {
             return self.continue_large(frame);
         }
-        let (shape, prefix, length) = self.choose_shape(frame);
+        let (shape, length) = self.choose_shape(frame);
         if length as u64 > self.largest - WORD {
             return self.start_large(frame);
         }
-        let Some(record) = self.write_content(frame, shape, prefix, length)? else {
+        let Some(record) = self.write_content(frame, shape, length)? else {
             return Ok(Sent::Blocked);
         };
         self.commit(record);
@@ -145,48 +139,21 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
         Ok(Sent::Whole)
     }
 
-    /// The shape of a frame that goes into one record, the bytes before its body, and all its
-    /// bytes.
+    /// The shape of a frame that goes into one record, and all its bytes.
     #[inline]
-    fn choose_shape(&self, frame: &Outgoing<'_>) -> (Shape, usize, usize) {
-        let header = &frame.header;
-        let (shape, prefix) = if !is_fast(header) {
-            (Shape::Full, HEADER + frame.extension.len())
-        } else if header.sequence == self.sequence.wrapping_add(1) && header.correlation == 0 {
-            (Shape::Compact, COMPACT)
-        } else {
-            (Shape::Linked, LINKED)
-        };
-        (shape, prefix, prefix + frame.body.len())
+    fn choose_shape(&self, frame: &Outgoing<'_>) -> (Shape, usize) {
+        let follows = frame.header.sequence == self.sequence.wrapping_add(1);
+        let (shape, prefix) = ring::shape_of(frame, follows);
+        (shape, prefix + frame.body.len())
     }
 
     /// Writes all of a record but its header word, which [`Writer::commit`] stores. `None` where
     /// there is no room.
     #[inline]
-    fn write_content(
-        &mut self,
-        frame: &Outgoing<'_>,
-        shape: Shape,
-        prefix: usize,
-        length: usize,
-    ) -> Result<Option<Record>> {
-        let header = &frame.header;
-        let flags = if shape == Shape::Full { 0 } else { header.flags };
-        let record = Record::new(shape, header.kind, header.encoding, flags, length as u32);
+    fn write_content(&mut self, frame: &Outgoing<'_>, shape: Shape, length: usize) -> Result<Option<Record>> {
+        let record = Record::of_frame(shape, &frame.header, length);
         let Some(at) = self.reserve(record.size())? else { return Ok(None) };
-        match shape {
-            Shape::Full => {
-                self.mine.copy_in(at, &header.to_bytes());
-                self.mine.copy_in(at + HEADER, frame.extension);
-            }
-            Shape::Linked => {
-                self.mine.store(at, header.sent.cast_unsigned(), Ordering::Relaxed);
-                self.mine.store(at + 8, header.sequence, Ordering::Relaxed);
-                self.mine.store(at + 16, header.correlation, Ordering::Relaxed);
-            }
-            _ => self.mine.store(at, header.sent.cast_unsigned(), Ordering::Relaxed),
-        }
-        self.mine.copy_in(at + prefix, frame.body);
+        ring::store_content(&self.mine, at, shape, frame, |at, bytes| self.mine.copy_in(at, bytes));
         Ok(Some(record))
     }
 
@@ -202,34 +169,34 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
     /// `needed` holds the head to wait for.
     #[inline]
     fn reserve(&mut self, size: u64) -> Result<Option<usize>> {
-        let within = self.tail & self.mask;
-        let pad = if within + size > self.ring { self.ring - within } else { 0 };
+        let left = self.ring.left(self.tail);
+        let pad = if size > left { left } else { 0 };
         let end = self.tail + pad + size;
         if end > self.room {
             self.load_head()?;
             if end > self.room {
-                self.needed = (end + GRANULE).saturating_sub(self.ring);
+                self.needed = (end + GRANULE).saturating_sub(self.ring.length);
                 return Ok(None);
             }
         }
         // The zero behind the record, see the head of this file. Relaxed: the record's header
         // orders it.
-        self.mine.store(self.offset_of(end), 0, Ordering::Relaxed);
+        self.mine.store(self.ring.offset_of(end), 0, Ordering::Relaxed);
         if pad > 0 {
-            self.mine.store(self.offset_of(self.tail + pad), 0, Ordering::Relaxed);
-            let word = Record::bare(Shape::Pad, (pad - WORD) as u32).to_word(self.tail >> self.shift);
+            self.mine.store(self.ring.offset_of(self.tail + pad), 0, Ordering::Relaxed);
+            let word = Record::bare(Shape::Pad, (pad - WORD) as u32).to_word(self.ring.lap(self.tail));
             // No wake-up for a pad: a record follows at once.
-            self.mine.store(self.offset_of(self.tail), word, Ordering::Release);
+            self.mine.store(self.ring.offset_of(self.tail), word, Ordering::Release);
             self.tail += pad;
         }
-        Ok(Some(self.offset_of(self.tail) + WORD as usize))
+        Ok(Some(self.ring.offset_of(self.tail) + WORD as usize))
     }
 
     /// Makes the record at the tail visible, and nothing behind it. The full fence lets the caller
     /// check whether the reader sleeps.
     #[inline]
     fn commit(&mut self, record: Record) {
-        self.mine.store_fenced(self.offset_of(self.tail), record.to_word(self.tail >> self.shift));
+        self.mine.store_fenced(self.ring.offset_of(self.tail), record.to_word(self.ring.lap(self.tail)));
         self.advance(record);
     }
 
@@ -252,15 +219,9 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
         }
         let mut line = (self.tail | (LINE - 1)) + 1;
         while line <= end {
-            self.mine.store(self.offset_of(line), 0, Ordering::Relaxed);
+            self.mine.store(self.ring.offset_of(line), 0, Ordering::Relaxed);
             line += LINE;
         }
-    }
-
-    /// The offset in the memory of a position in the ring.
-    #[inline]
-    fn offset_of(&self, position: u64) -> usize {
-        PAGE + (position & self.mask) as usize
     }
 
     /// Counts a frame that is complete in the ring, or adopted.
@@ -285,7 +246,7 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
             );
             return Err(Error::new(ErrorKind::Malformed, text));
         }
-        (self.head, self.room) = (head, head + self.ring - GRANULE);
+        (self.head, self.room) = (head, head + self.ring.length - GRANULE);
         Ok(())
     }
 
@@ -316,7 +277,7 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
     pub fn wake_threshold(&self) -> u64 {
         match self.large {
             LargeFrame::None => self.needed,
-            _ => self.needed.max(self.tail.saturating_sub(self.ring / 2)),
+            _ => self.needed.max(self.tail.saturating_sub(self.ring.length / 2)),
         }
     }
 
@@ -334,10 +295,4 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
         self.consumed = consumed;
         Ok(self.frames - consumed)
     }
-}
-
-/// Whether the short shapes hold everything that this header says.
-#[inline]
-fn is_fast(header: &Header) -> bool {
-    header.schema == 0 && header.extension == 0 && header.flags & flags::BODY_CHECKED == 0
 }

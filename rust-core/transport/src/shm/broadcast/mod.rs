@@ -9,7 +9,6 @@
 //!
 //! | what | defined in |
 //! |---|---|
-//! | the record header, as the two ends of the ring read and write it | `record` |
 //! | the writing end of the ring | `ring_writer` |
 //! | the reading end: copy, then validate | `ring_reader` |
 //! | the publisher: its ring, the move to a larger one, waking subscribers | `publisher` |
@@ -32,7 +31,6 @@ mod futex_stage;
 #[cfg(loom)]
 mod loom_tests;
 mod publisher;
-mod record;
 mod references;
 mod ring_reader;
 pub(super) mod ring_writer;
@@ -53,7 +51,6 @@ mod views;
 pub(super) use driver::RingDriver;
 #[cfg(all(any(test, fuzzing), not(loom)))]
 pub(super) use publisher::{Broadcast, Subscription};
-pub use record::BroadcastFastRecord;
 #[cfg(all(any(test, fuzzing), not(loom)))]
 pub(super) use ring_reader::RingReader;
 pub use slots::BroadcastSlots;

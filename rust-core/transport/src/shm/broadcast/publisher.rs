@@ -20,8 +20,7 @@ use super::super::memory::{Memory, OwnMemory};
 use super::super::park::{Stage, Waker};
 use super::super::segment::{self, MAX_RING, at, state};
 use super::super::signals::Signal;
-use super::record::RecordHeader;
-use super::ring_writer::RingWriter;
+use super::ring_writer::{RingWriter, record_of};
 use crate::codec::Encoding;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::Outgoing;
@@ -89,7 +88,7 @@ impl Broadcast {
         if self.ring_writer.write(frame) {
             return Ok(Published::Current);
         }
-        let size = RecordHeader::of(frame).size;
+        let size = record_of(frame).size();
         if size > MAX_RING as u64 / 4 {
             let text = format!(
                 "publishing a message of {} bytes through shared memory: at most {} are possible",
@@ -147,7 +146,7 @@ impl Broadcast {
     /// # Errors
     /// Those of [`Broadcast::publish`].
     pub fn append(&mut self, frame: &Outgoing<'_>) -> Result<()> {
-        if !self.ring_writer.fits_batch(RecordHeader::of(frame).size) {
+        if !self.ring_writer.fits_batch(record_of(frame).size()) {
             self.commit();
         }
         if self.ring_writer.append(frame) {

@@ -19,8 +19,10 @@ use std::os::fd::OwnedFd;
 use std::sync::atomic::Ordering;
 
 use super::super::memory::{Memory, fence};
-use super::super::segment::{self, PAGE, at, state};
-use super::record::{BroadcastShape, GRANULE, RecordHeader, SHORT, WORD, size_of};
+use super::super::record::{GRANULE, Record, Shape, WORD, garbage};
+use super::super::ring::Ring;
+use super::super::segment::{self, at, state};
+use super::ring_writer::SHORT;
 use super::views::{Referring, Resolved};
 use crate::broadcast::received::{Received, Start};
 use crate::error::{Error, ErrorKind, Result};
@@ -32,14 +34,8 @@ use crate::sys::memory::PeerMemory;
 pub struct RingReader<P> {
     /// The publisher's memory, mapped read-only.
     peer: P,
-    /// Bytes of the ring, a power of two.
-    ring: u64,
-    /// The bits of a position that give its place in the ring. Those within a granule are not among them: a
-    /// position may come from a hostile publisher.
-    mask: u64,
-    /// The ring's logarithm: a position shifted by it is the lap. A division would take as long as the copy
-    /// of a short message.
-    shift: u32,
+    /// The places of positions in `peer`.
+    ring: Ring,
     /// The longest body in bytes that is copied; longer messages are skipped with `TooLarge`.
     limit: u64,
     /// The longest body of a fast-path record, in bytes.
@@ -113,12 +109,9 @@ impl<P: Memory> RingReader<P> {
     /// The reading end of the ring of `ring` bytes in `peer`; `start` says with which message it
     /// begins.
     pub fn new(peer: P, ring: usize, limit: u64, start: Start) -> RingReader<P> {
-        let (ring, mask, shift) = (ring as u64, ring as u64 - GRANULE, ring.trailing_zeros());
         let mut ring_reader = RingReader {
             peer,
-            ring,
-            mask,
-            shift,
+            ring: Ring::new(ring),
             limit,
             fast_limit: limit.min(SHORT),
             fast: 0,
@@ -150,7 +143,7 @@ impl<P: Memory> RingReader<P> {
     /// restart position.
     fn start_after(&mut self, sequence: u64) {
         self.sequence = Some(sequence);
-        if self.word(at::TAIL) > self.ring {
+        if self.word(at::TAIL) > self.ring.length {
             self.position = self.word(at::RESTART);
         }
     }
@@ -223,13 +216,13 @@ impl<P: Memory> RingReader<P> {
                     };
                 }
             }
-            self.prefetch_record(word);
+            self.ring.prefetch(&self.peer, self.position, Record::size_of(word));
             match self.read_next(resolve) {
                 Ok(Some(frame)) => {
                     self.renew_fast_end();
                     return Ok(Received::Frame(frame));
                 }
-                Ok(None) if skipped <= self.ring / GRANULE => skipped += 1,
+                Ok(None) if skipped <= self.ring.length / GRANULE => skipped += 1,
                 Ok(None) => {
                     let text = "the publisher's ring holds more empty or repeated records than fit in it";
                     return Err(Error::new(ErrorKind::Malformed, text));
@@ -248,22 +241,7 @@ impl<P: Memory> RingReader<P> {
     /// The word at the position, of a whole record or 0.
     #[inline]
     fn next_word(&self) -> u64 {
-        self.peer.load(self.offset_of(self.position), Ordering::Acquire)
-    }
-
-    /// Prefetches the beginning of the next record, which has this word: the publisher wrote these cache lines last, and
-    /// fetching them one after the other takes longer than the copy.
-    #[inline]
-    fn prefetch_record(&self, word: u64) {
-        const LINE: usize = 64;
-        /// At most this many bytes; the rest is fetched while the beginning is being decoded.
-        const MOST: u64 = 256;
-        // A prefetch never faults, so a record at the end of a lap needs no other treatment.
-        let first = self.offset_of(self.position);
-        let bytes = size_of(word).min(MOST) as usize + first % LINE;
-        for line in (0..bytes).step_by(LINE) {
-            self.peer.prefetch(first + line);
-        }
+        self.peer.load(self.ring.offset_of(self.position), Ordering::Acquire)
     }
 
     /// Reads the record at the position. `None` where only the position moved: over a pad, or over
@@ -271,7 +249,7 @@ impl<P: Memory> RingReader<P> {
     /// with the number 0 are outside the sequence and always returned.
     fn read_next(&mut self, resolve: &mut Resolve<'_>) -> std::result::Result<Option<Incoming>, ReadError> {
         let (record, sequence) = self.read_header(self.position)?;
-        let is_pad = record.shape == BroadcastShape::Pad;
+        let is_pad = record.shape() == Some(Shape::Pad);
         let ordered = !is_pad && sequence != 0;
         let already_read = self.sequence.is_some_and(|last| ordered && sequence <= last);
         if is_pad || already_read {
@@ -313,8 +291,8 @@ impl<P: Memory> RingReader<P> {
     }
 
     /// Moves behind a record. Saturating: a hostile publisher's position may be the last one of all.
-    fn pass(&mut self, record: RecordHeader) {
-        self.position = self.position.saturating_add(record.size);
+    fn pass(&mut self, record: Record) {
+        self.position = self.position.saturating_add(record.size());
     }
 
     /// Returns the newest frame with the flag `RETAINED`, or `Nothing` before the first, or
@@ -353,7 +331,7 @@ impl<P: Memory> RingReader<P> {
     }
 
     /// Returns position and record of the newest message, `None` before the first one.
-    fn newest(&self) -> std::result::Result<Option<(u64, RecordHeader)>, ReadError> {
+    fn newest(&self) -> std::result::Result<Option<(u64, Record)>, ReadError> {
         /// At most so many records behind the one that the publisher names: as many as it commits together, but a
         /// hostile one could go on for ever.
         const MOST: u32 = 8192;
@@ -362,19 +340,19 @@ impl<P: Memory> RingReader<P> {
         let mut newest = None;
         // A subscriber may have read a record that the publisher does not name yet, and this one must not be older.
         for _ in 0..MOST {
-            let is_absent = self.peer.load(self.offset_of(position), Ordering::Relaxed) == 0;
+            let is_absent = self.peer.load(self.ring.offset_of(position), Ordering::Relaxed) == 0;
             if is_absent && (newest.is_some() || count == 0) {
                 break;
             }
             let (record, _) = self.read_header(position)?;
-            if record.shape != BroadcastShape::Pad {
+            if record.shape() != Some(Shape::Pad) {
                 newest = Some((position, record));
             } else if newest.is_none() {
                 let text = "the publisher's newest record is a pad";
                 return Err(Error::new(ErrorKind::Malformed, text).into());
             }
             // Saturating: a hostile publisher's position may be the last one of all.
-            position = position.saturating_add(record.size);
+            position = position.saturating_add(record.size());
         }
         Ok(newest)
     }
@@ -397,22 +375,28 @@ impl<P: Memory> RingReader<P> {
         self.fast_end = 0;
     }
 
-    /// Loads and validates the two header words of the record at `position`.
-    fn read_header(&self, position: u64) -> std::result::Result<(RecordHeader, u64), ReadError> {
+    /// Loads and validates the header word of the record at `position`, and loads its sequence number, 0 for a pad.
+    fn read_header(&self, position: u64) -> std::result::Result<(Record, u64), ReadError> {
         if !position.is_multiple_of(GRANULE) {
             let text = format!("the publisher's ring has a record at {position}, between two granules");
             return Err(ReadError::Failed(Error::new(ErrorKind::Malformed, text)));
         }
-        let offset = self.offset_of(position);
+        let offset = self.ring.offset_of(position);
         let word = self.peer.load(offset, Ordering::Acquire);
-        let sequence = self.peer.load(offset + WORD, Ordering::Relaxed);
-        // Checked before the words are decoded: a word of the next lap is invalid without any fault
-        // of the publisher.
+        // Checked before the word is decoded: a word of the next lap is invalid without any fault of the publisher.
         if !self.is_intact(position) {
             return Err(ReadError::Overtaken);
         }
-        let left = self.ring - (position & self.mask);
-        let record = RecordHeader::from_word(word, position >> self.shift, left)?;
+        let record = Record::from_word(word, self.ring.lap(position))?;
+        let (size, left) = (record.size(), self.ring.left(position));
+        let sequence = match (record.shape(), record.sequence_at()) {
+            (Some(Shape::Pad), _) if size == left => 0,
+            (_, Some(at)) if size <= left => self.peer.load(offset + WORD as usize + at, Ordering::Relaxed),
+            _ => return Err(garbage(word, "no publisher stores such a record at this position").into()),
+        };
+        if !self.is_intact(position) {
+            return Err(ReadError::Overtaken);
+        }
         Ok((record, sequence))
     }
 
@@ -421,13 +405,7 @@ impl<P: Memory> RingReader<P> {
     /// of `RingWriter::reserve`. Saturating: the position may come from a hostile publisher.
     pub(super) fn is_intact(&self, position: u64) -> bool {
         fence(Ordering::Acquire);
-        self.peer.load(at::RESERVED, Ordering::Relaxed) <= position.saturating_add(self.ring)
-    }
-
-    /// The offset in the memory of a position in the ring.
-    #[inline]
-    fn offset_of(&self, position: u64) -> usize {
-        PAGE + (position & self.mask) as usize
+        self.peer.load(at::RESERVED, Ordering::Relaxed) <= position.saturating_add(self.ring.length)
     }
 }
 

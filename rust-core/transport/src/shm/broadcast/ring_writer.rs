@@ -23,11 +23,26 @@
 use std::sync::atomic::Ordering;
 
 use super::super::memory::{OwnMemory, fence};
-use super::super::segment::{PAGE, at};
-use super::record::{BroadcastShape, COMPACT, FULL, GRANULE, RecordHeader, SHORT, WORD, size_of};
+use super::super::record::{FastKind, GRANULE, LINKED, Record, Shape, WORD};
+use super::super::ring::{self, Ring};
+use super::super::segment::at;
 use crate::codec::Encoding;
-use crate::frame::{Header, Outgoing};
-use crate::sys::crc;
+use crate::frame::{HEADER, Outgoing};
+
+/// The longest body, in bytes, that the fast paths of writing and reading take. Copying a longer one takes so long
+/// that the general path adds little.
+pub(super) const SHORT: u64 = 256;
+
+/// The record of a frame. Where long arrays of it are in slots, its extension is the references to them.
+#[inline]
+pub(super) fn record_of(frame: &Outgoing<'_>) -> Record {
+    let (shape, prefix) = match frame.split {
+        Some(_) => (Shape::Slots, HEADER + frame.extension.len()),
+        // Readers begin anywhere and are overtaken, so each record has its number.
+        None => ring::shape_of(frame, false),
+    };
+    Record::of_frame(shape, &frame.header, prefix + frame.body.len())
+}
 
 /// The writing end. One thread at a time uses it. It never blocks and never reads what a subscriber
 /// writes.
@@ -35,13 +50,8 @@ use crate::sys::crc;
 pub(in crate::shm) struct RingWriter<M> {
     /// The header page and the ring, which this side alone writes.
     mine: M,
-    /// Bytes of the ring, a power of two.
-    ring: u64,
-    /// The bits of a position that give its place in the ring.
-    mask: u64,
-    /// The ring's logarithm: a position shifted by it is the lap. A division would take as long as the copy
-    /// of a short message.
-    shift: u32,
+    /// The places of positions in `mine`.
+    ring: Ring,
     /// The position behind the newest record, committed or not.
     tail: u64,
     /// The position up to which readers find records.
@@ -68,21 +78,19 @@ impl<M: OwnMemory> RingWriter<M> {
     /// The writing end of a fresh ring of `ring` bytes, a power of two. `mine` is zero behind its
     /// header.
     pub fn new(mine: M, ring: usize) -> RingWriter<M> {
-        let (ring, mask, shift) = (ring as u64, ring as u64 - 1, ring.trailing_zeros());
+        let ring = Ring::new(ring);
         RingWriter {
             mine,
             ring,
-            mask,
-            shift,
             tail: 0,
             committed: 0,
             first: 0,
             reserved: 0,
             // Readers lose so much of the oldest records, and a quarter of the ring is before them at a restart.
-            ahead: (ring / 64) & !(GRANULE - 1),
+            ahead: (ring.length / 64) & !(GRANULE - 1),
             latest: 0,
             restart: 0,
-            restart_until: ring / 4 * 3,
+            restart_until: ring.length / 4 * 3,
             count: 0,
         }
     }
@@ -100,7 +108,7 @@ impl<M: OwnMemory> RingWriter<M> {
 
     /// Bytes of the ring.
     pub fn ring(&self) -> u64 {
-        self.ring
+        self.ring.length
     }
 
     /// Writes a frame and commits it. Returns false, and changes nothing, where the record would
@@ -122,21 +130,25 @@ impl<M: OwnMemory> RingWriter<M> {
         if body.len() as u64 > SHORT {
             return false;
         }
-        let record = RecordHeader::compact(encoding, body.len());
-        if self.ring - (self.tail & self.mask) < record.size {
+        let record = FastKind::Published.record(encoding, (LINKED + body.len()) as u32);
+        let size = record.size();
+        if self.ring.left(self.tail) < size {
             return false;
         }
-        let (start, end) = (self.tail, self.tail + record.size);
+        let (start, end) = (self.tail, self.tail + size);
         if end > self.restart_until {
             self.advance_restart(start, end);
         }
         self.reserve(end);
-        self.store_compact(record, start, sequence, sent, body);
+        let content = self.begin(start, size);
+        self.mine.store_words(content, [sent.cast_unsigned(), sequence, 0]);
+        self.mine.copy_in_racing(content + LINKED, body);
+        self.store_word(start, record);
         self.commit();
-        self.prefetch_next(record.size);
+        self.prefetch_next(size);
         // For another record of this size: behind the commit, because the restart position's line was last used
         // three quarters of a lap ago.
-        self.advance_restart(self.tail, self.tail + record.size);
+        self.advance_restart(self.tail, self.tail + size);
         true
     }
 
@@ -144,7 +156,7 @@ impl<M: OwnMemory> RingWriter<M> {
     /// A batch is limited to an eighth of the ring: readers learn of it only at the end, and the
     /// restart position that they know must stay ahead of what the batch overwrites.
     pub fn fits_batch(&self, size: u64) -> bool {
-        self.tail - self.committed + size <= self.ring / 8
+        self.tail - self.committed + size <= self.ring.length / 8
     }
 
     /// Writes a frame without committing it: readers find it after the next [`RingWriter::commit`],
@@ -160,25 +172,26 @@ impl<M: OwnMemory> RingWriter<M> {
     /// Takes over the records of a smaller ring, oldest first. For a ring without any of its own, which no process
     /// reads yet.
     pub fn copy_records(&mut self, old: &RingWriter<M>) {
-        let mut position = if old.tail > old.ring { old.restart } else { 0 };
+        let mut position = if old.tail > old.ring.length { old.restart } else { 0 };
         let mut content = Vec::new();
         while position < old.tail {
-            let (offset, left) = (old.offset_of(position), old.ring - (position & old.mask));
+            let offset = old.ring.offset_of(position);
             let word = old.mine.load(offset, Ordering::Relaxed);
             // This side has written the word, so it is valid.
-            let Ok(record) = RecordHeader::from_word(word, position >> old.shift, left) else { break };
-            position += record.size;
-            if record.shape == BroadcastShape::Pad {
+            let Ok(record) = Record::from_word(word, old.ring.lap(position)) else { break };
+            let size = record.size();
+            position += size;
+            if record.shape() == Some(Shape::Pad) {
                 continue;
             }
             content.clear();
-            let words = (offset + WORD..offset + record.size as usize).step_by(WORD);
+            let words = (offset + WORD as usize..offset + size as usize).step_by(WORD as usize);
             content.extend(words.map(|at| old.mine.load(at, Ordering::Relaxed)));
             let start = self.tail;
-            self.reserve(start + record.size);
-            let into = self.begin(record, start) + WORD;
+            self.reserve(start + size);
+            let into = self.begin(start, size);
             for (index, word) in content.iter().enumerate() {
-                self.mine.store(into + index * WORD, *word, Ordering::Relaxed);
+                self.mine.store(into + index * WORD as usize, *word, Ordering::Relaxed);
             }
             self.store_word(start, record);
         }
@@ -188,79 +201,54 @@ impl<M: OwnMemory> RingWriter<M> {
     /// [`RingWriter::append`]; returns the size of the record.
     #[inline]
     fn put(&mut self, frame: &Outgoing<'_>) -> Option<u64> {
-        let record = RecordHeader::of(frame);
-        if record.size > self.ring / 2 {
+        let record = record_of(frame);
+        let size = record.size();
+        if size > self.ring.length / 2 {
             return None;
         }
-        let left = self.ring - (self.tail & self.mask);
+        let left = self.ring.left(self.tail);
         // A record never wraps around: where it does not fit the rest of the lap, a pad fills that
         // rest.
-        let pad = if left < record.size { left } else { 0 };
+        let pad = if left < size { left } else { 0 };
         let start = self.tail + pad;
-        let end = start + record.size;
+        let end = start + size;
         // Before `reserve`, because it reads the headers of records that are about to be
         // overwritten.
         self.advance_restart(start, end);
         self.reserve(end);
         if pad > 0 {
-            self.store_word(self.tail, RecordHeader::pad(pad));
+            self.store_word(self.tail, Record::bare(Shape::Pad, (pad - WORD) as u32));
         }
-        let Header { sequence, sent, .. } = frame.header;
-        match record.shape {
-            BroadcastShape::Compact { .. } => self.store_compact(record, start, sequence, sent, frame.body),
-            _ => self.store_full(record, start, &frame.header, frame.extension, frame.body),
-        }
-        Some(record.size)
-    }
-
-    /// Stores a compact record in the room that was reserved for it, from `start` on.
-    #[inline(always)]
-    fn store_compact(&mut self, record: RecordHeader, start: u64, sequence: u64, sent: i64, body: &[u8]) {
-        let offset = self.begin(record, start);
-        self.mine.store_words(offset + WORD, [sequence, sent.cast_unsigned()]);
-        self.mine.copy_in_racing(offset + COMPACT as usize, body);
+        let content = self.begin(start, size);
+        // No record without a shape is made.
+        let shape = record.shape().unwrap_or(Shape::Full);
+        ring::store_content(&self.mine, content, shape, frame, |at, bytes| {
+            self.mine.copy_in_racing(at, bytes)
+        });
         self.store_word(start, record);
+        Some(size)
     }
 
-    /// Makes the record from `start` on the newest one, without a word of it stored yet. Returns its offset.
+    /// Makes the record of `size` bytes from `start` on the newest one, without a word of it stored yet. Returns the offset
+    /// of what is behind its first word.
     #[inline(always)]
-    fn begin(&mut self, record: RecordHeader, start: u64) -> usize {
+    fn begin(&mut self, start: u64, size: u64) -> usize {
         self.count += 1;
-        (self.latest, self.tail) = (start, start + record.size);
-        self.mine.store(self.offset_of(self.tail), 0, Ordering::Relaxed);
-        self.offset_of(start)
+        (self.latest, self.tail) = (start, start + size);
+        self.mine.store(self.ring.offset_of(self.tail), 0, Ordering::Relaxed);
+        self.ring.offset_of(start) + WORD as usize
     }
 
     /// Stores the first word of a record or pad at this position, or has it stored by the commit.
     #[inline(always)]
-    fn store_word(&mut self, position: u64, record: RecordHeader) {
-        let word = record.to_word(position >> self.shift);
+    fn store_word(&mut self, position: u64, record: Record) {
+        let word = record.to_word(self.ring.lap(position));
         if position == self.committed {
             self.first = word;
         } else {
             // Ordered by the word before it, without which no reader comes here.
-            self.mine.store(self.offset_of(position), word, Ordering::Relaxed);
+            self.mine.store(self.ring.offset_of(position), word, Ordering::Relaxed);
         }
-    }
-
-    /// The same for one with a message header.
-    fn store_full(
-        &mut self,
-        record: RecordHeader,
-        start: u64,
-        header: &Header,
-        extension: &[u8],
-        body: &[u8],
-    ) {
-        let offset = self.begin(record, start);
-        let [a, b, c, d, e, f, g, h] = header.words(crc::of_words);
-        self.mine.store_words(offset + WORD, [header.sequence, a, b, c, d, e, f, g, h]);
-        let content = offset + FULL as usize;
-        if !extension.is_empty() {
-            self.mine.copy_in_racing(content, extension);
-        }
-        self.mine.copy_in_racing(content + extension.len(), body);
-        self.store_word(start, record);
     }
 
     /// Prefetches for writing the cache lines that another record of the same size would use.
@@ -274,7 +262,7 @@ impl<M: OwnMemory> RingWriter<M> {
         const MOST: u64 = 512;
         // A prefetch never faults, so a record at the end of a lap needs no other treatment.
         // The line with the zero behind the last record is left to its readers, who poll it.
-        let first = (self.offset_of(self.tail) | (LINE - 1)) + 1;
+        let first = (self.ring.offset_of(self.tail) | (LINE - 1)) + 1;
         for line in (0..size.min(MOST) as usize).step_by(LINE) {
             self.mine.prefetch_own(first + line);
         }
@@ -315,7 +303,7 @@ impl<M: OwnMemory> RingWriter<M> {
     #[inline]
     pub fn commit(&mut self) {
         if self.tail > self.committed {
-            self.mine.store(self.offset_of(self.committed), self.first, Ordering::Release);
+            self.mine.store(self.ring.offset_of(self.committed), self.first, Ordering::Release);
             self.committed = self.tail;
         }
         // A release store of each of these neighbours.
@@ -337,19 +325,13 @@ impl<M: OwnMemory> RingWriter<M> {
                 self.restart_at(start);
                 return;
             }
-            let word = self.mine.load(self.offset_of(self.restart), Ordering::Relaxed);
-            self.restart_at(self.restart + size_of(word));
+            let word = self.mine.load(self.ring.offset_of(self.restart), Ordering::Relaxed);
+            self.restart_at(self.restart + Record::size_of(word));
         }
     }
 
     fn restart_at(&mut self, position: u64) {
         self.restart = position;
-        self.restart_until = position + self.ring / 4 * 3;
-    }
-
-    /// The offset in the memory of a position in the ring.
-    #[inline]
-    fn offset_of(&self, position: u64) -> usize {
-        PAGE + (position & self.mask) as usize
+        self.restart_until = position + self.ring.length / 4 * 3;
     }
 }

@@ -19,11 +19,11 @@ use std::time::Duration;
 use super::super::liveness::Liveness;
 use super::super::memory::OwnMemory;
 use super::super::park::{Park, Stage};
+use super::super::record::FastLinked;
 use super::super::segment::{self, at};
 use super::super::signals::{Signal, Signals};
 use super::super::spin::Spin;
 use super::futex_stage::FutexStage;
-use super::record::BroadcastFastRecord;
 use super::ring_reader::RingReader;
 use super::views::{Referring, SlotFiles, Viewing};
 use crate::broadcast::received::{Received, Start};
@@ -180,7 +180,7 @@ impl BroadcastReader {
     /// place of the next [`BroadcastReader::spin`], where spinning is known to succeed. Where it is not, its few polls
     /// come later, after steps of the general path in which a message may come.
     #[inline(always)]
-    pub fn peek_fast(&mut self, spins: bool) -> Option<BroadcastFastRecord> {
+    pub fn peek_fast(&mut self, spins: bool) -> Option<FastLinked> {
         if self.end.is_some() || (spins && !self.ring_reader.has_next() && !self.spin_early()) {
             return None;
         }
@@ -202,7 +202,7 @@ impl BroadcastReader {
     /// Reads the message of the record that [`BroadcastReader::peek_fast`] has just returned, and copies its body, which has
     /// this length. Returns false if the publisher overwrote it in the meantime: then nothing has changed.
     #[inline(always)]
-    pub fn take_fast(&mut self, fast: &BroadcastFastRecord, body: &mut [u8]) -> bool {
+    pub fn take_fast(&mut self, fast: &FastLinked, body: &mut [u8]) -> bool {
         if !self.ring_reader.take_fast(fast, body) {
             return false;
         }

@@ -9,7 +9,7 @@ use std::sync::atomic::{Ordering, fence};
 
 use super::super::memory::Memory;
 use super::super::park::{SHORT, Stage};
-use super::super::record::{FastKind, FastRecord, FastReply, Small};
+use super::super::record::{FastKind, FastLinked, FastRecord, Small};
 use super::super::segment::at;
 use super::super::signals::Signal;
 use super::receiving::ShmRx;
@@ -181,13 +181,13 @@ impl ShmRx {
 
     /// The same for a fast-path reply, which has a number of its own.
     #[inline(always)]
-    pub fn peek_reply(&self) -> Option<FastReply> {
+    pub fn peek_reply(&self) -> Option<FastLinked> {
         if self.shared.end.get().is_some() { None } else { self.reader.peek_reply() }
     }
 
     /// Copies the body of the reply that [`ShmRx::peek_reply`] has just found into memory of its length.
     #[inline(always)]
-    pub fn take_reply(&mut self, reply: &FastReply, body: &mut [u8]) {
+    pub fn take_reply(&mut self, reply: &FastLinked, body: &mut [u8]) {
         self.reader.take_reply(reply, body);
         self.note_frame();
         self.shared.last_received.store(reply.sent, Ordering::Relaxed);

@@ -56,7 +56,7 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
             return None;
         }
         let record = self.check_record(word).ok().filter(|record| Self::has_references(*record))?;
-        self.prefetch(record);
+        self.ring.prefetch(&self.peer, self.position, record.size());
         self.read_references(record).ok().filter(|found| found.header.body <= self.limit)
     }
 

@@ -8,8 +8,7 @@ use std::sync::atomic::Ordering;
 use bytes::Bytes;
 
 use super::super::memory::{Memory, OwnMemory};
-use super::super::record::{COMPACT, FastKind, FastRecord, FastReply, LINKED, Shape, Small, WORD};
-use super::super::segment::PAGE;
+use super::super::record::{COMPACT, FastKind, FastLinked, FastRecord, LINKED, Shape, Small, WORD};
 use super::{Reader, as_uninit};
 use crate::frame::{Header, Incoming, Kind};
 use crate::spare::aligned;
@@ -20,7 +19,7 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
     #[inline(always)]
     pub fn peek_fast(&self, form: FastKind) -> Option<FastRecord> {
         // The memory checks the place.
-        let at = PAGE.wrapping_add((self.position & self.mask) as usize);
+        let at = self.offset();
         let word = self.peer.load(at, Ordering::Acquire);
         // Lap, shape, kind and flags in one comparison. A word of zeros has no shape.
         if !FastRecord::is(word, form, self.fast) {
@@ -54,15 +53,15 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
 
     /// [`Reader::peek_fast`] for a reply, with the other words of its record. Each is loaded once.
     #[inline(always)]
-    pub fn peek_reply(&self) -> Option<FastReply> {
+    pub fn peek_reply(&self) -> Option<FastLinked> {
         let fast = self.peek_fast(FastKind::Reply)?;
         let [sent, sequence, correlation] = self.peer.load_words(fast.at().wrapping_add(WORD as usize));
-        Some(FastReply { fast, sent: sent.cast_signed(), sequence, correlation })
+        Some(FastLinked { fast, sent: sent.cast_signed(), sequence, correlation })
     }
 
     /// Copies out the body of what [`Reader::peek_reply`] has just found, into memory of its length, and moves on.
     #[inline(always)]
-    pub fn take_reply(&mut self, reply: &FastReply, body: &mut [u8]) {
+    pub fn take_reply(&mut self, reply: &FastLinked, body: &mut [u8]) {
         let content = reply.fast.at().wrapping_add(WORD as usize);
         self.peer.copy_out(content.wrapping_add(LINKED), as_uninit(body));
         // As for every record: without a number it leaves the last one.
@@ -87,9 +86,9 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
 
     /// Determines how far fast-path records can be read in this lap. No large message is under way.
     pub(super) fn renew_fast_end(&mut self) {
-        let lap_end = (self.position | self.mask) + 1;
+        let lap_end = self.ring.lap_end(self.position);
         self.fast_end = lap_end.min(self.filled);
-        self.fast = FastRecord::word(self.position >> self.shift);
+        self.fast = FastRecord::word(self.ring.lap(self.position));
     }
 
     /// The next record where it is a short message that [`Reader::take_small`] can copy out;

@@ -5,7 +5,6 @@ use std::sync::atomic::Ordering;
 
 use super::super::memory::{Memory, OwnMemory};
 use super::super::record::{FastKind, GRANULE, WORD};
-use super::super::segment::PAGE;
 use super::{LINE, LargeFrame, Writer};
 use crate::codec::Encoding;
 use crate::error::Result;
@@ -42,7 +41,7 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
             return false;
         }
         let word = FastKind::Data.record(encoding, length as u32).to_bits() | self.lap;
-        let at = PAGE.wrapping_add((tail & self.mask) as usize);
+        let at = self.ring.offset_of(tail);
         self.mine.store_content(at, size as usize, [sent.cast_unsigned()], body);
         if hidden.0.is_none() {
             hidden.0 = Some((tail, word));
@@ -54,7 +53,7 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
         self.sequence = sequence;
         self.frames = self.frames.wrapping_add(1);
         // The reader had these lines a lap ago; they come while the records before them are written.
-        self.mine.prefetch_own(PAGE.wrapping_add((end.wrapping_add(4 * LINE) & self.mask) as usize));
+        self.mine.prefetch_own(self.ring.offset_of(end.wrapping_add(4 * LINE)));
         true
     }
 
@@ -62,7 +61,7 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
     #[inline]
     pub fn publish(&mut self, hidden: &mut Hidden) {
         if let Some((first, word)) = hidden.0.take() {
-            self.mine.store_fenced(self.offset_of(first), word);
+            self.mine.store_fenced(self.ring.offset_of(first), word);
         }
     }
 
@@ -78,19 +77,19 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
         let mut first = None;
         let (mut count, mut taken) = (0, 0);
         for frame in frames {
-            let (shape, prefix, length) = self.choose_shape(&frame);
+            let (shape, length) = self.choose_shape(&frame);
             taken += length as u64 + WORD + GRANULE;
             if length as u64 > self.largest - WORD || count > 0 && taken > self.largest {
                 break;
             }
-            let record = match self.write_content(&frame, shape, prefix, length) {
+            let record = match self.write_content(&frame, shape, length) {
                 Ok(Some(record)) => record,
                 // An invalid head is found again with the next frame; the frames before it are whole.
                 Ok(None) | Err(_) if count > 0 => break,
                 Ok(None) => return Ok(0),
                 Err(e) => return Err(e),
             };
-            let (offset, word) = (self.offset_of(self.tail), record.to_word(self.tail >> self.shift));
+            let (offset, word) = (self.ring.offset_of(self.tail), record.to_word(self.ring.lap(self.tail)));
             if first.is_none() {
                 first = Some((offset, word));
             } else {

@@ -5,8 +5,7 @@
 use std::sync::atomic::Ordering;
 
 use super::super::memory::{Memory, OwnMemory};
-use super::super::record::{FastKind, GRANULE, Record, WORD};
-use super::super::segment::PAGE;
+use super::super::record::{FastKind, GRANULE, LINKED, Record, WORD};
 use super::{LINE, LargeFrame, Writer};
 use crate::codec::Encoding;
 use crate::error::Result;
@@ -34,10 +33,10 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
             return false;
         }
         let word = form.record(encoding, length as u32).to_bits() | self.lap;
-        let at = PAGE.wrapping_add((tail & self.mask) as usize);
+        let at = self.ring.offset_of(tail);
         let sent = sent.cast_unsigned();
         match form {
-            FastKind::Reply => {
+            FastKind::Reply | FastKind::Published => {
                 self.mine.store_record(at, word, size as usize, [sent, sequence, correlation], body);
             }
             FastKind::Data | FastKind::Request => {
@@ -55,17 +54,17 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
             let line = (end | (LINE - 1)).wrapping_add(1);
             for line in [line, line.wrapping_add(LINE)] {
                 if line <= end.wrapping_add(size) {
-                    self.mine.store(PAGE.wrapping_add((line & self.mask) as usize), 0, Ordering::Relaxed);
+                    self.mine.store(self.ring.offset_of(line), 0, Ordering::Relaxed);
                 }
             }
         }
         true
     }
 
-    /// Returns whether a record of this form may have this number: only a reply's record contains its number.
+    /// Returns whether a record of this form may have this number: only a linked record contains its number.
     #[inline(always)]
     fn may_have(&self, form: FastKind, sequence: u64) -> bool {
-        form == FastKind::Reply || sequence == self.sequence.wrapping_add(1)
+        form.prefix() == LINKED || sequence == self.sequence.wrapping_add(1)
     }
 
     /// The slow path of [`Writer::try_write_fast`]: the end of the lap or of the known room. Returns false, with nothing
@@ -91,7 +90,7 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
         let record = form.record(encoding, length as u32);
         let Some(at) = self.reserve(record.size())? else { return Ok(false) };
         let sent = sent.cast_unsigned();
-        if form == FastKind::Reply {
+        if form.prefix() == LINKED {
             self.mine.store(at, sent, Ordering::Relaxed);
             self.mine.store(at + 8, sequence, Ordering::Relaxed);
             // The correlation is the last word of the prefix.
@@ -108,9 +107,9 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
 
     /// Determines up to where short records can be written in this lap. No large frame is under way.
     fn renew_fast_end(&mut self) {
-        let lap_end = (self.tail | self.mask) + 1;
+        let lap_end = self.ring.lap_end(self.tail);
         // The zero behind a record that ends the lap would be in the next one.
         self.fast_end = lap_end.min(self.room + 1);
-        self.lap = Record::lap_bits(self.tail >> self.shift);
+        self.lap = Record::lap_bits(self.ring.lap(self.tail));
     }
 }

@@ -92,21 +92,33 @@ pub(super) fn ends(memory: &Arc<Heap>, ring: usize) -> (RingWriter<Arc<Heap>>, R
     (ring_writer, RingReader::new(memory.clone(), ring, 100, Start::Newest))
 }
 
-/// Publishes the message of this number by the fast path.
+/// Publishes the message of this number by the fast path, with a body of one word.
 pub(super) fn publish(ring_writer: &mut RingWriter<Arc<Heap>>, sequence: u64) {
-    assert!(ring_writer.write_short(sequence, -1, Encoding::Raw, &content(sequence)));
+    publish_of::<8>(ring_writer, sequence);
 }
 
-/// A body of one word for the message of this number.
-fn content(sequence: u64) -> [u8; 8] {
-    (sequence * 0x0101).to_le_bytes()
+/// The same with a body of `N` bytes.
+fn publish_of<const N: usize>(ring_writer: &mut RingWriter<Arc<Heap>>, sequence: u64) {
+    assert!(ring_writer.write_short(sequence, -1, Encoding::Raw, &content::<N>(sequence)));
+}
+
+/// A body of `N` bytes for the message of this number.
+fn content<const N: usize>(sequence: u64) -> [u8; N] {
+    let mut body = [0; N];
+    body.as_chunks_mut().0.fill((sequence * 0x0101).to_le_bytes());
+    body
 }
 
 /// Takes the next record if it is there; `None` also where the publisher has begun to overwrite it.
 pub(super) fn take(ring_reader: &mut RingReader<Arc<Heap>>) -> Option<u64> {
+    take_of::<8>(ring_reader)
+}
+
+/// The same with a body of `N` bytes.
+fn take_of<const N: usize>(ring_reader: &mut RingReader<Arc<Heap>>) -> Option<u64> {
     let fast = ring_reader.peek_fast()?;
     // What was found may be a mixture until it has been taken.
-    let mut body = [0; 8];
+    let mut body = [0; N];
     if !ring_reader.take_fast(&fast, &mut body) {
         return None;
     }
@@ -136,17 +148,18 @@ fn fast_records_are_found_by_their_words_in_order() {
     });
 }
 
-/// The same in a ring of two records: each is whole, or was overwritten.
+/// The same in a ring of two records of 64 bytes: each is whole, or was overwritten.
 #[test]
 fn fast_records_that_are_overwritten_are_not_taken() {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = Some(2);
     builder.check(|| {
-        let (mut ring_writer, mut ring_reader) = ends(&Heap::new(PAGE + 64), 64);
-        publish(&mut ring_writer, 1);
-        let writing = thread::spawn(move || (2..=4).for_each(|sequence| publish(&mut ring_writer, sequence)));
+        let (mut ring_writer, mut ring_reader) = ends(&Heap::new(PAGE + 128), 128);
+        publish_of::<32>(&mut ring_writer, 1);
+        let writing =
+            thread::spawn(move || (2..=4).for_each(|sequence| publish_of::<32>(&mut ring_writer, sequence)));
         let mut last = 0;
-        while let Some(found) = take(&mut ring_reader) {
+        while let Some(found) = take_of::<32>(&mut ring_reader) {
             last += 1;
             assert_eq!(found, last);
         }
@@ -163,7 +176,7 @@ fn batch_is_found_as_a_whole(commits_each: bool) {
         let writing = thread::spawn(move || {
             for sequence in 1..=2 {
                 let header = Header { sequence, sent: -1, ..Header::new(Kind::Data, Encoding::Raw) };
-                assert!(ring_writer.append(&Outgoing::new(header, &content(sequence))));
+                assert!(ring_writer.append(&Outgoing::new(header, &content::<8>(sequence))));
                 if commits_each {
                     ring_writer.commit();
                 }

@@ -5,15 +5,14 @@ use bytes::Bytes;
 
 use super::super::super::memory::Memory;
 use super::super::super::reader::{as_uninit, too_large};
-use super::super::record::{BroadcastShape, COMPACT, FULL, GRANULE, RecordHeader};
+use super::super::super::record::{LINKED, Record, Shape, WORD};
 use super::super::references;
 use super::super::views::{Referring, Resolved};
 use super::{ReadError, Resolve, RingReader};
 use crate::body::Rest;
 use crate::buffers;
-use crate::codec::Encoding;
 use crate::error::{Error, ErrorKind, Result};
-use crate::frame::{HEADER, Header, Incoming, Kind, WORDS};
+use crate::frame::{HEADER, Header, Incoming, WORDS};
 use crate::spare::{self, aligned};
 use crate::sys::crc;
 
@@ -25,15 +24,13 @@ impl<P: Memory> RingReader<P> {
     pub(super) fn take_record(
         &self,
         position: u64,
-        record: RecordHeader,
+        record: Record,
         resolve: &mut Resolve<'_>,
     ) -> std::result::Result<Option<Incoming>, ReadError> {
-        match record.shape {
-            BroadcastShape::Compact { body, encoding } => {
-                return self.copy_compact(position, body, encoding).map(Some);
-            }
-            BroadcastShape::Full | BroadcastShape::Pad => return self.copy_full(position, record).map(Some),
-            BroadcastShape::Refers => {}
+        match record.shape() {
+            Some(Shape::Slots) => {}
+            Some(Shape::Linked) => return self.copy_linked(position, record).map(Some),
+            _ => return self.copy_full(position, record).map(Some),
         }
         match resolve(self.copy_references(position, record)?)? {
             Resolved::Frame(frame) => Ok(Some(frame)),
@@ -45,17 +42,13 @@ impl<P: Memory> RingReader<P> {
     /// Copies message header, references and the rest of the body into memory of this process, and
     /// validates them there.
     #[cold]
-    fn copy_references(
-        &self,
-        position: u64,
-        record: RecordHeader,
-    ) -> std::result::Result<Referring, ReadError> {
+    fn copy_references(&self, position: u64, record: Record) -> std::result::Result<Referring, ReadError> {
         let header = self.copy_header(position)?;
         if header.body > self.limit {
             return Err(too_large(header.body, self.limit).into());
         }
-        let from = self.offset_of(position) + GRANULE as usize + HEADER;
-        let length = (record.size - FULL) as usize;
+        let from = self.content(position) + HEADER;
+        let length = record.length() - HEADER;
         // Nearly all are so short: no memory is allocated for them.
         let (mut short, mut long) = ([0; SHORT_REFERENCES], Vec::new());
         let bytes = if length <= short.len() {
@@ -70,7 +63,7 @@ impl<P: Memory> RingReader<P> {
         }
         let (references, rest) = references::from_bytes(&header, bytes)?;
         let before = references::COUNT + references.len() * references::REFERENCE;
-        if RecordHeader::full(before, rest).size != record.size {
+        if before.checked_add(rest) != Some(length) {
             let text = "the publisher's ring holds references into slots whose lengths differ from their record's length";
             return Err(ReadError::Failed(Error::new(ErrorKind::Malformed, text)));
         }
@@ -84,12 +77,17 @@ impl<P: Memory> RingReader<P> {
         Ok(Referring { header, rest, references })
     }
 
+    /// The offset in the memory of what is behind the header word of a record.
+    #[inline]
+    fn content(&self, position: u64) -> usize {
+        self.ring.offset_of(position) + WORD as usize
+    }
+
     /// Copies the message header of a record, word by word. Always inlined: as a result in memory, the words
     /// are loaded in pairs right after they are stored one by one, for which a processor waits.
     #[inline(always)]
     fn header_words(&self, position: u64) -> [u64; WORDS] {
-        let offset = self.offset_of(position) + GRANULE as usize;
-        self.peer.load_words(offset)
+        self.peer.load_words(self.content(position))
     }
 
     /// Copies the message header of a record and decodes it.
@@ -101,40 +99,37 @@ impl<P: Memory> RingReader<P> {
         Ok(header?)
     }
 
-    /// Copies the frame of a compact record into memory of this process; its header was checked, and is in the ring.
-    fn copy_compact(
-        &self,
-        position: u64,
-        body: u64,
-        encoding: Encoding,
-    ) -> std::result::Result<Incoming, ReadError> {
-        if body > self.limit {
-            return Err(too_large(body, self.limit).into());
+    /// Copies the frame of a linked record into memory of this process; its header word was checked.
+    fn copy_linked(&self, position: u64, record: Record) -> std::result::Result<Incoming, ReadError> {
+        let body = record.length() - LINKED;
+        if body as u64 > self.limit {
+            return Err(too_large(body as u64, self.limit).into());
         }
-        let offset = self.offset_of(position);
-        let [_, sequence, sent] = self.peer.load_words(offset);
-        let bytes = self.copy_bytes(offset + COMPACT as usize, body as usize)?;
+        let content = self.content(position);
+        let [sent, sequence, correlation] = self.peer.load_words(content);
+        let bytes = self.copy_bytes(content + LINKED, body)?;
         if !self.is_intact(position) {
             return Err(ReadError::Overtaken);
         }
-        let header = Header { sequence, sent: sent.cast_signed(), body, ..Header::new(Kind::Data, encoding) };
+        let header = record.header(sequence, correlation, sent.cast_signed(), body as u64)?;
         Ok(Incoming { header, extension: Bytes::new(), body: aligned(bytes).into() })
     }
 
     /// Copies the frame of a full record into memory of this process. The lengths in its message header
     /// are validated against the record before memory is allocated.
-    fn copy_full(&self, position: u64, record: RecordHeader) -> std::result::Result<Incoming, ReadError> {
+    fn copy_full(&self, position: u64, record: Record) -> std::result::Result<Incoming, ReadError> {
         let header = self.copy_header(position)?;
-        let offset = self.offset_of(position) + GRANULE as usize;
-        if !record.holds(header.extension, header.body) {
+        let content = self.content(position);
+        let before = HEADER + header.extension;
+        if (before as u64).checked_add(header.body) != Some(record.length() as u64) {
             let text = "the publisher's ring holds a message whose lengths differ from its record's length";
             return Err(ReadError::Failed(Error::new(ErrorKind::Malformed, text)));
         }
         if header.body > self.limit {
             return Err(too_large(header.body, self.limit).into());
         }
-        let extension = self.copy_bytes(offset + HEADER, header.extension)?;
-        let body = self.copy_bytes(offset + HEADER + header.extension, header.body as usize)?;
+        let extension = self.copy_bytes(content + HEADER, header.extension)?;
+        let body = self.copy_bytes(content + before, header.body as usize)?;
         if !self.is_intact(position) {
             return Err(ReadError::Overtaken);
         }

@@ -1,4 +1,4 @@
-//! The fast path of a subscriber, for fast-path records: a short message in a compact record, next in number, in this lap.
+//! The fast path of a subscriber, for fast-path records: a short message in a linked record, next in number, in this lap.
 //! It is found without a change, and then copied once to where the program reads it.
 //!
 //! This path makes the same checks as the general path, and changes nothing until all have passed. Pads, gaps, long
@@ -11,7 +11,7 @@ use bytes::Bytes;
 
 use super::super::super::memory::Memory;
 use super::super::super::reader::as_uninit;
-use super::super::record::{BroadcastFastRecord, COMPACT, GRANULE, WORD};
+use super::super::super::record::{FastKind, FastLinked, FastRecord, GRANULE, LINKED, WORD};
 use super::RingReader;
 #[cfg(any(test, fuzzing))]
 use crate::broadcast::received::Received;
@@ -26,41 +26,48 @@ impl<P: Memory> RingReader<P> {
     /// Whether the publisher has stored something at the position. Relaxed.
     #[inline(always)]
     pub fn has_next(&self) -> bool {
-        self.peer.load(self.offset_of(self.position), Ordering::Relaxed) != 0
+        self.peer.load(self.ring.offset_of(self.position), Ordering::Relaxed) != 0
     }
 
     /// Returns the next record if it is a fast-path one. The publisher may be overwriting it: what it says is certain only when
     /// [`RingReader::take_fast`] has succeeded.
     #[inline(always)]
-    pub fn peek_fast(&self) -> Option<BroadcastFastRecord> {
+    pub fn peek_fast(&self) -> Option<FastLinked> {
         // A pad at the end of a lap may be shorter than the words that are loaded here.
-        if self.position.saturating_add(COMPACT.next_multiple_of(GRANULE)) > self.fast_end {
+        if self.position.saturating_add(WORD + LINKED as u64) > self.fast_end {
             return None;
         }
-        let at = self.offset_of(self.position);
+        let at = self.ring.offset_of(self.position);
         // All of the record was stored before its word. Whether it was overwritten is checked after the copy.
         let word = self.peer.load(at, Ordering::Acquire);
-        if !BroadcastFastRecord::is(word, self.fast) {
+        if !FastRecord::is(word, FastKind::Published, self.fast) {
             return None;
         }
-        let words = self.peer.load_words(at.wrapping_add(WORD));
-        let fast = BroadcastFastRecord::new(word, words, at, self.fast_limit)?;
+        let [sent, sequence, correlation] = self.peer.load_words(at.wrapping_add(WORD as usize));
+        let fast = FastRecord::new(word, at, FastKind::Published)?;
         let end = self.position.saturating_add(fast.size());
-        let is_next = self.sequence.is_some_and(|last| last.checked_add(1) == Some(fast.sequence));
-        (is_next && end <= self.fast_end).then_some(fast)
+        let is_next = self.sequence.is_some_and(|last| last.checked_add(1) == Some(sequence));
+        let is_fast = is_next && correlation == 0 && fast.length() as u64 <= self.fast_limit;
+        (is_fast && end <= self.fast_end).then_some(FastLinked {
+            fast,
+            sent: sent.cast_signed(),
+            sequence,
+            correlation,
+        })
     }
 
     /// Copies the body of the record that [`RingReader::peek_fast`] has just returned. Returns false if the publisher has
     /// begun to overwrite it: then nothing has changed.
     #[inline(always)]
-    pub fn take_fast(&mut self, fast: &BroadcastFastRecord, body: &mut [u8]) -> bool {
-        self.peer.copy_out_racing(fast.at.wrapping_add(COMPACT as usize), as_uninit(body));
+    pub fn take_fast(&mut self, linked: &FastLinked, body: &mut [u8]) -> bool {
+        let fast = &linked.fast;
+        self.peer.copy_out_racing(fast.at().wrapping_add(WORD as usize + LINKED), as_uninit(body));
         if !self.is_intact(self.position) {
             return false;
         }
         // Nothing overflows: the position is below `fast_end`.
         self.position = self.position.wrapping_add(fast.size());
-        self.sequence = Some(fast.sequence);
+        self.sequence = Some(linked.sequence);
         true
     }
 
@@ -71,8 +78,8 @@ impl<P: Memory> RingReader<P> {
         }
         let can_be_fast =
             self.retained.is_none() && self.sequence.is_some() && self.position.is_multiple_of(GRANULE);
-        self.fast_end = if can_be_fast { (self.position | (self.ring - 1)).saturating_add(1) } else { 0 };
-        self.fast = BroadcastFastRecord::word(self.position >> self.shift);
+        self.fast_end = if can_be_fast { self.ring.lap_end(self.position) } else { 0 };
+        self.fast = FastRecord::word(self.ring.lap(self.position));
     }
 }
 
@@ -83,10 +90,9 @@ impl<P: Memory> RingReader<P> {
         if let Some(fast) = self.peek_fast() {
             let mut body = vec![0; fast.length()];
             if self.take_fast(&fast, &mut body) {
-                let BroadcastFastRecord { sequence, sent, encoding, .. } = fast;
-                let body_length = body.len() as u64;
-                let header =
-                    Header { sequence, sent, body: body_length, ..Header::new(Kind::Data, encoding) };
+                let FastLinked { sequence, sent, .. } = fast;
+                let of = Header::new(Kind::Data, fast.encoding());
+                let header = Header { sequence, sent, body: body.len() as u64, ..of };
                 return Ok(Received::Frame(Incoming {
                     header,
                     extension: Bytes::new(),

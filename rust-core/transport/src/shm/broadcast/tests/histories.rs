@@ -76,7 +76,7 @@ proptest! {
             let [restart, ahead] = [0, 1].map(|ring| word(&memories[ring], at::RESTART));
             let first = word(&memories[1], PAGE + (ahead as usize & 4095));
             prop_assert!(restart <= ahead && ahead < restart + 336 + 480, "{} {}", restart, ahead);
-            prop_assert_eq!(first >> 49, ahead / 4096);
+            prop_assert_eq!(first >> 48, ahead / 4096);
         }
     }
 
