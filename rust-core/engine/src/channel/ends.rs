@@ -17,7 +17,6 @@
 //! | closing | `close` |
 //! | calls for one thread that serves many channels | `poll` |
 //! | waiting for room | `room` |
-//! | the error for lost messages | `losses` |
 //!
 //! Every public method first checks the process (a channel does not survive `fork`) and that the
 //! channel is open, then takes a direction. After it has released the sending direction, it calls
@@ -30,7 +29,6 @@ mod close;
 mod in_place;
 mod in_stream;
 mod linger;
-mod losses;
 mod poll;
 mod recv_into;
 mod room;

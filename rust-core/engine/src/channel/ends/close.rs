@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use super::Channel;
-use super::losses::lost_before;
+use super::send::lost_before;
 use crate::channel::Operation;
 use crate::channel::receiving::{ReceivedFrame, Receiving};
 use crate::channel::sending::Sending;

@@ -9,14 +9,13 @@
 //! Each attempt holds the sending direction, so that the messages of one thread keep their order and those of other threads follow.
 //! A loss of earlier data is reported first.
 
-use super::losses::lost_before;
 use super::{Channel, if_not_ready};
 use crate::channel::direction::Lease;
 use crate::channel::sending::{ANY, Draft, Put, Sending};
 use crate::channel::session_state::admission::{Obstacle, Ticket};
 use crate::channel::session_state::class;
 use crate::deadline::{Wait, Waiting};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, counted};
 use crate::frame::Kind;
 use crate::message::Payload;
 use crate::sys::clock;
@@ -226,3 +225,14 @@ const ANOTHER: &str = "the client that sent the request has disconnected, and an
 /// The error of a request that finds no room, for which it does not wait.
 const FULL: &str =
     "too many requests without an answer are kept to be sent again (replay_count, replay_bytes)";
+
+/// Returns the error for sent messages that are lost on a channel whose peer cannot reconnect: `Disconnected`, with their number in
+/// [`Error::missed`]. The next `send` or `close` after the loss fails with it once: that call resets the counter of losses in the
+/// session state.
+pub(super) fn lost_before(lost: u64) -> Error {
+    let text = format!(
+        "{} lost: the peer disconnected before it acknowledged them, and a peer without a client_id cannot reconnect to receive them",
+        counted(lost, "that was sent before is", "that were sent before are")
+    );
+    Error::new(ErrorKind::Disconnected, text).with_missed(lost)
+}

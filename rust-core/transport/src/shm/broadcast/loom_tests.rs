@@ -21,7 +21,7 @@ use super::super::park::{Park, SHORT, Stage, Waker};
 use super::super::segment::{PAGE, at};
 use super::ring_reader::RingReader;
 use super::ring_writer::RingWriter;
-use crate::broadcast::received::Start;
+use crate::broadcast::Start;
 use crate::sys::futex::Slept;
 
 /// Two records of two words.
