@@ -21,19 +21,19 @@
 mod ack_sender;
 mod batch;
 mod content;
+mod draft;
 mod links;
 mod push;
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use crate::deadline::{Deadline, Waiting};
 use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::frame::{Header, Kind, Outgoing, flags};
-use crate::message::{Message, Payload, StoredMessage, withdrawal};
-use crate::sys::clock::{self, since_boot};
+use crate::message::{Payload, StoredMessage, withdrawal};
+use crate::sys::clock;
 use crate::sys::poll::Interest;
 use crate::transport::{Sent, ShmTx};
 
@@ -48,6 +48,7 @@ use super::session_state::{SessionHalves, SessionState, class};
 
 pub use self::ack_sender::AckSender;
 pub use self::content::DraftContent;
+pub use self::draft::{ANY, DATA, Draft, REPLY, REQUEST, Until};
 pub use self::links::Links;
 
 /// The state of the sending direction. Its [`Direction`] makes sure that one thread uses it.
@@ -58,126 +59,6 @@ pub struct Sending {
     pub generation: u64,
     /// How many messages were sent.
     pub sent: Arc<AtomicU64>,
-}
-
-/// A message before it has a number. A function that is not inlined gets it by value, so that it stays in registers in
-/// those that are.
-#[derive(Clone, Copy)]
-pub struct Draft<'a> {
-    pub kind: Kind,
-    /// The number of the request that it answers; 0 otherwise.
-    pub correlation: u64,
-    pub flags: u16,
-    /// The peer's session that an answer is for: in another session the number of the request means
-    /// another request. 0 for any.
-    pub to: u64,
-    pub content: DraftContent<'a>,
-    /// The time until which its outcome is needed, if known: the bridge to the server of another machine gets
-    /// it.
-    pub until: Until,
-    /// Whether the answer is kept for a call that asks for it, whichever call receives it.
-    pub is_filed: bool,
-}
-
-/// For the parameter `KIND` of a function that sends messages of one kind, which the compiler then knows.
-pub const DATA: u8 = Kind::Data as u8;
-/// The same for requests.
-pub const REQUEST: u8 = Kind::Request as u8;
-/// The same for replies.
-pub const REPLY: u8 = Kind::Reply as u8;
-/// Messages of every kind.
-pub const ANY: u8 = u8::MAX;
-
-/// The time until which the outcome of a message is needed.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Until {
-    /// Without end, as far as is known.
-    Never,
-    /// Until the end of the wait in which it is sent. The clock is read only where the time is needed.
-    Wait,
-    /// Until this time.
-    At(Deadline),
-}
-
-impl<'a> Draft<'a> {
-    /// Returns data.
-    #[inline(always)]
-    pub fn data(content: impl Into<DraftContent<'a>>) -> Draft<'a> {
-        Draft {
-            kind: Kind::Data,
-            correlation: 0,
-            flags: 0,
-            to: 0,
-            content: content.into(),
-            until: Until::Never,
-            is_filed: false,
-        }
-    }
-
-    /// Returns the answer of this kind to a request.
-    #[inline(always)]
-    pub fn answer(kind: Kind, request: &Message, payload: &'a Payload) -> Draft<'a> {
-        let flags = request.header().flags & flags::IDEMPOTENT;
-        let (correlation, to) = (request.sequence(), request.session());
-        Draft { kind, correlation, flags, to, ..Draft::data(payload) }
-    }
-
-    /// Records that the request which it answers is consumed, now that the link has it.
-    #[inline(always)]
-    fn finish(&self, halves: &mut SessionHalves) {
-        if self.kind.is_answer() {
-            halves.finished(self.to, self.correlation);
-        }
-    }
-
-    /// Returns its kind. The compiler knows it where `KIND` is the number of one, and leaves out what concerns others.
-    #[inline(always)]
-    pub fn kind<const KIND: u8>(&self) -> Kind {
-        match const { Kind::from_number(KIND) } {
-            Some(kind) => {
-                debug_assert_eq!(kind, self.kind);
-                kind
-            }
-            None => self.kind,
-        }
-    }
-
-    /// Returns a copy, made field by field, for a function that is not inlined. A copy of the whole would put the draft
-    /// into memory on the short path, too.
-    #[inline(always)]
-    pub fn copied<const KIND: u8>(&self) -> Draft<'a> {
-        let Draft { correlation, flags, to, content, until, is_filed, .. } = *self;
-        Draft { kind: self.kind::<KIND>(), correlation, flags, to, content, until, is_filed }
-    }
-
-    /// Returns its header as an admitted message that is sent at this time.
-    #[inline(always)]
-    fn header(&self, ticket: &Ticket, sent: i64) -> Header {
-        Header {
-            sequence: ticket.number,
-            correlation: if ticket.acked > 0 { ticket.acked } else { self.correlation },
-            flags: self.flags,
-            sent,
-            ..Header::new(self.kind, self.content.encoding())
-        }
-    }
-
-    /// Returns the part that is kept to be sent again.
-    #[inline(never)]
-    fn stored(self, sent: i64, waiting: Option<&Waiting<'_>>) -> StoredMessage {
-        let (correlation, flags) = (self.correlation, self.flags);
-        let header = Header { correlation, flags, sent, ..Header::new(self.kind, self.content.encoding()) };
-        StoredMessage::new(&header, &self.content.payload()).with_until(until(&self, waiting))
-    }
-
-    /// Writes the part that is kept to be sent again into this place.
-    #[inline(always)]
-    fn keep(&self, place: &mut StoredMessage, sent: i64, waiting: Option<&Waiting<'_>>) {
-        match self.content.block() {
-            Some(body) if self.kind == Kind::Data => self.content.keep(body, place, sent),
-            _ => *place = self.stored(sent, waiting),
-        }
-    }
 }
 
 /// The interval at which a flush asks the kernel whether it still has bytes to send.
@@ -406,7 +287,7 @@ impl Sending {
         }
         drop(halves);
         let sent = clock::now();
-        let until = if part.peer.deadlines { until(draft, Some(waiting)) } else { None };
+        let until = if part.peer.deadlines { draft.until(Some(waiting)) } else { None };
         push_with(part, draft.header(&ticket, sent), &draft.content.payload(), until, links, waiting)
             .map_err(Obstacle::Failed)?;
         let is_lost = part.tx.take_lost() > 0;
@@ -645,14 +526,4 @@ fn begin_filing(number: u64, halves: &mut SessionHalves, event_log: &EventLog) {
 #[cold]
 fn takes_in_one_write(part: &mut TxPart, length: usize) -> bool {
     part.tx.stream().is_some_and(|half| half.takes_next(length))
-}
-
-/// Returns the time since boot until which the outcome of a message is needed, if there is one.
-fn until(draft: &Draft<'_>, waiting: Option<&Waiting<'_>>) -> Option<Duration> {
-    let until = match draft.until {
-        Until::Never => Deadline::NEVER,
-        Until::Wait => waiting.map_or(Deadline::NEVER, Waiting::deadline),
-        Until::At(deadline) => deadline,
-    };
-    until.remaining().map(|left| since_boot() + left)
 }
