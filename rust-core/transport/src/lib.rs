@@ -55,7 +55,7 @@
 //!
 //! | what | defined in |
 //! |---|---|
-//! | the header, extension and body that move; memory of small bodies | `frame`; `spare` |
+//! | the header, extension and body that move | `frame` |
 //! | the name of a transport and what it can do | `kind`, `capability` |
 //! | what a folder implements | `driver`; without a hello `connectionless`; for publishers `broadcast` and `store` |
 //! | the list of transports | `table` |
@@ -126,7 +126,6 @@ pub mod plain;
 )]
 mod shm;
 pub mod socket;
-pub mod spare;
 mod spool;
 pub mod store;
 pub mod stream;

@@ -16,7 +16,7 @@ use crate::codec::Encoding;
 use crate::frame::{Header, Incoming, Kind};
 use crate::sys::counted::Counted;
 use crate::sys::once::Once;
-use crate::transport::spare;
+use crate::buffers;
 use crate::value::{Limits, Value};
 
 impl Message {
@@ -26,7 +26,7 @@ impl Message {
         let mut last = take_recycled();
         if let Some(place) = last.as_mut().and_then(Counted::get_mut) {
             if let Some(last) = std::mem::replace(&mut place.body, body).into_whole() {
-                spare::keep(last);
+                buffers::keep_short(last);
             }
             // By its text: a thread that reads several subscribers in turn would count both sources each time.
             if !Arc::ptr_eq(&place.source, source) && place.source != *source {
@@ -139,7 +139,7 @@ impl ReusedMessage {
     /// Takes the message that was dropped last, if its memory has this length; else none.
     #[inline(always)]
     pub fn take(length: usize) -> Option<ReusedMessage> {
-        if length > spare::LONGEST {
+        if length > buffers::SHORT {
             return None;
         }
         ReusedMessage::of(LAST.try_with(Cell::take).ok().flatten()?, length)
@@ -274,7 +274,7 @@ impl Drop for Message {
             && inner.is_only()
         {
             // The decoded value and a long body may be large, and views are given back; they are not recycled.
-            let is_long = inner.body.len() > spare::LONGEST || inner.body.split().is_some();
+            let is_long = inner.body.len() > buffers::SHORT || inner.body.split().is_some();
             if is_long || inner.value.get().is_some() || inner.name.is_some() {
                 let Some(place) = inner.get_mut() else { return };
                 place.value.take();
@@ -354,11 +354,11 @@ fn refill(last: Bytes, length: usize, fill: impl FnOnce(&mut [u8])) -> Bytes {
 /// The slow path of [`refill`]: another length, or another owner.
 #[cold]
 fn fill_anew(last: Bytes, length: usize, fill: impl FnOnce(&mut [u8])) -> Bytes {
-    spare::keep(last);
-    let mut bytes = spare::buffer(length);
+    buffers::keep_short(last);
+    let mut bytes = buffers::with_room(length);
     bytes.resize(length, 0);
     fill(&mut bytes);
-    spare::aligned(bytes)
+    buffers::aligned(bytes)
 }
 
 #[cfg(test)]
@@ -368,7 +368,7 @@ mod tests {
     #[test]
     fn refill_reuses_an_unshared_body_of_the_same_length() {
         let write = |with: u8| move |bytes: &mut [u8]| bytes.fill(with);
-        for length in [1, 8, 64, spare::LONGEST] {
+        for length in [1, 8, 64, buffers::SHORT] {
             let first = refill(Bytes::new(), length, write(1));
             let place = first.as_ptr();
             let second = refill(first, length, write(2));

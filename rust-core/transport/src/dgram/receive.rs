@@ -14,7 +14,7 @@ use crate::error::{Error, ErrorKind, Result, memory};
 use crate::extension::{LastSender, Sender};
 use crate::frame::{HEADER, Header, Incoming, Kind};
 use crate::half::ReceiveHalf;
-use crate::spare;
+use crate::buffers;
 use crate::sys::brief::{self, Brief, BriefReads, SHORTEST_WAIT};
 use crate::sys::crc;
 use crate::sys::datagram;
@@ -255,15 +255,11 @@ fn read(bytes: &[u8], last_sender: &mut LastSender) -> Result<(Incoming, Sender)
     let sender = last_sender.read(&bytes[HEADER..HEADER + header.extension])?;
     let sender = sender.ok_or_else(|| malformed("it does not say who sent it"))?.clone();
     let body = &bytes[start..];
-    let own = if body.len() <= spare::LONGEST {
-        let mut own = spare::buffer(body.len());
-        own.extend_from_slice(body);
-        own
-    } else {
-        memory::copy_bytes(body)?
-    };
+    let mut own = buffers::take(body.len());
+    memory::reserve(&mut own, body.len())?;
+    own.extend_from_slice(body);
     let extension = last_sender.bytes().clone();
-    Ok((Incoming { extension, body: spare::aligned(own).into(), header }, sender))
+    Ok((Incoming { extension, body: buffers::aligned(own).into(), header }, sender))
 }
 
 #[cfg(test)]

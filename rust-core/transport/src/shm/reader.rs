@@ -33,7 +33,7 @@ use crate::admission::PeerIdentity;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{HEADER, Header, Incoming};
 use crate::partial::Partial;
-use crate::spare::{self, aligned};
+use crate::buffers::{self, aligned};
 
 /// The reading end. One thread at a time uses it: the receiving half of the link.
 #[derive(Debug)]
@@ -265,7 +265,7 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
     /// Copies `length` bytes at an offset into a buffer of their own.
     #[inline]
     fn copy(&self, from: usize, length: usize) -> Vec<u8> {
-        let mut bytes = spare::buffer(length);
+        let mut bytes = buffers::with_room(length);
         self.append(&mut bytes, from, length);
         bytes
     }

@@ -25,7 +25,6 @@ use crate::deadline::Waiting;
 use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::frame::{HEADER, Header, Incoming, flags};
 use crate::partial::Partial;
-use crate::spare;
 use crate::stream::Stream;
 use crate::sys::brief::{Brief, BriefReads, SHORTEST_WAIT};
 use crate::sys::crc;
@@ -421,9 +420,9 @@ fn copy(header: Header, bytes: &[u8]) -> Incoming {
         0 => Bytes::new(),
         length => Bytes::copy_from_slice(&head[HEADER..HEADER + length]),
     };
-    let mut own = spare::buffer(body.len());
+    let mut own = buffers::with_room(body.len());
     own.extend_from_slice(body);
-    Incoming { extension, body: spare::aligned(own).into(), header }
+    Incoming { extension, body: buffers::aligned(own).into(), header }
 }
 
 #[cfg(test)]

@@ -356,7 +356,7 @@ impl<'a> Output<'a> {
     ) -> Result<()> {
         let length = bytes.len().saturating_add(B + A);
         self.bytes.truncate(self.at);
-        if length >= buffers::SHORTEST && !buffers::reserve(self.bytes, length) {
+        if length >= buffers::LONG && !buffers::reserve(self.bytes, length) {
             return Err(memory::out_of_memory(bytes.len()));
         }
         if self.bytes.capacity() - self.at < length {
@@ -471,7 +471,7 @@ mod tests {
 
     #[test]
     fn blocks_over_the_limit_are_refused() {
-        for length in [1, SHORT, SHORT + 1, buffers::SHORTEST] {
+        for length in [1, SHORT, SHORT + 1, buffers::LONG] {
             let mut bytes = b"before".to_vec();
             let mut out = Output::new(&mut bytes, &Limits { message: length as u64, ..Limits::default() });
             let block = vec![1; length];

@@ -112,7 +112,7 @@ impl SessionHalves {
         }
         let class = SessionHalves::class(terms, kind, flags);
         if matches!(class, RetransmitClass::Data | RetransmitClass::Idempotent)
-            && (is_ack_check_due(self.outbox.kept_count()) || length >= buffers::SHORTEST)
+            && (is_ack_check_due(self.outbox.kept_count()) || length >= buffers::LONG)
         {
             self.look(terms.looked)?;
         }

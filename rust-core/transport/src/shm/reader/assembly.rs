@@ -6,7 +6,7 @@ use super::{Assembly, ReadStep, Reader, too_large};
 use crate::error::{Error, ErrorKind, Result, memory};
 use crate::frame::{HEADER, Incoming};
 use crate::partial::Partial;
-use crate::spare::aligned;
+use crate::buffers::aligned;
 
 impl<M: OwnMemory, P: Memory> Reader<M, P> {
     /// Returns the large frame that the last step completed.

@@ -11,7 +11,7 @@ use crate::body::{OneOrMany, Rest};
 use crate::codec::Encoding;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{HEADER, Header};
-use crate::spare::aligned;
+use crate::buffers::aligned;
 use crate::sys::crc;
 
 /// A message whose long arrays are in slots, as its record gives it.

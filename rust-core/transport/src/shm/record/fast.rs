@@ -3,7 +3,7 @@
 use super::{COMPACT, GRANULE, LINKED, Record, Shape, WORD};
 use crate::codec::Encoding;
 use crate::frame::{Header, Kind};
-use crate::spare;
+use crate::buffers;
 
 /// A short message in one record whose header word was checked; `Reader::take_small` copies it
 /// out.
@@ -27,7 +27,7 @@ pub struct Small {
 
 impl Small {
     /// The longest body in bytes.
-    pub const LONGEST: usize = spare::LONGEST;
+    pub const LONGEST: usize = buffers::SHORT;
 
     /// Bytes of the body.
     #[inline]

@@ -10,10 +10,9 @@ use super::super::references;
 use super::super::views::{Referring, Resolved};
 use super::{ReadError, Resolve, RingReader};
 use crate::body::Rest;
-use crate::buffers;
+use crate::buffers::{self, aligned};
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{HEADER, Header, Incoming, WORDS};
-use crate::spare::{self, aligned};
 use crate::sys::crc;
 
 /// References and what is around their arrays are read on the stack up to this length, in bytes.
@@ -143,7 +142,7 @@ impl<P: Memory> RingReader<P> {
     /// # Errors
     /// `OutOfMemory` where there is no memory for them.
     fn copy_bytes(&self, from: usize, length: usize) -> Result<Vec<u8>> {
-        let mut bytes = if length <= spare::LONGEST { spare::buffer(length) } else { buffers::take(length) };
+        let mut bytes = buffers::take(length);
         if bytes.try_reserve_exact(length).is_err() {
             let text = format!("no memory for a message of {length} bytes, which was skipped");
             return Err(Error::new(ErrorKind::OutOfMemory, text));

@@ -20,7 +20,7 @@ use crate::error::Result;
 #[cfg(any(test, fuzzing))]
 use crate::frame::{Header, Incoming, Kind};
 #[cfg(any(test, fuzzing))]
-use crate::spare::aligned;
+use crate::buffers::aligned;
 
 impl<P: Memory> RingReader<P> {
     /// Whether the publisher has stored something at the position. Relaxed.
