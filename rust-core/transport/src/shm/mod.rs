@@ -20,6 +20,7 @@
 //! | the memory of rings, and its double for tests | `memory` |
 //! | the layout of a side's file, and what is checked of the peer's | `segment` |
 //! | the record header | `record` |
+//! | references into slots, in records of both rings | `references` |
 //! | the writing end and the reading end of a ring | `writer`, `reader` |
 //! | slots for long arrays, and views of the peer's | `slots`, `views` |
 //! | spinning, parking, waking | `spin`, `park`, `signals` |
@@ -48,6 +49,7 @@ mod memory;
 mod park;
 mod reader;
 mod record;
+mod references;
 #[cfg(test)]
 #[cfg(not(loom))]
 mod ring_tests;

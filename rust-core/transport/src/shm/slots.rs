@@ -24,6 +24,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 
 use super::memory::{Memory, OwnMemory};
+use super::references::Reference;
 use super::segment::{SLOTS, at};
 use super::slot_file::{SlotFile, WritableSlot};
 use crate::body::{OneOrMany, Split};
@@ -39,22 +40,6 @@ pub(super) const MAX_OVERSIZE: usize = 4;
 /// After the kernel refused memory for a file, this many arrays go through the ring before the
 /// kernel is asked again.
 pub(super) const SKIPPED_AFTER_FAILURE: u32 = 64;
-
-/// Where the elements of an array are, as a ring record gives it. Five words on the wire, in the
-/// order of the fields.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Reference {
-    /// How many bytes of the rest of the body come before the elements.
-    pub at: u64,
-    /// The length of the elements in bytes.
-    pub length: u64,
-    /// The index of the slot, below [`SLOTS`].
-    pub slot: u64,
-    /// The number of the slot's file, counted over all slots of this side from 1 in the order in which the peer got them.
-    pub file: u64,
-    /// The offset of the elements in the file.
-    pub from: u64,
-}
 
 /// The length of the longest file for arrays in messages of at most `limit` bytes: the limit,
 /// rounded up to a multiple of [`STEP`].
@@ -245,6 +230,7 @@ impl Slots {
                 slot: slot as u64,
                 file: table.slots[slot].number,
                 from: from as u64,
+                filling: 0,
             })
         })?;
         references.iter().for_each(|reference| table.counts.reference(reference.slot as usize));

@@ -10,9 +10,10 @@ use std::sync::atomic::Ordering;
 use bytes::Bytes;
 use proptest::prelude::*;
 
+use super::references::Reference;
 use super::segment::{PeerSegment, SLOTS, Segment, at};
 use super::signals::FILE;
-use super::slots::{Reference, Slots};
+use super::slots::Slots;
 use super::tests::{SPIN, pair_with_slots, recv, send};
 use crate::body::{Body, Part};
 use crate::codec::Encoding;
@@ -211,7 +212,7 @@ fn descriptors_other_than_slot_files_end_the_link() {
     for (what, bytes, descriptors) in cases {
         let ((mut tx, _rx), (_tx, mut rx)) = pair_with_slots(4 * KIB, LIMIT, SPIN);
         crate::sys::socket::send(&**tx.socket(), &[IoSlice::new(&bytes)], &descriptors).unwrap();
-        let reference = Reference { at: 0, length: 64 << 10, slot: 0, file: 1, from: 0 };
+        let reference = Reference { at: 0, length: 64 << 10, slot: 0, file: 1, from: 0, filling: 0 };
         tx.write_references(&Header { body: 64 << 10, ..header(1) }, &[], &[reference]);
         assert_eq!(recv(&mut rx).unwrap_err().kind(), ErrorKind::Malformed, "{what}");
     }
@@ -248,7 +249,7 @@ proptest! {
         crate::sys::socket::send(&**tx.socket(), &[IoSlice::new(&[FILE])], &[file.fd()]).unwrap();
         let references: Vec<_> = words
             .into_iter()
-            .map(|(at, length, slot, file, from)| Reference { at, length, slot, file, from })
+            .map(|(at, length, slot, file, from)| Reference { at, length, slot, file, from, filling: 0 })
             .collect();
         let total = references.iter().fold(rest as u64, |sum, one| sum.wrapping_add(one.length));
         let header = Header { body: if is_wrong { total ^ 1 } else { total }, ..header(1) };

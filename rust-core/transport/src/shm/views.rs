@@ -14,8 +14,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::references::Reference;
 use super::segment::{PAGE, SLOTS, at};
-use super::slots::{Reference, max_file_length, release};
+use super::slots::{max_file_length, release};
 use crate::body::{OneOrMany, Part};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::arc_owner::{ArcOwner, ArcRef};

@@ -12,9 +12,9 @@ use std::time::Duration;
 
 use indexmap::IndexMap;
 
+use super::super::references;
 use super::super::segment::ring_length;
 use super::publisher::{Broadcast, Subscription};
-use super::references;
 use super::ring_reader::RingReader;
 use super::slots::BroadcastSlots;
 use super::subscriber::{BroadcastReader, SubscriberPage};

@@ -15,7 +15,6 @@
 //! | the publisher: its ring, the move to a larger one, waking subscribers | `publisher` |
 //! | the subscriber: a reading end that can sleep | `subscriber` |
 //! | how long it sleeps in the futex before it sleeps in poll | `futex_stage` |
-//! | long arrays outside the ring: the references to them in a record | `references` |
 //! | the files that they are in, and the words that keep a viewed slot from being written | `files`, `claims` |
 //! | the publisher's slots, and what each subscriber views | `slots`, `viewers` |
 //! | a subscriber's views | `views` |
@@ -33,7 +32,6 @@ mod futex_stage;
 mod loom_tests;
 mod publisher;
 mod record;
-mod references;
 mod ring_reader;
 pub(super) mod ring_writer;
 mod slots;

@@ -10,12 +10,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 
+use super::super::references::{self, Reference};
 use super::super::segment::{PAGE, SLOTS};
 use super::super::slot_file::{SlotFile, WritableSlot};
 use super::super::slots::{MAX_OVERSIZE, SKIPPED_AFTER_FAILURE, STEP, locate, max_file_length};
 use super::claims;
 use super::files::{self, FileName};
-use super::references::{self, Reference};
 use super::viewers::Viewers;
 use crate::body::{OneOrMany, Split};
 use crate::error::{Doing, Result};

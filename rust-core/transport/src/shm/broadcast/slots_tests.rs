@@ -11,10 +11,10 @@ use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::super::memory::OwnMemory;
+use super::super::references::{self, Reference};
 use super::super::segment::{self, SHARE, SLOTS, at};
 use super::driver::RingDriver;
 use super::files;
-use super::references::{self, Reference};
 use super::slots::BroadcastSlots;
 use super::views::{Referring, Resolved, SlotFiles, Viewing};
 use crate::body::{Body, Part, Split};

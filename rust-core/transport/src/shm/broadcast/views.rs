@@ -6,11 +6,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 
+use super::super::references::Reference;
 use super::super::segment::{PAGE, SHARE, SLOTS};
 use super::super::slots::{MAX_OVERSIZE, max_file_length};
 use super::claims;
 use super::files::{self, FileName};
-use super::references::Reference;
 use crate::body::{Body, OneOrMany, Part, Rest};
 use crate::buffers;
 use crate::error::{Error, ErrorKind, Result, memory};

@@ -14,11 +14,12 @@ use std::sync::atomic::Ordering;
 use bytes::Bytes;
 
 use super::super::reader::Referring;
-use super::super::record::{MAX_REFERENCES, Record};
+use super::super::record::Record;
+use super::super::references;
+#[cfg(test)]
+use super::super::references::Reference;
 use super::super::segment::at;
 use super::super::signals::{Signal, send_file};
-#[cfg(test)]
-use super::super::slots::Reference;
 use super::super::slots::Slots;
 use super::super::views::SlotElements;
 use super::receiving::ShmRx;
@@ -55,7 +56,7 @@ impl ShmTx {
         announce: impl FnMut(usize, &MemoryFile) -> bool,
     ) -> Result<Option<bool>> {
         let (parts, rest) = (split.parts(), split.rest());
-        if parts.len() > MAX_REFERENCES || !self.writer.takes_references(parts.len(), rest.len()) {
+        if parts.len() > references::MOST || !self.writer.takes_references(parts.len(), rest.len()) {
             return Ok(None);
         }
         let Some(slots) = &self.slots else { return Ok(None) };

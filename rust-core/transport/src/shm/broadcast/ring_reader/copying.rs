@@ -1,12 +1,14 @@
 //! Copies of records: the contents of a record become a frame in memory of this process; then the reader checks whether
 //! the publisher began to overwrite the record meanwhile.
 
+use std::array;
+
 use bytes::Bytes;
 
 use super::super::super::memory::Memory;
 use super::super::super::reader::{as_uninit, too_large};
+use super::super::super::references;
 use super::super::record::{BroadcastShape, COMPACT, FULL, GRANULE, RecordHeader};
-use super::super::references;
 use super::super::views::{Referring, Resolved};
 use super::{ReadError, Resolve, RingReader};
 use crate::body::Rest;
@@ -68,8 +70,11 @@ impl<P: Memory> RingReader<P> {
         if !self.is_intact(position) {
             return Err(ReadError::Overtaken);
         }
-        let (references, rest) = references::from_bytes(&header, bytes)?;
-        let before = references::COUNT + references.len() * references::REFERENCE;
+        let words = bytes.as_chunks::<8>().0;
+        let word = |at: usize| words.get(at / 8).map_or(0, |word| u64::from_le_bytes(*word));
+        let (references, rest) =
+            references::decode(&header, word(0), bytes.len(), |from| array::from_fn(|i| word(from + i * 8)))?;
+        let before = references::bytes_of(references.len());
         if RecordHeader::full(before, rest).size != record.size {
             let text = "the publisher's ring holds references into slots whose lengths differ from their record's length";
             return Err(ReadError::Failed(Error::new(ErrorKind::Malformed, text)));
