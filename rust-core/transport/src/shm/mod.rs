@@ -56,6 +56,7 @@ mod ring_tests;
 mod segment;
 mod signals;
 mod slot_file;
+mod slot_page;
 mod slots;
 #[cfg(test)]
 #[cfg(not(loom))]

@@ -15,7 +15,7 @@ pub(super) const MOST: usize = 16;
 
 /// The place of elements in a slot, in the order of the words on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Reference {
+pub struct Reference {
     /// How many bytes of the rest of the body come before the elements.
     pub at: u64,
     /// The length of the elements in bytes, not 0.

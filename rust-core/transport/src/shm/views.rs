@@ -16,6 +16,7 @@ use bytes::Bytes;
 
 use super::references::Reference;
 use super::segment::{PAGE, SLOTS, at};
+use super::slot_page::{self, FileName};
 use super::slots::{max_file_length, release};
 use crate::body::{OneOrMany, Part};
 use crate::error::{Error, ErrorKind, Result};
@@ -29,10 +30,10 @@ use crate::sys::memory::{MemoryFile, PeerMemory};
 pub(super) struct Views {
     /// This side's header page, where released references are counted.
     page: Arc<MemoryFile>,
-    /// The file of each slot with its number, counted from 1 in the order of arrival.
+    /// The peer's session.
+    session: u64,
+    /// The file of each slot with its number.
     files: [Option<(u64, PeerSlotFile)>; SLOTS],
-    /// How many files have arrived.
-    received_files: u64,
     /// The longest file in bytes that is mapped; a longer one is `Malformed`.
     max_file_length: usize,
 }
@@ -106,8 +107,9 @@ impl Drop for SlotView {
 
 impl Views {
     /// No files yet. Each may be as long as messages of `limit` bytes need it.
-    pub fn new(page: Arc<MemoryFile>, limit: u64) -> Views {
-        Views { page, files: Default::default(), received_files: 0, max_file_length: max_file_length(limit) }
+    pub fn new(page: Arc<MemoryFile>, session: u64, limit: u64) -> Views {
+        let max_file_length = max_file_length(limit).saturating_add(PAGE);
+        Views { page, session, files: Default::default(), max_file_length }
     }
 
     /// Takes the file that arrived for a slot, in place of an earlier one; views of that one stay
@@ -117,13 +119,11 @@ impl Views {
     /// `Malformed` for a slot that does not exist, or a descriptor that is no sealed, allocated
     /// memory file of an allowed length. A lack of memory to map it is no error here, see
     /// [`PeerSlotFile::Unmapped`].
-    pub fn insert(&mut self, slot: usize, file: OwnedFd) -> Result<()> {
-        let Some(place) = self.files.get_mut(slot) else {
-            return Err(malformed(format!("a file for slot {slot} of {SLOTS}")));
-        };
+    pub fn insert(&mut self, file: OwnedFd) -> Result<()> {
+        let FileName { slot, number } = slot_page::name_of(file.as_fd(), self.session)?;
+        let place = &mut self.files[slot];
         // Unmapped first, which may make room for the new one.
         *place = None;
-        self.received_files += 1;
         let file = match PeerMemory::open_for_arrays(file.as_fd(), PAGE, self.max_file_length) {
             Ok(memory) => {
                 PeerSlotFile::Mapped(ArcOwner::new(Mapped { memory, page: self.page.clone(), slot }))
@@ -131,7 +131,7 @@ impl Views {
             Err(e) if e.kind() == ErrorKind::OutOfMemory => PeerSlotFile::Unmapped(file),
             Err(e) => return Err(e),
         };
-        *place = Some((self.received_files, file));
+        *place = Some((number, file));
         Ok(())
     }
 
@@ -214,7 +214,7 @@ impl Views {
 fn place(file: &mut ArcOwner<Mapped>, reference: &Reference) -> Option<SlotElements> {
     let from = usize::try_from(reference.from).ok()?;
     let length = usize::try_from(reference.length).ok()?;
-    let bytes = file.memory.length();
+    let bytes = file.memory.length() - PAGE;
     let is_inside = length > 0 && from <= bytes && length <= bytes - from;
     is_inside.then(|| SlotElements { at: reference.at as usize, file: file.lend(), from, length })
 }

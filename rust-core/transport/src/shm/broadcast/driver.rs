@@ -18,6 +18,7 @@ use super::publisher::{Broadcast, Subscription};
 use super::ring_reader::RingReader;
 use super::slots::BroadcastSlots;
 use super::subscriber::{BroadcastReader, SubscriberPage};
+use super::viewers::Viewers;
 use super::views::SlotFiles;
 use crate::body::{Rest, Split};
 use crate::broadcast::{BroadcastDriver, BroadcastOffer, BroadcastWriter, Received, Start};
@@ -39,7 +40,7 @@ impl BroadcastDriver for RingDriver {
         limit: u64,
     ) -> Result<Box<dyn BroadcastWriter>> {
         let ring = Broadcast::create(session, first)?;
-        let slots = Arc::new(BroadcastSlots::new(session, limit, ring_length(full)?));
+        let slots = Arc::new(BroadcastSlots::new(Viewers::default(), session, limit, ring_length(full)?));
         let (subscribers, without_slots) = (IndexMap::new(), HashSet::new());
         Ok(Box::new(ShmBroadcastWriter { ring, subscribers, slots, without_slots, newest: None }))
     }

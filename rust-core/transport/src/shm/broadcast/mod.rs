@@ -15,7 +15,7 @@
 //! | the publisher: its ring, the move to a larger one, waking subscribers | `publisher` |
 //! | the subscriber: a reading end that can sleep | `subscriber` |
 //! | how long it sleeps in the futex before it sleeps in poll | `futex_stage` |
-//! | the files that they are in, and the words that keep a viewed slot from being written | `files`, `claims` |
+//! | the words that keep a viewed slot from being written | `claims` |
 //! | the publisher's slots, and what each subscriber views | `slots`, `viewers` |
 //! | a subscriber's views | `views` |
 //! | both sides behind the traits of `transport::broadcast` | `driver` |
@@ -25,7 +25,6 @@
 
 mod claims;
 mod driver;
-mod files;
 mod futex_stage;
 #[cfg(test)]
 #[cfg(loom)]

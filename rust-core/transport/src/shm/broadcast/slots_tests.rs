@@ -13,9 +13,10 @@ use proptest::prelude::*;
 use super::super::memory::OwnMemory;
 use super::super::references::{self, Reference};
 use super::super::segment::{self, SHARE, SLOTS, at};
+use super::super::slot_page as files;
 use super::driver::RingDriver;
-use super::files;
 use super::slots::BroadcastSlots;
+use super::viewers::Viewers;
 use super::views::{Referring, Resolved, SlotFiles, Viewing};
 use crate::body::{Body, Part, Split};
 use crate::broadcast::{BroadcastDriver, BroadcastWriter, Received, Start};
@@ -30,7 +31,7 @@ const LIMIT: u64 = 1 << 20;
 const SESSION: u64 = 7;
 
 fn slots() -> Arc<BroadcastSlots> {
-    Arc::new(BroadcastSlots::new(SESSION, LIMIT, 4 * KIB))
+    Arc::new(BroadcastSlots::new(Viewers::default(), SESSION, LIMIT, 4 * KIB))
 }
 
 fn split(elements: &[Bytes]) -> Split {

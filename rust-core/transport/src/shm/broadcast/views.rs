@@ -8,9 +8,9 @@ use bytes::Bytes;
 
 use super::super::references::Reference;
 use super::super::segment::{PAGE, SHARE, SLOTS};
+use super::super::slot_page::{self, FileName};
 use super::super::slots::{MAX_OVERSIZE, max_file_length};
 use super::claims;
-use super::files::{self, FileName};
 use crate::body::{Body, OneOrMany, Part, Rest};
 use crate::buffers;
 use crate::error::{Error, ErrorKind, Result, memory};
@@ -168,7 +168,7 @@ impl SlotFiles {
 
     /// Takes a file that the publisher sent. `Malformed` if it is not the file of a slot.
     pub fn put(&mut self, file: OwnedFd) -> Result<()> {
-        let FileName { slot, number } = files::name_of(file.as_fd(), self.session)?;
+        let FileName { slot, number } = slot_page::name_of(file.as_fd(), self.session)?;
         // A file that is sent again is mapped already.
         if self.files[slot].as_ref().is_none_or(|(there, _)| *there < number) {
             self.files[slot] = Some((number, ViewedFile::Unmapped(file)));
@@ -245,9 +245,12 @@ fn place(memory: &PeerMemory, reference: &Reference) -> Result<CheckedReference>
     let inside =
         |(from, length): &(usize, usize)| *from <= word && *length <= word - from && from.is_multiple_of(8);
     match bounds.filter(inside) {
-        Some((from, length)) => {
-            Ok(CheckedReference { from, length, word: word + files::at::FILLING, filling: reference.filling })
-        }
+        Some((from, length)) => Ok(CheckedReference {
+            from,
+            length,
+            word: word + slot_page::at::FILLING,
+            filling: reference.filling,
+        }),
         None => Err(malformed("bytes that its file does not have", reference)),
     }
 }

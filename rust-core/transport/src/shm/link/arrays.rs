@@ -15,7 +15,6 @@ use bytes::Bytes;
 
 use super::super::reader::Referring;
 use super::super::record::Record;
-use super::super::references;
 #[cfg(test)]
 use super::super::references::Reference;
 use super::super::segment::at;
@@ -56,14 +55,14 @@ impl ShmTx {
         announce: impl FnMut(usize, &MemoryFile) -> bool,
     ) -> Result<Option<bool>> {
         let (parts, rest) = (split.parts(), split.rest());
-        if parts.len() > references::MOST || !self.writer.takes_references(parts.len(), rest.len()) {
+        if !self.writer.takes_references(parts.len(), rest.len()) {
             return Ok(None);
         }
         let Some(slots) = &self.slots else { return Ok(None) };
-        let Some(references) = slots.reference_parts(split, announce) else { return Ok(None) };
+        let Some(references) = slots.refer(split, announce) else { return Ok(None) };
         let written = self.writer.try_write_references(header, rest, &references);
         if !matches!(written, Ok(true)) {
-            slots.cancel_references(&references);
+            slots.cancel(&references);
         }
         written.map(Some)
     }
@@ -157,7 +156,7 @@ impl ShmRx {
                 let more = self.shared.signals.drain(Signal::Data)?;
                 let file = self.shared.signals.take_file();
                 match file {
-                    Some((slot, file)) => views.insert(slot, file)?,
+                    Some((_, file)) => views.insert(file)?,
                     None if more => {}
                     None => break,
                 }
