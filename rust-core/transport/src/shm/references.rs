@@ -55,12 +55,12 @@ pub(super) fn to_bytes(references: &[Reference]) -> Rest {
     })
 }
 
-/// Returns the `count` references in a record that has `available` bytes behind this message header, and the length of the
-/// rest of the body. `words` is called once for each reference, with its offset behind the header, and loads its words.
+/// Returns the `count` references in a record that has `available` bytes behind this message header, of which at most
+/// `padding` are behind the rest of the body, and the length of that rest. `words` is called once for each reference, with
+/// its offset behind the header, and loads its words.
 ///
-/// Checks that places ascend and are in the rest, and that the lengths of the arrays and of the rest add up to the body's.
-/// Whether the rest is as long as its record says is for the caller to check, and whether the slots have such elements, for
-/// those who read them.
+/// Checks that the frame is one in CBOR without extension, that places ascend and are in the rest, and that the lengths of
+/// the arrays and of the rest are those of body and record. Whether the slots have such elements is for `views` to check.
 ///
 /// # Errors
 /// `Malformed`.
@@ -69,34 +69,34 @@ pub(super) fn decode(
     header: &Header,
     count: u64,
     available: usize,
+    padding: usize,
     words: impl Fn(usize) -> [u64; REFERENCE / 8],
 ) -> Result<(OneOrMany<Reference>, usize)> {
-    if header.extension != 0 || header.encoding != Encoding::Cbor {
-        return malformed("beside an extension, or in a body that is not CBOR");
-    }
-    if count == 0 || count > MOST as u64 || bytes_of(count as usize) > available {
-        return malformed("of which there are none, too many, or fewer than it says");
+    let malformed = || {
+        let (body, encoding) = (header.body, header.encoding);
+        let text = format!(
+            "the peer's ring holds {count} references into slots that are not those of a body of {body} bytes in {encoding:?}"
+        );
+        Error::new(ErrorKind::Malformed, text)
+    };
+    let is_cbor = header.extension == 0 && header.encoding == Encoding::Cbor;
+    if !is_cbor || count == 0 || count > MOST as u64 || bytes_of(count as usize) > available {
+        return Err(malformed());
     }
     let (mut rest, mut last, mut behind) = (header.body, 0, COUNT);
     let references = OneOrMany::try_of(&[(); MOST][..count as usize], |()| {
         let [at, length, slot, file, from, filling] = words(behind);
         behind += REFERENCE;
-        if at < last || length == 0 {
-            return None;
-        }
-        (rest, last) = (rest.checked_sub(length)?, at);
+        (rest, last) = (rest.checked_sub(length)?, (at >= last && length > 0).then_some(at)?);
         Some(Reference { at, length, slot, file, from, filling })
     });
-    match (references, usize::try_from(rest)) {
-        (Some(references), Ok(rest)) if last <= rest as u64 => Ok((references, rest)),
-        _ => malformed("whose places do not ascend in the rest, or whose lengths are not their message's"),
+    let unused = ((available - behind) as u64).checked_sub(rest);
+    match references {
+        Some(references) if last <= rest && unused.is_some_and(|unused| unused <= padding as u64) => {
+            Ok((references, rest as usize))
+        }
+        _ => Err(malformed()),
     }
-}
-
-#[cold]
-fn malformed<T>(what: &str) -> Result<T> {
-    let text = format!("the peer's ring holds references into slots {what}");
-    Err(Error::new(ErrorKind::Malformed, text))
 }
 
 #[cfg(test)]
@@ -114,9 +114,10 @@ mod tests {
         Reference { at, length, slot: 3, file: 7, from: 4096, filling: 9 }
     }
 
-    fn from_words(header: &Header, words: &[u64]) -> Result<(OneOrMany<Reference>, usize)> {
-        let count = words.first().copied().unwrap_or(0);
-        decode(header, count, words.len() * 8, |at| std::array::from_fn(|i| words[at / 8 + i]))
+    /// Decodes words of a record, behind which the rest of the body has so many bytes.
+    fn from_words(header: &Header, words: &[u64], rest: usize) -> Result<(OneOrMany<Reference>, usize)> {
+        let (count, available) = (words.first().copied().unwrap_or(0), words.len() * 8 + rest);
+        decode(header, count, available, 0, |at| std::array::from_fn(|i| words[at / 8 + i]))
     }
 
     fn words_of(references: &[Reference]) -> Vec<u64> {
@@ -128,36 +129,63 @@ mod tests {
         let all = [reference(0, 100), reference(0, 1), reference(20, 65536)];
         assert_eq!(to_bytes(&all).len(), COUNT + 3 * REFERENCE);
         assert_eq!(
-            from_words(&header(100 + 1 + 65536 + 20), &words_of(&all)).unwrap(),
+            from_words(&header(100 + 1 + 65536 + 20), &words_of(&all), 20).unwrap(),
             (OneOrMany::from(&all[..]), 20)
         );
     }
 
     #[test]
     fn invalid_references_are_malformed() {
-        let refused = |header: Header, words: &[u64]| {
-            assert_eq!(from_words(&header, words).unwrap_err().kind(), ErrorKind::Malformed);
+        let refused = |header: Header, words: &[u64], rest: usize| {
+            assert_eq!(from_words(&header, words, rest).unwrap_err().kind(), ErrorKind::Malformed);
         };
-        refused(header(0), &words_of(&[]));
-        refused(header(17), &words_of(&[reference(0, 1); MOST + 1]));
-        refused(header(1), &words_of(&[reference(0, 1)])[..REFERENCE / 8]);
-        refused(header(12), &words_of(&[reference(5, 1), reference(4, 1)]));
-        refused(header(5), &words_of(&[reference(5, 0)]));
+        refused(header(0), &words_of(&[]), 0);
+        refused(header(17), &words_of(&[reference(0, 1); MOST + 1]), 0);
+        refused(header(1), &words_of(&[reference(0, 1)])[..REFERENCE / 8], 0);
+        refused(header(12), &words_of(&[reference(5, 1), reference(4, 1)]), 10);
+        refused(header(5), &words_of(&[reference(5, 0)]), 5);
         // The first place is behind the rest, the second beyond the message.
-        refused(header(105), &words_of(&[reference(6, 100)]));
-        refused(header(99), &words_of(&[reference(0, 100)]));
-        refused(header(99), &words_of(&[reference(0, u64::MAX), reference(0, u64::MAX)]));
-        refused(Header { encoding: Encoding::Json, ..header(100) }, &words_of(&[reference(0, 100)]));
-        refused(Header { extension: 8, ..header(100) }, &words_of(&[reference(0, 100)]));
+        refused(header(105), &words_of(&[reference(6, 100)]), 5);
+        refused(header(99), &words_of(&[reference(0, 100)]), 0);
+        refused(header(99), &words_of(&[reference(0, u64::MAX), reference(0, u64::MAX)]), 0);
+        refused(Header { encoding: Encoding::Json, ..header(100) }, &words_of(&[reference(0, 100)]), 0);
+        refused(Header { extension: 8, ..header(100) }, &words_of(&[reference(0, 100)]), 0);
+        // The record has another length.
+        refused(header(105), &words_of(&[reference(5, 100)]), 4);
+        refused(header(105), &words_of(&[reference(5, 100)]), 6);
+    }
+
+    #[test]
+    fn padding_is_allowed_as_far_as_the_record_has_it() {
+        let (words, header) = (words_of(&[reference(5, 100)]), header(105));
+        for (behind, is_valid) in [(0, true), (8, true), (15, true), (16, false)] {
+            let available = words.len() * 8 + 5 + behind;
+            let decoded = decode(&header, 1, available, 15, |at| std::array::from_fn(|i| words[at / 8 + i]));
+            assert_eq!(decoded.is_ok(), is_valid, "{behind} bytes");
+        }
+    }
+
+    /// Any word, or one near an allowed one.
+    fn word() -> impl Strategy<Value = u64> {
+        prop_oneof![4 => 0..40u64, 1 => any::<u64>()]
     }
 
     proptest! {
         #[test]
         fn any_words_are_references_within_their_message_or_malformed(
-            count in prop_oneof![1..4u64, any::<u64>()], words: Vec<u64>, body: u64
+            count in word(),
+            references in prop::collection::vec((word(), word()), 0..20),
+            rest in 0..40usize,
+            body in prop::option::of(any::<u64>()),
         ) {
-            let words = [vec![count], words].concat();
-            if let Ok((references, rest)) = from_words(&header(body), &words) {
+            let references: Vec<_> = references.into_iter().map(|(at, length)| reference(at, length)).collect();
+            let mut words = words_of(&references);
+            if body.is_some() {
+                words[0] = count;
+            }
+            let total = references.iter().fold(rest as u64, |sum, one| sum.wrapping_add(one.length));
+            let body = body.unwrap_or(total);
+            if let Ok((references, rest)) = from_words(&header(body), &words, rest) {
                 let total = references.iter().map(|one| u128::from(one.length)).sum::<u128>();
                 prop_assert_eq!(total + rest as u128, u128::from(body));
                 prop_assert!(references.iter().all(|one| one.at <= rest as u64));

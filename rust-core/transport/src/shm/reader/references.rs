@@ -8,7 +8,7 @@ use super::super::record::{Record, Shape, WORD};
 use super::super::references::{self, Reference};
 use super::{Reader, as_uninit};
 use crate::body::{OneOrMany, Rest};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::frame::{HEADER, Header};
 use crate::spare::aligned;
 use crate::sys::crc;
@@ -82,14 +82,8 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
         let content = content + HEADER;
         let available = record.length() - HEADER;
         let words = |behind: usize| self.words(content + behind);
-        let (references, rest) = references::decode(&header, self.word(content), available, words)?;
-        let before = references::bytes_of(references.len());
-        if before + rest != available {
-            let text =
-                "the peer's ring holds references into slots whose lengths differ from their record's length";
-            return Err(Error::new(ErrorKind::Malformed, text));
-        }
-        Ok(Referring { header, record, at: HEADER + before, references })
+        let (references, rest) = references::decode(&header, self.word(content), available, 0, words)?;
+        Ok(Referring { header, record, at: record.length() - rest, references })
     }
 
     /// So many of them, each loaded once.

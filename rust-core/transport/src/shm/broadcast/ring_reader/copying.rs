@@ -72,13 +72,11 @@ impl<P: Memory> RingReader<P> {
         }
         let words = bytes.as_chunks::<8>().0;
         let word = |at: usize| words.get(at / 8).map_or(0, |word| u64::from_le_bytes(*word));
-        let (references, rest) =
-            references::decode(&header, word(0), bytes.len(), |from| array::from_fn(|i| word(from + i * 8)))?;
+        let padding = GRANULE as usize - 1;
+        let (references, rest) = references::decode(&header, word(0), bytes.len(), padding, |from| {
+            array::from_fn(|i| word(from + i * 8))
+        })?;
         let before = references::bytes_of(references.len());
-        if RecordHeader::full(before, rest).size != record.size {
-            let text = "the publisher's ring holds references into slots whose lengths differ from their record's length";
-            return Err(ReadError::Failed(Error::new(ErrorKind::Malformed, text)));
-        }
         let rest = before..before + rest;
         let rest = if rest.len() <= Rest::SHORT {
             bytes[rest].into()
