@@ -32,9 +32,9 @@ use super::memory::Memory;
 use super::reader::Reader;
 use super::segment::{PeerSegment, Segment, at};
 use super::signals::Signals;
-use super::slots::{Counts, Slots};
+use super::slots::{Counts, ReleaseCounter, Slots, max_file_length};
 use super::spin::Spin;
-use super::views::Views;
+use super::views::SlotFiles;
 use super::writer::Writer;
 use crate::admission::PeerIdentity;
 use crate::error::Result;
@@ -75,7 +75,9 @@ pub fn link(parts: LinkParts, limit: u64, spin: Duration) -> Result<(ShmTx, ShmR
     let spin = Spin::new(spin, credentials.and_then(|peer| peer.pid));
     let slots =
         parts.slots.map(|limit| Arc::new(Slots::new(Counts::new(peer.clone()), session(&*mine), limit, 0)));
-    let views = parts.slots.map(|_| Box::new(Views::new(mine.clone(), session(&*peer), limit)));
+    let views = parts.slots.map(|_| {
+        Box::new(SlotFiles::new(session(&*peer), max_file_length(limit), ReleaseCounter::new(mine.clone())))
+    });
     let signals = match parts.slots {
         Some(_) => Signals::with_files(parts.socket.clone())?,
         None => Signals::new(parts.socket.clone())?,

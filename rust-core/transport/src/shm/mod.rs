@@ -22,7 +22,8 @@
 //! | the record header | `record` |
 //! | references into slots, in records of both rings | `references` |
 //! | the writing end and the reading end of a ring | `writer`, `reader` |
-//! | slots for long arrays, and views of the peer's | `slots`, `views` |
+//! | slots for long arrays, and views of the peer's, of channels and publishers alike | `slots`, `views` |
+//! | the memory file of a slot: what is in it, and to whom it is lent | `slot_page`, `slot_file` |
 //! | spinning, parking, waking | `spin`, `park`, `signals` |
 //! | whether the peer lives | `liveness` |
 //! | acknowledgement by a word in each side's page | `ack_words` |

@@ -28,6 +28,8 @@ use crate::sys::fork;
 use crate::sys::memory::MemoryFile;
 
 pub use counts::Counts;
+pub(super) use counts::ReleaseCounter;
+#[cfg(all(test, loom))]
 pub(super) use counts::release;
 
 /// The lengths of files are multiples of this many bytes, so that arrays of similar length share

@@ -17,7 +17,7 @@
 //! | how long it sleeps in the futex before it sleeps in poll | `futex_stage` |
 //! | the words that keep a viewed slot from being written | `claims` |
 //! | the publisher's slots, and what each subscriber views | `slots`, `viewers` |
-//! | a subscriber's views | `views` |
+//! | what of a publisher's slots a subscriber views, and what it copies | `views` |
 //! | both sides behind the traits of `transport::broadcast` | `driver` |
 //!
 //! Every word of the ring's header page has one writer, the publisher; every word of a subscriber's

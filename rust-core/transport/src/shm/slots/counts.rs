@@ -10,8 +10,10 @@ use std::sync::atomic::Ordering;
 use super::super::memory::{Memory, OwnMemory};
 use super::super::references::Reference;
 use super::super::segment::{SLOTS, at};
+use super::super::views::ViewCounter;
 use super::{Release, Slot, Slots};
 use crate::body::{OneOrMany, Split};
+use crate::sys::fork;
 use crate::sys::memory::{MemoryFile, PeerMemory};
 
 /// How many references into each slot were sent to the peer, against how many it has released.
@@ -76,6 +78,36 @@ impl<P: Memory> Release for Counts<P> {
 pub(in super::super) fn release(page: &impl OwnMemory, slot: usize) {
     // Release: all reads through the reference come before.
     page.add_one(at::RELEASED + slot * 8, Ordering::Release);
+}
+
+/// The receiving side of a channel: a view ends with the release of its reference.
+#[derive(Clone, Debug)]
+pub(in super::super) struct ReleaseCounter {
+    /// This side's header page.
+    page: Arc<MemoryFile>,
+    /// The fork generation of the link.
+    generation: u64,
+}
+
+impl ReleaseCounter {
+    pub(in super::super) fn new(page: Arc<MemoryFile>) -> ReleaseCounter {
+        ReleaseCounter { page, generation: fork::generation() }
+    }
+
+    /// Prefetches the line in which a reference is released: the peer has read it, and an atomic addition waits for it.
+    #[inline]
+    pub(in super::super) fn prefetch(&self, slot: usize) {
+        self.page.prefetch(at::RELEASED + slot * 8);
+    }
+}
+
+impl ViewCounter for ReleaseCounter {
+    fn end_view(&self, slot: usize) {
+        // In a forked child the page is absent, and the reference belongs to the parent.
+        if fork::generation() == self.generation {
+            release(&*self.page, slot);
+        }
+    }
 }
 
 impl Slots {
