@@ -14,7 +14,7 @@
 
 mod counts;
 
-use std::ops::RangeInclusive;
+use std::ops::Range;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -60,15 +60,15 @@ pub trait Release {
     /// Whether arrays are put into slots at present; asked before each search.
     fn is_open(&mut self) -> bool;
 
-    /// Whether no other process is known to read the slot.
-    fn is_free(&mut self, slot: usize, entry: &Slot) -> bool;
+    /// Whether it is worth a try to claim the slot. To be fast: asked for several slots in each search.
+    fn may_be_free(&self, slot: usize) -> bool;
 
-    /// Makes sure that no other process begins to read what a free slot holds, so that it may be written. False, and
-    /// nothing has changed, where one has just begun.
+    /// Makes sure that no other process reads what the slot holds, or begins to, so that it may be written. False, and
+    /// nothing has changed, where one reads it.
     fn claim(&mut self, slot: usize, entry: &mut Slot) -> bool;
 
     /// Notes the references of a message that is about to be sent.
-    fn refer(&mut self, slots: &mut [Slot], references: &[Reference]);
+    fn note_sent(&mut self, slots: &mut [Slot], references: &[Reference]);
 }
 
 /// One entry of the table: a memory file, or the place of one.
@@ -78,6 +78,7 @@ pub struct Slot {
     pub(super) file: Option<SlotFile>,
     /// Bytes of the file for elements, 0 where there is none. They count towards the bound while the file is being written.
     pub(super) length: usize,
+    /// The number of the file.
     pub(super) number: u64,
     /// The filling that the file has, or that is being written.
     pub(super) filling: u64,
@@ -107,7 +108,7 @@ pub(super) struct SlotTable<R> {
 pub struct Slots<R = Counts> {
     table: Mutex<SlotTable<R>>,
     /// The lengths in bytes of arrays that are put into slots.
-    lengths: RangeInclusive<usize>,
+    lengths: Range<usize>,
     /// The fork generation of their owner; a child gets no slots, because others know only the
     /// parent.
     generation: u64,
@@ -122,7 +123,7 @@ impl<R: Release> Slots<R> {
         let slots = Vec::new();
         Slots {
             table: Mutex::new(SlotTable { slots, release, session, files: 0, max_total, ring, skip: 0 }),
-            lengths: ring.div_ceil(SLOTS)..=usize::try_from(limit).unwrap_or(usize::MAX),
+            lengths: ring.div_ceil(SLOTS)..usize::try_from(limit).unwrap_or(usize::MAX).saturating_add(1),
             generation: fork::generation(),
         }
     }
@@ -169,7 +170,7 @@ impl<R: Release> Slots<R> {
     /// than a message may be, and in a forked child.
     pub fn lend_writable(&self, length: usize) -> Option<WritableSlot> {
         let mut table = self.table_for(length)?;
-        let slot = table.claim(fitting(length), true).or_else(|| table.make_or_reuse(length))?;
+        let slot = table.claim(fitting(length), true, 0).or_else(|| table.make_or_reuse(length))?;
         table.slots[slot].lend(length)
     }
 
@@ -178,7 +179,7 @@ impl<R: Release> Slots<R> {
     #[inline]
     pub fn lend_free(&self, length: usize) -> Option<WritableSlot> {
         let mut table = self.table_for(length)?;
-        let slot = table.claim(fitting(length), true)?;
+        let slot = table.claim(fitting(length), true, 0)?;
         table.slots[slot].lend(length)
     }
 
@@ -210,14 +211,14 @@ impl<R: Release> Slots<R> {
                 filling: *filling,
             })
         })?;
-        release.refer(slots, &references);
+        release.note_sent(slots, &references);
         Some(references)
     }
 
     /// Bytes of all files, for tests of the bound.
     #[cfg(test)]
     pub(crate) fn bytes(&self) -> usize {
-        self.table().total()
+        self.table().slots.iter().map(|slot| slot.length).sum()
     }
 }
 
@@ -229,8 +230,8 @@ impl Slot {
 
 /// The lengths of files for an array of so many bytes.
 #[inline]
-fn fitting(bytes: usize) -> RangeInclusive<usize> {
-    bytes..=bytes.saturating_mul(MAX_OVERSIZE)
+fn fitting(bytes: usize) -> Range<usize> {
+    bytes..bytes.saturating_mul(MAX_OVERSIZE).saturating_add(1)
 }
 
 /// The slot in whose memory these bytes are, and their offset in it.
@@ -242,49 +243,46 @@ pub(super) fn locate(slots: &[Slot], bytes: &[u8]) -> Option<(usize, usize)> {
 
 impl<R: Release> SlotTable<R> {
     /// Claims a free slot with a file of such a length: that which was published first, and of those the shortest. With
-    /// `past`, one that was never published, or so long ago that a ring would not hold it any more.
+    /// `past`, one that was never published, or so long ago that a ring would not hold it any more. Each bit of `except`
+    /// is a slot that is passed over.
     #[inline]
-    fn claim(&mut self, lengths: RangeInclusive<usize>, past: bool) -> Option<usize> {
-        // Not for ever: each time a reader has begun to read what was free a moment ago.
-        for _ in 0..SLOTS {
-            let slot = self.oldest_free(&lengths)?;
+    fn claim(&mut self, lengths: Range<usize>, past: bool, mut except: u32) -> Option<usize> {
+        loop {
+            let (published, slot) = self.oldest(&lengths, except)?;
             // If what the oldest holds is not past, that of the others is not.
-            if past && !self.is_past(slot) {
+            if past && !self.is_past(published) {
                 return None;
             }
             if self.release.claim(slot, &mut self.slots[slot]) {
                 return Some(slot);
             }
+            except |= 1 << slot;
         }
-        None
     }
 
-    /// The slot that [`SlotTable::claim`] tries next.
+    /// The slot that [`SlotTable::claim`] tries next, and when it was published.
     #[inline]
-    fn oldest_free(&mut self, lengths: &RangeInclusive<usize>) -> Option<usize> {
+    fn oldest(&mut self, lengths: &Range<usize>, except: u32) -> Option<(u64, usize)> {
         // No allocation: this is done for each array.
         let mut oldest: Option<(u64, usize, usize)> = None;
-        for slot in 0..self.slots.len() {
-            let Slot { published, length, .. } = self.slots[slot];
+        for (slot, entry) in self.slots.iter_mut().enumerate() {
+            let Slot { published, length, .. } = *entry;
             let is_older = oldest.is_none_or(|(other, longer, _)| (published, length) < (other, longer));
-            if is_older && lengths.contains(&length) && self.is_free(slot) {
+            if is_older
+                && lengths.contains(&length)
+                && except & 1 << slot == 0
+                && entry.file.as_mut().is_some_and(SlotFile::is_free)
+                && self.release.may_be_free(slot)
+            {
                 oldest = Some((published, length, slot));
             }
         }
-        oldest.map(|(_, _, slot)| slot)
+        oldest.map(|(published, _, slot)| (published, slot))
     }
 
-    /// Whether the file of a slot is with this table, and nobody is known to read it.
+    /// Whether what was published then is so old that a ring would not hold it any more, or was never published.
     #[inline]
-    fn is_free(&mut self, slot: usize) -> bool {
-        let entry = &mut self.slots[slot];
-        entry.file.as_mut().is_some_and(SlotFile::is_free) && self.release.is_free(slot, entry)
-    }
-
-    /// Whether the contents of the slot were never published, or so long ago that a ring would not hold them any more.
-    #[inline]
-    fn is_past(&self, slot: usize) -> bool {
-        let published = self.slots[slot].published;
+    fn is_past(&self, published: u64) -> bool {
         let newer = || self.slots.iter().filter(|other| other.published > published);
         published == 0
             || (newer().count() >= HISTORY && newer().map(|slot| slot.length).sum::<usize>() >= self.ring)
@@ -295,37 +293,34 @@ impl<R: Release> SlotTable<R> {
     #[cold]
     fn make_or_reuse(&mut self, bytes: usize) -> Option<usize> {
         let length = bytes.next_multiple_of(STEP);
-        let had_room = self.has_room(length);
+        let had_room = self.has_room(length, &[]);
         let made = if had_room { self.make(length) } else { None };
-        made.or_else(|| self.claim(fitting(bytes), false))
+        made.or_else(|| self.claim(fitting(bytes), false, 0))
             .or_else(|| if !had_room && self.make_room(length) { self.make(length) } else { None })
     }
 
-    /// Bytes of all files.
-    fn total(&self) -> usize {
-        self.slots.iter().map(|slot| slot.length).sum()
-    }
-
-    /// Whether there is a slot without a file, and a file of so many bytes stays within the bound.
-    fn has_room(&self, length: usize) -> bool {
-        let has_place = self.slots.len() < SLOTS || self.slots.iter().any(|slot| slot.length == 0);
-        has_place && self.total().saturating_add(length) <= self.max_total
+    /// Whether there is a slot without a file, and a file of so many bytes stays within the bound, once the files of the
+    /// slots in `given_up` are gone.
+    fn has_room(&self, length: usize, given_up: &[usize]) -> bool {
+        let lengths = self
+            .slots
+            .iter()
+            .enumerate()
+            .map(|(slot, entry)| if given_up.contains(&slot) { 0 } else { entry.length });
+        let has_place = self.slots.len() < SLOTS || lengths.clone().any(|length| length == 0);
+        has_place && lengths.sum::<usize>().saturating_add(length) <= self.max_total
     }
 
     /// Gives up files of free slots, as many as a file of `length` bytes needs, but none where all would not suffice. Their
     /// entries stay, empty, for later files.
     fn make_room(&mut self, length: usize) -> bool {
-        let mut in_use = self.total();
-        for slot in 0..self.slots.len() {
-            in_use -= if self.is_free(slot) { self.slots[slot].length } else { 0 };
+        let mut given_up = Vec::new();
+        while !self.has_room(length, &given_up) {
+            let except = given_up.iter().fold(0, |slots, slot| slots | 1 << slot);
+            let Some(slot) = self.claim(STEP..usize::MAX, false, except) else { return false };
+            given_up.push(slot);
         }
-        if in_use.saturating_add(length) > self.max_total {
-            return false;
-        }
-        while !self.has_room(length) {
-            let Some(slot) = self.claim(STEP..=usize::MAX, false) else { return false };
-            (self.slots[slot].file, self.slots[slot].length) = (None, 0);
-        }
+        given_up.into_iter().for_each(|slot| (self.slots[slot].file, self.slots[slot].length) = (None, 0));
         true
     }
 

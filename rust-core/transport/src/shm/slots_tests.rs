@@ -120,6 +120,19 @@ fn slots_emptied_to_make_room_serve_later_arrays() {
 }
 
 #[test]
+fn no_file_is_removed_where_that_makes_no_room() {
+    let (_page, slots) = slots();
+    let long =
+        [LIMIT as usize, LIMIT as usize - 128 * KIB].map(|length| slots.lend(&vec![1; length]).unwrap());
+    let short = [1, 2].map(|byte| slots.lend(&[byte; 64 * KIB]).unwrap());
+    drop(short);
+    assert!(slots.lend(&vec![2; LIMIT as usize]).is_none());
+    assert_eq!(slots.bytes(), 2 * LIMIT as usize);
+    drop(long);
+    assert!(slots.lend(&vec![2; LIMIT as usize]).is_some());
+}
+
+#[test]
 fn slot_is_reused_only_after_all_references_are_released() {
     let ((mut tx, _rx), (_tx, mut rx)) = pair_with_slots(4 * KIB, LIMIT, SPIN);
     let slots = tx.slots().unwrap().clone();

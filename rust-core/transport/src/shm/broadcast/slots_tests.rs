@@ -106,6 +106,21 @@ fn files_stay_within_the_bound_and_make_room_for_other_lengths() {
 }
 
 #[test]
+fn no_file_is_removed_where_that_makes_no_room() {
+    let slots = slots();
+    let subscriber = Subscriber::of(&slots, 1);
+    let long = [LIMIT as usize; 3].map(|length| slots.lend(&vec![1; length]).unwrap());
+    let viewed = publish(&slots, LIMIT as usize - 128 * KIB);
+    subscriber.store_views(viewed, 1);
+    let short = [1, 2].map(|byte| slots.lend(&[byte; 64 * KIB]).unwrap());
+    drop(short);
+    assert!(slots.lend(&vec![2; LIMIT as usize]).is_none());
+    assert_eq!(slots.held().0, 4 * LIMIT as usize);
+    drop(long);
+    assert!(slots.lend(&vec![2; LIMIT as usize]).is_some());
+}
+
+#[test]
 fn subscriber_with_more_views_than_its_share_protects_no_slot() {
     let slots = slots();
     let honest = Subscriber::of(&slots, 1);

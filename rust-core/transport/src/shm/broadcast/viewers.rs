@@ -40,6 +40,8 @@ struct Viewer {
 #[derive(Debug, Default)]
 pub struct Viewers {
     all: Vec<Viewer>,
+    /// Subscribers have left whose programs may still have views.
+    have_left: bool,
     /// Messages published so far that refer to slots.
     published: u64,
     /// There is a subscriber without support for slots.
@@ -54,23 +56,27 @@ impl Release for Viewers {
 
     #[inline]
     fn is_open(&mut self) -> bool {
-        self.forget_those_that_have_gone();
+        if self.have_left {
+            self.forget_those_that_have_gone();
+        }
         !self.is_off && !self.is_closed
     }
 
     #[inline]
-    fn is_free(&mut self, slot: usize, entry: &Slot) -> bool {
-        // Subscribers' processors hold this cache line; fetching it overlaps with loading their pages.
-        if let Some(file) = &entry.file {
-            file.file().prefetch(entry.length + slot_page::at::FILLING);
-        }
-        !self.is_viewed(slot)
+    fn may_be_free(&self, _slot: usize) -> bool {
+        // The subscribers' pages are read for the one slot that is tried.
+        true
     }
 
     #[inline]
     fn claim(&mut self, slot: usize, entry: &mut Slot) -> bool {
         let Some(file) = entry.file.as_ref().map(SlotFile::file) else { return false };
         let word = entry.length + slot_page::at::FILLING;
+        // Subscribers' processors hold this cache line; fetching it overlaps with loading their pages.
+        file.prefetch(word);
+        if self.is_viewed(slot) {
+            return false;
+        }
         claims::begin_filling(file, word, entry.filling + 1);
         if self.is_viewed(slot) {
             // Nothing was written, so the old filling is still there.
@@ -81,7 +87,7 @@ impl Release for Viewers {
         true
     }
 
-    fn refer(&mut self, slots: &mut [Slot], references: &[Reference]) {
+    fn note_sent(&mut self, slots: &mut [Slot], references: &[Reference]) {
         self.published += 1;
         references.iter().for_each(|one| slots[one.slot as usize].published = self.published);
     }
@@ -123,9 +129,10 @@ impl Viewers {
         self.all.clear();
     }
 
-    /// Removes subscribers that have left and have no views any more; to be called now and then.
+    /// Removes subscribers that have left and have no views any more.
     fn forget_those_that_have_gone(&mut self) {
         self.all.retain(|viewer| !viewer.left || (viewer.count() > 0 && !viewer.has_hung_up()));
+        self.have_left = self.all.iter().any(|viewer| viewer.left);
     }
 
     /// Whether a subscriber views this slot.

@@ -57,18 +57,18 @@ impl<P: Memory> Release for Counts<P> {
     }
 
     #[inline]
-    fn is_free(&mut self, slot: usize, _entry: &Slot) -> bool {
+    fn may_be_free(&self, slot: usize) -> bool {
         self.is_released(slot)
     }
 
     #[inline]
     fn claim(&mut self, _slot: usize, _entry: &mut Slot) -> bool {
-        // The peer reads nothing that it has no reference to.
+        // It is free: the peer reads nothing that it has no reference to.
         true
     }
 
     #[inline]
-    fn refer(&mut self, _slots: &mut [Slot], references: &[Reference]) {
+    fn note_sent(&mut self, _slots: &mut [Slot], references: &[Reference]) {
         references.iter().for_each(|reference| self.reference(reference.slot as usize));
     }
 }

@@ -1,8 +1,6 @@
 //! Copies of records: the contents of a record become a frame in memory of this process; then the reader checks whether
 //! the publisher began to overwrite the record meanwhile.
 
-use std::array;
-
 use bytes::Bytes;
 
 use super::super::super::memory::Memory;
@@ -70,11 +68,14 @@ impl<P: Memory> RingReader<P> {
         if !self.is_intact(position) {
             return Err(ReadError::Overtaken);
         }
-        let words = bytes.as_chunks::<8>().0;
-        let word = |at: usize| words.get(at / 8).map_or(0, |word| u64::from_le_bytes(*word));
+        let count = bytes.first_chunk().map_or(0, |count| u64::from_le_bytes(*count));
         let padding = GRANULE as usize - 1;
-        let (references, rest) = references::decode(&header, word(0), bytes.len(), padding, |from| {
-            array::from_fn(|i| word(from + i * 8))
+        let (references, rest) = references::decode(&header, count, bytes.len(), padding, |from| {
+            let mut words = [0; _];
+            for (word, eight) in words.iter_mut().zip(bytes[from..].as_chunks().0) {
+                *word = u64::from_le_bytes(*eight);
+            }
+            words
         })?;
         let before = references::bytes_of(references.len());
         let rest = before..before + rest;
