@@ -12,11 +12,11 @@ use bytes::{Bytes, BytesMut};
 
 use super::{BodyMemory, Message, MessageInner, UNCHECKED};
 use crate::body::Body;
+use crate::buffers;
 use crate::codec::Encoding;
 use crate::frame::{Header, Incoming, Kind};
 use crate::sys::counted::Counted;
 use crate::sys::once::Once;
-use crate::buffers;
 use crate::value::{Limits, Value};
 
 impl Message {

@@ -9,12 +9,12 @@ use std::collections::HashMap;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 
+use crate::buffers;
 use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result, memory};
 use crate::extension::{LastSender, Sender};
 use crate::frame::{HEADER, Header, Incoming, Kind};
 use crate::half::ReceiveHalf;
-use crate::buffers;
 use crate::sys::brief::{self, Brief, BriefReads, SHORTEST_WAIT};
 use crate::sys::crc;
 use crate::sys::datagram;

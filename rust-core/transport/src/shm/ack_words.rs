@@ -73,6 +73,13 @@ impl<M: OwnMemory, P: Memory> AckWords<M, P> {
         if self.is_ours() { self.peer.load_fenced(at::ACKNOWLEDGED) } else { 0 }
     }
 
+    /// Prefetches the counts of released references, which the search for a slot reads.
+    pub fn prefetch_released(&self) {
+        if self.is_ours() {
+            self.peer.prefetch(at::RELEASED);
+        }
+    }
+
     /// Asks for a frame once the peer has consumed up to this number; 0 asks for none. Load
     /// [`AckWords::acknowledged`] after this and before sleeping.
     pub fn want(&self, number: u64) {

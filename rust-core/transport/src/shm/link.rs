@@ -24,15 +24,17 @@ mod shared;
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::liveness::Liveness;
+use super::memory::Memory;
 use super::reader::Reader;
-use super::segment::{PeerSegment, Segment};
+use super::segment::{PeerSegment, Segment, at};
 use super::signals::Signals;
-use super::slots::Slots;
+use super::slots::{Counts, ReleaseCounter, Slots, max_file_length};
 use super::spin::Spin;
-use super::views::Views;
+use super::views::SlotFiles;
 use super::writer::Writer;
 use crate::admission::PeerIdentity;
 use crate::error::Result;
@@ -67,12 +69,15 @@ pub struct LinkParts {
 pub fn link(parts: LinkParts, limit: u64, spin: Duration) -> Result<(ShmTx, ShmRx)> {
     let (mine, peer) = (parts.mine.memory.clone(), parts.peer.memory.clone());
     let writer = Writer::new(mine.clone(), peer.clone(), parts.mine.ring);
-    let mut reader = Reader::new(mine, peer, parts.peer.ring, limit);
+    let mut reader = Reader::new(mine.clone(), peer.clone(), parts.peer.ring, limit);
     let credentials = credentials(&*parts.socket).ok();
     reader.sender = PeerIdentity::of(credentials.as_ref());
     let spin = Spin::new(spin, credentials.and_then(|peer| peer.pid));
-    let slots = parts.slots.map(|limit| Arc::new(Slots::new(parts.peer.memory.clone(), limit)));
-    let views = parts.slots.map(|_| Box::new(Views::new(parts.mine.memory.clone(), limit)));
+    let slots =
+        parts.slots.map(|limit| Arc::new(Slots::new(Counts::new(peer.clone()), session(&*mine), limit, 0)));
+    let views = parts.slots.map(|_| {
+        Box::new(SlotFiles::new(session(&*peer), max_file_length(limit), ReleaseCounter::new(mine.clone())))
+    });
     let signals = match parts.slots {
         Some(_) => Signals::with_files(parts.socket.clone())?,
         None => Signals::new(parts.socket.clone())?,
@@ -81,4 +86,9 @@ pub fn link(parts: LinkParts, limit: u64, spin: Duration) -> Result<(ShmTx, ShmR
     let shared = Arc::new(Shared::new(parts.mine, parts.peer, signals, liveness));
     let tx = ShmTx::new(writer, slots, spin.clone(), shared.clone());
     Ok((tx, ShmRx::new(reader, views, spin, shared)))
+}
+
+/// The session of the owner of a segment, whose header was checked.
+fn session(memory: &impl Memory) -> u64 {
+    memory.load(at::SESSION, Ordering::Relaxed)
 }

@@ -20,8 +20,10 @@
 //! | the memory of rings, and its double for tests | `memory` |
 //! | the layout of a side's file, and what is checked of the peer's | `segment` |
 //! | the record header, and where a record goes | `record`, `ring` |
+//! | references into slots, in records of both rings | `references` |
 //! | the writing end and the reading end of a ring | `writer`, `reader` |
-//! | slots for long arrays, and views of the peer's | `slots`, `views` |
+//! | slots for long arrays, and views of the peer's, of channels and publishers alike | `slots`, `views` |
+//! | the memory file of a slot: what is in it, and to whom it is lent | `slot_page`, `slot_file` |
 //! | spinning, parking, waking | `spin`, `park`, `signals` |
 //! | whether the peer lives | `liveness` |
 //! | acknowledgement by a word in each side's page | `ack_words` |
@@ -48,6 +50,7 @@ mod memory;
 mod park;
 mod reader;
 mod record;
+mod references;
 mod ring;
 #[cfg(test)]
 #[cfg(not(loom))]
@@ -55,6 +58,7 @@ mod ring_tests;
 mod segment;
 mod signals;
 mod slot_file;
+mod slot_page;
 mod slots;
 #[cfg(test)]
 #[cfg(not(loom))]

@@ -30,10 +30,10 @@ use super::record::{COMPACT, GRANULE, LINKED, Record, Shape, WORD, garbage};
 use super::ring::Ring;
 use super::segment::at;
 use crate::admission::PeerIdentity;
+use crate::buffers::{self, aligned};
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{HEADER, Header, Incoming};
 use crate::partial::Partial;
-use crate::buffers::{self, aligned};
 
 /// The reading end. One thread at a time uses it: the receiving half of the link.
 #[derive(Debug)]

@@ -14,6 +14,7 @@
 
 mod fast;
 
+use super::references;
 use crate::codec::Encoding;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{HEADER, Header, Kind, flags};
@@ -31,14 +32,6 @@ pub(super) const COMPACT: usize = 8;
 pub(super) const LINKED: usize = 24;
 /// Where the sequence stands in a message header, in bytes.
 const SEQUENCE: usize = 24;
-
-/// Bytes behind the message header in a [`Shape::Slots`] record: the number of references.
-pub(super) const REFERENCES: usize = 8;
-/// Bytes of a reference: its place in the rest of the body, its length, the slot, the number of the
-/// slot's file, the offset in that file; 8 bytes each.
-pub(super) const REFERENCE: usize = 40;
-/// The most references in a record.
-pub(super) const MAX_REFERENCES: usize = 16;
 
 /// How a record holds its frame, or its part of one. Values are those on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,7 +92,7 @@ static LEAST: [u8; 1 << 11] = {
                 Shape::Linked => LINKED as u8,
                 Shape::Full | Shape::First => HEADER as u8,
                 Shape::Piece => 1,
-                Shape::Slots => (HEADER + REFERENCES) as u8,
+                Shape::Slots => (HEADER + references::COUNT) as u8,
             };
         }
         bits += 1;
@@ -273,6 +266,7 @@ pub(super) fn garbage(word: u64, why: &str) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use super::references::{COUNT, MOST, REFERENCE};
     use super::*;
     use proptest::prelude::*;
 
@@ -358,7 +352,7 @@ mod tests {
             (
                 Shape::Slots,
                 format!(
-                    "the header of {HEADER} bytes, the number of references ({REFERENCES} bytes, at most {MAX_REFERENCES}), \
+                    "the header of {HEADER} bytes, the number of references ({COUNT} bytes, at most {MOST}), \
                      the references ({REFERENCE} bytes each), the rest of the body"
                 ),
             ),

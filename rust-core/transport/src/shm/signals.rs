@@ -50,11 +50,6 @@ impl Signal {
 /// The byte that comes with the file of slot 0; slot n has `FILE + n`.
 pub(super) const FILE: u8 = 16;
 
-/// The slot whose file comes with this byte, if it is such a byte.
-fn slot_of(byte: u8) -> Option<usize> {
-    byte.checked_sub(FILE).map(usize::from).filter(|slot| *slot < SLOTS)
-}
-
 /// Sends the peer the file of a slot, without waiting. False where the socket has no room or the
 /// peer is gone; the array then goes through the ring.
 pub(super) fn send_file(socket: &Guarded, slot: usize, file: BorrowedFd<'_>) -> bool {
@@ -87,9 +82,9 @@ pub(super) fn give_file(socket: &Guarded, slot: usize, file: BorrowedFd<'_>) -> 
 pub(super) struct Signals {
     /// The socket of the link; nothing else goes over it after the hello.
     socket: Arc<Guarded>,
-    /// Files that have arrived and were not taken yet, with their slots. `None` where the peer has
+    /// Files that have arrived and were not taken yet. `None` where the peer has
     /// no slots: then descriptors are refused.
-    files: Option<Mutex<VecDeque<(usize, OwnedFd)>>>,
+    files: Option<Mutex<VecDeque<OwnedFd>>>,
     /// How many waking bytes may still arrive: one for each sleep in poll so far. More are a flood.
     due: AtomicU64,
     /// Wakes the receiving half where the sending half has read its byte; `None` where there is no
@@ -192,9 +187,19 @@ impl Signals {
         Ok(())
     }
 
-    /// The oldest file that has arrived and was not taken yet, with its slot.
-    pub fn take_file(&self) -> Option<(usize, OwnedFd)> {
-        self.files.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
+    /// The oldest file of a slot that has arrived and was not taken yet; for the receiving half. Errors as
+    /// [`Signals::drain`].
+    pub fn take_file(&self) -> Result<Option<OwnedFd>> {
+        loop {
+            // A file that the peer has sent is in the socket, or the sending half has read it from there a moment ago and
+            // is queueing it under this lock. So the queue is looked at last.
+            let more = self.drain(Signal::Data)?;
+            let files = self.files.as_ref().map(|files| files.lock().unwrap_or_else(PoisonError::into_inner));
+            match files.and_then(|mut files| files.pop_front()) {
+                None if more => {}
+                file => return Ok(file),
+            }
+        }
     }
 
     /// Reads up to 64 bytes from the socket on behalf of one half, and passes on those for the
@@ -246,21 +251,17 @@ impl Signals {
 
     /// Whether this byte comes with the file of a slot.
     fn is_file(&self, byte: u8) -> bool {
-        self.files.is_some() && slot_of(byte).is_some()
+        self.files.is_some() && byte.checked_sub(FILE).is_some_and(|slot| usize::from(slot) < SLOTS)
     }
 
-    /// Reads bytes together with descriptors, and queues the descriptors as files of the slots that
-    /// the bytes name. The numbers of both have to agree.
-    fn receive_files(
-        &self,
-        bytes: &mut [u8],
-        files: &mut VecDeque<(usize, OwnedFd)>,
-    ) -> Result<Option<usize>> {
+    /// Reads bytes together with descriptors, and queues the descriptors. There has to be one for each byte that comes
+    /// with a file; which file of which slot it is, the file says.
+    fn receive_files(&self, bytes: &mut [u8], files: &mut VecDeque<OwnedFd>) -> Result<Option<usize>> {
         let mut received = Vec::new();
         let got = rights::receive_with(&*self.socket, bytes, &mut received);
         let count = got.as_ref().ok().copied().flatten().unwrap_or(0);
-        let slots: Vec<usize> = bytes[..count].iter().filter_map(|byte| slot_of(*byte)).collect();
-        let fits = got.is_ok() && slots.len() == received.len() && files.len() + received.len() <= SLOTS;
+        let expected = bytes[..count].iter().filter(|byte| self.is_file(**byte)).count();
+        let fits = got.is_ok() && expected == received.len() && files.len() + received.len() <= SLOTS;
         if !(fits && received.iter().all(rights::closes_at_once)) {
             let text = format!("the peer sent {} descriptors that are no files of its slots", received.len());
             // Closing a descriptor that the peer made may block, so another thread does it.
@@ -268,7 +269,7 @@ impl Signals {
             // An error of the system call takes precedence.
             return got.and(Err(Error::new(ErrorKind::Malformed, text)));
         }
-        files.extend(slots.into_iter().zip(received));
+        files.extend(received);
         got
     }
 }

@@ -1,164 +1,147 @@
-//! The sending side of slots: memory files for the elements of long arrays, which the peer reads in
+//! Slots: memory files of this side for the elements of long arrays, which other processes map read-only and read in
 //! place (decision 55).
 //!
-//! A slot is one sealed memory file of this side, mapped read-only by the peer. Life of a slot: it
-//! is allocated (`lend`, `lend_writable`), written by one owner ([`WritableSlot`]), then shared
-//! read-only as [`Bytes`] by all holders of the message. Sending puts a [`Reference`] into the ring
-//! record; the first reference into a file is preceded by its descriptor, over the socket. The slot
-//! is free again when both hold:
+//! Life of a slot: it is lent (`lend_writable`), written by one owner ([`WritableSlot`]), then shared read-only as
+//! [`Bytes`] by all holders of the message. Sending puts a [`Reference`] into a record of the ring; who reads the record
+//! has got the descriptor of the file before. A slot is written again when both hold:
 //!
-//! - nothing on this side has its memory: a message kept for sending again, or a loan of the
-//!   program (the file is back from those to whom it was lent, see `slot_file`);
-//! - the peer has released every reference that it was sent: it counts those in its own page, one
-//!   word for each slot ([`ReferenceCounts`]).
+//! - nothing on this side has its memory: a message that is kept, or a loan of the program (the file is back from those
+//!   to whom it was lent, see `slot_file`);
+//! - no other process reads it, which a channel and a publisher know in different ways ([`Release`]).
 //!
-//! A hostile peer can write anything into those words. A count that is too high makes this side
-//! reuse a slot that only that peer still reads; one that is too low makes the slot unusable. This
-//! side never waits for a slot: where none is free, the array goes through the ring. All files of
-//! one side together have at most twice the longest message, rounded up, and there are at most
-//! [`SLOTS`] of them.
+//! This side never waits for a slot: where none is free, the array goes through the ring. There are at most [`SLOTS`]
+//! files, and all together have a bound.
 
-use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+mod counts;
+
+use std::ops::Range;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 
-use super::memory::{Memory, OwnMemory};
-use super::segment::{SLOTS, at};
+use super::references::{self, Reference};
+use super::segment::{PAGE, SLOTS};
 use super::slot_file::{SlotFile, WritableSlot};
+use super::slot_page::{self, FileName};
 use crate::body::{OneOrMany, Split};
 use crate::sys::fork;
-use crate::sys::memory::{MemoryFile, PeerMemory};
+use crate::sys::memory::MemoryFile;
+
+pub use counts::Counts;
+pub(super) use counts::ReleaseCounter;
+#[cfg(all(test, loom))]
+pub(super) use counts::release;
 
 /// The lengths of files are multiples of this many bytes, so that arrays of similar length share
 /// one.
-pub(super) const STEP: usize = 64 << 10;
+const STEP: usize = 64 << 10;
 /// A file is used for an array that fills at least one part in this many of it. A shorter array
 /// gets a file of its own instead of occupying a long one.
 pub(super) const MAX_OVERSIZE: usize = 4;
 /// After the kernel refused memory for a file, this many arrays go through the ring before the
 /// kernel is asked again.
-pub(super) const SKIPPED_AFTER_FAILURE: u32 = 64;
+const SKIPPED_AFTER_FAILURE: u32 = 64;
+/// This many published arrays stay unchanged as long as there is room for another file, so that subscribers have time to read them.
+const HISTORY: usize = 3;
 
-/// Where the elements of an array are, as a ring record gives it. Five words on the wire, in the
-/// order of the fields.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Reference {
-    /// How many bytes of the rest of the body come before the elements.
-    pub at: u64,
-    /// The length of the elements in bytes.
-    pub length: u64,
-    /// The index of the slot, below [`SLOTS`].
-    pub slot: u64,
-    /// The number of the slot's file, counted over all slots of this side from 1 in the order in which the peer got them.
-    pub file: u64,
-    /// The offset of the elements in the file.
-    pub from: u64,
-}
+const _: () = assert!(STEP.is_multiple_of(PAGE), "the page behind the elements begins at a page");
 
-/// The length of the longest file for arrays in messages of at most `limit` bytes: the limit,
+/// The length of the elements of the longest file for arrays in messages of at most `limit` bytes: the limit,
 /// rounded up to a multiple of [`STEP`].
 pub(super) fn max_file_length(limit: u64) -> usize {
     usize::try_from(limit).unwrap_or(usize::MAX / 2).min(usize::MAX / 2).next_multiple_of(STEP)
 }
 
-/// How many references into each slot were sent to the peer, against how many it has released.
-/// `page` is the peer's header page. Counts wrap around; they are only compared for equality.
-#[derive(Debug)]
-pub(super) struct ReferenceCounts<P> {
-    page: P,
-    sent: [u64; SLOTS],
-}
+/// What other processes do with the slots of this side: a channel's peer, or a publisher's subscribers.
+pub trait Release {
+    /// The bound on the bytes of all files together, as a multiple of the longest message.
+    const BOUND: usize;
 
-impl<P: Memory> ReferenceCounts<P> {
-    /// No reference was sent yet, as the fresh page of the peer says.
-    pub(crate) fn new(page: P) -> ReferenceCounts<P> {
-        ReferenceCounts { page, sent: [0; SLOTS] }
-    }
+    /// Whether arrays are put into slots at present; asked before each search.
+    fn is_open(&mut self) -> bool;
 
-    /// Whether the peer has released every reference into this slot, so that it may be written
-    /// again.
-    pub(crate) fn is_released(&self, slot: usize) -> bool {
-        // Acquire, against the release order in `release`: the peer's reads of the slot come before
-        // its addition, so they come before the writes that follow here.
-        self.page.load(at::RELEASED + slot * 8, Ordering::Acquire) == self.sent[slot]
-    }
+    /// Whether it is worth a try to claim the slot. To be fast: asked for several slots in each search.
+    fn may_be_free(&self, slot: usize) -> bool;
 
-    /// Counts a reference that is about to be sent.
-    pub(crate) fn reference(&mut self, slot: usize) {
-        self.sent[slot] = self.sent[slot].wrapping_add(1);
-    }
+    /// Makes sure that no other process reads what the slot holds, or begins to, so that it may be written. False, and
+    /// nothing has changed, where one reads it.
+    fn claim(&mut self, slot: usize, entry: &mut Slot) -> bool;
 
-    /// Undoes [`ReferenceCounts::reference`] for a reference that was not sent.
-    pub(crate) fn cancel(&mut self, slot: usize) {
-        self.sent[slot] = self.sent[slot].wrapping_sub(1);
-    }
-}
-
-/// The receiving side: releases one reference into a slot of the peer's. An atomic addition,
-/// because views are dropped by several threads; `page` is this side's own.
-pub(super) fn release(page: &impl OwnMemory, slot: usize) {
-    // Release: all reads through the reference come before.
-    page.add_one(at::RELEASED + slot * 8, Ordering::Release);
+    /// Notes the references of a message that is about to be sent.
+    fn note_sent(&mut self, slots: &mut [Slot], references: &[Reference]);
 }
 
 /// One entry of the table: a memory file, or the place of one.
 #[derive(Debug)]
-struct Slot {
-    /// `None` after it was removed to make room.
-    file: Option<SlotFile>,
-    /// Bytes of the file, 0 where there is none. It counts towards the bound while the file is
-    /// being written.
-    length: usize,
-    /// The number that references give for this file; 0 until the peer has its descriptor.
-    number: u64,
+pub struct Slot {
+    /// `None` after it was given up to make room.
+    pub(super) file: Option<SlotFile>,
+    /// Bytes of the file for elements, 0 where there is none. They count towards the bound while the file is being written.
+    pub(super) length: usize,
+    /// The number of the file.
+    pub(super) number: u64,
+    /// The filling that the file has, or that is being written.
+    pub(super) filling: u64,
+    /// When the contents were last published, counted in messages that refer to slots; 0 if they were not, and in a channel.
+    pub(super) published: u64,
 }
 
 /// All slots of one side, behind the mutex of [`Slots`].
 #[derive(Debug)]
-struct SlotTable {
-    slots: Vec<Slot>,
-    /// The references that are out at the peer.
-    counts: ReferenceCounts<Arc<PeerMemory>>,
-    /// How many files the peer was sent so far; the next one gets the next number.
+pub(super) struct SlotTable<R> {
+    pub(super) slots: Vec<Slot>,
+    pub(super) release: R,
+    session: u64,
+    /// Files made so far; the next one gets the next number.
     files: u64,
+    /// The bound on the bytes of all files together.
+    max_total: usize,
+    /// The bytes of a publisher's ring: what is published stays as long as it would there. 0 in a channel.
+    ring: usize,
     /// How many more arrays go without asking the kernel for a file, see [`SKIPPED_AFTER_FAILURE`].
     skip: u32,
 }
 
-/// The slots of one side of a link, shared by the sending half and by threads of the program that
+/// The slots of one side of a link, or of a publisher, shared by what sends and by threads of the program that
 /// hold loans. Every call takes the mutex for a short time; elements are copied without it.
 #[derive(Debug)]
-pub struct Slots {
-    table: Mutex<SlotTable>,
-    /// The page of the peer, with the counts of released references.
-    page: Arc<PeerMemory>,
-    /// The longest array in bytes: the longest message that both sides take.
-    limit: u64,
-    /// The bound on the bytes of all files together.
-    max_total: usize,
-    /// The fork generation of the link; a child gets no slots, because the peer knows only the
+pub struct Slots<R = Counts> {
+    table: Mutex<SlotTable<R>>,
+    /// The lengths in bytes of arrays that are put into slots.
+    lengths: Range<usize>,
+    /// The fork generation of their owner; a child gets no slots, because others know only the
     /// parent.
     generation: u64,
 }
 
-impl Slots {
-    /// Slots for messages of at most `limit` bytes; the peer counts released references in `page`,
-    /// its own header page. No file is made before the first long array.
-    pub(crate) fn new(page: Arc<PeerMemory>, limit: u64) -> Slots {
-        let counts = ReferenceCounts::new(page.clone());
+impl<R: Release> Slots<R> {
+    /// Slots for messages of at most `limit` bytes of this session. No file is made before the first long array.
+    /// `ring` is the length of a publisher's ring, which takes an array if it can hold more arrays of its length than
+    /// all slots together; 0 for a channel.
+    pub(crate) fn new(release: R, session: u64, limit: u64, ring: usize) -> Slots<R> {
+        let max_total = max_file_length(limit).saturating_mul(R::BOUND);
+        let slots = Vec::new();
         Slots {
-            page,
-            table: Mutex::new(SlotTable { slots: Vec::new(), counts, files: 0, skip: 0 }),
-            limit,
-            max_total: max_file_length(limit).saturating_mul(2),
+            table: Mutex::new(SlotTable { slots, release, session, files: 0, max_total, ring, skip: 0 }),
+            lengths: ring.div_ceil(SLOTS)..usize::try_from(limit).unwrap_or(usize::MAX).saturating_add(1),
             generation: fork::generation(),
         }
     }
 
     /// The table; a panic of another thread while it held the lock leaves it usable.
-    fn table(&self) -> MutexGuard<'_, SlotTable> {
+    pub(super) fn table(&self) -> MutexGuard<'_, SlotTable<R>> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The table, if there may be a slot for so many bytes.
+    #[inline]
+    fn table_for(&self, length: usize) -> Option<MutexGuard<'_, SlotTable<R>>> {
+        // Before locking: in a forked child the lock may be another thread's that is not there.
+        if !self.lengths.contains(&length) || fork::generation() != self.generation {
+            return None;
+        }
+        let mut table = self.table();
+        table.release.is_open().then_some(table)
     }
 
     /// Returns these elements in a slot: in place where they are in one already, as a copy
@@ -172,11 +155,8 @@ impl Slots {
     /// alive, so the slot is not free; where it has their owner, `shared`, that is kept, too, without
     /// another allocation.
     pub fn in_place(&self, elements: &[u8], shared: Option<&Bytes>) -> Option<Bytes> {
-        if fork::generation() != self.generation {
-            return None;
-        }
-        let mut table = self.table();
-        let (slot, from) = table.locate(elements)?;
+        let mut table = self.table_for(elements.len())?;
+        let (slot, from) = locate(&table.slots, elements)?;
         Some(table.slots[slot].file.as_mut()?.share(from, elements.len(), shared))
     }
 
@@ -186,32 +166,53 @@ impl Slots {
         self.lend_writable(elements.len()).map(|writable| writable.filled_with(elements))
     }
 
-    /// Prefetches the counts of released references, which the peer writes and the next search for a slot reads.
-    pub fn prefetch_counts(&self) {
-        self.page.prefetch(at::RELEASED);
-    }
-
-    /// Allocates a slot for `length` bytes. `None` where no slot is free, where the array is longer
+    /// Lends a slot for `length` bytes. `None` where no slot is free, where the array is longer
     /// than a message may be, and in a forked child.
     pub fn lend_writable(&self, length: usize) -> Option<WritableSlot> {
-        if !self.takes(length) {
-            return None;
-        }
-        let mut table = self.table();
-        table.lend_free(length).or_else(|| table.make(length, self.max_total))
+        let mut table = self.table_for(length)?;
+        let slot = table.claim(fitting(length), true, 0).or_else(|| table.make_or_reuse(length))?;
+        table.slots[slot].lend(length)
     }
 
-    /// Allocates a slot as [`Slots::lend_writable`] does, if one that is free has a file for it: that takes a moment, where
+    /// Lends a slot as [`Slots::lend_writable`] does, if one that is free has a file for it: that takes a moment, where
     /// making a file takes long.
     #[inline]
     pub fn lend_free(&self, length: usize) -> Option<WritableSlot> {
-        if self.takes(length) { self.table().lend_free(length) } else { None }
+        let mut table = self.table_for(length)?;
+        let slot = table.claim(fitting(length), true, 0)?;
+        table.slots[slot].lend(length)
     }
 
-    /// Whether there may be a slot for so many bytes.
-    #[inline]
-    fn takes(&self, length: usize) -> bool {
-        length as u64 <= self.limit && fork::generation() == self.generation
+    /// Returns references to the parts of a body, which are noted as sent. `give` makes sure that others have the file of
+    /// a slot, and returns false where they cannot get it. `None` then, and where a part is not in a slot of this side;
+    /// nothing is noted.
+    pub(super) fn refer_giving(
+        &self,
+        split: &Split,
+        mut give: impl FnMut(&mut R, FileName, &MemoryFile) -> bool,
+    ) -> Option<OneOrMany<Reference>> {
+        if split.parts().len() > references::MOST {
+            return None;
+        }
+        let mut table = self.table();
+        let SlotTable { slots, release, .. } = &mut *table;
+        if !release.is_open() {
+            return None;
+        }
+        let references = OneOrMany::try_of(split.parts(), |part| {
+            let (slot, from) = locate(slots, &part.bytes)?;
+            let Slot { file, number, filling, .. } = &slots[slot];
+            give(release, FileName { slot, number: *number }, file.as_ref()?.file()).then(|| Reference {
+                at: part.at as u64,
+                length: part.bytes.len() as u64,
+                slot: slot as u64,
+                file: *number,
+                from: from as u64,
+                filling: *filling,
+            })
+        })?;
+        release.note_sent(slots, &references);
+        Some(references)
     }
 
     /// Bytes of all files, for tests of the bound.
@@ -219,135 +220,130 @@ impl Slots {
     pub(crate) fn bytes(&self) -> usize {
         self.table().slots.iter().map(|slot| slot.length).sum()
     }
+}
 
-    /// Returns references to the parts of a body, and counts them as sent. `announce` sends the
-    /// peer the descriptor of a file that it does not have; false where it could not. `None` where
-    /// it could not, or where a part is not in a slot of this side; then nothing is counted.
-    /// A record that could not be written afterwards is undone with [`Slots::cancel_references`].
-    pub(super) fn reference_parts(
-        &self,
-        split: &Split,
-        mut announce: impl FnMut(usize, &MemoryFile) -> bool,
-    ) -> Option<OneOrMany<Reference>> {
-        let mut table = self.table();
-        let references = OneOrMany::try_of(split.parts(), |part| {
-            let (slot, from) = table.locate(&part.bytes)?;
-            if table.slots[slot].number == 0 {
-                if !announce(slot, table.slots[slot].file.as_ref()?.file()) {
-                    return None;
-                }
-                table.files += 1;
-                table.slots[slot].number = table.files;
-            }
-            Some(Reference {
-                at: part.at as u64,
-                length: part.bytes.len() as u64,
-                slot: slot as u64,
-                file: table.slots[slot].number,
-                from: from as u64,
-            })
-        })?;
-        references.iter().for_each(|reference| table.counts.reference(reference.slot as usize));
-        Some(references)
-    }
-
-    /// Undoes [`Slots::reference_parts`] for references that were not sent.
-    pub(super) fn cancel_references(&self, references: &[Reference]) {
-        let mut table = self.table();
-        references.iter().for_each(|reference| table.counts.cancel(reference.slot as usize));
+impl Slot {
+    fn lend(&mut self, length: usize) -> Option<WritableSlot> {
+        self.file.as_mut()?.lend_writable(length)
     }
 }
 
-/// The index of the file in whose memory these bytes are, and their offset in it. A file comes with how many of its
-/// bytes are for elements; `None` is the place of one that was removed.
+/// The lengths of files for an array of so many bytes.
 #[inline]
-pub(super) fn locate<'f>(
-    files: impl Iterator<Item = (Option<&'f SlotFile>, usize)>,
-    bytes: &[u8],
-) -> Option<(usize, usize)> {
-    files.enumerate().find_map(|(slot, (file, length))| Some((slot, file?.offset_of(bytes, length)?)))
+fn fitting(bytes: usize) -> Range<usize> {
+    bytes..bytes.saturating_mul(MAX_OVERSIZE).saturating_add(1)
 }
 
-impl SlotTable {
-    /// The slot in whose memory these bytes are, and their offset in it.
-    fn locate(&self, bytes: &[u8]) -> Option<(usize, usize)> {
-        locate(self.slots.iter().map(|slot| (slot.file.as_ref(), slot.length)), bytes)
+/// The slot in whose memory these bytes are, and their offset in it.
+#[inline]
+pub(super) fn locate(slots: &[Slot], bytes: &[u8]) -> Option<(usize, usize)> {
+    let offset = |slot: &Slot| slot.file.as_ref()?.offset_of(bytes, slot.length);
+    slots.iter().enumerate().find_map(|(slot, entry)| Some((slot, offset(entry)?)))
+}
+
+impl<R: Release> SlotTable<R> {
+    /// Claims a free slot with a file of such a length: that which was published first, and of those the shortest. With
+    /// `past`, one that was never published, or so long ago that a ring would not hold it any more. Each bit of `except`
+    /// is a slot that is passed over.
+    #[inline]
+    fn claim(&mut self, lengths: Range<usize>, past: bool, mut except: u32) -> Option<usize> {
+        loop {
+            let (published, slot) = self.oldest(&lengths, except)?;
+            // If what the oldest holds is not past, that of the others is not.
+            if past && !self.is_past(published) {
+                return None;
+            }
+            if self.release.claim(slot, &mut self.slots[slot]) {
+                return Some(slot);
+            }
+            except |= 1 << slot;
+        }
     }
 
-    /// Whether neither this side nor the peer uses the memory of a slot.
-    fn is_free(&mut self, slot: usize) -> bool {
-        self.counts.is_released(slot) && self.slots[slot].file.as_mut().is_some_and(SlotFile::is_free)
-    }
-
-    /// Lends the shortest file of a free slot that has room for so many bytes, to be written; `None` where there is none.
-    fn lend_free(&mut self, bytes: usize) -> Option<WritableSlot> {
+    /// The slot that [`SlotTable::claim`] tries next, and when it was published.
+    #[inline]
+    fn oldest(&mut self, lengths: &Range<usize>, except: u32) -> Option<(u64, usize)> {
         // No allocation: this is done for each array.
-        let range = bytes..=bytes.saturating_mul(MAX_OVERSIZE);
-        let mut shortest: Option<(usize, usize)> = None;
-        for slot in 0..self.slots.len() {
-            let length = self.slots[slot].length;
-            if range.contains(&length)
-                && shortest.is_none_or(|(_, other)| length < other)
-                && self.is_free(slot)
+        let mut oldest: Option<(u64, usize, usize)> = None;
+        for (slot, entry) in self.slots.iter_mut().enumerate() {
+            let Slot { published, length, .. } = *entry;
+            let is_older = oldest.is_none_or(|(other, longer, _)| (published, length) < (other, longer));
+            if is_older
+                && lengths.contains(&length)
+                && except & 1 << slot == 0
+                && entry.file.as_mut().is_some_and(SlotFile::is_free)
+                && self.release.may_be_free(slot)
             {
-                shortest = Some((slot, length));
+                oldest = Some((published, length, slot));
             }
         }
-        self.slots[shortest?.0].file.as_mut()?.lend_writable(bytes)
+        oldest.map(|(published, _, slot)| (published, slot))
     }
 
-    /// Makes a file for so many bytes within `max_total`, and lends it. `None` where that is not possible.
+    /// Whether what was published then is so old that a ring would not hold it any more, or was never published.
+    #[inline]
+    fn is_past(&self, published: u64) -> bool {
+        let newer = || self.slots.iter().filter(|other| other.published > published);
+        published == 0
+            || (newer().count() >= HISTORY && newer().map(|slot| slot.length).sum::<usize>() >= self.ring)
+    }
+
+    /// Makes a file for so many bytes if there is room for one, else takes any that is free, else gives up others for it.
+    /// Returns its slot.
     #[cold]
-    fn make(&mut self, bytes: usize, max_total: usize) -> Option<WritableSlot> {
-        let free: Vec<_> = (0..self.slots.len()).filter(|slot| self.is_free(*slot)).collect();
+    fn make_or_reuse(&mut self, bytes: usize) -> Option<usize> {
         let length = bytes.next_multiple_of(STEP);
-        let slot = self.free_entry(&free, length, max_total)?;
-        let mut file = SlotFile::new(self.create_file(length)?);
-        let writable = file.lend_writable(bytes);
-        let entry = Slot { file: Some(file), length, number: 0 };
-        if slot == self.slots.len() {
-            self.slots.push(entry)
-        } else {
-            self.slots[slot] = entry
-        }
-        writable
+        let had_room = self.has_room(length, &[]);
+        let made = if had_room { self.make(length) } else { None };
+        made.or_else(|| self.claim(fitting(bytes), false, 0))
+            .or_else(|| if !had_room && self.make_room(length) { self.make(length) } else { None })
     }
 
-    /// The index of an entry for a new file of `length` bytes: an empty entry, a new one, or that
-    /// of a free slot. Removes files of free slots, but no more than the bound makes necessary;
-    /// their entries stay, empty, for later files. `None`, and nothing is removed, where the bound
-    /// or the number of slots does not allow the file.
-    fn free_entry(&mut self, free: &[usize], length: usize, max_total: usize) -> Option<usize> {
-        let total = |slots: &[Slot]| slots.iter().map(|slot| slot.length).sum::<usize>();
-        let removable = free.iter().map(|slot| self.slots[*slot].length).sum::<usize>();
-        let in_use = total(&self.slots) - removable;
-        // Removing files of free slots would not help.
-        if in_use.saturating_add(length) > max_total {
-            return None;
-        }
-        let empty = self.slots.iter().position(|slot| slot.length == 0);
-        let mut entry = empty.or_else(|| (self.slots.len() < SLOTS).then_some(self.slots.len()));
-        for slot in free {
-            if entry.is_some() && total(&self.slots) + length <= max_total {
-                break;
-            }
-            (self.slots[*slot].file, self.slots[*slot].length) = (None, 0);
-            entry = Some(*slot);
-        }
-        entry
+    /// Whether there is a slot without a file, and a file of so many bytes stays within the bound, once the files of the
+    /// slots in `given_up` are gone.
+    fn has_room(&self, length: usize, given_up: &[usize]) -> bool {
+        let lengths = self
+            .slots
+            .iter()
+            .enumerate()
+            .map(|(slot, entry)| if given_up.contains(&slot) { 0 } else { entry.length });
+        let has_place = self.slots.len() < SLOTS || lengths.clone().any(|length| length == 0);
+        has_place && lengths.sum::<usize>().saturating_add(length) <= self.max_total
     }
 
-    /// Makes a file; `None` where the kernel, a control group or a limit refuses it, and for a
-    /// while after that.
-    fn create_file(&mut self, length: usize) -> Option<MemoryFile> {
+    /// Gives up files of free slots, as many as a file of `length` bytes needs, but none where all would not suffice. Their
+    /// entries stay, empty, for later files.
+    fn make_room(&mut self, length: usize) -> bool {
+        let mut given_up = Vec::new();
+        while !self.has_room(length, &given_up) {
+            let except = given_up.iter().fold(0, |slots, slot| slots | 1 << slot);
+            let Some(slot) = self.claim(STEP..usize::MAX, false, except) else { return false };
+            given_up.push(slot);
+        }
+        given_up.into_iter().for_each(|slot| (self.slots[slot].file, self.slots[slot].length) = (None, 0));
+        true
+    }
+
+    /// Makes a file of `length` bytes, which [`SlotTable::has_room`] allows, and returns its slot. `None` where the
+    /// kernel, a control group or a limit refuses it, and for a while after that.
+    fn make(&mut self, length: usize) -> Option<usize> {
         if self.skip > 0 {
             self.skip -= 1;
             return None;
         }
-        let made = MemoryFile::create_for_arrays("linkspan-slot", length).ok();
-        if made.is_none() {
+        let empty = self.slots.iter().position(|slot| slot.length == 0);
+        let (slot, number) = (empty.unwrap_or(self.slots.len()), self.files + 1);
+        let Ok(file) = slot_page::create(self.session, FileName { slot, number }, length) else {
             self.skip = SKIPPED_AFTER_FAILURE;
+            return None;
+        };
+        self.files = number;
+        let file = Some(SlotFile::new(file));
+        let entry = Slot { file, length, number, filling: slot_page::FIRST, published: 0 };
+        match self.slots.get_mut(slot) {
+            Some(place) => *place = entry,
+            None => self.slots.push(entry),
         }
-        made
+        Some(slot)
     }
 }

@@ -10,9 +10,11 @@ use std::sync::atomic::Ordering;
 use bytes::Bytes;
 use proptest::prelude::*;
 
-use super::segment::{PeerSegment, SLOTS, Segment, at};
+use super::references::Reference;
+use super::segment::{PAGE, PeerSegment, SLOTS, Segment, at};
 use super::signals::FILE;
-use super::slots::{Reference, Slots};
+use super::slot_page::{self, FileName};
+use super::slots::{Counts, Slots};
 use super::tests::{SPIN, pair_with_slots, recv, send};
 use crate::body::{Body, Part};
 use crate::codec::Encoding;
@@ -33,7 +35,14 @@ fn slots() -> (Segment, Arc<Slots>) {
     let page = Segment::create(1, 4096).unwrap();
     let file = page.descriptor_for_peer().try_clone_to_owned().unwrap();
     let seen = PeerSegment::from_descriptors(vec![file.into()], 1).unwrap().memory;
-    (page, Arc::new(Slots::new(seen, LIMIT)))
+    (page, Arc::new(Slots::new(Counts::new(seen), 1, LIMIT, 0)))
+}
+
+const FIRST_FILE: FileName = FileName { slot: 0, number: 1 };
+
+/// The file of slot 0 that the first side of a pair sends.
+fn first_file() -> MemoryFile {
+    slot_page::create(1, FIRST_FILE, 64 * KIB).unwrap()
 }
 
 #[test]
@@ -108,6 +117,19 @@ fn slots_emptied_to_make_room_serve_later_arrays() {
         let long: Vec<_> = (0..2).map(|_| slots.lend(&vec![2; LIMIT as usize])).collect();
         assert!(long.iter().all(Option::is_some), "round {round}: no room for two long arrays");
     }
+}
+
+#[test]
+fn no_file_is_removed_where_that_makes_no_room() {
+    let (_page, slots) = slots();
+    let long =
+        [LIMIT as usize, LIMIT as usize - 128 * KIB].map(|length| slots.lend(&vec![1; length]).unwrap());
+    let short = [1, 2].map(|byte| slots.lend(&[byte; 64 * KIB]).unwrap());
+    drop(short);
+    assert!(slots.lend(&vec![2; LIMIT as usize]).is_none());
+    assert_eq!(slots.bytes(), 2 * LIMIT as usize);
+    drop(long);
+    assert!(slots.lend(&vec![2; LIMIT as usize]).is_some());
 }
 
 #[test]
@@ -193,15 +215,19 @@ fn references_without_announced_slots_end_the_link() {
 
 #[test]
 fn descriptors_other_than_slot_files_end_the_link() {
-    let sealed = || MemoryFile::create_for_arrays("linkspan-slot", 64 * KIB).unwrap();
     let pipe = rustix::pipe::pipe().unwrap().0;
-    let unsealed = rustix::fs::memfd_create("t", rustix::fs::MemfdFlags::ALLOW_SEALING).unwrap();
-    rustix::fs::ftruncate(&unsealed, 64 << 10).unwrap();
-    let long = MemoryFile::create_for_arrays("linkspan-slot", 2 * LIMIT as usize).unwrap();
-    let (one, two) = (sealed(), sealed());
-    let cases: [(&str, Vec<u8>, Vec<std::os::fd::BorrowedFd<'_>>); 7] = [
+    let unsealed = MemoryFile::forged(64 * KIB + PAGE, rustix::fs::SealFlags::empty(), false).unwrap();
+    slot_page::format(&unsealed, 1, FIRST_FILE, 64 * KIB);
+    let without_page = MemoryFile::create_for_arrays("linkspan-slot", 64 * KIB).unwrap();
+    let long = slot_page::create(1, FIRST_FILE, 2 * LIMIT as usize).unwrap();
+    let other_session = slot_page::create(3, FIRST_FILE, 64 * KIB).unwrap();
+    let (one, two) = (first_file(), first_file());
+    let cases: [(&str, Vec<u8>, Vec<std::os::fd::BorrowedFd<'_>>); 10] = [
+        ("nothing wrong", vec![FILE], vec![one.fd()]),
         ("a pipe", vec![FILE], vec![pipe.as_fd()]),
-        ("no seals", vec![FILE], vec![unsealed.as_fd()]),
+        ("no seals", vec![FILE], vec![unsealed.fd()]),
+        ("no page", vec![FILE], vec![without_page.fd()]),
+        ("another session", vec![FILE], vec![other_session.fd()]),
         ("longer than any message", vec![FILE], vec![long.fd()]),
         ("two with one byte", vec![FILE], vec![one.fd(), two.fd()]),
         ("one with two bytes", vec![FILE, FILE], vec![one.fd()]),
@@ -211,16 +237,18 @@ fn descriptors_other_than_slot_files_end_the_link() {
     for (what, bytes, descriptors) in cases {
         let ((mut tx, _rx), (_tx, mut rx)) = pair_with_slots(4 * KIB, LIMIT, SPIN);
         crate::sys::socket::send(&**tx.socket(), &[IoSlice::new(&bytes)], &descriptors).unwrap();
-        let reference = Reference { at: 0, length: 64 << 10, slot: 0, file: 1, from: 0 };
+        let reference = Reference { at: 0, length: 64 << 10, slot: 0, file: 1, from: 0, filling: 1 };
         tx.write_references(&Header { body: 64 << 10, ..header(1) }, &[], &[reference]);
-        assert_eq!(recv(&mut rx).unwrap_err().kind(), ErrorKind::Malformed, "{what}");
+        let refused = recv(&mut rx).map_err(|error| error.kind()).err();
+        let expected = (what != "nothing wrong").then_some(ErrorKind::Malformed);
+        assert_eq!(refused, expected, "{what}");
     }
 }
 
 #[test]
 fn more_files_than_slots_end_the_link() {
     let ((tx, _rx), (_tx, mut rx)) = pair_with_slots(4 * KIB, LIMIT, SPIN);
-    let file = MemoryFile::create_for_arrays("linkspan-slot", 64 * KIB).unwrap();
+    let file = first_file();
     for _ in 0..=SLOTS {
         crate::sys::socket::send(&**tx.socket(), &[IoSlice::new(&[FILE])], &[file.fd()]).unwrap();
     }
@@ -244,11 +272,11 @@ proptest! {
         is_wrong: bool,
     ) {
         let ((mut tx, _rx), (_tx, mut rx)) = pair_with_slots(16 << 10, LIMIT, SPIN);
-        let file = MemoryFile::create_for_arrays("linkspan-slot", 64 << 10).unwrap();
+        let file = first_file();
         crate::sys::socket::send(&**tx.socket(), &[IoSlice::new(&[FILE])], &[file.fd()]).unwrap();
         let references: Vec<_> = words
             .into_iter()
-            .map(|(at, length, slot, file, from)| Reference { at, length, slot, file, from })
+            .map(|(at, length, slot, file, from)| Reference { at, length, slot, file, from, filling: 1 })
             .collect();
         let total = references.iter().fold(rest as u64, |sum, one| sum.wrapping_add(one.length));
         let header = Header { body: if is_wrong { total ^ 1 } else { total }, ..header(1) };
@@ -282,7 +310,7 @@ proptest! {
                 2 | 3 => {
                     if let Some(bytes) = slots.lend(&vec![2; length]) {
                         let body = Body::of_parts(Bytes::new(), vec![Part { at: 0, bytes }]);
-                        prop_assert!(slots.reference_parts(body.split().unwrap(), |_, _| true).is_some());
+                        prop_assert!(slots.refer(body.split().unwrap(), |_, _| true).is_some());
                     }
                 }
                 4 => drop(held.pop()),

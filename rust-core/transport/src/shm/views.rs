@@ -1,224 +1,190 @@
-//! The receiving side of slots: views of elements that are in the peer's memory files.
+//! The receiving side of slots: a peer's files, and views of elements in them.
 //!
-//! The files come as descriptors over the socket, each before the first record that refers to it
-//! (`signals` queues them, `link::arrays` brings them here). A view is a [`Bytes`] whose memory is
-//! the peer's file: it stays readable after the link, and even the peer, is gone. Its drop adds one
-//! to the slot's word in this side's page, and that is all the peer learns of it.
+//! The files come as descriptors over the socket, each before the first record that refers to it (`signals` queues them).
+//! A view is a [`Bytes`] whose memory is the peer's file: it stays readable after the link, and even the peer, is gone. How a
+//! view is counted, so that the peer does not write what is viewed, differs ([`ViewCounter`]): `link::arrays` has what a
+//! channel does, `broadcast::views` what a subscriber does.
 //!
-//! The peer keeps writing rights to its file, so a hostile one can change elements under a reader.
-//! Only numbers are ever read through a view, of which every bit pattern is one; text and structure
-//! are copied out of the ring before they are decoded. Seals make sure that the file never shrinks.
+//! The peer keeps writing rights to its file, so a hostile one can change elements under a reader. Only numbers are ever
+//! read through a view, of which every bit pattern is one; text and structure are copied out of the ring before they are
+//! decoded. Seals make sure that the file never shrinks.
 
+use std::cmp::Ordering;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::segment::{PAGE, SLOTS, at};
-use super::slots::{Reference, max_file_length, release};
-use crate::body::{OneOrMany, Part};
+use super::references::Reference;
+use super::segment::{PAGE, SLOTS};
+use super::slot_page::{self, FileName};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::arc_owner::{ArcOwner, ArcRef};
-use crate::sys::fork;
-use crate::sys::memory::{MemoryFile, PeerMemory};
+use crate::sys::memory::PeerMemory;
 
-/// The files of the peer's slots, owned by the receiving half; one thread at a time uses it. Views
-/// themselves may be held and dropped by any thread.
+/// Where the views of one reader are counted. Any thread may end a view, also in a forked child, where nothing is counted.
+pub(super) trait ViewCounter: Clone + Send + Sync + 'static {
+    /// Notes the end of a view of this slot.
+    fn end_view(&self, slot: usize);
+}
+
+/// The files of a peer's slots. One thread at a time uses it; views may be held and dropped by any.
 #[derive(Debug)]
-pub(super) struct Views {
-    /// This side's header page, where released references are counted.
-    page: Arc<MemoryFile>,
-    /// The file of each slot with its number, counted from 1 in the order of arrival.
-    files: [Option<(u64, PeerSlotFile)>; SLOTS],
-    /// How many files have arrived.
-    received_files: u64,
-    /// The longest file in bytes that is mapped; a longer one is `Malformed`.
-    max_file_length: usize,
+pub(super) struct SlotFiles<C> {
+    /// The peer's session.
+    session: u64,
+    /// The file of each slot with its number.
+    files: [Option<(u64, PeerSlotFile<C>)>; SLOTS],
+    /// Bytes of the longest file that is mapped.
+    longest: usize,
+    pub counter: C,
 }
 
 /// The file of one slot.
 #[derive(Debug)]
-enum PeerSlotFile {
+enum PeerSlotFile<C> {
     /// Checked and mapped read-only.
-    Mapped(ArcOwner<Mapped>),
-    /// This process had no memory to map it; mapping is tried again when a reference names it.
+    Mapped(ArcOwner<Mapped<C>>),
+    /// No reference into it has arrived, or this process had no memory to map it.
     Unmapped(OwnedFd),
 }
 
-/// A mapped file, and where its references are released. The table lends it to views: to the first without counting, which
+/// A mapped file, and where its views are counted. The table lends it to views: to the first without counting, which
 /// gives it back with one exchange.
 #[derive(Debug)]
-struct Mapped {
-    memory: PeerMemory,
-    /// This side's header page.
-    page: Arc<MemoryFile>,
-    /// The index of the slot, for the word in `page`.
-    slot: usize,
+pub(super) struct Mapped<C> {
+    pub memory: PeerMemory,
+    pub slot: usize,
+    pub counter: C,
 }
 
-/// Elements in a slot of the peer's, whose reference was checked and not taken over yet.
+/// Elements in a slot of the peer's, whose reference was checked.
 #[derive(Debug)]
-pub(super) struct SlotElements {
-    /// How many bytes of the rest of the body come before the elements.
-    at: usize,
-    file: ArcRef<Mapped>,
+pub(super) struct Elements<C> {
+    pub file: ArcRef<Mapped<C>>,
     /// The offset in bytes of the elements in the file.
-    from: usize,
+    pub from: usize,
     /// The length of the elements in bytes.
-    length: usize,
+    pub length: usize,
 }
 
-/// Elements in a slot of the peer's. The drop releases the reference.
-struct SlotView {
-    file: ArcRef<Mapped>,
-    /// The offset in bytes of the elements in the file.
-    from: usize,
-    /// The length of the elements in bytes.
-    length: usize,
-    /// The fork generation that received the reference.
-    generation: u64,
+/// Elements whose view is counted until the drop.
+struct View<C: ViewCounter>(Elements<C>);
+
+/// Whether the file that a reference names is here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Presence {
+    Here,
+    /// The slot has a later file.
+    Replaced,
+    Absent,
 }
 
-impl SlotElements {
-    /// Takes the reference over: the drop of what is returned releases it.
-    pub fn view(self) -> Part {
-        let SlotElements { at, file, from, length } = self;
-        let view = SlotView { file, from, length, generation: fork::generation() };
-        Part { at, bytes: Bytes::from_owner(view) }
+impl<C> Mapped<C> {
+    /// The offset of the word that says which filling the file has.
+    #[inline]
+    pub fn filling(&self) -> usize {
+        self.memory.length() - PAGE + slot_page::at::FILLING
     }
 }
 
-impl AsRef<[u8]> for SlotView {
+impl<C: ViewCounter> Elements<C> {
+    /// Returns a view, which was counted.
+    #[inline]
+    pub fn view(self) -> Bytes {
+        Bytes::from_owner(View(self))
+    }
+}
+
+impl<C: ViewCounter> AsRef<[u8]> for View<C> {
     fn as_ref(&self) -> &[u8] {
-        self.file.memory.elements(self.from, self.length)
+        self.0.file.memory.elements(self.0.from, self.0.length)
     }
 }
 
-impl Drop for SlotView {
+impl<C: ViewCounter> Drop for View<C> {
     fn drop(&mut self) {
-        // In a forked child the page is absent, and the reference belongs to the parent.
-        if fork::generation() == self.generation {
-            release(&*self.file.page, self.file.slot);
-        }
+        let Mapped { slot, counter, .. } = &*self.0.file;
+        counter.end_view(*slot);
     }
 }
 
-impl Views {
-    /// No files yet. Each may be as long as messages of `limit` bytes need it.
-    pub fn new(page: Arc<MemoryFile>, limit: u64) -> Views {
-        Views { page, files: Default::default(), received_files: 0, max_file_length: max_file_length(limit) }
+impl<C: ViewCounter> SlotFiles<C> {
+    /// Without files. `session` is that of the peer; files with more than `longest` bytes of elements are not mapped.
+    pub fn new(session: u64, longest: usize, counter: C) -> SlotFiles<C> {
+        SlotFiles { session, files: Default::default(), longest: longest.saturating_add(PAGE), counter }
     }
 
-    /// Takes the file that arrived for a slot, in place of an earlier one; views of that one stay
-    /// valid.
-    ///
-    /// # Errors
-    /// `Malformed` for a slot that does not exist, or a descriptor that is no sealed, allocated
-    /// memory file of an allowed length. A lack of memory to map it is no error here, see
-    /// [`PeerSlotFile::Unmapped`].
-    pub fn insert(&mut self, slot: usize, file: OwnedFd) -> Result<()> {
-        let Some(place) = self.files.get_mut(slot) else {
-            return Err(malformed(format!("a file for slot {slot} of {SLOTS}")));
-        };
-        // Unmapped first, which may make room for the new one.
-        *place = None;
-        self.received_files += 1;
-        let file = match PeerMemory::open_for_arrays(file.as_fd(), PAGE, self.max_file_length) {
-            Ok(memory) => {
-                PeerSlotFile::Mapped(ArcOwner::new(Mapped { memory, page: self.page.clone(), slot }))
-            }
-            Err(e) if e.kind() == ErrorKind::OutOfMemory => PeerSlotFile::Unmapped(file),
-            Err(e) => return Err(e),
-        };
-        *place = Some((self.received_files, file));
+    /// Takes a file that the peer sent, in place of an earlier one; views of that one stay valid. `Malformed` if it is no
+    /// file of a slot.
+    pub fn put(&mut self, file: OwnedFd) -> Result<()> {
+        let FileName { slot, number } = slot_page::name_of(file.as_fd(), self.session)?;
+        // A file that is sent again may be mapped already.
+        if self.files[slot].as_ref().is_none_or(|(there, _)| *there < number) {
+            self.files[slot] = Some((number, PeerSlotFile::Unmapped(file)));
+        }
         Ok(())
     }
 
-    /// Whether the file that a reference names has arrived.
-    pub fn has(&mut self, reference: &Reference) -> bool {
-        self.file_mut(reference).is_some()
+    /// Returns whether the file that a reference names is here, after reading those that `fetch` returns as long as it has
+    /// not come. `Malformed` for a slot that does not exist.
+    pub fn find(
+        &mut self,
+        reference: &Reference,
+        mut fetch: impl FnMut() -> Result<Option<OwnedFd>>,
+    ) -> Result<Presence> {
+        let Some(slot) = usize::try_from(reference.slot).ok().filter(|slot| *slot < SLOTS) else {
+            return Err(malformed("no slot", reference));
+        };
+        loop {
+            match self.files[slot].as_ref().map(|(number, _)| number.cmp(&reference.file)) {
+                Some(Ordering::Equal) => return Ok(Presence::Here),
+                Some(Ordering::Greater) => return Ok(Presence::Replaced),
+                Some(Ordering::Less) | None => {}
+            }
+            match fetch()? {
+                Some(file) => self.put(file)?,
+                None => return Ok(Presence::Absent),
+            }
+        }
     }
 
-    /// The slot and the file that a reference names; `None` where the slot has another file or
-    /// none.
-    fn file_mut(&mut self, reference: &Reference) -> Option<(usize, &mut PeerSlotFile)> {
-        let slot = usize::try_from(reference.slot).ok()?;
-        let (number, file) = self.files.get_mut(slot)?.as_mut()?;
-        (*number == reference.file).then_some((slot, file))
+    /// Returns the elements that a reference names, if its file is mapped and has them.
+    #[inline]
+    pub fn mapped(&mut self, reference: &Reference) -> Option<Elements<C>> {
+        match self.files.get_mut(usize::try_from(reference.slot).ok()?)?.as_mut()? {
+            (number, PeerSlotFile::Mapped(file)) if *number == reference.file => elements(file, reference),
+            _ => None,
+        }
     }
 
-    /// Returns views of the elements that these references name, mapping their files where needed.
+    /// Returns the elements that a reference names, whose file is mapped if it was not yet.
     ///
     /// # Errors
-    /// `Malformed` where a reference names no file or is outside of it; that ends the link.
-    /// `OutOfMemory` where this process cannot map a file: the message is skipped, and all its
-    /// references are released.
-    pub fn view_all(&mut self, references: &[Reference]) -> Result<OneOrMany<Part>> {
-        let mut parts = OneOrMany::new();
-        for reference in references {
-            match self.view(reference) {
-                Ok(place) => parts.push(place.view()),
-                Err(e) => {
-                    // The drop of `parts` releases those that were viewed; the others are released
-                    // here.
-                    let rest = references[parts.len()..].iter();
-                    let slots = rest.filter_map(|one| usize::try_from(one.slot).ok());
-                    slots.filter(|slot| *slot < SLOTS).for_each(|slot| release(&*self.page, slot));
-                    return Err(e);
-                }
-            }
+    /// `Malformed` where the reference names no file that is here or is outside of it, and for a descriptor that is no
+    /// sealed, allocated memory file of an allowed length. `OutOfMemory` where this process cannot map the file.
+    pub fn elements(&mut self, reference: &Reference) -> Result<Elements<C>> {
+        let slot = usize::try_from(reference.slot).unwrap_or(SLOTS);
+        if let Some(Some((_, file))) = self.files.get_mut(slot)
+            && let PeerSlotFile::Unmapped(fd) = file
+        {
+            let memory = PeerMemory::open_for_arrays(fd.as_fd(), PAGE, self.longest)?;
+            *file =
+                PeerSlotFile::Mapped(ArcOwner::new(Mapped { memory, slot, counter: self.counter.clone() }));
         }
-        Ok(parts)
-    }
-
-    /// The place that a reference names, if its file is mapped and has such elements; nothing changes.
-    pub fn place_of(&mut self, reference: &Reference) -> Option<SlotElements> {
-        match self.file_mut(reference)?.1 {
-            PeerSlotFile::Mapped(file) => {
-                let place = place(file, reference)?;
-                // The peer wrote them last; they come while the rest of the message is read. So does the line in which
-                // the reference is released, which the peer has read: an atomic addition waits for it.
-                place.file.memory.prefetch(place.from);
-                place.file.page.prefetch(at::RELEASED + place.file.slot * 8);
-                Some(place)
-            }
-            PeerSlotFile::Unmapped(_) => None,
-        }
-    }
-
-    /// The place of one reference, whose file is mapped if it was not yet.
-    fn view(&mut self, reference: &Reference) -> Result<SlotElements> {
-        let (page, max_file_length) = (self.page.clone(), self.max_file_length);
-        let Some((slot, file)) = self.file_mut(reference) else {
-            let Reference { slot, file, .. } = reference;
-            return Err(malformed(format!("a reference to file {file} in slot {slot}, which has not come")));
-        };
-        if let PeerSlotFile::Unmapped(fd) = file {
-            let memory = PeerMemory::open_for_arrays(fd.as_fd(), PAGE, max_file_length)?;
-            *file = PeerSlotFile::Mapped(ArcOwner::new(Mapped { memory, page, slot }));
-        }
-        // It was mapped just now, if it was not before.
-        let PeerSlotFile::Mapped(file) = file else {
-            return Err(malformed(format!("slot {slot} without its file")));
-        };
-        place(file, reference).ok_or_else(|| {
-            let (Reference { from, length, .. }, bytes) = (reference, file.memory.length());
-            malformed(format!("{length} bytes from {from} on in a file of {bytes} bytes"))
-        })
+        self.mapped(reference).ok_or_else(|| malformed("bytes that its file does not have", reference))
     }
 }
 
-/// The place of a reference in its file; `None` where it is outside, or has no bytes: no honest peer puts an empty
-/// array into a slot.
-fn place(file: &mut ArcOwner<Mapped>, reference: &Reference) -> Option<SlotElements> {
-    let from = usize::try_from(reference.from).ok()?;
-    let length = usize::try_from(reference.length).ok()?;
-    let bytes = file.memory.length();
-    let is_inside = length > 0 && from <= bytes && length <= bytes - from;
-    is_inside.then(|| SlotElements { at: reference.at as usize, file: file.lend(), from, length })
+/// The place of a reference in its file; `None` where it is outside.
+#[inline]
+fn elements<C>(file: &mut ArcOwner<Mapped<C>>, reference: &Reference) -> Option<Elements<C>> {
+    let (from, length) = (usize::try_from(reference.from).ok()?, usize::try_from(reference.length).ok()?);
+    let bytes = file.memory.length() - PAGE;
+    let is_inside = from <= bytes && length <= bytes - from;
+    is_inside.then(|| Elements { file: file.lend(), from, length })
 }
 
 #[cold]
-fn malformed(what: String) -> Error {
-    Error::new(ErrorKind::Malformed, format!("the peer's ring holds {what}; the connection is ended"))
+pub(super) fn malformed(what: &str, reference: &Reference) -> Error {
+    Error::new(ErrorKind::Malformed, format!("the peer's ring refers to {what}: {reference:?}"))
 }

@@ -22,9 +22,6 @@ impl SlotLender<'_> {
     /// Returns memory of a free slot to be written; none if no slot is free.
     pub fn lend_writable(&self, length: usize) -> Option<WritableSlot> {
         let mut halves = self.halves()?;
-        let slots = halves.slots.as_ref()?;
-        // Both words come from the peer's processor, together.
-        slots.prefetch_counts();
         let slots = read_progress(&mut halves)?;
         if let Some(writable) = slots.lend_free(length) {
             return Some(writable);
@@ -48,7 +45,6 @@ impl SlotLender<'_> {
         if let Some(lent) = slots.in_place(elements, shared) {
             return Some(Some(lent));
         }
-        slots.prefetch_counts();
         let slots = read_progress(&mut halves)?.clone();
         // Without the lock: a copy takes long.
         drop(halves);
@@ -59,7 +55,11 @@ impl SlotLender<'_> {
 /// Reads which messages the peer has consumed, whose slots are free then, and returns the slots. Called before each
 /// search, and not only after one that found none, because the slot that became free last is in the processor's caches.
 fn read_progress(halves: &mut SessionHalves) -> Option<&Arc<Slots>> {
-    halves.read_peer_page();
+    if let (Some(_), Some(page)) = (&halves.slots, &halves.peer_page) {
+        // The search reads these words, which come from the peer's processor together with that number.
+        page.prefetch_released();
+        halves.read_peer_page();
+    }
     halves.slots.as_ref()
 }
 

@@ -12,13 +12,14 @@ use std::time::Duration;
 
 use indexmap::IndexMap;
 
+use super::super::references;
 use super::super::segment::ring_length;
 use super::publisher::{Broadcast, Subscription};
-use super::references;
 use super::ring_reader::RingReader;
 use super::slots::BroadcastSlots;
 use super::subscriber::{BroadcastReader, SubscriberPage};
-use super::views::SlotFiles;
+use super::viewers::Viewers;
+use super::views::PublishedFiles;
 use crate::body::{Rest, Split};
 use crate::broadcast::{BroadcastDriver, BroadcastOffer, BroadcastWriter, Received, Start};
 use crate::codec::Encoding;
@@ -39,7 +40,7 @@ impl BroadcastDriver for RingDriver {
         limit: u64,
     ) -> Result<Box<dyn BroadcastWriter>> {
         let ring = Broadcast::create(session, first)?;
-        let slots = Arc::new(BroadcastSlots::new(session, limit, ring_length(full)?));
+        let slots = Arc::new(BroadcastSlots::new(Viewers::default(), session, limit, ring_length(full)?));
         let (subscribers, without_slots) = (IndexMap::new(), HashSet::new());
         Ok(Box::new(ShmBroadcastWriter { ring, subscribers, slots, without_slots, newest: None }))
     }
@@ -51,9 +52,9 @@ impl BroadcastDriver for RingDriver {
     }
 
     fn newest(&self, called: &mut AnsweredCall, session: u64, limit: u64) -> Result<Received> {
-        let (ring, mut slots) = opened(&mut called.descriptors, session, limit)?;
+        let (ring, mut slots) = opened(&mut called.descriptors, PublishedFiles::of(session, limit, None))?;
         let ring_reader = RingReader::open(ring, session, limit, Start::Newest)?;
-        ring_reader.latest_with(&mut |frame| slots.resolve(frame, None, || Ok(None)))
+        ring_reader.latest_with(&mut |frame| slots.resolve(frame, || Ok(None)))
     }
 }
 
@@ -229,22 +230,22 @@ impl BroadcastOffer for SubscriberPage {
         start: Start,
         spin: Duration,
     ) -> Result<Box<BroadcastReader>> {
-        let (ring, slots) = opened(&mut called.descriptors, session, limit)?;
-        let ring_reader = RingReader::open(ring, session, limit, start)?;
         let socket = called.stream.into_socket()?;
+        let slots = PublishedFiles::of(session, limit, Some(self.viewing(socket.clone())));
+        let (ring, slots) = opened(&mut called.descriptors, slots)?;
+        let ring_reader = RingReader::open(ring, session, limit, start)?;
         Ok(Box::new(BroadcastReader::new(ring_reader, slots, *self, socket, called.process, spin)))
     }
 }
 
-/// The descriptors that came with a publisher's hello: its ring, and files of its slots. `Malformed`
+/// Takes the descriptors that came with a publisher's hello: its ring, and files of its slots. `Malformed`
 /// for anything else.
-fn opened(descriptors: &mut Vec<OwnedFd>, session: u64, limit: u64) -> Result<(OwnedFd, SlotFiles)> {
+fn opened(descriptors: &mut Vec<OwnedFd>, mut slots: PublishedFiles) -> Result<(OwnedFd, PublishedFiles)> {
     let mut descriptors = descriptors.drain(..);
     let Some(ring) = descriptors.next() else {
         let text = "a publisher's hello brings its ring, and files of its slots";
         return Err(Error::new(ErrorKind::Malformed, text));
     };
-    let mut slots = SlotFiles::new(session, limit);
     descriptors.try_for_each(|file| slots.put(file))?;
     Ok((ring, slots))
 }

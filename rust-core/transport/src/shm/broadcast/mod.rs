@@ -14,10 +14,9 @@
 //! | the publisher: its ring, the move to a larger one, waking subscribers | `publisher` |
 //! | the subscriber: a reading end that can sleep | `subscriber` |
 //! | how long it sleeps in the futex before it sleeps in poll | `futex_stage` |
-//! | long arrays outside the ring: the references to them in a record | `references` |
-//! | the files that they are in, and the words that keep a viewed slot from being written | `files`, `claims` |
+//! | the words that keep a viewed slot from being written | `claims` |
 //! | the publisher's slots, and what each subscriber views | `slots`, `viewers` |
-//! | a subscriber's views | `views` |
+//! | what of a publisher's slots a subscriber views, and what it copies | `views` |
 //! | both sides behind the traits of `transport::broadcast` | `driver` |
 //!
 //! Every word of the ring's header page has one writer, the publisher; every word of a subscriber's
@@ -25,13 +24,11 @@
 
 mod claims;
 mod driver;
-mod files;
 mod futex_stage;
 #[cfg(test)]
 #[cfg(loom)]
 mod loom_tests;
 mod publisher;
-mod references;
 mod ring_reader;
 pub(super) mod ring_writer;
 mod slots;

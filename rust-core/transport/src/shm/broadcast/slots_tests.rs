@@ -11,12 +11,13 @@ use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::super::memory::OwnMemory;
+use super::super::references::{self, Reference};
 use super::super::segment::{self, SHARE, SLOTS, at};
+use super::super::slot_page;
 use super::driver::RingDriver;
-use super::files;
-use super::references::{self, Reference};
 use super::slots::BroadcastSlots;
-use super::views::{Referring, Resolved, SlotFiles, Viewing};
+use super::viewers::Viewers;
+use super::views::{PublishedFiles, Referring, Resolved, Viewing};
 use crate::body::{Body, Part, Split};
 use crate::broadcast::{BroadcastDriver, BroadcastWriter, Received, Start};
 use crate::codec::Encoding;
@@ -30,7 +31,7 @@ const LIMIT: u64 = 1 << 20;
 const SESSION: u64 = 7;
 
 fn slots() -> Arc<BroadcastSlots> {
-    Arc::new(BroadcastSlots::new(SESSION, LIMIT, 4 * KIB))
+    Arc::new(BroadcastSlots::new(Viewers::default(), SESSION, LIMIT, 4 * KIB))
 }
 
 fn split(elements: &[Bytes]) -> Split {
@@ -105,6 +106,21 @@ fn files_stay_within_the_bound_and_make_room_for_other_lengths() {
 }
 
 #[test]
+fn no_file_is_removed_where_that_makes_no_room() {
+    let slots = slots();
+    let subscriber = Subscriber::of(&slots, 1);
+    let long = [LIMIT as usize; 3].map(|length| slots.lend(&vec![1; length]).unwrap());
+    let viewed = publish(&slots, LIMIT as usize - 128 * KIB);
+    subscriber.store_views(viewed, 1);
+    let short = [1, 2].map(|byte| slots.lend(&[byte; 64 * KIB]).unwrap());
+    drop(short);
+    assert!(slots.lend(&vec![2; LIMIT as usize]).is_none());
+    assert_eq!(slots.held().0, 4 * LIMIT as usize);
+    drop(long);
+    assert!(slots.lend(&vec![2; LIMIT as usize]).is_some());
+}
+
+#[test]
 fn subscriber_with_more_views_than_its_share_protects_no_slot() {
     let slots = slots();
     let honest = Subscriber::of(&slots, 1);
@@ -176,11 +192,11 @@ fn no_slot_is_written_after_the_end() {
 }
 
 /// A publisher's side whose references the tests write.
-fn written(length: usize) -> (Arc<MemoryFile>, SlotFiles) {
-    let name = files::FileName { slot: 3, number: 9 };
-    let file = Arc::new(files::create(SESSION, name, length).unwrap());
-    file.store(length + files::at::FILLING, 5, Ordering::Release);
-    let mut there = SlotFiles::new(SESSION, LIMIT);
+fn written(length: usize, viewing: Option<&Viewing>) -> (Arc<MemoryFile>, PublishedFiles) {
+    let name = slot_page::FileName { slot: 3, number: 9 };
+    let file = Arc::new(slot_page::create(SESSION, name, length).unwrap());
+    file.store(length + slot_page::at::FILLING, 5, Ordering::Release);
+    let mut there = PublishedFiles::of(SESSION, LIMIT, viewing.cloned());
     there.put(duplicate(&file)).unwrap();
     (file, there)
 }
@@ -189,10 +205,10 @@ fn duplicate(file: &MemoryFile) -> OwnedFd {
     file.fd().try_clone_to_owned().unwrap()
 }
 
-fn resolve(files: &mut SlotFiles, viewing: Option<&Viewing>, references: &[Reference]) -> Result<Resolved> {
+fn resolve(files: &mut PublishedFiles, references: &[Reference]) -> Result<Resolved> {
     let header = Header::new(Kind::Data, Encoding::Cbor);
     let frame = Referring { header, rest: b"rest"[..].into(), references: references.into() };
-    files.resolve(frame, viewing, || Ok(None))
+    files.resolve(frame, || Ok(None))
 }
 
 fn viewing() -> (Arc<MemoryFile>, Viewing) {
@@ -205,8 +221,8 @@ const HONEST: Reference = Reference { at: 4, length: 64, slot: 3, file: 9, from:
 
 #[test]
 fn view_is_counted_until_dropped_and_arrays_above_the_share_are_copied() {
-    let (file, mut files) = written(64 * KIB);
     let (page, viewing) = viewing();
+    let (file, mut files) = written(64 * KIB, Some(&viewing));
     let views = || page.word(at::VIEWS + 3 * 8).load(Ordering::Relaxed);
     let body = |resolved| match resolved {
         Ok(Resolved::Frame(Incoming { body, .. })) => body,
@@ -214,7 +230,7 @@ fn view_is_counted_until_dropped_and_arrays_above_the_share_are_copied() {
     };
     let mut held: Vec<Body> = Vec::new();
     for count in 1..=SHARE as u64 + 2 {
-        held.push(body(resolve(&mut files, Some(&viewing), &[HONEST])));
+        held.push(body(resolve(&mut files, &[HONEST])));
         assert_eq!(views(), count.min(SHARE as u64));
     }
     // A publisher that writes while slots are viewed: only views change, copies do not.
@@ -222,19 +238,37 @@ fn view_is_counted_until_dropped_and_arrays_above_the_share_are_copied() {
     let first = |body: &Body| body.split().unwrap().parts()[0].bytes[0];
     assert_eq!(held.iter().map(first).collect::<Vec<_>>(), [9, 9, 9, 9, 0, 0]);
     drop(held);
-    assert_eq!((views(), viewing.has_views()), (0, false));
+    assert_eq!((views(), viewing.count()), (0, 0));
     for viewing in [Some(&viewing), None] {
-        let gone = resolve(&mut files, viewing, &[HONEST, Reference { filling: 4, ..HONEST }]);
+        let (_file, mut files) = written(64 * KIB, viewing);
+        let gone = resolve(&mut files, &[HONEST, Reference { filling: 4, ..HONEST }]);
         assert!(matches!(gone, Ok(Resolved::Overtaken)), "{gone:?}");
         assert_eq!(views(), 0);
     }
 }
 
 #[test]
-fn references_to_missing_contents_have_distinct_outcomes() {
-    let (_file, mut files) = written(64 * KIB);
+fn elements_at_any_offset_are_viewed_and_copied() {
     let (_page, viewing) = viewing();
-    let mut of = |reference| resolve(&mut files, Some(&viewing), &[reference]);
+    for viewing in [Some(&viewing), None] {
+        let (file, mut files) = written(64 * KIB, viewing);
+        file.copy_in_racing(0, b"0123456789abcdef");
+        for from in 0..10 {
+            let Ok(Resolved::Frame(frame)) = resolve(&mut files, &[Reference { from, length: 5, ..HONEST }])
+            else {
+                panic!("no frame of elements from {from} on")
+            };
+            let from = from as usize;
+            assert_eq!(frame.body.split().unwrap().parts()[0].bytes[..], b"0123456789abcdef"[from..from + 5]);
+        }
+    }
+}
+
+#[test]
+fn references_to_missing_contents_have_distinct_outcomes() {
+    let (_page, viewing) = viewing();
+    let (_file, mut files) = written(64 * KIB, Some(&viewing));
+    let mut of = |reference| resolve(&mut files, &[reference]);
     assert!(matches!(of(Reference { file: 8, ..HONEST }), Ok(Resolved::Overtaken)));
     assert!(matches!(of(Reference { file: 10, ..HONEST }), Ok(Resolved::FileAbsent)));
     assert!(matches!(of(Reference { slot: 2, ..HONEST }), Ok(Resolved::FileAbsent)));
@@ -252,22 +286,22 @@ fn references_to_missing_contents_have_distinct_outcomes() {
 
 #[test]
 fn file_that_is_not_a_slots_is_malformed() {
-    let mut there = SlotFiles::new(SESSION, LIMIT);
+    let mut there = PublishedFiles::of(SESSION, LIMIT, None);
     let mut put = |file: &MemoryFile| there.put(duplicate(file)).unwrap_err().kind();
     assert_eq!(put(&MemoryFile::create("linkspan-test", 4096).unwrap()), ErrorKind::Malformed);
-    let name = files::FileName { slot: 3, number: 1 };
+    let name = slot_page::FileName { slot: 3, number: 1 };
     assert_eq!(
-        put(&files::create(SESSION + 1, name, 4096).unwrap()),
+        put(&slot_page::create(SESSION + 1, name, 4096).unwrap()),
         ErrorKind::Malformed,
         "another session"
     );
-    for name in [files::FileName { slot: SLOTS, number: 1 }, files::FileName { slot: 3, number: 0 }] {
-        assert_eq!(put(&files::create(SESSION, name, 4096).unwrap()), ErrorKind::Malformed, "{name:?}");
+    for name in [slot_page::FileName { slot: SLOTS, number: 1 }, slot_page::FileName { slot: 3, number: 0 }] {
+        assert_eq!(put(&slot_page::create(SESSION, name, 4096).unwrap()), ErrorKind::Malformed, "{name:?}");
     }
     // A file longer than any message within the limit needs is not mapped.
-    let long = files::create(SESSION, name, 8 << 20).unwrap();
+    let long = slot_page::create(SESSION, name, 8 << 20).unwrap();
     there.put(duplicate(&long)).unwrap();
-    let refused = resolve(&mut there, None, &[Reference { file: 1, ..HONEST }]).unwrap_err();
+    let refused = resolve(&mut there, &[Reference { file: 1, ..HONEST }]).unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Malformed);
 }
 
@@ -275,12 +309,12 @@ fn file_that_is_not_a_slots_is_malformed() {
 fn read(writer: &mut Box<dyn BroadcastWriter>, id: u64, knows_slots: bool) -> Incoming {
     let mut descriptors = writer.descriptors_for_peer(id).unwrap();
     let ring = descriptors.remove(0);
-    let mut files = SlotFiles::new(SESSION, LIMIT);
+    let mut files = PublishedFiles::of(SESSION, LIMIT, None);
     assert!(knows_slots || descriptors.is_empty());
     descriptors.into_iter().for_each(|file| files.put(file).unwrap());
     let reader = super::RingReader::open(ring, SESSION, LIMIT, Start::Newest).unwrap();
     let received = match knows_slots {
-        true => reader.latest_with(&mut |frame| files.resolve(frame, None, || Ok(None))),
+        true => reader.latest_with(&mut |frame| files.resolve(frame, || Ok(None))),
         false => reader.latest(),
     };
     match received.unwrap() {
@@ -332,10 +366,10 @@ proptest! {
     fn any_reference_is_within_its_file_or_refused(
         slot in 0u64..20, file in 7u64..12, from: u64, length: u64, filling in 4u64..7
     ) {
-        let (_file, mut files) = written(64 * KIB);
         let (page, viewing) = viewing();
+        let (_file, mut files) = written(64 * KIB, Some(&viewing));
         let reference = Reference { at: 0, length, slot, file, from, filling };
-        if let Ok(Resolved::Frame(frame)) = resolve(&mut files, Some(&viewing), &[reference]) {
+        if let Ok(Resolved::Frame(frame)) = resolve(&mut files, &[reference]) {
             prop_assert!(from + length <= 64 * KIB as u64);
             prop_assert_eq!(frame.body.len() as u64, length + 4);
         }

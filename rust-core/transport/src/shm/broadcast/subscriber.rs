@@ -25,7 +25,7 @@ use super::super::signals::{Signal, Signals};
 use super::super::spin::Spin;
 use super::futex_stage::FutexStage;
 use super::ring_reader::RingReader;
-use super::views::{Referring, SlotFiles, Viewing};
+use super::views::{PublishedFiles, Referring, Viewing};
 use crate::broadcast::{Received, Start};
 use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result};
@@ -53,6 +53,11 @@ impl SubscriberPage {
         Ok(SubscriberPage { memory: Arc::new(memory) })
     }
 
+    /// What counts the views of a subscriber with this page; the publisher has the other end of `socket`.
+    pub(super) fn viewing(&self, socket: Arc<Guarded>) -> Viewing {
+        Viewing::new(self.memory.clone(), socket)
+    }
+
     /// The memory file, which goes to the publisher with the hello.
     pub(crate) fn descriptor_for_peer(&self) -> BorrowedFd<'_> {
         self.memory.fd()
@@ -61,16 +66,10 @@ impl SubscriberPage {
 
 /// The next file of a slot that has come over the socket.
 fn fetch(signals: &Signals, page: &SubscriberPage, files: &mut u64) -> Result<Option<OwnedFd>> {
-    loop {
-        if let Some((_, file)) = signals.take_file() {
-            *files += 1;
-            page.memory.store(at::FILES_TAKEN, *files, Ordering::Relaxed);
-            return Ok(Some(file));
-        }
-        if !signals.drain(Signal::Data)? {
-            return Ok(None);
-        }
-    }
+    let file = signals.take_file()?;
+    *files += u64::from(file.is_some());
+    page.memory.store(at::FILES_TAKEN, *files, Ordering::Relaxed);
+    Ok(file)
 }
 
 /// The receiving half of a subscription. One thread at a time uses it; the layer above holds its
@@ -82,8 +81,7 @@ pub struct BroadcastReader {
     /// The page that the publisher reads.
     page: SubscriberPage,
     /// The files of the publisher's slots, and what the program views of them.
-    slots: SlotFiles,
-    viewing: Viewing,
+    slots: PublishedFiles,
     /// How many files of slots came over the socket.
     files: u64,
     /// How this side sleeps: its park word, and the publisher's wake word.
@@ -115,7 +113,7 @@ impl BroadcastReader {
     /// where the kernel gives a descriptor of it. `spin` bounds the time of spinning.
     pub(super) fn new(
         ring_reader: RingReader<PeerMemory>,
-        slots: SlotFiles,
+        slots: PublishedFiles,
         page: SubscriberPage,
         socket: Arc<Guarded>,
         process: Option<Arc<OwnedFd>>,
@@ -124,7 +122,6 @@ impl BroadcastReader {
         BroadcastReader {
             ring_reader,
             slots,
-            viewing: Viewing::new(page.memory.clone(), socket.clone()),
             files: 0,
             page,
             park: Park::new(at::DATA_PARK, at::DATA_WAKE),
@@ -223,9 +220,8 @@ impl BroadcastReader {
 
     #[inline]
     fn read(&mut self) -> Result<Received> {
-        let BroadcastReader { ring_reader, slots, viewing, files, page, signals, .. } = self;
-        let mut resolve =
-            |frame: Referring| slots.resolve(frame, Some(viewing), || fetch(signals, page, files));
+        let BroadcastReader { ring_reader, slots, files, page, signals, .. } = self;
+        let mut resolve = |frame: Referring| slots.resolve(frame, || fetch(signals, page, files));
         ring_reader.read_with(&mut resolve)
     }
 
@@ -237,9 +233,8 @@ impl BroadcastReader {
     /// Returns the newest frame, whether it was read before or not; errors as
     /// `RingReader::latest_with`.
     pub fn latest(&mut self) -> Result<Received> {
-        let BroadcastReader { ring_reader, slots, viewing, files, page, signals, .. } = self;
-        let mut resolve =
-            |frame: Referring| slots.resolve(frame, Some(viewing), || fetch(signals, page, files));
+        let BroadcastReader { ring_reader, slots, files, page, signals, .. } = self;
+        let mut resolve = |frame: Referring| slots.resolve(frame, || fetch(signals, page, files));
         ring_reader.latest_with(&mut resolve)
     }
 
@@ -320,7 +315,7 @@ impl Drop for BroadcastReader {
     fn drop(&mut self) {
         // Views keep the socket open: as long as it is, the publisher does not write what they view. The shutdown tells it that this subscription has
         // ended.
-        if self.viewing.has_views() {
+        if self.slots.counter.as_ref().is_some_and(|viewing| viewing.count() > 0) {
             socket::end_writing(&**self.publisher.socket());
         }
     }

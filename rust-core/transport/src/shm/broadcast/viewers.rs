@@ -1,4 +1,5 @@
-//! The subscribers, as seen by a publisher's slots: which slots each views, and which files each was sent.
+//! The subscribers, as seen by a publisher's slots: which slots each views, and which files each was sent. A slot is free
+//! when none of them views it.
 
 use std::os::fd::AsFd;
 use std::sync::Arc;
@@ -6,10 +7,13 @@ use std::sync::Arc;
 use rustix::event::{PollFd, PollFlags, Timespec};
 
 use super::super::memory::Memory;
+use super::super::references::Reference;
 use super::super::segment::{SHARE, SLOTS, at};
 use super::super::signals::{GiveOutcome, give_file};
+use super::super::slot_file::SlotFile;
+use super::super::slot_page::{self, FileName};
+use super::super::slots::{Release, Slot};
 use super::claims;
-use super::files::FileName;
 use crate::sys::fork::Guarded;
 use crate::sys::memory::{MemoryFile, PeerMemory};
 
@@ -34,46 +38,106 @@ struct Viewer {
 
 /// All subscribers.
 #[derive(Debug, Default)]
-pub(super) struct Viewers(Vec<Viewer>);
+pub struct Viewers {
+    all: Vec<Viewer>,
+    /// Subscribers have left whose programs may still have views.
+    have_left: bool,
+    /// Messages published so far that refer to slots.
+    published: u64,
+    /// There is a subscriber without support for slots.
+    is_off: bool,
+    /// The publisher has ended: nothing is written any more, so views need not be checked.
+    is_closed: bool,
+}
+
+impl Release for Viewers {
+    /// As the largest ring.
+    const BOUND: usize = 4;
+
+    #[inline]
+    fn is_open(&mut self) -> bool {
+        if self.have_left {
+            self.forget_those_that_have_gone();
+        }
+        !self.is_off && !self.is_closed
+    }
+
+    #[inline]
+    fn may_be_free(&self, _slot: usize) -> bool {
+        // The subscribers' pages are read for the one slot that is tried.
+        true
+    }
+
+    #[inline]
+    fn claim(&mut self, slot: usize, entry: &mut Slot) -> bool {
+        let Some(file) = entry.file.as_ref().map(SlotFile::file) else { return false };
+        let word = entry.length + slot_page::at::FILLING;
+        // Subscribers' processors hold this cache line; fetching it overlaps with loading their pages.
+        file.prefetch(word);
+        if self.is_viewed(slot) {
+            return false;
+        }
+        claims::begin_filling(file, word, entry.filling + 1);
+        if self.is_viewed(slot) {
+            // Nothing was written, so the old filling is still there.
+            claims::begin_filling(file, word, entry.filling);
+            return false;
+        }
+        (entry.filling, entry.published) = (entry.filling + 1, 0);
+        true
+    }
+
+    fn note_sent(&mut self, slots: &mut [Slot], references: &[Reference]) {
+        self.published += 1;
+        references.iter().for_each(|one| slots[one.slot as usize].published = self.published);
+    }
+}
 
 impl Viewers {
     /// Adds a subscriber: from now on what it views is not written. It is sent no file before [`Viewers::answered`].
     pub fn add(&mut self, id: u64, page: Arc<PeerMemory>, socket: Arc<Guarded>) {
         let (has, sent) = ([0; SLOTS], 0);
-        self.0.push(Viewer { id, page, socket, has, sent, answered: false, left: false, refuted: false });
+        self.all.push(Viewer { id, page, socket, has, sent, answered: false, left: false, refuted: false });
     }
 
     /// These files go with the answer to its hello.
     pub fn gets(&mut self, id: u64, files: &[FileName]) {
-        for viewer in self.0.iter_mut().filter(|viewer| viewer.id == id) {
+        for viewer in self.all.iter_mut().filter(|viewer| viewer.id == id) {
             files.iter().for_each(|file| viewer.has[file.slot] = file.number);
         }
     }
 
     /// Its hello was answered.
     pub fn answered(&mut self, id: u64) {
-        self.0.iter_mut().filter(|viewer| viewer.id == id).for_each(|viewer| viewer.answered = true);
+        self.all.iter_mut().filter(|viewer| viewer.id == id).for_each(|viewer| viewer.answered = true);
     }
 
     /// A subscriber has left. What its program still views is not written until the views have ended or the process has.
     pub fn leave(&mut self, id: u64) {
-        self.0.iter_mut().filter(|viewer| viewer.id == id).for_each(|viewer| viewer.left = true);
+        self.all.iter_mut().filter(|viewer| viewer.id == id).for_each(|viewer| viewer.left = true);
         self.forget_those_that_have_gone();
     }
 
-    /// Removes all of them.
-    pub fn forget(&mut self) {
-        self.0.clear();
+    /// While it is off, no array is put into a slot.
+    pub fn turn_off(&mut self, off: bool) {
+        self.is_off = off;
     }
 
-    /// Removes subscribers that have left and have no views any more; to be called now and then.
-    pub fn forget_those_that_have_gone(&mut self) {
-        self.0.retain(|viewer| !viewer.left || (viewer.count() > 0 && !viewer.has_hung_up()));
+    /// Nothing is written any more. Removes all of them.
+    pub fn close(&mut self) {
+        self.is_closed = true;
+        self.all.clear();
+    }
+
+    /// Removes subscribers that have left and have no views any more.
+    fn forget_those_that_have_gone(&mut self) {
+        self.all.retain(|viewer| !viewer.left || (viewer.count() > 0 && !viewer.has_hung_up()));
+        self.have_left = self.all.iter().any(|viewer| viewer.left);
     }
 
     /// Whether a subscriber views this slot.
-    pub fn is_viewed(&mut self, slot: usize) -> bool {
-        self.0.iter_mut().any(|viewer| viewer.views(slot))
+    fn is_viewed(&mut self, slot: usize) -> bool {
+        self.all.iter_mut().any(|viewer| viewer.views(slot))
     }
 
     /// Sends the file of a slot to all subscribers that do not have it. Returns false if the kernel refuses more descriptors: then the contents
@@ -82,12 +146,12 @@ impl Viewers {
     pub fn give(&mut self, name: FileName, file: &MemoryFile) -> bool {
         let lacks =
             |viewer: &&mut Viewer| viewer.answered && !viewer.left && viewer.has[name.slot] != name.number;
-        self.0.iter_mut().filter(lacks).all(|viewer| viewer.take(name, file))
+        self.all.iter_mut().filter(lacks).all(|viewer| viewer.take(name, file))
     }
 
     #[cfg(test)]
     pub fn count(&self) -> usize {
-        self.0.len()
+        self.all.len()
     }
 }
 

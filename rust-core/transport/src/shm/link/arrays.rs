@@ -14,17 +14,17 @@ use std::sync::atomic::Ordering;
 use bytes::Bytes;
 
 use super::super::reader::Referring;
-use super::super::record::{MAX_REFERENCES, Record};
-use super::super::segment::at;
-use super::super::signals::{Signal, send_file};
+use super::super::record::Record;
 #[cfg(test)]
-use super::super::slots::Reference;
-use super::super::slots::Slots;
-use super::super::views::SlotElements;
+use super::super::references::Reference;
+use super::super::segment::at;
+use super::super::signals::send_file;
+use super::super::slots::{ReleaseCounter, Slots};
+use super::super::views::{Elements, Presence, ViewCounter, malformed};
 use super::receiving::ShmRx;
 use super::sending::ShmTx;
 use crate::Sent;
-use crate::body::{Body, OneOrMany, Split};
+use crate::body::{Body, OneOrMany, Part, Split};
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{Header, Incoming, Outgoing};
 use crate::sys::memory::MemoryFile;
@@ -55,14 +55,14 @@ impl ShmTx {
         announce: impl FnMut(usize, &MemoryFile) -> bool,
     ) -> Result<Option<bool>> {
         let (parts, rest) = (split.parts(), split.rest());
-        if parts.len() > MAX_REFERENCES || !self.writer.takes_references(parts.len(), rest.len()) {
+        if !self.writer.takes_references(parts.len(), rest.len()) {
             return Ok(None);
         }
         let Some(slots) = &self.slots else { return Ok(None) };
-        let Some(references) = slots.reference_parts(split, announce) else { return Ok(None) };
+        let Some(references) = slots.refer(split, announce) else { return Ok(None) };
         let written = self.writer.try_write_references(header, rest, &references);
         if !matches!(written, Ok(true)) {
-            slots.cancel_references(&references);
+            slots.cancel(&references);
         }
         written.map(Some)
     }
@@ -89,7 +89,8 @@ impl ShmTx {
 #[derive(Debug)]
 pub struct InSlots {
     found: Referring,
-    places: OneOrMany<SlotElements>,
+    /// The elements, not viewed yet, and how many bytes of the rest come before them.
+    elements: OneOrMany<(usize, Elements<ReleaseCounter>)>,
 }
 
 impl InSlots {
@@ -107,25 +108,28 @@ impl ShmRx {
         if self.shared.end.get().is_some() {
             return None;
         }
-        let (found, views) = (self.reader.peek_references()?, self.views.as_mut()?);
-        let places = OneOrMany::try_of(&found.references, |reference| views.place_of(reference))?;
-        Some(InSlots { found, places })
+        let (found, files) = (self.reader.peek_references()?, self.views.as_mut()?);
+        let elements = OneOrMany::try_of(&found.references, |reference| {
+            let elements = files.mapped(reference)?;
+            // The peer wrote them last; they come while the rest of the message is read.
+            elements.file.memory.prefetch(elements.from);
+            elements.file.counter.prefetch(elements.file.slot);
+            Some((reference.at as usize, elements))
+        })?;
+        Some(InSlots { found, elements })
     }
 
     /// Returns what [`ShmRx::peek_in_slots`] has just found.
     pub fn take_in_slots(&mut self, found: InSlots) -> Incoming {
-        let InSlots { found, places } = found;
+        let InSlots { found, elements } = found;
         let (header, rest) = (found.header, self.reader.take_rest(&found));
         self.note_frame();
         self.shared.last_received.store(header.sent, Ordering::Relaxed);
         // An answer in a slot is likely, and the search for one reads both words, which the peer has written since.
         self.shared.peer.memory.prefetch(at::RELEASED);
         self.shared.peer.memory.prefetch(at::HEAD);
-        Incoming {
-            header,
-            extension: Bytes::new(),
-            body: Body::of_parts(rest, places.map(SlotElements::view)),
-        }
+        let parts = elements.map(|(at, elements)| Part { at, bytes: elements.view() });
+        Incoming { header, extension: Bytes::new(), body: Body::of_parts(rest, parts) }
     }
 
     /// Returns the frame of a record whose long arrays are in the peer's slots. Errors as
@@ -144,25 +148,28 @@ impl ShmRx {
     /// Decodes the record and maps what it names; does not wait. Files are read from the socket
     /// until every reference has its file; the peer sent them before the record.
     fn read_views(&mut self, record: Record) -> Result<Incoming> {
-        let Some(views) = &mut self.views else {
+        let Some(files) = &mut self.views else {
             return self.reader.take(record).and_then(|_| Err(no_slots()));
         };
         let (header, rest, references) = self.reader.take_references(record)?;
         for reference in references.iter() {
-            // The file was sent before the record, so it is in the socket, or the sending half of
-            // this side has read it from there a moment ago and is queueing it, under the lock that
-            // `take_file` takes.
-            while !views.has(reference) {
-                let more = self.shared.signals.drain(Signal::Data)?;
-                let file = self.shared.signals.take_file();
-                match file {
-                    Some((slot, file)) => views.insert(slot, file)?,
-                    None if more => {}
-                    None => break,
+            if files.find(reference, || self.shared.signals.take_file())? != Presence::Here {
+                return Err(malformed("a file that has not come", reference));
+            }
+        }
+        let mut parts = OneOrMany::new();
+        for reference in references.iter() {
+            match files.elements(reference) {
+                Ok(elements) => parts.push(Part { at: reference.at as usize, bytes: elements.view() }),
+                Err(error) => {
+                    // The drop of `parts` releases those that are viewed; the message is skipped, so the others are
+                    // released here.
+                    let others = references[parts.len()..].iter();
+                    others.for_each(|other| files.counter.end_view(other.slot as usize));
+                    return Err(error);
                 }
             }
         }
-        let parts = views.view_all(&references)?;
         // After the views were made: their drop releases the references of a message that is too
         // large.
         self.reader.check_limit(&header)?;

@@ -14,8 +14,9 @@ use super::super::park::{Park, Stage, Waker};
 use super::super::reader::{ReadStep, Reader};
 use super::super::segment::at;
 use super::super::signals::Signal;
+use super::super::slots::ReleaseCounter;
 use super::super::spin::Spin;
-use super::super::views::Views;
+use super::super::views::SlotFiles;
 use super::shared::{RingReader, Shared, disconnected, short_stage};
 use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result};
@@ -42,7 +43,7 @@ pub struct ShmRx {
     /// Whether the next empty read asks the kernel if the peer is gone: set by each park.
     pub(super) probe_due: bool,
     /// The peer's slots; `None` where it has none.
-    pub(super) views: Option<Box<Views>>,
+    pub(super) views: Option<Box<SlotFiles<ReleaseCounter>>>,
     pub(super) shared: Arc<Shared>,
 }
 
@@ -50,7 +51,7 @@ impl ShmRx {
     /// The half of a link that has just been made.
     pub(super) fn new(
         reader: RingReader,
-        views: Option<Box<Views>>,
+        views: Option<Box<SlotFiles<ReleaseCounter>>>,
         spin: Spin,
         shared: Arc<Shared>,
     ) -> ShmRx {

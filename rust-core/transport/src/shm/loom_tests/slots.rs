@@ -1,12 +1,12 @@
 //! Models of slots: each is filled again only after the last read through every reference.
 
-use super::super::slots::{ReferenceCounts, release};
+use super::super::slots::{Counts, release};
 use super::*;
 
 /// A slot of one word, all of whose elements are equal after each filling, and a consumer that
 /// views it: what it reads first has to stay until it releases the reference. `is_released` and
 /// `done` are the protocol's, or mutants of it.
-fn slot_reuse(is_released: fn(&ReferenceCounts<Arc<Heap>>, &Heap, u64) -> bool, done: fn(&Heap)) {
+fn slot_reuse(is_released: fn(&Counts<Arc<Heap>>, &Heap, u64) -> bool, done: fn(&Heap)) {
     model(3, move || {
         let (page, ring, slot) = (Heap::new(at::RELEASED + 8), Heap::new(PAGE + 8), Heap::new(PAGE + 16));
         let consumer = {
@@ -23,7 +23,7 @@ fn slot_reuse(is_released: fn(&ReferenceCounts<Arc<Heap>>, &Heap, u64) -> bool, 
                 }
             })
         };
-        let mut counts = ReferenceCounts::new(page.clone());
+        let mut counts = Counts::new(page.clone());
         for number in 1..=2 {
             while !is_released(&counts, &page, number - 1) {
                 thread::yield_now();

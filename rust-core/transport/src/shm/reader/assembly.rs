@@ -3,10 +3,10 @@
 use super::super::memory::{Memory, OwnMemory};
 use super::super::record::{Record, WORD};
 use super::{Assembly, ReadStep, Reader, too_large};
+use crate::buffers::aligned;
 use crate::error::{Error, ErrorKind, Result, memory};
 use crate::frame::{HEADER, Incoming};
 use crate::partial::Partial;
-use crate::buffers::aligned;
 
 impl<M: OwnMemory, P: Memory> Reader<M, P> {
     /// Returns the large frame that the last step completed.

@@ -4,14 +4,13 @@
 use std::sync::atomic::Ordering;
 
 use super::super::memory::{Memory, OwnMemory};
-use super::super::record::{MAX_REFERENCES, REFERENCE, REFERENCES, Record, Shape, WORD};
-use super::super::slots::Reference;
+use super::super::record::{Record, Shape, WORD};
+use super::super::references::{self, Reference};
 use super::{Reader, as_uninit};
 use crate::body::{OneOrMany, Rest};
-use crate::codec::Encoding;
-use crate::error::{Error, ErrorKind, Result};
-use crate::frame::{HEADER, Header};
 use crate::buffers::aligned;
+use crate::error::Result;
+use crate::frame::{HEADER, Header};
 use crate::sys::crc;
 
 /// A message whose long arrays are in slots, as its record gives it.
@@ -34,8 +33,7 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
     }
 
     /// Returns the header of such a frame, the rest of its body, and where its long arrays are.
-    /// Their places in the rest ascend, and the lengths of all together are the body's; whether the
-    /// slots have such elements is for `views` to check.
+    /// Whether the slots have such elements is for `views` to check.
     ///
     /// # Errors
     /// `Malformed`, which ends the link.
@@ -79,41 +77,13 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
     /// [`Reader::take_references`].
     #[inline]
     fn read_references(&self, record: Record) -> Result<Referring> {
-        let malformed =
-            |what: &str| Err(Error::new(ErrorKind::Malformed, format!("the peer's ring holds {what}")));
         let content = self.offset() + WORD as usize;
         let header = Header::try_from_words(&self.words(content), crc::of_words)?;
-        let mut at = content + HEADER;
-        let count = self.word(at);
-        at += REFERENCES;
-        if count == 0 || count > MAX_REFERENCES as u64 {
-            return malformed("a message with no references into slots, or too many");
-        }
-        let prefix = HEADER + REFERENCES + count as usize * REFERENCE;
-        let Some(rest) = record.length().checked_sub(prefix) else {
-            return malformed("references into slots that end behind their record");
-        };
-        if header.extension != 0 || header.encoding != Encoding::Cbor {
-            return malformed("references into slots beside an extension, or in a body that is not CBOR");
-        }
-        let (mut total, mut last) = (rest as u64, 0);
-        let read = |_: &()| {
-            let [at_rest, length, slot, file, from] = self.words(at);
-            at += REFERENCE;
-            if at_rest < last || at_rest > rest as u64 {
-                return None;
-            }
-            last = at_rest;
-            total = total.saturating_add(length);
-            Some(Reference { at: at_rest, length, slot, file, from })
-        };
-        let Some(references) = OneOrMany::try_of(&[(); MAX_REFERENCES][..count as usize], read) else {
-            return malformed("references into slots whose places do not ascend");
-        };
-        if total != header.body {
-            return malformed("references into slots whose lengths are not their message's");
-        }
-        Ok(Referring { header, record, at: prefix, references })
+        let content = content + HEADER;
+        let available = record.length() - HEADER;
+        let words = |behind: usize| self.words(content + behind);
+        let (references, rest) = references::decode(&header, self.word(content), available, words)?;
+        Ok(Referring { header, record, at: record.length() - rest, references })
     }
 
     /// So many of them, each loaded once.

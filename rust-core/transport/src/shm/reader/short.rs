@@ -10,8 +10,8 @@ use bytes::Bytes;
 use super::super::memory::{Memory, OwnMemory};
 use super::super::record::{COMPACT, FastKind, FastLinked, FastRecord, LINKED, Shape, Small, WORD};
 use super::{Reader, as_uninit};
-use crate::frame::{Header, Incoming, Kind};
 use crate::buffers::aligned;
+use crate::frame::{Header, Incoming, Kind};
 
 impl<M: OwnMemory, P: Memory> Reader<M, P> {
     /// Returns the next record where it is a fast-path message of this form, as nearly all are; nothing changes. `None` for

@@ -1,9 +1,9 @@
 //! The records of the fast paths: short messages in one record, found by comparing the header word, and copied out in one step.
 
 use super::{COMPACT, GRANULE, LINKED, Record, Shape, WORD};
+use crate::buffers;
 use crate::codec::Encoding;
 use crate::frame::{Header, Kind};
-use crate::buffers;
 
 /// A short message in one record whose header word was checked; `Reader::take_small` copies it
 /// out.

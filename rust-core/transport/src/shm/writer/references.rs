@@ -4,8 +4,8 @@
 use std::sync::atomic::Ordering;
 
 use super::super::memory::{Memory, OwnMemory};
-use super::super::record::{REFERENCE, REFERENCES, Record, Shape, WORD};
-use super::super::slots::Reference;
+use super::super::record::{Record, Shape, WORD};
+use super::super::references::{self, REFERENCE, Reference};
 use super::{LargeFrame, Writer};
 use crate::error::Result;
 use crate::frame::{HEADER, Header};
@@ -15,7 +15,7 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
     /// Whether a frame with so many references and `rest` bytes of other body fits in one record,
     /// and no large frame is under way.
     pub fn takes_references(&self, references: usize, rest: usize) -> bool {
-        let length = HEADER + REFERENCES + references * REFERENCE + rest;
+        let length = HEADER + references::bytes_of(references) + rest;
         matches!(self.large, LargeFrame::None) && length as u64 <= self.largest - WORD
     }
 
@@ -27,14 +27,14 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
         rest: &[u8],
         references: &[Reference],
     ) -> Result<bool> {
-        let length = HEADER + REFERENCES + references.len() * REFERENCE + rest.len();
+        let length = HEADER + references::bytes_of(references.len()) + rest.len();
         let record = Record::new(Shape::Slots, header.kind, header.encoding, 0, length as u32);
         let Some(mut at) = self.reserve(record.size())? else { return Ok(false) };
         self.mine.store_words(at, header.words(crc::of_words));
         self.mine.store(at + HEADER, references.len() as u64, Ordering::Relaxed);
-        at += HEADER + REFERENCES;
-        for Reference { at: at_rest, length, slot, file, from } in references {
-            self.mine.store_words(at, [*at_rest, *length, *slot, *file, *from]);
+        at += HEADER + references::COUNT;
+        for reference in references {
+            self.mine.store_words(at, reference.words());
             at += REFERENCE;
         }
         self.mine.copy_in(at, rest);

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use super::super::super::memory::Memory;
 use super::super::super::reader::{as_uninit, too_large};
 use super::super::super::record::{LINKED, Record, Shape, WORD};
-use super::super::references;
+use super::super::super::references;
 use super::super::views::{Referring, Resolved};
 use super::{ReadError, Resolve, RingReader};
 use crate::body::Rest;
@@ -60,12 +60,15 @@ impl<P: Memory> RingReader<P> {
         if !self.is_intact(position) {
             return Err(ReadError::Overtaken);
         }
-        let (references, rest) = references::from_bytes(&header, bytes)?;
-        let before = references::COUNT + references.len() * references::REFERENCE;
-        if before.checked_add(rest) != Some(length) {
-            let text = "the publisher's ring holds references into slots whose lengths differ from their record's length";
-            return Err(ReadError::Failed(Error::new(ErrorKind::Malformed, text)));
-        }
+        let count = bytes.first_chunk().map_or(0, |count| u64::from_le_bytes(*count));
+        let (references, rest) = references::decode(&header, count, bytes.len(), |from| {
+            let mut words = [0; _];
+            for (word, eight) in words.iter_mut().zip(bytes[from..].as_chunks().0) {
+                *word = u64::from_le_bytes(*eight);
+            }
+            words
+        })?;
+        let before = references::bytes_of(references.len());
         let rest = before..before + rest;
         let rest = if rest.len() <= Rest::SHORT {
             bytes[rest].into()

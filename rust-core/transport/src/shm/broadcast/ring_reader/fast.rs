@@ -16,11 +16,11 @@ use super::RingReader;
 #[cfg(any(test, fuzzing))]
 use crate::broadcast::Received;
 #[cfg(any(test, fuzzing))]
+use crate::buffers::aligned;
+#[cfg(any(test, fuzzing))]
 use crate::error::Result;
 #[cfg(any(test, fuzzing))]
 use crate::frame::{Header, Incoming, Kind};
-#[cfg(any(test, fuzzing))]
-use crate::buffers::aligned;
 
 impl<P: Memory> RingReader<P> {
     /// Whether the publisher has stored something at the position. Relaxed.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::super::super::segment::at;
 use super::super::super::tests::patient;
-use super::super::views::SlotFiles;
+use super::super::views::PublishedFiles;
 use super::*;
 use crate::deadline::{Timeout, Wait, Waiting};
 use crate::sys::fork::Guarded;
@@ -22,7 +22,7 @@ fn subscribe(broadcast: &Broadcast, spin: Duration) -> (BroadcastReader, Subscri
     let subscription = Subscription::from_descriptors(sent, 4, theirs.clone()).unwrap();
     let socket = Arc::new(Guarded::new(mine.into()));
     (
-        BroadcastReader::new(follow(broadcast), SlotFiles::new(9, LIMIT), page, socket, None, spin),
+        BroadcastReader::new(follow(broadcast), PublishedFiles::of(9, LIMIT, None), page, socket, None, spin),
         subscription,
         theirs,
     )
