@@ -69,6 +69,27 @@ fn loan_is_viewed_by_all_subscribers_where_it_was_written() {
     assert_eq!(arrays(&publisher), (20, 0));
 }
 
+/// The elements of such a part begin anywhere in the file of the slot, also where no word does.
+#[test]
+fn part_of_a_published_array_is_published_in_place_and_viewed_or_copied() {
+    let (publisher, endpoint) = opened(&limited(4 * MIB));
+    let subscriber = Subscriber::new(&endpoint, &limited(4 * MIB)).unwrap();
+    let mut loan = publisher.loan::<u8>(&[MIB as u64]).unwrap();
+    loan.iter_mut().enumerate().for_each(|(i, byte)| *byte = i as u8);
+    let Value::NdArray(whole) = Value::from(loan) else { panic!("a loan is an array") };
+    let mut views = Vec::new();
+    for from in 1..=4 * SHARE {
+        let data = whole.data.slice(from..);
+        let part = NdArray { shape: vec![data.len() as u64], data: data.clone(), ..whole.clone() };
+        publisher.send(&Value::NdArray(part)).unwrap();
+        let array = received(&subscriber.recv(SOON).unwrap());
+        assert!(array.data == data, "the elements from {from} on");
+        views.push(array);
+    }
+    assert_eq!([0, 4 * SHARE - 1].map(|i| is_shared(&views[i].data)), [true, false], "viewed, then copied");
+    assert_eq!(arrays(&publisher), (4 * SHARE as u64, 0));
+}
+
 #[test]
 fn array_that_was_not_loaned_is_written_to_a_slot_and_short_ones_are_not() {
     let (publisher, endpoint) = opened(&Options::default());

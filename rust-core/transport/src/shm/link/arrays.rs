@@ -137,12 +137,9 @@ impl ShmRx {
     #[cold]
     pub(super) fn receive_with_views(&mut self, record: Record) -> Result<Option<Incoming>> {
         self.note_frame();
-        let taken = self.read_views(record);
-        match &taken {
-            Ok(frame) => self.shared.last_received.store(frame.header.sent, Ordering::Relaxed),
-            Err(_) => return taken.map(Some).map_err(|error| self.failed(error)),
-        }
-        taken.map(Some)
+        let frame = self.read_views(record).map_err(|error| self.failed(error))?;
+        self.shared.last_received.store(frame.header.sent, Ordering::Relaxed);
+        Ok(Some(frame))
     }
 
     /// Decodes the record and maps what it names; does not wait. Files are read from the socket
