@@ -140,6 +140,27 @@ fn views_stay_unchanged_while_the_publisher_continues() {
     assert!(is_shared(&received(&subscriber.recv(SOON).unwrap()).data));
 }
 
+/// The subscriber connects again to the publisher's larger ring, where it has a page without views.
+#[test]
+fn views_count_over_all_connections_to_a_publisher() {
+    let (publisher, endpoint) = opened(&limited(4 * MIB));
+    let subscriber = Subscriber::new(&endpoint, &limited(4 * MIB)).unwrap();
+    let next = |seed| {
+        publisher.send(&array(seed, 200_000)).unwrap();
+        let array = received(&subscriber.recv(SOON).unwrap());
+        assert_is(&array, seed, 200_000);
+        array
+    };
+    let mut held: Vec<_> = (0..SHARE as u64).map(next).collect();
+    assert!(held.iter().all(|array| is_shared(&array.data)));
+    publisher.send(&Value::Bytes(vec![7; 2 * MIB].into())).unwrap();
+    assert_eq!(subscriber.recv(SOON).unwrap().sequence(), SHARE as u64 + 1);
+    assert!(!is_shared(&next(100).data), "it views {SHARE} arrays already");
+    held.pop();
+    assert!(is_shared(&next(101).data));
+    (0..).zip(&held).for_each(|(seed, array)| assert_is(array, seed, 200_000));
+}
+
 #[test]
 fn overtaken_subscriber_gets_the_number_missed_and_whole_arrays() {
     let (publisher, endpoint) = opened(&limited(MIB));

@@ -14,7 +14,7 @@ use std::time::Duration;
 use super::BroadcastSlots;
 use super::hello::AnsweredCall;
 
-pub use super::link::{BroadcastReader, FastLinked};
+pub use super::link::{BroadcastReader, FastLinked, ViewCount};
 use crate::codec::Encoding;
 use crate::error::Result;
 use crate::frame::{Incoming, Outgoing};
@@ -127,7 +127,7 @@ pub trait BroadcastWriter: Send {
 /// The subscriber's side of a handshake.
 pub trait BroadcastOffer {
     /// Makes the subscription from the publisher's answer. `limit` is the longest body in bytes,
-    /// `spin` how long a read polls before it sleeps.
+    /// `spin` how long a read polls before it sleeps, `views` what the subscriber views through earlier connections.
     ///
     /// # Errors
     /// `Malformed` where the publisher's memory file is invalid.
@@ -138,5 +138,6 @@ pub trait BroadcastOffer {
         limit: u64,
         start: Start,
         spin: Duration,
+        views: &mut ViewCount,
     ) -> Result<Box<BroadcastReader>>;
 }

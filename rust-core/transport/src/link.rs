@@ -13,7 +13,7 @@ use super::background::Background;
 use super::half::{ReceiveHalf, SendHalf};
 use super::plain::{PlainRx, PlainTx};
 use super::shm::{self, AckWords, LinkParts, PeerSegment, Segment, ShmRx, ShmTx, Slots};
-pub use super::shm::{BroadcastReader, FastLinked};
+pub use super::shm::{BroadcastReader, FastLinked, ViewCount};
 use super::socket::{StreamRx, StreamTx};
 use super::stream::Stream;
 use super::{Incoming, Losses, Outgoing, Sent, Waited};

@@ -18,7 +18,7 @@ use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{Header, Incoming, Kind};
 use crate::message::{BodyMemory, Message, ReusedMessage};
-use crate::transport::broadcast::{BroadcastReader, FastLinked, Received, Start};
+use crate::transport::broadcast::{BroadcastReader, FastLinked, Received, Start, ViewCount};
 use crate::transport::endpoint::Endpoint;
 use crate::transport::extension::LastSender;
 use crate::transport::kind::Transport;
@@ -72,7 +72,7 @@ pub enum Polled {
 impl Feed {
     /// Connects to the publisher. `resume` is where the last feed stopped: nothing is read twice,
     /// and a publisher that started in the meantime is read from its beginning. Without it the feed
-    /// begins with the newest message. None if one of `wakers` ended the wait for a publisher.
+    /// begins with the newest message. `views` counts what the subscriber views over all its feeds. None if one of `wakers` ended the wait for a publisher.
     ///
     /// # Errors
     /// `NotFound` if there is no publisher until the deadline; the reason of its refusal.
@@ -81,6 +81,7 @@ impl Feed {
         transport: Transport,
         options: &Options,
         resume: Option<After>,
+        views: &mut ViewCount,
         wakers: &[BorrowedFd<'_>],
         waiting: &mut Waiting<'_>,
     ) -> Result<Option<Feed>> {
@@ -119,6 +120,7 @@ impl Feed {
                 options.max_message_size,
                 start,
                 options.spin,
+                views,
             )?),
         };
         Ok(Some(Feed {

@@ -10,6 +10,7 @@ use crate::message::Message;
 use crate::sys::eventfd::{EventFd, ReadinessFlag};
 use crate::sys::poll::{Epoll, Ready};
 use crate::sys::stop;
+use crate::transport::broadcast::ViewCount;
 
 /// Tokens in the epoll set: the feed, the name that may appear, `wake`, and the signals.
 pub(super) const FEED: u64 = 1;
@@ -20,6 +21,8 @@ pub(super) const STOP: u64 = 4;
 /// The state of the receiving thread.
 pub struct ReceiveState {
     pub(super) feed: Option<Feed>,
+    /// What the program views of the publisher's slots.
+    pub(super) views: ViewCount,
     /// Whether one of several names may have a message; a subscriber to several has no feed itself.
     pub(super) has_ready_names: bool,
     /// Whether the publisher has a new ring: connecting to it does not count as a new connection.

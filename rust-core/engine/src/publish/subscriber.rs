@@ -40,6 +40,7 @@ use crate::sys::eventfd::{EventFd, ReadinessFlag};
 use crate::sys::fork;
 use crate::sys::poll::{Epoll, Interest, next_round};
 use crate::sys::stop;
+use crate::transport::broadcast::ViewCount;
 use crate::transport::endpoint::Endpoint;
 use crate::transport::kind::Transport;
 use crate::transport::name_pattern::NamePattern;
@@ -176,6 +177,7 @@ impl Subscriber {
                 delivered: 0,
                 position: None,
                 is_position_due: options.client_id.is_some(),
+                views: ViewCount::default(),
                 parked: false,
                 watched: false,
                 signal_watch: None,

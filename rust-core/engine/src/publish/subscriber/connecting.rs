@@ -136,7 +136,8 @@ impl Subscriber {
                     receive_state.resume
                 }
             };
-            Feed::dial(dialler, transport, &self.options, resume, &wakers, waiting)
+            let views = &mut receive_state.views;
+            Feed::dial(dialler, transport, &self.options, resume, views, &wakers, waiting)
         })
     }
 }

@@ -19,7 +19,7 @@ use super::ring_reader::RingReader;
 use super::slots::BroadcastSlots;
 use super::subscriber::{BroadcastReader, SubscriberPage};
 use super::viewers::Viewers;
-use super::views::PublishedFiles;
+use super::views::{PublishedFiles, ViewCount};
 use crate::body::{Rest, Split};
 use crate::broadcast::{BroadcastDriver, BroadcastOffer, BroadcastWriter, Received, Start};
 use crate::codec::Encoding;
@@ -229,9 +229,10 @@ impl BroadcastOffer for SubscriberPage {
         limit: u64,
         start: Start,
         spin: Duration,
+        views: &mut ViewCount,
     ) -> Result<Box<BroadcastReader>> {
         let socket = called.stream.into_socket()?;
-        let slots = PublishedFiles::of(session, limit, Some(self.viewing(socket.clone())));
+        let slots = PublishedFiles::of(session, limit, Some(self.viewing(socket.clone(), views.of(session))));
         let (ring, slots) = opened(&mut called.descriptors, slots)?;
         let ring_reader = RingReader::open(ring, session, limit, start)?;
         Ok(Box::new(BroadcastReader::new(ring_reader, slots, *self, socket, called.process, spin)))

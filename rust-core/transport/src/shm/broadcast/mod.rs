@@ -54,3 +54,4 @@ pub use slots::BroadcastSlots;
 pub use subscriber::BroadcastReader;
 #[cfg(all(any(test, fuzzing), not(loom)))]
 pub(super) use subscriber::SubscriberPage;
+pub use views::ViewCount;

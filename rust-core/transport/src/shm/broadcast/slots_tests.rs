@@ -17,7 +17,7 @@ use super::super::slot_page;
 use super::driver::RingDriver;
 use super::slots::BroadcastSlots;
 use super::viewers::Viewers;
-use super::views::{PublishedFiles, Referring, Resolved, Viewing};
+use super::views::{PublishedFiles, Referring, Resolved, ViewCount, Viewing};
 use crate::body::{Body, Part, Split};
 use crate::broadcast::{BroadcastDriver, BroadcastWriter, Received, Start};
 use crate::codec::Encoding;
@@ -214,7 +214,7 @@ fn resolve(files: &mut PublishedFiles, references: &[Reference]) -> Result<Resol
 fn viewing() -> (Arc<MemoryFile>, Viewing) {
     let page = Arc::new(segment::create(segment::PAGE_OF_SUBSCRIBER, SESSION, 0).unwrap());
     let (socket, _) = UnixStream::pair().unwrap();
-    (page.clone(), Viewing::new(page, Arc::new(Guarded::new(socket.into()))))
+    (page.clone(), Viewing::new(page, Arc::new(Guarded::new(socket.into())), &ViewCount::default()))
 }
 
 const HONEST: Reference = Reference { at: 4, length: 64, slot: 3, file: 9, from: 0, filling: 5 };

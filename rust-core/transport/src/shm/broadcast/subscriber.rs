@@ -25,7 +25,7 @@ use super::super::signals::{Signal, Signals};
 use super::super::spin::Spin;
 use super::futex_stage::FutexStage;
 use super::ring_reader::RingReader;
-use super::views::{PublishedFiles, Referring, Viewing};
+use super::views::{PublishedFiles, Referring, ViewCount, Viewing};
 use crate::broadcast::{Received, Start};
 use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result};
@@ -54,8 +54,8 @@ impl SubscriberPage {
     }
 
     /// What counts the views of a subscriber with this page; the publisher has the other end of `socket`.
-    pub(super) fn viewing(&self, socket: Arc<Guarded>) -> Viewing {
-        Viewing::new(self.memory.clone(), socket)
+    pub(super) fn viewing(&self, socket: Arc<Guarded>, views: &ViewCount) -> Viewing {
+        Viewing::new(self.memory.clone(), socket, views)
     }
 
     /// The memory file, which goes to the publisher with the hello.

@@ -39,7 +39,40 @@ pub(super) enum Resolved {
 /// The files of a publisher's slots; without `Viewing` all elements are copied.
 pub(super) type PublishedFiles = SlotFiles<Option<Viewing>>;
 
-/// How many views of each slot this subscriber has, as its page tells the publisher. Shared by the subscriber and its
+/// How many views a subscriber has of the slots of one incarnation of a publisher, over all its connections to it: it connects
+/// again where the ring has moved or a file is missing, and its views outlive the connection.
+#[derive(Clone, Debug, Default)]
+pub struct ViewCount {
+    /// The session of that incarnation.
+    session: u64,
+    counts: Arc<Counts>,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    /// How many views have begun; the receiving thread alone writes it.
+    begun: AtomicUsize,
+    /// How many of them have ended.
+    ended: AtomicUsize,
+}
+
+impl ViewCount {
+    /// Counts views of the incarnation with this session from now on: those of an earlier one keep none of its slots.
+    pub(super) fn of(&mut self, session: u64) -> &ViewCount {
+        if self.session != session {
+            *self = ViewCount { session, counts: Arc::default() };
+        }
+        self
+    }
+
+    /// The number of views, for the receiving thread.
+    pub(super) fn get(&self) -> usize {
+        // Acquire: the ends in the page come before.
+        self.counts.begun.load(Ordering::Relaxed).wrapping_sub(self.counts.ended.load(Ordering::Acquire))
+    }
+}
+
+/// Which slots this subscriber views, as its page tells the publisher. Shared by the subscriber and its
 /// views, behind one reference count.
 #[derive(Clone, Debug)]
 pub(super) struct Viewing(Arc<Shared>);
@@ -49,10 +82,7 @@ struct Shared {
     page: Arc<MemoryFile>,
     /// Closing it tells the publisher that there are no views any more.
     _socket: Arc<Guarded>,
-    /// How many views have begun; the receiving thread alone writes it.
-    begun: AtomicUsize,
-    /// How many of them have ended.
-    ended: AtomicUsize,
+    views: ViewCount,
     /// The fork generation that subscribed.
     generation: u64,
 }
@@ -65,22 +95,21 @@ impl ViewCounter for Option<Viewing> {
         {
             claims::end_view(&*shared.page, slot);
             // In this order: the count in the page is never above the share.
-            shared.ended.fetch_add(1, Ordering::Release);
+            shared.views.counts.ended.fetch_add(1, Ordering::Release);
         }
     }
 }
 
 impl Viewing {
-    /// Without views. The publisher has `page`, and the other end of `socket`.
-    pub fn new(page: Arc<MemoryFile>, socket: Arc<Guarded>) -> Viewing {
-        let (begun, ended) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        Viewing(Arc::new(Shared { page, _socket: socket, begun, ended, generation: fork::generation() }))
+    /// Without views in this page, which the publisher has, as it has the other end of `socket`.
+    pub fn new(page: Arc<MemoryFile>, socket: Arc<Guarded>, views: &ViewCount) -> Viewing {
+        let (views, generation) = (views.clone(), fork::generation());
+        Viewing(Arc::new(Shared { page, _socket: socket, views, generation }))
     }
 
     /// The number of views, for the receiving thread.
     pub fn count(&self) -> usize {
-        // Acquire: the ends in the page come before.
-        self.0.begun.load(Ordering::Relaxed).wrapping_sub(self.0.ended.load(Ordering::Acquire))
+        self.0.views.get()
     }
 
     /// Begins a view of what `filling` brought; false if the slot was written again.
@@ -91,8 +120,8 @@ impl Viewing {
         file.memory.prefetch(elements.from);
         let has_begun = claims::begin_view(&*self.0.page, &file.memory, word, file.slot, filling);
         // Only the receiving thread adds views.
-        let begun = self.0.begun.load(Ordering::Relaxed).wrapping_add(usize::from(has_begun));
-        self.0.begun.store(begun, Ordering::Relaxed);
+        let begun = &self.0.views.counts.begun;
+        begun.store(begun.load(Ordering::Relaxed).wrapping_add(usize::from(has_begun)), Ordering::Relaxed);
         has_begun
     }
 }
