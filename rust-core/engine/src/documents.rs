@@ -44,7 +44,6 @@ const BLOCKS: [(&str, &str); 33] = [
     ("segment", TRANSPORTS),
     ("park word", TRANSPORTS),
     ("ring record", TRANSPORTS),
-    ("broadcast record", TRANSPORTS),
     ("journal block", TRANSPORTS),
     ("journal blocks", TRANSPORTS),
     ("journal record", TRANSPORTS),
