@@ -11,14 +11,12 @@
 
 use std::fmt;
 
+use super::cbor::{MAP, MOST_FLAT_ENTRIES};
 use super::flat_key::{FlatKey, UNLIMITED};
 use super::output::{self, Output};
 use super::{cbor, json};
 use crate::value::escape::Plain;
 use crate::value::{Sink, Timestamp};
-
-/// The head of a map without entries; the number of entries is added to it.
-pub(super) const MAP: u8 = 5 << 5;
 
 /// The length in bytes beyond which records with maps in them are refused, and so walked.
 const LONG: usize = 1 << 20;
@@ -41,7 +39,7 @@ enum Encoder<'a> {
 
 impl FlatRecord<'_> {
     /// The greatest number of entries: the head of the map then has one byte in CBOR.
-    pub const MOST_ENTRIES: u8 = 23;
+    pub const MOST_ENTRIES: u8 = MOST_FLAT_ENTRIES;
 
     /// Appends a map with the entries that `write` adds, in CBOR. Returns false, and leaves `out`
     /// unchanged, where `write` returns `None`.

@@ -7,7 +7,8 @@
 use std::fmt;
 
 use super::cbor;
-use super::flat::{FlatRecord, MAP};
+use super::cbor::MAP;
+use super::flat::FlatRecord;
 use super::flat_key::{FlatKey, SHORT};
 use super::output;
 use crate::value::Timestamp;

@@ -38,7 +38,6 @@ mod bson;
 mod cbor;
 mod entry;
 mod flat;
-mod flat_entries;
 mod flat_key;
 mod flat_slice;
 mod input;
@@ -49,10 +48,10 @@ mod raw;
 mod smile;
 mod unread;
 
-pub use cbor::text_alone;
-pub use cbor::{FlatField, FlatFields, FlatItem, FlatMap, FlatMapBuilder, FlatValue, append_text};
+pub use cbor::{FlatField, FlatItem, FlatMap, FlatMapBuilder, FlatValue, append_text};
+#[doc(hidden)]
+pub use cbor::{find_in_flat_arrays, text_alone};
 pub use flat::FlatRecord;
-pub use flat_entries::FlatEntries;
 pub use flat_key::FlatKey;
 pub use flat_slice::FlatSlice;
 pub use json::{items, members};
@@ -61,9 +60,7 @@ pub use unread::Unread;
 pub use entry::{
     EncodeOptions, decode, decode_first, decode_into, decode_shared, encode, encode_into, transcode,
 };
-pub use entry::{
-    decode_body, decode_body_shared, encode_placed, find_in_flat_arrays, read_long_array, write_around_array,
-};
+pub use entry::{decode_body, decode_body_shared, encode_placed, read_long_array, write_around_array};
 
 use crate::error::{Error, ErrorKind, Result, quoted};
 use crate::value::Limits;

@@ -6,8 +6,8 @@
 
 use bytes::Bytes;
 
-use super::flat_arrays::{MAP, is_long, is_within};
-use super::flat_map::MOST_ENTRIES;
+use super::cursor::{MAP, MOST_FOUND, is_within};
+use super::flat_arrays::is_long;
 use super::{COLUMN_MAJOR, COMPLEX, ROW_MAJOR, typed_array};
 use crate::body::{PLACED_FROM, Rest};
 use crate::value::{DType, Limits, Map, NdArray, NdArrayRef, Order, Value};
@@ -28,7 +28,7 @@ pub(crate) struct AroundArray<'a> {
 /// Returns a map without the elements of its one array, with aligned elements; `None` where it has another form or
 /// length, or may be beyond a limit.
 pub(crate) fn write<'a>(map: &'a Map, limits: &Limits) -> Option<AroundArray<'a>> {
-    let entries = u8::try_from(map.len()).ok().filter(|entries| *entries <= MOST_ENTRIES)?;
+    let entries = u8::try_from(map.len()).ok().filter(|entries| *entries <= MOST_FOUND)?;
     let mut array = None;
     let rest = Rest::written(|to| {
         let mut writer = ArrayWriter { to, at: 0 };

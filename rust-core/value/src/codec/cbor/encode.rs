@@ -197,7 +197,7 @@ pub(crate) const NULL: u8 = 0xf6;
 
 /// Returns simple value 20 or 21.
 #[inline]
-pub(crate) fn bool_byte(value: bool) -> u8 {
+pub(crate) const fn bool_byte(value: bool) -> u8 {
     if value { 0xf5 } else { 0xf4 }
 }
 
