@@ -22,6 +22,11 @@ pub(crate) const LONGEST: usize = 4096;
 /// byte takes one byte.
 pub(super) const LONGEST_TEXT: usize = 255;
 
+/// The first byte of a float.
+pub(super) const FLOAT: u8 = 0xfb;
+const FALSE: u8 = bool_byte(false);
+const TRUE: u8 = bool_byte(true);
+
 /// Returns whether flat data of this length is within the limits, whatever it contains: `bytes` without the elements of
 /// arrays, of which there are `elements` bytes.
 #[inline]
@@ -90,20 +95,18 @@ impl<'a> FlatValue<'a> {
 #[derive(Clone, Copy, Debug)]
 pub struct Cursor<'a> {
     rest: &'a [u8],
-    /// The number of all bytes.
-    length: usize,
 }
 
 impl<'a> Cursor<'a> {
     #[inline(always)]
     pub(crate) fn new(bytes: &'a [u8]) -> Cursor<'a> {
-        Cursor { rest: bytes, length: bytes.len() }
+        Cursor { rest: bytes }
     }
 
-    /// Returns the number of bytes before the cursor.
+    /// Returns the number of bytes that follow.
     #[inline(always)]
-    pub(super) fn position(&self) -> usize {
-        self.length - self.rest.len()
+    pub(super) fn left(&self) -> usize {
+        self.rest.len()
     }
 
     /// Returns whether no byte follows.
@@ -247,12 +250,10 @@ impl<'a> Cursor<'a> {
     /// Takes a scalar; `str` converts bytes to text.
     #[inline(always)]
     fn scalar_with(&mut self, str: impl FnOnce(&'a [u8]) -> Option<&'a str>) -> Option<FlatValue<'a>> {
-        const FALSE: u8 = bool_byte(false);
-        const TRUE: u8 = bool_byte(true);
         let [first] = self.chunk()?;
         Some(match first {
             0..0x40 => FlatValue::Int(self.integer_behind(first)?),
-            0xfb => FlatValue::Float(f64::from_be_bytes(self.chunk()?)),
+            FLOAT => FlatValue::Float(f64::from_be_bytes(self.chunk()?)),
             FALSE => FlatValue::Bool(false),
             TRUE => FlatValue::Bool(true),
             NULL => FlatValue::Null,
@@ -290,23 +291,15 @@ fn is_same(one: &[u8], other: &[u8]) -> bool {
     }
 }
 
-/// The keys of a map that were read so far.
-pub(super) struct Keys<'a> {
-    seen: [&'a [u8]; MOST_FOUND as usize],
-    count: usize,
-}
+/// The keys of a map, as far as they were read.
+pub(super) type Keys<'a> = [&'a [u8]; MOST_FOUND as usize];
 
-impl<'a> Keys<'a> {
-    pub(super) const NONE: Keys<'a> = Keys { seen: [&[]; MOST_FOUND as usize], count: 0 };
-
-    /// Adds a key; `None` for one that is there already, and for one too many.
-    #[inline(always)]
-    pub(super) fn add(&mut self, key: &'a [u8]) -> Option<()> {
-        if self.seen.get(..self.count)?.contains(&key) {
-            return None;
-        }
-        *self.seen.get_mut(self.count)? = key;
-        self.count += 1;
-        Some(())
+/// Adds a key behind `count` others; `None` for one that is among them, and for one too many.
+#[inline(always)]
+pub(super) fn add_key<'a>(keys: &mut Keys<'a>, count: usize, key: &'a [u8]) -> Option<()> {
+    if keys.get(..count)?.contains(&key) {
+        return None;
     }
+    *keys.get_mut(count)? = key;
+    Some(())
 }

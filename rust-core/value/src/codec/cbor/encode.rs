@@ -40,12 +40,6 @@ impl<'a> Encoder<'a> {
         self.out.finish()
     }
 
-    /// Returns the output, to which a caller may append what is encoded already.
-    #[inline]
-    pub(crate) fn output(&mut self) -> &mut Output<'a> {
-        &mut self.out
-    }
-
     /// Appends a head with the shortest form of `n`.
     #[inline]
     pub(super) fn head(&mut self, major: u8, n: u64) {
@@ -152,6 +146,13 @@ pub(crate) fn put_head(to: &mut [u8; 9], major: u8, n: u64) -> usize {
 #[inline]
 fn int_parts(value: i64) -> (u8, u64) {
     if value >= 0 { (0, value.cast_unsigned()) } else { (1, !value.cast_unsigned()) }
+}
+
+/// Writes a byte and returns its length.
+#[inline]
+pub(crate) fn put_byte(to: &mut [u8; 1], byte: u8) -> usize {
+    *to = [byte];
+    1
 }
 
 /// Writes an integer and returns its length in bytes.

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::cursor::{Cursor, MAP};
+use super::cursor::{Cursor, FLOAT, MAP};
 use super::{TIME_EXTENDED, UUID};
 use crate::value::Timestamp;
 use crate::value::typed::{Enumeration, Uuid};
@@ -44,7 +44,7 @@ impl FlatField for bool {
 impl FlatField for f64 {
     #[inline]
     fn take(from: &mut Cursor<'_>) -> Option<f64> {
-        let [0xfb, bits @ ..] = from.chunk::<9>()? else { return None };
+        let [FLOAT, bits @ ..] = from.chunk::<9>()? else { return None };
         Some(f64::from_be_bytes(bits))
     }
 }

@@ -33,7 +33,7 @@ pub(crate) fn read(body: &Body, limits: &Limits) -> Option<Value> {
     for _ in 0..entries {
         let key = std::str::from_utf8(cursor.text()?).ok()?;
         let value = if cursor.is_tag() {
-            Value::NdArray(array(&mut cursor, parts.split_off_first()?)?)
+            Value::NdArray(array(&mut cursor, bytes.len(), parts.split_off_first()?)?)
         } else {
             cursor.scalar()?.to_value()
         };
@@ -52,7 +52,7 @@ pub(crate) fn read_alone(body: &Body, limits: &Limits) -> Option<NdArray> {
         return None;
     }
     let mut cursor = Cursor::new(bytes);
-    let array = array(&mut cursor, part)?;
+    let array = array(&mut cursor, bytes.len(), part)?;
     cursor.is_end().then_some(array)
 }
 
@@ -95,10 +95,10 @@ impl Description {
         NdArrayRef { dtype: self.dtype, order: self.order.for_shape(shape), shape, data }
     }
 
-    /// Takes the array at the cursor, whose elements are in `part`, and describes it. The description is invalid where it
+    /// Takes the array at the cursor, whose bytes end at `end`, and describes it; its elements are in `part`. The description is invalid where it
     /// returns `None`.
     #[inline]
-    pub(super) fn fill(&mut self, cursor: &mut Cursor<'_>, part: &Part) -> Option<()> {
+    pub(super) fn fill(&mut self, cursor: &mut Cursor<'_>, end: usize, part: &Part) -> Option<()> {
         self.order = match cursor.number(6)? {
             ROW_MAJOR => Order::Row,
             COLUMN_MAJOR => Order::Column,
@@ -129,7 +129,7 @@ impl Description {
         }
         let length = cursor.number(2)?;
         let is_whole = elements.cast_unsigned().checked_mul(self.dtype.size() as u64) == Some(length);
-        if !is_whole || part.at != cursor.position() || part.bytes.len() as u64 != length {
+        if !is_whole || part.at.checked_add(cursor.left()) != Some(end) || part.bytes.len() as u64 != length {
             return None;
         }
         if has_chunks && cursor.chunk()? != [BREAK] {
@@ -140,9 +140,9 @@ impl Description {
 }
 
 /// Takes the array at the cursor, whose elements are in `part`.
-fn array(cursor: &mut Cursor<'_>, part: &Part) -> Option<NdArray> {
+fn array(cursor: &mut Cursor<'_>, end: usize, part: &Part) -> Option<NdArray> {
     let mut description = Description::EMPTY;
-    description.fill(cursor, part)?;
+    description.fill(cursor, end, part)?;
     let NdArrayRef { dtype, order, shape, .. } = description.with(&part.bytes);
     Some(NdArray { dtype, order, shape: shape.to_vec(), data: part.bytes.clone() })
 }

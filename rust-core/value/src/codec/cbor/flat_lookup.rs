@@ -4,7 +4,7 @@
 //! The bodies are those that `flat_arrays` reads; all others are left to the decoder. The tests of `flat_arrays` compare
 //! both.
 
-use super::cursor::{Cursor, FlatValue, Keys, MOST_FOUND, is_within};
+use super::cursor::{Cursor, FlatValue, Keys, MOST_FOUND, add_key, is_within};
 use super::flat_arrays::Description;
 use super::flat_map::is_plain;
 use crate::body::{Body, Part};
@@ -24,6 +24,8 @@ pub enum FlatItem<'a> {
 struct Position<'a> {
     cursor: Cursor<'a>,
     parts: &'a [Part],
+    /// Where the bytes end.
+    end: usize,
 }
 
 impl<'a> Position<'a> {
@@ -37,7 +39,7 @@ impl<'a> Position<'a> {
             return self.cursor.scalar().map(FlatItem::Scalar);
         }
         let part = self.parts.split_off_first()?;
-        description.fill(&mut self.cursor, part)?;
+        description.fill(&mut self.cursor, self.end, part)?;
         Some(FlatItem::Array(description.with(&part.bytes)))
     }
 }
@@ -54,7 +56,7 @@ pub fn find<T>(
     what: impl FnOnce(FlatItem<'_>) -> T,
 ) -> Option<Option<T>> {
     let (bytes, parts) = body.split().map(|split| (split.rest(), split.parts()))?;
-    let mut at = Position { cursor: Cursor::new(bytes), parts };
+    let mut at = Position { cursor: Cursor::new(bytes), parts, end: bytes.len() };
     let entries = at.cursor.map(MOST_FOUND)?;
     let elements = || parts.iter().map(|part| part.bytes.len() as u64).sum();
     if limits.is_some_and(|limits| !is_within(limits, bytes.len(), elements())) {
@@ -63,13 +65,13 @@ pub fn find<T>(
     // Any other path has several keys, or denotes one with other bytes.
     let wanted = Some(path.as_bytes()).filter(|path| is_plain(path));
     let is_checked = limits.is_some();
-    let mut keys = (is_checked && entries > 1).then_some(Keys::NONE);
+    let mut keys = (is_checked && entries > 1).then(Keys::default);
     let (mut found, mut description) = (None, Description::EMPTY);
-    for _ in 0..entries {
+    for count in 0..usize::from(entries) {
         let key = at.cursor.text()?;
         let is_wanted = wanted == Some(key);
         if let Some(keys) = &mut keys {
-            keys.add(key)?;
+            add_key(keys, count, key)?;
         }
         // The path is UTF-8, and so is a key that equals it.
         if is_checked && !is_wanted && std::str::from_utf8(key).is_err() {

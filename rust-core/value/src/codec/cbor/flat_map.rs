@@ -6,7 +6,7 @@
 //! are the same with and without it.
 
 use super::cursor::{
-    Cursor, FlatValue, Keys, LONGEST, LONGEST_TEXT, MAP, MOST_ENTRIES, MOST_FOUND, is_within,
+    Cursor, FlatValue, Keys, LONGEST, LONGEST_TEXT, MAP, MOST_ENTRIES, MOST_FOUND, add_key, is_within,
 };
 use super::encode::{Encoder, NULL, put_head};
 use super::fields::FlatField;
@@ -18,7 +18,7 @@ use crate::value::{Limits, Sink};
 #[derive(Clone, Copy, Debug)]
 pub struct FlatMap<'a> {
     cursor: Cursor<'a>,
-    /// The number of entries.
+    /// The number of these entries.
     count: u8,
 }
 
@@ -46,10 +46,10 @@ impl<'a> FlatMap<'a> {
     /// gives the same entries.
     pub fn check(bytes: &'a [u8]) -> Option<FlatMap<'a>> {
         let map = FlatMap::checked(bytes).filter(|_| bytes.len() <= LONGEST)?;
-        let (mut cursor, mut keys) = (map.cursor, Keys::NONE);
-        for _ in 0..map.count {
+        let (mut cursor, mut keys) = (map.cursor, Keys::default());
+        for count in 0..map.count() {
             let key = cursor.text().filter(|key| is_plain(key))?;
-            keys.add(key)?;
+            add_key(&mut keys, count, key)?;
             cursor.scalar()?;
         }
         cursor.is_end().then_some(map)
@@ -83,7 +83,8 @@ impl<'a> FlatMap<'a> {
     /// Returns the bytes of the next key, which may not be UTF-8.
     #[inline]
     pub fn next_key(&self) -> Option<&'a [u8]> {
-        self.cursor.clone().text()
+        let mut cursor = self.cursor;
+        cursor.text()
     }
 
     /// Takes the next entry if it has this key and a scalar value.

@@ -39,7 +39,7 @@ pub use cursor::FlatValue;
 pub(crate) use cursor::{MAP, MOST_ENTRIES as MOST_FLAT_ENTRIES, is_within as is_flat_within};
 pub(crate) use decode::{decode, decode_first};
 pub(crate) use encode::{
-    Encoder, NULL, bool_byte, put_float, put_head, put_int, put_short_text, put_timestamp,
+    Encoder, NULL, bool_byte, put_byte, put_float, put_head, put_int, put_short_text, put_timestamp,
 };
 pub use fields::FlatField;
 pub(crate) use flat_arrays::{
