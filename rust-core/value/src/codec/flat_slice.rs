@@ -12,6 +12,7 @@ use super::json;
 /// A flat record in memory of the caller. A key in it has at most 30 bytes.
 #[derive(Debug)]
 pub struct FlatSlice<'a> {
+    head: &'a mut [u8],
     slice: Slice<'a>,
     /// The number of entries so far.
     entries: u8,
@@ -22,7 +23,8 @@ impl<'a> FlatSlice<'a> {
     /// long, a text 50.
     #[inline(always)]
     pub fn new(to: &'a mut [u8]) -> FlatSlice<'a> {
-        FlatSlice { slice: Slice { to, at: 1 }, entries: 0 }
+        let (head, rest) = to.split_at_mut(to.len().min(1));
+        FlatSlice { head, slice: Slice::new(rest), entries: 0 }
     }
 
     /// Returns the length of the map in bytes; `None` where it has more than [`FlatRecord::MOST_ENTRIES`].
@@ -31,8 +33,8 @@ impl<'a> FlatSlice<'a> {
         if self.entries > FlatRecord::MOST_ENTRIES {
             return None;
         }
-        *self.slice.to.first_mut()? = MAP + self.entries;
-        Some(self.slice.at)
+        *self.head.first_mut()? = MAP + self.entries;
+        Some(self.slice.at() + 1)
     }
 }
 
@@ -45,11 +47,12 @@ impl FlatWrite for FlatSlice<'_> {
         cbor: impl FnOnce(&mut [u8; N]) -> usize + Copy,
     ) -> Option<()> {
         let (chunk, length) = key.short_cbor()?;
-        let to = self.slice.to.get_mut(self.slice.at..)?.get_mut(..SHORT + N)?;
+        let to = self.slice.rest.get_mut(..SHORT + N)?;
         let length = length.min(SHORT);
         to[..SHORT].copy_from_slice(chunk);
         let value = to[length..].first_chunk_mut::<N>()?;
-        self.slice.at += length + cbor(value).min(N);
+        let length = length + cbor(value).min(N);
+        self.slice.rest.split_off_mut(..length)?;
         self.entries = self.entries.checked_add(1)?;
         Some(())
     }
@@ -60,39 +63,44 @@ impl FlatWrite for FlatSlice<'_> {
     }
 }
 
-/// Memory of the caller, of which `at` bytes are written. Every method returns `None` where there is no room.
+/// Memory of the caller. Every method returns `None` where there is no room; what was written is then invalid.
 #[derive(Debug)]
 pub(super) struct Slice<'a> {
-    to: &'a mut [u8],
-    pub(super) at: usize,
+    /// The memory behind what was written.
+    rest: &'a mut [u8],
+    length: usize,
 }
 
 impl<'a> Slice<'a> {
     #[inline(always)]
     pub(super) fn new(to: &'a mut [u8]) -> Slice<'a> {
-        Slice { to, at: 0 }
+        Slice { length: to.len(), rest: to }
+    }
+
+    /// Returns the number of bytes that were written.
+    #[inline(always)]
+    pub(super) fn at(&self) -> usize {
+        self.length.wrapping_sub(self.rest.len())
     }
 
     /// Writes the first of `N` bytes that `write` writes, as many as it returns.
     #[inline(always)]
     pub(super) fn item<const N: usize>(&mut self, write: impl FnOnce(&mut [u8; N]) -> usize) -> Option<()> {
-        self.at += write(self.to.get_mut(self.at..)?.first_chunk_mut()?).min(N);
-        Some(())
+        let length = write(self.rest.first_chunk_mut()?).min(N);
+        self.rest.split_off_mut(..length).map(drop)
     }
 
     /// Writes these bytes.
     #[inline(always)]
     pub(super) fn put<const N: usize>(&mut self, bytes: [u8; N]) -> Option<()> {
-        *self.to.get_mut(self.at..)?.first_chunk_mut()? = bytes;
-        self.at += N;
+        *self.rest.split_off_mut(..N)?.first_chunk_mut()? = bytes;
         Some(())
     }
 
     /// Writes bytes of any number.
     #[inline]
     pub(super) fn block(&mut self, block: &[u8]) -> Option<()> {
-        self.to.get_mut(self.at..)?.get_mut(..block.len())?.copy_from_slice(block);
-        self.at += block.len();
+        self.rest.split_off_mut(..block.len())?.copy_from_slice(block);
         Some(())
     }
 }

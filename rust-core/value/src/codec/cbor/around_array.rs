@@ -50,7 +50,7 @@ pub(crate) fn write<'a>(map: &'a Map, limits: &Limits) -> Option<AroundArray<'a>
                 _ => return None,
             }
         }
-        Some(to.at)
+        Some(to.at())
     })?;
     let (at, elements) = array?;
     is_within(limits, rest.len(), elements.len() as u64).then_some(AroundArray { rest, at, elements })
@@ -65,7 +65,7 @@ pub(crate) fn write_alone<'a>(array: &'a NdArray, limits: &Limits) -> Option<Aro
     let rest = Rest::written(|to| {
         let mut to = Slice::new(to);
         at = write_array(&mut to, array)?;
-        Some(to.at)
+        Some(to.at())
     })?;
     Some(AroundArray { rest, at, elements: &array.data })
 }
@@ -100,18 +100,18 @@ fn write_array(to: &mut Slice<'_>, array: &NdArray) -> Option<usize> {
     write_head(to, 6, tag)?;
     // At least 64 KiB.
     let head = if data.len() < 1 << 32 { 5 } else { 9 };
-    let is_aligned = (to.at + head).is_multiple_of(ALIGN);
+    let is_aligned = (to.at() + head).is_multiple_of(ALIGN);
     if !is_aligned {
         // As many empty chunks as bytes are missing, behind the beginning of a string of chunks.
         to.put([0x5f])?;
-        let missing = (to.at + head).wrapping_neg() % ALIGN;
+        let missing = (to.at() + head).wrapping_neg() % ALIGN;
         to.item(|to| {
             *to = [0x40; ALIGN];
             missing
         })?;
     }
     write_head(to, 2, data.len() as u64)?;
-    let at = to.at;
+    let at = to.at();
     if !is_aligned {
         to.put([BREAK])?;
     }
