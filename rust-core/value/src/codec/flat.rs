@@ -8,15 +8,12 @@
 //! [`FlatRecord::MOST_ENTRIES`] entries, of which some are records of that kind, is within all limits
 //! but the length of the message, which the caller of these methods checks. The bytes are those of a walk.
 
-use super::cbor::{MAP, MOST_FLAT_ENTRIES};
+use super::cbor::{LONGEST_WITH_MAPS, MAP, MOST_FLAT_ENTRIES};
 use super::flat_key::{FlatKey, UNLIMITED};
 use super::output::{self, Output};
 use super::{cbor, json};
 use crate::value::Timestamp;
 use crate::value::escape::Plain;
-
-/// The length in bytes beyond which records with maps in them are refused, and so walked.
-const LONG: usize = 1 << 20;
 
 /// The entries of a map that is being written.
 ///
@@ -162,7 +159,7 @@ impl FlatRecord<'_> {
         };
         // One text may be repeated in every nested map, and the length of the message is checked only at the
         // end, so this bounds the memory until then.
-        (written <= LONG).then_some(())
+        (written <= LONGEST_WITH_MAPS).then_some(())
     }
 }
 
@@ -349,7 +346,7 @@ mod tests {
 
     #[test]
     fn map_in_flat_record_is_refused_where_the_record_gets_long_or_has_an_escape() {
-        let text = "a".repeat(LONG);
+        let text = "a".repeat(LONGEST_WITH_MAPS);
         let refused = [
             Value::map([("m", Value::map([("t", text.as_str())]))]),
             Value::map([("m", Value::map((0..24).map(|i| (format!("k{i}"), i))))]),

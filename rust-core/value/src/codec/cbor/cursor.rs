@@ -22,6 +22,11 @@ pub(crate) const LONGEST: usize = 4096;
 /// byte takes one byte.
 pub(super) const LONGEST_TEXT: usize = 255;
 
+/// The greatest length of a block that is copied into a field; longer ones may be views of the message.
+pub(super) const LONGEST_BLOCK: usize = 256;
+/// The length in bytes beyond which records with maps in them are refused, and so walked.
+pub(crate) const LONGEST_WITH_MAPS: usize = 1 << 20;
+
 /// The first byte of a float.
 pub(super) const FLOAT: u8 = 0xfb;
 const FALSE: u8 = bool_byte(false);
@@ -92,6 +97,7 @@ impl<'a> FlatValue<'a> {
 
 /// A position in flat CBOR. A copy of it is the same position.
 // The bytes that follow are two registers, which one comparison for each step updates: an offset into all bytes takes two.
+// The steps are inlined, so that they stay registers.
 #[derive(Clone, Copy, Debug)]
 pub struct Cursor<'a> {
     rest: &'a [u8],

@@ -2,13 +2,10 @@
 
 use bytes::Bytes;
 
-use super::cursor::{Cursor, FLOAT, MAP};
+use super::cursor::{Cursor, FLOAT, LONGEST_BLOCK, MAP};
 use super::{TIME_EXTENDED, UUID};
 use crate::value::Timestamp;
 use crate::value::typed::{Enumeration, Uuid};
-
-/// The greatest length of a block that is copied; longer ones may be views of the message.
-const LONGEST_BLOCK: usize = 256;
 
 /// A type of fields that [`FlatMap`](super::FlatMap) reads.
 pub trait FlatField: Sized {

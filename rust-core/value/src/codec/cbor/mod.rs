@@ -36,7 +36,9 @@ pub(crate) use around_array::{
     AroundArray, write as write_around_array, write_alone as write_around_lone_array,
 };
 pub use cursor::FlatValue;
-pub(crate) use cursor::{MAP, MOST_ENTRIES as MOST_FLAT_ENTRIES, is_within as is_flat_within};
+pub(crate) use cursor::{
+    LONGEST_WITH_MAPS, MAP, MOST_ENTRIES as MOST_FLAT_ENTRIES, is_within as is_flat_within,
+};
 pub(crate) use decode::{decode, decode_first};
 pub(crate) use encode::{
     Encoder, NULL, bool_byte, put_byte, put_float, put_head, put_int, put_short_text, put_timestamp,
