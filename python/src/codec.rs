@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use linkspan::Encoding;
-use linkspan::codec::{EncodeOptions, FlatEntries, decode_into, encode_into};
+use linkspan::codec::{EncodeOptions, FlatMap, decode_into, encode_into};
 use linkspan::value::Limits;
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -119,7 +119,7 @@ pub fn decode<'py>(data: &Bound<'py, PyAny>, encoding: &str) -> Outcome<Bound<'p
     let encoding = Encoding::from_name(encoding)?;
     let bytes = frozen(data)?;
     if encoding == Encoding::Cbor
-        && let Some(entries) = FlatEntries::of(bytes.as_bytes(), &Limits::default())
+        && let Some(entries) = FlatMap::within(bytes.as_bytes(), &Limits::default())
         && let Some(dict) = template::read(data.py(), entries)
     {
         return Ok(dict.into_any());

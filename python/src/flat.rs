@@ -1,11 +1,11 @@
 //! Values of the exact built-in types into flat records, which are encoded without a walk. No Python code runs meanwhile.
 //!
-//! A record is appended to a buffer, or written into memory that is ready: see `Entries`.
+//! A record is appended to a buffer, or written into memory that is ready.
 
 use std::ptr;
 
 use linkspan::Timestamp;
-use linkspan::codec::{FlatKey, FlatRecord, FlatSlice};
+use linkspan::codec::{FlatKey, FlatRecord, FlatWrite};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
@@ -36,36 +36,6 @@ pub fn may_be_generated(object: &Bound<'_, PyAny>) -> bool {
     unsafe { ffi::PyType_GetFlags(object.get_type_ptr()) & ffi::Py_TPFLAGS_HEAPTYPE != 0 }
 }
 
-/// What has the entries of a record; every method adds one, or returns `None`.
-pub trait Entries {
-    fn null(&mut self, key: &FlatKey) -> Option<()>;
-    fn bool(&mut self, key: &FlatKey, value: bool) -> Option<()>;
-    fn int(&mut self, key: &FlatKey, value: i64) -> Option<()>;
-    fn uint(&mut self, key: &FlatKey, value: u64) -> Option<()>;
-    fn float(&mut self, key: &FlatKey, value: f64) -> Option<()>;
-    fn text(&mut self, key: &FlatKey, value: &str) -> Option<()>;
-    fn bytes(&mut self, key: &FlatKey, value: &[u8]) -> Option<()>;
-    fn timestamp(&mut self, key: &FlatKey, value: Timestamp) -> Option<()>;
-}
-
-/// Passes each method on to that of the same name.
-macro_rules! entries {
-    ($kind:ident, $($method:ident: $value:ty),*) => {
-        impl Entries for $kind<'_> {
-            #[inline(always)]
-            fn null(&mut self, key: &FlatKey) -> Option<()> {
-                $kind::null(self, key)
-            }
-            $(#[inline(always)]
-            fn $method(&mut self, key: &FlatKey, value: $value) -> Option<()> {
-                $kind::$method(self, key, value)
-            })*
-        }
-    };
-}
-entries!(FlatRecord, bool: bool, int: i64, uint: u64, float: f64, text: &str, bytes: &[u8], timestamp: Timestamp);
-entries!(FlatSlice, bool: bool, int: i64, uint: u64, float: f64, text: &str, bytes: &[u8], timestamp: Timestamp);
-
 /// Appends an entry; `None`, and appends nothing, for a dict. `None` as well for a value of any other type, and for one that the encoding has no short form for.
 // Not inlined: the other forms share it.
 #[inline(never)]
@@ -75,7 +45,7 @@ pub fn append(record: &mut FlatRecord<'_>, key: &FlatKey, value: &Bound<'_, PyAn
 
 /// As [`append`], for any record. Inlined, so that what a record counts may stay in registers.
 #[inline(always)]
-pub fn add(record: &mut impl Entries, key: &FlatKey, value: &Bound<'_, PyAny>) -> Option<()> {
+pub fn add(record: &mut impl FlatWrite, key: &FlatKey, value: &Bound<'_, PyAny>) -> Option<()> {
     let this = value.as_ptr();
     let kind = value.get_type_ptr();
     let is = |other: *mut ffi::PyTypeObject| ptr::eq(kind, other);

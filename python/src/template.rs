@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use linkspan::codec::{FlatEntries, FlatKey, FlatValue};
+use linkspan::codec::{FlatKey, FlatMap, FlatValue};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyString};
 
@@ -82,7 +82,7 @@ fn find(first: &[u8], length: usize, number: Number) -> Option<Rc<Template>> {
 
 /// Returns the dict of a map of scalars which has the keys of a template; `None` for any other map, and for bytes that are none: these
 /// are left to the decoder.
-pub fn read<'py>(py: Python<'py>, mut entries: FlatEntries<'_>) -> Option<Bound<'py, PyDict>> {
+pub fn read<'py>(py: Python<'py>, mut entries: FlatMap<'_>) -> Option<Bound<'py, PyDict>> {
     let (first, length) = (entries.next_key()?, entries.count());
     let template = find(first, length, number(first, length))?;
     if let Some(left) = template.unread.get().checked_sub(1) {
@@ -103,7 +103,7 @@ pub fn read<'py>(py: Python<'py>, mut entries: FlatEntries<'_>) -> Option<Bound<
             }
             .ok()?;
         }
-        entries.is_end().then_some(())
+        entries.finish()
     };
     if fill().is_none() {
         template.unread.set(UNUSED);

@@ -145,7 +145,7 @@ const _: () = {
         }
 
         fn from_cbor(bytes: &[u8]) -> Option<Self::Output> {
-            let mut from = linkspan::codec::FlatFields::new(bytes, 10)?;
+            let mut from = linkspan::codec::FlatMap::new(bytes, 10)?;
             let record = BoilerReading {
                 id: from.required("id")?,
                 name: from.required("name")?,

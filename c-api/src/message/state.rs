@@ -78,7 +78,7 @@ impl State {
     #[inline]
     pub(super) fn scalar<T>(&self, path: &str, what: impl FnOnce(FlatValue<'_>) -> Option<T>) -> Option<T> {
         if let State::Flat(map, _) = self {
-            return what(map.map().get(path)?);
+            return what(map.get(path)?);
         }
         let message = self.arrived()?;
         if let Some(map) = message.flat() {

@@ -20,7 +20,7 @@ use bytes::Bytes;
 use serde::de::DeserializeOwned;
 
 use crate::body::Body;
-use crate::codec::{self, Encoding, FlatEntries, FlatItem, FlatMap};
+use crate::codec::{self, Encoding, FlatItem, FlatMap};
 use crate::error::Result;
 use crate::frame::{Header, Kind};
 use crate::schema::PreparedSchema;
@@ -135,16 +135,16 @@ impl Message {
     pub fn flat(&self) -> Option<FlatMap<'_>> {
         let inner = self.inner();
         match inner.flat.load(Ordering::Relaxed) {
-            FLAT => Some(FlatMap::of_checked(inner.body.whole())),
+            FLAT => FlatMap::checked(inner.body.whole()),
             UNCHECKED if inner.body.split().is_none() => self.check_flat(),
             _ => None,
         }
     }
 
     fn check_flat(&self) -> Option<FlatMap<'_>> {
-        let bytes = self.short_cbor().filter(|bytes| FlatMap::check(bytes));
-        self.inner().flat.store(if bytes.is_some() { FLAT } else { NOT_FLAT }, Ordering::Relaxed);
-        bytes.map(FlatMap::of_checked)
+        let map = self.short_cbor().and_then(FlatMap::check);
+        self.inner().flat.store(if map.is_some() { FLAT } else { NOT_FLAT }, Ordering::Relaxed);
+        map
     }
 
     /// Passes the value at this path to `what`, where the body is a short map of scalars and long arrays in CBOR, the
@@ -175,8 +175,8 @@ impl Message {
     /// Returns the entries of a body that may be a short map of scalars in CBOR, which is not checked yet. `None` for
     /// any other body, and where a schema checks the value.
     #[inline]
-    pub fn flat_entries(&self) -> Option<FlatEntries<'_>> {
-        FlatEntries::of(self.short_cbor()?, &self.inner().limits)
+    pub fn flat_entries(&self) -> Option<FlatMap<'_>> {
+        FlatMap::within(self.short_cbor()?, &self.inner().limits)
     }
 
     /// Returns the value where it is one long array in memory that is shared with the sender, and no schema checks it: a

@@ -13,7 +13,6 @@ use bytes::Bytes;
 use super::{Encoding, bson, cbor, json, plain, raw, smile};
 use crate::body::{Body, Part, Placer, Rest};
 use crate::codec::MAX_DEPTH;
-use crate::codec::cbor::FlatFields;
 use crate::codec::output::Output;
 use crate::error::Result;
 use crate::value::escape::Escape;
@@ -289,23 +288,6 @@ pub fn write_around_array<T: Source + ?Sized>(
     done
 }
 
-/// Passes the value at this path to `what`, where the body in CBOR is a short map of scalars and of arrays that are
-/// stored elsewhere; `None` where it is not. Without `limits`, a call with limits must have accepted the body before.
-#[doc(hidden)]
-#[inline]
-pub fn find_in_flat_arrays<T>(
-    body: &Body,
-    path: &str,
-    limits: Option<&Limits>,
-    what: impl FnOnce(cbor::FlatItem<'_>) -> T,
-) -> Option<Option<T>> {
-    let map = cbor::FlatArrays::of(body)?;
-    match limits {
-        Some(limits) => map.check_and_find(path, &bounded(limits), what),
-        None => Some(map.find(path, what)),
-    }
-}
-
 /// Returns the value of a body in CBOR, where it is one array that is stored elsewhere; `None` where it has to be
 /// decoded. The value is the same in both ways.
 #[doc(hidden)]
@@ -367,7 +349,7 @@ fn decode_with<S: Sink>(
     limits.check_message(length as u64)?;
     if encoding != Encoding::Cbor {
         escaped(limits, &mut sink)?;
-    } else if !(parts.is_empty() && FlatFields::is_within(length, &limits) && sink.take_cbor(bytes)) {
+    } else if !(parts.is_empty() && cbor::is_flat_within(&limits, length, 0) && sink.take_cbor(bytes)) {
         decode_cbor(bytes, parts, limits, &mut sink)?;
     }
     Ok(sink)

@@ -3,7 +3,8 @@
 
 use bytes::Bytes;
 
-use super::{Encoding, FlatFields, decode_into, encode};
+use super::cbor::is_flat_within;
+use super::{Encoding, FlatMap, decode_into, encode};
 use crate::error::Result;
 use crate::histories::{Random, Seed, given_seed};
 use crate::value::typed::{
@@ -73,7 +74,7 @@ macro_rules! record {
                 Ok(self.fields.known_key(key, KEYS)? == Step::Complete)
             }
             fn from_cbor(bytes: &[u8]) -> Option<Record> {
-                let mut from = FlatFields::new(bytes, KEYS.len() as u8)?;
+                let mut from = FlatMap::new(bytes, KEYS.len() as u8)?;
                 let record = Record { $($name: record!(from from $how $key)),* };
                 from.finish().map(|()| record)
             }
@@ -137,7 +138,7 @@ impl Source for Record {
 /// Limits that turn reading records directly from the bytes off, and that no message here exceeds.
 fn limits_of_events() -> Limits {
     let limits = Limits { memory: (1 << 20) - 1, ..Limits::default() };
-    assert!(FlatFields::is_within(100, &Limits::default()) && !FlatFields::is_within(100, &limits));
+    assert!(is_flat_within(&Limits::default(), 100, 0) && !is_flat_within(&limits, 100, 0));
     limits
 }
 
@@ -277,7 +278,7 @@ fn fields_out_of_order_unknown_null_or_of_another_name_are_left_to_the_decoder()
     let entry = |key: &str, value: &[u8]| [&[0x60 + key.len() as u8], key.as_bytes(), value].concat();
     let map = |entries: &[Vec<u8>]| [&[0xa0 + entries.len() as u8], &entries.concat()[..]].concat();
     let pair = |bytes: &[u8]| {
-        let mut from = FlatFields::new(bytes, 2)?;
+        let mut from = FlatMap::new(bytes, 2)?;
         let pair = (from.required::<u8>("a")?, from.optional::<u8>("b")?);
         from.finish().map(|()| pair)
     };

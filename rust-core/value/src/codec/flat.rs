@@ -6,42 +6,107 @@
 //! same keys, such as instances of generated classes. In contrast to a walk, the keys
 //! are encoded once, and no [`Meter`](crate::value::Meter) counts: a record of at most
 //! [`FlatRecord::MOST_ENTRIES`] entries, of which some are records of that kind, is within all limits
-//! but the length of the message, which the caller of these methods checks. Values are encoded by the same encoders,
-//! so the bytes are those of a walk.
+//! but the length of the message, which the caller of these methods checks. The bytes are those of a walk.
 
-use std::fmt;
-
+use super::cbor::{LONGEST_WITH_MAPS, MAP, MOST_FLAT_ENTRIES};
 use super::flat_key::{FlatKey, UNLIMITED};
 use super::output::{self, Output};
 use super::{cbor, json};
+use crate::value::Timestamp;
 use crate::value::escape::Plain;
-use crate::value::{Sink, Timestamp};
 
-/// The head of a map without entries; the number of entries is added to it.
-pub(super) const MAP: u8 = 5 << 5;
-
-/// The length in bytes beyond which records with maps in them are refused, and so walked.
-const LONG: usize = 1 << 20;
-
-/// The entries of a map that is being appended.
+/// The entries of a map that is being written.
 ///
-/// Every method appends one entry; that of [`FlatRecord::map`] is itself a record. It returns `None` where the record has
-/// too many entries, the buffer cannot grow, or JSON has no form for the value; [`FlatRecord::append`] or
-/// [`FlatRecord::append_json`] then removes what was appended.
+/// Every method writes one entry. It returns `None` where the map has too many entries, there is no room for one, or the
+/// encoding has no form for the value; the map is then invalid.
+pub trait FlatWrite {
+    /// Writes an entry: in JSON what `json` writes behind the key, in CBOR the first of `N` bytes that `cbor` writes, as
+    /// many as it returns.
+    #[doc(hidden)]
+    fn entry<const N: usize>(
+        &mut self,
+        key: &FlatKey,
+        json: impl FnOnce(&mut json::Encoder<'_>) -> Option<()>,
+        cbor: impl FnOnce(&mut [u8; N]) -> usize + Copy,
+    ) -> Option<()>;
+
+    /// Writes what follows the head of a value in CBOR. In JSON nothing follows.
+    #[doc(hidden)]
+    fn block(&mut self, block: &[u8]) -> Option<()>;
+
+    // Inlined where they are frequent: a call takes as long as the key, and the state of a map that is written stays in
+    // registers.
+
+    /// Writes null.
+    #[inline(always)]
+    fn null(&mut self, key: &FlatKey) -> Option<()> {
+        self.entry(key, |json| json.null().ok(), |to| cbor::put_byte(to, cbor::NULL))
+    }
+
+    /// Writes a truth value.
+    #[inline(always)]
+    fn bool(&mut self, key: &FlatKey, value: bool) -> Option<()> {
+        let byte = cbor::bool_byte(value);
+        self.entry(key, |json| json.bool(value).ok(), move |to| cbor::put_byte(to, byte))
+    }
+
+    /// Writes an integer.
+    #[inline(always)]
+    fn int(&mut self, key: &FlatKey, value: i64) -> Option<()> {
+        self.entry(key, |json| json.int(value).ok(), move |to| cbor::put_int(to, value))
+    }
+
+    /// Writes an integer above `i64::MAX`.
+    fn uint(&mut self, key: &FlatKey, value: u64) -> Option<()> {
+        self.entry(key, |json| written(json.uint(value)), move |to| cbor::put_head(to, 0, value))
+    }
+
+    /// Writes a float, in JSON a finite one.
+    #[inline(always)]
+    fn float(&mut self, key: &FlatKey, value: f64) -> Option<()> {
+        self.entry(key, |json| written(json.float(value)), move |to| cbor::put_float(to, value))
+    }
+
+    /// Writes text.
+    #[inline(always)]
+    fn text(&mut self, key: &FlatKey, value: &str) -> Option<()> {
+        let json = |json: &mut json::Encoder<'_>| json.text(value).ok();
+        if value.len() <= output::SHORT {
+            return self.entry(key, json, move |to| cbor::put_short_text(to, value.as_bytes()));
+        }
+        self.entry(key, json, move |to| cbor::put_head(to, 3, value.len() as u64))?;
+        self.block(value.as_bytes())
+    }
+
+    /// Writes bytes; JSON has no form for them.
+    fn bytes(&mut self, key: &FlatKey, value: &[u8]) -> Option<()> {
+        self.entry(key, |_| None, move |to| cbor::put_head(to, 2, value.len() as u64))?;
+        self.block(value)
+    }
+
+    /// Writes an instant; JSON has no form for it.
+    fn timestamp(&mut self, key: &FlatKey, value: Timestamp) -> Option<()> {
+        self.entry(key, |_| None, move |to| cbor::put_timestamp(to, value))
+    }
+}
+
+/// A flat record that is appended to a buffer. [`FlatRecord::append`] and [`FlatRecord::append_json`] remove an invalid one.
+#[derive(Debug)]
 pub struct FlatRecord<'a> {
     encoder: Encoder<'a>,
     /// The number of entries so far.
     entries: u8,
 }
 
+#[derive(Debug)]
 enum Encoder<'a> {
-    Cbor(cbor::Encoder<'a>),
+    Cbor(Output<'a>),
     Json(json::Encoder<'a>),
 }
 
 impl FlatRecord<'_> {
     /// The greatest number of entries: the head of the map then has one byte in CBOR.
-    pub const MOST_ENTRIES: u8 = 23;
+    pub const MOST_ENTRIES: u8 = MOST_FLAT_ENTRIES;
 
     /// Appends a map with the entries that `write` adds, in CBOR. Returns false, and leaves `out`
     /// unchanged, where `write` returns `None`.
@@ -49,8 +114,7 @@ impl FlatRecord<'_> {
     pub fn append(out: &mut Vec<u8>, write: impl FnOnce(&mut FlatRecord<'_>) -> Option<()>) -> bool {
         let start = out.len();
         out.push(MAP);
-        let encoder = Encoder::Cbor(cbor::Encoder::new(Output::new(out, &UNLIMITED), false));
-        let Some(entries) = entries(encoder, write) else {
+        let Some(entries) = entries(Encoder::Cbor(Output::new(out, &UNLIMITED)), write) else {
             out.truncate(start);
             return false;
         };
@@ -72,16 +136,54 @@ impl FlatRecord<'_> {
         true
     }
 
-    /// Appends the key of the next value.
-    // Inlined: a call takes as long as the key.
+    /// Writes a map with the entries that `write` adds. The caller bounds the nesting of maps: at most three levels are
+    /// within the limit on nodes.
+    pub fn map(&mut self, key: &FlatKey, write: impl FnOnce(&mut Self) -> Option<()>) -> Option<()> {
+        self.entry(key, |json| json.begin_map(0).ok(), |to| cbor::put_byte(to, MAP))?;
+        let behind_head = match &self.encoder {
+            Encoder::Cbor(out) => out.at(),
+            Encoder::Json(_) => 0,
+        };
+        let outer = std::mem::replace(&mut self.entries, 0);
+        write(self)?;
+        let inner = std::mem::replace(&mut self.entries, outer);
+        let written = match &mut self.encoder {
+            Encoder::Cbor(out) => {
+                out.content(behind_head - 1)[0] += inner;
+                out.written()
+            }
+            Encoder::Json(encoder) => {
+                encoder.end_map().ok()?;
+                encoder.written()
+            }
+        };
+        // One text may be repeated in every nested map, and the length of the message is checked only at the
+        // end, so this bounds the memory until then.
+        (written <= LONGEST_WITH_MAPS).then_some(())
+    }
+}
+
+impl FlatWrite for FlatRecord<'_> {
     #[inline(always)]
-    fn key(&mut self, key: &FlatKey) -> Option<&mut Self> {
+    fn entry<const N: usize>(
+        &mut self,
+        key: &FlatKey,
+        json: impl FnOnce(&mut json::Encoder<'_>) -> Option<()>,
+        cbor: impl FnOnce(&mut [u8; N]) -> usize + Copy,
+    ) -> Option<()> {
         if self.entries == Self::MOST_ENTRIES {
             return None;
         }
         self.entries += 1;
         match &mut self.encoder {
-            Encoder::Cbor(encoder) => key.cbor.append(encoder.output()),
+            Encoder::Cbor(out) => {
+                let short = key.short_cbor();
+                if !short.is_some_and(|(chunk, length)| out.try_item_behind(chunk, length, cbor)) {
+                    key.cbor.append(out);
+                    out.put_item(cbor);
+                }
+                Some(())
+            }
             Encoder::Json(encoder) => {
                 let key = key.json.as_ref()?;
                 // The comma in front of the key is that of an entry before it.
@@ -90,146 +192,16 @@ impl FlatRecord<'_> {
                 } else {
                     key.append(encoder.output_for_key());
                 }
+                json(encoder)
             }
         }
-        Some(self)
     }
 
-    /// Appends an entry in CBOR whose value is the first of `N` bytes that `write` writes, as many as it returns. Appends
-    /// nothing and returns false for other entries: in JSON, with a long key, beyond the last one, or where the zeros
-    /// ahead have no room.
-    #[inline(always)]
-    fn try_short<const N: usize>(
-        &mut self,
-        key: &FlatKey,
-        write: impl FnOnce(&mut [u8; N]) -> usize,
-    ) -> bool {
-        if self.entries < Self::MOST_ENTRIES
-            && let Encoder::Cbor(encoder) = &mut self.encoder
-            && let Some((chunk, length)) = key.short_cbor()
-            && encoder.output().try_item_behind(chunk, length, write)
-        {
-            self.entries += 1;
-            return true;
-        }
-        false
-    }
-
-    /// Appends null.
     #[inline]
-    pub fn null(&mut self, key: &FlatKey) -> Option<()> {
-        match &mut self.key(key)?.encoder {
-            Encoder::Cbor(encoder) => encoder.null().ok(),
-            Encoder::Json(encoder) => encoder.null().ok(),
-        }
-    }
-
-    /// Appends a truth value.
-    #[inline]
-    pub fn bool(&mut self, key: &FlatKey, value: bool) -> Option<()> {
-        if self.try_short(key, |to: &mut [u8; 1]| {
-            to[0] = cbor::bool_byte(value);
-            1
-        }) {
-            return Some(());
-        }
-        match &mut self.key(key)?.encoder {
-            Encoder::Cbor(encoder) => encoder.bool(value).ok(),
-            Encoder::Json(encoder) => encoder.bool(value).ok(),
-        }
-    }
-
-    /// Appends an integer.
-    #[inline]
-    pub fn int(&mut self, key: &FlatKey, value: i64) -> Option<()> {
-        if self.try_short(key, |to| cbor::put_int(to, value)) {
-            return Some(());
-        }
-        match &mut self.key(key)?.encoder {
-            Encoder::Cbor(encoder) => encoder.int(value).ok(),
-            Encoder::Json(encoder) => encoder.int(value).ok(),
-        }
-    }
-
-    /// Appends an integer above `i64::MAX`.
-    pub fn uint(&mut self, key: &FlatKey, value: u64) -> Option<()> {
-        match &mut self.key(key)?.encoder {
-            Encoder::Cbor(encoder) => encoder.uint(value).ok(),
-            Encoder::Json(encoder) => written(encoder.uint(value)),
-        }
-    }
-
-    /// Appends a float, in JSON a finite one.
-    #[inline]
-    pub fn float(&mut self, key: &FlatKey, value: f64) -> Option<()> {
-        if self.try_short(key, |to| cbor::put_float(to, value)) {
-            return Some(());
-        }
-        match &mut self.key(key)?.encoder {
-            Encoder::Cbor(encoder) => encoder.float(value).ok(),
-            Encoder::Json(encoder) => written(encoder.float(value)),
-        }
-    }
-
-    /// Appends text.
-    #[inline]
-    pub fn text(&mut self, key: &FlatKey, value: &str) -> Option<()> {
-        if value.len() <= output::SHORT
-            && self.try_short(key, |to| cbor::put_short_text(to, value.as_bytes()))
-        {
-            return Some(());
-        }
-        match &mut self.key(key)?.encoder {
-            Encoder::Cbor(encoder) => encoder.text(value).ok(),
-            Encoder::Json(encoder) => encoder.text(value).ok(),
-        }
-    }
-
-    /// Appends bytes; JSON has no form for them.
-    pub fn bytes(&mut self, key: &FlatKey, value: &[u8]) -> Option<()> {
-        match &mut self.key(key)?.encoder {
-            Encoder::Cbor(encoder) => encoder.bytes(value).ok(),
-            Encoder::Json(_) => None,
-        }
-    }
-
-    /// Appends a map with the entries that `write` adds. The caller bounds the nesting of maps: at most three levels are
-    /// within the limit on nodes.
-    pub fn map(&mut self, key: &FlatKey, write: impl FnOnce(&mut Self) -> Option<()>) -> Option<()> {
-        let outer = self.key(key)?.entries;
-        let head = match &mut self.encoder {
-            Encoder::Cbor(encoder) => {
-                let head = encoder.output().at();
-                encoder.output().push(MAP);
-                head
-            }
-            Encoder::Json(encoder) => {
-                encoder.begin_map(0).ok()?;
-                0
-            }
-        };
-        self.entries = 0;
-        write(self)?;
-        let inner = std::mem::replace(&mut self.entries, outer);
+    fn block(&mut self, block: &[u8]) -> Option<()> {
         match &mut self.encoder {
-            Encoder::Cbor(encoder) => {
-                encoder.output().content(head)[0] = MAP + inner;
-                // One text may be repeated in every nested map, and the length of the message is checked only at the
-                // end, so this bounds the memory until then.
-                (encoder.output().written() <= LONG).then_some(())
-            }
-            Encoder::Json(encoder) => {
-                encoder.end_map().ok()?;
-                (encoder.written() <= LONG).then_some(())
-            }
-        }
-    }
-
-    /// Appends an instant; JSON has no form for it.
-    pub fn timestamp(&mut self, key: &FlatKey, value: Timestamp) -> Option<()> {
-        match &mut self.key(key)?.encoder {
-            Encoder::Cbor(encoder) => encoder.timestamp(value).ok(),
-            Encoder::Json(_) => None,
+            Encoder::Cbor(out) => out.block(block).ok(),
+            Encoder::Json(_) => Some(()),
         }
     }
 }
@@ -245,12 +217,6 @@ fn entries(encoder: Encoder<'_>, write: impl FnOnce(&mut FlatRecord<'_>) -> Opti
 #[inline]
 fn written(done: crate::Result<bool>) -> Option<()> {
     done.ok()?.then_some(())
-}
-
-impl fmt::Debug for FlatRecord<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FlatRecord").field("entries", &self.entries).finish_non_exhaustive()
-    }
 }
 
 #[cfg(test)]
@@ -380,7 +346,7 @@ mod tests {
 
     #[test]
     fn map_in_flat_record_is_refused_where_the_record_gets_long_or_has_an_escape() {
-        let text = "a".repeat(LONG);
+        let text = "a".repeat(LONGEST_WITH_MAPS);
         let refused = [
             Value::map([("m", Value::map([("t", text.as_str())]))]),
             Value::map([("m", Value::map((0..24).map(|i| (format!("k{i}"), i))))]),

@@ -40,30 +40,6 @@ impl FlatKey {
             Encoded::Long(_) => None,
         }
     }
-
-    /// Returns whether these bytes begin with the key in CBOR, and its length there.
-    #[inline]
-    pub(super) fn begins(&self, bytes: &[u8]) -> Option<usize> {
-        let Encoded::Short { bytes: key, length } = &self.cbor else {
-            let Encoded::Long(key) = &self.cbor else { return None };
-            return bytes.starts_with(key).then_some(key.len());
-        };
-        let (length, there) = (*length, bytes.get(..*length)?);
-        // Compared as two chunks of a fixed size, which overlap, because a call of `memcmp` takes longer.
-        let is_same = match length {
-            8..=16 => same::<8>(there, &key[..length]),
-            4..8 => same::<4>(there, &key[..length]),
-            2..4 => same::<2>(there, &key[..length]),
-            _ => *there == key[..length],
-        };
-        is_same.then_some(length)
-    }
-}
-
-/// Returns whether two slices of one length from `N` to twice `N` are equal.
-#[inline]
-fn same<const N: usize>(a: &[u8], b: &[u8]) -> bool {
-    a.first_chunk::<N>() == b.first_chunk::<N>() && a.last_chunk::<N>() == b.last_chunk::<N>()
 }
 
 /// Encoded keys of up to this many bytes are appended by a copy of constant length.
@@ -89,6 +65,15 @@ impl Encoded {
         let mut bytes = [0; SHORT + 1];
         bytes[..length].copy_from_slice(encoded);
         Encoded::Short { bytes, length }
+    }
+
+    /// Returns the key.
+    #[inline(always)]
+    pub(super) fn bytes(&self) -> &[u8] {
+        match self {
+            Encoded::Short { bytes, length } => &bytes[..*length],
+            Encoded::Long(bytes) => bytes,
+        }
     }
 
     /// Appends the key.

@@ -6,7 +6,7 @@
 //! | encode, decode, transcode by the encoding's name | `entry` |
 //! | an encoding: an encoder, a decoder, and the pass that counts items | `json`, `cbor`, `bson`, `smile`, `raw`; escapes are in `value` |
 //! | a position in the bytes, with offsets in errors, and shorter floats; the end of a buffer, with its limit | `input`, `output` |
-//! | maps of few entries without a walk | `flat`, `flat_slice`, `flat_key`; with long arrays `cbor::flat_arrays` |
+//! | maps of few entries without a walk | written by `flat` and `flat_slice`, with the keys of `flat_key`; read by `cbor::cursor` and what stands on it; with long arrays `cbor::flat_arrays` |
 //! | short trees without counting and escapes | `plain` |
 //! | validation without a value | `unread` |
 //! | the depth of documents | here |
@@ -38,7 +38,6 @@ mod bson;
 mod cbor;
 mod entry;
 mod flat;
-mod flat_entries;
 mod flat_key;
 mod flat_slice;
 mod input;
@@ -49,10 +48,10 @@ mod raw;
 mod smile;
 mod unread;
 
-pub use cbor::text_alone;
-pub use cbor::{FlatField, FlatFields, FlatItem, FlatMap, FlatMapBuilder, FlatValue, append_text};
-pub use flat::FlatRecord;
-pub use flat_entries::FlatEntries;
+pub use cbor::{FlatField, FlatItem, FlatMap, FlatMapBuilder, FlatValue, append_text};
+#[doc(hidden)]
+pub use cbor::{find_in_flat_arrays, text_alone};
+pub use flat::{FlatRecord, FlatWrite};
 pub use flat_key::FlatKey;
 pub use flat_slice::FlatSlice;
 pub use json::{items, members};
@@ -61,9 +60,7 @@ pub use unread::Unread;
 pub use entry::{
     EncodeOptions, decode, decode_first, decode_into, decode_shared, encode, encode_into, transcode,
 };
-pub use entry::{
-    decode_body, decode_body_shared, encode_placed, find_in_flat_arrays, read_long_array, write_around_array,
-};
+pub use entry::{decode_body, decode_body_shared, encode_placed, read_long_array, write_around_array};
 
 use crate::error::{Error, ErrorKind, Result, quoted};
 use crate::value::Limits;

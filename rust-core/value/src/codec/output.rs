@@ -8,6 +8,8 @@
 //! The buffer is filled with zeros ahead of its content, so that an item of a few pieces reserves
 //! memory once and writes them at fixed offsets; the zeros are removed at the end.
 
+use std::fmt;
+
 use bytes::Bytes;
 
 use crate::body::{PLACED_FROM, Placer};
@@ -44,6 +46,12 @@ pub(crate) struct Output<'a> {
     placer: Option<&'a mut dyn Placer>,
     /// The number of bytes that are stored elsewhere; they count for the limit.
     elsewhere: usize,
+}
+
+impl fmt::Debug for Output<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Output").field("at", &self.at).finish_non_exhaustive()
+    }
 }
 
 /// Removes the zeros, also after an error.

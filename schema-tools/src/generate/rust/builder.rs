@@ -1,7 +1,7 @@
 //! Builders: they make records and unions from the events of a decoder.
 
 use linkspan::Value;
-use linkspan::codec::FlatFields;
+use linkspan::codec::FlatMap;
 
 use super::generator::Rust;
 use crate::generate::Text;
@@ -130,14 +130,14 @@ impl Rust<'_> {
         };
         // Of an optional field with a default, `finish` knows what null means.
         let is_plain = |member: &Member| !member.optional || member.default.is_none();
-        (1..=usize::from(FlatFields::MOST_ENTRIES)).contains(&members.len())
+        (1..=usize::from(FlatMap::MOST_ENTRIES)).contains(&members.len())
             && members.iter().all(|member| is_scalar(member) && is_plain(member))
     }
 
     /// The function that reads a record whose fields come in order.
     fn read_cbor(&self, out: &mut Text, of: &TypeDef, members: &[Member]) {
         out.block("fn from_cbor(bytes: &[u8]) -> Option<Self::Output> {", "}\n", |out| {
-            out.line(format!("let mut from = linkspan::codec::FlatFields::new(bytes, {})?;", members.len()));
+            out.line(format!("let mut from = linkspan::codec::FlatMap::new(bytes, {})?;", members.len()));
             out.block(format!("let record = {} {{", of.name), "};", |out| {
                 for Member { name, key, optional, default, slot, .. } in members {
                     let value = match (optional, default) {

@@ -6,10 +6,13 @@
 
 use bytes::Bytes;
 
-use super::flat_arrays::{MAP, is_long, is_within};
-use super::flat_map::MOST_ENTRIES;
+use super::cursor::{MAP, MOST_FOUND, is_within};
+use super::encode::{NULL, bool_byte, put_float, put_head, put_int};
+use super::flat_arrays::is_long;
+use super::head::BREAK;
 use super::{COLUMN_MAJOR, COMPLEX, ROW_MAJOR, typed_array};
 use crate::body::{PLACED_FROM, Rest};
+use crate::codec::flat_slice::Slice;
 use crate::value::{DType, Limits, Map, NdArray, NdArrayRef, Order, Value};
 
 /// The alignment of elements, from the beginning of the message.
@@ -28,28 +31,26 @@ pub(crate) struct AroundArray<'a> {
 /// Returns a map without the elements of its one array, with aligned elements; `None` where it has another form or
 /// length, or may be beyond a limit.
 pub(crate) fn write<'a>(map: &'a Map, limits: &Limits) -> Option<AroundArray<'a>> {
-    let entries = u8::try_from(map.len()).ok().filter(|entries| *entries <= MOST_ENTRIES)?;
+    let entries = u8::try_from(map.len()).ok().filter(|entries| *entries <= MOST_FOUND)?;
     let mut array = None;
     let rest = Rest::written(|to| {
-        let mut writer = ArrayWriter { to, at: 0 };
-        writer.put([MAP + entries])?;
+        let mut to = Slice::new(to);
+        to.put([MAP + entries])?;
         for (key, value) in map {
-            writer.text(key)?;
+            write_text(&mut to, key)?;
             match value {
-                Value::Null => writer.put([0xf6])?,
-                Value::Bool(value) => writer.put([0xf4 + u8::from(*value)])?,
-                Value::Int(value) if *value >= 0 => writer.head(0, value.cast_unsigned())?,
-                Value::Int(value) => writer.head(1, !value.cast_unsigned())?,
-                Value::Float(value) => {
-                    writer.put([0xfb])?;
-                    writer.put(value.to_bits().to_be_bytes())?;
+                Value::Null => to.put([NULL])?,
+                Value::Bool(value) => to.put([bool_byte(*value)])?,
+                Value::Int(value) => to.item(|to| put_int(to, *value))?,
+                Value::Float(value) => to.item(|to| put_float(to, *value))?,
+                Value::Text(value) => write_text(&mut to, value)?,
+                Value::NdArray(value) if array.is_none() => {
+                    array = Some((write_array(&mut to, value)?, &value.data));
                 }
-                Value::Text(value) => writer.text(value)?,
-                Value::NdArray(value) if array.is_none() => array = Some((writer.array(value)?, &value.data)),
                 _ => return None,
             }
         }
-        Some(writer.at)
+        Some(to.at())
     })?;
     let (at, elements) = array?;
     is_within(limits, rest.len(), elements.len() as u64).then_some(AroundArray { rest, at, elements })
@@ -62,88 +63,59 @@ pub(crate) fn write_alone<'a>(array: &'a NdArray, limits: &Limits) -> Option<Aro
     }
     let mut at = 0;
     let rest = Rest::written(|to| {
-        let mut writer = ArrayWriter { to, at: 0 };
-        at = writer.array(array)?;
-        Some(writer.at)
+        let mut to = Slice::new(to);
+        at = write_array(&mut to, array)?;
+        Some(to.at())
     })?;
     Some(AroundArray { rest, at, elements: &array.data })
 }
 
-/// The memory of a [`Rest`], of which `at` bytes are written. A value that has no room in it is left to the encoder.
-struct ArrayWriter<'a> {
-    to: &'a mut [u8; Rest::SHORT],
-    at: usize,
+/// Writes the shortest head with this number.
+#[inline]
+fn write_head(to: &mut Slice<'_>, major: u8, n: u64) -> Option<()> {
+    if n < 24 { to.put([major << 5 | n as u8]) } else { to.item(|to| put_head(to, major, n)) }
 }
 
-impl ArrayWriter<'_> {
-    #[inline(always)]
-    fn put<const N: usize>(&mut self, bytes: [u8; N]) -> Option<()> {
-        *self.to.get_mut(self.at..)?.first_chunk_mut()? = bytes;
-        self.at += N;
-        Some(())
-    }
+#[inline]
+fn write_text(to: &mut Slice<'_>, text: &str) -> Option<()> {
+    write_head(to, 3, text.len() as u64)?;
+    to.block(text.as_bytes())
+}
 
-    /// Writes the shortest head with this number.
-    #[inline]
-    fn head(&mut self, major: u8, n: u64) -> Option<()> {
-        let major = major << 5;
-        if n < 24 {
-            return self.put([major | n as u8]);
-        }
-        // Two, three, five or nine bytes: the number is shifted to the front, and what is behind it is overwritten.
-        let (information, length) = match n {
-            0..0x100 => (24, 1),
-            0x100..0x1_0000 => (25, 2),
-            0x1_0000..0x1_0000_0000 => (26, 4),
-            _ => (27, 8),
-        };
-        self.put([major | information])?;
-        self.put((n << (64 - 8 * length)).to_be_bytes())?;
-        self.at -= 8 - length;
-        Some(())
+/// Writes an array that is long enough to be stored elsewhere; returns the position of its elements.
+fn write_array(to: &mut Slice<'_>, array: &NdArray) -> Option<usize> {
+    let NdArrayRef { dtype, order, shape, data } = array.as_ref();
+    let tag = typed_array(dtype)?;
+    if data.len() < PLACED_FROM || shape.len() > NdArrayRef::MAX_RANK {
+        return None;
     }
-
-    #[inline]
-    fn text(&mut self, text: &str) -> Option<()> {
-        self.head(3, text.len() as u64)?;
-        self.to.get_mut(self.at..)?.get_mut(..text.len())?.copy_from_slice(text.as_bytes());
-        self.at += text.len();
-        Some(())
+    write_head(to, 6, if order == Order::Row { ROW_MAJOR } else { COLUMN_MAJOR })?;
+    to.put([4 << 5 | 2, 4 << 5 | shape.len() as u8])?;
+    for length in shape {
+        write_head(to, 0, *length)?;
     }
-
-    /// Writes an array that is long enough to be stored elsewhere; returns the position of its elements.
-    fn array(&mut self, array: &NdArray) -> Option<usize> {
-        let NdArrayRef { dtype, order, shape, data } = array.as_ref();
-        let tag = typed_array(dtype)?;
-        if data.len() < PLACED_FROM || shape.len() > NdArrayRef::MAX_RANK {
-            return None;
-        }
-        self.head(6, if order == Order::Row { ROW_MAJOR } else { COLUMN_MAJOR })?;
-        self.put([4 << 5 | 2, 4 << 5 | shape.len() as u8])?;
-        for length in shape {
-            self.head(0, *length)?;
-        }
-        if matches!(dtype, DType::C64 | DType::C128) {
-            self.head(6, COMPLEX)?;
-        }
-        self.head(6, tag)?;
-        // At least 64 KiB.
-        let head = if data.len() < 1 << 32 { 5 } else { 9 };
-        let is_aligned = (self.at + head).is_multiple_of(ALIGN);
-        if !is_aligned {
-            // As many empty chunks as bytes are missing, behind the beginning of a string of chunks.
-            self.put([0x5f])?;
-            let missing = (self.at + head).wrapping_neg() % ALIGN;
-            self.put([0x40; ALIGN])?;
-            self.at -= ALIGN - missing;
-        }
-        self.head(2, data.len() as u64)?;
-        let at = self.at;
-        if !is_aligned {
-            self.put([0xff])?;
-        }
-        Some(at)
+    if matches!(dtype, DType::C64 | DType::C128) {
+        write_head(to, 6, COMPLEX)?;
     }
+    write_head(to, 6, tag)?;
+    // At least 64 KiB.
+    let head = if data.len() < 1 << 32 { 5 } else { 9 };
+    let is_aligned = (to.at() + head).is_multiple_of(ALIGN);
+    if !is_aligned {
+        // As many empty chunks as bytes are missing, behind the beginning of a string of chunks.
+        to.put([0x5f])?;
+        let missing = (to.at() + head).wrapping_neg() % ALIGN;
+        to.item(|to| {
+            *to = [0x40; ALIGN];
+            missing
+        })?;
+    }
+    write_head(to, 2, data.len() as u64)?;
+    let at = to.at();
+    if !is_aligned {
+        to.put([BREAK])?;
+    }
+    Some(at)
 }
 
 #[cfg(test)]

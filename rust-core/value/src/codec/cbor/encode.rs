@@ -40,12 +40,6 @@ impl<'a> Encoder<'a> {
         self.out.finish()
     }
 
-    /// Returns the output, to which a caller may append what is encoded already.
-    #[inline]
-    pub(crate) fn output(&mut self) -> &mut Output<'a> {
-        &mut self.out
-    }
-
     /// Appends a head with the shortest form of `n`.
     #[inline]
     pub(super) fn head(&mut self, major: u8, n: u64) {
@@ -154,6 +148,13 @@ fn int_parts(value: i64) -> (u8, u64) {
     if value >= 0 { (0, value.cast_unsigned()) } else { (1, !value.cast_unsigned()) }
 }
 
+/// Writes a byte and returns its length.
+#[inline]
+pub(crate) fn put_byte(to: &mut [u8; 1], byte: u8) -> usize {
+    *to = [byte];
+    1
+}
+
 /// Writes an integer and returns its length in bytes.
 #[inline]
 pub(crate) fn put_int(to: &mut [u8; 9], value: i64) -> usize {
@@ -197,7 +198,7 @@ pub(crate) const NULL: u8 = 0xf6;
 
 /// Returns simple value 20 or 21.
 #[inline]
-pub(crate) fn bool_byte(value: bool) -> u8 {
+pub(crate) const fn bool_byte(value: bool) -> u8 {
     if value { 0xf5 } else { 0xf4 }
 }
 

@@ -2,61 +2,46 @@
 //! without events.
 //!
 //! Reader and writer accept a subset of what decoder and encoder accept, and give the same values and bytes: a map of at
-//! most [`MOST_ENTRIES`] entries, each a scalar that flat maps have or an N-d array; or one N-d array. Every other value,
+//! most [`MOST_FOUND`] entries, each a scalar that flat maps have or an N-d array; or one N-d array. Every other value,
 //! and all bytes that the decoder refuses, are left to decoder and encoder, so that errors come from one place.
 
+use super::cursor::{Cursor, FlatValue, MOST_FOUND, is_within};
 use super::encode::Encoder;
-use super::flat_map::{LONGEST, MOST_ENTRIES, number, scalar, text};
+use super::head::BREAK;
 use super::{COLUMN_MAJOR, COMPLEX, ROW_MAJOR, typed_array};
 use crate::body::{Body, PLACED_FROM, Part};
 use crate::codec::output::Output;
 use crate::error::Result;
 use crate::value::{DType, Limits, Map, NdArray, NdArrayRef, Order, Sink, Value};
 
-/// The head of a map without entries; the number of entries is added to it.
-pub(super) const MAP: u8 = 5 << 5;
 /// More bytes than the heads of an entry take: those of its key, a scalar, or an array of most dimensions.
 const HEADS: usize = 192;
-
-/// Returns whether a value of such a map is within these limits: `rest` bytes without the elements, of which there
-/// are `elements` bytes.
-pub(super) fn is_within(limits: &Limits, rest: usize, elements: u64) -> bool {
-    let memory = elements.saturating_add(Limits::for_message(0).memory);
-    let message = elements.saturating_add(rest as u64);
-    rest <= LONGEST && limits.allow_flat(rest) && message <= limits.message && memory <= limits.memory
-}
 
 /// Returns the value of a body with separate parts, where it is such a map or an array; its arrays share the memory of
 /// the parts. `None` where the decoder has to read it.
 pub(crate) fn read(body: &Body, limits: &Limits) -> Option<Value> {
     let (bytes, mut parts) = body.to_decode();
-    if bytes.first()? >> 5 == 6 {
+    let mut cursor = Cursor::new(bytes);
+    if cursor.is_tag() {
         return read_alone(body, limits).map(Value::NdArray);
     }
-    let entries = bytes.first()?.checked_sub(MAP).filter(|entries| *entries <= MOST_ENTRIES)?;
+    let entries = cursor.map(MOST_FOUND)?;
     if parts.is_empty() || !is_within(limits, bytes.len(), (body.len() - bytes.len()) as u64) {
         return None;
     }
     let mut map = Map::with_capacity(entries.into());
-    let mut at = 1;
     for _ in 0..entries {
-        let (key, behind) = text(bytes, at)?;
-        let key = std::str::from_utf8(key).ok()?;
-        let value = if *bytes.get(behind)? >> 5 == 6 {
-            let (part, others) = parts.split_first()?;
-            let (array, behind) = array(bytes, behind, part)?;
-            (parts, at) = (others, behind);
-            Value::NdArray(array)
+        let key = std::str::from_utf8(cursor.text()?).ok()?;
+        let value = if cursor.is_tag() {
+            Value::NdArray(array(&mut cursor, bytes.len(), parts.split_off_first()?)?)
         } else {
-            let (value, behind) = scalar(bytes, behind)?;
-            at = behind;
-            value.to_value()
+            cursor.scalar()?.to_value()
         };
         if map.insert(key.to_owned(), value).is_some() {
             return None;
         }
     }
-    (at == bytes.len() && parts.is_empty()).then_some(Value::Map(map))
+    (cursor.is_end() && parts.is_empty()).then_some(Value::Map(map))
 }
 
 /// Returns the value of a body where it is one array, whose elements are its only separate part. `None` where the
@@ -66,8 +51,9 @@ pub(crate) fn read_alone(body: &Body, limits: &Limits) -> Option<NdArray> {
     if !is_within(limits, bytes.len(), part.bytes.len() as u64) {
         return None;
     }
-    let (array, end) = array(bytes, 0, part)?;
-    (end == bytes.len()).then_some(array)
+    let mut cursor = Cursor::new(bytes);
+    let array = array(&mut cursor, bytes.len(), part)?;
+    cursor.is_end().then_some(array)
 }
 
 /// The element types by the tag of their arrays; real ones and complex ones.
@@ -109,80 +95,77 @@ impl Description {
         NdArrayRef { dtype: self.dtype, order: self.order.for_shape(shape), shape, data }
     }
 
-    /// Describes the array that begins at `at` and has its elements in `part`; returns the position behind it. The
-    /// description is invalid where it returns `None`.
+    /// Takes the array at the cursor, whose bytes end at `end`, and describes it; its elements are in `part`. The description is invalid where it
+    /// returns `None`.
     #[inline]
-    pub(super) fn fill(&mut self, bytes: &[u8], at: usize, part: &Part) -> Option<usize> {
-        let (tag, at) = number(bytes, at, 6)?;
-        self.order = match tag {
+    pub(super) fn fill(&mut self, cursor: &mut Cursor<'_>, end: usize, part: &Part) -> Option<()> {
+        self.order = match cursor.number(6)? {
             ROW_MAJOR => Order::Row,
             COLUMN_MAJOR => Order::Column,
             _ => return None,
         };
         // The shortest heads of the pair and of its shape.
-        let [0x82, rank] = *bytes.get(at..)?.first_chunk()? else { return None };
+        let [0x82, rank] = cursor.chunk()? else { return None };
         self.rank = usize::from(rank.checked_sub(0x80)?);
-        let mut at = at + 2;
         // An empty array with such lengths that they overflow is left to the decoder.
-        let mut elements = 1u64;
+        let mut elements = 1i64;
         for length in self.lengths.get_mut(..self.rank)? {
-            (*length, at) = number(bytes, at, 0)?;
-            elements = elements.checked_mul(*length)?;
+            *length = cursor.number(0)?;
+            elements = elements.checked_mul(i64::try_from(*length).ok()?)?;
         }
-        let (mut tag, mut at) = number(bytes, at, 6)?;
+        let mut tag = cursor.number(6)?;
         let is_complex = tag == COMPLEX;
         if is_complex {
-            (tag, at) = number(bytes, at, 6)?;
+            tag = cursor.number(6)?;
         }
         self.dtype = *ELEMENTS[usize::from(is_complex)].get(usize::try_from(tag).ok()?)?.as_ref()?;
         // Empty chunks align the elements.
-        let has_chunks = *bytes.get(at)? == 0x5f;
+        let has_chunks = cursor.peek()? == 0x5f;
         if has_chunks {
-            at += 1;
-            while *bytes.get(at)? == 0x40 {
-                at += 1;
+            cursor.chunk::<1>()?;
+            while cursor.peek()? == 0x40 {
+                cursor.chunk::<1>()?;
             }
         }
-        let (length, mut at) = number(bytes, at, 2)?;
-        let is_whole = elements.checked_mul(self.dtype.size() as u64) == Some(length);
-        if !is_whole || part.at != at || part.bytes.len() as u64 != length {
+        let length = cursor.number(2)?;
+        let is_whole = elements.cast_unsigned().checked_mul(self.dtype.size() as u64) == Some(length);
+        if !is_whole || part.at.checked_add(cursor.left()) != Some(end) || part.bytes.len() as u64 != length {
             return None;
         }
-        if has_chunks {
-            if *bytes.get(at)? != 0xff {
-                return None;
-            }
-            at += 1;
+        if has_chunks && cursor.chunk()? != [BREAK] {
+            return None;
         }
-        Some(at)
+        Some(())
     }
 }
 
-/// Returns the array that begins at `at` and has its elements in `part`, and the position behind it.
-fn array(bytes: &[u8], at: usize, part: &Part) -> Option<(NdArray, usize)> {
+/// Takes the array at the cursor, whose elements are in `part`.
+fn array(cursor: &mut Cursor<'_>, end: usize, part: &Part) -> Option<NdArray> {
     let mut description = Description::EMPTY;
-    let behind = description.fill(bytes, at, part)?;
+    description.fill(cursor, end, part)?;
     let NdArrayRef { dtype, order, shape, .. } = description.with(&part.bytes);
-    Some((NdArray { dtype, order, shape: shape.to_vec(), data: part.bytes.clone() }, behind))
+    Some(NdArray { dtype, order, shape: shape.to_vec(), data: part.bytes.clone() })
 }
 
 /// Returns whether [`append`] encodes this map within these limits: it has a long array, and nothing but arrays and
 /// scalars of flat maps.
 pub(crate) fn is_flat(map: &Map, limits: &Limits) -> bool {
-    if map.len() > MOST_ENTRIES.into() {
+    if map.len() > MOST_FOUND.into() {
         return false;
     }
     let (mut rest, mut elements, mut longest) = (1, 0, 0);
     for (key, value) in map {
         rest += HEADS + key.len();
         match value {
-            Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_) => {}
-            Value::Text(text) => rest += text.len(),
             Value::NdArray(array) if array.shape.len() <= NdArrayRef::MAX_RANK => {
                 elements += array.data.len();
                 longest = longest.max(array.data.len());
             }
-            _ => return false,
+            value => match FlatValue::of(value) {
+                Some(FlatValue::Text(text)) => rest += text.len(),
+                Some(_) => {}
+                None => return false,
+            },
         }
     }
     longest >= PLACED_FROM && is_within(limits, rest, elements as u64)
@@ -219,13 +202,9 @@ pub(crate) fn append(map: &Map, output: Output<'_>, align: bool) -> Result<()> {
     for (key, value) in map {
         encoder.key(key)?;
         let done = match value {
-            Value::Bool(value) => encoder.bool(*value),
-            Value::Int(value) => encoder.int(*value),
-            Value::Float(value) => encoder.float(*value),
-            Value::Text(value) => encoder.text(value),
             Value::NdArray(array) => encoder.shared_ndarray(array),
-            // `is_flat` accepts no other value.
-            _ => encoder.null(),
+            // `is_flat` accepts no value that is neither an array nor a scalar.
+            value => FlatValue::of(value).unwrap_or(FlatValue::Null).send(&mut encoder),
         };
         done.map_err(|e| e.under_key(key))?;
     }
@@ -238,7 +217,7 @@ mod tests {
 
     use super::*;
     use crate::body::{OneOrMany, Placer};
-    use crate::codec::cbor::{FlatArrays, FlatItem};
+    use crate::codec::cbor::{FlatItem, find_in_flat_arrays};
     use crate::codec::{EncodeOptions, Encoding, decode_body, encode_into, encode_placed};
     use crate::value::ValueBuilder;
 
@@ -257,25 +236,25 @@ mod tests {
     /// Reads a body, and compares each entry with the one that `flat_lookup` finds in its bytes.
     fn read(body: &Body, limits: &Limits) -> Option<Value> {
         let value = super::read(body, limits);
-        let flat = FlatArrays::of(body)?;
+        body.split()?;
         let owned = |item: FlatItem<'_>| match item {
             FlatItem::Scalar(scalar) => scalar.to_value(),
             FlatItem::Array(array) => Value::from(array.to_owned()),
         };
         let Some(Value::Map(map)) = &value else {
-            assert_eq!(flat.check_and_find("wave", limits, owned), None);
+            assert_eq!(find_in_flat_arrays(body, "wave", Some(limits), owned), None);
             return value;
         };
         for (key, expected) in map {
             // Some keys mean something else as a path.
             let is_plain = !key.is_empty() && !key.contains(['/', '~']);
-            let found = flat.check_and_find(key, limits, owned).unwrap();
+            let found = find_in_flat_arrays(body, key, Some(limits), owned).unwrap();
             assert_eq!(found.as_ref(), is_plain.then_some(expected), "{key}");
-            assert_eq!(flat.find(key, owned), found);
+            assert_eq!(find_in_flat_arrays(body, key, None, owned), Some(found));
         }
         for absent in ["absent", ""] {
-            assert_eq!(flat.check_and_find(absent, limits, owned), Some(None));
-            assert_eq!(flat.find(absent, owned), None);
+            assert_eq!(find_in_flat_arrays(body, absent, Some(limits), owned), Some(None));
+            assert_eq!(find_in_flat_arrays(body, absent, None, owned), Some(None));
         }
         value
     }

@@ -1,11 +1,12 @@
 //! Finds an entry of a short map of scalars and long arrays in its bytes: a program that reads one array of a message
 //! needs no tree.
 //!
-//! [`FlatArrays::check_and_find`] accepts the bodies that `flat_arrays` reads; all others are left to the decoder. The
-//! tests of `flat_arrays` compare both.
+//! The bodies are those that `flat_arrays` reads; all others are left to the decoder. The tests of `flat_arrays` compare
+//! both.
 
-use super::flat_arrays::{Description, MAP, is_within};
-use super::flat_map::{FlatValue, MOST_ENTRIES, scalar, text};
+use super::cursor::{Cursor, FlatValue, Keys, MOST_FOUND, add_key, is_within};
+use super::flat_arrays::Description;
+use super::flat_map::is_plain;
 use crate::body::{Body, Part};
 use crate::value::{Limits, NdArrayRef};
 
@@ -18,147 +19,83 @@ pub enum FlatItem<'a> {
     Array(NdArrayRef<'a>),
 }
 
-/// A map of scalars and arrays whose elements are stored elsewhere.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct FlatArrays<'a> {
-    bytes: &'a [u8],
+/// Where a value begins, and the parts that are left from there.
+#[derive(Clone, Copy)]
+struct Position<'a> {
+    cursor: Cursor<'a>,
     parts: &'a [Part],
+    /// Where the bytes end.
+    end: usize,
 }
 
-/// The value that was found; an array is described in a separate [`Description`].
-enum FoundValue<'a> {
-    Scalar(FlatValue<'a>),
-    Array(&'a Part),
-}
-
-impl<'a> FlatArrays<'a> {
-    /// Returns the bytes of a body that may be such a map; `None` where nothing is stored elsewhere.
+impl<'a> Position<'a> {
+    /// Takes a value. An array takes the first of the parts, and is written into `description`.
     #[inline]
-    pub fn of(body: &'a Body) -> Option<FlatArrays<'a>> {
-        body.split().map(|split| FlatArrays { bytes: split.rest(), parts: split.parts() })
-    }
-
-    /// Passes the value at this path to `what`, where the bytes are such a map within these limits, and so decode to it.
-    /// `None` where they are not; `Some(None)` where no key equals this path, which may have several keys.
-    pub fn check_and_find<T>(
-        self,
-        path: &str,
-        limits: &Limits,
-        what: impl FnOnce(FlatItem<'_>) -> T,
-    ) -> Option<Option<T>> {
-        let elements = self.parts.iter().map(|part| part.bytes.len() as u64).sum();
-        let entries = self.bytes.first()?.checked_sub(MAP).filter(|entries| *entries <= MOST_ENTRIES)?;
-        if !is_within(limits, self.bytes.len(), elements) {
-            return None;
+    fn value<'d>(&mut self, description: &'d mut Description) -> Option<FlatItem<'d>>
+    where
+        'a: 'd,
+    {
+        if !self.cursor.is_tag() {
+            return self.cursor.scalar().map(FlatItem::Scalar);
         }
-        let mut description = Description::EMPTY;
-        if let Some(part) = self.only(path, &mut description) {
-            return Some(Some(what(FlatItem::Array(description.with(&part.bytes)))));
-        }
-        self.look::<T, true>(path, entries.into(), what)
-    }
-
-    /// Describes the array at this path of a map that has no other entry: the most frequent message with an array. The
-    /// path is UTF-8, and so is a key that equals it.
-    #[inline]
-    fn only(self, path: &str, description: &mut Description) -> Option<&'a Part> {
-        let [part] = self.parts else { return None };
-        let [head, text, rest @ ..] = self.bytes else { return None };
-        let key = rest.get(..path.len())?;
-        let is_only = *head == MAP + 1 && path.len() < 24 && usize::from(*text) == 0x60 + path.len();
-        if !is_only || key != key_of(path)? {
-            return None;
-        }
-        let behind = description.fill(self.bytes, 2 + path.len(), part)?;
-        (behind == self.bytes.len()).then_some(part)
-    }
-
-    /// Passes the value at this path to `what`, where the bytes were [checked](FlatArrays::check_and_find); `None` where
-    /// no key equals this path.
-    pub fn find<T>(self, path: &str, what: impl FnOnce(FlatItem<'_>) -> T) -> Option<T> {
-        self.look::<T, false>(path, usize::MAX, what)?
-    }
-
-    /// Walks the entries up to the one at this path; with `CHECK` all of them, of which there must be `entries`. `None`
-    /// where the bytes are no such map.
-    #[inline(always)]
-    fn look<T, const CHECK: bool>(
-        self,
-        path: &str,
-        entries: usize,
-        what: impl FnOnce(FlatItem<'_>) -> T,
-    ) -> Option<Option<T>> {
-        let wanted = key_of(path);
-        let mut description = Description::EMPTY;
-        let (mut found, mut described) = (None, 0);
-        // Where each key begins and ends: at most 4,096 bytes are walked.
-        let (mut keys, mut count) = ([(0u16, 0u16); MOST_ENTRIES as usize], 0);
-        let (mut at, mut parts) = (1, self.parts);
-        // Each step takes a key, so the loop ends with the bytes.
-        while at < self.bytes.len() {
-            let (key, behind) = text(self.bytes, at)?;
-            if CHECK {
-                let (seen, rest) = keys.split_at_mut_checked(count)?;
-                let is_repeated = |(from, to): &(u16, u16)| self.bytes[(*from).into()..(*to).into()] == *key;
-                if seen.iter().any(is_repeated) || (!key.is_ascii() && std::str::from_utf8(key).is_err()) {
-                    return None;
-                }
-                *rest.first_mut()? = ((behind - key.len()) as u16, behind as u16);
-                count += 1;
-            }
-            let parts_from_here = parts;
-            let (value, next) = self.value(behind, &mut parts, &mut description)?;
-            if matches!(value, FoundValue::Array(_)) {
-                described = behind;
-            }
-            if wanted == Some(key) {
-                if !CHECK {
-                    return Some(Some(what(item(&value, &description))));
-                }
-                found = Some((behind, value, parts_from_here));
-            }
-            at = next;
-        }
-        if CHECK && (count != entries || !parts.is_empty()) {
-            return None;
-        }
-        let Some((at, value, mut parts)) = found else { return Some(None) };
-        if matches!(value, FoundValue::Array(_)) && described != at {
-            // A later array has overwritten the description.
-            self.value(at, &mut parts, &mut description)?;
-        }
-        Some(Some(what(item(&value, &description))))
-    }
-
-    /// Returns the value that begins at `at`, and the position behind it. An array takes the first of `parts`.
-    #[inline]
-    fn value(
-        self,
-        at: usize,
-        parts: &mut &'a [Part],
-        description: &mut Description,
-    ) -> Option<(FoundValue<'a>, usize)> {
-        if *self.bytes.get(at)? >> 5 != 6 {
-            let (value, behind) = scalar(self.bytes, at)?;
-            return Some((FoundValue::Scalar(value), behind));
-        }
-        let (part, others) = parts.split_first()?;
-        *parts = others;
-        Some((FoundValue::Array(part), description.fill(self.bytes, at, part)?))
+        let part = self.parts.split_off_first()?;
+        description.fill(&mut self.cursor, self.end, part)?;
+        Some(FlatItem::Array(description.with(&part.bytes)))
     }
 }
 
+/// Passes the value at this path to `what`, where the body is such a map; `None` where it is not, and `Some(None)` where no
+/// key equals this path, which may have several keys. Without `limits`, a call with limits must have accepted the body
+/// before.
 #[inline]
-fn item<'a>(found: &FoundValue<'a>, description: &'a Description) -> FlatItem<'a> {
-    match found {
-        FoundValue::Scalar(value) => FlatItem::Scalar(*value),
-        FoundValue::Array(part) => FlatItem::Array(description.with(&part.bytes)),
+#[doc(hidden)]
+pub fn find<T>(
+    body: &Body,
+    path: &str,
+    limits: Option<&Limits>,
+    what: impl FnOnce(FlatItem<'_>) -> T,
+) -> Option<Option<T>> {
+    let (bytes, parts) = body.split().map(|split| (split.rest(), split.parts()))?;
+    let mut at = Position { cursor: Cursor::new(bytes), parts, end: bytes.len() };
+    let entries = at.cursor.map(MOST_FOUND)?;
+    let elements = || parts.iter().map(|part| part.bytes.len() as u64).sum();
+    if limits.is_some_and(|limits| !is_within(limits, bytes.len(), elements())) {
+        return None;
     }
-}
-
-/// Returns the key that a path denotes, where it has the same bytes as the path.
-#[inline]
-fn key_of(path: &str) -> Option<&[u8]> {
-    let key = path.as_bytes();
-    (!key.is_empty() && !key.iter().any(|byte| matches!(byte, b'/' | b'~'))).then_some(key)
+    // Any other path has several keys, or denotes one with other bytes.
+    let wanted = Some(path.as_bytes()).filter(|path| is_plain(path));
+    let is_checked = limits.is_some();
+    let mut keys = (is_checked && entries > 1).then(Keys::default);
+    let (mut found, mut description) = (None, Description::EMPTY);
+    for count in 0..usize::from(entries) {
+        let key = at.cursor.text()?;
+        let is_wanted = wanted == Some(key);
+        if let Some(keys) = &mut keys {
+            add_key(keys, count, key)?;
+        }
+        // The path is UTF-8, and so is a key that equals it.
+        if is_checked && !is_wanted && std::str::from_utf8(key).is_err() {
+            return None;
+        }
+        let from = at;
+        let value = at.value(&mut description)?;
+        if is_wanted {
+            if !is_checked {
+                return Some(Some(what(value)));
+            }
+            found = Some(from);
+        }
+    }
+    if is_checked && !(at.cursor.is_end() && at.parts.is_empty()) {
+        return None;
+    }
+    let Some(mut found) = found else { return Some(None) };
+    let value = match found.parts {
+        // No later array has overwritten the description.
+        [part, later @ ..] if found.cursor.is_tag() && later.len() == at.parts.len() => {
+            FlatItem::Array(description.with(&part.bytes))
+        }
+        _ => found.value(&mut description)?,
+    };
+    Some(Some(what(value)))
 }

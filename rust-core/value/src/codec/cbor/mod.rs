@@ -15,12 +15,14 @@
 //! Tag 55799 (this is CBOR) is skipped. Every other tag, `undefined`, other simple values and keys that are
 //! not text have no form in Linkspan and are `Unsupported`. `head` decodes the first bytes of an item,
 //! `decode` walks over items with the help of `tag` and `array`, and `count` is the first pass over indefinite ones.
-//! `flat_map` reads and builds short maps of scalars in their bytes, `flat_arrays` reads and writes those with long
-//! arrays, `flat_lookup` finds entries in these, and `fields` reads records of scalars.
+//! Flat data are read in their bytes by a `cursor`: `flat_map` reads and builds maps of scalars, whose values `fields`
+//! converts to those of records; `flat_arrays` reads and writes those with long arrays, and `flat_lookup` finds entries in
+//! these.
 
 mod around_array;
 mod array;
 mod count;
+mod cursor;
 mod decode;
 mod encode;
 mod fields;
@@ -33,20 +35,22 @@ mod tag;
 pub(crate) use around_array::{
     AroundArray, write as write_around_array, write_alone as write_around_lone_array,
 };
+pub use cursor::FlatValue;
+pub(crate) use cursor::{
+    LONGEST_WITH_MAPS, MAP, MOST_ENTRIES as MOST_FLAT_ENTRIES, is_within as is_flat_within,
+};
 pub(crate) use decode::{decode, decode_first};
 pub(crate) use encode::{
-    Encoder, NULL, bool_byte, put_float, put_head, put_int, put_short_text, put_timestamp,
+    Encoder, NULL, bool_byte, put_byte, put_float, put_head, put_int, put_short_text, put_timestamp,
 };
-pub use fields::{FlatField, FlatFields};
+pub use fields::FlatField;
 pub(crate) use flat_arrays::{
     append as append_flat_arrays, append_alone as append_long_array, is_flat as is_flat_with_arrays, is_long,
     read as read_flat_arrays, read_alone as read_long_array,
 };
-pub(crate) use flat_lookup::FlatArrays;
-pub use flat_lookup::FlatItem;
+pub use flat_lookup::{FlatItem, find as find_in_flat_arrays};
 pub use flat_map::text_alone;
-pub use flat_map::{FlatMap, FlatMapBuilder, FlatValue, append_text};
-pub(crate) use flat_map::{LONGEST as FLAT_LONGEST, scalar as flat_scalar, text as flat_text};
+pub use flat_map::{FlatMap, FlatMapBuilder, append_text};
 
 use crate::value::DType;
 

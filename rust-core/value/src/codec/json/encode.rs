@@ -9,7 +9,8 @@ use crate::error::Result;
 use crate::value::escape::Plain;
 
 /// Appends one value, without white space.
-pub(crate) struct Encoder<'a> {
+#[derive(Debug)]
+pub struct Encoder<'a> {
     out: Output<'a>,
     /// Whether the innermost array or map has an item already, so that a comma precedes the next.
     has_item: bool,

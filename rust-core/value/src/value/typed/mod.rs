@@ -120,7 +120,7 @@ pub trait Build: Default {
     }
     /// Returns the value of these bytes of CBOR without a builder, as [`Sink::take_cbor`] describes it; `None`
     /// where it has to be built from events. The builder of a record of scalars reads its fields with
-    /// [`FlatFields`](crate::codec::FlatFields). By default all values are built.
+    /// [`FlatMap`](crate::codec::FlatMap). By default all values are built.
     #[inline]
     fn from_cbor(bytes: &[u8]) -> Option<Self::Output> {
         let _ = bytes;
