@@ -17,7 +17,7 @@ const TRANSPORTS: &str = "transports.md";
 const LIFECYCLE: &str = "lifecycle.md";
 
 /// Each block and the document that contains it.
-const BLOCKS: [(&str, &str); 33] = [
+const BLOCKS: [(&str, &str); 32] = [
     ("values", WIRE),
     ("limits", WIRE),
     ("header", WIRE),

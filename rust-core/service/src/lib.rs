@@ -24,9 +24,6 @@ pub mod doctor;
 #[path = "../../engine/src/documents.rs"]
 #[allow(dead_code, reason = "most blocks of the documents are those of `linkspan-engine`")]
 mod documents;
-#[cfg(any(test, fuzzing))]
-#[doc(hidden)]
-pub mod fuzzing;
 #[cfg(test)]
 #[path = "../../engine/src/histories.rs"]
 mod histories;
@@ -43,4 +40,7 @@ use linkspan_transport as transport;
 use linkspan_transport::frame;
 use linkspan_value::{codec, error, value};
 
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub use region::fuzz as fuzz_layout;
 pub use region::{Layout, Region};

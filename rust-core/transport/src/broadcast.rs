@@ -7,6 +7,8 @@
 //! many messages it missed in the sequence numbers. A message that does not fit makes the publisher
 //! move to a larger ring; its readers get [`Received::Moved`] and join again.
 
+pub mod received;
+
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,36 +16,13 @@ use std::time::Duration;
 use super::BroadcastSlots;
 use super::hello::AnsweredCall;
 
+pub use self::received::{Received, Start};
 pub use super::link::{BroadcastReader, FastLinked, ViewCount};
 use crate::codec::Encoding;
 use crate::error::Result;
-use crate::frame::{Incoming, Outgoing};
+use crate::frame::Outgoing;
 use crate::sys::fork::Guarded;
 use crate::sys::memory::PeerFile;
-
-/// What one read of the ring returned.
-#[derive(Debug)]
-pub enum Received {
-    /// A frame.
-    Frame(Incoming),
-    /// Nothing new.
-    Nothing,
-    /// The publisher has moved to a larger ring, or a needed slot's file has not been received:
-    /// connect again.
-    Moved,
-}
-
-/// Where a reader begins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Start {
-    /// With the newest record, which is flagged as retained.
-    Newest,
-    /// With the message of this sequence number, which is flagged as retained; 0 for the first
-    /// message ever published.
-    With(u64),
-    /// Behind the message of this sequence number, which it has read in the previous ring.
-    After(u64),
-}
 
 /// Makes both sides of such rings.
 pub trait BroadcastDriver: Sync {

@@ -9,13 +9,9 @@ mod short;
 
 use bytes::Bytes;
 
-pub use self::short::keep as keep_short;
+pub use self::long::LONG;
+pub use self::short::{SHORT, keep as keep_short};
 
-/// The greatest length of a short body in bytes: allocating costs little beside copying longer ones.
-pub const SHORT: usize = 256;
-/// The least capacity of a long block that is kept, in bytes: the allocator does not return shorter ones
-/// one by one.
-pub const LONG: usize = 128 << 10;
 /// The room behind a long block for what follows it, in bytes.
 const SLACK: usize = 1024;
 

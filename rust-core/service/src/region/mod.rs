@@ -192,8 +192,8 @@ fn out_of_range(offset: u64, length: usize, there: u64) -> Error {
     Error::new(ErrorKind::OutOfRange, text)
 }
 
+/// A fuzzing target: reads any text as a layout, and the memory behind its first NUL by that layout.
 #[cfg(any(test, fuzzing))]
-/// Reads any text as a layout, and the memory behind its first NUL by that layout.
 pub fn fuzz(bytes: &[u8]) {
     let (text, memory) = bytes.split_at(bytes.iter().position(|b| *b == 0).unwrap_or(bytes.len()));
     let Ok(layout) = String::from_utf8_lossy(text).parse::<Layout>() else { return };
@@ -203,5 +203,17 @@ pub fn fuzz(bytes: &[u8]) {
         let mut memory = memory.to_vec();
         memory.resize(layout.end(), 0x41);
         drop(layout.values(&memory));
+    }
+}
+
+#[cfg(test)]
+#[path = "../../../tests/support/seeds.rs"]
+mod seeds;
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn fuzz_seeds_of_layouts_are_values_or_errors() {
+        super::seeds::replay("layout", super::fuzz);
     }
 }

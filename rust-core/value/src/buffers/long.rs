@@ -7,8 +7,9 @@
 
 use std::sync::{Mutex, MutexGuard, TryLockError};
 
-use super::LONG;
-
+/// The least capacity of a long block that is kept, in bytes: the allocator does not return shorter ones
+/// one by one.
+pub const LONG: usize = 128 << 10;
 /// The greatest capacity of a block that is kept, in bytes; longer ones go back to the kernel.
 pub const LONGEST: usize = 16 << 20;
 /// The greatest number of blocks that are kept.

@@ -5,8 +5,8 @@ use std::cell::RefCell;
 
 use bytes::Bytes;
 
-use super::SHORT;
-
+/// The greatest length of a short body in bytes: allocating costs little beside copying longer ones.
+pub const SHORT: usize = 256;
 /// The number of buffers that are kept for each thread.
 const PLACES: usize = 8;
 

@@ -24,7 +24,7 @@ use super::super::ring::Ring;
 use super::super::segment::{self, at, state};
 use super::ring_writer::SHORT;
 use super::views::{Referring, Resolved};
-use crate::broadcast::{Received, Start};
+use crate::broadcast::received::{Received, Start};
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{Incoming, flags};
 use crate::sys::memory::PeerMemory;

@@ -26,7 +26,7 @@ use super::super::spin::Spin;
 use super::futex_stage::FutexStage;
 use super::ring_reader::RingReader;
 use super::views::{PublishedFiles, Referring, ViewCount, Viewing};
-use crate::broadcast::{Received, Start};
+use crate::broadcast::received::{Received, Start};
 use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::fork::Guarded;

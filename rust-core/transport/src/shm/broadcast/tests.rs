@@ -9,7 +9,7 @@ use std::os::fd::OwnedFd;
 use super::super::tests::{data, pattern};
 use super::publisher::Published;
 use super::*;
-use crate::broadcast::{Received, Start};
+use crate::broadcast::received::{Received, Start};
 use crate::error::{ErrorKind, Result};
 use crate::frame::{Header, Incoming, Outgoing, flags};
 

@@ -14,7 +14,7 @@ use super::super::super::reader::as_uninit;
 use super::super::super::record::{FastKind, FastLinked, FastRecord, GRANULE, LINKED, WORD};
 use super::RingReader;
 #[cfg(any(test, fuzzing))]
-use crate::broadcast::Received;
+use crate::broadcast::received::Received;
 #[cfg(any(test, fuzzing))]
 use crate::buffers::aligned;
 #[cfg(any(test, fuzzing))]
