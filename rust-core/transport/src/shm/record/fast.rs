@@ -162,7 +162,7 @@ impl FastRecord {
     }
 }
 
-/// A fast-path record that is [linked](Shape::Linked), a reply or a publisher's data, with the other words of it.
+/// A fast-path record with a number of its own, a reply or a publisher's data, with the other words of it.
 #[derive(Clone, Copy, Debug)]
 pub struct FastLinked {
     pub(in super::super) fast: FastRecord,
