@@ -43,8 +43,6 @@ pub(super) struct Writer<M, P> {
     mine: M,
     /// The peer's page, where its head is.
     peer: P,
-    /// The places of positions in `mine`.
-    ring: Ring,
     /// The most bytes of one record, header included: an eighth of the ring, so that the reader
     /// copies one piece while the next is written.
     largest: u64,
@@ -71,6 +69,8 @@ pub(super) struct Writer<M, P> {
     sequence: u64,
     /// The large frame that is being written, if any.
     large: LargeFrame,
+    /// The places of positions in `mine`. Last: in front of what each message changes it costs a round trip 6 %.
+    ring: Ring,
 }
 
 /// A frame that is too large for one record, and how much of it was written.
