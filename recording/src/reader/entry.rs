@@ -110,7 +110,7 @@ pub struct Message<'a> {
     pub sent: u64,
     /// When it was received.
     pub received: u64,
-    /// Its bytes, a slice of what was read: whoever keeps them keeps the chunk in memory.
+    /// Its bytes, a slice of what was read. A copy of this slice keeps the whole chunk in memory.
     pub body: &'a Bytes,
 }
 

@@ -124,22 +124,17 @@ impl Drop for PooledBlock {
 mod tests {
     use super::*;
 
-    fn block(capacity: usize) -> Vec<u8> {
-        let mut block = Vec::with_capacity(capacity);
-        block.push(7);
-        block
-    }
-
     #[test]
     fn last_view_returns_its_block_and_short_content_keeps_no_long_block() {
-        let mut content = block(LONG * 3);
-        content.resize(LONG * 3, 5);
+        let content = vec![5; LONG * 3];
         let place = content.as_ptr();
         let all = bytes(content);
         let view = all.slice(100..200);
         drop(all);
         assert_eq!((view.as_ptr(), &view[..]), (place.wrapping_add(100), &[5; 100][..]));
-        let short = bytes(block(LONG * 8));
+        let mut block = Vec::with_capacity(LONG * 8);
+        block.push(7);
+        let short = bytes(block);
         assert_eq!(short[..], [7]);
         assert_eq!(copy(&[1; LONG])[..], [1; LONG]);
         let mut grown = vec![9; 10];

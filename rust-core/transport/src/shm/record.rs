@@ -110,12 +110,14 @@ impl Record {
         Record(u64::from(length) | what | u64::from(flags) << 43)
     }
 
-    /// A record of a shape that holds a whole frame with this header, with `length` bytes behind its header word.
+    /// A record of a shape that holds a whole frame with this header, with `length` bytes behind its header word. The length
+    /// saturates: no ring holds as many bytes.
     #[inline]
     pub fn of_frame(shape: Shape, header: &Header, length: usize) -> Record {
         // A message header has its own flags.
         let flags = if matches!(shape, Shape::Compact | Shape::Linked) { header.flags } else { 0 };
-        Record::new(shape, header.kind, header.encoding, flags, length as u32)
+        let length = u32::try_from(length).unwrap_or(u32::MAX);
+        Record::new(shape, header.kind, header.encoding, flags, length)
     }
 
     /// A record whose header word says nothing about a message: a pad, or a record with a message
@@ -290,6 +292,17 @@ mod tests {
                 Ok(record) => prop_assert_eq!(record.to_word(lap), word),
                 Err(error) => prop_assert_eq!(error.kind(), ErrorKind::Malformed),
             }
+        }
+    }
+
+    #[test]
+    fn record_of_a_frame_beyond_its_length_is_longer_than_every_ring() {
+        let header = Header::new(Kind::Data, Encoding::Raw);
+        for length in [1 << 32, (1 << 32) + 100, usize::MAX] {
+            assert!(
+                Record::of_frame(Shape::Full, &header, length).size()
+                    > super::super::segment::MAX_RING as u64
+            );
         }
     }
 

@@ -2,7 +2,7 @@
 //! ends of a channel's and a publisher's ring.
 
 use super::memory::{Memory, OwnMemory};
-use super::record::{COMPACT, GRANULE, LINKED, Shape};
+use super::record::{COMPACT, GRANULE, LINKED, Record, Shape};
 use super::segment::PAGE;
 use crate::frame::{HEADER, Outgoing, flags};
 use crate::sys::crc;
@@ -69,18 +69,20 @@ impl Ring {
     }
 }
 
-/// The shape of a record that holds a whole frame, and the bytes before its body. `follows`: the reader knows the number of
-/// the record before, and this one's is one above it.
+/// The record of a frame that goes into one as a whole. `follows`: the reader knows the number of the record before, and this
+/// one's is one above it.
 #[inline]
-pub(super) fn shape_of(frame: &Outgoing<'_>, follows: bool) -> (Shape, usize) {
+pub(super) fn record_of(frame: &Outgoing<'_>, follows: bool) -> Record {
     let header = &frame.header;
-    if header.schema != 0 || header.extension != 0 || header.flags & flags::BODY_CHECKED != 0 {
-        (Shape::Full, HEADER + frame.extension.len())
-    } else if follows && header.correlation == 0 {
-        (Shape::Compact, COMPACT)
-    } else {
-        (Shape::Linked, LINKED)
-    }
+    let (shape, prefix) =
+        if header.schema != 0 || header.extension != 0 || header.flags & flags::BODY_CHECKED != 0 {
+            (Shape::Full, HEADER + frame.extension.len())
+        } else if follows && header.correlation == 0 {
+            (Shape::Compact, COMPACT)
+        } else {
+            (Shape::Linked, LINKED)
+        };
+    Record::of_frame(shape, header, prefix + frame.body.len())
 }
 
 /// Stores what a record holds behind its header word, from the offset `at` on. `copy` copies bytes to an offset: as the
@@ -89,18 +91,18 @@ pub(super) fn shape_of(frame: &Outgoing<'_>, follows: bool) -> (Shape, usize) {
 pub(super) fn store_content(
     mine: &impl OwnMemory,
     at: usize,
-    shape: Shape,
+    record: Record,
     frame: &Outgoing<'_>,
     copy: impl Fn(usize, &[u8]),
 ) {
     let header = &frame.header;
     let (sent, sequence, correlation) = (header.sent.cast_unsigned(), header.sequence, header.correlation);
-    let prefix = match shape {
-        Shape::Compact => {
+    let prefix = match record.shape() {
+        Some(Shape::Compact) => {
             mine.store_words(at, [sent]);
             COMPACT
         }
-        Shape::Linked => {
+        Some(Shape::Linked) => {
             mine.store_words(at, [sent, sequence, correlation]);
             LINKED
         }
@@ -118,7 +120,7 @@ pub(super) fn store_content(
 #[cfg(test)]
 #[cfg(not(loom))]
 mod tests {
-    use super::super::record::{FastKind, FastRecord, Record, WORD};
+    use super::super::record::{FastKind, FastRecord, WORD};
     use super::*;
     use crate::codec::Encoding;
     use crate::error::ErrorKind;
@@ -128,7 +130,7 @@ mod tests {
     #[test]
     fn record_has_a_message_header_only_where_that_says_more() {
         let header = Header { sequence: 7, sent: 8, ..Header::new(Kind::Data, Encoding::Cbor) };
-        let shape = |header, follows| shape_of(&Outgoing::new(header, b"body"), follows).0;
+        let shape = |header, follows| record_of(&Outgoing::new(header, b"body"), follows).shape().unwrap();
         assert_eq!(shape(header, true), Shape::Compact);
         assert_eq!(shape(header, false), Shape::Linked);
         assert_eq!(shape(Header { correlation: 1, ..header }, true), Shape::Linked);
@@ -139,7 +141,8 @@ mod tests {
         }
         let header = Header { extension: 8, ..header };
         let extended = Outgoing { header, extension: &[0; 8], body: b"body", split: None };
-        assert_eq!(shape_of(&extended, true), (Shape::Full, HEADER + 8));
+        let record = record_of(&extended, true);
+        assert_eq!((record.shape(), record.length()), (Some(Shape::Full), HEADER + 8 + 4));
     }
 
     #[test]
@@ -150,10 +153,11 @@ mod tests {
         for (schema, shape) in [(0, Shape::Linked), (1, Shape::Full)] {
             let memory = Heap::new(1024);
             let frame = Outgoing::new(Header { schema, ..header }, b"a body");
-            assert_eq!(shape_of(&frame, false).0, shape);
+            let record = record_of(&frame, false);
+            assert_eq!(record.shape(), Some(shape));
             let at = WORD as usize;
-            store_content(&memory, at, shape, &frame, |at, bytes| memory.copy_in(at, bytes));
-            let sequence = Record::bare(shape, 100).sequence_at().unwrap();
+            store_content(&memory, at, record, &frame, |at, bytes| memory.copy_in(at, bytes));
+            let sequence = record.sequence_at().unwrap();
             assert_eq!(memory.load(at + sequence, Ordering::Relaxed), 77, "{shape:?}");
         }
         for shape in [Shape::Pad, Shape::Compact, Shape::First, Shape::Piece] {

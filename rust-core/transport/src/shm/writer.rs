@@ -127,34 +127,31 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
         if !matches!(self.large, LargeFrame::None) {
             return self.continue_large(frame);
         }
-        let (shape, length) = self.choose_shape(frame);
-        if length as u64 > self.largest - WORD {
+        let record = self.record_of(frame);
+        if record.length() as u64 > self.largest - WORD {
             return self.start_large(frame);
         }
-        let Some(record) = self.write_content(frame, shape, length)? else {
+        if !self.write_content(frame, record)? {
             return Ok(Sent::Blocked);
-        };
+        }
         self.commit(record);
         self.count_frame(&frame.header);
         Ok(Sent::Whole)
     }
 
-    /// The shape of a frame that goes into one record, and all its bytes.
+    /// The record of a frame, if one has room for it.
     #[inline]
-    fn choose_shape(&self, frame: &Outgoing<'_>) -> (Shape, usize) {
-        let follows = frame.header.sequence == self.sequence.wrapping_add(1);
-        let (shape, prefix) = ring::shape_of(frame, follows);
-        (shape, prefix + frame.body.len())
+    fn record_of(&self, frame: &Outgoing<'_>) -> Record {
+        ring::record_of(frame, frame.header.sequence == self.sequence.wrapping_add(1))
     }
 
-    /// Writes all of a record but its header word, which [`Writer::commit`] stores. `None` where
+    /// Writes all of a record but its header word, which [`Writer::commit`] stores. False where
     /// there is no room.
     #[inline]
-    fn write_content(&mut self, frame: &Outgoing<'_>, shape: Shape, length: usize) -> Result<Option<Record>> {
-        let record = Record::of_frame(shape, &frame.header, length);
-        let Some(at) = self.reserve(record.size())? else { return Ok(None) };
-        ring::store_content(&self.mine, at, shape, frame, |at, bytes| self.mine.copy_in(at, bytes));
-        Ok(Some(record))
+    fn write_content(&mut self, frame: &Outgoing<'_>, record: Record) -> Result<bool> {
+        let Some(at) = self.reserve(record.size())? else { return Ok(false) };
+        ring::store_content(&self.mine, at, record, frame, |at, bytes| self.mine.copy_in(at, bytes));
+        Ok(true)
     }
 
     /// Whether a frame without an extension and with a body of so many bytes fits in one record of

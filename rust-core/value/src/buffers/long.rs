@@ -18,6 +18,7 @@ const PLACES: usize = 8;
 const BYTES: usize = 32 << 20;
 /// A block is used only for a length of at least its capacity divided by this.
 pub const FRACTION: usize = 4;
+
 static SPARE: Mutex<Spare> = Mutex::new(Spare(Vec::new()));
 
 /// The blocks that are kept, the oldest first.

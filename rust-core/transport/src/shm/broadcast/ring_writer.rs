@@ -36,12 +36,14 @@ pub(super) const SHORT: u64 = 256;
 /// The record of a frame. Where long arrays of it are in slots, its extension is the references to them.
 #[inline]
 pub(super) fn record_of(frame: &Outgoing<'_>) -> Record {
-    let (shape, prefix) = match frame.split {
-        Some(_) => (Shape::Slots, HEADER + frame.extension.len()),
+    match frame.split {
+        Some(_) => {
+            let length = HEADER + frame.extension.len() + frame.body.len();
+            Record::of_frame(Shape::Slots, &frame.header, length)
+        }
         // Readers begin anywhere and are overtaken, so each record has its number.
-        None => ring::shape_of(frame, false),
-    };
-    Record::of_frame(shape, &frame.header, prefix + frame.body.len())
+        None => ring::record_of(frame, false),
+    }
 }
 
 /// The writing end. One thread at a time uses it. It never blocks and never reads what a subscriber
@@ -220,9 +222,7 @@ impl<M: OwnMemory> RingWriter<M> {
             self.store_word(self.tail, Record::bare(Shape::Pad, (pad - WORD) as u32));
         }
         let content = self.begin(start, size);
-        // No record without a shape is made.
-        let shape = record.shape().unwrap_or(Shape::Full);
-        ring::store_content(&self.mine, content, shape, frame, |at, bytes| {
+        ring::store_content(&self.mine, content, record, frame, |at, bytes| {
             self.mine.copy_in_racing(at, bytes)
         });
         self.store_word(start, record);

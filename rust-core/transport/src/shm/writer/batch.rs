@@ -77,18 +77,19 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
         let mut first = None;
         let (mut count, mut taken) = (0, 0);
         for frame in frames {
-            let (shape, length) = self.choose_shape(&frame);
-            taken += length as u64 + WORD + GRANULE;
-            if length as u64 > self.largest - WORD || count > 0 && taken > self.largest {
+            let record = self.record_of(&frame);
+            let length = record.length() as u64;
+            taken += length + WORD + GRANULE;
+            if length > self.largest - WORD || count > 0 && taken > self.largest {
                 break;
             }
-            let record = match self.write_content(&frame, shape, length) {
-                Ok(Some(record)) => record,
+            match self.write_content(&frame, record) {
+                Ok(true) => {}
                 // An invalid head is found again with the next frame; the frames before it are whole.
-                Ok(None) | Err(_) if count > 0 => break,
-                Ok(None) => return Ok(0),
+                Ok(false) | Err(_) if count > 0 => break,
+                Ok(false) => return Ok(0),
                 Err(e) => return Err(e),
-            };
+            }
             let (offset, word) = (self.ring.offset_of(self.tail), record.to_word(self.ring.lap(self.tail)));
             if first.is_none() {
                 first = Some((offset, word));

@@ -28,7 +28,7 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
         references: &[Reference],
     ) -> Result<bool> {
         let length = HEADER + references::bytes_of(references.len()) + rest.len();
-        let record = Record::new(Shape::Slots, header.kind, header.encoding, 0, length as u32);
+        let record = Record::of_frame(Shape::Slots, header, length);
         let Some(mut at) = self.reserve(record.size())? else { return Ok(false) };
         self.mine.store_words(at, header.words(crc::of_words));
         self.mine.store(at + HEADER, references.len() as u64, Ordering::Relaxed);

@@ -29,8 +29,8 @@ pub(crate) const LONGEST_WITH_MAPS: usize = 1 << 20;
 
 /// The first byte of a float.
 pub(super) const FLOAT: u8 = 0xfb;
-const FALSE: u8 = bool_byte(false);
-const TRUE: u8 = bool_byte(true);
+pub(super) const FALSE: u8 = bool_byte(false);
+pub(super) const TRUE: u8 = bool_byte(true);
 
 /// Returns whether flat data of this length is within the limits, whatever it contains: `bytes` without the elements of
 /// arrays, of which there are `elements` bytes.

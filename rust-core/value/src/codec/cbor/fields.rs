@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::cursor::{Cursor, FLOAT, LONGEST_BLOCK, MAP};
+use super::cursor::{Cursor, FALSE, FLOAT, LONGEST_BLOCK, MAP, TRUE};
 use super::{TIME_EXTENDED, UUID};
 use crate::value::Timestamp;
 use crate::value::typed::{Enumeration, Uuid};
@@ -31,8 +31,8 @@ impl FlatField for bool {
     #[inline]
     fn take(from: &mut Cursor<'_>) -> Option<bool> {
         match from.chunk()? {
-            [0xf4] => Some(false),
-            [0xf5] => Some(true),
+            [FALSE] => Some(false),
+            [TRUE] => Some(true),
             _ => None,
         }
     }
