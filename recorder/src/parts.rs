@@ -4,17 +4,20 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fs::{self, File};
 use std::io::Read;
 use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use linkspan::{Error, ErrorKind, Result};
+use linkspan_recording::files::{self, NewFile};
 use linkspan_recording::parts::{existing, path_of};
 use linkspan_recording::writer::{of_io, sync_folder};
 use linkspan_recording::{ChannelRecord, Event, Part, Settings, format};
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
+use rustix::process::Resource;
 
 /// When a message was sent and received, in nanoseconds since 1970.
 #[derive(Clone, Copy, Debug)]
@@ -48,8 +51,8 @@ pub struct Parts {
     base: PathBuf,
     number: u64,
     part: Part,
-    /// The lock of the file that is written, and of the one before until this one has it.
-    lock: File,
+    /// The parts that were closed, where all get their names at the end.
+    unnamed: Option<Vec<NewFile>>,
     facts: BTreeMap<String, String>,
     notes: BTreeMap<String, String>,
     settings: Settings,
@@ -83,7 +86,7 @@ impl Parts {
         let mut continued = None;
         let mut found = existing(base);
         // A file that was to be begun when the machine stopped, where the file system gives no name to what is complete.
-        while let Some(empty) = found.pop_if(|path| fs::metadata(path).is_ok_and(|facts| facts.len() == 0)) {
+        while let Some(empty) = found.pop_if(|path| is_own_beginning(path)) {
             fs::remove_file(&empty).map_err(|error| of_io(&error, "removing", &empty))?;
         }
         // The oldest ones may have been removed because the disk was full.
@@ -96,20 +99,37 @@ impl Parts {
             facts.insert("id".to_owned(), found);
             continued = Some(last);
         }
-        Ok((Parts::at(base, number, facts, notes, settings, split)?, continued))
+        let mut parts = Parts::at(base, number, facts, notes, settings, split)?;
+        parts.part.give_name()?;
+        Ok((parts, continued))
     }
 
-    /// Makes the first part of a recording that does not exist.
+    /// Makes a recording that gets its names when it is closed: where it is dropped before, nothing is left of it.
     ///
     /// # Errors
-    /// `AddressInUse` where it exists; those of the file system.
+    /// `AddressInUse` where one of its name exists, unless it is to be replaced; those of the file system.
     pub fn create(
         base: &Path,
         facts: BTreeMap<String, String>,
         settings: Settings,
         split: Option<Split>,
     ) -> Result<Parts> {
-        Parts::at(base, 1, facts, BTreeMap::new(), settings, split)
+        // Further parts of another recording would be read as parts of this one.
+        if let Some(other) = existing(base).into_iter().find(|path| path != base)
+            && !settings.making.replaces
+        {
+            let text = format!(
+                "{} is there, the part of another recording; name another file, or remove it first",
+                other.display()
+            );
+            return Err(Error::new(ErrorKind::AddressInUse, text));
+        }
+        let mut parts = Parts::at(base, 1, facts, BTreeMap::new(), settings, split)?;
+        if split.is_some() {
+            allow_many_files();
+        }
+        parts.unnamed = Some(Vec::new());
+        Ok(parts)
     }
 
     fn at(
@@ -121,13 +141,14 @@ impl Parts {
         split: Option<Split>,
     ) -> Result<Parts> {
         facts.insert("part".to_owned(), number.to_string());
-        let part = Part::create(&path_of(base, number), &facts, settings)?;
-        let lock = lock(part.path())?;
-        let mut parts = Parts {
+        let mut part = Part::create_unnamed(&path_of(base, number), &facts, settings)?;
+        lock(part.file(), part.path())?;
+        write_notes(&mut part, &notes)?;
+        let parts = Parts {
             base: base.to_owned(),
             number,
             part,
-            lock,
+            unnamed: None,
             facts,
             notes,
             settings,
@@ -138,7 +159,6 @@ impl Parts {
             channels: HashMap::new(),
             closed: VecDeque::new(),
         };
-        write_notes(&mut parts.part, &parts.notes)?;
         Ok(parts)
     }
 
@@ -249,20 +269,29 @@ impl Parts {
     pub fn next(&mut self, reason: &str, now: u64) -> Result<()> {
         let path = path_of(&self.base, self.number + 1);
         self.facts.insert("part".to_owned(), (self.number + 1).to_string());
-        let mut next = Part::create(&path, &self.facts, self.settings)?;
-        let begun = write_notes(&mut next, &self.notes).and_then(|()| repeat(&mut next, &self.newest, now));
-        let next_lock = begun.and_then(|()| lock(&path)).inspect_err(|_| {
-            // The error says what failed; the file has nothing that is not in the part before.
-            let _ = fs::remove_file(&path);
-        })?;
+        let mut next = Part::create_unnamed(&path, &self.facts, self.settings)?;
+        lock(next.file(), &path)?;
+        write_notes(&mut next, &self.notes)?;
+        repeat(&mut next, &self.newest, now)?;
+        if self.unnamed.is_none() {
+            next.give_name()?;
+        }
         let ended = std::mem::replace(&mut self.part, next);
-        self.closed.push_back(ended.path().to_owned());
-        self.lock = next_lock;
         self.number += 1;
         self.begun = Instant::now();
         self.channels.clear();
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
-        ended.close(reason, name.as_deref()).map(drop)
+        match &mut self.unnamed {
+            Some(unnamed) => {
+                let (_, new) = ended.close_unnamed(reason, name.as_deref())?;
+                unnamed.extend(new);
+            }
+            None => {
+                self.closed.push_back(ended.path().to_owned());
+                ended.close(reason, name.as_deref())?;
+            }
+        }
+        Ok(())
     }
 
     /// Removes the oldest part of this recorder, and returns its path; `None` where there is none but the one that is written.
@@ -273,9 +302,22 @@ impl Parts {
         Ok(Some(path))
     }
 
-    /// Closes the last part; returns its bytes.
+    /// Closes the last part, and gives all that have none their names; returns its bytes.
     pub fn close(self, reason: &str) -> Result<u64> {
-        self.part.close(reason, None)
+        let Some(mut unnamed) = self.unnamed else { return self.part.close(reason, None) };
+        let (length, last) = self.part.close_unnamed(reason, None)?;
+        unnamed.extend(last);
+        // The first one at the end: whoever finds it finds all.
+        unnamed.into_iter().rev().try_for_each(NewFile::name)?;
+        // Of the recording that was replaced.
+        for number in self.number.saturating_add(1).. {
+            let path = path_of(&self.base, number);
+            if !fs::symlink_metadata(&path).is_ok_and(|facts| facts.is_file()) {
+                break;
+            }
+            fs::remove_file(&path).map_err(|error| of_io(&error, "removing", &path))?;
+        }
+        Ok(length)
     }
 
     /// Writes an event.
@@ -285,10 +327,18 @@ impl Parts {
 
     /// Returns the bytes that are free on the disk of the file, for this user, and all of them.
     pub fn disk(&self) -> Result<(u64, u64)> {
-        let facts = rustix::fs::fstatvfs(self.lock.as_fd())
+        let facts = rustix::fs::fstatvfs(self.part.file().as_fd())
             .map_err(|errno| of_io(&errno.into(), "reading the free space of", self.part.path()))?;
         Ok((facts.f_bavail.saturating_mul(facts.f_frsize), facts.f_blocks.saturating_mul(facts.f_frsize)))
     }
+}
+
+/// Raises the limit of open files of this process as far as it may: each part of a split stays open until all are whole.
+fn allow_many_files() {
+    let mut limits = rustix::process::getrlimit(Resource::Nofile);
+    limits.current = limits.maximum;
+    // With fewer files a recording of many parts fails, and says so.
+    let _ = rustix::process::setrlimit(Resource::Nofile, limits);
 }
 
 fn write_notes(part: &mut Part, notes: &BTreeMap<String, String>) -> Result<()> {
@@ -304,11 +354,18 @@ fn repeat(part: &mut Part, newest: &HashMap<String, Newest>, now: u64) -> Result
     Ok(())
 }
 
-/// Locks a file that this process writes: two recorders of one file would write over each other's.
-fn lock(path: &Path) -> Result<File> {
-    let file = File::open(path).map_err(|error| of_io(&error, "opening", path))?;
+/// Returns whether this is what a recorder of this user began and had no time to write into: an empty file, which no recorder has open.
+fn is_own_beginning(path: &Path) -> bool {
+    let is_own = fs::symlink_metadata(path).is_ok_and(|facts| {
+        facts.is_file() && facts.len() == 0 && facts.uid() == rustix::process::geteuid().as_raw()
+    });
+    is_own && files::open(path).is_ok_and(|file| lock(&file, path).is_ok())
+}
+
+/// Locks a file that this process writes, as long as it is open: two recorders of one file would write over each other's.
+fn lock(file: &File, path: &Path) -> Result<()> {
     match flock(file.as_fd(), FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(file),
+        Ok(()) => Ok(()),
         Err(Errno::WOULDBLOCK) => {
             let text = format!(
                 "another process records into {}; name another file, or end that one first",
@@ -322,12 +379,12 @@ fn lock(path: &Path) -> Result<File> {
 
 /// Returns the identity of the recording whose last part this is, where it can be continued.
 fn examine(path: &Path) -> Result<String> {
-    let _free = lock(path)?;
+    let mut file = files::open(path)?;
+    lock(&file, path)?;
     let exists = |text: &str| {
         let text = format!("{} exists, and {text}; name another file, or remove it first", path.display());
         Error::new(ErrorKind::AddressInUse, text)
     };
-    let mut file = File::open(path).map_err(|error| of_io(&error, "opening", path))?;
     let length = file.metadata().map_err(|error| of_io(&error, "reading", path))?.len();
     let mut beginning = Vec::new();
     file.by_ref()

@@ -2,6 +2,7 @@
 //!
 //! | what | lives in |
 //! |---|---|
+//! | files that are opened, and files that are made | `files` |
 //! | the names in a file | `format` |
 //! | what happened to names and to the recorder | `event` |
 //! | room on the disk, before it is needed | `reservation` |
@@ -19,6 +20,7 @@
 mod chunk;
 pub mod columns;
 pub mod event;
+pub mod files;
 mod follower;
 pub mod format;
 pub mod parts;

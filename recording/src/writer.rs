@@ -1,10 +1,8 @@
 //! A part of a recording that is written: schemas, channels, messages, events, what was attached; docs/recording-format.md.
 
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{BufWriter, Write};
-use std::os::fd::AsRawFd;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
@@ -13,11 +11,10 @@ use linkspan::{Encoding, Error, ErrorKind, Result};
 use mcap::records::{MessageHeader, Record};
 use mcap::write::{Metadata, NoSeek};
 use mcap::{Attachment, Compression, McapError, McapResult, WriteOptions, Writer};
-use rustix::fs::{AtFlags, CWD, OFlags, linkat};
-use rustix::io::Errno;
 
 use crate::chunk;
 use crate::event::{Event, SCHEMA};
+use crate::files::{Making, NewFile};
 use crate::format::{self, channel, metadata, schema_encoding};
 use crate::reservation::Reservation;
 
@@ -28,12 +25,14 @@ pub struct Settings {
     pub compression: Option<Compression>,
     /// Bytes of a chunk before it is compressed, beyond which the next one begins.
     pub chunk: u64,
+    /// The mode of the file, and whether it may take the place of another one.
+    pub making: Making,
 }
 
 impl Default for Settings {
-    /// No compression, chunks of 1 MiB.
+    /// No compression, chunks of 1 MiB; only this user, or the group that shares the folder, reads it.
     fn default() -> Settings {
-        Settings { compression: None, chunk: 1 << 20 }
+        Settings { compression: None, chunk: 1 << 20, making: Making::default() }
     }
 }
 
@@ -126,6 +125,8 @@ pub struct Part {
     /// Another descriptor of the file, for its syncs.
     file: File,
     path: PathBuf,
+    /// Until it has its name.
+    new: Option<NewFile>,
     events: u16,
     reservation: Reservation,
     /// Bytes of the file at its last flush: up to here it is whole.
@@ -155,41 +156,33 @@ impl Part {
     /// # Errors
     /// `AddressInUse` where the file exists; those of the file system.
     pub fn create(path: &Path, facts: &BTreeMap<String, String>, settings: Settings) -> Result<Part> {
-        let failed = |error: std::io::Error| {
-            if error.kind() == std::io::ErrorKind::AlreadyExists {
-                let text = format!("{} exists; name another file, or remove it first", path.display());
-                return Error::new(ErrorKind::AddressInUse, text);
-            }
-            of_io(&error, "creating", path)
-        };
-        let mut unnamed = OpenOptions::new();
-        unnamed.write(true).custom_flags(OFlags::TMPFILE.bits().cast_signed()).mode(0o644);
-        let made = match unnamed.open(folder_of(path)) {
-            Ok(file) => {
-                let part = Part::begin(file, path, facts, settings)?;
-                part.file.sync_data().map_err(|error| of_io(&error, "syncing", path))?;
-                let known = format!("/proc/self/fd/{}", part.file.as_raw_fd());
-                linkat(CWD, known, CWD, path, AtFlags::SYMLINK_FOLLOW)
-                    .map_err(|errno| failed(errno.into()))?;
-                part
-            }
-            // A file system that has no files without a name.
-            Err(error) if matches!(Errno::from_io_error(&error), Some(Errno::OPNOTSUPP | Errno::ISDIR)) => {
-                let file =
-                    OpenOptions::new().write(true).create_new(true).mode(0o644).open(path).map_err(failed)?;
-                Part::begin(file, path, facts, settings).inspect_err(|_| {
-                    // Nothing is in it; the error that is returned says what failed.
-                    let _ = std::fs::remove_file(path);
-                })?
-            }
-            Err(error) => return Err(failed(error)),
-        };
-        sync_folder(path)?;
-        Ok(made)
+        let mut part = Part::create_unnamed(path, facts, settings)?;
+        part.give_name()?;
+        Ok(part)
     }
 
-    fn begin(file: File, path: &Path, facts: &BTreeMap<String, String>, settings: Settings) -> Result<Part> {
-        let again = file.try_clone().map_err(|error| of_io(&error, "creating", path))?;
+    /// The same, but the file has no name until it is given it or closed: where the part is dropped before, nothing is left of it.
+    ///
+    /// # Errors
+    /// As for [`Part::create`].
+    pub fn create_unnamed(path: &Path, facts: &BTreeMap<String, String>, settings: Settings) -> Result<Part> {
+        let new = NewFile::create(path, settings.making)?;
+        Part::begin(new, facts, settings)
+    }
+
+    /// Gives the file its name, once what was written is on the disk.
+    ///
+    /// # Errors
+    /// `AddressInUse` where another file has got it; those of the file system.
+    pub fn give_name(&mut self) -> Result<()> {
+        self.sync()?;
+        self.new.take().map_or(Ok(()), NewFile::name)
+    }
+
+    fn begin(new: NewFile, facts: &BTreeMap<String, String>, settings: Settings) -> Result<Part> {
+        let path = &new.path().to_owned();
+        let copy = || new.file().try_clone().map_err(|error| of_io(&error, "creating", path));
+        let (file, again) = (copy()?, copy()?);
         let options = WriteOptions::new()
             .profile(format::PROFILE)
             .library(concat!("linkspan-record ", env!("CARGO_PKG_VERSION")))
@@ -213,6 +206,7 @@ impl Part {
             writer: Some(writer),
             file: again,
             path: path.to_owned(),
+            new: Some(new),
             events,
             reservation: Reservation::new(),
             whole: 0,
@@ -227,6 +221,11 @@ impl Part {
     /// Returns the path of the file.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Returns the file, for its lock and what is known of its disk.
+    pub fn file(&self) -> &File {
+        &self.file
     }
 
     /// Reserves room for so many bytes, and for what closes the file then.
@@ -352,7 +351,17 @@ impl Part {
 
     /// Writes why the part ends and which one is next, its indexes and its footer, and syncs it. Room for them was reserved. Returns the
     /// bytes of the file.
-    pub fn close(mut self, reason: &str, next: Option<&str>) -> Result<u64> {
+    pub fn close(self, reason: &str, next: Option<&str>) -> Result<u64> {
+        let (length, new) = self.close_unnamed(reason, next)?;
+        new.map_or(Ok(()), NewFile::name)?;
+        Ok(length)
+    }
+
+    /// The same for a file that gets its name later, which is returned, too.
+    ///
+    /// # Errors
+    /// As for [`Part::close`].
+    pub fn close_unnamed(mut self, reason: &str, next: Option<&str>) -> Result<(u64, Option<NewFile>)> {
         let mut entries = BTreeMap::from([("reason".to_owned(), reason.to_owned())]);
         if let Some(next) = next {
             entries.insert("next".to_owned(), next.to_owned());
@@ -370,7 +379,7 @@ impl Part {
         let length = self.size()?;
         self.file.set_len(length).map_err(io)?;
         self.file.sync_all().map_err(io)?;
-        Ok(length)
+        Ok((length, self.new.take()))
     }
 }
 

@@ -26,8 +26,8 @@ use linkspan::{
     Acknowledge, Command, Error, ErrorKind, Options, Result, ServiceLoop, Subscriber, Task, Timestamp, Value,
 };
 use linkspan_recording::event::Kind;
+use linkspan_recording::files::{self, Making};
 use linkspan_recording::reader::Limits;
-use linkspan_recording::writer::of_io;
 use linkspan_recording::{ChannelRecord, Compression, Entry, Event, Reader, Settings};
 
 use black_box::BlackBox;
@@ -94,6 +94,9 @@ pub struct Arguments {
     /// With --on: how long after such a message
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = quantity::time, requires = "on")]
     after: Duration,
+    /// The mode of the recording's files, such as 0640; 0600 where none is given, and 0660 in a folder that a group shares
+    #[arg(long, value_name = "MODE", value_parser = crate::tools::mode)]
+    mode: Option<u32>,
     /// What to do when the disk is full
     #[arg(long, value_enum, default_value = "stop")]
     when_full: WhenFull,
@@ -160,7 +163,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         Compress::Lz4 => Some(Compression::Lz4),
         Compress::Zstd => Some(Compression::Zstd),
     };
-    let settings = Settings { compression, ..Settings::default() };
+    let making = Making { replaces: false, mode: arguments.mode };
+    let settings = Settings { compression, making, ..Settings::default() };
     let notes = arguments.note.iter().cloned().collect();
     let (mut parts, continued) =
         Parts::begin(&arguments.output, facts(&arguments.names), notes, settings, arguments.split)?;
@@ -364,7 +368,7 @@ fn read_part(path: &Path) -> Result<Last> {
 fn read_attachments(paths: &[PathBuf]) -> Result<Vec<(String, Vec<u8>)>> {
     let read = |path: &PathBuf| {
         let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-        std::fs::read(path).map(|content| (name, content)).map_err(|error| of_io(&error, "reading", path))
+        files::read(path).map(|content| (name, content))
     };
     paths.iter().map(read).collect()
 }

@@ -9,7 +9,7 @@ use linkspan::Result;
 use linkspan_recording::event::Kind;
 use linkspan_recording::{Channel, ChannelRecord, Entry, Event, Outline, Reader, Settings, format};
 
-use super::{Choice, Window, open};
+use super::{Choice, Output, Window, open};
 use crate::parts::{Newest, Parts, Split as At, Times};
 
 /// Make a recording of some names, or of some time, of another one
@@ -27,6 +27,8 @@ pub struct Cut {
     /// The file of the new recording
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
+    #[command(flatten)]
+    how: Output,
 }
 
 /// Make one recording of several, in the order in which their messages were received
@@ -41,6 +43,8 @@ pub struct Merge {
     /// The file of the new recording
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
+    #[command(flatten)]
+    how: Output,
 }
 
 /// Make a recording in parts of another one
@@ -57,6 +61,8 @@ pub struct Split {
     /// The file of the first part
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
+    #[command(flatten)]
+    how: Output,
 }
 
 impl Cut {
@@ -65,22 +71,22 @@ impl Cut {
         let outline = Outline::read(&self.file)?;
         self.choice.check(&outline.names)?;
         let window = self.choice.window(outline.time.map_or(0, |(begin, _)| begin));
-        copy(vec![open(&self.file)?], &window, &self.output, None)
+        copy(&[&self.file], &window, &self.output, &self.how, None)
     }
 }
 
 impl Merge {
     /// Makes it.
     pub fn run(&self) -> Result<()> {
-        let readers = self.files.iter().map(|file| open(file)).collect::<Result<Vec<_>>>()?;
-        copy(readers, &Choice::default().window(0), &self.output, None)
+        let files: Vec<_> = self.files.iter().map(PathBuf::as_path).collect();
+        copy(&files, &Choice::default().window(0), &self.output, &self.how, None)
     }
 }
 
 impl Split {
     /// Makes it.
     pub fn run(&self) -> Result<()> {
-        copy(vec![open(&self.file)?], &Choice::default().window(0), &self.output, Some(self.at))
+        copy(&[&self.file], &Choice::default().window(0), &self.output, &self.how, Some(self.at))
     }
 }
 
@@ -125,9 +131,11 @@ fn next(reader: &mut Reader) -> Result<Option<Next>> {
 }
 
 /// Writes what is chosen of some recordings into another one.
-fn copy(mut readers: Vec<Reader>, window: &Window<'_>, output: &Path, split: Option<At>) -> Result<()> {
+fn copy(files: &[&Path], window: &Window<'_>, output: &Path, how: &Output, split: Option<At>) -> Result<()> {
+    let mut readers = files.iter().map(|file| open(file)).collect::<Result<Vec<_>>>()?;
     let mut first = readers.iter_mut().map(next).collect::<Result<Vec<_>>>()?;
-    let mut parts = Parts::create(output, crate::record::facts(&[]), Settings::default(), split)?;
+    let settings = Settings { making: how.making(output, files)?, ..Settings::default() };
+    let mut parts = Parts::create(output, crate::record::facts(&[]), settings, split)?;
     let mut copying = Copying {
         window,
         split,

@@ -10,7 +10,8 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use linkspan::{Error, ErrorKind, Result, Timestamp, registry};
-use linkspan_recording::Reader;
+use linkspan_recording::files::{self, Making, NewFile};
+use linkspan_recording::{Reader, parts};
 
 /// Look at recordings, prove that they are complete, and make others of them
 #[derive(Debug, clap::Subcommand)]
@@ -128,6 +129,53 @@ impl Window<'_> {
         } else {
             std::cmp::Ordering::Equal
         }
+    }
+}
+
+/// How the files of a tool are made.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct Output {
+    /// Replace files that exist
+    #[arg(long)]
+    pub force: bool,
+    /// The mode of new files, such as 0640; 0600 where none is given, and 0660 in a folder that a group shares
+    #[arg(long, value_name = "MODE", value_parser = mode)]
+    pub mode: Option<u32>,
+}
+
+/// Reads the mode of a file.
+///
+/// # Errors
+/// A text that says what is taken.
+pub fn mode(text: &str) -> std::result::Result<u32, String> {
+    match u32::from_str_radix(text, 8) {
+        Ok(mode) if mode <= 0o777 && mode & 0o600 == 0o600 => Ok(mode),
+        _ => {
+            Err("a mode is three octal digits, and its owner may read and write: 0600, 0640, 0664".to_owned())
+        }
+    }
+}
+
+impl Output {
+    /// Returns how a file is made from these recordings.
+    ///
+    /// # Errors
+    /// `AddressInUse` where the file is a part of one of them: it would be lost.
+    pub fn making(&self, path: &Path, recordings: &[&Path]) -> Result<Making> {
+        let parts = recordings.iter().flat_map(|recording| parts::existing(recording));
+        if let Some(part) = { parts }.find(|part| files::are_same(part, path)) {
+            let text = format!("{} is {}, which is read; name another file", path.display(), part.display());
+            return Err(Error::new(ErrorKind::AddressInUse, text));
+        }
+        Ok(Making { replaces: self.force, mode: self.mode })
+    }
+
+    /// Makes a file from these recordings.
+    ///
+    /// # Errors
+    /// `AddressInUse` where it exists and `--force` is not given, and where it is a part of one of them; those of the file system.
+    pub fn create(&self, path: &Path, recordings: &[&Path]) -> Result<NewFile> {
+        NewFile::create(path, self.making(path, recordings)?)
     }
 }
 

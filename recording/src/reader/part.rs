@@ -13,8 +13,8 @@ use mcap::records::{Record, op};
 use super::{Channel, Limits, Problem, Schema};
 use crate::chunk::{self, HEAD};
 use crate::event::Event;
-use crate::format;
 use crate::writer::of_io;
+use crate::{files, format};
 
 /// What was read last.
 #[derive(Debug, Default)]
@@ -76,7 +76,7 @@ pub(super) struct OpenPart {
 
 impl OpenPart {
     pub fn open(path: PathBuf, limits: Limits) -> Result<OpenPart> {
-        let file = File::open(&path).map_err(|error| of_io(&error, "opening", &path))?;
+        let file = files::open(&path)?;
         let length = file.metadata().map_err(|error| of_io(&error, "reading", &path))?.len();
         let mut magic = [0; mcap::MAGIC.len()];
         let is_mcap = length >= magic.len() as u64

@@ -6,6 +6,7 @@ mod html;
 mod picture;
 
 use std::collections::HashMap;
+use std::io::Write;
 use std::path::PathBuf;
 
 use linkspan::schema::Schema;
@@ -14,7 +15,7 @@ use linkspan_recording::event::Kind;
 use linkspan_recording::writer::of_io;
 use linkspan_recording::{Entry, columns, format};
 
-use super::open;
+use super::{Output, open};
 use collect::{Listed, Report};
 use html::Head;
 
@@ -29,11 +30,16 @@ pub struct Arguments {
     /// The page; beside the recording where none is named
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
+    #[command(flatten)]
+    how: Output,
 }
 
 /// Writes it.
 pub fn run(arguments: &Arguments) -> Result<()> {
     let mut reader = open(&arguments.file)?;
+    let output = arguments.output.clone().unwrap_or_else(|| arguments.file.with_extension("html"));
+    // Before the recording is read, which takes long.
+    let file = arguments.how.create(&output, &[&arguments.file])?;
     let mut report = Report::default();
     let mut facts = Vec::new();
     let mut units: HashMap<String, HashMap<String, String>> = HashMap::new();
@@ -90,6 +96,6 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let unit = |name: &str, path: &str| units.get(name)?.get(path).cloned();
     let page = html::page(&Head { title: &title, facts: &facts, problems: &problems }, &report, &unit)
         .map_err(|error| Error::new(ErrorKind::Internal, format!("writing the page: {error}")))?;
-    let output = arguments.output.clone().unwrap_or_else(|| arguments.file.with_extension("html"));
-    std::fs::write(&output, page).map_err(|error| of_io(&error, "writing", &output))
+    file.file().write_all(page.as_bytes()).map_err(|error| of_io(&error, "writing", &output))?;
+    file.finish()
 }

@@ -1,0 +1,448 @@
+//! Opens the files that are read, and makes those that are written: for the recorder, its tools and every reader of recordings.
+//!
+//! A folder may belong to a group: what is read may be a pipe or a device that another member put there, and what is written must
+//! neither follow their link nor replace their file.
+
+use std::ffi::{OsStr, OsString};
+use std::fmt::Write;
+use std::fs::{DirBuilder, File, FileType, OpenOptions};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use linkspan::{Error, ErrorKind, Result};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, linkat, openat, renameat, unlinkat};
+use rustix::io::Errno;
+
+use crate::writer::{folder_of, of_io};
+
+/// Bytes of a file that is read as a whole, at most: what is attached to a recording is one record.
+const MAX_WHOLE: u64 = 1 << 30;
+
+/// Opens a file that is read: without waiting for another program, and only a regular one.
+///
+/// # Errors
+/// Those of the file system; `Unsupported` for what is no regular file; `Stalled` where another process has a lease on it.
+pub fn open(path: &Path) -> Result<File> {
+    let flags = (OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed();
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(|error| {
+        if error.kind() == io::ErrorKind::WouldBlock {
+            let text = format!(
+                "opening {}: another process has a lease on it and does not give it up; try again",
+                path.display()
+            );
+            return Error::new(ErrorKind::Stalled, text);
+        }
+        of_io(&error, "opening", path)
+    })?;
+    let kind = file.metadata().map_err(|error| of_io(&error, "reading", path))?.file_type();
+    if kind.is_file() {
+        return Ok(file);
+    }
+    let text = format!("{} is {}, and no regular file, which is what is read", path.display(), named(kind));
+    Err(Error::new(ErrorKind::Unsupported, text))
+}
+
+/// Reads a file of at most 1 GiB as a whole.
+///
+/// # Errors
+/// As for [`open`]; `TooLarge` for a longer one.
+pub fn read(path: &Path) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let failed = |error: io::Error| of_io(&error, "reading", path);
+    io::Read::read_to_end(&mut io::Read::take(open(path)?, MAX_WHOLE + 1), &mut bytes).map_err(failed)?;
+    if bytes.len() as u64 > MAX_WHOLE {
+        let text = format!("{} has more than {MAX_WHOLE} bytes, and is read as a whole", path.display());
+        return Err(Error::new(ErrorKind::TooLarge, text));
+    }
+    Ok(bytes)
+}
+
+/// What is said of something that is no regular file.
+fn named(kind: FileType) -> &'static str {
+    if kind.is_dir() {
+        "a directory"
+    } else if kind.is_symlink() {
+        "a link"
+    } else if kind.is_fifo() {
+        "a FIFO"
+    } else if kind.is_socket() {
+        "a socket"
+    } else {
+        "a device"
+    }
+}
+
+/// How a file is made.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Making {
+    /// Whether it takes the place of a regular file that has its name. Whatever else has it is an error.
+    pub replaces: bool,
+    /// Its mode; that of the names of programs in its folder where none is given: 0660 where a group shares the folder, 0600 otherwise.
+    pub mode: Option<u32>,
+}
+
+/// A file that is made. It has no name until [`NewFile::finish`]: where it is dropped before, nothing is left of it.
+#[derive(Debug)]
+pub struct NewFile {
+    file: File,
+    path: PathBuf,
+    folder: OwnedFd,
+    /// Its name until it is whole, where the file system has no files without one.
+    temporary: Option<OsString>,
+    replaces: bool,
+}
+
+impl NewFile {
+    /// Makes it, to be read and written.
+    ///
+    /// # Errors
+    /// `AddressInUse` where something has its name, but for a regular file that it is to replace; those of the file system.
+    pub fn create(path: &Path, making: Making) -> Result<NewFile> {
+        let failed = |errno: Errno| of_io(&errno.into(), "creating", path);
+        if path.file_name().is_none() {
+            let text = format!("creating {}: it names no file", path.display());
+            return Err(Error::new(ErrorKind::Unsupported, text));
+        }
+        // Before anything is written: what follows takes long.
+        is_free(path, making.replaces)?;
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let folder = openat(CWD, folder_of(path), flags, Mode::empty()).map_err(failed)?;
+        let flags = OFlags::RDWR | OFlags::CLOEXEC;
+        let unnamed = openat(&folder, ".", flags | OFlags::TMPFILE, Mode::RUSR | Mode::WUSR);
+        let (file, temporary) = match unnamed {
+            // Its name is given by way of /proc.
+            Ok(file) if Path::new("/proc/self/fd").exists() => (file, None),
+            Ok(_) | Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL) => {
+                let temporary = temporary_name(path);
+                let flags = flags | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;
+                let file = openat(&folder, &*temporary, flags, Mode::RUSR | Mode::WUSR).map_err(failed)?;
+                (file, Some(temporary))
+            }
+            Err(errno) => return Err(failed(errno)),
+        };
+        let new = NewFile {
+            file: file.into(),
+            path: path.to_owned(),
+            folder,
+            temporary,
+            replaces: making.replaces,
+        };
+        let mode = making.mode.map_or_else(|| mode_in(&new.folder), Ok).map_err(failed)?;
+        rustix::fs::fchmod(&new.file, Mode::from_raw_mode(mode)).map_err(failed)?;
+        Ok(new)
+    }
+
+    /// Returns the file.
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// Returns the path that it will have.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Waits until the disk has it, and gives it its name.
+    ///
+    /// # Errors
+    /// As for [`NewFile::create`]; nothing is left of the file then.
+    pub fn finish(self) -> Result<()> {
+        self.file.sync_all().map_err(|error| of_io(&error, "syncing", &self.path))?;
+        self.name()
+    }
+
+    /// Gives it its name now, with what is on the disk of it, and syncs its folder.
+    ///
+    /// # Errors
+    /// As for [`NewFile::finish`].
+    pub fn name(mut self) -> Result<()> {
+        let failed = |errno: Errno, path: &Path| match errno {
+            Errno::EXIST => exists(path),
+            errno => of_io(&errno.into(), "creating", path),
+        };
+        let name = self.path.file_name().unwrap_or_default();
+        if self.replaces {
+            is_free(&self.path, true)?;
+            if self.temporary.is_none() {
+                let temporary = temporary_name(&self.path);
+                self.link(&temporary).map_err(|errno| failed(errno, &self.path))?;
+                self.temporary = Some(temporary);
+            }
+            let from = self.temporary.as_deref().unwrap_or_default();
+            renameat(&self.folder, from, &self.folder, name).map_err(|errno| failed(errno, &self.path))?;
+        } else {
+            self.link(name).map_err(|errno| failed(errno, &self.path))?;
+            self.remove_temporary();
+        }
+        self.temporary = None;
+        crate::writer::sync_folder(&self.path)
+    }
+
+    /// Gives the file another name in its folder, which must be free.
+    fn link(&self, name: &OsStr) -> rustix::io::Result<()> {
+        match &self.temporary {
+            Some(temporary) => linkat(&self.folder, &**temporary, &self.folder, name, AtFlags::empty()),
+            None => {
+                let known = format!("/proc/self/fd/{}", self.file.as_raw_fd());
+                linkat(CWD, known, &self.folder, name, AtFlags::SYMLINK_FOLLOW)
+            }
+        }
+    }
+
+    fn remove_temporary(&mut self) {
+        if let Some(temporary) = self.temporary.take() {
+            // Where it cannot be removed it is a name too many, which says what it is.
+            let _ = unlinkat(&self.folder, temporary, AtFlags::empty());
+        }
+    }
+}
+
+impl Drop for NewFile {
+    fn drop(&mut self) {
+        self.remove_temporary();
+    }
+}
+
+/// Fails where something has this name, but for a regular file that may be replaced.
+fn is_free(path: &Path, may_replace: bool) -> Result<()> {
+    match std::fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(of_io(&error, "creating", path)),
+        Ok(facts) if facts.is_file() && may_replace => Ok(()),
+        Ok(facts) if facts.is_file() => Err(exists(path)),
+        Ok(facts) => {
+            let text = format!(
+                "{} exists and is {}, which is neither followed nor replaced; name another file, or remove it first",
+                path.display(),
+                named(facts.file_type())
+            );
+            Err(Error::new(ErrorKind::AddressInUse, text))
+        }
+    }
+}
+
+fn exists(path: &Path) -> Error {
+    let text = format!("{} exists; name another file, or remove it first", path.display());
+    Error::new(ErrorKind::AddressInUse, text)
+}
+
+/// A name beside a file, which no other program knows.
+fn temporary_name(path: &Path) -> OsString {
+    let mut name = OsString::from(".");
+    name.push(path.file_name().unwrap_or_default());
+    let mut random = [0; 8];
+    // Without random bytes it is a name that others could guess; it is made only where nothing has it.
+    let _ = rustix::rand::getrandom(&mut random, rustix::rand::GetRandomFlags::empty());
+    name.push(format!(".{:016x}.unfinished", u64::from_le_bytes(random)));
+    name
+}
+
+/// Returns the mode of what is made in a folder.
+fn mode_in(folder: &OwnedFd) -> rustix::io::Result<u32> {
+    let facts = rustix::fs::fstat(folder.as_fd())?;
+    Ok(if facts.st_mode & 0o2070 == 0o2070 { 0o660 } else { 0o600 })
+}
+
+/// Makes a folder for files, with those above it, where it is missing; those that are made are their owner's, or a group's in one that a
+/// group shares.
+///
+/// # Errors
+/// Those of the file system.
+pub fn make_folder(path: &Path) -> Result<()> {
+    let failed = |error: io::Error| of_io(&error, "making the folder", path);
+    if path.is_dir() {
+        return Ok(());
+    }
+    let above = folder_of(path);
+    if above != path {
+        make_folder(above)?;
+    }
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let parent = openat(CWD, above, flags, Mode::empty()).map_err(|errno| failed(errno.into()))?;
+    let is_shared = mode_in(&parent).map_err(|errno| failed(errno.into()))? == 0o660;
+    match DirBuilder::new().mode(0o700).create(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => return Ok(()),
+        made => made.map_err(failed)?,
+    }
+    if is_shared {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        openat(CWD, path, flags, Mode::empty())
+            .and_then(|made| rustix::fs::fchmod(made, Mode::from_raw_mode(0o2770)))
+            .map_err(|errno| failed(errno.into()))?;
+    }
+    Ok(())
+}
+
+/// Returns the name of the file of a topic, without an ending: no two topics have the same one, and none leads out of its folder. `/` becomes
+/// `-`, and `-` becomes `--`; where several of them follow each other, and for every character that is no letter, digit, `.` or `_` of ASCII,
+/// the bytes become `%` and two hexadecimal digits.
+pub fn name_of(topic: &str) -> String {
+    let bytes = topic.as_bytes();
+    let is_dash =
+        |at: Option<usize>| at.and_then(|at| bytes.get(at)).is_some_and(|byte| matches!(byte, b'/' | b'-'));
+    let mut name = String::with_capacity(bytes.len());
+    for (at, byte) in bytes.iter().copied().enumerate() {
+        let is_alone = !is_dash(at.checked_sub(1)) && !is_dash(at.checked_add(1));
+        match byte {
+            b'/' if is_alone => name.push('-'),
+            b'-' if is_alone => name.push_str("--"),
+            // A file whose name begins with a dot is hidden.
+            b'.' if at > 0 => name.push('.'),
+            b'_' => name.push('_'),
+            byte if byte.is_ascii_alphanumeric() => name.push(char::from(byte)),
+            // Writing to a String cannot fail.
+            byte => drop(write!(name, "%{byte:02X}")),
+        }
+    }
+    name
+}
+
+/// Returns whether two paths lead to the same file.
+pub fn are_same(one: &Path, other: &Path) -> bool {
+    let identity = |path: &Path| rustix::fs::stat(path).map(|facts| (facts.st_dev, facts.st_ino));
+    match (identity(one), identity(other)) {
+        (Ok(one), Ok(other)) => one == other,
+        _ => one.as_os_str().as_bytes() == other.as_os_str().as_bytes(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::fs::{self, Permissions};
+    use std::io::Write as _;
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+
+    use super::*;
+
+    const REPLACES: Making = Making { replaces: true, mode: None };
+
+    fn names(folder: &Path) -> Vec<String> {
+        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    }
+
+    fn fifo(path: &Path) {
+        rustix::fs::mknodat(CWD, path, rustix::fs::FileType::Fifo, Mode::from_raw_mode(0o600), 0).unwrap();
+    }
+
+    #[test]
+    fn what_is_read_is_a_regular_file_and_nothing_else_is_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let [file, pipe, link, none] = ["file", "pipe", "link", "none"].map(|name| folder.path().join(name));
+        fs::write(&file, "content").unwrap();
+        fifo(&pipe);
+        symlink(&file, &link).unwrap();
+        assert_eq!(read(&file).unwrap(), b"content");
+        assert_eq!(read(&link).unwrap(), b"content");
+        for (path, what) in
+            [(&*pipe, "a FIFO"), (folder.path(), "a directory"), (Path::new("/dev/zero"), "a device")]
+        {
+            let error = open(path).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
+            assert!(error.to_string().contains(what), "{error}");
+        }
+        assert_eq!(open(&none).unwrap_err().kind(), ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn file_gets_its_name_when_it_is_whole_and_nothing_is_left_of_one_that_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        let new = NewFile::create(&path, Making::default()).unwrap();
+        new.file().write_all(b"half").unwrap();
+        assert!(!path.exists());
+        drop(new);
+        assert!(names(folder.path()).is_empty());
+        let new = NewFile::create(&path, Making::default()).unwrap();
+        new.file().write_all(b"whole").unwrap();
+        new.finish().unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"whole");
+        assert_eq!(names(folder.path()), ["a"]);
+    }
+
+    #[test]
+    fn existing_files_stay_unless_they_are_to_be_replaced_and_nothing_else_ever_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let [file, other, link, pipe] =
+            ["file", "other", "link", "pipe"].map(|name| folder.path().join(name));
+        fs::write(&file, "old").unwrap();
+        fs::write(&other, "other").unwrap();
+        symlink(&other, &link).unwrap();
+        fifo(&pipe);
+        let refused = |path: &Path, making| {
+            let error = NewFile::create(path, making).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::AddressInUse, "{error}");
+        };
+        refused(&file, Making::default());
+        for path in [&link, &pipe, &folder.path().to_owned()] {
+            refused(path, Making::default());
+            refused(path, REPLACES);
+        }
+        let new = NewFile::create(&file, REPLACES).unwrap();
+        new.file().write_all(b"new").unwrap();
+        assert_eq!(fs::read(&file).unwrap(), b"old", "until the new one is whole");
+        new.finish().unwrap();
+        assert_eq!(
+            (fs::read(&file).unwrap(), fs::read(&other).unwrap()),
+            (b"new".to_vec(), b"other".to_vec())
+        );
+        assert_eq!(names(folder.path()).len(), 4);
+        // What comes while a file is written is as what was there before.
+        for making in [Making::default(), REPLACES] {
+            let late = folder.path().join("late");
+            let new = NewFile::create(&late, making).unwrap();
+            symlink(&other, &late).unwrap();
+            assert_eq!(new.finish().unwrap_err().kind(), ErrorKind::AddressInUse);
+            fs::remove_file(&late).unwrap();
+        }
+        assert_eq!((fs::read(&other).unwrap(), names(folder.path()).len()), (b"other".to_vec(), 4));
+    }
+
+    #[test]
+    fn files_and_folders_are_their_owner_s_or_of_the_group_that_shares_the_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().mode() & 0o7777;
+        let make = |name: &str, making| {
+            let path = folder.path().join(name);
+            NewFile::create(&path, making).unwrap().finish().unwrap();
+            mode(&path)
+        };
+        assert_eq!(make("a", Making::default()), 0o600);
+        assert_eq!(make("b", Making { mode: Some(0o644), replaces: false }), 0o644);
+        make_folder(&folder.path().join("c/d")).unwrap();
+        assert_eq!(mode(&folder.path().join("c/d")), 0o700);
+        fs::set_permissions(folder.path(), Permissions::from_mode(0o2770)).unwrap();
+        assert_eq!(make("e", Making::default()), 0o660);
+        make_folder(&folder.path().join("f/g")).unwrap();
+        assert_eq!(mode(&folder.path().join("f/g")), 0o2770);
+        make_folder(&folder.path().join("f/g")).unwrap();
+        assert_eq!(make("f/g/h", Making::default()), 0o660);
+    }
+
+    #[test]
+    fn two_topics_never_have_one_file() {
+        assert_eq!(name_of("lab/camera"), "lab-camera");
+        assert_eq!(name_of("lab-1/x_2.raw"), "lab--1-x_2.raw");
+        for odd in ["..", ".", "../x", "/etc/passwd", "a\0b", "a\nb", "", "ä", "a%2Fb", ".hidden"] {
+            let name = name_of(odd);
+            assert!(
+                !name.starts_with('.') && !name.contains(['/', '\0', '\n']) && name.is_ascii(),
+                "{odd:?}: {name}"
+            );
+        }
+        let parts = ["/", "-", "--", "//", "a", "A", ".", "%2D", "%", "_", "-/", "ä"];
+        let mut topics = BTreeSet::from([String::new()]);
+        for _ in 0..4 {
+            let longer: Vec<_> = topics
+                .iter()
+                .flat_map(|topic| parts.iter().map(move |part| format!("{topic}{part}")))
+                .collect();
+            topics.extend(longer);
+        }
+        let names: BTreeSet<_> = topics.iter().map(|topic| name_of(topic)).collect();
+        assert_eq!(names.len(), topics.len());
+    }
+}
