@@ -1,6 +1,7 @@
 //! The command line: every command with its help and its examples.
 
-use clap::{Parser, Subcommand};
+use clap::error::{ContextKind, ContextValue};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::args::{
     CallArgs, LatestArgs, PubArgs, RecvArgs, RegionArgs, ReplyArgs, SendArgs, SubArgs, TranscodeArgs,
@@ -17,6 +18,39 @@ pub struct Cli {
     /// The command.
     #[command(subcommand)]
     pub command: Command,
+}
+
+impl Cli {
+    /// Returns the command line. A malformed one ends the program here, with exit code 2.
+    pub fn read() -> Cli {
+        Cli::try_parse().unwrap_or_else(|mut error| {
+            propose_command(&mut error);
+            error.exit()
+        })
+    }
+}
+
+/// Adds the nearest command to the error for one that does not exist. The parser's own measure of similarity finds none for short words
+/// with two letters swapped.
+fn propose_command(error: &mut clap::Error) {
+    let Some(ContextValue::String(typed)) = error.get(ContextKind::InvalidSubcommand) else { return };
+    if error.get(ContextKind::SuggestedSubcommand).is_some() {
+        return;
+    }
+    // The commands of the level at which this one was typed.
+    let cli = Cli::command();
+    let mut level = &cli;
+    for word in std::env::args().skip(1).take_while(|word| word != typed) {
+        level = level.find_subcommand(&word).unwrap_or(level);
+    }
+    let names = level.get_subcommands().map(clap::Command::get_name);
+    let by_distance = names.map(|name| (strsim::osa_distance(typed, name), name));
+    // Of three letters one may be wrong, of six two.
+    let near = by_distance.filter(|(steps, name)| steps * 3 <= name.len().max(3)).min();
+    if let Some((_, name)) = near {
+        let proposed = ContextValue::Strings(vec![name.to_owned()]);
+        error.insert(ContextKind::SuggestedSubcommand, proposed);
+    }
 }
 
 /// The commands.

@@ -17,19 +17,27 @@ pub struct Companion {
     pub program: &'static str,
     /// The command of this program that runs it.
     pub command: &'static str,
+    /// What its help and its errors call it: the words that were typed.
+    pub shown_as: &'static str,
     /// The folder of its sources.
     pub sources: &'static str,
 }
 
 /// Exchanges the messages of names with other machines.
-pub const BRIDGE: Companion = Companion { program: "linkspan-bridge", command: "bridge", sources: "bridge" };
+pub const BRIDGE: Companion = Companion {
+    program: "linkspan-bridge",
+    command: "bridge",
+    shown_as: "linkspan bridge",
+    sources: "bridge",
+};
 
 /// Runs a command of the program that records what is published and replays it.
 ///
 /// # Errors
 /// As for [`Companion::run`].
 pub fn record(command: &'static str, arguments: Vec<OsString>) -> Result<(), Exit> {
-    let recorder = Companion { program: "linkspan-record", command, sources: "recorder" };
+    let recorder =
+        Companion { program: "linkspan-record", command, shown_as: "linkspan", sources: "recorder" };
     recorder.run(std::iter::once(command.into()).chain(arguments))
 }
 
@@ -43,20 +51,20 @@ impl Companion {
         let beside = std::env::current_exe().ok().map(|path| path.with_file_name(self.program));
         for program in beside.into_iter().chain([PathBuf::from(self.program)]) {
             // Returns only at an error.
-            let Err(error) = become_program(program.clone(), &arguments);
+            let Err(error) = become_program(program.clone(), self.shown_as, &arguments);
             if error.kind() != IoKind::NotFound {
                 let doing = format!("starting {}", program.display());
                 return Err(Error::os(doing, error.raw_os_error().unwrap_or(0)).into());
             }
         }
-        let Companion { program, command, sources } = self;
+        let Companion { program, command, sources, .. } = self;
         let text = format!(
-            "linkspan {command} needs the program {program}, which is neither beside this one nor in PATH: it is in the packages for Debian and Red Hat and in the archive {program}-…-linux.tar.gz, and in a clone of Linkspan `cargo install --path {sources}` installs it"
+            "linkspan {command} needs the program {program}, which is neither beside this one nor in PATH: it is in the packages for Debian and Red Hat and in the archive {program}-…-linux.tar.gz, not in the wheel for Python, and in a clone of Linkspan `cargo install --path {sources}` installs it"
         );
         Err(Error::new(ErrorKind::NotFound, text).into())
     }
 }
 
-fn become_program(program: PathBuf, arguments: &[OsString]) -> Result<Infallible, IoError> {
-    Err(Command::new(program).args(arguments).exec())
+fn become_program(program: PathBuf, shown_as: &str, arguments: &[OsString]) -> Result<Infallible, IoError> {
+    Err(Command::new(program).arg0(shown_as).args(arguments).exec())
 }

@@ -59,15 +59,16 @@ mod transcode;
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser};
+use clap::CommandFactory;
 use command_line::{Cli, Command};
 use exit::Exit;
+use linkspan::Options;
 use signals::Signals;
 
 fn main() -> ExitCode {
     // A malformed command line ends the program here, with exit code 2.
     let supervised = supervisor::from_command_line(std::env::args_os());
-    let command = supervised.map_or_else(|| Invocation::Command(Cli::parse().command), Invocation::Supervise);
+    let command = supervised.map_or_else(|| Invocation::Command(Cli::read().command), Invocation::Supervise);
     let signals = match Signals::install() {
         Ok(signals) => signals,
         Err(error) => return Exit::from(error).report(None),
@@ -155,10 +156,20 @@ fn run(command: Command, signals: &Signals) -> Result<(), Exit> {
 /// Completes the open names and the services in bash.
 const BASH_NAMES: &[u8] = include_bytes!("names.bash");
 
-/// Returns the commands to complete. `service run` also has the options before a program.
+/// Returns the commands to complete. `service run` also has the options before a program, and `--option` the names that it takes.
 fn completed_commands() -> clap::Command {
     let supervised = supervisor::RunArgs::command();
-    Cli::command().mut_subcommand("service", |service| {
+    let names = Options::NAMES.iter().filter(|name| **name != "on_wait").map(|name| -> &str {
+        // The parser's definition lasts as long as the program.
+        format!("{name}=").leak()
+    });
+    let names = clap::builder::PossibleValuesParser::new(names);
+    let with_names = |argument: clap::Arg| match argument.get_long() {
+        Some("option") => argument.value_parser(names.clone()).hide_possible_values(true),
+        _ => argument,
+    };
+    let commands = Cli::command().mut_subcommands(|command| command.mut_args(with_names));
+    commands.mut_subcommand("service", |service| {
         service.mut_subcommand("run", |run| {
             let known: Vec<_> = run.get_arguments().map(|argument| argument.get_id().clone()).collect();
             // The arguments after the two dashes belong to the program.

@@ -12,6 +12,8 @@ _linkspan_and_names() {
         *)
             _linkspan "$@" ;;
     esac
+    # A value follows.
+    [[ "${COMPREPLY[0]}" == *= ]] && compopt -o nospace 2>/dev/null
     # A colon parts words here, and stands in names.
     local word="${COMP_LINE:0:COMP_POINT}" names=""
     word="${word##*[[:space:]]}"

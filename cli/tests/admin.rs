@@ -305,6 +305,38 @@ fn missing_or_relative_directory_is_reported_once() {
 }
 
 #[test]
+fn mistyped_command_error_proposes_the_nearest_one() {
+    for (typed, meant) in [
+        (["sbu", "x"], "sub"),
+        (["pbu", "x"], "pub"),
+        (["servcie", "ls"], "service"),
+        (["service", "rnu"], "run"),
+    ] {
+        let finished = Place::new().run(&typed);
+        assert_eq!(finished.code, Some(2), "{typed:?}");
+        assert!(
+            finished.err.contains(&format!("a similar subcommand exists: '{meant}'")),
+            "{}",
+            finished.err
+        );
+    }
+    let finished = Place::new().run(&["zzz", "x"]);
+    assert!(!finished.err.contains("similar"), "{}", finished.err);
+}
+
+#[test]
+fn help_of_a_companion_program_shows_the_words_that_were_typed() {
+    for (typed, shown) in [
+        (["record", "--help"], "linkspan record [OPTIONS]"),
+        (["replay", "--help"], "linkspan replay [OPTIONS]"),
+        (["recording", "--help"], "linkspan recording <COMMAND>"),
+    ] {
+        let finished = Place::new().run(&typed);
+        assert!(finished.out.contains(&format!("Usage: {shown}")), "{}{}", finished.out, finished.err);
+    }
+}
+
+#[test]
 fn names_that_are_open_are_completed_in_bash() {
     let place = Place::new();
     let publishers =
@@ -335,6 +367,7 @@ fn names_that_are_open_are_completed_in_bash() {
     // After a colon bash begins a new word.
     assert_eq!(completed("linkspan sub unix:l"), ["lab/t"]);
     assert!(completed("linkspan sub --js").contains(&"--json".to_owned()));
+    assert_eq!(completed("linkspan sub lab/t -o d"), ["delivery=", "durable="]);
     for publisher in publishers {
         publisher.signal("TERM");
         publisher.wait();

@@ -1,6 +1,5 @@
 //! The open names that are nearest to one at which no program listens: for errors, and for the doctor.
 
-use super::options::nearest;
 use crate::error::{Error, ErrorKind};
 use crate::sys::directory::Directory;
 use crate::transport::endpoint::Endpoint;
@@ -71,8 +70,8 @@ fn difference(one: &str, other: &str) -> usize {
     };
     let (one, other) = (parts(one), parts(other));
     usize::from(one.0 != other.0)
-        + nearest::distance(&one.1, &other.1)
-        + 2 * nearest::distance(&one.2, &other.2)
+        + strsim::osa_distance(&one.1, &other.1)
+        + 2 * strsim::osa_distance(&one.2, &other.2)
 }
 
 #[cfg(test)]

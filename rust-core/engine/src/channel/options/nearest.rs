@@ -69,29 +69,9 @@ pub fn nearest<'a>(name: &str, names: &[&'a str]) -> Option<&'a str> {
         return None;
     }
     let lower = name.to_ascii_lowercase().replace('-', "_");
-    let by_distance = names.iter().map(|known| (distance(&lower, known), *known));
+    let by_distance = names.iter().map(|known| (strsim::osa_distance(&lower, known), *known));
     let (steps, known) = by_distance.min_by_key(|(steps, _)| *steps)?;
     (steps * 3 <= known.len().max(3)).then_some(known)
-}
-
-/// Returns the number of letters that have to be inserted, deleted, replaced, or swapped with their
-/// neighbour (Damerau-Levenshtein).
-pub(crate) fn distance(from: &str, to: &str) -> usize {
-    let (from, to): (Vec<char>, Vec<char>) = (from.chars().collect(), to.chars().collect());
-    let mut before: Vec<usize> = Vec::new();
-    let mut row: Vec<usize> = (0..=to.len()).collect();
-    for i in 0..from.len() {
-        let mut next = vec![i + 1; to.len() + 1];
-        for j in 0..to.len() {
-            let replaced = row[j] + usize::from(from[i] != to[j]);
-            next[j + 1] = replaced.min(row[j + 1] + 1).min(next[j] + 1);
-            if i > 0 && j > 0 && from[i] == to[j - 1] && from[i - 1] == to[j] {
-                next[j + 1] = next[j + 1].min(before[j - 1] + 1);
-            }
-        }
-        before = std::mem::replace(&mut row, next);
-    }
-    row[to.len()]
 }
 
 #[cfg(test)]
