@@ -50,7 +50,9 @@ impl Source {
 /// of them.
 pub(super) fn proposal<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     let known: Vec<&str> = known.into_iter().collect();
-    let nearest = known.iter().map(|name| (distance(word, name), *name)).min();
+    // A long word is no typing error, and comparing it would take time for each known name.
+    let compared = if word.len() <= 64 { known.as_slice() } else { &[] };
+    let nearest = compared.iter().map(|name| (strsim::osa_distance(word, name), *name)).min();
     match nearest {
         // A proposal needs a word with few differences, relative to its length.
         Some((far, name)) if far <= 1 + name.len() / 4 => format!("did you mean {}?", quoted(name)),
@@ -61,27 +63,6 @@ pub(super) fn proposal<'a>(word: &str, known: impl IntoIterator<Item = &'a str>)
             format!("there are {}{more}", names.join(", "))
         }
     }
-}
-
-/// Returns the number of letters that have to be inserted, deleted, changed or swapped with the
-/// next one (optimal string alignment) to turn one word into the other. Words are compared up to 64
-/// bytes.
-fn distance(a: &str, b: &str) -> usize {
-    let (a, b) = (&a.as_bytes()[..a.len().min(64)], &b.as_bytes()[..b.len().min(64)]);
-    let mut before = vec![0; b.len() + 1];
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for i in 1..=a.len() {
-        let mut next = vec![i; b.len() + 1];
-        for j in 1..=b.len() {
-            let changed = row[j - 1] + usize::from(a[i - 1] != b[j - 1]);
-            next[j] = changed.min(row[j] + 1).min(next[j - 1] + 1);
-            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
-                next[j] = next[j].min(before[j - 2] + 1);
-            }
-        }
-        (before, row) = (row, next);
-    }
-    row[b.len()]
 }
 
 /// Returns whether this can name a field in every language: a letter or underscore, then letters,
