@@ -39,12 +39,72 @@ pub enum Split {
 const LOOKS: u64 = 16;
 
 /// The newest message of a name, with which each part begins.
+#[derive(Debug)]
 pub struct Newest {
     pub record: Arc<ChannelRecord>,
     pub number: u64,
     pub sent: u64,
     pub body: Bytes,
 }
+
+impl Newest {
+    /// Bytes that it takes.
+    fn bytes(&self) -> u64 {
+        (self.body.len() as u64).saturating_add(MESSAGE)
+    }
+}
+
+/// Bytes of such a message beside its body.
+const MESSAGE: u64 = 256;
+/// Bodies up to this length have memory of their own: that of the message may be a piece of much more.
+const SHORT: usize = 4096;
+
+/// The newest message of each name, as many as fit into so many bytes: the largest ones are left out where they do not.
+#[derive(Debug)]
+pub struct NewestMessages {
+    by_topic: HashMap<String, Newest>,
+    bytes: u64,
+    limit: u64,
+}
+
+impl NewestMessages {
+    /// None.
+    pub fn new(limit: u64) -> NewestMessages {
+        NewestMessages { by_topic: HashMap::new(), bytes: 0, limit }
+    }
+
+    /// Returns whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.by_topic.is_empty()
+    }
+
+    /// Puts it in the place of the one before.
+    pub fn put(&mut self, mut newest: Newest) {
+        if newest.body.len() <= SHORT {
+            newest.body = Bytes::copy_from_slice(&newest.body);
+        }
+        self.bytes = self.bytes.saturating_add(newest.bytes());
+        let old = match self.by_topic.get_mut(&newest.record.topic) {
+            Some(held) => Some(std::mem::replace(held, newest)),
+            None => self.by_topic.insert(newest.record.topic.clone(), newest),
+        };
+        self.bytes = self.bytes.saturating_sub(old.map_or(0, |old| old.bytes()));
+        while self.bytes > self.limit {
+            let largest = self.by_topic.iter().max_by_key(|(_, newest)| newest.body.len());
+            let Some(topic) = largest.map(|(topic, _)| topic.clone()) else { return };
+            self.remove(&topic);
+        }
+    }
+
+    /// Removes that of a name that has gone.
+    pub fn remove(&mut self, topic: &str) {
+        let removed = self.by_topic.remove(topic);
+        self.bytes = self.bytes.saturating_sub(removed.map_or(0, |removed| removed.bytes()));
+    }
+}
+
+/// The numbers that a part begins with: `linkspan.numbers` in docs/recording-format.md.
+pub type Numbers = Box<dyn Fn() -> BTreeMap<String, String> + Send>;
 
 /// The part that is written, and what the next one needs.
 pub struct Parts {
@@ -60,8 +120,9 @@ pub struct Parts {
     begun: Instant,
     /// Bytes of messages since the last look at the size of this part.
     since: u64,
-    /// By topic.
-    newest: HashMap<String, Newest>,
+    newest: NewestMessages,
+    /// What each part is to say of the numbers before it; nothing where the parts are no recorder's.
+    numbers: Option<Numbers>,
     /// The channels of this part, by the keys that the caller gives them.
     channels: HashMap<u64, u16>,
     /// The parts of this recorder that were closed, oldest first: what a full disk may take.
@@ -92,9 +153,9 @@ impl Parts {
         // The oldest ones may have been removed because the disk was full.
         if let Some(last) = found.pop() {
             while path_of(base, number) != last {
-                number += 1;
+                number = number.saturating_add(1);
             }
-            number += 1;
+            number = number.saturating_add(1);
             let found = examine(&last)?;
             facts.insert("id".to_owned(), found);
             continued = Some(last);
@@ -155,7 +216,8 @@ impl Parts {
             split,
             begun: Instant::now(),
             since: 0,
-            newest: HashMap::new(),
+            newest: NewestMessages::new(u64::MAX),
+            numbers: None,
             channels: HashMap::new(),
             closed: VecDeque::new(),
         };
@@ -177,8 +239,8 @@ impl Parts {
         self.part.attach(name, time, content)
     }
 
-    /// Returns its number, from 1.
-    pub fn number(&self) -> u64 {
+    /// Returns which part it is, from 1.
+    pub fn place(&self) -> u64 {
         self.number
     }
 
@@ -216,21 +278,34 @@ impl Parts {
             }
         };
         self.part.message(channel, number, times.sent, times.received, body)?;
-        self.since += body.len() as u64;
+        self.since = self.since.saturating_add(body.len() as u64);
         if self.split.is_some() {
-            let newest = Newest { record: record.clone(), number, sent: times.sent, body: body.clone() };
-            match self.newest.get_mut(&record.topic) {
-                Some(held) => *held = newest,
-                None => drop(self.newest.insert(record.topic.clone(), newest)),
-            }
+            self.newest.put(Newest { record: record.clone(), number, sent: times.sent, body: body.clone() });
         }
         Ok(())
     }
 
     /// Writes the newest messages of names from before this part.
-    pub fn repeat(&mut self, newest: HashMap<String, Newest>, now: u64) -> Result<()> {
+    pub fn repeat(&mut self, newest: NewestMessages, now: u64) -> Result<()> {
         self.newest = newest;
         repeat(&mut self.part, &self.newest, now)
+    }
+
+    /// Writes up to which number the recording has each publisher, in this part and at the beginning of each next one.
+    pub fn number(&mut self, numbers: Numbers) -> Result<()> {
+        let record = numbers();
+        self.numbers = Some(numbers);
+        if record.is_empty() { Ok(()) } else { self.part.metadata(format::metadata::NUMBERS, &record) }
+    }
+
+    /// Forgets the newest message of a name that has gone: the next parts do not begin with it.
+    pub fn forget(&mut self, topic: &str) {
+        self.newest.remove(topic);
+    }
+
+    /// Writes an event at the end, in the room that is reserved for closing the part where there is no other.
+    pub fn last_event(&mut self, event: &Event) -> Result<()> {
+        self.part.last_event(event)
     }
 
     /// Puts what was written onto the disk, and begins another part where it is time for it.
@@ -267,17 +342,20 @@ impl Parts {
 
     /// Closes the part and begins another one, with the newest message of each name. Where the disk is full nothing has changed.
     pub fn next(&mut self, reason: &str, now: u64) -> Result<()> {
-        let path = path_of(&self.base, self.number + 1);
-        self.facts.insert("part".to_owned(), (self.number + 1).to_string());
+        let number = self.number.saturating_add(1);
+        let path = path_of(&self.base, number);
+        self.facts.insert("part".to_owned(), number.to_string());
         let mut next = Part::create_unnamed(&path, &self.facts, self.settings)?;
         lock(next.file(), &path)?;
         write_notes(&mut next, &self.notes)?;
+        let numbers = self.numbers.as_ref().map(|numbers| numbers()).filter(|numbers| !numbers.is_empty());
+        numbers.map_or(Ok(()), |all| next.metadata(format::metadata::NUMBERS, &all))?;
         repeat(&mut next, &self.newest, now)?;
         if self.unnamed.is_none() {
             next.give_name()?;
         }
         let ended = std::mem::replace(&mut self.part, next);
-        self.number += 1;
+        self.number = number;
         self.begun = Instant::now();
         self.channels.clear();
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
@@ -346,8 +424,8 @@ fn write_notes(part: &mut Part, notes: &BTreeMap<String, String>) -> Result<()> 
 }
 
 /// Writes the newest messages of names from before this part.
-fn repeat(part: &mut Part, newest: &HashMap<String, Newest>, now: u64) -> Result<()> {
-    for newest in newest.values() {
+fn repeat(part: &mut Part, newest: &NewestMessages, now: u64) -> Result<()> {
+    for newest in newest.by_topic.values() {
         let channel = part.channel(&newest.record, newest.number, true)?;
         part.message(channel, newest.number, newest.sent, now, &newest.body)?;
     }

@@ -41,6 +41,8 @@ pub mod metadata {
     pub const RECORDING: &str = "linkspan.recording";
     /// At the end of a part that was closed.
     pub const END: &str = "linkspan.end";
+    /// Up to which number the parts before have each publisher: at the beginning of a part, where there are some.
+    pub const NUMBERS: &str = "linkspan.numbers";
     /// What `--note` added.
     pub const NOTES: &str = "linkspan.notes";
 }

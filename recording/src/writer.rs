@@ -135,11 +135,15 @@ pub struct Part {
     more: u64,
     /// How often it was flushed.
     chunks: u64,
+    /// Bytes that the last events may take of what is reserved for closing the file.
+    last: u64,
 }
 
 /// What closes a file takes so much for each chunk, and so much beside that, at most.
 const CLOSING_CHUNK: u64 = 512;
 const CLOSING: u64 = 1 << 20;
+/// So much of that is for the events that say why the file ends.
+const LAST_EVENTS: u64 = CLOSING / 4;
 /// Bytes of a message in the file beside its body: its record and its entry in the index.
 const MESSAGE: u64 = 64;
 
@@ -212,6 +216,7 @@ impl Part {
             whole: 0,
             more: 0,
             chunks: 0,
+            last: LAST_EVENTS,
         };
         part.reserve(0)?;
         part.flush()?;
@@ -230,10 +235,11 @@ impl Part {
 
     /// Reserves room for so many bytes, and for what closes the file then.
     fn reserve(&mut self, bytes: u64) -> Result<()> {
-        let closing = CLOSING + self.chunks * CLOSING_CHUNK;
-        let length = self.whole + self.more + bytes + closing;
+        let closing = self.chunks.saturating_mul(CLOSING_CHUNK).saturating_add(CLOSING);
+        let more = self.more.saturating_add(bytes);
+        let length = self.whole.saturating_add(more).saturating_add(closing);
         self.reservation.extend(&self.file, length).map_err(|error| of_io(&error, "writing", &self.path))?;
-        self.more += bytes;
+        self.more = more;
         Ok(())
     }
 
@@ -301,6 +307,27 @@ impl Part {
         self.message(self.events, 0, event.time, event.time, &json)
     }
 
+    /// Writes an event as one of the last: where the disk is full, into the room that is reserved for closing the part.
+    ///
+    /// # Errors
+    /// `NoSpace` where that has been used up.
+    pub fn last_event(&mut self, event: &Event) -> Result<()> {
+        let json = event.to_json()?;
+        let bytes = MESSAGE.saturating_add(json.len() as u64);
+        let Some(left) = self.last.checked_sub(bytes) else {
+            return self.message(self.events, 0, event.time, event.time, &json);
+        };
+        self.last = left;
+        self.more = self.more.saturating_add(bytes);
+        let header = MessageHeader {
+            channel_id: self.events,
+            sequence: 0,
+            log_time: event.time,
+            publish_time: event.time,
+        };
+        self.write(|writer| writer.write_to_known_channel(&header, &json))
+    }
+
     /// Writes a metadata record.
     pub fn metadata(&mut self, name: &str, entries: &BTreeMap<String, String>) -> Result<()> {
         let record = Metadata { name: name.to_owned(), metadata: entries.clone() };
@@ -328,7 +355,7 @@ impl Part {
         self.write(|writer| writer.flush())?;
         self.whole = self.size()?;
         self.more = 0;
-        self.chunks += 1;
+        self.chunks = self.chunks.saturating_add(1);
         Ok(())
     }
 

@@ -152,6 +152,7 @@ def test_slow_disk_costs_the_recorder_no_memory_and_its_publisher_nothing(lab: L
     [child] = Path(f"/proc/{recorder.pid}/task/{recorder.pid}/children").read_text().split()
     status = dict(line.split(":", 1) for line in Path(f"/proc/{child}/status").read_text().splitlines())
     assert int(status["VmHWM"].split()[0]) < 64_000, status["VmHWM"]
+    until("the file is there", lambda: (lab.folder / "a.mcap").exists())
     until("it is recorded", lambda: sum(lab.info("a.mcap")["names"].get("lab/a", {}).get(key, 0) for key in ("messages", "missed")) >= 2_999)
     os.kill(int(child), signal.SIGINT)
     ended(recorder)

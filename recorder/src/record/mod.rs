@@ -3,41 +3,47 @@
 //! | thread | does | in |
 //! |---|---|---|
 //! | main | the service and its commands, signals, progress | this file |
-//! | receiving, one for publishers and one for stores | messages, events and losses into the queue | `receive`, `queue` |
-//! | writing | the queue into the parts, and onto the disk | `write`, `parts`, `black_box` |
+//! | receiving, one for publishers and one for stores | messages, events and losses into the queue | `receive`, `queue`, `clock` |
+//! | writing | the queue into the parts, and onto the disk | `write`, `numbers`, `parts`, `black_box` |
+//!
+//! `publisher` has what the receiving and the writing thread share of a publisher. A thread that ends early ends the program.
 
 mod black_box;
+mod clock;
+mod numbers;
+mod publisher;
 mod queue;
 mod receive;
 mod status;
 mod write;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
-use std::path::{Path, PathBuf};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use linkspan::service::ServiceOptions;
 use linkspan::{
     Acknowledge, Command, Error, ErrorKind, Options, Result, ServiceLoop, Subscriber, Task, Timestamp, Value,
 };
 use linkspan_recording::event::Kind;
 use linkspan_recording::files::{self, Making};
-use linkspan_recording::reader::Limits;
-use linkspan_recording::{ChannelRecord, Compression, Entry, Event, Reader, Settings};
+use linkspan_recording::{Compression, Event, Settings};
 
 use black_box::BlackBox;
+use clock::{Clock, now};
+use numbers::{Numbers, read_last};
 use queue::Queue;
-use receive::{Control, now, receive, receive_stored};
+use receive::{Control, receive, receive_stored};
 use status::Status;
 pub use status::counted;
 use write::{How, WhenFull, Writer};
 
-use crate::parts::{Newest, Parts, Split};
+use crate::parts::{NewestMessages, Parts, Split};
 use crate::{quantity, stderr};
 
 /// Record what names publish
@@ -156,64 +162,44 @@ const PROGRESS: Duration = Duration::from_secs(1);
 /// Those of the arguments, of the names, and of the file system; what was recorded until then is in the file.
 pub fn run(arguments: &Arguments) -> Result<()> {
     let attached = read_attachments(&arguments.attach)?;
+    let clock = Clock::new();
     let (live, stored) = subscribers(arguments)?;
-    let service = start_service(arguments)?;
-    let compression = match arguments.compression {
-        Compress::None => None,
-        Compress::Lz4 => Some(Compression::Lz4),
-        Compress::Zstd => Some(Compression::Zstd),
-    };
-    let making = Making { replaces: false, mode: arguments.mode };
-    let settings = Settings { compression, making, ..Settings::default() };
-    let notes = arguments.note.iter().cloned().collect();
-    let (mut parts, continued) =
-        Parts::begin(&arguments.output, facts(&arguments.names), notes, settings, arguments.split)?;
-    let mut before = HashMap::new();
-    let mut text = String::new();
-    if let Some(last) = &continued {
-        text = format!(
-            "{} was not closed: its recorder was killed; this recording goes on in {}",
-            last.display(),
-            parts.path().display()
-        );
-        stderr::print_line(&text);
-        let newest;
-        (before, newest) = read_last(&arguments.output, last)?;
-        parts.repeat(newest, now())?;
-    }
-    parts.event(&Event::new(now(), Kind::Started).with_text(text))?;
-    attached.iter().try_for_each(|(name, content)| parts.attach(name, now(), content))?;
     let status = Status::default();
-    status.counters().file = parts.path().display().to_string();
     let queue = Queue::new(arguments.buffer);
     let control = Control::default();
-    let how = How {
-        sync: arguments.sync,
-        when_full: arguments.when_full,
-        json: arguments.encoding == Encode::Json,
-        messages: arguments.messages,
-    };
-    let black_box =
-        arguments.on.clone().map(|on| BlackBox::new(on, arguments.before, arguments.after, arguments.buffer));
-    let writer = Writer::new(parts, &queue, &status, how, black_box, before);
     thread::scope(|scope| {
-        let writing = scope.spawn(|| writer.run());
-        let receiving =
-            live.as_ref().map(|live| scope.spawn(|| status.end_at_error(receive(live, &queue, &control))));
-        let reading = stored.as_ref().map(|stored| {
-            scope.spawn(|| status.end_at_error(receive_stored(stored, &queue, &control, &status)))
-        });
-        let done = attend(arguments, &service, &status, &queue, &control);
+        let mut receivers = Vec::new();
+        let mut record = || {
+            // From here on messages are received, however long the disk takes for the file.
+            if let Some(live) = &live {
+                let work = || receive(live, &queue, &clock, &control);
+                receivers.push(start(scope, "receiving", &status, work)?);
+            }
+            if let Some(stored) = &stored {
+                let work = || receive_stored(stored, &queue, &clock, &control, &status);
+                receivers.push(start(scope, "reading", &status, work)?);
+            }
+            let service = start_service(arguments)?;
+            let writer = begin(arguments, &attached, &queue, &status)?;
+            let writing = start(scope, "writing", &status, || writer.run())?;
+            // A panic here would leave the other threads to themselves, and this one waiting for them.
+            let attended =
+                catch_unwind(AssertUnwindSafe(|| attend(arguments, &service, &status, &queue, &control)));
+            Ok::<_, Error>((service, writing, attended.unwrap_or_else(|_| Err(panicked()))))
+        };
+        let recorded = record();
         control.ends.store(true, Ordering::Release);
-        let threads = [receiving, reading].into_iter().flatten();
-        let received = threads
-            .map(|thread| thread.join().unwrap_or_else(|_| Err(panicked("receiving"))))
-            .collect::<Vec<_>>();
+        if recorded.is_err() {
+            // Nobody waits for a writer that is not there.
+            status.end();
+        }
+        // Their panics are errors in the counters.
+        receivers.into_iter().for_each(|thread| drop(thread.join()));
         queue.end();
-        let written = writing.join().map_err(|_| panicked("writing"));
-        let task = done?;
-        let failed = received.into_iter().collect::<Result<Vec<()>>>().and(written);
-        let error = failed.err().or_else(|| status.counters().error.take());
+        let (service, writing, attended) = recorded?;
+        drop(writing.join());
+        let task = attended?;
+        let error = status.counters().error.take();
         if let Some(task) = task {
             answer(task, &status, error.as_ref())?;
         }
@@ -228,8 +214,74 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     })
 }
 
-fn panicked(what: &str) -> Error {
-    Error::new(ErrorKind::Internal, format!("the {what} thread panicked"))
+/// Starts one of the threads.
+///
+/// # Errors
+/// That of the kernel.
+fn start<'scope>(
+    scope: &'scope thread::Scope<'scope, '_>,
+    what: &'static str,
+    status: &'scope Status,
+    work: impl FnOnce() -> Result<()> + Send + 'scope,
+) -> Result<thread::ScopedJoinHandle<'scope, ()>> {
+    let name = format!("record-{what}");
+    thread::Builder::new()
+        .name(name.clone())
+        .spawn_scoped(scope, move || status.attend(what, work))
+        .map_err(|error| {
+            Error::os(format!("starting the thread {name}"), error.raw_os_error().unwrap_or(0))
+        })
+}
+
+/// Begins the file.
+fn begin<'a>(
+    arguments: &Arguments,
+    attached: &[(String, Vec<u8>)],
+    queue: &'a Queue,
+    status: &'a Status,
+) -> Result<Writer<'a>> {
+    let compression = match arguments.compression {
+        Compress::None => None,
+        Compress::Lz4 => Some(Compression::Lz4),
+        Compress::Zstd => Some(Compression::Zstd),
+    };
+    let making = Making { replaces: false, mode: arguments.mode };
+    let settings = Settings { compression, making, ..Settings::default() };
+    let notes = arguments.note.iter().cloned().collect();
+    let (mut parts, continued) =
+        Parts::begin(&arguments.output, facts(&arguments.names), notes, settings, arguments.split)?;
+    let mut text = String::new();
+    let (mut before, mut newest) = (None, NewestMessages::new(arguments.buffer));
+    if let Some(last) = &continued {
+        text = format!(
+            "{} was not closed: its recorder was killed; this recording goes on in {}",
+            last.display(),
+            parts.path().display()
+        );
+        stderr::print_line(&text);
+        let left = read_last(&arguments.output, last, arguments.buffer)?;
+        (before, newest) = (Some(left.next), left.newest);
+    }
+    let numbers = Arc::new(Numbers::new(before));
+    let of_each_part = numbers.clone();
+    parts.number(Box::new(move || of_each_part.record()))?;
+    parts.repeat(newest, now())?;
+    parts.event(&Event::new(now(), Kind::Started).with_text(text))?;
+    attached.iter().try_for_each(|(name, content)| parts.attach(name, now(), content))?;
+    status.counters().file = parts.path().display().to_string();
+    let how = How {
+        sync: arguments.sync,
+        when_full: arguments.when_full,
+        json: arguments.encoding == Encode::Json,
+        messages: arguments.messages,
+    };
+    let black_box =
+        arguments.on.clone().map(|on| BlackBox::new(on, arguments.before, arguments.after, arguments.buffer));
+    Ok(Writer::new(parts, queue, status, how, black_box, numbers))
+}
+
+fn panicked() -> Error {
+    Error::new(ErrorKind::Internal, "the main thread panicked: the recording ends here")
 }
 
 fn answer(task: Task, status: &Status, error: Option<&Error>) -> Result<()> {
@@ -324,45 +376,6 @@ fn report(arguments: &Arguments, status: &Status, is_end: bool) {
     } else if is_end {
         stderr::print_line(&counters.line());
     }
-}
-
-/// The number after the last one of each publisher in a part, by topic and incarnation, and the newest message of each name.
-type Last = (HashMap<(String, u64), u64>, HashMap<String, Newest>);
-
-/// Reads the last part, and those before it as long as none has a message: a power cut may leave a part of which only the beginning is there.
-fn read_last(base: &Path, last: &Path) -> Result<Last> {
-    let parts = linkspan_recording::parts::existing(base);
-    let until = parts.iter().position(|path| path == last).map_or(0, |at| at + 1);
-    for part in parts.iter().take(until).rev() {
-        let found = read_part(part)?;
-        if !found.0.is_empty() {
-            return Ok(found);
-        }
-    }
-    Ok(Last::default())
-}
-
-fn read_part(path: &Path) -> Result<Last> {
-    let mut reader = Reader::of(vec![path.to_owned()], Limits::default())?;
-    let (mut numbers, mut newest) = Last::default();
-    while let Some(entry) = reader.read()? {
-        match entry {
-            Entry::Message(message) => {
-                let topic = message.channel.topic.clone();
-                // Those that are repeated as well: the part before has them.
-                numbers.insert((topic.clone(), message.channel.incarnation), message.number + 1);
-                let record = Arc::new(ChannelRecord::of(message.channel));
-                let body = Bytes::copy_from_slice(message.body);
-                newest.insert(topic, Newest { record, number: message.number, sent: message.sent, body });
-            }
-            Entry::Event(event) if matches!(event.kind, Kind::Missed | Kind::Skipped) => {
-                let next = event.first.unwrap_or(0).saturating_add(event.count.unwrap_or(0));
-                numbers.insert((event.name, event.incarnation.unwrap_or(0)), next);
-            }
-            _ => {}
-        }
-    }
-    Ok((numbers, newest))
 }
 
 fn read_attachments(paths: &[PathBuf]) -> Result<Vec<(String, Vec<u8>)>> {

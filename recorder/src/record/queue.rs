@@ -1,28 +1,42 @@
 //! What was received and is not written yet: bounded in bytes, so that a slow disk takes no more memory, and no publisher's time.
+//!
+//! Each name has a share: what one name may have in the queue is what is free of it. One name alone takes half of it, of ten that flood it each
+//! takes an eleventh, and a name that has nothing in it finds as much as that free.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use linkspan::{Encoding, Message};
+use linkspan::Message;
 use linkspan_recording::Event;
+
+use super::publisher::{Endpoint, Gap, Origin, Publisher};
 
 /// A message as it was received. Its memory is the queue's own: the receiving thread uses that of the message again at once, and no memory is
 /// freed by another thread than the one that has taken it, for which both would wait.
+#[derive(Debug)]
 pub struct Received {
-    /// The endpoint.
-    pub name: Arc<str>,
-    pub source: Arc<str>,
-    pub incarnation: u64,
+    pub origin: Arc<Origin>,
     pub number: u64,
-    pub encoding: Encoding,
+    /// Those directly before it that are not recorded.
+    pub gap: Option<Box<Gap>>,
     /// When it was sent and received, in nanoseconds since 1970.
     pub sent: u64,
     pub received: u64,
     pub body: Bytes,
-    /// The message itself, where it is the first one of its publisher.
-    pub first: Option<Message>,
+}
+
+/// Messages that are not recorded, and that no message has followed.
+#[derive(Debug)]
+pub struct Lost {
+    pub publisher: Arc<Publisher>,
+    /// The number after the last of them.
+    pub until: u64,
+    pub gap: Gap,
+    /// When that was known, in nanoseconds since 1970.
+    pub time: u64,
 }
 
 /// Memory for the bodies of short messages.
@@ -50,27 +64,40 @@ impl Bodies {
 }
 
 /// What goes from the receiving threads to the writing one.
+#[derive(Debug)]
 pub enum Item {
     /// A message.
     Message(Received),
+    /// Messages that are not recorded.
+    Lost(Box<Lost>),
     /// What happened.
     Event(Box<Event>),
+    /// What a program had happen, which counts.
+    PeerEvent(Box<Event>),
     /// Begin another part, and report when it is done.
     Checkpoint,
     /// Put everything that was written onto the disk, and report when it is done.
     Sync,
 }
 
-/// Bytes that a message counts beside its body.
-const MESSAGE: u64 = 256;
+/// Bytes that an item counts beside its body and its texts.
+const ITEM: u64 = 256;
+
+/// Bytes of the texts of an event.
+fn texts(event: &Event) -> usize {
+    [&event.name, &event.source, &event.text].into_iter().fold(0, |sum, text| sum.saturating_add(text.len()))
+}
 
 impl Item {
-    /// Returns what it counts. Events are few and always accepted.
+    /// Returns what it counts: whatever a program causes to be held.
     pub fn bytes(&self) -> u64 {
-        match self {
-            Item::Message(message) => MESSAGE + message.body.len() as u64,
-            Item::Event(_) | Item::Checkpoint | Item::Sync => 0,
-        }
+        let length = match self {
+            Item::Message(message) => message.body.len(),
+            Item::Lost(lost) => lost.gap.text.len(),
+            Item::PeerEvent(event) => texts(event),
+            Item::Event(_) | Item::Checkpoint | Item::Sync => return 0,
+        };
+        ITEM.saturating_add(length as u64)
     }
 }
 
@@ -78,14 +105,17 @@ impl Item {
 pub struct Queue {
     state: Mutex<State>,
     filled: Condvar,
+    /// Bytes of what is in it, and of what is reserved for it.
+    bytes: AtomicU64,
     /// The most bytes.
     limit: u64,
+    /// What events of programs take.
+    events: Arc<Endpoint>,
 }
 
 #[derive(Default)]
 struct State {
     items: VecDeque<Item>,
-    bytes: u64,
     /// Nothing comes any more.
     ended: bool,
     /// The writer sleeps.
@@ -95,7 +125,13 @@ struct State {
 impl Queue {
     /// Makes an empty queue for so many bytes.
     pub fn new(limit: u64) -> Queue {
-        Queue { state: Mutex::default(), filled: Condvar::new(), limit }
+        Queue {
+            state: Mutex::default(),
+            filled: Condvar::new(),
+            bytes: AtomicU64::new(0),
+            limit,
+            events: Endpoint::new(""),
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -103,28 +139,60 @@ impl Queue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds items from the first one on until one has no room, and leaves that and those behind it. One that is larger than the limit is taken
-    /// alone.
+    /// Reserves room for a message of this name with so many bytes; returns whether there is some. A message that is larger than the limit is
+    /// taken alone. `is_again` where the last one had none: then as much must be free that the next one is not the last again.
+    pub fn reserve(&self, endpoint: &Endpoint, bytes: u64, is_again: bool) -> bool {
+        let (all, own) = (self.bytes.load(Ordering::Relaxed), endpoint.bytes());
+        let bytes = ITEM.saturating_add(bytes);
+        let free = self.limit.saturating_sub(all);
+        let share = if is_again { own.saturating_mul(2) } else { own };
+        if all > 0 && (bytes > free || share > free) {
+            return false;
+        }
+        self.reserve_always(endpoint, bytes);
+        true
+    }
+
+    /// Reserves room that there has to be: numbers that are not recorded are told in any case, and follow each other only where there are
+    /// messages between.
+    fn reserve_always(&self, endpoint: &Endpoint, bytes: u64) {
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        endpoint.queued.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Reserves room for an event of a program.
+    pub fn reserve_event(&self, event: &Event) -> bool {
+        self.reserve(&self.events, texts(event) as u64, false)
+    }
+
+    /// The item of messages that are not recorded.
+    pub fn lost(&self, lost: Lost) -> Item {
+        let endpoint = lost.publisher.endpoint.clone();
+        let item = Item::Lost(Box::new(lost));
+        self.reserve_always(&endpoint, item.bytes());
+        item
+    }
+
+    /// Says that an item is written now: it counted until here.
+    pub fn release(&self, item: &Item) {
+        let endpoint = match item {
+            Item::Message(message) => &message.origin.publisher.endpoint,
+            Item::Lost(lost) => &lost.publisher.endpoint,
+            Item::PeerEvent(_) => &self.events,
+            Item::Event(_) | Item::Checkpoint | Item::Sync => return,
+        };
+        self.bytes.fetch_sub(item.bytes(), Ordering::Relaxed);
+        endpoint.queued.fetch_sub(item.bytes(), Ordering::Relaxed);
+    }
+
+    /// Adds items, for which room was reserved.
     pub fn push_all(&self, items: &mut VecDeque<Item>) {
         if items.is_empty() {
             return;
         }
-        let all: u64 = items.iter().map(Item::bytes).sum();
         let mut state = self.state();
-        if state.bytes + all <= self.limit {
-            state.bytes += all;
-            state.items.append(items);
-        }
-        while let Some(item) = items.front() {
-            let bytes = item.bytes();
-            if bytes > 0 && state.bytes > 0 && state.bytes + bytes > self.limit {
-                break;
-            }
-            state.bytes += bytes;
-            state.items.extend(items.pop_front());
-        }
-        if state.sleeps && !state.items.is_empty() {
-            state.sleeps = false;
+        state.items.append(items);
+        if std::mem::take(&mut state.sleeps) {
             drop(state);
             self.filled.notify_one();
         }
@@ -132,22 +200,18 @@ impl Queue {
 
     /// Adds an item for which there is always room.
     pub fn push(&self, item: Item) {
-        let mut state = self.state();
-        state.bytes += item.bytes();
-        state.items.push_back(item);
-        state.sleeps = false;
-        drop(state);
-        self.filled.notify_one();
+        self.push_all(&mut VecDeque::from([item]));
     }
 
-    /// Returns whether less than half of it is used: what was dropped is told then, not for each message that just fits.
-    pub fn has_room(&self) -> bool {
-        self.state().bytes < self.limit / 2
-    }
-
-    /// Adds an event, for which there is always room.
+    /// Adds an event of the recorder itself, for which there is always room.
     pub fn event(&self, event: Event) {
         self.push(Item::Event(Box::new(event)));
+    }
+
+    /// Puts items back that were taken and are not written. Their room was not given back yet.
+    pub fn put_back(&self, items: impl DoubleEndedIterator<Item = Item>) {
+        let mut state = self.state();
+        items.rev().for_each(|item| state.items.push_front(item));
     }
 
     /// Says that nothing comes any more.
@@ -169,9 +233,29 @@ impl Queue {
         }
         Some(std::mem::take(&mut state.items))
     }
+}
 
-    /// Says that items of so many bytes were written: they counted until now.
-    pub fn written(&self, bytes: u64) {
-        self.state().bytes -= bytes;
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// However much one name has, another one that has nothing in the queue finds room.
+    #[test]
+    fn name_that_floods_the_queue_leaves_room_for_others() {
+        let queue = Queue::new(1 << 20);
+        let floods: Vec<_> = (0..10).map(|n| Endpoint::new(&format!("shm:flood/{n}"))).collect();
+        let mut is_taken = true;
+        while is_taken {
+            is_taken = floods.iter().fold(false, |taken, one| queue.reserve(one, 1_000, false) || taken);
+        }
+        let all: u64 = floods.iter().map(|one| one.bytes()).sum();
+        assert!(all > 900_000 && all < 1 << 20, "{all}");
+        let honest = Endpoint::new("shm:lab/a");
+        for n in 0..30 {
+            assert!(queue.reserve(&honest, 1_000, false), "message {n} has no room");
+        }
+        // What is larger than the limit is taken alone.
+        let empty = Queue::new(100);
+        assert!(empty.reserve(&honest, 1 << 30, false) && !empty.reserve(&honest, 1, false));
     }
 }

@@ -1,37 +1,41 @@
 //! The receiving threads: messages and events of the names go into the queue, with what was missed.
 
-use std::collections::{HashMap, VecDeque};
-use std::sync::Arc;
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::thread;
 use std::time::Duration;
 
-use linkspan::{
-    Deadline, Encoding, Error, ErrorKind, EventKind, Message, Result, Subscriber, Timestamp, Wait,
-};
+use linkspan::{Deadline, Encoding, Error, ErrorKind, EventKind, Message, Result, Subscriber, Wait};
 use linkspan_recording::Event;
 use linkspan_recording::event::Kind;
 use linkspan_recording::writer::topic;
 
-use super::queue::{Bodies, Item, Queue, Received};
+use super::clock::{CLOSE, Clock, now};
+use super::publisher::{Endpoint, Gap, Origin, Publisher};
+use super::queue::{Bodies, Item, Lost, Queue, Received};
 use super::status::Status;
 
 /// How long a call waits for a message before it looks at the events and at the end.
 const PATIENCE: Duration = Duration::from_millis(200);
 /// How long a thread waits that can only look again: for room in the queue, or for the end of a pause.
 const PAUSE: Duration = Duration::from_millis(5);
-/// How long messages are still taken at the end, where publishers go on.
-const LAST: Duration = Duration::from_millis(500);
+/// How long messages are still taken at the end that say to have been sent before it.
+const LAST: Duration = Duration::from_secs(10);
 /// Messages of stores that are acknowledged at a time.
 const BATCH: u32 = 4_096;
-/// How long a thread waits between two looks while messages come, and where the last one found more than a little.
-const BETWEEN: Duration = Duration::from_millis(4);
-const SHORTLY: Duration = Duration::from_millis(1);
-const LITTLE: u64 = 256 << 10;
+/// How long a thread waits between two looks while messages come: by so much a message may be older than the time of its receipt.
+const BETWEEN: Duration = Duration::from_millis(1);
 /// Messages that are put into the queue together.
 const TOGETHER: usize = 256;
 /// Messages between two looks at the events.
 const BEFORE_EVENTS: u32 = 256;
+/// Names of which anything is kept: twice as many as a subscriber receives from at a time.
+const NAMES: usize = 8_192;
+/// Publishers of a name that had it before, of which the numbers are kept: they may come back.
+const FORMER: usize = 7;
+/// Names whose events are kept together while the queue has no room for them.
+const HELD: usize = 1_024;
 
 /// What ends and pauses the receiving threads.
 #[derive(Debug, Default)]
@@ -40,34 +44,124 @@ pub struct Control {
     pub paused: AtomicBool,
 }
 
-/// What was received of a name last.
-struct Last {
-    name: Arc<str>,
-    source: Arc<str>,
-    incarnation: u64,
-    encoding: Encoding,
-    number: u64,
-    /// When the last one was received: times of a name do not go back.
-    received: u64,
-    /// The first number and the count of messages that found no room in the queue, and follow each other.
-    dropped: Option<(u64, u64)>,
+/// What was received of a publisher.
+struct Stream {
+    publisher: Arc<Publisher>,
+    /// One for each encoding, of which there are few.
+    origins: Vec<Arc<Origin>>,
+    /// The number that comes next.
+    next: u64,
+    /// The messages directly before that one which are not recorded and not told yet.
+    gap: Gap,
+}
+
+/// Why messages are not recorded.
+enum Reason {
+    Overtaken,
+    Dropped,
+    Paused,
+    Failed(String),
+}
+
+impl Stream {
+    fn new(publisher: Publisher, next: u64) -> Stream {
+        Stream { publisher: Arc::new(publisher), origins: Vec::new(), next, gap: Gap::default() }
+    }
+
+    /// Counts the next messages as not recorded. Returns what they were told with before, where that is another kind of gap.
+    fn lose(&mut self, count: u64, reason: Reason, queue: &Queue) -> Option<Item> {
+        if count == 0 {
+            return None;
+        }
+        let is_other = matches!(reason, Reason::Paused) != (self.gap.paused > 0) && self.gap.count() > 0;
+        let told = if is_other { self.tell(queue) } else { None };
+        self.next = self.next.saturating_add(count);
+        let counter = match reason {
+            Reason::Overtaken => &mut self.gap.overtaken,
+            Reason::Dropped => &mut self.gap.dropped,
+            Reason::Paused => &mut self.gap.paused,
+            Reason::Failed(text) => {
+                self.gap.text = text;
+                &mut self.gap.failed
+            }
+        };
+        *counter = counter.saturating_add(count);
+        told
+    }
+
+    /// Tells what is not recorded, once.
+    fn tell(&mut self, queue: &Queue) -> Option<Item> {
+        if self.gap.count() == 0 {
+            return None;
+        }
+        let gap = std::mem::take(&mut self.gap);
+        Some(queue.lost(Lost { publisher: self.publisher.clone(), until: self.next, gap, time: now() }))
+    }
+
+    /// The origin of messages in this encoding.
+    fn origin(&mut self, encoding: Encoding, message: &Message) -> Arc<Origin> {
+        if let Some(known) = self.origins.iter().find(|origin| origin.encoding == encoding) {
+            return known.clone();
+        }
+        let first = self.publisher.is_stored.then(|| message.clone());
+        let origin = Arc::new(Origin {
+            publisher: self.publisher.clone(),
+            encoding,
+            first: Mutex::new(first),
+            channel: OnceLock::new(),
+        });
+        self.origins.push(origin.clone());
+        origin
+    }
+}
+
+/// What was received of a name.
+struct Name {
+    endpoint: Arc<Endpoint>,
+    /// Its publisher, and behind it those that had the name before.
+    streams: VecDeque<Stream>,
+    /// When it was received from last.
+    used: u64,
+}
+
+impl Name {
+    /// Puts the stream of this publisher to the front, where there is one. Returns what of the one before is not told yet.
+    fn switch_to(&mut self, incarnation: u64, queue: &Queue) -> (bool, Option<Item>) {
+        let place = self.streams.iter().position(|stream| stream.publisher.incarnation == incarnation);
+        match place {
+            Some(0) => (true, None),
+            Some(at) => {
+                let told = self.streams.front_mut().and_then(|stream| stream.tell(queue));
+                if let Some(stream) = self.streams.remove(at) {
+                    self.streams.push_front(stream);
+                }
+                (true, told)
+            }
+            None => (false, self.streams.front_mut().and_then(|stream| stream.tell(queue))),
+        }
+    }
 }
 
 /// What a receiving thread knows.
 struct Receiver<'a> {
     subscriber: &'a Subscriber,
     queue: &'a Queue,
+    clock: &'a Clock,
+    /// Whether it receives from stores, which wait for room in the queue.
+    is_stored: bool,
     /// By the endpoint.
-    names: HashMap<Arc<str>, Last>,
-    /// Messages of a name that were missed, by the events, without those that a message behind them has told.
-    lagged: HashMap<String, i64>,
+    names: HashMap<Arc<str>, Name>,
     bodies: Bodies,
-    /// Messages and events on their way into the queue, which is locked once for several.
+    /// Messages and events on their way into the queue, which is locked once for several. Room is reserved for them.
     items: VecDeque<Item>,
     /// Messages since the last look at the events.
-    since: u32,
-    /// When there was no message.
+    unlooked: u32,
+    /// The time of the last look at the clock.
     looked: u64,
+    /// When the first of the last messages was sent.
+    earliest: u64,
+    /// Events of names that found no room in the queue: the last one of each name, and how many came before it.
+    held: BTreeMap<String, (Event, u64)>,
     refused: String,
 }
 
@@ -75,8 +169,13 @@ struct Receiver<'a> {
 ///
 /// # Errors
 /// Those of the subscriber, but for time-outs.
-pub fn receive(subscriber: &Subscriber, queue: &Queue, control: &Control) -> Result<()> {
-    let mut receiver = Receiver::new(subscriber, queue);
+pub fn receive(
+    subscriber: &Subscriber,
+    queue: &Queue,
+    clock: &Clock,
+    control: &Control,
+) -> Result<()> {
+    let mut receiver = Receiver::new(subscriber, queue, clock, false);
     while !control.ends.load(Ordering::Acquire) {
         if receiver.take_what_is_there(control) {
             receiver.pass_on();
@@ -84,54 +183,62 @@ pub fn receive(subscriber: &Subscriber, queue: &Queue, control: &Control) -> Res
         }
         if !receiver.items.is_empty() {
             // More will come soon. Not to be woken for each message costs its publisher nothing, and the ring holds what comes meanwhile.
-            let bytes: u64 = receiver.items.iter().map(Item::bytes).sum();
             receiver.pass_on();
-            thread::sleep(if bytes < LITTLE { BETWEEN } else { SHORTLY });
+            thread::sleep(BETWEEN);
             continue;
         }
         if !receiver.wait(control)? {
             break;
         }
     }
-    // What was published before the end belongs into the file.
-    let over = Deadline::after(LAST);
-    while receiver.take_what_is_there(control) && !over.has_passed() {
+    // What was published before the end belongs into the file; publishers may go on.
+    let (end, over) = (now(), Deadline::after(LAST));
+    receiver.earliest = u64::MAX;
+    while receiver.take_what_is_there(control) && receiver.earliest <= end && !over.has_passed() {
+        receiver.earliest = u64::MAX;
         receiver.pass_on();
     }
-    receiver.events();
     receiver.end();
     Ok(())
 }
 
-/// Why messages were missed.
-const OVERTAKEN: &str = "the publisher overtook the recorder, or the messages were lost on the way";
-const DROPPED: &str = "dropped: the disk was slower than the messages, and the buffer was full";
-
 impl<'a> Receiver<'a> {
-    fn new(subscriber: &'a Subscriber, queue: &'a Queue) -> Receiver<'a> {
+    fn new(
+        subscriber: &'a Subscriber,
+        queue: &'a Queue,
+        clock: &'a Clock,
+        is_stored: bool,
+    ) -> Receiver<'a> {
         Receiver {
             subscriber,
             queue,
+            clock,
+            is_stored,
             names: HashMap::new(),
-            lagged: HashMap::new(),
             bodies: Bodies::default(),
             items: VecDeque::new(),
-            since: 0,
+            unlooked: 0,
             looked: now(),
+            earliest: u64::MAX,
+            held: BTreeMap::new(),
             refused: String::new(),
         }
     }
 
     /// Takes the messages that are there, some at most; returns whether there may be more.
     fn take_what_is_there(&mut self, control: &Control) -> bool {
+        self.look_at_clock();
         while self.items.len() < TOGETHER {
             match self.subscriber.next(Wait::none()) {
-                Ok(Some(message)) => self.take(message, !control.paused.load(Ordering::Acquire)),
-                // There is none; an error comes again in the call that waits.
-                Ok(None) | Err(_) => {
-                    self.looked = now();
+                Ok(Some(message)) => {
+                    self.take(&message, !control.paused.load(Ordering::Acquire));
+                }
+                Ok(None) => return false,
+                // There is none; where another thread receives, the call that waits gets that error again.
+                Err(error) if matches!(error.kind(), ErrorKind::Timeout | ErrorKind::InvalidState) => {
                     return false;
                 }
+                Err(error) => self.failed(&error),
             }
         }
         true
@@ -142,154 +249,204 @@ impl<'a> Receiver<'a> {
     /// # Errors
     /// That another thread receives.
     fn wait(&mut self, control: &Control) -> Result<bool> {
-        match self.subscriber.next(PATIENCE) {
-            Ok(Some(message)) => self.take(message, !control.paused.load(Ordering::Acquire)),
+        let next = self.subscriber.next(PATIENCE);
+        self.look_at_clock();
+        match next {
+            Ok(Some(message)) => {
+                self.take(&message, !control.paused.load(Ordering::Acquire));
+            }
             Ok(None) => return Ok(false),
             Err(error) if error.kind() == ErrorKind::Timeout => {
                 self.events();
-                self.tell_all_dropped();
+                self.tell_all();
             }
             Err(error) if error.kind() == ErrorKind::InvalidState => return Err(error),
-            Err(error) => self.refused(&error),
+            Err(error) => self.failed(&error),
         }
         Ok(true)
     }
 
-    /// Takes a message, behind an event where some before it were missed; it is not kept while the recorder is paused.
-    fn take(&mut self, message: Message, keeps: bool) {
-        self.since += 1;
-        if self.since >= BEFORE_EVENTS || message.sequence() == 1 {
-            self.since = 0;
+    /// Looks at the clock; a step of it stands before what is received after it.
+    fn look_at_clock(&mut self) {
+        let (time, step) = self.clock.look();
+        self.looked = time;
+        if step.is_some() {
+            self.items.push_back(Item::Event(Box::new(Event { by: step, ..Event::new(time, Kind::Clock) })));
+        }
+    }
+
+    /// Takes a message, behind those before it that are not recorded; it is not kept while the recorder is paused. Returns false where it has
+    /// no room in the queue and may wait for it: then nothing has changed.
+    fn take(&mut self, message: &Message, keeps: bool) -> bool {
+        self.unlooked = self.unlooked.saturating_add(1);
+        if self.unlooked >= BEFORE_EVENTS || message.sequence() == 1 {
+            self.unlooked = 0;
             self.events();
         }
-        let (sent, now) = (u64::try_from(message.sent().0).unwrap_or(0), now());
-        // It came since the last look: when it was sent, by the clock of this machine.
-        let received = if (self.looked..now).contains(&sent) { sent } else { now };
+        let mut received = now();
+        if received.abs_diff(self.looked) > CLOSE {
+            self.look_at_clock();
+            received = self.looked;
+        }
+        let sent = u64::try_from(message.sent().0).unwrap_or(0);
+        self.earliest = self.earliest.min(sent);
         let name = message.name().unwrap_or_else(|| self.subscriber.endpoint());
         let (incarnation, number) = (message.incarnation(), message.sequence());
-        let known = message.missed();
-        if known > 0 {
-            *self.lagged.entry(name.to_owned()).or_default() -= known.cast_signed();
+        if number == u64::MAX {
+            let text = "a message has the number 18446744073709551615, which no sender uses: it is not recorded";
+            self.refused(topic(name).to_owned(), text.to_owned());
+            return true;
         }
-        let mut is_first = false;
-        let last = if let Some(last) = self.names.get_mut(name) {
-            last
-        } else {
-            is_first = true;
-            let name: Arc<str> = name.into();
-            let last = Last {
-                name: name.clone(),
-                source: message.source().into(),
-                incarnation,
-                encoding: message.encoding(),
-                number: number.saturating_sub(known + 1),
-                received,
-                dropped: None,
-            };
-            self.names.entry(name).or_insert(last)
-        };
-        if (last.incarnation, last.encoding) != (incarnation, message.encoding()) {
-            is_first = true;
-            self.items.extend(take_dropped(last));
-            if last.incarnation != incarnation {
-                last.number = number.saturating_sub(known + 1);
-                last.source = message.source().into();
+        let queue = self.queue;
+        if !self.names.contains_key(name) {
+            self.forget_names();
+            let endpoint = Endpoint::new(name);
+            let known = Name { endpoint: endpoint.clone(), streams: VecDeque::new(), used: received };
+            self.names.insert(endpoint.name.clone(), known);
+        }
+        let Some(of) = self.names.get_mut(name) else { return true };
+        let (is_known, told) = of.switch_to(incarnation, queue);
+        self.items.extend(told);
+        of.used = received;
+        if !is_known {
+            // Of one that is new to this subscriber, what it says to be missed before its first message is missed.
+            let missing = message.missed().min(number.saturating_sub(1));
+            let is_older = !self.is_stored && of.streams.is_empty();
+            let publisher =
+                Publisher::new(&of.endpoint, message.source(), incarnation, self.is_stored, is_older);
+            of.streams.push_front(Stream::new(publisher, number.saturating_sub(missing)));
+            if of.streams.len() > FORMER.saturating_add(1)
+                && let Some(mut oldest) = of.streams.pop_back()
+            {
+                self.items.extend(oldest.tell(queue));
             }
-            (last.incarnation, last.encoding) = (incarnation, message.encoding());
         }
-        if number > last.number + 1 {
-            self.items.extend(take_dropped(last));
-            let (first, count) = (last.number + 1, number - last.number - 1);
-            self.items.push_back(missed(&last.name, incarnation, first, count, OVERTAKEN));
-        }
-        last.number = number;
-        last.received = last.received.max(received);
-        let received = last.received;
+        let Some(stream) = of.streams.front_mut() else { return true };
+        let missing = number.saturating_sub(stream.next);
+        let reason = if keeps { Reason::Overtaken } else { Reason::Paused };
+        self.items.extend(stream.lose(missing, reason, queue));
+        // A number that was there before: the writing thread says so, or has it already.
+        let is_next = number == stream.next;
         if !keeps {
-            return;
+            if is_next {
+                self.items.extend(stream.lose(1, Reason::Paused, queue));
+            }
+            return true;
         }
-        // What was dropped is told once the queue has room again.
-        if last.dropped.is_some() && self.queue.has_room() {
-            self.items.extend(take_dropped(last));
+        let bytes = message.body().len() as u64;
+        if !queue.reserve(&of.endpoint, bytes, stream.gap.dropped > 0) {
+            if self.is_stored {
+                return false;
+            }
+            if is_next {
+                self.items.extend(stream.lose(1, Reason::Dropped, queue));
+            }
+            return true;
         }
-        if let Some((_, count)) = &mut last.dropped {
-            *count += 1;
-            return;
+        let mut gap = None;
+        if is_next {
+            if stream.gap.paused > 0 {
+                self.items.extend(stream.tell(queue));
+            }
+            gap = (stream.gap.count() > 0).then(|| Box::new(std::mem::take(&mut stream.gap)));
+            stream.next = number.saturating_add(1);
         }
-        self.items.push_back(Item::Message(Received {
-            name: last.name.clone(),
-            source: last.source.clone(),
-            incarnation,
-            number,
-            encoding: last.encoding,
-            sent,
-            received,
-            body: self.bodies.of(&message),
-            first: is_first.then_some(message),
-        }));
+        let origin = stream.origin(message.encoding(), message);
+        let body = self.bodies.of(message);
+        self.items.push_back(Item::Message(Received { origin, number, gap, sent, received, body }));
+        true
     }
 
-    /// Puts everything into the queue; messages without room are dropped, which is told later.
+    /// Puts everything into the queue.
     fn pass_on(&mut self) {
-        // Names were asked in turn. An event stays in front of the messages that follow it.
-        if self.items.iter().all(|item| matches!(item, Item::Message(_))) {
-            self.items.make_contiguous().sort_by_key(|item| match item {
-                Item::Message(message) => message.received,
-                _ => 0,
-            });
-        }
         self.queue.push_all(&mut self.items);
-        for item in self.items.drain(..) {
-            match item {
-                Item::Message(message) => {
-                    let Some(last) = self.names.get_mut(&message.name) else { continue };
-                    // Those that are told together follow each other.
-                    if last.dropped.is_some_and(|(first, count)| first + count != message.number) {
-                        take_dropped(last).into_iter().for_each(|item| self.queue.push(item));
-                    }
-                    last.dropped.get_or_insert((message.number, 0)).1 += 1;
-                }
-                other => {
-                    // What was dropped before it comes first.
-                    self.names.values_mut().filter_map(take_dropped).for_each(|item| self.queue.push(item));
-                    self.queue.push(other);
-                }
-            }
+    }
+
+    /// Forgets the names that were received from the longest time ago, where there are many: names that have gone.
+    fn forget_names(&mut self) {
+        if self.names.len() < NAMES {
+            return;
+        }
+        let mut used: Vec<u64> = self.names.values().map(|name| name.used).collect();
+        used.sort_unstable();
+        let newest_of_old = used.get(used.len() / 4).copied().unwrap_or(0);
+        let queue = self.queue;
+        for (_, mut name) in self.names.extract_if(|_, name| name.used <= newest_of_old) {
+            self.items.extend(name.streams.iter_mut().filter_map(|stream| stream.tell(queue)));
         }
     }
 
-    /// Says once that a name could not be received from. The others go on, and so does it: what it lacks is a gap in its numbers.
-    fn refused(&mut self, error: &Error) {
-        let text = error.to_string();
+    /// Takes an error. That of one message is the reason for its gap; another one says once that a name could not be received from. Others
+    /// go on, and so does it: what it lacks is a gap in its numbers.
+    fn failed(&mut self, error: &Error) {
+        let endpoint = error.endpoint().unwrap_or_else(|| self.subscriber.endpoint()).to_owned();
+        let is_of_message = matches!(error.kind(), ErrorKind::TooLarge | ErrorKind::Corrupt);
+        let queue = self.queue;
+        if is_of_message
+            && let Some(stream) =
+                self.names.get_mut(&*endpoint).and_then(|name| name.streams.front_mut())
+        {
+            self.items.extend(stream.lose(1, Reason::Failed(error.text().to_owned()), queue));
+            return;
+        }
+        self.refused(topic(&endpoint).to_owned(), error.to_string());
+    }
+
+    /// Says once that a name cannot be received from.
+    fn refused(&mut self, name: String, text: String) {
         if text != self.refused {
-            let name = topic(error.endpoint().unwrap_or_else(|| self.subscriber.endpoint()));
-            let event = Event::new(now(), Kind::Refused).of(name, None).with_text(text.as_str());
-            self.items.push_back(Item::Event(Box::new(event)));
-            self.refused = text;
+            self.refused.clone_from(&text);
+            self.tell_event(Event::new(now(), Kind::Refused).of(&name, None).with_text(text));
+        } else {
+            // An error that comes again at once leaves the processor to others.
+            thread::sleep(PAUSE);
         }
-        // An error that comes again at once leaves the processor to others.
-        thread::sleep(PAUSE);
     }
 
-    fn tell_all_dropped(&mut self) {
-        self.items.extend(self.names.values_mut().filter_map(take_dropped));
+    /// Adds an event of a name. Where the queue has no room, events of the name become one.
+    fn tell_event(&mut self, event: Event) {
+        if self.held.is_empty() && self.queue.reserve_event(&event) {
+            self.items.push_back(Item::PeerEvent(Box::new(event)));
+            return;
+        }
+        if let Some((held, count)) = self.held.get_mut(&event.name) {
+            *count = count.saturating_add(1);
+            *held = event;
+        } else if self.held.len() < HELD {
+            self.held.insert(event.name.clone(), (event, 0));
+        }
     }
 
-    /// Tells what was dropped, and what was missed of which no message has come after it.
-    fn end(&mut self) {
-        self.pass_on();
-        self.tell_all_dropped();
-        for last in self.names.values() {
-            let left = self.lagged.remove(&*last.name).and_then(|count| u64::try_from(count).ok());
-            if let Some(count) = left.filter(|count| *count > 0) {
-                self.items.push_back(missed(&last.name, last.incarnation, last.number + 1, count, OVERTAKEN));
+    /// Adds the events that found no room, as far as there is some now.
+    fn tell_held(&mut self) {
+        while let Some((name, (mut event, count))) = self.held.pop_first() {
+            if count > 0 {
+                event.text += &format!(" ({count} events of this name before it had no room in the buffer)");
             }
+            if !self.queue.reserve_event(&event) {
+                self.held.insert(name, (event, 0));
+                return;
+            }
+            self.items.push_back(Item::PeerEvent(Box::new(event)));
         }
+    }
+
+    fn tell_all(&mut self) {
+        let queue = self.queue;
+        let streams = self.names.values_mut().flat_map(|name| &mut name.streams);
+        self.items.extend(streams.filter_map(|stream| stream.tell(queue)));
+    }
+
+    /// Tells everything that is not told yet.
+    fn end(&mut self) {
+        self.events();
+        self.tell_all();
         self.pass_on();
     }
 
     /// Passes on what happened to the names. Missed messages are told with their numbers, by the next message.
     fn events(&mut self) {
+        self.tell_held();
         for event in self.subscriber.events() {
             // An event of one of several names begins with the name: an endpoint has no `: ` in it.
             let (name, text) =
@@ -300,35 +457,16 @@ impl<'a> Receiver<'a> {
                 EventKind::Disconnected => (Kind::Disconnected, ""),
                 EventKind::SchemaMismatch => (Kind::Schema, ""),
                 EventKind::Forgotten => (Kind::Disconnected, ""),
-                EventKind::Lagged => {
-                    *self.lagged.entry(name.to_owned()).or_default() += event.missed.cast_signed();
-                    continue;
-                }
+                EventKind::Lagged => continue,
             };
             let event = Event::new(time, kind).of(topic(name), None);
-            self.items.push_back(Item::Event(Box::new(if source.is_empty() {
+            self.tell_event(if source.is_empty() {
                 event.with_text(text)
             } else {
                 Event { source: source.to_owned(), ..event }
-            })));
+            });
         }
     }
-}
-
-/// Returns the event of what was dropped of a name, once.
-fn take_dropped(last: &mut Last) -> Option<Item> {
-    let (first, count) = last.dropped.take()?;
-    Some(missed(&last.name, last.incarnation, first, count, DROPPED))
-}
-
-fn missed(name: &str, incarnation: u64, first: u64, count: u64, why: &str) -> Item {
-    let event = Event::new(now(), Kind::Missed).of(topic(name), Some(incarnation)).with_text(why);
-    Item::Event(Box::new(Event { count: Some(count), first: Some(first), ..event }))
-}
-
-/// The time, in nanoseconds since 1970.
-pub fn now() -> u64 {
-    u64::try_from(Timestamp::now().0).unwrap_or(0)
 }
 
 /// Receives from journals and other stores, and acknowledges what is on the disk: a recorder that was away misses nothing of them.
@@ -338,40 +476,48 @@ pub fn now() -> u64 {
 pub fn receive_stored(
     subscriber: &Subscriber,
     queue: &Queue,
+    clock: &Clock,
     control: &Control,
     status: &Status,
 ) -> Result<()> {
-    let mut receiver = Receiver::new(subscriber, queue);
+    let mut receiver = Receiver::new(subscriber, queue, clock, true);
     let mut ends = false;
     while !ends {
-        let mut count = 0;
+        let mut count: u32 = 0;
         while count < BATCH {
             ends = control.ends.load(Ordering::Acquire);
             if ends || control.paused.load(Ordering::Acquire) {
                 break;
             }
-            match subscriber.next(PATIENCE) {
-                Ok(Some(message)) => receiver.take(message, true),
+            let next = subscriber.next(PATIENCE);
+            receiver.look_at_clock();
+            match next {
+                Ok(Some(message)) => {
+                    // What is stored waits for the writer.
+                    while !receiver.take(&message, true) {
+                        if control.ends.load(Ordering::Acquire) {
+                            return Ok(());
+                        }
+                        receiver.pass_on();
+                        thread::sleep(PAUSE);
+                    }
+                }
                 Ok(None) => ends = true,
                 Err(error) if error.kind() == ErrorKind::Timeout => break,
                 Err(error) => return Err(error),
             }
-            count += 1;
-            // What is stored waits for the writer.
-            while !receiver.items.is_empty() {
-                queue.push_all(&mut receiver.items);
-                if !receiver.items.is_empty() {
-                    if control.ends.load(Ordering::Acquire) {
-                        return Ok(());
-                    }
-                    thread::sleep(PAUSE);
-                }
+            count = count.saturating_add(1);
+            if receiver.items.len() >= TOGETHER {
+                receiver.pass_on();
             }
         }
         receiver.events();
         receiver.pass_on();
         if count > 0 {
-            status.sync_and_wait(queue);
+            // What is not on the disk is given again to the next recorder.
+            if !status.sync_and_wait(queue) {
+                return Ok(());
+            }
             subscriber.ack()?;
         } else if !ends {
             thread::sleep(PAUSE);
@@ -384,23 +530,28 @@ pub fn receive_stored(
 mod tests {
     use std::cell::Cell;
 
-    use linkspan::{Options, Publisher, Value};
+    use linkspan::{Options, Publisher as Sender, Value};
 
     use super::*;
 
     /// Both ends of a name, and how many messages were sent.
     struct Ends {
-        publisher: Publisher,
+        publisher: Sender,
         subscriber: Subscriber,
         count: Cell<u64>,
+        clock: Clock,
     }
 
     impl Ends {
         fn new(name: &str) -> Ends {
             let endpoint = format!("shm:recorder-{name}-{}", std::process::id());
-            let publisher = Publisher::new(&endpoint, &Options::default()).unwrap();
-            let subscriber = Subscriber::new(&endpoint, &Options::default()).unwrap();
-            Ends { publisher, subscriber, count: Cell::new(0) }
+            let publisher = Sender::new(&endpoint, &Options::default()).unwrap();
+            let subscriber = Subscriber::of(&[&endpoint], &Options::default()).unwrap();
+            Ends { publisher, subscriber, count: Cell::new(0), clock: Clock::new() }
+        }
+
+        fn receiver<'a>(&'a self, queue: &'a Queue) -> Receiver<'a> {
+            Receiver::new(&self.subscriber, queue, &self.clock, false)
         }
 
         fn send(&self, count: u64) {
@@ -410,27 +561,34 @@ mod tests {
             self.count.set(self.count.get() + count);
         }
 
-        /// Asserts that the queue has each message or that it was missed, in order; returns how many of both.
-        fn is_whole(&self, queue: &Queue) -> (u64, u64) {
-            let (mut messages, mut missed) = (0, 0);
+        /// Asserts that the queue has each message or why it is missing, in order; returns how many of both.
+        fn is_whole(&self, queue: &Queue) -> (u64, Gap) {
+            let (mut next, mut messages, mut all) = (1, 0, Gap::default());
+            let mut add = |next: &mut u64, gap: &Gap| {
+                *next += gap.count();
+                all.overtaken += gap.overtaken;
+                all.dropped += gap.dropped;
+                all.paused += gap.paused;
+            };
             while let Some(items) = queue.take(PAUSE).filter(|items| !items.is_empty()) {
                 for item in items {
-                    let next = messages + missed + 1;
+                    queue.release(&item);
                     match item {
                         Item::Message(message) => {
+                            message.gap.iter().for_each(|gap| add(&mut next, gap));
                             assert_eq!(message.number, next);
-                            messages += 1;
+                            (next, messages) = (next + 1, messages + 1);
                         }
-                        Item::Event(event) if event.kind == Kind::Missed => {
-                            assert_eq!(event.first, Some(next));
-                            missed += event.count.unwrap();
+                        Item::Lost(lost) => {
+                            add(&mut next, &lost.gap);
+                            assert_eq!(lost.until, next);
                         }
                         _ => {}
                     }
                 }
             }
-            assert_eq!(messages + missed, self.count.get());
-            (messages, missed)
+            assert_eq!(messages + all.count(), self.count.get());
+            (messages, all)
         }
     }
 
@@ -440,32 +598,47 @@ mod tests {
         let ends = Ends::new("late");
         ends.send(50_000);
         let (queue, control) = (Queue::new(64 << 20), Control::default());
-        let mut receiver = Receiver::new(&ends.subscriber, &queue);
+        let mut receiver = ends.receiver(&queue);
         assert!(receiver.wait(&control).unwrap());
         while receiver.take_what_is_there(&control) {
             receiver.pass_on();
         }
-        receiver.events();
         receiver.end();
-        let (messages, missed) = ends.is_whole(&queue);
-        assert!(messages > 0 && missed > 0, "{messages} and {missed}");
+        let (messages, gap) = ends.is_whole(&queue);
+        assert!(messages > 0 && gap.overtaken > 0, "{messages} and {gap:?}");
     }
 
-    /// Messages that found no room are told before the gap behind them.
+    /// Each reason has its own count, in one gap.
     #[test]
-    fn dropped_messages_are_told_in_front_of_what_was_missed_behind_them() {
+    fn dropped_and_overtaken_messages_are_one_gap_with_both_reasons() {
         let ends = Ends::new("dropped");
-        let (queue, control) = (Queue::new(1), Control::default());
-        let mut receiver = Receiver::new(&ends.subscriber, &queue);
+        let (queue, control) = (Queue::new(650), Control::default());
+        let mut receiver = ends.receiver(&queue);
         ends.send(100);
         assert!(!receiver.take_what_is_there(&control));
         ends.send(50_000);
         while receiver.take_what_is_there(&control) {
             receiver.pass_on();
         }
-        receiver.events();
         receiver.end();
-        let (messages, missed) = ends.is_whole(&queue);
-        assert!(messages == 1 && missed > 50_000, "{messages} and {missed}");
+        let (messages, gap) = ends.is_whole(&queue);
+        assert!(messages == 1 && gap.dropped >= 99 && gap.overtaken > 0, "{messages} and {gap:?}");
+        assert!(gap.reason().contains(&format!("{}: dropped", gap.dropped)), "{}", gap.reason());
+    }
+
+    /// What is received while the recorder is paused is another gap than what is dropped before and after it.
+    #[test]
+    fn paused_messages_are_a_gap_of_their_own() {
+        let ends = Ends::new("paused");
+        let (queue, control) = (Queue::new(650), Control::default());
+        let mut receiver = ends.receiver(&queue);
+        for paused in [false, true, false] {
+            control.paused.store(paused, Ordering::Release);
+            ends.send(10);
+            receiver.take_what_is_there(&control);
+        }
+        receiver.end();
+        let (messages, gap) = ends.is_whole(&queue);
+        assert_eq!((messages, gap.paused, gap.dropped), (1, 10, 19));
     }
 }

@@ -1,10 +1,11 @@
 //! What a recorder has done so far, by name: for the progress line, the service's data and the end.
 
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use linkspan::{Error, Map, Result, Value};
+use linkspan::{Error, ErrorKind, Map, Result, Value};
 
 use super::queue::{Item, Queue};
 
@@ -57,12 +58,43 @@ impl Status {
         self.counters.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Ends the recording where a receiving thread ended with an error: the main thread sees it here.
-    pub fn end_at_error(&self, received: Result<()>) -> Result<()> {
-        if received.is_err() {
-            self.counters().ended = Some("failed".to_owned());
+    /// Does the work of a thread. Where it ends with an error or panics the recording ends: the main thread sees it here, and so do those that
+    /// wait for this one.
+    pub fn attend(&self, what: &str, work: impl FnOnce() -> Result<()>) {
+        // What a panic leaves is not looked at again but for the counters, which are whole at any time.
+        let done = catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
+            let text = format!("the {what} thread panicked: the recording ends here");
+            Err(Error::new(ErrorKind::Internal, text))
+        });
+        if let Err(error) = done {
+            let mut counters = self.counters();
+            counters.error.get_or_insert(error);
+            counters.ended = Some("failed".to_owned());
+            drop(counters);
+            self.changed();
         }
-        received
+    }
+
+    /// Says that there is no writer: nobody waits for it.
+    pub fn end(&self) {
+        self.counters().ended.get_or_insert_with(|| "failed".to_owned());
+        self.changed();
+    }
+
+    /// Counts one more, and wakes those who wait for it.
+    pub fn count(&self, counter: impl Fn(&mut Counters) -> &mut u64) {
+        let mut counters = self.counters();
+        let counter = counter(&mut counters);
+        *counter = counter.wrapping_add(1);
+        self.changed();
+    }
+
+    /// Counts messages that were missed, at the same time as their event is written.
+    pub fn missed(&self, topic: &str, count: u64) {
+        let mut counters = self.counters();
+        counters.missed = counters.missed.saturating_add(count);
+        let name = counters.name(topic);
+        name.missed = name.missed.saturating_add(count);
     }
 
     /// Wakes those who wait for a sync or a checkpoint.
@@ -70,9 +102,9 @@ impl Status {
         self.changed.notify_all();
     }
 
-    /// Has the writer put onto the disk what is in the queue, and waits until it has done so or has ended.
-    pub fn sync_and_wait(&self, queue: &Queue) {
-        self.ask(queue, Item::Sync, |counters| counters.syncs);
+    /// Has the writer put onto the disk what is in the queue, and waits until it has done so or has ended. Returns whether it has done so.
+    pub fn sync_and_wait(&self, queue: &Queue) -> bool {
+        self.ask(queue, Item::Sync, |counters| counters.syncs)
     }
 
     /// Has the writer begin another part, and waits until it has done so or has ended.
@@ -80,27 +112,49 @@ impl Status {
         self.ask(queue, Item::Checkpoint, |counters| counters.checkpoints);
     }
 
-    fn ask(&self, queue: &Queue, item: Item, count: impl Fn(&Counters) -> u64) {
+    fn ask(&self, queue: &Queue, item: Item, count: impl Fn(&Counters) -> u64) -> bool {
         let mut counters = self.counters();
         let before = count(&counters);
         queue.push(item);
         while count(&counters) == before && counters.ended.is_none() {
             counters = self.changed.wait(counters).unwrap_or_else(PoisonError::into_inner);
         }
+        count(&counters) != before
     }
 }
 
 /// The time over which rates are counted.
 const RATE: Duration = Duration::from_secs(1);
 
+/// Names that have counters of their own. The sums have all.
+const NAMES: usize = 16_384;
+
 impl Counters {
+    /// Returns the counters of a name.
+    fn name(&mut self, topic: &str) -> &mut Name {
+        if self.names.len() >= NAMES && !self.names.contains_key(topic) {
+            // Names that come and go: one that goes on counts from here again.
+            self.names.pop_first();
+        }
+        self.names.entry(topic.to_owned()).or_default()
+    }
+
+    /// Adds messages of a name.
+    pub fn add(&mut self, topic: &str, messages: u64, bytes: u64) {
+        self.messages = self.messages.saturating_add(messages);
+        self.bytes = self.bytes.saturating_add(bytes);
+        let name = self.name(topic);
+        name.messages = name.messages.saturating_add(messages);
+        name.bytes = name.bytes.saturating_add(bytes);
+    }
+
     /// Counts the rates anew, if it is time for it.
     pub fn count_rates(&mut self) {
         let now = Instant::now();
         let (then, messages, bytes) = *self.counted.get_or_insert((now, self.messages, self.bytes));
         let seconds = now.duration_since(then).as_secs_f64();
         if seconds >= RATE.as_secs_f64() {
-            let rate = |new: u64, old: u64| (new - old) as f64 / seconds;
+            let rate = |new: u64, old: u64| new.saturating_sub(old) as f64 / seconds;
             self.rate = (rate(self.messages, messages), rate(self.bytes, bytes));
             self.counted = Some((now, self.messages, self.bytes));
         }

@@ -1,21 +1,22 @@
 //! The writing thread: what is in the queue goes into the parts, and onto the disk at each interval.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use linkspan::schema::Schema;
-use linkspan::{Encoding, Error, ErrorKind, Message, Result, codec, registry};
+use linkspan::{Encoding, Error, ErrorKind, Result, codec, registry};
 use linkspan_recording::event::Kind;
-use linkspan_recording::writer::topic;
 use linkspan_recording::{ChannelRecord, Event};
 use linkspan_schema::export::{Notation, export};
 
 use super::black_box::BlackBox;
-use super::queue::{Item, Queue, Received};
-use super::receive::now;
-use super::status::{Counters, Status, bytes};
+use super::clock::now;
+use super::numbers::Numbers;
+use super::publisher::{Gap, Origin, Publisher};
+use super::queue::{Item, Lost, Queue, Received};
+use super::status::{Status, bytes};
 use crate::parts::{Parts, Times};
 use crate::stderr;
 
@@ -39,19 +40,6 @@ pub struct How {
     pub messages: Option<u64>,
 }
 
-/// What is written of one publisher of a name.
-struct Known {
-    /// By which the parts know its channel.
-    key: u64,
-    incarnation: u64,
-    encoding: Encoding,
-    record: Arc<ChannelRecord>,
-    /// The number after the last one that was written, missed or skipped.
-    next: u64,
-    /// Messages and bytes that the counters do not have yet.
-    new: (u64, u64),
-}
-
 /// The writer.
 pub struct Writer<'a> {
     parts: Parts,
@@ -59,27 +47,24 @@ pub struct Writer<'a> {
     status: &'a Status,
     how: How,
     black_box: Option<BlackBox>,
-    /// By the endpoint; the publishers of a name follow each other.
-    known: HashMap<Arc<str>, Vec<Known>>,
-    /// The number after those that were missed before the first message of a publisher, by topic and incarnation.
-    early: HashMap<(String, u64), u64>,
-    /// The number after the last one that a recorder before this one wrote, which was killed.
-    before: HashMap<(String, u64), u64>,
+    numbers: Arc<Numbers>,
+    /// Publishers whose messages the counters do not have yet.
+    uncounted: Vec<Arc<Publisher>>,
+    asking: Asking,
     /// How many channels there were.
     keys: u64,
     written: u64,
-    /// The wall clock minus the time since the beginning, which a step of that clock changes.
-    clock: i128,
-    began: Instant,
+    /// Bytes that were written since the last look at the disk, and after how many it is looked at again.
+    unlooked: u64,
+    before_look: u64,
     /// Whether a disk that is nearly full was reported.
     is_low: bool,
 }
 
-/// A step of the wall clock that is reported, in nanoseconds.
-const CLOCK_STEP: i128 = 100_000_000;
-/// Bytes after which the queue is told that they were written, and messages after which the clock is looked at.
-const TELL: u64 = 1 << 20;
+/// Messages after which it is looked whether it is time for a sync.
 const LOOK: u64 = 64;
+/// The fewest bytes between two looks at the disk.
+const DISK_LOOK: u64 = 256 << 10;
 
 impl<'a> Writer<'a> {
     /// Makes the writer of these parts.
@@ -89,7 +74,7 @@ impl<'a> Writer<'a> {
         status: &'a Status,
         how: How,
         black_box: Option<BlackBox>,
-        before: HashMap<(String, u64), u64>,
+        numbers: Arc<Numbers>,
     ) -> Writer<'a> {
         Writer {
             parts,
@@ -97,58 +82,70 @@ impl<'a> Writer<'a> {
             status,
             how,
             black_box,
-            known: HashMap::new(),
-            early: HashMap::new(),
-            before,
+            numbers,
+            uncounted: Vec::new(),
+            asking: Asking::new(),
             keys: 0,
             written: 0,
-            clock: i128::from(now()),
-            began: Instant::now(),
+            unlooked: 0,
+            before_look: 0,
             is_low: false,
         }
     }
 
     /// Writes until the queue ends, the number of messages is reached, or an error. The file is closed in any case, unless the file
     /// system refuses that, too. The counters then say why it ended.
-    pub fn run(mut self) {
-        let (reason, error) = match self.write_all() {
+    pub fn run(mut self) -> Result<()> {
+        let (mut reason, mut error) = match self.write_all() {
             Ok(()) => ("stopped", None),
             Err(error) if error.kind() == ErrorKind::NoSpace => ("full", Some(error)),
             Err(error) => ("failed", Some(error)),
         };
+        if error.is_none()
+            && let Some(other) = self.status.counters().error.clone()
+        {
+            // A thread that receives has failed: what it did not receive is not in the file.
+            (reason, error) = ("failed", Some(other));
+        }
+        let text = error.as_ref().map_or(String::new(), Error::to_string);
+        // Room for these was reserved, and for the ends of the file behind them.
+        if reason == "full" {
+            self.give_up(&text);
+        }
         self.tell_counters();
-        let stopped = Event::new(now(), Kind::Stopped)
-            .with_text(error.as_ref().map_or(String::new(), Error::to_string));
-        // Both have the room that was reserved for them.
-        let closed = self.parts.event(&stopped).and_then(|()| self.parts.close(reason));
+        let stopped = Event::new(now(), Kind::Stopped).with_text(text);
+        let told = self.parts.last_event(&stopped);
+        let closed = self.parts.close(reason).and_then(|bytes| told.map(|()| bytes));
         let mut counters = self.status.counters();
         let closing = closed.map(|bytes| counters.file_bytes = bytes).err();
         counters.error = error.or(closing);
         counters.ended = Some(reason.to_owned());
         drop(counters);
         self.status.changed();
+        Ok(())
     }
 
     fn write_all(&mut self) -> Result<()> {
         let mut synced = Instant::now();
+        let mut count: u64 = 0;
         while let Some(items) = self.queue.take(self.how.sync.saturating_sub(synced.elapsed())) {
-            let (mut bytes, mut count) = (0, 0);
-            for item in items {
-                bytes += item.bytes();
-                count += 1;
-                self.take(item)?;
+            let mut items = items.into_iter();
+            while let Some(item) = items.next() {
+                count = count.wrapping_add(1);
+                self.queue.release(&item);
+                if let Err(error) = self.take(item) {
+                    // What is behind it is told as not written.
+                    self.queue.put_back(items);
+                    return Err(error);
+                }
                 if self.how.messages.is_some_and(|limit| self.written >= limit) {
                     return Ok(());
                 }
-                if bytes >= TELL {
-                    self.queue.written(std::mem::take(&mut bytes));
-                }
-                if count % LOOK == 0 && synced.elapsed() >= self.how.sync {
+                if count.is_multiple_of(LOOK) && synced.elapsed() >= self.how.sync {
                     self.sync()?;
                     synced = Instant::now();
                 }
             }
-            self.queue.written(bytes);
             self.tell_counters();
             if synced.elapsed() >= self.how.sync {
                 self.sync()?;
@@ -160,29 +157,37 @@ impl<'a> Writer<'a> {
 
     /// Writes an item, or holds it.
     fn take(&mut self, item: Item) -> Result<()> {
-        match &mut self.black_box {
-            Some(black_box) => black_box.take(item).into_iter().try_for_each(|item| self.item(item)),
-            None => self.item(item),
+        let Some(black_box) = &mut self.black_box else { return self.item(item) };
+        let mut ready = black_box.take(item).into_iter();
+        while let Some(item) = ready.next() {
+            if let Err(error) = self.item(item) {
+                self.queue.put_back(ready);
+                return Err(error);
+            }
         }
+        Ok(())
     }
 
+    /// Writes an item; after an error it is in the queue again.
     fn item(&mut self, item: Item) -> Result<()> {
-        match item {
-            Item::Message(message) => self.message(&message),
-            Item::Event(event) => self.event(&event),
-            Item::Checkpoint => {
-                self.with_room(|parts| parts.next("checkpoint", now()))?;
-                self.status.counters().checkpoints += 1;
-                self.status.changed();
-                Ok(())
+        let written = match &item {
+            Item::Message(message) => self.message(message),
+            Item::Lost(lost) => self.lost(lost),
+            Item::Event(event) | Item::PeerEvent(event) => {
+                if event.kind == Kind::Disconnected {
+                    self.parts.forget(&event.name);
+                }
+                self.with_room(|parts| parts.event(event))
             }
-            Item::Sync => {
-                self.sync()?;
-                self.status.counters().syncs += 1;
-                self.status.changed();
-                Ok(())
-            }
+            Item::Checkpoint => self
+                .with_room(|parts| parts.next("checkpoint", now()))
+                .map(|()| self.status.count(|counters| &mut counters.checkpoints)),
+            Item::Sync => self.sync().map(|()| self.status.count(|counters| &mut counters.syncs)),
+        };
+        if written.is_err() {
+            self.queue.put_back([item].into_iter());
         }
+        written
     }
 
     /// Does this; where the disk is full and older parts may be removed for it, as often as there are some.
@@ -203,170 +208,286 @@ impl<'a> Writer<'a> {
         }
     }
 
-    fn event(&mut self, event: &Event) -> Result<()> {
-        if event.kind == Kind::Missed {
-            let count = event.count.unwrap_or(0);
-            let next = event.first.unwrap_or(0).saturating_add(count);
-            let incarnation = event.incarnation.unwrap_or(0);
-            let of_name =
-                |known: &Known| known.incarnation == incarnation && known.record.topic == event.name;
-            match self.known.values_mut().flatten().find(|known| of_name(known)) {
-                Some(known) => known.next = known.next.max(next),
-                None => {
-                    self.early.insert((event.name.clone(), incarnation), next);
-                }
-            }
-            let mut counters = self.status.counters();
-            counters.missed += count;
-            counters.names.entry(event.name.clone()).or_default().missed += count;
+    /// Tells that the messages from the cursor of a publisher on, up to this number, are not in the recording, and moves the cursor there. All
+    /// events of messages that were missed or skipped are made here, and counted where they are written.
+    fn pass_over(
+        &mut self,
+        publisher: &Publisher,
+        until: u64,
+        time: u64,
+        kind: Kind,
+        text: &str,
+        write: impl Fn(&mut Self, &Event) -> Result<()>,
+    ) -> Result<()> {
+        let Some(first) = publisher.written().next else { return Ok(()) };
+        let count = until.saturating_sub(first);
+        if count == 0 {
+            return Ok(());
         }
-        self.with_room(|parts| parts.event(event))
+        let topic = publisher.endpoint.topic();
+        let event = Event::new(time, kind).of(topic, Some(publisher.incarnation)).with_text(text);
+        write(self, &Event { count: Some(count), first: Some(first), ..event })?;
+        publisher.written().next = Some(until);
+        if kind == Kind::Missed {
+            self.status.missed(topic, count);
+        }
+        Ok(())
+    }
+
+    /// The same with room for the event.
+    fn pass(&mut self, publisher: &Publisher, until: u64, time: u64, kind: Kind, text: &str) -> Result<()> {
+        self.pass_over(publisher, until, time, kind, text, |writer, event| {
+            writer.with_room(|parts| parts.event(event))
+        })
+    }
+
+    /// Puts the cursor of a publisher in front of this number, where it has none yet.
+    fn place_cursor(&mut self, publisher: &Arc<Publisher>, number: u64) {
+        let mut written = publisher.written();
+        if written.next.is_some() {
+            return;
+        }
+        let next = self.numbers.take(publisher).unwrap_or({
+            let started_between = self.numbers.is_continued() && publisher.is_older;
+            // It started while no recorder was there.
+            if started_between { number.min(1) } else { number }
+        });
+        written.next = Some(next);
+        drop(written);
+        self.numbers.add(publisher);
+    }
+
+    /// Tells everything up to this number that is not recorded, where `gap` is what is known of the messages directly in front of it.
+    fn pass_gap(
+        &mut self,
+        publisher: &Arc<Publisher>,
+        until: u64,
+        gap: Option<&Gap>,
+        time: u64,
+    ) -> Result<()> {
+        let begins = until.saturating_sub(gap.map_or(0, Gap::count));
+        let is_first = publisher.written().next.is_none();
+        self.place_cursor(publisher, begins);
+        // What nobody received in this life of the recorder, and what was held by the black box and given up.
+        let (kind, text) = if is_first && self.numbers.is_continued() {
+            (Kind::Missed, UNATTENDED)
+        } else if self.black_box.is_some() {
+            (Kind::Skipped, OUTSIDE)
+        } else {
+            (Kind::Missed, UNKNOWN)
+        };
+        self.pass(publisher, begins, time, kind, text)?;
+        match gap {
+            Some(gap) => self.pass(publisher, until, time, gap.kind(), &gap.reason()),
+            None => Ok(()),
+        }
+    }
+
+    fn lost(&mut self, lost: &Lost) -> Result<()> {
+        self.pass_gap(&lost.publisher, lost.until, Some(&lost.gap), lost.time)
     }
 
     fn message(&mut self, message: &Received) -> Result<()> {
-        let Received { name, incarnation, number, received, .. } = message;
-        let (incarnation, number, received) = (*incarnation, *number, *received);
-        let encoding = if self.how.json { Encoding::Json } else { message.encoding };
-        let fits = |known: &Known| known.incarnation == incarnation && known.encoding == encoding;
-        let at = match self.known.get(name).and_then(|all| all.iter().rposition(fits)) {
-            Some(at) => at,
-            None => self.begin(message, encoding)?,
+        let Received { origin, number, received, .. } = message;
+        let (publisher, number, received) = (&origin.publisher, *number, *received);
+        let encoding = if self.how.json { Encoding::Json } else { origin.encoding };
+        let (key, record) = match origin.channel.get() {
+            Some(channel) => channel,
+            None => self.begin(origin, encoding),
         };
-        let body = if encoding == message.encoding {
+        let (key, record) = (*key, record.clone());
+        self.pass_gap(publisher, number, message.gap.as_deref(), received)?;
+        if publisher.written().next.is_some_and(|next| number < next) {
+            return self.goes_back(publisher, number, received);
+        }
+        let behind = number.saturating_add(1);
+        let body = if encoding == origin.encoding {
             message.body.clone()
         } else {
-            match codec::transcode(&message.body, message.encoding, encoding) {
+            match codec::transcode(&message.body, origin.encoding, encoding) {
                 Ok(bytes) => Bytes::from(bytes),
                 Err(error) => {
-                    let event = Event::new(received, Kind::Missed).of(topic(name), Some(incarnation));
                     let text = format!("the message cannot be written in JSON: {error}");
-                    return self.event(&Event {
-                        count: Some(1),
-                        first: Some(number),
-                        ..event.with_text(text)
-                    });
+                    return self.pass(publisher, behind, received, Kind::Missed, &text);
                 }
             }
         };
-        let Some(known) = self.known.get_mut(name).and_then(|all| all.get_mut(at)) else { return Ok(()) };
-        // A store may deliver again what it delivered before.
-        if number < known.next {
+        let length = body.len() as u64;
+        self.unlooked = self.unlooked.saturating_add(length);
+        if self.unlooked >= self.before_look {
+            self.look_at_disk()?;
+        }
+        let times = Times { sent: message.sent, received };
+        self.with_room(|parts| parts.message(key, &record, number, times, &body))?;
+        self.written = self.written.saturating_add(1);
+        let mut written = publisher.written();
+        written.next = Some(behind);
+        if written.new.0 == 0 {
+            self.uncounted.push(publisher.clone());
+        }
+        written.new = (written.new.0.saturating_add(1), written.new.1.saturating_add(length));
+        Ok(())
+    }
+
+    /// A number that the recording has already, or that is told as missed: a store gives again what was not acknowledged. Of another
+    /// publisher it is said once.
+    fn goes_back(&mut self, publisher: &Publisher, number: u64, time: u64) -> Result<()> {
+        let mut written = publisher.written();
+        let next = written.next.unwrap_or(0);
+        if publisher.is_stored || std::mem::replace(&mut written.is_told, true) {
             return Ok(());
         }
-        let skipped = number - known.next;
-        known.next = number + 1;
-        known.new.0 += 1;
-        known.new.1 += body.len() as u64;
-        let (key, record) = (known.key, known.record.clone());
-        if skipped > 0 {
-            let event = Event::new(received, Kind::Skipped).of(topic(name), Some(incarnation));
-            let event = event.with_text(
-                "not recorded: the recorder was paused, or the messages are outside of every interval",
-            );
-            self.with_room(|parts| {
-                parts.event(&Event { count: Some(skipped), first: Some(number - skipped), ..event.clone() })
-            })?;
-        }
-        self.written += 1;
-        let times = Times { sent: message.sent, received };
-        self.with_room(|parts| parts.message(key, &record, number, times, &body))
+        drop(written);
+        let text = format!(
+            "message {number} came after {}: numbers of a publisher ascend, and what goes back is not recorded",
+            next.saturating_sub(1)
+        );
+        let event = Event::new(time, Kind::Refused);
+        let event = event.of(publisher.endpoint.topic(), Some(publisher.incarnation)).with_text(text);
+        self.with_room(|parts| parts.event(&event))
     }
 
-    /// Makes the entry of a publisher whose first message this is; returns its place.
-    fn begin(&mut self, message: &Received, encoding: Encoding) -> Result<usize> {
-        let Received { name, source, incarnation, number, received, .. } = message;
-        let (incarnation, number, received) = (*incarnation, *number, *received);
+    /// Makes the channel of messages of which this is the first.
+    fn begin<'o>(&mut self, origin: &'o Origin, encoding: Encoding) -> &'o (u64, Arc<ChannelRecord>) {
+        let publisher = &origin.publisher;
+        let name = &*publisher.endpoint.name;
         // A bridge publishes what it imports as a program of this machine.
-        let machine = message.first.as_ref().and_then(|_| registry::machine(name).ok().flatten());
-        let source = machine.map_or_else(|| source.to_string(), |machine| format!("{source}@{machine}"));
-        let mut record = ChannelRecord::new(name, incarnation, encoding, &source);
-        if let Some((schema, json)) = message.first.as_ref().and_then(|first| schema_of(name, first)) {
-            record = record.with_schema(&schema, json);
-        }
-        let place = (record.topic.clone(), incarnation);
-        // What was published while no recorder was there.
-        let before = self.before.remove(&place);
-        if let Some(next) = before.filter(|next| *next < number) {
-            let first = self.early.remove(&place).map_or(number, |_| number);
-            let event = Event::new(received, Kind::Missed).of(&place.0, Some(incarnation));
-            let event = event.with_text("no recorder was there: the one before was killed");
-            self.event(&Event { count: Some(first - next), first: Some(next), ..event })?;
-        }
-        let early = self.early.remove(&place);
-        let all = self.known.entry(name.clone()).or_default();
-        // Of the publishers before, only the last ones can still have messages on the way.
-        if all.len() == PUBLISHERS {
-            all.remove(0);
-        }
-        self.keys += 1;
-        // What the recorder before has written and not acknowledged, a store delivers again.
-        let next = early.unwrap_or(number).max(before.unwrap_or(0));
-        all.push(Known {
-            key: self.keys,
-            incarnation,
-            encoding,
-            record: Arc::new(record),
-            next,
-            new: (0, 0),
+        let machine = self.asking.ask(|| registry::machine(name)).flatten();
+        let source =
+            machine.map_or_else(|| publisher.source.clone(), |machine| format!("{}@{machine}", publisher.source));
+        let mut record = ChannelRecord::new(name, publisher.incarnation, encoding, &source);
+        let first = origin.first.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let form = self.asking.ask(|| match &first {
+            Some(first) => registry::schema_of(name, first),
+            None => registry::schema(name),
         });
-        Ok(all.len() - 1)
+        if let Some(schema) = form.and_then(|form| Schema::from_bytes(&form).ok()) {
+            // A packed record has no form in JSON Schema.
+            let json = export(&schema, Notation::JsonSchema).ok();
+            record = record.with_schema(&schema, json.and_then(|json| String::from_utf8(json.bytes).ok()));
+        }
+        self.keys = self.keys.saturating_add(1);
+        let key = self.keys;
+        origin.channel.get_or_init(|| (key, Arc::new(record)))
     }
 
-    /// Puts what was written onto the disk; looks at the disk and at the clock.
+    /// Tells everything that was received and cannot be written any more, in the room that is reserved for the end of the file.
+    fn give_up(&mut self, text: &str) {
+        if !self.is_low {
+            // It became full between two looks.
+            let _ = self.warn_of_disk(|parts, event| parts.last_event(event));
+        }
+        let held = self.black_box.as_mut().map(BlackBox::take_all).unwrap_or_default();
+        let mut left: HashMap<(Arc<str>, u64), (Arc<Publisher>, u64)> = HashMap::new();
+        let queued = self.queue.take(Duration::ZERO).unwrap_or_default();
+        for item in held.into_iter().chain(queued) {
+            let (publisher, until, count) = match &item {
+                Item::Message(message) => {
+                    let count = message.gap.as_deref().map_or(0, Gap::count).saturating_add(1);
+                    (&message.origin.publisher, message.number.saturating_add(1), count)
+                }
+                Item::Lost(lost) => (&lost.publisher, lost.until, lost.gap.count()),
+                _ => continue,
+            };
+            self.place_cursor(publisher, until.saturating_sub(count));
+            let key = (publisher.endpoint.name.clone(), publisher.incarnation);
+            let known = left.entry(key).or_insert_with(|| (publisher.clone(), until));
+            known.1 = known.1.max(until);
+        }
+        for (publisher, until) in left.into_values() {
+            let text = format!("not written: {text}");
+            let told = self.pass_over(&publisher, until, now(), Kind::Missed, &text, |writer, event| {
+                writer.parts.last_event(event)
+            });
+            if told.is_err() {
+                // The reserved room is used up: the error that ended the recording says that the disk is full.
+                return;
+            }
+        }
+    }
+
+    /// Puts what was written onto the disk, and looks at it.
     fn sync(&mut self) -> Result<()> {
-        let time = i128::from(now());
-        let expected = self.clock + i128::try_from(self.began.elapsed().as_nanos()).unwrap_or(0);
-        if (time - expected).abs() >= CLOCK_STEP {
-            self.clock += time - expected;
-            let by = i64::try_from(time - expected).unwrap_or(i64::MAX);
-            self.event(&Event { by: Some(by), ..Event::new(now(), Kind::Clock) })?;
-        }
-        let (free, size) = self.parts.disk()?;
-        let is_low = free < size / 10;
-        if is_low && !self.is_low {
-            let text = format!("less than a tenth of the disk is left: {} of {}", bytes(free), bytes(size));
-            stderr::print_line(&text);
-            self.event(&Event {
-                free: Some(free),
-                size: Some(size),
-                ..Event::new(now(), Kind::Disk).with_text(text)
-            })?;
-        }
-        self.is_low = is_low;
+        self.look_at_disk()?;
         self.with_room(|parts| parts.sync(now()))?;
         let (part, path, length) =
-            (self.parts.number(), self.parts.path().display().to_string(), self.parts.size()?);
+            (self.parts.place(), self.parts.path().display().to_string(), self.parts.size()?);
         let mut counters = self.status.counters();
-        (counters.free, counters.disk, counters.part, counters.file, counters.file_bytes) =
-            (free, size, part, path, length);
+        (counters.part, counters.file, counters.file_bytes) = (part, path, length);
         Ok(())
+    }
+
+    /// Looks how much of the disk is free, and warns once where that is less than a tenth. Between two looks no more is written than half of
+    /// what is left until then.
+    fn look_at_disk(&mut self) -> Result<()> {
+        let (free, size) = self.parts.disk()?;
+        let low = size / 10;
+        self.unlooked = 0;
+        self.before_look = (free.saturating_sub(low) / 2).max(DISK_LOOK);
+        let mut counters = self.status.counters();
+        (counters.free, counters.disk) = (free, size);
+        drop(counters);
+        let is_low = free < low;
+        if is_low && !self.is_low {
+            self.warn_of_disk(|parts, event| parts.event(event))?;
+        }
+        self.is_low = is_low;
+        Ok(())
+    }
+
+    fn warn_of_disk(&mut self, write: impl Fn(&mut Parts, &Event) -> Result<()>) -> Result<()> {
+        self.is_low = true;
+        let (free, size) = self.parts.disk()?;
+        let text = format!("less than a tenth of the disk is left: {} of {}", bytes(free), bytes(size));
+        stderr::print_line(&text);
+        let event = Event::new(now(), Kind::Disk).with_text(text);
+        let event = Event { free: Some(free), size: Some(size), ..event };
+        self.with_room(|parts| write(parts, &event))
     }
 
     /// Adds to the counters what was written since the last time.
     fn tell_counters(&mut self) {
         let mut counters = self.status.counters();
-        for known in self.known.values_mut().flatten().filter(|known| known.new.0 > 0) {
-            let (messages, bytes) = std::mem::take(&mut known.new);
-            let Counters { names, messages: all, bytes: all_bytes, .. } = &mut *counters;
-            *all += messages;
-            *all_bytes += bytes;
-            let name = names.entry(known.record.topic.clone()).or_default();
-            name.messages += messages;
-            name.bytes += bytes;
+        for publisher in self.uncounted.drain(..) {
+            let (messages, bytes) = std::mem::take(&mut publisher.written().new);
+            counters.add(publisher.endpoint.topic(), messages, bytes);
         }
         counters.count_rates();
     }
 }
 
-/// Publishers of one name that are kept apart.
-const PUBLISHERS: usize = 8;
+/// Why messages are not recorded that nobody received.
+const UNATTENDED: &str = "no recorder was there: the one before was killed, or the publisher started after its end";
+const OUTSIDE: &str = "not recorded: the messages are outside of every interval";
+const UNKNOWN: &str = "they were not received";
 
-/// The schema of a message, and the same as JSON Schema; none where its publisher has none, or is gone.
-fn schema_of(name: &str, message: &Message) -> Option<(Schema, Option<String>)> {
-    let form = registry::schema_of(name, message).ok()?;
-    let schema = Schema::from_bytes(&form).ok()?;
-    // A packed record has no form in JSON Schema.
-    let json =
-        export(&schema, Notation::JsonSchema).ok().and_then(|export| String::from_utf8(export.bytes).ok());
-    Some((schema, json))
+/// Asks programs for what only they know. One that does not answer costs the writing thread time, of which there is a little each second.
+struct Asking {
+    left: Duration,
+    since: Instant,
+}
+
+/// The time that answers may take together: one program may take 3 s for its schema.
+const PATIENCE: Duration = Duration::from_secs(4);
+/// The part of the time that passes by which that grows again.
+const REGAIN: u32 = 10;
+
+impl Asking {
+    fn new() -> Asking {
+        Asking { left: PATIENCE, since: Instant::now() }
+    }
+
+    /// Asks, where there is time; `None` without an answer.
+    fn ask<T>(&mut self, question: impl FnOnce() -> Result<T>) -> Option<T> {
+        let regained = self.since.elapsed() / REGAIN;
+        self.left = self.left.saturating_add(regained).min(PATIENCE);
+        self.since = Instant::now();
+        if self.left < PATIENCE / 4 {
+            return None;
+        }
+        let answer = question().ok();
+        self.left = self.left.saturating_sub(self.since.elapsed());
+        self.since = Instant::now();
+        answer
+    }
 }

@@ -10,7 +10,7 @@ use linkspan_recording::event::Kind;
 use linkspan_recording::{Channel, ChannelRecord, Entry, Event, Outline, Reader, Settings, format};
 
 use super::{Choice, Output, Window, open};
-use crate::parts::{Newest, Parts, Split as At, Times};
+use crate::parts::{Newest, NewestMessages, Parts, Split as At, Times};
 
 /// Make a recording of some names, or of some time, of another one
 ///
@@ -142,7 +142,7 @@ fn copy(files: &[&Path], window: &Window<'_>, output: &Path, how: &Output, split
         begun: None,
         channels: Vec::new(),
         next: HashMap::new(),
-        before: HashMap::new(),
+        before: NewestMessages::new(u64::MAX),
         unsynced: 0,
     };
     loop {
@@ -172,7 +172,7 @@ struct Copying<'a> {
     /// The number after the last one of each name and incarnation.
     next: HashMap<(String, u64), u64>,
     /// The newest messages from before the window.
-    before: HashMap<String, Newest>,
+    before: NewestMessages,
     unsynced: u64,
 }
 
@@ -199,8 +199,7 @@ impl Copying<'_> {
         let (key, record) = self.channel(channel);
         match self.window.place(times.received) {
             std::cmp::Ordering::Less => {
-                let newest = Newest { record, number, sent: times.sent, body };
-                self.before.insert(channel.topic.clone(), newest);
+                self.before.put(Newest { record, number, sent: times.sent, body });
                 return Ok(());
             }
             std::cmp::Ordering::Greater => return Ok(()),
@@ -234,7 +233,7 @@ impl Copying<'_> {
             return Ok(());
         }
         self.begun = Some(time);
-        parts.repeat(std::mem::take(&mut self.before), time)
+        parts.repeat(std::mem::replace(&mut self.before, NewestMessages::new(u64::MAX)), time)
     }
 
     fn event(&mut self, mut event: Event, parts: &mut Parts) -> Result<()> {

@@ -1,0 +1,172 @@
+//! Up to which number a recording has each publisher: for the parts that follow, and for a recorder that goes on after this one was killed.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use linkspan::Result;
+use linkspan_recording::event::Kind;
+use linkspan_recording::reader::Limits;
+use linkspan_recording::{ChannelRecord, Entry, Reader, format};
+
+use super::publisher::Publisher;
+use crate::parts::{Newest, NewestMessages};
+
+/// The number after the last one of publishers, by topic and incarnation.
+pub type Next = HashMap<(String, u64), u64>;
+
+/// Publishers of a recorder before this one of which the numbers are kept.
+const MOST: usize = 65_536;
+/// Publishers of which none is forgotten yet.
+const FEW: usize = 1_024;
+
+/// The numbers of all publishers.
+#[derive(Debug, Default)]
+pub struct Numbers {
+    /// Whether a recorder was there before this one, and was killed.
+    is_continued: bool,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Those that were received from.
+    publishers: Vec<Arc<Publisher>>,
+    /// How many of them there were when those were removed that have gone.
+    kept: usize,
+    /// The numbers that the recorder before left, without those.
+    before: Next,
+}
+
+impl State {
+    /// Forgets the publishers of which nothing can come any more: nobody else has them.
+    fn forget(&mut self) {
+        self.publishers.retain(|publisher| Arc::strong_count(publisher) > 1);
+        self.kept = self.publishers.len();
+    }
+}
+
+impl Numbers {
+    /// Those of a new recording, or of one that has these already.
+    pub fn new(before: Option<Next>) -> Numbers {
+        let is_continued = before.is_some();
+        let mut before = before.unwrap_or_default();
+        let excess = before.len().saturating_sub(MOST);
+        let removed: HashSet<_> = before.keys().take(excess).cloned().collect();
+        before.retain(|key, _| !removed.contains(key));
+        Numbers { is_continued, state: Mutex::new(State { before, ..State::default() }) }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns whether a recorder was there before this one.
+    pub fn is_continued(&self) -> bool {
+        self.is_continued
+    }
+
+    /// Takes the number that the recorder before left of a publisher.
+    pub fn take(&self, publisher: &Publisher) -> Option<u64> {
+        self.state().before.remove(&(publisher.endpoint.topic().to_owned(), publisher.incarnation))
+    }
+
+    /// Adds a publisher.
+    pub fn add(&self, publisher: &Arc<Publisher>) {
+        let mut state = self.state();
+        state.publishers.push(publisher.clone());
+        if state.publishers.len() > state.kept.saturating_mul(2).max(FEW) {
+            state.forget();
+        }
+    }
+
+    /// Returns the metadata record of a part that begins.
+    pub fn record(&self) -> BTreeMap<String, String> {
+        let mut state = self.state();
+        state.forget();
+        let own = state.publishers.iter().filter_map(|publisher| {
+            Some((key(publisher.endpoint.topic(), publisher.incarnation), publisher.written().next?))
+        });
+        let before = state.before.iter().map(|((topic, incarnation), next)| (key(topic, *incarnation), *next));
+        before.chain(own).map(|(key, next)| (key, next.to_string())).collect()
+    }
+}
+
+fn key(topic: &str, incarnation: u64) -> String {
+    format!("{incarnation:016x} {topic}")
+}
+
+/// What the last parts of a recording leave.
+pub struct Last {
+    pub next: Next,
+    pub newest: NewestMessages,
+}
+
+/// Reads the last part, and those before it up to one that begins with the numbers of all publishers: a power cut may leave a part of which
+/// only the beginning is there. The newest messages take at most so many bytes.
+///
+/// # Errors
+/// Those of the file system.
+pub fn read_last(base: &Path, last: &Path, limit: u64) -> Result<Last> {
+    let parts = linkspan_recording::parts::existing(base);
+    let until = parts.iter().position(|path| path == last).map_or(0, |at| at.saturating_add(1));
+    let mut found = Last { next: Next::new(), newest: NewestMessages::new(limit) };
+    let mut has_messages = false;
+    for part in parts.iter().take(until).rev() {
+        let mut of_part = Last { next: Next::new(), newest: NewestMessages::new(limit) };
+        let has_numbers = read_part(part, &mut of_part)?;
+        // What is in a later part counts.
+        for (key, next) in of_part.next {
+            let known = found.next.entry(key).or_insert(0);
+            *known = next.max(*known);
+        }
+        if !has_messages && !of_part.newest.is_empty() {
+            has_messages = true;
+            found.newest = of_part.newest;
+        }
+        if has_numbers && has_messages {
+            break;
+        }
+    }
+    Ok(found)
+}
+
+/// Reads a part; returns whether it begins with the numbers of all publishers.
+fn read_part(path: &Path, last: &mut Last) -> Result<bool> {
+    let mut reader = Reader::of(vec![path.to_owned()], Limits::default())?;
+    let mut has_numbers = false;
+    let mut raise = |topic: &str, incarnation: u64, next: u64| {
+        let known = last.next.entry((topic.to_owned(), incarnation)).or_insert(0);
+        *known = next.max(*known);
+    };
+    while let Some(entry) = reader.read()? {
+        match entry {
+            Entry::Message(message) => {
+                // Those that are repeated as well: the part before has them.
+                raise(&message.channel.topic, message.channel.incarnation, message.number.saturating_add(1));
+                let record = Arc::new(ChannelRecord::of(message.channel));
+                let body = Bytes::copy_from_slice(message.body);
+                last.newest.put(Newest { record, number: message.number, sent: message.sent, body });
+            }
+            Entry::Event(event) if matches!(event.kind, Kind::Missed | Kind::Skipped) => {
+                let next = event.first.unwrap_or(0).saturating_add(event.count.unwrap_or(0));
+                raise(&event.name, event.incarnation.unwrap_or(0), next);
+            }
+            Entry::Event(event) if event.kind == Kind::Disconnected => last.newest.remove(&event.name),
+            Entry::Metadata(format::metadata::NUMBERS, numbers) => {
+                has_numbers = true;
+                for (key, next) in numbers {
+                    let Some((incarnation, topic)) = key.split_once(' ') else { continue };
+                    let (Ok(incarnation), Ok(next)) = (u64::from_str_radix(incarnation, 16), next.parse())
+                    else {
+                        continue;
+                    };
+                    raise(topic, incarnation, next);
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(has_numbers)
+}
