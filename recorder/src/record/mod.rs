@@ -228,9 +228,7 @@ fn start<'scope>(
     thread::Builder::new()
         .name(name.clone())
         .spawn_scoped(scope, move || status.attend(what, work))
-        .map_err(|error| {
-            Error::os(format!("starting the thread {name}"), error.raw_os_error().unwrap_or(0))
-        })
+        .map_err(|error| Error::os(format!("starting the thread {name}"), error.raw_os_error().unwrap_or(0)))
 }
 
 /// Begins the file.

@@ -88,7 +88,8 @@ impl Numbers {
         let own = state.publishers.iter().filter_map(|publisher| {
             Some((key(publisher.endpoint.topic(), publisher.incarnation), publisher.written().next?))
         });
-        let before = state.before.iter().map(|((topic, incarnation), next)| (key(topic, *incarnation), *next));
+        let before =
+            state.before.iter().map(|((topic, incarnation), next)| (key(topic, *incarnation), *next));
         before.chain(own).map(|(key, next)| (key, next.to_string())).collect()
     }
 }

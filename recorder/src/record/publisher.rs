@@ -121,8 +121,12 @@ impl Gap {
     /// Returns the reasons, with how many have each where there are several.
     pub fn reason(&self) -> String {
         let failed = format!("they cannot be received: {}", self.text);
-        let all =
-            [(self.overtaken, OVERTAKEN), (self.dropped, DROPPED), (self.paused, PAUSED), (self.failed, &failed)];
+        let all = [
+            (self.overtaken, OVERTAKEN),
+            (self.dropped, DROPPED),
+            (self.paused, PAUSED),
+            (self.failed, &failed),
+        ];
         let found: Vec<_> = all.into_iter().filter(|(count, _)| *count > 0).collect();
         match found.as_slice() {
             [(_, text)] => (*text).to_owned(),

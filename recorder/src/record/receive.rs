@@ -169,12 +169,7 @@ struct Receiver<'a> {
 ///
 /// # Errors
 /// Those of the subscriber, but for time-outs.
-pub fn receive(
-    subscriber: &Subscriber,
-    queue: &Queue,
-    clock: &Clock,
-    control: &Control,
-) -> Result<()> {
+pub fn receive(subscriber: &Subscriber, queue: &Queue, clock: &Clock, control: &Control) -> Result<()> {
     let mut receiver = Receiver::new(subscriber, queue, clock, false);
     while !control.ends.load(Ordering::Acquire) {
         if receiver.take_what_is_there(control) {
@@ -203,12 +198,7 @@ pub fn receive(
 }
 
 impl<'a> Receiver<'a> {
-    fn new(
-        subscriber: &'a Subscriber,
-        queue: &'a Queue,
-        clock: &'a Clock,
-        is_stored: bool,
-    ) -> Receiver<'a> {
+    fn new(subscriber: &'a Subscriber, queue: &'a Queue, clock: &'a Clock, is_stored: bool) -> Receiver<'a> {
         Receiver {
             subscriber,
             queue,
@@ -293,7 +283,8 @@ impl<'a> Receiver<'a> {
         let name = message.name().unwrap_or_else(|| self.subscriber.endpoint());
         let (incarnation, number) = (message.incarnation(), message.sequence());
         if number == u64::MAX {
-            let text = "a message has the number 18446744073709551615, which no sender uses: it is not recorded";
+            let text =
+                "a message has the number 18446744073709551615, which no sender uses: it is not recorded";
             self.refused(topic(name).to_owned(), text.to_owned());
             return true;
         }
@@ -383,8 +374,7 @@ impl<'a> Receiver<'a> {
         let is_of_message = matches!(error.kind(), ErrorKind::TooLarge | ErrorKind::Corrupt);
         let queue = self.queue;
         if is_of_message
-            && let Some(stream) =
-                self.names.get_mut(&*endpoint).and_then(|name| name.streams.front_mut())
+            && let Some(stream) = self.names.get_mut(&*endpoint).and_then(|name| name.streams.front_mut())
         {
             self.items.extend(stream.lose(1, Reason::Failed(error.text().to_owned()), queue));
             return;

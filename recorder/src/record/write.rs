@@ -353,8 +353,8 @@ impl<'a> Writer<'a> {
         let name = &*publisher.endpoint.name;
         // A bridge publishes what it imports as a program of this machine.
         let machine = self.asking.ask(|| registry::machine(name)).flatten();
-        let source =
-            machine.map_or_else(|| publisher.source.clone(), |machine| format!("{}@{machine}", publisher.source));
+        let source = machine
+            .map_or_else(|| publisher.source.clone(), |machine| format!("{}@{machine}", publisher.source));
         let mut record = ChannelRecord::new(name, publisher.incarnation, encoding, &source);
         let first = origin.first.lock().unwrap_or_else(PoisonError::into_inner).take();
         let form = self.asking.ask(|| match &first {
@@ -457,7 +457,8 @@ impl<'a> Writer<'a> {
 }
 
 /// Why messages are not recorded that nobody received.
-const UNATTENDED: &str = "no recorder was there: the one before was killed, or the publisher started after its end";
+const UNATTENDED: &str =
+    "no recorder was there: the one before was killed, or the publisher started after its end";
 const OUTSIDE: &str = "not recorded: the messages are outside of every interval";
 const UNKNOWN: &str = "they were not received";
 
