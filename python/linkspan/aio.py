@@ -36,7 +36,7 @@ _LEFT_OUT: Any = ...
 """The `timeout=` of a call without one."""
 
 _MOMENT = 0.005
-"""Seconds between polls of states that no descriptor signals: room to send, a listener that is too busy to answer."""
+"""Seconds between polls of a state that no descriptor signals: room to send."""
 
 
 @dataclasses.dataclass
@@ -58,7 +58,7 @@ class _Watched(Generic[S]):
 
     def __init__(self, inner: S, options: Options) -> None:
         self._inner: S = inner
-        self._absent: NotFound | None = None
+        self._absent: NotFound | Stalled | None = None
         self._timeout = _seconds(options.get("timeout", _LEFT_OUT))
         try:
             self._descriptor = inner.fileno()
@@ -74,11 +74,9 @@ class _Watched(Generic[S]):
         while True:
             try:
                 return attempt()
-            except (Empty, Timeout, NotFound) as error:
-                self._absent = error if isinstance(error, NotFound) else None
+            except (Empty, Timeout, NotFound, Stalled) as error:
+                self._absent = error if isinstance(error, (NotFound, Stalled)) else None
                 break
-            except Stalled:
-                await asyncio.sleep(_MOMENT)
             finally:
                 self._share()
         loop = asyncio.get_running_loop()
@@ -110,11 +108,8 @@ class _Watched(Generic[S]):
                     continue
                 try:
                     result = attempt()
-                except (Empty, Timeout, NotFound) as error:
-                    self._absent = error if isinstance(error, NotFound) else None
-                    continue
-                except Stalled:
-                    asyncio.get_running_loop().call_later(_MOMENT, self._attempt)
+                except (Empty, Timeout, NotFound, Stalled) as error:
+                    self._absent = error if isinstance(error, (NotFound, Stalled)) else None
                     continue
                 except BaseException as error:  # the task that awaits it gets every one of them
                     done.set_exception(error)
@@ -141,7 +136,8 @@ class _Watched(Generic[S]):
 
     @contextlib.asynccontextmanager
     async def _within(self, timeout: float | None, what: str, kind: type[Error] = Timeout) -> AsyncIterator[_Late]:
-        """Ends the awaits in it with `Timeout` once the time is over, or with `NotFound` where no program listened.
+        """Ends the awaits in it with `Timeout` once the time is over, or with `NotFound` where no program listened, `Stalled` where one
+        did not answer.
 
         The object that it yields sets what a time-out means from then on.
         """

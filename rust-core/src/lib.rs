@@ -112,10 +112,10 @@ pub use codec::Encoding;
 pub use linkspan_engine::RecordedOrigin;
 #[doc(inline)]
 pub use linkspan_engine::{
-    Acknowledge, Channel, Delivery, Event, EventKind, Framing, History, Listener, Loan, LoanMemory, Message,
-    Messages, OnUnconsumed, Options, Payload, PendingReply, Publisher, ReceivedBytes, RelayCaller, RelayLink,
-    RelayListener, Replica, ReplicaRecord, Request, Requests, Role, Server, StartAt, Subscriber, TryMessages,
-    Validate, latest, latest_persistent, latest_until,
+    Acknowledge, Channel, Delivery, Event, EventKind, Framing, Gap, History, Listener, Loan, LoanMemory,
+    Message, Messages, OnUnconsumed, Options, Payload, PendingReply, Publisher, ReceivedBytes, RelayCaller,
+    RelayLink, RelayListener, Replica, ReplicaRecord, Request, Requests, Role, Server, StartAt, Subscriber,
+    TryMessages, Validate, latest, latest_persistent, latest_until,
 };
 #[doc(inline)]
 pub use linkspan_os::deadline::{Deadline, OnWait, Tick, Timeout, Wait};

@@ -45,5 +45,6 @@ mod tcp_keys;
 mod threads;
 mod too_large;
 mod transport_conformance;
+mod waking;
 mod withdrawal;
 mod workers;

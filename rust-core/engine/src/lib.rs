@@ -50,7 +50,7 @@ pub use channel::{
 pub use message::RecordedOrigin;
 pub use message::{Message, Payload, ReceivedBytes};
 pub use publish::{
-    History, Messages, Publisher, Replica, ReplicaRecord, Subscriber, TryMessages, latest, latest_persistent,
-    latest_until,
+    Gap, History, Messages, Publisher, Replica, ReplicaRecord, Subscriber, TryMessages, latest,
+    latest_persistent, latest_until,
 };
 pub use request::{Request, Requests, Server};

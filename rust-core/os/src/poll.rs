@@ -17,8 +17,8 @@ use crate::kernel_entry;
 
 pub use rustix::event::epoll::EventFlags as Interest;
 
-/// A set of descriptors (epoll).
-#[derive(Debug)]
+/// A set of descriptors (epoll). A clone is the same set.
+#[derive(Clone, Debug)]
 pub struct Epoll(Arc<OwnedFd>);
 
 /// A descriptor that is ready.

@@ -100,6 +100,16 @@ impl<L> AcceptQueue<L> {
         Some(link)
     }
 
+    /// Makes the eventfd readable exactly while a link or a refusal waits, where it was signalled for something else.
+    pub fn settle(&self) {
+        let refusal = self.refusal.lock().unwrap_or_else(PoisonError::into_inner);
+        // As in `take_refusal`.
+        let links = self.links();
+        if refusal.is_none() && links.is_empty() {
+            self.waker.drain();
+        }
+    }
+
     /// Waits for the next link.
     ///
     /// # Errors

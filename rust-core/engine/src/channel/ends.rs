@@ -48,8 +48,9 @@ use super::loan::{Loan, LoanMemory};
 use super::open_names;
 use super::options::{Options, Use};
 use super::pattern::Pattern;
-use super::receiving::{ReceivedFrame, Receiving};
+use super::receiving::{ORIGIN, ReceivedFrame, Receiving};
 use super::reconnector::{LinkSource, Reconnector};
+use super::retry::Retry;
 use super::sending::{AckSender, Sending};
 use super::session::inbox::AckTrigger;
 use super::session_state::SessionState;
@@ -57,6 +58,7 @@ use crate::codec::Encoding;
 use crate::deadline::{Deadline, Wait, Waiting};
 use crate::error::{Error, ErrorKind, Result};
 use crate::message::Message;
+use crate::sys::poll::Epoll;
 use crate::sys::{fork, random};
 use crate::transport::endpoint::Endpoint;
 use crate::transport::table;
@@ -141,14 +143,15 @@ impl Channel {
     /// [`Channel::dial`] for an endpoint that is parsed.
     fn connector(endpoint: &Endpoint, options: &Options) -> Result<Channel> {
         options.check(endpoint.transport(), Use::Channel).map_err(|e| e.on(endpoint))?;
+        let set = Epoll::new()?;
         let origin = if endpoint.transport().capabilities().connectionless {
-            LinkSource::Place
+            LinkSource::Place(Retry::new(&set, ORIGIN)?)
         } else {
-            LinkSource::Dial(Dialler::new(endpoint, options)?)
+            LinkSource::Dial(Dialler::new(endpoint, options, &set, ORIGIN)?)
         };
         let session_state = SessionState::new(random::number()?, options);
         let reconnector = Reconnector::new(origin, session_state, endpoint.clone(), options.clone())?;
-        Channel::over(reconnector, None, endpoint, options, Role::Connector)
+        Channel::over(set, reconnector, None, endpoint, options, Role::Connector)
     }
 
     /// Connects if there is a listener, and listens otherwise: of two programs that start at the same instant
@@ -175,7 +178,14 @@ impl Channel {
                     let origin = LinkSource::Acceptor(acceptor);
                     let reconnector =
                         Reconnector::new(origin, session_state, endpoint.clone(), options.clone())?;
-                    return Channel::over(reconnector, None, &endpoint, options, Role::Listener);
+                    return Channel::over(
+                        Epoll::new()?,
+                        reconnector,
+                        None,
+                        &endpoint,
+                        options,
+                        Role::Listener,
+                    );
                 }
                 Err(e) if e.kind() == ErrorKind::AddressInUse => {}
                 Err(e) => return Err(e.on(&endpoint)),
@@ -200,15 +210,16 @@ impl Channel {
     }
 
     /// Returns a channel over this reconnector, with `link` as its first link if one was accepted
-    /// already.
+    /// already. `set` is that of the receiving direction.
     pub(super) fn over(
+        set: Epoll,
         reconnector: Reconnector,
         link: Option<Link>,
         endpoint: &Endpoint,
         options: &Options,
         role: Role,
     ) -> Result<Channel> {
-        let receiving = Receiving::new(options, &reconnector)?;
+        let receiving = Receiving::new(set, options, &reconnector)?;
         let event_log = Arc::new(EventLog::of(endpoint));
         if let LinkSource::Acceptor(acceptor) = &reconnector.origin {
             acceptor.answer_with(&event_log);
@@ -432,7 +443,9 @@ impl Channel {
 
     /// Returns a descriptor for an event loop: readable while [`Channel::try_recv`] has something to do.
     pub fn fileno(&self) -> Result<RawFd> {
-        self.receiving().and_then(|mut receiving| receiving.watch()).map_err(|e| e.on(&self.shown))?;
+        self.receiving()
+            .and_then(|mut receiving| receiving.watch(&self.reconnector))
+            .map_err(|e| e.on(&self.shown))?;
         // A first read arms the link: later messages make the descriptor readable.
         match self.peek() {
             // A server sends nothing by itself; the read has armed the link all the same.

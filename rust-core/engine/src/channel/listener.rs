@@ -14,6 +14,7 @@ use super::reconnector::{LinkSource, Reconnector};
 use super::session_state::SessionState;
 use crate::deadline::Wait;
 use crate::error::Result;
+use crate::sys::poll::Epoll;
 use crate::sys::{fork, random};
 use crate::transport::endpoint::Endpoint;
 use crate::value::Value;
@@ -99,7 +100,14 @@ impl Listener {
             self.endpoint.clone(),
             self.options.clone(),
         )?;
-        let channel = Channel::over(reconnector, Some(link), &self.endpoint, &self.options, Role::Listener)?;
+        let channel = Channel::over(
+            Epoll::new()?,
+            reconnector,
+            Some(link),
+            &self.endpoint,
+            &self.options,
+            Role::Listener,
+        )?;
         Ok((channel, peer))
     }
 

@@ -12,7 +12,7 @@
 //! | memory that is lent for arrays | `loan` |
 //! | options; events and counters | `options`, `event_log` |
 //! | the hello of each side; the pattern of a name | `handshake`, `pattern` |
-//! | connecting; accepting, admitting, the queue of those admitted | `dial`, `acceptor`, `admission`, `accept_queue` |
+//! | connecting, and what ends the wait without a connection; accepting, admitting, the queue of those admitted | `dial`, `retry`, `acceptor`, `admission`, `accept_queue` |
 //! | a connected link and its peer | `link` |
 //! | schemas at connect: the comparison and the admission | `schema_negotiation` |
 //! | making a new link when one breaks | `reconnector` |
@@ -43,6 +43,7 @@ pub(crate) mod plain;
 mod receiving;
 mod reconnector;
 mod relay;
+pub(crate) mod retry;
 pub(crate) mod schema_negotiation;
 pub(crate) mod sending;
 pub(crate) mod session;

@@ -31,6 +31,7 @@ mod wait_set;
 use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use super::link::{RxPart, Want};
 use super::options::Options;
@@ -43,7 +44,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::message::Message;
 use crate::schema::PreparedSchema;
 use crate::sys::eventfd::ReadinessFlag;
-use crate::sys::poll::Interest;
+use crate::sys::poll::{Epoll, Interest};
 use crate::transport::Losses;
 use crate::value::Limits;
 
@@ -110,13 +111,13 @@ pub enum ReceivedFrame {
 /// Token of the link, the waker and the wake-up in the epoll set.
 const LINK: u64 = 1;
 /// The token of the event that a new link may be made.
-const ORIGIN: u64 = 2;
+pub const ORIGIN: u64 = 2;
 
 impl Receiving {
-    /// Returns the state with its epoll set, without a link. Fails with `OutOfMemory` if the process
+    /// Returns the state with this epoll set, without a link. Fails with `OutOfMemory` if the process
     /// has no descriptors left.
-    pub fn new(options: &Options, reconnector: &Reconnector) -> Result<Receiving> {
-        let set = WaitSet::new()?;
+    pub fn new(set: Epoll, options: &Options, reconnector: &Reconnector) -> Result<Receiving> {
+        let set = WaitSet::new(set);
         let waker = ReadinessFlag::new()?;
         set.add(&waker, LINK, Interest::IN)?;
         set.add(&reconnector.wake, LINK, Interest::IN)?;
@@ -154,7 +155,8 @@ impl Receiving {
     }
 
     /// Keeps the descriptor readable, from now on, exactly while something can be received.
-    pub fn watch(&mut self) -> Result<()> {
+    pub fn watch(&mut self, reconnector: &Reconnector) -> Result<()> {
+        reconnector.watched.store(true, Ordering::Release);
         self.set.disarm()?;
         self.watch_link()?;
         self.watched = true;

@@ -18,12 +18,13 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::acceptor::{ChannelAcceptor, connect_options};
-use super::dial::Dialler;
+use super::dial::{Dialler, Dialling};
 use super::event_log::EventLog;
 use super::handshake::Hello;
 use super::link::{ConnectionGuard, Link, Peer, RxPart, TxPart};
 use super::options::{Acknowledge, Framing, Options};
 use super::plain;
+use super::retry::Retry;
 use super::schema_negotiation;
 use super::session::{Identity, Owner};
 use super::session_state::{Negotiated, SessionHalves, SessionState};
@@ -44,8 +45,38 @@ pub enum LinkSource {
     /// A listener accepted the link; it is not replaced.
     Accepted,
     /// A connectionless transport: the link leads to a place in the file system, whichever programs
-    /// use it.
-    Place,
+    /// use it. What ends the wait while that cannot be opened.
+    Place(Retry),
+}
+
+impl LinkSource {
+    /// Notes that the receiving direction has lost its link, and that an attempt to make another one is due. A link that is
+    /// accepted makes itself known.
+    pub fn is_due(&self) {
+        match self {
+            LinkSource::Dial(dialler) => dialler.retry().is_due(),
+            LinkSource::Place(retry) => retry.is_due(),
+            LinkSource::Acceptor(_) | LinkSource::Accepted => {}
+        }
+    }
+
+    /// Notes that there is a link, of which the receiving direction has to take its half.
+    fn is_made(&self) {
+        match self {
+            LinkSource::Acceptor(acceptor) => acceptor.queue.waker().wake(),
+            LinkSource::Dial(_) | LinkSource::Place(_) | LinkSource::Accepted => self.is_due(),
+        }
+    }
+
+    /// Notes that the receiving direction has the newest link.
+    pub fn is_settled(&self) {
+        match self {
+            LinkSource::Dial(dialler) => dialler.retry().connected(),
+            LinkSource::Place(retry) => retry.connected(),
+            LinkSource::Acceptor(acceptor) => acceptor.queue.settle(),
+            LinkSource::Accepted => {}
+        }
+    }
 }
 
 /// Provides the two directions of a channel with the halves of the newest link. Shared by all
@@ -71,6 +102,8 @@ pub struct Reconnector {
     relayed: AtomicBool,
     /// Whether the closing thread still makes links, to get its messages acknowledged.
     closing: AtomicBool,
+    /// Whether the program's event loop watches the descriptor of the receiving direction.
+    pub watched: AtomicBool,
     /// Whether a thread of the program waits for the library to return the receiving direction.
     interrupted: AtomicBool,
     /// Signalled on close and on interrupt: ends the wait of a thread in the channel.
@@ -117,6 +150,7 @@ impl Reconnector {
             numbers: Arc::default(),
             relayed: AtomicBool::new(false),
             closing: AtomicBool::new(false),
+            watched: AtomicBool::new(false),
             interrupted: AtomicBool::new(false),
             wake: Arc::new(EventFd::new()?),
         })
@@ -175,7 +209,7 @@ impl Reconnector {
         match self.origin {
             LinkSource::Dial(_) => true,
             LinkSource::Acceptor(_) => is_lasting(&self.session_state.halves()),
-            LinkSource::Accepted | LinkSource::Place => false,
+            LinkSource::Accepted | LinkSource::Place(_) => false,
         }
     }
 
@@ -226,6 +260,9 @@ impl Reconnector {
         self.relayed.store(link.peer.machine.is_some(), Ordering::Release);
         let (tx, rx) = link.split(None);
         (new_link.tx, new_link.rx) = (Some(tx), Some(rx));
+        if self.watched.load(Ordering::Acquire) {
+            self.origin.is_made();
+        }
         self.changed.notify_all();
     }
 
@@ -335,9 +372,9 @@ impl Reconnector {
             LinkSource::Dial(_) if self.options.once && self.is_newer(0) => {
                 Err(Error::new(ErrorKind::Disconnected, "the peer disconnected"))
             }
-            LinkSource::Dial(dialler) => self.dial(dialler, waiting),
+            LinkSource::Dial(dialler) => dialler.attempt(|dialling| self.dial(dialling, waiting)),
             LinkSource::Acceptor(acceptor) => self.next_in_queue(acceptor, waiting),
-            LinkSource::Place => self.connect_place(waiting).map(Some),
+            LinkSource::Place(retry) => retry.attempt(None, || self.connect_place(waiting).map(Some)),
             LinkSource::Accepted => {
                 let text = "the peer disconnected; accept the next connection of the listener";
                 Err(Error::new(ErrorKind::Disconnected, text))
@@ -366,6 +403,8 @@ impl Reconnector {
             if self.is_interrupted() {
                 return Ok(None);
             }
+            // It may be signalled for a link of which the receiving direction has not taken its half; another one follows now.
+            acceptor.queue.settle();
             wait_readable(waiting, &[acceptor.queue.waker().as_fd(), self.wake.as_fd()])?;
         }
     }
@@ -389,10 +428,10 @@ impl Reconnector {
 
     /// Connects to the listener and exchanges hellos, or connects without a hello for plain framing. `None` as for
     /// [`Reconnector::connect`].
-    fn dial(&self, dialler: &Dialler, waiting: &mut Waiting<'_>) -> Result<Option<Link>> {
+    fn dial(&self, dialling: &Dialling<'_>, waiting: &mut Waiting<'_>) -> Result<Option<Link>> {
         let options = &self.options;
         if options.framing != Framing::Linkspan {
-            let Some(stream) = dialler.reach(&[self.wake.as_fd()], waiting)? else {
+            let Some(stream) = dialling.reach(&[self.wake.as_fd()], waiting)? else {
                 return self.check_links().map(|()| None);
             };
             return plain::link(stream, options.pattern, options, &self.numbers, true).map(Some);
@@ -406,7 +445,7 @@ impl Reconnector {
             let descriptors = offer.descriptors()?;
             Ok((offer, descriptors))
         };
-        let dialled = dialler.dial(&own_hello, offer, &[self.wake.as_fd()], waiting)?;
+        let dialled = dialling.dial(&own_hello, offer, &[self.wake.as_fd()], waiting)?;
         let Some((called, peer_hello, offer)) = dialled else {
             return self.check_links().map(|()| None);
         };

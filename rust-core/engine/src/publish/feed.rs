@@ -9,7 +9,7 @@ use std::os::fd::BorrowedFd;
 
 use super::store;
 use crate::channel::Options;
-use crate::channel::dial::Dialler;
+use crate::channel::dial::Dialling;
 use crate::channel::handshake::{After, Hello};
 use crate::channel::pattern::Pattern;
 use crate::channel::schema_negotiation::stored::RecordSchemas;
@@ -77,7 +77,7 @@ impl Feed {
     /// # Errors
     /// `NotFound` if there is no publisher until the deadline; the reason of its refusal.
     pub fn dial(
-        dialler: &Dialler,
+        dialling: &Dialling<'_>,
         transport: Transport,
         options: &Options,
         resume: Option<After>,
@@ -94,7 +94,7 @@ impl Feed {
             Some(rings) => rings.offer(own_hello.session).map(|(offer, own)| (Some(offer), own)),
             None => Ok((None, Vec::new())),
         };
-        let Some((called, peer_hello, offer)) = dialler.dial(&own_hello, offer, wakers, waiting)? else {
+        let Some((called, peer_hello, offer)) = dialling.dial(&own_hello, offer, wakers, waiting)? else {
             return Ok(None);
         };
         Pattern::Publish.fits(peer_hello.pattern)?;

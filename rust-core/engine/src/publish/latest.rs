@@ -22,7 +22,7 @@ use crate::deadline::{Deadline, Timeout, Wait, Waiting, at_timeout};
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{Incoming, Kind};
 use crate::message::Message;
-use crate::sys::poll::wait_readable;
+use crate::sys::poll::{Epoll, wait_readable};
 use crate::transport::broadcast::Received;
 use crate::transport::endpoint::Endpoint;
 use crate::transport::extension;
@@ -154,11 +154,14 @@ fn find(endpoint: &Endpoint, options: &Options, waiting: &mut Waiting<'_>) -> Re
 
 /// The newest value alone, from a publisher that keeps nothing of the request. Does not wait for a publisher.
 fn once(endpoint: &Endpoint, options: &Options) -> Result<Message> {
-    let dialler = Dialler::new(endpoint, options)?;
+    // Nothing waits for another attempt.
+    let dialler = Dialler::new(endpoint, options, &Epoll::new()?, 0)?;
     let mut own_hello = Hello::new(Pattern::Publish, options.client_id.clone(), options.max_message_size)?;
     (own_hello.once, own_hello.slots) = (true, endpoint.transport().capabilities().slots);
     for _ in 0..MAX_MOVES {
-        let dialled = dialler.dial(&own_hello, || Ok(((), Vec::new())), &[], &mut Waiting::at_once())?;
+        let dialled = dialler.attempt(|dialling| {
+            dialling.dial(&own_hello, || Ok(((), Vec::new())), &[], &mut Waiting::at_once())
+        })?;
         let Some((mut called, peer_hello, ())) = dialled else { continue };
         Pattern::Publish.fits(peer_hello.pattern)?;
         let source = Owner::of(&called.stream, called.credentials.as_ref()).qualify(peer_hello.source());

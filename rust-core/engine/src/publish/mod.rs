@@ -26,6 +26,7 @@
 
 mod fanout;
 mod feed;
+mod gaps;
 mod handshake;
 mod history;
 mod joins;
@@ -40,6 +41,7 @@ mod store;
 mod stream_subscriber;
 mod subscriber;
 
+pub use gaps::Gap;
 pub use joins::{Messages, TryMessages};
 pub use latest::{latest, latest_persistent, latest_until};
 pub use publisher::Publisher;

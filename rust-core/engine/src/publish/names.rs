@@ -9,10 +9,13 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::os::fd::BorrowedFd;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
+use super::gaps::Gaps;
 use super::receive_state::NAME;
 use crate::channel::event_log::{Event, EventLog};
 use crate::channel::handshake::After;
+use crate::channel::session::redial::Redial;
 use crate::channel::{Acknowledge, Options, StartAt, Use};
 use crate::error::{Error, ErrorKind, Result};
 use crate::message::Message;
@@ -20,6 +23,8 @@ use crate::sys::directory::Directory;
 use crate::sys::headroom;
 use crate::sys::inotify::Watch;
 use crate::sys::poll::{Epoll, Interest, Ready};
+use crate::sys::random;
+use crate::sys::timer::Timer;
 use crate::transport::endpoint::Endpoint;
 use crate::transport::kind::NameDirectory;
 use crate::transport::name_pattern::NamePattern;
@@ -33,6 +38,8 @@ const MAX_NAMES: usize = 4096;
 const DESCRIPTORS: u64 = 8;
 /// Messages that are returned before the epoll set is looked at for other names.
 const BEFORE_LOOK: u32 = 64;
+/// The token of the timer of refused names in the epoll set.
+const RETRY: u64 = 15;
 /// The token of the first name in the epoll set, above those of the subscriber itself.
 const FIRST_TOKEN: u64 = 16;
 
@@ -112,12 +119,25 @@ pub struct SubscribedNames<R> {
     left: BTreeMap<Arc<str>, After>,
     /// Messages since the last look at the epoll set.
     since_look: u32,
+    /// The names that fit and are refused, and how they are tried again: a listener that stays and answers otherwise later
+    /// changes nothing in its directory.
+    refused: BTreeMap<Arc<str>, Refused>,
+    /// In the set: expires when the first of those is due.
+    timer: Timer,
     report: Arc<Report>,
+}
+
+/// When a name that is refused is tried again.
+struct Refused {
+    endpoint: Endpoint,
+    redial: Redial,
+    due: Instant,
 }
 
 /// A name that is received from.
 struct Member<R> {
     receiver: R,
+    endpoint: Endpoint,
     name: Arc<str>,
     counters: Arc<Counters>,
     /// Whether the program named it, and not only a pattern.
@@ -132,6 +152,8 @@ pub struct Report {
     counters: Mutex<BTreeMap<Arc<str>, Arc<Counters>>>,
     /// Why names that fit cannot be received from.
     refused: Mutex<BTreeMap<Arc<str>, String>>,
+    /// When names had a listener and there was no connection.
+    pub gaps: Gaps,
 }
 
 /// The counters of one name.
@@ -233,8 +255,11 @@ impl<R: Receiver> SubscribedNames<R> {
             delivered: Vec::new(),
             left: BTreeMap::new(),
             since_look: 0,
+            refused: BTreeMap::new(),
+            timer: Timer::new()?,
             report: Arc::default(),
         };
+        epoll.add(&names.timer, RETRY, Interest::IN)?;
         for endpoint in given {
             names.join(&endpoint, true, None, epoll, log)?;
         }
@@ -294,8 +319,10 @@ impl<R: Receiver> SubscribedNames<R> {
             let text = format!(
                 "{most} names are received from, and no more are allowed: at most {MAX_NAMES}, and {DESCRIPTORS} descriptors for each out of half of what the process may open (ulimit -n)"
             );
-            return self.refuse(&name, is_given, Error::new(ErrorKind::OutOfMemory, text), log);
+            let error = Error::new(ErrorKind::OutOfMemory, text);
+            return self.refuse(endpoint, &name, is_given, error, log);
         }
+        let is_later = resume.is_some();
         let resume = self.left.get(&name).copied().or(resume);
         let mut options = self.options.clone();
         // A store that appeared later is read from its beginning, as one that a single subscriber waits for.
@@ -310,29 +337,41 @@ impl<R: Receiver> SubscribedNames<R> {
             .and_then(|()| R::begin(endpoint.clone(), &options, resume));
         let (receiver, obstacle) = match begun {
             Ok(begun) => begun,
-            Err(e) => return self.refuse(&name, is_given, e, log),
+            Err(e) => return self.refuse(endpoint, &name, is_given, e, log),
         };
         match obstacle {
-            // It has ended, or it is no publisher.
+            // It has ended, or it is no publisher: its successor is a new name in the directory.
             Some(e) if !is_given && matches!(e.kind(), ErrorKind::NotFound | ErrorKind::InvalidState) => {
+                if e.kind() == ErrorKind::NotFound && is_later && !self.refused.contains_key(&name) {
+                    self.report.gaps.missed(&name);
+                }
+                self.accept(&name);
                 return Ok(());
             }
             Some(e) if !is_given && e.kind() != ErrorKind::Stalled => {
-                return self.refuse(&name, is_given, e, log);
+                return self.refuse(endpoint, &name, is_given, e, log);
             }
-            _ => {}
+            Some(e) if e.kind() != ErrorKind::NotFound => self.report.gaps.begin(&name, &e.to_string()),
+            _ => self.accept(&name),
         }
         receiver.set_watched()?;
         let token = self.next_token;
         if let Err(e) = epoll.add(receiver.descriptor(), token, Interest::IN) {
-            return self.refuse(&name, is_given, e, log);
+            return self.refuse(endpoint, &name, is_given, e, log);
         }
-        self.report.accept(&name);
+        self.forget_refusal(&name);
         self.left.remove(&name);
         self.next_token += 1;
         let counters = self.report.counters_of(&name);
-        let member =
-            Member { receiver, name: name.clone(), counters, is_given, is_ready: true, has_delivered: false };
+        let member = Member {
+            receiver,
+            endpoint: endpoint.clone(),
+            name: name.clone(),
+            counters,
+            is_given,
+            is_ready: true,
+            has_delivered: false,
+        };
         member.pass_events(log);
         self.members.insert(token, member);
         self.tokens.insert(name, token);
@@ -340,16 +379,67 @@ impl<R: Receiver> SubscribedNames<R> {
         Ok(())
     }
 
-    /// Notes that a name cannot be received from.
-    fn refuse(&self, name: &Arc<str>, is_given: bool, error: Error, log: &EventLog) -> Result<()> {
+    /// Notes that a name cannot be received from. One that the program gave has its own event that ends the wait; one that
+    /// only fits is tried again after a pause.
+    fn refuse(
+        &mut self,
+        endpoint: &Endpoint,
+        name: &Arc<str>,
+        is_given: bool,
+        error: Error,
+        log: &EventLog,
+    ) -> Result<()> {
+        let text = error.to_string();
+        self.report.gaps.begin(name, &text);
         if is_given {
             return Err(error.on(name));
         }
-        let text = error.to_string();
         if self.report.refuse(name, &text) {
             log.disconnected(format!("{name}: {text}"));
         }
+        if self.refused.len() >= MAX_NAMES && !self.refused.contains_key(name) {
+            self.refused.pop_first();
+        }
+        let refused = self.refused.entry(name.clone()).or_insert_with(|| Refused {
+            endpoint: endpoint.clone(),
+            redial: Redial::default(),
+            due: Instant::now(),
+        });
+        refused.due = Instant::now() + refused.redial.failed(random::number().unwrap_or_default());
+        self.arm();
         Ok(())
+    }
+
+    /// Sets the timer to the first name that is to be tried again.
+    fn arm(&self) {
+        // The timer is made and open, so that the kernel has no reason to refuse.
+        let _ = match self.refused.values().map(|refused| refused.due).min() {
+            Some(due) => self.timer.arm(due.saturating_duration_since(Instant::now())),
+            None => self.timer.disarm(),
+        };
+    }
+
+    /// Joins the refused names that are due.
+    fn retry(&mut self, epoll: &Epoll, log: &EventLog) -> Result<()> {
+        let now = Instant::now();
+        let due = self.refused.values().filter(|refused| refused.due <= now);
+        let due: Vec<_> = due.map(|refused| refused.endpoint.clone()).collect();
+        for endpoint in due {
+            self.join(&endpoint, false, Some(After::default()), epoll, log)?;
+        }
+        self.arm();
+        Ok(())
+    }
+
+    /// Notes that a name is connected, or that nobody listens there.
+    fn accept(&mut self, name: &Arc<str>) {
+        self.report.gaps.end(name);
+        self.forget_refusal(name);
+    }
+
+    fn forget_refusal(&mut self, name: &Arc<str>) {
+        self.refused.remove(name);
+        self.report.accept(name);
     }
 
     /// Leaves a name whose publisher has ended.
@@ -381,6 +471,7 @@ impl<R: Receiver> SubscribedNames<R> {
             match member.receiver.receive_now(iterates) {
                 Ok(Some(message)) => {
                     self.ready.push_back(token);
+                    self.report.gaps.end(&member.name);
                     member.counters.received.fetch_add(1, Ordering::Relaxed);
                     if message.missed() > 0 {
                         member.missed(message.missed(), log);
@@ -405,13 +496,24 @@ impl<R: Receiver> SubscribedNames<R> {
                     }
                     member.is_ready = false;
                     member.pass_events(log);
-                    let waits = is_connected || matches!(e.kind(), ErrorKind::NotFound | ErrorKind::Stalled);
                     let (name, is_given) = (member.name.clone(), member.is_given);
+                    let endpoint = member.endpoint.clone();
+                    // It has ended, or it is no publisher any more.
+                    let is_absent = match e.kind() {
+                        ErrorKind::NotFound => true,
+                        ErrorKind::InvalidState => !is_given && !is_connected,
+                        _ => false,
+                    };
+                    if is_connected || is_absent {
+                        self.report.gaps.end(&name);
+                    } else {
+                        self.report.gaps.begin(&name, &e.to_string());
+                    }
                     if !is_given && !is_connected && e.kind() != ErrorKind::Stalled {
                         self.leave(token, epoll, log);
                     }
-                    if !waits {
-                        self.refuse(&name, is_given, e, log)?;
+                    if !is_connected && !is_absent && e.kind() != ErrorKind::Stalled {
+                        self.refuse(&endpoint, &name, is_given, e, log)?;
                     }
                 }
             }
@@ -433,6 +535,9 @@ impl<R: Receiver> SubscribedNames<R> {
             {
                 self.ready.push_back(ready.token);
             }
+        }
+        if found.iter().any(|ready| ready.token == RETRY) {
+            self.retry(epoll, log)?;
         }
         if !found.iter().any(|ready| ready.token == NAME) {
             return Ok(());
@@ -460,6 +565,8 @@ impl<R: Receiver> SubscribedNames<R> {
         self.members.clear();
         self.tokens.clear();
         self.ready.clear();
+        self.refused.clear();
+        self.arm();
         self.watch = None;
     }
 

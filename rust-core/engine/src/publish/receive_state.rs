@@ -4,11 +4,12 @@
 use super::feed::Feed;
 use super::position::PositionFile;
 use crate::channel::handshake::After;
+use crate::channel::retry::Retry;
 use crate::deadline::Waiting;
 use crate::error::{Error, Result};
 use crate::message::Message;
 use crate::sys::eventfd::{EventFd, ReadinessFlag};
-use crate::sys::poll::{Epoll, Ready};
+use crate::sys::poll::{Epoll, Interest, Ready};
 use crate::sys::stop;
 use crate::transport::broadcast::ViewCount;
 
@@ -173,10 +174,20 @@ impl ReceiveState {
         }
     }
 
-    /// Drops the feed unless it continues after this error.
-    pub(super) fn feed_failed(&mut self, error: &Error) {
+    /// Adds the descriptors of a feed to the set, from which messages are received from now on.
+    pub(super) fn set_feed(&mut self, feed: Feed) -> Result<()> {
+        for fd in feed.descriptors() {
+            self.epoll.add(fd, FEED, Interest::IN | Interest::RDHUP)?;
+        }
+        self.feed = Some(feed);
+        Ok(())
+    }
+
+    /// Drops the feed unless it continues after this error. Then an attempt to connect is due.
+    pub(super) fn feed_failed(&mut self, error: &Error, retry: Option<&Retry>) {
         if !self.feed.as_mut().is_some_and(|feed| feed.reconnects(error)) {
             self.drop_feed();
+            retry.into_iter().for_each(Retry::is_due);
         }
     }
 

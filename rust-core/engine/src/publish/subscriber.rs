@@ -27,10 +27,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub(super) use self::newest::nothing_published;
+use super::gaps::Gap;
 use super::names::{Receiver, Report, SubscribedNames};
 use super::receive_state::{FEED, ReceiveState, WAKE};
 use crate::channel::dial::Dialler;
 use crate::channel::event_log::{Event, EventLog};
+use crate::channel::retry::Retry;
 use crate::channel::turns::HolderMark;
 use crate::channel::{Operation, Options, Use, if_not_ready, is_not_ready, lock_exclusive, open_names};
 use crate::deadline::{self, Timeout, Wait, Waiting};
@@ -92,10 +94,21 @@ pub struct Subscriber {
 enum MessageSource {
     /// A publisher.
     Publisher { transport: Transport, dialler: Dialler },
-    /// A store, which is read without a publisher.
-    Store(Endpoint),
+    /// A store, which is read without a publisher, and what ends the wait while it cannot be opened.
+    Store(Endpoint, Retry),
     /// Several names.
     Names,
+}
+
+impl MessageSource {
+    /// Returns what ends the wait while there is no feed; none for several names, of which each has its own.
+    fn retry(&self) -> Option<&Retry> {
+        match self {
+            MessageSource::Publisher { dialler, .. } => Some(dialler.retry()),
+            MessageSource::Store(_, retry) => Some(retry),
+            MessageSource::Names => None,
+        }
+    }
 }
 
 /// The most frames that a call which does not wait reads.
@@ -140,7 +153,8 @@ impl Subscriber {
     /// `InvalidEndpoint` for an invalid name or pattern; the errors of watching the directory of the names.
     pub fn of(names: &[&str], options: &Options) -> Result<Subscriber> {
         let parsed = SubscribedNames::<Subscriber>::parse(names, options)?;
-        let mut subscriber = Subscriber::unconnected(names.join(", "), MessageSource::Names, options)?;
+        let mut subscriber =
+            Subscriber::unconnected(names.join(", "), MessageSource::Names, Epoll::new()?, options)?;
         let state = subscriber.receive_state.get_mut().unwrap_or_else(PoisonError::into_inner);
         let started = SubscribedNames::start(parsed, options, &state.epoll, &subscriber.event_log)?;
         subscriber.report = Some(started.report());
@@ -149,9 +163,14 @@ impl Subscriber {
         Ok(subscriber)
     }
 
-    /// Returns a subscriber without a feed.
-    fn unconnected(shown: String, origin: MessageSource, options: &Options) -> Result<Subscriber> {
-        let (epoll, waker, wake) = (Epoll::new()?, ReadinessFlag::new()?, EventFd::new()?);
+    /// Returns a subscriber without a feed. `origin` has its event in the set.
+    fn unconnected(
+        shown: String,
+        origin: MessageSource,
+        epoll: Epoll,
+        options: &Options,
+    ) -> Result<Subscriber> {
+        let (waker, wake) = (ReadinessFlag::new()?, EventFd::new()?);
         epoll.add(&waker, FEED, Interest::IN)?;
         epoll.add(&wake, WAKE, Interest::IN)?;
         Ok(Subscriber {
@@ -338,6 +357,12 @@ impl Subscriber {
     /// Returns what happened since the last call, oldest first.
     pub fn events(&self) -> Vec<Event> {
         self.event_log.take()
+    }
+
+    /// Returns the times in which a name had a listener and this subscriber to several names was not connected to it: those that
+    /// have ended since the last call, and those that last. A subscriber to one name has none.
+    pub fn gaps(&self) -> Vec<Gap> {
+        self.report.as_ref().map_or_else(Vec::new, |report| report.gaps.take())
     }
 
     /// Returns the endpoint, with its transport; for several names, the names and patterns as they were given.

@@ -12,7 +12,7 @@ use super::command::{Answer, Outcome, error_of, failure_of};
 use super::link::{ControllerLink, HEARTBEAT_RANGE};
 use super::protocol::{CommandRequest, ToController, ToService, until_of};
 use crate::deadline::{Deadline, Waiting};
-use crate::engine::service_side::{self, Pause, Redial};
+use crate::engine::service_side::{self, Redial};
 use crate::engine::{Channel, Message, Options};
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::Kind;
@@ -42,11 +42,10 @@ impl ControllerLink {
             if connected_at.elapsed() >= STABLE_AFTER {
                 redial.succeeded();
             }
-            if let Pause::For(pause) = redial.failed(false, random::number().unwrap_or(1)) {
-                let mut waiting = Waiting::until(Deadline::after(pause));
-                // Returns when the pause is over or the service ends.
-                let _ = wait_readable(&mut waiting, &[self.end_waker.as_fd()]);
-            }
+            let pause = redial.failed(random::number().unwrap_or(1));
+            let mut waiting = Waiting::until(Deadline::after(pause));
+            // Returns when the pause is over or the service ends.
+            let _ = wait_readable(&mut waiting, &[self.end_waker.as_fd()]);
         }
     }
 

@@ -1,8 +1,8 @@
 //! The link of a receiving direction: taken from the reconnector, in the epoll set, released after its end.
 
-use super::{LINK, ORIGIN, Receiving};
+use super::{LINK, Receiving};
 use crate::channel::event_log::EventLog;
-use crate::channel::reconnector::{LinkSource, Reconnector};
+use crate::channel::reconnector::Reconnector;
 use crate::channel::sending::AckSender;
 use crate::deadline::Waiting;
 use crate::error::{Error, Result};
@@ -30,24 +30,16 @@ impl Receiving {
         let reconnected = waiting.running_tick(|waiting| {
             reconnector.reconnect_rx(&mut self.generation, event_log, waiting, self.for_library)
         });
-        if self.watched
-            && let (Err(_), LinkSource::Dial(dialler)) = (&reconnected, &reconnector.origin)
-        {
-            // Without a listener, the program's event loop is woken when the name appears.
-            dialler.with_descriptors(|fds| {
-                for fd in fds {
-                    // Fails for a descriptor that is in the set already.
-                    let _ = self.set.add(fd, ORIGIN, Interest::IN);
-                }
-            });
-        }
         let Some(part) = reconnected? else { return Ok(false) };
+        reconnector.origin.is_settled();
         self.bye_received = false;
         if let Some(negotiated) = &part.negotiated {
             reconnector.session_state.begin_receiving(negotiated);
         }
         for fd in part.rx.descriptors() {
-            self.set.add(fd, LINK, Interest::IN | Interest::RDHUP)?;
+            // Without it the link could not wake this side; it is released, and the next call looks for another one.
+            let added = self.set.add(fd, LINK, Interest::IN | Interest::RDHUP);
+            added.inspect_err(|_| reconnector.origin.is_due())?;
         }
         (self.part, self.link_in_set) = (Some(part), true);
         Ok(true)
@@ -72,6 +64,9 @@ impl Receiving {
             reconnector.lost(event_log);
         }
         self.drop_part();
+        if reconnector.reconnects() {
+            reconnector.origin.is_due();
+        }
         if self.watched {
             // A call that sends may notice the end first: an event loop has to receive to get the event and to connect.
             self.waker.wake();

@@ -58,9 +58,9 @@ pub struct WaitSet {
 }
 
 impl WaitSet {
-    /// Returns an empty set.
-    pub fn new() -> Result<WaitSet> {
-        Ok(WaitSet { epoll: Epoll::new()?, ready: Vec::new(), timer: None, armed: false, messages: 0 })
+    /// Returns the waits on this set.
+    pub fn new(epoll: Epoll) -> WaitSet {
+        WaitSet { epoll, ready: Vec::new(), timer: None, armed: false, messages: 0 }
     }
 
     /// Returns the descriptor of the set, for the event loop of a program that watches it.

@@ -9,8 +9,8 @@ use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result};
 use crate::publish::feed::Feed;
 use crate::publish::position::PositionFile;
-use crate::publish::receive_state::{FEED, NAME, ReceiveState};
-use crate::sys::poll::{Interest, next_round};
+use crate::publish::receive_state::ReceiveState;
+use crate::sys::poll::next_round;
 use crate::sys::stop;
 use crate::transport::kind::Transport;
 
@@ -20,37 +20,29 @@ impl Subscriber {
         // Counts as a round of the whole call, because the dialler has waits of its own.
         next_round(waiting)?;
         let resume = receive_state.resume;
-        let dialled = match &self.origin {
+        let connected = match &self.origin {
             MessageSource::Publisher { transport, dialler } => {
                 self.dial(dialler, *transport, receive_state, resume, waiting)
             }
-            MessageSource::Store(endpoint) => Feed::of_store(endpoint, &self.options).map(Some),
+            MessageSource::Store(endpoint, retry) => retry.attempt(None, || {
+                let feed = Feed::of_store(endpoint, &self.options)?;
+                receive_state.set_feed(feed).map(Some)
+            }),
             // Only `newest` connects a subscriber to several names, of which each has its own newest message.
             MessageSource::Names => {
                 let text = "newest works for one name alone: subscribe to that name, or receive with delivery=\"latest\"";
                 Err(Error::new(ErrorKind::InvalidState, text))
             }
         };
-        match dialled {
+        match connected {
             // A waker ended the wait. The caller checks which one.
             Ok(None) => Ok(()),
-            Ok(Some(feed)) => {
-                for fd in feed.descriptors() {
-                    receive_state.epoll.add(fd, FEED, Interest::IN | Interest::RDHUP)?;
+            Ok(Some(())) => {
+                if !std::mem::take(&mut receive_state.moved)
+                    && matches!(self.origin, MessageSource::Publisher { .. })
+                {
+                    self.note_connected(receive_state);
                 }
-                if !receive_state.moved && matches!(self.origin, MessageSource::Publisher { .. }) {
-                    if self.options.schema.is_some() && !feed.has_schema {
-                        let source = &feed.source;
-                        self.event_log.connected(&format!(
-                            "{source}, which has no schema: the schema of this subscriber is not compared with one"
-                        ));
-                    } else {
-                        self.event_log.connected(&feed.source);
-                    }
-                    self.keep_position(receive_state, &feed);
-                }
-                receive_state.moved = false;
-                receive_state.feed = Some(feed);
                 Ok(())
             }
             Err(e) => {
@@ -58,25 +50,30 @@ impl Subscriber {
                     // A publisher that starts from now on is read from its first message.
                     receive_state.resume.get_or_insert_default();
                 }
-                if let MessageSource::Publisher { dialler, .. } = &self.origin
-                    && receive_state.watched
-                {
-                    dialler.with_descriptors(|fds| {
-                        for fd in fds {
-                            // Fails if the descriptor is in the set already.
-                            let _ = receive_state.epoll.add(fd, NAME, Interest::IN);
-                        }
-                    });
-                }
                 Err(e)
             }
         }
     }
 
+    /// Records the connection to a publisher, and where it begins.
+    fn note_connected(&self, receive_state: &mut ReceiveState) {
+        let Some(feed) = &receive_state.feed else { return };
+        let (session, before) = (feed.session, feed.before);
+        if self.options.schema.is_some() && !feed.has_schema {
+            let source = &feed.source;
+            self.event_log.connected(&format!(
+                "{source}, which has no schema: the schema of this subscriber is not compared with one"
+            ));
+        } else {
+            self.event_log.connected(&feed.source);
+        }
+        self.keep_position(receive_state, session, before);
+    }
+
     /// Keeps the position of a subscriber with a `client_id` from its first connection on, and counts the messages that
     /// were published since its last incarnation stopped.
-    fn keep_position(&self, receive_state: &mut ReceiveState, feed: &Feed) {
-        let mut counted_from = feed.before;
+    fn keep_position(&self, receive_state: &mut ReceiveState, session: u64, before: Option<u64>) {
+        let mut counted_from = before;
         if std::mem::take(&mut receive_state.is_position_due)
             && let Some(client_id) = &self.options.client_id
         {
@@ -89,9 +86,9 @@ impl Subscriber {
             // A name that this subscriber to several has connected to before continues: the subscriber was not away.
             let was_away = receive_state.resume.is_none_or(|resume| resume.session == 0);
             let last = receive_state.position.as_ref().and_then(PositionFile::last);
-            if let (Some(last), Some(before)) = (last.filter(|_| was_away), feed.before) {
-                let number = if last.session == feed.session { last.number } else { 0 };
-                if last.session != feed.session {
+            if let (Some(last), Some(before)) = (last.filter(|_| was_away), before) {
+                let number = if last.session == session { last.number } else { 0 };
+                if last.session != session {
                     self.event_log.disconnected(format!(
                         "the publisher restarted while this subscriber was away: messages of its former incarnation after number {} are not counted",
                         last.number
@@ -104,7 +101,7 @@ impl Subscriber {
             }
         }
         if let Some(position) = &receive_state.position {
-            position.connected(feed.session, counted_from);
+            position.connected(session, counted_from);
         }
     }
 
@@ -116,7 +113,7 @@ impl Subscriber {
         receive_state: &mut ReceiveState,
         resume: Option<After>,
         waiting: &mut Waiting<'_>,
-    ) -> Result<Option<Feed>> {
+    ) -> Result<Option<()>> {
         let mut wakers = vec![self.wake.as_fd()];
         if receive_state.signal_watch.is_some() && waiting.is_forever() {
             wakers.push(stop::waker());
@@ -136,8 +133,13 @@ impl Subscriber {
                     receive_state.resume
                 }
             };
-            let views = &mut receive_state.views;
-            Feed::dial(dialler, transport, &self.options, resume, views, &wakers, waiting)
+            dialler.attempt(|dialling| {
+                let views = &mut receive_state.views;
+                match Feed::dial(dialling, transport, &self.options, resume, views, &wakers, waiting)? {
+                    Some(feed) => receive_state.set_feed(feed).map(Some),
+                    None => Ok(None),
+                }
+            })
         })
     }
 }

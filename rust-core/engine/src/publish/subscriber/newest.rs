@@ -59,7 +59,7 @@ impl Subscriber {
                 }
                 Err(e) if e.kind() == ErrorKind::Disconnected => {
                     self.event_log.disconnected(e.to_string());
-                    receive_state.feed_failed(&e);
+                    receive_state.feed_failed(&e, self.origin.retry());
                 }
                 // The store does not exist yet.
                 Err(e) if e.kind() == ErrorKind::NotFound => {

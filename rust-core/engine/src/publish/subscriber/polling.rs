@@ -99,7 +99,7 @@ impl Subscriber {
             }
             Err(e) => {
                 self.event_log.disconnected(e.to_string());
-                receive_state.feed_failed(&e);
+                receive_state.feed_failed(&e, self.origin.retry());
                 if e.kind() == ErrorKind::Disconnected { Ok(None) } else { Err(e) }
             }
         }

@@ -8,13 +8,15 @@ use super::{MessageSource, Subscriber};
 use crate::channel::dial::Dialler;
 use crate::channel::event_log::Event;
 use crate::channel::handshake::After;
+use crate::channel::retry::Retry;
 use crate::channel::{Operation, Options, lock_exclusive};
 use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result};
 use crate::message::Message;
 use crate::publish::names::{Receiver, SubscribedNames};
-use crate::publish::receive_state::{ReceiveState, WAKE};
+use crate::publish::receive_state::{NAME, ReceiveState, WAKE};
 use crate::publish::store;
+use crate::sys::poll::Epoll;
 use crate::transport::endpoint::Endpoint;
 
 impl Subscriber {
@@ -70,18 +72,19 @@ impl Receiver for Subscriber {
     ) -> Result<(Subscriber, Option<Error>)> {
         let options = &store::options_for(endpoint.transport(), options);
         let shown = endpoint.to_string();
+        let set = Epoll::new()?;
         let origin = if store::is_store(endpoint.transport()) {
-            MessageSource::Store(endpoint)
+            MessageSource::Store(endpoint, Retry::new(&set, NAME)?)
         } else {
             MessageSource::Publisher {
                 transport: endpoint.transport(),
-                dialler: Dialler::new(&endpoint, options)?,
+                dialler: Dialler::new(&endpoint, options, &set, NAME)?,
             }
         };
-        let mut subscriber = Subscriber::unconnected(shown, origin, options)?;
+        let mut subscriber = Subscriber::unconnected(shown, origin, set, options)?;
         let state = subscriber.receive_state.get_mut().unwrap_or_else(PoisonError::into_inner);
         state.resume = resume;
-        if let MessageSource::Store(_) = subscriber.origin {
+        if let MessageSource::Store(..) = subscriber.origin {
             return Ok((subscriber, None));
         }
         let connected = match subscriber.receive_state.lock() {

@@ -17,7 +17,7 @@ const AGES: Duration = Duration::from_secs(300);
 
 /// A set with a descriptor that stands for a link.
 fn set() -> (WaitSet, EventFd) {
-    let (set, link) = (WaitSet::new().unwrap(), EventFd::new().unwrap());
+    let (set, link) = (WaitSet::new(Epoll::new().unwrap()), EventFd::new().unwrap());
     set.add(&link, DATA, Interest::IN).unwrap();
     (set, link)
 }

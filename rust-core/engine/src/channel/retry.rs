@@ -1,0 +1,209 @@
+//! The event that ends the wait of an object without a connection: a watch of the name, a timer, or both, in the epoll set of
+//! that object.
+//!
+//! Every attempt to connect, to join or to open is made by [`Retry::attempt`], and an attempt without a connection leaves one
+//! of these events behind, whatever ended it. Nobody listens: the watch of the name, where there is one. Every other outcome
+//! (a listener that is busy, silent or ending, a refusal, an error of the kernel): a timer with growing pauses beside the watch,
+//! because a listener that stays and answers otherwise later changes nothing in its directory. A connection that was
+//! lost sets the timer at once.
+//!
+//! The timer is made with the object, so that a process without free descriptors can still be woken.
+
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::session::redial::Redial;
+use crate::deadline::Waiting;
+use crate::error::{ErrorKind, Result};
+use crate::sys::inotify::Watch;
+use crate::sys::poll::{Epoll, Interest, is_readable, wait_readable};
+use crate::sys::random;
+use crate::sys::timer::Timer;
+use crate::transport::driver::Appears;
+use crate::transport::place::Place;
+
+/// What ends the wait of one object without a connection.
+pub struct Retry {
+    /// The set of the object, in which the watch and the timer are.
+    set: Epoll,
+    token: u64,
+    timer: Timer,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// Reports the name. Exists while there is no connection.
+    watch: Option<Arc<Watch>>,
+    /// Failed attempts in a row.
+    redial: Redial,
+    /// Whether the watch ends the wait: no program listened when it was there already.
+    is_name_awaited: bool,
+    /// Whether the timer ends the wait.
+    is_timer_armed: bool,
+}
+
+impl Retry {
+    /// Returns what ends the waits on this set.
+    ///
+    /// # Errors
+    /// `OutOfMemory` if the process has no descriptors left.
+    pub fn new(set: &Epoll, token: u64) -> Result<Retry> {
+        let timer = Timer::new()?;
+        set.add(&timer, token, Interest::IN)?;
+        Ok(Retry { set: set.clone(), token, timer, state: Mutex::default() })
+    }
+
+    /// Makes one attempt, which may wait. Unless it returns a connection, an event is left in the set. `appears` is the
+    /// signal of the name.
+    pub fn attempt<T>(
+        &self,
+        appears: Option<Appears<'_>>,
+        attempt: impl FnOnce() -> Result<Option<T>>,
+    ) -> Result<Option<T>> {
+        self.begin();
+        let outcome = attempt();
+        match &outcome {
+            Ok(Some(_)) => self.connected(),
+            // What ended the wait is an event of its own; the next attempt is due all the same.
+            Ok(None) => self.is_due(),
+            Err(error) => self.failed(error.kind(), appears),
+        }
+        outcome
+    }
+
+    /// Begins an attempt: what happens from now on ends the next wait.
+    pub fn begin(&self) {
+        let mut state = self.state();
+        state.is_name_awaited = false;
+        self.disarm(&mut state);
+        state.watch.iter().for_each(|watch| watch.drain());
+    }
+
+    /// Notes that there is a connection.
+    pub fn connected(&self) {
+        let mut state = self.state();
+        state.redial.succeeded();
+        state.is_name_awaited = false;
+        self.disarm(&mut state);
+        if let Some(watch) = state.watch.take() {
+            for descriptor in watch.descriptors() {
+                self.set.remove(descriptor);
+            }
+        }
+    }
+
+    /// Notes that an attempt is due now: a connection was lost, or another thread has made one.
+    pub fn is_due(&self) {
+        self.arm(&mut self.state(), Duration::ZERO);
+    }
+
+    /// Notes that an attempt has failed.
+    fn failed(&self, kind: ErrorKind, appears: Option<Appears<'_>>) {
+        let mut state = self.state();
+        let is_absent = state.is_name_awaited && matches!(kind, ErrorKind::NotFound | ErrorKind::Timeout);
+        if state.is_timer_armed || is_absent {
+            return;
+        }
+        if let Some(Appears::Name(place) | Appears::Opened(place)) = appears {
+            // Without a watch, the timer alone is used.
+            let _ = self.watch(&mut state, place);
+        }
+        let pause = state.redial.failed(random_number());
+        self.arm(&mut state, pause);
+    }
+
+    /// Notes that no program listens, and watches for one. True if the watch is new, so that the listener has to be tried once
+    /// more before the wait: it may have appeared just before.
+    ///
+    /// # Errors
+    /// Those of the watch; the timer is armed then.
+    pub fn not_listening(&self, appears: Appears<'_>) -> Result<bool> {
+        let mut state = self.state();
+        match appears {
+            Appears::Polled(record) => {
+                let is_new = state.watch.is_none()
+                    && record.is_some_and(|place| self.watch(&mut state, &place).is_ok());
+                let pause = state.redial.failed(random_number());
+                self.arm(&mut state, pause);
+                Ok(is_new)
+            }
+            Appears::Name(place) => self.watch_or_arm(&mut state, |state| self.watch(state, place)),
+            Appears::Opened(place) => self.watch_or_arm(&mut state, |state| {
+                if self.watch(state, place)? {
+                    return Ok(true);
+                }
+                state.watch.as_ref().map_or(Ok(false), |watch| watch.opening(&place.directory, &place.file))
+            }),
+        }
+    }
+
+    /// Waits for the name, unless `watch` fails: then for the timer.
+    fn watch_or_arm(
+        &self,
+        state: &mut State,
+        watch: impl FnOnce(&mut State) -> Result<bool>,
+    ) -> Result<bool> {
+        let watched = watch(state);
+        state.is_name_awaited = watched.is_ok();
+        if watched.is_err() {
+            let pause = state.redial.failed(random_number());
+            self.arm(state, pause);
+        }
+        watched
+    }
+
+    /// Notes that a listener is there and could not take the connection now.
+    pub fn busy(&self) {
+        let mut state = self.state();
+        let pause = state.redial.was_busy(random_number());
+        self.arm(&mut state, pause);
+    }
+
+    /// Waits until an attempt is due; false if one of `wakers` ended the wait.
+    pub fn wait(&self, wakers: &[BorrowedFd<'_>], waiting: &mut Waiting<'_>) -> Result<bool> {
+        // The lock is not held: another thread may note that the connection of the other direction was lost.
+        let watch = self.state().watch.clone();
+        let mut on = wakers.to_vec();
+        on.push(self.timer.as_fd());
+        on.extend(watch.iter().flat_map(|watch| watch.descriptors()));
+        wait_readable(waiting, &on)?;
+        Ok(wakers.iter().all(|waker| !is_readable(*waker)))
+    }
+
+    /// Makes the watch; true if it is new.
+    fn watch(&self, state: &mut State, place: &Place) -> Result<bool> {
+        if state.watch.is_some() {
+            return Ok(false);
+        }
+        let watch = Watch::new(&place.directory)?;
+        for descriptor in watch.descriptors() {
+            self.set.add(descriptor, self.token, Interest::IN).inspect_err(|_| {
+                watch.descriptors().into_iter().for_each(|one| self.set.remove(one));
+            })?;
+        }
+        state.watch = Some(Arc::new(watch));
+        Ok(true)
+    }
+
+    /// Arms the timer. It is made and open, so that the kernel has no reason to refuse.
+    fn arm(&self, state: &mut State, pause: Duration) {
+        state.is_timer_armed = self.timer.arm(pause).is_ok();
+    }
+
+    fn disarm(&self, state: &mut State) {
+        if std::mem::take(&mut state.is_timer_armed) {
+            let _ = self.timer.disarm();
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Returns a number that spreads the attempts of clients which lost the same listener; where the kernel gives none, they are not spread.
+fn random_number() -> u64 {
+    random::number().unwrap_or_default()
+}

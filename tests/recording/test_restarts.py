@@ -1,0 +1,38 @@
+"""A publisher that is killed and started again while it is recorded: the recording has messages of every incarnation."""
+
+import os
+import signal
+
+import pytest
+from conftest import Lab
+from support.waiting import until
+
+import linkspan
+
+#: Publishes its number until it is killed.
+PUBLISHER = """
+import sys, time, linkspan
+publisher = linkspan.publisher(sys.argv[1])
+while True:
+    publisher.send(int(sys.argv[2]))
+    time.sleep(0.002)
+"""
+TIMES = 10
+
+
+@pytest.mark.parametrize("ends", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize("transport", ["shm", "unix"])
+def test_recorder_has_every_incarnation(lab: Lab, transport: str, ends: signal.Signals) -> None:
+    recorder = lab.record("lab/*", "-o", "a.mcap")
+    file = lab.folder / "a.mcap"
+
+    def incarnations() -> set[int]:
+        return {message.value for message in linkspan.Recording(file)} if file.exists() else set()
+
+    for incarnation in range(TIMES):
+        publisher = lab.python(PUBLISHER, f"{transport}:lab/x", incarnation)
+        until(f"something of incarnation {incarnation} is recorded", lambda i=incarnation: i in incarnations())
+        os.kill(publisher.pid, ends)
+        publisher.wait(60)
+    lab.stop(recorder)
+    assert incarnations() == set(range(TIMES))
