@@ -238,7 +238,13 @@ impl Receiving {
         let next = self.find_next(ack_sender, waiting);
         if self.watched && next.is_err() && self.part.is_none() {
             // The caller gets the end of the link now, and the inbox is empty.
-            self.waker.drain();
+            let links = ack_sender.links;
+            if links.reconnects() && !links.origin.is_armed() {
+                // The process has no descriptors left: the program tries again.
+                self.waker.wake();
+            } else {
+                self.waker.drain();
+            }
         }
         next
     }

@@ -60,6 +60,15 @@ impl LinkSource {
         }
     }
 
+    /// Returns whether an event ends the wait for a link.
+    pub fn is_armed(&self) -> bool {
+        match self {
+            LinkSource::Dial(dialler) => dialler.retry().is_armed(),
+            LinkSource::Place(retry) => retry.is_armed(),
+            LinkSource::Acceptor(_) | LinkSource::Accepted => true,
+        }
+    }
+
     /// Notes that there is a link, of which the receiving direction has to take its half.
     fn is_made(&self) {
         match self {

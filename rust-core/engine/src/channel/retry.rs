@@ -7,7 +7,8 @@
 //! because a listener that stays and answers otherwise later changes nothing in its directory. A connection that was
 //! lost sets the timer at once.
 //!
-//! The timer is made with the object, so that a process without free descriptors can still be woken.
+//! The timer is made with the object and while there is no connection. The loss of one frees descriptors first; should the process
+//! have none all the same, [`Retry::is_armed`] tells, and the object keeps itself readable.
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -28,12 +29,13 @@ pub struct Retry {
     /// The set of the object, in which the watch and the timer are.
     set: Epoll,
     token: u64,
-    timer: Timer,
     state: Mutex<State>,
 }
 
 #[derive(Default)]
 struct State {
+    /// In the set while there is no connection, as far as the process has descriptors.
+    timer: Option<Arc<Timer>>,
     /// Reports the name. Exists while there is no connection.
     watch: Option<Arc<Watch>>,
     /// Failed attempts in a row.
@@ -50,9 +52,9 @@ impl Retry {
     /// # Errors
     /// `OutOfMemory` if the process has no descriptors left.
     pub fn new(set: &Epoll, token: u64) -> Result<Retry> {
-        let timer = Timer::new()?;
-        set.add(&timer, token, Interest::IN)?;
-        Ok(Retry { set: set.clone(), token, timer, state: Mutex::default() })
+        let retry = Retry { set: set.clone(), token, state: Mutex::default() };
+        retry.make_timer(&mut retry.state())?;
+        Ok(retry)
     }
 
     /// Makes one attempt, which may wait. Unless it returns a connection, an event is left in the set. `appears` is the
@@ -77,7 +79,7 @@ impl Retry {
     pub fn begin(&self) {
         let mut state = self.state();
         state.is_name_awaited = false;
-        self.disarm(&mut state);
+        Retry::disarm(&mut state);
         state.watch.iter().for_each(|watch| watch.drain());
     }
 
@@ -86,7 +88,10 @@ impl Retry {
         let mut state = self.state();
         state.redial.succeeded();
         state.is_name_awaited = false;
-        self.disarm(&mut state);
+        state.is_timer_armed = false;
+        if let Some(timer) = state.timer.take() {
+            self.set.remove(&timer);
+        }
         if let Some(watch) = state.watch.take() {
             for descriptor in watch.descriptors() {
                 self.set.remove(descriptor);
@@ -164,9 +169,12 @@ impl Retry {
     /// Waits until an attempt is due; false if one of `wakers` ended the wait.
     pub fn wait(&self, wakers: &[BorrowedFd<'_>], waiting: &mut Waiting<'_>) -> Result<bool> {
         // The lock is not held: another thread may note that the connection of the other direction was lost.
-        let watch = self.state().watch.clone();
+        let (watch, timer) = {
+            let state = self.state();
+            (state.watch.clone(), state.timer.clone())
+        };
         let mut on = wakers.to_vec();
-        on.push(self.timer.as_fd());
+        on.extend(timer.iter().map(|timer| timer.as_fd()));
         on.extend(watch.iter().flat_map(|watch| watch.descriptors()));
         wait_readable(waiting, &on)?;
         Ok(wakers.iter().all(|waker| !is_readable(*waker)))
@@ -187,14 +195,31 @@ impl Retry {
         Ok(true)
     }
 
-    /// Arms the timer. It is made and open, so that the kernel has no reason to refuse.
-    fn arm(&self, state: &mut State, pause: Duration) {
-        state.is_timer_armed = self.timer.arm(pause).is_ok();
+    /// Returns whether an event ends the wait.
+    pub fn is_armed(&self) -> bool {
+        let state = self.state();
+        state.is_timer_armed || state.is_name_awaited
     }
 
-    fn disarm(&self, state: &mut State) {
-        if std::mem::take(&mut state.is_timer_armed) {
-            let _ = self.timer.disarm();
+    fn arm(&self, state: &mut State, pause: Duration) {
+        state.is_timer_armed = self.make_timer(state).and_then(|timer| timer.arm(pause)).is_ok();
+    }
+
+    /// Returns the timer, which is made if there is none.
+    fn make_timer(&self, state: &mut State) -> Result<Arc<Timer>> {
+        if let Some(timer) = &state.timer {
+            return Ok(timer.clone());
+        }
+        let timer = Arc::new(Timer::new()?);
+        self.set.add(&timer, self.token, Interest::IN)?;
+        Ok(state.timer.insert(timer).clone())
+    }
+
+    fn disarm(state: &mut State) {
+        if std::mem::take(&mut state.is_timer_armed)
+            && let Some(timer) = &state.timer
+        {
+            let _ = timer.disarm();
         }
     }
 

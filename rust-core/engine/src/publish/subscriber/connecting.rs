@@ -50,6 +50,10 @@ impl Subscriber {
                     // A publisher that starts from now on is read from its first message.
                     receive_state.resume.get_or_insert_default();
                 }
+                if self.origin.retry().is_some_and(|retry| !retry.is_armed()) {
+                    // The process has no descriptors left: the program tries again.
+                    receive_state.waker.wake();
+                }
                 Err(e)
             }
         }
