@@ -123,8 +123,8 @@ pub struct Parts {
     newest: NewestMessages,
     /// What each part is to say of the numbers before it; nothing where the parts are no recorder's.
     numbers: Option<Numbers>,
-    /// The channels of this part, by the keys that the caller gives them.
-    channels: HashMap<u64, u16>,
+    /// The channels of this part, by the keys that the caller gives them, and the number of the last message of each.
+    channels: HashMap<u64, (u16, u64)>,
     /// The parts of this recorder that were closed, oldest first: what a full disk may take.
     closed: VecDeque<PathBuf>,
 }
@@ -263,9 +263,13 @@ impl Parts {
         {
             self.split_by_size(size, times.received)?;
         }
-        let channel = match self.channels.get(&key) {
-            Some(channel) => *channel,
-            None => {
+        let channel = match self.channels.get_mut(&key) {
+            // A message has the lower half of its number alone: where that says too little a channel begins anew.
+            Some((channel, last)) if number.abs_diff(*last) < 1 << 31 => {
+                *last = number;
+                *channel
+            }
+            _ => {
                 let channel = match self.part.channel(record, number, false) {
                     Err(error) if error.kind() == ErrorKind::TooLarge => {
                         self.next("split", times.received)?;
@@ -273,7 +277,7 @@ impl Parts {
                     }
                     found => found?,
                 };
-                self.channels.insert(key, channel);
+                self.channels.insert(key, (channel, number));
                 channel
             }
         };

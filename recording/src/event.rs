@@ -24,8 +24,10 @@ pub enum Kind {
     Missed,
     /// Messages were received and not recorded, as the recorder was asked: it was paused, or they are outside of every interval.
     Skipped,
-    /// A name that fits the pattern cannot be received from.
+    /// A name that fits the pattern cannot be received from, or messages of it are not recorded because they break the rules.
     Refused,
+    /// A name lived, and there was no connection to it: what it published meanwhile may be neither received nor counted.
+    Unconnected,
     /// The schema of a name changed.
     Schema,
     /// The clock of the machine was set.
@@ -39,7 +41,7 @@ pub enum Kind {
 }
 
 /// Each kind with its name in the file.
-const KINDS: [(Kind, &str); 14] = [
+const KINDS: [(Kind, &str); 15] = [
     (Kind::Started, "started"),
     (Kind::Paused, "paused"),
     (Kind::Resumed, "resumed"),
@@ -49,6 +51,7 @@ const KINDS: [(Kind, &str); 14] = [
     (Kind::Missed, "missed"),
     (Kind::Skipped, "skipped"),
     (Kind::Refused, "refused"),
+    (Kind::Unconnected, "unconnected"),
     (Kind::Schema, "schema"),
     (Kind::Clock, "clock"),
     (Kind::Disk, "disk"),

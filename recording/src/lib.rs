@@ -12,6 +12,7 @@
 //! | chunks and their records | `chunk` |
 //! | waiting for more of one that is written | `follower` |
 //! | what a recording has | `summary` |
+//! | distances of time, where the clock was set | `timeline` |
 //! | the messages of a name as a table | `columns` |
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "in a test a panic is the report"))]
@@ -27,6 +28,7 @@ pub mod parts;
 pub mod reader;
 mod reservation;
 pub mod summary;
+pub mod timeline;
 pub mod writer;
 
 pub use columns::{Buffer, Column, Columns};
@@ -34,4 +36,5 @@ pub use event::Event;
 pub use mcap::Compression;
 pub use reader::{Channel, Entry, Outline, Problem, Reader};
 pub use summary::Summary;
+pub use timeline::Timeline;
 pub use writer::{ChannelRecord, Part, Settings, identity, is_closed};

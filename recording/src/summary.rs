@@ -77,8 +77,8 @@ impl Summary {
                     self.names.insert(channel.topic.clone(), name);
                 }
                 let Some(name) = self.names.get_mut(&channel.topic) else { return };
-                name.messages += 1;
-                name.bytes += message.body.len() as u64;
+                name.messages = name.messages.saturating_add(1);
+                name.bytes = name.bytes.saturating_add(message.body.len() as u64);
                 name.last = name.last.max(message.received);
                 name.first = name.first.min(message.received);
                 if !name.incarnations.contains(&channel.incarnation) {
@@ -97,12 +97,14 @@ impl Summary {
             }
             Entry::Event(event) => {
                 self.include(event.time);
-                *self.events.entry(event.kind.name().to_owned()).or_default() += 1;
+                let events = self.events.entry(event.kind.name().to_owned()).or_default();
+                *events = events.saturating_add(1);
                 let count = event.count.unwrap_or(0);
-                if event.kind == Kind::Missed {
-                    self.names.entry(event.name).or_default().missed += count;
-                } else if event.kind == Kind::Skipped {
-                    self.names.entry(event.name).or_default().skipped += count;
+                if matches!(event.kind, Kind::Missed | Kind::Skipped) {
+                    let name = self.names.entry(event.name).or_default();
+                    let counter =
+                        if event.kind == Kind::Missed { &mut name.missed } else { &mut name.skipped };
+                    *counter = counter.saturating_add(count);
                 }
             }
             Entry::Metadata(format::metadata::RECORDING, facts) if self.facts.is_empty() => {

@@ -14,6 +14,7 @@ from pathlib import Path
 from conftest import Lab, ended
 from mcap.records import Channel, Message
 from mcap.stream_reader import StreamReader
+from support.tree import DEBUG
 from support.waiting import until
 
 #: Sends {"life": a number of its own, "i": …}, and keeps how many it has sent in a file that outlives it.
@@ -152,3 +153,113 @@ def test_messages_and_missed_ones_are_those_sent_whoever_is_killed(lab: Lab) -> 
         if life == last:
             assert place - 1 in (sent, sent + 1), f"seed {seed}: {place - 1} of {sent}"
     assert last in {life for life, _ in found.values()}
+
+
+def events(file: Path) -> list[dict]:
+    """The events of a part."""
+    channels: dict[int, Channel] = {}
+    found = []
+    for record in StreamReader(file.open("rb"), emit_chunks=False).records:
+        if isinstance(record, Channel):
+            channels[record.id] = record
+        elif isinstance(record, Message) and channels[record.channel_id].topic == "linkspan/events":
+            found.append(json.loads(record.data))
+    return found
+
+
+def test_messages_that_are_too_large_are_missed_with_their_reason_unless_an_option_admits_them(lab: Lab) -> None:
+    script = """
+import sys, linkspan
+with linkspan.publisher("lab/a", max_message_size=1_000_000) as out:
+    out.wait_for_subscribers(1, timeout=60)
+    for i in range(6): out.send(bytes(200_000 if i in (1, 2, 5) else 10))
+    print("sent", flush=True)
+    sys.stdin.read()
+"""
+    for file, size, messages in (("small.mcap", 100_000, 3), ("large.mcap", 500_000, 6)):
+        recorder = lab.record("lab/*", "-o", file, "--option", f"max_message_size={size}", "--sync", "20ms")
+        publisher = lab.python(script)
+        assert publisher.stdout and publisher.stdout.readline() == "sent\n", publisher.stderr and publisher.stderr.read()
+        until("it is recorded", lambda: (lab.folder / file).exists() and lab.info(file)["names"].get("lab/a", {}).get("messages") == messages)  # noqa: B023
+        lab.stop(recorder)
+        publisher.communicate("")
+        name = lab.info(file)["names"]["lab/a"]
+        assert (name["messages"], name["missed"]) == (messages, 6 - messages)
+        missed = [event for event in events(lab.folder / file) if event["kind"] == "missed"]
+        assert all("max_message_size" in event["text"] for event in missed), missed
+        assert lab.recording("check", file) == f"complete: {messages} messages, {6 - messages} missed and said so\n"
+    assert "a recorder has its own" in lab.run(DEBUG / "linkspan-record", "record", "lab/*", "-o", "b.mcap", "--option", "ack=auto", code=1)
+
+
+def test_time_of_receipt_is_measured_and_not_that_of_sending(lab: Lab) -> None:
+    recorder = lab.record("lab/*", "-o", "a.mcap", "--messages", "500")
+    sent = lab.publisher("lab/a", 500, 0.0005)
+    ended(recorder)
+    sent.communicate("")
+    channels, times = {}, []
+    for record in StreamReader((lab.folder / "a.mcap").open("rb"), emit_chunks=False).records:
+        if isinstance(record, Channel):
+            channels[record.id] = record.topic
+        elif isinstance(record, Message) and channels[record.channel_id] == "lab/a":
+            times.append((record.publish_time, record.log_time))
+    assert len(times) == 500 and all(received > sent for sent, received in times), times[:10]
+
+
+def test_restarted_recorder_receives_while_it_syncs_its_new_part(lab: Lab) -> None:
+    """Its disk takes seconds for each sync: what comes meanwhile waits in the buffer, and no frame of a camera is overtaken."""
+    script = """
+import sys, time, linkspan
+frame = bytes(100_000)
+with linkspan.publisher("lab/camera", buffer=4_000_000) as out:
+    while True:
+        out.send(frame)
+        time.sleep(0.02)
+"""
+    lab.python(script)
+    first = lab.record("lab/*", "-o", "c.mcap", "--sync", "50ms")
+    until("it is recorded", lambda: (lab.folder / "c.mcap").exists() and lab.info("c.mcap")["names"])
+    first.kill()
+    first.wait()
+    slow = ("strace", "-f", "--seccomp-bpf", "-qq", "-o", "/dev/null", "-e", "trace=fdatasync,fsync", "-e", "inject=fdatasync,fsync:delay_enter=1500000")
+    second = lab.record("lab/*", "-o", "c.mcap", "--sync", "10s", within=slow)
+    part = lab.folder / "c.0002.mcap"
+    until("it goes on", part.exists)
+    time.sleep(1.0)
+    [child] = Path(f"/proc/{second.pid}/task/{second.pid}/children").read_text().split()
+    os.kill(int(child), signal.SIGINT)
+    ended(second)
+    told = [event for event in events(part) if event["kind"] == "missed"]
+    assert len(told) == 1 and told[0]["text"].startswith("no recorder was there"), told
+
+
+def test_steps_of_the_clock_are_no_silence_in_replays_and_no_distance_in_cuts(lab: Lab) -> None:
+    """A recording whose clock was set forward by five years in its middle, and back again: replayed in its own time, and cut by distances."""
+    from mcap.writer import Writer
+
+    years, start, step = 5 * 365 * 86_400 * 10**9, 1_700_000_000 * 10**9, 20_000_000
+    with (lab.folder / "s.mcap").open("wb") as file:
+        writer = Writer(file)
+        writer.start(profile="linkspan")
+        schema = writer.register_schema("linkspan.Event", "jsonschema", b"{}")
+        told = writer.register_channel("linkspan/events", "json", schema)
+        facts = {"linkspan.endpoint": "shm:lab/a", "linkspan.incarnation": f"{7:016x}", "linkspan.first": "1", "linkspan.source": "a"}
+        channel = writer.register_channel("lab/a", "json", 0, facts)
+
+        def event(time: int, **more: object) -> None:
+            writer.add_message(told, time, json.dumps({"time": time, **more}).encode(), time)
+
+        event(start, kind="started")
+        for i in range(30):
+            shift = years if 10 <= i < 20 else 0
+            now = start + i * step + shift
+            if i in (10, 20):
+                event(now, kind="clock", by=years if i == 10 else -years)
+            writer.add_message(channel, now, json.dumps({"i": i}).encode(), now, sequence=i + 1)
+        writer.finish()
+    begun = time.monotonic()
+    printed = lab.run(DEBUG / "linkspan-record", "replay", "s.mcap")
+    assert "30 messages replayed" in printed and time.monotonic() - begun >= 0.5, "each distance is kept"
+    lab.recording("cut", "s.mcap", "--from", "0.15", "--to", "0.45", "-o", "cut.mcap")
+    assert lab.info("cut.mcap")["names"]["lab/a"]["messages"] == 15
+    lines = lab.recording("export", "s.mcap", "--jsonl", "--from", "0.15", "--to", "0.45").splitlines()
+    assert len(lines) == 15

@@ -28,7 +28,8 @@ use std::time::{Duration, Instant};
 
 use linkspan::service::ServiceOptions;
 use linkspan::{
-    Acknowledge, Command, Error, ErrorKind, Options, Result, ServiceLoop, Subscriber, Task, Timestamp, Value,
+    Acknowledge, Command, Encoding, Error, ErrorKind, Options, Result, ServiceLoop, Subscriber, Task,
+    Timestamp, Value, codec,
 };
 use linkspan_recording::event::Kind;
 use linkspan_recording::files::{self, Making};
@@ -79,6 +80,9 @@ pub struct Arguments {
     /// The most memory for what was received and is not written; what exceeds it is counted as missed
     #[arg(long, value_name = "SIZE", default_value = "256MiB", value_parser = quantity::size)]
     buffer: u64,
+    /// An option of the subscriber, such as max_message_size=1000000000: larger messages are counted as missed. docs/concepts.md has all
+    #[arg(long = "option", value_name = "NAME=VALUE", value_parser = note)]
+    options: Vec<(String, String)>,
     /// How the messages are compressed
     #[arg(long, value_enum, default_value = "none")]
     compression: Compress,
@@ -147,7 +151,7 @@ pub fn split(text: &str) -> std::result::Result<Split, String> {
 }
 
 fn note(text: &str) -> std::result::Result<(String, String), String> {
-    let (key, value) = text.split_once('=').ok_or("a note is KEY=VALUE")?;
+    let (key, value) = text.split_once('=').ok_or("it is a name, the character = and a value")?;
     Ok((key.to_owned(), value.to_owned()))
 }
 
@@ -162,7 +166,7 @@ const PROGRESS: Duration = Duration::from_secs(1);
 /// Those of the arguments, of the names, and of the file system; what was recorded until then is in the file.
 pub fn run(arguments: &Arguments) -> Result<()> {
     let attached = read_attachments(&arguments.attach)?;
-    let clock = Clock::new();
+    let (clock, since) = (Clock::new(), now());
     let (live, stored) = subscribers(arguments)?;
     let status = Status::default();
     let queue = Queue::new(arguments.buffer);
@@ -180,7 +184,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
                 receivers.push(start(scope, "reading", &status, work)?);
             }
             let service = start_service(arguments)?;
-            let writer = begin(arguments, &attached, &queue, &status)?;
+            let writer = begin(arguments, &attached, since, &queue, &status)?;
             let writing = start(scope, "writing", &status, || writer.run())?;
             // A panic here would leave the other threads to themselves, and this one waiting for them.
             let attended =
@@ -231,10 +235,11 @@ fn start<'scope>(
         .map_err(|error| Error::os(format!("starting the thread {name}"), error.raw_os_error().unwrap_or(0)))
 }
 
-/// Begins the file.
+/// Begins the file. `since` is when it began to receive.
 fn begin<'a>(
     arguments: &Arguments,
     attached: &[(String, Vec<u8>)],
+    since: u64,
     queue: &'a Queue,
     status: &'a Status,
 ) -> Result<Writer<'a>> {
@@ -264,7 +269,7 @@ fn begin<'a>(
     let of_each_part = numbers.clone();
     parts.number(Box::new(move || of_each_part.record()))?;
     parts.repeat(newest, now())?;
-    parts.event(&Event::new(now(), Kind::Started).with_text(text))?;
+    parts.event(&Event::new(since, Kind::Started).with_text(text))?;
     attached.iter().try_for_each(|(name, content)| parts.attach(name, now(), content))?;
     status.counters().file = parts.path().display().to_string();
     let how = How {
@@ -359,11 +364,9 @@ fn report(arguments: &Arguments, status: &Status, is_end: bool) {
     let mut errors = std::io::stderr();
     // Without its output the recorder goes on: the recording is what it is for.
     if arguments.json {
-        if let Ok(line) = linkspan::Payload::new(
-            &counters.to_value(false),
-            linkspan::Encoding::Json,
-            &linkspan::Limits::default(),
-        ) {
+        if let Ok(line) =
+            linkspan::Payload::new(&counters.to_value(false), Encoding::Json, &linkspan::Limits::default())
+        {
             let mut line = line.body().to_vec();
             line.push(b'\n');
             let _ = std::io::stdout().write_all(&line);
@@ -391,10 +394,20 @@ fn subscribers(arguments: &Arguments) -> Result<(Option<Subscriber>, Option<Subs
     };
     let (stored, live): (Vec<&str>, Vec<&str>) =
         arguments.names.iter().map(String::as_str).partition(|name| is_stored(name));
-    let live = (!live.is_empty()).then(|| Subscriber::of(&live, &Options::default())).transpose()?;
+    let mut given = Options::default();
+    for (name, text) in &arguments.options {
+        if matches!(name.as_str(), "ack" | "client_id") {
+            let text =
+                format!("--option {name}: a recorder has its own, so that it goes on where it stopped");
+            return Err(Error::new(ErrorKind::Unsupported, text));
+        }
+        let value = codec::decode(text.as_bytes(), Encoding::Json).unwrap_or_else(|_| text.as_str().into());
+        given.set(name, &value)?;
+    }
+    let live = (!live.is_empty()).then(|| Subscriber::of(&live, &given)).transpose()?;
     let stored = (!stored.is_empty())
         .then(|| {
-            let mut options = Options::default();
+            let mut options = given.clone();
             options.client_id = Some(format!("record-{}", title(arguments)));
             options.ack = Acknowledge::Manual;
             Subscriber::of(&stored, &options)

@@ -244,7 +244,14 @@ impl Replay<'_> {
                 reader.wait(HELD.into())?;
                 continue;
             };
-            let Entry::Message(message) = entry else { continue };
+            let message = match entry {
+                Entry::Message(message) => message,
+                Entry::Event(event) => {
+                    window.note(&event);
+                    continue;
+                }
+                _ => continue,
+            };
             if message.channel.repeated
                 || !window.has_name(&message.channel.topic)
                 || window.place(message.received).is_lt()
@@ -299,8 +306,10 @@ impl Replay<'_> {
         if self.arguments.follow {
             return Reader::follow(&self.arguments.file);
         }
-        let (begin, end) = self.arguments.choice.window(self.begin).times();
-        open(&self.arguments.file)?.within(begin.max(from.unwrap_or(0)), end)
+        let (begin, end) = self.arguments.choice.window(self.begin).certain_times();
+        let reader = open(&self.arguments.file)?;
+        // A place that is sought is a distance from the beginning, and steps of the clock may be in between.
+        if from.is_some() { Ok(reader) } else { reader.within(begin, end) }
     }
 
     /// Plays the recording once, from this time on.
@@ -322,14 +331,21 @@ impl Replay<'_> {
                 }
                 continue;
             };
-            let Entry::Message(message) = entry else { continue };
-            let time = message.received;
-            let is_early = from.is_some_and(|from| time < from);
-            if message.channel.repeated
-                || is_early
-                || !window.has_name(&message.channel.topic)
-                || !window.place(time).is_eq()
-            {
+            let message = match entry {
+                Entry::Message(message) => message,
+                Entry::Event(event) => {
+                    window.note(&event);
+                    continue;
+                }
+                _ => continue,
+            };
+            if message.channel.repeated || !window.has_name(&message.channel.topic) {
+                continue;
+            }
+            let place = window.place(message.received);
+            // Without the steps of the clock: a day by which it was set forward is no day of silence.
+            let time = window.continuous(message.received);
+            if from.is_some_and(|from| time < from) || !place.is_eq() {
                 continue;
             }
             let (first, began) = *clock.get_or_insert((time, Instant::now()));
@@ -350,7 +366,7 @@ impl Replay<'_> {
             self.outlets.send(&message)?;
             self.at = time;
             self.end = self.end.max(time);
-            self.done.messages += 1;
+            self.done.messages = self.done.messages.saturating_add(1);
             if !self.is_paced_by_others() {
                 let late = due.elapsed();
                 self.done.late += late;

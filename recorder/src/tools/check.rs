@@ -1,13 +1,14 @@
 //! `linkspan recording check`: proves that a recording is complete, or says what is not.
 //!
-//! For each name and incarnation the numbers of messages, and of those that events say were missed or skipped, follow each other.
+//! For each name and incarnation the numbers of messages, and of those that events say were missed or skipped, follow each other; the recorder
+//! was never without a connection to a name that lives; each part was closed by its recorder, with all of its threads alive.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use linkspan::{Error, ErrorKind, Result};
-use linkspan_recording::Entry;
 use linkspan_recording::event::Kind;
+use linkspan_recording::{Entry, format};
 
 use super::open;
 
@@ -41,21 +42,23 @@ impl Numbers {
         let place = format!("{name} (incarnation {incarnation:016x})");
         if let Some(next) = self.next.get(&key).copied() {
             if first > next {
-                let lacks = if first - next == 1 {
-                    format!("message {next}")
-                } else {
-                    format!("messages {next} to {}", first - 1)
+                let lacks = match first.saturating_sub(1) {
+                    last if last == next => format!("message {next}"),
+                    last => format!("messages {next} to {last}"),
                 };
                 self.faults
                     .push(format!("gap: {place} lacks {lacks}, and no event says that they were missed"));
             } else if first.saturating_add(count) <= next {
-                self.faults.push(format!("repeat or order: {place} has {what} {first} after {}", next - 1));
+                self.faults.push(format!(
+                    "repeat or order: {place} has {what} {first} after {}",
+                    next.saturating_sub(1)
+                ));
                 return;
             } else if first < next {
                 self.faults.push(format!(
                     "overlap: {place} has {what} {first} to {} after {}",
                     first.saturating_add(count).saturating_sub(1),
-                    next - 1
+                    next.saturating_sub(1)
                 ));
             }
         }
@@ -71,15 +74,25 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         match entry {
             Entry::Message(message) if message.channel.repeated => {}
             Entry::Message(message) => {
-                numbers.messages += 1;
+                numbers.messages = numbers.messages.saturating_add(1);
                 let (name, incarnation, number) =
                     (message.channel.topic.clone(), message.channel.incarnation, message.number);
                 numbers.take(&name, incarnation, number, 1, "message");
             }
+            Entry::Event(event) if matches!(event.kind, Kind::Refused | Kind::Unconnected) => {
+                numbers.faults.push(format!("{}: {}: {}", event.kind.name(), event.name, event.text));
+            }
+            Entry::Metadata(format::metadata::END, end)
+                if end.get("reason").is_some_and(|why| why == "failed") =>
+            {
+                numbers
+                    .faults
+                    .push("failed: the recorder ended with an error; its last event says which".into());
+            }
             Entry::Event(event) if matches!(event.kind, Kind::Missed | Kind::Skipped) => {
                 let count = event.count.unwrap_or(0);
                 if event.kind == Kind::Missed {
-                    numbers.missed += count;
+                    numbers.missed = numbers.missed.saturating_add(count);
                 }
                 let what = format!("{} messages", event.kind.name());
                 numbers.take(

@@ -210,7 +210,7 @@ impl Copying<'_> {
         if number < *next {
             return Ok(());
         }
-        *next = number + 1;
+        *next = number.saturating_add(1);
         self.begin(parts, times.received)?;
         if let (Some(At::Time(time)), Some(begun)) = (self.split, self.begun)
             && u128::from(times.received.saturating_sub(begun)) >= time.as_nanos()
@@ -218,7 +218,7 @@ impl Copying<'_> {
             parts.next("split", times.received)?;
             self.begun = Some(times.received);
         }
-        self.unsynced += body.len() as u64;
+        self.unsynced = self.unsynced.saturating_add(body.len() as u64);
         parts.message(key, &record, number, times, &body)?;
         if self.unsynced >= SYNC {
             self.unsynced = 0;
@@ -237,6 +237,7 @@ impl Copying<'_> {
     }
 
     fn event(&mut self, mut event: Event, parts: &mut Parts) -> Result<()> {
+        self.window.note(&event);
         if self.window.place(event.time) != std::cmp::Ordering::Equal
             || !event.name.is_empty() && !self.window.has_name(&event.name)
         {
@@ -253,7 +254,7 @@ impl Copying<'_> {
                 return Ok(());
             }
             *next = end;
-            (event.first, event.count) = (Some(begin), Some(end - begin));
+            (event.first, event.count) = (Some(begin), Some(end.saturating_sub(begin)));
         }
         self.begin(parts, event.time)?;
         parts.event(&event)

@@ -196,12 +196,16 @@ fn each(
     let window = arguments.choice.window(begin);
     let mut reader = open(&arguments.file)?;
     while let Some(entry) = reader.read()? {
-        if let Entry::Message(message) = entry
-            && !message.channel.repeated
-            && window.has_name(&message.channel.topic)
-            && window.place(message.received).is_eq()
-        {
-            what(&message)?;
+        match entry {
+            Entry::Event(event) => window.note(&event),
+            Entry::Message(message)
+                if !message.channel.repeated
+                    && window.has_name(&message.channel.topic)
+                    && window.place(message.received).is_eq() =>
+            {
+                what(&message)?;
+            }
+            _ => {}
         }
     }
     reader.problems().iter().for_each(|problem| stderr::print_line(&problem.to_string()));

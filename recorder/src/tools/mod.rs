@@ -6,12 +6,13 @@ mod export;
 mod info;
 mod report;
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::path::Path;
 
 use linkspan::{Error, ErrorKind, Result, Timestamp, registry};
 use linkspan_recording::files::{self, Making, NewFile};
-use linkspan_recording::{Reader, parts};
+use linkspan_recording::{Event, Reader, Timeline, parts};
 
 /// Look at recordings, prove that they are complete, and make others of them
 #[derive(Debug, clap::Subcommand)]
@@ -78,19 +79,18 @@ fn instant(text: &str) -> std::result::Result<Instant, String> {
 #[derive(Debug)]
 pub struct Window<'a> {
     names: &'a [String],
-    from: u64,
-    to: u64,
+    from: Option<Instant>,
+    to: Option<Instant>,
+    begin: u64,
+    /// What the events so far say of the clock.
+    timeline: Cell<Timeline>,
 }
 
 impl Choice {
     /// Returns what is chosen of a recording that begins at this time.
     pub fn window(&self, begin: u64) -> Window<'_> {
-        let time = |instant: Option<Instant>, otherwise| match instant {
-            None => otherwise,
-            Some(Instant::After(after)) => begin.saturating_add(after),
-            Some(Instant::At(at)) => at,
-        };
-        Window { names: &self.names, from: time(self.from, 0), to: time(self.to, u64::MAX) }
+        let (from, to, timeline) = (self.from, self.to, Cell::default());
+        Window { names: &self.names, from, to, begin, timeline }
     }
 
     /// Fails where a name or pattern fits none of these.
@@ -115,16 +115,49 @@ impl Window<'_> {
         self.names.is_empty() || self.names.iter().any(|name| registry::matches(name, topic))
     }
 
-    /// Returns the first and the last time, in nanoseconds since 1970.
+    /// Returns the first and the last time, in nanoseconds since 1970, where the clock was not set.
     pub fn times(&self) -> (u64, u64) {
-        (self.from, self.to)
+        let time = |instant: Option<Instant>, otherwise| match instant {
+            None => otherwise,
+            Some(Instant::After(after)) => self.begin.saturating_add(after),
+            Some(Instant::At(at)) => at,
+        };
+        (time(self.from, 0), time(self.to, u64::MAX))
+    }
+
+    /// Returns the times outside of which nothing is chosen, however the clock was set: distances need what is before them.
+    pub fn certain_times(&self) -> (u64, u64) {
+        match (self.from, self.to) {
+            (Some(Instant::After(_)), _) | (_, Some(Instant::After(_))) => (0, u64::MAX),
+            _ => self.times(),
+        }
+    }
+
+    /// Takes an event, in its place between the messages: distances have no steps of the clock in them.
+    pub fn note(&self, event: &Event) {
+        let mut timeline = self.timeline.get();
+        timeline.note(event);
+        self.timeline.set(timeline);
+    }
+
+    /// Returns a time as the clock would have given it, had it not been set since the beginning.
+    pub fn continuous(&self, time: u64) -> u64 {
+        self.timeline.get().continuous(time)
     }
 
     /// Returns where a time is: before the beginning, within, or after the end.
     pub fn place(&self, time: u64) -> std::cmp::Ordering {
-        if time < self.from {
+        let mut timeline = self.timeline.get();
+        timeline.take(time);
+        self.timeline.set(timeline);
+        let begin = timeline.begin().unwrap_or(self.begin);
+        let against = |instant: Instant| match instant {
+            Instant::After(after) => timeline.continuous(time).cmp(&begin.saturating_add(after)),
+            Instant::At(at) => time.cmp(&at),
+        };
+        if self.from.is_some_and(|from| against(from).is_lt()) {
             std::cmp::Ordering::Less
-        } else if time > self.to {
+        } else if self.to.is_some_and(|to| against(to).is_gt()) {
             std::cmp::Ordering::Greater
         } else {
             std::cmp::Ordering::Equal
