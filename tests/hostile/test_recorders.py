@@ -135,3 +135,65 @@ def test_numbers_of_one_publisher_end_no_recording(recorded: Recorded, numbers: 
         assert ("refused: hostile/numbers: " in checked) == wrong, checked
     assert "repeat" not in checked and "overlap" not in checked and "gap" not in checked, checked
     pulpit.close()
+
+
+def resident(process: "subprocess.Popen[str]") -> int:
+    """The most memory that it has had, in bytes."""
+    status = dict(line.split(":", 1) for line in Path(f"/proc/{process.pid}/status").read_text().splitlines())
+    return int(status["VmHWM"].split()[0]) << 10
+
+
+FLOOD = """
+import sys, linkspan
+body = bytes(int(sys.argv[2]))
+with linkspan.publisher(f"shm:flood/{sys.argv[1]}", buffer=4_000_000) as out:
+    while True: out.send(body)
+"""
+
+
+def test_flood_of_one_name_costs_another_one_no_message_and_the_recorder_its_buffer_at_most(recorded: Recorded) -> None:
+    # A disk that takes its time: the queue of the recorder is full all the while.
+    slow = ["strace", "-f", "--seccomp-bpf", "-qq", "-o", "/dev/null", "-e", "trace=write,writev,fdatasync", "-e", "inject=write,writev,fdatasync:delay_enter=30000"]
+    recorder = recorded.start(*slow, RECORDER, "record", "*", "-o", "r.mcap", "--sync", "1s", "--buffer", "32MB")
+    until("it records", lambda: (recorded.folder / "r.mcap").exists())
+    [child] = Path(f"/proc/{recorder.pid}/task/{recorder.pid}/children").read_text().split()
+    recorded.start(sys.executable, "-c", FLOOD, 1, 100_000)
+    until("the flood is recorded", lambda: recorded.name("flood/1")["missed"] > 0)
+    honest = recorded.start(sys.executable, "-c", HONEST, 1_000)
+    assert honest.stdout and honest.stdout.readline() == "sent\n"
+    status = dict(line.split(":", 1) for line in Path(f"/proc/{child}/status").read_text().splitlines())
+    assert int(status["VmHWM"].split()[0]) << 10 < 160_000_000, status["VmHWM"]
+    os.kill(int(child), signal.SIGINT)
+    out, err = recorder.communicate(timeout=SOON)
+    assert recorder.returncode == 0, err
+    found = recorded.info()["names"]
+    assert found["lab/honest"]["missed"] == 0 and found["lab/honest"]["messages"] == 1_000, found
+    assert recorded.tool("recording", "check", "r.mcap").stdout.startswith("complete: ")
+
+
+def test_gaps_and_names_that_come_and_go_take_no_memory(recorded: Recorded) -> None:
+    script = """
+import sys, linkspan
+size, rounds = int(sys.argv[1]), int(sys.argv[2])
+for i in range(rounds):
+    with linkspan.publisher(f"shm:guest/{i}", buffer=2 * size + 65536) as out:
+        out.wait_for_subscribers(1, timeout=60)
+        out.send(bytes(size))
+        out.flush(timeout=60)
+print("sent", flush=True)
+"""
+    # Each part begins with the newest message of the names that live.
+    recorder = recorded.record("--split", "20MB", "--buffer", "16MB")
+    guests = recorded.start(sys.executable, "-c", script, 2_000_000, 60)
+    pulpit = Preacher(recorded.run)
+    for number in range(1, 200_001, 2):
+        # Every second number is a gap.
+        pulpit.publish(0, number)
+    assert guests.stdout and guests.stdout.readline() == "sent\n", guests.communicate()
+    until("it is recorded", lambda: recorded.name("hostile/numbers")["messages"] + recorded.name("hostile/numbers")["missed"] >= 199_999)
+    assert resident(recorder) < 120_000_000, resident(recorder)
+    recorded.stop(recorder)
+    parts = sorted(recorded.folder.glob("r*.mcap"), key=lambda part: (len(part.name), part.name))
+    assert len(parts) > 3
+    assert parts[-1].stat().st_size < 60_000_000, "names that have gone are not repeated"
+    pulpit.close()
