@@ -1,30 +1,64 @@
-"""What `linkspan recording export --parquet`, `--arrow` and `--hdf5` run: `python -m linkspan._export FORM RECORDING OUTPUT BEGIN END NAME...`."""
+"""What `linkspan recording export --parquet`, `--arrow` and `--hdf5` run: `python -m linkspan._export`, which reads what to do as JSON from standard
+input, and prints as JSON what became of it: `problems` of the recording, and `error` with its `code`."""
 
 from __future__ import annotations
 
+import errno
+import json
+import os
 import sys
+from typing import Any
 
-from .errors import Error
-from .recording import Recording
+from .errors import Error, NoSpace
+from .recording import Recording, exporting
 from .timestamp import Timestamp
 
+#: The last time that a timestamp has.
+_LAST = 2**63 - 1
 
-def main(form: str, path: str, output: str, begin: str, end: str, *names: str) -> int:
-    """Writes the file; an error is one line on standard error, and the exit code 1."""
-    last = 2**63 - 1
-    times = {"begin": Timestamp(min(int(begin), last)), "end": Timestamp(min(int(end), last))}
+
+def export(request: dict[str, Any]) -> dict[str, Any]:
+    """Writes the files; whatever is raised meanwhile is one line."""
+    form, tables = request["form"], request["tables"]
+    made: dict[str, Any] = {
+        "begin": Timestamp(min(request["begin"], _LAST)),
+        "end": Timestamp(min(request["end"], _LAST)),
+        "replace": request["replace"],
+        "mode": request["mode"],
+    }
+    doing = request["recording"]
     try:
-        recording = Recording(path)
+        recording = Recording(request["recording"])
         if form == "hdf5":
-            recording.write_hdf5(output, *names, **times)
+            recording.write_hdf5(tables[0][1], *(name for name, _ in tables), **made)
         else:
             write = recording.write_parquet if form == "parquet" else recording.write_arrow
-            write(names[0], output, **times)
-    except (Error, OSError) as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
+            for name, path in tables:
+                doing = name
+                with exporting(name):
+                    write(name, path, **made)
+        return {"problems": recording.problems}
+    except Error as error:
+        return {"error": str(error), "code": error.code}
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        return {"error": f"{doing}: {error}", "code": NoSpace.code if full else 0}
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # noqa: BLE001, one that ends the program with a traceback says less
+        return {"error": f"{doing}: {type(error).__name__}: {error}", "code": 0}
+
+
+def main() -> None:
+    """Does it. Libraries that print something print it on standard error."""
+    out = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    try:
+        answer = export(json.load(sys.stdin))
+    except KeyboardInterrupt:
+        sys.exit(130)
+    print(json.dumps(answer), file=out, flush=True)
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    main()

@@ -1,36 +1,184 @@
-"""Recordings as HDF5 files, written by h5py a batch at a time."""
+"""Recordings as HDF5 files, written by h5py a batch at a time.
+
+No two names have one group, and no two columns one data set, whatever they are called: names of HDF5 have `~` for the `/` of a column, and what
+has another meaning there, or in this file, is `%` and two digits. What an element of HDF5 cannot say is in a data set beside it.
+"""
 
 from __future__ import annotations
 
+import json
+import os
+import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .recording import Recording, Table
 
+#: Endings of data sets beside others: which rows have a value, the shapes of arrays, texts that HDF5 would end at a zero byte.
+_BESIDE = (".valid", ".shape", ".json")
+#: A `%` that would be read as one of this module's.
+_AMBIGUOUS = re.compile("%(?=00|25|2E|2F|7E)")
 
-def write(recording: Recording, h5py: Any, path: str, names: Mapping[str, Iterable[Table]]) -> None:
-    """Writes the tables of each name. A file that exists is not overwritten: h5py's FileExistsError."""
-    with h5py.File(path, "x") as file:
-        for key, text in {**recording.facts, **recording.notes}.items():
-            file.attrs[key] = text
+
+def write(recording: Recording, h5py: Any, file: Any, names: Mapping[str, Iterable[Table]]) -> None:
+    """Writes the tables of each name into a file that was opened."""
+    from .recording import exporting
+
+    target = _Target(file)
+    with h5py.File(target, "w") as made:
+        facts = recording.facts
+        for key, text in facts.items():
+            _attribute(made, key, text)
+        for key, text in recording.notes.items():
+            if key in facts:
+                while key in facts or key in recording.notes:
+                    key = f"note:{key}"
+            _attribute(made, key, text)
+        places = group_places(names)
+        below = _below(places.values())
         for name, tables in names.items():
-            group = file.create_group(name)
-            for table in tables:
-                for column in table.columns:
-                    _append(group, h5py, table, column)
-            if (schema := recording.schema(name)) is not None:
-                group.attrs["schema"] = schema
+            with exporting(name):
+                group = made.create_group(places[name])
+                if places[name] != name:
+                    _attribute(group, "name", name)
+                for table in tables:
+                    for column in table.columns:
+                        _append(group, h5py, table, column, below.get(places[name], set()))
+                        target.check()
+                if (schema := recording.schema(name)) is not None:
+                    _attribute(group, "schema", schema)
+    # What the end of the file could not write.
+    target.check()
 
 
-def _append(group: Any, h5py: Any, table: Table, column: str) -> None:
-    """Adds a column of a batch to its data set."""
+class _Target:
+    """The file that HDF5 writes. A write that fails leaves HDF5 with an object that it cannot close, and with which it ends the interpreter: so
+    none does. The first error is kept, and what is written after it stays in memory, a few blocks, until HDF5 has closed the file."""
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+        self._at = 0
+        self._end = 0
+        self._error: BaseException | None = None
+        self._unwritten: list[tuple[int, bytes]] = []
+
+    def check(self) -> None:
+        """Raises the first error of a write."""
+        if self._error is not None:
+            raise self._error
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        self._at = offset + (0, self._at, self._end)[whence]
+        return self._at
+
+    def tell(self) -> int:
+        return self._at
+
+    def write(self, data: Any) -> int:
+        block = memoryview(data).cast("B")
+        if self._error is None:
+            try:
+                done = 0
+                while done < len(block):
+                    done += os.pwrite(self._file.fileno(), block[done:], self._at + done)
+            except BaseException as error:  # noqa: BLE001, whatever it is: `check` raises it
+                self._error = error
+        if self._error is not None:
+            self._unwritten.append((self._at, bytes(block)))
+        self._at += len(block)
+        self._end = max(self._end, self._at)
+        return len(block)
+
+    def read(self, size: int = -1) -> bytes:
+        """h5py knows a file by this, and reads by `readinto`."""
+        block = bytearray(max(self._end - self._at, 0) if size < 0 else size)
+        self.readinto(block)
+        return bytes(block)
+
+    def readinto(self, buffer: Any) -> int:
+        block = memoryview(buffer).cast("B")
+        try:
+            found = os.pread(self._file.fileno(), len(block), self._at)
+        except OSError as error:
+            self._error = self._error or error
+            found = b""
+        block[:] = found.ljust(len(block), b"\0")
+        for at, data in self._unwritten:
+            begin, end = max(at, self._at), min(at + len(data), self._at + len(block))
+            if begin < end:
+                block[begin - self._at : end - self._at] = data[begin - at : end - at]
+        self._at += len(block)
+        return len(block)
+
+    def truncate(self, size: int | None = None) -> int:
+        self._end = self._at if size is None else size
+        try:
+            if self._error is None:
+                os.truncate(self._file.fileno(), self._end)
+        except OSError as error:
+            self._error = error
+        return self._end
+
+    def flush(self) -> None:
+        """Nothing is kept but after an error."""
+
+
+def group_places(names: Iterable[str]) -> dict[str, str]:
+    """The group of each name: its path, without the empty parts that HDF5 leaves out, unless another name has that path then."""
+    names = list(names)
+    exact = {name: "/".join(map(_place, name.split("/"))) for name in names}
+    short = {name: "/".join(_place(part) for part in name.split("/") if part) for name in names}
+    count = Counter(short.values())
+    return {name: short[name] if short[name] and count[short[name]] == 1 else exact[name] for name in names}
+
+
+def _below(groups: Iterable[str]) -> dict[str, set[str]]:
+    """The groups that are in each group."""
+    below: dict[str, set[str]] = {}
+    for path in groups:
+        while "/" in path:
+            path, _, last = path.rpartition("/")
+            inner = below.setdefault(path, set())
+            if last in inner:
+                break
+            inner.add(last)
+    return below
+
+
+def _place(text: str, slash: str = "~") -> str:
+    """The name of a link that no other text has."""
+    place = _AMBIGUOUS.sub("%25", text).replace("~", "%7E").replace("\0", "%00").replace("/", slash)
+    if not place.strip(".") or place.endswith(_BESIDE):
+        before, dot, after = place.rpartition(".")
+        place = f"{before}%2E{after}" if dot else "%2F"
+    return place
+
+
+def _attribute(of: Any, key: str, text: str) -> None:
+    """A text that HDF5 would end at a zero byte is in JSON, and says so by its name."""
+    place = _place(key, "/")
+    if "\0" in text:
+        of.attrs[f"{place}.json"] = json.dumps(text)
+    else:
+        of.attrs[place] = text
+
+
+def _append(group: Any, h5py: Any, table: Table, column: str, groups: set[str]) -> None:
+    """Adds a column of a batch to its data set, and what that cannot say to those beside it."""
     import numpy
 
     native = table._native
     facts = dict(native.describe(column))
-    place = column.replace("/", "~")
-    valid = native.validity(column)
+    beside = facts.get("beside")
+    place = _place(column if beside is None else beside)
+    if place in groups:
+        # A group of another name: no other column has this place.
+        place = f"%2F{place}"
+    if beside is not None:
+        place += ".shape"
+    valid, texts_beside = native.validity(column), None
     if (numbers := native.numbers(column)) is not None:
         data, dtype = numbers, numbers.dtype
     elif (texts := native.texts(column)) is not None:
@@ -38,29 +186,71 @@ def _append(group: Any, h5py: Any, table: Table, column: str) -> None:
         dtype = h5py.string_dtype() if is_text else h5py.vlen_dtype(numpy.uint8)
         empty: Any = "" if is_text else b""
         values = [empty if text is None else text for text in texts]
+        if is_text:
+            texts_beside = [json.dumps(text) if "\0" in text else "" for text in values]
+            values = [text if not other else "" for text, other in zip(values, texts_beside, strict=True)]
         data = _objects(values if is_text else [numpy.frombuffer(block, numpy.uint8) for block in values])
     elif (lists := native.lists(column)) is not None:
-        ends, elements = lists
-        dtype = h5py.vlen_dtype(elements.dtype)
-        data = _objects([elements[begin:end] for begin, end in zip(ends, ends[1:], strict=False)])
+        data, dtype = _arrays(h5py, lists, valid, shape_of(facts), facts.get("order"))
     else:
         # Nulls alone.
         data, dtype = numpy.zeros(len(table)), numpy.dtype(float)
         valid = numpy.zeros(len(table), bool)
-    first = place not in group
+    before = group[place].shape[0] if place in group else None
     _extend(group, place, data, dtype)
-    if first:
-        for key in ("unit", "encoding"):
-            if key in facts:
-                group[place].attrs[key] = facts[key]
-        if facts["format"] == "tsn:UTC":
-            group[place].attrs["unit"] = "ns since 1970-01-01T00:00:00Z"
-    mark = f"{place}.valid"
-    if valid is not None or mark in group:
-        before = group[place].shape[0] - len(data)
-        if mark not in group and before:
-            _extend(group, mark, numpy.ones(before, bool), numpy.dtype(bool))
-        _extend(group, mark, numpy.ones(len(data), bool) if valid is None else valid, numpy.dtype(bool))
+    if before is None:
+        _describe(group[place], column, place, facts)
+    if valid is not None or f"{place}.valid" in group:
+        there = numpy.ones(len(data), bool) if valid is None else valid
+        _beside(group, f"{place}.valid", before or 0, there, numpy.dtype(bool), True)
+    if f"{place}.json" in group or any(texts_beside or ()):
+        others = _objects(texts_beside or [""] * len(data))
+        _beside(group, f"{place}.json", before or 0, others, h5py.string_dtype(), "")
+
+
+def _describe(made: Any, column: str, place: str, facts: Mapping[str, str]) -> None:
+    """Attributes of a data set."""
+    for key in ("unit", "encoding"):
+        if key in facts:
+            _attribute(made, key, facts[key])
+    if facts["format"] == "tsn:UTC":
+        made.attrs["unit"] = "ns since 1970-01-01T00:00:00Z"
+    if "beside" not in facts and place != column.replace("/", "~"):
+        made.attrs["column"] = column
+    if facts["format"] == "+L" and "shape" in facts and len(made.shape) == 1:
+        made.attrs["shape"], made.attrs["order"] = facts["shape"], facts["order"]
+
+
+def shape_of(facts: Mapping[str, str]) -> list[int] | None:
+    """The shape of all arrays of a column, where they have one."""
+    return json.loads(facts["shape"]) if "shape" in facts else None
+
+
+def _arrays(h5py: Any, lists: tuple[Any, Any], valid: Any, shape: list[int] | None, order: str | None) -> tuple[Any, Any]:
+    """Arrays of several lengths, each an element; those of one shape, of which some are missing, as one array with zeros there."""
+    import numpy
+
+    ends, elements = lists
+    if shape is None or len(shape) == 1 or not 0 < _product(shape) <= len(elements):
+        return _objects([elements[begin:end] for begin, end in zip(ends, ends[1:], strict=False)]), h5py.vlen_dtype(elements.dtype)
+    data = numpy.zeros((len(ends) - 1, *shape), elements.dtype)
+    there = slice(None) if valid is None else valid
+    if order == "column":
+        axes = (0, *range(len(shape), 0, -1))
+        data[there] = elements.reshape(-1, *reversed(shape)).transpose(axes)
+    else:
+        data[there] = elements.reshape(-1, *shape)
+    return data, elements.dtype
+
+
+def _beside(group: Any, place: str, before: int, data: Any, dtype: Any, known: Any) -> None:
+    """Adds to a data set beside another one; where it was not needed yet, the rows before have what is known of them."""
+    import numpy
+
+    if place not in group and before:
+        is_object = isinstance(known, str)
+        _extend(group, place, _objects([known] * before) if is_object else numpy.full(before, known), dtype)
+    _extend(group, place, data, dtype)
 
 
 def _extend(group: Any, place: str, data: Any, dtype: Any) -> None:

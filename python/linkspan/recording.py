@@ -2,39 +2,46 @@
 
 ::
 
-    recording = linkspan.Recording("run42.mcap")
-    for message in recording.messages("lab/*", begin=60.0, end=90.0):
-        print(message.received, message.name, message["celsius"])
-    frame = recording.table("lab/temperature").to_pandas()
-    images = recording.frames("lab/camera")
+    with linkspan.Recording("run42.mcap") as recording:
+        for message in recording.messages("lab/*", begin=60.0, end=90.0):
+            print(message.received, message.name, message["celsius"])
+        frame = recording["lab/temperature"].to_pandas()
+        images = recording.frames("lab/camera")
 
 A table is given to other libraries by Arrow's C data interface: pyarrow, polars, pandas, DuckDB. What needs such a library says so.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import html
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
-from types import ModuleType
+from types import ModuleType, TracebackType
 from typing import TYPE_CHECKING, Any
 
 from . import _native
-from .errors import InvalidState, NotFound, Unsupported
+from .errors import Error, InvalidState, Missing, NotFound, Unsupported
+from .forms import stand_in
 from .timestamp import Timestamp
 
 if TYPE_CHECKING:
     from ._native import RecordedMessage
 
-#: Seconds since the beginning of the recording, or an instant.
+#: Seconds since the beginning of the recording, or an instant: a `Timestamp`, a `datetime` with a time zone, a `numpy.datetime64`.
 When = float | timedelta | Timestamp | datetime
 
 _SECOND = 1_000_000_000
 _END = 2**64 - 1
 #: Rows of a table while a recording is exported.
 _ROWS = 65_536
+#: Names that an error lists.
+_MOST_NAMED = 20
+#: Rows and values of a row that a notebook shows.
+_SHOWN = 8
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -56,14 +63,33 @@ class RecordedName:
 class Table:
     """The messages of a name: a row a message, and the columns `received`, `sent`, `sequence`, `source` and one a field.
 
-    Fields of a map within a map are joined by `/`. Integers beside floats are floats where no digit is lost; values of several types are text
-    in JSON. Any library that knows Arrow's C stream interface takes it without a copy: `pyarrow.table(t)`, `polars.DataFrame(t)`.
+    Of several names it has the column `name` in front of them. Fields of a map within a map are joined by `/`. Integers beside floats are
+    floats where no digit is lost; values of several types are text in JSON. Arrays of several shapes have these in the column `NAME~shape`.
+    Any library that knows Arrow's C stream interface takes it without a copy: `pyarrow.table(t)`, `polars.DataFrame(t)`.
+
+    `column in t`, `t[column]` and iteration are about columns, `len(t)` is the number of rows.
     """
 
-    __slots__ = ("_native",)
+    __slots__ = ("_held",)
 
     def __init__(self, native: _native.Table) -> None:
-        self._native = native
+        self._held: _native.Table | None = native
+
+    @property
+    def _native(self) -> _native.Table:
+        if self._held is None:
+            raise InvalidState("the table is closed")
+        return self._held
+
+    def close(self) -> None:
+        """Gives up its memory; arrays that a program has of it keep theirs."""
+        self._held = None
+
+    def __enter__(self) -> Table:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
         """Arrow's C stream interface: a capsule."""
@@ -72,6 +98,13 @@ class Table:
     def __len__(self) -> int:
         """The number of rows."""
         return len(self._native)
+
+    def __contains__(self, column: object) -> bool:
+        return column in self.columns
+
+    def __iter__(self) -> Iterator[str]:
+        """The names of the columns."""
+        return iter(self.columns)
 
     @property
     def columns(self) -> list[str]:
@@ -84,25 +117,60 @@ class Table:
 
     def __getitem__(self, column: str) -> Any:
         """A column: numbers as an array without a copy, instants as `datetime64[ns]` where NumPy is there; arrays of one shape as one array
-        with a dimension more; texts, bytes, arrays of several lengths, and integers with nulls as a list with `None` for nulls."""
-        found = self._native.numbers(column)
-        valid = self._native.validity(column)
-        facts = dict(self._native.describe(column))
+        with a dimension more; texts, bytes, arrays of several shapes or with some missing, and integers with nulls as a list with `None` for
+        nulls."""
+        native = self._native
+        found = native.numbers(column)
+        valid = native.validity(column)
+        facts = dict(native.describe(column))
         if found is not None:
             if facts["format"] == "tsn:UTC" and hasattr(found, "view"):
                 found = found.view("datetime64[ns]")
             if valid is None or facts["format"] == "g":
                 return found
             return [value if there else None for value, there in zip(found.tolist(), valid.tolist(), strict=True)]
-        if (texts := self._native.texts(column)) is not None:
+        if (texts := native.texts(column)) is not None:
             return texts
-        if (lists := self._native.lists(column)) is not None:
-            ends, elements = lists
-            ends = ends.tolist()
-            there = [True] * len(self) if valid is None else valid.tolist()
-            spans = zip(ends, ends[1:], there, strict=False)
-            return [elements[begin:end] if is_there else None for begin, end, is_there in spans]
+        if (lists := native.lists(column)) is not None:
+            return self._arrays(column, lists, valid, facts)
         return [None] * len(self)
+
+    def _arrays(self, column: str, lists: tuple[Any, Any], valid: Any, facts: dict[str, str]) -> list[Any]:
+        """An array a row, in its shape."""
+        from ._hdf5 import shape_of
+
+        ends, elements = lists[0].tolist(), lists[1]
+        there = [True] * len(self) if valid is None else valid.tolist()
+        spans = zip(ends, ends[1:], there, strict=False)
+        rows = [elements[begin:end] if is_there else None for begin, end, is_there in spans]
+        beside = f"{column}~shape"
+        if beside in self:
+            shapes = [None if shape is None else shape.tolist() for shape in self[beside]]
+        else:
+            shapes = [shape_of(facts)] * len(rows)
+        if not hasattr(elements, "reshape"):
+            # Without NumPy the elements are all that there is.
+            return rows
+        order = "F" if facts.get("order") == "column" else "C"
+        return [
+            row if row is None or shape is None or len(shape) == 1 else row.reshape(shape, order=order)
+            for row, shape in zip(rows, shapes, strict=True)
+        ]
+
+    def _ipython_key_completions_(self) -> list[str]:
+        return self.columns
+
+    def _repr_html_(self) -> str:
+        if self._held is None:
+            return html.escape(repr(self))
+        columns = {column: _first(self, column) for column in self.columns}
+        head = "".join(f"<th>{_cell(column)}</th>" for column in columns)
+        rows = "".join(
+            "<tr>" + "".join(f"<td>{_cell(values[row])}</td>" for values in columns.values()) + "</tr>"
+            for row in range(min(len(self), _SHOWN))
+        )
+        more = f"{len(self)} rows" + (f", of which these are the first {_SHOWN}" if len(self) > _SHOWN else "")
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table><p>{more}</p>"
 
     def to_arrow(self) -> Any:
         """A `pyarrow.Table`."""
@@ -118,32 +186,73 @@ class Table:
         return self.to_arrow().to_pandas()
 
     def __repr__(self) -> str:
-        return f"<linkspan.Table of {len(self)} rows: {', '.join(self.columns)}>"
+        if self._held is None:
+            return "<linkspan.Table, closed>"
+        return f"<linkspan.Table of {len(self)} rows: {_native.one_line(', '.join(self.columns))}>"
 
 
 class Recording:
     """A recording: a file that `linkspan record` or another program wrote in MCAP, with its further parts.
 
-    With `follow=True` iteration goes on while it is written, until its recorder ends it. A file that is cut or wrong is read as far as it
-    goes: `problems` says where.
+    Iteration gives every message, and `len(recording)` is their number; `name in recording` tells whether it has messages of a name, and
+    `recording[name]` is their table. With `follow=True` iteration goes on while it is written, until its recorder ends it. A file that is cut
+    or wrong is read as far as it goes: `problems` says where.
     """
 
-    __slots__ = ("_beginning", "_found", "follow", "path")
+    __slots__ = ("_beginning", "_closed", "_found", "follow", "path")
 
     def __init__(self, path: str | os.PathLike[str], *, follow: bool = False) -> None:
         self.path = os.fspath(path)
         self.follow = follow
+        self._closed = False
         self._beginning: tuple[list[str], int | None] | None = None
         self._found: tuple[dict[str, Any], dict[str, str]] | None = None
         # Errors of the file come from here, and not from the first use.
         _native.RecordingReader(self.path, [], 0, _END, follow)
 
+    def close(self) -> None:
+        """Ends its use. It holds no file open between two calls, so this only keeps a program from using it by mistake."""
+        self._closed = True
+
+    def __enter__(self) -> Recording:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def _open(self) -> None:
+        if self._closed:
+            raise InvalidState(f"the recording {self.path} is closed")
+
     def _summary(self) -> tuple[dict[str, Any], dict[str, str]]:
         """What it has, read once, or each time while it may grow."""
+        self._open()
         if self._found is None or self.follow:
             value, schemas = _native.recording_summary(self.path)
             self._found = value, dict(schemas)
         return self._found
+
+    def __len__(self) -> int:
+        """The number of messages, without those that a part repeats; a first use reads the whole recording."""
+        return sum(facts["messages"] for facts in self._summary()[0]["names"].values())
+
+    def __bool__(self) -> bool:
+        """A recording without messages is one nevertheless."""
+        return True
+
+    def __contains__(self, name: object) -> bool:
+        """Whether it has messages of this name."""
+        return name in self._outline()[0]
+
+    def __getitem__(self, name: str) -> Table:
+        """The messages of a name, or of those that a pattern fits, as a table: `table(name)`. `KeyError` where there are none."""
+        try:
+            return self.table(name)
+        except NotFound as error:
+            raise Missing(str(error)) from None
+
+    def _ipython_key_completions_(self) -> list[str]:
+        return self._outline()[0]
 
     @property
     def names(self) -> dict[str, RecordedName]:
@@ -198,8 +307,12 @@ class Recording:
 
     @property
     def events(self) -> list[dict[str, Any]]:
-        """What happened to names and to the recorder, in order: dicts with `time` (nanoseconds since 1970), `kind` and what the kind has."""
-        return _native.recording_events(self.path)
+        """What happened to names and to the recorder, in order: dicts with `time` (a `Timestamp`), `kind` and what the kind has."""
+        self._open()
+        events = _native.recording_events(self.path)
+        for event in events:
+            event["time"] = Timestamp(min(event["time"], 2**63 - 1))
+        return events
 
     def schema(self, name: str) -> str | None:
         """The newest schema of a name in Linkspan's notation; `None` where its messages have none."""
@@ -217,23 +330,26 @@ class Recording:
 
         With `follow`, `timeout` is how long to wait for the next one in seconds, then `Timeout` is raised; `None` waits for ever.
         """
-        if not self.follow:
-            self._check(names)
-        return _native.RecordingReader(self.path, list(names), *self._times(begin, end), self.follow, timeout)
+        times = self._times(begin, end)
+        if self.follow:
+            self._open()
+            return _native.RecordingReader(self.path, list(names), *times, True, timeout)
+        return _native.RecordingReader(self.path, self._matching(names) if names else [], *times, False, timeout)
 
     def table(self, name: str, *, begin: When | None = None, end: When | None = None) -> Table:
-        """The messages of a name as a table."""
-        self._check([name])
-        return Table(_native.recording_table(self.path, name, *self._times(begin, end)))
+        """The messages of a name as a table; those of all names that a pattern fits, with the column `name` in front."""
+        names = self._matching([name])
+        return Table(_native.recording_table(self.path, names, *self._times(begin, end), name not in names))
 
     def batches(
         self, name: str, *, begin: When | None = None, end: When | None = None, rows: int = _ROWS
     ) -> Iterator[Table]:
-        """The same in tables of so many rows, all with the same columns, in memory that does not grow with the recording."""
+        """The same in tables of so many rows, or fewer where they have more than 64 MiB of messages: all with the same columns, in memory that
+        does not grow with the recording."""
         if rows < 1:
             raise InvalidState(f"batches of {rows} rows: give at least 1")
-        self._check([name])
-        return map(Table, _native.RecordingTables(self.path, name, *self._times(begin, end), rows))
+        names = self._matching([name])
+        return map(Table, _native.RecordingTables(self.path, names, *self._times(begin, end), rows, name not in names))
 
     def frames(
         self, name: str, field: str | None = None, *, begin: When | None = None, end: When | None = None
@@ -244,7 +360,7 @@ class Recording:
         """
         table = self.table(name, begin=begin, end=end)
         formats = {column: dict(table._native.describe(column)) for column in table.columns}
-        arrays = [column for column, facts in formats.items() if facts["format"].startswith("+")]
+        arrays = [column for column, facts in formats.items() if facts["format"].startswith("+") and "beside" not in facts]
         if field is None:
             if len(arrays) != 1:
                 raise InvalidState(f"messages of {name} have {len(arrays)} fields with arrays ({', '.join(arrays)}): name one")
@@ -253,7 +369,9 @@ class Recording:
             raise InvalidState(f"{field} of {name} holds no arrays; these do: {', '.join(arrays) or 'none'}")
         found = table._native.numbers(field)
         if found is None:
-            raise InvalidState(f"{field} of {name} has arrays of several shapes, or messages without one: use table(), or batches()")
+            raise InvalidState(
+                f"{field} of {name} has arrays of several shapes, or messages without one: table({name!r})[{field!r}] has each of them, and None"
+            )
         return found
 
     def write_parquet(
@@ -263,58 +381,98 @@ class Recording:
         *,
         begin: When | None = None,
         end: When | None = None,
+        replace: bool = False,
+        mode: int | None = None,
         **options: Any,
     ) -> None:
-        """Writes the messages of a name as a Parquet file, a batch at a time; options are those of `pyarrow.parquet.ParquetWriter`."""
+        """Writes the messages of a name as a Parquet file, a batch at a time; options are those of `pyarrow.parquet.ParquetWriter`.
+
+        The file has its name when it is whole. One that exists is an error, but for a regular file with `replace`. Its mode is `mode`,
+        or that of names in its folder.
+        """
         writer = _library("pyarrow.parquet").ParquetWriter
-        self._write(self.batches(name, begin=begin, end=end), lambda schema: writer(os.fspath(path), schema, **options))
+        batches = self.batches(name, begin=begin, end=end)
+        self._write(name, batches, path, (replace, mode), lambda file, schema: writer(file, schema, **options))
 
     def write_arrow(
-        self, name: str, path: str | os.PathLike[str], *, begin: When | None = None, end: When | None = None
+        self,
+        name: str,
+        path: str | os.PathLike[str],
+        *,
+        begin: When | None = None,
+        end: When | None = None,
+        replace: bool = False,
+        mode: int | None = None,
     ) -> None:
-        """Writes the messages of a name as an Arrow file (Feather version 2), a batch at a time."""
+        """Writes the messages of a name as an Arrow file (Feather version 2), a batch at a time, as `write_parquet` does."""
         writer = _library("pyarrow.ipc").new_file
-        self._write(self.batches(name, begin=begin, end=end), lambda schema: writer(os.fspath(path), schema))
+        self._write(name, self.batches(name, begin=begin, end=end), path, (replace, mode), writer)
 
-    def _write(self, batches: Iterator[Table], opened: Callable[[Any], Any]) -> None:
+    def _write(
+        self,
+        name: str,
+        batches: Iterator[Table],
+        path: str | os.PathLike[str],
+        making: tuple[bool, int | None],
+        opened: Callable[[Any, Any], Any],
+    ) -> None:
         first = next(batches, None)
         if first is None:
-            raise NotFound(f"{self.path} has no message of this name in these times")
-        with opened(first.to_arrow().schema) as out:
+            raise NotFound(f"{self.path} has no message of {name} in these times")
+        with _new_file(path, *making) as file, exporting(name), opened(file, first.to_arrow().schema) as out:
             out.write_table(first.to_arrow())
             for batch in batches:
                 out.write_table(batch.to_arrow())
 
     def write_hdf5(
-        self, path: str | os.PathLike[str], *names: str, begin: When | None = None, end: When | None = None
+        self,
+        path: str | os.PathLike[str],
+        *names: str,
+        begin: When | None = None,
+        end: When | None = None,
+        replace: bool = False,
+        mode: int | None = None,
     ) -> None:
-        """Writes an HDF5 file, which must not exist: a group a name, a data set a column, which may be extended.
+        """Writes an HDF5 file: a group a name, a data set a column, which may be extended.
 
         Instants are nanoseconds since 1970 as 64-bit integers; units of the schema are the attribute `unit`. What is null has a `False` in the
-        data set of the column's name with `.valid`; a `/` in a column's name is a `~`.
+        data set of the column's name with `.valid`; arrays of several shapes have these in that with `.shape`; a `/` in a column's name is a
+        `~`. The file has its name when it is whole. One that exists is an error, but for a regular file with `replace`. Its mode is `mode`,
+        or that of names in its folder.
         """
         from ._hdf5 import write
 
         h5py = _library("h5py")
-        self._check(names)
         batches = {name: self.batches(name, begin=begin, end=end) for name in self._matching(names)}
-        write(self, h5py, os.fspath(path), batches)
+        with _new_file(path, replace, mode) as file:
+            write(self, h5py, file, batches)
 
     def _outline(self) -> tuple[list[str], int | None]:
         """Its names, and when it begins, without a look at the messages where it was closed."""
+        self._open()
         if self._beginning is None or self.follow:
             self._beginning = _native.recording_outline(self.path)
         return self._beginning
 
     def _matching(self, names: Iterable[str]) -> list[str]:
-        return _native.matching_names(self._outline()[0], list(names))
+        """Its names that are or fit one of these; all, where none is given. `NotFound` for one that fits none."""
+        there = self._outline()[0]
+        names = list(names)
+        found = _native.matching_names(there, names)
+        if len(names) == 1 and not found:
+            self._check(names)
+        elif len(names) > 1:
+            self._check(names)
+        return found
 
     def _check(self, names: Iterable[str]) -> None:
         """`NotFound` for a name or pattern that fits none."""
         there = self._outline()[0]
+        known = set(there)
         for name in names:
-            if name not in there and not _native.matching_names(there, [name]):
-                raise NotFound(f"{name} fits no name of {self.path}; it has {', '.join(there) or 'none'}")
+            if name not in known and not _native.matching_names(there, [name]):
+                shown = ", ".join(there[:_MOST_NAMED]) + (f" and {len(there) - _MOST_NAMED} more" if len(there) > _MOST_NAMED else "")
+                raise NotFound(_native.one_line(f"{name} fits no name of {self.path}; it has {shown or 'none'}"))
 
     def _times(self, begin: When | None, end: When | None) -> tuple[int, int]:
         return self._time(begin, 0), self._time(end, _END)
@@ -322,6 +480,12 @@ class Recording:
     def _time(self, when: When | None, otherwise: int) -> int:
         if when is None:
             return otherwise
+        if type(when).__module__ == "numpy":
+            # What columns of times have: instants, and spans between them.
+            given = stand_in(when) if type(when).__name__ in ("datetime64", "timedelta64") else when.item()
+            if given is None:
+                raise Unsupported(f"{when!r} is no time")
+            when = given
         if isinstance(when, datetime):
             when = Timestamp.from_datetime(when)
         if isinstance(when, Timestamp):
@@ -330,10 +494,70 @@ class Recording:
             when = when.total_seconds()
         if not isinstance(when, int | float) or isinstance(when, bool) or not when >= 0:
             raise Unsupported(f"{when!r} is no time: give seconds since the beginning from 0 upwards, or a Timestamp")
-        return min((self._outline()[1] or 0) + round(when * _SECOND), _END)
+        if when > _END / _SECOND and when != float("inf"):
+            raise Unsupported(f"{when!r} is no time: it is more seconds than 64 bits have nanoseconds; Timestamp(n) is n nanoseconds since 1970")
+        return _END if when == float("inf") else min((self._outline()[1] or 0) + round(when * _SECOND), _END)
 
     def __repr__(self) -> str:
-        return f"<linkspan.Recording {self.path}>"
+        path = _native.one_line(self.path)
+        if self._closed:
+            return f"<linkspan.Recording {path}, closed>"
+        try:
+            names = len(self._outline()[0])
+        except Error as error:
+            return f"<linkspan.Recording {path}: {error}>"
+        counted = f"{len(self)} messages of " if self._found is not None and not self.follow else ""
+        return f"<linkspan.Recording {path}: {counted}{names} {'name' if names == 1 else 'names'}{', followed' if self.follow else ''}>"
+
+    def _repr_html_(self) -> str:
+        if self._closed:
+            return html.escape(repr(self))
+        names = self.names
+        head = "".join(f"<th>{head}</th>" for head in ("name", "messages", "missed", "first", "last", "schemas"))
+        rows = "".join(
+            "<tr>"
+            + "".join(f"<td>{_cell(value)}</td>" for value in (name, facts.messages, facts.missed, facts.first, facts.last, ", ".join(facts.schemas)))
+            + "</tr>"
+            for name, facts in list(names.items())[:_MOST_NAMED]
+        )
+        more = f" {len(names) - _MOST_NAMED} more names." if len(names) > _MOST_NAMED else ""
+        return (
+            f"<p>{_cell(self.path)}: {len(self)} messages of {len(names)} names, {len(self.problems)} problems</p>"
+            f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table><p>{more}</p>"
+        )
+
+
+def _first(table: Table, column: str) -> list[Any]:
+    """The first values of a column."""
+    return list(table[column][:_SHOWN])
+
+
+def _cell(value: object) -> str:
+    """A value in a page: what it is made of, where it is long."""
+    shape = getattr(value, "shape", ())
+    text = f"{getattr(value, 'dtype', '')} of {tuple(shape)}" if shape else str(value)
+    text = _native.one_line(text)
+    return html.escape(text if len(text) <= 80 else text[:79] + "…")
+
+
+@contextlib.contextmanager
+def _new_file(path: str | os.PathLike[str], replace: bool, mode: int | None) -> Iterator[Any]:
+    """A file that has its name when it is whole; of one that is not, nothing is left."""
+    new = _native.NewFile(os.fspath(path), replace, mode)
+    with open(new.fileno(), "r+b", buffering=0, closefd=False) as file:
+        yield file
+    new.finish()
+
+
+@contextlib.contextmanager
+def exporting(name: str) -> Iterator[None]:
+    """Says of which name of a recording what was raised is, where no error of Linkspan or of the system does."""
+    try:
+        yield
+    except (Error, OSError):
+        raise
+    except Exception as error:
+        raise Unsupported(_native.one_line(f"{name}: {type(error).__name__}: {error}")) from error
 
 
 def _library(name: str) -> ModuleType:

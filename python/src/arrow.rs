@@ -296,9 +296,9 @@ struct OwnedArray {
     children: Vec<*mut ArrowArray>,
 }
 
-/// A text as C has it: a key of a message may hold a zero, which ends it there.
+/// A text as C has it. No format has a zero byte, nor has the name of a column.
 fn c_text(text: &str) -> CString {
-    CString::new(text.split('\0').next().unwrap_or_default()).unwrap_or_default()
+    CString::new(text).unwrap_or_default()
 }
 
 /// Pairs as the interface writes them: their number, then each text behind its length.

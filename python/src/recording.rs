@@ -1,5 +1,7 @@
 //! Recordings: reading messages one after the other, events, what a recording has, tables.
 
+use std::collections::HashSet;
+use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -9,7 +11,7 @@ use linkspan::{
     registry,
 };
 use linkspan_recording::reader::Message as Read;
-use linkspan_recording::{Columns, Entry, Outline, Reader, Summary, parts};
+use linkspan_recording::{Columns, Entry, Outline, Reader, Summary, files, parts};
 use pyo3::prelude::*;
 
 use crate::arrow::Table;
@@ -54,25 +56,48 @@ fn message(read: &Read<'_>) -> (Arrived, Timestamp) {
 
 /// Which messages of a recording are asked for.
 struct Choice {
-    names: Vec<String>,
+    names: Names,
     from: u64,
     to: u64,
 }
 
+/// The names of messages.
+enum Names {
+    All,
+    /// Those that a recording has: what one of them is called is no pattern, whatever it looks like.
+    These(HashSet<String>),
+    /// Those that fit one of these, also ones that come later.
+    Matching(Vec<String>),
+}
+
 impl Choice {
+    /// Messages of these names of a recording.
+    fn of(names: Vec<String>, from: u64, to: u64) -> Choice {
+        Choice { names: Names::These(names.into_iter().collect()), from, to }
+    }
+
     fn open(&self, path: &Path) -> linkspan::Result<Reader> {
         let reader = Reader::open(path)?;
         if (self.from, self.to) == (0, u64::MAX) { Ok(reader) } else { reader.within(self.from, self.to) }
     }
 
-    /// Adds messages until there are so many rows, or no more messages; returns the number of rows.
-    fn fill(&self, reader: &mut Reader, columns: &mut Columns, rows: usize) -> linkspan::Result<usize> {
+    /// Adds messages until there are so many rows, or so many bytes of messages, or no more messages; returns the number of rows.
+    fn fill(
+        &self,
+        reader: &mut Reader,
+        columns: &mut Columns,
+        rows: usize,
+        bytes: usize,
+    ) -> linkspan::Result<usize> {
+        let mut filled = 0usize;
         while columns.rows() < rows
+            && filled < bytes
             && let Some(entry) = reader.read()?
         {
             if let Entry::Message(read) = entry
                 && self.has(&read)
             {
+                filled = filled.saturating_add(read.body.len());
                 columns.add(&read)?;
             }
         }
@@ -80,9 +105,11 @@ impl Choice {
     }
 
     fn has(&self, message: &Read<'_>) -> bool {
-        let has_name = || {
-            let topic = &message.channel.topic;
-            self.names.is_empty() || self.names.iter().any(|name| registry::matches(name, topic))
+        let topic = &message.channel.topic;
+        let has_name = || match &self.names {
+            Names::All => true,
+            Names::These(names) => names.contains(topic),
+            Names::Matching(patterns) => patterns.iter().any(|name| registry::matches(name, topic)),
         };
         !message.channel.repeated && (self.from..=self.to).contains(&message.received) && has_name()
     }
@@ -94,11 +121,13 @@ pub struct RecordingReader {
     reader: Mutex<Reader>,
     choice: Choice,
     patience: Timeout,
+    path: PathBuf,
 }
 
 #[pymethods]
 impl RecordingReader {
-    /// Messages of these names and patterns (all, if there is none) that were received within these times, in nanoseconds since 1970.
+    /// Messages of these names (all, if there is none) that were received within these times, in nanoseconds since 1970; of those that fit these
+    /// names and patterns where the recording is followed.
     #[new]
     #[pyo3(signature = (path, names, begin, end, follow=false, timeout=Patience(Timeout::Forever)))]
     fn open(
@@ -110,9 +139,14 @@ impl RecordingReader {
         follow: bool,
         timeout: Patience,
     ) -> Outcome<RecordingReader> {
+        let names = match names {
+            names if names.is_empty() => Names::All,
+            names if follow => Names::Matching(names),
+            names => Names::These(names.into_iter().collect()),
+        };
         let choice = Choice { names, from: begin, to: end };
         let reader = py.detach(|| if follow { Reader::follow(&path) } else { choice.open(&path) })?;
-        Ok(RecordingReader { reader: Mutex::new(reader), choice, patience: timeout.0 })
+        Ok(RecordingReader { reader: Mutex::new(reader), choice, patience: timeout.0, path })
     }
 
     const fn __iter__(this: Py<Self>) -> Py<Self> {
@@ -162,13 +196,75 @@ impl RecordingReader {
         let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
         reader.problems().iter().map(ToString::to_string).collect()
     }
+
+    /// Where it is, without a wait for another thread that reads.
+    fn __repr__(&self) -> String {
+        let path = |path: &Path| linkspan::one_line(&path.to_string_lossy()).to_string();
+        let state = match self.reader.try_lock() {
+            Ok(reader) => match reader.place() {
+                Some((part, offset)) => format!("at byte {offset} of {}", path(part)),
+                None => format!("at the end of {}", path(&self.path)),
+            },
+            Err(_) => format!("of {}, which another thread reads", path(&self.path)),
+        };
+        format!("<linkspan.RecordingReader {state}>")
+    }
 }
 
-/// Those of the names that fit one of the names and patterns; all, where there is none.
+/// Those of the names that are one of the names and patterns, or fit one; all, where there is none. What is the name of one is no pattern.
 #[pyfunction]
 pub fn matching_names(names: Vec<String>, patterns: Vec<String>) -> Vec<String> {
-    let fits = |name: &String| patterns.iter().any(|pattern| registry::matches(pattern, name));
-    names.into_iter().filter(|name| patterns.is_empty() || fits(name)).collect()
+    if patterns.is_empty() {
+        return names;
+    }
+    let known: HashSet<&str> = names.iter().map(String::as_str).collect();
+    let (exact, patterns): (HashSet<String>, Vec<String>) = {
+        let (exact, others): (Vec<_>, Vec<_>) =
+            patterns.into_iter().partition(|name| known.contains(&**name));
+        (exact.into_iter().collect(), others)
+    };
+    let fits = |name: &String| {
+        exact.contains(name) || patterns.iter().any(|pattern| registry::matches(pattern, name))
+    };
+    names.into_iter().filter(fits).collect()
+}
+
+/// A text of another program on one line, without what a terminal or a page obeys.
+#[pyfunction]
+pub fn one_line(text: &str) -> String {
+    linkspan::one_line(text).to_string()
+}
+
+/// A file that is made, and has its name once it is whole; where it is dropped before, nothing is left of it.
+#[pyclass(frozen, module = "linkspan")]
+pub struct NewFile(Mutex<Option<files::NewFile>>);
+
+#[pymethods]
+impl NewFile {
+    /// `AddressInUse` where something has its name, but for a regular file that it is to replace.
+    #[new]
+    fn create(py: Python<'_>, path: PathBuf, replace: bool, mode: Option<u32>) -> Outcome<NewFile> {
+        let making = files::Making { replaces: replace, mode };
+        let new = py.detach(|| files::NewFile::create(&path, making))?;
+        Ok(NewFile(Mutex::new(Some(new))))
+    }
+
+    /// The descriptor to write to.
+    fn fileno(&self) -> Outcome<i32> {
+        let new = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let new = new.as_ref().ok_or_else(finished)?;
+        Ok(new.file().as_raw_fd())
+    }
+
+    /// Syncs it, and gives it its name.
+    fn finish(&self, py: Python<'_>) -> Outcome<()> {
+        let new = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        Ok(py.detach(|| new.ok_or_else(finished)?.finish())?)
+    }
+}
+
+fn finished() -> Error {
+    Error::new(ErrorKind::InvalidState, "the file was finished")
 }
 
 /// The names of a recording, and when it begins in nanoseconds since 1970, where it does: without a look at messages of parts that were closed.
@@ -209,13 +305,27 @@ pub fn recording_events(py: Python<'_>, path: PathBuf) -> Outcome<Vec<Bound<'_, 
     values.iter().map(|value| object(value, Builder::sharing(py, Body::default()))).collect()
 }
 
-/// The messages of one name that were received within these times as a table.
+/// Messages that a batch has at most, in bytes: those of a camera are long.
+const BATCH: usize = 64 << 20;
+
+fn columns(of_several_names: bool) -> Columns {
+    if of_several_names { Columns::of_several_names() } else { Columns::default() }
+}
+
+/// The messages of these names that were received within these times as a table; of several names with a column of the name.
 #[pyfunction]
-pub fn recording_table(py: Python<'_>, path: PathBuf, name: String, begin: u64, end: u64) -> Outcome<Table> {
-    let choice = Choice { names: vec![name], from: begin, to: end };
+pub fn recording_table(
+    py: Python<'_>,
+    path: PathBuf,
+    names: Vec<String>,
+    begin: u64,
+    end: u64,
+    of_several_names: bool,
+) -> Outcome<Table> {
+    let choice = Choice::of(names, begin, end);
     Ok(py.detach(|| -> linkspan::Result<_> {
-        let (mut reader, mut columns) = (choice.open(&path)?, Columns::default());
-        let rows = choice.fill(&mut reader, &mut columns, usize::MAX)?;
+        let (mut reader, mut columns) = (choice.open(&path)?, columns(of_several_names));
+        let rows = choice.fill(&mut reader, &mut columns, usize::MAX, usize::MAX)?;
         Ok(Table::new(columns.take(), rows))
     })?)
 }
@@ -227,6 +337,7 @@ pub struct RecordingTables {
     state: Mutex<(Reader, Columns)>,
     choice: Choice,
     rows: usize,
+    path: PathBuf,
 }
 
 #[pymethods]
@@ -235,20 +346,21 @@ impl RecordingTables {
     fn open(
         py: Python<'_>,
         path: PathBuf,
-        name: String,
+        names: Vec<String>,
         begin: u64,
         end: u64,
         rows: usize,
+        of_several_names: bool,
     ) -> Outcome<RecordingTables> {
-        let choice = Choice { names: vec![name], from: begin, to: end };
+        let choice = Choice::of(names, begin, end);
         let state = py.detach(|| -> linkspan::Result<_> {
-            let (mut reader, mut columns) = (choice.open(&path)?, Columns::default());
-            while choice.fill(&mut reader, &mut columns, rows)? > 0 {
+            let (mut reader, mut columns) = (choice.open(&path)?, columns(of_several_names));
+            while choice.fill(&mut reader, &mut columns, rows, BATCH)? > 0 {
                 columns.take();
             }
             Ok((choice.open(&path)?, columns))
         })?;
-        Ok(RecordingTables { state: Mutex::new(state), choice, rows })
+        Ok(RecordingTables { state: Mutex::new(state), choice, rows, path })
     }
 
     const fn __iter__(this: Py<Self>) -> Py<Self> {
@@ -259,8 +371,16 @@ impl RecordingTables {
         Ok(py.detach(|| -> linkspan::Result<_> {
             let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
             let (reader, columns) = &mut *state;
-            let rows = self.choice.fill(reader, columns, self.rows)?;
+            let rows = self.choice.fill(reader, columns, self.rows, BATCH)?;
             Ok((rows > 0).then(|| Table::new(columns.take(), rows)))
         })?)
+    }
+
+    fn __repr__(&self) -> String {
+        format!(
+            "<linkspan.RecordingTables of {}, {} rows each>",
+            linkspan::one_line(&self.path.to_string_lossy()),
+            self.rows
+        )
     }
 }

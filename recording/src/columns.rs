@@ -5,34 +5,44 @@
 mod field;
 mod layout;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use linkspan::schema::{Kind, Schema, Type};
+use linkspan::schema::{Kind, Schema, Type, Width};
 use linkspan::{Error, ErrorKind, Limits, Result, Value, codec};
 
 use crate::reader::Message;
-use field::Field;
+use field::{Field, Hint};
 pub use layout::{Buffer, Column};
 
-/// Columns of a table at most.
-const MAX_COLUMNS: usize = 4_096;
+/// Fields that a table has a column for at most.
+pub const MAX_COLUMNS: usize = 4_096;
 /// Columns that each table begins with.
 pub const FIXED: [&str; 4] = ["received", "sent", "sequence", "source"];
+/// The first column of a table of several names.
+const NAME: &str = "name";
 
 /// The columns of a table that is built.
 #[derive(Debug, Default)]
 pub struct Columns {
+    /// Which name each message is of, in a table of several names.
+    topics: Option<Field>,
     fixed: [Field; FIXED.len()],
     fields: Vec<Field>,
     /// The place of each field by its path.
     places: HashMap<String, usize>,
     rows: usize,
     units: HashMap<String, String>,
+    hints: HashMap<String, Hint>,
     /// The channel whose schema was looked at last.
     schema_of: Option<u16>,
 }
 
 impl Columns {
+    /// Makes a table of messages of several names, with the column `name` in front.
+    pub fn of_several_names() -> Columns {
+        Columns { topics: Some(Field::default()), ..Columns::default() }
+    }
+
     /// Adds a message as a row. A field that comes for the first time is null in the rows before.
     ///
     /// # Errors
@@ -50,6 +60,11 @@ impl Columns {
             self.schema_of = Some(channel.id);
             if let Some(schema) = channel.notation().and_then(|text| Schema::parse(text).ok()) {
                 units(&schema.root, &mut String::new(), &mut self.units);
+                fields_of(&schema.root, &mut String::new(), &mut |path, of| {
+                    if let Some(hint) = hint(of) {
+                        self.hints.insert(path.to_owned(), hint);
+                    }
+                });
             }
         }
         let time = |time: u64| Value::Timestamp(linkspan::Timestamp(i64::try_from(time).unwrap_or(i64::MAX)));
@@ -58,6 +73,9 @@ impl Columns {
         sent.push(self.rows, &time(message.sent));
         sequence.push(self.rows, &Value::Uint(message.number));
         source.push_text(self.rows, &channel.source);
+        if let Some(topics) = &mut self.topics {
+            topics.push_text(self.rows, &channel.topic);
+        }
         // Messages of a name have mostly the same fields in the same order.
         let mut next = 0;
         flatten(&value, &mut String::new(), &mut |path, value| {
@@ -66,12 +84,11 @@ impl Columns {
                 _ => match self.places.get(path) {
                     Some(at) => *at,
                     None if self.fields.len() == MAX_COLUMNS => {
-                        let text = format!("more than {MAX_COLUMNS} columns: choose fields, or export lines");
-                        return Err(of(Error::new(ErrorKind::TooLarge, text)));
+                        return Err(of(too_many()));
                     }
                     None => {
                         self.places.insert(path.to_owned(), self.fields.len());
-                        self.fields.push(Field::new(path));
+                        self.fields.push(Field::new(path, self.hints.get(path).copied()));
                         self.fields.len() - 1
                     }
                 },
@@ -91,31 +108,51 @@ impl Columns {
         self.rows
     }
 
-    /// Takes the rows as columns: the fixed ones, then those of fields in the order in which they came, named by their paths. The value of a
-    /// message that is no map is the column `value`; a field with a name of a fixed column is below `value/`. Rows that are added then have
-    /// the same columns, of the same types or wider ones.
+    /// Takes the rows as columns: the fixed ones, then those of fields in the order in which they came, with the names that [`names`] gives
+    /// them. Behind a column of arrays of several shapes stands the column of these shapes. Rows that are added then have the same columns, of
+    /// the same types or wider ones.
     pub fn take(&mut self) -> Vec<Column> {
         let rows = std::mem::take(&mut self.rows);
-        let fixed =
-            FIXED.iter().zip(&mut self.fixed).map(|(name, field)| field.take((*name).to_owned(), rows, None));
-        let fields = self.fields.iter_mut().map(|field| {
+        let mut all = Vec::with_capacity(FIXED.len() + self.fields.len());
+        let fixed: Vec<_> = self.topics.iter().map(|_| NAME).chain(FIXED).collect();
+        for (name, field) in fixed.iter().zip(self.topics.iter_mut().chain(&mut self.fixed)) {
+            field.take((*name).to_owned(), rows, None, &mut all);
+        }
+        let names = names(self.fields.iter().map(|field| &*field.path), &fixed);
+        for (name, field) in names.into_iter().zip(&mut self.fields) {
             let unit = self.units.get(&field.path).cloned();
-            field.take(name_of(&field.path), rows, unit)
-        });
-        fixed.chain(fields).collect()
+            field.take(name, rows, unit, &mut all);
+        }
+        all
     }
 }
 
-/// Returns the name of the column of a field.
-pub fn name_of(path: &str) -> String {
-    match path {
-        "" => "value".to_owned(),
-        path if FIXED.contains(&path) => format!("value/{path}"),
-        path => path.to_owned(),
-    }
+/// The error of a table with more fields than [`MAX_COLUMNS`].
+pub fn too_many() -> Error {
+    let text = format!("the messages have more than {MAX_COLUMNS} fields, and a table has a column for {MAX_COLUMNS}: lines of JSON have all of them");
+    Error::new(ErrorKind::TooLarge, text)
 }
 
-/// Calls `what` with each field that is no map, and with its path: keys joined by `/`, as in [`linkspan::Message::get`].
+/// Returns the name of the column of each field, all of them different, beside the names of the fixed columns.
+///
+/// It is the path of the field, in which a zero byte is `~2`. The value of a message that is no map is `value`, and a field with the name of a
+/// fixed column is below `value/`; where a field has that name already, `~` stands in front instead, which no path of a field begins with.
+pub fn names<'a>(paths: impl Iterator<Item = &'a str> + Clone, fixed: &[&str]) -> Vec<String> {
+    let is_own = |path: &str| !path.is_empty() && !fixed.contains(&path);
+    let own: HashSet<_> = paths.clone().filter(|path| is_own(path)).collect();
+    let name = |path: &str| {
+        let (nested, other) = match path {
+            path if is_own(path) => return path.replace('\0', "~2"),
+            "" => ("value".to_owned(), "~value".to_owned()),
+            path => (format!("value/{path}"), format!("~{path}")),
+        };
+        if own.contains(&*nested) { other } else { nested }
+    };
+    paths.map(name).collect()
+}
+
+/// Calls `what` with each field that is no map, or an empty one, and with its path: keys joined by `/`, as in [`linkspan::Message::get`]. A path
+/// that begins with an empty key begins with `~`, so that it is the path of no other field.
 ///
 /// # Errors
 /// Those of `what`.
@@ -124,38 +161,65 @@ pub fn flatten(
     path: &mut String,
     what: &mut dyn FnMut(&str, &Value) -> Result<()>,
 ) -> Result<()> {
-    let Value::Map(map) = value else { return what(path, value) };
-    for (key, value) in map {
-        let length = path.len();
-        if length > 0 {
-            path.push('/');
+    match value {
+        Value::Map(map) if !map.is_empty() => {
+            for (key, value) in map {
+                let length = path.len();
+                push_key(path, key);
+                let done = flatten(value, path, what);
+                path.truncate(length);
+                done?;
+            }
+            Ok(())
         }
-        if key.contains(['/', '~']) {
-            path.push_str(&key.replace('~', "~0").replace('/', "~1"));
-        } else {
-            path.push_str(key);
-        }
-        let done = flatten(value, path, what);
-        path.truncate(length);
-        done?;
+        // A message without a field has nothing for any column.
+        Value::Map(_) if path.is_empty() => Ok(()),
+        value => what(path, value),
     }
-    Ok(())
+}
+
+/// Adds a key to a path.
+fn push_key(path: &mut String, key: &str) {
+    if !path.is_empty() {
+        path.push('/');
+    } else if key.is_empty() {
+        path.push('~');
+    }
+    if key.contains(['/', '~']) {
+        path.push_str(&key.replace('~', "~0").replace('/', "~1"));
+    } else {
+        path.push_str(key);
+    }
 }
 
 /// Adds the unit of each field below this type.
 pub fn units(of: &Type, path: &mut String, units: &mut HashMap<String, String>) {
-    if let Some(unit) = &of.unit {
-        units.insert(path.clone(), unit.clone());
-    }
+    fields_of(of, path, &mut |path, of| {
+        if let Some(unit) = &of.unit {
+            units.insert(path.to_owned(), unit.clone());
+        }
+    });
+}
+
+/// Calls `what` with this type and each one below it, and with its path.
+fn fields_of(of: &Type, path: &mut String, what: &mut dyn FnMut(&str, &Type)) {
+    what(path, of);
     let (Kind::Record(fields) | Kind::Union(fields) | Kind::Table(fields)) = &of.kind else { return };
     for field in fields {
         let length = path.len();
-        if length > 0 {
-            path.push('/');
-        }
-        path.push_str(&field.name);
-        self::units(&field.of, path, units);
+        push_key(path, &field.name);
+        fields_of(&field.of, path, what);
         path.truncate(length);
+    }
+}
+
+/// What a schema says of the type of a column that values do not say: a small integer is the same in every width, and in JSON a whole number is
+/// an integer.
+fn hint(of: &Type) -> Option<Hint> {
+    match of.kind {
+        Kind::Integer(Width::U64) => Some(Hint::Unsigned),
+        Kind::F32 | Kind::F64 => Some(Hint::Float),
+        _ => None,
     }
 }
 

@@ -1,6 +1,8 @@
 //! The column of a field while rows are added. Its type is that of the values that came: integers become floats beside floats if none loses a
 //! digit, and what has no common type becomes text in JSON, so that nothing is lost.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use linkspan::{DType, Encoding, Limits, NdArray, Order, Payload, Value};
 
@@ -17,6 +19,17 @@ pub struct Field {
     data: Data,
     /// Whether a row was ever null: lists of one length are none then.
     had_nulls: bool,
+    /// Whether the type is that of the schema alone: no value came yet.
+    is_hint: bool,
+}
+
+/// The type that a schema gives a field.
+#[derive(Clone, Copy, Debug)]
+pub enum Hint {
+    /// 64 bits without sign.
+    Unsigned,
+    /// A float.
+    Float,
 }
 
 /// Bits, eight in a byte.
@@ -89,6 +102,8 @@ struct Arrays {
     /// Whether each is a list, of one dimension.
     are_lists: bool,
     elements: Long,
+    /// The shape of each as 64-bit integers, where there are several that the length does not say; all are row-major then.
+    shapes: Option<Long>,
 }
 
 #[derive(Debug, Default)]
@@ -109,8 +124,13 @@ enum Data {
 }
 
 impl Field {
-    pub fn new(path: &str) -> Field {
-        Field { path: path.to_owned(), ..Field::default() }
+    pub fn new(path: &str, hint: Option<Hint>) -> Field {
+        let data = match hint {
+            None => Data::Nothing,
+            Some(Hint::Unsigned) => Data::Uint(Vec::new()),
+            Some(Hint::Float) => Data::Float(Vec::new()),
+        };
+        Field { path: path.to_owned(), data, is_hint: hint.is_some(), ..Field::default() }
     }
 
     /// Adds the value of this row; rows that it skips are null.
@@ -125,9 +145,16 @@ impl Field {
             (0..row).for_each(|_| self.data.push_null());
         }
         if !self.data.push(value) {
-            self.widen(value);
+            if self.is_hint {
+                // A value that is not of its schema.
+                self.data = Data::of(value);
+                (0..row).for_each(|_| self.data.push_null());
+            } else {
+                self.widen(value);
+            }
             self.data.push(value);
         }
+        self.is_hint = false;
         self.valid.push(true);
     }
 
@@ -166,6 +193,9 @@ impl Field {
             (Data::Arrays(old), Value::Array(items)) if old.are_lists && numbers(items).is_some() => {
                 old.as_floats().map(Data::Arrays)
             }
+            (Data::Arrays(old), Value::NdArray(new)) if !old.are_lists && old.dtype == new.dtype => {
+                Some(Data::Arrays(old.with_shapes(&self.valid)))
+            }
             _ => None,
         };
         self.data = wider.unwrap_or_else(|| {
@@ -178,14 +208,16 @@ impl Field {
         });
     }
 
-    /// Takes the rows as a column. Rows that are added then have the same type, or a wider one.
-    pub fn take(&mut self, name: String, rows: usize, unit: Option<String>) -> Column {
+    /// Takes the rows as a column, and what it cannot say as another one behind it. Rows that are added then have the same type, or a wider one.
+    pub fn take(&mut self, name: String, rows: usize, unit: Option<String>, all: &mut Vec<Column>) {
         self.pad(rows);
         let mut metadata: Vec<_> = unit.map(|unit| ("unit", unit)).into_iter().collect();
         let valid = std::mem::take(&mut self.valid);
         let nulls = valid.zeros;
         self.had_nulls |= nulls > 0;
-        let validity = (nulls > 0).then(|| Buffer::Bytes(valid.bytes.into()));
+        let bits = Bytes::from(valid.bytes);
+        let validity = (nulls > 0).then(|| Buffer::Bytes(bits.clone()));
+        let mut beside = None;
         let emptied = self.data.emptied();
         let (format, buffers, items) = match std::mem::replace(&mut self.data, emptied) {
             Data::Nothing => ("n".to_owned(), Vec::new(), None),
@@ -202,12 +234,17 @@ impl Field {
                 metadata.push(("encoding", "json".to_owned()));
                 ("U".to_owned(), texts.buffers(validity), None)
             }
-            Data::Arrays(arrays) => {
+            Data::Arrays(mut arrays) => {
+                if let Some(shapes) = arrays.shapes.take() {
+                    let bits = (nulls > 0).then(|| Buffer::Bytes(bits.clone()));
+                    beside = Some(shapes_beside(&name, rows, nulls, bits, shapes));
+                }
                 let (format, buffers, items) = arrays.finish(validity, self.had_nulls, &mut metadata);
                 (format, buffers, Some(items))
             }
         };
-        Column { name, format, metadata, length: rows, nulls, buffers, items }
+        all.push(Column { name, format, metadata, length: rows, nulls, buffers, items });
+        all.extend(beside);
     }
 }
 
@@ -230,6 +267,7 @@ impl Data {
                     order: Order::Row,
                     are_lists: true,
                     elements: Long::default(),
+                    shapes: None,
                 }),
                 None => Data::Json(Long::default()),
             },
@@ -255,6 +293,7 @@ impl Data {
                 order: arrays.order,
                 are_lists: arrays.are_lists,
                 elements: Long::default(),
+                shapes: arrays.shapes.as_ref().map(|_| Long::default()),
             }),
         }
     }
@@ -318,26 +357,75 @@ impl Arrays {
             order: array.order,
             are_lists: false,
             elements: Long::default(),
+            shapes: None,
         }
     }
 
     fn push(&mut self, array: &NdArray) -> bool {
-        let is_one_line = |shape: &[u64]| shape.len() == 1;
-        let has_place = !self.are_lists
-            && array.dtype == self.dtype
-            && match &self.shape {
-                // The shape of all is said once: arrays of several dimensions have one shape, or they are no column of arrays.
-                Some(shape) if *shape == array.shape => array.order == self.order || is_one_line(shape),
-                Some(shape) => is_one_line(shape) && is_one_line(&array.shape),
-                None => is_one_line(&array.shape),
-            };
-        if has_place {
-            if self.shape.as_ref().is_some_and(|shape| *shape != array.shape) {
-                self.shape = None;
-            }
-            self.elements.push(&array.data);
+        if self.are_lists || array.dtype != self.dtype {
+            return false;
         }
-        has_place
+        if let Some(shapes) = &mut self.shapes {
+            shapes.push(&words(&array.shape));
+            self.elements.push(&by_rows(&array.data, &array.shape, array.order, array.dtype.size()));
+            return true;
+        }
+        let is_line = |shape: &[u64]| shape.len() == 1;
+        match &self.shape {
+            Some(shape) if *shape == array.shape => {
+                if array.order == self.order || is_line(shape) {
+                    self.elements.push(&array.data);
+                } else {
+                    self.make_row_major();
+                    self.elements.push(&by_rows(&array.data, &array.shape, array.order, array.dtype.size()));
+                }
+            }
+            // The length of a row says its shape.
+            Some(shape) if is_line(shape) && is_line(&array.shape) => {
+                self.shape = None;
+                self.elements.push(&array.data);
+            }
+            None if is_line(&array.shape) => self.elements.push(&array.data),
+            _ => return false,
+        }
+        true
+    }
+
+    /// Makes arrays of one shape, which are column-major, row-major ones. What order they had is no part of their value.
+    fn make_row_major(&mut self) {
+        if self.order == Order::Row {
+            return;
+        }
+        let old = std::mem::take(&mut self.elements);
+        let shape = self.shape.clone().unwrap_or_default();
+        for row in 0..old.ends.len() - 1 {
+            self.elements.push(&by_rows(old.get(row), &shape, self.order, self.dtype.size()));
+        }
+        self.order = Order::Row;
+    }
+
+    /// The same arrays with a shape each, in rows of which these are not null, before an array of another shape comes.
+    fn with_shapes(&self, valid: &Bits) -> Arrays {
+        let (size, mut elements, mut shapes) = (self.dtype.size(), Long::default(), Long::default());
+        for row in 0..valid.length {
+            let data = self.elements.get(row);
+            if !valid.get(row) {
+                elements.push(&[]);
+                shapes.push(&[]);
+                continue;
+            }
+            let shape = self.shape.clone().unwrap_or_else(|| vec![(data.len() / size) as u64]);
+            elements.push(&by_rows(data, &shape, self.order, size));
+            shapes.push(&words(&shape));
+        }
+        Arrays {
+            dtype: self.dtype,
+            shape: None,
+            order: Order::Row,
+            are_lists: false,
+            elements,
+            shapes: Some(shapes),
+        }
     }
 
     fn push_list(&mut self, items: &[Value]) -> bool {
@@ -360,6 +448,9 @@ impl Arrays {
 
     fn push_null(&mut self) {
         self.elements.end_at(self.elements.bytes.len());
+        if let Some(shapes) = &mut self.shapes {
+            shapes.push(&[]);
+        }
     }
 
     /// The same lists with floats; `None` where a number would lose digits.
@@ -374,6 +465,7 @@ impl Arrays {
             order: Order::Row,
             are_lists: true,
             elements,
+            shapes: None,
         })
     }
 
@@ -387,7 +479,13 @@ impl Arrays {
             };
             return Value::Array(words.map(number).collect());
         }
-        let shape = self.shape.clone().unwrap_or_else(|| vec![(data.len() / self.dtype.size()) as u64]);
+        let of_length = || vec![(data.len() / self.dtype.size()) as u64];
+        let shape = match &self.shapes {
+            Some(shapes) => {
+                shapes.get(row).as_chunks::<8>().0.iter().map(|word| u64::from_le_bytes(*word)).collect()
+            }
+            None => self.shape.clone().unwrap_or_else(of_length),
+        };
         let data = Bytes::copy_from_slice(data);
         Value::NdArray(NdArray { dtype: self.dtype, order: self.order, shape, data })
     }
@@ -402,17 +500,67 @@ impl Arrays {
         let size = self.dtype.size();
         let Long { ends, bytes } = self.elements;
         let items = items(self.dtype, bytes);
-        let count = self.shape.as_ref().map(|shape| shape.iter().product::<u64>());
-        if let (Some(count), false) = (count.filter(|count| *count > 0), has_nulls) {
-            let shape: Vec<_> = self.shape.iter().flatten().map(|length| Value::from(*length)).collect();
-            metadata.push(("shape", json(&Value::Array(shape))));
+        if let Some(shape) = &self.shape {
+            let lengths: Vec<_> = shape.iter().map(|length| Value::from(*length)).collect();
+            metadata.push(("shape", json(&Value::Array(lengths))));
             metadata.push(("order", self.order.name().to_owned()));
+        }
+        let product = |shape: &Vec<u64>| shape.iter().try_fold(1u64, |all, length| all.checked_mul(*length));
+        let count = self.shape.as_ref().and_then(product).filter(|count| *count > 0);
+        if let (Some(count), false) = (count, has_nulls) {
             return (format!("+w:{count}"), vec![validity], Box::new(items));
         }
         let of_elements = |end: i64| end / i64::try_from(size).unwrap_or(1);
         let ends = ends.into_iter().map(of_elements).collect();
         ("+L".to_owned(), vec![validity, Some(Buffer::I64(ends))], Box::new(items))
     }
+}
+
+/// The column with the shape of each array of another column.
+fn shapes_beside(of: &str, rows: usize, nulls: usize, validity: Option<Buffer>, shapes: Long) -> Column {
+    let items = items(DType::I64, shapes.bytes);
+    let ends = shapes.ends.into_iter().map(|end| end / 8).collect();
+    Column {
+        name: format!("{of}~shape"),
+        format: "+L".to_owned(),
+        metadata: vec![("beside", of.to_owned())],
+        length: rows,
+        nulls,
+        buffers: vec![validity, Some(Buffer::I64(ends))],
+        items: Some(Box::new(items)),
+    }
+}
+
+/// A shape as 64-bit integers.
+fn words(shape: &[u64]) -> Vec<u8> {
+    shape.iter().flat_map(|length| length.to_le_bytes()).collect()
+}
+
+/// The elements of an array in the order of its rows.
+fn by_rows<'a>(data: &'a [u8], shape: &[u64], order: Order, size: usize) -> Cow<'a, [u8]> {
+    if order.for_shape(shape) == Order::Row {
+        return data.into();
+    }
+    // How far the next element of each dimension is.
+    let steps: Vec<u64> = shape
+        .iter()
+        .scan(1u64, |step, length| Some(std::mem::replace(step, step.saturating_mul(*length))))
+        .collect();
+    let mut out = Vec::with_capacity(data.len());
+    let mut index = vec![0u64; shape.len()];
+    for _ in 0..data.len() / size {
+        let at: u64 = index.iter().zip(&steps).map(|(at, step)| at * step).sum();
+        let begin = usize::try_from(at).unwrap_or(usize::MAX).saturating_mul(size);
+        out.extend_from_slice(data.get(begin..begin.saturating_add(size)).unwrap_or_default());
+        for (at, length) in index.iter_mut().zip(shape).rev() {
+            *at += 1;
+            if *at < *length {
+                break;
+            }
+            *at = 0;
+        }
+    }
+    out.into()
 }
 
 /// The elements of arrays as a column: complex numbers as pairs.

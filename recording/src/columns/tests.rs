@@ -10,6 +10,11 @@ use crate::reader::Channel;
 
 /// Adds each value as a message.
 fn add(columns: &mut Columns, values: impl IntoIterator<Item = Value>) {
+    add_with(columns, None, values);
+}
+
+fn add_with(columns: &mut Columns, schema: Option<&str>, values: impl IntoIterator<Item = Value>) {
+    let metadata = schema.map(|text| (crate::format::channel::SCHEMA.to_owned(), text.to_owned()));
     let channel = Arc::new(Channel {
         id: 1,
         topic: "lab/a".into(),
@@ -21,7 +26,7 @@ fn add(columns: &mut Columns, values: impl IntoIterator<Item = Value>) {
         first: Some(1),
         repeated: false,
         schema: None,
-        metadata: std::collections::BTreeMap::new(),
+        metadata: metadata.into_iter().collect(),
     });
     for (number, value) in (1..).zip(values) {
         let body = Payload::new(&value, Encoding::Cbor, &Limits::default()).unwrap().body().clone();
@@ -148,11 +153,135 @@ fn arrays_of_one_shape_have_a_length_and_others_have_ends() {
     assert!(matches!(&several.buffers[1], Some(Buffer::I64(ends)) if *ends == [0, 1, 3]));
     let pairs = several.items.unwrap();
     assert_eq!((&*pairs.format, pairs.length), ("+w:2", 3));
-    // Shapes of several dimensions that differ have no common form.
-    let shapes = [[1, 2], [2, 1]].map(|shape| one("x", array(DType::U8, &shape, &[1, 2], Order::Row)));
-    assert_eq!(column(shapes).fact("encoding"), Some("json"));
     let with_null = column([one("x", array(DType::U8, &[2], &[1, 2], Order::Row)), one("x", Value::Null)]);
     assert_eq!((&*with_null.format, with_null.nulls), ("+L", 1));
+}
+
+fn integers(column: &Column) -> Vec<Option<Vec<i64>>> {
+    let [_, Some(Buffer::I64(ends))] = &column.buffers[..] else { panic!("{column:?}") };
+    let Some(Buffer::Bytes(bytes)) = &column.items.as_ref().unwrap().buffers[1] else { panic!() };
+    let words: Vec<_> = bytes.as_chunks::<8>().0.iter().map(|word| i64::from_le_bytes(*word)).collect();
+    let is_there = |row: usize| match &column.buffers[0] {
+        Some(Buffer::Bytes(bits)) => bits[row / 8] >> (row % 8) & 1 == 1,
+        _ => true,
+    };
+    let list = |(row, [begin, end]): (usize, &[i64; 2])| {
+        is_there(row).then(|| words[*begin as usize..*end as usize].to_vec())
+    };
+    ends.array_windows().enumerate().map(list).collect()
+}
+
+/// The elements of a column of arrays of bytes.
+fn elements(column: &Column) -> &[u8] {
+    match &column.items.as_ref().unwrap().buffers[1] {
+        Some(Buffer::Bytes(bytes)) => bytes,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn image_that_is_missing_once_keeps_the_shape_of_the_others() {
+    let image = |i| one("x", array(DType::U8, &[2, 3], &[i; 6], Order::Row));
+    for values in [vec![image(1), one("x", Value::Null), image(2)], vec![one("y", 1), image(1), image(2)]] {
+        let all = table(values);
+        let found = all.iter().find(|column| column.name == "x").unwrap();
+        assert_eq!((&*found.format, found.nulls, found.length), ("+L", 1, 3));
+        assert_eq!((found.fact("shape"), found.fact("order")), (Some("[2,3]"), Some("row")));
+        assert_eq!(elements(found), [1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 2]);
+    }
+    // An overflowing product is no length, and an array without elements keeps its shape.
+    let empty = column([one("x", array(DType::U8, &[1 << 40, 1 << 40, 0], &[], Order::Row))]);
+    assert_eq!(empty.fact("shape"), Some("[1099511627776,1099511627776,0]"));
+}
+
+#[test]
+fn arrays_of_several_shapes_have_their_shapes_beside_them() {
+    let wide = one("x", array(DType::U8, &[1, 2], &[1, 2], Order::Row));
+    let line = one("x", array(DType::U8, &[2], &[9, 8], Order::Row));
+    let turned = one("x", array(DType::U8, &[2, 3], &[1, 4, 2, 5, 3, 6], Order::Column));
+    let values = [wide, one("x", Value::Null), line, turned];
+    let (mut whole, mut parts) = (Columns::default(), Columns::default());
+    add(&mut whole, values.clone());
+    let all = whole.take();
+    let [arrays, shapes] = &all[4..] else { panic!("{all:?}") };
+    assert_eq!((&*arrays.name, &*arrays.format, arrays.nulls), ("x", "+L", 1));
+    assert_eq!((&*shapes.name, shapes.fact("beside")), ("x~shape", Some("x")));
+    assert_eq!(integers(shapes), [Some(vec![1, 2]), None, Some(vec![2]), Some(vec![2, 3])]);
+    assert_eq!(elements(arrays), [1, 2, 9, 8, 1, 2, 3, 4, 5, 6]);
+    // In batches the column of shapes is there from the first one on.
+    values.iter().for_each(|value| {
+        add(&mut parts, [value.clone()]);
+        parts.take();
+    });
+    for value in values {
+        add(&mut parts, [value]);
+        let names: Vec<_> = parts.take().drain(4..).map(|column| column.name).collect();
+        assert_eq!(names, ["x", "x~shape"]);
+    }
+}
+
+#[test]
+fn arrays_of_one_shape_and_both_orders_are_row_major() {
+    let rows = one("x", array(DType::U8, &[2, 3], &[1, 2, 3, 4, 5, 6], Order::Row));
+    let columns = one("x", array(DType::U8, &[2, 3], &[1, 4, 2, 5, 3, 6], Order::Column));
+    for values in [[rows.clone(), columns.clone()], [columns, rows]] {
+        let found = column(values);
+        assert_eq!((&*found.format, found.fact("order")), ("+w:6", Some("row")));
+        assert_eq!(elements(&found), [1, 2, 3, 4, 5, 6, 1, 2, 3, 4, 5, 6]);
+    }
+}
+
+#[test]
+fn two_fields_are_never_one_column() {
+    let map = |pairs: &[(&str, Value)]| {
+        Value::Map(pairs.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect())
+    };
+    let names = |values: Vec<Value>| {
+        let all = table(values);
+        let mut names: Vec<_> = all[4..].iter().map(|column| column.name.clone()).collect();
+        let found = names.clone();
+        names.sort();
+        names.dedup();
+        assert_eq!(names.len(), found.len(), "{found:?}");
+        assert!(all[4..].iter().all(|column| column.length == all[0].length && !column.name.contains('\0')));
+        found
+    };
+    assert_eq!(names(vec![Value::from(21.4), one("value", 3)]), ["~value", "value"]);
+    assert_eq!(names(vec![Value::from(21.4), one("other", 3)]), ["value", "other"]);
+    let nested = one("value", one("sent", 1));
+    assert_eq!(names(vec![map(&[("sent", 2.into())]), nested]), ["~sent", "value/sent"]);
+    let keys = ["a/b", "a~b", "a~1b", "a\0b", "a\0c", "a~2b", "", "~", ".", "..", "a"];
+    let mut pairs: Vec<_> = keys.iter().map(|key| (*key, Value::from(1))).collect();
+    pairs.push(("in", map(&keys.map(|key| (key, Value::from(2))))));
+    assert_eq!(names(vec![map(&pairs), Value::from(1), one("", one("a", 1))]).len(), 2 * keys.len() + 2);
+    // What a map without keys is among maps is no row of nulls.
+    assert_eq!(names(vec![one("a", map(&[])), one("a", one("b", 1)), map(&[])]), ["a", "a/b"]);
+}
+
+#[test]
+fn tables_of_several_names_say_of_which_each_message_is() {
+    let mut columns = Columns::of_several_names();
+    add(&mut columns, [one("name", "x"), one("y", 2)]);
+    let all = columns.take();
+    let names: Vec<_> = all.iter().map(|column| &*column.name).collect();
+    assert_eq!(names, ["name", "received", "sent", "sequence", "source", "value/name", "y"]);
+    assert_eq!(texts(&all[0]), ["lab/a", "lab/a"]);
+}
+
+#[test]
+fn types_that_values_do_not_say_are_those_of_the_schema() {
+    let schema = "name = \"count\"\n\n[fields]\nn = \"u64\"\nx = \"f64\"\n";
+    Schema::parse(schema).unwrap();
+    let formats = |values: Vec<Value>| {
+        let mut columns = Columns::default();
+        add_with(&mut columns, Some(schema), values);
+        columns.take()[4..].iter().map(|column| column.format.clone()).collect::<Vec<_>>()
+    };
+    let row = |n: Value, x: Value| Value::Map(Map::from_iter([("n".to_owned(), n), ("x".to_owned(), x)]));
+    assert_eq!(formats(vec![row(1.into(), 1.into())]), ["L", "g"]);
+    assert_eq!(formats(vec![row(Value::Null, Value::Null)]), ["L", "g"]);
+    // Values that are not of the schema are kept.
+    assert_eq!(formats(vec![row((-1).into(), "x".into()), row(2.into(), "y".into())]), ["l", "U"]);
 }
 
 #[test]

@@ -1,0 +1,212 @@
+//! Tables as CSV, of RFC 4180: a pass over the recording for the columns of all of them, and one for the lines of some.
+
+use std::collections::{BTreeMap, HashMap};
+
+use linkspan::{Result, Value};
+use linkspan_recording::{columns, reader};
+
+use super::{Arguments, Faults, Out, Table, decoded, each, json};
+use crate::tools::{Window, shown};
+
+/// Files that are open at the same time, at most.
+const OPEN: usize = 256;
+
+/// The columns of a table: the place of each path.
+#[derive(Default)]
+struct Columns {
+    places: HashMap<String, usize>,
+    order: Vec<String>,
+}
+
+impl Columns {
+    fn add(&mut self, path: &str) -> Result<()> {
+        if !self.places.contains_key(path) {
+            if self.order.len() == columns::MAX_COLUMNS {
+                return Err(columns::too_many());
+            }
+            self.places.insert(path.to_owned(), self.order.len());
+            self.order.push(path.to_owned());
+        }
+        Ok(())
+    }
+
+    fn head(&self) -> String {
+        let names = columns::names(self.order.iter().map(String::as_str), &columns::FIXED);
+        let cells = columns::FIXED.map(str::to_owned).into_iter().chain(names.iter().map(|name| text(name)));
+        cells.collect::<Vec<_>>().join(",") + "\n"
+    }
+
+    /// The line of a message.
+    fn line(&self, message: &reader::Message<'_>, value: &Value) -> Result<String> {
+        let mut cells = vec![String::new(); self.order.len()];
+        columns::flatten(value, &mut String::new(), &mut |path, value| {
+            if let Some(place) = self.places.get(path).and_then(|at| cells.get_mut(*at)) {
+                *place = cell(value)?;
+            }
+            Ok(())
+        })?;
+        let fixed = [
+            shown(message.received),
+            shown(message.sent),
+            message.number.to_string(),
+            text(&message.channel.source),
+        ];
+        Ok(fixed.into_iter().chain(cells).collect::<Vec<_>>().join(",") + "\n")
+    }
+}
+
+/// Writes the tables.
+pub fn write(
+    arguments: &Arguments,
+    window: &Window<'_>,
+    tables: &[Table],
+    faults: &mut Faults,
+) -> Result<()> {
+    let mut found: BTreeMap<&str, Columns> =
+        tables.iter().map(|table| (&*table.topic, Columns::default())).collect();
+    each(arguments, window, faults, |message, _| {
+        // The next pass says what cannot be decoded.
+        if let (Some(columns), Ok(value)) = (found.get_mut(&*message.channel.topic), decoded(message)) {
+            columns::flatten(&value, &mut String::new(), &mut |path, _| columns.add(path))
+                .map_err(|error| named(&message.channel.topic, &error))?;
+        }
+        Ok(())
+    })?;
+    for some in tables.chunks(OPEN) {
+        let mut outs = BTreeMap::new();
+        for table in some {
+            let mut out = Out::create(arguments, table.path.as_deref())?;
+            let Some(columns) = found.get(&*table.topic) else { continue };
+            out.put(columns.head().as_bytes())?;
+            outs.insert(&*table.topic, (out, columns));
+        }
+        each(arguments, window, faults, |message, faults| {
+            let Some((out, columns)) = outs.get_mut(&*message.channel.topic) else { return Ok(()) };
+            let Some(value) = faults.value(message) else { return Ok(()) };
+            out.put(columns.line(message, &value)?.as_bytes())
+        })?;
+        for (out, _) in outs.into_values() {
+            out.finish()?;
+        }
+    }
+    Ok(())
+}
+
+fn named(topic: &str, error: &linkspan::Error) -> linkspan::Error {
+    linkspan::Error::new(error.kind(), format!("{topic}: {}", error.text()))
+}
+
+/// The cell of a field. What is no number, text or time is JSON.
+fn cell(value: &Value) -> Result<String> {
+    Ok(match value {
+        Value::Null => String::new(),
+        Value::Bool(is) => is.to_string(),
+        Value::Int(i) => i.to_string(),
+        Value::Uint(u) => u.to_string(),
+        Value::Float(x) => x.to_string(),
+        Value::Timestamp(time) => time.to_string(),
+        Value::Decimal(number) => number.to_string(),
+        Value::BigInt(number) => number.to_string(),
+        Value::Uuid(bytes) => uuid(*bytes),
+        // Nothing at all is null.
+        Value::Text(empty) if empty.is_empty() => "\"\"".to_owned(),
+        Value::Text(given) => text(given),
+        other => text(&String::from_utf8_lossy(json(other)?.body())),
+    })
+}
+
+/// The text of a UUID.
+fn uuid(bytes: [u8; 16]) -> String {
+    let digits = format!("{:032x}", u128::from_be_bytes(bytes));
+    let part = |from: usize, to: usize| digits.get(from..to).unwrap_or_default();
+    [part(0, 8), part(8, 12), part(12, 16), part(16, 20), part(20, 32)].join("-")
+}
+
+/// A cell with a text, as RFC 4180 quotes it. A text that a spreadsheet would take for a formula stays a text: `'` is put in front of it, and in
+/// front of one that begins so already.
+fn text(text: &str) -> String {
+    let guarded = if is_formula(text.trim_start_matches('\'')) { format!("'{text}") } else { text.to_owned() };
+    if guarded.contains([',', '"', '\n', '\r', ';', '\t']) {
+        format!("\"{}\"", guarded.replace('"', "\"\""))
+    } else {
+        guarded
+    }
+}
+
+/// Whether a spreadsheet would take a text for a formula. It leaves out what it does not show in front of it, and takes other forms of a sign for
+/// the sign.
+fn is_formula(text: &str) -> bool {
+    let shown = text.trim_start_matches(is_unseen);
+    // A tab or an end of a line in front is trimmed by some and kept by others.
+    let is_cut = text.starts_with(['\t', '\r', '\n']);
+    let mut rest = shown.chars();
+    let Some(first) = rest.next() else { return is_cut };
+    let is_number = shown.len() == text.len()
+        && rest.next().is_some_and(|second| second.is_ascii_digit() || second == '.')
+        && text.parse::<f64>().is_ok();
+    is_cut || is_sign(first) && !is_number
+}
+
+/// Whether this is `=`, `+`, `-` or `@`, or folds to one of them.
+fn is_sign(of: char) -> bool {
+    matches!(of, '=' | '+' | '-' | '@')
+        // Superscript, subscript, small and full width, and the Hebrew plus: compatibility forms of Unicode.
+        || matches!(of, '\u{207a}'..='\u{207c}' | '\u{208a}'..='\u{208c}' | '\u{fb29}')
+        || matches!(of, '\u{fe62}' | '\u{fe63}' | '\u{fe66}' | '\u{fe6b}')
+        || matches!(of, '\u{ff0b}' | '\u{ff0d}' | '\u{ff1d}' | '\u{ff20}')
+        // Dashes that an import may take for a minus.
+        || matches!(of, '\u{2010}'..='\u{2015}' | '\u{2212}')
+}
+
+/// Whether nothing is seen of it: spaces, control characters, characters that format others.
+fn is_unseen(of: char) -> bool {
+    of.is_whitespace()
+        || of.is_control()
+        || matches!(of, '\u{ad}' | '\u{61c}' | '\u{34f}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}')
+        || matches!(of, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{2800}' | '\u{3164}')
+        || matches!(of, '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_that_a_spreadsheet_takes_for_a_formula_is_guarded_and_told_from_others() {
+        for (given, expected) in [
+            ("=1+1", "'=1+1"),
+            (" =1+1", "' =1+1"),
+            ("\u{a0}=1", "'\u{a0}=1"),
+            ("\u{feff}=1", "'\u{feff}=1"),
+            ("\u{200b}@x", "'\u{200b}@x"),
+            ("\0=1", "'\0=1"),
+            ("\u{ff1d}1+1", "'\u{ff1d}1+1"),
+            ("\u{ff0b}1+1", "'\u{ff0b}1+1"),
+            ("\u{fe66}1", "'\u{fe66}1"),
+            ("\u{2212}1+1", "'\u{2212}1+1"),
+            ("-inf", "'-inf"),
+            ("+1+cmd", "'+1+cmd"),
+            (" -1", "' -1"),
+            ("\t1", "\"'\t1\""),
+            ("\n=1", "\"'\n=1\""),
+            ("'=1", "''=1"),
+            ("=\"a\"", "\"'=\"\"a\"\"\""),
+            ("-1.5", "-1.5"),
+            ("+.5", "+.5"),
+            ("a=b", "a=b"),
+            ("'tis", "'tis"),
+            ("a;b", "\"a;b\""),
+        ] {
+            assert_eq!(text(given), expected, "{given:?}");
+        }
+    }
+
+    #[test]
+    fn every_value_has_a_cell() {
+        let list = Value::Array(vec![1.into(), "a".into()]);
+        assert_eq!(cell(&list).unwrap(), "\"[1,\"\"a\"\"]\"");
+        assert_eq!(cell(&Value::Uuid([0x1f; 16])).unwrap(), "1f1f1f1f-1f1f-1f1f-1f1f-1f1f1f1f1f1f");
+        assert_eq!((cell(&Value::Null).unwrap(), cell(&"".into()).unwrap()), (String::new(), "\"\"".to_owned()));
+        assert!(cell(&Value::Bytes(vec![0, 255].into())).unwrap().contains("bytes"));
+    }
+}

@@ -1,0 +1,278 @@
+//! `linkspan recording export`: messages as tables and lines for other programs.
+
+mod csv;
+mod python;
+
+use std::collections::BTreeSet;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use linkspan::{Encoding, Error, ErrorKind, Limits, Map, Payload, Result, Value, codec};
+use linkspan_recording::files::{self, NewFile};
+use linkspan_recording::writer::of_io;
+use linkspan_recording::{Entry, Outline, reader};
+
+use super::{Choice, Output, Window, open, shown};
+use crate::stderr;
+
+/// Write the messages of a recording for other programs
+///
+/// A message that cannot be written is named on standard error, and the exit code is 1 then; the others are written. It is 1 as well where the
+/// recording is damaged. --parquet, --arrow and --hdf5 are written by Python's module: python3, or the interpreter that LINKSPAN_PYTHON names,
+/// has `pip install linkspan[recording]`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  linkspan recording export run42.mcap lab/temperature --csv > temperature.csv
+  linkspan recording export run42.mcap --csv -o tables/
+  linkspan recording export run42.mcap 'lab/*' --jsonl > run42.jsonl
+  linkspan recording export run42.mcap lab/temperature --parquet -o temperature.parquet
+  linkspan recording export run42.mcap --hdf5 -o run42.h5")]
+pub struct Arguments {
+    /// The file of the recording; its further parts are found
+    file: PathBuf,
+    #[command(flatten)]
+    choice: Choice,
+    #[command(flatten)]
+    form: Form,
+    /// The file; for a table a name, and several names, a folder, with a file a name
+    #[arg(short, long, value_name = "PATH")]
+    output: Option<PathBuf>,
+    #[command(flatten)]
+    how: Output,
+}
+
+#[derive(Debug, clap::Args)]
+#[group(required = true, multiple = false)]
+struct Form {
+    /// A table a name: a line a message, a column a field; arrays, lists and bytes are JSON in their cells
+    #[arg(long)]
+    csv: bool,
+    /// A line of JSON a message
+    #[arg(long)]
+    jsonl: bool,
+    /// A table a name, in Apache Parquet
+    #[arg(long, requires = "output")]
+    parquet: bool,
+    /// A table a name, in a file of Apache Arrow
+    #[arg(long, requires = "output")]
+    arrow: bool,
+    /// A file with a group a name and a data set a field
+    #[arg(long, requires = "output")]
+    hdf5: bool,
+}
+
+impl Form {
+    /// The word of the option, which is the ending of its files.
+    fn word(&self) -> &'static str {
+        match self {
+            Form { parquet: true, .. } => "parquet",
+            Form { arrow: true, .. } => "arrow",
+            Form { hdf5: true, .. } => "hdf5",
+            Form { jsonl: true, .. } => "jsonl",
+            Form { .. } => "csv",
+        }
+    }
+}
+
+/// Names that are written as tables at most: each pass over the recording writes some of them.
+const MAX_TABLES: usize = 4_096;
+
+/// Exports it.
+pub fn run(arguments: &Arguments) -> Result<()> {
+    let form = arguments.form.word();
+    let outline = Outline::read(&arguments.file)?;
+    arguments.choice.check(&outline.names)?;
+    let begin = outline.time.map_or(0, |(begin, _)| begin);
+    let window = arguments.choice.window(begin);
+    let topics: Vec<_> = outline.names.into_iter().filter(|topic| window.has_name(topic)).collect();
+    let mut faults = Faults::default();
+    if arguments.form.jsonl {
+        lines(arguments, &window, &mut faults)?;
+        return faults.result(&arguments.file);
+    }
+    if topics.len() > MAX_TABLES {
+        let text = format!(
+            "{} names are more than {MAX_TABLES} tables: choose some of them by a pattern, or write lines of JSON by --jsonl",
+            topics.len()
+        );
+        return Err(Error::new(ErrorKind::TooLarge, text));
+    }
+    let tables = tables(form, arguments, topics)?;
+    match form {
+        "csv" => csv::write(arguments, &window, &tables, &mut faults)?,
+        form => python::write(form, arguments, &window, &tables, &mut faults)?,
+    }
+    faults.result(&arguments.file)
+}
+
+/// A table that is written: its name, and its file, without one for the standard output.
+struct Table {
+    topic: String,
+    path: Option<PathBuf>,
+}
+
+/// Returns where each name is written.
+fn tables(form: &str, arguments: &Arguments, topics: Vec<String>) -> Result<Vec<Table>> {
+    match (&topics[..], &arguments.output) {
+        ([_], output) => {
+            Ok(topics.into_iter().map(|topic| Table { topic, path: output.clone() }).collect())
+        }
+        (_, Some(path)) if form == "hdf5" => {
+            Ok(topics.into_iter().map(|topic| Table { topic, path: Some(path.clone()) }).collect())
+        }
+        (_, Some(folder)) => {
+            files::make_folder(folder)?;
+            let path = |topic: &str| folder.join(format!("{}.{form}", files::name_of(topic)));
+            Ok(topics.into_iter().map(|topic| Table { path: Some(path(&topic)), topic }).collect())
+        }
+        (several, None) => {
+            let text = format!(
+                "--{form} writes a table a name, and these are {}: choose one, or name a folder with -o",
+                several.len()
+            );
+            Err(Error::new(ErrorKind::InvalidState, text))
+        }
+    }
+}
+
+/// What could not be written, and why.
+#[derive(Default)]
+struct Faults {
+    messages: u64,
+    problems: BTreeSet<String>,
+}
+
+impl Faults {
+    /// Decodes a message; `None` where it cannot be, which is said.
+    fn value(&mut self, message: &reader::Message<'_>) -> Option<Value> {
+        decoded(message)
+            .map_err(|error| {
+                self.messages += 1;
+                let (number, topic) = (message.number, &message.channel.topic);
+                stderr::print_line(
+                    &linkspan::one_line(&format!("message {number} of {topic}: {error}")).to_string(),
+                );
+            })
+            .ok()
+    }
+
+    /// Says once what is wrong in the recording.
+    fn problem(&mut self, problem: String) {
+        if !self.problems.contains(&problem) {
+            stderr::print_line(&problem);
+            self.problems.insert(problem);
+        }
+    }
+
+    fn result(&self, file: &Path) -> Result<()> {
+        let text = match (self.messages, self.problems.is_empty()) {
+            (0, true) => return Ok(()),
+            (0, false) => format!("{} is not whole: what could be read of it is written", file.display()),
+            (several, _) => {
+                let what = crate::record::counted(several, "message");
+                format!("{what} of {} could not be written", file.display())
+            }
+        };
+        Err(Error::new(ErrorKind::Malformed, text))
+    }
+}
+
+fn decoded(message: &reader::Message<'_>) -> Result<Value> {
+    match message.channel.encoding() {
+        Some(encoding) => codec::decode(message.body, encoding),
+        None => {
+            let text = format!("the encoding {} is not known", message.channel.encoding);
+            Err(Error::new(ErrorKind::Unsupported, text))
+        }
+    }
+}
+
+/// Calls `what` with each message that is chosen, in the order of the file.
+fn each(
+    arguments: &Arguments,
+    window: &Window<'_>,
+    faults: &mut Faults,
+    mut what: impl FnMut(&reader::Message<'_>, &mut Faults) -> Result<()>,
+) -> Result<()> {
+    let mut reader = open(&arguments.file)?;
+    while let Some(entry) = reader.read()? {
+        if let Entry::Message(message) = entry
+            && !message.channel.repeated
+            && window.has_name(&message.channel.topic)
+            && window.place(message.received).is_eq()
+        {
+            what(&message, faults)?;
+        }
+    }
+    reader.problems().iter().for_each(|problem| faults.problem(problem.to_string()));
+    Ok(())
+}
+
+/// Where an export is written: a file, which has its name once it is whole, or the standard output.
+struct Out {
+    file: Option<NewFile>,
+    buffer: Vec<u8>,
+}
+
+/// Bytes that are written at once.
+const BUFFER: usize = 64 << 10;
+
+impl Out {
+    fn create(arguments: &Arguments, path: Option<&Path>) -> Result<Out> {
+        let file = path.map(|path| arguments.how.create(path, &[&arguments.file])).transpose()?;
+        Ok(Out { file, buffer: Vec::new() })
+    }
+
+    fn put(&mut self, bytes: &[u8]) -> Result<()> {
+        self.buffer.extend_from_slice(bytes);
+        if self.buffer.len() < BUFFER { Ok(()) } else { self.flush() }
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        let written = match &self.file {
+            Some(file) => {
+                file.file().write_all(&self.buffer).map_err(|error| of_io(&error, "writing", file.path()))
+            }
+            // A reader of the output that has ended ends this as well, without an error.
+            None => io::stdout()
+                .write_all(&self.buffer)
+                .and_then(|()| io::stdout().flush())
+                .map_err(|error| of_io(&error, "writing", Path::new("the standard output"))),
+        };
+        self.buffer.clear();
+        written
+    }
+
+    fn finish(mut self) -> Result<()> {
+        self.flush()?;
+        self.file.map_or(Ok(()), NewFile::finish)
+    }
+}
+
+/// Writes a line of JSON for each message.
+fn lines(arguments: &Arguments, window: &Window<'_>, faults: &mut Faults) -> Result<()> {
+    let mut out = Out::create(arguments, arguments.output.as_deref())?;
+    each(arguments, window, faults, |message, faults| match faults.value(message) {
+        Some(value) => line(message, value, &mut out),
+        None => Ok(()),
+    })?;
+    out.finish()
+}
+
+/// A line of JSON with the message and what is known of it.
+fn line(message: &reader::Message<'_>, value: Value, out: &mut Out) -> Result<()> {
+    let mut map = Map::new();
+    map.insert("name".into(), message.channel.topic.as_str().into());
+    map.insert("sequence".into(), message.number.into());
+    map.insert("incarnation".into(), format!("{:016x}", message.channel.incarnation).into());
+    map.insert("source".into(), message.channel.source.as_str().into());
+    map.insert("sent".into(), shown(message.sent).into());
+    map.insert("received".into(), shown(message.received).into());
+    map.insert("value".into(), value);
+    out.put(json(&Value::Map(map))?.body())?;
+    out.put(b"\n")
+}
+
+fn json(value: &Value) -> Result<Payload> {
+    Payload::new(value, Encoding::Json, &Limits::default())
+}

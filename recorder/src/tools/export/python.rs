@@ -1,0 +1,130 @@
+//! Files that Python's libraries write: a program that takes no code from the current folder or from the environment.
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use linkspan::{Encoding, Error, ErrorKind, Map, Result, Value, codec};
+use linkspan_recording::writer::of_io;
+
+use super::{Arguments, Faults, Table, json};
+use crate::tools::Window;
+
+/// Variables by which Python, or a library of it, is told to load code.
+const LOADING: [&str; 4] = ["PYTHON", "HDF5_", "ARROW_", "H5PY_"];
+
+/// Has Python's module write files: all names into one, or each into its own.
+pub fn write(
+    form: &str,
+    arguments: &Arguments,
+    window: &Window<'_>,
+    tables: &[Table],
+    faults: &mut Faults,
+) -> Result<()> {
+    let request = request(form, arguments, window, tables)?;
+    let python = interpreter()?;
+    let shown = linkspan::one_line(&python.to_string_lossy()).to_string();
+    let mut command = Command::new(&python);
+    for (name, _) in std::env::vars_os() {
+        if LOADING.iter().any(|prefix| name.as_bytes().starts_with(prefix.as_bytes())) {
+            command.env_remove(name);
+        }
+    }
+    // Packages of the user are found in the home that the system knows, not in one that the environment names.
+    command.env_remove("HOME").env("PATH", folders().map_or_else(OsString::new, |(all, _)| all));
+    command.args(["-P", "-E", "-m", "linkspan._export"]).current_dir("/");
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let done = run(command, &request).map_err(|error| of_io(&error, "starting", &python))?;
+    let failed = |kind, text: &str| {
+        Error::new(kind, linkspan::one_line(&format!("--{form} by {shown}: {text}")).to_string())
+    };
+    let Ok(Value::Map(answer)) = codec::decode(&done.stdout, Encoding::Json) else {
+        let text = String::from_utf8_lossy(&done.stderr);
+        let last = text.trim().lines().last().unwrap_or_default();
+        return Err(match done.status.signal() {
+            Some(signal) => failed(ErrorKind::Unsupported, &format!("signal {signal} ended it; {last}")),
+            None if text.contains("No module named") => {
+                let remedy = "it needs `pip install linkspan[recording]`, and LINKSPAN_PYTHON may name another interpreter";
+                failed(ErrorKind::Unsupported, &format!("{last}; {remedy}"))
+            }
+            None => failed(ErrorKind::Unsupported, &format!("it ended with {}: {last}", done.status)),
+        });
+    };
+    if let Some(Value::Array(problems)) = answer.get("problems") {
+        for problem in problems {
+            faults.problem(problem.as_str().unwrap_or_default().to_owned());
+        }
+    }
+    let Some(Value::Text(text)) = answer.get("error") else { return Ok(()) };
+    let code = answer.get("code").and_then(|code| u16::try_from(code.as_i64().ok()?).ok());
+    Err(failed(code.and_then(ErrorKind::from_code).unwrap_or(ErrorKind::Unsupported), text))
+}
+
+/// What the module is to do, in JSON: names and paths may hold any character.
+fn request(form: &str, arguments: &Arguments, window: &Window<'_>, tables: &[Table]) -> Result<Vec<u8>> {
+    let path = |path: &Path| -> Result<Value> {
+        let path = std::path::absolute(path).map_err(|error| of_io(&error, "finding", path))?;
+        let text = path.to_str().ok_or_else(|| {
+            let text = format!("--{form} takes paths in UTF-8 alone, and {} is none", path.display());
+            Error::new(ErrorKind::Unsupported, text)
+        })?;
+        Ok(text.into())
+    };
+    let table = |table: &Table| -> Result<Value> {
+        let Some(output) = &table.path else {
+            return Err(Error::new(
+                ErrorKind::InvalidState,
+                format!("--{form} writes a file: name it with -o"),
+            ));
+        };
+        arguments.how.making(output, &[&arguments.file])?;
+        Ok(Value::Array(vec![table.topic.as_str().into(), path(output)?]))
+    };
+    let (from, to) = window.times();
+    let request = Map::from_iter([
+        ("form".to_owned(), form.into()),
+        ("recording".to_owned(), path(&arguments.file)?),
+        ("tables".to_owned(), Value::Array(tables.iter().map(table).collect::<Result<_>>()?)),
+        ("begin".to_owned(), from.into()),
+        ("end".to_owned(), to.into()),
+        ("replace".to_owned(), arguments.how.force.into()),
+        ("mode".to_owned(), arguments.how.mode.map_or(Value::Null, Value::from)),
+    ]);
+    Ok(json(&Value::Map(request))?.body().to_vec())
+}
+
+fn run(mut command: Command, request: &[u8]) -> std::io::Result<Output> {
+    let mut child = command.spawn()?;
+    if let Some(mut stdin) = child.stdin.take() {
+        // One that ended before it has read says why.
+        let _ = stdin.write_all(request);
+    }
+    child.wait_with_output()
+}
+
+/// The folders of PATH that are not relative to the current one, as its text and each.
+fn folders() -> Option<(OsString, Vec<PathBuf>)> {
+    let path = std::env::var_os("PATH").unwrap_or_else(|| "/usr/bin:/bin".into());
+    let folders: Vec<_> = std::env::split_paths(&path).filter(|folder| folder.is_absolute()).collect();
+    Some((std::env::join_paths(&folders).ok()?, folders))
+}
+
+/// Returns the interpreter: a path that LINKSPAN_PYTHON names, or a program of PATH, never of the current folder.
+fn interpreter() -> Result<PathBuf> {
+    let named = std::env::var_os("LINKSPAN_PYTHON").filter(|name| !name.is_empty());
+    let name = PathBuf::from(named.unwrap_or_else(|| "python3".into()));
+    if name.components().count() > 1 || name.is_absolute() {
+        return std::path::absolute(&name).map_err(|error| of_io(&error, "finding", &name));
+    }
+    let folders = folders().map_or_else(Vec::new, |(_, folders)| folders);
+    folders.into_iter().map(|folder| folder.join(&name)).find(|path| path.is_file()).ok_or_else(|| {
+        let text = format!(
+            "no folder of PATH has {}, which writes this: install Python with `pip install linkspan[recording]`, or name an interpreter in LINKSPAN_PYTHON",
+            name.display()
+        );
+        Error::new(ErrorKind::NotFound, text)
+    })
+}
