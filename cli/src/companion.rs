@@ -7,7 +7,7 @@ use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::Command;
 
-use linkspan::{Error, ErrorKind};
+use linkspan::{Error, ErrorKind, programs};
 
 use crate::exit::Exit;
 
@@ -42,14 +42,14 @@ pub fn record(command: &'static str, arguments: Vec<OsString>) -> Result<(), Exi
 }
 
 impl Companion {
-    /// Replaces this process by the program: the one beside this program, or else the one in PATH.
+    /// Replaces this process by the program: the one beside this program, or else the one in PATH, never one of the current folder.
     ///
     /// # Errors
     /// `NotFound` where it is in neither place, with how it is installed.
     pub fn run(&self, arguments: impl IntoIterator<Item = OsString>) -> Result<(), Exit> {
         let arguments: Vec<OsString> = arguments.into_iter().collect();
         let beside = std::env::current_exe().ok().map(|path| path.with_file_name(self.program));
-        for program in beside.into_iter().chain([PathBuf::from(self.program)]) {
+        for program in beside.into_iter().chain(programs::program_of_path(self.program.as_ref())) {
             // Returns only at an error.
             let Err(error) = become_program(program.clone(), self.shown_as, &arguments);
             if error.kind() != IoKind::NotFound {

@@ -119,6 +119,8 @@ pub use linkspan_engine::{
 };
 #[doc(inline)]
 pub use linkspan_os::deadline::{Deadline, OnWait, Tick, Timeout, Wait};
+#[doc(hidden)]
+pub use linkspan_os::programs;
 #[cfg(feature = "page")]
 #[doc(inline)]
 pub use linkspan_service::page;

@@ -20,6 +20,20 @@ const NOT_IN_CODECS: [&str; 4] = ["std::fs", "std::io", "std::net", "rustix"];
 /// Names without a meaning of their own.
 const EMPTY_NAMES: [&str; 7] = ["utils", "util", "common", "manager", "helper", "data", "misc"];
 
+/// Where programs are started, each place with a reason why no code of the current folder or the environment is run that the user did not name.
+const STARTS_PROGRAMS: [&str; 6] = [
+    // The user's own command, by a shell that is named in full, or by the path that the user gives.
+    "cli/src/reply.rs",
+    "cli/src/supervisor/hook.rs",
+    "cli/src/supervisor/program.rs",
+    // A shell that is named in full, without an environment.
+    "cli/src/supervisor/watchdog.rs",
+    // A program beside this one, or of the folders of PATH that are absolute.
+    "cli/src/companion.rs",
+    // Python of these folders, without its variables, its current folder and a home of the environment.
+    "recorder/src/tools/export/python.rs",
+];
+
 fn without_comment(line: &str) -> &str {
     line.split_once("//").map_or(line, |(code, _)| code)
 }
@@ -33,6 +47,11 @@ fn faults(path: &str, source: &str) -> Vec<String> {
     }
     let steps = path.trim_end_matches(".rs").split('/');
     faults.extend(steps.filter(|s| EMPTY_NAMES.contains(s)).map(|s| format!("the name {s} says nothing")));
+    let is_test = |line: &&str| !line.starts_with("#[cfg(test)]");
+    let starts = source.lines().take_while(is_test).any(|line| without_comment(line).contains("Command::new("));
+    if starts && !path.starts_with("benches/") && !STARTS_PROGRAMS.contains(&path) {
+        faults.push("it starts a program: see to it that this runs no code of the current folder or the environment, and name it in STARTS_PROGRAMS".to_owned());
+    }
     for (i, line) in source.lines().enumerate() {
         let code = without_comment(line);
         let forbidden: &[&str] = match () {
@@ -67,6 +86,9 @@ fn every_source_keeps_the_rules() {
         "python/src",
         "php/src",
         "bridge/src",
+        "recorder/src",
+        "recording/src",
+        "schema-tools/src",
         "benches/src",
     ] {
         sources_under(&root.join(folder), &mut sources);
@@ -199,6 +221,7 @@ fn broken_rules_are_found() {
         ("cli/src/utils.rs", "//! Things.", "the name utils"),
         ("python/src/common/mod.rs", "//! Things.", "the name common"),
         ("php/src/lib.rs", "//! PHP.\nstd::thread::sleep(x);", "line 2: thread::sleep"),
+        ("bridge/src/start.rs", "//! Starts.\nCommand::new(\"sh\");", "starts a program"),
         ("rust-core/value/src/codec/cbor/mod.rs", "//! CBOR.\nuse std::io::Read;", "line 2: std::io"),
     ] {
         let found = faults(path, source);

@@ -9,7 +9,6 @@ use std::io::{self, Write};
 use std::os::unix::process::CommandExt;
 use std::process::{ChildStdin, Command, Stdio};
 
-use linkspan::service::NOTIFY_VARIABLES;
 use rustix::process::{Pid, Signal};
 
 /// Reads lines with the number of the group; the last one counts, and 0 means none. It ignores signals that request its end.
@@ -30,9 +29,8 @@ impl Watchdog {
     pub fn start() -> io::Result<Watchdog> {
         let mut command = Command::new("/bin/sh");
         command.args(["-c", SCRIPT, "linkspan-watchdog"]).process_group(0).current_dir("/");
-        for name in NOTIFY_VARIABLES {
-            command.env_remove(name);
-        }
+        // Some shells take functions from the environment, one that is called `kill` too.
+        command.env_clear();
         // A reader of the output of this process must not wait for the watchdog.
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
         let mut child = command.spawn()?;

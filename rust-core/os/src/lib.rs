@@ -27,6 +27,7 @@
 //! | System V memory of another program | `sysv` |
 //! | threads of the library, and programs that end with their parent | `thread` |
 //! | a value that one call at a time acquires; one with counted owners; one that is lent; one that is made once | `seat`, `counted`, `arc_owner`, `once` |
+//! | where programs are that are started without being named | `programs` |
 //! | the system clock; signals that ask a program to stop | `clock`, `stop` |
 //! | random bytes; check sums of a few words | `random`, `crc` |
 //! | reading behind what a list holds; a hash that is the same in every build | here |
@@ -66,6 +67,7 @@ pub mod memory;
 pub mod once;
 pub mod peer;
 pub mod poll;
+pub mod programs;
 pub mod random;
 pub mod record_lock;
 pub mod resolve;

@@ -1,13 +1,12 @@
 //! Files that Python's libraries write: a program that takes no code from the current folder or from the environment.
 
-use std::ffi::OsString;
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use linkspan::{Encoding, Error, ErrorKind, Map, Result, Value, codec};
+use linkspan::{Encoding, Error, ErrorKind, Map, Result, Value, codec, programs};
 use linkspan_recording::writer::of_io;
 
 use super::{Arguments, Faults, Table, json};
@@ -34,7 +33,7 @@ pub fn write(
         }
     }
     // Packages of the user are found in the home that the system knows, not in one that the environment names.
-    command.env_remove("HOME").env("PATH", folders().map_or_else(OsString::new, |(all, _)| all));
+    command.env_remove("HOME").env("PATH", std::env::join_paths(programs::folders_of_path()).unwrap_or_default());
     command.args(["-P", "-E", "-m", "linkspan._export"]).current_dir("/");
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let done = run(command, &request).map_err(|error| of_io(&error, "starting", &python))?;
@@ -105,13 +104,6 @@ fn run(mut command: Command, request: &[u8]) -> std::io::Result<Output> {
     child.wait_with_output()
 }
 
-/// The folders of PATH that are not relative to the current one, as its text and each.
-fn folders() -> Option<(OsString, Vec<PathBuf>)> {
-    let path = std::env::var_os("PATH").unwrap_or_else(|| "/usr/bin:/bin".into());
-    let folders: Vec<_> = std::env::split_paths(&path).filter(|folder| folder.is_absolute()).collect();
-    Some((std::env::join_paths(&folders).ok()?, folders))
-}
-
 /// Returns the interpreter: a path that LINKSPAN_PYTHON names, or a program of PATH, never of the current folder.
 fn interpreter() -> Result<PathBuf> {
     let named = std::env::var_os("LINKSPAN_PYTHON").filter(|name| !name.is_empty());
@@ -119,8 +111,7 @@ fn interpreter() -> Result<PathBuf> {
     if name.components().count() > 1 || name.is_absolute() {
         return std::path::absolute(&name).map_err(|error| of_io(&error, "finding", &name));
     }
-    let folders = folders().map_or_else(Vec::new, |(_, folders)| folders);
-    folders.into_iter().map(|folder| folder.join(&name)).find(|path| path.is_file()).ok_or_else(|| {
+    programs::program_of_path(name.as_os_str()).ok_or_else(|| {
         let text = format!(
             "no folder of PATH has {}, which writes this: install Python with `pip install linkspan[recording]`, or name an interpreter in LINKSPAN_PYTHON",
             name.display()

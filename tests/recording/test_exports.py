@@ -1,0 +1,281 @@
+"""Tables and exports of recordings: no two fields, names or files have one place, nothing is left out in silence, and no code is run but ours."""
+
+import csv
+import io
+import os
+import re
+import resource
+import subprocess
+import sys
+import uuid
+from pathlib import Path
+
+import h5py
+import linkspan
+import numpy
+import polars
+import pyarrow
+import pyarrow.parquet
+import pytest
+from conftest import Lab
+from forms import written
+
+HOSTILE = ["a/b", "a~b", "a/0b", "a~0b", "x\0y", "x\0z", "x", "", ".", "..", "~", "%7E", "%", "t", "t.valid", "t.shape", "value", "name"]
+
+
+@pytest.fixture
+def exporting(lab: Lab) -> Lab:
+    """One whose exports are written by this interpreter."""
+    lab.env["LINKSPAN_PYTHON"] = sys.executable
+    return lab
+
+
+def cells(text: str) -> list[dict[str, str]]:
+    """The rows of a table; two columns of one name are an error."""
+    head, *rows = csv.reader(io.StringIO(text, newline=""))
+    assert len(set(head)) == len(head), head
+    return [dict(zip(head, row, strict=True)) for row in rows]
+
+
+def data_sets(group: h5py.Group) -> dict[str, h5py.Dataset]:
+    return {name: found for name, found in group.items() if isinstance(found, h5py.Dataset)}
+
+
+def test_value_that_is_no_map_and_a_field_called_value_are_two_columns(exporting: Lab):
+    path = written(exporting.folder / "r.mcap", [("lab/t", 21.4), ("lab/t", {"value": 3}), ("lab/t", {"value": None, "sent": "x"})])
+    table = linkspan.Recording(path).table("lab/t")
+    assert table.columns[4:] == ["~value", "value", "value/sent"]
+    assert table["value"] == [None, 3, None] and table["~value"].tolist()[0] == 21.4
+    exporting.recording("export", path, "--parquet", "-o", "t.parquet")
+    assert pyarrow.parquet.read_table(exporting.folder / "t.parquet")["value"].to_pylist() == [None, 3, None]
+    assert polars.read_parquet(exporting.folder / "t.parquet")["~value"].to_list() == [21.4, None, None]
+    exporting.recording("export", path, "--hdf5", "-o", "t.h5")
+    with h5py.File(exporting.folder / "t.h5") as file:
+        assert {found.shape[0] for found in data_sets(file["lab/t"]).values()} == {3}
+        assert file["lab/t/value"][1] == 3 and file["lab/t/%7Evalue"][0] == 21.4
+    rows = cells(exporting.recording("export", path, "--csv"))
+    assert [(row["~value"], row["value"], row["value/sent"]) for row in rows] == [("21.4", "", ""), ("", "3", ""), ("", "", "x")]
+
+
+def test_keys_of_any_text_have_a_column_each_in_every_form(exporting: Lab):
+    """Each value is another number: none is lost, and none is read twice."""
+    inner = {key: 100 + at for at, key in enumerate(HOSTILE)}
+    message = {**{key: at for at, key in enumerate(HOSTILE)}, "in": inner}
+    path = written(exporting.folder / "r.mcap", [("lab/t", message), ("lab/t", {**message, "t": None}), ("lab/t", message)])
+    expected = sorted([*range(len(HOSTILE)), *inner.values()])
+    table = linkspan.Recording(path).table("lab/t")
+    assert sorted(int(table[column][0]) for column in table.columns[4:]) == expected
+    arrow = pyarrow.table(table)
+    arrow.validate(full=True)
+    assert len(set(arrow.column_names)) == len(arrow.column_names)
+    for form in ("parquet", "arrow", "hdf5"):
+        exporting.recording("export", path, f"--{form}", "-o", f"t.{form}")
+    assert sorted(pyarrow.parquet.read_table(exporting.folder / "t.parquet").slice(0, 1).to_pylist()[0].values(), key=str)
+    row = pyarrow.parquet.read_table(exporting.folder / "t.parquet").to_pylist()[0]
+    assert sorted(value for column, value in row.items() if column not in table.columns[:4]) == expected
+    with h5py.File(exporting.folder / "t.hdf5") as file:
+        sets = data_sets(file["lab/t"])
+        assert {found.shape[0] for found in sets.values()} == {3}
+        values = [int(found[0]) for name, found in sets.items() if found.dtype == "i8" and name not in ("received", "sent")]
+        assert sorted(values) == expected
+        assert sets["t.valid"][:].tolist() == [True, False, True]
+    [head, *_] = cells(exporting.recording("export", path, "--csv"))
+    assert sorted(int(value) for column, value in head.items() if column not in table.columns[:4]) == expected
+
+
+def test_names_of_any_text_have_a_group_and_a_file_each(exporting: Lab):
+    names = ["lab/t-1", "lab/t/1", "lab/t", "lab/t/status", "/points", "points", "a//b", "a/b", "..", ".", "", "x\0y", "x", "lab/*", "t.valid", "%2F"]
+    messages = [(name, {"status": at, "t": None if at % 2 else at}) for at, name in enumerate(names)]
+    path = written(exporting.folder / "r.mcap", messages)
+    for form in ("csv", "parquet", "arrow"):
+        exporting.recording("export", path, f"--{form}", "-o", f"all-{form}")
+        files = sorted((exporting.folder / f"all-{form}").iterdir())
+        assert len(files) == len(names), files
+    found = [cells(file.read_text()) for file in (exporting.folder / "all-csv").iterdir()]
+    assert sorted(int(rows[0]["status"]) for rows in found) == list(range(len(names)))
+    tables = [pyarrow.parquet.read_table(file) for file in (exporting.folder / "all-parquet").iterdir()]
+    assert sorted(table["status"][0].as_py() for table in tables) == list(range(len(names)))
+    exporting.recording("export", path, "--hdf5", "-o", "all.h5")
+    with h5py.File(exporting.folder / "all.h5") as file:
+        seen: list[tuple[str, int]] = []
+
+        def visit(place: str, found: h5py.Group | h5py.Dataset) -> None:
+            if isinstance(found, h5py.Dataset) and place.rpartition("/")[2].endswith("status"):
+                assert found.shape == (1,)
+                seen.append((place, int(found[0])))
+
+        file.visititems(visit)
+        assert sorted(value for _, value in seen) == list(range(len(names))), seen
+        assert file["lab/t/%2Fstatus"][0] == 2 and file["lab/t/status/status"][0] == 3 and file["lab/t-1/status"][0] == 0
+    # A name with a star is a name, where the recording has it.
+    assert [message["status"] for message in linkspan.Recording(path).messages("lab/*")] == [13]
+    assert len(linkspan.Recording(path).table("lab/t*")) == 4
+
+
+def test_images_keep_their_shapes_with_one_missing_and_where_they_differ(exporting: Lab):
+    image = numpy.arange(6, dtype="u2").reshape(2, 3)
+    turned = numpy.asfortranarray(image)
+    missing = [{"image": image}, {"image": None}, {"image": turned}]
+    several = [{"image": image}, {"image": turned[:, :2]}, {"image": image[0]}, {"image": None}]
+    path = written(exporting.folder / "r.mcap", [("a", row) for row in missing] + [("b", row) for row in several])
+    recording = linkspan.Recording(path)
+    for name, rows in (("a", missing), ("b", several)):
+        found = recording.table(name)["image"]
+        for row, array in zip(rows, found, strict=True):
+            if row["image"] is None:
+                assert array is None
+            else:
+                assert array.dtype == "u2" and array.shape == row["image"].shape and (array == row["image"]).all()
+    assert recording.table("b").to_arrow()["image~shape"].to_pylist() == [[2, 3], [2, 2], [3], None]
+    assert recording.table("a").to_arrow().schema.field("image").metadata[b"shape"] == b"[2,3]"
+    exporting.recording("export", path, "--hdf5", "-o", "r.h5")
+    with h5py.File(exporting.folder / "r.h5") as file:
+        assert file["a/image"].shape == (3, 2, 3) and (file["a/image"][2] == image).all()
+        assert file["a/image.valid"][:].tolist() == [True, False, True]
+        assert [shape.tolist() for shape in file["b/image.shape"]] == [[2, 3], [2, 2], [3], []]
+        assert file["b/image"][1].tolist() == [0, 1, 3, 4]
+    exporting.recording("export", path, "b", "--parquet", "-o", "b.parquet")
+    assert pyarrow.parquet.read_table(exporting.folder / "b.parquet")["image"].to_pylist()[1] == [0, 1, 3, 4]
+
+
+def test_types_of_the_schema_are_those_of_the_columns(exporting: Lab):
+    schema = 'name = "count"\n\n[fields]\nn = "u64"\nx = "f64"\n'
+    path = written(exporting.folder / "r.mcap", [("a", {"n": 1, "x": 1})], {"a": schema})
+    arrow = linkspan.Recording(path).table("a").to_arrow()
+    assert (arrow.schema.field("n").type, arrow.schema.field("x").type) == (pyarrow.uint64(), pyarrow.float64())
+    assert linkspan.Recording(path).table("a")["n"].dtype == "u8"
+
+
+def test_cells_have_every_value_and_no_formula(exporting: Lab):
+    known = uuid.UUID(int=7)
+    texts = ["=1+1", " =1", "\u00a0=1", "\ufeff=1", "\uff1d1", "\u22121+1", "@x", "'=1", "'plain", "", "-1", "-inf", "a,\"b\"\nc"]
+    rows = [{"s": text, "id": known, "list": [1, "a"], "raw": b"\0\xff", "image": numpy.arange(2, dtype="u1"), "none": None} for text in texts]
+    path = written(exporting.folder / "r.mcap", [("a", row) for row in rows])
+    found = cells(exporting.recording("export", path, "--csv"))
+    shown = [row["s"] for row in found]
+    # One `'` in front of what would be a formula, so that a program finds each text again.
+    assert [re.sub(r"^'(?='*[^'\w]*[=@\uff1d\u2212+-])", "", text) for text in shown] == texts
+    assert [text.startswith("'") for text in shown] == [True] * 9 + [False, False, True, False]
+    assert {row["id"] for row in found} == {str(known)} and {row["list"] for row in found} == {'[1,"a"]'}
+    assert all("$bytes" in row["raw"] and "$ndarray" in row["image"] and row["none"] == "" for row in found)
+
+
+def test_more_fields_than_columns_are_refused_with_the_name(exporting: Lab):
+    path = written(exporting.folder / "r.mcap", [("lab/wide", {f"f{at}": at for at in range(4_097)})])
+    for form in ("csv", "parquet", "hdf5"):
+        text = exporting.recording("export", path, f"--{form}", "-o", f"t.{form}", code=1)
+        assert "TooLarge" in text and "lab/wide" in text and "4096" in text, text
+        assert not (exporting.folder / f"t.{form}").exists()
+    assert exporting.recording("export", path, "--jsonl").count("f4096") == 1
+
+
+def test_errors_of_exports_are_one_line_with_the_name(exporting: Lab):
+    path = written(exporting.folder / "r.mcap", [("lab/t", {"k" * 70_000: 1})])
+    text = exporting.recording("export", path, "--hdf5", "-o", "t.h5", code=1)
+    assert len(text.splitlines()) == 1 and "lab/t" in text and "Traceback" not in text, text[:500]
+    assert list(exporting.folder.glob("t.h5*")) == []
+    zero = written(exporting.folder / "z.mcap", [("lab/\0t", {"a\0": "b\0c", "b": "c"})])
+    for form in ("csv", "jsonl", "parquet", "arrow", "hdf5"):
+        exporting.recording("export", zero, f"--{form}", "-o", f"z.{form}")
+    with h5py.File(exporting.folder / "z.hdf5") as file:
+        [group] = file["lab"].values()
+        assert group.attrs["name.json"] == '"lab/\\u0000t"' and group["a%7E2.json"].asstr()[0] == '"b\\u0000c"'
+    damaged = exporting.folder / "d.mcap"
+    damaged.write_bytes(path.read_bytes()[:-200])
+    for form in ("csv", "jsonl"):
+        assert "not whole" in exporting.recording("export", damaged, f"--{form}", "-o", f"d.{form}", code=1)
+
+
+def test_files_that_exist_are_kept_unless_they_are_to_be_replaced(exporting: Lab):
+    path = written(exporting.folder / "r.mcap", [("lab/t", {"a": 1})])
+    for form in ("csv", "jsonl", "parquet", "arrow", "hdf5"):
+        target = exporting.folder / f"t.{form}"
+        target.write_text("mine")
+        assert "exists" in exporting.recording("export", path, f"--{form}", "-o", target, code=1)
+        assert target.read_text() == "mine"
+        assert exporting.recording("export", path, f"--{form}", "-o", target, "--force") == ""
+        assert target.stat().st_size > 4 and target.stat().st_mode & 0o777 == 0o600
+        before = path.read_bytes()
+        assert "which is read" in exporting.recording("export", path, f"--{form}", "-o", path, "--force", code=1)
+        assert path.read_bytes() == before
+        target.unlink()
+        target.symlink_to(exporting.folder / "elsewhere")
+        assert "a link" in exporting.recording("export", path, f"--{form}", "-o", target, "--force", code=1)
+    assert not (exporting.folder / "elsewhere").exists()
+
+
+FULL = """
+import resource, sys
+import linkspan
+resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
+try:
+    getattr(linkspan.Recording(sys.argv[1]), sys.argv[2])(*sys.argv[3:])
+except OSError as error:
+    print("refused:", error)
+import gc; gc.collect()
+print("goes on", flush=True)
+"""
+
+
+@pytest.mark.parametrize("form", ["hdf5", "parquet", "arrow"])
+def test_full_disk_is_an_error_and_the_interpreter_goes_on(exporting: Lab, form: str):
+    rng = numpy.random.default_rng(1)
+    path = written(exporting.folder / "r.mcap", [("a", {"x": rng.random(4_000), "t": "text" * 100}) for _ in range(100)])
+    target = exporting.folder / "t.out"
+    words = [target, "a"] if form == "hdf5" else ["a", target]
+    program = exporting.python(FULL, path, f"write_{form}", *words)
+    out, err = program.communicate(timeout=60)
+    assert (program.returncode, out.count("goes on"), out.count("refused:")) == (0, 1, 1), (program.returncode, out, err)
+    assert not target.exists()
+    full = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))  # noqa: E731
+    command = [sys.executable, "-c", "import os, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); os.execvp(sys.argv[1], sys.argv[1:])"]
+    from support.tree import DEBUG
+
+    done = subprocess.run(
+        [*command, str(DEBUG / "linkspan-record"), "recording", "export", str(path), f"--{form}", "-o", str(target)],
+        env=exporting.env, cwd=exporting.folder, capture_output=True, text=True, preexec_fn=full, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 1 and len(done.stderr.splitlines()) == 1 and "File too large" in done.stderr, done
+    assert not target.exists()
+
+
+def test_exports_run_no_code_of_the_folder_or_the_environment(exporting: Lab):
+    path = written(exporting.folder / "r.mcap", [("lab/t", {"a": 1})])
+    touched = exporting.folder / "touched"
+    evil = exporting.folder / "evil"
+    site = evil / ".local/lib" / f"python3.{sys.version_info.minor}" / "site-packages"
+    site.mkdir(parents=True)
+    code = f"open({str(touched)!r}, 'a').write(__file__ + chr(10))\n"
+    for folder in (exporting.folder, evil):
+        for name in ("linkspan", "numpy", "h5py", "pyarrow", "json", "sitecustomize", "usercustomize"):
+            (folder / f"{name}.py").write_text(code)
+    (site / "usercustomize.py").write_text(code)
+    (site / "evil.pth").write_text(f"import sys; exec(open({str(evil / 'json.py')!r}).read(), {{'__file__': 'pth'}})\n")
+    script = f"#!/bin/sh\necho $0 >> {touched}\nexit 1\n"
+    for folder in (exporting.folder, evil):
+        (folder / "python3").write_text(script)
+        (folder / "python3").chmod(0o755)
+        (folder / "linkspan-record").write_text(script)
+        (folder / "linkspan-record").chmod(0o755)
+    exporting.env |= {"PYTHONPATH": str(evil), "PYTHONSTARTUP": str(evil / "json.py"), "PYTHONUSERBASE": str(evil / ".local"), "HOME": str(evil)}
+    exporting.env["HDF5_PLUGIN_PATH"] = str(evil)
+    for form in ("parquet", "arrow", "hdf5"):
+        exporting.recording("export", path, f"--{form}", "-o", f"t.{form}")
+    # A folder of PATH that is relative is the current one, or in it.
+    exporting.env["PATH"] = f":.:{exporting.folder.name}:" + os.environ["PATH"]
+    del exporting.env["LINKSPAN_PYTHON"]
+    from support.tree import DEBUG, PROGRAM
+
+    for program in (PROGRAM, DEBUG / "linkspan-record"):
+        done = subprocess.run(
+            [program, "recording", "export", path, "--hdf5", "-o", "u.h5", "--force"],
+            env=exporting.env, cwd=exporting.folder, capture_output=True, text=True, timeout=60,
+        )  # fmt: skip
+        assert "exit status: 1" not in done.stderr, done
+    assert not touched.exists(), touched.read_text()
+
+
+def test_relative_paths_are_those_of_the_current_folder(exporting: Lab):
+    written(exporting.folder / "r.mcap", [("lab/t", {"a": 1}), ("lab/u", {"a": 1})])
+    exporting.recording("export", "r.mcap", "--parquet", "-o", "out/tables")
+    assert {path.name for path in Path(exporting.folder / "out/tables").iterdir()} == {"lab-t.parquet", "lab-u.parquet"}
