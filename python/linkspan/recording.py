@@ -330,9 +330,9 @@ class Recording:
 
         With `follow`, `timeout` is how long to wait for the next one in seconds, then `Timeout` is raised; `None` waits for ever.
         """
+        self._open()
         times = self._times(begin, end)
         if self.follow:
-            self._open()
             return _native.RecordingReader(self.path, list(names), *times, True, timeout)
         return _native.RecordingReader(self.path, self._matching(names) if names else [], *times, False, timeout)
 

@@ -129,7 +129,9 @@ impl Columns {
 
 /// The error of a table with more fields than [`MAX_COLUMNS`].
 pub fn too_many() -> Error {
-    let text = format!("the messages have more than {MAX_COLUMNS} fields, and a table has a column for {MAX_COLUMNS}: lines of JSON have all of them");
+    let text = format!(
+        "the messages have more than {MAX_COLUMNS} fields, and a table has a column for {MAX_COLUMNS}: lines of JSON have all of them"
+    );
     Error::new(ErrorKind::TooLarge, text)
 }
 

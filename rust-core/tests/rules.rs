@@ -48,7 +48,8 @@ fn faults(path: &str, source: &str) -> Vec<String> {
     let steps = path.trim_end_matches(".rs").split('/');
     faults.extend(steps.filter(|s| EMPTY_NAMES.contains(s)).map(|s| format!("the name {s} says nothing")));
     let is_test = |line: &&str| !line.starts_with("#[cfg(test)]");
-    let starts = source.lines().take_while(is_test).any(|line| without_comment(line).contains("Command::new("));
+    let starts =
+        source.lines().take_while(is_test).any(|line| without_comment(line).contains("Command::new("));
     if starts && !path.starts_with("benches/") && !STARTS_PROGRAMS.contains(&path) {
         faults.push("it starts a program: see to it that this runs no code of the current folder or the environment, and name it in STARTS_PROGRAMS".to_owned());
     }

@@ -11,7 +11,8 @@ from mcap.writer import Writer
 def written(path: Path, messages: Iterable[tuple[str, Any]], schemas: dict[str, str] | None = None) -> Path:
     """A recording of these values in CBOR, each at its name, a second apart."""
     with path.open("wb") as file:
-        writer = Writer(file)
+        # Short chunks, so that what is cut is not all.
+        writer = Writer(file, chunk_size=1_000)
         writer.start(profile="linkspan")
         channels: dict[str, int] = {}
         numbers: dict[str, int] = {}

@@ -5,6 +5,7 @@ import io
 import os
 import re
 import resource
+import shutil
 import subprocess
 import sys
 import uuid
@@ -19,6 +20,7 @@ import pyarrow.parquet
 import pytest
 from conftest import Lab
 from forms import written
+from support.tree import DEBUG, PROGRAM
 
 HOSTILE = ["a/b", "a~b", "a/0b", "a~0b", "x\0y", "x\0z", "x", "", ".", "..", "~", "%7E", "%", "t", "t.valid", "t.shape", "value", "name"]
 
@@ -170,20 +172,42 @@ def test_more_fields_than_columns_are_refused_with_the_name(exporting: Lab):
 
 
 def test_errors_of_exports_are_one_line_with_the_name(exporting: Lab):
-    path = written(exporting.folder / "r.mcap", [("lab/t", {"k" * 70_000: 1})])
-    text = exporting.recording("export", path, "--hdf5", "-o", "t.h5", code=1)
-    assert len(text.splitlines()) == 1 and "lab/t" in text and "Traceback" not in text, text[:500]
-    assert list(exporting.folder.glob("t.h5*")) == []
+    path = written(exporting.folder / "r.mcap", [("lab/t", {"k" * 65_000: 1})])
+    exporting.recording("export", path, "--hdf5", "-o", "long.h5")
+    python = exporting.folder / "python"
+    broken = "import h5py\ndef fail(*_, **__): raise {}\nh5py.Group.create_dataset = fail\nfrom linkspan._export import main\nmain()"
+    for program, expected in [
+        (f"exec {sys.executable} -c '{broken.format('ValueError(chr(10).join((chr(27), chr(98))))')}'", "lab/t: ValueError: \\u001b\\nb"),
+        (f"exec {sys.executable} -c '{broken.format('MemoryError(7)')}'", "lab/t: MemoryError: 7"),
+        (f"exec {sys.executable} -c '{broken.format('SystemError(7)')}'", "lab/t: SystemError: 7"),
+        ("kill -ABRT $$", "signal 6 ended it"),
+        ("exit 3", "it ended with exit status: 3"),
+        ("echo No module named linkspan >&2; exit 1", "pip install linkspan"),
+    ]:
+        python.write_text(f"#!/bin/sh\n{program}\n")
+        python.chmod(0o755)
+        exporting.env["LINKSPAN_PYTHON"] = str(python)
+        text = exporting.recording("export", path, "--hdf5", "-o", "t.h5", code=1)
+        assert len(text.splitlines()) == 1 and expected in text and "Traceback" not in text, text
+        assert list(exporting.folder.glob("*t.h5*")) == []
+    exporting.env["LINKSPAN_PYTHON"] = sys.executable
     zero = written(exporting.folder / "z.mcap", [("lab/\0t", {"a\0": "b\0c", "b": "c"})])
     for form in ("csv", "jsonl", "parquet", "arrow", "hdf5"):
         exporting.recording("export", zero, f"--{form}", "-o", f"z.{form}")
     with h5py.File(exporting.folder / "z.hdf5") as file:
         [group] = file["lab"].values()
         assert group.attrs["name.json"] == '"lab/\\u0000t"' and group["a%7E2.json"].asstr()[0] == '"b\\u0000c"'
-    damaged = exporting.folder / "d.mcap"
-    damaged.write_bytes(path.read_bytes()[:-200])
-    for form in ("csv", "jsonl"):
-        assert "not whole" in exporting.recording("export", damaged, f"--{form}", "-o", f"d.{form}", code=1)
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl", "parquet", "arrow", "hdf5"])
+def test_export_of_a_damaged_recording_has_what_is_whole_and_says_so(exporting: Lab, form: str):
+    path = written(exporting.folder / "r.mcap", [("lab/t", {"a": at, "text": "x" * 100}) for at in range(50)])
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    assert "not whole" in exporting.recording("export", path, f"--{form}", "-o", f"d.{form}", code=1)
+    assert (exporting.folder / f"d.{form}").stat().st_size > 1_000
+    path.write_bytes(path.read_bytes()[:100])
+    assert "no name" in exporting.recording("export", path, f"--{form}", "-o", f"e.{form}", code=1) or form == "jsonl"
+    assert not (exporting.folder / f"e.{form}").is_dir()
 
 
 def test_files_that_exist_are_kept_unless_they_are_to_be_replaced(exporting: Lab):
@@ -229,8 +253,6 @@ def test_full_disk_is_an_error_and_the_interpreter_goes_on(exporting: Lab, form:
     assert not target.exists()
     full = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))  # noqa: E731
     command = [sys.executable, "-c", "import os, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); os.execvp(sys.argv[1], sys.argv[1:])"]
-    from support.tree import DEBUG
-
     done = subprocess.run(
         [*command, str(DEBUG / "linkspan-record"), "recording", "export", str(path), f"--{form}", "-o", str(target)],
         env=exporting.env, cwd=exporting.folder, capture_output=True, text=True, preexec_fn=full, timeout=60,
@@ -264,14 +286,18 @@ def test_exports_run_no_code_of_the_folder_or_the_environment(exporting: Lab):
     # A folder of PATH that is relative is the current one, or in it.
     exporting.env["PATH"] = f":.:{exporting.folder.name}:" + os.environ["PATH"]
     del exporting.env["LINKSPAN_PYTHON"]
-    from support.tree import DEBUG, PROGRAM
-
     for program in (PROGRAM, DEBUG / "linkspan-record"):
         done = subprocess.run(
             [program, "recording", "export", path, "--hdf5", "-o", "u.h5", "--force"],
             env=exporting.env, cwd=exporting.folder, capture_output=True, text=True, timeout=60,
         )  # fmt: skip
         assert "exit status: 1" not in done.stderr, done
+    # The program that records, where it is not beside this one.
+    alone = exporting.folder / "alone"
+    alone.mkdir()
+    shutil.copy(PROGRAM, alone / "linkspan")
+    done = subprocess.run([alone / "linkspan", "recording", "info", path], env=exporting.env, cwd=exporting.folder, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 4 and "neither beside this one nor in PATH" in done.stderr, done
     assert not touched.exists(), touched.read_text()
 
 

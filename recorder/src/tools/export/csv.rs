@@ -125,7 +125,8 @@ fn uuid(bytes: [u8; 16]) -> String {
 /// A cell with a text, as RFC 4180 quotes it. A text that a spreadsheet would take for a formula stays a text: `'` is put in front of it, and in
 /// front of one that begins so already.
 fn text(text: &str) -> String {
-    let guarded = if is_formula(text.trim_start_matches('\'')) { format!("'{text}") } else { text.to_owned() };
+    let guarded =
+        if is_formula(text.trim_start_matches('\'')) { format!("'{text}") } else { text.to_owned() };
     if guarded.contains([',', '"', '\n', '\r', ';', '\t']) {
         format!("\"{}\"", guarded.replace('"', "\"\""))
     } else {
@@ -162,7 +163,11 @@ fn is_sign(of: char) -> bool {
 fn is_unseen(of: char) -> bool {
     of.is_whitespace()
         || of.is_control()
-        || matches!(of, '\u{ad}' | '\u{61c}' | '\u{34f}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}')
+        || matches!(
+            of,
+            '\u{ad}' | '\u{61c}' | '\u{34f}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'
+                ..='\u{180f}'
+        )
         || matches!(of, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{2800}' | '\u{3164}')
         || matches!(of, '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
 }
@@ -206,7 +211,10 @@ mod tests {
         let list = Value::Array(vec![1.into(), "a".into()]);
         assert_eq!(cell(&list).unwrap(), "\"[1,\"\"a\"\"]\"");
         assert_eq!(cell(&Value::Uuid([0x1f; 16])).unwrap(), "1f1f1f1f-1f1f-1f1f-1f1f-1f1f1f1f1f1f");
-        assert_eq!((cell(&Value::Null).unwrap(), cell(&"".into()).unwrap()), (String::new(), "\"\"".to_owned()));
+        assert_eq!(
+            (cell(&Value::Null).unwrap(), cell(&"".into()).unwrap()),
+            (String::new(), "\"\"".to_owned())
+        );
         assert!(cell(&Value::Bytes(vec![0, 255].into())).unwrap().contains("bytes"));
     }
 }

@@ -90,6 +90,10 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         lines(arguments, &window, &mut faults)?;
         return faults.result(&arguments.file);
     }
+    if topics.is_empty() {
+        let text = format!("{} has no name with a message that could be written", arguments.file.display());
+        return Err(Error::new(ErrorKind::NotFound, text));
+    }
     if topics.len() > MAX_TABLES {
         let text = format!(
             "{} names are more than {MAX_TABLES} tables: choose some of them by a pattern, or write lines of JSON by --jsonl",
@@ -114,9 +118,7 @@ struct Table {
 /// Returns where each name is written.
 fn tables(form: &str, arguments: &Arguments, topics: Vec<String>) -> Result<Vec<Table>> {
     match (&topics[..], &arguments.output) {
-        ([_], output) => {
-            Ok(topics.into_iter().map(|topic| Table { topic, path: output.clone() }).collect())
-        }
+        ([_], output) => Ok(topics.into_iter().map(|topic| Table { topic, path: output.clone() }).collect()),
         (_, Some(path)) if form == "hdf5" => {
             Ok(topics.into_iter().map(|topic| Table { topic, path: Some(path.clone()) }).collect())
         }

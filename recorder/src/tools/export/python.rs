@@ -33,7 +33,9 @@ pub fn write(
         }
     }
     // Packages of the user are found in the home that the system knows, not in one that the environment names.
-    command.env_remove("HOME").env("PATH", std::env::join_paths(programs::folders_of_path()).unwrap_or_default());
+    command
+        .env_remove("HOME")
+        .env("PATH", std::env::join_paths(programs::folders_of_path()).unwrap_or_default());
     command.args(["-P", "-E", "-m", "linkspan._export"]).current_dir("/");
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let done = run(command, &request).map_err(|error| of_io(&error, "starting", &python))?;
@@ -54,7 +56,9 @@ pub fn write(
     };
     if let Some(Value::Array(problems)) = answer.get("problems") {
         for problem in problems {
-            faults.problem(problem.as_str().unwrap_or_default().to_owned());
+            if let Value::Text(text) = problem {
+                faults.problem(text.clone());
+            }
         }
     }
     let Some(Value::Text(text)) = answer.get("error") else { return Ok(()) };
