@@ -21,7 +21,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 from types import ModuleType, TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from . import _native
 from .errors import Error, InvalidState, Missing, NotFound, Unsupported
@@ -31,8 +31,16 @@ from .timestamp import Timestamp
 if TYPE_CHECKING:
     from ._native import RecordedMessage
 
+
+class Scalar(Protocol):
+    """A number, an instant or a span of time of NumPy."""
+
+    def item(self) -> Any:
+        """What Python has for it."""
+
+
 #: Seconds since the beginning of the recording, or an instant: a `Timestamp`, a `datetime` with a time zone, a `numpy.datetime64`.
-When = float | timedelta | Timestamp | datetime
+When = float | timedelta | Timestamp | datetime | Scalar
 
 _SECOND = 1_000_000_000
 _END = 2**64 - 1
@@ -482,10 +490,10 @@ class Recording:
             return otherwise
         if type(when).__module__ == "numpy":
             # What columns of times have: instants, and spans between them.
-            given = stand_in(when) if type(when).__name__ in ("datetime64", "timedelta64") else when.item()
-            if given is None:
-                raise Unsupported(f"{when!r} is no time")
-            when = given
+            scalar: Any = when
+            when = stand_in(scalar) if type(when).__name__ in ("datetime64", "timedelta64") else scalar.item()
+            if when is None:
+                raise Unsupported(f"{scalar!r} is no time")
         if isinstance(when, datetime):
             when = Timestamp.from_datetime(when)
         if isinstance(when, Timestamp):
