@@ -44,6 +44,8 @@ When = float | timedelta | Timestamp | datetime | Scalar
 
 _SECOND = 1_000_000_000
 _END = 2**64 - 1
+#: The last time that a timestamp has.
+_LAST = 2**63 - 1
 #: Rows of a table while a recording is exported.
 _ROWS = 65_536
 #: Names that an error lists.
@@ -271,8 +273,8 @@ class Recording:
                 bytes=facts["bytes"],
                 missed=facts["missed"],
                 skipped=facts["skipped"],
-                first=Timestamp(facts["first"]),
-                last=Timestamp(facts["last"]),
+                first=_instant(facts["first"]),
+                last=_instant(facts["last"]),
                 incarnations=tuple(facts["incarnations"]),
                 encodings=tuple(facts["encodings"]),
                 schemas=tuple(facts["schemas"]),
@@ -305,13 +307,13 @@ class Recording:
     def begin(self) -> Timestamp | None:
         """When the first message or event was received; `None` where there is none."""
         found = self._summary()[0].get("begin")
-        return None if found is None else Timestamp(found)
+        return None if found is None else _instant(found)
 
     @property
     def end(self) -> Timestamp | None:
         """When the last one was."""
         found = self._summary()[0].get("end")
-        return None if found is None else Timestamp(found)
+        return None if found is None else _instant(found)
 
     @property
     def events(self) -> list[dict[str, Any]]:
@@ -319,7 +321,7 @@ class Recording:
         self._open()
         events = _native.recording_events(self.path)
         for event in events:
-            event["time"] = Timestamp(min(event["time"], 2**63 - 1))
+            event["time"] = _instant(event["time"])
         return events
 
     def schema(self, name: str) -> str | None:
@@ -533,6 +535,11 @@ class Recording:
             f"<p>{_cell(self.path)}: {len(self)} messages of {len(names)} names, {len(self.problems)} problems</p>"
             f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table><p>{more}</p>"
         )
+
+
+def _instant(nanoseconds: int) -> Timestamp:
+    """A time of a file, which has one bit more than a timestamp: what is later than any is the last one, as that of a message is."""
+    return Timestamp(min(nanoseconds, _LAST))
 
 
 def _first(table: Table, column: str) -> list[Any]:

@@ -8,7 +8,7 @@ import linkspan
 import numpy
 import pandas
 import pytest
-from forms import written
+from support.recordings import written
 from support.waiting import until
 
 

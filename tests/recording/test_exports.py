@@ -19,7 +19,7 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 from conftest import Lab
-from forms import written
+from support.recordings import written
 from support.tree import DEBUG, PROGRAM
 
 HOSTILE = ["a/b", "a~b", "a/0b", "a~0b", "x\0y", "x\0z", "x", "", ".", "..", "~", "%7E", "%", "t", "t.valid", "t.shape", "value", "name"]

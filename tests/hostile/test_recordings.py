@@ -1,0 +1,259 @@
+"""Recordings of strangers, and publishers that are recorded: hostile numbers, names and texts against the recorder, every tool, replay and Python.
+
+Each case has a limit of memory and of processor time. By day there are a few, with the seed that is printed; by night as many as ten minutes have.
+"""
+
+import os
+import random
+import re
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import independent
+import pytest
+from frames import TOP, checked, scramble
+from party import EFFORT
+from peer import Host, Pulpit, ignoring_its_end
+from support.recordings import NUMBERS, TEXTS, forged
+from support.tree import DEBUG
+
+#: Cases of a day, and the seconds of a night.
+CASES, NIGHT = 6, 600
+#: What a tool may use: MiB that are resident, and seconds of a processor in a build for tests.
+MEMORY, PROCESSOR = 600, 60
+RECORDER = DEBUG / "linkspan-record"
+#: What a terminal obeys; a line's end is looked at by its text.
+OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+#: Reads all of a recording in every way; an exception that is none of Linkspan's ends it.
+READER = """
+import sys, warnings
+warnings.simplefilter("ignore")
+import linkspan
+path = sys.argv[1]
+def does(what):
+    try:
+        return what()
+    except (linkspan.Error, ValueError) as error:
+        # A ValueError of pandas and pyarrow: what they have no form for. Linkspan's own are errors of it.
+        if not isinstance(error, linkspan.Error) and error.__traceback__.tb_next is not None and "linkspan" in error.__traceback__.tb_next.tb_frame.f_code.co_filename:
+            deep = error.__traceback__
+            while deep.tb_next: deep = deep.tb_next
+            if "linkspan" in deep.tb_frame.f_code.co_filename: raise
+        str(error), repr(error)
+recording = does(lambda: linkspan.Recording(path))
+if recording is not None:
+    for what in ("names", "facts", "notes", "parts", "problems", "begin", "end", "events", "__len__", "__repr__", "_repr_html_"):
+        does(lambda: (lambda found: found() if callable(found) else found)(getattr(recording, what)))
+    def messages():
+        for message in recording:
+            message.name, message.sequence, message.source, message.received, message.sent, message.encoding, repr(message)
+            does(lambda: message.value)
+    does(messages)
+    for name in does(lambda: list(recording.names)) or []:
+        table = does(lambda: recording.table(name))
+        does(lambda: recording.frames(name))
+        does(lambda: recording.schema(name))
+        does(lambda: [len(batch) for batch in recording.batches(name, rows=3)])
+        if table is not None:
+            repr(table), does(table._repr_html_)
+            assert len(set(table.columns)) == len(table.columns)
+            for column in table.columns:
+                table[column], table.unit(column)
+            does(lambda: table.to_arrow().validate(full=True))
+            does(table.to_pandas)
+    does(lambda: recording.table("*"))
+print("read", flush=True)
+"""
+
+
+def limited() -> None:
+    resource.setrlimit(resource.RLIMIT_CPU, (PROCESSOR, PROCESSOR + 5))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def run(words: list[object], folder: Path, environment: dict[str, str]) -> tuple[int, str, int]:
+    """Runs a program under the limits; returns its code, all that it printed and the MiB that it had."""
+    with (folder / "printed").open("w+b") as printed:
+        child = subprocess.Popen(
+            list(map(str, words)), cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=printed, stderr=printed, preexec_fn=limited,
+        )  # fmt: skip
+        # It ends by itself, or by the limit of its processor time.
+        _, status, used = os.wait4(child.pid, 0)
+        child.returncode = os.waitstatus_to_exitcode(status)
+        printed.seek(0)
+        text = printed.read().decode(errors="replace")
+    return child.returncode, text, used.ru_maxrss >> 10
+
+
+def judge(words: list[object], folder: Path, environment: dict[str, str], *, shown: bool) -> None:
+    code, text, memory = run(words, folder, environment)
+    said = f"{words}: {code}, {memory} MiB\n{text[-3000:]!r}"
+    assert code in (0, 1), said
+    assert "panicked" not in text and "Traceback" not in text and memory < MEMORY, said
+    if shown:
+        assert not OBEYED.search(text), said
+        lines = text.splitlines()
+        assert not any(line.startswith("complete: 7 messages") for line in lines), said
+
+
+def tools(path: Path, out: Path, environment: dict[str, str]) -> None:
+    """Every tool, replay and Python on a recording."""
+    shutil.rmtree(out, ignore_errors=True)
+    out.mkdir()
+    recording = [RECORDER, "recording"]
+    for words in (["info"], ["check"], ["info", "--json"]):
+        judge([*recording, *words, path], out, environment, shown=words[-1] != "--json")
+    for words in (
+        ["cut", path, "-o", "cut.mcap"], ["merge", path, path, "-o", "merged.mcap"], ["split", path, "--at", "1kB", "-o", "parts/x.mcap"],
+        ["report", path, "-o", "report.html"], *(["export", path, f"--{form}", "-o", form] for form in ("csv", "jsonl", "parquet", "arrow", "hdf5")),
+    ):  # fmt: skip
+        judge([*recording, *words], out, environment, shown=True)
+    judge([RECORDER, "replay", "--as-fast-as-possible", path], out, environment, shown=True)
+    code, text, memory = run([sys.executable, "-c", READER, path], out, environment)
+    assert code == 0 and text.endswith("read\n") and memory < 2 * MEMORY, f"{code}, {memory} MiB\n{text[-3000:]}"
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    (tmp_path / "run").mkdir(mode=0o700)
+    return {
+        **os.environ, "LINKSPAN_DIR": str(tmp_path / "run"), "LINKSPAN_STATE_DIR": str(tmp_path / "state"), "LINKSPAN_PYTHON": sys.executable,
+        "LINKSPAN_CONTROLLER": f"unix:{tmp_path}/run/controller",
+    }  # fmt: skip
+
+
+def cases(does: Callable[[random.Random], None]) -> None:
+    """Cases of one seed each; a seed that is given is one case."""
+    given = os.environ.get("LINKSPAN_SEED")
+    seeds = [int(given)] if given else [random.SystemRandom().randrange(1 << 32) for _ in range(CASES if EFFORT == 1 else 100_000)]
+    ends = time.monotonic() + NIGHT
+    for seed in seeds:
+        print(f"LINKSPAN_SEED={seed}")
+        does(random.Random(seed))
+        if EFFORT > 1 and time.monotonic() > ends:
+            break
+
+
+def test_tools_and_readers_take_any_recording(tmp_path: Path, environment: dict[str, str]) -> None:
+    def case(chance: random.Random) -> None:
+        tools(forged(chance, tmp_path / "forged.mcap"), tmp_path / "out", environment)
+
+    cases(case)
+
+
+def spoiled(chance: random.Random, record: bytearray) -> None:
+    """Puts any number into a field of the frame in a record, which the check sum covers then."""
+    frame = bytearray(record[8:])
+    begin, end = chance.choice([(5, 6), (6, 7), (8, 10), (16, 24), (24, 32), (32, 40), (40, 48), (48, 56)])
+    frame[begin:end] = (chance.choice(NUMBERS) & (1 << 8 * (end - begin)) - 1).to_bytes(end - begin, "little")
+    record[8:72] = checked(bytes(frame))[:64]
+
+
+def hostile(chance: random.Random, directory: Path, name: str, stops: threading.Event) -> None:
+    """A publisher at a name: over shared memory with any numbers, or over a socket with any frames."""
+    if chance.randrange(2):
+        publisher = Pulpit(directory, f"shm:{name}")
+        publisher.listener.socket.settimeout(0.2)
+        while not stops.is_set():
+            with ignoring_its_end():
+                publisher.admit(source=chance.choice(TEXTS)[:100])
+            for _ in range(chance.randrange(20)):
+                sequence = chance.choice([None, *NUMBERS, TOP - 1])
+                spoil = (lambda record: spoiled(chance, record)) if chance.randrange(4) == 0 else None
+                publisher.publish({chance.choice(TEXTS): chance.choice([*NUMBERS, *TEXTS]) for _ in range(3)}, sequence, spoil)
+        publisher.close()
+        return
+    host = Host(directory, f"unix:{name}")
+    host.listener.socket.settimeout(0.2)
+    while not stops.is_set():
+        with ignoring_its_end():
+            link = host.accept("publish", source=chance.choice(TEXTS)[:100])
+            for at in range(chance.randrange(20)):
+                frame = independent.Frame(
+                    independent.DATA, independent.CBOR, 0, chance.choice([at + 1, *NUMBERS]), 0, chance.choice([0, 1, -1, (1 << 63) - 1]), b"",
+                    independent.encode(chance.choice(TEXTS)),
+                )  # fmt: skip
+                link.stream.keeps.sendall(scramble(chance, at + 1) if chance.randrange(5) == 0 else frame.to_bytes(checked=True))
+            link.stream.keeps.close()
+    host.close()
+
+
+HONEST = """
+import sys, linkspan
+with linkspan.publisher("lab/honest") as out:
+    out.wait_for_subscribers(1, timeout=60)
+    for i in range(200): out.send(i)
+    print("sent", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_recorder_records_beside_any_publisher(tmp_path: Path, environment: dict[str, str]) -> None:
+    """What an honest publisher sends is recorded, the recorder ends when it is asked to, and its file is whole."""
+
+    def case(chance: random.Random) -> None:
+        directory, out = tmp_path / "run", tmp_path / "recorded"
+        shutil.rmtree(directory, ignore_errors=True)
+        shutil.rmtree(out, ignore_errors=True)
+        directory.mkdir(mode=0o700)
+        out.mkdir()
+        stops = threading.Event()
+        names = [f"lab/{chance.choice(['a', 'b', 'x', 'long' * 20])}{at}" for at in range(5)]
+        threads = [
+            threading.Thread(target=hostile, args=(random.Random(chance.random()), directory, name, stops), daemon=True) for name in names
+        ]
+        with (out / "printed").open("w+b") as printed:
+            recorder = subprocess.Popen(
+                [RECORDER, "record", "*", "-o", "r.mcap", "--sync", "0.1"], cwd=out, env=environment, stdin=subprocess.DEVNULL, stdout=printed, stderr=printed,
+                preexec_fn=limited,
+            )  # fmt: skip
+            try:
+                for thread in threads:
+                    thread.start()
+                honest = subprocess.Popen([sys.executable, "-c", HONEST], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+                assert honest.stdout and honest.stdout.readline() == "sent\n"
+                time.sleep(1.0)
+                honest.communicate("")
+                assert recorder.poll() is None, printed.seek(0) or printed.read()
+            finally:
+                stops.set()
+                for thread in threads:
+                    thread.join(30)
+                recorder.send_signal(signal.SIGINT)
+                _, status, used = os.wait4(recorder.pid, 0)
+                recorder.returncode = os.waitstatus_to_exitcode(status)
+            printed.seek(0)
+            text = printed.read().decode(errors="replace")
+        said = f"{recorder.returncode}, {used.ru_maxrss >> 10} MiB\n{text[-3000:]!r}"
+        assert recorder.returncode in (0, 1) and "panicked" not in text and used.ru_maxrss >> 10 < MEMORY, said
+        assert not OBEYED.search(text.replace("\r", "")), said
+        import linkspan
+
+        recording = linkspan.Recording(out / "r.mcap")
+        found = [message.value for message in recording.messages("lab/honest")]
+        missed = recording.names["lab/honest"].missed
+        assert len(found) + missed == 200 and found == sorted(found) and not recording.problems, (len(found), missed, recording.problems, said)
+        tools(out / "r.mcap", tmp_path / "out", environment)
+
+    cases(case)
+
+
+def test_generator_makes_recordings_that_are_read(tmp_path: Path) -> None:
+    """It would find nothing, if no reader went beyond the first record."""
+    import linkspan
+
+    chance, read = random.Random(1), 0
+    for _ in range(50):
+        try:
+            read += sum(1 for _ in linkspan.Recording(forged(chance, tmp_path / "x.mcap"))) > 5
+        except linkspan.Error:
+            pass
+    assert read > 10

@@ -1,0 +1,136 @@
+"""Recordings of any names and values, made without a recorder: as another program may have written them, also one that is hostile."""
+
+import json
+import random
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import linkspan
+from mcap.writer import Writer
+
+
+def written(path: Path, messages: Iterable[tuple[str, Any]], schemas: dict[str, str] | None = None) -> Path:
+    """A recording of these values in CBOR, each at its name, a second apart."""
+    with path.open("wb") as file:
+        # Short chunks, so that what is cut is not all.
+        writer = Writer(file, chunk_size=1_000)
+        writer.start(profile="linkspan")
+        channels: dict[str, int] = {}
+        numbers: dict[str, int] = {}
+        for second, (name, value) in enumerate(messages, 1_000):
+            if name not in channels:
+                schema = (schemas or {}).get(name)
+                metadata = {"linkspan.incarnation": "0000000000000007", "linkspan.source": "sensor-1", "linkspan.first": "1"}
+                if schema is not None:
+                    metadata["linkspan.schema"] = schema
+                channels[name] = writer.register_channel(name, "cbor", 0, metadata)
+            numbers[name] = numbers.get(name, 0) + 1
+            time = second * 1_000_000_000
+            writer.add_message(channels[name], time, linkspan.encode(value), time, numbers[name])
+        writer.finish()
+    return path
+
+
+#: Numbers at the ends of what a field holds.
+NUMBERS = [0, 1, 2, 3, (1 << 31) - 1, 1 << 31, (1 << 32) - 1, (1 << 63) - 1, 1 << 63, (1 << 64) - 2, (1 << 64) - 1]
+#: Texts that a terminal, a page, a spreadsheet, a path or a parser takes for something else.
+TEXTS = [
+    "", "a", "\x1b[2J\x1b]0;x\x07", "\x9b31m", "\u202eabc", "complete: 7 messages, 0 missed\nx", "=1+1", "<script>alert(1)</script>", "../../x", "/x",
+    "a/b", "a-b", "a~b", "\0", "x\0y", "*", "?", "%2F", "x" * 5_000, "linkspan/events", "unix:/tmp/x", "tcp:127.0.0.1:1", "shm:../x", "NaN", "\ufeff=1",
+    "\U0001f4a5", "1" * 400, "-1", "18446744073709551616", "{", 'name = "x"\n\n[fields]\na = "u64"\nx = "f64"\n', '{"type":"object"}',
+]  # fmt: skip
+#: Bodies that are no value, or one that stands for more than it has.
+BODIES = [
+    b"", b"\xff", b"\x81" * 600 + b"\xf6", b"\x9b" + b"\xff" * 8, b"\x62\xc3\x28", b"\x7b\x7f" + b"\xff" * 7, b"\xa2\x61a\x01\x61a\x02",
+    # An array of no elements whose lengths overflow.
+    b"\xd8\x28\x82\x83\x1b\x00\x00\x01\x00\x00\x00\x00\x00\x1b\x00\x00\x01\x00\x00\x00\x00\x00\x00\xd8\x40\x40",
+]  # fmt: skip
+
+
+def value(chance: random.Random, depth: int = 0) -> Any:
+    """Any value."""
+    import numpy
+
+    match chance.randrange(9 if depth < 3 else 6):
+        case 0:
+            return chance.choice(NUMBERS)
+        case 1:
+            return chance.choice([0.0, -0.0, 1.5, float("nan"), float("inf"), 5e-324, None, True, -(1 << 63), 1 << 200])
+        case 2:
+            return chance.choice(TEXTS)
+        case 3:
+            return chance.randbytes(chance.choice([0, 1, 300]))
+        case 4:
+            shape = [chance.choice([0, 1, 2, 3]) for _ in range(chance.randrange(4))]
+            dtype = chance.choice(["u1", "i8", "f4", "c16", "?"])
+            return numpy.zeros(shape, dtype, order=chance.choice("CF"))
+        case 5:
+            return linkspan.Timestamp(chance.choice([0, -1, (1 << 63) - 1, -(1 << 63)]))
+        case 6:
+            return [value(chance, depth + 1) for _ in range(chance.randrange(4))]
+        case _:
+            return {chance.choice(TEXTS): value(chance, depth + 1) for _ in range(chance.randrange(5))}
+
+
+def event(chance: random.Random) -> bytes:
+    """An event as the recorder writes it, with any numbers and texts."""
+    found: dict[str, Any] = {"time": chance.choice(NUMBERS)}
+    kinds = ["started", "missed", "skipped", "stopped", "connected", "clock", "full", "disk", "schema", "none", "\x1b[2J"]
+    found["kind"] = chance.choice(kinds)
+    for key in ("name", "source", "text", "incarnation"):
+        if chance.randrange(2):
+            found[key] = chance.choice([*TEXTS, "0000000000000007"])
+    for key in ("count", "first", "by", "free", "size"):
+        if chance.randrange(2):
+            found[key] = chance.choice([*NUMBERS, -1, 1.5, "x"])
+    return json.dumps(found).encode()
+
+
+def forged(chance: random.Random, path: Path) -> Path:
+    """A recording with hostile names, numbers and texts; often with some of its bytes changed."""
+    with path.open("wb") as file:
+        writer = Writer(file, chunk_size=chance.choice([200, 2_000, 100_000]))
+        writer.start(profile=chance.choice(["linkspan", "linkspan", *TEXTS]))
+        texts = lambda: {chance.choice([*TEXTS, "id", "part", "machine", "names"]): chance.choice(TEXTS) for _ in range(5)}  # noqa: E731
+        for name in ("linkspan.recording", "linkspan.notes", "linkspan.end", "other"):
+            if chance.randrange(2):
+                writer.add_metadata(name, texts())
+        if chance.randrange(4) == 0:
+            writer.add_attachment(0, 0, chance.choice(TEXTS), "text/plain", b"x" * 100)
+        channels = []
+        for _ in range(chance.randrange(1, 12)):
+            metadata = {
+                "linkspan.incarnation": chance.choice([f"{number:016x}" for number in NUMBERS]), "linkspan.source": chance.choice(TEXTS),
+                "linkspan.first": str(chance.choice(NUMBERS)), "linkspan.endpoint": chance.choice(TEXTS), "linkspan.machine": chance.choice(TEXTS),
+                "linkspan.schema": chance.choice(TEXTS), "linkspan.repeated": chance.choice(["true", "false", "x", "x", "x"]),
+            }  # fmt: skip
+            metadata = {key: text for key, text in metadata.items() if chance.randrange(3)}
+            schema = writer.register_schema(chance.choice(TEXTS), chance.choice(["linkspan", "jsonschema", "x"]), chance.choice(TEXTS).encode())
+            topic = chance.choice([*TEXTS, "lab/a", "lab/b", "linkspan/events"])
+            encoding = chance.choice(["cbor"] * 6 + ["json", "bson", "smile", "raw", *TEXTS])
+            channels.append((writer.register_channel(topic, encoding, schema, metadata), topic))
+        for _ in range(chance.randrange(60)):
+            channel, topic = chance.choice(channels)
+            body = event(chance) if topic == "linkspan/events" else chance.choice([linkspan.encode(value(chance)), *BODIES])
+            number = chance.choice([*range(20), *NUMBERS]) & 0xFFFF_FFFF
+            writer.add_message(channel, chance.choice([1_000, 2_000, *NUMBERS]), body, chance.choice(NUMBERS), number)
+        writer.finish()
+    data = bytearray(path.read_bytes())
+    for _ in range(chance.choice([0, 0, 1, 2, 8])):
+        at = chance.randrange(len(data))
+        match chance.randrange(5):
+            case 0:
+                data[at] ^= 1 << chance.randrange(8)
+            case 1:
+                del data[at : at + chance.randrange(1, 200)]
+            case 2:
+                data[at : at + 8] = chance.choice(NUMBERS).to_bytes(8, "little")
+            case 3:
+                data[at:at] = data[chance.randrange(len(data)) :][: chance.randrange(300)]
+            case 4:
+                del data[at:]
+        if len(data) < 8:
+            break
+    path.write_bytes(data)
+    return path
