@@ -6,7 +6,7 @@ use linkspan::{Result, Value};
 use linkspan_recording::{columns, reader};
 
 use super::{Arguments, Faults, Out, Table, decoded, each, json};
-use crate::tools::{Window, shown};
+use crate::tools::shown;
 
 /// Files that are open at the same time, at most.
 const OPEN: usize = 256;
@@ -56,15 +56,10 @@ impl Columns {
 }
 
 /// Writes the tables.
-pub fn write(
-    arguments: &Arguments,
-    window: &Window<'_>,
-    tables: &[Table],
-    faults: &mut Faults,
-) -> Result<()> {
+pub fn write(arguments: &Arguments, begin: u64, tables: &[Table], faults: &mut Faults) -> Result<()> {
     let mut found: BTreeMap<&str, Columns> =
         tables.iter().map(|table| (&*table.topic, Columns::default())).collect();
-    each(arguments, window, faults, |message, _| {
+    each(arguments, begin, faults, |message, _| {
         // The next pass says what cannot be decoded.
         if let (Some(columns), Ok(value)) = (found.get_mut(&*message.channel.topic), decoded(message)) {
             columns::flatten(&value, &mut String::new(), &mut |path, _| columns.add(path))
@@ -80,7 +75,7 @@ pub fn write(
             out.put(columns.head().as_bytes())?;
             outs.insert(&*table.topic, (out, columns));
         }
-        each(arguments, window, faults, |message, faults| {
+        each(arguments, begin, faults, |message, faults| {
             let Some((out, columns)) = outs.get_mut(&*message.channel.topic) else { return Ok(()) };
             let Some(value) = faults.value(message) else { return Ok(()) };
             out.put(columns.line(message, &value)?.as_bytes())

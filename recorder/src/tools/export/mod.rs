@@ -12,7 +12,7 @@ use linkspan_recording::files::{self, NewFile};
 use linkspan_recording::writer::of_io;
 use linkspan_recording::{Entry, Outline, reader};
 
-use super::{Choice, Output, Window, open, shown};
+use super::{Choice, Output, open, shown};
 use crate::stderr;
 
 /// Write the messages of a recording for other programs
@@ -87,7 +87,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let topics: Vec<_> = outline.names.into_iter().filter(|topic| window.has_name(topic)).collect();
     let mut faults = Faults::default();
     if arguments.form.jsonl {
-        lines(arguments, &window, &mut faults)?;
+        lines(arguments, begin, &mut faults)?;
         return faults.result(&arguments.file);
     }
     if topics.is_empty() {
@@ -103,7 +103,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     }
     let tables = tables(form, arguments, topics)?;
     match form {
-        "csv" => csv::write(arguments, &window, &tables, &mut faults)?,
+        "csv" => csv::write(arguments, begin, &tables, &mut faults)?,
         form => python::write(form, arguments, &window, &tables, &mut faults)?,
     }
     faults.result(&arguments.file)
@@ -192,18 +192,24 @@ fn decoded(message: &reader::Message<'_>) -> Result<Value> {
 /// Calls `what` with each message that is chosen, in the order of the file.
 fn each(
     arguments: &Arguments,
-    window: &Window<'_>,
+    begin: u64,
     faults: &mut Faults,
     mut what: impl FnMut(&reader::Message<'_>, &mut Faults) -> Result<()>,
 ) -> Result<()> {
+    // Of its own in each pass: it follows the clock of the recording.
+    let window = arguments.choice.window(begin);
     let mut reader = open(&arguments.file)?;
     while let Some(entry) = reader.read()? {
-        if let Entry::Message(message) = entry
-            && !message.channel.repeated
-            && window.has_name(&message.channel.topic)
-            && window.place(message.received).is_eq()
-        {
-            what(&message, faults)?;
+        match entry {
+            Entry::Event(event) => window.note(&event),
+            Entry::Message(message)
+                if !message.channel.repeated
+                    && window.has_name(&message.channel.topic)
+                    && window.place(message.received).is_eq() =>
+            {
+                what(&message, faults)?;
+            }
+            _ => {}
         }
     }
     reader.problems().iter().for_each(|problem| faults.problem(problem.to_string()));
@@ -252,9 +258,9 @@ impl Out {
 }
 
 /// Writes a line of JSON for each message.
-fn lines(arguments: &Arguments, window: &Window<'_>, faults: &mut Faults) -> Result<()> {
+fn lines(arguments: &Arguments, begin: u64, faults: &mut Faults) -> Result<()> {
     let mut out = Out::create(arguments, arguments.output.as_deref())?;
-    each(arguments, window, faults, |message, faults| match faults.value(message) {
+    each(arguments, begin, faults, |message, faults| match faults.value(message) {
         Some(value) => line(message, value, &mut out),
         None => Ok(()),
     })?;
