@@ -1,5 +1,8 @@
 //! The parts of a recording: where they are, when another one begins, what it begins with, and what is done about a full disk.
 
+// Numbers that programs give are added without overflow.
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
+
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fs::{self, File};
 use std::io::Read;

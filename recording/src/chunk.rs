@@ -11,6 +11,8 @@ use mcap::records::{Record, op};
 pub const HEAD: usize = 9;
 /// Bytes of a footer with its head, and of what ends a file behind it.
 const FOOTER: usize = HEAD + 20;
+/// The same with the bytes that end each file.
+const END: u64 = (FOOTER + mcap::MAGIC.len()) as u64;
 
 /// Takes the next record: its operation code and its content; `None` behind the last one. What is left is unchanged after an error.
 ///
@@ -126,7 +128,10 @@ pub fn records(chunk: &Bytes, limit: u64) -> Result<Bytes, String> {
 /// Reads what a decompressor gives, no more than one byte beyond what is expected: memory is taken as bytes come.
 fn whole(decoder: impl Read, size: u64) -> Result<Bytes, String> {
     let mut bytes = Vec::new();
-    decoder.take(size + 1).read_to_end(&mut bytes).map_err(|error| format!("decompressing it: {error}"))?;
+    decoder
+        .take(size.saturating_add(1))
+        .read_to_end(&mut bytes)
+        .map_err(|error| format!("decompressing it: {error}"))?;
     Ok(bytes.into())
 }
 
@@ -138,7 +143,7 @@ pub fn summary(file: &File, length: u64) -> std::io::Result<Option<(u64, u64)>> 
     if !crate::writer::is_closed(file, length)? {
         return Ok(None);
     }
-    let Some(end) = length.checked_sub((FOOTER + mcap::MAGIC.len()) as u64) else { return Ok(None) };
+    let Some(end) = length.checked_sub(END) else { return Ok(None) };
     let mut footer = [0; FOOTER];
     file.read_exact_at(&mut footer, end)?;
     let found = match parse(footer[0], &footer[HEAD..]) {

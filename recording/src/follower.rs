@@ -78,7 +78,7 @@ impl Follower {
     pub fn parts_behind(&self, part: &Path) -> VecDeque<PathBuf> {
         let mut existing = VecDeque::from(parts::existing(&self.base));
         let mut behind = match existing.iter().position(|path| path == part) {
-            Some(at) => existing.split_off(at + 1),
+            Some(at) => existing.split_off(at.saturating_add(1)),
             None => VecDeque::new(),
         };
         behind.retain(|path| is_begun(path));

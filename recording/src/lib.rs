@@ -16,9 +16,12 @@
 //! | the messages of a name as a table | `columns` |
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "in a test a panic is the report"))]
+// Numbers that files and programs give are added without overflow.
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 #![forbid(unsafe_code)]
 
 mod chunk;
+#[allow(clippy::arithmetic_side_effects, reason = "counts of what is in memory")]
 pub mod columns;
 pub mod event;
 pub mod files;

@@ -30,7 +30,7 @@ pub fn existing(base: &Path) -> Vec<PathBuf> {
         } else if !found.is_empty() || absent == MOST_REMOVED {
             break;
         } else {
-            absent += 1;
+            absent = absent.saturating_add(1);
         }
     }
     found

@@ -39,8 +39,13 @@ impl Reservation {
         let mut steps = [STEP, 0].into_iter();
         let mut extra = steps.next().unwrap_or(0);
         loop {
-            let to = length + extra;
-            match fallocate(file.as_fd(), FallocateFlags::KEEP_SIZE, self.reserved, to - self.reserved) {
+            let to = length.saturating_add(extra);
+            match fallocate(
+                file.as_fd(),
+                FallocateFlags::KEEP_SIZE,
+                self.reserved,
+                to.saturating_sub(self.reserved),
+            ) {
                 Ok(()) => {
                     self.reserved = to;
                     return Ok(());

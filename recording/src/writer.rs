@@ -50,6 +50,12 @@ pub struct ChannelRecord {
     pub metadata: BTreeMap<String, String>,
 }
 
+/// Bytes of texts with their lengths.
+fn texts(entries: &BTreeMap<String, String>) -> u64 {
+    let of = |(key, text): (&String, &String)| key.len().saturating_add(text.len()).saturating_add(8) as u64;
+    entries.iter().map(of).fold(0, u64::saturating_add)
+}
+
 /// Returns an endpoint without its transport.
 pub fn topic(endpoint: &str) -> &str {
     endpoint.split_once(':').map_or(endpoint, |(_, name)| name)
@@ -110,8 +116,8 @@ impl ChannelRecord {
 
     /// Bytes that it takes in a file, about.
     fn size(&self) -> u64 {
-        let texts: usize = self.metadata.iter().map(|(key, text)| key.len() + text.len() + 8).sum();
-        (texts + self.topic.len() + self.schema.as_ref().map_or(0, |(_, _, data)| data.len())) as u64
+        let schema = self.schema.as_ref().map_or(0, |(_, _, data)| data.len());
+        texts(&self.metadata).saturating_add(self.topic.len() as u64).saturating_add(schema as u64)
     }
 }
 
@@ -275,7 +281,7 @@ impl Part {
             metadata.insert(channel::REPEATED.to_owned(), "true".to_owned());
         }
         // It stands twice: among the messages, and at the end of the file.
-        self.reserve(2 * (MESSAGE + record.size()))?;
+        self.reserve(record.size().saturating_add(MESSAGE).saturating_mul(2))?;
         self.write(|writer| {
             let schema = match &record.schema {
                 Some((name, encoding, data)) => writer.add_schema(name, encoding, data)?,
@@ -297,7 +303,7 @@ impl Part {
         // The lower 32 bits, as docs/recording-format.md says.
         let sequence = (number & u64::from(u32::MAX)) as u32;
         let header = MessageHeader { channel_id: channel, sequence, log_time: received, publish_time: sent };
-        self.reserve(MESSAGE + body.len() as u64)?;
+        self.reserve(MESSAGE.saturating_add(body.len() as u64))?;
         self.write(|writer| writer.write_to_known_channel(&header, body))
     }
 
@@ -331,15 +337,13 @@ impl Part {
     /// Writes a metadata record.
     pub fn metadata(&mut self, name: &str, entries: &BTreeMap<String, String>) -> Result<()> {
         let record = Metadata { name: name.to_owned(), metadata: entries.clone() };
-        self.reserve(
-            MESSAGE + entries.iter().map(|(key, text)| (key.len() + text.len() + 8) as u64).sum::<u64>(),
-        )?;
+        self.reserve(texts(entries).saturating_add(MESSAGE))?;
         self.write(|writer| writer.write_metadata(&record))
     }
 
     /// Attaches a file's content under its name.
     pub fn attach(&mut self, name: &str, time: u64, content: &[u8]) -> Result<()> {
-        self.reserve(2 * MESSAGE + content.len() as u64)?;
+        self.reserve((content.len() as u64).saturating_add(2 * MESSAGE))?;
         let attachment = Attachment {
             log_time: time,
             create_time: time,

@@ -197,3 +197,18 @@ print("sent", flush=True)
     assert len(parts) > 3
     assert parts[-1].stat().st_size < 60_000_000, "names that have gone are not repeated"
     pulpit.close()
+
+
+def test_recorder_without_a_connection_to_a_living_name_is_not_complete(recorded: Recorded) -> None:
+    recorder = recorded.record()
+    honest = recorded.start(sys.executable, "-c", HONEST, 200)
+    assert honest.stdout and honest.stdout.readline() == "sent\n"
+    # It listens, and admits nobody.
+    silent = Host(recorded.run, "unix:hostile/silent")
+    until("it is told", lambda: recorded.info()["events"].get("unconnected", 0) > 0)
+    until("the others are recorded", lambda: recorded.name("lab/honest")["messages"] == 200)
+    recorded.stop(recorder)
+    silent.close()
+    checked = recorded.tool("recording", "check", "r.mcap")
+    assert checked.returncode == 1 and "unconnected: hostile/silent: there is no connection" in checked.stdout, checked
+    assert "complete" not in checked.stdout

@@ -11,6 +11,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
 from conftest import Lab, ended
 from mcap.records import Channel, Message
 from mcap.stream_reader import StreamReader
@@ -263,3 +264,28 @@ def test_steps_of_the_clock_are_no_silence_in_replays_and_no_distance_in_cuts(la
     assert lab.info("cut.mcap")["names"]["lab/a"]["messages"] == 15
     lines = lab.recording("export", "s.mcap", "--jsonl", "--from", "0.15", "--to", "0.45").splitlines()
     assert len(lines) == 15
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounts a file system of its own")
+def test_counters_agree_with_the_file_on_a_full_disk_and_the_warning_comes_before_it(lab: Lab) -> None:
+    disk = lab.folder / "disk"
+    disk.mkdir()
+    script = f"mount -t tmpfs -o size=24m tmpfs '{disk}' && \"$@\"; code=$?; cp -a '{disk}'/. '{lab.folder}'; exit $code"
+    within = ("unshare", "--mount", "sh", "-c", script, "sh")
+    # No sync comes before the disk is full, and messages are short: nothing but bytes tells how full it is.
+    recorder = lab.record("lab/*", "-o", disk / "f.mcap", "--sync", "1h", "--json", within=within)
+    publishers = [lab.publisher(f"lab/{name}", 1_000_000, 0.0, 300) for name in "ab"]
+    out, err = recorder.communicate(timeout=120)
+    assert recorder.returncode == 1 and "NoSpace" in err, err
+    for publisher in publishers:
+        publisher.kill()
+    lines = err.splitlines()
+    warned = next(at for at, line in enumerate(lines) if "less than a tenth of the disk is left" in line)
+    assert warned < next(at for at, line in enumerate(lines) if "NoSpace" in line)
+    kinds = [event["kind"] for event in events(lab.folder / "f.mcap")]
+    assert kinds.index("disk") < kinds.index("stopped") == len(kinds) - 1, kinds
+    last, info = json.loads(out.splitlines()[-1]), lab.info("f.mcap")
+    for name in ("lab/a", "lab/b"):
+        counted = {key: last["names"][name][key] for key in ("messages", "missed")}
+        assert counted == {key: info["names"][name][key] for key in ("messages", "missed")}, name
+    assert lab.recording("check", "f.mcap").startswith("complete: ")

@@ -8,6 +8,9 @@
 //!
 //! `publisher` has what the receiving and the writing thread share of a publisher. A thread that ends early ends the program.
 
+// Numbers that programs give are added without overflow.
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
+
 mod black_box;
 mod clock;
 mod numbers;

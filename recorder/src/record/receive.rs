@@ -163,6 +163,8 @@ struct Receiver<'a> {
     /// Events of names that found no room in the queue: the last one of each name, and how many came before it.
     held: BTreeMap<String, (Event, u64)>,
     refused: String,
+    /// The names without a connection that were told, and since when.
+    lasting: BTreeMap<String, u64>,
 }
 
 /// Receives from the publishers that live, until the end.
@@ -212,6 +214,7 @@ impl<'a> Receiver<'a> {
             earliest: u64::MAX,
             held: BTreeMap::new(),
             refused: String::new(),
+            lasting: BTreeMap::new(),
         }
     }
 
@@ -434,9 +437,34 @@ impl<'a> Receiver<'a> {
         self.pass_on();
     }
 
+    /// Tells when a name lived and there was no connection to it: once it is noticed, and once it has ended.
+    fn unconnected(&mut self) {
+        for gap in self.subscriber.gaps() {
+            let name = topic(&gap.name).to_owned();
+            let since = u64::try_from(gap.since.0).unwrap_or(0);
+            let Some(until) = gap.until else {
+                // It is told once, however often it is asked for.
+                if self.lasting.len() >= NAMES || self.lasting.insert(name.clone(), since) == Some(since) {
+                    continue;
+                }
+                let text = format!("there is no connection to the program that has the name: {}", gap.reason);
+                self.tell_event(Event::new(since, Kind::Unconnected).of(&name, None).with_text(text));
+                continue;
+            };
+            if self.lasting.remove(&name) != Some(since) {
+                let reason = &gap.reason;
+                let text = format!(
+                    "there was no connection until {until} to the program that has the name: {reason}"
+                );
+                self.tell_event(Event::new(since, Kind::Unconnected).of(&name, None).with_text(text));
+            }
+        }
+    }
+
     /// Passes on what happened to the names. Missed messages are told with their numbers, by the next message.
     fn events(&mut self) {
         self.tell_held();
+        self.unconnected();
         for event in self.subscriber.events() {
             // An event of one of several names begins with the name: an endpoint has no `: ` in it.
             let (name, text) =

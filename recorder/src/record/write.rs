@@ -472,6 +472,8 @@ struct Asking {
 const PATIENCE: Duration = Duration::from_secs(4);
 /// The part of the time that passes by which that grows again.
 const REGAIN: u32 = 10;
+/// With less than that nobody is asked.
+const LEAST: Duration = Duration::from_secs(1);
 
 impl Asking {
     fn new() -> Asking {
@@ -480,10 +482,10 @@ impl Asking {
 
     /// Asks, where there is time; `None` without an answer.
     fn ask<T>(&mut self, question: impl FnOnce() -> Result<T>) -> Option<T> {
-        let regained = self.since.elapsed() / REGAIN;
+        let regained = self.since.elapsed().checked_div(REGAIN).unwrap_or_default();
         self.left = self.left.saturating_add(regained).min(PATIENCE);
         self.since = Instant::now();
-        if self.left < PATIENCE / 4 {
+        if self.left < LEAST {
             return None;
         }
         let answer = question().ok();

@@ -5,6 +5,9 @@
 //! | the loop: when each message is due, commands, lateness | this file |
 //! | the publishers and channels that messages go to | `outlets` |
 
+// Numbers of a recording are added without overflow.
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
+
 mod outlets;
 
 use std::io::{BufRead, Write};
@@ -14,7 +17,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use linkspan::service::ServiceOptions;
-use linkspan::{Command, Error, ErrorKind, Options, Result, ServiceLoop, Subscriber, Task, Value};
+use linkspan::{Command, Deadline, Error, ErrorKind, Options, Result, ServiceLoop, Subscriber, Task, Value};
 use linkspan_recording::{Entry, Outline, Reader};
 
 use crate::record::counted;
@@ -172,6 +175,18 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     replay.service.close(Duration::from_secs(5))
 }
 
+/// A distance of a recording, as it is replayed at a speed.
+fn distance(nanoseconds: u64, speed: f64) -> Duration {
+    Duration::try_from_secs_f64(Duration::from_nanos(nanoseconds).as_secs_f64() / speed)
+        .unwrap_or(Duration::MAX)
+}
+
+/// A time after another one; of a distance that no clock reaches, a year after it.
+fn later(from: Instant, after: Duration) -> Instant {
+    const YEAR: Duration = Duration::from_secs(365 * 86_400);
+    from.checked_add(after.min(YEAR)).unwrap_or(from)
+}
+
 /// Lines of standard input, each of which is a step; the end of the input is the end of the steps.
 fn lines() -> Receiver<()> {
     let (sender, receiver) = std::sync::mpsc::channel();
@@ -234,11 +249,11 @@ impl Replay<'_> {
         let mut wanted: Vec<&String> =
             self.arguments.wait_for.iter().chain(&self.arguments.lockstep).collect();
         let window = self.arguments.choice.window(self.begin);
-        let end = Instant::now() + self.arguments.deadline;
+        let end = Deadline::after(self.arguments.deadline);
         let mut reader = self.reader(None)?;
         while !wanted.is_empty() {
             let Some(entry) = reader.read()? else {
-                if reader.has_ended() || Instant::now() >= end {
+                if reader.has_ended() || end.has_passed() {
                     break;
                 }
                 reader.wait(HELD.into())?;
@@ -272,7 +287,7 @@ impl Replay<'_> {
         }
         let mut sought = Step::Next;
         while let Some(endpoint) = self.outlets.lacking(&self.arguments.wait_for, HELD)? {
-            if Instant::now() >= end {
+            if end.has_passed() {
                 return Err(Error::new(
                     ErrorKind::Timeout,
                     format!("nobody subscribed to {endpoint} in time"),
@@ -349,8 +364,8 @@ impl Replay<'_> {
                 continue;
             }
             let (first, began) = *clock.get_or_insert((time, Instant::now()));
-            let after = Duration::from_nanos(time.saturating_sub(first)).div_f64(self.arguments.speed);
-            let mut due = began + after;
+            let after = distance(time.saturating_sub(first), self.arguments.speed);
+            let mut due = later(began, after);
             if std::mem::take(&mut has_waited) {
                 // It came into the file later than it is due: what follows it keeps its distance from it.
                 due = due.max(Instant::now());
@@ -361,7 +376,7 @@ impl Replay<'_> {
             }
             // A pause or a wait moves everything that follows.
             if let Some((_, began)) = &mut clock {
-                *began = due - after;
+                *began = due.checked_sub(after).unwrap_or(due);
             }
             self.outlets.send(&message)?;
             self.at = time;
@@ -369,7 +384,7 @@ impl Replay<'_> {
             self.done.messages = self.done.messages.saturating_add(1);
             if !self.is_paced_by_others() {
                 let late = due.elapsed();
-                self.done.late += late;
+                self.done.late = self.done.late.saturating_add(late);
                 self.done.latest = self.done.latest.max(late);
             }
             self.await_answer(message.number, &message.channel.topic)?;
@@ -390,7 +405,7 @@ impl Replay<'_> {
     /// Waits until a message is to be sent; carries out commands meanwhile.
     fn wait_until(&mut self, due: &mut Instant) -> Result<Step> {
         // Commands are rarer than messages that nothing holds back.
-        self.unlooked += 1;
+        self.unlooked = self.unlooked.saturating_add(1);
         if self.arguments.as_fast_as_possible && self.unlooked < BEFORE_LOOK && !self.paused {
             return Ok(Step::Next);
         }
@@ -420,7 +435,7 @@ impl Replay<'_> {
             if !self.paused
                 && let Some(at) = paused_at.take()
             {
-                *due += at.elapsed();
+                *due = later(*due, at.elapsed());
             }
             if was_paused != self.paused {
                 continue;
@@ -444,7 +459,7 @@ impl Replay<'_> {
     fn takes_step(&mut self) -> Option<bool> {
         match self.lines.as_ref().map(Receiver::try_recv) {
             Some(Ok(())) => {
-                self.steps += 1;
+                self.steps = self.steps.saturating_add(1);
                 self.had_line = true;
             }
             Some(Err(TryRecvError::Disconnected)) if self.had_line && self.steps == 0 => return None,
@@ -466,7 +481,7 @@ impl Replay<'_> {
                 task.done(&self.data())?;
             }
             other if other.name() == "step" => {
-                self.steps += 1;
+                self.steps = self.steps.saturating_add(1);
                 task.done(&self.data())?;
             }
             other if other.name() == "seek" => {

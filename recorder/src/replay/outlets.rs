@@ -43,7 +43,7 @@ impl<'a> Outlets<'a> {
     /// # Errors
     /// Those of closing publishers.
     pub fn begin_again(&mut self) -> Result<()> {
-        self.round += 1;
+        self.round = self.round.wrapping_add(1);
         // Channels go on: their messages have numbers of their own.
         let publishers = self.open.extract_if(|_, outlet| matches!(outlet.kind, Kind::Publisher(_)));
         publishers.into_iter().try_for_each(|(_, outlet)| outlet.close(self.deadline))

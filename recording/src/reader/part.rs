@@ -219,7 +219,7 @@ impl OpenPart {
             let text = format!("a record of {length} bytes; at most {} are read", self.limits.record);
             return Ok(Err(self.problem(self.offset, text, false)));
         }
-        let begins = self.offset + HEAD as u64;
+        let begins = self.offset.saturating_add(HEAD as u64);
         if code == op::CHUNK
             && let Some((from, to)) = self.window
         {
@@ -229,16 +229,16 @@ impl OpenPart {
                 .map_err(|error| failed(error, &self.path))?;
             let [first, last] = times.map(u64::from_le_bytes);
             if last < from || first > to {
-                self.offset = begins + length;
+                self.offset = begins.saturating_add(length);
                 return Ok(Ok(None));
             }
         }
         // What exists in the file, so no length alone takes memory.
         let mut record = std::mem::take(&mut self.record).try_into_mut().unwrap_or_default();
-        record.resize(usize::try_from(HEAD as u64 + length).unwrap_or(usize::MAX), 0);
+        record.resize(usize::try_from(length.saturating_add(HEAD as u64)).unwrap_or(usize::MAX), 0);
         self.file.read_exact_at(&mut record, self.offset).map_err(|error| failed(error, &self.path))?;
         self.record = BytesMut::freeze(record);
-        self.offset = begins + length;
+        self.offset = begins.saturating_add(length);
         Ok(Ok(Some(code)))
     }
 
@@ -347,11 +347,11 @@ impl OpenPart {
         let failed = |error: std::io::Error| of_io(&error, "reading", &self.path);
         let Some((begin, end)) = chunk::summary(&self.file, self.length)
             .map_err(failed)?
-            .filter(|(begin, end)| end - begin <= self.limits.record)
+            .filter(|(begin, end)| end.saturating_sub(*begin) <= self.limits.record)
         else {
             return Ok(None);
         };
-        let mut summary = vec![0; usize::try_from(end - begin).unwrap_or(usize::MAX)];
+        let mut summary = vec![0; usize::try_from(end.saturating_sub(begin)).unwrap_or(usize::MAX)];
         self.file.read_exact_at(&mut summary, begin).map_err(failed)?;
         Ok(Some(summary.into()))
     }
@@ -364,7 +364,7 @@ fn full(next: u64, low: u32) -> u64 {
     let back = (next as u32).wrapping_sub(low);
     // A file of another program may have numbers in any order.
     if back < ahead && next >= u64::from(back) {
-        next - u64::from(back)
+        next.saturating_sub(u64::from(back))
     } else {
         next.wrapping_add(u64::from(ahead))
     }
