@@ -1,5 +1,6 @@
 //! Arguments and results of the C functions: pointers and lengths are checked here, once.
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::ffi::{CStr, c_char};
 use std::slice;
@@ -238,6 +239,31 @@ pub(crate) unsafe fn c_text_or_none<'a>(pointer: *const c_char, what: &str) -> R
     // SAFETY: not NULL, and the caller promises NUL-termination.
     let bytes = unsafe { CStr::from_ptr(pointer) }.to_bytes();
     utf8(bytes, what).map(Some)
+}
+
+/// A NUL-terminated text for people, of an error, a reason or a log, or none. It is taken whatever it holds: what is not UTF-8 becomes the replacement character.
+///
+/// # Safety
+/// As for [`c_text`].
+pub(crate) unsafe fn c_any_text_or_none<'a>(pointer: *const c_char) -> Option<Cow<'a, str>> {
+    if pointer.is_null() {
+        return None;
+    }
+    // SAFETY: not NULL, and the caller promises NUL-termination.
+    let bytes = unsafe { CStr::from_ptr(pointer) }.to_bytes();
+    Some(match bytes {
+        NUL_INSIDE => Cow::Borrowed("a text with a NUL character inside, where C's texts end"),
+        bytes => String::from_utf8_lossy(bytes),
+    })
+}
+
+/// The same for one that is needed.
+///
+/// # Safety
+/// As for [`c_text`].
+pub(crate) unsafe fn c_any_text<'a>(pointer: *const c_char, what: &str) -> Result<Cow<'a, str>> {
+    // SAFETY: as the caller promises.
+    unsafe { c_any_text_or_none(pointer) }.ok_or_else(|| is_null(what))
 }
 
 /// Several NUL-terminated texts.

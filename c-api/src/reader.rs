@@ -14,7 +14,7 @@ use linkspan::{Error, ErrorKind, Limits, Result, codec};
 
 use self::names::Names;
 use self::state::{Reader, state};
-use crate::argument::{Nothing, Place, block, c_text, handle, is_null, make, out, place};
+use crate::argument::{Nothing, Place, block, c_any_text, handle, is_null, make, out, place};
 use crate::encoding::{encoding, linkspan_encoding};
 use crate::error::{guard, refusal};
 use crate::message::linkspan_message;
@@ -214,7 +214,7 @@ pub unsafe extern "C" fn linkspan_reader_refuse(
     text: *const c_char,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
-    unsafe { step(reader, |_| Err(refusal(status, c_text(text, "text")?))) }
+    unsafe { step(reader, |_| Err(refusal(status, &c_any_text(text, "text")?))) }
 }
 
 /// Begins a list of `count` values, which are read next, up to `linkspan_reader_end`.

@@ -4,7 +4,7 @@ use std::ffi::c_char;
 
 use linkspan::{Encoding, RemoteFailure, Result, codec};
 
-use crate::argument::{c_text_or_none, named};
+use crate::argument::{c_any_text_or_none, named};
 use crate::error::guard;
 use crate::message::linkspan_message;
 use crate::status::linkspan_status;
@@ -57,8 +57,8 @@ pub unsafe extern "C" fn linkspan_request_fail(
         answer(request, |request| {
             let failure = RemoteFailure {
                 code,
-                kind: c_text_or_none(r#type, "type")?.unwrap_or_default().to_owned(),
-                text: c_text_or_none(text, "text")?.unwrap_or_default().to_owned(),
+                kind: c_any_text_or_none(r#type).unwrap_or_default().into_owned(),
+                text: c_any_text_or_none(text).unwrap_or_default().into_owned(),
                 data: match data.as_ref() {
                     Some(data) => codec::encode(data, Encoding::Cbor)?,
                     None => Vec::new(),

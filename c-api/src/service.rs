@@ -9,7 +9,8 @@ use linkspan::service::{ServiceLoop, ServiceOptions, Task};
 use linkspan::{Error, ErrorKind, LogLevel, RemoteFailure, Result, Value};
 
 use crate::argument::{
-    LINKSPAN_FOREVER, apply, c_text, c_text_or_none, c_texts, is_null, make, place, query, wait,
+    LINKSPAN_FOREVER, apply, c_any_text, c_any_text_or_none, c_text, c_text_or_none, c_texts, is_null, make,
+    place, query, wait,
 };
 use crate::command::{LINKSPAN_COMMAND_END, command_number, linkspan_command, linkspan_state, number};
 use crate::error::{call_program, linkspan_last_error_text};
@@ -327,7 +328,7 @@ pub unsafe extern "C" fn linkspan_service_set_reason(
     // SAFETY: as the caller promises.
     unsafe {
         apply(service, |linkspan_service(serving)| {
-            serving.service.set_reason(c_text_or_none(text, "text")?.unwrap_or_default());
+            serving.service.set_reason(&c_any_text_or_none(text).unwrap_or_default());
             Ok(())
         })
     }
@@ -348,7 +349,7 @@ pub unsafe extern "C" fn linkspan_service_log(
     unsafe {
         apply(service, |linkspan_service(serving)| {
             let level: LogLevel = c_text_or_none(level, "level")?.unwrap_or("info").parse()?;
-            serving.service.log(level.name(), c_text(text, "text")?);
+            serving.service.log(level.name(), &c_any_text(text, "text")?);
             Ok(())
         })
     }
@@ -531,7 +532,7 @@ impl linkspan_task {
 unsafe fn why(status: linkspan_status, text: *const c_char) -> Result<Error> {
     let text = if text.is_null() { linkspan_last_error_text() } else { text };
     // SAFETY: as the caller promises; the last error's text lives until the next one.
-    let text = unsafe { c_text(text, "text") }?.to_owned();
+    let text = unsafe { c_any_text(text, "text") }?.into_owned();
     match u16::try_from(status).ok().and_then(ErrorKind::from_code) {
         Some(ErrorKind::Remote) => {
             Ok(Error::remote(RemoteFailure { code: INTERNAL_ERROR, text, ..RemoteFailure::default() }))

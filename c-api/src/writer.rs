@@ -10,7 +10,7 @@ use std::ops::DerefMut;
 use linkspan::{Result, codec};
 
 use self::state::Writer;
-use crate::argument::{c_text, c_text_or_none, give_bytes, handle, make, place};
+use crate::argument::{c_any_text, c_text_or_none, give_bytes, handle, make, place};
 use crate::encoding::{encoding, linkspan_encoding};
 use crate::error::{guard, refusal};
 use crate::message::linkspan_message;
@@ -135,7 +135,7 @@ pub unsafe extern "C" fn linkspan_writer_refuse(
     text: *const c_char,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
-    unsafe { step(writer, key, |_, _| Err(refusal(status, c_text(text, "text")?))) }
+    unsafe { step(writer, key, |_, _| Err(refusal(status, &c_any_text(text, "text")?))) }
 }
 
 /// Frees the writer. NULL is allowed; a second call for the same writer, and any other use of it, is `InvalidState`: see

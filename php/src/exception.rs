@@ -241,24 +241,36 @@ pub fn as_failure(thrown: &ZendObject) -> Result<RemoteFailure> {
         }
     };
     if thrown.instance_of(class_of(ErrorKind::Remote))
-        && let Some(kind) = read("remoteType").and_then(|v| v.string())
+        && let Some(kind) = read("remoteType").as_ref().and_then(any_text)
     {
         let data = read("data").filter(|data| !data.is_null());
         return Ok(RemoteFailure {
             code: read("remoteCode").and_then(|v| v.long()).unwrap_or(HANDLER_FAILED),
             kind,
-            text: read("remoteText").and_then(|v| v.string()).unwrap_or_default(),
+            text: read("remoteText").as_ref().and_then(any_text).unwrap_or_default(),
+            // Data that cannot be sent is left out: the failure itself matters more.
             data: data
-                .map(|data| codec::encode(&PhpValue(&data), Encoding::Cbor))
-                .transpose()?
+                .and_then(|data| codec::encode(&PhpValue(&data), Encoding::Cbor).ok())
                 .unwrap_or_default(),
         });
     }
     let text = call_php(|| thrown.try_call_method("getMessage", vec![]))?;
     Ok(RemoteFailure {
         code: HANDLER_FAILED,
-        kind: thrown.get_class_name().unwrap_or_default(),
-        text: text.ok().and_then(|text| text.string()).unwrap_or_default(),
+        kind: class_name(thrown),
+        text: text.ok().as_ref().and_then(any_text).unwrap_or_default(),
         data: Vec::new(),
     })
+}
+
+/// A string as text, whatever it holds: what is not UTF-8 becomes the replacement character.
+fn any_text(value: &Zval) -> Option<String> {
+    value.zend_str().map(|text| String::from_utf8_lossy(text.as_bytes()).into_owned())
+}
+
+/// The name of an object's class, which may be any bytes.
+fn class_name(object: &ZendObject) -> String {
+    // SAFETY: the name of a class lives as long as the class, which lives as long as its objects.
+    let name = unsafe { object.get_class_entry().name.as_ref() };
+    name.map(|name| String::from_utf8_lossy(name.as_bytes()).into_owned()).unwrap_or_default()
 }

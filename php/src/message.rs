@@ -15,7 +15,7 @@ use crate::exception::HANDLER_FAILED;
 use crate::from_wire;
 use crate::json;
 use crate::received::{Message, Request};
-use crate::scalars::{Text, Timestamp};
+use crate::scalars::{AnyString, Text, Timestamp};
 use crate::to_wire::PhpValue;
 use crate::zend::{Made, made};
 
@@ -120,13 +120,20 @@ reads_as_a_message!(Request {
     }
 
     #[php(defaults(code = HANDLER_FAILED, r#type = "\"\""), optional = r#type)]
-    pub fn fail(&self, text: &str, r#type: &str, code: i64, data: Option<&Zval>) -> PhpResult<()> {
+    pub fn fail(
+        &self,
+        text: AnyString<'_>,
+        r#type: &str,
+        code: i64,
+        data: Option<&Zval>,
+    ) -> PhpResult<()> {
         edge(|| {
             let data = match data {
                 Some(data) => linkspan::codec::encode(&PhpValue(data), linkspan::Encoding::Cbor)?,
                 None => Vec::new(),
             };
-            self.refuse(&RemoteFailure { code, kind: r#type.to_owned(), text: text.to_owned(), data })
+            let text = String::from_utf8_lossy(text.0).into_owned();
+            self.refuse(&RemoteFailure { code, kind: r#type.to_owned(), text, data })
         })
     }
 });

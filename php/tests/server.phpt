@@ -34,8 +34,14 @@ foreach (['unix:work', 'shm:work'] as $endpoint) {
                 case 'throw': throw new DomainException('not my kind');
                 case 'pass on': throw new Linkspan\LinkspanException('as it is');
                 case 'resource': return fopen('php://memory', 'r');
+                case 'bytes': throw new DomainException("caf\xe9");
                 case 'own reply': $request->reply('mine'); return 'ignored';
-                case 'sent': echo "a message that expects no reply\n"; return 'discarded';
+                case 'fail with bytes': return $request->fail("caf\xe9");
+                case 'warn':
+                    // As frameworks do: a warning becomes an exception.
+                    set_error_handler(fn ($level, $text) => throw new ErrorException($text));
+                    throw new DomainException('with a handler of errors');
+                case 'sent': restore_error_handler(); echo "a message that expects no reply\n"; return 'discarded';
                 case 'exit': exit(7);
                 default: return $request;
             }
@@ -56,6 +62,9 @@ foreach (['unix:work', 'shm:work'] as $endpoint) {
     echo $ch->call(['op' => 'next'])->value, "\n";
     fails(fn () => $ch->call('drop me'));
     foreach (['throw', 'pass on', 'resource'] as $op) fails(fn () => $ch->call(['op' => $op]));
+    try { $ch->call(['op' => 'bytes']); } catch (RemoteException $e) { echo json_encode($e->getRemoteText()), "\n"; }
+    try { $ch->call(['op' => 'fail with bytes']); } catch (RemoteException $e) { echo json_encode($e->getRemoteText()), "\n"; }
+    try { $ch->call(['op' => 'warn']); } catch (RemoteException $e) { echo $e->getRemoteText(), "\n"; }
     echo $ch->call(['op' => 'own reply'])->value, "\n";
     $ch->send('sent');
     // Many clients, one server.
@@ -81,6 +90,9 @@ Remote
 Remote
 Remote
 Remote
+"caf\ufffd"
+"caf\ufffd"
+with a handler of errors
 mine
 gone
 InvalidState
@@ -91,6 +103,8 @@ Warning: Linkspan\Server::run(): the handler threw DomainException: not my kind 
 Warning: Linkspan\Server::run(): the handler threw Linkspan\LinkspanException: as it is in Command line code on line 18
 
 Warning: Linkspan\Server::run(): the handler threw Linkspan\UnsupportedException: unix:work: a resource has no form outside this process in Command line code on line 18
+
+Warning: Linkspan\Server::run(): the handler threw DomainException: caf� in Command line code on line 18
 a message that expects no reply
 exit 7
 shm:work
@@ -106,6 +120,9 @@ Remote
 Remote
 Remote
 Remote
+"caf\ufffd"
+"caf\ufffd"
+with a handler of errors
 mine
 gone
 InvalidState
@@ -116,5 +133,7 @@ Warning: Linkspan\Server::run(): the handler threw DomainException: not my kind 
 Warning: Linkspan\Server::run(): the handler threw Linkspan\LinkspanException: as it is in Command line code on line 18
 
 Warning: Linkspan\Server::run(): the handler threw Linkspan\UnsupportedException: shm:work: a resource has no form outside this process in Command line code on line 18
+
+Warning: Linkspan\Server::run(): the handler threw DomainException: caf� in Command line code on line 18
 a message that expects no reply
 exit 7

@@ -7,50 +7,46 @@
         print(reading["celsius"])
 
 One task at a time receives on an object; any number of calls is under way on a channel, also beside it. What is awaited ends with `linkspan.Timeout` after the `timeout=` of the call, else
-that of the object's options, else 30 seconds; None waits for ever, and so do loops (`async for`). `asyncio.timeout` works as
-well. A publisher never waits, so `linkspan.publisher` serves here as it is; so do `latest`, `encode` and `decode`, and services have a loop
-of their own.
+that of the object's options, else 30 seconds; None waits for ever, and so do loops (`async for`, `run`). `asyncio.timeout` works as
+well. Errors are those of the same calls without `await`.
+
+The first SIGTERM ends the loops over requests and published messages that wait for ever, as it does without asyncio: `async for` ends, `run` returns, and
+the program goes on to its own end; the second one ends the program. Where the program handles the signal (`loop.add_signal_handler`), that stays.
+Ctrl-C is asyncio's: it cancels the main task.
+
+`encode`, `decode` and `schema` do not wait for others, and serve in a coroutine as they are; services have a loop of their own.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import dataclasses
 import inspect
-from collections.abc import AsyncIterator, Callable, Sequence
+import os
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from typing import Any, Generic, Self, TypeVar, Unpack
 
 from . import _native
-from .errors import Empty, Error, Full, InvalidState, NotFound, Stalled, Timeout, Unsupported
+from .errors import Disconnected, Empty, Error, Full, InvalidState, NotFound, Stalled, Timeout, Unsupported
 from .event import Event
-from .options import Options
+from .options import Options, Seconds
 from .server import Server as _Server
-from .server import fail_with, log_failure, number_of_workers
+from .server import check_handler, fail_with, number_of_workers
+from .verbs import HasFileno, descriptors_of
 
 T = TypeVar("T")
+W = TypeVar("W", bound=HasFileno)
 C = TypeVar("C", _native.Channel, _native.Subscriber, _Server)
 S = TypeVar("S", _native.Channel, _native.Listener, _native.Subscriber, _Server)
 
 _LEFT_OUT: Any = ...
 """The `timeout=` of a call without one."""
 
+_NOT_YET = (Empty, Timeout, NotFound, Stalled)
+"""What an attempt fails with that may succeed when the descriptor is readable."""
+
 _MOMENT = 0.005
 """Seconds between polls of a state that no descriptor signals: room to send."""
-
-
-@dataclasses.dataclass
-class _Late:
-    """A time-out while a coroutine awaits."""
-
-    what: str
-    retryable: bool = True
-    ends: float | None = None
-
-    @property
-    def remaining(self) -> float | None:
-        """The seconds until the time-out; `None` without one."""
-        return None if self.ends is None else max(0.0, self.ends - asyncio.get_running_loop().time())
 
 
 class _Watched(Generic[S]):
@@ -58,7 +54,6 @@ class _Watched(Generic[S]):
 
     def __init__(self, inner: S, options: Options) -> None:
         self._inner: S = inner
-        self._absent: NotFound | Stalled | None = None
         self._timeout = _seconds(options.get("timeout", _LEFT_OUT))
         try:
             self._descriptor = inner.fileno()
@@ -71,14 +66,12 @@ class _Watched(Generic[S]):
 
     async def _until(self, attempt: Callable[[], T]) -> T:
         """Returns the result of the attempt once that would no longer wait. It is made again when the descriptor is readable."""
-        while True:
-            try:
-                return attempt()
-            except (Empty, Timeout, NotFound, Stalled) as error:
-                self._absent = error if isinstance(error, (NotFound, Stalled)) else None
-                break
-            finally:
-                self._share()
+        try:
+            return attempt()
+        except _NOT_YET:
+            pass
+        finally:
+            self._share()
         loop = asyncio.get_running_loop()
         done: asyncio.Future[T] = loop.create_future()
         if not self._waiting and not self._closed:
@@ -89,6 +82,25 @@ class _Watched(Generic[S]):
         finally:
             self._waiting.pop(done, None)
             self._rest()
+
+    async def _wait(self, attempt: Callable[[], T], last: Callable[[Any], T], timeout: Seconds, *, receives: bool = False) -> T:
+        """Returns the result of the attempt once that would no longer wait; after the time-out what the last call says, whose argument is the
+        time-out of a call that has waited for so long: the error is the core's.
+
+        Of the tasks that receive one makes attempts at a time.
+        """
+        seconds = self._timeout if timeout is _LEFT_OUT else _seconds(timeout)
+        try:
+            async with asyncio.timeout(seconds):
+                if not receives:
+                    return await self._until(attempt)
+                async with self._one:
+                    return await self._until(attempt)
+        except TimeoutError as over:
+            # An attempt has failed with it, and not the wait.
+            if isinstance(over, Error):
+                raise
+        return last(_native.PartOf(seconds))
 
     def _rest(self) -> None:
         """Watches the descriptor no more if nothing is waited for."""
@@ -108,8 +120,7 @@ class _Watched(Generic[S]):
                     continue
                 try:
                     result = attempt()
-                except (Empty, Timeout, NotFound, Stalled) as error:
-                    self._absent = error if isinstance(error, (NotFound, Stalled)) else None
+                except _NOT_YET:
                     continue
                 except BaseException as error:  # the task that awaits it gets every one of them
                     done.set_exception(error)
@@ -134,34 +145,14 @@ class _Watched(Generic[S]):
         if self._waiting and self._received() != self._seen:
             self._attempt()
 
-    @contextlib.asynccontextmanager
-    async def _within(self, timeout: float | None, what: str, kind: type[Error] = Timeout) -> AsyncIterator[_Late]:
-        """Ends the awaits in it with `Timeout` once the time is over, or with `NotFound` where no program listened, `Stalled` where one
-        did not answer.
-
-        The object that it yields sets what a time-out means from then on.
-        """
-        late = _Late(what)
-        seconds = self._timeout if timeout is _LEFT_OUT else _seconds(timeout)
-        self._absent = None
-        try:
-            async with asyncio.timeout(seconds) as limit:
-                late.ends = limit.when()
-                yield late
-        except TimeoutError as over:
-            if isinstance(over, Error):
-                raise
-            if self._absent is not None:
-                raise self._absent from None
-            error = kind(f"{self.endpoint}: " + late.what.format(f"{seconds:g} s"))
-            if not late.retryable:
-                error.retryable = False
-            raise error from None
-
     @property
     def endpoint(self) -> str:
         """The endpoint, with its transport."""
         return self._inner.endpoint
+
+    def fileno(self) -> int:
+        """A file descriptor that is readable while there is something to receive: for `wait`."""
+        return self._descriptor
 
     async def close(self) -> None:
         """Closes it without waiting: the text of a `Timeout` has how much the other side had not consumed by then."""
@@ -176,6 +167,9 @@ class _Watched(Generic[S]):
                 self._inner.close()
         finally:
             self._attempt()
+
+    def __repr__(self) -> str:
+        return repr(self._inner).replace("<linkspan.", "<linkspan.aio.", 1)
 
     async def __aenter__(self) -> Self:
         return self
@@ -213,80 +207,87 @@ class Channel(_EventSource[_native.Channel]):
         """`listener` or `connector`."""
         return self._inner.role
 
-    async def recv(self, *, timeout: float | None = _LEFT_OUT) -> _native.Message:
+    async def recv(self, *, timeout: Seconds = _LEFT_OUT) -> _native.Message:
         """The next message. While the other side is away, waits until it connects again."""
-        async with self._within(timeout, "no message came within {}"), self._one:
-            return await self._until(self._inner.try_recv)
+        return await self._wait(self._inner.try_recv, lambda whole: self._inner.recv(timeout=whole), timeout, receives=True)
+
+    def try_recv(self) -> _native.Message:
+        """The next message if it is there; `Empty` otherwise."""
+        return self._inner.try_recv()
+
+    def poll(self) -> bool:
+        """Whether `recv` would not wait."""
+        return self._inner.poll()
 
     def ack(self) -> None:
         """Acknowledges everything that was received so far as consumed: for a channel with `ack="manual"`."""
         self._inner.ack()
 
-    async def send(self, value: Any, *, timeout: float | None = _LEFT_OUT) -> int:
+    async def send(self, value: Any, *, timeout: Seconds = _LEFT_OUT) -> int:
         """Sends a value, as soon as there is room; gives its sequence number. After a `Timeout` it was not sent."""
-        async with self._within(timeout, "the peer did not receive what was sent before within {}"):
-            return await self._when_room(lambda: self._inner.try_send(value))
+        return await self._when_room(lambda: self._inner.try_send(value), lambda whole: self._inner.send(value, timeout=whole), timeout)
 
-    async def _when_room(self, attempt: Callable[[], T]) -> T:
-        """Returns the result of the attempt, made again and again until there is room."""
+    def try_send(self, value: Any) -> int:
+        """Sends a value without waiting; `Full` where there is no room."""
+        return self._inner.try_send(value)
+
+    def loan(self, shape: int | Sequence[int], dtype: Any = None, *, order: str = "C") -> Any:
+        """Lends memory for an array that is sent without a copy, as `linkspan.Channel.loan` does."""
+        return self._inner.loan(shape, dtype, order=order)
+
+    async def _when_room(self, attempt: Callable[[], T], last: Callable[[Any], T], timeout: Seconds) -> T:
+        """Returns the result of the attempt, made again and again until there is room; after the time-out what the last call says."""
+        seconds = self._timeout if timeout is _LEFT_OUT else _seconds(timeout)
         try:
-            return await _when_room(attempt)
+            return await _when_room(attempt, last, seconds)
         finally:
             self._share()
 
-    async def flush(self, *, timeout: float | None = _LEFT_OUT) -> None:
+    async def flush(self, *, timeout: Seconds = _LEFT_OUT) -> None:
         """Waits until the other side has consumed what was sent; the `missed` of a `Timeout` is the number that it has not."""
-        seconds = self._timeout if timeout is _LEFT_OUT else _seconds(timeout)
-        clock = asyncio.get_running_loop().time
-        ends = None if seconds is None else clock() + seconds
-        while True:
-            try:
-                return self._inner.flush(timeout=0)
-            except Timeout:
-                if ends is not None and clock() >= ends:
-                    raise
-            finally:
-                self._share()
-            await asyncio.sleep(_MOMENT)
+        await self._when_room(lambda: self._inner.flush(timeout=0), lambda whole: self._inner.flush(timeout=whole), timeout)
 
-    async def call(self, value: Any, *, timeout: float | None = _LEFT_OUT) -> _native.Message:
+    async def call(self, value: Any, *, timeout: Seconds = _LEFT_OUT) -> _native.Message:
         """Sends a request and awaits its answer. Any number of calls is under way on one channel, answered in any order.
 
         A request that ended in `Timeout` or was cancelled may have been carried out all the same, unless the text says that it was
         not sent, because the other side did not take what was sent before.
         """
-        what = "the peer did not receive what was sent before within {}; the request was not sent"
-        async with self._within(timeout, what) as late:
-            asked = await self._when_room(lambda: self._inner.start_call(value, within=late.remaining))
-            late.what = "no answer came within {}; the request was sent, and whether it was carried out is unknown"
-            late.retryable = self._idempotent
-            try:
-                return await self._until(lambda: self._inner.finish_call(asked, timeout=0))
-            except asyncio.CancelledError:
-                # After a time-out, however short, the request is not sent to the next server.
-                with contextlib.suppress(Error):
-                    self._inner.finish_call(asked, timeout=1e-6)
-                raise
+        seconds = self._timeout if timeout is _LEFT_OUT else _seconds(timeout)
+        clock = asyncio.get_running_loop().time
+        ends = None if seconds is None else clock() + seconds
 
-    async def reply(self, request: _native.Message, value: Any, *, timeout: float | None = _LEFT_OUT) -> None:
+        def remaining() -> float | None:
+            return None if ends is None else max(0.0, ends - clock())
+
+        asked = await self._when_room(
+            lambda: self._inner.start_call(value, within=remaining()),
+            lambda whole: self._inner.start_call(value, within=0, timeout=whole),
+            seconds,
+        )
+        try:
+            return await self._wait(
+                lambda: self._inner.finish_call(asked, timeout=0),
+                lambda _: self._inner.finish_call(asked, timeout=_native.PartOf(seconds)),
+                remaining(),
+            )
+        except asyncio.CancelledError:
+            # After a time-out, however short, the request is not sent to the next server.
+            with contextlib.suppress(Error):
+                self._inner.finish_call(asked, timeout=1e-6)
+            raise
+
+    async def reply(self, request: _native.Message, value: Any, *, timeout: Seconds = _LEFT_OUT) -> None:
         """Answers a request that `recv` gave."""
-        async with self._within(timeout, "the client has not received the answer within {}"):
-            await self._when_room(lambda: self._inner.reply(request, value, timeout=0))
+        reply = self._inner.reply
+        await self._when_room(lambda: reply(request, value, timeout=0), lambda whole: reply(request, value, timeout=whole), timeout)
 
     async def __aiter__(self) -> AsyncIterator[_native.Message]:
         while True:
             yield await self.recv(timeout=None)
 
-    async def _connected(self) -> Self:
-        async with self._within(_LEFT_OUT, "no program listens there within {}", NotFound):
-            return await self._once_connected()
-
-    async def _once_connected(self) -> Self:
-        await self._until(self._check_connection)
-        return self
-
-    def _check_connection(self) -> None:
-        """Raises `Empty` while there is no connection."""
+    def _connected(self) -> Self:
+        """Returns this channel; raises `Empty` while there is no connection."""
         try:
             self._inner.poll()
         except InvalidState:
@@ -295,6 +296,7 @@ class Channel(_EventSource[_native.Channel]):
                 raise
         if not self._inner.stats()["connections"]:
             raise Empty(self.endpoint)
+        return self
 
 
 class Listener(_Watched[_native.Listener]):
@@ -304,10 +306,11 @@ class Listener(_Watched[_native.Listener]):
         super().__init__(inner, options)
         self._options = options
 
-    async def accept(self, *, timeout: float | None = _LEFT_OUT) -> Channel:
+    async def accept(self, *, timeout: Seconds = _LEFT_OUT) -> Channel:
         """The channel to the next peer that connects."""
-        async with self._within(timeout, "no program connected within {}"), self._one:
-            return Channel(await self._until(lambda: self._inner.accept(timeout=0)), self._options)
+        accept = self._inner.accept
+        made = await self._wait(lambda: accept(timeout=0), lambda whole: accept(timeout=whole), timeout, receives=True)
+        return Channel(made, self._options)
 
 
 class Subscriber(_EventSource[_native.Subscriber]):
@@ -317,27 +320,52 @@ class Subscriber(_EventSource[_native.Subscriber]):
         """Acknowledges the last message, and all before it, as consumed: for a subscriber with `ack="manual"`."""
         self._inner.ack()
 
-    async def recv(self, *, timeout: float | None = _LEFT_OUT) -> _native.Message:
+    async def recv(self, *, timeout: Seconds = _LEFT_OUT) -> _native.Message:
         """The next message; `Lagged` once where some were missed, `NotFound` where there was no publisher until the time-out."""
-        async with self._within(timeout, "no message came within {}"), self._one:
-            return await self._until(lambda: self._inner.recv(timeout=0))
+        return await self._wait(self._inner.try_recv, lambda whole: self._inner.recv(timeout=whole), timeout, receives=True)
+
+    def try_recv(self) -> _native.Message:
+        """The next message if it is there; `Empty` otherwise."""
+        return self._inner.try_recv()
+
+    def try_iter(self) -> _native.Available:
+        """The messages that are there, without waiting for more."""
+        return self._inner.try_iter()
+
+    def poll(self) -> bool:
+        """Whether `recv` would not wait."""
+        return self._inner.poll()
+
+    async def next(self, *, timeout: Seconds = None) -> _native.Message | None:
+        """The next message, `None` once closed or stopped by SIGTERM; waits for ever where no time-out is given.
+
+        Missed messages are not an error here, but `message.missed`.
+        """
+        next = self._inner.next
+        look = _native.PartOf(None) if timeout is None else 0
+
+        def attempt() -> _native.Message | None:
+            try:
+                return next(timeout=look)
+            except Disconnected as ended:  # another publisher may come
+                raise Empty(self.endpoint) from ended
+
+        return await self._wait(attempt, lambda whole: next(timeout=whole), timeout, receives=True)
 
     async def __aiter__(self) -> AsyncIterator[_native.Message]:
-        while True:
-            async with self._one:
-                message = await self._until(lambda: self._inner.next(timeout=0))
-            if message is None:
-                return
+        while (message := await self.next()) is not None:
             yield message
 
 
 class Server(_EventSource[_Server]):
     """Answers the requests of many clients: iterate over it, or give `run` a handler."""
 
-    async def next(self, *, timeout: float | None = _LEFT_OUT) -> _native.Request | None:
-        """The next request; none once the server is closed."""
-        async with self._within(timeout, "no request came within {}"), self._one:
-            return await self._until(lambda: self._inner.next(timeout=0))
+    async def next(self, *, timeout: Seconds = _LEFT_OUT) -> _native.Request | None:
+        """The next request; `None` once the server is closed, and, where the time-out is None, stopped by SIGTERM."""
+        seconds = self._timeout if timeout is _LEFT_OUT else _seconds(timeout)
+        next = self._inner.next
+        look = _native.PartOf(None) if seconds is None else 0
+        return await self._wait(lambda: next(timeout=look), lambda whole: next(timeout=whole), seconds, receives=True)
 
     async def __aiter__(self) -> AsyncIterator[_native.Request]:
         while (request := await self.next(timeout=None)) is not None:
@@ -349,6 +377,7 @@ class Server(_EventSource[_Server]):
 
         What the handler raises is answered as `Remote` and logged, as by `linkspan.Server.run`.
         """
+        check_handler(self.endpoint, handler)
         workers = number_of_workers(self.endpoint, workers, "handlers at once")
         free = asyncio.Semaphore(workers)
         async with asyncio.TaskGroup() as tasks:
@@ -369,16 +398,85 @@ class Server(_EventSource[_Server]):
             if not request.answered:
                 request.reply(answer)
         except Exception as error:  # every one of them is the caller's to see
-            log_failure(self.endpoint, request, error)
-            if not request.answered:
-                fail_with(request, error)
+            fail_with(self.endpoint, request, error)
+
+
+class Publisher:
+    """Publishes at an endpoint. It never waits for a subscriber."""
+
+    def __init__(self, inner: _native.Publisher, options: Options) -> None:
+        self._inner = inner
+        self._timeout = _seconds(options.get("timeout", _LEFT_OUT))
+
+    async def send(self, value: Any) -> int:
+        """Publishes a value and returns its sequence number.
+
+        It does not wait, so that it may be called as often as messages arise; a `journal:` writes to the disk and a `file:` takes its lock
+        meanwhile: where the loop must not be held up by that, use `asyncio.to_thread` with a `linkspan.publisher`.
+        """
+        return self._inner.send(value)
+
+    async def send_many(self, values: Iterable[Any]) -> int:
+        """Publishes each value of an iterable, as `linkspan.Publisher.send_many` does; gives how many."""
+        return self._inner.send_many(values)
+
+    def loan(self, shape: int | Sequence[int], dtype: Any = None, *, order: str = "C") -> Any:
+        """Memory for an array to be filled and published, as `linkspan.Publisher.loan` gives it."""
+        return self._inner.loan(shape, dtype, order=order)
+
+    async def wait_for_subscribers(self, count: int = 1, *, timeout: Seconds = _LEFT_OUT) -> None:
+        """Waits until so many subscribers are connected; `Timeout` where there are fewer."""
+        await self._again(lambda given: self._inner.wait_for_subscribers(count, timeout=given), timeout)
+
+    async def flush(self, *, timeout: Seconds = _LEFT_OUT) -> None:
+        """Waits until every connected subscriber has been given what was published before, as `linkspan.Publisher.flush` does."""
+        await self._again(lambda given: self._inner.flush(timeout=given), timeout)
+
+    async def _again(self, call: Callable[[Any], None], timeout: Seconds) -> None:
+        await _when_room(lambda: call(0), call, self._timeout if timeout is _LEFT_OUT else _seconds(timeout))
+
+    @property
+    def endpoint(self) -> str:
+        """The endpoint, with its transport."""
+        return self._inner.endpoint
+
+    @property
+    def subscribers(self) -> int:
+        """The number of connected subscribers."""
+        return self._inner.subscribers
+
+    def stats(self) -> dict[str, Any]:
+        """Counters."""
+        return self._inner.stats()
+
+    def events(self) -> list[Event]:
+        """The events since the last call."""
+        return self._inner.events()
+
+    async def close(self, *, timeout: Seconds = _LEFT_OUT) -> None:
+        """Closes the publisher once the subscribers have been served, as `linkspan.Publisher.close` does; `Timeout` where one has not
+        received in time what is left."""
+        # Those that are waiting connect first, and slow ones receive: only then is there nothing to wait for.
+        with contextlib.suppress(Timeout):
+            await self.flush(timeout=timeout)
+        self._inner.close(timeout=0)
+
+    def __repr__(self) -> str:
+        return repr(self._inner).replace("<linkspan.", "<linkspan.aio.", 1)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, kind: object, *raised: object) -> None:
+        if kind is None:
+            await self.close()
+            return
+        with contextlib.suppress(Timeout):
+            self._inner.close(timeout=0)
 
 
 #: What this module has no form of its own of, and why.
 _ELSEWHERE = {
-    "publisher": "it never waits, so linkspan.publisher serves in a coroutine as it is",
-    "latest": "it does not wait without a time-out, so linkspan.latest serves in a coroutine as it is",
-    "wait": "await several at once with asyncio.wait, or asyncio.TaskGroup",
     "Controller": "its calls wait: await asyncio.to_thread(linkspan.Controller().names)",
     "Service": "a service has its own loop: run it by linkspan.run, in a thread of its own where the program has coroutines, too",
     "run": "a service has its own loop: run it by linkspan.run, in a thread of its own where the program has coroutines, too",
@@ -395,26 +493,35 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module 'linkspan.aio' has no attribute {name!r}")
 
 
-def _seconds(timeout: float | None) -> float | None:
+def _seconds(timeout: Seconds) -> float | None:
     return _native.wait_seconds() if timeout is _LEFT_OUT else _native.wait_seconds(timeout)
 
 
-async def _when_room(attempt: Callable[[], T]) -> T:
+async def _when_room(attempt: Callable[[], T], last: Callable[[Any], T], seconds: float | None) -> T:
+    """Returns the result of the attempt once it does not fail for want of room; after so many seconds what the last call says."""
+    clock = asyncio.get_running_loop().time
+    ends = None if seconds is None else clock() + seconds
     while True:
         try:
             return attempt()
         except (Full, Timeout, NotFound, Stalled):
-            await asyncio.sleep(_MOMENT)
+            if ends is not None and clock() >= ends:
+                break
+        await asyncio.sleep(_MOMENT if ends is None else min(_MOMENT, max(0.0, ends - clock())))
+    return last(_native.PartOf(seconds))
 
 
 async def connect(endpoint: str, **options: Unpack[Options]) -> Channel:
     """A channel to the program that listens or serves at the endpoint; waits for one."""
     channel = Channel(_native.Channel.dial(endpoint, **options), options)
+
+    def at_last(whole: Any) -> Channel:
+        # The error of the call that connects, or a connection in the last moment.
+        return Channel(_native.Channel.connect(endpoint, **Options(**{**options, "timeout": whole})), options)
+
     if channel._descriptor >= 0:
-        return await channel._connected()
-    at_once = Options(**{**options, "timeout": 0})
-    async with channel._within(_LEFT_OUT, "no program receives there within {}", NotFound):
-        return Channel(await _when_room(lambda: _native.Channel.connect(endpoint, **at_once)), options)
+        return await channel._wait(channel._connected, at_last, channel._timeout)
+    return await _when_room(lambda: at_last(0), at_last, channel._timeout)
 
 
 async def open(endpoint: str, **options: Unpack[Options]) -> Channel:  # noqa: A001 - the verb in every language
@@ -432,7 +539,12 @@ def serve(endpoint: str, **options: Unpack[Options]) -> Server:
     return Server(_Server(endpoint, **options), options)
 
 
-def subscribe(endpoint: str | Sequence[str], **options: Unpack[Options]) -> Subscriber:
+def publisher(endpoint: str, **options: Unpack[Options]) -> Publisher:
+    """Publishes at the endpoint: `async with publisher(name) as out: await out.send(value)`. `AddressInUse` where a living process does."""
+    return Publisher(_native.Publisher(endpoint, **options), options)
+
+
+def subscribe(endpoint: str | Iterable[str], **options: Unpack[Options]) -> Subscriber:
     """Receives what is published at the endpoint, the latest value first: `async for message in subscribe(name)`.
 
     The endpoint may be a pattern such as `lab/*` (`*` stands for any characters, `?` for one), or a list of endpoints and patterns:
@@ -441,3 +553,63 @@ def subscribe(endpoint: str | Sequence[str], **options: Unpack[Options]) -> Subs
     as `journal:lab/*` alone.
     """
     return Subscriber(_native.Subscriber(endpoint, **options), options)
+
+
+async def latest(endpoint: str, **options: Unpack[Options]) -> _native.Message:
+    """The newest message at the endpoint. `Empty` where none was published yet, `NotFound` where no program publishes.
+
+    It does not wait, unless the option `timeout` says for how many seconds it waits for a publisher and its first message.
+    """
+    if "timeout" not in options:
+        return _native.latest(endpoint, **options)
+    seconds = _seconds(options["timeout"])
+    at_once = Options(**{**options, "timeout": 0})
+    # What is published first wakes the subscriber; the newest is looked up, as without a time-out.
+    async with Subscriber(_native.Subscriber(endpoint, **options), options) as first:
+
+        def attempt() -> _native.Message:
+            first.poll()
+            return _native.latest(endpoint, **at_once)
+
+        def last(whole: Any) -> _native.Message:
+            return _native.latest(endpoint, **Options(**{**options, "timeout": whole}))
+
+        return await first._wait(attempt, last, seconds)
+
+
+async def wait(objects: Iterable[W], *, timeout: Seconds = _LEFT_OUT) -> list[W]:
+    """Waits until at least one of several objects is ready, and returns the ready ones.
+
+    The objects are those of this module that receive, or anything with `fileno()`. What it gives is to be looked at with a call that does not
+    wait (`try_recv()`, `await server.next(timeout=0)`), which may still find nothing: then wait again. `timeout` is in seconds: left out 30,
+    `None` for ever, 0 not at all. Raises `Timeout` where none had something to do in time. No other task waits for them meanwhile.
+    """
+    objects, descriptors = descriptors_of(objects)
+    seconds = _seconds(timeout)
+    loop = asyncio.get_running_loop()
+    woken = asyncio.Event()
+    # Descriptors of their own: the loop has one callback for each, and another task may have given it.
+    watched = [os.dup(descriptor) for descriptor in {*descriptors}]
+    try:
+        for descriptor in watched:
+            loop.add_reader(descriptor, woken.set)
+        async with asyncio.timeout(seconds):
+            while True:
+                try:
+                    return [objects[at] for at in _native.wait_any(descriptors, timeout=0)]
+                except Timeout:
+                    woken.clear()
+                    await woken.wait()
+    except TimeoutError as over:
+        if isinstance(over, Error):
+            raise
+    finally:
+        for descriptor in watched:
+            loop.remove_reader(descriptor)
+            os.close(descriptor)
+    return [objects[at] for at in _native.wait_any(descriptors, timeout=_native.PartOf(seconds))]
+
+
+async def names() -> list[dict[str, Any]]:
+    """What is open on this machine, as `linkspan.names` lists it, which asks each program: in a thread meanwhile."""
+    return await asyncio.to_thread(_native.names)

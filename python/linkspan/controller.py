@@ -7,6 +7,7 @@ from typing import Any, TypedDict, Unpack, cast
 
 from . import _native
 from ._native import Answer
+from .options import Seconds
 from .words import Command
 
 
@@ -14,7 +15,7 @@ class Waits(TypedDict, total=False):
     """How a call waits."""
 
     #: Seconds, None for ever; left out, the `timeout` of the controller, else 30.
-    timeout: float | None
+    timeout: Seconds
     #: Runs about every 100 ms meanwhile; False ends the wait with `Cancelled`.
     on_wait: Callable[[], bool | None] | None
 
@@ -31,7 +32,7 @@ class Controller(_native.Controller):
         return ServiceHandle(self, name)
 
     def watch(
-        self, *, data_every: float | None = None, services: Sequence[str] = ()
+        self, *, data_every: Seconds = None, services: Sequence[str] = ()
     ) -> Iterator[dict[str, Any]]:
         """The events from now on; first the state of each service. Maps with `what`:
 
@@ -143,7 +144,7 @@ class ServiceHandle:
         *,
         id: str,  # noqa: A002 - the word for it in every language
         epoch: int | None = None,
-        within: float | None = 30.0,
+        within: Seconds = 30.0,
         **how: Unpack[Waits],
     ) -> Answer:
         """The full form of a command: returns the final answer of any kind.

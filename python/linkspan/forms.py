@@ -1,16 +1,17 @@
-"""What stands for objects that no value of Linkspan is made of directly: sets, spans of time, tables of NumPy and pandas.
+"""What stands for objects that no value of Linkspan is made of directly: sets, spans of time, tables and arrays of other libraries.
 
-The module for the core asks here for objects whose type it does not know itself; docs/values.md has the whole table. NumPy and
-pandas are used where the program has imported them, and never imported here.
+The module for the core asks here for objects whose type it does not know itself; docs/values.md has the whole table. Libraries are used
+where the program has imported them. What another library holds is taken by its protocol: `__dlpack__`, `__array__`, `__arrow_c_stream__`.
 """
 
 from __future__ import annotations
 
 import base64
 import collections.abc
+import importlib
 import itertools
 import sys
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta, timezone
 from typing import Any
 
 from ._native import MAX_VALUES, Message
@@ -34,6 +35,9 @@ def stand_in(value: Any) -> Any:
     pandas = sys.modules.get("pandas")
     if pandas is not None and hasattr(pandas, "DataFrame") and type(value).__module__.partition(".")[0] == "pandas":
         return _of_pandas(pandas, value)
+    other = _of_library(value)
+    if other is not NotImplemented:
+        return other
     if isinstance(value, (collections.abc.Set, collections.abc.Sequence, collections.deque)):
         return _items(value)
     return NotImplemented
@@ -91,6 +95,136 @@ def _of_numpy(numpy: Any, value: Any) -> Any:
         "c": "send array.astype(complex), where its precision is enough",
     }
     raise Unsupported(f"an array of dtype {value.dtype} has no form: {instead.get(kind, 'send array.tolist()')}")
+
+
+def _of_library(value: Any) -> Any:
+    """What stands for an object of another library: its fields, its columns, its elements."""
+    kind = type(value)
+    library = kind.__module__.partition(".")[0]
+    if library in _REFUSED:
+        raise Unsupported(f"{kind.__module__}.{kind.__qualname__} has no form: {_REFUSED[library]}")
+    if isinstance(getattr(kind, "model_fields", None), collections.abc.Mapping) and callable(getattr(kind, "model_dump", None)):
+        return value.model_dump()  # pydantic
+    if isinstance(attributes := getattr(kind, "__attrs_attrs__", None), tuple):
+        return {attribute.name: getattr(value, attribute.name) for attribute in attributes}
+    if library == "linkspan" and kind.__name__ == "Table":
+        return {column: value[column] for column in value.columns}
+    if library == "PIL":
+        return _of_image(value)
+    if library == "polars" and (columns := _of_polars(value)) is not NotImplemented:
+        return columns
+    if hasattr(kind, "__dlpack__") and hasattr(kind, "__dlpack_device__"):
+        return _of_dlpack(value)
+    if hasattr(kind, "__arrow_c_stream__") or hasattr(kind, "__arrow_c_array__"):
+        return _of_arrow(value)
+    if hasattr(kind, "__array__") or hasattr(kind, "__array_interface__"):
+        return _elements(value, lambda numpy: numpy.asarray(value), "numpy.asarray")
+    return NotImplemented
+
+
+#: Libraries whose objects hold more than a value says: what to give of them.
+_REFUSED = {
+    "xarray": 'give data.to_dict(data="array"), which keeps dimensions and coordinates, or data.values, the elements alone',
+}
+
+#: Modes of Pillow's images whose elements say all.
+_MODES = ("1", "L", "LA", "I", "F", "RGB", "RGBA")
+
+
+def _of_image(image: Any) -> Any:
+    mode = getattr(image, "mode", None)
+    if not isinstance(mode, str) or not hasattr(type(image), "__array_interface__"):
+        return NotImplemented
+    if mode not in _MODES and not mode.startswith("I;16"):
+        raise Unsupported(f'an image of mode {mode} has no form: give image.convert("RGB"), or numpy.asarray(image) for its elements alone')
+    return _elements(image, lambda numpy: numpy.asarray(image), "numpy.asarray")
+
+
+def _of_polars(value: Any) -> Any:
+    if hasattr(value, "collect") and not hasattr(value, "to_dict"):
+        raise Unsupported("a polars.LazyFrame has no values yet: give frame.collect()")
+    if hasattr(value, "get_columns"):
+        return {column.name: _of_series(column) for column in value.get_columns()}
+    return _of_series(value) if hasattr(value, "null_count") else NotImplemented
+
+
+def _of_series(series: Any) -> Any:
+    """Numbers without a missing one are an array; everything else is a list with its values."""
+    is_plain = series.dtype.is_numeric() and not series.dtype.is_decimal() and series.null_count() == 0
+    return series.to_numpy() if is_plain and "numpy" in sys.modules else [_in_utc(item) for item in series.to_list()]
+
+
+def _in_utc(item: Any) -> Any:
+    """A time of a column, whose instants without a zone are UTC, as NumPy's are."""
+    return item.replace(tzinfo=timezone.utc) if isinstance(item, datetime) and item.tzinfo is None else item
+
+
+def _of_arrow(value: Any) -> Any:
+    """A table as a map of its columns, one array as a column; by pyarrow, or polars."""
+    pyarrow = _imported("pyarrow")
+    if pyarrow is None:
+        polars = _imported("polars")
+        if polars is None or not hasattr(type(value), "__arrow_c_stream__"):
+            raise Unsupported(f"{_shown(value)} is read by pyarrow or polars, and neither is installed: give its columns as a dict")
+        return _of_polars(polars.DataFrame(value))
+    if not hasattr(value, "schema") and hasattr(value, "type"):
+        return _of_chunks(pyarrow, pyarrow.chunked_array([pyarrow.array(value)] if not hasattr(value, "chunks") else value.chunks, value.type))
+    table = pyarrow.table(value)
+    if len({*table.column_names}) < table.num_columns:
+        twice = next(name for name in table.column_names if table.column_names.count(name) > 1)
+        raise Unsupported(f"two columns of a table are called {twice!r}: give each a name of its own")
+    return {name: _of_chunks(pyarrow, table[name]) for name in table.column_names}
+
+
+def _of_chunks(pyarrow: Any, column: Any) -> Any:
+    types = pyarrow.types
+    is_number = types.is_integer(column.type) or types.is_floating(column.type)
+    if is_number and column.null_count == 0 and "numpy" in sys.modules:
+        return column.to_numpy()
+    if types.is_timestamp(column.type):
+        # Nanoseconds since 1970 in any zone, exactly.
+        return [None if item is None else _instant(item) for item in _nanoseconds_of(pyarrow, column)]
+    return [_in_utc(item) for item in column.to_pylist()]
+
+
+def _nanoseconds_of(pyarrow: Any, column: Any) -> list[int | None]:
+    numbers = column.cast(pyarrow.timestamp("ns", tz=column.type.tz)).cast(pyarrow.int64())
+    return list(numbers.to_pylist())
+
+
+def _of_dlpack(value: Any) -> Any:
+    kind, _ = value.__dlpack_device__()
+    if kind not in (1, 3):  # the memory of the processor, and what a device shares of it
+        raise Unsupported(f"{_shown(value)} is on a device: give a copy in the processor's memory, such as tensor.cpu()")
+    return _elements(value, lambda numpy: numpy.from_dlpack(value), "DLPack")
+
+
+def _elements(value: Any, view: Any, protocol: str) -> Any:
+    """An array over the elements of an object, by NumPy."""
+    numpy = _imported("numpy")
+    if numpy is None:
+        raise Unsupported(f"{_shown(value)} is read by NumPy, which is not installed: give a buffer of its elements, such as array.array")
+    try:
+        array = view(numpy)
+    except Exception as error:
+        raise Unsupported(
+            f"{_shown(value)} does not give its elements by {protocol}: {error}; give a numpy.ndarray of them, such as tensor.detach().cpu().numpy()"
+        ) from error
+    if not isinstance(array, numpy.ndarray) or array.dtype.kind == "O":
+        raise Unsupported(f"{_shown(value)} gives no numbers by {protocol}: give what it holds as dict, list or a numpy.ndarray")
+    return array
+
+
+def _imported(name: str) -> Any:
+    """A library that is there; one that is imported here is the one whose protocol the object speaks."""
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        return None
+
+
+def _shown(value: Any) -> str:
+    return f"{type(value).__module__}.{type(value).__qualname__}"
 
 
 def _instant(nanoseconds: int) -> Any:

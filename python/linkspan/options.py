@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from os import PathLike
-from typing import Literal, TypedDict
+from typing import Any, Literal, TypeAlias, TypedDict
 
 from .timestamp import Timestamp
+
+
+#: A length of time: seconds, or a `timedelta`; None is for ever.
+Seconds: TypeAlias = float | timedelta | None
 
 
 class Options(TypedDict, total=False):
@@ -49,8 +53,8 @@ class Options(TypedDict, total=False):
     - `shared`: Whether several processes may serve a name, each with this option: they share its requests.
     - `replace`: Whether a publisher takes over a name that another publisher of this process has, as one does that a
       cell of a notebook made before. Subscribers stay connected.
-    - `schema`: What the messages at the name mean: the path of a file, or a text of the notation. Both sides' schemas
-      are compared when they connect, and `SchemaMismatch` says what differs.
+    - `schema`: What the messages at the name mean: the path of a file, or a text of the notation; or a dataclass or a model of
+      pydantic, of which it is made. Both sides' schemas are compared when they connect, and `SchemaMismatch` says what differs.
     - `reply_schema`: Of a server and of those who call it: what is replied, like `schema`.
     - `validate`: Which values are checked against the schema, while they are encoded or decoded.
     - `spin`: Microseconds that a receiver looks into shared memory before it sleeps, at most; up to 100.
@@ -63,7 +67,7 @@ class Options(TypedDict, total=False):
     """
 
     encoding: Literal["cbor", "json", "bson", "smile", "raw"]
-    timeout: float | None
+    timeout: Seconds
     client_id: str
     buffer: int
     max_message_size: int
@@ -82,16 +86,16 @@ class Options(TypedDict, total=False):
     from_: int | datetime | Timestamp | str
     segment_bytes: int
     retain_bytes: int
-    retain_seconds: float
+    retain_seconds: float | timedelta
     retain_consumed: bool
     locked: bool
     shared: bool
     replace: bool
-    schema: str | PathLike[str]
-    reply_schema: str | PathLike[str]
+    schema: str | PathLike[str] | type[Any]
+    reply_schema: str | PathLike[str] | type[Any]
     validate: Literal["send", "receive", "both"]
     spin: int
-    linger: float
+    linger: float | timedelta
     on_unconsumed: Callable[[int], object] | None
     on_wait: Callable[[], bool | None] | None
 
@@ -108,7 +112,7 @@ class ServiceOptions(Options, total=False):
     """
 
     controller: str
-    every: float | None
+    every: Seconds
     paused: bool
     description: str
     commands: Sequence[str]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import logging
 import operator
+import sys
 import threading
+import traceback
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -13,6 +16,7 @@ from typing import Any
 from . import _native
 from ._native import Request
 from .errors import Error, OutOfRange, Remote, WrongType
+from .words import shown
 
 
 class Server(_native.Server):
@@ -30,6 +34,7 @@ class Server(_native.Server):
         With `workers` above 1 so many threads run the handler at once, and each takes the next request when it is done; those that
         were taken are answered before it returns. A handler that is a coroutine function is for `linkspan.aio.serve`.
         """
+        check_handler(self.endpoint, handler)
         if inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(getattr(handler, "__call__", None)):
             raise WrongType(f"{self.endpoint}: the handler is a coroutine function{_FOR_AIO}")
         workers = number_of_workers(self.endpoint, workers, "threads that run the handler")
@@ -57,12 +62,18 @@ class Server(_native.Server):
             if not request.answered:
                 request.reply(answer)
         except Exception as error:  # every one of them is the caller's to see
-            log_failure(self.endpoint, request, error)
-            if not request.answered:
-                fail_with(request, error)
+            fail_with(self.endpoint, request, error)
 
 
 _FOR_AIO = ", which this loop cannot await: await linkspan.aio.serve(endpoint).run(handler), or give a function"
+
+
+def check_handler(endpoint: str, handler: object) -> None:
+    """`WrongType` for a handler that cannot be called, before a request is taken for it."""
+    if not callable(handler):
+        error = WrongType(f"{endpoint}: handler={shown(handler)}: give a function that takes a request and returns its answer")
+        error.endpoint, error.path = endpoint, "handler"
+        raise error
 
 
 def number_of_workers(endpoint: str, workers: object, what: str) -> int:
@@ -85,15 +96,18 @@ def _named_workers(kind: type[Error], endpoint: str, workers: object, what: str)
 _LOG = logging.getLogger("linkspan.server")
 
 
-def log_failure(endpoint: str, request: Request, error: BaseException) -> None:
-    """Logs an exception of a handler, which the operator of the server would not see otherwise."""
-    if not isinstance(error, Remote):
+def fail_with(endpoint: str, request: Request, error: BaseException) -> None:
+    """Answers with an exception of a handler, and logs it: the operator of the server would not see it otherwise.
+
+    Nothing that the exception holds, and no handler of the log, ends the loop that serves the others.
+    """
+    if not request.answered:
+        request._fail_with(error)
+    if isinstance(error, Remote):
+        return
+    try:
         _LOG.error("%s: the handler failed for a request of %s", endpoint, request.source, exc_info=error)
-
-
-def fail_with(request: Request, error: BaseException) -> None:
-    """Answers with an exception: a `Remote` that was raised further down passes on as it is."""
-    if isinstance(error, Remote) and error.remote_type is not None:
-        request.fail(error.remote_text, error.remote_type, error.remote_code, error.data)
-    else:
-        request.fail(str(error), type(error).__qualname__)
+    except Exception:  # as `logging` does with what its own handlers raise
+        if logging.raiseExceptions and sys.stderr is not None:
+            with contextlib.suppress(OSError, ValueError):  # closed, or gone
+                sys.stderr.write(traceback.format_exc().encode("utf-8", "backslashreplace").decode())

@@ -10,9 +10,9 @@ from types import FrameType
 from typing import Any, Unpack, cast
 
 from ._native import ServiceLoop, Task
-from .errors import Cancelled, InvalidState
-from .options import Options, ServiceOptions
-from .words import Command, State
+from .errors import Cancelled, InvalidState, WrongType
+from .options import Options, Seconds, ServiceOptions
+from .words import Command, State, shown
 
 
 class Service:
@@ -104,6 +104,11 @@ class Service:
         """Requests the end of the service, as SHUTDOWN does, once this method is done."""
         self._running.shutdown()
 
+    def __repr__(self) -> str:
+        if self._loop is None:
+            return f"<{type(self).__qualname__}, a service that is not running>"
+        return f"<{type(self).__qualname__} {self._loop.name} {self._loop.state}>"
+
     @property
     def _running(self) -> ServiceLoop:
         if self._loop is None:
@@ -116,7 +121,7 @@ def run(
     name: str,
     *,
     controller: str | None = None,
-    every: float | None = 1.0,
+    every: Seconds = 1.0,
     paused: bool = False,
     description: str = "",
     **options: Unpack[Options],
@@ -139,6 +144,11 @@ def run(
     are restored at the end.
     On any other thread no signal is handled, and the method under way has to check `cancelled` itself.
     """
+    if not isinstance(service, Service):
+        instead = f"{service.__qualname__}(), an object of it" if isinstance(service, type) else "an object of a class made from linkspan.Service"
+        error = WrongType(f"service={shown(service)}: give {instead}")
+        error.path = "service"
+        raise error
     main = threading.current_thread() is threading.main_thread()
     given: ServiceOptions = {
         "every": every, "paused": paused, "description": description, "commands": _commands(service),

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import time
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from .errors import InvalidState, OutOfRange, Stalled
+from ._native import wait_seconds
+from .errors import InvalidState, Stalled, WrongType
+from .options import Seconds
+from .words import shown
 
 if TYPE_CHECKING:
     import sqlite3
@@ -15,7 +19,7 @@ if TYPE_CHECKING:
 _STRETCH = 0.1
 
 
-def sqlite_checkpoint(db: sqlite3.Connection, timeout: float = 5.0) -> int:
+def sqlite_checkpoint(db: sqlite3.Connection, timeout: Seconds = 5.0) -> int:
     """Moves what the write-ahead log holds into the database file, and empties the log: then the .db file alone is complete.
 
     Gives how many frames (pages) the log held. A database that is not in WAL mode, one in memory too, has no log and is
@@ -28,18 +32,24 @@ def sqlite_checkpoint(db: sqlite3.Connection, timeout: float = 5.0) -> int:
     `InvalidState` inside a transaction of this connection, or while it has a query that was not read to its end: when to
     commit is the program's to say. A checkpoint keeps what was committed, and only that.
     """
-    if not timeout >= 0:
-        raise OutOfRange(f"a time-out of {timeout} s: give seconds from 0 upwards")
+    seconds = wait_seconds(timeout)
+    if not hasattr(db, "in_transaction"):
+        error = WrongType(f"db={shown(db)}: give the connection that sqlite3.connect returned")
+        error.path = "db"
+        raise error
     if db.in_transaction:
         raise InvalidState("checkpoint of an SQLite database: its connection is in a transaction; commit it or roll it back first")
     with closing(db.cursor()) as ask:
         ask.row_factory = None
         (patience,) = ask.execute("pragma busy_timeout").fetchone()
-        until = time.monotonic() + timeout
+        until = float("inf") if seconds is None else time.monotonic() + seconds
+        # What the program makes of texts is not for the names here, which are files' and need not be UTF-8.
+        program_texts, db.text_factory = db.text_factory, os.fsdecode
         try:
             schemas = [(name, file) for _, name, file in ask.execute("pragma database_list").fetchall() if name != "temp"]
             return sum(_checkpoint(ask, name, file or name, until) for name, file in schemas)
         finally:
+            db.text_factory = program_texts
             ask.execute(f"pragma busy_timeout = {patience}")
 
 

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
+import operator
 from datetime import datetime, timedelta, timezone
 from typing import Any, overload
 
 from ._native import clock, format_time, parse_time
-from .errors import OutOfRange, Unsupported
+from .errors import OutOfRange, Unsupported, WrongType
 from .forms import stand_in
+from .words import shown
 
 _SECOND = 1_000_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _LEAST, _MOST = -(2**63), 2**63 - 1
 
 
-@dataclasses.dataclass(frozen=True, order=True, slots=True, repr=False)
+# Without __post_init__, so that the extension may make instances by their slots.
+@dataclasses.dataclass(frozen=True, order=True, slots=True, repr=False, init=False)
 class Timestamp:
     """An instant: nanoseconds since 1970-01-01T00:00:00Z, from 1677-09-21 to 2262-04-11.
 
@@ -23,6 +26,17 @@ class Timestamp:
     """
 
     nanoseconds: int
+
+    def __init__(self, nanoseconds: int) -> None:
+        try:
+            number = operator.index(nanoseconds)
+        except TypeError:
+            error = WrongType(f"nanoseconds={shown(nanoseconds)}: give {_instead(nanoseconds)}")
+            error.path = "nanoseconds"
+            raise error from None
+        if not _LEAST <= number <= _MOST:
+            raise OutOfRange(f"{number} ns since 1970 do not fit a timestamp, which reaches from 1677-09-21 to 2262-04-11")
+        object.__setattr__(self, "nanoseconds", number)
 
     @staticmethod
     def now() -> Timestamp:
@@ -39,7 +53,7 @@ class Timestamp:
         """From a `datetime` with a time zone, to the microsecond that it has; one of pandas has nanoseconds. `Unsupported` without a zone."""
         if when.utcoffset() is None:
             raise Unsupported("a datetime without a time zone names no instant: give it one, as when.astimezone() does")
-        return _in_range(_span(when - _EPOCH) + getattr(when, "nanosecond", 0))
+        return Timestamp(_span(when - _EPOCH) + getattr(when, "nanosecond", 0))
 
     def to_datetime(self) -> datetime:
         """The `datetime` in UTC, rounded down to its microsecond."""
@@ -66,7 +80,7 @@ class Timestamp:
 
     def __add__(self, span: float | timedelta) -> Timestamp:
         length = _length(span)
-        return NotImplemented if length is None else _in_range(self.nanoseconds + length)
+        return NotImplemented if length is None else Timestamp(self.nanoseconds + length)
 
     __radd__ = __add__
 
@@ -78,13 +92,28 @@ class Timestamp:
         if isinstance(other, Timestamp):
             return (self.nanoseconds - other.nanoseconds) / _SECOND
         length = _length(other)
-        return NotImplemented if length is None else _in_range(self.nanoseconds - length)
+        return NotImplemented if length is None else Timestamp(self.nanoseconds - length)
 
     def __str__(self) -> str:
         return format_time(self.nanoseconds)
 
+    def __format__(self, form: str) -> str:
+        """Its text; with a form such as `%H:%M` that of its `datetime` in UTC, as `strftime` writes it."""
+        return self.to_datetime().strftime(form) if "%" in form else format(str(self), form)
+
     def __repr__(self) -> str:
         return f"<linkspan.Timestamp {self}>"
+
+
+def _instead(given: object) -> str:
+    """What to give instead of what is no number of nanoseconds."""
+    if isinstance(given, str):
+        return "Timestamp.parse(text) for a text, or nanoseconds since 1970 as an int"
+    if isinstance(given, datetime):
+        return "Timestamp.from_datetime(when) for a datetime, or nanoseconds since 1970 as an int"
+    if isinstance(given, float):
+        return "nanoseconds since 1970 as an int, or Timestamp(0) + seconds for seconds"
+    return "nanoseconds since 1970 as an int; Timestamp.now() is the time now"
 
 
 def _span(delta: timedelta) -> int:
@@ -102,9 +131,3 @@ def _length(span: object) -> int | None:
             raise OutOfRange(f"{span} s is not a length of time")
         return round(span * _SECOND)
     return None
-
-
-def _in_range(nanoseconds: int) -> Timestamp:
-    if not _LEAST <= nanoseconds <= _MOST:
-        raise OutOfRange("this instant does not fit a timestamp, which reaches from 1677-09-21 to 2262-04-11")
-    return Timestamp(nanoseconds)

@@ -7,13 +7,13 @@ transport cannot do is `Unsupported`, with the reason, before anything is made o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any, Protocol, TypeVar, Unpack
 
 from . import _native
 from ._native import Channel, Listener, Message, Publisher, Subscriber
 from .errors import WrongType
-from .options import Options
+from .options import Options, Seconds
 from .server import Server
 
 
@@ -63,7 +63,7 @@ def publisher(endpoint: str, **options: Unpack[Options]) -> Publisher:
     return Publisher(endpoint, **options)
 
 
-def subscribe(endpoint: str | Sequence[str], **options: Unpack[Options]) -> Subscriber:
+def subscribe(endpoint: str | Iterable[str], **options: Unpack[Options]) -> Subscriber:
     """Receives what is published at the endpoint, the latest value first: `for message in subscribe(name)`.
 
     The endpoint may be a pattern such as `lab/*` (`*` stands for any characters, `?` for one), or a list of endpoints and patterns:
@@ -77,7 +77,7 @@ def subscribe(endpoint: str | Sequence[str], **options: Unpack[Options]) -> Subs
 def wait(
     objects: Iterable[T],
     *,
-    timeout: float | None = _LEFT_OUT,
+    timeout: Seconds = _LEFT_OUT,
     on_wait: Callable[[], bool | None] | None = None,
 ) -> list[T]:
     """Waits until at least one of several objects is ready, and returns the ready ones.
@@ -89,6 +89,16 @@ def wait(
         for ready in linkspan.wait([readings, orders], timeout=None):
             handle(ready.try_recv())
     """
+    objects, descriptors = descriptors_of(objects)
+    if timeout is _LEFT_OUT:
+        ready = _native.wait_any(descriptors, on_wait=on_wait)
+    else:
+        ready = _native.wait_any(descriptors, timeout=timeout, on_wait=on_wait)
+    return [objects[i] for i in ready]
+
+
+def descriptors_of(objects: Iterable[T]) -> tuple[list[T], list[int]]:
+    """The objects of `wait` and their descriptors; `WrongType` where one has none."""
     if hasattr(objects, "fileno") or not isinstance(objects, Iterable):
         raise WrongType(f"wait takes a list of objects, and not {type(objects).__name__}: wait([subscriber, channel])")
     objects = list(objects)
@@ -97,12 +107,7 @@ def wait(
             raise WrongType(
                 f"wait takes channels, listeners, servers, subscribers, and objects with fileno(); at position {at} is {type(each).__name__}"
             )
-    descriptors = [each.fileno() for each in objects]
-    if timeout is _LEFT_OUT:
-        ready = _native.wait_any(descriptors, on_wait=on_wait)
-    else:
-        ready = _native.wait_any(descriptors, timeout=timeout, on_wait=on_wait)
-    return [objects[i] for i in ready]
+    return objects, [each.fileno() for each in objects]
 
 
 def latest(endpoint: str, **options: Unpack[Options]) -> Message:

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import reprlib
 from enum import StrEnum
+
+
+def shown(given: object) -> str:
+    """A short form of an argument for the text of an error, whatever its `repr` does."""
+    return reprlib.repr(given)
 
 
 class State(StrEnum):

@@ -6,6 +6,7 @@ use linkspan::{Error, ErrorKind, Payload, Result};
 use pyo3::prelude::*;
 use pyo3::types::PyIterator;
 
+use crate::ending::attached;
 use crate::errors::{Failure, Outcome};
 use crate::walk::Walk;
 
@@ -75,7 +76,8 @@ impl<E: Fn(&Walk<'_, '_>) -> Result<Payload>> Iterator for &mut Encoding<'_, E> 
 
     fn next(&mut self) -> Option<Result<Payload>> {
         if self.ready.is_empty() && !self.ended {
-            Python::attach(|py| self.fetch(py));
+            // Without an interpreter, at its exit, there are no more items.
+            self.ended = attached(|py| self.fetch(py)).is_none() || self.ended;
         }
         self.ready.pop_front()
     }

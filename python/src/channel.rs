@@ -1,6 +1,7 @@
 //! Channels and listeners: two ends, messages both ways, calls.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use linkspan::{Channel as Link, Listener as CoreListener, Timeout, Wait};
 use pyo3::gc::{PyTraverseError, PyVisit};
@@ -8,14 +9,16 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyTuple};
 
+use crate::arguments::{ArrayOrder, Endpoint, Max, Within};
 use crate::batch::Encoding;
 use crate::builder::Builder;
 use crate::ending::Endings;
 use crate::errors::{Outcome, imported};
 use crate::loan::{self, Lengths, Wanted};
 use crate::message::{Message, object};
+use crate::state::{Closed, described};
 use crate::timestamp;
-use crate::wait::{OnWait, Patience, channel_options, leave, waiting};
+use crate::wait::{OnWait, Patience, channel_options, leave, opening, waiting};
 use crate::walk::Walk;
 
 /// One end of a channel: messages both ways, requests and replies.
@@ -28,11 +31,19 @@ pub struct Channel {
     on_wait: OnWait,
     /// Ends the channel before it is taken apart, where it does more than to close.
     ending: Option<Py<PyAny>>,
+    closed: Closed,
 }
 
 /// A request whose answer is still to come.
 #[pyclass(frozen, module = "linkspan._native")]
 pub struct PendingReply(linkspan::PendingReply);
+
+#[pymethods]
+impl PendingReply {
+    fn __repr__(&self) -> &'static str {
+        "<linkspan._native.PendingReply: a request whose answer `finish_call` gives>"
+    }
+}
 
 /// The events as `linkspan.Event`.
 pub fn event_list<'py>(py: Python<'py>, events: Vec<linkspan::Event>) -> PyResult<Vec<Bound<'py, PyAny>>> {
@@ -53,44 +64,44 @@ impl Channel {
     /// Connects to the listener at the endpoint; waits for it.
     #[staticmethod]
     #[pyo3(signature = (endpoint, **given))]
-    fn connect(py: Python<'_>, endpoint: &str, given: Option<&Bound<'_, PyDict>>) -> Outcome<Channel> {
+    fn connect(py: Python<'_>, endpoint: Endpoint, given: Option<&Bound<'_, PyDict>>) -> Outcome<Channel> {
         let (options, on_wait, endings) = channel_options(given)?;
         let link =
-            waiting(py, Patience::DEFAULT, on_wait.as_ref(), |wait| Link::connect(endpoint, &options, wait))?;
+            waiting(py, opening(given)?, on_wait.as_ref(), |wait| Link::connect(&endpoint, &options, wait))?;
         Channel::over(py, link, on_wait, &endings)
     }
 
     /// Connects if a program listens there, and listens otherwise.
     #[staticmethod]
     #[pyo3(signature = (endpoint, **given))]
-    fn open(py: Python<'_>, endpoint: &str, given: Option<&Bound<'_, PyDict>>) -> Outcome<Channel> {
+    fn open(py: Python<'_>, endpoint: Endpoint, given: Option<&Bound<'_, PyDict>>) -> Outcome<Channel> {
         let (options, on_wait, endings) = channel_options(given)?;
         let link =
-            waiting(py, Patience::DEFAULT, on_wait.as_ref(), |wait| Link::open(endpoint, &options, wait))?;
+            waiting(py, opening(given)?, on_wait.as_ref(), |wait| Link::open(&endpoint, &options, wait))?;
         Channel::over(py, link, on_wait, &endings)
     }
 
     /// A channel that connects when it is first used: for event loops.
     #[staticmethod]
     #[pyo3(signature = (endpoint, **given))]
-    fn dial(py: Python<'_>, endpoint: &str, given: Option<&Bound<'_, PyDict>>) -> Outcome<Channel> {
+    fn dial(py: Python<'_>, endpoint: Endpoint, given: Option<&Bound<'_, PyDict>>) -> Outcome<Channel> {
         let (options, on_wait, endings) = channel_options(given)?;
-        Channel::over(py, Link::dial(endpoint, &options)?, on_wait, &endings)
+        Channel::over(py, Link::dial(&endpoint, &options)?, on_wait, &endings)
     }
 
     /// Lends memory for an array, writable and with anything in it, as `numpy.empty` gives one; where NumPy cannot be imported, an object
     /// with the buffer protocol. Once it is sent it is read-only: over `shm:` the other side views it where it lies, without a copy. Do not
     /// write through slices that were taken before. Where nothing can be lent (another transport, less than 64 KiB, no link yet, all slots
     /// viewed or under way) it is ordinary memory, of which sending makes a copy.
-    #[pyo3(signature = (shape, dtype=None, *, order="C"))]
+    #[pyo3(signature = (shape, dtype=None, *, order=ArrayOrder("C".to_owned())), text_signature = "($self, shape, dtype=None, *, order='C')")]
     fn loan<'py>(
         &self,
         py: Python<'py>,
         shape: Lengths,
         dtype: Option<Bound<'py, PyAny>>,
-        order: &str,
+        order: ArrayOrder,
     ) -> Outcome<Bound<'py, PyAny>> {
-        let wanted = Wanted { shape, dtype, order };
+        let wanted = Wanted { shape, dtype, order: &order };
         loan::lend(py, wanted, |dtype, shape, order| self.link.loan_memory(dtype, shape, order))
     }
 
@@ -120,15 +131,15 @@ impl Channel {
 
     /// Waits for a message, and takes those that arrived after it, too: a list of at most `max`. They count as consumed with the
     /// next call that receives.
-    #[pyo3(signature = (max=64, *, timeout=Patience::DEFAULT, on_wait=None))]
+    #[pyo3(signature = (max=Max(64), *, timeout=Patience::DEFAULT, on_wait=None))]
     fn recv_many(
         &self,
         py: Python<'_>,
-        max: usize,
+        max: Max,
         timeout: Patience,
         on_wait: OnWait,
     ) -> Outcome<Vec<Message>> {
-        let taken = self.wait(py, timeout, on_wait, |wait| self.link.recv_many(max, wait))?;
+        let taken = self.wait(py, timeout, on_wait, |wait| self.link.recv_many(max.0, wait))?;
         Ok(taken.into_iter().map(Message::new).collect())
     }
 
@@ -162,15 +173,21 @@ impl Channel {
             .map(Message::new)
     }
 
-    /// Sends a request without waiting; `finish_call` gives its answer. A call in two steps, for event loops. A server of another
-    /// machine does not begin with it later than `within` seconds from now.
-    #[pyo3(signature = (value, *, within=Patience(Timeout::Forever)))]
-    fn start_call(&self, value: &Bound<'_, PyAny>, within: Patience) -> Outcome<PendingReply> {
+    /// Sends a request, without waiting where no time-out is given; `finish_call` gives its answer. A call in two steps, for event loops. A server of
+    /// another machine does not begin with it later than `within` seconds from now.
+    #[pyo3(signature = (value, *, within=Within(Timeout::Forever), timeout=Patience::of(Timeout::After(Duration::ZERO))))]
+    fn start_call(
+        &self,
+        value: &Bound<'_, PyAny>,
+        within: Within,
+        timeout: Patience,
+    ) -> Outcome<PendingReply> {
         let payload = self.encoded(value)?;
-        Ok(PendingReply(value.py().detach(|| match within.0 {
-            Timeout::After(within) => self.link.start_call_within(&payload, within, Wait::none()),
-            _ => self.link.start_call(&payload, Wait::none()),
-        })?))
+        let started = self.wait(value.py(), timeout, None, |wait| match within.0 {
+            Timeout::After(within) => self.link.start_call_within(&payload, within, wait),
+            _ => self.link.start_call(&payload, wait),
+        });
+        started.map(PendingReply)
     }
 
     /// The reply to a request that `start_call` sent, with the errors of `call`.
@@ -225,6 +242,7 @@ impl Channel {
     /// Delivers what was sent, as far as the time-out allows, and closes the channel. A second call does nothing.
     #[pyo3(signature = (*, timeout=Patience::DEFAULT))]
     fn close(&self, py: Python<'_>, timeout: Patience) -> Outcome<()> {
+        self.closed.set();
         self.wait(py, timeout, None, |wait| self.link.close(wait))
     }
 
@@ -262,7 +280,8 @@ impl Channel {
     }
 
     fn __repr__(&self) -> String {
-        format!("<linkspan.Channel {} as {}>", self.endpoint(), self.role())
+        let head = format!("Channel {} as {}", self.endpoint(), self.role());
+        described(&head, &self.closed, &self.link.stats(), &[("sent", "sent"), ("received", "received")])
     }
 }
 
@@ -270,7 +289,7 @@ impl Channel {
     fn over(py: Python<'_>, link: Link, on_wait: OnWait, endings: &Endings) -> Outcome<Channel> {
         let link = Arc::new(link);
         let ending = endings.end(py, &link)?;
-        Ok(Channel { link, on_wait, ending })
+        Ok(Channel { link, on_wait, ending, closed: Closed::default() })
     }
 
     fn encoded(&self, value: &Bound<'_, PyAny>) -> Outcome<linkspan::Payload> {
@@ -294,6 +313,7 @@ pub struct Listener {
     listener: CoreListener,
     on_wait: OnWait,
     endings: Endings,
+    closed: Closed,
 }
 
 #[pymethods]
@@ -306,9 +326,10 @@ impl Listener {
     /// Listens at the endpoint; `AddressInUse` where another process does.
     #[new]
     #[pyo3(signature = (endpoint, **given))]
-    fn new(endpoint: &str, given: Option<&Bound<'_, PyDict>>) -> Outcome<Listener> {
+    fn new(endpoint: Endpoint, given: Option<&Bound<'_, PyDict>>) -> Outcome<Listener> {
         let (options, on_wait, endings) = channel_options(given)?;
-        Ok(Listener { listener: CoreListener::listen(endpoint, &options)?, on_wait, endings })
+        let listener = CoreListener::listen(&endpoint, &options)?;
+        Ok(Listener { listener, on_wait, endings, closed: Closed::default() })
     }
 
     /// The channel to the next peer that connects.
@@ -326,7 +347,8 @@ impl Listener {
     }
 
     fn __repr__(&self) -> String {
-        format!("<linkspan.Listener {}>", self.endpoint())
+        let head = format!("Listener {}", self.endpoint());
+        described(&head, &self.closed, &self.listener.stats(), &[("connections", "connections")])
     }
 
     /// The events since the last call: forgotten, where messages that were kept for an absent client are lost.
@@ -346,6 +368,7 @@ impl Listener {
 
     /// Stops listening. Accepted channels stay open.
     fn close(&self, py: Python<'_>) {
+        self.closed.set();
         py.detach(|| self.listener.close());
     }
 

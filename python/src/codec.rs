@@ -10,6 +10,7 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
 
+use crate::arguments::{EncodingName, Endpoint, FromEncoding, ToEncoding};
 use crate::array::BorrowedArray;
 use crate::builder::{Builder, build};
 use crate::direct::{Direct, Given};
@@ -50,9 +51,9 @@ fn with_scratch<T>(encode: impl FnOnce(&mut Vec<u8>) -> T) -> T {
 /// The value in this encoding, as bytes; `Unsupported` with its path where a value has no form.
 // Called by `encode_directly`, which has what needs no walk.
 #[pyfunction]
-#[pyo3(signature = (value, encoding="cbor"))]
-pub fn encode<'py>(value: &Bound<'py, PyAny>, encoding: &str) -> Outcome<Bound<'py, PyBytes>> {
-    let encoding = Encoding::from_name(encoding)?;
+#[pyo3(signature = (value, encoding=EncodingName("cbor".to_owned())), text_signature = "(value, encoding='cbor')")]
+pub fn encode<'py>(value: &Bound<'py, PyAny>, encoding: EncodingName) -> Outcome<Bound<'py, PyBytes>> {
+    let encoding = Encoding::from_name(&encoding)?;
     let how = EncodeOptions::default();
     with_scratch(|scratch| {
         let done = Walk::walked(value, |walk| encode_into(walk, encoding, &how, scratch));
@@ -114,9 +115,13 @@ fn encode_flat<'py>(value: &Bound<'py, PyAny>, form: Form) -> Option<Bound<'py, 
 /// The value that these bytes hold; `Malformed` with its offset where they hold none. Arrays are views of `data`
 /// where that is `bytes`.
 #[pyfunction]
-#[pyo3(signature = (data, encoding="cbor"))]
-pub fn decode<'py>(data: &Bound<'py, PyAny>, encoding: &str) -> Outcome<Bound<'py, PyAny>> {
-    let encoding = Encoding::from_name(encoding)?;
+#[pyo3(signature = (data, encoding=EncodingName("cbor".to_owned())), text_signature = "(data, encoding='cbor')")]
+pub fn decode<'py>(data: &Bound<'py, PyAny>, encoding: EncodingName) -> Outcome<Bound<'py, PyAny>> {
+    decoded(data, Encoding::from_name(&encoding)?)
+}
+
+/// [`decode`] of a known encoding.
+fn decoded<'py>(data: &Bound<'py, PyAny>, encoding: Encoding) -> Outcome<Bound<'py, PyAny>> {
     let bytes = frozen(data)?;
     if encoding == Encoding::Cbor
         && let Some(entries) = FlatMap::within(bytes.as_bytes(), &Limits::default())
@@ -131,8 +136,12 @@ pub fn decode<'py>(data: &Bound<'py, PyAny>, encoding: &str) -> Outcome<Bound<'p
 
 /// The same value in another encoding.
 #[pyfunction]
-pub fn transcode<'py>(data: &Bound<'py, PyAny>, from_: &str, to: &str) -> Outcome<Bound<'py, PyBytes>> {
-    let (from, to) = (Encoding::from_name(from_)?, Encoding::from_name(to)?);
+pub fn transcode<'py>(
+    data: &Bound<'py, PyAny>,
+    from_: FromEncoding,
+    to: ToEncoding,
+) -> Outcome<Bound<'py, PyBytes>> {
+    let (from, to) = (Encoding::from_name(&from_)?, Encoding::from_name(&to)?);
     let bytes = frozen(data)?;
     Ok(PyBytes::new(data.py(), &linkspan::codec::transcode(bytes.as_bytes(), from, to)?))
 }
@@ -143,22 +152,22 @@ pub fn transcode<'py>(data: &Bound<'py, PyAny>, from_: &str, to: &str) -> Outcom
 #[pyo3(signature = (endpoint, message = None))]
 pub fn schema<'py>(
     py: Python<'py>,
-    endpoint: &str,
+    endpoint: Endpoint,
     message: Option<PyRef<'py, Message>>,
 ) -> Outcome<Bound<'py, PyAny>> {
     let arrived = message.map(|message| message.arrived.clone());
     let form = py.detach(|| match &arrived {
-        Some(message) => linkspan::registry::schema_of(endpoint, message),
-        None => linkspan::registry::schema(endpoint),
+        Some(message) => linkspan::registry::schema_of(&endpoint, message),
+        None => linkspan::registry::schema(&endpoint),
     })?;
-    decode(PyBytes::new(py, &form).as_any(), Encoding::Cbor.name())
+    decoded(PyBytes::new(py, &form).as_any(), Encoding::Cbor)
 }
 
 /// The same for what is replied at the endpoint.
 #[pyfunction]
-pub fn reply_schema<'py>(py: Python<'py>, endpoint: &str) -> Outcome<Bound<'py, PyAny>> {
-    let form = py.detach(|| linkspan::registry::reply_schema(endpoint))?;
-    decode(PyBytes::new(py, &form).as_any(), Encoding::Cbor.name())
+pub fn reply_schema<'py>(py: Python<'py>, endpoint: Endpoint) -> Outcome<Bound<'py, PyAny>> {
+    let form = py.detach(|| linkspan::registry::reply_schema(&endpoint))?;
+    decoded(PyBytes::new(py, &form).as_any(), Encoding::Cbor)
 }
 
 /// What is open on this machine: a map for each name, as a listing shows it.

@@ -8,13 +8,15 @@ use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
+use crate::arguments::{CommandName, DataEvery, Endpoint, Id, Lines, ServiceName, Within};
 use crate::builder::Builder;
 use crate::errors::{Failure, Outcome, imported_once};
 use crate::message::object;
+use crate::state::Closed;
 use crate::wait::{OnWait, Patience, options, tree, waiting};
 
-/// The default time-out of a command, in seconds.
-const WITHIN: f64 = 30.0;
+/// The default time-out of a command.
+const WITHIN: Timeout = Timeout::After(Duration::from_secs(30));
 
 /// A client of a controller: queries its services and sends them commands. Any number of threads may call it, and take turns; one may wait in
 /// `next`.
@@ -22,6 +24,7 @@ const WITHIN: f64 = 30.0;
 pub struct Controller {
     asker: Asker,
     on_wait: OnWait,
+    closed: Closed,
 }
 
 fn made<'py>(py: Python<'py>, value: &Value) -> Outcome<Bound<'py, PyAny>> {
@@ -32,11 +35,11 @@ fn given(arguments: Option<&Bound<'_, PyAny>>) -> Outcome<Value> {
     arguments.map_or(Ok(Value::Null), tree)
 }
 
-/// The deadline of a command: `None` for none.
-fn within(seconds: Option<f64>) -> Result<Duration> {
-    match seconds.map_or(Ok(Timeout::Forever), Timeout::from_seconds)? {
-        Timeout::After(duration) => Ok(duration),
-        Timeout::Forever | Timeout::Default => Ok(Duration::MAX),
+/// The deadline of a command.
+fn deadline(within: Timeout) -> Duration {
+    match within {
+        Timeout::After(duration) => duration,
+        Timeout::Forever | Timeout::Default => Duration::MAX,
     }
 }
 
@@ -63,15 +66,15 @@ impl Controller {
     #[pyo3(signature = (endpoint=None, **given))]
     fn new(
         py: Python<'_>,
-        endpoint: Option<String>,
+        endpoint: Option<Endpoint>,
         given: Option<&Bound<'_, PyDict>>,
     ) -> Outcome<Controller> {
         let (options, on_wait) = options(given)?;
-        let endpoint = endpoint.unwrap_or_else(Asker::default_endpoint);
+        let endpoint = endpoint.map_or_else(Asker::default_endpoint, |endpoint| endpoint.0);
         let asker = waiting(py, Patience::DEFAULT, on_wait.as_ref(), |wait| {
             Asker::connect(&endpoint, &options, wait)
         })?;
-        Ok(Controller { asker, on_wait })
+        Ok(Controller { asker, on_wait, closed: Closed::default() })
     }
 
     /// The endpoint, with its transport.
@@ -96,11 +99,11 @@ impl Controller {
     fn status<'py>(
         &self,
         py: Python<'py>,
-        service: &str,
+        service: ServiceName,
         timeout: Patience,
         on_wait: OnWait,
     ) -> Outcome<Bound<'py, PyAny>> {
-        made(py, &self.ask(py, timeout, on_wait, |wait| self.asker.status(service, wait))?)
+        made(py, &self.ask(py, timeout, on_wait, |wait| self.asker.status(&service, wait))?)
     }
 
     /// Sends a command to a service and returns its value. The time-out is the command's own deadline, too.
@@ -108,63 +111,63 @@ impl Controller {
     fn command<'py>(
         &self,
         py: Python<'py>,
-        service: &str,
-        command: &str,
+        service: ServiceName,
+        command: CommandName,
         arguments: Option<&Bound<'py, PyAny>>,
         timeout: Patience,
         on_wait: OnWait,
     ) -> Outcome<Bound<'py, PyAny>> {
-        let (command, arguments) = (Command::from_name(command)?, given(arguments)?);
-        let done = |wait: Wait<'_>| self.asker.command(service, &command, &arguments, wait);
+        let (command, arguments) = (Command::from_name(&command)?, given(arguments)?);
+        let done = |wait: Wait<'_>| self.asker.command(&service, &command, &arguments, wait);
         made(py, &self.ask(py, timeout, on_wait, done)?)
     }
 
     /// Sends a command to a service, with a deadline in seconds (None for no deadline): returns its answer once it is
     /// accepted.
-    #[pyo3(signature = (service, command, arguments=None, *, within=Some(WITHIN), timeout=Patience::DEFAULT, on_wait=None))]
+    #[pyo3(signature = (service, command, arguments=None, *, within=Within(WITHIN), timeout=Patience::DEFAULT, on_wait=None))]
     #[expect(clippy::too_many_arguments, reason = "they are keywords")]
     fn begin(
         &self,
         py: Python<'_>,
-        service: &str,
-        command: &str,
+        service: ServiceName,
+        command: CommandName,
         arguments: Option<&Bound<'_, PyAny>>,
-        within: Option<f64>,
+        within: Within,
         timeout: Patience,
         on_wait: OnWait,
     ) -> Outcome<Answer> {
-        let (command, arguments) = (Command::from_name(command)?, given(arguments)?);
-        let within = self::within(within)?;
-        let begun = |wait: Wait<'_>| self.asker.begin(service, &command, &arguments, within, wait);
+        let (command, arguments) = (Command::from_name(&command)?, given(arguments)?);
+        let within = deadline(within.0);
+        let begun = |wait: Wait<'_>| self.asker.begin(&service, &command, &arguments, within, wait);
         self.ask(py, timeout, on_wait, begun).map(Answer)
     }
 
     /// The full form: with the command's id, which makes it the same command however often it is sent, and the incarnation that
     /// it is for. Returns the final answer of any kind.
     #[pyo3(signature = (
-        service, command, arguments=None, *, id, epoch=None, within=Some(WITHIN), timeout=Patience::DEFAULT, on_wait=None
+        service, command, arguments=None, *, id, epoch=None, within=Within(WITHIN), timeout=Patience::DEFAULT, on_wait=None
     ))]
     #[expect(clippy::too_many_arguments, reason = "they are keywords")]
     fn order(
         &self,
         py: Python<'_>,
-        service: &str,
-        command: &str,
+        service: ServiceName,
+        command: CommandName,
         arguments: Option<&Bound<'_, PyAny>>,
-        id: &str,
+        id: Id,
         epoch: Option<u64>,
-        within: Option<f64>,
+        within: Within,
         timeout: Patience,
         on_wait: OnWait,
     ) -> Outcome<Answer> {
         let order = CommandRequest {
-            id: id.into(),
-            command: Command::from_name(command)?,
+            id: id.0.into(),
+            command: Command::from_name(&command)?,
             arguments: given(arguments)?,
-            within: self::within(within)?,
+            within: deadline(within.0),
             epoch,
         };
-        self.ask(py, timeout, on_wait, |wait| self.asker.request(service, &order, wait)).map(Answer)
+        self.ask(py, timeout, on_wait, |wait| self.asker.request(&service, &order, wait)).map(Answer)
     }
 
     /// The outcome of the command of this id; `NotFound` for one that has not been used lately.
@@ -172,33 +175,33 @@ impl Controller {
     fn answer(
         &self,
         py: Python<'_>,
-        service: &str,
-        id: &str,
+        service: ServiceName,
+        id: Id,
         timeout: Patience,
         on_wait: OnWait,
     ) -> Outcome<Answer> {
-        self.ask(py, timeout, on_wait, |wait| self.asker.answer(service, id, wait)).map(Answer)
+        self.ask(py, timeout, on_wait, |wait| self.asker.answer(&service, &id, wait)).map(Answer)
     }
 
     /// The last lines of the controller's log about all services; or about one service, with the lines that it logged itself. Maps with
     /// `at`, `service`, `level`, `text`, the oldest first.
-    #[pyo3(signature = (service=None, lines=100, *, timeout=Patience::DEFAULT, on_wait=None))]
+    #[pyo3(signature = (service=None, lines=Lines(100), *, timeout=Patience::DEFAULT, on_wait=None))]
     fn log<'py>(
         &self,
         py: Python<'py>,
-        service: Option<&str>,
-        lines: usize,
+        service: Option<ServiceName>,
+        lines: Lines,
         timeout: Patience,
         on_wait: OnWait,
     ) -> Outcome<Bound<'py, PyAny>> {
-        made(py, &self.ask(py, timeout, on_wait, |wait| self.asker.log(service, lines, wait))?)
+        made(py, &self.ask(py, timeout, on_wait, |wait| self.asker.log(service.as_deref(), lines.0, wait))?)
     }
 
     /// From now on `next` returns the events of these services, of all where none is named: the state of each, then its changes, and its data as
     /// often as given, in seconds.
     #[pyo3(signature = (*, data_every=None, services=Vec::new()))]
-    fn watch(&self, py: Python<'_>, data_every: Option<f64>, services: Vec<String>) -> Outcome<()> {
-        let data_every = data_every.map(|every| within(Some(every))).transpose()?;
+    fn watch(&self, py: Python<'_>, data_every: Option<DataEvery>, services: Vec<String>) -> Outcome<()> {
+        let data_every = data_every.map(|every| deadline(every.0));
         Ok(py.detach(|| self.asker.watch(&WatchOptions { data_every, services }))?)
     }
 
@@ -215,8 +218,14 @@ impl Controller {
 
     /// Removes the record of a service that is away; `InvalidState` while it is connected.
     #[pyo3(signature = (service, *, timeout=Patience::DEFAULT, on_wait=None))]
-    fn forget(&self, py: Python<'_>, service: &str, timeout: Patience, on_wait: OnWait) -> Outcome<()> {
-        self.ask(py, timeout, on_wait, |wait| self.asker.forget(service, wait))
+    fn forget(
+        &self,
+        py: Python<'_>,
+        service: ServiceName,
+        timeout: Patience,
+        on_wait: OnWait,
+    ) -> Outcome<()> {
+        self.ask(py, timeout, on_wait, |wait| self.asker.forget(&service, wait))
     }
 
     /// The controller's own counters.
@@ -227,11 +236,12 @@ impl Controller {
 
     /// Closes the client; commands under way are carried out.
     fn close(&self, py: Python<'_>) {
+        self.closed.set();
         py.detach(|| self.asker.close());
     }
 
     fn __repr__(&self) -> String {
-        format!("<linkspan.Controller {}>", self.asker.endpoint())
+        format!("<linkspan.Controller {}{}>", self.asker.endpoint(), self.closed.word())
     }
 
     fn __enter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {

@@ -12,14 +12,17 @@
 //! | `array`, `elements` | buffers into arrays and back; arrays into numbers and lists |
 //! | `loan` | memory that a channel lends for an array |
 //! | `timestamp`, `uuid` | instants and UUIDs into the classes that Python code has of them |
+//! | `arguments` | arguments into what the core takes, with an error that names them |
 //! | `errors`, `exception` | the core's errors into the exceptions of `linkspan.errors` |
 //! | `codec` | values into bytes and back |
 //! | `direct` | functions that the interpreter calls in front of those of pyo3 |
 //! | `wait` | a call that may wait into one that Ctrl-C ends |
 //! | `ending` | the end of a channel into a call of the program's, while there is an interpreter |
+//! | `state` | the state of an object into its `repr` |
 //! | `recording`, `arrow` | recordings into messages, events and tables; tables into other libraries' |
 //! | `channel`, `serve`, `publish`, `message`, `region`, `service`, `controller` | the core's objects into Python's |
 
+mod arguments;
 mod array;
 mod arrow;
 mod batch;
@@ -51,6 +54,7 @@ mod region;
 mod sent_class;
 mod serve;
 mod service;
+mod state;
 mod straight;
 mod template;
 mod timestamp;
@@ -67,6 +71,8 @@ mod _native {
     use super::*;
 
     #[pymodule_export]
+    use super::arguments::argument_types;
+    #[pymodule_export]
     use super::array::NdArray;
     #[pymodule_export]
     use super::arrow::Table;
@@ -77,7 +83,7 @@ mod _native {
     #[pymodule_export]
     use super::controller::{Answer, Controller};
     #[pymodule_export]
-    use super::ending::ChannelEnd;
+    use super::ending::{ChannelEnd, await_callbacks};
     #[pymodule_export]
     use super::errors::error_table;
     #[pymodule_export]
@@ -102,12 +108,13 @@ mod _native {
     #[pymodule_export]
     use super::timestamp::{clock, format_time, parse_time};
     #[pymodule_export]
-    use super::wait::{wait_any, wait_seconds};
+    use super::wait::{PartOf, wait_any, wait_seconds};
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         let encode = super::codec::ENCODE.in_front_of(&module.getattr("encode")?, None)?;
         module.add("encode", encode)?;
+        module.py().import("atexit")?.call_method1("register", (module.getattr("await_callbacks")?,))?;
         module.add("MAX_VALUES", linkspan::Limits::default().nodes)?;
         module.add("__version__", env!("CARGO_PKG_VERSION"))
     }

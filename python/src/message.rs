@@ -9,6 +9,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyIterator, PyList, PyMapping, PySequence, PyString, PyTuple};
 
+use crate::arguments::ValuePath;
 use crate::builder::{Builder, build};
 use crate::errors::{Failure, Outcome};
 use crate::{array, template, timestamp};
@@ -31,6 +32,20 @@ impl Message {
             let found = value.get_type();
             PyTypeError::new_err(format!("the message is not a map, it holds a value of type {found}")).into()
         })
+    }
+
+    /// The `repr` of a message whose class and origin are these words.
+    pub fn shown(&self, py: Python<'_>, head: &str) -> Outcome<String> {
+        let value = self.decoded(py)?.repr()?.to_string();
+        let shown: String =
+            if value.chars().count() > 80 { value.chars().take(79).chain(['…']).collect() } else { value };
+        Ok(format!("<linkspan.{head}: {shown}>"))
+    }
+
+    /// The value at a path.
+    fn found<'py>(&self, py: Python<'py>, path: &str) -> Outcome<Bound<'py, PyAny>> {
+        let found = self.arrived.get(path)?;
+        object(found, Builder::sharing(py, self.arrived.memory().clone()))
     }
 
     /// The value, which is decoded at the first call.
@@ -73,15 +88,14 @@ impl Message {
         }
         // The core does not find it either, and its error names what is there instead.
         let escaped = key.str()?.to_str()?.replace('~', "~0").replace('/', "~1");
-        self.at(py, &escaped)
+        self.found(py, &escaped)
     }
 
     /// The value at this path, keys and zero-based positions joined by `/`: `rows/0/name`; in a key `~1` is a `/` and `~0` a
     /// `~`, and the empty path is the whole value. `Missing` where there is none, whose text names what is there instead;
     /// `WrongType` where the path leads through a value that holds no others.
-    fn at<'py>(&self, py: Python<'py>, path: &str) -> Outcome<Bound<'py, PyAny>> {
-        let found = self.arrived.get(path)?;
-        object(found, Builder::sharing(py, self.arrived.memory().clone()))
+    fn at<'py>(&self, py: Python<'py>, path: ValuePath) -> Outcome<Bound<'py, PyAny>> {
+        self.found(py, &path)
     }
 
     /// The value of this key of a map, else the one at this path, as `at` takes it (`rows/0/name`, joined by `/`); the default, which is None, where there is neither, whatever the message holds.
@@ -102,7 +116,7 @@ impl Message {
         }
         // Text with half a surrogate pair is a key of no message.
         let Ok(path) = key.to_str() else { return Ok(default) };
-        match self.at(py, path) {
+        match self.found(py, path) {
             Err(Failure::Core(error))
                 if matches!(error.kind(), ErrorKind::Missing | ErrorKind::WrongType) =>
             {
@@ -173,7 +187,7 @@ impl Message {
 
     /// Its number in the sender's session, from 1.
     #[getter]
-    fn sequence(&self) -> u64 {
+    pub fn sequence(&self) -> u64 {
         self.arrived.sequence()
     }
 
@@ -185,7 +199,7 @@ impl Message {
 
     /// The session that sent it.
     #[getter]
-    fn source(&self) -> &str {
+    pub fn source(&self) -> &str {
         self.arrived.source()
     }
 
@@ -208,10 +222,7 @@ impl Message {
     }
 
     fn __repr__(&self, py: Python<'_>) -> Outcome<String> {
-        let value = self.decoded(py)?.repr()?.to_string();
-        let shown: String =
-            if value.chars().count() > 80 { value.chars().take(79).chain(['…']).collect() } else { value };
-        Ok(format!("<linkspan.Message {} from {}: {shown}>", self.sequence(), self.source()))
+        self.shown(py, &format!("Message {} from {}", self.sequence(), self.source()))
     }
 }
 

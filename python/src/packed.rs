@@ -82,6 +82,10 @@ impl Unfit {
 
 #[pymethods]
 impl PackedPlan {
+    fn __repr__(&self) -> String {
+        format!("<linkspan._native.PackedPlan of {} bytes>", self.size)
+    }
+
     #[new]
     fn new(
         root: &Bound<'_, PyType>,

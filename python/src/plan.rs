@@ -51,6 +51,15 @@ impl<'py> FromPyObject<'_, 'py> for Item {
 
 #[pymethods]
 impl Plan {
+    fn __repr__(&self) -> String {
+        let kind = match &*self.0 {
+            Shape::List(_) => "a list",
+            Shape::Map(_) => "a map",
+            _ => "a value",
+        };
+        format!("<linkspan._native.Plan of {kind}>")
+    }
+
     #[staticmethod]
     fn list(item: Item) -> Plan {
         Plan(Arc::new(Shape::List(item.0)))

@@ -5,13 +5,15 @@ use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
+use crate::arguments::{ArrayOrder, Count, Endpoint, Endpoints, Max};
 use crate::batch::Encoding;
 use crate::builder::Builder;
 use crate::channel::event_list;
 use crate::errors::Outcome;
 use crate::loan::{self, Lengths, Wanted};
 use crate::message::{Message, object};
-use crate::wait::{OnWait, Patience, between, leave, options, publishing, waiting};
+use crate::state::{Closed, described};
+use crate::wait::{OnWait, Patience, between, leave, opening, options, publishing, waiting};
 use crate::walk::Walk;
 
 /// A publisher at an endpoint. It never waits for a subscriber.
@@ -19,6 +21,7 @@ use crate::walk::Walk;
 pub struct Publisher {
     source: Source,
     on_wait: OnWait,
+    closed: Closed,
 }
 
 #[pymethods]
@@ -30,22 +33,22 @@ impl Publisher {
     /// Publishes at the endpoint; `AddressInUse` where another process does.
     #[new]
     #[pyo3(signature = (endpoint, **given))]
-    fn new(endpoint: &str, given: Option<&Bound<'_, PyDict>>) -> Outcome<Publisher> {
+    fn new(endpoint: Endpoint, given: Option<&Bound<'_, PyDict>>) -> Outcome<Publisher> {
         let (mut options, on_wait) = options(given)?;
         options.on_wait = Some(between());
-        Ok(Publisher { source: Source::new(endpoint, &options)?, on_wait })
+        Ok(Publisher { source: Source::new(&endpoint, &options)?, on_wait, closed: Closed::default() })
     }
 
     /// Memory for an array to be filled and published, as `Channel.loan` gives it: over `shm:` all subscribers view it where it lies.
-    #[pyo3(signature = (shape, dtype=None, *, order="C"))]
+    #[pyo3(signature = (shape, dtype=None, *, order=ArrayOrder("C".to_owned())), text_signature = "($self, shape, dtype=None, *, order='C')")]
     fn loan<'py>(
         &self,
         py: Python<'py>,
         shape: Lengths,
         dtype: Option<Bound<'py, PyAny>>,
-        order: &str,
+        order: ArrayOrder,
     ) -> Outcome<Bound<'py, PyAny>> {
-        let wanted = Wanted { shape, dtype, order };
+        let wanted = Wanted { shape, dtype, order: &order };
         loan::lend(py, wanted, |dtype, shape, order| self.source.loan_memory(dtype, shape, order))
     }
 
@@ -72,7 +75,13 @@ impl Publisher {
     }
 
     fn __repr__(&self) -> String {
-        format!("<linkspan.Publisher {}>", self.endpoint())
+        let head = format!("Publisher {}", self.endpoint());
+        described(
+            &head,
+            &self.closed,
+            &self.source.stats(),
+            &[("sent", "sent"), ("subscribers", "subscribers")],
+        )
     }
 
     /// The events since the last call.
@@ -92,16 +101,16 @@ impl Publisher {
     }
 
     /// Waits until so many subscribers are connected; `Timeout` where there are fewer.
-    #[pyo3(signature = (count=1, *, timeout=Patience::DEFAULT, on_wait=None))]
+    #[pyo3(signature = (count=Count(1), *, timeout=Patience::DEFAULT, on_wait=None))]
     fn wait_for_subscribers(
         &self,
         py: Python<'_>,
-        count: usize,
+        count: Count,
         timeout: Patience,
         on_wait: OnWait,
     ) -> Outcome<()> {
         let callback = on_wait.as_ref().or(self.on_wait.as_ref());
-        waiting(py, timeout, callback, |wait| self.source.wait_for_subscribers(count, wait))
+        waiting(py, timeout, callback, |wait| self.source.wait_for_subscribers(count.0, wait))
     }
 
     /// Waits until every connected subscriber has been given what was published before: over `shm:` it has read it, over `unix:` and
@@ -117,6 +126,7 @@ impl Publisher {
     /// is left. `Timeout` where one has not received it in time; the publisher is closed all the same.
     #[pyo3(signature = (*, timeout=Patience::DEFAULT))]
     fn close(&self, py: Python<'_>, timeout: Patience) -> Outcome<()> {
+        self.closed.set();
         waiting(py, timeout, self.on_wait.as_ref(), |wait| self.source.close(wait))
     }
 
@@ -130,15 +140,6 @@ impl Publisher {
     }
 }
 
-/// What a subscriber is given.
-#[derive(FromPyObject)]
-enum Endpoints {
-    #[pyo3(annotation = "str")]
-    One(String),
-    #[pyo3(annotation = "list[str]")]
-    Several(Vec<String>),
-}
-
 /// Receives what is published at an endpoint: the latest value first, then each new one.
 ///
 /// One thread at a time receives, another one gets `InvalidState`: give each a subscriber of its own. Any thread may close it.
@@ -146,6 +147,7 @@ enum Endpoints {
 pub struct Subscriber {
     reader: Reader,
     on_wait: OnWait,
+    closed: Closed,
 }
 
 #[pymethods]
@@ -165,7 +167,7 @@ impl Subscriber {
                 Reader::of(&names.iter().map(String::as_str).collect::<Vec<_>>(), &options)?
             }
         };
-        Ok(Subscriber { reader, on_wait })
+        Ok(Subscriber { reader, on_wait, closed: Closed::default() })
     }
 
     /// The next message; `Lagged` once where some were missed.
@@ -176,16 +178,16 @@ impl Subscriber {
     }
 
     /// Waits for a message, and takes those that arrived after it, too: a list of at most `max`.
-    #[pyo3(signature = (max=64, *, timeout=Patience::DEFAULT, on_wait=None))]
+    #[pyo3(signature = (max=Max(64), *, timeout=Patience::DEFAULT, on_wait=None))]
     fn recv_many(
         &self,
         py: Python<'_>,
-        max: usize,
+        max: Max,
         timeout: Patience,
         on_wait: OnWait,
     ) -> Outcome<Vec<Message>> {
         let callback = on_wait.as_ref().or(self.on_wait.as_ref());
-        let taken = waiting(py, timeout, callback, |wait| self.reader.recv_many(max, wait))?;
+        let taken = waiting(py, timeout, callback, |wait| self.reader.recv_many(max.0, wait))?;
         Ok(taken.into_iter().map(Message::new).collect())
     }
 
@@ -249,11 +251,18 @@ impl Subscriber {
     }
 
     fn __repr__(&self) -> String {
-        format!("<linkspan.Subscriber {}>", self.endpoint())
+        let head = format!("Subscriber {}", self.endpoint());
+        described(
+            &head,
+            &self.closed,
+            &self.reader.stats(),
+            &[("received", "received"), ("missed", "missed")],
+        )
     }
 
     /// Closes the subscriber; an iteration in another thread ends.
     fn close(&self, py: Python<'_>) {
+        self.closed.set();
         py.detach(|| self.reader.close());
     }
 
@@ -273,6 +282,10 @@ pub struct Available(Py<Subscriber>);
 
 #[pymethods]
 impl Available {
+    fn __repr__(&self) -> String {
+        format!("<linkspan._native.Available: what is there of {}>", self.0.get().endpoint())
+    }
+
     fn __iter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
         slf
     }
@@ -287,11 +300,9 @@ impl Available {
 /// The newest message that was published; `Empty` where there is none yet, `NotFound` where no process publishes.
 #[pyfunction]
 #[pyo3(signature = (endpoint, **given))]
-pub fn latest(py: Python<'_>, endpoint: &str, given: Option<&Bound<'_, PyDict>>) -> Outcome<Message> {
+pub fn latest(py: Python<'_>, endpoint: Endpoint, given: Option<&Bound<'_, PyDict>>) -> Outcome<Message> {
     let (options, on_wait) = options(given)?;
     // Where no time-out is given it does not wait for a publisher.
-    let given = given.map_or(Ok(None), |given| given.get_item("timeout"))?;
-    let timeout = given.map_or(Ok(Patience::DEFAULT), |timeout| timeout.extract())?;
-    waiting(py, timeout, on_wait.as_ref(), |wait| linkspan::latest(endpoint, &options, wait))
+    waiting(py, opening(given)?, on_wait.as_ref(), |wait| linkspan::latest(&endpoint, &options, wait))
         .map(Message::new)
 }

@@ -14,6 +14,7 @@ use linkspan_recording::reader::Message as Read;
 use linkspan_recording::{Columns, Entry, Outline, Reader, Summary, files, parts};
 use pyo3::prelude::*;
 
+use crate::arguments::FilePath;
 use crate::arrow::Table;
 use crate::builder::Builder;
 use crate::errors::Outcome;
@@ -129,10 +130,10 @@ impl RecordingReader {
     /// Messages of these names (all, if there is none) that were received within these times, in nanoseconds since 1970; of those that fit these
     /// names and patterns where the recording is followed.
     #[new]
-    #[pyo3(signature = (path, names, begin, end, follow=false, timeout=Patience(Timeout::Forever)))]
+    #[pyo3(signature = (path, names, begin, end, follow=false, timeout=Patience::of(Timeout::Forever)))]
     fn open(
         py: Python<'_>,
-        path: PathBuf,
+        path: FilePath,
         names: Vec<String>,
         begin: u64,
         end: u64,
@@ -146,7 +147,7 @@ impl RecordingReader {
         };
         let choice = Choice { names, from: begin, to: end };
         let reader = py.detach(|| if follow { Reader::follow(&path) } else { choice.open(&path) })?;
-        Ok(RecordingReader { reader: Mutex::new(reader), choice, patience: timeout.0, path })
+        Ok(RecordingReader { reader: Mutex::new(reader), choice, patience: timeout.timeout, path: path.to_path_buf() })
     }
 
     const fn __iter__(this: Py<Self>) -> Py<Self> {
@@ -179,7 +180,7 @@ impl RecordingReader {
                 return Ok(None);
             }
             let left = deadline.remaining().map_or(Timeout::Forever, Timeout::After);
-            let goes_on = waiting(py, Patience(left), None, |wait| {
+            let goes_on = waiting(py, Patience::of(left), None, |wait| {
                 self.reader.lock().unwrap_or_else(PoisonError::into_inner).wait(wait)
             })?;
             if !goes_on {
@@ -269,7 +270,7 @@ fn finished() -> Error {
 
 /// The names of a recording, and when it begins in nanoseconds since 1970, where it does: without a look at messages of parts that were closed.
 #[pyfunction]
-pub fn recording_outline(py: Python<'_>, path: PathBuf) -> Outcome<(Vec<String>, Option<u64>)> {
+pub fn recording_outline(py: Python<'_>, path: FilePath) -> Outcome<(Vec<String>, Option<u64>)> {
     let outline = py.detach(|| Outline::read(&path))?;
     Ok((outline.names.into_iter().collect(), outline.time.map(|(begin, _)| begin)))
 }
@@ -279,7 +280,7 @@ type Described<'py> = (Bound<'py, PyAny>, Vec<(String, String)>);
 
 /// What a recording has, and the newest schema of each name in Linkspan's notation.
 #[pyfunction]
-pub fn recording_summary(py: Python<'_>, path: PathBuf) -> Outcome<Described<'_>> {
+pub fn recording_summary(py: Python<'_>, path: FilePath) -> Outcome<Described<'_>> {
     let (value, schemas) = py.detach(|| -> linkspan::Result<_> {
         let mut reader = Reader::open(&path)?;
         let summary = Summary::read(&mut reader)?;
@@ -292,7 +293,7 @@ pub fn recording_summary(py: Python<'_>, path: PathBuf) -> Outcome<Described<'_>
 
 /// The events of a recording, each as a dict, in the order of the file.
 #[pyfunction]
-pub fn recording_events(py: Python<'_>, path: PathBuf) -> Outcome<Vec<Bound<'_, PyAny>>> {
+pub fn recording_events(py: Python<'_>, path: FilePath) -> Outcome<Vec<Bound<'_, PyAny>>> {
     let values = py.detach(|| -> linkspan::Result<_> {
         let (mut reader, mut values) = (Reader::open(&path)?, Vec::new());
         while let Some(entry) = reader.read()? {
@@ -316,7 +317,7 @@ fn columns(of_several_names: bool) -> Columns {
 #[pyfunction]
 pub fn recording_table(
     py: Python<'_>,
-    path: PathBuf,
+    path: FilePath,
     names: Vec<String>,
     begin: u64,
     end: u64,
@@ -345,7 +346,7 @@ impl RecordingTables {
     #[new]
     fn open(
         py: Python<'_>,
-        path: PathBuf,
+        path: FilePath,
         names: Vec<String>,
         begin: u64,
         end: u64,

@@ -6,6 +6,7 @@ use linkspan::{Error, ErrorKind, Layout, Region as Memory};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
 
+use crate::arguments::{Counter, Source, StructLayout};
 use crate::builder::Builder;
 use crate::errors::Outcome;
 use crate::message::object;
@@ -30,14 +31,14 @@ impl Region {
 impl Region {
     /// Opens it; `NotFound` where there is no such memory, `PermissionDenied` where it may not be read.
     #[new]
-    fn new(source: &str) -> Outcome<Region> {
-        let memory = Mutex::new(Some(Arc::new(Memory::open(source)?)));
-        Ok(Region { source: source.to_owned(), memory })
+    fn new(source: Source) -> Outcome<Region> {
+        let memory = Mutex::new(Some(Arc::new(Memory::open(&source)?)));
+        Ok(Region { source: source.0, memory })
     }
 
     /// Bytes from one struct of this layout to the next in an array of them, as C's `sizeof`.
     #[staticmethod]
-    fn sizeof(layout: &str) -> Outcome<usize> {
+    fn sizeof(layout: StructLayout) -> Outcome<usize> {
         Ok(layout.parse::<Layout>()?.size())
     }
 
@@ -73,13 +74,13 @@ impl Region {
     fn read<'py>(
         &self,
         py: Python<'py>,
-        layout: &str,
+        layout: StructLayout,
         offset: u64,
-        counter: Option<&str>,
+        counter: Option<Counter>,
     ) -> Outcome<Bound<'py, PyAny>> {
         let layout: Layout = layout.parse()?;
         let memory = self.memory()?;
-        let fields = py.detach(|| match counter {
+        let fields = py.detach(|| match counter.as_deref() {
             Some(counter) => memory.read_stable(offset, &layout, counter),
             None => memory.read_at(offset, &layout),
         })?;
@@ -101,6 +102,9 @@ impl Region {
     }
 
     fn __repr__(&self) -> String {
-        format!("<linkspan.Region {}>", self.source)
+        match self.memory().and_then(|memory| memory.len()) {
+            Ok(length) => format!("<linkspan.Region {}: {length} bytes>", self.source),
+            Err(_) => format!("<linkspan.Region {}, closed>", self.source),
+        }
     }
 }

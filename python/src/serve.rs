@@ -2,16 +2,18 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use linkspan::{Encoding, Error, ErrorKind, RemoteFailure, Request as CoreRequest, Server as Service};
+use linkspan::{Error, ErrorKind, RemoteFailure, Request as CoreRequest, Server as Service};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString, PyTuple};
+use pyo3::types::{PyDict, PyTuple};
 
+use crate::arguments::{AnyText, ArrayOrder, Endpoint};
 use crate::builder::Builder;
 use crate::channel::event_list;
-use crate::errors::{Failure, Outcome};
+use crate::errors::{Failure, HANDLER_FAILED, Outcome, encoded, remote_failure};
 use crate::loan::{self, Lengths, Wanted};
 use crate::message::{Message, object};
+use crate::state::{Closed, described};
 use crate::wait::{OnWait, Patience, leave, options, waiting};
 use crate::walk::Walk;
 
@@ -22,6 +24,7 @@ use crate::walk::Walk;
 pub struct Server {
     service: Service,
     on_wait: OnWait,
+    closed: Closed,
 }
 
 #[pymethods]
@@ -33,9 +36,9 @@ impl Server {
     /// Serves at the endpoint; `AddressInUse` where another process does.
     #[new]
     #[pyo3(signature = (endpoint, **given))]
-    fn new(endpoint: &str, given: Option<&Bound<'_, PyDict>>) -> Outcome<Server> {
+    fn new(endpoint: Endpoint, given: Option<&Bound<'_, PyDict>>) -> Outcome<Server> {
         let (options, on_wait) = options(given)?;
-        Ok(Server { service: Service::serve(endpoint, &options)?, on_wait })
+        Ok(Server { service: Service::serve(&endpoint, &options)?, on_wait, closed: Closed::default() })
     }
 
     /// The next request, `None` once the server is closed or stopped by SIGTERM.
@@ -83,7 +86,13 @@ impl Server {
     }
 
     fn __repr__(&self) -> String {
-        format!("<linkspan.Server {}>", self.endpoint())
+        let head = format!("Server {}", self.endpoint());
+        described(
+            &head,
+            &self.closed,
+            &self.service.stats(),
+            &[("clients", "clients"), ("received", "received")],
+        )
     }
 
     /// The events since the last call: clients that connected and disconnected.
@@ -94,6 +103,7 @@ impl Server {
     /// Closes the server; replies that were given are delivered, as far as the time-out allows.
     #[pyo3(signature = (*, timeout=Patience::DEFAULT))]
     fn close(&self, py: Python<'_>, timeout: Patience) -> Outcome<()> {
+        self.closed.set();
         waiting(py, timeout, self.on_wait.as_ref(), |wait| self.service.close(wait))
     }
 
@@ -132,6 +142,12 @@ impl Request {
         self.pending().take().ok_or_else(answered)
     }
 
+    fn refuse(&self, failure: &RemoteFailure) -> Outcome<()> {
+        let pending = self.take()?;
+        let answered = pending.fail(failure);
+        self.keep(pending, answered.map_err(Failure::Core))
+    }
+
     fn keep(&self, pending: CoreRequest, answered: Outcome<()>) -> Outcome<()> {
         if answered.is_err() {
             *self.pending() = Some(pending);
@@ -148,17 +164,19 @@ fn answered() -> Error {
 #[pymethods]
 impl Request {
     /// Lends memory for an array of the reply, as `Channel.loan` does: over `shm:` the client views it where it lies.
-    #[pyo3(signature = (shape, dtype=None, *, order="C"))]
+    #[pyo3(signature = (shape, dtype=None, *, order=ArrayOrder("C".to_owned())), text_signature = "($self, shape, dtype=None, *, order='C')")]
     fn loan<'py>(
         &self,
         py: Python<'py>,
         shape: Lengths,
         dtype: Option<Bound<'py, PyAny>>,
-        order: &str,
+        order: ArrayOrder,
     ) -> Outcome<Bound<'py, PyAny>> {
-        loan::lend(py, Wanted { shape, dtype, order }, |dtype, shape, order| match self.pending().as_ref() {
-            Some(pending) => pending.loan_memory(dtype, shape, order),
-            None => Err(answered()),
+        loan::lend(py, Wanted { shape, dtype, order: &order }, |dtype, shape, order| {
+            match self.pending().as_ref() {
+                Some(pending) => pending.loan_memory(dtype, shape, order),
+                None => Err(answered()),
+            }
         })
     }
 
@@ -183,15 +201,21 @@ impl Request {
     /// Answers that it failed: the caller gets `Remote` with this text, a dotted type such as
     /// `spectrum.window_too_long`, a code (JSON-RPC's for an internal error, unless it has its own), and data for
     /// the program.
-    #[pyo3(signature = (text, r#type="", code=-32603, data=None))]
-    fn fail(&self, text: String, r#type: &str, code: i64, data: Option<&Bound<'_, PyAny>>) -> Outcome<()> {
-        let data = match data {
-            Some(data) => Walk::with(data, |walk| linkspan::codec::encode(walk, Encoding::Cbor))?,
-            None => Vec::new(),
-        };
-        let pending = self.take()?;
-        let answered = pending.fail(&RemoteFailure { code, kind: r#type.to_owned(), text, data });
-        self.keep(pending, answered.map_err(Failure::Core))
+    #[pyo3(signature = (text, r#type=AnyText(String::new()), code=HANDLER_FAILED, data=None))]
+    fn fail(
+        &self,
+        text: AnyText,
+        r#type: AnyText,
+        code: i64,
+        data: Option<&Bound<'_, PyAny>>,
+    ) -> Outcome<()> {
+        let data = data.map_or(Ok(Vec::new()), encoded)?;
+        self.refuse(&RemoteFailure { code, kind: r#type.0, text: text.0, data })
+    }
+
+    /// The same for an exception of a handler, whatever its text is.
+    fn _fail_with(&self, error: &Bound<'_, PyAny>) -> Outcome<()> {
+        self.refuse(&remote_failure(error)?)
     }
 
     /// Whether the sender waits for an answer; otherwise it was sent, not called.
@@ -204,6 +228,17 @@ impl Request {
     #[getter]
     fn answered(&self) -> bool {
         self.pending().as_ref().is_none_or(|pending| !pending.wants_reply())
+    }
+
+    fn __repr__(slf: &Bound<'_, Self>) -> Outcome<String> {
+        let state = match (Request::wants_reply(slf), slf.get().answered()) {
+            (false, _) => "that wants no answer",
+            (true, false) => "that waits for its answer",
+            (true, true) => "that was answered",
+        };
+        let message = slf.as_super().get();
+        let head = format!("Request {} from {}, {state}", message.sequence(), message.source());
+        message.shown(slf.py(), &head)
     }
 
     fn __enter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
@@ -220,7 +255,7 @@ impl Request {
             drop(self.take()?);
             return Ok(());
         }
-        let kind = kind.getattr("__qualname__")?.cast_into::<PyString>().map_err(PyErr::from)?;
-        self.fail(value.str()?.to_string(), kind.to_str()?, -32603, None)
+        // Who calls this by hand may give the class alone.
+        self._fail_with(if value.is_none() { &kind } else { &value })
     }
 }

@@ -10,10 +10,11 @@ use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
 
+use crate::arguments::{AnyText, Level, Name};
 use crate::builder::Builder;
 use crate::errors::{Outcome, failure, imported_once};
 use crate::message::object;
-use crate::wait::{OnWait, Patience, leave, tree, waiting};
+use crate::wait::{OnWait, Patience, callback, leave, option, tree, waiting};
 
 /// A task that has no answer yet; shared with the loop, which ends it when the program asks for the next one.
 type Open = Arc<Mutex<Option<Given>>>;
@@ -41,7 +42,7 @@ impl ServiceLoop {
     /// that is sent to this thread when its task is to be abandoned, so that a blocking call ends.
     #[new]
     #[pyo3(signature = (name, *, interrupt=None, **given))]
-    fn new(name: &str, interrupt: Option<i32>, given: Option<&Bound<'_, PyDict>>) -> Outcome<ServiceLoop> {
+    fn new(name: Name, interrupt: Option<i32>, given: Option<&Bound<'_, PyDict>>) -> Outcome<ServiceLoop> {
         let mut options = ServiceOptions::default();
         // Python's own handlers get them.
         options.handle_signals = false;
@@ -49,15 +50,15 @@ impl ServiceLoop {
         for (name, value) in given.into_iter().flatten() {
             let name = name.cast::<PyString>().map_err(PyErr::from)?.to_str()?;
             if name == "on_wait" {
-                on_wait = (!value.is_none()).then(|| value.unbind());
+                on_wait = callback(name, &value)?;
             } else {
-                options.set(name, &tree(&value)?)?;
+                options.set(name, &option(name, &value)?)?;
             }
         }
         if let Some(signal) = interrupt {
             options.on_cancel = Some(Arc::new(signals_this_thread(signal)));
         }
-        Ok(ServiceLoop { inner: Pulled::start(name, &options)?, last: Mutex::default(), on_wait })
+        Ok(ServiceLoop { inner: Pulled::start(&name, &options)?, last: Mutex::default(), on_wait })
     }
 
     /// The next task; waits for ever where no time-out is given, `Timeout` where one passes, `None` once it has STOPPED.
@@ -92,16 +93,16 @@ impl ServiceLoop {
     }
 
     /// Adds a line to its log, which its controller shows. The level is `debug`, `info`, `warning` or `error`.
-    #[pyo3(signature = (text, level="info"))]
-    fn log(&self, py: Python<'_>, text: &str, level: &str) -> Outcome<()> {
+    #[pyo3(signature = (text, level=Level("info".to_owned())), text_signature = "($self, text, level='info')")]
+    fn log(&self, py: Python<'_>, text: AnyText, level: Level) -> Outcome<()> {
         let level: linkspan::LogLevel = level.parse()?;
-        py.detach(|| self.inner.log(level.name(), text));
+        py.detach(|| self.inner.log(level.name(), &text.0));
         Ok(())
     }
 
     /// Reports a problem that does not end the service; an empty text for none.
-    fn set_reason(&self, py: Python<'_>, text: &str) {
-        py.detach(|| self.inner.set_reason(text));
+    fn set_reason(&self, py: Python<'_>, text: AnyText) {
+        py.detach(|| self.inner.set_reason(&text.0));
     }
 
     /// Requests its end, as SHUTDOWN does: `next` returns that command. A second call also abandons the task under way.
@@ -251,7 +252,10 @@ impl Task {
     }
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        Ok(format!("<linkspan.Task {} {}>", self.command.bind(py).str()?, self.id))
+        let is_open = self.open.lock().unwrap_or_else(PoisonError::into_inner).is_some();
+        let state = if is_open { "" } else { ", which has its answer" };
+        let id = if self.id.is_empty() { String::new() } else { format!(" {}", self.id) };
+        Ok(format!("<linkspan.Task {}{id}{state}>", self.command.bind(py).str()?))
     }
 }
 

@@ -5,6 +5,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyInt, PyType};
 
+use crate::arguments::TimeText;
 use crate::class_plan::{Class, Slot};
 use crate::errors::Outcome;
 
@@ -16,7 +17,7 @@ pub fn clock() -> i64 {
 
 /// Nanoseconds since 1970 of a time as RFC 3339 writes it; `Malformed` where it is not that.
 #[pyfunction]
-pub fn parse_time(text: &str) -> Outcome<i64> {
+pub fn parse_time(text: TimeText) -> Outcome<i64> {
     Ok(text.parse::<Instant>()?.nanoseconds())
 }
 

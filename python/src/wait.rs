@@ -8,49 +8,67 @@ use std::time::Duration;
 use linkspan::value::{Keys, Meter, Source, ValueBuilder};
 use linkspan::{Error, ErrorKind, Limits, Options, Result, Timeout, Value, Wait};
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyBool, PyDict, PyString, PyTuple, PyType, PyTypeMethods};
+use pyo3::types::{PyBool, PyDict, PyString, PyTuple, PyType};
 
+use crate::arguments::seconds;
 use crate::builtin::type_name;
-use crate::ending::Endings;
-use crate::errors::{Failure, Outcome, imported};
+use crate::ending::{Endings, attached, forked};
+use crate::errors::{Failure, Outcome, imported_once};
 use crate::walk::Walk;
 
-/// The `timeout=` of a call: left out, `None` for ever, or seconds.
-pub struct Patience(pub Timeout);
+/// The `timeout=` of a call: left out, `None` for ever, or seconds. What an event loop gives says which wait the call is a part of.
+#[derive(Clone, Copy)]
+pub struct Patience {
+    pub timeout: Timeout,
+    part_of: Option<PartOf>,
+}
 
 impl Patience {
-    pub const DEFAULT: Patience = Patience(Timeout::Default);
+    pub const DEFAULT: Patience = Patience::of(Timeout::Default);
+
+    pub const fn of(timeout: Timeout) -> Patience {
+        Patience { timeout, part_of: None }
+    }
+
+    fn wait<'a>(self) -> Wait<'a> {
+        match self.part_of {
+            None => Wait::new(self.timeout),
+            Some(PartOf(Timeout::After(whole))) => Wait::elapsed(whole),
+            Some(_) => Wait::in_endless_loop(),
+        }
+    }
+}
+
+/// The `timeout=` of a call that is part of a wait of an event loop: with seconds, the last call of one that has waited for so long, whose errors say
+/// so; with `None`, a look within a loop that waits for ever, which SIGTERM ends.
+#[pyclass(frozen, module = "linkspan._native")]
+#[derive(Clone, Copy)]
+pub struct PartOf(Timeout);
+
+#[pymethods]
+impl PartOf {
+    #[new]
+    fn new(timeout: Patience) -> PartOf {
+        PartOf(timeout.timeout)
+    }
+
+    fn __repr__(&self) -> String {
+        match self.0 {
+            Timeout::After(whole) => format!("<linkspan._native.PartOf {} s>", whole.as_secs_f64()),
+            _ => "<linkspan._native.PartOf a loop>".to_owned(),
+        }
+    }
 }
 
 impl<'py> FromPyObject<'_, 'py> for Patience {
     type Error = PyErr;
 
     fn extract(given: Borrowed<'_, 'py, PyAny>) -> PyResult<Patience> {
-        static TIMEDELTA: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-        if given.is_none() {
-            return Ok(Patience(Timeout::Forever));
+        if let Ok(part) = given.cast_exact::<PartOf>() {
+            let part = *part.get();
+            return Ok(Patience { timeout: Timeout::After(Duration::ZERO), part_of: Some(part) });
         }
-        let seconds = match given.extract::<f64>() {
-            Ok(seconds) => Ok(seconds),
-            // A length of time.
-            Err(other) => {
-                if given.is_instance(imported(given.py(), &TIMEDELTA, "datetime", "timedelta")?)? {
-                    given.call_method0("total_seconds").and_then(|seconds| seconds.extract::<f64>())
-                } else {
-                    Err(other)
-                }
-            }
-        };
-        let Ok(seconds) = seconds else {
-            let kind = type_name(&given);
-            let text = format!("timeout is seconds, a timedelta, or None for ever, and not {kind}");
-            return Err(Failure::from(Error::new(ErrorKind::WrongType, text).under_key("timeout")).into());
-        };
-        Timeout::from_seconds(seconds).map(Patience).map_err(|_| {
-            let text = format!("timeout={seconds}: give seconds from 0 upwards, or None to wait for ever");
-            Failure::from(Error::new(ErrorKind::OutOfRange, text).under_key("timeout")).into()
-        })
+        Ok(Patience::of(seconds("timeout", &given)?))
     }
 }
 
@@ -58,7 +76,7 @@ impl<'py> FromPyObject<'_, 'py> for Patience {
 #[pyfunction]
 #[pyo3(signature = (timeout=Patience::DEFAULT))]
 pub fn wait_seconds(timeout: Patience) -> Option<f64> {
-    let given = match timeout.0 {
+    let given = match timeout.timeout {
         Timeout::Default => Options::default().timeout,
         given => given,
     };
@@ -72,7 +90,7 @@ pub fn wait_seconds(timeout: Patience) -> Option<f64> {
 pub type OnWait = Option<Py<PyAny>>;
 
 /// The option with this name; `WrongType` for what cannot be called.
-fn callback(name: &str, given: &Bound<'_, PyAny>) -> Outcome<Option<Py<PyAny>>> {
+pub fn callback(name: &str, given: &Bound<'_, PyAny>) -> Outcome<Option<Py<PyAny>>> {
     if given.is_none() || given.is_callable() {
         return Ok((!given.is_none()).then(|| given.clone().unbind()));
     }
@@ -105,17 +123,17 @@ pub fn wait_any(
 /// a handler or of the callback ends the wait and is raised unchanged.
 pub fn waiting<T: Send>(
     py: Python<'_>,
-    Patience(timeout): Patience,
+    patience: Patience,
     on_wait: Option<&Py<PyAny>>,
     call: impl FnOnce(Wait<'_>) -> Result<T> + Send,
 ) -> Outcome<T> {
     if let Some(on_wait) = on_wait {
         callback("on_wait", on_wait.bind(py))?;
     } else if !is_main_thread() {
-        return Ok(py.detach(|| call(Wait::new(timeout)))?);
+        return Ok(py.detach(|| call(patience.wait()))?);
     }
     let raised = Mutex::new(None);
-    let look = || match Python::attach(|py| look(py, on_wait)) {
+    let look = || match attached(|py| look(py, on_wait)).unwrap_or(Ok(true)) {
         Ok(true) => Ok(()),
         Ok(false) => Err(Error::new(ErrorKind::Cancelled, "on_wait returned False, so the wait was ended")),
         Err(error) => {
@@ -125,7 +143,7 @@ pub fn waiting<T: Send>(
     };
     let done = py.detach(|| {
         let mut tick = look;
-        call(Wait::new(timeout).tick(&mut tick))
+        call(patience.wait().tick(&mut tick))
     });
     match raised.into_inner().unwrap_or_else(PoisonError::into_inner) {
         Some(error) => Err(Failure::Python(error)),
@@ -139,7 +157,7 @@ thread_local! {
 }
 
 /// Whether Python delivers signals to this thread. The kernel is asked once for each thread, since every waiting call needs the answer.
-fn is_main_thread() -> bool {
+pub fn is_main_thread() -> bool {
     static FORKS: Once = Once::new();
     MAIN.get().unwrap_or_else(|| {
         // SAFETY: the handler lives as long as the process, and only sets a thread-local value that needs no destructor.
@@ -155,6 +173,7 @@ fn is_main_thread() -> bool {
 /// In a forked child the thread that forked is the only one, and so the main one.
 extern "C" fn becomes_main() {
     MAIN.set(Some(true));
+    forked();
 }
 
 /// Checks for signals, and calls the program's callback, which returns whether to go on.
@@ -172,13 +191,14 @@ thread_local! {
 /// What runs while a publisher waits, which takes no wait with each call: for a lock, it may.
 pub fn between() -> linkspan::OnWait {
     Arc::new(|| {
-        Python::attach(|py| {
+        let looked = attached(|py| {
             let on_wait = PUBLISHING.with_borrow(|(f, _)| f.as_ref().map(|f| f.clone_ref(py)));
             look(py, on_wait.as_ref()).unwrap_or_else(|error| {
                 PUBLISHING.with_borrow_mut(|(_, raised)| *raised = Some(error));
                 false
             })
-        })
+        });
+        looked.unwrap_or(true)
     })
 }
 
@@ -201,9 +221,15 @@ pub fn publishing<T: Send>(
 /// `raised` is what `__exit__` was given.
 pub fn leave(raised: &Bound<'_, PyTuple>, close: impl FnOnce(Patience) -> Outcome<()>) -> Outcome<()> {
     match raised.get_item(0) {
-        Ok(kind) if !kind.is_none() => close(Patience(Duration::ZERO.into())).or(Ok(())),
+        Ok(kind) if !kind.is_none() => close(Patience::of(Duration::ZERO.into())).or(Ok(())),
         _ => close(Patience::DEFAULT),
     }
+}
+
+/// The wait of a call that opens something, which the option `timeout` says.
+pub fn opening(given: Option<&Bound<'_, PyDict>>) -> Outcome<Patience> {
+    let timeout = given.map_or(Ok(None), |given| given.get_item("timeout"))?;
+    Ok(timeout.map_or(Ok(Patience::DEFAULT), |timeout| timeout.extract())?)
 }
 
 /// The options that a program gave by name, and its callback.
@@ -229,37 +255,28 @@ pub fn channel_options(given: Option<&Bound<'_, PyDict>>) -> Outcome<(Options, O
             _ => {}
         }
         if name == "timeout" {
-            options.timeout = value.extract::<Patience>()?.0;
+            options.timeout = value.extract::<Patience>()?.timeout;
             continue;
         }
         // `from` is a word of the language, so it is written `from_` as a keyword.
         let name = if name == "from_" { "from" } else { name };
-        if matches!(name, "schema" | "reply_schema") && value.is_instance_of::<PyType>() {
-            let class = value.cast::<PyType>().map_err(PyErr::from)?.name()?;
-            let text = format!(
-                "a schema is the path of a file or its text, and not the class {class}: write the schema, and make the class of it with `linkspan schema generate FILE --lang python`"
-            );
-            return Err(Error::new(ErrorKind::WrongType, text).under_key(name).into());
-        }
-        if matches!(name, "schema" | "reply_schema") && value.hasattr("__fspath__")? {
-            let path = value.call_method0("__fspath__")?;
-            options.set(name, &tree(&path)?)?;
-            continue;
-        }
-        if matches!(name, "schema" | "reply_schema")
-            && !value.is_instance_of::<PyString>()
-            && !value.is_none()
-        {
-            let text = format!(
-                "a schema is the path of a file or its text, and not an object of type {}: write the schema, and give {name}=\"NAME.schema.toml\"",
-                type_name(&value)
-            );
-            return Err(Error::new(ErrorKind::WrongType, text).under_key(name).into());
-        }
-        options.set(name, &tree(&value)?).map_err(|error| in_python(error, name))?;
+        options.set(name, &option(name, &value)?).map_err(|error| in_python(error, name))?;
     }
     let endings = Endings::of(&mut options, on_unconsumed);
     Ok((options, on_wait, endings))
+}
+
+/// The value of an option for the core. A schema may be a path, or a class whose fields it is made of.
+pub fn option(name: &str, given: &Bound<'_, PyAny>) -> Outcome<Value> {
+    let is_schema = matches!(name, "schema" | "reply_schema");
+    if !is_schema || given.is_instance_of::<PyString>() || given.is_none() {
+        return tree(given);
+    }
+    if given.hasattr("__fspath__")? && !given.is_instance_of::<PyType>() {
+        return tree(&given.call_method0("__fspath__")?);
+    }
+    let made = imported_once!(given.py(), "linkspan.schemas", "text_of")?.call1((name, given))?;
+    tree(&made)
 }
 
 /// The error of an option, with the spelling of `from` as a keyword.

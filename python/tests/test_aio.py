@@ -236,11 +236,11 @@ def test_each_wait_ends_with_timeout(name, where):
 
     async def main():
         async with linkspan.aio.listen(name, **made) as listener:
-            with pytest.raises(linkspan.Timeout, match=f"{name}: no program connected within 0.05 s"):
+            with pytest.raises(linkspan.Timeout, match=f"^{name}: nothing happened within 0.05 s; nothing was lost, try again$"):
                 await listener.accept(**called)
             near, far = await asyncio.gather(linkspan.aio.connect(name, **made), listener.accept(timeout=10))
             for waits, what in [
-                (near.recv(**called), "no message came"), (near.call(1, **called), "whether it was carried out"),
+                (near.recv(**called), "nothing happened within 0.05 s; nothing was lost, try again$"), (near.call(1, **called), "whether it was carried out"),
             ]:
                 with pytest.raises(linkspan.Timeout, match=what):
                     await waits
@@ -335,10 +335,10 @@ def test_subscriber_and_server_alone_end_with_timeout(name):
         async with linkspan.aio.subscribe(f"{name}/out", timeout=0.05) as subscriber:
             with pytest.raises(linkspan.NotFound, match="no program listens"):
                 await subscriber.recv()
-            with linkspan.publisher(f"{name}/out"), pytest.raises(linkspan.Timeout, match="no message came within 0.05 s"):
+            with linkspan.publisher(f"{name}/out"), pytest.raises(linkspan.Timeout, match="nothing happened within 0.05 s; nothing was lost, try again$"):
                 await subscriber.recv()
         async with linkspan.aio.serve(name) as server:
-            with pytest.raises(linkspan.Timeout, match="no request came within 0.05 s"):
+            with pytest.raises(linkspan.Timeout, match="nothing happened within 0.05 s; nothing was lost, try again$"):
                 await server.next(timeout=0.05)
 
     run(main())
@@ -383,8 +383,196 @@ def test_workers_await_handlers_at_once():
 
 
 def test_what_has_no_form_of_its_own_here_is_named():
-    for name, part in [("publisher", "linkspan.publisher serves"), ("latest", "linkspan.latest"), ("wait", "asyncio.wait"), ("encode", "linkspan.encode serves")]:
+    for name, part in [("Controller", "asyncio.to_thread"), ("run", "linkspan.run"), ("encode", "linkspan.encode serves"), ("schema", "linkspan.schema serves")]:
         with pytest.raises(AttributeError, match=part):
             getattr(linkspan.aio, name)
     with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
         linkspan.aio.nothing
+
+
+@over("shm", "unix", "tcp")
+def test_publisher_has_all_that_waits(name):
+    async def main():
+        async with linkspan.aio.publisher(name) as out:
+            with pytest.raises(linkspan.Timeout, match="0 of 1 subscribers connected in time; start the others"):
+                await out.wait_for_subscribers(timeout=0.05)
+            async with linkspan.aio.subscribe(name) as reader:
+                received = asyncio.create_task(reader.recv(timeout=10))
+                await out.wait_for_subscribers(timeout=10)
+                assert await out.send({"n": 1}) == 1
+                assert (await received)["n"] == 1
+                assert await out.send_many([2, 3]) == 2
+                await out.flush(timeout=10)
+                assert [(await reader.next()).value for _ in range(2)] == [2, 3]
+                assert out.subscribers == 1 and out.stats()["sent"] == 3
+                assert repr(out) == f"<linkspan.aio.Publisher {name}: 3 sent, 1 subscribers>"
+        assert repr(out).endswith(", closed>")
+
+    run(main())
+
+
+@over(*PUBLISHERS)
+def test_latest_waits_where_a_time_out_is_given(name):
+    async def main():
+        with pytest.raises((linkspan.NotFound, linkspan.Empty)):
+            await linkspan.aio.latest(name)
+        awaited = asyncio.create_task(linkspan.aio.latest(name, timeout=10))
+        await asyncio.sleep(0.05)
+        assert not awaited.done()
+        async with linkspan.aio.publisher(name) as out:
+            await out.send("first")
+            assert (await awaited).value == "first"
+            await out.send("second")
+            assert (await linkspan.aio.latest(name)).value == "second"
+
+    run(main())
+
+
+def test_latest_ends_with_the_error_of_the_core():
+    async def main():
+        with pytest.raises(linkspan.NotFound, match="within 0.05 s; start one that does"):
+            await linkspan.aio.latest("unix:lab/none", timeout=0.05)
+        async with linkspan.aio.publisher("unix:lab/power"):
+            with pytest.raises(linkspan.NotFound, match="open is unix:lab/power"):
+                await linkspan.aio.connect("unix:lab/powr", timeout=0.05)
+            with pytest.raises(linkspan.NotFound, match="open is unix:lab/power"):
+                async with linkspan.aio.subscribe("unix:lab/powr") as reader:
+                    await reader.recv(timeout=0.05)
+
+    run(main())
+
+
+@over("shm", "unix", "tcp")
+def test_wait_gives_the_objects_that_are_ready(name):
+    async def main():
+        other = endpoint(name.partition(":")[0] if name[:3] != "tcp" else "tcp", "lab/other")
+        async with linkspan.aio.publisher(name) as out, linkspan.aio.publisher(other):
+            async with linkspan.aio.subscribe(name) as one, linkspan.aio.subscribe(other) as two, linkspan.aio.serve("unix:lab/served") as server:
+                def nothing():
+                    for reader in (one, two):
+                        with pytest.raises(linkspan.Empty):
+                            reader.try_recv()
+
+                async def settled():
+                    """Waits until what is ready has something, which may be the connection alone."""
+                    while True:
+                        for ready in await linkspan.aio.wait([one, two, server], timeout=10):
+                            try:
+                                return ready, ready.try_recv() if ready is not server else await server.next(timeout=0)
+                            except (linkspan.Empty, linkspan.Timeout):
+                                continue
+
+                nothing()
+                waiting = asyncio.create_task(settled())
+                await out.wait_for_subscribers(timeout=10)
+                await out.send(7)
+                ready, message = await waiting
+                assert ready is one and message.value == 7
+                # Another task may wait for one of them meanwhile.
+                receiving = asyncio.create_task(two.recv(timeout=10))
+                asking = asyncio.create_task(settled())
+                await asyncio.sleep(0)
+                async with await linkspan.aio.connect("unix:lab/served") as ch:
+                    call = asyncio.create_task(ch.call(1, timeout=10))
+                    ready, request = await asking
+                    assert ready is server
+                    request.reply(2)
+                    assert (await call).value == 2
+                receiving.cancel()
+        with pytest.raises(linkspan.Timeout, match="0.05 s"):
+            async with linkspan.aio.subscribe("unix:lab/none") as idle:
+                await linkspan.aio.wait([idle], timeout=0.05)
+        with pytest.raises(linkspan.WrongType, match="at position 0 is int"):
+            await linkspan.aio.wait([5])
+
+    run(main())
+
+
+def test_names_are_listed_without_holding_up_the_loop():
+    async def main():
+        async with linkspan.aio.publisher("unix:lab/listed"):
+            assert [name["endpoint"] for name in await linkspan.aio.names()] == ["unix:lab/listed"]
+
+    run(main())
+
+
+LOOPS = {
+    "subscriber": """
+        async with linkspan.aio.subscribe("unix:lab/loop") as made:
+            async def loop():
+                async for message in made: pass
+    """,
+    "server": """
+        async with linkspan.aio.serve("unix:lab/loop") as made:
+            async def loop():
+                async for request in made: pass
+    """,
+    "run": """
+        async with linkspan.aio.serve("unix:lab/loop") as made:
+            async def loop():
+                await made.run(lambda request: 1, workers=2)
+    """,
+}
+
+SIGNALLED = """
+import asyncio
+import linkspan.aio
+rounds = 0
+attempt = linkspan.aio._Watched._attempt
+def counted(self):
+    global rounds
+    rounds += 1
+    attempt(self)
+linkspan.aio._Watched._attempt = counted
+
+async def main():
+        {before}
+{made}
+            asyncio.get_running_loop().call_later(0.1, say, "waits")
+            await loop()
+            say("ended")
+            rounds_before = rounds
+            asyncio.get_running_loop().call_later(0.3, lambda: say("waits again", rounds - rounds_before < 20))
+            await loop()
+            say("did not wait")
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("kind", list(LOOPS))
+def test_first_sigterm_ends_a_loop_and_another_one_waits_again(peer, kind):
+    child = peer(SIGNALLED.format(before="", made=LOOPS[kind].strip("\n")))
+    assert child.line() == "waits"
+    child.signal(signal.SIGTERM)
+    assert child.line() == "ended"
+    assert child.line() == "waits again True"
+    child.signal(signal.SIGTERM)
+    assert child.end() == (-signal.SIGTERM, "", "")
+
+
+def test_handler_of_the_program_keeps_sigterm(peer):
+    before = "asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, lambda: say('handled'))"
+    child = peer(SIGNALLED.format(before=before, made=LOOPS["subscriber"].strip("\n")))
+    assert child.line() == "waits"
+    for _ in range(2):
+        child.signal(signal.SIGTERM)
+        assert child.line() == "handled"
+    child.signal(signal.SIGKILL)
+
+
+def test_calls_without_a_wait_are_there():
+    async def main():
+        async with linkspan.aio.listen("unix:lab/one") as listener:
+            near, far = await asyncio.gather(linkspan.aio.connect("unix:lab/one"), listener.accept(timeout=10))
+            with pytest.raises(linkspan.Empty):
+                far.try_recv()
+            near.try_send(1)
+            await linkspan.aio.wait([far], timeout=10)
+            while not far.poll():
+                await asyncio.sleep(0)
+            assert far.try_recv().value == 1
+            assert repr(near) == "<linkspan.aio.Channel unix:lab/one as connector: 1 sent, 0 received>"
+            assert near.loan(3).shape == (3,)
+
+    run(main())

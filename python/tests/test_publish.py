@@ -84,7 +84,8 @@ def test_many_subscribers_and_arrays(name):
             assert np.array_equal(got, wave) and not got.flags.writeable
         assert out.subscribers == 3 and out.endpoint == name
         assert out.stats()["sent"] == 1
-        assert repr(out) == f"<linkspan.Publisher {name}>" and repr(readers[0]) == f"<linkspan.Subscriber {name}>"
+        assert repr(out) == f"<linkspan.Publisher {name}: 1 sent, 3 subscribers>"
+        assert repr(readers[0]) == f"<linkspan.Subscriber {name}: 1 received, 0 missed>"
 
 
 def test_overtaken_subscriber_gets_the_number_of_missed_messages(name):

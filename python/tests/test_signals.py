@@ -131,3 +131,20 @@ for request in server:
 say(taken == list(range(66)), len(taken))
 """)
     assert child.end() == (0, "True 66\n", "")
+
+
+@pytest.mark.parametrize("again", ["made", "linkspan.subscribe('unix:lab/again', on_wait=tick)", "linkspan.serve('unix:lab/again', on_wait=tick)"])
+def test_after_a_loop_that_a_signal_ended_another_one_waits_again(begins, again):
+    child = begins(f"""
+for item in made: pass
+say("ended")
+begun.clear()
+for item in {again}: pass
+say("did not wait")
+""")
+    until(child, "waits")
+    child.signal(signal.SIGTERM)
+    until(child, "ended")
+    until(child, "waits")
+    child.signal(signal.SIGTERM)
+    assert child.end() == (-signal.SIGTERM, "", "")

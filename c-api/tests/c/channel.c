@@ -38,6 +38,9 @@ static int serve(const char *endpoint) {
         } else if (linkspan_message_get_type(request, "quit", &type) == LINKSPAN_OK) {
             OK(linkspan_request_reply(request, request));
             more = false;
+        } else if (linkspan_message_get_type(request, "bytes", &type) == LINKSPAN_OK) {
+            /* The text of an exception, say, which may be any bytes. */
+            OK(linkspan_request_fail(request, -1, "caf\xe9", "caf\xe9", NULL));
         } else if (linkspan_message_get_type(request, "drop", &type) != LINKSPAN_OK) {
             OK(linkspan_message_clear(reply));
             OK(linkspan_message_put_text(reply, "known", LINKSPAN_ZSTR("n, echo, drop, quit")));
@@ -105,6 +108,9 @@ static void call(const char *endpoint) {
     OK(linkspan_message_get_text(known, "known", &text, &length));
     CHECK(length == 19);
     linkspan_message_release(known);
+    CHECK(ask(channel, "bytes", 1, &reply) == LINKSPAN_REMOTE);
+    linkspan_last_error(&e);
+    CHECK(strcmp(e.remote_text, "caf\xef\xbf\xbd") == 0 && strcmp(e.remote_type, "caf\xef\xbf\xbd") == 0);
     CHECK(ask(channel, "drop", 1, &reply) == LINKSPAN_REMOTE);
 
     OK(linkspan_channel_events(channel, &reply));

@@ -65,6 +65,8 @@ static void steps_come_until_a_signal_stops_them(void) {
     OK(linkspan_service_log(service, "three steps", "info"));
     CHECK(linkspan_service_log(service, "info", "three steps") == LINKSPAN_OUT_OF_RANGE);
     CHECK(strstr(linkspan_last_error_text(), "debug, info, warning and error") != NULL);
+    OK(linkspan_service_log(service, "caf\xe9", "warning"));
+    OK(linkspan_service_set_reason(service, "caf\xe9"));
     OK(linkspan_service_set_reason(service, "the sensor is noisy"));
     OK(linkspan_service_set_reason(service, NULL));
     OK(linkspan_service_stats(service, &m));

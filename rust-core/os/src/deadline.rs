@@ -111,6 +111,8 @@ pub type Tick<'a> = dyn FnMut() -> Result<()> + 'a;
 pub struct Wait<'a> {
     timeout: Timeout,
     tick: Option<&'a mut Tick<'a>>,
+    /// The wait of an event loop that the call is a part of.
+    part_of: Option<Timeout>,
 }
 
 impl<'a> Wait<'a> {
@@ -119,12 +121,25 @@ impl<'a> Wait<'a> {
 
     /// Waits at most this long.
     pub fn new(timeout: impl Into<Timeout>) -> Wait<'a> {
-        Wait { timeout: timeout.into(), tick: None }
+        Wait { timeout: timeout.into(), ..Wait::default() }
     }
 
     /// Never waits.
     pub fn none() -> Wait<'a> {
         Wait::new(Duration::ZERO)
+    }
+
+    /// Never waits, as part of a loop without end that an event loop waits for: a signal that asks the program to stop ends it, as
+    /// it ends [`Timeout::Forever`].
+    pub fn in_endless_loop() -> Wait<'a> {
+        Wait { part_of: Some(Timeout::Forever), ..Wait::none() }
+    }
+
+    /// The last call of a wait of an event loop: it waits no longer, and its errors are those of a call that has waited for so
+    /// long.
+    pub fn elapsed(whole: Duration) -> Wait<'a> {
+        // Not zero, which would look once and keep a request under way.
+        Wait { part_of: Some(Timeout::After(whole)), ..Wait::new(Duration::from_nanos(1)) }
     }
 
     /// Runs `tick` while it waits.
@@ -154,10 +169,10 @@ pub fn at_timeout(missing: Error) -> impl FnOnce(Error) -> Error {
     |waited| if waited.kind() == ErrorKind::Timeout { missing } else { waited }
 }
 
-/// Returns whether the call may wait without end. `default` as above.
+/// Returns whether a signal that asks the program to stop ends the call: one without end, or a part of one. `default` as above.
 #[inline]
-pub fn is_forever(wait: &Wait<'_>, default: Timeout) -> bool {
-    timeout_of(wait, default) == Timeout::Forever
+pub fn heeds_signals(wait: &Wait<'_>, default: Timeout) -> bool {
+    timeout_of(wait, default) == Timeout::Forever || wait.part_of == Some(Timeout::Forever)
 }
 
 impl From<Duration> for Wait<'_> {
@@ -185,6 +200,8 @@ pub struct Waiting<'a> {
     deadline: Cell<Option<Deadline>>,
     /// The time-out; none without end.
     duration: Option<Duration>,
+    /// The wait of an event loop that the call is a part of.
+    part_of: Option<Timeout>,
     tick: Option<&'a mut Tick<'a>>,
     on_wait: Option<OnWait>,
     /// When the tick is due next; none before the first sleep.
@@ -222,6 +239,7 @@ impl<'a> Waiting<'a> {
         Waiting {
             deadline: Cell::new(None),
             duration,
+            part_of: wait.part_of,
             tick: wait.tick,
             on_wait: None,
             next: None,
@@ -315,6 +333,19 @@ impl<'a> Waiting<'a> {
     /// Whether there is no deadline.
     pub fn is_forever(&self) -> bool {
         self.duration.is_none()
+    }
+
+    /// Whether a signal that asks the program to stop ends the call: one without end, or a part of one.
+    pub fn heeds_signals(&self) -> bool {
+        self.duration.is_none() || self.part_of == Some(Timeout::Forever)
+    }
+
+    /// The time-out that errors state.
+    fn stated(&self) -> Option<Duration> {
+        match self.part_of {
+            Some(Timeout::After(whole)) => Some(whole),
+            _ => self.duration,
+        }
     }
 
     /// Returns how long the next sleep may last; none without end.
@@ -462,13 +493,22 @@ impl<'a> Waiting<'a> {
 
     /// Returns the length of the wait as text: `2.5 s`.
     pub fn described(&self) -> String {
-        self.duration.map_or_else(|| "no deadline".to_owned(), |d| format!("{} s", d.as_secs_f64()))
+        self.stated().map_or_else(|| "no deadline".to_owned(), |d| format!("{} s", d.as_secs_f64()))
+    }
+
+    /// Returns how long something was awaited that is missing, for the text of its error.
+    pub fn sought(&self) -> String {
+        match self.stated() {
+            Some(Duration::ZERO) => "was looked for once".to_owned(),
+            Some(_) => format!("did not appear within {}", self.described()),
+            None => "was waited for".to_owned(),
+        }
     }
 
     /// Returns the `Timeout` error, with the length of the wait.
     #[cold]
     pub fn timed_out(&self) -> Error {
-        let text = match self.duration {
+        let text = match self.stated() {
             Some(Duration::ZERO) => "not ready, and the call was not to wait".to_owned(),
             Some(d) => format!("nothing happened within {} s; nothing was lost, try again", d.as_secs_f64()),
             None => "a wait without a deadline ended".to_owned(),

@@ -67,7 +67,7 @@ struct Installed {
 pub struct Watch {
     /// The fork generation that installed them.
     born: u64,
-    /// The number of signals before they were installed.
+    /// The number of signals before they were installed, and of those that have ended a loop of this watch.
     before: u32,
 }
 
@@ -76,6 +76,22 @@ impl Watch {
     /// arrives before the caller first looks.
     pub fn before(&self) -> u32 {
         self.before
+    }
+
+    /// Returns whether a signal has asked the loop of this watch to stop.
+    pub fn is_requested(&self) -> bool {
+        count() > self.before
+    }
+
+    /// The same, once: the loop ends, and one that begins afterwards waits again.
+    pub fn take_request(&mut self) -> bool {
+        let count = count();
+        std::mem::replace(&mut self.before, count) < count
+    }
+
+    /// Returns [`waker`] for waits that are not edge-triggered: none once it has been signalled, because it stays readable.
+    pub fn level_waker(&self) -> Option<BorrowedFd<'static>> {
+        (!was_requested()).then(waker)
     }
 }
 

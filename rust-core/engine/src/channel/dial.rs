@@ -111,14 +111,14 @@ impl Dialler {
 
     /// Returns the error for a listener that did not appear.
     fn not_found(&self, waiting: &Waiting<'_>) -> Error {
-        let how = if waiting.is_none() { "was looked for once" } else { "was waited for" };
         let shared = match self.target.appears() {
             Appears::Polled(_) => "port",
             Appears::Name(_) | Appears::Opened(_) => "directory (LINKSPAN_DIR)",
         };
         let text = format!(
-            "no program listens: {} {how}; start one that does, and see that both use the same {shared}",
-            self.target.shown()
+            "no program listens: {} {}; start one that does, and see that both use the same {shared}",
+            self.target.shown(),
+            waiting.sought()
         );
         Error::new(ErrorKind::NotFound, text)
     }

@@ -41,7 +41,6 @@ use crate::message::Message;
 use crate::sys::eventfd::{EventFd, ReadinessFlag};
 use crate::sys::fork;
 use crate::sys::poll::{Epoll, Interest, next_round};
-use crate::sys::stop;
 use crate::transport::broadcast::ViewCount;
 use crate::transport::endpoint::Endpoint;
 use crate::transport::kind::Transport;
@@ -256,8 +255,8 @@ impl Subscriber {
         let wait = wait.into();
         // A wait without a limit ends on a signal, and the general path sets up the watch for signals.
         let allowed = |state: &ReceiveState| {
-            !deadline::is_forever(&wait, Timeout::Forever)
-                || state.signal_watch.is_some() && !stop::was_requested()
+            !deadline::heeds_signals(&wait, Timeout::Forever)
+                || state.signal_watch.as_ref().is_some_and(|watch| !watch.is_requested())
         };
         if let Some(message) = self.receive_in_place(deadline::may_wait(&wait, Timeout::Forever), allowed) {
             return Ok(Some(message));

@@ -166,7 +166,9 @@ impl Clients {
         if self.signal_watch.is_none() {
             let watch = stop::watch()?;
             // Edge-triggered: a call with a time-out sleeps on after it.
-            self.epoll.add(stop::waker(), STOP, Interest::IN | Interest::ET)?;
+            if let Some(waker) = watch.level_waker() {
+                self.epoll.add(waker, STOP, Interest::IN | Interest::ET)?;
+            }
             self.signal_watch = Some(watch);
         }
         Ok(())
@@ -180,7 +182,7 @@ impl Clients {
 
     /// Returns whether a wait without end goes on: the signals end it once they are watched, and none was received.
     fn waits_without_end(&self) -> bool {
-        self.signal_watch.is_some() && !stop::was_requested()
+        self.signal_watch.as_ref().is_some_and(|watch| !watch.is_requested())
     }
 
     /// Returns whether requests are served that came before the signal: those of links without a session, which are
@@ -211,7 +213,9 @@ impl Clients {
                 return Ok(Next::Request(request));
             }
             // The waker is a hint, and several causes end a wait: the count decides.
-            if waiting.is_forever() && !self.waits_without_end() && !self.serves_the_rest() {
+            if waiting.heeds_signals() && !self.waits_without_end() && !self.serves_the_rest() {
+                self.signal_watch.as_mut().map(stop::Watch::take_request);
+                self.rounds_after_stop = 0;
                 return Ok(Next::Stopped);
             }
             empty_polls += self.frames_in_round - before;

@@ -108,7 +108,7 @@ impl Server {
         if !self.closed.load(Ordering::Acquire)
             && let Some(Serving { clients, acceptor }) = &mut *serving
             // The first call that waits without a limit starts to watch for signals.
-            && (!deadline::is_forever(&wait, Timeout::Forever) || clients.watches_signals())
+            && (!deadline::heeds_signals(&wait, Timeout::Forever) || clients.watches_signals())
             && let Some(request) = clients.next_in_place(acceptor)
         {
             // Busy servers of a shared name leave new clients to idle ones.
@@ -135,7 +135,7 @@ impl Server {
     fn next_of(&self, serving: &mut Option<Serving>, waiting: &mut Waiting<'_>) -> Result<Option<Request>> {
         let Some(Serving { clients, acceptor }) = serving else { return Ok(None) };
         // Only a call without a time limit reacts to signals: one with a time-out returns to its program anyway.
-        if waiting.is_forever() {
+        if waiting.heeds_signals() {
             clients.stop_on_signals()?;
         }
         loop {

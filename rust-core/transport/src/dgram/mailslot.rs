@@ -126,7 +126,7 @@ fn find(place: &Place, waiting: &mut Waiting<'_>) -> Result<Guarded> {
         Error::new(ErrorKind::NotFound, text)
     };
     if waiting.is_none() {
-        return Err(not_found("was looked for once"));
+        return Err(not_found(&waiting.sought()));
     }
     let watch = Watch::new(&place.directory)?;
     loop {
@@ -136,7 +136,7 @@ fn find(place: &Place, waiting: &mut Waiting<'_>) -> Result<Guarded> {
             return Ok(socket);
         }
         match wait_readable(waiting, &watch.descriptors()) {
-            Err(e) if e.kind() == ErrorKind::Timeout => return Err(not_found("was waited for")),
+            Err(e) if e.kind() == ErrorKind::Timeout => return Err(not_found(&waiting.sought())),
             slept => slept?,
         }
     }

@@ -292,10 +292,10 @@ fn connect(
 
 /// Returns the error for a spool that did not appear in time.
 fn no_spool(place: &Place, waiting: &Waiting<'_>) -> Error {
-    let how = if waiting.is_none() { "was looked for once" } else { "was waited for" };
     let text = format!(
-        "there is no spool: {} {how}; start its server, or make it with the option durable, and see that both use the same directory (LINKSPAN_DIR)",
-        place.path().display()
+        "there is no spool: {} {}; start its server, or make it with the option durable, and see that both use the same directory (LINKSPAN_DIR)",
+        place.path().display(),
+        waiting.sought()
     );
     Error::new(ErrorKind::NotFound, text)
 }

@@ -11,7 +11,6 @@ use crate::publish::feed::Feed;
 use crate::publish::position::PositionFile;
 use crate::publish::receive_state::ReceiveState;
 use crate::sys::poll::next_round;
-use crate::sys::stop;
 use crate::transport::kind::Transport;
 
 impl Subscriber {
@@ -119,8 +118,10 @@ impl Subscriber {
         waiting: &mut Waiting<'_>,
     ) -> Result<Option<()>> {
         let mut wakers = vec![self.wake.as_fd()];
-        if receive_state.signal_watch.is_some() && waiting.is_forever() {
-            wakers.push(stop::waker());
+        if waiting.is_forever()
+            && let Some(watch) = &receive_state.signal_watch
+        {
+            wakers.extend(watch.level_waker());
         }
         // The deadline of the whole wait, which begins before the first attempt.
         let deadline = waiting.deadline();

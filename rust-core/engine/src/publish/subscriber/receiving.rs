@@ -2,6 +2,7 @@
 //! `delivery="latest"` and the end of a loop.
 
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use super::{MAX_FRAMES_AT_ONCE, Subscriber};
 use crate::channel::{Acknowledge, Delivery, Operation, lock_exclusive};
@@ -67,13 +68,15 @@ impl Subscriber {
         iterates: bool,
     ) -> Result<Option<Message>> {
         if iterates
-            && waiting.is_forever()
+            && waiting.heeds_signals()
             && receive_state.signal_watch.is_none()
             && !self.closed.load(Ordering::Acquire)
         {
             let watch = stop::watch()?;
             // Edge-triggered, so that a later call with a time-out is not woken by it again.
-            receive_state.epoll.add(stop::waker(), STOP, Interest::IN | Interest::ET)?;
+            if let Some(waker) = watch.level_waker() {
+                receive_state.epoll.add(waker, STOP, Interest::IN | Interest::ET)?;
+            }
             receive_state.signal_watch = Some(watch);
         }
         if self.options.ack == Acknowledge::Auto {
@@ -88,7 +91,13 @@ impl Subscriber {
             if self.closed.load(Ordering::Acquire) {
                 return Ok(None);
             }
-            if iterates && waiting.is_forever() && !is_kept && stop::was_requested() {
+            if iterates
+                && waiting.heeds_signals()
+                && !is_kept
+                && receive_state.signal_watch.as_mut().is_some_and(stop::Watch::take_request)
+            {
+                // So that the signal does not keep the descriptor of an event loop readable.
+                receive_state.epoll.sleep(Some(Duration::ZERO), &mut receive_state.ready)?;
                 return Ok(None);
             }
             match self.poll_next(receive_state, waiting, iterates) {

@@ -1,0 +1,278 @@
+//! Arguments: one converter for each kind, whose error names the argument, what came and what to give. The stubs follow its table.
+
+use std::borrow::Cow;
+use std::ops::Deref;
+use std::path::{Path, PathBuf};
+
+use linkspan::{Error, ErrorKind, Timeout};
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyBytes, PyDict, PyString};
+
+use crate::builtin::type_name;
+use crate::errors::{Failure, Outcome, imported};
+
+/// The error for an argument: what came, with its type where that is not plain, and what to give.
+#[cold]
+pub fn refused(kind: ErrorKind, name: &str, given: &Bound<'_, PyAny>, give: &str) -> Failure {
+    let text = if given.is_none() {
+        format!("{name}=None: give {give}")
+    } else {
+        format!("{name}={} is of type {}: give {give}", shown(given), type_name(given))
+    };
+    Error::new(kind, text).under_key(name).into()
+}
+
+/// A short form of an object for a text: its `repr`, its type where that fails.
+pub fn shown(object: &Bound<'_, PyAny>) -> String {
+    const MOST: usize = 60;
+    let Ok(repr) = object.repr() else { return format!("<{}>", type_name(object)) };
+    let repr = any_text(&repr);
+    match repr.char_indices().nth(MOST) {
+        Some((end, _)) => format!("{}…", &repr[..end]),
+        None => repr.into_owned(),
+    }
+}
+
+/// Text as UTF-8, whatever it holds: half a surrogate pair, which has no UTF-8, is written as Python writes it to standard error.
+pub fn any_text<'a>(text: &'a Bound<'_, PyString>) -> Cow<'a, str> {
+    if let Ok(text) = text.to_str() {
+        return Cow::Borrowed(text);
+    }
+    let escaped = text.call_method1("encode", ("utf-8", "backslashreplace"));
+    match escaped.as_ref().map(|bytes| bytes.cast::<PyBytes>()) {
+        Ok(Ok(bytes)) => Cow::Owned(String::from_utf8_lossy(bytes.as_bytes()).into_owned()),
+        _ => text.to_string_lossy(),
+    }
+}
+
+/// A text argument of this name; `give` is what to give instead of what is none.
+fn text(name: &str, given: &Bound<'_, PyAny>, give: &str) -> Outcome<String> {
+    let Ok(text) = given.cast::<PyString>() else {
+        return Err(refused(ErrorKind::WrongType, name, given, give));
+    };
+    match text.to_str() {
+        Ok(text) => Ok(text.to_owned()),
+        Err(_) => {
+            let why = format!("{give}, without half a surrogate pair, which has no UTF-8");
+            Err(refused(ErrorKind::Malformed, name, given, &why))
+        }
+    }
+}
+
+/// A time-out of this name.
+pub fn seconds(name: &str, given: &Bound<'_, PyAny>) -> Outcome<Timeout> {
+    const GIVE: &str = "seconds from 0 upwards, a timedelta, or None to wait for ever";
+    static TIMEDELTA: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    if given.is_none() {
+        return Ok(Timeout::Forever);
+    }
+    let seconds = match given.extract::<f64>() {
+        Ok(seconds) => Some(seconds),
+        // A length of time.
+        Err(_) if given.is_instance(imported(given.py(), &TIMEDELTA, "datetime", "timedelta")?)? => {
+            Some(given.call_method0("total_seconds")?.extract::<f64>()?)
+        }
+        Err(_) => None,
+    };
+    let Some(seconds) = seconds else { return Err(refused(ErrorKind::WrongType, name, given, GIVE)) };
+    Timeout::from_seconds(seconds).map_err(|_| refused(ErrorKind::OutOfRange, name, given, GIVE))
+}
+
+/// Declares arguments that are texts, and their table.
+macro_rules! texts {
+    ($($(#[$about:meta])* $class:ident, $name:literal, $give:literal;)*) => {
+        $(
+            $(#[$about])*
+            pub struct $class(pub String);
+
+            impl<'py> FromPyObject<'_, 'py> for $class {
+                type Error = PyErr;
+
+                fn extract(given: Borrowed<'_, 'py, PyAny>) -> PyResult<$class> {
+                    Ok($class(text($name, &given, $give)?))
+                }
+            }
+
+            impl Deref for $class {
+                type Target = str;
+
+                fn deref(&self) -> &str {
+                    &self.0
+                }
+            }
+        )*
+    };
+}
+
+texts! {
+    /// A name to open.
+    Endpoint, "endpoint", "the name as text, such as \"lab/temperature\" or \"unix:lab/temperature\"";
+    /// Where in a value.
+    ValuePath, "path", "keys and positions joined by /, as text, such as \"rows/0/name\"";
+    /// Memory of another program.
+    Source, "source", "\"posix:/name\", \"sysv:0x1234\" or an absolute path, as text";
+    /// The fields of a struct.
+    StructLayout, "layout", "the fields as text, such as \"f64 celsius; u32 count\"";
+    /// The field of a struct that counts its writes.
+    Counter, "counter", "the name of a field as text, or None";
+    /// A service.
+    ServiceName, "service", "the name of a service as text";
+    /// The name of a service's own, or of a recording's table.
+    Name, "name", "a name as text";
+    /// A command.
+    CommandName, "command", "a linkspan.Command, or the name of a command as text";
+    /// A command's id.
+    Id, "id", "the id as text of 1 to 64 bytes";
+    /// An encoding.
+    EncodingName, "encoding", "\"cbor\", \"json\", \"bson\" or \"smile\"";
+    /// The encoding of what is given.
+    FromEncoding, "from_", "\"cbor\", \"json\", \"bson\" or \"smile\"";
+    /// The encoding of what is made.
+    ToEncoding, "to", "\"cbor\", \"json\", \"bson\" or \"smile\"";
+    /// The order of an array.
+    ArrayOrder, "order", "\"C\" or \"F\"";
+    /// A level of a log.
+    Level, "level", "\"debug\", \"info\", \"warning\" or \"error\"";
+    /// A time as text.
+    TimeText, "text", "a time as RFC 3339 writes it, such as \"2026-03-01T12:00:00.5Z\"";
+}
+
+/// A text for people, of an error or a log, which is taken whatever it holds.
+pub struct AnyText(pub String);
+
+impl<'py> FromPyObject<'_, 'py> for AnyText {
+    type Error = PyErr;
+
+    fn extract(given: Borrowed<'_, 'py, PyAny>) -> PyResult<AnyText> {
+        match given.cast::<PyString>() {
+            Ok(text) => Ok(AnyText(any_text(&text).into_owned())),
+            Err(_) => Err(refused(ErrorKind::WrongType, "text", &given, "text, such as str(error)").into()),
+        }
+    }
+}
+
+/// What a subscriber is given.
+pub enum Endpoints {
+    One(String),
+    Several(Vec<String>),
+}
+
+impl<'py> FromPyObject<'_, 'py> for Endpoints {
+    type Error = PyErr;
+
+    fn extract(given: Borrowed<'_, 'py, PyAny>) -> PyResult<Endpoints> {
+        const NAME: &str = "endpoint";
+        const GIVE: &str = "a name or a pattern as text, such as \"lab/*\", or a list of them";
+        if given.is_instance_of::<PyString>() {
+            return Ok(Endpoints::One(text(NAME, &given, GIVE)?));
+        }
+        let is_list = !given.is_instance_of::<PyBytes>() && !given.is_instance_of::<PyDict>();
+        let Some(items) = given.try_iter().ok().filter(|_| is_list) else {
+            return Err(refused(ErrorKind::WrongType, NAME, &given, GIVE).into());
+        };
+        let one = |(at, item): (usize, PyResult<Bound<'py, PyAny>>)| {
+            Ok(text(&format!("{NAME}[{at}]"), &item?, "a name or a pattern as text, such as \"lab/*\"")?)
+        };
+        items.enumerate().map(one).collect::<PyResult<_>>().map(Endpoints::Several)
+    }
+}
+
+/// The path of a file.
+pub struct FilePath(PathBuf);
+
+impl Deref for FilePath {
+    type Target = Path;
+
+    fn deref(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl AsRef<Path> for FilePath {
+    fn as_ref(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl<'py> FromPyObject<'_, 'py> for FilePath {
+    type Error = PyErr;
+
+    fn extract(given: Borrowed<'_, 'py, PyAny>) -> PyResult<FilePath> {
+        const GIVE: &str = "the path of a file as text or pathlib.Path";
+        let is_path = !given.is_instance_of::<PyBytes>();
+        match given.extract::<PathBuf>() {
+            Ok(path) if is_path => Ok(FilePath(path)),
+            _ => Err(refused(ErrorKind::WrongType, "path", &given, GIVE).into()),
+        }
+    }
+}
+
+/// Declares arguments that are numbers from 0 upwards.
+macro_rules! counts {
+    ($($(#[$about:meta])* $class:ident, $name:literal, $give:literal;)*) => {
+        $(
+            $(#[$about])*
+            pub struct $class(pub usize);
+
+            impl<'py> FromPyObject<'_, 'py> for $class {
+                type Error = PyErr;
+
+                fn extract(given: Borrowed<'_, 'py, PyAny>) -> PyResult<$class> {
+                    match given.extract::<usize>() {
+                        Ok(number) => Ok($class(number)),
+                        Err(_) if given.call_method0("__index__").is_ok() => {
+                            Err(refused(ErrorKind::OutOfRange, $name, &given, $give).into())
+                        }
+                        Err(_) => Err(refused(ErrorKind::WrongType, $name, &given, $give).into()),
+                    }
+                }
+            }
+        )*
+    };
+}
+
+counts! {
+    /// The most messages of a call.
+    Max, "max", "the most messages to take, an int from 1 upwards";
+    /// Subscribers.
+    Count, "count", "the number of subscribers, an int from 0 upwards";
+    /// Lines of a log.
+    Lines, "lines", "the number of lines, an int from 0 upwards";
+}
+
+/// The deadline of a command.
+pub struct Within(pub Timeout);
+
+impl<'py> FromPyObject<'_, 'py> for Within {
+    type Error = PyErr;
+
+    fn extract(given: Borrowed<'_, 'py, PyAny>) -> PyResult<Within> {
+        Ok(Within(seconds("within", &given)?))
+    }
+}
+
+/// How often data is read; `None` for never.
+pub struct DataEvery(pub Timeout);
+
+impl<'py> FromPyObject<'_, 'py> for DataEvery {
+    type Error = PyErr;
+
+    fn extract(given: Borrowed<'_, 'py, PyAny>) -> PyResult<DataEvery> {
+        Ok(DataEvery(seconds("data_every", &given)?))
+    }
+}
+
+/// The types of the arguments that the converters here take, by name: what the stubs say.
+#[pyfunction]
+pub fn argument_types() -> Vec<(&'static str, &'static str)> {
+    vec![
+        ("timeout", "Seconds"),
+        ("within", "Seconds"),
+        ("data_every", "Seconds"),
+        ("endpoint", "str"),
+        ("path", "str"),
+        ("service", "str"),
+        ("command", "str"),
+    ]
+}

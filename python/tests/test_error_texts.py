@@ -1,0 +1,229 @@
+"""Texts of errors, reasons and log lines: whatever a handler raises, its caller gets an answer and the loop goes on."""
+
+import asyncio
+import logging
+
+import linkspan
+import linkspan.aio
+import pytest
+from conftest import endpoint
+from services import until
+
+
+class Broken(Exception):
+    """Its text cannot be made."""
+
+    def __str__(self):
+        raise LookupError("no text")
+
+
+class Unpaired(Exception):
+    pass
+
+
+Unpaired.__qualname__ = "Unp\udce4red"
+
+
+def with_remote(**attributes):
+    error = linkspan.Remote("made by hand")
+    for name, value in attributes.items():
+        setattr(error, name, value)
+    return error
+
+
+RAISED = [
+    (Broken(), "Broken", "the text of this Broken cannot be made: its __str__ raised LookupError"),
+    (ValueError("caf\udce9"), "ValueError", "caf\\udce9"),
+    (Unpaired("x"), "Unp\\udce4red", "x"),
+    (KeyError(), "KeyError", ""),
+    (linkspan.Timeout("caf\udce9"), "Timeout", "caf\\udce9"),
+    (with_remote(remote_type="a.b", remote_text="caf\udce9", remote_code="none"), "a.b", "caf\\udce9"),
+    (with_remote(remote_type=5, remote_text=Broken(), data=object()), "5", "the text of this Broken cannot be made: its __str__ raised LookupError"),
+]
+
+
+def raises(request):
+    if request.value == "fine":
+        return "fine"
+    raise RAISED[request.value][0]
+
+
+def answers(call):
+    """What a client gets of each, and that the server answers after all of them."""
+    for at, (_, kind, text) in enumerate(RAISED):
+        with pytest.raises(linkspan.Remote) as failed:
+            call(at)
+        assert (failed.value.remote_type, failed.value.remote_text) == (kind, text)
+    assert call("fine").value == "fine"
+
+
+CLIENT = """
+from test_error_texts import answers
+with linkspan.connect(sys.argv[1]) as ch:
+    answers(ch.call)
+    say("answered")
+"""
+
+
+@pytest.fixture
+def client(peer, monkeypatch):
+    import pathlib
+
+    monkeypatch.setenv("PYTHONPATH", f"{pathlib.Path(__file__).parent}:{pathlib.Path(__file__).parents[2] / 'tests'}")
+    return lambda name: peer(CLIENT, name)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_server_answers_an_exception_whatever_its_text_is(client, workers, caplog):
+    import threading
+
+    name = endpoint("unix")
+    server = linkspan.serve(name)
+    serving = threading.Thread(target=server.run, args=(raises,), kwargs={"workers": workers})
+    serving.start()
+    child = client(name)
+    assert child.end() == (0, "answered\n", "")
+    server.close()
+    serving.join()
+    logged = [record for record in caplog.records if record.name == "linkspan.server"]
+    assert len(logged) == len([error for error, _, _ in RAISED if not isinstance(error, linkspan.Remote)])
+
+
+def test_server_of_asyncio_answers_an_exception_whatever_its_text_is(client):
+    name = endpoint("unix")
+
+    async def main():
+        async def handler(request):
+            return raises(request)
+
+        async with linkspan.aio.serve(name) as server:
+            serving = asyncio.create_task(server.run(handler))
+            assert await asyncio.to_thread(client(name).end) == (0, "answered\n", "")
+            await server.close()
+            await serving
+
+    asyncio.run(main())
+
+
+def test_request_as_a_context_answers_an_exception_whatever_its_text_is(client):
+    name = endpoint("unix")
+    with linkspan.serve(name) as server:
+        child = client(name)
+        while (request := server.next(timeout=30)) is not None:
+            try:
+                with request:
+                    request.reply(raises(request))
+                    break
+            except Exception:
+                pass
+        assert child.end() == (0, "answered\n", "")
+
+
+def test_handler_of_the_log_that_raises_does_not_end_the_server(client, capsys):
+    class Raises(logging.Handler):
+        def emit(self, record):
+            raise OSError("no log")
+
+    import threading
+
+    log, broken = logging.getLogger("linkspan.server"), Raises()
+    log.addHandler(broken)
+    try:
+        name = endpoint("unix")
+        server = linkspan.serve(name)
+        serving = threading.Thread(target=server.run, args=(raises,))
+        serving.start()
+        assert client(name).end() == (0, "answered\n", "")
+        server.close()
+        serving.join()
+    finally:
+        log.removeHandler(broken)
+    assert "OSError: no log" in capsys.readouterr().err
+
+
+def test_failure_with_any_text_is_sent(peer):
+    name = endpoint("unix")
+    with linkspan.serve(name) as server:
+        child = peer("""
+            try:
+                linkspan.connect(sys.argv[1]).call(1)
+            except linkspan.Remote as error:
+                say(error.remote_text, error.remote_type)
+        """, name)
+        request = server.next(timeout=30)
+        with pytest.raises(linkspan.WrongType, match="text=5 is of type int: give text"):
+            request.fail(5)
+        request.fail("caf\udce9", type="l\udce4b")
+        assert child.line() == "caf\\udce9 l\\udce4b"
+        assert child.end()[0] == 0
+
+
+@pytest.mark.parametrize("method", ["step", "on_start", "command"])
+def test_service_reports_an_exception_whatever_its_text_is(controller, peer, method):
+    failing = {"step": "def step(self)", "on_start": "def on_start(self)", "command": "def do_fail(self, arguments)"}[method]
+    child = peer(f"""
+        class Broken(Exception):
+            def __str__(self):
+                raise LookupError("no text")
+
+        class Fails(linkspan.Service):
+            def data(self):
+                self.log("caf\\udce9", "warning")
+                self.problem("caf\\udce9")
+                return 1
+
+            {failing}:
+                # So that the controller knows it when it fails.
+                while not self.connected:
+                    time.sleep(0.01)
+                raise Broken
+
+        try:
+            linkspan.run(Fails(), "fails", every=0.01 if {method == "step"} else None)
+        except Broken:
+            say("ended")
+    """)
+    text = "the text of this Broken cannot be made: its __str__ raised LookupError"
+    if method == "command":
+        service = controller.service("fails")
+        until(service.status)
+        assert service.get_data(timeout=30) == 1
+        with pytest.raises(linkspan.Remote) as failed:
+            service.command("fail", timeout=30)
+        assert (failed.value.remote_type, failed.value.remote_text) == ("Broken", text)
+        assert "caf\\udce9" in service.status()["reason"]
+        assert [line["text"] for line in service.log() if "caf" in line["text"]]
+        service.shutdown(timeout=30)
+        assert child.end()[0] == 0
+    else:
+        assert child.end() == (0, "ended\n", "")
+        assert text in until(lambda: controller.status("fails"))["reason"]
+
+
+def test_thread_that_waits_at_the_exit_of_the_interpreter_prints_nothing(peer):
+    """The end of the interpreter takes longer than a tick of the wait."""
+    child = peer("""
+        import threading
+        class Slow:
+            def __del__(self, sleep=time.sleep):
+                sleep(0.5)
+        ticked = threading.Event()
+        def wait():
+            with linkspan.subscribe("unix:lab/none") as reader:
+                reader.next(timeout=None, on_wait=lambda: ticked.set())
+        def send():
+            def values():
+                while True:
+                    yield 1
+                    time.sleep(0.01)
+            linkspan.connect("unix:lab/slow").send_many(values(), timeout=None)
+        listener = linkspan.listen("unix:lab/slow")
+        for work in (wait, send):
+            threading.Thread(target=work, daemon=True).start()
+        far = listener.accept()
+        far.recv()
+        ticked.wait()
+        slow = Slow()
+    """)
+    code, out, err = child.end()
+    assert (code, out, err) == (0, "", "")
