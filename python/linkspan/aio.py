@@ -100,7 +100,7 @@ class _Watched(Generic[S]):
             # An attempt has failed with it, and not the wait.
             if isinstance(over, Error):
                 raise
-        return last(_native.PartOf(seconds))
+        return last(_part_of(seconds))
 
     def _rest(self) -> None:
         """Watches the descriptor no more if nothing is waited for."""
@@ -268,7 +268,7 @@ class Channel(_EventSource[_native.Channel]):
         try:
             return await self._wait(
                 lambda: self._inner.finish_call(asked, timeout=0),
-                lambda _: self._inner.finish_call(asked, timeout=_native.PartOf(seconds)),
+                lambda _: self._inner.finish_call(asked, timeout=_part_of(seconds)),
                 remaining(),
             )
         except asyncio.CancelledError:
@@ -342,7 +342,7 @@ class Subscriber(_EventSource[_native.Subscriber]):
         Missed messages are not an error here, but `message.missed`.
         """
         next = self._inner.next
-        look = _native.PartOf(None) if timeout is None else 0
+        look = _part_of(None) if timeout is None else 0
 
         def attempt() -> _native.Message | None:
             try:
@@ -364,7 +364,7 @@ class Server(_EventSource[_Server]):
         """The next request; `None` once the server is closed, and, where the time-out is None, stopped by SIGTERM."""
         seconds = self._timeout if timeout is _LEFT_OUT else _seconds(timeout)
         next = self._inner.next
-        look = _native.PartOf(None) if seconds is None else 0
+        look = _part_of(None) if seconds is None else 0
         return await self._wait(lambda: next(timeout=look), lambda whole: next(timeout=whole), seconds, receives=True)
 
     async def __aiter__(self) -> AsyncIterator[_native.Request]:
@@ -497,6 +497,11 @@ def _seconds(timeout: Seconds) -> float | None:
     return _native.wait_seconds() if timeout is _LEFT_OUT else _native.wait_seconds(timeout)
 
 
+def _part_of(seconds: float | None) -> Any:
+    """The `timeout=` of a call that is part of a wait here: with seconds, the last one of it."""
+    return _native.PartOf(seconds)
+
+
 async def _when_room(attempt: Callable[[], T], last: Callable[[Any], T], seconds: float | None) -> T:
     """Returns the result of the attempt once it does not fail for want of room; after so many seconds what the last call says."""
     clock = asyncio.get_running_loop().time
@@ -508,7 +513,7 @@ async def _when_room(attempt: Callable[[], T], last: Callable[[Any], T], seconds
             if ends is not None and clock() >= ends:
                 break
         await asyncio.sleep(_MOMENT if ends is None else min(_MOMENT, max(0.0, ends - clock())))
-    return last(_native.PartOf(seconds))
+    return last(_part_of(seconds))
 
 
 async def connect(endpoint: str, **options: Unpack[Options]) -> Channel:
@@ -607,7 +612,7 @@ async def wait(objects: Iterable[W], *, timeout: Seconds = _LEFT_OUT) -> list[W]
         for descriptor in watched:
             loop.remove_reader(descriptor)
             os.close(descriptor)
-    return [objects[at] for at in _native.wait_any(descriptors, timeout=_native.PartOf(seconds))]
+    return [objects[at] for at in _native.wait_any(descriptors, timeout=_part_of(seconds))]
 
 
 async def names() -> list[dict[str, Any]]:

@@ -113,10 +113,10 @@ def _of_library(value: Any) -> Any:
         return _of_image(value)
     if library == "polars" and (columns := _of_polars(value)) is not NotImplemented:
         return columns
-    if hasattr(kind, "__dlpack__") and hasattr(kind, "__dlpack_device__"):
-        return _of_dlpack(value)
     if hasattr(kind, "__arrow_c_stream__") or hasattr(kind, "__arrow_c_array__"):
         return _of_arrow(value)
+    if hasattr(kind, "__dlpack__") and hasattr(kind, "__dlpack_device__"):
+        return _of_dlpack(value)
     if hasattr(kind, "__array__") or hasattr(kind, "__array_interface__"):
         return _elements(value, lambda numpy: numpy.asarray(value), "numpy.asarray")
     return NotImplemented

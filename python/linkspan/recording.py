@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from . import _native
 from .errors import Error, InvalidState, Missing, NotFound, Unsupported
 from .forms import stand_in
+from .options import Seconds
 from .timestamp import Timestamp
 
 if TYPE_CHECKING:
@@ -334,7 +335,7 @@ class Recording:
         return self.messages()
 
     def messages(
-        self, *names: str, begin: When | None = None, end: When | None = None, timeout: float | None = None
+        self, *names: str, begin: When | None = None, end: When | None = None, timeout: Seconds = None
     ) -> Iterator[RecordedMessage]:
         """The messages of these names and patterns (all, where none is given) that were received from `begin` to `end`.
 

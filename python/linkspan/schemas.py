@@ -37,7 +37,6 @@ _MAPS = (dict, collections.abc.Mapping)
 #: Records in records.
 _DEEPEST = 24
 
-_MISSING: Any = dataclasses.MISSING
 _Keys = dict[str, Any]
 
 
@@ -64,7 +63,8 @@ def _refused(path: str, text: str) -> WrongType:
 class _Field:
     name: str
     annotation: Any
-    default: Any = _MISSING
+    #: What is no text, number or member of an enum is none that a reader could know.
+    default: Any = None
     optional: bool = False
     doc: str | None = None
     constraints: tuple[Any, ...] = ()
@@ -76,16 +76,13 @@ def _fields(cls: type[Any]) -> list[_Field] | None:
         hints = _hints(cls)
         return [_Field(field.name, hints[field.name], field.default) for field in dataclasses.fields(cls)]
     if typing.is_typeddict(cls):
-        needed = getattr(cls, "__required_keys__", frozenset())
+        needed: frozenset[str] = getattr(cls, "__required_keys__", frozenset())
         return [_Field(name, hint, optional=name not in needed) for name, hint in _hints(cls).items()]
     if isinstance(model := getattr(cls, "model_fields", None), Mapping):  # pydantic
         return [_of_pydantic(name, field) for name, field in model.items()]
     if isinstance(attributes := getattr(cls, "__attrs_attrs__", None), tuple):  # attrs
         hints = _hints(cls)
-        plain = (type(None), bool, int, float, str, enum.Enum)
-        return [
-            _Field(one.name, hints.get(one.name, Any), one.default if isinstance(one.default, plain) else _MISSING) for one in attributes
-        ]
+        return [_Field(one.name, hints.get(one.name, Any), one.default) for one in attributes]
     return None
 
 
@@ -97,9 +94,8 @@ def _hints(cls: type[Any]) -> dict[str, Any]:
 
 
 def _of_pydantic(name: str, field: Any) -> _Field:
-    default = field.default if type(field.default).__name__ != "PydanticUndefinedType" else _MISSING
     # A model is sent by the names of its fields.
-    return _Field(name, field.annotation, default, doc=field.description, constraints=tuple(field.metadata))
+    return _Field(name, field.annotation, field.default, doc=field.description, constraints=tuple(field.metadata))
 
 
 def _text(cls: type[Any]) -> str:
@@ -229,6 +225,13 @@ def _array(cls: Any, of: tuple[Any, ...]) -> _Keys | None:
 
 
 def _whole(keys: _Keys, where: str) -> _Keys:
+    if None in keys.get("range", ()):
+        least, most = _INTEGERS.get(keys["type"], (None, None))
+        ends = [least if keys["range"][0] is None else keys["range"][0], most if keys["range"][1] is None else keys["range"][1]]
+        # A float with one bound has no range: the notation has no infinity.
+        del keys["range"]
+        if None not in ends:
+            keys["range"] = ends
     if keys["type"] == "ndarray" and "dtype" not in keys:
         raise Unsupported(f"{where}: an array needs its element type: give numpy.typing.NDArray[numpy.float64], or the like")
     return keys
@@ -253,11 +256,9 @@ def _constrain(keys: _Keys, constraint: Any) -> None:
     least, most = getattr(constraint, "ge", None), getattr(constraint, "le", None)
     if least is None and most is None or keys["type"] not in ("i64", "f64", *_WIDTHS.values()):
         return
-    before = keys.get("range") or _INTEGERS.get(keys["type"], (None, None))
-    least, most = before[0] if least is None else least, before[1] if most is None else most
-    # A range has two ends.
-    if least is not None and most is not None:
-        keys["range"] = [least, most]
+    # A range has two ends, which may come one after the other.
+    before = keys.setdefault("range", [None, None])
+    keys["range"] = [before[0] if least is None else least, before[1] if most is None else most]
 
 
 def _said(constraint: Any) -> Iterator[tuple[str, Any]]:

@@ -147,7 +147,12 @@ impl RecordingReader {
         };
         let choice = Choice { names, from: begin, to: end };
         let reader = py.detach(|| if follow { Reader::follow(&path) } else { choice.open(&path) })?;
-        Ok(RecordingReader { reader: Mutex::new(reader), choice, patience: timeout.timeout, path: path.to_path_buf() })
+        Ok(RecordingReader {
+            reader: Mutex::new(reader),
+            choice,
+            patience: timeout.timeout,
+            path: path.to_path_buf(),
+        })
     }
 
     const fn __iter__(this: Py<Self>) -> Py<Self> {
@@ -244,7 +249,7 @@ pub struct NewFile(Mutex<Option<files::NewFile>>);
 impl NewFile {
     /// `AddressInUse` where something has its name, but for a regular file that it is to replace.
     #[new]
-    fn create(py: Python<'_>, path: PathBuf, replace: bool, mode: Option<u32>) -> Outcome<NewFile> {
+    fn create(py: Python<'_>, path: FilePath, replace: bool, mode: Option<u32>) -> Outcome<NewFile> {
         let making = files::Making { replaces: replace, mode };
         let new = py.detach(|| files::NewFile::create(&path, making))?;
         Ok(NewFile(Mutex::new(Some(new))))
@@ -361,7 +366,7 @@ impl RecordingTables {
             }
             Ok((choice.open(&path)?, columns))
         })?;
-        Ok(RecordingTables { state: Mutex::new(state), choice, rows, path })
+        Ok(RecordingTables { state: Mutex::new(state), choice, rows, path: path.to_path_buf() })
     }
 
     const fn __iter__(this: Py<Self>) -> Py<Self> {

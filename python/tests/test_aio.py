@@ -402,8 +402,10 @@ def test_publisher_has_all_that_waits(name):
                 assert await out.send({"n": 1}) == 1
                 assert (await received)["n"] == 1
                 assert await out.send_many([2, 3]) == 2
-                await out.flush(timeout=10)
                 assert [(await reader.next()).value for _ in range(2)] == [2, 3]
+                with pytest.raises(linkspan.Empty):
+                    reader.try_recv()
+                await out.flush(timeout=10)
                 assert out.subscribers == 1 and out.stats()["sent"] == 3
                 assert repr(out) == f"<linkspan.aio.Publisher {name}: 3 sent, 1 subscribers>"
         assert repr(out).endswith(", closed>")

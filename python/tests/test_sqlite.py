@@ -152,3 +152,18 @@ def test_invalid_times_are_refused(db):
     for patience in (-1, float("nan")):
         with pytest.raises(linkspan.OutOfRange):
             linkspan.sqlite_checkpoint(db, timeout=patience)
+
+
+@pytest.mark.parametrize("factory", [bytes, lambda text: [text], lambda text: 1 / 0])
+def test_what_a_program_makes_of_texts_is_not_for_names(db, file, tmp_path, factory):
+    other = tmp_path / "caf\udce9.db"
+    db.execute("attach ? as other", (os.fsencode(other).decode("latin-1"),))
+    db.text_factory = factory
+    assert log_of(file) > 0
+    assert linkspan.sqlite_checkpoint(db) > 0
+    assert log_of(file) == 0 and db.text_factory is factory
+
+
+def test_what_is_no_connection_is_refused_by_name():
+    with pytest.raises(linkspan.WrongType, match="^db=None: give the connection"):
+        linkspan.sqlite_checkpoint(None)

@@ -78,7 +78,7 @@
 //! a stop signal.
 //!
 //! From the first `next` without a deadline until the object is closed or dropped, the first SIGINT or SIGTERM ends the
-//! loop, and the second one ends the program. A signal for which the program has a handler of its own, or which it
+//! loop, and the second one ends the program. A loop that begins after the first one waits again. A signal for which the program has a handler of its own, or which it
 //! ignores, is left alone: that is how to opt out. The earlier actions of the signals are restored with the last such
 //! object.
 //!

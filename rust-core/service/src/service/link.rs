@@ -102,6 +102,8 @@ pub(super) struct LinkInner {
     steps_at_answer: u64,
     /// When a report was sent last.
     pub(super) last_report: Instant,
+    /// The number of steps in the last report.
+    pub(super) reported_steps: u64,
     /// When a message was received last; `None` until the controller has sent a beat.
     pub(super) last_received: Option<Instant>,
     /// When the writer checks again whether a task takes long; `None` while the program is idle.
@@ -143,6 +145,7 @@ impl ControllerLink {
                 heartbeat: HEARTBEAT,
                 steps_at_answer: 0,
                 last_report: now,
+                reported_steps: 0,
                 last_received: None,
                 busy_check: None,
                 problem: None,

@@ -165,3 +165,32 @@ fn absurd_heartbeat_period_is_clamped() {
         drop(tasks);
     }
 }
+
+#[test]
+fn steps_are_reported_before_the_next_heartbeat() {
+    let (_folder, endpoint) = endpoint();
+    let mut options =
+        ServiceOptions { controller: endpoint.clone(), handle_signals: false, ..Default::default() };
+    options.every = Some(Duration::from_millis(50));
+    let tasks = ServiceLoop::start("lab/power", &options).unwrap();
+    let listener = listener(&endpoint);
+    let (controller, _) = TestController::with_heartbeat(&listener, Duration::from_secs(3600));
+    let program = std::thread::spawn(move || {
+        while let Some(task) = tasks.next(LONG).unwrap() {
+            task.done(&Value::Null).unwrap();
+        }
+    });
+    let mut steps = 0;
+    // Two reports: the steps after the first one are reported, too.
+    for _ in 0..2 {
+        let before = steps;
+        while steps <= before {
+            if let ToController::Report(report) = controller.receive() {
+                steps = report.steps;
+            }
+        }
+    }
+    controller.request("x", Command::Shutdown);
+    while controller.receive() != ToController::Bye(State::Stopped) {}
+    program.join().unwrap();
+}

@@ -26,6 +26,8 @@ use crate::value::Value;
 
 /// A task that lasts longer is reported as busy; also the period of that check.
 const BUSY_AFTER: Duration = Duration::from_secs(1);
+/// How often steps that were done are reported, before the next heartbeat.
+const STEPS_EVERY: Duration = Duration::from_secs(1);
 /// The number of missed heartbeats after which the controller counts as lost.
 const MISSED_HEARTBEATS: u32 = 3;
 /// The longest time that one send may block before the thread checks its other duties.
@@ -134,6 +136,15 @@ impl LinkInner {
         self.introduced && self.busy_check.is_none() && self.lifecycle.running().is_some()
     }
 
+    /// Returns how long after the last report the next one is due: sooner where steps were done since.
+    fn report_every(&self) -> Duration {
+        if self.lifecycle.counts().steps == self.reported_steps {
+            self.heartbeat
+        } else {
+            STEPS_EVERY.min(self.heartbeat)
+        }
+    }
+
     /// Returns when to check again whether a task takes long. An idle program is not checked, and one with
     /// many short steps once per period rather than at each step.
     fn next_busy_check(&mut self) -> Option<Duration> {
@@ -158,7 +169,7 @@ impl ControllerLink {
     fn next_due(&self) -> Option<Duration> {
         let inner = self.inner();
         let due = inner.lifecycle.next_due().map(|due| due.saturating_sub(self.now()));
-        let beat = inner.introduced.then(|| inner.heartbeat.saturating_sub(inner.last_report.elapsed()));
+        let beat = inner.introduced.then(|| inner.report_every().saturating_sub(inner.last_report.elapsed()));
         let silence = inner.last_received.map(|last_received| {
             (MISSED_HEARTBEATS * inner.heartbeat).saturating_sub(last_received.elapsed())
         });
@@ -187,7 +198,7 @@ impl ControllerLink {
         let (channel, message, lines) = {
             let mut inner = self.inner();
             let Some(channel) = inner.channel.clone().filter(|_| inner.introduced) else { return false };
-            if inner.queued.is_empty() && inner.last_report.elapsed() >= inner.heartbeat {
+            if inner.queued.is_empty() && inner.last_report.elapsed() >= inner.report_every() {
                 let report = self.report(&inner);
                 inner.queued.push_back(ToController::Report(report));
             }
@@ -233,8 +244,8 @@ impl ControllerLink {
         }
         // Only a report counts as a heartbeat: answers to a watcher's samples could otherwise postpone
         // reports forever.
-        if matches!(message, ToController::Report(_)) {
-            inner.last_report = Instant::now();
+        if let ToController::Report(report) = &message {
+            (inner.last_report, inner.reported_steps) = (Instant::now(), report.steps);
         }
         match lines {
             Some(until) => inner.log.sent(until),
