@@ -35,9 +35,16 @@ const EXIT_TIME: Duration = Duration::from_millis(500);
 /// delay.
 const SWEEP_TIME: Duration = Duration::from_secs(1);
 
+impl Access {
+    /// Returns the shorter of this time and the caller's patience.
+    fn within(&self, time: Duration) -> Duration {
+        self.patience.map_or(time, |patience| patience.min(time))
+    }
+}
+
 impl Place {
     /// Listens at this place, and takes over what a dead owner left. Blocks for up to a second
-    /// where the lock is held and no process answers at the socket.
+    /// where the lock is held and no process answers at the socket, and not longer than the caller has patience.
     ///
     /// # Errors
     /// `AddressInUse` where a living process listens, with its process number; `PermissionDenied`
@@ -45,6 +52,7 @@ impl Place {
     pub fn bind(&self, access: Access) -> Result<BoundName> {
         let (begun, mut tries) = (Instant::now(), 0);
         loop {
+            let exit_time = access.within(EXIT_TIME).saturating_sub(begun.elapsed());
             let lock = lock::try_own(&self.directory, &self.file)?;
             let is_locked = lock.is_none();
             let claimed = match lock {
@@ -54,8 +62,8 @@ impl Place {
             match claimed {
                 Err(e)
                     if e.kind() == ErrorKind::AddressInUse
-                        && (tries < 50 || is_locked && begun.elapsed() < SWEEP_TIME)
-                        && !self.is_answered(EXIT_TIME)? =>
+                        && (tries < 50 || is_locked && begun.elapsed() < access.within(SWEEP_TIME))
+                        && !self.is_answered(exit_time)? =>
                 {
                     tries += 1;
                     std::thread::sleep(Duration::from_millis(1));
@@ -116,7 +124,7 @@ impl Place {
 
     /// Listens here beside other processes of this user, or as the first of them. `ask` asks one of
     /// the others for the socket; it returns `None` where that one has just ended. Blocks for up to
-    /// `JOIN_TIMEOUT`.
+    /// `JOIN_TIMEOUT`, and not longer than the caller has patience.
     ///
     /// # Errors
     /// `AddressInUse` where a process listens alone; those of `ask`.
@@ -125,7 +133,7 @@ impl Place {
         access: Access,
         ask: impl Fn() -> Result<Option<OwnedFd>>,
     ) -> Result<BoundName> {
-        let ends = Deadline::after(JOIN_TIMEOUT);
+        let ends = Deadline::after(access.within(JOIN_TIMEOUT));
         loop {
             if let Some(lock) = lock::try_own(&self.directory, &self.file)? {
                 let mut bound = self.bind_under(lock, access)?;
@@ -368,6 +376,32 @@ mod tests {
             });
             place.bind(Access::default()).unwrap();
         });
+    }
+
+    /// The owner closes the connection after a while, as a process that ends does. A caller with the patience for that takes the name
+    /// over, and one without it is refused before.
+    #[test]
+    fn claim_waits_for_an_owner_that_ends_as_long_as_the_caller_has_patience() {
+        for (patience, takes_over) in [(Duration::ZERO, false), (Duration::from_secs(60), true)] {
+            let folder = tempfile::tempdir().unwrap();
+            let place = place(&folder);
+            let lock = lock::try_own(&place.directory, &place.file).unwrap().unwrap();
+            let listener = std::os::unix::net::UnixListener::bind(place.path()).unwrap();
+            let (ends, told) = std::sync::mpsc::channel::<()>();
+            std::thread::scope(|s| {
+                s.spawn(move || {
+                    let newcomer = listener.accept().unwrap();
+                    let _ = told.recv_timeout(Duration::from_millis(200));
+                    drop((lock, listener, newcomer));
+                });
+                let bound = place.bind(Access { patience: Some(patience), ..Access::default() });
+                drop(ends);
+                assert_eq!(
+                    bound.map(drop).map_err(|e| e.kind()),
+                    takes_over.then_some(()).ok_or(ErrorKind::AddressInUse)
+                );
+            });
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! frame names its sender.
 
 use std::any::Any;
+use std::time::Duration;
 
 use super::endpoint::Endpoint;
 use super::place::Place;
@@ -56,6 +57,8 @@ pub struct ConnectOptions {
     pub durable: bool,
     /// Whether several processes may serve the name.
     pub shared: bool,
+    /// How long a process that owns the name may take to end, at most; none for the usual times.
+    pub patience: Option<Duration>,
     /// "channel" or "request": for the record that listings read.
     pub pattern: &'static str,
 }

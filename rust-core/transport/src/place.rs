@@ -34,6 +34,9 @@ pub struct Access {
     pub carries: Carries,
     /// Whether other processes of the same user may listen there, too.
     pub shared: bool,
+    /// How long a process that owns the name may take to end or to answer, at most: the time-out of the caller; none for the
+    /// usual times.
+    pub patience: Option<Duration>,
 }
 
 /// The file of an endpoint, existing or not.

@@ -145,19 +145,19 @@ pub fn bind(
         expects_hello: options.framing == Framing::Linkspan,
         options: &connect_options(options, pattern)?,
         program: options.client_id.clone().unwrap_or_else(handshake::title),
-        ask_to_join: &|place| request_listening_socket(place, pattern),
+        ask_to_join: &|place| request_listening_socket(place, pattern, options),
     };
     endpoint.transport().connections()?.listen(endpoint, &request)
 }
 
 /// Requests the listening socket from a process that serves a name with the option `shared`; none if that
-/// process has ended or is ending. Waits for at most 5 s.
-fn request_listening_socket(place: &Place, pattern: Pattern) -> Result<Option<OwnedFd>> {
+/// process has ended or is ending. Waits for at most 5 s, and not longer than the options say.
+fn request_listening_socket(place: &Place, pattern: Pattern, options: &Options) -> Result<Option<OwnedFd>> {
     /// Its acceptor thread answers while its program works, so a healthy process needs far less.
     const TIMEOUT: Duration = Duration::from_secs(5);
     let mut hello = Hello::new(pattern, None, 0)?;
     (hello.ask, hello.shared) = (true, true);
-    let mut waiting = Waiting::until(Deadline::after(TIMEOUT));
+    let mut waiting = Waiting::until(Deadline::after(options.within(TIMEOUT)));
     let reply = hello::request_socket(place, &hello.to_frame()?, &mut waiting)?;
     let Some(mut reply) = reply else { return Ok(None) };
     handshake::read_answer(&reply.answer)?.pattern.fits(pattern)?;
@@ -179,6 +179,7 @@ pub fn connect_options(options: &Options, pattern: Pattern) -> Result<ConnectOpt
         buffer: options.buffer,
         durable: options.durable || options.delivery == Some(Delivery::Durable),
         shared: options.shared,
+        patience: options.patience(),
         pattern: pattern.name(),
     })
 }

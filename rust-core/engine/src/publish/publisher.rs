@@ -142,12 +142,12 @@ impl Publisher {
         }
         let subscribers = fanout.subscribers();
         // One that has not received everything in time learns how much it missed.
-        let _ = fanout.drain(DrainGoal::Rest, &mut Waiting::start(Wait::from(LINGER), options.timeout));
+        let _ = fanout.drain(DrainGoal::Rest, &mut Waiting::until(Deadline::after(options.within(LINGER))));
         drop(held);
         fanout.disconnect_all();
         let publisher = Publisher::at(endpoint, &options.clone().with_replace(false), hello, false)?;
         // One that has ended meanwhile does not come back.
-        let mut connecting = Waiting::until(Deadline::after(CONNECT_TIMEOUT));
+        let mut connecting = Waiting::until(Deadline::after(options.within(CONNECT_TIMEOUT)));
         let _ = publisher.fanout.wait_for_subscribers(subscribers, &mut connecting);
         Ok(publisher)
     }

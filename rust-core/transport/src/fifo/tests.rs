@@ -61,6 +61,7 @@ fn connect_options() -> ConnectOptions {
         buffer: None,
         durable: false,
         shared: false,
+        patience: None,
         pattern: "channel",
     }
 }

@@ -142,7 +142,7 @@ fn listen(endpoint: &Endpoint, connect_options: &ConnectOptions) -> Result<Conne
 
 /// As [`listen`], at a place, before errors get its path.
 fn serve(place: Place, connect_options: &ConnectOptions) -> Result<ConnectionlessLink> {
-    let (lock, is_first) = bind(&place, connect_options.shared)?;
+    let (lock, is_first) = bind(&place, connect_options.shared, connect_options.patience)?;
     if !is_first {
         // It was made, wiped and swept by the first worker, which lives or has just died.
         let Some(layout) = SpoolDirectory::open(&place)? else {
@@ -223,12 +223,13 @@ fn unless_full<T>(written: Result<T>) -> Result<Option<T>> {
 
 /// Takes the lock of a place; returns also whether it is held exclusively. A sweep, or a program
 /// that makes a spool, holds the lock for a moment, which is no reason to refuse: the lock is tried
-/// every millisecond for 50 ms, and for 5 s where the first of several workers may be sweeping.
+/// every millisecond for 50 ms, and for 5 s, or the caller's time-out, where the first of several workers may be sweeping.
 ///
 /// # Errors
 /// `AddressInUse` where a living process serves.
-fn bind(place: &Place, shared: bool) -> Result<(Lock, bool)> {
-    let attempts = if shared { 5000 } else { 50 };
+fn bind(place: &Place, shared: bool, patience: Option<Duration>) -> Result<(Lock, bool)> {
+    let most = patience.map_or(5000, |patience| patience.as_millis().clamp(50, 5000));
+    let attempts = if shared { most } else { 50 };
     for _ in 0..attempts {
         if let Some(lock) = layout::lock(place)? {
             return Ok((lock, true));

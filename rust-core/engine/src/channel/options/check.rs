@@ -1,10 +1,12 @@
 //! Checks options together with what the transport can do.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::set::{buffer, client_id, mode, spin};
 use super::{Acknowledge, Delivery, Framing, Options, Use, Validate};
 use crate::codec::Encoding;
+use crate::deadline::Timeout;
 use crate::error::{Error, ErrorKind, Result};
 use crate::schema::PreparedSchema;
 use crate::transport::capability::Capabilities;
@@ -18,7 +20,17 @@ const PUBLISHING: &str = "publish and subscribe (send and recv are possible)";
 impl Options {
     /// Returns the access rights of the files that are created.
     pub fn access(&self) -> Access {
-        Access { mode: self.mode, group: self.group, ..Access::default() }
+        Access { mode: self.mode, group: self.group, patience: self.patience(), ..Access::default() }
+    }
+
+    /// Returns how long a step of opening a name may take, at most: the time-out; none without one.
+    pub(crate) fn patience(&self) -> Option<Duration> {
+        if let Timeout::After(most) = self.timeout { Some(most) } else { None }
+    }
+
+    /// Returns the shorter of this time and the time-out.
+    pub(crate) fn within(&self, time: Duration) -> Duration {
+        self.patience().map_or(time, |most| most.min(time))
     }
 
     /// Checks the values that were set without [`Options::set`], which checks them too.
