@@ -219,7 +219,7 @@ fn publisher_restart(t: &str) {
         publisher.send(&Value::Int(round)).unwrap();
         assert_eq!(subscriber.recv(SOON).unwrap().value().unwrap(), &Value::Int(round));
     }
-    assert_eq!(subscriber.recv(Duration::from_millis(20)).unwrap_err().kind(), ErrorKind::NotFound);
+    assert_eq!(subscriber.recv(Duration::from_millis(20)).unwrap_err().kind(), ErrorKind::Disconnected);
     let kinds: Vec<_> = subscriber.events().iter().map(|e| e.kind.name()).collect();
     assert_eq!(
         kinds,

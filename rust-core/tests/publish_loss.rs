@@ -20,10 +20,10 @@ fn count(subscriber: &Subscriber, ended: &AtomicBool) -> (u64, u64) {
         match subscriber.recv(Duration::from_millis(100)) {
             Ok(_) => received += 1,
             Err(e) if e.kind() == ErrorKind::Lagged => missed += e.missed().unwrap(),
-            Err(e) if gone && matches!(e.kind(), ErrorKind::Timeout | ErrorKind::NotFound) => {
+            Err(e) if gone && matches!(e.kind(), ErrorKind::Timeout | ErrorKind::Disconnected) => {
                 return (received, missed);
             }
-            Err(e) => assert!(matches!(e.kind(), ErrorKind::Timeout | ErrorKind::NotFound), "{e}"),
+            Err(e) => assert!(matches!(e.kind(), ErrorKind::Timeout | ErrorKind::Disconnected), "{e}"),
         }
     }
 }

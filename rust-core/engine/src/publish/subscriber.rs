@@ -211,11 +211,14 @@ impl Subscriber {
     /// Waits for the next message.
     ///
     /// # Errors
-    /// `Timeout` if no message arrived by the deadline, `NotFound` if there was no publisher until then, `Lagged` if
+    /// `Timeout` if no message arrived by the deadline, `NotFound` if there was no publisher until then, `Disconnected` if there was one
+    /// and it has ended, `Lagged` if
     /// messages were missed (the next call continues), `InvalidState` if another thread receives or the
     /// subscriber is closed.
     pub fn recv<'a>(&self, wait: impl Into<Wait<'a>>) -> Result<Message> {
-        self.receive_one(wait.into()).map_err(|e| self.named(e).on(&self.shown))
+        let wait = wait.into();
+        let waits = deadline::may_wait(&wait, self.options.timeout);
+        self.receive_one(wait).map_err(|e| self.explained(e, waits).on(&self.shown))
     }
 
     /// [`Subscriber::recv`] without the endpoint in its errors.
@@ -226,6 +229,16 @@ impl Subscriber {
             return Ok(message);
         }
         self.receive_within(&mut self.options.start(wait))
+    }
+
+    /// Returns the error of a call that received nothing: for a publisher that this subscriber has received from, "no listener"
+    /// means that it has ended. A call that does not wait cannot tell.
+    fn explained(&self, error: Error, waits: bool) -> Error {
+        if waits && error.kind() == ErrorKind::NotFound && self.event_log.was_connected() {
+            let text = "the publisher ended and did not start again within the time given; try again, or see why it ended";
+            return Error::new(ErrorKind::Disconnected, text);
+        }
+        self.named(error)
     }
 
     /// Returns the error with the open names that are like this one, if there is no publisher. A subscriber to several names waits
@@ -250,7 +263,7 @@ impl Subscriber {
     /// [`Message::missed`] of the next message is their number.
     ///
     /// # Errors
-    /// `Timeout` if a time-out was given and passes.
+    /// Those of a wait that found nothing, as of [`Subscriber::recv`], if a time-out was given and passes.
     pub fn next<'a>(&self, wait: impl Into<Wait<'a>>) -> Result<Option<Message>> {
         let wait = wait.into();
         // A wait without a limit ends on a signal, and the general path sets up the watch for signals.
@@ -261,8 +274,9 @@ impl Subscriber {
         if let Some(message) = self.receive_in_place(deadline::may_wait(&wait, Timeout::Forever), allowed) {
             return Ok(Some(message));
         }
+        let waits = deadline::may_wait(&wait, Timeout::Forever);
         let mut waiting = Waiting::start(wait, Timeout::Forever).on_wait(&self.options.on_wait);
-        self.receive(&mut waiting, true).map_err(|e| self.named(e).on(&self.shown))
+        self.receive(&mut waiting, true).map_err(|e| self.explained(e, waits).on(&self.shown))
     }
 
     /// Acknowledges the last message and all before it, with `ack="manual"`. A subscriber to a journal with a
