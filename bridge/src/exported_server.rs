@@ -121,7 +121,7 @@ impl ExportedServer {
     /// Forwards the answers that have arrived. Returns whether the server may have ended.
     pub fn answer(&mut self) -> bool {
         for one in std::mem::take(&mut self.pending) {
-            match self.channel.finish_call(one.pending_reply, Wait::none()) {
+            match self.channel.finish_call(&one.pending_reply, Wait::none()) {
                 Ok(message) => {
                     let body = Body { encoding: message.encoding(), bytes: message.body().clone() };
                     self.finish(one, Ok(body));
@@ -162,7 +162,7 @@ impl ExportedServer {
     /// Answers a request with what the server has answered by now, or withdraws it and answers with `Timeout`
     /// and this text. Returns whether there was no answer.
     fn give_up(&mut self, pending: Pending, text: &str) -> bool {
-        let (reply, had_no_answer) = match self.channel.finish_call(pending.pending_reply, GIVE_UP) {
+        let (reply, had_no_answer) = match self.channel.finish_call(&pending.pending_reply, GIVE_UP) {
             Ok(message) => (Ok(Body { encoding: message.encoding(), bytes: message.body().clone() }), false),
             Err(e) if e.kind() == ErrorKind::Timeout => {
                 (Err(failure(&Error::new(ErrorKind::Timeout, text))), true)

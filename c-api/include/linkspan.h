@@ -163,6 +163,10 @@ typedef struct linkspan_listener linkspan_listener;
 // message; a thread that changes it must be the only user.
 typedef struct linkspan_message linkspan_message;
 
+// A request that was sent, whose reply `linkspan_channel_finish_call` gets. Any thread may use it with the channel that it is of, which
+// it does not keep open. Free it with `linkspan_pending_reply_free`.
+typedef struct linkspan_pending_reply linkspan_pending_reply;
+
 // Sends to any number of subscribers and never waits for a slow one. Free it with `linkspan_publisher_free`.
 //
 // Any number of threads may send, and take turns.
@@ -235,15 +239,6 @@ typedef struct linkspan_array {
     // The size of the elements in bytes. Set when an array is read; ignored when an array is put.
     size_t length;
 } linkspan_array;
-
-// A request that was sent, whose reply `linkspan_channel_finish_call` gets: a value that may be copied, and that any
-// thread may use with the channel that it is of. It holds nothing, so there is nothing to free.
-typedef struct linkspan_pending_reply {
-    // The number of the request.
-    uint64_t number;
-    // The connection that it was sent over.
-    uint64_t generation;
-} linkspan_pending_reply;
 
 // The options of an endpoint. NULL and zero mean the default, except in `timeout`, whose default is
 // `LINKSPAN_DEFAULT` and where zero does not wait.
@@ -948,25 +943,34 @@ linkspan_status linkspan_channel_call(const struct linkspan_channel *channel,
 
 // Sends a request without waiting for its reply: a call in two steps. Any number of requests may be under way, from one thread or
 // several. Their replies may arrive in any order, also while this end calls and receives, and are kept for the newest 1,024 requests
-// that are not finished.
+// that are not finished, up to 256 MiB.
 //
 // The caller sees to this:
 // `channel` and `request` are live, `pending` may be written.
 linkspan_status linkspan_channel_start_call(const struct linkspan_channel *channel,
                                             const struct linkspan_message *request,
                                             int64_t timeout,
-                                            struct linkspan_pending_reply *pending);
+                                            struct linkspan_pending_reply **pending);
 
 // Waits for the reply to a request that `linkspan_channel_start_call` sent; the caller releases it. Fails as
 // `linkspan_channel_call` does. With a time-out of 0 it fails with `Timeout` while the reply has not arrived, and may be called
-// again; a longer time-out that passes gives up the request.
+// again; a longer time-out that passes gives up the request. `InvalidState` at once if the request is not under way on this channel
+// any more.
 //
 // The caller sees to this:
-// `channel` is live, `pending` is what the other function gave, `reply` may be written.
+// `channel` and `pending` are live, `reply` may be written.
 linkspan_status linkspan_channel_finish_call(const struct linkspan_channel *channel,
                                              const struct linkspan_pending_reply *pending,
                                              int64_t timeout,
                                              struct linkspan_message **reply);
+
+// Frees a request that was sent. One that is not finished is withdrawn: a peer that has not received it by then does not begin with it,
+// and a reply that arrives is dropped. NULL is allowed; a second call for the same request, and any other use of it, is `InvalidState`:
+// see `linkspan_channel_free`.
+//
+// The caller sees to this:
+// `pending` is NULL or a handle of this library, and no other call uses it.
+linkspan_status linkspan_pending_reply_free(struct linkspan_pending_reply *pending);
 
 // Replies to a request that `linkspan_channel_recv` returned; use `linkspan_request_reply` for a server's
 // requests.

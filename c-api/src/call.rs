@@ -2,10 +2,10 @@
 
 use linkspan::PendingReply;
 
-use crate::argument::{Nothing, apply, named, place, query, wait};
+use crate::argument::{apply, named, place, query, wait};
 use crate::channel::linkspan_channel;
-use crate::life::Checked;
 use crate::message::linkspan_message;
+use crate::object::{Tagged, free, give, handle_kind};
 use crate::status::linkspan_status;
 
 /// Sends a request and waits for its reply, which the caller releases. `Remote` if the handler failed,
@@ -29,26 +29,15 @@ pub unsafe extern "C" fn linkspan_channel_call(
     }
 }
 
-/// A request that was sent, whose reply `linkspan_channel_finish_call` gets: a value that may be copied, and that any
-/// thread may use with the channel that it is of. It holds nothing, so there is nothing to free.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub struct linkspan_pending_reply {
-    /// The number of the request.
-    pub number: u64,
-    /// The connection that it was sent over.
-    pub generation: u64,
-}
+/// A request that was sent, whose reply `linkspan_channel_finish_call` gets. Any thread may use it with the channel that it is of, which
+/// it does not keep open. Free it with `linkspan_pending_reply_free`.
+pub struct linkspan_pending_reply(pub(crate) Tagged<PendingReply>);
 
-impl Nothing for linkspan_pending_reply {
-    const NOTHING: linkspan_pending_reply = linkspan_pending_reply { number: 0, generation: 0 };
-}
-
-impl Checked for linkspan_pending_reply {}
+handle_kind!(linkspan_pending_reply of PendingReply: b"pending.");
 
 /// Sends a request without waiting for its reply: a call in two steps. Any number of requests may be under way, from one thread or
 /// several. Their replies may arrive in any order, also while this end calls and receives, and are kept for the newest 1,024 requests
-/// that are not finished.
+/// that are not finished, up to 256 MiB.
 ///
 /// # Safety
 /// `channel` and `request` are live, `pending` may be written.
@@ -57,24 +46,24 @@ pub unsafe extern "C" fn linkspan_channel_start_call(
     channel: *const linkspan_channel,
     request: *const linkspan_message,
     timeout: i64,
-    pending: *mut linkspan_pending_reply,
+    pending: *mut *mut linkspan_pending_reply,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
     unsafe {
         query(channel, place!(pending), |channel| {
             let payload = channel.0.encode(named(request, "request")?)?;
-            let [number, generation] = channel.0.start_call(&payload, wait(timeout)?)?.numbers();
-            Ok(linkspan_pending_reply { number, generation })
+            Ok(give(linkspan_pending_reply(Tagged::new(channel.0.start_call(&payload, wait(timeout)?)?))))
         })
     }
 }
 
 /// Waits for the reply to a request that `linkspan_channel_start_call` sent; the caller releases it. Fails as
 /// `linkspan_channel_call` does. With a time-out of 0 it fails with `Timeout` while the reply has not arrived, and may be called
-/// again; a longer time-out that passes gives up the request.
+/// again; a longer time-out that passes gives up the request. `InvalidState` at once if the request is not under way on this channel
+/// any more.
 ///
 /// # Safety
-/// `channel` is live, `pending` is what the other function gave, `reply` may be written.
+/// `channel` and `pending` are live, `reply` may be written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_channel_finish_call(
     channel: *const linkspan_channel,
@@ -86,10 +75,23 @@ pub unsafe extern "C" fn linkspan_channel_finish_call(
     unsafe {
         query(channel, place!(reply), |channel| {
             let pending = named(pending, "pending")?;
-            let pending = PendingReply::from_numbers([pending.number, pending.generation]);
-            Ok(linkspan_message::arrived(channel.0.finish_call(pending, wait(timeout)?)?))
+            Ok(linkspan_message::arrived(channel.0.finish_call(&pending.0, wait(timeout)?)?))
         })
     }
+}
+
+/// Frees a request that was sent. One that is not finished is withdrawn: a peer that has not received it by then does not begin with it,
+/// and a reply that arrives is dropped. NULL is allowed; a second call for the same request, and any other use of it, is `InvalidState`:
+/// see `linkspan_channel_free`.
+///
+/// # Safety
+/// `pending` is NULL or a handle of this library, and no other call uses it.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_pending_reply_free(
+    pending: *mut linkspan_pending_reply,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    unsafe { free(pending) }
 }
 
 /// Replies to a request that `linkspan_channel_recv` returned; use `linkspan_request_reply` for a server's

@@ -171,7 +171,7 @@ impl Channel {
 
     #[php(defaults(timeout = Seconds::DEFAULT))]
     pub fn finish_call(&self, pending: &PendingReply, timeout: Seconds) -> PhpResult<Made<Message>> {
-        edge(|| receive(|| self.waiter.wait(timeout, |wait| self.inner.finish_call(pending.0, wait))))
+        edge(|| receive(|| self.waiter.wait(timeout, |wait| self.inner.finish_call(&pending.0, wait))))
     }
 
     #[php(defaults(timeout = Seconds::DEFAULT))]

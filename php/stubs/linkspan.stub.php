@@ -408,7 +408,7 @@ final class Event
     private function __construct() {}
 }
 
-/** A request that Channel::startCall sent, for finishCall of the same channel. */
+/** A request that Channel::startCall sent, for finishCall of the same channel. One that is freed before that is withdrawn. */
 final class PendingReply
 {
     private function __construct() {}

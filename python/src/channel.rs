@@ -34,7 +34,7 @@ pub struct Channel {
     closed: Closed,
 }
 
-/// A request whose answer is still to come.
+/// A request whose answer is still to come. One that is freed before `finish_call` has returned it is withdrawn.
 #[pyclass(frozen, module = "linkspan._native")]
 pub struct PendingReply(linkspan::PendingReply);
 
@@ -199,7 +199,7 @@ impl Channel {
         timeout: Patience,
         on_wait: OnWait,
     ) -> Outcome<Message> {
-        self.wait(py, timeout, on_wait, |wait| self.link.finish_call(asked.0, wait)).map(Message::new)
+        self.wait(py, timeout, on_wait, |wait| self.link.finish_call(&asked.0, wait)).map(Message::new)
     }
 
     /// Answers a request that `recv` gave.

@@ -120,7 +120,7 @@ fn message_that_was_read_behind_a_request_is_not_consumed_before_it_is_given() {
     for transport in ["shm", "unix"] {
         let (_listener, a, b) = pair(&name(transport), &Options::default());
         let payload = a.encode(&Value::Int(1)).unwrap();
-        a.start_call(&payload, SOON).unwrap();
+        let _asked = a.start_call(&payload, SOON).unwrap();
         a.send(&Value::Int(2), SOON).unwrap();
         assert!(b.recv(SOON).unwrap().is_request());
         assert!(b.poll().unwrap());

@@ -172,7 +172,7 @@ fn answer_that_the_client_has_not_read_yet_is_not_copied() {
                 "{transport}: {held} bytes were taken for an answer of {}",
                 answer.body().len()
             );
-            let read = s.spawn(move || client.finish_call(asked, SOON).unwrap());
+            let read = s.spawn(move || client.finish_call(&asked, SOON).unwrap());
             // The server flushes the rest, and no other process needs a reply.
             assert_eq!(
                 server.next(std::time::Duration::from_millis(1)).unwrap_err().kind(),

@@ -29,7 +29,7 @@ fn answer(request: &Request) {
     request.reply(&Value::Int(number + 100)).unwrap();
 }
 
-fn finished(client: &Channel, pending: PendingReply) -> Value {
+fn finished(client: &Channel, pending: &PendingReply) -> Value {
     client.finish_call(pending, SOON).unwrap().value().unwrap().clone()
 }
 
@@ -47,7 +47,7 @@ fn answers_reach_their_requests_in_any_order() {
             let requests = [next(&server), next(&server), next(&server)];
             order.iter().for_each(|at| answer(&requests[*at]));
             for (number, pending) in (0..).zip(pending) {
-                assert_eq!(finished(&client, pending), Value::Int(number + 100), "{transport}, {order:?}");
+                assert_eq!(finished(&client, &pending), Value::Int(number + 100), "{transport}, {order:?}");
             }
         }
         assert_eq!(dropped(&client), Value::from(0_u64), "{transport}");
@@ -76,7 +76,7 @@ fn answer_is_kept_while_its_caller_receives_and_calls() {
             assert_eq!(called.value().unwrap(), &Value::from("called"), "{transport}");
         });
         for (number, pending) in (1..).zip(pending) {
-            assert_eq!(finished(&near, pending), Value::Int(number + 100), "{transport}");
+            assert_eq!(finished(&near, &pending), Value::Int(number + 100), "{transport}");
         }
         assert_eq!(dropped(&near), Value::from(0_u64), "{transport}");
     }
@@ -97,7 +97,7 @@ fn answer_is_kept_while_its_caller_sends_and_waits_for_room() {
             (0..100).find_map(|number| near.send(&Value::Int(number), Duration::from_millis(50)).err());
         let full = full.expect("the peer acknowledges nothing");
         assert!(matches!(full.kind(), ErrorKind::Full | ErrorKind::Timeout), "{transport}: {full}");
-        assert_eq!(finished(&near, pending), Value::Int(101), "{transport}");
+        assert_eq!(finished(&near, &pending), Value::Int(101), "{transport}");
     }
 }
 
@@ -113,7 +113,7 @@ fn answer_is_kept_while_its_caller_flushes() {
         near.send(&Value::from("data"), SOON).unwrap();
         let error = near.flush(Duration::from_millis(50)).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Timeout, "{transport}: the peer consumes nothing");
-        assert_eq!(finished(&near, pending), Value::Int(101), "{transport}");
+        assert_eq!(finished(&near, &pending), Value::Int(101), "{transport}");
     }
 }
 
@@ -127,16 +127,16 @@ fn failure_is_kept_for_its_request() {
             RemoteFailure { code: 7, kind: "test".into(), text: "a failure".into(), data: Vec::new() };
         requests[1].fail(&failure).unwrap();
         answer(&requests[0]);
-        assert_eq!(finished(&client, pending[0]), Value::Int(101), "{transport}");
-        let error = client.finish_call(pending[1], SOON).unwrap_err();
+        assert_eq!(finished(&client, &pending[0]), Value::Int(101), "{transport}");
+        let error = client.finish_call(&pending[1], SOON).unwrap_err();
         assert_eq!(
             (error.kind(), error.remote_failure().unwrap().code),
             (ErrorKind::Remote, 7),
             "{transport}"
         );
         // It was asked for, and has no second answer.
-        let again = client.finish_call(pending[1], Duration::from_millis(20)).unwrap_err();
-        assert_eq!(again.kind(), ErrorKind::Timeout, "{transport}");
+        let again = client.finish_call(&pending[1], SOON).unwrap_err();
+        assert_eq!(again.kind(), ErrorKind::InvalidState, "{transport}");
     }
 }
 
@@ -149,10 +149,10 @@ fn answer_is_there_for_another_thread() {
         let requests = [next(&server), next(&server)];
         answer(&requests[1]);
         thread::scope(|scope| {
-            let first = scope.spawn(|| finished(&client, pending[0]));
+            let first = scope.spawn(|| finished(&client, &pending[0]));
             // While the first one waits, or before it does.
             let second = loop {
-                match client.finish_call(pending[1], Duration::ZERO) {
+                match client.finish_call(&pending[1], Duration::ZERO) {
                     Ok(answer) => break answer,
                     Err(e) => assert!(
                         matches!(e.kind(), ErrorKind::InvalidState | ErrorKind::Timeout),
@@ -174,11 +174,82 @@ fn answer_to_a_request_that_was_given_up_is_dropped_and_counted() {
         let (server, client) = served(transport);
         let pending = [start(&client, 1), start(&client, 2)];
         let requests = [next(&server), next(&server)];
-        let error = client.finish_call(pending[0], Duration::from_millis(20)).unwrap_err();
+        let error = client.finish_call(&pending[0], Duration::from_millis(20)).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Timeout, "{transport}");
         requests.iter().for_each(answer);
-        assert_eq!(finished(&client, pending[1]), Value::Int(102), "{transport}");
+        assert_eq!(finished(&client, &pending[1]), Value::Int(102), "{transport}");
         assert_eq!(dropped(&client), Value::from(1_u64), "{transport}");
+    }
+}
+
+/// A request is finished once, on its own channel: everything else is an error at once, without a wait.
+#[test]
+fn request_that_is_not_under_way_is_an_invalid_state_at_once() {
+    for (transport, idempotent) in TRANSPORTS.into_iter().flat_map(|t| [(t, false), (t, true)]) {
+        let mut options = Options::default();
+        options.idempotent = idempotent;
+        let server = Server::serve(&name(transport), &Options::default()).unwrap();
+        let client = Channel::connect(server.endpoint(), &options, SOON).unwrap();
+        let other = Channel::connect(server.endpoint(), &options, SOON).unwrap();
+        let is_refused = |channel: &Channel, pending: &PendingReply| {
+            for wait in [Duration::ZERO, SOON * 1000] {
+                let error = channel.finish_call(pending, wait).unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::InvalidState, "{transport}, {idempotent}: {error}");
+            }
+        };
+        let pending = start(&client, 1);
+        is_refused(&other, &pending);
+        answer(&next(&server));
+        assert_eq!(finished(&client, &pending), Value::Int(101));
+        is_refused(&client, &pending);
+        let given_up = start(&client, 2);
+        let error = client.finish_call(&given_up, Duration::from_millis(20)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Timeout);
+        is_refused(&client, &given_up);
+        // Two threads finish one: one of them gets the answer, and neither waits longer.
+        let pending = start(&client, 3);
+        let request = server.next(SOON).unwrap().unwrap();
+        thread::scope(|scope| {
+            let finish = || client.finish_call(&pending, SOON * 1000).map(drop).map_err(|e| e.kind());
+            let both = [scope.spawn(finish), scope.spawn(finish)];
+            request.reply(&Value::Int(103)).unwrap();
+            let mut both = both.map(|one| one.join().unwrap());
+            both.sort_by_key(Result::is_err);
+            assert_eq!(both, [Ok(()), Err(ErrorKind::InvalidState)], "{transport}, {idempotent}");
+        });
+    }
+}
+
+#[test]
+fn dropped_request_is_withdrawn_and_its_answer_is_not_kept() {
+    for (transport, idempotent) in TRANSPORTS.into_iter().flat_map(|t| [(t, false), (t, true)]) {
+        let mut options = Options::default();
+        options.idempotent = idempotent;
+        let server = Server::serve(&name(transport), &Options::default()).unwrap();
+        let client = Channel::connect(server.endpoint(), &options, SOON).unwrap();
+        let taken = start(&client, 1);
+        let request = next(&server);
+        // One that the server has not taken is not given to it; the answer to the other one is dropped.
+        drop(start(&client, 2));
+        drop(taken);
+        answer(&request);
+        let last = start(&client, 3);
+        let request = next(&server);
+        assert_eq!(request.value().unwrap(), &Value::Int(3), "{transport}, {idempotent}");
+        answer(&request);
+        assert_eq!(finished(&client, &last), Value::Int(103), "{transport}, {idempotent}");
+        assert_eq!(dropped(&client), Value::from(1_u64), "{transport}, {idempotent}");
+        // The answer that has arrived is freed with its request.
+        let (answered, after) = (start(&client, 4), start(&client, 5));
+        answer(&next(&server));
+        answer(&next(&server));
+        assert_eq!(finished(&client, &after), Value::Int(105));
+        drop(answered);
+        assert_eq!(dropped(&client), Value::from(2_u64), "{transport}, {idempotent}");
+        // A request keeps no channel, and ends after it.
+        let pending = start(&client, 6);
+        drop(client);
+        drop(pending);
     }
 }
 
@@ -192,10 +263,10 @@ fn answers_that_are_kept_are_bounded() {
         scope.spawn(|| (0..STARTED).for_each(|_| answer(&next(&server))));
         let pending: Vec<_> = (0..STARTED).map(|number| start(&client, number)).collect();
         for number in [STARTED - 1, STARTED - KEPT] {
-            assert_eq!(finished(&client, pending[number as usize]), Value::Int(number + 100));
+            assert_eq!(finished(&client, &pending[number as usize]), Value::Int(number + 100));
         }
-        let error = client.finish_call(pending[0], Duration::from_millis(20)).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Timeout);
+        let error = client.finish_call(&pending[0], SOON).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidState);
         assert_eq!(dropped(&client), Value::from((STARTED - KEPT) as u64));
     });
 }

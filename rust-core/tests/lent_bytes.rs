@@ -75,7 +75,7 @@ fn request_stays_the_next_message_for_a_call_that_can_reply() {
         }
         let request = b.recv(SOON).unwrap();
         b.reply(&request, &Value::Int(2), SOON).unwrap();
-        assert_eq!(a.finish_call(pending, SOON).unwrap().value().unwrap(), &Value::Int(2), "{transport}");
+        assert_eq!(a.finish_call(&pending, SOON).unwrap().value().unwrap(), &Value::Int(2), "{transport}");
     }
 }
 
@@ -89,7 +89,7 @@ fn bytes_that_were_read_behind_a_request_come_before_those_that_arrive_later() {
         let b = listener.accept(SOON).unwrap();
         let mut memory = vec![0; length];
         for round in 0..20 {
-            a.start_call(&a.encode(&Value::Int(1)).unwrap(), SOON).unwrap();
+            let _asked = a.start_call(&a.encode(&Value::Int(1)).unwrap(), SOON).unwrap();
             for number in 1..=4 {
                 a.send_bytes(Encoding::Raw, &vec![number; length], SOON).unwrap();
             }

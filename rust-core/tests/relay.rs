@@ -208,9 +208,9 @@ fn call_in_two_steps_has_the_given_deadline() {
     let server = Server::serve(&endpoint, &Options::default().with_machine("north")).unwrap();
     let client = Channel::connect(&endpoint, &Options::default(), SOON).unwrap();
     let payload = client.encode(&Value::Int(1)).unwrap();
-    client.start_call(&payload, SOON).unwrap();
+    let _asked = client.start_call(&payload, SOON).unwrap();
     assert_eq!(server.next(SOON).unwrap().unwrap().remaining(), None);
-    client.start_call_within(&payload, 100 * SOON, SOON).unwrap();
+    let _within = client.start_call_within(&payload, 100 * SOON, SOON).unwrap();
     let left = server.next(SOON).unwrap().unwrap().remaining().unwrap();
     assert!(left <= 100 * SOON && left > SOON, "{left:?}");
 }

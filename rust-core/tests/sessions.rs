@@ -260,8 +260,8 @@ fn call_without_answer_reports_an_unknown_outcome(t: &str) {
         assert!(error.text().contains("0.05 s") && error.text().contains("unknown"), "{error}");
         // In two steps the result is the same, once the call is given up; a poll alone does not give it up.
         let asked = client.start_call(&client.encode(&Value::from("again")).unwrap(), SOON).unwrap();
-        assert!(client.finish_call(asked, Duration::ZERO).unwrap_err().retryable());
-        let error = client.finish_call(asked, moment).unwrap_err();
+        assert!(client.finish_call(&asked, Duration::ZERO).unwrap_err().retryable());
+        let error = client.finish_call(&asked, moment).unwrap_err();
         assert_eq!((error.kind(), error.retryable()), (ErrorKind::Timeout, idempotent), "{error}");
         if !idempotent {
             let error = thread::scope(|s| {

@@ -45,7 +45,7 @@ fn call_leaves_no_files_and_they_are_readable_meanwhile() {
     request.reply(&Value::from("done")).unwrap();
     let answer = "00000000000000000001.panel-7f3a.json";
     assert_eq!(fs::read_to_string(directory.join("client").join(answer)).unwrap(), "\"done\"");
-    assert_eq!(client.finish_call(asked, SOON).unwrap().value().unwrap(), &Value::from("done"));
+    assert_eq!(client.finish_call(&asked, SOON).unwrap().value().unwrap(), &Value::from("done"));
     assert!(names(&directory.join("server")).is_empty() && names(&directory.join("client")).is_empty());
     assert_eq!(names(&directory.join("hello")), ["panel-7f3a", "server"]);
     let about = fs::read(directory.join("hello/panel-7f3a")).unwrap();
@@ -304,13 +304,13 @@ fn caller_that_gives_up_withdraws_the_request() {
 
     // Answered while another call waits: it is kept for the call that asks for it, and not mistaken for the next answer.
     let asked = client.start_call(&client.encode(&Value::Int(3)).unwrap(), SOON).unwrap();
-    client.finish_call(asked, Duration::ZERO).unwrap_err();
+    client.finish_call(&asked, Duration::ZERO).unwrap_err();
     serve_one(&server);
     thread::scope(|s| {
         s.spawn(|| serve_one(&server));
         assert_eq!(client.call(&Value::Int(4), SOON).unwrap().get("0").unwrap(), &Value::Int(4));
     });
-    assert_eq!(client.finish_call(asked, Duration::ZERO).unwrap().get("0").unwrap(), &Value::Int(3));
+    assert_eq!(client.finish_call(&asked, Duration::ZERO).unwrap().get("0").unwrap(), &Value::Int(3));
     assert_eq!(client.stats().at("dropped").unwrap().as_u64().unwrap(), 0);
     assert!(names(&directory.join("client")).is_empty());
 }
@@ -564,7 +564,7 @@ fn descriptor_signals_every_message_to_an_event_loop() {
         let asked = client.start_call(&client.encode(&Value::Int(i)).unwrap(), SOON).unwrap();
         assert!(support::readable(fd, 20));
         serve_one(&server);
-        client.finish_call(asked, SOON).unwrap();
+        client.finish_call(&asked, SOON).unwrap();
         server.next(Duration::ZERO).err().unwrap();
     }
 }

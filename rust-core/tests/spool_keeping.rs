@@ -396,7 +396,7 @@ fn inside_a_full_disk() {
         fs::remove_file(folder.join(format!("ballast{i}"))).unwrap();
     }
     request.reply_payload(&small).unwrap();
-    assert_eq!(client.finish_call(asked, SOON).unwrap().value().unwrap(), &Value::from("small"));
+    assert_eq!(client.finish_call(&asked, SOON).unwrap().value().unwrap(), &Value::from("small"));
     client.send_payload(&large, SOON).unwrap();
     assert_eq!(server.next(SOON).unwrap().unwrap().body(), large.body());
 }

@@ -495,7 +495,7 @@ fn finish_of_a_call_that_is_refused_in_a_callback_leaves_the_request() {
             .start_call(&linkspan::Payload::new(&7, Encoding::Cbor, &Limits::default()).unwrap(), SOON)
             .unwrap();
         let mut tick = || {
-            let error = channel.finish_call(pending, SOON).unwrap_err();
+            let error = channel.finish_call(&pending, SOON).unwrap_err();
             assert!(
                 error.kind() == ErrorKind::InvalidState && error.text().contains("this thread calls"),
                 "{error}"
@@ -509,7 +509,7 @@ fn finish_of_a_call_that_is_refused_in_a_callback_leaves_the_request() {
         let request = server.next(SOON).unwrap().unwrap();
         request.reply(&8).unwrap();
         assert_eq!(
-            channel.finish_call(pending, SOON).unwrap().value().unwrap(),
+            channel.finish_call(&pending, SOON).unwrap().value().unwrap(),
             &Value::Int(8),
             "{transport}"
         );

@@ -50,6 +50,6 @@ fn reply_above_the_limit_is_refused_with_the_name_of_the_option() {
         let request = server.next(SOON).unwrap().unwrap();
         names_its_option(transport, &request.reply(&large()).unwrap_err());
         request.reply(&Value::Null).unwrap();
-        client.finish_call(asked, SOON).unwrap();
+        client.finish_call(&asked, SOON).unwrap();
     }
 }

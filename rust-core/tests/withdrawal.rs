@@ -38,7 +38,7 @@ fn call_that_timed_out_before_the_server_took_it_is_not_carried_out() {
         assert_eq!(request.value().unwrap(), &Value::Int(2), "{transport}: the first was withdrawn");
         request.reply(&Value::from("done")).unwrap();
         assert_eq!(
-            client.finish_call(two, SOON).unwrap().value().unwrap(),
+            client.finish_call(&two, SOON).unwrap().value().unwrap(),
             &Value::from("done"),
             "{transport}"
         );
@@ -59,14 +59,17 @@ fn withdrawal_concerns_its_own_request_of_several() {
         // The first is taken already: it is carried out, whatever its caller does.
         let first = server.next(SOON).unwrap().unwrap();
         for given_up in [0, 1, 3] {
-            assert_eq!(client.finish_call(asked[given_up], PATIENCE).unwrap_err().kind(), ErrorKind::Timeout);
+            assert_eq!(
+                client.finish_call(&asked[given_up], PATIENCE).unwrap_err().kind(),
+                ErrorKind::Timeout
+            );
         }
         first.reply(&Value::Int(0)).unwrap();
         for left in [2, 4] {
             let request = server.next(SOON).unwrap().unwrap();
             assert_eq!(request.value().unwrap(), &Value::Int(left), "{transport}");
             request.reply(&Value::Int(left)).unwrap();
-            let answer = client.finish_call(asked[left as usize], SOON).unwrap();
+            let answer = client.finish_call(&asked[left as usize], SOON).unwrap();
             assert_eq!(answer.value().unwrap(), &Value::Int(left), "{transport}");
         }
         assert_eq!(server.next(Duration::ZERO).unwrap_err().kind(), ErrorKind::Timeout);
@@ -93,7 +96,7 @@ fn request_on_a_channel_is_withdrawn_before_recv_gives_it() {
         let request = next();
         assert_eq!(request.value().unwrap(), &Value::Int(2), "{transport}");
         channel.reply(&request, &Value::from("done"), SOON).unwrap();
-        assert_eq!(client.finish_call(two, SOON).unwrap().value().unwrap(), &Value::from("done"));
+        assert_eq!(client.finish_call(&two, SOON).unwrap().value().unwrap(), &Value::from("done"));
         assert_eq!(next().value().unwrap(), &Value::from("behind"), "{transport}");
         assert_eq!(dropped(&channel.stats()), 1, "{transport}");
     }
@@ -126,14 +129,18 @@ fn messages_behind_a_request_come_in_order_by_every_way_of_receiving() {
             let client = Channel::connect(&endpoint, &Options::default(), SOON).unwrap();
             let channel = listener.accept(SOON).unwrap();
             thread::scope(|s| {
-                s.spawn(|| {
+                let client = &client;
+                let requests = s.spawn(move || {
+                    let mut requests = Vec::new();
                     for number in 0..COUNT {
                         if number % EVERY == 0 {
-                            client.start_call(&client.encode(&Value::Int(number)).unwrap(), SOON).unwrap();
+                            let request = client.encode(&Value::Int(number)).unwrap();
+                            requests.push(client.start_call(&request, SOON).unwrap());
                         } else {
                             client.send(&Value::Int(number), SOON).unwrap();
                         }
                     }
+                    requests
                 });
                 let mut next = 0;
                 while next < COUNT {
@@ -142,6 +149,7 @@ fn messages_behind_a_request_come_in_order_by_every_way_of_receiving() {
                         next += 1;
                     }
                 }
+                drop(requests.join().unwrap());
             });
             assert_eq!(channel.try_recv().unwrap_err().kind(), ErrorKind::Empty);
             assert!(
@@ -174,7 +182,7 @@ fn call_of_a_program_that_has_received_a_request_gets_its_reply_and_keeps_what_w
             answers.join().unwrap();
         });
         channel.reply(&request, &Value::from("done"), SOON).unwrap();
-        assert_eq!(client.finish_call(asked, SOON).unwrap().value().unwrap(), &Value::from("done"));
+        assert_eq!(client.finish_call(&asked, SOON).unwrap().value().unwrap(), &Value::from("done"));
         for number in 0..20 {
             assert_eq!(channel.recv(SOON).unwrap().value().unwrap(), &Value::Int(number), "{transport}");
         }
@@ -188,7 +196,7 @@ fn request_that_waits_in_a_channel_is_dropped_when_it_is_withdrawn() {
         let listener = Listener::listen(&endpoint, &Options::default()).unwrap();
         let client = Channel::connect(&endpoint, &Options::default(), SOON).unwrap();
         let channel = listener.accept(SOON).unwrap();
-        client.start_call(&client.encode(&Value::from("kept")).unwrap(), SOON).unwrap();
+        let _kept = client.start_call(&client.encode(&Value::from("kept")).unwrap(), SOON).unwrap();
         thread::scope(|s| {
             let gives_up = s.spawn(|| gives_up(&client, 1));
             // It reads for acknowledgements and keeps the requests; the second one is withdrawn meanwhile.
@@ -212,7 +220,7 @@ fn manual_acknowledgement_leaves_out_what_was_read_behind_a_request() {
         let listener = Listener::listen(&endpoint, &manual).unwrap();
         let client = Channel::connect(&endpoint, &Options::default(), SOON).unwrap();
         let channel = listener.accept(SOON).unwrap();
-        client.start_call(&client.encode(&Value::from("ask")).unwrap(), SOON).unwrap();
+        let _asked = client.start_call(&client.encode(&Value::from("ask")).unwrap(), SOON).unwrap();
         client.send(&Value::Int(1), SOON).unwrap();
         client.send(&Value::Int(2), SOON).unwrap();
         let request = channel.recv(SOON).unwrap();
@@ -300,7 +308,7 @@ fn descriptor_ignores_late_answers_and_reports_the_end_of_the_server() {
         let fd = client.fileno().unwrap();
         let asked = client.start_call(&client.encode(&Value::Int(1)).unwrap(), SOON).unwrap();
         let request = server.next(SOON).unwrap().unwrap();
-        assert_eq!(client.finish_call(asked, PATIENCE).unwrap_err().kind(), ErrorKind::Timeout);
+        assert_eq!(client.finish_call(&asked, PATIENCE).unwrap_err().kind(), ErrorKind::Timeout);
         let look = || assert!(matches!(client.poll(), Err(e) if e.kind() == ErrorKind::InvalidState));
         // Arms the descriptor.
         look();

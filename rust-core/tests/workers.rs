@@ -244,7 +244,7 @@ fn request_of_a_killed_worker_goes_to_another_before_later_ones() {
         request.reply(&Value::Int(left)).unwrap();
     }
     for (asked, n) in asked.into_iter().zip(1..) {
-        assert_eq!(number(client.finish_call(asked, SOON).unwrap().value().unwrap()), n);
+        assert_eq!(number(client.finish_call(&asked, SOON).unwrap().value().unwrap()), n);
     }
     assert!(names(&directory.join("server")).is_empty() && names(&directory.join("client")).is_empty());
 }
@@ -331,7 +331,7 @@ fn workers_share_the_requests_and_none_is_given_to_two() {
         request.reply(request.value().unwrap()).unwrap();
     }
     for (asked, n) in asked.into_iter().zip(0..) {
-        assert_eq!(number(client.finish_call(asked, SOON).unwrap().value().unwrap()), n);
+        assert_eq!(number(client.finish_call(&asked, SOON).unwrap().value().unwrap()), n);
     }
 }
 

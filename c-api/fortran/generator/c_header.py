@@ -41,7 +41,7 @@ def argument(text: str) -> tuple[str, str]:
     for alias in ["status", "encoding", "type", "dtype", "order", "role", "command", "state"]:
         by_value[f"linkspan_{alias}"] = "integer(c_int32_t)"
     structs = {"linkspan_array": "c_array", "linkspan_options": "c_options", "linkspan_error": "c_error",
-               "linkspan_channel_info": "c_channel_info", "linkspan_pending_reply": "c_pending_reply", "linkspan_message_info": "c_message_info",
+               "linkspan_channel_info": "c_channel_info", "linkspan_message_info": "c_message_info",
                "linkspan_service_options": "c_service_options", "linkspan_task": "c_task",
                "linkspan_service_info": "c_service_info", "linkspan_command_request": "c_command_request"}
     if what in by_value:

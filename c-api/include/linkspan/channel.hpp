@@ -77,16 +77,12 @@ template <class F> std::vector<message> recv_many(std::size_t max, F &&call) {
 /// Which end of a channel this is.
 enum class role : linkspan_role { listener = LINKSPAN_ROLE_LISTENER, connector = LINKSPAN_ROLE_CONNECTOR };
 
-/// A request that `channel::start_call` sent, for `channel::finish_call` of the same channel. It may be copied, and holds nothing.
-class pending_reply {
-public:
-    /// The C struct.
-    const linkspan_pending_reply &c() const noexcept { return c_; }
-
+/// A request that `channel::start_call` sent, for `channel::finish_call` of the same channel, which it does not keep open. Its
+/// destructor withdraws a request that is not finished.
+class pending_reply : public detail::handle<linkspan_pending_reply> {
 private:
     friend class channel;
-    explicit pending_reply(const linkspan_pending_reply &c) noexcept : c_(c) {}
-    linkspan_pending_reply c_;
+    explicit pending_reply(linkspan_pending_reply *c) noexcept : handle(c, nullptr) {}
 };
 
 /// A channel: two ends, messages in both directions, requests and replies. Any number of threads may send and
@@ -172,7 +168,7 @@ public:
     /// or several. Their replies may arrive in any order, also while this end calls and receives, and are kept for the newest 1,024
     /// requests that are not finished.
     pending_reply start_call(const message &request, timeout_value t = {}) const {
-        linkspan_pending_reply pending;
+        linkspan_pending_reply *pending;
         check(linkspan_channel_start_call(c(), request.c(), t.nanoseconds(), &pending));
         return pending_reply(pending);
     }
@@ -180,7 +176,7 @@ public:
     /// while the reply has not arrived, and may be called again; a longer time-out that passes gives up the request.
     message finish_call(const pending_reply &pending, timeout_value t = {}) const {
         linkspan_message *m;
-        check(linkspan_channel_finish_call(c(), &pending.c(), t.nanoseconds(), &m));
+        check(linkspan_channel_finish_call(c(), pending.c(), t.nanoseconds(), &m));
         return message(m);
     }
     /// Replies to a request that `recv` returned.

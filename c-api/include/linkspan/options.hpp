@@ -209,6 +209,7 @@ private:
 
 /// The C function that frees an object of each kind. NULL is allowed.
 inline void free(linkspan_channel *c) noexcept { static_cast<void>(linkspan_channel_free(c)); }
+inline void free(linkspan_pending_reply *c) noexcept { static_cast<void>(linkspan_pending_reply_free(c)); }
 inline void free(linkspan_listener *c) noexcept { static_cast<void>(linkspan_listener_free(c)); }
 inline void free(linkspan_server *c) noexcept { static_cast<void>(linkspan_server_free(c)); }
 inline void free(linkspan_publisher *c) noexcept { static_cast<void>(linkspan_publisher_free(c)); }

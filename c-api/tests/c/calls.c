@@ -5,9 +5,9 @@
 
 #include "check.h"
 
-static linkspan_pending_reply started(linkspan_channel *channel, int64_t number) {
+static linkspan_pending_reply *started(linkspan_channel *channel, int64_t number) {
     linkspan_message *request;
-    linkspan_pending_reply pending;
+    linkspan_pending_reply *pending;
     OK(linkspan_message_new(&request));
     OK(linkspan_message_put_i64(request, NULL, number));
     OK(linkspan_channel_start_call(channel, request, LINKSPAN_DEFAULT, &pending));
@@ -33,9 +33,9 @@ static int64_t number_of(linkspan_message *message) {
     return number;
 }
 
-static int64_t finished(linkspan_channel *channel, linkspan_pending_reply pending) {
+static int64_t finished(linkspan_channel *channel, linkspan_pending_reply *pending) {
     linkspan_message *reply;
-    OK(linkspan_channel_finish_call(channel, &pending, LINKSPAN_DEFAULT, &reply));
+    OK(linkspan_channel_finish_call(channel, pending, LINKSPAN_DEFAULT, &reply));
     return number_of(reply);
 }
 
@@ -48,13 +48,13 @@ int main(int count, char **arguments) {
     OK(linkspan_listener_listen(endpoint, NULL, &listener));
     OK(linkspan_channel_connect(endpoint, NULL, LINKSPAN_DEFAULT, &near));
     OK(linkspan_listener_accept(listener, LINKSPAN_DEFAULT, &far));
-    linkspan_pending_reply pending[3];
+    linkspan_pending_reply *pending[3], *dropped_one;
     linkspan_message *requests[3], *data, *stats;
     for (int i = 0; i < 3; ++i) pending[i] = started(near, i);
     for (int i = 0; i < 3; ++i) OK(linkspan_channel_recv(far, LINKSPAN_DEFAULT, &requests[i]));
     /* Nothing has arrived: the request goes on. */
     linkspan_message *reply;
-    CHECK(linkspan_channel_finish_call(near, &pending[0], 0, &reply) == LINKSPAN_TIMEOUT && reply == NULL);
+    CHECK(linkspan_channel_finish_call(near, pending[0], 0, &reply) == LINKSPAN_TIMEOUT && reply == NULL);
     answer(far, requests[2]);
     answer(far, requests[1]);
     OK(linkspan_message_new(&data));
@@ -71,10 +71,22 @@ int main(int count, char **arguments) {
     OK(linkspan_message_get_u64(stats, "dropped", &dropped));
     CHECK(dropped == 0);
     linkspan_message_release(stats);
-    /* A request has one reply, and numbers that no call gave have none. */
-    CHECK(linkspan_channel_finish_call(near, &pending[0], 20000000, &reply) == LINKSPAN_TIMEOUT);
-    const linkspan_pending_reply none = {0, 0};
-    CHECK(linkspan_channel_finish_call(near, &none, 20000000, &reply) == LINKSPAN_DISCONNECTED);
+    /* A request has one reply, and is of one channel. */
+    CHECK(linkspan_channel_finish_call(near, pending[0], LINKSPAN_FOREVER, &reply) == LINKSPAN_INVALID_STATE);
+    CHECK(linkspan_channel_finish_call(far, pending[0], LINKSPAN_FOREVER, &reply) == LINKSPAN_INVALID_STATE);
+    for (int i = 0; i < 3; ++i) OK(linkspan_pending_reply_free(pending[i]));
+    CHECK(linkspan_channel_finish_call(near, pending[0], LINKSPAN_FOREVER, &reply) == LINKSPAN_INVALID_STATE);
+    /* One that is freed is withdrawn: the peer does not receive it. */
+    dropped_one = started(near, 3);
+    OK(linkspan_pending_reply_free(dropped_one));
+    pending[0] = started(near, 4);
+    OK(linkspan_channel_recv(far, LINKSPAN_DEFAULT, &requests[0]));
+    int64_t number;
+    OK(linkspan_message_get_i64(requests[0], "", &number));
+    CHECK(number == 4);
+    answer(far, requests[0]);
+    CHECK(finished(near, pending[0]) == 104);
+    OK(linkspan_pending_reply_free(pending[0]));
     /* Nobody calls any more to acknowledge the last messages. */
     linkspan_channel_close(near, 0);
     linkspan_channel_close(far, 0);

@@ -71,12 +71,13 @@ static void call(long count) {
     check(linkspan_channel_connect("shm:c-messages", NULL, SOON, &channel));
     for (long i = 0; i < count; i++) {
         linkspan_message *asked = reading(), *request, *reply;
-        linkspan_pending_reply pending;
+        linkspan_pending_reply *pending;
         check(linkspan_channel_start_call(channel, asked, SOON, &pending));
         check(linkspan_server_next(server, SOON, &request));
         check(linkspan_request_reply(request, asked));
         check(linkspan_message_release(request));
-        check(linkspan_channel_finish_call(channel, &pending, SOON, &reply));
+        check(linkspan_channel_finish_call(channel, pending, SOON, &reply));
+        check(linkspan_pending_reply_free(pending));
         check(linkspan_message_release(asked));
         read_field(reply);
     }

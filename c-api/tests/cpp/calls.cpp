@@ -32,6 +32,15 @@ int main(int, char **arguments) {
     answer(requests[0]);
     for (int i = 0; i < 3; ++i) CHECK(near.finish_call(pending[static_cast<std::size_t>(i)], 10s).get<int>("n") == 100 + i);
     CHECK(near.stats().get<int>("dropped") == 0);
+    // A request that is finished, or is dropped, is not under way.
+    try {
+        near.finish_call(pending[0]);
+        CHECK(false);
+    } catch (const linkspan::invalid_state &) {
+    }
+    { const auto dropped = near.start_call(linkspan::message().put("n", 8)); }
+    const auto kept = near.start_call(linkspan::message().put("n", 9));
+    CHECK(far.recv().get<int>("n") == 9);
     // Both sides of a call see its end.
     const auto refused = near.start_call(linkspan::message().put("n", 1));
     near.close(0s);

@@ -14,7 +14,7 @@ contains
       type(linkspan_listener) :: listener
       type(linkspan_channel) :: near, far
       type(linkspan_pending_reply) :: pending(3)
-      type(linkspan_message) :: message, requests(3)
+      type(linkspan_message) :: message, reply, requests(3)
       integer :: i, number, stat
       call listener%listen(name)
       call near%connect(name)
@@ -48,6 +48,20 @@ contains
       call near%stats(message)
       call message%get("dropped", number)
       if (number /= 0) error stop "dropped"
+      ! A request that is finished, or that was closed, is not under way; another one takes its place.
+      call near%finish_call(pending(1), message, stat=stat)
+      if (stat /= linkspan_invalid_state) error stop "a request is finished once"
+      call message%clear()
+      call message%put("n", 8)
+      call near%start_call(message, pending(1))
+      call pending(1)%close()
+      call near%finish_call(pending(1), reply, stat=stat)
+      if (stat /= linkspan_invalid_state) error stop "there is no request in it"
+      call message%put("n", 9)
+      call near%start_call(message, pending(1))
+      call far%recv(requests(1))
+      call requests(1)%get("n", number)
+      if (number /= 9) error stop "the request that was closed is withdrawn"
       ! Nobody calls any more to acknowledge the last messages.
       call near%close(timeout=0.0_real64, stat=stat)
       call far%close(timeout=0.0_real64, stat=stat)

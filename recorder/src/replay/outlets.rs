@@ -92,6 +92,7 @@ impl<'a> Outlets<'a> {
             .find_map(|(old, new)| Some(format!("{new}{}", channel.topic.strip_prefix(old.as_str())?)));
         let endpoint = format!("{transport}:{}", renamed.as_deref().unwrap_or(&channel.topic));
         let kind = if lockstep {
+            let options = options.with_lockstep(true);
             Kind::Channel { listener: Listener::listen(&endpoint, &options)?, channel: None }
         } else {
             Kind::Publisher(Publisher::relay(

@@ -120,7 +120,7 @@ fn call_of_a_server_takes_one_lock_in_each_step_and_the_server_s_own() {
         let (to_receive, request) = counted(|| server.next(SOON).unwrap().unwrap());
         let (to_reply, ()) = counted(|| request.reply_payload(&payload).unwrap());
         drop(request);
-        let (to_finish, _) = counted(|| client.finish_call(pending, SOON).unwrap());
+        let (to_finish, _) = counted(|| client.finish_call(&pending, SOON).unwrap());
         [to_send, to_receive, to_reply, to_finish]
     });
 }

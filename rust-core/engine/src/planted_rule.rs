@@ -88,7 +88,7 @@ fn rule_holds_for_data_requests_and_replies_in_a_store() {
     let pending = is_refused("a request", || client.start_call(&payload(REFUSED), SOON));
     let request = next();
     is_refused("a reply", || request.reply_payload(&payload(REFUSED)));
-    assert_eq!(client.finish_call(pending, SOON).unwrap().body().len(), REFUSED);
+    assert_eq!(client.finish_call(&pending, SOON).unwrap().body().len(), REFUSED);
 }
 
 #[test]
@@ -100,7 +100,7 @@ fn rule_holds_for_requests_and_replies_of_channels() {
             let pending = is_refused(&what, || near.start_call(&payload(REFUSED), SOON));
             let request = far.recv(SOON).unwrap();
             is_refused(&what, || far.reply_payload(&request, &payload(REFUSED), SOON));
-            assert_eq!(near.finish_call(pending, SOON).unwrap().body().len(), REFUSED, "{what}");
+            assert_eq!(near.finish_call(&pending, SOON).unwrap().body().len(), REFUSED, "{what}");
         }
     }
 }
@@ -116,7 +116,7 @@ fn rule_holds_for_replies_of_servers() {
             let pending = client.start_call(&payload(8), SOON).unwrap();
             let request = server.next(SOON).unwrap().unwrap();
             is_refused(&what, || request.reply_payload(&payload(REFUSED)));
-            assert_eq!(client.finish_call(pending, SOON).unwrap().body().len(), REFUSED, "{what}");
+            assert_eq!(client.finish_call(&pending, SOON).unwrap().body().len(), REFUSED, "{what}");
         }
     }
 }

@@ -115,7 +115,7 @@ fn call_server(name: &str, payload: &Payload, count: u64) -> Result<()> {
         if let Some(request) = server.next(SOON)? {
             request.reply_payload(payload)?;
         }
-        client.finish_call(pending, SOON)?;
+        client.finish_call(&pending, SOON)?;
     }
     Ok(())
 }
@@ -126,7 +126,7 @@ fn call_channel(name: &str, payload: &Payload, count: u64) -> Result<()> {
         let pending = near.start_call(payload, SOON)?;
         let request = far.recv(SOON)?;
         far.reply_payload(&request, payload, SOON)?;
-        near.finish_call(pending, SOON)?;
+        near.finish_call(&pending, SOON)?;
     }
     Ok(())
 }

@@ -74,8 +74,8 @@ fn forged_boot_file_wipes_nothing() {
     let place = Place::spool();
     let server = Server::serve(&place.endpoint, &json()).unwrap();
     let client = Channel::connect(&place.endpoint, &called("root-panel"), SOON).unwrap();
-    client.start_call(&client.encode(&Value::Int(1)).unwrap(), SOON).unwrap();
-    drop((server, client));
+    let asked = client.start_call(&client.encode(&Value::Int(1)).unwrap(), SOON).unwrap();
+    drop((server, client, asked));
     let write_wrong_id = |at: &Path| fs::write(at, "00000000-0000-0000-0000-000000000000").unwrap();
     place.swap(".boot", write_wrong_id);
     // A file of root's with the member's words in it may be had by its name.

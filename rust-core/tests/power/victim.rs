@@ -279,7 +279,7 @@ impl Part {
                         let (id, who, question) = asked[n];
                         let (name, client) = &clients[who];
                         print_line(&format!("fetch {id}"));
-                        match there(client.finish_call(question, NOW)) {
+                        match there(client.finish_call(&question, NOW)) {
                             Ok(None) => continue,
                             Ok(Some(answer)) => print_line(&format!("fetched {} {name}", known(&answer)?)),
                             Err(e) if e.kind() == ErrorKind::Remote => {}

@@ -158,7 +158,7 @@ impl Tx {
         }
     }
 
-    /// Ends the link for both halves, because the peer's page contains an impossible value.
+    /// Ends the link for both halves and hangs up, because the peer's page contains an impossible value.
     pub fn end_link(&mut self, error: &Error) {
         match self {
             Tx::Shm(half) => half.end_link(error),
@@ -166,6 +166,11 @@ impl Tx {
             // These have no such page.
             Tx::Stream(_) | Tx::Plain(_) | Tx::Place(_) => {}
         }
+    }
+
+    /// Returns whether the link has ended by a defect that one of its halves has found, so that nothing goes over it any more.
+    pub fn has_defect(&self) -> bool {
+        matches!(self, Tx::Shm(half) if half.has_defect())
     }
 
     /// Returns how many messages this half has accepted and dropped since the last call: replies to

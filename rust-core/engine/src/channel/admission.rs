@@ -251,6 +251,7 @@ impl HandshakeHandler for ListenerHandler {
             Hello::of_session(self.pattern, id, self.options.max_message_size, session_state.hello())?;
         hello.shared = self.shared_socket.is_some();
         hello.deadlines = self.pattern == Pattern::Request && self.options.machine.is_some();
+        hello.lockstep = self.options.lockstep;
         hello.slots = transport.capabilities().slots;
         (hello.schemas, hello.reply_schemas) = schemas;
         let offer = transport.connections()?.offer(hello.session, self.options.buffer)?;

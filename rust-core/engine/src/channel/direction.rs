@@ -89,11 +89,6 @@ impl<T> Direction<T> {
             }
         }
     }
-
-    /// Returns the state, for the owner of the direction.
-    pub fn get_mut(&mut self) -> &mut T {
-        self.0.get_mut()
-    }
 }
 
 impl<T> Deref for Direction<T> {

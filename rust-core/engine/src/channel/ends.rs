@@ -14,6 +14,8 @@
 //! | several messages in one call | `batch` |
 //! | calls and replies | `call` |
 //! | a short request without waiting | `call_in_place` |
+//! | several channels whose listener paces the program | `paced` |
+//! | a request under way, which its drop withdraws | `pending_reply` |
 //! | closing | `close` |
 //! | calls for one thread that serves many channels | `poll` |
 //! | waiting for room | `room` |
@@ -29,12 +31,15 @@ mod close;
 mod in_place;
 mod in_stream;
 mod linger;
+mod paced;
+mod pending_reply;
 mod poll;
 mod recv_into;
 mod room;
 mod send;
 
 use std::fmt;
+use std::ops::Deref;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -45,6 +50,7 @@ use super::direction::{Direction, Lease, Operation};
 use super::event_log::{Event, EventLog};
 use super::link::Link;
 use super::loan::{Loan, LoanMemory};
+use super::lockstep;
 use super::open_names;
 use super::options::{Options, Use};
 use super::pattern::Pattern;
@@ -64,8 +70,8 @@ use crate::transport::endpoint::Endpoint;
 use crate::transport::table;
 use crate::value::{DType, Element, Order, Value};
 
-pub use call_in_place::PendingReply;
 pub use close::LINGER;
+pub use pending_reply::PendingReply;
 pub use poll::RequestInfo;
 
 /// Which end of a channel this is. It does not change.
@@ -97,6 +103,12 @@ impl Role {
 /// The channel outlives its link: when the peer restarts, or the link breaks, the channel reconnects and
 /// sends unacknowledged messages again.
 pub struct Channel {
+    inner: Arc<Inner>,
+}
+
+/// What a channel consists of. The requests that are under way refer to it and do not keep it.
+#[doc(hidden)]
+pub struct Inner {
     endpoint: Endpoint,
     /// The endpoint as text, for errors.
     shown: String,
@@ -118,6 +130,16 @@ pub struct Channel {
     /// Cached, because every call checks them.
     sends: bool,
     receives: bool,
+}
+
+#[doc(hidden)]
+impl Deref for Channel {
+    type Target = Inner;
+
+    #[inline(always)]
+    fn deref(&self) -> &Inner {
+        &self.inner
+    }
 }
 
 impl Channel {
@@ -228,7 +250,7 @@ impl Channel {
             event_log.connected(&link.peer.source);
             reconnector.put(link);
         }
-        Ok(Channel {
+        let inner = Inner {
             endpoint: endpoint.clone(),
             shown: endpoint.to_string(),
             options: options.clone(),
@@ -242,12 +264,19 @@ impl Channel {
             has_reported: AtomicBool::new(false),
             sends: endpoint.check_direction(role == Role::Connector, "send").is_ok(),
             receives: endpoint.check_direction(role == Role::Listener, "recv").is_ok(),
-        })
+        };
+        Ok(Channel { inner: Arc::new(inner) })
     }
 
     /// Makes the first link within the deadline.
     fn first_link(&self, waiting: &mut Waiting<'_>) -> Result<()> {
-        self.sending()?.join(&self.reconnector, &self.event_log, waiting)
+        let mut sending = self.sending()?;
+        sending.join(&self.reconnector, &self.event_log, waiting)?;
+        if sending.part.as_ref().is_some_and(|part| part.peer.lockstep) {
+            // What comes first may be for another channel than the one that the thread waits for.
+            lockstep::receives(&self.inner);
+        }
+        Ok(())
     }
 
     /// Fails with `InvalidState` in a process other than the one that made the channel, and once the
@@ -329,11 +358,6 @@ impl Channel {
             .map_err(|e| e.on(&self.shown))
     }
 
-    /// Returns access to the sending direction, for acknowledgements.
-    fn ack_sender(&self) -> AckSender<'_> {
-        AckSender { sending: &self.sending, links: &self.reconnector, event_log: &self.event_log }
-    }
-
     /// Acknowledges everything that was received so far, on a channel with `ack="manual"`. A message that is
     /// not acknowledged when this program ends is sent to its next incarnation.
     pub fn ack(&self) -> Result<()> {
@@ -378,7 +402,12 @@ impl Channel {
                 ReceivedFrame::Message(message) if receiving.is_withdrawn(&message) => {
                     self.drop_message(&message);
                 }
-                ReceivedFrame::Message(message) => return Ok(message),
+                ReceivedFrame::Message(message) => {
+                    if receiving.is_lockstep() {
+                        lockstep::receives(&self.inner);
+                    }
+                    return Ok(message);
+                }
                 ReceivedFrame::Bye => self.ack_sender().send_ack(AckTrigger::Requested),
                 ReceivedFrame::Ack => {}
             }
@@ -478,6 +507,13 @@ impl Channel {
     }
 }
 
+impl Inner {
+    /// Returns access to the sending direction, for acknowledgements.
+    fn ack_sender(&self) -> AckSender<'_> {
+        AckSender { sending: &self.sending, links: &self.reconnector, event_log: &self.event_log }
+    }
+}
+
 /// The descriptor of [`Channel::fileno`]. If that fails, because the channel is closed or another thread
 /// receives, the descriptor never becomes readable, and the next call reports the reason.
 impl AsFd for Channel {
@@ -495,10 +531,16 @@ impl AsRawFd for Channel {
 
 impl fmt::Debug for Channel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.inner.fmt(f)
+    }
+}
+
+impl fmt::Debug for Inner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Channel")
             .field("endpoint", &self.shown)
             .field("role", &self.role)
-            .field("closed", &self.is_closed())
+            .field("closed", &self.reconnector.is_closed())
             .finish_non_exhaustive()
     }
 }

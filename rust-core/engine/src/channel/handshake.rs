@@ -87,6 +87,9 @@ pub struct Hello {
     /// Of a bridge that has the name of another machine's server: each request has to carry the time until
     /// which its caller waits.
     pub deadlines: bool,
+    /// Of a listener that sends each message once the one before is consumed: the other side consumes, too, what a thread has
+    /// that waits for another such channel.
+    pub lockstep: bool,
     /// The session of the sender: a random number for this incarnation.
     pub session: u64,
     /// The lowest number that a peer without this session may receive.
@@ -207,8 +210,13 @@ impl Hello {
         if let Some(after) = self.after {
             map.insert("after".into(), vec![after.session, after.number].into());
         }
-        let flags =
-            [("deadlines", self.deadlines), ("once", self.once), ("ask", self.ask), ("shared", self.shared)];
+        let flags = [
+            ("deadlines", self.deadlines),
+            ("lockstep", self.lockstep),
+            ("once", self.once),
+            ("ask", self.ask),
+            ("shared", self.shared),
+        ];
         for (key, _) in flags.into_iter().filter(|(_, is_set)| *is_set) {
             map.insert(key.into(), true.into());
         }
@@ -281,6 +289,7 @@ impl Hello {
                 .transpose()?,
             machine: optional("machine").map(Value::as_text).transpose()?.map(plain_machine),
             deadlines: optional("deadlines").map(Value::as_bool).transpose()?.unwrap_or(false),
+            lockstep: optional("lockstep").map(Value::as_bool).transpose()?.unwrap_or(false),
             session: value.at("session")?.as_u64()?,
             first: optional("first").map(Value::as_u64).transpose()?.unwrap_or(0),
             keeps: match optional("keeps") {

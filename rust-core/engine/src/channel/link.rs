@@ -55,6 +55,8 @@ pub struct Peer {
     pub machine: Option<Arc<str>>,
     /// Whether requests carry the time until which their callers wait.
     pub deadlines: bool,
+    /// Whether it sends each message once the one before is consumed.
+    pub lockstep: bool,
 }
 
 impl Peer {
@@ -68,6 +70,7 @@ impl Peer {
             owner,
             machine: hello.machine.as_deref().map(Arc::from),
             deadlines: hello.deadlines,
+            lockstep: hello.lockstep,
         }
     }
 
@@ -82,6 +85,7 @@ impl Peer {
             owner: Owner::Anyone,
             machine: None,
             deadlines: false,
+            lockstep: false,
         }
     }
 }

@@ -35,6 +35,7 @@ pub(crate) mod jsonrpc;
 pub(crate) mod link;
 mod listener;
 mod loan;
+mod lockstep;
 pub(crate) mod open_names;
 pub(crate) mod options;
 pub(crate) mod pattern;

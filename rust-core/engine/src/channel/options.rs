@@ -199,6 +199,8 @@ pub struct Options {
     pub(crate) queue: usize,
     /// The pattern of a channel's or listener's name. Layers above set it.
     pub(crate) pattern: Pattern,
+    /// Whether each message is sent once the one before is consumed: see [`Options::with_lockstep`].
+    pub(crate) lockstep: bool,
     /// Whether a channel that connects ends with its first link, because the layer above makes the
     /// next one.
     pub(crate) once: bool,
@@ -243,6 +245,7 @@ impl Default for Options {
             on_wait: None,
             queue: 128,
             pattern: Pattern::Channel,
+            lockstep: false,
             once: false,
         }
     }

@@ -67,6 +67,8 @@ pub struct Receiving {
     empty_polls: u32,
     /// Whether the program's event loop watches the descriptor.
     watched: bool,
+    /// Whether the peer sends each message once the one before is consumed.
+    lockstep: bool,
     /// Whether the channel is closed and still reads for acknowledgements.
     pub closing: bool,
     /// Whether the library receives, to collect acknowledgements, and not the program.
@@ -132,6 +134,7 @@ impl Receiving {
             parked: false,
             empty_polls: 0,
             watched: false,
+            lockstep: false,
             closing: false,
             for_library: false,
             bye_received: false,
@@ -147,6 +150,11 @@ impl Receiving {
             link_in_set: false,
             waker,
         })
+    }
+
+    /// Returns whether the peer sends each message once the one before is consumed (`ends/lockstep`).
+    pub fn is_lockstep(&self) -> bool {
+        self.lockstep
     }
 
     /// The descriptor of the epoll set, which a program's event loop watches.

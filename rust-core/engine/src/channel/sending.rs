@@ -500,6 +500,13 @@ impl Sending {
         }
     }
 
+    /// Releases the link if it has ended by a defect. A link of which the peer has only gone is released by the attempt to send.
+    pub fn drop_defect(&mut self) {
+        if self.part.as_ref().is_some_and(|part| part.tx.has_defect()) {
+            self.drop_part();
+        }
+    }
+
     /// Releases the link.
     pub fn drop_part(&mut self) {
         self.part = None;

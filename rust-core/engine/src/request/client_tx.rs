@@ -3,16 +3,18 @@
 //! An answer is sent at once if the link has room. Otherwise it waits in the queue of the link, and the serving thread sends it when
 //! there is room (`pending`). At most `max_message_size` bytes wait for one client: a client that sends requests and does not read the
 //! answers is disconnected, and its answers are counted as dropped.
+//!
+//! A link over which no answer can be sent any more is not used for requests either: both sides are told ([`ClientTx::give_up`]).
 
 use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use super::server_waker::ServerWaker;
 
 use crate::channel::event_log::EventLog;
-use crate::channel::link::TxPart;
+use crate::channel::link::{ConnectionGuard, TxPart};
 use crate::channel::sending::{AckSender, Draft, Links, REPLY, Sending};
 use crate::channel::session::inbox::AckTrigger;
 use crate::channel::session_state::admission::{Obstacle, Terms};
@@ -37,6 +39,12 @@ pub struct ClientTx {
     server_waker: Arc<ServerWaker>,
     /// The client's token, by which the serving thread finds it.
     token: u64,
+    /// The connection, which this side may hang up; dangling for a link that all clients share.
+    guard: Weak<ConnectionGuard>,
+    /// Why this side has given up the link while the client was still connected.
+    given_up: OnceLock<Error>,
+    /// Who the client is, for events.
+    source: Arc<str>,
     /// The client's session; for a link without a hello, a session of which only the numbers are used.
     pub(super) session_state: Arc<SessionState>,
     /// What the link requires of answers, kept after the link has ended. The session in it is 0 without a hello.
@@ -69,6 +77,7 @@ impl ClientTx {
         event_log: Arc<EventLog>,
         server_waker: Arc<ServerWaker>,
         token: u64,
+        guard: Weak<ConnectionGuard>,
         shown: Arc<str>,
     ) -> Result<ClientTx> {
         let terms = Terms {
@@ -85,6 +94,7 @@ impl ClientTx {
             None => SessionState::new(0, options),
         };
         let generation = session_state.links.load(Ordering::Acquire);
+        let source = part.peer.source.clone();
         let sending = Sending { part: Some(part), generation, ..Sending::new(&event_log) };
         let client_tx = ClientTx {
             pending: AtomicBool::new(false),
@@ -93,6 +103,9 @@ impl ClientTx {
             terms,
             server_waker,
             token,
+            guard,
+            given_up: OnceLock::new(),
+            source,
             requests: AtomicU64::new(0),
             answers: AtomicU64::new(0),
             half_closed: AtomicBool::new(false),
@@ -205,23 +218,32 @@ impl ClientTx {
             sending.part.as_ref().is_some_and(|part| part.tx.goes_on_after(error))
         };
         loop {
-            match sending.send(draft, true, self, &self.event_log, &mut Waiting::at_once()) {
+            let why = match sending.send(draft, true, self, &self.event_log, &mut Waiting::at_once()) {
                 Ok(_) => break,
                 Err(Obstacle::TooLong) => return Err(draft.content.too_long(self.terms.limit)),
                 Err(Obstacle::Failed(error)) if goes_on_after(sending, &error) => return Err(error),
                 Err(Obstacle::NoLink) => return self.keep(draft),
-                Err(Obstacle::Replay) if sending.replay(self, &mut Waiting::at_once()).is_ok() => {}
-                // The link has broken, or the client has violated the protocol, which ends the link.
-                Err(_) => {
-                    let _ = sending.end_violated(&self.session_state);
-                    self.lose_link(sending);
+                Err(Obstacle::Replay) => match sending.replay(self, &mut Waiting::at_once()) {
+                    Ok(()) => continue,
+                    Err(error) => error,
+                },
+                Err(Obstacle::Failed(error)) => error,
+                Err(Obstacle::Violation | Obstacle::Acknowledgements | Obstacle::NoRoom) => {
+                    Error::new(ErrorKind::Full, NOT_ACKNOWLEDGED)
                 }
-            }
+                Err(Obstacle::Another) => Error::new(ErrorKind::Disconnected, "another client has connected"),
+            };
+            // The client may have violated the protocol, which ends the link, too.
+            let violation = sending.end_violated(&self.session_state).err();
+            self.give_up(sending, violation.unwrap_or(why));
         }
+        let limit = self.options.max_message_size;
         let queue = sending.part.as_ref().and_then(|part| part.queue.as_ref());
-        if queue.is_some_and(|queue| queue.bytes > self.options.max_message_size) {
-            // The client does not read its answers.
-            self.lose_link(sending);
+        if queue.is_some_and(|queue| queue.bytes > limit) {
+            let text = format!(
+                "the client does not receive its answers, of which more than {limit} bytes wait (max_message_size), so it was disconnected; receive the answers, or have fewer requests under way"
+            );
+            self.give_up(sending, Error::new(ErrorKind::Full, text));
         }
         Ok(())
     }
@@ -244,6 +266,29 @@ impl ClientTx {
         Ok(())
     }
 
+    /// Gives up the link, for both directions: a client whose answers cannot be sent is not to send requests and wait. The
+    /// connection is hung up, so that the client sees its end at once; the serving thread disconnects the client. The reason
+    /// is an event.
+    fn give_up(&self, sending: &mut Sending, why: Error) {
+        self.lose_link(sending);
+        if let Some(guard) = self.guard.upgrade() {
+            guard.disconnect();
+        }
+        // Of a client that has ended, what it sent before is received first, and then its end.
+        if why.kind() != ErrorKind::Disconnected {
+            let text = format!("{}: {why}", self.source);
+            if self.given_up.set(why).is_ok() {
+                self.event_log.disconnected(text);
+                self.server_waker.add_pending(self.token);
+            }
+        }
+    }
+
+    /// Returns why this side has given up the link, which was reported as an event.
+    pub fn given_up(&self) -> Option<&Error> {
+        self.given_up.get()
+    }
+
     /// Releases the link. Answers that wait for it are dropped and counted.
     fn lose_link(&self, sending: &mut Sending) {
         sending.drop_part();
@@ -259,7 +304,7 @@ impl ClientTx {
                     Ok(room) => return room,
                     // The next round tries again.
                     Err(error) if error.kind() == ErrorKind::OutOfMemory => return None,
-                    Err(_) => self.lose_link(sending),
+                    Err(error) => self.give_up(sending, error),
                 }
             }
             self.pending.store(false, Ordering::Release);
@@ -379,6 +424,9 @@ impl ClientTx {
         self.event_log.remove_sender(&sending.sent);
     }
 }
+
+/// The reason for giving up the link of a client that acknowledges nothing.
+const NOT_ACKNOWLEDGED: &str = "the client does not acknowledge its answers, of which as many are kept as replay_count and replay_bytes allow, so it was disconnected";
 
 impl Links for ClientTx {
     #[inline(always)]

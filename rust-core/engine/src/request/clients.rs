@@ -17,8 +17,8 @@ mod serving;
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasherDefault, Hasher};
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use super::answer::Request;
@@ -220,7 +220,7 @@ impl Clients {
             }
             empty_polls += self.frames_in_round - before;
             self.server_waker.prepare_park();
-            self.flush_pending();
+            self.flush_pending()?;
             let busy = !self.ready_queue.is_empty();
             if waiting.is_none() && !self.watched && !busy {
                 return Err(waiting.timed_out());
@@ -268,6 +268,7 @@ impl Clients {
     /// Adds the links that were admitted.
     fn accept_new(&mut self, acceptor: &ChannelAcceptor) -> Result<()> {
         while let Some(link) = acceptor.queue.pop() {
+            let guard = link.guard.as_ref().map_or_else(Weak::new, Arc::downgrade);
             let (tx, part) = link.split(Some(Queue::new(&self.event_log)));
             self.last_token += 1;
             let token = self.last_token;
@@ -280,7 +281,8 @@ impl Clients {
             }
             let (event_log, server_waker) = (self.event_log.clone(), self.server_waker.clone());
             let shown = self.shown.clone();
-            let client_tx = match ClientTx::new(tx, &self.options, event_log, server_waker, token, shown) {
+            let opened = ClientTx::new(tx, &self.options, event_log, server_waker, token, guard, shown);
+            let client_tx = match opened {
                 Ok(client_tx) => Arc::new(client_tx),
                 // Its hello has impossible claims.
                 Err(e) => {

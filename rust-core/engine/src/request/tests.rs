@@ -38,7 +38,7 @@ fn short_request_and_reply_take_one_lock_each_and_receiving_one_more() {
         let (to_reply, replied) = counted(|| request.reply_payload(&short));
         replied.unwrap();
         drop(request);
-        let (to_finish, reply) = counted(|| client.finish_call(pending, SOON).unwrap());
+        let (to_finish, reply) = counted(|| client.finish_call(&pending, SOON).unwrap());
         assert_eq!(reply.value().unwrap(), &Value::from("some bytes"));
         // The first round connects, and the first lock counts of the server may include that.
         if round > 1 {
@@ -60,7 +60,7 @@ fn second_answer_is_refused_on_either_path() {
         answer(fails_first).unwrap();
         assert_eq!(answer(fails_then).unwrap_err().kind(), ErrorKind::InvalidState);
         drop(request);
-        let failed = client.finish_call(pending, SOON).err().map(|error| error.kind());
+        let failed = client.finish_call(&pending, SOON).err().map(|error| error.kind());
         assert_eq!(failed, fails_first.then_some(ErrorKind::Remote));
     }
     let Value::Map(stats) = server.stats() else { panic!("the counters are a map") };
@@ -83,7 +83,7 @@ fn answers_of_several_threads_to_one_request_succeed_once() {
         });
         assert_eq!(answered, 1);
         drop(request);
-        client.finish_call(pending, SOON).unwrap();
+        client.finish_call(&pending, SOON).unwrap();
     }
     // A second answer would be dropped and counted here.
     assert_eq!(client.poll().unwrap_err().kind(), ErrorKind::InvalidState);
@@ -97,7 +97,7 @@ fn requests_answered_in_any_order_are_counted_once() {
     let (server, client) = joined("request-ahead");
     let short = payload(&Value::from("x"));
     let call = || client.start_call(&short, SOON).unwrap();
-    let finish = |pending| client.finish_call(pending, SOON).map(drop).map_err(|error| error.kind());
+    let finish = |pending: &_| client.finish_call(pending, SOON).map(drop).map_err(|error| error.kind());
     for round in 0..50 {
         let pending = [call(), call(), call()];
         let requests = [next(&server), next(&server), next(&server)];
@@ -118,10 +118,10 @@ fn requests_answered_in_any_order_are_counted_once() {
             1 => 0,
             _ => 2,
         };
-        assert_eq!(finish(pending[last]), Ok(()), "round {round}");
+        assert_eq!(finish(&pending[last]), Ok(()), "round {round}");
         let pending = call();
         drop(next(&server));
-        assert_eq!(finish(pending), Err(ErrorKind::Remote), "an unanswered request has failed");
+        assert_eq!(finish(&pending), Err(ErrorKind::Remote), "an unanswered request has failed");
     }
     let Value::Map(stats) = server.stats() else { panic!("the counters are a map") };
     for (name, count) in [("received", 200_u64), ("sent", 200), ("dropped", 0), ("missed", 0)] {
@@ -139,8 +139,7 @@ fn requests_answered_in_any_order_are_counted_once() {
 fn request_outlives_client_and_server() {
     let (server, client) = joined("request-outlives");
     let short = payload(&Value::from("x"));
-    client.start_call(&short, SOON).unwrap();
-    client.start_call(&short, SOON).unwrap();
+    let _pending = [client.start_call(&short, SOON).unwrap(), client.start_call(&short, SOON).unwrap()];
     let (lent, counted) = (next(&server), next(&server));
     drop(client);
     drop(server);
@@ -197,7 +196,7 @@ fn close_in_a_callback_of_close_returns() {
     let options = Options { on_wait: Some(Arc::new(on_wait)), ..Options::default() };
     let server = Arc::new(Server::serve(&endpoint, &options).unwrap());
     let client = Channel::connect(&endpoint, &Options::default(), SOON).unwrap();
-    client.start_call(&payload(&Value::from("x")), SOON).unwrap();
+    let _pending = client.start_call(&payload(&Value::from("x")), SOON).unwrap();
     // The client does not read this reply, for which the socket has no room.
     next(&server).reply(&Value::from("x".repeat(8 << 20))).unwrap();
     assert!(closed.set(Arc::downgrade(&server)).is_ok());

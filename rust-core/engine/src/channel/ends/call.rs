@@ -12,8 +12,8 @@
 
 use std::time::Duration;
 
-use super::call_in_place::{Calling, Leader, Leading, PendingReply, StartedCall};
-use super::{Channel, is_not_ready};
+use super::call_in_place::{Calling, Leader, Leading, SentRequest, StartedCall};
+use super::{Channel, PendingReply, is_not_ready};
 use crate::channel::direction::{Lease, Operation, Permit, in_use, take_from_library};
 use crate::channel::link::Taken;
 use crate::channel::receiving::{ReceivedFrame, Receiving};
@@ -93,7 +93,7 @@ impl Channel {
         let found = found.map_err(|error| self.after_sending(error, &waiting));
         self.finish_request(pending);
         if let Err(error) = &found {
-            self.withdraw(pending, error);
+            self.withdraw_after(pending, error);
         }
         found
     }
@@ -137,10 +137,22 @@ impl Channel {
         Ok(receiving)
     }
 
+    /// Fails unless this request was sent and is neither answered nor given up.
+    ///
+    /// # Errors
+    /// `InvalidState`.
+    fn check_under_way(&self, request: SentRequest) -> Result<()> {
+        self.check_receives()?;
+        if self.reconnector.session_state.halves().calls.is_open(request.number) {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::InvalidState, NOT_UNDER_WAY))
+    }
+
     /// Waits until the answer to this request is kept, or leads once the calls before this one have ended.
     fn follow(
         &self,
-        pending: PendingReply,
+        pending: SentRequest,
         calling: Calling<'_>,
         waiting: &mut Waiting<'_>,
     ) -> Result<Message> {
@@ -172,23 +184,16 @@ impl Channel {
 
     /// Sends the peer a withdrawal of this request, which the caller gives up because of this error. Sends none
     /// if the peer has answered, or if the link has ended.
-    fn withdraw(&self, pending: PendingReply, error: &Error) {
-        if error.remote_failure().is_some() || error.kind() == ErrorKind::Disconnected {
-            return;
+    fn withdraw_after(&self, pending: SentRequest, error: &Error) {
+        if error.remote_failure().is_none() && error.kind() != ErrorKind::Disconnected {
+            self.withdraw(pending.number);
         }
-        let session_state = &self.reconnector.session_state;
-        session_state.withdraw(pending.number);
-        match self.sending.try_borrow() {
-            Some(mut sending) => sending.send_withdrawals(session_state),
-            // The thread that is sending sends the withdrawal when it releases the direction.
-            None => session_state.defer_ack(AckTrigger::Park),
-        }
-        self.ack_sender().flush_deferred();
     }
 
     /// Sends a request without waiting for its answer, which [`Channel::finish_call`] returns: a call in two
     /// steps. Any number of requests may be in flight. Their answers may arrive in any order, also while this end calls and
-    /// receives, and are kept for the newest 1,024 requests that are not finished.
+    /// receives, and are kept for the newest 1,024 requests that are not finished, up to 256 MiB. Dropping what this returns
+    /// withdraws the request.
     pub fn start_call<'a>(&self, payload: &Payload, wait: impl Into<Wait<'a>>) -> Result<PendingReply> {
         self.start_call_until(payload, Until::Never, wait)
     }
@@ -212,13 +217,12 @@ impl Channel {
         wait: impl Into<Wait<'a>>,
     ) -> Result<PendingReply> {
         if let Some(sent) = self.send_request_in_place(payload) {
-            return Ok(sent);
+            return Ok(PendingReply::new(sent, &self.inner));
         }
         let mut waiting = self.options.start(wait);
         self.options.check_replies(&self.endpoint, "call")?;
-        let pending =
-            self.check_starts().and_then(|()| self.send_request(payload, until, true, &mut waiting));
-        pending.map_err(|e| e.on(&self.shown))
+        let sent = self.check_starts().and_then(|()| self.send_request(payload, until, true, &mut waiting));
+        sent.map(|sent| PendingReply::new(sent, &self.inner)).map_err(|e| e.on(&self.shown))
     }
 
     /// Fails if no call could receive the answer now.
@@ -239,10 +243,17 @@ impl Channel {
     /// Returns the answer to a request that [`Channel::start_call`] sent, and fails as [`Channel::call`] does. With
     /// a time-out of zero it fails with `Timeout` or `NotFound` while the answer has not arrived. A longer time-out
     /// that passes withdraws the request. `InvalidState`, in a callback of another call of this thread, does not
-    /// change the request.
-    pub fn finish_call<'a>(&self, pending: PendingReply, wait: impl Into<Wait<'a>>) -> Result<Message> {
-        match self.finish_in_place(pending) {
-            Ok(reply) => Ok(reply),
+    /// change the request; it is the error, too, for a request that is not under way on this channel any more.
+    pub fn finish_call<'a>(&self, pending: &PendingReply, wait: impl Into<Wait<'a>>) -> Result<Message> {
+        if !pending.is_of(&self.inner) {
+            let text = "this request was sent over another channel, which gets its answer";
+            return Err(Error::new(ErrorKind::InvalidState, text).on(&self.shown));
+        }
+        match self.finish_in_place(pending.request) {
+            Ok(reply) => {
+                pending.set_finished();
+                Ok(reply)
+            }
             Err(begun) => self.finish_waiting(pending, begun, wait.into()),
         }
     }
@@ -251,31 +262,35 @@ impl Channel {
     #[inline(never)]
     fn finish_waiting<'a>(
         &'a self,
-        pending: PendingReply,
+        pending: &PendingReply,
         begun: Option<Leading<'a>>,
         wait: Wait<'_>,
     ) -> Result<Message> {
         let mut waiting = self.options.start(wait);
+        let request = pending.request;
         let found = match begun {
-            Some(leading) => self.finish_leading(pending, leading, &mut waiting),
-            None => self.lead_or_follow().and_then(|leader| match leader {
-                Leader::Here(leading) => self.await_answer(pending, leading, &mut waiting),
-                Leader::Other(calling) => self.follow(pending, calling, &mut waiting),
+            Some(leading) => self.finish_leading(request, leading, &mut waiting),
+            None => self.check_under_way(request).and_then(|()| self.lead_or_follow()).and_then(|leader| {
+                match leader {
+                    Leader::Here(leading) => self.await_answer(request, leading, &mut waiting),
+                    Leader::Other(calling) => self.follow(request, calling, &mut waiting),
+                }
             }),
         };
         let only_polled = waiting.is_none();
-        // A call that this thread may not make now does not end the request.
-        let is_refused = |error: &Error| error.kind() == ErrorKind::InvalidState && !self.is_closed();
-        let goes_on = |error: &Error| only_polled && is_not_ready(error) || is_refused(error);
-        if !found.as_ref().is_err_and(goes_on) {
-            self.finish_request(pending);
-            self.reconnector.session_state.halves().calls.end(pending.number);
+        if !found.as_ref().is_err_and(|error| self.goes_on_after(error, &waiting)) {
+            self.finish_request(request);
+            if found.is_err() {
+                // Where the answer was received, or taken, the request was ended with that.
+                self.reconnector.session_state.halves().calls.end(request.number);
+            }
+            pending.set_finished();
         }
         if let Err(error) = &found
             && !only_polled
             && error.kind() != ErrorKind::InvalidState
         {
-            self.withdraw(pending, error);
+            self.withdraw_after(pending.request, error);
         }
         let found = found.map_err(|e| if only_polled { e } else { self.after_sending(e, &waiting) });
         found.map_err(|e| e.on(&self.shown))
@@ -290,18 +305,18 @@ impl Channel {
         until: Until,
         is_filed: bool,
         waiting: &mut Waiting<'_>,
-    ) -> Result<PendingReply> {
+    ) -> Result<SentRequest> {
         let flags = if self.options.idempotent { flags::IDEMPOTENT } else { 0 };
         let draft = Draft { kind: Kind::Request, flags, until, is_filed, ..Draft::data(payload) };
         let sending = self.sending_in_turn(waiting)?;
         let (number, generation) = self.send_holding(sending, &draft, false, waiting)?;
-        Ok(PendingReply { number, generation })
+        Ok(SentRequest { number, generation, is_filed })
     }
 
     /// Waits for the answer of a call that leads. A callback of the program runs while this call does not lead.
     pub(super) fn await_answer<'a>(
         &'a self,
-        pending: PendingReply,
+        pending: SentRequest,
         leading: Leading<'a>,
         waiting: &mut Waiting<'_>,
     ) -> Result<Message> {
@@ -316,6 +331,10 @@ impl Channel {
             });
             receiving.awaited = 0;
             if !is_due {
+                if pending.is_filed && !found.as_ref().is_err_and(|e| self.goes_on_after(e, waiting)) {
+                    // Before another thread leads, which may finish the same request.
+                    session_state.halves().calls.end(pending.number);
+                }
                 drop(receiving);
                 break found;
             }
@@ -333,6 +352,13 @@ impl Channel {
             session_state.halves().calls.end(pending.number);
         }
         found
+    }
+
+    /// Returns whether a request is still under way after a call that finishes it has failed so: one that only looked, and one that
+    /// this thread may not make now.
+    fn goes_on_after(&self, error: &Error, waiting: &Waiting<'_>) -> bool {
+        let is_refused = error.kind() == ErrorKind::InvalidState && !self.is_closed();
+        waiting.is_none() && is_not_ready(error) || is_refused
     }
 
     /// Receives the answers of a server while no call waits, which keeps or drops them. Records the end of the server.
@@ -372,7 +398,7 @@ impl Channel {
     }
 
     /// Records that the request is answered or given up, so that it is not sent to the next incarnation.
-    fn finish_request(&self, pending: PendingReply) {
+    fn finish_request(&self, pending: SentRequest) {
         if self.options.idempotent {
             self.reconnector.session_state.halves().outbox.finish_request(pending.number);
         }
@@ -381,7 +407,7 @@ impl Channel {
     /// Receives until the answer has arrived.
     fn receive_answer(
         &self,
-        PendingReply { number, generation }: PendingReply,
+        SentRequest { number, generation, is_filed }: SentRequest,
         mut came: Option<Taken>,
         receiving: &mut Receiving,
         waiting: &mut Waiting<'_>,
@@ -389,9 +415,15 @@ impl Channel {
         let ack_sender = self.ack_sender();
         let session_state = &self.reconnector.session_state;
         // A call that held the direction before this one may have received the answer.
-        let filed = session_state.halves().calls.take(number);
+        let mut halves = session_state.halves();
+        let filed = halves.calls.take(number);
+        let is_under_way = !is_filed || halves.calls.is_open(number);
+        drop(halves);
         if let Some(answer) = filed {
             return read_answer(answer);
+        }
+        if !is_under_way {
+            return Err(Error::new(ErrorKind::InvalidState, NOT_UNDER_WAY));
         }
         receiving.awaited = number;
         loop {
@@ -462,6 +494,9 @@ impl Channel {
         self.send_draft::<REPLY>(&Draft::answer(Kind::Reply, request, payload), wait.into()).map(drop)
     }
 }
+
+/// The error of a request that is finished already.
+const NOT_UNDER_WAY: &str = "this request is not under way any more: it was finished or given up before, or its answer was dropped because more than 1,024 requests or 256 MiB of answers were kept and not finished; finish a request once, and sooner";
 
 /// Returns an answer, or the error that it reports.
 fn read_answer(answer: Message) -> Result<Message> {

@@ -15,27 +15,15 @@ use crate::error::Result;
 use crate::frame::Kind;
 use crate::message::{Message, Payload};
 
-/// A sent request, for which [`Channel::finish_call`] returns the answer.
+/// A request that was sent.
 #[derive(Clone, Copy, Debug)]
-pub struct PendingReply {
+pub(super) struct SentRequest {
     /// The number of the request.
-    pub(super) number: u64,
+    pub number: u64,
     /// The generation of the link over which it was sent.
-    pub(super) generation: u64,
-}
-
-impl PendingReply {
-    /// Returns the two numbers that it consists of, for a binding that hands them to its program.
-    #[doc(hidden)]
-    pub fn numbers(self) -> [u64; 2] {
-        [self.number, self.generation]
-    }
-
-    /// Makes it again from [`PendingReply::numbers`]. Other numbers are a request that gets no answer.
-    #[doc(hidden)]
-    pub fn from_numbers([number, generation]: [u64; 2]) -> PendingReply {
-        PendingReply { number, generation }
-    }
+    pub generation: u64,
+    /// Whether it is recorded, so that its answer is kept whoever receives it.
+    pub is_filed: bool,
 }
 
 /// Counts a call that leads or follows, until it is dropped.
@@ -64,7 +52,7 @@ pub(super) enum Leader<'a> {
 }
 
 /// The role of a call that has begun, and its request if that was sent. A call that follows has always sent it.
-pub(super) type StartedCall<'a> = (Leader<'a>, Option<PendingReply>);
+pub(super) type StartedCall<'a> = (Leader<'a>, Option<SentRequest>);
 
 impl Channel {
     /// Takes the receiving direction, unless another call leads, and sends the request if that is possible at once. Returns
@@ -89,7 +77,8 @@ impl Channel {
         let until = Until::Wait;
         let draft = Draft { kind: Kind::Request, until, is_filed: held.is_none(), ..Draft::data(payload) };
         let put = sending.send_step::<REQUEST>(&draft, halves, &self.reconnector, &self.event_log);
-        let sent = put.sent().map(|number| PendingReply { number, generation: sending.generation });
+        let is_filed = held.is_none();
+        let sent = put.sent().map(|number| SentRequest { number, generation: sending.generation, is_filed });
         if held.is_none() && sent.is_none() {
             return None;
         }
@@ -107,7 +96,7 @@ impl Channel {
 
     /// Sends the request if that is possible at once and the program does not receive. Its answer will be kept.
     #[inline(always)]
-    pub(super) fn send_request_in_place(&self, payload: &Payload) -> Option<PendingReply> {
+    pub(super) fn send_request_in_place(&self, payload: &Payload) -> Option<SentRequest> {
         if self.options.idempotent || !self.receives {
             return None;
         }
@@ -119,7 +108,7 @@ impl Channel {
         }
         let draft = Draft { kind: Kind::Request, until: Until::Wait, is_filed: true, ..Draft::data(payload) };
         let put = sending.send_step::<REQUEST>(&draft, halves, &self.reconnector, &self.event_log);
-        put.sent().map(|number| PendingReply { number, generation: sending.generation })
+        put.sent().map(|number| SentRequest { number, generation: sending.generation, is_filed: true })
     }
 
     /// Returns the reply to a request that was sent at most once, and ends the call, if the reply arrives within about a
@@ -127,7 +116,7 @@ impl Channel {
     #[inline]
     pub(super) fn reply_soon<'a>(
         &'a self,
-        pending: PendingReply,
+        pending: SentRequest,
         mut leading: Leading<'a>,
     ) -> std::result::Result<Message, Leading<'a>> {
         if leading.receiving.generation != pending.generation || !leading.receiving.look_for_reply(true) {
@@ -138,6 +127,9 @@ impl Channel {
         let (receiving, halves) = ending.parts();
         if let Some(reply) = receiving.take_reply(pending.number, halves, &self.event_log) {
             halves.calls.leave();
+            if pending.is_filed {
+                halves.calls.end(pending.number);
+            }
             std::mem::forget(calling);
             ending.end();
             return Ok(reply.done().unwrap_or_else(|taken| self.finish(taken)));
@@ -146,6 +138,9 @@ impl Channel {
         match taken {
             Some(taken) if receiving.awaited == 0 => {
                 halves.calls.leave();
+                if pending.is_filed {
+                    halves.calls.end(pending.number);
+                }
                 std::mem::forget(calling);
                 ending.end();
                 Ok(self.ack_sender().finish(taken))
@@ -159,14 +154,14 @@ impl Channel {
     #[inline(always)]
     pub(super) fn finish_in_place(
         &self,
-        pending: PendingReply,
+        pending: SentRequest,
     ) -> std::result::Result<Message, Option<Leading<'_>>> {
         if self.options.idempotent {
             return Err(None);
         }
         let Some(mut entered) = self.enter_receiving() else { return Err(None) };
         let (receiving, halves) = entered.parts();
-        if halves.calls.has_answers() {
+        if halves.calls.has_answers() || !halves.calls.is_open(pending.number) {
             return Err(None);
         }
         if receiving.generation == pending.generation
@@ -183,7 +178,7 @@ impl Channel {
     #[inline(never)]
     fn finish_entered<'a>(
         &'a self,
-        pending: PendingReply,
+        pending: SentRequest,
         mut entered: SeatGuard<'a, Receiving>,
     ) -> std::result::Result<Message, Option<Leading<'a>>> {
         let (receiving, halves) = entered.parts();
@@ -209,7 +204,7 @@ impl Channel {
     /// Waits for a reply that had not arrived in [`Channel::finish_in_place`].
     pub(super) fn finish_leading<'a>(
         &'a self,
-        pending: PendingReply,
+        pending: SentRequest,
         mut leading: Leading<'a>,
         waiting: &mut Waiting<'_>,
     ) -> Result<Message> {
@@ -290,8 +285,12 @@ mod tests {
         std::thread::scope(|scope| {
             let refused = scope.spawn(|| client.try_recv().unwrap_err().kind());
             assert_eq!(refused.join().unwrap(), ErrorKind::InvalidState);
-            let polled = scope.spawn(|| client.finish_call(pending, Wait::none()).unwrap_err().kind());
+            let started = client.start_call(&short, SOON).unwrap();
+            let started_request = request();
+            let calls = &client;
+            let polled = scope.spawn(move || calls.finish_call(&started, Wait::none()).unwrap_err().kind());
             assert_eq!(polled.join().unwrap(), ErrorKind::Timeout);
+            answer(&started_request);
             // The same thread would wait for itself.
             assert_eq!(client.call_payload(&short, SOON).unwrap_err().kind(), ErrorKind::InvalidState);
             assert_eq!(client.close(SOON).unwrap_err().kind(), ErrorKind::InvalidState);

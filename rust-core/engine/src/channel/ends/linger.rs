@@ -79,6 +79,9 @@ impl Channel {
     /// does. For a channel that is not dropped at the end of the program, and for bindings whose language ends an object before it frees
     /// it. Returns the number that was reported, which the drop does not report again.
     pub fn linger(&self) -> u64 {
+        if self.check().is_ok() {
+            self.end_lockstep();
+        }
         self.report_at_end(false)
     }
 
@@ -134,11 +137,13 @@ impl Drop for Channel {
         if fork::check(self.fork_generation).is_err() || self.reconnector.is_closed() {
             return;
         }
-        let sending = self.sending.get_mut();
+        self.end_lockstep();
+        let mut sending = self.sending.borrow();
         // Does not acknowledge the message that was delivered last: the program may not have handled it.
         sending.send_ack(AckTrigger::Close, &self.reconnector, &self.event_log);
         // Completes a message that was written in part.
         let held_back = sending.flush(&mut Waiting::until(Deadline::after(super::LINGER)));
+        drop(sending);
         self.report_at_end(held_back);
     }
 }

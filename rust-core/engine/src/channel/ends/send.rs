@@ -204,6 +204,8 @@ impl Channel {
                 Obstacle::Failed(error) => Err(error),
             };
             if let Err(error) = cleared {
+                // The next message goes over the next link.
+                sending.drop_defect();
                 break Err(error);
             }
         };

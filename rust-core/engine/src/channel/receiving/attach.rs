@@ -5,7 +5,7 @@ use crate::channel::event_log::EventLog;
 use crate::channel::reconnector::Reconnector;
 use crate::channel::sending::AckSender;
 use crate::deadline::Waiting;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::sys::poll::Interest;
 
 impl Receiving {
@@ -33,6 +33,7 @@ impl Receiving {
         let Some(part) = reconnected? else { return Ok(false) };
         reconnector.origin.is_settled();
         self.bye_received = false;
+        self.lockstep = part.peer.lockstep;
         if let Some(negotiated) = &part.negotiated {
             reconnector.session_state.begin_receiving(negotiated);
         }
@@ -56,9 +57,15 @@ impl Receiving {
         Ok(())
     }
 
-    /// Records that the link has ended with this error, and releases it.
+    /// Records that the link has ended with this error, and releases it. A link that this side ends while the peer is connected is
+    /// hung up: what the peer sends over it is received no more, so nothing is to be sent over it either.
     pub(super) fn link_lost(&mut self, reconnector: &Reconnector, event_log: &EventLog, why: &Error) {
         event_log.disconnected(why.to_string());
+        if why.kind() != ErrorKind::Disconnected
+            && let Some(guard) = self.part.as_ref().and_then(|part| part.guard.as_ref())
+        {
+            guard.disconnect();
+        }
         // A close reports by itself how many messages were not acknowledged.
         if !self.closing {
             reconnector.lost(event_log);

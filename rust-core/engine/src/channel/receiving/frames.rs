@@ -56,9 +56,9 @@ impl Receiving {
     ) -> Result<ReceivedFrame> {
         let session_state = &ack_sender.links.session_state;
         session_state.finished(message.session(), message.sequence());
-        if session_state.halves().calls.file(message).is_some() {
-            ack_sender.event_log.count(&ack_sender.event_log.dropped);
-        }
+        // The lock is free when their memory is.
+        let dropped = session_state.halves().calls.file(message);
+        dropped.iter().for_each(|_| ack_sender.event_log.count(&ack_sender.event_log.dropped));
         self.count_empty_poll(waiting)?;
         Ok(ReceivedFrame::Ack)
     }

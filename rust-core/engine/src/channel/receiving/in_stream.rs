@@ -121,6 +121,7 @@ impl Receiving {
             | self.deferred_error.is_some()
             | self.parked
             | self.bye_received
+            | self.lockstep
             | self.closing
     }
 }

@@ -5,6 +5,7 @@
 //! has to be woken; it is undone after every wait, unless the program itself waits on the descriptor.
 
 use super::Receiving;
+use crate::channel::lockstep;
 use crate::channel::sending::AckSender;
 use crate::channel::session::inbox::AckTrigger;
 use crate::deadline::Waiting;
@@ -24,6 +25,10 @@ impl Receiving {
         waiting: &mut Waiting<'_>,
     ) -> Result<()> {
         self.apply_consume(ack_sender);
+        let is_paced = self.lockstep && !self.for_library && (!waiting.is_none() || self.watched);
+        if is_paced {
+            lockstep::waits(&ack_sender.links.session_state);
+        }
         let pauses = !waiting.is_none() && !self.for_library;
         ack_sender.send_ack(if pauses { AckTrigger::Pause } else { AckTrigger::Park });
         let mut waited = Waited::Omitted;
@@ -94,6 +99,10 @@ impl Receiving {
                 ack_sender.send_ack(AckTrigger::Park);
             }
             Waited::Omitted => {}
+        }
+        if self.lockstep && !self.for_library {
+            // What comes over the other channels meanwhile is looked at in between.
+            return self.set.wait_pause(waiting).map(drop);
         }
         self.set.wait(waiting)
     }

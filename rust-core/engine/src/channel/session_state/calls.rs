@@ -11,25 +11,43 @@ use std::thread::{self, Thread};
 use crate::channel::session::places::Places;
 use crate::message::Message;
 
-/// Requests of which answers are kept, at most. With more, the answer to the oldest is dropped.
+/// Requests of which answers are kept, at most. With more, the oldest that no thread waits for is ended and its answer dropped.
 const MOST: usize = 1024;
+/// Bytes of the answers that are kept and that no thread waits for, at most, except for the newest of them. With more, those to
+/// the oldest requests are dropped: the peer determines how long its answers are.
+const MOST_BYTES: u64 = 256 << 20;
 
 /// The requests under way.
 pub struct Calls {
     /// Their numbers, in order.
     open: Places<u64>,
     /// The answers to some of them.
-    answers: BTreeMap<u64, Message>,
+    answers: BTreeMap<u64, Filed>,
+    /// Bytes of those that no thread waits for.
+    unawaited: u64,
     /// The threads that wait for such an answer.
     followers: Vec<(u64, Thread)>,
     /// Calls that lead or follow.
     callers: usize,
 }
 
+/// An answer that is kept.
+struct Filed {
+    answer: Message,
+    /// Whether a thread waited for it, which takes it as soon as it runs.
+    is_awaited: bool,
+}
+
 impl Calls {
     /// Returns a list of no requests.
     pub fn new() -> Calls {
-        Calls { open: Places::new(), answers: BTreeMap::new(), followers: Vec::new(), callers: 0 }
+        Calls {
+            open: Places::new(),
+            answers: BTreeMap::new(),
+            unawaited: 0,
+            followers: Vec::new(),
+            callers: 0,
+        }
     }
 
     /// Records that a call leads or follows.
@@ -83,20 +101,33 @@ impl Calls {
 
     #[cold]
     fn end_oldest(&mut self) -> Option<Message> {
-        let oldest = *self.open.front()?;
+        let is_followed = |number: &&u64| self.followers.iter().any(|(follows, _)| follows == *number);
+        let oldest = *self.open.iter().find(|number| !is_followed(number)).or_else(|| self.open.front())?;
         self.remove(oldest)
     }
 
-    /// Keeps an answer for the call that takes it. Returns it if no call will.
-    pub fn file(&mut self, answer: Message) -> Option<Message> {
+    /// Keeps an answer for the call that takes it. Returns the answers that are dropped: this one, if no call will, or others
+    /// that no thread waits for, whose requests are then not under way any more.
+    pub fn file(&mut self, answer: Message) -> Vec<Message> {
         let number = answer.header().correlation;
         if !self.is_open(number) || self.answers.contains_key(&number) {
-            return Some(answer);
+            return vec![answer];
         }
-        if let Some(at) = self.followers.iter().position(|(follows, _)| *follows == number) {
+        let follower = self.followers.iter().position(|(follows, _)| *follows == number);
+        let is_awaited = follower.is_some();
+        if let Some(at) = follower {
             self.followers.swap_remove(at).1.unpark();
+        } else {
+            self.unawaited += length(&answer);
         }
-        self.answers.insert(number, answer)
+        self.answers.insert(number, Filed { answer, is_awaited });
+        let mut dropped = Vec::new();
+        while self.unawaited > MOST_BYTES {
+            let oldest = self.answers.iter().find(|(other, filed)| !filed.is_awaited && **other != number);
+            let Some(oldest) = oldest.map(|(other, _)| *other) else { break };
+            dropped.extend(self.remove(oldest));
+        }
+        dropped
     }
 
     /// Returns whether the answer to this request is here; else this thread is unparked when it is.
@@ -135,6 +166,15 @@ impl Calls {
     fn remove(&mut self, number: u64) -> Option<Message> {
         self.open.retain(|open| *open != number);
         self.followers.retain(|(follows, _)| *follows != number);
-        self.answers.remove(&number)
+        let filed = self.answers.remove(&number)?;
+        if !filed.is_awaited {
+            self.unawaited -= length(&filed.answer);
+        }
+        Some(filed.answer)
     }
+}
+
+/// Returns the bytes of a message's body.
+fn length(message: &Message) -> u64 {
+    message.header().body
 }

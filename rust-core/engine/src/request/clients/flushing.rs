@@ -14,20 +14,39 @@ use crate::sys::stop;
 
 impl Clients {
     /// Flushes waiting answers, registers for wake-ups when there is room for the rest, and disconnects clients that
-    /// have closed their sending side and have all their answers. Visits only clients that need one of these.
-    pub(super) fn flush_pending(&mut self) {
+    /// have closed their sending side and have all their answers, and those whose links were given up. Visits only clients
+    /// that need one of these.
+    ///
+    /// # Errors
+    /// Why the link was given up, if all clients share it.
+    pub(super) fn flush_pending(&mut self) -> Result<()> {
         let clients = &self.clients;
         let finished = |token: &mut u64| clients.get(token).is_none_or(|c| !c.client_tx.has_unfinished());
         let finished: Vec<u64> = self.half_closed.extract_if(.., finished).collect();
         finished.into_iter().for_each(|token| self.disconnect(token));
         self.server_waker.take_pending(&mut self.unflushed);
         let mut unflushed = std::mem::take(&mut self.unflushed);
-        unflushed.iter().for_each(|token| self.flush(*token));
+        let mut flushed = Ok(());
+        for token in &unflushed {
+            self.flush(*token);
+            flushed = flushed.and(self.disconnect_given_up(*token));
+        }
         // A client may have been added twice: once before and once after it was flushed.
         unflushed.sort_unstable();
         unflushed.dedup();
         unflushed.retain(|token| self.clients.get(token).is_some_and(Client::is_unflushed));
         self.unflushed = unflushed;
+        flushed
+    }
+
+    /// Disconnects a client whose link was given up by the thread that answered it.
+    fn disconnect_given_up(&mut self, token: u64) -> Result<()> {
+        let Some(client) = self.clients.get(&token) else { return Ok(()) };
+        let Some(error) = client.client_tx.given_up().cloned() else { return Ok(()) };
+        // A link without a guard is shared by all clients.
+        let is_shared = client.part.guard.is_none();
+        self.disconnect(token);
+        if is_shared { Err(error) } else { Ok(()) }
     }
 
     /// Flushes the waiting answers of a client, and registers for a wake-up when there is room for the rest.
@@ -74,7 +93,7 @@ impl Clients {
         }
         loop {
             self.server_waker.prepare_park();
-            self.flush_pending();
+            self.flush_pending()?;
             if self.clients.values().all(|c| !c.client_tx.pending.load(Ordering::Acquire)) {
                 return Ok(());
             }

@@ -170,6 +170,8 @@ impl Clients {
                     self.disconnect(token);
                     return Err(e);
                 }
+                // The end of a link that was given up was reported then.
+                Err(_) if client.client_tx.given_up().is_some() => self.disconnect(token),
                 Err(e) => {
                     self.event_log.disconnected(format!("{}: {e}", client.part.peer.source));
                     // A client without a hello that closed its sending side may still read.

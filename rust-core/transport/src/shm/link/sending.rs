@@ -163,13 +163,18 @@ impl ShmTx {
     /// Ends the link for both halves: the layer above found an impossible number in the peer's
     /// page.
     pub(crate) fn end_link(&self, error: &Error) {
-        self.shared.end(error.clone());
+        self.shared.hang_up(error.clone());
     }
 
     /// Returns what ends the link in the same way while another thread has this half.
     pub(crate) fn ender(&self) -> Box<dyn Fn(&Error) + Send> {
         let shared = self.shared.clone();
-        Box::new(move |error| drop(shared.end(error.clone())))
+        Box::new(move |error| shared.hang_up(error.clone()))
+    }
+
+    /// Returns whether the link has ended by a defect, after which this half sends nothing more.
+    pub(crate) fn has_defect(&self) -> bool {
+        self.shared.check_defect().is_err()
     }
 
     /// The socket to the peer.

@@ -22,6 +22,7 @@ use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::fork;
 use crate::sys::memory::{MemoryFile, PeerMemory};
+use crate::sys::socket;
 
 /// The writing end of this side's ring.
 pub(super) type RingWriter = Writer<Arc<MemoryFile>, Arc<PeerMemory>>;
@@ -69,6 +70,12 @@ impl Shared {
     /// Ends the link with this error, unless it has ended already; returns the error that ended it.
     pub(crate) fn end(&self, error: Error) -> Error {
         self.end.get_or_init(|| error).clone()
+    }
+
+    /// Ends the link with this error, and hangs up: threads of both sides that sleep on the socket wake up and find the end.
+    pub(crate) fn hang_up(&self, error: Error) {
+        self.end(error);
+        socket::disconnect(&**self.liveness.socket());
     }
 
     /// Returns the error that ended the link, unless the peer has only gone and what it wrote is

@@ -1,0 +1,37 @@
+//! A channel in lockstep with its listener (`channel/lockstep`): what is consumed without a call of the program.
+
+use super::{Channel, Inner};
+use crate::channel::lockstep::Paced;
+use crate::channel::session::inbox::AckTrigger;
+use crate::channel::session_state::SessionState;
+use crate::sys::fork;
+
+impl Paced for Inner {
+    fn session_state(&self) -> &SessionState {
+        &self.reconnector.session_state
+    }
+
+    fn consume_what_was_sent(&self) {
+        if fork::check(self.fork_generation).is_err() || self.reconnector.is_closed() {
+            return;
+        }
+        let (ack_sender, session_state) = (self.ack_sender(), &self.reconnector.session_state);
+        // Another thread that receives from it consumes what it gets by itself.
+        let Some(mut receiving) = self.receiving.try_borrow() else { return };
+        receiving.collect_acks(&ack_sender);
+        for message in receiving.inbox.iter() {
+            session_state.finished(message.session(), message.sequence());
+        }
+        drop(receiving);
+        ack_sender.consumed(AckTrigger::Receive);
+    }
+}
+
+impl Channel {
+    /// Acknowledges the message that was delivered last, on a channel in lockstep that ends: the program has come to its end.
+    pub(super) fn end_lockstep(&self) {
+        if self.receiving.try_borrow().is_some_and(|receiving| receiving.is_lockstep()) {
+            self.ack_sender().consumed(AckTrigger::Close);
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! A request under way, of a call in two steps. Its drop withdraws the request, so that the peer does not carry out what no one
+//! waits for, and this side does not keep its answer.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
+
+use super::Inner;
+use super::call_in_place::SentRequest;
+use crate::channel::session::inbox::AckTrigger;
+use crate::sys::fork;
+
+/// A sent request, for which [`Channel::finish_call`](super::Channel::finish_call) returns the answer. Dropping it before that withdraws
+/// the request: a peer that has not received it by then does not start on it, and an answer that arrives is dropped.
+#[must_use = "a request is withdrawn when this is dropped"]
+#[derive(Debug)]
+pub struct PendingReply {
+    pub(super) request: SentRequest,
+    /// The channel, which a request under way does not keep open.
+    channel: Weak<Inner>,
+    /// Whether the request is answered or given up.
+    is_finished: AtomicBool,
+}
+
+impl PendingReply {
+    pub(super) fn new(request: SentRequest, channel: &Arc<Inner>) -> PendingReply {
+        PendingReply { request, channel: Arc::downgrade(channel), is_finished: AtomicBool::new(false) }
+    }
+
+    /// Returns whether the request was sent over this channel.
+    pub(super) fn is_of(&self, channel: &Arc<Inner>) -> bool {
+        std::ptr::eq(self.channel.as_ptr(), Arc::as_ptr(channel))
+    }
+
+    /// Records that the request is answered or given up.
+    pub(super) fn set_finished(&self) {
+        self.is_finished.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Drop for PendingReply {
+    fn drop(&mut self) {
+        if *self.is_finished.get_mut() {
+            return;
+        }
+        let Some(channel) = self.channel.upgrade() else { return };
+        // In a forked child a thread of the parent may have the locks for good.
+        if fork::check(channel.fork_generation).is_err() || channel.reconnector.is_closed() {
+            return;
+        }
+        let number = self.request.number;
+        let mut halves = channel.reconnector.session_state.halves();
+        let (is_open, answer) = (halves.calls.is_open(number), halves.calls.take(number));
+        halves.calls.end(number);
+        if channel.options.idempotent {
+            halves.outbox.finish_request(number);
+        }
+        drop(halves);
+        // The request ends with its link, unless it is sent again.
+        let is_sent = channel.options.idempotent || !channel.reconnector.is_newer(self.request.generation);
+        match answer {
+            Some(_) => channel.event_log.count(&channel.event_log.dropped),
+            None if is_open && is_sent => channel.withdraw(number),
+            None => {}
+        }
+    }
+}
+
+impl Inner {
+    /// Sends the peer a withdrawal of this request, whose caller gives it up. Does not wait.
+    pub(super) fn withdraw(&self, request: u64) {
+        let session_state = &self.reconnector.session_state;
+        session_state.withdraw(request);
+        match self.sending.try_borrow() {
+            Some(mut sending) => sending.send_withdrawals(session_state),
+            // The thread that is sending sends the withdrawal when it releases the direction.
+            None => session_state.defer_ack(AckTrigger::Park),
+        }
+        self.ack_sender().flush_deferred();
+    }
+}

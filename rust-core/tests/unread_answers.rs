@@ -1,0 +1,142 @@
+//! Answers that no one reads: what a client and a server keep of them is bounded, and a client that reads none is hung up, which
+//! is an event on both sides, and not a channel on which nothing goes on.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use linkspan::{Channel, Encoding, ErrorKind, EventKind, Options, Payload, PendingReply, Server, Value};
+
+use crate::support::{SOON, name};
+
+const TRANSPORTS: [&str; 3] = ["shm", "unix", "tcp"];
+/// The longest message of these tests.
+const LONGEST: usize = 1 << 20;
+
+fn start(client: &Channel) -> PendingReply {
+    client.start_call(&client.encode(&Value::Int(1)).unwrap(), SOON).unwrap()
+}
+
+fn long(bytes: usize) -> Payload {
+    Payload::from_bytes(Encoding::Raw, vec![7; bytes].into())
+}
+
+fn dropped(stats: &Value) -> u64 {
+    stats.at("dropped").unwrap().as_u64().unwrap()
+}
+
+/// The server holds as many bytes as its longest message has; then it disconnects the client, whose next call connects again.
+#[test]
+fn client_that_reads_no_answers_is_hung_up_and_connects_again() {
+    const REQUESTS: usize = 40;
+    for transport in TRANSPORTS {
+        let options = Options::default().with_max_message_size(LONGEST as u64);
+        let server = Server::serve(&name(transport), &options).unwrap();
+        let client = Channel::connect(server.endpoint(), &options, SOON).unwrap();
+        let pending: Vec<_> = (0..REQUESTS).map(|_| start(&client)).collect();
+        let answer = long(LONGEST / 2);
+        for _ in 0..REQUESTS {
+            let Ok(Some(request)) = server.next(Duration::from_millis(200)) else { break };
+            request.reply_payload(&answer).unwrap();
+        }
+        let events = server.events();
+        let ended: Vec<_> = events.iter().filter(|e| e.kind == EventKind::Disconnected).collect();
+        assert_eq!(ended.len(), 1, "{transport}: {events:?}");
+        assert!(ended[0].text.contains("does not receive its answers"), "{transport}: {}", ended[0].text);
+        assert!(dropped(&server.stats()) > 0, "{transport}: {:?}", server.stats());
+        // What was answered before is there, and the end of the link ends all others.
+        let outcomes: Vec<_> =
+            pending.iter().map(|one| client.finish_call(one, SOON).map_err(|e| e.kind())).collect();
+        assert!(outcomes.iter().any(Result::is_err), "{transport}");
+        for outcome in &outcomes {
+            match outcome {
+                Ok(message) => assert_eq!(message.body().len(), LONGEST / 2, "{transport}"),
+                Err(kind) => assert_eq!(*kind, ErrorKind::Disconnected, "{transport}"),
+            }
+        }
+        assert!(client.events().iter().any(|e| e.kind == EventKind::Disconnected), "{transport}");
+        // The channel goes on.
+        thread::scope(|scope| {
+            let serving = scope.spawn(|| {
+                let request = server.next(SOON).unwrap().unwrap();
+                request.reply(&Value::from("again")).unwrap();
+            });
+            let again = client.call(&Value::from("once more"), SOON).unwrap();
+            assert_eq!(again.value().unwrap(), &Value::from("again"), "{transport}");
+            serving.join().unwrap();
+        });
+        let end = Instant::now() + SOON;
+        while server.stats().at("clients").unwrap().as_u64().unwrap() != 1 {
+            assert!(Instant::now() < end, "{transport}: {:?}", server.stats());
+            let _ = server.next(Duration::from_millis(1));
+        }
+    }
+}
+
+/// The thread that serves may wait while another one answers.
+#[test]
+fn client_that_reads_no_answers_is_hung_up_while_the_server_waits() {
+    for transport in TRANSPORTS {
+        let options = Options::default().with_max_message_size(LONGEST as u64);
+        let server = Server::serve(&name(transport), &options).unwrap();
+        let client = Channel::connect(server.endpoint(), &options, SOON).unwrap();
+        let pending: Vec<_> = (0..40).map(|_| start(&client)).collect();
+        let requests: Vec<_> = (0..40).map(|_| server.next(SOON).unwrap().unwrap()).collect();
+        let answer = long(LONGEST / 2);
+        thread::scope(|scope| {
+            let waiting = scope.spawn(|| server.next(SOON).map(|next| next.is_some()));
+            requests.iter().for_each(|request| request.reply_payload(&answer).unwrap());
+            let last = pending.last().unwrap();
+            assert_eq!(
+                client.finish_call(last, SOON).unwrap_err().kind(),
+                ErrorKind::Disconnected,
+                "{transport}"
+            );
+            // Another client is served all the same.
+            let other = Channel::connect(server.endpoint(), &options, SOON).unwrap();
+            other.send(&Value::from("lives"), SOON).unwrap();
+            assert!(waiting.join().unwrap().unwrap(), "{transport}");
+        });
+        assert!(
+            server.events().iter().any(|e| e.text.contains("does not receive its answers")),
+            "{transport}"
+        );
+    }
+}
+
+/// The peer determines how long its answers are, and this side how many bytes of them it keeps.
+#[test]
+fn answers_that_no_one_finishes_are_bounded_in_bytes() {
+    const KEPT: usize = 256 << 20;
+    const LENGTH: usize = 16 << 20;
+    const TOO_MANY: usize = 4;
+    let server = Server::serve(&name("unix"), &Options::default()).unwrap();
+    let client = Channel::connect(server.endpoint(), &Options::default(), SOON).unwrap();
+    let answer = long(LENGTH);
+    let pending: Vec<_> = thread::scope(|scope| {
+        scope.spawn(|| {
+            while let Ok(Some(request)) = server.next(SOON) {
+                match request.value().unwrap() {
+                    Value::Int(_) => request.reply_payload(&answer).unwrap(),
+                    _ => request.reply(&Value::Null).unwrap(),
+                }
+            }
+        });
+        let start_one = |_| {
+            let pending = start(&client);
+            // This call receives the long answer first, and keeps it.
+            client.call(&Value::from("short"), SOON).unwrap();
+            pending
+        };
+        let pending = (0..KEPT / LENGTH + TOO_MANY).map(start_one).collect();
+        server.close(SOON).unwrap();
+        pending
+    });
+    assert_eq!(dropped(&client.stats()), TOO_MANY as u64);
+    for gone in &pending[..TOO_MANY] {
+        let error = client.finish_call(gone, SOON).unwrap_err();
+        assert!(error.kind() == ErrorKind::InvalidState && error.text().contains("256 MiB"), "{error}");
+    }
+    for kept in &pending[TOO_MANY..] {
+        assert_eq!(client.finish_call(kept, SOON).unwrap().body().len(), LENGTH);
+    }
+}
