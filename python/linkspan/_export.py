@@ -9,7 +9,7 @@ import os
 import sys
 from typing import Any
 
-from .errors import Error, NoSpace
+from .errors import Error, NoSpace, NotFound
 from .recording import Recording, exporting
 from .timestamp import Timestamp
 
@@ -26,17 +26,25 @@ def export(request: dict[str, Any]) -> dict[str, Any]:
         "replace": request["replace"],
         "mode": request["mode"],
     }
-    doing = request["recording"]
+    doing, made_one = request["recording"], False
     try:
         recording = Recording(request["recording"])
         if form == "hdf5":
             recording.write_hdf5(tables[0][1], *(name for name, _ in tables), **made)
         else:
             write = recording.write_parquet if form == "parquet" else recording.write_arrow
+            empty: NotFound | None = None
             for name, path in tables:
                 doing = name
-                with exporting(name):
-                    write(name, path, **made)
+                try:
+                    with exporting(name):
+                        write(name, path, **made)
+                    made_one = True
+                except NotFound as error:
+                    # No message in these times: there is no table of it.
+                    empty = error
+            if empty is not None and not made_one:
+                raise empty
         return {"problems": recording.problems}
     except Error as error:
         return {"error": str(error), "code": error.code}

@@ -130,42 +130,41 @@ class Table:
         """A column: numbers as an array without a copy, instants as `datetime64[ns]` where NumPy is there; arrays of one shape as one array
         with a dimension more; texts, bytes, arrays of several shapes or with some missing, and integers with nulls as a list with `None` for
         nulls."""
+        return self._values(column)
+
+    def _values(self, column: str, most: int | None = None) -> Any:
+        """The values of a column, or the first ones of them."""
         native = self._native
-        found = native.numbers(column)
-        valid = native.validity(column)
+        found, valid = native.numbers(column), native.validity(column)
+        there = None if valid is None else valid.tolist()[:most]
         facts = dict(native.describe(column))
         if found is not None:
             if facts["format"] == "tsn:UTC" and hasattr(found, "view"):
                 found = found.view("datetime64[ns]")
-            if valid is None or facts["format"] == "g":
-                return found
-            return [value if there else None for value, there in zip(found.tolist(), valid.tolist(), strict=True)]
-        if (texts := native.texts(column)) is not None:
+            if there is None or facts["format"] == "g":
+                return found if most is None else _sliceable(found)[:most]
+            return [value if is_there else None for value, is_there in zip(found.tolist()[:most], there, strict=True)]
+        if (texts := native.texts(column, most)) is not None:
             return texts
-        if (lists := native.lists(column)) is not None:
-            return self._arrays(column, lists, valid, facts)
-        return [None] * len(self)
+        rows = len(self) if most is None else min(most, len(self))
+        if (lists := native.lists(column)) is None:
+            return [None] * rows
+        ends, elements = lists[0].tolist()[: rows + 1], _sliceable(lists[1])
+        all_there = [True] * rows if there is None else there
+        arrays = [elements[begin:end] if is_there else None for begin, end, is_there in zip(ends, ends[1:], all_there, strict=False)]
+        # Without NumPy the elements are all that there is.
+        return self._shaped(column, arrays, facts, most) if hasattr(elements, "reshape") else arrays
 
-    def _arrays(self, column: str, lists: tuple[Any, Any], valid: Any, facts: dict[str, str]) -> list[Any]:
-        """An array a row, in its shape."""
+    def _shaped(self, column: str, arrays: list[Any], facts: dict[str, str], most: int | None) -> list[Any]:
+        """The arrays of a column, each in its shape."""
         from ._hdf5 import shape_of
 
-        ends, elements = lists[0].tolist(), lists[1]
-        there = [True] * len(self) if valid is None else valid.tolist()
-        spans = zip(ends, ends[1:], there, strict=False)
-        rows = [elements[begin:end] if is_there else None for begin, end, is_there in spans]
-        beside = f"{column}~shape"
-        if beside in self:
-            shapes = [None if shape is None else shape.tolist() for shape in self[beside]]
-        else:
-            shapes = [shape_of(facts)] * len(rows)
-        if not hasattr(elements, "reshape"):
-            # Without NumPy the elements are all that there is.
-            return rows
-        order = "F" if facts.get("order") == "column" else "C"
+        beside, order = f"{column}~shape", "F" if facts.get("order") == "column" else "C"
+        one = shape_of(facts)
+        shapes = self._values(beside, most) if beside in self.columns else [one] * len(arrays)
         return [
-            row if row is None or shape is None or len(shape) == 1 else row.reshape(shape, order=order)
-            for row, shape in zip(rows, shapes, strict=True)
+            array if array is None or shape is None or len(shape) == 1 else array.reshape(tuple(shape), order=order)
+            for array, shape in zip(arrays, shapes, strict=True)
         ]
 
     def _ipython_key_completions_(self) -> list[str]:
@@ -174,7 +173,7 @@ class Table:
     def _repr_html_(self) -> str:
         if self._held is None:
             return html.escape(repr(self))
-        columns = {column: _first(self, column) for column in self.columns}
+        columns = {column: self._values(column, _SHOWN) for column in self.columns}
         head = "".join(f"<th>{_cell(column)}</th>" for column in columns)
         rows = "".join(
             "<tr>" + "".join(f"<td>{_cell(values[row])}</td>" for values in columns.values()) + "</tr>"
@@ -543,9 +542,9 @@ def _instant(nanoseconds: int) -> Timestamp:
     return Timestamp(min(nanoseconds, _LAST))
 
 
-def _first(table: Table, column: str) -> list[Any]:
-    """The first values of a column."""
-    return list(table[column][:_SHOWN])
+def _sliceable(array: Any) -> Any:
+    """An array of NumPy, or without NumPy the list of its elements."""
+    return array if hasattr(array, "reshape") else array.tolist()
 
 
 def _cell(value: object) -> str:

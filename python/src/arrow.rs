@@ -128,8 +128,14 @@ impl Table {
         Ok(Some(self.array(py, dtype, Order::Row, vec![rows], buffer)?))
     }
 
-    /// The texts or the bytes of a column, `None` for nulls; `None` instead of a list for a column of another type.
-    fn texts<'py>(&self, py: Python<'py>, name: &str) -> Outcome<Option<Bound<'py, PyList>>> {
+    /// The texts or the bytes of a column, or the first ones, `None` for nulls; `None` instead of a list for a column of another type.
+    #[pyo3(signature = (name, most=None))]
+    fn texts<'py>(
+        &self,
+        py: Python<'py>,
+        name: &str,
+        most: Option<usize>,
+    ) -> Outcome<Option<Bound<'py, PyList>>> {
         let column = self.column(name)?;
         let (is_text, [_, Some(Buffer::I64(ends)), Some(Buffer::Bytes(bytes))]) =
             (column.format == "U", &column.buffers[..])
@@ -140,7 +146,7 @@ impl Table {
             return Ok(None);
         }
         let list = PyList::empty(py);
-        for (row, span) in ends.windows(2).enumerate() {
+        for (row, span) in ends.windows(2).enumerate().take(most.unwrap_or(usize::MAX)) {
             let &[begin, end] = span else { break };
             let block = bytes.get(begin as usize..end as usize).unwrap_or_default();
             if !is_valid(column, row) {

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import independent
 import pytest
-from frames import TOP, checked, scramble
+from frames import checked, scramble
 from party import EFFORT
 from peer import Host, Pulpit, ignoring_its_end
 from support.recordings import NUMBERS, TEXTS, forged
@@ -166,7 +166,7 @@ def hostile(chance: random.Random, directory: Path, name: str, stops: threading.
             with ignoring_its_end():
                 publisher.admit(source=chance.choice(TEXTS)[:100])
             for _ in range(chance.randrange(20)):
-                sequence = chance.choice([None, *NUMBERS, TOP - 1])
+                sequence = chance.choice([None, *NUMBERS])
                 spoil = (lambda record: spoiled(chance, record)) if chance.randrange(4) == 0 else None
                 publisher.publish({chance.choice(TEXTS): chance.choice([*NUMBERS, *TEXTS]) for _ in range(3)}, sequence, spoil)
         publisher.close()

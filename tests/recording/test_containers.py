@@ -1,5 +1,6 @@
 """Recordings and tables in Python as containers: `in`, `len`, `[]`, `with`, what a notebook shows; what the library gives it takes back."""
 
+import subprocess
 import sys
 from datetime import timedelta
 from pathlib import Path
@@ -71,6 +72,17 @@ def test_table_of_a_pattern_says_of_which_name_each_row_is(path: Path) -> None:
     assert table["value/name"][:2] == ["n0", "n1"]
     batches = list(recording.batches("lab/?", rows=8))
     assert [name for batch in batches for name in batch["name"]] == table["name"]
+
+
+def test_table_is_read_without_numpy(tmp_path: Path) -> None:
+    rows = [("a", {"i": None if at == 1 else at, "x": at / 2, "v": numpy.arange(at), "t": linkspan.Timestamp(at), "m": numpy.ones((2, 2))}) for at in range(3)]
+    path = written(tmp_path / "r.mcap", rows)
+    program = (
+        "import sys; sys.modules['numpy'] = None; import linkspan; t = linkspan.Recording(sys.argv[1])['a']; "
+        "print(t['i'], t['x'].tolist(), t['v'], t['t'].tolist(), t['m'].shape, len(t._repr_html_()) > 100)"
+    )
+    done = subprocess.run([sys.executable, "-c", program, path], capture_output=True, text=True, timeout=60)
+    assert done.stdout == "[0, None, 2] [0.0, 0.5, 1.0] [[], [0], [0, 1]] [0, 1, 2] (3, 2, 2) True\n", done
 
 
 def test_notebook_forms_show_rows_and_escape_foreign_text(path: Path) -> None:

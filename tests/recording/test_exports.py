@@ -301,6 +301,13 @@ def test_exports_run_no_code_of_the_folder_or_the_environment(exporting: Lab):
     assert not touched.exists(), touched.read_text()
 
 
+def test_names_without_a_message_in_these_times_have_no_table(exporting: Lab):
+    path = written(exporting.folder / "r.mcap", [("lab/a", 1), ("lab/b", 2), ("lab/c", 3)])
+    exporting.recording("export", path, "--parquet", "-o", "tables", "--from", "0.5")
+    assert {file.name for file in (exporting.folder / "tables").iterdir()} == {"lab-b.parquet", "lab-c.parquet"}
+    assert "no message of lab/" in exporting.recording("export", path, "--parquet", "-o", "none", "--from", "50", code=1)
+
+
 def test_relative_paths_are_those_of_the_current_folder(exporting: Lab):
     written(exporting.folder / "r.mcap", [("lab/t", {"a": 1}), ("lab/u", {"a": 1})])
     exporting.recording("export", "r.mcap", "--parquet", "-o", "out/tables")
