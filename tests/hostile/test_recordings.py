@@ -25,7 +25,7 @@ from support.recordings import NUMBERS, TEXTS, forged
 from support.tree import DEBUG
 
 #: Cases of a day, and the seconds of a night: ten minutes.
-CASES, NIGHT = 6, 30 * EFFORT
+CASES, NIGHT = 4, 30 * EFFORT
 #: What a tool may use: MiB that are resident, and seconds of a processor in a build for tests.
 MEMORY, PROCESSOR = 600, 60
 RECORDER = DEBUG / "linkspan-record"
