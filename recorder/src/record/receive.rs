@@ -227,10 +227,9 @@ impl<'a> Receiver<'a> {
                     self.take(&message, !control.paused.load(Ordering::Acquire));
                 }
                 Ok(None) => return false,
-                // There is none; where another thread receives, the call that waits gets that error again.
-                Err(error) if matches!(error.kind(), ErrorKind::Timeout | ErrorKind::InvalidState) => {
-                    return false;
-                }
+                // There is none; where another thread receives, the call that waits gets that error again. One that its publisher overwrites
+                // again and again is read later, or its number is missed.
+                Err(error) if is_not_yet(&error) || error.kind() == ErrorKind::InvalidState => return false,
                 Err(error) => self.failed(&error),
             }
         }
@@ -249,7 +248,7 @@ impl<'a> Receiver<'a> {
                 self.take(&message, !control.paused.load(Ordering::Acquire));
             }
             Ok(None) => return Ok(false),
-            Err(error) if error.kind() == ErrorKind::Timeout => {
+            Err(error) if is_not_yet(&error) => {
                 self.events();
                 self.tell_all();
             }
@@ -485,6 +484,11 @@ impl<'a> Receiver<'a> {
             });
         }
     }
+}
+
+/// Returns whether an error says that no message can be taken yet.
+fn is_not_yet(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Timeout | ErrorKind::Stalled)
 }
 
 /// Receives from journals and other stores, and acknowledges what is on the disk: a recorder that was away misses nothing of them.
