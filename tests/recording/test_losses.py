@@ -272,9 +272,9 @@ def test_counters_agree_with_the_file_on_a_full_disk_and_the_warning_comes_befor
     disk.mkdir()
     script = f"mount -t tmpfs -o size=24m tmpfs '{disk}' && \"$@\"; code=$?; cp -a '{disk}'/. '{lab.folder}'; exit $code"
     within = ("unshare", "--mount", "sh", "-c", script, "sh")
-    # No sync comes before the disk is full, and messages are short: nothing but bytes tells how full it is.
+    # No sync comes before the disk is full: nothing but bytes tells how full it is.
     recorder = lab.record("lab/*", "-o", disk / "f.mcap", "--sync", "1h", "--json", within=within)
-    publishers = [lab.publisher(f"lab/{name}", 1_000_000, 0.0, 300) for name in "ab"]
+    publishers = [lab.publisher(f"lab/{name}", 1_000_000, 0.0, 5_000) for name in "ab"]
     out, err = recorder.communicate(timeout=120)
     assert recorder.returncode == 1 and "NoSpace" in err, err
     for publisher in publishers:
