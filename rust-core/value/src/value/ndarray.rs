@@ -178,16 +178,16 @@ impl<'a> NdArrayRef<'a> {
     ///
     /// # Errors
     ///
-    /// `TooLarge` above [`Self::MAX_RANK`] dimensions, or where the number exceeds 64 bits.
+    /// `TooLarge` above [`Self::MAX_RANK`] dimensions, or where the number exceeds 64 bits. Of an empty array the product of the other
+    /// lengths must not exceed them either: whoever multiplies lengths, in any order, gets a number.
     pub fn byte_length(dtype: DType, shape: &[u64]) -> Result<u64> {
         if shape.len() > Self::MAX_RANK {
             let text =
                 format!("over the rank limit: {} dimensions asked, {} allowed", shape.len(), Self::MAX_RANK);
             return Err(Error::new(ErrorKind::TooLarge, text));
         }
-        // Zero wins over any overflow: an empty array may have one very long dimension.
-        let elements =
-            if shape.contains(&0) { Some(0) } else { shape.iter().try_fold(1u64, |n, d| n.checked_mul(*d)) };
+        let elements = shape.iter().try_fold(1u64, |n, d| n.checked_mul((*d).max(1)));
+        let elements = if shape.contains(&0) { elements.map(|_| 0) } else { elements };
         elements
             .and_then(|n| n.checked_mul(dtype.size() as u64))
             .ok_or_else(|| Error::new(ErrorKind::TooLarge, format!("the shape {shape:?} overflows 64 bits")))
@@ -302,7 +302,23 @@ mod tests {
             NdArrayRef::byte_length(DType::F64, &[u64::MAX, 2]).unwrap_err().kind(),
             ErrorKind::TooLarge
         );
-        assert_eq!(NdArrayRef::byte_length(DType::F64, &[u64::MAX, 2, 0]).unwrap(), 0);
+        for (dtype, shape) in [
+            (DType::F64, &[u64::MAX, 2, 0][..]),
+            (DType::U8, &[1 << 40, 1 << 40, 0]),
+            (DType::U8, &[0, 1 << 40, 1 << 40]),
+            (DType::U8, &[1 << 40, 0, 1 << 40]),
+            (DType::U8, &[0, 1 << 63, 2]),
+        ] {
+            let error = NdArrayRef::byte_length(dtype, shape).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::TooLarge, "{shape:?}");
+            assert_eq!(
+                NdArrayRef::new(dtype, Order::Row, shape, &[]).unwrap_err().kind(),
+                ErrorKind::TooLarge
+            );
+        }
+        for shape in [&[0, u64::MAX][..], &[1 << 63, 0], &[0, 0], &[0]] {
+            assert_eq!(NdArrayRef::byte_length(DType::U8, shape).unwrap(), 0, "{shape:?}");
+        }
         assert_eq!(NdArrayRef::byte_length(DType::U8, &[1; 16]).unwrap_err().kind(), ErrorKind::TooLarge);
     }
 

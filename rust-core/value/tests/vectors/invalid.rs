@@ -119,6 +119,13 @@ fn json() -> Vec<Row<&'static [u8]>> {
         (b"{\"$uuid\":\"6ba7b8109dad11d180b400c04fd430c8\"}", Malformed, 9, "$uuid", "a UUID without dashes"),
         (b"{\"$decimal\":\"1,5\"}", Malformed, 12, "$decimal", "what is no decimal number"),
         (b"[{\"$foo\":1}]", Malformed, 2, "0/$foo", "an escape that is none"),
+        (
+            br#"{"$ndarray":{"dtype":"u8","shape":[1099511627776,1099511627776,0],"order":"row","data":""}}"#,
+            TooLarge,
+            87,
+            "$ndarray/data",
+            "an empty shape whose other lengths overflow",
+        ),
         (b"{\"$value\":1}", Malformed, 1, "$value", "an escape that is BSON's"),
         (b"{\"$map\":5}", Malformed, 8, "$map", "a wrapped map that is none"),
         (b"{\"$map\":[[1,2]]}", Malformed, 10, "$map/0/0", "a key that is not text"),
@@ -207,6 +214,13 @@ fn cbor() -> Vec<Row<&'static str>> {
         ("d828818101", Malformed, 2, "", "an array without its elements"),
         ("d828829001010101010101010101010101010101d8404101", TooLarge, 3, "", "16 dimensions"),
         ("d82882821bffffffffffffffff02d84640", TooLarge, 0, "", "a shape beyond 64 bits"),
+        (
+            "d82882831b0000010000000000001b0000010000000000d84040",
+            TooLarge,
+            0,
+            "",
+            "an empty shape whose other lengths overflow",
+        ),
         ("d8288281028201", Malformed, 5, "", "elements that are not there"),
         ("d8288281028201f5", Unsupported, 7, "", "numbers and bools mixed"),
         ("d828828102816161", Unsupported, 6, "", "text among numbers"),
@@ -246,6 +260,13 @@ fn bson() -> Vec<Row<&'static str>> {
         ("0d000000036100070000000000", Malformed, 7, "a", "an inner document longer than the outer"),
         ("0d000000036100040000000000", Malformed, 7, "a", "an inner length below the least"),
         ("0f0000000224666f6f00010000000000", Malformed, 4, "$foo", "an escape that is none"),
+        (
+            "6900000003246e646172726179005a0000000264747970650003000000753800047368617065002600000012300000000000000000001231000000000000010000123200000000000001000000026f726465720004000000726f770005646174610000000000000000",
+            TooLarge,
+            92,
+            "$ndarray/data",
+            "an empty shape whose other lengths overflow",
+        ),
     ]
 }
 
@@ -288,5 +309,12 @@ fn smile() -> Vec<Row<&'static str>> {
         ("3a290a01fd8101", Malformed, 4, "", "raw binary where there is none"),
         ("3a290a05fd8401", Malformed, 4, "", "raw binary past the end"),
         ("3a290a01fa8324666f6fc2fb", Malformed, 5, "$foo", "an escape that is none"),
+        (
+            "3a290a05fa87246e646172726179fa846474797065417538847368617065f825010000000000802501000000000080c0f9846f7264657242726f778364617461fd80fbfb",
+            TooLarge,
+            64,
+            "$ndarray/data",
+            "an empty shape whose other lengths overflow",
+        ),
     ]
 }

@@ -107,11 +107,11 @@ impl Description {
         // The shortest heads of the pair and of its shape.
         let [0x82, rank] = cursor.chunk()? else { return None };
         self.rank = usize::from(rank.checked_sub(0x80)?);
-        // An empty array with such lengths that they overflow is left to the decoder.
+        // An empty array is left to the decoder, which looks whether its other lengths overflow.
         let mut elements = 1i64;
         for length in self.lengths.get_mut(..self.rank)? {
             *length = cursor.number(0)?;
-            elements = elements.checked_mul(i64::try_from(*length).ok()?)?;
+            elements = elements.checked_mul(i64::try_from(*length).ok().filter(|length| *length > 0)?)?;
         }
         let mut tag = cursor.number(6)?;
         let is_complex = tag == COMPLEX;
