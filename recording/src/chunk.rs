@@ -128,6 +128,9 @@ pub fn records(chunk: &Bytes, limit: u64) -> Result<Bytes, String> {
 /// Reads what a decompressor gives, no more than one byte beyond what is expected: memory is taken as bytes come.
 fn whole(decoder: impl Read, size: u64) -> Result<Bytes, String> {
     let mut bytes = Vec::new();
+    // The caller has looked at the size: memory that is not written to is none.
+    let room = usize::try_from(size.saturating_add(1)).unwrap_or(usize::MAX);
+    bytes.try_reserve_exact(room).map_err(|error| format!("decompressing it: {error}"))?;
     decoder
         .take(size.saturating_add(1))
         .read_to_end(&mut bytes)

@@ -1,16 +1,18 @@
 //! Reads recordings and other MCAP files from their beginning to their end, or as far as they are whole; also while they are written.
 //!
 //! A file is read in blocks, never mapped: another program may shorten it at any time. What is held is one record, at most of
-//! [`Limits::record`] bytes, and what a chunk decompresses to. A message is a slice of that memory.
+//! [`Limits::record`] bytes, what a chunk decompresses to, and the schemas and channels of a part. A message is a slice of that memory.
+//! What is wrong is a [`Problem`], and behind it the file is read on wherever it says how long that is.
 
 mod entry;
 mod outline;
 mod part;
 
 use std::collections::VecDeque;
+use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-use linkspan::{Result, Wait};
+use linkspan::{Error, ErrorKind, Result, Wait};
 
 use self::part::{Current, Found, OpenPart};
 use crate::follower::Follower;
@@ -18,6 +20,9 @@ use crate::parts;
 
 pub use self::entry::{Channel, Entry, Limits, Message, Problem, Schema};
 pub use self::outline::Outline;
+
+/// Problems that are said one by one.
+const MAX_PROBLEMS: usize = 1_000;
 
 /// Reads the parts of a recording, one after the other.
 #[derive(Debug)]
@@ -28,6 +33,11 @@ pub struct Reader {
     /// The times of the messages that are asked for.
     window: Option<(u64, u64)>,
     problems: Vec<Problem>,
+    /// Problems that are only counted.
+    further: u64,
+    /// Bytes of the parts that were read, and of all that there were when the recording was opened.
+    before: u64,
+    whole: u64,
     current: Current,
     follower: Option<Follower>,
 }
@@ -38,8 +48,16 @@ impl Reader {
     /// # Errors
     /// `NotFound`, and those of the file system; `Malformed` for a file that is no MCAP file.
     pub fn open(path: &Path) -> Result<Reader> {
+        Reader::with_limits(path, Limits::default())
+    }
+
+    /// The same with other limits.
+    ///
+    /// # Errors
+    /// As for [`Reader::open`].
+    pub fn with_limits(path: &Path, limits: Limits) -> Result<Reader> {
         let existing = parts::existing(path);
-        Reader::of(if existing.is_empty() { vec![path.to_owned()] } else { existing }, Limits::default())
+        Reader::of(if existing.is_empty() { vec![path.to_owned()] } else { existing }, limits)
     }
 
     /// Reads these files as one recording.
@@ -47,12 +65,16 @@ impl Reader {
     /// # Errors
     /// As for [`Reader::open`].
     pub fn of(paths: Vec<PathBuf>, limits: Limits) -> Result<Reader> {
+        let size = |path: &PathBuf| std::fs::metadata(path).map_or(0, |facts| facts.len());
         let mut reader = Reader {
+            whole: paths.iter().map(size).fold(0, u64::saturating_add),
             parts: paths.into(),
             limits,
             part: None,
             window: None,
             problems: Vec::new(),
+            further: 0,
+            before: 0,
             current: Current::default(),
             follower: None,
         };
@@ -106,20 +128,61 @@ impl Reader {
         {
             self.parts = follower.parts_behind(&part.path);
         }
-        let Some(path) = self.parts.pop_front() else {
-            // A recording that goes on has a next part soon: this one names it.
-            let goes_on = self.follower.is_some() && self.part.as_ref().is_some_and(|part| part.has_next);
-            if !goes_on {
-                self.part = None;
+        let mut part = loop {
+            let Some(path) = self.parts.pop_front() else {
+                // A recording that goes on has a next part soon: this one names it.
+                let goes_on = self.follower.is_some() && self.part.as_ref().is_some_and(|part| part.has_next);
+                if !goes_on {
+                    self.part = None;
+                }
+                return Ok(false);
+            };
+            match (OpenPart::open(path.clone(), self.limits), &self.part) {
+                // What lies in the place of a further part hides neither those before it nor those behind it.
+                (Err(error), Some(_)) => self.keep(Problem::of_part(path, &error)),
+                (opened, _) => break opened?,
             }
-            return Ok(false);
         };
-        let mut part = OpenPart::open(path, self.limits)?;
         if let Some((from, to)) = self.window {
             part.skip_outside(from, to)?;
         }
-        self.part = Some(part);
+        if let Some(ended) = self.part.replace(part) {
+            self.before = self.before.saturating_add(ended.length());
+        }
         Ok(true)
+    }
+
+    /// Keeps a problem, or counts it where there are very many.
+    fn keep(&mut self, problem: Problem) {
+        if self.problems.len() < MAX_PROBLEMS {
+            self.problems.push(problem);
+            return;
+        }
+        self.further = self.further.saturating_add(1);
+        let text = format!("here and behind are {} further problems", self.further);
+        match self.problems.get_mut(MAX_PROBLEMS) {
+            Some(last) => last.text = text,
+            None => self.problems.push(Problem { text, ..problem }),
+        }
+    }
+
+    /// Returns how many bytes were read, and how many there are.
+    pub fn progress(&self) -> (u64, u64) {
+        let now = self.part.as_ref().map_or(0, |part| part.offset);
+        let read = self.before.saturating_add(now);
+        (read, self.whole.max(read))
+    }
+
+    /// Returns the content of the attachment that was read last, its times, when it was attached and made, and its media type.
+    ///
+    /// # Errors
+    /// `InvalidState` where none was; `OutOfMemory`; those of the file system.
+    pub fn attachment(&self) -> Result<(Vec<u8>, [u64; 2], &str)> {
+        let (Some(part), Some(attached)) = (&self.part, &self.current.attached) else {
+            return Err(Error::new(ErrorKind::InvalidState, "no attachment was read last"));
+        };
+        let content = part.attachment(attached.offset, self.current.length)?;
+        Ok((content, [attached.log_time, attached.create_time], &attached.media_type))
     }
 
     /// Returns the file that is read, and the byte behind the last record.
@@ -156,7 +219,17 @@ impl Reader {
                             return Ok(None);
                         }
                     }
-                    self.problems.push(problem);
+                    let (is_end, is_cut) = (problem.is_end, problem.is_cut);
+                    self.keep(problem);
+                    if !is_end {
+                        continue;
+                    }
+                    if is_cut
+                        && self.further == 0
+                        && let (Some(next), Some(last)) = (self.parts.front(), self.problems.last_mut())
+                    {
+                        let _ = write!(last.text, ": the recording goes on in {}", next.display());
+                    }
                 }
             }
             if !self.open_next()? {

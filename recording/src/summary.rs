@@ -1,13 +1,14 @@
 //! What a recording has: names with their counts, times and losses, facts, notes, events.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use linkspan::{Map, Result, Value};
 
 use crate::event::Kind;
 use crate::format;
-use crate::reader::{Entry, Problem, Reader};
+use crate::reader::{Channel, Entry, Problem, Reader};
 
 /// What a recording has of a name.
 #[derive(Clone, Debug, Default)]
@@ -34,6 +35,17 @@ pub struct Name {
     pub notation: Option<String>,
     /// Its publishers.
     pub sources: Vec<String>,
+    /// What of these was seen: a file may have as many as it has channels.
+    seen: HashSet<Seen>,
+}
+
+/// Something that stands in a list once.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Seen {
+    Incarnation(u64),
+    Encoding(String),
+    Schema(String),
+    Source(String),
 }
 
 /// What a recording has.
@@ -51,6 +63,32 @@ pub struct Summary {
     pub events: BTreeMap<String, u64>,
     /// When the first and the last message or event was received.
     pub time: Option<(u64, u64)>,
+    /// The channels whose names have what they say, by their addresses.
+    described: HashMap<usize, Arc<Channel>>,
+}
+
+/// The channels that one part may have.
+const MAX_DESCRIBED: usize = 1 << 16;
+
+impl Name {
+    /// Adds what a channel says.
+    fn describe(&mut self, channel: &Channel) {
+        if self.seen.insert(Seen::Incarnation(channel.incarnation)) {
+            self.incarnations.push(channel.incarnation);
+        }
+        let texts = [
+            (&mut self.encodings, Some(&channel.encoding), Seen::Encoding as fn(String) -> Seen),
+            (&mut self.sources, Some(&channel.source), Seen::Source),
+            (&mut self.schemas, channel.schema.as_ref().map(|schema| &schema.name), Seen::Schema),
+        ];
+        for (list, text, seen) in texts {
+            if let Some(text) = text.filter(|text| !text.is_empty())
+                && self.seen.insert(seen(text.clone()))
+            {
+                list.push(text.clone());
+            }
+        }
+    }
 }
 
 impl Summary {
@@ -81,13 +119,13 @@ impl Summary {
                 name.bytes = name.bytes.saturating_add(message.body.len() as u64);
                 name.last = name.last.max(message.received);
                 name.first = name.first.min(message.received);
-                if !name.incarnations.contains(&channel.incarnation) {
-                    name.incarnations.push(channel.incarnation);
-                }
-                once(&mut name.encodings, &channel.encoding);
-                once(&mut name.sources, &channel.source);
-                if let Some(schema) = &channel.schema {
-                    once(&mut name.schemas, &schema.name);
+                let address = Arc::as_ptr(channel).addr();
+                if !self.described.contains_key(&address) {
+                    if self.described.len() >= MAX_DESCRIBED {
+                        self.described.clear();
+                    }
+                    self.described.insert(address, channel.clone());
+                    name.describe(channel);
                 }
                 if let Some(notation) = channel.notation()
                     && name.notation.as_deref() != Some(notation)
@@ -165,11 +203,5 @@ impl Summary {
             Value::Array(problems.iter().map(|problem| problem.to_string().into()).collect()),
         );
         Value::Map(value)
-    }
-}
-
-fn once(list: &mut Vec<String>, text: &str) {
-    if !text.is_empty() && !list.iter().any(|known| known == text) {
-        list.push(text.to_owned());
     }
 }

@@ -146,7 +146,7 @@ fn file_with_changed_bytes_is_read_or_refused_and_nothing_else_happens() {
                 };
             }
             std::fs::write(&changed, &bytes).unwrap();
-            let limits = Limits { record: 1 << 20 };
+            let limits = Limits { record: 1 << 20, described: 1 << 20 };
             let mut reader = Reader::of(vec![changed.clone()], limits).unwrap();
             let mut count = 0;
             while reader.read().unwrap().is_some() {

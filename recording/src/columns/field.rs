@@ -50,7 +50,7 @@ impl Bits {
             *last |= u8::from(is_set) << bit;
         }
         self.zeros += usize::from(!is_set);
-        self.length += 1;
+        self.length = self.length.saturating_add(1);
     }
 
     fn get(&self, at: usize) -> bool {

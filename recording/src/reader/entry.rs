@@ -10,17 +10,26 @@ use linkspan::Encoding;
 use crate::event::Event;
 use crate::format::{self, channel};
 
-/// What a reader holds at most.
+/// What a reader holds at most of a file, which a stranger may have made.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// Bytes of one record, and of one chunk before and after it is decompressed.
     pub record: u64,
+    /// Bytes of the schemas and channels of one part together.
+    pub described: u64,
+}
+
+impl Limits {
+    /// Those for messages of at most so many bytes: a chunk is begun before its last message, so it has some more.
+    pub fn of_messages(bytes: u64) -> Limits {
+        Limits { record: bytes.saturating_add(16 << 20), described: 256 << 20 }
+    }
 }
 
 impl Default for Limits {
-    /// 1 GiB: a message may have 64 MiB by default, and a chunk ends behind its last message.
+    /// Those for messages as large as a channel takes them by default, 64 MiB.
     fn default() -> Limits {
-        Limits { record: 1 << 30 }
+        Limits::of_messages(linkspan::Limits::default().message)
     }
 }
 
@@ -138,6 +147,17 @@ pub struct Problem {
     pub text: String,
     /// Whether the file ends there: its recorder was killed, or is still at work.
     pub is_cut: bool,
+    /// Whether all that the file has was read: it was not closed, and that is all.
+    pub is_whole: bool,
+    /// Whether what the file has behind it was not read.
+    pub(super) is_end: bool,
+}
+
+impl Problem {
+    /// A part that cannot be opened.
+    pub(super) fn of_part(path: PathBuf, error: &linkspan::Error) -> Problem {
+        Problem { path, offset: 0, text: error.to_string(), is_cut: false, is_whole: false, is_end: true }
+    }
 }
 
 impl std::fmt::Display for Problem {

@@ -27,6 +27,17 @@ pub(super) struct Current {
     pub name: String,
     pub metadata: BTreeMap<String, String>,
     pub length: u64,
+    /// Where the last attachment is.
+    pub attached: Option<Attached>,
+}
+
+/// The content of an attachment: in which file, from which byte on, how many, and its times and media type.
+#[derive(Debug)]
+pub(super) struct Attached {
+    pub offset: u64,
+    pub log_time: u64,
+    pub create_time: u64,
+    pub media_type: String,
 }
 
 /// What a record is to a caller.
@@ -49,6 +60,10 @@ struct Known {
 
 /// Bytes of a message before its body.
 const MESSAGE: usize = 22;
+/// Bytes of an event at most.
+const EVENT: u64 = 64 << 10;
+/// Bytes of an attachment's record that are read for its name: its content is not.
+const ATTACHMENT: u64 = 64 << 10;
 
 /// A file that is read.
 #[derive(Debug)]
@@ -69,6 +84,10 @@ pub(super) struct OpenPart {
     channels: Vec<Option<Known>>,
     /// Chunks without a message in these times are not read.
     window: Option<(u64, u64)>,
+    /// Bytes of schemas and channels that are held.
+    described: u64,
+    /// Whether something was found wrong in it.
+    has_problem: bool,
     has_ended: bool,
     /// Whether its last record names a next part.
     pub has_next: bool,
@@ -102,13 +121,33 @@ impl OpenPart {
             schemas: HashMap::new(),
             channels: Vec::new(),
             window: None,
+            described: 0,
+            has_problem: false,
             has_ended: false,
             has_next: false,
         })
     }
 
-    fn problem(&self, offset: u64, text: impl Into<String>, is_cut: bool) -> Problem {
-        Problem { path: self.path.clone(), offset, text: text.into(), is_cut }
+    /// A problem behind which the file is read on.
+    fn problem(&self, offset: u64, text: impl Into<String>) -> Problem {
+        Problem {
+            path: self.path.clone(),
+            offset,
+            text: text.into(),
+            is_cut: false,
+            is_whole: false,
+            is_end: false,
+        }
+    }
+
+    /// A problem behind which nothing is known of the file.
+    fn end(&self, offset: u64, text: impl Into<String>) -> Problem {
+        Problem { is_end: true, ..self.problem(offset, text) }
+    }
+
+    /// Returns the bytes of the file.
+    pub fn length(&self) -> u64 {
+        self.length
     }
 
     /// Takes the length of the file as it is now; returns whether it is longer than before.
@@ -122,21 +161,40 @@ impl OpenPart {
     /// Reads only chunks that have a message in these times, if the file was closed: the schemas and channels are repeated at its end, so
     /// that no chunk needs another one.
     pub fn skip_outside(&mut self, from: u64, to: u64) -> Result<()> {
-        let Some(mut left) = self.summary()? else { return Ok(()) };
+        if self.take_summary()? {
+            self.window = Some((from, to));
+        }
+        Ok(())
+    }
+
+    /// Takes the schemas and channels from the end of a file that was closed; returns whether it has them all.
+    fn take_summary(&mut self) -> Result<bool> {
+        let Some(mut left) = self.summary()? else { return Ok(false) };
         while let Ok(Some((code, data))) = chunk::next_record(&mut left) {
             if matches!(code, op::SCHEMA | op::CHANNEL)
                 && self.record(code, &data, 0, &mut Current::default()).is_err()
             {
                 // A summary that is wrong is not used: each chunk is read.
-                return Ok(());
+                return Ok(false);
             }
         }
-        self.window = Some((from, to));
-        Ok(())
+        Ok(true)
     }
 
-    /// Reads the next thing that a caller gets.
+    /// Reads the next thing that a caller gets. Behind what is wrong the next call goes on where the length of that is known.
     pub fn next(&mut self, current: &mut Current) -> Result<std::result::Result<Found, Problem>> {
+        let found = self.look(current)?;
+        if let Err(problem) = &found
+            && !problem.is_cut
+            && !std::mem::replace(&mut self.has_problem, true)
+        {
+            // What it described, if it was a chunk, the end of the file has as well.
+            self.take_summary()?;
+        }
+        Ok(found)
+    }
+
+    fn look(&mut self, current: &mut Current) -> Result<std::result::Result<Found, Problem>> {
         // The memory of the last chunk is used again where nobody holds it.
         current.body = Bytes::new();
         loop {
@@ -183,43 +241,51 @@ impl OpenPart {
     }
 
     fn wrong_chunk(&self, begins: u64, text: &str) -> Problem {
-        self.problem(begins, format!("the chunk that begins here: {text}"), false)
+        self.problem(begins, format!("the chunk that begins here: {text}"))
     }
 
     /// Reads a record of the file itself into `record`, and returns its operation code; none where it is a chunk that is not asked for.
     fn read_record(&mut self) -> Result<std::result::Result<Option<u8>, Problem>> {
         let mut head = [0; HEAD];
         let left = self.length.saturating_sub(self.offset);
-        let cut = |part: &OpenPart, what: &str| {
-            Err(part.problem(part.offset, format!("the file ends here, {what}: it was not closed"), true))
+        let cut = |part: &OpenPart, text: &str, is_whole| {
+            let text = format!("{text}, and was not closed");
+            Err(Problem { is_cut: true, is_whole, ..part.end(part.offset, text) })
         };
         let Some(left) = left.checked_sub(HEAD as u64) else {
-            return Ok(cut(
-                self,
-                if left == 0 { "without its last record" } else { "in the head of a record" },
-            ));
+            if left == 0 && self.has_problem {
+                // What was found wrong is said; that its last record is not there says nothing more.
+                self.has_ended = true;
+                return Ok(Ok(None));
+            }
+            return Ok(if left == 0 {
+                cut(self, "the file is whole up to here, where it ends", true)
+            } else {
+                cut(self, "the file ends here, in the head of a record", false)
+            });
         };
         let failed = |error: std::io::Error, path: &Path| of_io(&error, "reading", path);
         self.file.read_exact_at(&mut head, self.offset).map_err(|error| failed(error, &self.path))?;
         let [code, length @ ..] = head;
         let length = u64::from_le_bytes(length);
+        // What it takes to know an attachment; its content is read where it is asked for.
+        let is_attachment = code == op::ATTACHMENT;
         if length > left {
             // What is larger than a record can be was never written; the rest may be missing.
-            return Ok(if length > self.limits.record {
-                Err(self.problem(
-                    self.offset,
-                    format!("a record of {length} bytes, which is more than a record may have"),
-                    false,
-                ))
+            return Ok(if length > self.limits.record && !is_attachment {
+                let text = format!("a record of {length} bytes, which is more than a record may have");
+                Err(self.end(self.offset, text))
             } else {
-                cut(self, "in a record")
+                cut(self, "the file ends here, in a record", false)
             });
         }
-        if length > self.limits.record {
-            let text = format!("a record of {length} bytes; at most {} are read", self.limits.record);
-            return Ok(Err(self.problem(self.offset, text, false)));
-        }
         let begins = self.offset.saturating_add(HEAD as u64);
+        if length > self.limits.record && !is_attachment {
+            let text = format!("a record of {length} bytes; at most {} are read", self.limits.record);
+            let problem = self.problem(self.offset, text);
+            self.offset = begins.saturating_add(length);
+            return Ok(Err(problem));
+        }
         if code == op::CHUNK
             && let Some((from, to)) = self.window
         {
@@ -235,7 +301,8 @@ impl OpenPart {
         }
         // What exists in the file, so no length alone takes memory.
         let mut record = std::mem::take(&mut self.record).try_into_mut().unwrap_or_default();
-        record.resize(usize::try_from(length.saturating_add(HEAD as u64)).unwrap_or(usize::MAX), 0);
+        let taken = if is_attachment { length.min(ATTACHMENT) } else { length };
+        record.resize(usize::try_from(taken.saturating_add(HEAD as u64)).unwrap_or(usize::MAX), 0);
         self.file.read_exact_at(&mut record, self.offset).map_err(|error| failed(error, &self.path))?;
         self.record = BytesMut::freeze(record);
         self.offset = begins.saturating_add(length);
@@ -254,21 +321,25 @@ impl OpenPart {
             return self.message(data, begins, current);
         }
         if code == op::ATTACHMENT {
-            let Some((name, length)) = attachment(data) else {
-                return Err(self.problem(begins, "an attachment that is shorter than it says", false));
+            let length = self.offset.saturating_sub(begins).saturating_sub(HEAD as u64);
+            let Some((name, bytes, attached)) = attachment(data, length) else {
+                return Err(self.problem(begins, "an attachment that is shorter than it says"));
             };
-            (current.name, current.length) = (name, length);
+            let offset = begins.saturating_add(HEAD as u64).saturating_add(attached.offset);
+            (current.name, current.length) = (name, bytes);
+            current.attached = Some(Attached { offset, ..attached });
             return Ok(Some(Found::Attachment));
         }
         // Behind the messages the schemas and channels are repeated.
         self.has_ended |= code == op::DATA_END;
         let record = chunk::parse(code, data)
-            .map_err(|error| self.problem(begins, format!("a record that cannot be read: {error}"), false))?;
+            .map_err(|error| self.problem(begins, format!("a record that cannot be read: {error}")))?;
         let Some(record) = record else { return Ok(None) };
+        self.hold(code, data, begins)?;
         match record {
             Record::Schema { header, data } => {
                 let schema = Schema { name: header.name, encoding: header.encoding, data: data.into_owned() };
-                self.schemas.insert(header.id, Arc::new(schema));
+                self.schemas.entry(header.id).or_insert_with(|| Arc::new(schema));
                 Ok(None)
             }
             Record::Channel(found) => {
@@ -278,14 +349,14 @@ impl OpenPart {
                         "the channel {:?} has the schema {}, which the file does not have before it",
                         found.topic, found.schema_id
                     );
-                    return Err(self.problem(begins, text, false));
+                    return Err(self.problem(begins, text));
                 }
                 let channel = Channel::of(found, schema);
                 let next = channel.first.unwrap_or(0);
                 // A file may repeat a channel.
                 let id = usize::from(channel.id);
                 if self.channels.len() <= id {
-                    self.channels.resize_with(id + 1, || None);
+                    self.channels.resize_with(id.saturating_add(1), || None);
                 }
                 if let Some(place @ None) = self.channels.get_mut(id) {
                     let is_events = channel.topic == format::EVENTS;
@@ -316,20 +387,22 @@ impl OpenPart {
             _,
         )) = data.split_first_chunk::<MESSAGE>()
         else {
-            return Err(self.problem(begins, "a message that is shorter than its head", false));
+            return Err(self.problem(begins, "a message that is shorter than its head"));
         };
         let id = u16::from_le_bytes([*c0, *c1]);
         let Some(Some(known)) = self.channels.get_mut(usize::from(id)) else {
             let text = format!("a message of the channel {id}, which the file does not have before it");
-            return Err(self.problem(begins, text, false));
+            return Err(self.problem(begins, text));
         };
         current.body = data.slice(MESSAGE..);
+        if known.is_events && current.body.len() as u64 > EVENT {
+            let text = format!("an event of {} bytes; at most {EVENT} are read", current.body.len());
+            return Err(self.problem(begins, text));
+        }
         if known.is_events {
             return match Event::from_json(&current.body) {
                 Ok(event) => Ok(Some(Found::Event(event))),
-                Err(error) => {
-                    Err(self.problem(begins, format!("an event that cannot be read: {error}"), false))
-                }
+                Err(error) => Err(self.problem(begins, format!("an event that cannot be read: {error}"))),
             };
         }
         current.number = full(known.next, u32::from_le_bytes(*sequence));
@@ -342,12 +415,50 @@ impl OpenPart {
         Ok(Some(Found::Message))
     }
 
+    /// Counts what a schema or a channel has, all of which are held.
+    fn hold(&mut self, code: u8, data: &Bytes, begins: u64) -> std::result::Result<(), Problem> {
+        let Some(id) = data.first_chunk::<2>().map(|id| u16::from_le_bytes(*id)) else { return Ok(()) };
+        // A file may repeat them.
+        let is_new = match code {
+            op::SCHEMA => !self.schemas.contains_key(&id),
+            op::CHANNEL => !matches!(self.channels.get(usize::from(id)), Some(Some(_))),
+            _ => false,
+        };
+        if !is_new {
+            return Ok(());
+        }
+        self.described = self.described.saturating_add(data.len() as u64);
+        if self.described <= self.limits.described {
+            return Ok(());
+        }
+        self.has_ended = true;
+        self.chunk = None;
+        let text = format!("schemas and channels of more than {} bytes", self.limits.described);
+        Err(self.end(begins, text))
+    }
+
+    /// Reads the content of an attachment.
+    pub fn attachment(&self, offset: u64, length: u64) -> Result<Vec<u8>> {
+        // It was looked at whether the file has so many bytes; it may have become shorter.
+        let mut content = Vec::new();
+        content.try_reserve_exact(usize::try_from(length).unwrap_or(usize::MAX)).map_err(|_| {
+            let text =
+                format!("{}: an attachment of {length} bytes has no room in memory", self.path.display());
+            Error::new(ErrorKind::OutOfMemory, text)
+        })?;
+        content.resize(usize::try_from(length).unwrap_or(usize::MAX), 0);
+        self.file
+            .read_exact_at(&mut content, offset)
+            .map_err(|error| of_io(&error, "reading", &self.path))?;
+        Ok(content)
+    }
+
     /// Returns the summary of the file, if it was closed: the schemas and channels are repeated there.
     pub fn summary(&self) -> Result<Option<Bytes>> {
         let failed = |error: std::io::Error| of_io(&error, "reading", &self.path);
         let Some((begin, end)) = chunk::summary(&self.file, self.length)
             .map_err(failed)?
-            .filter(|(begin, end)| end.saturating_sub(*begin) <= self.limits.record)
+            .filter(|(begin, end)| end.saturating_sub(*begin) <= self.limits.described)
         else {
             return Ok(None);
         };
@@ -370,21 +481,27 @@ fn full(next: u64, low: u32) -> u64 {
     }
 }
 
-/// Returns the name and the length of an attachment.
-fn attachment(data: &[u8]) -> Option<(String, u64)> {
-    // Two times, then the name and the type with their lengths.
-    let mut rest = data.get(16..)?;
-    let mut text = || {
+/// Returns the name and the length of an attachment, and where in its record the content begins. The record has `whole` bytes, of which these
+/// are the first.
+fn attachment(data: &[u8], whole: u64) -> Option<(String, u64, Attached)> {
+    fn text<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
         let (length, after) = rest.split_first_chunk::<4>()?;
-        let length = usize::try_from(u32::from_le_bytes(*length)).ok()?;
-        let found = after.get(..length)?;
-        rest = after.get(length..)?;
+        let (found, after) = after.split_at_checked(usize::try_from(u32::from_le_bytes(*length)).ok()?)?;
+        *rest = after;
         Some(found)
+    }
+    let mut rest = data;
+    let ([log, create], _) = rest.split_off(..16)?.as_chunks::<8>() else { return None };
+    let name = String::from_utf8_lossy(text(&mut rest)?).into_owned();
+    let media_type = String::from_utf8_lossy(text(&mut rest)?).into_owned();
+    let length = u64::from_le_bytes(*rest.split_off(..8)?.as_array::<8>()?);
+    let offset = (data.len() as u64).checked_sub(rest.len() as u64)?;
+    let attached = Attached {
+        offset,
+        log_time: u64::from_le_bytes(*log),
+        create_time: u64::from_le_bytes(*create),
+        media_type,
     };
-    let name = String::from_utf8_lossy(text()?).into_owned();
-    text()?;
-    let (length, after) = rest.split_first_chunk::<8>()?;
-    let length = u64::from_le_bytes(*length);
-    // What stands behind the sum is for later versions of the format.
-    (after.len() as u64 >= length.checked_add(4)?).then_some((name, length))
+    // A sum of 4 bytes ends it; what stands behind that is for later versions of the format.
+    (offset.checked_add(length)?.checked_add(4)? <= whole).then_some((name, length, attached))
 }
