@@ -23,6 +23,7 @@ use rcgen::{
 use time::{Duration, OffsetDateTime};
 
 use crate::config::is_word;
+use crate::stdout;
 use crate::tls::{self, AUTHORITY, CERTIFICATE, Certificate, KEY, LAST, REVOKED};
 
 /// The file with the authority's private key.
@@ -108,12 +109,11 @@ fn init(folder: &Path, days: u16) -> Result<()> {
     write(&folder.join(AUTHORITY_KEY), &key.serialize_pem(), 0o600)?;
     write(&folder.join(AUTHORITY), &certificate.pem(), 0o644)?;
     write(&folder.join(REVOKED), "# Names of certificates that count no longer, one a line.\n", 0o644)?;
-    println!(
+    stdout::print_lines(&format!(
         "{}: an authority until {}; keep {AUTHORITY_KEY} where nobody else reads it",
         folder.display(),
         expires.date()
-    );
-    Ok(())
+    ))
 }
 
 /// Issues a certificate for a machine under the lowest number that it has not had, and makes its folder.
@@ -160,12 +160,11 @@ fn issue(folder: &Path, machine: &str, days: u16) -> Result<()> {
     write(&into.join(CERTIFICATE), &certificate.pem(), 0o644)?;
     write(&into.join(AUTHORITY), &authority, 0o644)?;
     write(&into.join(REVOKED), &read(&folder.join(REVOKED))?, 0o644)?;
-    println!(
+    stdout::print_lines(&format!(
         "{}: the certificate {name}, until {}; move the folder to {machine}",
         into.display(),
         expires.date()
-    );
-    Ok(())
+    ))
 }
 
 /// Adds certificates of a machine to the list of revoked ones: one number, or all that the machine has had.
@@ -190,12 +189,11 @@ fn revoke(folder: &Path, machine: &str, number: Option<u32>) -> Result<()> {
     let made = folder.join(format!("{REVOKED}.{}", std::process::id()));
     write(&made, &content, 0o644)?;
     std::fs::rename(&made, &list).map_err(|e| tls::os(&list, &e))?;
-    println!(
+    stdout::print_lines(&format!(
         "{}: revoked {}; copy it into the folder of every other machine",
         list.display(),
         names.join(", ")
-    );
-    Ok(())
+    ))
 }
 
 /// Returns whether a certificate of this name was issued: by its copy, by its folder, which alone an authority
@@ -225,7 +223,7 @@ fn list(folder: &Path) -> Result<()> {
             Some(_) if now < certificate.not_before => format!("from {}", certificate.not_before.date()),
             Some(_) => format!("expired {}", certificate.not_after.date()),
         };
-        println!("{name}  {state}");
+        stdout::print_lines(&format!("{name}  {state}"))?;
     }
     Ok(())
 }

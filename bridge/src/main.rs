@@ -21,11 +21,8 @@
 //! | the interface of an engine between machines; zenoh, NATS | `engine`, `engines` |
 //! | what wakes the loop | `inbox`, `directory` |
 //! | the bridge as a service, for a controller and a supervisor | `service` |
-//! | what was carried, refused and lost; lines on standard error | `status`, `stderr` |
+//! | what was carried, refused and lost; lines on standard error, and on standard output | `status`, `stderr`, `stdout` |
 
-// Standard error has the log and the error with which the program ends; standard output has the result of
-// `check`.
-#![allow(clippy::print_stdout, clippy::print_stderr)]
 #![forbid(unsafe_code)]
 // Without one of the engines the code that it alone uses is dead.
 #![cfg_attr(not(all(feature = "nats", feature = "zenoh")), allow(dead_code))]
@@ -54,6 +51,7 @@ mod revocations;
 mod service;
 mod status;
 mod stderr;
+mod stdout;
 mod tls;
 mod translation;
 

@@ -22,8 +22,6 @@
 //! | SIGINT and SIGTERM; exit codes; lines on standard error | `signals`, `exit`, `stderr` |
 //! | features that this program was built without | `features` |
 
-// Standard output is this program's product.
-#![allow(clippy::print_stdout, clippy::print_stderr)]
 #![forbid(unsafe_code)]
 
 mod admin;

@@ -20,11 +20,16 @@ pub struct Arguments {
 pub enum Action {
     Record(record::Arguments),
     Replay(replay::Arguments),
+    /// Look at recordings, prove that they are complete, and make others of them
     #[command(
-        subcommand,
         after_help = "Examples:\n  linkspan recording info run42.mcap\n  linkspan recording check run42.mcap\n  linkspan recording report run42.mcap"
     )]
-    Recording(tools::Action),
+    Recording {
+        #[command(flatten)]
+        reading: tools::Reading,
+        #[command(subcommand)]
+        action: tools::Action,
+    },
     /// Print the completions for a shell; those of `linkspan` in bash find them by themselves
     Completions {
         /// The shell

@@ -7,10 +7,8 @@
 //! | the parts of a recording that is written | `parts` |
 //! | `linkspan replay` | `replay` |
 //! | `linkspan recording` | `tools` |
-//! | lines on standard error | `stderr` |
+//! | lines on standard error; lines on standard output | `stderr`; `stdout` |
 
-// Standard error has progress, warnings and the error with which the program ends; standard output has results.
-#![allow(clippy::print_stdout, clippy::print_stderr)]
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "in a test a panic is the report"))]
 #![forbid(unsafe_code)]
 
@@ -20,9 +18,9 @@ mod quantity;
 mod record;
 mod replay;
 mod stderr;
+mod stdout;
 mod tools;
 
-use std::io::Write;
 use std::process::ExitCode;
 
 use arguments::{Action, Arguments};
@@ -46,14 +44,11 @@ fn run(arguments: &Arguments) -> Result<()> {
     match &arguments.action {
         Action::Record(record) => record::run(record),
         Action::Replay(replay) => replay::run(replay),
-        Action::Recording(action) => action.run(),
-        Action::Completions { shell } => {
-            let script = completions(*shell);
-            let failed = |error: std::io::Error| {
-                linkspan::Error::os("writing to the standard output", error.raw_os_error().unwrap_or(0))
-            };
-            std::io::stdout().write_all(&script).map_err(failed)
+        Action::Recording { reading, action } => {
+            reading.take();
+            action.run()
         }
+        Action::Completions { shell } => stdout::write(&completions(*shell)),
         Action::Man { folder } => write_manual(folder),
     }
 }

@@ -17,7 +17,7 @@ use linkspan::{Error, ErrorKind, Result};
 use linkspan_recording::files::{self, NewFile};
 use linkspan_recording::parts::{existing, path_of};
 use linkspan_recording::writer::{of_io, sync_folder};
-use linkspan_recording::{ChannelRecord, Event, Part, Settings, format};
+use linkspan_recording::{Attachment, ChannelRecord, Event, Part, Settings, format};
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 use rustix::process::Resource;
@@ -240,6 +240,11 @@ impl Parts {
     /// Attaches a file's content.
     pub fn attach(&mut self, name: &str, time: u64, content: &[u8]) -> Result<()> {
         self.part.attach(name, time, content)
+    }
+
+    /// The same with what another recording says of it.
+    pub fn attach_as(&mut self, attachment: &Attachment<'_>) -> Result<()> {
+        self.part.attach_as(attachment)
     }
 
     /// Returns which part it is, from 1.

@@ -43,6 +43,8 @@ pub mod metadata {
     pub const END: &str = "linkspan.end";
     /// Up to which number the parts before have each publisher: at the beginning of a part, where there are some.
     pub const NUMBERS: &str = "linkspan.numbers";
+    /// In a recording that was made of others: what one of those says of itself, and its file.
+    pub const ORIGINAL: &str = "linkspan.original";
     /// What `--note` added.
     pub const NOTES: &str = "linkspan.notes";
 }

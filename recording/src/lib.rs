@@ -36,7 +36,7 @@ pub mod writer;
 
 pub use columns::{Buffer, Column, Columns};
 pub use event::Event;
-pub use mcap::Compression;
+pub use mcap::{Attachment, Compression};
 pub use reader::{Channel, Entry, Outline, Problem, Reader};
 pub use summary::Summary;
 pub use timeline::Timeline;

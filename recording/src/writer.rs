@@ -38,7 +38,7 @@ impl Default for Settings {
 
 /// A channel as it is written: its name, how its messages are encoded, its schema, and its metadata but for the number of the first message
 /// and whether it has repeated messages.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct ChannelRecord {
     /// The topic.
     pub topic: String,
@@ -343,15 +343,21 @@ impl Part {
 
     /// Attaches a file's content under its name.
     pub fn attach(&mut self, name: &str, time: u64, content: &[u8]) -> Result<()> {
-        self.reserve((content.len() as u64).saturating_add(2 * MESSAGE))?;
-        let attachment = Attachment {
+        self.attach_as(&Attachment {
             log_time: time,
             create_time: time,
             name: name.to_owned(),
             media_type: String::from("application/octet-stream"),
             data: content.into(),
-        };
-        self.write(|writer| writer.attach(&attachment))
+        })
+    }
+
+    /// Attaches what another file has.
+    pub fn attach_as(&mut self, attachment: &Attachment<'_>) -> Result<()> {
+        let texts = attachment.name.len().saturating_add(attachment.media_type.len());
+        let bytes = attachment.data.len().saturating_add(texts.saturating_mul(2)) as u64;
+        self.reserve(bytes.saturating_add(2 * MESSAGE))?;
+        self.write(|writer| writer.attach(attachment))
     }
 
     /// Ends the chunk, so that readers of the file get what was written.

@@ -17,6 +17,17 @@ const NOT_IN_BINDINGS: [&str; 4] = ["thread::sleep", "std::fs", "std::net", "uni
 /// Names that input and output would need, in a codec.
 const NOT_IN_CODECS: [&str; 4] = ["std::fs", "std::io", "std::net", "rustix"];
 
+/// The programs: what they print may be text of others, which a terminal must not interpret.
+const PROGRAMS: [&str; 5] =
+    ["cli/src/", "controller/src/", "recorder/src/", "bridge/src/", "schema-tools/src/"];
+
+/// Ways to print that pass by the function for text of others.
+const NOT_IN_PROGRAMS: [&str; 5] =
+    ["print!(", "println!(", "stdout().write", "stdout().lock", "stderr().write"];
+
+/// Where they print, by that function; and what tests alone print.
+const PRINTING: [&str; 4] = ["/stdout.rs", "/stderr.rs", "/output.rs", "/simulation.rs"];
+
 /// Names without a meaning of their own.
 const EMPTY_NAMES: [&str; 7] = ["utils", "util", "common", "manager", "helper", "data", "misc"];
 
@@ -58,6 +69,7 @@ fn faults(path: &str, source: &str) -> Vec<String> {
         let forbidden: &[&str] = match () {
             () if inside(&BINDINGS) => &NOT_IN_BINDINGS,
             () if inside(&["rust-core/value/src/codec/"]) => &NOT_IN_CODECS,
+            () if inside(&PROGRAMS) && !PRINTING.iter().any(|file| path.ends_with(file)) => &NOT_IN_PROGRAMS,
             () => &[],
         };
         faults.extend(
@@ -224,6 +236,8 @@ fn broken_rules_are_found() {
         ("php/src/lib.rs", "//! PHP.\nstd::thread::sleep(x);", "line 2: thread::sleep"),
         ("bridge/src/start.rs", "//! Starts.\nCommand::new(\"sh\");", "starts a program"),
         ("rust-core/value/src/codec/cbor/mod.rs", "//! CBOR.\nuse std::io::Read;", "line 2: std::io"),
+        ("recorder/src/tools/info.rs", "//! Info.\nprintln!(x);", "line 2: println!("),
+        ("bridge/src/keys.rs", "//! Keys.\nstd::io::stdout().write_all(x);", "line 2: stdout().write"),
     ] {
         let found = faults(path, source);
         assert!(found.len() == 1 && found[0].contains(expected), "{path}: {found:?}");

@@ -21,7 +21,7 @@ mod status;
 mod write;
 
 use std::collections::BTreeMap;
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -48,7 +48,7 @@ pub use status::counted;
 use write::{How, WhenFull, Writer};
 
 use crate::parts::{NewestMessages, Parts, Split};
-use crate::{quantity, stderr};
+use crate::{quantity, stderr, stdout};
 
 /// Record what names publish
 #[derive(Debug, clap::Args)]
@@ -364,20 +364,22 @@ fn attend(
 /// Prints the counters: a line that replaces itself on a terminal, a line of JSON, or at the end a line.
 fn report(arguments: &Arguments, status: &Status, is_end: bool) {
     let counters = status.counters().clone();
-    let mut errors = std::io::stderr();
     // Without its output the recorder goes on: the recording is what it is for.
     if arguments.json {
         if let Ok(line) =
             linkspan::Payload::new(&counters.to_value(false), Encoding::Json, &linkspan::Limits::default())
         {
-            let mut line = line.body().to_vec();
-            line.push(b'\n');
-            let _ = std::io::stdout().write_all(&line);
+            let _ = stdout::print_line(&String::from_utf8_lossy(line.body()));
         }
     } else if arguments.quiet {
-    } else if errors.is_terminal() {
-        let _ = write!(errors, "\r\x1b[K{}{}", counters.line(), if is_end { "\n" } else { "" });
-    } else if is_end {
+    } else if !is_end {
+        if std::io::stderr().is_terminal() {
+            stderr::show_progress(&counters.line());
+        }
+    } else {
+        if std::io::stderr().is_terminal() {
+            stderr::show_progress("");
+        }
         stderr::print_line(&counters.line());
     }
 }

@@ -10,7 +10,7 @@
 
 mod outlets;
 
-use std::io::{BufRead, Write};
+use std::io::BufRead;
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::thread;
@@ -18,10 +18,10 @@ use std::time::{Duration, Instant};
 
 use linkspan::service::ServiceOptions;
 use linkspan::{Command, Deadline, Error, ErrorKind, Options, Result, ServiceLoop, Subscriber, Task, Value};
-use linkspan_recording::{Entry, Outline, Reader};
+use linkspan_recording::{Entry, Reader};
 
 use crate::record::counted;
-use crate::tools::{Choice, open};
+use crate::tools::{Choice, Reading, finish, open, outline};
 use crate::{quantity, stderr};
 use outlets::Outlets;
 
@@ -76,6 +76,8 @@ pub struct Arguments {
     /// Print nothing but errors and warnings
     #[arg(short, long)]
     quiet: bool,
+    #[command(flatten)]
+    reading: Reading,
 }
 
 fn speed(text: &str) -> std::result::Result<f64, String> {
@@ -122,9 +124,10 @@ enum Step {
 /// # Errors
 /// Those of the arguments, the file, and the names; `Timeout` where somebody was late.
 pub fn run(arguments: &Arguments) -> Result<()> {
-    let outline = Outline::read(&arguments.file)?;
+    arguments.reading.take();
+    let outline = outline(&arguments.file)?;
     if !arguments.follow {
-        arguments.choice.check(&outline.names)?;
+        arguments.choice.check(&outline)?;
     }
     let (begin, end) = outline.time.unwrap_or((0, 0));
     let mut options = ServiceOptions::default();
@@ -154,6 +157,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         had_line: false,
         unlooked: 0,
         lines: arguments.step.then(lines),
+        damaged: None,
     };
     let played = replay.play();
     let task = match played {
@@ -164,6 +168,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         }
     };
     let closed = replay.outlets.close();
+    let has_ended = task.is_none();
     replay.report();
     if let Some(task) = task {
         match &closed {
@@ -172,7 +177,16 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         }
     }
     closed?;
-    replay.service.close(Duration::from_secs(5))
+    let damaged = replay.damaged.take().map_or(Ok(()), Err);
+    if has_ended
+        && replay.done.messages == 0
+        && arguments.choice.window(begin).is_chosen()
+        && !arguments.follow
+    {
+        let text = format!("{} has no message of these names and times", arguments.file.display());
+        return Err(Error::new(ErrorKind::NotFound, text));
+    }
+    replay.service.close(Duration::from_secs(5)).and(damaged)
 }
 
 /// A distance of a recording, as it is replayed at a speed.
@@ -221,6 +235,8 @@ struct Replay<'a> {
     /// Messages since the last look at the commands.
     unlooked: u32,
     lines: Option<Receiver<()>>,
+    /// What the recording has that could not be read.
+    damaged: Option<Error>,
 }
 
 impl Replay<'_> {
@@ -389,7 +405,7 @@ impl Replay<'_> {
             }
             self.await_answer(message.number, &message.channel.topic)?;
         }
-        reader.problems().iter().for_each(|problem| stderr::print_line(&problem.to_string()));
+        self.damaged = finish(&[reader]).err();
         Ok(Step::Next)
     }
 
@@ -545,7 +561,5 @@ impl Replay<'_> {
             );
         }
         stderr::print_line(&line);
-        // The line is a report; nothing is lost without it.
-        let _ = std::io::stderr().flush();
     }
 }

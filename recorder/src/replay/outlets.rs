@@ -75,22 +75,17 @@ impl<'a> Outlets<'a> {
         let channel = message.channel;
         let mut options = Options::default();
         if !channel.source.is_empty() {
-            options.client_id = Some(format!("replay-of-{}", channel.source).chars().take(64).collect());
+            // The source is any text; a client_id has these characters alone.
+            let allowed = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '-' };
+            options.client_id =
+                Some(format!("replay-of-{}", channel.source).chars().map(allowed).take(64).collect());
         }
         if let Some(notation) = channel.notation() {
             options = options.with_schema(Schema::parse(notation)?);
         }
         let lockstep = self.lockstep.iter().any(|name| *name == channel.topic);
-        // Files and journals number their messages by themselves.
-        let transport = match channel.endpoint.split_once(':') {
-            Some((transport @ ("shm" | "unix" | "tcp"), _)) if !lockstep => transport,
-            _ => "shm",
-        };
-        let renamed = self
-            .rename
-            .iter()
-            .find_map(|(old, new)| Some(format!("{new}{}", channel.topic.strip_prefix(old.as_str())?)));
-        let endpoint = format!("{transport}:{}", renamed.as_deref().unwrap_or(&channel.topic));
+        let (transport, name) = place(&channel.topic, &channel.endpoint, self.rename)?;
+        let endpoint = format!("{}:{name}", if lockstep { "shm" } else { transport });
         let kind = if lockstep {
             let options = options.with_lockstep(true);
             Kind::Channel { listener: Listener::listen(&endpoint, &options)?, channel: None }
@@ -176,11 +171,86 @@ impl<'a> Outlets<'a> {
     }
 }
 
+/// Returns the transport and the name under which the messages of a topic are published. The author of the recording chose the topic: what is
+/// no name in the runtime directory, a path or an address, is published only where `--rename` gives it another one.
+///
+/// # Errors
+/// `InvalidEndpoint`, with what to do.
+fn place<'a>(topic: &str, endpoint: &'a str, rename: &[(String, String)]) -> Result<(&'a str, String)> {
+    let is_place = |name: &str| name.starts_with('/') || name.contains([':', '\0']);
+    let climbs = |name: &str| name.split('/').any(|segment| matches!(segment, "." | ".."));
+    let renamed = rename.iter().find_map(|(old, new)| Some((topic.strip_prefix(old.as_str())?, new)));
+    let (name, is_given) = match renamed {
+        // A place that the option names, and nothing of the topic that leads out of it.
+        Some((rest, new)) => {
+            let name = format!("{new}{rest}");
+            let is_given = is_place(new) && !rest.contains([':', '\0']);
+            (name, is_given && !climbs(rest))
+        }
+        None => (topic.to_owned(), false),
+    };
+    if !is_given && (is_place(&name) || climbs(&name)) {
+        let text = format!(
+            "the recording has messages of {topic}, and what they would be published at, {name}, is no name in the runtime directory but a place that \
+             the recording's author chose; give another one with --rename OLD=NEW, or choose names"
+        );
+        return Err(Error::new(ErrorKind::InvalidEndpoint, text));
+    }
+    // Files and journals number their messages by themselves.
+    let transport = match endpoint.split_once(':') {
+        Some(("unix", _)) => "unix",
+        Some(("tcp", _)) if name.contains(':') => "tcp",
+        _ => "shm",
+    };
+    Ok((transport, name))
+}
+
 impl Outlet {
     fn close(self, deadline: Duration) -> Result<()> {
         match self.kind {
             Kind::Publisher(publisher) => publisher.close(deadline),
             Kind::Channel { channel, .. } => channel.map_or(Ok(()), |channel| channel.close(deadline)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_stay_in_the_runtime_directory_unless_they_are_renamed() {
+        let at = |endpoint: &'static str, renames: &[(&str, &str)]| {
+            let topic = linkspan_recording::writer::topic(endpoint);
+            let renames: Vec<_> =
+                renames.iter().map(|(old, new)| ((*old).to_owned(), (*new).to_owned())).collect();
+            place(topic, endpoint, &renames).map(|(transport, name)| format!("{transport}:{name}"))
+        };
+        for (endpoint, renames, expected) in [
+            ("shm:lab/a", &[][..], "shm:lab/a"),
+            ("unix:lab/a", &[], "unix:lab/a"),
+            ("journal:lab/a", &[], "shm:lab/a"),
+            ("shm:lab/a", &[("lab/", "copy/")], "shm:copy/a"),
+            ("unix:/srv/a", &[("/srv/", "srv/")], "unix:srv/a"),
+            ("unix:/srv/a", &[("/srv/", "/run/mine/")], "unix:/run/mine/a"),
+            ("tcp:10.0.0.1:80", &[("10.0.0.1:80", "127.0.0.1:8000")], "tcp:127.0.0.1:8000"),
+            ("tcp:10.0.0.1:80", &[("10.0.0.1:80", "lab/copy")], "shm:lab/copy"),
+        ] {
+            assert_eq!(at(endpoint, renames).unwrap(), expected);
+        }
+        for (endpoint, renames) in [
+            ("unix:/etc/x", &[][..]),
+            ("shm:/etc/x", &[]),
+            ("tcp:0.0.0.0:80", &[]),
+            ("shm:../x", &[]),
+            ("shm:lab/../../x", &[]),
+            ("shm:lab/../../x", &[("lab/", "copy/")]),
+            ("shm:lab/../../x", &[("lab/", "/run/mine/")]),
+            ("unix:lab/etc/x", &[("lab", "")]),
+            ("tcp:0.0.0.0:80", &[("0.0.0", "127.0.0")]),
+        ] {
+            let error = at(endpoint, renames).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidEndpoint, "{endpoint}: {error}");
         }
     }
 }

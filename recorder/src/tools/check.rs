@@ -11,6 +11,8 @@ use linkspan_recording::event::Kind;
 use linkspan_recording::{Entry, format};
 
 use super::open;
+use super::progress::Progress;
+use crate::stdout;
 
 /// Prove that a recording has every message, or say which it lacks
 ///
@@ -33,61 +35,82 @@ struct Numbers {
     messages: u64,
     missed: u64,
     faults: Vec<String>,
+    /// All of them.
+    count: u64,
 }
 
 impl Numbers {
     /// Takes the numbers from `first` on, of messages or of missed ones.
     fn take(&mut self, name: &str, incarnation: u64, first: u64, count: u64, what: &str) {
+        let place = || format!("{name} (incarnation {incarnation:016x})");
+        let end = first.saturating_add(count);
         let key = (name.to_owned(), incarnation);
-        let place = format!("{name} (incarnation {incarnation:016x})");
-        if let Some(next) = self.next.get(&key).copied() {
-            if first > next {
-                let lacks = match first.saturating_sub(1) {
-                    last if last == next => format!("message {next}"),
-                    last => format!("messages {next} to {last}"),
-                };
-                self.faults
-                    .push(format!("gap: {place} lacks {lacks}, and no event says that they were missed"));
-            } else if first.saturating_add(count) <= next {
-                self.faults.push(format!(
-                    "repeat or order: {place} has {what} {first} after {}",
-                    next.saturating_sub(1)
-                ));
-                return;
-            } else if first < next {
-                self.faults.push(format!(
-                    "overlap: {place} has {what} {first} to {} after {}",
-                    first.saturating_add(count).saturating_sub(1),
-                    next.saturating_sub(1)
-                ));
+        let Some(next) = self.next.insert(key.clone(), end) else { return };
+        let before = next.saturating_sub(1);
+        let fault = match first.checked_sub(next) {
+            Some(0) => return,
+            Some(1) => {
+                format!("gap: {} lacks message {next}, and no event says that they were missed", place())
             }
+            Some(_) => {
+                let last = first.saturating_sub(1);
+                format!(
+                    "gap: {} lacks messages {next} to {last}, and no event says that they were missed",
+                    place()
+                )
+            }
+            None if end <= next => {
+                self.next.insert(key, next);
+                format!("repeat or order: {} has {what} {first} after {before}", place())
+            }
+            None => {
+                let last = end.saturating_sub(1);
+                format!("overlap: {} has {what} {first} to {last} after {before}", place())
+            }
+        };
+        self.fault(fault);
+    }
+
+    /// Keeps a fault, or counts it where there are very many.
+    fn fault(&mut self, fault: String) {
+        if self.faults.len() < MAX_FAULTS {
+            self.faults.push(fault);
         }
-        self.next.insert(key, first.saturating_add(count));
+        self.count = self.count.saturating_add(1);
     }
 }
 
+/// Faults that are said one by one.
+const MAX_FAULTS: usize = 10_000;
+
 /// Checks it.
 pub fn run(arguments: &Arguments) -> Result<()> {
-    let mut reader = open(&arguments.file)?;
+    let mut readers = [open(&arguments.file)?];
     let mut numbers = Numbers::default();
-    while let Some(entry) = reader.read()? {
+    let mut progress = Progress::of("check");
+    loop {
+        progress.at(&readers);
+        let [reader] = &mut readers;
+        let Some(entry) = reader.read()? else { break };
         match entry {
             Entry::Message(message) if message.channel.repeated => {}
             Entry::Message(message) => {
                 numbers.messages = numbers.messages.saturating_add(1);
-                let (name, incarnation, number) =
-                    (message.channel.topic.clone(), message.channel.incarnation, message.number);
-                numbers.take(&name, incarnation, number, 1, "message");
+                numbers.take(
+                    &message.channel.topic,
+                    message.channel.incarnation,
+                    message.number,
+                    1,
+                    "message",
+                );
             }
             Entry::Event(event) if matches!(event.kind, Kind::Refused | Kind::Unconnected) => {
-                numbers.faults.push(format!("{}: {}: {}", event.kind.name(), event.name, event.text));
+                numbers.fault(format!("{}: {}: {}", event.kind.name(), event.name, event.text));
             }
             Entry::Metadata(format::metadata::END, end)
                 if end.get("reason").is_some_and(|why| why == "failed") =>
             {
-                numbers
-                    .faults
-                    .push("failed: the recorder ended with an error; its last event says which".into());
+                numbers.fault("failed: the recorder ended with an error; its last event says which".into());
             }
             Entry::Event(event) if matches!(event.kind, Kind::Missed | Kind::Skipped) => {
                 let count = event.count.unwrap_or(0);
@@ -95,29 +118,31 @@ pub fn run(arguments: &Arguments) -> Result<()> {
                     numbers.missed = numbers.missed.saturating_add(count);
                 }
                 let what = format!("{} messages", event.kind.name());
-                numbers.take(
-                    &event.name,
-                    event.incarnation.unwrap_or(0),
-                    event.first.unwrap_or(0),
-                    count,
-                    &what,
-                );
+                let (incarnation, first) = (event.incarnation.unwrap_or(0), event.first.unwrap_or(0));
+                numbers.take(&event.name, incarnation, first, count, &what);
             }
             _ => {}
         }
     }
-    numbers.faults.extend(reader.problems().iter().map(|problem| format!("file: {problem}")));
-    if numbers.faults.is_empty() {
+    drop(progress);
+    let [reader] = &readers;
+    let problems = reader.problems();
+    let count = numbers.count.saturating_add(problems.len() as u64);
+    if count == 0 {
         if !arguments.quiet {
-            println!("complete: {} messages, {} missed and said so", numbers.messages, numbers.missed);
+            let (messages, missed) = (numbers.messages, numbers.missed);
+            stdout::print_line(&format!("complete: {messages} messages, {missed} missed and said so"))?;
         }
         return Ok(());
     }
-    numbers.faults.iter().for_each(|fault| println!("{fault}"));
-    let text = format!(
-        "{} has {}",
-        arguments.file.display(),
-        crate::record::counted(numbers.faults.len() as u64, "fault")
-    );
+    numbers.faults.iter().try_for_each(|fault| stdout::print_line(fault))?;
+    if numbers.count > numbers.faults.len() as u64 {
+        stdout::print_line(&format!(
+            "further faults of numbers are counted alone: {} in all",
+            numbers.count
+        ))?;
+    }
+    problems.iter().try_for_each(|problem| stdout::print_line(&format!("file: {problem}")))?;
+    let text = format!("{} has {}", arguments.file.display(), crate::record::counted(count, "fault"));
     Err(Error::new(ErrorKind::Corrupt, text))
 }

@@ -1,15 +1,16 @@
 //! `linkspan recording cut`, `merge` and `split`: other recordings of what some have.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use linkspan::Result;
+use linkspan::{Error, ErrorKind, Result};
 use linkspan_recording::event::Kind;
-use linkspan_recording::{Channel, ChannelRecord, Entry, Event, Outline, Reader, Settings, format};
+use linkspan_recording::{Attachment, Channel, ChannelRecord, Entry, Event, Reader, Settings, format};
 
-use super::{Choice, Output, Window, open};
+use super::progress::Progress;
+use super::{Choice, Output, Window, finish, open, outline};
 use crate::parts::{Newest, NewestMessages, Parts, Split as At, Times};
 
 /// Make a recording of some names, or of some time, of another one
@@ -68,8 +69,8 @@ pub struct Split {
 impl Cut {
     /// Makes it.
     pub fn run(&self) -> Result<()> {
-        let outline = Outline::read(&self.file)?;
-        self.choice.check(&outline.names)?;
+        let outline = outline(&self.file)?;
+        self.choice.check(&outline)?;
         let window = self.choice.window(outline.time.map_or(0, |(begin, _)| begin));
         copy(&[&self.file], &window, &self.output, &self.how, None)
     }
@@ -92,12 +93,17 @@ impl Split {
 
 /// Bytes after which what was written is put onto the disk, and the size of the part is looked at.
 const SYNC: u64 = 1 << 20;
+/// Bytes of the newest messages from before a cut that are held.
+const BEFORE: u64 = 256 << 20;
+/// Channels that are known by their addresses at most; others are compared with all that were written.
+const MAX_CHANNELS: usize = 1 << 17;
 
 /// The next entry of one of the recordings, by which they are ordered.
 enum Next {
     Message { channel: Arc<Channel>, number: u64, times: Times, body: Bytes },
     Event(Event),
-    Note(BTreeMap<String, String>),
+    Metadata(String, BTreeMap<String, String>),
+    Attachment(Attachment<'static>),
 }
 
 impl Next {
@@ -105,7 +111,7 @@ impl Next {
         match self {
             Next::Message { times, .. } => times.received,
             Next::Event(event) => event.time,
-            Next::Note(_) => 0,
+            Next::Metadata(..) | Next::Attachment(..) => 0,
         }
     }
 }
@@ -113,39 +119,88 @@ impl Next {
 /// Returns the next entry that goes into another recording.
 fn next(reader: &mut Reader) -> Result<Option<Next>> {
     while let Some(entry) = reader.read()? {
-        return Ok(Some(match entry {
+        let name = match entry {
             Entry::Message(message) if message.channel.repeated => continue,
-            Entry::Message(message) => Next::Message {
-                channel: message.channel.clone(),
-                number: message.number,
-                times: Times { sent: message.sent, received: message.received },
-                body: Bytes::copy_from_slice(message.body),
-            },
-            Entry::Event(event) => Next::Event(event),
-            Entry::Metadata(format::metadata::NOTES, notes) => Next::Note(notes.clone()),
-            // The new recording has facts of its own, and attachments stay with the old one.
-            Entry::Metadata(..) | Entry::Attachment(..) => continue,
-        }));
+            Entry::Message(message) => {
+                return Ok(Some(Next::Message {
+                    channel: message.channel.clone(),
+                    number: message.number,
+                    times: Times { sent: message.sent, received: message.received },
+                    body: Bytes::copy_from_slice(message.body),
+                }));
+            }
+            Entry::Event(event) => return Ok(Some(Next::Event(event))),
+            // The new recording has those of its own parts.
+            Entry::Metadata(
+                format::metadata::RECORDING | format::metadata::END | format::metadata::NUMBERS,
+                _,
+            ) => continue,
+            Entry::Metadata(name, entries) => {
+                return Ok(Some(Next::Metadata(name.to_owned(), entries.clone())));
+            }
+            Entry::Attachment(name, _) => name.to_owned(),
+        };
+        let (content, [log_time, create_time], media_type) = reader.attachment()?;
+        let media_type = media_type.to_owned();
+        let data = content.into();
+        return Ok(Some(Next::Attachment(Attachment { log_time, create_time, name, media_type, data })));
     }
     Ok(None)
 }
 
+/// Returns the facts of a recording, with which it begins; nothing for a file of another program.
+fn facts_of(file: &Path) -> Result<BTreeMap<String, String>> {
+    let mut reader = open(file)?;
+    Ok(match reader.read()? {
+        Some(Entry::Metadata(format::metadata::RECORDING, facts)) => facts.clone(),
+        _ => BTreeMap::new(),
+    })
+}
+
+/// Returns the facts of a recording that is made of others: its own identity, and where and when those were recorded. Of several ones that
+/// differ it has all.
+fn facts_of_all(originals: &[BTreeMap<String, String>]) -> BTreeMap<String, String> {
+    let mut facts = crate::record::facts(&[]);
+    for key in ["machine", "boot", "timezone", "names", "started"] {
+        let mut texts: Vec<&str> =
+            originals.iter().filter_map(|original| original.get(key)).map(String::as_str).collect();
+        texts.sort_unstable();
+        texts.dedup();
+        if !texts.is_empty() {
+            facts.insert(key.to_owned(), texts.join("\n"));
+        }
+    }
+    facts
+}
+
 /// Writes what is chosen of some recordings into another one.
 fn copy(files: &[&Path], window: &Window<'_>, output: &Path, how: &Output, split: Option<At>) -> Result<()> {
-    let mut readers = files.iter().map(|file| open(file)).collect::<Result<Vec<_>>>()?;
-    let mut first = readers.iter_mut().map(next).collect::<Result<Vec<_>>>()?;
     let settings = Settings { making: how.making(output, files)?, ..Settings::default() };
-    let mut parts = Parts::create(output, crate::record::facts(&[]), settings, split)?;
+    let mut readers = files.iter().map(|file| open(file)).collect::<Result<Vec<_>>>()?;
+    let originals = files.iter().map(|file| facts_of(file)).collect::<Result<Vec<_>>>()?;
+    let mut parts = Parts::create(output, facts_of_all(&originals), settings, split)?;
+    for (mut original, file) in originals.into_iter().zip(files) {
+        if !original.is_empty() {
+            original.insert("file".to_owned(), file.display().to_string());
+            parts.metadata(format::metadata::ORIGINAL, &original)?;
+        }
+    }
+    let mut first = readers.iter_mut().map(next).collect::<Result<Vec<_>>>()?;
     let mut copying = Copying {
         window,
         split,
         begun: None,
-        channels: Vec::new(),
+        channels: HashMap::new(),
+        records: HashMap::new(),
+        written: HashSet::new(),
         next: HashMap::new(),
-        before: NewestMessages::new(u64::MAX),
+        before: NewestMessages::new(BEFORE),
         unsynced: 0,
+        messages: 0,
     };
+    let mut progress = Progress::of("copy");
     loop {
+        progress.at(&readers);
         let earliest =
             first.iter().enumerate().filter_map(|(at, next)| Some((next.as_ref()?.time(), at))).min();
         let Some((_, at)) = earliest else { break };
@@ -153,12 +208,18 @@ fn copy(files: &[&Path], window: &Window<'_>, output: &Path, how: &Output, split
         let Some(entry) = std::mem::replace(place, next(reader)?) else { break };
         copying.take(entry, &mut parts)?;
     }
+    drop(progress);
+    if copying.messages == 0 && window.is_chosen() {
+        let text = format!("{} has no message of these names and times, so none is made of it", names(files));
+        return Err(Error::new(ErrorKind::NotFound, text));
+    }
     copying.begin(&mut parts, 0)?;
     parts.close("stopped")?;
-    for problem in readers.iter().flat_map(Reader::problems) {
-        crate::stderr::print_line(&problem.to_string());
-    }
-    Ok(())
+    finish(&readers)
+}
+
+fn names(files: &[&Path]) -> String {
+    files.iter().map(|file| file.display().to_string()).collect::<Vec<_>>().join(", ")
 }
 
 /// What is known while recordings are copied.
@@ -167,13 +228,19 @@ struct Copying<'a> {
     split: Option<At>,
     /// When the part begins, once a message was written.
     begun: Option<u64>,
-    /// Channels that were read, and as they are written.
-    channels: Vec<(Arc<Channel>, Arc<ChannelRecord>)>,
+    /// Channels that were read, by their addresses: they are held so that no other one gets the address.
+    channels: HashMap<usize, (Arc<Channel>, u64, Arc<ChannelRecord>)>,
+    /// As they are written, each with its key: parts of one recording have the same channels.
+    records: HashMap<Arc<ChannelRecord>, u64>,
+    /// Metadata that was written: each part of a recording begins with its notes.
+    written: HashSet<(String, BTreeMap<String, String>)>,
     /// The number after the last one of each name and incarnation.
     next: HashMap<(String, u64), u64>,
     /// The newest messages from before the window.
     before: NewestMessages,
     unsynced: u64,
+    /// Messages within the window.
+    messages: u64,
 }
 
 impl Copying<'_> {
@@ -184,7 +251,16 @@ impl Copying<'_> {
             }
             Next::Message { .. } => Ok(()),
             Next::Event(event) => self.event(event, parts),
-            Next::Note(notes) => parts.metadata(format::metadata::NOTES, &notes),
+            Next::Metadata(name, entries) => {
+                let key = (name, entries);
+                if self.written.contains(&key) {
+                    return Ok(());
+                }
+                parts.metadata(&key.0, &key.1)?;
+                self.written.insert(key);
+                Ok(())
+            }
+            Next::Attachment(attachment) => parts.attach_as(&attachment),
         }
     }
 
@@ -211,6 +287,7 @@ impl Copying<'_> {
             return Ok(());
         }
         *next = number.saturating_add(1);
+        self.messages = self.messages.saturating_add(1);
         self.begin(parts, times.received)?;
         if let (Some(At::Time(time)), Some(begun)) = (self.split, self.begun)
             && u128::from(times.received.saturating_sub(begun)) >= time.as_nanos()
@@ -233,7 +310,7 @@ impl Copying<'_> {
             return Ok(());
         }
         self.begun = Some(time);
-        parts.repeat(std::mem::replace(&mut self.before, NewestMessages::new(u64::MAX)), time)
+        parts.repeat(std::mem::replace(&mut self.before, NewestMessages::new(BEFORE)), time)
     }
 
     fn event(&mut self, mut event: Event, parts: &mut Parts) -> Result<()> {
@@ -262,17 +339,23 @@ impl Copying<'_> {
 
     /// Returns the key of a channel that was read, and how it is written.
     fn channel(&mut self, channel: &Arc<Channel>) -> (u64, Arc<ChannelRecord>) {
-        let known = self.channels.iter().rposition(|(known, _)| Arc::ptr_eq(known, channel));
-        let at = known.unwrap_or_else(|| {
-            let record = ChannelRecord::of(channel);
-            // Parts of one recording have the same channels.
-            let same =
-                self.channels.iter().find(|(_, other)| **other == record).map(|(_, other)| other.clone());
-            self.channels.push((channel.clone(), same.unwrap_or_else(|| Arc::new(record))));
-            self.channels.len() - 1
-        });
-        let record = self.channels.get(at).map_or_else(Arc::default, |(_, record)| record.clone());
-        let key = self.channels.iter().position(|(_, other)| Arc::ptr_eq(other, &record)).unwrap_or(at);
-        (key as u64, record)
+        let address = Arc::as_ptr(channel).addr();
+        if let Some((_, key, record)) = self.channels.get(&address) {
+            return (*key, record.clone());
+        }
+        let record = Arc::new(ChannelRecord::of(channel));
+        let (record, key) = match self.records.get_key_value(&record) {
+            Some((known, key)) => (known.clone(), *key),
+            None => {
+                let key = self.records.len() as u64;
+                self.records.insert(record.clone(), key);
+                (record, key)
+            }
+        };
+        if self.channels.len() >= MAX_CHANNELS {
+            self.channels.clear();
+        }
+        self.channels.insert(address, (channel.clone(), key, record.clone()));
+        (key, record)
     }
 }

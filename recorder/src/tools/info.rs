@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
-use linkspan::{Encoding, Limits, Payload, Result};
+use linkspan::{Encoding, Error, ErrorKind, Limits, Payload, Result, one_line};
 use linkspan_recording::{Summary, parts};
 
 use super::{open, shown};
-use crate::stderr;
+use crate::{stderr, stdout};
 
 /// Print what a recording has: names, counts, rates, losses, schemas, parts
 #[derive(Debug, clap::Args)]
@@ -27,37 +27,61 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let summary = Summary::read(&mut reader)?;
     let files = parts::existing(&arguments.file);
     if arguments.json {
-        let line =
-            Payload::new(&summary.to_value(reader.problems(), &files), Encoding::Json, &Limits::default())?;
-        println!("{}", String::from_utf8_lossy(line.body()));
+        let value = summary.to_value(reader.problems(), &files);
+        // What a recording says of itself may be longer than a message.
+        let limits = Limits::for_message(MAX_JSON);
+        let line = Payload::new(&value, Encoding::Json, &limits)?;
+        stdout::print_line(&String::from_utf8_lossy(line.body()))?;
     } else {
-        print(&summary, &files);
+        print(&summary, &files)?;
         reader.problems().iter().for_each(|problem| stderr::print_line(&problem.to_string()));
     }
-    Ok(())
+    // One that is written ends somewhere.
+    match reader.problems().iter().filter(|problem| !problem.is_cut).count() {
+        0 => Ok(()),
+        count => {
+            let what = crate::record::counted(count as u64, "fault");
+            let text = format!("{} has {what}: what they hide is not counted", arguments.file.display());
+            Err(Error::new(ErrorKind::Corrupt, text))
+        }
+    }
 }
 
-fn print(summary: &Summary, files: &[PathBuf]) {
+/// Bytes of the line of JSON at most.
+const MAX_JSON: u64 = 1 << 30;
+/// The widest column of names.
+const MAX_WIDTH: usize = 60;
+
+fn print(summary: &Summary, files: &[PathBuf]) -> Result<()> {
     for file in files {
         let size = std::fs::metadata(file).map_or(0, |facts| facts.len());
-        println!("{}  {size} bytes", file.display());
+        stdout::print_line(&format!("{}  {size} bytes", file.display()))?;
     }
-    let interesting = ["id", "machine", "started", "timezone", "version", "command"];
-    interesting
-        .iter()
-        .filter_map(|key| Some((key, summary.facts.get(*key)?)))
-        .for_each(|(key, text)| println!("{key:9} {text}"));
-    summary.notes.iter().for_each(|(key, text)| println!("note      {key}={text}"));
-    summary.attachments.iter().for_each(|(name, length)| println!("attached  {name}  {length} bytes"));
+    for key in ["id", "machine", "started", "timezone", "version", "command"] {
+        if let Some(text) = summary.facts.get(key) {
+            stdout::print_line(&format!("{key:9} {text}"))?;
+        }
+    }
+    for (key, text) in &summary.notes {
+        stdout::print_line(&format!("note      {key}={text}"))?;
+    }
+    for (name, length) in &summary.attachments {
+        stdout::print_line(&format!("attached  {name}  {length} bytes"))?;
+    }
     if let Some((first, last)) = summary.time {
-        println!("time      {} to {}, {:.3} s", shown(first), shown(last), (last - first) as f64 / 1e9);
+        let seconds = last.saturating_sub(first) as f64 / 1e9;
+        stdout::print_line(&format!("time      {} to {}, {seconds:.3} s", shown(first), shown(last)))?;
     }
-    let width = summary.names.keys().map(|name| name.chars().count()).max().unwrap_or(0).max(4);
-    println!(
-        "\n{:width$}  {:>10}  {:>10}  {:>12}  {:>8}  schema",
+    let names: Vec<_> =
+        summary.names.iter().map(|(topic, name)| (one_line(topic).to_string(), name)).collect();
+    let widths = names.iter().map(|(topic, _)| topic.chars().count());
+    let width = widths.max().unwrap_or(0).clamp(4, MAX_WIDTH);
+    stdout::print_line("")?;
+    stdout::print_line(&format!(
+        "{:width$}  {:>10}  {:>10}  {:>12}  {:>8}  schema",
         "name", "messages", "a second", "bytes", "missed"
-    );
-    for (topic, name) in &summary.names {
+    ))?;
+    for (topic, name) in names {
         let seconds = name.last.saturating_sub(name.first) as f64 / 1e9;
         let rate = if seconds > 0.0 {
             format!("{:.1}", name.messages.saturating_sub(1) as f64 / seconds)
@@ -65,13 +89,15 @@ fn print(summary: &Summary, files: &[PathBuf]) {
             "-".to_owned()
         };
         let schemas = name.schemas.join(", ");
-        println!(
+        stdout::print_line(&format!(
             "{topic:width$}  {:>10}  {rate:>10}  {:>12}  {:>8}  {schemas}",
             name.messages, name.bytes, name.missed
-        );
+        ))?;
     }
     if !summary.events.is_empty() {
         let events: Vec<_> = summary.events.iter().map(|(kind, count)| format!("{kind} {count}")).collect();
-        println!("\nevents    {}", events.join(", "));
+        stdout::print_line("")?;
+        stdout::print_line(&format!("events    {}", events.join(", ")))?;
     }
+    Ok(())
 }

@@ -4,17 +4,21 @@ mod check;
 mod copy;
 mod export;
 mod info;
+mod progress;
 mod report;
 
 use std::cell::Cell;
-use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::OnceLock;
 
 use linkspan::{Error, ErrorKind, Result, Timestamp, registry};
 use linkspan_recording::files::{self, Making, NewFile};
-use linkspan_recording::{Event, Reader, Timeline, parts};
+use linkspan_recording::reader::Limits;
+use linkspan_recording::{Event, Outline, Reader, Timeline, parts};
 
-/// Look at recordings, prove that they are complete, and make others of them
+use crate::stderr;
+
+/// What is done with recordings.
 #[derive(Debug, clap::Subcommand)]
 pub enum Action {
     Info(info::Arguments),
@@ -93,23 +97,43 @@ impl Choice {
         Window { names: &self.names, from, to, begin, timeline }
     }
 
-    /// Fails where a name or pattern fits none of these.
+    /// Fails where a name or pattern fits none of the recording, and where the recording has nothing in the times.
     ///
     /// # Errors
-    /// `NotFound`, with the names that there are.
-    pub fn check(&self, topics: &BTreeSet<String>) -> Result<()> {
+    /// `NotFound`, with the names or the times that there are.
+    pub fn check(&self, outline: &Outline) -> Result<()> {
         for name in &self.names {
-            if !topics.iter().any(|topic| registry::matches(name, topic)) {
-                let names: Vec<_> = topics.iter().map(String::as_str).collect();
+            if !outline.names.iter().any(|topic| registry::matches(name, topic)) {
+                let names: Vec<_> = outline.names.iter().map(String::as_str).collect();
                 let text = format!("{name} fits no name of the recording; it has {}", names.join(", "));
                 return Err(Error::new(ErrorKind::NotFound, text));
             }
+        }
+        let (begin, end) = outline.time.unwrap_or((0, 0));
+        let window = self.window(begin);
+        let (from, to) = window.times();
+        let (certain_from, certain_to) = window.certain_times();
+        let is_outside = from > to || outline.time.is_none() || certain_from > end || certain_to < begin;
+        if (self.from.is_some() || self.to.is_some()) && is_outside {
+            let text = format!(
+                "nothing was recorded from {} to {}: the recording is from {} to {}",
+                shown(from),
+                shown(to),
+                shown(begin),
+                shown(end)
+            );
+            return Err(Error::new(ErrorKind::NotFound, text));
         }
         Ok(())
     }
 }
 
 impl Window<'_> {
+    /// Returns whether it leaves out anything.
+    pub fn is_chosen(&self) -> bool {
+        !self.names.is_empty() || self.times() != (0, u64::MAX)
+    }
+
     /// Returns whether a name is chosen.
     pub fn has_name(&self, topic: &str) -> bool {
         self.names.is_empty() || self.names.iter().any(|name| registry::matches(name, topic))
@@ -212,9 +236,56 @@ impl Output {
     }
 }
 
+/// How recordings are read.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct Reading {
+    /// Read messages of up to this size: 64MiB where none is given
+    #[arg(long, global = true, value_name = "SIZE", value_parser = crate::quantity::size)]
+    max_message_size: Option<u64>,
+}
+
+/// What the readers of this process hold at most; the default where it is not set.
+static LIMITS: OnceLock<Limits> = OnceLock::new();
+
+impl Reading {
+    /// Reads all recordings so, from now on.
+    pub fn take(&self) {
+        if let Some(size) = self.max_message_size {
+            // It is set once, before anything is read.
+            let _ = LIMITS.set(Limits::of_messages(size));
+        }
+    }
+}
+
+fn limits() -> Limits {
+    LIMITS.get().copied().unwrap_or_default()
+}
+
 /// Opens a recording with all its parts.
 pub fn open(path: &Path) -> Result<Reader> {
-    Reader::open(path)
+    Reader::with_limits(path, limits())
+}
+
+/// Reads the names and times of a recording.
+pub fn outline(path: &Path) -> Result<Outline> {
+    Outline::with_limits(path, limits())
+}
+
+/// Says what was found wrong in recordings that were read.
+///
+/// # Errors
+/// `Corrupt` where something of them was left out for it. A recording that was not closed and is whole has nothing that was.
+pub fn finish(readers: &[Reader]) -> Result<()> {
+    let problems: Vec<_> = readers.iter().flat_map(Reader::problems).collect();
+    problems.iter().for_each(|problem| stderr::print_line(&problem.to_string()));
+    match problems.iter().filter(|problem| !problem.is_whole).count() {
+        0 => Ok(()),
+        count => {
+            let places = crate::record::counted(count as u64, "place");
+            let text = format!("what could not be read in {places} is left out; all else is done");
+            Err(Error::new(ErrorKind::Corrupt, text))
+        }
+    }
 }
 
 /// An instant for a person.

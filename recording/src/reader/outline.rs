@@ -7,7 +7,7 @@ use bytes::Bytes;
 use linkspan::Result;
 use mcap::records::Record;
 
-use super::{Entry, Reader};
+use super::{Entry, Limits, Reader};
 use crate::chunk;
 use crate::format::{self, channel};
 
@@ -27,7 +27,15 @@ impl Outline {
     /// # Errors
     /// As for [`Reader::open`].
     pub fn read(path: &Path) -> Result<Outline> {
-        let mut reader = Reader::open(path)?;
+        Outline::with_limits(path, Limits::default())
+    }
+
+    /// The same with other limits.
+    ///
+    /// # Errors
+    /// As for [`Reader::open`].
+    pub fn with_limits(path: &Path, limits: Limits) -> Result<Outline> {
+        let mut reader = Reader::with_limits(path, limits)?;
         let mut outline = Outline::default();
         while let Some(part) = &mut reader.part {
             let has_summary = part.summary()?.is_some_and(|summary| outline.add_summary(summary));

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use linkspan::{Encoding, Error, ErrorKind, Limits, Map, Payload, Result, Value, codec};
 use linkspan_recording::files::{self, NewFile};
 use linkspan_recording::writer::of_io;
-use linkspan_recording::{Entry, Outline, reader};
+use linkspan_recording::{Entry, reader};
 
 use super::{Choice, Output, open, shown};
 use crate::stderr;
@@ -80,8 +80,8 @@ const MAX_TABLES: usize = 4_096;
 /// Exports it.
 pub fn run(arguments: &Arguments) -> Result<()> {
     let form = arguments.form.word();
-    let outline = Outline::read(&arguments.file)?;
-    arguments.choice.check(&outline.names)?;
+    let outline = super::outline(&arguments.file)?;
+    arguments.choice.check(&outline)?;
     let begin = outline.time.map_or(0, |(begin, _)| begin);
     let window = arguments.choice.window(begin);
     let topics: Vec<_> = outline.names.into_iter().filter(|topic| window.has_name(topic)).collect();
