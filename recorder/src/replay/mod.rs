@@ -158,6 +158,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         unlooked: 0,
         lines: arguments.step.then(lines),
         damaged: None,
+        came_to_end: false,
     };
     let played = replay.play();
     let task = match played {
@@ -168,7 +169,6 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         }
     };
     let closed = replay.outlets.close();
-    let has_ended = task.is_none();
     replay.report();
     if let Some(task) = task {
         match &closed {
@@ -178,7 +178,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     }
     closed?;
     let damaged = replay.damaged.take().map_or(Ok(()), Err);
-    if has_ended
+    if replay.came_to_end
         && replay.done.messages == 0
         && arguments.choice.window(begin).is_chosen()
         && !arguments.follow
@@ -237,6 +237,8 @@ struct Replay<'a> {
     lines: Option<Receiver<()>>,
     /// What the recording has that could not be read.
     damaged: Option<Error>,
+    /// Whether the end of the recording was reached.
+    came_to_end: bool,
 }
 
 impl Replay<'_> {
@@ -406,6 +408,7 @@ impl Replay<'_> {
             self.await_answer(message.number, &message.channel.topic)?;
         }
         self.damaged = finish(&[reader]).err();
+        self.came_to_end = true;
         Ok(Step::Next)
     }
 

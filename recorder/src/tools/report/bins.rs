@@ -42,7 +42,7 @@ impl<T: Merge> Bins<T> {
 
     /// Makes empty bins that begin at this time.
     pub fn new(begin: u64) -> Bins<T> {
-        Bins { begin, width: Self::NARROWEST, bins: vec![None; Self::COUNT] }
+        Bins { begin, width: Self::NARROWEST, bins: Vec::new() }
     }
 
     /// Adds a value at a time; what is before the beginning counts as of the beginning.
@@ -50,6 +50,9 @@ impl<T: Merge> Bins<T> {
         let after = time.saturating_sub(self.begin);
         while after / self.width >= Self::COUNT as u64 {
             self.widen();
+        }
+        if self.bins.is_empty() {
+            self.bins.resize(Self::COUNT, None);
         }
         // Below COUNT by the loop above.
         if let Some(bin) = self.bins.get_mut((after / self.width) as usize) {
@@ -63,8 +66,11 @@ impl<T: Merge> Bins<T> {
                 (Some(a), Some(b)) => Some(a.merged(b)),
                 (one, other) => one.or(other),
             };
-            let pair = (self.bins.get(2 * i).copied().flatten(), self.bins.get(2 * i + 1).copied().flatten());
-            self.bins[i] = both(pair.0, pair.1);
+            let at = |place: usize| self.bins.get(place).copied().flatten();
+            let merged = both(at(i.saturating_mul(2)), at(i.saturating_mul(2).saturating_add(1)));
+            if let Some(place) = self.bins.get_mut(i) {
+                *place = merged;
+            }
         }
         self.width = self.width.saturating_mul(2);
     }
@@ -76,16 +82,55 @@ impl<T: Merge> Bins<T> {
 
     /// Returns the bins with a value: the time of the middle of each, and the value.
     pub fn filled(&self) -> impl Iterator<Item = (u64, T)> {
-        self.bins.iter().enumerate().filter_map(|(i, bin)| {
-            let middle = self.begin + i as u64 * self.width + self.width / 2;
-            bin.map(|value| (middle, value))
-        })
+        self.runs().flatten()
+    }
+
+    /// The same in runs of bins that follow each other: between two of them nothing came, for longer than one bin and longer than usual.
+    pub fn runs(&self) -> impl Iterator<Item = Vec<(u64, T)>> {
+        let filled: Vec<_> =
+            self.bins.iter().enumerate().filter_map(|(i, bin)| bin.map(|value| (i, value))).collect();
+        // What comes less often than once a bin has the same distance each time.
+        let mut distances: Vec<_> =
+            filled.windows(2).map(|pair| pair[1].0.saturating_sub(pair[0].0)).collect();
+        distances.sort_unstable();
+        let usual = distances.get(distances.len() / 2).copied().unwrap_or(1);
+        let most = usual.saturating_mul(3).max(2);
+        let middle = |i: usize| {
+            let from = (i as u64).saturating_mul(self.width);
+            self.begin.saturating_add(from).saturating_add(self.width / 2)
+        };
+        let runs: Vec<Vec<(u64, T)>> = filled
+            .chunk_by(|one, other| other.0.saturating_sub(one.0) <= most)
+            .map(|run| run.iter().map(|(i, value)| (middle(*i), *value)).collect())
+            .collect();
+        runs.into_iter()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn times_at_the_edges_and_silences_are_no_harm() {
+        let mut counts = Bins::new(0);
+        for time in [0, u64::MAX, 1, u64::MAX - 1, 1 << 63] {
+            counts.add(time, u64::MAX);
+        }
+        assert!(counts.filled().count() >= 3);
+        let mut late = Bins::new(u64::MAX);
+        late.add(u64::MAX, 1u64);
+        assert_eq!(late.filled().count(), 1);
+        // Ten a second, a silence of 100 s, ten a second again; one every hour has no silence.
+        let mut gap = Bins::new(0);
+        for i in 0..200u64 {
+            gap.add(i * 100_000_000 + if i < 100 { 0 } else { 100_000_000_000 }, 1u64);
+        }
+        assert_eq!(gap.runs().count(), 2);
+        let mut rare = Bins::new(0);
+        (0..20u64).for_each(|i| rare.add(i * 3_600_000_000_000, 1u64));
+        assert_eq!(rare.runs().count(), 1);
+    }
 
     #[test]
     fn bins_keep_every_value_while_their_width_doubles() {

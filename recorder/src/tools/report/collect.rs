@@ -11,6 +11,17 @@ const MAX_SERIES: usize = 24;
 const MAX_EVENTS: usize = 500;
 /// Names that are shown.
 const MAX_NAMES: usize = 1_000;
+/// Plots of a page, bytes of the arrays that are held for it, and the longest path of a field that has one.
+const MAX_PLOTS: usize = 4_096;
+const MAX_BYTES: usize = 256 << 20;
+const MAX_PATH: usize = 1_024;
+
+/// What all names together have taken of these.
+#[derive(Debug, Default)]
+pub struct Room {
+    plots: usize,
+    bytes: usize,
+}
 
 /// What was recorded.
 #[derive(Debug, Default)]
@@ -22,6 +33,7 @@ pub struct Report {
     pub events_not_listed: u64,
     /// The first and the last time of anything, in nanoseconds since 1970.
     pub time: Option<(u64, u64)>,
+    pub room: Room,
 }
 
 /// An event as a line of the report.
@@ -62,16 +74,17 @@ impl Report {
     /// Adds a message. `value` is `None` where its body cannot be decoded, which another part of the report says.
     pub fn message(&mut self, name: &str, time: u64, bytes: u64, value: Option<&Value>) {
         self.include(time);
-        let Some(name) = self.name(name, time) else {
-            self.further += 1;
+        let Some(name) = named(&mut self.names, name, time) else {
+            self.further = self.further.saturating_add(1);
             return;
         };
-        name.messages += 1;
-        name.bytes += bytes;
+        name.messages = name.messages.saturating_add(1);
+        name.bytes = name.bytes.saturating_add(bytes);
+        name.first = name.first.min(time);
         name.last = name.last.max(time);
         name.rate.add(time, 1);
         if let Some(value) = value {
-            name.value(time, &mut String::new(), value);
+            name.value(time, &mut String::new(), value, &mut self.room);
         }
     }
 
@@ -79,15 +92,15 @@ impl Report {
     pub fn event(&mut self, event: Listed, missed: u64) {
         self.include(event.time);
         if missed > 0
-            && let Some(name) = self.name(&event.name, event.time)
+            && let Some(name) = named(&mut self.names, &event.name, event.time)
         {
-            name.missed += missed;
+            name.missed = name.missed.saturating_add(missed);
             name.gaps.add(event.time, missed);
         }
         if self.events.len() < MAX_EVENTS {
             self.events.push(event);
         } else {
-            self.events_not_listed += 1;
+            self.events_not_listed = self.events_not_listed.saturating_add(1);
         }
     }
 
@@ -95,16 +108,17 @@ impl Report {
         let (first, last) = self.time.unwrap_or((time, time));
         self.time = Some((first.min(time), last.max(time)));
     }
+}
 
-    fn name(&mut self, name: &str, time: u64) -> Option<&mut Name> {
-        if !self.names.contains_key(name) {
-            if self.names.len() == MAX_NAMES {
-                return None;
-            }
-            self.names.insert(name.to_owned(), Name::begin(time));
+/// Returns what was recorded of a name; `None` where there are too many.
+fn named<'a>(names: &'a mut BTreeMap<String, Name>, name: &str, time: u64) -> Option<&'a mut Name> {
+    if !names.contains_key(name) {
+        if names.len() == MAX_NAMES {
+            return None;
         }
-        self.names.get_mut(name)
+        names.insert(name.to_owned(), Name::begin(time));
     }
+    names.get_mut(name)
 }
 
 impl Name {
@@ -124,7 +138,7 @@ impl Name {
     }
 
     /// Adds the numbers and arrays of a value at this path.
-    fn value(&mut self, time: u64, path: &mut String, value: &Value) {
+    fn value(&mut self, time: u64, path: &mut String, value: &Value, room: &mut Room) {
         match value {
             Value::Map(map) => {
                 for (key, value) in map {
@@ -133,28 +147,32 @@ impl Name {
                         path.push('/');
                     }
                     path.push_str(key);
-                    self.value(time, path, value);
+                    self.value(time, path, value, room);
                     path.truncate(length);
                 }
             }
             Value::NdArray(array) if array.shape.is_empty() => {}
             Value::NdArray(array) => {
-                if self.arrays.len() < MAX_SERIES || self.arrays.contains_key(path.as_str()) {
+                let held = self.arrays.get(path.as_str()).map_or(0, |held| held.data.len());
+                let has_place = held > 0 || self.arrays.len() < MAX_SERIES && path.len() <= MAX_PATH;
+                let bytes = room.bytes.saturating_sub(held).saturating_add(array.data.len());
+                if has_place && bytes <= MAX_BYTES {
+                    room.bytes = bytes;
                     self.arrays.insert(path.clone(), array.clone());
                 } else {
                     self.further = true;
                 }
             }
-            Value::Bool(is) => self.number(time, path, f64::from(u8::from(*is))),
-            Value::Int(i) => self.number(time, path, *i as f64),
-            Value::Uint(u) => self.number(time, path, *u as f64),
-            Value::Float(x) => self.number(time, path, *x),
+            Value::Bool(is) => self.number(time, path, f64::from(u8::from(*is)), room),
+            Value::Int(i) => self.number(time, path, *i as f64, room),
+            Value::Uint(u) => self.number(time, path, *u as f64, room),
+            Value::Float(x) => self.number(time, path, *x, room),
             // What has no place in a plot.
             _ => {}
         }
     }
 
-    fn number(&mut self, time: u64, path: &str, number: f64) {
+    fn number(&mut self, time: u64, path: &str, number: f64, room: &mut Room) {
         if !number.is_finite() {
             return;
         }
@@ -163,7 +181,8 @@ impl Name {
             series.bins.add(time, span);
             series.span = super::bins::Merge::merged(series.span, span);
             series.last = number;
-        } else if self.series.len() < MAX_SERIES {
+        } else if self.series.len() < MAX_SERIES && path.len() <= MAX_PATH && room.plots < MAX_PLOTS {
+            room.plots = room.plots.saturating_add(1);
             let mut bins = Bins::new(self.first);
             bins.add(time, span);
             self.series.insert(path.to_owned(), Series { bins, span, last: number });

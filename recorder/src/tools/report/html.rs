@@ -13,6 +13,10 @@ const HEIGHT: f64 = 100.0;
 /// The most points of a line through an array.
 const POINTS: usize = 512;
 
+/// What the page may do: show its own style and pictures. It has texts of others; whatever they are, they run and load nothing.
+const POLICY: &str =
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'";
+
 /// What stands at the top of the page: the recording's names and facts.
 pub struct Head<'a> {
     pub title: &'a str,
@@ -32,7 +36,7 @@ pub fn page(
     let title = escaped(head.title);
     write!(
         page,
-        "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+        "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<meta http-equiv=\"Content-Security-Policy\" content=\"{POLICY}\">\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <title>{title}</title>\n<style>\n{}</style>\n<main>\n<h1>{title}</h1>\n",
         include_str!("style.css")
     )?;
@@ -56,7 +60,7 @@ fn facts(page: &mut String, head: &Head<'_>, report: &Report) -> fmt::Result {
     if let Some((first, last)) = report.time {
         fact("from", &instant(first))?;
         fact("to", &instant(last))?;
-        fact("duration", &duration(last - first))?;
+        fact("duration", &duration(last.saturating_sub(first)))?;
     }
     let (messages, bytes, missed) = totals(report);
     fact("names", &report.names.len().to_string())?;
@@ -81,7 +85,11 @@ fn facts(page: &mut String, head: &Head<'_>, report: &Report) -> fmt::Result {
 
 fn totals(report: &Report) -> (u64, u64, u64) {
     report.names.values().fold((0, 0, 0), |(messages, bytes, missed), name| {
-        (messages + name.messages, bytes + name.bytes, missed + name.missed)
+        (
+            messages.saturating_add(name.messages),
+            bytes.saturating_add(name.bytes),
+            missed.saturating_add(name.missed),
+        )
     })
 }
 
@@ -110,11 +118,11 @@ fn overview(page: &mut String, report: &Report) -> fmt::Result {
 
 /// The messages of a name in a second, between its first and its last one.
 fn rate(name: &Name) -> String {
-    let seconds = (name.last - name.first) as f64 / 1e9;
+    let seconds = name.last.saturating_sub(name.first) as f64 / 1e9;
     if name.messages < 2 || seconds == 0.0 {
         "–".to_owned()
     } else {
-        format!("{:.1}", (name.messages - 1) as f64 / seconds)
+        format!("{:.1}", name.messages.saturating_sub(1) as f64 / seconds)
     }
 }
 
@@ -144,7 +152,7 @@ fn section(
         let unit = unit(path).map_or(String::new(), |unit| format!(" {unit}"));
         let label = if path.is_empty() { "value" } else { path };
         writeln!(page, "<h3>{} <span class=\"faint\">{}</span></h3>", escaped(label), escaped(&unit))?;
-        plot(page, time, &series.bins, series.span, label)?;
+        plot(page, time, &series.bins, series.span, label, &unit)?;
         let Span { least, greatest } = series.span;
         writeln!(
             page,
@@ -168,21 +176,25 @@ fn section(
 
 /// Where a time is in the width of a plot.
 fn across((first, last): (u64, u64), time: u64) -> f64 {
-    let whole = (last - first).max(1) as f64;
+    let whole = last.saturating_sub(first).max(1) as f64;
     time.saturating_sub(first) as f64 / whole * Bins::<u64>::COUNT as f64
 }
 
 /// When messages came, and when some were missed.
 fn rates(page: &mut String, time: (u64, u64), recorded: &Name) -> fmt::Result {
     let greatest = recorded.rate.filled().map(|(_, count)| count).max().unwrap_or(1) as f64;
-    writeln!(page, "<figure>{}", open("rate", "messages over time"))?;
-    let width = recorded.rate.width() as f64 / (time.1 - time.0).max(1) as f64 * Bins::<u64>::COUNT as f64;
+    // The messages of a bin in a second; a recording shorter than a bin has no rate.
+    let whole = time.1.saturating_sub(time.0).max(1);
+    let a_second = greatest / (recorded.rate.width().min(whole) as f64 / 1e9);
+    begin_axes(page, &format!("{} a second", short(a_second)), "", "0")?;
+    page.push_str(&open("rate", "messages over time"));
+    let width = recorded.rate.width() as f64 / whole as f64 * Bins::<u64>::COUNT as f64;
     let mut bars = String::new();
     for (at, count) in recorded.rate.filled() {
         let (x, height) = (across(time, at) - width / 2.0, count as f64 / greatest * (HEIGHT - 8.0));
         write!(bars, "M{x:.2} {HEIGHT}v-{height:.2}h{:.2}V{HEIGHT}z", width.max(0.6))?;
     }
-    write!(page, "<path class=\"area\" style=\"fill:var(--plot)\" d=\"{bars}\"/>")?;
+    write!(page, "<path class=\"bars\" d=\"{bars}\"/>")?;
     let mut gaps = String::new();
     for (at, _) in recorded.gaps.filled() {
         write!(gaps, "M{:.2} 0v{HEIGHT}h1.5V0z", across(time, at))?;
@@ -190,12 +202,56 @@ fn rates(page: &mut String, time: (u64, u64), recorded: &Name) -> fmt::Result {
     if !gaps.is_empty() {
         write!(page, "<path class=\"gap\" d=\"{gaps}\"><title>messages were missed here</title></path>")?;
     }
-    page.push_str("</svg><figcaption><span>messages over the time of the recording");
+    page.push_str("</svg>");
+    end_axes(page, &times(time))?;
+    page.push_str("<figcaption><span>messages over the time of the recording");
     if !gaps.is_empty() {
         page.push_str("; red: some were missed");
     }
     page.push_str("</span></figcaption></figure>\n");
     Ok(())
+}
+
+/// Begins a figure with values beside its drawing, from above to below.
+fn begin_axes(page: &mut String, above: &str, middle: &str, below: &str) -> fmt::Result {
+    page.push_str("<figure><div class=\"axes\"><div class=\"values\">");
+    for value in [above, middle, below] {
+        write!(page, "<span>{}</span>", escaped(value))?;
+    }
+    page.push_str("</div>");
+    Ok(())
+}
+
+/// Ends it with what stands below the drawing, from left to right.
+fn end_axes(page: &mut String, labels: &[String]) -> fmt::Result {
+    page.push_str("<div class=\"times\">");
+    for label in labels {
+        write!(page, "<span>{}</span>", escaped(label))?;
+    }
+    page.push_str("</div></div>");
+    Ok(())
+}
+
+/// The times below a drawing: of the day, with the date where the recording has more than one.
+fn times((first, last): (u64, u64)) -> Vec<String> {
+    let middle = first.saturating_add(last.saturating_sub(first) / 2);
+    let texts = [first, middle, last].map(instant);
+    let day = |text: &str| text.split_once(' ').map(|(day, _)| day.to_owned());
+    let is_one_day = day(&texts[0]) == day(&texts[2]);
+    let short = |text: &String| match text.split_once(' ') {
+        Some((_, time)) if is_one_day => time.to_owned(),
+        _ => text.clone(),
+    };
+    texts.iter().map(short).collect()
+}
+
+/// The values beside the drawing of numbers between these: the greatest, the middle, the least; one where they are the same.
+fn values(span: Span, unit: &str) -> [String; 3] {
+    let text = |number: f64| format!("{}{unit}", short(number));
+    if span.least == span.greatest {
+        return [String::new(), text(span.least), String::new()];
+    }
+    [text(span.greatest), text(span.least / 2.0 + span.greatest / 2.0), text(span.least)]
 }
 
 fn open(class: &str, label: &str) -> String {
@@ -206,25 +262,33 @@ fn open(class: &str, label: &str) -> String {
     )
 }
 
-/// The least and the greatest number of each bin as an area, and a line through their middles.
-fn plot(page: &mut String, time: (u64, u64), bins: &Bins<Span>, span: Span, label: &str) -> fmt::Result {
-    let points: Vec<_> = bins
-        .filled()
-        .map(|(at, bin)| (across(time, at), down(span, bin.least), down(span, bin.greatest)))
-        .collect();
-    let label = format!("{label} over time");
-    write!(page, "<figure>{}", open("plot", &label))?;
-    let upper = points.iter().map(|(x, _, above)| format!("{x:.2} {above:.2}"));
-    let lower = points.iter().rev().map(|(x, below, _)| format!("{x:.2} {below:.2}"));
-    let area: Vec<_> = upper.chain(lower).collect();
-    let middle: Vec<_> =
-        points.iter().map(|(x, below, above)| format!("{x:.2} {:.2}", (below + above) / 2.0)).collect();
-    write!(
-        page,
-        "<path class=\"area\" d=\"M{}z\"/><path class=\"line\" d=\"M{}\"/></svg>",
-        area.join("L"),
-        line(&middle)
-    )
+/// The least and the greatest number of each bin as an area, and a line through their middles; both break where nothing came.
+fn plot(
+    page: &mut String,
+    time: (u64, u64),
+    bins: &Bins<Span>,
+    span: Span,
+    label: &str,
+    unit: &str,
+) -> fmt::Result {
+    let [above, middle, below] = values(span, unit);
+    begin_axes(page, &above, &middle, &below)?;
+    page.push_str(&open("plot", &format!("{label} over time")));
+    let (mut areas, mut lines) = (String::new(), String::new());
+    for run in bins.runs() {
+        let points: Vec<_> = run
+            .iter()
+            .map(|(at, bin)| (across(time, *at), down(span, bin.least), down(span, bin.greatest)))
+            .collect();
+        let upper = points.iter().map(|(x, _, above)| format!("{x:.2} {above:.2}"));
+        let lower = points.iter().rev().map(|(x, below, _)| format!("{x:.2} {below:.2}"));
+        write!(areas, "M{}z", upper.chain(lower).collect::<Vec<_>>().join("L"))?;
+        let middle: Vec<_> =
+            points.iter().map(|(x, below, above)| format!("{x:.2} {:.2}", (below + above) / 2.0)).collect();
+        write!(lines, "M{}", line(&middle))?;
+    }
+    write!(page, "<path class=\"area\" d=\"{areas}\"/><path class=\"line\" d=\"{lines}\"/></svg>")?;
+    end_axes(page, &times(time))
 }
 
 /// The points of a line; one point alone is drawn as a short line.
@@ -237,8 +301,9 @@ fn line(points: &[String]) -> String {
 
 /// Where a number is in the height of a plot.
 fn down(span: Span, number: f64) -> f64 {
-    let height = span.greatest - span.least;
-    let part = if height > 0.0 { (number - span.least) / height } else { 0.5 };
+    // By halves: the difference of two numbers may be none.
+    let height = span.greatest / 2.0 - span.least / 2.0;
+    let part = if height > 0.0 { (number / 2.0 - span.least / 2.0) / height } else { 0.5 };
     HEIGHT - 6.0 - part * (HEIGHT - 12.0)
 }
 
@@ -262,7 +327,8 @@ fn show_array(page: &mut String, path: &str, array: &NdArray, unit: &str) -> fmt
             short(drawn.greatest)
         );
     }
-    let ([length], Ok(count)) = (&array.shape[..], usize::try_from(array.shape.iter().product::<u64>()))
+    let ([length], Ok(count)) =
+        (&array.shape[..], usize::try_from(array.shape.iter().copied().fold(1, u64::saturating_mul)))
     else {
         return Ok(());
     };
@@ -276,19 +342,28 @@ fn show_array(page: &mut String, path: &str, array: &NdArray, unit: &str) -> fmt
     if span.least > span.greatest {
         return Ok(());
     }
-    let scale = Bins::<u64>::COUNT as f64 / (numbers.len().max(2) - 1) as f64;
-    let points: Vec<_> = numbers
-        .iter()
-        .enumerate()
-        .filter(|(_, n)| n.is_finite())
-        .map(|(i, n)| format!("{:.2} {:.2}", i as f64 * scale, down(span, *n)))
+    let scale = Bins::<u64>::COUNT as f64 / numbers.len().max(2).saturating_sub(1) as f64;
+    let points: Vec<_> = numbers.iter().enumerate().map(|(i, n)| (i as f64 * scale, *n)).collect();
+    // What is no number breaks the line.
+    let runs = points.split(|(_, n)| !n.is_finite()).filter(|run| !run.is_empty());
+    let drawn: Vec<_> = runs
+        .map(|run| {
+            let places: Vec<_> = run.iter().map(|(x, n)| format!("{x:.2} {:.2}", down(span, *n))).collect();
+            format!("M{}", line(&places))
+        })
         .collect();
+    let [above, middle, below] = values(span, "");
+    begin_axes(page, &above, &middle, &below)?;
+    write!(
+        page,
+        "{}<path class=\"line\" d=\"{}\"/></svg>",
+        open("plot", &format!("{path} over its index")),
+        drawn.concat()
+    )?;
+    end_axes(page, &["0".to_owned(), length.saturating_sub(1).to_string()])?;
     writeln!(
         page,
-        "<figure>{}<path class=\"line\" d=\"M{}\"/></svg><figcaption><span>0 to {}</span><span>least {}{unit}</span><span>greatest {}{unit}</span></figcaption></figure>",
-        open("plot", &format!("{path} over its index")),
-        line(&points),
-        length - 1,
+        "<figcaption><span>over its index</span><span>least {}{unit}</span><span>greatest {}{unit}</span></figcaption></figure>",
         short(span.least),
         short(span.greatest)
     )
@@ -355,7 +430,7 @@ fn anchor(name: &str) -> String {
 
 /// An instant to the millisecond.
 fn instant(nanoseconds: u64) -> String {
-    let whole = nanoseconds - nanoseconds % 1_000_000;
+    let whole = nanoseconds.saturating_sub(nanoseconds % 1_000_000);
     Timestamp(i64::try_from(whole).unwrap_or(i64::MAX)).to_string().replace('T', " ")
 }
 

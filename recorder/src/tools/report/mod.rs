@@ -5,7 +5,7 @@ mod collect;
 mod html;
 mod picture;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::Write;
 use std::path::PathBuf;
 
@@ -15,7 +15,8 @@ use linkspan_recording::event::Kind;
 use linkspan_recording::writer::of_io;
 use linkspan_recording::{Entry, columns, format};
 
-use super::{Output, open};
+use super::progress::Progress;
+use super::{Output, finish, open};
 use collect::{Listed, Report};
 use html::Head;
 
@@ -36,15 +37,20 @@ pub struct Arguments {
 
 /// Writes it.
 pub fn run(arguments: &Arguments) -> Result<()> {
-    let mut reader = open(&arguments.file)?;
+    let mut readers = [open(&arguments.file)?];
     let output = arguments.output.clone().unwrap_or_else(|| arguments.file.with_extension("html"));
     // Before the recording is read, which takes long.
     let file = arguments.how.create(&output, &[&arguments.file])?;
     let mut report = Report::default();
     let mut facts = Vec::new();
+    let mut noted = HashSet::new();
     let mut units: HashMap<String, HashMap<String, String>> = HashMap::new();
     let mut undecoded = 0u64;
-    while let Some(entry) = reader.read()? {
+    let mut progress = Progress::of("report");
+    loop {
+        progress.at(&readers);
+        let [reader] = &mut readers;
+        let Some(entry) = reader.read()? else { break };
         match entry {
             Entry::Message(message) if !message.channel.repeated => {
                 let topic = &message.channel.topic;
@@ -60,7 +66,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
                     .channel
                     .encoding()
                     .and_then(|encoding| codec::decode(message.body, encoding).ok());
-                undecoded += u64::from(value.is_none());
+                undecoded = undecoded.saturating_add(u64::from(value.is_none()));
                 report.message(topic, message.received, message.body.len() as u64, value.as_ref());
             }
             Entry::Event(event) => {
@@ -80,13 +86,14 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             }
             Entry::Metadata(format::metadata::NOTES, notes) => {
                 let new = notes.iter().map(|(key, text)| (key.clone(), text.clone()));
-                let new: Vec<_> = new.filter(|note| !facts.contains(note)).collect();
-                facts.extend(new);
+                facts.extend(new.filter(|note| noted.insert(note.clone())));
             }
             Entry::Message(_) | Entry::Metadata(..) | Entry::Attachment(..) => {}
         }
     }
+    drop(progress);
     report.events.sort_by_key(|event| event.time);
+    let [reader] = &readers;
     let mut problems: Vec<_> = reader.problems().iter().map(ToString::to_string).collect();
     if undecoded > 0 {
         problems.push(format!("{undecoded} messages cannot be decoded, and are counted alone"));
@@ -97,5 +104,6 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let page = html::page(&Head { title: &title, facts: &facts, problems: &problems }, &report, &unit)
         .map_err(|error| Error::new(ErrorKind::Internal, format!("writing the page: {error}")))?;
     file.file().write_all(page.as_bytes()).map_err(|error| of_io(&error, "writing", &output))?;
-    file.finish()
+    file.finish()?;
+    finish(&readers)
 }

@@ -14,9 +14,10 @@ const COLOURS: [[f64; 3]; 5] =
 /// Returns the number at a position in memory. Of a complex one its absolute value.
 pub fn number(array: &NdArray, at: usize) -> f64 {
     let size = array.dtype.size();
-    let bytes = array.data.get(at * size..(at + 1) * size).unwrap_or_default();
+    let from = at.saturating_mul(size);
+    let bytes = array.data.get(from..from.saturating_add(size)).unwrap_or_default();
     fn word<const N: usize>(bytes: &[u8], from: usize) -> [u8; N] {
-        bytes.get(from..from + N).and_then(|part| part.try_into().ok()).unwrap_or([0; N])
+        bytes.get(from..from.saturating_add(N)).and_then(|part| part.try_into().ok()).unwrap_or([0; N])
     }
     match array.dtype {
         DType::Bool | DType::U8 => f64::from(u8::from_le_bytes(word(bytes, 0))),
@@ -66,7 +67,9 @@ pub fn picture(array: &NdArray) -> Option<Picture> {
     let (least, greatest) = finite.fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), n| (a.min(n), b.max(n)));
     (least <= greatest).then(|| {
         let shade = |n: f64| {
-            if greatest > least { ((n - least) / (greatest - least) * 254.0).round() } else { 127.0 }
+            // By halves: the difference of two numbers may be none.
+            let part = (n / 2.0 - least / 2.0) / (greatest / 2.0 - least / 2.0);
+            if greatest > least { (part * 254.0).round() } else { 127.0 }
         };
         // 255 is what is no number: it is transparent in no format of palettes, so it is grey.
         let shades =
