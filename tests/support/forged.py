@@ -89,7 +89,7 @@ class Forger:
             "linkspan.source": self.text("camera-17"),
         }
         if self.chance.random() < 0.2:
-            metadata["linkspan.schema"] = self.text('[message]\nx = "f64"')
+            metadata["linkspan.schema"] = self.text('name = "lab.reading"\n[fields]\nx = "f64"')
         if self.chance.random() < 0.1:
             metadata["linkspan.repeated"] = "true"
         self.channels.append((number, encoding))
@@ -125,7 +125,7 @@ class Forger:
         yield record(1, text("linkspan") + text("forged"))
         facts = {"id": "5" * 32, "machine": self.text("north"), "command": self.text("record"), "started": self.text("now"), "timezone": self.text("UTC"), "names": self.text("*")}
         yield record(12, text("linkspan.recording") + texts(facts))
-        yield record(3, struct.pack("<H", 1) + text(self.text("lab.Reading")) + text("linkspan") + text('[message]\nx = "f64"'))
+        yield record(3, struct.pack("<H", 1) + text(self.text("lab.Reading")) + text("linkspan") + text('name = "lab.reading"\n[fields]\nx = "f64"'))
         yield record(4, struct.pack("<HH", 0, 0) + text("linkspan/events") + text("json") + texts({}))
         for number in range(1, self.chance.randrange(2, 6)):
             yield self.channel(self.number(number, 0.05) & 0xFFFF)

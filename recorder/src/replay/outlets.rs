@@ -81,7 +81,11 @@ impl<'a> Outlets<'a> {
                 Some(format!("replay-of-{}", channel.source).chars().map(allowed).take(64).collect());
         }
         if let Some(notation) = channel.notation() {
-            options = options.with_schema(Schema::parse(notation)?);
+            let schema = Schema::parse(notation).map_err(|error| {
+                let text = format!("the schema that the recording has of {}: {error}", channel.topic);
+                Error::new(error.kind(), text)
+            })?;
+            options = options.with_schema(schema);
         }
         let lockstep = self.lockstep.iter().any(|name| *name == channel.topic);
         let (transport, name) = place(&channel.topic, &channel.endpoint, self.rename)?;
