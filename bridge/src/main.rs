@@ -92,8 +92,7 @@ fn write_manual(folder: &std::path::Path) -> Result<()> {
 fn run(arguments: Arguments) -> Result<()> {
     if let Some(Action::Check { file }) = &arguments.action {
         let config = Config::check(file)?;
-        print!("{}", exports::describe(&config)?);
-        return Ok(());
+        return stdout::print_lines(exports::describe(&config)?.trim_end_matches('\n'));
     }
     if let Some(Action::Keys(keys)) = &arguments.action {
         return keys.run();

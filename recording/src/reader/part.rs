@@ -494,7 +494,7 @@ fn attachment(data: &[u8], whole: u64) -> Option<(String, u64, Attached)> {
     let ([log, create], _) = rest.split_off(..16)?.as_chunks::<8>() else { return None };
     let name = String::from_utf8_lossy(text(&mut rest)?).into_owned();
     let media_type = String::from_utf8_lossy(text(&mut rest)?).into_owned();
-    let length = u64::from_le_bytes(*rest.split_off(..8)?.as_array::<8>()?);
+    let length = u64::from_le_bytes(*rest.split_off(..8)?.first_chunk::<8>()?);
     let offset = (data.len() as u64).checked_sub(rest.len() as u64)?;
     let attached = Attached {
         offset,

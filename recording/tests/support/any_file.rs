@@ -19,7 +19,12 @@ pub fn read(bytes: &[u8]) {
         let mut columns = Columns::default();
         let mut messages = 0;
         while let Some(entry) = reader.read().expect("the file is there") {
-            if let Entry::Message(message) = entry {
+            if let Entry::Attachment(_, length) = entry {
+                // Its record is in the file as a whole.
+                assert!(length <= bytes.len() as u64, "an attachment of {length} bytes");
+                let (content, ..) = reader.attachment().expect("the file is there");
+                assert_eq!(content.len() as u64, length);
+            } else if let Entry::Message(message) = entry {
                 messages += 1;
                 assert!(message.body.len() as u64 <= RECORD, "a body of {} bytes", message.body.len());
                 // A value that cannot be decoded is an error, and no row.
