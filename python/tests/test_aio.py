@@ -578,3 +578,22 @@ def test_calls_without_a_wait_are_there():
             assert near.loan(3).shape == (3,)
 
     run(main())
+
+
+@over("shm", "unix", "tcp")
+def test_publisher_that_ended_is_disconnected_as_without_asyncio(name):
+    async def main():
+        async with linkspan.aio.subscribe(name) as reader:
+            async with linkspan.aio.publisher(name) as out:
+                await out.send(1)
+                assert (await reader.recv(timeout=10)).value == 1
+            with pytest.raises(linkspan.Disconnected):
+                await reader.recv(timeout=0.2)
+            # A loop goes on with the next one.
+            waiting = asyncio.create_task(reader.next())
+            await asyncio.sleep(0)
+            async with linkspan.aio.publisher(name) as out:
+                await out.send(2)
+                assert (await waiting).value == 2
+
+    run(main())
