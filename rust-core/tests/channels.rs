@@ -14,6 +14,7 @@ mod away;
 mod batches;
 mod calls;
 mod conformance;
+mod descriptors;
 mod fifo;
 mod forks;
 mod framing;

@@ -69,6 +69,8 @@ pub struct Receiving {
     watched: bool,
     /// Whether the peer sends each message once the one before is consumed.
     lockstep: bool,
+    /// Whether an answer was kept for a call that has not looked for it since: the descriptor becomes readable once for it.
+    has_filed: bool,
     /// Whether the channel is closed and still reads for acknowledgements.
     pub closing: bool,
     /// Whether the library receives, to collect acknowledgements, and not the program.
@@ -135,6 +137,7 @@ impl Receiving {
             empty_polls: 0,
             watched: false,
             lockstep: false,
+            has_filed: false,
             closing: false,
             for_library: false,
             bye_received: false,
@@ -244,7 +247,13 @@ impl Receiving {
     /// Returns the next frame for the program: from the inbox, else from the link.
     pub fn next(&mut self, ack_sender: &AckSender<'_>, waiting: &mut Waiting<'_>) -> Result<ReceivedFrame> {
         let next = self.find_next(ack_sender, waiting);
-        if self.watched && next.is_err() && self.part.is_none() {
+        if !self.watched || next.is_ok() {
+            return next;
+        }
+        if self.part.is_some() && !self.parked {
+            // The program waits on the descriptor from here on, also where the peer is a server, which has only answers.
+            self.update_readiness(true);
+        } else if self.part.is_none() {
             // The caller gets the end of the link now, and the inbox is empty.
             let links = ack_sender.links;
             if links.reconnects() && !links.origin.is_armed() {

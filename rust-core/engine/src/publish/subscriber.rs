@@ -300,6 +300,9 @@ impl Subscriber {
         // A close in a callback of this call has left the state to it.
         if self.closed.load(Ordering::Acquire) {
             self.disconnect(&mut receive_state);
+        } else if !receive_state.parked {
+            // A program with an event loop waits on the descriptor from here on.
+            receive_state.update_readiness();
         }
         done
     }
@@ -327,7 +330,13 @@ impl Subscriber {
     /// for `Lagged`.
     pub fn poll(&self) -> Result<bool> {
         self.lock_open()
-            .and_then(|mut receive_state| self.find_next(&mut receive_state))
+            .and_then(|mut receive_state| {
+                let found = self.find_next(&mut receive_state);
+                if !receive_state.parked {
+                    receive_state.update_readiness();
+                }
+                found
+            })
             .map_err(|e| e.on(&self.shown))
     }
 

@@ -210,6 +210,7 @@ impl Clients {
             self.accept_new(acceptor)?;
             let before = self.frames_in_round;
             if let Some(request) = self.poll_clients(waiting)? {
+                self.keep_readable();
                 return Ok(Next::Request(request));
             }
             // The waker is a hint, and several causes end a wait: the count decides.
@@ -262,6 +263,24 @@ impl Clients {
             if let Some(ended) = ended {
                 return Ok(ended);
             }
+        }
+    }
+
+    /// Keeps the descriptor of a program's event loop readable while a client has more. The others are parked, so that their links
+    /// wake it, and stay in the queue: the next call records that their requests are consumed.
+    fn keep_readable(&mut self) {
+        if !self.watched {
+            return;
+        }
+        self.server_waker.prepare_park();
+        for token in &self.ready_queue {
+            let client = self.clients.get_mut(token).filter(|client| !client.parked && !client.half_closed);
+            let Some(client) = client else { continue };
+            if client.part.rx.park().unwrap_or(true) {
+                self.wake.wake();
+                return;
+            }
+            client.parked = true;
         }
     }
 

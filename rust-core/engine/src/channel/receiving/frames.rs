@@ -59,6 +59,8 @@ impl Receiving {
         // The lock is free when their memory is.
         let dropped = session_state.halves().calls.file(message);
         dropped.iter().for_each(|_| ack_sender.event_log.count(&ack_sender.event_log.dropped));
+        // An event loop that waits for that answer has to look for it.
+        self.has_filed = self.watched;
         self.count_empty_poll(waiting)?;
         Ok(ReceivedFrame::Ack)
     }

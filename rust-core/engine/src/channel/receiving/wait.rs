@@ -58,6 +58,9 @@ impl Receiving {
         }
         if waiting.is_none() {
             // The link stays parked: the program waits on the descriptor.
+            if std::mem::take(&mut self.has_filed) {
+                self.waker.wake();
+            }
             return Err(waiting.timed_out());
         }
         let waited = self.wait_in_epoll(waited, ack_sender, waiting);
@@ -126,7 +129,8 @@ impl Receiving {
             _ => false,
         };
         self.parked |= link;
-        if more || !self.inbox.is_empty() || self.deferred_error.is_some() {
+        let is_filed = std::mem::take(&mut self.has_filed);
+        if more || is_filed || !self.inbox.is_empty() || self.deferred_error.is_some() {
             self.waker.wake();
         } else if link {
             self.waker.drain();

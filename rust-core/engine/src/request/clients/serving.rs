@@ -47,7 +47,7 @@ impl Clients {
     #[inline]
     pub fn next_in_place(&mut self, acceptor: &ChannelAcceptor) -> Option<Request> {
         let is_round_over = || self.frames_in_round >= FRAMES_PER_ROUND;
-        if acceptor.queue.has_links() || self.ready_queue.len() != 1 || is_round_over() {
+        if self.watched || acceptor.queue.has_links() || self.ready_queue.len() != 1 || is_round_over() {
             return None;
         }
         let client = self.clients.get_mut(self.ready_queue.front()?)?;

@@ -1,0 +1,234 @@
+//! A descriptor for an event loop is readable while its object has something to do, in whatever order the program asks for the
+//! descriptor, connects and sends.
+
+use std::os::fd::RawFd;
+use std::time::{Duration, Instant};
+
+use linkspan::{Channel, Listener, Options, Publisher, Server, Subscriber, Value, Wait};
+
+use crate::support::{SOON, name, readable};
+
+const ORDERS: [Order; 3] = [Order::Before, Order::Between, Order::After];
+
+/// When the program asks for the descriptor.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Order {
+    /// Before there is a connection.
+    Before,
+    /// After it is made, before anything was sent.
+    Between,
+    /// After something was sent.
+    After,
+}
+
+/// Tries `attempt` whenever the descriptor is readable, and never else, until it returns something.
+fn once_readable<T>(fd: RawFd, what: &str, mut attempt: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + SOON;
+    loop {
+        assert!(readable(fd, 20), "{what}: nothing is readable");
+        if let Some(found) = attempt() {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "{what}: it is readable, and there is nothing");
+    }
+}
+
+/// Reads until there is nothing, after which the descriptor is not readable.
+fn rests(fd: RawFd, what: &str, mut attempt: impl FnMut() -> bool) {
+    let deadline = Instant::now() + SOON;
+    while readable(fd, 0) {
+        while attempt() {}
+        assert!(Instant::now() < deadline, "{what}: it stays readable");
+    }
+}
+
+fn options() -> Options {
+    Options::default().with_timeout(SOON)
+}
+
+/// The descriptor where the order says so.
+fn at(order: Order, wanted: Order, fd: &mut Option<RawFd>, ask: impl FnOnce() -> RawFd) {
+    if order == wanted {
+        *fd = Some(ask());
+    }
+}
+
+fn caller_is_woken_for_each_answer(transport: &str, order: Order) {
+    let endpoint = name(transport);
+    let channel = Channel::dial(&endpoint, &options()).unwrap();
+    let mut fd = None;
+    at(order, Order::Before, &mut fd, || channel.fileno().unwrap());
+    let server = Server::serve(&endpoint, &options()).unwrap();
+    std::thread::scope(|s| {
+        s.spawn(|| {
+            for _ in 0..5 {
+                let request = server.next(SOON).unwrap().unwrap();
+                request.reply(request.value().unwrap()).unwrap();
+            }
+        });
+        let start = |i: i64| channel.start_call(&channel.encode(&Value::Int(i)).unwrap(), SOON).unwrap();
+        let finish = |pending| channel.finish_call(pending, Wait::none()).ok();
+        // The first call connects.
+        assert_eq!(channel.call(&Value::Int(0), SOON).unwrap().value().unwrap(), &Value::Int(0));
+        at(order, Order::Between, &mut fd, || channel.fileno().unwrap());
+        let first = start(1);
+        at(order, Order::After, &mut fd, || channel.fileno().unwrap());
+        let fd = fd.unwrap();
+        let what = format!("{transport}, {order:?}");
+        let answer = once_readable(fd, &what, || finish(first));
+        assert_eq!(answer.value().unwrap(), &Value::Int(1));
+        // Of several, a loop looks for one answer at each wake-up: the others wake it as well.
+        let many = [2, 3, 4].map(start);
+        for (i, pending) in [(4, many[2]), (3, many[1]), (2, many[0])] {
+            let answer = once_readable(fd, &what, || finish(pending));
+            assert_eq!(answer.value().unwrap(), &Value::Int(i));
+        }
+        rests(fd, &what, || channel.poll().is_ok_and(|is_ready| is_ready));
+    });
+}
+
+fn channel_is_woken_for_each_message(transport: &str, order: Order) {
+    let endpoint = name(transport);
+    let channel = Channel::dial(&endpoint, &options()).unwrap();
+    let mut fd = None;
+    at(order, Order::Before, &mut fd, || channel.fileno().unwrap());
+    let listener = Listener::listen(&endpoint, &options()).unwrap();
+    // A send makes the link, of which the receiving direction has to learn.
+    channel.send(&Value::Int(0), SOON).unwrap();
+    let peer = listener.accept(SOON).unwrap();
+    let peer_fd = peer.fileno().unwrap();
+    let what = format!("{transport}, {order:?}");
+    once_readable(peer_fd, &what, || peer.try_recv().ok());
+    at(order, Order::Between, &mut fd, || channel.fileno().unwrap());
+    for i in 1..4 {
+        peer.send(&Value::Int(i), SOON).unwrap();
+    }
+    at(order, Order::After, &mut fd, || channel.fileno().unwrap());
+    let fd = fd.unwrap();
+    for i in 1..4 {
+        // One message at each wake-up: the descriptor stays readable for the others.
+        let message = once_readable(fd, &what, || channel.try_recv().ok());
+        assert_eq!(message.value().unwrap(), &Value::Int(i));
+    }
+    rests(fd, &what, || channel.try_recv().is_ok());
+    rests(peer_fd, &what, || peer.try_recv().is_ok());
+}
+
+fn server_is_woken_for_each_request(transport: &str, order: Order) {
+    let endpoint = name(transport);
+    let server = Server::serve(&endpoint, &options()).unwrap();
+    let mut fd = None;
+    at(order, Order::Before, &mut fd, || server.fileno().unwrap());
+    let clients = [(); 2].map(|()| Channel::connect(&endpoint, &options(), SOON).unwrap());
+    at(order, Order::Between, &mut fd, || server.fileno().unwrap());
+    let start = |client: &Channel, i: i64| {
+        let payload = client.encode(&Value::Int(i)).unwrap();
+        client.start_call(&payload, SOON).unwrap()
+    };
+    let mut pending = Vec::new();
+    for client in &clients {
+        for i in 0..3 {
+            pending.push((client, i, start(client, i)));
+        }
+    }
+    at(order, Order::After, &mut fd, || server.fileno().unwrap());
+    let fd = fd.unwrap();
+    let what = format!("{transport}, {order:?}");
+    for _ in 0..pending.len() {
+        // One request at each wake-up.
+        let request = once_readable(fd, &what, || server.next(Duration::ZERO).ok().flatten());
+        request.reply(request.value().unwrap()).unwrap();
+    }
+    for (client, i, pending) in pending {
+        assert_eq!(client.finish_call(pending, SOON).unwrap().value().unwrap(), &Value::Int(i));
+    }
+    rests(fd, &what, || server.next(Duration::ZERO).is_ok_and(|request| request.is_some()));
+}
+
+fn subscriber_is_woken_for_each_message(transport: &str, order: Order, names: impl Fn(&str) -> Subscriber) {
+    let endpoint = name(transport);
+    let subscriber = names(&endpoint);
+    let mut fd = None;
+    at(order, Order::Before, &mut fd, || subscriber.fileno().unwrap());
+    let publisher = Publisher::new(&endpoint, &options()).unwrap();
+    publisher.send(&Value::Int(0)).unwrap();
+    let what = format!("{transport}, {order:?}");
+    if order == Order::Before {
+        once_readable(fd.unwrap(), &what, || subscriber.try_recv().ok());
+    } else {
+        subscriber.recv(SOON).unwrap();
+    }
+    at(order, Order::Between, &mut fd, || subscriber.fileno().unwrap());
+    for i in 1..4 {
+        publisher.send(&Value::Int(i)).unwrap();
+    }
+    at(order, Order::After, &mut fd, || subscriber.fileno().unwrap());
+    let fd = fd.unwrap();
+    // A call that looks without receiving disarms nothing.
+    once_readable(fd, &what, || subscriber.poll().unwrap().then_some(()));
+    for i in 1..4 {
+        let message = once_readable(fd, &what, || subscriber.try_recv().ok());
+        assert_eq!(message.value().unwrap(), &Value::Int(i));
+    }
+    rests(fd, &what, || subscriber.try_recv().is_ok());
+}
+
+fn subscriber_to_one_name(transport: &str, order: Order) {
+    subscriber_is_woken_for_each_message(transport, order, |name| Subscriber::new(name, &options()).unwrap());
+}
+
+fn subscriber_to_a_list(transport: &str, order: Order) {
+    subscriber_is_woken_for_each_message(transport, order, |name| {
+        Subscriber::of(&[name], &options()).unwrap()
+    });
+}
+
+fn subscriber_to_a_pattern(transport: &str, order: Order) {
+    // Addresses have no pattern.
+    if transport != "tcp" {
+        subscriber_is_woken_for_each_message(transport, order, |name| {
+            Subscriber::new(&format!("{name}*"), &options()).unwrap()
+        });
+    }
+}
+
+/// Another call than the one that waits on the descriptor leaves it armed.
+fn newest_leaves_the_descriptor_armed(transport: &str, order: Order) {
+    if order != Order::Between {
+        return;
+    }
+    let endpoint = name(transport);
+    let publisher = Publisher::new(&endpoint, &options()).unwrap();
+    let subscriber = Subscriber::new(&endpoint, &options()).unwrap();
+    let fd = subscriber.fileno().unwrap();
+    publisher.send(&Value::Int(0)).unwrap();
+    once_readable(fd, transport, || subscriber.try_recv().ok());
+    assert_eq!(subscriber.newest(SOON).unwrap().value().unwrap(), &Value::Int(0));
+    publisher.send(&Value::Int(1)).unwrap();
+    let message = once_readable(fd, transport, || subscriber.try_recv().ok());
+    assert_eq!(message.value().unwrap(), &Value::Int(1));
+}
+
+fn each(test: impl Fn(&str, Order)) {
+    for transport in ["shm", "unix", "tcp"] {
+        for order in ORDERS {
+            test(transport, order);
+        }
+    }
+}
+
+macro_rules! cases {
+    ($($case:ident)*) => {
+        mod armed { $(#[test] fn $case() { super::each(super::$case) })* }
+    };
+}
+
+cases! {
+    caller_is_woken_for_each_answer
+    channel_is_woken_for_each_message
+    server_is_woken_for_each_request
+    subscriber_to_one_name
+    subscriber_to_a_list
+    subscriber_to_a_pattern
+    newest_leaves_the_descriptor_armed
+}
