@@ -40,6 +40,7 @@ mod session_room;
 mod sessions;
 mod several_names;
 mod short_wait;
+mod silent_names;
 mod slots;
 mod support;
 mod tcp;

@@ -77,11 +77,20 @@ fn caller_is_woken_for_each_answer(transport: &str, order: Order) {
         let what = format!("{transport}, {order:?}");
         let answer = once_readable(fd, &what, || finish(first));
         assert_eq!(answer.value().unwrap(), &Value::Int(1));
-        // Of several, a loop looks for one answer at each wake-up: the others wake it as well.
+        // Of several, one is taken at each wake-up: the others wake the loop as well.
         let many = [2, 3, 4].map(start);
-        for (i, pending) in [(4, many[2]), (3, many[1]), (2, many[0])] {
-            let answer = once_readable(fd, &what, || finish(pending));
-            assert_eq!(answer.value().unwrap(), &Value::Int(i));
+        let mut left: Vec<_> = many.into_iter().zip([2, 3, 4]).rev().collect();
+        while !left.is_empty() {
+            // As an event loop does: each that waits looks at each wake-up.
+            let answered = once_readable(fd, &what, || {
+                left.iter().position(|(pending, i)| {
+                    finish(*pending).is_some_and(|answer| {
+                        assert_eq!(answer.value().unwrap(), &Value::Int(*i));
+                        true
+                    })
+                })
+            });
+            left.remove(answered);
         }
         rests(fd, &what, || channel.poll().is_ok_and(|is_ready| is_ready));
     });
@@ -194,7 +203,8 @@ fn subscriber_to_a_pattern(transport: &str, order: Order) {
 
 /// Another call than the one that waits on the descriptor leaves it armed.
 fn newest_leaves_the_descriptor_armed(transport: &str, order: Order) {
-    if order != Order::Between {
+    // Over a stream, the newest value is that of the messages which are not received yet.
+    if order != Order::Between || transport != "shm" {
         return;
     }
     let endpoint = name(transport);

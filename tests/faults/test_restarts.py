@@ -30,7 +30,7 @@ while True:
 """
 
 #: What a call that receives says while there is no message, and messages that were missed.
-NOTHING = (linkspan.Empty, linkspan.NotFound, linkspan.Timeout, linkspan.Stalled)
+NOTHING = (linkspan.Empty, linkspan.NotFound, linkspan.Disconnected, linkspan.Timeout, linkspan.Stalled)
 
 
 class Ways:

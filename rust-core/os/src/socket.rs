@@ -142,10 +142,18 @@ pub fn connect(
     let socket = stream()?;
     carries.set_up(&socket)?;
     let socket = Guarded::closed_by(socket, close);
-    // Zero would mean no limit to the kernel.
-    let patience = patience.max(Duration::from_millis(1));
-    rustix::net::sockopt::set_socket_timeout(&socket, rustix::net::sockopt::Timeout::Send, Some(patience))
+    let non_blocking = || rustix::io::ioctl_fionbio(&socket, true).doing("making a socket non-blocking");
+    if patience.is_zero() {
+        // A time-out of zero would mean no limit to the kernel.
+        non_blocking()?;
+    } else {
+        rustix::net::sockopt::set_socket_timeout(
+            &socket,
+            rustix::net::sockopt::Timeout::Send,
+            Some(patience),
+        )
         .doing("setting a socket's time-out")?;
+    }
     let doing = || format!("connecting to {}", directory.path().join(name).display());
     let Some(handle) = directory.beneath().socket(name)? else { return Err(Errno::NOENT).doing(doing()) };
     let address = SocketAddrUnix::new(beneath::kernel_path(&handle)).doing(doing())?;
@@ -154,7 +162,7 @@ pub fn connect(
         Err(Errno::AGAIN | Errno::INTR) => return Ok(None),
         Err(e) => return Err(e).doing(doing()),
     }
-    rustix::io::ioctl_fionbio(&socket, true).doing("making a socket non-blocking")?;
+    non_blocking()?;
     Ok(Some(socket))
 }
 

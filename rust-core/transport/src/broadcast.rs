@@ -104,7 +104,7 @@ pub trait BroadcastWriter: Send {
 }
 
 /// The subscriber's side of a handshake.
-pub trait BroadcastOffer {
+pub trait BroadcastOffer: Send {
     /// Makes the subscription from the publisher's answer. `limit` is the longest body in bytes,
     /// `spin` how long a read polls before it sleeps, `views` what the subscriber views through earlier connections.
     ///

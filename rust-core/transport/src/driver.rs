@@ -17,7 +17,7 @@ use super::acceptor::ListenSource;
 use super::broadcast::BroadcastDriver;
 use super::connectionless::{ConnectOptions, ConnectionlessDriver};
 use super::endpoint::Endpoint;
-use super::hello::Call;
+use super::hello::{Asked, Call};
 use super::kind::Kind;
 use super::link::Offer;
 use super::place::{Access, Place};
@@ -249,6 +249,14 @@ pub trait Target: Send + Sync {
         wakers: &[BorrowedFd<'_>],
         waiting: &mut Waiting<'_>,
     ) -> Result<Call>;
+
+    /// Connects and sends a hello, once, and waits for nothing. `None` where the transport has only [`Target::call`].
+    ///
+    /// # Errors
+    /// As [`Target::call`], without those of the answer.
+    fn ask(&self, _hello: &[u8], _descriptors: &[BorrowedFd<'_>]) -> Result<Option<Call<Asked>>> {
+        Ok(None)
+    }
 
     /// Connects, once, and sends nothing: for plain framing, and for probes.
     fn connect(&self, wakers: &[BorrowedFd<'_>], waiting: &mut Waiting<'_>) -> Result<Call<Stream>>;

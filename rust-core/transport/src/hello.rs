@@ -235,7 +235,7 @@ pub enum Call<T = AnsweredCall> {
 
 /// The minimum time that a listener has to answer, even where the call does not wait: its acceptor
 /// answers within microseconds, but on another thread.
-const MIN_ANSWER_TIME: Duration = Duration::from_millis(500);
+pub const MIN_ANSWER_TIME: Duration = Duration::from_millis(500);
 
 /// Connects to the listener at this place, once, and sends nothing. Blocks at most one tick while
 /// the listener's queue is full.
@@ -337,6 +337,74 @@ pub fn request_socket(place: &Place, frame: &[u8], waiting: &mut Waiting<'_>) ->
     send_and_read(&stream, frame, &[], reading, waiting, &place.path().display())
 }
 
+/// Sends a hello over a new connection, which has room for it.
+fn send_hello(stream: &Stream, frame: &[u8], descriptors: &[BorrowedFd<'_>]) -> Result<()> {
+    match stream.write_with(frame, descriptors) {
+        // It may have answered before it closed the connection: a listener refuses users before it
+        // reads what they send. So read the answer.
+        Err(e) if e.kind() == ErrorKind::Disconnected => Ok(()),
+        sent if sent.as_ref().is_ok_and(|n| *n == Some(frame.len())) => Ok(()),
+        sent => {
+            sent?;
+            Err(Error::new(ErrorKind::Internal, "a new connection had no room for a hello"))
+        }
+    }
+}
+
+/// A hello that was sent, and whose answer is awaited outside of any call's time.
+pub struct Asked {
+    stream: Stream,
+    reading: HelloReader,
+    /// The address, for texts.
+    shown: String,
+}
+
+impl Asked {
+    /// Connects to the listener at this place and sends a hello, without waiting.
+    ///
+    /// # Errors
+    /// As [`call`], without those of the answer.
+    pub fn at(
+        place: &Place,
+        carries: Carries,
+        hello: &[u8],
+        descriptors: &[BorrowedFd<'_>],
+    ) -> Result<Call<Asked>> {
+        let stream = match connect(place, carries, &mut Waiting::at_once())? {
+            Call::Answered(stream) => stream,
+            Call::NotListening => return Ok(Call::NotListening),
+            Call::Busy => return Ok(Call::Busy),
+        };
+        send_hello(&stream, hello, descriptors)?;
+        let shown = place.path().display().to_string();
+        Ok(Call::Answered(Asked { stream, reading: HelloReader::of_answer(), shown }))
+    }
+
+    /// Returns the answer once it is there; `Busy` where the listener ended the connection without one.
+    pub fn answer(&mut self) -> Result<Option<Call>> {
+        match self.reading.read_more(&self.stream, &|_| Ok(())) {
+            Ok(false) => Ok(None),
+            Ok(true) => {
+                let (answer, descriptors) = std::mem::take(&mut self.reading).finish()?;
+                let answer = HelloAnswer { answer, descriptors };
+                Ok(Some(Call::Answered(answer.over(self.stream.clone())?)))
+            }
+            Err(e) if e.kind() == ErrorKind::Disconnected => Ok(Some(Call::Busy)),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// Returns the descriptor that is readable once there may be more of the answer.
+    pub fn descriptor(&self) -> BorrowedFd<'_> {
+        self.stream.readable().0
+    }
+
+    /// Returns the error of a listener that does not answer.
+    pub fn stalled(&self) -> Error {
+        stalled(&self.shown)
+    }
+}
+
 /// Implements the two functions above.
 fn send_and_read(
     stream: &Stream,
@@ -346,16 +414,7 @@ fn send_and_read(
     waiting: &mut Waiting<'_>,
     shown: &dyn Display,
 ) -> Result<Option<HelloAnswer>> {
-    match stream.write_with(frame, descriptors) {
-        // It may have answered before it closed the connection: a listener refuses users before it
-        // reads what they send. So read the answer.
-        Err(e) if e.kind() == ErrorKind::Disconnected => {}
-        sent if sent.as_ref().is_ok_and(|n| *n == Some(frame.len())) => {}
-        sent => {
-            sent?;
-            return Err(Error::new(ErrorKind::Internal, "a new connection had no room for a hello"));
-        }
-    }
+    send_hello(stream, frame, descriptors)?;
     let mut answer_timeout = AnswerTimeout::begin();
     loop {
         match reading.read_more(stream, &|_| Ok(())) {

@@ -9,7 +9,7 @@ use std::os::fd::BorrowedFd;
 use super::acceptor::ListenSource;
 use super::driver::{Appears, ListenRequest, Target};
 use super::endpoint::Endpoint;
-use super::hello::{self, Call};
+use super::hello::{self, Asked, Call};
 use super::place::{Access, Place};
 use super::stream::Stream;
 use crate::deadline::Waiting;
@@ -65,6 +65,10 @@ impl Target for Socket {
         waiting: &mut Waiting<'_>,
     ) -> Result<Call> {
         hello::call(&self.place, self.carries, hello, descriptors, waiting)
+    }
+
+    fn ask(&self, hello: &[u8], descriptors: &[BorrowedFd<'_>]) -> Result<Option<Call<Asked>>> {
+        Asked::at(&self.place, self.carries, hello, descriptors).map(Some)
     }
 
     fn connect(&self, _wakers: &[BorrowedFd<'_>], waiting: &mut Waiting<'_>) -> Result<Call<Stream>> {

@@ -50,18 +50,32 @@ const STALE_REFUSAL: Duration = Duration::from_millis(100);
 
 /// The greatest number of schema comparisons in one call: several processes that share a name may have
 /// different ones.
-const MAX_COMPARISONS: usize = 8;
+pub const MAX_COMPARISONS: usize = 8;
 
 impl Dialler {
     /// Returns a dialler for this endpoint, which has not tried it. While there is no connection, what ends the wait for one
     /// is in the epoll set `set`, under `token`.
     pub fn new(endpoint: &Endpoint, options: &Options, set: &Epoll, token: u64) -> Result<Dialler> {
+        Dialler::with(endpoint, options, Retry::new(set, token)?)
+    }
+
+    /// As [`Dialler::new`], for an object that is told when the name appears.
+    pub fn watched_by_others(
+        endpoint: &Endpoint,
+        options: &Options,
+        set: &Epoll,
+        token: u64,
+    ) -> Result<Dialler> {
+        Dialler::with(endpoint, options, Retry::new(set, token)?.without_watch())
+    }
+
+    fn with(endpoint: &Endpoint, options: &Options, retry: Retry) -> Result<Dialler> {
         let connections = endpoint.transport().connections();
         let target = connections.and_then(|driver| driver.target(endpoint)).map_err(|e| e.on(endpoint))?;
         Ok(Dialler {
             endpoint: endpoint.clone(),
             target,
-            retry: Retry::new(set, token)?,
+            retry,
             reached: Mutex::default(),
             schema_negotiation: SchemaNegotiation::of(options),
         })
@@ -125,6 +139,52 @@ impl Dialler {
 }
 
 impl Dialling<'_> {
+    /// Returns what ends the wait while there is no connection.
+    pub fn retry(&self) -> &Retry {
+        &self.0.retry
+    }
+
+    /// Returns the address to connect to.
+    pub fn target(&self) -> &dyn Target {
+        &*self.0.target
+    }
+
+    /// Returns which schemas of listeners fit; none if the program has none.
+    pub fn schemas(&self) -> Option<&SchemaNegotiation> {
+        self.0.schema_negotiation.as_ref()
+    }
+
+    /// Returns the hello with the schemas that fit.
+    pub fn with_schemas(&self, hello: &Hello) -> Hello {
+        self.schemas().map_or_else(|| hello.clone(), |schemas| schemas.with_fingerprints(hello))
+    }
+
+    /// Returns whether the schemas of a listener are known to fit.
+    pub fn fits(&self, peer_hello: &Hello) -> Result<bool> {
+        self.schemas().map_or(Ok(true), |schemas| schemas.fits(peer_hello)).map_err(|e| self.shown(e))
+    }
+
+    /// Returns the error with the endpoint.
+    pub fn shown(&self, error: Error) -> Error {
+        error.on(&self.0.endpoint)
+    }
+
+    /// Returns the error where no program listens.
+    pub fn absent(&self) -> Error {
+        self.shown(self.0.not_found(&Waiting::at_once()))
+    }
+
+    /// Returns the error of a listener that is there and did not take the connection.
+    pub fn busy(&self) -> Error {
+        self.shown(busy())
+    }
+
+    /// Returns the error of a listener whose schema changes all the time.
+    pub fn unsteady(&self) -> Error {
+        let text = "the program that listens there gave another schema at each call; try again";
+        self.shown(Error::new(ErrorKind::Stalled, text))
+    }
+
     /// Sends a hello until a listener answers. `offer` makes the descriptors that go with it, anew
     /// for every attempt. Returns the connection, the peer's hello and what `offer` returned; none
     /// if one of `wakers` ended the wait for a listener.
@@ -141,18 +201,14 @@ impl Dialling<'_> {
     ) -> Result<Option<(AnsweredCall, Hello, T)>> {
         // Links that end at once, and publishers that move, make the caller dial again and again.
         next_round(waiting).map_err(|e| self.0.prolonged(e))?;
-        let Some(schema_negotiation) = &self.0.schema_negotiation else {
+        let Some(schema_negotiation) = self.schemas() else {
             return self.dial_with(&hello.to_frame()?, &mut offer, wakers, waiting);
         };
         for _ in 0..MAX_COMPARISONS {
-            let dialled = self.dial_with(
-                &schema_negotiation.with_fingerprints(hello).to_frame()?,
-                &mut offer,
-                wakers,
-                waiting,
-            )?;
+            let dialled =
+                self.dial_with(&self.with_schemas(hello).to_frame()?, &mut offer, wakers, waiting)?;
             let Some((called, peer_hello, own)) = dialled else { return Ok(None) };
-            if schema_negotiation.fits(&peer_hello).map_err(|e| e.on(&self.0.endpoint))? {
+            if self.fits(&peer_hello)? {
                 return Ok(Some((called, peer_hello, own)));
             }
             // The listener has not admitted this side. Released first, because a pipe has one caller at a
@@ -164,8 +220,7 @@ impl Dialling<'_> {
             };
             schema_negotiation.compare(&peer_hello, ask).map_err(|e| e.on(&self.0.endpoint))?;
         }
-        let text = "the program that listens there gave another schema at each call; try again";
-        Err(Error::new(ErrorKind::Stalled, text).on(&self.0.endpoint))
+        Err(self.unsteady())
     }
 
     /// Returns the answer to a query; none if the listener cannot answer now.

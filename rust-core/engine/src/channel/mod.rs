@@ -12,7 +12,7 @@
 //! | memory that is lent for arrays | `loan` |
 //! | options; events and counters | `options`, `event_log` |
 //! | the hello of each side; the pattern of a name | `handshake`, `pattern` |
-//! | connecting, and what ends the wait without a connection; accepting, admitting, the queue of those admitted | `dial`, `retry`, `acceptor`, `admission`, `accept_queue` |
+//! | connecting, and what ends the wait without a connection; accepting, admitting, the queue of those admitted | `dial`, `asking`, `retry`, `acceptor`, `admission`, `accept_queue` |
 //! | a connected link and its peer | `link` |
 //! | schemas at connect: the comparison and the admission | `schema_negotiation` |
 //! | making a new link when one breaks | `reconnector` |
@@ -26,6 +26,7 @@
 mod accept_queue;
 pub(crate) mod acceptor;
 pub(crate) mod admission;
+pub(crate) mod asking;
 pub(crate) mod dial;
 mod direction;
 mod ends;

@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::session::redial::Redial;
-use crate::deadline::Waiting;
+use crate::deadline::{Deadline, Waiting};
 use crate::error::{ErrorKind, Result};
 use crate::sys::inotify::Watch;
 use crate::sys::poll::{Epoll, Interest, is_readable, wait_readable};
@@ -29,6 +29,8 @@ pub struct Retry {
     /// The set of the object, in which the watch and the timer are.
     set: Epoll,
     token: u64,
+    /// Whether the object watches for its name: one that others watch for has only the timer.
+    watches: bool,
     state: Mutex<State>,
 }
 
@@ -52,9 +54,15 @@ impl Retry {
     /// # Errors
     /// `OutOfMemory` if the process has no descriptors left.
     pub fn new(set: &Epoll, token: u64) -> Result<Retry> {
-        let retry = Retry { set: set.clone(), token, state: Mutex::default() };
+        let retry = Retry { set: set.clone(), token, watches: true, state: Mutex::default() };
         retry.make_timer(&mut retry.state())?;
         Ok(retry)
+    }
+
+    /// Leaves the watch of the name to whoever calls [`Retry::is_due`] when it appears.
+    #[must_use]
+    pub fn without_watch(self) -> Retry {
+        Retry { watches: false, ..self }
     }
 
     /// Makes one attempt, which may wait. Unless it returns a connection, an event is left in the set. `appears` is the
@@ -111,7 +119,9 @@ impl Retry {
         if state.is_timer_armed || is_absent {
             return;
         }
-        if let Some(Appears::Name(place) | Appears::Opened(place)) = appears {
+        if let Some(Appears::Name(place) | Appears::Opened(place)) = appears
+            && self.watches
+        {
             // Without a watch, the timer alone is used.
             let _ = self.watch(&mut state, place);
         }
@@ -133,6 +143,11 @@ impl Retry {
                 let pause = state.redial.failed(random_number());
                 self.arm(&mut state, pause);
                 Ok(is_new)
+            }
+            Appears::Name(_) if !self.watches => {
+                let pause = state.redial.failed(random_number());
+                self.arm(&mut state, pause);
+                Ok(false)
             }
             Appears::Name(place) => self.watch_or_arm(&mut state, |state| self.watch(state, place)),
             Appears::Opened(place) => self.watch_or_arm(&mut state, |state| {
@@ -166,6 +181,23 @@ impl Retry {
         self.arm(&mut state, pause);
     }
 
+    /// Notes that a listener has until then to answer.
+    pub fn awaits_answer(&self, until: Deadline) {
+        let left = until.remaining().unwrap_or(Duration::MAX);
+        self.arm(&mut self.state(), left);
+    }
+
+    /// Returns whether another attempt may have another outcome than the last one: its pause is over, or the name has
+    /// changed. The watch tells of every name in its directory.
+    pub fn may_succeed(&self) -> bool {
+        let state = self.state();
+        let is_over = state.timer.as_ref().is_some_and(|timer| is_readable(timer.as_fd()));
+        let is_armed = state.is_timer_armed || state.is_name_awaited;
+        // Always asked, because that is what takes the events from the descriptor.
+        let has_changed = state.watch.as_ref().is_some_and(|watch| watch.has_changed());
+        is_over || has_changed || !is_armed
+    }
+
     /// Waits until an attempt is due; false if one of `wakers` ended the wait.
     pub fn wait(&self, wakers: &[BorrowedFd<'_>], waiting: &mut Waiting<'_>) -> Result<bool> {
         // The lock is not held: another thread may note that the connection of the other direction was lost.
@@ -185,7 +217,7 @@ impl Retry {
         if state.watch.is_some() {
             return Ok(false);
         }
-        let watch = Watch::new(&place.directory)?;
+        let watch = Watch::of_name(&place.directory, &place.file)?;
         for descriptor in watch.descriptors() {
             self.set.add(descriptor, self.token, Interest::IN).inspect_err(|_| {
                 watch.descriptors().into_iter().for_each(|one| self.set.remove(one));

@@ -5,10 +5,11 @@
 //! report missed messages: a ring and a journal report them themselves (`Lagged`), over a stream and
 //! from a file they are the gap between two numbers ([`Feed::gap`]).
 
-use std::os::fd::BorrowedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 
 use super::store;
 use crate::channel::Options;
+use crate::channel::asking::{Pending, Progress};
 use crate::channel::dial::Dialling;
 use crate::channel::handshake::{After, Hello};
 use crate::channel::pattern::Pattern;
@@ -18,9 +19,10 @@ use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{Header, Incoming, Kind};
 use crate::message::{BodyMemory, Message, ReusedMessage};
-use crate::transport::broadcast::{BroadcastReader, FastLinked, Received, Start, ViewCount};
+use crate::transport::broadcast::{BroadcastOffer, BroadcastReader, FastLinked, Received, Start, ViewCount};
 use crate::transport::endpoint::Endpoint;
 use crate::transport::extension::LastSender;
+use crate::transport::hello::AnsweredCall;
 use crate::transport::kind::Transport;
 use crate::transport::place::Place;
 use crate::transport::socket::StreamRx;
@@ -57,6 +59,52 @@ enum FeedMedium {
     Store(Box<dyn StoreReader>),
 }
 
+/// What a subscriber makes for its hello: its part of the publisher's ring, where there is one.
+type FeedOffer = Option<Box<dyn BroadcastOffer>>;
+
+/// A connection whose publisher has not answered yet.
+pub struct PendingFeed {
+    own_hello: Hello,
+    pending: Pending<FeedOffer>,
+}
+
+impl PendingFeed {
+    /// Returns the descriptor that is readable once the publisher may have answered.
+    pub fn descriptor(&self) -> BorrowedFd<'_> {
+        self.pending.descriptor()
+    }
+}
+
+/// What [`Feed::begin`] goes on with: where the last feed stopped, or a connection that was begun.
+#[allow(clippy::large_enum_variant, reason = "one a step, and taken apart at once")]
+pub enum Begun {
+    Anew(Option<After>),
+    Pending(PendingFeed),
+}
+
+/// What [`Feed::begin`] returns.
+#[allow(clippy::large_enum_variant, reason = "one a step, and taken apart at once")]
+pub enum FeedProgress {
+    Connected(Feed),
+    Pending(PendingFeed),
+}
+
+/// Returns the hello of a subscriber.
+fn hello(transport: Transport, options: &Options, resume: Option<After>) -> Result<Hello> {
+    let mut hello = Hello::new(Pattern::Publish, options.client_id.clone(), options.max_message_size)?;
+    hello.slots = transport.capabilities().slots;
+    hello.after = resume;
+    Ok(hello)
+}
+
+/// Makes what goes with the hello of this session.
+fn offer(transport: Transport, session: u64) -> Result<(FeedOffer, Vec<OwnedFd>)> {
+    match transport.driver().broadcast() {
+        Some(rings) => rings.offer(session).map(|(offer, own)| (Some(offer), own)),
+        None => Ok((None, Vec::new())),
+    }
+}
+
 /// What [`Feed::poll`] returns.
 pub enum Polled {
     /// A frame.
@@ -85,18 +133,60 @@ impl Feed {
         wakers: &[BorrowedFd<'_>],
         waiting: &mut Waiting<'_>,
     ) -> Result<Option<Feed>> {
-        let mut own_hello =
-            Hello::new(Pattern::Publish, options.client_id.clone(), options.max_message_size)?;
-        own_hello.slots = transport.capabilities().slots;
-        own_hello.after = resume;
-        let rings = transport.driver().broadcast();
-        let offer = || match rings {
-            Some(rings) => rings.offer(own_hello.session).map(|(offer, own)| (Some(offer), own)),
-            None => Ok((None, Vec::new())),
-        };
+        let own_hello = hello(transport, options, resume)?;
+        let offer = || offer(transport, own_hello.session);
         let Some((called, peer_hello, offer)) = dialling.dial(&own_hello, offer, wakers, waiting)? else {
             return Ok(None);
         };
+        Feed::join(&own_hello, called, &peer_hello, offer, options, views).map(Some)
+    }
+
+    /// Begins to connect to the publisher, or goes on, without waiting: for one of several names. Otherwise like [`Feed::dial`].
+    pub fn begin(
+        dialling: &Dialling<'_>,
+        transport: Transport,
+        options: &Options,
+        begun: Begun,
+        views: &mut ViewCount,
+    ) -> Result<FeedProgress> {
+        let (own_hello, progress) = match begun {
+            Begun::Anew(resume) => {
+                let own_hello = hello(transport, options, resume)?;
+                match dialling.begin(&own_hello, || offer(transport, own_hello.session))? {
+                    Some(progress) => (own_hello, progress),
+                    None => {
+                        // The transport can only be waited for: the listener has the shortest time to answer.
+                        let waiting = &mut Waiting::at_once();
+                        let feed = Feed::dial(dialling, transport, options, resume, views, &[], waiting)?;
+                        return feed.map(FeedProgress::Connected).ok_or_else(|| dialling.busy());
+                    }
+                }
+            }
+            Begun::Pending(pending) => (pending.own_hello, Progress::Pending(pending.pending)),
+        };
+        let progress = match progress {
+            Progress::Pending(pending) => {
+                dialling.go_on(pending, &own_hello, || offer(transport, own_hello.session))?
+            }
+            connected => connected,
+        };
+        Ok(match progress {
+            Progress::Pending(pending) => FeedProgress::Pending(PendingFeed { own_hello, pending }),
+            Progress::Connected(called, peer_hello, offer) => {
+                FeedProgress::Connected(Feed::join(&own_hello, called, &peer_hello, offer, options, views)?)
+            }
+        })
+    }
+
+    /// Makes the feed from the publisher's answer.
+    fn join(
+        own_hello: &Hello,
+        called: AnsweredCall,
+        peer_hello: &Hello,
+        offer: FeedOffer,
+        options: &Options,
+        views: &mut ViewCount,
+    ) -> Result<Feed> {
         Pattern::Publish.fits(peer_hello.pattern)?;
         let owner = Owner::of(&called.stream, called.credentials.as_ref());
         let source = owner.qualify(peer_hello.source()).into();
@@ -123,7 +213,7 @@ impl Feed {
                 views,
             )?),
         };
-        Ok(Some(Feed {
+        Ok(Feed {
             medium,
             has_schema: !peer_hello.schemas.is_empty(),
             session: peer_hello.session,
@@ -133,7 +223,7 @@ impl Feed {
             schemas: None,
             last_sender: LastSender::default(),
             refused: None,
-        }))
+        })
     }
 
     /// Opens the store of an endpoint, which need not exist yet.

@@ -40,13 +40,15 @@ struct State {
 }
 
 impl Gaps {
-    /// Notes that a name has a listener and there is no connection to it.
-    pub fn begin(&self, name: &Arc<str>, reason: &str) {
+    /// Notes that a name has a listener and there is no connection to it. False where that lasts already.
+    pub fn begin(&self, name: &Arc<str>, reason: &str) -> bool {
         let mut state = self.state();
-        if state.open.len() < KEPT && !state.open.contains_key(name) {
+        let is_new = state.open.len() < KEPT && !state.open.contains_key(name);
+        if is_new {
             self.lasts.store(true, Ordering::Relaxed);
             state.open.insert(name.clone(), (Timestamp::now(), reason.to_owned()));
         }
+        is_new
     }
 
     /// Notes that there is a connection to a name, or that it has no listener.

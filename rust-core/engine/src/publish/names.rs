@@ -17,6 +17,7 @@ use crate::channel::event_log::{Event, EventLog};
 use crate::channel::handshake::After;
 use crate::channel::session::redial::Redial;
 use crate::channel::{Acknowledge, Options, StartAt, Use};
+use crate::deadline::{Deadline, Waiting};
 use crate::error::{Error, ErrorKind, Result};
 use crate::message::Message;
 use crate::sys::directory::Directory;
@@ -26,6 +27,7 @@ use crate::sys::poll::{Epoll, Interest, Ready};
 use crate::sys::random;
 use crate::sys::timer::Timer;
 use crate::transport::endpoint::Endpoint;
+use crate::transport::hello::MIN_ANSWER_TIME;
 use crate::transport::kind::NameDirectory;
 use crate::transport::name_pattern::NamePattern;
 use crate::transport::{owner, place};
@@ -38,6 +40,10 @@ const MAX_NAMES: usize = 4096;
 const DESCRIPTORS: u64 = 8;
 /// Messages that are returned before the epoll set is looked at for other names.
 const BEFORE_LOOK: u32 = 64;
+/// Names that are joined in a round of a call, beside at most [`BEFORE_LOOK`] messages.
+const NAMES_PER_ROUND: u32 = 16;
+/// Names without a message that a round asks.
+const ASKED_PER_ROUND: u32 = 64;
 /// The token of the timer of refused names in the epoll set.
 const RETRY: u64 = 15;
 /// The token of the first name in the epoll set, above those of the subscriber itself.
@@ -45,8 +51,15 @@ const FIRST_TOKEN: u64 = 16;
 
 /// What receives from one name.
 pub trait Receiver: Sized {
-    /// Begins to receive from where another one stopped. Also returns why it has not connected.
-    fn begin(endpoint: Endpoint, options: &Options, resume: Option<After>) -> Result<(Self, Option<Error>)>;
+    /// Returns a receiver that goes on where another one stopped, and has not tried to connect. `watches` is whether it watches for
+    /// its name itself.
+    fn begin(endpoint: Endpoint, options: &Options, resume: Option<After>, watches: bool) -> Result<Self>;
+    /// Connects without waiting, as far as that is possible: `Timeout` while its listener has not answered.
+    fn connect(&self) -> Result<()>;
+    /// Returns whether its listener has not answered yet.
+    fn is_connecting(&self) -> bool;
+    /// Notes that the name has appeared.
+    fn name_appeared(&self);
     /// Arms the descriptor with the next call that receives.
     fn set_watched(&self) -> Result<()>;
     /// Returns the descriptor that is readable while there may be a message.
@@ -122,6 +135,10 @@ pub struct SubscribedNames<R> {
     /// The names that fit and are refused, and how they are tried again: a listener that stays and answers otherwise later
     /// changes nothing in its directory.
     refused: BTreeMap<Arc<str>, Refused>,
+    /// The names that have appeared and are not joined yet.
+    appeared: VecDeque<Endpoint>,
+    /// Whether too many have, so that the directories have to be read.
+    is_search_due: bool,
     /// In the set: expires when the first of those is due.
     timer: Timer,
     report: Arc<Report>,
@@ -144,6 +161,11 @@ struct Member<R> {
     is_given: bool,
     is_ready: bool,
     has_delivered: bool,
+    /// What an attempt to connect has met that no call has seen.
+    failed: Option<Error>,
+    /// Whether the name appeared while it was watched for, and whether it was ever connected.
+    is_later: bool,
+    was_connected: bool,
 }
 
 /// What any thread may read.
@@ -201,7 +223,12 @@ impl Report {
         true
     }
 
-    fn accept(&self, name: &Arc<str>) {
+    /// Notes that a name is connected, or that nobody listens there.
+    fn accept(&self, name: &Arc<str>, retried: &mut BTreeMap<Arc<str>, Refused>) {
+        self.gaps.end(name);
+        if retried.is_empty() || retried.remove(name).is_none() {
+            return;
+        }
         self.refused.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
     }
 }
@@ -256,6 +283,8 @@ impl<R: Receiver> SubscribedNames<R> {
             left: BTreeMap::new(),
             since_look: 0,
             refused: BTreeMap::new(),
+            appeared: VecDeque::new(),
+            is_search_due: false,
             timer: Timer::new()?,
             report: Arc::default(),
         };
@@ -264,7 +293,10 @@ impl<R: Receiver> SubscribedNames<R> {
             names.join(&endpoint, true, None, epoll, log)?;
         }
         names.start_watching(epoll)?;
-        names.find(epoll, log, false)?;
+        for endpoint in fitting(&names.patterns)? {
+            names.join(&endpoint, false, None, epoll, log)?;
+        }
+        names.connect_all(log)?;
         Ok(names)
     }
 
@@ -289,11 +321,34 @@ impl<R: Receiver> SubscribedNames<R> {
         Ok(())
     }
 
-    /// Joins all names of the directories that fit. `later` is whether the subscriber was there before them.
-    fn find(&mut self, epoll: &Epoll, log: &EventLog, later: bool) -> Result<()> {
-        for endpoint in fitting(&self.patterns)? {
-            self.join(&endpoint, false, later.then(After::default), epoll, log)?;
+    /// Waits until the names that exist now are connected: messages that are published from then on are received. A listener that does
+    /// not answer has as long as for any call; all of them have it together.
+    fn connect_all(&mut self, log: &EventLog) -> Result<()> {
+        let mut waiting = Waiting::until(Deadline::after(MIN_ANSWER_TIME));
+        let (set, mut found) = (Epoll::new()?, Vec::new());
+        let mut left = 0;
+        for (token, member) in &self.members {
+            if member.receiver.is_connecting() {
+                set.add(member.receiver.descriptor(), *token, Interest::IN)?;
+                left += 1;
+            }
         }
+        while left > 0 {
+            match set.wait(&mut waiting, &mut found) {
+                Err(e) if e.kind() == ErrorKind::Timeout => break,
+                waited => waited?,
+            }
+            for ready in &found {
+                let Some(member) = self.members.get_mut(&ready.token) else { continue };
+                let failed = member.receiver.connect().err();
+                if !member.receiver.is_connecting() {
+                    set.remove(member.receiver.descriptor());
+                    member.failed = failed.filter(|error| error.kind() != ErrorKind::Timeout);
+                    left -= 1;
+                }
+            }
+        }
+        self.members.values().for_each(|member| member.pass_events(log));
         Ok(())
     }
 
@@ -311,7 +366,8 @@ impl<R: Receiver> SubscribedNames<R> {
         log: &EventLog,
     ) -> Result<()> {
         let name: Arc<str> = endpoint.to_string().into();
-        if self.tokens.contains_key(&name) {
+        if let Some(member) = self.tokens.get(&name).and_then(|token| self.members.get(token)) {
+            member.receiver.name_appeared();
             return Ok(());
         }
         let most = (headroom::descriptor_limit() / 2 / DESCRIPTORS).clamp(1, MAX_NAMES as u64) as usize;
@@ -334,32 +390,18 @@ impl<R: Receiver> SubscribedNames<R> {
         }
         let begun = options
             .check(endpoint.transport(), Use::Subscribe)
-            .and_then(|()| R::begin(endpoint.clone(), &options, resume));
-        let (receiver, obstacle) = match begun {
+            .and_then(|()| R::begin(endpoint.clone(), &options, resume, is_given));
+        let receiver = match begun {
             Ok(begun) => begun,
             Err(e) => return self.refuse(endpoint, &name, is_given, e, log),
         };
-        match obstacle {
-            // It has ended, or it is no publisher: its successor is a new name in the directory.
-            Some(e) if !is_given && matches!(e.kind(), ErrorKind::NotFound | ErrorKind::InvalidState) => {
-                if e.kind() == ErrorKind::NotFound && is_later && !self.refused.contains_key(&name) {
-                    self.report.gaps.missed(&name);
-                }
-                self.accept(&name);
-                return Ok(());
-            }
-            Some(e) if !is_given && e.kind() != ErrorKind::Stalled => {
-                return self.refuse(endpoint, &name, is_given, e, log);
-            }
-            Some(e) if e.kind() != ErrorKind::NotFound => self.report.gaps.begin(&name, &e.to_string()),
-            _ => self.accept(&name),
-        }
+        // `take` handles what the first attempt has met; the set of the receiver reports an answer that is to come.
+        let failed = receiver.connect().err().filter(|error| error.kind() != ErrorKind::Timeout);
         receiver.set_watched()?;
         let token = self.next_token;
         if let Err(e) = epoll.add(receiver.descriptor(), token, Interest::IN) {
             return self.refuse(endpoint, &name, is_given, e, log);
         }
-        self.forget_refusal(&name);
         self.left.remove(&name);
         self.next_token += 1;
         let counters = self.report.counters_of(&name);
@@ -371,6 +413,9 @@ impl<R: Receiver> SubscribedNames<R> {
             is_given,
             is_ready: true,
             has_delivered: false,
+            failed,
+            is_later,
+            was_connected: false,
         };
         member.pass_events(log);
         self.members.insert(token, member);
@@ -431,23 +476,15 @@ impl<R: Receiver> SubscribedNames<R> {
         Ok(())
     }
 
-    /// Notes that a name is connected, or that nobody listens there.
-    fn accept(&mut self, name: &Arc<str>) {
-        self.report.gaps.end(name);
-        self.forget_refusal(name);
-    }
-
-    fn forget_refusal(&mut self, name: &Arc<str>) {
-        self.refused.remove(name);
-        self.report.accept(name);
-    }
-
     /// Leaves a name whose publisher has ended.
     fn leave(&mut self, token: u64, epoll: &Epoll, log: &EventLog) {
         let Some(member) = self.members.remove(&token) else { return };
         member.pass_events(log);
         epoll.remove(member.receiver.descriptor());
         self.tokens.remove(&member.name);
+        if !member.was_connected {
+            return;
+        }
         if self.left.len() >= MAX_NAMES {
             self.left.pop_first();
         }
@@ -466,12 +503,15 @@ impl<R: Receiver> SubscribedNames<R> {
     /// next message of the name has the number of missed ones.
     pub fn take(&mut self, iterates: bool, epoll: &Epoll, log: &EventLog) -> Result<Option<Message>> {
         // A name that ends is followed by the next one; each round takes one of those that are ready.
-        while let Some(token) = self.ready.pop_front() {
+        for _ in 0..ASKED_PER_ROUND {
+            let Some(token) = self.ready.pop_front() else { break };
             let Some(member) = self.members.get_mut(&token) else { continue };
-            match member.receiver.receive_now(iterates) {
+            let received = member.failed.take().map_or_else(|| member.receiver.receive_now(iterates), Err);
+            match received {
                 Ok(Some(message)) => {
                     self.ready.push_back(token);
-                    self.report.gaps.end(&member.name);
+                    member.was_connected = true;
+                    self.report.accept(&member.name, &mut self.refused);
                     member.counters.received.fetch_add(1, Ordering::Relaxed);
                     if message.missed() > 0 {
                         member.missed(message.missed(), log);
@@ -488,37 +528,65 @@ impl<R: Receiver> SubscribedNames<R> {
                     member.missed(e.missed().unwrap_or(0), log);
                     return Err(e.on(&member.name));
                 }
-                Err(e) => {
-                    let is_connected = member.receiver.is_connected();
-                    if is_connected && !matches!(e.kind(), ErrorKind::Timeout | ErrorKind::NotFound) {
+                Err(e) if member.receiver.is_connected() => {
+                    member.was_connected = true;
+                    self.report.accept(&member.name, &mut self.refused);
+                    if !matches!(e.kind(), ErrorKind::Timeout | ErrorKind::NotFound) {
                         self.ready.push_back(token);
                         return Err(e.on(&member.name));
                     }
                     member.is_ready = false;
                     member.pass_events(log);
-                    let (name, is_given) = (member.name.clone(), member.is_given);
-                    let endpoint = member.endpoint.clone();
-                    // It has ended, or it is no publisher any more.
-                    let is_absent = match e.kind() {
-                        ErrorKind::NotFound => true,
-                        ErrorKind::InvalidState => !is_given && !is_connected,
-                        _ => false,
-                    };
-                    if is_connected || is_absent {
-                        self.report.gaps.end(&name);
-                    } else {
-                        self.report.gaps.begin(&name, &e.to_string());
-                    }
-                    if !is_given && !is_connected && e.kind() != ErrorKind::Stalled {
-                        self.leave(token, epoll, log);
-                    }
-                    if !is_connected && !is_absent && e.kind() != ErrorKind::Stalled {
-                        self.refuse(&endpoint, &name, is_given, e, log)?;
-                    }
+                }
+                Err(e) => {
+                    member.is_ready = false;
+                    member.pass_events(log);
+                    self.note_unconnected(token, e, epoll, log)?;
                 }
             }
         }
         Ok(None)
+    }
+
+    /// Notes why a name is not connected.
+    ///
+    /// # Errors
+    /// Those of a name that the program gave.
+    fn note_unconnected(&mut self, token: u64, why: Error, epoll: &Epoll, log: &EventLog) -> Result<()> {
+        let Some(member) = self.members.get(&token) else { return Ok(()) };
+        let (endpoint, name, is_given) = (member.endpoint.clone(), member.name.clone(), member.is_given);
+        match why.kind() {
+            // Its listener has not answered yet, or the next attempt is not due.
+            ErrorKind::Timeout => return Ok(()),
+            // Its successor is a new name in the directory.
+            ErrorKind::NotFound => {
+                if !is_given && member.is_later && !member.was_connected && !self.refused.contains_key(&name)
+                {
+                    self.report.gaps.missed(&name);
+                }
+                self.report.accept(&name, &mut self.refused);
+            }
+            // It is no publisher.
+            ErrorKind::InvalidState if !is_given => self.report.accept(&name, &mut self.refused),
+            ErrorKind::Stalled => {
+                if self.report.gaps.begin(&name, &why.to_string()) {
+                    log.disconnected(format!(
+                        "{name}: {why}; messages that are published before it answers may be neither received nor counted"
+                    ));
+                }
+                return Ok(());
+            }
+            _ => {
+                if !is_given {
+                    self.leave(token, epoll, log);
+                }
+                return self.refuse(&endpoint, &name, is_given, why, log);
+            }
+        }
+        if !is_given {
+            self.leave(token, epoll, log);
+        }
+        Ok(())
     }
 
     /// Returns whether other names are to be looked at before the next message.
@@ -539,22 +607,58 @@ impl<R: Receiver> SubscribedNames<R> {
         if found.iter().any(|ready| ready.token == RETRY) {
             self.retry(epoll, log)?;
         }
-        if !found.iter().any(|ready| ready.token == NAME) {
-            return Ok(());
+        if found.iter().any(|ready| ready.token == NAME) {
+            self.take_news(epoll)?;
         }
+        self.join_some(epoll, log)
+    }
+
+    /// Takes what the watch of the directories reports.
+    fn take_news(&mut self, epoll: &Epoll) -> Result<()> {
         let Some(news) = self.watch.as_ref().map(Watch::take) else { return Ok(()) };
         if news.gone {
             self.start_watching(epoll)?;
         }
         if news.gone || news.overflown {
-            return self.find(epoll, log, true);
+            self.appeared.clear();
+            self.is_search_due = true;
         }
         for file in news.names {
             if let Some(endpoint) = endpoint_of(&file, &self.patterns) {
-                self.join(&endpoint, false, Some(After::default()), epoll, log)?;
+                self.appear(endpoint);
             }
         }
         Ok(())
+    }
+
+    /// Notes that a name has appeared.
+    fn appear(&mut self, endpoint: Endpoint) {
+        if self.is_search_due {
+            return;
+        }
+        if self.appeared.len() < MAX_NAMES {
+            self.appeared.push_back(endpoint);
+        } else {
+            self.appeared.clear();
+            self.is_search_due = true;
+        }
+    }
+
+    /// Joins some of the names that have appeared.
+    fn join_some(&mut self, epoll: &Epoll, log: &EventLog) -> Result<()> {
+        if self.appeared.is_empty() && std::mem::take(&mut self.is_search_due) {
+            self.appeared = fitting(&self.patterns)?.into();
+        }
+        for _ in 0..NAMES_PER_ROUND {
+            let Some(endpoint) = self.appeared.pop_front() else { break };
+            self.join(&endpoint, false, Some(After::default()), epoll, log)?;
+        }
+        Ok(())
+    }
+
+    /// Returns whether there is something to do before a wait: a name that may have a message, or names to join.
+    pub fn has_more_to_do(&self) -> bool {
+        self.has_ready() || !self.appeared.is_empty() || self.is_search_due
     }
 
     /// Leaves all names, and watches for no others.
@@ -566,6 +670,8 @@ impl<R: Receiver> SubscribedNames<R> {
         self.tokens.clear();
         self.ready.clear();
         self.refused.clear();
+        self.appeared.clear();
+        self.is_search_due = false;
         self.arm();
         self.watch = None;
     }

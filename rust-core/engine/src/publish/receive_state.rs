@@ -1,7 +1,7 @@
 //! The state of a subscriber's receiving thread: its feed, its epoll set, and messages that are not delivered
 //! yet.
 
-use super::feed::Feed;
+use super::feed::{Feed, PendingFeed};
 use super::position::PositionFile;
 use crate::channel::handshake::After;
 use crate::channel::retry::Retry;
@@ -22,6 +22,8 @@ pub(super) const STOP: u64 = 4;
 /// The state of the receiving thread.
 pub struct ReceiveState {
     pub(super) feed: Option<Feed>,
+    /// The connection whose publisher has not answered yet: of one of several names.
+    pub(super) connecting: Option<PendingFeed>,
     /// What the program views of the publisher's slots.
     pub(super) views: ViewCount,
     /// Whether one of several names may have a message; a subscriber to several has no feed itself.
@@ -82,6 +84,7 @@ impl ReceiveState {
     /// Disconnects, and stops watching for signals.
     pub(super) fn close(&mut self) {
         self.drop_feed();
+        self.connecting = None;
         self.position = None;
         if self.signal_watch.take().is_some() {
             self.epoll.remove(stop::waker());

@@ -28,7 +28,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub(super) use self::newest::nothing_published;
 use super::gaps::Gap;
-use super::names::{Receiver, Report, SubscribedNames};
+use super::names::{Report, SubscribedNames};
 use super::receive_state::{FEED, ReceiveState, WAKE};
 use crate::channel::dial::Dialler;
 use crate::channel::event_log::{Event, EventLog};
@@ -79,6 +79,8 @@ pub struct Subscriber {
     names: Option<Mutex<SubscribedNames<Subscriber>>>,
     /// The counters of those names.
     report: Option<Arc<Report>>,
+    /// Whether it is one of several names, so that it never waits for its publisher.
+    is_member: bool,
     closed: AtomicBool,
     /// The thread that receives, so that a close in a callback of its wait is recognised.
     receiving_thread: HolderMark,
@@ -130,8 +132,10 @@ impl Subscriber {
         }
         let endpoint: Endpoint = endpoint.parse()?;
         options.check(endpoint.transport(), Use::Subscribe).map_err(|e| e.on(&endpoint))?;
+        let subscriber = Subscriber::to_one(endpoint, options, None, true)?;
         // The first call that receives reports an error of the connection.
-        Subscriber::begin(endpoint, options, None).map(|(subscriber, _)| subscriber)
+        let _ = subscriber.connect_first();
+        Ok(subscriber)
     }
 
     /// Subscribes to several endpoints and patterns, such as `["lab/a", "sim/*", "journal:sim/*"]`.
@@ -157,7 +161,7 @@ impl Subscriber {
         let state = subscriber.receive_state.get_mut().unwrap_or_else(PoisonError::into_inner);
         let started = SubscribedNames::start(parsed, options, &state.epoll, &subscriber.event_log)?;
         subscriber.report = Some(started.report());
-        state.has_ready_names = started.has_ready();
+        state.has_ready_names = started.has_more_to_do();
         subscriber.names = Some(Mutex::new(started));
         Ok(subscriber)
     }
@@ -183,6 +187,7 @@ impl Subscriber {
             descriptor: epoll.shared(),
             receive_state: Mutex::new(ReceiveState {
                 feed: None,
+                connecting: None,
                 has_ready_names: false,
                 resume: None,
                 moved: false,
@@ -201,6 +206,7 @@ impl Subscriber {
                 signal_watch: None,
                 ready: Vec::new(),
             }),
+            is_member: false,
             closed: AtomicBool::new(false),
             receiving_thread: HolderMark::default(),
             wake,

@@ -210,7 +210,7 @@ impl Clients {
             self.accept_new(acceptor)?;
             let before = self.frames_in_round;
             if let Some(request) = self.poll_clients(waiting)? {
-                self.keep_readable();
+                self.keep_readable()?;
                 return Ok(Next::Request(request));
             }
             // The waker is a hint, and several causes end a wait: the count decides.
@@ -268,20 +268,24 @@ impl Clients {
 
     /// Keeps the descriptor of a program's event loop readable while a client has more. The others are parked, so that their links
     /// wake it, and stay in the queue: the next call records that their requests are consumed.
-    fn keep_readable(&mut self) {
+    fn keep_readable(&mut self) -> Result<()> {
         if !self.watched {
-            return;
+            return Ok(());
         }
         self.server_waker.prepare_park();
+        // First those that had nothing; what one of them has by now is found in the queue.
+        self.park_served()?;
         for token in &self.ready_queue {
             let client = self.clients.get_mut(token).filter(|client| !client.parked && !client.half_closed);
             let Some(client) = client else { continue };
-            if client.part.rx.park().unwrap_or(true) {
+            let may_have_more = !client.part.read_ahead.is_empty();
+            if may_have_more || client.part.rx.park().unwrap_or(true) {
                 self.wake.wake();
-                return;
+                return Ok(());
             }
             client.parked = true;
         }
+        Ok(())
     }
 
     /// Adds the links that were admitted.

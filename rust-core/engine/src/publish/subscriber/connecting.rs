@@ -7,10 +7,10 @@ use crate::channel::dial::Dialler;
 use crate::channel::handshake::After;
 use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result};
-use crate::publish::feed::Feed;
+use crate::publish::feed::{Begun, Feed, FeedProgress};
 use crate::publish::position::PositionFile;
-use crate::publish::receive_state::ReceiveState;
-use crate::sys::poll::next_round;
+use crate::publish::receive_state::{FEED, ReceiveState};
+use crate::sys::poll::{Interest, next_round};
 use crate::transport::kind::Transport;
 
 impl Subscriber {
@@ -20,6 +20,9 @@ impl Subscriber {
         next_round(waiting)?;
         let resume = receive_state.resume;
         let connected = match &self.origin {
+            MessageSource::Publisher { transport, dialler } if self.is_member => {
+                self.go_on(dialler, *transport, receive_state, resume)
+            }
             MessageSource::Publisher { transport, dialler } => {
                 self.dial(dialler, *transport, receive_state, resume, waiting)
             }
@@ -106,6 +109,39 @@ impl Subscriber {
         if let Some(position) = &receive_state.position {
             position.connected(session, counted_from);
         }
+    }
+
+    /// Begins to connect to the publisher, or goes on with what was begun, without waiting.
+    fn go_on(
+        &self,
+        dialler: &Dialler,
+        transport: Transport,
+        receive_state: &mut ReceiveState,
+        resume: Option<After>,
+    ) -> Result<Option<()>> {
+        let not_yet = || Waiting::at_once().timed_out();
+        // Something else has woken the set: another name of the same directory.
+        let is_due = dialler.retry().may_succeed();
+        if receive_state.connecting.is_none() && !is_due {
+            return Err(not_yet());
+        }
+        dialler.attempt(|dialling| {
+            let begun = match receive_state.connecting.take() {
+                Some(pending) => {
+                    receive_state.epoll.remove(pending.descriptor());
+                    Begun::Pending(pending)
+                }
+                None => Begun::Anew(resume),
+            };
+            match Feed::begin(dialling, transport, &self.options, begun, &mut receive_state.views)? {
+                FeedProgress::Connected(feed) => receive_state.set_feed(feed).map(Some),
+                FeedProgress::Pending(pending) => {
+                    receive_state.epoll.add(pending.descriptor(), FEED, Interest::IN | Interest::RDHUP)?;
+                    receive_state.connecting = Some(pending);
+                    Err(not_yet())
+                }
+            }
+        })
     }
 
     /// Connects to the publisher.

@@ -11,7 +11,7 @@ use crate::channel::handshake::After;
 use crate::channel::retry::Retry;
 use crate::channel::{Operation, Options, lock_exclusive};
 use crate::deadline::Waiting;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{ErrorKind, Result};
 use crate::message::Message;
 use crate::publish::names::{Receiver, SubscribedNames};
 use crate::publish::receive_state::{NAME, ReceiveState, WAKE};
@@ -30,7 +30,7 @@ impl Subscriber {
     ) -> Result<Option<Message>> {
         let mut names = names.lock().unwrap_or_else(PoisonError::into_inner);
         let polled = self.poll_locked(&mut names, receive_state, waiting, iterates);
-        receive_state.has_ready_names = names.has_ready();
+        receive_state.has_ready_names = names.has_more_to_do();
         polled
     }
 
@@ -50,6 +50,14 @@ impl Subscriber {
         } {
             return names.take(iterates, epoll, &self.event_log);
         }
+        if names.has_more_to_do() {
+            // Messages and names share the rounds of a call, and names that come and go prolong none.
+            return if waiting.is_none() || waiting.deadline().has_passed() {
+                Err(waiting.timed_out())
+            } else {
+                Ok(None)
+            };
+        }
         waker.drain();
         if waiting.is_none() {
             return Err(waiting.timed_out());
@@ -64,42 +72,76 @@ impl Subscriber {
     }
 }
 
-impl Receiver for Subscriber {
-    fn begin(
+impl Subscriber {
+    /// Returns a subscriber to this endpoint, which has not tried to connect. `watches` is whether it watches for its name itself.
+    pub(super) fn to_one(
         endpoint: Endpoint,
         options: &Options,
         resume: Option<After>,
-    ) -> Result<(Subscriber, Option<Error>)> {
+        watches: bool,
+    ) -> Result<Subscriber> {
         let options = &store::options_for(endpoint.transport(), options);
         let shown = endpoint.to_string();
         let set = Epoll::new()?;
         let origin = if store::is_store(endpoint.transport()) {
             MessageSource::Store(endpoint, Retry::new(&set, NAME)?)
         } else {
+            let new = if watches { Dialler::new } else { Dialler::watched_by_others };
             MessageSource::Publisher {
                 transport: endpoint.transport(),
-                dialler: Dialler::new(&endpoint, options, &set, NAME)?,
+                dialler: new(&endpoint, options, &set, NAME)?,
             }
         };
         let mut subscriber = Subscriber::unconnected(shown, origin, set, options)?;
-        let state = subscriber.receive_state.get_mut().unwrap_or_else(PoisonError::into_inner);
-        state.resume = resume;
-        if let MessageSource::Store(..) = subscriber.origin {
-            return Ok((subscriber, None));
+        subscriber.receive_state.get_mut().unwrap_or_else(PoisonError::into_inner).resume = resume;
+        Ok(subscriber)
+    }
+
+    /// Connects if there is a publisher, before any call that receives.
+    pub(super) fn connect_first(&self) -> Result<()> {
+        if let MessageSource::Store(..) = self.origin {
+            return Ok(());
         }
-        let connected = match subscriber.receive_state.lock() {
-            Ok(mut receive_state) => subscriber.connect(&mut receive_state, &mut Waiting::at_once()),
-            Err(_) => Ok(()),
-        };
+        let mut receive_state = lock_exclusive(&self.receive_state, Operation::ReceivePublished)?;
+        if receive_state.feed.is_some() {
+            return Ok(());
+        }
+        let connected = self.connect(&mut receive_state, &mut Waiting::at_once());
         // The first call that receives connects, and nothing else reports the messages that were published before it.
         if let Err(e) = &connected
             && e.kind() == ErrorKind::Stalled
         {
-            subscriber.event_log.disconnected(format!(
+            self.event_log.disconnected(format!(
                 "{e}; messages that are published before a call connects are neither received nor counted"
             ));
         }
-        Ok((subscriber, connected.err()))
+        connected
+    }
+}
+
+impl Receiver for Subscriber {
+    fn begin(
+        endpoint: Endpoint,
+        options: &Options,
+        resume: Option<After>,
+        watches: bool,
+    ) -> Result<Subscriber> {
+        let member = Subscriber::to_one(endpoint, options, resume, watches)?;
+        Ok(Subscriber { is_member: true, ..member })
+    }
+
+    fn connect(&self) -> Result<()> {
+        self.connect_first()
+    }
+
+    fn is_connecting(&self) -> bool {
+        self.receive_state.lock().unwrap_or_else(PoisonError::into_inner).connecting.is_some()
+    }
+
+    fn name_appeared(&self) {
+        if !self.is_connected() && !self.is_connecting() {
+            self.origin.retry().into_iter().for_each(Retry::is_due);
+        }
     }
 
     fn set_watched(&self) -> Result<()> {

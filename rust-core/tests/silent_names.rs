@@ -1,0 +1,203 @@
+//! A name that fits and stays silent takes no time of any call: connections to several names are begun together, and completed when
+//! their listeners answer. Names that come and go starve no messages.
+
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use linkspan::{ErrorKind, EventKind, Options, Publisher, Subscriber, Value};
+
+use crate::support::{SOON, name, readable};
+
+/// Listeners that take connections and never answer.
+struct Silent {
+    paths: Vec<PathBuf>,
+    over: Arc<AtomicBool>,
+    threads: Vec<thread::JoinHandle<usize>>,
+}
+
+impl Silent {
+    fn at(folder: &str, count: usize) -> Silent {
+        let directory = PathBuf::from(std::env::var("LINKSPAN_DIR").unwrap());
+        std::fs::create_dir_all(&directory).unwrap();
+        let over = Arc::new(AtomicBool::new(false));
+        let mut silent = Silent { paths: Vec::new(), over: over.clone(), threads: Vec::new() };
+        for i in 0..count {
+            let path = directory.join(format!("{}@silent-{i}.unix", folder.replace('/', "@")));
+            let listener = UnixListener::bind(&path).unwrap();
+            let over = over.clone();
+            silent.paths.push(path);
+            silent.threads.push(thread::spawn(move || {
+                let mut kept = Vec::new();
+                while let Ok((stream, _)) = listener.accept() {
+                    if over.load(Ordering::SeqCst) {
+                        break;
+                    }
+                    kept.push(stream);
+                }
+                kept.len()
+            }));
+        }
+        silent
+    }
+
+    /// Returns how many connections each has taken.
+    fn end(mut self) -> Vec<usize> {
+        self.hang_up();
+        self.threads.drain(..).map(|thread| thread.join().unwrap()).collect()
+    }
+
+    fn hang_up(&self) {
+        self.over.store(true, Ordering::SeqCst);
+        for path in &self.paths {
+            let _ = UnixStream::connect(path);
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+impl Drop for Silent {
+    fn drop(&mut self) {
+        self.hang_up();
+    }
+}
+
+/// A folder of names for one test.
+fn folder() -> String {
+    name("shm").split_once(':').unwrap().1.to_owned()
+}
+
+/// Calls that do not wait return nothing, again and again, in less than the time of one silent name: the clock only tells one
+/// behaviour from the other, which takes half a second for each name.
+fn takes_no_time(subscriber: &Subscriber, names: usize) {
+    let began = Instant::now();
+    for _ in 0..10 {
+        assert_eq!(subscriber.try_recv().unwrap_err().kind(), ErrorKind::Empty);
+    }
+    let whole = Duration::from_millis(500) * u32::try_from(names).unwrap();
+    println!("ten calls beside {names} silent names took {:?}", began.elapsed());
+    assert!(began.elapsed() < 10 * whole, "each call waits for each name");
+}
+
+fn good_names_are_received_beside(count: usize, names: impl Fn(&str) -> Vec<String>) {
+    let folder = folder();
+    let silent = Silent::at(&folder, count);
+    let good = Publisher::new(&format!("shm:{folder}/good"), &Options::default()).unwrap();
+    let names = names(&folder);
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let subscriber = Subscriber::of(&names, &Options::default()).unwrap();
+    takes_no_time(&subscriber, count);
+    let error = subscriber.recv(Duration::from_millis(200)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
+    for i in 0..100 {
+        good.send(&Value::Int(i)).unwrap();
+        assert_eq!(subscriber.recv(SOON).unwrap().value().unwrap(), &Value::Int(i));
+    }
+    // One that appears later.
+    let later = Publisher::new(&format!("shm:{folder}/later"), &Options::default()).unwrap();
+    later.send(&Value::Int(7)).unwrap();
+    assert_eq!(subscriber.recv(SOON).unwrap().value().unwrap(), &Value::Int(7));
+    // They are tried again, with pauses, and told.
+    let mut told = std::collections::BTreeSet::new();
+    let deadline = Instant::now() + 3 * SOON;
+    while told.len() < count {
+        assert!(Instant::now() < deadline, "{} of {count} are told", told.len());
+        assert_eq!(subscriber.recv(Duration::from_millis(100)).unwrap_err().kind(), ErrorKind::Timeout);
+        let lost = subscriber.events().into_iter().filter(|event| event.kind == EventKind::Disconnected);
+        told.extend(lost.map(|event| event.text).filter(|text| text.contains("/silent-")));
+    }
+    assert!(subscriber.gaps().iter().filter(|gap| gap.until.is_none()).count() >= count);
+    subscriber.close();
+    let connections = silent.end();
+    assert!(connections.iter().all(|count| *count < 20), "{connections:?}");
+}
+
+#[test]
+fn silent_names_of_a_pattern_delay_no_call() {
+    good_names_are_received_beside(6, |folder| vec![format!("{folder}/*")]);
+}
+
+#[test]
+fn silent_names_of_a_list_delay_no_call() {
+    good_names_are_received_beside(6, |folder| {
+        let silent = (0..6).map(|i| format!("unix:{folder}/silent-{i}"));
+        silent.chain(["good", "later"].map(|end| format!("shm:{folder}/{end}"))).collect()
+    });
+}
+
+#[test]
+fn three_hundred_silent_names_delay_no_call() {
+    let folder = folder();
+    let _silent = Silent::at(&folder, 300);
+    let good = Publisher::new(&format!("shm:{folder}/good"), &Options::default()).unwrap();
+    let subscriber = Subscriber::new(&format!("{folder}/*"), &Options::default()).unwrap();
+    takes_no_time(&subscriber, 300);
+    good.send(&Value::Int(1)).unwrap();
+    assert_eq!(subscriber.recv(SOON).unwrap().value().unwrap(), &Value::Int(1));
+}
+
+#[test]
+fn silent_name_that_answers_later_is_received() {
+    let folder = folder();
+    let silent = Silent::at(&folder, 1);
+    let subscriber = Subscriber::new(&format!("{folder}/*"), &Options::default()).unwrap();
+    let descriptor = subscriber.fileno().unwrap();
+    assert_eq!(subscriber.try_recv().unwrap_err().kind(), ErrorKind::Empty);
+    silent.end();
+    let publisher = Publisher::new(&format!("unix:{folder}/silent-0"), &Options::default()).unwrap();
+    publisher.send(&Value::Int(3)).unwrap();
+    loop {
+        assert!(readable(descriptor, 60), "nothing wakes it");
+        if let Ok(message) = subscriber.try_recv() {
+            assert_eq!(message.value().unwrap(), &Value::Int(3));
+            break;
+        }
+    }
+    let gaps = subscriber.gaps();
+    assert!(gaps.iter().all(|gap| gap.until.is_some()), "{gaps:?}");
+}
+
+/// Makes and removes names that fit, without a pause.
+fn churn(folder: &str, number: usize, over: &AtomicBool) -> u64 {
+    let directory = std::env::var("LINKSPAN_DIR").unwrap();
+    let mut made = 0;
+    while !over.load(Ordering::Relaxed) {
+        let path = Path::new(&directory).join(format!(
+            "{}@n{number}-{}.unix",
+            folder.replace('/', "@"),
+            made % 1000
+        ));
+        drop(UnixListener::bind(&path).unwrap());
+        std::fs::remove_file(&path).unwrap();
+        made += 1;
+    }
+    made
+}
+
+#[test]
+fn names_that_come_and_go_starve_no_messages() {
+    let folder = folder();
+    let publisher = Publisher::new(&format!("shm:{folder}/good"), &Options::default()).unwrap();
+    let subscriber = Subscriber::new(&format!("{folder}/*"), &Options::default()).unwrap();
+    let over = AtomicBool::new(false);
+    thread::scope(|s| {
+        let (folder, over) = (&folder, &over);
+        let churning = [0, 1].map(|number| s.spawn(move || churn(folder, number, over)));
+        for i in 0..2000 {
+            publisher.send(&Value::Int(i)).unwrap();
+            assert_eq!(subscriber.recv(SOON).unwrap().value().unwrap(), &Value::Int(i));
+        }
+        // A call ends at its time although names appear all the while, and so does one that does not wait.
+        for _ in 0..5 {
+            let error = subscriber.recv(Duration::from_millis(50)).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
+            assert_eq!(subscriber.try_recv().unwrap_err().kind(), ErrorKind::Empty);
+        }
+        over.store(true, Ordering::Relaxed);
+        let made: u64 = churning.into_iter().map(|thread| thread.join().unwrap()).sum();
+        println!("{made} names came and went");
+    });
+}
