@@ -1,37 +1,39 @@
 //! The names of a subscriber to patterns or to several endpoints: each one that has a publisher is a subscriber
 //! of its own, whose descriptor is in the epoll set of the whole.
 //!
+//! Joining and leaving are in `joining`, what any thread may read of them in `report`.
+//!
 //! Names that appear later are found by inotify. A name whose publisher has ended is left, so that it holds no
 //! descriptor, and where it stopped is kept: the next publisher is read from its beginning, and one that only
 //! dropped the connection from the number after the last one.
 
+mod joining;
+mod report;
+
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::os::fd::BorrowedFd;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use super::gaps::Gaps;
 use super::receive_state::NAME;
 use crate::channel::event_log::{Event, EventLog};
 use crate::channel::handshake::After;
 use crate::channel::session::redial::Redial;
-use crate::channel::{Acknowledge, Options, StartAt, Use};
-use crate::deadline::{Deadline, Waiting};
+use crate::channel::{Acknowledge, Options, Use};
 use crate::error::{Error, ErrorKind, Result};
 use crate::message::Message;
 use crate::sys::directory::Directory;
-use crate::sys::headroom;
 use crate::sys::inotify::Watch;
 use crate::sys::poll::{Epoll, Interest, Ready};
-use crate::sys::random;
 use crate::sys::timer::Timer;
 use crate::transport::endpoint::Endpoint;
-use crate::transport::hello::MIN_ANSWER_TIME;
 use crate::transport::kind::NameDirectory;
 use crate::transport::name_pattern::NamePattern;
 use crate::transport::{owner, place};
-use crate::value::{Map, Value};
+
+use self::report::Counters;
+pub use self::report::Report;
 
 /// The most names that have a publisher at a time, and the most names of which anything is kept.
 const MAX_NAMES: usize = 4096;
@@ -168,71 +170,6 @@ struct Member<R> {
     was_connected: bool,
 }
 
-/// What any thread may read.
-#[derive(Default)]
-pub struct Report {
-    counters: Mutex<BTreeMap<Arc<str>, Arc<Counters>>>,
-    /// Why names that fit cannot be received from.
-    refused: Mutex<BTreeMap<Arc<str>, String>>,
-    /// When names had a listener and there was no connection.
-    pub gaps: Gaps,
-}
-
-/// The counters of one name.
-#[derive(Default)]
-struct Counters {
-    received: AtomicU64,
-    missed: AtomicU64,
-}
-
-impl Report {
-    /// Adds the counters of each name, and the reasons of those that are refused.
-    pub fn add_to(&self, stats: &mut Map) {
-        let count = |counter: &AtomicU64| Value::from(counter.load(Ordering::Relaxed));
-        let counters = self.counters.lock().unwrap_or_else(PoisonError::into_inner);
-        let names = counters.iter().map(|(name, counters)| {
-            let [received, missed] = [&counters.received, &counters.missed].map(count);
-            (name.to_string(), Value::map([("received", received), ("missed", missed)]))
-        });
-        stats.insert("names".into(), Value::Map(names.collect()));
-        let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
-        let refused = refused.iter().map(|(name, why)| (name.to_string(), why.as_str().into()));
-        stats.insert("refused".into(), Value::Map(refused.collect()));
-    }
-
-    /// Returns the counters of a name, which go on where it had some.
-    fn counters_of(&self, name: &Arc<str>) -> Arc<Counters> {
-        let mut counters = self.counters.lock().unwrap_or_else(PoisonError::into_inner);
-        if counters.len() >= 2 * MAX_NAMES && !counters.contains_key(name) {
-            // Those of names that are received from have another owner.
-            counters.retain(|_, one| Arc::strong_count(one) > 1);
-        }
-        counters.entry(name.clone()).or_default().clone()
-    }
-
-    /// Keeps why a name is refused; false where that is known.
-    fn refuse(&self, name: &Arc<str>, why: &str) -> bool {
-        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
-        if refused.get(name).is_some_and(|known| known == why) {
-            return false;
-        }
-        if refused.len() >= MAX_NAMES && !refused.contains_key(name) {
-            refused.pop_first();
-        }
-        refused.insert(name.clone(), why.to_owned());
-        true
-    }
-
-    /// Notes that a name is connected, or that nobody listens there.
-    fn accept(&self, name: &Arc<str>, retried: &mut BTreeMap<Arc<str>, Refused>) {
-        self.gaps.end(name);
-        if retried.is_empty() || retried.remove(name).is_none() {
-            return;
-        }
-        self.refused.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
-    }
-}
-
 impl<R: Receiver> SubscribedNames<R> {
     /// Parses endpoints and patterns.
     ///
@@ -321,161 +258,6 @@ impl<R: Receiver> SubscribedNames<R> {
         Ok(())
     }
 
-    /// Waits until the names that exist now are connected: messages that are published from then on are received. A listener that does
-    /// not answer has as long as for any call; all of them have it together.
-    fn connect_all(&mut self, log: &EventLog) -> Result<()> {
-        let mut waiting = Waiting::until(Deadline::after(MIN_ANSWER_TIME));
-        let (set, mut found) = (Epoll::new()?, Vec::new());
-        let mut left = 0;
-        for (token, member) in &self.members {
-            if member.receiver.is_connecting() {
-                set.add(member.receiver.descriptor(), *token, Interest::IN)?;
-                left += 1;
-            }
-        }
-        while left > 0 {
-            match set.wait(&mut waiting, &mut found) {
-                Err(e) if e.kind() == ErrorKind::Timeout => break,
-                waited => waited?,
-            }
-            for ready in &found {
-                let Some(member) = self.members.get_mut(&ready.token) else { continue };
-                let failed = member.receiver.connect().err();
-                if !member.receiver.is_connecting() {
-                    set.remove(member.receiver.descriptor());
-                    member.failed = failed.filter(|error| error.kind() != ErrorKind::Timeout);
-                    left -= 1;
-                }
-            }
-        }
-        self.members.values().for_each(|member| member.pass_events(log));
-        Ok(())
-    }
-
-    /// Receives from this name from now on, unless it does already or has no publisher. `resume` is where to
-    /// begin where it was not received from before.
-    ///
-    /// # Errors
-    /// Those of a name that the program gave; one that only fits a pattern is noted as refused.
-    fn join(
-        &mut self,
-        endpoint: &Endpoint,
-        is_given: bool,
-        resume: Option<After>,
-        epoll: &Epoll,
-        log: &EventLog,
-    ) -> Result<()> {
-        let name: Arc<str> = endpoint.to_string().into();
-        if let Some(member) = self.tokens.get(&name).and_then(|token| self.members.get(token)) {
-            member.receiver.name_appeared();
-            return Ok(());
-        }
-        let most = (headroom::descriptor_limit() / 2 / DESCRIPTORS).clamp(1, MAX_NAMES as u64) as usize;
-        if self.members.len() >= most {
-            let text = format!(
-                "{most} names are received from, and no more are allowed: at most {MAX_NAMES}, and {DESCRIPTORS} descriptors for each out of half of what the process may open (ulimit -n)"
-            );
-            let error = Error::new(ErrorKind::OutOfMemory, text);
-            return self.refuse(endpoint, &name, is_given, error, log);
-        }
-        let is_later = resume.is_some();
-        let resume = self.left.get(&name).copied().or(resume);
-        let mut options = self.options.clone();
-        // A store that appeared later is read from its beginning, as one that a single subscriber waits for.
-        if resume.is_some()
-            && endpoint.transport().capabilities().history
-            && matches!(options.from, None | Some(StartAt::Newest))
-        {
-            options.from = Some(StartAt::First);
-        }
-        let begun = options
-            .check(endpoint.transport(), Use::Subscribe)
-            .and_then(|()| R::begin(endpoint.clone(), &options, resume, is_given));
-        let receiver = match begun {
-            Ok(begun) => begun,
-            Err(e) => return self.refuse(endpoint, &name, is_given, e, log),
-        };
-        // `take` handles what the first attempt has met; the set of the receiver reports an answer that is to come.
-        let failed = receiver.connect().err().filter(|error| error.kind() != ErrorKind::Timeout);
-        receiver.set_watched()?;
-        let token = self.next_token;
-        if let Err(e) = epoll.add(receiver.descriptor(), token, Interest::IN) {
-            return self.refuse(endpoint, &name, is_given, e, log);
-        }
-        self.left.remove(&name);
-        self.next_token += 1;
-        let counters = self.report.counters_of(&name);
-        let member = Member {
-            receiver,
-            endpoint: endpoint.clone(),
-            name: name.clone(),
-            counters,
-            is_given,
-            is_ready: true,
-            has_delivered: false,
-            failed,
-            is_later,
-            was_connected: false,
-        };
-        member.pass_events(log);
-        self.members.insert(token, member);
-        self.tokens.insert(name, token);
-        self.ready.push_back(token);
-        Ok(())
-    }
-
-    /// Notes that a name cannot be received from. One that the program gave has its own event that ends the wait; one that
-    /// only fits is tried again after a pause.
-    fn refuse(
-        &mut self,
-        endpoint: &Endpoint,
-        name: &Arc<str>,
-        is_given: bool,
-        error: Error,
-        log: &EventLog,
-    ) -> Result<()> {
-        let text = error.to_string();
-        self.report.gaps.begin(name, &text);
-        if is_given {
-            return Err(error.on(name));
-        }
-        if self.report.refuse(name, &text) {
-            log.disconnected(format!("{name}: {text}"));
-        }
-        if self.refused.len() >= MAX_NAMES && !self.refused.contains_key(name) {
-            self.refused.pop_first();
-        }
-        let refused = self.refused.entry(name.clone()).or_insert_with(|| Refused {
-            endpoint: endpoint.clone(),
-            redial: Redial::default(),
-            due: Instant::now(),
-        });
-        refused.due = Instant::now() + refused.redial.failed(random::number().unwrap_or_default());
-        self.arm();
-        Ok(())
-    }
-
-    /// Sets the timer to the first name that is to be tried again.
-    fn arm(&self) {
-        // The timer is made and open, so that the kernel has no reason to refuse.
-        let _ = match self.refused.values().map(|refused| refused.due).min() {
-            Some(due) => self.timer.arm(due.saturating_duration_since(Instant::now())),
-            None => self.timer.disarm(),
-        };
-    }
-
-    /// Joins the refused names that are due.
-    fn retry(&mut self, epoll: &Epoll, log: &EventLog) -> Result<()> {
-        let now = Instant::now();
-        let due = self.refused.values().filter(|refused| refused.due <= now);
-        let due: Vec<_> = due.map(|refused| refused.endpoint.clone()).collect();
-        for endpoint in due {
-            self.join(&endpoint, false, Some(After::default()), epoll, log)?;
-        }
-        self.arm();
-        Ok(())
-    }
-
     /// Leaves a name whose publisher has ended.
     fn leave(&mut self, token: u64, epoll: &Epoll, log: &EventLog) {
         let Some(member) = self.members.remove(&token) else { return };
@@ -548,47 +330,6 @@ impl<R: Receiver> SubscribedNames<R> {
         Ok(None)
     }
 
-    /// Notes why a name is not connected.
-    ///
-    /// # Errors
-    /// Those of a name that the program gave.
-    fn note_unconnected(&mut self, token: u64, why: Error, epoll: &Epoll, log: &EventLog) -> Result<()> {
-        let Some(member) = self.members.get(&token) else { return Ok(()) };
-        let (endpoint, name, is_given) = (member.endpoint.clone(), member.name.clone(), member.is_given);
-        match why.kind() {
-            // Its listener has not answered yet, or the next attempt is not due.
-            ErrorKind::Timeout => return Ok(()),
-            // Its successor is a new name in the directory.
-            ErrorKind::NotFound => {
-                if !is_given && member.is_later && !member.was_connected && !self.refused.contains_key(&name)
-                {
-                    self.report.gaps.missed(&name);
-                }
-                self.report.accept(&name, &mut self.refused);
-            }
-            // It is no publisher.
-            ErrorKind::InvalidState if !is_given => self.report.accept(&name, &mut self.refused),
-            ErrorKind::Stalled => {
-                if self.report.gaps.begin(&name, &why.to_string()) {
-                    log.disconnected(format!(
-                        "{name}: {why}; messages that are published before it answers may be neither received nor counted"
-                    ));
-                }
-                return Ok(());
-            }
-            _ => {
-                if !is_given {
-                    self.leave(token, epoll, log);
-                }
-                return self.refuse(&endpoint, &name, is_given, why, log);
-            }
-        }
-        if !is_given {
-            self.leave(token, epoll, log);
-        }
-        Ok(())
-    }
-
     /// Returns whether other names are to be looked at before the next message.
     pub fn is_look_due(&self) -> bool {
         self.since_look >= BEFORE_LOOK || self.ready.is_empty()
@@ -605,7 +346,7 @@ impl<R: Receiver> SubscribedNames<R> {
             }
         }
         if found.iter().any(|ready| ready.token == RETRY) {
-            self.retry(epoll, log)?;
+            self.retry();
         }
         if found.iter().any(|ready| ready.token == NAME) {
             self.take_news(epoll)?;
@@ -627,31 +368,6 @@ impl<R: Receiver> SubscribedNames<R> {
             if let Some(endpoint) = endpoint_of(&file, &self.patterns) {
                 self.appear(endpoint);
             }
-        }
-        Ok(())
-    }
-
-    /// Notes that a name has appeared.
-    fn appear(&mut self, endpoint: Endpoint) {
-        if self.is_search_due {
-            return;
-        }
-        if self.appeared.len() < MAX_NAMES {
-            self.appeared.push_back(endpoint);
-        } else {
-            self.appeared.clear();
-            self.is_search_due = true;
-        }
-    }
-
-    /// Joins some of the names that have appeared.
-    fn join_some(&mut self, epoll: &Epoll, log: &EventLog) -> Result<()> {
-        if self.appeared.is_empty() && std::mem::take(&mut self.is_search_due) {
-            self.appeared = fitting(&self.patterns)?.into();
-        }
-        for _ in 0..NAMES_PER_ROUND {
-            let Some(endpoint) = self.appeared.pop_front() else { break };
-            self.join(&endpoint, false, Some(After::default()), epoll, log)?;
         }
         Ok(())
     }

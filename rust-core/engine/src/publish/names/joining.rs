@@ -1,0 +1,250 @@
+//! Joining names and leaving them: those that exist, that appear, that do not answer, and that refuse.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::{DESCRIPTORS, MAX_NAMES, Member, NAMES_PER_ROUND, Receiver, Refused, SubscribedNames, fitting};
+use crate::channel::event_log::EventLog;
+use crate::channel::handshake::After;
+use crate::channel::session::redial::Redial;
+use crate::channel::{StartAt, Use};
+use crate::deadline::{Deadline, Waiting};
+use crate::error::{Error, ErrorKind, Result};
+use crate::sys::headroom;
+use crate::sys::poll::{Epoll, Interest};
+use crate::sys::random;
+use crate::transport::endpoint::Endpoint;
+use crate::transport::hello::MIN_ANSWER_TIME;
+
+/// The longest pause of a refused name.
+const MAX_PAUSE: Duration = Duration::from_secs(5);
+
+impl<R: Receiver> SubscribedNames<R> {
+    /// Waits until the names that exist now are connected: messages that are published from then on are received. A listener that does
+    /// not answer has as long as for any call; all of them have it together.
+    pub(super) fn connect_all(&mut self, log: &EventLog) -> Result<()> {
+        let mut waiting = Waiting::until(Deadline::after(MIN_ANSWER_TIME));
+        let (set, mut found) = (Epoll::new()?, Vec::new());
+        let mut left = 0;
+        for (token, member) in &self.members {
+            if member.receiver.is_connecting() {
+                set.add(member.receiver.descriptor(), *token, Interest::IN)?;
+                left += 1;
+            }
+        }
+        while left > 0 {
+            match set.wait(&mut waiting, &mut found) {
+                Err(e) if e.kind() == ErrorKind::Timeout => break,
+                waited => waited?,
+            }
+            for ready in &found {
+                let Some(member) = self.members.get_mut(&ready.token) else { continue };
+                let failed = member.receiver.connect().err();
+                if !member.receiver.is_connecting() {
+                    set.remove(member.receiver.descriptor());
+                    member.failed = failed.filter(|error| error.kind() != ErrorKind::Timeout);
+                    left -= 1;
+                }
+            }
+        }
+        self.members.values().for_each(|member| member.pass_events(log));
+        Ok(())
+    }
+
+    /// Receives from this name from now on, unless it does already or has no publisher. `resume` is where to
+    /// begin where it was not received from before.
+    ///
+    /// # Errors
+    /// Those of a name that the program gave; one that only fits a pattern is noted as refused.
+    pub(super) fn join(
+        &mut self,
+        endpoint: &Endpoint,
+        is_given: bool,
+        resume: Option<After>,
+        epoll: &Epoll,
+        log: &EventLog,
+    ) -> Result<()> {
+        let name: Arc<str> = endpoint.to_string().into();
+        if let Some(member) = self.tokens.get(&name).and_then(|token| self.members.get(token)) {
+            member.receiver.name_appeared();
+            return Ok(());
+        }
+        let most = (headroom::descriptor_limit() / 2 / DESCRIPTORS).clamp(1, MAX_NAMES as u64) as usize;
+        if self.members.len() >= most {
+            let text = format!(
+                "{most} names are received from, and no more are allowed: at most {MAX_NAMES}, and {DESCRIPTORS} descriptors for each out of half of what the process may open (ulimit -n)"
+            );
+            let error = Error::new(ErrorKind::OutOfMemory, text);
+            return self.refuse(endpoint, &name, is_given, error, log);
+        }
+        let is_later = resume.is_some();
+        let resume = self.left.get(&name).copied().or(resume);
+        let mut options = self.options.clone();
+        // A store that appeared later is read from its beginning, as one that a single subscriber waits for.
+        if resume.is_some()
+            && endpoint.transport().capabilities().history
+            && matches!(options.from, None | Some(StartAt::Newest))
+        {
+            options.from = Some(StartAt::First);
+        }
+        let begun = options
+            .check(endpoint.transport(), Use::Subscribe)
+            .and_then(|()| R::begin(endpoint.clone(), &options, resume, is_given));
+        let receiver = match begun {
+            Ok(begun) => begun,
+            Err(e) => return self.refuse(endpoint, &name, is_given, e, log),
+        };
+        // `take` handles what the first attempt has met; the set of the receiver reports an answer that is to come.
+        let failed = receiver.connect().err().filter(|error| error.kind() != ErrorKind::Timeout);
+        receiver.set_watched()?;
+        let token = self.next_token;
+        if let Err(e) = epoll.add(receiver.descriptor(), token, Interest::IN) {
+            return self.refuse(endpoint, &name, is_given, e, log);
+        }
+        self.left.remove(&name);
+        self.next_token += 1;
+        let counters = self.report.counters_of(&name);
+        let member = Member {
+            receiver,
+            endpoint: endpoint.clone(),
+            name: name.clone(),
+            counters,
+            is_given,
+            is_ready: true,
+            has_delivered: false,
+            failed,
+            is_later,
+            was_connected: false,
+        };
+        member.pass_events(log);
+        self.members.insert(token, member);
+        self.tokens.insert(name, token);
+        self.ready.push_back(token);
+        Ok(())
+    }
+
+    /// Notes that a name cannot be received from. One that the program gave has its own event that ends the wait; one that
+    /// only fits is tried again after a pause.
+    pub(super) fn refuse(
+        &mut self,
+        endpoint: &Endpoint,
+        name: &Arc<str>,
+        is_given: bool,
+        error: Error,
+        log: &EventLog,
+    ) -> Result<()> {
+        let text = error.to_string();
+        self.report.gaps.begin(name, &text);
+        if is_given {
+            return Err(error.on(name));
+        }
+        if self.report.refuse(name, &text) {
+            log.disconnected(format!("{name}: {text}"));
+        }
+        if self.refused.len() >= MAX_NAMES && !self.refused.contains_key(name) {
+            self.refused.pop_first();
+        }
+        let refused = self.refused.entry(name.clone()).or_insert_with(|| Refused {
+            endpoint: endpoint.clone(),
+            redial: Redial::default(),
+            due: Instant::now(),
+        });
+        refused.due = Instant::now() + refused.redial.failed(random::number().unwrap_or_default());
+        self.arm();
+        Ok(())
+    }
+
+    /// Sets the timer to the first name that is to be tried again.
+    pub(super) fn arm(&self) {
+        // The timer is made and open, so that the kernel has no reason to refuse.
+        let _ = match self.refused.values().map(|refused| refused.due).min() {
+            Some(due) => self.timer.arm(due.saturating_duration_since(Instant::now())),
+            None => self.timer.disarm(),
+        };
+    }
+
+    /// Notes that the refused names which are due have appeared.
+    pub(super) fn retry(&mut self) {
+        let now = Instant::now();
+        let mut due = Vec::new();
+        for refused in self.refused.values_mut().filter(|refused| refused.due <= now) {
+            // Joined in its round, after which it is due again by then.
+            refused.due = now + MAX_PAUSE;
+            due.push(refused.endpoint.clone());
+        }
+        due.into_iter().for_each(|endpoint| self.appear(endpoint));
+        self.arm();
+    }
+
+    /// Notes why a name is not connected.
+    ///
+    /// # Errors
+    /// Those of a name that the program gave.
+    pub(super) fn note_unconnected(
+        &mut self,
+        token: u64,
+        why: Error,
+        epoll: &Epoll,
+        log: &EventLog,
+    ) -> Result<()> {
+        let Some(member) = self.members.get(&token) else { return Ok(()) };
+        let (endpoint, name, is_given) = (member.endpoint.clone(), member.name.clone(), member.is_given);
+        match why.kind() {
+            // Its listener has not answered yet, or the next attempt is not due.
+            ErrorKind::Timeout => return Ok(()),
+            // Its successor is a new name in the directory.
+            ErrorKind::NotFound => {
+                if !is_given && member.is_later && !member.was_connected && !self.refused.contains_key(&name)
+                {
+                    self.report.gaps.missed(&name);
+                }
+                self.report.accept(&name, &mut self.refused);
+            }
+            // It is no publisher.
+            ErrorKind::InvalidState if !is_given => self.report.accept(&name, &mut self.refused),
+            ErrorKind::Stalled => {
+                if self.report.gaps.begin(&name, &why.to_string()) {
+                    log.disconnected(format!(
+                        "{name}: {why}; messages that are published before it answers may be neither received nor counted"
+                    ));
+                }
+                return Ok(());
+            }
+            _ => {
+                if !is_given {
+                    self.leave(token, epoll, log);
+                }
+                return self.refuse(&endpoint, &name, is_given, why, log);
+            }
+        }
+        if !is_given {
+            self.leave(token, epoll, log);
+        }
+        Ok(())
+    }
+
+    /// Notes that a name has appeared.
+    pub(super) fn appear(&mut self, endpoint: Endpoint) {
+        if self.is_search_due {
+            return;
+        }
+        if self.appeared.len() < MAX_NAMES {
+            self.appeared.push_back(endpoint);
+        } else {
+            self.appeared.clear();
+            self.is_search_due = true;
+        }
+    }
+
+    /// Joins some of the names that have appeared.
+    pub(super) fn join_some(&mut self, epoll: &Epoll, log: &EventLog) -> Result<()> {
+        if self.appeared.is_empty() && std::mem::take(&mut self.is_search_due) {
+            self.appeared = fitting(&self.patterns)?.into();
+        }
+        for _ in 0..NAMES_PER_ROUND {
+            let Some(endpoint) = self.appeared.pop_front() else { break };
+            self.join(&endpoint, false, Some(After::default()), epoll, log)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,74 @@
+//! What any thread may read of the names of a subscriber: counters, refusals, gaps.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::{MAX_NAMES, Refused};
+use crate::publish::gaps::Gaps;
+use crate::value::{Map, Value};
+
+/// What any thread may read.
+#[derive(Default)]
+pub struct Report {
+    counters: Mutex<BTreeMap<Arc<str>, Arc<Counters>>>,
+    /// Why names that fit cannot be received from.
+    refused: Mutex<BTreeMap<Arc<str>, String>>,
+    /// When names had a listener and there was no connection.
+    pub gaps: Gaps,
+}
+
+/// The counters of one name.
+#[derive(Default)]
+pub(super) struct Counters {
+    pub(super) received: AtomicU64,
+    pub(super) missed: AtomicU64,
+}
+
+impl Report {
+    /// Adds the counters of each name, and the reasons of those that are refused.
+    pub fn add_to(&self, stats: &mut Map) {
+        let count = |counter: &AtomicU64| Value::from(counter.load(Ordering::Relaxed));
+        let counters = self.counters.lock().unwrap_or_else(PoisonError::into_inner);
+        let names = counters.iter().map(|(name, counters)| {
+            let [received, missed] = [&counters.received, &counters.missed].map(count);
+            (name.to_string(), Value::map([("received", received), ("missed", missed)]))
+        });
+        stats.insert("names".into(), Value::Map(names.collect()));
+        let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        let refused = refused.iter().map(|(name, why)| (name.to_string(), why.as_str().into()));
+        stats.insert("refused".into(), Value::Map(refused.collect()));
+    }
+
+    /// Returns the counters of a name, which go on where it had some.
+    pub(super) fn counters_of(&self, name: &Arc<str>) -> Arc<Counters> {
+        let mut counters = self.counters.lock().unwrap_or_else(PoisonError::into_inner);
+        if counters.len() >= 2 * MAX_NAMES && !counters.contains_key(name) {
+            // Those of names that are received from have another owner.
+            counters.retain(|_, one| Arc::strong_count(one) > 1);
+        }
+        counters.entry(name.clone()).or_default().clone()
+    }
+
+    /// Keeps why a name is refused; false where that is known.
+    pub(super) fn refuse(&self, name: &Arc<str>, why: &str) -> bool {
+        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        if refused.get(name).is_some_and(|known| known == why) {
+            return false;
+        }
+        if refused.len() >= MAX_NAMES && !refused.contains_key(name) {
+            refused.pop_first();
+        }
+        refused.insert(name.clone(), why.to_owned());
+        true
+    }
+
+    /// Notes that a name is connected, or that nobody listens there.
+    pub(super) fn accept(&self, name: &Arc<str>, retried: &mut BTreeMap<Arc<str>, Refused>) {
+        self.gaps.end(name);
+        if retried.is_empty() || retried.remove(name).is_none() {
+            return;
+        }
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
+    }
+}
