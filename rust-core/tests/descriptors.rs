@@ -4,7 +4,7 @@
 use std::os::fd::RawFd;
 use std::time::{Duration, Instant};
 
-use linkspan::{Channel, Listener, Options, Publisher, Server, Subscriber, Value, Wait};
+use linkspan::{Channel, Listener, Options, PendingReply, Publisher, Server, Subscriber, Value, Wait};
 
 use crate::support::{SOON, name, readable};
 
@@ -67,7 +67,7 @@ fn caller_is_woken_for_each_answer(transport: &str, order: Order) {
             }
         });
         let start = |i: i64| channel.start_call(&channel.encode(&Value::Int(i)).unwrap(), SOON).unwrap();
-        let finish = |pending| channel.finish_call(pending, Wait::none()).ok();
+        let finish = |pending: &PendingReply| channel.finish_call(pending, Wait::none()).ok();
         // The first call connects.
         assert_eq!(channel.call(&Value::Int(0), SOON).unwrap().value().unwrap(), &Value::Int(0));
         at(order, Order::Between, &mut fd, || channel.fileno().unwrap());
@@ -75,7 +75,7 @@ fn caller_is_woken_for_each_answer(transport: &str, order: Order) {
         at(order, Order::After, &mut fd, || channel.fileno().unwrap());
         let fd = fd.unwrap();
         let what = format!("{transport}, {order:?}");
-        let answer = once_readable(fd, &what, || finish(first));
+        let answer = once_readable(fd, &what, || finish(&first));
         assert_eq!(answer.value().unwrap(), &Value::Int(1));
         // Of several, one is taken at each wake-up: the others wake the loop as well.
         let many = [2, 3, 4].map(start);
@@ -84,7 +84,7 @@ fn caller_is_woken_for_each_answer(transport: &str, order: Order) {
             // As an event loop does: each that waits looks at each wake-up.
             let answered = once_readable(fd, &what, || {
                 left.iter().position(|(pending, i)| {
-                    finish(*pending).is_some_and(|answer| {
+                    finish(pending).is_some_and(|answer| {
                         assert_eq!(answer.value().unwrap(), &Value::Int(*i));
                         true
                     })
@@ -149,7 +149,7 @@ fn server_is_woken_for_each_request(transport: &str, order: Order) {
         request.reply(request.value().unwrap()).unwrap();
     }
     for (client, i, pending) in pending {
-        assert_eq!(client.finish_call(pending, SOON).unwrap().value().unwrap(), &Value::Int(i));
+        assert_eq!(client.finish_call(&pending, SOON).unwrap().value().unwrap(), &Value::Int(i));
     }
     rests(fd, &what, || server.next(Duration::ZERO).is_ok_and(|request| request.is_some()));
 }
