@@ -90,7 +90,7 @@ fn caller_is_woken_for_each_answer(transport: &str, order: Order) {
                     })
                 })
             });
-            left.remove(answered);
+            drop(left.remove(answered));
         }
         rests(fd, &what, || channel.poll().is_ok_and(|is_ready| is_ready));
     });
