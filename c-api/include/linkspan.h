@@ -17,8 +17,9 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
-/* A NUL-terminated text where pointer and length are asked for. */
-#define LINKSPAN_ZSTR(text) (text), strlen(text)
+/* A NUL-terminated text where pointer and length are asked for; NULL is refused. */
+#define LINKSPAN_ZSTR(text) (text), linkspan_zstr_length(text)
+static inline size_t linkspan_zstr_length(const char *text) { return text ? strlen(text) : SIZE_MAX; }
 
 /* What structs begin with; valid in C11 and C++17. */
 #define LINKSPAN_ERROR_INIT \
@@ -1350,6 +1351,19 @@ linkspan_status linkspan_schema_of(const char *endpoint,
                                    const struct linkspan_message *written,
                                    struct linkspan_message **message);
 
+// Waits until at least one of several objects has something to give: `ready` gets `count` truths, one for each descriptor.
+// `descriptors` are what the `_fileno` functions give, obtained anew before each wait, or other descriptors of the program.
+// Then call what does not wait (`linkspan_subscriber_try_recv`, `linkspan_server_next` with a time-out of 0), which may still find
+// nothing: wait again. `LINKSPAN_DEFAULT` is 30 s. `Timeout` if none has anything in time, `InvalidState` without a descriptor, and for one
+// that is closed.
+//
+// The caller sees to this:
+// `descriptors` points to `count` numbers, `ready` may be written as many times.
+linkspan_status linkspan_wait(const int *descriptors,
+                              size_t count,
+                              int64_t timeout,
+                              bool *ready);
+
 // Describes the last call of this thread that failed; a call that succeeds changes nothing here.
 //
 // Returns that call's status, `LINKSPAN_OK` where none has failed. `error` may be NULL.
@@ -2242,7 +2256,8 @@ linkspan_status linkspan_request_reply(const struct linkspan_message *request,
                                        const struct linkspan_message *reply);
 
 // Answers a request with an error: a code of the handler's own or of JSON-RPC 2.0, a dotted type such as
-// `spectrum.window_too_long`, a text for a human reader, and a value for the program, which may be NULL.
+// `spectrum.window_too_long`, a text for a human reader, and a value for the program, which may be NULL. What is no UTF-8 in the texts is
+// replaced.
 //
 // The caller sees to this:
 // `request` is a live message, `type` and `text` are NULL or NUL-terminated, `data` is NULL or a live message.

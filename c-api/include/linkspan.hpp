@@ -16,5 +16,6 @@
 #include <linkspan/region.hpp>
 #include <linkspan/service.hpp>
 #include <linkspan/table.hpp>
+#include <linkspan/wait.hpp>
 
 #endif

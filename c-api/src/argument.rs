@@ -22,6 +22,8 @@ pub const LINKSPAN_FOREVER: i64 = 9223372036854775807;
 /// What the Fortran layer passes for a text with a NUL inside, which C would cut there. No valid UTF-8 begins
 /// with these bytes.
 const NUL_INSIDE: &[u8] = b"\xff\xfeNUL";
+/// What it passes for a text that is not allocated; as above.
+const NOT_ALLOCATED: &[u8] = b"\xff\xfeNOT";
 /// What the Fortran layer passes for a time-out that is negative or not a number.
 const NO_TIMEOUT: i64 = i64::MIN;
 /// What the Fortran layer passes for a time-out that does not fit 64-bit nanoseconds.
@@ -316,6 +318,10 @@ fn checked_utf8<'a>(bytes: &'a [u8], what: &str) -> Result<&'a str> {
         if bytes == NUL_INSIDE {
             let text = format!("{what} has a NUL character inside, where C's texts end; use one without it");
             return Error::new(ErrorKind::Malformed, text);
+        }
+        if bytes == NOT_ALLOCATED {
+            let text = format!("{what} is not allocated: allocate it, or assign to it, first");
+            return Error::new(ErrorKind::InvalidState, text);
         }
         Error::new(ErrorKind::Malformed, format!("{what} is not UTF-8; send other bytes as bytes"))
             .at(e.valid_up_to())

@@ -1,8 +1,13 @@
-//! Queries of names without a channel: those that are open, the newest value of one, its schemas.
+//! Queries of names without a channel: those that are open, the newest value of one, its schemas. Waiting for several objects.
 
-use std::ffi::c_char;
+use std::ffi::{c_char, c_int};
+use std::os::fd::BorrowedFd;
+use std::slice;
 
-use crate::argument::{c_text, make, named, place, wait};
+use linkspan::{Error, ErrorKind};
+
+use crate::argument::{block, c_text, is_null, make, named, place, wait};
+use crate::error::guard;
 use crate::message::linkspan_message;
 use crate::options::{linkspan_options, options};
 use crate::status::linkspan_status;
@@ -104,4 +109,43 @@ pub unsafe extern "C" fn linkspan_schema_of(
             Ok(linkspan_message::of(linkspan::codec::decode(&form, linkspan::Encoding::Cbor)?))
         })
     }
+}
+
+/// Waits until at least one of several objects has something to give: `ready` gets `count` truths, one for each descriptor.
+/// `descriptors` are what the `_fileno` functions give, obtained anew before each wait, or other descriptors of the program.
+/// Then call what does not wait (`linkspan_subscriber_try_recv`, `linkspan_server_next` with a time-out of 0), which may still find
+/// nothing: wait again. `LINKSPAN_DEFAULT` is 30 s. `Timeout` if none has anything in time, `InvalidState` without a descriptor, and for one
+/// that is closed.
+///
+/// # Safety
+/// `descriptors` points to `count` numbers, `ready` may be written as many times.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_wait(
+    descriptors: *const c_int,
+    count: usize,
+    timeout: i64,
+    ready: *mut bool,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    guard(|| unsafe {
+        if ready.is_null() && count > 0 {
+            return Err(is_null("ready"));
+        }
+        block(descriptors.cast(), count.saturating_mul(size_of::<c_int>()), "descriptors")?;
+        let given = if count == 0 { &[] } else { slice::from_raw_parts(descriptors, count) };
+        (0..count).for_each(|at| ready.add(at).write(false));
+        let borrow = |descriptor: &c_int| {
+            if *descriptor < 0 {
+                let text = format!("{descriptor} is not a descriptor");
+                return Err(Error::new(ErrorKind::InvalidState, text));
+            }
+            // Not negative. The kernel reports one that its object closes meanwhile as invalid, which the core refuses.
+            Ok(BorrowedFd::borrow_raw(*descriptor))
+        };
+        let borrowed: Vec<_> = given.iter().map(borrow).collect::<linkspan::Result<_>>()?;
+        for at in linkspan::wait_any(&borrowed, wait(timeout)?)? {
+            ready.add(at).write(true);
+        }
+        Ok(())
+    })
 }

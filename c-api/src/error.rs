@@ -2,13 +2,14 @@
 
 use std::backtrace::Backtrace;
 use std::cell::{Cell, RefCell};
-use std::ffi::{CStr, CString, c_char};
+use std::ffi::{CString, c_char};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 use std::sync::Once;
 
 use linkspan::{Error, ErrorKind, Result};
 
+use crate::argument::c_any_text_or_none;
 use crate::null::is_of_null;
 use crate::sized::write_sized;
 use crate::status::{LINKSPAN_OK, linkspan_status};
@@ -215,7 +216,7 @@ pub unsafe extern "C" fn linkspan_set_last_error(
     text: *const c_char,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
-    let text = (!text.is_null()).then(|| unsafe { CStr::from_ptr(text) }.to_string_lossy());
+    let text = unsafe { c_any_text_or_none(text) };
     guard(|| Err(refusal(status, text.as_deref().unwrap_or_default())))
 }
 

@@ -15,6 +15,7 @@
 //! | publishers, subscribers; queries of a name | `publisher`, `subscriber`, `endpoint` |
 //! | handles: their kind and their release; channels at the end of the program | `object`, `life`, `exit` |
 //! | sending and receiving that they share | `exchange` |
+//! | what ThreadSanitizer is told | `sanitizer` |
 //! | services, their controller, commands and states | `service`, `controller`, `command` |
 //! | other programs' shared memory | `region` |
 //!
@@ -49,6 +50,7 @@ pub mod reader;
 pub mod record;
 pub mod region;
 pub mod request;
+mod sanitizer;
 pub mod server;
 pub mod service;
 mod sized;

@@ -4,6 +4,7 @@
 mod table;
 
 use std::ffi::c_char;
+use std::ptr;
 use std::slice;
 
 use linkspan::{DType, Error, ErrorKind, LoanMemory, NdArray, Order, Result, Value};
@@ -16,6 +17,7 @@ use crate::life::Checked;
 use crate::message::linkspan_message;
 use crate::publisher::linkspan_publisher;
 use crate::put::{at_key, under};
+use crate::sanitizer;
 use crate::status::linkspan_status;
 
 use self::table::Loans;
@@ -41,6 +43,7 @@ pub(crate) fn is_one(place: usize) -> bool {
 
 /// Takes the loan at this address.
 pub(crate) fn take(place: usize) -> Option<NdArray> {
+    sanitizer::given_back(ptr::without_provenance(place));
     LOANS.remove(place)
 }
 
@@ -54,7 +57,7 @@ pub(crate) fn give_back(place: usize, lent: NdArray) {
 /// # Safety
 /// `data` is NULL, a loan, or came from `malloc`, and no code uses its memory any more.
 pub(crate) unsafe fn free_elements(array: linkspan_array) {
-    if LOANS.are_any() && LOANS.remove(array.data.addr()).is_some() {
+    if LOANS.are_any() && take(array.data.addr()).is_some() {
         return;
     }
     // SAFETY: as the caller promises.
@@ -81,6 +84,7 @@ unsafe fn lend<H: Checked>(
         let (lent, place) = lender(object?, dtype(element)?, shape)?.into_written_array();
         to.describe(lent.as_ref());
         to.data = place.as_ptr().cast();
+        sanitizer::lent(to.data);
         LOANS.insert(place.as_ptr().addr(), lent);
         Ok(())
     })
@@ -173,7 +177,7 @@ pub unsafe extern "C" fn linkspan_message_put_loan(
     let put = |message: &linkspan_message, key: Option<&str>| {
         // SAFETY: as the caller promises; it may be written.
         let place = unsafe { handle(array) }.map_err(|e| under(e, key))?.data.addr();
-        let lent = LOANS.remove(place).ok_or_else(|| under(no_loan(), key))?;
+        let lent = take(place).ok_or_else(|| under(no_loan(), key))?;
         let as_lent = lent.order;
         let mut value = Value::NdArray(lent);
         // SAFETY: as above.
@@ -185,7 +189,7 @@ pub unsafe extern "C" fn linkspan_message_put_loan(
         });
         if put.is_ok() {
             // SAFETY: as above.
-            unsafe { (*array).data = std::ptr::null() };
+            unsafe { (*array).data = ptr::null() };
         } else if let Value::NdArray(lent) = value {
             LOANS.insert(place, NdArray { order: as_lent, ..lent });
         }
@@ -207,9 +211,9 @@ pub unsafe extern "C" fn linkspan_loan_free(array: *mut linkspan_array) -> links
         let Some(given) = (unsafe { array.as_ref() }).filter(|given| !given.data.is_null()) else {
             return Ok(());
         };
-        drop(LOANS.remove(given.data.addr()).ok_or_else(no_loan)?);
+        drop(take(given.data.addr()).ok_or_else(no_loan)?);
         // SAFETY: as the caller promises.
-        unsafe { (*array).data = std::ptr::null() };
+        unsafe { (*array).data = ptr::null() };
         Ok(())
     })
 }

@@ -11,6 +11,7 @@ mod read;
 mod spare;
 mod state;
 
+use std::mem::offset_of;
 use std::ops::Deref;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicUsize, Ordering, fence};
@@ -23,6 +24,8 @@ pub(crate) use self::state::State;
 use crate::argument::handle;
 use crate::array::Aligned;
 use crate::life::{Checked, released};
+use crate::object::is_another;
+use crate::sanitizer;
 use crate::tree::Tree;
 
 /// A message: one value, and for a received message also its origin.
@@ -31,7 +34,11 @@ use crate::tree::Tree;
 /// reference, `_release` removes one. Texts, bytes and arrays read from a message are views into it: they are
 /// valid until the message is changed or its last reference is released. Any number of threads may read one
 /// message; a thread that changes it must be the only user.
-pub struct linkspan_message {
+pub struct linkspan_message(Counted);
+
+/// A message with the number of its references in front, where every other handle has its kind: see `check`.
+#[repr(C)]
+struct Counted {
     /// Zero in the shell of a released message.
     references: AtomicUsize,
     state: Lock<State>,
@@ -39,11 +46,17 @@ pub struct linkspan_message {
     aligned: OnceLock<Mutex<Aligned>>,
 }
 
+/// The most references that a message has. The first word of any other handle is its kind, eight letters, which is a larger number.
+const MOST_REFERENCES: usize = u32::MAX as usize;
+
+const _: () = assert!(offset_of!(linkspan_message, 0) == 0 && offset_of!(Counted, references) == 0);
+
 impl Checked for linkspan_message {
     fn check(&self) -> Result<()> {
-        match self.references.load(Ordering::Acquire) {
+        match self.0.references.load(Ordering::Acquire) {
             0 => Err(released("this message")),
-            _ => Ok(()),
+            1..=MOST_REFERENCES => Ok(()),
+            _ => Err(is_another("linkspan_message")),
         }
     }
 }
@@ -59,13 +72,17 @@ impl Reference {
     pub(crate) unsafe fn to(message: *const linkspan_message) -> Result<Reference> {
         // SAFETY: as the caller promises.
         let there = unsafe { handle(message) }?;
-        let mut count = there.references.load(Ordering::Relaxed);
+        let mut count = there.0.references.load(Ordering::Relaxed);
         loop {
             // A released message is not revived.
-            let Some(more) = count.checked_add(1).filter(|_| count > 0) else {
+            if count == 0 {
                 return Err(released("this message"));
+            }
+            let Some(more) = count.checked_add(1).filter(|more| *more <= MOST_REFERENCES) else {
+                let text = format!("this message has {count} references, and no more are possible: release some");
+                return Err(Error::new(ErrorKind::TooLarge, text));
             };
-            match there.references.compare_exchange_weak(count, more, Ordering::Relaxed, Ordering::Relaxed) {
+            match there.0.references.compare_exchange_weak(count, more, Ordering::Relaxed, Ordering::Relaxed) {
                 Ok(_) => return Ok(Reference(NonNull::from(there))),
                 Err(now) => count = now,
             }
@@ -80,7 +97,8 @@ impl Reference {
         // SAFETY: as the caller promises.
         let there = unsafe { handle(message) }?;
         let less = |count: usize| count.checked_sub(1);
-        match there.references.fetch_update(Ordering::Release, Ordering::Relaxed, less) {
+        sanitizer::message_released();
+        match there.0.references.fetch_update(Ordering::Release, Ordering::Relaxed, less) {
             Err(_) => return Err(released("this message")),
             Ok(1) => fence(Ordering::Acquire),
             Ok(_) => return Ok(()),
@@ -89,7 +107,7 @@ impl Reference {
         // count is read.
         let message = message.cast_mut();
         // SAFETY: no other thread has a reference, so none uses the content behind the count.
-        let (state, aligned) = unsafe { (&mut (*message).state, &mut (*message).aligned) };
+        let (state, aligned) = unsafe { (&mut (*message).0.state, &mut (*message).0.aligned) };
         drop(aligned.take());
         // SAFETY: it is not NULL.
         let shell = unsafe { NonNull::new_unchecked(message) };
@@ -149,11 +167,11 @@ impl linkspan_message {
 
     /// Creates a message with one reference.
     pub(crate) fn give(state: State) -> *mut linkspan_message {
-        let message = linkspan_message {
+        let message = linkspan_message(Counted {
             references: AtomicUsize::new(1),
             state: Lock::new(state),
             aligned: OnceLock::new(),
-        };
+        });
         let Some(shell) = spare::shell() else { return Box::into_raw(Box::new(message)) };
         let place = shell.cast::<linkspan_message>().as_ptr();
         // SAFETY: it came from a box, and what was its content is gone.
@@ -162,12 +180,12 @@ impl linkspan_message {
     }
 
     fn read_state(&self) -> Reading<'_, State> {
-        let state = self.state.read();
+        let state = self.0.state.read();
         match &*state {
             State::Tree(tree) if tree.has_stale() => {
                 drop(state);
                 self.trim();
-                self.state.read()
+                self.0.state.read()
             }
             _ => state,
         }
@@ -177,14 +195,14 @@ impl linkspan_message {
     /// holds the lock.
     #[cold]
     fn trim(&self) {
-        if let State::Tree(tree) = &mut *self.state.change() {
+        if let State::Tree(tree) = &mut *self.0.state.change() {
             tree.trim();
         }
     }
 
     /// Locks the content for a change; `InvalidState` while another thread reads or changes it.
     pub(crate) fn change(&self) -> Result<Changing<'_, State>> {
-        self.state.try_change().ok_or_else(|| {
+        self.0.state.try_change().ok_or_else(|| {
             Error::new(
                 ErrorKind::InvalidState,
                 "another thread is using this message; one that changes it must be alone",
@@ -194,7 +212,7 @@ impl linkspan_message {
 
     /// Copies of array data that was not aligned for its element type.
     pub(crate) fn aligned(&self) -> std::sync::MutexGuard<'_, Aligned> {
-        self.aligned.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.aligned.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Frees those copies, if any, because their value changes.
@@ -204,7 +222,7 @@ impl linkspan_message {
         fn clear(aligned: &Mutex<Aligned>) {
             aligned.lock().unwrap_or_else(PoisonError::into_inner).clear();
         }
-        if let Some(aligned) = self.aligned.get() {
+        if let Some(aligned) = self.0.aligned.get() {
             clear(aligned);
         }
     }

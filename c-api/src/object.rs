@@ -74,7 +74,7 @@ impl<T> DerefMut for Tagged<T> {
 
 /// A type that a handle can hold.
 pub(crate) trait Kind {
-    /// Eight letters, so that other memory does not match by chance.
+    /// Eight letters, so that neither other memory nor the references of a message match by chance.
     const KIND: u64;
     /// The handle's name in C, for errors.
     const NAME: &str;
@@ -138,8 +138,9 @@ pub(crate) unsafe fn free<H: Handle>(object: *mut H) -> linkspan_status {
     })
 }
 
+/// The error for a handle of another kind than the function takes.
 #[cold]
-fn is_another(name: &str) -> Error {
+pub(crate) fn is_another(name: &str) -> Error {
     let text = format!(
         "this is not a {name}: pass what a function of that kind returned, and cast no other pointer to it"
     );

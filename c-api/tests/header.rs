@@ -36,10 +36,11 @@ fn header() -> String {
     String::from_utf8(header).expect("a header is text").replace("# Safety", "The caller sees to this:")
 }
 
-/// The functions that a header declares.
+/// The functions of the library that a header declares.
 fn declared(header: &str) -> BTreeSet<String> {
+    let is_of_header = |line: &&str| ["//", "#define", "static inline"].iter().all(|word| !line.starts_with(word));
     let code: String =
-        header.lines().filter(|l| !l.trim_start().starts_with("//")).map(|l| l.to_owned() + "\n").collect();
+        header.lines().map(str::trim_start).filter(is_of_header).map(|l| l.to_owned() + "\n").collect();
     let mut names = BTreeSet::new();
     for (at, _) in code.match_indices("linkspan_") {
         let name: String = code[at..].chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();

@@ -33,7 +33,7 @@ SUFFIX = {"c": "c", "cpp": "cpp", "fortran": "f90"}
 ALL = [
     (language, program)
     for language in STRICT
-    for program in ("message", "values", "vectors", "channel", "publish", "transports", "service", "schema", "schema_vectors", "loan", "calls")
+    for program in ("message", "values", "vectors", "channel", "publish", "transports", "service", "schema", "schema_vectors", "loan", "calls", "wait")
     if (language, program) != ("fortran", "publish")  # its channel program does both
 ] + [("fortran", "arrays")] + [("c", "record"), ("c", "flat_record"), ("c", "access"), ("cpp", "record"), ("c", "threads"), ("c", "signals"), ("c", "region"), ("c", "release")]
 
@@ -111,7 +111,7 @@ def try_program(language: str, program: str, binary: Path, environment: dict[str
     elif program == "service":
         assert run(binary, env=environment).endswith("ok\n")
         controlled(binary, binary, environment)
-    elif program in ("channel", "publish", "threads", "signals", "loan", "calls"):
+    elif program in ("channel", "publish", "threads", "signals", "loan", "calls", "wait"):
         for transport in ("shm", "unix"):
             assert run(binary, transport, env=environment).endswith("ok\n")
     else:

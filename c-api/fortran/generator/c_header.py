@@ -52,7 +52,7 @@ def argument(text: str) -> tuple[str, str]:
     if base in by_value and const:
         return name, f"{by_value[base]}, intent(in), optional :: {name}(*)"
     if base in by_value:
-        return name, f"{by_value[base]}, intent(out), optional :: {name}{'(*)' if name == 'dims' else ''}"
+        return name, f"{by_value[base]}, intent(out), optional :: {name}{'(*)' if name in ('dims', 'ready') else ''}"
     if base in structs:
         return name, f"type({structs[base]}), intent({'in' if const else 'inout'}) :: {name}"
     if name == "messages" and not const:

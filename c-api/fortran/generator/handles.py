@@ -67,11 +67,8 @@ def handle_procedures(name: str) -> str:
       class(linkspan_{name}), intent(in) :: self
       type(linkspan_message), intent(inout) :: {what}
 {TAIL}
-      type(c_ptr) :: handle
-      integer(c_int32_t) :: status
-      status = c_{name}_{what}(self%handle, handle)
-      if (status == linkspan_ok) call take({what}, handle)
-      call finish(status, stat, errmsg)
+      call {what}%release()
+      call finish(c_{name}_{what}(self%handle, {what}%handle), stat, errmsg)
    end subroutine
 """
     flushed = {
@@ -90,35 +87,41 @@ def handle_procedures(name: str) -> str:
 """
     if name in ("channel", "subscriber"):
         out += f"""
-   ! Receives a message; `message` is unchanged if the call fails.
+   ! Receives a message. What `message` held is released first, so that it holds nothing if the call fails.
    subroutine {name}_recv(self, message, timeout, stat, errmsg)
       class(linkspan_{name}), intent(in) :: self
       type(linkspan_message), intent(inout) :: message
       real(real64), intent(in), optional :: timeout
 {TAIL}
-      type(c_ptr) :: handle
-      integer(c_int32_t) :: status
-      status = c_{name}_recv(self%handle, nanoseconds(timeout), handle)
-      if (status == linkspan_ok) call take(message, handle)
-      call finish(status, stat, errmsg)
+      call message%release()
+      call finish(c_{name}_recv(self%handle, nanoseconds(timeout), message%handle), stat, errmsg)
    end subroutine
 
    ! Waits for a message and also takes those that have arrived behind it, as many as messages has room for.
-   ! The first number of them are new. They count as consumed with the next call that receives.
+   ! The first number of them are new, and the others hold nothing. They count as consumed with the next call that receives.
    subroutine {name}_recv_many(self, messages, number, timeout, stat, errmsg)
       class(linkspan_{name}), intent(in) :: self
       type(linkspan_message), intent(inout) :: messages(:)
       integer, intent(out) :: number
       real(real64), intent(in), optional :: timeout
 {TAIL}
-      type(c_ptr) :: handles(max(size(messages), 1))
+      type(c_ptr), allocatable :: handles(:)
       integer(c_size_t) :: count
       integer(c_int32_t) :: status
       integer :: i
+      number = 0
+      if (are_missing(messages)) then
+         call finish(unallocated("the array of messages"), stat, errmsg)
+         return
+      end if
+      allocate (handles(max(size(messages), 1)))
+      do i = 1, size(messages)
+         call messages(i)%release()
+      end do
       status = c_{name}_recv_many(self%handle, size(messages, kind=c_size_t), nanoseconds(timeout), handles, count)
       number = int(count)
       do i = 1, number
-         call take(messages(i), handles(i))
+         messages(i)%handle = handles(i)
       end do
       call finish(status, stat, errmsg)
    end subroutine
@@ -128,11 +131,8 @@ def handle_procedures(name: str) -> str:
       class(linkspan_{name}), intent(in) :: self
       type(linkspan_message), intent(inout) :: message
 {TAIL}
-      type(c_ptr) :: handle
-      integer(c_int32_t) :: status
-      status = c_{name}_try_recv(self%handle, handle)
-      if (status == linkspan_ok) call take(message, handle)
-      call finish(status, stat, errmsg)
+      call message%release()
+      call finish(c_{name}_try_recv(self%handle, message%handle), stat, errmsg)
    end subroutine
 
    ! With the option ack="manual": acknowledges all messages that were received.

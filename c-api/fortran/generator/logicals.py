@@ -31,6 +31,10 @@ def logical_procedures() -> str:
       logical, pointer :: flat(:)
       logical(c_bool), allocatable, target :: bytes(:)
       type(c_ptr) :: place
+      if (is_missing(value)) then
+         status = unallocated("what is put", key)
+         return
+      end if
       place = c_null_ptr
       if (size(value) > 0) then
          call c_f_pointer(c_loc(value), flat, [size(value)])

@@ -21,7 +21,7 @@ def put_procedures(kind: str, declaration: str, dtype: str) -> str:
     if kind[0] != "c":
         one = f"\n      {declaration}, pointer :: one"
         scalar = f"""
-      if (rank(value) == 0) then
+      if (rank(value) == 0 .and. .not. is_missing(value)) then
          call c_f_pointer(c_loc(value), one){put_scalar(kind)}
          return
       end if"""
@@ -49,6 +49,10 @@ def put_procedures(kind: str, declaration: str, dtype: str) -> str:
       character(*), intent(in), optional :: key
       integer(c_int32_t) :: status
       type(c_ptr) :: place{one}{scalar}
+      if (is_missing(value)) then
+         status = unallocated("what is put", key)
+         return
+      end if
       place = c_null_ptr
       if (size(value) > 0) place = c_loc(value)
       status = put_elements(self, key, int({dtype}, c_int32_t), shape(value, kind=c_int64_t), place)

@@ -4,7 +4,11 @@
 
 #include <linkspan/options.hpp>
 
+#include <condition_variable>
+#include <deque>
 #include <iterator>
+#include <mutex>
+#include <thread>
 #include <vector>
 
 namespace linkspan {
@@ -283,6 +287,73 @@ private:
 
 } // namespace detail
 
+namespace detail {
+
+/// Threads that each handle one message at a time. Its end waits for those that were taken.
+class workers {
+public:
+    template <class F> workers(std::size_t count, F handle) {
+        try {
+            for (std::size_t at = 0; at < count; ++at) threads_.emplace_back([this, handle] { work(handle); });
+        } catch (...) {
+            end();
+            throw;
+        }
+    }
+    workers(const workers &) = delete;
+    workers &operator=(const workers &) = delete;
+    ~workers() { end(); }
+
+    /// Waits until a thread has nothing to do.
+    void wait_for_free() {
+        std::unique_lock<std::mutex> lock(mutex_);
+        changed_.wait(lock, [this] { return free_ > 0; });
+    }
+    /// Gives a message to a thread that is free.
+    void take(message &&taken) {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        --free_;
+        next_.push_back(std::move(taken));
+        changed_.notify_all();
+    }
+
+private:
+    template <class F> void work(const F &handle) {
+        std::unique_lock<std::mutex> lock(mutex_);
+        for (;;) {
+            ++free_;
+            changed_.notify_all();
+            changed_.wait(lock, [this] { return ended_ || !next_.empty(); });
+            if (next_.empty()) return;
+            {
+                const message taken = std::move(next_.front());
+                next_.pop_front();
+                lock.unlock();
+                handle(taken);
+            }
+            lock.lock();
+        }
+    }
+    void end() noexcept {
+        {
+            const std::lock_guard<std::mutex> lock(mutex_);
+            ended_ = true;
+            changed_.notify_all();
+        }
+        for (std::thread &thread : threads_) thread.join();
+    }
+
+    std::mutex mutex_;
+    std::condition_variable changed_;
+    std::deque<message> next_;
+    /// Threads without a message; one that is given a message is no longer free.
+    std::size_t free_ = 0;
+    bool ended_ = false;
+    std::vector<std::thread> threads_;
+};
+
+} // namespace detail
+
 /// Answers the requests of any number of clients: `for (auto &request : server) server.reply(request, …);`
 class server : public detail::handle<linkspan_server> {
 public:
@@ -323,16 +394,20 @@ public:
     /// Replies to every request with the result of `handler`, until the server is closed or a stop signal; an
     /// exception of the handler is sent as an error. A message that was sent, not called, is handed over, too, and gets neither.
     template <class F> void run(F &&handler) const {
+        for (message &request : *this) answer(handler, request);
+    }
+    /// The same with so many threads that run the handler at once, each of which takes the next request when it is done; those that were
+    /// taken are answered before it returns. Throws `out_of_range` for 0.
+    template <class F> void run(F &&handler, std::size_t workers) const {
+        if (workers == 0) {
+            detail::refuse<out_of_range>(LINKSPAN_OUT_OF_RANGE, "workers is 0: give the number of threads that run the handler, 1 or more");
+        }
+        detail::workers pool(workers, [&](const message &request) { answer(handler, request); });
+        // As many requests are taken as threads are free for: the others stay where their senders see that they wait.
+        pool.wait_for_free();
         for (message &request : *this) {
-            const bool is_awaited = info(request).is_request;
-            try {
-                const message answer = handler(static_cast<const message &>(request));
-                if (is_awaited) reply(request, answer);
-            } catch (const error &e) {
-                if (is_awaited) fail(request, e.code(), e.kind(), e.what());
-            } catch (const std::exception &e) {
-                if (is_awaited) fail(request, -32603, "std::exception", e.what());
-            }
+            pool.take(std::move(request));
+            pool.wait_for_free();
         }
     }
     iterator begin() const { return iterator(this); }
@@ -356,6 +431,23 @@ public:
     void close(timeout_value t = {}) const { check(linkspan_server_close(c(), t.nanoseconds())); }
 
 private:
+    /// Replies to one request. Whether its sender is still there is not the server's concern.
+    template <class F> void answer(F &handler, const message &request) const {
+        const bool is_awaited = info(request).is_request;
+        const auto failed = [&](std::int64_t code, const char *type, const char *text) {
+            if (is_awaited) static_cast<void>(linkspan_request_fail(request.c(), code, type, text, nullptr));
+        };
+        try {
+            const message reply = handler(request);
+            if (is_awaited) this->reply(request, reply);
+        } catch (const error &e) {
+            failed(e.code(), e.kind(), e.what());
+        } catch (const std::exception &e) {
+            failed(-32603, "std::exception", e.what());
+        } catch (...) {
+            failed(-32603, "unknown", "an object that is not a std::exception was thrown");
+        }
+    }
     explicit server(std::pair<linkspan_server *, std::shared_ptr<detail::callbacks>> made) noexcept
         : handle(made.first, std::move(made.second)) {}
 };

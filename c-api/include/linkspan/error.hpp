@@ -2,13 +2,25 @@
 #ifndef LINKSPAN_ERROR_HPP
 #define LINKSPAN_ERROR_HPP
 
+#if !defined(__cpp_exceptions)
+#error "Linkspan's C++ headers report errors as exceptions: compile without -fno-exceptions, or use the C interface, linkspan.h"
+#endif
+
 #include <linkspan.h>
 
 #include <cstdint>
 #include <exception>
 #include <stdexcept>
 #include <string>
+#include <type_traits>
+#include <utility>
 #include <vector>
+#if __cplusplus > 202002L
+#include <version>
+#ifdef __cpp_lib_expected
+#include <expected>
+#endif
+#endif
 
 namespace linkspan {
 
@@ -198,6 +210,23 @@ namespace detail {
 inline void check(linkspan_status status) {
     if (status != LINKSPAN_OK) throw_last_error();
 }
+
+#ifdef __cpp_lib_expected
+/// The result of a call, or its error in place of the exception: `linkspan::attempt([&] { return channel.recv(1s); })` is a
+/// `std::expected<linkspan::message, linkspan::error>`. The class of the kind is `error().code()`; exceptions of others pass.
+template <class F> auto attempt(F &&call) -> std::expected<decltype(std::forward<F>(call)()), error> {
+    try {
+        if constexpr (std::is_void_v<decltype(std::forward<F>(call)())>) {
+            std::forward<F>(call)();
+            return {};
+        } else {
+            return std::forward<F>(call)();
+        }
+    } catch (const error &e) {
+        return std::unexpected(e);
+    }
+}
+#endif
 
 namespace detail {
 

@@ -4,15 +4,18 @@
 
 #include <linkspan/array.hpp>
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstdio>
 #include <cstring>
 #include <iterator>
 #include <limits>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -77,23 +80,33 @@ enum class type : linkspan_type {
 };
 #pragma GCC diagnostic pop
 
-/// A key, path or endpoint: NUL-terminated, valid for the call. Throws `malformed` for a std::string with a
-/// NUL inside, where C would cut it.
+/// A key, path or endpoint: NUL-terminated, valid for the call; a std::string_view is copied. Throws `malformed` for one with a NUL
+/// inside, where C would cut it.
 class zstring {
 public:
     zstring(const char *text) : text_(text) {}
-    zstring(const std::string &text) : text_(text.c_str()) {
+    zstring(const std::string &text) : text_(text.c_str()) { check(text); }
+    zstring(std::string_view text) : copy_(std::in_place, text) { check(text); }
+    /// NULL for a null pointer, which the function that takes the text refuses.
+    const char *c_str() const noexcept { return copy_ ? copy_->c_str() : text_; }
+    /// The same where NULL would stand for no key; throws `invalid_state` for a null pointer.
+    const char *key() const {
+        if (!copy_ && text_ == nullptr) detail::refuse<invalid_state>(LINKSPAN_INVALID_STATE, "the key is a null pointer");
+        return c_str();
+    }
+
+private:
+    static void check(std::string_view text) {
         const std::size_t at = text.find('\0');
-        if (at != std::string::npos) {
+        if (at != std::string_view::npos) {
             detail::refuse<malformed>(LINKSPAN_MALFORMED, "a key, path or name has a NUL character at byte " +
                                                               std::to_string(at) +
                                                               ", where C's texts end; use one without it");
         }
     }
-    const char *c_str() const noexcept { return text_; }
 
-private:
-    const char *text_;
+    const char *text_ = nullptr;
+    std::optional<std::string> copy_;
 };
 
 /// One value of a walk; texts, bytes and arrays are views into the message.
@@ -181,6 +194,10 @@ template <> inline constexpr bool is_view<bytes_view> = true;
 template <class E> inline constexpr bool is_view<array_view<E>> = true;
 template <class E> inline constexpr bool is_view<std::vector<E>> = is_view<E>;
 template <class E> inline constexpr bool is_view<std::optional<E>> = is_view<E>;
+template <class E, std::size_t N> inline constexpr bool is_view<std::array<E, N>> = is_view<E>;
+template <class K, class V, class C, class A> inline constexpr bool is_view<std::map<K, V, C, A>> = is_view<K> || is_view<V>;
+template <class K, class V, class H, class E, class A>
+inline constexpr bool is_view<std::unordered_map<K, V, H, E, A>> = is_view<K> || is_view<V>;
 #ifdef __cpp_lib_span
 template <class E> inline constexpr bool is_view<std::span<E>> = true;
 #endif
@@ -221,23 +238,23 @@ public:
     // that moves.
 
     /// Puts a value under a key; the first key makes the message a map.
-    template <class T> message &put(zstring key, const T &value) & { return put_at(key.c_str(), value); }
+    template <class T> message &put(zstring key, const T &value) & { return put_at(key.key(), value); }
     template <class T> message &&put(zstring key, const T &value) && { return std::move(put(key, value)); }
     /// Puts a value at the end of the array that is open, or as the whole value of an empty message.
     template <class T> message &put(const T &value) & { return put_at(nullptr, value); }
     template <class T> message &&put(const T &value) && { return std::move(put(value)); }
     /// Moves a loan into the message; nothing is copied. After an error the caller still has it.
     template <class E> message &put(zstring key, loan<E> &&value) & {
-        return done(linkspan_message_put_loan(c_, key.c_str(), value.c()));
+        return done(linkspan_message_put_loan(c_, key.key(), value.c()));
     }
     template <class E> message &&put(zstring key, loan<E> &&value) && { return std::move(put(key, std::move(value))); }
     template <class E> message &put(loan<E> &&value) & { return done(linkspan_message_put_loan(c_, nullptr, value.c())); }
     template <class E> message &&put(loan<E> &&value) && { return std::move(put(std::move(value))); }
-    message &begin_map(zstring key) & { return done(linkspan_message_begin_map(c_, key.c_str())); }
+    message &begin_map(zstring key) & { return done(linkspan_message_begin_map(c_, key.key())); }
     message &&begin_map(zstring key) && { return std::move(begin_map(key)); }
     message &begin_map() & { return done(linkspan_message_begin_map(c_, nullptr)); }
     message &&begin_map() && { return std::move(begin_map()); }
-    message &begin_array(zstring key) & { return done(linkspan_message_begin_array(c_, key.c_str())); }
+    message &begin_array(zstring key) & { return done(linkspan_message_begin_array(c_, key.key())); }
     message &&begin_array(zstring key) && { return std::move(begin_array(key)); }
     message &begin_array() & { return done(linkspan_message_begin_array(c_, nullptr)); }
     message &&begin_array() && { return std::move(begin_array()); }
@@ -249,8 +266,8 @@ public:
     // stands for `/` and `~0` for `~`.
 
     /// Reads the value at a path as a `T`: bool, integers, floating point, std::string, std::string_view,
-    /// bytes_view, timestamp, uuid, decimal, big_int, array_view<E>, std::span<const E>, std::vector<E>, message, and
-    /// std::optional of these, which is empty if the path has no value, or null. Throws `missing` if the path has no value, `wrong_type` if the value has another type, `out_of_range` for a
+    /// bytes_view, timestamp, uuid, decimal, big_int, array_view<E>, std::span<const E>, std::vector<E>, std::array<E, N> (of 16 bytes
+    /// it is a uuid), std::map and std::unordered_map of these by their keys, message, and std::optional of these, which is empty if the path has no value, or null. Throws `missing` if the path has no value, `wrong_type` if the value has another type, `out_of_range` for a
     /// number that does not fit.
     ///
     /// std::string_view, bytes_view, std::span and array_view are views into the message, so a temporary does not return
@@ -316,7 +333,7 @@ private:
     }
 
     template <class T> message &put_at(const char *key, const T &value);
-    template <class T> T read(zstring path) const;
+    template <class T> T read(const zstring &path) const;
 
     /// The elements of an N-d array in C's order.
     template <class E> std::vector<E> get_elements(const char *path) const {
@@ -329,6 +346,13 @@ private:
         to.data = result.data();
         check(linkspan_message_get_array_into(c_, path, &to));
         return result;
+    }
+    /// The path of a key in the map at a path.
+    static std::string below(const char *path, std::string_view key) {
+        std::string full(path);
+        if (!full.empty()) full += '/';
+        for (const char letter : key) letter == '~' ? full += "~0" : letter == '/' ? full += "~1" : full += letter;
+        return full;
     }
     /// The values of an array, one by one.
     template <class E> std::vector<E> get_items(const char *path) const {
@@ -347,6 +371,11 @@ template <class T> struct is_array_view : std::false_type {};
 template <class E> struct is_array_view<array_view<E>> : std::true_type {};
 template <class T> struct is_vector : std::false_type {};
 template <class E> struct is_vector<std::vector<E>> : std::true_type {};
+template <class T> struct is_std_array : std::false_type {};
+template <class E, std::size_t N> struct is_std_array<std::array<E, N>> : std::true_type {};
+template <class T> struct is_map : std::false_type {};
+template <class K, class V, class C, class A> struct is_map<std::map<K, V, C, A>> : std::true_type {};
+template <class K, class V, class H, class E, class A> struct is_map<std::unordered_map<K, V, H, E, A>> : std::true_type {};
 template <class T> struct is_optional : std::false_type {};
 template <class E> struct is_optional<std::optional<E>> : std::true_type {};
 
@@ -370,6 +399,12 @@ template <class T> message &message::put_at(const char *key, const T &value) {
         static_assert(sizeof(T) <= sizeof(double), "a long double does not fit; say which double it is to be");
         return done(linkspan_message_put_f64(c_, key, value));
     } else if constexpr (std::is_convertible_v<T, std::string_view>) {
+        if constexpr (std::is_pointer_v<T>) {
+            if (value == nullptr) {
+                detail::refuse<invalid_state>(LINKSPAN_INVALID_STATE,
+                                              "the text is a null pointer: give \"\" for an empty text, or nullptr for null", key);
+            }
+        }
         const std::string_view text = value;
         return done(linkspan_message_put_text(c_, key, text.data(), text.size()));
     } else if constexpr (std::is_same_v<T, bytes_view>) {
@@ -390,9 +425,13 @@ template <class T> message &message::put_at(const char *key, const T &value) {
         return put_at(key, array_view<typename T::value_type>(value.data(), value.size()));
     } else if constexpr (detail::is_optional<T>::value) {
         return value ? put_at(key, *value) : put_at(key, nullptr);
-    } else if constexpr (detail::is_vector<T>::value) {
+    } else if constexpr (detail::is_map<T>::value) {
+        check(linkspan_message_begin_map(c_, key));
+        for (const auto &[name, entry] : value) put(name, entry);
+        return end();
+    } else if constexpr (detail::is_vector<T>::value || detail::is_std_array<T>::value) {
         using E = typename T::value_type;
-        if constexpr (is_element<E> && !std::is_same_v<E, bool>) {
+        if constexpr (is_element<E> && !(std::is_same_v<E, bool> && detail::is_vector<T>::value)) {
             return put_at(key, array_view<E>(value.data(), value.size()));
         } else {
             check(linkspan_message_begin_array(c_, key));
@@ -406,7 +445,7 @@ template <class T> message &message::put_at(const char *key, const T &value) {
     }
 }
 
-template <class T> T message::read(zstring path) const {
+template <class T> T message::read(const zstring &path) const {
     const char *p = path.c_str();
     if constexpr (detail::is_optional<T>::value) {
         if (!contains(path) || type_at(path) == type::null) return std::nullopt;
@@ -506,6 +545,35 @@ template <class T> T message::read(zstring path) const {
         } else {
             return get_items<E>(p);
         }
+    } else if constexpr (detail::is_std_array<T>::value) {
+        using E = typename T::value_type;
+        T result;
+        if constexpr (is_element<E>) {
+            if (type_at(path) == type::ndarray) {
+                linkspan_array to = LINKSPAN_ARRAY_INIT;
+                to.dtype = detail::dtype_of<E>();
+                to.rank = 1;
+                to.dims[0] = result.size();
+                to.data = result.data();
+                check(linkspan_message_get_array_into(c_, p, &to));
+                return result;
+            }
+        }
+        auto items = get_items<E>(p);
+        if (items.size() != result.size()) {
+            detail::refuse<wrong_type>(LINKSPAN_WRONG_TYPE,
+                                       "a std::array has " + std::to_string(result.size()) + " elements, found an array of " +
+                                           std::to_string(items.size()),
+                                       p);
+        }
+        std::move(items.begin(), items.end(), result.begin());
+        return result;
+    } else if constexpr (detail::is_map<T>::value) {
+        T result;
+        for (const std::string_view key : keys(path)) {
+            result.emplace(typename T::key_type(key), read<typename T::mapped_type>(below(p, key)));
+        }
+        return result;
     } else if constexpr (std::is_same_v<T, message>) {
         linkspan_message *v;
         check(linkspan_message_get_message(c_, p, &v));

@@ -56,7 +56,7 @@ impl linkspan_message {
         path: &str,
         what: impl FnOnce(FlatValue<'_>) -> Option<T>,
     ) -> Option<T> {
-        let state = self.state.read();
+        let state = self.0.state.read();
         state.scalar(path, what)
     }
 
@@ -67,7 +67,7 @@ impl linkspan_message {
         path: &str,
         what: impl FnOnce(NdArrayRef<'_>) -> Result<T>,
     ) -> Option<Result<T>> {
-        let state = self.state.read();
+        let state = self.0.state.read();
         let read = |item: FlatItem<'_>| match item {
             FlatItem::Array(array) => Some(what(array).map_err(|e| e.with_path(path))),
             FlatItem::Scalar(_) => None,

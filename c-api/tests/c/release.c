@@ -19,6 +19,14 @@ static void released(linkspan_status found, const char *what) {
     }
 }
 
+static void another(linkspan_status found, const char *what) {
+    want(found, LINKSPAN_INVALID_STATE, what);
+    if (strstr(linkspan_last_error_text(), "this is not a linkspan_message") == NULL) {
+        fprintf(stderr, "%s: %s\n", what, linkspan_last_error_text());
+        exit(1);
+    }
+}
+
 static linkspan_message *number(int64_t value) {
     linkspan_message *message;
     want(linkspan_message_new(&message), LINKSPAN_OK, "new");
@@ -58,6 +66,13 @@ static void messages(void) {
     released(linkspan_walk_free(walk), "the walk again");
     released(linkspan_message_release(other), "one too many");
     want(linkspan_message_release(NULL), LINKSPAN_OK, "NULL");
+
+    /* A text that is none. */
+    const char *nothing = NULL;
+    message = number(3);
+    want(linkspan_message_put_text(message, "text", LINKSPAN_ZSTR(nothing)), LINKSPAN_INVALID_STATE, "no text");
+    want(linkspan_message_put_text(message, "text", LINKSPAN_ZSTR("some")), LINKSPAN_OK, "a text");
+    want(linkspan_message_release(message), LINKSPAN_OK, "its message");
 }
 
 static void objects(void) {
@@ -71,7 +86,19 @@ static void objects(void) {
     /* A cast hides its kind from the compiler; both objects are unchanged. */
     want(linkspan_channel_free((linkspan_channel *)(void *)message), LINKSPAN_INVALID_STATE, "a message as a channel");
     want(linkspan_channel_free((linkspan_channel *)(void *)listener), LINKSPAN_INVALID_STATE, "a listener as a channel");
+    /* As a message, whose first word counts its references. */
+    linkspan_message *cast = (linkspan_message *)(void *)listener, *reply;
+    double value;
+    another(linkspan_message_get_f64(cast, "x", &value), "reading a listener");
+    another(linkspan_message_put_f64(cast, "x", 1), "changing a listener");
+    another(linkspan_message_retain(cast), "a reference to a listener");
+    another(linkspan_message_release(cast), "releasing a listener");
+    another(linkspan_publisher_send(publisher, cast, NULL), "sending a listener");
+    another(linkspan_message_put_message(message, "m", cast), "copying a listener");
+    another(linkspan_request_reply(cast, message), "replying to a listener");
+    another(linkspan_message_get_message((linkspan_message *)(void *)publisher, "", &reply), "a part of a publisher");
     want(linkspan_publisher_free(publisher), LINKSPAN_OK, "the publisher");
+    another(linkspan_message_release((linkspan_message *)(void *)publisher), "releasing a publisher that is gone");
     released(linkspan_publisher_free(publisher), "the publisher again");
     released(linkspan_publisher_stats(publisher, &stats), "its counters");
     released(linkspan_publisher_close(publisher, LINKSPAN_DEFAULT), "closing it");

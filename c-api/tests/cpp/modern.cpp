@@ -1,4 +1,4 @@
-// What C++20 adds: std::span to and from messages and loans; and std::optional, which C++17 has.
+// What C++20 adds: std::span to and from messages and loans; and std::optional, which C++17 has. With C++23 std::expected.
 #include <linkspan.hpp>
 
 #include <cstdio>
@@ -69,5 +69,12 @@ int main() {
     } catch (const linkspan::wrong_type &e) {
         CHECK(e.path() == "some/wave" && std::string(e.what()).find(", at path some/wave") != std::string::npos);
     }
+#ifdef __cpp_lib_expected
+    const auto found = linkspan::attempt([&] { return m.get<std::vector<double>>("some/wave"); });
+    CHECK(found && found->size() == 3);
+    const auto none = linkspan::attempt([&] { return m.get<double>("none"); });
+    CHECK(!none && none.error().code() == LINKSPAN_MISSING && none.error().path() == "none");
+    CHECK(linkspan::attempt([&] { m.clear(); }).has_value());
+#endif
     std::puts("ok");
 }

@@ -5,7 +5,9 @@
 #include <cstdio>
 #include <cstdlib>
 #include <limits>
+#include <map>
 #include <type_traits>
+#include <unordered_map>
 
 #include "check.hpp"
 
@@ -74,6 +76,45 @@ void texts() {
     thrown<linkspan::malformed>([&] { linkspan::subscriber s("shm:test/cut", o); });
 }
 
+void null_pointers() {
+    const char *none = nullptr;
+    char *changeable = nullptr;
+    linkspan::message m;
+    CHECK(thrown<linkspan::invalid_state>([&] { m.put("k", none); }).path() == "k");
+    CHECK(thrown<linkspan::invalid_state>([&] { m.put("k", changeable); }).path() == "k");
+    thrown<linkspan::invalid_state>([&] { m.put("k", std::optional<const char *>(none)); });
+    thrown<linkspan::invalid_state>([&] { linkspan::message().put("k", std::vector<const char *>{"a", none}); });
+    thrown<linkspan::invalid_state>([&] { m.put(none, 1); });
+    thrown<linkspan::invalid_state>([&] { linkspan::message().begin_map(none); });
+    thrown<linkspan::invalid_state>([&] { linkspan::message().begin_array(none); });
+    thrown<linkspan::invalid_state>([&] { m.get<int>(none); });
+    CHECK(m.type_at() == linkspan::type::null);
+    // Null itself is a value.
+    CHECK(m.put("k", nullptr).type_at("k") == linkspan::type::null);
+}
+
+void containers() {
+    linkspan::message m;
+    const std::string_view letters = "abcdefghijklmnopqrstuvwxyz", key = letters.substr(1, 20), other = letters.substr(3, 2);
+    m.put(key, 3).put(other, std::map<std::string, int>{{"a/b", 1}, {"~x", 2}}).put("none", std::map<std::string, int>());
+    CHECK(m.get<int>(key) == 3 && m.get<int>("de/a~1b") == 1 && m.contains(other) && !m.contains(letters));
+    CHECK((m.get<std::map<std::string, int>>(other) == std::map<std::string, int>{{"a/b", 1}, {"~x", 2}}));
+    CHECK((m.get<std::unordered_map<std::string, double>>("de").at("~x") == 2 && m.get<std::map<std::string, int>>("none").empty()));
+    thrown<linkspan::wrong_type>([&] { m.get<std::map<std::string, int>>(key); });
+    m.put("wave", std::array<double, 3>{1, 2, 3}).put("mask", std::array<bool, 2>{true, false});
+    m.put("words", std::array<std::string, 2>{"x", "y"}).put("maps", std::vector<std::map<std::string, int>>{{{"n", 1}}, {{"n", 2}}});
+    CHECK(m.type_at("wave") == linkspan::type::ndarray);
+    CHECK((m.get<std::array<double, 3>>("wave") == std::array<double, 3>{1, 2, 3}));
+    CHECK((m.get<std::array<bool, 2>>("mask") == std::array<bool, 2>{true, false}));
+    CHECK((m.get<std::array<std::string, 2>>("words") == std::array<std::string, 2>{"x", "y"}));
+    CHECK((m.get<std::vector<std::map<std::string, int>>>("maps")[1].at("n") == 2));
+    CHECK(thrown<linkspan::wrong_type>([&] { m.get<std::array<double, 2>>("wave"); }).path() == "wave");
+    CHECK(thrown<linkspan::wrong_type>([&] { m.get<std::array<std::string, 3>>("words"); }).path() == "words");
+    // A view of a temporary would dangle, here too.
+    static_assert(!gives<linkspan::message, std::map<std::string, std::string_view>>::value);
+    static_assert(!gives<linkspan::message, std::array<std::string_view, 2>>::value);
+}
+
 void shapes() {
     const int one = 1;
     const std::vector<std::size_t> sixteen(16, 1);
@@ -132,6 +173,8 @@ void a_loop_over_a_slow_subscription_goes_on() {
 int main() {
     numbers();
     texts();
+    null_pointers();
+    containers();
     shapes();
     timeouts();
     a_loop_over_a_slow_subscription_goes_on();

@@ -10,6 +10,8 @@ program message_test
    call all_kinds_and_ranks()
    call row_major_data()
    call references()
+   call trailing_blanks()
+   call what_is_not_allocated()
    call errors_are_told()
    call codecs()
    if (failures > 0) error stop 1
@@ -254,6 +256,77 @@ contains
       call b%get_message("in", a)
       call a%get("n", n)
       call check(n == 2, "messages in messages")
+   end subroutine
+
+   ! Blanks behind a name, a key, a path and a text do not count, whichever way they came there.
+   subroutine trailing_blanks()
+      type(linkspan_message) :: m
+      character(12) :: key, name
+      character(:), allocatable :: text
+      real(real64) :: x
+      real(real64), allocatable :: wave(:)
+      integer :: n
+      key = "celsius"
+      name = "grün"
+      call m%put(key, 21.5_real64)
+      call m%get("celsius   ", x)
+      call check(x == 21.5_real64 .and. m%has(key), "a key of fixed length")
+      key = "name"
+      call m%put(key, name)
+      call m%get(key, text)
+      call check(len(text) == len("grün"), "a text of fixed length")
+      call m%put("kept", "two  ", keep_blanks=.true.)
+      call m%get("kept", text)
+      call check(len(text) == 5, "blanks that are kept")
+      call m%put("wave ", [1.0_real64, 2.0_real64])
+      call m%get("wave", wave)
+      call check(size(wave) == 2, "the key of an array")
+      call m%begin_map("inner  ")
+      call m%put("   n ", 3)
+      call m%end()
+      call m%get("inner/   n    ", n)
+      call check(n == 3, "blanks in front are of the key")
+      call m%put_decimal("price", "1.10  ")
+      call m%get_decimal("price ", text)
+      call check(text == "1.10", "a decimal")
+   end subroutine
+
+   subroutine what_is_not_allocated()
+      type(linkspan_message) :: m
+      real(real64), allocatable :: wave(:), grid(:, :), one
+      logical, allocatable :: mask(:)
+      character(:), allocatable :: words(:), why
+      integer(int8), allocatable :: bytes(:)
+      integer :: stat
+      call m%put("here", [1.0_real64])
+      call m%put("wave", wave, stat=stat, errmsg=why)
+      call refused(stat, why, "path wave")
+      call m%put("grid", grid, stat=stat, errmsg=why)
+      call refused(stat, why, "path grid")
+      call m%put("one", one, stat=stat, errmsg=why)
+      call refused(stat, why, "path one")
+      call m%put("mask", mask, stat=stat, errmsg=why)
+      call refused(stat, why, "path mask")
+      call m%put("words", words, stat=stat, errmsg=why)
+      call refused(stat, why, "path words")
+      call m%get_into("here", wave, stat=stat, errmsg=why)
+      call refused(stat, why, "path here")
+      call m%get_into("here", mask, stat=stat, errmsg=why)
+      call refused(stat, why, "path here")
+      ! Empty ones are sent.
+      allocate (wave(0), grid(0, 3), mask(0), bytes(0))
+      call m%put("wave", wave)
+      call m%put("grid", grid)
+      call m%put("mask", mask)
+      call m%put_bytes("bytes", bytes)
+      call m%put("none", [real(real64) ::])
+      call check(m%rank_at("grid") == 2 .and. m%rank_at("none") == 1 .and. m%count("") == 6, "empty arrays")
+   end subroutine
+
+   subroutine refused(stat, why, where)
+      integer, intent(in) :: stat
+      character(*), intent(in) :: why, where
+      call check(stat == linkspan_invalid_state .and. index(why, "is not allocated") > 0 .and. index(why, where) > 0, why)
    end subroutine
 
    subroutine errors_are_told()

@@ -1,0 +1,43 @@
+// Waiting for several objects at once.
+#ifndef LINKSPAN_WAIT_HPP
+#define LINKSPAN_WAIT_HPP
+
+#include <linkspan/options.hpp>
+
+#include <initializer_list>
+#include <memory>
+#include <vector>
+
+namespace linkspan {
+
+/// What can be waited for: an object with `fileno()` (a channel, a listener, a server, a subscriber, a service, a controller), or a
+/// descriptor of the program.
+class waitable {
+public:
+    waitable(int descriptor) : descriptor_(descriptor) {}
+    template <class Object, class = decltype(std::declval<const Object &>().fileno())>
+    waitable(const Object &object) : descriptor_(object.fileno()) {}
+    int descriptor() const noexcept { return descriptor_; }
+
+private:
+    int descriptor_;
+};
+
+/// Waits until at least one of several objects has something to give, and returns their positions:
+/// `for (auto ready : linkspan::wait({readings, orders}, 1s))`. Then call what does not wait (`try_recv`, `next` with a time-out of 0),
+/// which may still find nothing: wait again. Throws `timeout` if none has anything in time; 30 s if no time is given.
+inline std::vector<std::size_t> wait(const std::vector<waitable> &objects, timeout_value t = {}) {
+    std::vector<int> descriptors;
+    for (const waitable &object : objects) descriptors.push_back(object.descriptor());
+    const std::unique_ptr<bool[]> ready(new bool[objects.size() + 1]);
+    check(linkspan_wait(descriptors.data(), descriptors.size(), t.nanoseconds(), ready.get()));
+    std::vector<std::size_t> positions;
+    for (std::size_t at = 0; at < objects.size(); ++at) {
+        if (ready[at]) positions.push_back(at);
+    }
+    return positions;
+}
+
+} // namespace linkspan
+
+#endif
