@@ -128,7 +128,7 @@ pub unsafe extern "C" fn linkspan_wait(
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
     guard(|| unsafe {
-        if ready.is_null() && count > 0 {
+        if ready.is_null() {
             return Err(is_null("ready"));
         }
         block(descriptors.cast(), count.saturating_mul(size_of::<c_int>()), "descriptors")?;

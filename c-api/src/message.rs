@@ -79,10 +79,12 @@ impl Reference {
                 return Err(released("this message"));
             }
             let Some(more) = count.checked_add(1).filter(|more| *more <= MOST_REFERENCES) else {
-                let text = format!("this message has {count} references, and no more are possible: release some");
+                let text =
+                    format!("this message has {count} references, and no more are possible: release some");
                 return Err(Error::new(ErrorKind::TooLarge, text));
             };
-            match there.0.references.compare_exchange_weak(count, more, Ordering::Relaxed, Ordering::Relaxed) {
+            match there.0.references.compare_exchange_weak(count, more, Ordering::Relaxed, Ordering::Relaxed)
+            {
                 Ok(_) => return Ok(Reference(NonNull::from(there))),
                 Err(now) => count = now,
             }

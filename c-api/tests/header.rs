@@ -38,7 +38,8 @@ fn header() -> String {
 
 /// The functions of the library that a header declares.
 fn declared(header: &str) -> BTreeSet<String> {
-    let is_of_header = |line: &&str| ["//", "#define", "static inline"].iter().all(|word| !line.starts_with(word));
+    let is_of_header =
+        |line: &&str| ["//", "#define", "static inline"].iter().all(|word| !line.starts_with(word));
     let code: String =
         header.lines().map(str::trim_start).filter(is_of_header).map(|l| l.to_owned() + "\n").collect();
     let mut names = BTreeSet::new();

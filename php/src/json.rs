@@ -31,7 +31,7 @@ fn encoded(value: &Zval) -> Result<Text> {
 }
 
 /// A value of a message with null in the place of each NAN and INF; arrays of numbers as lists.
-fn finite(value: &Zval) -> Zval {
+pub fn finite(value: &Zval) -> Zval {
     if value.double().is_some_and(|number| !number.is_finite()) {
         return Zval::null();
     }

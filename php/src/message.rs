@@ -98,7 +98,7 @@ macro_rules! reads_as_a_message {
                 self.message().is_request()
             }
             pub fn json_serialize(&self) -> PhpResult<Zval> {
-                self.get_value()
+                self.get_value().map(|value| json::finite(&value))
             }
             pub fn __to_string(&self) -> PhpResult<Text> {
                 edge(|| json::printed(&from_wire::zval_of_message(self.message())?))

@@ -12,7 +12,8 @@ use linkspan::{DType, Error, ErrorKind, Order, Result, Value};
 
 use crate::edge::{PhpResult, edge};
 use crate::iteration::{Feed, Iteration};
-use crate::scalars::{AnyString, BigInt, Text};
+use crate::json;
+use crate::scalars::{AnyString, BigInt, Text, exported};
 use crate::zend::{self, Entries, Made, into_zval, made, try_made};
 
 /// `Linkspan\NdArray`: element type, shape, order, and the elements as one block that is shared, not copied.
@@ -40,6 +41,19 @@ impl NdArray {
             let (dtype, order) = (dtype_named(dtype)?, order_named(order)?);
             let shape = shape_of(shape)?;
             NdArrayRef::new(dtype, order, &shape, data.0).map(|array| NdArray(array.to_owned()))
+        })
+    }
+    #[php(name = "__set_state")]
+    pub fn set_state(properties: &ZendHashTable) -> PhpResult<Made<NdArray>> {
+        edge(|| {
+            let dtype = dtype_named(exported(properties, "dtype", Zval::str)?)?;
+            let order = order_named(exported(properties, "order", Zval::str)?)?;
+            let shape = exported(properties, "shape", Zval::array)?;
+            let data = exported(properties, "data", |zval| zval.zend_str())?.as_bytes();
+            try_made(|| {
+                let shape = shape_of(shape)?;
+                NdArrayRef::new(dtype, order, &shape, data).map(|array| NdArray(array.to_owned()))
+            })
         })
     }
 
@@ -84,7 +98,7 @@ impl NdArray {
         })
     }
     pub fn json_serialize(&self) -> PhpResult<Zval> {
-        self.to_array()
+        self.to_array().map(|items| json::finite(&items))
     }
     pub fn get_iterator(&self) -> PhpResult<Made<Iteration>> {
         edge(|| {

@@ -4,14 +4,14 @@ use base64::Engine;
 use ext_php_rs::convert::{FromZval, IntoZval};
 use ext_php_rs::flags::DataType;
 use ext_php_rs::prelude::*;
-use ext_php_rs::types::{ZendObject, ZendStr, Zval};
+use ext_php_rs::types::{ZendHashTable, ZendObject, ZendStr, Zval};
 use ext_php_rs::zend::ce;
 use linkspan::{Error, ErrorKind, Value};
 
 use crate::call::call_php;
 use crate::date_time::timestamp_of;
 use crate::edge::{PhpResult, edge};
-use crate::zend::{self, Made, made};
+use crate::zend::{self, Made, made, try_made};
 
 /// A string that PHP owns already; any bytes.
 pub struct Text(pub ext_php_rs::boxed::ZBox<ZendStr>);
@@ -79,6 +79,19 @@ impl IntoZval for DateTimeImmutable {
     }
 }
 
+/// The property with this name among those that `var_export` wrote, for `__set_state`.
+pub fn exported<'a, T>(
+    properties: &'a ZendHashTable,
+    name: &str,
+    read: impl FnOnce(&'a Zval) -> Option<T>,
+) -> linkspan::Result<T> {
+    properties.get(name).and_then(read).ok_or_else(|| {
+        let text =
+            format!("__set_state takes what var_export wrote: there is no property {name} of its type");
+        Error::new(ErrorKind::WrongType, text).under_key(name)
+    })
+}
+
 /// `Linkspan\Bytes`: bytes that are not text.
 #[php_class]
 #[php(name = "Linkspan\\Bytes", flags = zend::FINAL)]
@@ -103,6 +116,13 @@ impl Bytes {
 impl Bytes {
     pub fn __construct(data: AnyString<'_>) -> Self {
         Bytes(bytes::Bytes::copy_from_slice(data.0))
+    }
+    #[php(name = "__set_state")]
+    pub fn set_state(properties: &ZendHashTable) -> PhpResult<Made<Bytes>> {
+        edge(|| {
+            let data = exported(properties, "data", |zval| zval.zend_str())?;
+            Ok(made(|| Bytes(bytes::Bytes::copy_from_slice(data.as_bytes()))))
+        })
     }
     #[php(getter)]
     pub fn get_data(&self) -> Text {
@@ -134,6 +154,13 @@ pub struct Timestamp(pub linkspan::Timestamp);
 impl Timestamp {
     pub fn __construct(nanoseconds: i64) -> Self {
         Timestamp(linkspan::Timestamp(nanoseconds))
+    }
+    #[php(name = "__set_state")]
+    pub fn set_state(properties: &ZendHashTable) -> PhpResult<Made<Timestamp>> {
+        edge(|| {
+            let nanoseconds = exported(properties, "nanoseconds", Zval::long)?;
+            Ok(made(|| Timestamp(linkspan::Timestamp(nanoseconds))))
+        })
     }
     pub fn now() -> Made<Timestamp> {
         made(|| Timestamp(linkspan::Timestamp::now()))
@@ -215,6 +242,13 @@ impl BigInt {
     pub fn __construct(text: &str) -> PhpResult<Self> {
         edge(|| linkspan::BigInt::parse(text).map(BigInt))
     }
+    #[php(name = "__set_state")]
+    pub fn set_state(properties: &ZendHashTable) -> PhpResult<Made<BigInt>> {
+        edge(|| {
+            let text = exported(properties, "text", Zval::str)?;
+            try_made(|| linkspan::BigInt::parse(text).map(BigInt))
+        })
+    }
     #[php(getter)]
     pub fn get_text(&self) -> Text {
         self.text()
@@ -238,6 +272,13 @@ pub struct Decimal(pub linkspan::Decimal);
 impl Decimal {
     pub fn __construct(text: &str) -> PhpResult<Self> {
         edge(|| text.parse().map(Decimal))
+    }
+    #[php(name = "__set_state")]
+    pub fn set_state(properties: &ZendHashTable) -> PhpResult<Made<Decimal>> {
+        edge(|| {
+            let text = exported(properties, "text", Zval::str)?;
+            try_made(|| text.parse().map(Decimal))
+        })
     }
     #[php(getter)]
     pub fn get_text(&self) -> Text {
@@ -271,6 +312,13 @@ impl Uuid {
         ))
     }
 
+    fn parse(text: &str) -> linkspan::Result<Uuid> {
+        Uuid::read(text).ok_or_else(|| {
+            let example = "01234567-89ab-cdef-0123-456789abcdef";
+            Error::new(ErrorKind::Malformed, format!("{text:?} is not a UUID such as {example}"))
+        })
+    }
+
     fn read(text: &str) -> Option<Uuid> {
         let hyphens = [8, 13, 18, 23];
         let shaped = text.len() == 36
@@ -286,11 +334,13 @@ impl Uuid {
 #[php_impl]
 impl Uuid {
     pub fn __construct(text: &str) -> PhpResult<Self> {
+        edge(|| Uuid::parse(text))
+    }
+    #[php(name = "__set_state")]
+    pub fn set_state(properties: &ZendHashTable) -> PhpResult<Made<Uuid>> {
         edge(|| {
-            Uuid::read(text).ok_or_else(|| {
-                let example = "01234567-89ab-cdef-0123-456789abcdef";
-                Error::new(ErrorKind::Malformed, format!("{text:?} is not a UUID such as {example}"))
-            })
+            let uuid = Uuid::parse(exported(properties, "text", Zval::str)?)?;
+            Ok(made(|| uuid))
         })
     }
     pub fn from_bytes(bytes: AnyString<'_>) -> PhpResult<Made<Uuid>> {

@@ -237,6 +237,8 @@ final class Bytes implements \Countable, \JsonSerializable, \Stringable
 {
     public readonly string $data;
     public function __construct(string $data) {}
+    /** What var_export writes. */
+    public static function __set_state(array $properties): Bytes {}
     public function count(): int {}
     public function __toString(): string {}
     public function jsonSerialize(): mixed {}
@@ -248,6 +250,8 @@ final class Timestamp implements \JsonSerializable, \Stringable
     public readonly int $nanoseconds;
     public readonly float $seconds;
     public function __construct(int $nanoseconds) {}
+    /** What var_export writes. */
+    public static function __set_state(array $properties): Timestamp {}
     public static function now(): Timestamp {}
     /** @throws MalformedException where the text is not RFC 3339 */
     public static function parse(string $text): Timestamp {}
@@ -263,6 +267,8 @@ final class BigInt implements \JsonSerializable, \Stringable
 {
     public readonly string $text;
     public function __construct(string $text) {}
+    /** What var_export writes. */
+    public static function __set_state(array $properties): BigInt {}
     public function __toString(): string {}
     public function jsonSerialize(): mixed {}
 }
@@ -272,6 +278,8 @@ final class Decimal implements \JsonSerializable, \Stringable
 {
     public readonly string $text;
     public function __construct(string $text) {}
+    /** What var_export writes. */
+    public static function __set_state(array $properties): Decimal {}
     public function __toString(): string {}
     public function jsonSerialize(): mixed {}
 }
@@ -280,6 +288,8 @@ final class Uuid implements \JsonSerializable, \Stringable
 {
     public readonly string $text;
     public function __construct(string $text) {}
+    /** What var_export writes. */
+    public static function __set_state(array $properties): Uuid {}
     /** Creates one from its 16 bytes. */
     public static function fromBytes(string $bytes): Uuid {}
     /** Its 16 bytes. */
@@ -315,6 +325,8 @@ final class NdArray implements \ArrayAccess, \Countable, \IteratorAggregate, \Js
     public readonly string $order;
     public readonly string $data;
     public function __construct(string $dtype, array $shape, string $data, string $order = 'row') {}
+    /** What var_export writes. */
+    public static function __set_state(array $properties): NdArray {}
     /** Creates one from nested lists, row by row. */
     public static function fromArray(array $items, string $dtype = 'f64'): NdArray {}
     /** Nested lists; a number for an array without dimensions. */

@@ -339,6 +339,7 @@ add_executable(in_cpp message.cpp)
 target_link_libraries(in_cpp PRIVATE linkspan::static)
 add_executable(in_fortran message.f90)
 target_link_libraries(in_fortran PRIVATE linkspan::fortran)
+install(TARGETS in_c in_fortran)
 """
     )
     build = tmp_path / "build"
@@ -349,6 +350,16 @@ target_link_libraries(in_fortran PRIVATE linkspan::fortran)
         assert run(build / program, env=without).endswith("ok\n")
     # Nothing is made again.
     assert "Linking" not in run("cmake", "--build", build, env=without)
+    # What was installed is found by the program's own place, and the build tree is not needed.
+    run("cmake", "--install", build, "--prefix", tmp_path / "first", env=without)
+    (tmp_path / "first").rename(tmp_path / "installed")
+    build.rename(tmp_path / "away")
+    for program in ("in_c", "in_fortran"):
+        assert run(tmp_path / "installed/bin" / program, env=without).endswith("ok\n")
+    # A profile that cargo does not have is refused before anything is built.
+    wrong = ["cmake", "-S", tmp_path, "-B", tmp_path / "wrong", "-DLINKSPAN_PROFILE=Release", "-DLINKSPAN_CARGO=/bin/true"]
+    refused = subprocess.run(wrong, env=without, capture_output=True, text=True, timeout=DEADLINE)
+    assert refused.returncode != 0 and "LINKSPAN_PROFILE=Release is no profile of cargo" in refused.stderr
 
 
 def test_plugins_with_the_static_library_export_nothing_of_it(tmp_path, environment, prefix):
