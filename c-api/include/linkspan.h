@@ -2256,8 +2256,7 @@ linkspan_status linkspan_request_reply(const struct linkspan_message *request,
                                        const struct linkspan_message *reply);
 
 // Answers a request with an error: a code of the handler's own or of JSON-RPC 2.0, a dotted type such as
-// `spectrum.window_too_long`, a text for a human reader, and a value for the program, which may be NULL. What is no UTF-8 in the texts is
-// replaced.
+// `spectrum.window_too_long`, a text for a human reader, and a value for the program, which may be NULL.
 //
 // The caller sees to this:
 // `request` is a live message, `type` and `text` are NULL or NUL-terminated, `data` is NULL or a live message.
