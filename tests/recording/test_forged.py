@@ -25,14 +25,14 @@ path = sys.argv[1]
 def tried(what):
     try:
         return what()
-    except (linkspan.LinkspanError, ValueError, TypeError, OverflowError, KeyError) as error:
+    except (linkspan.Error, ValueError, TypeError, OverflowError, KeyError) as error:
         return None
 recording = tried(lambda: linkspan.Recording(path))
 if recording is not None:
     names = tried(lambda: list(recording.names)) or []
     tried(lambda: [(m.sequence, m.received, m.sent, tried(lambda: m.value)) for m in recording])
-    tried(lambda: list(recording.events()))
-    tried(lambda: recording.info())
+    tried(lambda: list(recording.events))
+    tried(lambda: (recording.facts, recording.notes, recording.problems, recording.begin, recording.end))
     for name in names[:4]:
         tried(lambda: recording.table(name))
 print("read")
