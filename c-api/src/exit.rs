@@ -5,12 +5,14 @@ use std::panic::catch_unwind;
 use std::sync::{Condvar, Mutex, MutexGuard, Once, PoisonError};
 use std::thread::{self, ThreadId};
 
+use linkspan::fork::Own;
 use linkspan::{Error, ErrorKind, Result};
 
 /// What is done for the object at an address.
 pub(crate) type AtExit = fn(usize);
 
 /// The open objects of this process.
+#[derive(Default)]
 struct Open {
     /// By address, with what the exit does for each.
     objects: BTreeMap<usize, AtExit>,
@@ -18,12 +20,13 @@ struct Open {
     in_use: Option<(usize, ThreadId)>,
 }
 
-static OPEN: Mutex<Open> = Mutex::new(Open { objects: BTreeMap::new(), in_use: None });
+/// A forked child has none of its parent's, a thread of which may have locked them at the fork.
+static OPEN: Own<Mutex<Open>> = Own::new();
 /// Signalled when the exit is done with an object.
-static DONE: Condvar = Condvar::new();
+static DONE: Own<Condvar> = Own::new();
 
 fn open() -> MutexGuard<'static, Open> {
-    OPEN.lock().unwrap_or_else(PoisonError::into_inner)
+    OPEN.lock()
 }
 
 /// Has the exit of the program call `what` with this address, unless it is forgotten before.
@@ -48,7 +51,7 @@ pub(crate) fn forget(address: usize) -> Result<()> {
             let text = "the end of the program is reporting on this object: its callback may close it, and the process frees it";
             return Err(Error::new(ErrorKind::InvalidState, text));
         }
-        open = DONE.wait(open).unwrap_or_else(PoisonError::into_inner);
+        open = DONE.get().wait(open).unwrap_or_else(PoisonError::into_inner);
     }
     open.objects.remove(&address);
     Ok(())
@@ -56,8 +59,7 @@ pub(crate) fn forget(address: usize) -> Result<()> {
 
 /// Runs in `exit`.
 extern "C" fn at_exit() {
-    // Held by a thread of the parent where this is a forked child, whose objects are not its own.
-    let Ok(open) = OPEN.try_lock() else { return };
+    let open = self::open();
     // Not those that callbacks make meanwhile: the end of the program would have no end.
     let addresses: Vec<usize> = open.objects.keys().copied().collect();
     drop(open);
@@ -73,5 +75,5 @@ fn use_at_exit(address: usize) {
     // A panic must not leave the exit, and nobody is left to read its error.
     drop(catch_unwind(|| what(address)));
     self::open().in_use = None;
-    DONE.notify_all();
+    DONE.get().notify_all();
 }

@@ -3,9 +3,10 @@
 #[cfg(feature = "web")]
 use std::io::{IsTerminal, stdout};
 use std::path::PathBuf;
-use std::thread;
+use std::sync::mpsc::channel;
 
 use clap::Args;
+use linkspan::service::start_thread;
 use linkspan::{Error, ErrorKind, Timeout, one_line, registry};
 use linkspan_controller::{ControllerServer, ControllerServerOptions};
 use rustix::event::{PollFd, PollFlags, poll};
@@ -67,12 +68,24 @@ pub fn controller(args: &ControllerArgs, signals: &Signals) -> Result<(), Exit> 
     let waker =
         signals.fd().try_clone_to_owned().map_err(|e| Exit::Io(format!("watching for signals: {e}")))?;
     let stopper = server.stopper();
+    let (failed, failure) = channel();
     // This thread stops the loop at a signal, whichever thread received it, and ends with the process.
-    thread::spawn(move || {
-        while let Err(Errno::INTR) = poll(&mut [PollFd::new(&waker, PollFlags::IN)], None) {}
+    start_thread("stopper", move || {
+        let waited = loop {
+            match poll(&mut [PollFd::new(&waker, PollFlags::IN)], None) {
+                Err(Errno::INTR) => {}
+                waited => break waited,
+            }
+        };
+        if let Err(e) = waited {
+            let _ = failed.send(Error::os("watching for signals (ppoll)", e.raw_os_error()));
+        }
         stopper.stop();
-    });
+    })?;
     server.run(Timeout::Forever)?;
+    if let Ok(error) = failure.try_recv() {
+        return Err(error.into());
+    }
     #[cfg(feature = "web")]
     drop(page);
     server.close();

@@ -101,15 +101,12 @@ fn note_directory(command: &Command) {
     };
     let path = std::path::Path::new(&path);
     let shown = path.display();
-    let is_missing = path.symlink_metadata().is_err_and(|e| e.kind() == std::io::ErrorKind::NotFound);
+    // A relative one is refused.
+    let is_missing = path.is_absolute()
+        && path.symlink_metadata().is_err_and(|e| e.kind() == std::io::ErrorKind::NotFound);
     if is_missing {
         stderr::print_note(&format!(
             "LINKSPAN_DIR is {shown}, which does not exist and is created: only programs with the same LINKSPAN_DIR reach each other"
-        ));
-    }
-    if path.is_relative() {
-        stderr::print_note(&format!(
-            "LINKSPAN_DIR is {shown}, which is relative: it is another directory for a program started elsewhere; use an absolute path"
         ));
     }
 }

@@ -1,11 +1,13 @@
 //! Ends a wait at a signal, or once standard output has no reader, without waking up to check either.
 
 use std::os::unix::net::UnixStream;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 
 use linkspan::Error;
+use linkspan::service::start_scoped;
 use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
 
 use crate::exit::Exit;
 use crate::signals::Signals;
@@ -35,22 +37,34 @@ pub fn watched(
     // Its end makes the descriptor of the thread readable.
     let (ended, running) = UnixStream::pair().map_err(on_error)?;
     let guard = StopGuard::default();
-    thread::scope(|scope| {
+    let failure = OnceLock::new();
+    let ran = thread::scope(|scope| {
         let watch = || {
-            if wait_for_reason(signals, &ended) {
+            let reason = wait_for_reason(signals, &ended);
+            if !matches!(reason, Ok(false)) {
                 let _stopping = guard.lock();
+                if let Err(error) = reason {
+                    let _ = failure.set(error);
+                }
                 stop();
             }
         };
-        thread::Builder::new().name("watcher".into()).spawn_scoped(scope, watch).map_err(on_error)?;
+        start_scoped(scope, "watcher", watch)?;
         // Dropped also if `run` panics, because the scope waits for the thread.
         let _running = running;
         run(&guard)
-    })
+    });
+    match failure.into_inner() {
+        Some(error) => Err(error.into()),
+        None => ran,
+    }
 }
 
 /// Waits for a reason to stop, and returns whether there is one; false at the end of the run.
-fn wait_for_reason(signals: &Signals, ended: &UnixStream) -> bool {
+///
+/// # Errors
+/// That of the wait, which would fail again at once, without end.
+fn wait_for_reason(signals: &Signals, ended: &UnixStream) -> Result<bool, Error> {
     let stdout = std::io::stdout();
     let mut watched = vec![
         PollFd::new(ended, PollFlags::IN),
@@ -59,13 +73,17 @@ fn wait_for_reason(signals: &Signals, ended: &UnixStream) -> bool {
         PollFd::new(&stdout, PollFlags::empty()),
     ];
     loop {
-        // Only a lack of memory or a signal handler can end it without a descriptor; both pass.
         let polled = poll(&mut watched, None);
         if signals.check_stdout().is_err() {
-            return true;
+            return Ok(true);
+        }
+        match polled {
+            // A lack of memory passes, as a signal does.
+            Ok(_) | Err(Errno::INTR | Errno::NOMEM) => {}
+            Err(e) => return Err(Error::os("watching for signals (ppoll)", e.raw_os_error())),
         }
         if polled.is_ok() && !watched[0].revents().is_empty() {
-            return false;
+            return Ok(false);
         }
         // A terminal or socket that was hung up would end every further wait.
         if polled.is_ok() && watched.get(2).is_some_and(|stdout| !stdout.revents().is_empty()) {

@@ -6,6 +6,7 @@ use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use linkspan::service::start_program;
 use linkspan::{Error, ErrorKind, RemoteFailure, Result, Timeout};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::OFlags;
@@ -40,7 +41,7 @@ pub fn run(
     signals: &Signals,
 ) -> Result<Outcome> {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
-    let mut child = match command.spawn() {
+    let mut child = match start_program(&mut command) {
         Ok(child) => child,
         Err(e) => {
             let error = Error::os(format!("starting {name}"), e.raw_os_error().unwrap_or(0));

@@ -294,7 +294,8 @@ fn missing_or_relative_directory_is_reported_once() {
     assert!(first.contains("does not exist and is created") && first.lines().count() == 1, "{first}");
     assert_eq!(finished(new), "");
     let relative = finished("relative");
-    assert!(relative.contains("use an absolute path"), "{relative}");
+    assert!(relative.contains("give a whole path") && relative.lines().count() == 1, "{relative}");
+    assert!(!place.path().join("relative").exists(), "it was made");
     let mut doctor = place.command(&["doctor"]);
     let found = doctor.env("LINKSPAN_DIR", "relative").current_dir(place.path()).output().unwrap();
     let found = String::from_utf8(found.stdout).unwrap();

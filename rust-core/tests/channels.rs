@@ -23,6 +23,7 @@ mod hostile;
 mod hostile_schemas;
 mod hostile_shm;
 mod hostile_views;
+mod interrupted;
 mod lent_bytes;
 mod lingering;
 mod loans;

@@ -28,6 +28,37 @@ const NOT_IN_PROGRAMS: [&str; 5] =
 /// Where they print, by that function; and what tests alone print.
 const PRINTING: [&str; 4] = ["/stdout.rs", "/stderr.rs", "/output.rs", "/simulation.rs"];
 
+/// Calls that one file alone makes, in the crates of the core but for their tests: the calls, the file, and what others use. Other files have
+/// reasons of their own.
+const ONE_PLACE: [(&[&str], &[&str], &str); 3] = [
+    (
+        &[
+            "socket_with(",
+            "net::accept",
+            "fs::open(",
+            "fs::openat",
+            "memfd_create(",
+            "net::socketpair",
+            "timerfd_create(",
+            "epoll::create(",
+            "pipe_with(",
+            "inotify::init(",
+            "pidfd_open(",
+            "EventfdFlags",
+            "io::dup",
+        ],
+        &["rust-core/os/src/descriptor.rs"],
+        "descriptor.rs, so that no descriptor has the number of a standard stream",
+    ),
+    (
+        &["env::var"],
+        // PATH, for programs and not for the library.
+        &["rust-core/os/src/environment.rs", "rust-core/os/src/programs.rs"],
+        "environment.rs, which has none for set-user-ID programs",
+    ),
+    (&["event::poll("], &["rust-core/os/src/poll.rs"], "poll.rs, which knows that a signal interrupts it"),
+];
+
 /// Names without a meaning of their own.
 const EMPTY_NAMES: [&str; 7] = ["utils", "util", "common", "manager", "helper", "data", "misc"];
 
@@ -64,14 +95,40 @@ fn faults(path: &str, source: &str) -> Vec<String> {
     if starts && !path.starts_with("benches/") && !STARTS_PROGRAMS.contains(&path) {
         faults.push("it starts a program: see to it that this runs no code of the current folder or the environment, and name it in STARTS_PROGRAMS".to_owned());
     }
+    let tests = source.lines().position(|line| line.starts_with("#[cfg(test)]")).unwrap_or(usize::MAX);
+    let is_test = path.contains("/tests")
+        || path.contains("_tests")
+        || path.contains("fuzz")
+        || ["vectors.rs", "documents.rs", "histories.rs"].iter().any(|file| path.ends_with(file));
     for (i, line) in source.lines().enumerate() {
         let code = without_comment(line);
+        if path.starts_with("rust-core/") && !path.starts_with("rust-core/value/") && !is_test && i < tests {
+            let elsewhere = ONE_PLACE.iter().filter(|(_, places, _)| !places.contains(&path));
+            faults.extend(elsewhere.flat_map(|(calls, _, why)| {
+                let made = calls.iter().filter(|call| code.contains(**call));
+                made.map(move |call| format!("line {}: {call} belongs into {why}", i + 1))
+            }));
+        }
         let forbidden: &[&str] = match () {
             () if inside(&BINDINGS) => &NOT_IN_BINDINGS,
             () if inside(&["rust-core/value/src/codec/"]) => &NOT_IN_CODECS,
             () if inside(&PROGRAMS) && !PRINTING.iter().any(|file| path.ends_with(file)) => &NOT_IN_PROGRAMS,
             () => &[],
         };
+        // A thread that cannot be started is an error with a text, and no panic.
+        let is_program =
+            ["cli/", "controller/", "recorder/", "bridge/"].iter().any(|folder| path.starts_with(folder));
+        let of_controllers_tests =
+            ["controller/src/problems.rs", "controller/src/violations.rs", "controller/src/peer.rs"];
+        if is_program && !is_test && i < tests && !of_controllers_tests.contains(&path) {
+            if code.contains(".spawn()?") || code.contains("command.spawn()") {
+                faults.push(format!("line {}: start_program starts programs, with plain signals", i + 1));
+            }
+            let bare = ["thread::spawn(", "scope.spawn("].iter().find(|call| code.contains(**call));
+            faults.extend(
+                bare.map(|call| format!("line {}: {call} panics where no thread can be started", i + 1)),
+            );
+        }
         faults.extend(
             forbidden
                 .iter()
@@ -218,6 +275,65 @@ fn every_file_is_a_module_of_one_program(tests: &Path, programs: &[&str]) {
     assert_eq!(manifest.matches("[[test]]").count(), programs.len());
 }
 
+/// The objects that programs hold, and where they are.
+const OBJECTS: [(&str, &str); 10] = [
+    ("rust-core/engine/src/channel/ends.rs", "Inner"),
+    ("rust-core/engine/src/channel/listener.rs", "Listener"),
+    ("rust-core/engine/src/request/server.rs", "Server"),
+    ("rust-core/engine/src/request/answer.rs", "Request"),
+    ("rust-core/engine/src/publish/publisher.rs", "Publisher"),
+    ("rust-core/engine/src/publish/subscriber.rs", "Subscriber"),
+    ("rust-core/engine/src/publish/replica.rs", "Replica"),
+    ("rust-core/service/src/service/service_loop.rs", "ServiceLoop"),
+    ("rust-core/service/src/service/service_loop.rs", "Task"),
+    ("rust-core/service/src/service/controller.rs", "Controller"),
+];
+
+/// What a field of them may be besides an `OfProcess`: data, and what a forked child leaks by itself.
+const PLAIN: [&str; 21] = [
+    "Endpoint",
+    "String",
+    "Arc<str>",
+    "Options",
+    "Role",
+    "bool",
+    "u64",
+    "AtomicBool",
+    "AtomicU64",
+    "Limits",
+    "HolderMark",
+    "Arc<OpenState>",
+    "Option<Duration>",
+    "Option<Work>",
+    "Born",
+    "Message",
+    "EventFd",
+    "Epoll",
+    "Timer",
+    "Channel",
+    "Turns",
+];
+
+/// A forked child drops what it inherits: no field may close, write or lock there.
+#[test]
+fn objects_of_programs_leave_their_parts_to_the_process_that_made_them() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    for (path, object) in OBJECTS {
+        let source = fs::read_to_string(root.join(path)).unwrap();
+        let (_, fields) = source.split_once(&format!("pub struct {object} {{\n")).expect(object);
+        let (fields, _) = fields.split_once("\n}").unwrap();
+        for field in fields.lines().map(str::trim).filter(|line| !line.starts_with("///")) {
+            let (_, of) =
+                field.trim_end_matches(',').split_once(": ").unwrap_or_else(|| panic!("{object}: {field}"));
+            let is_left = of.starts_with("OfProcess<") || of.starts_with("Option<OfProcess<");
+            assert!(
+                is_left || PLAIN.contains(&of),
+                "{object}: {field}: wrap it in OfProcess, or name it in PLAIN"
+            );
+        }
+    }
+}
+
 #[test]
 fn release_builds_check_overflow() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
@@ -235,6 +351,10 @@ fn broken_rules_are_found() {
         ("python/src/common/mod.rs", "//! Things.", "the name common"),
         ("php/src/lib.rs", "//! PHP.\nstd::thread::sleep(x);", "line 2: thread::sleep"),
         ("bridge/src/start.rs", "//! Starts.\nCommand::new(\"sh\");", "starts a program"),
+        ("cli/src/x.rs", "//! X.\nstd::thread::spawn(a);", "line 2: thread::spawn("),
+        ("rust-core/transport/src/x.rs", "//! X.\nstd::env::var_os(a);", "line 2: env::var"),
+        ("rust-core/os/src/x.rs", "//! X.\nlet fd = rustix::fs::openat(a);", "line 2: fs::openat"),
+        ("rust-core/transport/src/x.rs", "//! X.\nrustix::event::poll(a);", "line 2: event::poll("),
         ("rust-core/value/src/codec/cbor/mod.rs", "//! CBOR.\nuse std::io::Read;", "line 2: std::io"),
         ("recorder/src/tools/info.rs", "//! Info.\nprintln!(x);", "line 2: println!("),
         ("bridge/src/keys.rs", "//! Keys.\nstd::io::stdout().write_all(x);", "line 2: stdout().write"),
@@ -244,4 +364,6 @@ fn broken_rules_are_found() {
     }
     let fine = "//! PHP.\n// std::thread::sleep is not called\nlet x = y;";
     assert_eq!(faults("php/src/lib.rs", fine), [""; 0]);
+    let test = "//! X.\n#[cfg(test)]\nmod tests { rustix::event::poll(a); }";
+    assert_eq!(faults("rust-core/os/src/x.rs", test), [""; 0]);
 }

@@ -35,7 +35,7 @@ ALL = [
     for language in STRICT
     for program in ("message", "values", "vectors", "channel", "publish", "transports", "service", "schema", "schema_vectors", "loan", "calls", "wait")
     if (language, program) != ("fortran", "publish")  # its channel program does both
-] + [("fortran", "arrays")] + [("c", "record"), ("c", "flat_record"), ("c", "access"), ("cpp", "record"), ("c", "threads"), ("c", "signals"), ("c", "region"), ("c", "release")]
+] + [("fortran", "arrays")] + [("c", "record"), ("c", "flat_record"), ("c", "access"), ("cpp", "record"), ("c", "threads"), ("c", "forks"), ("c", "signals"), ("c", "region"), ("c", "release")]
 
 
 def in_turn() -> list[tuple[str, str]]:
@@ -111,7 +111,7 @@ def try_program(language: str, program: str, binary: Path, environment: dict[str
     elif program == "service":
         assert run(binary, env=environment).endswith("ok\n")
         controlled(binary, binary, environment)
-    elif program in ("channel", "publish", "threads", "signals", "loan", "calls", "wait"):
+    elif program in ("channel", "publish", "threads", "forks", "signals", "loan", "calls", "wait"):
         for transport in ("shm", "unix"):
             assert run(binary, transport, env=environment).endswith("ok\n")
     else:

@@ -7,9 +7,10 @@ use std::cell::UnsafeCell;
 use std::collections::BTreeMap;
 use std::mem;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use linkspan::NdArray;
+use linkspan::fork::{Inherited, Own};
 
 /// The place of the last loan is empty. No loan has this address.
 const EMPTY: usize = 0;
@@ -21,7 +22,7 @@ pub(super) struct Loans {
     /// [`EMPTY`], [`TAKEN`], or the address of the loan in `lent`.
     last: AtomicUsize,
     lent: UnsafeCell<Option<NdArray>>,
-    others: Mutex<BTreeMap<usize, NdArray>>,
+    others: Own<Mutex<BTreeMap<usize, NdArray>>>,
 }
 
 // SAFETY: `lent` is used by the thread that has taken the place.
@@ -29,15 +30,11 @@ unsafe impl Sync for Loans {}
 
 impl Loans {
     pub(super) const fn new() -> Loans {
-        Loans {
-            last: AtomicUsize::new(EMPTY),
-            lent: UnsafeCell::new(None),
-            others: Mutex::new(BTreeMap::new()),
-        }
+        Loans { last: AtomicUsize::new(EMPTY), lent: UnsafeCell::new(None), others: Own::new() }
     }
 
-    fn others(&self) -> MutexGuard<'_, BTreeMap<usize, NdArray>> {
-        self.others.lock().unwrap_or_else(PoisonError::into_inner)
+    fn others(&self) -> MutexGuard<'static, BTreeMap<usize, NdArray>> {
+        self.others.lock()
     }
 
     /// Exchanges the loan at this address, if it is the last one, for `lent` at `next`; else false.
@@ -57,7 +54,12 @@ impl Loans {
     /// Whether there is any, as far as this thread can know: one that it has added is there.
     #[inline]
     pub(super) fn are_any(&self) -> bool {
-        self.last.load(Ordering::Relaxed) != EMPTY || !self.others().is_empty()
+        self.last.load(Ordering::Relaxed) != EMPTY
+            || !self.others().is_empty()
+            || !matches!(
+                self.others.find_inherited(|theirs| (!theirs.is_empty()).then_some(())),
+                Inherited::None
+            )
     }
 
     /// Adds a loan at this address.
@@ -95,7 +97,16 @@ impl Loans {
 
     #[cold]
     fn remove_beside(&self, place: usize) -> Option<NdArray> {
-        self.others().remove(&place)
+        let here = self.others().remove(&place);
+        here.or_else(|| match self.others.find_inherited(|theirs| theirs.remove(&place)) {
+            Inherited::Found(lent) => Some(lent),
+            Inherited::None | Inherited::Unknown => None,
+        })
+    }
+
+    /// Whether this may be a loan of the parent, of which a forked child cannot know: a thread of the parent changed the table at the fork.
+    pub(super) fn may_be_parents(&self) -> bool {
+        matches!(self.others.find_inherited(|_| None::<()>), Inherited::Unknown)
     }
 }
 

@@ -9,7 +9,9 @@ use std::cell::RefCell;
 use std::ffi::c_void;
 use std::mem;
 use std::ptr::NonNull;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
+
+use linkspan::fork::Own;
 
 use super::state::State;
 
@@ -42,24 +44,24 @@ impl Shells {
     }
 }
 
-/// Lists of threads that have ended.
-struct Left(Mutex<Vec<Shells>>);
+/// Lists of threads that have ended. A forked child has none of its parent's.
+struct Left(Own<Mutex<Vec<Shells>>>);
 
-static LEFT: Left = Left(Mutex::new(Vec::new()));
+static LEFT: Left = Left(Own::new());
 
 impl Left {
-    fn lists(&self) -> MutexGuard<'_, Vec<Shells>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lists(&'static self) -> MutexGuard<'static, Vec<Shells>> {
+        self.0.lock()
     }
 
     /// Returns a list that a thread left, or a new one.
     #[cold]
-    fn take(&self) -> Box<Shells> {
+    fn take(&'static self) -> Box<Shells> {
         let there = self.lists().pop();
         Box::new(there.unwrap_or(Shells::NONE))
     }
 
-    fn leave(&self, shells: Shells) {
+    fn leave(&'static self, shells: Shells) {
         self.lists().push(shells);
     }
 }
@@ -142,7 +144,7 @@ mod tests {
 
     #[test]
     fn shell_stays_until_as_many_others_were_released_by_its_thread() {
-        static MINE: Left = Left(Mutex::new(Vec::new()));
+        static MINE: Left = Left(Own::new());
         let mut kept = Kept::new(&MINE);
         let keep_from = |kept: &mut Kept, from: usize| {
             (from..from + SHELLS).filter_map(|address| kept.keep(at(address))).collect::<Vec<_>>()
@@ -159,7 +161,7 @@ mod tests {
 
     #[test]
     fn thread_that_ends_leaves_its_shells_to_the_next() {
-        static MINE: Left = Left(Mutex::new(Vec::new()));
+        static MINE: Left = Left(Own::new());
         let is_there =
             |kept: &Kept, address| kept.shells.as_ref().unwrap().places.contains(&Some(at(address)));
         let (mut first, mut second) = (Kept::new(&MINE), Kept::new(&MINE));

@@ -31,9 +31,10 @@ mod put;
 mod table;
 
 use std::ffi::{c_char, c_void};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicPtr, Ordering};
-use std::sync::{Mutex, PoisonError};
 
+use linkspan::fork::Own;
 use linkspan::{Error, ErrorKind, Limits, Result, codec};
 
 use crate::argument::{block, give_encoded, handle, is_null, place};
@@ -84,7 +85,7 @@ pub(crate) unsafe fn layout<'a>(record: *mut linkspan_record) -> Result<&'a Layo
 }
 
 /// Serializes the calls that complete tables.
-static FILLING: Mutex<()> = Mutex::new(());
+static FILLING: Own<Mutex<()>> = Own::new();
 
 /// Reads a table after `fill` has completed it, once and in one thread: for languages that build their tables
 /// at run time. A table that was read before is not changed.
@@ -101,7 +102,7 @@ pub unsafe extern "C" fn linkspan_record_prepare(
         if record.is_null() {
             return Err(is_null("record"));
         }
-        let _alone = FILLING.lock().unwrap_or_else(PoisonError::into_inner);
+        let _alone = FILLING.lock();
         let prepared = AtomicPtr::from_ptr((&raw mut (*record).prepared).cast::<*mut Layout>());
         if prepared.load(Ordering::Acquire).is_null() {
             fill.ok_or_else(|| is_null("fill"))?();

@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use linkspan::service::{CommandRequest, Controller};
+use linkspan::service::{CommandRequest, Controller, start_scoped};
 use linkspan::{Answer, Command, Deadline, Error, ErrorKind, Outcome, Value, Wait};
 
 use super::args::{CancelArgs, ForgetArgs, TargetArgs};
@@ -30,9 +30,9 @@ pub fn send(args: &TargetArgs, command: &Command, signals: &Signals) -> Result<(
     let queue = Mutex::new(names.iter());
     let (sender, answers) = channel();
     thread::scope(|scope| {
-        for _ in 0..names.len().min(MAX_CONCURRENT) {
+        for at in 0..names.len().min(MAX_CONCURRENT) {
             let (queue, sender) = (&queue, sender.clone());
-            scope.spawn(move || {
+            let started = start_scoped(scope, "command", move || {
                 loop {
                     let Some(name) = queue.lock().unwrap_or_else(PoisonError::into_inner).next() else {
                         return;
@@ -44,6 +44,13 @@ pub fn send(args: &TargetArgs, command: &Command, signals: &Signals) -> Result<(
                     }
                 }
             });
+            // Those that were started send the rest of the commands.
+            if let Err(error) = started {
+                match at {
+                    0 => return Err(error.into()),
+                    _ => break,
+                }
+            }
         }
         drop(sender);
         let mut exit_code = ExitCode::default();

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use linkspan::service::{ServiceLoop, ServiceOptions};
+use linkspan::service::{ServiceLoop, ServiceOptions, keep_ends_of_children};
 use linkspan::{Error, ErrorKind, Result, Wait};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::WaitOptions;
@@ -93,6 +93,7 @@ impl<'a> Supervisor<'a> {
         for end in [&wake, &wake_sender] {
             end.set_nonblocking(true).map_err(|e| os_error("making a wake-up socket", &e))?;
         }
+        keep_ends_of_children();
         let children =
             wake_sender.try_clone().and_then(|end| signal_hook::low_level::pipe::register(SIGCHLD, end));
         children.map_err(|e| os_error("watching for the end of children", &e))?;
@@ -143,8 +144,8 @@ impl<'a> Supervisor<'a> {
             restarts: Restarts::new(args.restart, args.restart_delay, args.restart_limit),
             began: Instant::now(),
             active: None,
-            out: OutputStream::new("stdout", std::io::stdout()),
-            err: OutputStream::new("stderr", std::io::stderr()),
+            out: OutputStream::new("stdout", std::io::stdout())?,
+            err: OutputStream::new("stderr", std::io::stderr())?,
             last_was_error: false,
             exit_code: 0,
             has_failed: false,

@@ -2,8 +2,10 @@
 
 use std::io::Write;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, channel, sync_channel};
-use std::thread;
 use std::time::Duration;
+
+use linkspan::Result;
+use linkspan::service::start_thread;
 
 /// How many chunks may wait to be written.
 const WAITING: usize = 64;
@@ -18,10 +20,13 @@ pub struct Forwarder {
 
 impl Forwarder {
     /// Starts the thread, which writes to `out`.
-    pub fn to(mut out: impl Write + Send + 'static) -> Forwarder {
+    ///
+    /// # Errors
+    /// No thread can be started.
+    pub fn to(mut out: impl Write + Send + 'static) -> Result<Forwarder> {
         let (pieces, waiting) = sync_channel::<Vec<u8>>(WAITING);
         let (done, written) = channel();
-        thread::spawn(move || {
+        start_thread("forwarder", move || {
             for piece in waiting {
                 if out.write_all(&piece).and_then(|()| out.flush()).is_err() {
                     // The reader has closed the pipe; the log still has the lines.
@@ -30,8 +35,8 @@ impl Forwarder {
             }
             // `finish` may have timed out.
             let _ = done.send(());
-        });
-        Forwarder { pieces, written, lost: 0 }
+        })?;
+        Ok(Forwarder { pieces, written, lost: 0 })
     }
 
     /// Queues bytes, or drops them if the queue is full. Returns the number of bytes dropped before, once the queue has room again.
@@ -63,13 +68,14 @@ impl Forwarder {
 #[cfg(test)]
 mod tests {
     use std::io::Read;
+    use std::thread;
 
     use super::*;
 
     #[test]
     fn slow_reader_loses_counted_bytes() {
         let (mut read, write) = std::io::pipe().unwrap();
-        let mut forwarder = Forwarder::to(write);
+        let mut forwarder = Forwarder::to(write).unwrap();
         let mut reported = 0;
         for _ in 0..1000 {
             reported += forwarder.pass(vec![b'x'; 10_000]).unwrap_or(0);
@@ -88,7 +94,7 @@ mod tests {
     fn closed_reader_blocks_nothing() {
         let (read, write) = std::io::pipe().unwrap();
         drop(read);
-        let mut forwarder = Forwarder::to(write);
+        let mut forwarder = Forwarder::to(write).unwrap();
         for _ in 0..1000 {
             forwarder.pass(vec![b'x'; 10_000]);
         }

@@ -5,6 +5,7 @@ use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
+use linkspan::Result;
 use linkspan::service::ServiceLoop;
 
 use super::forwarder::Forwarder;
@@ -26,16 +27,19 @@ pub struct OutputStream {
 
 impl OutputStream {
     /// Creates a stream that forwards to `out`.
-    pub fn new(level: &'static str, out: impl Write + Send + 'static) -> OutputStream {
+    ///
+    /// # Errors
+    /// No thread can be started.
+    pub fn new(level: &'static str, out: impl Write + Send + 'static) -> Result<OutputStream> {
         let (lines, rate_limit) = (LineSplitter::default(), RateLimit::default());
-        OutputStream {
+        Ok(OutputStream {
             level,
             pipe: None,
             lines,
             rate_limit,
-            forwarder: Forwarder::to(out),
+            forwarder: Forwarder::to(out)?,
             buffer: vec![0; 65536],
-        }
+        })
     }
 
     /// Reads from this non-blocking pipe.

@@ -5,7 +5,7 @@ use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
 use std::time::Instant;
 
-use linkspan::service::{NOTIFY_VARIABLES, end_with_us};
+use linkspan::service::{NOTIFY_VARIABLES, end_with_us, start_program};
 use rustix::process::{Pid, WaitStatus};
 
 use super::args::RunArgs;
@@ -90,7 +90,7 @@ pub fn spawn(mut command: Command, args: &RunArgs) -> io::Result<(Child, Pid)> {
         command.env_remove(name);
     }
     end_with_us(&mut command);
-    let child = command.spawn()?;
+    let child = start_program(&mut command)?;
     if let Some(out) = &child.stdout {
         rustix::io::ioctl_fionbio(out, true)?;
     }

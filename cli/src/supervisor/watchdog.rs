@@ -9,6 +9,7 @@ use std::io::{self, Write};
 use std::os::unix::process::CommandExt;
 use std::process::{ChildStdin, Command, Stdio};
 
+use linkspan::service::start_program;
 use rustix::process::{Pid, Signal};
 
 /// Reads lines with the number of the group; the last one counts, and 0 means none. It ignores signals that request its end.
@@ -33,7 +34,7 @@ impl Watchdog {
         command.env_clear();
         // A reader of the output of this process must not wait for the watchdog.
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
-        let mut child = command.spawn()?;
+        let mut child = start_program(&mut command)?;
         let pid = Pid::from_raw(child.id().cast_signed())
             .ok_or_else(|| io::Error::other("a process without an ID"))?;
         Ok(Watchdog { pid: Some(pid), stdin: child.stdin.take() })

@@ -3,12 +3,13 @@
 use std::io::{self, IsTerminal};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Sender, channel};
-use std::thread;
 
+use linkspan::service::start_thread;
 use linkspan::{Error, ErrorKind};
 use ratatui::DefaultTerminal;
 use ratatui::crossterm::event::{self, Event as TerminalEvent};
 use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
 
 use super::args::TopArgs;
 use super::render;
@@ -42,11 +43,20 @@ pub fn run(args: &TopArgs, signals: &Signals) -> Result<(), Exit> {
     let signal_fd = signals.fd().try_clone_to_owned().map_err(on_terminal)?;
     let mut terminal = Terminal::take()?;
     // The threads end with the process: they hold nothing that another process could wait for.
-    start(&sender, move |sender| {
-        while poll(&mut [PollFd::new(&signal_fd, PollFlags::IN)], None).is_err() {}
+    start("signals", &sender, move |sender| {
+        loop {
+            match poll(&mut [PollFd::new(&signal_fd, PollFlags::IN)], None) {
+                Err(Errno::INTR) => {}
+                Err(error) => {
+                    let _ = sender.send(ScreenEvent::InputFailed(error.into()));
+                    return;
+                }
+                Ok(_) => break,
+            }
+        }
         let _ = sender.send(ScreenEvent::Signal);
-    });
-    start(&sender, |sender| {
+    })?;
+    start("input", &sender, |sender| {
         let error = loop {
             match event::read() {
                 Ok(input) => {
@@ -58,15 +68,15 @@ pub fn run(args: &TopArgs, signals: &Signals) -> Result<(), Exit> {
             }
         };
         let _ = sender.send(ScreenEvent::InputFailed(error));
-    });
+    })?;
     let every = args.every;
-    start(&sender, move |sender| {
+    start("endpoints", &sender, move |sender| {
         watcher::endpoints(every, |update| sender.send(ScreenEvent::Update(update)).is_ok());
-    });
+    })?;
     let controller = args.at.clone();
-    start(&sender, move |sender| {
+    start("services", &sender, move |sender| {
         watcher::services(&controller, every, |update| sender.send(ScreenEvent::Update(update)).is_ok());
-    });
+    })?;
     drop(sender);
 
     let mut screen = Screen::new();
@@ -92,13 +102,19 @@ pub fn run(args: &TopArgs, signals: &Signals) -> Result<(), Exit> {
 }
 
 /// A thread that reports a panic of its own.
-fn start(sender: &Sender<ScreenEvent>, work: impl FnOnce(&Sender<ScreenEvent>) + Send + 'static) {
+fn start(
+    name: &str,
+    sender: &Sender<ScreenEvent>,
+    work: impl FnOnce(&Sender<ScreenEvent>) + Send + 'static,
+) -> Result<(), Exit> {
     let sender = sender.clone();
-    thread::spawn(move || {
+    let work = move || {
         if catch_unwind(AssertUnwindSafe(|| work(&sender))).is_err() {
             let _ = sender.send(ScreenEvent::ThreadPanicked);
         }
-    });
+    };
+    start_thread(name, work)?;
+    Ok(())
 }
 
 fn on_terminal(error: io::Error) -> Exit {
@@ -180,7 +196,7 @@ mod tests {
         let mut terminal = Terminal::take().unwrap_or_else(|_| panic!("no terminal"));
         assert!(terminal.draw(&mut Screen::new(), 1.0).is_ok());
         let (sender, events) = channel();
-        start(&sender, |_| panic!("as the test asks"));
+        assert!(start("looks", &sender, |_| panic!("as the test asks")).is_ok());
         assert!(matches!(events.recv(), Ok(ScreenEvent::ThreadPanicked)));
     }
 }

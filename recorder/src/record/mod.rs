@@ -29,7 +29,7 @@ use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use linkspan::service::ServiceOptions;
+use linkspan::service::{ServiceOptions, start_scoped};
 use linkspan::{
     Acknowledge, Command, Encoding, Error, ErrorKind, Options, Result, ServiceLoop, Subscriber, Task,
     Timestamp, Value, codec,
@@ -231,11 +231,7 @@ fn start<'scope>(
     status: &'scope Status,
     work: impl FnOnce() -> Result<()> + Send + 'scope,
 ) -> Result<thread::ScopedJoinHandle<'scope, ()>> {
-    let name = format!("record-{what}");
-    thread::Builder::new()
-        .name(name.clone())
-        .spawn_scoped(scope, move || status.attend(what, work))
-        .map_err(|error| Error::os(format!("starting the thread {name}"), error.raw_os_error().unwrap_or(0)))
+    start_scoped(scope, &format!("record-{what}"), move || status.attend(what, work))
 }
 
 /// Begins the file. `since` is when it began to receive.

@@ -16,7 +16,7 @@ use std::sync::mpsc::{Receiver, TryRecvError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use linkspan::service::ServiceOptions;
+use linkspan::service::{ServiceOptions, start_thread};
 use linkspan::{Command, Deadline, Error, ErrorKind, Options, Result, ServiceLoop, Subscriber, Task, Value};
 use linkspan_recording::{Entry, Reader};
 
@@ -156,7 +156,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         steps: 0,
         had_line: false,
         unlooked: 0,
-        lines: arguments.step.then(lines),
+        lines: arguments.step.then(lines).transpose()?,
         damaged: None,
         came_to_end: false,
     };
@@ -202,18 +202,21 @@ fn later(from: Instant, after: Duration) -> Instant {
 }
 
 /// Lines of standard input, each of which is a step; the end of the input is the end of the steps.
-fn lines() -> Receiver<()> {
+///
+/// # Errors
+/// No thread can be started.
+fn lines() -> Result<Receiver<()>> {
     let (sender, receiver) = std::sync::mpsc::channel();
     // Ends with the process: nothing interrupts a read of a terminal.
-    thread::spawn(move || {
+    start_thread("replay-steps", move || {
         let input = std::io::stdin().lock();
         for line in input.lines() {
             if line.is_err() || sender.send(()).is_err() {
                 return;
             }
         }
-    });
-    receiver
+    })?;
+    Ok(receiver)
 }
 
 struct Replay<'a> {

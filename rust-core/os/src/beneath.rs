@@ -25,7 +25,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, RenameFlags, ResolveFlags, Stat};
 use rustix::io::Errno;
 
-use super::{headroom, random, user};
+use super::{descriptor, headroom, random, user};
 use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::kernel_entry;
 
@@ -472,8 +472,8 @@ fn open_at(directory: BorrowedFd<'_>, name: &str, flags: OFlags, mode: Mode) -> 
         flags |= OFlags::NONBLOCK | OFlags::NOCTTY;
     }
     let beneath = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
-    match rustix::fs::openat2(directory, name, flags, mode, beneath) {
-        Err(Errno::NOSYS | Errno::PERM) => rustix::fs::openat(directory, name, flags, mode),
+    match descriptor::open_resolved(directory, name, flags, mode, beneath) {
+        Err(Errno::NOSYS | Errno::PERM) => descriptor::open_at(directory, name, flags, mode),
         opened => opened,
     }
 }
@@ -492,6 +492,36 @@ fn set_mode(file: &OwnedFd, mode: u32) -> rustix::io::Result<()> {
 pub fn kernel_path(fd: impl AsFd) -> PathBuf {
     PathBuf::from(format!("/proc/self/fd/{}", fd.as_fd().as_raw_fd()))
 }
+
+/// Adds the attempted action to the error of a system call whose path is a [`kernel_path`] or below one.
+pub trait DoingByKernelPath<T> {
+    /// Returns the error with what was being done in front. Without /proc no such path exists: the error says that, and does not
+    /// say that the file is missing.
+    ///
+    /// # Errors
+    /// `TransportUnavailable` without /proc; else that of the call.
+    fn doing_by_kernel_path(self, what: impl fmt::Display) -> Result<T>;
+}
+
+impl<T> DoingByKernelPath<T> for rustix::io::Result<T> {
+    fn doing_by_kernel_path(self, what: impl fmt::Display) -> Result<T> {
+        self.map_err(|errno| {
+            let is_missing = matches!(errno, Errno::NOENT | Errno::NOTDIR);
+            if is_missing && rustix::fs::stat("/proc/self/fd").is_err() {
+                return Error::new(ErrorKind::TransportUnavailable, format!("{what}: {NO_PROC}"));
+            }
+            Error::os(what, errno.raw_os_error())
+        })
+    }
+}
+
+/// What `EPERM` means where a mode would give `EACCES`.
+pub const REFUSED_CALL: &str = "no mode and no group would change that: a filter of system calls refuses the call itself (seccomp, as of a \
+     container or of systemd's SystemCallFilter), or a security module or an attribute of the file does";
+
+/// What to do where /proc is missing.
+const NO_PROC: &str =
+    "/proc is not mounted here, through which open files are reached: mount it (mount -t proc proc /proc)";
 
 /// Writes all bytes into an empty file.
 ///

@@ -10,7 +10,8 @@ use rustix::net::{
     sockopt,
 };
 
-use super::beneath;
+use super::beneath::{self, DoingByKernelPath};
+use super::descriptor;
 use super::directory::Directory;
 use super::fork::Guarded;
 use super::staging::Staging;
@@ -20,8 +21,8 @@ use crate::kernel_entry;
 
 /// Makes a non-blocking socket that takes no descriptors.
 fn socket() -> Result<Guarded> {
-    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    let fd = rustix::net::socket_with(AddressFamily::UNIX, SocketType::DGRAM, flags, None)
+    let flags = SocketFlags::NONBLOCK;
+    let fd = descriptor::socket(AddressFamily::UNIX, SocketType::DGRAM, flags, None)
         .doing("making a datagram socket")?;
     // A mailslot takes bytes alone. Where the kernel cannot refuse descriptors, unread ones are
     // closed with the socket, which may block, so it is closed on another thread.
@@ -35,7 +36,7 @@ pub fn bind(staging: &Staging, entry: &str, mode: u32, group: Option<u32>, shown
     let socket = socket()?;
     let doing = || format!("making the mailslot {}", shown.display());
     let address = SocketAddrUnix::new(staging.inside().short_path(entry)).doing(doing())?;
-    rustix::net::bind(&socket, &address).doing(doing())?;
+    rustix::net::bind(&socket, &address).doing_by_kernel_path(doing())?;
     staging.set_access(entry, mode, group, shown)?;
     Ok(socket)
 }
@@ -53,12 +54,17 @@ pub fn connect(directory: &Directory, name: &str) -> Result<Option<Guarded>> {
         .doing(format_args!("naming the socket {}", path.display()))?;
     match rustix::net::connect(&socket, &address) {
         Ok(()) => Ok(Some(socket)),
-        Err(Errno::NOENT | Errno::CONNREFUSED | Errno::NOTDIR) => Ok(None),
+        Err(Errno::CONNREFUSED) => Ok(None),
         Err(Errno::PROTOTYPE) => {
             let text = format!("{} is a socket of another kind, and no mailslot", path.display());
             Err(Error::new(ErrorKind::InvalidState, text))
         }
-        Err(e) => Err(e).doing(format_args!("opening the mailslot {}", path.display())),
+        Err(e) => {
+            match Err(e).doing_by_kernel_path(format_args!("opening the mailslot {}", path.display())) {
+                Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
+                opened => opened,
+            }
+        }
     }
 }
 

@@ -15,8 +15,9 @@ use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, Stat};
 use rustix::io::Errno;
 
 use super::beneath::{self, Beneath, Whose};
-use super::user;
+use super::{descriptor, environment, user};
 use crate::error::{Doing, Error, ErrorKind, Result};
+use crate::fork::Descriptor;
 
 /// An open directory that contains names.
 #[derive(Debug)]
@@ -24,7 +25,7 @@ pub struct Directory {
     /// Its path, for texts.
     path: PathBuf,
     /// Its descriptor.
-    handle: OwnedFd,
+    handle: Descriptor,
     /// The mode of files in it: 0600 for a directory of one user, 0660 for one that a group shares.
     file_mode: u32,
     /// Whether users other than its owner may make names in it.
@@ -74,7 +75,12 @@ impl Directory {
     /// Returns a directory that is open already, of which the kernel provides this; `path` is for
     /// texts.
     pub fn opened(path: PathBuf, handle: OwnedFd, facts: &Stat) -> Directory {
-        Directory { path, handle, file_mode: mode_in(facts), is_open: facts.st_mode & 0o022 != 0 }
+        Directory {
+            path,
+            handle: handle.into(),
+            file_mode: mode_in(facts),
+            is_open: facts.st_mode & 0o022 != 0,
+        }
     }
 
     /// As the directory, with another mode of its files than its own mode implies.
@@ -90,6 +96,13 @@ impl Directory {
     /// Makes and opens the runtime or the state directory.
     fn open(path: &Path, why: DirectoryReason, purpose: &DirectoryPurpose) -> Result<Directory> {
         let name = purpose.name;
+        if why == DirectoryReason::Environment && path.is_relative() {
+            let text = format!(
+                "the {name} is {}, by the environment: that is another directory wherever a program is started; give a whole path, which begins with /",
+                path.display()
+            );
+            return Err(Error::new(ErrorKind::InvalidEndpoint, text));
+        }
         if why != DirectoryReason::Shared {
             let deep = why == DirectoryReason::Environment || purpose.deep;
             match DirBuilder::new().mode(0o700).recursive(deep).create(path) {
@@ -132,7 +145,7 @@ impl Directory {
         let own_uid = rustix::process::geteuid().as_raw();
         let doing = || format!("bringing {} to the disk", self.path.display());
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let mut at = rustix::io::fcntl_dupfd_cloexec(&self.handle, 0).doing(doing())?;
+        let mut at = descriptor::duplicate(&self.handle).doing(doing())?;
         loop {
             rustix::fs::fsync(&at).doing(doing())?;
             let current = rustix::fs::fstat(&at).doing(doing())?;
@@ -140,7 +153,7 @@ impl Directory {
                 return Ok(());
             }
             // One that may not be opened is not this user's, so it existed before.
-            let Ok(above) = rustix::fs::openat(&at, "..", flags, Mode::empty()) else { return Ok(()) };
+            let Ok(above) = descriptor::open_at(&at, "..", flags, Mode::empty()) else { return Ok(()) };
             at = above;
             let above = rustix::fs::fstat(&at).doing(doing())?;
             if above.st_ino == current.st_ino || above.st_dev != current.st_dev {
@@ -236,12 +249,16 @@ const MAX_LINKS: usize = 40;
 fn walk(path: &Path, last_may_be_link: bool) -> std::result::Result<OwnedFd, Refused> {
     let reading = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     // Most paths contain no link: one call is enough.
-    if let Ok(opened) =
-        rustix::fs::openat2(CWD, path, reading | OFlags::NOFOLLOW, Mode::empty(), ResolveFlags::NO_SYMLINKS)
-    {
+    if let Ok(opened) = descriptor::open_resolved(
+        CWD,
+        path,
+        reading | OFlags::NOFOLLOW,
+        Mode::empty(),
+        ResolveFlags::NO_SYMLINKS,
+    ) {
         return Ok(opened);
     }
-    Ok(rustix::fs::openat(&resolve(path, last_may_be_link)?, ".", reading, Mode::empty())?)
+    Ok(descriptor::open_at(&resolve(path, last_may_be_link)?, ".", reading, Mode::empty())?)
 }
 
 /// Resolves a directory step by step. A link is followed where its owner is this user or root, who
@@ -249,7 +266,8 @@ fn walk(path: &Path, last_may_be_link: bool) -> std::result::Result<OwnedFd, Ref
 /// the last step may be a link. Returns a handle that can neither read nor write.
 fn resolve(path: &Path, last_may_be_link: bool) -> std::result::Result<OwnedFd, Refused> {
     let passing = OFlags::PATH | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-    let mut at = rustix::fs::openat(CWD, if path.is_absolute() { "/" } else { "." }, passing, Mode::empty())?;
+    let mut at =
+        descriptor::open_at(CWD, if path.is_absolute() { "/" } else { "." }, passing, Mode::empty())?;
     let mut passed = if path.is_absolute() { PathBuf::from("/") } else { PathBuf::new() };
     let steps = |path: &Path| -> Vec<PathBuf> {
         let steps = path.components().filter(|c| matches!(c, Component::Normal(_) | Component::ParentDir));
@@ -257,7 +275,7 @@ fn resolve(path: &Path, last_may_be_link: bool) -> std::result::Result<OwnedFd, 
     };
     let (mut ahead, mut links) = (steps(path), 0);
     while let Some(step) = ahead.pop() {
-        let next = rustix::fs::openat(&at, &step, passing, Mode::empty())?;
+        let next = descriptor::open_at(&at, &step, passing, Mode::empty())?;
         let facts = rustix::fs::fstat(&next)?;
         let shown = passed.join(&step);
         match beneath::kind_of(&facts) {
@@ -274,7 +292,7 @@ fn resolve(path: &Path, last_may_be_link: bool) -> std::result::Result<OwnedFd, 
                     <std::ffi::OsString as std::os::unix::ffi::OsStringExt>::from_vec(target.into_bytes()),
                 );
                 if target.is_absolute() {
-                    at = rustix::fs::openat(CWD, "/", passing, Mode::empty())?;
+                    at = descriptor::open_at(CWD, "/", passing, Mode::empty())?;
                     passed = PathBuf::from("/");
                 }
                 ahead.extend(steps(&target));
@@ -357,7 +375,7 @@ pub enum DirectoryReason {
 
 /// Returns the path of the runtime directory, and the origin of this path.
 pub fn runtime_path() -> (PathBuf, DirectoryReason) {
-    if let Some(path) = std::env::var_os("LINKSPAN_DIR").filter(|p| !p.is_empty()) {
+    if let Some(path) = environment::variable("LINKSPAN_DIR") {
         return (path.into(), DirectoryReason::Environment);
     }
     let shared = Path::new("/run/linkspan");
@@ -377,7 +395,7 @@ pub fn runtime_path() -> (PathBuf, DirectoryReason) {
 /// The home is the one in /etc/passwd, whatever the environment has: `HOME` differs under cron and
 /// sudo.
 pub fn state_path() -> Result<(PathBuf, DirectoryReason)> {
-    if let Some(path) = std::env::var_os("LINKSPAN_STATE_DIR").filter(|p| !p.is_empty()) {
+    if let Some(path) = environment::variable("LINKSPAN_STATE_DIR") {
         return Ok((path.into(), DirectoryReason::Environment));
     }
     let shared = Path::new("/var/lib/linkspan");
@@ -385,7 +403,7 @@ pub fn state_path() -> Result<(PathBuf, DirectoryReason)> {
         return Ok((shared.to_owned(), DirectoryReason::Shared));
     }
     let uid = rustix::process::geteuid().as_raw();
-    let home = user::home_of_user(uid).or_else(|| std::env::var_os("HOME").map(PathBuf::from));
+    let home = user::home_of_user(uid).or_else(|| environment::variable("HOME").map(PathBuf::from));
     match home.filter(|home| home.is_absolute()) {
         Some(home) => Ok((home.join(".local/state/linkspan"), DirectoryReason::User)),
         None => {

@@ -3,24 +3,23 @@
 //!
 //! No eventfd is shared with a peer, which could make every read and write of it block.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{Ordering, fence};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use rustix::event::{EventfdFlags, eventfd};
-
+use crate::descriptor;
 use crate::error::{Doing, Result};
+use crate::fork::Descriptor;
 use crate::kernel_entry;
 
 /// An eventfd, non-blocking. Readable from `wake` until `drain`.
 #[derive(Debug)]
-pub struct EventFd(OwnedFd);
+pub struct EventFd(Descriptor);
 
 impl EventFd {
     /// Returns a new eventfd that is not readable.
     pub fn new() -> Result<EventFd> {
-        kernel_entry::assert_allowed();
-        Ok(EventFd(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).doing("making an eventfd")?))
+        Ok(EventFd(descriptor::event().doing("making an eventfd (eventfd2)")?.into()))
     }
 
     /// Makes it readable, which wakes every thread that waits for it. A full counter is readable

@@ -5,14 +5,16 @@ use std::io::IoSlice;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
-use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::event::{PollFd, PollFlags};
 use rustix::fs::{FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
 use super::append;
-use super::beneath;
+use super::beneath::{self, DoingByKernelPath};
+use super::descriptor;
 use super::directory::Directory;
 use super::fork::Guarded;
+use super::poll;
 use super::staging::Staging;
 use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::kernel_entry;
@@ -112,7 +114,7 @@ pub fn open(directory: &Directory, name: &str, end: PipeEnd) -> Result<Option<Gu
         return Ok(None);
     }
     let doing = || format!("opening {}", directory.path().join(name).display());
-    match rustix::fs::openat(directory, name, end.flags() | OFlags::NOFOLLOW, Mode::empty()) {
+    match descriptor::open_at(directory, name, end.flags() | OFlags::NOFOLLOW, Mode::empty()) {
         // Something else may have got the name since the check.
         Ok(fd) => {
             check_kind(directory, name, &rustix::fs::fstat(&fd).doing(doing())?)?;
@@ -126,10 +128,10 @@ pub fn open(directory: &Directory, name: &str, end: PipeEnd) -> Result<Option<Gu
 
 /// Opens other ends of the same pipe, whatever its name leads to by now. `None` as for [`open`].
 pub fn again(pipe: &Guarded, end: PipeEnd) -> Result<Option<Guarded>> {
-    match rustix::fs::open(beneath::kernel_path(pipe), end.flags(), Mode::empty()) {
+    match descriptor::open(&beneath::kernel_path(pipe), end.flags(), Mode::empty()) {
         Ok(fd) => Ok(Some(Guarded::new(fd))),
         Err(Errno::NXIO) => Ok(None),
-        Err(e) => Err(e).doing("opening the other end of a named pipe"),
+        Err(e) => Err(e).doing_by_kernel_path("opening the other end of a named pipe"),
     }
 }
 
@@ -188,7 +190,7 @@ pub fn write(pipe: impl AsFd, parts: &[IoSlice<'_>]) -> Result<Option<usize>> {
 pub fn is_peer_gone(reader: impl AsFd) -> bool {
     kernel_entry::assert_allowed();
     let mut fds = [PollFd::new(&reader, PollFlags::empty())];
-    let done = rustix::event::poll(&mut fds, Some(&Timespec::default()));
+    let done = poll::look(&mut fds);
     done.is_ok() && fds[0].revents().intersects(PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL)
 }
 

@@ -14,8 +14,10 @@
 //! handlers keep to that. The list's mutex is held across the fork, so that the child sees it in a
 //! consistent state.
 
-use std::cell::RefCell;
+use std::cell::UnsafeCell;
+use std::fmt;
 use std::mem::ManuallyDrop;
+use std::ops::{Deref, DerefMut};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
@@ -106,6 +108,110 @@ fn parents() -> Error {
     Error::new(ErrorKind::InvalidState, text)
 }
 
+/// The process that made an object, as its fork generation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Born(u64);
+
+impl Default for Born {
+    fn default() -> Born {
+        Born(generation())
+    }
+}
+
+impl Born {
+    /// Returns whether it is this process.
+    #[inline]
+    pub fn is_here(self) -> bool {
+        self.0 == generation()
+    }
+
+    /// Refuses to work on an object of another process.
+    ///
+    /// # Errors
+    /// `InvalidState`.
+    #[inline]
+    pub fn check(self) -> Result<()> {
+        check(self.0)
+    }
+}
+
+/// A value that belongs to the process that made it. In a forked child it is leaked where it would be dropped: its descriptors may be
+/// other files of the child by now, its files and its memory are the parent's, and a thread of the parent may have had its locks at the fork.
+///
+/// Each object that a program holds has all that is more than plain data in such values; a test of the sources checks that.
+pub struct OfProcess<T> {
+    value: ManuallyDrop<T>,
+    born: Born,
+}
+
+impl<T> OfProcess<T> {
+    /// Returns the value as one of this process.
+    #[inline]
+    pub fn new(value: T) -> OfProcess<T> {
+        OfProcess { value: ManuallyDrop::new(value), born: Born::default() }
+    }
+
+    /// Returns the process that made it.
+    #[inline]
+    pub fn born(of: &OfProcess<T>) -> Born {
+        of.born
+    }
+}
+
+impl<T> From<T> for OfProcess<T> {
+    fn from(value: T) -> OfProcess<T> {
+        OfProcess::new(value)
+    }
+}
+
+impl<T> Drop for OfProcess<T> {
+    #[inline]
+    fn drop(&mut self) {
+        if self.born.is_here() {
+            // SAFETY: dropped here alone, and nothing uses the field after the drop.
+            unsafe { ManuallyDrop::drop(&mut self.value) };
+        }
+    }
+}
+
+impl<T> Deref for OfProcess<T> {
+    type Target = T;
+
+    #[inline(always)]
+    fn deref(&self) -> &T {
+        &self.value
+    }
+}
+
+impl<T> DerefMut for OfProcess<T> {
+    #[inline(always)]
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.value
+    }
+}
+
+impl<T: AsFd> AsFd for OfProcess<T> {
+    #[inline]
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.value.as_fd()
+    }
+}
+
+impl<T: AsRawFd> AsRawFd for OfProcess<T> {
+    fn as_raw_fd(&self) -> RawFd {
+        self.value.as_raw_fd()
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for OfProcess<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}
+
+/// A descriptor that this process made: a forked child does not close it.
+pub type Descriptor = OfProcess<OwnedFd>;
+
 /// State of which each process has its own, for a `static`: a forked child begins with a new one, and leaves the parent's
 /// alone, which a thread of the parent may have changed or locked at the fork.
 pub struct Own<T>(AtomicPtr<OfGeneration<T>>);
@@ -173,6 +279,49 @@ impl<T: Send> Own<Mutex<T>>
 where
     T: Default + 'static,
 {
+    /// Looks into the states of the parent and of its parents, which a forked child may neither change for others nor wait for: `find`
+    /// returns what it looks for. [`Inherited::Unknown`] where a thread that does not exist here may have been changing one.
+    pub fn find_inherited<R>(&self, mut find: impl FnMut(&mut T) -> Option<R>) -> Inherited<R> {
+        /// A thread of this process that looks there, too, needs a few instructions.
+        const ATTEMPTS: usize = 1000;
+        let mut place = self.0.load(Ordering::Acquire);
+        let here = generation();
+        // SAFETY: as in `of_generation`; `parents` is written before the place is published.
+        while let Some(state) = unsafe { place.as_ref() } {
+            if state.generation != here {
+                let taken = (0..ATTEMPTS).find_map(|_| match state.state.try_lock() {
+                    Ok(taken) => Some(taken),
+                    Err(TryLockError::Poisoned(taken)) => Some(taken.into_inner()),
+                    Err(TryLockError::WouldBlock) => {
+                        std::thread::yield_now();
+                        None
+                    }
+                });
+                let Some(mut taken) = taken else { return Inherited::Unknown };
+                if let Some(found) = find(&mut taken) {
+                    return Inherited::Found(found);
+                }
+            }
+            place = state.parents;
+        }
+        Inherited::None
+    }
+}
+
+/// What a forked child finds in a state of its parent.
+pub enum Inherited<R> {
+    /// It is there.
+    Found(R),
+    /// It is in none of them.
+    None,
+    /// A state was locked at the fork.
+    Unknown,
+}
+
+impl<T: Send> Own<Mutex<T>>
+where
+    T: Default + 'static,
+{
     /// Locks the state of this process, also after a panic of another thread.
     pub fn lock(&self) -> MutexGuard<'static, T> {
         self.get().lock().unwrap_or_else(PoisonError::into_inner)
@@ -181,14 +330,16 @@ where
 
 /// A descriptor that a forked child must not keep open: a socket, a lock.
 ///
-/// In the child it is replaced by one of /dev/null rather than closed: so its number stays in use,
-/// and a later drop closes nothing else.
+/// In the child it is replaced by one of /dev/null rather than closed: so its number stays in use.
+/// A drop there closes nothing: the child may have closed it, and have another file under its number.
 #[derive(Debug)]
 pub struct Guarded {
     /// The descriptor; taken in the drop and nowhere else.
     descriptor: ManuallyDrop<OwnedFd>,
     /// How it is closed.
     close: fn(OwnedFd),
+    /// The process that made it.
+    born: Born,
 }
 
 impl Guarded {
@@ -200,12 +351,16 @@ impl Guarded {
     /// The same with a function that closes it.
     pub(crate) fn closed_by(fd: OwnedFd, close: fn(OwnedFd)) -> Guarded {
         GUARDED.lock().push(fd.as_raw_fd());
-        Guarded { descriptor: ManuallyDrop::new(fd), close }
+        Guarded { descriptor: ManuallyDrop::new(fd), close, born: Born::default() }
     }
 }
 
 impl Drop for Guarded {
     fn drop(&mut self) {
+        // In a forked child the number may be that of another file by now.
+        if !self.born.is_here() {
+            return;
+        }
         let number = self.descriptor.as_raw_fd();
         let mut all = GUARDED.lock();
         if let Some(at) = all.iter().position(|fd| *fd == number) {
@@ -230,19 +385,28 @@ impl AsRawFd for Guarded {
     }
 }
 
-thread_local! {
-    /// The list's lock while this thread forks, so that the child never sees a half-changed list.
-    static HELD: RefCell<Option<MutexGuard<'static, Vec<RawFd>>>> = const { RefCell::new(None) };
-}
+/// A place for the lock of the list while a thread forks, so that the child never sees a half-changed list. The lock itself protects it: it
+/// is written by the thread that has just taken the lock, and emptied by that thread before it releases the lock. No variable of the
+/// thread: those that are dropped with it are gone when a handler of `atexit` forks.
+struct Held(UnsafeCell<Option<MutexGuard<'static, Vec<RawFd>>>>);
+
+// SAFETY: only the thread that has the lock touches it, see above; in the child that thread is the only one.
+unsafe impl Sync for Held {}
+
+static HELD: Held = Held(UnsafeCell::new(None));
 
 /// Runs before the fork.
 extern "C" fn before() {
-    HELD.with(|held| *held.borrow_mut() = Some(GUARDED.lock()));
+    let lock = GUARDED.lock();
+    // SAFETY: this thread has the lock from here on.
+    unsafe { *HELD.0.get() = Some(lock) };
 }
 
 /// Runs after the fork in the parent.
 extern "C" fn in_parent() {
-    HELD.with(|held| *held.borrow_mut() = None);
+    // SAFETY: this thread has the lock, which is released once it is out of the place.
+    let lock = unsafe { (*HELD.0.get()).take() };
+    drop(lock);
 }
 
 /// Runs after the fork in the child.
@@ -251,7 +415,8 @@ extern "C" fn in_child() {
     LAST.store(last, Ordering::Relaxed);
     PAGE.0[BEGINNING].store(0, Ordering::Relaxed);
     PAGE.0[GENERATION].store(last, Ordering::Relaxed);
-    if let Some(mut all) = HELD.with(|held| held.borrow_mut().take()) {
+    // SAFETY: the thread that forked had the lock, and is the only one of this process.
+    if let Some(mut all) = unsafe { (*HELD.0.get()).take() } {
         replace(&mut all);
     }
 }

@@ -7,11 +7,13 @@ use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
 
+use super::descriptor;
 use super::fork::Guarded;
+use super::poll;
 use super::sock_diag::{self, ConnectionOwner};
 use crate::error::{Doing, Error, ErrorKind, Result};
 
@@ -28,9 +30,9 @@ const KEEP_TIMES: u32 = 6;
 /// Makes a non-blocking socket with the options of every connection.
 fn stream(address: SocketAddr) -> Result<Guarded> {
     let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
-    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let flags = SocketFlags::NONBLOCK;
     let doing = || format!("making a socket for {address}");
-    let fd = rustix::net::socket_with(family, SocketType::STREAM, flags, None).doing(doing())?;
+    let fd = descriptor::socket(family, SocketType::STREAM, flags, None).doing(doing())?;
     // A small message is not held back to be sent with the next one.
     sockopt::set_tcp_nodelay(&fd, true).doing(doing())?;
     sockopt::set_socket_keepalive(&fd, true).doing(doing())?;
@@ -107,7 +109,7 @@ pub fn begin_connect(address: SocketAddr) -> Result<(Guarded, bool)> {
 /// Returns whether an attempt to connect has ended.
 pub fn is_over(socket: &Guarded) -> Result<bool> {
     let mut fds = [PollFd::new(socket, PollFlags::OUT)];
-    let ready = rustix::event::poll(&mut fds, Some(&Timespec::default())).doing("looking at a connection")?;
+    let ready = poll::look(&mut fds).doing("looking at a connection")?;
     Ok(ready > 0)
 }
 
@@ -115,12 +117,7 @@ pub fn is_over(socket: &Guarded) -> Result<bool> {
 /// broken.
 pub fn is_peer_closed(socket: impl AsFd) -> Result<bool> {
     let mut fds = [PollFd::new(&socket, PollFlags::RDHUP)];
-    // An interrupted call found out nothing, and the write will report it.
-    match rustix::event::poll(&mut fds, Some(&Timespec::default())) {
-        Ok(ready) => Ok(ready > 0),
-        Err(Errno::INTR) => Ok(false),
-        Err(e) => Err(e).doing("looking at a connection"),
-    }
+    Ok(poll::look(&mut fds).doing("looking at a connection")? > 0)
 }
 
 /// Returns the result of an attempt to connect.

@@ -11,17 +11,20 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use rustix::fs::inotify::{self, CreateFlags, ReadFlags};
+use rustix::fs::inotify::{self, ReadFlags};
+use rustix::io::Errno;
 
+use super::beneath::{self, DoingByKernelPath};
 use super::directory::Directory;
 use super::eventfd::EventFd;
-use super::fork::{self, Own};
-use crate::error::{Doing, ErrorKind, Result};
+use super::fork::{self, Descriptor, Own};
+use crate::descriptor;
+use crate::error::{Error, ErrorKind, Result};
 use crate::kernel_entry;
 
 pub use rustix::fs::inotify::WatchFlags;
@@ -69,7 +72,7 @@ pub struct News {
 /// An inotify instance.
 #[derive(Debug)]
 struct Instance {
-    fd: OwnedFd,
+    fd: Descriptor,
     /// The fork generation that made it: a child makes its own.
     born: u64,
     /// The watches and their events.
@@ -124,7 +127,7 @@ impl Watch {
     /// instance of its own, so that nothing else wakes it, as long as the kernel has one; otherwise
     /// the shared one.
     pub fn closing(file: impl AsFd) -> Result<Watch> {
-        let path = PathBuf::from(format!("/proc/self/fd/{}", file.as_fd().as_raw_fd()));
+        let path = beneath::kernel_path(file);
         let own = Instance::new().or_else(|_| instance())?;
         Watch::begin(own, &path, WatchFlags::CLOSE_WRITE, KeptNames::Nothing, "watching who closes a file")
     }
@@ -190,7 +193,7 @@ impl Watch {
         let mut watches = self.shared.watches();
         // Another watch of this process may be at the same place: the kernel has one number for
         // both.
-        let number = inotify::add_watch(&self.shared.fd, path, what | WatchFlags::MASK_ADD).doing(doing)?;
+        let number = add(&self.shared.fd, path, what | WatchFlags::MASK_ADD, doing)?;
         let all = watches.entry(number).or_default();
         all.retain(|(_, one)| one.strong_count() > 0);
         let is_ours =
@@ -204,10 +207,8 @@ impl Watch {
 
     /// Also watches writes into this open file, for as long as the file exists.
     pub fn contents(&self, file: impl AsFd) -> Result<()> {
-        let path = format!("/proc/self/fd/{}", file.as_fd().as_raw_fd());
-        inotify::add_watch(&self.shared.fd, path, WatchFlags::MODIFY | WatchFlags::CLOSE_WRITE)
-            .doing("watching a file")?;
-        Ok(())
+        let what = WatchFlags::MODIFY | WatchFlags::CLOSE_WRITE;
+        add(&self.shared.fd, &beneath::kernel_path(file), what, "watching a file").map(drop)
     }
 
     /// Returns the descriptors to sleep on.
@@ -339,14 +340,47 @@ impl WatchState {
 impl Instance {
     /// Returns a new instance, which no watch shares yet.
     fn new() -> Result<Arc<Instance>> {
-        let fd = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)
-            .doing("making an inotify instance")?;
-        Ok(Arc::new(Instance { fd, born: fork::generation(), watches: Mutex::default() }))
+        let fd = new_instance()?;
+        Ok(Arc::new(Instance { fd: fd.into(), born: fork::generation(), watches: Mutex::default() }))
     }
 
     /// Locks the table.
     fn watches(&self) -> MutexGuard<'_, Watches> {
         self.watches.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Makes an inotify instance.
+///
+/// # Errors
+/// `OutOfMemory` at the limit of instances, with its name, or at that of descriptors.
+fn new_instance() -> Result<OwnedFd> {
+    const DOING: &str = "making an inotify instance (inotify_init1)";
+    descriptor::inotify().map_err(|errno| {
+        let error = Error::os(DOING, errno.raw_os_error());
+        // The kernel has one number for both limits.
+        match errno == Errno::MFILE && descriptor::event().is_ok() {
+            true => error.with_hint(
+                "this user has as many as the sysctl fs.inotify.max_user_instances allows: raise that, or end other programs",
+            ),
+            false => error,
+        }
+    })
+}
+
+/// Adds a watch to an instance.
+///
+/// # Errors
+/// `OutOfMemory` at the limit of watches, with its name; `TransportUnavailable` without /proc.
+fn add(instance: &OwnedFd, path: &Path, what: WatchFlags, doing: impl fmt::Display) -> Result<i32> {
+    match inotify::add_watch(instance, path, what) {
+        Err(Errno::NOSPC) => {
+            let text = format!(
+                "{doing}: this user has as many watches as the sysctl fs.inotify.max_user_watches allows: raise that, or end other programs"
+            );
+            Err(Error::new(ErrorKind::OutOfMemory, text))
+        }
+        added => added.doing_by_kernel_path(doing),
     }
 }
 
@@ -364,7 +398,7 @@ fn instance() -> Result<Arc<Instance>> {
 /// Watches one file that another process writes. It has an instance of its own, so that a program
 /// that waits for a name is not woken by every write.
 #[derive(Debug)]
-pub struct ContentWatch(OwnedFd);
+pub struct ContentWatch(Descriptor);
 
 impl ContentWatch {
     /// Watches this open file from now on: writes, and the loss of its name.
@@ -372,11 +406,9 @@ impl ContentWatch {
     /// # Errors
     /// Those of the kernel, with its limit on instances.
     pub fn new(file: BorrowedFd<'_>) -> Result<ContentWatch> {
-        let doing = "watching a file (see the limit fs.inotify.max_user_instances)";
-        let fd = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK).doing(doing)?;
-        let path = format!("/proc/self/fd/{}", file.as_raw_fd());
-        inotify::add_watch(&fd, path, WatchFlags::MODIFY | WatchFlags::ATTRIB).doing(doing)?;
-        Ok(ContentWatch(fd))
+        let fd = new_instance()?;
+        add(&fd, &beneath::kernel_path(file), WatchFlags::MODIFY | WatchFlags::ATTRIB, "watching a file")?;
+        Ok(ContentWatch(fd.into()))
     }
 
     /// Discards the available events.

@@ -11,6 +11,8 @@
 //! |---|---|
 //! | how long a call may wait, and what it runs meanwhile | `deadline` |
 //! | the runtime directory, the state directory | `directory` |
+//! | variables of the environment | `environment` |
+//! | making descriptors, none of which has the number of a standard stream | `descriptor` |
 //! | files in a directory that others can write; giving a socket its mode before its name | `beneath`, `staging` |
 //! | locks that end with their owner | `lock` |
 //! | locks that other programs take, and waiting for one | `record_lock` |
@@ -49,11 +51,13 @@ pub mod counted;
 pub mod crc;
 pub mod datagram;
 pub mod deadline;
+pub mod descriptor;
 pub mod directory;
 #[cfg(test)]
 #[path = "../../engine/src/documents.rs"]
 #[allow(dead_code, reason = "most blocks of the documents are those of `linkspan-engine`")]
 mod documents;
+pub mod environment;
 pub mod eventfd;
 pub mod fifo;
 pub mod fork;

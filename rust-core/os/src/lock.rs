@@ -132,8 +132,10 @@ fn set_right(directory: &Directory, file: &OwnedFd, facts: &Stat) -> Result<()> 
 /// Explains a refusal of the kernel: the owner of the file, and the remedy. Returns any other error
 /// unchanged.
 fn denied(directory: &Directory, error: Error) -> Error {
-    if !matches!(error.errno(), Some(libc::EACCES | libc::EPERM)) {
-        return error;
+    match error.errno() {
+        Some(libc::EACCES) => {}
+        Some(libc::EPERM) => return error.with_hint(beneath::REFUSED_CALL),
+        _ => return error,
     }
     let path = directory.path().join(NAME);
     let text = format!(
@@ -339,8 +341,7 @@ fn after_a_sweep(take: impl Fn() -> Result<Option<Lock>>) -> Result<Option<Lock>
 
 /// Tests whether this kernel has such locks at all, on a file that no other process sees.
 pub fn try_kernel() -> Result<()> {
-    let file =
-        rustix::fs::memfd_create("linkspan-lock", rustix::fs::MemfdFlags::CLOEXEC).doing("making a file")?;
+    let file = crate::descriptor::memory_file("linkspan-lock").doing("making a file")?;
     record_lock::try_take(&Arc::new(Guarded::new(file)), Span::byte(offset("doctor"))).map(drop)
 }
 

@@ -6,8 +6,7 @@
 use std::mem::size_of;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 
-use rustix::process::{PidfdFlags, pidfd_open};
-
+use crate::descriptor;
 use crate::error::{Error, Result};
 
 /// The user and the process that opened the other end, from the kernel.
@@ -109,8 +108,8 @@ pub fn process(socket: impl AsFd, credentials: &Credentials) -> Option<OwnedFd> 
     };
     if done == 0 && fd >= 0 {
         // SAFETY: the kernel has just made this descriptor for us.
-        return Some(unsafe { OwnedFd::from_raw_fd(fd) });
+        return descriptor::above_standard(Ok(unsafe { OwnedFd::from_raw_fd(fd) })).ok();
     }
     let pid = rustix::process::Pid::from_raw(credentials.pid?.try_into().ok()?)?;
-    pidfd_open(pid, PidfdFlags::empty()).ok()
+    descriptor::process(pid).ok()
 }

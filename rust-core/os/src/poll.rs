@@ -4,22 +4,24 @@
 //! descriptors that end the wait. A signal ends a wait early (`EINTR`), so that the caller can run the tick
 //! and let the program's signal handlers run.
 
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::sync::Arc;
 
-use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
+use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 
 use crate::deadline::Waiting;
+use crate::descriptor;
 use crate::error::{Doing, Error, ErrorKind, Result};
+use crate::fork::Descriptor;
 use crate::kernel_entry;
 
 pub use rustix::event::epoll::EventFlags as Interest;
 
 /// A set of descriptors (epoll). A clone is the same set.
 #[derive(Clone, Debug)]
-pub struct Epoll(Arc<OwnedFd>);
+pub struct Epoll(Arc<Descriptor>);
 
 /// A descriptor that is ready.
 #[derive(Clone, Copy, Debug)]
@@ -33,11 +35,11 @@ pub struct Ready {
 impl Epoll {
     /// Returns an empty set.
     pub fn new() -> Result<Epoll> {
-        Ok(Epoll(Arc::new(epoll::create(CreateFlags::CLOEXEC).doing("making an epoll set")?)))
+        Ok(Epoll(Arc::new(descriptor::epoll_set().doing("making an epoll set (epoll_create1)")?.into())))
     }
 
     /// Returns the descriptor of the set, which stays open while any holder exists.
-    pub fn shared(&self) -> Arc<OwnedFd> {
+    pub fn shared(&self) -> Arc<Descriptor> {
         self.0.clone()
     }
 
@@ -82,7 +84,7 @@ impl Epoll {
                 Ok(false)
             }
             Err(Errno::INTR) => Ok(true),
-            Err(e) => Err(e).doing("sleeping in epoll"),
+            Err(e) => Err(e).doing("waiting for a set of descriptors (epoll_pwait)"),
         }
     }
 }
@@ -99,6 +101,17 @@ impl AsRawFd for Epoll {
     }
 }
 
+/// Polls without waiting; returns how many descriptors are ready. A signal interrupts such a call, too, if it came before the call: it
+/// is then made again.
+pub fn look(fds: &mut [PollFd<'_>]) -> rustix::io::Result<usize> {
+    loop {
+        match rustix::event::poll(fds, Some(&Timespec::default())) {
+            Err(Errno::INTR) => {}
+            looked => return looked,
+        }
+    }
+}
+
 /// Converts a duration for the kernel; one that does not fit becomes the longest.
 pub(super) fn timespec(d: std::time::Duration) -> Timespec {
     Timespec { tv_sec: i64::try_from(d.as_secs()).unwrap_or(i64::MAX), tv_nsec: d.subsec_nanos().into() }
@@ -112,7 +125,7 @@ pub fn sleep_on_two(first: BorrowedFd<'_>, second: BorrowedFd<'_>) -> Result<Opt
     match rustix::event::poll(&mut fds, None) {
         Ok(_) => Ok(Some(fds.map(|fd| !fd.revents().is_empty()))),
         Err(Errno::INTR) => Ok(None),
-        Err(e) => Err(e).doing("sleeping on two descriptors"),
+        Err(e) => Err(e).doing("waiting for two descriptors (ppoll)"),
     }
 }
 
@@ -153,13 +166,10 @@ pub fn wait_readable(waiting: &mut Waiting<'_>, on: &[BorrowedFd<'_>]) -> Result
 pub fn wait_first(waiting: &mut Waiting<'_>, on: &[BorrowedFd<'_>]) -> Result<Vec<usize>> {
     let mut fds: Vec<_> = on.iter().map(|fd| PollFd::from_borrowed_fd(*fd, PollFlags::IN)).collect();
     // The first poll does not block, so that a call without waiting reports ready descriptors.
-    let mut first = Some(Timespec::default());
+    let mut first = Some(());
     loop {
         let ready = match first.take() {
-            Some(at_once) => match rustix::event::poll(&mut fds, Some(&at_once)) {
-                Ok(_) | Err(Errno::INTR) => true,
-                Err(e) => return Err(e).doing("sleeping in poll"),
-            },
+            Some(()) => look(&mut fds).doing("looking at descriptors (ppoll)").map(|_| true)?,
             None => wait_each(waiting, &mut fds)?,
         };
         let ready_at = |(i, fd): (usize, &PollFd<'_>)| (ready && !fd.revents().is_empty()).then_some(i);
@@ -201,7 +211,7 @@ fn wait_each(waiting: &mut Waiting<'_>, fds: &mut [PollFd<'_>]) -> Result<bool> 
     let interrupted = match rustix::event::poll(fds, sleep.as_ref()) {
         Ok(_) => false,
         Err(Errno::INTR) => true,
-        Err(e) => return Err(e).doing("sleeping in poll"),
+        Err(e) => return Err(e).doing("waiting for descriptors (ppoll)"),
     };
     waiting.woke(interrupted)?;
     check_stop(waiting)?;
@@ -232,5 +242,5 @@ fn check_stop(waiting: &Waiting<'_>) -> Result<()> {
 pub fn is_readable(fd: BorrowedFd<'_>) -> bool {
     kernel_entry::assert_allowed();
     let mut fds = [PollFd::from_borrowed_fd(fd, PollFlags::IN)];
-    rustix::event::poll(&mut fds, Some(&Timespec::default())).is_ok_and(|n| n > 0)
+    look(&mut fds).is_ok_and(|n| n > 0)
 }

@@ -11,6 +11,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags};
 
+use crate::descriptor;
 use crate::error::{Doing, Error, Result};
 use crate::kernel_entry;
 
@@ -80,12 +81,23 @@ pub fn receive_with(
         Err(Errno::AGAIN | Errno::INTR) => return Ok(None),
         Err(e) => return Err(e).doing("reading from a socket"),
     };
+    let mut lacks_numbers = got.flags.contains(ReturnFlags::CTRUNC);
     for message in ancillary.drain() {
         if let RecvAncillaryMessage::ScmRights(fds) = message {
-            descriptors.extend(fds);
+            for fd in fds {
+                // One without another number is still the caller's, which closes it aside: that may block.
+                match descriptor::is_standard(&fd).then(|| descriptor::duplicate(&fd)) {
+                    None => descriptors.push(fd),
+                    Some(Ok(above)) => descriptors.push(above),
+                    Some(Err(_)) => {
+                        descriptors.push(fd);
+                        lacks_numbers = true;
+                    }
+                }
+            }
         }
     }
-    if got.flags.contains(ReturnFlags::CTRUNC) {
+    if lacks_numbers {
         return Err(Error::os("taking descriptors from a socket", libc::EMFILE));
     }
     Ok(Some(got.bytes))

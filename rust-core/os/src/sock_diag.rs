@@ -48,8 +48,12 @@ pub fn owner(own: SocketAddr, other: SocketAddr) -> ConnectionOwner {
 /// Sends one request and reads its answer. Does not block.
 fn query(own: SocketAddr, other: SocketAddr) -> Result<ConnectionOwner, Errno> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    let socket =
-        rustix::net::socket_with(AddressFamily::NETLINK, SocketType::DGRAM, flags, Some(netlink::SOCK_DIAG))?;
+    let socket = crate::descriptor::socket(
+        AddressFamily::NETLINK,
+        SocketType::DGRAM,
+        flags,
+        Some(netlink::SOCK_DIAG),
+    )?;
     rustix::net::send(&socket, &question(own, other), SendFlags::empty())?;
     let mut buffer = [0; 512];
     // The kernel has queued its answer when `send` returns.

@@ -19,7 +19,8 @@ use rustix::net::{
 };
 
 use super::append;
-use super::beneath;
+use super::beneath::{self, DoingByKernelPath};
+use super::descriptor;
 use super::directory::Directory;
 use super::fork::Guarded;
 use super::staging::Staging;
@@ -33,8 +34,8 @@ pub const MAX_DESCRIPTORS: usize = 17;
 
 /// Makes a stream socket.
 fn stream() -> Result<OwnedFd> {
-    rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)
-        .doing("making a socket")
+    descriptor::socket(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::empty(), None)
+        .doing("making a socket (socket)")
 }
 
 /// The ancillary data that a peer may send over a socket.
@@ -85,7 +86,7 @@ pub fn listen(
     let socket = if shared { Guarded::new(socket) } else { Guarded::closed_by(socket, close_listening) };
     let doing = || format!("listening at {}", shown.display());
     let address = SocketAddrUnix::new(staging.inside().short_path(entry)).doing(doing())?;
-    rustix::net::bind(&socket, &address).doing(doing())?;
+    rustix::net::bind(&socket, &address).doing_by_kernel_path(doing())?;
     staging.set_access(entry, mode, group, shown)?;
     rustix::net::listen(&socket, 128).doing(doing())?;
     rustix::io::ioctl_fionbio(&socket, true).doing(doing())?;
@@ -113,11 +114,27 @@ pub fn check_listening(socket: &OwnedFd) -> Result<()> {
 /// Accepts the next connection of a listening socket of any family; `None` where there is none.
 pub fn accept(listener: impl AsFd) -> Result<Option<OwnedFd>> {
     kernel_entry::assert_allowed();
-    match rustix::net::accept_with(listener, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
+    match descriptor::accept(listener, SocketFlags::NONBLOCK) {
         Ok(fd) => Ok(Some(fd)),
         Err(Errno::AGAIN | Errno::CONNABORTED | Errno::INTR) => Ok(None),
-        Err(e) => Err(e).doing("accepting a connection"),
+        Err(e) => Err(e).doing("accepting a connection (accept4)"),
     }
+}
+
+/// Returns whether an error of [`accept`] is that of the connection, which the kernel has taken from the queue (accept(2): the errors of the
+/// network that TCP may pass on).
+pub fn is_of_one_connection(errno: i32) -> bool {
+    matches!(
+        errno,
+        libc::ENETDOWN
+            | libc::EPROTO
+            | libc::ENOPROTOOPT
+            | libc::EHOSTDOWN
+            | libc::ENONET
+            | libc::EHOSTUNREACH
+            | libc::ENETUNREACH
+            | libc::ETIMEDOUT
+    )
 }
 
 /// Guards a connection that was accepted from a Unix socket.
@@ -160,7 +177,7 @@ pub fn connect(
     match rustix::net::connect(&socket, &address) {
         Ok(()) => {}
         Err(Errno::AGAIN | Errno::INTR) => return Ok(None),
-        Err(e) => return Err(e).doing(doing()),
+        Err(e) => return Err(e).doing_by_kernel_path(doing()),
     }
     non_blocking()?;
     Ok(Some(socket))
@@ -279,7 +296,7 @@ fn may_hold_descriptors(socket: impl AsFd) -> bool {
 fn close_listening(socket: OwnedFd) {
     // New connections are refused from now on. In a forked child the descriptor is `/dev/null`.
     if rustix::net::shutdown(&socket, rustix::net::Shutdown::Both).is_ok() {
-        while let Ok(waiting) = rustix::net::accept_with(&socket, SocketFlags::CLOEXEC) {
+        while let Ok(waiting) = descriptor::accept(&socket, SocketFlags::empty()) {
             close(waiting);
         }
     }

@@ -6,15 +6,16 @@
 //! impossible; the finished socket is then renamed out of it.
 
 use std::ops::ControlFlow;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::path::Path;
 
 use rustix::fs::{AtFlags, FileType, Gid, Mode};
 use rustix::io::Errno;
 
 use super::beneath::{self, Beneath, Opened, RequiredOwner};
+use super::descriptor;
 use super::directory::Directory;
-use super::fork;
+use super::fork::{self, Descriptor};
 use super::user;
 use crate::error::{Doing, Error, ErrorKind, Result};
 
@@ -22,7 +23,7 @@ use crate::error::{Doing, Error, ErrorKind, Result};
 #[derive(Debug)]
 pub struct Staging {
     /// The directory around it.
-    parent: OwnedFd,
+    parent: Descriptor,
     /// The directory itself.
     inside: Directory,
     /// Its name: a [`staged`](beneath::staged) one.
@@ -56,10 +57,9 @@ impl Staging {
             let _ = rustix::fs::unlinkat(parent, &name, AtFlags::REMOVEDIR);
         })?;
         let inside = Directory::opened(path, opened.fd, &opened.facts);
-        let parent = parent.as_fd().try_clone_to_owned();
-        let parent =
-            parent.map_err(|e| Error::os("duplicating a descriptor", e.raw_os_error().unwrap_or(0)))?;
-        Ok(Staging { parent, inside, name, born: fork::generation() })
+        let parent = descriptor::duplicate(parent.as_fd());
+        let parent = parent.doing("duplicating a descriptor")?;
+        Ok(Staging { parent: parent.into(), inside, name, born: fork::generation() })
     }
 
     /// Returns the directory, in which a socket is bound or a pipe made.

@@ -10,12 +10,11 @@
 //! program: so the next one ends the program even where it is stuck. Handlers are installed while
 //! at least one [`Watch`] exists, and never over a handler of the program.
 
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use rustix::event::{EventfdFlags, eventfd};
-
+use crate::descriptor;
 use crate::error::{Doing, Error, Result};
 use crate::fork::{self, Guarded, Own};
 
@@ -143,8 +142,7 @@ impl Signalled {
     /// parent's threads.
     fn make_waker(&self, _guard: &MutexGuard<'_, Installed>) -> Result<()> {
         if self.waker.load(Ordering::Acquire) < 0 {
-            let waker: OwnedFd =
-                eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).doing("making an eventfd")?;
+            let waker = descriptor::event().doing("making an eventfd")?;
             // Never closed in this process.
             let waker = std::mem::ManuallyDrop::new(Guarded::new(waker));
             self.waker.store(waker.as_raw_fd(), Ordering::Release);

@@ -1,12 +1,12 @@
-//! Threads of the library, and programs that end with the thread that started them.
+//! Threads of the library and of its programs, and how its programs start others.
 //!
 //! The threads have every signal blocked, so that signals reach the threads of the program.
 
 use std::os::unix::process::CommandExt;
-use std::process::Command;
+use std::process::{Child, Command};
 use std::thread::{Builder, JoinHandle, Scope, ScopedJoinHandle};
 
-use crate::error::{Doing, Result};
+use crate::error::{Error, Result};
 
 /// Starts a thread.
 ///
@@ -14,7 +14,19 @@ use crate::error::{Doing, Result};
 /// That of the kernel, with the thread's name.
 pub fn start(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {
     let thread = without_signals(|| Builder::new().name(name.to_owned()).spawn(work));
-    thread.doing(format_args!("starting the thread {name}"))
+    thread.map_err(|error| not_started(name, &error))
+}
+
+/// Returns the error of a thread that could not be started.
+fn not_started(name: &str, error: &std::io::Error) -> Error {
+    let errno = error.raw_os_error().unwrap_or(0);
+    let error = Error::os(format_args!("starting the thread {name} (clone)"), errno);
+    match errno {
+        libc::EAGAIN => error.with_hint(
+            "the user or the control group has as many threads as it may have: see ulimit -u and pids.max",
+        ),
+        _ => error,
+    }
 }
 
 /// Starts a thread that ends before its borrowed values.
@@ -24,7 +36,7 @@ pub fn start_scoped<'scope, T: Send + 'scope>(
     work: impl FnOnce() -> T + Send + 'scope,
 ) -> Result<ScopedJoinHandle<'scope, T>> {
     let thread = without_signals(|| Builder::new().name(name.to_owned()).spawn_scoped(scope, work));
-    thread.doing(format_args!("starting the thread {name}"))
+    thread.map_err(|error| not_started(name, &error))
 }
 
 /// Runs `start` with every signal blocked: a thread inherits the mask of the thread that starts it.
@@ -39,6 +51,50 @@ fn without_signals<T>(start: impl FnOnce() -> T) -> T {
         let started = start();
         libc::pthread_sigmask(libc::SIG_SETMASK, &before, std::ptr::null_mut());
         started
+    }
+}
+
+/// Starts a program with no signal blocked, whatever this process inherited: a program that never gets SIGTERM could not be ended. Also lets
+/// this process wait for it: where SIGCHLD is ignored, as a parent may have left it, the kernel would not keep the end of a child.
+///
+/// # Errors
+/// Those of starting a program.
+pub fn start_program(command: &mut Command) -> std::io::Result<Child> {
+    keep_ends_of_children();
+    let unblock = || {
+        // SAFETY: the set lives through the calls, which are async-signal-safe.
+        unsafe {
+            let mut none: libc::sigset_t = std::mem::zeroed();
+            libc::sigemptyset(&mut none);
+            match libc::sigprocmask(libc::SIG_SETMASK, &none, std::ptr::null_mut()) {
+                0 => Ok(()),
+                _ => Err(std::io::Error::last_os_error()),
+            }
+        }
+    };
+    // SAFETY: between fork and exec the closure allocates nothing, takes no lock and calls async-signal-safe functions alone.
+    unsafe { command.pre_exec(unblock) };
+    command.spawn()
+}
+
+/// Sets SIGCHLD to its default action if it is ignored, and lets this thread receive it: a handler that was installed for it stays.
+pub fn keep_ends_of_children() {
+    // SAFETY: the structures live through the calls; an action that is ignored has no handler of the program that could be lost.
+    unsafe {
+        let mut now: libc::sigaction = std::mem::zeroed();
+        let is_known = libc::sigaction(libc::SIGCHLD, std::ptr::null(), &mut now) == 0;
+        let drops_ends = now.sa_sigaction == libc::SIG_IGN || now.sa_flags & libc::SA_NOCLDWAIT != 0;
+        if is_known && drops_ends {
+            now.sa_flags &= !libc::SA_NOCLDWAIT;
+            if now.sa_sigaction == libc::SIG_IGN {
+                now.sa_sigaction = libc::SIG_DFL;
+            }
+            libc::sigaction(libc::SIGCHLD, &now, std::ptr::null_mut());
+        }
+        let mut child: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&mut child);
+        libc::sigaddset(&mut child, libc::SIGCHLD);
+        libc::pthread_sigmask(libc::SIG_UNBLOCK, &child, std::ptr::null_mut());
     }
 }
 
@@ -71,6 +127,34 @@ pub fn end_with_us(command: &mut Command) {
 mod tests {
     use std::io::Read;
     use std::process::Stdio;
+
+    #[test]
+    #[ignore = "a process of its own, started by the test below"]
+    fn program_with_ignored_and_blocked_signals() {
+        // SAFETY: this process has one thread that uses signals.
+        unsafe {
+            libc::signal(libc::SIGCHLD, libc::SIG_IGN);
+            let mut all: libc::sigset_t = std::mem::zeroed();
+            libc::sigfillset(&mut all);
+            libc::pthread_sigmask(libc::SIG_SETMASK, &all, std::ptr::null_mut());
+        }
+        let mut shell = Command::new("sh");
+        let mut child = start_program(shell.args(["-c", "kill -TERM $$; exit 3"])).unwrap();
+        use std::os::unix::process::ExitStatusExt;
+        assert_eq!(
+            child.wait().unwrap().signal(),
+            Some(libc::SIGTERM),
+            "its end is kept, and the signal ended it"
+        );
+    }
+
+    #[test]
+    fn program_is_started_with_no_signal_blocked_and_waited_for() {
+        let alone = ["thread::tests::program_with_ignored", "--ignored", "--test-threads=1"];
+        let out = Command::new(std::env::current_exe().unwrap()).args(alone).output().unwrap();
+        let text = [out.stdout, out.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat();
+        assert!(out.status.success() && text.contains("1 passed"), "{text}");
+    }
 
     use super::*;
 

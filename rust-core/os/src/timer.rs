@@ -1,25 +1,24 @@
 //! A timer as a descriptor (timerfd): readable once its time has come, so that an epoll set can
 //! contain it.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
-use rustix::time::{
-    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime,
-};
+use rustix::time::{Itimerspec, TimerfdTimerFlags, Timespec, timerfd_settime};
 
+use crate::descriptor;
 use crate::error::{Doing, Result};
+use crate::fork::Descriptor;
 use crate::kernel_entry;
 
 /// A one-shot timer of the monotonic clock, disarmed at first.
 #[derive(Debug)]
-pub struct Timer(OwnedFd);
+pub struct Timer(Descriptor);
 
 impl Timer {
     /// Returns a timer that is not armed.
     pub fn new() -> Result<Timer> {
-        let flags = TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK;
-        Ok(Timer(timerfd_create(TimerfdClockId::Monotonic, flags).doing("making a timer")?))
+        Ok(Timer(descriptor::timer().doing("making a timer (timerfd_create)")?.into()))
     }
 
     /// Makes the timer readable after this time, whatever it was armed for before.

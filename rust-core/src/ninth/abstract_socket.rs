@@ -73,7 +73,8 @@ fn address(place: &Place) -> Result<SocketAddrUnix> {
 /// Makes a non-blocking socket.
 fn open() -> Result<OwnedFd> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None).doing("opening a socket")
+    linkspan_os::descriptor::socket(AddressFamily::UNIX, SocketType::STREAM, flags, None)
+        .doing("opening a socket")
 }
 
 impl ConnectionDriver for Abstract {

@@ -27,13 +27,17 @@ mod watches;
 
 use std::collections::{HashMap, VecDeque};
 use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+
+use rustix::fs::{Mode, OFlags};
 
 use super::admission::{Bounds, PeerIdentity};
 use super::authentication::{Authenticator, HelloSource};
 use super::hello::HelloReader;
 use crate::error::{Error, ErrorKind, Result};
+use crate::sys::descriptor;
 use crate::sys::eventfd::EventFd;
 use crate::sys::fork::{self, Guarded, Own};
 use crate::sys::poll::{Interest, Ready};
@@ -48,6 +52,8 @@ pub use watches::{WatchedSocket, Watcher};
 /// How long a peer may take for its hello, the proof of a token included; then its connection is
 /// closed.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long the thread waits where even the spare descriptor does not help.
+const SHORTAGE: Duration = Duration::from_millis(10);
 /// The token of the waker; all other tokens count from one.
 const WAKE: u64 = 0;
 
@@ -151,8 +157,7 @@ impl Acceptor {
     }
 
     /// The thread: waits for events and for the nearest deadline of a handshake, until no
-    /// registration is left. A failing `epoll_wait` is tried again, because there is no caller to
-    /// report it to.
+    /// registration is left. A failing wait would fail again at once, so it ends all listeners.
     fn run(self: &Arc<Self>) {
         let mut spare = spare();
         let mut ready = Vec::new();
@@ -171,8 +176,15 @@ impl Acceptor {
                 Some(_) => Some(Duration::ZERO),
                 None => nearest.map(|at| at.saturating_duration_since(Instant::now())),
             };
-            // A failing sleep leaves nothing in `ready`.
-            let _ = self.watches.epoll.sleep(timeout, &mut ready);
+            if let Err(error) = self.watches.epoll.sleep(timeout, &mut ready) {
+                let mut state = self.state();
+                state.running = false;
+                let AcceptorState { registrations, callers, .. } = std::mem::take(&mut *state);
+                drop(state);
+                drop(callers);
+                registrations.into_values().for_each(|listening| self.end(listening, &error));
+                return;
+            }
             for Ready { token, what } in ready.drain(..) {
                 self.handle(token, what, &mut spare);
             }
@@ -183,6 +195,12 @@ impl Acceptor {
             let now = Instant::now();
             self.state().callers.retain(|_, c| c.deadline > now);
         }
+    }
+
+    /// Ends a listener whose program learns that from its handler.
+    fn end(&self, listening: Listening, error: &Error) {
+        listening.source.close(&self.watches.epoll);
+        listening.handler.ended(error);
     }
 
     /// Handles one event, which may belong to a listener, a pending handshake or a watched
@@ -325,10 +343,21 @@ impl Acceptor {
                 // The process has no descriptor left. The connection would stay in the queue and
                 // wake this thread without end. Closing the spare descriptor makes room to accept
                 // and close it at once; the peer sees a closed connection and tries again.
-                Err(_) => {
+                Err(error) if error.kind() == ErrorKind::OutOfMemory => {
                     drop(spare.take());
-                    let _ = socket::accept(listener);
+                    if socket::accept(listener).is_err() {
+                        // All processes together have too many, or the kernel has no memory: that passes.
+                        std::thread::sleep(SHORTAGE);
+                    }
                     *spare = self::spare();
+                    return;
+                }
+                // The network has ended the connection, which is not in the queue any more.
+                Err(error) if error.errno().is_some_and(socket::is_of_one_connection) => return,
+                // It would come again at once, without end.
+                Err(error) => {
+                    let ended = self.state().registrations.remove(&registration);
+                    ended.into_iter().for_each(|listening| self.end(listening, &error));
                     return;
                 }
             }
@@ -433,7 +462,7 @@ impl Acceptor {
 
 /// Opens a descriptor to close when there is none left.
 fn spare() -> Option<OwnedFd> {
-    std::fs::File::open("/dev/null").ok().map(OwnedFd::from)
+    descriptor::open(Path::new("/dev/null"), OFlags::RDONLY, Mode::empty()).ok()
 }
 
 #[cfg(test)]

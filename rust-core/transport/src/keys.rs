@@ -29,6 +29,7 @@ use ring::rand::SystemRandom;
 use ring::signature::{Ed25519KeyPair, KeyPair};
 
 use crate::error::{Doing, Error, ErrorKind, Result, quoted};
+use crate::sys::environment;
 
 /// The bytes in front of the 32 bytes of an Ed25519 key in a SubjectPublicKeyInfo (RFC 8410).
 const SPKI: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
@@ -92,7 +93,7 @@ impl Keyring {
     ///
     /// `Missing` where none of these variables is set.
     pub fn new() -> Result<Keyring> {
-        let variable = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+        let variable = |name: &str| environment::variable(name).map(PathBuf::from);
         let directory = variable("LINKSPAN_KEYS").or_else(|| {
             let config = variable("XDG_CONFIG_HOME").or_else(|| Some(variable("HOME")?.join(".config")))?;
             Some(config.join("linkspan/keys"))

@@ -8,17 +8,22 @@
 //! but the file's own user, which the kernel provides.
 
 use std::fmt;
+use std::path::PathBuf;
+use std::sync::Mutex;
 
 use super::place::Place;
 use crate::codec::{self, Encoding};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::beneath::RequiredOwner;
-use crate::sys::fork;
+use crate::sys::fork::{self, Own};
 use crate::sys::staging::{self, Swept};
 use crate::value::{Map, Value};
 
 /// The text in front of the name.
 const PREFIX: &str = ".owner.";
+
+/// The names of which this process has written the record.
+static WRITTEN: Own<Mutex<Vec<PathBuf>>> = Own::new();
 
 /// The record of this process; its drop removes the file.
 #[derive(Debug)]
@@ -63,6 +68,7 @@ impl OwnerRecord {
         // finish it is dead.
         staging::sweep(&place.directory, &[&name])?;
         place.directory.beneath().replace(&name, &text, mode, None)?;
+        WRITTEN.lock().push(place.path());
         Ok(OwnerRecord { place: place.clone(), born: fork::generation(), stays: false })
     }
 }
@@ -103,9 +109,11 @@ pub(crate) fn read_map(place: &Place) -> Option<Value> {
     read(place).ok()?.map(|info| info.map)
 }
 
-/// Returns the process that the record of a name contains. The caller knows that the name has a living owner.
+/// Returns the process that the record of a name contains. The caller knows that the name has a living owner. A record with the number
+/// of this process that this process has not written is that of a process in another PID namespace: `None`.
 pub(crate) fn process(place: &Place) -> Option<u32> {
-    read_map(place)?.at("pid").ok()?.as_u64().ok()?.try_into().ok()
+    let process = read_map(place)?.at("pid").ok()?.as_u64().ok()?.try_into().ok()?;
+    (process != std::process::id() || WRITTEN.lock().contains(&place.path())).then_some(process)
 }
 
 /// Returns the refusal of a name that a living process has: `does` is what that one does with it (`listens at`), `advice` what the
@@ -130,7 +138,16 @@ impl OwnerRecord {
 
 impl Drop for OwnerRecord {
     fn drop(&mut self) {
-        if self.born == fork::generation() && !self.stays {
+        if self.born != fork::generation() {
+            return;
+        }
+        let path = self.place.path();
+        let mut written = WRITTEN.lock();
+        if let Some(at) = written.iter().position(|one| *one == path) {
+            written.swap_remove(at);
+        }
+        drop(written);
+        if !self.stays {
             // A file that cannot be removed now is swept with the name.
             let _ = self.place.directory.beneath().remove(&record_of_file(&self.place.file));
         }
@@ -155,7 +172,7 @@ pub(crate) fn remove(place: &Place) -> Result<bool> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, Mutex};
+    use std::sync::Arc;
 
     use super::*;
     use crate::sys::directory::Directory;

@@ -74,8 +74,10 @@ impl Place {
     /// Explains a refusal of the kernel (`EACCES`, `EPERM`): the user, the refused action `what`,
     /// the owner of the file, its mode, and the remedy. Returns any other error unchanged.
     pub(crate) fn denied(&self, what: &str, error: Error) -> Error {
-        if !matches!(error.errno(), Some(libc::EACCES | libc::EPERM)) {
-            return error;
+        match error.errno() {
+            Some(libc::EACCES) => {}
+            Some(libc::EPERM) => return error.with_hint(beneath::REFUSED_CALL),
+            _ => return error,
         }
         let text = format!(
             "uid {} may not {what} {}: {}, {}; let the program that makes it give a mode and a group that both are in (options mode and group), or share a directory with `linkspan setup --group NAME`",

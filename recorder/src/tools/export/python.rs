@@ -6,6 +6,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use linkspan::service::start_program;
 use linkspan::{Encoding, Error, ErrorKind, Map, Result, Value, codec, programs};
 use linkspan_recording::writer::of_io;
 
@@ -100,7 +101,7 @@ fn request(form: &str, arguments: &Arguments, window: &Window<'_>, tables: &[Tab
 }
 
 fn run(mut command: Command, request: &[u8]) -> std::io::Result<Output> {
-    let mut child = command.spawn()?;
+    let mut child = start_program(&mut command)?;
     if let Some(mut stdin) = child.stdin.take() {
         // One that ended before it has read says why.
         let _ = stdin.write_all(request);

@@ -8,7 +8,7 @@
 use std::collections::VecDeque;
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use rustix::event::PollFlags;
 
@@ -26,6 +26,8 @@ pub struct AcceptQueue<L = Link> {
     waker: EventFd,
     /// Set once, when the acceptor closes.
     closed: AtomicBool,
+    /// Why no more links come: the acceptor has ended the listener.
+    failure: OnceLock<Error>,
     /// For a channel with a single peer: why that peer was refused, until the program has taken the error.
     refusal: Mutex<Option<Error>>,
 }
@@ -38,6 +40,7 @@ impl<L> AcceptQueue<L> {
             has_links: AtomicBool::new(false),
             waker: EventFd::new()?,
             closed: AtomicBool::new(false),
+            failure: OnceLock::new(),
             refusal: Mutex::default(),
         })
     }
@@ -60,6 +63,20 @@ impl<L> AcceptQueue<L> {
         let mut refusal = self.refusal.lock().unwrap_or_else(PoisonError::into_inner);
         *refusal = Some(error);
         self.waker.wake();
+    }
+
+    /// Wakes the threads that wait with the reason why no more links come; each call gets it from now on.
+    pub fn fail(&self, error: &Error) {
+        let _ = self.failure.set(error.clone());
+        self.refuse(error.clone());
+    }
+
+    /// Returns why no more links come.
+    ///
+    /// # Errors
+    /// That which ended the listener.
+    pub fn check_failure(&self) -> Result<()> {
+        self.failure.get().map_or(Ok(()), |error| Err(error.clone()))
     }
 
     /// Returns why the single peer was refused, once for each refusal.
@@ -122,6 +139,7 @@ impl<L> AcceptQueue<L> {
             if let Some(link) = self.pop() {
                 return Ok(link);
             }
+            self.check_failure()?;
             wait_any(waiting, [(self.waker.as_fd(), PollFlags::IN)])?;
         }
     }

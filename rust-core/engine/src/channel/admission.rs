@@ -214,6 +214,10 @@ impl ListenerHandler {
 }
 
 impl HandshakeHandler for ListenerHandler {
+    fn ended(&self, error: &Error) {
+        self.queue.fail(error);
+    }
+
     fn check_user(&self, credentials: Option<&Credentials>) -> Result<()> {
         check_allowed(&self.options, credentials)
     }

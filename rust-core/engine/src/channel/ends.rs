@@ -40,7 +40,7 @@ mod send;
 
 use std::fmt;
 use std::ops::Deref;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -64,8 +64,9 @@ use crate::codec::Encoding;
 use crate::deadline::{Deadline, Wait, Waiting};
 use crate::error::{Error, ErrorKind, Result};
 use crate::message::Message;
+use crate::sys::fork::{self, Descriptor, OfProcess};
 use crate::sys::poll::Epoll;
-use crate::sys::{fork, random};
+use crate::sys::random;
 use crate::transport::endpoint::Endpoint;
 use crate::transport::table;
 use crate::value::{DType, Element, Order, Value};
@@ -114,14 +115,14 @@ pub struct Inner {
     shown: String,
     options: Options,
     role: Role,
-    reconnector: Reconnector,
+    reconnector: OfProcess<Reconnector>,
     /// The state of sending. Threads take turns.
-    sending: Direction<Sending>,
+    sending: OfProcess<Direction<Sending>>,
     /// The state of receiving, for one thread at a time.
-    receiving: Direction<Receiving>,
-    event_log: Arc<EventLog>,
+    receiving: OfProcess<Direction<Receiving>>,
+    event_log: OfProcess<Arc<EventLog>>,
     /// The epoll set of the receiving direction, for `fileno`.
-    descriptor: Arc<OwnedFd>,
+    descriptor: OfProcess<Arc<Descriptor>>,
     /// The fork count of the process that made the channel. Another process must not use it.
     fork_generation: u64,
     /// Whether the number of unconsumed messages was reported at the end of the channel.
@@ -255,11 +256,11 @@ impl Channel {
             shown: endpoint.to_string(),
             options: options.clone(),
             role,
-            sending: Direction::new(Sending::new(&event_log), &reconnector.session_state),
-            descriptor: receiving.descriptor(),
-            receiving: Direction::new(receiving, &reconnector.session_state),
-            reconnector,
-            event_log,
+            sending: Direction::new(Sending::new(&event_log), &reconnector.session_state).into(),
+            descriptor: receiving.descriptor().into(),
+            receiving: Direction::new(receiving, &reconnector.session_state).into(),
+            reconnector: reconnector.into(),
+            event_log: event_log.into(),
             fork_generation: fork::generation(),
             has_reported: AtomicBool::new(false),
             sends: endpoint.check_direction(role == Role::Connector, "send").is_ok(),
@@ -271,7 +272,7 @@ impl Channel {
     /// Makes the first link within the deadline.
     fn first_link(&self, waiting: &mut Waiting<'_>) -> Result<()> {
         let mut sending = self.sending()?;
-        sending.join(&self.reconnector, &self.event_log, waiting)?;
+        sending.join(&*self.reconnector, &self.event_log, waiting)?;
         if sending.part.as_ref().is_some_and(|part| part.peer.lockstep) {
             // What comes first may be for another channel than the one that the thread waits for.
             lockstep::receives(&self.inner);
@@ -501,6 +502,9 @@ impl Channel {
         let mut stats = self.event_log.stats();
         stats.insert("endpoint".into(), self.endpoint.to_string().into());
         stats.insert("role".into(), self.role.name().into());
+        if !self.is_of_this_process() {
+            return Value::Map(stats);
+        }
         self.reconnector.session_state.add_stats(&mut stats);
         self.event_log.add_arrays(&mut stats);
         Value::Map(stats)

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::error::counted;
+use crate::sys::fork::Born;
 use crate::sys::seat;
 use crate::transport::Losses;
 use crate::value::{Map, Timestamp, Value};
@@ -94,6 +95,8 @@ pub struct EventLog {
     /// The endpoint of its object.
     #[cfg(feature = "log")]
     endpoint: String,
+    /// The process of its object.
+    born: Born,
 }
 
 impl EventLog {
@@ -203,8 +206,11 @@ impl EventLog {
         events.push_back(Event { kind, at: Timestamp::now(), missed, text });
     }
 
-    /// Returns the events since the last call, oldest first.
+    /// Returns the events since the last call, oldest first; none in a forked child.
     pub fn take(&self) -> Vec<Event> {
+        if !self.born.is_here() {
+            return Vec::new();
+        }
         self.events.lock().unwrap_or_else(PoisonError::into_inner).drain(..).collect()
     }
 
@@ -231,8 +237,11 @@ impl EventLog {
         }
     }
 
-    /// Returns how many messages were sent, by all.
+    /// Returns how many messages were sent, by all; in a forked child a part of them.
     pub fn sent_by_all(&self) -> u64 {
+        if !self.born.is_here() {
+            return self.sent.load(Ordering::Relaxed);
+        }
         let senders = self.senders.lock().unwrap_or_else(PoisonError::into_inner);
         let each = senders.iter().map(|sender| sender.load(Ordering::Relaxed));
         each.fold(self.sent.load(Ordering::Relaxed), u64::saturating_add)

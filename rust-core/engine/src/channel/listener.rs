@@ -14,8 +14,9 @@ use super::reconnector::{LinkSource, Reconnector};
 use super::session_state::SessionState;
 use crate::deadline::Wait;
 use crate::error::Result;
+use crate::sys::fork::{self, OfProcess};
 use crate::sys::poll::Epoll;
-use crate::sys::{fork, random};
+use crate::sys::random;
 use crate::transport::endpoint::Endpoint;
 use crate::value::Value;
 
@@ -28,9 +29,9 @@ pub struct Listener {
     endpoint: Endpoint,
     options: Options,
     /// Holds the name and the queue of links.
-    acceptor: ChannelAcceptor,
+    acceptor: OfProcess<ChannelAcceptor>,
     /// Counts losses of messages for disconnected clients.
-    event_log: Arc<EventLog>,
+    event_log: OfProcess<Arc<EventLog>>,
     /// The process that made the listener, as a count of forks.
     fork_generation: u64,
 }
@@ -51,8 +52,8 @@ impl Listener {
         Ok(Listener {
             endpoint,
             options: options.clone(),
-            acceptor,
-            event_log,
+            acceptor: acceptor.into(),
+            event_log: event_log.into(),
             fork_generation: fork::generation(),
         })
     }

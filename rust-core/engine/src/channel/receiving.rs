@@ -29,7 +29,6 @@ mod wait;
 mod wait_set;
 
 use std::collections::VecDeque;
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -44,6 +43,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::message::Message;
 use crate::schema::PreparedSchema;
 use crate::sys::eventfd::ReadinessFlag;
+use crate::sys::fork::Descriptor;
 use crate::sys::poll::{Epoll, Interest};
 use crate::transport::Losses;
 use crate::value::Limits;
@@ -161,7 +161,7 @@ impl Receiving {
     }
 
     /// The descriptor of the epoll set, which a program's event loop watches.
-    pub fn descriptor(&self) -> Arc<OwnedFd> {
+    pub fn descriptor(&self) -> Arc<Descriptor> {
         self.set.descriptor()
     }
 

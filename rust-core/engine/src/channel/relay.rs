@@ -121,6 +121,10 @@ impl RelayHandler {
 }
 
 impl HandshakeHandler for RelayHandler {
+    fn ended(&self, error: &Error) {
+        self.queue.fail(error);
+    }
+
     fn check_user(&self, who: Option<&Credentials>) -> Result<()> {
         check_allowed(&self.options, who)
     }

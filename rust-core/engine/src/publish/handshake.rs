@@ -31,6 +31,11 @@ pub struct PublisherHandler {
 }
 
 impl HandshakeHandler for PublisherHandler {
+    /// What the subscribers have goes on; that none can connect any more is an event.
+    fn ended(&self, error: &Error) {
+        self.fanout.event_log.disconnected(format!("no subscriber can connect any more: {error}"));
+    }
+
     /// Applies `allow_uids` and `allow_gids`.
     fn check_user(&self, who: Option<&Credentials>) -> Result<()> {
         check_allowed(&self.options, who)

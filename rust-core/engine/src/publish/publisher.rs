@@ -19,7 +19,7 @@ use crate::channel::{Event, Framing, LINGER, Loan, LoanMemory, Options, Use, bat
 use crate::deadline::{Deadline, Wait, Waiting};
 use crate::error::{Error, ErrorKind, Result};
 use crate::message::Payload;
-use crate::sys::fork;
+use crate::sys::fork::{self, OfProcess};
 use crate::transport::acceptor;
 use crate::transport::endpoint::Endpoint;
 use crate::transport::place::Place;
@@ -33,15 +33,15 @@ pub struct Publisher {
     /// The endpoint as text, for errors.
     shown: String,
     options: Options,
-    fanout: Arc<Fanout>,
+    fanout: OfProcess<Arc<Fanout>>,
     /// For a file or a journal, which keeps values by itself.
-    store: Option<Store>,
+    store: Option<OfProcess<Store>>,
     /// The turn to send, except with a store, and for a single message while no thread has the turn.
-    turns: Turns,
+    turns: OfProcess<Turns>,
     /// Where subscribers mark that they wait for a publisher.
-    waiting_place: Option<Place>,
+    waiting_place: OfProcess<Option<Place>>,
     /// What keeps the name; a publisher with the option `replace` takes it away.
-    held: Arc<Mutex<NameGuard>>,
+    held: OfProcess<Arc<Mutex<NameGuard>>>,
     open: Arc<OpenState>,
     /// The process that made the publisher, as a count of forks.
     fork_generation: u64,
@@ -116,11 +116,11 @@ impl Publisher {
         Publisher {
             shown,
             options: options.clone(),
-            fanout,
-            store,
-            turns: Turns::default(),
-            waiting_place,
-            held,
+            fanout: fanout.into(),
+            store: store.map(OfProcess::new),
+            turns: Turns::default().into(),
+            waiting_place: waiting_place.into(),
+            held: held.into(),
             open,
             fork_generation: fork::generation(),
         }
@@ -154,6 +154,7 @@ impl Publisher {
 
     /// Encodes a value as this publisher sends it, checked against its schema if `validate` requires it.
     pub fn encode<T: Source + ?Sized>(&self, value: &T) -> Result<Payload> {
+        fork::check(self.fork_generation).map_err(|e| e.on(&self.shown))?;
         let options = &self.options;
         let lender = self.fanout.lender();
         Payload::with_schema(options.checks_sent(), value, options.encoding(), &options.limits(), lender)
@@ -295,8 +296,11 @@ impl Publisher {
     }
 
     /// Returns how many subscribers are connected; for a `journal:`, how many read it under a name now. 0 for
-    /// a `file:`, whose subscribers are not registered.
+    /// a `file:`, whose subscribers are not registered, and in a forked child.
     pub fn subscribers(&self) -> usize {
+        if fork::check(self.fork_generation).is_err() {
+            return 0;
+        }
         self.store.as_ref().map_or_else(|| self.fanout.subscribers(), |store| store.writer.subscribers())
     }
 
@@ -304,7 +308,11 @@ impl Publisher {
     /// publishes faster than usual, such as one that sends what was missed, waits by it, so that nobody is
     /// overtaken.
     pub fn behind(&self) -> u64 {
-        if self.store.is_some() { 0 } else { self.fanout.behind() }
+        if self.store.is_some() || fork::check(self.fork_generation).is_err() {
+            0
+        } else {
+            self.fanout.behind()
+        }
     }
 
     /// Returns the endpoint, with its transport.
@@ -350,8 +358,8 @@ impl Publisher {
     /// open, and the call can be repeated. `InvalidState` once it is closed.
     pub fn flush<'a>(&self, wait: impl Into<Wait<'a>>) -> Result<()> {
         let mut waiting = self.options.start(wait);
-        let given = DrainGoal::UpTo(self.fanout.newest());
-        self.check().and_then(|()| self.fanout.drain(given, &mut waiting)).map_err(|e| e.on(&self.shown))
+        let mut drain = || self.fanout.drain(DrainGoal::UpTo(self.fanout.newest()), &mut waiting);
+        self.check().and_then(|()| drain()).map_err(|e| e.on(&self.shown))
     }
 
     /// Removes the name once the subscribers have been served. If something was published, subscribers of

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use super::fanout::Fanout;
 use crate::channel::Options;
 use crate::error::{Error, ErrorKind, Result};
-use crate::sys::fork;
+use crate::sys::fork::Own;
 use crate::transport::acceptor::ListenerRegistration;
 
 /// What keeps the name of a publisher. It moves to the publisher that takes the name over.
@@ -60,16 +60,15 @@ impl OpenState {
     }
 }
 
-/// A publisher of this process.
+/// A publisher of this process, of which a forked child has none.
 struct PublisherEntry {
     held: Weak<Mutex<NameGuard>>,
     open: Arc<OpenState>,
     fanout: Weak<Fanout>,
     options: Options,
-    generation: u64,
 }
 
-static ALL: Mutex<BTreeMap<String, PublisherEntry>> = Mutex::new(BTreeMap::new());
+static ALL: Own<Mutex<BTreeMap<String, PublisherEntry>>> = Own::new();
 
 /// Remembers a publisher that subscribers connect to.
 pub fn remember(
@@ -77,14 +76,13 @@ pub fn remember(
     options: &Options,
     (held, open, fanout): (&Arc<Mutex<NameGuard>>, &Arc<OpenState>, &Arc<Fanout>),
 ) {
-    let mut all = ALL.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut all = ALL.lock();
     all.retain(|_, entry| entry.held.strong_count() > 0);
     let entry = PublisherEntry {
         held: Arc::downgrade(held),
         open: open.clone(),
         fanout: Arc::downgrade(fanout),
         options: options.clone(),
-        generation: fork::generation(),
     };
     all.insert(shown.to_owned(), entry);
 }
@@ -99,8 +97,8 @@ pub struct Replaced {
 
 /// Takes the name of the publisher of this process at an endpoint: that one is not open from now on. None if there is none.
 pub fn take(shown: &str, options: &Options) -> Result<Option<Replaced>> {
-    let mut all = ALL.lock().unwrap_or_else(PoisonError::into_inner);
-    let Some(entry) = all.remove(shown).filter(|entry| entry.generation == fork::generation()) else {
+    let mut all = ALL.lock();
+    let Some(entry) = all.remove(shown) else {
         return Ok(None);
     };
     let (Some(held), Some(fanout)) = (entry.held.upgrade(), entry.fanout.upgrade()) else { return Ok(None) };
@@ -113,10 +111,8 @@ pub fn take(shown: &str, options: &Options) -> Result<Option<Replaced>> {
 
 /// Returns the error with what the option `replace` could do about it: the name is that of an open publisher of this process.
 pub fn hinted(error: Error, shown: &str) -> Error {
-    let all = ALL.lock().unwrap_or_else(PoisonError::into_inner);
-    let is_replaceable = |entry: &PublisherEntry| {
-        entry.generation == fork::generation() && entry.held.strong_count() > 0 && entry.open.is_open()
-    };
+    let all = ALL.lock();
+    let is_replaceable = |entry: &PublisherEntry| entry.held.strong_count() > 0 && entry.open.is_open();
     if error.kind() == ErrorKind::AddressInUse && all.get(shown).is_some_and(is_replaceable) {
         return error.with_hint("a publisher with the option replace takes the name over");
     }

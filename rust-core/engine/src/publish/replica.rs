@@ -13,6 +13,7 @@ use crate::channel::schema_negotiation::stored;
 use crate::codec::Encoding;
 use crate::error::{Error, ErrorKind, Result};
 use crate::message::Message;
+use crate::sys::fork::OfProcess;
 use crate::transport::endpoint::Endpoint;
 use crate::transport::place::Place;
 pub use crate::transport::store::History;
@@ -46,7 +47,7 @@ pub struct ReplicaRecord {
 pub struct Replica {
     shown: String,
     endpoint: Endpoint,
-    writer: Box<dyn Replicates>,
+    writer: OfProcess<Box<dyn Replicates>>,
     max_message_size: u64,
 }
 
@@ -79,7 +80,7 @@ impl Replica {
         Ok(Replica {
             shown: endpoint.to_string(),
             endpoint,
-            writer,
+            writer: writer.into(),
             max_message_size: options.max_message_size,
         })
     }
@@ -97,6 +98,7 @@ impl Replica {
     /// `max_message_size`; `NoSpace` on a full disk: [`Replica::last`] returns the number of the last record
     /// written, and the rest can be written again later.
     pub fn append(&mut self, records: Vec<ReplicaRecord>) -> Result<()> {
+        OfProcess::born(&self.writer).check().map_err(|e| e.on(&self.shown))?;
         let longest = records.iter().map(|record| record.body.len() as u64).max();
         if let Some(size) = longest.filter(|size| *size > self.max_message_size) {
             let text = format!(

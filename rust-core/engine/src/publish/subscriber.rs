@@ -22,7 +22,7 @@ mod several;
 #[cfg(test)]
 mod tests;
 
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -39,7 +39,7 @@ use crate::deadline::{self, Timeout, Wait, Waiting};
 use crate::error::{Error, ErrorKind, Result};
 use crate::message::Message;
 use crate::sys::eventfd::{EventFd, ReadinessFlag};
-use crate::sys::fork;
+use crate::sys::fork::{self, Descriptor, OfProcess};
 use crate::sys::poll::{Epoll, Interest, next_round};
 use crate::transport::broadcast::ViewCount;
 use crate::transport::endpoint::Endpoint;
@@ -68,17 +68,17 @@ use crate::value::{Limits, Value};
 pub struct Subscriber {
     /// The endpoint, or all endpoints, as text for errors.
     shown: String,
-    origin: MessageSource,
+    origin: OfProcess<MessageSource>,
     options: Options,
     /// The limits in the options.
     limits: Limits,
     /// The receiving thread holds the lock during its wait.
-    receive_state: Mutex<ReceiveState>,
-    event_log: EventLog,
+    receive_state: OfProcess<Mutex<ReceiveState>>,
+    event_log: OfProcess<EventLog>,
     /// The names of a subscriber to several. Locked by the call that holds `receive_state`.
-    names: Option<Mutex<SubscribedNames<Subscriber>>>,
+    names: Option<OfProcess<Mutex<SubscribedNames<Subscriber>>>>,
     /// The counters of those names.
-    report: Option<Arc<Report>>,
+    report: Option<OfProcess<Arc<Report>>>,
     /// Whether it is one of several names, so that it never waits for its publisher.
     is_member: bool,
     closed: AtomicBool,
@@ -86,7 +86,7 @@ pub struct Subscriber {
     receiving_thread: HolderMark,
     /// Ends the wait of the receiving thread.
     wake: EventFd,
-    pub(super) descriptor: Arc<OwnedFd>,
+    pub(super) descriptor: OfProcess<Arc<Descriptor>>,
     /// The fork count of the process that made the subscriber.
     fork_generation: u64,
 }
@@ -160,9 +160,9 @@ impl Subscriber {
             Subscriber::unconnected(names.join(", "), MessageSource::Names, Epoll::new()?, options)?;
         let state = subscriber.receive_state.get_mut().unwrap_or_else(PoisonError::into_inner);
         let started = SubscribedNames::start(parsed, options, &state.epoll, &subscriber.event_log)?;
-        subscriber.report = Some(started.report());
+        subscriber.report = Some(started.report().into());
         state.has_ready_names = started.has_more_to_do();
-        subscriber.names = Some(Mutex::new(started));
+        subscriber.names = Some(Mutex::new(started).into());
         Ok(subscriber)
     }
 
@@ -177,15 +177,15 @@ impl Subscriber {
         epoll.add(&waker, FEED, Interest::IN)?;
         epoll.add(&wake, WAKE, Interest::IN)?;
         Ok(Subscriber {
-            event_log: EventLog::of(&shown),
+            event_log: EventLog::of(&shown).into(),
             shown,
-            origin,
+            origin: origin.into(),
             options: options.clone(),
             limits: options.limits(),
             names: None,
             report: None,
-            descriptor: epoll.shared(),
-            receive_state: Mutex::new(ReceiveState {
+            descriptor: epoll.shared().into(),
+            receive_state: OfProcess::new(Mutex::new(ReceiveState {
                 feed: None,
                 connecting: None,
                 has_ready_names: false,
@@ -205,7 +205,7 @@ impl Subscriber {
                 watched: false,
                 signal_watch: None,
                 ready: Vec::new(),
-            }),
+            })),
             is_member: false,
             closed: AtomicBool::new(false),
             receiving_thread: HolderMark::default(),
@@ -417,7 +417,7 @@ impl Subscriber {
     pub fn stats(&self) -> Value {
         let mut stats = self.event_log.stats();
         stats.insert("endpoint".into(), self.shown.as_str().into());
-        if let Some(report) = &self.report {
+        if let Some(report) = self.report.as_ref().filter(|_| fork::check(self.fork_generation).is_ok()) {
             report.add_to(&mut stats);
         }
         Value::Map(stats)

@@ -18,6 +18,7 @@ use crate::frame::{Kind, flags};
 use crate::message::failure::{self, INTERNAL_ERROR};
 use crate::message::{Lender, Message, Payload};
 use crate::sys::clock::since_boot;
+use crate::sys::fork::OfProcess;
 use crate::value::{DType, Element, Order, Source};
 
 /// A request that waits for its answer. It dereferences to its [`Message`].
@@ -26,7 +27,7 @@ use crate::value::{DType, Element, Order, Source};
 /// it, also while another thread waits for the next request.
 pub struct Request {
     message: Message,
-    client_tx: Arc<ClientTx>,
+    client_tx: OfProcess<Arc<ClientTx>>,
     /// Whether an answer was given; also true for a message that expects none.
     answered: AtomicBool,
     /// The time until which its caller waits, by the clock since boot, if the caller has sent it.
@@ -41,7 +42,7 @@ impl Request {
         if message.is_request() {
             client_tx.request_received();
         }
-        Request { message, client_tx, answered, until }
+        Request { message, client_tx: client_tx.into(), answered, until }
     }
 
     /// Returns how long its caller still waits, if that is known: callers send the time only to a server with
@@ -60,6 +61,9 @@ impl Request {
     /// [`Options::with_machine`]: crate::Options::with_machine
     #[doc(hidden)]
     pub fn is_withdrawn(&self) -> bool {
+        if self.check().is_err() {
+            return true;
+        }
         let is_idempotent = self.message.header().flags & flags::IDEMPOTENT != 0;
         self.client_tx.has_withdrawn(self.message.sequence()) || !is_idempotent && self.client_tx.is_closed()
     }
@@ -67,7 +71,14 @@ impl Request {
     /// Acknowledges this message and those that its sender sent before it, on a server with
     /// `ack="manual"`. An answer acknowledges them, too.
     pub fn ack(&self) {
-        self.client_tx.acknowledge(&self.message);
+        if self.check().is_ok() {
+            self.client_tx.acknowledge(&self.message);
+        }
+    }
+
+    /// Fails with `InvalidState` in a process other than the one that received the request.
+    fn check(&self) -> Result<()> {
+        OfProcess::born(&self.client_tx).check().map_err(|e| e.on(&self.client_tx.shown))
     }
 
     /// Returns the message.
@@ -84,6 +95,7 @@ impl Request {
     /// Encodes a value for the answer: in the encoding of the request, and checked against `reply_schema` if
     /// `validate` requires that.
     pub fn encode<T: Source + ?Sized>(&self, value: &T) -> Result<Payload> {
+        self.check()?;
         let (options, lender) = (self.client_tx.options(), self.client_tx.lender());
         let lender = lender.as_ref().map(|lender| lender as &dyn Lender);
         let (schema, limits) = (options.checks_replies_sent(), options.limits());
@@ -106,6 +118,7 @@ impl Request {
     /// [`Request::loan`] for an element type and an order that are known at run time, for the bindings of other
     /// languages.
     pub fn loan_memory(&self, dtype: DType, shape: &[u64], order: Order) -> Result<LoanMemory> {
+        self.check()?;
         let max_message_size = self.client_tx.max_message_size();
         let is_cbor = self.answer_encoding() == Encoding::Cbor;
         let lend = |length| self.client_tx.lender().filter(|_| is_cbor)?.lend_writable(length);
@@ -154,6 +167,7 @@ impl Request {
 
     /// Sends the answer.
     fn answer(&self, kind: Kind, payload: &Payload) -> Result<()> {
+        self.check()?;
         if kind == Kind::Reply && self.client_tx.reply_in_place(&self.answered, &self.message, payload) {
             return Ok(());
         }
@@ -174,7 +188,8 @@ impl Request {
 
 impl Drop for Request {
     fn drop(&mut self) {
-        if !*self.answered.get_mut() {
+        // In a forked child the answer is the parent's.
+        if !*self.answered.get_mut() && self.check().is_ok() {
             let failure = RemoteFailure {
                 code: INTERNAL_ERROR,
                 kind: "linkspan.unanswered".into(),

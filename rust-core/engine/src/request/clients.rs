@@ -213,6 +213,7 @@ impl Clients {
                 self.keep_readable()?;
                 return Ok(Next::Request(request));
             }
+            acceptor.queue.check_failure()?;
             // The waker is a hint, and several causes end a wait: the count decides.
             if waiting.heeds_signals() && !self.waits_without_end() && !self.serves_the_rest() {
                 self.signal_watch.as_mut().map(stop::Watch::take_request);

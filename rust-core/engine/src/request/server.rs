@@ -4,7 +4,7 @@
 //! close, that a close in a callback of the serving thread does not wait for that thread, and that signals end the loop.
 
 use std::fmt;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -19,7 +19,7 @@ use crate::deadline::{self, Timeout, Wait, Waiting};
 use crate::error::{Error, ErrorKind, RemoteFailure, Result};
 use crate::message::failure::INTERNAL_ERROR;
 use crate::sys::eventfd::EventFd;
-use crate::sys::fork;
+use crate::sys::fork::{self, Descriptor, OfProcess};
 use crate::transport::endpoint::Endpoint;
 use crate::value::Value;
 
@@ -32,12 +32,12 @@ pub struct Server {
     shown: Arc<str>,
     options: Options,
     /// `None` once the server is closed. The serving thread holds the lock during its wait.
-    serving: Mutex<Option<Serving>>,
+    serving: OfProcess<Mutex<Option<Serving>>>,
     /// Ends the wait of the serving thread.
-    wake: Arc<EventFd>,
-    event_log: Arc<EventLog>,
+    wake: OfProcess<Arc<EventFd>>,
+    event_log: OfProcess<Arc<EventLog>>,
     /// The epoll set of the clients.
-    descriptor: Arc<OwnedFd>,
+    descriptor: OfProcess<Arc<Descriptor>>,
     closed: AtomicBool,
     /// The thread that serves or closes, so that a close in a callback of its wait is recognised.
     serving_thread: HolderMark,
@@ -72,10 +72,10 @@ impl Server {
         Ok(Server {
             shown,
             options: options.clone(),
-            serving: Mutex::new(Some(Serving { clients, acceptor })),
-            wake,
-            event_log,
-            descriptor,
+            serving: Mutex::new(Some(Serving { clients, acceptor })).into(),
+            wake: wake.into(),
+            event_log: event_log.into(),
+            descriptor: descriptor.into(),
             closed: AtomicBool::new(false),
             serving_thread: HolderMark::default(),
             closed_in_callback: AtomicBool::new(false),
@@ -204,6 +204,9 @@ impl Server {
         let mut stats = self.event_log.stats();
         self.event_log.add_arrays(&mut stats);
         stats.insert("endpoint".into(), (&*self.shown).into());
+        if fork::check(self.fork_generation).is_err() {
+            return Value::Map(stats);
+        }
         if let Ok(serving) = lock_exclusive(&self.serving, Operation::TakeRequests) {
             let clients = serving.as_ref().map_or(0, |s| s.clients.count());
             stats.insert("clients".into(), (clients as u64).into());

@@ -1,22 +1,23 @@
 //! A memory file of this process: made, sealed, and written here alone.
 
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use rustix::fs::{FallocateFlags, MemfdFlags};
+use rustix::fs::FallocateFlags;
 use rustix::mm::ProtFlags;
 
 use super::{Children, Mapping, SEALS};
 use crate::error::{Doing, Error, ErrorKind, Result};
+use crate::fork::Descriptor;
 use crate::kernel_entry;
-use crate::{futex, headroom};
+use crate::{descriptor, futex, headroom};
 
 /// A memory file of this process: allocated, sealed, and writable through this mapping alone.
 #[derive(Debug)]
 pub struct MemoryFile {
     /// The file, to be sent to the peer.
-    file: OwnedFd,
+    file: Descriptor,
     /// Readable and writable.
     mapping: Mapping,
 }
@@ -41,8 +42,7 @@ impl MemoryFile {
     fn create_for(name: &str, bytes: usize, children: Children) -> Result<MemoryFile> {
         kernel_entry::assert_allowed();
         headroom::check(bytes as u64)?;
-        let file = rustix::fs::memfd_create(name, MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)
-            .doing("making a memory file")?;
+        let file = descriptor::memory_file(name).doing("making a memory file (memfd_create)")?;
         rustix::fs::ftruncate(&file, bytes as u64).doing("sizing a memory file")?;
         rustix::fs::fallocate(&file, FallocateFlags::empty(), 0, bytes as u64).map_err(|errno| {
             let text =
@@ -52,14 +52,13 @@ impl MemoryFile {
         let mapping = Mapping::map(file.as_fd(), bytes, ProtFlags::READ | ProtFlags::WRITE, children)?;
         // Sealed last: FUTURE_WRITE does not affect the mapping that exists already.
         rustix::fs::fcntl_add_seals(&file, SEALS).doing("sealing a memory file")?;
-        Ok(MemoryFile { file, mapping })
+        Ok(MemoryFile { file: file.into(), mapping })
     }
 
     /// A file as a hostile peer may send it: of any length, with these seals alone, still writable
     /// by it, and on demand without its last page. For tests and fuzzers of what reads such files.
     pub fn forged(bytes: usize, seals: rustix::fs::SealFlags, lacks_last_page: bool) -> Result<MemoryFile> {
-        let file = rustix::fs::memfd_create("forged", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)
-            .doing("making a memory file")?;
+        let file = descriptor::memory_file("forged").doing("making a memory file (memfd_create)")?;
         rustix::fs::ftruncate(&file, bytes as u64).doing("sizing a memory file")?;
         let access = ProtFlags::READ | ProtFlags::WRITE;
         // The kernel maps whole pages.
@@ -70,7 +69,7 @@ impl MemoryFile {
             rustix::fs::fallocate(&file, punch, at, 4096).doing("making a hole in a memory file")?;
         }
         rustix::fs::fcntl_add_seals(&file, seals).doing("sealing a memory file")?;
-        Ok(MemoryFile { file, mapping })
+        Ok(MemoryFile { file: file.into(), mapping })
     }
 
     /// Returns the file as a peer receives it.

@@ -14,11 +14,12 @@ use rustix::mm::{MapFlags, ProtFlags};
 
 use super::SEALS;
 use crate::error::{Doing, Error, ErrorKind, Result};
+use crate::fork::Descriptor;
 
 /// A memory file of a peer, and how much of it was examined.
 #[derive(Debug)]
 pub struct PeerFile {
-    fd: OwnedFd,
+    fd: Descriptor,
     examined: Examined,
 }
 
@@ -33,7 +34,7 @@ struct Examined {
 
 impl From<OwnedFd> for PeerFile {
     fn from(fd: OwnedFd) -> PeerFile {
-        PeerFile { fd, examined: Examined::default() }
+        PeerFile { fd: fd.into(), examined: Examined::default() }
     }
 }
 

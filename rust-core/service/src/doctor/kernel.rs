@@ -4,11 +4,11 @@
 //! Each feature is tried rather than derived from the version: a container or a sandbox may forbid a
 //! system call that the kernel has.
 
-use rustix::fs::inotify::CreateFlags;
-use rustix::process::{PidfdFlags, Resource, getpid, getrlimit, pidfd_open};
+use rustix::process::{Resource, getpid, getrlimit};
 
 use super::finding::Finding;
 use crate::error::{Doing, Result};
+use crate::sys::descriptor;
 use crate::sys::eventfd::EventFd;
 use crate::sys::memory::MemoryFile;
 use crate::sys::{headroom, lock};
@@ -65,12 +65,12 @@ fn locks() -> Result<()> {
 
 /// Creates an inotify instance.
 fn inotify() -> Result<()> {
-    rustix::fs::inotify::init(CreateFlags::CLOEXEC).doing("making an inotify descriptor").map(drop)
+    descriptor::inotify().doing("making an inotify descriptor").map(drop)
 }
 
 /// Returns whether the kernel reports the end of another process by a descriptor.
 fn pidfd() -> Finding {
-    match pidfd_open(getpid(), PidfdFlags::empty()) {
+    match descriptor::process(getpid()) {
         Ok(_) => Finding::fine("pidfd: there, so the death of the other process is seen at once"),
         Err(e) => Finding::note(
             format!("pidfd: {e}"),

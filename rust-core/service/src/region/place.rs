@@ -6,6 +6,8 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 
 use crate::error::{Doing, Error, ErrorKind, Result, quoted};
+use crate::sys::descriptor::file_above_standard;
+use crate::sys::fork::OfProcess;
 use crate::sys::sysv::Attached;
 
 /// Memory of another program.
@@ -13,7 +15,7 @@ use crate::sys::sysv::Attached;
 pub enum RegionMemory {
     /// A file, also one in /dev/shm. It is not mapped: access to a mapping that became shorter
     /// raises SIGBUS.
-    File { file: File, path: String },
+    File { file: OfProcess<File>, path: String },
     /// A System V segment, which never becomes shorter.
     SystemV(Attached),
 }
@@ -58,8 +60,8 @@ impl RegionMemory {
         // Without NONBLOCK a FIFO, or a file with another process's lease, would block.
         let flags = flags | libc::O_NONBLOCK;
         let opened =
-            File::options().read(true).custom_flags(flags).open(Path::new(path)).map_err(|e| {
-                match e.raw_os_error() {
+            file_above_standard(File::options().read(true).custom_flags(flags).open(Path::new(path)))
+                .map_err(|e| match e.raw_os_error() {
                     Some(libc::ELOOP) if flags & libc::O_NOFOLLOW != 0 => {
                         let text = format!(
                             "{path} is a link, which is not followed there; give the path that it leads to"
@@ -73,8 +75,7 @@ impl RegionMemory {
                         Error::new(ErrorKind::Stalled, text)
                     }
                     errno => Error::os(format_args!("opening the shared memory {path}"), errno.unwrap_or(0)),
-                }
-            });
+                });
         let file = opened.map_err(|e| match e.kind() {
             ErrorKind::NotFound => explained(e, "start the program that makes it, or see its name there"),
             ErrorKind::PermissionDenied => explained(e, "its owner decides who may read it, by its mode"),
@@ -83,7 +84,7 @@ impl RegionMemory {
         if !file.metadata().doing(format_args!("looking at {path}"))?.is_file() {
             return Err(Error::new(ErrorKind::InvalidEndpoint, format!("{path} is not a regular file")));
         }
-        Ok(RegionMemory::File { file, path: path.to_owned() })
+        Ok(RegionMemory::File { file: file.into(), path: path.to_owned() })
     }
 
     /// Returns the present number of bytes.

@@ -18,7 +18,8 @@ use crate::engine::service_side::{self, LINGER, Pattern, PersistentObjects, Turn
 use crate::engine::{Channel, Delivery, Message, Options, Payload};
 use crate::error::{Error, ErrorKind, RemoteFailure, Result};
 use crate::frame::Kind;
-use crate::sys::random;
+use crate::sys::fork::{Born, OfProcess};
+use crate::sys::{environment, random};
 use crate::value::{Map, Value};
 
 /// The options of [`Controller::watch`].
@@ -59,9 +60,11 @@ pub struct Controller {
     /// The incarnation of the controller that answered first.
     first_controller: AtomicU64,
     /// The subscription to events; none before [`Controller::watch`].
-    watching: Mutex<Option<Arc<Watching>>>,
+    watching: OfProcess<Mutex<Option<Arc<Watching>>>>,
     /// Serializes the requests of several threads.
     turns: Turns,
+    /// The process that connected.
+    born: Born,
 }
 
 /// The clients that outlive the call that created them.
@@ -93,8 +96,9 @@ impl Controller {
             channel,
             options,
             first_controller: AtomicU64::new(0),
-            watching: Mutex::default(),
+            watching: Mutex::default().into(),
             turns: Turns::default(),
+            born: Born::default(),
         };
         controller.receive_hello(&mut waiting).map_err(|e| controller.explain(e))?;
         Ok(controller)
@@ -118,10 +122,9 @@ impl Controller {
 
     /// Returns `$LINKSPAN_CONTROLLER`, or [`Controller::ENDPOINT`] if that is not set.
     pub fn default_endpoint() -> String {
-        match std::env::var("LINKSPAN_CONTROLLER") {
-            Ok(endpoint) if !endpoint.is_empty() => endpoint,
-            _ => Controller::ENDPOINT.to_owned(),
-        }
+        let named =
+            environment::variable("LINKSPAN_CONTROLLER").and_then(|endpoint| endpoint.into_string().ok());
+        named.unwrap_or_else(|| Controller::ENDPOINT.to_owned())
     }
 
     /// Returns the endpoint with its transport.
@@ -147,6 +150,11 @@ impl Controller {
         }
     }
 
+    /// Fails with `InvalidState` in a process other than the one that connected.
+    fn check(&self) -> Result<()> {
+        self.born.check().map_err(|e| e.on(&self.shown))
+    }
+
     /// Begins a call.
     fn start<'a>(&self, wait: impl Into<Wait<'a>>) -> Waiting<'a> {
         Waiting::start(wait.into(), self.options.timeout)
@@ -154,6 +162,7 @@ impl Controller {
 
     /// Sends a request in turn with other threads, and returns the reply.
     fn call(&self, question: Value, waiting: &mut Waiting<'_>) -> Result<Value> {
+        self.check()?;
         let _turn = self.turns.acquire("asks", waiting).map_err(|e| e.on(&self.shown))?;
         // A reconnected controller has sent its hello again.
         while self.channel.try_recv().is_ok() {}
@@ -324,6 +333,7 @@ impl Controller {
     /// Subscribes [`Controller::next`] to events about these services: first their records, then what
     /// changes. The client subscribes again if the controller restarts. A second call replaces the first.
     pub fn watch(&self, what: &WatchOptions) -> Result<()> {
+        self.check()?;
         for name in &what.services {
             check_known_name(name)?;
         }
@@ -390,6 +400,7 @@ impl Controller {
 
     /// Returns the subscription; `InvalidState` if there is none.
     fn watched(&self) -> Result<Arc<Watching>> {
+        self.check()?;
         self.watching().clone().ok_or_else(|| {
             Error::new(ErrorKind::InvalidState, "nothing is watched yet: call watch first").on(&self.shown)
         })
@@ -403,6 +414,9 @@ impl Controller {
     /// Closes the client: a thread that waits in it gets `InvalidState`. Commands under way are still carried
     /// out.
     pub fn close(&self) {
+        if self.check().is_err() {
+            return;
+        }
         // Requests have returned, so nothing is left to be sent.
         let _ = self.channel.close(LINGER);
         if let Some(watching) = &*self.watching() {

@@ -13,7 +13,8 @@ use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::time::Duration;
 
 use super::state::State;
-use crate::error::{Error, ErrorKind, Result, one_line};
+use crate::error::{Doing, Error, ErrorKind, Result, one_line};
+use crate::sys::{descriptor, environment};
 
 /// The variables that an independent program must not inherit, because it would notify in place of its
 /// parent.
@@ -43,7 +44,7 @@ impl NotifySocket {
     ///
     /// Errors: `OutOfRange` for an invalid socket name or an invalid number.
     pub fn from_env() -> Result<Option<NotifySocket>> {
-        NotifySocket::from_variables(&|name| std::env::var_os(name), std::process::id())
+        NotifySocket::from_variables(&environment::variable, std::process::id())
     }
 
     /// [`NotifySocket::from_env`] with the environment passed in, for tests.
@@ -53,6 +54,7 @@ impl NotifySocket {
         let name = name.to_string_lossy().into_owned();
         let doing = || "making a socket for the supervisor";
         let socket = UnixDatagram::unbound().map_err(|error| of_system(doing(), &error))?;
+        let socket: UnixDatagram = descriptor::above_standard(Ok(socket.into())).doing(doing())?.into();
         socket.set_nonblocking(true).map_err(|error| of_system(doing(), &error))?;
         let watchdog = watchdog(variable, pid)?;
         Ok(Some(NotifySocket { socket, address, name, watchdog, pending: String::new() }))

@@ -20,11 +20,12 @@ use super::writer::ServiceWriter;
 use crate::deadline::{Timeout, Wait, Waiting};
 use crate::engine::{Options, service_side};
 use crate::error::{Error, ErrorKind, Result, brief, quoted};
+use crate::sys::fork::OfProcess;
 use crate::sys::poll::{Epoll, Interest};
 use crate::sys::timer::Timer;
 use crate::sys::{fork, random, thread};
 use crate::transport::endpoint::Endpoint;
-use crate::value::Value;
+use crate::value::{Map, Value};
 
 /// How long a service that ends waits until its last messages, such as the answer to SHUTDOWN, are
 /// sent to a slow controller.
@@ -155,7 +156,7 @@ impl ServiceOptions {
 /// A service whose program fetches its tasks: steps and commands. One thread fetches them; any
 /// thread may log and request a shutdown.
 pub struct ServiceLoop {
-    link: Arc<ControllerLink>,
+    link: OfProcess<Arc<ControllerLink>>,
     /// Holds `program_waker` and the timer: the descriptor of [`ServiceLoop::fileno`].
     epoll: Epoll,
     /// Fires when the next periodic step is due.
@@ -203,7 +204,7 @@ impl ServiceLoop {
         let link = start_link(identity, setup)?;
         epoll.add(&link.program_waker, 0, Interest::IN)?;
         epoll.add(&timer, 1, Interest::IN)?;
-        Ok(ServiceLoop { link, epoll, timer, generation: fork::generation() })
+        Ok(ServiceLoop { link: link.into(), epoll, timer, generation: fork::generation() })
     }
 
     /// Returns the next task; `None` once the service has ended, after up to 5 s for its last messages.
@@ -226,7 +227,9 @@ impl ServiceLoop {
                 return Err(Error::new(ErrorKind::InvalidState, text).on(&self.link.identity.name));
             }
             match self.link.with(|lifecycle, now| lifecycle.next_task(now)) {
-                Next::Work(work) => return Ok(Some(Task { link: self.link.clone(), work: Some(work) })),
+                Next::Work(work) => {
+                    return Ok(Some(Task { link: Arc::clone(&self.link).into(), work: Some(work) }));
+                }
                 Next::End => {
                     self.close_quietly(&mut Waiting::until(crate::deadline::Deadline::after(CLOSE_TIMEOUT)));
                     return Ok(None);
@@ -247,47 +250,69 @@ impl ServiceLoop {
 
     /// Makes the service FAILED with this error as the reason. RUN tries again if the program fetches it.
     pub fn fail(&self, error: &Error) {
-        self.link.with(|lifecycle, now| ((), lifecycle.fail(error, now)));
+        if self.is_of_this_process() {
+            self.link.with(|lifecycle, now| ((), lifecycle.fail(error, now)));
+        }
     }
 
     /// Reports a problem that does not stop the service; an empty text for none.
     pub fn set_reason(&self, reason: &str) {
-        self.link.with(|lifecycle, _| ((), lifecycle.set_reason(reason)));
+        if self.is_of_this_process() {
+            self.link.with(|lifecycle, _| ((), lifecycle.set_reason(reason)));
+        }
     }
 
     /// Adds a line to the service's log, of the level `debug`, `info`, `warning` or `error`.
     pub fn log(&self, level: &str, text: &str) {
-        self.link.log(level, text);
+        if self.is_of_this_process() {
+            self.link.log(level, text);
+        }
     }
 
     /// Does the same as a signal: SHUTDOWN, and the second time cancels the task under way.
     pub fn shutdown(&self) {
-        self.link.with(|lifecycle, now| ((), lifecycle.terminate(now)));
+        if self.is_of_this_process() {
+            self.link.with(|lifecycle, now| ((), lifecycle.terminate(now)));
+        }
     }
 
-    /// Returns its state.
+    /// Returns whether this process started the service: one that was forked since has no part of it.
+    fn is_of_this_process(&self) -> bool {
+        fork::check(self.generation).is_ok()
+    }
+
+    /// Returns its state; `Stopped` in a forked child, in which it does not run.
     pub fn state(&self) -> State {
+        if !self.is_of_this_process() {
+            return State::Stopped;
+        }
         self.link.read(|lifecycle| lifecycle.state())
     }
 
     /// Returns whether the task under way is to be cancelled.
     pub fn is_cancelled(&self) -> bool {
-        self.link.read(|lifecycle| lifecycle.is_cancelled())
+        self.is_of_this_process() && self.link.read(|lifecycle| lifecycle.is_cancelled())
     }
 
     /// Returns whether a controller is connected.
     pub fn is_connected(&self) -> bool {
-        self.link.is_connected()
+        self.is_of_this_process() && self.link.is_connected()
     }
 
     /// Returns why its last connection to the controller failed, such as `AddressInUse` where the controller has a
     /// service of this name; `None` once the next one is welcome.
     pub fn problem(&self) -> Option<Error> {
-        self.link.problem()
+        match fork::check(self.generation) {
+            Ok(()) => self.link.problem(),
+            Err(error) => Some(error.on(&self.link.identity.name)),
+        }
     }
 
-    /// Returns the number that identifies this incarnation.
+    /// Returns the number that identifies this incarnation; 0 in a forked child.
     pub fn epoch(&self) -> u64 {
+        if !self.is_of_this_process() {
+            return 0;
+        }
         self.link.read(|lifecycle| lifecycle.setup().epoch)
     }
 
@@ -302,8 +327,11 @@ impl ServiceLoop {
         self.epoll.as_raw_fd()
     }
 
-    /// Returns counters, state and connection as a map.
+    /// Returns counters, state and connection as a map; without entries in a forked child.
     pub fn stats(&self) -> Value {
+        if !self.is_of_this_process() {
+            return Value::Map(Map::new());
+        }
         self.link.stats()
     }
 
@@ -338,7 +366,7 @@ impl Drop for ServiceLoop {
 
 /// A task. If it is dropped without a result, a step counts as done and a command as failed.
 pub struct Task {
-    link: Arc<ControllerLink>,
+    link: OfProcess<Arc<ControllerLink>>,
     /// `None` once the result was reported.
     work: Option<Work>,
 }
@@ -378,17 +406,24 @@ impl Task {
 
     /// Returns whether it is to be cancelled.
     pub fn is_cancelled(&self) -> bool {
-        self.link.read(|lifecycle| lifecycle.is_cancelled())
+        self.check().is_ok() && self.link.read(|lifecycle| lifecycle.is_cancelled())
+    }
+
+    /// Fails with `InvalidState` in a process other than that of the service.
+    fn check(&self) -> Result<()> {
+        OfProcess::born(&self.link).check().map_err(|e| e.on(&self.link.identity.name))
     }
 
     /// Reports success with this value.
     pub fn done(mut self, value: &Value) -> Result<()> {
+        self.check()?;
         self.finish(Ok(value.clone()));
         Ok(())
     }
 
     /// Reports failure with this error.
     pub fn failed(mut self, error: &Error) -> Result<()> {
+        self.check()?;
         self.finish(Err(error.clone()));
         Ok(())
     }
@@ -403,7 +438,7 @@ impl Task {
 
 impl Drop for Task {
     fn drop(&mut self) {
-        let Some(work) = &self.work else { return };
+        let Some(work) = self.work.as_ref().filter(|_| self.check().is_ok()) else { return };
         let result = match work.request.command {
             Command::Step => Ok(Value::Null),
             _ => {

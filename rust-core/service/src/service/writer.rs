@@ -85,9 +85,14 @@ impl ServiceWriter {
                 link.program_waker.wake();
                 return;
             }
-            // If waiting fails, the loop runs again at once.
             let timeout = [link.next_due(), due].into_iter().flatten().min();
-            let _ = self.epoll.sleep(timeout, &mut ready);
+            if let Err(error) = self.epoll.sleep(timeout, &mut ready) {
+                // It would fail again at once, without end: the service fails with the reason.
+                link.with(|lifecycle, now| ((), lifecycle.fail(&error, now)));
+                link.writer_ended.store(true, Ordering::Release);
+                link.program_waker.wake();
+                return;
+            }
         }
     }
 

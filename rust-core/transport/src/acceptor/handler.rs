@@ -88,6 +88,11 @@ pub trait HandshakeHandler: Send + Sync {
         drop(connection);
         Err(Error::new(ErrorKind::Internal, "a connection without a hello is not accepted here"))
     }
+    /// Called when the acceptor ends this listener at an error that does not pass, such as that of a system call which a filter refuses: no
+    /// peer can connect any more.
+    fn ended(&self, error: &Error) {
+        let _ = error;
+    }
     /// Returns how long this listener leaves new connections to other processes that listen at the
     /// same socket; it then accepts one at a time. `None` where there are no others.
     fn accept_delay(&self) -> Option<Duration> {

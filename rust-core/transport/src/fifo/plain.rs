@@ -6,8 +6,6 @@
 
 use std::sync::Arc;
 
-use rustix::pipe::{PipeFlags, pipe_with};
-
 use super::pair::{self, PipeAccess, reply};
 use super::pipes::Pipes;
 use crate::connectionless::ConnectOptions;
@@ -17,6 +15,7 @@ use crate::hello::{Call, denied};
 use crate::owner::{self, OwnerRecord};
 use crate::place::Place;
 use crate::stream::Stream;
+use crate::sys::descriptor;
 use crate::sys::fifo::{self, PipeEnd};
 use crate::sys::fork::{self, Guarded};
 use crate::sys::lock::{self, Lock};
@@ -117,8 +116,7 @@ pub fn connect(place: &Place) -> Result<Call<Stream>> {
         // The reader has no reply pipe, so nothing ever arrives, and no end either: read a pipe of
         // this process that has no writer.
         None => {
-            let (reader, anchor) =
-                pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK).doing("making a pipe")?;
+            let (reader, anchor) = descriptor::pipe().doing("making a pipe")?;
             Pipes::plain(Guarded::new(reader), writer, Some(Guarded::new(anchor)), None)
         }
     };

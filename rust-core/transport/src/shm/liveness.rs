@@ -8,10 +8,11 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
-use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::event::{PollFd, PollFlags};
 
 use crate::error::{Doing, Result};
 use crate::sys::fork::Guarded;
+use crate::sys::poll;
 
 /// The descriptors that show the peer's end: the socket over which the memory files came, and the
 /// process where the kernel gives a pidfd. The process is needed because a child that the peer
@@ -51,9 +52,7 @@ impl Liveness {
     #[cold]
     pub fn is_gone(&self) -> Result<bool> {
         let mut fds = self.interests().map(|(fd, what)| PollFd::from_borrowed_fd(fd, what));
-        // With a time-out of zero this is no wait, so a signal cannot interrupt it.
-        rustix::event::poll(&mut fds, Some(&Timespec::default()))
-            .doing("polling the peer's socket and process")?;
+        poll::look(&mut fds).doing("polling the peer's socket and process")?;
         Ok(self.is_hang_up(fds.map(|fd| fd.revents())))
     }
 

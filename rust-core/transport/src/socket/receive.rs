@@ -15,7 +15,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::event::{PollFd, PollFlags};
 
 use super::PeerActivity;
 use crate::Waited;
@@ -28,6 +28,7 @@ use crate::partial::Partial;
 use crate::stream::Stream;
 use crate::sys::brief::{Brief, BriefReads, SHORTEST_WAIT};
 use crate::sys::crc;
+use crate::sys::poll;
 use crate::value::Limits;
 
 use direct::{Direct, split};
@@ -302,7 +303,7 @@ impl StreamRx {
     fn has_ended(&self) -> Result<bool> {
         let Some(process) = &self.process else { return Ok(false) };
         let mut fds = [PollFd::new(process, PollFlags::IN)];
-        rustix::event::poll(&mut fds, Some(&Timespec::default())).doing("asking whether the peer lives")?;
+        poll::look(&mut fds).doing("asking whether the peer lives")?;
         Ok(fds[0].revents().contains(PollFlags::IN))
     }
 

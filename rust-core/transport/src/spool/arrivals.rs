@@ -15,14 +15,13 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use rustix::fs::FsWord;
-use rustix::time::{
-    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime,
-};
+use rustix::time::{Itimerspec, TimerfdTimerFlags, Timespec, timerfd_settime};
 
 use super::folder::SpoolFolder;
 use super::layout::{FOLDERS, SpoolDirectory};
 use super::name::is_hidden;
 use crate::error::{Doing, Result};
+use crate::sys::descriptor;
 use crate::sys::inotify::{News, Watch, WatchFlags};
 
 /// How often a directory is read again on a file system that does not report changes by others.
@@ -233,8 +232,7 @@ fn lacks_events_kind(kind: FsWord) -> bool {
 
 /// Returns a timer that does not run.
 fn timer() -> Result<OwnedFd> {
-    timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK)
-        .doing("making a timer")
+    descriptor::timer().doing("making a timer")
 }
 
 /// Makes a timer readable after `first`, and then in each interval `every` (never again for zero).

@@ -19,7 +19,7 @@ use rustix::io::Errno;
 use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::sys::beneath::{self, Beneath, RequiredOwner, write_all};
 use crate::sys::directory::Directory;
-use crate::sys::{headroom, lock, user};
+use crate::sys::{descriptor, headroom, lock, user};
 
 /// An open directory of a spool.
 #[derive(Debug)]
@@ -214,7 +214,7 @@ impl SpoolFolder {
     /// Makes a file without a name and links it into place.
     fn put_unnamed(&self, name: &str, body: &[u8], reader: Option<u32>) -> rustix::io::Result<()> {
         let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
-        let file = rustix::fs::openat(&self.fd, ".", flags, self.first_mode(reader))?;
+        let file = descriptor::open_at(&self.fd, ".", flags, self.first_mode(reader))?;
         self.fill(&file, body, reader)?;
         if !BY_PROC.load(Ordering::Relaxed) {
             match rustix::fs::linkat(&file, "", &self.fd, name, AtFlags::EMPTY_PATH) {
@@ -248,7 +248,7 @@ impl SpoolFolder {
     fn begin(&self, name: &str, reader: Option<u32>) -> rustix::io::Result<(String, OwnedFd)> {
         let new = beneath::staged(name).map_err(|_| Errno::IO)?;
         let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        let file = rustix::fs::openat(&self.fd, &new, flags, self.first_mode(reader))?;
+        let file = descriptor::open_at(&self.fd, &new, flags, self.first_mode(reader))?;
         Ok((new, file))
     }
 

@@ -106,7 +106,7 @@ impl Channel {
         }
         let Some(mut entered) = self.enter_sending() else { return 0 };
         let (sending, halves) = entered.parts();
-        sending.send_run_step(run, halves, &self.reconnector)
+        sending.send_run_step(run, halves, &*self.reconnector)
     }
 
     /// Sends as many messages as possible without waiting, and returns how many; 0 at any obstacle.
@@ -118,7 +118,7 @@ impl Channel {
         let mut sending = self.sending_in_turn(waiting)?;
         let before = self.reconnector.session_state.halves().outbox.kept_count();
         let run = &payloads[..payloads.len().min(RUN)];
-        let sent = sending.send_run(run, &self.reconnector, waiting);
+        let sent = sending.send_run(run, &*self.reconnector, waiting);
         let (permit, sending) = sending.split();
         drop(sending);
         self.ack_sender().flush_deferred();

@@ -76,7 +76,7 @@ impl Channel {
         // Without the option `idempotent` the request is sent at most once.
         let until = Until::Wait;
         let draft = Draft { kind: Kind::Request, until, is_filed: held.is_none(), ..Draft::data(payload) };
-        let put = sending.send_step::<REQUEST>(&draft, halves, &self.reconnector, &self.event_log);
+        let put = sending.send_step::<REQUEST>(&draft, halves, &*self.reconnector, &self.event_log);
         let is_filed = held.is_none();
         let sent = put.sent().map(|number| SentRequest { number, generation: sending.generation, is_filed });
         if held.is_none() && sent.is_none() {
@@ -107,7 +107,7 @@ impl Channel {
             return None;
         }
         let draft = Draft { kind: Kind::Request, until: Until::Wait, is_filed: true, ..Draft::data(payload) };
-        let put = sending.send_step::<REQUEST>(&draft, halves, &self.reconnector, &self.event_log);
+        let put = sending.send_step::<REQUEST>(&draft, halves, &*self.reconnector, &self.event_log);
         put.sent().map(|number| SentRequest { number, generation: sending.generation, is_filed: true })
     }
 

@@ -45,7 +45,7 @@ impl Channel {
         if !self.reconnector.is_manual_ack() {
             receiving.consumed();
         }
-        sending.send_ack(AckTrigger::Close, &self.reconnector, &self.event_log);
+        sending.send_ack(AckTrigger::Close, &*self.reconnector, &self.event_log);
         let closed = self.close_gracefully(&mut sending, &mut receiving, &mut waiting);
         // The acknowledgement of what this side consumed was the last frame.
         sending.finish(Deadline::after(LINGER).sooner(waiting.deadline()));
@@ -109,7 +109,7 @@ impl Channel {
     ) -> Result<()> {
         // The receiving half first: the sending half replays messages over the link that it makes.
         receiving.join(&self.ack_sender(), waiting)?;
-        sending.join(&self.reconnector, &self.event_log, waiting)?;
+        sending.join(&*self.reconnector, &self.event_log, waiting)?;
         if *bye_sent_on != sending.generation {
             // Before the bye, which the peer answers with its consumed number.
             self.reconnector.session_state.want_consumed();
@@ -121,7 +121,7 @@ impl Channel {
             ReceivedFrame::Ack => {}
             ReceivedFrame::Bye => {
                 // Both sides close at the same time, and neither receives further messages.
-                sending.send_ack(AckTrigger::Requested, &self.reconnector, &self.event_log);
+                sending.send_ack(AckTrigger::Requested, &*self.reconnector, &self.event_log);
                 let mut linger = Waiting::until(Deadline::after(LINGER).sooner(waiting.deadline()));
                 while self.unacknowledged() > 0 {
                     match receiving.link_next(&self.ack_sender(), &mut linger, false) {

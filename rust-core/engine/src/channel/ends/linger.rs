@@ -55,7 +55,7 @@ impl Channel {
     fn wait_for_acknowledgement(&self, waiting: &mut Waiting<'_>) -> Result<()> {
         let generation = {
             let mut sending = self.sending.take_next(Operation::Send, waiting)?;
-            sending.join(&self.reconnector, &self.event_log, waiting)?;
+            sending.join(&*self.reconnector, &self.event_log, waiting)?;
             sending.generation
         };
         // The peer sends its consumed number when its program next receives or acknowledges.
@@ -140,7 +140,7 @@ impl Drop for Channel {
         self.end_lockstep();
         let mut sending = self.sending.borrow();
         // Does not acknowledge the message that was delivered last: the program may not have handled it.
-        sending.send_ack(AckTrigger::Close, &self.reconnector, &self.event_log);
+        sending.send_ack(AckTrigger::Close, &*self.reconnector, &self.event_log);
         // Completes a message that was written in part.
         let held_back = sending.flush(&mut Waiting::until(Deadline::after(super::LINGER)));
         drop(sending);

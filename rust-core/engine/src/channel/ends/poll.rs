@@ -61,6 +61,9 @@ impl Channel {
 
     /// Closes the channel without a bye and without waiting: for the peer the link ends.
     pub(crate) fn abandon(&self) {
+        if !self.is_of_this_process() {
+            return;
+        }
         self.reconnector.close();
         self.sending.borrow().drop_part();
         self.receiving.borrow().drop_part();

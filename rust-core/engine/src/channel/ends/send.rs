@@ -81,7 +81,7 @@ impl Channel {
             if draft.kind::<KIND>() == Kind::Data { self.enter_sending() } else { self.enter_to_send() };
         let Some(mut entered) = entered else { return SendAttempt::Blocked };
         let (sending, halves) = entered.parts();
-        match sending.send_step::<KIND>(draft, halves, &self.reconnector, &self.event_log) {
+        match sending.send_step::<KIND>(draft, halves, &*self.reconnector, &self.event_log) {
             Put::Sent(number) => SendAttempt::Sent(number),
             Put::Stream(ticket) => SendAttempt::Stream(entered.hold(), ticket),
             Put::Blocked => SendAttempt::Blocked,
@@ -167,16 +167,16 @@ impl Channel {
         let (permit, mut sending) = sending.split();
         let mut looked = false;
         let sent = loop {
-            let obstacle = match sending.send(draft, looked, &self.reconnector, &self.event_log, waiting) {
+            let obstacle = match sending.send(draft, looked, &*self.reconnector, &self.event_log, waiting) {
                 Ok(number) => break Ok((number, sending.generation)),
-                Err(Obstacle::Replay) => match sending.replay(&self.reconnector, waiting) {
+                Err(Obstacle::Replay) => match sending.replay(&*self.reconnector, waiting) {
                     Ok(()) => continue,
                     Err(error) => Obstacle::Failed(error),
                 },
                 Err(obstacle) => obstacle,
             };
             let cleared = match obstacle {
-                Obstacle::NoLink => sending.join(&self.reconnector, &self.event_log, waiting),
+                Obstacle::NoLink => sending.join(&*self.reconnector, &self.event_log, waiting),
                 // The link has broken. The peer drops a partial frame, so the whole message is sent over the next link.
                 Obstacle::Failed(error) if error.kind() == ErrorKind::Disconnected => {
                     let is_bound = sending.lose_link(draft);

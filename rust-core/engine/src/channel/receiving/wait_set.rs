@@ -10,12 +10,13 @@
 //! sleep has seen ends the next one. A forked child cannot call this (`sys::fork`), and the clock is the
 //! monotonic one.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::deadline::Waiting;
 use crate::error::Result;
+use crate::sys::fork::Descriptor;
 use crate::sys::poll::{Epoll, Interest, Ready, sleep_on_two};
 use crate::sys::timer::Timer;
 use crate::transport::Waited;
@@ -64,7 +65,7 @@ impl WaitSet {
     }
 
     /// Returns the descriptor of the set, for the event loop of a program that watches it.
-    pub fn descriptor(&self) -> Arc<OwnedFd> {
+    pub fn descriptor(&self) -> Arc<Descriptor> {
         self.epoll.shared()
     }
 

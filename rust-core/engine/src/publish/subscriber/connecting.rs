@@ -19,7 +19,7 @@ impl Subscriber {
         // Counts as a round of the whole call, because the dialler has waits of its own.
         next_round(waiting)?;
         let resume = receive_state.resume;
-        let connected = match &self.origin {
+        let connected = match &*self.origin {
             MessageSource::Publisher { transport, dialler } if self.is_member => {
                 self.go_on(dialler, *transport, receive_state, resume)
             }
@@ -41,7 +41,7 @@ impl Subscriber {
             Ok(None) => Ok(()),
             Ok(Some(())) => {
                 if !std::mem::take(&mut receive_state.moved)
-                    && matches!(self.origin, MessageSource::Publisher { .. })
+                    && matches!(*self.origin, MessageSource::Publisher { .. })
                 {
                     self.note_connected(receive_state);
                 }

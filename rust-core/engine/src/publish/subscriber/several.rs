@@ -99,7 +99,7 @@ impl Subscriber {
 
     /// Connects if there is a publisher, before any call that receives.
     pub(super) fn connect_first(&self) -> Result<()> {
-        if let MessageSource::Store(..) = self.origin {
+        if let MessageSource::Store(..) = *self.origin {
             return Ok(());
         }
         let mut receive_state = lock_exclusive(&self.receive_state, Operation::ReceivePublished)?;

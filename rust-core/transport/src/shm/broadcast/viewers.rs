@@ -4,7 +4,7 @@
 use std::os::fd::AsFd;
 use std::sync::Arc;
 
-use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::event::{PollFd, PollFlags};
 
 use super::super::memory::Memory;
 use super::super::references::Reference;
@@ -16,6 +16,7 @@ use super::super::slots::{Release, Slot};
 use super::claims;
 use crate::sys::fork::Guarded;
 use crate::sys::memory::{MemoryFile, PeerMemory};
+use crate::sys::poll;
 
 /// One subscriber.
 #[derive(Debug)]
@@ -189,7 +190,7 @@ impl Viewer {
     fn has_hung_up(&self) -> bool {
         let mut fds = [PollFd::from_borrowed_fd(self.socket.as_fd(), PollFlags::empty())];
         // If the kernel cannot tell, it stays: what it views must not change.
-        let _ = rustix::event::poll(&mut fds, Some(&Timespec::default()));
+        let _ = poll::look(&mut fds);
         fds[0].revents().intersects(PollFlags::HUP | PollFlags::ERR)
     }
 }

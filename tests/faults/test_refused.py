@@ -1,0 +1,207 @@
+"""Programs to which the kernel refuses something: a system call by a filter, a thread by a limit, /proc, a variable of a set-user-ID program.
+
+Each ends with an error that says which, and none goes on for ever or panics.
+"""
+
+import errno
+import os
+import platform
+import resource
+import shutil
+import signal
+import stat
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from support.compilers import compiled
+from support.namespaces import needed, unshare
+from support.tree import DEBUG, PROGRAM
+
+#: Only a hang takes so long, in seconds.
+PATIENCE = 25
+RECORD = DEBUG / "linkspan-record"
+#: The numbers of system calls on this machine.
+CALLS = {
+    "x86_64": {"ppoll": 271, "accept4": 288, "inotify_init1": 294, "inotify_add_watch": 254, "connect": 42},
+    "aarch64": {"ppoll": 73, "accept4": 242, "inotify_init1": 26, "inotify_add_watch": 27, "connect": 203},
+}[platform.machine()]
+#: A user without programs: the limit of threads counts those of a user.
+NOBODY = 61_234
+
+
+@pytest.fixture(scope="module")
+def refuse(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return compiled("gcc", "-O1", "-Wall", Path(__file__).with_name("refuse.c"), out=tmp_path_factory.mktemp("refuse") / "refuse")
+
+
+def ended(command: list[object], **more) -> tuple[int, str]:
+    """The exit code of a program and what it wrote to standard error; a program that goes on for ever fails the test."""
+    done = subprocess.run(
+        [str(word) for word in command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=PATIENCE, **more
+    )
+    assert "panicked" not in done.stderr, done.stderr
+    return done.returncode, done.stderr
+
+
+@pytest.fixture
+def publisher(runtime: Path):
+    """A program that publishes at lab/value until the test ends."""
+    child = subprocess.Popen([PROGRAM, "pub", "unix:lab/value", '{"n": 1}', "--for", "600"], stderr=subprocess.PIPE, stdout=subprocess.PIPE)
+    done = subprocess.run([PROGRAM, "latest", "unix:lab/value", "--timeout", "60"], capture_output=True, timeout=PATIENCE)
+    assert done.returncode == 0, done.stderr
+    yield child
+    child.kill()
+    child.communicate()
+
+
+def test_wait_that_is_refused_ends_with_the_name_of_the_call(refuse: Path, publisher) -> None:
+    code, text = ended([refuse, CALLS["ppoll"], errno.EPERM, PROGRAM, "sub", "unix:lab/value", "--timeout", "3", "--count", "5"])
+    assert code not in (0, -signal.SIGKILL) and "ppoll" in text, (code, text)
+
+
+@pytest.mark.parametrize("transport", ["unix", "shm", "tcp"])
+def test_server_whose_accept_is_refused_ends_with_the_name_of_the_call(refuse: Path, runtime: Path, transport: str) -> None:
+    endpoint = "tcp://127.0.0.1:17393" if transport == "tcp" else f"{transport}:lab/refused"
+    command = [refuse, CALLS["accept4"], errno.EPERM, PROGRAM, "reply", endpoint, "-c", "cat"]
+    server = subprocess.Popen([str(word) for word in command], stderr=subprocess.PIPE, text=True)
+    try:
+        for _ in range(PATIENCE):
+            if server.poll() is not None:
+                break
+            # One that calls wakes its acceptor; until the server is there, it finds nobody.
+            subprocess.run([PROGRAM, "call", endpoint, "1", "--timeout", "1"], capture_output=True, timeout=PATIENCE)
+        assert server.poll() is not None, "the server goes on for ever"
+        text = server.communicate(timeout=PATIENCE)[1]
+    finally:
+        server.kill()
+    assert server.returncode == 1 and "accept4" in text and "panicked" not in text, text
+
+
+def test_refused_connection_does_not_ask_for_a_mode(refuse: Path, publisher) -> None:
+    code, text = ended([refuse, CALLS["connect"], errno.EPERM, PROGRAM, "sub", "unix:lab/value", "--timeout", "3"])
+    assert code == 1 and "seccomp" in text and "a mode and a group" not in text, text
+
+
+@pytest.mark.parametrize(
+    ("call", "number", "limit"),
+    [
+        ("inotify_init1", errno.EMFILE, "fs.inotify.max_user_instances"),
+        ("inotify_add_watch", errno.ENOSPC, "fs.inotify.max_user_watches"),
+    ],
+)
+def test_limit_of_inotify_is_named_by_its_sysctl(refuse: Path, runtime: Path, call: str, number: int, limit: str) -> None:
+    code, text = ended([refuse, CALLS[call], number, PROGRAM, "sub", "lab/*", "--timeout", "3"])
+    assert code == 1 and limit in text, text
+
+
+@needed("--mount")
+@pytest.mark.parametrize("words", [["sub", "unix:lab/value", "--timeout", "3"], ["pub", "unix:lab/other", "1", "--for", "0.2"]])
+def test_program_without_proc_names_it(publisher, words: list[str]) -> None:
+    hidden = [*unshare("--mount"), "sh", "-ec", 'mount -t tmpfs none /proc && exec "$@"', "sh"]
+    code, text = ended([*hidden, PROGRAM, *words])
+    assert code == 1 and "/proc is not mounted" in text and "/proc/self/fd/" not in text, text
+
+
+def run_with(threads: int, command: list[object], folder: Path, environment: dict[str, str]) -> tuple[int, str]:
+    """Runs a program as an ordinary user who may have so many threads. One that has all that it needs is ended after a moment."""
+
+    def limited() -> None:
+        os.setgroups([])
+        os.setgid(NOBODY)
+        resource.setrlimit(resource.RLIMIT_NPROC, (threads, threads))
+        os.setuid(NOBODY)
+
+    words = [str(word).replace("{threads}", str(threads)) for word in command]
+    child = subprocess.Popen(
+        words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, preexec_fn=limited, cwd=folder, env=environment
+    )
+    try:
+        try:
+            text = child.communicate(timeout=3)[1]
+        except subprocess.TimeoutExpired:
+            child.terminate()
+            text = child.communicate(timeout=PATIENCE)[1]
+    finally:
+        child.kill()
+    assert "panicked" not in text, (threads, text)
+    return child.returncode, text
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to be another user")
+@pytest.mark.parametrize(
+    "words",
+    [
+        [PROGRAM, "controller", "--no-tcp"],
+        [PROGRAM, "service", "run", "--", "sleep", "600"],
+        [PROGRAM, "sub", "unix:lab/value", "--timeout", "3"],
+        [RECORD, "record", "unix:lab/value", "-o", "{threads}.mcap", "--for", "3"],
+    ],
+    ids=["controller", "service run", "sub", "record"],
+)
+def test_program_that_may_have_few_threads_says_so(words: list[object]) -> None:
+    # The programs and the folder are where another user reaches them.
+    folder = Path(subprocess.run(["mktemp", "-d", "/var/tmp/refused-XXXXXX"], capture_output=True, text=True, check=True).stdout.strip())
+    try:
+        shutil.copy(str(words[0]), folder / "program")
+        os.chown(folder, NOBODY, NOBODY)
+        environment = {**os.environ, "LINKSPAN_DIR": str(folder / "run"), "LINKSPAN_STATE_DIR": str(folder / "state"), "HOME": str(folder)}
+        ends = [run_with(threads, [folder / "program", *words[1:]], folder, environment) for threads in range(1, 7)]
+    finally:
+        shutil.rmtree(folder)
+    refused = [text for code, text in ends if code == 1]
+    assert refused and all("thread" in text and "ulimit -u" in text for text in refused), ends
+
+
+def test_program_that_is_started_has_no_blocked_signals_and_is_waited_for(runtime: Path) -> None:
+    def hostile() -> None:
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD, signal.SIGUSR1, signal.SIGHUP})
+
+    shell = "grep -E '^Sig(Blk|Ign)' /proc/self/status | tr '\\n' ' '"
+    server = subprocess.Popen([PROGRAM, "reply", "unix:lab/shell", "--shell", "-c", shell, "--text"], preexec_fn=hostile, stderr=subprocess.PIPE, text=True)
+    try:
+        for _ in range(3):
+            done = subprocess.run([PROGRAM, "call", "unix:lab/shell", "1", "--timeout", "60"], capture_output=True, text=True, timeout=PATIENCE)
+            assert done.returncode == 0, done.stderr
+            words = done.stdout.replace('"', "").split()
+            masks = dict(zip(words[::2], words[1::2]))
+            assert int(masks["SigBlk:"], 16) == 0, done.stdout
+            assert int(masks["SigIgn:"], 16) & (1 << (signal.SIGCHLD - 1)) == 0, done.stdout
+        assert server.poll() is None
+    finally:
+        server.kill()
+        server.communicate()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to make a set-user-ID program")
+def test_set_user_id_program_does_not_trust_the_directory_of_its_caller(tmp_path: Path) -> None:
+    folder = Path(subprocess.run(["mktemp", "-d", "/var/tmp/set-user-id-XXXXXX"], capture_output=True, text=True, check=True).stdout.strip())
+    try:
+        program = folder / "linkspan"
+        shutil.copy(PROGRAM, program)
+        folder.chmod(0o755)
+        # The caller's directory, in which a program of root must make nothing.
+        directory = folder / "callers"
+        directory.mkdir(mode=0o777)
+        directory.chmod(0o777)
+
+        def other() -> None:
+            os.setgroups([])
+            os.setgid(NOBODY)
+            os.setuid(NOBODY)
+
+        environment = {**os.environ, "LINKSPAN_DIR": str(directory), "LINKSPAN_STATE_DIR": str(directory / "state")}
+        for mode, uses in ((0o755, True), (0o755 | stat.S_ISUID, False)):
+            program.chmod(mode)
+            done = subprocess.run(
+                [program, "pub", f"unix:lab/set-user-id-{os.getpid()}", "1", "--for", "0.2"], stdin=subprocess.DEVNULL, capture_output=True, preexec_fn=other, env=environment, cwd="/", timeout=PATIENCE
+            )
+            assert done.returncode == 0, done.stderr
+            assert bool(list(directory.iterdir())) == uses, (oct(mode), list(directory.iterdir()))
+            shutil.rmtree(directory)
+            directory.mkdir(mode=0o777)
+            directory.chmod(0o777)
+    finally:
+        shutil.rmtree(folder)
