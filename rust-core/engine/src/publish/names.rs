@@ -14,12 +14,10 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
 
 use super::receive_state::NAME;
 use crate::channel::event_log::{Event, EventLog};
 use crate::channel::handshake::After;
-use crate::channel::session::redial::Redial;
 use crate::channel::{Acknowledge, Options, Use};
 use crate::error::{Error, ErrorKind, Result};
 use crate::message::Message;
@@ -32,11 +30,9 @@ use crate::transport::kind::NameDirectory;
 use crate::transport::name_pattern::NamePattern;
 use crate::transport::{owner, place};
 
-use self::report::Counters;
 pub use self::report::Report;
+use self::report::{Counters, MAX_NAMES, Refused};
 
-/// The most names that have a publisher at a time, and the most names of which anything is kept.
-const MAX_NAMES: usize = 4096;
 /// The descriptors that a connected name takes, at most. All names together take half of those that the process
 /// may have.
 const DESCRIPTORS: u64 = 8;
@@ -144,13 +140,6 @@ pub struct SubscribedNames<R> {
     /// In the set: expires when the first of those is due.
     timer: Timer,
     report: Arc<Report>,
-}
-
-/// When a name that is refused is tried again.
-struct Refused {
-    endpoint: Endpoint,
-    redial: Redial,
-    due: Instant,
 }
 
 /// A name that is received from.

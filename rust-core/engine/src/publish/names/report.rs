@@ -3,10 +3,22 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
-use super::{MAX_NAMES, Refused};
+use crate::channel::session::redial::Redial;
 use crate::publish::gaps::Gaps;
+use crate::transport::endpoint::Endpoint;
 use crate::value::{Map, Value};
+
+/// The most names that have a publisher at a time, and the most names of which anything is kept.
+pub const MAX_NAMES: usize = 4096;
+
+/// When a name that is refused is tried again.
+pub struct Refused {
+    pub endpoint: Endpoint,
+    pub redial: Redial,
+    pub due: Instant,
+}
 
 /// What any thread may read.
 #[derive(Default)]
