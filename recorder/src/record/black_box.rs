@@ -17,7 +17,7 @@ pub struct BlackBox {
     /// The name or pattern whose messages begin an interval.
     on: String,
     /// What each name has, in order: where there is no room, the name that has most of it loses its oldest.
-    held: HashMap<Arc<str>, Held>,
+    held: HashMap<Arc<str>, Newest>,
     /// The place of the next item in the order of all.
     next: u64,
     bytes: u64,
@@ -31,12 +31,12 @@ pub struct BlackBox {
 
 /// What is held of a name.
 #[derive(Default)]
-struct Held {
+struct Newest {
     items: VecDeque<(u64, Item)>,
     bytes: u64,
 }
 
-impl Held {
+impl Newest {
     fn forget_first(&mut self) -> u64 {
         let bytes = self.items.pop_front().map_or(0, |(_, item)| item.bytes());
         self.bytes = self.bytes.saturating_sub(bytes);

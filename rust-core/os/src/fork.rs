@@ -388,12 +388,12 @@ impl AsRawFd for Guarded {
 /// A place for the lock of the list while a thread forks, so that the child never sees a half-changed list. The lock itself protects it: it
 /// is written by the thread that has just taken the lock, and emptied by that thread before it releases the lock. No variable of the
 /// thread: those that are dropped with it are gone when a handler of `atexit` forks.
-struct Held(UnsafeCell<Option<MutexGuard<'static, Vec<RawFd>>>>);
+struct GuardCell(UnsafeCell<Option<MutexGuard<'static, Vec<RawFd>>>>);
 
 // SAFETY: only the thread that has the lock touches it, see above; in the child that thread is the only one.
-unsafe impl Sync for Held {}
+unsafe impl Sync for GuardCell {}
 
-static HELD: Held = Held(UnsafeCell::new(None));
+static HELD: GuardCell = GuardCell(UnsafeCell::new(None));
 
 /// Runs before the fork.
 extern "C" fn before() {

@@ -354,7 +354,7 @@ impl Acceptor {
                 }
                 // The network has ended the connection, which is not in the queue any more.
                 Err(error) if error.errno().is_some_and(socket::is_of_one_connection) => return,
-                // It would come again at once, without end.
+                // The next call would fail like this one, without end.
                 Err(error) => {
                     let ended = self.state().registrations.remove(&registration);
                     ended.into_iter().for_each(|listening| self.end(listening, &error));

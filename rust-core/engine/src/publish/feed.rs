@@ -77,7 +77,7 @@ impl PendingFeed {
 
 /// What [`Feed::begin`] goes on with: where the last feed stopped, or a connection that was begun.
 #[allow(clippy::large_enum_variant, reason = "one a step, and taken apart at once")]
-pub enum Begun {
+pub enum FeedStart {
     Anew(Option<After>),
     Pending(PendingFeed),
 }
@@ -146,11 +146,11 @@ impl Feed {
         dialling: &Dialling<'_>,
         transport: Transport,
         options: &Options,
-        begun: Begun,
+        begun: FeedStart,
         views: &mut ViewCount,
     ) -> Result<FeedProgress> {
         let (own_hello, progress) = match begun {
-            Begun::Anew(resume) => {
+            FeedStart::Anew(resume) => {
                 let own_hello = hello(transport, options, resume)?;
                 match dialling.begin(&own_hello, || offer(transport, own_hello.session))? {
                     Some(progress) => (own_hello, progress),
@@ -162,7 +162,7 @@ impl Feed {
                     }
                 }
             }
-            Begun::Pending(pending) => (pending.own_hello, Progress::Pending(pending.pending)),
+            FeedStart::Pending(pending) => (pending.own_hello, Progress::Pending(pending.pending)),
         };
         let progress = match progress {
             Progress::Pending(pending) => {

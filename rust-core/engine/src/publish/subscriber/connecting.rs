@@ -7,7 +7,7 @@ use crate::channel::dial::Dialler;
 use crate::channel::handshake::After;
 use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result};
-use crate::publish::feed::{Begun, Feed, FeedProgress};
+use crate::publish::feed::{Feed, FeedProgress, FeedStart};
 use crate::publish::position::PositionFile;
 use crate::publish::receive_state::{FEED, ReceiveState};
 use crate::sys::poll::{Interest, next_round};
@@ -129,9 +129,9 @@ impl Subscriber {
             let begun = match receive_state.connecting.take() {
                 Some(pending) => {
                     receive_state.epoll.remove(pending.descriptor());
-                    Begun::Pending(pending)
+                    FeedStart::Pending(pending)
                 }
-                None => Begun::Anew(resume),
+                None => FeedStart::Anew(resume),
             };
             match Feed::begin(dialling, transport, &self.options, begun, &mut receive_state.views)? {
                 FeedProgress::Connected(feed) => receive_state.set_feed(feed).map(Some),
