@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use linkspan::{Error, ErrorKind, Result, Timeout, Wait};
 
+use crate::any_text::NUL_INSIDE;
+pub(crate) use crate::any_text::c_any_text_or_none;
 use crate::error::guard;
 use crate::life::Checked;
 pub(crate) use crate::null::is_null;
@@ -19,9 +21,6 @@ pub const LINKSPAN_DEFAULT: i64 = -1;
 /// A time-out: for ever.
 pub const LINKSPAN_FOREVER: i64 = 9223372036854775807;
 
-/// What the Fortran layer passes for a text with a NUL inside, which C would cut there. No valid UTF-8 begins
-/// with these bytes.
-const NUL_INSIDE: &[u8] = b"\xff\xfeNUL";
 /// What it passes for a text that is not allocated; as above.
 const NOT_ALLOCATED: &[u8] = b"\xff\xfeNOT";
 /// What the Fortran layer passes for a time-out that is negative or not a number.
@@ -241,22 +240,6 @@ pub(crate) unsafe fn c_text_or_none<'a>(pointer: *const c_char, what: &str) -> R
     // SAFETY: not NULL, and the caller promises NUL-termination.
     let bytes = unsafe { CStr::from_ptr(pointer) }.to_bytes();
     utf8(bytes, what).map(Some)
-}
-
-/// A NUL-terminated text for people, of an error, a reason or a log, or none. It is taken whatever it holds: what is not UTF-8 becomes the replacement character.
-///
-/// # Safety
-/// As for [`c_text`].
-pub(crate) unsafe fn c_any_text_or_none<'a>(pointer: *const c_char) -> Option<Cow<'a, str>> {
-    if pointer.is_null() {
-        return None;
-    }
-    // SAFETY: not NULL, and the caller promises NUL-termination.
-    let bytes = unsafe { CStr::from_ptr(pointer) }.to_bytes();
-    Some(match bytes {
-        NUL_INSIDE => Cow::Borrowed("a text with a NUL character inside, where C's texts end"),
-        bytes => String::from_utf8_lossy(bytes),
-    })
 }
 
 /// The same for one that is needed.

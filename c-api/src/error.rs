@@ -9,7 +9,7 @@ use std::sync::Once;
 
 use linkspan::{Error, ErrorKind, Result};
 
-use crate::argument::c_any_text_or_none;
+use crate::any_text::c_any_text_or_none;
 use crate::null::is_of_null;
 use crate::sized::write_sized;
 use crate::status::{LINKSPAN_OK, linkspan_status};

@@ -22,6 +22,7 @@
 //! The functions are documented for C in `include/linkspan.h`, which is generated from here.
 #![allow(non_camel_case_types)] // the names are C's
 
+mod any_text;
 pub mod argument;
 pub mod array;
 pub mod call;

@@ -3,7 +3,6 @@
 
 use ext_php_rs::boxed::ZBox;
 use ext_php_rs::convert::IntoZval;
-use ext_php_rs::ffi::zend_hash_str_update;
 use ext_php_rs::types::{ZendHashTable, ZendObject, ZendStr, Zval};
 use ext_php_rs::zend::BailoutGuard;
 use linkspan::value::Source;
@@ -14,7 +13,7 @@ use crate::ndarray::NdArray;
 use crate::scalars::{BigInt, Bytes, Decimal, Timestamp, Uuid};
 use crate::tape::{Node, Tape};
 use crate::utf8;
-use crate::zend::{self, into_zval, made};
+use crate::zend::{self, insert, into_zval, made};
 
 /// The most PHP memory that one event of a tape takes, in bytes.
 const MOST_PER_NODE: usize = 64;
@@ -236,12 +235,4 @@ fn integer(key: &str) -> Option<i64> {
     }
     let number = key.parse::<i64>().ok()?;
     (itoa::Buffer::new().format(number) == key).then_some(number)
-}
-
-/// Inserts a value with this text as its key, as it is.
-pub fn insert(table: &mut ZendHashTable, key: &[u8], value: Zval) {
-    let mut value = std::mem::ManuallyDrop::new(value);
-    // SAFETY: only this code uses the table; it copies the key and takes over the value, which is not dropped
-    // here.
-    unsafe { zend_hash_str_update(table, key.as_ptr().cast(), key.len(), &raw mut *value) };
 }

@@ -16,6 +16,7 @@ mod date_time;
 mod edge;
 mod encoding;
 mod exception;
+mod finite;
 mod flat;
 mod from_wire;
 mod instances;

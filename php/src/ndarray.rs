@@ -11,8 +11,8 @@ use linkspan::value::NdArrayRef;
 use linkspan::{DType, Error, ErrorKind, Order, Result, Value};
 
 use crate::edge::{PhpResult, edge};
+use crate::finite::without_special_floats;
 use crate::iteration::{Feed, Iteration};
-use crate::json;
 use crate::scalars::{AnyString, BigInt, Text, exported};
 use crate::zend::{self, Entries, Made, into_zval, made, try_made};
 
@@ -98,7 +98,7 @@ impl NdArray {
         })
     }
     pub fn json_serialize(&self) -> PhpResult<Zval> {
-        self.to_array().map(|items| json::finite(&items))
+        self.to_array().map(|items| without_special_floats(&items, &|_| None))
     }
     pub fn get_iterator(&self) -> PhpResult<Made<Iteration>> {
         edge(|| {

@@ -6,7 +6,9 @@ use std::ptr::NonNull;
 use ext_php_rs::boxed::ZBox;
 use ext_php_rs::class::RegisteredClass;
 use ext_php_rs::convert::IntoZval;
-use ext_php_rs::ffi::{HashTable, zend_class_constant, zend_property_info, zend_string};
+use ext_php_rs::ffi::{
+    HashTable, zend_class_constant, zend_hash_str_update, zend_property_info, zend_string,
+};
 use ext_php_rs::flags::ClassFlags;
 use ext_php_rs::types::{ZendClassObject, ZendHashTable, ZendObject, ZendStr, Zval};
 use ext_php_rs::zend::{ClassEntry, ExecutorGlobals, ModuleEntry, ProcessGlobals, SapiModule};
@@ -409,4 +411,12 @@ pub fn enum_value(object: &ZendObject) -> Option<&Zval> {
     let class = object.get_class_entry();
     // SAFETY: an object has room for all declared properties of its class.
     (class.default_properties_count >= 2).then(|| unsafe { &*object.properties_table.as_ptr().add(1) })
+}
+
+/// Inserts a value with this text as its key, as it is.
+pub fn insert(table: &mut ZendHashTable, key: &[u8], value: Zval) {
+    let mut value = std::mem::ManuallyDrop::new(value);
+    // SAFETY: only this code uses the table; it copies the key and takes over the value, which is not dropped
+    // here.
+    unsafe { zend_hash_str_update(table, key.as_ptr().cast(), key.len(), &raw mut *value) };
 }

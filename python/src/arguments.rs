@@ -34,18 +34,6 @@ pub fn shown(object: &Bound<'_, PyAny>) -> String {
     }
 }
 
-/// Text as UTF-8, whatever it holds: half a surrogate pair, which has no UTF-8, is written as Python writes it to standard error.
-pub fn any_text<'a>(text: &'a Bound<'_, PyString>) -> Cow<'a, str> {
-    if let Ok(text) = text.to_str() {
-        return Cow::Borrowed(text);
-    }
-    let escaped = text.call_method1("encode", ("utf-8", "backslashreplace"));
-    match escaped.as_ref().map(|bytes| bytes.cast::<PyBytes>()) {
-        Ok(Ok(bytes)) => Cow::Owned(String::from_utf8_lossy(bytes.as_bytes()).into_owned()),
-        _ => text.to_string_lossy(),
-    }
-}
-
 /// A text argument of this name; `give` is what to give instead of what is none.
 fn text(name: &str, given: &Bound<'_, PyAny>, give: &str) -> Outcome<String> {
     let Ok(text) = given.cast::<PyString>() else {

@@ -6,8 +6,8 @@ use linkspan::{Error, ErrorKind, Payload, Result};
 use pyo3::prelude::*;
 use pyo3::types::PyIterator;
 
-use crate::ending::attached;
 use crate::errors::{Failure, Outcome};
+use crate::interpreter::attached;
 use crate::walk::Walk;
 
 /// The items of an iterable, encoded when the core needs them: some at a time, because each fetch attaches the interpreter.

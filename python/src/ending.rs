@@ -1,10 +1,6 @@
-//! The end of a channel that lingers or reports, an object of Python's, which the interpreter ends before what it refers to; and the end of the interpreter
-//! beside threads that call Python code while they wait.
+//! The end of a channel that lingers or reports, an object of Python's, which the interpreter ends before what it refers to.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::thread;
-use std::time::Duration;
 
 use linkspan::{Channel as Link, Options};
 use pyo3::gc::{PyTraverseError, PyVisit};
@@ -12,7 +8,6 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 
 use crate::errors::imported;
-use crate::wait::is_main_thread;
 
 /// What the options say about the end of a channel.
 #[derive(Default)]
@@ -75,50 +70,4 @@ impl ChannelEnd {
             raised.write_unraisable(py, Some(callback));
         }
     }
-}
-
-/// The threads besides the main one that run Python code within a call of the core.
-static INSIDE: AtomicUsize = AtomicUsize::new(0);
-/// Whether none of them may begin to, because the interpreter ends.
-static ENDS: AtomicBool = AtomicBool::new(false);
-
-/// Counts a thread while it lives.
-struct Inside;
-
-impl Drop for Inside {
-    fn drop(&mut self) {
-        INSIDE.fetch_sub(1, Ordering::SeqCst);
-    }
-}
-
-/// Runs Python code within a call of the core that has let the interpreter go; `None` where there is no interpreter any more.
-///
-/// One that ends takes a thread away that runs Python code, with the Rust frames below it, which its guards do not survive. So none begins to from the
-/// exit on, and [`await_callbacks`] waits for those that have begun.
-pub fn attached<R>(call: impl FnOnce(Python<'_>) -> R) -> Option<R> {
-    if is_main_thread() {
-        return Python::try_attach(call);
-    }
-    INSIDE.fetch_add(1, Ordering::SeqCst);
-    let _inside = Inside;
-    if ENDS.load(Ordering::SeqCst) { None } else { Python::try_attach(call) }
-}
-
-/// Waits at the exit of the interpreter until no other thread runs Python code within a call of the core, for at most a second.
-#[pyfunction]
-pub fn await_callbacks(py: Python<'_>) {
-    ENDS.store(true, Ordering::SeqCst);
-    py.detach(|| {
-        for _ in 0..1000 {
-            if INSIDE.load(Ordering::SeqCst) == 0 {
-                return;
-            }
-            thread::park_timeout(Duration::from_millis(1));
-        }
-    });
-}
-
-/// In a forked child the thread that forked is the only one.
-pub fn forked() {
-    INSIDE.store(0, Ordering::SeqCst);
 }

@@ -22,6 +22,7 @@
 //! | `recording`, `arrow` | recordings into messages, events and tables; tables into other libraries' |
 //! | `channel`, `serve`, `publish`, `message`, `region`, `service`, `controller` | the core's objects into Python's |
 
+mod any_text;
 mod arguments;
 mod array;
 mod arrow;
@@ -41,6 +42,7 @@ mod exception;
 mod flat;
 mod flat_dict;
 mod foreign;
+mod interpreter;
 mod keys;
 mod loan;
 mod message;
@@ -51,6 +53,7 @@ mod plan;
 mod publish;
 mod recording;
 mod region;
+mod remote;
 mod sent_class;
 mod serve;
 mod service;
@@ -83,9 +86,10 @@ mod _native {
     #[pymodule_export]
     use super::controller::{Answer, Controller};
     #[pymodule_export]
-    use super::ending::{ChannelEnd, await_callbacks};
+    use super::ending::ChannelEnd;
     #[pymodule_export]
     use super::errors::error_table;
+    use super::interpreter::await_callbacks;
     #[pymodule_export]
     use super::message::Message;
     #[pymodule_export]

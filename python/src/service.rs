@@ -12,8 +12,9 @@ use pyo3::types::{PyDict, PyString, PyTuple};
 
 use crate::arguments::{AnyText, Level, Name};
 use crate::builder::Builder;
-use crate::errors::{Outcome, failure, imported_once};
+use crate::errors::{Outcome, imported_once};
 use crate::message::object;
+use crate::remote::failure;
 use crate::wait::{OnWait, Patience, callback, leave, option, tree, waiting};
 
 /// A task that has no answer yet; shared with the loop, which ends it when the program asks for the next one.

@@ -1,8 +1,8 @@
 //! Waiting: the time-out, releasing the interpreter meanwhile, checking for signals, running the program's callback.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::os::fd::BorrowedFd;
-use std::sync::{Arc, Mutex, Once, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use linkspan::value::{Keys, Meter, Source, ValueBuilder};
@@ -12,8 +12,9 @@ use pyo3::types::{PyBool, PyDict, PyString, PyTuple, PyType};
 
 use crate::arguments::seconds;
 use crate::builtin::type_name;
-use crate::ending::{Endings, attached, forked};
+use crate::ending::Endings;
 use crate::errors::{Failure, Outcome, imported_once};
+use crate::interpreter::{attached, is_main_thread};
 use crate::walk::Walk;
 
 /// The `timeout=` of a call: left out, `None` for ever, or seconds. What an event loop gives says which wait the call is a part of.
@@ -149,31 +150,6 @@ pub fn waiting<T: Send>(
         Some(error) => Err(Failure::Python(error)),
         None => Ok(done?),
     }
-}
-
-thread_local! {
-    /// Whether this thread is the process's main one; none before the kernel was asked.
-    static MAIN: Cell<Option<bool>> = const { Cell::new(None) };
-}
-
-/// Whether Python delivers signals to this thread. The kernel is asked once for each thread, since every waiting call needs the answer.
-pub fn is_main_thread() -> bool {
-    static FORKS: Once = Once::new();
-    MAIN.get().unwrap_or_else(|| {
-        // SAFETY: the handler lives as long as the process, and only sets a thread-local value that needs no destructor.
-        FORKS.call_once(|| unsafe {
-            libc::pthread_atfork(None, None, Some(becomes_main));
-        });
-        let main = rustix::thread::gettid() == rustix::process::getpid();
-        MAIN.set(Some(main));
-        main
-    })
-}
-
-/// In a forked child the thread that forked is the only one, and so the main one.
-extern "C" fn becomes_main() {
-    MAIN.set(Some(true));
-    forked();
 }
 
 /// Checks for signals, and calls the program's callback, which returns whether to go on.

@@ -276,10 +276,10 @@ impl Part {
                 }
                 12 | 13 => {
                     for n in 0..asked.len() {
-                        let (id, who, question) = asked[n];
-                        let (name, client) = &clients[who];
+                        let (id, who, question) = &asked[n];
+                        let (name, client) = &clients[*who];
                         print_line(&format!("fetch {id}"));
-                        match there(client.finish_call(&question, NOW)) {
+                        match there(client.finish_call(question, NOW)) {
                             Ok(None) => continue,
                             Ok(Some(answer)) => print_line(&format!("fetched {} {name}", known(&answer)?)),
                             Err(e) if e.kind() == ErrorKind::Remote => {}

@@ -1,0 +1,24 @@
+//! Texts for people that a C program gives, whatever they hold.
+
+use std::borrow::Cow;
+use std::ffi::{CStr, c_char};
+
+/// What the Fortran layer passes for a text with a NUL inside, which C would cut there. No valid UTF-8 begins
+/// with these bytes.
+pub(crate) const NUL_INSIDE: &[u8] = b"\xff\xfeNUL";
+
+/// A NUL-terminated text for people, of an error, a reason or a log, or none. It is taken whatever it holds: what is not UTF-8 becomes the replacement character.
+///
+/// # Safety
+/// As for [`crate::argument::c_text`].
+pub(crate) unsafe fn c_any_text_or_none<'a>(pointer: *const c_char) -> Option<Cow<'a, str>> {
+    if pointer.is_null() {
+        return None;
+    }
+    // SAFETY: not NULL, and the caller promises NUL-termination.
+    let bytes = unsafe { CStr::from_ptr(pointer) }.to_bytes();
+    Some(match bytes {
+        NUL_INSIDE => Cow::Borrowed("a text with a NUL character inside, where C's texts end"),
+        bytes => String::from_utf8_lossy(bytes),
+    })
+}

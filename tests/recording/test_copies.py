@@ -1,0 +1,113 @@
+"""Copies and reads of recordings that are damaged, interrupted or short of room: nothing is left out without an exit code, nothing half-made has a name."""
+
+import json
+import os
+import random
+import signal
+import struct
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from conftest import Lab, ended, sent
+from mcap.reader import make_reader
+from support.tree import DEBUG
+from support.waiting import until
+
+RECORDER = DEBUG / "linkspan-record"
+
+
+def chunks(data: bytes) -> list[tuple[int, int]]:
+    """Where the chunks of a file begin, and how long they are."""
+    found, at = [], 8
+    while at + 9 <= len(data) - 8:
+        code, length = data[at], struct.unpack_from("<Q", data, at + 1)[0]
+        if code == 6:
+            found.append((at + 9, length))
+        at += 9 + length
+    return found
+
+
+def recorded(lab: Lab, count: int, *words: object, period: float = 0.003, size: int = 0) -> None:
+    """Records so many messages of lab/a into a.mcap."""
+    recorder = lab.record("lab/*", "-o", "a.mcap", *words)
+    sent(lab.publisher("lab/a", count, period, size))
+    until("it is recorded", lambda: lab.info("a.mcap")["names"].get("lab/a", {}).get("messages") == count)
+    lab.stop(recorder)
+
+
+def test_what_is_behind_a_damaged_chunk_is_read_and_what_is_left_out_is_an_exit_code(lab: Lab) -> None:
+    recorded(lab, 300, "--sync", "50ms")
+    path = lab.folder / "a.mcap"
+    data = bytearray(path.read_bytes())
+    places = chunks(bytes(data))
+    assert len(places) >= 3, places
+    start, length = places[1]
+    data[start + length - 20] ^= 0xFF
+    path.write_bytes(data)
+    checked = lab.recording("check", "a.mcap", code=1)
+    assert "complete" not in checked, checked
+    for words in (["info", "a.mcap"], ["cut", "a.mcap", "-o", "cut.mcap"], ["merge", "a.mcap", "-o", "merged.mcap"], ["report", "a.mcap", "-o", "a.html"]):
+        lab.recording(*words, code=1)
+    lab.recording("export", "a.mcap", "lab/a", "--jsonl", "-o", "a.jsonl", code=1)
+    found = [json.loads(line)["value"]["i"] for line in (lab.folder / "a.jsonl").read_text().splitlines()]
+    # The first and the last message are in other chunks than the damaged one.
+    assert found == sorted(found) and found[0] == 0 and found[-1] == 299 and 0 < len(found) < 300, len(found)
+    copied = [json.loads(message.data)["i"] if channel.message_encoding == "json" else message.sequence for _, channel, message in
+              make_reader((lab.folder / "cut.mcap").open("rb")).iter_messages(topics=["lab/a"])]
+    assert len(copied) == len(found)
+    replay = lab.start(RECORDER, "replay", "a.mcap", "--as-fast-as-possible", "--quiet", "--rename", "lab/=copy/")
+    ended(replay, 1)
+
+
+@pytest.mark.parametrize("words", [["cut", "a.mcap"], ["merge", "a.mcap"], ["cut", "a.mcap", "--from", "0.1"]])
+def test_copies_keep_attachments_and_the_facts_of_the_original(lab: Lab, words: list[str]) -> None:
+    recorded(lab, 100, "--note", "run=42", "--attach", __file__)
+    lab.recording(*words, "-o", "copy.mcap")
+    reader = make_reader((lab.folder / "copy.mcap").open("rb"), validate_crcs=True)
+    kept = {attachment.name: attachment.data for attachment in reader.iter_attachments()}
+    assert kept == {Path(__file__).name: Path(__file__).read_bytes()}
+    facts = {record.name: record.metadata for record in reader.iter_metadata()}
+    assert facts["linkspan.notes"] == {"run": "42"}
+    assert lab.info("copy.mcap")["names"]["lab/a"]["messages"] <= 100
+
+
+def test_empty_range_is_an_error_and_makes_no_file(lab: Lab) -> None:
+    recorded(lab, 20)
+    text = lab.recording("cut", "a.mcap", "--from", "1000", "--to", "2000", "-o", "cut.mcap", code=1)
+    assert "1000" in text or "range" in text, text
+    assert sorted(file.name for file in lab.folder.glob("*.mcap")) == ["a.mcap"]
+
+
+@pytest.mark.parametrize("words", [["cut", "a.mcap"], ["merge", "a.mcap"], ["split", "a.mcap", "--at", "1MB"], ["report", "a.mcap"], ["export", "a.mcap", "--jsonl"]])
+def test_copy_without_room_leaves_nothing(lab: Lab, words: list[str]) -> None:
+    recorded(lab, 200, period=0.0005, size=20_000)
+    out = lab.folder / ("made" + {"report": ".html", "export": ".jsonl"}.get(words[0], ".mcap"))
+    before = set(lab.folder.iterdir())
+    # Any file may have so many bytes; the signal that the kernel sends beside the error ends no program.
+    done = subprocess.run(
+        ["prlimit", "--fsize=16000", RECORDER, "recording", *words, "-o", out], cwd=lab.folder, env=lab.env, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 1, f"{done.returncode}\n{done.stderr}"
+    assert set(lab.folder.iterdir()) == before, done.stderr
+
+
+def test_interrupted_copy_leaves_nothing(lab: Lab) -> None:
+    seed = int(os.environ.get("LINKSPAN_SEED") or random.randrange(2**32))
+    print(f"LINKSPAN_SEED={seed}")
+    chance = random.Random(seed)
+    recorded(lab, 150, period=0.002, size=200_000)
+    before = set(lab.folder.iterdir())
+    for turn in range(8):
+        copying = lab.start(RECORDER, "recording", "cut", "a.mcap", "-o", "cut.mcap")
+        time.sleep(chance.random() * 0.15)
+        copying.send_signal(signal.SIGINT)
+        copying.communicate(timeout=60)
+        left = set(lab.folder.iterdir()) - before
+        if copying.returncode == 0:
+            assert left == {lab.folder / "cut.mcap"}
+            lab.recording("check", "cut.mcap")
+            (lab.folder / "cut.mcap").unlink()
+        else:
+            assert not left, f"turn {turn}, {copying.returncode}: {left}"
