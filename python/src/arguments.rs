@@ -1,6 +1,5 @@
 //! Arguments: one converter for each kind, whose error names the argument, what came and what to give. The stubs follow its table.
 
-use std::borrow::Cow;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 
@@ -9,6 +8,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyString};
 
+use crate::any_text::any_text;
 use crate::builtin::type_name;
 use crate::errors::{Failure, Outcome, imported};
 

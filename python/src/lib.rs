@@ -89,6 +89,7 @@ mod _native {
     use super::ending::ChannelEnd;
     #[pymodule_export]
     use super::errors::error_table;
+    #[pymodule_export]
     use super::interpreter::await_callbacks;
     #[pymodule_export]
     use super::message::Message;

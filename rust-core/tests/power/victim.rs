@@ -312,6 +312,8 @@ impl Part {
             std::process::exit(0);
         }
         open.iter().for_each(|(id, _)| print_line(&format!("finish server {id}")));
+        // A handle that is dropped withdraws its request, and these are to be there in the next life.
+        asked.into_iter().for_each(|(_, _, pending)| std::mem::forget(pending));
         Ok(())
     }
 
