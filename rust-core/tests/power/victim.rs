@@ -285,7 +285,7 @@ impl Part {
                             Err(e) if e.kind() == ErrorKind::Remote => {}
                             Err(e) => return Err(e),
                         }
-                        asked.remove(n);
+                        drop(asked.remove(n));
                         break;
                     }
                 }
