@@ -16,7 +16,7 @@ if (isset($_GET['file'])) {
     exit;
 }
 $report = tempnam(sys_get_temp_dir(), 'report');
-$command = [$program, 'recording', 'report', $recording, '-o', $report];
+$command = [$program, 'recording', 'report', $recording, '--force', '-o', $report];
 $process = proc_open($command, [1 => ['pipe', 'w'], 2 => ['redirect', 1]], $pipes);
 $output = $process === false ? 'it could not be started' : stream_get_contents($pipes[1]);
 $code = $process === false ? 1 : proc_close($process);
