@@ -330,7 +330,7 @@ fn help_of_a_companion_program_shows_the_words_that_were_typed() {
     for (typed, shown) in [
         (["record", "--help"], "linkspan record [OPTIONS]"),
         (["replay", "--help"], "linkspan replay [OPTIONS]"),
-        (["recording", "--help"], "linkspan recording <COMMAND>"),
+        (["recording", "--help"], "linkspan recording [OPTIONS] <COMMAND>"),
     ] {
         let finished = Place::new().run(&typed);
         assert!(finished.out.contains(&format!("Usage: {shown}")), "{}{}", finished.out, finished.err);

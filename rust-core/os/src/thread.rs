@@ -61,20 +61,18 @@ fn without_signals<T>(start: impl FnOnce() -> T) -> T {
 /// Those of starting a program.
 pub fn start_program(command: &mut Command) -> std::io::Result<Child> {
     keep_ends_of_children();
-    let unblock = || {
-        // SAFETY: the set lives through the calls, which are async-signal-safe.
-        unsafe {
-            let mut none: libc::sigset_t = std::mem::zeroed();
-            libc::sigemptyset(&mut none);
-            match libc::sigprocmask(libc::SIG_SETMASK, &none, std::ptr::null_mut()) {
-                0 => Ok(()),
-                _ => Err(std::io::Error::last_os_error()),
-            }
-        }
-    };
-    // SAFETY: between fork and exec the closure allocates nothing, takes no lock and calls async-signal-safe functions alone.
-    unsafe { command.pre_exec(unblock) };
-    command.spawn()
+    // The program inherits the mask of the thread that starts it. What is set between fork and exec would make the standard library look
+    // for the program by `execvp`, which gives a file that the kernel refuses to the shell.
+    // SAFETY: the sets live through the calls.
+    unsafe {
+        let mut none: libc::sigset_t = std::mem::zeroed();
+        let mut before: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&mut none);
+        libc::pthread_sigmask(libc::SIG_SETMASK, &none, &mut before);
+        let started = command.spawn();
+        libc::pthread_sigmask(libc::SIG_SETMASK, &before, std::ptr::null_mut());
+        started
+    }
 }
 
 /// Sets SIGCHLD to its default action if it is ignored, and lets this thread receive it: a handler that was installed for it stays.
