@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import shutil
 import signal
 import struct
 import subprocess
@@ -33,8 +34,14 @@ def recorded(lab: Lab, count: int, *words: object, period: float = 0.003, size: 
     """Records so many messages of lab/a into a.mcap."""
     recorder = lab.record("lab/*", "-o", "a.mcap", *words)
     sent(lab.publisher("lab/a", count, period, size))
-    until("it is recorded", lambda: lab.info("a.mcap")["names"].get("lab/a", {}).get("messages") == count)
+
+    def is_recorded() -> bool:
+        facts = lab.info("a.mcap")["names"].get("lab/a", {})
+        return facts.get("messages", 0) + facts.get("missed", 0) >= count
+
+    until("it is recorded", is_recorded)
     lab.stop(recorder)
+    shutil.copy(lab.folder / "a.mcap", lab.folder / "b.mcap")
 
 
 def test_what_is_behind_a_damaged_chunk_is_read_and_what_is_left_out_is_an_exit_code(lab: Lab) -> None:
@@ -43,12 +50,12 @@ def test_what_is_behind_a_damaged_chunk_is_read_and_what_is_left_out_is_an_exit_
     data = bytearray(path.read_bytes())
     places = chunks(bytes(data))
     assert len(places) >= 3, places
-    start, length = places[1]
+    start, length = places[len(places) // 2]
     data[start + length - 20] ^= 0xFF
     path.write_bytes(data)
     checked = lab.recording("check", "a.mcap", code=1)
     assert "complete" not in checked, checked
-    for words in (["info", "a.mcap"], ["cut", "a.mcap", "-o", "cut.mcap"], ["merge", "a.mcap", "-o", "merged.mcap"], ["report", "a.mcap", "-o", "a.html"]):
+    for words in (["info", "a.mcap"], ["cut", "a.mcap", "-o", "cut.mcap"], ["merge", "a.mcap", "b.mcap", "-o", "merged.mcap"], ["report", "a.mcap", "-o", "a.html"]):
         lab.recording(*words, code=1)
     lab.recording("export", "a.mcap", "lab/a", "--jsonl", "-o", "a.jsonl", code=1)
     found = [json.loads(line)["value"]["i"] for line in (lab.folder / "a.jsonl").read_text().splitlines()]
@@ -61,7 +68,7 @@ def test_what_is_behind_a_damaged_chunk_is_read_and_what_is_left_out_is_an_exit_
     ended(replay, 1)
 
 
-@pytest.mark.parametrize("words", [["cut", "a.mcap"], ["merge", "a.mcap"], ["cut", "a.mcap", "--from", "0.1"]])
+@pytest.mark.parametrize("words", [["cut", "a.mcap"], ["merge", "a.mcap", "b.mcap"], ["cut", "a.mcap", "--from", "0.1"]])
 def test_copies_keep_attachments_and_the_facts_of_the_original(lab: Lab, words: list[str]) -> None:
     recorded(lab, 100, "--note", "run=42", "--attach", __file__)
     lab.recording(*words, "-o", "copy.mcap")
@@ -76,19 +83,18 @@ def test_copies_keep_attachments_and_the_facts_of_the_original(lab: Lab, words: 
 def test_empty_range_is_an_error_and_makes_no_file(lab: Lab) -> None:
     recorded(lab, 20)
     text = lab.recording("cut", "a.mcap", "--from", "1000", "--to", "2000", "-o", "cut.mcap", code=1)
-    assert "1000" in text or "range" in text, text
-    assert sorted(file.name for file in lab.folder.glob("*.mcap")) == ["a.mcap"]
+    assert "no message" in text, text
+    assert sorted(file.name for file in lab.folder.glob("*.mcap")) == ["a.mcap", "b.mcap"]
 
 
-@pytest.mark.parametrize("words", [["cut", "a.mcap"], ["merge", "a.mcap"], ["split", "a.mcap", "--at", "1MB"], ["report", "a.mcap"], ["export", "a.mcap", "--jsonl"]])
+@pytest.mark.parametrize("words", [["cut", "a.mcap"], ["merge", "a.mcap", "b.mcap"], ["split", "a.mcap", "--at", "1MB"], ["report", "a.mcap"], ["export", "a.mcap", "--jsonl"]])
 def test_copy_without_room_leaves_nothing(lab: Lab, words: list[str]) -> None:
     recorded(lab, 200, period=0.0005, size=20_000)
     out = lab.folder / ("made" + {"report": ".html", "export": ".jsonl"}.get(words[0], ".mcap"))
     before = set(lab.folder.iterdir())
-    # Any file may have so many bytes; the signal that the kernel sends beside the error ends no program.
-    done = subprocess.run(
-        ["prlimit", "--fsize=16000", RECORDER, "recording", *words, "-o", out], cwd=lab.folder, env=lab.env, capture_output=True, text=True, timeout=60
-    )
+    # Any file may have so many bytes; the signal that the kernel would send beside the error is ignored.
+    limited = ["sh", "-c", 'trap "" XFSZ; exec prlimit --fsize=2000 "$@"', "sh", str(RECORDER), "recording", *words, "-o", str(out)]
+    done = subprocess.run(limited, cwd=lab.folder, env=lab.env, capture_output=True, text=True, timeout=60)
     assert done.returncode == 1, f"{done.returncode}\n{done.stderr}"
     assert set(lab.folder.iterdir()) == before, done.stderr
 
@@ -97,7 +103,7 @@ def test_interrupted_copy_leaves_nothing(lab: Lab) -> None:
     seed = int(os.environ.get("LINKSPAN_SEED") or random.randrange(2**32))
     print(f"LINKSPAN_SEED={seed}")
     chance = random.Random(seed)
-    recorded(lab, 150, period=0.002, size=200_000)
+    recorded(lab, 400, period=0.003, size=100_000)
     before = set(lab.folder.iterdir())
     for turn in range(8):
         copying = lab.start(RECORDER, "recording", "cut", "a.mcap", "-o", "cut.mcap")
