@@ -274,6 +274,7 @@ pub struct Survivor {
     taken: HashSet<(i64, i64)>,
 }
 
+#[allow(clippy::large_enum_variant, reason = "there is one in each process")]
 enum Object {
     Channel(Channel),
     Sender(Channel),
