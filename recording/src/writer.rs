@@ -404,6 +404,8 @@ impl Part {
             entries.insert("next".to_owned(), next.to_owned());
         }
         let record = Metadata { name: metadata::END.to_owned(), metadata: entries };
+        // A footer goes to the disk behind what it ends: a part that has one is not continued, whatever a power cut has taken of it.
+        self.sync()?;
         self.write(|writer| {
             writer.write_metadata(&record)?;
             writer.finish()

@@ -167,6 +167,7 @@ fn put(met: Met, way: Way, endpoint: &str) -> There {
 }
 
 /// An object that waits for a name.
+#[allow(clippy::large_enum_variant, reason = "there is one at a time")]
 enum Waiter {
     Subscriber(Subscriber),
     Channel(Channel),

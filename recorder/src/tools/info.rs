@@ -47,6 +47,15 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     }
 }
 
+/// A name at the beginning of a line: in quotes where no program can have it, so that no line looks like one of this program.
+fn named(topic: &str) -> String {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-/".contains(&byte);
+    if !topic.is_empty() && topic.bytes().all(is_plain) {
+        return topic.to_owned();
+    }
+    format!("\"{}\"", one_line(topic))
+}
+
 /// Bytes of the line of JSON at most.
 const MAX_JSON: u64 = 1 << 30;
 /// The widest column of names.
@@ -72,8 +81,7 @@ fn print(summary: &Summary, files: &[PathBuf]) -> Result<()> {
         let seconds = last.saturating_sub(first) as f64 / 1e9;
         stdout::print_line(&format!("time      {} to {}, {seconds:.3} s", shown(first), shown(last)))?;
     }
-    let names: Vec<_> =
-        summary.names.iter().map(|(topic, name)| (one_line(topic).to_string(), name)).collect();
+    let names: Vec<_> = summary.names.iter().map(|(topic, name)| (named(topic), name)).collect();
     let widths = names.iter().map(|(topic, _)| topic.chars().count());
     let width = widths.max().unwrap_or(0).clamp(4, MAX_WIDTH);
     stdout::print_line("")?;
