@@ -14,7 +14,7 @@ from support.waiting import until
 
 FIRST = ROOT / "examples/first"
 NAMES = {"rs": "Rust", "py": "Python", "php": "PHP", "c": "C", "cpp": "C++", "f90": "Fortran"}
-STEMS = ("channel", "publish", "call", "queue", "service", "control")
+STEMS = ("channel", "publish", "call", "jobs", "service", "control")
 #: In PHP, whose programs are pages, there are no services.
 SERVICES = [language for language in NAMES if language != "php"]
 PATIENCE = 60  # seconds; only a hang takes so long
@@ -144,10 +144,10 @@ def test_server_goes_on_after_bad_requests(start, tmp_path, server):
 def test_jobs_wait_in_the_queue_and_each_is_done_once(start, tmp_path, worker):
     # Nobody works yet, and who put the jobs has ended.
     for language in NAMES:
-        assert printed(start("queue", language)) == ""
-    both = [start("queue", worker, "work") for _ in range(2)]
+        assert printed(start("jobs", language)) == ""
+    both = [start("jobs", worker, "work") for _ in range(2)]
     expected = sorted(f"job {n} of {name}, done in {NAMES[worker]}\n" for n in (1, 2, 3) for name in NAMES.values())
-    jobs = tmp_path / "first@queue.spool/server"
+    jobs = tmp_path / "first@jobs.spool/server"
     until("the end of the jobs", lambda: not list(jobs.iterdir()), PATIENCE)
     for process in both:
         process.send_signal(signal.SIGTERM)

@@ -1,10 +1,10 @@
-"""A queue of work: `queue.py` puts three jobs into it, `queue.py work` does jobs until it is asked to stop; start as many as you like."""
+"""A queue of work: `jobs.py` puts three jobs into it, `jobs.py work` does jobs until it is asked to stop; start as many as you like."""
 
 import sys
 
 import linkspan
 
-QUEUE = "spool:first/queue"
+QUEUE = "spool:first/jobs"
 
 if sys.argv[1:] == ["work"]:
     for job in linkspan.serve(QUEUE, shared=True):  # a job is done when the next one is asked for

@@ -1,9 +1,9 @@
-! A queue of work: `queue` puts three jobs into it, `queue work` does jobs until it is asked to stop; start as many as you like.
-program first_queue
+! A queue of work: `jobs` puts three jobs into it, `jobs work` does jobs until it is asked to stop; start as many as you like.
+program first_jobs
    use, intrinsic :: iso_fortran_env, only: output_unit
    use linkspan
    implicit none
-   character(*), parameter :: queue_name = "spool:first/queue"
+   character(*), parameter :: queue_name = "spool:first/jobs"
    character(4) :: role
    call get_command_argument(1, role)
    if (role == "work") then

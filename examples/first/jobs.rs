@@ -1,8 +1,8 @@
-//! A queue of work: `queue` puts three jobs into it, `queue work` does jobs until it is asked to stop; start as many as you like.
+//! A queue of work: `jobs` puts three jobs into it, `jobs work` does jobs until it is asked to stop; start as many as you like.
 
 use linkspan::{Channel, Options, Server, Timeout, Value};
 
-const QUEUE: &str = "spool:first/queue";
+const QUEUE: &str = "spool:first/jobs";
 
 fn main() -> linkspan::Result<()> {
     if std::env::args().nth(1).as_deref() == Some("work") {

@@ -1,10 +1,10 @@
-/* A queue of work: `queue` puts three jobs into it, `queue work` does jobs until it is asked to stop; start as many as you like. */
+/* A queue of work: `jobs` puts three jobs into it, `jobs work` does jobs until it is asked to stop; start as many as you like. */
 #include <linkspan.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const queue_name = "spool:first/queue";
+static const char *const queue_name = "spool:first/jobs";
 
 static void check(linkspan_status status) {
     if (status == LINKSPAN_OK) return;

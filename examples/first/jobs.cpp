@@ -1,8 +1,8 @@
-// A queue of work: `queue` puts three jobs into it, `queue work` does jobs until it is asked to stop; start as many as you like.
+// A queue of work: `jobs` puts three jobs into it, `jobs work` does jobs until it is asked to stop; start as many as you like.
 #include <iostream>
 #include <linkspan.hpp>
 
-static const char *const queue_name = "spool:first/queue";
+static const char *const queue_name = "spool:first/jobs";
 
 static void work() {
     linkspan::options options;
