@@ -138,7 +138,7 @@ def test_time_out_is_checked(name, timeout):
     a, _ = pair(name)
     with pytest.raises(linkspan.OutOfRange):
         a.recv(timeout=timeout)
-    with pytest.raises(TypeError, match="timeout is seconds, a timedelta, or None"):
+    with pytest.raises(TypeError, match="give seconds from 0 upwards, a timedelta, or None"):
         a.recv(timeout="soon")
 
 
