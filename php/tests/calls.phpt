@@ -39,13 +39,13 @@ Timeout
 data
 [100,101,102]
 dropped 0
-Timeout
+InvalidState
 Unsupported
 Linkspan\Channel::finishCall(): Argument #1 ($pending) must be
 Timeout
 data
 [100,101,102]
 dropped 0
-Timeout
+InvalidState
 Unsupported
 Linkspan\Channel::finishCall(): Argument #1 ($pending) must be
