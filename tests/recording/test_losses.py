@@ -225,6 +225,7 @@ with linkspan.publisher("lab/camera", buffer=4_000_000) as out:
     second = lab.record("lab/*", "-o", "c.mcap", "--sync", "10s", within=slow)
     part = lab.folder / "c.0002.mcap"
     until("it goes on", part.exists)
+    until("it receives", lambda: '"peers":1' in lab.run(PROGRAM, "ls", "lab/camera", "--json"))
     time.sleep(1.0)
     [child] = Path(f"/proc/{second.pid}/task/{second.pid}/children").read_text().split()
     os.kill(int(child), signal.SIGINT)
