@@ -15,6 +15,7 @@ import pytest
 from conftest import Lab, ended
 from mcap.records import Channel, Message
 from mcap.stream_reader import StreamReader
+from support.tree import PROGRAM
 from support.tree import DEBUG
 from support.waiting import until
 
