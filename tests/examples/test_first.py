@@ -141,11 +141,10 @@ def test_server_goes_on_after_bad_requests(start, tmp_path, server):
 
 
 @pytest.mark.parametrize("worker", NAMES)
-def test_jobs_wait_in_the_queue_and_each_is_done_once(start, tmp_path, worker):
-    # Nobody works yet, and who put the jobs has ended.
+def test_jobs_of_every_language_are_done_once_by_two_workers(start, tmp_path, worker):
+    both = [start("jobs", worker, "work") for _ in range(2)]
     for language in NAMES:
         assert printed(start("jobs", language)) == ""
-    both = [start("jobs", worker, "work") for _ in range(2)]
     expected = sorted(f"job {n} of {name}, done in {NAMES[worker]}\n" for n in (1, 2, 3) for name in NAMES.values())
     jobs = tmp_path / "first@jobs.spool/server"
     until("the end of the jobs", lambda: not list(jobs.iterdir()), PATIENCE)

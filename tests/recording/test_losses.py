@@ -15,8 +15,7 @@ import pytest
 from conftest import Lab, ended
 from mcap.records import Channel, Message
 from mcap.stream_reader import StreamReader
-from support.tree import PROGRAM
-from support.tree import DEBUG
+from support.tree import DEBUG, PROGRAM
 from support.waiting import until
 
 #: Sends {"life": a number of its own, "i": …}, and keeps how many it has sent in a file that outlives it.
