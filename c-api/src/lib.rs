@@ -15,7 +15,7 @@
 //! | publishers, subscribers; queries of a name | `publisher`, `subscriber`, `endpoint` |
 //! | handles: their kind and their release; channels at the end of the program | `object`, `life`, `exit` |
 //! | sending and receiving that they share | `exchange` |
-//! | what ThreadSanitizer is told | `sanitizer` |
+//! | annotations for ThreadSanitizer | `sanitizer` |
 //! | services, their controller, commands and states | `service`, `controller`, `command` |
 //! | other programs' shared memory | `region` |
 //!

@@ -397,7 +397,7 @@ impl Parts {
         let Some(mut unnamed) = self.unnamed else { return self.part.close(reason, None) };
         let (length, last) = self.part.close_unnamed(reason, None)?;
         unnamed.extend(last);
-        // The first one at the end: whoever finds it finds all.
+        // The first one at the end: a reader that finds it finds all.
         unnamed.into_iter().rev().try_for_each(NewFile::name)?;
         // Of the recording that was replaced.
         for number in self.number.saturating_add(1).. {

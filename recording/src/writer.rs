@@ -161,7 +161,7 @@ impl std::fmt::Debug for Part {
 
 impl Part {
     /// Makes the file, which must not exist, and writes the facts of the recording into it. It gets its name when these are on the disk, so
-    /// that whoever finds the name finds a recording, also after a power cut.
+    /// that a reader that finds the name finds a recording, also after a power cut.
     ///
     /// # Errors
     /// `AddressInUse` where the file exists; those of the file system.

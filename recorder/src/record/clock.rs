@@ -18,7 +18,7 @@ pub struct Clock {
     offset: Mutex<i128>,
 }
 
-/// A step that is told, in nanoseconds. What is smaller is how clocks are kept right.
+/// The smallest step that is reported, in nanoseconds: clocks are corrected by smaller ones.
 const STEP: u64 = 100_000_000;
 /// Two looks that are closer to each other than that have no step between them.
 pub const CLOSE: u64 = STEP / 2;
@@ -30,7 +30,7 @@ impl Clock {
     }
 
     /// Returns the time, and by how many nanoseconds the clock was set since the last look: forward, or back where it is negative. Each step
-    /// is told once, whichever thread looks.
+    /// is reported once, whichever thread looks.
     pub fn look(&self) -> (u64, Option<i64>) {
         let time = now();
         let elapsed = i128::try_from(self.began.elapsed().as_nanos()).unwrap_or(i128::MAX);

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use linkspan::service::{ServiceOptions, start_thread};
 use linkspan::{Command, Deadline, Error, ErrorKind, Options, Result, ServiceLoop, Subscriber, Task, Value};
-use linkspan_recording::{Entry, Reader};
+use linkspan_recording::Reader;
 
 use crate::record::counted;
 use crate::tools::{Choice, Reading, finish, open, outline};
@@ -280,18 +280,8 @@ impl Replay<'_> {
                 reader.wait(HELD.into())?;
                 continue;
             };
-            let message = match entry {
-                Entry::Message(message) => message,
-                Entry::Event(event) => {
-                    window.note(&event);
-                    continue;
-                }
-                _ => continue,
-            };
-            if message.channel.repeated
-                || !window.has_name(&message.channel.topic)
-                || window.place(message.received).is_lt()
-            {
+            let Some(message) = window.chosen(entry) else { continue };
+            if window.place(message.received).is_lt() {
                 continue;
             }
             if let Some(at) = wanted.iter().position(|name| **name == message.channel.topic) {
@@ -367,17 +357,7 @@ impl Replay<'_> {
                 }
                 continue;
             };
-            let message = match entry {
-                Entry::Message(message) => message,
-                Entry::Event(event) => {
-                    window.note(&event);
-                    continue;
-                }
-                _ => continue,
-            };
-            if message.channel.repeated || !window.has_name(&message.channel.topic) {
-                continue;
-            }
+            let Some(message) = window.chosen(entry) else { continue };
             let place = window.place(message.received);
             // Without the steps of the clock: a day by which it was set forward is no day of silence.
             let time = window.continuous(message.received);

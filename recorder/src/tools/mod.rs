@@ -13,8 +13,8 @@ use std::sync::OnceLock;
 
 use linkspan::{Error, ErrorKind, Result, Timestamp, registry};
 use linkspan_recording::files::{self, Making, NewFile};
-use linkspan_recording::reader::Limits;
-use linkspan_recording::{Event, Outline, Reader, Timeline, parts};
+use linkspan_recording::reader::{Limits, Message};
+use linkspan_recording::{Entry, Event, Outline, Reader, Timeline, parts};
 
 use crate::stderr;
 
@@ -162,6 +162,20 @@ impl Window<'_> {
         let mut timeline = self.timeline.get();
         timeline.note(event);
         self.timeline.set(timeline);
+    }
+
+    /// Returns the message of an entry if its name is chosen and it is not repeated from another part; takes an event.
+    pub fn chosen<'m>(&self, entry: Entry<'m>) -> Option<Message<'m>> {
+        match entry {
+            Entry::Message(message) if !message.channel.repeated => {
+                self.has_name(&message.channel.topic).then_some(message)
+            }
+            Entry::Event(event) => {
+                self.note(&event);
+                None
+            }
+            _ => None,
+        }
     }
 
     /// Returns a time as the clock would have given it, had it not been set since the beginning.

@@ -41,13 +41,21 @@ pub fn start_scoped<'scope, T: Send + 'scope>(
 
 /// Runs `start` with every signal blocked: a thread inherits the mask of the thread that starts it.
 fn without_signals<T>(start: impl FnOnce() -> T) -> T {
+    with_mask(libc::sigfillset, start)
+}
+
+/// Runs `start` with the signals blocked that `fill` puts into a set: what it starts inherits them.
+fn with_mask<T>(
+    fill: unsafe extern "C" fn(*mut libc::sigset_t) -> libc::c_int,
+    start: impl FnOnce() -> T,
+) -> T {
     // SAFETY: both sets live through the calls, and the mask of this thread is put back before anything else
     // runs.
     unsafe {
-        let mut all: libc::sigset_t = std::mem::zeroed();
+        let mut blocked: libc::sigset_t = std::mem::zeroed();
         let mut before: libc::sigset_t = std::mem::zeroed();
-        libc::sigfillset(&mut all);
-        libc::pthread_sigmask(libc::SIG_SETMASK, &all, &mut before);
+        fill(&mut blocked);
+        libc::pthread_sigmask(libc::SIG_SETMASK, &blocked, &mut before);
         let started = start();
         libc::pthread_sigmask(libc::SIG_SETMASK, &before, std::ptr::null_mut());
         started
@@ -61,18 +69,9 @@ fn without_signals<T>(start: impl FnOnce() -> T) -> T {
 /// Those of starting a program.
 pub fn start_program(command: &mut Command) -> std::io::Result<Child> {
     keep_ends_of_children();
-    // The program inherits the mask of the thread that starts it. What is set between fork and exec would make the standard library look
-    // for the program by `execvp`, which gives a file that the kernel refuses to the shell.
-    // SAFETY: the sets live through the calls.
-    unsafe {
-        let mut none: libc::sigset_t = std::mem::zeroed();
-        let mut before: libc::sigset_t = std::mem::zeroed();
-        libc::sigemptyset(&mut none);
-        libc::pthread_sigmask(libc::SIG_SETMASK, &none, &mut before);
-        let started = command.spawn();
-        libc::pthread_sigmask(libc::SIG_SETMASK, &before, std::ptr::null_mut());
-        started
-    }
+    // What is set between fork and exec would make the standard library look for the program by `execvp`, which gives a file that the
+    // kernel refuses to the shell. So the program inherits the mask of this thread.
+    with_mask(libc::sigemptyset, || command.spawn())
 }
 
 /// Sets SIGCHLD to its default action if it is ignored, and lets this thread receive it: a handler that was installed for it stays.

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 
 use linkspan::{Encoding, Error, ErrorKind, Limits, Map, Payload, Result, Value, codec};
 use linkspan_recording::files::{self, NewFile};
+use linkspan_recording::reader;
 use linkspan_recording::writer::of_io;
-use linkspan_recording::{Entry, reader};
 
 use super::{Choice, Output, open, shown};
 use crate::stderr;
@@ -200,16 +200,10 @@ fn each(
     let window = arguments.choice.window(begin);
     let mut reader = open(&arguments.file)?;
     while let Some(entry) = reader.read()? {
-        match entry {
-            Entry::Event(event) => window.note(&event),
-            Entry::Message(message)
-                if !message.channel.repeated
-                    && window.has_name(&message.channel.topic)
-                    && window.place(message.received).is_eq() =>
-            {
-                what(&message, faults)?;
-            }
-            _ => {}
+        if let Some(message) = window.chosen(entry)
+            && window.place(message.received).is_eq()
+        {
+            what(&message, faults)?;
         }
     }
     reader.problems().iter().for_each(|problem| faults.problem(problem.to_string()));

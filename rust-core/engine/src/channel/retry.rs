@@ -2,7 +2,7 @@
 //! that object.
 //!
 //! Every attempt to connect, to join or to open is made by [`Retry::attempt`], and an attempt without a connection leaves one
-//! of these events behind, whatever ended it. Nobody listens: the watch of the name, where there is one. Every other outcome
+//! of these events behind, whatever ended it. No program listens: the watch of the name, where there is one. Every other outcome
 //! (a listener that is busy, silent or ending, a refusal, an error of the kernel): a timer with growing pauses beside the watch,
 //! because a listener that stays and answers otherwise later changes nothing in its directory. A connection that was
 //! lost sets the timer at once.
@@ -59,7 +59,7 @@ impl Retry {
         Ok(retry)
     }
 
-    /// Leaves the watch of the name to whoever calls [`Retry::is_due`] when it appears.
+    /// Leaves the watch of the name to the caller, which calls [`Retry::is_due`] when it appears.
     #[must_use]
     pub fn without_watch(self) -> Retry {
         Retry { watches: false, ..self }
@@ -125,8 +125,7 @@ impl Retry {
             // Without a watch, the timer alone is used.
             let _ = self.watch(&mut state, place);
         }
-        let pause = state.redial.failed(random_number());
-        self.arm(&mut state, pause);
+        self.pause(&mut state);
     }
 
     /// Notes that no program listens, and watches for one. True if the watch is new, so that the listener has to be tried once
@@ -140,13 +139,11 @@ impl Retry {
             Appears::Polled(record) => {
                 let is_new = state.watch.is_none()
                     && record.is_some_and(|place| self.watch(&mut state, &place).is_ok());
-                let pause = state.redial.failed(random_number());
-                self.arm(&mut state, pause);
+                self.pause(&mut state);
                 Ok(is_new)
             }
             Appears::Name(_) if !self.watches => {
-                let pause = state.redial.failed(random_number());
-                self.arm(&mut state, pause);
+                self.pause(&mut state);
                 Ok(false)
             }
             Appears::Name(place) => self.watch_or_arm(&mut state, |state| self.watch(state, place)),
@@ -168,8 +165,7 @@ impl Retry {
         let watched = watch(state);
         state.is_name_awaited = watched.is_ok();
         if watched.is_err() {
-            let pause = state.redial.failed(random_number());
-            self.arm(state, pause);
+            self.pause(state);
         }
         watched
     }
@@ -231,6 +227,12 @@ impl Retry {
     pub fn is_armed(&self) -> bool {
         let state = self.state();
         state.is_timer_armed || state.is_name_awaited
+    }
+
+    /// Arms the timer for another failed attempt.
+    fn pause(&self, state: &mut State) {
+        let pause = state.redial.failed(random_number());
+        self.arm(state, pause);
     }
 
     fn arm(&self, state: &mut State, pause: Duration) {
