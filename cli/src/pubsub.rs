@@ -37,7 +37,7 @@ pub fn publish(args: &PubArgs, signals: &Signals) -> Result<(), Exit> {
         None => Some(Instant::now()),
     };
     let stayed = published.and_then(|()| input::stay(signals, until));
-    // After a signal it closes soon.
+    // After a signal it closes without waiting for subscribers.
     let mut check = || signals.check();
     let wait = match &stayed {
         Ok(()) if signals.check().is_ok() => Wait::default().tick(&mut check),

@@ -11,7 +11,7 @@ use linkspan::{Answer, Command};
 pub struct FinalAnswer {
     pub command: Command,
     pub answer: Answer,
-    /// Whether the controller answered in place of the service.
+    /// Whether the controller answered instead of the service.
     pub by_controller: bool,
     pub bytes: usize,
 }

@@ -212,7 +212,7 @@ impl ServerState {
         self.archive.trim(self.limits.finished, self.limits.finished_bytes, None);
     }
 
-    /// Answers a command in place of its service.
+    /// Answers a command instead of its service.
     pub(super) fn answer_for_service(&mut self, key: &Key, outcome: Outcome, error: &Error, now: Moment) {
         let state = self.services.get(&key.0).map_or(State::Starting, |service| service.report().state);
         let failure = Some(failure_of(error));

@@ -38,7 +38,7 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    /// Sets a timer, in place of an earlier one for the same event.
+    /// Sets a timer, instead of an earlier one for the same event.
     pub fn set(&mut self, due: Due, at: Duration) {
         self.cancel(&due);
         self.order.insert((at, due.clone()));

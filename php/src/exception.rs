@@ -201,7 +201,7 @@ pub fn object_of(error: Error) -> ZBox<ZendObject> {
     object
 }
 
-/// The exception of this error, ready to be thrown. If one is pending already (an `on_wait` that threw), that
+/// Makes the exception of this error, which the caller throws. If one is pending already (an `on_wait` that threw), that
 /// one stays.
 fn from_error(error: Error) -> PhpException {
     let class = class_of(error.kind());

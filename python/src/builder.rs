@@ -79,7 +79,7 @@ impl<'py> Builder<'py> {
         self.py
     }
 
-    /// The object, out of the builder, which is ready for another one.
+    /// Takes the object out of the builder, which is empty then.
     pub fn take(&mut self) -> Option<Bound<'py, PyAny>> {
         self.done.take().filter(|_| self.open.is_empty())
     }

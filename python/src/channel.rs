@@ -23,8 +23,9 @@ use crate::walk::Walk;
 
 /// One end of a channel: messages both ways, requests and replies.
 ///
-/// Any number of threads may `send` and `call`, each within its own time-out: those that send take turns, the requests of calls are under way together. One thread at a time may `recv`; another
-/// one that receives, or calls meanwhile, gets `InvalidState`. Any thread may close it, which ends the waits of others.
+/// Any number of threads may `send` and `call`, each within its own time-out. Those that send take turns; the requests of
+/// calls are under way together. One thread at a time may `recv`; another one that receives, or calls meanwhile, gets
+/// `InvalidState`. Any thread may close the channel, which ends the waits of others.
 #[pyclass(frozen, module = "linkspan")]
 pub struct Channel {
     link: Arc<Link>,
@@ -164,8 +165,8 @@ impl Channel {
         Ok(py.detach(|| self.link.poll())?)
     }
 
-    /// Sends a request and waits for its reply; `Remote` where the handler failed, `Disconnected` where it died. Threads that call take
-    /// turns; the time-out counts from the call on.
+    /// Sends a request and waits for its reply; `Remote` where the handler failed, `Disconnected` where it died. Calls of
+    /// several threads are under way together, and each gets its own answer.
     #[pyo3(signature = (value, *, timeout=Patience::DEFAULT, on_wait=None))]
     fn call(&self, value: &Bound<'_, PyAny>, timeout: Patience, on_wait: OnWait) -> Outcome<Message> {
         let payload = self.encoded(value)?;

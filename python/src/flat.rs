@@ -1,6 +1,6 @@
 //! Values of the exact built-in types into flat records, which are encoded without a walk. No Python code runs meanwhile.
 //!
-//! A record is appended to a buffer, or written into memory that is ready.
+//! A record is appended to a buffer, or written into memory that the caller has allocated.
 
 use std::ptr;
 

@@ -130,7 +130,7 @@ impl Reader {
         }
         let mut part = loop {
             let Some(path) = self.parts.pop_front() else {
-                // A recording that goes on has a next part soon: this one names it.
+                // A recording that goes on has a next part, which this one names.
                 let goes_on = self.follower.is_some() && self.part.as_ref().is_some_and(|part| part.has_next);
                 if !goes_on {
                     self.part = None;

@@ -84,7 +84,7 @@
 //!
 //! | object | threads |
 //! |---|---|
-//! | [`Channel`] | any number send and call, in turn; one at a time receives, another one gets `InvalidState` |
+//! | [`Channel`] | any number send, in turn, and call: requests are under way together, and each call gets its own answer. One at a time receives; another one that receives or calls meanwhile gets `InvalidState` |
 //! | [`Publisher`] | any number send, in turn |
 //! | [`Subscriber`], [`Server`] | one at a time receives or takes requests, another one gets `InvalidState`; any thread answers a [`Request`] |
 //! | [`Listener`] | any number accept |

@@ -1,5 +1,5 @@
-//! The rules of ARCHITECTURE.md that no lint checks: what a binding and a codec may not do, first lines and names, tests that documents
-//! name, programs of tests.
+//! The rules of ARCHITECTURE.md that no lint checks: what a binding and a codec may not do, first lines and names, and that
+//! each file of tests belongs to a program.
 //!
 //! Where `unsafe` is allowed is said to the compiler, at the root of each crate.
 
@@ -171,76 +171,6 @@ fn every_source_keeps_the_rules() {
         wrong.extend(faults(&inner, &source).into_iter().map(|fault| format!("{inner}: {fault}")));
     }
     assert!(wrong.is_empty(), "{} rules are broken:\n{}", wrong.len(), wrong.join("\n"));
-}
-
-/// Returns the paths in this repository that documents name, with the function in it if they name one:
-/// `tests/x.py::test_y`.
-fn named(document: &str) -> Vec<(&str, Option<&str>)> {
-    const FOLDERS: [&str; 13] = [
-        "rust-core/",
-        "controller/",
-        "schema-tools/",
-        "bridge/",
-        "cli/",
-        "c-api/",
-        "python/",
-        "php/",
-        "tests/",
-        "examples/",
-        "benches/",
-        "fuzz/",
-        "docs/",
-    ];
-    let spans = document.split("```").step_by(2).flat_map(|prose| prose.split('`').skip(1).step_by(2));
-    let links = document.split("](").skip(1).filter_map(|rest| rest.split_once(')').map(|(link, _)| link));
-    spans
-        .chain(links)
-        .filter(|span| FOLDERS.iter().any(|folder| span.starts_with(folder)))
-        .filter(|span| !span.contains([' ', '*', '{', '<']) && !span.contains("NNNN"))
-        .map(|span| span.split_once("::").map_or((span, None), |(path, name)| (path, Some(name))))
-        .collect()
-}
-
-#[test]
-fn tests_that_documents_name_exist() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    let mut wrong = Vec::new();
-    for (document, least) in [
-        ("docs/security.md", 20),
-        ("docs/promises.md", 10),
-        ("docs/first-service.md", 2),
-        ("tests/README.md", 20),
-        ("README.md", 10),
-        ("ARCHITECTURE.md", 20),
-    ] {
-        let text = fs::read_to_string(root.join(document)).unwrap();
-        let named = named(&text);
-        assert!(named.len() >= least, "{document} names only {}", named.len());
-        for (path, function) in named {
-            let path = path.trim_end_matches('/');
-            let Some(function) = function else {
-                // Built and generated files are not in the repository.
-                if !root.join(path).exists() && !path.contains("/target/") {
-                    wrong.push(format!("{document}: there is no {path}"));
-                }
-                continue;
-            };
-            let source = fs::read_to_string(root.join(path)).unwrap_or_default();
-            let is_there = ["fn ", "def "]
-                .iter()
-                .any(|word| ["(", "<"].iter().any(|end| source.contains(&format!("{word}{function}{end}"))));
-            if !is_there {
-                wrong.push(format!("{document}: there is no {function} in {path}"));
-            }
-        }
-    }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-}
-
-#[test]
-fn names_in_documents_are_found() {
-    let text = "see `tests/x.py::test_y` and [that](tests/z/), not `tests/a b` nor\n```sh\n`tests/code`\n```\nbut `docs/d.md`";
-    assert_eq!(named(text), [("tests/x.py", Some("test_y")), ("docs/d.md", None), ("tests/z/", None)]);
 }
 
 /// Each program of tests takes a link of its own, so there are few; a file that belongs to none would never run.

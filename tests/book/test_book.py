@@ -31,7 +31,7 @@ def test_book_has_every_page_of_the_documentation():
     assert there - named == set()
     assert {name for name in named if not name.startswith("reference/")} - there == {
         "README.md", "ARCHITECTURE.md", "CHANGELOG.md", "python/README.md", "php/README.md", "tests/README.md",
-        "benches/README.md", "benches/RESULTS.md", "docs/decisions/README.md",
+        "benches/README.md", "benches/RESULTS.md",
     }
 
 

@@ -12,11 +12,25 @@ IMAGE = {".png", ".svg", ".json"}
 LINK = re.compile(r"(?P<code>```.*?```|`[^`\n]*`)|(?P<image>!?)\[(?P<text>[^\]\[]*(?:\[[^\]]*\][^\]\[]*)*)\]\((?P<target>[^)\s]+)\)", re.S)
 
 
+# The head of a record: its number and title, and whether it holds, what replaced it, or that it is history. A text may follow.
+HEAD = re.compile(r"# (\d+)\. (.+)\n\nStatus: ((?:holds|replaced by \[\d{4}\]\(|history)[^\n]*)\.\n\n")
+INDEX = ROOT / "docs/decisions/README.md"
+
+
 def decisions():
     """The records of decisions in their order: path from the root, number, title."""
+    for path, number, title, _ in records():
+        yield path, number, title
+
+
+def records():
+    """The same, and the status of each. Raises ValueError for a record without a head."""
     for path in sorted((ROOT / "docs/decisions").glob("[0-9]*.md")):
-        number, title = re.match(r"# (\d+)\. (.+)", path.read_text()).groups()
-        yield path.relative_to(ROOT), int(number), title
+        head = HEAD.match(path.read_text())
+        if head is None:
+            raise ValueError(f"{path.relative_to(ROOT)} does not begin with a title and a line `Status: holds.`, `replaced by …` or `history`")
+        number, title, status = head.groups()
+        yield path.relative_to(ROOT), int(number), title, status
 
 
 def summary():
@@ -31,10 +45,17 @@ def chapters():
 
 
 def decisions_page():
-    """A page that lists the records, for the folder docs/decisions has none of its own."""
-    lines = ["# Decisions\n\nWhat was asked, measured, chosen and rejected, each in a record of its own.\n"]
-    lines += [f"- [{number}. {title}]({path.name})" for path, number, title in decisions()]
-    return "\n".join(lines) + "\n"
+    """The index of the records, with the status of each."""
+    rows = [f"| {number} | [{title}]({path.name}) | {status} |" for path, number, title, status in records()]
+    return """# Decisions
+
+What was asked, measured, chosen and rejected, each in a record of its own. A record *holds*, was *replaced* by another one, or is *history*: what was
+measured then, of code that has changed since. What holds today is stated in the pages of the documentation and in the
+[chapters of the design](../design/README.md); a record says why. `python3 tools/book/pages.py` writes this list.
+
+| | decision | status |
+|---|---|---|
+""" + "\n".join(rows) + "\n"
 
 
 class Links:
@@ -68,12 +89,11 @@ def assemble(into, references):
     """Writes the pages into a folder; `references` are generated pages by path. Gives links to files that are not there."""
     shutil.rmtree(into, ignore_errors=True)
     into.mkdir(parents=True)
-    made = {Path("docs/decisions/README.md"): decisions_page()} | references
     book = set(chapters())
     images = {p.relative_to(ROOT) for folder in ("docs", "benches/plots") for p in (ROOT / folder).rglob("*") if p.suffix in IMAGE}
     links = Links(book | images)
     for page in book:
-        text = made.get(page) or (ROOT / page).read_text()
+        text = references.get(page) or (ROOT / page).read_text()
         target = into / page
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(text if page in references else links.rewrite(page, text))
@@ -82,3 +102,7 @@ def assemble(into, references):
         shutil.copy(ROOT / image, into / image)
     (into / "SUMMARY.md").write_text(summary())
     return links.broken
+
+
+if __name__ == "__main__":
+    INDEX.write_text(decisions_page())

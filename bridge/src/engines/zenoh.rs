@@ -45,7 +45,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// The text of an error reply when no answer came in time.
 const TIMEOUT: &str = "Timeout";
 
-/// In the token of a bridge: its word in place of a pattern, and its name.
+/// The word in the token of a bridge, where others have a pattern; the name of the bridge follows.
 const BRIDGE: &str = "bridge";
 
 /// A session of zenoh. Dropping it ends the session and withdraws everything.

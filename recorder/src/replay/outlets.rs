@@ -112,7 +112,7 @@ impl<'a> Outlets<'a> {
         mixed.max(1)
     }
 
-    /// Waits so long for a subscriber of one of these names that has none; returns the endpoint of that one, or `None` where each has some.
+    /// Waits until every name has a subscriber, up to `patience` for each; returns the first that still has none.
     ///
     /// # Errors
     /// Those of the publisher, but for a time-out.

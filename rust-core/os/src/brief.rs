@@ -1,4 +1,4 @@
-//! Reads of a socket that sleep for a few milliseconds at most: one system call in place of a sleep in
+//! Reads of a socket that sleep for a few milliseconds at most: one system call instead of a sleep in
 //! epoll and a read.
 //!
 //! The time-out is the socket's own (`SO_RCVTIMEO`), set once: the kernel keeps it by its tick, which costs

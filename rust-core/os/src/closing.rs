@@ -27,7 +27,7 @@ struct Closing {
 /// in the list at the fork.
 static CLOSING: Own<Mutex<Closing>> = Own::new();
 
-/// Closes descriptors soon, without blocking the caller.
+/// Closes descriptors on another thread, without blocking the caller.
 pub fn close_aside(descriptors: impl IntoIterator<Item = OwnedFd>) {
     let mut closing = CLOSING.lock();
     let before = closing.waiting.len();

@@ -45,7 +45,7 @@ pub fn wait(word: &AtomicU64, value: u64, at_most: Duration) -> Result<Slept> {
 /// Wakes at most this many threads that wait for the word, in any process, and returns how many it
 /// woke. Does not block.
 pub fn wake(word: &AtomicU64, at_most: u32) -> u32 {
-    // The kernel takes a signed number, and wakes one thread where it is negative.
+    // The kernel reads a signed number, and wakes one thread if it is negative.
     let at_most = at_most.min(i32::MAX.unsigned_abs());
     // The call fails only for a word that is not mapped; this one is mapped while it is borrowed.
     let woken = futex::wake(low_half(word), Flags::empty(), at_most).unwrap_or(0);

@@ -57,7 +57,7 @@ pub fn file_limit() -> u64 {
 /// Checks that a file on a disk may have this length.
 ///
 /// # Errors
-/// `NoSpace`, in place of SIGXFSZ.
+/// `NoSpace`, instead of SIGXFSZ.
 pub fn check_file(bytes: u64) -> Result<()> {
     let limit = file_limit();
     if bytes <= limit {

@@ -33,7 +33,7 @@ fn stream(address: SocketAddr) -> Result<Guarded> {
     let flags = SocketFlags::NONBLOCK;
     let doing = || format!("making a socket for {address}");
     let fd = descriptor::socket(family, SocketType::STREAM, flags, None).doing(doing())?;
-    // A small message is not held back to be sent with the next one.
+    // A short message is not held back to be sent with the next one.
     sockopt::set_tcp_nodelay(&fd, true).doing(doing())?;
     sockopt::set_socket_keepalive(&fd, true).doing(doing())?;
     sockopt::set_tcp_keepidle(&fd, KEEP_IDLE).doing(doing())?;

@@ -17,7 +17,7 @@ const TAKEN: u8 = 1;
 /// The value is there, for as long as the place is shared.
 const FULL: u8 = 2;
 
-/// The place. While it is empty, what it has is of no meaning; its memory may be of use for the next value.
+/// A place for one value. While it is empty the value has no meaning; only its memory is used again.
 pub struct Once<T> {
     state: AtomicU8,
     value: UnsafeCell<T>,
@@ -51,7 +51,7 @@ impl<T> Once<T> {
     /// Returns the value, if it is there.
     #[inline]
     pub fn get(&self) -> Option<&T> {
-        // Acquire: what was written comes before.
+        // Acquire: pairs with the store in `put`, so the value is seen whole.
         if self.state.load(Ordering::Acquire) != FULL {
             return None;
         }
@@ -59,8 +59,8 @@ impl<T> Once<T> {
         Some(unsafe { &*self.value.get() })
     }
 
-    /// Has the value written, and returns it; `None`, and nothing is written, where there is one already, or where a
-    /// thread writes one. A panic leaves the place of no use until it is cleared.
+    /// Writes the value and returns it. Returns `None` and writes nothing if the place has a value, or if another
+    /// thread is writing one. After a panic in `write` the place stays unusable until it is cleared.
     #[inline]
     pub fn put(&self, write: impl FnOnce(&mut T)) -> Option<&T> {
         // Relaxed: no thread that shares the place has written before.
@@ -72,11 +72,11 @@ impl<T> Once<T> {
         Some(unsafe { &*self.value.get() })
     }
 
-    /// Empties the place: `clear` drops what is not to be kept.
+    /// Empties the place. `clear` drops the parts of the value whose memory is not used again.
     #[inline]
     pub fn clear(&mut self, clear: impl FnOnce(&mut T)) {
         clear(self.value.get_mut());
-        // Relaxed: a thread that shares the place later gets it from the one that had it alone.
+        // Relaxed: `&mut self` shows that no other thread has the place; sharing it later orders this store.
         self.state.store(EMPTY, Ordering::Relaxed);
     }
 }

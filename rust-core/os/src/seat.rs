@@ -8,8 +8,9 @@
 //! which thread has the permit, whether a thread has the value, and which threads wait. A call that does not sleep enters
 //! the gate and uses the value there ([`Seat::enter`]). One that has to leave the gate takes permit and value with it
 //! as a [`Lease`], and gives them back at the gate. A thread that does not get what it asks for enters the line under the
-//! lock under which it has looked, so the call that gives it back finds that thread there. No thread may take, acquire, borrow or
-//! give back anything of the seat while it has the gate, but through [`SeatGuard`] and [`LockedLease`].
+//! lock under which it has looked, so the call that gives it back finds that thread there.
+//!
+//! While it holds the gate a thread uses [`SeatGuard`] and [`LockedLease`] only; any other method deadlocks.
 //!
 //! Permits are granted in order of arrival; the value goes to any waiter. A thread in line that runs a callback of the program is
 //! passed over meanwhile, and a thread that has the permit may step aside for one ([`Lease::step_aside`]): it comes to the front

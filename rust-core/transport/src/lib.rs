@@ -50,7 +50,8 @@
 //! # A transport is one folder and one line
 //!
 //! A folder implements the traits of `driver`, and those of `broadcast` and `store` where it has them; `table` has a line for it.
-//! The layers above read the capabilities and call the traits. They cannot name a transport: the folders are private (decisions 53 and 118).
+//! The layers above read the capabilities and call the traits. They cannot name a transport, since the folders are private,
+//! but for five types of `shm` that the crate passes on: the fast paths of channels and publishers use them.
 //! `linkspan` adds a ninth one in its tests, written against what is public here.
 //!
 //! | what | defined in |

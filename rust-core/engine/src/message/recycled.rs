@@ -1,5 +1,5 @@
-//! Memory of dropped messages for the next ones of the same thread: a program that receives small messages in a
-//! loop allocates nothing.
+//! Memory of dropped messages is used for the next messages of the same thread: a program that receives short messages
+//! in a loop allocates nothing.
 //!
 //! The last owner of a message leaves its allocation here, with the memory of its body if that is short. Messages
 //! of one kind have one length, so the body of the next one is written where the last one was.
@@ -28,7 +28,7 @@ impl Message {
             if let Some(last) = std::mem::replace(&mut place.body, body).into_whole() {
                 buffers::keep_short(last);
             }
-            // By its text: a thread that reads several subscribers in turn would count both sources each time.
+            // Compares the text first: a thread that reads several subscribers in turn would otherwise count both sources each time.
             if !Arc::ptr_eq(&place.source, source) && place.source != *source {
                 place.source.clone_from(source);
             }
@@ -58,8 +58,8 @@ impl Message {
 
     /// Returns a short message whose body `fill` writes, in recycled memory if possible: bytes in a ring are
     /// copied once, to where the program reads them.
-    // Always: a header that is passed in memory is written in small fields and copied in long words right after,
-    // for which a processor waits.
+    // Always inline: a header that is passed in memory is stored field by field and loaded in long words right after,
+    // and the processor waits for the stores.
     #[inline(always)]
     pub(crate) fn filled(
         header: Header,
@@ -87,10 +87,10 @@ impl Message {
             let last_body = std::mem::replace(&mut place.body, body);
             place.is_counted = false;
             if std::mem::replace(&mut place.owns_body, true) {
-                // The empty block that was left in its place: there is nothing to free.
+                // The old body is an empty block, so forgetting it leaks nothing.
                 std::mem::forget(last_body);
             }
-            // By its text: a thread that reads several subscribers in turn would count both sources each time.
+            // Compares the text first: a thread that reads several subscribers in turn would otherwise count both sources each time.
             if !Arc::ptr_eq(&place.source, source) && place.source != *source {
                 place.source.clone_from(source);
             }
@@ -128,7 +128,7 @@ impl Message {
     }
 }
 
-/// The message that this thread dropped last, on the way to be another one of the same length.
+/// The message that this thread dropped last, while it is turned into another one of the same length.
 pub(crate) struct ReusedMessage {
     place: Counted<MessageInner>,
     /// The memory of its body.
@@ -174,7 +174,7 @@ impl ReusedMessage {
         // Always so: it was the only owner when it was taken.
         if let Some(inner) = place.get_mut() {
             if let Some(body) = inner.body.block_mut() {
-                // Of the empty block in its place there is nothing to free.
+                // The old body is an empty block, so forgetting it leaks nothing.
                 std::mem::forget(std::mem::replace(body, bytes.freeze()));
             }
             inner.header = header;
@@ -214,12 +214,12 @@ impl BodyMemory for ReusedMessage {
     }
 }
 
-/// The messages that this thread dropped, on the way to be others: several in a row, without a look at the lists for each.
+/// The messages that this thread dropped, while they are turned into others. The lists are looked up once for all of them.
 #[derive(Default)]
 pub(crate) struct Dropped(Vec<Counted<MessageInner>>);
 
 impl Dropped {
-    /// Takes all of them but the last, which has a place of its own.
+    /// Takes all dropped messages except the last, which is kept in a place of its own.
     #[inline]
     pub fn take() -> Dropped {
         let earlier =
@@ -227,7 +227,7 @@ impl Dropped {
         Dropped(EARLIER.try_with(earlier).ok().and_then(Result::ok).unwrap_or_default())
     }
 
-    /// Takes one, if its memory has this length; else none, as if there were no more.
+    /// Takes one if its memory has this length; otherwise returns `None`, as if the list were empty.
     #[inline(always)]
     pub fn next(&mut self, length: usize) -> Option<ReusedMessage> {
         ReusedMessage::of(self.0.pop().or_else(|| LAST.try_with(Cell::take).ok().flatten())?, length)
@@ -235,7 +235,7 @@ impl Dropped {
 }
 
 impl Drop for Dropped {
-    /// Gives back what is left.
+    /// Puts the messages that are left back into the list.
     fn drop(&mut self) {
         let left = std::mem::take(&mut self.0);
         let _ = EARLIER.try_with(|earlier| {
@@ -248,16 +248,16 @@ impl Drop for Dropped {
     }
 }
 
-/// Makes this the form of memory that has counted owners, as if it had been divided: the way from there to a block and
-/// back is a few instructions, and that of a vector a hundred. It takes an allocation, so this is done when memory is used
-/// for the second time.
+/// Converts the memory into the form with counted owners, as if it had been split: from there to a block and back are a few
+/// instructions, and a hundred for a vector. The conversion allocates, so it is made when memory is used for the second
+/// time.
 #[cold]
 fn count(bytes: &mut BytesMut) {
     drop(bytes.split_off(bytes.len()));
 }
 
 impl MessageInner {
-    /// By its text: a thread that reads several subscribers in turn would count both sources each time.
+    /// Compares the text first: a thread that reads several subscribers in turn would otherwise count both sources each time.
     #[inline(never)]
     fn change_source(&mut self, source: &Arc<str>) {
         if self.source != *source {

@@ -22,7 +22,7 @@ struct Details {
     detail: String,
     /// The answer of a service that refused or failed, as [`Answer::to_value`] has it.
     answer: Option<Value>,
-    /// The methods that the address takes.
+    /// The methods that the address accepts.
     allow: Option<String>,
 }
 
@@ -86,7 +86,7 @@ impl Problem {
         Problem::new(413, ErrorKind::TooLarge, format!("the body of a request has at most {MAX_BODY} bytes"))
     }
 
-    /// Returns the problem of a method that the address does not take; `allow` lists those that it takes,
+    /// Returns the problem of a method that the address does not accept; `allow` lists those that it accepts,
     /// separated by commas.
     pub fn method(allow: &str) -> Problem {
         let detail = format!("this address accepts only the method {allow}");

@@ -103,7 +103,7 @@ pub struct Setup {
     pub every: Option<Duration>,
     /// Whether it waits in READY for RUN.
     pub paused: bool,
-    /// The commands that it takes besides the usual ones: CONFIG, BACKUP and its own.
+    /// The commands that it accepts besides the usual ones: CONFIG, BACKUP and its own.
     pub commands: Vec<String>,
 }
 

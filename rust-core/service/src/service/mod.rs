@@ -5,8 +5,7 @@
 //! the controller; the service carries each out at most once and answers it once. Its lifecycle is a
 //! pure state machine (`lifecycle`) under one lock, which three threads share: that of the program,
 //! which fetches its tasks, and two of the library, which receive commands and send answers while
-//! the program works. So a service answers STATUS, LOG and CANCEL even if its program hangs. The
-//! reasons are in decision 15.
+//! the program works. So a service answers STATUS, LOG and CANCEL even if its program hangs.
 //!
 //! | what | lives in |
 //! |---|---|
@@ -116,7 +115,7 @@ pub trait Service {
         Err(not_known(&Command::Own(name.into())))
     }
 
-    /// Returns the commands that it takes besides the usual ones.
+    /// Returns the commands that it accepts besides the usual ones.
     fn commands(&self) -> Vec<String> {
         Vec::new()
     }

@@ -16,7 +16,7 @@ use super::state::State;
 use crate::error::{Doing, Error, ErrorKind, Result, one_line};
 use crate::sys::{descriptor, environment};
 
-/// The variables that an independent program must not inherit, because it would notify in place of its
+/// The variables that an independent program must not inherit, because it would notify instead of its
 /// parent.
 pub const NOTIFY_VARIABLES: [&str; 3] = ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"];
 
@@ -32,7 +32,7 @@ pub struct NotifySocket {
     address: SocketAddr,
     /// The address as text, for errors.
     name: String,
-    /// The time-out after which the supervisor acts on silence; none if it does not watch this
+    /// How long the supervisor waits for a notification before it acts; `None` if it does not watch this
     /// process.
     watchdog: Option<Duration>,
     /// Assignments for which the supervisor had no room; sent with the next ones.
@@ -108,7 +108,7 @@ fn address(name: &OsStr) -> Result<SocketAddr> {
     };
     made.map_err(|_| {
         let text = format!(
-            "NOTIFY_SOCKET is {}: a path from / on, or @ and a name, of at most 107 bytes, is what can be notified",
+            "NOTIFY_SOCKET is {}; expected an absolute path or @name of at most 107 bytes",
             name.display()
         );
         Error::new(ErrorKind::OutOfRange, text)
@@ -124,14 +124,14 @@ fn watchdog(variable: &dyn Fn(&str) -> Option<OsString>, pid: u32) -> Result<Opt
             Error::new(ErrorKind::OutOfRange, format!("{name} is {}, which is no number", text.display()))
         })
     };
-    // A watchdog for another process was inherited.
+    // The variables were inherited, and name the watchdog of another process.
     if number("WATCHDOG_PID")?.is_some_and(|watched| watched != u64::from(pid)) {
         return Ok(None);
     }
     Ok(number("WATCHDOG_USEC")?.filter(|micros| *micros > 0).map(Duration::from_micros))
 }
 
-/// Returns the assignment of a status, on one line and cut.
+/// Returns the assignment of a status: one line, of a bounded length.
 fn status_line(text: &str) -> String {
     // A newline would begin another assignment.
     let end = text.char_indices().nth(400).map_or(text.len(), |(end, _)| end);
@@ -257,7 +257,7 @@ impl Supervisor {
         self.notifier.watchdog.is_some()
     }
 
-    /// Notifies of a state. Returns an error for the log.
+    /// Sends the notifications for a state. Returns an error for the log.
     #[must_use = "an error is for the service's log"]
     pub fn state(&mut self, state: State, reason: &str, now: Duration) -> Option<Error> {
         let assignments = self.notifier.state(state, reason);

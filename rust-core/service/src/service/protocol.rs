@@ -28,7 +28,7 @@ pub const HEARTBEAT: Duration = Duration::from_secs(5);
 pub const MAX_WITHIN: Duration = Duration::from_secs(366 * 24 * 3600);
 /// The shortest period of sampling a service's data.
 pub const MIN_DATA_PERIOD: Duration = Duration::from_millis(10);
-/// The longest message that a controller takes from a service, in bytes.
+/// The longest message that a controller accepts from a service, in bytes.
 pub const MESSAGE_LIMIT: u64 = 1 << 20;
 
 /// The description that a service sends of itself on each connection.
@@ -44,7 +44,7 @@ pub struct Introduction {
     pub program: String,
     /// A description for people, in one line.
     pub description: String,
-    /// The commands that it takes besides GET_DATA, PAUSE, RUN, CHECKPOINT, SHUTDOWN and those that the
+    /// The commands that it accepts besides GET_DATA, PAUSE, RUN, CHECKPOINT, SHUTDOWN and those that the
     /// library answers.
     pub commands: Vec<String>,
     /// Those of GET_DATA and CHECKPOINT that the program cannot carry out; controllers do not offer them.

@@ -44,7 +44,7 @@ pub struct ServiceOptions {
     pub paused: bool,
     /// A description for people, in one line.
     pub description: String,
-    /// The commands that it takes besides the usual ones: `CONFIG`, `BACKUP` and its own.
+    /// The commands that it accepts besides the usual ones: `CONFIG`, `BACKUP` and its own.
     pub commands: Vec<String>,
     /// Those of `GET_DATA` and `CHECKPOINT` that the program cannot carry out; controllers do not offer them.
     pub unsupported: Vec<String>,

@@ -1,5 +1,4 @@
-//! Bodies that contain bytes that look like a record, and the mask with which they are stored
-//! (decision 19).
+//! Bodies that contain bytes that look like a record, and the mask with which they are stored.
 //!
 //! A search for the next record behind a damaged one checks every multiple of 64 bytes for a
 //! record's first four bytes. A body that has them there, because it is a copy of the journal or

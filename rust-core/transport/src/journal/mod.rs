@@ -9,7 +9,7 @@
 //! ```
 //!
 //! A record is a message as it stands on the wire. The names of the segments are the index by
-//! number, their pages the index by time; inside a segment the headers are walked (decision 13).
+//! number, their pages the index by time; inside a segment the headers are walked.
 //!
 //! The process that holds the journal's lock writes; readers take no lock, except one for their
 //! name. A crash at any instruction leaves whole records, then at most one torn tail, which the

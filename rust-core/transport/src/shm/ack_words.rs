@@ -1,6 +1,6 @@
 //! Acknowledgement over shared memory: in its page each side stores the number up to which its
 //! program has consumed the peer's messages, and the number from which on it needs an
-//! acknowledgement frame (decision 26).
+//! acknowledgement frame.
 //!
 //! The page outlives its owner, so what was consumed before a SIGKILL is known afterwards. A sender
 //! loads the peer's number when it needs room in its store, at close, and after the link has ended;

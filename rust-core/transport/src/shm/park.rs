@@ -16,7 +16,7 @@
 //!
 //! Both words are written by one side and are hostile input to the other: any value makes a side
 //! send a superfluous wake-up or sleep longer than it must, but never block. A sleeper in the futex
-//! checks again after [`SHORT`] in any case. Decision 20 has the reasons.
+//! checks again after [`SHORT`] in any case.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;

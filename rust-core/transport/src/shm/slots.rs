@@ -1,5 +1,5 @@
 //! Slots: memory files of this side for the elements of long arrays, which other processes map read-only and read in
-//! place (decision 55).
+//! place.
 //!
 //! Life of a slot: it is lent (`lend_writable`), written by one owner ([`WritableSlot`]), then shared read-only as
 //! [`Bytes`] by all holders of the message. Sending puts a [`Reference`] into a record of the ring; who reads the record

@@ -1,5 +1,4 @@
-//! Several servers of one spool: the claims of files, and their release when a server has died
-//! (decision 35).
+//! Several servers of one spool: the claims of files, and their release when a server has died.
 //!
 //! A worker that claims a file holds a record lock with the file's name, in the file of locks in
 //! `hello/`, until the file is processed. The kernel releases the locks of a process that ends,

@@ -1,13 +1,13 @@
-//! A list that is nearly always of one item, which needs no allocation.
+//! A list that nearly always has one item, and then needs no allocation.
 
 use std::ops::Deref;
 
 /// Items in the order in which they were added.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OneOrMany<T> {
-    /// One.
+    /// One item, stored in the list itself.
     One([T; 1]),
-    /// None, or several.
+    /// No item, or several.
     Many(Vec<T>),
 }
 
@@ -22,7 +22,7 @@ impl<T> OneOrMany<T> {
     pub fn push(&mut self, item: T) {
         match self {
             OneOrMany::Many(items) if items.capacity() == 0 => {
-                // Of the list without memory in its place there is nothing to free.
+                // The old value is an empty list, so forgetting it leaks nothing.
                 std::mem::forget(std::mem::replace(self, OneOrMany::One([item])));
             }
             _ => self.push_further(item),

@@ -1,4 +1,4 @@
-//! Short blocks of each thread: messages of one kind have one length, so a program that receives small messages in a loop
+//! Short blocks of each thread: messages of one kind have one length, so a program that receives short messages in a loop
 //! allocates nothing.
 
 use std::cell::RefCell;

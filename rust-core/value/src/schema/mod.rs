@@ -16,7 +16,7 @@
 //! A schema is resolved when it is parsed: the model is a finite tree without names to look up, so
 //! its users need no context and cannot run into a cycle. The fingerprint identifies that tree;
 //! texts that only describe are not part of it. The notation is documented in `docs/schema.md`;
-//! without the feature `schema` the crate has `absent.rs` in place of this module.
+//! without the feature `schema` the crate has `absent.rs` instead of this module.
 //!
 //! An object is opened with a `PreparedSchema`: the canonical form and the fingerprint, computed
 //! once, and the differences from another one. Options create it, connections of the object share

@@ -56,7 +56,7 @@ impl ValueBuilder {
         ValueBuilder { origin: Some(origin.into()), ..ValueBuilder::default() }
     }
 
-    /// Takes an array as it is, in place of [`Sink::ndarray`], which copies.
+    /// Takes an array as it is, instead of [`Sink::ndarray`], which copies.
     ///
     /// # Errors
     /// As for the event.

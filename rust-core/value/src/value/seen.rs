@@ -122,7 +122,7 @@ impl SeenKeys {
     #[inline]
     pub(super) fn insert(&mut self, key: &[u8], budget: &mut Budget) -> Result<bool> {
         let Some(map) = &mut self.map else { return Ok(true) };
-        // A small message then allocates once for each buffer.
+        // A short message then allocates once for each buffer.
         if self.keys.capacity() == 0 {
             self.keys.reserve(32);
             self.text.reserve(256);

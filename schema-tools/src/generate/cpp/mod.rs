@@ -172,7 +172,7 @@ static {name} from_bytes(linkspan::bytes_view bytes_, linkspan::encoding encodin
         Ok(())
     }
 
-    /// The functions of a packed record, in place of those that go field by field.
+    /// The functions of a packed record, instead of those that go field by field.
     fn packed_members(&self, text: &mut Text, name: &str, layout: &Layout<'_>) {
         let size = layout.size;
         self.constants(text);

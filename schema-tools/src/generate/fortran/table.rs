@@ -78,12 +78,12 @@ end subroutine
         ));
     }
 
-    /// The tables of the types that hold the values of lists and maps, from this one on.
+    /// The tables of the types that hold the values of lists and maps, starting with this one.
     pub(super) fn holder_tables(&self, types: &mut Text, procedures: &mut Text, from: usize) -> Result<()> {
         for holder in &self.holders[from..] {
             let host = Host::of_holder(holder);
             self.host_table(types, procedures, &host)?;
-            // An item of a list is the whole of its holder; the key of an entry is at the beginning of its holder.
+            // The holder of a list's item has nothing but the item; the holder of a map's entry begins with the key.
             self.fill(procedures, &host, &whole_size(holder.name.as_str()));
         }
         Ok(())
@@ -115,7 +115,7 @@ end subroutine
         Ok(())
     }
 
-    /// The table of a message that is neither a record nor a union: the one component of its type is at the type's address.
+    /// The table of a message that is neither a record nor a union. The type has one component, at offset 0.
     pub(super) fn message_table(
         &self,
         types: &mut Text,
@@ -190,7 +190,7 @@ type(linkspan_record_field), target, save :: {name}__fields({count})"
         Ok(())
     }
 
-    /// The procedure that fills in the table; `done` ends it.
+    /// The procedure that fills in the table. `done` has its last statements.
     fn fill(&self, procedures: &mut Text, host: &Host<'_>, done: &str) {
         let name = host.name;
         let fill = body(|text| {

@@ -1,5 +1,5 @@
-//! Receiving in place: what a call takes of the link under one lock (`link/take`), and what else may come before it: messages that were
-//! kept, an error, a close. Where nothing is taken, [`Receiving::link_next`] finds out why.
+//! Receiving in place: a call takes a message from the link under one lock (`link/take`), unless something comes before it:
+//! messages that were kept, an error, a close. If nothing is taken, [`Receiving::link_next`] finds out why.
 
 use super::Receiving;
 use crate::channel::event_log::EventLog;
@@ -15,7 +15,7 @@ pub(super) const NEXT: Want =
     Want { data: true, requests: false, replies: false, delivers: true, consume: Some(AckTrigger::Receive) };
 /// Data for a program of which the call has recorded that it receives again.
 pub(super) const MORE: Want = Want { consume: None, ..NEXT };
-/// Whatever comes, for a call that sorts it.
+/// Any message, for a call that sorts them itself.
 pub(super) const ANY: Want = Want { requests: true, replies: true, delivers: false, ..MORE };
 
 impl Receiving {
@@ -73,8 +73,9 @@ impl Receiving {
         self.empty_polls = 0;
     }
 
-    /// Records what the program has consumed, for one that waits now. Returns whether polling for about a microsecond is
-    /// known to succeed, and nothing else is pending; then [`Receiving::poll_briefly`] comes next. Else nothing may have changed.
+    /// Records what the program has consumed, before a wait. Returns `true` if polling for about a microsecond is known to
+    /// succeed and nothing else is pending; the caller then calls [`Receiving::poll_briefly`]. On `false` the caller takes
+    /// the general path; consumption may be recorded already.
     #[inline(never)]
     pub fn begin_short_wait(&mut self, halves: &mut SessionHalves) -> bool {
         if self.is_general_due() || self.watched || self.schema.is_some() || !halves.has_page() {

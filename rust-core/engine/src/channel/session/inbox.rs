@@ -10,8 +10,7 @@
 //! rules. Data and requests that go the other way carry the number without a frame of their own.
 //!
 //! Everything here is a pure state machine, without a clock, a socket or a lock; `simulation` and
-//! `properties` test it with random histories. Decision 9
-//! (`docs/decisions/0009-acknowledgement-by-frames.md`) has the reasons.
+//! `properties` test it with random histories.
 
 use std::collections::VecDeque;
 

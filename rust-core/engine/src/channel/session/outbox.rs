@@ -13,7 +13,7 @@
 //! acknowledgement may come before `sent`; that is why a number counts as possible from
 //! `assign_number` on. A message that the link did not take has no number and stays the caller's.
 //!
-//! Pure state, without a clock, a socket or a lock. Decision 9 has the reasons.
+//! Pure state, without a clock, a socket or a lock.
 
 use super::places::{Places, Reuse};
 use super::{Identity, ReplayLimits, RetransmitClass, SessionHello};

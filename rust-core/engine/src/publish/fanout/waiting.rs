@@ -1,4 +1,4 @@
-//! Waits of the publishing program: for subscribers, and until they have been sent everything.
+//! Waits of a publishing program: until subscribers have connected, and until each has been sent everything.
 
 use std::iter;
 use std::os::fd::AsFd;
@@ -11,30 +11,30 @@ use crate::error::{Error, ErrorKind, Result, counted};
 use crate::sys::poll::wait_readable;
 use crate::sys::timer::Timer;
 
-/// What a subscriber has to have before the wait for it ends.
+/// What each subscriber must have received before the wait ends.
 #[derive(Clone, Copy, Debug)]
 pub enum DrainGoal {
-    /// Everything that it could not get from a publisher that has ended: the ring, or all messages in its own stream.
+    /// What it cannot get after the publisher has ended: the ring, or all messages in its own stream.
     Rest,
     /// The messages up to this number: it has read them in the ring, or the kernel has taken them for its stream.
     UpTo(u64),
 }
 
-/// How soon after the first look at the ring the next one follows; each later one after twice the time.
+/// The pause between the first poll of the ring and the second; it doubles with each poll.
 const FIRST_LOOK: Duration = Duration::from_micros(100);
-/// The longest time between two looks.
+/// The longest pause between two polls.
 const LAST_LOOK: Duration = Duration::from_millis(5);
 
 impl Fanout {
-    /// Waits until each subscriber that is still connected has been given this.
+    /// Waits until each subscriber that is still connected has received what `given` says.
     ///
     /// # Errors
     /// `Timeout` with the number of subscribers that read too slowly, and, of messages up to a number, how many the slowest
     /// of them has not been given.
     pub fn drain(&self, given: DrainGoal, waiting: &mut Waiting<'_>) -> Result<()> {
-        // A subscriber that reads the ring tells nobody: its page says how far it is.
-        let is_told = !(self.has_ring && matches!(given, DrainGoal::UpTo(_)));
-        self.wait_until(waiting, is_told, || {
+        // A subscriber that reads the ring wakes no publisher: its page says how far it is.
+        let wakes = !(self.has_ring && matches!(given, DrainGoal::UpTo(_)));
+        self.wait_until(waiting, wakes, || {
             let (lagging, left) = self.lagging(given);
             if lagging == 0 {
                 return None;
@@ -58,8 +58,8 @@ impl Fanout {
         })
     }
 
-    /// Sends as much as possible. Returns how many subscribers have not been given this, and how many messages are left for the slowest,
-    /// up to the number that is asked for.
+    /// Sends as much as possible. Returns how many subscribers have not received what `given` says, and how many messages,
+    /// up to the number in it, the slowest of them still lacks.
     fn lagging(&self, given: DrainGoal) -> (usize, u64) {
         let (mut lagging, mut left) = (0, 0);
         let mut count = |unread: u64| (lagging, left) = (lagging + 1, left.max(unread));
@@ -86,7 +86,7 @@ impl Fanout {
                     match history.after(out.sequence).map(|next| next.header.sequence) {
                         // What has dropped out of the history is missed, and not left.
                         Some(next) if next <= last => count(last - next + 1),
-                        // The last one may have gone in part.
+                        // A part of the last message may have been sent.
                         _ if out.sequence == last && matches!(out.tx.flush(), Ok(false)) => count(1),
                         _ => {}
                     }
@@ -100,10 +100,10 @@ impl Fanout {
         (lagging, left)
     }
 
-    /// Waits until so many subscribers are connected.
+    /// Waits until `count` subscribers are connected.
     ///
     /// # Errors
-    /// `Timeout` with how many are connected.
+    /// `Timeout` with the number that are connected.
     pub fn wait_for_subscribers(&self, count: usize, waiting: &mut Waiting<'_>) -> Result<()> {
         self.wait_until(waiting, true, || {
             let connected = self.subscribers();
@@ -116,12 +116,12 @@ impl Fanout {
         })
     }
 
-    /// Waits until nothing is missing; at the deadline fails with what is. Where nobody tells this side that something has changed, it
-    /// looks again and again.
+    /// Waits until `missing` returns `None`; at the deadline fails with the error that it returns. Without a wake-up
+    /// (`wakes` is false) it polls, with a growing pause.
     pub fn wait_until(
         &self,
         waiting: &mut Waiting<'_>,
-        is_told: bool,
+        wakes: bool,
         missing: impl Fn() -> Option<Error>,
     ) -> Result<()> {
         let waker = self.changed.arm()?;
@@ -131,7 +131,7 @@ impl Fanout {
             if missing().is_none() {
                 return Ok(());
             }
-            if !is_told {
+            if !wakes {
                 let timer = match &mut timer {
                     Some(timer) => timer,
                     none => none.insert(Timer::new()?),

@@ -82,6 +82,7 @@ fn without_notify_socket_nothing_is_sent() {
         let error = refused(&[("NOTIFY_SOCKET", name)]);
         assert_eq!(error.kind(), ErrorKind::OutOfRange);
         assert!(error.text().contains(name), "{error}");
+        assert!(error.text().contains("expected an absolute path or @name"), "{error}");
     }
 }
 

@@ -66,7 +66,7 @@ struct ShmBroadcastWriter {
     slots: Arc<BroadcastSlots>,
     /// Subscribers without support for slots.
     without_slots: HashSet<u64>,
-    /// The newest message, if it refers to slots: these are not written again, for later subscribers.
+    /// The newest message, if it refers to slots. Its slots are not written again, so that later subscribers can read it.
     newest: Option<Newest>,
 }
 
@@ -100,7 +100,7 @@ impl ShmBroadcastWriter {
 }
 
 impl Newest {
-    /// What has to be kept of a frame.
+    /// What is kept of the newest frame.
     fn of(frame: &Outgoing<'_>) -> Option<Newest> {
         let split = frame.split?;
         let split = Split::new(split.rest().clone(), split.parts());
@@ -189,7 +189,7 @@ impl BroadcastWriter for ShmBroadcastWriter {
         self.without_slots.insert(id);
         let Some(newest) = self.newest.take() else { return Ok(()) };
         let Newest { header, split } = &newest;
-        // Once more under its number: who has had it passes over it.
+        // Publish it again under the same number; readers that have it skip it.
         let frame = Outgoing { header: *header, extension: &[], body: split.rest(), split: Some(split) };
         let published = self.ring.publish(&frame.in_one_block());
         if published.is_err() {

@@ -4,7 +4,7 @@
 //! The publisher never waits for a subscriber: it overwrites the oldest records. A subscriber
 //! copies a record and then checks whether the publisher began to overwrite it meanwhile; a
 //! subscriber that was overtaken gets `Lagged` with the exact number of messages that it missed.
-//! The newest record also answers `latest()` (decision 3). A message above half of the ring moves
+//! The newest record also answers `latest()`. A message above half of the ring moves
 //! the publisher to a larger file.
 //!
 //! | what | defined in |

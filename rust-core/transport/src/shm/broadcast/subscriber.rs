@@ -2,7 +2,7 @@
 //! to wake it.
 //!
 //! Waiting has the same stages as on a link: spin, for a short time in the futex (see
-//! `futex_stage`), then poll or epoll on the socket (decisions 20 and 73). The layer above calls,
+//! `futex_stage`), then poll or epoll on the socket. The layer above calls,
 //! in this order: `try_recv`; if it returned `Nothing`, `spin`; then `sleep_briefly`; then `park`,
 //! a wait on `descriptors()`, and `unpark`; then `try_recv` again. After each park word is stored,
 //! the ring is checked once more behind a full fence, so no wake-up is lost.

@@ -19,8 +19,8 @@ struct OpenContainer {
     remaining: u64,
     /// The container's number, for an indefinite one, and whether two items make one entry.
     counted: Option<(usize, bool)>,
-    /// Whether the last item was a key, so that its value is next.
-    half: bool,
+    /// Whether the last item was a key, whose value comes next.
+    after_key: bool,
 }
 
 /// Counts from the indefinite array or map at the position of `input` up to its end.
@@ -45,16 +45,16 @@ fn step<S: Sink>(
     if input.peek()? == BREAK {
         let top = open.pop()?;
         top.counted?;
-        if top.half {
+        if top.after_key {
             return None;
         }
         input.byte().ok()?;
         return completed(open);
     }
     // Counted at its start, so that the second pass reaches an item whose content is invalid.
-    if let Some(OpenContainer { counted: Some((container, map)), half, .. }) = open.last_mut() {
-        *half = *map && !*half;
-        if *half || !*map {
+    if let Some(OpenContainer { counted: Some((container, map)), after_key, .. }) = open.last_mut() {
+        *after_key = *map && !*after_key;
+        if *after_key || !*map {
             counts.add(*container);
         }
     }
@@ -84,7 +84,7 @@ fn step<S: Sink>(
             open.push(OpenContainer {
                 remaining: 0,
                 counted: Some((counts.open(sink)?, item.major == 5)),
-                half: false,
+                after_key: false,
             });
             return Some(());
         }
@@ -93,7 +93,7 @@ fn step<S: Sink>(
         _ => 0,
     };
     if remaining > 0 {
-        open.push(OpenContainer { remaining, counted: None, half: false });
+        open.push(OpenContainer { remaining, counted: None, after_key: false });
         return Some(());
     }
     completed(open)

@@ -1,0 +1,71 @@
+"""The records of decisions: each says whether it holds, the index has all of them, and what holds names files that exist."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tools/book"))
+import pages  # noqa: E402
+
+# A file of the tree: the end of its path is enough.
+FILE = re.compile(r"`((?:[\w.-]+/)*[\w-]+\.(?:rs|py|md|toml|h|hpp|c|cpp|f90|php|phpt))(?:::\w+)?`")
+# Paths of one machine, which say nothing to a reader of the tree.
+MACHINE = re.compile(r"(?<![\w.])/(?:work|home|root|mnt)/")
+
+
+@pytest.fixture(scope="module")
+def records():
+    found = list(pages.records())
+    assert len(found) > 100
+    return found
+
+
+def tracked():
+    listed = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    return [path for path in listed.splitlines() if (ROOT / path).exists()]
+
+
+def gone(text, files):
+    return sorted({name for name in FILE.findall(text) if not any(path == name or path.endswith(f"/{name}") for path in files)})
+
+
+def test_index_has_every_record_with_its_status():
+    assert pages.INDEX.read_text() == pages.decisions_page(), "python3 tools/book/pages.py writes it"
+
+
+def test_replaced_records_name_records_that_exist_and_are_later(records):
+    names = {path.name: number for path, number, _, _ in records}
+    for path, number, _, status in records:
+        named = re.findall(r"\[(\d{4})\]\(([^)]+)\)", status)
+        assert all(names.get(file) == int(text) for text, file in named), f"{path}: {status}"
+        if status.startswith("replaced by"):
+            assert named and all(int(text) > number for text, _ in named), f"{path}: {status}"
+
+
+def test_records_that_hold_name_files_that_exist(records):
+    files = tracked()
+    missing = {str(path): gone((ROOT / path).read_text(), files) for path, _, _, status in records if status.startswith("holds")}
+    assert {path: names for path, names in missing.items() if names} == {}, "name what is there now, or change the status"
+
+
+def test_records_name_no_path_of_a_machine(records):
+    assert [str(path) for path, *_ in records if MACHINE.search((ROOT / path).read_text())] == []
+
+
+def test_record_without_a_status_is_refused(tmp_path, monkeypatch):
+    folder = tmp_path / "docs/decisions"
+    folder.mkdir(parents=True)
+    (folder / "0001-a.md").write_text("# 1. A title\n\n**Question.** Why?\n")
+    monkeypatch.setattr(pages, "ROOT", tmp_path)
+    with pytest.raises(ValueError, match="0001-a.md"):
+        list(pages.records())
+    (folder / "0001-a.md").write_text("# 1. A title\n\nStatus: holds; see below.\n\n**Question.** Why?\n")
+    assert [(number, status) for _, number, _, status in pages.records()] == [(1, "holds; see below")]
+
+
+def test_file_that_is_gone_is_found():
+    assert gone("`a/b.rs` and `b.rs::f`, `c.py`, not `d`", ["x/a/b.rs"]) == ["c.py"]
