@@ -1,13 +1,12 @@
 """The records of decisions: each says whether it holds, the index has all of them, and what holds names files that exist."""
 
 import re
-import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from support.tree import ROOT, tracked
+
 sys.path.insert(0, str(ROOT / "tools/book"))
 import pages  # noqa: E402
 
@@ -22,11 +21,6 @@ def records():
     found = list(pages.records())
     assert len(found) > 100
     return found
-
-
-def tracked():
-    listed = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    return [path for path in listed.splitlines() if (ROOT / path).exists()]
 
 
 def gone(text, files):

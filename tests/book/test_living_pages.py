@@ -1,12 +1,11 @@
 """The pages that are kept true: what they name in the tree exists, they state their rules themselves, and ARCHITECTURE.md stays short."""
 
 import re
-import subprocess
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from support.tree import ROOT, tracked
+
 # Records of what was, lists of changes, and texts of others.
 NOT_LIVING = re.compile(r"docs/decisions/\d|CHANGELOG\.md|fuzz/seeds/|tests/vectors/|examples/")
 KNOWN = r"\.(?:rs|py|pyi|md|toml|h|hpp|c|cpp|f90|in|php|phpt|sh|json|txt|yml)"
@@ -22,11 +21,6 @@ NAMES = {
 }
 #: Pages that say where measurements and rejected alternatives are recorded, beside what they state themselves.
 MAY_LEAD_TO_RECORDS = re.compile(r"docs/README\.md|docs/design/|docs/decisions/README\.md|benches/")
-
-
-def tracked():
-    listed = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    return [path for path in listed.splitlines() if (ROOT / path).exists()]
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import subprocess
 import linkspan
 import linkspan.aio
 import pytest
-from support.tree import PROGRAM, ROOT
+from support.tree import PROGRAM, ROOT, tracked
 
 HEADING = "## Each verb and each part of the machinery"
 COLUMNS = (
@@ -53,14 +53,14 @@ def test_each_verb_and_program_has_a_row() -> None:
 
 @pytest.mark.parametrize("verb", list(rows()))
 def test_each_cell_names_a_test_or_a_reason(verb: str) -> None:
-    tracked = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\n")
+    all_files = tracked()
     cells = rows()[verb]
     assert len(cells) == len(COLUMNS)
     for column, cell in zip(COLUMNS, cells, strict=True):
         assert cell, f"{verb}, {column}: neither a test nor a reason"
         for name in re.findall(r"`([^`]+)`", cell):
             path, _, function = name.partition("::")
-            files = [file for file in tracked if file == path or file.endswith(f"/{path}") or file.startswith(f"{path}/")]
+            files = [file for file in all_files if file == path or file.endswith(f"/{path}") or file.startswith(f"{path}/")]
             assert files, f"{verb}, {column}: there is no {path}"
             if function:
                 defines = re.compile(rf"\b(fn|def) {re.escape(function)}\b")

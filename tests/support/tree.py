@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -19,3 +20,9 @@ def php(*options: str) -> list[str]:
     assert program, "php is not installed: tools/apt.sh"
     assert EXTENSION.exists(), f"{EXTENSION} is not built: tests/run build"
     return [program, "-n", "-d", f"extension={EXTENSION}", *options]
+
+
+def tracked() -> list[str]:
+    """The files of the tree, also new ones, by their paths from the root; without what is built."""
+    listed = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    return [path for path in listed.splitlines() if (ROOT / path).exists()]
