@@ -1,6 +1,6 @@
 """Defaults of options: one option has one default, whichever language or document states it.
 
-The table in docs/transports.md is held to the core by a test of the core. Bindings leave defaults to the core, so the values
+The table in docs/options.md is held to the core by a test of the core. Bindings leave defaults to the core, so the values
 can only differ where a text or a constant states them: each such place is listed here.
 """
 
@@ -43,8 +43,8 @@ STATED = [
 
 
 def table():
-    """The options of the core with their defaults, as docs/transports.md shows them."""
-    text = (ROOT / "docs/transports.md").read_text()
+    """The options of the core with their defaults, as docs/options.md shows them."""
+    text = (ROOT / "docs/options.md").read_text()
     rows = text.split("<!-- checked: options -->")[1].split("<!-- end -->")[0]
     return dict(re.findall(r"^\| `(\w+)` \| (\S+) \|", rows, re.M))
 
@@ -73,7 +73,7 @@ def test_stated_defaults_are_those_of_the_core(defaults):
 
 def test_segments_have_one_default(defaults):
     """The table has no number for it, because it depends on another option; both texts state the same."""
-    patterns = {"docs/transports.md": r"none: (\d+ MiB), less where retain_bytes", "python/linkspan/options.py": r"a journal's segment: (\d+ MiB)"}
+    patterns = {"docs/options.md": r"none: (\d+ MiB), less where retain_bytes", "python/linkspan/options.py": r"a journal's segment: (\d+ MiB)"}
     assert len({re.search(pattern, (ROOT / path).read_text())[1] for path, pattern in patterns.items()}) == 1
     assert defaults["segment_bytes"] == "none"
 

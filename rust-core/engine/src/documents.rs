@@ -15,6 +15,7 @@ use std::sync::{Mutex, PoisonError};
 const WIRE: &str = "wire-format.md";
 const TRANSPORTS: &str = "transports.md";
 const LIFECYCLE: &str = "lifecycle.md";
+const OPTIONS: &str = "options.md";
 
 /// Each block and the document that contains it.
 const BLOCKS: [(&str, &str); 32] = [
@@ -38,7 +39,7 @@ const BLOCKS: [(&str, &str); 32] = [
     ("client words", WIRE),
     ("errors", WIRE),
     ("capabilities", TRANSPORTS),
-    ("options", TRANSPORTS),
+    ("options", OPTIONS),
     ("lock bytes", TRANSPORTS),
     ("proof", TRANSPORTS),
     ("segment", TRANSPORTS),
