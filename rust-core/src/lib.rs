@@ -62,8 +62,9 @@
 //! # }
 //! ```
 //!
-//! Channels, listeners, servers and subscribers are descriptors for event loops ([`AsFd`](std::os::fd::AsFd)): when one is
-//! readable, the `try_…` call that does not wait has something to do. `examples/tokio/subscribe.rs` joins them to tokio.
+//! Channels, listeners, servers and subscribers are descriptors for event loops ([`AsFd`](std::os::fd::AsFd)): when one
+//! is readable, the `try_…` call that does not wait has something to do. `examples/tokio/subscribe.rs` joins them to
+//! tokio.
 //!
 //! | feature | what it adds |
 //! |---|---|
@@ -78,9 +79,9 @@
 //! a stop signal.
 //!
 //! From the first `next` without a deadline until the object is closed or dropped, the first SIGINT or SIGTERM ends the
-//! loop, and the second one ends the program. A loop that begins after the first one waits again. A signal for which the program has a handler of its own, or which it
-//! ignores, is left alone: that is how to opt out. The earlier actions of the signals are restored with the last such
-//! object.
+//! loop, and the second one ends the program. A loop that begins after the first one waits again. A signal for which
+//! the program has a handler of its own, or which it ignores, is left alone: that is how to opt out. The earlier
+//! actions of the signals are restored with the last such object.
 //!
 //! | object | threads |
 //! |---|---|
@@ -104,8 +105,8 @@
 mod ninth;
 mod verbs;
 
-// Below: services and listings, the engine, transports, the operating system, values; each is a crate of its own. Users name what they
-// use of them here.
+// Below: services and listings, the engine, transports, the operating system, values; each is a crate of its own. Users
+// name what they use of them here.
 #[doc(no_inline)]
 pub use codec::Encoding;
 #[doc(hidden)]

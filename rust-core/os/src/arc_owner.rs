@@ -2,8 +2,9 @@
 //! has it, gets a counted reference.
 //!
 //! The owner is one thread at a time. It writes `OUT` when it lends and no borrower has the reference; the borrower, on
-//! any thread, exchanges that for `HOME` when it is dropped. An owner that is dropped meanwhile exchanges it for `LEFT`,
-//! and leaves its own counted reference to the borrower. The exchanges decide which of the two comes last, and drops it.
+//! any thread, exchanges that for `HOME` when it is dropped. An owner that is dropped meanwhile exchanges it for
+//! `LEFT`, and leaves its own counted reference to the borrower. The exchanges decide which of the two comes last, and
+//! drops it.
 
 use std::fmt;
 use std::mem::ManuallyDrop;

@@ -495,8 +495,8 @@ pub fn kernel_path(fd: impl AsFd) -> PathBuf {
 
 /// Adds the attempted action to the error of a system call whose path is a [`kernel_path`] or below one.
 pub trait DoingByKernelPath<T> {
-    /// Returns the error with what was being done in front. Without /proc no such path exists: the error says that, and does not
-    /// say that the file is missing.
+    /// Returns the error with what was being done in front. Without /proc no such path exists: the error says that, and
+    /// does not say that the file is missing.
     ///
     /// # Errors
     /// `TransportUnavailable` without /proc; else that of the call.

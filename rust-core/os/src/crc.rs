@@ -1,13 +1,14 @@
 //! The CRC-32C of a header or a body, by the processor's instruction for eight bytes where it has that.
 //!
-//! The crate `crc32c` takes longer for 64 bytes to choose its method than for the checksum. For bodies of some kilobytes its
-//! three sums side by side are put together too often, or are too long to be used.
+//! The crate `crc32c` takes longer for 64 bytes to choose its method than for the checksum. For bodies of some
+//! kilobytes its three sums side by side are put together too often, or are too long to be used.
 
 /// The longest block for which one sum is faster than three, in bytes.
 #[cfg(any(test, target_arch = "x86_64"))]
 const SHORT: usize = 256;
 
-/// The bytes of each of three sums that are computed side by side: the instruction takes three cycles, and one begins in each.
+/// The bytes of each of three sums that are computed side by side: the instruction takes three cycles, and one begins
+/// in each.
 #[cfg(any(test, target_arch = "x86_64"))]
 const LANE: usize = 1024;
 

@@ -129,14 +129,14 @@ impl<'a> Wait<'a> {
         Wait::new(Duration::ZERO)
     }
 
-    /// Never waits, as part of a loop without end that an event loop waits for: a signal that asks the program to stop ends it, as
-    /// it ends [`Timeout::Forever`].
+    /// Never waits, as part of a loop without end that an event loop waits for: a signal that asks the program to stop
+    /// ends it, as it ends [`Timeout::Forever`].
     pub fn in_endless_loop() -> Wait<'a> {
         Wait { part_of: Some(Timeout::Forever), ..Wait::none() }
     }
 
-    /// The last call of a wait of an event loop: it waits no longer, and its errors are those of a call that has waited for so
-    /// long.
+    /// The last call of a wait of an event loop: it waits no longer, and its errors are those of a call that has waited
+    /// for so long.
     pub fn elapsed(whole: Duration) -> Wait<'a> {
         // Not zero, which would look once and keep a request under way.
         Wait { part_of: Some(Timeout::After(whole)), ..Wait::new(Duration::from_nanos(1)) }
@@ -164,12 +164,14 @@ pub fn may_wait(wait: &Wait<'_>, default: Timeout) -> bool {
     timeout_of(wait, default) != Timeout::After(Duration::ZERO)
 }
 
-/// Returns what a wait fails with whose time-out means that something is `missing`. Another error, such as that of a tick, stays.
+/// Returns what a wait fails with whose time-out means that something is `missing`. Another error, such as that of a
+/// tick, stays.
 pub fn at_timeout(missing: Error) -> impl FnOnce(Error) -> Error {
     |waited| if waited.kind() == ErrorKind::Timeout { missing } else { waited }
 }
 
-/// Returns whether a signal that asks the program to stop ends the call: one without end, or a part of one. `default` as above.
+/// Returns whether a signal that asks the program to stop ends the call: one without end, or a part of one. `default`
+/// as above.
 #[inline]
 pub fn heeds_signals(wait: &Wait<'_>, default: Timeout) -> bool {
     timeout_of(wait, default) == Timeout::Forever || wait.part_of == Some(Timeout::Forever)
@@ -413,9 +415,10 @@ impl<'a> Waiting<'a> {
         self.next.is_some_and(|next| next <= Instant::now())
     }
 
-    /// Begins another round of a loop that a peer can prolong: each call but the first checks the deadline and runs the tick if it is
-    /// due. A call without waiting, or one whose deadline has passed, still gets [`Waiting::PATIENCE`] from its first round on, in which
-    /// honest peers come to an end. Loops use `poll::next_round`, which also looks for cancellation.
+    /// Begins another round of a loop that a peer can prolong: each call but the first checks the deadline and runs the
+    /// tick if it is due. A call without waiting, or one whose deadline has passed, still gets [`Waiting::PATIENCE`]
+    /// from its first round on, in which honest peers come to an end. Loops use `poll::next_round`, which also looks
+    /// for cancellation.
     ///
     /// # Errors
     /// `Timeout`; the error of the tick; `Cancelled` if `on_wait` returned false.
@@ -463,8 +466,8 @@ impl<'a> Waiting<'a> {
         Ok(())
     }
 
-    /// Runs a step whose sleeps fail with `Interrupted` where the tick is due, instead of running it. Returns whether that is why it
-    /// failed: then the caller gives back what others wait for, and calls [`Waiting::run_deferred`].
+    /// Runs a step whose sleeps fail with `Interrupted` where the tick is due, instead of running it. Returns whether
+    /// that is why it failed: then the caller gives back what others wait for, and calls [`Waiting::run_deferred`].
     pub fn deferring_tick<R>(&mut self, step: impl FnOnce(&mut Self) -> Result<R>) -> (Result<R>, bool) {
         self.defers_tick = true;
         let done = step(self);

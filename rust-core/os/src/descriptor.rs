@@ -1,8 +1,8 @@
 //! Making descriptors: every one that the library makes is above 2.
 //!
-//! A daemon may close 0, 1 and 2. The kernel gives the lowest free number, so a socket or a lock file would get one of them, and what
-//! the program prints afterwards would be written into it. Whatever makes a descriptor is here; a test of the
-//! sources refuses the calls elsewhere.
+//! A daemon may close 0, 1 and 2. The kernel gives the lowest free number, so a socket or a lock file would get one of
+//! them, and what the program prints afterwards would be written into it. Whatever makes a descriptor is here; a test
+//! of the sources refuses the calls elsewhere.
 
 use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};

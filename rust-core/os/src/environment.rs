@@ -1,7 +1,8 @@
 //! The variables of the environment that name directories, keys and peers.
 //!
-//! A program that runs with more rights than its caller (set-user-ID, set-group-ID, or capabilities of its file) has no such variables: its
-//! caller would choose where it makes and reads files. Nothing else of the library reads the environment; a test of the sources checks that.
+//! A program that runs with more rights than its caller (set-user-ID, set-group-ID, or capabilities of its file) has no
+//! such variables: its caller would choose where it makes and reads files. Nothing else of the library reads the
+//! environment; a test of the sources checks that.
 
 use std::ffi::OsString;
 
@@ -13,7 +14,8 @@ pub fn variable(name: &str) -> Option<OsString> {
     std::env::var_os(name).filter(|value| !value.is_empty())
 }
 
-/// Returns whether the kernel has started this program with more rights than its caller has, as `secure_getenv` asks it.
+/// Returns whether the kernel has started this program with more rights than its caller has, as `secure_getenv` asks
+/// it.
 fn has_more_rights_than_its_caller() -> bool {
     // SAFETY: it has no preconditions.
     unsafe { libc::getauxval(libc::AT_SECURE) != 0 }

@@ -72,7 +72,8 @@ impl LazyWaker {
     }
 }
 
-/// The threads that wait for an event of an object, each with an eventfd of its own: a thread that goes on takes no wake-up of another one.
+/// The threads that wait for an event of an object, each with an eventfd of its own: a thread that goes on takes no
+/// wake-up of another one.
 #[derive(Debug, Default)]
 pub struct Waiters(Mutex<Vec<Arc<EventFd>>>);
 
@@ -86,8 +87,8 @@ impl Waiters {
         self.all().iter().for_each(|own| own.wake());
     }
 
-    /// Returns an eventfd for this thread, which is signalled as long as it is kept. The caller checks once more for the event before it
-    /// sleeps.
+    /// Returns an eventfd for this thread, which is signalled as long as it is kept. The caller checks once more for
+    /// the event before it sleeps.
     pub fn arm(&self) -> Result<Armed<'_>> {
         let own = Arc::new(EventFd::new()?);
         self.all().push(own.clone());

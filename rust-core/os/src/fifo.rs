@@ -135,8 +135,8 @@ pub fn again(pipe: &Guarded, end: PipeEnd) -> Result<Option<Guarded>> {
     }
 }
 
-/// Lets reads leave the time of the last one at the inode, which the kernel else writes at most of them. Only the pipe's
-/// owner may ask for it; for others each read takes a little longer.
+/// Lets reads leave the time of the last one at the inode, which the kernel else writes at most of them. Only the
+/// pipe's owner may ask for it; for others each read takes a little longer.
 fn leave_time_of_reading(pipe: &OwnedFd) {
     if let Ok(flags) = rustix::fs::fcntl_getfl(pipe) {
         let _ = rustix::fs::fcntl_setfl(pipe, flags | OFlags::NOATIME);

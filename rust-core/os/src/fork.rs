@@ -135,10 +135,12 @@ impl Born {
     }
 }
 
-/// A value that belongs to the process that made it. In a forked child it is leaked where it would be dropped: its descriptors may be
-/// other files of the child by now, its files and its memory are the parent's, and a thread of the parent may have had its locks at the fork.
+/// A value that belongs to the process that made it. In a forked child it is leaked where it would be dropped: its
+/// descriptors may be other files of the child by now, its files and its memory are the parent's, and a thread of the
+/// parent may have had its locks at the fork.
 ///
-/// Each object that a program holds has all that is more than plain data in such values; a test of the sources checks that.
+/// Each object that a program holds has all that is more than plain data in such values; a test of the sources checks
+/// that.
 pub struct OfProcess<T> {
     value: ManuallyDrop<T>,
     born: Born,
@@ -212,8 +214,8 @@ impl<T: fmt::Debug> fmt::Debug for OfProcess<T> {
 /// A descriptor that this process made: a forked child does not close it.
 pub type Descriptor = OfProcess<OwnedFd>;
 
-/// State of which each process has its own, for a `static`: a forked child begins with a new one, and leaves the parent's
-/// alone, which a thread of the parent may have changed or locked at the fork.
+/// State of which each process has its own, for a `static`: a forked child begins with a new one, and leaves the
+/// parent's alone, which a thread of the parent may have changed or locked at the fork.
 pub struct Own<T>(AtomicPtr<OfGeneration<T>>);
 
 /// The state of one generation. It is never freed.
@@ -238,8 +240,8 @@ impl<T: Default + Send + Sync + 'static> Own<T> {
         self.of_generation(generation).unwrap_or_else(|| self.make(generation))
     }
 
-    /// Returns the state of this process if there is one. Async-signal-safe: in a child whose fork ran no handlers there
-    /// is none.
+    /// Returns the state of this process if there is one. Async-signal-safe: in a child whose fork ran no handlers
+    /// there is none.
     pub fn existing(&self) -> Option<&'static T> {
         self.of_generation(PAGE.0[GENERATION].load(Ordering::Relaxed))
     }
@@ -279,8 +281,9 @@ impl<T: Send> Own<Mutex<T>>
 where
     T: Default + 'static,
 {
-    /// Looks into the states of the parent and of its parents, which a forked child may neither change for others nor wait for: `find`
-    /// returns what it looks for. [`Inherited::Unknown`] where a thread that does not exist here may have been changing one.
+    /// Looks into the states of the parent and of its parents, which a forked child may neither change for others nor
+    /// wait for: `find` returns what it looks for. [`Inherited::Unknown`] where a thread that does not exist here may
+    /// have been changing one.
     pub fn find_inherited<R>(&self, mut find: impl FnMut(&mut T) -> Option<R>) -> Inherited<R> {
         /// A thread of this process that looks there, too, needs a few instructions.
         const ATTEMPTS: usize = 1000;
@@ -385,9 +388,10 @@ impl AsRawFd for Guarded {
     }
 }
 
-/// A place for the lock of the list while a thread forks, so that the child never sees a half-changed list. The lock itself protects it: it
-/// is written by the thread that has just taken the lock, and emptied by that thread before it releases the lock. No variable of the
-/// thread: those that are dropped with it are gone when a handler of `atexit` forks.
+/// A place for the lock of the list while a thread forks, so that the child never sees a half-changed list. The lock
+/// itself protects it: it is written by the thread that has just taken the lock, and emptied by that thread before it
+/// releases the lock. No variable of the thread: those that are dropped with it are gone when a handler of `atexit`
+/// forks.
 struct GuardCell(UnsafeCell<Option<MutexGuard<'static, Vec<RawFd>>>>);
 
 // SAFETY: only the thread that has the lock touches it, see above; in the child that thread is the only one.

@@ -80,8 +80,8 @@ const SECOND_VERSION: Files = Files { limit: "memory.max", used: "memory.current
 /// From this limit on a group has none: the first version names the highest number of pages.
 const NO_LIMIT: u64 = 1 << 62;
 
-/// Returns how many bytes this process's control group and those above it leave, or a smaller number of at least `needed`; `None` where
-/// there is no limit.
+/// Returns how many bytes this process's control group and those above it leave, or a smaller number of at least
+/// `needed`; `None` where there is no limit.
 fn available_in_groups(needed: u64) -> Option<u64> {
     let groups = std::fs::read_to_string("/proc/self/cgroup").ok()?;
     groups.lines().filter_map(|line| available_below(line, Path::new("/sys/fs/cgroup"), needed)).min()

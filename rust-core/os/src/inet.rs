@@ -51,8 +51,8 @@ pub fn listen(address: SocketAddr) -> Result<Guarded> {
     listen_within(address, 20)
 }
 
-/// Tries so often, 5 ms apart: between its fork and its exec, a child of this process has the listener that this process has
-/// just closed.
+/// Tries so often, 5 ms apart: between its fork and its exec, a child of this process has the listener that this
+/// process has just closed.
 fn listen_within(address: SocketAddr, tries: u32) -> Result<Guarded> {
     for _ in 1..tries {
         match try_listen(address) {

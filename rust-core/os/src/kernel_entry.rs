@@ -1,8 +1,8 @@
 //! Whether this thread holds a gate, in debug builds: who holds one enters the kernel only to wake.
 //!
-//! The gate of a [`Seat`](crate::seat::Seat) is the lock that all calls of an object take. A system call under it would let one slow
-//! peer, or the scheduler, hold up the others. Calls that do not wait, as one that looks whether a process lives, may be made under it:
-//! they assert nothing.
+//! The gate of a [`Seat`](crate::seat::Seat) is the lock that all calls of an object take. A system call under it would
+//! let one slow peer, or the scheduler, hold up the others. Calls that do not wait, as one that looks whether a process
+//! lives, may be made under it: they assert nothing.
 
 #[cfg(all(debug_assertions, not(loom)))]
 thread_local! {
@@ -30,8 +30,8 @@ impl Drop for NoKernelEntry {
     }
 }
 
-/// Asserts, in a debug build, that the caller may enter the kernel. Called before each system call that sends, receives, waits,
-/// or opens, maps or reads a file.
+/// Asserts, in a debug build, that the caller may enter the kernel. Called before each system call that sends,
+/// receives, waits, or opens, maps or reads a file.
 #[inline(always)]
 #[track_caller]
 pub fn assert_allowed() {

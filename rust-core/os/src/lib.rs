@@ -1,11 +1,12 @@
-//! The operating system, as the crates of the core above it use it: names and locks, waiting, sockets, memory, processes, clocks, signals.
+//! The operating system, as the crates of the core above it use it: names and locks, waiting, sockets, memory,
+//! processes, clocks, signals.
 //!
-//! This crate is for the core's crates alone and changes without notice: programs use `linkspan`. Whatever is public here is so for
-//! those crates.
+//! This crate is for the core's crates alone and changes without notice: programs use `linkspan`. Whatever is public
+//! here is so for those crates.
 //!
-//! Every system call of the core is here, or in the folder `shm` of `linkspan-transport` where it concerns the ring. Each file wraps
-//! one mechanism, translates its errors into `Error` with the attempted action, and knows nothing of frames, transports, channels or
-//! sessions. `unsafe` is here, and above it in that folder alone.
+//! Every system call of the core is here, or in the folder `shm` of `linkspan-transport` where it concerns the ring.
+//! Each file wraps one mechanism, translates its errors into `Error` with the attempted action, and knows nothing of
+//! frames, transports, channels or sessions. `unsafe` is here, and above it in that folder alone.
 //!
 //! | what | lives in |
 //! |---|---|

@@ -40,8 +40,8 @@ const SEALS: SealFlags =
 /// The length in bytes of the shortest memory file: a page.
 const LEAST: usize = 4096;
 
-/// A peer's file of at most this length is mapped with its pages present. For a longer one that would take as long as the peer
-/// likes, on a thread that others wait for; its pages come where they are first read.
+/// A peer's file of at most this length is mapped with its pages present. For a longer one that would take as long as
+/// the peer likes, on a thread that others wait for; its pages come where they are first read.
 const PRESENT: usize = 4 << 20;
 
 /// Whether forked children have a mapping.
@@ -127,8 +127,8 @@ impl Mapping {
     /// Returns the word at offset `at`, a multiple of 8.
     #[inline]
     fn word(&self, at: usize) -> &AtomicU64 {
-        // SAFETY: `map` refuses what is shorter. So the words of the page before a ring, whose places are constants, are
-        // reached without a comparison.
+        // SAFETY: `map` refuses what is shorter. So the words of the page before a ring, whose places are constants,
+        // are reached without a comparison.
         unsafe { std::hint::assert_unchecked(self.words >= LEAST / 8) };
         // One comparison for both: the rotation moves the bits of a position between two words to the front.
         assert!(at.rotate_right(3) < self.words, "a position outside the memory file, or between two words");

@@ -101,8 +101,8 @@ impl AsRawFd for Epoll {
     }
 }
 
-/// Polls without waiting; returns how many descriptors are ready. A signal interrupts such a call, too, if it came before the call: it
-/// is then made again.
+/// Polls without waiting; returns how many descriptors are ready. A signal interrupts such a call, too, if it came
+/// before the call: it is then made again.
 pub fn look(fds: &mut [PollFd<'_>]) -> rustix::io::Result<usize> {
     loop {
         match rustix::event::poll(fds, Some(&Timespec::default())) {

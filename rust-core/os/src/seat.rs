@@ -1,20 +1,21 @@
-//! A value that one call of the program at a time acquires, and that the library borrows while the call does not use it.
+//! A value that one call of the program at a time acquires, and that the library borrows while the call does not use
+//! it.
 //!
-//! Permit and value are separate: a call of the program (`send`) acquires the seat for its whole duration, and needs the
-//! value only while it works; while the call sleeps, the library's own thread may borrow the value to send an
+//! Permit and value are separate: a call of the program (`send`) acquires the seat for its whole duration, and needs
+//! the value only while it works; while the call sleeps, the library's own thread may borrow the value to send an
 //! acknowledgement.
 //!
-//! Everything about the seat changes under one lock, its *gate*, which is the lock of what the value is used with anyway:
-//! which thread has the permit, whether a thread has the value, and which threads wait. A call that does not sleep enters
-//! the gate and uses the value there ([`Seat::enter`]). One that has to leave the gate takes permit and value with it
-//! as a [`Lease`], and gives them back at the gate. A thread that does not get what it asks for enters the line under the
-//! lock under which it has looked, so the call that gives it back finds that thread there.
+//! Everything about the seat changes under one lock, its *gate*, which is the lock of what the value is used with
+//! anyway: which thread has the permit, whether a thread has the value, and which threads wait. A call that does not
+//! sleep enters the gate and uses the value there ([`Seat::enter`]). One that has to leave the gate takes permit and
+//! value with it as a [`Lease`], and gives them back at the gate. A thread that does not get what it asks for enters
+//! the line under the lock under which it has looked, so the call that gives it back finds that thread there.
 //!
 //! While it holds the gate a thread uses [`SeatGuard`] and [`LockedLease`] only; any other method deadlocks.
 //!
-//! Permits are granted in order of arrival; the value goes to any waiter. A thread in line that runs a callback of the program is
-//! passed over meanwhile, and a thread that has the permit may step aside for one ([`Lease::step_aside`]): it comes to the front
-//! of the line.
+//! Permits are granted in order of arrival; the value goes to any waiter. A thread in line that runs a callback of the
+//! program is passed over meanwhile, and a thread that has the permit may step aside for one ([`Lease::step_aside`]):
+//! it comes to the front of the line.
 //!
 //! `loom_tests` has the model of it, and mutants that each lack one step.
 
@@ -48,8 +49,8 @@ const OWNER: u64 = !15;
 
 /// The value and who has it. `G` is what the gate protects.
 pub struct Seat<T, G> {
-    /// The bits above and the owner. Written under the gate alone, so no order is needed; without it a thread may look for
-    /// its own name, or guess.
+    /// The bits above and the owner. Written under the gate alone, so no order is needed; without it a thread may look
+    /// for its own name, or guess.
     word: AtomicU64,
     value: UnsafeCell<T>,
     /// The waiting threads. Used under the gate alone.
@@ -107,9 +108,9 @@ impl InLine for Waiting<'_> {
     }
 }
 
-// SAFETY: the line is used by the holder of the gate alone, and the value too, or by the one thread for which `TAKEN` was
-// set there and that clears it there. So sharing the seat moves the value between threads, which `T: Send` allows, and
-// never shares it. The gate is a lock, and as such shared.
+// SAFETY: the line is used by the holder of the gate alone, and the value too, or by the one thread for which `TAKEN`
+// was set there and that clears it there. So sharing the seat moves the value between threads, which `T: Send` allows,
+// and never shares it. The gate is a lock, and as such shared.
 unsafe impl<T: Send, G: Send> Sync for Seat<T, G> {}
 
 impl<T, G> Seat<T, G> {
@@ -125,8 +126,8 @@ impl<T, G> Seat<T, G> {
         }
     }
 
-    /// Returns value and gate, for a call that does not sleep; `None` where another thread has or awaits the seat. Waits
-    /// for the gate alone.
+    /// Returns value and gate, for a call that does not sleep; `None` where another thread has or awaits the seat.
+    /// Waits for the gate alone.
     #[inline]
     pub fn enter(&self) -> Option<SeatGuard<'_, T, G>> {
         let gate = sync::lock(&self.gate);
@@ -194,7 +195,8 @@ impl<T, G> Seat<T, G> {
         }
     }
 
-    /// The same, but none as soon as `is_done` says so, which sees what the gate protects. Who makes that true unparks this thread.
+    /// The same, but none as soon as `is_done` says so, which sees what the gate protects. Who makes that true unparks
+    /// this thread.
     ///
     /// # Errors
     /// That of `waiting`; then the permit was not taken, and it is not done.
@@ -263,7 +265,8 @@ impl<T, G> Seat<T, G> {
             if is_granted {
                 return Ok(Some(self.grant()));
             }
-            // This thread may have been woken already, so it passes the wake-up on; who has the permit wakes the first by itself.
+            // This thread may have been woken already, so it passes the wake-up on; who has the permit wakes the first
+            // by itself.
             if self.word.load(Relaxed) & OWNER == 0 && !left_out(ProtocolStep::PassOn) {
                 self.line(&mut gate).wake_first();
             }
@@ -338,7 +341,8 @@ impl<T, G> Seat<T, G> {
         self.word.load(Relaxed) & IN_LINE != 0
     }
 
-    /// Returns whether a call of this very thread has the permit, or has stepped aside, and its callback or signal handler runs now.
+    /// Returns whether a call of this very thread has the permit, or has stepped aside, and its callback or signal
+    /// handler runs now.
     #[inline]
     pub fn is_acquired_here(&self) -> bool {
         let word = self.word.load(Relaxed);
@@ -381,8 +385,8 @@ impl<T, G> Seat<T, G> {
 
     /// Returns the waiting threads, for the holder of the gate.
     fn line<'a>(&'a self, _gate: &'a mut GateGuard<'_, G>) -> &'a mut Line {
-        // SAFETY: every use of the line is through here, by the holder of this seat's gate, which the guard shows; it is
-        // borrowed alone.
+        // SAFETY: every use of the line is through here, by the holder of this seat's gate, which the guard shows; it
+        // is borrowed alone.
         unsafe { &mut *place(&self.line) }
     }
 
@@ -398,8 +402,8 @@ impl<T, G> Seat<T, G> {
         word & waits
     }
 
-    /// The same at the gate, which this enters. In a forked child, whose parent's threads are not there, nothing is left to
-    /// do.
+    /// The same at the gate, which this enters. In a forked child, whose parent's threads are not there, nothing is
+    /// left to do.
     fn release(&self, what: u64) {
         if fork::generation() != self.generation {
             return;

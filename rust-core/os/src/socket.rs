@@ -121,8 +121,8 @@ pub fn accept(listener: impl AsFd) -> Result<Option<OwnedFd>> {
     }
 }
 
-/// Returns whether an error of [`accept`] is that of the connection, which the kernel has taken from the queue (accept(2): the errors of the
-/// network that TCP may pass on).
+/// Returns whether an error of [`accept`] is that of the connection, which the kernel has taken from the queue
+/// (accept(2): the errors of the network that TCP may pass on).
 pub fn is_of_one_connection(errno: i32) -> bool {
     matches!(
         errno,
@@ -218,7 +218,8 @@ pub fn send_bytes(socket: impl AsFd, bytes: &[u8]) -> Result<Option<usize>> {
     }
 }
 
-/// Sends a byte that wakes the peer, without waiting, if there is room and the peer is there. The caller may hold a gate.
+/// Sends a byte that wakes the peer, without waiting, if there is room and the peer is there. The caller may hold a
+/// gate.
 pub fn send_wake_up(socket: impl AsFd, byte: u8) {
     let _ = rustix::net::send(socket, &[byte], SendFlags::NOSIGNAL | SendFlags::DONTWAIT);
 }

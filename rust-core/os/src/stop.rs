@@ -88,7 +88,8 @@ impl Watch {
         std::mem::replace(&mut self.before, count) < count
     }
 
-    /// Returns [`waker`] for waits that are not edge-triggered: none once it has been signalled, because it stays readable.
+    /// Returns [`waker`] for waits that are not edge-triggered: none once it has been signalled, because it stays
+    /// readable.
     pub fn level_waker(&self) -> Option<BorrowedFd<'static>> {
         (!was_requested()).then(waker)
     }

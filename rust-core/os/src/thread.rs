@@ -62,21 +62,24 @@ fn with_mask<T>(
     }
 }
 
-/// Starts a program with no signal blocked, whatever this process inherited: a program that never gets SIGTERM could not be ended. Also lets
-/// this process wait for it: where SIGCHLD is ignored, as a parent may have left it, the kernel would not keep the end of a child.
+/// Starts a program with no signal blocked, whatever this process inherited: a program that never gets SIGTERM could
+/// not be ended. Also lets this process wait for it: where SIGCHLD is ignored, as a parent may have left it, the kernel
+/// would not keep the end of a child.
 ///
 /// # Errors
 /// Those of starting a program.
 pub fn start_program(command: &mut Command) -> std::io::Result<Child> {
     keep_ends_of_children();
-    // What is set between fork and exec would make the standard library look for the program by `execvp`, which gives a file that the
-    // kernel refuses to the shell. So the program inherits the mask of this thread.
+    // What is set between fork and exec would make the standard library look for the program by `execvp`, which gives a
+    // file that the kernel refuses to the shell. So the program inherits the mask of this thread.
     with_mask(libc::sigemptyset, || command.spawn())
 }
 
-/// Sets SIGCHLD to its default action if it is ignored, and lets this thread receive it: a handler that was installed for it stays.
+/// Sets SIGCHLD to its default action if it is ignored, and lets this thread receive it: a handler that was installed
+/// for it stays.
 pub fn keep_ends_of_children() {
-    // SAFETY: the structures live through the calls; an action that is ignored has no handler of the program that could be lost.
+    // SAFETY: the structures live through the calls; an action that is ignored has no handler of the program that could
+    // be lost.
     unsafe {
         let mut now: libc::sigaction = std::mem::zeroed();
         let is_known = libc::sigaction(libc::SIGCHLD, std::ptr::null(), &mut now) == 0;

@@ -1,11 +1,11 @@
-//! Services and their controllers, listings of what is open, the doctor, the rules of the controller's page, and memory of programs
-//! without Linkspan, as the crate `linkspan` has them.
+//! Services and their controllers, listings of what is open, the doctor, the rules of the controller's page, and memory
+//! of programs without Linkspan, as the crate `linkspan` has them.
 //!
 //! This crate is for `linkspan` alone and changes without notice: programs use `linkspan`, under the same names.
 //!
-//! It promises that a service carries out each command that it accepts at most once and answers it once, in time; that a listing and
-//! the doctor change nothing but what they are told to repair; that memory of others is copied before it is examined. It knows nothing
-//! of languages, of the state of a controller, and of the page itself.
+//! It promises that a service carries out each command that it accepts at most once and answers it once, in time; that
+//! a listing and the doctor change nothing but what they are told to repair; that memory of others is copied before it
+//! is examined. It knows nothing of languages, of the state of a controller, and of the page itself.
 //!
 //! | what | lives in |
 //! |---|---|

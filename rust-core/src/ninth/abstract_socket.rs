@@ -1,8 +1,9 @@
 //! A ninth transport, in tests alone: sockets in the kernel's abstract namespace, which have no
 //! file.
 //!
-//! It shows what a transport has to implement, against what `linkspan-transport` makes public: a kind, how to listen, how to
-//! connect, and what signals a new listener. Here it is added to the table; a folder of that crate would have a line there.
+//! It shows what a transport has to implement, against what `linkspan-transport` makes public: a kind, how to listen,
+//! how to connect, and what signals a new listener. Here it is added to the table; a folder of that crate would have a
+//! line there.
 //!
 //! An abstract name ends with its last socket, so nothing is stale. It has no mode, so access
 //! cannot be restricted, and no inotify event, so a listener also writes an owner record, which

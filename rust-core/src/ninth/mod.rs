@@ -1,5 +1,5 @@
-//! Tests of every pattern over the ninth transport of `abstract_socket`, which no layer names: a new transport needs one folder
-//! and one line.
+//! Tests of every pattern over the ninth transport of `abstract_socket`, which no layer names: a new transport needs
+//! one folder and one line.
 
 mod abstract_socket;
 
@@ -41,7 +41,8 @@ fn channel_delivers_both_ways_and_survives_the_listener() {
     let server = std::thread::scope(|scope| {
         let accepting = scope.spawn(|| listener.accept(TIMEOUT).unwrap());
         client.send("later", TIMEOUT).unwrap();
-        // The first link may have ended right behind this message: a side that only sends notices that at its next call.
+        // The first link may have ended right behind this message: a side that only sends notices that at its next
+        // call.
         while !accepting.is_finished() {
             client.poll().unwrap();
             std::thread::yield_now();

@@ -1,8 +1,8 @@
-//! A pool of memory for the bodies of messages, with two classes: short blocks of each thread, and long ones that all threads
-//! share. What is between takes its memory from the allocator.
+//! A pool of memory for the bodies of messages, with two classes: short blocks of each thread, and long ones that all
+//! threads share. What is between takes its memory from the allocator.
 //!
-//! The pool is optional at every point: without a fitting block the allocator is used. (The engine's `message/recycled` reuses
-//! the body of the message that was dropped last without a search.)
+//! The pool is optional at every point: without a fitting block the allocator is used. (The engine's `message/recycled`
+//! reuses the body of the message that was dropped last without a search.)
 
 mod long;
 mod short;

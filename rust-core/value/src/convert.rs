@@ -1,5 +1,5 @@
-//! Conversions to and from the values of other crates, each with the feature of that crate's name: `serde_json`, `ciborium`,
-//! `bson`, `ndarray`.
+//! Conversions to and from the values of other crates, each with the feature of that crate's name: `serde_json`,
+//! `ciborium`, `bson`, `ndarray`.
 //!
 //! Values of the first three go through the bytes of their encoding, so that each kind has the form that
 //! `docs/wire-format.md` gives it, and what has none is refused with its path or its place.

@@ -144,9 +144,9 @@ impl MemoryFile {
         }
     }
 
-    /// Writes a record of `size` bytes, where no process reads yet: a zero word behind it, words and then bytes behind its
-    /// header, and last, with release order, the header. `at` and `size` are multiples of 8, and the record has room
-    /// for the header, the words and the bytes; panics otherwise.
+    /// Writes a record of `size` bytes, where no process reads yet: a zero word behind it, words and then bytes behind
+    /// its header, and last, with release order, the header. `at` and `size` are multiples of 8, and the record has
+    /// room for the header, the words and the bytes; panics otherwise.
     #[inline(always)]
     pub fn store_record<const N: usize>(
         &self,

@@ -93,7 +93,8 @@ impl PeerMemory {
         self.mapping.copy_out(at, into);
     }
 
-    /// Loads the word at `at`, a multiple of 8, and copies the bytes behind it, which an honest peer has finished writing.
+    /// Loads the word at `at`, a multiple of 8, and copies the bytes behind it, which an honest peer has finished
+    /// writing.
     #[inline(always)]
     pub fn copy_out_behind(&self, at: usize, into: &mut [MaybeUninit<u8>]) -> u64 {
         // One check for both.

@@ -1,11 +1,12 @@
 //! A memory file that a peer sent, before it is mapped: its seals, and that each of its pages exists.
 //!
-//! A page that does not exist is allocated where it is first read, on the account of the reader, whose control group may be killed for
-//! it. The total of allocated pages says nothing, because a peer may allocate others behind the end of the file. So each page is looked
-//! up. The seals keep it: no process can shrink the file or make a hole in it any more.
+//! A page that does not exist is allocated where it is first read, on the account of the reader, whose control group
+//! may be killed for it. The total of allocated pages says nothing, because a peer may allocate others behind the end
+//! of the file. So each page is looked up. The seals keep it: no process can shrink the file or make a hole in it any
+//! more.
 //!
-//! No call here waits for the inode's lock, which a peer may hold for ever by a write from memory that does not answer: `lseek` does,
-//! `cachestat` and `mincore` do not.
+//! No call here waits for the inode's lock, which a peer may hold for ever by a write from memory that does not answer:
+//! `lseek` does, `cachestat` and `mincore` do not.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
@@ -157,8 +158,8 @@ fn cached(fd: BorrowedFd<'_>, at: u64, length: u64) -> std::result::Result<u64, 
     }
 }
 
-/// Returns whether all pages of a range are in memory and written, by `mincore`. It is the stricter one: swapped pages and those that
-/// were allocated and never touched are missing.
+/// Returns whether all pages of a range are in memory and written, by `mincore`. It is the stricter one: swapped pages
+/// and those that were allocated and never touched are missing.
 pub(super) fn resident(fd: BorrowedFd<'_>, at: u64, length: u64) -> Result<bool> {
     let stat = rustix::fs::fstat(fd).doing("looking at the peer's memory file")?;
     // The kernel answers those who may not write the file that every page is there.
@@ -167,8 +168,8 @@ pub(super) fn resident(fd: BorrowedFd<'_>, at: u64, length: u64) -> Result<bool>
     }
     let length = usize::try_from(length).unwrap_or(usize::MAX);
     let mut pages = vec![0u8; length.div_ceil(rustix::param::page_size())];
-    // SAFETY: the kernel chooses the address, so no other mapping is replaced; the range is never read, and is unmapped below. The
-    // vector has a byte for each page of it.
+    // SAFETY: the kernel chooses the address, so no other mapping is replaced; the range is never read, and is unmapped
+    // below. The vector has a byte for each page of it.
     unsafe {
         let start = rustix::mm::mmap(std::ptr::null_mut(), length, ProtFlags::READ, MapFlags::SHARED, fd, at)
             .doing("mapping the peer's memory file")?;

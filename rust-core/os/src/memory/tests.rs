@@ -79,8 +79,8 @@ fn foreign_descriptor_is_refused_with_its_kind() {
     assert_eq!(refused(socket.as_fd()).kind(), ErrorKind::Malformed);
 }
 
-/// A sealed file of `pages` pages of which only the first exists, and as many as are missing behind its end: the total is that of a
-/// file without holes.
+/// A sealed file of `pages` pages of which only the first exists, and as many as are missing behind its end: the total
+/// is that of a file without holes.
 fn balanced(pages: usize) -> OwnedFd {
     let file = rustix::fs::memfd_create("t", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING).unwrap();
     let (length, page) = (pages as u64 * 4096, 4096);

@@ -30,14 +30,15 @@ impl<'a, T, G> SeatGuard<'a, T, G> {
         self.seat.lease()
     }
 
-    /// Takes permit and value of another seat with the same gate; `None` where another thread has or awaits it. The drop of
-    /// the lease enters the gate, so this call has to leave before.
+    /// Takes permit and value of another seat with the same gate; `None` where another thread has or awaits it. The
+    /// drop of the lease enters the gate, so this call has to leave before.
     #[inline]
     pub fn try_hold<'b, U>(&self, other: &'b Seat<U, G>) -> Option<Lease<'b, U, G>> {
         self.is_free(other).then(|| other.lease())
     }
 
-    /// Returns whether a call of this thread has the permit of another seat with the same gate, or has stepped aside there.
+    /// Returns whether a call of this thread has the permit of another seat with the same gate, or has stepped aside
+    /// there.
     pub fn is_acquired_here<U>(&mut self, other: &Seat<U, G>) -> bool {
         other.is_acquired_by_holder(&mut self.gate)
     }
@@ -64,8 +65,8 @@ impl<'a, T, G> Lease<'a, T, G> {
         (Permit { seat, no_send: PhantomData }, ValueGuard { seat, no_send: PhantomData })
     }
 
-    /// Gives both back, runs the callback that is due, and acquires the permit again before the threads that wait; none as soon as
-    /// `is_done` says so, as in [`Seat::acquire_unless`]. Others may have permit and value meanwhile.
+    /// Gives both back, runs the callback that is due, and acquires the permit again before the threads that wait; none
+    /// as soon as `is_done` says so, as in [`Seat::acquire_unless`]. Others may have permit and value meanwhile.
     ///
     /// # Errors
     /// That of the callback, or of `wait`; then the permit was not taken, and it is not done.

@@ -3,7 +3,8 @@
 //! found.
 //!
 //! The seat is the one that programs use, over loom's lock and threads. A lost wake-up is a deadlock, and two threads
-//! that have the value at one time are a data race, which the model reports. Run as the models of shared memory: `tests/run loom`.
+//! that have the value at one time are a data race, which the model reports. Run as the models of shared memory:
+//! `tests/run loom`.
 
 use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -279,8 +280,8 @@ fn end_of_a_call_that_holds() {
     });
 }
 
-/// A call that leads, and one that follows: the leader files the answer of the other one, which is done, or the other one leads. With `stays`,
-/// the leader still waits for its own answer until the other one has left.
+/// A call that leads, and one that follows: the leader files the answer of the other one, which is done, or the other
+/// one leads. With `stays`, the leader still waits for its own answer until the other one has left.
 fn leader_and_follower(stays: bool) {
     model(None, move || {
         let seat = Arc::new(Seat::new(0, Arc::new(Mutex::new((false, None::<Thread>)))));

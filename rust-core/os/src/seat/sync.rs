@@ -49,8 +49,8 @@ pub fn this_thread() -> u64 {
 
 #[cfg(debug_assertions)]
 std::thread_local! {
-    /// How often this thread has locked or exchanged what others may: gates, the state of a server, the places of what is lent,
-    /// and counters that threads share. For tests that count.
+    /// How often this thread has locked or exchanged what others may: gates, the state of a server, the places of what
+    /// is lent, and counters that threads share. For tests that count.
     static LOCKED: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
 }
 

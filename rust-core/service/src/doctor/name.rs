@@ -62,8 +62,8 @@ fn held(listed: &Listed) -> Vec<Finding> {
     findings
 }
 
-/// Whether a publisher has the name that another one of its process can take over: one that subscribers connect to, which
-/// those of a store do not.
+/// Whether a publisher has the name that another one of its process can take over: one that subscribers connect to,
+/// which those of a store do not.
 fn can_be_replaced(listed: &Listed) -> bool {
     let transport = || Some(listed.endpoint.parse::<Endpoint>().ok()?.transport());
     listed.pattern == Some("publish") && transport().is_some_and(|transport| !transport.capabilities().store)

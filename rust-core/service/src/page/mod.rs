@@ -7,8 +7,8 @@
 //!
 //! The order of a request:
 //!
-//! 1. [`Origin::check`] refuses requests for another name and those that another site's page made. It comes before everything
-//!    else, for the page's files too.
+//! 1. [`Origin::check`] refuses requests for another name and those that another site's page made. It comes before
+//!    everything else, for the page's files too.
 //! 2. [`bearer`] and [`Token::is`] for every address but the page's own files.
 //! 3. [`CommandBody::decode`] for a command, [`log_lines`] for the log.
 //! 4. [`Problem`] for whatever fails; [`answer_status`] for an answer that is not a failure.

@@ -48,7 +48,8 @@ pub struct ServiceOptions {
     pub commands: Vec<String>,
     /// Those of `GET_DATA` and `CHECKPOINT` that the program cannot carry out; controllers do not offer them.
     pub unsupported: Vec<String>,
-    /// Whether it stands for a program without Linkspan, whose output is in its log at the levels `stdout` and `stderr`.
+    /// Whether it stands for a program without Linkspan, whose output is in its log at the levels `stdout` and
+    /// `stderr`.
     pub adopted: bool,
     /// The options of its link to the controller.
     pub channel: Options,

@@ -2,8 +2,8 @@
 //!
 //! The allocator returns long blocks to the kernel, which then allocates and clears every page of the next
 //! one: for 1 MB that takes longer than copying it three times. At most `PLACES` blocks with `BYTES`
-//! together are kept in a process. While another thread has the lock, the allocator is used. So a process that was forked
-//! while a thread held the lock loses these blocks and nothing else.
+//! together are kept in a process. While another thread has the lock, the allocator is used. So a process that was
+//! forked while a thread held the lock loses these blocks and nothing else.
 
 use std::sync::{Mutex, MutexGuard, TryLockError};
 
@@ -68,7 +68,8 @@ pub fn is_kept(capacity: usize) -> bool {
     (LONG..=LONGEST).contains(&capacity)
 }
 
-/// Returns an empty block with room for `length` bytes, which is a length that is kept; one without capacity where there is none.
+/// Returns an empty block with room for `length` bytes, which is a length that is kept; one without capacity where
+/// there is none.
 pub fn take(length: usize) -> Vec<u8> {
     spare().and_then(|mut spare| spare.take(length)).unwrap_or_default()
 }

@@ -1,5 +1,5 @@
-//! Short blocks of each thread: messages of one kind have one length, so a program that receives short messages in a loop
-//! allocates nothing.
+//! Short blocks of each thread: messages of one kind have one length, so a program that receives short messages in a
+//! loop allocates nothing.
 
 use std::cell::RefCell;
 
@@ -17,8 +17,8 @@ thread_local! {
 /// Returns an empty block of exactly this capacity; one without capacity where there is none.
 #[inline]
 pub fn take(length: usize) -> Vec<u8> {
-    // At a thread's end the pool may be destroyed already. Selects the last block of exactly this capacity: bytes that fill
-    // their block become `Bytes` without an allocation.
+    // At a thread's end the pool may be destroyed already. Selects the last block of exactly this capacity: bytes that
+    // fill their block become `Bytes` without an allocation.
     let found = SPARE.try_with(|spare| {
         let mut spare = spare.try_borrow_mut().ok()?;
         let at = spare.iter().rposition(|buffer| buffer.capacity() == length)?;

@@ -235,8 +235,8 @@ fn append_plain<T: Source + ?Sized>(
     appended
 }
 
-/// Appends the source where it is, or has in memory, a short map of scalars and long arrays, or a long array; `None`, and
-/// nothing is appended, where it has to be walked. The bytes are the same in both ways.
+/// Appends the source where it is, or has in memory, a short map of scalars and long arrays, or a long array; `None`,
+/// and nothing is appended, where it has to be walked. The bytes are the same in both ways.
 fn append_flat_arrays<T: Source + ?Sized>(
     value: &T,
     options: &EncodeOptions,
@@ -355,8 +355,8 @@ fn decode_with<S: Sink>(
     Ok(sink)
 }
 
-// The sinks are borrowed: builders of records are large, and each move is a copy. Keys are always checked: the bytes may
-// come from a peer.
+// The sinks are borrowed: builders of records are large, and each move is a copy. Keys are always checked: the bytes
+// may come from a peer.
 
 fn decode_cbor<S: Sink + ?Sized>(bytes: &[u8], parts: &[Part], limits: Limits, sink: &mut S) -> Result<()> {
     cbor::decode(bytes, parts, &limits, &mut Meter::new(sink, limits, Keys::Check))

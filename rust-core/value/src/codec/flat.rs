@@ -17,11 +17,11 @@ use crate::value::escape::Plain;
 
 /// The entries of a map that is being written.
 ///
-/// Every method writes one entry. It returns `None` where the map has too many entries, there is no room for one, or the
-/// encoding has no form for the value; the map is then invalid.
+/// Every method writes one entry. It returns `None` where the map has too many entries, there is no room for one, or
+/// the encoding has no form for the value; the map is then invalid.
 pub trait FlatWrite {
-    /// Writes an entry: in JSON what `json` writes behind the key, in CBOR the first of `N` bytes that `cbor` writes, as
-    /// many as it returns.
+    /// Writes an entry: in JSON what `json` writes behind the key, in CBOR the first of `N` bytes that `cbor` writes,
+    /// as many as it returns.
     #[doc(hidden)]
     fn entry<const N: usize>(
         &mut self,
@@ -90,7 +90,8 @@ pub trait FlatWrite {
     }
 }
 
-/// A flat record that is appended to a buffer. [`FlatRecord::append`] and [`FlatRecord::append_json`] remove an invalid one.
+/// A flat record that is appended to a buffer. [`FlatRecord::append`] and [`FlatRecord::append_json`] remove an invalid
+/// one.
 #[derive(Debug)]
 pub struct FlatRecord<'a> {
     encoder: Encoder<'a>,

@@ -197,9 +197,9 @@ impl<'a> Output<'a> {
         }
     }
 
-    /// Appends the first `used` bytes of `before` and a small item, as [`Output::put_item`], where there is room ahead for
-    /// all of both; else appends nothing and returns false. The offset of the next byte, which the next item waits for, is
-    /// stored once.
+    /// Appends the first `used` bytes of `before` and a small item, as [`Output::put_item`], where there is room ahead
+    /// for all of both; else appends nothing and returns false. The offset of the next byte, which the next item waits
+    /// for, is stored once.
     #[inline(always)]
     pub(crate) fn try_item_behind<const B: usize, const N: usize>(
         &mut self,

@@ -113,8 +113,8 @@ pub fn several_lines(text: &str) -> String {
     out
 }
 
-/// Returns the text of an error without characters that a terminal would interpret other than line ends, and cut where it is longer
-/// than any error needs.
+/// Returns the text of an error without characters that a terminal would interpret other than line ends, and cut where
+/// it is longer than any error needs.
 pub(super) fn bounded(mut text: String) -> String {
     if text.contains(is_interpreted) {
         text = several_lines(&text);

@@ -178,8 +178,9 @@ impl<'a> NdArrayRef<'a> {
     ///
     /// # Errors
     ///
-    /// `TooLarge` above [`Self::MAX_RANK`] dimensions, or where the number exceeds 64 bits. Of an empty array the product of the other
-    /// lengths must not exceed them either: whoever multiplies lengths, in any order, gets a number.
+    /// `TooLarge` above [`Self::MAX_RANK`] dimensions, or where the number exceeds 64 bits. Of an empty array the
+    /// product of the other lengths must not exceed them either: whoever multiplies lengths, in any order, gets a
+    /// number.
     pub fn byte_length(dtype: DType, shape: &[u64]) -> Result<u64> {
         if shape.len() > Self::MAX_RANK {
             let text =

@@ -36,8 +36,8 @@ impl Lifecycle {
         vec![Action::Cancel, Action::Changed]
     }
 
-    /// Cancels the task under way and every queued command except SHUTDOWN, which is cancelled when it begins if no task
-    /// is under way. A queued GET_DATA gets the latest data instead.
+    /// Cancels the task under way and every queued command except SHUTDOWN, which is cancelled when it begins if no
+    /// task is under way. A queued GET_DATA gets the latest data instead.
     pub(super) fn cancel_all(&mut self) -> Vec<Action> {
         let (kept, cancelled): (VecDeque<_>, VecDeque<_>) = std::mem::take(&mut self.queue)
             .into_iter()

@@ -1,8 +1,8 @@
-//! A cursor over flat CBOR, on which all readers of flat data stand: maps of few scalars and long arrays, which are read in
-//! their bytes. The limits that readers and writers of flat data keep are here, too.
+//! A cursor over flat CBOR, on which all readers of flat data stand: maps of few scalars and long arrays, which are
+//! read in their bytes. The limits that readers and writers of flat data keep are here, too.
 //!
-//! Every step takes the next item and returns `None` for a form that the encoders of this library do not write: such data
-//! is left to the decoder, which reads it from its beginning and reports the errors.
+//! Every step takes the next item and returns `None` for a form that the encoders of this library do not write: such
+//! data is left to the decoder, which reads it from its beginning and reports the errors.
 
 use super::encode::{NULL, bool_byte};
 use crate::codec::flat_key::FlatKey;
@@ -13,13 +13,13 @@ use crate::value::{Limits, Sink, Value};
 pub(crate) const MAP: u8 = 5 << 5;
 /// The greatest number of entries of a map: its head then has one byte.
 pub(crate) const MOST_ENTRIES: u8 = 23;
-/// The greatest number of entries of a map in which entries are found by their keys: finding one compares the keys before
-/// it.
+/// The greatest number of entries of a map in which entries are found by their keys: finding one compares the keys
+/// before it.
 pub(crate) const MOST_FOUND: u8 = 16;
 /// The greatest length of a map in bytes, without the elements of arrays.
 pub(crate) const LONGEST: usize = 4096;
-/// The greatest length of a key or text in a map that is [checked](super::FlatMap::check), in bytes: the number behind the first
-/// byte takes one byte.
+/// The greatest length of a key or text in a map that is [checked](super::FlatMap::check), in bytes: the number behind
+/// the first byte takes one byte.
 pub(super) const LONGEST_TEXT: usize = 255;
 
 /// The greatest length of a block that is copied into a field; longer ones may be views of the message.
@@ -96,8 +96,8 @@ impl<'a> FlatValue<'a> {
 }
 
 /// A position in flat CBOR. A copy of it is the same position.
-// The bytes that follow are two registers, which one comparison for each step updates: an offset into all bytes takes two.
-// The steps are inlined, so that they stay registers.
+// The bytes that follow are two registers, which one comparison for each step updates: an offset into all bytes takes
+// two. The steps are inlined, so that they stay registers.
 #[derive(Clone, Copy, Debug)]
 pub struct Cursor<'a> {
     rest: &'a [u8],
@@ -168,8 +168,8 @@ impl<'a> Cursor<'a> {
         first.checked_sub(MAP).filter(|entries| *entries <= most.min(MOST_ENTRIES))
     }
 
-    /// Takes this key, if it is next, and returns whether it was. Inlined: the key is a constant in the caller, and so is
-    /// its head.
+    /// Takes this key, if it is next, and returns whether it was. Inlined: the key is a constant in the caller, and so
+    /// is its head.
     #[inline(always)]
     pub(super) fn constant_key(&mut self, key: &str) -> bool {
         let mut from = *self;

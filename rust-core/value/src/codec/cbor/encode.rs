@@ -171,8 +171,8 @@ pub(crate) fn put_float(to: &mut [u8; 9], value: f64) -> usize {
     9
 }
 
-/// Writes text of at most [`SHORT`] bytes and returns its length with its head: a length of less than 24 is in the first
-/// byte.
+/// Writes text of at most [`SHORT`] bytes and returns its length with its head: a length of less than 24 is in the
+/// first byte.
 #[inline(always)]
 pub(crate) fn put_short_text(to: &mut [u8; 1 + SHORT], value: &[u8]) -> usize {
     to[0] = 3 << 5 | value.len() as u8;

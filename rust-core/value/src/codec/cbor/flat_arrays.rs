@@ -1,9 +1,9 @@
 //! Short maps of scalars and long arrays, and a long array alone, whose elements are stored elsewhere: read and written
 //! without events.
 //!
-//! Reader and writer accept a subset of what decoder and encoder accept, and give the same values and bytes: a map of at
-//! most [`MOST_FOUND`] entries, each a scalar that flat maps have or an N-d array; or one N-d array. Every other value,
-//! and all bytes that the decoder refuses, are left to decoder and encoder, so that errors come from one place.
+//! Reader and writer accept a subset of what decoder and encoder accept, and give the same values and bytes: a map of
+//! at most [`MOST_FOUND`] entries, each a scalar that flat maps have or an N-d array; or one N-d array. Every other
+//! value, and all bytes that the decoder refuses, are left to decoder and encoder, so that errors come from one place.
 
 use super::cursor::{Cursor, FlatValue, MOST_FOUND, is_within};
 use super::encode::Encoder;
@@ -95,8 +95,8 @@ impl Description {
         NdArrayRef { dtype: self.dtype, order: self.order.for_shape(shape), shape, data }
     }
 
-    /// Takes the array at the cursor, whose bytes end at `end`, and describes it; its elements are in `part`. The description is invalid where it
-    /// returns `None`.
+    /// Takes the array at the cursor, whose bytes end at `end`, and describes it; its elements are in `part`. The
+    /// description is invalid where it returns `None`.
     #[inline]
     pub(super) fn fill(&mut self, cursor: &mut Cursor<'_>, end: usize, part: &Part) -> Option<()> {
         self.order = match cursor.number(6)? {
@@ -190,8 +190,8 @@ pub(crate) fn append_alone(array: &NdArray, output: Output<'_>, align: bool) -> 
 }
 
 /// Appends a map for which [`is_flat`] returned true. The bytes are those of a walk, but no
-/// [`Meter`](crate::value::Meter) counts, and the placer gets the owners of the elements, so that elements that are in a
-/// slot already take no further slot.
+/// [`Meter`](crate::value::Meter) counts, and the placer gets the owners of the elements, so that elements that are in
+/// a slot already take no further slot.
 ///
 /// # Errors
 ///

@@ -1,8 +1,8 @@
 //! Finds an entry of a short map of scalars and long arrays in its bytes: a program that reads one array of a message
 //! needs no tree.
 //!
-//! The bodies are those that `flat_arrays` reads; all others are left to the decoder. The tests of `flat_arrays` compare
-//! both.
+//! The bodies are those that `flat_arrays` reads; all others are left to the decoder. The tests of `flat_arrays`
+//! compare both.
 
 use super::cursor::{Cursor, FlatValue, Keys, MOST_FOUND, add_key, is_within};
 use super::flat_arrays::Description;
@@ -44,9 +44,9 @@ impl<'a> Position<'a> {
     }
 }
 
-/// Passes the value at this path to `what`, where the body is such a map; `None` where it is not, and `Some(None)` where no
-/// key equals this path, which may have several keys. Without `limits`, a call with limits must have accepted the body
-/// before.
+/// Passes the value at this path to `what`, where the body is such a map; `None` where it is not, and `Some(None)`
+/// where no key equals this path, which may have several keys. Without `limits`, a call with limits must have accepted
+/// the body before.
 #[inline]
 #[doc(hidden)]
 pub fn find<T>(

@@ -1,9 +1,9 @@
 //! Maps of few scalars in CBOR, read and built in their bytes.
 //!
 //! A [`FlatMap`] accepts a subset of what the decoder accepts: a map of definite length with at most
-//! [`FlatMap::MOST_ENTRIES`] entries. It is read in the order of its entries by a reader that expects certain keys, or, after
-//! a [check](FlatMap::check), by its keys. Every other message and every error is left to the decoder, so results and errors
-//! are the same with and without it.
+//! [`FlatMap::MOST_ENTRIES`] entries. It is read in the order of its entries by a reader that expects certain keys, or,
+//! after a [check](FlatMap::check), by its keys. Every other message and every error is left to the decoder, so results
+//! and errors are the same with and without it.
 
 use super::cursor::{
     Cursor, FlatValue, Keys, LONGEST, LONGEST_TEXT, MAP, MOST_ENTRIES, MOST_FOUND, add_key, is_within,
@@ -55,15 +55,15 @@ impl<'a> FlatMap<'a> {
         cursor.is_end().then_some(map)
     }
 
-    /// Returns the map of bytes for which [`FlatMap::check`] returned it. In other bytes entries may not be found; nothing
-    /// else can go wrong.
+    /// Returns the map of bytes for which [`FlatMap::check`] returned it. In other bytes entries may not be found;
+    /// nothing else can go wrong.
     #[inline]
     pub fn checked(bytes: &'a [u8]) -> Option<FlatMap<'a>> {
         FlatMap::new(bytes, MOST_FOUND)
     }
 
-    /// Returns the value at this path, which has a single key, of a [checked](FlatMap::checked) map; `None` where no entry
-    /// has this key.
+    /// Returns the value at this path, which has a single key, of a [checked](FlatMap::checked) map; `None` where no
+    /// entry has this key.
     #[inline]
     pub fn get(self, path: &str) -> Option<FlatValue<'a>> {
         let mut cursor = self.cursor;

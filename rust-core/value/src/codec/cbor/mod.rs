@@ -16,8 +16,8 @@
 //! not text have no form in Linkspan and are `Unsupported`. `head` decodes the first bytes of an item,
 //! `decode` walks over items with the help of `tag` and `array`, and `count` is the first pass over indefinite ones.
 //! Flat data are read in their bytes by a `cursor`: `flat_map` reads and builds maps of scalars, whose values `fields`
-//! converts to those of records; `flat_arrays` reads and writes those with long arrays, and `flat_lookup` finds entries in
-//! these.
+//! converts to those of records; `flat_arrays` reads and writes those with long arrays, and `flat_lookup` finds entries
+//! in these.
 
 mod around_array;
 mod array;

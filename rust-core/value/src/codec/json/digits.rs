@@ -46,8 +46,8 @@ fn long(to: &mut [u8; ROOM], at: usize, value: u64) -> usize {
 }
 
 /// Writes a finite float that has at most five digits behind its point and at most ten before it; returns the
-/// number of bytes, or `None` for another float. The text is the shortest one that is read as this float, since no other
-/// decimal of at most fifteen digits is.
+/// number of bytes, or `None` for another float. The text is the shortest one that is read as this float, since no
+/// other decimal of at most fifteen digits is.
 #[inline]
 pub(super) fn decimal(to: &mut [u8; ROOM], value: f64) -> Option<usize> {
     let size = value.abs();

@@ -39,8 +39,8 @@ pub(super) fn write<const N: usize>(
     after: &[u8; N],
 ) -> Result<()> {
     let bytes = text.as_bytes();
-    // Most strings and nearly all keys are short and have no character to escape. Others are left to a function, so that
-    // this one calls nothing for them.
+    // Most strings and nearly all keys are short and have no character to escape. Others are left to a function, so
+    // that this one calls nothing for them.
     let before = if comma { *b",\"" } else { *b"\"\0" };
     if out.has_room(bytes.len())
         && is_short_and_plain(bytes)

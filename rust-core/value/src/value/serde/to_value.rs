@@ -17,8 +17,8 @@ use crate::value::{BigInt, Map, Sink, Source, Value};
 ///
 /// # Errors
 ///
-/// `Unsupported` (with the path) for tags of CBOR and types of BSON, from `ciborium::Value` and `bson::Document`, that have no
-/// form here, for keys that are not text, numbers or bools, and for whatever the
+/// `Unsupported` (with the path) for tags of CBOR and types of BSON, from `ciborium::Value` and `bson::Document`, that
+/// have no form here, for keys that are not text, numbers or bools, and for whatever the
 /// type itself refuses.
 pub fn to_value<T: Serialize + ?Sized>(from: &T) -> Result<Value> {
     from.serialize(ToValue)
