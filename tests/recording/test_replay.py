@@ -50,6 +50,41 @@ with linkspan.connect("shm:lab/a", timeout=60) as channel, open(sys.argv[1], "w"
         print(message["i"], total, file=out)
         if message["i"] == 99: break
 """
+NUMBERED = """
+import sys, linkspan
+with linkspan.connect("shm:lab/a", timeout=60) as channel:
+    for _ in range(int(sys.argv[1])):
+        message = channel.recv(timeout=60)
+        print(message.sequence, message["i"], message.source, message.sent, flush=True)
+"""
+
+
+def test_lockstep_gives_number_time_and_source_of_the_recording(lab: Lab) -> None:
+    # A publisher that was started again in the middle: its numbers begin again.
+    recorder = lab.record("lab/a", "-o", "a.mcap", "--messages", 50)
+    for count in (30, 20):
+        publisher = lab.publisher("lab/a", count, 0.002)
+        sent(publisher)
+        publisher.communicate("")
+    ended(recorder)
+    window = ["--from", "0.02"]
+    with (lab.folder / "a.mcap").open("rb") as file:
+        recorded = [(m.sequence, m.publish_time) for _, _, m in make_reader(file).iter_messages(topics=["lab/a"])]
+    assert [number for number, _ in recorded] == [*range(1, 31), *range(1, 21)]
+    for words in ([], window):
+        wanted = lab.recording("export", "a.mcap", "--csv", *words).splitlines()[1:]
+        subscriber = lab.python(SUBSCRIBER, "again/a", len(wanted))
+        lab.run(REPLAY, "replay", "a.mcap", "--rename", "lab/=again/", "--wait-for", "lab/a", *words)
+        published = [line.split(maxsplit=2) for line in ended(subscriber).splitlines()]
+        consumer = lab.python(NUMBERED, len(wanted))
+        lab.run(REPLAY, "replay", "a.mcap", "--lockstep", "lab/a", *words)
+        lines = [line.split(maxsplit=3) for line in ended(consumer).splitlines()]
+        assert [[number, value, time] for number, value, _, time in lines] == published, words
+        assert [time for *_, time in lines] == [line.split(",")[1] for line in wanted], words
+        sources = {source for _, _, source, _ in lines}
+        assert len(sources) == (2 if not words or len(wanted) > 20 else 1) and all(s.startswith("replay-of-") for s in sources)
+
+
 SOLVER = """
 import sys, linkspan
 total = 0.0

@@ -1,11 +1,15 @@
 //! Where replayed messages go: a publisher for each name, or a channel to a program that consumes them in lockstep.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use linkspan::schema::Schema;
-use linkspan::{Channel, Error, ErrorKind, Listener, Options, Payload, Publisher, Result, Timestamp};
+use linkspan::{
+    Channel, Deadline, Error, ErrorKind, Listener, Options, Payload, Publisher, RecordedOrigin, Result,
+    Timestamp,
+};
 use linkspan_recording::reader::Message;
 
 /// All of them.
@@ -29,7 +33,12 @@ pub struct Outlet {
 #[expect(clippy::large_enum_variant, reason = "one for each name, made once")]
 enum Kind {
     Publisher(Publisher),
-    Channel { listener: Listener, channel: Option<Channel> },
+    /// Its messages carry this incarnation and their source.
+    Channel {
+        listener: Listener,
+        channel: Option<Channel>,
+        incarnation: u64,
+    },
 }
 
 impl<'a> Outlets<'a> {
@@ -44,9 +53,16 @@ impl<'a> Outlets<'a> {
     /// Those of closing publishers.
     pub fn begin_again(&mut self) -> Result<()> {
         self.round = self.round.wrapping_add(1);
-        // Channels go on: their messages have numbers of their own.
+        // Channels go on: the incarnation is said with each of their messages.
         let publishers = self.open.extract_if(|_, outlet| matches!(outlet.kind, Kind::Publisher(_)));
-        publishers.into_iter().try_for_each(|(_, outlet)| outlet.close(self.deadline))
+        publishers.into_iter().try_for_each(|(_, outlet)| outlet.close(self.deadline))?;
+        let begun = self.round;
+        for Outlet { of, kind, .. } in self.open.values_mut() {
+            if let Kind::Channel { incarnation, .. } = kind {
+                *incarnation = new_incarnation(*of, begun);
+            }
+        }
+        Ok(())
     }
 
     /// Opens the outlet of a message's name, where it is not open.
@@ -66,20 +82,24 @@ impl<'a> Outlets<'a> {
             let outlet = self.begin(message)?;
             self.open.insert(topic.clone(), outlet);
         }
-        self.open
+        let round = self.round;
+        let outlet = self
+            .open
             .get_mut(topic)
-            .ok_or_else(|| Error::new(ErrorKind::Internal, "an outlet that was just opened is gone"))
+            .ok_or_else(|| Error::new(ErrorKind::Internal, "an outlet that was just opened is gone"))?;
+        if let Kind::Channel { incarnation, .. } = &mut outlet.kind
+            && outlet.of != message.channel.incarnation
+        {
+            outlet.of = message.channel.incarnation;
+            *incarnation = new_incarnation(outlet.of, round);
+        }
+        Ok(outlet)
     }
 
     fn begin(&self, message: &Message<'_>) -> Result<Outlet> {
         let channel = message.channel;
         let mut options = Options::default();
-        if !channel.source.is_empty() {
-            // The source is any text; a client_id has these characters alone.
-            let allowed = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '-' };
-            options.client_id =
-                Some(format!("replay-of-{}", channel.source).chars().map(allowed).take(64).collect());
-        }
+        options.client_id = source(&channel.source);
         if let Some(notation) = channel.notation() {
             let schema = Schema::parse(notation).map_err(|error| {
                 let text = format!("the schema that the recording has of {}: {error}", channel.topic);
@@ -92,24 +112,21 @@ impl<'a> Outlets<'a> {
         let endpoint = format!("{}:{name}", if lockstep { "shm" } else { transport });
         let kind = if lockstep {
             let options = options.with_lockstep(true);
-            Kind::Channel { listener: Listener::listen(&endpoint, &options)?, channel: None }
+            let listener = Listener::listen(&endpoint, &options)?;
+            Kind::Channel {
+                listener,
+                channel: None,
+                incarnation: new_incarnation(channel.incarnation, self.round),
+            }
         } else {
             Kind::Publisher(Publisher::relay(
                 &endpoint,
                 &options,
-                self.incarnation(channel.incarnation),
+                new_incarnation(channel.incarnation, self.round),
                 message.number.max(1),
             )?)
         };
         Ok(Outlet { endpoint, of: channel.incarnation, kind })
-    }
-
-    /// An incarnation that no other replay has: subscribers take it for a program that was started again.
-    fn incarnation(&self, of: u64) -> u64 {
-        let now = u64::try_from(Timestamp::now().0).unwrap_or(0);
-        let mixed = (of ^ now.rotate_left(20) ^ u64::from(std::process::id()) ^ self.round << 48)
-            .wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        mixed.max(1)
     }
 
     /// Waits until every name has a subscriber, up to `patience` for each; returns the first that still has none.
@@ -140,7 +157,8 @@ impl<'a> Outlets<'a> {
                 format!("{}: the encoding {} is not known", message.channel.topic, message.channel.encoding);
             Error::new(ErrorKind::Unsupported, text)
         })?;
-        let payload = Payload::from_bytes(encoding, Bytes::copy_from_slice(message.body));
+        let body = Bytes::copy_from_slice(message.body);
+        let sent = Timestamp(i64::try_from(message.sent).unwrap_or(i64::MAX));
         let outlet = self.open(message)?;
         let late = |error: Error, endpoint: &str| {
             let text = format!(
@@ -151,17 +169,41 @@ impl<'a> Outlets<'a> {
         };
         match &mut outlet.kind {
             Kind::Publisher(publisher) => {
-                let sent = Timestamp(i64::try_from(message.sent).unwrap_or(i64::MAX));
-                publisher.relay_payload(message.number, sent, &payload).map(drop)
+                publisher.relay_payload(message.number, sent, &Payload::from_bytes(encoding, body)).map(drop)
             }
-            Kind::Channel { listener, channel } => {
-                let channel = match channel {
-                    Some(channel) => channel,
-                    None => channel
-                        .insert(listener.accept(deadline).map_err(|error| late(error, &outlet.endpoint))?),
+            Kind::Channel { listener, channel, incarnation } => {
+                let origin = RecordedOrigin {
+                    name: Arc::from(&*message.channel.topic),
+                    source: source(&message.channel.source).unwrap_or_default().into(),
+                    incarnation: *incarnation,
+                    sequence: message.number,
+                    sent,
+                    encoding,
                 };
-                channel.send_payload(&payload, deadline).map_err(|error| late(error, &outlet.endpoint))?;
-                channel.flush(deadline).map_err(|error| late(error, &outlet.endpoint))
+                let end = Deadline::after(deadline);
+                let left = || end.remaining().unwrap_or_default();
+                let mut is_kept = false;
+                loop {
+                    let to = match channel.take() {
+                        Some(channel) => channel,
+                        None => listener.accept(left()).map_err(|error| late(error, &outlet.endpoint))?,
+                    };
+                    // The next incarnation of a program with a client_id gets by itself what was kept for it.
+                    let sent = if is_kept && to.unacknowledged() > 0 {
+                        Ok(())
+                    } else {
+                        to.send_recorded(body.clone(), &origin, left()).map(drop)
+                    };
+                    is_kept = sent.is_ok();
+                    match sent.and_then(|()| to.flush(left())) {
+                        // The program has ended: the message is for the one that takes its place.
+                        Err(error) if error.kind() == ErrorKind::Disconnected && !end.has_passed() => {}
+                        consumed => {
+                            *channel = Some(to);
+                            return consumed.map_err(|error| late(error, &outlet.endpoint));
+                        }
+                    }
+                }
             }
         }
     }
@@ -173,6 +215,22 @@ impl<'a> Outlets<'a> {
     pub fn close(&mut self) -> Result<()> {
         self.open.drain().map(|(_, outlet)| outlet.close(self.deadline)).fold(Ok(()), Result::and)
     }
+}
+
+/// Returns an incarnation that no other replay has: subscribers take it for a program that was started again.
+fn new_incarnation(of: u64, round: u64) -> u64 {
+    let now = u64::try_from(Timestamp::now().0).unwrap_or(0);
+    let mixed = (of ^ now.rotate_left(20) ^ u64::from(std::process::id()) ^ round << 48)
+        .wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    mixed.max(1)
+}
+
+/// Returns who sends the messages of this source again; `None` where the recording has no source.
+fn source(recorded: &str) -> Option<String> {
+    // The source is any text; a client_id has these characters alone.
+    let allowed = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '-' };
+    let is_known = !recorded.is_empty();
+    is_known.then(|| format!("replay-of-{recorded}").chars().map(allowed).take(64).collect())
 }
 
 /// Returns the transport and the name under which the messages of a topic are published. The author of the recording chose the topic: what is

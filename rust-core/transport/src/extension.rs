@@ -1,7 +1,7 @@
-//! The extension of a frame: on a transport without a hello, the sender and its incarnation; of a
-//! request to a bridge, its deadline.
+//! The extension of a frame: on a transport without a hello, the sender and its incarnation; of a message of a recording, those and
+//! its number there; of a request to a bridge, its deadline.
 //!
-//! Layout: a CBOR map with `session` before `source`, or `until` before `clock`, padded with zero
+//! Layout: a CBOR map with `session` before `source`, and `sequence` before both, or `until` before `clock`, padded with zero
 //! bytes to a multiple of 8, behind the 64-byte header. `docs/wire-format.md` shows one.
 
 use std::sync::Arc;
@@ -31,6 +31,23 @@ pub fn write(source: &str, session: u64) -> Result<Vec<u8>> {
     map.insert("session".into(), session.into());
     map.insert("source".into(), source.into());
     pad(codec::encode(&Value::Map(map), Encoding::Cbor)?)
+}
+
+/// Encodes the sender of a recorded message, and the number that the message has in the recording, padded.
+pub fn write_recorded(source: &str, session: u64, sequence: u64) -> Result<Vec<u8>> {
+    let mut map = Map::new();
+    map.insert("sequence".into(), sequence.into());
+    map.insert("session".into(), session.into());
+    map.insert("source".into(), source.into());
+    pad(codec::encode(&Value::Map(map), Encoding::Cbor)?)
+}
+
+/// Decodes the sender and the number of a recorded message; `None` where the map does not have them all.
+pub fn read_recorded(bytes: &[u8]) -> Option<(Sender, u64)> {
+    let value = decode(bytes).ok()??;
+    let number = |key| value.at(key).and_then(Value::as_u64).ok();
+    let source = value.at("source").and_then(Value::as_text).ok()?.into();
+    Some((Sender { source, session: number("session")? }, number("sequence")?))
 }
 
 /// Encodes the deadline of a request, by the clock of this machine ([`crate::sys::clock::since_boot`]), padded.

@@ -386,7 +386,7 @@ impl Channel {
     /// recorded when it was received.
     fn note_delivered(&self, receiving: &Receiving, message: &Message) {
         if receiving.from_inbox {
-            self.reconnector.session_state.halves().inbox.delivered(message.session(), message.sequence());
+            self.reconnector.session_state.halves().inbox.delivered(message.session(), message.number());
         }
     }
 
@@ -398,17 +398,17 @@ impl Channel {
     /// Receives the next message for the program. Drops requests that were withdrawn.
     fn next_message(&self, receiving: &mut Receiving, waiting: &mut Waiting<'_>) -> Result<Message> {
         loop {
-            match receiving.next(&self.ack_sender(), waiting)? {
+            let next = receiving.next(&self.ack_sender(), waiting);
+            if receiving.is_lockstep() {
+                // Also where nothing is there: in an event loop, a call that receives has made the link.
+                lockstep::receives(&self.inner);
+            }
+            match next? {
                 // The caller withdrew this request before the program received it.
                 ReceivedFrame::Message(message) if receiving.is_withdrawn(&message) => {
                     self.drop_message(&message);
                 }
-                ReceivedFrame::Message(message) => {
-                    if receiving.is_lockstep() {
-                        lockstep::receives(&self.inner);
-                    }
-                    return Ok(message);
-                }
+                ReceivedFrame::Message(message) => return Ok(message),
                 ReceivedFrame::Bye => self.ack_sender().send_ack(AckTrigger::Requested),
                 ReceivedFrame::Ack => {}
             }
@@ -418,7 +418,7 @@ impl Channel {
     /// Counts a message that the program does not receive as dropped and consumed.
     fn drop_message(&self, message: &Message) {
         self.event_log.count(&self.event_log.dropped);
-        self.reconnector.session_state.finished(message.session(), message.sequence());
+        self.reconnector.session_state.finished(message.session(), message.number());
     }
 
     /// Returns whether a message can be received without waiting. A server sends no messages by itself, so

@@ -52,17 +52,17 @@ pub fn receives<C: Paced + 'static>(channel: &Arc<C>) {
     }
 }
 
-/// Consumes what was sent over the other channels of this thread, which waits for a message of this session.
-pub fn waits(session_state: &SessionState) {
+/// Consumes what was sent over the other channels of this thread, which waits for a message of this session. Returns whether there are
+/// any: what comes over them later is to be consumed, too.
+pub fn waits(session_state: &SessionState) -> bool {
     if READS_OTHERS.replace(true) {
-        return;
+        return false;
     }
     let here = thread::current().id();
     let of_thread = |(channel, thread): &Entry| channel.upgrade().filter(|_| *thread == here);
-    let others: Vec<_> = channels().iter().filter_map(of_thread).collect();
-    others
-        .iter()
-        .filter(|other| !std::ptr::eq(other.session_state(), session_state))
-        .for_each(|other| other.consume_what_was_sent());
+    let mut others: Vec<_> = channels().iter().filter_map(of_thread).collect();
+    others.retain(|other| !std::ptr::eq(other.session_state(), session_state));
+    others.iter().for_each(|other| other.consume_what_was_sent());
     READS_OTHERS.set(false);
+    !others.is_empty()
 }

@@ -190,7 +190,7 @@ impl Receiving {
     /// Returns whether this is a request that its caller has withdrawn by now.
     #[inline]
     pub fn is_withdrawn(&mut self, message: &Message) -> bool {
-        message.is_request() && self.part.as_mut().is_some_and(|part| part.is_withdrawn(message.sequence()))
+        message.is_request() && self.part.as_mut().is_some_and(|part| part.is_withdrawn(message.number()))
     }
 
     /// Returns whether another call may return a message without waiting.

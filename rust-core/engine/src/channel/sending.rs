@@ -25,6 +25,7 @@ mod draft;
 mod links;
 mod push;
 
+use std::borrow::Cow;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -37,7 +38,7 @@ use crate::sys::clock;
 use crate::sys::poll::Interest;
 use crate::transport::{Sent, ShmTx};
 
-use self::push::{push, push_with, send_control, try_send_frame};
+use self::push::{push, push_with, send_control, try_send_frame, with_until};
 use super::event_log::EventLog;
 use super::link::TxPart;
 use super::reconnector::Reconnector;
@@ -246,7 +247,7 @@ impl Sending {
         let broken = || Error::new(ErrorKind::Disconnected, "the link broke in the middle of a message");
         let part = self.part.as_mut().ok_or_else(broken)?;
         let pushed =
-            push_with(part, draft.header(ticket, sent), &draft.content.payload(), None, reconnector, waiting);
+            push_with(part, draft.header(ticket, sent), &draft.content.payload(), &[], reconnector, waiting);
         if pushed.is_err() {
             self.part = None;
         }
@@ -286,9 +287,15 @@ impl Sending {
             begin_filing(ticket.number, &mut halves, event_log);
         }
         drop(halves);
-        let sent = clock::now();
+        let recorded = draft.content.recorded();
+        let sent = recorded.map_or_else(clock::now, |recorded| recorded.sent);
         let until = if part.peer.deadlines { draft.until(Some(waiting)) } else { None };
-        push_with(part, draft.header(&ticket, sent), &draft.content.payload(), until, links, waiting)
+        let extension = match recorded {
+            Some(recorded) => Cow::Borrowed(&recorded.extension[..]),
+            None => Cow::Owned(with_until(until).map_err(Obstacle::Failed)?),
+        };
+        let header = draft.header(&ticket, sent);
+        push_with(part, header, &draft.content.payload(), &extension, links, waiting)
             .map_err(Obstacle::Failed)?;
         let is_lost = part.tx.take_lost() > 0;
         let mut halves = links.session_state().halves();
@@ -375,8 +382,9 @@ impl Sending {
             let acked = if carries_ack(header.kind) { halves.to_piggyback(part.session()) } else { 0 };
             let header = Header { correlation: if acked > 0 { acked } else { header.correlation }, ..header };
             drop(halves);
-            let until = kept.until().filter(|_| part.peer.deadlines);
-            push_with(part, header, &kept.payload(), until, links, waiting)?;
+            let until = with_until(kept.until().filter(|_| part.peer.deadlines))?;
+            let extension = if until.is_empty() { kept.extension() } else { &until };
+            push_with(part, header, &kept.payload(), extension, links, waiting)?;
             session_state.halves().outbox.replayed(number);
         }
     }

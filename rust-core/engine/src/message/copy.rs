@@ -51,11 +51,12 @@ impl Message {
     /// Returns the message as bytes, which [`Message::from_bytes`] reads. Arrays in memory that is shared with the sender are copied.
     pub fn to_bytes(&self) -> Vec<u8> {
         let body = self.body();
-        let header = Header { flags: 0, extension: 0, body: body.len() as u64, ..*self.header() };
+        let (sequence, body_length) = (self.sequence(), body.len() as u64);
+        let header = Header { flags: 0, extension: 0, body: body_length, sequence, ..*self.header() };
         let source = self.source().as_bytes();
         let mut bytes = Vec::with_capacity(FIXED + source.len() + body.len());
         bytes.extend(header.to_bytes());
-        for number in [self.session(), self.missed(), source.len() as u64] {
+        for number in [self.incarnation(), self.missed(), source.len() as u64] {
             bytes.extend(number.to_le_bytes());
         }
         bytes.extend(source);

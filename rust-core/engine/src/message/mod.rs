@@ -26,6 +26,7 @@ use crate::frame::{Header, Kind};
 use crate::schema::PreparedSchema;
 use crate::sys::counted::Counted;
 use crate::sys::once::Once;
+use crate::transport::extension::Sender;
 use crate::value::typed::{Decode, Typed};
 use crate::value::{Limits, NdArray, NdArrayRef, Sink, Timestamp, Value, ValueBuilder, from_value};
 
@@ -33,7 +34,7 @@ use crate::value::{Limits, NdArray, NdArrayRef, Sink, Timestamp, Value, ValueBui
 pub use copy::RecordedOrigin;
 pub(crate) use payload::Lender;
 pub use payload::Payload;
-pub(crate) use payload::{StoredMessage, too_long};
+pub(crate) use payload::{Recorded, StoredMessage, too_long};
 pub use received::ReceivedBytes;
 pub(crate) use received::{BodyMemory, BorrowedMemory};
 pub(crate) use recycled::{Dropped, ReusedMessage};
@@ -67,8 +68,8 @@ struct MessageInner {
     body: Body,
     /// The sender's name, for [`Message::source`].
     source: Arc<str>,
-    /// The endpoint, for a subscriber to several names; the drop takes it.
-    name: Option<Arc<str>>,
+    /// What is said beside the header of where it comes from; the drop takes it.
+    origin: Option<Origin>,
     /// The limits of decoding, from the receiver's options.
     limits: Limits,
     /// The number of messages that were skipped before this one.
@@ -88,6 +89,21 @@ struct MessageInner {
     owns_body: bool,
     /// Whether that memory is in the form that is rewritten fast.
     is_counted: bool,
+}
+
+/// Where a message comes from, beside what its header says.
+#[derive(Clone)]
+enum Origin {
+    /// The endpoint, for a subscriber to several names.
+    Name(Arc<str>),
+    /// A recording, of which it keeps number and sender. Its own ones are those of the connection.
+    Recording(Arc<RecordedNumber>),
+}
+
+/// Number and sender of a message in a recording.
+struct RecordedNumber {
+    sequence: u64,
+    sender: Sender,
 }
 
 /// Values of [`MessageInner::flat`].
@@ -114,6 +130,27 @@ impl Message {
 
     pub(crate) fn header(&self) -> &Header {
         &self.inner().header
+    }
+
+    /// Returns its number on the connection, which is acknowledged.
+    pub(crate) fn number(&self) -> u64 {
+        self.inner().header.sequence
+    }
+
+    /// Returns number and sender in the recording that it is of.
+    fn recorded_number(&self) -> Option<&RecordedNumber> {
+        match &self.inner().origin {
+            Some(Origin::Recording(recorded)) => Some(recorded),
+            _ => None,
+        }
+    }
+
+    /// Returns the same message with number and sender of a recording.
+    pub(crate) fn with_recorded(mut self, (sender, sequence): (Sender, u64)) -> Message {
+        if let Some(inner) = self.0.as_mut().and_then(Counted::get_mut) {
+            inner.origin = Some(Origin::Recording(Arc::new(RecordedNumber { sequence, sender })));
+        }
+        self
     }
 
     /// Returns the value, decoded at the first call and kept.
@@ -301,9 +338,9 @@ impl Message {
         self.inner().header.encoding
     }
 
-    /// Returns the number in the sender's session, from 1.
+    /// Returns the number in the sender's session, from 1; of a message that is replayed, the number in the recording.
     pub fn sequence(&self) -> u64 {
-        self.inner().header.sequence
+        self.recorded_number().map_or_else(|| self.number(), |recorded| recorded.sequence)
     }
 
     /// Returns the time of sending, by the sender's clock.
@@ -313,19 +350,22 @@ impl Message {
 
     /// Returns the sender's `client_id`, else its program's name and process number.
     pub fn source(&self) -> &str {
-        &self.inner().source
+        self.recorded_number().map_or_else(|| &self.inner().source, |recorded| &recorded.sender.source)
     }
 
     /// Returns the endpoint that it was published at, with its transport, where the subscriber has several names;
     /// none otherwise.
     pub fn name(&self) -> Option<&str> {
-        self.inner().name.as_deref()
+        match &self.inner().origin {
+            Some(Origin::Name(name)) => Some(name),
+            _ => None,
+        }
     }
 
     /// Returns the same message with the endpoint that it was published at.
     pub(crate) fn with_name(mut self, name: &Arc<str>) -> Message {
         if let Some(inner) = self.0.as_mut().and_then(Counted::get_mut) {
-            inner.name = Some(name.clone());
+            inner.origin = Some(Origin::Name(name.clone()));
         }
         self
     }
@@ -347,7 +387,7 @@ impl Message {
     /// random when it opened the name or connected, so that numbers of two incarnations are never
     /// confused. 0 where there is none, as in a file.
     pub fn incarnation(&self) -> u64 {
-        self.inner().session
+        self.recorded_number().map_or_else(|| self.session(), |recorded| recorded.sender.session)
     }
 
     pub(crate) fn session(&self) -> u64 {
@@ -366,7 +406,7 @@ static EMPTY: LazyLock<Counted<MessageInner>> = LazyLock::new(|| {
         header: Header::new(Kind::Data, Encoding::Raw),
         body: Body::default(),
         source: "".into(),
-        name: None,
+        origin: None,
         limits: Limits::default(),
         missed: 0,
         session: 0,

@@ -212,6 +212,17 @@ enum StoredBody {
     Short([u8; SHORT], u8, Encoding),
     /// Shared with the caller.
     Shared(Payload),
+    /// Of a recording.
+    Recorded(Arc<Recorded>),
+}
+
+/// A message of a recording, to be sent as it was then.
+#[derive(Debug)]
+pub struct Recorded {
+    pub payload: Payload,
+    pub sent: i64,
+    /// Its number and its sender, as they stand in the extension map of its frame.
+    pub extension: Vec<u8>,
 }
 
 /// The longest body that is copied, in bytes.
@@ -233,7 +244,7 @@ impl StoredMessage {
     /// Gives up what it shares with the caller.
     #[inline]
     pub fn release(&mut self) {
-        if let StoredBody::Shared(_) = self.body {
+        if let StoredBody::Shared(_) | StoredBody::Recorded(_) = self.body {
             self.body = StoredBody::Short([0; SHORT], 0, Encoding::Raw);
         }
     }
@@ -251,6 +262,12 @@ impl StoredMessage {
     pub fn data(payload: &Payload, sent: i64) -> StoredMessage {
         let body = StoredBody::of(Cow::Borrowed(payload));
         StoredMessage { body, correlation: 0, sent, kind: Kind::Data, flags: 0 }
+    }
+
+    /// Stores a message of a recording.
+    pub fn recorded(recorded: &Arc<Recorded>) -> StoredMessage {
+        let body = StoredBody::Recorded(recorded.clone());
+        StoredMessage { body, correlation: 0, sent: recorded.sent, kind: Kind::Data, flags: 0 }
     }
 
     /// Stores a data message that was sent at this time and is too long to be copied.
@@ -299,10 +316,16 @@ impl StoredMessage {
     pub fn payload(&self) -> Payload {
         match &self.body {
             StoredBody::Shared(payload) => payload.clone(),
+            StoredBody::Recorded(recorded) => recorded.payload.clone(),
             StoredBody::Short(bytes, length, encoding) => {
                 Payload::from_bytes(*encoding, Bytes::copy_from_slice(&bytes[..usize::from(*length)]))
             }
         }
+    }
+
+    /// Returns what stands in the extension map of its frame.
+    pub fn extension(&self) -> &[u8] {
+        if let StoredBody::Recorded(recorded) = &self.body { &recorded.extension } else { &[] }
     }
 
     /// Returns the header under this number, with the time of the first sending.
@@ -312,6 +335,7 @@ impl StoredMessage {
         let encoding = match &self.body {
             StoredBody::Short(_, _, encoding) => *encoding,
             StoredBody::Shared(payload) => payload.encoding(),
+            StoredBody::Recorded(recorded) => recorded.payload.encoding(),
         };
         Header { sequence, correlation, sent, flags, ..Header::new(kind, encoding) }
     }

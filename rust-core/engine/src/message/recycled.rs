@@ -43,7 +43,7 @@ impl Message {
             header,
             body,
             source: source.clone(),
-            name: None,
+            origin: None,
             limits,
             missed: 0,
             session,
@@ -114,7 +114,7 @@ impl Message {
             header,
             body,
             source,
-            name: None,
+            origin: None,
             limits,
             missed,
             session,
@@ -275,10 +275,10 @@ impl Drop for Message {
         {
             // The decoded value and a long body may be large, and views are given back; they are not recycled.
             let is_long = inner.body.len() > buffers::SHORT || inner.body.split().is_some();
-            if is_long || inner.value.get().is_some() || inner.name.is_some() {
+            if is_long || inner.value.get().is_some() || inner.origin.is_some() {
                 let Some(place) = inner.get_mut() else { return };
                 place.value.take();
-                place.name = None;
+                place.origin = None;
                 if is_long {
                     place.array.clear(give_back);
                     (place.body, place.owns_body) = (Body::default(), false);

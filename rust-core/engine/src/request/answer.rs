@@ -65,7 +65,7 @@ impl Request {
             return true;
         }
         let is_idempotent = self.message.header().flags & flags::IDEMPOTENT != 0;
-        self.client_tx.has_withdrawn(self.message.sequence()) || !is_idempotent && self.client_tx.is_closed()
+        self.client_tx.has_withdrawn(self.message.number()) || !is_idempotent && self.client_tx.is_closed()
     }
 
     /// Acknowledges this message and those that its sender sent before it, on a server with

@@ -106,9 +106,9 @@ impl Client {
     /// Returns whether the caller of this request has withdrawn it. Records a withdrawn request as consumed.
     #[inline]
     pub fn is_withdrawn(&mut self, message: &Message) -> bool {
-        let is_withdrawn = message.is_request() && self.part.is_withdrawn(message.sequence());
+        let is_withdrawn = message.is_request() && self.part.is_withdrawn(message.number());
         if is_withdrawn {
-            self.client_tx.session_state.finished(message.session(), message.sequence());
+            self.client_tx.session_state.finished(message.session(), message.number());
         }
         is_withdrawn
     }

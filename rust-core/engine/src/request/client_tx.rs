@@ -402,7 +402,7 @@ impl ClientTx {
 
     /// Acknowledges this message and those that the client sent before it, on a server with `ack="manual"`.
     pub fn acknowledge(&self, message: &Message) {
-        let number = message.sequence();
+        let number = message.number();
         match self.session() {
             Some(session_state) => {
                 session_state.acknowledge(message.session(), number);

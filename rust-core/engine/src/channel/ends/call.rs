@@ -451,7 +451,7 @@ impl Channel {
             };
             if message.header().kind.is_answer() {
                 if receiving.awaited != 0 {
-                    session_state.finished(message.session(), message.sequence());
+                    session_state.finished(message.session(), message.number());
                 }
                 return read_answer(message);
             }

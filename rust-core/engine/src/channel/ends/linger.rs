@@ -34,7 +34,8 @@ impl Channel {
             .map_err(|e| e.on(&self.shown))
     }
 
-    pub(super) fn unacknowledged(&self) -> u64 {
+    #[doc(hidden)]
+    pub fn unacknowledged(&self) -> u64 {
         self.reconnector.session_state.unacknowledged().count
     }
 

@@ -20,7 +20,7 @@ impl Paced for Inner {
         let Some(mut receiving) = self.receiving.try_borrow() else { return };
         receiving.collect_acks(&ack_sender);
         for message in receiving.inbox.iter() {
-            session_state.finished(message.session(), message.sequence());
+            session_state.finished(message.session(), message.number());
         }
         drop(receiving);
         ack_sender.consumed(AckTrigger::Receive);

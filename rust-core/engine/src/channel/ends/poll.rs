@@ -27,7 +27,7 @@ impl RequestInfo {
     pub fn of(request: &Message) -> RequestInfo {
         RequestInfo {
             session: request.session(),
-            number: request.sequence(),
+            number: request.number(),
             idempotent: request.header().flags & flags::IDEMPOTENT != 0,
         }
     }

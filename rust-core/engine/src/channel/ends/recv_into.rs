@@ -69,7 +69,7 @@ impl Channel {
             receiving.keep_first(message);
             return Err(refused);
         };
-        let (session, number) = (message.session(), message.sequence());
+        let (session, number) = (message.session(), message.number());
         self.reconnector.session_state.halves().inbox.delivered(session, number);
         if self.options.checks_received().is_some() {
             message.value()?;

@@ -9,17 +9,21 @@
 //! Each attempt holds the sending direction, so that the messages of one thread keep their order and those of other threads follow.
 //! A loss of earlier data is reported first.
 
+use std::sync::Arc;
+
+use bytes::Bytes;
+
 use super::{Channel, if_not_ready};
 use crate::channel::direction::Lease;
-use crate::channel::sending::{ANY, Draft, Put, Sending};
+use crate::channel::sending::{ANY, DATA, Draft, Put, Sending};
 use crate::channel::session_state::admission::{Obstacle, Ticket};
 use crate::channel::session_state::class;
 use crate::deadline::{Wait, Waiting};
 use crate::error::{Error, ErrorKind, Result, counted};
 use crate::frame::Kind;
-use crate::message::Payload;
+use crate::message::{Payload, Recorded, RecordedOrigin};
 use crate::sys::clock;
-use crate::transport::Sent;
+use crate::transport::{Sent, extension};
 use crate::value::Source;
 
 /// The outcome of the first attempt to send a message.
@@ -41,6 +45,30 @@ impl Channel {
     /// Sends an encoded value without waiting: see [`Channel::try_send`].
     pub fn try_send_payload(&self, payload: &Payload) -> Result<u64> {
         self.send_payload(payload, Wait::none()).map_err(|e| if_not_ready(e, ErrorKind::Full))
+    }
+
+    /// Sends a message of a recording: a peer in lockstep ([`Options::with_lockstep`](crate::Options::with_lockstep)) gets it with the number, the
+    /// time and the sender that it has there. The number is no number of the connection, and may come again. Waits, and fails, as
+    /// [`Channel::send`].
+    ///
+    /// # Errors
+    /// `InvalidState` where the channel is not that of a listener in lockstep.
+    #[doc(hidden)]
+    pub fn send_recorded<'a>(
+        &self,
+        body: Bytes,
+        origin: &RecordedOrigin,
+        wait: impl Into<Wait<'a>>,
+    ) -> Result<u64> {
+        if !self.options.lockstep {
+            let text = "a message keeps the number of a recording where its listener is in lockstep: listen with `with_lockstep(true)`";
+            return Err(Error::new(ErrorKind::InvalidState, text).on(&self.shown));
+        }
+        let RecordedOrigin { source, incarnation, sequence, sent, encoding, .. } = origin;
+        let extension = extension::write_recorded(source, *incarnation, *sequence)?;
+        let payload = Payload::from_bytes(*encoding, body);
+        let recorded = Arc::new(Recorded { payload, sent: sent.0, extension });
+        self.send_draft::<DATA>(&Draft::data(&recorded), wait.into())
     }
 
     /// Sends a message of another kind than data and requests, such as a command or an event.

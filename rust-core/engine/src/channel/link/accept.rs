@@ -11,7 +11,7 @@ use crate::error::Result;
 use crate::frame::{Incoming, Kind};
 use crate::message::{Message, withdrawal};
 use crate::schema::PreparedSchema;
-use crate::transport::Rx;
+use crate::transport::{Rx, extension};
 use crate::value::Limits;
 
 /// What the values of received messages are checked with.
@@ -82,7 +82,14 @@ impl RxPart {
             _ => None,
         };
         let source = self.source_of(&frame);
-        Ok(Some(Message::new(frame, &source, checks.limits, session).with_schema(schema)))
+        // A listener in lockstep replays a recording: what it sends has number and sender there.
+        let is_recorded = self.peer.lockstep && !frame.extension.is_empty();
+        let recorded = if is_recorded { extension::read_recorded(&frame.extension) } else { None };
+        let message = Message::new(frame, &source, checks.limits, session).with_schema(schema);
+        Ok(Some(match recorded {
+            Some(recorded) => message.with_recorded(recorded),
+            None => message,
+        }))
     }
 
     /// Takes over an acknowledgement. Returns the number of the request that the peer withdraws with it.

@@ -55,7 +55,7 @@ impl Receiving {
         waiting: &mut Waiting<'_>,
     ) -> Result<ReceivedFrame> {
         let session_state = &ack_sender.links.session_state;
-        session_state.finished(message.session(), message.sequence());
+        session_state.finished(message.session(), message.number());
         // The lock is free when their memory is.
         let dropped = session_state.halves().calls.file(message);
         dropped.iter().for_each(|_| ack_sender.event_log.count(&ack_sender.event_log.dropped));
@@ -117,7 +117,7 @@ impl Receiving {
         let session_state = &ack_sender.links.session_state;
         let session = session_state.halves().inbox.session();
         let is_it =
-            |kept: &Message| kept.is_request() && kept.sequence() == request && kept.session() == session;
+            |kept: &Message| kept.is_request() && kept.number() == request && kept.session() == session;
         if let Some(place) = self.inbox.iter().position(is_it) {
             self.inbox.remove(place);
             ack_sender.event_log.count(&ack_sender.event_log.dropped);

@@ -26,8 +26,10 @@ impl Receiving {
     ) -> Result<()> {
         self.apply_consume(ack_sender);
         let is_paced = self.lockstep && !self.for_library && (!waiting.is_none() || self.watched);
-        if is_paced {
-            lockstep::waits(&ack_sender.links.session_state);
+        let has_others = is_paced && lockstep::waits(&ack_sender.links.session_state);
+        if has_others && waiting.is_none() && self.set.wake_later().is_err() {
+            // The process has no descriptors left: the program tries again.
+            self.waker.wake();
         }
         let pauses = !waiting.is_none() && !self.for_library;
         ack_sender.send_ack(if pauses { AckTrigger::Pause } else { AckTrigger::Park });

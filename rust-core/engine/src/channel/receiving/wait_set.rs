@@ -122,6 +122,11 @@ impl WaitSet {
         Ok(())
     }
 
+    /// Makes the descriptor readable after [`PAUSE`]: the program that watches it has to look elsewhere, too.
+    pub fn wake_later(&mut self) -> Result<()> {
+        self.arm()
+    }
+
     /// Sleeps for at most this long, without end if the timer is not armed and there is no time-out.
     fn sleep(&mut self, timeout: Option<Duration>) -> Result<Woken> {
         let interrupted = self.epoll.sleep(timeout, &mut self.ready)?;

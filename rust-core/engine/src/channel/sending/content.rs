@@ -1,12 +1,13 @@
 //! The content of a message to be sent: an encoded value that is shared, or bytes that are borrowed from the program for the call.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
 use crate::codec::Encoding;
 use crate::error::Error;
-use crate::message::{Payload, StoredMessage, too_long};
+use crate::message::{Payload, Recorded, StoredMessage, too_long};
 
 /// The content of a draft. Borrowed bytes are copied where they have to outlive the call, and nowhere else: if they are kept to be
 /// sent again and are not short, and if the link takes them in parts.
@@ -14,6 +15,8 @@ use crate::message::{Payload, StoredMessage, too_long};
 pub enum DraftContent<'a> {
     Payload(&'a Payload),
     Borrowed(Encoding, &'a [u8]),
+    /// Of a recording: with number, time and sender of its own.
+    Recorded(&'a Arc<Recorded>),
 }
 
 impl<'a> DraftContent<'a> {
@@ -22,6 +25,7 @@ impl<'a> DraftContent<'a> {
         match self {
             DraftContent::Payload(payload) => payload.encoding(),
             DraftContent::Borrowed(encoding, _) => encoding,
+            DraftContent::Recorded(recorded) => recorded.payload.encoding(),
         }
     }
 
@@ -31,15 +35,17 @@ impl<'a> DraftContent<'a> {
         match self {
             DraftContent::Payload(payload) => payload.len(),
             DraftContent::Borrowed(_, bytes) => bytes.len(),
+            DraftContent::Recorded(recorded) => recorded.payload.len(),
         }
     }
 
-    /// Returns its bytes, if they are in one block.
+    /// Returns its bytes, if they are in one block and a link may take them without an extension map.
     #[inline(always)]
     pub fn block(self) -> Option<&'a [u8]> {
         match self {
             DraftContent::Payload(payload) => payload.memory().block().map(|block| &block[..]),
             DraftContent::Borrowed(_, bytes) => Some(bytes),
+            DraftContent::Recorded(_) => None,
         }
     }
 
@@ -47,10 +53,16 @@ impl<'a> DraftContent<'a> {
     pub fn payload(self) -> Cow<'a, Payload> {
         match self {
             DraftContent::Payload(payload) => Cow::Borrowed(payload),
+            DraftContent::Recorded(recorded) => Cow::Borrowed(&recorded.payload),
             DraftContent::Borrowed(encoding, bytes) => {
                 Cow::Owned(Payload::from_bytes(encoding, Bytes::copy_from_slice(bytes)))
             }
         }
+    }
+
+    /// Returns it, if it is of a recording.
+    pub fn recorded(self) -> Option<&'a Arc<Recorded>> {
+        if let DraftContent::Recorded(recorded) = self { Some(recorded) } else { None }
     }
 
     /// Keeps it to be sent again, as data that was sent at this time. `block` is its bytes.
@@ -69,5 +81,11 @@ impl<'a> From<&'a Payload> for DraftContent<'a> {
     #[inline(always)]
     fn from(payload: &'a Payload) -> DraftContent<'a> {
         DraftContent::Payload(payload)
+    }
+}
+
+impl<'a> From<&'a Arc<Recorded>> for DraftContent<'a> {
+    fn from(recorded: &'a Arc<Recorded>) -> DraftContent<'a> {
+        DraftContent::Recorded(recorded)
     }
 }

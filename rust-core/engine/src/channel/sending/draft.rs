@@ -68,7 +68,7 @@ impl<'a> Draft<'a> {
     #[inline(always)]
     pub fn answer(kind: Kind, request: &Message, payload: &'a Payload) -> Draft<'a> {
         let flags = request.header().flags & flags::IDEMPOTENT;
-        let (correlation, to) = (request.sequence(), request.session());
+        let (correlation, to) = (request.number(), request.session());
         Draft { kind, correlation, flags, to, ..Draft::data(payload) }
     }
 
@@ -115,6 +115,9 @@ impl<'a> Draft<'a> {
     /// Returns the part that is kept to be sent again.
     #[inline(never)]
     pub(super) fn stored(self, sent: i64, waiting: Option<&Waiting<'_>>) -> StoredMessage {
+        if let Some(recorded) = self.content.recorded() {
+            return StoredMessage::recorded(recorded);
+        }
         let (correlation, flags) = (self.correlation, self.flags);
         let header = Header { correlation, flags, sent, ..Header::new(self.kind, self.content.encoding()) };
         StoredMessage::new(&header, &self.content.payload()).with_until(self.until(waiting))

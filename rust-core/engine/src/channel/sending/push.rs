@@ -35,12 +35,12 @@ pub(super) fn try_send_frame(part: &mut TxPart, header: Header, body: &[u8]) -> 
     }
 }
 
-/// Passes a message to the transport, with the time since boot until which its outcome is needed; or to the queue of the link.
+/// Passes a message to the transport, with this extension map; or to the queue of the link.
 pub(super) fn push_with(
     part: &mut TxPart,
     header: Header,
     payload: &Payload,
-    until: Option<Duration>,
+    extension: &[u8],
     links: &impl Links,
     waiting: &mut Waiting<'_>,
 ) -> Result<()> {
@@ -51,10 +51,14 @@ pub(super) fn push_with(
         }
         return Ok(());
     }
-    let extension = until.map_or(Ok(Vec::new()), extension::write_until)?;
     let mut frame = Outgoing::of(header, payload.memory());
-    (frame.header.extension, frame.extension) = (extension.len(), &extension);
+    (frame.header.extension, frame.extension) = (extension.len(), extension);
     push(part, &frame, links, waiting)
+}
+
+/// Returns the extension map of a request whose outcome is needed until this time since boot.
+pub(super) fn with_until(until: Option<Duration>) -> Result<Vec<u8>> {
+    until.map_or(Ok(Vec::new()), extension::write_until)
 }
 
 /// Passes one frame to the transport, waiting for room.
