@@ -71,7 +71,8 @@ fn program_that_takes_from_one_channel_and_waits_for_another_goes_on() {
     }
 }
 
-/// Senders that know nothing of each other, each as fast as its messages are consumed, and a program that takes from them at three rates.
+/// Senders that know nothing of each other, each as fast as its messages are consumed, and a program that takes from
+/// them at three rates.
 #[test]
 fn program_takes_at_different_rates_from_senders_of_their_own() {
     const RATES: [usize; 3] = [1, 2, 5];
@@ -130,8 +131,8 @@ fn recorded(sequence: u64, incarnation: u64) -> RecordedOrigin {
     }
 }
 
-/// Numbers that begin far from 1, have gaps, begin again with another incarnation, and are the highest that there is; the second half is
-/// sent again to the program's next incarnation, as it was.
+/// Numbers that begin far from 1, have gaps, begin again with another incarnation, and are the highest that there is;
+/// the second half is sent again to the program's next incarnation, as it was.
 #[test]
 fn recorded_message_has_its_number_time_and_sender_also_when_it_is_sent_again() {
     let numbers = [(70, 1), (71, 1), (75, 1), (1, 2), (2, 2), (u64::MAX, 2), (9, 3), (8, 3)];

@@ -52,8 +52,8 @@ pub fn receives<C: Paced + 'static>(channel: &Arc<C>) {
     }
 }
 
-/// Consumes what was sent over the other channels of this thread, which waits for a message of this session. Returns whether there are
-/// any: what comes over them later is to be consumed, too.
+/// Consumes what was sent over the other channels of this thread, which waits for a message of this session. Returns
+/// whether there are any: what comes over them later is to be consumed, too.
 pub fn waits(session_state: &SessionState) -> bool {
     if READS_OTHERS.replace(true) {
         return false;

@@ -47,8 +47,9 @@ impl Channel {
         self.send_payload(payload, Wait::none()).map_err(|e| if_not_ready(e, ErrorKind::Full))
     }
 
-    /// Sends a message of a recording: a peer in lockstep ([`Options::with_lockstep`](crate::Options::with_lockstep)) gets it with the number, the
-    /// time and the sender that it has there. The number is no number of the connection, and may come again. Waits, and fails, as
+    /// Sends a message of a recording: a peer of a listener in lockstep
+    /// ([`Options::with_lockstep`](crate::Options::with_lockstep)) gets it with the number, the time and the sender
+    /// that it has there. The number is no number of the connection, and may come again. Waits, and fails, as
     /// [`Channel::send`].
     ///
     /// # Errors
