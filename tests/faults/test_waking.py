@@ -1,18 +1,25 @@
-"""What an attempt to connect may meet at a name, and a task of asyncio that waits there: it gets the first message of the program that takes
-the name afterwards. The same for calls and poll loops is `rust-core/tests/waking.rs`."""
+"""What an attempt to connect may meet at a name, and who waits there: a task of asyncio gets the first message of the program that takes the
+name afterwards, and a service is with the controller that does. The same for calls and poll loops is `rust-core/tests/waking.rs`."""
 
 import asyncio
 import contextlib
 import os
+import signal
 import socket
+import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 import linkspan
 import linkspan.aio
+from conftest import Start
+from support.tree import PROGRAM
+from support.waiting import until
 
 #: Only guards against a hang.
 SOON = 60.0
@@ -33,6 +40,8 @@ def schema(field: str) -> str:
 
 def place(endpoint: str) -> Path:
     transport, name = endpoint.split(":")
+    if name.startswith("/"):
+        return Path(name)
     return Path(os.environ["LINKSPAN_DIR"], f"{name.replace('/', '@')}.{transport}")
 
 
@@ -148,3 +157,33 @@ def test_task_wakes_for_the_next_publisher(transport: str, way: str, met: Met) -
     endpoint = f"{transport}:lab/x"
     options = {"schema": schema("celsius")} if met is other_schema else {}
     asyncio.run(awaited(endpoint, way, met, options))
+
+
+#: A service that only waits for its end.
+SERVICE = """
+class Idle(linkspan.Service):
+    def step(self): pass
+
+linkspan.run(Idle(), name="lab/idle", every=0.1)
+"""
+
+
+@pytest.mark.parametrize("met", [nothing, dead, busy, ended, silent, nonsense], ids=lambda met: met.__name__)
+def test_service_wakes_for_the_next_controller(start: Start, tmp_path: Path, met: Met) -> None:
+    endpoint = f"unix:{tmp_path}/controller"
+    env = {"LINKSPAN_CONTROLLER": endpoint}
+    with met(endpoint):
+        service = start(SERVICE, env=env)
+        # Its first attempts are made while that is there; what comes after them is the same for each number of attempts.
+        time.sleep(1)
+        assert service.poll() is None
+    controller = subprocess.Popen([str(PROGRAM), "controller", "--quiet", "--listen", endpoint], env={**os.environ, **env})
+    try:
+        listing = [str(PROGRAM), "service", "ls"]
+        ls = partial(subprocess.run, listing, env={**os.environ, **env}, text=True, capture_output=True, timeout=SOON)
+        until("the controller has the service", lambda: "lab/idle" in ls().stdout)
+        service.send_signal(signal.SIGTERM)
+        assert service.wait(SOON) == 0
+    finally:
+        controller.kill()
+        controller.wait(SOON)
