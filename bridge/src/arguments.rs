@@ -80,6 +80,9 @@ pub struct Settings {
     /// Keep so many bytes of messages of each exported publisher, such as 64MiB, and send them to machines that missed them while the network was cut
     #[arg(long, value_name = "SIZE")]
     retain: Option<Size>,
+    /// With --retain: keep at most so many bytes of all exported publishers together [default: 1GiB, or four times --retain]
+    #[arg(long, value_name = "SIZE")]
+    retain_total: Option<Size>,
     /// Write the values of names that match this pattern as JSON, for programs that know nothing else, such as 'lab/*=json'; may be repeated
     #[arg(long, value_name = "PATTERN=json", value_parser = encoding)]
     encoding: Vec<(String, Written)>,
@@ -128,6 +131,7 @@ impl Settings {
         config.export.extend(self.export);
         config.import.extend(self.import);
         config.retain = self.retain.or(config.retain);
+        config.retain_total = self.retain_total.or(config.retain_total);
         config.encoding.extend(self.encoding);
         config.tls = self.tls.map(|folder| Tls { folder }).or(config.tls);
         for machine in self.trust {

@@ -27,6 +27,10 @@ pub use self::zenoh::Zenoh;
 use crate::patterns::is_exact;
 use crate::tls::{CERTIFICATE, Folder, certificate};
 
+/// The bytes of messages that are kept of all exported publishers where the configuration says nothing else and those of each are a
+/// quarter of it at most.
+const RETAIN_TOTAL: usize = 1 << 30;
+
 /// What a bridge is to do.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -47,6 +51,8 @@ pub struct Config {
     pub request_timeout: f64,
     /// The bytes of messages that are kept of each exported publisher, for machines that miss some.
     pub retain: Option<Size>,
+    /// The bytes of messages that are kept of all exported publishers together.
+    pub retain_total: Option<Size>,
     /// Patterns of names, each with how their values are written on the engine's side.
     pub encoding: BTreeMap<String, Written>,
     /// The keys of this machine; none for no encryption.
@@ -125,6 +131,7 @@ impl Default for Config {
             service: "bridge".into(),
             request_timeout: 60.0,
             retain: None,
+            retain_total: None,
             encoding: BTreeMap::new(),
             tls: None,
             machines: BTreeMap::new(),
@@ -300,6 +307,10 @@ impl Config {
         };
         let kept = self.retain();
         lines.extend(kept.map(|bytes| format!("keeps {bytes} bytes of messages of each exported publisher")));
+        let all = kept.map(|bytes| self.retain_total(bytes));
+        lines.extend(
+            all.map(|bytes| format!("keeps {bytes} bytes of messages of all exported publishers together")),
+        );
         let json = self.encoding.keys();
         lines.extend(json.map(|pattern| format!("carries the values of {pattern} as JSON")));
         lines
@@ -381,6 +392,11 @@ impl Config {
     /// Returns how many bytes of messages are kept of each exported publisher; `None` if none are.
     pub fn retain(&self) -> Option<usize> {
         self.retain.map(|Size(bytes)| bytes).filter(|bytes| *bytes > 0)
+    }
+
+    /// Returns how many bytes of messages are kept of all exported publishers, where so many are kept of each.
+    pub fn retain_total(&self, each: usize) -> usize {
+        self.retain_total.map_or_else(|| RETAIN_TOTAL.max(each.saturating_mul(4)), |Size(bytes)| bytes)
     }
 
     /// Returns whether the values of a name are JSON on the engine's side.

@@ -22,7 +22,7 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use crate::config::Config;
 use crate::engine::{Body, Call, Engine, Origin, Outlet, Pattern, Presence, RequestId, Respond, Sample};
 use crate::exported_server::{Called, ExportedServer, failure};
-use crate::kept::Kept;
+use crate::kept::{Bounds, Kept};
 use crate::newest_numbers::{NewestNumber, Schedule};
 use crate::status::Status;
 use crate::translation::{arrived, departing};
@@ -41,6 +41,8 @@ pub struct Exports {
     /// Withdrawals of requests that were not found: a withdrawal may overtake its request, and the request
     /// may have gone to another machine.
     withdrawn: VecDeque<RequestId>,
+    /// The bounds of the messages that are kept of publishers, once there is one.
+    bounds: Option<Bounds>,
 }
 
 /// One exported name.
@@ -161,12 +163,15 @@ impl Exports {
                 || listed.iter().any(|one| one.problem.is_some() && bare(one).is_some_and(|it| it == name))
         };
         self.names.retain(|name, exported| is_there(name) && !exported.has_ended);
+        if self.bounds.is_none() {
+            self.bounds = config.retain().map(|each| Bounds::new(each, config.retain_total(each)));
+        }
         for (name, (pattern, listed)) in wanted {
             if let Some(exported) = self.names.get_mut(&name).filter(|it| it.presence.pattern == pattern) {
                 exported.follow(listed.incarnation, engine, status)?;
                 continue;
             }
-            match Exported::new(name.clone(), pattern, listed, config, engine) {
+            match Exported::new(name.clone(), pattern, listed, config, self.bounds.as_ref(), engine) {
                 Ok(mut exported) => {
                     status.allow(&name);
                     // A publisher that is already sending may have left the descriptor unarmed.
@@ -298,6 +303,7 @@ impl Exported {
         pattern: Pattern,
         listed: &Listed,
         config: &Config,
+        bounds: Option<&Bounds>,
         engine: &dyn Engine,
     ) -> Result<Exported> {
         // A listing without an incarnation still has to differ between two programs.
@@ -309,7 +315,7 @@ impl Exported {
                 let subscriber = Subscriber::new(&listed.endpoint, &Options::default())?;
                 let descriptor = dup(&subscriber)?;
                 let outlet = engine.export_publisher(&presence)?;
-                let (last, schedule, kept) = (0, Schedule::default(), config.retain().map(Kept::new));
+                let (last, schedule, kept) = (0, Schedule::default(), bounds.map(Kept::new));
                 (Some(descriptor), Forwarding::Publisher { subscriber, outlet, last, schedule, kept })
             }
             Pattern::Request => {
@@ -393,7 +399,8 @@ impl Exported {
             if let Forwarding::Publisher { outlet, last, schedule, kept, .. } = &mut self.forwarding {
                 if let Some(kept) = kept {
                     // A copy: the publisher may lend the memory of a long array, and needs it again.
-                    kept.push(origin, Body { bytes: Bytes::copy_from_slice(&body.bytes), ..body });
+                    let copy = Body { bytes: Bytes::copy_from_slice(&body.bytes), ..body };
+                    status.unretained(&self.presence.name, kept.push(origin, copy));
                     origin.kept = kept.oldest();
                 }
                 match outlet.publish(Sample { name: self.presence.name.clone(), origin: Some(origin), body })

@@ -2,10 +2,15 @@
 //!
 //! With `retain` a bridge keeps so many bytes of each publisher's messages. Each message says which is the oldest one
 //! that is kept, so another bridge knows after a gap what it can have again, and opens a stream for that: see
-//! `imports::recovery` and `replays`. The first message of the stream has the publisher's incarnation and the first
+//! `imports::recovery` and `replays`. All publishers together have a bound as well: one of them takes at most as much as the others leave
+//! free, so that names which come and go, or publish much, take neither the memory nor the messages of others.
+//!
+//! The first message of the stream has the publisher's incarnation and the first
 //! number; the answer is every kept message from that number on, and then the end of the stream.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use linkspan::Value;
@@ -16,42 +21,84 @@ use crate::links::{pack, unpack};
 /// What the name of a stream begins with; the name of the publisher follows.
 const STREAM: &str = "publish:";
 
+/// The bounds of kept messages, and the memory that those of all publishers take. Its copies count together.
+#[derive(Clone)]
+pub struct Bounds {
+    /// The bytes of one publisher's messages at most.
+    each: usize,
+    /// The bytes of all at most.
+    all: usize,
+    /// The bytes of all now.
+    held: Arc<AtomicUsize>,
+}
+
+impl Bounds {
+    /// Creates the bounds of one publisher's messages and of all, in bytes.
+    pub fn new(each: usize, all: usize) -> Bounds {
+        Bounds { each, all, held: Arc::default() }
+    }
+
+    /// Returns the bytes that all have.
+    #[cfg(test)]
+    pub fn held(&self) -> usize {
+        self.held.load(Ordering::Relaxed)
+    }
+}
+
 /// The last messages of one publisher.
 pub struct Kept {
     samples: VecDeque<(Origin, Body)>,
     /// The memory that they take.
     bytes: usize,
-    /// The bound of that.
-    most: usize,
+    bounds: Bounds,
 }
 
 impl Kept {
-    /// Creates an empty store with this bound, in bytes.
-    pub fn new(most: usize) -> Kept {
-        Kept { samples: VecDeque::new(), bytes: 0, most }
+    /// Creates an empty store with these bounds.
+    pub fn new(bounds: &Bounds) -> Kept {
+        Kept { samples: VecDeque::new(), bytes: 0, bounds: bounds.clone() }
     }
 
-    /// Adds a message, and drops the oldest ones beyond the bound.
-    pub fn push(&mut self, origin: Origin, body: Body) {
-        self.bytes += body.memory();
+    /// Adds a message, and drops the oldest ones beyond the bounds. Returns how many it dropped for the bound of all alone.
+    pub fn push(&mut self, origin: Origin, body: Body) -> u64 {
+        self.change(body.memory(), 0);
         self.samples.push_back((origin, body));
-        while self.bytes > self.most
-            && let Some((_, body)) = self.samples.pop_front()
+        while self.bytes > self.bounds.each && self.forget_oldest() {}
+        let mut dropped: u64 = 0;
+        // Others have what this one leaves: at most as much as is free then.
+        while self.bytes > self.bounds.all.saturating_sub(self.bounds.held.load(Ordering::Relaxed))
+            && self.forget_oldest()
         {
-            self.bytes -= body.memory();
+            dropped = dropped.saturating_add(1);
         }
+        dropped
     }
 
     /// Removes the message that was added last: the engine does not carry it.
     pub fn pop(&mut self) {
         if let Some((_, body)) = self.samples.pop_back() {
-            self.bytes -= body.memory();
+            self.change(0, body.memory());
         }
     }
 
     /// Drops all messages: another incarnation has numbers of its own.
     pub fn clear(&mut self) {
-        *self = Kept::new(self.most);
+        self.samples.clear();
+        self.change(0, self.bytes);
+    }
+
+    fn forget_oldest(&mut self) -> bool {
+        let Some((_, body)) = self.samples.pop_front() else { return false };
+        self.change(0, body.memory());
+        true
+    }
+
+    /// Counts bytes that are added and removed.
+    fn change(&mut self, added: usize, removed: usize) {
+        self.bytes = self.bytes.saturating_add(added).saturating_sub(removed);
+        self.bounds.held.fetch_add(added, Ordering::Relaxed);
+        // What is removed was added before.
+        self.bounds.held.fetch_sub(removed, Ordering::Relaxed);
     }
 
     /// Returns the number of the oldest message.
@@ -63,6 +110,12 @@ impl Kept {
     pub fn from(&self, incarnation: u64, number: u64) -> Option<&(Origin, Body)> {
         let at = self.samples.partition_point(|(origin, _)| origin.sequence < number);
         self.samples.get(at).filter(|(origin, _)| origin.incarnation == incarnation)
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        self.clear();
     }
 }
 
@@ -125,7 +178,7 @@ mod tests {
 
     #[test]
     fn kept_messages_are_the_last_ones_within_the_bound() {
-        let mut kept = Kept::new(1_000);
+        let mut kept = Kept::new(&Bounds::new(1_000, 1_000_000));
         assert_eq!(kept.oldest(), None);
         // Numbers that the publisher's own bridge has missed are left out.
         for sequence in [1, 2, 5, 6, 7, 8, 9, 10] {
@@ -140,6 +193,34 @@ mod tests {
         // One that is longer than the bound is not kept, and nothing before it.
         kept.push(origin(10), body(2_000));
         assert_eq!((kept.oldest(), kept.bytes), (None, 0));
+    }
+
+    #[test]
+    fn all_publishers_together_keep_no_more_than_the_bound_of_all() {
+        let bounds = Bounds::new(1_000, 4_000);
+        let mut all: Vec<Kept> = (0..100).map(|_| Kept::new(&bounds)).collect();
+        let (mut dropped, mut number) = (0, 0);
+        // A message of 100 bytes takes more than those.
+        for _ in 0..50 {
+            for kept in &mut all {
+                number += 1;
+                dropped += kept.push(origin(number), body(100));
+                assert!(bounds.held() <= 4_000, "{}", bounds.held());
+            }
+        }
+        let left: usize = all.iter().map(|kept| kept.samples.len()).sum();
+        assert!(dropped > 0 && left > 0, "{dropped} and {left}");
+        assert_eq!(all.iter().map(|kept| kept.bytes).sum::<usize>(), bounds.held());
+        // One that publishes much leaves room for a new one.
+        let mut one = Kept::new(&Bounds::new(1 << 20, 10_000));
+        let mut late = Kept::new(&one.bounds.clone());
+        (1..1_000).for_each(|number| {
+            one.push(origin(number), body(100));
+        });
+        assert!(one.bytes <= 5_000 && one.bytes > 4_000, "{}", one.bytes);
+        assert_eq!(late.push(origin(1), body(100)), 0);
+        drop((one, late, all));
+        assert_eq!(bounds.held(), 0);
     }
 
     #[test]

@@ -55,6 +55,8 @@ pub struct Status {
     pub too_large: u64,
     /// Values of programs that use the engine without Linkspan that were no values, and were refused.
     pub malformed: u64,
+    /// Messages that were kept for other machines, and dropped because those of all names together had their bound.
+    pub unretained: u64,
     /// Requests of other machines.
     pub requests_in: u64,
     /// Requests of this machine to others.
@@ -98,6 +100,8 @@ pub struct Status {
     /// When the log had the last line about a late request, and about bytes that were no value.
     late_noted: Option<Instant>,
     malformed_noted: Option<Instant>,
+    /// When the log had the last line about messages that are not kept any more.
+    unretained_noted: Option<Instant>,
     /// Whether the refused names have changed since the reason was taken.
     reason_changed: bool,
     /// Whether there is something to publish.
@@ -165,6 +169,24 @@ impl Status {
             let all = self.malformed;
             let text =
                 format!("what a program without Linkspan sent for {name} is no value: {why}; {all} in all");
+            self.note("warning", text);
+        }
+    }
+
+    /// Counts messages that are no longer kept for other machines, because those of all names have their bound together; logs it if the last
+    /// such line is old enough.
+    pub fn unretained(&mut self, name: &str, count: u64) {
+        if count == 0 {
+            return;
+        }
+        self.unretained = self.unretained.saturating_add(count);
+        self.changed = true;
+        if self.unretained_noted.is_none_or(|at| at.elapsed() >= WARNINGS) {
+            self.unretained_noted = Some(Instant::now());
+            let all = self.unretained;
+            let text = format!(
+                "the kept messages of all names have the bound of --retain-total: the oldest of {name} are dropped; {all} in all"
+            );
             self.note("warning", text);
         }
     }
@@ -373,6 +395,7 @@ impl Status {
             ("dropped", self.dropped.into()),
             ("too_large", self.too_large.into()),
             ("malformed", self.malformed.into()),
+            ("unretained", self.unretained.into()),
             ("requests_in", self.requests_in.into()),
             ("requests_out", self.requests_out.into()),
             ("late", self.late.into()),

@@ -32,9 +32,9 @@ impl Archive {
 
     /// Keeps a final answer.
     pub fn put(&mut self, key: Key, finished: FinalAnswer, now: Duration) {
-        self.bytes += finished.bytes;
+        self.bytes = self.bytes.saturating_add(finished.bytes);
         match self.answers.insert(key.clone(), finished) {
-            Some(old) => self.bytes -= old.bytes,
+            Some(old) => self.bytes = self.bytes.saturating_sub(old.bytes),
             None => self.order.push_back((now, key)),
         }
     }
@@ -50,7 +50,7 @@ impl Archive {
             if let Some((_, key)) = self.order.pop_front()
                 && let Some(gone) = self.answers.remove(&key)
             {
-                self.bytes -= gone.bytes;
+                self.bytes = self.bytes.saturating_sub(gone.bytes);
             }
         }
         None

@@ -89,7 +89,7 @@ impl ServerState {
             Some(format!("this client waits for {awaited} commands"))
         } else if service.open.len() >= limits.open {
             Some(format!("{} commands wait for {}", service.open.len(), key.0))
-        } else if self.open_bytes + bytes > limits.open_bytes {
+        } else if self.open_bytes.saturating_add(bytes) > limits.open_bytes {
             Some(format!("the open commands of all services have {} bytes", self.open_bytes))
         } else {
             None
@@ -103,7 +103,7 @@ impl ServerState {
         let open = OpenCommand {
             command: wanted.command,
             arguments: wanted.arguments,
-            deadline: now.since + wanted.within,
+            deadline: now.since.saturating_add(wanted.within),
             pinned,
             sent_to: None,
             accepted: None,
@@ -132,7 +132,7 @@ impl ServerState {
     /// Adds an open command and its timer.
     pub(super) fn add_open_command(&mut self, key: &Key, open: OpenCommand) {
         let Some(service) = self.services.get_mut(&key.0) else { return };
-        self.open_bytes += open.bytes;
+        self.open_bytes = self.open_bytes.saturating_add(open.bytes);
         self.schedule.set(Due::Command(key.0.clone(), key.1.clone()), open.deadline);
         service.open.insert(key.1.clone(), open);
     }
@@ -149,7 +149,7 @@ impl ServerState {
             command: open.command.clone(),
             arguments: open.arguments.clone(),
             // Less than the remaining time, so that the time-out of the service arrives before that of the controller.
-            within: remaining - margin(remaining),
+            within: remaining.saturating_sub(margin(remaining)),
             // Another incarnation must not carry it out.
             epoch: Some(epoch),
         };
@@ -157,7 +157,7 @@ impl ServerState {
         let until = self
             .links
             .get(&link)
-            .and_then(|service_link| service_link.clock.least(now.since + request.within));
+            .and_then(|service_link| service_link.clock.least(now.since.saturating_add(request.within)));
         self.actions.push_back(Action::SendCommand { link, request, until });
     }
 
@@ -165,7 +165,7 @@ impl ServerState {
     pub(super) fn answer_received(&mut self, name: &Name, mut answer: Answer, bytes: usize, now: Moment) {
         let key: Key = (name.clone(), (&*answer.id).into());
         if let Some(failure) = &mut answer.failure {
-            failure.text = super::event_log::cut(&failure.text, 4 * self.limits.line);
+            failure.text = super::event_log::cut(&failure.text, self.limits.line.saturating_mul(4));
         }
         let Some(service) = self.services.get_mut(name) else { return };
         let command = service.open.get(&key.1).map(|open| &open.command);
@@ -189,8 +189,8 @@ impl ServerState {
         let answered: Vec<RequestInfo> =
             open.waiting.extract_if(.., |waiting| waiting.until_accepted).map(|waiting| waiting.to).collect();
         if !open.is_own {
-            service.answered.accepted += 1;
-            self.outcomes.accepted += 1;
+            service.answered.accepted = service.answered.accepted.saturating_add(1);
+            self.outcomes.accepted = self.outcomes.accepted.saturating_add(1);
         }
         let value = answer.to_value();
         for to in answered {
@@ -224,7 +224,7 @@ impl ServerState {
     fn finish(&mut self, key: &Key, answer: Answer, by_controller: bool, bytes: usize, now: Moment) {
         let Some(service) = self.services.get_mut(&key.0) else { return };
         let Some(open) = service.open.shift_remove(&key.1) else { return };
-        self.open_bytes -= open.bytes;
+        self.open_bytes = self.open_bytes.saturating_sub(open.bytes);
         self.schedule.cancel(&Due::Command(key.0.clone(), key.1.clone()));
         if open.is_own {
             return self.sample_received(&key.0, &answer, now);
@@ -248,7 +248,7 @@ impl ServerState {
         let finished = FinalAnswer { command: open.command, answer, by_controller, bytes };
         self.archive.put(key.clone(), finished, now.since);
         self.archive.trim(self.limits.finished, self.limits.finished_bytes, None);
-        self.schedule.set_once(Due::AnswerExpiry, now.since + self.limits.finished_for);
+        self.schedule.set_once(Due::AnswerExpiry, now.since.saturating_add(self.limits.finished_for));
         self.record_changed(&key.0, now);
     }
 
@@ -256,7 +256,7 @@ impl ServerState {
     pub(super) fn expire_answers(&mut self, now: Moment) {
         let (limits, before) = (&self.limits, now.since.checked_sub(self.limits.finished_for));
         if let Some(oldest) = self.archive.trim(limits.finished, limits.finished_bytes, before) {
-            self.schedule.set(Due::AnswerExpiry, oldest + limits.finished_for);
+            self.schedule.set(Due::AnswerExpiry, oldest.saturating_add(limits.finished_for));
         }
     }
 

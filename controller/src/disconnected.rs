@@ -32,7 +32,7 @@ impl DisconnectedClients {
         if self.clients.len() >= MAX_CLIENTS {
             return false;
         }
-        let until = now + GRACE;
+        let until = now.saturating_add(GRACE);
         self.clients.insert(session, DisconnectedClient { until, replies: Vec::new(), bytes: 0 });
         self.order.push_back((until, session));
         true
@@ -42,8 +42,8 @@ impl DisconnectedClients {
     pub fn keep(&mut self, session: u64, reply: Outgoing) {
         let Some(client) = self.clients.get_mut(&session) else { return };
         let bytes = reply.size();
-        if client.replies.len() < MAX_REPLIES.0 && client.bytes + bytes <= MAX_REPLIES.1 {
-            client.bytes += bytes;
+        if client.replies.len() < MAX_REPLIES.0 && client.bytes.saturating_add(bytes) <= MAX_REPLIES.1 {
+            client.bytes = client.bytes.saturating_add(bytes);
             client.replies.push(reply);
         }
     }

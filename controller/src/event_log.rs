@@ -27,7 +27,7 @@ impl Entry {
     }
 
     fn size(&self) -> usize {
-        size_of::<Entry>() + self.text.len() + self.level.len()
+        size_of::<Entry>().saturating_add(self.text.len()).saturating_add(self.level.len())
     }
 }
 
@@ -41,11 +41,11 @@ pub struct Log {
 impl Log {
     /// Appends a line, and drops the oldest ones beyond `lines` or `bytes`.
     pub fn push(&mut self, entry: Entry, lines: usize, bytes: usize) {
-        self.bytes += entry.size();
+        self.bytes = self.bytes.saturating_add(entry.size());
         self.entries.push_back(entry);
         while self.entries.len() > lines || (self.bytes > bytes && self.entries.len() > 1) {
             let Some(oldest) = self.entries.pop_front() else { break };
-            self.bytes -= oldest.size();
+            self.bytes = self.bytes.saturating_sub(oldest.size());
         }
     }
 
@@ -74,7 +74,7 @@ impl Log {
 pub fn cut(text: &str, characters: usize) -> String {
     match text.char_indices().nth(characters) {
         None => text.to_owned(),
-        Some((end, _)) => format!("{}… ({} bytes more)", &text[..end], text.len() - end),
+        Some((end, _)) => format!("{}… ({} bytes more)", &text[..end], text.len().saturating_sub(end)),
     }
 }
 

@@ -196,7 +196,9 @@ impl ControllerServer {
         for Ready { token, .. } in ready.drain(..) {
             match token {
                 WAKE | SIGNAL => {}
-                listener if listener < FIRST => self.accept_from((listener - LISTENERS) as usize)?,
+                listener if listener < FIRST => {
+                    self.accept_from(listener.saturating_sub(LISTENERS) as usize)?
+                }
                 room if room & WRITABLE != 0 => self.peer_writable(room & !WRITABLE),
                 peer => self.read_peer(peer),
             }
@@ -232,7 +234,7 @@ impl ControllerServer {
                 Err(e) if e.kind() != ErrorKind::InvalidState => continue,
                 Err(e) => return Err(e),
             };
-            self.last_token += 1;
+            self.last_token = self.last_token.saturating_add(1);
             let token = self.last_token;
             let watched = link.with_descriptor(|descriptor| self.epoll.add(descriptor, token, Interest::IN));
             let peer_limit_reached = self.peers.len() >= self.options.peers;
@@ -278,7 +280,7 @@ impl ControllerServer {
             let got = peer.link.channel().try_recv();
             match got {
                 Ok(message) => {
-                    self.received += 1;
+                    self.received = self.received.saturating_add(1);
                     if pattern == Pattern::Service {
                         self.service_message(token, &message);
                     } else {
@@ -428,7 +430,7 @@ impl ControllerServer {
     fn enqueue(&mut self, token: u64, out: Outgoing, may_be_missed: bool) {
         let Some(peer) = self.peers.get_mut(&token) else { return };
         let outcome = peer.send(out, may_be_missed, &self.epoll, token);
-        self.sent += u64::from(matches!(outcome, SendOutcome::Queued));
+        self.sent = self.sent.saturating_add(u64::from(matches!(outcome, SendOutcome::Queued)));
         self.handle_outcome(token, outcome);
     }
 
@@ -509,7 +511,7 @@ impl ControllerServer {
         {
             return peer.abandon(&self.epoll);
         }
-        self.closing.push_back((self.started_at.elapsed() + LINGER, token, peer));
+        self.closing.push_back((self.started_at.elapsed().saturating_add(LINGER), token, peer));
     }
 
     /// Stops listening and closes all links. Dropping the server does the same.

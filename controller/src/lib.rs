@@ -29,6 +29,8 @@
 //! | resource usage of this process; the owner of a port | `usage`, `ports` |
 
 #![deny(missing_debug_implementations)]
+// Numbers of peers are added without overflow.
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 #![forbid(unsafe_code)]
 
 mod archive;

@@ -102,7 +102,7 @@ impl Peer {
         }
         // The peer has to receive the number of dropped events before any later one.
         if may_be_missed && (self.missed > 0 || self.exceeds(DROP_EVENTS_ABOVE)) {
-            self.missed += 1;
+            self.missed = self.missed.saturating_add(1);
             return SendOutcome::Dropped;
         }
         if self.exceeds(MAX_QUEUE) {
@@ -113,7 +113,7 @@ impl Peer {
     }
 
     fn push(&mut self, out: Outgoing) {
-        self.bytes += out.size();
+        self.bytes = self.bytes.saturating_add(out.size());
         self.queue.push_back(out);
     }
 
@@ -147,7 +147,7 @@ impl Peer {
                     Err(e) => return self.close_writing(e),
                 }
                 if let Some(out) = self.queue.pop_front() {
-                    self.bytes -= out.size();
+                    self.bytes = self.bytes.saturating_sub(out.size());
                 }
             }
             match self.link.room(blocked) {

@@ -88,12 +88,12 @@ impl Default for Limits {
 impl Limits {
     /// Returns how long a service may send nothing: three heartbeat periods.
     pub fn silence(&self) -> Duration {
-        self.heartbeat * 3
+        self.heartbeat.saturating_mul(3)
     }
 
     /// Returns the byte limit of one service's log if there are `services` services.
     pub fn log_share(&self, services: usize) -> usize {
-        (self.logs_bytes / services.max(1)).min(self.log_bytes)
+        self.logs_bytes.checked_div(services).unwrap_or(self.logs_bytes).min(self.log_bytes)
     }
 }
 

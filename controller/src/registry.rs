@@ -27,10 +27,10 @@ pub struct AnswerCounts {
 impl AnswerCounts {
     pub fn count(&mut self, outcome: Outcome) {
         match outcome {
-            Outcome::Accepted => self.accepted += 1,
-            Outcome::Done => self.done += 1,
-            Outcome::Failed => self.failed += 1,
-            Outcome::Rejected => self.rejected += 1,
+            Outcome::Accepted => self.accepted = self.accepted.saturating_add(1),
+            Outcome::Done => self.done = self.done.saturating_add(1),
+            Outcome::Failed => self.failed = self.failed.saturating_add(1),
+            Outcome::Rejected => self.rejected = self.rejected.saturating_add(1),
         }
     }
 
@@ -212,7 +212,8 @@ impl ServiceRecord {
     pub fn size(&self) -> usize {
         let it = &self.introduction;
         let texts = [&it.program, &it.description, &it.report.reason, &self.problem];
-        1_000 + texts.iter().map(|text| text.len()).sum::<usize>() + it.commands.len() * 150
+        let texts = texts.iter().fold(1_000usize, |all, text| all.saturating_add(text.len()));
+        texts.saturating_add(it.commands.len().saturating_mul(150))
     }
 }
 

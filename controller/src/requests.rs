@@ -53,7 +53,7 @@ impl ServerState {
                 more = true;
                 break;
             }
-            room -= known.size();
+            room = room.saturating_sub(known.size());
             services.push(known.to_value(now.since));
         }
         Value::map([("services", Value::Array(services)), ("more", more.into())])
@@ -116,14 +116,14 @@ impl ServerState {
         now: Moment,
     ) {
         let waiting: usize = self.expected.values().map(Vec::len).sum();
-        if waiting >= self.limits.expected || self.open_bytes + bytes > self.limits.open_bytes {
+        if waiting >= self.limits.expected || self.open_bytes.saturating_add(bytes) > self.limits.open_bytes {
             let text = "this controller has just started, and too many commands wait for services that have not connected yet; try again later";
             return self.refuse(to, Error::new(ErrorKind::Full, text));
         }
         let name: Name = wanted.service.as_str().into();
-        let until = now.since + wanted.within;
+        let until = now.since.saturating_add(wanted.within);
         let due = until.min(self.limits.settling);
-        self.open_bytes += bytes;
+        self.open_bytes = self.open_bytes.saturating_add(bytes);
         self.expected.entry(name.clone()).or_default().push((to, wanted, bytes, until));
         self.schedule_expected_service(&name, due);
     }
@@ -141,7 +141,7 @@ impl ServerState {
         let (ended, waiting): (Vec<_>, Vec<_>) =
             waiting.into_iter().partition(|(.., until)| over || *until <= now.since);
         for (to, _, bytes, _) in ended {
-            self.open_bytes -= bytes;
+            self.open_bytes = self.open_bytes.saturating_sub(bytes);
             let error = self.unknown_service(name);
             self.refuse(to, error);
         }

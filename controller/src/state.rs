@@ -153,7 +153,7 @@ impl ServerState {
 
     /// Logs that a peer was refused at the peer limit, at most once in `Limits::problem`.
     pub fn peer_limit_reached(&mut self, peers: usize, now: Moment) {
-        if self.peer_limit_reached.is_none_or(|last| last + self.limits.problem <= now.since) {
+        if self.peer_limit_reached.is_none_or(|last| last.saturating_add(self.limits.problem) <= now.since) {
             self.peer_limit_reached = Some(now.since);
             let text = format!("{peers} peers are connected, which is the limit; further ones are refused");
             self.log_event(None, "error", &text, now);
@@ -180,7 +180,7 @@ impl ServerState {
             clock: PeerClock::default(),
         };
         self.links.insert(link, service_link);
-        self.schedule.set(Due::IntroductionTimeout(link), now.since + self.limits.introduction);
+        self.schedule.set(Due::IntroductionTimeout(link), now.since.saturating_add(self.limits.introduction));
         let message = ToService::Welcome { controller: self.controller, heartbeat: self.limits.heartbeat };
         self.actions.push_back(Action::SendToService { link, message });
     }
@@ -301,7 +301,7 @@ impl ServerState {
 
     /// Records a problem of a service and logs it, unless it is the same as before.
     pub(super) fn report_problem(&mut self, name: &Name, text: &str, now: Moment) {
-        self.schedule.set(Due::ProblemExpiry(name.clone()), now.since + self.limits.problem);
+        self.schedule.set(Due::ProblemExpiry(name.clone()), now.since.saturating_add(self.limits.problem));
         let Some(service) = self.services.get_mut(name) else { return };
         service.timed_out = None;
         if service.problem == text {

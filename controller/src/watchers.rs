@@ -67,7 +67,7 @@ impl ServerState {
             return;
         }
         let Some(service) = self.services.get(name) else { return };
-        match service.pushed.map(|pushed| pushed + self.limits.push) {
+        match service.pushed.map(|pushed| pushed.saturating_add(self.limits.push)) {
             Some(next) if next > now.since => self.schedule.set_once(Due::Push(name.clone()), next),
             _ => self.push_record(name, now),
         }
@@ -120,7 +120,10 @@ impl ServerState {
         let Some(service) = self.services.get(name).filter(|service| !service.sampling.is_open) else {
             return;
         };
-        let at = service.sampling.requested.map_or(now.since, |requested| (requested + every).max(now.since));
+        let at = service
+            .sampling
+            .requested
+            .map_or(now.since, |requested| requested.saturating_add(every).max(now.since));
         self.schedule.set(Due::Sample(name.clone()), at);
     }
 
@@ -136,13 +139,13 @@ impl ServerState {
             return self.schedule_sample(name, now);
         }
         service.sampling.is_open = true;
-        self.samples_sent += 1;
+        self.samples_sent = self.samples_sent.saturating_add(1);
         let id: Arc<str> = format!("look-{:x}-{}", self.controller, self.samples_sent).into();
         let key: Key = (name.clone(), id);
         let open = OpenCommand {
             command: Command::GetData,
             arguments: Value::Null,
-            deadline: now.since + every.clamp(SAMPLE_TIMEOUT.0, SAMPLE_TIMEOUT.1),
+            deadline: now.since.saturating_add(every.clamp(SAMPLE_TIMEOUT.0, SAMPLE_TIMEOUT.1)),
             pinned: None,
             sent_to: None,
             accepted: None,

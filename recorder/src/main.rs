@@ -10,6 +10,8 @@
 //! | lines on standard error; lines on standard output | `stderr`; `stdout` |
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "in a test a panic is the report"))]
+// Numbers that files and programs give are added without overflow.
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 #![forbid(unsafe_code)]
 
 mod arguments;
@@ -31,7 +33,7 @@ use linkspan::Result;
 fn main() -> ExitCode {
     match run(&Arguments::parse()) {
         Ok(()) => ExitCode::SUCCESS,
-        // Who reads the output has seen enough.
+        // The reader of the output has closed it.
         Err(error) if error.errno() == Some(32) => ExitCode::SUCCESS,
         Err(error) => {
             stderr::print_line(&format!("{} ({}): {error}", error.kind().name(), error.kind().code()));

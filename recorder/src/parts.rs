@@ -1,8 +1,5 @@
 //! The parts of a recording: where they are, when another one begins, what it begins with, and what is done about a full disk.
 
-// Numbers that programs give are added without overflow.
-#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
-
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fs::{self, File};
 use std::io::Read;
@@ -14,9 +11,10 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use linkspan::{Error, ErrorKind, Result};
+use linkspan_recording::files::sync_folder;
 use linkspan_recording::files::{self, NewFile};
 use linkspan_recording::parts::{existing, path_of};
-use linkspan_recording::writer::{of_io, sync_folder};
+use linkspan_recording::writer::of_io;
 use linkspan_recording::{Attachment, ChannelRecord, Event, Part, Settings, format};
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;

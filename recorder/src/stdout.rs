@@ -7,7 +7,7 @@ use linkspan::{Error, Result, one_line};
 /// Prints a line. Whatever is in it stays on it, and no terminal interprets it; the escapes of a line of JSON keep its meaning.
 ///
 /// # Errors
-/// Those of writing: EPIPE where nobody reads it any more.
+/// Those of writing: EPIPE where its reader has closed it.
 pub fn print_line(line: &str) -> Result<()> {
     write(format!("{}\n", one_line(line)).as_bytes())
 }

@@ -87,19 +87,20 @@ impl Columns {
                         return Err(of(too_many()));
                     }
                     None => {
-                        self.places.insert(path.to_owned(), self.fields.len());
+                        let new = self.fields.len();
+                        self.places.insert(path.to_owned(), new);
                         self.fields.push(Field::new(path, self.hints.get(path).copied()));
-                        self.fields.len() - 1
+                        new
                     }
                 },
             };
-            next = at + 1;
+            next = at.saturating_add(1);
             if let Some(field) = self.fields.get_mut(at) {
                 field.push(self.rows, value);
             }
             Ok(())
         })?;
-        self.rows += 1;
+        self.rows = self.rows.saturating_add(1);
         Ok(())
     }
 
@@ -113,7 +114,7 @@ impl Columns {
     /// the same types or wider ones.
     pub fn take(&mut self) -> Vec<Column> {
         let rows = std::mem::take(&mut self.rows);
-        let mut all = Vec::with_capacity(FIXED.len() + self.fields.len());
+        let mut all = Vec::with_capacity(FIXED.len().saturating_add(self.fields.len()));
         let fixed: Vec<_> = self.topics.iter().map(|_| NAME).chain(FIXED).collect();
         for (name, field) in fixed.iter().zip(self.topics.iter_mut().chain(&mut self.fixed)) {
             field.take((*name).to_owned(), rows, None, &mut all);

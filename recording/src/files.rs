@@ -60,6 +60,16 @@ pub fn read(path: &Path) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// Waits until the disk has the names in the folder of a file.
+///
+/// # Errors
+/// Those of the file system.
+pub fn sync_folder(path: &Path) -> Result<()> {
+    File::open(folder_of(path))
+        .and_then(|folder| folder.sync_all())
+        .map_err(|error| of_io(&error, "syncing the folder of", path))
+}
+
 /// What is said of something that is no regular file.
 fn named(kind: FileType) -> &'static str {
     if kind.is_dir() {
@@ -178,7 +188,7 @@ impl NewFile {
             self.remove_temporary();
         }
         self.temporary = None;
-        crate::writer::sync_folder(&self.path)
+        sync_folder(&self.path)
     }
 
     /// Gives the file another name in its folder, which must be free.

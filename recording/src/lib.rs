@@ -21,7 +21,6 @@
 #![forbid(unsafe_code)]
 
 mod chunk;
-#[allow(clippy::arithmetic_side_effects, reason = "counts of what is in memory")]
 pub mod columns;
 pub mod event;
 pub mod files;

@@ -259,14 +259,21 @@ impl Part {
         };
         what(writer).map_err(|error| {
             let is_whole = matches!(error, McapError::TooManyChannels | McapError::TooManySchemas);
-            if !is_whole && let Some(writer) = self.writer.take() {
-                // Without what is buffered: it belongs to a chunk that is not whole.
-                drop(writer.into_inner().into_inner().into_parts());
-                // The error that is returned says what failed; a file that cannot be cut is read up to here as well.
-                let _ = self.file.set_len(self.whole);
+            if !is_whole {
+                self.cut();
             }
             of_mcap(error, &self.path)
         })
+    }
+
+    /// Cuts a file that is not closed to what is whole.
+    fn cut(&mut self) {
+        if let Some(writer) = self.writer.take() {
+            // Without what is buffered: it belongs to a chunk that is not whole.
+            drop(writer.into_inner().into_inner().into_parts());
+            // A file that cannot be cut is read up to here as well.
+            let _ = self.file.set_len(self.whole);
+        }
     }
 
     /// Writes a channel; `first` is the number of its first message in this part. Returns its number in this part, the same for the same
@@ -422,19 +429,16 @@ impl Part {
     }
 }
 
+impl Drop for Part {
+    /// Leaves a part that was not closed without a footer, which MCAP's library would write: its thread may have panicked.
+    fn drop(&mut self) {
+        self.cut();
+    }
+}
+
 /// Returns the folder of a file.
 pub fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
-}
-
-/// Waits until the disk has the names in the folder of a file.
-///
-/// # Errors
-/// Those of the file system.
-pub fn sync_folder(path: &Path) -> Result<()> {
-    File::open(folder_of(path))
-        .and_then(|folder| folder.sync_all())
-        .map_err(|error| of_io(&error, "syncing the folder of", path))
 }
 
 /// The error of a call of the file system on a file.

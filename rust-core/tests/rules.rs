@@ -76,6 +76,21 @@ const STARTS_PROGRAMS: [&str; 6] = [
     "recorder/src/tools/export/python.rs",
 ];
 
+/// Calls of the recorder and of what reads recordings that open or make a file, which `recording/src/files.rs` alone makes: a path may be a
+/// stranger's, so what is read is a regular file and not waited for, and what is made is new.
+const OPENS_FILES: [&str; 10] = [
+    "File::open(",
+    "File::create(",
+    "File::create_new(",
+    "File::options(",
+    "OpenOptions",
+    "fs::read(",
+    "fs::read_to_string(",
+    "fs::write(",
+    "fs::copy(",
+    "fs::rename(",
+];
+
 fn without_comment(line: &str) -> &str {
     line.split_once("//").map_or(line, |(code, _)| code)
 }
@@ -107,6 +122,17 @@ fn faults(path: &str, source: &str) -> Vec<String> {
             faults.extend(elsewhere.flat_map(|(calls, _, why)| {
                 let made = calls.iter().filter(|call| code.contains(**call));
                 made.map(move |call| format!("line {}: {call} belongs into {why}", i + 1))
+            }));
+        }
+        let reads_recordings =
+            inside(&["recorder/src/", "recording/src/"]) && path != "recording/src/files.rs";
+        if reads_recordings && !is_test && i < tests {
+            let opens = OPENS_FILES.iter().filter(|call| code.contains(**call));
+            faults.extend(opens.map(|call| {
+                format!(
+                    "line {}: {call} belongs into recording/src/files.rs, which neither waits nor follows",
+                    i + 1
+                )
             }));
         }
         let forbidden: &[&str] = match () {
@@ -287,6 +313,8 @@ fn broken_rules_are_found() {
         ("rust-core/transport/src/x.rs", "//! X.\nrustix::event::poll(a);", "line 2: event::poll("),
         ("rust-core/value/src/codec/cbor/mod.rs", "//! CBOR.\nuse std::io::Read;", "line 2: std::io"),
         ("recorder/src/tools/info.rs", "//! Info.\nprintln!(x);", "line 2: println!("),
+        ("recorder/src/tools/cut.rs", "//! Cut.\nlet file = File::open(path)?;", "line 2: File::open("),
+        ("recording/src/reader/part.rs", "//! Part.\nstd::fs::read(path)?;", "line 2: fs::read("),
         ("bridge/src/keys.rs", "//! Keys.\nstd::io::stdout().write_all(x);", "line 2: stdout().write"),
     ] {
         let found = faults(path, source);

@@ -1,6 +1,7 @@
 //! A name that fits and stays silent takes no time of any call: connections to several names are begun together, and completed when
 //! their listeners answer. Names that come and go starve no messages.
 
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use linkspan::{ErrorKind, EventKind, Options, Publisher, Subscriber, Value};
+use linkspan::{ErrorKind, EventKind, Options, Publisher, Subscriber, Value, Wait, latest};
 
 use crate::support::{SOON, name, readable};
 
@@ -126,6 +127,72 @@ fn silent_names_of_a_list_delay_no_call() {
         let silent = (0..6).map(|i| format!("unix:{folder}/silent-{i}"));
         silent.chain(["good", "later"].map(|end| format!("shm:{folder}/{end}"))).collect()
     });
+}
+
+/// Listeners of TCP that take connections and never answer; the last one takes none, because its queue is full.
+#[test]
+fn silent_tcp_addresses_of_a_list_delay_no_call() {
+    let folder = folder();
+    let listeners: Vec<TcpListener> = (0..6).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+    let at: Vec<_> = listeners.iter().map(|listener| listener.local_addr().unwrap()).collect();
+    let good = Publisher::new(&format!("shm:{folder}/good"), &Options::default()).unwrap();
+    let over_tcp = Publisher::new("tcp://127.0.0.1:0", &Options::default()).unwrap();
+    let mut names: Vec<String> = at.iter().map(|at| format!("tcp://{at}")).collect();
+    names.extend([over_tcp.endpoint().to_owned(), format!("shm:{folder}/good")]);
+    // No connection to it is established: the kernel tries again and again.
+    let full = TcpListener::bind("127.0.0.1:0").unwrap();
+    rustix::net::listen(&full, 0).unwrap();
+    let address = full.local_addr().unwrap();
+    let connections: Vec<_> =
+        (0..4).map(|_| TcpStream::connect_timeout(&address, Duration::from_millis(200))).collect();
+    names.push(format!("tcp://{address}"));
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let subscriber = Subscriber::of(&names, &Options::default()).unwrap();
+    takes_no_time(&subscriber, 7);
+    good.send(&Value::Int(1)).unwrap();
+    assert_eq!(subscriber.recv(SOON).unwrap().value().unwrap(), &Value::Int(1));
+    over_tcp.send(&Value::Int(2)).unwrap();
+    assert_eq!(subscriber.recv(SOON).unwrap().value().unwrap(), &Value::Int(2));
+    subscriber.close();
+    drop((listeners, full, connections));
+}
+
+#[test]
+fn tcp_address_that_listens_later_is_received() {
+    let place = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = place.local_addr().unwrap();
+    drop(place);
+    let name = format!("tcp://{address}");
+    let folder = folder();
+    let good = Publisher::new(&format!("shm:{folder}/good"), &Options::default()).unwrap();
+    let names = [&*name, &format!("shm:{folder}/good")];
+    let subscriber = Subscriber::of(&names, &Options::default()).unwrap();
+    assert_eq!(subscriber.try_recv().unwrap_err().kind(), ErrorKind::Empty);
+    let publisher = Publisher::new(&name, &Options::default()).unwrap();
+    publisher.send(&Value::Int(3)).unwrap();
+    assert_eq!(subscriber.recv(SOON).unwrap().value().unwrap(), &Value::Int(3));
+    good.send(&Value::Int(4)).unwrap();
+    assert_eq!(subscriber.recv(SOON).unwrap().value().unwrap(), &Value::Int(4));
+}
+
+/// All silent names have their time together: the clock only tells that from one after another.
+#[test]
+fn silent_names_delay_the_newest_value_of_a_pattern_once() {
+    let folder = folder();
+    let silent = Silent::at(&folder, 12);
+    let good = Publisher::new(&format!("shm:{folder}/good"), &Options::default()).unwrap();
+    let stream = Publisher::new(&format!("unix:{folder}/stream"), &Options::default()).unwrap();
+    good.send(&Value::Int(1)).unwrap();
+    stream.send(&Value::Int(2)).unwrap();
+    let began = Instant::now();
+    let newest = latest(&format!("{folder}/*"), &Options::default(), Wait::none()).unwrap();
+    println!("it took {:?}", began.elapsed());
+    assert!(began.elapsed() < 12 * Duration::from_millis(500), "it waits for each name");
+    assert_eq!(
+        (newest.value().unwrap(), newest.name()),
+        (&Value::Int(2), Some(&*format!("unix:{folder}/stream")))
+    );
+    assert!(silent.end().iter().all(|count| *count <= 2));
 }
 
 #[test]

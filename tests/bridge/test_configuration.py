@@ -21,6 +21,7 @@ def test_check_prints_what_a_configuration_would_do(machines):
         "realm default, this machine is north",
         "listens at tcp/127.0.0.1:7447",
         "keeps 67108864 bytes of messages of each exported publisher",
+        "keeps 1073741824 bytes of messages of all exported publishers together",
         "carries the values of lab/json/* as JSON",
         "exports lab/*",
         "imports far/*",

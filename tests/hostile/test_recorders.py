@@ -199,6 +199,28 @@ print("sent", flush=True)
     pulpit.close()
 
 
+@pytest.mark.parametrize("how", ["panic", "return"])
+@pytest.mark.parametrize("thread", ["receiving", "reading", "writing", "main"])
+def test_thread_that_ends_early_ends_the_recording_with_an_error(recorded: Recorded, thread: str, how: str) -> None:
+    if how == "return" and thread in ("writing", "main"):
+        pytest.skip("these return where the recording ends, and nowhere else")
+    fault, journal = recorded.folder / "fault", recorded.folder / "journal"
+    recorded.env["LINKSPAN_TEST_FAULT"] = f"{thread}:{fault}"
+    recorder = recorded.record(f"journal:{journal}/log")
+    honest = recorded.start(sys.executable, "-c", HONEST, 200)
+    assert honest.stdout and honest.stdout.readline() == "sent\n"
+    until("they are recorded", lambda: recorded.name("lab/honest")["messages"] == 200)
+    fault.write_text(how)
+    # Without a signal.
+    out, err = recorder.communicate(timeout=SOON)
+    assert recorder.returncode == 1, (recorder.returncode, out, err)
+    last = err.splitlines()[-1]
+    assert last.startswith("linkspan-record: Internal (") and f"the {thread} thread " in last and "the recording ends here" in last, err
+    checked = recorded.tool("recording", "check", "r.mcap")
+    assert checked.returncode == 1 and "complete" not in checked.stdout, checked
+    assert recorded.name("lab/honest")["messages"] == 200
+
+
 def test_recorder_without_a_connection_to_a_living_name_is_not_complete(recorded: Recorded) -> None:
     recorder = recorded.record()
     honest = recorded.start(sys.executable, "-c", HONEST, 200)

@@ -14,7 +14,8 @@ impl ServerState {
         (service.last_activity, service.last_seen) = (now.since, now.at);
         if service.view == View::Stale {
             service.view = View::Connected;
-            self.schedule.set(Due::HeartbeatTimeout(name.clone()), now.since + self.limits.silence());
+            self.schedule
+                .set(Due::HeartbeatTimeout(name.clone()), now.since.saturating_add(self.limits.silence()));
             self.log_event(Some(name), "info", "sends messages again", now);
             self.record_changed(name, now);
         }
@@ -23,7 +24,9 @@ impl ServerState {
     /// Sends a beat, at most twice per heartbeat period.
     pub(super) fn send_beat(&mut self, link: u64, now: Moment) {
         let Some(service_link) = self.links.get_mut(&link) else { return };
-        if service_link.last_beat.is_none_or(|reported| reported + self.limits.heartbeat / 2 <= now.since) {
+        let heartbeat = self.limits.heartbeat;
+        let is_due = |last| now.since.saturating_sub(last).saturating_mul(2) >= heartbeat;
+        if service_link.last_beat.is_none_or(is_due) {
             service_link.last_beat = Some(now.since);
             self.actions.push_back(Action::SendToService { link, message: ToService::Beat });
         }
@@ -36,7 +39,7 @@ impl ServerState {
             return;
         };
         // A message has arrived since the timer was set.
-        let until = service.last_activity + silence;
+        let until = service.last_activity.saturating_add(silence);
         if until > now.since {
             return self.schedule.set(Due::HeartbeatTimeout(name.clone()), until);
         }
@@ -51,7 +54,7 @@ impl ServerState {
         if !self.detach(name, View::Disconnected, now) {
             return;
         }
-        self.schedule.set(Due::Gone(name.clone()), now.since + self.limits.away);
+        self.schedule.set(Due::Gone(name.clone()), now.since.saturating_add(self.limits.away));
         self.log_event(Some(name), "warning", &format!("has disconnected: {}", cut(why, 300)), now);
         self.record_changed(name, now);
     }

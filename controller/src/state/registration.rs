@@ -112,18 +112,19 @@ impl ServerState {
         if again {
             return self.record_changed(&name, now);
         }
-        service.connections += 1;
+        service.connections = service.connections.saturating_add(1);
         if restarted {
             // The problem belonged to the previous incarnation.
             self.clear_problem(&name, now);
         }
-        self.schedule.set(Due::HeartbeatTimeout(name.clone()), now.since + self.limits.silence());
+        self.schedule
+            .set(Due::HeartbeatTimeout(name.clone()), now.since.saturating_add(self.limits.silence()));
         self.log_event(Some(&name), "info", &text, now);
         self.cancel_sample(&name);
         self.resend_open_commands(&name, now);
         self.schedule.cancel(&Due::ExpectedService(name.clone()));
         for (to, wanted, bytes, until) in self.expected.remove(&name).unwrap_or_default() {
-            self.open_bytes -= bytes;
+            self.open_bytes = self.open_bytes.saturating_sub(bytes);
             let within = until.saturating_sub(now.since);
             self.handle_command(to, ClientCommand { within, ..wanted }, bytes, now);
         }

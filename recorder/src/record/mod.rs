@@ -3,21 +3,22 @@
 //! | thread | does | in |
 //! |---|---|---|
 //! | main | the service and its commands, signals, progress | this file |
-//! | receiving, one for publishers and one for stores | messages, events and losses into the queue | `receive`, `queue`, `clock` |
+//! | receiving, one for publishers and one for stores | messages, events and losses into the queue | `receive`, `streams`, `name_events`, `queue`, `clock` |
 //! | writing | the queue into the parts, and onto the disk | `write`, `numbers`, `parts`, `black_box` |
 //!
-//! `publisher` has what the receiving and the writing thread share of a publisher. A thread that ends early ends the program.
-
-// Numbers that programs give are added without overflow.
-#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
+//! `publisher` has what the receiving and the writing thread share of a publisher. A thread that ends early ends the program; tests have one do so with
+//! `fault`.
 
 mod black_box;
 mod clock;
+mod fault;
+mod name_events;
 mod numbers;
 mod publisher;
 mod queue;
 mod receive;
 mod status;
+mod streams;
 mod write;
 
 use std::collections::BTreeMap;
@@ -195,9 +196,13 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             Ok::<_, Error>((service, writing, attended.unwrap_or_else(|_| Err(panicked()))))
         };
         let recorded = record();
+        if let Ok((_, _, Err(error))) = &recorded {
+            // Before the writer closes the file, so that the file is not called complete.
+            status.fail(error);
+        }
         control.ends.store(true, Ordering::Release);
         if recorded.is_err() {
-            // Nobody waits for a writer that is not there.
+            // There is no writer: waits for it end here.
             status.end();
         }
         // Their panics are errors in the counters.
@@ -304,6 +309,9 @@ fn attend(
     let began = Instant::now();
     let mut printed = Instant::now();
     loop {
+        fault::ends("main");
+        // Read before the wait: a signal that ends a thread ends this wait as well.
+        let returned = status.counters().returned;
         let left =
             arguments.duration.map_or(LOOK, |duration| duration.saturating_sub(began.elapsed()).min(LOOK));
         match service.next(left) {
@@ -343,7 +351,12 @@ fn attend(
                     task.failed(&Error::new(ErrorKind::Unsupported, text))?;
                 }
             },
-            Err(error) if error.kind() == ErrorKind::Timeout => {}
+            Err(error) if error.kind() == ErrorKind::Timeout => {
+                if let Some(thread) = returned {
+                    let text = format!("the {thread} thread ended without a reason: the recording ends here");
+                    return Err(Error::new(ErrorKind::Internal, text));
+                }
+            }
             Err(error) => return Err(error),
         }
         let is_over = arguments.duration.is_some_and(|duration| began.elapsed() >= duration);
@@ -433,8 +446,10 @@ fn start_service(arguments: &Arguments) -> Result<ServiceLoop> {
 
 /// What stands at the beginning of each part.
 pub fn facts(names: &[String]) -> BTreeMap<String, String> {
-    let read =
-        |path: &str| std::fs::read_to_string(path).map(|text| text.trim().to_owned()).unwrap_or_default();
+    let read = |path: &str| {
+        files::read(path.as_ref())
+            .map_or_else(|_| String::new(), |text| String::from_utf8_lossy(&text).trim().to_owned())
+    };
     let zone = std::env::var("TZ").ok().filter(|zone| !zone.is_empty()).or_else(|| {
         let link = std::fs::read_link("/etc/localtime").ok()?;
         Some(link.to_string_lossy().rsplit_once("zoneinfo/")?.1.to_owned())

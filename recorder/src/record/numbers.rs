@@ -40,7 +40,7 @@ struct State {
 }
 
 impl State {
-    /// Forgets the publishers of which nothing can come any more: nobody else has them.
+    /// Forgets the publishers of which nothing can come any more: no other thread has them.
     fn forget(&mut self) {
         self.publishers.retain(|publisher| Arc::strong_count(publisher) > 1);
         self.kept = self.publishers.len();

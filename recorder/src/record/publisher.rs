@@ -55,7 +55,7 @@ pub struct Written {
     /// Messages and bytes that the counters do not have yet.
     pub new: (u64, u64),
     /// Whether it was said that its numbers go back.
-    pub is_told: bool,
+    pub is_reported: bool,
 }
 
 impl Publisher {

@@ -153,7 +153,7 @@ impl Queue {
         true
     }
 
-    /// Reserves room that there has to be: numbers that are not recorded are told in any case, and follow each other only where there are
+    /// Reserves room that there has to be: numbers that are not recorded are reported in any case, and follow each other only where there are
     /// messages between.
     fn reserve_always(&self, endpoint: &Endpoint, bytes: u64) {
         self.bytes.fetch_add(bytes, Ordering::Relaxed);

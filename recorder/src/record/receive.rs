@@ -1,20 +1,23 @@
 //! The receiving threads: messages and events of the names go into the queue, with what was missed.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
 use std::thread;
 use std::time::Duration;
 
-use linkspan::{Deadline, Encoding, Error, ErrorKind, EventKind, Message, Result, Subscriber, Wait};
+use linkspan::{Deadline, Error, ErrorKind, Message, Result, Subscriber, Wait};
 use linkspan_recording::Event;
 use linkspan_recording::event::Kind;
 use linkspan_recording::writer::topic;
 
 use super::clock::{CLOSE, Clock, now};
-use super::publisher::{Endpoint, Gap, Origin, Publisher};
-use super::queue::{Bodies, Item, Lost, Queue, Received};
+use super::fault;
+use super::name_events::{NAMES, NameEvents};
+use super::publisher::{Endpoint, Publisher};
+use super::queue::{Bodies, Item, Queue, Received};
 use super::status::Status;
+use super::streams::{Name, Reason, Stream};
 
 /// How long a call waits for a message before it looks at the events and at the end.
 const PATIENCE: Duration = Duration::from_millis(200);
@@ -30,12 +33,8 @@ const BETWEEN: Duration = Duration::from_millis(1);
 const TOGETHER: usize = 256;
 /// Messages between two looks at the events.
 const BEFORE_EVENTS: u32 = 256;
-/// Names of which anything is kept: twice as many as a subscriber receives from at a time.
-const NAMES: usize = 8_192;
 /// Publishers of a name that had it before, of which the numbers are kept: they may come back.
 const FORMER: usize = 7;
-/// Names whose events are kept together while the queue has no room for them.
-const HELD: usize = 1_024;
 
 /// What ends and pauses the receiving threads.
 #[derive(Debug, Default)]
@@ -44,105 +43,7 @@ pub struct Control {
     pub paused: AtomicBool,
 }
 
-/// What was received of a publisher.
-struct Stream {
-    publisher: Arc<Publisher>,
-    /// One for each encoding, of which there are few.
-    origins: Vec<Arc<Origin>>,
-    /// The number that comes next.
-    next: u64,
-    /// The messages directly before that one which are not recorded and not told yet.
-    gap: Gap,
-}
-
-/// Why messages are not recorded.
-enum Reason {
-    Overtaken,
-    Dropped,
-    Paused,
-    Failed(String),
-}
-
-impl Stream {
-    fn new(publisher: Publisher, next: u64) -> Stream {
-        Stream { publisher: Arc::new(publisher), origins: Vec::new(), next, gap: Gap::default() }
-    }
-
-    /// Counts the next messages as not recorded. Returns what they were told with before, where that is another kind of gap.
-    fn lose(&mut self, count: u64, reason: Reason, queue: &Queue) -> Option<Item> {
-        if count == 0 {
-            return None;
-        }
-        let is_other = matches!(reason, Reason::Paused) != (self.gap.paused > 0) && self.gap.count() > 0;
-        let told = if is_other { self.tell(queue) } else { None };
-        self.next = self.next.saturating_add(count);
-        let counter = match reason {
-            Reason::Overtaken => &mut self.gap.overtaken,
-            Reason::Dropped => &mut self.gap.dropped,
-            Reason::Paused => &mut self.gap.paused,
-            Reason::Failed(text) => {
-                self.gap.text = text;
-                &mut self.gap.failed
-            }
-        };
-        *counter = counter.saturating_add(count);
-        told
-    }
-
-    /// Tells what is not recorded, once.
-    fn tell(&mut self, queue: &Queue) -> Option<Item> {
-        if self.gap.count() == 0 {
-            return None;
-        }
-        let gap = std::mem::take(&mut self.gap);
-        Some(queue.lost(Lost { publisher: self.publisher.clone(), until: self.next, gap, time: now() }))
-    }
-
-    /// The origin of messages in this encoding.
-    fn origin(&mut self, encoding: Encoding, message: &Message) -> Arc<Origin> {
-        if let Some(known) = self.origins.iter().find(|origin| origin.encoding == encoding) {
-            return known.clone();
-        }
-        let first = self.publisher.is_stored.then(|| message.clone());
-        let origin = Arc::new(Origin {
-            publisher: self.publisher.clone(),
-            encoding,
-            first: Mutex::new(first),
-            channel: OnceLock::new(),
-        });
-        self.origins.push(origin.clone());
-        origin
-    }
-}
-
-/// What was received of a name.
-struct Name {
-    endpoint: Arc<Endpoint>,
-    /// Its publisher, and behind it those that had the name before.
-    streams: VecDeque<Stream>,
-    /// When it was received from last.
-    used: u64,
-}
-
-impl Name {
-    /// Puts the stream of this publisher to the front, where there is one. Returns what of the one before is not told yet.
-    fn switch_to(&mut self, incarnation: u64, queue: &Queue) -> (bool, Option<Item>) {
-        let place = self.streams.iter().position(|stream| stream.publisher.incarnation == incarnation);
-        match place {
-            Some(0) => (true, None),
-            Some(at) => {
-                let told = self.streams.front_mut().and_then(|stream| stream.tell(queue));
-                if let Some(stream) = self.streams.remove(at) {
-                    self.streams.push_front(stream);
-                }
-                (true, told)
-            }
-            None => (false, self.streams.front_mut().and_then(|stream| stream.tell(queue))),
-        }
-    }
-}
-
-/// What a receiving thread knows.
+/// The state of a receiving thread.
 struct Receiver<'a> {
     subscriber: &'a Subscriber,
     queue: &'a Queue,
@@ -160,11 +61,7 @@ struct Receiver<'a> {
     looked: u64,
     /// When the first of the last messages was sent.
     earliest: u64,
-    /// Events of names that found no room in the queue: the last one of each name, and how many came before it.
-    held: BTreeMap<String, (Event, u64)>,
-    refused: String,
-    /// The names without a connection that were told, and since when.
-    lasting: BTreeMap<String, u64>,
+    events: NameEvents<'a>,
 }
 
 /// Receives from the publishers that live, until the end.
@@ -173,7 +70,7 @@ struct Receiver<'a> {
 /// Those of the subscriber, but for time-outs.
 pub fn receive(subscriber: &Subscriber, queue: &Queue, clock: &Clock, control: &Control) -> Result<()> {
     let mut receiver = Receiver::new(subscriber, queue, clock, false);
-    while !control.ends.load(Ordering::Acquire) {
+    while !control.ends.load(Ordering::Acquire) && !fault::ends("receiving") {
         if receiver.take_what_is_there(control) {
             receiver.pass_on();
             continue;
@@ -212,9 +109,7 @@ impl<'a> Receiver<'a> {
             unlooked: 0,
             looked: now(),
             earliest: u64::MAX,
-            held: BTreeMap::new(),
-            refused: String::new(),
-            lasting: BTreeMap::new(),
+            events: NameEvents::new(queue),
         }
     }
 
@@ -249,8 +144,8 @@ impl<'a> Receiver<'a> {
             }
             Ok(None) => return Ok(false),
             Err(error) if is_not_yet(&error) => {
-                self.events();
-                self.tell_all();
+                self.collect_events();
+                self.report_gaps();
             }
             Err(error) if error.kind() == ErrorKind::InvalidState => return Err(error),
             Err(error) => self.failed(&error),
@@ -273,7 +168,7 @@ impl<'a> Receiver<'a> {
         self.unlooked = self.unlooked.saturating_add(1);
         if self.unlooked >= BEFORE_EVENTS || message.sequence() == 1 {
             self.unlooked = 0;
-            self.events();
+            self.collect_events();
         }
         let mut received = now();
         if received.abs_diff(self.looked) > CLOSE {
@@ -287,7 +182,8 @@ impl<'a> Receiver<'a> {
         if number == u64::MAX {
             let text =
                 "a message has the number 18446744073709551615, which no sender uses: it is not recorded";
-            self.refused(topic(name).to_owned(), text.to_owned());
+            let name = topic(name).to_owned();
+            self.refused(&name, text.to_owned());
             return true;
         }
         let queue = self.queue;
@@ -298,8 +194,8 @@ impl<'a> Receiver<'a> {
             self.names.insert(endpoint.name.clone(), known);
         }
         let Some(of) = self.names.get_mut(name) else { return true };
-        let (is_known, told) = of.switch_to(incarnation, queue);
-        self.items.extend(told);
+        let (is_known, gap_before) = of.switch_to(incarnation, queue);
+        self.items.extend(gap_before);
         of.used = received;
         if !is_known {
             // Of one that is new to this subscriber, what it says to be missed before its first message is missed.
@@ -311,7 +207,7 @@ impl<'a> Receiver<'a> {
             if of.streams.len() > FORMER.saturating_add(1)
                 && let Some(mut oldest) = of.streams.pop_back()
             {
-                self.items.extend(oldest.tell(queue));
+                self.items.extend(oldest.report(queue));
             }
         }
         let Some(stream) = of.streams.front_mut() else { return true };
@@ -339,7 +235,7 @@ impl<'a> Receiver<'a> {
         let mut gap = None;
         if is_next {
             if stream.gap.paused > 0 {
-                self.items.extend(stream.tell(queue));
+                self.items.extend(stream.report(queue));
             }
             gap = (stream.gap.count() > 0).then(|| Box::new(std::mem::take(&mut stream.gap)));
             stream.next = number.saturating_add(1);
@@ -365,11 +261,11 @@ impl<'a> Receiver<'a> {
         let newest_of_old = used.get(used.len() / 4).copied().unwrap_or(0);
         let queue = self.queue;
         for (_, mut name) in self.names.extract_if(|_, name| name.used <= newest_of_old) {
-            self.items.extend(name.streams.iter_mut().filter_map(|stream| stream.tell(queue)));
+            self.items.extend(name.streams.iter_mut().filter_map(|stream| stream.report(queue)));
         }
     }
 
-    /// Takes an error. That of one message is the reason for its gap; another one says once that a name could not be received from. Others
+    /// Takes an error. That of one message is the reason for its gap; another one is reported once: its name could not be received from. Others
     /// go on, and so does it: what it lacks is a gap in its numbers.
     fn failed(&mut self, error: &Error) {
         let endpoint = error.endpoint().unwrap_or_else(|| self.subscriber.endpoint()).to_owned();
@@ -381,108 +277,34 @@ impl<'a> Receiver<'a> {
             self.items.extend(stream.lose(1, Reason::Failed(error.text().to_owned()), queue));
             return;
         }
-        self.refused(topic(&endpoint).to_owned(), error.to_string());
+        self.refused(topic(&endpoint), error.to_string());
     }
 
-    /// Says once that a name cannot be received from.
-    fn refused(&mut self, name: String, text: String) {
-        if text != self.refused {
-            self.refused.clone_from(&text);
-            self.tell_event(Event::new(now(), Kind::Refused).of(&name, None).with_text(text));
-        } else {
+    /// Reports once that a name cannot be received from.
+    fn refused(&mut self, name: &str, text: String) {
+        if !self.events.refuse(name, text, &mut self.items) {
             // An error that comes again at once leaves the processor to others.
             thread::sleep(PAUSE);
         }
     }
 
-    /// Adds an event of a name. Where the queue has no room, events of the name become one.
-    fn tell_event(&mut self, event: Event) {
-        if self.held.is_empty() && self.queue.reserve_event(&event) {
-            self.items.push_back(Item::PeerEvent(Box::new(event)));
-            return;
-        }
-        if let Some((held, count)) = self.held.get_mut(&event.name) {
-            *count = count.saturating_add(1);
-            *held = event;
-        } else if self.held.len() < HELD {
-            self.held.insert(event.name.clone(), (event, 0));
-        }
+    /// Takes the new events of the names.
+    fn collect_events(&mut self) {
+        self.events.collect(self.subscriber, &mut self.items);
     }
 
-    /// Adds the events that found no room, as far as there is some now.
-    fn tell_held(&mut self) {
-        while let Some((name, (mut event, count))) = self.held.pop_first() {
-            if count > 0 {
-                event.text += &format!(" ({count} events of this name before it had no room in the buffer)");
-            }
-            if !self.queue.reserve_event(&event) {
-                self.held.insert(name, (event, 0));
-                return;
-            }
-            self.items.push_back(Item::PeerEvent(Box::new(event)));
-        }
-    }
-
-    fn tell_all(&mut self) {
+    /// Reports the messages that are not recorded and not reported yet.
+    fn report_gaps(&mut self) {
         let queue = self.queue;
         let streams = self.names.values_mut().flat_map(|name| &mut name.streams);
-        self.items.extend(streams.filter_map(|stream| stream.tell(queue)));
+        self.items.extend(streams.filter_map(|stream| stream.report(queue)));
     }
 
-    /// Tells everything that is not told yet.
+    /// Reports everything that is not reported yet.
     fn end(&mut self) {
-        self.events();
-        self.tell_all();
+        self.collect_events();
+        self.report_gaps();
         self.pass_on();
-    }
-
-    /// Tells when a name lived and there was no connection to it: once it is noticed, and once it has ended.
-    fn unconnected(&mut self) {
-        for gap in self.subscriber.gaps() {
-            let name = topic(&gap.name).to_owned();
-            let since = u64::try_from(gap.since.0).unwrap_or(0);
-            let Some(until) = gap.until else {
-                // It is told once, however often it is asked for.
-                if self.lasting.len() >= NAMES || self.lasting.insert(name.clone(), since) == Some(since) {
-                    continue;
-                }
-                let text = format!("there is no connection to the program that has the name: {}", gap.reason);
-                self.tell_event(Event::new(since, Kind::Unconnected).of(&name, None).with_text(text));
-                continue;
-            };
-            if self.lasting.remove(&name) != Some(since) {
-                let reason = &gap.reason;
-                let text = format!(
-                    "there was no connection until {until} to the program that has the name: {reason}"
-                );
-                self.tell_event(Event::new(since, Kind::Unconnected).of(&name, None).with_text(text));
-            }
-        }
-    }
-
-    /// Passes on what happened to the names. Missed messages are told with their numbers, by the next message.
-    fn events(&mut self) {
-        self.tell_held();
-        self.unconnected();
-        for event in self.subscriber.events() {
-            // An event of one of several names begins with the name: an endpoint has no `: ` in it.
-            let (name, text) =
-                event.text.split_once(": ").unwrap_or((self.subscriber.endpoint(), &event.text));
-            let time = u64::try_from(event.at.0).unwrap_or(0);
-            let (kind, source) = match event.kind {
-                EventKind::Connected | EventKind::Reconnected => (Kind::Connected, text),
-                EventKind::Disconnected => (Kind::Disconnected, ""),
-                EventKind::SchemaMismatch => (Kind::Schema, ""),
-                EventKind::Forgotten => (Kind::Disconnected, ""),
-                EventKind::Lagged => continue,
-            };
-            let event = Event::new(time, kind).of(topic(name), None);
-            self.tell_event(if source.is_empty() {
-                event.with_text(text)
-            } else {
-                Event { source: source.to_owned(), ..event }
-            });
-        }
     }
 }
 
@@ -504,7 +326,7 @@ pub fn receive_stored(
 ) -> Result<()> {
     let mut receiver = Receiver::new(subscriber, queue, clock, true);
     let mut ends = false;
-    while !ends {
+    while !ends && !fault::ends("reading") {
         let mut count: u32 = 0;
         while count < BATCH {
             ends = control.ends.load(Ordering::Acquire);
@@ -533,7 +355,7 @@ pub fn receive_stored(
                 receiver.pass_on();
             }
         }
-        receiver.events();
+        receiver.collect_events();
         receiver.pass_on();
         if count > 0 {
             // What is not on the disk is given again to the next recorder.
@@ -549,118 +371,4 @@ pub fn receive_stored(
 }
 
 #[cfg(test)]
-mod tests {
-    use std::cell::Cell;
-
-    use linkspan::{Options, Publisher as Sender, Value};
-
-    use super::*;
-
-    /// Both ends of a name, and how many messages were sent.
-    struct Ends {
-        publisher: Sender,
-        subscriber: Subscriber,
-        count: Cell<u64>,
-        clock: Clock,
-    }
-
-    impl Ends {
-        fn new(name: &str) -> Ends {
-            let endpoint = format!("shm:recorder-{name}-{}", std::process::id());
-            let publisher = Sender::new(&endpoint, &Options::default()).unwrap();
-            let subscriber = Subscriber::of(&[&endpoint], &Options::default()).unwrap();
-            Ends { publisher, subscriber, count: Cell::new(0), clock: Clock::new() }
-        }
-
-        fn receiver<'a>(&'a self, queue: &'a Queue) -> Receiver<'a> {
-            Receiver::new(&self.subscriber, queue, &self.clock, false)
-        }
-
-        fn send(&self, count: u64) {
-            for n in 0..count {
-                self.publisher.send(&Value::from(n)).unwrap();
-            }
-            self.count.set(self.count.get() + count);
-        }
-
-        /// Asserts that the queue has each message or why it is missing, in order; returns how many of both.
-        fn is_whole(&self, queue: &Queue) -> (u64, Gap) {
-            let (mut next, mut messages, mut all) = (1, 0, Gap::default());
-            let mut add = |next: &mut u64, gap: &Gap| {
-                *next += gap.count();
-                all.overtaken += gap.overtaken;
-                all.dropped += gap.dropped;
-                all.paused += gap.paused;
-            };
-            while let Some(items) = queue.take(PAUSE).filter(|items| !items.is_empty()) {
-                for item in items {
-                    queue.release(&item);
-                    match item {
-                        Item::Message(message) => {
-                            message.gap.iter().for_each(|gap| add(&mut next, gap));
-                            assert_eq!(message.number, next);
-                            (next, messages) = (next + 1, messages + 1);
-                        }
-                        Item::Lost(lost) => {
-                            add(&mut next, &lost.gap);
-                            assert_eq!(lost.until, next);
-                        }
-                        _ => {}
-                    }
-                }
-            }
-            assert_eq!(messages + all.count(), self.count.get());
-            (messages, all)
-        }
-    }
-
-    /// A publisher may be faster than the first look at its messages.
-    #[test]
-    fn messages_missed_before_the_first_one_are_counted() {
-        let ends = Ends::new("late");
-        ends.send(50_000);
-        let (queue, control) = (Queue::new(64 << 20), Control::default());
-        let mut receiver = ends.receiver(&queue);
-        assert!(receiver.wait(&control).unwrap());
-        while receiver.take_what_is_there(&control) {
-            receiver.pass_on();
-        }
-        receiver.end();
-        let (messages, gap) = ends.is_whole(&queue);
-        assert!(messages > 0 && gap.overtaken > 0, "{messages} and {gap:?}");
-    }
-
-    /// Each reason has its own count, in one gap.
-    #[test]
-    fn dropped_and_overtaken_messages_are_one_gap_with_both_reasons() {
-        let ends = Ends::new("dropped");
-        let (queue, control) = (Queue::new(650), Control::default());
-        let mut receiver = ends.receiver(&queue);
-        ends.send(100);
-        assert!(!receiver.take_what_is_there(&control));
-        ends.send(50_000);
-        while receiver.take_what_is_there(&control) {
-            receiver.pass_on();
-        }
-        receiver.end();
-        let (messages, gap) = ends.is_whole(&queue);
-        assert!(messages == 1 && gap.dropped >= 99 && gap.overtaken > 0, "{messages} and {gap:?}");
-        assert!(gap.reason().contains(&format!("{}: dropped", gap.dropped)), "{}", gap.reason());
-    }
-
-    /// What is received while the recorder is paused is another gap than what is dropped before and after it.
-    #[test]
-    fn paused_messages_are_a_gap_of_their_own() {
-        let ends = Ends::new("paused");
-        let (queue, control) = (Queue::new(650), Control::default());
-        let mut receiver = ends.receiver(&queue);
-        for paused in [false, true, false] {
-            control.paused.store(paused, Ordering::Release);
-            ends.send(10);
-            receiver.take_what_is_there(&control);
-        }
-        receiver.end();
-        let (messages, gap) = ends.is_whole(&queue);
-        assert_eq!((messages, gap.paused, gap.dropped), (1, 10, 19));
-    }
-}
+mod tests;

@@ -42,6 +42,8 @@ pub struct Counters {
     pub ended: Option<String>,
     /// The error that ended it.
     pub error: Option<Error>,
+    /// The thread that has returned without an error.
+    pub returned: Option<&'static str>,
 }
 
 /// The counters, which the writing thread changes and the others read.
@@ -60,22 +62,34 @@ impl Status {
 
     /// Does the work of a thread. Where it ends with an error or panics the recording ends: the main thread sees it here, and so do those that
     /// wait for this one.
-    pub fn attend(&self, what: &str, work: impl FnOnce() -> Result<()>) {
+    pub fn attend(&self, what: &'static str, work: impl FnOnce() -> Result<()>) {
         // What a panic leaves is not looked at again but for the counters, which are whole at any time.
         let done = catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
             let text = format!("the {what} thread panicked: the recording ends here");
             Err(Error::new(ErrorKind::Internal, text))
         });
-        if let Err(error) = done {
-            let mut counters = self.counters();
-            counters.error.get_or_insert(error);
-            counters.ended = Some("failed".to_owned());
-            drop(counters);
-            self.changed();
+        match done {
+            Ok(()) => {
+                let mut counters = self.counters();
+                // Once the recording has ended, its threads return.
+                if counters.ended.is_none() {
+                    counters.returned = Some(what);
+                }
+            }
+            Err(error) => self.fail(&error),
         }
     }
 
-    /// Says that there is no writer: nobody waits for it.
+    /// Ends the recording with an error, unless it has one.
+    pub fn fail(&self, error: &Error) {
+        let mut counters = self.counters();
+        counters.error.get_or_insert_with(|| error.clone());
+        counters.ended = Some("failed".to_owned());
+        drop(counters);
+        self.changed();
+    }
+
+    /// Notes that there is no writer, which ends the waits for it.
     pub fn end(&self) {
         self.counters().ended.get_or_insert_with(|| "failed".to_owned());
         self.changed();

@@ -13,6 +13,7 @@ use linkspan_schema::export::{Notation, export};
 
 use super::black_box::BlackBox;
 use super::clock::now;
+use super::fault;
 use super::numbers::Numbers;
 use super::publisher::{Gap, Origin, Publisher};
 use super::queue::{Item, Lost, Queue, Received};
@@ -112,10 +113,10 @@ impl<'a> Writer<'a> {
         if reason == "full" {
             self.give_up(&text);
         }
-        self.tell_counters();
+        self.update_counters();
         let stopped = Event::new(now(), Kind::Stopped).with_text(text);
-        let told = self.parts.last_event(&stopped);
-        let closed = self.parts.close(reason).and_then(|bytes| told.map(|()| bytes));
+        let noted = self.parts.last_event(&stopped);
+        let closed = self.parts.close(reason).and_then(|bytes| noted.map(|()| bytes));
         let mut counters = self.status.counters();
         let closing = closed.map(|bytes| counters.file_bytes = bytes).err();
         counters.error = error.or(closing);
@@ -129,12 +130,13 @@ impl<'a> Writer<'a> {
         let mut synced = Instant::now();
         let mut count: u64 = 0;
         while let Some(items) = self.queue.take(self.how.sync.saturating_sub(synced.elapsed())) {
+            fault::ends("writing");
             let mut items = items.into_iter();
             while let Some(item) = items.next() {
                 count = count.wrapping_add(1);
                 self.queue.release(&item);
                 if let Err(error) = self.take(item) {
-                    // What is behind it is told as not written.
+                    // What is behind it is recorded as not written.
                     self.queue.put_back(items);
                     return Err(error);
                 }
@@ -146,7 +148,7 @@ impl<'a> Writer<'a> {
                     synced = Instant::now();
                 }
             }
-            self.tell_counters();
+            self.update_counters();
             if synced.elapsed() >= self.how.sync {
                 self.sync()?;
                 synced = Instant::now();
@@ -268,7 +270,7 @@ impl<'a> Writer<'a> {
         let begins = until.saturating_sub(gap.map_or(0, Gap::count));
         let is_first = publisher.written().next.is_none();
         self.place_cursor(publisher, begins);
-        // What nobody received in this life of the recorder, and what was held by the black box and given up.
+        // What this recorder has not received, and what was held by the black box and given up.
         let (kind, text) = if is_first && self.numbers.is_continued() {
             (Kind::Missed, UNATTENDED)
         } else if self.black_box.is_some() {
@@ -329,12 +331,12 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    /// A number that the recording has already, or that is told as missed: a store gives again what was not acknowledged. Of another
+    /// A number that the recording has already, or that is recorded as missed: a store gives again what was not acknowledged. Of another
     /// publisher it is said once.
     fn goes_back(&mut self, publisher: &Publisher, number: u64, time: u64) -> Result<()> {
         let mut written = publisher.written();
         let next = written.next.unwrap_or(0);
-        if publisher.is_stored || std::mem::replace(&mut written.is_told, true) {
+        if publisher.is_stored || std::mem::replace(&mut written.is_reported, true) {
             return Ok(());
         }
         drop(written);
@@ -396,10 +398,10 @@ impl<'a> Writer<'a> {
         }
         for (publisher, until) in left.into_values() {
             let text = format!("not written: {text}");
-            let told = self.pass_over(&publisher, until, now(), Kind::Missed, &text, |writer, event| {
+            let noted = self.pass_over(&publisher, until, now(), Kind::Missed, &text, |writer, event| {
                 writer.parts.last_event(event)
             });
-            if told.is_err() {
+            if noted.is_err() {
                 // The reserved room is used up: the error that ended the recording says that the disk is full.
                 return;
             }
@@ -446,7 +448,7 @@ impl<'a> Writer<'a> {
     }
 
     /// Adds to the counters what was written since the last time.
-    fn tell_counters(&mut self) {
+    fn update_counters(&mut self) {
         let mut counters = self.status.counters();
         for publisher in self.uncounted.drain(..) {
             let (messages, bytes) = std::mem::take(&mut publisher.written().new);
@@ -456,7 +458,7 @@ impl<'a> Writer<'a> {
     }
 }
 
-/// Why messages are not recorded that nobody received.
+/// Why messages are not recorded that were not received.
 const UNATTENDED: &str =
     "no recorder was there: the one before was killed, or the publisher started after its end";
 const OUTSIDE: &str = "not recorded: the messages are outside of every interval";
@@ -472,7 +474,7 @@ struct Asking {
 const PATIENCE: Duration = Duration::from_secs(4);
 /// The part of the time that passes by which that grows again.
 const REGAIN: u32 = 10;
-/// With less than that nobody is asked.
+/// With less than that no publisher is asked.
 const LEAST: Duration = Duration::from_secs(1);
 
 impl Asking {

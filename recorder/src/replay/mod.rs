@@ -5,9 +5,6 @@
 //! | the loop: when each message is due, commands, lateness | this file |
 //! | the publishers and channels that messages go to | `outlets` |
 
-// Numbers of a recording are added without overflow.
-#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
-
 mod outlets;
 
 use std::io::BufRead;

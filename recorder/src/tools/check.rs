@@ -88,6 +88,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let mut readers = [open(&arguments.file)?];
     let mut numbers = Numbers::default();
     let mut progress = Progress::of("check");
+    let (mut begun, mut ended): (u64, u64) = (0, 0);
     loop {
         progress.at(&readers);
         let [reader] = &mut readers;
@@ -107,10 +108,13 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             Entry::Event(event) if matches!(event.kind, Kind::Refused | Kind::Unconnected) => {
                 numbers.fault(format!("{}: {}: {}", event.kind.name(), event.name, event.text));
             }
-            Entry::Metadata(format::metadata::END, end)
-                if end.get("reason").is_some_and(|why| why == "failed") =>
-            {
-                numbers.fault("failed: the recorder ended with an error; its last event says which".into());
+            Entry::Metadata(format::metadata::RECORDING, _) => begun = begun.saturating_add(1),
+            Entry::Metadata(format::metadata::END, end) => {
+                ended = ended.saturating_add(1);
+                if end.get("reason").is_some_and(|why| why == "failed") {
+                    numbers
+                        .fault("failed: the recorder ended with an error; its last event says which".into());
+                }
             }
             Entry::Event(event) if matches!(event.kind, Kind::Missed | Kind::Skipped) => {
                 let count = event.count.unwrap_or(0);
@@ -127,6 +131,12 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     drop(progress);
     let [reader] = &readers;
     let problems = reader.problems();
+    if problems.is_empty() && (ended == 0 || ended < begun) {
+        numbers.fault(
+            "not closed: a part has no record of its recorder that it was closed, which is its last one"
+                .into(),
+        );
+    }
     let count = numbers.count.saturating_add(problems.len() as u64);
     if count == 0 {
         if !arguments.quiet {

@@ -49,7 +49,7 @@ impl Bits {
         if let Some(last) = self.bytes.last_mut() {
             *last |= u8::from(is_set) << bit;
         }
-        self.zeros += usize::from(!is_set);
+        self.zeros = self.zeros.saturating_add(usize::from(!is_set));
         self.length = self.length.saturating_add(1);
     }
 
@@ -88,7 +88,7 @@ impl Long {
 
     fn get(&self, at: usize) -> &[u8] {
         let end = |at: usize| self.ends.get(at).and_then(|end| usize::try_from(*end).ok()).unwrap_or(0);
-        self.bytes.get(end(at)..end(at + 1)).unwrap_or_default()
+        self.bytes.get(end(at)..end(at.saturating_add(1))).unwrap_or_default()
     }
 }
 
@@ -137,7 +137,7 @@ impl Field {
     pub fn push(&mut self, row: usize, value: &Value) {
         self.pad(row);
         if matches!(value, Value::Null) {
-            self.pad(row + 1);
+            self.pad(row.saturating_add(1));
             return;
         }
         if let Data::Nothing = self.data {
@@ -398,7 +398,7 @@ impl Arrays {
         }
         let old = std::mem::take(&mut self.elements);
         let shape = self.shape.clone().unwrap_or_default();
-        for row in 0..old.ends.len() - 1 {
+        for row in 0..old.ends.len().saturating_sub(1) {
             self.elements.push(&by_rows(old.get(row), &shape, self.order, self.dtype.size()));
         }
         self.order = Order::Row;
@@ -414,7 +414,8 @@ impl Arrays {
                 shapes.push(&[]);
                 continue;
             }
-            let shape = self.shape.clone().unwrap_or_else(|| vec![(data.len() / size) as u64]);
+            let shape =
+                self.shape.clone().unwrap_or_else(|| vec![data.len().checked_div(size).unwrap_or(0) as u64]);
             elements.push(&by_rows(data, &shape, self.order, size));
             shapes.push(&words(&shape));
         }
@@ -479,7 +480,7 @@ impl Arrays {
             };
             return Value::Array(words.map(number).collect());
         }
-        let of_length = || vec![(data.len() / self.dtype.size()) as u64];
+        let of_length = || vec![data.len().checked_div(self.dtype.size()).unwrap_or(0) as u64];
         let shape = match &self.shapes {
             Some(shapes) => {
                 shapes.get(row).as_chunks::<8>().0.iter().map(|word| u64::from_le_bytes(*word)).collect()
@@ -510,7 +511,8 @@ impl Arrays {
         if let (Some(count), false) = (count, has_nulls) {
             return (format!("+w:{count}"), vec![validity], Box::new(items));
         }
-        let of_elements = |end: i64| end / i64::try_from(size).unwrap_or(1);
+        let size = i64::try_from(size).unwrap_or(1);
+        let of_elements = |end: i64| end.checked_div(size).unwrap_or(0);
         let ends = ends.into_iter().map(of_elements).collect();
         ("+L".to_owned(), vec![validity, Some(Buffer::I64(ends))], Box::new(items))
     }
@@ -548,12 +550,13 @@ fn by_rows<'a>(data: &'a [u8], shape: &[u64], order: Order, size: usize) -> Cow<
         .collect();
     let mut out = Vec::with_capacity(data.len());
     let mut index = vec![0u64; shape.len()];
-    for _ in 0..data.len() / size {
-        let at: u64 = index.iter().zip(&steps).map(|(at, step)| at * step).sum();
+    for _ in 0..data.len().checked_div(size).unwrap_or(0) {
+        let places = index.iter().zip(&steps).map(|(at, step): (&u64, &u64)| at.saturating_mul(*step));
+        let at = places.fold(0u64, u64::saturating_add);
         let begin = usize::try_from(at).unwrap_or(usize::MAX).saturating_mul(size);
         out.extend_from_slice(data.get(begin..begin.saturating_add(size)).unwrap_or_default());
         for (at, length) in index.iter_mut().zip(shape).rev() {
-            *at += 1;
+            *at = at.saturating_add(1);
             if *at < *length {
                 break;
             }
@@ -580,7 +583,7 @@ fn items(dtype: DType, bytes: Vec<u8>) -> Column {
     };
     let is_complex = matches!(dtype, DType::C64 | DType::C128);
     let parts = if is_complex { 2 } else { 1 };
-    let length = bytes.len() / (dtype.size() / parts);
+    let length = dtype.size().checked_div(parts).and_then(|size| bytes.len().checked_div(size)).unwrap_or(0);
     let numbers = Column {
         name: "item".to_owned(),
         format: format.to_owned(),

@@ -25,35 +25,74 @@ pub fn resolve(
     wakers: &[BorrowedFd<'_>],
     waiting: &mut Waiting<'_>,
 ) -> Result<Option<Vec<SocketAddr>>> {
-    if let Ok(ip) = host.parse::<IpAddr>() {
-        return Ok(Some(vec![SocketAddr::new(ip.to_canonical(), port)]));
+    if let Some(addresses) = without_lookup(host, port) {
+        return Ok(Some(addresses));
     }
-    if host.eq_ignore_ascii_case("localhost") {
-        // As RFC 6761 requires, without a query to a name server.
-        let both = [IpAddr::from(Ipv4Addr::LOCALHOST), IpAddr::from(Ipv6Addr::LOCALHOST)];
-        return Ok(Some(both.map(|ip| SocketAddr::new(ip, port)).to_vec()));
-    }
-    let found = Arc::new((Mutex::new(None), EventFd::new()?));
-    let (for_thread, name) = (found.clone(), (host.to_owned(), port));
-    thread::start("linkspan-resolver", move || {
-        let addresses = name.to_socket_addrs().map(Iterator::collect::<Vec<_>>);
-        *for_thread.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(addresses);
-        for_thread.1.wake();
-    })?;
+    let lookup = Lookup::begin(host, port)?;
     let mut on = wakers.to_vec();
-    on.push(found.1.as_fd());
+    on.push(lookup.as_fd());
     loop {
-        if let Some(addresses) = found.0.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            return match addresses {
-                Ok(addresses) if !addresses.is_empty() => Ok(Some(addresses)),
-                Ok(_) => Err(unknown(host, "it has no address")),
-                Err(e) => Err(unknown(host, &e.to_string())),
-            };
+        if let Some(addresses) = lookup.take() {
+            return addresses.map(Some);
         }
         if wakers.iter().any(|waker| is_readable(*waker)) {
             return Ok(None);
         }
         wait_readable(waiting, &on)?;
+    }
+}
+
+/// Returns the addresses of a host that need no name server: numbers, and `localhost`.
+pub fn without_lookup(host: &str, port: u16) -> Option<Vec<SocketAddr>> {
+    if let Ok(ip) = host.parse::<IpAddr>() {
+        return Some(vec![SocketAddr::new(ip.to_canonical(), port)]);
+    }
+    host.eq_ignore_ascii_case("localhost").then(|| {
+        // As RFC 6761 requires, without a query to a name server.
+        let both = [IpAddr::from(Ipv4Addr::LOCALHOST), IpAddr::from(Ipv6Addr::LOCALHOST)];
+        both.map(|ip| SocketAddr::new(ip, port)).to_vec()
+    })
+}
+
+/// What a name server has answered, once it has.
+type Answer = Mutex<Option<std::io::Result<Vec<SocketAddr>>>>;
+
+/// A query to a name server under way. Its descriptor is readable once the result is there.
+pub struct Lookup {
+    host: String,
+    found: Arc<(Answer, EventFd)>,
+}
+
+impl Lookup {
+    /// Begins to query the addresses of a host.
+    ///
+    /// # Errors
+    /// `OutOfMemory` where the process has no descriptor or thread left.
+    pub fn begin(host: &str, port: u16) -> Result<Lookup> {
+        let found = Arc::new((Mutex::new(None), EventFd::new()?));
+        let (for_thread, name) = (found.clone(), (host.to_owned(), port));
+        thread::start("linkspan-resolver", move || {
+            let addresses = name.to_socket_addrs().map(Iterator::collect::<Vec<_>>);
+            *for_thread.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(addresses);
+            for_thread.1.wake();
+        })?;
+        Ok(Lookup { host: host.to_owned(), found })
+    }
+
+    /// Takes the addresses, the best first, once they are there.
+    pub fn take(&self) -> Option<Result<Vec<SocketAddr>>> {
+        let addresses = self.found.0.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+        Some(match addresses {
+            Ok(addresses) if !addresses.is_empty() => Ok(addresses),
+            Ok(_) => Err(unknown(&self.host, "it has no address")),
+            Err(e) => Err(unknown(&self.host, &e.to_string())),
+        })
+    }
+}
+
+impl AsFd for Lookup {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.found.1.as_fd()
     }
 }
 

@@ -351,15 +351,87 @@ fn send_hello(stream: &Stream, frame: &[u8], descriptors: &[BorrowedFd<'_>]) -> 
     }
 }
 
-/// A hello that was sent, and whose answer is awaited outside of any call's time.
-pub struct Asked {
+/// A connection under way with a hello, whose steps are taken outside of any call's time.
+pub struct Asked(Box<dyn PendingCall>);
+
+/// The steps of a connection, up to the answer to its hello.
+pub(crate) trait PendingCall: Send {
+    /// Takes the steps that are possible now; returns the outcome once it is there.
+    fn step(&mut self) -> Result<Option<Call>>;
+
+    /// Returns the descriptor that is readable once another step is possible.
+    fn descriptor(&self) -> BorrowedFd<'_>;
+
+    /// Returns the address, for texts.
+    fn shown(&self) -> String;
+}
+
+/// A frame that was sent over a new connection, and the frame that answers it.
+pub(crate) struct Exchange {
     stream: Stream,
     reading: HelloReader,
-    /// The address, for texts.
+}
+
+impl Exchange {
+    /// Sends a frame over a new connection.
+    pub(crate) fn begin(stream: Stream, frame: &[u8], descriptors: &[BorrowedFd<'_>]) -> Result<Exchange> {
+        send_hello(&stream, frame, descriptors)?;
+        Ok(Exchange { stream, reading: HelloReader::of_answer() })
+    }
+
+    /// Returns the answer and the connection once it is there; `Busy` where the other side closed the connection without one.
+    pub(crate) fn answer(&mut self) -> Result<Option<Call<(HelloAnswer, Stream)>>> {
+        match self.reading.read_more(&self.stream, &|_| Ok(())) {
+            Ok(false) => Ok(None),
+            Ok(true) => {
+                let (answer, descriptors) = std::mem::take(&mut self.reading).finish()?;
+                Ok(Some(Call::Answered((HelloAnswer { answer, descriptors }, self.stream.clone()))))
+            }
+            Err(e) if e.kind() == ErrorKind::Disconnected => Ok(Some(Call::Busy)),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// Returns the descriptor that is readable once there may be more of the answer.
+    pub(crate) fn descriptor(&self) -> BorrowedFd<'_> {
+        self.stream.readable().0
+    }
+}
+
+/// An exchange over a Unix socket.
+struct SocketCall {
+    exchange: Exchange,
     shown: String,
 }
 
+impl PendingCall for SocketCall {
+    fn step(&mut self) -> Result<Option<Call>> {
+        self.exchange.answer()?.map(answered).transpose()
+    }
+
+    fn descriptor(&self) -> BorrowedFd<'_> {
+        self.exchange.descriptor()
+    }
+
+    fn shown(&self) -> String {
+        self.shown.clone()
+    }
+}
+
+/// Makes the outcome of a call from the answer to its hello.
+pub(crate) fn answered(answer: Call<(HelloAnswer, Stream)>) -> Result<Call> {
+    Ok(match answer {
+        Call::Answered((answer, stream)) => Call::Answered(answer.over(stream)?),
+        Call::NotListening => Call::NotListening,
+        Call::Busy => Call::Busy,
+    })
+}
+
 impl Asked {
+    pub(crate) fn new(call: impl PendingCall + 'static) -> Asked {
+        Asked(Box::new(call))
+    }
+
     /// Connects to the listener at this place and sends a hello, without waiting.
     ///
     /// # Errors
@@ -375,33 +447,24 @@ impl Asked {
             Call::NotListening => return Ok(Call::NotListening),
             Call::Busy => return Ok(Call::Busy),
         };
-        send_hello(&stream, hello, descriptors)?;
-        let shown = place.path().display().to_string();
-        Ok(Call::Answered(Asked { stream, reading: HelloReader::of_answer(), shown }))
+        let exchange = Exchange::begin(stream, hello, descriptors)?;
+        Ok(Call::Answered(Asked::new(SocketCall { exchange, shown: place.path().display().to_string() })))
     }
 
-    /// Returns the answer once it is there; `Busy` where the listener ended the connection without one.
+    /// Takes the steps that are possible now. Returns the outcome once it is there: `Busy` where the listener ended the connection
+    /// without an answer, `NotListening` where a connection that was begun was refused.
     pub fn answer(&mut self) -> Result<Option<Call>> {
-        match self.reading.read_more(&self.stream, &|_| Ok(())) {
-            Ok(false) => Ok(None),
-            Ok(true) => {
-                let (answer, descriptors) = std::mem::take(&mut self.reading).finish()?;
-                let answer = HelloAnswer { answer, descriptors };
-                Ok(Some(Call::Answered(answer.over(self.stream.clone())?)))
-            }
-            Err(e) if e.kind() == ErrorKind::Disconnected => Ok(Some(Call::Busy)),
-            Err(e) => Err(e),
-        }
+        self.0.step()
     }
 
-    /// Returns the descriptor that is readable once there may be more of the answer.
+    /// Returns the descriptor that is readable once another step is possible.
     pub fn descriptor(&self) -> BorrowedFd<'_> {
-        self.stream.readable().0
+        self.0.descriptor()
     }
 
     /// Returns the error of a listener that does not answer.
     pub fn stalled(&self) -> Error {
-        stalled(&self.shown)
+        stalled(&self.0.shown())
     }
 }
 

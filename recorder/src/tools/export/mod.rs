@@ -149,7 +149,7 @@ impl Faults {
     fn value(&mut self, message: &reader::Message<'_>) -> Option<Value> {
         decoded(message)
             .map_err(|error| {
-                self.messages += 1;
+                self.messages = self.messages.saturating_add(1);
                 let (number, topic) = (message.number, &message.channel.topic);
                 stderr::print_line(
                     &linkspan::one_line(&format!("message {number} of {topic}: {error}")).to_string(),

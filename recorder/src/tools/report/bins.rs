@@ -48,14 +48,16 @@ impl<T: Merge> Bins<T> {
     /// Adds a value at a time; what is before the beginning counts as of the beginning.
     pub fn add(&mut self, time: u64, value: T) {
         let after = time.saturating_sub(self.begin);
-        while after / self.width >= Self::COUNT as u64 {
+        // The width is never 0.
+        let place = |width: u64| after.checked_div(width).unwrap_or(0);
+        while place(self.width) >= Self::COUNT as u64 {
             self.widen();
         }
         if self.bins.is_empty() {
             self.bins.resize(Self::COUNT, None);
         }
         // Below COUNT by the loop above.
-        if let Some(bin) = self.bins.get_mut((after / self.width) as usize) {
+        if let Some(bin) = self.bins.get_mut(place(self.width) as usize) {
             *bin = Some(bin.map_or(value, |held| held.merged(value)));
         }
     }

@@ -449,7 +449,7 @@ fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+        if i > 0 && digits.len().saturating_sub(i).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);
@@ -461,9 +461,9 @@ fn size(bytes: u64) -> String {
     let units = ["B", "kB", "MB", "GB", "TB"];
     let mut number = bytes as f64;
     let mut unit = 0;
-    while number >= 1_000.0 && unit < units.len() - 1 {
+    while number >= 1_000.0 && unit < units.len().saturating_sub(1) {
         number /= 1_000.0;
-        unit += 1;
+        unit = unit.saturating_add(1);
     }
     if unit == 0 { format!("{bytes} B") } else { format!("{number:.1} {}", units[unit]) }
 }
@@ -474,7 +474,7 @@ fn short(number: f64) -> String {
     if number == number.trunc() && magnitude < 1e6 {
         format!("{number}")
     } else if (1e-3..1e6).contains(&magnitude) {
-        let decimals = (4 - magnitude.log10().floor() as i32).clamp(0, 6) as usize;
+        let decimals = 4i32.saturating_sub(magnitude.log10().floor() as i32).clamp(0, 6) as usize;
         let text = format!("{number:.decimals$}");
         if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
     } else {

@@ -53,10 +53,11 @@ pub fn picture(array: &NdArray) -> Option<Picture> {
         return None;
     }
     let at = |y: usize, x: usize| {
-        let (row, column) = (y * rows / height, x * columns / width);
+        let scaled = |at: usize, of: usize, to: usize| at.saturating_mul(of).checked_div(to).unwrap_or(0);
+        let (row, column) = (scaled(y, rows, height), scaled(x, columns, width));
         match array.order {
-            Order::Row => row * columns + column,
-            Order::Column => column * rows + row,
+            Order::Row => row.saturating_mul(columns).saturating_add(column),
+            Order::Column => column.saturating_mul(rows).saturating_add(row),
         }
     };
     let numbers: Vec<f64> = (0..height)
@@ -81,16 +82,15 @@ pub fn picture(array: &NdArray) -> Option<Picture> {
 /// Returns a bitmap with a palette as a `data:` address.
 fn data_address(width: usize, height: usize, shades: &[u8]) -> String {
     let stride = width.next_multiple_of(4);
-    let (head, palette) = (54u32, 1024u32);
-    let size = head + palette + (stride * height) as u32;
+    // The header, and the palette behind it.
+    let (begin, pixels) = (54u32 + 1024, stride.saturating_mul(height) as u32);
+    let size = begin.saturating_add(pixels);
     let mut file = Vec::with_capacity(size as usize);
     file.extend(b"BM");
-    [size, 0, head + palette, 40, width as u32, height as u32]
-        .iter()
-        .for_each(|n| file.extend(n.to_le_bytes()));
+    [size, 0, begin, 40, width as u32, height as u32].iter().for_each(|n| file.extend(n.to_le_bytes()));
     file.extend(1u16.to_le_bytes());
     file.extend(8u16.to_le_bytes());
-    [0u32, (stride * height) as u32, 2835, 2835, 256, 0].iter().for_each(|n| file.extend(n.to_le_bytes()));
+    [0u32, pixels, 2835, 2835, 256, 0].iter().for_each(|n| file.extend(n.to_le_bytes()));
     for shade in 0..=255u8 {
         let [red, green, blue] = if shade == 255 { [128; 3] } else { colour(f64::from(shade) / 254.0) };
         file.extend([blue, green, red, 0]);
@@ -98,17 +98,18 @@ fn data_address(width: usize, height: usize, shades: &[u8]) -> String {
     // From the bottom up.
     for row in shades.chunks(width).rev() {
         file.extend(row);
-        file.resize(file.len() + stride - width, 0);
+        file.extend(std::iter::repeat_n(0u8, stride.saturating_sub(width)));
     }
     format!("data:image/bmp;base64,{}", STANDARD.encode(&file))
 }
 
 /// Returns the colour of a number from 0 to 1.
 fn colour(at: f64) -> [u8; 3] {
-    let place = at.clamp(0.0, 1.0) * (COLOURS.len() - 1) as f64;
-    let below = (place as usize).min(COLOURS.len() - 2);
+    let place = at.clamp(0.0, 1.0) * COLOURS.len().saturating_sub(1) as f64;
+    let below = (place as usize).min(COLOURS.len().saturating_sub(2));
+    let (low, high) = (COLOURS[below], COLOURS[below.saturating_add(1)]);
     let part = place - below as f64;
-    [0, 1, 2].map(|i| (COLOURS[below][i] * (1.0 - part) + COLOURS[below + 1][i] * part).round() as u8)
+    [0, 1, 2].map(|i| (low[i] * (1.0 - part) + high[i] * part).round() as u8)
 }
 
 #[cfg(test)]

@@ -50,6 +50,11 @@ impl<T> Pending<T> {
     pub fn descriptor(&self) -> BorrowedFd<'_> {
         self.asked.descriptor()
     }
+
+    /// Returns the error of a listener that has not answered.
+    pub fn stalled(&self) -> Error {
+        self.asked.stalled()
+    }
 }
 
 impl Dialling<'_> {
@@ -84,7 +89,11 @@ impl Dialling<'_> {
         loop {
             let called = match pending.asked.answer().map_err(|e| self.shown(e))? {
                 Some(Call::Answered(called)) => called,
-                Some(Call::NotListening | Call::Busy) => return Err(self.busy()),
+                Some(Call::NotListening) => {
+                    self.retry().not_listening(self.target().appears())?;
+                    return Err(self.absent());
+                }
+                Some(Call::Busy) => return Err(self.busy()),
                 None if pending.ends.has_passed() => return Err(self.shown(pending.asked.stalled())),
                 None => {
                     self.retry().awaits_answer(pending.ends);

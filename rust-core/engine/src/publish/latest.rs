@@ -1,6 +1,6 @@
 //! The newest value alone, without a subscription.
 //!
-//! The hello has `once`: the publisher answers with its newest value and keeps nothing.
+//! A publisher is asked for it alone (`request`), and keeps nothing of that.
 //! [`latest_persistent`] instead keeps a subscription for programs that read repeatedly, such as a
 //! page that is rendered by PHP.
 
@@ -9,31 +9,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::names;
+use super::request;
 use super::store;
 use super::subscriber::{Subscriber, nothing_published};
-use crate::channel::dial::Dialler;
-use crate::channel::handshake::Hello;
 use crate::channel::open_names;
-use crate::channel::pattern::Pattern;
 use crate::channel::persistent::PersistentObjects;
-use crate::channel::session::Owner;
 use crate::channel::{Options, Use};
-use crate::deadline::{Deadline, Timeout, Wait, Waiting, at_timeout};
+use crate::deadline::{Timeout, Wait, Waiting, at_timeout};
 use crate::error::{Error, ErrorKind, Result};
-use crate::frame::{Incoming, Kind};
 use crate::message::Message;
-use crate::sys::poll::{Epoll, wait_readable};
-use crate::transport::broadcast::Received;
 use crate::transport::endpoint::Endpoint;
 use crate::transport::extension;
 use crate::transport::name_pattern::NamePattern;
-use crate::transport::socket::StreamRx;
 
 /// The time-out of a call that gives none.
 const NO_WAIT: Timeout = Timeout::After(Duration::ZERO);
-
-/// A publisher that has a newer ring than that of its answer is asked again, so often at most.
-const MAX_MOVES: u32 = 64;
 
 /// What ends with a publisher or with its first value.
 const MAY_COME: [ErrorKind; 4] =
@@ -65,8 +55,14 @@ fn newest_of(
     waiting: &mut Waiting<'_>,
 ) -> Result<Message> {
     let (mut newest, mut failed): (Option<Message>, Option<Error>) = (None, None);
-    for endpoint in names::fitting(&[pattern])? {
-        match find(&endpoint, options, &mut Waiting::at_once()) {
+    let (stores, live): (Vec<_>, Vec<_>) =
+        names::fitting(&[pattern])?.into_iter().partition(|endpoint| store::is_store(endpoint.transport()));
+    let stored = stores.into_iter().map(|endpoint| {
+        let found = find(&endpoint, options, &mut Waiting::at_once());
+        (endpoint, found)
+    });
+    for (endpoint, found) in stored.chain(request::newest_of_each(live, options)?) {
+        match found {
             Ok(message) if newest.as_ref().is_none_or(|newest| newest.sent() < message.sent()) => {
                 newest = Some(message.with_name(&endpoint.to_string().into()));
             }
@@ -143,56 +139,11 @@ fn find(endpoint: &Endpoint, options: &Options, waiting: &mut Waiting<'_>) -> Re
         };
         return Ok(Message::new(frame, &source, options.limits(), 0).with_schema(options.checks_received()));
     }
-    match once(endpoint, options) {
+    match request::newest(endpoint, options) {
         Err(e) if !waiting.is_none() && MAY_COME.contains(&e.kind()) => {
             let missing = if e.kind() == ErrorKind::Stalled { e } else { nothing_published() };
             first(&endpoint.to_string(), options, waiting).map_err(at_timeout(missing))
         }
         found => found,
-    }
-}
-
-/// The newest value alone, from a publisher that keeps nothing of the request. Does not wait for a publisher.
-fn once(endpoint: &Endpoint, options: &Options) -> Result<Message> {
-    // Nothing waits for another attempt.
-    let dialler = Dialler::new(endpoint, options, &Epoll::new()?, 0)?;
-    let mut own_hello = Hello::new(Pattern::Publish, options.client_id.clone(), options.max_message_size)?;
-    (own_hello.once, own_hello.slots) = (true, endpoint.transport().capabilities().slots);
-    for _ in 0..MAX_MOVES {
-        let dialled = dialler.attempt(|dialling| {
-            dialling.dial(&own_hello, || Ok(((), Vec::new())), &[], &mut Waiting::at_once())
-        })?;
-        let Some((mut called, peer_hello, ())) = dialled else { continue };
-        Pattern::Publish.fits(peer_hello.pattern)?;
-        let source = Owner::of(&called.stream, called.credentials.as_ref()).qualify(peer_hello.source());
-        let frame = match endpoint.transport().driver().broadcast() {
-            Some(rings) => match rings.newest(&mut called, peer_hello.session, options.max_message_size)? {
-                Received::Frame(frame) => Some(frame),
-                Received::Nothing => None,
-                // The publisher has changed to a larger ring since its answer.
-                Received::Moved => continue,
-            },
-            None => from_stream(StreamRx::new(called.stream, called.process, options.max_message_size))?,
-        };
-        return match frame {
-            Some(frame) => Ok(Message::new(frame, &source.into(), options.limits(), 0)
-                .with_schema(options.checks_received())),
-            None => Err(nothing_published()),
-        };
-    }
-    let text = format!("the publisher had left the ring of its answer {MAX_MOVES} times in a row");
-    Err(Error::new(ErrorKind::Stalled, text))
-}
-
-/// Returns the one frame that a publisher sends after its hello. It is on its way already: this waits for at most five ticks.
-fn from_stream(mut rx: StreamRx) -> Result<Option<Incoming>> {
-    let mut delivery_wait = Waiting::until(Deadline::after(Wait::TICK * 5));
-    loop {
-        if let Some(frame) = rx.try_recv()? {
-            return Ok(Some(frame).filter(|f| f.header.kind == Kind::Data));
-        }
-        if let Some(fd) = rx.descriptors().next() {
-            wait_readable(&mut delivery_wait, &[fd])?;
-        }
     }
 }

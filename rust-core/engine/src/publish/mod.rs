@@ -22,7 +22,7 @@
 //! | the source of a subscriber | `feed` |
 //! | what a subscriber with a `client_id` received last, for its next incarnation | `position` |
 //! | the names of a subscriber to several | `names` |
-//! | the newest value alone | `latest` |
+//! | the newest value alone; the requests for it | `latest`; `request` |
 
 mod fanout;
 mod feed;
@@ -37,6 +37,7 @@ mod publisher;
 mod receive_state;
 mod replace;
 mod replica;
+mod request;
 mod store;
 mod stream_subscriber;
 mod subscriber;

@@ -30,12 +30,13 @@ use crate::transport::kind::NameDirectory;
 use crate::transport::name_pattern::NamePattern;
 use crate::transport::{owner, place};
 
+pub use self::report::MAX_NAMES;
 pub use self::report::Report;
-use self::report::{Counters, MAX_NAMES, Refused};
+use self::report::{Counters, Refused};
 
 /// The descriptors that a connected name takes, at most. All names together take half of those that the process
 /// may have.
-const DESCRIPTORS: u64 = 8;
+pub const DESCRIPTORS: u64 = 8;
 /// Messages that are returned before the epoll set is looked at for other names.
 const BEFORE_LOOK: u32 = 64;
 /// Names that are joined in a round of a call, beside at most [`BEFORE_LOOK`] messages.

@@ -12,6 +12,7 @@ use crate::deadline::{Deadline, Waiting};
 use crate::endpoint::Endpoint;
 use crate::error::{Error, ErrorKind, Result};
 use crate::kind::{Kind, NameDirectory, Naming, Transport};
+use crate::sys::resolve::Lookup;
 use crate::sys::socket::Carries;
 use crate::sys::{inet, resolve};
 
@@ -76,12 +77,37 @@ impl Address {
         wakers: &[BorrowedFd<'_>],
         waiting: &mut Waiting<'_>,
     ) -> Result<Option<Vec<SocketAddr>>> {
+        self.check_port()?;
+        let found = resolve::resolve(&self.host, self.port, wakers, waiting)?;
+        Ok(found.map(|addresses| self.connectable(addresses)))
+    }
+
+    /// Returns the addresses to connect to where they need no name server.
+    ///
+    /// # Errors
+    /// `InvalidEndpoint` for port 0.
+    pub fn known(&self) -> Result<Option<Vec<SocketAddr>>> {
+        self.check_port()?;
+        let known = resolve::without_lookup(&self.host, self.port);
+        Ok(known.map(|addresses| self.connectable(addresses)))
+    }
+
+    /// Begins to query a name server.
+    pub fn look_up(&self) -> Result<Lookup> {
+        Lookup::begin(&self.host, self.port)
+    }
+
+    /// Returns the addresses to connect to for those that a name server gave.
+    pub fn connectable(&self, addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
+        addresses.into_iter().map(connectable).collect()
+    }
+
+    fn check_port(&self) -> Result<()> {
         if self.port == 0 {
             let text = "port 0 is for listeners alone, who get a free one; connect to the port that their endpoint() shows";
             return Err(Error::new(ErrorKind::InvalidEndpoint, text));
         }
-        let found = resolve::resolve(&self.host, self.port, wakers, waiting)?;
-        Ok(found.map(|addresses| addresses.into_iter().map(connectable).collect()))
+        Ok(())
     }
 
     /// Returns the address where it is within this machine and known without a name server;

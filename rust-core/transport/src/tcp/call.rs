@@ -80,23 +80,33 @@ fn connect_to(
     wakers: &[BorrowedFd<'_>],
     waiting: &mut Waiting<'_>,
 ) -> Result<Option<Stream>> {
-    let inside = is_loopback_address(at.ip());
-    if !inside {
-        remote::check_framing(expects_hello)?;
-        remote::check(&format!("a connection to {at}"))?;
-    }
+    may_connect(at, expects_hello)?;
     let socket = match inet::begin_connect(at) {
         Ok((socket, true)) => Some(socket),
         Ok((socket, false)) => finish(socket, at, wakers, waiting)?,
         Err(e) if e.kind() == ErrorKind::NotFound => None,
         Err(e) => return Err(e),
     };
-    let Some(socket) = socket else { return Ok(None) };
+    socket.map_or(Ok(None), |socket| connected(socket, at))
+}
+
+/// Checks what goes beyond this machine.
+pub fn may_connect(at: SocketAddr, expects_hello: bool) -> Result<()> {
+    if is_loopback_address(at.ip()) {
+        return Ok(());
+    }
+    remote::check_framing(expects_hello)?;
+    remote::check(&format!("a connection to {at}"))
+}
+
+/// Returns the stream over an established connection; `None` where no process listens there.
+pub fn connected(socket: Guarded, at: SocketAddr) -> Result<Option<Stream>> {
     // Where no process listens at a port of the ephemeral range, the kernel may assign the same
     // port to this socket and connect it to itself.
     if inet::own_address(&socket)? == at {
         return Ok(None);
     }
+    let inside = is_loopback_address(at.ip());
     Ok(Some(if inside { Stream::Inet(Arc::new(socket)) } else { remote::connecting(socket, at)? }))
 }
 
@@ -149,7 +159,7 @@ fn prove_and_call(stream: Stream, at: SocketAddr, hello: &[u8], waiting: &mut Wa
 }
 
 /// Explains which listener does not have the token, as far as the kernel shows, and the remedy.
-fn unknown_token(at: SocketAddr, token: &TcpToken) -> Error {
+pub fn unknown_token(at: SocketAddr, token: &TcpToken) -> Error {
     let me = rustix::process::geteuid().as_raw();
     let whose = match inet::user_listening_at(at) {
         Some(uid) if uid == me => format!("a process of uid {me} with another runtime directory"),

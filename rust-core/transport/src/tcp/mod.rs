@@ -11,11 +11,12 @@
 //! | the kind; the addresses of an endpoint, and which of them are within the machine | `address` |
 //! | the token of a user, and the proof of having it | `token`, `proof` |
 //! | listening, and the proof that a new connection has to give | `listen`, `authenticator` |
-//! | connecting | `call` |
+//! | connecting; the same without waiting | `call`; `asking` |
 //! | other machines: keys, and TLS between them | `remote`, `tls` |
 //! | the traits of a transport | here |
 
 pub mod address;
+mod asking;
 mod authenticator;
 mod call;
 mod listen;
@@ -29,6 +30,7 @@ use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
 use self::address::{Address, KIND, endpoint_of};
+use self::asking::ask;
 use self::call::{call, connect};
 use self::listen::listen;
 use self::token::TcpToken;
@@ -39,7 +41,7 @@ use crate::driver::MachineKeys;
 use crate::driver::{Appears, ConnectionDriver, Driver, ListenRequest, ListingSource, Target};
 use crate::endpoint::Endpoint;
 use crate::error::Result;
-use crate::hello::Call;
+use crate::hello::{Asked, Call};
 use crate::kind::Kind;
 use crate::link::Offer;
 use crate::place::Place;
@@ -127,6 +129,10 @@ impl Target for Remote {
         waiting: &mut Waiting<'_>,
     ) -> Result<Call> {
         call(&self.address, hello, wakers, waiting)
+    }
+
+    fn ask(&self, hello: &[u8], _descriptors: &[BorrowedFd<'_>]) -> Result<Option<Call<Asked>>> {
+        ask(&self.address, hello).map(Some)
     }
 
     fn connect(&self, wakers: &[BorrowedFd<'_>], waiting: &mut Waiting<'_>) -> Result<Call<Stream>> {

@@ -1,0 +1,120 @@
+//! What is recorded of names beside their messages: connections, refusals, and names without a connection.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use linkspan::{EventKind, Subscriber};
+use linkspan_recording::Event;
+use linkspan_recording::event::Kind;
+use linkspan_recording::writer::topic;
+
+use super::clock::now;
+use super::queue::{Item, Queue};
+
+/// Names of which anything is kept: twice as many as a subscriber receives from at a time.
+pub const NAMES: usize = 8_192;
+/// Names whose events are kept together while the queue has no room for them.
+const HELD: usize = 1_024;
+
+/// The events of the names of one receiving thread, on their way into the queue.
+pub struct NameEvents<'a> {
+    queue: &'a Queue,
+    /// Events of names that found no room in the queue: the last one of each name, and how many came before it.
+    held: BTreeMap<String, (Event, u64)>,
+    /// The text of the last refusal.
+    refused: String,
+    /// The names without a connection that were reported, and since when.
+    lasting: BTreeMap<String, u64>,
+}
+
+impl NameEvents<'_> {
+    pub fn new(queue: &Queue) -> NameEvents<'_> {
+        NameEvents { queue, held: BTreeMap::new(), refused: String::new(), lasting: BTreeMap::new() }
+    }
+
+    /// Reports that a name cannot be received from. Returns whether this is another refusal than the last one, which is reported once.
+    pub fn refuse(&mut self, name: &str, text: String, items: &mut VecDeque<Item>) -> bool {
+        if text == self.refused {
+            return false;
+        }
+        self.refused.clone_from(&text);
+        self.add(Event::new(now(), Kind::Refused).of(name, None).with_text(text), items);
+        true
+    }
+
+    /// Adds an event of a name. Where the queue has no room, events of the name become one.
+    fn add(&mut self, event: Event, items: &mut VecDeque<Item>) {
+        if self.held.is_empty() && self.queue.reserve_event(&event) {
+            items.push_back(Item::PeerEvent(Box::new(event)));
+            return;
+        }
+        if let Some((held, count)) = self.held.get_mut(&event.name) {
+            *count = count.saturating_add(1);
+            *held = event;
+        } else if self.held.len() < HELD {
+            self.held.insert(event.name.clone(), (event, 0));
+        }
+    }
+
+    /// Adds the events that found no room, as far as there is some now.
+    fn add_held(&mut self, items: &mut VecDeque<Item>) {
+        while let Some((name, (mut event, count))) = self.held.pop_first() {
+            if count > 0 {
+                event.text += &format!(" ({count} events of this name before it had no room in the buffer)");
+            }
+            if !self.queue.reserve_event(&event) {
+                self.held.insert(name, (event, 0));
+                return;
+            }
+            items.push_back(Item::PeerEvent(Box::new(event)));
+        }
+    }
+
+    /// Reports when a name lived and there was no connection to it: once it is noticed, and once it has ended.
+    fn add_unconnected(&mut self, subscriber: &Subscriber, items: &mut VecDeque<Item>) {
+        for gap in subscriber.gaps() {
+            let name = topic(&gap.name).to_owned();
+            let since = u64::try_from(gap.since.0).unwrap_or(0);
+            let Some(until) = gap.until else {
+                // It is reported once, however often it is returned.
+                if self.lasting.len() >= NAMES || self.lasting.insert(name.clone(), since) == Some(since) {
+                    continue;
+                }
+                let text = format!("there is no connection to the program that has the name: {}", gap.reason);
+                self.add(Event::new(since, Kind::Unconnected).of(&name, None).with_text(text), items);
+                continue;
+            };
+            if self.lasting.remove(&name) != Some(since) {
+                let reason = &gap.reason;
+                let text = format!(
+                    "there was no connection until {until} to the program that has the name: {reason}"
+                );
+                self.add(Event::new(since, Kind::Unconnected).of(&name, None).with_text(text), items);
+            }
+        }
+    }
+
+    /// Adds the new events of the names. Missed messages are reported with their numbers, by the next message.
+    pub fn collect(&mut self, subscriber: &Subscriber, items: &mut VecDeque<Item>) {
+        self.add_held(items);
+        self.add_unconnected(subscriber, items);
+        for event in subscriber.events() {
+            // An event of one of several names begins with the name: an endpoint has no `: ` in it.
+            let (name, text) = event.text.split_once(": ").unwrap_or((subscriber.endpoint(), &event.text));
+            let time = u64::try_from(event.at.0).unwrap_or(0);
+            let (kind, source) = match event.kind {
+                EventKind::Connected | EventKind::Reconnected => (Kind::Connected, text),
+                EventKind::Disconnected => (Kind::Disconnected, ""),
+                EventKind::SchemaMismatch => (Kind::Schema, ""),
+                EventKind::Forgotten => (Kind::Disconnected, ""),
+                EventKind::Lagged => continue,
+            };
+            let event = Event::new(time, kind).of(topic(name), None);
+            let event = if source.is_empty() {
+                event.with_text(text)
+            } else {
+                Event { source: source.to_owned(), ..event }
+            };
+            self.add(event, items);
+        }
+    }
+}

@@ -1,0 +1,245 @@
+//! Requests for the newest values of publishers, which keep nothing of them: the hello has `once`. Requests to several publishers are under
+//! way together, so that one that does not answer delays none of the others.
+
+use std::collections::BTreeMap;
+use std::os::fd::BorrowedFd;
+
+use super::names::{DESCRIPTORS, MAX_NAMES};
+use super::subscriber::nothing_published;
+use crate::channel::asking::{Pending, Progress};
+use crate::channel::dial::Dialler;
+use crate::channel::handshake::Hello;
+use crate::channel::pattern::Pattern;
+use crate::channel::session::Owner;
+use crate::channel::{Options, Use};
+use crate::deadline::{Deadline, Wait, Waiting};
+use crate::error::{Error, ErrorKind, Result};
+use crate::frame::{Incoming, Kind};
+use crate::message::Message;
+use crate::sys::headroom;
+use crate::sys::poll::{Epoll, Interest};
+use crate::transport::broadcast::Received;
+use crate::transport::endpoint::Endpoint;
+use crate::transport::hello::{AnsweredCall, MIN_ANSWER_TIME};
+use crate::transport::socket::StreamRx;
+
+/// A publisher that has a newer ring than that of its answer is asked again, so often at most.
+const MAX_MOVES: u32 = 64;
+
+/// The token of what a failed attempt leaves in the set.
+const NONE: u64 = u64::MAX;
+
+/// Returns the newest value of a publisher. Does not wait for a publisher.
+///
+/// # Errors
+/// `NotFound` if there is none; `Empty` if it has published nothing; `Stalled` if it does not answer.
+pub fn newest(endpoint: &Endpoint, options: &Options) -> Result<Message> {
+    let mut found = newest_of_each(vec![endpoint.clone()], options)?;
+    found.pop().map_or_else(|| Err(nothing_published()), |(_, found)| found)
+}
+
+/// The same of several publishers. All have the time of one together, as far as the process has descriptors.
+///
+/// # Errors
+/// Those of the kernel; an error of one publisher is its result.
+pub fn newest_of_each(
+    mut endpoints: Vec<Endpoint>,
+    options: &Options,
+) -> Result<Vec<(Endpoint, Result<Message>)>> {
+    let together = (headroom::descriptor_limit() / 2 / DESCRIPTORS).clamp(1, MAX_NAMES as u64) as usize;
+    let mut found = Vec::new();
+    while !endpoints.is_empty() {
+        let rest = endpoints.split_off(endpoints.len().min(together));
+        let set = Epoll::new()?;
+        let mut under_way = BTreeMap::new();
+        for (token, endpoint) in (0..).zip(std::mem::replace(&mut endpoints, rest)) {
+            match Request::new(&endpoint, options, &set) {
+                Ok(request) => {
+                    under_way.insert(token, request);
+                }
+                Err(error) => found.push((endpoint, Err(error))),
+            }
+        }
+        finish(&mut under_way, &set, &mut found)?;
+    }
+    Ok(found)
+}
+
+/// Takes the steps of requests until each has its result.
+fn finish(
+    under_way: &mut BTreeMap<u64, Request<'_>>,
+    set: &Epoll,
+    found: &mut Vec<(Endpoint, Result<Message>)>,
+) -> Result<()> {
+    let (mut due, mut ready): (Vec<u64>, _) = (under_way.keys().copied().collect(), Vec::new());
+    loop {
+        for token in due.drain(..) {
+            let Some(request) = under_way.get_mut(&token) else { continue };
+            if let Some(descriptor) = request.descriptor() {
+                set.remove(descriptor);
+            }
+            let result = match request.step().transpose() {
+                None if request.ends.has_passed() => Err(request.stalled()),
+                None => match request.descriptor().map(|descriptor| set.add(descriptor, token, Interest::IN))
+                {
+                    Some(Err(error)) => Err(error),
+                    _ => continue,
+                },
+                Some(result) => result,
+            };
+            if let Some(request) = under_way.remove(&token) {
+                found.push((request.endpoint, result));
+            }
+        }
+        let Some(first) = under_way.values().map(|request| request.ends).min_by_key(|ends| ends.remaining())
+        else {
+            return Ok(());
+        };
+        match set.wait(&mut Waiting::until(first), &mut ready) {
+            Err(error) if error.kind() == ErrorKind::Timeout => {
+                let over = under_way.iter().filter(|(_, request)| request.ends.has_passed());
+                due.extend(over.map(|(token, _)| *token));
+            }
+            waited => waited?,
+        }
+        due.extend(ready.drain(..).map(|one| one.token).filter(|token| *token != NONE));
+        due.sort_unstable();
+        due.dedup();
+    }
+}
+
+/// A request to one publisher.
+struct Request<'a> {
+    endpoint: Endpoint,
+    options: &'a Options,
+    dialler: Dialler,
+    own_hello: Hello,
+    stage: Stage,
+    moves: u32,
+    /// Until when the step that is awaited has to be possible.
+    ends: Deadline,
+}
+
+enum Stage {
+    /// The publisher is to be asked.
+    New,
+    /// It has not answered.
+    Asked(Pending<()>),
+    /// The one frame that it sends after its hello is on its way.
+    Delivering(StreamRx, String),
+}
+
+impl<'a> Request<'a> {
+    fn new(endpoint: &Endpoint, options: &'a Options, set: &Epoll) -> Result<Request<'a>> {
+        options.check(endpoint.transport(), Use::Subscribe)?;
+        // Nothing waits for another attempt.
+        let dialler = Dialler::new(endpoint, options, set, NONE)?;
+        let mut own_hello =
+            Hello::new(Pattern::Publish, options.client_id.clone(), options.max_message_size)?;
+        (own_hello.once, own_hello.slots) = (true, endpoint.transport().capabilities().slots);
+        let ends = Deadline::after(MIN_ANSWER_TIME);
+        Ok(Request {
+            endpoint: endpoint.clone(),
+            options,
+            dialler,
+            own_hello,
+            stage: Stage::New,
+            moves: 0,
+            ends,
+        })
+    }
+
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        match &self.stage {
+            Stage::New => None,
+            Stage::Asked(pending) => Some(pending.descriptor()),
+            Stage::Delivering(stream, _) => stream.descriptors().next(),
+        }
+    }
+
+    fn stalled(&self) -> Error {
+        match &self.stage {
+            Stage::Asked(pending) => pending.stalled(),
+            _ => Waiting::at_once().timed_out(),
+        }
+    }
+
+    /// Takes the steps that are possible now; returns the value once it is there.
+    fn step(&mut self) -> Result<Option<Message>> {
+        loop {
+            let offer = || Ok(((), Vec::new()));
+            let progress = match std::mem::replace(&mut self.stage, Stage::New) {
+                Stage::New => {
+                    self.dialler.attempt(|dialling| match dialling.begin(&self.own_hello, offer)? {
+                        Some(progress) => Ok(Some(progress)),
+                        None => {
+                            // The transport can only be waited for.
+                            let called =
+                                dialling.dial(&self.own_hello, offer, &[], &mut Waiting::at_once())?;
+                            Ok(called.map(|(called, hello, own)| Progress::Connected(called, hello, own)))
+                        }
+                    })
+                }
+                Stage::Asked(pending) => {
+                    self.dialler.attempt(|dialling| dialling.go_on(pending, &self.own_hello, offer).map(Some))
+                }
+                Stage::Delivering(mut stream, source) => {
+                    let Some(frame) = stream.try_recv()? else {
+                        self.stage = Stage::Delivering(stream, source);
+                        return Ok(None);
+                    };
+                    if frame.header.kind != Kind::Data {
+                        return Err(nothing_published());
+                    }
+                    return self.message(frame, source).map(Some);
+                }
+            };
+            match progress? {
+                Some(Progress::Pending(pending)) => {
+                    self.stage = Stage::Asked(pending);
+                    return Ok(None);
+                }
+                Some(Progress::Connected(called, hello, ())) => {
+                    if let Some(message) = self.answered(called, &hello)? {
+                        return Ok(Some(message));
+                    }
+                }
+                None => self.again()?,
+            }
+        }
+    }
+
+    /// Counts another attempt.
+    fn again(&mut self) -> Result<()> {
+        self.moves += 1;
+        if self.moves < MAX_MOVES {
+            return Ok(());
+        }
+        let text = format!("the publisher had left the ring of its answer {MAX_MOVES} times in a row");
+        Err(Error::new(ErrorKind::Stalled, text))
+    }
+
+    /// Takes the publisher's answer; returns the value where it is there already.
+    fn answered(&mut self, mut called: AnsweredCall, hello: &Hello) -> Result<Option<Message>> {
+        Pattern::Publish.fits(hello.pattern)?;
+        let source = Owner::of(&called.stream, called.credentials.as_ref()).qualify(hello.source());
+        let longest = self.options.max_message_size;
+        let Some(rings) = self.endpoint.transport().driver().broadcast() else {
+            let stream = StreamRx::new(called.stream, called.process, longest);
+            self.stage = Stage::Delivering(stream, source);
+            self.ends = Deadline::after(Wait::TICK * 5);
+            return Ok(None);
+        };
+        match rings.newest(&mut called, hello.session, longest)? {
+            Received::Frame(frame) => self.message(frame, source).map(Some),
+            Received::Nothing => Err(nothing_published()),
+            // The publisher has changed to a larger ring since its answer.
+            Received::Moved => self.again().map(|()| None),
+        }
+    }
+
+    fn message(&self, frame: Incoming, source: String) -> Result<Message> {
+        let message = Message::new(frame, &source.into(), self.options.limits(), 0);
+        Ok(message.with_schema(self.options.checks_received()))
+    }
+}

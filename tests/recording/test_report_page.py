@@ -1,0 +1,87 @@
+"""The page of a report in a browser: whatever the texts of a recording are, nothing of them runs and nothing is loaded."""
+
+import json
+import shutil
+import struct
+
+from conftest import Lab
+from playwright.sync_api import sync_playwright
+from support.forged import MAGIC, record, text, texts
+
+#: What a page without escaping or policy would run or load.
+HOSTILE = [
+    "<script>window.ran = 'script'</script>",
+    "</script><script>window.ran = 'closed script'</script>",
+    "</title></style><script>window.ran = 'closed title'</script>",
+    "<img src=x onerror=\"window.ran = 'onerror'\">",
+    "\" onmouseover=\"window.ran = 'attribute'\" autofocus onfocus=\"window.ran = 'focus'\" x=\"",
+    "' onload='window.ran = 1' x='",
+    "<svg/onload=window.ran='svg'>",
+    "<a href=\"javascript:window.ran='link'\">a link</a>",
+    "javascript:window.ran='address'",
+    "<iframe src=\"http://192.0.2.1/frame\"></iframe><link rel=stylesheet href=http://192.0.2.1/style.css>",
+    "<meta http-equiv=refresh content=\"0;url=http://192.0.2.1/refresh\"><base href=http://192.0.2.1/>",
+    "<form action=http://192.0.2.1/form><input type=submit></form><object data=http://192.0.2.1/object>",
+    "}</style><style>@import url(http://192.0.2.1/import.css); body { background: url(http://192.0.2.1/picture) }",
+    "url(http://192.0.2.1/url)\u2028window.ran = 'line separator'\u2029",
+    "]]><!-- --!> <![CDATA[ <script>window.ran = 'comment'</script>",
+]
+
+
+def hostile_recording() -> bytes:
+    """Names, fields, units, descriptions, facts, notes, events and values of these texts."""
+    data = [record(1, text("linkspan") + text("forged"))]
+    facts = dict.fromkeys(("machine", "command", "started", "timezone", "names", "version"), HOSTILE[0])
+    data.append(record(12, text("linkspan.recording") + texts({"id": "5" * 32, **facts})))
+    data.append(record(12, text("linkspan.notes") + texts({hostile: hostile for hostile in HOSTILE})))
+    data.append(record(4, struct.pack("<HH", 0, 0) + text("linkspan/events") + text("json") + texts({})))
+    time = 1_700_000_000 * 10**9
+    for at, hostile in enumerate(HOSTILE, 1):
+        fields = f'[fields]\nx = {{ type = "f64", unit = {json.dumps(hostile)}, description = {json.dumps(hostile)} }}\n'
+        schema = f'name = "lab.reading"\ndescription = {json.dumps(hostile)}\n{fields}'
+        data.append(record(3, struct.pack("<H", at) + text(hostile) + text("linkspan") + text(schema)))
+        meta = {"linkspan.incarnation": f"{at:016x}", "linkspan.source": hostile, "linkspan.endpoint": f"shm:{hostile}", "linkspan.first": "1"}
+        data.append(record(4, struct.pack("<HH", at, at) + text(hostile) + text("json") + texts(meta)))
+        for number in range(1, 4):
+            value = {"x": number, hostile: number, "text": hostile, "state": HOSTILE[number], "list": [hostile]}
+            body = json.dumps(value).encode()
+            data.append(record(5, struct.pack("<HIQQ", at, number, time + number * 10**9, time) + body))
+        event = {"time": time + at, "kind": "missed", "name": hostile, "incarnation": f"{at:016x}", "first": 4, "count": 2, "text": hostile, "source": hostile}
+        data.append(record(5, struct.pack("<HIQQ", 0, at, time, time) + json.dumps(event).encode()))
+    return MAGIC + b"".join(data)
+
+
+def test_texts_of_a_recording_run_and_load_nothing_in_its_report(lab: Lab) -> None:
+    file = lab.folder / "</title><script>window.ran = 'file'<script>.mcap".replace("/", "\u2215")
+    file.write_bytes(hostile_recording())
+    page_file = lab.folder / "r.html"
+    lab.recording("report", file, "-o", page_file)
+    written = page_file.read_text()
+    assert all(f"window.ran = {name}" in written.replace("&#39;", "'").replace("&#x27;", "'") for name in ("'script'", "'onerror'")), "the texts are shown"
+    chromium = shutil.which("chromium")
+    assert chromium, "chromium is not installed"
+    requests, dialogs = [], []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+        page = browser.new_page()
+        page.on("request", lambda request: requests.append(request.url))
+        page.on("dialog", lambda dialog: dialogs.append(dialog.message))
+        page.goto(page_file.as_uri(), wait_until="load")
+        for element in page.query_selector_all("a, img, summary, svg, [title]")[:200]:
+            element.dispatch_event("mouseover")
+            element.dispatch_event("focus")
+        for link in page.query_selector_all("a"):
+            assert (link.get_attribute("href") or "#").startswith("#"), link.get_attribute("href")
+        assert page.evaluate("window.ran") is None
+        assert page.evaluate("document.querySelectorAll('script, iframe, object, embed, form, base, link').length") == 0
+        attributes = "[...document.querySelectorAll('*')].flatMap(e => [...e.attributes]).filter(a => a.name.startsWith('on')).map(a => a.name)"
+        assert page.evaluate(attributes) == []
+        # Elements show the texts as they are.
+        assert "<img src=x onerror=" in page.inner_text("body")
+        # The policy holds alone: a script that had come into the page would not run.
+        page.evaluate("() => { const s = document.createElement('script'); s.textContent = 'window.ran = 1'; document.body.append(s); const i = new Image(); i.src = 'http://192.0.2.1/picture'; document.body.append(i) }")
+        assert page.evaluate("window.ran") is None
+        browser.close()
+    assert [url for url in requests if not url.startswith(("file:", "data:", "http://192.0.2.1/picture"))] == [], requests
+    assert [url for url in requests if url.startswith("file:")] == [page_file.as_uri()], requests
+    assert dialogs == []
