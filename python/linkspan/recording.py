@@ -206,19 +206,22 @@ class Recording:
 
     Iteration gives every message, and `len(recording)` is their number; `name in recording` tells whether it has messages of a name, and
     `recording[name]` is their table. With `follow=True` iteration goes on while it is written, until its recorder ends it. A file that is cut
-    or wrong is read as far as it goes: `problems` says where.
+    or wrong is read as far as it goes: `problems` says where. Messages of more than 64 MiB need `max_message_size`, in bytes.
     """
 
-    __slots__ = ("_beginning", "_closed", "_found", "follow", "path")
+    __slots__ = ("_beginning", "_closed", "_found", "follow", "max_message_size", "path")
 
-    def __init__(self, path: str | os.PathLike[str], *, follow: bool = False) -> None:
+    def __init__(
+        self, path: str | os.PathLike[str], *, follow: bool = False, max_message_size: int | None = None
+    ) -> None:
         self.path = os.fspath(path)
         self.follow = follow
+        self.max_message_size = max_message_size
         self._closed = False
         self._beginning: tuple[list[str], int | None] | None = None
         self._found: tuple[dict[str, Any], dict[str, str]] | None = None
         # Errors of the file come from here, and not from the first use.
-        _native.RecordingReader(self.path, [], 0, _END, follow)
+        _native.RecordingReader(self.path, [], 0, _END, follow, max_message_size=max_message_size)
 
     def close(self) -> None:
         """Ends its use. It holds no file open between two calls, so this only keeps a program from using it by mistake."""
@@ -238,7 +241,7 @@ class Recording:
         """What it has, read once, or each time while it may grow."""
         self._open()
         if self._found is None or self.follow:
-            value, schemas = _native.recording_summary(self.path)
+            value, schemas = _native.recording_summary(self.path, self.max_message_size)
             self._found = value, dict(schemas)
         return self._found
 
@@ -319,7 +322,7 @@ class Recording:
     def events(self) -> list[dict[str, Any]]:
         """What happened to names and to the recorder, in order: dicts with `time` (a `Timestamp`), `kind` and what the kind has."""
         self._open()
-        events = _native.recording_events(self.path)
+        events = _native.recording_events(self.path, self.max_message_size)
         for event in events:
             event["time"] = _instant(event["time"])
         return events
@@ -343,13 +346,15 @@ class Recording:
         self._open()
         times = self._times(begin, end)
         if self.follow:
-            return _native.RecordingReader(self.path, list(names), *times, True, timeout)
-        return _native.RecordingReader(self.path, self._matching(names) if names else [], *times, False, timeout)
+            return _native.RecordingReader(self.path, list(names), *times, True, timeout, self.max_message_size)
+        chosen = self._matching(names) if names else []
+        return _native.RecordingReader(self.path, chosen, *times, False, timeout, self.max_message_size)
 
     def table(self, name: str, *, begin: When | None = None, end: When | None = None) -> Table:
         """The messages of a name as a table; those of all names that a pattern fits, with the column `name` in front."""
         names = self._matching([name])
-        return Table(_native.recording_table(self.path, names, *self._times(begin, end), name not in names))
+        times = self._times(begin, end)
+        return Table(_native.recording_table(self.path, names, *times, name not in names, self.max_message_size))
 
     def batches(
         self, name: str, *, begin: When | None = None, end: When | None = None, rows: int = _ROWS
@@ -359,7 +364,8 @@ class Recording:
         if rows < 1:
             raise InvalidState(f"batches of {rows} rows: give at least 1")
         names = self._matching([name])
-        return map(Table, _native.RecordingTables(self.path, names, *self._times(begin, end), rows, name not in names))
+        times, limit = self._times(begin, end), self.max_message_size
+        return map(Table, _native.RecordingTables(self.path, names, *times, rows, name not in names, limit))
 
     def frames(
         self, name: str, field: str | None = None, *, begin: When | None = None, end: When | None = None
@@ -461,7 +467,7 @@ class Recording:
         """Its names, and when it begins, without a look at the messages where it was closed."""
         self._open()
         if self._beginning is None or self.follow:
-            self._beginning = _native.recording_outline(self.path)
+            self._beginning = _native.recording_outline(self.path, self.max_message_size)
         return self._beginning
 
     def _matching(self, names: Iterable[str]) -> list[str]:

@@ -10,7 +10,7 @@ use linkspan::{
     Body, Deadline, Encoding, Error, ErrorKind, Message as Arrived, RecordedOrigin, Timeout, Timestamp,
     registry,
 };
-use linkspan_recording::reader::Message as Read;
+use linkspan_recording::reader::{Limits, Message as Read};
 use linkspan_recording::{Columns, Entry, Outline, Reader, Summary, files, parts};
 use pyo3::prelude::*;
 
@@ -60,6 +60,12 @@ struct Choice {
     names: Names,
     from: u64,
     to: u64,
+    limits: Limits,
+}
+
+/// The limits of a reader of messages of up to this size; those of channels where none is given.
+fn limits(max_message_size: Option<u64>) -> Limits {
+    max_message_size.map_or_else(Limits::default, Limits::of_messages)
 }
 
 /// The names of messages.
@@ -73,12 +79,13 @@ enum Names {
 
 impl Choice {
     /// Messages of these names of a recording.
-    fn of(names: Vec<String>, from: u64, to: u64) -> Choice {
-        Choice { names: Names::These(names.into_iter().collect()), from, to }
+    fn of(names: Vec<String>, from: u64, to: u64, max_message_size: Option<u64>) -> Choice {
+        let names = Names::These(names.into_iter().collect());
+        Choice { names, from, to, limits: limits(max_message_size) }
     }
 
     fn open(&self, path: &Path) -> linkspan::Result<Reader> {
-        let reader = Reader::open(path)?;
+        let reader = Reader::with_limits(path, self.limits)?;
         if (self.from, self.to) == (0, u64::MAX) { Ok(reader) } else { reader.within(self.from, self.to) }
     }
 
@@ -130,7 +137,7 @@ impl RecordingReader {
     /// Messages of these names (all, if there is none) that were received within these times, in nanoseconds since 1970; of those that fit these
     /// names and patterns where the recording is followed.
     #[new]
-    #[pyo3(signature = (path, names, begin, end, follow=false, timeout=Patience::of(Timeout::Forever)))]
+    #[pyo3(signature = (path, names, begin, end, follow=false, timeout=Patience::of(Timeout::Forever), max_message_size=None))]
     fn open(
         py: Python<'_>,
         path: FilePath,
@@ -139,14 +146,16 @@ impl RecordingReader {
         end: u64,
         follow: bool,
         timeout: Patience,
+        max_message_size: Option<u64>,
     ) -> Outcome<RecordingReader> {
         let names = match names {
             names if names.is_empty() => Names::All,
             names if follow => Names::Matching(names),
             names => Names::These(names.into_iter().collect()),
         };
-        let choice = Choice { names, from: begin, to: end };
-        let reader = py.detach(|| if follow { Reader::follow(&path) } else { choice.open(&path) })?;
+        let choice = Choice { names, from: begin, to: end, limits: limits(max_message_size) };
+        let reader =
+            py.detach(|| if follow { Reader::follow(&path, choice.limits) } else { choice.open(&path) })?;
         Ok(RecordingReader {
             reader: Mutex::new(reader),
             choice,
@@ -275,8 +284,13 @@ fn finished() -> Error {
 
 /// The names of a recording, and when it begins in nanoseconds since 1970, where it does: without a look at messages of parts that were closed.
 #[pyfunction]
-pub fn recording_outline(py: Python<'_>, path: FilePath) -> Outcome<(Vec<String>, Option<u64>)> {
-    let outline = py.detach(|| Outline::read(&path))?;
+#[pyo3(signature = (path, max_message_size=None))]
+pub fn recording_outline(
+    py: Python<'_>,
+    path: FilePath,
+    max_message_size: Option<u64>,
+) -> Outcome<(Vec<String>, Option<u64>)> {
+    let outline = py.detach(|| Outline::with_limits(&path, limits(max_message_size)))?;
     Ok((outline.names.into_iter().collect(), outline.time.map(|(begin, _)| begin)))
 }
 
@@ -285,9 +299,14 @@ type Described<'py> = (Bound<'py, PyAny>, Vec<(String, String)>);
 
 /// What a recording has, and the newest schema of each name in Linkspan's notation.
 #[pyfunction]
-pub fn recording_summary(py: Python<'_>, path: FilePath) -> Outcome<Described<'_>> {
+#[pyo3(signature = (path, max_message_size=None))]
+pub fn recording_summary(
+    py: Python<'_>,
+    path: FilePath,
+    max_message_size: Option<u64>,
+) -> Outcome<Described<'_>> {
     let (value, schemas) = py.detach(|| -> linkspan::Result<_> {
-        let mut reader = Reader::open(&path)?;
+        let mut reader = Reader::with_limits(&path, limits(max_message_size))?;
         let summary = Summary::read(&mut reader)?;
         let value = summary.to_value(reader.problems(), &parts::existing(&path));
         let schemas = summary.names.into_iter().filter_map(|(topic, name)| Some((topic, name.notation?)));
@@ -298,9 +317,15 @@ pub fn recording_summary(py: Python<'_>, path: FilePath) -> Outcome<Described<'_
 
 /// The events of a recording, each as a dict, in the order of the file.
 #[pyfunction]
-pub fn recording_events(py: Python<'_>, path: FilePath) -> Outcome<Vec<Bound<'_, PyAny>>> {
+#[pyo3(signature = (path, max_message_size=None))]
+pub fn recording_events(
+    py: Python<'_>,
+    path: FilePath,
+    max_message_size: Option<u64>,
+) -> Outcome<Vec<Bound<'_, PyAny>>> {
     let values = py.detach(|| -> linkspan::Result<_> {
-        let (mut reader, mut values) = (Reader::open(&path)?, Vec::new());
+        let mut reader = Reader::with_limits(&path, limits(max_message_size))?;
+        let mut values = Vec::new();
         while let Some(entry) = reader.read()? {
             if let Entry::Event(event) = entry {
                 values.push(linkspan::codec::decode(&event.to_json()?, Encoding::Json)?);
@@ -320,6 +345,7 @@ fn columns(of_several_names: bool) -> Columns {
 
 /// The messages of these names that were received within these times as a table; of several names with a column of the name.
 #[pyfunction]
+#[pyo3(signature = (path, names, begin, end, of_several_names, max_message_size=None))]
 pub fn recording_table(
     py: Python<'_>,
     path: FilePath,
@@ -327,8 +353,9 @@ pub fn recording_table(
     begin: u64,
     end: u64,
     of_several_names: bool,
+    max_message_size: Option<u64>,
 ) -> Outcome<Table> {
-    let choice = Choice::of(names, begin, end);
+    let choice = Choice::of(names, begin, end, max_message_size);
     Ok(py.detach(|| -> linkspan::Result<_> {
         let (mut reader, mut columns) = (choice.open(&path)?, columns(of_several_names));
         let rows = choice.fill(&mut reader, &mut columns, usize::MAX, usize::MAX)?;
@@ -349,6 +376,8 @@ pub struct RecordingTables {
 #[pymethods]
 impl RecordingTables {
     #[new]
+    #[pyo3(signature = (path, names, begin, end, rows, of_several_names, max_message_size=None))]
+    #[allow(clippy::too_many_arguments, reason = "the arguments of a constructor in Python")]
     fn open(
         py: Python<'_>,
         path: FilePath,
@@ -357,8 +386,9 @@ impl RecordingTables {
         end: u64,
         rows: usize,
         of_several_names: bool,
+        max_message_size: Option<u64>,
     ) -> Outcome<RecordingTables> {
-        let choice = Choice::of(names, begin, end);
+        let choice = Choice::of(names, begin, end, max_message_size);
         let state = py.detach(|| -> linkspan::Result<_> {
             let (mut reader, mut columns) = (choice.open(&path)?, columns(of_several_names));
             while choice.fill(&mut reader, &mut columns, rows, BATCH)? > 0 {

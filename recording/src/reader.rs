@@ -86,11 +86,11 @@ impl Reader {
     ///
     /// # Errors
     /// As for [`Reader::open`]; those of inotify.
-    pub fn follow(path: &Path) -> Result<Reader> {
+    pub fn follow(path: &Path, limits: Limits) -> Result<Reader> {
         // Before the first look at the file, so that no change of it is missed.
         let follower = Follower::new(path)?;
         follower.wait_until_begun()?;
-        Ok(Reader { follower: Some(follower), ..Reader::open(path)? })
+        Ok(Reader { follower: Some(follower), ..Reader::with_limits(path, limits)? })
     }
 
     /// The same for messages that were received within these times, in nanoseconds since 1970: chunks without one are not read, where

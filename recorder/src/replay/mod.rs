@@ -327,7 +327,7 @@ impl Replay<'_> {
     /// Reads the recording, from this time on, or while it is written.
     fn reader(&self, from: Option<u64>) -> Result<Reader> {
         if self.arguments.follow {
-            return Reader::follow(&self.arguments.file);
+            return Reader::follow(&self.arguments.file, crate::tools::limits());
         }
         let (begin, end) = self.arguments.choice.window(self.begin).certain_times();
         let reader = open(&self.arguments.file)?;

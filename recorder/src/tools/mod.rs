@@ -271,7 +271,8 @@ impl Reading {
     }
 }
 
-fn limits() -> Limits {
+/// Returns what a reader holds at most.
+pub fn limits() -> Limits {
     LIMITS.get().copied().unwrap_or_default()
 }
 
