@@ -23,8 +23,6 @@
 //! | the bridge as a service, for a controller and a supervisor | `service` |
 //! | what was carried, refused and lost; lines on standard error, and on standard output | `status`, `stderr`, `stdout` |
 
-// Numbers of peers are added without overflow.
-#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
 #![forbid(unsafe_code)]
 // Without one of the engines the code that it alone uses is dead.
 #![cfg_attr(not(all(feature = "nats", feature = "zenoh")), allow(dead_code))]

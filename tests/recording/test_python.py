@@ -196,6 +196,25 @@ def test_wrong_uses_say_what_to_do(lab: Lab):
     assert len(list(linkspan.Recording(cut))) <= 20 and "ends here" in linkspan.Recording(cut).problems[0]
 
 
+def test_longer_messages_are_read_with_the_option_for_them(lab: Lab):
+    from mcap.writer import Writer
+
+    path = lab.folder / "long.mcap"
+    with path.open("wb") as file:
+        writer = Writer(file)
+        writer.start(profile="linkspan")
+        for name, body in (("lab/long", b"\x5a" + (90 << 20).to_bytes(4) + bytes(90 << 20)), ("lab/short", b"\x01")):
+            channel = writer.register_channel(name, "cbor", 0, {"linkspan.incarnation": "0000000000000007", "linkspan.first": "1"})
+            writer.add_message(channel, 1_000, body, 1_000, 1)
+        writer.finish()
+    refused = linkspan.Recording(path)
+    assert "lab/long" not in [message.name for message in refused] and refused.problems, "longer than 64 MiB and what a chunk has beside it"
+    recording = linkspan.Recording(path, max_message_size=100 << 20)
+    assert list(recording.names) == ["lab/long", "lab/short"] and len(recording) == 2 and recording.problems == []
+    assert [message.name for message in recording] == ["lab/long", "lab/short"]
+    assert recording.events == []
+
+
 def test_files_of_other_writers_are_read(lab: Lab):
     """An MCAP file of another program: JSON is read, what Linkspan does not know is bytes."""
     from mcap.writer import Writer
