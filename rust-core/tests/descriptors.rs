@@ -182,6 +182,59 @@ fn subscriber_is_woken_for_each_message(transport: &str, order: Order, names: im
     rests(fd, &what, || subscriber.try_recv().is_ok());
 }
 
+fn listener_is_woken_for_each_peer(transport: &str, order: Order) {
+    let endpoint = name(transport);
+    let listener = Listener::listen(&endpoint, &options()).unwrap();
+    let endpoint = listener.endpoint();
+    let mut fd = None;
+    at(order, Order::Before, &mut fd, || listener.fileno());
+    let what = format!("{transport}, {order:?}");
+    // A first peer, which a call accepts that is not woken.
+    let first = Channel::connect(&endpoint, &options(), SOON).unwrap();
+    let accepted = listener.accept(SOON).unwrap();
+    at(order, Order::Between, &mut fd, || listener.fileno());
+    let peers = [(); 3].map(|()| Channel::connect(&endpoint, &options(), SOON).unwrap());
+    at(order, Order::After, &mut fd, || listener.fileno());
+    let fd = fd.unwrap();
+    let mut channels = vec![accepted];
+    for _ in &peers {
+        // One peer at each wake-up.
+        channels.push(once_readable(fd, &what, || listener.accept(Wait::none()).ok()));
+    }
+    rests(fd, &what, || listener.accept(Wait::none()).is_ok());
+    drop((first, peers, channels));
+}
+
+/// Transports of one direction: the descriptor of the side that receives.
+fn receiver_is_woken_for_each_message(transport: &str, order: Order) {
+    let endpoint = name(transport);
+    let receiver = Channel::open(&endpoint, &options(), SOON).unwrap();
+    let mut fd = None;
+    at(order, Order::Before, &mut fd, || receiver.fileno().unwrap());
+    let sender = Channel::connect(&endpoint, &options(), SOON).unwrap();
+    at(order, Order::Between, &mut fd, || receiver.fileno().unwrap());
+    for i in 1..4 {
+        sender.send(&Value::Int(i), SOON).unwrap();
+    }
+    at(order, Order::After, &mut fd, || receiver.fileno().unwrap());
+    let what = format!("{transport}, {order:?}");
+    let fd = fd.unwrap();
+    for i in 1..4 {
+        let message = once_readable(fd, &what, || receiver.try_recv().ok());
+        assert_eq!(message.value().unwrap(), &Value::Int(i));
+    }
+    rests(fd, &what, || receiver.try_recv().is_ok());
+}
+
+#[test]
+fn receivers_of_one_direction() {
+    for transport in ["fifo", "dgram", "spool"] {
+        for order in ORDERS {
+            receiver_is_woken_for_each_message(transport, order);
+        }
+    }
+}
+
 fn subscriber_to_one_name(transport: &str, order: Order) {
     subscriber_is_woken_for_each_message(transport, order, |name| Subscriber::new(name, &options()).unwrap());
 }
@@ -237,6 +290,7 @@ cases! {
     caller_is_woken_for_each_answer
     channel_is_woken_for_each_message
     server_is_woken_for_each_request
+    listener_is_woken_for_each_peer
     subscriber_to_one_name
     subscriber_to_a_list
     subscriber_to_a_pattern

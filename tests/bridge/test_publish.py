@@ -152,3 +152,15 @@ def test_newest_message_arrives_after_a_slow_network_lost_it(machines, meeting, 
     assert received == sorted(set(received)), "in order, and nothing twice"
     if meeting.engine == "zenoh":
         assert len(received) < count, "the network was too fast to lose a message"
+
+
+def test_publisher_that_is_killed_ten_times_is_heard_each_time(pair):
+    north, south, _ = pair
+    subscribers = [south.subscriber(names) for names in ("lab/again", "lab/*")]
+    for incarnation in range(10):
+        publisher = north.publisher("lab/again")
+        publish(publisher, incarnation)
+        for subscriber in subscribers:
+            # The newest value of an incarnation may come again with the next connection.
+            until(f"incarnation {incarnation} is heard", lambda s=subscriber, i=incarnation: s.next() == str(i))
+        kill(publisher)

@@ -24,8 +24,8 @@ PATIENCE = 25
 RECORD = DEBUG / "linkspan-record"
 #: The numbers of system calls on this machine.
 CALLS = {
-    "x86_64": {"ppoll": 271, "accept4": 288, "inotify_init1": 294, "inotify_add_watch": 254, "connect": 42},
-    "aarch64": {"ppoll": 73, "accept4": 242, "inotify_init1": 26, "inotify_add_watch": 27, "connect": 203},
+    "x86_64": {"ppoll": 271, "accept4": 288, "inotify_init1": 294, "inotify_add_watch": 254, "connect": 42, "memfd_create": 319},
+    "aarch64": {"ppoll": 73, "accept4": 242, "inotify_init1": 26, "inotify_add_watch": 27, "connect": 203, "memfd_create": 279},
 }[platform.machine()]
 #: A user without programs: the limit of threads counts those of a user.
 NOBODY = 61_234
@@ -82,6 +82,31 @@ def test_server_whose_accept_is_refused_ends_with_the_name_of_the_call(refuse: P
 def test_refused_connection_does_not_ask_for_a_mode(refuse: Path, publisher) -> None:
     code, text = ended([refuse, CALLS["connect"], errno.EPERM, PROGRAM, "sub", "unix:lab/value", "--timeout", "3"])
     assert code == 1 and "seccomp" in text and "a mode and a group" not in text, text
+
+
+#: The flag of memfd_create that a kernel before 6.3 does not know.
+NOEXEC_SEAL = 8
+
+
+def test_kernel_that_does_not_know_memory_without_execution_is_used_without(refuse: Path, runtime: Path) -> None:
+    old = [refuse, f"{CALLS['memfd_create']}:{NOEXEC_SEAL}", errno.EINVAL, PROGRAM]
+    server = subprocess.Popen([*map(str, old), "reply", "shm:lab/old", "-c", "cat"], stderr=subprocess.PIPE, text=True)
+    try:
+        done = subprocess.run(
+            [*map(str, old), "call", "shm:lab/old", '"hello"', "--timeout", "20"], capture_output=True, text=True, timeout=PATIENCE
+        )
+        assert (done.returncode, done.stdout.strip()) == (0, "hello"), done.stderr
+    finally:
+        server.kill()
+        server.communicate()
+    code, text = ended([*old, "pub", "shm:lab/value", "1", "--for", "0.2"])
+    assert code == 0, text
+
+
+@pytest.mark.parametrize("number", [errno.EPERM, errno.ENOSYS])
+def test_memory_that_is_refused_is_named_by_its_call(refuse: Path, runtime: Path, number: int) -> None:
+    code, text = ended([refuse, CALLS["memfd_create"], number, PROGRAM, "pub", "shm:lab/value", "1", "--for", "0.2"])
+    assert code == 1 and "memfd_create" in text, (code, text)
 
 
 @pytest.mark.parametrize(

@@ -217,3 +217,65 @@ def test_bash_completes_the_options_of_recorder_and_replay(lab: Lab) -> None:
         done = subprocess.run(["bash", "-c", COMPLETE, "bash", line], env={**lab.env, **path}, text=True, capture_output=True, timeout=60)
         assert expected in done.stdout.split(), f"{line}: {done.stdout}{done.stderr}"
     assert "#compdef linkspan-record" in lab.run(REPLAY, "completions", "zsh")
+
+
+def test_each_line_whatever_it_says_is_one_step(lab: Lab) -> None:
+    recorded(lab, 10)
+    subscriber = lab.python(SUBSCRIBER, "lab/a", 4)
+    replay = lab.start(REPLAY, "replay", "a.mcap", "--step", "--wait-for", "lab/a")
+    # Words, blanks, bytes of another encoding, and a last line without an end.
+    for line, number in (("next please\n", 1), ("   \n", 2), ("\x00\x1b[A\n", 3)):
+        replay.stdin.write(line)
+        replay.stdin.flush()
+        assert subscriber.stdout.readline().split()[0] == str(number)
+    # Nothing is sent without a line.
+    assert replay.poll() is None and subscriber.poll() is None
+    out, err = replay.communicate("last", timeout=60)
+    assert replay.returncode == 0 and "4 messages replayed" in out + err
+    assert ended(subscriber).split()[0] == "4"
+
+
+def test_line_that_is_no_text_is_a_step_as_well(lab: Lab) -> None:
+    recorded(lab, 10)
+    done = subprocess.run(
+        [REPLAY, "replay", "a.mcap", "--step"], cwd=lab.folder, env=lab.env, input=b"\xff\xfe\n" * 3, capture_output=True, timeout=60,
+    )
+    assert done.returncode == 0 and b"3 messages replayed" in done.stderr, done
+
+
+def test_more_lines_than_messages_end_with_the_recording(lab: Lab) -> None:
+    recorded(lab, 5)
+    replay = lab.start(REPLAY, "replay", "a.mcap", "--step")
+    out, err = replay.communicate("\n" * 50, timeout=60)
+    assert replay.returncode == 0 and "5 messages replayed" in out + err
+
+
+def test_steps_go_on_without_the_subscriber(lab: Lab) -> None:
+    recorded(lab, 10)
+    subscriber = lab.python(SUBSCRIBER, "lab/a", 10)
+    replay = lab.start(REPLAY, "replay", "a.mcap", "--step", "--wait-for", "lab/a")
+    replay.stdin.write("\n")
+    replay.stdin.flush()
+    assert subscriber.stdout.readline().split()[0] == "1"
+    subscriber.kill()
+    subscriber.wait(60)
+    out, err = replay.communicate("\n" * 9, timeout=60)
+    assert replay.returncode == 0 and "10 messages replayed" in out + err
+
+
+def test_input_without_a_line_leaves_the_steps_to_the_service(lab: Lab) -> None:
+    recorded(lab, 3)
+    lab.start(PROGRAM, "controller", "--quiet", "--listen", lab.env["LINKSPAN_CONTROLLER"])
+    replay = lab.start(REPLAY, "replay", "a.mcap", "--step")
+    replay.stdin.close()
+    replay.stdin = None
+    until("the service is there", lambda: "replay-a" in lab.run(PROGRAM, "service", "ls"))
+    for _ in range(3):
+        lab.run(PROGRAM, "service", "call", "replay-a", "step", "--timeout", "20")
+    assert "3 messages replayed" in ended(replay)
+
+
+def test_step_has_no_speed(lab: Lab) -> None:
+    recorded(lab, 3)
+    for words in (["--speed", "2"], ["--as-fast-as-possible"]):
+        assert "cannot be used with" in lab.run(REPLAY, "replay", "a.mcap", "--step", *words, code=2)

@@ -206,9 +206,10 @@ fn lines() -> Result<Receiver<()>> {
     let (sender, receiver) = std::sync::mpsc::channel();
     // Ends with the process: nothing interrupts a read of a terminal.
     start_thread("replay-steps", move || {
-        let input = std::io::stdin().lock();
-        for line in input.lines() {
-            if line.is_err() || sender.send(()).is_err() {
+        let mut input = std::io::stdin().lock();
+        // A step is a line of any bytes; nothing of it is kept.
+        while input.skip_until(b'\n').is_ok_and(|length| length > 0) {
+            if sender.send(()).is_err() {
                 return;
             }
         }
