@@ -143,10 +143,11 @@ impl ExportedServer {
     /// Answers the requests whose deadline has passed, and withdraws them, so that the server does not begin
     /// with them. Returns how many it had not answered by then.
     pub fn expire(&mut self, now: Instant) -> u64 {
-        let mut expired = 0;
+        let mut expired: u64 = 0;
         let is_over = |pending: &mut Pending| pending.until.is_some_and(|until| until <= now);
         for late in self.pending.extract_if(.., is_over).collect::<Vec<_>>() {
-            expired += u64::from(self.give_up(late, "the server gave no answer in time"));
+            expired =
+                expired.saturating_add(u64::from(self.give_up(late, "the server gave no answer in time")));
         }
         expired
     }

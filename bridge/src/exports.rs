@@ -407,7 +407,7 @@ impl Exported {
                 {
                     // Its number is left out, as above.
                     Err(e) if e.kind() == ErrorKind::TooLarge => {
-                        status.too_large += 1;
+                        status.too_large = status.too_large.saturating_add(1);
                         status.refuse(&self.presence.name, e.to_string());
                         kept.iter_mut().for_each(Kept::pop);
                         continue;

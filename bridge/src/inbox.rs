@@ -62,7 +62,7 @@ impl Inbox {
             }
             return;
         }
-        waiting.1 += size;
+        waiting.1 = waiting.1.saturating_add(size);
         waiting.0.push_back(arrival);
         drop(waiting);
         self.wake();

@@ -82,7 +82,7 @@ impl Replay {
             let kept = exports.kept(&self.name).and_then(|kept| kept.from(*incarnation, *next));
             let Some(kept) = kept else { return false };
             links.send(id, bytes_of(kept));
-            *next = kept.0.sequence + 1;
+            *next = kept.0.sequence.saturating_add(1);
         }
         true
     }

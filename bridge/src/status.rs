@@ -111,44 +111,44 @@ pub struct Status {
 impl Status {
     /// Counts a message that was sent to other machines.
     pub fn sent(&mut self, name: &str) {
-        self.sent += 1;
-        self.counts(name).carried += 1;
+        self.sent = self.sent.saturating_add(1);
+        self.counts(name).carried = self.counts(name).carried.saturating_add(1);
     }
 
     /// Counts a message of another machine that was published here, and those before it that did not arrive.
     pub fn received(&mut self, name: &str, lost: u64) {
-        self.received += 1;
+        self.received = self.received.saturating_add(1);
         // The numbers come from the other machine, so their sum may overflow.
         self.lost = self.lost.saturating_add(lost);
         let counts = self.counts(name);
-        counts.carried += 1;
+        counts.carried = counts.carried.saturating_add(1);
         counts.lost = counts.lost.saturating_add(lost);
     }
 
     /// Counts records of a journal of another machine that were written here.
     pub fn received_records(&mut self, name: &str, count: u64) {
         if count > 0 {
-            self.received += count;
-            self.counts(name).carried += count;
+            self.received = self.received.saturating_add(count);
+            self.counts(name).carried = self.counts(name).carried.saturating_add(count);
         }
     }
 
     /// Counts messages of this machine that were overwritten before they could be sent.
     pub fn overrun(&mut self, name: &str, missed: u64) {
-        self.overrun += missed;
-        self.counts(name).lost += missed;
+        self.overrun = self.overrun.saturating_add(missed);
+        self.counts(name).lost = self.counts(name).lost.saturating_add(missed);
     }
 
     /// Counts a request of another machine.
     pub fn request_in(&mut self, name: &str) {
-        self.requests_in += 1;
-        self.counts(name).requests += 1;
+        self.requests_in = self.requests_in.saturating_add(1);
+        self.counts(name).requests = self.counts(name).requests.saturating_add(1);
     }
 
     /// Counts a request of another machine that arrived after its deadline, and logs it if the last such line
     /// is old enough.
     pub fn late(&mut self, name: &str) {
-        self.late += 1;
+        self.late = self.late.saturating_add(1);
         self.changed = true;
         if self.late_noted.is_none_or(|at| at.elapsed() >= WARNINGS) {
             self.late_noted = Some(Instant::now());
@@ -162,7 +162,7 @@ impl Status {
 
     /// Counts bytes of a program without Linkspan that are no value, and logs them if the last such line is old enough.
     pub fn malformed(&mut self, name: &str, why: &Error) {
-        self.malformed += 1;
+        self.malformed = self.malformed.saturating_add(1);
         self.changed = true;
         if self.malformed_noted.is_none_or(|at| at.elapsed() >= WARNINGS) {
             self.malformed_noted = Some(Instant::now());
@@ -193,27 +193,27 @@ impl Status {
 
     /// Counts requests of other machines that had no answer at their deadline.
     pub fn expired(&mut self, count: u64) {
-        self.expired += count;
+        self.expired = self.expired.saturating_add(count);
         self.changed |= count > 0;
     }
 
     /// Counts a request of another machine that its caller withdrew before it had an answer.
     pub fn withdrawn(&mut self) {
-        self.withdrawn += 1;
+        self.withdrawn = self.withdrawn.saturating_add(1);
         self.changed = true;
     }
 
     /// Counts and logs a message that is lost because the engine carries none of its size.
     pub fn too_large(&mut self, name: &str, why: &str) {
-        self.too_large += 1;
-        self.counts(name).lost += 1;
+        self.too_large = self.too_large.saturating_add(1);
+        self.counts(name).lost = self.counts(name).lost.saturating_add(1);
         self.note("warning", format!("a message to {name} is lost: {why}; {} in all", self.too_large));
     }
 
     /// Counts a request of this machine to another.
     pub fn request_out(&mut self, name: &str) {
-        self.requests_out += 1;
-        self.counts(name).requests += 1;
+        self.requests_out = self.requests_out.saturating_add(1);
+        self.counts(name).requests = self.counts(name).requests.saturating_add(1);
     }
 
     /// Returns the counters of a name, and marks the status as changed.

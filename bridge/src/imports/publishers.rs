@@ -64,10 +64,10 @@ impl Imports {
         status.touch();
         match publisher.relay_payload(origin.sequence, Timestamp(origin.sent), &payload) {
             Ok(true) => {
-                status.received(&sample.name, origin.sequence - *last - 1);
+                status.received(&sample.name, origin.sequence.saturating_sub(*last).saturating_sub(1));
                 *last = origin.sequence;
             }
-            Ok(false) => status.repeated += 1,
+            Ok(false) => status.repeated = status.repeated.saturating_add(1),
             // Its number is left out, and subscribers get the loss with the next message.
             Err(e) => status.refuse(&sample.name, format!("a message was not published here: {e}")),
         }
@@ -127,13 +127,13 @@ impl Imports {
         let Some(presence) = chosen.filter(|it| it.pattern == Pattern::Publish) else { return };
         let left = self.left.get(of).filter(|left| left.incarnation == incarnation);
         let first = match (left, kept) {
-            (Some(left), Some(kept)) => kept.max(left.last + 1).min(sequence),
+            (Some(left), Some(kept)) => kept.max(left.last.saturating_add(1)).min(sequence),
             _ => sequence,
         };
         match Publisher::relay(of, &options(config, &presence.machine), incarnation, first) {
             Ok(publisher) => {
                 status.allow(of);
-                let last = first - 1;
+                let last = first.saturating_sub(1);
                 name.local = Some(Local::Publisher { presence, publisher, last, is_kept: kept.is_some() });
                 self.update_status(status);
             }

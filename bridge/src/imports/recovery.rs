@@ -99,7 +99,7 @@ impl Recovery {
         if self.held.back().is_some_and(|last| number(last) >= number(&sample)) {
             return;
         }
-        self.held_bytes += sample.body.memory();
+        self.held_bytes = self.held_bytes.saturating_add(sample.body.memory());
         self.held.push_back(sample);
         while self.held_bytes > HELD && self.held.len() > 1 {
             self.take_held();
@@ -195,14 +195,14 @@ impl Recovery {
 
     /// Counts a message that is published now.
     fn publish(&mut self, sample: Sample) -> Step {
-        self.unread += sample.body.memory();
+        self.unread = self.unread.saturating_add(sample.body.memory());
         Step::Publish(sample)
     }
 
     /// Takes the first held message.
     fn take_held(&mut self) -> Option<Sample> {
         let sample = self.held.pop_front()?;
-        self.held_bytes -= sample.body.memory();
+        self.held_bytes = self.held_bytes.saturating_sub(sample.body.memory());
         Some(sample)
     }
 

@@ -93,7 +93,7 @@ impl Imports {
             // each.
             let machines = presences.iter().map(|presence| &presence.machine);
             let until = machines.filter_map(|it| Some((it.clone(), self.clocks.after(it, left)?)));
-            self.last_request += 1;
+            self.last_request = self.last_request.saturating_add(1);
             let id = RequestId { bridge: engine.id(), number: self.last_request };
             let call = Call { body, until: until.collect(), message: None, request: Some(id) };
             let request = Arc::new(request);

@@ -211,7 +211,7 @@ impl Source {
         while messages.len() < IN_TURN && bytes < crate::links::WINDOW {
             match subscriber.try_recv() {
                 Ok(message) => {
-                    bytes += message.body().len();
+                    bytes = bytes.saturating_add(message.body().len());
                     messages.push((message, std::mem::take(&mut self.follows_gap)));
                 }
                 Err(e) if e.kind() == ErrorKind::Empty => {

@@ -119,7 +119,7 @@ impl Imports {
         let mut has_changed = false;
         for (endpoint, name) in &mut self.names {
             if name.stream.is_none() && name.retry <= Instant::now() {
-                self.streams += 1;
+                self.streams = self.streams.saturating_add(1);
                 has_changed |= name.open(endpoint, self.streams, links, status)?;
             }
             name.take_progress(endpoint, links, status);
@@ -224,7 +224,7 @@ impl Name {
             && let Some(stream) = self.stream.as_ref().filter(|stream| stream.number == number)
         {
             status.allow(endpoint);
-            links.send(stream.id, Message::From(last + 1).to_bytes());
+            links.send(stream.id, Message::From(last.saturating_add(1)).to_bytes());
         }
         status.received_records(endpoint, progress.written);
         match progress.problem {
@@ -236,7 +236,7 @@ impl Name {
             status.refuse(endpoint, error.to_string());
             // The replica here is of another journal, so the next machine is tried.
             if error.kind() == ErrorKind::AddressInUse {
-                self.turn += 1;
+                self.turn = self.turn.saturating_add(1);
             }
             if let Some(stream) = self.stream.take() {
                 links.close(stream.id);

@@ -125,7 +125,7 @@ impl Writer {
     /// Queues a job.
     fn push(&self, job: Job) {
         let mut state = self.shared.state();
-        state.bytes += job.size();
+        state.bytes = state.bytes.saturating_add(job.size());
         state.jobs.push_back(job);
         self.shared.changed.notify_one();
     }
@@ -177,11 +177,11 @@ impl Shared {
                 && (jobs.is_empty() || matches!((job, jobs.last()), (Job::Record(_), Some(Job::Record(_)))))
                 && (jobs.is_empty() || bytes + job.size() <= TOGETHER)
             {
-                bytes += job.size();
+                bytes = bytes.saturating_add(job.size());
                 jobs.extend(state.jobs.pop_front());
             }
             if !jobs.is_empty() {
-                state.bytes -= bytes;
+                state.bytes = state.bytes.saturating_sub(bytes);
                 return Some(jobs);
             }
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);

@@ -123,10 +123,10 @@ impl Order {
 
     /// Queues a unit.
     pub fn send(&mut self, unit: Unit) {
-        self.open_bytes += unit.1.len();
+        self.open_bytes = self.open_bytes.saturating_add(unit.1.len());
         self.open.push_back(unit.1.len());
         self.kept.push_back(unit);
-        self.next += 1;
+        self.next = self.next.saturating_add(1);
     }
 
     /// Returns the state without the bytes, for messages of tests.
@@ -163,15 +163,15 @@ impl Order {
     /// Removes the next unit, which has been delivered.
     pub fn pop(&mut self, now: Instant) -> Option<Unit> {
         let unit = self.inward.pop_front()?;
-        self.inward_bytes -= unit.1.len();
-        self.delivered_unacked += unit.1.len();
+        self.inward_bytes = self.inward_bytes.saturating_sub(unit.1.len());
+        self.delivered_unacked = self.delivered_unacked.saturating_add(unit.1.len());
         self.ack_within(if self.delivered_unacked >= ACK_BYTES { Duration::ZERO } else { ACK_DELAY }, now);
         Some(unit)
     }
 
     /// Appends a last unit to those received. Nothing is received or sent after it.
     pub fn end(&mut self, unit: Unit) {
-        self.inward_bytes += unit.1.len();
+        self.inward_bytes = self.inward_bytes.saturating_add(unit.1.len());
         self.inward.push_back(unit);
         self.over = true;
         self.kept.clear();
@@ -193,36 +193,38 @@ impl Order {
             return false;
         }
         if packet.received > self.peer_received {
-            let count = (packet.received - self.peer_received) as usize;
+            let count = packet.received.saturating_sub(self.peer_received) as usize;
             self.kept.drain(..count);
             self.peer_received = packet.received;
-            self.resend = self.resend.max(self.peer_received + 1);
+            self.resend = self.resend.max(self.peer_received.saturating_add(1));
             self.retry_timeout = FIRST_RETRY;
             self.retry = None;
         }
         while self.peer_delivered < packet.delivered {
-            self.peer_delivered += 1;
+            self.peer_delivered = self.peer_delivered.saturating_add(1);
             (self.retry_timeout, self.retry) = (FIRST_RETRY, None);
-            self.open_bytes -= self.open.pop_front().unwrap_or(0);
+            self.open_bytes = self.open_bytes.saturating_sub(self.open.pop_front().unwrap_or(0));
         }
         // The other side misses units, or an acknowledgement of ours was lost.
         if packet.requests_answer {
             self.ack_within(Duration::ZERO, now);
-            if self.peer_received + 1 < self.next {
-                (self.resending, self.resend) = (true, self.peer_received + 1);
+            if self.peer_received.saturating_add(1) < self.next {
+                (self.resending, self.resend) = (true, self.peer_received.saturating_add(1));
             }
         }
         let What::Unit(number, kind, body) = packet.what else { return true };
         // Beyond the window a unit is dropped: an honest sender does not send it, and the memory stays
         // bounded.
-        if number == self.received_last + 1 && (self.inward_bytes < WINDOW || self.inward.is_empty()) {
+        if number == self.received_last.saturating_add(1)
+            && (self.inward_bytes < WINDOW || self.inward.is_empty())
+        {
             self.received_last = number;
-            self.inward_bytes += body.len();
-            self.received_unacked += body.len();
+            self.inward_bytes = self.inward_bytes.saturating_add(body.len());
+            self.received_unacked = self.received_unacked.saturating_add(body.len());
             self.inward.push_back((kind, body));
             self.ack_within(if self.received_unacked >= ACK_BYTES { Duration::ZERO } else { ACK_DELAY }, now);
         } else {
-            let missing = number > self.received_last + 1;
+            let missing = number > self.received_last.saturating_add(1);
             let is_new = self
                 .requested
                 .is_none_or(|(last, at)| last != self.received_last || now - at >= ACK_DELAY * 2);
@@ -257,7 +259,7 @@ impl Order {
             return Vec::new();
         }
         if self.retry.is_some_and(|at| at <= now) {
-            (self.resending, self.resend, self.retry) = (true, self.peer_received + 1, None);
+            (self.resending, self.resend, self.retry) = (true, self.peer_received.saturating_add(1), None);
             self.retry_timeout = (self.retry_timeout * 2).min(MAX_RETRY);
             // Everything was received, so the acknowledgement of the delivery may have been lost.
             self.requests_answer |= self.kept.is_empty();
@@ -269,9 +271,9 @@ impl Order {
         while let Some((kind, body)) = self.kept.get(self.sent())
             && (self.sent() == 0 || in_flight < most)
         {
-            in_flight += body.len();
+            in_flight = in_flight.saturating_add(body.len());
             packets.push(self.packet(What::Unit(self.resend, *kind, body.clone())));
-            self.resend += 1;
+            self.resend = self.resend.saturating_add(1);
         }
         self.resending &= self.resend < self.next;
         if !self.open.is_empty() && self.retry.is_none() {
@@ -290,12 +292,12 @@ impl Order {
 
     /// Returns how many of the kept units have been sent over the network.
     fn sent(&self) -> usize {
-        (self.resend - self.peer_received - 1) as usize
+        self.resend.saturating_sub(self.peer_received).saturating_sub(1) as usize
     }
 
     /// Returns the number of the last unit that was delivered to the program here.
     fn delivered(&self) -> u64 {
-        self.received_last - self.inward.len() as u64
+        self.received_last.saturating_sub(self.inward.len() as u64)
     }
 
     /// Returns a packet with the current acknowledgement.

@@ -233,7 +233,7 @@ impl Links {
     /// Returns the identity of a new link. It is unique among all bridges, because it has the number of this
     /// one.
     pub(super) fn next_id(&mut self) -> Id {
-        self.last += 1;
+        self.last = self.last.saturating_add(1);
         Id { caller: self.own, number: self.last }
     }
 
@@ -334,7 +334,7 @@ impl Links {
                 CallOutcome::Answered(answer, link.map(Box::new))
             });
             let mut calls = answering.lock().unwrap_or_else(PoisonError::into_inner);
-            calls.under_way -= 1;
+            calls.under_way = calls.under_way.saturating_sub(1);
             calls.answered.push((id, called));
             drop(calls);
             inbox.wake();

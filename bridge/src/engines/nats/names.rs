@@ -57,14 +57,14 @@ impl List {
     /// Adds a name.
     pub fn add(&mut self, presence: Presence) {
         self.names.push(presence);
-        self.version.revision += 1;
+        self.version.revision = self.version.revision.saturating_add(1);
     }
 
     /// Removes a name. The version changes only if the name was there.
     pub fn remove(&mut self, presence: &Presence) {
         if let Some(at) = self.names.iter().position(|it| it == presence) {
             self.names.remove(at);
-            self.version.revision += 1;
+            self.version.revision = self.version.revision.saturating_add(1);
         }
     }
 
@@ -110,7 +110,7 @@ pub async fn fetch(
             if *first.get_or_insert(page.version) != page.version {
                 break;
             }
-            read += page.read;
+            read = read.saturating_add(page.read);
             names.extend(page.names);
             if read >= page.count || page.read == 0 || read > NAMES {
                 return Some((page.version, names));

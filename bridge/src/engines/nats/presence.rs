@@ -121,7 +121,7 @@ impl Watch {
             PresenceEvent::Names(id, names) => self.update(id, names),
             PresenceEvent::Absent(id) if Instant::now() > self.grace_until => {
                 let Some(remote) = self.remotes.get_mut(&id) else { return };
-                remote.absent += 1;
+                remote.absent = remote.absent.saturating_add(1);
                 if remote.absent >= ABSENT {
                     self.remove(id);
                 }

@@ -30,7 +30,7 @@ impl Requests {
     pub fn begin(&self, to: &Presence) -> (u64, oneshot::Receiver<()>) {
         let mut it = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (end, gone) = oneshot::channel();
-        it.0 += 1;
+        it.0 = it.0.saturating_add(1);
         let number = it.0;
         it.1.insert(number, UnderWay { to: to.clone(), begun: Instant::now(), _end: end });
         (number, gone)
