@@ -214,7 +214,8 @@ impl Acknowledgements {
         }
         drop(names);
         if let Some(request) = acknowledges {
-            request.ack();
+            // Of this process, and of a server that was opened with ack="manual": nothing can refuse it.
+            let _ = request.ack();
         }
         is_new
     }
@@ -253,7 +254,8 @@ impl Acknowledgements {
         }
         drop(names);
         if let Some(request) = acknowledges {
-            request.ack();
+            // Of this process, and of a server that was opened with ack="manual": nothing can refuse it.
+            let _ = request.ack();
         }
     }
 

@@ -1572,6 +1572,15 @@ linkspan_status linkspan_message_clear(struct linkspan_message *message);
 linkspan_status linkspan_message_get_info(const struct linkspan_message *message,
                                           struct linkspan_message_info *info);
 
+// Checks that code which was generated from the schema with this fingerprint, 64 hexadecimal digits, may decode a message:
+// `SchemaMismatch` if its sender gave another schema when the two sides connected, unless this side was opened with this one, so that
+// both were compared. A message that was built or decoded here has no sender. Generated code calls it in `NAME_decode`.
+//
+// The caller sees to this:
+// `message` is a live message, `fingerprint` a NUL-terminated text.
+linkspan_status linkspan_message_check_fingerprint(const struct linkspan_message *message,
+                                                   const char *fingerprint);
+
 // Gets the encoded value as it was received: a view. `InvalidState` for a message that was built or decoded
 // here. If long arrays of the value lie in shared memory of the sender, the first call copies everything
 // into one block, which the message keeps.
@@ -2267,7 +2276,7 @@ linkspan_status linkspan_request_fail(const struct linkspan_message *request,
                                       const struct linkspan_message *data);
 
 // With the option `ack` `"manual"`: acknowledges a request, and what its sender sent before it, before it is
-// answered; an answer acknowledges it as well. `InvalidState` for a message that is no server's request.
+// answered; an answer acknowledges it as well. `InvalidState` for a message that is no server's request, and without that option.
 //
 // The caller sees to this:
 // `request` is a live message.

@@ -61,7 +61,7 @@ pub unsafe extern "C" fn linkspan_listener_fileno(
     fd: *mut c_int,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
-    unsafe { query(listener, place!(fd), |listener| Ok(listener.0.fileno())) }
+    unsafe { query(listener, place!(fd), |listener| listener.0.fileno()) }
 }
 
 /// Gets the events of the listener since the last call: an array of maps with `kind` (`connected`, `disconnected`, `lagged`,

@@ -70,7 +70,7 @@ pub unsafe extern "C" fn linkspan_request_fail(
 }
 
 /// With the option `ack` `"manual"`: acknowledges a request, and what its sender sent before it, before it is
-/// answered; an answer acknowledges it as well. `InvalidState` for a message that is no server's request.
+/// answered; an answer acknowledges it as well. `InvalidState` for a message that is no server's request, and without that option.
 ///
 /// # Safety
 /// `request` is a live message.
@@ -78,11 +78,6 @@ pub unsafe extern "C" fn linkspan_request_fail(
 pub unsafe extern "C" fn linkspan_request_ack(request: *const linkspan_message) -> linkspan_status {
     // SAFETY: as the caller promises.
     unsafe {
-        answer(request, |request| {
-            request.with_request(|request| {
-                request.ack();
-                Ok(())
-            })
-        })
+        answer(request, |request| request.with_request(linkspan::Request::ack))
     }
 }

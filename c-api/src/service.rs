@@ -408,7 +408,7 @@ pub unsafe extern "C" fn linkspan_service_fileno(
     fd: *mut c_int,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
-    unsafe { query(service, place!(fd), |service| Ok(service.0.service.fileno())) }
+    unsafe { query(service, place!(fd), |service| service.0.service.fileno()) }
 }
 
 /// Gets the counters of the service as a map, which the caller releases.

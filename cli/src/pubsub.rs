@@ -4,7 +4,7 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use linkspan::{Delivery, Error, Publisher, Subscriber, Value, Wait};
+use linkspan::{Acknowledge, Delivery, Error, Framing, Publisher, Subscriber, Value, Wait};
 
 use crate::args::{LatestArgs, PubArgs, SubArgs};
 use crate::exit::Exit;
@@ -71,6 +71,11 @@ pub fn subscribe(args: &SubArgs, signals: &Signals) -> Result<(), Exit> {
         let place = from.parse::<u64>().map_or_else(|_| from.as_str().into(), Value::from);
         options.set("from", &place).map_err(Exit::Usage)?;
     }
+    // What was printed is consumed; a plain text line carries no acknowledgement.
+    let acknowledges = options.framing == Framing::Linkspan;
+    if acknowledges {
+        options.ack = Acknowledge::Manual;
+    }
     let subscriber = match &args.more[..] {
         [] => Subscriber::new(&args.endpoint.name, &options),
         more => {
@@ -100,7 +105,9 @@ pub fn subscribe(args: &SubArgs, signals: &Signals) -> Result<(), Exit> {
                 }
                 output::message(&message, args.output)?;
                 // Printed values are consumed: the next subscriber of this name continues after them.
-                subscriber.ack()?;
+                if acknowledges {
+                    subscriber.ack()?;
+                }
                 count += 1;
                 if count == args.count {
                     return Ok(());

@@ -273,8 +273,8 @@ impl Listener {
         let endpoint = BailoutGuard::new(self.inner.endpoint());
         Text::of(endpoint.as_bytes())
     }
-    pub fn fileno(&self) -> i64 {
-        self.inner.fileno().into()
+    pub fn fileno(&self) -> PhpResult<i64> {
+        edge(|| self.inner.fileno().map(i64::from))
     }
     pub fn events(&self) -> PhpResult<ZBox<ZendHashTable>> {
         edge(|| Ok(events(self.inner.events())))

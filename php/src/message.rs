@@ -94,6 +94,9 @@ macro_rules! reads_as_a_message {
                     ArrayIterator::over(self.message())
                 })
             }
+            pub fn check_fingerprint(&self, fingerprint: &str) -> PhpResult<()> {
+                edge(|| self.message().check_fingerprint(fingerprint))
+            }
             pub fn wants_reply(&self) -> bool {
                 self.message().is_request()
             }
@@ -115,8 +118,8 @@ reads_as_a_message!(Request {
         edge(|| self.answer(value))
     }
 
-    pub fn ack(&self) {
-        self.request().ack();
+    pub fn ack(&self) -> PhpResult<()> {
+        edge(|| self.request().ack())
     }
 
     #[php(defaults(code = HANDLER_FAILED, r#type = "\"\""), optional = r#type)]

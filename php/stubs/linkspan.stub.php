@@ -372,6 +372,12 @@ final class Message implements \ArrayAccess, \Countable, \IteratorAggregate, \Js
     public function offsetGet(mixed $offset): mixed {}
     public function offsetSet(mixed $offset, mixed $value): void {}
     public function offsetUnset(mixed $offset): void {}
+    /**
+     * Checks that code which was generated from the schema with this fingerprint may decode the message; generated classes call it in
+     * `decode`.
+     * @throws SchemaMismatchException where the sender gave another schema, unless this side was opened with this one
+     */
+    public function checkFingerprint(string $fingerprint): void {}
     /** Whether the sender waits for a reply. */
     public function wantsReply(): bool {}
     public function jsonSerialize(): mixed {}
@@ -399,6 +405,8 @@ final class Request implements \ArrayAccess, \Countable, \IteratorAggregate, \Js
     public function offsetGet(mixed $offset): mixed {}
     public function offsetSet(mixed $offset, mixed $value): void {}
     public function offsetUnset(mixed $offset): void {}
+    /** @throws SchemaMismatchException as that of a Message */
+    public function checkFingerprint(string $fingerprint): void {}
     public function wantsReply(): bool {}
     public function jsonSerialize(): mixed {}
     /** JSON for people, as json_encode($message) writes it; null in the place of NAN, INF and bytes that are no text. */

@@ -363,8 +363,8 @@ impl Listener {
     }
 
     /// A file descriptor that is readable while `accept` would not wait.
-    fn fileno(&self) -> i32 {
-        self.listener.fileno()
+    fn fileno(&self) -> Outcome<i32> {
+        Ok(self.listener.fileno()?)
     }
 
     /// Stops listening. Accepted channels stay open.

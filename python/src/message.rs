@@ -221,6 +221,12 @@ impl Message {
         self.arrived.missed()
     }
 
+    /// Checks that code which was generated from the schema with this fingerprint may decode the message; generated classes call it in
+    /// `decode`. `SchemaMismatch` where the sender gave another schema, unless this side was opened with this one.
+    fn check_fingerprint(&self, fingerprint: &str) -> Outcome<()> {
+        Ok(self.arrived.check_fingerprint(fingerprint)?)
+    }
+
     fn __repr__(&self, py: Python<'_>) -> Outcome<String> {
         self.shown(py, &format!("Message {} from {}", self.sequence(), self.source()))
     }

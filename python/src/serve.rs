@@ -191,12 +191,8 @@ impl Request {
 
     /// Acknowledges this message, and what its sender sent before it, as consumed: for a server with `ack="manual"`. An
     /// answer does so, too.
-    fn ack(&self, py: Python<'_>) {
-        py.detach(|| {
-            if let Some(pending) = self.pending().as_ref() {
-                pending.ack();
-            }
-        });
+    fn ack(&self, py: Python<'_>) -> Outcome<()> {
+        Ok(py.detach(|| self.pending().as_ref().map_or(Ok(()), linkspan::Request::ack))?)
     }
 
     /// Answers that it failed: the caller gets `Remote` with this text, a dotted type such as

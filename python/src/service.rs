@@ -147,8 +147,8 @@ impl ServiceLoop {
     }
 
     /// A file descriptor that is readable while `next` would not wait.
-    fn fileno(&self) -> i32 {
-        self.inner.fileno()
+    fn fileno(&self) -> Outcome<i32> {
+        Ok(self.inner.fileno()?)
     }
 
     fn __repr__(&self) -> String {

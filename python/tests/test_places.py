@@ -112,7 +112,8 @@ def test_named_reader_of_a_journal_resumes_where_it_stopped(peer, ack):
 
     one = peer(reads, ack)
     assert [ask(one, "recv") for _ in range(3)] == ["0", "1", "2"]
-    ask(one, "ack")
+    if ack == "manual":
+        assert ask(one, "ack") == "None"
     assert [ask(one, "recv") for _ in range(2)] == ["3", "4"]
     with linkspan.subscribe("journal:lab/log", client_id="logger") as second, pytest.raises(linkspan.AddressInUse):
         second.recv(timeout=0)

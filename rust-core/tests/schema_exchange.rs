@@ -1,6 +1,7 @@
 //! Schemas at connect: programs that agree exchange messages, programs that do not get the reason on both sides, on
 //! every transport with a session.
 
+mod fingerprints;
 mod journal;
 mod replies;
 

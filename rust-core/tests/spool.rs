@@ -523,7 +523,7 @@ fn manually_acknowledged_messages_stay_until_then() {
     let second = server.next(SOON).unwrap().unwrap();
     server.next(SOON).unwrap().unwrap();
     assert_eq!(left(), 4);
-    second.ack();
+    second.ack().unwrap();
     assert_eq!(left(), 2);
     server.close(SOON).unwrap();
     assert_eq!(left(), 2);

@@ -70,7 +70,7 @@ def ask(process: subprocess.Popen, number: int) -> None:
 def test_sender_without_memory_for_slots_sends_or_fails_with_the_reason(kind: str, loaned: str, start, group) -> None:
     """The peer keeps views of arrays of 8 MiB; there is room for two more."""
     name = f"shm:test/short-{os.getpid()}"
-    with linkspan.listen(name) as listener:
+    with linkspan.listen(name, ack="manual") as listener:
         sender = start(SENDER, name, loaned, str(8 * MIB))
         channel = listener.accept(timeout=SOON)
         channel.recv(timeout=SOON)

@@ -55,6 +55,8 @@ def get_arrays(kind: str, declaration: str, rank: int) -> str:
 {HEAD}
       {declaration}, pointer, intent(out) :: value{colons(rank)}
 {TAIL}
+      ! What points to nothing has no state yet, and gfortran passes that on.
+      nullify (value)
       call finish(view_{kind}(self, path, value), stat, errmsg)
    end subroutine
 """

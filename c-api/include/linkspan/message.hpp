@@ -583,6 +583,12 @@ template <class T> T message::read(const zstring &path) const {
     }
 }
 
+/// Checks that code which was generated from the schema with this fingerprint may decode a message: throws `schema_mismatch` if its
+/// sender gave another schema, unless this side was opened with this one. Generated code calls it in `decode`.
+inline void check_fingerprint(const message &m, const char *fingerprint) {
+    check(linkspan_message_check_fingerprint(m.c(), fingerprint));
+}
+
 } // namespace linkspan
 
 #endif

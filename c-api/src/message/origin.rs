@@ -1,7 +1,7 @@
 //! The origin of a received message, and its encoded body.
 
 use super::linkspan_message;
-use crate::argument::{apply, give_text, handle, out, place};
+use crate::argument::{apply, c_text, give_text, handle, out, place};
 use crate::encoding::linkspan_encoding;
 use crate::error::guard;
 use crate::sized::write_sized;
@@ -68,6 +68,24 @@ pub unsafe extern "C" fn linkspan_message_get_info(
     };
     // SAFETY: as the caller promises.
     unsafe { apply(message, |message| message.with_arrived(look)) }
+}
+
+/// Checks that code which was generated from the schema with this fingerprint, 64 hexadecimal digits, may decode a message:
+/// `SchemaMismatch` if its sender gave another schema when the two sides connected, unless this side was opened with this one, so that
+/// both were compared. A message that was built or decoded here has no sender. Generated code calls it in `NAME_decode`.
+///
+/// # Safety
+/// `message` is a live message, `fingerprint` a NUL-terminated text.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn linkspan_message_check_fingerprint(
+    message: *const linkspan_message,
+    fingerprint: *const c_char,
+) -> linkspan_status {
+    // SAFETY: as the caller promises.
+    guard(|| unsafe {
+        let fingerprint = c_text(fingerprint, "fingerprint")?;
+        handle(message)?.check_fingerprint(fingerprint)
+    })
 }
 
 /// Gets the encoded value as it was received: a view. `InvalidState` for a message that was built or decoded

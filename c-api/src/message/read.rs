@@ -91,6 +91,11 @@ impl linkspan_message {
         }
     }
 
+    /// As [`Message::check_fingerprint`]; a message that was built here has no sender.
+    pub(crate) fn check_fingerprint(&self, fingerprint: &str) -> Result<()> {
+        self.read_state().arrived().map_or(Ok(()), |message| message.check_fingerprint(fingerprint))
+    }
+
     /// Reads the server's request; `InvalidState` for any other message.
     pub(crate) fn with_request<T>(&self, what: impl FnOnce(&Request) -> Result<T>) -> Result<T> {
         match &*self.read_state() {

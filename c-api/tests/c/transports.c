@@ -291,7 +291,7 @@ static void subscribe(const char *endpoint, int from, int to) {
         OK(linkspan_subscriber_recv(subscriber, SOON, &m));
         CHECK(n_of(m) == 3);
     }
-    OK(linkspan_subscriber_ack(subscriber));
+    CHECK(linkspan_subscriber_ack(subscriber) == (the.keeps_all ? LINKSPAN_OK : LINKSPAN_INVALID_STATE));
     CHECK(write(to, "1", 1) == 1);
     OK(linkspan_subscriber_recv(subscriber, SOON, &m));
     check_table(m);

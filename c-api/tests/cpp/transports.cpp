@@ -175,8 +175,8 @@ void publications(const std::string &endpoint) {
             if (the.keeps_all) {
                 options.from = std::to_string(2);
                 options.client_id = "reader";
-                options.ack = "manual";
             }
+            options.ack = "manual";
             const linkspan::subscriber subscriber(endpoint, options);
             CHECK(subscriber.recv(soon).get<int>("n") == 2);
             subscriber.ack();

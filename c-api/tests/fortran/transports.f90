@@ -231,8 +231,8 @@ contains
       if (transport == "journal") then
          options%client_id = "reader"
          options%from = "first"
-         options%ack = "manual"
       end if
+      options%ack = "manual"
       call tables%subscribe(name, options)
       call tables%recv(table, timeout=soon)
       call check(table)

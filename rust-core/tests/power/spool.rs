@@ -79,7 +79,7 @@ pub fn judge_requests(root: &Path, form: u64, facts: &Facts, server_first: bool)
         if request.wants_reply() {
             request.reply(&Value::from("done")).map_err(|e| e.to_string())?;
         }
-        request.ack();
+        request.ack().map_err(|e| e.to_string())?;
     }
     judge.is_all(&given, |from| from != "server", "panel")?;
     judge.refused_are_there(true)

@@ -262,7 +262,7 @@ impl Part {
                         continue;
                     }
                     print_line(&format!("finish server {id}"));
-                    request.ack();
+                    request.ack()?;
                     print_line(&format!("done server {id}"));
                 }
                 10 | 11 => {

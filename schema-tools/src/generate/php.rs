@@ -123,7 +123,7 @@ impl Php<'_> {
     }
 
     fn reading(&self, out: &mut Text, members: &[Member]) {
-        out.line("\n/**\n * Returns the record in the value of a message.\n *\n * @throws \\Linkspan\\LinkspanException Missing, WrongType or OutOfRange, if it does not fit\n */");
+        out.line("\n/**\n * Returns the record in the value of a message.\n *\n * @throws \\Linkspan\\LinkspanException SchemaMismatch for a message of another schema; Missing, WrongType or OutOfRange, if it does not fit\n */");
         out.line("public static function fromWire(mixed $value): self\n{");
         let reader = &self.reader;
         out.indented("}", |out| {
@@ -206,7 +206,7 @@ impl Php<'_> {
 fn decode(out: &mut Text, straight: &str) {
     out.line("\n/**\n * From a message.\n *\n * @throws \\Linkspan\\LinkspanException Missing, WrongType or OutOfRange, if it holds no such value\n */");
     out.line("public static function decode(\\Linkspan\\Message|\\Linkspan\\Request $message): self\n{");
-    out.indented("}", |out| out.line(format!("return {straight}self::fromWire($message->value);")));
+    out.indented("}", |out| out.line(format!("$message->checkFingerprint(self::FINGERPRINT);\nreturn {straight}self::fromWire($message->value);")));
 }
 
 /// Text that is safe in a comment.

@@ -361,8 +361,12 @@ impl Channel {
 
     /// Acknowledges everything that was received so far, on a channel with `ack="manual"`. A message that is
     /// not acknowledged when this program ends is sent to its next incarnation.
+    ///
+    /// # Errors
+    /// `InvalidState` on a channel without `ack="manual"`.
     pub fn ack(&self) -> Result<()> {
         let mut receiving = self.receiving().map_err(|e| e.on(&self.shown))?;
+        self.options.ack.check_manual().map_err(|e| e.on(&self.shown))?;
         receiving.consumed();
         let session = self.reconnector.session_state.halves().inbox.session();
         self.reconnector.session_state.acknowledge(session, u64::MAX);

@@ -25,7 +25,8 @@ use super::pattern::Pattern;
 use super::session::Owner;
 use super::session_state::Negotiated;
 use crate::error::Result;
-use crate::frame::Incoming;
+use crate::frame::{Incoming, Kind};
+use crate::message::{ReceivedFrom, SchemaIds};
 use crate::sys::peer::Credentials;
 use crate::sys::user;
 use crate::transport::extension::LastSender;
@@ -57,6 +58,10 @@ pub struct Peer {
     pub deadlines: bool,
     /// Whether it sends each message once the one before is consumed.
     pub lockstep: bool,
+    /// The schemas of messages and requests, its own and that of this side.
+    pub schemas: SchemaIds,
+    /// The schemas of replies.
+    pub reply_schemas: SchemaIds,
 }
 
 impl Peer {
@@ -71,6 +76,8 @@ impl Peer {
             machine: hello.machine.as_deref().map(Arc::from),
             deadlines: hello.deadlines,
             lockstep: hello.lockstep,
+            schemas: SchemaIds::agreed(hello.schemas.first(), options.schema.as_ref()),
+            reply_schemas: SchemaIds::agreed(hello.reply_schemas.first(), options.reply_schema.as_ref()),
         }
     }
 
@@ -86,7 +93,18 @@ impl Peer {
             machine: None,
             deadlines: false,
             lockstep: false,
+            schemas: SchemaIds::default(),
+            reply_schemas: SchemaIds::default(),
         }
+    }
+}
+
+impl Peer {
+    /// Returns the origin of a message of this kind with a number of this session.
+    #[inline(always)]
+    fn origin(&self, kind: Kind, session: u64) -> ReceivedFrom<'_> {
+        let schemas = if kind == Kind::Reply { self.reply_schemas } else { self.schemas };
+        ReceivedFrom { source: &self.source, session, schemas }
     }
 }
 

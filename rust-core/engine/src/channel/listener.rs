@@ -118,8 +118,12 @@ impl Listener {
     }
 
     /// Returns a descriptor that is readable while a peer waits to be accepted.
-    pub fn fileno(&self) -> RawFd {
-        self.acceptor.queue.waker().as_fd().as_raw_fd()
+    ///
+    /// # Errors
+    /// `InvalidState` in a process other than the one that made the listener.
+    pub fn fileno(&self) -> Result<RawFd> {
+        fork::check(self.fork_generation).map_err(|e| e.on(&self.endpoint))?;
+        Ok(self.waker().as_raw_fd())
     }
 
     /// The same, for the library's own loops.
@@ -145,7 +149,7 @@ impl AsFd for Listener {
 
 impl AsRawFd for Listener {
     fn as_raw_fd(&self) -> RawFd {
-        self.fileno()
+        self.waker().as_raw_fd()
     }
 }
 

@@ -20,6 +20,7 @@ use std::time::Duration;
 use super::pattern::Pattern;
 use crate::codec::Encoding;
 use crate::deadline::{OnWait, Timeout, Wait, Waiting};
+use crate::error::{Error, ErrorKind, Result};
 use crate::schema::PreparedSchema;
 use crate::value::{Limits, Timestamp};
 
@@ -46,6 +47,23 @@ pub enum Acknowledge {
     Auto,
     /// At `ack()`.
     Manual,
+}
+
+impl Acknowledge {
+    /// Refuses `ack()` of an object that acknowledges by itself: the program believes otherwise.
+    ///
+    /// # Errors
+    /// `InvalidState`.
+    pub(crate) fn check_manual(self) -> Result<()> {
+        match self {
+            Acknowledge::Manual => Ok(()),
+            Acknowledge::Auto => {
+                let text = "ack() is for an object that was opened with ack=\"manual\"; with ack=\"auto\" a message counts as consumed at \
+                            the next call that receives, or at the reply to it";
+                Err(Error::new(ErrorKind::InvalidState, text))
+            }
+        }
+    }
 }
 
 /// How messages are divided on a stream of bytes.

@@ -7,14 +7,15 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::Message;
+use super::{Message, ReceivedFrom, SchemaIds};
 use crate::codec::Encoding;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{HEADER, Header, Incoming};
 use crate::value::{Limits, Timestamp};
 
-/// Before the source: the header, and three numbers: the session, how many messages were missed, the length of the source.
-const FIXED: usize = HEADER + 24;
+/// Before the source: the header, and five numbers: the session, how many messages were missed, the length of the source, and the schemas of
+/// both sides.
+const FIXED: usize = HEADER + 40;
 
 /// What a recording knows of a message beside its body.
 #[derive(Clone, Debug)]
@@ -45,7 +46,8 @@ impl Message {
             ..Header::new(crate::frame::Kind::Data, encoding)
         };
         let incoming = Incoming { header, extension: Bytes::new(), body: body.into() };
-        Message::new(incoming, &source, Limits::default(), incarnation).with_name(&name)
+        let origin = ReceivedFrom { source: &source, session: incarnation, schemas: SchemaIds::default() };
+        Message::new(incoming, origin, Limits::default()).with_name(&name)
     }
 
     /// Returns the message as bytes, which [`Message::from_bytes`] reads. Arrays in memory that is shared with the sender are copied.
@@ -56,7 +58,8 @@ impl Message {
         let source = self.source().as_bytes();
         let mut bytes = Vec::with_capacity(FIXED + source.len() + body.len());
         bytes.extend(header.to_bytes());
-        for number in [self.incarnation(), self.missed(), source.len() as u64] {
+        let SchemaIds { sender, receiver } = self.inner().schemas;
+        for number in [self.incarnation(), self.missed(), source.len() as u64, sender, receiver] {
             bytes.extend(number.to_le_bytes());
         }
         bytes.extend(source);
@@ -78,6 +81,7 @@ impl Message {
         let mut numbers = numbers.as_chunks::<8>().0.iter().map(|number| u64::from_le_bytes(*number));
         let mut number = || numbers.next().unwrap_or_default();
         let (session, missed, length) = (number(), number(), number());
+        let schemas = SchemaIds { sender: number(), receiver: number() };
         let parts = usize::try_from(length).ok().and_then(|length| rest.split_at_checked(length));
         let (source, body) = parts.ok_or_else(|| malformed("its source is cut off"))?;
         if header.body != body.len() as u64 || header.extension != 0 || header.flags != 0 {
@@ -87,7 +91,8 @@ impl Message {
         let header = Header { kind: crate::frame::Kind::Data, ..header };
         let incoming =
             Incoming { header, extension: Bytes::new(), body: Bytes::copy_from_slice(body).into() };
-        Ok(Message::new(incoming, &Arc::from(source), Limits::default(), session).with_missed(missed))
+        let origin = ReceivedFrom { source: &Arc::from(source), session, schemas };
+        Ok(Message::new(incoming, origin, Limits::default()).with_missed(missed))
     }
 }
 
@@ -107,7 +112,8 @@ mod tests {
             ..Header::new(Kind::Request, Encoding::Cbor)
         };
         let incoming = Incoming { header, extension: Bytes::new(), body: Bytes::from(body).into() };
-        Message::new(incoming, &Arc::from("plot-1"), Limits::default(), 9).with_missed(3)
+        let origin = ReceivedFrom { source: &Arc::from("plot-1"), session: 9, schemas: SchemaIds::default() };
+        Message::new(incoming, origin, Limits::default()).with_missed(3)
     }
 
     #[test]

@@ -7,6 +7,7 @@
 
 mod copy;
 pub(crate) mod failure;
+mod fingerprint;
 mod payload;
 mod received;
 mod recycled;
@@ -33,6 +34,7 @@ use crate::value::{Limits, NdArray, NdArrayRef, Sink, Timestamp, Value, ValueBui
 #[doc(hidden)]
 pub use copy::RecordedOrigin;
 pub(crate) use payload::Lender;
+pub(crate) use fingerprint::SchemaIds;
 pub use payload::Payload;
 pub(crate) use payload::{Recorded, StoredMessage, too_long};
 pub use received::ReceivedBytes;
@@ -76,6 +78,8 @@ struct MessageInner {
     missed: u64,
     /// The sender's incarnation, 0 for none.
     session: u64,
+    /// Which schemas the sender and this side have.
+    schemas: SchemaIds,
     /// The decoded value, once it was needed.
     value: OnceLock<Value>,
     /// The array that was looked up first in a body with parts, while no value was needed.
@@ -104,6 +108,17 @@ enum Origin {
 struct RecordedNumber {
     sequence: u64,
     sender: Sender,
+}
+
+/// Who sent a message.
+#[derive(Clone, Copy)]
+pub(crate) struct ReceivedFrom<'a> {
+    /// See [`Message::source`].
+    pub source: &'a Arc<str>,
+    /// The sender's session, 0 for none.
+    pub session: u64,
+    /// Which schemas the sender and this side have.
+    pub schemas: SchemaIds,
 }
 
 /// Values of [`MessageInner::flat`].
@@ -410,6 +425,7 @@ static EMPTY: LazyLock<Counted<MessageInner>> = LazyLock::new(|| {
         limits: Limits::default(),
         missed: 0,
         session: 0,
+        schemas: SchemaIds::default(),
         value: OnceLock::new(),
         array: Once::new(Value::Null),
         flat: AtomicU8::new(UNCHECKED),

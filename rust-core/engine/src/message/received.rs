@@ -1,9 +1,7 @@
 //! Memory into which a fast-path message is received: that of a dropped message, which becomes the next one, or memory of the program,
 //! which then gets a description of the bytes and no message.
 
-use std::sync::Arc;
-
-use super::Message;
+use super::{Message, ReceivedFrom};
 use crate::codec::Encoding;
 use crate::frame::Kind;
 use crate::value::{Limits, Timestamp};
@@ -16,14 +14,13 @@ pub(crate) trait BodyMemory {
     /// The memory, to be written.
     fn body(&mut self) -> &mut [u8];
 
-    /// Returns the message of this kind and correlation, with this number, encoding and time of sending.
+    /// Returns the message of this kind and correlation, with this number, encoding and time of sending, from this sender.
     fn finish(
         self,
         what: (Kind, u64),
-        origin: (u64, Encoding, i64),
-        source: &Arc<str>,
+        of: (u64, Encoding, i64),
+        origin: ReceivedFrom<'_>,
         limits: &Limits,
-        session: u64,
     ) -> Self::Output;
 }
 
@@ -75,9 +72,8 @@ impl BodyMemory for BorrowedMemory<'_> {
         self,
         _: (Kind, u64),
         (sequence, encoding, sent): (u64, Encoding, i64),
-        _: &Arc<str>,
+        _: ReceivedFrom<'_>,
         _: &Limits,
-        _: u64,
     ) -> ReceivedBytes {
         ReceivedBytes { length: self.0.len(), encoding, sequence, sent: Timestamp(sent) }
     }

@@ -10,7 +10,7 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::{Bytes, BytesMut};
 
-use super::{BodyMemory, Message, MessageInner, UNCHECKED};
+use super::{BodyMemory, Message, MessageInner, ReceivedFrom, UNCHECKED};
 use crate::body::Body;
 use crate::buffers;
 use crate::codec::Encoding;
@@ -21,7 +21,8 @@ use crate::value::{Limits, Value};
 
 impl Message {
     /// Returns a message from this source, with a number of its session; 0 where it has none.
-    pub(crate) fn new(frame: Incoming, source: &Arc<str>, limits: Limits, session: u64) -> Message {
+    pub(crate) fn new(frame: Incoming, origin: ReceivedFrom<'_>, limits: Limits) -> Message {
+        let ReceivedFrom { source, session, schemas } = origin;
         let Incoming { header, body, .. } = frame;
         let mut last = take_recycled();
         if let Some(place) = last.as_mut().and_then(Counted::get_mut) {
@@ -32,7 +33,8 @@ impl Message {
             if !Arc::ptr_eq(&place.source, source) && place.source != *source {
                 place.source.clone_from(source);
             }
-            (place.header, place.limits, place.missed, place.session) = (header, limits, 0, session);
+            (place.header, place.limits, place.missed) = (header, limits, 0);
+            (place.session, place.schemas) = (session, schemas);
             place.value.take();
             *place.flat.get_mut() = UNCHECKED;
             (place.schema, place.owns_body) = (None, false);
@@ -47,6 +49,7 @@ impl Message {
             limits,
             missed: 0,
             session,
+            schemas,
             value,
             array: Once::new(Value::Null),
             flat: AtomicU8::new(UNCHECKED),
@@ -63,16 +66,16 @@ impl Message {
     #[inline(always)]
     pub(crate) fn filled(
         header: Header,
-        source: &Arc<str>,
+        origin: ReceivedFrom<'_>,
         limits: &Limits,
-        session: u64,
         fill: impl FnOnce(&mut [u8]),
     ) -> Message {
+        let source = origin.source;
         if let Some(mut place) =
             take_recycled().and_then(|last| ReusedMessage::of(last, header.body as usize))
         {
             fill(place.body());
-            return place.finish_with(header, source, limits, session);
+            return place.finish_with(header, origin, limits);
         }
         let mut last = take_recycled();
         let mut place = last.as_mut().and_then(Counted::get_mut);
@@ -94,19 +97,21 @@ impl Message {
             if !Arc::ptr_eq(&place.source, source) && place.source != *source {
                 place.source.clone_from(source);
             }
-            (place.header, place.limits, place.missed, place.session) = (header, *limits, 0, session);
+            (place.header, place.limits, place.missed) = (header, *limits, 0);
+            (place.session, place.schemas) = (origin.session, origin.schemas);
             // The drop has taken the value.
             debug_assert!(place.value.get().is_none());
             *place.flat.get_mut() = UNCHECKED;
             place.schema = None;
             return Message(last);
         }
-        Message::first_filled(header, body, source, limits, session)
+        Message::first_filled(header, body, origin, limits)
     }
 
     /// The slow path of [`Message::filled`], when no message can be recycled.
     #[cold]
-    fn first_filled(header: Header, body: Body, source: &Arc<str>, limits: &Limits, session: u64) -> Message {
+    fn first_filled(header: Header, body: Body, origin: ReceivedFrom<'_>, limits: &Limits) -> Message {
+        let ReceivedFrom { source, session, schemas } = origin;
         let source = source.clone();
         let (limits, missed, value, schema) = (*limits, 0, OnceLock::new(), None);
         let owns_body = true;
@@ -118,6 +123,7 @@ impl Message {
             limits,
             missed,
             session,
+            schemas,
             value,
             array: Once::new(Value::Null),
             flat: AtomicU8::new(UNCHECKED),
@@ -169,7 +175,8 @@ impl ReusedMessage {
 
     /// Returns the message with this header.
     #[inline(always)]
-    fn finish_with(self, header: Header, source: &Arc<str>, limits: &Limits, session: u64) -> Message {
+    fn finish_with(self, header: Header, origin: ReceivedFrom<'_>, limits: &Limits) -> Message {
+        let source = origin.source;
         let ReusedMessage { mut place, bytes } = self;
         // Always so: it was the only owner when it was taken.
         if let Some(inner) = place.get_mut() {
@@ -181,7 +188,8 @@ impl ReusedMessage {
             if !Arc::ptr_eq(&inner.source, source) {
                 inner.change_source(source);
             }
-            (inner.limits, inner.missed, inner.session) = (*limits, 0, session);
+            (inner.limits, inner.missed) = (*limits, 0);
+            (inner.session, inner.schemas) = (origin.session, origin.schemas);
             // The drop has taken the value.
             debug_assert!(inner.value.get().is_none());
             *inner.flat.get_mut() = UNCHECKED;
@@ -204,13 +212,12 @@ impl BodyMemory for ReusedMessage {
         self,
         (kind, correlation): (Kind, u64),
         (sequence, encoding, sent): (u64, Encoding, i64),
-        source: &Arc<str>,
+        origin: ReceivedFrom<'_>,
         limits: &Limits,
-        session: u64,
     ) -> Message {
         let body = self.bytes.len() as u64;
         let header = Header { sequence, body, correlation, sent, ..Header::new(kind, encoding) };
-        self.finish_with(header, source, limits, session)
+        self.finish_with(header, origin, limits)
     }
 }
 

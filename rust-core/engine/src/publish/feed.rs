@@ -18,7 +18,7 @@ use crate::channel::session::Owner;
 use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{Header, Incoming, Kind};
-use crate::message::{BodyMemory, Message, ReusedMessage};
+use crate::message::{BodyMemory, Message, ReceivedFrom, ReusedMessage, SchemaIds};
 use crate::transport::broadcast::{BroadcastOffer, BroadcastReader, FastLinked, Received, Start, ViewCount};
 use crate::transport::endpoint::Endpoint;
 use crate::transport::extension::LastSender;
@@ -34,6 +34,8 @@ pub struct Feed {
     medium: FeedMedium,
     /// The publisher's session; 0 for a store.
     pub session: u64,
+    /// Which schemas the publisher and this side have; of a store, each record names that of its writer.
+    schema_ids: SchemaIds,
     /// The publisher's source; empty for a store, where each record names its own.
     pub source: std::sync::Arc<str>,
     /// The last number from a stream or a file; none where the first one begins the count.
@@ -217,6 +219,7 @@ impl Feed {
             medium,
             has_schema: !peer_hello.schemas.is_empty(),
             session: peer_hello.session,
+            schema_ids: SchemaIds::agreed(peer_hello.schemas.first(), options.schema.as_ref()),
             source,
             sequence: before,
             before,
@@ -238,6 +241,7 @@ impl Feed {
             medium,
             has_schema: schemas.is_some(),
             session: 0,
+            schema_ids: SchemaIds::agreed(None, options.schema.as_ref()),
             source,
             sequence,
             before: None,
@@ -256,8 +260,17 @@ impl Feed {
         }
     }
 
-    /// Returns the source of a message: the publisher's, or what a record of a store names.
-    pub fn source_of(&mut self, frame: &Incoming) -> std::sync::Arc<str> {
+    /// Returns the message in a frame: from the publisher, or from what a record of a store names.
+    pub fn message(&mut self, frame: Incoming, limits: Limits) -> Message {
+        let mut schemas = self.schema_ids;
+        if matches!(self.medium, FeedMedium::Store(_)) {
+            schemas.sender = frame.header.schema;
+        }
+        let origin = ReceivedFrom { source: &self.source_of(&frame), session: self.session, schemas };
+        Message::new(frame, origin, limits)
+    }
+
+    fn source_of(&mut self, frame: &Incoming) -> std::sync::Arc<str> {
         if matches!(self.medium, FeedMedium::Store(_))
             && let Ok(Some(sender)) = self.last_sender.read(&frame.extension)
         {
@@ -290,7 +303,8 @@ impl Feed {
             return None;
         }
         let what = (fast.sequence, fast.encoding(), fast.sent);
-        Some(place.finish((Kind::Data, 0), what, &self.source, limits, self.session))
+        let origin = ReceivedFrom { source: &self.source, session: self.session, schemas: self.schema_ids };
+        Some(place.finish((Kind::Data, 0), what, origin, limits))
     }
 
     /// The same without a dropped message of this length.
@@ -301,7 +315,8 @@ impl Feed {
         let header = Header { sequence, sent, body, ..Header::new(Kind::Data, fast.encoding()) };
         let mut taken = false;
         let take = |body: &mut [u8]| taken = reader.take_fast(fast, body);
-        let message = Message::filled(header, &self.source, limits, self.session, take);
+        let origin = ReceivedFrom { source: &self.source, session: self.session, schemas: self.schema_ids };
+        let message = Message::filled(header, origin, limits, take);
         taken.then_some(message)
     }
 

@@ -17,7 +17,7 @@ use crate::channel::persistent::PersistentObjects;
 use crate::channel::{Options, Use};
 use crate::deadline::{Timeout, Wait, Waiting, at_timeout};
 use crate::error::{Error, ErrorKind, Result};
-use crate::message::Message;
+use crate::message::{Message, ReceivedFrom, SchemaIds};
 use crate::transport::endpoint::Endpoint;
 use crate::transport::extension;
 use crate::transport::name_pattern::NamePattern;
@@ -137,7 +137,10 @@ fn find(endpoint: &Endpoint, options: &Options, waiting: &mut Waiting<'_>) -> Re
             Ok(Some(sender)) => sender.source,
             _ => "".into(),
         };
-        return Ok(Message::new(frame, &source, options.limits(), 0).with_schema(options.checks_received()));
+        let own = options.schema.as_ref().filter(|_| endpoint.transport().capabilities().history);
+        let schemas = SchemaIds { sender: frame.header.schema, ..SchemaIds::agreed(None, own) };
+        let origin = ReceivedFrom { source: &source, session: 0, schemas };
+        return Ok(Message::new(frame, origin, options.limits()).with_schema(options.checks_received()));
     }
     match request::newest(endpoint, options) {
         Err(e) if !waiting.is_none() && MAY_COME.contains(&e.kind()) => {

@@ -15,7 +15,7 @@ use crate::channel::{Options, Use};
 use crate::deadline::{Deadline, Wait, Waiting};
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{Incoming, Kind};
-use crate::message::Message;
+use crate::message::{Message, ReceivedFrom, SchemaIds};
 use crate::sys::headroom;
 use crate::sys::poll::{Epoll, Interest};
 use crate::transport::broadcast::Received;
@@ -126,7 +126,7 @@ enum Stage {
     /// It has not answered.
     Asked(Pending<()>),
     /// The one frame that it sends after its hello is on its way.
-    Delivering(StreamRx, String),
+    Delivering(StreamRx, String, SchemaIds),
 }
 
 impl<'a> Request<'a> {
@@ -183,15 +183,15 @@ impl<'a> Request<'a> {
                 Stage::Asked(pending) => {
                     self.dialler.attempt(|dialling| dialling.go_on(pending, &self.own_hello, offer).map(Some))
                 }
-                Stage::Delivering(mut stream, source) => {
+                Stage::Delivering(mut stream, source, schemas) => {
                     let Some(frame) = stream.try_recv()? else {
-                        self.stage = Stage::Delivering(stream, source);
+                        self.stage = Stage::Delivering(stream, source, schemas);
                         return Ok(None);
                     };
                     if frame.header.kind != Kind::Data {
                         return Err(nothing_published());
                     }
-                    return self.message(frame, source).map(Some);
+                    return self.message(frame, source, schemas).map(Some);
                 }
             };
             match progress? {
@@ -223,23 +223,25 @@ impl<'a> Request<'a> {
     fn answered(&mut self, mut called: AnsweredCall, hello: &Hello) -> Result<Option<Message>> {
         Pattern::Publish.fits(hello.pattern)?;
         let source = Owner::of(&called.stream, called.credentials.as_ref()).qualify(hello.source());
+        let schemas = SchemaIds::agreed(hello.schemas.first(), self.options.schema.as_ref());
         let longest = self.options.max_message_size;
         let Some(rings) = self.endpoint.transport().driver().broadcast() else {
             let stream = StreamRx::new(called.stream, called.process, longest);
-            self.stage = Stage::Delivering(stream, source);
+            self.stage = Stage::Delivering(stream, source, schemas);
             self.ends = Deadline::after(Wait::TICK * 5);
             return Ok(None);
         };
         match rings.newest(&mut called, hello.session, longest)? {
-            Received::Frame(frame) => self.message(frame, source).map(Some),
+            Received::Frame(frame) => self.message(frame, source, schemas).map(Some),
             Received::Nothing => Err(nothing_published()),
             // The publisher has changed to a larger ring since its answer.
             Received::Moved => self.again().map(|()| None),
         }
     }
 
-    fn message(&self, frame: Incoming, source: String) -> Result<Message> {
-        let message = Message::new(frame, &source.into(), self.options.limits(), 0);
+    fn message(&self, frame: Incoming, source: String, schemas: SchemaIds) -> Result<Message> {
+        let origin = ReceivedFrom { source: &source.into(), session: 0, schemas };
+        let message = Message::new(frame, origin, self.options.limits());
         Ok(message.with_schema(self.options.checks_received()))
     }
 }

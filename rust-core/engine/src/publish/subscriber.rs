@@ -288,7 +288,15 @@ impl Subscriber {
     /// Acknowledges the last message and all before it, with `ack="manual"`. A subscriber to a journal with a
     /// `client_id` that starts again continues after that message. Other transports keep no such
     /// position.
+    ///
+    /// # Errors
+    /// `InvalidState` on a subscriber without `ack="manual"`.
     pub fn ack(&self) -> Result<()> {
+        self.options.ack.check_manual().map_err(|e| e.on(&self.shown))?;
+        self.consume()
+    }
+
+    fn consume(&self) -> Result<()> {
         fork::check(self.fork_generation)?;
         let done = lock_exclusive(&self.receive_state, Operation::ReceivePublished)
             .and_then(|mut receive_state| self.consumed(&mut receive_state));

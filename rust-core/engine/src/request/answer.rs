@@ -70,10 +70,14 @@ impl Request {
 
     /// Acknowledges this message and those that its sender sent before it, on a server with
     /// `ack="manual"`. An answer acknowledges them, too.
-    pub fn ack(&self) {
-        if self.check().is_ok() {
-            self.client_tx.acknowledge(&self.message);
-        }
+    ///
+    /// # Errors
+    /// `InvalidState` on a server without `ack="manual"`.
+    pub fn ack(&self) -> Result<()> {
+        self.check()?;
+        self.client_tx.check_manual().map_err(|e| e.on(&self.client_tx.shown))?;
+        self.client_tx.acknowledge(&self.message);
+        Ok(())
     }
 
     /// Fails with `InvalidState` in a process other than the one that received the request.

@@ -119,6 +119,11 @@ impl ClientTx {
         Ok(client_tx)
     }
 
+    /// Refuses an acknowledgement by the program where the server acknowledges by itself.
+    pub fn check_manual(&self) -> Result<()> {
+        self.options.ack.check_manual()
+    }
+
     /// Returns the client's session, if it has one.
     pub fn session(&self) -> Option<&SessionState> {
         (self.terms.session != 0).then_some(&self.session_state)

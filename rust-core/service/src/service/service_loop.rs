@@ -324,8 +324,12 @@ impl ServiceLoop {
 
     /// Returns a descriptor for an event loop: readable while [`ServiceLoop::next`] may have a task without
     /// waiting.
-    pub fn fileno(&self) -> RawFd {
-        self.epoll.as_raw_fd()
+    ///
+    /// # Errors
+    /// `InvalidState` in a process other than the one that made it.
+    pub fn fileno(&self) -> Result<RawFd> {
+        fork::check(self.generation)?;
+        Ok(self.epoll.as_raw_fd())
     }
 
     /// Returns counters, state and connection as a map; without entries in a forked child.

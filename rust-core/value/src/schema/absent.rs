@@ -3,12 +3,16 @@
 //! The type has no values, so the code of the layers above compiles unchanged and its branches for
 //! schemas are removed by the compiler. The option `schema` is `Unsupported`.
 
+mod id;
+
 use std::sync::Arc;
 
 use crate::body::{Body, Placer};
 use crate::codec::{EncodeOptions, Encoding};
 use crate::error::{Error, ErrorKind, Result};
 use crate::value::{Limits, Sink, Source};
+
+pub use id::{id_of, id_of_text};
 
 /// A schema; a build without the feature has none.
 #[derive(Debug)]

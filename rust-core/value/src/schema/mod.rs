@@ -27,6 +27,7 @@
 mod canonical;
 mod check;
 mod compatible;
+mod id;
 mod model;
 mod packed;
 mod parse;
@@ -39,6 +40,7 @@ mod write;
 pub use canonical::Fingerprint;
 pub use check::{Checker, Side};
 pub use compatible::Difference;
+pub use id::{id_of, id_of_text};
 pub use model::{Field, Kind, Length, Range, Schema, Type, Width};
 pub use packed::{Layout, PackedField};
 // For the tools that make schemas of other files.
@@ -180,8 +182,7 @@ impl PreparedSchema {
     /// Returns the first 8 bytes of the fingerprint, by which a record of a journal names the
     /// schema; never 0, which stands for no schema.
     pub fn id(&self) -> u64 {
-        let first = std::array::from_fn(|at| self.fingerprint[at]);
-        u64::from_le_bytes(first).max(1)
+        id_of(&self.fingerprint)
     }
 
     /// Returns name and version, for texts.

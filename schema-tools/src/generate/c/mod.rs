@@ -104,7 +104,7 @@ void {root}_read(linkspan_reader *reader, {root} *to);
             Some(layout) => self.packed_functions(&mut text, self.root(), layout.size),
             None => {
                 self.table(&mut text)?;
-                text.line(functions(self.root()));
+                text.line(functions(self.root(), &self.plan.name(Case::Upper)));
             }
         }
         Ok(text.finish())
@@ -143,7 +143,7 @@ linkspan_status {root}_from_bytes({root} *to, const uint8_t *bytes, size_t lengt
 }
 
 /// Each is one call into the library with the table of the struct.
-fn functions(root: &str) -> String {
+fn functions(root: &str, upper: &str) -> String {
     let record = table::record(root);
     format!(
         "bool {root}_init({root} *to) {{
@@ -160,8 +160,9 @@ linkspan_status {root}_encode(const {root} *from, linkspan_writer *writer, links
 }}
 
 linkspan_status {root}_decode({root} *to, linkspan_reader *reader, const linkspan_message *message) {{
+    const linkspan_status status = linkspan_message_check_fingerprint(message, {upper}_FINGERPRINT);
     (void)reader;
-    return linkspan_record_get(&{record}, to, message);
+    return status == LINKSPAN_OK ? linkspan_record_get(&{record}, to, message) : status;
 }}
 
 linkspan_status {root}_to_bytes(const {root} *from, linkspan_encoding encoding, uint8_t **bytes, size_t *length) {{

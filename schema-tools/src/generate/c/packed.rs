@@ -87,6 +87,10 @@ linkspan_status {root}_encode(const {root} *from, linkspan_writer *writer, links
 }}
 
 linkspan_status {root}_decode({root} *to, linkspan_reader *reader, const linkspan_message *message) {{
+    const linkspan_status status = linkspan_message_check_fingerprint(message, {upper}_FINGERPRINT);
+    if (status != LINKSPAN_OK) {{
+        return status;
+    }}
     linkspan_reader_message(reader, message);
     {root}_read(reader, to);
     return linkspan_reader_finish(reader);
@@ -101,7 +105,7 @@ pub(super) fn declarations(root: &str) -> String {
         "// Sets `message` to one that holds `from`. The writer may be used for any number of messages, one after the other.
 linkspan_status {root}_encode(const {root} *from, linkspan_writer *writer, linkspan_message *message);
 
-// Reads a message into `to`. At an error, `to` holds a part of the message. The reader may be used for any number of messages, one
+// Reads a message into `to`. LINKSPAN_SCHEMA_MISMATCH for a message of another schema. At an error, `to` holds a part of the message. The reader may be used for any number of messages, one
 // after the other.
 linkspan_status {root}_decode({root} *to, linkspan_reader *reader, const linkspan_message *message);
 "

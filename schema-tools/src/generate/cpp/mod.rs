@@ -85,8 +85,10 @@ void encode(linkspan::message &message_) const {{ linkspan::record::put(table_()
 /// The same; the writer is not needed.
 void encode(linkspan::writer &, linkspan::message &message_) const {{ encode(message_); }}
 
-/// Returns the value of a message. Throws `linkspan::missing`, `wrong_type` or `out_of_range`, with the path, if it does not fit.
+/// Returns the value of a message. Throws `linkspan::schema_mismatch` for a message of another schema; `missing`, `wrong_type` or
+/// `out_of_range`, with the path, if it does not fit.
 static {name} decode(const linkspan::message &message_) {{
+    linkspan::check_fingerprint(message_, fingerprint);
     {name} result_;
     linkspan::record::get(table_(), {result}, message_);
     return result_;
@@ -183,9 +185,10 @@ void encode(linkspan::writer &writer_, linkspan::message &message_) const {{
     writer_.finish(message_);
 }}
 
-/// Returns the value of a message. Throws `linkspan::wrong_type` or `out_of_range` if it does not fit. A reader may be used for any
-/// number of messages, one after the other.
+/// Returns the value of a message. Throws `linkspan::schema_mismatch` for a message of another schema; `wrong_type` or `out_of_range`
+/// if it does not fit. A reader may be used for any number of messages, one after the other.
 static {name} decode(linkspan::reader &reader_, const linkspan::message &message_) {{
+    linkspan::check_fingerprint(message_, fingerprint);
     {name} result_;
     reader_.begin(message_);
     result_.read(reader_);

@@ -1,11 +1,12 @@
 //! The frames of procedures: their declarations, and the ends of those for messages.
 
-use super::super::Text;
+use super::super::{Case, Text};
 use super::Fortran;
 
 impl Fortran<'_> {
     /// The procedures of a packed record from and to messages.
     pub(super) fn message(&self, procedures: &mut Text, name: &str) {
+        let schema = self.plan.name(Case::Snake);
         procedures.line(format!(
             "subroutine {name}_encode(self, writer, message, stat, errmsg)
    type({name}), intent(in) :: self
@@ -27,9 +28,12 @@ subroutine {name}_decode(self, reader, message, stat, errmsg)
    character(:), allocatable, intent(inout), optional :: errmsg
    character(:), allocatable :: text
    integer :: outcome
-   call reader%begin(message)
-   call {name}_read(self, reader)
-   call reader%finish(outcome, text)
+   call linkspan_check_fingerprint(message, {schema}_fingerprint, outcome, text)
+   if (outcome == linkspan_ok) then
+      call reader%begin(message)
+      call {name}_read(self, reader)
+      call reader%finish(outcome, text)
+   end if
 {TELL}end subroutine
 "
         ));

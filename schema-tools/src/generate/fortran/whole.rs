@@ -1,6 +1,6 @@
 //! The procedures that encode and decode the values of a type: each passes the address of the value and the table to the library.
 
-use super::super::Text;
+use super::super::{Case, Text};
 use super::Fortran;
 use super::procedures::TELL;
 
@@ -57,6 +57,7 @@ end subroutine
 
     /// The procedures from and to messages and bytes.
     pub(super) fn whole_procedures(&self, procedures: &mut Text, name: &str) {
+        let schema = self.plan.name(Case::Snake);
         procedures.line(format!(
             "subroutine {name}_encode(self, writer, message, stat, errmsg)
    class({name}), intent(in) :: self
@@ -80,8 +81,11 @@ subroutine {name}_decode(self, reader, message, stat, errmsg)
    type(linkspan_message), intent(in) :: message
 {TOLD}{LOCAL}   associate (unused => reader)
    end associate
-   call self%set_defaults()
-   call {name}__get(self, message, outcome, text)
+   call linkspan_check_fingerprint(message, {schema}_fingerprint, outcome, text)
+   if (outcome == linkspan_ok) then
+      call self%set_defaults()
+      call {name}__get(self, message, outcome, text)
+   end if
 {TELL}end subroutine
 
 subroutine {name}__get(self, message, outcome, text)

@@ -238,7 +238,8 @@ impl Python<'_> {
             if self.is_root(name) {
                 out.line("\n@classmethod");
                 out.block(format!("def decode(cls, message: Message) -> {name}:"), "", |out| {
-                    out.line("\"\"\"Returns the record in a message. Raises `Missing`, `WrongType` or `OutOfRange` if it holds no such value.\"\"\"");
+                    out.line("\"\"\"Returns the record in a message. Raises `SchemaMismatch` for one of another schema, `Missing`, `WrongType` or `OutOfRange` if it holds no such value.\"\"\"");
+                    out.line("message.check_fingerprint(FINGERPRINT)");
                     out.line(format!("made = {}.decode(cls, message)", self.plan_name(of)));
                     out.line("return cls.from_value(message.value) if made is None else made");
                 });
@@ -285,8 +286,9 @@ impl Python<'_> {
         let of = self.of(&self.plan.root);
         out.block(format!("\n\ndef decode(message: Message) -> {of}:"), "", |out| {
             out.line(
-                "\"\"\"Returns the record in a message. Raises `WrongType` or `OutOfRange` if it holds no such value.\"\"\"",
+                "\"\"\"Returns the record in a message. Raises `SchemaMismatch` for one of another schema, `WrongType` or `OutOfRange` if it holds no such value.\"\"\"",
             );
+            out.line("message.check_fingerprint(FINGERPRINT)");
             out.line(format!("return {}(message.value)", self.reader(&self.plan.root)));
         });
     }

@@ -77,8 +77,9 @@ impl Python<'_> {
         out.line("\n@classmethod");
         out.block(format!("def decode(cls, message: Message) -> {name}:"), "", |out| {
             out.line(
-                "\"\"\"Returns the record in a message. Raises `WrongType` or `OutOfRange` if it is no such record.\"\"\"",
+                "\"\"\"Returns the record in a message. Raises `SchemaMismatch` for one of another schema, `WrongType` or `OutOfRange` if it is no such record.\"\"\"",
             );
+            out.line("message.check_fingerprint(FINGERPRINT)");
             out.line("return cls.unpack(message.value)");
         });
         out.line("\n@staticmethod");

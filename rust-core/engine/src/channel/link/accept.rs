@@ -9,7 +9,7 @@ use crate::channel::session::inbox::Fate;
 use crate::channel::session_state::SessionHalves;
 use crate::error::Result;
 use crate::frame::{Incoming, Kind};
-use crate::message::{Message, withdrawal};
+use crate::message::{Message, ReceivedFrom, withdrawal};
 use crate::schema::PreparedSchema;
 use crate::transport::{Rx, extension};
 use crate::value::Limits;
@@ -85,7 +85,8 @@ impl RxPart {
         // A listener in lockstep replays a recording: what it sends has number and sender there.
         let is_recorded = self.peer.lockstep && !frame.extension.is_empty();
         let recorded = if is_recorded { extension::read_recorded(&frame.extension) } else { None };
-        let message = Message::new(frame, &source, checks.limits, session).with_schema(schema);
+        let origin = ReceivedFrom { source: &source, ..self.peer.origin(frame.header.kind, session) };
+        let message = Message::new(frame, origin, checks.limits).with_schema(schema);
         Ok(Some(match recorded {
             Some(recorded) => message.with_recorded(recorded),
             None => message,

@@ -123,7 +123,7 @@ impl RxPart {
         let mut place = place(bytes)?;
         let sent = half.take_fast(&fast, place.body());
         let what = (number, fast.encoding(), sent);
-        let message = place.finish((kind, 0), what, &self.peer.source, limits, halves.inbox.session());
+        let message = place.finish((kind, 0), what, self.peer.origin(kind, halves.inbox.session()), limits);
         let received = (number, bytes, urgency(kind, 0));
         let (is_ack_due, missed) =
             halves.received(received, Fate::Delivered, consume, || half.consumed_with_fence());
@@ -149,8 +149,8 @@ impl RxPart {
         let mut place = ReusedMessage::take(reply.length())?;
         half.take_reply(&reply, place.body());
         let what = (reply.sequence, reply.encoding(), reply.sent);
-        let session = halves.inbox.session();
-        let message = place.finish((Kind::Reply, number), what, &self.peer.source, limits, session);
+        let origin = self.peer.origin(Kind::Reply, halves.inbox.session());
+        let message = place.finish((Kind::Reply, number), what, origin, limits);
         let received = (reply.sequence, reply.length(), urgency(Kind::Reply, 0));
         let (is_ack_due, missed) = halves.received(received, Fate::Finished, None, || ());
         Some(Taken { message, is_ack_due, missed, acknowledges: false })
@@ -179,9 +179,9 @@ impl RxPart {
         if !want.takes(small.kind) || acknowledges || !halves.inbox.is_new(number) {
             return None;
         }
-        let session = halves.inbox.session();
+        let origin = self.peer.origin(small.kind, halves.inbox.session());
         let fill = |body: &mut [u8]| half.take_small(&small, body);
-        let message = Message::filled(header, &self.peer.source, limits, session, fill);
+        let message = Message::filled(header, origin, limits, fill);
         let received = (number, small.length(), urgency(small.kind, header.flags));
         let (is_ack_due, missed) =
             halves
@@ -212,7 +212,7 @@ impl RxPart {
         let Header { kind, flags, sequence, .. } = frame.header;
         let (received, fate) =
             ((sequence, frame.body.len(), urgency(kind, flags)), want.fate(&frame.header, 0));
-        let message = Message::new(frame, &self.peer.source, *limits, halves.inbox.session());
+        let message = Message::new(frame, self.peer.origin(kind, halves.inbox.session()), *limits);
         let (is_ack_due, missed) =
             halves.received(received, fate, want.consume, || half.consumed_with_fence());
         Some(Taken { message, is_ack_due, missed, acknowledges: false })
@@ -245,12 +245,11 @@ impl RxPart {
         {
             return None;
         }
-        let session = halves.inbox.session();
-        let source = &self.peer.source;
+        let origin = self.peer.origin(header.kind, halves.inbox.session());
         let whole = if half.is_whole() { half.take_whole() } else { None };
         let message = match whole {
-            Some(frame) => Message::new(frame, source, *limits, session),
-            None => Message::filled(header, source, limits, session, |body| half.take_short(body)),
+            Some(frame) => Message::new(frame, origin, *limits),
+            None => Message::filled(header, origin, limits, |body| half.take_short(body)),
         };
         let received = (header.sequence, header.body as usize, urgency(header.kind, header.flags));
         // A stream has no room to be freed.

@@ -40,8 +40,7 @@ impl Subscriber {
             let Some(feed) = &mut receive_state.feed else { continue };
             match feed.newest() {
                 Ok(Some(Polled::Frame(frame))) => {
-                    let source = feed.source_of(&frame);
-                    return Ok(self.message(frame, &source, feed.session));
+                    return Ok(self.message(frame, feed));
                 }
                 Ok(Some(Polled::Empty)) => {
                     receive_state

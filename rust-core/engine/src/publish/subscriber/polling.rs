@@ -1,6 +1,5 @@
 //! The step that all calls of a subscriber share: it connects if there is no feed, and returns one message or waits.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::Subscriber;
@@ -8,7 +7,7 @@ use crate::deadline::{Waiting, at_timeout};
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::Incoming;
 use crate::message::Message;
-use crate::publish::feed::Polled;
+use crate::publish::feed::{Feed, Polled};
 use crate::publish::receive_state::ReceiveState;
 
 impl Subscriber {
@@ -54,8 +53,7 @@ impl Subscriber {
         match feed.poll() {
             Ok(Polled::Frame(frame)) => {
                 let gap = feed.gap(&frame);
-                let source = feed.source_of(&frame);
-                let message = self.message(frame, &source, feed.session);
+                let message = self.message(frame, feed);
                 if gap > 0 {
                     receive_state.pending = Some(message);
                     return Err(Error::lagged(gap));
@@ -121,7 +119,7 @@ impl Subscriber {
     }
 
     /// Returns the message in a frame.
-    pub(super) fn message(&self, frame: Incoming, source: &Arc<str>, session: u64) -> Message {
-        Message::new(frame, source, self.limits, session).with_schema(self.options.checks_received())
+    pub(super) fn message(&self, frame: Incoming, feed: &mut Feed) -> Message {
+        feed.message(frame, self.limits).with_schema(self.options.checks_received())
     }
 }

@@ -158,7 +158,7 @@ impl Receiver for Subscriber {
     }
 
     fn acknowledge(&self) -> Result<()> {
-        self.ack()
+        self.consume()
     }
 
     fn take_events(&self) -> Vec<Event> {

@@ -1,0 +1,254 @@
+"""A child of a fork may use no object of its parent: each public method of each object is called there, beside busy threads of the parent.
+
+The list of methods is made by `dir()`: a new method is refused in a child, or stands in `PLAIN` with what it asks for.
+"""
+
+import contextlib
+import json
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from conftest import endpoint
+
+import linkspan
+
+SOON = 30.0
+#: The kernel ends a child that waits for ever.
+HANGS = 100
+
+#: What methods take that need something.
+ARGUMENTS: dict[str, tuple[Any, ...]] = {
+    "Publisher.loan": (1 << 16, "u1"),
+    "Publisher.send": (1,),
+    "Publisher.send_many": ([1, 2],),
+    "Publisher.wait_for_subscribers": (1,),
+    "Channel.call": (1,),
+    "Channel.loan": (1 << 16, "u1"),
+    "Channel.send": (1,),
+    "Channel.send_many": ([1, 2],),
+    "Channel.start_call": (1,),
+    "Channel.try_send": (1,),
+    "Server.run": (lambda value: value,),
+    "Request.at": ("n",),
+    "Request.check_fingerprint": ("0" * 64,),
+    "Request.fail": ("refused",),
+    "Request.get": ("n",),
+    "Request.loan": (1 << 16, "u1"),
+    "Request.reply": (1,),
+    "Controller.answer": ("test", "0-1"),
+    "Controller.begin": ("test", "status"),
+    "Controller.command": ("test", "status"),
+    "Controller.forget": ("test",),
+    "Controller.log": ("test",),
+    "Controller.service": ("test",),
+    "Controller.status": ("test",),
+    "ServiceHandle.answer": ("0-1",),
+    "ServiceHandle.backup": ("place",),
+    "ServiceHandle.command": ("status",),
+    "ServiceLoop.fail": ("child",),
+    "ServiceLoop.log": ("child",),
+    "ServiceLoop.set_reason": ("child",),
+}
+
+#: What is of the object alone: its name, its state as it was at the fork, what it had received. `close` ends nothing of the parent.
+PLAIN = {
+    "Publisher": {"close", "endpoint", "events", "stats", "subscribers"},
+    "Subscriber": {"close", "endpoint", "events", "stats", "try_iter"},
+    "Channel": {"close", "endpoint", "events", "role", "stats"},
+    "Listener": {"close", "endpoint", "events", "stats"},
+    "Server": {"close", "endpoint", "events", "stats"},
+    "Request": {
+        "answered", "at", "check_fingerprint", "encoding", "get", "items", "keys", "missed", "name", "sent", "sequence", "source", "value",
+        "values", "wants_reply",
+    },
+    "PendingReply": set(),
+    "Controller": {"close", "endpoint", "service"},
+    "ServiceHandle": {"name"},
+    # What it would report is reported by the parent alone.
+    "ServiceLoop": {
+        "cancelled", "close", "connected", "epoch", "fail", "log", "name", "set_reason", "shutdown", "state", "stats",
+    },
+}  # fmt: skip
+
+#: Methods that make another object, or need one that a test of its own has.
+OTHERS = {
+    "Channel": {"connect", "dial", "finish_call", "open", "reply"},
+    "Controller": {"order"},
+    "ServiceHandle": {"order"},
+}
+
+
+def outcome(call: Callable[[], Any]) -> str:
+    try:
+        call()
+    except linkspan.Error as error:
+        return type(error).__name__
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+    return "done"
+
+
+def outcomes(thing: object) -> dict[str, str]:
+    """What becomes of each public method, `close` last."""
+    kind, found = type(thing).__name__, {}
+    names = {name for name in dir(thing) if not name.startswith("_")} - OTHERS.get(kind, set())
+    for name in sorted(names, key=lambda name: (name == "close", name)):
+        def use(name: str = name) -> None:
+            value = getattr(thing, name)
+            if callable(value):
+                value(*ARGUMENTS.get(f"{kind}.{name}", ()))
+
+        found[name] = outcome(use)
+    return found
+
+
+def in_child(call: Callable[[], Any]) -> Any:
+    """What a child says; `None` if it was ended."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(HANGS)
+        try:
+            os.write(writing, json.dumps(call()).encode())
+            os._exit(0)
+        except BaseException as error:
+            os.write(writing, json.dumps(repr(error)).encode())
+        finally:
+            os._exit(1)
+    os.close(writing)
+    with os.fdopen(reading) as told:
+        text = told.read()
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0, text or "the child was ended: it hangs"
+    return json.loads(text)
+
+
+def check(thing: object) -> None:
+    """Each method of an object is refused in a child, but for those of the object alone."""
+    kind = type(thing).__name__
+    found = in_child(lambda: outcomes(thing))
+    expected = {name: "done" if name in PLAIN[kind] else "InvalidState" for name in found}
+    assert found == expected, kind
+
+
+@contextlib.contextmanager
+def busy(transport: str) -> Iterator[None]:
+    """Threads that publish, receive, call and answer while the block runs."""
+    stop = threading.Event()
+    topic, service = endpoint(transport, "busy/topic"), endpoint(transport, "busy/service")
+    out, server = linkspan.publisher(topic), linkspan.serve(service)
+    failures: list[BaseException] = []
+
+    def repeat(call: Callable[[], Any]) -> None:
+        try:
+            while not stop.is_set():
+                call()
+        except BaseException as error:
+            failures.append(error)
+
+    with out, server, linkspan.subscribe(topic, timeout=SOON) as reader, linkspan.connect(service, timeout=SOON) as client:
+        threads = [
+            threading.Thread(target=repeat, args=(lambda: out.send({"wave": bytes(2000)}),)),
+            threading.Thread(target=repeat, args=(lambda: list(reader.try_iter()),)),
+            threading.Thread(target=repeat, args=(lambda: client.call({"n": 1}),)),
+            threading.Thread(target=server.run, args=(lambda value: value,)),
+        ]
+        for thread in threads:
+            thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            for thread in threads[:3]:
+                thread.join()
+            server.close()
+            threads[3].join()
+    assert [error for error in failures if not isinstance(error, linkspan.Lagged)] == []
+
+
+@pytest.mark.parametrize("transport", ["unix", "shm"])
+def test_every_method_of_every_object_is_refused_in_a_child(transport: str) -> None:
+    topic, pair, service = (endpoint(transport, f"lab/{name}") for name in ("topic", "pair", "service"))
+    with contextlib.ExitStack() as opened:
+        opened.enter_context(busy(transport))
+        out = opened.enter_context(linkspan.publisher(topic))
+        out.send(0)
+        names = [topic, [topic], f"{transport}:lab/top*"]
+        readers = [opened.enter_context(linkspan.subscribe(name, timeout=SOON)) for name in names]
+        listener = opened.enter_context(linkspan.listen(pair))
+        near = opened.enter_context(linkspan.connect(pair, timeout=SOON))
+        far = opened.enter_context(listener.accept(timeout=SOON))
+        server = opened.enter_context(linkspan.serve(service))
+        client = opened.enter_context(linkspan.connect(service, timeout=SOON))
+        pending = client.start_call({"n": 1})
+        request = server.next(timeout=SOON)
+        assert [reader.recv(timeout=SOON).value for reader in readers] == [0, 0, 0]
+        things = [out, *readers, listener, near, far, server, client, request, pending]
+        for thing in things:
+            check(thing)
+        # What needs a second object, and what Python calls itself.
+        used = [
+            lambda: client.finish_call(pending),
+            lambda: far.reply(request, 1),
+            *(lambda reader=reader: next(iter(reader)) for reader in readers),
+            *(lambda reader=reader: next(reader.try_iter()) for reader in readers),
+            lambda: next(iter(server)),
+            *(lambda thing=thing: linkspan.wait([thing], timeout=1) for thing in (*readers, listener, near, server)),
+        ]
+        assert in_child(lambda: [outcome(use) for use in used]) == ["InvalidState"] * len(used)
+        # Objects that end in the child, and objects that it makes.
+        assert in_child(lambda: things.clear() or own(transport)) == "its own"
+        # The child has sent nothing, consumed nothing and ended nothing.
+        out.send(1)
+        assert [reader.recv(timeout=SOON).value for reader in readers] == [1, 1, 1]
+        near.send("from the parent")
+        assert far.recv(timeout=SOON).value == "from the parent"
+        request.reply("answered")
+        assert client.finish_call(pending, timeout=SOON).value == "answered"
+        assert near.stats()["connections"] == 1 and out.stats()["sent"] == 2
+
+
+def own(transport: str) -> Any:
+    name = endpoint(transport, "child/topic")
+    with linkspan.publisher(name) as out:
+        out.send("its own")
+        return linkspan.latest(name).value
+
+
+def test_objects_of_services_are_refused_in_a_child(controller: Any) -> None:
+    with controller as asks:
+        watch = asks.watch()
+        handle, loop = asks.service("test"), linkspan.ServiceLoop("test")
+        for thing in (asks, handle, loop):
+            check(thing)
+        used = [lambda: next(iter(watch)), lambda: linkspan.wait([asks], timeout=1), lambda: linkspan.wait([loop], timeout=1)]
+        assert in_child(lambda: [outcome(use) for use in used]) == ["InvalidState"] * len(used)
+        assert asks.status("test")["name"] == "test"
+        loop.close()
+
+
+def use_in_pool(things: list[Any], transport: str) -> tuple[list[str], str]:
+    return [outcome(lambda: thing.send("child")) for thing in things], own(transport)
+
+
+@pytest.mark.parametrize("transport", ["unix", "shm"])
+def test_processes_of_multiprocessing_are_refused_and_make_their_own(transport: str) -> None:
+    context = multiprocessing.get_context("fork")
+    topic, pair = endpoint(transport, "lab/topic"), endpoint(transport, "lab/pair")
+    with busy(transport), linkspan.publisher(topic) as out, linkspan.listen(pair) as listener, linkspan.connect(pair, timeout=SOON) as near:
+        far = listener.accept(timeout=SOON)
+        told = context.SimpleQueue()
+        for _ in range(3):
+            process = context.Process(target=lambda: told.put(use_in_pool([out, near, far], transport)))
+            process.start()
+            process.join(HANGS)
+            assert process.exitcode == 0
+            assert told.get() == (["InvalidState"] * 3, "its own")
+        near.send(1)
+        assert far.recv(timeout=SOON).value == 1
+        far.close()

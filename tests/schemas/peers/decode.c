@@ -1,0 +1,37 @@
+/* Decodes the next message of a name, and the newest: `decode ENDPOINT [SCHEMA]` prints the value or the kind and text of the error of each. */
+#include "meter.h"
+
+#include <linkspan.h>
+
+#include <stdio.h>
+
+static void decoded(const linkspan_message *message) {
+    linkspan_reader *reader = NULL;
+    meter value;
+    if (linkspan_reader_new(&reader) != LINKSPAN_OK || !meter_init(&value)) return;
+    if (meter_decode(&value, reader, message) == LINKSPAN_OK) {
+        printf("%.1f\n", value.pressure);
+    } else {
+        linkspan_error last = LINKSPAN_ERROR_INIT;
+        linkspan_last_error(&last);
+        printf("%s %s\n", linkspan_status_name(last.status), last.text);
+    }
+    meter_free(&value);
+    linkspan_reader_free(reader);
+}
+
+int main(int argc, char **argv) {
+    linkspan_options options = LINKSPAN_OPTIONS_INIT;
+    linkspan_subscriber *in = NULL;
+    linkspan_message *message = NULL;
+    if (argc > 2) options.schema = argv[2];
+    if (linkspan_subscriber_new(argv[1], &options, &in) != LINKSPAN_OK) return 2;
+    if (linkspan_subscriber_recv(in, 30.0, &message) != LINKSPAN_OK) return 3;
+    decoded(message);
+    linkspan_message_release(message);
+    if (linkspan_latest(argv[1], &options, 30.0, &message) != LINKSPAN_OK) return 4;
+    decoded(message);
+    linkspan_message_release(message);
+    linkspan_subscriber_free(in);
+    return 0;
+}

@@ -1,0 +1,28 @@
+// Decodes the next message of a name, and the newest: `decode ENDPOINT [SCHEMA]` prints the value or the kind and text of the error of each.
+#include "meter.hpp"
+
+#include <linkspan.hpp>
+
+#include <cstdio>
+
+namespace {
+
+void decoded(const linkspan::message &message) {
+    try {
+        linkspan::reader reader;
+        std::printf("%.1f\n", Meter::decode(reader, message).pressure);
+    } catch (const linkspan::schema_mismatch &error) {
+        std::printf("SchemaMismatch %s\n", error.what());
+    }
+}
+
+} // namespace
+
+int main(int argc, char **argv) {
+    linkspan::options options;
+    if (argc > 2) options.schema = argv[2];
+    const linkspan::subscriber in(argv[1], options);
+    decoded(in.recv(std::chrono::seconds(30)));
+    decoded(linkspan::latest(argv[1], options, std::chrono::seconds(30)));
+    return 0;
+}

@@ -1,0 +1,36 @@
+! Decodes the next message of a name, and the newest: `decode ENDPOINT [SCHEMA]` prints the value or the number and text of the error of each.
+program decode
+   use linkspan
+   use meter_messages
+   implicit none
+   type(linkspan_subscriber) :: in
+   type(linkspan_options) :: options
+   type(linkspan_message) :: message
+   character(1024) :: name, schema
+
+   call get_command_argument(1, name)
+   call get_command_argument(2, schema)
+   if (schema /= "") options%schema = trim(schema)
+   call in%subscribe(trim(name), options)
+   call in%recv(message, timeout=30.0)
+   call decoded()
+   call linkspan_latest(trim(name), message, options, timeout=30.0)
+   call decoded()
+
+contains
+
+   subroutine decoded()
+      type(meter) :: value
+      type(linkspan_reader) :: reader
+      character(:), allocatable :: why
+      integer :: stat
+      call METER_DECODE(reader, message, stat, why)
+      if (stat == linkspan_ok) then
+         print "(f0.1)", value%pressure
+      else if (stat == linkspan_schema_mismatch) then
+         print "(2a)", "SchemaMismatch ", why
+      else
+         print "(i0, 2a)", stat, " ", why
+      end if
+   end subroutine
+end program

@@ -1,0 +1,29 @@
+//! Decodes the next message of a name, and the newest: `decode ENDPOINT [SCHEMA]` prints the value or the kind and text of the error of each.
+
+mod meter;
+
+use std::time::Duration;
+
+use linkspan::{Message, Options, Subscriber};
+use meter::Meter;
+
+const SOON: Duration = Duration::from_secs(30);
+
+fn decoded(message: &Message) {
+    match Meter::decode(message) {
+        Ok(value) => println!("{:.1}", value.pressure),
+        Err(error) => println!("{} {error}", error.kind().name()),
+    }
+}
+
+fn main() -> linkspan::Result<()> {
+    let given: Vec<String> = std::env::args().collect();
+    let mut options = Options::default();
+    if let Some(schema) = given.get(2) {
+        options.set("schema", &schema.as_str().into())?;
+    }
+    let reader = Subscriber::new(&given[1], &options)?;
+    decoded(&reader.recv(SOON)?);
+    decoded(&linkspan::latest(&given[1], &options, SOON)?);
+    Ok(())
+}
