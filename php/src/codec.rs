@@ -65,8 +65,8 @@ pub fn encode(value: &Zval, encoding: Named<'_>) -> PhpResult<Text> {
         let (encoding, how) = (encoding.encoding()?, EncodeOptions::default());
         scratch::written(
             |bytes| codec::encode_into(&PhpValue(value), encoding, &how, bytes),
-            |bytes| Text::of(bytes),
-        )
+            |bytes| Text::within_limit(bytes),
+        )?
     })
 }
 
@@ -115,7 +115,7 @@ fn canonical(form: Vec<u8>) -> Result<Zval> {
 pub fn transcode(bytes: AnyString<'_>, from: Named<'_>, to: Named<'_>) -> PhpResult<Text> {
     edge(|| {
         let bytes = BailoutGuard::new(codec::transcode(bytes.0, from.encoding()?, to.encoding()?)?);
-        Ok(Text::of(bytes.as_slice()))
+        Text::within_limit(bytes.as_slice())
     })
 }
 

@@ -87,8 +87,8 @@ impl NdArray {
         Text::of(self.0.order.name())
     }
     #[php(getter)]
-    pub fn get_data(&self) -> Text {
-        Text::of(&self.0.data)
+    pub fn get_data(&self) -> PhpResult<Text> {
+        edge(|| Text::within_limit(&self.0.data))
     }
 
     pub fn to_array(&self) -> PhpResult<Zval> {

@@ -60,7 +60,7 @@ impl Region {
         edge(|| {
             let (offset, length) = (unsigned(offset, "the offset")?, unsigned(length, "the length")?);
             let bytes = BailoutGuard::new(self.memory()?.bytes(offset, length as usize)?);
-            Ok(Text::of(bytes.as_slice()))
+            Text::within_limit(bytes.as_slice())
         })
     }
 
@@ -68,7 +68,7 @@ impl Region {
     pub fn text(&self, offset: i64) -> PhpResult<Text> {
         edge(|| {
             let text = BailoutGuard::new(self.memory()?.text(unsigned(offset, "the offset")?)?);
-            Ok(Text::of(text.as_bytes()))
+            Text::within_limit(text.as_bytes())
         })
     }
 

@@ -6,7 +6,7 @@ use ext_php_rs::flags::DataType;
 use ext_php_rs::prelude::*;
 use ext_php_rs::types::{ZendHashTable, ZendObject, ZendStr, Zval};
 use ext_php_rs::zend::ce;
-use linkspan::{Error, ErrorKind, Value};
+use linkspan::{Error, ErrorKind, Result, Value};
 
 use crate::call::call_php;
 use crate::date_time::timestamp_of;
@@ -20,6 +20,18 @@ impl Text {
     /// Copies these bytes to PHP. PHP allocates, so their owner must be a PHP object or on the stack.
     pub fn of(bytes: impl AsRef<[u8]>) -> Text {
         Text(ZendStr::new(bytes, false))
+    }
+
+    /// The same of bytes that may be many: refuses what memory_limit leaves no room for, where PHP would end the script.
+    pub fn within_limit(bytes: impl AsRef<[u8]>) -> Result<Text> {
+        let needed = bytes.as_ref().len();
+        if let Some(left) = zend::memory_left().filter(|left| *left < needed) {
+            let text = format!(
+                "the string has {needed} bytes and memory_limit leaves {left}: raise it, or take a part, such as $array[0]"
+            );
+            return Err(Error::new(ErrorKind::OutOfMemory, text));
+        }
+        Ok(Text::of(bytes))
     }
 
     /// The text of a number or a timestamp, at most 64 bytes, written without Rust memory.
@@ -125,21 +137,22 @@ impl Bytes {
         })
     }
     #[php(getter)]
-    pub fn get_data(&self) -> Text {
-        Text::of(&self.0)
+    pub fn get_data(&self) -> PhpResult<Text> {
+        edge(|| Text::within_limit(&self.0))
     }
     pub fn count(&self) -> i64 {
         self.0.len() as i64
     }
-    pub fn __to_string(&self) -> Text {
-        Text::of(&self.0)
+    pub fn __to_string(&self) -> PhpResult<Text> {
+        edge(|| Text::within_limit(&self.0))
     }
-    pub fn json_serialize(&self) -> Zval {
-        let text =
-            ext_php_rs::zend::BailoutGuard::new(base64::engine::general_purpose::STANDARD.encode(&self.0));
-        let mut zval = Zval::new();
-        zval.set_zend_string(ZendStr::new(text.as_bytes(), false));
-        zval
+    pub fn json_serialize(&self) -> PhpResult<Zval> {
+        edge(|| {
+            let text = base64::engine::general_purpose::STANDARD.encode(&self.0);
+            let mut zval = Zval::new();
+            zval.set_zend_string(Text::within_limit(ext_php_rs::zend::BailoutGuard::new(text).as_bytes())?.0);
+            Ok(zval)
+        })
     }
 }
 

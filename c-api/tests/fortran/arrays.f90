@@ -172,7 +172,7 @@ contains
       type(linkspan_message) :: message, nothing, other
       type(linkspan_channel) :: closed
       type(linkspan_error) :: error
-      real(real64) :: grid(2, 2)
+      real(real64), target :: grid(2, 2)
       real(real64), allocatable :: line(:)
       real(real64), pointer :: view(:), pair(:, :)
       integer(int8) :: small, smalls(2)
@@ -208,6 +208,7 @@ contains
       call must(says("the linkspan_message holds nothing") .and. says(", at path inner"), "an empty message in another one")
       call closed%send(message, stat=stat, errmsg=errmsg)
       call must(stat == linkspan_invalid_state .and. says("the linkspan_channel is not open"), "a channel that was not opened")
+      pair => grid
       call closed%loan(pair, [4], stat=stat, errmsg=errmsg)
       call must(stat == linkspan_wrong_type .and. .not. associated(pair) .and. says("2 dimensions"), "a shape of another rank")
       call linkspan_last_error(error)
