@@ -18,6 +18,7 @@ use crate::from_wire::table;
 use crate::options::{self, Seconds, Waiter};
 use crate::received::Message;
 use crate::scalars::{Text, Timestamp};
+use crate::stream;
 use crate::to_wire::PhpValue;
 use crate::zend::{self, Made, made, try_made};
 
@@ -203,6 +204,9 @@ impl Channel {
     pub fn fileno(&self) -> PhpResult<i64> {
         edge(|| self.inner.fileno().map(i64::from))
     }
+    pub fn stream(&self) -> PhpResult<Zval> {
+        edge(|| stream::of(self.inner.fileno()?))
+    }
     pub fn stats(&self) -> PhpResult<ZBox<ZendHashTable>> {
         edge(|| table(&self.inner.stats()))
     }
@@ -275,6 +279,9 @@ impl Listener {
     }
     pub fn fileno(&self) -> PhpResult<i64> {
         edge(|| self.inner.fileno().map(i64::from))
+    }
+    pub fn stream(&self) -> PhpResult<Zval> {
+        edge(|| stream::of(self.inner.fileno()?))
     }
     pub fn events(&self) -> PhpResult<ZBox<ZendHashTable>> {
         edge(|| Ok(events(self.inner.events())))

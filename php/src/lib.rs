@@ -35,6 +35,7 @@ mod scratch;
 mod server;
 mod service;
 mod signals;
+mod stream;
 mod tape;
 mod to_wire;
 mod utf8;

@@ -17,6 +17,7 @@ use crate::iteration::{Feed, Iteration};
 use crate::options::{self, FOREVER, NOT_AT_ALL, Seconds, Waiter};
 use crate::received::Message;
 use crate::scalars::Text;
+use crate::stream;
 use crate::to_wire::PhpValue;
 use crate::zend::{self, Made, made, try_made, try_made_some};
 
@@ -155,6 +156,9 @@ impl Subscriber {
     }
     pub fn fileno(&self) -> PhpResult<i64> {
         edge(|| self.0.inner.fileno().map(i64::from))
+    }
+    pub fn stream(&self) -> PhpResult<Zval> {
+        edge(|| stream::of(self.0.inner.fileno()?))
     }
     pub fn stats(&self) -> PhpResult<ZBox<ZendHashTable>> {
         edge(|| table(&self.0.inner.stats()))

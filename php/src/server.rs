@@ -18,6 +18,7 @@ use crate::iteration::{Feed, Iteration};
 use crate::options::{self, FOREVER, Seconds, Waiter};
 use crate::received::Request;
 use crate::scalars::Text;
+use crate::stream;
 use crate::zend::{self, Made, made, try_made, try_made_some};
 
 /// The state that a server object and an iteration over it share.
@@ -90,6 +91,9 @@ impl Server {
     }
     pub fn fileno(&self) -> PhpResult<i64> {
         edge(|| self.0.inner.fileno().map(i64::from))
+    }
+    pub fn stream(&self) -> PhpResult<Zval> {
+        edge(|| stream::of(self.0.inner.fileno()?))
     }
     pub fn stats(&self) -> PhpResult<ZBox<ZendHashTable>> {
         edge(|| table(&self.0.inner.stats()))

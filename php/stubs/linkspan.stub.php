@@ -494,6 +494,12 @@ final class Channel
     /** A file descriptor that is readable while tryRecv would return at once. */
     public function fileno(): int {}
     /**
+     * A stream on which an event loop waits, by stream_select too: readable while the object has something to give. It has a descriptor of its
+     * own. Take what is there until Empty before you wait again. Command-line programs alone.
+     * @return resource
+     */
+    public function stream(): mixed {}
+    /**
      * sent, received, missed, dropped, connections; of the session acknowledged, unacknowledged, replayed, consumed, unconsumed,
      * duplicates.
      * @return array<string, mixed>
@@ -515,6 +521,12 @@ final class Listener
     public function accept(?float $timeout = null): Channel {}
     public function endpoint(): string {}
     public function fileno(): int {}
+    /**
+     * A stream on which an event loop waits, by stream_select too: readable while the object has something to give. It has a descriptor of its
+     * own. Take what is there until Empty before you wait again. Command-line programs alone.
+     * @return resource
+     */
+    public function stream(): mixed {}
     /** @return list<Event> what happened since the last call */
     public function events(): array {}
     public function stats(): array {}
@@ -539,6 +551,12 @@ final class Server implements \IteratorAggregate
     public function events(): array {}
     public function endpoint(): string {}
     public function fileno(): int {}
+    /**
+     * A stream on which an event loop waits, by stream_select too: readable while the object has something to give. It has a descriptor of its
+     * own. Take what is there until Empty before you wait again. Command-line programs alone.
+     * @return resource
+     */
+    public function stream(): mixed {}
     public function stats(): array {}
     public function close(?float $timeout = null): void {}
 }
@@ -624,6 +642,12 @@ final class Subscriber implements \IteratorAggregate
     public function events(): array {}
     public function endpoint(): string {}
     public function fileno(): int {}
+    /**
+     * A stream on which an event loop waits, by stream_select too: readable while the object has something to give. It has a descriptor of its
+     * own. Take what is there until Empty before you wait again. Command-line programs alone.
+     * @return resource
+     */
+    public function stream(): mixed {}
     public function stats(): array {}
     public function close(): void {}
 }

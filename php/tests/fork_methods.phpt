@@ -1,0 +1,82 @@
+--TEST--
+Each public method of each object is refused in a forked child, but for those of the object alone
+--EXTENSIONS--
+linkspan
+pcntl
+--FILE--
+<?php
+require getenv('LINKSPAN_TESTS') . '/peer.inc';
+use Linkspan\{Channel, Listener, Publisher, Server};
+use function Linkspan\subscribe;
+
+runtime_directory();
+
+/** What methods take that need something; the others take nothing. */
+const ARGUMENTS = [
+    'send' => [1], 'trySend' => [1], 'sendMany' => [[1, 2]], 'call' => [1], 'startCall' => [1], 'reply' => [1], 'fail' => ['refused'],
+    'get' => ['n'], 'offsetExists' => ['n'], 'offsetGet' => ['n'], 'checkFingerprint' => ['0000000000000000000000000000000000000000000000000000000000000000'], 'waitForSubscribers' => [1],
+    'recvMany' => [1], 'accept' => [0.0], 'recv' => [0.0], 'next' => [0.0],
+];
+
+/** What is of the object alone: its name, its state at the fork, what it had received. */
+const PLAIN = [
+    'Publisher' => ['close', 'endpoint', 'events', 'stats', 'subscribers'],
+    'Subscriber' => ['close', 'endpoint', 'events', 'getIterator', 'stats'],
+    'Channel' => ['close', 'endpoint', 'events', 'role', 'stats'],
+    'Listener' => ['close', 'endpoint', 'events', 'stats'],
+    'Server' => ['close', 'endpoint', 'events', 'getIterator', 'stats'],
+    'Request' => ['__toString', 'checkFingerprint', 'count', 'get', 'getIterator', 'jsonSerialize', 'offsetExists', 'offsetGet', 'wantsReply'],
+    'PendingReply' => [],
+];
+/** Methods that make another object, that need one, or that are refused always. */
+const OTHERS = ['finishCall', 'serve', 'run', 'onUnconsumed', 'offsetSet', 'offsetUnset', '__construct', '__destruct'];
+
+foreach (['unix', 'shm'] as $transport) {
+    $out = new Publisher("$transport:reading");
+    $in = subscribe("$transport:reading", timeout: 30);
+    $out->send(0);
+    $in->recv();
+    $listener = Listener::listen("$transport:pair");
+    $near = Channel::connect("$transport:pair", timeout: 30);
+    $far = $listener->accept(30);
+    $server = Server::serve("$transport:asked");
+    $client = Channel::connect("$transport:asked", timeout: 30);
+    $pending = $client->startCall(['n' => 1]);
+    $request = $server->next(30);
+    $child = pcntl_fork();
+    if ($child === 0) {
+        pcntl_alarm(100);
+        $wrong = [];
+        foreach ([$out, $in, $listener, $near, $far, $server, $client, $request, $pending] as $object) {
+            $class = (new ReflectionClass($object))->getShortName();
+            $methods = array_filter((new ReflectionClass($object))->getMethods(ReflectionMethod::IS_PUBLIC), fn ($m) => !$m->isStatic());
+            $names = array_diff(array_map(fn ($m) => $m->getName(), $methods), OTHERS);
+            usort($names, fn ($a, $b) => [$a === 'close', $a] <=> [$b === 'close', $b]);
+            foreach ($names as $name) {
+                $became = 'done';
+                $arguments = "$class::$name" === 'Channel::reply' ? [$request, 1] : ARGUMENTS[$name] ?? [];
+                try { $object->$name(...$arguments); } catch (Linkspan\InvalidStateException) { $became = 'InvalidState'; } catch (Throwable $e) { $became = $e::class . ': ' . $e->getMessage(); }
+                if ($became !== (in_array($name, PLAIN[$class]) ? 'done' : 'InvalidState')) $wrong[] = "$class::$name: $became";
+            }
+        }
+        try { $client->finishCall($pending); $wrong[] = 'finishCall'; } catch (Linkspan\InvalidStateException) {}
+        try { foreach ($in as $message) $wrong[] = 'iteration'; } catch (Linkspan\InvalidStateException) {}
+        echo implode("\n", $wrong), $wrong ? "\n" : '';
+        unset($out, $in, $listener, $near, $far, $server, $client, $request, $pending, $object);
+        exit(3);
+    }
+    pcntl_waitpid($child, $status);
+    echo "$transport: ", pcntl_wifexited($status) ? pcntl_wexitstatus($status) : 'ended: it hangs', "\n";
+    // The child has sent, consumed and ended nothing.
+    $out->send(1);
+    $near->send('from the parent');
+    $request->reply('answered');
+    echo $in->recv()->value, ' ', $far->recv(30)->value, ' ', $client->finishCall($pending)->value, "\n";
+    unset($out, $in, $listener, $near, $far, $server, $client, $request, $pending);
+}
+?>
+--EXPECT--
+unix: 3
+1 from the parent answered
+shm: 3
+1 from the parent answered
