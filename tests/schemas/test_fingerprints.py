@@ -11,8 +11,8 @@ from pathlib import Path
 import linkspan
 import pytest
 from conftest import HERE, crate, generate, php_command
-from native import FORTRAN, INCLUDE, library  # noqa: F401, a fixture
-from support.compilers import STRICT, compiled, shared_library
+from native import FORTRAN, INCLUDE, STRICT, library  # noqa: F401, a fixture
+from support.compilers import compiled, shared_library
 from support.tree import PROGRAM
 
 SOON = 60.0

@@ -110,8 +110,10 @@ struct LoggerReading {
     /// The same; the writer is not needed.
     void encode(linkspan::writer &, linkspan::message &message_) const { encode(message_); }
 
-    /// Returns the value of a message. Throws `linkspan::missing`, `wrong_type` or `out_of_range`, with the path, if it does not fit.
+    /// Returns the value of a message. Throws `linkspan::schema_mismatch` for a message of another schema; `missing`, `wrong_type` or
+    /// `out_of_range`, with the path, if it does not fit.
     static LoggerReading decode(const linkspan::message &message_) {
+        linkspan::check_fingerprint(message_, fingerprint);
         LoggerReading result_;
         linkspan::record::get(table_(), &result_, message_);
         return result_;

@@ -118,7 +118,8 @@ class LoggerReading:
 
     @classmethod
     def decode(cls, message: Message) -> LoggerReading:
-        """Returns the record in a message. Raises `Missing`, `WrongType` or `OutOfRange` if it holds no such value."""
+        """Returns the record in a message. Raises `SchemaMismatch` for one of another schema, `Missing`, `WrongType` or `OutOfRange` if it holds no such value."""
+        message.check_fingerprint(FINGERPRINT)
         made = _PLAN__LOGGER_READING.decode(cls, message)
         return cls.from_value(message.value) if made is None else made
 

@@ -387,8 +387,11 @@ contains
       integer :: outcome
       associate (unused => reader)
       end associate
-      call self%set_defaults()
-      call observatory_waveform__get(self, message, outcome, text)
+      call linkspan_check_fingerprint(message, observatory_waveform_fingerprint, outcome, text)
+      if (outcome == linkspan_ok) then
+         call self%set_defaults()
+         call observatory_waveform__get(self, message, outcome, text)
+      end if
       if (present(stat)) stat = outcome
       if (outcome == linkspan_ok) return
       if (present(errmsg)) errmsg = text

@@ -105,7 +105,8 @@ class ObservatoryWaveform:
 
     @classmethod
     def decode(cls, message: Message) -> ObservatoryWaveform:
-        """Returns the record in a message. Raises `Missing`, `WrongType` or `OutOfRange` if it holds no such value."""
+        """Returns the record in a message. Raises `SchemaMismatch` for one of another schema, `Missing`, `WrongType` or `OutOfRange` if it holds no such value."""
+        message.check_fingerprint(FINGERPRINT)
         made = _PLAN__OBSERVATORY_WAVEFORM.decode(cls, message)
         return cls.from_value(message.value) if made is None else made
 

@@ -14,7 +14,7 @@ def decoded(message: linkspan.Message) -> None:
         print(type(error).__name__, error)
 
 
-name, schema = sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else None
-with linkspan.subscribe(name, timeout=30.0, schema=schema) as reader:
+name, options = sys.argv[1], {"schema": word for word in sys.argv[2:]}
+with linkspan.subscribe(name, timeout=30.0, **options) as reader:
     decoded(reader.recv())
-    decoded(linkspan.latest(name, timeout=30.0, schema=schema))
+    decoded(linkspan.latest(name, timeout=30.0, **options))
