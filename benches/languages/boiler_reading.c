@@ -74,8 +74,9 @@ linkspan_status boiler_reading_encode(const boiler_reading *from, linkspan_write
 }
 
 linkspan_status boiler_reading_decode(boiler_reading *to, linkspan_reader *reader, const linkspan_message *message) {
+    const linkspan_status status = linkspan_message_check_fingerprint(message, BOILER_READING_FINGERPRINT);
     (void)reader;
-    return linkspan_record_get(&linkspan_record_of_boiler_reading, to, message);
+    return status == LINKSPAN_OK ? linkspan_record_get(&linkspan_record_of_boiler_reading, to, message) : status;
 }
 
 linkspan_status boiler_reading_to_bytes(const boiler_reading *from, linkspan_encoding encoding, uint8_t **bytes, size_t *length) {

@@ -374,8 +374,11 @@ contains
       integer :: outcome
       associate (unused => reader)
       end associate
-      call self%set_defaults()
-      call boiler_reading__get(self, message, outcome, text)
+      call linkspan_check_fingerprint(message, boiler_reading_fingerprint, outcome, text)
+      if (outcome == linkspan_ok) then
+         call self%set_defaults()
+         call boiler_reading__get(self, message, outcome, text)
+      end if
       if (present(stat)) stat = outcome
       if (outcome == linkspan_ok) return
       if (present(errmsg)) errmsg = text

@@ -90,8 +90,10 @@ struct BoilerReading {
     /// The same; the writer is not needed.
     void encode(linkspan::writer &, linkspan::message &message_) const { encode(message_); }
 
-    /// Returns the value of a message. Throws `linkspan::missing`, `wrong_type` or `out_of_range`, with the path, if it does not fit.
+    /// Returns the value of a message. Throws `linkspan::schema_mismatch` for a message of another schema; `missing`, `wrong_type` or
+    /// `out_of_range`, with the path, if it does not fit.
     static BoilerReading decode(const linkspan::message &message_) {
+        linkspan::check_fingerprint(message_, fingerprint);
         BoilerReading result_;
         linkspan::record::get(table_(), &result_, message_);
         return result_;

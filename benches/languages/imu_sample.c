@@ -84,6 +84,10 @@ linkspan_status imu_sample_encode(const imu_sample *from, linkspan_writer *write
 }
 
 linkspan_status imu_sample_decode(imu_sample *to, linkspan_reader *reader, const linkspan_message *message) {
+    const linkspan_status status = linkspan_message_check_fingerprint(message, IMU_SAMPLE_FINGERPRINT);
+    if (status != LINKSPAN_OK) {
+        return status;
+    }
     linkspan_reader_message(reader, message);
     imu_sample_read(reader, to);
     return linkspan_reader_finish(reader);

@@ -197,9 +197,12 @@ contains
       character(:), allocatable, intent(inout), optional :: errmsg
       character(:), allocatable :: text
       integer :: outcome
-      call reader%begin(message)
-      call imu_sample_read(self, reader)
-      call reader%finish(outcome, text)
+      call linkspan_check_fingerprint(message, imu_sample_fingerprint, outcome, text)
+      if (outcome == linkspan_ok) then
+         call reader%begin(message)
+         call imu_sample_read(self, reader)
+         call reader%finish(outcome, text)
+      end if
       if (present(stat)) stat = outcome
       if (outcome == linkspan_ok) return
       if (present(errmsg)) errmsg = text

@@ -80,7 +80,7 @@ void imu_sample_free(imu_sample *to);
 // Sets `message` to one that holds `from`. The writer may be used for any number of messages, one after the other.
 linkspan_status imu_sample_encode(const imu_sample *from, linkspan_writer *writer, linkspan_message *message);
 
-// Reads a message into `to`. At an error, `to` holds a part of the message. The reader may be used for any number of messages, one
+// Reads a message into `to`. LINKSPAN_SCHEMA_MISMATCH for a message of another schema. At an error, `to` holds a part of the message. The reader may be used for any number of messages, one
 // after the other.
 linkspan_status imu_sample_decode(imu_sample *to, linkspan_reader *reader, const linkspan_message *message);
 

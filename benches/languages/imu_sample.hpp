@@ -92,9 +92,10 @@ struct ImuSample {
         writer_.finish(message_);
     }
 
-    /// Returns the value of a message. Throws `linkspan::wrong_type` or `out_of_range` if it does not fit. A reader may be used for any
-    /// number of messages, one after the other.
+    /// Returns the value of a message. Throws `linkspan::schema_mismatch` for a message of another schema; `wrong_type` or `out_of_range`
+    /// if it does not fit. A reader may be used for any number of messages, one after the other.
     static ImuSample decode(linkspan::reader &reader_, const linkspan::message &message_) {
+        linkspan::check_fingerprint(message_, fingerprint);
         ImuSample result_;
         reader_.begin(message_);
         result_.read(reader_);

@@ -96,6 +96,10 @@ linkspan_status motor_state_encode(const motor_state *from, linkspan_writer *wri
 }
 
 linkspan_status motor_state_decode(motor_state *to, linkspan_reader *reader, const linkspan_message *message) {
+    const linkspan_status status = linkspan_message_check_fingerprint(message, MOTOR_STATE_FINGERPRINT);
+    if (status != LINKSPAN_OK) {
+        return status;
+    }
     linkspan_reader_message(reader, message);
     motor_state_read(reader, to);
     return linkspan_reader_finish(reader);

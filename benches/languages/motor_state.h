@@ -100,7 +100,7 @@ void motor_state_free(motor_state *to);
 // Sets `message` to one that holds `from`. The writer may be used for any number of messages, one after the other.
 linkspan_status motor_state_encode(const motor_state *from, linkspan_writer *writer, linkspan_message *message);
 
-// Reads a message into `to`. At an error, `to` holds a part of the message. The reader may be used for any number of messages, one
+// Reads a message into `to`. LINKSPAN_SCHEMA_MISMATCH for a message of another schema. At an error, `to` holds a part of the message. The reader may be used for any number of messages, one
 // after the other.
 linkspan_status motor_state_decode(motor_state *to, linkspan_reader *reader, const linkspan_message *message);
 

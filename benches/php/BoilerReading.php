@@ -92,7 +92,7 @@ final class BoilerReading
     ) {
     }
 
-    /** The value in the form that `send` takes. */
+    /** Returns the value in the form that `send` takes. */
     public function toWire(): \stdClass
     {
         $out = [];
@@ -112,9 +112,9 @@ final class BoilerReading
     }
 
     /**
-     * From the value of a message.
+     * Returns the record in the value of a message.
      *
-     * @throws \Linkspan\LinkspanException Missing, WrongType or OutOfRange, where it is not one
+     * @throws \Linkspan\LinkspanException SchemaMismatch for a message of another schema; Missing, WrongType or OutOfRange, if it does not fit
      */
     public static function fromWire(mixed $value): self
     {
@@ -136,16 +136,17 @@ final class BoilerReading
     /**
      * From a message.
      *
-     * @throws \Linkspan\LinkspanException Missing, WrongType or OutOfRange, where it holds no such value
+     * @throws \Linkspan\LinkspanException Missing, WrongType or OutOfRange, if it holds no such value
      */
     public static function decode(\Linkspan\Message|\Linkspan\Request $message): self
     {
+        $message->checkFingerprint(self::FINGERPRINT);
         return \Linkspan\decode_instance(self::class, $message) ?? self::fromWire($message->value);
     }
 }
 
 /**
- * What reads the values of a message.
+ * Reads the values of a message.
  *
  * @internal
  */

@@ -116,9 +116,9 @@ final class MotorState
     }
 
     /**
-     * The bytes of a message. What lies between the fields is zero.
+     * The bytes of a message. Bytes between the fields are zero.
      *
-     * @throws \Linkspan\LinkspanException WrongType or OutOfRange, where a field does not fit
+     * @throws \Linkspan\LinkspanException WrongType or OutOfRange, if a field does not fit
      */
     public function pack(): string
     {
@@ -138,25 +138,25 @@ final class MotorState
     }
 
     /**
-     * From the bytes of a message.
+     * Returns the record in the bytes of a message.
      *
-     * @throws \Linkspan\LinkspanException WrongType or OutOfRange, where they are none
+     * @throws \Linkspan\LinkspanException WrongType or OutOfRange, if they are not valid
      */
     public static function unpack(string|\Linkspan\Bytes $block): self
     {
         return \Linkspan\unpack_instance(self::class, $block) ?? self::fromWire($block);
     }
 
-    /** The value in the form that `send` takes. */
+    /** Returns the value in the form that `send` takes. */
     public function toWire(): \Linkspan\Bytes
     {
         return new \Linkspan\Bytes($this->pack());
     }
 
     /**
-     * From the value of a message.
+     * Returns the record in the value of a message.
      *
-     * @throws \Linkspan\LinkspanException WrongType or OutOfRange, where it is not one
+     * @throws \Linkspan\LinkspanException WrongType or OutOfRange, if it does not fit
      */
     public static function fromWire(mixed $value): self
     {
@@ -178,16 +178,17 @@ final class MotorState
     /**
      * From a message.
      *
-     * @throws \Linkspan\LinkspanException Missing, WrongType or OutOfRange, where it holds no such value
+     * @throws \Linkspan\LinkspanException Missing, WrongType or OutOfRange, if it holds no such value
      */
     public static function decode(\Linkspan\Message|\Linkspan\Request $message): self
     {
+        $message->checkFingerprint(self::FINGERPRINT);
         return \Linkspan\unpack_instance(self::class, $message->value) ?? self::fromWire($message->value);
     }
 }
 
 /**
- * What reads the values of a message.
+ * Reads the values of a message.
  *
  * @internal
  */
@@ -478,7 +479,7 @@ final class MotorStateReader
         if ($array->order === $order || $size === 0) {
             return $array->data;
         }
-        // The place of an element in the other order: its positions from the first dimension to the last weigh the other way round.
+        // The position of an element in the other order: the strides of the dimensions are reversed.
         $lengths = $order === 'row' ? $shape : array_reverse($shape);
         $weights = [];
         $weight = 1;

@@ -95,7 +95,7 @@ class BoilerReading:
 
     @classmethod
     def from_value(cls, value: Any) -> BoilerReading:
-        """From the value of a message; `Missing`, `WrongType` or `OutOfRange` where it is not one."""
+        """Returns the record in a value. Raises `Missing`, `WrongType` or `OutOfRange` if it does not fit."""
         fields = read.fields(value)
         return cls(
             id=read.field(fields, read.u32, "id"),
@@ -112,7 +112,8 @@ class BoilerReading:
 
     @classmethod
     def decode(cls, message: Message) -> BoilerReading:
-        """From a message; `Missing`, `WrongType` or `OutOfRange` where it holds no such value."""
+        """Returns the record in a message. Raises `SchemaMismatch` for one of another schema, `Missing`, `WrongType` or `OutOfRange` if it holds no such value."""
+        message.check_fingerprint(FINGERPRINT)
         made = _PLAN__BOILER_READING.decode(cls, message)
         return cls.from_value(message.value) if made is None else made
 

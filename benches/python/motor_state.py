@@ -121,22 +121,23 @@ class MotorState:
     errors: Annotated[int, read.SchemaType("u32")]
 
     def pack(self) -> bytes:
-        """The message, for `send`; `WrongType` or `OutOfRange` where a field does not fit."""
+        """The message, for `send`; raises `WrongType` or `OutOfRange` if a field does not fit."""
         return _MOTOR_STATE_LAYOUT.pack(self)
 
     @classmethod
     def unpack(cls, message: Any) -> MotorState:
-        """From the bytes of a message; `WrongType` or `OutOfRange` where they are none."""
+        """Returns the record in the bytes. Raises `WrongType` or `OutOfRange` if they are not valid."""
         return _MOTOR_STATE_LAYOUT.unpack(cls, message)
 
     @classmethod
     def decode(cls, message: Message) -> MotorState:
-        """From a message; `WrongType` or `OutOfRange` where it is no such record."""
+        """Returns the record in a message. Raises `SchemaMismatch` for one of another schema, `WrongType` or `OutOfRange` if it is no such record."""
+        message.check_fingerprint(FINGERPRINT)
         return cls.unpack(message.value)
 
     @staticmethod
     def numpy_dtype() -> np.dtype[Any]:
-        """The dtype that views messages behind each other as an array: `np.frombuffer(block, dtype)`."""
+        """The dtype to view contiguous messages as an array: `np.frombuffer(block, dtype)`."""
         return _MOTOR_STATE_LAYOUT.numpy_dtype()
 
 
