@@ -62,7 +62,7 @@ def fortran(schema: Path, out: Path, module: Path) -> list[str]:
     call = "meter_decode(value, " if is_packed else "value%decode("
     (out / "decode.f90").write_text(source.replace("METER_DECODE(", call))
     files = [out / "meter.f90", out / "decode.f90", module / "linkspan.o"]
-    compiled("gfortran", *FORTRAN, f"-I{module}", f"-J{out}", *files, *shared_library(), out=out / "decode")
+    compiled("gfortran", *FORTRAN, f"-I{module}", *files, *shared_library(), out=out / "decode")
     return [str(out / "decode")]
 
 
