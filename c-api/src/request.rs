@@ -77,7 +77,5 @@ pub unsafe extern "C" fn linkspan_request_fail(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_request_ack(request: *const linkspan_message) -> linkspan_status {
     // SAFETY: as the caller promises.
-    unsafe {
-        answer(request, |request| request.with_request(linkspan::Request::ack))
-    }
+    unsafe { answer(request, |request| request.with_request(linkspan::Request::ack)) }
 }

@@ -24,7 +24,9 @@ fn is_of(message: &Message, unit: &str, what: &str) {
 
 /// Short, longer than a recycled message, and with an array that goes into a slot.
 fn values() -> [Value; 3] {
-    let long = |bytes: usize| Value::map([("watts", Value::from(1.0)), ("more", Value::Bytes(vec![7; bytes].into()))]);
+    let long = |bytes: usize| {
+        Value::map([("watts", Value::from(1.0)), ("more", Value::Bytes(vec![7; bytes].into()))])
+    };
     [reading(1.0), long(20_000), long(1 << 20)]
 }
 
@@ -49,7 +51,9 @@ fn messages_of_channels_have_the_fingerprint_of_their_sender() {
 fn requests_and_replies_have_the_fingerprints_of_their_own_schemas() {
     for transport in STREAMS {
         let at = name(transport);
-        let replies = Schema::parse("name = \"power.reading\"\n[fields.watts]\ntype = \"f64\"\nunit = \"kW\"\n").unwrap();
+        let replies =
+            Schema::parse("name = \"power.reading\"\n[fields.watts]\ntype = \"f64\"\nunit = \"kW\"\n")
+                .unwrap();
         let server = Server::serve(&at, &Options::default().with_reply_schema(replies)).unwrap();
         thread::scope(|s| {
             s.spawn(|| {

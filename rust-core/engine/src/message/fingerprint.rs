@@ -93,8 +93,13 @@ mod tests {
     fn message(schemas: SchemaIds) -> Message {
         let body = codec::encode(&Value::map([("a", 1)]), Encoding::Cbor).unwrap();
         let header = Header { body: body.len() as u64, ..Header::new(Kind::Data, Encoding::Cbor) };
-        let incoming = Incoming { header, extension: Default::default(), body: bytes::Bytes::from(body).into() };
-        Message::new(incoming, ReceivedFrom { source: &Arc::from("meter-1"), session: 9, schemas }, Limits::default())
+        let incoming =
+            Incoming { header, extension: Default::default(), body: bytes::Bytes::from(body).into() };
+        Message::new(
+            incoming,
+            ReceivedFrom { source: &Arc::from("meter-1"), session: 9, schemas },
+            Limits::default(),
+        )
     }
 
     #[test]
@@ -133,7 +138,9 @@ mod tests {
     #[test]
     fn text_that_is_no_fingerprint_is_malformed() {
         let (own, _) = of(0xa1);
-        for wrong in ["", "a1", &own[1..], &format!("{own}0"), &own.replace('a', "x"), &own.replace("a1", "é")] {
+        for wrong in
+            ["", "a1", &own[1..], &format!("{own}0"), &own.replace('a', "x"), &own.replace("a1", "é")]
+        {
             let error = message(SchemaIds::default()).check_fingerprint(wrong).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Malformed, "{wrong}");
         }

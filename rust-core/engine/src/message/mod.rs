@@ -33,8 +33,8 @@ use crate::value::{Limits, NdArray, NdArrayRef, Sink, Timestamp, Value, ValueBui
 
 #[doc(hidden)]
 pub use copy::RecordedOrigin;
-pub(crate) use payload::Lender;
 pub(crate) use fingerprint::SchemaIds;
+pub(crate) use payload::Lender;
 pub use payload::Payload;
 pub(crate) use payload::{Recorded, StoredMessage, too_long};
 pub use received::ReceivedBytes;
