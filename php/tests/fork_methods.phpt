@@ -43,6 +43,8 @@ foreach (['unix', 'shm'] as $transport) {
     $client = Channel::connect("$transport:asked", timeout: 30);
     $pending = $client->startCall(['n' => 1]);
     $request = $server->next(30);
+    $other = $near->startCall(['n' => 2]);
+    $asked = $far->recv(30);
     $child = pcntl_fork();
     if ($child === 0) {
         pcntl_alarm(100);
@@ -54,7 +56,7 @@ foreach (['unix', 'shm'] as $transport) {
             usort($names, fn ($a, $b) => [$a === 'close', $a] <=> [$b === 'close', $b]);
             foreach ($names as $name) {
                 $became = 'done';
-                $arguments = "$class::$name" === 'Channel::reply' ? [$request, 1] : ARGUMENTS[$name] ?? [];
+                $arguments = "$class::$name" === 'Channel::reply' ? [$asked, 1] : ARGUMENTS[$name] ?? [];
                 try { $object->$name(...$arguments); } catch (Linkspan\InvalidStateException) { $became = 'InvalidState'; } catch (Throwable $e) { $became = $e::class . ': ' . $e->getMessage(); }
                 if ($became !== (in_array($name, PLAIN[$class]) ? 'done' : 'InvalidState')) $wrong[] = "$class::$name: $became";
             }
@@ -69,14 +71,15 @@ foreach (['unix', 'shm'] as $transport) {
     echo "$transport: ", pcntl_wifexited($status) ? pcntl_wexitstatus($status) : 'ended: it hangs', "\n";
     // The child has sent, consumed and ended nothing.
     $out->send(1);
+    $far->reply($asked, 'answered, too');
     $near->send('from the parent');
     $request->reply('answered');
-    echo $in->recv()->value, ' ', $far->recv(30)->value, ' ', $client->finishCall($pending)->value, "\n";
-    unset($out, $in, $listener, $near, $far, $server, $client, $request, $pending);
+    echo $in->recv()->value, ' ', $far->recv(30)->value, ' ', $client->finishCall($pending)->value, ' ', $near->finishCall($other)->value, "\n";
+    unset($out, $in, $listener, $near, $far, $server, $client, $request, $pending, $other, $asked);
 }
 ?>
 --EXPECT--
 unix: 3
-1 from the parent answered
+1 from the parent answered answered, too
 shm: 3
-1 from the parent answered
+1 from the parent answered answered, too

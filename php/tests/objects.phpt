@@ -56,11 +56,13 @@ $takes = [
     'encode' => fn () => encode($array), 'lists' => fn () => $array->toArray(),
 ];
 foreach ($takes as $name => $take) {
-    try { echo $name, ' ', strlen(serialize($take())), "\n"; } catch (Linkspan\LinkspanException $e) { echo $name, ' ', $e::class, str_contains($e->getMessage(), 'memory_limit leaves') ? '' : $e->getMessage(), "\n"; }
+    try { $became = strlen(serialize($take())); } catch (Linkspan\LinkspanException $e) { $became = $e::class . (str_contains($e->getMessage(), 'memory_limit leaves') ? '' : $e->getMessage()); }
+    echo "$name $became\n";
 }
 echo count($array), ' ', count($bytes), "\n";
 ini_set('memory_limit', $limit);
 echo strlen($array->data), ' ', strlen((string) $bytes), "\n";
+unset($out, $listener, $near, $server, $client, $pending, $objects, $object);
 ?>
 --EXPECT--
 Linkspan\Publisher: not serialized, not cloned

@@ -73,6 +73,7 @@ foreach (['unix', 'shm'] as $transport) {
     $near->close();
     $far->close();
     try { $far->stream(); } catch (InvalidStateException $e) { echo "closed\n"; }
+    unset($listener, $near, $far, $out, $in, $server, $client, $kinds, $object, $send, $take, $rest, $taken);
 }
 ?>
 --EXPECT--
