@@ -16,7 +16,7 @@ function decoded(Linkspan\Message $message): void
     }
 }
 
-$options = isset($argv[2]) ? ['schema' => $argv[2]] : [];
-$reader = subscribe($argv[1], timeout: 30.0, ...$options);
+$options = ['timeout' => 30.0] + (isset($argv[2]) ? ['schema' => $argv[2]] : []);
+$reader = subscribe($argv[1], ...$options);
 decoded($reader->recv());
-decoded(latest($argv[1], timeout: 30.0, ...$options));
+decoded(latest($argv[1], ...$options));
