@@ -13,8 +13,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{HEADER, Header, Incoming};
 use crate::value::{Limits, Timestamp};
 
-/// Before the source: the header, and five numbers: the session, how many messages were missed, the length of the source, and the schemas of
-/// both sides.
+/// Before the source: the header, and five numbers: the session, how many messages were missed, the length of the
+/// source, and the schemas of both sides.
 const FIXED: usize = HEADER + 40;
 
 /// What a recording knows of a message beside its body.

@@ -1,8 +1,8 @@
 //! The schemas that the two sides of a message gave, and the check of code that was generated from one of them.
 //!
-//! A generated decoder has the positions and units of one schema in it. A message of another one may have the same keys or the same size,
-//! and would be decoded to wrong numbers without an error. So the decoder compares its fingerprint with the one that the sender gave
-//! when the two sides connected, or that the record of a journal names.
+//! A generated decoder has the positions and units of one schema in it. A message of another one may have the same keys
+//! or the same size, and would be decoded to wrong numbers without an error. So the decoder compares its fingerprint
+//! with the one that the sender gave when the two sides connected, or that the record of a journal names.
 
 use std::sync::Arc;
 
@@ -10,7 +10,8 @@ use super::Message;
 use crate::error::{Error, ErrorKind, Result, quoted};
 use crate::schema::{PreparedSchema, id_of, id_of_text};
 
-/// The beginnings of the fingerprints of both sides, 0 for a side without a schema. Where neither is 0, the two were compared and fit.
+/// The beginnings of the fingerprints of both sides, 0 for a side without a schema. Where neither is 0, the two were
+/// compared and fit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SchemaIds {
     pub sender: u64,
@@ -18,7 +19,8 @@ pub struct SchemaIds {
 }
 
 impl SchemaIds {
-    /// Returns those of two sides that have compared them: the fingerprint that the sender gave, and the schema of this side.
+    /// Returns those of two sides that have compared them: the fingerprint that the sender gave, and the schema of this
+    /// side.
     pub fn agreed(sender: Option<&[u8; 32]>, receiver: Option<&Arc<PreparedSchema>>) -> SchemaIds {
         let id = |schema: &Arc<PreparedSchema>| schema.id();
         SchemaIds { sender: sender.map_or(0, id_of), receiver: receiver.map_or(0, id) }
@@ -26,8 +28,9 @@ impl SchemaIds {
 }
 
 impl Message {
-    /// Checks that code which was generated from the schema with this fingerprint, 64 hexadecimal digits, may decode the message: the
-    /// sender gave this schema, or no schema, or this side was opened with it, so that the two were compared when they connected.
+    /// Checks that code which was generated from the schema with this fingerprint, 64 hexadecimal digits, may decode the
+    /// message: the sender gave this schema, or no schema, or this side was opened with it, so that the two were
+    /// compared when they connected.
     ///
     /// # Errors
     /// `SchemaMismatch` for a message of another schema; `Malformed` for a text that is no fingerprint.
