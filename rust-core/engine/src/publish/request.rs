@@ -153,7 +153,7 @@ impl<'a> Request<'a> {
         match &self.stage {
             Stage::New => None,
             Stage::Asked(pending) => Some(pending.descriptor()),
-            Stage::Delivering(stream, _) => stream.descriptors().next(),
+            Stage::Delivering(stream, ..) => stream.descriptors().next(),
         }
     }
 
