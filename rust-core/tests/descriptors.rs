@@ -187,14 +187,14 @@ fn listener_is_woken_for_each_peer(transport: &str, order: Order) {
     let listener = Listener::listen(&endpoint, &options()).unwrap();
     let endpoint = listener.endpoint();
     let mut fd = None;
-    at(order, Order::Before, &mut fd, || listener.fileno());
+    at(order, Order::Before, &mut fd, || listener.fileno().unwrap());
     let what = format!("{transport}, {order:?}");
     // A first peer, which a call accepts that is not woken.
     let first = Channel::connect(&endpoint, &options(), SOON).unwrap();
     let accepted = listener.accept(SOON).unwrap();
-    at(order, Order::Between, &mut fd, || listener.fileno());
+    at(order, Order::Between, &mut fd, || listener.fileno().unwrap());
     let peers = [(); 3].map(|()| Channel::connect(&endpoint, &options(), SOON).unwrap());
-    at(order, Order::After, &mut fd, || listener.fileno());
+    at(order, Order::After, &mut fd, || listener.fileno().unwrap());
     let fd = fd.unwrap();
     let mut channels = vec![accepted];
     for _ in &peers {
