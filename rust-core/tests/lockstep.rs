@@ -1,8 +1,10 @@
 //! A listener in lockstep, as a replay is one: it sends each message once the program has consumed the one before, whichever of
 //! several channels it is for.
 
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Mutex;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use linkspan::{
     Channel, Encoding, ErrorKind, Limits, Listener, Message, Options, Payload, RecordedOrigin, Timestamp,
@@ -191,6 +193,169 @@ fn recorded_message_needs_a_listener_in_lockstep() {
         let error = channel.send_recorded(vec![1].into(), &recorded(1, 1), SOON).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidState);
         assert!(error.to_string().contains("with_lockstep(true)"), "{error}");
+    }
+}
+
+/// A recording of so many messages of each input, in a random order.
+fn recording(random: &mut Random, of_each: &[usize]) -> Vec<(usize, i64)> {
+    let mut left = of_each.to_vec();
+    let mut recording = Vec::new();
+    while left.iter().any(|left| *left > 0) {
+        let input = random.below(left.len() as u64) as usize;
+        if left[input] > 0 {
+            left[input] -= 1;
+            recording.push((input, recording.len() as i64));
+        }
+    }
+    recording
+}
+
+fn listeners<const N: usize>(transport: &str) -> [Listener; N] {
+    let options = Options::default().with_lockstep(true);
+    [(); N].map(|()| Listener::listen(&name(transport), &options).unwrap())
+}
+
+fn connect(listener: &Listener) -> Channel {
+    Channel::connect(&listener.endpoint(), &Options::default(), SOON).unwrap()
+}
+
+fn number(message: &Message) -> i64 {
+    let Value::Int(number) = *message.value().unwrap() else { panic!("a number was sent") };
+    number
+}
+
+/// Sends each message of a recording over these channels, and waits until it is consumed.
+fn send_all(outputs: &[Channel], recording: &[(usize, i64)]) {
+    for (input, number) in recording {
+        outputs[*input].send(&Value::Int(*number), SOON).unwrap();
+        outputs[*input]
+            .flush(SOON)
+            .unwrap_or_else(|e| panic!("message {number} of input {input} in {recording:?}: {e}"));
+    }
+}
+
+/// How a program of several inputs receives.
+#[derive(Clone, Copy, Debug)]
+enum Way {
+    /// It receives from the input that comes next, which it knows.
+    Known,
+    /// It waits for all of them, and looks once at each that is ready.
+    OneOfEach,
+    /// It waits for all of them, and takes all that each has.
+    All,
+    /// The same with descriptors that it has asked for once.
+    KeptDescriptors,
+    /// It looks at one after the other, without a wait.
+    Busy,
+    /// It waits a moment for one after the other.
+    Moments,
+}
+
+const WAYS: [Way; 6] = [Way::Known, Way::OneOfEach, Way::All, Way::KeptDescriptors, Way::Busy, Way::Moments];
+
+/// Receives the messages of a recording and returns their numbers in the order in which the program was given them.
+fn receive_all(inputs: &[Channel], recording: &[(usize, i64)], way: Way) -> Vec<i64> {
+    let descriptors = || -> Vec<BorrowedFd<'_>> {
+        inputs.iter().for_each(|input| assert!(input.fileno().unwrap() > 2));
+        inputs.iter().map(AsFd::as_fd).collect()
+    };
+    let kept = if matches!(way, Way::KeptDescriptors) { descriptors() } else { Vec::new() };
+    let (mut got, began) = (Vec::new(), Instant::now());
+    while got.len() < recording.len() {
+        assert!(began.elapsed() < SOON, "{way:?}: {got:?} of {recording:?}");
+        match way {
+            Way::Known => got.push(number(&inputs[recording[got.len()].0].recv(SOON).unwrap())),
+            Way::OneOfEach | Way::All | Way::KeptDescriptors => {
+                let waited = if kept.is_empty() { descriptors() } else { kept.clone() };
+                for ready in linkspan::wait_any(&waited, SOON).unwrap() {
+                    while let Ok(message) = inputs[ready].try_recv() {
+                        got.push(number(&message));
+                        if !matches!(way, Way::All) {
+                            break;
+                        }
+                    }
+                }
+            }
+            Way::Busy => {
+                got.extend(inputs.iter().filter_map(|input| input.try_recv().ok()).map(|m| number(&m)))
+            }
+            Way::Moments => {
+                let moment = Duration::from_millis(2);
+                got.extend(inputs.iter().filter_map(|input| input.recv(moment).ok()).map(|m| number(&m)));
+            }
+        }
+    }
+    got
+}
+
+/// Three inputs, in whichever order the recording has them: the program is given them in that order, however it waits.
+#[test]
+fn program_is_given_the_messages_of_several_inputs_in_the_recorded_order() {
+    let mut random = Random::new();
+    for transport in TRANSPORTS {
+        for way in WAYS {
+            let recording = recording(&mut random, &[14, 4, 6]);
+            let listeners = listeners::<3>(transport);
+            thread::scope(|scope| {
+                let program = scope.spawn(|| {
+                    let inputs = listeners.each_ref().map(connect);
+                    // It ends after its last message, without a close.
+                    receive_all(&inputs, &recording, way)
+                });
+                let outputs = listeners.each_ref().map(|listener| listener.accept(SOON).unwrap());
+                send_all(&outputs, &recording);
+                let expected: Vec<i64> = (0..recording.len() as i64).collect();
+                assert_eq!(program.join().unwrap(), expected, "{transport}, {way:?}, {recording:?}");
+            });
+        }
+    }
+}
+
+/// A thread for each input, which computes with what it receives and ends after its last message, while the channel stays.
+#[test]
+fn thread_for_each_input_consumes_what_it_computes_with_and_at_its_end() {
+    let mut random = Random::new();
+    for transport in TRANSPORTS {
+        let recording = recording(&mut random, &[14, 4, 6]);
+        let listeners = listeners::<3>(transport);
+        let inputs = listeners.each_ref().map(connect);
+        let outputs = listeners.each_ref().map(|listener| listener.accept(SOON).unwrap());
+        let computed = Mutex::new(Vec::new());
+        thread::scope(|scope| {
+            for (at, input) in inputs.iter().enumerate() {
+                let (recording, computed) = (&recording, &computed);
+                scope.spawn(move || {
+                    for _ in recording.iter().filter(|(of, _)| *of == at) {
+                        let message = input.recv(SOON).unwrap();
+                        // The others have the time to be given something before this one is computed.
+                        thread::sleep(Duration::from_millis(1));
+                        computed.lock().unwrap().push(number(&message));
+                    }
+                });
+            }
+            send_all(&outputs, &recording);
+        });
+        let expected: Vec<i64> = (0..recording.len() as i64).collect();
+        assert_eq!(*computed.lock().unwrap(), expected, "{transport}, {recording:?}");
+    }
+}
+
+/// A program that waits for a moment for one input while another one's message comes next: that message is not consumed
+/// before the program has received it and asks again.
+#[test]
+fn message_that_the_program_has_not_received_is_not_consumed_by_a_short_wait_for_another_input() {
+    for transport in TRANSPORTS {
+        let listeners = listeners::<2>(transport);
+        let inputs = listeners.each_ref().map(connect);
+        let outputs = listeners.each_ref().map(|listener| listener.accept(SOON).unwrap());
+        outputs[1].send(&Value::Int(1), SOON).unwrap();
+        let error = inputs[0].recv(Duration::from_millis(20)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Timeout, "{transport}: {error}");
+        assert_eq!(outputs[1].flush(Duration::from_millis(50)).unwrap_err().kind(), ErrorKind::Timeout);
+        assert_eq!(number(&inputs[1].recv(SOON).unwrap()), 1);
+        assert!(outputs[1].flush(Duration::from_millis(50)).is_err(), "{transport}: the program computes");
+        assert!(inputs[0].try_recv().is_err());
+        outputs[1].flush(SOON).unwrap();
     }
 }
 

@@ -275,7 +275,7 @@ impl Channel {
         sending.join(&*self.reconnector, &self.event_log, waiting)?;
         if sending.part.as_ref().is_some_and(|part| part.peer.lockstep) {
             // What comes first may be for another channel than the one that the thread waits for.
-            lockstep::receives(&self.inner);
+            lockstep::connected(&self.inner);
         }
         Ok(())
     }
@@ -405,14 +405,20 @@ impl Channel {
             let next = receiving.next(&self.ack_sender(), waiting);
             if receiving.is_lockstep() {
                 // Also where nothing is there: in an event loop, a call that receives has made the link.
-                lockstep::receives(&self.inner);
+                lockstep::connected(&self.inner);
             }
             match next? {
                 // The caller withdrew this request before the program received it.
                 ReceivedFrame::Message(message) if receiving.is_withdrawn(&message) => {
                     self.drop_message(&message);
                 }
-                ReceivedFrame::Message(message) => return Ok(message),
+                ReceivedFrame::Message(message) => {
+                    if receiving.is_lockstep() && receiving.delivers {
+                        lockstep::gives(&self.inner);
+                        receiving.keep_readable();
+                    }
+                    return Ok(message);
+                }
                 ReceivedFrame::Bye => self.ack_sender().send_ack(AckTrigger::Requested),
                 ReceivedFrame::Ack => {}
             }

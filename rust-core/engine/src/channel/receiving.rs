@@ -33,6 +33,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::link::{RxPart, Want};
+use super::lockstep;
 use super::options::Options;
 use super::pattern::Pattern;
 use super::reconnector::{LinkSource, Reconnector};
@@ -199,6 +200,13 @@ impl Receiving {
             || self.deferred_error.is_none() && self.part.as_ref().is_some_and(RxPart::may_hold_more)
     }
 
+    /// Keeps the descriptor readable until the program asks again, which consumes what it was given.
+    pub fn keep_readable(&mut self) {
+        if self.watched {
+            self.waker.wake();
+        }
+    }
+
     /// Keeps an error for the next call that receives.
     pub fn defer_error(&mut self, error: Error) {
         self.deferred_error.get_or_insert(error);
@@ -217,6 +225,9 @@ impl Receiving {
     /// else now.
     #[inline]
     pub fn program_receives(&mut self, ack_sender: &AckSender<'_>) {
+        if self.lockstep {
+            lockstep::asks(&ack_sender.links.session_state);
+        }
         let trigger = if self.bye_received { AckTrigger::Requested } else { AckTrigger::Receive };
         self.pending_consume = Some(trigger);
         if !self.inbox.is_empty() || self.deferred_error.is_some() || !self.may_hold_more() {

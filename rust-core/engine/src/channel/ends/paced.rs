@@ -11,6 +11,13 @@ impl Paced for Inner {
         &self.reconnector.session_state
     }
 
+    fn consume_given(&self) {
+        if fork::check(self.fork_generation).is_ok() && !self.reconnector.is_closed() {
+            // The listener waits for the number, and may begin to wait only after this call.
+            self.ack_sender().consumed(AckTrigger::Requested);
+        }
+    }
+
     fn consume_what_was_sent(&self) {
         if fork::check(self.fork_generation).is_err() || self.reconnector.is_closed() {
             return;

@@ -4,6 +4,7 @@
 //! as a message first.
 
 use super::Channel;
+use crate::channel::lockstep;
 use crate::channel::receiving::Receiving;
 use crate::channel::session::inbox::AckTrigger;
 use crate::deadline::{self, Wait, Waiting};
@@ -71,6 +72,10 @@ impl Channel {
         };
         let (session, number) = (message.session(), message.number());
         self.reconnector.session_state.halves().inbox.delivered(session, number);
+        if receiving.is_lockstep() {
+            lockstep::gives(&self.inner);
+            receiving.keep_readable();
+        }
         if self.options.checks_received().is_some() {
             message.value()?;
         }
