@@ -71,12 +71,12 @@ demo-machines:  ## the same on three machines: network namespaces with a bridge 
 
 install:  ## put the C, C++ and Fortran library and the program under PREFIX
 	@tools/apt.sh build || echo "make install: going on without these packages"
-	cargo build --release -p linkspan-c -p linkspan-cli -p linkspan-recorder
+	cargo build --release -p linkspan-c -p linkspan-cli -p linkspan-gateway -p linkspan-recorder
 	c-api/install.sh "$(PREFIX)"
-	for program in linkspan linkspan-record; do \
+	for program in linkspan linkspan-gateway linkspan-record; do \
 		install -D -s -m 0755 "$(CARGO_TARGET_DIR)/release/$$program" "$(DESTDIR)$(PREFIX)/bin/$$program" || exit 1; done
 	install -d "$(DESTDIR)$(PREFIX)/share/bash-completion/completions" "$(DESTDIR)$(PREFIX)/share/zsh/site-functions"
-	for program in linkspan linkspan-record; do \
+	for program in linkspan linkspan-gateway linkspan-record; do \
 		"$(CARGO_TARGET_DIR)/release/$$program" completions bash \
 			> "$(DESTDIR)$(PREFIX)/share/bash-completion/completions/$$program" && \
 		"$(CARGO_TARGET_DIR)/release/$$program" completions zsh \

@@ -107,7 +107,8 @@ def install_programs(folder: Path, built: list[Path], zsh: str) -> None:
         if program.name != "linkspan-bridge":
             for shell, file in (("bash", f"usr/share/bash-completion/completions/{program.name}"), ("zsh", f"{zsh}/_{program.name}")):
                 (folder / file).write_text(output(program, "completions", shell) + "\n")
-    for kind, unit in (("user", "user/linkspan-controller.service"), ("system", "linkspan-bridge.service")):
+    units = (("user", "user/linkspan-controller.service"), ("user", "user/linkspan-gateway.service"), ("system", "linkspan-bridge.service"))
+    for kind, unit in units:
         text = (ROOT / "examples/systemd" / unit).read_text().replace("/usr/local/bin/", "/usr/bin/")
         (folder / "usr/lib/systemd" / kind / Path(unit).name).write_text(text)
 
@@ -116,8 +117,8 @@ def programs(built: list[Path]) -> Package:
     """The programs, which are static, with completions, manual pages and units of systemd."""
     package = Package(
         "linkspan", "net", "Programs in different languages on one machine exchange messages",
-        "The shell program: send, receive, call, publish, subscribe, list, services\n and their controller; the recorder, and the bridge to other machines.",
-        ("linkspan-cli", "linkspan-recorder", "linkspan-bridge"),
+        "The shell program: send, receive, call, publish, subscribe, list, services\n and their controller; the recorder, the bridge to other machines, and the gateway\n for browsers.",
+        ("linkspan-cli", "linkspan-recorder", "linkspan-bridge", "linkspan-gateway"),
     )
     folder = package.begin()
     install_programs(folder, built, zsh="usr/share/zsh/vendor-completions")

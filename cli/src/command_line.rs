@@ -214,6 +214,13 @@ The keys lie in $LINKSPAN_KEYS, else in ~/.config/linkspan/keys.")]
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<std::ffi::OsString>,
     },
+    /// Serve names to browsers and to programs of other systems: `linkspan gateway --help`
+    #[command(disable_help_flag = true)]
+    Gateway {
+        /// The arguments of the program linkspan-gateway
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<std::ffi::OsString>,
+    },
     /// Record what names publish: `linkspan record --help`
     #[command(disable_help_flag = true)]
     Record {

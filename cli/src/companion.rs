@@ -1,4 +1,4 @@
-//! Commands that are programs of their own (`linkspan bridge`, `linkspan record`), so that this program does not have their dependencies.
+//! Commands that are programs of their own (`linkspan bridge`, `linkspan gateway`, `linkspan record`), so that this program does not have their dependencies.
 
 use std::convert::Infallible;
 use std::ffi::OsString;
@@ -29,6 +29,14 @@ pub const BRIDGE: Companion = Companion {
     command: "bridge",
     shown_as: "linkspan bridge",
     sources: "bridge",
+};
+
+/// Serves names of this machine to browsers, and to programs of other systems.
+pub const GATEWAY: Companion = Companion {
+    program: "linkspan-gateway",
+    command: "gateway",
+    shown_as: "linkspan gateway",
+    sources: "gateway",
 };
 
 /// Runs a command of the program that records what is published and replays it.

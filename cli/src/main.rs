@@ -12,7 +12,7 @@
 //! | services: the controller, queries and commands, the live view | `controller`, `service`, `top` |
 //! | the controller's page over HTTP | `http` |
 //! | any program as a service: service run -- PROGRAM | `supervisor` |
-//! | bridge, record, replay, recording, which are programs of their own | `companion` |
+//! | bridge, gateway, record, replay, recording, which are programs of their own | `companion` |
 //! | machines that trust each other: keys | `keys` |
 //! | schemas: schema | `schema` |
 //! | encodings alone: transcode | `transcode` |
@@ -126,6 +126,7 @@ fn run(command: Command, signals: &Signals) -> Result<(), Exit> {
         Command::Setup { group, root } => admin::setup(&group, &root),
         Command::Clean => admin::clean(),
         Command::Bridge { arguments } => companion::BRIDGE.run(arguments),
+        Command::Gateway { arguments } => companion::GATEWAY.run(arguments),
         Command::Record { arguments } => companion::record("record", arguments),
         Command::Replay { arguments } => companion::record("replay", arguments),
         Command::Recording { arguments } => companion::record("recording", arguments),

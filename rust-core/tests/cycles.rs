@@ -8,7 +8,7 @@ use std::path::Path;
 use crate::support::modules::{Graph, cycles, graph, graph_of};
 
 /// The crates, by their folders. `rust-core` itself has no modules but the six functions at its root.
-const CRATES: [&str; 13] = [
+const CRATES: [&str; 14] = [
     "rust-core/value",
     "rust-core/os",
     "rust-core/transport",
@@ -21,6 +21,7 @@ const CRATES: [&str; 13] = [
     "python",
     "php",
     "bridge",
+    "gateway",
     "benches",
 ];
 

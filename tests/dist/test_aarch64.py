@@ -99,7 +99,8 @@ def publisher(foreign: Path, folder: Path, tmp_path: Path) -> Iterator[None]:
 def test_static_programs_exchange_messages_with_those_of_this_machine(output: Output, folder: Path, tmp_path: Path) -> None:
     here, there = program(MACHINE, tmp_path), program("aarch64", tmp_path)
     assert VERSION in output(*there, "--version")
-    assert VERSION in output(*program("aarch64", tmp_path, "linkspan-bridge"), "--version")
+    for other in ("linkspan-bridge", "linkspan-gateway"):
+        assert VERSION in output(*program("aarch64", tmp_path, other), "--version")
     for publisher, reader in ((here, there), (there, here)):
         with subprocess.Popen([*map(str, publisher), "pub", "lab/sum", '{"sum":3}'], env={**os.environ, "LINKSPAN_DIR": str(folder)}) as running:
             try:

@@ -17,11 +17,12 @@ SIZES = {
     **{f"linkspan-{VERSION}-{machine}-linux.tar.gz": 8 for machine in MACHINES},
     **{f"linkspan-record-{VERSION}-{machine}-linux.tar.gz": 8 for machine in MACHINES},
     **{f"linkspan-bridge-{VERSION}-{machine}-linux.tar.gz": 16 for machine in MACHINES},
+    **{f"linkspan-gateway-{VERSION}-{machine}-linux.tar.gz": 8 for machine in MACHINES},
     **{f"liblinkspan-{VERSION}-{machine}-linux-glibc.tar.gz": 24 for machine in MACHINES},
     f"php_linkspan-{VERSION}_php8.2-{MACHINE}-linux-glibc-nts.tgz": 4,
     **{f"linkspan-{VERSION}-cp311-abi3-*_{machine}.whl": 12 for machine in MACHINES},
-    f"linkspan_{VERSION}-1_*.deb": 18,
-    f"linkspan-{VERSION}-1.{MACHINE}.rpm": 18,
+    f"linkspan_{VERSION}-1_*.deb": 22,
+    f"linkspan-{VERSION}-1.{MACHINE}.rpm": 22,
     f"liblinkspan0_{VERSION}-1_*.deb": 4,
     f"liblinkspan-dev_{VERSION}-1_*.deb": 14,
     f"python3-linkspan_{VERSION}-1_*.deb": 5,
@@ -82,7 +83,7 @@ def test_artefact_has_the_lists_of_its_crates(pattern: str, tmp_path: Path) -> N
         assert json.loads(text.read_text()) == json.loads(artefact(f"{text.name.removesuffix('.cdx.json')}-{VERSION}.cdx.json").read_text())
 
 
-@pytest.mark.parametrize("package", ["linkspan-cli", "linkspan-recorder", "linkspan-bridge", "linkspan-c", "linkspan-php", "linkspan-python"])
+@pytest.mark.parametrize("package", ["linkspan-cli", "linkspan-recorder", "linkspan-bridge", "linkspan-gateway", "linkspan-c", "linkspan-php", "linkspan-python"])
 def test_list_of_components_names_the_crates_that_are_linked(package: str) -> None:
     listed = json.loads(artefact(f"{package}-{VERSION}.cdx.json").read_text())
     names = {component["name"] for component in listed["components"]}

@@ -23,6 +23,7 @@ INSTALLED = {
     "/usr/local/lib/linkspan/logger": str(LOGGER.parent),
     "/usr/local/lib/linkspan/adopted/%i": "/bin/sleep",
     "/usr/local/bin/linkspan-bridge": str(PROGRAM.with_name("linkspan-bridge")),
+    "/usr/local/bin/linkspan-gateway": str(PROGRAM.with_name("linkspan-gateway")),
     "/usr/local/bin/linkspan": str(PROGRAM),
 }
 
@@ -54,7 +55,7 @@ def verify(unit, path):
 
 def test_units_exist():
     system = ["linkspan-adopted@.service", "linkspan-bridge.service", "linkspan-logger.service"]
-    assert UNITS == [*system, "user/linkspan-controller.service"]
+    assert UNITS == [*system, "user/linkspan-controller.service", "user/linkspan-gateway.service"]
 
 
 @pytest.mark.parametrize("unit", [pytest.param(unit, marks=pytest.mark.bridge if "bridge" in unit else ()) for unit in UNITS])
@@ -102,13 +103,14 @@ def words(kind, folder):
     return {
         "controller": [PROGRAM, "controller", "--no-tcp", "--quiet"],
         "bridge": [PROGRAM.with_name("linkspan-bridge"), "--config", bridge_configuration(folder)],
+        "gateway": [PROGRAM.with_name("linkspan-gateway"), "--service", "it", "--listen", "127.0.0.1:0", "--no-start-token", "--tokens", folder / "tokens"],
         "adopted": [PROGRAM, "service", "run", "--name", "it", "--", "sleep", "1000"],
         "logger": [sys.executable, LOGGER, "--name", "it", "--every", "0.05", "--database", folder / "sensors.db"],
     }[kind]
 
 
 @pytest.mark.parametrize("supervisor", ["path"], indirect=True)
-@pytest.mark.parametrize("kind", ["controller", "adopted", "logger", pytest.param("bridge", marks=pytest.mark.bridge)])
+@pytest.mark.parametrize("kind", ["controller", "adopted", "gateway", "logger", pytest.param("bridge", marks=pytest.mark.bridge)])
 def test_system_call_filter_allows_what_services_do(kind, supervisor, tmp_path):
     calls = allowed()
     assert len(calls) > 200 and "mount" not in calls and "reboot" not in calls and "read" in calls

@@ -8,7 +8,7 @@
 //! | the names in it: stale files, listings, schema mismatches | `names` |
 //! | TCP: the token, the keys | `network` |
 //! | owners and modes that keep programs apart, and their repair | `repair` |
-//! | the bridge to other machines | `bridge` |
+//! | the bridge to other machines; the gateway for browsers | `bridge`; `gateway` |
 //! | the kernel's features and limits | `kernel` |
 //! | a directory for several users | `setup` |
 //!
@@ -19,6 +19,7 @@
 mod bridge;
 mod directories;
 mod finding;
+mod gateway;
 mod kernel;
 mod name;
 mod names;
@@ -48,6 +49,7 @@ pub fn examine() -> Vec<Finding> {
     findings.extend(names::examine());
     findings.extend(network::examine());
     findings.extend(bridge::examine());
+    findings.extend(gateway::examine());
     findings.extend(kernel::examine());
     findings
 }

@@ -1,0 +1,229 @@
+//! Who may do what: the name under which a request came, the page that made it, and its token.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize};
+
+use axum::body::Body;
+use axum::http::header::{AUTHORIZATION, HOST, HeaderName, ORIGIN};
+use axum::http::{HeaderMap, HeaderValue, Request, StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use linkspan::page::{self, Origin, RequestHead, bearer};
+use linkspan::{Encoding, Error, ErrorKind, Value, codec, quoted};
+use percent_encoding::percent_decode_str;
+use tokio::sync::watch;
+
+use crate::feed::Feeds;
+use crate::names::Name;
+use crate::places::{Peer, Place, Places, Turns};
+use crate::requests::{HttpPublishers, Listing};
+use crate::rights::{Right, Rights};
+use crate::status::{Counters, add};
+use crate::tokens::Tokens;
+
+/// What the gateway was told at its start.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The most messages a second of one name in a subscription with the newest alone.
+    pub name_rate: f64,
+    /// The longest frame of a client.
+    pub max_message_size: usize,
+    /// The time between two pings.
+    pub ping: std::time::Duration,
+    /// Pages of other addresses that may connect.
+    pub origins: Vec<String>,
+    /// Whether a proxy stands in front, which says who connects.
+    pub behind_proxy: bool,
+    /// Whether connections are encrypted.
+    pub is_tls: bool,
+}
+
+/// What all connections share.
+pub struct Gateway {
+    pub settings: Settings,
+    pub origin: Origin,
+    pub tokens: Tokens,
+    pub places: Arc<Places>,
+    pub feeds: Arc<Feeds>,
+    pub listing: Listing,
+    pub http_publishers: HttpPublishers,
+    pub counters: Arc<Counters>,
+    pub paused: watch::Receiver<bool>,
+    pub stop: watch::Receiver<bool>,
+    /// Calls and look-ups at once, of all clients.
+    pub waiting: Arc<Turns>,
+    /// Connections over WebSocket, and streams of events.
+    pub sessions: AtomicUsize,
+    pub machine: String,
+}
+
+/// An error of a request over HTTP.
+#[derive(Debug)]
+pub struct Problem(page::Problem);
+
+impl<E: Into<page::Problem>> From<E> for Problem {
+    fn from(error: E) -> Problem {
+        Problem(error.into())
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.0.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = (status, Body::from(self.0.body().unwrap_or_default())).into_response();
+        let headers = response.headers_mut();
+        for (name, value) in self.0.headers() {
+            if let Ok(value) = HeaderValue::from_str(value) {
+                headers.insert(HeaderName::from_static(name), value);
+            }
+        }
+        if status == StatusCode::TOO_MANY_REQUESTS {
+            headers.insert(HeaderName::from_static("retry-after"), HeaderValue::from_static("60"));
+        }
+        response
+    }
+}
+
+/// Returns a value as the body of a response.
+pub fn json(value: &Value) -> Response {
+    match codec::encode(value, Encoding::Json) {
+        Ok(text) => ([("content-type", "application/json")], Body::from(text)).into_response(),
+        Err(error) => Problem::from(error).into_response(),
+    }
+}
+
+/// Returns a header that may come once at most, and as text.
+fn single_header<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, Problem> {
+    let mut all = headers.get_all(name).iter();
+    let malformed = || {
+        let text = format!("the header {name} has to come once, in ASCII");
+        Problem::from(page::Problem::new(400, ErrorKind::Malformed, text))
+    };
+    match (all.next(), all.next()) {
+        (None, _) => Ok(None),
+        (Some(value), None) => value.to_str().map(Some).map_err(|_| malformed()),
+        (Some(_), Some(_)) => Err(malformed()),
+    }
+}
+
+/// Returns a parameter of the query, decoded. Only a text without invalid UTF-8 counts.
+pub fn parameter(uri: &Uri, name: &str) -> Option<String> {
+    let mut pairs = uri.query()?.split('&').filter_map(|pair| pair.split_once('='));
+    let (_, value) = pairs.find(|(key, _)| *key == name)?;
+    percent_decode_str(&value.replace('+', " ")).decode_utf8().ok().map(|text| text.into_owned())
+}
+
+impl Gateway {
+    /// Refuses a request that was meant for another host, or that a page of another origin made.
+    ///
+    /// # Errors
+    /// 400, 403 and 421, as for the controller's page.
+    pub fn check_origin<B>(&self, request: &Request<B>) -> Result<(), Problem> {
+        let headers = request.headers();
+        let header = |name: HeaderName| single_header(headers, &name);
+        let origin = header(ORIGIN)?;
+        // A page that was named at the start may do what its token allows; its Host is checked as that of every request.
+        let is_named = origin.is_some_and(|origin| {
+            self.settings.origins.iter().any(|named| named.eq_ignore_ascii_case(origin))
+        });
+        let fetched = |name| if is_named { Ok(None) } else { header(HeaderName::from_static(name)) };
+        let head = RequestHead {
+            method: request.method().as_str(),
+            path: request.uri().path(),
+            authority: request.uri().authority().map(|authority| authority.as_str()),
+            is_https: self.settings.is_tls,
+            // The listener is where it was told to be.
+            peer: None,
+            host: header(HOST)?,
+            origin: origin.filter(|_| !is_named),
+            fetch_site: fetched("sec-fetch-site")?,
+            fetch_mode: fetched("sec-fetch-mode")?,
+            fetch_dest: fetched("sec-fetch-dest")?,
+        };
+        self.origin.check(&head).map_err(|problem| {
+            add(&self.counters.other_origins, 1);
+            Problem::from(problem)
+        })
+    }
+
+    /// Returns who connects. Behind a proxy it is the address that the proxy saw.
+    pub fn peer(&self, place: &Place, headers: &HeaderMap) -> Peer {
+        let seen = HeaderName::from_static("x-forwarded-for");
+        let last = headers.get_all(seen).iter().next_back().and_then(|value| value.to_str().ok());
+        let address: Option<IpAddr> = last.and_then(|list| list.rsplit(',').next()?.trim().parse().ok());
+        match address.filter(|_| self.settings.behind_proxy) {
+            Some(address) => Peer::at(address),
+            None => place.peer,
+        }
+    }
+
+    /// Returns the rights of a token, and lets its connection stay.
+    ///
+    /// # Errors
+    /// 401 for a wrong one, 429 after many of them, 503 where too many connections are open.
+    pub fn admit(&self, shown: &[u8], place: &Place, peer: Peer) -> Result<Arc<Rights>, page::Problem> {
+        self.places.check_attempts(peer)?;
+        // One that was made a moment ago counts, too. A file that cannot be read is said by the main thread.
+        let is_new = || self.tokens.read_again(false).unwrap_or(false);
+        let found =
+            self.tokens.rights(shown).or_else(|| if is_new() { self.tokens.rights(shown) } else { None });
+        let Some(rights) = found else {
+            self.places.wrong_token(peer);
+            add(&self.counters.wrong_tokens, 1);
+            let text = "the token is none that the gateway knows, or it has expired; `linkspan gateway token add NAME --read PATTERN` makes one, and the gateway prints another one when it starts";
+            return Err(page::Problem::new(401, ErrorKind::PermissionDenied, text));
+        };
+        place.authorise()?;
+        Ok(rights)
+    }
+
+    /// Returns the rights of a request over HTTP: by its header, or, to read, by the address.
+    ///
+    /// # Errors
+    /// Those of [`Gateway::admit`].
+    pub fn admit_request<B>(&self, request: &Request<B>, place: &Place) -> Result<Arc<Rights>, Problem> {
+        let peer = self.peer(place, request.headers());
+        if let Some(header) = single_header(request.headers(), &AUTHORIZATION)? {
+            return Ok(self.admit(bearer(Some(header.as_bytes()))?, place, peer)?);
+        }
+        match parameter(request.uri(), "token") {
+            // An address stands in logs and histories: it is good for reading alone.
+            Some(token) => Ok(Arc::new(self.admit(token.as_bytes(), place, peer)?.reading())),
+            None => {
+                let text = "the request has no token: send it as `Authorization: Bearer TOKEN`, or, to read alone, as ?token=TOKEN";
+                Err(page::Problem::new(401, ErrorKind::PermissionDenied, text).into())
+            }
+        }
+    }
+
+    /// Reads a name, and refuses it where the token does not allow it, or the gateway is paused.
+    ///
+    /// # Errors
+    /// `InvalidEndpoint`, `PermissionDenied`, `InvalidState`.
+    pub fn check(&self, rights: &Rights, right: Right, text: &str) -> linkspan::Result<Name> {
+        let name = Name::parse(text, false)?;
+        rights.check(right, &name).inspect_err(|_| add(&self.counters.refused, 1))?;
+        if *self.paused.borrow() {
+            let text =
+                format!("the gateway is paused, so {} is not reached; try again when it runs", quoted(text));
+            return Err(Error::new(ErrorKind::InvalidState, text).with_retryable(true));
+        }
+        Ok(name)
+    }
+
+    /// Returns numbers that are no counters, with what they are.
+    pub fn numbers(&self) -> Vec<(&'static str, &'static str, u64)> {
+        let (feeds, held) = self.feeds.count();
+        let (tokens, expired) = self.tokens.count();
+        let of = |counter: &AtomicU64| counter.load(std::sync::atomic::Ordering::Relaxed);
+        vec![
+            ("feeds", "Names and patterns that are followed for clients", feeds as u64),
+            ("held_bytes", "Bytes of messages that are held for clients", held),
+            ("received", "Messages that were received for clients", of(&self.feeds.received)),
+            ("dropped", "Messages that are held no more", of(&self.feeds.dropped)),
+            ("tokens", "Tokens", tokens as u64),
+            ("tokens_expired", "Tokens that have expired", expired as u64),
+            ("http_publishers", "Publishers of requests over HTTP", self.http_publishers.count()),
+        ]
+    }
+}

@@ -1,0 +1,224 @@
+//! The command line. The doc comments of the types here are the text of `--help`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+use linkspan::Timestamp;
+
+/// Names of this machine for browsers, and for programs of other systems
+#[derive(Debug, Parser)]
+#[command(
+    name = "linkspan gateway",
+    version,
+    args_conflicts_with_subcommands = true,
+    after_help = "The gateway prints an address with a token that reads. Tokens that do more are made by `linkspan gateway token add`.
+Beyond this machine it needs TLS, or a proxy that has it.
+
+Examples:
+  linkspan gateway
+  linkspan gateway token add valve-panel --read 'lab/*' --call lab/valve --write 'ui/*'
+  linkspan gateway --listen 0.0.0.0:17180 --certificate lab.pem --key lab.key --origin https://lab.example:17180
+  curl -H \"Authorization: Bearer $TOKEN\" http://127.0.0.1:17180/api/latest/lab/temperature"
+)]
+pub struct Arguments {
+    /// What to do instead of running.
+    #[command(subcommand)]
+    pub action: Option<Action>,
+    /// How to run.
+    #[command(flatten)]
+    pub running: Running,
+}
+
+/// What to do instead of running.
+#[derive(Debug, Subcommand)]
+pub enum Action {
+    /// Make, show and remove tokens
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  linkspan gateway token add plots --read 'lab/*'\n  linkspan gateway token list\n  linkspan gateway token remove plots"
+    )]
+    Token(Token),
+    /// Print the completions of this program for a shell
+    #[command(
+        after_help = "Examples:\n  linkspan-gateway completions bash > /etc/bash_completion.d/linkspan-gateway"
+    )]
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Write the manual pages, one for each command
+    #[command(after_help = "Examples:\n  linkspan gateway man /usr/local/share/man/man1")]
+    Man {
+        /// The folder, which is created if it is missing
+        folder: PathBuf,
+    },
+}
+
+/// What to do with tokens.
+#[derive(Debug, Subcommand)]
+pub enum Token {
+    /// Make a token and print it; it is kept as a hash, and never shown again
+    #[command(
+        after_help = "Examples:\n  linkspan gateway token add plots --read 'lab/*'\n  linkspan gateway token add valve-panel --read 'lab/*' --call lab/valve --write 'ui/*' --expires 30d"
+    )]
+    Add {
+        /// The name of the token, which stands in logs
+        name: String,
+        /// Names that may be read: subscribed to, and looked at; may be repeated
+        #[arg(long, value_name = "PATTERN")]
+        read: Vec<String>,
+        /// Names to which requests may be sent; may be repeated
+        #[arg(long, value_name = "PATTERN")]
+        call: Vec<String>,
+        /// Names that may be published; may be repeated
+        #[arg(long, value_name = "PATTERN")]
+        write: Vec<String>,
+        /// When it ends: after a time such as 12h or 30d, or at one such as 2027-01-01T00:00:00Z
+        #[arg(long, value_name = "TIME", value_parser = end)]
+        expires: Option<Timestamp>,
+        #[command(flatten)]
+        file: File,
+    },
+    /// Print the names of the tokens and what each may do
+    #[command(after_help = "Examples:\n  linkspan gateway token list")]
+    List {
+        #[command(flatten)]
+        file: File,
+    },
+    /// Remove a token; a gateway that runs ends its connections
+    #[command(after_help = "Examples:\n  linkspan gateway token remove plots")]
+    Remove {
+        /// The name of the token
+        name: String,
+        #[command(flatten)]
+        file: File,
+    },
+}
+
+/// Where the tokens are.
+#[derive(Clone, Debug, Args)]
+pub struct File {
+    /// The file with the tokens [default: linkspan/gateway-tokens.json in the user's configuration]
+    #[arg(long, value_name = "FILE")]
+    pub tokens: Option<PathBuf>,
+}
+
+/// How to run.
+#[derive(Clone, Debug, Args)]
+pub struct Running {
+    /// Listen at this address
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:17180")]
+    pub listen: String,
+    /// The certificate of this machine, with its chain, in PEM: connections are encrypted
+    #[arg(long, value_name = "FILE", requires = "key")]
+    pub certificate: Option<PathBuf>,
+    /// The key of the certificate, in PEM
+    #[arg(long, value_name = "FILE", requires = "certificate")]
+    pub key: Option<PathBuf>,
+    /// A proxy with TLS stands in front, and only it reaches this address; it says who connects, in X-Forwarded-For
+    #[arg(long)]
+    pub behind_proxy: bool,
+    /// An address of the gateway, or of another page that may connect, such as https://lab.example; may be repeated
+    #[arg(long, value_name = "ORIGIN", value_parser = origin)]
+    pub origin: Vec<String>,
+    /// Draw no token at the start: only those of the file count
+    #[arg(long)]
+    pub no_start_token: bool,
+    /// The most messages a second of one name, where a client wants the newest alone
+    #[arg(long, value_name = "NUMBER", default_value_t = 60.0, value_parser = rate)]
+    pub name_rate: f64,
+    /// The most memory for messages that clients have not taken yet; what exceeds it is counted as missed
+    #[arg(long, value_name = "SIZE", default_value = "256MiB", value_parser = size)]
+    pub buffer: u64,
+    /// The longest frame of a client
+    #[arg(long, value_name = "SIZE", default_value = "16MiB", value_parser = size)]
+    pub max_message_size: u64,
+    /// The time between two pings; a client that answers none of three is gone
+    #[arg(long, value_name = "TIME", default_value = "20s", value_parser = time)]
+    pub ping: Duration,
+    /// The name of this gateway as a service
+    #[arg(long, value_name = "NAME", default_value = "gateway")]
+    pub service: String,
+    /// The name at which it publishes its state
+    #[arg(long, value_name = "NAME", default_value = "gateway/status")]
+    pub status: String,
+    #[command(flatten)]
+    pub file: File,
+}
+
+fn number(text: &str, units: &[(&str, f64)]) -> Option<f64> {
+    let (digits, factor) = units.iter().find_map(|(unit, factor)| {
+        let digits = text.trim().strip_suffix(unit)?.trim_end();
+        digits.ends_with(|c: char| c.is_ascii_digit()).then_some((digits, factor))
+    })?;
+    let number: f64 = digits.parse().ok()?;
+    (number.is_finite() && number >= 0.0).then_some(number * factor)
+}
+
+fn time(text: &str) -> Result<Duration, String> {
+    let units = [("ms", 1e-3), ("min", 60.0), ("h", 3_600.0), ("d", 86_400.0), ("s", 1.0), ("", 1.0)];
+    let time = number(text, &units).and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    time.filter(|time| !time.is_zero()).ok_or_else(|| {
+        "a time is a number of seconds, or one with its unit: 500ms, 10s, 5min, 2h, 30d".to_owned()
+    })
+}
+
+fn size(text: &str) -> Result<u64, String> {
+    let units = [
+        ("KiB", 1_024.0),
+        ("MiB", 1_048_576.0),
+        ("GiB", 1_073_741_824.0),
+        ("kB", 1e3),
+        ("MB", 1e6),
+        ("GB", 1e9),
+        ("", 1.0),
+    ];
+    // Above 2^53 the number is rounded, as the text was.
+    number(text, &units).filter(|bytes| (4_096.0..1e15).contains(bytes)).map(|bytes| bytes as u64).ok_or_else(
+        || "a size is a number of bytes, at least 4KiB, or one with its unit: 64MiB, 1GiB, 500MB".to_owned(),
+    )
+}
+
+fn rate(text: &str) -> Result<f64, String> {
+    let rate = text.parse().ok().filter(|rate: &f64| rate.is_finite() && *rate >= 1e-3);
+    rate.ok_or_else(|| "a rate is a number of messages a second, at least 0.001".to_owned())
+}
+
+fn end(text: &str) -> Result<Timestamp, String> {
+    if let Ok(end) = text.parse() {
+        return Ok(end);
+    }
+    let time = time(text)
+        .map_err(|_| "it is a time such as 12h or 30d, or one such as 2027-01-01T00:00:00Z".to_owned())?;
+    let after = i64::try_from(time.as_nanos()).ok().and_then(|after| Timestamp::now().0.checked_add(after));
+    after.map(Timestamp).ok_or_else(|| "the time is too long".to_owned())
+}
+
+fn origin(text: &str) -> Result<String, String> {
+    let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    let is_host = |host: &str| !host.is_empty() && !host.contains(['/', '?', '#', '@', ' ', '*']);
+    match host.filter(|host| is_host(host)) {
+        Some(_) => Ok(text.to_ascii_lowercase()),
+        None => Err("an origin is a scheme and a host, such as https://lab.example or http://10.0.0.5:8000"
+            .to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn command_line_is_consistent() {
+        Arguments::command().debug_assert();
+        for wrong in ["lab.example", "https://", "https://*", "https://a/b", "ftp://a", "null"] {
+            assert!(origin(wrong).is_err(), "{wrong}");
+        }
+        assert!(time("0").is_err() && rate("0").is_err() && rate("nan").is_err() && size("1").is_err());
+        assert_eq!(size("16MiB"), Ok(16 << 20));
+        assert!(end("30d").unwrap() > Timestamp::now() && end("soon").is_err());
+    }
+}

@@ -1,0 +1,298 @@
+//! Frames of `linkspan.v1`: maps in CBOR or JSON, of which docs/gateway-protocol.md has each one.
+
+use bytes::{BufMut, Bytes, BytesMut};
+use linkspan::{Encoding, Error, ErrorKind, Result, Value, codec};
+
+/// The version of the protocol.
+pub const VERSION: u64 = 1;
+/// The frames of clients, and those of the gateway. docs/gateway-protocol.md has a section for each.
+pub const OF_CLIENTS: [&str; 13] = [
+    "hello",
+    "subscribe",
+    "credit",
+    "unsubscribe",
+    "latest",
+    "names",
+    "schema",
+    "call",
+    "cancel",
+    "publish",
+    "data",
+    "unpublish",
+    "ping",
+];
+/// Those of the gateway.
+pub const OF_THE_GATEWAY: [&str; 11] =
+    ["welcome", "message", "lagged", "joined", "ended", "closed", "reply", "names", "error", "ack", "pong"];
+
+/// How frames are written on a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// Binary frames in CBOR.
+    Cbor,
+    /// Text frames in JSON.
+    Json,
+}
+
+impl Format {
+    /// Each subprotocol with its format.
+    pub const ALL: [(&'static str, Format); 2] =
+        [("linkspan.v1.cbor", Format::Cbor), ("linkspan.v1.json", Format::Json)];
+
+    /// Returns the encoding of values in it.
+    pub fn encoding(self) -> Encoding {
+        match self {
+            Format::Cbor => Encoding::Cbor,
+            Format::Json => Encoding::Json,
+        }
+    }
+}
+
+enum Field {
+    Plain(Value),
+    Encoded(Bytes),
+}
+
+/// A frame that is written.
+pub struct Frame {
+    kind: &'static str,
+    fields: Vec<(&'static str, Field)>,
+}
+
+impl Frame {
+    /// A frame of this type.
+    pub fn new(kind: &'static str) -> Frame {
+        debug_assert!(OF_THE_GATEWAY.contains(&kind), "{kind}");
+        Frame { kind, fields: Vec::with_capacity(6) }
+    }
+
+    /// A frame of this type, for what has this number.
+    pub fn of(kind: &'static str, id: u64) -> Frame {
+        Frame::new(kind).with("id", id)
+    }
+
+    /// Adds a field.
+    pub fn with(mut self, key: &'static str, value: impl Into<Value>) -> Frame {
+        self.fields.push((key, Field::Plain(value.into())));
+        self
+    }
+
+    /// Adds a value that is already in the encoding of the connection.
+    pub fn with_encoded(mut self, key: &'static str, value: Bytes) -> Frame {
+        self.fields.push((key, Field::Encoded(value)));
+        self
+    }
+
+    /// Returns the bytes.
+    ///
+    /// # Errors
+    /// Those of a value that the encoding has no form for.
+    pub fn encode(&self, format: Format) -> Result<Bytes> {
+        let long: usize = self
+            .fields
+            .iter()
+            .map(|(_, field)| if let Field::Encoded(bytes) = field { bytes.len() } else { 24 })
+            .sum();
+        let mut out = BytesMut::with_capacity(long + 64);
+        let plain = |out: &mut BytesMut, value: &Value| -> Result<()> {
+            out.put_slice(&codec::encode(value, format.encoding())?);
+            Ok(())
+        };
+        if format == Format::Cbor {
+            // A map with its number of entries, which are never 24.
+            out.put_u8(0xa0 | u8::try_from(self.fields.len() + 1).unwrap_or(0));
+        }
+        let kind = ("type", &Field::Plain(self.kind.into()));
+        let entries = std::iter::once(kind).chain(self.fields.iter().map(|(key, field)| (*key, field)));
+        for (at, (key, field)) in entries.enumerate() {
+            if format == Format::Json {
+                out.put_slice(if at == 0 { b"{" } else { b"," });
+            }
+            plain(&mut out, &key.into())?;
+            if format == Format::Json {
+                out.put_u8(b':');
+            }
+            match field {
+                Field::Plain(value) => plain(&mut out, value)?,
+                Field::Encoded(bytes) => out.put_slice(bytes),
+            }
+        }
+        if format == Format::Json {
+            out.put_u8(b'}');
+        }
+        Ok(out.freeze())
+    }
+}
+
+/// Returns an error as clients see it: its kind, its number, its text, whether the same may succeed later; and what a server's handler said.
+pub fn error_value(error: &Error) -> Value {
+    let mut fields = vec![
+        ("code", Value::from(u64::from(error.kind().code()))),
+        ("kind", error.kind().name().into()),
+        ("text", error.text().into()),
+        ("retry", error.retryable().into()),
+    ];
+    if let Some(failure) = error.remote_failure() {
+        let details = codec::decode(&failure.data, Encoding::Cbor).unwrap_or(Value::Null);
+        fields.push((
+            "failure",
+            Value::map([
+                ("code", Value::from(failure.code)),
+                ("kind", failure.kind.as_str().into()),
+                ("text", failure.text.as_str().into()),
+                ("data", details),
+            ]),
+        ));
+    }
+    Value::map(fields)
+}
+
+/// Returns the frame of an error; `id` is that of the frame that it answers.
+pub fn error_frame(id: Option<u64>, error: &Error) -> Frame {
+    let mut frame = Frame::new("error").with("id", id);
+    if let Value::Map(map) = error_value(error) {
+        for (key, value) in map {
+            if let Some(key) =
+                ["code", "kind", "text", "retry", "failure"].into_iter().find(|known| **known == key)
+            {
+                frame = frame.with(key, value);
+            }
+        }
+    }
+    frame
+}
+
+/// A frame that a client sent.
+pub struct Received(Value);
+
+impl Received {
+    /// Reads a frame.
+    ///
+    /// # Errors
+    /// `Malformed` and `TooLarge` for bytes that are no value, `WrongType` for one that is no map.
+    pub fn decode(bytes: &Bytes, format: Format) -> Result<Received> {
+        let limits = linkspan::Limits::for_message(bytes.len() as u64);
+        let value = codec::decode_shared(bytes, format.encoding(), &limits)?;
+        match value {
+            Value::Map(_) => Ok(Received(value)),
+            _ => Err(Error::new(ErrorKind::WrongType, "a frame is a map with its type: {\"type\": …}")),
+        }
+    }
+
+    /// Returns its type.
+    ///
+    /// # Errors
+    /// `Missing` and `WrongType`.
+    pub fn kind(&self) -> Result<&str> {
+        self.0.at("type")?.as_text()
+    }
+
+    /// Returns a field; `None` where it is not there or null.
+    pub fn field(&self, key: &str) -> Option<&Value> {
+        match &self.0 {
+            Value::Map(map) => map.get(key).filter(|value| !matches!(value, Value::Null)),
+            _ => None,
+        }
+    }
+
+    /// Returns a field that has to be there.
+    ///
+    /// # Errors
+    /// `Missing`.
+    pub fn required(&self, key: &str) -> Result<&Value> {
+        self.field(key).ok_or_else(|| {
+            Error::new(ErrorKind::Missing, format!("the frame {} needs {key}", self.kind().unwrap_or("?")))
+        })
+    }
+
+    /// Returns the number by which the client knows what the frame is about.
+    ///
+    /// # Errors
+    /// `Missing`; `OutOfRange` for one that a number of JavaScript does not hold.
+    pub fn id(&self) -> Result<u64> {
+        let id = self.required("id")?.as_u64()?;
+        if id >= 1 << 53 {
+            return Err(Error::new(ErrorKind::OutOfRange, "an id is a number from 0 to 2^53 - 1"));
+        }
+        Ok(id)
+    }
+
+    /// Takes the value out, for `call` and `data`. Null, and none at all, are null.
+    pub fn take_value(&mut self) -> Value {
+        match &mut self.0 {
+            Value::Map(map) => map.shift_remove("value").unwrap_or(Value::Null),
+            _ => Value::Null,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_are_maps_in_both_formats() {
+        let value = Bytes::from_static(b"[1,2]");
+        let frame = Frame::of("message", 7).with("name", "lab/\"<a>").with("time", Value::Null);
+        let json = frame.with_encoded("value", value).encode(Format::Json).unwrap();
+        assert_eq!(&json[..], br#"{"type":"message","id":7,"name":"lab/\"<a>","time":null,"value":[1,2]}"#);
+        let cbor = Frame::of("ack", 1).with_encoded("value", Bytes::from_static(&[0x82, 1, 2]));
+        let decoded = codec::decode(&cbor.encode(Format::Cbor).unwrap(), Encoding::Cbor).unwrap();
+        let expected =
+            Value::map([("type", Value::from("ack")), ("id", 1.into()), ("value", vec![1, 2].into())]);
+        assert_eq!(decoded, expected);
+    }
+
+    #[test]
+    fn every_kind_of_error_has_its_frame() {
+        for kind in ErrorKind::ALL {
+            let error = Error::new(*kind, "why");
+            let bytes = error_frame(Some(3), &error).encode(Format::Json).unwrap();
+            let decoded = codec::decode(&bytes, Encoding::Json).unwrap();
+            assert_eq!(decoded.at("kind").unwrap().as_text().unwrap(), kind.name());
+            assert_eq!(decoded.at("code").unwrap().as_u64().unwrap(), u64::from(kind.code()));
+            assert_eq!(decoded.at("retry").unwrap().as_bool().unwrap(), kind.retryable());
+        }
+        assert_eq!(ErrorKind::ALL.len(), 27);
+    }
+
+    #[test]
+    fn frames_that_are_none_are_refused() {
+        for (text, kind) in [
+            ("", ErrorKind::Malformed),
+            ("[]", ErrorKind::WrongType),
+            ("{\"type\":\"credit\"", ErrorKind::Malformed),
+        ] {
+            let error = Received::decode(&Bytes::from(text), Format::Json).err().unwrap();
+            assert_eq!(error.kind(), kind, "{text}");
+        }
+        let frame =
+            Received::decode(&Bytes::from("{\"type\":\"credit\",\"id\":-1,\"n\":null}"), Format::Json)
+                .unwrap();
+        assert_eq!(frame.kind().unwrap(), "credit");
+        assert_eq!(frame.id().unwrap_err().kind(), ErrorKind::OutOfRange);
+        assert_eq!(frame.required("n").unwrap_err().kind(), ErrorKind::Missing);
+    }
+
+    /// The page of the protocol has a section for each frame, and none for others.
+    #[test]
+    fn documented_frames_are_those_of_the_code() {
+        let page = include_str!("../../docs/gateway-protocol.md");
+        let described = |part: &str| -> Vec<String> {
+            let (_, rest) = page.split_once(&format!("## {part}\n")).unwrap();
+            let rest = rest.split("\n## ").next().unwrap();
+            rest.lines()
+                .filter_map(|line| line.strip_prefix("### "))
+                .map(|line| line.trim_matches('`').to_owned())
+                .collect()
+        };
+        assert_eq!(described("Frames of a client"), OF_CLIENTS);
+        assert_eq!(described("Frames of the gateway"), OF_THE_GATEWAY);
+        for kind in ErrorKind::ALL {
+            assert!(page.contains(&format!("{} {}", kind.code(), kind.name())), "{kind}");
+        }
+        for (subprotocol, _) in Format::ALL {
+            assert!(page.contains(subprotocol));
+        }
+    }
+}

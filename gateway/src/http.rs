@@ -1,0 +1,348 @@
+//! The addresses: the page, the WebSocket, and routes in JSON for curl, PHP and LabVIEW.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use axum::body::{Body, to_bytes};
+use axum::extract::ws::WebSocketUpgrade;
+use axum::extract::{Extension, FromRequestParts, Path, Request, State};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue};
+use axum::middleware::Next;
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{any, get, post};
+use axum::{Router, middleware};
+use futures_core::Stream;
+use linkspan::page::{self, SECURITY_HEADERS, check_content};
+use linkspan::{Encoding, Error, ErrorKind, Value, codec, quoted};
+use tokio::sync::{Notify, mpsc};
+use tokio::task::spawn_blocking;
+
+use crate::access::{Gateway, Problem, json, parameter};
+use crate::feed::Key;
+use crate::frames::Format;
+use crate::names::Name;
+use crate::places::Place;
+use crate::requests::{self, Withdrawn, call, in_format, latest};
+use crate::rights::Right;
+use crate::session::{self, choice};
+use crate::status::{Counted, add};
+use crate::subscription::{Given, Subscription};
+
+/// Streams of events at once.
+const STREAMS: u64 = 1_024;
+/// Events that wait for one client; more wait in the log of the feed, which counts what it drops.
+const WAITING: usize = 16;
+/// After this time without an event a comment is sent, so that both ends notice a broken stream.
+const HEARTBEAT: Duration = Duration::from_secs(5);
+
+/// The files of the page, which hold no data.
+const FILES: [(&str, &str, &str); 3] = [
+    ("/", "text/html; charset=utf-8", include_str!("../page/index.html")),
+    ("/page.js", "text/javascript; charset=utf-8", include_str!("../page/page.js")),
+    ("/page.css", "text/css; charset=utf-8", include_str!("../page/page.css")),
+];
+
+/// Returns the routes. Whatever is asked for, the origin of the request comes first.
+pub fn router(gateway: Arc<Gateway>) -> Router {
+    let mut router = Router::new()
+        .route("/linkspan", any(socket))
+        .route("/api/names", get(names))
+        .route("/api/latest/{*name}", get(newest))
+        .route("/api/events", get(events))
+        .route("/api/call/{*name}", post(call_name))
+        .route("/api/publish/{*name}", post(publish_name))
+        .route("/metrics", get(metrics));
+    for (path, kind, text) in FILES {
+        router = router
+            .route(path, get(async move || ([(CONTENT_TYPE, kind), (CACHE_CONTROL, "no-cache")], text)));
+    }
+    router
+        .fallback(async || {
+            Problem::from(page::Problem::new(404, ErrorKind::NotFound, "there is nothing at this address"))
+        })
+        .layer(middleware::from_fn_with_state(gateway.clone(), own_origin))
+        .with_state(gateway)
+}
+
+/// Admits requests of programs, of the page, and of pages that were named at the start; and adds the headers to the response.
+async fn own_origin(State(gateway): State<Arc<Gateway>>, request: Request, next: Next) -> Response {
+    let mut response = match gateway.check_origin(&request) {
+        Ok(()) => next.run(request).await,
+        Err(problem) => problem.into_response(),
+    };
+    let headers = response.headers_mut();
+    for (name, value) in SECURITY_HEADERS {
+        headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+    }
+    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    response
+}
+
+async fn socket(
+    State(gateway): State<Arc<Gateway>>,
+    Extension(place): Extension<Arc<Place>>,
+    request: Request,
+) -> Response {
+    let peer = gateway.peer(&place, request.headers());
+    if let Err(problem) = gateway.places.check_attempts(peer) {
+        return Problem::from(problem).into_response();
+    }
+    let (mut parts, _) = request.into_parts();
+    let upgrade = match WebSocketUpgrade::from_request_parts(&mut parts, &gateway).await {
+        Ok(upgrade) => upgrade.protocols(Format::ALL.map(|(name, _)| name)),
+        Err(_) => {
+            let text = "this address takes WebSocket connections; docs/gateway-protocol.md has the protocol";
+            return Problem::from(page::Problem::new(426, ErrorKind::Unsupported, text)).into_response();
+        }
+    };
+    let chosen = upgrade.selected_protocol().and_then(|name| name.to_str().ok());
+    let Some((_, format)) = Format::ALL.into_iter().find(|(name, _)| Some(*name) == chosen) else {
+        let text = "the connection asks for none of the subprotocols linkspan.v1.cbor and linkspan.v1.json";
+        return Problem::from(page::Problem::new(400, ErrorKind::VersionMismatch, text)).into_response();
+    };
+    let most = gateway.settings.max_message_size;
+    let upgrade =
+        upgrade.max_message_size(most).max_frame_size(most).read_buffer_size(4_096).write_buffer_size(4_096);
+    upgrade.on_upgrade(move |socket| session::serve(socket, gateway, place, peer, format))
+}
+
+/// Runs what may wait on a thread for that.
+async fn look_up<T: Send + 'static>(
+    gateway: &Arc<Gateway>,
+    token: &str,
+    what: impl FnOnce(&Gateway) -> Result<T, Error> + Send + 'static,
+) -> Result<T, Problem> {
+    let place = gateway.waiting.take(token)?;
+    let shared = gateway.clone();
+    let done = spawn_blocking(move || {
+        let _place = place;
+        what(&shared)
+    });
+    match done.await {
+        Ok(done) => Ok(done?),
+        Err(error) => {
+            Err(Error::new(ErrorKind::Internal, format!("a request ended in a defect: {error}")).into())
+        }
+    }
+}
+
+async fn names(
+    State(gateway): State<Arc<Gateway>>,
+    Extension(place): Extension<Arc<Place>>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let rights = gateway.admit_request(&request, &place)?;
+    let pattern = Name::parse(&parameter(request.uri(), "name").unwrap_or_else(|| "*".to_owned()), true)?;
+    let names = look_up(&gateway, &rights.name, |gateway| gateway.listing.names()).await?;
+    let fitting = names.iter().filter(|listed| {
+        let allowed = [Right::Read, Right::Call, Right::Write].map(|right| rights.allow(right, &listed.name));
+        pattern.fits(&listed.name) && allowed.contains(&true)
+    });
+    Ok(json(&Value::map([("names", Value::Array(fitting.map(|listed| listed.value.clone()).collect()))])))
+}
+
+/// Returns an object in JSON of which one value is written already.
+fn with_value(fields: &[(&str, Value)], value: &[u8]) -> Result<Response, Problem> {
+    let mut text = b"{".to_vec();
+    for (key, field) in fields {
+        text.extend_from_slice(&codec::encode(&Value::from(*key), Encoding::Json)?);
+        text.push(b':');
+        text.extend_from_slice(&codec::encode(field, Encoding::Json)?);
+        text.push(b',');
+    }
+    text.extend_from_slice(b"\"value\":");
+    text.extend_from_slice(value);
+    text.push(b'}');
+    Ok(([(CONTENT_TYPE, "application/json")], Body::from(text)).into_response())
+}
+
+async fn newest(
+    State(gateway): State<Arc<Gateway>>,
+    Extension(place): Extension<Arc<Place>>,
+    Path(name): Path<String>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let rights = gateway.admit_request(&request, &place)?;
+    let name = gateway.check(&rights, Right::Read, &name)?;
+    let (fields, value) = look_up(&gateway, &rights.name, move |_| {
+        let message = latest(&name)?;
+        let value = in_format(&message, Format::Json)?;
+        Ok((
+            [
+                ("name", name.text().into()),
+                ("number", message.sequence().into()),
+                ("time", message.sent().into()),
+            ],
+            value,
+        ))
+    })
+    .await?;
+    with_value(&fields, &value)
+}
+
+/// Reads the body of a request, which is JSON and no form that another page could send.
+async fn body(gateway: &Gateway, request: Request) -> Result<Value, Problem> {
+    let (parts, body) = request.into_parts();
+    let kind = parts.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    check_content(kind.unwrap_or(""), parts.headers.contains_key("content-encoding"))?;
+    let most = gateway.settings.max_message_size;
+    let bytes = to_bytes(body, most).await.map_err(|_| {
+        page::Problem::new(
+            413,
+            ErrorKind::TooLarge,
+            format!("the body of a request has at most {most} bytes"),
+        )
+    })?;
+    Ok(codec::decode(&bytes, Encoding::Json)?)
+}
+
+async fn call_name(
+    State(gateway): State<Arc<Gateway>>,
+    Extension(place): Extension<Arc<Place>>,
+    Path(name): Path<String>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let rights = gateway.admit_request(&request, &place)?;
+    let name = gateway.check(&rights, Right::Call, &name)?;
+    let seconds = parameter(request.uri(), "timeout").map(|text| text.parse::<f64>().unwrap_or(f64::NAN));
+    let within = requests::timeout(seconds.map(Value::from).as_ref())?;
+    let value = body(&gateway, request).await?;
+    // A client that hangs up gives the call up.
+    let withdrawn = Arc::new(Withdrawn::default());
+    let given_up = OnDrop(withdrawn.clone());
+    let counted = Counted::new(&gateway.counters, |counters| &counters.calls);
+    let answer = look_up(&gateway, &rights.name, move |gateway| {
+        let _counted = counted;
+        add(&gateway.counters.called, 1);
+        call(&name, &value, within, &withdrawn, Format::Json)
+    })
+    .await?;
+    drop(given_up);
+    with_value(&[], &answer)
+}
+
+/// Gives a call up when the request's task ends.
+struct OnDrop(Arc<Withdrawn>);
+
+impl Drop for OnDrop {
+    fn drop(&mut self) {
+        self.0.set();
+    }
+}
+
+async fn publish_name(
+    State(gateway): State<Arc<Gateway>>,
+    Extension(place): Extension<Arc<Place>>,
+    Path(name): Path<String>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let rights = gateway.admit_request(&request, &place)?;
+    let name = gateway.check(&rights, Right::Write, &name)?;
+    let value = body(&gateway, request).await?;
+    let number =
+        look_up(&gateway, &rights.name, move |gateway| gateway.http_publishers.publish(&name, &value))
+            .await?;
+    add(&gateway.counters.published, 1);
+    Ok(json(&Value::map([("number", Value::from(number))])))
+}
+
+async fn events(
+    State(gateway): State<Arc<Gateway>>,
+    Extension(place): Extension<Arc<Place>>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let rights = gateway.admit_request(&request, &place)?;
+    let text = parameter(request.uri(), "name")
+        .ok_or_else(|| Error::new(ErrorKind::Missing, "say which names: /api/events?name=lab/*"))?;
+    let name = Name::parse(&text, true)?;
+    if !name.is_pattern() || rights.read.is_empty() {
+        rights.check(Right::Read, &name).inspect_err(|_| add(&gateway.counters.refused, 1))?;
+    }
+    let rate = parameter(request.uri(), "rate").map(|text| text.parse::<f64>().unwrap_or(f64::NAN));
+    let choice = choice(rate.is_some(), rate, None, gateway.settings.name_rate)?;
+    if gateway.sessions.load(Ordering::Acquire) as u64 >= STREAMS + 4_096 {
+        return Err(Error::new(ErrorKind::Full, "too many streams of events are open; close some").into());
+    }
+    let wake = Arc::new(Notify::new());
+    let used = gateway.feeds.join(&Key { name, from: None }, &rights.name, &wake)?;
+    let lagged = gateway.counters.lagged.clone();
+    let subscription = Subscription::new(vec![used], choice, Default::default(), rights.clone(), lagged);
+    let (sender, receiver) = mpsc::channel(WAITING);
+    let shared = gateway.clone();
+    tokio::spawn(async move {
+        shared.sessions.fetch_add(1, Ordering::AcqRel);
+        let mut stop = shared.stop.clone();
+        tokio::select! {
+            () = send_events(&shared, subscription, &rights, &wake, &sender) => {}
+            () = sender.closed() => {}
+            _ = stop.wait_for(|stop| *stop) => {}
+        }
+        drop(sender);
+        shared.sessions.fetch_sub(1, Ordering::AcqRel);
+    });
+    let alive = KeepAlive::new().interval(HEARTBEAT).text("alive");
+    let mut response = Sse::new(Events(receiver)).keep_alive(alive).into_response();
+    // Proxies must not buffer events.
+    response
+        .headers_mut()
+        .insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
+    Ok(response)
+}
+
+/// Sends events until the subscription, or the token, has ended.
+async fn send_events(
+    gateway: &Gateway,
+    mut subscription: Subscription,
+    rights: &crate::rights::Rights,
+    wake: &Notify,
+    sender: &mpsc::Sender<Event>,
+) {
+    let counted = Counted::new(&gateway.counters, |counters| &counters.subscriptions);
+    loop {
+        while let Some(given) = subscription.next(Instant::now()) {
+            let Ok(text) = given.frame(None, Format::Json).encode(Format::Json) else { continue };
+            let event = Event::default().event(given.kind()).data(String::from_utf8_lossy(&text));
+            if sender.send(event).await.is_err() || matches!(given, Given::Closed(_)) {
+                drop(counted);
+                return;
+            }
+        }
+        let until = subscription.due().unwrap_or_else(|| Instant::now() + HEARTBEAT);
+        tokio::select! {
+            () = wake.notified() => {}
+            () = tokio::time::sleep_until(until.into()) => {}
+        }
+        if !gateway.tokens.is_valid(rights) && !gateway.tokens.is_valid_reading(rights) {
+            return;
+        }
+    }
+}
+
+struct Events(mpsc::Receiver<Event>);
+
+impl Stream for Events {
+    type Item = Result<Event, Infallible>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.0.poll_recv(context).map(|event| event.map(Ok))
+    }
+}
+
+async fn metrics(
+    State(gateway): State<Arc<Gateway>>,
+    Extension(place): Extension<Arc<Place>>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let rights = gateway.admit_request(&request, &place)?;
+    if rights.read.is_empty() {
+        let text = format!("the token {} does not allow to read", quoted(&rights.name));
+        return Err(Error::new(ErrorKind::PermissionDenied, text).into());
+    }
+    let text = gateway.counters.metrics(&gateway.numbers());
+    Ok(([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response())
+}

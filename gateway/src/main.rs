@@ -1,0 +1,146 @@
+//! The program `linkspan-gateway`: names of this machine for browsers, and for programs of systems that have no Linkspan.
+//!
+//! | what | lives in |
+//! |---|---|
+//! | the command line | `arguments` |
+//! | names and patterns that clients give; what a token allows; the tokens | `names`, `rights`, `tokens` |
+//! | who may connect, and how much without a token | `access`, `places`, `stream` |
+//! | threads and connections | `server` |
+//! | the addresses: page, routes in JSON, events | `http` |
+//! | a client over WebSocket; its frames | `session`, `frames` |
+//! | what is received for all clients; the place of one client in it | `feed`, `subscription` |
+//! | calls, look-ups, publishers | `requests`, `publishers` |
+//! | the gateway as a service; its counters | `service`, `status` |
+//! | lines on standard error, and on standard output | `stderr`, `stdout` |
+
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "in a test a panic is the report"))]
+#![forbid(unsafe_code)]
+
+mod access;
+mod arguments;
+mod feed;
+mod frames;
+mod http;
+mod names;
+mod places;
+mod publishers;
+mod requests;
+mod rights;
+mod server;
+mod service;
+mod session;
+mod status;
+mod stderr;
+mod stdout;
+mod stream;
+mod subscription;
+mod tokens;
+
+use std::process::ExitCode;
+
+use arguments::{Action, Arguments, Token};
+use clap::{CommandFactory, Parser};
+use linkspan::{Error, ErrorKind, Result};
+
+use crate::names::Name;
+use crate::rights::Rights;
+use crate::tokens::TokenFile;
+
+/// Runs the program. An error is printed as one line with its kind and its code, and the exit code is 1.
+fn main() -> ExitCode {
+    match run(Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            stderr::print_line(&format!("{} ({}): {error}", error.kind().name(), error.kind().code()));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: Arguments) -> Result<()> {
+    match arguments.action {
+        None => service::run(&arguments.running),
+        Some(Action::Token(token)) => change_tokens(token),
+        Some(Action::Completions { shell }) => stdout::write(&completions(shell)),
+        Some(Action::Man { folder }) => write_manual(&folder),
+    }
+}
+
+fn change_tokens(token: Token) -> Result<()> {
+    match token {
+        Token::Add { name, read, call, write, expires, file } => {
+            let patterns = |texts: Vec<String>| {
+                texts.iter().map(|text| Name::parse(text, true)).collect::<Result<Vec<_>>>()
+            };
+            let rights = Rights {
+                read: patterns(read)?,
+                call: patterns(call)?,
+                write: patterns(write)?,
+                name: checked(name)?,
+                expires,
+                hash: [0; 32],
+            };
+            if rights.read.is_empty() && rights.call.is_empty() && rights.write.is_empty() {
+                let text = "a token without --read, --call and --write allows nothing";
+                return Err(Error::new(ErrorKind::InvalidState, text));
+            }
+            stdout::print_lines(&TokenFile::at(file.tokens.as_deref())?.add(rights)?)
+        }
+        Token::List { file } => {
+            for token in TokenFile::at(file.tokens.as_deref())?.read()? {
+                stdout::print_lines(&describe(&token.rights))?;
+            }
+            Ok(())
+        }
+        Token::Remove { name, file } => TokenFile::at(file.tokens.as_deref())?.remove(&name),
+    }
+}
+
+/// Checks the name of a token: it stands in logs.
+fn checked(name: String) -> Result<String> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    if (1..=64).contains(&name.len()) && name.chars().all(allowed) && name != "start" {
+        return Ok(name);
+    }
+    let text = format!(
+        "{} is not a name for a token: 1 to 64 letters, digits, . _ - are, and not start",
+        linkspan::quoted(&name)
+    );
+    Err(Error::new(ErrorKind::InvalidEndpoint, text))
+}
+
+fn describe(rights: &Rights) -> String {
+    let part = |verb: &str, names: &[Name]| {
+        let names: Vec<String> = names.iter().map(Name::text).collect();
+        if names.is_empty() { String::new() } else { format!("  {verb} {}", names.join(" ")) }
+    };
+    let end = rights.expires.map(|end| format!("  until {end}")).unwrap_or_default();
+    let [read, call, write] = [("read", &rights.read), ("call", &rights.call), ("write", &rights.write)]
+        .map(|(verb, names)| part(verb, names));
+    format!("{}{read}{call}{write}{end}", rights.name)
+}
+
+/// Returns the completions. In bash those of a name with a dash in it would find no command: their generator takes the dash for a level of
+/// commands.
+fn completions(shell: clap_complete::Shell) -> Vec<u8> {
+    let is_bash = shell == clap_complete::Shell::Bash;
+    let name = if is_bash { "linkspan_gateway" } else { "linkspan-gateway" };
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Arguments::command().name(name), name, &mut script);
+    if is_bash {
+        let text = String::from_utf8_lossy(&script);
+        script = text.replace(" linkspan_gateway\n", " linkspan-gateway\n").into_bytes();
+    }
+    script
+}
+
+/// Writes the manual pages, from the same definition as `--help`.
+fn write_manual(folder: &std::path::Path) -> Result<()> {
+    let commands = Arguments::command().name("linkspan-gateway").disable_help_subcommand(true);
+    std::fs::create_dir_all(folder).and_then(|()| clap_mangen::generate_to(commands, folder)).map_err(
+        |error| {
+            let writing = format!("writing manual pages into {}", folder.display());
+            Error::os(writing, error.raw_os_error().unwrap_or(0))
+        },
+    )
+}

@@ -1,0 +1,331 @@
+//! The bounds of connections: which one is closed to make room for a new one, who has shown too many wrong tokens, and how much a connection may
+//! send before it has shown one.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+use std::time::{Duration, Instant};
+
+use linkspan::page::Problem;
+use linkspan::{Error, ErrorKind, registry};
+use tokio::sync::Notify;
+
+/// Connections without a token: of one peer, in all; and connections with one.
+const OF_ONE_PEER: usize = 24;
+const WAITING: usize = 128;
+const AUTHORISED: usize = 4_096;
+/// Behind a proxy all are of one peer.
+const OF_ONE_PROXY: usize = WAITING / 2;
+/// Calls and look-ups at once, each of which takes a thread: of all clients, and of one token.
+pub const TURNS: usize = 256;
+const TURNS_OF_ONE: usize = TURNS / 2;
+/// Wrong tokens of a peer within the time, after which it waits until the time is over.
+const WRONG_TOKENS: u32 = 10;
+const WRONG_TIME: Duration = Duration::from_secs(60);
+/// Peers whose wrong tokens are counted.
+const PEERS: usize = 1_024;
+
+/// Who connects, as far as it is known without a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Peer {
+    /// A user of this machine.
+    User(u32),
+    /// Another machine; or a local user whom the kernel does not report.
+    Address(IpAddr),
+}
+
+impl Peer {
+    /// Returns the peer of a connection; `own` is the address of our end.
+    pub fn of(from: SocketAddr, own: SocketAddr) -> Peer {
+        let canonical = |address: SocketAddr| SocketAddr::new(address.ip().to_canonical(), address.port());
+        let (from, own) = (canonical(from), canonical(own));
+        let own_machine = from.ip().is_loopback() || from.ip() == own.ip();
+        match own_machine.then(|| registry::user_calling(from, own)).flatten() {
+            Some(uid) => Peer::User(uid),
+            None => Peer::at(from.ip()),
+        }
+    }
+
+    /// Returns the peer at an address. With IPv6 one machine has a whole network of them.
+    pub fn at(ip: IpAddr) -> Peer {
+        Peer::Address(match ip.to_canonical() {
+            IpAddr::V6(ip) => IpAddr::V6((ip.to_bits() & !u128::from(u64::MAX)).into()),
+            four => four,
+        })
+    }
+}
+
+/// What a connection may still send: without a token little.
+#[derive(Default)]
+pub struct Budget(Mutex<(Option<u64>, Option<Waker>)>);
+
+impl Budget {
+    fn state(&self) -> MutexGuard<'_, (Option<u64>, Option<Waker>)> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sets what may still be received; `None` is without a limit.
+    pub fn set(&self, bytes: Option<u64>) {
+        let mut state = self.state();
+        state.0 = bytes;
+        if let Some(waker) = state.1.take() {
+            waker.wake();
+        }
+    }
+
+    /// Returns how many bytes may be read now; with none, `waker` is woken when there are some.
+    pub fn left(&self, waker: &Waker) -> usize {
+        let mut state = self.state();
+        match state.0 {
+            None => usize::MAX,
+            Some(0) => {
+                state.1 = Some(waker.clone());
+                0
+            }
+            Some(left) => usize::try_from(left).unwrap_or(usize::MAX),
+        }
+    }
+
+    /// Takes what was read.
+    pub fn take(&self, bytes: usize) {
+        if let Some(left) = &mut self.state().0 {
+            *left = left.saturating_sub(bytes as u64);
+        }
+    }
+}
+
+#[derive(Default)]
+struct Open {
+    /// By number, the oldest first.
+    waiting: BTreeMap<u64, (Peer, Arc<Notify>)>,
+    authorised: usize,
+    last: u64,
+}
+
+/// Who has calls and look-ups under way, by the token.
+#[derive(Default)]
+pub struct Turns(Mutex<HashMap<String, usize>>);
+
+/// A call or look-up under way; dropping it ends it.
+pub struct Turn(Arc<Turns>, String);
+
+impl Turns {
+    fn held(&self) -> MutexGuard<'_, HashMap<String, usize>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Begins one for a token.
+    ///
+    /// # Errors
+    /// `Full` where too many are under way.
+    pub fn take(self: &Arc<Self>, token: &str) -> Result<Turn, Error> {
+        let mut held = self.held();
+        let own = held.get(token).copied().unwrap_or(0);
+        if own >= TURNS_OF_ONE || held.values().sum::<usize>() >= TURNS {
+            let text = format!(
+                "{own} calls and look-ups with this token are under way, of {TURNS_OF_ONE} at most, and {TURNS} of all; try again when one is done"
+            );
+            return Err(Error::new(ErrorKind::Full, text));
+        }
+        held.insert(token.to_owned(), own + 1);
+        Ok(Turn(self.clone(), token.to_owned()))
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        let mut held = self.0.held();
+        if let Some(own) = held.get_mut(&self.1) {
+            *own -= 1;
+            if *own == 0 {
+                held.remove(&self.1);
+            }
+        }
+    }
+}
+
+/// All connections that are open.
+pub struct Places {
+    /// Without a token, of one peer.
+    of_one_peer: usize,
+    open: Mutex<Open>,
+    wrong: Mutex<HashMap<Peer, (u32, Instant)>>,
+}
+
+/// A connection; dropping it frees its place.
+pub struct Place {
+    all: Arc<Places>,
+    number: u64,
+    pub peer: Peer,
+    evicted: Arc<Notify>,
+    authorised: AtomicBool,
+    pub budget: Budget,
+}
+
+impl Open {
+    fn evict_oldest_of(&mut self, peer: Peer) {
+        let oldest = self.waiting.iter().find(|(_, (of, _))| *of == peer).map(|(number, _)| *number);
+        if let Some((_, evicted)) = oldest.and_then(|number| self.waiting.remove(&number)) {
+            evicted.notify_one();
+        }
+    }
+
+    /// Closes the oldest connection of the peer with the most.
+    fn evict(&mut self) {
+        let mut held = BTreeMap::<Peer, usize>::new();
+        for (peer, _) in self.waiting.values() {
+            *held.entry(*peer).or_default() += 1;
+        }
+        if let Some((peer, _)) = held.into_iter().max_by_key(|(_, count)| *count) {
+            self.evict_oldest_of(peer);
+        }
+    }
+}
+
+impl Places {
+    /// Without connections.
+    pub fn new(behind_proxy: bool) -> Places {
+        let of_one_peer = if behind_proxy { OF_ONE_PROXY } else { OF_ONE_PEER };
+        Places { of_one_peer, open: Mutex::default(), wrong: Mutex::default() }
+    }
+
+    fn open(&self) -> MutexGuard<'_, Open> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns a place for a new connection, if necessary by closing another one without a token.
+    pub fn admit(self: &Arc<Self>, peer: Peer) -> Arc<Place> {
+        let mut open = self.open();
+        let own = open.waiting.values().filter(|(of, _)| *of == peer).count();
+        if own >= self.of_one_peer {
+            open.evict_oldest_of(peer);
+        } else if open.waiting.len() >= WAITING {
+            open.evict();
+        }
+        open.last += 1;
+        let (number, evicted) = (open.last, Arc::new(Notify::new()));
+        open.waiting.insert(number, (peer, evicted.clone()));
+        drop(open);
+        Arc::new(Place {
+            all: self.clone(),
+            number,
+            peer,
+            evicted,
+            authorised: AtomicBool::new(false),
+            budget: Budget::default(),
+        })
+    }
+
+    /// Closes a connection without a token, so that its descriptor is free for another one.
+    pub fn evict(&self) {
+        self.open().evict();
+    }
+
+    /// Refuses a peer that has shown too many wrong tokens in the last minute.
+    ///
+    /// # Errors
+    /// 429.
+    pub fn check_attempts(&self, peer: Peer) -> Result<(), Problem> {
+        let mut wrong = self.wrong.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some((count, since)) = wrong.get(&peer).copied() else { return Ok(()) };
+        if since.elapsed() >= WRONG_TIME {
+            wrong.remove(&peer);
+        } else if count >= WRONG_TOKENS {
+            let text = format!(
+                "{WRONG_TOKENS} wrong tokens came from here within a minute: wait for a minute, and give a right one"
+            );
+            return Err(Problem::new(429, ErrorKind::PermissionDenied, text));
+        }
+        Ok(())
+    }
+
+    /// Counts a wrong token.
+    pub fn wrong_token(&self, peer: Peer) {
+        let mut wrong = self.wrong.lock().unwrap_or_else(PoisonError::into_inner);
+        if wrong.len() >= PEERS && !wrong.contains_key(&peer) {
+            wrong.retain(|_, (_, since)| since.elapsed() < WRONG_TIME);
+            let oldest = wrong.iter().min_by_key(|(_, (_, since))| *since).map(|(peer, _)| *peer);
+            if let Some(oldest) = oldest.filter(|_| wrong.len() >= PEERS) {
+                wrong.remove(&oldest);
+            }
+        }
+        let (count, _) = wrong.entry(peer).or_insert((0, Instant::now()));
+        *count = count.saturating_add(1);
+    }
+}
+
+impl Place {
+    /// Records that the connection has shown a token, so that it is not closed for a new one.
+    ///
+    /// # Errors
+    /// 503 where too many have.
+    pub fn authorise(&self) -> Result<(), Problem> {
+        let mut open = self.all.open();
+        if self.authorised.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        if open.authorised >= AUTHORISED {
+            let text = format!("{AUTHORISED} connections with a token are open; close some");
+            return Err(Problem::new(503, ErrorKind::Full, text));
+        }
+        open.waiting.remove(&self.number);
+        open.authorised += 1;
+        self.authorised.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Waits until its place is given to another connection.
+    pub async fn evicted(&self) {
+        self.evicted.notified().await;
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut open = self.all.open();
+        match *self.authorised.get_mut() {
+            true => open.authorised -= 1,
+            false => drop(open.waiting.remove(&self.number)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn peer_that_opens_too_many_loses_its_own_oldest() {
+        let all = Arc::new(Places::new(false));
+        let owner = all.admit(Peer::User(1000));
+        let theirs: Vec<_> = (0..200).map(|_| all.admit(Peer::User(7))).collect();
+        assert_eq!(all.open().waiting.len(), 1 + OF_ONE_PEER);
+        assert!(owner.authorise().is_ok() && owner.authorise().is_ok());
+        drop(theirs);
+        assert!(all.open().waiting.is_empty() && all.open().authorised == 1);
+        drop(owner);
+        assert_eq!(all.open().authorised, 0);
+    }
+
+    #[test]
+    fn ten_wrong_tokens_make_their_peer_wait_and_no_other() {
+        let all = Places::new(false);
+        let (guesser, owner) = (Peer::User(7), Peer::User(1000));
+        for _ in 0..WRONG_TOKENS {
+            assert!(all.check_attempts(guesser).is_ok());
+            all.wrong_token(guesser);
+        }
+        assert_eq!(all.check_attempts(guesser).unwrap_err().status(), 429);
+        assert!(all.check_attempts(owner).is_ok());
+        let at = |text: &str| Peer::at(text.parse().unwrap());
+        assert_eq!(at("2001:db8:1:2:3:4:5:6"), at("2001:db8:1:2::9"));
+        assert_ne!(at("192.0.2.1"), at("192.0.2.2"));
+        // However many guess, few are remembered.
+        for number in 0..2 * PEERS as u32 {
+            all.wrong_token(Peer::User(number));
+        }
+        assert!(all.wrong.lock().unwrap().len() <= PEERS);
+    }
+}

@@ -1,0 +1,245 @@
+//! What clients ask for in one step: calls, the newest value, schemas, names; and publishers. Every function here may wait, so it runs on a
+//! thread of its own or on one of the pool for such.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use linkspan::schema::Schema;
+use linkspan::{
+    Channel, Deadline, Encoding, Error, ErrorKind, Message, Options, Payload, Publisher, Result, Value, Wait,
+    codec, quoted, registry,
+};
+
+use crate::frames::Format;
+use crate::names::Name;
+
+/// How long a call may take where the client says nothing, and at most.
+const DEFAULT_TIMEOUT: f64 = 30.0;
+const MAX_TIMEOUT: f64 = 600.0;
+/// How long a listing counts, within which rates are not new.
+const FRESH: Duration = Duration::from_millis(900);
+/// How long a publisher of HTTP requests stays after the last one.
+const KEEP: Duration = Duration::from_secs(60);
+/// Publishers of HTTP requests at once.
+const PUBLISHERS: usize = 256;
+
+/// Reads the time-out of a call, in seconds.
+///
+/// # Errors
+/// `OutOfRange` for one below zero or above ten minutes.
+pub fn timeout(value: Option<&Value>) -> Result<Duration> {
+    let seconds = value.map_or(Ok(DEFAULT_TIMEOUT), Value::as_f64)?;
+    let time = Duration::try_from_secs_f64(seconds).ok().filter(|time| time.as_secs_f64() <= MAX_TIMEOUT);
+    time.ok_or_else(|| {
+        Error::new(
+            ErrorKind::OutOfRange,
+            format!("a time-out is a number of seconds from 0 to {MAX_TIMEOUT}"),
+        )
+    })
+}
+
+/// Whether the client has given a call up.
+#[derive(Default)]
+pub struct Withdrawn(AtomicBool);
+
+impl Withdrawn {
+    /// Gives the call up; within a tenth of a second the server is told.
+    pub fn set(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+
+    fn check(&self) -> Result<()> {
+        if self.0.load(Ordering::Acquire) {
+            return Err(Error::new(ErrorKind::Cancelled, "the client gave the call up"));
+        }
+        Ok(())
+    }
+}
+
+/// Returns an error for a client. That of a name without a program lists the names that are open, which the token may not allow to see.
+fn without_other_names(error: Error, name: &Name) -> Error {
+    if error.kind() != ErrorKind::NotFound {
+        return error;
+    }
+    let text = format!("no program has the name {} now; start it, or correct the name", quoted(&name.text()));
+    Error::new(ErrorKind::NotFound, text)
+}
+
+/// Sends a request, and returns the value of its answer in a format.
+///
+/// # Errors
+/// Those of the connection and of the call; `Cancelled` where the client gave it up: then the request is withdrawn.
+pub fn call(
+    name: &Name,
+    value: &Value,
+    within: Duration,
+    withdrawn: &Withdrawn,
+    format: Format,
+) -> Result<Bytes> {
+    let deadline = Deadline::after(within);
+    let left = || deadline.remaining().unwrap_or_default();
+    let mut tick = || withdrawn.check();
+    let channel = Channel::connect(&name.text(), &Options::default(), Wait::new(left()).tick(&mut tick))
+        .map_err(|error| without_other_names(error, name))?;
+    let payload = channel.encode(value)?;
+    let mut tick = || withdrawn.check();
+    let answer = channel.call_payload(&payload, Wait::new(left()).tick(&mut tick))?;
+    in_format(&answer, format)
+}
+
+/// Returns the value of a message in a format.
+///
+/// # Errors
+/// Those of a body that is no value, or has no form there.
+pub fn in_format(message: &Message, format: Format) -> Result<Bytes> {
+    codec::transcode(message.body(), message.encoding(), format.encoding()).map(Bytes::from)
+}
+
+/// Returns the newest message of a name.
+///
+/// # Errors
+/// `NotFound` and `Empty`.
+pub fn latest(name: &Name) -> Result<Message> {
+    let latest = linkspan::latest(&name.text(), &Options::default(), Wait::default());
+    latest.map_err(|error| without_other_names(error, name))
+}
+
+/// Returns the schema of a name: its text, in the notation of schemas.
+///
+/// # Errors
+/// `NotFound` where no program listens, `Missing` where it has none.
+pub fn schema(name: &Name) -> Result<Value> {
+    let text = |form: Vec<u8>| Schema::from_bytes(&form).map(|schema| Value::from(schema.to_toml()));
+    let messages = registry::schema(&name.text()).map_err(|error| without_other_names(error, name));
+    let messages = text(messages?)?;
+    let replies = registry::reply_schema(&name.text()).ok().map(text).transpose()?;
+    Ok(Value::map([("schema", messages), ("reply_schema", replies.into())]))
+}
+
+/// Opens a publisher.
+///
+/// # Errors
+/// Those of the name and of the schema.
+pub fn publisher(name: &Name, schema: Option<&str>) -> Result<Publisher> {
+    let mut options = Options::default();
+    if let Some(text) = schema {
+        options = options.with_schema(Schema::parse(text)?).with_validate(linkspan::Validate::Send);
+    }
+    Publisher::new(&name.text(), &options)
+}
+
+/// A name of this machine, as it was listed.
+pub struct Listed {
+    pub name: Name,
+    pub value: Value,
+}
+
+/// A listing.
+struct LastListing {
+    at: Instant,
+    names: Arc<Vec<Listed>>,
+    /// How many messages each endpoint had, of which incarnation.
+    counts: HashMap<String, (Option<u64>, u64)>,
+}
+
+/// The names of this machine, listed once for all clients.
+#[derive(Default)]
+pub struct Listing {
+    last: Mutex<Option<LastListing>>,
+}
+
+impl Listing {
+    /// Returns the names; they are listed anew where the last time is a second ago.
+    ///
+    /// # Errors
+    /// Those of the directories.
+    pub fn names(&self) -> Result<Arc<Vec<Listed>>> {
+        // Who asks meanwhile waits for the same listing.
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(listing) = last.as_ref().filter(|listing| listing.at.elapsed() < FRESH) {
+            return Ok(listing.names.clone());
+        }
+        let now = Instant::now();
+        let mut counts = HashMap::new();
+        let mut names = Vec::new();
+        for listed in registry::list()? {
+            let name = Name::of_endpoint(&listed.endpoint);
+            if Name::parse(&name.text(), false).is_err() {
+                continue;
+            }
+            let mut rate = Value::Null;
+            if let Some(messages) = listed.messages {
+                if let Some(listing) = last.as_ref()
+                    && let Some((incarnation, before)) = listing.counts.get(&listed.endpoint)
+                    && *incarnation == listed.incarnation
+                {
+                    let seconds = now.duration_since(listing.at).as_secs_f64();
+                    rate = Value::from(messages.saturating_sub(*before) as f64 / seconds.max(1e-3));
+                }
+                counts.insert(listed.endpoint.clone(), (listed.incarnation, messages));
+            }
+            let value = Value::map([
+                ("name", Value::from(name.text())),
+                ("pattern", listed.pattern.map(str::to_owned).into()),
+                ("machine", listed.machine.into()),
+                ("program", listed.program.into()),
+                ("messages", listed.messages.into()),
+                ("rate", rate),
+                ("peers", listed.peers.into()),
+                ("schema", listed.schema.into()),
+                ("problem", listed.problem.map(|error| error.kind().name().to_owned()).into()),
+            ]);
+            names.push(Listed { name, value });
+        }
+        let names = Arc::new(names);
+        *last = Some(LastListing { at: now, names: names.clone(), counts });
+        Ok(names)
+    }
+}
+
+/// Publishers of requests over HTTP, which stay for a while: a subscriber would otherwise lose its publisher after each message.
+#[derive(Default)]
+pub struct HttpPublishers(Mutex<HashMap<Name, (Arc<Publisher>, Instant)>>);
+
+impl HttpPublishers {
+    /// Publishes a value; returns its number.
+    ///
+    /// # Errors
+    /// Those of the name; `Full` where there are too many.
+    pub fn publish(&self, name: &Name, value: &Value) -> Result<u64> {
+        let publisher = {
+            let mut publishers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            if publishers.len() >= PUBLISHERS && !publishers.contains_key(name) {
+                let text = format!("{PUBLISHERS} names are published over HTTP now; try again in a minute");
+                return Err(Error::new(ErrorKind::Full, text));
+            }
+            match publishers.get_mut(name) {
+                Some((publisher, used)) => {
+                    *used = Instant::now();
+                    publisher.clone()
+                }
+                None => {
+                    let publisher = Arc::new(publisher(name, None)?);
+                    publishers.insert(name.clone(), (publisher.clone(), Instant::now()));
+                    publisher
+                }
+            }
+        };
+        let payload = Payload::new(value, Encoding::Cbor, &Options::default().limits())?;
+        publisher.send_payload(&payload)
+    }
+
+    /// Ends those that were not used for a while; all of them with `all`.
+    pub fn end_unused(&self, all: bool) {
+        let mut publishers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        publishers.retain(|_, (_, used)| !all && used.elapsed() < KEEP);
+    }
+
+    /// The number of publishers.
+    pub fn count(&self) -> u64 {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).len() as u64
+    }
+}

@@ -1,0 +1,160 @@
+//! What a token may do: patterns of names for reading, calling and writing, and an end.
+
+use linkspan::{Error, ErrorKind, Result, Timestamp, Value, quoted};
+
+use crate::names::Name;
+
+/// What a client wants to do with a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Right {
+    /// Subscribe, look at the newest value and at the schema.
+    Read,
+    /// Send a request.
+    Call,
+    /// Publish.
+    Write,
+}
+
+impl Right {
+    fn verb(self) -> &'static str {
+        match self {
+            Right::Read => "read",
+            Right::Call => "call",
+            Right::Write => "write",
+        }
+    }
+}
+
+/// The rights of a token.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rights {
+    /// The token's name, for logs and events.
+    pub name: String,
+    /// The patterns for each right.
+    pub read: Vec<Name>,
+    pub call: Vec<Name>,
+    pub write: Vec<Name>,
+    /// From when on it does not count.
+    pub expires: Option<Timestamp>,
+    /// The hash of the token: another one of the same name is another one.
+    pub hash: [u8; 32],
+}
+
+impl Rights {
+    fn patterns(&self, right: Right) -> &[Name] {
+        match right {
+            Right::Read => &self.read,
+            Right::Call => &self.call,
+            Right::Write => &self.write,
+        }
+    }
+
+    /// Returns whether a name may be used so.
+    pub fn allow(&self, right: Right, name: &Name) -> bool {
+        self.patterns(right).iter().any(|pattern| pattern.fits(name))
+    }
+
+    /// Refuses what the token does not allow.
+    ///
+    /// # Errors
+    /// `PermissionDenied`, with the right that is missing.
+    pub fn check(&self, right: Right, name: &Name) -> Result<()> {
+        if self.allow(right, name) {
+            return Ok(());
+        }
+        let (verb, shown) = (right.verb(), name.text());
+        let text = format!(
+            "the token {} does not allow to {verb} {}; `linkspan gateway token add NAME --{verb} '{shown}'` makes one that does",
+            quoted(&self.name),
+            quoted(&shown)
+        );
+        Err(Error::new(ErrorKind::PermissionDenied, text))
+    }
+
+    /// Returns whether its time is over.
+    pub fn is_expired(&self, now: Timestamp) -> bool {
+        self.expires.is_some_and(|end| end <= now)
+    }
+
+    /// Returns the same with reading alone.
+    pub fn reading(&self) -> Rights {
+        Rights { call: Vec::new(), write: Vec::new(), ..self.clone() }
+    }
+
+    /// Returns it as a map.
+    pub fn to_value(&self) -> Value {
+        let texts = |names: &[Name]| Value::from(names.iter().map(Name::text).collect::<Vec<_>>());
+        Value::map([
+            ("name", Value::from(self.name.as_str())),
+            ("read", texts(&self.read)),
+            ("call", texts(&self.call)),
+            ("write", texts(&self.write)),
+            ("expires", self.expires.map_or(Value::Null, Value::Timestamp)),
+        ])
+    }
+
+    /// Reads such a map.
+    ///
+    /// # Errors
+    /// `Missing` and `WrongType`; `InvalidEndpoint` for patterns that are none.
+    pub fn from_value(value: &Value) -> Result<Rights> {
+        let names = |key: &str| -> Result<Vec<Name>> {
+            value.at(key)?.as_array()?.iter().map(|text| Name::parse(text.as_text()?, true)).collect()
+        };
+        let expires = match value.at("expires")? {
+            Value::Null => None,
+            end => Some(end.as_timestamp()?),
+        };
+        let name = value.at("name")?.as_text()?.to_owned();
+        Ok(Rights {
+            name,
+            read: names("read")?,
+            call: names("call")?,
+            write: names("write")?,
+            expires,
+            hash: [0; 32],
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rights() -> Rights {
+        let names = |texts: &[&str]| texts.iter().map(|text| Name::parse(text, true).unwrap()).collect();
+        Rights {
+            name: "panel".into(),
+            read: names(&["lab/*"]),
+            call: names(&["lab/valve"]),
+            write: names(&["ui/*"]),
+            expires: Some(Timestamp(1_000)),
+            hash: [0; 32],
+        }
+    }
+
+    #[test]
+    fn nothing_but_what_the_patterns_say_is_allowed() {
+        let rights = rights();
+        for (right, name, allowed) in [
+            (Right::Read, "lab/a", true),
+            (Right::Read, "ui/a", false),
+            (Right::Read, "journal:lab/a", false),
+            (Right::Call, "lab/valve", true),
+            (Right::Call, "lab/valve2", false),
+            (Right::Call, "spool:lab/valve", false),
+            (Right::Write, "ui/a", true),
+            (Right::Write, "lab/a", false),
+        ] {
+            let name = Name::parse(name, false).unwrap();
+            assert_eq!(rights.check(right, &name).is_ok(), allowed, "{right:?} {name:?}");
+            assert!(!rights.reading().allow(right, &name) || right == Right::Read);
+        }
+        assert!(!rights.is_expired(Timestamp(999)) && rights.is_expired(Timestamp(1_000)));
+    }
+
+    #[test]
+    fn rights_are_the_same_after_a_file() {
+        assert_eq!(Rights::from_value(&rights().to_value()).unwrap(), rights());
+    }
+}

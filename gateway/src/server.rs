@@ -1,0 +1,258 @@
+//! The threads of the gateway: one receives from the names of this machine, and some serve connections, each with a loop of its own.
+
+use std::io::BufReader;
+use std::net::{SocketAddr, TcpListener as StdListener};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use axum::{Extension, Router};
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use linkspan::{Error, ErrorKind, Result, quoted};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::{Builder, Runtime};
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
+use crate::access::Gateway;
+use crate::feed;
+use crate::http;
+use crate::places::{Peer, Place, TURNS};
+use crate::stream::Bounded;
+
+/// Connections that the kernel keeps until they are accepted.
+const BACKLOG: i32 = 1_024;
+/// How long the head of a request may take, how long a connection may be idle, and how long a TLS handshake may take.
+const HEAD: Duration = Duration::from_secs(10);
+/// The most bytes and lines of a request's head.
+const HEAD_LIMIT: usize = 16 << 10;
+const HEAD_LINES: usize = 64;
+/// How long a client may go without taking any of what is sent to it.
+const UNREAD: Duration = Duration::from_secs(30);
+/// Threads that serve connections.
+const THREADS: usize = 4;
+/// How long clients have to take their last frames at the end.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// Returns the address to listen at.
+///
+/// # Errors
+/// `InvalidEndpoint`.
+pub fn parse(text: &str) -> Result<SocketAddr> {
+    let number = text.strip_prefix("localhost:").map(|port| format!("127.0.0.1:{port}"));
+    number.as_deref().unwrap_or(text).parse().map_err(|_| {
+        let text =
+            format!("{} is not an address and a port, such as 127.0.0.1:17180 or [::]:17180", quoted(text));
+        Error::new(ErrorKind::InvalidEndpoint, text)
+    })
+}
+
+/// Listens at an address.
+///
+/// # Errors
+/// `AddressInUse`, and others of the system.
+pub fn listen(address: SocketAddr) -> Result<StdListener> {
+    let doing = |e: std::io::Error| match e.kind() {
+        std::io::ErrorKind::AddrInUse => {
+            let text = format!(
+                "another program listens at {address}; give another port with --listen, or 0 for any"
+            );
+            Error::new(ErrorKind::AddressInUse, text)
+        }
+        _ => Error::os(format!("listening at {address}"), e.raw_os_error().unwrap_or(0)),
+    };
+    let listener = StdListener::bind(address).map_err(doing)?;
+    listener.set_nonblocking(true).map_err(doing)?;
+    rustix::net::listen(&listener, BACKLOG).map_err(|e| doing(e.into()))?;
+    Ok(listener)
+}
+
+/// Reads the certificate and its key.
+///
+/// # Errors
+/// `NotFound` and others of the files; `Malformed` where they are no certificate and key, or not of each other.
+pub fn tls(certificate: &Path, key: &Path) -> Result<TlsAcceptor> {
+    let open = |path: &Path| {
+        let opened = std::fs::File::open(path).map(BufReader::new);
+        opened.map_err(|e| Error::os(format!("reading {}", path.display()), e.raw_os_error().unwrap_or(0)))
+    };
+    let wrong = |path: &Path, what: &str, why: String| {
+        Error::new(
+            ErrorKind::Malformed,
+            format!("{} has no {what} in PEM that can be used: {why}", path.display()),
+        )
+    };
+    let chain: Vec<CertificateDer<'_>> = CertificateDer::pem_reader_iter(open(certificate)?)
+        .collect::<std::result::Result<_, _>>()
+        .map_err(|e| wrong(certificate, "certificate", e.to_string()))?;
+    let key_der = PrivateKeyDer::from_pem_reader(open(key)?).map_err(|e| wrong(key, "key", e.to_string()))?;
+    let config =
+        ServerConfig::builder_with_provider(Arc::new(tokio_rustls::rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key_der));
+    let mut config = config.map_err(|e| wrong(certificate, "certificate", e.to_string()))?;
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(TlsAcceptor::from(Arc::new(config)))
+}
+
+/// The threads; [`Threads::join`] waits for their end, which `stop` of the gateway asks for.
+pub struct Threads(Vec<JoinHandle<()>>);
+
+fn runtime() -> Result<Runtime> {
+    let built = Builder::new_current_thread().enable_all().max_blocking_threads(TURNS + 16).build();
+    built.map_err(|e| Error::os("starting an event loop", e.raw_os_error().unwrap_or(0)))
+}
+
+fn start(name: &str, work: impl FnOnce(Runtime) + Send + 'static) -> Result<JoinHandle<()>> {
+    let runtime = runtime()?;
+    let started = std::thread::Builder::new().name(name.to_owned()).spawn(move || work(runtime));
+    started.map_err(|e| Error::os(format!("starting the thread {name}"), e.raw_os_error().unwrap_or(0)))
+}
+
+/// Starts to receive and to serve.
+///
+/// # Errors
+/// Those of starting threads.
+pub fn serve(
+    gateway: &Arc<Gateway>,
+    started: tokio::sync::mpsc::UnboundedReceiver<Arc<feed::Feed>>,
+    listener: &StdListener,
+    tls: Option<&TlsAcceptor>,
+) -> Result<Threads> {
+    let shared = gateway.clone();
+    let receive = move |runtime: Runtime| {
+        let (paused, stop) = (shared.paused.clone(), shared.stop.clone());
+        runtime.block_on(feed::run(shared.feeds.clone(), started, paused, stop));
+    };
+    let mut threads = vec![start("feeds", receive)?];
+    let count = std::thread::available_parallelism().map_or(1, usize::from).min(THREADS);
+    for _ in 0..count {
+        let cloned = listener.try_clone();
+        let listener = cloned
+            .map_err(|e| Error::os("sharing a listener among threads", e.raw_os_error().unwrap_or(0)))?;
+        let (gateway, tls) = (gateway.clone(), tls.cloned());
+        let serve = move |runtime: Runtime| {
+            runtime.block_on(async {
+                // A bound socket can fail to be watched only for lack of descriptors, and then nothing is served.
+                if let Ok(listener) = TcpListener::from_std(listener) {
+                    accept(listener, &gateway, tls).await;
+                }
+                let began = Instant::now();
+                while gateway.sessions.load(Ordering::Acquire) > 0 && began.elapsed() < FAREWELL {
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
+            });
+            // Calls that wait have been given up, and end within a tenth of a second.
+            runtime.shutdown_timeout(FAREWELL);
+        };
+        threads.push(start("serving", serve)?);
+    }
+    Ok(Threads(threads))
+}
+
+impl Threads {
+    /// Waits until all have ended.
+    pub fn join(self) {
+        for thread in self.0 {
+            // It has printed its panic already.
+            let _ = thread.join();
+        }
+    }
+
+    /// Returns whether one has ended by itself.
+    pub fn has_ended(&self) -> bool {
+        self.0.iter().any(JoinHandle::is_finished)
+    }
+}
+
+async fn accept(listener: TcpListener, gateway: &Arc<Gateway>, tls: Option<TlsAcceptor>) {
+    let router = http::router(gateway.clone());
+    let mut stop = gateway.stop.clone();
+    loop {
+        let (stream, from) = tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok(accepted) => accepted,
+                // No descriptors are left, or the client has already ended.
+                Err(_) => {
+                    gateway.places.evict();
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                    continue;
+                }
+            },
+            _ = stop.wait_for(|stop| *stop) => return,
+        };
+        // A client that has disconnected meanwhile has no addresses.
+        let Ok(own) = stream.local_addr() else { continue };
+        // Frames are short, and each is to arrive at once.
+        let _ = stream.set_nodelay(true);
+        let place = gateway.places.admit(Peer::of(from, own));
+        tokio::spawn(connection(stream, place, router.clone(), gateway.clone(), tls.clone()));
+    }
+}
+
+async fn connection(
+    stream: TcpStream,
+    place: Arc<Place>,
+    router: Router,
+    gateway: Arc<Gateway>,
+    tls: Option<TlsAcceptor>,
+) {
+    match tls {
+        None => serve_stream(stream, place, router, gateway).await,
+        Some(tls) => {
+            let shaken = tokio::select! {
+                shaken = timeout(HEAD, tls.accept(stream)) => shaken,
+                () = place.evicted() => return,
+            };
+            if let Ok(Ok(stream)) = shaken {
+                serve_stream(stream, place, router, gateway).await;
+            }
+        }
+    }
+}
+
+async fn serve_stream<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+    stream: S,
+    place: Arc<Place>,
+    router: Router,
+    gateway: Arc<Gateway>,
+) {
+    let mut protocol = http1::Builder::new();
+    protocol
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD)
+        .max_buf_size(HEAD_LIMIT)
+        .max_headers(HEAD_LINES)
+        .half_close(false);
+    let service = TowerToHyperService::new(router.layer(Extension(place.clone())));
+    let stream = Bounded::new(stream, place.clone(), UNREAD, gateway.counters.clone());
+    let mut stop = gateway.stop.clone();
+    let connection = protocol.serve_connection(TokioIo::new(stream), service).with_upgrades();
+    // The errors of a client's connection do not matter here.
+    tokio::select! {
+        _ = connection => {}
+        () = place.evicted() => {}
+        _ = stop.wait_for(|stop| *stop) => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_numbers() {
+        for wrong in ["17180", "here:17180", "127.0.0.1", "", "127.0.0.1:99999"] {
+            assert_eq!(parse(wrong).unwrap_err().kind(), ErrorKind::InvalidEndpoint, "{wrong}");
+        }
+        assert!(parse("localhost:17180").unwrap().ip().is_loopback());
+    }
+}

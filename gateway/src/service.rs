@@ -1,0 +1,236 @@
+//! The gateway as a service: a controller sees, pauses and ends it, and a supervisor such as systemd gets its state.
+//!
+//! | command | effect |
+//! |---|---|
+//! | get data | answers with the counters |
+//! | pause | nothing is received, called or published until `run`; connections stay, and what was missed meanwhile is counted |
+//! | run | ends a pause |
+//! | checkpoint | the file of tokens is read again |
+//! | shutdown | the program ends; done once every connection has |
+//! | others | fail with `Unsupported` |
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::time::Duration;
+
+use linkspan::page::{Origin, Token};
+use linkspan::service::{ServiceLoop, ServiceOptions, Task};
+use linkspan::{Command, Error, ErrorKind, Options, Publisher, Result, Value, several_lines};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tokio::sync::watch;
+
+use crate::access::{Gateway, Settings};
+use crate::arguments::Running;
+use crate::feed::Feeds;
+use crate::names::Name;
+use crate::places::{Places, Turns};
+use crate::rights::Rights;
+use crate::server::{self, Threads};
+use crate::status::Counters;
+use crate::tokens::{TokenFile, Tokens};
+use crate::{stderr, stdout};
+
+/// How often tokens, publishers and the state are looked at.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// What the main thread does.
+struct Main {
+    gateway: Arc<Gateway>,
+    service: ServiceLoop,
+    paused: watch::Sender<bool>,
+    threads: Threads,
+    status: Option<Publisher>,
+    shown: Value,
+    /// The address without a token.
+    address: String,
+    /// What was last said about the file of tokens.
+    told: String,
+}
+
+/// Serves until a command or a signal ends the program.
+///
+/// # Errors
+/// Those of the arguments, of the address, of the files, and of the service. The controller gets the error, too.
+pub fn run(running: &Running) -> Result<()> {
+    let requested = server::parse(&running.listen)?;
+    let tls = match (&running.certificate, &running.key) {
+        (Some(certificate), Some(key)) => Some(server::tls(certificate, key)?),
+        _ => None,
+    };
+    if !requested.ip().is_loopback() && tls.is_none() && !running.behind_proxy {
+        let text = format!(
+            "{requested} is reached from other machines, and without TLS everybody on the network reads what is sent, tokens too: give --certificate and --key, or --behind-proxy where a proxy with TLS stands in front, or listen at 127.0.0.1:{} and use `ssh -L`",
+            requested.port()
+        );
+        return Err(Error::new(ErrorKind::PermissionDenied, text));
+    }
+    raise_descriptors();
+    let drawn = if running.no_start_token { None } else { Some(Token::draw()?) };
+    let rights = Rights { name: "start".into(), read: vec![Name::parse("*", true)?], ..Rights::default() };
+    let file = TokenFile::at(running.file.tokens.as_deref())?;
+    let tokens = Tokens::new(file, drawn.as_ref().map(|token| (token, rights)))?;
+    let listener = server::listen(requested)?;
+    let failed =
+        |e: std::io::Error| Error::os(format!("listening at {requested}"), e.raw_os_error().unwrap_or(0));
+    let address = listener.local_addr().map_err(failed)?;
+    let (feeds, started) = Feeds::new(running.buffer);
+    let (pause, paused) = watch::channel(false);
+    let (stop, stopped) = watch::channel(false);
+    let hosts =
+        running.origin.iter().filter_map(|origin| Some(origin.split_once("://")?.1.to_owned())).collect();
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    let host = if address.ip().is_unspecified() {
+        format!("127.0.0.1:{}", address.port())
+    } else {
+        address.to_string()
+    };
+    let machine = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned();
+    let gateway = Arc::new(Gateway {
+        settings: Settings {
+            name_rate: running.name_rate,
+            max_message_size: usize::try_from(running.max_message_size).unwrap_or(usize::MAX),
+            ping: running.ping,
+            origins: running.origin.clone(),
+            behind_proxy: running.behind_proxy,
+            is_tls: tls.is_some(),
+        },
+        origin: Origin { port: address.port(), remote: !address.ip().is_loopback(), hosts },
+        tokens,
+        places: Arc::new(Places::new(running.behind_proxy)),
+        feeds,
+        listing: Default::default(),
+        http_publishers: Default::default(),
+        counters: Arc::new(Counters::default()),
+        paused,
+        stop: stopped,
+        waiting: Arc::new(Turns::default()),
+        sessions: AtomicUsize::new(0),
+        machine,
+    });
+    let mut options = ServiceOptions::default();
+    options.description = format!("serves names of this machine at {scheme}://{host}/");
+    let service = ServiceLoop::start(&running.service, &options)?;
+    let threads = server::serve(&gateway, started, &listener, tls.as_ref());
+    let threads = threads.inspect_err(|error| service.fail(error))?;
+    drop(listener);
+    let mut main = Main {
+        gateway,
+        service,
+        paused: pause,
+        threads,
+        status: None,
+        shown: Value::Null,
+        address: format!("{scheme}://{host}/"),
+        told: String::new(),
+    };
+    main.status = match Publisher::new(&running.status, &Options::default()) {
+        Ok(publisher) => Some(publisher),
+        Err(error) => {
+            main.note("warning", &format!("the state is not published at {}: {error}", running.status));
+            None
+        }
+    };
+    if running.behind_proxy {
+        main.note("warning", "connections are not encrypted here, and X-Forwarded-For says who connects: only the proxy may reach this address");
+    }
+    let shown = match &drawn {
+        Some(token) => token.address(&host).replacen("http", scheme, 1),
+        None => main.address.clone(),
+    };
+    stdout::print_lines(&several_lines(&shown))?;
+    let attended = main.attend();
+    stop.send_replace(true);
+    main.threads.join();
+    main.gateway.http_publishers.end_unused(true);
+    match attended {
+        Ok(Some(task)) => task.done(&Value::Null),
+        Ok(None) => Ok(()),
+        Err(error) => {
+            main.service.fail(&error);
+            Err(error)
+        }
+    }
+}
+
+/// Takes as many descriptors as the process may have: each connection needs one, and each name some.
+fn raise_descriptors() {
+    let limit = getrlimit(Resource::Nofile);
+    // With fewer descriptors fewer clients are served.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
+}
+
+impl Main {
+    fn note(&self, level: &str, text: &str) {
+        stderr::print_line(text);
+        self.service.log(level, text);
+    }
+
+    fn data(&self) -> Value {
+        let numbers =
+            self.gateway.numbers().into_iter().map(|(name, _, count)| (name.to_owned(), Value::from(count)));
+        let mut map = linkspan::Map::new();
+        map.insert("address".into(), self.address.as_str().into());
+        map.insert("tls".into(), self.gateway.settings.is_tls.into());
+        map.insert("behind_proxy".into(), self.gateway.settings.behind_proxy.into());
+        map.insert("paused".into(), (*self.paused.borrow()).into());
+        if let Value::Map(counters) = self.gateway.counters.to_value() {
+            counters.into_iter().for_each(|(name, count)| drop(map.insert(name, count)));
+        }
+        numbers.for_each(|(name, count)| drop(map.insert(name, count)));
+        Value::Map(map)
+    }
+
+    /// Carries out commands until one, or a signal, ends the program; returns that command.
+    fn attend(&mut self) -> Result<Option<Task>> {
+        loop {
+            self.look();
+            if self.threads.has_ended() {
+                return Err(Error::new(ErrorKind::Internal, "a thread of the gateway has ended in a defect"));
+            }
+            let task = match self.service.next(LOOK) {
+                Ok(Some(task)) => task,
+                Ok(None) => return Ok(None),
+                Err(error) if error.kind() == ErrorKind::Timeout => continue,
+                Err(error) => return Err(error),
+            };
+            match task.command() {
+                Command::GetData => task.done(&self.data())?,
+                Command::Pause => {
+                    self.paused.send_replace(true);
+                    task.done(&Value::Null)?;
+                }
+                Command::Run => {
+                    self.paused.send_replace(false);
+                    task.done(&Value::Null)?;
+                }
+                Command::Checkpoint => match self.gateway.tokens.read_again(true) {
+                    Ok(_) => task.done(&Value::Null)?,
+                    Err(error) => task.failed(&error)?,
+                },
+                Command::Shutdown => return Ok(Some(task)),
+                other => {
+                    let text = format!("a gateway has no use for {}", other.name());
+                    task.failed(&Error::new(ErrorKind::Unsupported, text))?;
+                }
+            }
+        }
+    }
+
+    /// Does what is due from time to time.
+    fn look(&mut self) {
+        let told = self.gateway.tokens.read_again(false).err().map(|error| error.to_string());
+        if let Some(told) = told.filter(|told| *told != self.told) {
+            self.note("error", &format!("{told}; the tokens from before count on"));
+            self.told = told;
+        }
+        self.gateway.http_publishers.end_unused(false);
+        let state = self.data();
+        if let Some(status) = &self.status
+            && state != self.shown
+        {
+            // Its subscribers see the next one.
+            let _ = status.send(&state);
+            self.shown = state;
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! Counters of the gateway: for `get data`, for `gateway/status`, for `/metrics` and for the doctor. They have no token and no value.
+
+use std::fmt::Write;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use linkspan::Value;
+
+/// The counters.
+#[derive(Default)]
+pub struct Counters {
+    /// Clients over WebSocket now, and in all.
+    pub clients: AtomicU64,
+    pub clients_ever: AtomicU64,
+    /// Subscriptions, publishers and calls now.
+    pub subscriptions: AtomicU64,
+    pub publishers: AtomicU64,
+    pub calls: AtomicU64,
+    /// Frames and bytes that were sent, and frames that were received.
+    pub sent: AtomicU64,
+    pub sent_bytes: AtomicU64,
+    pub frames: AtomicU64,
+    /// Messages that clients were told to have missed.
+    pub lagged: Arc<AtomicU64>,
+    /// Calls and messages of clients that were carried out.
+    pub called: AtomicU64,
+    pub published: AtomicU64,
+    /// What was refused: wrong tokens, other origins, names without a right; and clients that were disconnected since they read nothing.
+    pub wrong_tokens: AtomicU64,
+    pub other_origins: AtomicU64,
+    pub refused: AtomicU64,
+    pub unread: AtomicU64,
+}
+
+/// Counts what exists while it does.
+pub struct Counted(Arc<Counters>, fn(&Counters) -> &AtomicU64);
+
+impl Counted {
+    /// Counts one more.
+    pub fn new(counters: &Arc<Counters>, which: fn(&Counters) -> &AtomicU64) -> Counted {
+        which(counters).fetch_add(1, Ordering::Relaxed);
+        Counted(counters.clone(), which)
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        (self.1)(&self.0).fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Adds to a counter.
+pub fn add(counter: &AtomicU64, count: u64) {
+    counter.fetch_add(count, Ordering::Relaxed);
+}
+
+impl Counters {
+    /// Each with its name, what it counts, and whether it only grows.
+    fn all(&self) -> [(&'static str, &'static str, bool, u64); 15] {
+        let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        [
+            ("clients", "Clients over WebSocket", false, of(&self.clients)),
+            ("clients_ever", "Clients over WebSocket since the start", true, of(&self.clients_ever)),
+            ("subscriptions", "Subscriptions of clients", false, of(&self.subscriptions)),
+            ("publishers", "Publishers of clients", false, of(&self.publishers)),
+            ("calls", "Calls under way", false, of(&self.calls)),
+            ("sent", "Frames sent to clients", true, of(&self.sent)),
+            ("sent_bytes", "Bytes of frames sent to clients", true, of(&self.sent_bytes)),
+            ("frames", "Frames received from clients", true, of(&self.frames)),
+            ("lagged", "Messages that clients were told to have missed", true, of(&self.lagged)),
+            ("called", "Calls that were sent for clients", true, of(&self.called)),
+            ("published", "Messages that were published for clients", true, of(&self.published)),
+            ("wrong_tokens", "Wrong tokens", true, of(&self.wrong_tokens)),
+            ("other_origins", "Requests of other origins and for other hosts", true, of(&self.other_origins)),
+            ("refused", "Names that a token does not allow", true, of(&self.refused)),
+            ("unread", "Clients disconnected because they read nothing", true, of(&self.unread)),
+        ]
+    }
+
+    /// Returns them as a map.
+    pub fn to_value(&self) -> Value {
+        Value::map(self.all().map(|(name, _, _, count)| (name, count)))
+    }
+
+    /// Returns them as Prometheus reads them.
+    pub fn metrics(&self, more: &[(&str, &str, u64)]) -> String {
+        let mut text = String::new();
+        let more = more.iter().map(|(name, what, count)| (*name, *what, false, *count));
+        for (name, what, grows, count) in self.all().into_iter().chain(more) {
+            let (kind, ending) = if grows { ("counter", "_total") } else { ("gauge", "") };
+            let name = format!("linkspan_gateway_{name}{ending}");
+            // Writing to a String cannot fail.
+            let _ = writeln!(text, "# HELP {name} {what}.\n# TYPE {name} {kind}\n{name} {count}");
+        }
+        text
+    }
+}

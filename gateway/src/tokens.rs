@@ -1,0 +1,359 @@
+//! Tokens: made by the command, shown once, and kept as SHA-256 in a file that only its owner may read.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{Read, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use linkspan::page::{Token, random_id};
+use linkspan::{Encoding, Error, ErrorKind, Result, Timestamp, Value, codec, quoted};
+use ring::digest::{SHA256, digest};
+use rustix::fs::{FlockOperation, OFlags};
+use tokio::sync::watch;
+
+use crate::rights::Rights;
+
+/// The longest file of tokens, in bytes.
+const MAX_FILE: u64 = 4 << 20;
+
+/// A token that is known: what it may do, with the SHA-256 of its text.
+#[derive(Clone, Debug)]
+pub struct Known {
+    pub rights: Arc<Rights>,
+}
+
+fn hash_of(text: &[u8]) -> [u8; 32] {
+    digest(&SHA256, text).as_ref().try_into().unwrap_or([0; 32])
+}
+
+/// Returns whether two hashes are the same, in a time that does not depend on where they differ.
+fn is_same(one: &[u8; 32], other: &[u8; 32]) -> bool {
+    let differences = one.iter().zip(other).fold(0_u8, |found, (a, b)| found | (a ^ b));
+    std::hint::black_box(differences) == 0
+}
+
+/// When a file was changed, which one it is, and its length.
+type State = (i64, i64, u64, u64);
+
+/// The file with the tokens.
+#[derive(Clone, Debug)]
+pub struct TokenFile(PathBuf);
+
+fn doing(what: &str, path: &Path, error: &std::io::Error) -> Error {
+    Error::os(format!("{what} {}", path.display()), error.raw_os_error().unwrap_or(0))
+}
+
+impl TokenFile {
+    /// The file at this path, or `linkspan/gateway-tokens.json` of the user's configuration.
+    ///
+    /// # Errors
+    /// `Missing` where there is no home directory.
+    pub fn at(path: Option<&Path>) -> Result<TokenFile> {
+        if let Some(path) = path {
+            return Ok(TokenFile(path.to_owned()));
+        }
+        let variable =
+            |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+        let folder = variable("XDG_CONFIG_HOME").or_else(|| Some(variable("HOME")?.join(".config")));
+        folder.map(|folder| TokenFile(folder.join("linkspan/gateway-tokens.json"))).ok_or_else(|| {
+            let text =
+                "there is no home directory for the tokens of the gateway; set HOME, or give --tokens FILE";
+            Error::new(ErrorKind::Missing, text)
+        })
+    }
+
+    /// Reads all tokens; none where there is no file.
+    ///
+    /// # Errors
+    /// `PermissionDenied` where others may read or change the file, or it is none of this user's; `Malformed` where it holds something else.
+    pub fn read(&self) -> Result<Vec<Known>> {
+        let path = &self.0;
+        let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
+        let file = match OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path) {
+            Ok(file) => file,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(e) => return Err(doing("reading the tokens", path, &e)),
+        };
+        let metadata = file.metadata().map_err(|e| doing("reading the tokens", path, &e))?;
+        let own = rustix::process::geteuid().as_raw();
+        if !metadata.is_file() || metadata.uid() != own || metadata.mode() & 0o077 != 0 {
+            let text = format!(
+                "{} has mode {:04o} and belongs to uid {}: tokens are in a regular file of this user's own with mode 0600",
+                path.display(),
+                metadata.mode() & 0o7777,
+                metadata.uid()
+            );
+            return Err(Error::new(ErrorKind::PermissionDenied, text));
+        }
+        let mut text = Vec::new();
+        file.take(MAX_FILE).read_to_end(&mut text).map_err(|e| doing("reading the tokens", path, &e))?;
+        let tokens = codec::decode(&text, Encoding::Json)
+            .and_then(|value| value.at("tokens")?.as_array()?.iter().map(known).collect::<Result<Vec<_>>>());
+        tokens.map_err(|e| {
+            let text = format!(
+                "{} is not a file of tokens: {}; correct it, or remove it and make the tokens anew",
+                path.display(),
+                e.text()
+            );
+            Error::new(ErrorKind::Malformed, text)
+        })
+    }
+
+    /// Writes all tokens: the file appears whole.
+    fn write(&self, tokens: &[Known]) -> Result<()> {
+        let entries: Vec<Value> = tokens
+            .iter()
+            .map(|token| {
+                let Value::Map(mut map) = token.rights.to_value() else { return Value::Null };
+                map.insert("sha256".into(), hexadecimal(&token.rights.hash).into());
+                Value::Map(map)
+            })
+            .collect();
+        let text = codec::encode(&Value::map([("tokens", Value::from(entries))]), Encoding::Json)?;
+        let path = &self.0;
+        let unfinished = path.with_extension(format!("new.{}", random_id()?));
+        let failed = |e: std::io::Error| doing("writing the tokens", path, &e);
+        let mut file =
+            OpenOptions::new().write(true).create_new(true).mode(0o600).open(&unfinished).map_err(failed)?;
+        let written =
+            file.write_all(&text).and_then(|()| file.sync_all()).and_then(|()| fs::rename(&unfinished, path));
+        written.map_err(|e| {
+            // On a full disk, for example. The first error is returned.
+            let _ = fs::remove_file(&unfinished);
+            failed(e)
+        })
+    }
+
+    /// Changes the tokens; two commands at once do so one after the other.
+    fn change<T>(&self, what: impl FnOnce(&mut Vec<Known>) -> Result<T>) -> Result<T> {
+        let path = &self.0;
+        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+            let made = DirBuilder::new().mode(0o700).recursive(true).create(folder);
+            made.map_err(|e| doing("making the folder", folder, &e))?;
+        }
+        let lock = path.with_extension("lock");
+        let flags = OFlags::NOFOLLOW.bits().cast_signed();
+        let locked = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .custom_flags(flags)
+            .open(&lock);
+        let locked: File = locked.map_err(|e| doing("making", &lock, &e))?;
+        rustix::fs::flock(&locked, FlockOperation::LockExclusive)
+            .map_err(|e| doing("locking", &lock, &e.into()))?;
+        let mut tokens = self.read()?;
+        let done = what(&mut tokens)?;
+        self.write(&tokens)?;
+        Ok(done)
+    }
+
+    /// Makes a token, and returns its text, which is nowhere else.
+    ///
+    /// # Errors
+    /// `AddressInUse` for a name that another token has; those of the file.
+    pub fn add(&self, rights: Rights) -> Result<String> {
+        let token = Token::draw()?;
+        let known = Known { rights: Arc::new(Rights { hash: hash_of(token.digits().as_bytes()), ..rights }) };
+        self.change(|tokens| {
+            if tokens.iter().any(|other| other.rights.name == known.rights.name) {
+                let text = format!(
+                    "there is a token called {}; remove it first, or take another name",
+                    quoted(&known.rights.name)
+                );
+                return Err(Error::new(ErrorKind::AddressInUse, text));
+            }
+            tokens.push(known);
+            Ok(())
+        })?;
+        Ok(token.digits().to_owned())
+    }
+
+    /// Removes a token by its name. A gateway that runs ends its connections within a second.
+    ///
+    /// # Errors
+    /// `Missing` where there is none; those of the file.
+    pub fn remove(&self, name: &str) -> Result<()> {
+        self.change(|tokens| {
+            let before = tokens.len();
+            tokens.retain(|token| token.rights.name != name);
+            if tokens.len() < before {
+                return Ok(());
+            }
+            let text =
+                format!("no token is called {}; `linkspan gateway token list` shows them", quoted(name));
+            Err(Error::new(ErrorKind::Missing, text))
+        })
+    }
+
+    /// What changes when the file does.
+    fn state(&self) -> Option<State> {
+        let metadata = fs::symlink_metadata(&self.0).ok()?;
+        // The time of the last change of its mode, too.
+        Some((metadata.ctime(), metadata.ctime_nsec(), metadata.ino(), metadata.len()))
+    }
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn known(value: &Value) -> Result<Known> {
+    let wrong = || Error::new(ErrorKind::Malformed, "sha256 has 64 digits and letters from a to f");
+    let digits = value.at("sha256")?.as_text()?;
+    if digits.len() != 64 || !digits.is_ascii() {
+        return Err(wrong());
+    }
+    let mut hash = [0; 32];
+    for (at, byte) in hash.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(&digits[2 * at..2 * at + 2], 16).map_err(|_| wrong())?;
+    }
+    Ok(Known { rights: Arc::new(Rights { hash, ..Rights::from_value(value)? }) })
+}
+
+/// The tokens of a gateway that runs: those of the file, and the one that was drawn at its start.
+pub struct Tokens {
+    file: TokenFile,
+    drawn: Option<Known>,
+    known: RwLock<Vec<Known>>,
+    seen: Mutex<Option<State>>,
+    /// Counts how often the tokens changed.
+    changes: watch::Sender<u64>,
+}
+
+impl Tokens {
+    /// Reads the file; with `drawn`, a token of this start counts, too.
+    ///
+    /// # Errors
+    /// Those of [`TokenFile::read`].
+    pub fn new(file: TokenFile, drawn: Option<(&Token, Rights)>) -> Result<Tokens> {
+        let seen = Mutex::new(file.state());
+        let known = RwLock::new(file.read()?);
+        let drawn = drawn.map(|(token, rights)| Known {
+            rights: Arc::new(Rights { hash: hash_of(token.digits().as_bytes()), ..rights }),
+        });
+        Ok(Tokens { file, drawn, known, seen, changes: watch::Sender::new(0) })
+    }
+
+    /// Returns the rights of a token; none for one that is not known or has expired. Every known one is compared, so that the time
+    /// does not say which one it is.
+    pub fn rights(&self, shown: &[u8]) -> Option<Arc<Rights>> {
+        let hash = hash_of(shown);
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        let mut found = None;
+        for token in known.iter().chain(&self.drawn) {
+            if is_same(&token.rights.hash, &hash) {
+                found = Some(token.rights.clone());
+            }
+        }
+        found.filter(|rights| !rights.is_expired(Timestamp::now()))
+    }
+
+    /// Returns whether a token still counts: it is there with the same rights, and has not expired.
+    pub fn is_valid(&self, rights: &Rights) -> bool {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        let is_there = known.iter().chain(&self.drawn).any(|token| *token.rights == *rights);
+        is_there && !rights.is_expired(Timestamp::now())
+    }
+
+    /// Returns the same for rights to read alone, which a token in an address has.
+    pub fn is_valid_reading(&self, rights: &Rights) -> bool {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        let is_there = known.iter().chain(&self.drawn).any(|token| token.rights.reading() == *rights);
+        is_there && !rights.is_expired(Timestamp::now())
+    }
+
+    /// Reads the file again where it has changed, or in any case. A file that cannot be read leaves what was known.
+    ///
+    /// # Errors
+    /// Those of [`TokenFile::read`].
+    pub fn read_again(&self, always: bool) -> Result<bool> {
+        let state = self.file.state();
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if *seen == state && !always {
+            return Ok(false);
+        }
+        *seen = state;
+        let known = self.file.read()?;
+        *self.known.write().unwrap_or_else(PoisonError::into_inner) = known;
+        self.changes.send_modify(|changes| *changes = changes.wrapping_add(1));
+        Ok(true)
+    }
+
+    /// Returns what says that the tokens have changed.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    /// The number of tokens, and of those that have expired.
+    pub fn count(&self) -> (usize, usize) {
+        let (known, now) = (self.known.read().unwrap_or_else(PoisonError::into_inner), Timestamp::now());
+        (known.len(), known.iter().filter(|token| token.rights.is_expired(now)).count())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+    use crate::names::Name;
+
+    fn rights(name: &str) -> Rights {
+        Rights { name: name.into(), read: vec![Name::parse("lab/*", true).unwrap()], ..Rights::default() }
+    }
+
+    #[test]
+    fn tokens_are_shown_once_and_kept_as_hashes_for_their_owner_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("in/tokens.json");
+        let file = TokenFile::at(Some(&path)).unwrap();
+        let text = file.add(rights("plots")).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o600);
+        assert!(!fs::read_to_string(&path).unwrap().contains(&text));
+        assert_eq!(file.add(rights("plots")).unwrap_err().kind(), ErrorKind::AddressInUse);
+        let tokens = Tokens::new(file.clone(), None).unwrap();
+        let shown = tokens.rights(text.as_bytes()).unwrap();
+        assert_eq!(Rights { hash: [0; 32], ..(*shown).clone() }, rights("plots"));
+        for wrong in [&b""[..], b"plots", &text.as_bytes()[1..], text.to_uppercase().as_bytes()] {
+            assert!(tokens.rights(wrong).is_none());
+        }
+        file.remove("plots").unwrap();
+        assert_eq!(file.remove("plots").unwrap_err().kind(), ErrorKind::Missing);
+        // Another one of the same name is another one.
+        file.add(rights("plots")).unwrap();
+        assert!(tokens.is_valid(&shown) && tokens.is_valid_reading(&shown.reading()));
+        assert!(tokens.read_again(false).unwrap() && !tokens.is_valid(&shown));
+        assert!(tokens.rights(text.as_bytes()).is_none());
+    }
+
+    #[test]
+    fn file_that_others_may_read_and_links_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tokens.json");
+        let file = TokenFile::at(Some(&path)).unwrap();
+        file.add(rights("plots")).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+        assert_eq!(file.read().unwrap_err().kind(), ErrorKind::PermissionDenied);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        let link = folder.path().join("link.json");
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        TokenFile::at(Some(&link)).unwrap().read().unwrap_err();
+        for wrong in ["", "[]", "{\"tokens\":[{}]}", "{\"tokens\":[{\"sha256\":\"zz\"}]}"] {
+            fs::write(&path, wrong).unwrap();
+            assert_eq!(file.read().unwrap_err().kind(), ErrorKind::Malformed, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn expired_token_counts_no_more() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = TokenFile::at(Some(&folder.path().join("tokens.json"))).unwrap();
+        let text = file.add(Rights { expires: Some(Timestamp(1)), ..rights("old") }).unwrap();
+        let tokens = Tokens::new(file, None).unwrap();
+        assert!(tokens.rights(text.as_bytes()).is_none());
+        assert_eq!(tokens.count(), (1, 1));
+    }
+}

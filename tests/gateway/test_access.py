@@ -1,0 +1,286 @@
+"""Who may do what at the gateway: tokens and their patterns, origins and hosts, addresses beyond loopback, a stranger, a reader, a hostile page."""
+
+import asyncio
+import json
+import os
+import socket
+import stat
+import subprocess
+from collections.abc import Awaitable
+
+import pytest
+import websockets
+from conftest import GATEWAY, Bench, Gateway, go
+from client import Client, Refused
+from support.waiting import PATIENCE, next_line, until
+
+ROUTES = ["/api/names", "/api/latest/lab/a", "/api/events?name=lab/a", "/metrics"]
+POSTS = ["/api/call/lab/a", "/api/publish/lab/a"]
+
+
+def refused(frame: "Awaitable[object]") -> str:
+    async def wait() -> str:
+        try:
+            return f"none, but {await frame}"
+        except Refused as error:
+            return error.kind
+    return asyncio.run(wait())
+
+
+def handshake(gateway: Gateway, *lines: str, path: str = "/linkspan") -> str:
+    """The first line of the answer to a WebSocket handshake with these headers."""
+    head = [f"GET {path} HTTP/1.1", "Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13"]
+    head += ["Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Protocol: linkspan.v1.json", *lines]
+    with socket.create_connection(("127.0.0.1", gateway.port), PATIENCE) as connection:
+        connection.sendall("\r\n".join([*head, "", ""]).encode())
+        return connection.recv(65536).decode().split("\r\n")[0]
+
+
+def test_stranger_sees_nothing_on_any_route(bench: Bench) -> None:
+    gateway = bench.gateway()
+    bench.publisher("lab/a", 1)
+    for path in [*ROUTES, *POSTS]:
+        for token in (None, "", "wrong", "start"):
+            status, body, headers = gateway.request(path, token, {} if path in POSTS else None)
+            assert status == 401 and "lab/a" not in json.dumps(body), (path, body)
+            assert headers["content-security-policy"].startswith("default-src 'none'")
+        # Beyond ten wrong ones it has to wait; each round here begins anew.
+        gateway.stop()
+        gateway = bench.gateway()
+    page = gateway.request("/")[1]
+    assert "lab/a" not in str(page)
+
+
+def test_stranger_over_websocket_gets_an_error_and_the_end(bench: Bench) -> None:
+    gateway = bench.gateway()
+    for token in ("", "wrong", gateway.token[:-1], gateway.token.upper()):
+        assert refused(Client.connect(gateway.address, token)) == "PermissionDenied"
+
+    async def first_frames() -> None:
+        for frame in ({"type": "names", "id": 1}, {"type": "hello"}, {"type": "hello", "version": 2, "token": gateway.token}, [], 3, {"type": {}}):
+            url = gateway.address.replace("http", "ws") + "/linkspan"
+            async with websockets.connect(url, subprotocols=["linkspan.v1.json"], compression=None) as connection:
+                await connection.send(json.dumps(frame))
+                answer = json.loads(await asyncio.wait_for(connection.recv(), PATIENCE))
+                assert answer["type"] == "error", answer
+                with pytest.raises(websockets.ConnectionClosed):
+                    await asyncio.wait_for(connection.recv(), PATIENCE)
+
+    asyncio.run(first_frames())
+
+
+def test_patterns_of_a_token_are_all_that_it_may_do(bench: Bench) -> None:
+    token = bench.token("panel", "--read", "lab/*", "--call", "lab/valve", "--write", "ui/*")
+    gateway = bench.gateway()
+    publishers = [bench.publisher(name, 1) for name in ("lab/a", "secret/a")]
+    for publisher in publishers:
+        go(publisher)
+
+    async def talk() -> None:
+        client = await Client.connect(gateway.address, token)
+        assert client.welcome["rights"] == {"name": "panel", "read": ["lab/*"], "call": ["lab/valve"], "write": ["ui/*"], "expires": None}
+        names = (await client.ask("names"))["names"]
+        assert [name["name"] for name in names] == ["lab/a"]
+        everything = await client.subscribe("*", credit=100)
+        assert (await everything.message())["name"] == "lab/a"
+        for kind, more in [
+            ("latest", {"name": "secret/a"}),
+            ("schema", {"name": "secret/a"}),
+            ("subscribe", {"names": ["secret/a"]}),
+            ("subscribe", {"names": ["lab/a", "secret/a"]}),
+            ("call", {"name": "lab/a", "value": 1}),
+            ("call", {"name": "secret/valve", "value": 1}),
+            ("publish", {"name": "lab/a"}),
+            ("publish", {"name": "ui"}),
+            ("latest", {"name": "journal:lab/a"}),
+        ]:
+            with pytest.raises(Refused, match="does not allow") as error:
+                await client.ask(kind, **more)
+            assert error.value.kind == "PermissionDenied"
+            assert "secret" not in str(error.value).replace(str(more), "").replace("secret/a", "").replace("secret/valve", "")
+        # What is not there is refused with nothing about other names.
+        with pytest.raises(Refused) as error:
+            await client.ask("call", name="lab/valve", value=1, timeout=0.2)
+        assert error.value.kind == "NotFound" and "secret" not in str(error.value) and str(bench.run) not in str(error.value)
+        # Nothing of the other name has come meanwhile.
+        assert everything.messages.keys() | {frame.get("name") for frame in client.kept} <= {"lab/a"}
+        await client.close()
+
+    asyncio.run(talk())
+    assert gateway.request("/api/latest/lab/a", token)[0] == 200
+    for path, body in [("/api/latest/secret/a", None), ("/api/call/lab/a", 1), ("/api/publish/lab/a", 1), ("/api/events?name=secret/a", None)]:
+        assert gateway.request(path, token, body)[0] == 403, path
+    assert gateway.request("/api/publish/ui/a", token, 1)[0] == 200
+
+
+def test_reader_neither_calls_nor_writes(bench: Bench) -> None:
+    gateway = bench.gateway()
+    bench.publisher("lab/a", 1)
+
+    async def talk() -> None:
+        client = await Client.connect(gateway.address, gateway.token, "json")
+        for kind, more in [("call", {"name": "lab/a", "value": 1}), ("publish", {"name": "lab/b"}), ("publish", {"name": "gateway/status"})]:
+            with pytest.raises(Refused) as error:
+                await client.ask(kind, **more)
+            assert error.value.kind == "PermissionDenied"
+        await client.close()
+
+    asyncio.run(talk())
+    for path in POSTS:
+        assert gateway.request(path, gateway.token, {})[0] == 403
+
+
+def test_token_in_an_address_reads_alone(bench: Bench) -> None:
+    token = bench.token("all", "--read", "*", "--call", "*", "--write", "*")
+    gateway = bench.gateway()
+    go(bench.publisher("lab/a", 1))
+    until("a value", lambda: gateway.request(f"/api/latest/lab/a?token={token}")[0] == 200)
+    for path in POSTS:
+        assert gateway.request(f"{path}?token={token}", body={})[0] == 403
+    assert gateway.request("/api/publish/lab/b", token, {})[0] == 200
+
+
+def test_tokens_are_shown_once_kept_as_hashes_and_removed_at_once(bench: Bench) -> None:
+    token = bench.token("plots", "--read", "lab/*")
+    gateway = bench.gateway()
+    assert stat.S_IMODE(bench.tokens.stat().st_mode) == 0o600
+    assert token not in bench.tokens.read_text()
+    listed = bench.command(GATEWAY, "token", "list", "--tokens", bench.tokens)
+    assert listed == "plots  read lab/*\n"
+
+    async def talk() -> None:
+        client = await Client.connect(gateway.address, token)
+        bench.command(GATEWAY, "token", "remove", "plots", "--tokens", bench.tokens)
+        frame = await client.until(None, "error")
+        assert frame["kind"] == "PermissionDenied"
+        with pytest.raises(websockets.ConnectionClosed):
+            await client.receive()
+
+    asyncio.run(talk())
+    assert gateway.request("/api/names", token)[0] == 401
+    short = bench.token("short", "--read", "*", "--expires", "3s")
+
+    async def expire() -> None:
+        client = await Client.connect(gateway.address, short)
+        assert (await client.until(None, "error"))["kind"] == "PermissionDenied"
+
+    asyncio.run(expire())
+    assert gateway.request("/api/names", short)[0] == 401
+    # A file that others may read is not believed, and what was known before counts on.
+    later = bench.token("later", "--read", "*")
+    assert gateway.request("/api/names", later)[0] == 200
+    bench.tokens.chmod(0o644)
+    assert gateway.child.stderr and "mode 0644" in next_line(gateway.child.stderr, "what is wrong with the file")
+    assert gateway.request("/api/names", later)[0] == 200
+
+
+@pytest.mark.parametrize("words", [["token", "add", "x"], ["token", "add", "../x", "--read", "*"], ["token", "add", "start", "--read", "*"], ["token", "add", "x", "--read", "/etc/*"], ["token", "remove", "x"]])
+def test_tokens_that_make_no_sense_are_refused(bench: Bench, words: list[str]) -> None:
+    assert "linkspan-gateway: " in bench.command(GATEWAY, *words, "--tokens", bench.tokens, code=1)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: it becomes another user")
+def test_ten_wrong_tokens_make_their_address_wait_and_no_other_user(bench: Bench) -> None:
+    gateway = bench.gateway()
+    statuses = [gateway.request("/api/names", f"guess{i}")[0] for i in range(14)]
+    assert statuses == [401] * 10 + [429] * 4
+    # Even with the right one: which one it is, is not to be found out by trying.
+    status, body, headers = gateway.request("/api/names", gateway.token)
+    assert status == 429 and headers["retry-after"] == "60" and "wait" in str(body)
+    assert handshake(gateway, f"Host: 127.0.0.1:{gateway.port}").startswith("HTTP/1.1 429")
+    # It has the same address, and is another user.
+    words = ["curl", "--silent", "--output", "/dev/null", "--write-out", "%{http_code}", "--header", f"Authorization: Bearer {gateway.token}", f"{gateway.address}/api/names"]
+    done = subprocess.run(["setpriv", "--reuid", "65534", "--clear-groups", *words], capture_output=True, text=True, timeout=PATIENCE)
+    assert done.stdout == "200", done.stderr
+
+
+def test_guesses_over_websocket_count_too(bench: Bench) -> None:
+    gateway = bench.gateway()
+    for _ in range(10):
+        assert refused(Client.connect(gateway.address, "guess")) == "PermissionDenied"
+    assert gateway.request("/api/names", gateway.token)[0] == 429
+
+
+def test_pages_of_other_origins_are_refused_everywhere(bench: Bench) -> None:
+    gateway = bench.gateway("--origin", "https://lab.example")
+    token, own = gateway.token, f"http://127.0.0.1:{gateway.port}"
+    host = f"Host: 127.0.0.1:{gateway.port}"
+    for origin in ("http://evil.example", "null", "http://127.0.0.1:1", own.replace("http", "https"), own + ".evil.example", "https://lab.example.evil"):
+        for path in ROUTES + ["/", "/linkspan"]:
+            assert gateway.request(path, token, headers={"Origin": origin})[0] == 403, (path, origin)
+        assert handshake(gateway, host, f"Origin: {origin}").startswith("HTTP/1.1 403"), origin
+    for path in POSTS:
+        assert gateway.request(path, token, {}, headers={"Origin": "http://evil.example"})[0] == 403
+        # A form can be sent without asking, and has another type.
+        status = gateway.request(path.replace("lab", "ui"), bench.token(path.split("/")[2], "--call", "*", "--write", "*"), raw=b"{}", headers={"Content-Type": "text/plain"})[0]
+        assert status in (401, 415)
+    assert gateway.request("/api/names", token, headers={"Sec-Fetch-Site": "cross-site"})[0] == 403
+    for origin in ([], [f"Origin: {own}"], ["Origin: https://lab.example"]):
+        assert handshake(gateway, host, *origin).startswith("HTTP/1.1 101"), origin
+    assert handshake(gateway, host, f"Origin: {own}", "Origin: http://evil.example").startswith("HTTP/1.1 400")
+    assert gateway.metric("other_origins_total") > 20
+
+
+def test_names_that_resolve_here_are_no_hosts_of_the_gateway(bench: Bench) -> None:
+    gateway = bench.gateway("--origin", "https://lab.example")
+    for host in ("evil.example", f"evil.example:{gateway.port}", "127.0.0.1", f"10.0.0.1:{gateway.port}", f"127.0.0.1.evil.example:{gateway.port}"):
+        assert handshake(gateway, f"Host: {host}").startswith("HTTP/1.1 421"), host
+        # As a page would send it whose name was made to resolve to this machine.
+        assert handshake(gateway, f"Host: {host}", f"Origin: http://{host}").startswith("HTTP/1.1 421"), host
+        assert gateway.request("/", headers={"Host": host})[0] == 421
+    for host in (f"127.0.0.1:{gateway.port}", f"localhost:{gateway.port}", f"[::1]:{gateway.port}", "lab.example"):
+        assert handshake(gateway, f"Host: {host}").startswith("HTTP/1.1 101"), host
+    assert handshake(gateway).startswith("HTTP/1.1 400")
+
+
+def test_beyond_loopback_needs_tls_or_a_proxy(bench: Bench) -> None:
+    for address in ("0.0.0.0:0", "[::]:0", "192.0.2.1:17180"):
+        error = bench.command(GATEWAY, "--listen", address, code=1)
+        assert "PermissionDenied (113)" in error and "--certificate" in error and "--behind-proxy" in error
+    key, certificate = bench.folder / "lab.key", bench.folder / "lab.pem"
+    bench.command(
+        "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", key, "-out", certificate,
+        "-days", "2", "-subj", "/CN=lab.example",
+    )
+    gateway = bench.gateway("--listen", "0.0.0.0:0", "--certificate", certificate, "--key", key)
+    assert gateway.address.startswith("https://127.0.0.1:")
+    assert gateway.request("/api/names", gateway.token)[0] == 200
+    assert gateway.request("/api/names")[0] == 401
+
+    async def talk() -> None:
+        import ssl
+        client = await Client.connect(gateway.address, gateway.token, ssl=ssl._create_unverified_context())
+        await client.ask("names")
+        await client.close()
+
+    asyncio.run(talk())
+    # Without TLS it answers nothing.
+    with socket.create_connection(("127.0.0.1", gateway.port), PATIENCE) as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        assert b"HTTP" not in connection.recv(65536)
+    # The files are examined before anything listens.
+    for wrong in (["--certificate", key, "--key", key], ["--certificate", certificate, "--key", certificate], ["--certificate", bench.folder / "none", "--key", key]):
+        bench.command(GATEWAY, "--listen", "0.0.0.0:0", *wrong, code=1)
+
+
+def test_behind_a_proxy_it_says_so_and_counts_by_the_address_that_the_proxy_saw(bench: Bench) -> None:
+    gateway = bench.gateway("--listen", "0.0.0.0:0", "--behind-proxy", "--origin", "https://lab.example")
+    assert gateway.child.stderr and "not encrypted" in next_line(gateway.child.stderr, "the warning")
+    seen = {"X-Forwarded-For": "198.51.100.7, 203.0.113.9"}
+    assert [gateway.request("/api/names", "guess", headers=seen)[0] for _ in range(11)] == [401] * 10 + [429]
+    # What a client claims in front of it counts for nothing.
+    assert gateway.request("/api/names", gateway.token, headers={"X-Forwarded-For": "1.2.3.4, 203.0.113.9"})[0] == 429
+    assert gateway.request("/api/names", gateway.token, headers={"X-Forwarded-For": "203.0.113.9, 1.2.3.4"})[0] == 200
+
+
+def test_without_a_proxy_the_header_of_one_counts_for_nothing(bench: Bench) -> None:
+    gateway = bench.gateway()
+    statuses = [gateway.request("/api/names", "guess", headers={"X-Forwarded-For": f"10.0.0.{i}"})[0] for i in range(11)]
+    assert statuses == [401] * 10 + [429]
+
+
+def test_without_a_token_of_the_start_only_those_of_the_file_count(bench: Bench) -> None:
+    token = bench.token("plots", "--read", "*")
+    gateway = bench.gateway("--no-start-token")
+    assert gateway.token == ""
+    assert gateway.request("/api/names", token)[0] == 200

@@ -1,0 +1,309 @@
+"""Hostile clients and hostile publishers: what they send harms the gateway and other clients in nothing, and costs bounded memory."""
+
+import asyncio
+import json
+import os
+import random
+import socket
+import struct
+import time
+
+import pytest
+import websockets
+from client import Client, Refused, cbor
+from conftest import Bench, Gateway, go
+from support.waiting import PATIENCE, next_line, until
+
+
+def memory(gateway: Gateway) -> int:
+    """Resident bytes."""
+    with open(f"/proc/{gateway.child.pid}/statm") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def serves(gateway: Gateway) -> None:
+    """Another client is served."""
+    async def talk() -> None:
+        client = await Client.connect(gateway.address, gateway.token)
+        assert (await client.ask("ping"))["type"] == "pong"
+        await client.close()
+
+    asyncio.run(talk())
+    assert gateway.child.poll() is None
+
+
+def test_frames_at_random_harm_nothing(bench: Bench) -> None:
+    seed = random.randrange(2**32)
+    print(f"seed {seed}")
+    chance = random.Random(seed)
+    token = bench.token("all", "--read", "*", "--call", "ui/*", "--write", "ui/*")
+    gateway = bench.gateway("--max-message-size", "64KiB")
+    kinds = ["hello", "subscribe", "credit", "unsubscribe", "latest", "names", "schema", "call", "cancel", "publish", "data", "unpublish", "ping", "x"]
+    keys = ["id", "name", "names", "n", "value", "timeout", "schema", "from", "rate", "credit", "latest", "pattern", "follow", "token", "version"]
+    values = [None, True, 0, 1, -1, 2**53, 2**63, 1e308, "", "ui/x", "lab/*", "../..", "\0", "<img src=x onerror=alert(1)>", [], ["*"], {}, {"a": 1}, [[]], b"x"]
+
+    async def one(client: Client) -> None:
+        for _ in range(60):
+            frame = {"type": chance.choice(kinds), **{key: chance.choice(values) for key in chance.sample(keys, chance.randrange(6))}}
+            if frame.get("timeout") is None and frame["type"] == "call":
+                frame["timeout"] = 0.01
+            data = cbor(frame)
+            if chance.random() < 0.1:
+                at = chance.randrange(len(data))
+                data = data[:at] + bytes([chance.randrange(256)]) + data[at + 1 :]
+            await client.socket.send(data)
+        await client.ask("ping", id=4444)
+
+    async def run() -> None:
+        for _ in range(40):
+            client = await Client.connect(gateway.address, token)
+            try:
+                await one(client)
+            except (websockets.ConnectionClosed, Refused):
+                pass
+            await client.close()
+
+    asyncio.run(run())
+    serves(gateway)
+
+
+def test_bytes_that_are_no_websocket_harm_nothing(bench: Bench) -> None:
+    gateway = bench.gateway("--max-message-size", "64KiB")
+    head = (
+        f"GET /linkspan HTTP/1.1\r\nHost: 127.0.0.1:{gateway.port}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: linkspan.v1.cbor\r\n\r\n"
+    ).encode()
+    before = memory(gateway)
+    for tail in [
+        b"\x82\xff" + struct.pack(">Q", 1 << 62) + b"mask",      # a frame of 2^62 bytes
+        b"\x82\xfe\xff\xffmask" + bytes(70000),                  # one that is longer than a hello
+        b"\x82\x05hello",                                        # one that is not masked
+        b"\xf2\x80mask",                                         # reserved bits
+        b"\x89\xfe\x04\x00mask" + bytes(1024),                   # a ping that is too long
+        b"\x02\x80mask" * 1000,                                  # fragments of nothing, without an end
+        b"\x80\x80mask",                                         # a continuation of nothing
+        b"\x83\x80mask",                                         # an opcode that is none
+        os.urandom(4096),
+    ]:
+        with socket.create_connection(("127.0.0.1", gateway.port), PATIENCE) as connection:
+            connection.sendall(head)
+            assert b" 101 " in connection.recv(65536)
+            try:
+                connection.sendall(tail)
+                while connection.recv(65536):
+                    pass
+            except ConnectionError:
+                pass
+    for junk in (b"\x16\x03\x01" + bytes(500), b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 5000, b"GET " + b"/" * 40000 + b" HTTP/1.1\r\n\r\n", os.urandom(5000)):
+        with socket.create_connection(("127.0.0.1", gateway.port), PATIENCE) as connection:
+            try:
+                connection.sendall(junk)
+                while connection.recv(65536):
+                    pass
+            except ConnectionError:
+                pass
+    serves(gateway)
+    assert memory(gateway) - before < 32 << 20
+
+
+def test_silent_and_half_open_connections_end_and_keep_no_other_out(bench: Bench) -> None:
+    gateway = bench.gateway("--ping", "500ms")
+    silent = [socket.create_connection(("127.0.0.1", gateway.port), PATIENCE) for _ in range(300)]
+    upgraded = []
+    for _ in range(20):
+        connection = socket.create_connection(("127.0.0.1", gateway.port), PATIENCE)
+        connection.sendall(
+            f"GET /linkspan HTTP/1.1\r\nHost: localhost:{gateway.port}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: linkspan.v1.json\r\n\r\n".encode()
+        )
+        upgraded.append(connection)
+    serves(gateway)
+    for connection in silent + upgraded:
+        connection.settimeout(PATIENCE)
+        try:
+            while connection.recv(65536):
+                pass
+        except ConnectionError:
+            pass
+    # One that has said hello, and answers no ping, as after the loss of its network.
+    frame = json.dumps({"type": "hello", "version": 1, "token": gateway.token}).encode()
+    gone = socket.create_connection(("127.0.0.1", gateway.port), PATIENCE)
+    gone.sendall(
+        f"GET /linkspan HTTP/1.1\r\nHost: localhost:{gateway.port}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: linkspan.v1.json\r\n\r\n".encode()
+    )
+    gone.sendall(b"\x81" + bytes([0x80 | 126]) + struct.pack(">H", len(frame)) + bytes(4) + frame)
+    until("it is a client", lambda: gateway.metric("clients") == 1)
+    until("it is gone", lambda: gateway.metric("clients") == 0)
+
+
+def test_a_million_subscriptions_are_refused_beyond_the_limits(bench: Bench) -> None:
+    gateway = bench.gateway()
+
+    async def run() -> None:
+        client = await Client.connect(gateway.address, gateway.token)
+        first = {"type": "subscribe", "names": "lab/a", "credit": 0}
+
+        async def read() -> int:
+            errors = 0
+            while True:
+                frame = await client.receive()
+                if frame["type"] == "pong":
+                    return errors
+                assert frame["type"] == "error" and frame["kind"] == "Full", frame
+                errors += 1
+
+        async def write() -> None:
+            for id in range(50_000):
+                await client.socket.send(cbor({**first, "id": id}))
+            await client.send(type="ping", id=1 << 50)
+
+        errors, _ = await asyncio.gather(read(), write())
+        assert errors == 50_000 - 256
+        assert gateway.metric("subscriptions") == 256
+        await client.close()
+        # As many names as there are: the feeds of all clients are bounded, too.
+        for number in range(6):
+            client = await Client.connect(gateway.address, gateway.token)
+            for id in range(256):
+                await client.send(type="subscribe", id=id + 1, names=[f"lab/{number}/{id}"])
+            await client.ask("ping", id=1 << 50)
+        assert gateway.metric("feeds") <= 1024
+
+    before = memory(gateway)
+    asyncio.run(run())
+    serves(gateway)
+    assert memory(gateway) - before < 128 << 20
+    until("all have ended", lambda: gateway.metric("subscriptions") == 0)
+
+
+def test_clients_that_read_nothing_cost_bounded_memory_and_no_other_client_a_message(bench: Bench) -> None:
+    gateway = bench.gateway("--buffer", "8MiB")
+
+    async def run() -> None:
+        stuck = []
+        for _ in range(30):
+            client = await Client.connect(gateway.address, gateway.token)
+            await client.send(type="subscribe", id=1, names="lab/a")
+            client.socket.transport.pause_reading()
+            stuck.append(client)
+        reading = await (await Client.connect(gateway.address, gateway.token)).subscribe("lab/a")
+        until("all follow", lambda: gateway.metric("subscriptions") == 31)
+        before = memory(gateway)
+        # The next one is published when the client that reads has the one before, however many others do not read.
+        publisher = bench.python("""
+import sys, linkspan
+with linkspan.publisher("lab/a") as out:
+    print("there", flush=True)
+    for line in sys.stdin:
+        out.send(bytes(100_000))
+""")
+        for number in range(1, 401):
+            go(publisher)
+            assert (await reading.message())["number"] == number
+        assert not reading.missed.total()
+        # Each holds the messages on their way, and the log is one for all.
+        assert memory(gateway) - before < 160 << 20
+        # Answers that one does not read stop what is read of it.
+        flood = await Client.connect(gateway.address, gateway.token)
+        flood.socket.transport.pause_reading()
+
+        async def ask() -> None:
+            while True:
+                await flood.send(type="nonsense", id=1, name="x" * 500)
+
+        with pytest.raises((TimeoutError, asyncio.TimeoutError)):
+            await asyncio.wait_for(ask(), 5)
+        assert memory(gateway) - before < 200 << 20
+
+    asyncio.run(run())
+    serves(gateway)
+
+
+def test_calls_and_publishers_of_a_vanished_client_end(bench: Bench) -> None:
+    token = bench.token("all", "--read", "*", "--call", "*", "--write", "*")
+    gateway = bench.gateway()
+    server = bench.python("""
+import sys, time, linkspan
+with linkspan.serve("lab/slow") as server:
+    print("there", flush=True)
+    for request in server:
+        print(request.value, flush=True)
+        if request.value == 0:
+            sys.stdin.readline()
+        request.reply(request.value)
+""")
+
+    async def run() -> None:
+        client = await Client.connect(gateway.address, token)
+        await client.ask("publish", name="ui/x")
+        for number in range(5):
+            await client.send(type="call", id=100 + number, name="lab/slow", value=number)
+            if number == 0:
+                assert next_line(server.stdout, "the first request") == "0\n"
+        until("the calls are under way", lambda: gateway.metric("calls") == 5)
+        client.socket.transport.abort()
+
+    asyncio.run(run())
+    until("its calls and its publisher have ended", lambda: gateway.metric("calls") == 0 and gateway.metric("publishers") == 0)
+    assert "ui/x" not in str(gateway.request("/api/names?name=ui/*", token)[1])
+    go(server)
+    # The server did not begin those that were given up.
+    async def after() -> None:
+        client = await Client.connect(gateway.address, token)
+        assert (await client.ask("call", name="lab/slow", value=7))["value"] == 7
+        await client.close()
+
+    asyncio.run(after())
+    assert next_line(server.stdout, "the request after those that were given up") == "7\n"
+
+
+@pytest.mark.parametrize("form", ["cbor", "json"])
+def test_values_and_schemas_that_are_markup_or_no_values_stay_text(bench: Bench, form: str) -> None:
+    markup = "<script>alert(1)</script>\u2028\u202e\x00\x1b[2J"
+    bench.python("""
+import sys, linkspan
+out = linkspan.publisher("lab/markup")
+bad = linkspan.publisher("lab/bad", encoding="raw")
+print("there", flush=True)
+out.wait_for_subscribers(1, timeout=60)
+out.send({sys.argv[1].replace("\\\\0", ""): sys.argv[1]})
+sys.stdin.read()
+""", markup.replace("\x00", ""))
+    gateway = bench.gateway()
+
+    async def run() -> None:
+        client = await Client.connect(gateway.address, gateway.token, form)
+        message = await (await client.subscribe("lab/markup")).message()
+        text = markup.replace("\x00", "")
+        assert message["value"] == {text: text}
+        with pytest.raises(Refused) as error:
+            await client.ask("latest", name=markup)
+        assert "\x1b" not in str(error.value) and "\u202e" not in str(error.value)
+        await client.close()
+
+    asyncio.run(run())
+    status, _, headers = gateway.request("/api/latest/lab/markup", gateway.token)
+    assert status == 200 and headers["content-type"] == "application/json" and headers["x-content-type-options"] == "nosniff"
+
+
+def test_thousand_clients_at_rest_take_little_memory(bench: Bench) -> None:
+    gateway = bench.gateway()
+    count = 300
+
+    async def run() -> None:
+        clients = [await Client.connect(gateway.address, gateway.token) for _ in range(10)]
+        before = memory(gateway)
+        clients += [await Client.connect(gateway.address, gateway.token) for _ in range(count)]
+        for client in clients:
+            await client.send(type="subscribe", id=1, names=["lab/*"], latest=True)
+            await client.ask("ping", id=2)
+        each = (memory(gateway) - before) / count
+        assert each < 64 << 10, f"{each:.0f} bytes for each client"
+        assert gateway.metric("clients") == count + 10
+        for client in clients:
+            client.socket.transport.abort()
+
+    asyncio.run(run())
+    until("all are gone", lambda: gateway.metric("clients") == 0)
+    assert time.monotonic() > 0

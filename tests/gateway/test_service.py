@@ -1,0 +1,128 @@
+"""The gateway as a service and as a process: data, pause, run, checkpoint, shutdown; signals; what it leaves; the doctor, the manual, completions."""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+
+import pytest
+import websockets
+from client import Client
+from conftest import GATEWAY, Bench, go
+from support.tree import PROGRAM
+from support.waiting import PATIENCE, until
+
+
+def children_of(pid: int) -> int:
+    return len(os.listdir(f"/proc/{pid}/task"))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_signal_ends_it_and_leaves_nothing(bench: Bench, number: signal.Signals) -> None:
+    token = bench.token("all", "--read", "*", "--write", "*")
+    gateway = bench.gateway()
+    before = set(os.listdir(bench.run))
+    go(bench.publisher("lab/a", 10))
+
+    async def run() -> None:
+        client = await Client.connect(gateway.address, token)
+        await client.subscribe("lab/*")
+        await client.ask("publish", name="ui/x")
+        assert gateway.request("/api/publish/ui/y", token, 1)[0] == 200
+        assert {"ui@x.shm", "ui@y.shm", "gateway@status.shm"} <= set(os.listdir(bench.run))
+        gateway.stop(number=number)
+        with pytest.raises(websockets.ConnectionClosed) as closed:
+            while True:
+                await client.receive()
+        assert closed.value.rcvd and closed.value.rcvd.code == 1001
+
+    asyncio.run(run())
+    assert set(os.listdir(bench.run)) - before <= {"lab@a.shm"}
+    assert not [name for name in os.listdir(bench.run) if name.startswith(("ui@", "gateway@"))]
+    # Its address is free at once.
+    bench.gateway("--listen", f"127.0.0.1:{gateway.port}").stop()
+
+
+def test_killed_gateway_hinders_no_successor(bench: Bench) -> None:
+    token = bench.token("all", "--read", "*", "--write", "*")
+    first = bench.gateway()
+
+    async def publish(address: str) -> None:
+        client = await Client.connect(address, token)
+        await client.ask("publish", id=5, name="ui/x")
+        assert (await client.ask("data", id=5, value=1))["number"] == 1
+
+    asyncio.run(publish(first.address))
+    first.child.kill()
+    first.child.wait(PATIENCE)
+    second = bench.gateway("--listen", f"127.0.0.1:{first.port}")
+    asyncio.run(publish(second.address))
+    assert second.request("/api/latest/gateway/status", second.token)[0] == 200
+
+
+def test_address_that_is_taken_is_reported(bench: Bench) -> None:
+    gateway = bench.gateway()
+    error = bench.command(GATEWAY, "--listen", f"127.0.0.1:{gateway.port}", "--service", "other", code=1)
+    assert "AddressInUse (105)" in error and "--listen" in error
+    for wrong in ("17180", "lab.example:1", "127.0.0.1:99999"):
+        assert "InvalidEndpoint (107)" in bench.command(GATEWAY, "--listen", wrong, code=1)
+
+
+def test_controller_sees_pauses_runs_and_ends_it(bench: Bench) -> None:
+    bench.controller()
+    gateway = bench.gateway()
+    bench.seen_by_controller("gateway")
+    data = bench.command(PROGRAM, "service", "get", "gateway")
+    assert gateway.address in data and gateway.token not in data
+    bench.command(PROGRAM, "service", "pause", "gateway")
+    assert gateway.request("/api/latest/gateway/status", gateway.token)[0] == 409
+    bench.command(PROGRAM, "service", "run", "gateway")
+    assert gateway.request("/api/latest/gateway/status", gateway.token)[0] == 200
+    token = bench.token("later", "--read", "*")
+    bench.command(PROGRAM, "service", "checkpoint", "gateway")
+    # It reads the file with the command, however soon that is.
+    assert gateway.request("/api/names", token)[0] == 200
+    bench.command(PROGRAM, "service", "shutdown", "gateway")
+    assert gateway.child.wait(PATIENCE) == 0
+
+
+def test_doctor_says_where_it_serves_and_what_is_wrong(bench: Bench) -> None:
+    gateway = bench.gateway()
+    report = bench.command(PROGRAM, "doctor")
+    assert f"the gateway here serves at {gateway.address}/" in report
+    gateway.stop()
+    bench.token("old", "--read", "*", "--expires", "1s")
+    gateway = bench.gateway("--behind-proxy")
+    until("the state says so", lambda: gateway.metric("tokens_expired") == 1)
+    until("the doctor says so", lambda: "has expired" in (report := subprocess.run([PROGRAM, "doctor"], env=bench.env, capture_output=True, text=True, timeout=PATIENCE).stdout) and "proxy" in report)
+
+
+def test_shell_program_runs_it_and_it_has_a_manual_and_completions(bench: Bench) -> None:
+    assert "--certificate" in bench.command(PROGRAM, "gateway", "--help")
+    pages = bench.folder / "man"
+    bench.command(GATEWAY, "man", pages)
+    names = {path.name for path in pages.iterdir()}
+    assert {"linkspan-gateway.1", "linkspan-gateway-token.1", "linkspan-gateway-token-add.1"} <= names
+    for shell in ("bash", "zsh", "fish"):
+        assert "gateway" in bench.command(GATEWAY, "completions", shell)
+    script = bench.command(GATEWAY, "completions", "bash")
+    assert " linkspan-gateway\n" in script
+
+
+def test_it_waits_without_work(bench: Bench) -> None:
+    gateway = bench.gateway()
+
+    async def run() -> None:
+        clients = [await Client.connect(gateway.address, gateway.token) for _ in range(20)]
+        for client in clients:
+            await client.subscribe("lab/*")
+        until("all follow", lambda: gateway.metric("subscriptions") == 20)
+        # Its threads are few, however many clients there are.
+        assert children_of(gateway.child.pid) < 40
+        for client in clients:
+            await client.close()
+
+    asyncio.run(run())
+    state = json.dumps(gateway.request("/api/latest/gateway/status", gateway.token)[1])
+    assert gateway.token not in state
