@@ -157,7 +157,7 @@ impl Parts {
                 number = number.saturating_add(1);
             }
             number = number.saturating_add(1);
-            let found = examine(&last)?;
+            let found = examine(&last, last == base)?;
             facts.insert("id".to_owned(), found);
             continued = Some(last);
         }
@@ -447,7 +447,7 @@ fn is_own_beginning(path: &Path) -> bool {
     let is_own = fs::symlink_metadata(path).is_ok_and(|facts| {
         facts.is_file() && facts.len() == 0 && facts.uid() == rustix::process::geteuid().as_raw()
     });
-    is_own && files::open(path).is_ok_and(|file| lock(&file, path).is_ok())
+    is_own && files::open_found(path).is_ok_and(|file| lock(&file, path).is_ok())
 }
 
 /// Locks a file that this process writes, as long as it is open: two recorders of one file would write over each other's.
@@ -466,8 +466,8 @@ fn lock(file: &File, path: &Path) -> Result<()> {
 }
 
 /// Returns the identity of the recording whose last part this is, where it can be continued.
-fn examine(path: &Path) -> Result<String> {
-    let mut file = files::open(path)?;
+fn examine(path: &Path, is_named: bool) -> Result<String> {
+    let mut file = if is_named { files::open(path)? } else { files::open_found(path)? };
     lock(&file, path)?;
     let exists = |text: &str| {
         let text = format!("{} exists, and {text}; name another file, or remove it first", path.display());

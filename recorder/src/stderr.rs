@@ -2,13 +2,12 @@
 
 use std::io::{self, Write};
 
-use linkspan::{one_line, several_lines};
+use linkspan::one_line;
 
 /// Prints a line. Texts of other programs in it stay on it.
 pub fn print_line(text: &str) {
-    let text = several_lines(text).replace('\n', "\n  ");
     // Without standard error the exit code and the recording's events are left.
-    let _ = io::stderr().write_all(format!("linkspan-record: {text}\n").as_bytes());
+    let _ = io::stderr().write_all(format!("linkspan-record: {}\n", one_line(text)).as_bytes());
 }
 
 /// Replaces the line of progress on a terminal; an empty text removes it.

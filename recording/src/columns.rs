@@ -16,10 +16,66 @@ pub use layout::{Buffer, Column};
 
 /// Fields that a table has a column for at most.
 pub const MAX_COLUMNS: usize = 4_096;
+/// Bytes of the path of a field at most, and of the paths of all fields of a table: a message of some bytes may stand for GiB of them.
+const MAX_PATH: usize = 4 << 10;
+const MAX_PATHS: usize = 1 << 20;
 /// Columns that each table begins with.
 pub const FIXED: [&str; 4] = ["received", "sent", "sequence", "source"];
 /// The first column of a table of several names.
 const NAME: &str = "name";
+
+/// The paths of the fields of a table, each with its place, within the limits.
+#[derive(Debug, Default)]
+pub struct Paths {
+    places: HashMap<String, usize>,
+    bytes: usize,
+}
+
+impl Paths {
+    /// Returns the place of a path: the next one for a new path.
+    ///
+    /// # Errors
+    /// `TooLarge` for more fields than [`MAX_COLUMNS`], or paths of more bytes than 1 MiB.
+    pub fn add(&mut self, path: &str) -> Result<usize> {
+        if let Some(at) = self.get(path) {
+            return Ok(at);
+        }
+        let place = self.places.len();
+        if place == MAX_COLUMNS {
+            return Err(too_large(&format!("have more than {MAX_COLUMNS} fields")));
+        }
+        self.bytes = self.bytes.saturating_add(path.len());
+        if self.bytes > MAX_PATHS {
+            return Err(too_large(&format!(
+                "have fields whose paths are longer than {MAX_PATHS} bytes together"
+            )));
+        }
+        self.places.insert(path.to_owned(), place);
+        Ok(place)
+    }
+
+    /// Returns the place of a path that has one.
+    pub fn get(&self, path: &str) -> Option<usize> {
+        self.places.get(path).copied()
+    }
+
+    /// Returns the number of paths.
+    pub fn len(&self) -> usize {
+        self.places.len()
+    }
+
+    /// Returns whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.places.is_empty()
+    }
+
+    /// Returns the paths in the order of their places.
+    pub fn in_order(&self) -> Vec<&str> {
+        let mut all: Vec<_> = self.places.iter().collect();
+        all.sort_unstable_by_key(|(_, at)| **at);
+        all.into_iter().map(|(path, _)| &**path).collect()
+    }
+}
 
 /// The columns of a table that is built.
 #[derive(Debug, Default)]
@@ -28,8 +84,7 @@ pub struct Columns {
     topics: Option<Field>,
     fixed: [Field; FIXED.len()],
     fields: Vec<Field>,
-    /// The place of each field by its path.
-    places: HashMap<String, usize>,
+    paths: Paths,
     rows: usize,
     units: HashMap<String, String>,
     hints: HashMap<String, Hint>,
@@ -46,7 +101,7 @@ impl Columns {
     /// Adds a message as a row. A field that comes for the first time is null in the rows before.
     ///
     /// # Errors
-    /// Those of decoding, with the number of the message; `TooLarge` for more than 4,096 columns; `Unsupported` for an encoding that this library does not know.
+    /// Those of decoding, with the number of the message; `TooLarge` for more than 4,096 columns, or too long paths of fields; `Unsupported` for an encoding that this library does not know.
     pub fn add(&mut self, message: &Message<'_>) -> Result<()> {
         let channel = message.channel;
         let of = |error: Error| {
@@ -81,19 +136,11 @@ impl Columns {
         flatten(&value, &mut String::new(), &mut |path, value| {
             let at = match self.fields.get(next) {
                 Some(field) if field.path == path => next,
-                _ => match self.places.get(path) {
-                    Some(at) => *at,
-                    None if self.fields.len() == MAX_COLUMNS => {
-                        return Err(of(too_many()));
-                    }
-                    None => {
-                        let new = self.fields.len();
-                        self.places.insert(path.to_owned(), new);
-                        self.fields.push(Field::new(path, self.hints.get(path).copied()));
-                        new
-                    }
-                },
+                _ => self.paths.add(path).map_err(of)?,
             };
+            if at == self.fields.len() {
+                self.fields.push(Field::new(path, self.hints.get(path).copied()));
+            }
             next = at.saturating_add(1);
             if let Some(field) = self.fields.get_mut(at) {
                 field.push(self.rows, value);
@@ -128,10 +175,10 @@ impl Columns {
     }
 }
 
-/// The error of a table with more fields than [`MAX_COLUMNS`].
-pub fn too_many() -> Error {
+/// The error of a table that would take more than the limits.
+fn too_large(what: &str) -> Error {
     let text = format!(
-        "the messages have more than {MAX_COLUMNS} fields, and a table has a column for {MAX_COLUMNS}: lines of JSON have all of them"
+        "the messages {what}, and a table has a column for {MAX_COLUMNS} with paths of up to {MAX_PATH} bytes: lines of JSON have all of them"
     );
     Error::new(ErrorKind::TooLarge, text)
 }
@@ -158,7 +205,7 @@ pub fn names<'a>(paths: impl Iterator<Item = &'a str> + Clone, fixed: &[&str]) -
 /// that begins with an empty key begins with `~`, so that it is the path of no other field.
 ///
 /// # Errors
-/// Those of `what`.
+/// Those of `what`; `TooLarge` for a path of more than 4 KiB.
 pub fn flatten(
     value: &Value,
     path: &mut String,
@@ -168,6 +215,12 @@ pub fn flatten(
         Value::Map(map) if !map.is_empty() => {
             for (key, value) in map {
                 let length = path.len();
+                // Before it is built; escapes are not counted.
+                if length.saturating_add(key.len()) > MAX_PATH {
+                    return Err(too_large(&format!(
+                        "have a field whose path is longer than {MAX_PATH} bytes"
+                    )));
+                }
                 push_key(path, key);
                 let done = flatten(value, path, what);
                 path.truncate(length);
@@ -210,6 +263,10 @@ fn fields_of(of: &Type, path: &mut String, what: &mut dyn FnMut(&str, &Type)) {
     let (Kind::Record(fields) | Kind::Union(fields) | Kind::Table(fields)) = &of.kind else { return };
     for field in fields {
         let length = path.len();
+        if length.saturating_add(field.name.len()) > MAX_PATH {
+            // No column has it.
+            continue;
+        }
         push_key(path, &field.name);
         fields_of(&field.of, path, what);
         path.truncate(length);

@@ -26,8 +26,21 @@ const MAX_WHOLE: u64 = 1 << 30;
 /// # Errors
 /// Those of the file system; `Unsupported` for what is no regular file; `Stalled` where another process has a lease on it.
 pub fn open(path: &Path) -> Result<File> {
-    let flags = (OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed();
-    let file = OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(|error| {
+    open_with(path, OFlags::empty())
+}
+
+/// The same for a file that was found beside one that was named: a link in its place is not followed, which another user may have made.
+///
+/// # Errors
+/// As for [`open`]; `Unsupported` for a link.
+pub fn open_found(path: &Path) -> Result<File> {
+    open_with(path, OFlags::NOFOLLOW)
+}
+
+fn open_with(path: &Path, flags: OFlags) -> Result<File> {
+    let not_read = |what| Error::new(ErrorKind::Unsupported, format!("{} is {what}", path.display()));
+    let all = (OFlags::NONBLOCK | OFlags::NOCTTY | flags).bits().cast_signed();
+    let file = OpenOptions::new().read(true).custom_flags(all).open(path).map_err(|error| {
         if error.kind() == io::ErrorKind::WouldBlock {
             let text = format!(
                 "opening {}: another process has a lease on it and does not give it up; try again",
@@ -35,14 +48,20 @@ pub fn open(path: &Path) -> Result<File> {
             );
             return Error::new(ErrorKind::Stalled, text);
         }
+        let is_link = flags.contains(OFlags::NOFOLLOW)
+            && std::fs::symlink_metadata(path).is_ok_and(|facts| facts.is_symlink());
+        if is_link {
+            return not_read(
+                "a link, which is not followed where it was found and not named; name its file".to_owned(),
+            );
+        }
         of_io(&error, "opening", path)
     })?;
     let kind = file.metadata().map_err(|error| of_io(&error, "reading", path))?.file_type();
     if kind.is_file() {
         return Ok(file);
     }
-    let text = format!("{} is {}, and no regular file, which is what is read", path.display(), named(kind));
-    Err(Error::new(ErrorKind::Unsupported, text))
+    Err(not_read(format!("{}, and no regular file, which is what is read", named(kind))))
 }
 
 /// Reads a file of at most 1 GiB as a whole.

@@ -24,7 +24,8 @@ pub fn existing(base: &Path) -> Vec<PathBuf> {
     let mut absent = 0;
     for number in 1.. {
         let path = path_of(base, number);
-        if path.exists() {
+        // A link that leads nowhere hides no part behind it.
+        if path.symlink_metadata().is_ok() {
             absent = 0;
             found.push(path);
         } else if !found.is_empty() || absent == MOST_REMOVED {

@@ -14,12 +14,13 @@ use std::path::{Path, PathBuf};
 
 use linkspan::{Error, ErrorKind, Result, Wait};
 
-use self::part::{Current, Found, OpenPart};
+use self::part::{As, Current, Found, OpenPart};
 use crate::follower::Follower;
 use crate::parts;
 
 pub use self::entry::{Channel, Entry, Limits, Message, Problem, Schema};
 pub use self::outline::Outline;
+pub use self::part::Identity;
 
 /// Problems that are said one by one.
 const MAX_PROBLEMS: usize = 1_000;
@@ -28,6 +29,10 @@ const MAX_PROBLEMS: usize = 1_000;
 #[derive(Debug)]
 pub struct Reader {
     parts: VecDeque<PathBuf>,
+    /// What was named, where the parts were found by it.
+    base: Option<PathBuf>,
+    /// What the parts that were found are to be of.
+    identity: Option<Identity>,
     limits: Limits,
     part: Option<OpenPart>,
     /// The times of the messages that are asked for.
@@ -57,7 +62,16 @@ impl Reader {
     /// As for [`Reader::open`].
     pub fn with_limits(path: &Path, limits: Limits) -> Result<Reader> {
         let existing = parts::existing(path);
-        Reader::of(if existing.is_empty() { vec![path.to_owned()] } else { existing }, limits)
+        let paths = if existing.is_empty() { vec![path.to_owned()] } else { existing };
+        Reader::begin(paths, limits, Some(path.to_owned()), None)
+    }
+
+    /// Reads one part that was found beside a recording, of this identity where it is known.
+    ///
+    /// # Errors
+    /// As for [`Reader::open`]; `Unsupported` where it is a link, of another recording or of another user.
+    pub fn of_found(base: &Path, part: PathBuf, limits: Limits, of: Option<Identity>) -> Result<Reader> {
+        Reader::begin(vec![part], limits, Some(base.to_owned()), of)
     }
 
     /// Reads these files as one recording.
@@ -65,10 +79,21 @@ impl Reader {
     /// # Errors
     /// As for [`Reader::open`].
     pub fn of(paths: Vec<PathBuf>, limits: Limits) -> Result<Reader> {
+        Reader::begin(paths, limits, None, None)
+    }
+
+    fn begin(
+        paths: Vec<PathBuf>,
+        limits: Limits,
+        base: Option<PathBuf>,
+        identity: Option<Identity>,
+    ) -> Result<Reader> {
         let size = |path: &PathBuf| std::fs::metadata(path).map_or(0, |facts| facts.len());
         let mut reader = Reader {
             whole: paths.iter().map(size).fold(0, u64::saturating_add),
             parts: paths.into(),
+            base,
+            identity,
             limits,
             part: None,
             window: None,
@@ -137,12 +162,15 @@ impl Reader {
                 }
                 return Ok(false);
             };
-            match (OpenPart::open(path.clone(), self.limits), &self.part) {
+            let is_found = self.base.as_ref().is_some_and(|base| *base != path);
+            let how = if is_found { As::Found(self.identity.as_ref()) } else { As::Named };
+            match (OpenPart::open(path.clone(), self.limits, how), &self.part) {
                 // What lies in the place of a further part hides neither those before it nor those behind it.
                 (Err(error), Some(_)) => self.keep(Problem::of_part(path, &error)),
                 (opened, _) => break opened?,
             }
         };
+        self.identity.get_or_insert_with(|| part.identity.clone());
         if let Some((from, to)) = self.window {
             part.skip_outside(from, to)?;
         }
@@ -188,6 +216,11 @@ impl Reader {
     /// Returns the file that is read, and the byte behind the last record.
     pub fn place(&self) -> Option<(&Path, u64)> {
         self.part.as_ref().map(|part| (&*part.path, part.offset))
+    }
+
+    /// Returns what its parts are of.
+    pub fn identity(&self) -> Option<&Identity> {
+        self.identity.as_ref()
     }
 
     /// Returns what was found wrong so far.

@@ -209,3 +209,63 @@ fn fuzz_seeds_of_recordings_are_read_or_refused() {
         any_file::read(&std::fs::read(seed).unwrap());
     }
 }
+
+/// A closed part of a recording with this identity, with one message.
+fn write_part(path: &Path, id: &str) {
+    let facts = BTreeMap::from([("id".to_owned(), id.repeat(32))]);
+    let mut part = Part::create(path, &facts, Settings::default()).unwrap();
+    let record = ChannelRecord::new("shm:lab/a", 9, Encoding::Cbor, "cam@north");
+    let channel = part.channel(&record, 1, false).unwrap();
+    part.message(channel, 1, 1, 1, &body(1)).unwrap();
+    part.close("split", None).unwrap();
+}
+
+/// The messages of a recording with its parts, and its problems.
+fn read_all(path: &Path) -> (usize, Vec<String>) {
+    let mut reader = Reader::open(path).unwrap();
+    let mut messages = 0;
+    while let Some(entry) = reader.read().unwrap() {
+        messages += usize::from(matches!(entry, Entry::Message(_)));
+    }
+    (messages, reader.problems().iter().map(ToString::to_string).collect())
+}
+
+#[test]
+fn parts_that_were_found_are_no_links_and_of_the_recording_that_was_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let [base, second, third, secret] =
+        ["r.mcap", "r.0002.mcap", "r.0003.mcap", "secret"].map(|name| folder.path().join(name));
+    write_part(&base, "5");
+    write_part(&third, "5");
+    write_part(&secret, "5");
+    // Also one with the same identity, which the link's maker cannot know.
+    std::os::unix::fs::symlink(&secret, &second).unwrap();
+    let (messages, problems) = read_all(&base);
+    assert_eq!((messages, problems.len()), (2, 1), "{problems:?}");
+    assert!(problems[0].contains("a link, which is not followed"), "{problems:?}");
+    std::fs::remove_file(&second).unwrap();
+    std::os::unix::fs::symlink(folder.path().join("nowhere"), &second).unwrap();
+    assert_eq!(read_all(&base).0, 2, "a link that leads nowhere hides what is behind it");
+    std::fs::remove_file(&second).unwrap();
+    write_part(&second, "6");
+    let (messages, problems) = read_all(&base);
+    assert_eq!((messages, problems.len()), (2, 1), "{problems:?}");
+    assert!(problems[0].contains("of another recording"), "{problems:?}");
+    // What is named is read, by a link as well.
+    let link = folder.path().join("link");
+    std::os::unix::fs::symlink(&secret, &link).unwrap();
+    assert_eq!(read_all(&link), (1, vec![]));
+    assert_eq!(read_all(&second), (1, vec![]));
+    std::fs::remove_file(&second).unwrap();
+    write_part(&second, "5");
+    assert_eq!(read_all(&base), (3, vec![]));
+    if rustix::process::geteuid().is_root() {
+        // To root every file belongs to another user but its own: the first part decides.
+        std::os::unix::fs::chown(&second, Some(65_534), None).unwrap();
+        let (messages, problems) = read_all(&base);
+        assert_eq!((messages, problems.len()), (2, 1), "{problems:?}");
+        assert!(problems[0].contains("belongs to another user"), "{problems:?}");
+        std::os::unix::fs::chown(&base, Some(65_534), None).unwrap();
+        assert_eq!(read_all(&base), (3, vec![]));
+    }
+}

@@ -72,7 +72,7 @@ const STARTS_PROGRAMS: [&str; 6] = [
     "cli/src/supervisor/watchdog.rs",
     // A program beside this one, or of the folders of PATH that are absolute.
     "cli/src/companion.rs",
-    // Python of these folders, without its variables, its current folder and a home of the environment.
+    // Python of these folders, with the variables alone that `programs::clean_environment` lists, and outside of the current folder.
     "recorder/src/tools/export/python.rs",
 ];
 

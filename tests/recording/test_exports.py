@@ -281,6 +281,14 @@ def test_exports_run_no_code_of_the_folder_or_the_environment(exporting: Lab):
         (folder / "linkspan-record").chmod(0o755)
     exporting.env |= {"PYTHONPATH": str(evil), "PYTHONSTARTUP": str(evil / "json.py"), "PYTHONUSERBASE": str(evil / ".local"), "HOME": str(evil)}
     exporting.env["HDF5_PLUGIN_PATH"] = str(evil)
+    # Python on a Mac and in a virtual environment, and OpenSSL, have variables that name code.
+    (evil / "bin").mkdir()
+    (evil / "bin/python3").symlink_to(sys.executable)
+    (evil / "pyvenv.cfg").write_text("home = /usr/bin\n")
+    beside = evil / "lib" / f"python3.{sys.version_info.minor}" / "site-packages"
+    beside.mkdir(parents=True)
+    (beside / "evil.pth").write_text((site / "evil.pth").read_text())
+    exporting.env |= {"__PYVENV_LAUNCHER__": str(evil / "bin/python3"), "VIRTUAL_ENV": str(evil), "OPENSSL_CONF": str(evil / "openssl.cnf")}
     for form in ("parquet", "arrow", "hdf5"):
         exporting.recording("export", path, f"--{form}", "-o", f"t.{form}")
     # A folder of PATH that is relative is the current one, or in it.
@@ -298,7 +306,30 @@ def test_exports_run_no_code_of_the_folder_or_the_environment(exporting: Lab):
     shutil.copy(PROGRAM, alone / "linkspan")
     done = subprocess.run([alone / "linkspan", "recording", "info", path], env=exporting.env, cwd=exporting.folder, capture_output=True, text=True, timeout=60)
     assert done.returncode == 4 and "neither beside this one nor in PATH" in done.stderr, done
+    # A path that is relative is another program in each folder.
+    for name in ("./python3", "evil/python3"):
+        exporting.env["LINKSPAN_PYTHON"] = name
+        assert "give its whole path" in exporting.recording("export", path, "--hdf5", "-o", "v.h5", code=1)
     assert not touched.exists(), touched.read_text()
+
+
+def test_interpreter_gets_what_is_listed_and_no_other_variable(exporting: Lab):
+    path = written(exporting.folder / "r.mcap", [("lab/t", {"a": 1})])
+    python = exporting.folder / "python"
+    python.write_text(f"#!/bin/sh\n/usr/bin/env > {exporting.folder}/environment\nexit 1\n")
+    python.chmod(0o755)
+    own, shared = exporting.folder / "own", exporting.folder / "shared"
+    own.mkdir(mode=0o700)
+    shared.mkdir()
+    shared.chmod(0o777)
+    exporting.env |= {"LINKSPAN_PYTHON": str(python), "LC_TIME": "C", "TZ": "UTC", "NEW_PLUGIN_PATH": "/x", "LD_BIND_NOW": "1", "XDG_CONFIG_HOME": "/x"}
+    for folder, passes in ((own, True), (shared, False)):
+        exporting.env["TMPDIR"] = str(folder)
+        exporting.recording("export", path, "--hdf5", "-o", "t.h5", code=1)
+        found = dict(line.split("=", 1) for line in (exporting.folder / "environment").read_text().splitlines())
+        # A shell sets some itself.
+        assert set(found) - {"PWD", "SHLVL", "_", "OLDPWD"} <= {"PATH", "LANG", "LANGUAGE", "LC_ALL", "LC_CTYPE", "LC_TIME", "TZ", "TMPDIR"}, found
+        assert found["TZ"] == "UTC" and found["LC_TIME"] == "C" and ("TMPDIR" in found) == passes, found
 
 
 def test_names_without_a_message_in_these_times_have_no_table(exporting: Lab):
@@ -312,3 +343,23 @@ def test_relative_paths_are_those_of_the_current_folder(exporting: Lab):
     written(exporting.folder / "r.mcap", [("lab/t", {"a": 1}), ("lab/u", {"a": 1})])
     exporting.recording("export", "r.mcap", "--parquet", "-o", "out/tables")
     assert {path.name for path in Path(exporting.folder / "out/tables").iterdir()} == {"lab-t.parquet", "lab-u.parquet"}
+
+
+def test_name_or_field_that_has_no_place_costs_no_other_table(exporting: Lab):
+    long, deep = "a" * 300, {"x": 1}
+    for _ in range(30):
+        deep = {"k" * 65_535: deep}
+    wide = {f"{at:04}" + "w" * 1_000: at for at in range(2_000)}
+    path = written(exporting.folder / "r.mcap", [("lab/t", {"a": 1}), (long, {"a": 1}), ("lab/deep", deep), ("lab/wide", wide)])
+    said = exporting.recording("export", path, "--csv", "-o", "tables", code=1)
+    assert {file.name for file in (exporting.folder / "tables").iterdir()} == {"lab-t.csv"}
+    assert "305 bytes" in said or "304 bytes" in said, said
+    assert "lab/deep" in said and "longer than 4096 bytes" in said, said
+    assert "lab/wide" in said and "1048576 bytes together" in said, said
+    assert "3 tables" in said, said
+
+
+def test_export_that_failed_leaves_no_folder(exporting: Lab):
+    path = written(exporting.folder / "r.mcap", [("a" * 300, {"a": 1}), ("b" * 300, {"a": 1})])
+    exporting.recording("export", path, "--csv", "-o", "tables", code=1)
+    assert not (exporting.folder / "tables").exists()

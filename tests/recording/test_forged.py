@@ -13,6 +13,7 @@ import pytest
 import zstandard
 from conftest import Lab
 from support.forged import MAGIC, forged, record, text, texts
+from support.recordings import written
 from support.tree import DEBUG
 
 #: Memory that a process may ask for, and seconds of the processor that it may use: far above what files of kilobytes need.
@@ -122,3 +123,13 @@ def test_many_channels_and_bombs_take_time_and_memory_by_their_size(lab: Lab, co
             done = run(lab, program, "recording", *words)
             if file is bombs and words[0] in ("info", "report"):
                 assert done.returncode == 1 and b"at most" in done.stderr, done.stderr
+
+
+@pytest.mark.parametrize("text", ["lab/a\nFAKE: complete: 7 messages, 0 missed", "lab/\ufeffa\U000e0041\u200b\r\x1b[2J"])
+def test_text_of_a_recording_is_on_one_line_of_a_replay_and_seen(lab: Lab, text: str) -> None:
+    written(lab.folder / "a.mcap", [(text, {"a": 1})])
+    for words in (("replay", "a.mcap"), ("recording", "info", "a.mcap"), ("recording", "info", "a.mcap", "--json"), ("recording", "check", "a.mcap")):
+        done = subprocess.run([DEBUG / "linkspan-record", *words], cwd=lab.folder, env=lab.env, capture_output=True, text=True, timeout=60)
+        shown = done.stdout + done.stderr
+        assert not any(line.strip().startswith("FAKE") for line in shown.splitlines()), (words, shown)
+        assert not {"\ufeff", "\U000e0041", "\u200b", "\r", "\x1b"} & set(shown), (words, shown)

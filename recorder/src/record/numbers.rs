@@ -114,9 +114,12 @@ pub fn read_last(base: &Path, last: &Path, limit: u64) -> Result<Last> {
     let until = parts.iter().position(|path| path == last).map_or(0, |at| at.saturating_add(1));
     let mut found = Last { next: Next::new(), newest: NewestMessages::new(limit) };
     let mut has_messages = false;
+    let mut identity = None;
     for part in parts.iter().take(until).rev() {
         let mut of_part = Last { next: Next::new(), newest: NewestMessages::new(limit) };
-        let has_numbers = read_part(part, &mut of_part)?;
+        let mut reader = Reader::of_found(base, part.clone(), Limits::default(), identity.take())?;
+        let has_numbers = read_part(&mut reader, &mut of_part)?;
+        identity = reader.identity().cloned();
         // What is in a later part counts.
         for (key, next) in of_part.next {
             let known = found.next.entry(key).or_insert(0);
@@ -134,8 +137,7 @@ pub fn read_last(base: &Path, last: &Path, limit: u64) -> Result<Last> {
 }
 
 /// Reads a part; returns whether it begins with the numbers of all publishers.
-fn read_part(path: &Path, last: &mut Last) -> Result<bool> {
-    let mut reader = Reader::of(vec![path.to_owned()], Limits::default())?;
+fn read_part(reader: &mut Reader, last: &mut Last) -> Result<bool> {
     let mut has_numbers = false;
     let mut raise = |topic: &str, incarnation: u64, next: u64| {
         let known = last.next.entry((topic.to_owned(), incarnation)).or_insert(0);

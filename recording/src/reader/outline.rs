@@ -40,7 +40,9 @@ impl Outline {
         while let Some(part) = &mut reader.part {
             let has_summary = part.summary()?.is_some_and(|summary| outline.add_summary(summary));
             if !has_summary {
-                let mut whole = Reader::of(vec![part.path.clone()], reader.limits)?;
+                let (base, part, identity) =
+                    (reader.base.clone(), part.path.clone(), reader.identity.clone());
+                let mut whole = Reader::begin(vec![part], reader.limits, base, identity)?;
                 while let Some(entry) = whole.read()? {
                     outline.add(entry);
                 }

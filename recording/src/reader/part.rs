@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -13,6 +13,7 @@ use mcap::records::{Record, op};
 use super::{Channel, Limits, Problem, Schema};
 use crate::chunk::{self, HEAD};
 use crate::event::Event;
+use crate::identity;
 use crate::writer::of_io;
 use crate::{files, format};
 
@@ -70,6 +71,7 @@ const ATTACHMENT: u64 = 64 << 10;
 pub(super) struct OpenPart {
     file: File,
     pub path: PathBuf,
+    pub identity: Identity,
     limits: Limits,
     /// The byte behind the last whole record.
     pub offset: u64,
@@ -93,10 +95,53 @@ pub(super) struct OpenPart {
     pub has_next: bool,
 }
 
+/// Whose file a part is, and of which recording.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    owner: u32,
+    id: Option<String>,
+}
+
+impl Identity {
+    /// Fails where a part that was found is not one of the recording of this first one, or of a user who may not continue it.
+    fn check(&self, first: &Identity, path: &Path) -> Result<()> {
+        let refused = |what: &str| {
+            let text = format!(
+                "{} is in the place of a further part, and {what}: it is not read; name it to read it alone",
+                path.display()
+            );
+            Err(Error::new(ErrorKind::Unsupported, text))
+        };
+        if self.id != first.id {
+            return refused("is of another recording than the first part");
+        }
+        if ![first.owner, 0, rustix::process::geteuid().as_raw()].contains(&self.owner) {
+            return refused("belongs to another user than the first part");
+        }
+        Ok(())
+    }
+}
+
+/// How a part is opened.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum As<'a> {
+    /// It was named.
+    Named,
+    /// It was found beside what was named, and is one of the same recording as this, where anything of that is known.
+    Found(Option<&'a Identity>),
+}
+
+/// Bytes that have the identity of a recording.
+const BEGINNING: u64 = 1 << 20;
+
 impl OpenPart {
-    pub fn open(path: PathBuf, limits: Limits) -> Result<OpenPart> {
-        let file = files::open(&path)?;
-        let length = file.metadata().map_err(|error| of_io(&error, "reading", &path))?.len();
+    pub fn open(path: PathBuf, limits: Limits, how: As<'_>) -> Result<OpenPart> {
+        let file = match how {
+            As::Named => files::open(&path)?,
+            As::Found(_) => files::open_found(&path)?,
+        };
+        let facts = file.metadata().map_err(|error| of_io(&error, "reading", &path))?;
+        let length = facts.len();
         let mut magic = [0; mcap::MAGIC.len()];
         let is_mcap = length >= magic.len() as u64
             && file
@@ -110,9 +155,20 @@ impl OpenPart {
             );
             return Err(Error::new(ErrorKind::Malformed, text).at(0));
         }
+        let mut beginning = vec![0; usize::try_from(length.min(BEGINNING)).unwrap_or_default()];
+        // A file that became shorter meanwhile is seen to be when it is read.
+        let read = file.read_at(&mut beginning, 0).map_err(|error| of_io(&error, "reading", &path))?;
+        let beginning = beginning.get(..read).unwrap_or_default();
+        let identity = Identity { owner: facts.uid(), id: identity(beginning) };
+        if let As::Found(Some(first)) = how
+            && (length > BEGINNING || has_content(beginning))
+        {
+            identity.check(first, &path)?;
+        }
         Ok(OpenPart {
             file,
             path,
+            identity,
             limits,
             offset: mcap::MAGIC.len() as u64,
             length,
@@ -466,6 +522,13 @@ impl OpenPart {
         self.file.read_exact_at(&mut summary, begin).map_err(failed)?;
         Ok(Some(summary.into()))
     }
+}
+
+/// Whether a file with these bytes has a whole record behind its head: one that was cut off before has nothing of any recording.
+fn has_content(file: &[u8]) -> bool {
+    let mut left = Bytes::copy_from_slice(file.strip_prefix(mcap::MAGIC).unwrap_or_default());
+    let mut codes = std::iter::from_fn(|| chunk::next_record(&mut left).ok().flatten());
+    codes.any(|(code, _)| code != op::HEADER)
 }
 
 /// Returns the number whose lower 32 bits are these that is closest to `next`.

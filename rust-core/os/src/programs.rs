@@ -1,7 +1,36 @@
 //! Where programs are that this library's programs start without being told which: never in the current folder.
 
 use std::ffi::{OsStr, OsString};
-use std::path::PathBuf;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Variables that such a program gets, beside those that begin with `LC_`: they name its language and its time, and no code.
+const PASSED: [&str; 3] = ["LANG", "LANGUAGE", "TZ"];
+
+/// Gives a program an environment in which nothing names code: the absolute folders of PATH, the language and the time, and a folder for
+/// temporary files where it is this user's alone. Its home is the one that the system knows.
+///
+/// What may pass is listed, not what may not: each runtime and each library has variables that name code, and new ones come.
+pub fn clean_environment(command: &mut Command) {
+    command.env_clear();
+    command.env("PATH", std::env::join_paths(folders_of_path()).unwrap_or_default());
+    for (name, value) in std::env::vars_os() {
+        let passes = PASSED.iter().any(|known| name == *known) || name.as_bytes().starts_with(b"LC_");
+        if passes || name == "TMPDIR" && is_own(Path::new(&value)) {
+            command.env(name, value);
+        }
+    }
+}
+
+/// Whether a folder is this user's, and no other one writes into it.
+fn is_own(folder: &Path) -> bool {
+    let own = rustix::process::geteuid().as_raw();
+    let is_private =
+        |facts: std::fs::Metadata| facts.is_dir() && facts.uid() == own && facts.mode() & 0o022 == 0;
+    folder.is_absolute() && std::fs::symlink_metadata(folder).is_ok_and(is_private)
+}
 
 /// Returns the folders of PATH that are not relative to the current one, which may be another user's.
 pub fn folders_of_path() -> Vec<PathBuf> {

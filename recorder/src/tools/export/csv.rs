@@ -1,8 +1,9 @@
 //! Tables as CSV, of RFC 4180: a pass over the recording for the columns of all of them, and one for the lines of some.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
-use linkspan::{Result, Value};
+use linkspan::{Error, ErrorKind, Result, Value};
+use linkspan_recording::columns::Paths;
 use linkspan_recording::{columns, reader};
 
 use super::{Arguments, Faults, Out, Table, decoded, each, json};
@@ -11,74 +12,68 @@ use crate::tools::shown;
 /// Files that are open at the same time, at most.
 const OPEN: usize = 256;
 
-/// The columns of a table: the place of each path.
-#[derive(Default)]
-struct Columns {
-    places: HashMap<String, usize>,
-    order: Vec<String>,
+/// The head of a table.
+fn head(paths: &Paths) -> String {
+    let names = columns::names(paths.in_order().into_iter(), &columns::FIXED);
+    let cells = columns::FIXED.map(str::to_owned).into_iter().chain(names.iter().map(|name| text(name)));
+    cells.collect::<Vec<_>>().join(",") + "\n"
 }
 
-impl Columns {
-    fn add(&mut self, path: &str) -> Result<()> {
-        if !self.places.contains_key(path) {
-            if self.order.len() == columns::MAX_COLUMNS {
-                return Err(columns::too_many());
-            }
-            self.places.insert(path.to_owned(), self.order.len());
-            self.order.push(path.to_owned());
+/// The line of a message.
+fn line(paths: &Paths, message: &reader::Message<'_>, value: &Value) -> Result<String> {
+    let mut cells = vec![String::new(); paths.len()];
+    columns::flatten(value, &mut String::new(), &mut |path, value| {
+        if let Some(place) = paths.get(path).and_then(|at| cells.get_mut(at)) {
+            *place = cell(value)?;
         }
         Ok(())
-    }
-
-    fn head(&self) -> String {
-        let names = columns::names(self.order.iter().map(String::as_str), &columns::FIXED);
-        let cells = columns::FIXED.map(str::to_owned).into_iter().chain(names.iter().map(|name| text(name)));
-        cells.collect::<Vec<_>>().join(",") + "\n"
-    }
-
-    /// The line of a message.
-    fn line(&self, message: &reader::Message<'_>, value: &Value) -> Result<String> {
-        let mut cells = vec![String::new(); self.order.len()];
-        columns::flatten(value, &mut String::new(), &mut |path, value| {
-            if let Some(place) = self.places.get(path).and_then(|at| cells.get_mut(*at)) {
-                *place = cell(value)?;
-            }
-            Ok(())
-        })?;
-        let fixed = [
-            shown(message.received),
-            shown(message.sent),
-            message.number.to_string(),
-            text(&message.channel.source),
-        ];
-        Ok(fixed.into_iter().chain(cells).collect::<Vec<_>>().join(",") + "\n")
-    }
+    })?;
+    let fixed = [
+        shown(message.received),
+        shown(message.sent),
+        message.number.to_string(),
+        text(&message.channel.source),
+    ];
+    Ok(fixed.into_iter().chain(cells).collect::<Vec<_>>().join(",") + "\n")
 }
 
 /// Writes the tables.
 pub fn write(arguments: &Arguments, begin: u64, tables: &[Table], faults: &mut Faults) -> Result<()> {
-    let mut found: BTreeMap<&str, Columns> =
-        tables.iter().map(|table| (&*table.topic, Columns::default())).collect();
+    let mut found: BTreeMap<&str, Result<Paths>> =
+        tables.iter().map(|table| (&*table.topic, Ok(Paths::default()))).collect();
     each(arguments, begin, faults, |message, _| {
         // The next pass says what cannot be decoded.
-        if let (Some(columns), Ok(value)) = (found.get_mut(&*message.channel.topic), decoded(message)) {
-            columns::flatten(&value, &mut String::new(), &mut |path, _| columns.add(path))
-                .map_err(|error| named(&message.channel.topic, &error))?;
+        if let (Some(table), Ok(value)) = (found.get_mut(&*message.channel.topic), decoded(message))
+            && let Ok(paths) = table
+            && let Err(error) =
+                columns::flatten(&value, &mut String::new(), &mut |path, _| paths.add(path).map(drop))
+        {
+            *table = Err(error);
         }
         Ok(())
     })?;
     for some in tables.chunks(OPEN) {
         let mut outs = BTreeMap::new();
         for table in some {
-            let mut out = Out::create(arguments, table.path.as_deref())?;
-            let Some(columns) = found.get(&*table.topic) else { continue };
-            out.put(columns.head().as_bytes())?;
-            outs.insert(&*table.topic, (out, columns));
+            let Some(paths) = found.remove(&*table.topic) else { continue };
+            let begun = paths.and_then(|paths| {
+                let mut out = Out::create(arguments, table.path.as_deref())?;
+                out.put(head(&paths).as_bytes())?;
+                Ok((out, paths))
+            });
+            match begun {
+                Ok(begun) => drop(outs.insert(&*table.topic, begun)),
+                // What one name has ends no table of another one.
+                Err(error) if tables.len() > 1 && is_of_one(&error) => {
+                    faults.table(&named(&table.topic, &error))
+                }
+                Err(error) => return Err(named(&table.topic, &error)),
+            }
         }
         each(arguments, begin, faults, |message, faults| {
-            let Some((out, columns)) = outs.get_mut(&*message.channel.topic) else { return Ok(()) };
+            let Some((out, paths)) = outs.get_mut(&*message.channel.topic) else { return Ok(()) };
             let Some(value) = faults.value(message) else { return Ok(()) };
-            out.put(columns.line(message, &value)?.as_bytes())
+            out.put(line(paths, message, &value)?.as_bytes())
         })?;
         for (out, _) in outs.into_values() {
             out.finish()?;
@@ -87,8 +82,16 @@ pub fn write(arguments: &Arguments, begin: u64, tables: &[Table], faults: &mut F
     Ok(())
 }
 
-fn named(topic: &str, error: &linkspan::Error) -> linkspan::Error {
-    linkspan::Error::new(error.kind(), format!("{topic}: {}", error.text()))
+/// Whether an error is one of this name alone: too many fields, or a name that is too long for a file.
+fn is_of_one(error: &Error) -> bool {
+    error.kind() == ErrorKind::TooLarge || error.errno() == Some(NAME_TOO_LONG)
+}
+
+/// ENAMETOOLONG.
+const NAME_TOO_LONG: i32 = 36;
+
+fn named(topic: &str, error: &Error) -> Error {
+    Error::new(error.kind(), format!("{topic}: {}", error.text()))
 }
 
 /// The cell of a field. What is no number, text or time is JSON.

@@ -101,11 +101,18 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         );
         return Err(Error::new(ErrorKind::TooLarge, text));
     }
-    let tables = tables(form, arguments, topics)?;
-    match form {
-        "csv" => csv::write(arguments, begin, &tables, &mut faults)?,
-        form => python::write(form, arguments, &window, &tables, &mut faults)?,
+    let is_new = arguments.output.as_ref().filter(|path| path.symlink_metadata().is_err());
+    let tables = tables(form, arguments, topics, &mut faults)?;
+    let written = match form {
+        _ if tables.is_empty() => Ok(()),
+        "csv" => csv::write(arguments, begin, &tables, &mut faults),
+        form => python::write(form, arguments, &window, &tables, &mut faults),
+    };
+    if let Some(folder) = is_new {
+        // A folder that was made for files of which there is none; one with a file stays.
+        let _ = std::fs::remove_dir(folder);
     }
+    written?;
     faults.result(&arguments.file)
 }
 
@@ -115,8 +122,11 @@ struct Table {
     path: Option<PathBuf>,
 }
 
+/// Bytes of the name of a file at most.
+const MAX_NAME: usize = 255;
+
 /// Returns where each name is written.
-fn tables(form: &str, arguments: &Arguments, topics: Vec<String>) -> Result<Vec<Table>> {
+fn tables(form: &str, arguments: &Arguments, topics: Vec<String>, faults: &mut Faults) -> Result<Vec<Table>> {
     match (&topics[..], &arguments.output) {
         ([_], output) => Ok(topics.into_iter().map(|topic| Table { topic, path: output.clone() }).collect()),
         (_, Some(path)) if form == "hdf5" => {
@@ -124,8 +134,20 @@ fn tables(form: &str, arguments: &Arguments, topics: Vec<String>) -> Result<Vec<
         }
         (_, Some(folder)) => {
             files::make_folder(folder)?;
-            let path = |topic: &str| folder.join(format!("{}.{form}", files::name_of(topic)));
-            Ok(topics.into_iter().map(|topic| Table { path: Some(path(&topic)), topic }).collect())
+            let mut all = Vec::with_capacity(topics.len());
+            for topic in topics {
+                let name = format!("{}.{form}", files::name_of(&topic));
+                if name.len() > MAX_NAME {
+                    let text = format!(
+                        "{topic}: a file of this name would have {} bytes in its own, and a file system has {MAX_NAME}: choose this name alone, with a file in -o",
+                        name.len()
+                    );
+                    faults.table(&Error::new(ErrorKind::TooLarge, text));
+                    continue;
+                }
+                all.push(Table { topic, path: Some(folder.join(name)) });
+            }
+            Ok(all)
         }
         (several, None) => {
             let text = format!(
@@ -141,6 +163,7 @@ fn tables(form: &str, arguments: &Arguments, topics: Vec<String>) -> Result<Vec<
 #[derive(Default)]
 struct Faults {
     messages: u64,
+    tables: u64,
     problems: BTreeSet<String>,
 }
 
@@ -158,6 +181,12 @@ impl Faults {
             .ok()
     }
 
+    /// Says why the table of a name is not written.
+    fn table(&mut self, error: &Error) {
+        self.tables = self.tables.saturating_add(1);
+        stderr::print_line(&format!("{} ({}): {error}", error.kind().name(), error.kind().code()));
+    }
+
     /// Says once what is wrong in the recording.
     fn problem(&mut self, problem: String) {
         if !self.problems.contains(&problem) {
@@ -167,6 +196,11 @@ impl Faults {
     }
 
     fn result(&self, file: &Path) -> Result<()> {
+        if self.tables > 0 {
+            let what = crate::record::counted(self.tables, "table");
+            let text = format!("{what} of {} could not be written; the others are", file.display());
+            return Err(Error::new(ErrorKind::Unsupported, text));
+        }
         let text = match (self.messages, self.problems.is_empty()) {
             (0, true) => return Ok(()),
             (0, false) => format!("{} is not whole: what could be read of it is written", file.display()),

@@ -13,9 +13,6 @@ use linkspan_recording::writer::of_io;
 use super::{Arguments, Faults, Table, json};
 use crate::tools::Window;
 
-/// Variables by which Python, or a library of it, is told to load code.
-const LOADING: [&str; 4] = ["PYTHON", "HDF5_", "ARROW_", "H5PY_"];
-
 /// Has Python's module write files: all names into one, or each into its own.
 pub fn write(
     form: &str,
@@ -28,15 +25,7 @@ pub fn write(
     let python = interpreter()?;
     let shown = linkspan::one_line(&python.to_string_lossy()).to_string();
     let mut command = Command::new(&python);
-    for (name, _) in std::env::vars_os() {
-        if LOADING.iter().any(|prefix| name.as_bytes().starts_with(prefix.as_bytes())) {
-            command.env_remove(name);
-        }
-    }
-    // Packages of the user are found in the home that the system knows, not in one that the environment names.
-    command
-        .env_remove("HOME")
-        .env("PATH", std::env::join_paths(programs::folders_of_path()).unwrap_or_default());
+    programs::clean_environment(&mut command);
     command.args(["-P", "-E", "-m", "linkspan._export"]).current_dir("/");
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let done = run(command, &request).map_err(|error| of_io(&error, "starting", &python))?;
@@ -109,12 +98,19 @@ fn run(mut command: Command, request: &[u8]) -> std::io::Result<Output> {
     child.wait_with_output()
 }
 
-/// Returns the interpreter: a path that LINKSPAN_PYTHON names, or a program of PATH, never of the current folder.
+/// Returns the interpreter: an absolute path that LINKSPAN_PYTHON names, or a program of PATH, never of the current folder.
 fn interpreter() -> Result<PathBuf> {
     let named = std::env::var_os("LINKSPAN_PYTHON").filter(|name| !name.is_empty());
     let name = PathBuf::from(named.unwrap_or_else(|| "python3".into()));
-    if name.components().count() > 1 || name.is_absolute() {
-        return std::path::absolute(&name).map_err(|error| of_io(&error, "finding", &name));
+    if name.is_absolute() {
+        return Ok(name);
+    }
+    if name.as_os_str().as_bytes().contains(&b'/') {
+        let text = format!(
+            "LINKSPAN_PYTHON names {}, which is another program in each folder: give its whole path, which begins with /, or the name of a program in PATH",
+            name.display()
+        );
+        return Err(Error::new(ErrorKind::Unsupported, text));
     }
     programs::program_of_path(name.as_os_str()).ok_or_else(|| {
         let text = format!(

@@ -67,7 +67,10 @@ impl fmt::Display for OneLine<'_> {
                 Some('\n') => f.write_str("\\n")?,
                 Some('\r') => f.write_str("\\r")?,
                 Some('\t') => f.write_str("\\t")?,
-                Some(c) => write!(f, "\\u{:04x}", u32::from(c))?,
+                // As in JSON: a pair of surrogates beyond 16 bits.
+                Some(c) => {
+                    c.encode_utf16(&mut [0; 2]).iter().try_for_each(|unit| write!(f, "\\u{unit:04x}"))?
+                }
                 None => {}
             }
             rest = behind.as_str();
@@ -89,10 +92,28 @@ pub fn brief(number: impl fmt::Display) -> String {
 }
 
 /// Returns whether a terminal or a viewer interprets a character instead of showing it: it controls, ends a
-/// line or changes the order in which others are shown.
+/// line, changes the order in which others are shown, or is not seen at all.
 pub(super) fn is_interpreted(c: char) -> bool {
-    let turns = |c| matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') || turns(c)
+    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') || is_unseen(c)
+}
+
+/// Whether a character is one that formats others (`Cf` of Unicode 16) or that is not shown by default (`Default_Ignorable_Code_Point`).
+/// Those that are part of how a letter or an emoji is written are shown as escapes as well: a name is to be told from another one.
+fn is_unseen(c: char) -> bool {
+    if c < '\u{ad}' {
+        return false;
+    }
+    let formats = matches!(
+        c,
+        '\u{ad}' | '\u{600}'..='\u{605}' | '\u{61c}' | '\u{6dd}' | '\u{70f}' | '\u{890}' | '\u{891}'
+    ) || matches!(c, '\u{8e2}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}')
+        || matches!(c, '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{110bd}' | '\u{110cd}' | '\u{13430}'..='\u{1343f}')
+        || matches!(c, '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0001}' | '\u{e0020}'..='\u{e007f}');
+    let is_ignored = matches!(
+        c,
+        '\u{34f}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}' | '\u{3164}'
+    ) || matches!(c, '\u{fe00}'..='\u{fe0f}' | '\u{ffa0}' | '\u{fff0}'..='\u{fff8}' | '\u{e0000}'..='\u{e0fff}');
+    formats || is_ignored
 }
 
 /// Returns the text with these escapes in each of its lines, which stay; so do tabs.
@@ -173,6 +194,16 @@ mod tests {
         let hostile = "a\r\n\t\u{1b}[2J\u{7f}\u{9b}\u{61c}\u{200f}\u{202e}\u{2066}\u{2028}é😀\\\"";
         let shown = one_line(hostile).to_string();
         assert_eq!(shown, "a\\r\\n\\t\\u001b[2J\\u007f\\u009b\\u061c\\u200f\\u202e\\u2066\\u2028é😀\\\"");
+    }
+
+    #[test]
+    fn characters_that_are_not_seen_are_escaped_as_in_json() {
+        let unseen = "a\u{feff}b\u{200b}c\u{e0041}d\u{fe0f}\u{ad}\u{2060}\u{3164}\u{1d173}\u{fff9}\u{34f}";
+        let shown =
+            "a\\ufeffb\\u200bc\\udb40\\udc41d\\ufe0f\\u00ad\\u2060\\u3164\\ud834\\udd73\\ufff9\\u034f";
+        assert_eq!(one_line(unseen).to_string(), shown);
+        let error = crate::Error::new(crate::ErrorKind::Missing, unseen).to_string();
+        assert!(error.contains(shown), "{error}");
     }
 
     #[test]
