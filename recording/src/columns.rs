@@ -17,7 +17,7 @@ pub use layout::{Buffer, Column};
 /// Fields that a table has a column for at most.
 pub const MAX_COLUMNS: usize = 4_096;
 /// Bytes of the path of a field at most, and of the paths of all fields of a table: a message of some bytes may stand for GiB of them.
-const MAX_PATH: usize = 4 << 10;
+const MAX_PATH: usize = 64 << 10;
 const MAX_PATHS: usize = 1 << 20;
 /// Columns that each table begins with.
 pub const FIXED: [&str; 4] = ["received", "sent", "sequence", "source"];
@@ -205,7 +205,7 @@ pub fn names<'a>(paths: impl Iterator<Item = &'a str> + Clone, fixed: &[&str]) -
 /// that begins with an empty key begins with `~`, so that it is the path of no other field.
 ///
 /// # Errors
-/// Those of `what`; `TooLarge` for a path of more than 4 KiB.
+/// Those of `what`; `TooLarge` for a path of more than 64 KiB.
 pub fn flatten(
     value: &Value,
     path: &mut String,

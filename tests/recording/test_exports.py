@@ -354,7 +354,7 @@ def test_name_or_field_that_has_no_place_costs_no_other_table(exporting: Lab):
     said = exporting.recording("export", path, "--csv", "-o", "tables", code=1)
     assert {file.name for file in (exporting.folder / "tables").iterdir()} == {"lab-t.csv"}
     assert "305 bytes" in said or "304 bytes" in said, said
-    assert "lab/deep" in said and "longer than 4096 bytes" in said, said
+    assert "lab/deep" in said and "longer than 65536 bytes" in said, said
     assert "lab/wide" in said and "1048576 bytes together" in said, said
     assert "3 tables" in said, said
 
