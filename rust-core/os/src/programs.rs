@@ -6,13 +6,15 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Variables that such a program gets, beside those that begin with `LC_`: they name its language and its time, and no code.
+/// Variables that such a program gets, beside those that begin with `LC_`: they name its language and its time, and no
+/// code.
 const PASSED: [&str; 3] = ["LANG", "LANGUAGE", "TZ"];
 
-/// Gives a program an environment in which nothing names code: the absolute folders of PATH, the language and the time, and a folder for
-/// temporary files where it is this user's alone. Its home is the one that the system knows.
+/// Gives a program an environment in which nothing names code: the absolute folders of PATH, the language and the time,
+/// and a folder for temporary files where it is this user's alone. Its home is the one that the system knows.
 ///
-/// What may pass is listed, not what may not: each runtime and each library has variables that name code, and new ones come.
+/// What may pass is listed, not what may not: each runtime and each library has variables that name code, and new ones
+/// come.
 pub fn clean_environment(command: &mut Command) {
     command.env_clear();
     command.env("PATH", std::env::join_paths(folders_of_path()).unwrap_or_default());
