@@ -29,10 +29,11 @@ use arguments::{Action, Arguments};
 use clap::{CommandFactory, Parser};
 use linkspan::Result;
 
-/// Runs the program. An error is printed as one line with its kind and its code, and the exit code is 1; it is 2 for a wrong command line.
+/// Runs the program. An error is printed as one line with its kind and its code, and the exit code is 1; it is 2 for a wrong command
+/// line. What a tool finds may have an exit code of its own.
 fn main() -> ExitCode {
     match run(&Arguments::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         // The reader of the output has closed it.
         Err(error) if error.errno() == Some(32) => ExitCode::SUCCESS,
         Err(error) => {
@@ -42,17 +43,18 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(arguments: &Arguments) -> Result<()> {
+fn run(arguments: &Arguments) -> Result<ExitCode> {
     match &arguments.action {
-        Action::Record(record) => record::run(record),
-        Action::Replay(replay) => replay::run(replay),
         Action::Recording { reading, action } => {
             reading.take();
-            action.run()
+            return action.run();
         }
+        Action::Record(record) => record::run(record),
+        Action::Replay(replay) => replay::run(replay),
         Action::Completions { shell } => stdout::write(&completions(*shell)),
         Action::Man { folder } => write_manual(folder),
     }
+    .map(|()| ExitCode::SUCCESS)
 }
 
 /// Returns the completions. In bash those of a name with a dash in it would find no command: their generator takes the dash for a level of

@@ -24,8 +24,8 @@ PATIENCE = 25
 RECORD = DEBUG / "linkspan-record"
 #: The numbers of system calls on this machine.
 CALLS = {
-    "x86_64": {"ppoll": 271, "accept4": 288, "inotify_init1": 294, "inotify_add_watch": 254, "connect": 42, "memfd_create": 319},
-    "aarch64": {"ppoll": 73, "accept4": 242, "inotify_init1": 26, "inotify_add_watch": 27, "connect": 203, "memfd_create": 279},
+    "x86_64": {"ppoll": 271, "epoll_pwait": 281, "accept4": 288, "inotify_init1": 294, "inotify_add_watch": 254, "connect": 42, "memfd_create": 319},
+    "aarch64": {"ppoll": 73, "epoll_pwait": 22, "accept4": 242, "inotify_init1": 26, "inotify_add_watch": 27, "connect": 203, "memfd_create": 279},
 }[platform.machine()]
 #: A user without programs: the limit of threads counts those of a user.
 NOBODY = 61_234
@@ -61,6 +61,16 @@ def test_wait_that_is_refused_ends_with_the_name_of_the_call(refuse: Path, publi
     assert code not in (0, -signal.SIGKILL) and "ppoll" in text, (code, text)
 
 
+@pytest.mark.parametrize("number", [errno.EPERM, errno.ENOSYS])
+def test_recorder_whose_wait_is_refused_ends_and_is_not_complete(refuse: Path, publisher, tmp_path: Path, number: int) -> None:
+    file = tmp_path / "refused.mcap"
+    code, text = ended([refuse, CALLS["epoll_pwait"], number, RECORD, "record", "unix:lab/value", "-o", file])
+    assert code == 1 and "epoll" in text, (code, text)
+    if file.exists():
+        checked = subprocess.run([RECORD, "recording", "check", file], capture_output=True, text=True, timeout=PATIENCE)
+        assert checked.returncode == 1 and "complete" not in checked.stdout, checked
+
+
 @pytest.mark.parametrize("transport", ["unix", "shm", "tcp"])
 def test_server_whose_accept_is_refused_ends_with_the_name_of_the_call(refuse: Path, runtime: Path, transport: str) -> None:
     endpoint = "tcp://127.0.0.1:17393" if transport == "tcp" else f"{transport}:lab/refused"
@@ -77,6 +87,25 @@ def test_server_whose_accept_is_refused_ends_with_the_name_of_the_call(refuse: P
     finally:
         server.kill()
     assert server.returncode == 1 and "accept4" in text and "panicked" not in text, text
+
+
+@pytest.mark.parametrize("transport", ["unix", "shm"])
+@pytest.mark.parametrize("words", [["--wait-for", "1"], ["--for", "5"]], ids=["waits", "stays"])
+def test_publisher_whose_accept_is_refused_ends_with_the_name_of_the_call(refuse: Path, runtime: Path, transport: str, words: list[str]) -> None:
+    endpoint = f"{transport}:lab/refused"
+    command = [refuse, CALLS["accept4"], errno.EPERM, PROGRAM, "pub", endpoint, "1", *words]
+    publisher = subprocess.Popen([str(word) for word in command], stderr=subprocess.PIPE, text=True)
+    try:
+        for _ in range(PATIENCE):
+            if publisher.poll() is not None:
+                break
+            # One that subscribes wakes its acceptor.
+            subprocess.run([PROGRAM, "latest", endpoint, "--timeout", "1"], capture_output=True, timeout=PATIENCE)
+        assert publisher.poll() is not None, "the publisher goes on for ever"
+        text = publisher.communicate(timeout=PATIENCE)[1]
+    finally:
+        publisher.kill()
+    assert publisher.returncode == 1 and "accept4" in text and "panicked" not in text, text
 
 
 def test_refused_connection_does_not_ask_for_a_mode(refuse: Path, publisher) -> None:
@@ -127,6 +156,22 @@ def test_program_without_proc_names_it(publisher, words: list[str]) -> None:
     hidden = [*unshare("--mount"), "sh", "-ec", 'mount -t tmpfs none /proc && exec "$@"', "sh"]
     code, text = ended([*hidden, PROGRAM, *words])
     assert code == 1 and "/proc is not mounted" in text and "/proc/self/fd/" not in text, text
+
+
+@needed("--mount")
+def test_doctor_without_proc_names_it(runtime: Path) -> None:
+    hidden = [*unshare("--mount"), "sh", "-ec", 'mount -t tmpfs none /proc && exec "$@"', "sh"]
+    done = subprocess.run([*hidden, PROGRAM, "doctor"], capture_output=True, text=True, timeout=PATIENCE)
+    text = done.stdout + done.stderr
+    assert done.returncode == 1 and "/proc is not mounted" in text, text
+    assert "5.10" not in text, text
+
+
+@needed("--mount")
+def test_recorder_that_is_refused_by_its_only_name_says_so_and_fails(publisher, tmp_path: Path) -> None:
+    hidden = [*unshare("--mount"), "sh", "-ec", 'mount -t tmpfs none /proc && exec "$@"', "sh"]
+    code, text = ended([*hidden, RECORD, "record", "unix:lab/value", "-o", tmp_path / "refused.mcap", "--for", "2s"])
+    assert code == 1 and "/proc is not mounted" in text, (code, text)
 
 
 def run_with(threads: int, command: list[object], folder: Path, environment: dict[str, str]) -> tuple[int, str]:

@@ -79,6 +79,15 @@ def test_copies_keep_attachments_and_the_facts_of_the_original(lab: Lab, words: 
     assert facts["linkspan.notes"] == {"run": "42"}
     assert lab.info("copy.mcap")["names"]["lab/a"]["messages"] <= 100
 
+    def said(file: str, name: str) -> list[dict[str, str]]:
+        return [record.metadata for record in make_reader((lab.folder / file).open("rb")).iter_metadata() if record.name == name]
+
+    originals = [said(word, "linkspan.recording")[0] for word in words if word.endswith(".mcap")]
+    # The copy began when the first of them did, and has the identity and the command of each.
+    assert said("copy.mcap", "linkspan.recording")[0]["started"] == min(original["started"] for original in originals)
+    kept_facts = [(original["id"], original["command"]) for original in said("copy.mcap", "linkspan.original")]
+    assert kept_facts == [(original["id"], original["command"]) for original in originals]
+
 
 def test_empty_range_is_an_error_and_makes_no_file(lab: Lab) -> None:
     recorded(lab, 20)

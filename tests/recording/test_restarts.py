@@ -22,8 +22,9 @@ TIMES = 10
 
 @pytest.mark.parametrize("ends", [signal.SIGKILL, signal.SIGTERM])
 @pytest.mark.parametrize("transport", ["shm", "unix"])
-def test_recorder_has_every_incarnation(lab: Lab, transport: str, ends: signal.Signals) -> None:
-    recorder = lab.record("lab/*", "-o", "a.mcap")
+@pytest.mark.parametrize("is_pattern", [True, False], ids=["pattern", "name"])
+def test_recorder_has_every_incarnation_and_is_complete(lab: Lab, is_pattern: bool, transport: str, ends: signal.Signals) -> None:
+    recorder = lab.record("lab/*" if is_pattern else f"{transport}:lab/x", "-o", "a.mcap")
     file = lab.folder / "a.mcap"
 
     def incarnations() -> set[int]:
@@ -36,3 +37,5 @@ def test_recorder_has_every_incarnation(lab: Lab, transport: str, ends: signal.S
         publisher.wait(60)
     lab.stop(recorder)
     assert incarnations() == set(range(TIMES))
+    # Its attempts met the sockets of publishers that were ending: no living one was without a connection.
+    assert lab.recording("check", "a.mcap").startswith("complete: ")

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use linkspan::{EventKind, Subscriber};
+use linkspan::{Error, EventKind, Subscriber};
 use linkspan_recording::Event;
 use linkspan_recording::event::Kind;
 use linkspan_recording::writer::topic;
@@ -22,13 +22,21 @@ pub struct NameEvents<'a> {
     held: BTreeMap<String, (Event, u64)>,
     /// The text of the last refusal.
     refused: String,
+    /// Why names could not be received from, by their endpoints.
+    refusals: BTreeMap<String, Error>,
     /// The names without a connection that were reported, and since when.
     lasting: BTreeMap<String, u64>,
 }
 
 impl NameEvents<'_> {
     pub fn new(queue: &Queue) -> NameEvents<'_> {
-        NameEvents { queue, held: BTreeMap::new(), refused: String::new(), lasting: BTreeMap::new() }
+        NameEvents {
+            queue,
+            held: BTreeMap::new(),
+            refused: String::new(),
+            refusals: BTreeMap::new(),
+            lasting: BTreeMap::new(),
+        }
     }
 
     /// Reports that a name cannot be received from. Returns whether this is another refusal than the last one, which is reported once.
@@ -39,6 +47,18 @@ impl NameEvents<'_> {
         self.refused.clone_from(&text);
         self.add(Event::new(now(), Kind::Refused).of(name, None).with_text(text), items);
         true
+    }
+
+    /// Keeps why a name could not be received from, until it is connected.
+    pub fn keep_refusal(&mut self, endpoint: &str, error: &Error) {
+        if self.refusals.len() < HELD || self.refusals.contains_key(endpoint) {
+            self.refusals.insert(endpoint.to_owned(), error.clone());
+        }
+    }
+
+    /// Returns why one of the names that are refused still could not be received from, of those that `is_lacking` admits.
+    pub fn refusal(&self, is_lacking: impl Fn(&str) -> bool) -> Option<&Error> {
+        self.refusals.iter().find(|(endpoint, _)| is_lacking(endpoint)).map(|(_, error)| error)
     }
 
     /// Adds an event of a name. Where the queue has no room, events of the name become one.
@@ -69,9 +89,10 @@ impl NameEvents<'_> {
         }
     }
 
-    /// Reports when a name lived and there was no connection to it: once it is noticed, and once it has ended.
-    fn add_unconnected(&mut self, subscriber: &Subscriber, items: &mut VecDeque<Item>) {
-        for gap in subscriber.gaps() {
+    /// Reports when a name lived and there was no connection to it: once it is sure, and once it has ended. At the end of the
+    /// recording no connection follows whose numbers could say what was missed.
+    pub fn add_unconnected(&mut self, subscriber: &Subscriber, is_end: bool, items: &mut VecDeque<Item>) {
+        for gap in subscriber.gaps().into_iter().filter(|gap| gap.is_sure || is_end) {
             let name = topic(&gap.name).to_owned();
             let since = u64::try_from(gap.since.0).unwrap_or(0);
             let Some(until) = gap.until else {
@@ -96,13 +117,16 @@ impl NameEvents<'_> {
     /// Adds the new events of the names. Missed messages are reported with their numbers, by the next message.
     pub fn collect(&mut self, subscriber: &Subscriber, items: &mut VecDeque<Item>) {
         self.add_held(items);
-        self.add_unconnected(subscriber, items);
+        self.add_unconnected(subscriber, false, items);
         for event in subscriber.events() {
             // An event of one of several names begins with the name: an endpoint has no `: ` in it.
             let (name, text) = event.text.split_once(": ").unwrap_or((subscriber.endpoint(), &event.text));
             let time = u64::try_from(event.at.0).unwrap_or(0);
             let (kind, source) = match event.kind {
-                EventKind::Connected | EventKind::Reconnected => (Kind::Connected, text),
+                EventKind::Connected | EventKind::Reconnected => {
+                    self.refusals.remove(name);
+                    (Kind::Connected, text)
+                }
                 EventKind::Disconnected => (Kind::Disconnected, ""),
                 EventKind::SchemaMismatch => (Kind::Schema, ""),
                 EventKind::Forgotten => (Kind::Disconnected, ""),

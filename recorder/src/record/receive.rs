@@ -35,6 +35,8 @@ const TOGETHER: usize = 256;
 const BEFORE_EVENTS: u32 = 256;
 /// Publishers of a name that had it before, of which the numbers are kept: they may come back.
 const FORMER: usize = 7;
+/// Failed waits in a row, all with one error of the kernel, after which the recorder ends with it.
+const REPEATED: u32 = 16;
 
 /// What ends and pauses the receiving threads.
 #[derive(Debug, Default)]
@@ -62,6 +64,10 @@ struct Receiver<'a> {
     /// When the first of the last messages was sent.
     earliest: u64,
     events: NameEvents<'a>,
+    /// How often the last error came again, with nothing in between.
+    repeated: u32,
+    /// What ended the subscriber as a whole.
+    broken: Option<Error>,
 }
 
 /// Receives from the publishers that live, until the end.
@@ -93,7 +99,9 @@ pub fn receive(subscriber: &Subscriber, queue: &Queue, clock: &Clock, control: &
         receiver.pass_on();
     }
     receiver.end();
-    Ok(())
+    // A name that was given and from which nothing could be received: the recording lacks it.
+    let lacks = |endpoint: &str| !receiver.names.contains_key(endpoint);
+    receiver.events.refusal(lacks).map_or(Ok(()), |error| Err(error.clone()))
 }
 
 impl<'a> Receiver<'a> {
@@ -110,13 +118,15 @@ impl<'a> Receiver<'a> {
             looked: now(),
             earliest: u64::MAX,
             events: NameEvents::new(queue),
+            repeated: 0,
+            broken: None,
         }
     }
 
     /// Takes the messages that are there, some at most; returns whether there may be more.
     fn take_what_is_there(&mut self, control: &Control) -> bool {
         self.look_at_clock();
-        while self.items.len() < TOGETHER {
+        while self.items.len() < TOGETHER && self.broken.is_none() {
             match self.subscriber.next(Wait::none()) {
                 Ok(Some(message)) => {
                     self.take(&message, !control.paused.load(Ordering::Acquire));
@@ -128,7 +138,7 @@ impl<'a> Receiver<'a> {
                 Err(error) => self.failed(&error),
             }
         }
-        true
+        self.broken.is_none()
     }
 
     /// Waits for a message for a short time, and takes it; returns false once nothing comes any more.
@@ -136,6 +146,9 @@ impl<'a> Receiver<'a> {
     /// # Errors
     /// That another thread receives.
     fn wait(&mut self, control: &Control) -> Result<bool> {
+        if let Some(error) = self.broken.take() {
+            return Err(error);
+        }
         let next = self.subscriber.next(PATIENCE);
         self.look_at_clock();
         match next {
@@ -144,6 +157,7 @@ impl<'a> Receiver<'a> {
             }
             Ok(None) => return Ok(false),
             Err(error) if is_not_yet(&error) => {
+                self.repeated = 0;
                 self.collect_events();
                 self.report_gaps();
             }
@@ -166,6 +180,7 @@ impl<'a> Receiver<'a> {
     /// no room in the queue and may wait for it: then nothing has changed.
     fn take(&mut self, message: &Message, keeps: bool) -> bool {
         self.unlooked = self.unlooked.saturating_add(1);
+        self.repeated = 0;
         if self.unlooked >= BEFORE_EVENTS || message.sequence() == 1 {
             self.unlooked = 0;
             self.collect_events();
@@ -277,7 +292,20 @@ impl<'a> Receiver<'a> {
             self.items.extend(stream.lose(1, Reason::Failed(error.text().to_owned()), queue));
             return;
         }
-        self.refused(topic(&endpoint), error.to_string());
+        self.events.keep_refusal(&endpoint, error);
+        if self.events.refuse(topic(&endpoint), error.to_string(), &mut self.items) {
+            self.repeated = 0;
+            return;
+        }
+        // An attempt to connect is repeated after growing pauses, in which the wait itself finds nothing: only a wait that the
+        // kernel refuses fails again and again without one.
+        self.repeated = self.repeated.saturating_add(1);
+        if self.repeated >= REPEATED && error.errno().is_some() {
+            self.broken = Some(error.clone());
+            return;
+        }
+        // An error that comes again at once leaves the processor to others.
+        thread::sleep(PAUSE);
     }
 
     /// Reports once that a name cannot be received from.
@@ -303,6 +331,7 @@ impl<'a> Receiver<'a> {
     /// Reports everything that is not reported yet.
     fn end(&mut self) {
         self.collect_events();
+        self.events.add_unconnected(self.subscriber, true, &mut self.items);
         self.report_gaps();
         self.pass_on();
     }

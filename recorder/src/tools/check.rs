@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use linkspan::{Error, ErrorKind, Result};
 use linkspan_recording::event::Kind;
@@ -16,7 +17,9 @@ use crate::stdout;
 
 /// Prove that a recording has every message, or say which it lacks
 ///
-/// Missed messages that the recording says are no fault of it. The exit code is 1 where there is a fault.
+/// Missed messages that the recording says are no fault of it. The exit code is 0 where every message is there or counted as missed, and each
+/// part was closed; 5 where that is so but for a part that was not closed and is whole up to its end, because its recorder was killed or is
+/// still at work; 1 where there is a fault.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  linkspan recording check run42.mcap")]
 pub struct Arguments {
@@ -83,8 +86,11 @@ impl Numbers {
 /// Faults that are said one by one.
 const MAX_FAULTS: usize = 10_000;
 
+/// The exit code where nothing is wrong but that a part was not closed.
+const NOT_CLOSED: u8 = 5;
+
 /// Checks it.
-pub fn run(arguments: &Arguments) -> Result<()> {
+pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let mut readers = [open(&arguments.file)?];
     let mut numbers = Numbers::default();
     let mut progress = Progress::of("check");
@@ -130,20 +136,25 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     }
     drop(progress);
     let [reader] = &readers;
-    let problems = reader.problems();
-    if problems.is_empty() && (ended == 0 || ended < begun) {
+    if reader.problems().is_empty() && (ended == 0 || ended < begun) {
         numbers.fault(
             "not closed: a part has no record of its recorder that it was closed, which is its last one"
                 .into(),
         );
     }
+    let (unclosed, problems): (Vec<_>, Vec<_>) =
+        reader.problems().iter().partition(|problem| problem.is_whole);
     let count = numbers.count.saturating_add(problems.len() as u64);
+    if !arguments.quiet || count > 0 {
+        unclosed.iter().try_for_each(|part| stdout::print_line(&format!("not closed: {part}")))?;
+    }
     if count == 0 {
+        let verdict = if unclosed.is_empty() { "complete" } else { "whole, and not closed" };
         if !arguments.quiet {
             let (messages, missed) = (numbers.messages, numbers.missed);
-            stdout::print_line(&format!("complete: {messages} messages, {missed} missed and said so"))?;
+            stdout::print_line(&format!("{verdict}: {messages} messages, {missed} missed and said so"))?;
         }
-        return Ok(());
+        return Ok(if unclosed.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(NOT_CLOSED) });
     }
     numbers.faults.iter().try_for_each(|fault| stdout::print_line(fault))?;
     if numbers.count > numbers.faults.len() as u64 {

@@ -158,7 +158,7 @@ fn facts_of(file: &Path) -> Result<BTreeMap<String, String>> {
 }
 
 /// Returns the facts of a recording that is made of others: its own identity, and where and when those were recorded. Of several ones that
-/// differ it has all.
+/// differ it has all, and of their beginnings the first.
 fn facts_of_all(originals: &[BTreeMap<String, String>]) -> BTreeMap<String, String> {
     let mut facts = crate::record::facts(&[]);
     for key in ["machine", "boot", "timezone", "names", "started"] {
@@ -166,6 +166,10 @@ fn facts_of_all(originals: &[BTreeMap<String, String>]) -> BTreeMap<String, Stri
             originals.iter().filter_map(|original| original.get(key)).map(String::as_str).collect();
         texts.sort_unstable();
         texts.dedup();
+        if key == "started" {
+            // One time: the first.
+            texts.truncate(1);
+        }
         if !texts.is_empty() {
             facts.insert(key.to_owned(), texts.join("\n"));
         }

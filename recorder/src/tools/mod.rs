@@ -9,6 +9,7 @@ mod report;
 
 use std::cell::Cell;
 use std::path::Path;
+use std::process::ExitCode;
 use std::sync::OnceLock;
 
 use linkspan::{Error, ErrorKind, Result, Timestamp, registry};
@@ -31,17 +32,18 @@ pub enum Action {
 }
 
 impl Action {
-    /// Does it.
-    pub fn run(&self) -> Result<()> {
+    /// Does it, and returns the exit code.
+    pub fn run(&self) -> Result<ExitCode> {
         match self {
+            Action::Check(arguments) => return check::run(arguments),
             Action::Info(arguments) => info::run(arguments),
-            Action::Check(arguments) => check::run(arguments),
             Action::Cut(arguments) => arguments.run(),
             Action::Merge(arguments) => arguments.run(),
             Action::Split(arguments) => arguments.run(),
             Action::Export(arguments) => export::run(arguments),
             Action::Report(arguments) => report::run(arguments),
         }
+        .map(|()| ExitCode::SUCCESS)
     }
 }
 

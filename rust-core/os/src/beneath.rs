@@ -508,7 +508,10 @@ impl<T> DoingByKernelPath<T> for rustix::io::Result<T> {
         self.map_err(|errno| {
             let is_missing = matches!(errno, Errno::NOENT | Errno::NOTDIR);
             if is_missing && rustix::fs::stat("/proc/self/fd").is_err() {
-                return Error::new(ErrorKind::TransportUnavailable, format!("{what}: {NO_PROC}"));
+                return Error::new(
+                    ErrorKind::TransportUnavailable,
+                    format!("{what}: /proc is not mounted here; {NO_PROC}"),
+                );
             }
             Error::os(what, errno.raw_os_error())
         })
@@ -520,8 +523,7 @@ pub const REFUSED_CALL: &str = "no mode and no group would change that: a filter
      container or of systemd's SystemCallFilter), or a security module or an attribute of the file does";
 
 /// What to do where /proc is missing.
-const NO_PROC: &str =
-    "/proc is not mounted here, through which open files are reached: mount it (mount -t proc proc /proc)";
+pub const NO_PROC: &str = "open files are reached through /proc: mount it (mount -t proc proc /proc)";
 
 /// Writes all bytes into an empty file.
 ///

@@ -20,7 +20,7 @@ use super::endpoint::Endpoint;
 use super::hello::{Asked, Call};
 use super::kind::Kind;
 use super::link::Offer;
-use super::place::{Access, Place};
+use super::place::{Access, Listener, Place};
 use super::store::StoreDriver;
 use super::stream::Stream;
 use crate::codec::Encoding;
@@ -263,6 +263,14 @@ pub trait Target: Send + Sync {
 
     /// Returns the signal that another call may succeed.
     fn appears(&self) -> Appears<'_>;
+
+    /// Returns which listener the name belongs to; none where there is no name, or nothing that tells two listeners apart.
+    fn listener(&self) -> Option<Listener> {
+        match self.appears() {
+            Appears::Name(place) => place.listener(),
+            Appears::Opened(_) | Appears::Polled(_) => None,
+        }
+    }
 
     /// Notes beside the name that this process waits for a listener, as long as the returned lock
     /// is held: a publisher serves it before it ends. `None` where this cannot be noted.

@@ -49,7 +49,21 @@ pub struct Place {
     pub file: String,
 }
 
+/// Which listener a name belongs to: each one makes a socket of its own, and renames it to the name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Listener {
+    node: (u64, u64),
+    /// A file system may give the number of a file that is gone to another one.
+    made: (i64, u64),
+}
+
 impl Place {
+    /// Returns which listener the name belongs to, living or dead; none where there is no such name.
+    pub fn listener(&self) -> Option<Listener> {
+        let facts = self.directory.beneath().facts(&self.file).ok().flatten()?;
+        Some(Listener { node: (facts.st_dev, facts.st_ino), made: (facts.st_mtime, facts.st_mtime_nsec) })
+    }
+
     /// Returns the place of an endpoint: in the directory of an absolute path, in the state
     /// directory or in the runtime directory, which is made if it is missing.
     ///

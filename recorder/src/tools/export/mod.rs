@@ -18,7 +18,7 @@ use crate::stderr;
 /// Write the messages of a recording for other programs
 ///
 /// A message that cannot be written is named on standard error, and the exit code is 1 then; the others are written. It is 1 as well where the
-/// recording is damaged. --parquet, --arrow and --hdf5 are written by Python's module: python3, or the interpreter that LINKSPAN_PYTHON names,
+/// recording is damaged; a part that was not closed and is whole is named, and is no damage. --parquet, --arrow and --hdf5 are written by Python's module: python3, or the interpreter that LINKSPAN_PYTHON names,
 /// has `pip install linkspan[recording]`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -106,7 +106,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let written = match form {
         _ if tables.is_empty() => Ok(()),
         "csv" => csv::write(arguments, begin, &tables, &mut faults),
-        form => python::write(form, arguments, &window, &tables, &mut faults),
+        form => python::write(form, arguments, &window, &tables, &outline.unclosed, &mut faults),
     };
     if let Some(folder) = is_new {
         // A folder that was made for files of which there is none; one with a file stays.
@@ -164,7 +164,9 @@ fn tables(form: &str, arguments: &Arguments, topics: Vec<String>, faults: &mut F
 struct Faults {
     messages: u64,
     tables: u64,
+    /// All that was said.
     problems: BTreeSet<String>,
+    is_damaged: bool,
 }
 
 impl Faults {
@@ -187,10 +189,11 @@ impl Faults {
         stderr::print_line(&format!("{} ({}): {error}", error.kind().name(), error.kind().code()));
     }
 
-    /// Says once what is wrong in the recording.
-    fn problem(&mut self, problem: String) {
+    /// Says once what is wrong in the recording. For a part that was not closed and is whole nothing is left out.
+    fn problem(&mut self, problem: String, is_whole: bool) {
         if !self.problems.contains(&problem) {
             stderr::print_line(&problem);
+            self.is_damaged |= !is_whole;
             self.problems.insert(problem);
         }
     }
@@ -201,9 +204,9 @@ impl Faults {
             let text = format!("{what} of {} could not be written; the others are", file.display());
             return Err(Error::new(ErrorKind::Unsupported, text));
         }
-        let text = match (self.messages, self.problems.is_empty()) {
-            (0, true) => return Ok(()),
-            (0, false) => format!("{} is not whole: what could be read of it is written", file.display()),
+        let text = match (self.messages, self.is_damaged) {
+            (0, false) => return Ok(()),
+            (0, true) => format!("{} is not whole: what could be read of it is written", file.display()),
             (several, _) => {
                 let what = crate::record::counted(several, "message");
                 format!("{what} of {} could not be written", file.display())
@@ -240,7 +243,7 @@ fn each(
             what(&message, faults)?;
         }
     }
-    reader.problems().iter().for_each(|problem| faults.problem(problem.to_string()));
+    reader.problems().iter().for_each(|problem| faults.problem(problem.to_string(), problem.is_whole));
     Ok(())
 }
 

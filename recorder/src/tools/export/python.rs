@@ -8,6 +8,7 @@ use std::process::{Command, Output, Stdio};
 
 use linkspan::service::start_program;
 use linkspan::{Encoding, Error, ErrorKind, Map, Result, Value, codec, programs};
+use linkspan_recording::Problem;
 use linkspan_recording::writer::of_io;
 
 use super::{Arguments, Faults, Table, json};
@@ -19,6 +20,7 @@ pub fn write(
     arguments: &Arguments,
     window: &Window<'_>,
     tables: &[Table],
+    unclosed: &[Problem],
     faults: &mut Faults,
 ) -> Result<()> {
     let request = request(form, arguments, window, tables)?;
@@ -47,13 +49,26 @@ pub fn write(
     if let Some(Value::Array(problems)) = answer.get("problems") {
         for problem in problems {
             if let Value::Text(text) = problem {
-                faults.problem(text.clone());
+                faults.problem(text.clone(), is_whole(text, unclosed));
             }
         }
     }
     let Some(Value::Text(text)) = answer.get("error") else { return Ok(()) };
     let code = answer.get("code").and_then(|code| u16::try_from(code.as_i64().ok()?).ok());
     Err(failed(code.and_then(ErrorKind::from_code).unwrap_or(ErrorKind::Unsupported), text))
+}
+
+/// Returns whether a text of the module names one of these parts, which were not closed and are whole.
+fn is_whole(text: &str, unclosed: &[Problem]) -> bool {
+    unclosed.iter().any(|part| {
+        // The module reads the file by its whole path.
+        let path = std::path::absolute(&part.path).unwrap_or_else(|_| part.path.clone());
+        let mut part = part.clone();
+        part.path = path;
+        let part = part.to_string();
+        text.strip_prefix(&part)
+            .is_some_and(|more| more.is_empty() || more.starts_with(": the recording goes on in "))
+    })
 }
 
 /// What the module is to do, in JSON: names and paths may hold any character.

@@ -25,6 +25,7 @@ use crate::sys::poll::{Epoll, next_round};
 use crate::transport::driver::{Appears, Target};
 use crate::transport::endpoint::Endpoint;
 use crate::transport::hello::{AnsweredCall, Call};
+use crate::transport::place::Listener;
 use crate::transport::stream::Stream;
 
 /// The address to connect to, and the event that reports that trying again may succeed.
@@ -89,6 +90,11 @@ impl Dialler {
     /// Returns what ends the wait while there is no connection.
     pub fn retry(&self) -> &Retry {
         &self.retry
+    }
+
+    /// Returns which listener the name belongs to now, where that can be told.
+    pub fn listener(&self) -> Option<Listener> {
+        self.target.listener()
     }
 
     /// Returns the error of a listener that answers, but does not complete the connection in time.

@@ -15,7 +15,7 @@ mod waiting;
 
 use std::iter;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use bytes::Bytes;
 
@@ -25,7 +25,7 @@ use super::history::{History, HistoryEntry};
 use super::stream_subscriber::StreamSubscriber;
 use crate::channel::event_log::EventLog;
 use crate::channel::turns::HolderMark;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::frame::{Header, Kind, Outgoing};
 use crate::message::{Lender, Payload};
 use crate::sys::clock;
@@ -59,6 +59,8 @@ pub struct Fanout {
     buffer: Option<usize>,
     /// Signalled when a subscriber connects, disconnects or has received more.
     changed: Waiters,
+    /// Why no subscriber can connect any more.
+    failed: OnceLock<Error>,
     /// Subscribers with a socket of their own whose hello is being answered.
     unadmitted: AtomicUsize,
 }
@@ -154,6 +156,7 @@ impl Fanout {
             checked: transport.capabilities().cuts,
             buffer,
             changed: Waiters::default(),
+            failed: OnceLock::new(),
             unadmitted: AtomicUsize::new(0),
         })
     }

@@ -1,9 +1,15 @@
-//! When a name had a listener and a subscriber to several names was not connected to it: kept until the program asks.
+//! When a name had a living listener and a subscriber to several names was not connected to it: kept until the program asks.
+//!
+//! An attempt that meets a listener which does not answer begins a suspicion. It is none where that listener is the one that was connected
+//! until now (its process ends, and all that it published was received), or the one that is connected next (its numbers say what was
+//! missed). Another listener that nobody reached, or one that stays silent, is a gap.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
+use crate::transport::place::Listener;
 use crate::value::Timestamp;
 
 /// A time in which a name of a subscriber to several names had a listener, and the subscriber was not connected to it: messages of
@@ -18,10 +24,15 @@ pub struct Gap {
     pub until: Option<Timestamp>,
     /// Why there was no connection.
     pub reason: String,
+    /// Whether it is a gap whatever comes. False while it lasts and the listener that does not answer may soon be connected, and then says
+    /// with its numbers what was missed.
+    pub is_sure: bool,
 }
 
 /// The most gaps that are kept, and the most that last.
 const KEPT: usize = 4096;
+/// How long a listener may be silent that ends or is about to answer.
+const SETTLES: Duration = Duration::from_secs(2);
 
 /// The gaps of one subscriber.
 #[derive(Default)]
@@ -34,51 +45,129 @@ pub struct Gaps {
 #[derive(Default)]
 struct State {
     /// Those that last, by name.
-    open: BTreeMap<Arc<str>, (Timestamp, String)>,
+    open: BTreeMap<Arc<str>, Lasting>,
     /// Those that have ended, oldest first.
     ended: VecDeque<Gap>,
 }
 
-impl Gaps {
-    /// Notes that a name has a listener and there is no connection to it. False where that lasts already.
-    pub fn begin(&self, name: &Arc<str>, reason: &str) -> bool {
-        let mut state = self.state();
-        let is_new = state.open.len() < KEPT && !state.open.contains_key(name);
-        if is_new {
-            self.lasts.store(true, Ordering::Relaxed);
-            state.open.insert(name.clone(), (Timestamp::now(), reason.to_owned()));
-        }
-        is_new
+/// A gap that lasts, or the suspicion of one.
+struct Lasting {
+    since: Timestamp,
+    noticed: Instant,
+    reason: String,
+    /// Whether it is a gap whatever comes.
+    is_certain: bool,
+    /// The listener that did not answer, where it is not the one that was connected last.
+    silent: Option<Listener>,
+}
+
+/// A listener that did not answer.
+#[derive(Clone, Copy, Debug)]
+pub enum Silent {
+    /// The one that was connected last.
+    Last,
+    /// Another one.
+    Other(Listener),
+    /// One that cannot be told from others.
+    Unknown,
+}
+
+impl Lasting {
+    fn is_sure(&self) -> bool {
+        self.is_certain || self.noticed.elapsed() >= SETTLES
     }
 
-    /// Notes that there is a connection to a name, or that it has no listener.
-    pub fn end(&self, name: &Arc<str>) {
+    /// Returns whether nothing is missing of it or not counted, if it ends with a connection to this listener.
+    fn is_accounted_for(&self, connected: Option<Listener>) -> bool {
+        !self.is_certain
+            && match self.silent {
+                // Still the same one after a long time: it lived, and only its numbers can say what was missed.
+                None => connected.is_some() || !self.is_sure(),
+                silent => silent == connected,
+            }
+    }
+}
+
+impl Gaps {
+    /// Notes that there is no connection to a name that has a living listener. False where that lasts already.
+    pub fn begin(&self, name: &Arc<str>, reason: &str) -> bool {
+        self.suspect(name, reason, Silent::Unknown)
+    }
+
+    /// Notes that a listener of a name did not answer. Returns whether this is the first one that may not be connected next.
+    pub fn suspect(&self, name: &Arc<str>, reason: &str, listener: Silent) -> bool {
+        let mut state = self.state();
+        if state.open.len() >= KEPT && !state.open.contains_key(name) {
+            return false;
+        }
+        self.lasts.store(true, Ordering::Relaxed);
+        let lasting = state.open.entry(name.clone()).or_insert_with(|| Lasting {
+            since: Timestamp::now(),
+            noticed: Instant::now(),
+            reason: reason.to_owned(),
+            is_certain: false,
+            silent: None,
+        });
+        let is_first = !lasting.is_certain && lasting.silent.is_none();
+        match listener {
+            Silent::Last => return false,
+            Silent::Other(one) => {
+                // Only one of two can be connected next.
+                lasting.is_certain |= lasting.silent.is_some_and(|known| known != one);
+                lasting.silent = Some(one);
+            }
+            Silent::Unknown => lasting.is_certain = true,
+        }
+        is_first
+    }
+
+    /// Returns whether there is no connection to a name that has a listener, as far as is known.
+    pub fn lasts(&self) -> bool {
         // The thread that receives is the one that notes them.
-        if !self.lasts.load(Ordering::Relaxed) {
+        self.lasts.load(Ordering::Relaxed)
+    }
+
+    /// Notes that there is a connection to a name, or that it has no listener. `connected` is the listener of a connection that counts
+    /// what was missed since the last one.
+    pub fn end(&self, name: &Arc<str>, connected: Option<Listener>) {
+        if !self.lasts() {
             return;
         }
         let mut state = self.state();
-        if let Some((since, reason)) = state.open.remove(name) {
-            self.lasts.store(!state.open.is_empty(), Ordering::Relaxed);
-            state.keep(Gap { name: name.to_string(), since, until: Some(Timestamp::now()), reason });
+        let Some(lasting) = state.open.remove(name) else { return };
+        self.lasts.store(!state.open.is_empty(), Ordering::Relaxed);
+        if !lasting.is_accounted_for(connected) {
+            let Lasting { since, reason, .. } = lasting;
+            state.keep(Gap {
+                name: name.to_string(),
+                since,
+                until: Some(Timestamp::now()),
+                reason,
+                is_sure: true,
+            });
         }
     }
 
     /// Notes that a name came and went without a connection.
-    pub fn missed(&self, name: &Arc<str>) {
-        self.begin(name, "it appeared, and had no listener any more when this subscriber connected to it");
-        self.end(name);
+    pub fn missed(&self, name: &Arc<str>, listener: Option<Listener>) {
+        let reason = "it appeared, and had no listener any more when this subscriber connected to it";
+        self.suspect(name, reason, listener.map_or(Silent::Unknown, Silent::Other));
+        self.end(name, None);
     }
 
     /// Returns those that have ended since the last call, and those that last.
     pub fn take(&self) -> Vec<Gap> {
         let mut state = self.state();
         let mut gaps: Vec<_> = state.ended.drain(..).collect();
-        gaps.extend(state.open.iter().map(|(name, (since, reason))| Gap {
+        // What was told is a gap, whatever comes.
+        state.open.values_mut().for_each(|lasting| lasting.is_certain = lasting.is_sure());
+        let lasting = state.open.iter().filter(|(_, lasting)| lasting.is_certain || lasting.silent.is_some());
+        gaps.extend(lasting.map(|(name, lasting)| Gap {
             name: name.to_string(),
-            since: *since,
+            since: lasting.since,
             until: None,
-            reason: reason.clone(),
+            reason: lasting.reason.clone(),
+            is_sure: lasting.is_certain,
         }));
         gaps
     }
@@ -102,6 +191,8 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sys::directory::Directory;
+    use crate::transport::place::Place;
 
     #[test]
     fn gap_lasts_until_its_name_is_connected_and_is_told_once_it_has_ended() {
@@ -111,8 +202,8 @@ mod tests {
         let [lasting] = &gaps.take()[..] else { panic!("one gap") };
         assert_eq!((lasting.reason.as_str(), lasting.until), ("busy", None));
         assert_eq!(gaps.take().len(), 1, "it lasts");
-        gaps.end(&name);
-        gaps.end(&name);
+        gaps.end(&name, None);
+        gaps.end(&name, None);
         let [ended] = &gaps.take()[..] else { panic!("one gap") };
         assert!(ended.since == lasting.since && ended.until >= Some(ended.since), "{ended:?}");
         assert!(gaps.take().is_empty());
@@ -122,9 +213,52 @@ mod tests {
     fn too_many_gaps_become_a_longer_one() {
         let gaps = Gaps::default();
         let names: Vec<Arc<str>> = (0..KEPT + 10).map(|i| Arc::from(format!("shm:{i}"))).collect();
-        names.iter().for_each(|name| gaps.missed(name));
+        names.iter().for_each(|name| gaps.missed(name, None));
         let kept = gaps.take();
         assert_eq!(kept.len(), KEPT);
         assert!(kept[KEPT - 1].until > Some(kept[KEPT - 1].since));
+    }
+
+    /// Different listeners.
+    fn listeners<const COUNT: usize>() -> [Listener; COUNT] {
+        let folder = tempfile::tempdir().unwrap();
+        let directory = Arc::new(Directory::existing(folder.path()).unwrap());
+        std::array::from_fn(|i| {
+            let file = i.to_string();
+            std::fs::write(folder.path().join(&file), "").unwrap();
+            Place { directory: directory.clone(), file }.listener().unwrap()
+        })
+    }
+
+    #[test]
+    fn ending_listener_and_one_that_is_connected_next_are_no_gap() {
+        let (gaps, name, [next]) = (Gaps::default(), Arc::from("shm:a"), listeners());
+        gaps.suspect(&name, "ending", Silent::Last);
+        assert!(gaps.take().is_empty(), "it may be ending");
+        gaps.end(&name, None);
+        assert!(gaps.take().is_empty(), "it has ended");
+        gaps.suspect(&name, "ending", Silent::Last);
+        gaps.suspect(&name, "busy", Silent::Other(next));
+        assert!(gaps.take().iter().all(|gap| !gap.is_sure && gap.until.is_none()));
+        gaps.end(&name, Some(next));
+        assert!(gaps.take().is_empty(), "its numbers say what was missed");
+    }
+
+    #[test]
+    fn listener_that_was_never_reached_is_a_gap() {
+        let (gaps, name, [next, other]) = (Gaps::default(), Arc::from("shm:a"), listeners());
+        // It ended; another one is connected; that one too did not answer; the connection counts nothing.
+        for (silent, connected) in [
+            (&[next][..], None),
+            (&[other], Some(next)),
+            (&[other, next], Some(next)),
+            (&[next, other, next], Some(next)),
+        ] {
+            gaps.suspect(&name, "ending", Silent::Last);
+            silent.iter().for_each(|one| drop(gaps.suspect(&name, "silent", Silent::Other(*one))));
+            gaps.end(&name, connected);
+            let [gap] = &gaps.take()[..] else { panic!("one gap: {silent:?} then {connected:?}") };
+            assert!(gap.is_sure && gap.until.is_some());
+        }
     }
 }

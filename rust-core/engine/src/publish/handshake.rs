@@ -31,9 +31,14 @@ pub struct PublisherHandler {
 }
 
 impl HandshakeHandler for PublisherHandler {
-    /// What the subscribers have goes on; that none can connect any more is an event.
+    /// What the subscribers have is sent; the next call of the program has the error.
     fn ended(&self, error: &Error) {
         self.fanout.event_log.disconnected(format!("no subscriber can connect any more: {error}"));
+        self.fanout.fail(
+            &error
+                .clone()
+                .with_hint("no subscriber can connect any more: end this publisher and start another one"),
+        );
     }
 
     /// Applies `allow_uids` and `allow_gids`.

@@ -15,7 +15,7 @@ use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::receive_state::NAME;
+use super::receive_state::{NAME, Tried};
 use crate::channel::event_log::{Event, EventLog};
 use crate::channel::handshake::After;
 use crate::channel::{Acknowledge, Options, Use};
@@ -28,6 +28,7 @@ use crate::sys::timer::Timer;
 use crate::transport::endpoint::Endpoint;
 use crate::transport::kind::NameDirectory;
 use crate::transport::name_pattern::NamePattern;
+use crate::transport::place::Listener;
 use crate::transport::{owner, place};
 
 pub use self::report::MAX_NAMES;
@@ -71,6 +72,10 @@ pub trait Receiver: Sized {
     fn take_events(&self) -> Vec<Event>;
     /// Returns whether there is a publisher or a store.
     fn is_connected(&self) -> bool;
+    /// Returns which listeners it was tried at and connected to last.
+    fn tried(&self) -> Tried;
+    /// Notes which listener the receiver before it was connected to.
+    fn was_connected_to(&self, listener: Option<Listener>);
     /// Returns where it stopped; the beginning where it was never connected.
     fn resume_point(&self) -> After;
 }
@@ -127,8 +132,8 @@ pub struct SubscribedNames<R> {
     ready: VecDeque<u64>,
     /// The names whose last message is not acknowledged.
     delivered: Vec<u64>,
-    /// Where the names stopped that have no publisher now.
-    left: BTreeMap<Arc<str>, After>,
+    /// Where the names stopped that have no publisher now, and the listener that was connected.
+    left: BTreeMap<Arc<str>, (After, Option<Listener>)>,
     /// Messages since the last look at the epoll set.
     since_look: u32,
     /// The names that fit and are refused, and how they are tried again: a listener that stays and answers otherwise later
@@ -155,9 +160,12 @@ struct Member<R> {
     has_delivered: bool,
     /// What an attempt to connect has met that no call has seen.
     failed: Option<Error>,
-    /// Whether the name appeared while it was watched for, and whether it was ever connected.
+    /// Whether the next publisher is read from its first message: no program listened before, or the name appeared while it was
+    /// watched for.
     is_later: bool,
     was_connected: bool,
+    /// The listener that the name belongs to and that is dead: it was found so, or had been connected.
+    dead: Option<Listener>,
 }
 
 impl<R: Receiver> SubscribedNames<R> {
@@ -260,7 +268,8 @@ impl<R: Receiver> SubscribedNames<R> {
         if self.left.len() >= MAX_NAMES {
             self.left.pop_first();
         }
-        self.left.insert(member.name.clone(), member.receiver.resume_point());
+        let stopped = (member.receiver.resume_point(), member.receiver.tried().connected);
+        self.left.insert(member.name.clone(), stopped);
     }
 
     /// Returns whether a name may have a message.
@@ -282,8 +291,7 @@ impl<R: Receiver> SubscribedNames<R> {
             match received {
                 Ok(Some(message)) => {
                     self.ready.push_back(token);
-                    member.was_connected = true;
-                    self.report.accept(&member.name, &mut self.refused);
+                    member.connected(&self.report, &mut self.refused);
                     member.counters.received.fetch_add(1, Ordering::Relaxed);
                     if message.missed() > 0 {
                         member.missed(message.missed(), log);
@@ -301,8 +309,7 @@ impl<R: Receiver> SubscribedNames<R> {
                     return Err(e.on(&member.name));
                 }
                 Err(e) if member.receiver.is_connected() => {
-                    member.was_connected = true;
-                    self.report.accept(&member.name, &mut self.refused);
+                    member.connected(&self.report, &mut self.refused);
                     if !matches!(e.kind(), ErrorKind::Timeout | ErrorKind::NotFound) {
                         self.ready.push_back(token);
                         return Err(e.on(&member.name));
@@ -395,6 +402,16 @@ impl<R: Receiver> SubscribedNames<R> {
 }
 
 impl<R: Receiver> Member<R> {
+    /// Notes that it is connected. A gap is none where the numbers of that publisher say what was missed.
+    fn connected(&mut self, report: &Report, refused: &mut BTreeMap<Arc<str>, Refused>) {
+        if report.gaps.lasts() {
+            let is_counted = self.is_later || self.was_connected;
+            report.gaps.end(&self.name, is_counted.then(|| self.receiver.tried().connected).flatten());
+        }
+        self.was_connected = true;
+        report.accept(&self.name, refused);
+    }
+
     /// Counts messages that were missed.
     fn missed(&self, count: u64, log: &EventLog) {
         self.counters.missed.fetch_add(count, Ordering::Relaxed);

@@ -190,7 +190,7 @@ impl Publisher {
     ///
     /// # Errors
     /// `NoSpace` on a full disk: the value is still the caller's and can be sent again.
-    /// `InvalidState` once closed.
+    /// `InvalidState` once closed; the error of a system call that the kernel refuses, so that no subscriber can connect any more.
     pub fn send<T: Source + ?Sized>(&self, value: &T) -> Result<u64> {
         self.send_payload(&self.encode(value)?)
     }
@@ -258,10 +258,10 @@ impl Publisher {
         (count, published.and(refused))
     }
 
-    /// Fails with `InvalidState` in another process, and once the publisher is closed.
+    /// Fails with `InvalidState` in another process, and once the publisher is closed; with the error of the acceptor once that has ended.
     fn check(&self) -> Result<()> {
         fork::check(self.fork_generation)?;
-        if self.open.is_open() { Ok(()) } else { Err(self.open.refusal()) }
+        if self.open.is_open() { self.fanout.check() } else { Err(self.open.refusal()) }
     }
 
     /// Publishes one value. The lock of the fan-out is enough: it orders the numbers, and no thread has it for long. The
@@ -367,8 +367,8 @@ impl Publisher {
     /// (`unix:`, `tcp:`) receive what is left for them. Then they wait for the next publisher.
     ///
     /// # Errors
-    /// `Timeout` if a subscriber had not received everything by the deadline; the publisher is
-    /// closed all the same.
+    /// `Timeout` if a subscriber had not received everything by the deadline; the error of a system call that the kernel refused, after
+    /// which no subscriber could connect any more. The publisher is closed all the same.
     pub fn close<'a>(&self, wait: impl Into<Wait<'a>>) -> Result<()> {
         if fork::check(self.fork_generation).is_err() || !self.open.close() {
             return Ok(());
@@ -376,7 +376,7 @@ impl Publisher {
         let mut waiting = self.options.start(wait);
         let drained = self.drain_subscribers(&mut waiting);
         self.release();
-        drained.map_err(|e| e.on(&self.shown))
+        drained.and(self.fanout.check()).map_err(|e| e.on(&self.shown))
     }
 
     /// Waits for subscribers that are about to connect, and until all have been sent everything.

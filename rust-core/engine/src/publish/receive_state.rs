@@ -12,6 +12,7 @@ use crate::sys::eventfd::{EventFd, ReadinessFlag};
 use crate::sys::poll::{Epoll, Interest, Ready};
 use crate::sys::stop;
 use crate::transport::broadcast::ViewCount;
+use crate::transport::place::Listener;
 
 /// Tokens in the epoll set: the feed, the name that may appear, `wake`, and the signals.
 pub(super) const FEED: u64 = 1;
@@ -19,11 +20,22 @@ pub(super) const NAME: u64 = 2;
 pub(super) const WAKE: u64 = 3;
 pub(super) const STOP: u64 = 4;
 
+/// The listeners of one of several names, where they can be told apart.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Tried {
+    /// That of the last attempt to connect.
+    pub last: Option<Listener>,
+    /// That of the last connection.
+    pub connected: Option<Listener>,
+}
+
 /// The state of the receiving thread.
 pub struct ReceiveState {
     pub(super) feed: Option<Feed>,
     /// The connection whose publisher has not answered yet: of one of several names.
     pub(super) connecting: Option<PendingFeed>,
+    /// Which listeners one of several names was tried at and connected to last.
+    pub(super) tried: Tried,
     /// What the program views of the publisher's slots.
     pub(super) views: ViewCount,
     /// Whether one of several names may have a message; a subscriber to several has no feed itself.

@@ -29,7 +29,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub(super) use self::newest::nothing_published;
 use super::gaps::Gap;
 use super::names::{Report, SubscribedNames};
-use super::receive_state::{FEED, ReceiveState, WAKE};
+use super::receive_state::{FEED, ReceiveState, Tried, WAKE};
 use crate::channel::dial::Dialler;
 use crate::channel::event_log::{Event, EventLog};
 use crate::channel::retry::Retry;
@@ -200,6 +200,7 @@ impl Subscriber {
                 delivered: 0,
                 position: None,
                 is_position_due: options.client_id.is_some(),
+                tried: Tried::default(),
                 views: ViewCount::default(),
                 parked: false,
                 watched: false,
@@ -396,7 +397,8 @@ impl Subscriber {
     }
 
     /// Returns the times in which a name had a listener and this subscriber to several names was not connected to it: those that
-    /// have ended since the last call, and those that last. A subscriber to one name has none.
+    /// have ended since the last call, and those that last. A subscriber to one name has none. No gap is the time in which the publisher
+    /// that was connected last ends, nor one after which a publisher is connected whose numbers say what was missed.
     pub fn gaps(&self) -> Vec<Gap> {
         self.report.as_ref().map_or_else(Vec::new, |report| report.gaps.take())
     }

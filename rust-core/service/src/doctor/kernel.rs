@@ -8,6 +8,7 @@ use rustix::process::{Resource, getpid, getrlimit};
 
 use super::finding::Finding;
 use crate::error::{Doing, Result};
+use crate::sys::beneath::NO_PROC;
 use crate::sys::descriptor;
 use crate::sys::eventfd::EventFd;
 use crate::sys::memory::MemoryFile;
@@ -29,7 +30,12 @@ pub fn examine() -> Vec<Finding> {
 
 /// Returns the version of the kernel, of which 5.10 or newer is needed.
 fn release() -> Finding {
-    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let Ok(release) = std::fs::read_to_string("/proc/sys/kernel/osrelease") else {
+        return Finding::problem(
+            "/proc is not mounted here, so the version of the kernel is not known",
+            NO_PROC,
+        );
+    };
     let release = release.trim();
     let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map_while(|n| n.parse::<u32>().ok());
     let version = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));

@@ -103,17 +103,31 @@ impl Fanout {
     /// Waits until `count` subscribers are connected.
     ///
     /// # Errors
-    /// `Timeout` with the number that are connected.
+    /// `Timeout` with the number that are connected; as [`Fanout::check`].
     pub fn wait_for_subscribers(&self, count: usize, waiting: &mut Waiting<'_>) -> Result<()> {
         self.wait_until(waiting, true, || {
             let connected = self.subscribers();
-            (connected < count).then(|| {
+            (connected < count && self.check().is_ok()).then(|| {
                 let text = format!(
                     "{connected} of {count} subscribers connected in time; start the others, or wait longer"
                 );
                 Error::new(ErrorKind::Timeout, text)
             })
-        })
+        })?;
+        self.check()
+    }
+
+    /// Ends the publisher's calls with this error: no subscriber can connect any more.
+    pub fn fail(&self, error: &Error) {
+        let _ = self.failed.set(error.clone());
+        self.changed.wake();
+    }
+
+    /// # Errors
+    /// Why no subscriber can connect any more.
+    #[inline]
+    pub fn check(&self) -> Result<()> {
+        self.failed.get().map_or(Ok(()), |error| Err(error.clone()))
     }
 
     /// Waits until `missing` returns `None`; at the deadline fails with the error that it returns. Without a wake-up

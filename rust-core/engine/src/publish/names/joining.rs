@@ -10,6 +10,7 @@ use crate::channel::session::redial::Redial;
 use crate::channel::{StartAt, Use};
 use crate::deadline::{Deadline, Waiting};
 use crate::error::{Error, ErrorKind, Result};
+use crate::publish::gaps::Silent;
 use crate::sys::headroom;
 use crate::sys::poll::{Epoll, Interest};
 use crate::sys::random;
@@ -78,7 +79,8 @@ impl<R: Receiver> SubscribedNames<R> {
             return self.refuse(endpoint, &name, is_given, error, log);
         }
         let is_later = resume.is_some();
-        let resume = self.left.get(&name).copied().or(resume);
+        let left = self.left.get(&name).copied();
+        let resume = left.map(|(stopped, _)| stopped).or(resume);
         let mut options = self.options.clone();
         // A store that appeared later is read from its beginning, as one that a single subscriber waits for.
         if resume.is_some()
@@ -94,6 +96,8 @@ impl<R: Receiver> SubscribedNames<R> {
             Ok(begun) => begun,
             Err(e) => return self.refuse(endpoint, &name, is_given, e, log),
         };
+        let dead = left.and_then(|(_, listener)| listener);
+        receiver.was_connected_to(dead);
         // `take` handles what the first attempt has met; the set of the receiver reports an answer that is to come.
         let failed = receiver.connect().err().filter(|error| error.kind() != ErrorKind::Timeout);
         receiver.set_watched()?;
@@ -115,6 +119,7 @@ impl<R: Receiver> SubscribedNames<R> {
             failed,
             is_later,
             was_connected: false,
+            dead,
         };
         member.pass_events(log);
         self.members.insert(token, member);
@@ -187,23 +192,35 @@ impl<R: Receiver> SubscribedNames<R> {
         epoll: &Epoll,
         log: &EventLog,
     ) -> Result<()> {
-        let Some(member) = self.members.get(&token) else { return Ok(()) };
+        let Some(member) = self.members.get_mut(&token) else { return Ok(()) };
+        let tried = member.receiver.tried();
         let (endpoint, name, is_given) = (member.endpoint.clone(), member.name.clone(), member.is_given);
         match why.kind() {
             // Its listener has not answered yet, or the next attempt is not due.
             ErrorKind::Timeout => return Ok(()),
             // Its successor is a new name in the directory.
             ErrorKind::NotFound => {
-                if !is_given && member.is_later && !member.was_connected && !self.refused.contains_key(&name)
-                {
-                    self.report.gaps.missed(&name);
+                let was_there = tried.last.is_some() || !is_given;
+                let is_dead = tried.last.is_some() && [member.dead, tried.connected].contains(&tried.last);
+                let came_and_went = member.is_later && was_there && !is_dead;
+                let is_new = is_given || !member.was_connected;
+                if came_and_went && is_new && !self.refused.contains_key(&name) {
+                    self.report.gaps.missed(&name, tried.last);
                 }
+                member.dead = tried.last;
+                // A publisher that starts from now on is read from its first message.
+                member.is_later = true;
                 self.report.accept(&name, &mut self.refused);
             }
             // It is no publisher.
             ErrorKind::InvalidState if !is_given => self.report.accept(&name, &mut self.refused),
             ErrorKind::Stalled => {
-                if self.report.gaps.begin(&name, &why.to_string()) {
+                let listener = if tried.last.is_some() && tried.last == tried.connected {
+                    Silent::Last
+                } else {
+                    tried.last.map_or(Silent::Unknown, Silent::Other)
+                };
+                if self.report.gaps.suspect(&name, &why.to_string(), listener) {
                     log.disconnected(format!(
                         "{name}: {why}; messages that are published before it answers may be neither received nor counted"
                     ));

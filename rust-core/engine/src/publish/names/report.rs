@@ -77,7 +77,7 @@ impl Report {
 
     /// Notes that a name is connected, or that nobody listens there.
     pub(super) fn accept(&self, name: &Arc<str>, retried: &mut BTreeMap<Arc<str>, Refused>) {
-        self.gaps.end(name);
+        self.gaps.end(name, None);
         if retried.is_empty() || retried.remove(name).is_none() {
             return;
         }

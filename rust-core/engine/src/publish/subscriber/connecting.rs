@@ -131,10 +131,16 @@ impl Subscriber {
                     receive_state.epoll.remove(pending.descriptor());
                     FeedStart::Pending(pending)
                 }
-                None => FeedStart::Anew(resume),
+                None => {
+                    receive_state.tried.last = dialler.listener();
+                    FeedStart::Anew(resume)
+                }
             };
             match Feed::begin(dialling, transport, &self.options, begun, &mut receive_state.views)? {
-                FeedProgress::Connected(feed) => receive_state.set_feed(feed).map(Some),
+                FeedProgress::Connected(feed) => {
+                    receive_state.tried.connected = receive_state.tried.last;
+                    receive_state.set_feed(feed).map(Some)
+                }
                 FeedProgress::Pending(pending) => {
                     receive_state.epoll.add(pending.descriptor(), FEED, Interest::IN | Interest::RDHUP)?;
                     receive_state.connecting = Some(pending);

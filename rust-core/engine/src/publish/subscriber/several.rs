@@ -14,10 +14,11 @@ use crate::deadline::Waiting;
 use crate::error::{ErrorKind, Result};
 use crate::message::Message;
 use crate::publish::names::{Receiver, SubscribedNames};
-use crate::publish::receive_state::{NAME, ReceiveState, WAKE};
+use crate::publish::receive_state::{NAME, ReceiveState, Tried, WAKE};
 use crate::publish::store;
 use crate::sys::poll::Epoll;
 use crate::transport::endpoint::Endpoint;
+use crate::transport::place::Listener;
 
 impl Subscriber {
     /// [`Subscriber::poll_next`] for several names: returns a message of a name that is ready, or waits for one.
@@ -167,6 +168,14 @@ impl Receiver for Subscriber {
 
     fn is_connected(&self) -> bool {
         self.receive_state.lock().unwrap_or_else(PoisonError::into_inner).feed.is_some()
+    }
+
+    fn tried(&self) -> Tried {
+        self.receive_state.lock().unwrap_or_else(PoisonError::into_inner).tried
+    }
+
+    fn was_connected_to(&self, listener: Option<Listener>) {
+        self.receive_state.lock().unwrap_or_else(PoisonError::into_inner).tried.connected = listener;
     }
 
     fn resume_point(&self) -> After {
