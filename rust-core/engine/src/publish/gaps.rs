@@ -191,6 +191,8 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sys::directory::Directory;
+    use crate::transport::place::Place;
 
     #[test]
     fn gap_lasts_until_its_name_is_connected_and_is_told_once_it_has_ended() {
@@ -215,5 +217,50 @@ mod tests {
         let kept = gaps.take();
         assert_eq!(kept.len(), KEPT);
         assert!(kept[KEPT - 1].until > Some(kept[KEPT - 1].since));
+    }
+
+    /// Different listeners.
+    fn listeners<const COUNT: usize>() -> [Listener; COUNT] {
+        let folder = tempfile::tempdir().unwrap();
+        let directory = Arc::new(Directory::existing(folder.path()).unwrap());
+        std::array::from_fn(|i| {
+            let file = i.to_string();
+            std::fs::write(folder.path().join(&file), "").unwrap();
+            Place { directory: directory.clone(), file }.listener().unwrap()
+        })
+    }
+
+    #[test]
+    fn ending_listener_and_one_that_is_connected_next_are_no_gap() {
+        let (gaps, name, [next]) = (Gaps::default(), Arc::from("shm:a"), listeners());
+        gaps.suspect(&name, "ending", Silent::Last);
+        assert!(gaps.take().is_empty(), "it may be ending");
+        gaps.end(&name, None);
+        assert!(gaps.take().is_empty(), "it has ended");
+        gaps.suspect(&name, "ending", Silent::Last);
+        gaps.suspect(&name, "busy", Silent::Other(next));
+        assert!(gaps.take().iter().all(|gap| !gap.is_sure && gap.until.is_none()));
+        gaps.end(&name, Some(next));
+        assert!(gaps.take().is_empty(), "its numbers say what was missed");
+    }
+
+    #[test]
+    fn listener_that_was_never_reached_is_a_gap() {
+        let (gaps, name, [next, other]) = (Gaps::default(), Arc::from("shm:a"), listeners());
+        // It ended; another one is connected; that one too did not answer; the connection counts nothing.
+        for (silent, connected) in [
+            (&[next][..], None),
+            (&[other][..], Some(next)),
+            (&[other, next][..], Some(next)),
+            (&[next, other, next][..], Some(next)),
+        ] {
+            gaps.suspect(&name, "ending", Silent::Last);
+            for one in silent {
+                gaps.suspect(&name, "silent", Silent::Other(*one));
+            }
+            gaps.end(&name, connected);
+            let [gap] = &gaps.take()[..] else { panic!("one gap: {silent:?} then {connected:?}") };
+            assert!(gap.is_sure && gap.until.is_some());
+        }
     }
 }
