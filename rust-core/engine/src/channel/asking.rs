@@ -25,9 +25,21 @@ pub struct Pending<T> {
     /// None while a query is answered.
     own: Option<T>,
     comparison: Option<Comparison>,
+    /// Why the schemas do not fit: the listener is told, and this is the outcome once it has answered.
+    mismatch: Option<Error>,
     /// Answers to hellos so far that had another schema.
     compared: usize,
     ends: Deadline,
+}
+
+/// What follows from the answers so far.
+enum Next {
+    /// Another query.
+    Query(Hello),
+    /// The schemas fit.
+    Fits,
+    /// They do not, which this tells the listener.
+    Mismatch(Error, Option<Hello>),
 }
 
 /// The listener's hello, and its answers to queries about its schemas.
@@ -53,7 +65,7 @@ impl<T> Pending<T> {
 
     /// Returns the error of a listener that has not answered.
     pub fn stalled(&self) -> Error {
-        self.asked.stalled()
+        self.mismatch.clone().unwrap_or_else(|| self.asked.stalled())
     }
 }
 
@@ -70,7 +82,7 @@ impl Dialling<'_> {
         let (own, descriptors) = offer()?;
         let Some(asked) = self.ask(&self.with_schemas(hello), &descriptors)? else { return Ok(None) };
         let ends = Deadline::after(ANSWER_TIME);
-        let pending = Pending { asked, own: Some(own), comparison: None, compared: 0, ends };
+        let pending = Pending { asked, own: Some(own), comparison: None, mismatch: None, compared: 0, ends };
         self.retry().awaits_answer(ends);
         // An answer that is there already needs no event.
         Ok(Some(Progress::Pending(pending)))
@@ -87,6 +99,15 @@ impl Dialling<'_> {
         mut offer: impl FnMut() -> Result<(T, Vec<OwnedFd>)>,
     ) -> Result<Progress<T>> {
         loop {
+            if let Some(mismatch) = pending.mismatch.take() {
+                // Without an answer it is the outcome as well.
+                if pending.ends.has_passed() || !matches!(pending.asked.answer(), Ok(None)) {
+                    return Err(mismatch);
+                }
+                pending.mismatch = Some(mismatch);
+                self.retry().awaits_answer(pending.ends);
+                return Ok(Progress::Pending(pending));
+            }
             let called = match pending.asked.answer().map_err(|e| self.shown(e))? {
                 Some(Call::Answered(called)) => called,
                 Some(Call::NotListening) => {
@@ -113,13 +134,19 @@ impl Dialling<'_> {
             if pending.ends.has_passed() {
                 return Err(self.shown(pending.asked.stalled()));
             }
-            let query = match &pending.comparison {
+            let next = match &pending.comparison {
                 Some(comparison) => self.next_query(comparison)?,
-                None => None,
+                None => Next::Fits,
             };
-            let (next, descriptors) = match query {
-                Some(query) => (query, Vec::new()),
-                None => {
+            let (next, descriptors) = match next {
+                Next::Query(query) => (query, Vec::new()),
+                Next::Mismatch(error, report) => {
+                    let told = report.and_then(|report| self.ask(&report, &[]).ok().flatten());
+                    let Some(asked) = told else { return Err(error) };
+                    (pending.asked, pending.mismatch) = (asked, Some(error));
+                    continue;
+                }
+                Next::Fits => {
                     pending.compared += 1;
                     pending.comparison = None;
                     if pending.compared > super::dial::MAX_COMPARISONS {
@@ -158,12 +185,9 @@ impl Dialling<'_> {
         }
     }
 
-    /// Returns the next query about the listener's schemas; none if they are compared.
-    ///
-    /// # Errors
-    /// `SchemaMismatch`, of which the listener is told.
-    fn next_query(&self, comparison: &Comparison) -> Result<Option<Hello>> {
-        let Some(schemas) = self.schemas() else { return Ok(None) };
+    /// Returns what follows from the answers.
+    fn next_query(&self, comparison: &Comparison) -> Result<Next> {
+        let Some(schemas) = self.schemas() else { return Ok(Next::Fits) };
         let (mut wanted, mut given) = (None, comparison.answers.iter());
         if given.len() > MAX_QUERIES {
             return Err(self.unsteady());
@@ -175,16 +199,10 @@ impl Dialling<'_> {
                 Err(Error::new(ErrorKind::Timeout, "the answer to a query is awaited"))
             }
         });
-        match (compared, wanted) {
-            (Err(error), Some(query)) if error.kind() == ErrorKind::Timeout => Ok(Some(query)),
-            (Err(error), report) => {
-                // The listener shows what does not fit. This side's program gets the error in any case.
-                if let Some(report) = report.and_then(|report| report.to_frame().ok()) {
-                    let _ = self.target().ask(&report, &[]);
-                }
-                Err(self.shown(error))
-            }
-            (Ok(()), _) => Ok(None),
-        }
+        Ok(match (compared, wanted) {
+            (Err(error), Some(query)) if error.kind() == ErrorKind::Timeout => Next::Query(query),
+            (Err(error), report) => Next::Mismatch(self.shown(error), report),
+            (Ok(()), _) => Next::Fits,
+        })
     }
 }
