@@ -1,5 +1,5 @@
 """What `linkspan recording export --parquet`, `--arrow` and `--hdf5` run: `python -m linkspan._export`, which reads what to do as JSON from standard
-input, and prints as JSON what became of it: `problems` of the recording, and `error` with its `code`."""
+input, and prints as JSON what became of it: `problems` of the recording, the tables that are `refused`, and `error` with its `code`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import os
 import sys
 from typing import Any
 
-from .errors import Error, NoSpace, NotFound
+from .errors import Error, NoSpace, NotFound, TooLarge
 from .recording import Recording, exporting
 from .timestamp import Timestamp
 
@@ -27,6 +27,7 @@ def export(request: dict[str, Any]) -> dict[str, Any]:
         "mode": request["mode"],
     }
     doing, made_one = request["recording"], False
+    refused: list[dict[str, Any]] = []
     try:
         recording = Recording(request["recording"])
         if form == "hdf5":
@@ -43,9 +44,14 @@ def export(request: dict[str, Any]) -> dict[str, Any]:
                 except NotFound as error:
                     # No message in these times: there is no table of it.
                     empty = error
-            if empty is not None and not made_one:
+                except TooLarge as error:
+                    if len(tables) == 1:
+                        raise
+                    # A name with too many fields costs no other table.
+                    refused.append({"error": str(error), "code": error.code})
+            if empty is not None and not made_one and not refused:
                 raise empty
-        return {"problems": recording.problems}
+        return {"problems": recording.problems, "refused": refused}
     except Error as error:
         return {"error": str(error), "code": error.code}
     except OSError as error:

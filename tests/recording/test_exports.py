@@ -345,14 +345,15 @@ def test_relative_paths_are_those_of_the_current_folder(exporting: Lab):
     assert {path.name for path in Path(exporting.folder / "out/tables").iterdir()} == {"lab-t.parquet", "lab-u.parquet"}
 
 
-def test_name_or_field_that_has_no_place_costs_no_other_table(exporting: Lab):
+@pytest.mark.parametrize("form", ["csv", "parquet", "arrow"])
+def test_name_or_field_that_has_no_place_costs_no_other_table(exporting: Lab, form: str):
     long, deep = "a" * 300, {"x": 1}
     for _ in range(30):
         deep = {"k" * 65_535: deep}
     wide = {f"{at:04}" + "w" * 1_000: at for at in range(2_000)}
     path = written(exporting.folder / "r.mcap", [("lab/t", {"a": 1}), (long, {"a": 1}), ("lab/deep", deep), ("lab/wide", wide)])
-    said = exporting.recording("export", path, "--csv", "-o", "tables", code=1)
-    assert {file.name for file in (exporting.folder / "tables").iterdir()} == {"lab-t.csv"}
+    said = exporting.recording("export", path, f"--{form}", "-o", "tables", code=1)
+    assert {file.name for file in (exporting.folder / "tables").iterdir()} == {f"lab-t.{form}"}
     assert "305 bytes" in said or "304 bytes" in said, said
     assert "lab/deep" in said and "longer than 65536 bytes" in said, said
     assert "lab/wide" in said and "1048576 bytes together" in said, said

@@ -53,9 +53,17 @@ pub fn write(
             }
         }
     }
-    let Some(Value::Text(text)) = answer.get("error") else { return Ok(()) };
-    let code = answer.get("code").and_then(|code| u16::try_from(code.as_i64().ok()?).ok());
-    Err(failed(code.and_then(ErrorKind::from_code).unwrap_or(ErrorKind::Unsupported), text))
+    let error = |of: &Map| {
+        let Some(Value::Text(text)) = of.get("error") else { return None };
+        let code = of.get("code").and_then(|code| u16::try_from(code.as_i64().ok()?).ok());
+        Some(failed(code.and_then(ErrorKind::from_code).unwrap_or(ErrorKind::Unsupported), text))
+    };
+    if let Some(Value::Array(refused)) = answer.get("refused") {
+        let refused =
+            refused.iter().filter_map(|one| if let Value::Map(one) = one { error(one) } else { None });
+        refused.for_each(|refused| faults.table(&refused));
+    }
+    error(&answer).map_or(Ok(()), Err)
 }
 
 /// Returns whether a text of the module names one of these parts, which were not closed and are whole.
