@@ -95,7 +95,7 @@ fn rest_arrives(transport: &str, send: impl Fn(&Channel, &Payload) -> linkspan::
     for round in 0..2u8 {
         let number = 2 * u64::from(round) + 1;
         assert_eq!(send(&a, &raw(vec![round; LARGE])).unwrap(), number, "{transport}: it counts as sent");
-        let refused = a.try_send_payload(&raw(vec![round])).unwrap_err();
+        let refused = a.try_send_payload(&raw(vec![round])).expect_err(transport);
         assert_eq!(refused.kind(), ErrorKind::Full, "{transport}: {refused}");
         b.send_payload(&raw(vec![round; 3]), SOON).unwrap();
         assert_eq!(a.recv(SOON).unwrap().body()[..], [round; 3], "{transport}: the other direction");

@@ -74,6 +74,7 @@ def test_sender_without_memory_for_slots_sends_or_fails_with_the_reason(kind: st
         sender = start(SENDER, name, loaned, str(8 * MIB))
         channel = listener.accept(timeout=SOON)
         channel.recv(timeout=SOON)
+        channel.ack()
         assert sender.stdout.readline() == "ready\n"
         leave(kind, sender, group, 20 * MIB)
         held, outcomes = [], []
@@ -84,10 +85,12 @@ def test_sender_without_memory_for_slots_sends_or_fails_with_the_reason(kind: st
                 assert sender.poll() is None
             if channel.poll() or not line:
                 held.append(channel.recv(timeout=SOON))
+                channel.ack()
                 assert held[-1]["number"] == number and (held[-1]["wave"] == number).all()
             outcomes.append(sender.stdout.readline().strip())
         while channel.poll():
             held.append(channel.recv(timeout=SOON))
+            channel.ack()
         assert outcomes.count("done") == len(held) >= 2, outcomes
         assert set(outcomes) == {"done", "OutOfMemory"}, outcomes
         # Dropping views makes room again.

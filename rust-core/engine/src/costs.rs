@@ -250,6 +250,9 @@ fn call_in_two_steps_takes_no_more_locks_than_its_transport_needs() {
     assert!(exceeds.is_empty(), "{exceeds:#?}");
 }
 
+/// Calls until one takes no more locks than it needs, at most.
+const MANY: u32 = 20_000;
+
 /// How many locks a call takes depends on when its answer comes: the least of many.
 #[test]
 #[cfg_attr(not(debug_assertions), ignore = "a release build does not count")]
@@ -266,8 +269,14 @@ fn call_takes_no_more_locks_than_its_transport_needs() {
                     request.reply_payload(&payload).unwrap();
                 }
             });
-            let took = (0..ROUNDS.end).map(|_| counted(|| client.call_payload(&payload, SOON).unwrap()).0);
-            let least = took.min().unwrap_or(0);
+            let mut least = u64::MAX;
+            // On a loaded machine few answers come within the short wait.
+            for _ in 0..MANY {
+                least = least.min(counted(|| client.call_payload(&payload, SOON).unwrap()).0);
+                if least <= *call {
+                    break;
+                }
+            }
             server.close(SOON).unwrap();
             if least > *call {
                 exceeds.push(format!("a call over {transport}: {least}, at most {call}"));

@@ -1,31 +1,12 @@
-//! The schemas that the two sides of a message gave, and the check of code that was generated from one of them.
+//! The check of code that was generated from a schema, with the schemas that the two sides of a message gave.
 //!
 //! A generated decoder has the positions and units of one schema in it. A message of another one may have the same keys
 //! or the same size, and would be decoded to wrong numbers without an error. So the decoder compares its fingerprint
 //! with the one that the sender gave when the two sides connected, or that the record of a journal names.
 
-use std::sync::Arc;
-
-use super::Message;
+use super::{Message, SchemaIds};
 use crate::error::{Error, ErrorKind, Result, quoted};
-use crate::schema::{PreparedSchema, id_of, id_of_text};
-
-/// The beginnings of the fingerprints of both sides, 0 for a side without a schema. Where neither is 0, the two were
-/// compared and fit.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct SchemaIds {
-    pub sender: u64,
-    pub receiver: u64,
-}
-
-impl SchemaIds {
-    /// Returns those of two sides that have compared them: the fingerprint that the sender gave, and the schema of this
-    /// side.
-    pub fn agreed(sender: Option<&[u8; 32]>, receiver: Option<&Arc<PreparedSchema>>) -> SchemaIds {
-        let id = |schema: &Arc<PreparedSchema>| schema.id();
-        SchemaIds { sender: sender.map_or(0, id_of), receiver: receiver.map_or(0, id) }
-    }
-}
+use crate::schema::id_of_text;
 
 impl Message {
     /// Checks that code which was generated from the schema with this fingerprint, 64 hexadecimal digits, may decode the
@@ -82,10 +63,13 @@ impl std::fmt::Display for Beginning {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::codec::{self, Encoding};
     use crate::frame::{Header, Incoming, Kind};
     use crate::message::ReceivedFrom;
+    use crate::schema::id_of;
     use crate::value::{Limits, Value};
 
     /// The fingerprint of 32 equal bytes, and its beginning.

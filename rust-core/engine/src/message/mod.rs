@@ -11,6 +11,7 @@ mod fingerprint;
 mod payload;
 mod received;
 mod recycled;
+mod schema_ids;
 pub(crate) mod withdrawal;
 
 use std::fmt;
@@ -33,13 +34,13 @@ use crate::value::{Limits, NdArray, NdArrayRef, Sink, Timestamp, Value, ValueBui
 
 #[doc(hidden)]
 pub use copy::RecordedOrigin;
-pub(crate) use fingerprint::SchemaIds;
 pub(crate) use payload::Lender;
 pub use payload::Payload;
 pub(crate) use payload::{Recorded, StoredMessage, too_long};
 pub use received::ReceivedBytes;
 pub(crate) use received::{BodyMemory, BorrowedMemory};
 pub(crate) use recycled::{Dropped, ReusedMessage};
+pub(crate) use schema_ids::SchemaIds;
 
 /// A message that was received. Clones share the body, and any number of threads may read it.
 #[derive(Clone)]
