@@ -174,17 +174,21 @@ def test_flood_of_one_name_costs_another_one_no_message_and_the_recorder_its_buf
 def test_gaps_and_names_that_come_and_go_take_no_memory(recorded: Recorded) -> None:
     script = """
 import sys, linkspan
-size, rounds = int(sys.argv[1]), int(sys.argv[2])
-for i in range(rounds):
+from pathlib import Path
+size, rounds, folder = int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3])
+i = 0
+# On a slow disk the recorder's buffer is full now and then, and some of it is missed.
+while i < rounds or len(list(folder.glob("r*.mcap"))) <= 3:
     with linkspan.publisher(f"shm:guest/{i}", buffer=2 * size + 65536) as out:
         out.wait_for_subscribers(1, timeout=60)
         out.send(bytes(size))
         out.flush(timeout=60)
+    i += 1
 print("sent", flush=True)
 """
     # Each part begins with the newest message of the names that live.
     recorder = recorded.record("--split", "20MB", "--buffer", "16MB")
-    guests = recorded.start(sys.executable, "-c", script, 2_000_000, 60)
+    guests = recorded.start(sys.executable, "-c", script, 2_000_000, 60, recorded.folder)
     pulpit = Preacher(recorded.run)
     for number in range(1, 200_001, 2):
         # Every second number is a gap.
@@ -199,11 +203,12 @@ print("sent", flush=True)
     pulpit.close()
 
 
-@pytest.mark.parametrize("how", ["panic", "return"])
-@pytest.mark.parametrize("thread", ["receiving", "reading", "writing", "main"])
+# The threads that write and the main one return where the recording ends, and nowhere else.
+@pytest.mark.parametrize(
+    ("thread", "how"),
+    [(thread, "panic") for thread in ("receiving", "reading", "writing", "main")] + [("receiving", "return"), ("reading", "return")],
+)
 def test_thread_that_ends_early_ends_the_recording_with_an_error(recorded: Recorded, thread: str, how: str) -> None:
-    if how == "return" and thread in ("writing", "main"):
-        pytest.skip("these return where the recording ends, and nowhere else")
     fault, journal = recorded.folder / "fault", recorded.folder / "journal"
     recorded.env["LINKSPAN_TEST_FAULT"] = f"{thread}:{fault}"
     recorder = recorded.record(f"journal:{journal}/log")
