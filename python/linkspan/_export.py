@@ -48,7 +48,7 @@ def export(request: dict[str, Any]) -> dict[str, Any]:
                     if len(tables) == 1:
                         raise
                     # A name with too many fields costs no other table.
-                    refused.append({"error": str(error), "code": error.code})
+                    refused.append({"error": f"{name}: {error}", "code": error.code})
             if empty is not None and not made_one and not refused:
                 raise empty
         return {"problems": recording.problems, "refused": refused}

@@ -155,7 +155,7 @@ def machine():
         (folder / "bin" / name).write_text(f"#!/bin/sh\n{text}")
         (folder / "bin" / name).chmod(0o755)
     # Other users may not read this tree.
-    for program in (PROGRAM, PROGRAM.with_name("linkspan-record")):
+    for program in (PROGRAM, PROGRAM.with_name("linkspan-record"), PROGRAM.with_name("linkspan-gateway")):
         shutil.copy(program, folder / "bin")
     work = folder / "work"
     work.mkdir()

@@ -61,11 +61,14 @@ def test_wait_that_is_refused_ends_with_the_name_of_the_call(refuse: Path, publi
     assert code not in (0, -signal.SIGKILL) and "ppoll" in text, (code, text)
 
 
-@pytest.mark.parametrize("call", ["ppoll", "epoll_pwait"])
+@pytest.mark.parametrize(("call", "words"), [("epoll_pwait", []), ("ppoll", ["--for", "2s"])])
 @pytest.mark.parametrize("number", [errno.EPERM, errno.ENOSYS])
-def test_recorder_whose_wait_is_refused_ends_and_is_not_complete(refuse: Path, publisher, tmp_path: Path, call: str, number: int) -> None:
+def test_recorder_whose_wait_is_refused_ends_and_is_not_complete(
+    refuse: Path, publisher, tmp_path: Path, call: str, words: list[str], number: int
+) -> None:
+    """It receives by the one, and without the other it is no service: then it records, and says so with its exit code."""
     file = tmp_path / "refused.mcap"
-    code, text = ended([refuse, CALLS[call], number, RECORD, "record", "unix:lab/value", "-o", file])
+    code, text = ended([refuse, CALLS[call], number, RECORD, "record", "unix:lab/value", "-o", file, *words])
     assert code == 1 and call.split("_")[0] in text, (code, text)
     if file.exists():
         checked = subprocess.run([RECORD, "recording", "check", file], capture_output=True, text=True, timeout=PATIENCE)

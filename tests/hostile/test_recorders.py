@@ -222,7 +222,8 @@ def test_thread_that_ends_early_ends_the_recording_with_an_error(recorded: Recor
     last = err.splitlines()[-1]
     assert last.startswith("linkspan-record: Internal (") and f"the {thread} thread " in last and "the recording ends here" in last, err
     checked = recorded.tool("recording", "check", "r.mcap")
-    assert checked.returncode == 1 and "complete" not in checked.stdout, checked
+    # A part that was not closed, in which nothing else is wrong, has a code of its own.
+    assert checked.returncode in (1, 5) and "complete" not in checked.stdout, checked
     assert recorded.name("lab/honest")["messages"] == 200
 
 

@@ -52,7 +52,8 @@ def run(lab: Lab, *command: object) -> "subprocess.CompletedProcess[bytes]":
     env = {**lab.env, "LINKSPAN_PYTHON": sys.executable, "MALLOC_ARENA_MAX": "2"}
     done = subprocess.run(words, cwd=lab.folder, env=env, capture_output=True, stdin=subprocess.DEVNULL, timeout=300, preexec_fn=bounded)  # noqa: PLW1509
     shown = done.stdout + done.stderr
-    assert done.returncode in (0, 1), f"{words}: {done.returncode}\n{shown.decode(errors='replace')}"
+    # 5: nothing is wrong but that a part was not closed.
+    assert done.returncode in (0, 1, 5), f"{words}: {done.returncode}\n{shown.decode(errors='replace')}"
     assert b"panicked" not in shown and b"PanicException" not in shown, f"{words}\n{shown.decode(errors='replace')}"
     return done
 

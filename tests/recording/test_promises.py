@@ -4,6 +4,7 @@ import json
 import os
 import random
 import signal
+import sys
 import time
 from pathlib import Path
 
@@ -92,6 +93,7 @@ def test_killed_recorder_keeps_what_was_synced_and_the_next_one_continues(lab: L
     assert lab.recording("check", "k.mcap", "--quiet", code=5) == ""
     lines = lab.recording("export", "k.mcap", "lab/a", "--jsonl", "-o", "k.jsonl").splitlines()
     assert len(lines) == lives and all("was not closed" in line for line in lines), lines
+    lab.env["LINKSPAN_PYTHON"] = sys.executable
     lab.recording("export", "k.mcap", "lab/a", "--parquet", "-o", "k.parquet")
     refused = lab.run(DEBUG / "linkspan-record", "record", "lab/*", "-o", "k.mcap", "--for", "1s", code=1)
     assert "is a recording that was closed; name another file, or remove it first" in refused

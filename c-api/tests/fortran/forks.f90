@@ -73,6 +73,15 @@ program forks
    call far%recv(got, timeout=soon)
    call server%reply(request, value)
    call client%finish_call(pending, got, timeout=soon)
+   ! Variables of a main program are not finalized at its end.
+   call several%close()
+   call in%close()
+   call out%close()
+   call near%close(timeout=soon)
+   call far%close(timeout=soon)
+   call listener%close()
+   call client%close(timeout=soon)
+   call server%close(timeout=soon)
    print "(a)", "ok"
 
 contains

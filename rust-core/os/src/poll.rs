@@ -238,8 +238,8 @@ fn check_stop(waiting: &Waiting<'_>) -> Result<()> {
     }
 }
 
-/// Returns whether a descriptor is readable now. True where the kernel refuses to say so: the caller then looks itself and gets the error,
-/// and does not wait without end for what it cannot see.
+/// Returns whether a descriptor is readable now. True where the kernel refuses to say so: the caller then looks itself
+/// and gets the error, and does not wait without end for what it cannot see.
 pub fn is_readable(fd: BorrowedFd<'_>) -> bool {
     kernel_entry::assert_allowed();
     let mut fds = [PollFd::from_borrowed_fd(fd, PollFlags::IN)];
