@@ -77,8 +77,9 @@ program forks
    call several%close()
    call in%close()
    call out%close()
-   call near%close(timeout=soon)
+   ! The one that received last, first: its end consumes that.
    call far%close(timeout=soon)
+   call near%close(timeout=soon)
    call listener%close()
    call client%close(timeout=soon)
    call server%close(timeout=soon)
