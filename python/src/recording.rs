@@ -137,6 +137,7 @@ impl RecordingReader {
     /// Messages of these names (all, if there is none) that were received within these times, in nanoseconds since 1970; of those that fit these
     /// names and patterns where the recording is followed.
     #[new]
+    #[expect(clippy::too_many_arguments, reason = "they are keywords")]
     #[pyo3(signature = (path, names, begin, end, follow=false, timeout=Patience::of(Timeout::Forever), max_message_size=None))]
     fn open(
         py: Python<'_>,
