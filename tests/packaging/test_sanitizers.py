@@ -53,7 +53,7 @@ def commands(language: str, program: str, binary: Path) -> list[list]:
         return [[[binary, transport]] for transport in TRANSPORTS]
     if program in ("arrays", "message", "region", "release", "service", "values") or (program, language) == ("schema", "fortran"):
         return [[[binary]]]
-    if language == "fortran" and program not in ("loan", "calls", "wait"):
+    if language == "fortran" and program not in ("loan", "calls", "wait", "forks"):
         return [
             [[binary, first, f"{transport}:test/f"], [binary, second, f"{transport}:test/f"]]
             for transport in ("shm", "unix")
