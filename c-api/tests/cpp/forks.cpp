@@ -109,7 +109,7 @@ int main(int argc, char **argv) {
     CHECK(argc == 2);
     const std::string transport = argv[1];
     std::optional<Objects> objects(std::in_place, transport);
-    std::atomic<bool> ends{false};
+    std::atomic<bool> ends{false}, is_answered{false};
     {
         const std::string topic = transport + ":test/forks-busy", asked = transport + ":test/forks-served";
         const linkspan::publisher out(topic);
@@ -129,7 +129,7 @@ int main(int argc, char **argv) {
         });
         threads.emplace_back([&] { while (!ends) CHECK(client.call(linkspan::message().put("n", 1), 20s).get<int>("n") == 1); });
         threads.emplace_back([&] {
-            while (!ends) {
+            while (!is_answered) {
                 try {
                     if (const auto request = server.next(100ms)) server.reply(*request, *request);
                 } catch (const linkspan::timeout &) {
@@ -145,8 +145,10 @@ int main(int argc, char **argv) {
             CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
         }
         ends = true;
-        // The caller first: its request is answered.
-        for (const std::size_t at : {2u, 0u, 1u, 3u}) threads[at].join();
+        // The caller first: its last request is answered.
+        threads[2].join();
+        is_answered = true;
+        for (const std::size_t at : {0u, 1u, 3u}) threads[at].join();
     }
     // The children have sent, consumed and ended nothing.
     objects->out.send(linkspan::message().put("n", 7));
