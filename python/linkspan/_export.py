@@ -1,5 +1,5 @@
 """What `linkspan recording export --parquet`, `--arrow` and `--hdf5` run: `python -m linkspan._export`, which reads what to do as JSON from standard
-input, and prints as JSON what became of it: `problems` of the recording, the tables that are `refused`, and `error` with its `code`."""
+input, and prints as JSON what became of it: the tables that are `refused`, and `error` with its `code`."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def export(request: dict[str, Any]) -> dict[str, Any]:
                     refused.append({"error": f"{name}: {error}", "code": error.code})
             if empty is not None and not made_one and not refused:
                 raise empty
-        return {"problems": recording.problems, "refused": refused}
+        return {"refused": refused}
     except Error as error:
         return {"error": str(error), "code": error.code}
     except OSError as error:

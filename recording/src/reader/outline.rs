@@ -7,7 +7,7 @@ use bytes::Bytes;
 use linkspan::Result;
 use mcap::records::Record;
 
-use super::{Entry, Limits, Problem, Reader};
+use super::{Entry, Limits, Reader};
 use crate::chunk;
 use crate::format::{self, channel};
 
@@ -19,8 +19,6 @@ pub struct Outline {
     pub names: BTreeSet<String>,
     /// The times; `None` where there is nothing.
     pub time: Option<(u64, u64)>,
-    /// The ends of parts that were not closed and are whole.
-    pub unclosed: Vec<Problem>,
 }
 
 impl Outline {
@@ -48,7 +46,6 @@ impl Outline {
                 while let Some(entry) = whole.read()? {
                     outline.add(entry);
                 }
-                outline.unclosed.extend(whole.problems().iter().filter(|problem| problem.is_whole).cloned());
             }
             reader.open_next()?;
         }

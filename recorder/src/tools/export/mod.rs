@@ -106,7 +106,9 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let written = match form {
         _ if tables.is_empty() => Ok(()),
         "csv" => csv::write(arguments, begin, &tables, &mut faults),
-        form => python::write(form, arguments, &window, &tables, &outline.unclosed, &mut faults),
+        form => python::write(form, arguments, &window, &tables, &mut faults)
+            // The module says what it could not write; where the recording is wrong is said as for the other forms.
+            .and_then(|()| each(arguments, begin, &mut faults, |_, _| Ok(()))),
     };
     if let Some(folder) = is_new {
         // A folder that was made for files of which there is none; one with a file stays.

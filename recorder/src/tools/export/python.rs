@@ -8,7 +8,6 @@ use std::process::{Command, Output, Stdio};
 
 use linkspan::service::start_program;
 use linkspan::{Encoding, Error, ErrorKind, Map, Result, Value, codec, programs};
-use linkspan_recording::Problem;
 use linkspan_recording::writer::of_io;
 
 use super::{Arguments, Faults, Table, json};
@@ -20,7 +19,6 @@ pub fn write(
     arguments: &Arguments,
     window: &Window<'_>,
     tables: &[Table],
-    unclosed: &[Problem],
     faults: &mut Faults,
 ) -> Result<()> {
     let request = request(form, arguments, window, tables)?;
@@ -46,13 +44,6 @@ pub fn write(
             None => failed(ErrorKind::Unsupported, &format!("it ended with {}: {last}", done.status)),
         });
     };
-    if let Some(Value::Array(problems)) = answer.get("problems") {
-        for problem in problems {
-            if let Value::Text(text) = problem {
-                faults.problem(text.clone(), is_whole(text, unclosed));
-            }
-        }
-    }
     let error = |of: &Map| {
         let Some(Value::Text(text)) = of.get("error") else { return None };
         let code = of.get("code").and_then(|code| u16::try_from(code.as_i64().ok()?).ok());
@@ -64,19 +55,6 @@ pub fn write(
         refused.for_each(|refused| faults.table(&refused));
     }
     error(&answer).map_or(Ok(()), Err)
-}
-
-/// Returns whether a text of the module names one of these parts, which were not closed and are whole.
-fn is_whole(text: &str, unclosed: &[Problem]) -> bool {
-    unclosed.iter().any(|part| {
-        // The module reads the file by its whole path.
-        let path = std::path::absolute(&part.path).unwrap_or_else(|_| part.path.clone());
-        let mut part = part.clone();
-        part.path = path;
-        let part = part.to_string();
-        text.strip_prefix(&part)
-            .is_some_and(|more| more.is_empty() || more.starts_with(": the recording goes on in "))
-    })
 }
 
 /// What the module is to do, in JSON: names and paths may hold any character.
