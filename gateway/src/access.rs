@@ -5,17 +5,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize};
 
 use axum::body::Body;
+use axum::extract::FromRequestParts;
 use axum::http::header::{AUTHORIZATION, HOST, HeaderName, ORIGIN};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Request, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
-use linkspan::page::{self, Origin, RequestHead, bearer};
+use linkspan::page::{self, Origin, Peer, RequestHead, bearer};
 use linkspan::{Encoding, Error, ErrorKind, Value, codec, quoted};
 use percent_encoding::percent_decode_str;
 use tokio::sync::watch;
 
 use crate::feed::Feeds;
 use crate::names::Name;
-use crate::places::{Peer, Place, Places, Turns};
+use crate::places::{Place, Places, Turns};
 use crate::requests::{HttpPublishers, Listing};
 use crate::rights::{Right, Rights};
 use crate::status::{Counters, add};
@@ -113,6 +115,20 @@ pub fn parameter(uri: &Uri, name: &str) -> Option<String> {
     percent_decode_str(&value.replace('+', " ")).decode_utf8().ok().map(|text| text.into_owned())
 }
 
+/// The rights of a request over HTTP, which has a token.
+pub struct Admitted(pub Arc<Rights>);
+
+impl FromRequestParts<Arc<Gateway>> for Admitted {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, gateway: &Arc<Gateway>) -> Result<Admitted, Problem> {
+        let place = parts.extensions.get::<Arc<Place>>().ok_or_else(|| {
+            Error::new(ErrorKind::Internal, "the request came over a connection that has no place")
+        })?;
+        gateway.admit_request(parts, place).map(Admitted)
+    }
+}
+
 impl Gateway {
     /// Refuses a request that was meant for another host, or that a page of another origin made.
     ///
@@ -181,12 +197,12 @@ impl Gateway {
     ///
     /// # Errors
     /// Those of [`Gateway::admit`].
-    pub fn admit_request<B>(&self, request: &Request<B>, place: &Place) -> Result<Arc<Rights>, Problem> {
-        let peer = self.peer(place, request.headers());
-        if let Some(header) = single_header(request.headers(), &AUTHORIZATION)? {
+    fn admit_request(&self, request: &Parts, place: &Place) -> Result<Arc<Rights>, Problem> {
+        let peer = self.peer(place, &request.headers);
+        if let Some(header) = single_header(&request.headers, &AUTHORIZATION)? {
             return Ok(self.admit(bearer(Some(header.as_bytes()))?, place, peer)?);
         }
-        match parameter(request.uri(), "token") {
+        match parameter(&request.uri, "token") {
             // An address stands in logs and histories: it is good for reading alone.
             Some(token) => Ok(Arc::new(self.admit(token.as_bytes(), place, peer)?.reading())),
             None => {

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use axum::body::{Body, to_bytes};
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::{Extension, FromRequestParts, Path, Request, State};
+use axum::http::Uri;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue};
 use axum::middleware::Next;
 use axum::response::sse::{Event, KeepAlive, Sse};
@@ -22,19 +23,19 @@ use linkspan::{Encoding, Error, ErrorKind, Value, codec, quoted};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::spawn_blocking;
 
-use crate::access::{Gateway, Problem, json, parameter};
+use crate::access::{Admitted, Gateway, Problem, json, parameter};
 use crate::feed::Key;
 use crate::frames::Format;
 use crate::names::Name;
-use crate::places::Place;
+use crate::places::{AUTHORISED, Place};
 use crate::requests::{self, Withdrawn, call, in_format, latest};
 use crate::rights::Right;
-use crate::session::{self, choice};
+use crate::session;
 use crate::status::{Counted, add};
-use crate::subscription::{Given, Subscription};
+use crate::subscription::{Choice, Given, Subscription};
 
 /// Streams of events at once.
-const STREAMS: u64 = 1_024;
+const STREAMS: usize = 1_024;
 /// Events that wait for one client; more wait in the log of the feed, which counts what it drops.
 const WAITING: usize = 16;
 /// After this time without an event a comment is sent, so that both ends notice a broken stream.
@@ -133,17 +134,15 @@ async fn look_up<T: Send + 'static>(
 
 async fn names(
     State(gateway): State<Arc<Gateway>>,
-    Extension(place): Extension<Arc<Place>>,
-    request: Request,
+    Admitted(rights): Admitted,
+    uri: Uri,
 ) -> Result<Response, Problem> {
-    let rights = gateway.admit_request(&request, &place)?;
-    let pattern = Name::parse(&parameter(request.uri(), "name").unwrap_or_else(|| "*".to_owned()), true)?;
-    let names = look_up(&gateway, &rights.name, |gateway| gateway.listing.names()).await?;
-    let fitting = names.iter().filter(|listed| {
-        let allowed = [Right::Read, Right::Call, Right::Write].map(|right| rights.allow(right, &listed.name));
-        pattern.fits(&listed.name) && allowed.contains(&true)
-    });
-    Ok(json(&Value::map([("names", Value::Array(fitting.map(|listed| listed.value.clone()).collect()))])))
+    let pattern = Name::parse(&parameter(&uri, "name").unwrap_or_else(|| "*".to_owned()), true)?;
+    let shown = rights.clone();
+    let names =
+        look_up(&gateway, &rights.name, move |gateway| gateway.listing.visible(&pattern, &shown)).await?;
+    let values = names.into_iter().map(|(_, value)| value).collect();
+    Ok(json(&Value::map([("names", Value::Array(values))])))
 }
 
 /// Returns an object in JSON of which one value is written already.
@@ -163,11 +162,9 @@ fn with_value(fields: &[(&str, Value)], value: &[u8]) -> Result<Response, Proble
 
 async fn newest(
     State(gateway): State<Arc<Gateway>>,
-    Extension(place): Extension<Arc<Place>>,
     Path(name): Path<String>,
-    request: Request,
+    Admitted(rights): Admitted,
 ) -> Result<Response, Problem> {
-    let rights = gateway.admit_request(&request, &place)?;
     let name = gateway.check(&rights, Right::Read, &name)?;
     let (fields, value) = look_up(&gateway, &rights.name, move |_| {
         let message = latest(&name)?;
@@ -203,11 +200,10 @@ async fn body(gateway: &Gateway, request: Request) -> Result<Value, Problem> {
 
 async fn call_name(
     State(gateway): State<Arc<Gateway>>,
-    Extension(place): Extension<Arc<Place>>,
     Path(name): Path<String>,
+    Admitted(rights): Admitted,
     request: Request,
 ) -> Result<Response, Problem> {
-    let rights = gateway.admit_request(&request, &place)?;
     let name = gateway.check(&rights, Right::Call, &name)?;
     let seconds = parameter(request.uri(), "timeout").map(|text| text.parse::<f64>().unwrap_or(f64::NAN));
     let within = requests::timeout(seconds.map(Value::from).as_ref())?;
@@ -237,11 +233,10 @@ impl Drop for OnDrop {
 
 async fn publish_name(
     State(gateway): State<Arc<Gateway>>,
-    Extension(place): Extension<Arc<Place>>,
     Path(name): Path<String>,
+    Admitted(rights): Admitted,
     request: Request,
 ) -> Result<Response, Problem> {
-    let rights = gateway.admit_request(&request, &place)?;
     let name = gateway.check(&rights, Right::Write, &name)?;
     let value = body(&gateway, request).await?;
     let number =
@@ -253,19 +248,18 @@ async fn publish_name(
 
 async fn events(
     State(gateway): State<Arc<Gateway>>,
-    Extension(place): Extension<Arc<Place>>,
-    request: Request,
+    Admitted(rights): Admitted,
+    uri: Uri,
 ) -> Result<Response, Problem> {
-    let rights = gateway.admit_request(&request, &place)?;
-    let text = parameter(request.uri(), "name")
+    let text = parameter(&uri, "name")
         .ok_or_else(|| Error::new(ErrorKind::Missing, "say which names: /api/events?name=lab/*"))?;
     let name = Name::parse(&text, true)?;
     if !name.is_pattern() || rights.read.is_empty() {
         rights.check(Right::Read, &name).inspect_err(|_| add(&gateway.counters.refused, 1))?;
     }
-    let rate = parameter(request.uri(), "rate").map(|text| text.parse::<f64>().unwrap_or(f64::NAN));
-    let choice = choice(rate.is_some(), rate, None, gateway.settings.name_rate)?;
-    if gateway.sessions.load(Ordering::Acquire) as u64 >= STREAMS + 4_096 {
+    let rate = parameter(&uri, "rate").map(|text| text.parse::<f64>().unwrap_or(f64::NAN));
+    let choice = Choice::of(rate.is_some(), rate, None, gateway.settings.name_rate)?;
+    if gateway.sessions.load(Ordering::Acquire) >= STREAMS + AUTHORISED {
         return Err(Error::new(ErrorKind::Full, "too many streams of events are open; close some").into());
     }
     let wake = Arc::new(Notify::new());
@@ -335,10 +329,8 @@ impl Stream for Events {
 
 async fn metrics(
     State(gateway): State<Arc<Gateway>>,
-    Extension(place): Extension<Arc<Place>>,
-    request: Request,
+    Admitted(rights): Admitted,
 ) -> Result<Response, Problem> {
-    let rights = gateway.admit_request(&request, &place)?;
     if rights.read.is_empty() {
         let text = format!("the token {} does not allow to read", quoted(&rights.name));
         return Err(Error::new(ErrorKind::PermissionDenied, text).into());

@@ -88,7 +88,7 @@ fn change_tokens(token: Token) -> Result<()> {
         }
         Token::List { file } => {
             for token in TokenFile::at(file.tokens.as_deref())?.read()? {
-                stdout::print_lines(&describe(&token.rights))?;
+                stdout::print_lines(&describe(&token))?;
             }
             Ok(())
         }

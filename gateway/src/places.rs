@@ -2,20 +2,19 @@
 //! send before it has shown one.
 
 use std::collections::{BTreeMap, HashMap};
-use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
-use linkspan::page::Problem;
-use linkspan::{Error, ErrorKind, registry};
+use linkspan::page::{Peer, Problem};
+use linkspan::{Error, ErrorKind};
 use tokio::sync::Notify;
 
 /// Connections without a token: of one peer, in all; and connections with one.
 const OF_ONE_PEER: usize = 24;
 const WAITING: usize = 128;
-const AUTHORISED: usize = 4_096;
+pub const AUTHORISED: usize = 4_096;
 /// Behind a proxy all are of one peer.
 const OF_ONE_PROXY: usize = WAITING / 2;
 /// Calls and look-ups at once, each of which takes a thread: of all clients, and of one token.
@@ -26,36 +25,6 @@ const WRONG_TOKENS: u32 = 10;
 const WRONG_TIME: Duration = Duration::from_secs(60);
 /// Peers whose wrong tokens are counted.
 const PEERS: usize = 1_024;
-
-/// Who connects, as far as it is known without a token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Peer {
-    /// A user of this machine.
-    User(u32),
-    /// Another machine; or a local user whom the kernel does not report.
-    Address(IpAddr),
-}
-
-impl Peer {
-    /// Returns the peer of a connection; `own` is the address of our end.
-    pub fn of(from: SocketAddr, own: SocketAddr) -> Peer {
-        let canonical = |address: SocketAddr| SocketAddr::new(address.ip().to_canonical(), address.port());
-        let (from, own) = (canonical(from), canonical(own));
-        let own_machine = from.ip().is_loopback() || from.ip() == own.ip();
-        match own_machine.then(|| registry::user_calling(from, own)).flatten() {
-            Some(uid) => Peer::User(uid),
-            None => Peer::at(from.ip()),
-        }
-    }
-
-    /// Returns the peer at an address. With IPv6 one machine has a whole network of them.
-    pub fn at(ip: IpAddr) -> Peer {
-        Peer::Address(match ip.to_canonical() {
-            IpAddr::V6(ip) => IpAddr::V6((ip.to_bits() & !u128::from(u64::MAX)).into()),
-            four => four,
-        })
-    }
-}
 
 /// What a connection may still send: without a token little.
 #[derive(Default)]

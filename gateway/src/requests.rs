@@ -15,6 +15,7 @@ use linkspan::{
 
 use crate::frames::Format;
 use crate::names::Name;
+use crate::rights::Rights;
 
 /// How long a call may take where the client says nothing, and at most.
 const DEFAULT_TIMEOUT: f64 = 30.0;
@@ -46,7 +47,7 @@ pub fn timeout(value: Option<&Value>) -> Result<Duration> {
 pub struct Withdrawn(AtomicBool);
 
 impl Withdrawn {
-    /// Gives the call up; within a tenth of a second the server is told.
+    /// Gives the call up; the server gets the withdrawal within a tenth of a second.
     pub fn set(&self) {
         self.0.store(true, Ordering::Release);
     }
@@ -132,9 +133,9 @@ pub fn publisher(name: &Name, schema: Option<&str>) -> Result<Publisher> {
 }
 
 /// A name of this machine, as it was listed.
-pub struct Listed {
-    pub name: Name,
-    pub value: Value,
+struct Listed {
+    name: Name,
+    value: Value,
 }
 
 /// A listing.
@@ -152,11 +153,19 @@ pub struct Listing {
 }
 
 impl Listing {
-    /// Returns the names; they are listed anew where the last time is a second ago.
+    /// Returns the names that fit a pattern and that a token allows to use in some way, with what is shown of each.
     ///
     /// # Errors
     /// Those of the directories.
-    pub fn names(&self) -> Result<Arc<Vec<Listed>>> {
+    pub fn visible(&self, pattern: &Name, rights: &Rights) -> Result<Vec<(String, Value)>> {
+        let names = self.names()?;
+        let visible =
+            names.iter().filter(|listed| pattern.fits(&listed.name) && rights.allow_some(&listed.name));
+        Ok(visible.map(|listed| (listed.name.text(), listed.value.clone())).collect())
+    }
+
+    /// Returns the names; they are listed anew where the last time is a second ago.
+    fn names(&self) -> Result<Arc<Vec<Listed>>> {
         // Who asks meanwhile waits for the same listing.
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(listing) = last.as_ref().filter(|listing| listing.at.elapsed() < FRESH) {

@@ -54,6 +54,11 @@ impl Rights {
         self.patterns(right).iter().any(|pattern| pattern.fits(name))
     }
 
+    /// Returns whether a name may be used in some way.
+    pub fn allow_some(&self, name: &Name) -> bool {
+        [Right::Read, Right::Call, Right::Write].into_iter().any(|right| self.allow(right, name))
+    }
+
     /// Refuses what the token does not allow.
     ///
     /// # Errors

@@ -12,6 +12,7 @@ use axum::{Extension, Router};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use linkspan::page::Peer;
 use linkspan::{Error, ErrorKind, Result, quoted};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
@@ -25,7 +26,7 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use crate::access::Gateway;
 use crate::feed;
 use crate::http;
-use crate::places::{Peer, Place, TURNS};
+use crate::places::{Place, TURNS};
 use crate::stream::Bounded;
 
 /// Connections that the kernel keeps until they are accepted.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use linkspan::{Error, Result, Value};
+use linkspan::{Error, ErrorKind, Result, Value};
 
 use crate::feed::{Log, ORIGIN, OfName, Published, Use, What};
 use crate::frames::{Format, Frame, error_value};
@@ -27,6 +27,30 @@ pub enum Choice {
     All(Option<u64>),
     /// The newest one of each name, not more often than this.
     Newest(Duration),
+}
+
+impl Choice {
+    /// Returns the choice of a subscription that asks for the newest messages or for each one.
+    ///
+    /// # Errors
+    /// `Malformed` for a choice that contradicts itself; `OutOfRange` for a rate that is none.
+    pub fn of(newest: bool, rate: Option<f64>, credit: Option<u64>, most: f64) -> Result<Choice> {
+        if newest && credit.is_some() || !newest && rate.is_some() {
+            let text = "a subscription has the newest messages, with latest and perhaps rate, or each one, with credit or without";
+            return Err(Error::new(ErrorKind::Malformed, text));
+        }
+        if !newest {
+            return Ok(Choice::All(credit));
+        }
+        let rate = rate.unwrap_or(most).min(most);
+        if rate.is_nan() || rate < 1e-3 {
+            return Err(Error::new(
+                ErrorKind::OutOfRange,
+                "a rate is a number of messages a second, at least 0.001",
+            ));
+        }
+        Ok(Choice::Newest(Duration::from_secs_f64(1.0 / rate)))
+    }
 }
 
 /// What a subscription gives next, before it is written.
@@ -89,6 +113,18 @@ struct Seen {
     /// With the newest alone: whether there is a newer one, and when the last was given.
     is_due: bool,
     given: Option<Instant>,
+}
+
+impl Seen {
+    /// Counts the messages up to this place that were not given as missed, and says so.
+    fn pass(&mut self, place: u64, of: &OfName, pending: &mut VecDeque<Given>, lagged: &AtomicU64) {
+        let missed = place.saturating_sub(self.place);
+        if missed > 0 {
+            self.place = place;
+            pending.push_back(Given::Lagged { name: of.text.clone(), missed });
+            lagged.fetch_add(missed, Ordering::Relaxed);
+        }
+    }
 }
 
 /// One of the names and patterns of a subscription.
@@ -172,12 +208,7 @@ impl Subscription {
                 }
                 if let Some(resume) = self.resume.remove(&*of.text) {
                     one.place = resumed(of, resume);
-                    if of.evicted > one.place {
-                        let missed = of.evicted - one.place;
-                        one.place = of.evicted;
-                        pending.push_back(Given::Lagged { name: of.text.clone(), missed });
-                        self.lagged.fetch_add(missed, Ordering::Relaxed);
-                    }
+                    one.pass(of.evicted, of, &mut pending, &self.lagged);
                     position = position.min(log.position_behind(number, one.place));
                 } else if of.joined && (of.evicted < of.place || matches!(self.choice, Choice::Newest(_))) {
                     // The newest one comes first.
@@ -250,11 +281,8 @@ impl Subscription {
             part.position = log.first;
             for (number, of) in log.names.iter().enumerate() {
                 let seen = &mut part.seen[number];
-                if seen.is_meant && of.evicted > seen.place {
-                    let missed = of.evicted - seen.place;
-                    seen.place = of.evicted;
-                    part.pending.push_back(Given::Lagged { name: of.text.clone(), missed });
-                    self.lagged.fetch_add(missed, Ordering::Relaxed);
+                if seen.is_meant {
+                    seen.pass(of.evicted, of, &mut part.pending, &self.lagged);
                 }
                 if seen.is_meant && seen.joined && !of.joined {
                     seen.joined = false;
@@ -283,11 +311,7 @@ impl Subscription {
                 What::Ended => {}
                 What::Message(message) if message.place <= seen.place => {}
                 What::Message(message) => {
-                    let missed = message.place - 1 - seen.place;
-                    if missed > 0 {
-                        part.pending.push_back(Given::Lagged { name: of.text.clone(), missed });
-                        self.lagged.fetch_add(missed, Ordering::Relaxed);
-                    }
+                    seen.pass(message.place - 1, of, &mut part.pending, &self.lagged);
                     if !std::mem::replace(&mut seen.joined, true) {
                         let incarnation = message.incarnation;
                         part.pending.push_back(Given::Joined { name: of.text.clone(), incarnation });

@@ -10,6 +10,7 @@ use linkspan::page::{Token, random_id};
 use linkspan::{Encoding, Error, ErrorKind, Result, Timestamp, Value, codec, quoted};
 use ring::digest::{SHA256, digest};
 use rustix::fs::{FlockOperation, OFlags};
+use subtle::ConstantTimeEq;
 use tokio::sync::watch;
 
 use crate::rights::Rights;
@@ -17,20 +18,8 @@ use crate::rights::Rights;
 /// The longest file of tokens, in bytes.
 const MAX_FILE: u64 = 4 << 20;
 
-/// A token that is known: what it may do, with the SHA-256 of its text.
-#[derive(Clone, Debug)]
-pub struct Known {
-    pub rights: Arc<Rights>,
-}
-
 fn hash_of(text: &[u8]) -> [u8; 32] {
     digest(&SHA256, text).as_ref().try_into().unwrap_or([0; 32])
-}
-
-/// Returns whether two hashes are the same, in a time that does not depend on where they differ.
-fn is_same(one: &[u8; 32], other: &[u8; 32]) -> bool {
-    let differences = one.iter().zip(other).fold(0_u8, |found, (a, b)| found | (a ^ b));
-    std::hint::black_box(differences) == 0
 }
 
 /// When a file was changed, which one it is, and its length.
@@ -67,7 +56,7 @@ impl TokenFile {
     ///
     /// # Errors
     /// `PermissionDenied` where others may read or change the file, or it is none of this user's; `Malformed` where it holds something else.
-    pub fn read(&self) -> Result<Vec<Known>> {
+    pub fn read(&self) -> Result<Vec<Arc<Rights>>> {
         let path = &self.0;
         let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
         let file = match OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path) {
@@ -101,12 +90,12 @@ impl TokenFile {
     }
 
     /// Writes all tokens: the file appears whole.
-    fn write(&self, tokens: &[Known]) -> Result<()> {
+    fn write(&self, tokens: &[Arc<Rights>]) -> Result<()> {
         let entries: Vec<Value> = tokens
             .iter()
             .map(|token| {
-                let Value::Map(mut map) = token.rights.to_value() else { return Value::Null };
-                map.insert("sha256".into(), hexadecimal(&token.rights.hash).into());
+                let Value::Map(mut map) = token.to_value() else { return Value::Null };
+                map.insert("sha256".into(), hexadecimal(&token.hash).into());
                 Value::Map(map)
             })
             .collect();
@@ -126,7 +115,7 @@ impl TokenFile {
     }
 
     /// Changes the tokens; two commands at once do so one after the other.
-    fn change<T>(&self, what: impl FnOnce(&mut Vec<Known>) -> Result<T>) -> Result<T> {
+    fn change<T>(&self, what: impl FnOnce(&mut Vec<Arc<Rights>>) -> Result<T>) -> Result<T> {
         let path = &self.0;
         if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
             let made = DirBuilder::new().mode(0o700).recursive(true).create(folder);
@@ -156,12 +145,12 @@ impl TokenFile {
     /// `AddressInUse` for a name that another token has; those of the file.
     pub fn add(&self, rights: Rights) -> Result<String> {
         let token = Token::draw()?;
-        let known = Known { rights: Arc::new(Rights { hash: hash_of(token.digits().as_bytes()), ..rights }) };
+        let known = Arc::new(Rights { hash: hash_of(token.digits().as_bytes()), ..rights });
         self.change(|tokens| {
-            if tokens.iter().any(|other| other.rights.name == known.rights.name) {
+            if tokens.iter().any(|other| other.name == known.name) {
                 let text = format!(
                     "there is a token called {}; remove it first, or take another name",
-                    quoted(&known.rights.name)
+                    quoted(&known.name)
                 );
                 return Err(Error::new(ErrorKind::AddressInUse, text));
             }
@@ -178,7 +167,7 @@ impl TokenFile {
     pub fn remove(&self, name: &str) -> Result<()> {
         self.change(|tokens| {
             let before = tokens.len();
-            tokens.retain(|token| token.rights.name != name);
+            tokens.retain(|token| token.name != name);
             if tokens.len() < before {
                 return Ok(());
             }
@@ -200,7 +189,7 @@ fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn known(value: &Value) -> Result<Known> {
+fn known(value: &Value) -> Result<Arc<Rights>> {
     let wrong = || Error::new(ErrorKind::Malformed, "sha256 has 64 digits and letters from a to f");
     let digits = value.at("sha256")?.as_text()?;
     if digits.len() != 64 || !digits.is_ascii() {
@@ -210,14 +199,14 @@ fn known(value: &Value) -> Result<Known> {
     for (at, byte) in hash.iter_mut().enumerate() {
         *byte = u8::from_str_radix(&digits[2 * at..2 * at + 2], 16).map_err(|_| wrong())?;
     }
-    Ok(Known { rights: Arc::new(Rights { hash, ..Rights::from_value(value)? }) })
+    Ok(Arc::new(Rights { hash, ..Rights::from_value(value)? }))
 }
 
 /// The tokens of a gateway that runs: those of the file, and the one that was drawn at its start.
 pub struct Tokens {
     file: TokenFile,
-    drawn: Option<Known>,
-    known: RwLock<Vec<Known>>,
+    drawn: Option<Arc<Rights>>,
+    known: RwLock<Vec<Arc<Rights>>>,
     seen: Mutex<Option<State>>,
     /// Counts how often the tokens changed.
     changes: watch::Sender<u64>,
@@ -231,9 +220,8 @@ impl Tokens {
     pub fn new(file: TokenFile, drawn: Option<(&Token, Rights)>) -> Result<Tokens> {
         let seen = Mutex::new(file.state());
         let known = RwLock::new(file.read()?);
-        let drawn = drawn.map(|(token, rights)| Known {
-            rights: Arc::new(Rights { hash: hash_of(token.digits().as_bytes()), ..rights }),
-        });
+        let drawn = drawn
+            .map(|(token, rights)| Arc::new(Rights { hash: hash_of(token.digits().as_bytes()), ..rights }));
         Ok(Tokens { file, drawn, known, seen, changes: watch::Sender::new(0) })
     }
 
@@ -244,8 +232,8 @@ impl Tokens {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         let mut found = None;
         for token in known.iter().chain(&self.drawn) {
-            if is_same(&token.rights.hash, &hash) {
-                found = Some(token.rights.clone());
+            if token.hash.ct_eq(&hash).into() {
+                found = Some(token.clone());
             }
         }
         found.filter(|rights| !rights.is_expired(Timestamp::now()))
@@ -253,16 +241,17 @@ impl Tokens {
 
     /// Returns whether a token still counts: it is there with the same rights, and has not expired.
     pub fn is_valid(&self, rights: &Rights) -> bool {
-        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        let is_there = known.iter().chain(&self.drawn).any(|token| *token.rights == *rights);
-        is_there && !rights.is_expired(Timestamp::now())
+        self.has(rights, |token| *token == *rights)
     }
 
     /// Returns the same for rights to read alone, which a token in an address has.
     pub fn is_valid_reading(&self, rights: &Rights) -> bool {
+        self.has(rights, |token| token.reading() == *rights)
+    }
+
+    fn has(&self, rights: &Rights, is_same: impl Fn(&Rights) -> bool) -> bool {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        let is_there = known.iter().chain(&self.drawn).any(|token| token.rights.reading() == *rights);
-        is_there && !rights.is_expired(Timestamp::now())
+        known.iter().chain(&self.drawn).any(|token| is_same(token)) && !rights.is_expired(Timestamp::now())
     }
 
     /// Reads the file again where it has changed, or in any case. A file that cannot be read leaves what was known.
@@ -290,7 +279,7 @@ impl Tokens {
     /// The number of tokens, and of those that have expired.
     pub fn count(&self) -> (usize, usize) {
         let (known, now) = (self.known.read().unwrap_or_else(PoisonError::into_inner), Timestamp::now());
-        (known.len(), known.iter().filter(|token| token.rights.is_expired(now)).count())
+        (known.len(), known.iter().filter(|token| token.is_expired(now)).count())
     }
 }
 

@@ -6,12 +6,12 @@
 //! the owner's request, which arrives with its connection, is answered.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::http::StatusCode;
-use linkspan::{ErrorKind, registry};
+use linkspan::ErrorKind;
+use linkspan::page::Peer;
 use tokio::sync::Notify;
 
 use super::problem::Problem;
@@ -32,38 +32,6 @@ pub struct Limits {
 
 /// The limits of the page's server.
 pub const LIMITS: Limits = Limits { of_one_peer: 24, waiting: 64, authorised: 128, reading: 96 };
-
-/// The user of a connection, as far as it is known before its request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Peer {
-    /// A user of this machine.
-    User(u32),
-    /// Another machine; or a local user whom the kernel does not report.
-    Address(IpAddr),
-}
-
-impl Peer {
-    /// Returns the peer of a connection; `own` is the address of our end.
-    pub fn of(from: SocketAddr, own: SocketAddr) -> Peer {
-        let own_machine = from.ip().to_canonical().is_loopback() || from.ip() == own.ip();
-        match own_machine.then(|| registry::user_calling(canonical(from), canonical(own))).flatten() {
-            Some(uid) => Peer::User(uid),
-            None => Peer::Address(network(from.ip().to_canonical())),
-        }
-    }
-}
-
-fn canonical(address: SocketAddr) -> SocketAddr {
-    SocketAddr::new(address.ip().to_canonical(), address.port())
-}
-
-/// With IPv6 one machine has a whole network of addresses that it can use freely.
-fn network(ip: IpAddr) -> IpAddr {
-    match ip {
-        IpAddr::V6(ip) => IpAddr::V6((ip.to_bits() & !u128::from(u64::MAX)).into()),
-        four => four,
-    }
-}
 
 struct Waiting {
     peer: Peer,
@@ -238,13 +206,5 @@ mod tests {
         drop(again);
         let open = all.open();
         assert!(open.waiting.is_empty() && open.authorised == 0);
-    }
-
-    #[test]
-    fn network_of_an_ipv6_machine_is_one_peer() {
-        let at = |text: &str| network(text.parse().unwrap());
-        assert_eq!(at("2001:db8:1:2:3:4:5:6"), at("2001:db8:1:2::9"));
-        assert_ne!(at("2001:db8:1:2::9"), at("2001:db8:1:3::9"));
-        assert_ne!(at("192.0.2.1"), at("192.0.2.2"));
     }
 }

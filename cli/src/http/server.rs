@@ -10,6 +10,7 @@ use axum::{Extension, Router};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use linkspan::page::Peer;
 use linkspan::page::{Origin, Token};
 use linkspan::{Error, ErrorKind, Result};
 use tokio::net::{TcpListener, TcpStream};
@@ -17,7 +18,7 @@ use tokio::runtime;
 use tokio::sync::watch;
 
 use super::api::ControllerClient;
-use super::connections::{Connection, Connections, LIMITS, Peer};
+use super::connections::{Connection, Connections, LIMITS};
 use super::feed::Feed;
 use super::guard::Access;
 use super::routes;

@@ -25,7 +25,7 @@ pub struct Pending<T> {
     /// None while a query is answered.
     own: Option<T>,
     comparison: Option<Comparison>,
-    /// Why the schemas do not fit: the listener is told, and this is the outcome once it has answered.
+    /// Why the schemas do not fit: the outcome, after the listener has answered the report of it.
     mismatch: Option<Error>,
     /// Answers to hellos so far that had another schema.
     compared: usize,
@@ -38,7 +38,7 @@ enum Next {
     Query(Hello),
     /// The schemas fit.
     Fits,
-    /// They do not, which this tells the listener.
+    /// They do not; the hello reports it to the listener.
     Mismatch(Error, Option<Hello>),
 }
 

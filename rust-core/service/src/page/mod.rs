@@ -18,11 +18,13 @@
 
 mod access;
 mod command;
+mod peer;
 mod problem;
 mod token;
 
 pub use access::{Origin, RequestHead, SECURITY_HEADERS, bearer, check_content, wrong_token};
 pub use command::{CommandBody, answer_status, log_lines};
+pub use peer::Peer;
 pub use problem::{Problem, status};
 pub use token::{Token, random_id, read_private};
 

@@ -1,0 +1,317 @@
+//! What the frames of a client ask for.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use linkspan::{Error, ErrorKind, Result, Value, quoted};
+use tokio::sync::mpsc;
+use tokio::task::{AbortHandle, spawn_blocking};
+
+use super::{ANSWERS, FOLLOW, MOST_ANSWERS, NAMES, PUBLISHERS, REQUESTS, SUBSCRIPTIONS, Session};
+use crate::feed::Key;
+use crate::frames::{Frame, OF_CLIENTS, Received};
+use crate::names::Name;
+use crate::publishers::{Asker, Work, work};
+use crate::requests::{self, Withdrawn, call, in_format, latest, schema};
+use crate::rights::Right;
+use crate::status::{Counted, add};
+use crate::subscription::{Choice, Subscription, resumes};
+
+impl Session {
+    /// Takes a frame. What it asks for is answered, now or later, by a frame with its id.
+    pub(super) fn take(self: &Arc<Session>, frame: Received) {
+        let id = frame.field("id").and_then(|id| id.as_u64().ok());
+        if let Err(error) = self.try_take(frame) {
+            self.fail(id, &error);
+        }
+    }
+
+    fn try_take(self: &Arc<Session>, mut frame: Received) -> Result<()> {
+        match frame.kind()? {
+            "subscribe" => self.subscribe(&frame),
+            "credit" => {
+                let (id, more) = (frame.id()?, frame.required("n")?.as_u64()?);
+                let mut state = self.state();
+                let (subscription, _) = state.subscriptions.get_mut(&id).ok_or_else(|| unknown(id))?;
+                subscription.add_credit(more);
+                drop(state);
+                self.wake.notify_one();
+                Ok(())
+            }
+            "unsubscribe" => {
+                let id = frame.id()?;
+                let mut state = self.state();
+                let was_subscribed = state.subscriptions.remove(&id).is_some();
+                let follow = state.follows.remove(&id);
+                drop(state);
+                follow.iter().for_each(AbortHandle::abort);
+                if !was_subscribed && follow.is_none() {
+                    return Err(unknown(id));
+                }
+                self.answer(&Frame::of("closed", id));
+                Ok(())
+            }
+            "latest" => {
+                let (id, name) = (frame.id()?, self.name(&frame, Right::Read)?);
+                let format = self.format;
+                self.look_up(id, move || {
+                    let message = latest(&name)?;
+                    let frame =
+                        Frame::of("reply", id).with("name", name.text()).with("number", message.sequence());
+                    Ok(frame.with("time", message.sent()).with_encoded("value", in_format(&message, format)?))
+                })
+            }
+            "schema" => {
+                let (id, name) = (frame.id()?, self.name(&frame, Right::Read)?);
+                self.look_up(id, move || {
+                    Ok(Frame::of("reply", id).with("name", name.text()).with("value", schema(&name)?))
+                })
+            }
+            "names" => self.names(&frame),
+            "call" => {
+                let (id, name) = (frame.id()?, self.name(&frame, Right::Call)?);
+                let within = requests::timeout(frame.field("timeout"))?;
+                self.call(id, name, frame.take_value(), within)
+            }
+            "cancel" => {
+                let id = frame.id()?;
+                // An answer may have gone out meanwhile: then there is nothing to give up.
+                if let Some(withdrawn) = self.state().calls.get(&id) {
+                    withdrawn.set();
+                }
+                Ok(())
+            }
+            "publish" => {
+                let (id, name) = (frame.id()?, self.name(&frame, Right::Write)?);
+                let schema =
+                    frame.field("schema").map(|text| text.as_text().map(str::to_owned)).transpose()?;
+                self.check_new(id)?;
+                if self.state().publishers.len() >= PUBLISHERS {
+                    return Err(full("publishers", PUBLISHERS));
+                }
+                self.publishing()?;
+                let counted = Counted::new(&self.gateway.counters, |counters| &counters.publishers);
+                self.state().publishers.insert(id, counted);
+                self.publish(Work::Open { id, name, schema }).inspect_err(|_| self.forget_publisher(id))
+            }
+            "data" => {
+                let id = self.publisher_id(&frame)?;
+                if *self.gateway.paused.borrow() {
+                    let text = "the gateway is paused: nothing is published";
+                    return Err(Error::new(ErrorKind::InvalidState, text).with_retryable(true));
+                }
+                let value = frame.take_value();
+                self.publish(Work::Data { id, value })
+            }
+            "unpublish" => {
+                let id = self.publisher_id(&frame)?;
+                self.publish(Work::Close { id })
+            }
+            "ping" => {
+                self.answer(&Frame::of("pong", frame.id()?));
+                Ok(())
+            }
+            "hello" => Err(Error::new(ErrorKind::InvalidState, "hello is the first frame, and comes once")),
+            other => {
+                let text =
+                    format!("there is no frame {}; there are {}", quoted(other), OF_CLIENTS.join(", "));
+                Err(Error::new(ErrorKind::Unsupported, text))
+            }
+        }
+    }
+
+    fn name(&self, frame: &Received, right: Right) -> Result<Name> {
+        self.gateway.check(&self.rights, right, frame.required("name")?.as_text()?)
+    }
+
+    /// Refuses an id that is in use.
+    fn check_new(&self, id: u64) -> Result<()> {
+        let state = self.state();
+        let is_used = state.subscriptions.contains_key(&id)
+            || state.calls.contains_key(&id)
+            || state.publishers.contains_key(&id)
+            || state.follows.contains_key(&id);
+        if is_used {
+            let text = format!("the id {id} is in use; each subscription, call and publisher has its own");
+            return Err(Error::new(ErrorKind::InvalidState, text));
+        }
+        Ok(())
+    }
+
+    fn subscribe(&self, frame: &Received) -> Result<()> {
+        let id = frame.id()?;
+        self.check_new(id)?;
+        let names = frame.required("names")?;
+        let texts: Vec<&str> = match names {
+            Value::Array(names) => names.iter().map(Value::as_text).collect::<Result<_>>()?,
+            name => vec![name.as_text()?],
+        };
+        if texts.is_empty() || texts.len() > NAMES {
+            let text = format!("a subscription has 1 to {NAMES} names and patterns, and not {}", texts.len());
+            return Err(Error::new(ErrorKind::TooLarge, text));
+        }
+        if self.state().subscriptions.len() >= SUBSCRIPTIONS {
+            return Err(full("subscriptions", SUBSCRIPTIONS));
+        }
+        let credit = frame.field("credit").map(Value::as_u64).transpose()?;
+        let rate = frame.field("rate").map(Value::as_f64).transpose()?;
+        let newest = frame.field("latest").map(Value::as_bool).transpose()?.unwrap_or(rate.is_some());
+        let choice = Choice::of(newest, rate, credit, self.gateway.settings.name_rate)?;
+        let resumes = resumes(frame.field("from"))?;
+        let mut seen = HashSet::new();
+        let mut uses = Vec::new();
+        for text in texts {
+            let name = Name::parse(text, true)?;
+            // A pattern gives the names that the token allows; one that allows none follows nothing.
+            if !name.is_pattern() || self.rights.read.is_empty() {
+                self.rights
+                    .check(Right::Read, &name)
+                    .inspect_err(|_| add(&self.gateway.counters.refused, 1))?;
+            }
+            let number = resumes.get(&name.text()).map(|resume| resume.number);
+            let from = number.filter(|_| name.is_journal()).map(|number| number.saturating_add(1));
+            if seen.insert(name.clone()) {
+                uses.push(self.gateway.feeds.join(&Key { name, from }, &self.rights.name, &self.wake)?);
+            }
+        }
+        let lagged = self.gateway.counters.lagged.clone();
+        let subscription = Subscription::new(uses, choice, resumes, self.rights.clone(), lagged);
+        let counted = Counted::new(&self.gateway.counters, |counters| &counters.subscriptions);
+        self.state().subscriptions.insert(id, (subscription, counted));
+        self.wake.notify_one();
+        Ok(())
+    }
+
+    /// Runs what may wait on a thread for that, and answers with its result.
+    fn look_up(
+        self: &Arc<Session>,
+        id: u64,
+        what: impl FnOnce() -> Result<Frame> + Send + 'static,
+    ) -> Result<()> {
+        let own =
+            self.requests.clone().try_acquire_owned().map_err(|_| full("requests at once", REQUESTS))?;
+        let all = self.gateway.waiting.take(&self.rights.name)?;
+        let session = self.clone();
+        spawn_blocking(move || {
+            let _places = (own, all);
+            match what() {
+                // One that takes no answers does not make the gateway hold many.
+                Ok(_) if session.answers().bytes > MOST_ANSWERS => {
+                    session.fail(Some(id), &full("bytes of answers that it has not taken", MOST_ANSWERS))
+                }
+                Ok(frame) => session.answer(&frame),
+                Err(error) => session.fail(Some(id), &error),
+            }
+        });
+        Ok(())
+    }
+
+    fn call(self: &Arc<Session>, id: u64, name: Name, value: Value, within: Duration) -> Result<()> {
+        self.check_new(id)?;
+        let withdrawn = Arc::new(Withdrawn::default());
+        self.state().calls.insert(id, withdrawn.clone());
+        let (session, format) = (self.clone(), self.format);
+        let counted = Counted::new(&self.gateway.counters, |counters| &counters.calls);
+        let begun = self.look_up(id, move || {
+            add(&session.gateway.counters.called, 1);
+            let answer = call(&name, &value, within, &withdrawn, format);
+            drop(counted);
+            session.state().calls.remove(&id);
+            Ok(Frame::of("reply", id).with_encoded("value", answer?))
+        });
+        begun.inspect_err(|_| drop(self.state().calls.remove(&id)))
+    }
+
+    fn names(self: &Arc<Session>, frame: &Received) -> Result<()> {
+        let id = frame.id()?;
+        let pattern = frame.field("pattern").map(Value::as_text).transpose()?.unwrap_or("*");
+        let pattern = Name::parse(pattern, true)?;
+        let follows = frame.field("follow").map(Value::as_bool).transpose()?.unwrap_or(false);
+        if !follows {
+            let session = self.clone();
+            return self.look_up(id, move || {
+                let names = session.listed(&pattern)?;
+                Ok(Frame::of("names", id).with("names", names.into_values().collect::<Vec<_>>()))
+            });
+        }
+        self.check_new(id)?;
+        let mut state = self.state();
+        if state.follows.len() >= REQUESTS {
+            return Err(full("followed lists of names", REQUESTS));
+        }
+        let session = self.clone();
+        let task = tokio::spawn(async move { session.follow(id, pattern).await });
+        state.follows.insert(id, task.abort_handle());
+        Ok(())
+    }
+
+    /// Returns the names that fit and that the token allows to see in some way, by their texts.
+    fn listed(&self, pattern: &Name) -> Result<BTreeMap<String, Value>> {
+        Ok(self.gateway.listing.visible(pattern, &self.rights)?.into_iter().collect())
+    }
+
+    /// Sends the names that fit, and then what changes.
+    async fn follow(self: Arc<Session>, id: u64, pattern: Name) {
+        let mut known: Option<BTreeMap<String, Value>> = None;
+        loop {
+            let (session, pattern) = (self.clone(), pattern.clone());
+            match spawn_blocking(move || session.listed(&pattern)).await {
+                Ok(Ok(now)) => {
+                    let is_first = known.is_none();
+                    let before = known.take().unwrap_or_default();
+                    let changed: Vec<Value> = now
+                        .iter()
+                        .filter(|(name, value)| before.get(*name) != Some(value))
+                        .map(|(_, value)| value.clone())
+                        .collect();
+                    let gone: Vec<&str> =
+                        before.keys().filter(|name| !now.contains_key(*name)).map(String::as_str).collect();
+                    if is_first || !changed.is_empty() || !gone.is_empty() {
+                        self.answer(&Frame::of("names", id).with("names", changed).with("gone", gone));
+                    }
+                    known = Some(now);
+                }
+                Ok(Err(error)) => self.fail(Some(id), &error),
+                Err(_) => return,
+            }
+            tokio::time::sleep(FOLLOW).await;
+            while self.answers().bytes > ANSWERS {
+                tokio::time::sleep(FOLLOW).await;
+            }
+        }
+    }
+
+    fn publisher_id(&self, frame: &Received) -> Result<u64> {
+        let id = frame.id()?;
+        if self.state().publishers.contains_key(&id) { Ok(id) } else { Err(unknown(id)) }
+    }
+
+    /// Starts the thread that publishes, with the first publisher.
+    fn publishing(self: &Arc<Session>) -> Result<()> {
+        let mut state = self.state();
+        if state.publishing.is_none() {
+            let (sender, receiver) = mpsc::channel(PUBLISHERS);
+            let session = self.clone();
+            let thread = std::thread::Builder::new().name("publishing".into());
+            let started = thread.spawn(move || work(&*session, receiver));
+            started
+                .map_err(|e| Error::os("starting a thread that publishes", e.raw_os_error().unwrap_or(0)))?;
+            state.publishing = Some(sender);
+        }
+        Ok(())
+    }
+
+    fn publish(&self, work: Work) -> Result<()> {
+        *self.later.lock().unwrap_or_else(PoisonError::into_inner) = Some(work);
+        Ok(())
+    }
+}
+
+fn unknown(id: u64) -> Error {
+    Error::new(ErrorKind::InvalidState, format!("nothing of this client has the id {id} now"))
+}
+
+fn full(what: &str, most: usize) -> Error {
+    Error::new(ErrorKind::Full, format!("a client has at most {most} {what}"))
+}
