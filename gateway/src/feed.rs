@@ -48,6 +48,8 @@ pub struct Published {
     pub sent: Timestamp,
     /// Its place in the order of its name.
     pub place: u64,
+    /// The beginning of the fingerprint of its schema.
+    pub schema: Option<String>,
     encoding: Encoding,
     body: Bytes,
     values: [OnceLock<Bytes>; 2],
@@ -219,6 +221,7 @@ impl Log {
             incarnation,
             sent: message.sent(),
             place: name.place,
+            schema: message.schema_id(),
             encoding: message.encoding(),
             body,
             values: Default::default(),

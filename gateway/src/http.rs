@@ -42,8 +42,9 @@ const WAITING: usize = 16;
 const HEARTBEAT: Duration = Duration::from_secs(5);
 
 /// The files of the page, which hold no data.
-const FILES: [(&str, &str, &str); 3] = [
+const FILES: [(&str, &str, &str); 4] = [
     ("/", "text/html; charset=utf-8", include_str!("../page/index.html")),
+    ("/client.js", "text/javascript; charset=utf-8", include_str!("../page/client.js")),
     ("/page.js", "text/javascript; charset=utf-8", include_str!("../page/page.js")),
     ("/page.css", "text/css; charset=utf-8", include_str!("../page/page.css")),
 ];

@@ -13,6 +13,8 @@ use crate::requests::publisher;
 pub enum Work {
     Open { id: u64, name: Name, schema: Option<String> },
     Data { id: u64, value: Value },
+    /// What is not published, for this reason: the answers come in the order of the frames.
+    Refused { id: u64, error: Error },
     Close { id: u64 },
 }
 
@@ -54,6 +56,7 @@ pub fn work(session: &impl Asker, mut asked: mpsc::Receiver<Work>) {
                     Err(error) => session.fail(Some(id), &error),
                 }
             }
+            Work::Refused { id, error } => session.fail(Some(id), &error),
             Work::Close { id } => {
                 publishers.remove(&id);
                 session.forget_publisher(id);

@@ -87,6 +87,9 @@ impl Given {
                 if *passed > 0 {
                     frame = frame.with("passed", *passed);
                 }
+                if let Some(schema) = &message.schema {
+                    frame = frame.with("schema", schema.as_str());
+                }
                 match message.value(format) {
                     Ok(value) => frame.with_encoded("value", value),
                     Err(error) => frame.with("value", Value::Null).with("error", error_value(&error)),

@@ -99,7 +99,8 @@ impl Session {
                 let id = self.publisher_id(&frame)?;
                 if *self.gateway.paused.borrow() {
                     let text = "the gateway is paused: nothing is published";
-                    return Err(Error::new(ErrorKind::InvalidState, text).with_retryable(true));
+                    let error = Error::new(ErrorKind::InvalidState, text).with_retryable(true);
+                    return self.publish(Work::Refused { id, error });
                 }
                 let value = frame.take_value();
                 self.publish(Work::Data { id, value })

@@ -21,6 +21,7 @@ mod plan;
 mod python;
 mod rust;
 mod text;
+mod typescript;
 
 use linkspan::schema::Schema;
 
@@ -42,5 +43,6 @@ pub fn generate(schema: &Schema, language: Language) -> linkspan::Result<Vec<Fil
         Language::C => c::generate(&plan),
         Language::Cpp => cpp::generate(&plan),
         Language::Fortran => fortran::generate(&plan),
+        Language::TypeScript => typescript::generate(&plan),
     }
 }

@@ -18,12 +18,21 @@ pub enum Language {
     Cpp,
     /// Fortran 2018.
     Fortran,
+    /// TypeScript 5, for the package `linkspan-client`.
+    TypeScript,
 }
 
 impl Language {
     /// Every language that code is generated for.
-    pub const ALL: [Language; 6] =
-        [Language::Rust, Language::C, Language::Cpp, Language::Fortran, Language::Python, Language::Php];
+    pub const ALL: [Language; 7] = [
+        Language::Rust,
+        Language::C,
+        Language::Cpp,
+        Language::Fortran,
+        Language::Python,
+        Language::Php,
+        Language::TypeScript,
+    ];
 
     /// Its name at the command line: `rust`.
     pub const fn name(self) -> &'static str {
@@ -34,6 +43,7 @@ impl Language {
             Language::C => "c",
             Language::Cpp => "cpp",
             Language::Fortran => "fortran",
+            Language::TypeScript => "typescript",
         }
     }
 
@@ -46,6 +56,7 @@ impl Language {
             Language::C => super::c::NAMING,
             Language::Cpp => super::cpp::NAMING,
             Language::Fortran => super::fortran::NAMING,
+            Language::TypeScript => super::typescript::NAMING,
         }
     }
 }

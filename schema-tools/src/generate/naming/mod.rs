@@ -8,6 +8,7 @@ mod language;
 mod php;
 mod python;
 mod rust;
+mod typescript;
 
 pub use case::Case;
 pub use language::Language;

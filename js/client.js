@@ -1,0 +1,1266 @@
+// The client of `linkspan gateway` for browsers and Node: connections, subscriptions, calls, publishers, and the values in CBOR. One file, without dependencies.
+
+const CODES = {
+  TransportUnavailable: 100, Disconnected: 102, NotFound: 103, Missing: 104, AddressInUse: 105, InvalidState: 106, InvalidEndpoint: 107, OutOfMemory: 108, WrongType: 109,
+  Timeout: 110, Full: 111, Empty: 112, PermissionDenied: 113, TooLarge: 114, Malformed: 115, Unsupported: 116, SchemaMismatch: 117, VersionMismatch: 118, Cancelled: 119,
+  Interrupted: 120, Stalled: 121, Remote: 122, OutOfRange: 123, NoSpace: 124, Lagged: 125, Corrupt: 126, Internal: 127,
+};
+
+/** An error with the kind and the code that it has in every language. */
+export class LinkspanError extends Error {
+  constructor(kind, text, more = {}) {
+    super(text, more.cause === undefined ? undefined : { cause: more.cause });
+    this.name = "LinkspanError";
+    this.kind = kind;
+    this.code = more.code ?? CODES[kind] ?? CODES.Internal;
+    this.retry = more.retry ?? false;
+    this.path = more.path;
+    this.failure = more.failure;
+  }
+}
+
+const ofFrame = (frame) => new LinkspanError(String(frame.kind), String(frame.text), frame);
+const malformed = (text) => new LinkspanError("Malformed", text);
+const unsupported = (text) => new LinkspanError("Unsupported", text);
+const tooLarge = (text) => new LinkspanError("TooLarge", text);
+const outOfRange = (text) => new LinkspanError("OutOfRange", text);
+
+// ---- Values that JavaScript has no form for
+
+const SECOND = 1_000_000_000n;
+const RFC3339 = /^(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?(?:[Zz]|([+-])(\d\d):(\d\d))$/;
+
+/** An instant: nanoseconds since 1970 in UTC, a bigint of 64 bits. */
+export class Timestamp {
+  constructor(nanoseconds) {
+    this.nanoseconds = BigInt(nanoseconds);
+    if (BigInt.asIntN(64, this.nanoseconds) !== this.nanoseconds) throw outOfRange("an instant is between the years 1677 and 2262");
+    Object.freeze(this);
+  }
+  static now() {
+    return new Timestamp(BigInt(Date.now()) * 1_000_000n);
+  }
+  /** From a Date, or a text as RFC 3339 writes it. */
+  static from(value) {
+    if (value instanceof Timestamp) return value;
+    if (value instanceof Date) {
+      if (Number.isNaN(value.getTime())) throw malformed("an invalid Date is no instant");
+      return new Timestamp(BigInt(value.getTime()) * 1_000_000n);
+    }
+    const found = RFC3339.exec(value);
+    const [year, month, day, hour, minute, second] = found ? found.slice(1, 7).map(Number) : [];
+    const date = new Date(0);
+    if (found) date.setUTCFullYear(year, month - 1, day);
+    if (!found || date.getUTCMonth() !== month - 1 || date.getUTCDate() !== day || hour > 23 || minute > 59 || second > 59 || found[9] > 23 || found[10] > 59) {
+      throw malformed(`${JSON.stringify(value)} is not a time as RFC 3339 writes it, such as 2026-03-01T12:00:00.5Z`);
+    }
+    const offset = (Number(found[9] ?? 0) * 60 + Number(found[10] ?? 0)) * (found[8] === "-" ? -60 : 60);
+    const seconds = date.getTime() / 1000 + hour * 3600 + minute * 60 + second - offset;
+    return new Timestamp(BigInt(seconds) * SECOND + BigInt((found[7] ?? "").padEnd(9, "0")));
+  }
+  /** Whole seconds, and the nanoseconds beyond them. */
+  parts() {
+    const rest = ((this.nanoseconds % SECOND) + SECOND) % SECOND;
+    return [(this.nanoseconds - rest) / SECOND, rest];
+  }
+  /** Seconds since 1970, rounded to a number. */
+  get seconds() {
+    return Number(this.nanoseconds) / 1e9;
+  }
+  toDate() {
+    return new Date(Number(this.nanoseconds / 1_000_000n));
+  }
+  toString() {
+    const [seconds, rest] = this.parts();
+    const digits = String(rest).padStart(9, "0").replace(/^(\d{3})000000$/, "$1").replace(/^(\d{6})000$/, "$1");
+    return new Date(Number(seconds) * 1000).toISOString().replace(".000Z", rest ? `.${digits}Z` : "Z");
+  }
+  toJSON() {
+    return this.toString();
+  }
+}
+
+/** A UUID, as text. */
+export class Uuid {
+  constructor(text) {
+    if (!/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text)) throw malformed(`${JSON.stringify(text)} is no UUID`);
+    this.text = text.toLowerCase();
+    Object.freeze(this);
+  }
+  toString() {
+    return this.text;
+  }
+  toJSON() {
+    return this.text;
+  }
+}
+
+/** An exact decimal number, as text. */
+export class Decimal {
+  constructor(text) {
+    text = String(text);
+    const special = /^([+-]?)(nan|inf|infinity)$/i.exec(text);
+    if (special) this.text = special[2].toLowerCase() === "nan" ? "NaN" : `${special[1] === "-" ? "-" : ""}Infinity`;
+    else {
+      const found = text.length <= 4096 && /^([+-]?)(?=\.?\d)(\d*)(?:\.(\d*))?(?:[eE]([+-]?\d+))?$/.exec(text);
+      if (!found) throw malformed(`${JSON.stringify(text.slice(0, 80))} is not a decimal number such as 1.10`);
+      this.text = Decimal.#written(found[1] === "-", found[2] + (found[3] ?? ""), Number(found[4] ?? 0) - (found[3] ?? "").length);
+    }
+    Object.freeze(this);
+  }
+  static of(negative, digits, exponent) {
+    return new Decimal(Decimal.#written(negative, digits, exponent));
+  }
+  static #written(negative, digits, exponent) {
+    digits = digits.replace(/^0+(?=\d)/, "");
+    if (digits.length > 1024) throw tooLarge(`a decimal number has at most 1024 digits, and not ${digits.length}`);
+    const first = exponent + digits.length - 1;
+    if (!(exponent >= -(2 ** 31) && first < 2 ** 31)) throw outOfRange("the exponent of a decimal number has 32 bits");
+    let text = digits;
+    if (exponent > 0 || first < -6) {
+      text = (digits.length > 1 ? `${digits[0]}.${digits.slice(1)}` : digits) + `E${first < 0 ? "" : "+"}${first}`;
+    } else if (exponent < 0) {
+      text = digits.padStart(1 - exponent, "0");
+      text = `${text.slice(0, exponent)}.${text.slice(exponent)}`;
+    }
+    return (negative ? "-" : "") + text;
+  }
+  /** [whether it is below zero, its digits, the power of ten]; null for NaN and infinities. */
+  parts() {
+    const found = /^(-?)(\d+)(?:\.(\d+))?(?:E([+-]\d+))?$/.exec(this.text);
+    if (!found) return null;
+    return [found[1] === "-", BigInt(found[2] + (found[3] ?? "")), Number(found[4] ?? 0) - (found[3] ?? "").length];
+  }
+  toString() {
+    return this.text;
+  }
+  toJSON() {
+    return this.text;
+  }
+}
+
+/** A float, also where it is whole: a number such as 21 is sent as an integer. `bits` are those of a NaN. */
+export class Float {
+  constructor(value, bits) {
+    this.value = Number(value);
+    this.bits = bits;
+    Object.freeze(this);
+  }
+  valueOf() {
+    return this.value;
+  }
+  toJSON() {
+    return this.value;
+  }
+}
+
+// Each element type: its array, and its tag in CBOR (RFC 8746, little-endian).
+const DTYPES = {
+  bool: [Uint8Array, 41], u8: [Uint8Array, 64], u16: [Uint16Array, 69], u32: [Uint32Array, 70], u64: [BigUint64Array, 71], i8: [Int8Array, 72], i16: [Int16Array, 77],
+  i32: [Int32Array, 78], i64: [BigInt64Array, 79], f32: [Float32Array, 85], f64: [Float64Array, 86], c64: [Float32Array, 85, 2], c128: [Float64Array, 86, 2],
+};
+const PLAIN_DTYPES = ["u16", "u32", "u64", "i8", "i16", "i32", "i64", "f32", "f64"];
+const TAGS = { 64: "u8", 68: "u8", 65: "u16", 66: "u32", 67: "u64", 72: "i8", 73: "i16", 74: "i32", 75: "i64", 80: "f16", 81: "f32", 82: "f64", 84: "f16" };
+for (const name of PLAIN_DTYPES) TAGS[DTYPES[name][1]] = name;
+
+/**
+ * An N-d array of numbers. Those of one dimension are typed arrays themselves, except for u8 (a Uint8Array is bytes), bool and complex numbers.
+ * `data` has the elements in `order` ("row" or "column"); real and imaginary parts alternate in c64 and c128.
+ */
+export class NdArray {
+  constructor(data, shape, { dtype, order = "row" } = {}) {
+    dtype ??= Object.keys(DTYPES).find((name) => name !== "bool" && data instanceof DTYPES[name][0]);
+    const known = DTYPES[dtype];
+    if (!known || !(data instanceof known[0])) throw new LinkspanError("WrongType", `an array of ${dtype} has its elements in a ${known?.[0].name ?? "typed array"}`);
+    this.data = data;
+    this.dtype = dtype;
+    // One dimension has one order.
+    this.order = shape?.length > 1 ? order : "row";
+    this.shape = shape ?? [data.length / (known[2] ?? 1)];
+    if (!["row", "column"].includes(order)) throw malformed("the order of an array is row or column");
+    if (this.shape.length > 15) throw tooLarge(`an array has at most 15 dimensions, and not ${this.shape.length}`);
+    let all = 1n;
+    let isEmpty = false;
+    for (const one of this.shape) {
+      if (one < 0 || (typeof one === "number" && !Number.isSafeInteger(one))) throw malformed("a length of an array is an integer without sign");
+      if (one == 0) isEmpty = true;
+      else all *= BigInt(one);
+    }
+    if (all >= 1n << 64n) throw tooLarge("the lengths of an array are together beyond 64 bits");
+    if ((isEmpty ? 0n : all * BigInt(known[2] ?? 1)) !== BigInt(data.length)) throw malformed(`a shape of [${this.shape}] does not have ${data.length} elements`);
+  }
+  /** The element at these indices. */
+  at(...indices) {
+    let place = 0;
+    const axes = this.shape.map((_, axis) => axis);
+    for (const axis of this.order === "row" ? axes : axes.reverse()) {
+      if (!(indices[axis] >= 0 && indices[axis] < this.shape[axis])) throw outOfRange(`the index ${indices[axis]} is not within ${this.shape[axis]}`);
+      place = place * Number(this.shape[axis]) + indices[axis];
+    }
+    return DTYPES[this.dtype][2] ? [this.data[2 * place], this.data[2 * place + 1]] : this.data[place];
+  }
+}
+
+// ---- CBOR
+
+/** Levels of arrays and maps in a value. */
+const DEPTH = 64;
+const textOf = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+const bytesOf = new TextEncoder();
+const small = (big) => (big >= Number.MIN_SAFE_INTEGER && big <= Number.MAX_SAFE_INTEGER ? Number(big) : big);
+const put = (map, key, value) => {
+  // An assignment to this key would set the prototype.
+  if (key === "__proto__") Object.defineProperty(map, key, { value, writable: true, enumerable: true, configurable: true });
+  else map[key] = value;
+};
+
+function half(bits) {
+  const [sign, exponent, part] = [bits >> 15 ? -1 : 1, (bits >> 10) & 31, bits & 1023];
+  if (exponent === 31) return part ? NaN : sign * Infinity;
+  return sign * (exponent ? 2 ** (exponent - 25) * (part + 1024) : 2 ** -24 * part);
+}
+
+class Decoder {
+  constructor(bytes, exact, depth) {
+    this.bytes = bytes;
+    this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.at = 0;
+    this.exact = exact;
+    this.most = depth;
+    this.depth = 0;
+  }
+  ended() {
+    return malformed(`the value ends too early, at byte ${this.bytes.length}`);
+  }
+  /** Reads a head: its major type, and its number (null where the length is indefinite, and NaN and the like as their bits' place). */
+  head() {
+    const at = this.at++;
+    if (at >= this.bytes.length) throw this.ended();
+    const first = this.bytes[at];
+    const low = first & 31;
+    this.major = first >> 5;
+    this.low = low;
+    if (low < 24) return low;
+    if (low > 27) {
+      if (low === 31 && this.major >= 2 && this.major <= 5) return null;
+      throw malformed(`there is no item ${first.toString(16)}, at byte ${at}`);
+    }
+    const size = 1 << (low - 24);
+    if (at + 1 + size > this.bytes.length) throw this.ended();
+    this.at += size;
+    if (size === 1) return this.view.getUint8(at + 1);
+    if (size === 2) return this.view.getUint16(at + 1);
+    if (size === 4) return this.view.getUint32(at + 1);
+    return small(this.view.getBigUint64(at + 1));
+  }
+  expect(major, what) {
+    const number = this.head();
+    if (this.major !== major) throw malformed(`${what}, at byte ${this.at}`);
+    return number;
+  }
+  isBreak() {
+    if (this.at >= this.bytes.length) throw this.ended();
+    if (this.bytes[this.at] !== 0xff) return false;
+    this.at++;
+    return true;
+  }
+  /** Calls a function for each item of an array, or each entry of a map. */
+  each(count, size, take) {
+    if (count === null) {
+      for (let at = 0; !this.isBreak(); at++) take(at);
+      return;
+    }
+    if (count > (this.bytes.length - this.at) / size) throw malformed(`${count} items are said to follow, and ${this.bytes.length - this.at} bytes do`);
+    for (let at = 0; at < count; at++) take(at);
+  }
+  chunk(length) {
+    if (length > this.bytes.length - this.at) throw malformed(`${length} bytes are said to follow, and ${this.bytes.length - this.at} do`);
+    this.at += length;
+    return this.bytes.subarray(this.at - length, this.at);
+  }
+  /** Bytes or text of which the head was read. */
+  string(length) {
+    if (length !== null) return this.chunk(length);
+    const major = this.major;
+    const chunks = [];
+    while (!this.isBreak()) {
+      const long = this.expect(major, "a chunk is of the kind that it is a part of");
+      if (long === null) throw malformed("a chunk has a length");
+      const chunk = this.chunk(long);
+      if (major === 3) this.utf8(chunk);
+      chunks.push(chunk);
+    }
+    const all = new Uint8Array(chunks.reduce((sum, chunk) => sum + chunk.length, 0));
+    let at = 0;
+    for (const chunk of chunks) {
+      all.set(chunk, at);
+      at += chunk.length;
+    }
+    return all;
+  }
+  utf8(bytes) {
+    if (bytes.length < 32) {
+      let text = "";
+      for (const byte of bytes) {
+        if (byte > 127) break;
+        text += String.fromCharCode(byte);
+      }
+      if (text.length === bytes.length) return text;
+    }
+    try {
+      return textOf.decode(bytes);
+    } catch {
+      throw malformed("a text is not UTF-8");
+    }
+  }
+  float(at, size) {
+    const value = size === 2 ? half(this.view.getUint16(at)) : size === 4 ? this.view.getFloat32(at) : this.view.getFloat64(at);
+    if (!this.exact) return value;
+    if (!Number.isNaN(value)) return Number.isInteger(value) ? new Float(value) : value;
+    if (size === 8) return new Float(value, this.view.getBigUint64(at));
+    const bits = BigInt(size === 4 ? this.view.getUint32(at) : this.view.getUint16(at));
+    const [part, width] = size === 4 ? [23n, 31n] : [10n, 15n];
+    return new Float(value, ((bits >> width) << 63n) | (0x7ffn << 52n) | ((bits & ((1n << part) - 1n)) << (52n - part)));
+  }
+  enter() {
+    if (++this.depth > this.most) throw tooLarge(`a value has at most ${DEPTH} levels`);
+  }
+  item() {
+    const number = this.head();
+    switch (this.major) {
+      case 0:
+        return number;
+      case 1:
+        return typeof number === "bigint" || number === Number.MAX_SAFE_INTEGER ? small(-1n - BigInt(number)) : -1 - number;
+      case 2:
+        return this.string(number).slice();
+      case 3:
+        return this.utf8(this.string(number));
+      case 4: {
+        this.enter();
+        const list = [];
+        this.each(number, 1, () => list.push(this.item()));
+        this.depth--;
+        return list;
+      }
+      case 5: {
+        this.enter();
+        const map = this.exact ? new Map() : {};
+        this.each(number, 2, () => {
+          const long = this.head();
+          if (this.major !== 3) throw unsupported("a key of a map is text");
+          const key = this.utf8(this.string(long));
+          if (this.exact ? map.has(key) : Object.hasOwn(map, key)) throw malformed(`the key ${JSON.stringify(key)} comes twice`);
+          const value = this.item();
+          if (this.exact) map.set(key, value);
+          else put(map, key, value);
+        });
+        this.depth--;
+        return map;
+      }
+      case 6:
+        return this.tagged(number);
+      default:
+        if (this.low === 20 || this.low === 21) return this.low === 21;
+        if (this.low === 22) return null;
+        if (this.low >= 25) return this.float(this.at - (1 << (this.low - 24)), 1 << (this.low - 24));
+        if (this.low === 24 && number < 32) throw malformed("a simple value below 32 is in one byte");
+        throw unsupported(`the simple value ${number} has no form here`);
+    }
+  }
+  tagged(tag) {
+    switch (tag) {
+      case 0:
+        return Timestamp.from(this.utf8(this.string(this.expect(3, "a time is text"))));
+      case 1:
+        return this.seconds();
+      case 2:
+      case 3: {
+        const digits = this.big(this.string(this.expect(2, "a big integer is bytes")));
+        return small(tag === 2 ? digits : -1n - digits);
+      }
+      case 4: {
+        const parts = [];
+        this.each(this.expect(4, "a decimal number is an array of two integers"), 1, () => {
+          const head = this.bytes[this.at];
+          if (head > 0x3f && head !== 0xc2 && head !== 0xc3) throw malformed("a decimal number is an array of two integers");
+          parts.push(BigInt(this.item()));
+        });
+        if (parts.length !== 2) throw malformed("a decimal number is an array of two integers");
+        const [exponent, digits] = parts;
+        if (exponent !== BigInt.asIntN(32, exponent)) throw outOfRange("the exponent of a decimal number has 32 bits");
+        return Decimal.of(digits < 0n, String(digits < 0n ? -digits : digits), Number(exponent));
+      }
+      case 27: {
+        const what = this.item();
+        if (Array.isArray(what) && what.length === 2 && what[0] === "decimal" && typeof what[1] === "string") return new Decimal(what[1]);
+        throw unsupported('of tag 27 only ["decimal", text] has a form here');
+      }
+      case 37: {
+        const bytes = this.string(this.expect(2, "a UUID is bytes"));
+        if (bytes.length !== 16) throw malformed("a UUID has 16 bytes");
+        return new Uuid(Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("").replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-"));
+      }
+      case 40:
+      case 1040:
+        return this.array(tag === 40 ? "row" : "column");
+      case 41:
+      case 43001:
+        return this.vector(this.elements(tag));
+      case 1001:
+        return this.time();
+      case 55799:
+        return this.item();
+      default:
+        if (tag >= 64 && tag <= 87) return this.vector(this.elements(tag));
+        throw unsupported(`the tag ${tag} has no form here`);
+    }
+  }
+  big(bytes) {
+    let digits = "0x0";
+    for (const byte of bytes) digits += byte.toString(16).padStart(2, "0");
+    return BigInt(digits);
+  }
+  seconds() {
+    const first = this.bytes[this.at];
+    const value = Number(this.item());
+    if (first >= 0x40 && (first < 0xf9 || first > 0xfb)) throw malformed("a time is a number of seconds");
+    if (Number.isNaN(value)) throw malformed("NaN is no time");
+    if (Math.abs(value) > 1e10) throw outOfRange("an instant is between the years 1677 and 2262");
+    const whole = Math.floor(value);
+    return new Timestamp(BigInt(whole) * SECOND + BigInt(Math.round((value - whole) * 1e9)));
+  }
+  time() {
+    let seconds, rest;
+    const integer = () => {
+      const number = this.head();
+      if (this.major > 1) throw malformed("the parts of a time are integers");
+      return this.major ? -1n - BigInt(number) : BigInt(number);
+    };
+    this.each(this.expect(5, "a time is a map"), 2, () => {
+      const key = integer();
+      if (key === 1n && seconds === undefined) return void (seconds = integer());
+      const unit = { "-3": 1_000_000n, "-6": 1000n, "-9": 1n }[key];
+      if (unit === undefined && key !== 1n) throw unsupported("a time has seconds, and milli-, micro- or nanoseconds");
+      if (unit === undefined || rest !== undefined) throw malformed("a part of a time comes twice");
+      rest = integer() * unit;
+      if (rest < 0n || rest >= SECOND) throw malformed("the part of a second is below one");
+    });
+    if (seconds === undefined) throw malformed("a time has seconds");
+    return new Timestamp(seconds * SECOND + (rest ?? 0n));
+  }
+  array(order) {
+    const what = "an N-d array is an array of its shape and its elements";
+    const shape = [];
+    let found;
+    let parts = 0;
+    this.each(this.expect(4, what), 1, (at) => {
+      parts++;
+      if (at === 0) {
+        this.each(this.expect(4, "the shape of an N-d array is an array"), 1, () => {
+          if (shape.length === 15) throw tooLarge("an array has at most 15 dimensions");
+          shape.push(this.expect(0, "a dimension is an integer without sign"));
+        });
+      } else if (at === 1) {
+        const number = this.head();
+        if (this.major === 4) found = this.plain(number);
+        else if (this.major === 6) found = this.elements(number);
+        else throw malformed(what);
+      } else throw malformed(what);
+    });
+    if (parts !== 2) throw malformed(what);
+    return this.vector(found, shape, order);
+  }
+  /** An array of one dimension is its typed array, where that says all of it. */
+  vector([dtype, data], shape = [data.length / (DTYPES[dtype][2] ?? 1)], order = "row") {
+    const array = new NdArray(data, shape, { dtype, order });
+    return shape.length === 1 && order === "row" && PLAIN_DTYPES.includes(dtype) ? data : array;
+  }
+  elements(tag) {
+    if (tag === 41) return this.plain(this.expect(4, "a homogeneous array is an array"));
+    if (tag === 43001) {
+      const [dtype, data] = this.elements(this.expect(6, "complex numbers are a typed array here"));
+      const complex = { f32: "c64", f64: "c128" }[dtype];
+      if (!complex) throw unsupported("complex numbers have float parts here");
+      if (data.length % 2) throw malformed("a typed array ends within an element");
+      return [complex, data];
+    }
+    const dtype = TAGS[tag];
+    if (!dtype) throw unsupported(`the tag ${tag} holds no array of numbers that has a form here`);
+    const bytes = this.string(this.expect(2, "a typed array is tagged bytes"));
+    const [Elements, own] = DTYPES[dtype === "f16" ? "u16" : dtype];
+    const size = Elements.BYTES_PER_ELEMENT;
+    if (bytes.length % size) throw malformed("a typed array ends within an element");
+    // A view of the message where its place allows one.
+    const isView = bytes.byteOffset % size === 0 && tag !== 68 && size > 1 && tag === own;
+    const data = isView ? new Elements(bytes.buffer, bytes.byteOffset, bytes.length / size) : new Elements(bytes.slice().buffer);
+    if (size > 1 && ![own, 84].includes(tag)) {
+      const raw = new Uint8Array(data.buffer);
+      for (let at = 0; at < raw.length; at += size) raw.subarray(at, at + size).reverse();
+    }
+    return dtype === "f16" ? ["f32", Float32Array.from(data, half)] : [dtype, data];
+  }
+  /** The items of a plain array: all bools, all integers, or all floats. */
+  plain(count) {
+    const items = [];
+    let dtype;
+    this.each(count, 1, () => {
+      const first = this.bytes[this.at];
+      const found = first === 0xf4 || first === 0xf5 ? "bool" : first < 0x40 ? "i64" : first >= 0xf9 && first <= 0xfb ? "f64" : null;
+      dtype ??= found;
+      if (!found || found !== dtype) {
+        if (first === undefined) throw this.ended();
+        throw unsupported("an array of numbers has bools, integers or floats, all of one kind");
+      }
+      const item = this.item();
+      if (found === "i64" && BigInt(item) !== BigInt.asIntN(64, BigInt(item))) throw unsupported("a plain array of integers beyond 64 bits with sign has no form here");
+      items.push(found === "i64" ? BigInt(item) : Number(item));
+    });
+    dtype ??= "bool";
+    return [dtype, DTYPES[dtype][0].from(items)];
+  }
+}
+
+/**
+ * Returns the value that these bytes say in CBOR. With `exact`, maps are of the class Map, in their order, and whole floats and NaN are of the class Float, so that
+ * `encode` gives the same bytes again.
+ */
+export function decode(bytes, { exact = false } = {}) {
+  return decoded(bytes, exact, DEPTH);
+}
+
+function decoded(bytes, exact, depth) {
+  const decoder = new Decoder(bytes instanceof Uint8Array ? bytes : new Uint8Array(bytes), exact, depth);
+  const value = decoder.item();
+  if (decoder.at !== decoder.bytes.length) throw malformed(`something follows the value, at byte ${decoder.at}`);
+  return value;
+}
+
+class Encoder {
+  constructor() {
+    this.bytes = new Uint8Array(256);
+    this.view = new DataView(this.bytes.buffer);
+    this.length = 0;
+    this.path = [];
+  }
+  room(more) {
+    if (this.length + more <= this.bytes.length) return;
+    const grown = new Uint8Array(Math.max(this.bytes.length * 2, this.length + more));
+    grown.set(this.bytes.subarray(0, this.length));
+    this.bytes = grown;
+    this.view = new DataView(grown.buffer);
+  }
+  raw(bytes) {
+    this.room(bytes.length);
+    this.bytes.set(bytes, this.length);
+    this.length += bytes.length;
+  }
+  head(major, number) {
+    this.room(9);
+    const at = this.length;
+    const first = major << 5;
+    if (number < 24) this.bytes[this.length++] = first | Number(number);
+    else if (number < 0x100) {
+      this.view.setUint16(at, ((first | 24) << 8) | Number(number));
+      this.length += 2;
+    } else if (number < 0x10000) {
+      this.bytes[at] = first | 25;
+      this.view.setUint16(at + 1, Number(number));
+      this.length += 3;
+    } else if (number < 0x100000000) {
+      this.bytes[at] = first | 26;
+      this.view.setUint32(at + 1, Number(number));
+      this.length += 5;
+    } else {
+      this.bytes[at] = first | 27;
+      this.view.setBigUint64(at + 1, BigInt(number));
+      this.length += 9;
+    }
+  }
+  refused(kind, text) {
+    const path = this.path.join("/");
+    return new LinkspanError(kind, path ? `at ${path}: ${text}` : text, { path });
+  }
+  text(text) {
+    if (/\p{Surrogate}/u.test(text)) throw this.refused("Malformed", "a text has half of a pair of UTF-16");
+    const bytes = bytesOf.encode(text);
+    this.head(3, bytes.length);
+    this.raw(bytes);
+  }
+  integer(number) {
+    if (number >= 0) this.head(0, number);
+    else this.head(1, typeof number === "bigint" ? -1n - number : -1 - number);
+  }
+  big(number) {
+    const digits = number < 0n ? -1n - number : number;
+    if (digits < 1n << 64n) return this.integer(number);
+    let hex = digits.toString(16);
+    if (hex.length % 2) hex = `0${hex}`;
+    this.head(6, number < 0n ? 3 : 2);
+    this.bytesOf(Uint8Array.from(hex.match(/../g), (pair) => parseInt(pair, 16)));
+  }
+  bytesOf(bytes) {
+    this.head(2, bytes.length);
+    this.raw(bytes);
+  }
+  float(value, bits) {
+    this.room(9);
+    this.bytes[this.length] = 0xfb;
+    if (bits !== undefined) this.view.setBigUint64(this.length + 1, bits);
+    else if (Number.isNaN(value)) this.view.setBigUint64(this.length + 1, 0x7ff8n << 48n);
+    else this.view.setFloat64(this.length + 1, value);
+    this.length += 9;
+  }
+  entries(entries, count) {
+    this.enter();
+    this.head(5, count);
+    for (const [key, value] of entries) {
+      if (typeof key !== "string") throw this.refused("Unsupported", `a key of a map is text, and not ${typeof key}`);
+      this.text(key);
+      this.inside(key, value);
+    }
+  }
+  enter() {
+    if (this.path.length >= DEPTH) throw this.refused("TooLarge", `a value has at most ${DEPTH} levels; this one may contain itself`);
+  }
+  inside(key, value) {
+    this.path.push(key);
+    this.value(value);
+    this.path.pop();
+  }
+  array(array) {
+    const { dtype, shape, order, data } = array instanceof NdArray ? array : new NdArray(array);
+    this.head(6, order === "row" ? 40 : 1040);
+    this.head(4, 2);
+    this.head(4, shape.length);
+    for (const one of shape) this.head(0, one);
+    if (DTYPES[dtype][2]) this.head(6, 43001);
+    this.head(6, DTYPES[dtype][1]);
+    if (dtype === "bool") {
+      this.head(4, data.length);
+      this.raw(Uint8Array.from(data, (bit) => (bit ? 0xf5 : 0xf4)));
+    } else this.bytesOf(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+  }
+  instant(at) {
+    const [seconds, rest] = at.parts();
+    this.raw([0xd9, 0x03, 0xe9, 0xa2, 0x01]);
+    this.integer(seconds);
+    this.raw([0x28]);
+    this.integer(rest);
+  }
+  decimal(value) {
+    const parts = value.parts();
+    if (!parts || (parts[0] && parts[1] === 0n)) {
+      this.head(6, 27);
+      this.head(4, 2);
+      this.text("decimal");
+      return this.text(value.text);
+    }
+    this.head(6, 4);
+    this.head(4, 2);
+    this.integer(parts[2]);
+    this.big(parts[0] ? -parts[1] : parts[1]);
+  }
+  value(value) {
+    switch (typeof value) {
+      case "number":
+        if (Number.isSafeInteger(value) && !Object.is(value, -0)) return this.integer(value);
+        return this.float(value);
+      case "string":
+        return this.text(value);
+      case "boolean":
+        return this.raw([value ? 0xf5 : 0xf4]);
+      case "bigint":
+        return this.big(value);
+      case "object":
+        return value === null ? this.raw([0xf6]) : this.object(value);
+      default:
+        throw this.refused("Unsupported", `${typeof value} has no form as a value`);
+    }
+  }
+  object(value) {
+    if (Array.isArray(value)) {
+      this.enter();
+      this.head(4, value.length);
+      for (let at = 0; at < value.length; at++) this.inside(at, value[at]);
+    } else if (value instanceof Uint8Array) this.bytesOf(value);
+    else if (value instanceof ArrayBuffer) this.bytesOf(new Uint8Array(value));
+    else if (value instanceof NdArray || (ArrayBuffer.isView(value) && !(value instanceof DataView))) {
+      if (value instanceof Uint8ClampedArray) value = new NdArray(new Uint8Array(value.buffer, value.byteOffset, value.length));
+      this.array(value);
+    } else if (value instanceof Timestamp || value instanceof Date) {
+      try {
+        value = Timestamp.from(value);
+      } catch (error) {
+        throw this.refused(error.kind, error.message);
+      }
+      this.instant(value);
+    } else if (value instanceof Float) this.float(value.value, value.bits);
+    else if (value instanceof Uuid) {
+      this.head(6, 37);
+      this.bytesOf(Uint8Array.from(value.text.replaceAll("-", "").match(/../g), (pair) => parseInt(pair, 16)));
+    } else if (value instanceof Decimal) this.decimal(value);
+    else if (value instanceof Message) this.value(value.value);
+    else if (value instanceof Raw) this.raw(value.bytes);
+    else if (value instanceof Map) this.entries(value, value.size);
+    else if (value instanceof Set) this.object([...value]);
+    else {
+      const prototype = Object.getPrototypeOf(value);
+      // A plain object of another realm, such as a frame's, has that realm's prototype.
+      if (prototype !== null && Object.getPrototypeOf(prototype) !== null) {
+        throw this.refused("Unsupported", `an object of the class ${value.constructor?.name} has no form as a value: give a plain object of its fields`);
+      }
+      // A field that is undefined is as one that is missing.
+      const entries = Object.entries(value).filter(([, field]) => field !== undefined);
+      this.entries(entries, entries.length);
+    }
+  }
+}
+
+/** A part of a frame that is encoded already. */
+class Raw {
+  constructor(bytes) {
+    this.bytes = bytes;
+  }
+}
+
+/** Returns the bytes of a value in CBOR. What has no form is refused with its path. */
+export function encode(value) {
+  const encoder = new Encoder();
+  encoder.value(value);
+  return encoder.bytes.slice(0, encoder.length);
+}
+
+// ---- Connections
+
+/** A published message. `missed`: how many of its name were missed, or passed over, since the one before. */
+export class Message {
+  constructor(frame, missed = 0) {
+    this.name = frame.name;
+    this.number = frame.number;
+    this.time = frame.time;
+    this.value = frame.value;
+    this.missed = missed;
+    if (frame.schema) this.schema = frame.schema;
+    if (frame.error) this.error = ofFrame(frame.error);
+  }
+}
+
+/** What iterates: items that wait, and one that waits for them. */
+class Stream {
+  #items = [];
+  #waiting = [];
+  #end;
+  get queued() {
+    return this.#items;
+  }
+  push(item) {
+    const waiting = this.#waiting.shift();
+    if (waiting) waiting.resolve({ value: this.taken(item), done: false });
+    else this.#items.push(item);
+  }
+  taken(item) {
+    return item;
+  }
+  /** Ends it, with an error or without, behind what came before. */
+  end(error) {
+    this.#end ??= { error };
+    for (const waiting of this.#waiting.splice(0)) this.#ended(waiting);
+  }
+  get isOver() {
+    return this.#end !== undefined;
+  }
+  #ended({ resolve, reject }) {
+    const { error } = this.#end;
+    this.#end = {};
+    if (error) reject(error);
+    else resolve({ value: undefined, done: true });
+  }
+  next() {
+    return new Promise((resolve, reject) => {
+      if (this.#items.length) resolve({ value: this.taken(this.#items.shift()), done: false });
+      else if (this.#end) this.#ended({ resolve, reject });
+      else this.#waiting.push({ resolve, reject });
+    });
+  }
+  async return() {
+    this.close();
+    this.#items.length = 0;
+    return { value: undefined, done: true };
+  }
+  [Symbol.asyncIterator]() {
+    return this;
+  }
+}
+
+/** A subscription: `for await (const message of subscription)`. */
+class Subscription extends Stream {
+  /** What is known of each name: `number` and `incarnation` of the last message, how many came, and how many were missed. */
+  names = new Map();
+  #lab;
+  #names;
+  #options;
+  #outstanding = 0;
+
+  constructor(lab, names, options) {
+    super();
+    this.#lab = lab;
+    this.#names = names;
+    const { latest, rate, credit = 128, events = false, from, signal } = options;
+    this.#options = { latest: latest ?? rate !== undefined, rate, credit, events };
+    for (const [name, at] of Object.entries(from ?? {})) Object.assign(this.#of(name), typeof at === "object" ? at : { number: at }, { resumes: true });
+    signal?.addEventListener("abort", () => this.close(cancelled(signal)), { once: true });
+  }
+  #of(name) {
+    let of = this.names.get(name);
+    if (!of) {
+      of = { number: 0, incarnation: undefined, messages: 0, missed: 0, tail: 0, said: 0, untold: 0 };
+      this.names.set(name, of);
+    }
+    return of;
+  }
+  /** Messages that were missed, of all names. */
+  get missed() {
+    let sum = 0;
+    for (const of of this.names.values()) sum += of.missed;
+    return sum;
+  }
+  /** The frame with which it begins, or goes on after a cut. */
+  frame() {
+    const { latest, rate, credit } = this.#options;
+    const frame = { type: "subscribe", names: this.#names };
+    if (latest) Object.assign(frame, { latest, rate });
+    else frame.credit = this.#outstanding = Math.max(credit - this.queued.length, 0);
+    const from = {};
+    for (const [name, of] of this.names) {
+      if (!of.number || of.incarnation === undefined && !of.resumes) continue;
+      put(from, name, of.incarnation === undefined ? of.number : { number: of.number, incarnation: of.incarnation });
+      // What was said to be missed behind the last message is said again, or comes.
+      of.said += of.tail;
+      of.tail = 0;
+    }
+    if (Object.keys(from).length) frame.from = from;
+    return frame;
+  }
+  taken(item) {
+    if (!this.#options.latest && item instanceof Message) {
+      const free = this.#options.credit - this.#outstanding - this.queued.length;
+      if (free * 2 >= this.#options.credit && this.#lab.send({ type: "credit", id: this.id, n: free })) this.#outstanding += free;
+    }
+    return item;
+  }
+  #event(type, frame) {
+    if (this.#options.events) this.push({ ...frame, type, id: undefined });
+  }
+  take(frame) {
+    if (this.isOver) return;
+    if (typeof frame.name !== "string") throw malformed(`a frame ${frame.type} has a name`);
+    const of = this.#of(frame.name);
+    if (frame.type === "joined") {
+      if (of.incarnation !== frame.incarnation && !(of.resumes && of.incarnation === undefined)) Object.assign(of, { number: 0, said: 0, tail: 0 });
+      of.incarnation = frame.incarnation;
+      return this.#event("joined", frame);
+    }
+    if (frame.type === "ended") return this.#event("ended", frame);
+    const claimed = (frame.type === "lagged" ? frame.missed : frame.passed) ?? 0;
+    if (!(Number.isSafeInteger(claimed) && claimed >= 0)) throw malformed("a number of missed messages is a number");
+    const known = Math.min(of.said, claimed);
+    const missed = claimed - known;
+    of.said -= known;
+    of.missed += missed;
+    of.untold += missed;
+    if (frame.type === "lagged") {
+      of.tail += claimed;
+      if (missed) this.#event("lagged", { ...frame, missed });
+      return;
+    }
+    if (!(Number.isSafeInteger(frame.number) && frame.number > of.number)) throw malformed(`${frame.name}: the message ${frame.number} after ${of.number}`);
+    // Those came after all that had been said to be missed.
+    of.missed -= of.said;
+    Object.assign(of, { number: frame.number, said: 0, tail: 0, messages: of.messages + 1 });
+    const message = new Message(frame, of.untold);
+    of.untold = 0;
+    if (!this.#options.latest && --this.#outstanding < 0) throw malformed("the gateway sent more messages than it was given credit for");
+    const older = this.#options.latest ? this.queued.findIndex((item) => item instanceof Message && item.name === frame.name) : -1;
+    if (older >= 0) {
+      // The program has not taken the last one: it is passed over, too.
+      const [passed] = this.queued.splice(older, 1);
+      message.missed += passed.missed + 1;
+      of.missed++;
+      of.messages--;
+    }
+    if (this.#options.events) message.type = "message";
+    this.push(message);
+  }
+  cut() {
+    this.#event("disconnected", {});
+  }
+  /** Ends it. */
+  close(error) {
+    if (!this.isOver) this.#lab.forget(this, { type: "unsubscribe", id: this.id });
+    this.end(error);
+  }
+}
+
+/** A list of names that is followed: each item has `names` that are new or have changed, and `gone`. */
+class Follow extends Stream {
+  #lab;
+  #pattern;
+  #known = new Set();
+  #isFirst = true;
+  constructor(lab, pattern) {
+    super();
+    this.#lab = lab;
+    this.#pattern = pattern;
+  }
+  frame() {
+    this.#isFirst = true;
+    return { type: "names", pattern: this.#pattern, follow: true };
+  }
+  take(frame) {
+    const now = new Set(frame.names.map((one) => String(one.name)));
+    const gone = new Set(this.#isFirst ? [...this.#known].filter((name) => !now.has(name)) : frame.gone ?? []);
+    this.#isFirst = false;
+    for (const name of now) this.#known.add(name);
+    for (const name of gone) this.#known.delete(name);
+    // One that does not take them gets the last of each name.
+    const older = this.queued.shift();
+    const names = new Map([...(older?.names ?? []), ...frame.names].map((one) => [one.name, one]));
+    for (const name of gone) names.delete(name);
+    const left = (older?.gone ?? []).filter((name) => !now.has(name));
+    this.push({ names: [...names.values()], gone: [...new Set([...left, ...gone])] });
+  }
+  cut() {}
+  close(error) {
+    if (!this.isOver) this.#lab.forget(this, { type: "unsubscribe", id: this.id });
+    this.end(error);
+  }
+}
+
+/** The publisher of a name. */
+class Publisher {
+  #lab;
+  #schema;
+  #sent = [];
+  #ready;
+  #error;
+  constructor(lab, name, schema) {
+    this.#lab = lab;
+    this.name = name;
+    this.#schema = schema;
+    this.cut();
+  }
+  frame() {
+    return { type: "publish", name: this.name, schema: this.#schema };
+  }
+  cut() {
+    const lost = new LinkspanError("Disconnected", `the connection to the gateway ended before it said whether ${this.name} was published`, { retry: true });
+    for (const { reject } of this.#sent.splice(0)) reject(lost);
+    this.#ready = promised(this.#ready);
+  }
+  opened() {
+    return this.#ready.promise;
+  }
+  take(frame) {
+    if (!this.#ready.isDone) this.#ready.resolve();
+    else this.#sent.shift()?.resolve(frame.number);
+  }
+  fail(error) {
+    if (this.#ready.isDone) this.#sent.shift()?.reject(error);
+    else this.end(error);
+  }
+  end(error = new LinkspanError("InvalidState", `the publisher of ${this.name} is closed`)) {
+    if (this.#error) return;
+    this.#error = error;
+    this.#lab.forget(this);
+    this.#ready.reject(error);
+    for (const { reject } of this.#sent.splice(0)) reject(error);
+  }
+  /** Publishes a value; returns its number once it is published. Without a connection it waits for one. */
+  async send(value) {
+    const raw = new Raw(encode(value));
+    while (!this.#error) {
+      await this.#ready.promise;
+      if (this.#error) break;
+      if (!this.#ready.isDone || !this.#lab.send({ type: "data", id: this.id, value: raw })) continue;
+      const sent = promised();
+      this.#sent.push(sent);
+      return sent.promise;
+    }
+    throw this.#error;
+  }
+  /** Ends it, behind what was sent. */
+  async close() {
+    if (this.#error) return;
+    await Promise.allSettled(this.#sent.map(({ promise }) => promise));
+    if (!this.#error) this.#lab.forget(this, { type: "unpublish", id: this.id });
+    this.end();
+  }
+}
+
+/** A promise with what ends it. One that has not ended yet is given back. */
+function promised(before) {
+  if (before && !before.isDone) return before;
+  const made = { isDone: false };
+  made.promise = new Promise((resolve, reject) => {
+    for (const [name, end] of Object.entries({ resolve, reject })) {
+      made[name] = (with_) => {
+        made.isDone = true;
+        end(with_);
+      };
+    }
+  });
+  // Where no one waits, its error is none of the program's.
+  made.promise.catch(() => {});
+  return made;
+}
+
+const cancelled = (signal) => new LinkspanError("Cancelled", "the program gave it up", { cause: signal?.reason });
+const wait = (seconds) => new Promise((resolve) => setTimeout(resolve, seconds * 1000));
+/** Seconds: between attempts to connect, at most. */
+const PAUSE = 10;
+
+/** A connection to a gateway, which is made again when it breaks. `connect` makes one. */
+class Lab {
+  /** What the gateway said: `machine`, `rights`, `limits`. */
+  welcome;
+  /** Called with "connected", "disconnected" (and the error), "closed". */
+  onstate;
+  #url;
+  #options;
+  #socket;
+  #online = promised();
+  #error;
+  #said;
+  #last = 0;
+  #asked = new Map();
+  #open = new Map();
+
+  constructor(url, options) {
+    const at = new URL(url, globalThis.location?.href);
+    const given = new URLSearchParams(at.hash.slice(1)).get("token");
+    this.#options = { token: given ?? "", reconnect: true, timeout: 10, ...options };
+    at.hash = "";
+    at.protocol = at.protocol.replace("http", "ws");
+    if (!/^wss?:$/.test(at.protocol)) throw new LinkspanError("InvalidEndpoint", `${url} is no address of a gateway: give ws://, wss:// or the one that it prints`);
+    if (at.pathname === "/") at.pathname = "/linkspan";
+    this.#url = at.href;
+  }
+  get isConnected() {
+    return this.#online.isDone && !this.#error;
+  }
+
+  /** Connects once; fails with the reason where it does not succeed. */
+  async attempt() {
+    const Socket = this.#options.WebSocket ?? globalThis.WebSocket ?? (await import("./node.js")).WebSocket;
+    if (this.#error) throw this.#error;
+    const socket = (this.#socket = new Socket(this.#url, "linkspan.v1.cbor"));
+    const greeted = promised();
+    let heard = Date.now();
+    let ping;
+    const late = setTimeout(() => end(new LinkspanError("Timeout", `${this.#url} did not answer within ${this.#options.timeout} s`, { retry: true })), this.#options.timeout * 1000);
+    const end = (error) => {
+      clearTimeout(late);
+      clearInterval(ping);
+      socket.onopen = socket.onmessage = socket.onclose = null;
+      socket.onerror = () => {};
+      if (socket.readyState < 2) socket.close();
+      if (this.#socket === socket) this.#socket = undefined;
+      if (greeted.isDone) this.#cut(error);
+      else greeted.reject(error);
+    };
+    socket.binaryType = "arraybuffer";
+    socket.onopen = () => {
+      this.#said = undefined;
+      socket.send(encode({ type: "hello", version: 1, token: this.#options.token }));
+    };
+    socket.onerror = (event) => {
+      this.#said ??= event?.error instanceof LinkspanError ? event.error : undefined;
+    };
+    socket.onclose = (event) => {
+      const text = `the connection to ${this.#url} ${greeted.isDone ? "ended" : "was refused"}${event?.reason ? `: ${event.reason}` : ""}; is the gateway there, and does it admit this page?`;
+      end(this.#said ?? new LinkspanError("Disconnected", text, { retry: true }));
+    };
+    socket.onmessage = ({ data }) => {
+      heard = Date.now();
+      try {
+        const frame = decoded(data, false, DEPTH + 2);
+        if (typeof frame?.type !== "string") throw malformed("a frame is a map with its type");
+        if (greeted.isDone) return this.#take(frame);
+        if (frame.type === "error") return end(ofFrame(frame));
+        if (frame.type !== "welcome") throw malformed(`the first frame of a gateway is welcome, and not ${frame.type}`);
+        if (frame.version !== 1) throw new LinkspanError("VersionMismatch", `the gateway speaks version ${frame.version} of the protocol, and this client version 1`);
+        clearTimeout(late);
+        this.welcome = frame;
+        // A connection that is half open is noticed by what does not come.
+        const period = Math.min(Math.max(Number(frame.limits?.ping) || 20, 0.05), 3600) * 1000;
+        ping = setInterval(() => {
+          if (Date.now() - heard > 3 * period) end(new LinkspanError("Disconnected", `${this.#url} has said nothing for ${(3 * period) / 1000} s`, { retry: true }));
+          else this.send({ type: "ping", id: 0 });
+        }, period);
+        greeted.resolve();
+        this.#online.resolve();
+        for (const [id, one] of this.#open) this.send({ ...one.frame(), id });
+        this.onstate?.("connected");
+      } catch (error) {
+        end(error instanceof LinkspanError ? error : malformed(`a frame of the gateway is none: ${error}`));
+      }
+    };
+    return greeted.promise;
+  }
+
+  /** The connection has ended: what can go on waits for the next one. */
+  #cut(error) {
+    const asked = [...this.#asked.values()];
+    this.#asked.clear();
+    for (const { reject } of asked) reject(new LinkspanError("Disconnected", error.message, { retry: true, cause: error }));
+    if (this.#error) return;
+    this.#online = promised();
+    for (const one of [...this.#open.values()]) one.cut();
+    this.onstate?.("disconnected", error);
+    if (this.#options.reconnect) this.#again();
+    else this.#finish(error);
+  }
+  async #again() {
+    for (let pause = 0.1; !this.#error; pause = Math.min(pause * 2, PAUSE)) {
+      await wait(pause * (0.5 + Math.random()));
+      if (this.#error) return;
+      try {
+        return await this.attempt();
+      } catch (error) {
+        // Waiting does not help against these.
+        if (["PermissionDenied", "VersionMismatch", "InvalidEndpoint"].includes(error.kind)) return this.#finish(error);
+        this.onstate?.("disconnected", error);
+      }
+    }
+  }
+  #finish(error) {
+    if (this.#error) return;
+    this.#error = error;
+    this.#online.reject(error);
+    for (const one of [...this.#open.values()]) one.end(error.isClosed ? undefined : error);
+    this.#open.clear();
+    for (const { reject } of this.#asked.values()) reject(error);
+    this.#asked.clear();
+    this.onstate?.("closed", error.isClosed ? undefined : error);
+  }
+
+  #take(frame) {
+    const { id, type } = frame;
+    const one = this.#open.get(id);
+    const asked = this.#asked.get(id);
+    if (asked && ["reply", "names", "error", "closed"].includes(type)) {
+      this.#asked.delete(id);
+      if (type === "error") asked.reject(ofFrame(frame));
+      else asked.resolve(frame);
+    } else if (type === "error" && (id === null || id === undefined)) this.#said = ofFrame(frame);
+    else if (!one) return;
+    else if (type === "error" && one.fail) one.fail(ofFrame(frame));
+    else if (type === "error" || type === "closed") {
+      const error = type === "error" ? frame : frame.error;
+      this.#open.delete(id);
+      one.end(error ? ofFrame(error) : undefined);
+    } else if (type === { Publisher: "ack", Follow: "names" }[one.constructor.name] || (one instanceof Subscription && ["message", "lagged", "joined", "ended"].includes(type))) one.take(frame);
+  }
+  /** Sends a frame; returns whether there is a connection. */
+  send(frame) {
+    if (!this.isConnected || this.#socket?.readyState !== 1) return false;
+    this.#socket.send(encode(frame));
+    return true;
+  }
+  forget(one, frame) {
+    if (this.#open.delete(one.id) && frame) this.send(frame);
+  }
+  #begin(one) {
+    if (this.#error) {
+      one.end(this.#error);
+      return one;
+    }
+    one.id = ++this.#last;
+    this.#open.set(one.id, one);
+    if (this.isConnected) this.send({ ...one.frame(), id: one.id });
+    return one;
+  }
+  /** Sends a question, and waits for its answer: `timeout` in seconds. Without a connection it waits for one. */
+  async #ask(frame, { timeout = 30, signal } = {}) {
+    if (signal?.aborted) throw cancelled(signal);
+    const done = promised();
+    const id = ++this.#last;
+    const withdraw = (error) => {
+      if (this.#asked.delete(id) && frame.type === "call") this.send({ type: "cancel", id });
+      done.reject(error);
+    };
+    const abort = () => withdraw(cancelled(signal));
+    signal?.addEventListener("abort", abort, { once: true });
+    // The gateway has the same time; what it says about the end of it comes first.
+    const late = setTimeout(() => withdraw(new LinkspanError("Timeout", `the gateway did not answer within ${timeout} s`, { retry: true })), Math.min(timeout * 1000 + 2000, 2 ** 31 - 1));
+    try {
+      this.#online.promise.then(() => {
+        if (done.isDone) return;
+        this.#asked.set(id, done);
+        if (!this.send({ ...frame, id })) withdraw(new LinkspanError("Disconnected", "the connection to the gateway ended", { retry: true }));
+      }, done.reject);
+      return await done.promise;
+    } finally {
+      clearTimeout(late);
+      signal?.removeEventListener("abort", abort);
+    }
+  }
+
+  /** Subscribes to a name, a pattern, or several of them. */
+  subscribe(names, options = {}) {
+    const subscription = new Subscription(this, names, options);
+    if (options.signal?.aborted) {
+      subscription.end(cancelled(options.signal));
+      return subscription;
+    }
+    return this.#begin(subscription);
+  }
+  /** The newest message of a name. */
+  async latest(name, options) {
+    return new Message(await this.#ask({ type: "latest", name }, options));
+  }
+  /** The names that fit a pattern, with rate, schema and program. */
+  async names(pattern = "*", options = undefined) {
+    return (await this.#ask({ type: "names", pattern }, options)).names;
+  }
+  /** As `names`, again whenever something changes. */
+  follow(pattern = "*") {
+    return this.#begin(new Follow(this, pattern));
+  }
+  /** The schema of a name, and that of its replies, as texts. */
+  async schema(name, options) {
+    return (await this.#ask({ type: "schema", name }, options)).value;
+  }
+  /** Calls a server: `timeout` in seconds, `signal` to give the call up. */
+  async call(name, value = null, { timeout = 30, signal } = {}) {
+    const frame = { type: "call", name, value: new Raw(encode(value)), timeout };
+    return (await this.#ask(frame, { timeout, signal })).value;
+  }
+  /** Becomes the publisher of a name. With a schema (a text in the notation of schemas) every value is checked. */
+  async publisher(name, { schema } = {}) {
+    const publisher = this.#begin(new Publisher(this, name, schema));
+    await publisher.opened();
+    return publisher;
+  }
+  /** Ends the connection, and what it has. */
+  close() {
+    const error = new LinkspanError("InvalidState", "the connection was closed by the program");
+    error.isClosed = true;
+    const socket = this.#socket;
+    this.#finish(error);
+    if (socket) {
+      socket.onclose?.({});
+    }
+  }
+}
+
+/**
+ * Connects to a gateway: `ws://` or `wss://` and `token`, or the address that `linkspan gateway` prints, which has one.
+ * Options: `token`, `reconnect` (true), `timeout` of an attempt in seconds (10), `WebSocket` (a class).
+ */
+export async function connect(url, options = {}) {
+  const lab = new Lab(url, options);
+  await lab.attempt();
+  return lab;
+}
