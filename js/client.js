@@ -1,18 +1,16 @@
 // The client of `linkspan gateway` for browsers and Node: connections, subscriptions, calls, publishers, and the values in CBOR. One file, without dependencies.
 
 const CODES = {
-  TransportUnavailable: 100, Disconnected: 102, NotFound: 103, Missing: 104, AddressInUse: 105, InvalidState: 106, InvalidEndpoint: 107, OutOfMemory: 108, WrongType: 109,
-  Timeout: 110, Full: 111, Empty: 112, PermissionDenied: 113, TooLarge: 114, Malformed: 115, Unsupported: 116, SchemaMismatch: 117, VersionMismatch: 118, Cancelled: 119,
-  Interrupted: 120, Stalled: 121, Remote: 122, OutOfRange: 123, NoSpace: 124, Lagged: 125, Corrupt: 126, Internal: 127,
+  Disconnected: 102, InvalidState: 106, InvalidEndpoint: 107, WrongType: 109, Timeout: 110, TooLarge: 114, Malformed: 115, Unsupported: 116, SchemaMismatch: 117,
+  VersionMismatch: 118, Cancelled: 119, OutOfRange: 123, Missing: 104, NotFound: 103, PermissionDenied: 113,
 };
 
-/** An error with the kind and the code that it has in every language. */
 export class LinkspanError extends Error {
   constructor(kind, text, more = {}) {
     super(text, more.cause === undefined ? undefined : { cause: more.cause });
     this.name = "LinkspanError";
     this.kind = kind;
-    this.code = more.code ?? CODES[kind] ?? CODES.Internal;
+    this.code = more.code ?? CODES[kind] ?? 127;
     this.retry = more.retry ?? false;
     this.path = more.path;
     this.failure = more.failure;
@@ -30,7 +28,6 @@ const outOfRange = (text) => new LinkspanError("OutOfRange", text);
 const SECOND = 1_000_000_000n;
 const RFC3339 = /^(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?(?:[Zz]|([+-])(\d\d):(\d\d))$/;
 
-/** An instant: nanoseconds since 1970 in UTC, a bigint of 64 bits. */
 export class Timestamp {
   constructor(nanoseconds) {
     this.nanoseconds = BigInt(nanoseconds);
@@ -40,7 +37,6 @@ export class Timestamp {
   static now() {
     return new Timestamp(BigInt(Date.now()) * 1_000_000n);
   }
-  /** From a Date, or a text as RFC 3339 writes it. */
   static from(value) {
     if (value instanceof Timestamp) return value;
     if (value instanceof Date) {
@@ -58,12 +54,10 @@ export class Timestamp {
     const seconds = date.getTime() / 1000 + hour * 3600 + minute * 60 + second - offset;
     return new Timestamp(BigInt(seconds) * SECOND + BigInt((found[7] ?? "").padEnd(9, "0")));
   }
-  /** Whole seconds, and the nanoseconds beyond them. */
   parts() {
     const rest = ((this.nanoseconds % SECOND) + SECOND) % SECOND;
     return [(this.nanoseconds - rest) / SECOND, rest];
   }
-  /** Seconds since 1970, rounded to a number. */
   get seconds() {
     return Number(this.nanoseconds) / 1e9;
   }
@@ -80,7 +74,6 @@ export class Timestamp {
   }
 }
 
-/** A UUID, as text. */
 export class Uuid {
   constructor(text) {
     if (!/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text)) throw malformed(`${JSON.stringify(text)} is no UUID`);
@@ -95,7 +88,6 @@ export class Uuid {
   }
 }
 
-/** An exact decimal number, as text. */
 export class Decimal {
   constructor(text) {
     text = String(text);
@@ -125,7 +117,6 @@ export class Decimal {
     }
     return (negative ? "-" : "") + text;
   }
-  /** [whether it is below zero, its digits, the power of ten]; null for NaN and infinities. */
   parts() {
     const found = /^(-?)(\d+)(?:\.(\d+))?(?:E([+-]\d+))?$/.exec(this.text);
     if (!found) return null;
@@ -139,7 +130,6 @@ export class Decimal {
   }
 }
 
-/** A float, also where it is whole: a number such as 21 is sent as an integer. `bits` are those of a NaN. */
 export class Float {
   constructor(value, bits) {
     this.value = Number(value);
@@ -163,10 +153,6 @@ const PLAIN_DTYPES = ["u16", "u32", "u64", "i8", "i16", "i32", "i64", "f32", "f6
 const TAGS = { 64: "u8", 68: "u8", 65: "u16", 66: "u32", 67: "u64", 72: "i8", 73: "i16", 74: "i32", 75: "i64", 80: "f16", 81: "f32", 82: "f64", 84: "f16" };
 for (const name of PLAIN_DTYPES) TAGS[DTYPES[name][1]] = name;
 
-/**
- * An N-d array of numbers. Those of one dimension are typed arrays themselves, except for u8 (a Uint8Array is bytes), bool and complex numbers.
- * `data` has the elements in `order` ("row" or "column"); real and imaginary parts alternate in c64 and c128.
- */
 export class NdArray {
   constructor(data, shape, { dtype, order = "row" } = {}) {
     dtype ??= Object.keys(DTYPES).find((name) => name !== "bool" && data instanceof DTYPES[name][0]);
@@ -186,10 +172,9 @@ export class NdArray {
       if (one == 0) isEmpty = true;
       else all *= BigInt(one);
     }
-    if (all >= 1n << 64n) throw tooLarge("the lengths of an array are together beyond 64 bits");
+    if (all >= 1n << 64n) throw tooLarge(`an array of the shape [${this.shape}] is too large`);
     if ((isEmpty ? 0n : all * BigInt(known[2] ?? 1)) !== BigInt(data.length)) throw malformed(`a shape of [${this.shape}] does not have ${data.length} elements`);
   }
-  /** The element at these indices. */
   at(...indices) {
     let place = 0;
     const axes = this.shape.map((_, axis) => axis);
@@ -203,10 +188,12 @@ export class NdArray {
 
 // ---- CBOR
 
-/** Levels of arrays and maps in a value. */
 const DEPTH = 64;
+const WHAT_TIME = "a time has seconds, and a part of one in milli-, micro- or nanoseconds";
 const textOf = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const bytesOf = new TextEncoder();
+// What the numbers of heads are read and written as.
+const WIDTHS = ["Uint8", "Uint16", "Uint32", "BigUint64"];
 const small = (big) => (big >= Number.MIN_SAFE_INTEGER && big <= Number.MAX_SAFE_INTEGER ? Number(big) : big);
 const put = (map, key, value) => {
   // An assignment to this key would set the prototype.
@@ -230,9 +217,8 @@ class Decoder {
     this.depth = 0;
   }
   ended() {
-    return malformed(`the value ends too early, at byte ${this.bytes.length}`);
+    return malformed("the value ends too early");
   }
-  /** Reads a head: its major type, and its number (null where the length is indefinite, and NaN and the like as their bits' place). */
   head() {
     const at = this.at++;
     if (at >= this.bytes.length) throw this.ended();
@@ -243,19 +229,16 @@ class Decoder {
     if (low < 24) return low;
     if (low > 27) {
       if (low === 31 && this.major >= 2 && this.major <= 5) return null;
-      throw malformed(`there is no item ${first.toString(16)}, at byte ${at}`);
+      throw malformed(`there is no item ${first.toString(16)}`);
     }
     const size = 1 << (low - 24);
-    if (at + 1 + size > this.bytes.length) throw this.ended();
+    if (this.at + size > this.bytes.length) throw this.ended();
     this.at += size;
-    if (size === 1) return this.view.getUint8(at + 1);
-    if (size === 2) return this.view.getUint16(at + 1);
-    if (size === 4) return this.view.getUint32(at + 1);
-    return small(this.view.getBigUint64(at + 1));
+    return small(this.view[`get${WIDTHS[low - 24]}`](at + 1));
   }
   expect(major, what) {
     const number = this.head();
-    if (this.major !== major) throw malformed(`${what}, at byte ${this.at}`);
+    if (this.major !== major) throw malformed(what);
     return number;
   }
   isBreak() {
@@ -264,21 +247,19 @@ class Decoder {
     this.at++;
     return true;
   }
-  /** Calls a function for each item of an array, or each entry of a map. */
   each(count, size, take) {
     if (count === null) {
       for (let at = 0; !this.isBreak(); at++) take(at);
       return;
     }
-    if (count > (this.bytes.length - this.at) / size) throw malformed(`${count} items are said to follow, and ${this.bytes.length - this.at} bytes do`);
+    if (count > (this.bytes.length - this.at) / size) throw malformed(`${count} items do not follow`);
     for (let at = 0; at < count; at++) take(at);
   }
   chunk(length) {
-    if (length > this.bytes.length - this.at) throw malformed(`${length} bytes are said to follow, and ${this.bytes.length - this.at} do`);
+    if (length > this.bytes.length - this.at) throw malformed(`${length} bytes do not follow`);
     this.at += length;
     return this.bytes.subarray(this.at - length, this.at);
   }
-  /** Bytes or text of which the head was read. */
   string(length) {
     if (length !== null) return this.chunk(length);
     const major = this.major;
@@ -364,29 +345,30 @@ class Decoder {
         if (this.low === 20 || this.low === 21) return this.low === 21;
         if (this.low === 22) return null;
         if (this.low >= 25) return this.float(this.at - (1 << (this.low - 24)), 1 << (this.low - 24));
-        if (this.low === 24 && number < 32) throw malformed("a simple value below 32 is in one byte");
+        if (this.low === 24 && number < 32) throw malformed("a simple value is in too many bytes");
         throw unsupported(`the simple value ${number} has no form here`);
     }
   }
   tagged(tag) {
     switch (tag) {
       case 0:
-        return Timestamp.from(this.utf8(this.string(this.expect(3, "a time is text"))));
+        return Timestamp.from(this.utf8(this.string(this.expect(3, WHAT_TIME))));
       case 1:
         return this.seconds();
       case 2:
       case 3: {
-        const digits = this.big(this.string(this.expect(2, "a big integer is bytes")));
+        const digits = this.big(this.string(this.expect(2, "a big integer is tagged bytes")));
         return small(tag === 2 ? digits : -1n - digits);
       }
       case 4: {
+        const what = "a decimal number is an array of two integers";
         const parts = [];
-        this.each(this.expect(4, "a decimal number is an array of two integers"), 1, () => {
+        this.each(this.expect(4, what), 1, () => {
           const head = this.bytes[this.at];
-          if (head > 0x3f && head !== 0xc2 && head !== 0xc3) throw malformed("a decimal number is an array of two integers");
+          if (head > 0x3f && head !== 0xc2 && head !== 0xc3) throw malformed(what);
           parts.push(BigInt(this.item()));
         });
-        if (parts.length !== 2) throw malformed("a decimal number is an array of two integers");
+        if (parts.length !== 2) throw malformed(what);
         const [exponent, digits] = parts;
         if (exponent !== BigInt.asIntN(32, exponent)) throw outOfRange("the exponent of a decimal number has 32 bits");
         return Decimal.of(digits < 0n, String(digits < 0n ? -digits : digits), Number(exponent));
@@ -397,7 +379,7 @@ class Decoder {
         throw unsupported('of tag 27 only ["decimal", text] has a form here');
       }
       case 37: {
-        const bytes = this.string(this.expect(2, "a UUID is bytes"));
+        const bytes = this.string(this.expect(2, "a UUID has 16 bytes"));
         if (bytes.length !== 16) throw malformed("a UUID has 16 bytes");
         return new Uuid(Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("").replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-"));
       }
@@ -424,8 +406,8 @@ class Decoder {
   seconds() {
     const first = this.bytes[this.at];
     const value = Number(this.item());
-    if (first >= 0x40 && (first < 0xf9 || first > 0xfb)) throw malformed("a time is a number of seconds");
-    if (Number.isNaN(value)) throw malformed("NaN is no time");
+    if (first >= 0x40 && (first < 0xf9 || first > 0xfb)) throw malformed(WHAT_TIME);
+    if (Number.isNaN(value)) throw malformed(WHAT_TIME);
     if (Math.abs(value) > 1e10) throw outOfRange("an instant is between the years 1677 and 2262");
     const whole = Math.floor(value);
     return new Timestamp(BigInt(whole) * SECOND + BigInt(Math.round((value - whole) * 1e9)));
@@ -434,19 +416,19 @@ class Decoder {
     let seconds, rest;
     const integer = () => {
       const number = this.head();
-      if (this.major > 1) throw malformed("the parts of a time are integers");
+      if (this.major > 1) throw malformed(WHAT_TIME);
       return this.major ? -1n - BigInt(number) : BigInt(number);
     };
-    this.each(this.expect(5, "a time is a map"), 2, () => {
+    this.each(this.expect(5, WHAT_TIME), 2, () => {
       const key = integer();
       if (key === 1n && seconds === undefined) return void (seconds = integer());
       const unit = { "-3": 1_000_000n, "-6": 1000n, "-9": 1n }[key];
-      if (unit === undefined && key !== 1n) throw unsupported("a time has seconds, and milli-, micro- or nanoseconds");
-      if (unit === undefined || rest !== undefined) throw malformed("a part of a time comes twice");
+      if (unit === undefined && key !== 1n) throw unsupported(WHAT_TIME);
+      if (unit === undefined || rest !== undefined) throw malformed(WHAT_TIME);
       rest = integer() * unit;
-      if (rest < 0n || rest >= SECOND) throw malformed("the part of a second is below one");
+      if (rest < 0n || rest >= SECOND) throw malformed(WHAT_TIME);
     });
-    if (seconds === undefined) throw malformed("a time has seconds");
+    if (seconds === undefined) throw malformed(WHAT_TIME);
     return new Timestamp(seconds * SECOND + (rest ?? 0n));
   }
   array(order) {
@@ -457,9 +439,9 @@ class Decoder {
     this.each(this.expect(4, what), 1, (at) => {
       parts++;
       if (at === 0) {
-        this.each(this.expect(4, "the shape of an N-d array is an array"), 1, () => {
+        this.each(this.expect(4, what), 1, () => {
           if (shape.length === 15) throw tooLarge("an array has at most 15 dimensions");
-          shape.push(this.expect(0, "a dimension is an integer without sign"));
+          shape.push(this.expect(0, what));
         });
       } else if (at === 1) {
         const number = this.head();
@@ -471,22 +453,21 @@ class Decoder {
     if (parts !== 2) throw malformed(what);
     return this.vector(found, shape, order);
   }
-  /** An array of one dimension is its typed array, where that says all of it. */
   vector([dtype, data], shape = [data.length / (DTYPES[dtype][2] ?? 1)], order = "row") {
     const array = new NdArray(data, shape, { dtype, order });
     return shape.length === 1 && order === "row" && PLAIN_DTYPES.includes(dtype) ? data : array;
   }
   elements(tag) {
-    if (tag === 41) return this.plain(this.expect(4, "a homogeneous array is an array"));
+    if (tag === 41) return this.plain(this.expect(4, "a typed array is tagged bytes"));
     if (tag === 43001) {
-      const [dtype, data] = this.elements(this.expect(6, "complex numbers are a typed array here"));
+      const [dtype, data] = this.elements(this.expect(6, "complex numbers are a typed array of floats here"));
       const complex = { f32: "c64", f64: "c128" }[dtype];
-      if (!complex) throw unsupported("complex numbers have float parts here");
+      if (!complex) throw unsupported("complex numbers are a typed array of floats here");
       if (data.length % 2) throw malformed("a typed array ends within an element");
       return [complex, data];
     }
     const dtype = TAGS[tag];
-    if (!dtype) throw unsupported(`the tag ${tag} holds no array of numbers that has a form here`);
+    if (!dtype) throw unsupported(`the tag ${tag} has no form here`);
     const bytes = this.string(this.expect(2, "a typed array is tagged bytes"));
     const [Elements, own] = DTYPES[dtype === "f16" ? "u16" : dtype];
     const size = Elements.BYTES_PER_ELEMENT;
@@ -500,7 +481,6 @@ class Decoder {
     }
     return dtype === "f16" ? ["f32", Float32Array.from(data, half)] : [dtype, data];
   }
-  /** The items of a plain array: all bools, all integers, or all floats. */
   plain(count) {
     const items = [];
     let dtype;
@@ -510,10 +490,10 @@ class Decoder {
       dtype ??= found;
       if (!found || found !== dtype) {
         if (first === undefined) throw this.ended();
-        throw unsupported("an array of numbers has bools, integers or floats, all of one kind");
+        throw unsupported("an array has bools, integers of 64 bits with sign, or floats alone");
       }
       const item = this.item();
-      if (found === "i64" && BigInt(item) !== BigInt.asIntN(64, BigInt(item))) throw unsupported("a plain array of integers beyond 64 bits with sign has no form here");
+      if (found === "i64" && BigInt(item) !== BigInt.asIntN(64, BigInt(item))) throw unsupported("an array has bools, integers of 64 bits with sign, or floats alone");
       items.push(found === "i64" ? BigInt(item) : Number(item));
     });
     dtype ??= "bool";
@@ -521,18 +501,15 @@ class Decoder {
   }
 }
 
-/**
- * Returns the value that these bytes say in CBOR. With `exact`, maps are of the class Map, in their order, and whole floats and NaN are of the class Float, so that
- * `encode` gives the same bytes again.
- */
 export function decode(bytes, { exact = false } = {}) {
   return decoded(bytes, exact, DEPTH);
 }
 
 function decoded(bytes, exact, depth) {
-  const decoder = new Decoder(bytes instanceof Uint8Array ? bytes : new Uint8Array(bytes), exact, depth);
+  // A Buffer of Node has a `slice` of its own, so it is looked at as the class that it extends.
+  const decoder = new Decoder(ArrayBuffer.isView(bytes) ? new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength) : new Uint8Array(bytes), exact, depth);
   const value = decoder.item();
-  if (decoder.at !== decoder.bytes.length) throw malformed(`something follows the value, at byte ${decoder.at}`);
+  if (decoder.at !== decoder.bytes.length) throw malformed("something follows the value");
   return value;
 }
 
@@ -556,26 +533,12 @@ class Encoder {
     this.length += bytes.length;
   }
   head(major, number) {
+    const low = number < 24 ? Number(number) : number < 0x100 ? 24 : number < 0x10000 ? 25 : number < 0x100000000 ? 26 : 27;
     this.room(9);
-    const at = this.length;
-    const first = major << 5;
-    if (number < 24) this.bytes[this.length++] = first | Number(number);
-    else if (number < 0x100) {
-      this.view.setUint16(at, ((first | 24) << 8) | Number(number));
-      this.length += 2;
-    } else if (number < 0x10000) {
-      this.bytes[at] = first | 25;
-      this.view.setUint16(at + 1, Number(number));
-      this.length += 3;
-    } else if (number < 0x100000000) {
-      this.bytes[at] = first | 26;
-      this.view.setUint32(at + 1, Number(number));
-      this.length += 5;
-    } else {
-      this.bytes[at] = first | 27;
-      this.view.setBigUint64(at + 1, BigInt(number));
-      this.length += 9;
-    }
+    this.bytes[this.length++] = (major << 5) | low;
+    if (number < 24) return;
+    this.view[`set${WIDTHS[low - 24]}`](this.length, low === 27 ? BigInt(number) : Number(number));
+    this.length += 1 << (low - 24);
   }
   refused(kind, text) {
     const path = this.path.join("/");
@@ -717,14 +680,12 @@ class Encoder {
   }
 }
 
-/** A part of a frame that is encoded already. */
 class Raw {
   constructor(bytes) {
     this.bytes = bytes;
   }
 }
 
-/** Returns the bytes of a value in CBOR. What has no form is refused with its path. */
 export function encode(value) {
   const encoder = new Encoder();
   encoder.value(value);
@@ -733,7 +694,6 @@ export function encode(value) {
 
 // ---- Connections
 
-/** A published message. `missed`: how many of its name were missed, or passed over, since the one before. */
 export class Message {
   constructor(frame, missed = 0) {
     this.name = frame.name;
@@ -746,7 +706,6 @@ export class Message {
   }
 }
 
-/** What iterates: items that wait, and one that waits for them. */
 class Stream {
   #items = [];
   #waiting = [];
@@ -762,7 +721,6 @@ class Stream {
   taken(item) {
     return item;
   }
-  /** Ends it, with an error or without, behind what came before. */
   end(error) {
     this.#end ??= { error };
     for (const waiting of this.#waiting.splice(0)) this.#ended(waiting);
@@ -793,9 +751,7 @@ class Stream {
   }
 }
 
-/** A subscription: `for await (const message of subscription)`. */
 class Subscription extends Stream {
-  /** What is known of each name: `number` and `incarnation` of the last message, how many came, and how many were missed. */
   names = new Map();
   #lab;
   #names;
@@ -819,13 +775,11 @@ class Subscription extends Stream {
     }
     return of;
   }
-  /** Messages that were missed, of all names. */
   get missed() {
     let sum = 0;
     for (const of of this.names.values()) sum += of.missed;
     return sum;
   }
-  /** The frame with which it begins, or goes on after a cut. */
   frame() {
     const { latest, rate, credit } = this.#options;
     const frame = { type: "subscribe", names: this.#names };
@@ -895,14 +849,12 @@ class Subscription extends Stream {
   cut() {
     this.#event("disconnected", {});
   }
-  /** Ends it. */
   close(error) {
     if (!this.isOver) this.#lab.forget(this, { type: "unsubscribe", id: this.id });
     this.end(error);
   }
 }
 
-/** A list of names that is followed: each item has `names` that are new or have changed, and `gone`. */
 class Follow extends Stream {
   #lab;
   #pattern;
@@ -937,7 +889,6 @@ class Follow extends Stream {
   }
 }
 
-/** The publisher of a name. */
 class Publisher {
   #lab;
   #schema;
@@ -976,7 +927,6 @@ class Publisher {
     this.#ready.reject(error);
     for (const { reject } of this.#sent.splice(0)) reject(error);
   }
-  /** Publishes a value; returns its number once it is published. Without a connection it waits for one. */
   async send(value) {
     const raw = new Raw(encode(value));
     while (!this.#error) {
@@ -989,7 +939,6 @@ class Publisher {
     }
     throw this.#error;
   }
-  /** Ends it, behind what was sent. */
   async close() {
     if (this.#error) return;
     await Promise.allSettled(this.#sent.map(({ promise }) => promise));
@@ -998,7 +947,6 @@ class Publisher {
   }
 }
 
-/** A promise with what ends it. One that has not ended yet is given back. */
 function promised(before) {
   if (before && !before.isDone) return before;
   const made = { isDone: false };
@@ -1017,14 +965,10 @@ function promised(before) {
 
 const cancelled = (signal) => new LinkspanError("Cancelled", "the program gave it up", { cause: signal?.reason });
 const wait = (seconds) => new Promise((resolve) => setTimeout(resolve, seconds * 1000));
-/** Seconds: between attempts to connect, at most. */
 const PAUSE = 10;
 
-/** A connection to a gateway, which is made again when it breaks. `connect` makes one. */
 class Lab {
-  /** What the gateway said: `machine`, `rights`, `limits`. */
   welcome;
-  /** Called with "connected", "disconnected" (and the error), "closed". */
   onstate;
   #url;
   #options;
@@ -1050,7 +994,6 @@ class Lab {
     return this.#online.isDone && !this.#error;
   }
 
-  /** Connects once; fails with the reason where it does not succeed. */
   async attempt() {
     const Socket = this.#options.WebSocket ?? globalThis.WebSocket ?? (await import("./node.js")).WebSocket;
     if (this.#error) throw this.#error;
@@ -1109,7 +1052,6 @@ class Lab {
     return greeted.promise;
   }
 
-  /** The connection has ended: what can go on waits for the next one. */
   #cut(error) {
     const asked = [...this.#asked.values()];
     this.#asked.clear();
@@ -1162,8 +1104,9 @@ class Lab {
       one.end(error ? ofFrame(error) : undefined);
     } else if (type === { Publisher: "ack", Follow: "names" }[one.constructor.name] || (one instanceof Subscription && ["message", "lagged", "joined", "ended"].includes(type))) one.take(frame);
   }
-  /** Sends a frame; returns whether there is a connection. */
   send(frame) {
+    // One that is closing is noticed here, before its event.
+    if (this.#socket?.readyState > 1) this.#socket.onclose?.({});
     if (!this.isConnected || this.#socket?.readyState !== 1) return false;
     this.#socket.send(encode(frame));
     return true;
@@ -1181,8 +1124,8 @@ class Lab {
     if (this.isConnected) this.send({ ...one.frame(), id: one.id });
     return one;
   }
-  /** Sends a question, and waits for its answer: `timeout` in seconds. Without a connection it waits for one. */
   async #ask(frame, { timeout = 30, signal } = {}) {
+    if (this.#error) throw this.#error;
     if (signal?.aborted) throw cancelled(signal);
     const done = promised();
     const id = ++this.#last;
@@ -1207,7 +1150,6 @@ class Lab {
     }
   }
 
-  /** Subscribes to a name, a pattern, or several of them. */
   subscribe(names, options = {}) {
     const subscription = new Subscription(this, names, options);
     if (options.signal?.aborted) {
@@ -1216,34 +1158,27 @@ class Lab {
     }
     return this.#begin(subscription);
   }
-  /** The newest message of a name. */
   async latest(name, options) {
     return new Message(await this.#ask({ type: "latest", name }, options));
   }
-  /** The names that fit a pattern, with rate, schema and program. */
   async names(pattern = "*", options = undefined) {
     return (await this.#ask({ type: "names", pattern }, options)).names;
   }
-  /** As `names`, again whenever something changes. */
   follow(pattern = "*") {
     return this.#begin(new Follow(this, pattern));
   }
-  /** The schema of a name, and that of its replies, as texts. */
   async schema(name, options) {
     return (await this.#ask({ type: "schema", name }, options)).value;
   }
-  /** Calls a server: `timeout` in seconds, `signal` to give the call up. */
   async call(name, value = null, { timeout = 30, signal } = {}) {
     const frame = { type: "call", name, value: new Raw(encode(value)), timeout };
     return (await this.#ask(frame, { timeout, signal })).value;
   }
-  /** Becomes the publisher of a name. With a schema (a text in the notation of schemas) every value is checked. */
   async publisher(name, { schema } = {}) {
     const publisher = this.#begin(new Publisher(this, name, schema));
     await publisher.opened();
     return publisher;
   }
-  /** Ends the connection, and what it has. */
   close() {
     const error = new LinkspanError("InvalidState", "the connection was closed by the program");
     error.isClosed = true;
@@ -1255,10 +1190,6 @@ class Lab {
   }
 }
 
-/**
- * Connects to a gateway: `ws://` or `wss://` and `token`, or the address that `linkspan gateway` prints, which has one.
- * Options: `token`, `reconnect` (true), `timeout` of an attempt in seconds (10), `WebSocket` (a class).
- */
 export async function connect(url, options = {}) {
   const lab = new Lab(url, options);
   await lab.attempt();

@@ -1,10 +1,10 @@
 // The table of names: rates and schemas from a followed list, newest values from one subscription. Every text of a program is set as text.
-const token = new URLSearchParams(location.hash.slice(1)).get("token") ?? "";
+import { NdArray, connect } from "/client.js";
+
 const state = document.getElementById("state");
 const filter = document.getElementById("filter");
 const body = document.getElementById("names");
 const rows = new Map();
-let pause = 500;
 
 function row(name) {
   let known = rows.get(name);
@@ -36,45 +36,55 @@ filter.addEventListener("input", () => {
   rows.forEach((known, name) => show(name, known, like));
 });
 
-function take(frame) {
-  if (frame.type === "welcome") {
-    pause = 500;
-    state.textContent = `connected to ${frame.machine}`;
-  } else if (frame.type === "names") {
-    for (const one of frame.names) {
-      if (one.pattern !== "publish") continue;
-      const { element, cells } = row(one.name);
-      element.classList.remove("gone");
-      cells[1].textContent = one.rate == null ? "" : one.rate.toFixed(1);
-      cells[2].textContent = one.schema ?? "";
-    }
-    for (const name of frame.gone ?? []) rows.get(name)?.element.classList.add("gone");
-  } else if (frame.type === "message") {
-    const known = row(frame.name);
-    known.passed += frame.passed ?? 0;
-    known.cells[3].textContent = known.passed || "";
-    const text = JSON.stringify(frame.value);
-    known.cells[4].textContent = text.length > 300 ? `${text.slice(0, 300)}…` : text;
-  } else if (frame.type === "error" || frame.error) {
-    state.textContent = frame.text ?? frame.error.text;
+function listed(names, gone) {
+  for (const one of names) {
+    if (one.pattern !== "publish") continue;
+    const { element, cells } = row(one.name);
+    element.classList.remove("gone");
+    cells[1].textContent = one.rate == null ? "" : one.rate.toFixed(1);
+    cells[2].textContent = one.schema ?? "";
   }
+  for (const name of gone) rows.get(name)?.element.classList.add("gone");
 }
 
-function connect() {
-  const socket = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/linkspan`, "linkspan.v1.json");
-  const send = (frame) => socket.send(JSON.stringify(frame));
-  socket.onopen = () => {
-    send({ type: "hello", version: 1, token });
-    send({ type: "names", id: 1, follow: true });
-    send({ type: "subscribe", id: 2, names: ["*"], latest: true, rate: 4 });
-  };
-  socket.onmessage = (event) => take(JSON.parse(event.data));
-  socket.onclose = () => {
-    state.textContent = `${state.textContent.replace(/^connected.*/, "disconnected")} – trying again`;
-    setTimeout(connect, pause);
-    pause = Math.min(pause * 2, 10000);
-  };
+function received(message) {
+  const known = row(message.name);
+  known.passed += message.missed;
+  known.cells[3].textContent = known.passed || "";
+  const text = message.error ? message.error.message : stringify(message.value);
+  known.cells[4].textContent = text.length > 300 ? `${text.slice(0, 300)}…` : text;
 }
 
-if (token) connect();
+/** A value as one line: what JSON has no form for as text, an array by its shape. */
+function stringify(value) {
+  return JSON.stringify(value, (_, part) => {
+    if (typeof part === "bigint") return String(part);
+    if (part instanceof NdArray) return `${part.dtype} [${part.shape}]`;
+    if (ArrayBuffer.isView(part)) return `${part.constructor.name} [${part.length}]`;
+    return part;
+  });
+}
+
+async function show_all() {
+  let lab;
+  try {
+    lab = await connect(location.href);
+  } catch (error) {
+    state.textContent = error.message;
+    return;
+  }
+  const said = () => (state.textContent = `connected to ${lab.welcome.machine}`);
+  lab.onstate = (now, error) => (now === "connected" ? said() : (state.textContent = `${now}: ${error?.message ?? ""}`));
+  said();
+  (async () => {
+    for await (const { names, gone } of lab.follow()) listed(names, gone);
+  })().catch(ended);
+  for await (const message of lab.subscribe("*", { rate: 4 })) received(message);
+}
+
+function ended(error) {
+  state.textContent = error.message;
+}
+
+if (new URLSearchParams(location.hash.slice(1)).get("token")) show_all().catch(ended);
 else state.textContent = "Open this page by the address that `linkspan gateway` prints: it has a token.";

@@ -171,7 +171,9 @@ impl Received {
     /// # Errors
     /// `Malformed` and `TooLarge` for bytes that are no value, `WrongType` for one that is no map.
     pub fn decode(bytes: &Bytes, format: Format) -> Result<Received> {
-        let limits = linkspan::Limits::for_message(bytes.len() as u64);
+        let mut limits = linkspan::Limits::for_message(bytes.len() as u64);
+        // A value has all of its levels inside the frame.
+        limits.depth += 1;
         let value = codec::decode_shared(bytes, format.encoding(), &limits)?;
         match value {
             Value::Map(_) => Ok(Received(value)),

@@ -1,0 +1,339 @@
+// What the tests do with the client, in Node and in Chromium alike: each gets the client's module, its arguments, and a function that asks the test for something.
+
+const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+const hex = (text) => Uint8Array.from(text.match(/../g) ?? [], (pair) => parseInt(pair, 16));
+const toHex = (bytes) => Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+/** What an error says of itself. */
+const said = (promise) => Promise.resolve(promise).then((value) => ({ value }), (error) => ({ kind: error.kind, code: error.code, text: error.message, failure: error.failure ?? null, name: error.name }));
+
+function check(holds, text) {
+  if (!holds) throw new Error(text);
+}
+
+/** A class of sockets that the scenario can cut. */
+function cuttable({ own }) {
+  const sockets = new Set();
+  const Real = own ?? globalThis.WebSocket;
+  class Cuttable extends Real {
+    constructor(...words) {
+      super(...words);
+      sockets.add(this);
+    }
+  }
+  const cut = () => {
+    for (const socket of sockets) socket.close();
+    sockets.clear();
+  };
+  return [Cuttable, cut];
+}
+
+async function realSocket() {
+  return globalThis.WebSocket ?? (await import("../../../js/node.js")).WebSocket;
+}
+
+/** Takes messages until so many of each name came or were missed. */
+async function complete(subscription, names, count, each = () => {}) {
+  const seen = (name) => {
+    const of = subscription.names.get(name);
+    return of ? of.messages + of.missed : 0;
+  };
+  const sums = {};
+  let received = 0;
+  for await (const event of subscription) {
+    if (event.type === "message" || event.type === undefined) {
+      received++;
+      sums[event.name] = (sums[event.name] ?? 0) + 1 + event.missed;
+      await each(received);
+    }
+    if (names.every((name) => seen(name) >= count)) break;
+  }
+  return Object.fromEntries(names.map((name) => [name, [subscription.names.get(name).messages, subscription.names.get(name).missed, sums[name]]]));
+}
+
+/** Every message of some publishers is counted by quick, slow, newest and cut clients. */
+export async function losses({ connect }, { address, names, count }, ask) {
+  const [Cuttable, cut] = cuttable({ own: await realSocket() });
+  const lab = await connect(address);
+  const cutLab = await connect(address, { WebSocket: Cuttable });
+  const quick = lab.subscribe("lab/*");
+  const slow = lab.subscribe(names, { credit: 40, events: true });
+  const newest = lab.subscribe("lab/*", { latest: true, rate: 30 });
+  const returning = cutLab.subscribe(names);
+  await ask({ ready: 4 });
+  let cuts = 0;
+  const cutting = (async () => {
+    while (!returning.isOver) {
+      await sleep(60);
+      if (names.every((name) => returning.names.get(name)?.number > 0) && cuts < 12) {
+        cuts++;
+        cut();
+      }
+    }
+  })();
+  const [one, two, three, four] = await Promise.all([
+    complete(quick, names, count),
+    complete(slow, names, count, (received) => (received % 20 === 0 ? sleep(2) : undefined)),
+    complete(newest, names, count),
+    complete(returning, names, count),
+  ]);
+  returning.close();
+  await cutting;
+  lab.close();
+  cutLab.close();
+  return { quick: one, slow: two, newest: three, cut: four, cuts };
+}
+
+/** The gateway is killed, and another one takes its place. */
+export async function killed({ connect }, { address, name, count }, ask) {
+  const lab = await connect(address);
+  const states = [];
+  lab.onstate = (state) => states.push(state);
+  const subscription = lab.subscribe(name, { events: true });
+  let isAsked = false;
+  const kinds = new Set();
+  await ask({ ready: 1 });
+  const of = () => subscription.names.get(name) ?? { messages: 0, missed: 0 };
+  for await (const event of subscription) {
+    kinds.add(event.type);
+    if (!isAsked && of().messages >= 300) {
+      isAsked = true;
+      await ask({ kill: true });
+    }
+    if (of().messages + of().missed >= count) break;
+  }
+  lab.close();
+  return { ...of(), states, kinds: [...kinds] };
+}
+
+/** Who joins and ends is said; a message has its number, its time and its schema. */
+export async function events({ connect, Timestamp }, { address }, ask) {
+  const lab = await connect(address);
+  const got = [];
+  const subscription = lab.subscribe("lab/a", { events: true });
+  await ask({ ready: 1 });
+  for await (const event of subscription) {
+    got.push(event.type === "message" ? [event.type, event.number, event.value.i, event.missed, event.time instanceof Timestamp] : [event.type, event.name]);
+    if (event.type === "message" && event.number === 3) await ask({ end: true });
+    if (event.type === "ended") break;
+  }
+  const second = await subscription.next();
+  check(second.done, "a subscription that was left is over");
+  lab.close();
+  return got;
+}
+
+/** Values go through the gateway to a server and back. */
+export async function values({ connect, decode, encode }, { address, vectors }) {
+  const lab = await connect(address);
+  const wrong = [];
+  for (const [name, text] of vectors) {
+    const sent = decode(hex(text));
+    const back = toHex(encode(await lab.call("lab/echo", decode(hex(text), { exact: true }))));
+    if (back !== toHex(encode(sent))) wrong.push([name, back.slice(0, 100), toHex(encode(sent)).slice(0, 100)]);
+  }
+  lab.close();
+  return wrong;
+}
+
+/** Calls: answers, failures, time-outs, aborts. */
+export async function calls({ connect }, { address }, ask) {
+  const lab = await connect(address);
+  const answers = {
+    doubled: await lab.call("lab/double", { n: 21 }),
+    failed: await said(lab.call("lab/double", "fail")),
+    nowhere: await said(lab.call("lab/nowhere", 1)),
+    forbidden: await said(lab.call("other/name", 1)),
+    late: await said(lab.call("lab/double", "slow", { timeout: 0.2 })),
+    unsendable: await said(lab.call("lab/double", { a: [1, () => 1] })),
+  };
+  const abort = new AbortController();
+  const aborted = said(lab.call("lab/double", "slow", { signal: abort.signal }));
+  await ask({ begun: true });
+  abort.abort(new Error("enough"));
+  answers.aborted = await aborted;
+  answers.before = await said(lab.call("lab/double", { n: 1 }, { signal: abort.signal }));
+  answers.several = await Promise.all([1, 2, 3, 4].map((n) => lab.call("lab/double", { n })));
+  lab.close();
+  answers.closed = await said(lab.call("lab/double", { n: 1 }));
+  return answers;
+}
+
+/** Publishing, with a schema, across a cut, and without a right. */
+export async function publishing({ connect, Float }, { address, schema }, ask) {
+  const [Cuttable, cut] = cuttable({ own: await realSocket() });
+  const lab = await connect(address, { WebSocket: Cuttable });
+  const out = await lab.publisher("ui/valve");
+  const numbers = [await out.send({ open: true }), await out.send({ open: false })];
+  const newest = await lab.latest("ui/valve");
+  cut();
+  // Both wait for the next connection.
+  const after = await Promise.all([out.send({ open: 1 }), out.send({ open: 2 })]);
+  await out.close();
+  const checked = await lab.publisher("ui/power", { schema });
+  const fits = await checked.send({ watts: 230 });
+  const whole = await checked.send({ watts: new Float(231) });
+  const received = await lab.subscribe("ui/power").next();
+  const refused = await said(checked.send({ watts: "much" }));
+  const again = await checked.send({ watts: 2.5 });
+  const result = {
+    numbers, newest: [newest.name, newest.number, newest.value], after, fits, whole, refused, again,
+    schema: received.value.schema, schemaText: (await lab.schema("ui/power")).schema,
+    closed: await said(out.send(1)), forbidden: await said(lab.publisher("other/name")), wrongSchema: await said(lab.publisher("ui/x", { schema: "name = 1" })),
+    unsendable: await said(checked.send({ watts: Symbol("x") })),
+    names: (await lab.names("ui/*")).map(({ name }) => name).sort(),
+  };
+  await ask({ published: true });
+  lab.close();
+  return result;
+}
+
+/** Lists, questions, and a token that is wrong or removed. */
+export async function asking({ connect }, { address, token }, ask) {
+  const bare = address.split("#")[0];
+  const wrong = await said(connect(bare, { token: "wrong" }));
+  const nowhere = await said(connect("ws://127.0.0.1:1", { token }));
+  const notAnAddress = await said(connect("ftp://127.0.0.1", { token }));
+  const lab = await connect(bare.replace("http", "ws"), { token });
+  const follow = lab.follow("lab/*");
+  const first = (await follow.next()).value.names.map(({ name }) => name);
+  await ask({ publisher: "lab/second" });
+  let second = [];
+  while (!second.includes("lab/second")) second = (await follow.next()).value.names.map(({ name }) => name);
+  await ask({ gone: true });
+  let gone = [];
+  while (!gone.includes("lab/second")) gone = (await follow.next()).value.gone;
+  follow.close();
+  const missing = await said(lab.latest("lab/none"));
+  const forbidden = await said(lab.latest("other/name"));
+  const wide = await said(lab.subscribe("other/name").next());
+  const subscription = lab.subscribe("lab/none");
+  const pending = said(subscription.next());
+  const states = [];
+  lab.onstate = (state, error) => states.push([state, error?.kind ?? null]);
+  await ask({ remove: true });
+  return { wrong, nowhere, notAnAddress, first, second, gone, missing, forbidden, wide, removed: await pending, after: await said(lab.call("lab/double", 1)), states };
+}
+
+/** A socket that a test plays the gateway of. */
+function played(behave) {
+  return class {
+    readyState = 0;
+    constructor() {
+      setTimeout(() => {
+        this.readyState = 1;
+        this.onopen?.({});
+      }, 0);
+    }
+    send(bytes) {
+      behave(bytes, (data) => setTimeout(() => this.onmessage?.({ data }), 0), this);
+    }
+    close() {
+      this.readyState = 3;
+    }
+  };
+}
+
+const WELCOME = { type: "welcome", version: 1, machine: "m", server: "s", rights: {}, limits: { ping: 20 } };
+
+/** Frames of a gateway that are wrong in every way: each breaks its connection, and the next one goes on. */
+export async function hostile({ connect, decode, encode }, { seed }) {
+  let random = seed;
+  const chance = (below) => ((random = (Math.imul(random, 1664525) + 1013904223) >>> 0) >>> 8) % below;
+  const message = (more) => encode({ type: "message", id: 1, name: "lab/a", number: 1, time: new Date(0), value: 1, ...more });
+  const deep = new Uint8Array(100).fill(0x81);
+  const breaking = [
+    "text", new Uint8Array(0), hex("ff"), hex("a1"), hex("9bffffffffffffffff"), hex("5bffffffffffffffff"), hex("bf"), deep, hex("d9ffff00"), encode([1, 2]), encode(null), encode({}), encode({ type: 5 }),
+    message({ number: "x" }), message({ number: -1 }), message({ number: 1.5 }), message({ name: 5 }), message({ name: null }), message({ passed: -1 }), message({ passed: "x" }),
+    encode({ type: "lagged", id: 1, name: "lab/a", missed: -5 }), encode({ type: "lagged", id: 1, name: "lab/a", missed: 1e300 }), encode({ type: "lagged", id: 1, name: {}, missed: 1 }),
+    encode({ type: "joined", id: 1 }), encode({ type: "names", id: 2, names: 5 }), encode({ type: "names", id: 2, names: [null] }),
+  ];
+  const harmless = [
+    encode({ type: "unknown", id: 1 }), encode({ type: "message", id: 99, name: "x", number: 1 }), encode({ type: "error", id: null, kind: "Internal", code: 127, text: "said", retry: true }), encode({ type: "reply", id: 77, value: 1 }),
+    encode({ type: "ack", id: 1, number: 1 }), encode({ type: "ack", id: "x" }), encode({ type: "pong" }), encode({ type: "reply", id: {} }), encode({ type: "closed", id: 1234 }), encode({ type: "welcome", version: 7 }),
+  ];
+  for (let at = 0; at < 300; at++) {
+    // A frame of which some bytes are others, or missing.
+    const bytes = encode({ type: ["message", "lagged", "joined", "names", "reply"][chance(5)], id: chance(4), name: "lab/a", number: chance(9), missed: 3, value: { a: [1.5, "x", new Float64Array(2)] }, names: [{ name: "n" }] });
+    for (let change = 0; change <= chance(4); change++) bytes[chance(bytes.length)] = chance(256);
+    harmless.push(chance(3) ? bytes : bytes.subarray(0, chance(bytes.length)));
+  }
+  let at = 0;
+  let broken = 0;
+  const Socket = played((bytes, answer) => {
+    const frame = decode(bytes);
+    if (frame.type === "hello") answer(encode(WELCOME));
+    if (frame.type === "latest") answer(encode({ type: "reply", id: frame.id, name: "lab/a", number: 5, time: new Date(5), value: "there" }));
+    if (frame.type === "subscribe" && at < breaking.length) answer(breaking[at++]);
+    else if (frame.type === "subscribe") for (const frame of harmless.splice(0, 20)) answer(frame);
+  });
+  const lab = await connect("ws://played", { WebSocket: Socket });
+  // Waiting is not what is tested.
+  const subscription = lab.subscribe("lab/a", { events: true });
+  const follow = lab.follow();
+  (async () => {
+    for await (const _ of follow);
+  })().catch(() => {});
+  for await (const event of subscription) {
+    if (event.type === "disconnected") broken++;
+    if (at >= breaking.length && harmless.length === 0) break;
+    if (at >= breaking.length && event.type !== "disconnected") break;
+    if (broken >= breaking.length) break;
+  }
+  let answer;
+  while (answer === undefined) answer = await lab.latest("lab/a").catch(() => undefined);
+  lab.close();
+  return { broken, breaking: breaking.length, value: answer.value };
+}
+
+/** A gateway that greets wrongly, and one that says nothing any more. */
+export async function silent({ connect, decode, encode }) {
+  const greeted = async (bytes, options) => said(connect("ws://played", { timeout: 0.3, WebSocket: played((_, answer) => bytes && answer(bytes)), ...options }));
+  const result = {
+    none: await greeted(null), junk: await greeted(hex("ff")), other: await greeted(encode({ type: "pong" })), version: await greeted(encode({ ...WELCOME, version: 2 })),
+    error: await greeted(encode({ type: "error", id: null, code: 113, kind: "PermissionDenied", text: "no", retry: false })),
+  };
+  let connections = 0;
+  const Socket = played((bytes, answer) => {
+    if (decode(bytes).type !== "hello") return;
+    connections++;
+    answer(encode({ ...WELCOME, limits: { ping: 0.05 } }));
+  });
+  const lab = await connect("ws://played", { WebSocket: Socket });
+  const states = [];
+  await new Promise((resolve) => {
+    lab.onstate = (state, error) => {
+      states.push([state, error?.kind ?? null]);
+      if (state === "connected") resolve();
+    };
+  });
+  lab.close();
+  const once = await connect("ws://played", { WebSocket: Socket, reconnect: false });
+  const pending = said(once.call("lab/a", 1));
+  const over = said(once.subscribe("lab/a").next());
+  return { ...result, states, connections, pending: await pending, over: await over };
+}
+
+/** More messages than there is credit for. */
+export async function credit({ connect, decode, encode }) {
+  let sent = 0;
+  const granted = [];
+  const Socket = played((bytes, answer) => {
+    const frame = decode(bytes);
+    if (frame.type === "hello") answer(encode(WELCOME));
+    if (frame.type === "credit") granted.push(frame.n);
+    if (frame.type === "subscribe") for (let at = 0; at < frame.credit + (sent ? 5 : 0); at++) answer(encode({ type: "message", id: frame.id, name: "a", number: ++sent, time: new Date(0), value: sent }));
+  });
+  const lab = await connect("ws://played", { WebSocket: Socket, reconnect: false });
+  const first = lab.subscribe("a", { credit: 10 });
+  const got = [];
+  while (got.length < 10) got.push((await first.next()).value.value);
+  const second = lab.subscribe("a", { credit: 10 });
+  const outcomes = [];
+  for (let at = 0; at < 12; at++) outcomes.push((await said(second.next())).kind ?? "message");
+  return { got, granted, outcomes };
+}
+
+/** What a connection that cannot be made says. */
+export async function refusal({ connect }, { address }) {
+  return said(connect(address, { token: "t", timeout: 20 }));
+}

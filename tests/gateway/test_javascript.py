@@ -1,0 +1,339 @@
+"""The client in `js/`, in Node and in Chromium: the vectors, losses by slow, cut and killed clients, calls, publishers, tokens, hostile gateways, its size and its types."""
+
+import gzip
+import json
+import random
+import shutil
+import socket
+import struct
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Bench, Gateway, go
+from playwright.sync_api import Browser, sync_playwright
+from support.tree import ROOT, TARGET
+from support.waiting import PATIENCE, next_line, until
+
+HERE = Path(__file__).parent / "javascript"
+JS = ROOT / "js"
+NODE = shutil.which("node")
+CHROMIUM = ("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync")
+#: Doubles; fails; takes its time, and says that it has begun.
+SERVER = """
+import sys, time
+import linkspan
+def double(request):
+    if request.value == "fail":
+        raise ValueError("no such number")
+    if request.value == "slow":
+        print("begun", flush=True)
+        time.sleep(1)
+    return {"doubled": request["n"] * 2} if isinstance(request.value, dict) else request.value
+with linkspan.serve("lab/double") as server:
+    print("there", flush=True)
+    server.run(double)
+"""
+ECHO = SERVER.replace("lab/double", "lab/echo").replace("double(request):", "double(request):\n    return request.value")
+SCHEMA = 'name = "lab.power"\n[fields.watts]\ntype = "f64"\nunit = "W"\n'
+
+Ask = Callable[[dict[str, Any]], object]
+
+
+class Node:
+    """A program of Node that runs a scenario."""
+
+    def __init__(self, bench: Bench) -> None:
+        self.bench = bench
+
+    def run(self, scenario: str, words: dict[str, Any], ask: Ask, gateway: Gateway | None = None) -> Any:
+        assert NODE, "node is not installed"
+        child = self.bench.start(NODE, HERE / "run.js", scenario)
+        while True:
+            line = next_line(child.stdout, f"what the scenario {scenario} asks for")
+            assert line, child.communicate(timeout=PATIENCE)[1]
+            asked = json.loads(line)
+            answer = words if not asked else None if "result" in asked else ask(asked)
+            child.stdin.write(json.dumps(answer) + "\n")
+            child.stdin.flush()
+            if "result" in asked:
+                assert child.wait(PATIENCE) == 0, child.communicate()[1]
+                return asked["result"]
+
+
+class Page:
+    """A page of the gateway in Chromium that runs a scenario."""
+
+    def __init__(self, browser: Browser) -> None:
+        self.browser = browser
+
+    def run(self, scenario: str, words: dict[str, Any], ask: Ask, gateway: Gateway) -> Any:
+        context = self.browser.new_context()
+        try:
+            page = context.new_page()
+            errors: list[str] = []
+            page.on("pageerror", lambda error: errors.append(str(error)))
+            page.set_default_timeout(10 * PATIENCE * 1000)
+            page.route("**/scenarios.js", lambda route: route.fulfill(path=HERE / "scenarios.js", content_type="text/javascript"))
+            page.expose_function("ask", ask)
+            # The page without a token: its own client does not connect.
+            page.goto(gateway.address)
+            made = page.evaluate(
+                "async ([name, words]) => (await import('/scenarios.js'))[name](await import('/client.js'), words, ask)", [scenario, words],
+            )
+            assert not errors, errors
+            return made
+        finally:
+            context.close()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    path = shutil.which("chromium")
+    assert path, "chromium is not installed"
+    with sync_playwright() as playwright:
+        made = playwright.chromium.launch(executable_path=path, args=list(CHROMIUM))
+        yield made
+        made.close()
+
+
+@pytest.fixture(params=["node", "chromium"])
+def runs(request: pytest.FixtureRequest, bench: Bench) -> Node | Page:
+    return Node(bench) if request.param == "node" else Page(request.getfixturevalue("browser"))
+
+
+def address(gateway: Gateway, token: str | None = None) -> str:
+    return f"{gateway.address}/#token={token or gateway.token}"
+
+
+def test_vectors_in_node() -> None:
+    assert NODE, "node is not installed"
+    done = subprocess.run([NODE, "--test", HERE / "vectors.test.js"], capture_output=True, text=True, timeout=10 * PATIENCE)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_message_is_counted_by_quick_slow_newest_and_cut_clients(bench: Bench, runs: Node | Page) -> None:
+    names, count = ["lab/a", "lab/b", "lab/c"], 8000
+    gateway = bench.gateway("--buffer", "1MiB")
+    publishers = []
+
+    def ask(asked: dict[str, Any]) -> None:
+        until("the gateway has the subscriptions", lambda: gateway.metric("subscriptions") >= asked["ready"])
+        for name in names:
+            publishers.append(bench.publisher(name, count, 0.0002, 200))
+        for publisher in publishers:
+            go(publisher)
+
+    result = runs.run("losses", {"address": address(gateway), "names": names, "count": count}, ask, gateway)
+    print(result)
+    for kind in ("quick", "slow", "newest", "cut"):
+        for name in names:
+            messages, missed, _ = result[kind][name]
+            assert messages + missed == count, (kind, name, result)
+    assert result["cuts"] > 0
+    # What each message says was missed before it is the same sum, up to what is said behind the last one.
+    for name in names:
+        messages, missed, said = result["newest"][name]
+        assert said == count and missed > 0
+
+
+def test_killed_gateway_and_its_successor_lose_nothing_uncounted(bench: Bench, runs: Node | Page) -> None:
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        port = bound.getsockname()[1]
+    token = bench.token("lasting", "--read", "lab/*")
+    gateway = bench.gateway("--listen", f"127.0.0.1:{port}")
+    running = [gateway]
+    publisher = bench.publisher("lab/a", 3000, 0.001, 100)
+
+    def ask(asked: dict[str, Any]) -> None:
+        if "ready" in asked:
+            until("the gateway has the subscription", lambda: gateway.metric("subscriptions") >= 1)
+            go(publisher)
+        else:
+            running[0].child.kill()
+            running[0].child.wait(PATIENCE)
+            running[0] = bench.gateway("--listen", f"127.0.0.1:{port}")
+
+    result = runs.run("killed", {"address": address(gateway, token), "name": "lab/a", "count": 3000}, ask, gateway)
+    print(result)
+    assert result["messages"] + result["missed"] == 3000 and result["messages"] > 300
+    assert result["states"][:2] == ["disconnected", "connected"] or "connected" in result["states"]
+    assert {"message", "disconnected", "joined"} <= set(result["kinds"])
+
+
+def test_who_joins_and_ends_is_said(bench: Bench, runs: Node | Page) -> None:
+    gateway = bench.gateway()
+    publisher = bench.publisher("lab/a", 3)
+
+    def ask(asked: dict[str, Any]) -> None:
+        if "ready" in asked:
+            until("the gateway has the subscription", lambda: gateway.metric("subscriptions") >= 1)
+        go(publisher)
+
+    got = runs.run("events", {"address": address(gateway)}, ask, gateway)
+    assert got == [["joined", "lab/a"], ["message", 1, 1, 0, True], ["message", 2, 2, 0, True], ["message", 3, 3, 0, True], ["ended", "lab/a"]]
+
+
+def test_values_go_to_a_server_and_back(bench: Bench, runs: Node | Page) -> None:
+    token = bench.token("values", "--call", "*")
+    gateway = bench.gateway()
+    bench.python(ECHO)
+    cases = json.loads((ROOT / "tests/vectors/values.json").read_text())
+    # NumPy has no lengths beyond its own.
+    vectors = [[case["name"], case["cbor"]] for case in cases if "184467" not in case["name"] and "922337203685477580" not in case["name"]]
+    assert runs.run("values", {"address": address(gateway, token), "vectors": vectors}, lambda _: None, gateway) == []
+
+
+def test_calls_are_answered_refused_given_up_and_withdrawn(bench: Bench, runs: Node | Page) -> None:
+    token = bench.token("caller", "--call", "lab/*")
+    gateway = bench.gateway()
+    server = bench.python(SERVER)
+
+    def ask(asked: dict[str, Any]) -> None:
+        # The call that was late has begun, and then the one that is given up.
+        for _ in range(2):
+            assert next_line(server.stdout, "the beginning of a call") == "begun\n"
+
+    got = runs.run("calls", {"address": address(gateway, token)}, ask, gateway)
+    assert got["doubled"] == {"doubled": 42} and got["several"] == [{"doubled": n * 2} for n in (1, 2, 3, 4)]
+    expected = {"failed": 122, "nowhere": 103, "forbidden": 113, "late": 110, "unsendable": 116, "aborted": 119, "before": 119, "closed": 106}
+    assert {name: got[name]["code"] for name in expected} == expected, got
+    assert all(got[name]["name"] == "LinkspanError" for name in expected)
+    assert got["failed"]["kind"] == "Remote" and "no such number" in got["failed"]["failure"]["text"]
+    assert "a/1" in got["unsendable"]["text"] and "lab/nowhere" in got["nowhere"]["text"]
+
+
+def test_publishers_go_on_after_a_cut_and_check_their_schema(bench: Bench, runs: Node | Page) -> None:
+    token = bench.token("panel", "--read", "ui/*", "--write", "ui/*")
+    gateway = bench.gateway()
+    got = runs.run("publishing", {"address": address(gateway, token), "schema": SCHEMA}, lambda _: None, gateway)
+    assert got["numbers"] == [1, 2] and got["newest"] == ["ui/valve", 2, {"open": False}]
+    # The successor counts from 1.
+    assert got["after"] == [1, 2]
+    assert (got["fits"], got["whole"], got["again"]) == (1, 2, 3) and got["refused"]["kind"] == "WrongType"
+    assert len(got["schema"]) == 16 and "watts" in got["schemaText"] and got["names"] == ["ui/power"]
+    assert (got["closed"]["kind"], got["forbidden"]["kind"], got["wrongSchema"]["kind"], got["unsendable"]["kind"]) == ("InvalidState", "PermissionDenied", "Malformed", "Unsupported")
+
+
+def test_names_are_followed_and_wrong_and_removed_tokens_are_said(bench: Bench, runs: Node | Page) -> None:
+    token = bench.token("reader", "--read", "lab/*", "--call", "lab/*")
+    gateway = bench.gateway()
+    bench.publisher("lab/first", 1)
+    later = []
+
+    def ask(asked: dict[str, Any]) -> None:
+        if "publisher" in asked:
+            later.append(bench.publisher(asked["publisher"], 1))
+        elif "gone" in asked:
+            later[0].kill()
+        else:
+            bench.command(TARGET / "debug/linkspan-gateway", "token", "remove", "reader", "--tokens", bench.tokens)
+
+    got = runs.run("asking", {"address": address(gateway), "token": token}, ask, gateway)
+    assert got["first"] == ["lab/first"] and "lab/second" in got["second"] and got["gone"] == ["lab/second"]
+    kinds = {name: got[name]["kind"] for name in ("wrong", "nowhere", "notAnAddress", "missing", "forbidden", "wide", "removed", "after")}
+    assert kinds == {
+        "wrong": "PermissionDenied", "nowhere": "Disconnected", "notAnAddress": "InvalidEndpoint", "missing": "NotFound", "forbidden": "PermissionDenied",
+        "wide": "PermissionDenied", "removed": "PermissionDenied", "after": "PermissionDenied",
+    }
+    assert got["wrong"]["code"] == 113 and got["states"][-1] == ["closed", "PermissionDenied"]
+
+
+def test_hostile_frames_break_their_connection_alone(bench: Bench, runs: Node | Page) -> None:
+    seed = random.randrange(2**32)
+    print(f"seed {seed}")
+    gateway = bench.gateway()
+    got = runs.run("hostile", {"seed": seed}, lambda _: None, gateway)
+    assert got["broken"] >= got["breaking"] and got["value"] == "there"
+
+
+def test_gateways_that_greet_wrongly_or_fall_silent_are_left(bench: Bench, runs: Node | Page) -> None:
+    gateway = bench.gateway()
+    got = runs.run("silent", {}, lambda _: None, gateway)
+    assert [got[name]["kind"] for name in ("none", "junk", "other", "version", "error")] == ["Timeout", "Malformed", "Malformed", "VersionMismatch", "PermissionDenied"]
+    assert got["connections"] == 2 and got["states"][0] == ["disconnected", "Disconnected"]
+    assert (got["pending"]["kind"], got["over"]["kind"]) == ("Disconnected", "Disconnected")
+
+
+def test_no_more_than_the_credit_waits_for_the_program(bench: Bench, runs: Node | Page) -> None:
+    gateway = bench.gateway()
+    got = runs.run("credit", {}, lambda _: None, gateway)
+    assert got["got"] == list(range(1, 11)) and sum(got["granted"]) == 10
+    assert got["outcomes"] == ["message"] * 10 + ["Malformed"] * 1 + ["message"]
+
+
+#: What a server of WebSockets sends behind its handshake, and what Node's own client makes of it.
+RAW = {
+    "no such handshake": (b"", "VersionMismatch"),
+    "a text": (b"\x81\x01x", "Malformed"),
+    "a masked frame": (b"\x82\x81aaaab", "Malformed"),
+    "reserved bits": (b"\xf2\x01x", "Malformed"),
+    "no such opcode": (b"\x83\x01x", "Malformed"),
+    "2^63 bytes": (b"\x82\x7f" + struct.pack(">Q", 2**63), "Malformed"),
+    "a ping in parts": (b"\x09\x01x", "Malformed"),
+    "a long ping": (b"\x89\x7e\x00\x80", "Malformed"),
+    "a part without its beginning": (b"\x80\x01x", "Malformed"),
+    "a beginning within parts": (b"\x02\x01x\x82\x01x", "Malformed"),
+    "a goodbye": (b"\x88\x06\x03\xf0nono", "Disconnected"),
+    "the end within a frame": (b"\x82\x05x", "Disconnected"),
+    "junk in CBOR": (b"\x82\x01\xff", "Malformed"),
+}
+
+
+@pytest.mark.parametrize("case", RAW)
+def test_hostile_bytes_of_a_websocket_are_refused_in_node(bench: Bench, case: str) -> None:
+    sent, kind = RAW[case]
+    import base64
+    import hashlib
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        def serve() -> None:
+            connection, _ = server.accept()
+            with connection:
+                head = b""
+                while b"\r\n\r\n" not in head:
+                    head += connection.recv(4096)
+                (key,) = [line.split(": ")[1] for line in head.decode().split("\r\n") if line.lower().startswith("sec-websocket-key")]
+                accept = base64.b64encode(hashlib.sha1((key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11").encode()).digest()).decode()
+                lines = ["HTTP/1.1 101 Switching Protocols", "Upgrade: websocket", "Connection: Upgrade", f"Sec-WebSocket-Accept: {accept if sent else 'x'}"]
+                connection.sendall("\r\n".join([*lines, "Sec-WebSocket-Protocol: linkspan.v1.cbor", "", ""]).encode())
+                connection.recv(4096)
+                connection.sendall(sent)
+                if case != "the end within a frame":
+                    connection.settimeout(PATIENCE)
+                    while connection.recv(4096):
+                        pass
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        got = Node(bench).run("refusal", {"address": f"ws://127.0.0.1:{server.getsockname()[1]}"}, lambda _: None)
+        assert got["kind"] == kind and got["name"] == "LinkspanError", got
+        thread.join(PATIENCE)
+
+
+def test_address_that_is_no_gateway_says_so_in_node(bench: Bench) -> None:
+    gateway = bench.gateway()
+    got = Node(bench).run("refusal", {"address": f"{gateway.address}/nothing"}, lambda _: None)
+    assert got["kind"] == "NotFound" and "404" in got["text"], got
+
+
+def test_client_is_small_has_no_dependency_and_is_what_the_gateway_serves(bench: Bench) -> None:
+    client = (JS / "client.js").read_bytes()
+    size = len(gzip.compress(client, 9))
+    print(f"client.js has {size} bytes in gzip")
+    assert size <= 12_000
+    package = json.loads((JS / "package.json").read_text())
+    assert not {"dependencies", "peerDependencies", "optionalDependencies"} & set(package)
+    assert package["version"] in (ROOT / "Cargo.toml").read_text()
+    # One file for browsers: what else it imports is for Node alone, and imported where there is no WebSocket.
+    assert client.count(b"import") == client.count(b'await import("./node.js")') == 1
+    gateway = bench.gateway()
+    status, served, headers = gateway.request("/client.js")
+    assert (status, served) == (200, client.decode()) and headers["content-type"].startswith("text/javascript")
+    for target in [one if isinstance(one, str) else one.values() for one in package["exports"].values()]:
+        for file in target:
+            assert (JS / file).is_file(), file

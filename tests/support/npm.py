@@ -1,0 +1,51 @@
+"""Packages of npm that tests use: fetched once into target/npm. Without a registry their tests are skipped."""
+
+import fcntl
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from support.tree import TARGET
+
+#: The packages, with their versions.
+PACKAGES = {"typescript": "5.9.3", "@types/node": "22.19.1"}
+
+
+def npm() -> Path:
+    """The folder `node_modules` with the packages."""
+    folder = TARGET / "npm"
+    folder.mkdir(parents=True, exist_ok=True)
+    modules = folder / "node_modules"
+    program = shutil.which("npm")
+    if not program:
+        pytest.skip("npm is not installed")
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not all((modules / name).is_dir() for name in PACKAGES):
+            (folder / "package.json").write_text("{}")
+            words = [program, "install", "--no-audit", "--no-fund", "--no-save", "--prefix", folder, *(f"{name}@{version}" for name, version in PACKAGES.items())]
+            try:
+                done = subprocess.run(words, capture_output=True, text=True, timeout=300)
+            except subprocess.TimeoutExpired:
+                pytest.skip("the registry of npm does not answer")
+            if done.returncode:
+                pytest.skip(f"npm has no packages: {done.stderr[-500:]}")
+    return modules
+
+
+def compiled(folder: Path, *files: Path, emits: bool = True) -> None:
+    """Compiles TypeScript with strict settings, beside the package `linkspan-client` of this tree."""
+    modules = npm()
+    (folder / "package.json").write_text('{"type": "module"}')
+    link = folder / "node_modules"
+    if not link.exists():
+        link.mkdir()
+        for name in ("typescript", "@types", "undici-types"):
+            (link / name).symlink_to(modules / name)
+        (link / "linkspan-client").symlink_to(TARGET.parent / "js")
+    words = ["node", modules / "typescript/bin/tsc", "--strict", "--noUncheckedIndexedAccess", "--exactOptionalPropertyTypes", "--noUnusedLocals", "--verbatimModuleSyntax"]
+    words += ["--erasableSyntaxOnly", "--target", "es2023", "--module", "nodenext", "--types", "node", *([] if emits else ["--noEmit"])]
+    done = subprocess.run([*words, *files], cwd=folder, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
