@@ -11,11 +11,23 @@ use crate::requests::publisher;
 
 /// What a client asks its thread for.
 pub enum Work {
-    Open { id: u64, name: Name, schema: Option<String> },
-    Data { id: u64, value: Value },
+    Open {
+        id: u64,
+        name: Name,
+        schema: Option<String>,
+    },
+    Data {
+        id: u64,
+        value: Value,
+    },
     /// What is not published, for this reason: the answers come in the order of the frames.
-    Refused { id: u64, error: Error },
-    Close { id: u64 },
+    Refused {
+        id: u64,
+        error: Error,
+    },
+    Close {
+        id: u64,
+    },
 }
 
 /// The client for which the thread publishes.

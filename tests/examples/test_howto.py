@@ -117,6 +117,8 @@ ln -s {sys.executable} "$3/bin/python"
 printf '#!/bin/sh\\ntest "$*" = "install ./python"\\n' > "$3/bin/pip"
 chmod 755 "$3/bin/pip"
 """,
+    # npm links a package that is a folder, too.
+    "npm": f'test "$*" = "install --silent $HOME/linkspan/js" && mkdir node_modules && ln -s {ROOT}/js node_modules/linkspan-client\n',
     "make": 'test "$*" = php\n',
     "php": f'exec {" ".join(php())} "$@"\n',
     "cargo": f"""

@@ -70,6 +70,31 @@ def test_first_program(language: str, tmp_path: Path) -> None:
         assert publisher.returncode == 0
 
 
+def test_first_program_in_javascript(tmp_path: Path) -> None:
+    """Through a gateway, which is another program."""
+    environment = {**os.environ, "LINKSPAN_DIR": str(tmp_path / "run"), "LINKSPAN_STATE_DIR": str(tmp_path), "HOME": str(tmp_path)}
+    pipes = {"env": environment, "text": True, "stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    modules = tmp_path / "node_modules"
+    modules.mkdir()
+    (modules / "linkspan-client").symlink_to(ROOT / "js")
+    (tmp_path / "first.mjs").write_text(block("js"), encoding="utf-8")
+    gateway = subprocess.Popen([PROGRAM, "gateway", "--listen", "127.0.0.1:0"], **pipes)
+    publisher = subprocess.Popen([PYTHON, "-u", "-c", block("python")], **pipes)
+    hearer = None
+    try:
+        assert publisher.stdout is not None and gateway.stdout is not None
+        assert publisher.stdout.read(len("Enter ends it")) == "Enter ends it"
+        address = gateway.stdout.readline().strip()
+        hearer = subprocess.Popen(["node", tmp_path / "first.mjs", address], **pipes)
+        assert hearer.stdout is not None
+        assert hearer.stdout.readline().strip() == "21.4"
+    finally:
+        for program in (hearer, publisher, gateway):
+            if program:
+                program.terminate()
+                program.communicate(timeout=SOON)
+
+
 def test_first_service(tmp_path: Path) -> None:
     environment = {**os.environ, "LINKSPAN_DIR": str(tmp_path / "run")}
     shell = {"env": environment, "cwd": tmp_path, "text": True}

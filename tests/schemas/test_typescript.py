@@ -68,9 +68,14 @@ def test_values_that_do_not_fit_are_refused(folder: Path) -> None:
     assert [one[0] for one in beyond] == ["OutOfRange", "OutOfRange"], beyond
 
 
-@pytest.mark.parametrize("schema", OTHERS, ids=lambda path: path.name)
-def test_every_schema_compiles(schema: Path, tmp_path: Path) -> None:
-    compiled(tmp_path, *generate("typescript", schema, tmp_path), emits=False)
+def test_every_schema_compiles(tmp_path: Path) -> None:
+    files = []
+    for number, schema in enumerate(OTHERS):
+        out = tmp_path / str(number)
+        out.mkdir()
+        files += generate("typescript", schema, out)
+    assert len(files) == len(OTHERS) > 2
+    compiled(tmp_path, *files, emits=False)
 
 
 def test_packed_records_are_refused_with_what_to_do() -> None:

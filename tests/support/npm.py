@@ -10,7 +10,7 @@ import pytest
 from support.tree import TARGET
 
 #: The packages, with their versions.
-PACKAGES = {"typescript": "5.9.3", "@types/node": "22.19.1"}
+PACKAGES = {"esbuild": "0.25.12", "typescript": "5.9.3", "@types/node": "22.19.1"}
 
 
 def npm() -> Path:
