@@ -166,10 +166,10 @@ struct Bounds {
 
 const BOUNDS: [Bounds; 5] = [
     Bounds { transport: "shm", message: [1, 2], steps: [1, 2, 1, 1], call: 2 },
-    Bounds { transport: "unix", message: [2, 3], steps: [7, 4, 5, 7], call: 11 },
-    Bounds { transport: "tcp", message: [2, 3], steps: [7, 4, 5, 7], call: 11 },
-    Bounds { transport: "fifo", message: [2, 3], steps: [7, 4, 5, 7], call: 11 },
-    Bounds { transport: "spool", message: [6, 1], steps: [7, 1, 5, 7], call: 11 },
+    Bounds { transport: "unix", message: [2, 3], steps: [2, 3, 2, 5], call: 6 },
+    Bounds { transport: "tcp", message: [2, 3], steps: [2, 3, 2, 5], call: 6 },
+    Bounds { transport: "fifo", message: [2, 3], steps: [2, 3, 2, 5], call: 6 },
+    Bounds { transport: "spool", message: [2, 1], steps: [2, 1, 2, 5], call: 6 },
 ];
 
 /// Returns a free endpoint of this transport.

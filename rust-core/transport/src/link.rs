@@ -344,6 +344,12 @@ impl Tx {
         })
     }
 
+    /// Returns whether messages are written in shared memory.
+    #[inline(always)]
+    pub fn is_in_place(&self) -> bool {
+        matches!(self, Tx::Shm(_))
+    }
+
     /// Returns the half to which a short message can be written in place, with `ShmTx::try_send_next`; `None`
     /// for other links.
     #[inline]

@@ -131,6 +131,8 @@ pub struct Inner {
     /// Cached, because every call checks them.
     sends: bool,
     receives: bool,
+    /// Whether it can call.
+    calls: bool,
 }
 
 #[doc(hidden)]
@@ -265,6 +267,8 @@ impl Channel {
             has_reported: AtomicBool::new(false),
             sends: endpoint.check_direction(role == Role::Connector, "send").is_ok(),
             receives: endpoint.check_direction(role == Role::Listener, "recv").is_ok(),
+            calls: endpoint.check_direction(role == Role::Listener, "recv").is_ok()
+                && options.check_replies(endpoint, "call").is_ok(),
         };
         Ok(Channel { inner: Arc::new(inner) })
     }

@@ -6,13 +6,11 @@
 //! this call ends with a time-out. A frame of which nothing was taken stays the caller's. When the
 //! link breaks, the message goes over the next one.
 //!
-//! A message is *admitted* (`session_state::admission`), put to the link, and recorded as sent. Three functions do so, for the
-//! three places in which a link takes it:
-//! - [`Sending::send_step`]: into the ring of shared memory, whole, under the session's lock;
-//! - [`Sending::write`]: to a stream, in one write between two locks;
-//! - [`Sending::send`]: to any link, waiting for room, between two locks.
+//! A message is *admitted* (`session_state::admission`), put to the link, and recorded as sent. [`Sending::send_step`] does all
+//! three in a ring of shared memory that takes the message whole, under one lock. Otherwise it returns the ticket of the admission;
+//! [`Sending::put`] passes the message to the link without the lock, and waits for room; [`Sending::record`] comes under a second one.
 //!
-//! Each returns the obstacle that prevents it. `ends/send` clears it and tries again.
+//! [`Sending::put`] returns the obstacle that prevents it. `ends/send` clears it and tries again.
 //!
 //! The direction is held by one thread at a time (`direction`). A thread that receives and has an
 //! acknowledgement to send borrows it; if another thread holds it, that thread sends the
@@ -39,6 +37,7 @@ use crate::sys::poll::Interest;
 use crate::transport::{Sent, ShmTx};
 
 use self::push::{push, push_with, send_control, try_send_frame, with_until};
+use super::direction::{Lease, SeatGuard};
 use super::event_log::EventLog;
 use super::link::TxPart;
 use super::reconnector::Reconnector;
@@ -69,17 +68,28 @@ const HELD_BACK: std::time::Duration = std::time::Duration::from_millis(2);
 pub enum Put {
     /// The link has it, under this number.
     Sent(u64),
-    /// It is admitted, and a stream takes it in one write without the lock: see [`Sending::write`].
-    Stream(Ticket),
-    /// The link does not have it: [`Sending::send`] determines the obstacle.
+    /// It is admitted, and the link takes it without the lock: see [`Sending::put`].
+    Admitted(Ticket),
+    /// It is not admitted: [`Sending::put`] returns the obstacle.
     Blocked,
 }
 
+/// An admitted message, and the direction with which its call goes on.
+pub type Admitted<'a> = (Lease<'a, Sending>, Ticket);
+
+/// An admitted message that the link has since this time.
+pub type Passed = (Ticket, i64);
+
 impl Put {
-    /// Returns the number, if the link has the message.
+    /// Leaves the session's lock. Returns the number if the link has the message, otherwise what the call goes on with; none at an
+    /// obstacle.
     #[inline(always)]
-    pub fn sent(self) -> Option<u64> {
-        if let Put::Sent(number) = self { Some(number) } else { None }
+    pub fn leave(self, entered: SeatGuard<'_, Sending>) -> std::result::Result<u64, Option<Admitted<'_>>> {
+        match self {
+            Put::Sent(number) => Ok(number),
+            Put::Admitted(ticket) => Err(Some((entered.hold(), ticket))),
+            Put::Blocked => Err(None),
+        }
     }
 }
 
@@ -95,16 +105,17 @@ impl Sending {
         self.sent.store(self.sent.load(Ordering::Relaxed).wrapping_add(messages), Ordering::Relaxed);
     }
 
-    /// Admits a message for the link. With `in_session`, only to a peer with a session, which is known where this is inlined.
+    /// Admits a message for the link. With `in_session`, only to a peer with a session, which is known where this is inlined. Of a request
+    /// whose answer is kept this is recorded now, because the answer may come before the request is recorded as sent; the answer to
+    /// the oldest one may be dropped for it.
     #[inline(always)]
     fn admit<'s, const KIND: u8>(
         &'s mut self,
         draft: &Draft<'_>,
-        length: usize,
         looked: bool,
         in_session: bool,
         halves: &mut SessionHalves,
-        links: &impl Links,
+        (links, event_log): (&impl Links, &EventLog),
     ) -> Unless<(&'s mut TxPart, Ticket)> {
         let (part, terms) = self.terms(looked, links)?;
         let kind = draft.kind::<KIND>();
@@ -114,7 +125,10 @@ impl Sending {
         if kind.is_answer() && draft.to != 0 && draft.to != terms.session {
             return Err(Obstacle::Another);
         }
-        let ticket = halves.admit(&terms, kind, draft.flags, length)?;
+        let ticket = halves.admit(&terms, kind, draft.flags, draft.content.len())?;
+        if kind == Kind::Request && draft.is_filed && halves.calls.begin(ticket.number).is_some() {
+            event_log.count(&event_log.dropped);
+        }
         Ok((part, ticket))
     }
 
@@ -128,7 +142,8 @@ impl Sending {
         Ok((part, Terms { session, limit, replays, looked }))
     }
 
-    /// Writes a whole message into the ring of shared memory, and keeps it. For any obstacle nothing was sent.
+    /// Admits a message, which a ring takes here, whole; then it is recorded and kept. For every other link, and where the ring has no
+    /// room for all of it, [`Sending::put`] goes on with the ticket.
     #[inline(always)]
     pub fn send_step<const KIND: u8>(
         &mut self,
@@ -137,23 +152,45 @@ impl Sending {
         links: &impl Links,
         event_log: &EventLog,
     ) -> Put {
-        let kind = draft.kind::<KIND>();
-        let Some(body) = draft.content.block() else {
-            return match draft.content {
-                DraftContent::Payload(payload) if kind == Kind::Data && draft.flags == 0 => {
-                    self.send_owned(payload.clone(), halves, links).map_or(Put::Blocked, Put::Sent)
-                }
-                _ => Put::Blocked,
-            };
-        };
-        let Ok((part, ticket)) = self.admit::<KIND>(draft, body.len(), false, true, halves, links) else {
-            return Put::Blocked;
-        };
-        let asks_until = kind == Kind::Request && part.peer.deadlines && draft.until != Until::Never;
-        if part.tx.in_place().is_none() && !asks_until && takes_in_one_write(part, body.len()) {
-            return Put::Stream(ticket);
+        match self.put_in_ring::<KIND>(draft, halves, (links, event_log)) {
+            Some(number) => Put::Sent(number),
+            None => self.admit_outside(draft.copied::<KIND>(), halves, (links, event_log)),
         }
-        let Some(half) = part.tx.in_place().filter(|_| !asks_until) else { return Put::Blocked };
+    }
+
+    /// [`Sending::send_step`] outside the ring, but for data whose long arrays the peer finds in slots.
+    #[inline(never)]
+    fn admit_outside(
+        &mut self,
+        draft: Draft<'_>,
+        halves: &mut SessionHalves,
+        on: (&impl Links, &EventLog),
+    ) -> Put {
+        if let DraftContent::Payload(payload) = draft.content
+            && (draft.kind, draft.flags) == (Kind::Data, 0)
+            && payload.memory().split().is_some()
+            && let Some(number) = self.send_owned(payload.clone(), halves, on)
+        {
+            return Put::Sent(number);
+        }
+        let admitted = self.admit::<ANY>(&draft, false, false, halves, on);
+        admitted.map_or(Put::Blocked, |(_, ticket)| Put::Admitted(ticket))
+    }
+
+    /// Writes a whole message into the ring of shared memory, and keeps it. `None` for any obstacle; then nothing was sent.
+    #[inline(always)]
+    fn put_in_ring<const KIND: u8>(
+        &mut self,
+        draft: &Draft<'_>,
+        halves: &mut SessionHalves,
+        on: (&impl Links, &EventLog),
+    ) -> Option<u64> {
+        let kind = draft.kind::<KIND>();
+        let body = draft.content.block()?;
+        self.part.as_ref().filter(|part| part.tx.is_in_place())?;
+        let (part, ticket) = self.admit::<KIND>(draft, false, true, halves, on).ok()?;
+        let asks_until = kind == Kind::Request && part.peer.deadlines && draft.until != Until::Never;
+        let half = part.tx.in_place().filter(|_| !asks_until)?;
         let sent = clock::now();
         let correlation = if kind == Kind::Data { 0 } else { draft.correlation };
         let is_short = match kind {
@@ -176,7 +213,7 @@ impl Sending {
             if is_only_reply {
                 halves.publish_again();
             }
-            return Put::Blocked;
+            return None;
         }
         if !is_only_reply {
             draft.finish(halves);
@@ -187,24 +224,21 @@ impl Sending {
             Some(place) => *place = draft.copied::<KIND>().stored(sent, None),
             None => {}
         }
-        if kind == Kind::Request && draft.is_filed {
-            begin_filing(number, halves, event_log);
-        }
         self.count(1);
-        Put::Sent(number)
+        Some(number)
     }
 
-    /// [`Sending::send_step`] for data whose long arrays are in slots of which the peer has the files. The payload is
+    /// Sends data whose long arrays are in slots of which the peer has the files. The payload is
     /// kept without counting another owner of its body.
     #[inline(never)]
     pub fn send_owned(
         &mut self,
         payload: Payload,
         halves: &mut SessionHalves,
-        links: &impl Links,
+        on: (&impl Links, &EventLog),
     ) -> Option<u64> {
         let draft = Draft::data(&payload);
-        let (part, ticket) = self.admit::<DATA>(&draft, payload.len(), false, true, halves, links).ok()?;
+        let (part, ticket) = self.admit::<DATA>(&draft, false, true, halves, on).ok()?;
         let (half, sent) = (part.tx.in_place()?, clock::now());
         let header = Header { body: payload.len() as u64, ..draft.header(&ticket, sent) };
         if ticket.acked != 0 || !half.try_send_in_slots(&header, payload.memory().split()?) {
@@ -218,75 +252,28 @@ impl Sending {
         Some(number)
     }
 
-    /// Writes an admitted message to a stream, without the lock. [`Sent::Blocked`] also after an error, which
-    /// [`Sending::send`] gets again.
-    #[inline(always)]
-    pub fn write(&mut self, draft: &Draft<'_>, ticket: &Ticket, sent: i64) -> Sent {
-        let half = self.part.as_mut().and_then(|part| part.tx.stream());
-        match (half, draft.content.block()) {
-            (Some(half), Some(body)) => {
-                half.try_send_next(draft.header(ticket, sent), body).unwrap_or(Sent::Blocked)
-            }
-            _ => Sent::Blocked,
-        }
-    }
-
-    /// Writes the rest of a partly written message, which has to follow in any case.
-    ///
-    /// # Errors
-    /// `Disconnected`: the message then goes over the next link.
-    #[cold]
-    pub fn write_rest(
-        &mut self,
-        draft: &Draft<'_>,
-        ticket: &Ticket,
-        sent: i64,
-        reconnector: &Reconnector,
-        waiting: &mut Waiting<'_>,
-    ) -> Result<()> {
-        let broken = || Error::new(ErrorKind::Disconnected, "the link broke in the middle of a message");
-        let part = self.part.as_mut().ok_or_else(broken)?;
-        let pushed =
-            push_with(part, draft.header(ticket, sent), &draft.content.payload(), &[], reconnector, waiting);
-        if pushed.is_err() {
-            self.part = None;
-        }
-        pushed
-    }
-
-    /// Records that a stream has the message, and keeps it. Returns its number.
-    #[inline(always)]
-    pub fn written(&self, draft: &Draft<'_>, ticket: &Ticket, sent: i64, halves: &mut SessionHalves) -> u64 {
-        self.count(1);
-        draft.finish(halves);
-        let (number, place) = halves.sent(ticket);
-        if let Some(place) = place {
-            draft.keep(place, sent, None);
-        }
-        number
-    }
-
-    /// Sends a message over any link, and waits until the link takes it. The lock is free meanwhile. `looked` is
-    /// whether the caller has received the available acknowledgements.
+    /// Passes a message to the link, and waits until the link takes it. The lock is free meanwhile. Admits it first where there is no
+    /// ticket of an earlier step; `looked` is whether the caller has received the available acknowledgements.
     ///
     /// # Errors
     /// The obstacle; the message is then still the caller's.
-    pub fn send(
+    pub fn put(
         &mut self,
         draft: &Draft<'_>,
+        ticket: Option<Ticket>,
         looked: bool,
         links: &impl Links,
         event_log: &EventLog,
         waiting: &mut Waiting<'_>,
-    ) -> Unless<u64> {
-        let mut halves = links.session_state().halves();
-        let (part, ticket) =
-            self.admit::<ANY>(draft, draft.content.len(), looked, false, &mut halves, links)?;
-        if draft.is_filed {
-            // The answer may come before the request is recorded as sent.
-            begin_filing(ticket.number, &mut halves, event_log);
-        }
-        drop(halves);
+    ) -> Unless<Passed> {
+        let ticket = match ticket {
+            Some(ticket) => ticket,
+            None => {
+                let mut halves = links.session_state().halves();
+                self.admit::<ANY>(draft, looked, false, &mut halves, (links, event_log))?.1
+            }
+        };
+        let part = self.part.as_mut().ok_or(Obstacle::NoLink)?;
         let recorded = draft.content.recorded();
         let sent = recorded.map_or_else(clock::now, |recorded| recorded.sent);
         let until = if part.peer.deadlines { draft.until(Some(waiting)) } else { None };
@@ -294,23 +281,39 @@ impl Sending {
             Some(recorded) => Cow::Borrowed(&recorded.extension[..]),
             None => Cow::Owned(with_until(until).map_err(Obstacle::Failed)?),
         };
-        let header = draft.header(&ticket, sent);
-        push_with(part, header, &draft.content.payload(), &extension, links, waiting)
+        // Nearly always a stream takes an ordinary frame in one write. What it does not take, or an error, is found again below.
+        let is_next = extension.is_empty() && !part.has_queue();
+        if let Some(body) = draft.content.block().filter(|_| is_next)
+            && let Some(half) = part.tx.stream().filter(|half| half.takes_next(body.len()))
+            && matches!(half.try_send_next(draft.header(&ticket, sent), body), Ok(Sent::Whole))
+        {
+            return Ok((ticket, sent));
+        }
+        push_with(part, draft.header(&ticket, sent), draft.content, &extension, links, waiting)
             .map_err(Obstacle::Failed)?;
-        let is_lost = part.tx.take_lost() > 0;
-        let mut halves = links.session_state().halves();
-        draft.finish(&mut halves);
+        Ok((ticket, sent))
+    }
+
+    /// Records that the link has the message, and keeps it. Returns its number.
+    pub fn record(
+        &mut self,
+        draft: &Draft<'_>,
+        (ticket, sent): Passed,
+        halves: &mut SessionHalves,
+        event_log: &EventLog,
+        waiting: &Waiting<'_>,
+    ) -> u64 {
+        draft.finish(halves);
         let (number, place) = halves.sent(&ticket);
         if let Some(place) = place {
             draft.keep(place, sent, Some(waiting));
         }
-        drop(halves);
-        if is_lost {
+        if self.part.as_mut().is_some_and(|part| part.tx.take_lost() > 0) {
             event_log.count(&event_log.dropped)
         } else {
             self.count(1)
         }
-        Ok(number)
+        number
     }
 
     /// Keeps an answer for the newest link of the peer's session, if its class requires that. Returns whether it is kept.
@@ -384,7 +387,7 @@ impl Sending {
             drop(halves);
             let until = with_until(kept.until().filter(|_| part.peer.deadlines))?;
             let extension = if until.is_empty() { kept.extension() } else { &until };
-            push_with(part, header, &kept.payload(), extension, links, waiting)?;
+            push_with(part, header, (&kept.payload()).into(), extension, links, waiting)?;
             session_state.halves().outbox.replayed(number);
         }
     }
@@ -527,18 +530,4 @@ fn put_whole(half: &mut ShmTx, draft: Draft<'_>, ticket: Ticket, sent: i64) -> b
     let Some(body) = draft.content.block() else { return false };
     half.takes_at_once(body.len())
         && matches!(half.try_send(&Outgoing::new(draft.header(&ticket, sent), body)), Ok(Sent::Whole))
-}
-
-/// Records a request whose answer is kept; the answer to the oldest one may be dropped for it.
-#[inline(always)]
-fn begin_filing(number: u64, halves: &mut SessionHalves, event_log: &EventLog) {
-    if halves.calls.begin(number).is_some() {
-        event_log.count(&event_log.dropped);
-    }
-}
-
-/// Returns whether the link is a stream that takes a message of this length in one write.
-#[cold]
-fn takes_in_one_write(part: &mut TxPart, length: usize) -> bool {
-    part.tx.stream().is_some_and(|half| half.takes_next(length))
 }

@@ -297,14 +297,21 @@ impl SessionState {
         first: impl FnOnce(&mut SessionHalves) -> Result<()>,
     ) -> Result<Option<(u64, u64)>> {
         let Header { kind, flags, sequence, correlation, .. } = *header;
-        if correlation > 0 && !kind.is_answer() {
-            self.acknowledged(correlation)?;
-        }
+        let acknowledges = correlation > 0 && !kind.is_answer();
         let mut halves = self.halves();
-        first(&mut halves)?;
-        Ok(match halves.inbox.received(sequence, bytes, urgency(kind, flags), fate)? {
+        if acknowledges {
+            halves.outbox.acknowledged(correlation)?;
+        }
+        let received = first(&mut halves)
+            .and_then(|()| halves.inbox.received(sequence, bytes, urgency(kind, flags), fate));
+        let session = halves.inbox.session();
+        drop(halves);
+        if acknowledges {
+            self.acknowledgements.wake();
+        }
+        Ok(match received? {
             Verdict::Duplicate => None,
-            Verdict::New { missed } => Some((halves.inbox.session(), missed)),
+            Verdict::New { missed } => Some((session, missed)),
         })
     }
 

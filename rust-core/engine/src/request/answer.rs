@@ -172,9 +172,6 @@ impl Request {
     /// Sends the answer.
     fn answer(&self, kind: Kind, payload: &Payload) -> Result<()> {
         self.check()?;
-        if kind == Kind::Reply && self.client_tx.reply_in_place(&self.answered, &self.message, payload) {
-            return Ok(());
-        }
         // After an answer that could not be sent, for instance because it is too large, another one may be given.
         match self.client_tx.send_answer(&self.answered, kind, &self.message, payload) {
             Some(sent) => sent.map_err(|e| e.on(&self.client_tx.shown)),

@@ -15,9 +15,9 @@ use super::server_waker::ServerWaker;
 
 use crate::channel::event_log::EventLog;
 use crate::channel::link::{ConnectionGuard, TxPart};
-use crate::channel::sending::{AckSender, Draft, Links, REPLY, Sending};
+use crate::channel::sending::{AckSender, Admitted, Draft, Links, Passed, Put, REPLY, Sending};
 use crate::channel::session::inbox::AckTrigger;
-use crate::channel::session_state::admission::{Obstacle, Terms};
+use crate::channel::session_state::admission::{Obstacle, Terms, Ticket};
 use crate::channel::session_state::{SessionState, SlotLender};
 use crate::channel::{Direction, Options};
 use crate::deadline::Waiting;
@@ -174,6 +174,7 @@ impl ClientTx {
     ///
     /// # Errors
     /// Those of [`ClientTx::send`].
+    #[inline]
     pub fn send_answer(
         &self,
         answered: &AtomicBool,
@@ -182,53 +183,114 @@ impl ClientTx {
         payload: &Payload,
     ) -> Option<Result<()>> {
         let draft = Draft::answer(kind, request, payload);
-        let sent = self.with_sending(|sending| {
-            if answered.load(Ordering::Relaxed) {
-                return None;
-            }
-            let sent = self.send_with(sending, &draft);
-            if sent.is_ok() {
-                answered.store(true, Ordering::Relaxed);
-                self.count_answer();
-            }
-            Some(sent)
-        });
+        let sent = match self.begin_answer(answered, &draft) {
+            Ok(()) => Some(Ok(())),
+            Err(admitted) => self.finish_answer(answered, draft, admitted),
+        };
         self.wake_if_half_closed();
         sent
     }
 
-    /// Writes the reply to a request into the ring under the session's lock, and records in `answered` that the request is
-    /// answered. Returns false, with nothing sent, at any obstacle; the caller then uses [`ClientTx::send_answer`].
-    #[inline]
-    pub fn reply_in_place(&self, answered: &AtomicBool, request: &Message, payload: &Payload) -> bool {
-        let Some(mut entered) = self.sending.enter() else { return false };
+    /// Makes the first attempt, under the session's lock. The error is what [`ClientTx::finish_answer`] goes on with.
+    #[inline(always)]
+    fn begin_answer(
+        &self,
+        answered: &AtomicBool,
+        draft: &Draft<'_>,
+    ) -> std::result::Result<(), Option<Admitted<'_>>> {
+        if draft.kind != Kind::Reply {
+            return Err(None);
+        }
+        let mut entered = self.sending.enter().ok_or(None)?;
         let (sending, halves) = entered.parts();
         if answered.load(Ordering::Relaxed) || sending.part.as_ref().is_none_or(TxPart::has_queue) {
-            return false;
+            return Err(None);
         }
-        let draft = Draft::answer(Kind::Reply, request, payload);
-        if sending.send_step::<REPLY>(&draft, halves, self, &self.event_log).sent().is_none() {
-            return false;
+        let put = sending.send_step::<REPLY>(draft, halves, self, &self.event_log);
+        if let Put::Sent(_) = put {
+            self.note_answer(answered);
         }
+        put.leave(entered).map(drop)
+    }
+
+    /// Sends an answer that is admitted, or else from the beginning.
+    #[inline(never)]
+    fn finish_answer(
+        &self,
+        answered: &AtomicBool,
+        draft: Draft<'_>,
+        admitted: Option<Admitted<'_>>,
+    ) -> Option<Result<()>> {
+        let Some((mut sending, ticket)) = admitted else {
+            return self.with_sending(|sending| {
+                if answered.load(Ordering::Relaxed) {
+                    return None;
+                }
+                let sent = self.send_with(sending, &draft);
+                if sent.is_ok() {
+                    self.note_answer(answered);
+                }
+                Some(sent)
+            });
+        };
+        let passed = self.pass(&mut sending, &draft, Some(ticket));
+        let mut ending = sending.enter();
+        let (state, halves) = ending.parts();
+        let is_newest = !self.is_newer(state.generation);
+        let sent = passed.map(|passed| {
+            if let Some(passed) = passed {
+                state.record(&draft, passed, halves, &self.event_log, &Waiting::at_once());
+            }
+            self.note_answer(answered);
+        });
+        ending.end();
+        if is_newest {
+            self.ack_sender().flush_deferred();
+        }
+        Some(sent)
+    }
+
+    /// Notes that a request is answered. The caller has the state.
+    #[inline]
+    fn note_answer(&self, answered: &AtomicBool) {
         answered.store(true, Ordering::Relaxed);
         self.count_answer();
-        drop(entered);
-        self.wake_if_half_closed();
-        true
     }
 
     /// [`ClientTx::send`] with the state locked.
     fn send_with(&self, sending: &mut Sending, draft: &Draft<'_>) -> Result<()> {
+        if let Some(passed) = self.pass(sending, draft, None)? {
+            let mut halves = self.session_state.halves();
+            sending.record(draft, passed, &mut halves, &self.event_log, &Waiting::at_once());
+        }
+        Ok(())
+    }
+
+    /// Passes an answer to the link or to its queue; admits it first where there is no ticket. Returns `None` if there is no link any
+    /// more; then the answer is kept, or dropped and counted.
+    ///
+    /// # Errors
+    /// Those of [`ClientTx::send`].
+    fn pass(
+        &self,
+        sending: &mut Sending,
+        draft: &Draft<'_>,
+        mut ticket: Option<Ticket>,
+    ) -> Result<Option<Passed>> {
         let goes_on_after = |sending: &Sending, error: &Error| {
             sending.part.as_ref().is_some_and(|part| part.tx.goes_on_after(error))
         };
         loop {
-            let why = match sending.send(draft, true, self, &self.event_log, &mut Waiting::at_once()) {
-                Ok(_) => break,
+            let mut at_once = Waiting::at_once();
+            let why = match sending.put(draft, ticket.take(), true, self, &self.event_log, &mut at_once) {
+                Ok(passed) => {
+                    self.check_queue(sending);
+                    return Ok(Some(passed));
+                }
                 Err(Obstacle::TooLong) => return Err(draft.content.too_long(self.terms.limit)),
                 Err(Obstacle::Failed(error)) if goes_on_after(sending, &error) => return Err(error),
-                Err(Obstacle::NoLink) => return self.keep(draft),
-                Err(Obstacle::Replay) => match sending.replay(self, &mut Waiting::at_once()) {
+                Err(Obstacle::NoLink) => return self.keep(draft).map(|()| None),
+                Err(Obstacle::Replay) => match sending.replay(self, &mut at_once) {
                     Ok(()) => continue,
                     Err(error) => error,
                 },
@@ -242,6 +304,10 @@ impl ClientTx {
             let violation = sending.end_violated(&self.session_state).err();
             self.give_up(sending, violation.unwrap_or(why));
         }
+    }
+
+    /// Gives up the link of a client that does not read its answers, of which more wait than one message may have.
+    fn check_queue(&self, sending: &mut Sending) {
         let limit = self.options.max_message_size;
         let queue = sending.part.as_ref().and_then(|part| part.queue.as_ref());
         if queue.is_some_and(|queue| queue.bytes > limit) {
@@ -250,7 +316,6 @@ impl ClientTx {
             );
             self.give_up(sending, Error::new(ErrorKind::Full, text));
         }
-        Ok(())
     }
 
     /// Keeps an answer for the next link of the client if its class requires that. Otherwise drops and counts it.

@@ -12,12 +12,12 @@
 
 use std::time::Duration;
 
-use super::call_in_place::{Calling, Leader, Leading, SentRequest, StartedCall};
+use super::call_in_place::{Begun, Calling, Leader, Leading, SentRequest};
 use super::{Channel, PendingReply, is_not_ready};
 use crate::channel::direction::{Lease, Operation, Permit, in_use, take_from_library};
 use crate::channel::link::Taken;
 use crate::channel::receiving::{ReceivedFrame, Receiving};
-use crate::channel::sending::{Draft, REPLY, Until};
+use crate::channel::sending::{Admitted, Draft, REPLY, Until};
 use crate::channel::session::inbox::AckTrigger;
 use crate::channel::session_state::SessionHalves;
 use crate::channel::turns::reentrant_call;
@@ -50,10 +50,10 @@ impl Channel {
         let wait = wait.into();
         let begun = match self.begin_call(payload) {
             // A short reply that arrives soon completes the call here.
-            Some((Leader::Here(leading), Some(sent))) if deadline::may_wait(&wait, self.options.timeout) => {
+            Some((Leader::Here(leading), Ok(sent))) if deadline::may_wait(&wait, self.options.timeout) => {
                 match self.reply_soon(sent, leading) {
                     Ok(reply) => return Ok(reply),
-                    Err(later) => Some((Leader::Here(later), Some(sent))),
+                    Err(later) => Some((Leader::Here(later), Ok(sent))),
                 }
             }
             begun => begun,
@@ -66,20 +66,20 @@ impl Channel {
     fn call_waiting<'a>(
         &'a self,
         payload: &Payload,
-        begun: Option<StartedCall<'a>>,
+        begun: Option<(Leader<'a>, Begun<'a>)>,
         wait: Wait<'_>,
     ) -> Result<Message> {
         let mut waiting = self.options.start(wait);
         self.options.check_replies(&self.endpoint, "call")?;
         let (leader, sent) = match begun {
             Some(begun) => begun,
-            None => (self.lead_or_follow()?, None),
+            None => (self.lead_or_follow()?, Err(None)),
         };
         let pending = match sent {
-            Some(pending) => pending,
-            None => {
+            Ok(pending) => pending,
+            Err(admitted) => {
                 let is_filed = matches!(leader, Leader::Other(_));
-                self.send_request(payload, Until::Wait, is_filed, &mut waiting)?
+                self.send_request(admitted, payload, Until::Wait, is_filed, &mut waiting)?
             }
         };
         let found = match leader {
@@ -216,12 +216,14 @@ impl Channel {
         until: Until,
         wait: impl Into<Wait<'a>>,
     ) -> Result<PendingReply> {
-        if let Some(sent) = self.send_request_in_place(payload) {
-            return Ok(PendingReply::new(sent, &self.inner));
-        }
+        let admitted = match self.begin_request(payload) {
+            Ok(sent) => return Ok(PendingReply::new(sent, &self.inner)),
+            Err(admitted) => admitted,
+        };
         let mut waiting = self.options.start(wait);
         self.options.check_replies(&self.endpoint, "call")?;
-        let sent = self.check_starts().and_then(|()| self.send_request(payload, until, true, &mut waiting));
+        let may_start = if admitted.is_some() { Ok(()) } else { self.check_starts() };
+        let sent = may_start.and_then(|()| self.send_request(admitted, payload, until, true, &mut waiting));
         sent.map(|sent| PendingReply::new(sent, &self.inner)).map_err(|e| e.on(&self.shown))
     }
 
@@ -296,11 +298,12 @@ impl Channel {
         found.map_err(|e| e.on(&self.shown))
     }
 
-    /// Sends a request in turn with other threads. Fails if the outbox is full rather than waiting, because this
+    /// Sends a request that is admitted, or in turn with other threads. Fails if the outbox is full rather than waiting, because this
     /// thread itself receives the acknowledgements that would make room. `until` is when the caller gives up the
     /// request.
     fn send_request(
         &self,
+        admitted: Option<Admitted<'_>>,
         payload: &Payload,
         until: Until,
         is_filed: bool,
@@ -308,8 +311,7 @@ impl Channel {
     ) -> Result<SentRequest> {
         let flags = if self.options.idempotent { flags::IDEMPOTENT } else { 0 };
         let draft = Draft { kind: Kind::Request, flags, until, is_filed, ..Draft::data(payload) };
-        let sending = self.sending_in_turn(waiting)?;
-        let (number, generation) = self.send_holding(sending, &draft, false, waiting)?;
+        let (number, generation) = self.send_holding(admitted, &draft, false, waiting)?;
         Ok(SentRequest { number, generation, is_filed })
     }
 
@@ -321,21 +323,28 @@ impl Channel {
         waiting: &mut Waiting<'_>,
     ) -> Result<Message> {
         let session_state = &self.reconnector.session_state;
-        let Leading { receiving, calling: _calling, mut taken } = leading;
-        // Dropped before `_calling`, for the reason that `Leading` gives.
+        let Leading { receiving, calling, mut taken } = leading;
+        // Dropped before `calling`, for the reason that `Leading` gives.
         let mut receiving = receiving;
         let mut kept = false;
         let found = loop {
+            // Another call may have received the answer: to a request of two steps, and while this one did not lead.
+            let is_shared = pending.is_filed || kept;
             let (found, is_due) = waiting.deferring_tick(|waiting| {
-                self.receive_answer(pending, taken.take(), &mut receiving, waiting)
+                self.receive_answer(pending, is_shared, taken.take(), &mut receiving, waiting)
             });
             receiving.awaited = 0;
             if !is_due {
-                if pending.is_filed && !found.as_ref().is_err_and(|e| self.goes_on_after(e, waiting)) {
+                let goes_on = found.as_ref().is_err_and(|e| self.goes_on_after(e, waiting));
+                let mut ending = receiving.enter();
+                let (_, halves) = ending.parts();
+                if pending.is_filed && !goes_on {
                     // Before another thread leads, which may finish the same request.
-                    session_state.halves().calls.end(pending.number);
+                    halves.calls.end(pending.number);
                 }
-                drop(receiving);
+                halves.calls.leave();
+                std::mem::forget(calling);
+                ending.end();
                 break found;
             }
             // Another call may lead meanwhile, and receive this answer.
@@ -404,26 +413,28 @@ impl Channel {
         }
     }
 
-    /// Receives until the answer has arrived.
+    /// Receives until the answer has arrived. `is_shared` is whether another call may have received it.
     fn receive_answer(
         &self,
         SentRequest { number, generation, is_filed }: SentRequest,
+        is_shared: bool,
         mut came: Option<Taken>,
         receiving: &mut Receiving,
         waiting: &mut Waiting<'_>,
     ) -> Result<Message> {
         let ack_sender = self.ack_sender();
         let session_state = &self.reconnector.session_state;
-        // A call that held the direction before this one may have received the answer.
-        let mut halves = session_state.halves();
-        let filed = halves.calls.take(number);
-        let is_under_way = !is_filed || halves.calls.is_open(number);
-        drop(halves);
-        if let Some(answer) = filed {
-            return read_answer(answer);
-        }
-        if !is_under_way {
-            return Err(Error::new(ErrorKind::InvalidState, NOT_UNDER_WAY));
+        if is_shared {
+            let mut halves = session_state.halves();
+            let filed = halves.calls.take(number);
+            let is_under_way = !is_filed || halves.calls.is_open(number);
+            drop(halves);
+            if let Some(answer) = filed {
+                return read_answer(answer);
+            }
+            if !is_under_way {
+                return Err(Error::new(ErrorKind::InvalidState, NOT_UNDER_WAY));
+            }
         }
         receiving.awaited = number;
         loop {

@@ -8,7 +8,7 @@ use super::Channel;
 use crate::channel::direction::{Lease, SeatGuard};
 use crate::channel::link::Taken;
 use crate::channel::receiving::Receiving;
-use crate::channel::sending::{Draft, REQUEST, Until};
+use crate::channel::sending::{Admitted, Draft, Put, REQUEST, Until};
 use crate::channel::session_state::SessionState;
 use crate::deadline::Waiting;
 use crate::error::Result;
@@ -51,16 +51,15 @@ pub(super) enum Leader<'a> {
     Other(Calling<'a>),
 }
 
-/// The role of a call that has begun, and its request if that was sent. A call that follows has always sent it.
-pub(super) type StartedCall<'a> = (Leader<'a>, Option<SentRequest>);
+/// A request that was sent, or else what the call goes on with, as in [`Channel::send_holding`].
+pub(super) type Begun<'a> = std::result::Result<SentRequest, Option<Admitted<'a>>>;
 
 impl Channel {
-    /// Takes the receiving direction, unless another call leads, and sends the request if that is possible at once. Returns
-    /// `None` if the program receives, if another call leads and the request cannot be sent at once, and if the channel cannot
-    /// be used.
+    /// Takes the receiving direction, unless another call leads, and sends or admits the request. Returns `None` if the program
+    /// receives, if another call leads and the request is not admitted, and if the channel cannot be used.
     #[inline]
-    pub(super) fn begin_call(&self, payload: &Payload) -> Option<StartedCall<'_>> {
-        if self.options.idempotent || !self.receives {
+    pub(super) fn begin_call(&self, payload: &Payload) -> Option<(Leader<'_>, Begun<'_>)> {
+        if self.options.idempotent || !self.calls {
             return None;
         }
         // Declared first, so that they are dropped last, also in a panic: their drops take the lock, see `try_hold`.
@@ -77,38 +76,38 @@ impl Channel {
         let until = Until::Wait;
         let draft = Draft { kind: Kind::Request, until, is_filed: held.is_none(), ..Draft::data(payload) };
         let put = sending.send_step::<REQUEST>(&draft, halves, &*self.reconnector, &self.event_log);
-        let is_filed = held.is_none();
-        let sent = put.sent().map(|number| SentRequest { number, generation: sending.generation, is_filed });
-        if held.is_none() && sent.is_none() {
+        let (is_filed, generation) = (held.is_none(), sending.generation);
+        if is_filed && matches!(put, Put::Blocked) {
             return None;
         }
         halves.calls.enter();
         calling = Calling(&self.reconnector.session_state);
-        drop(entered);
+        let begun = put.leave(entered).map(|number| SentRequest { number, generation, is_filed });
         match held {
             Some(receiving) => {
                 self.reconnector.clear_interrupt();
-                Some((Leader::Here(Leading { receiving, calling, taken: None }), sent))
+                Some((Leader::Here(Leading { receiving, calling, taken: None }), begun))
             }
-            None => Some((Leader::Other(calling), sent)),
+            None => Some((Leader::Other(calling), begun)),
         }
     }
 
-    /// Sends the request if that is possible at once and the program does not receive. Its answer will be kept.
+    /// Sends or admits the request if the program does not receive. Its answer will be kept.
     #[inline(always)]
-    pub(super) fn send_request_in_place(&self, payload: &Payload) -> Option<SentRequest> {
-        if self.options.idempotent || !self.receives {
-            return None;
+    pub(super) fn begin_request(&self, payload: &Payload) -> Begun<'_> {
+        if self.options.idempotent || !self.calls {
+            return Err(None);
         }
-        let mut entered = self.enter_to_send()?;
+        let mut entered = self.enter_to_send().ok_or(None)?;
         let is_free = entered.is_free(&self.receiving);
         let (sending, halves) = entered.parts();
         if !is_free && !halves.calls.are_led() {
-            return None;
+            return Err(None);
         }
         let draft = Draft { kind: Kind::Request, until: Until::Wait, is_filed: true, ..Draft::data(payload) };
         let put = sending.send_step::<REQUEST>(&draft, halves, &*self.reconnector, &self.event_log);
-        put.sent().map(|number| SentRequest { number, generation: sending.generation, is_filed: true })
+        let generation = sending.generation;
+        put.leave(entered).map(|number| SentRequest { number, generation, is_filed: true })
     }
 
     /// Returns the reply to a request that was sent at most once, and ends the call, if the reply arrives within about a
@@ -247,7 +246,7 @@ mod tests {
         let mut soon = 0;
         for _ in 0..200 {
             let (to_begin, begun) = counted(|| client.begin_call(&short));
-            let Some((Leader::Here(leading), Some(pending))) = begun else { continue };
+            let Some((Leader::Here(leading), Ok(pending))) = begun else { continue };
             let request = peer.recv(SOON).unwrap();
             peer.reply_payload(&request, &short, SOON).unwrap();
             let (to_end, ended) = counted(|| client.reply_soon(pending, leading));
@@ -278,7 +277,7 @@ mod tests {
             call();
             call();
         });
-        let Some((Leader::Here(leading), Some(pending))) = client.begin_call(&short) else {
+        let Some((Leader::Here(leading), Ok(pending))) = client.begin_call(&short) else {
             panic!("no other thread uses the channel, and the link has room")
         };
         let first = request();

@@ -67,7 +67,7 @@ impl Channel {
     fn send_owned(&self, payload: Payload) -> Option<u64> {
         let mut entered = self.enter_sending()?;
         let (sending, halves) = entered.parts();
-        sending.send_owned(payload, halves, &*self.reconnector)
+        sending.send_owned(payload, halves, (&*self.reconnector, &self.event_log))
     }
 
     /// Sends an encoded value: see [`Channel::send`].

@@ -3,7 +3,7 @@
 //! | what | lives in |
 //! |---|---|
 //! | whether it may be sent, its number, whether it is kept | `session_state/admission` |
-//! | writing into the ring, to a stream, and to any link with waiting | `sending` |
+//! | writing into the ring, and to any link with waiting | `sending` |
 //! | how an obstacle is cleared | here, in [`Channel::send_holding`] |
 //!
 //! Each attempt holds the sending direction, so that the messages of one thread keep their order and those of other threads follow.
@@ -14,27 +14,15 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::{Channel, if_not_ready};
-use crate::channel::direction::Lease;
-use crate::channel::sending::{ANY, DATA, Draft, Put, Sending};
-use crate::channel::session_state::admission::{Obstacle, Ticket};
+use crate::channel::sending::{ANY, Admitted, DATA, Draft};
+use crate::channel::session_state::admission::Obstacle;
 use crate::channel::session_state::class;
 use crate::deadline::{Wait, Waiting};
 use crate::error::{Error, ErrorKind, Result, counted};
 use crate::frame::Kind;
 use crate::message::{Payload, Recorded, RecordedOrigin};
-use crate::sys::clock;
-use crate::transport::{Sent, extension};
+use crate::transport::extension;
 use crate::value::Source;
-
-/// The outcome of the first attempt to send a message.
-enum SendAttempt<'a> {
-    /// The link has the message, under this number.
-    Sent(u64),
-    /// The message is admitted, and has to be written to a stream.
-    Stream(Lease<'a, Sending>, Ticket),
-    /// An obstacle has to be cleared first.
-    Blocked,
-}
 
 impl Channel {
     /// Sends without waiting. Fails with `Full` if the peer has no room.
@@ -86,118 +74,82 @@ impl Channel {
     #[inline(always)]
     pub(super) fn send_draft<const KIND: u8>(&self, draft: &Draft<'_>, wait: Wait<'_>) -> Result<u64> {
         match self.send_step::<KIND>(draft) {
-            SendAttempt::Sent(number) => Ok(number),
-            SendAttempt::Stream(sending, ticket) => {
-                self.send_in_stream(sending, ticket, draft.copied::<KIND>(), wait)
-            }
-            SendAttempt::Blocked => self.send_later(draft.copied::<KIND>(), wait),
+            Ok(number) => Ok(number),
+            Err(admitted) => self.send_later(admitted, draft.copied::<KIND>(), wait),
         }
     }
 
     /// [`Channel::send_draft`] within a wait that has begun.
     pub(super) fn send_one(&self, draft: &Draft<'_>, waiting: &mut Waiting<'_>) -> Result<u64> {
-        match self.send_step::<ANY>(draft) {
-            SendAttempt::Sent(number) => Ok(number),
-            SendAttempt::Stream(sending, _) => self.send_with(sending, draft, waiting),
-            SendAttempt::Blocked => self.send_waiting(draft, waiting),
-        }
+        self.send_step::<ANY>(draft).or_else(|admitted| self.send_waiting(admitted, draft, waiting))
     }
 
-    /// Makes the first attempt, under the session's lock.
+    /// Makes the first attempt, under the session's lock. Where the message is admitted and the link takes it without the lock, the error
+    /// is what the call goes on with; none at an obstacle.
     #[inline(always)]
-    fn send_step<const KIND: u8>(&self, draft: &Draft<'_>) -> SendAttempt<'_> {
+    fn send_step<const KIND: u8>(&self, draft: &Draft<'_>) -> std::result::Result<u64, Option<Admitted<'_>>> {
         let entered =
             if draft.kind::<KIND>() == Kind::Data { self.enter_sending() } else { self.enter_to_send() };
-        let Some(mut entered) = entered else { return SendAttempt::Blocked };
+        let Some(mut entered) = entered else { return Err(None) };
         let (sending, halves) = entered.parts();
-        match sending.send_step::<KIND>(draft, halves, &*self.reconnector, &self.event_log) {
-            Put::Sent(number) => SendAttempt::Sent(number),
-            Put::Stream(ticket) => SendAttempt::Stream(entered.hold(), ticket),
-            Put::Blocked => SendAttempt::Blocked,
-        }
+        sending.send_step::<KIND>(draft, halves, &*self.reconnector, &self.event_log).leave(entered)
     }
 
-    /// Writes an admitted message to a stream: no lock is held during the write, and one is taken to record it.
+    /// [`Channel::send_draft`] after the first attempt.
     #[inline(never)]
-    fn send_in_stream(
+    fn send_later(&self, admitted: Option<Admitted<'_>>, draft: Draft<'_>, wait: Wait<'_>) -> Result<u64> {
+        self.send_waiting(admitted, &draft, &mut self.options.start(wait)).map_err(|e| e.on(&self.shown))
+    }
+
+    /// Sends a message that is admitted, or in turn with other threads. Waits where necessary.
+    fn send_waiting(
         &self,
-        mut sending: Lease<'_, Sending>,
-        ticket: Ticket,
-        draft: Draft<'_>,
-        wait: Wait<'_>,
+        admitted: Option<Admitted<'_>>,
+        draft: &Draft<'_>,
+        waiting: &mut Waiting<'_>,
     ) -> Result<u64> {
-        let (draft, ticket, sent) = (&draft, &ticket, clock::now());
-        let put = sending.write(draft, ticket, sent);
-        if put != Sent::Whole {
-            let mut waiting = self.options.start(wait);
-            let is_part = put == Sent::Part;
-            let mut rest = || sending.write_rest(draft, ticket, sent, &self.reconnector, &mut waiting);
-            if !is_part || rest().is_err() {
-                if is_part {
-                    // Before the next link is made, so that messages which the peer has acknowledged over this one are not
-                    // sent again.
-                    self.collect_acks();
-                }
-                return self.send_with(sending, draft, &mut waiting).map_err(|e| e.on(&self.shown));
-            }
-        }
-        let mut ending = sending.enter();
-        let (sending, halves) = ending.parts();
-        let number = sending.written(draft, ticket, sent, halves);
-        ending.end();
-        // A receiving thread may have found the direction held, and left its acknowledgement to this one.
-        self.ack_sender().flush_deferred();
-        Ok(number)
-    }
-
-    /// [`Channel::send_draft`] after an obstacle at the first attempt.
-    #[inline(never)]
-    fn send_later(&self, draft: Draft<'_>, wait: Wait<'_>) -> Result<u64> {
-        self.send_waiting(&draft, &mut self.options.start(wait)).map_err(|e| e.on(&self.shown))
-    }
-
-    /// Sends a message in turn with other threads, waiting where necessary.
-    fn send_waiting(&self, draft: &Draft<'_>, waiting: &mut Waiting<'_>) -> Result<u64> {
         // A loss is reported before the program sends the messages that follow the lost ones.
-        if draft.kind == Kind::Data {
+        if admitted.is_none() && draft.kind == Kind::Data {
             let lost = self.reconnector.session_state.take_unreported_losses();
             if lost > 0 {
                 return Err(lost_before(lost));
             }
         }
-        let sending = self.sending_in_turn(waiting)?;
-        self.send_with(sending, draft, waiting)
-    }
-
-    /// [`Channel::send_waiting`] with the direction held.
-    fn send_with(
-        &self,
-        sending: Lease<'_, Sending>,
-        draft: &Draft<'_>,
-        waiting: &mut Waiting<'_>,
-    ) -> Result<u64> {
-        let sent = self.send_holding(sending, draft, true, waiting).map(|(number, _)| number);
+        let sent = self.send_holding(admitted, draft, true, waiting).map(|(number, _)| number);
         if sent.is_ok() || draft.kind != Kind::Data { sent } else { self.with_losses(sent) }
     }
 
-    /// Sends a message: clears each obstacle, and tries again. With `waits` it waits for room among the messages that are
-    /// kept; otherwise a lack of room is an error. Returns the number of the message and the generation of the link over which
-    /// it was sent.
+    /// Sends a message that is admitted, or in turn with other threads: clears each obstacle, and tries again. With `waits` it waits for
+    /// room among the messages that are kept; otherwise a lack of room is an error. Returns the number of the message and the generation
+    /// of the link over which it was sent.
     ///
-    /// Keeps the claim all the time, so that messages of other threads follow; releases the state while this thread waits
+    /// Keeps the permit all the time, so that messages of other threads follow; releases the state while this thread waits
     /// for room.
     pub(super) fn send_holding(
         &self,
-        sending: Lease<'_, Sending>,
+        admitted: Option<Admitted<'_>>,
         draft: &Draft<'_>,
         waits: bool,
         waiting: &mut Waiting<'_>,
     ) -> Result<(u64, u64)> {
-        let (permit, mut sending) = sending.split();
+        let (mut sending, mut ticket) = match admitted {
+            Some((sending, ticket)) => (sending, Some(ticket)),
+            None => (self.sending_in_turn(waiting)?, None),
+        };
         let mut looked = false;
-        let sent = loop {
-            let obstacle = match sending.send(draft, looked, &*self.reconnector, &self.event_log, waiting) {
-                Ok(number) => break Ok((number, sending.generation)),
+        let error = loop {
+            let put = sending.put(draft, ticket.take(), looked, &*self.reconnector, &self.event_log, waiting);
+            let obstacle = match put {
+                Ok(passed) => {
+                    let mut ending = sending.enter();
+                    let (sending, halves) = ending.parts();
+                    let number = sending.record(draft, passed, halves, &self.event_log, waiting);
+                    let generation = sending.generation;
+                    ending.end();
+                    // A receiving thread may have found the direction held, and left its acknowledgement to this one.
+                    self.ack_sender().flush_deferred();
+                    return Ok((number, generation));
+                }
                 Err(Obstacle::Replay) => match sending.replay(&*self.reconnector, waiting) {
                     Ok(()) => continue,
                     Err(error) => Obstacle::Failed(error),
@@ -209,6 +161,7 @@ impl Channel {
                 // The link has broken. The peer drops a partial frame, so the whole message is sent over the next link.
                 Obstacle::Failed(error) if error.kind() == ErrorKind::Disconnected => {
                     let is_bound = sending.lose_link(draft);
+                    // Before the next link is made, so that messages which the peer has acknowledged over this one are not sent again.
                     self.collect_acks();
                     if is_bound { Err(error) } else { Ok(()) }
                 }
@@ -218,11 +171,12 @@ impl Channel {
                     Ok(())
                 }
                 Obstacle::NoRoom if waits => {
-                    drop(sending);
+                    let (permit, state) = sending.split();
+                    drop(state);
                     self.ack_sender().flush_deferred();
                     let room =
                         self.wait_for_room(class(draft.kind, draft.flags), draft.content.len(), waiting);
-                    sending = self.sending.borrow();
+                    sending = permit.take();
                     room
                 }
                 Obstacle::NoRoom => Err(Error::new(ErrorKind::Full, FULL)),
@@ -233,21 +187,21 @@ impl Channel {
                 Obstacle::Failed(error) => Err(error),
             };
             if let Err(error) = cleared {
-                // The next message goes over the next link.
-                sending.drop_defect();
-                break Err(error);
+                break error;
             }
         };
-        drop(sending);
-        self.ack_sender().flush_deferred();
-        if draft.is_filed && sent.is_err() {
+        // The next message goes over the next link.
+        sending.drop_defect();
+        let mut ending = sending.enter();
+        if draft.is_filed {
             // The request was not sent, so its number is that of the next message.
-            let mut halves = self.reconnector.session_state.halves();
+            let (_, halves) = ending.parts();
             let unsent = halves.outbox.next_number();
             halves.calls.end(unsent);
         }
-        drop(permit);
-        sent
+        ending.end();
+        self.ack_sender().flush_deferred();
+        Err(error)
     }
 }
 

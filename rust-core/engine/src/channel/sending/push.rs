@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
+use super::DraftContent;
 use super::links::Links;
 use crate::channel::link::TxPart;
 use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{Header, Kind, Outgoing};
-use crate::message::Payload;
 use crate::transport::{Sent, extension};
 
 /// Sends a frame that consists of its kind and a number; false if there is no room for it now.
@@ -39,19 +39,23 @@ pub(super) fn try_send_frame(part: &mut TxPart, header: Header, body: &[u8]) -> 
 pub(super) fn push_with(
     part: &mut TxPart,
     header: Header,
-    payload: &Payload,
+    content: DraftContent<'_>,
     extension: &[u8],
     links: &impl Links,
     waiting: &mut Waiting<'_>,
 ) -> Result<()> {
     if let Some(queue) = &mut part.queue {
-        queue.put(&mut part.tx, header, payload)?;
+        queue.put(&mut part.tx, header, &content.payload())?;
         if !queue.is_empty() {
             links.left_over();
         }
         return Ok(());
     }
-    let mut frame = Outgoing::of(header, payload.memory());
+    let mut frame = match content {
+        DraftContent::Payload(payload) => Outgoing::of(header, payload.memory()),
+        DraftContent::Recorded(recorded) => Outgoing::of(header, recorded.payload.memory()),
+        DraftContent::Borrowed(_, bytes) => Outgoing::new(header, bytes),
+    };
     (frame.header.extension, frame.extension) = (extension.len(), extension);
     push(part, &frame, links, waiting)
 }
