@@ -70,3 +70,30 @@ impl Channel {
         self.reconnector.finish_close();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::codec::Encoding;
+    use crate::{Listener, Options};
+
+    /// A call checks its deadline after so many frames that are none to it, whichever way takes them from the link.
+    #[test]
+    fn answers_to_no_request_are_counted_as_frames_without_a_message() {
+        for transport in ["shm", "unix"] {
+            let endpoint = format!("{transport}:no-request-{}", std::process::id());
+            let listener = Listener::listen(&endpoint, &Options::default()).unwrap();
+            let client = Channel::connect(&endpoint, &Options::default(), Duration::from_secs(60)).unwrap();
+            let peer = listener.accept(Duration::from_secs(60)).unwrap();
+            for number in 1..=10 {
+                let to = RequestInfo { session: 0, number: number << 40, idempotent: false };
+                peer.respond(to, Kind::Reply, &Payload::from_bytes(Encoding::Raw, vec![7].into())).unwrap();
+            }
+            client.recv(Duration::from_millis(50)).unwrap_err();
+            let counted = client.receiving.borrow().empty_polls();
+            assert!(counted >= 10, "{transport}: {counted} of 10 answers");
+        }
+    }
+}

@@ -28,6 +28,12 @@ impl Receiving {
         next_round(waiting).inspect_err(|_| self.update_readiness(true))
     }
 
+    /// Returns how many polls in a row brought no message.
+    #[cfg(test)]
+    pub fn empty_polls(&self) -> u32 {
+        self.empty_polls
+    }
+
     /// Returns a message to the caller. An answer to another request than `awaited` belongs to that request, whoever receives it:
     /// it is kept for the call that takes it, or counted as dropped if no call will.
     #[inline]

@@ -63,14 +63,14 @@ impl Receiving {
         let part = self.part.as_mut().filter(|_| self.schema.is_none())?;
         let taken = part.take_fast(Kind::Data, place, halves, &self.limits, consume)?;
         self.note_taken(event_log);
+        self.empty_polls = 0;
         Some(taken)
     }
 
-    /// Counts a message that was taken in place.
+    /// Counts a message that was taken in place. An answer to no request of the caller is none to it: see [`Receiving::route`].
     #[inline(always)]
     fn note_taken(&mut self, event_log: &EventLog) {
         event_log.count_exclusive(&event_log.received);
-        self.empty_polls = 0;
     }
 
     /// Records what the program has consumed, before a wait. Returns `true` if polling for about a microsecond is known to
