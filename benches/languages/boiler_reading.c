@@ -68,15 +68,21 @@ void boiler_reading_free(boiler_reading *to) {
     linkspan_record_free(&linkspan_record_of_boiler_reading, to);
 }
 
-linkspan_status boiler_reading_encode(const boiler_reading *from, linkspan_writer *writer, linkspan_message *message) {
-    (void)writer;
+linkspan_status boiler_reading_encode(const boiler_reading *from, linkspan_message *message) {
     return linkspan_record_put(&linkspan_record_of_boiler_reading, from, message);
 }
 
-linkspan_status boiler_reading_decode(boiler_reading *to, linkspan_reader *reader, const linkspan_message *message) {
+linkspan_status boiler_reading_decode(boiler_reading *to, const linkspan_message *message) {
     const linkspan_status status = linkspan_message_check_fingerprint(message, BOILER_READING_FINGERPRINT);
-    (void)reader;
-    return status == LINKSPAN_OK ? linkspan_record_get(&linkspan_record_of_boiler_reading, to, message) : status;
+    return status == LINKSPAN_OK ? boiler_reading_get(to, message, "") : status;
+}
+
+linkspan_status boiler_reading_put(const boiler_reading *from, linkspan_message *message, const char *key) {
+    return linkspan_message_put_record(message, key, &linkspan_record_of_boiler_reading, from);
+}
+
+linkspan_status boiler_reading_get(boiler_reading *to, const linkspan_message *message, const char *path) {
+    return linkspan_message_get_record(message, path, &linkspan_record_of_boiler_reading, to);
 }
 
 linkspan_status boiler_reading_to_bytes(const boiler_reading *from, linkspan_encoding encoding, uint8_t **bytes, size_t *length) {
@@ -85,12 +91,4 @@ linkspan_status boiler_reading_to_bytes(const boiler_reading *from, linkspan_enc
 
 linkspan_status boiler_reading_from_bytes(boiler_reading *to, const uint8_t *bytes, size_t length, linkspan_encoding encoding) {
     return linkspan_record_decode(&linkspan_record_of_boiler_reading, to, bytes, length, encoding);
-}
-
-void boiler_reading_write(linkspan_writer *writer, const char *key, const boiler_reading *from) {
-    linkspan_writer_put_record(writer, key, &linkspan_record_of_boiler_reading, from);
-}
-
-void boiler_reading_read(linkspan_reader *reader, boiler_reading *to) {
-    linkspan_reader_get_record(reader, &linkspan_record_of_boiler_reading, to);
 }

@@ -32,17 +32,19 @@ module boiler_reading_messages
       ! Optional.
       character(:), allocatable :: note
    contains
-      ! Sets a message to one that holds this value: encode(writer, message, stat, errmsg).
+      ! Sets a message to one that holds this value: encode(message, stat, errmsg).
       procedure :: encode => boiler_reading_encode
-      ! Reads the value of a message: decode(reader, message, stat, errmsg).
+      ! Reads the value of a message: decode(message, stat, errmsg).
       procedure :: decode => boiler_reading_decode
       ! Encodes this value: to_bytes(encoding, bytes, stat, errmsg).
       procedure :: to_bytes => boiler_reading_to_bytes
       ! Reads the value from encoded bytes: from_bytes(bytes, encoding, stat, errmsg).
       procedure :: from_bytes => boiler_reading_from_bytes
       procedure :: set_defaults => boiler_reading_set_defaults
-      procedure :: write => boiler_reading_write
-      procedure :: read => boiler_reading_read
+      ! Puts this into a message: put(message, key, stat, errmsg), without a key in an array or as the whole value.
+      procedure :: put => boiler_reading_put
+      ! Reads the value at a path of a message: get(message, path, stat, errmsg).
+      procedure :: get => boiler_reading_get
    end type
 
    type(linkspan_record_type), target, save :: boiler_reading__type
@@ -309,45 +311,64 @@ contains
          c_funloc(boiler_reading__fill))
    end function
 
-   ! Writes this as one value: with `key` inside an open map, without it otherwise.
-   subroutine boiler_reading_write(self, writer, key)
+   subroutine boiler_reading_put(self, message, key, stat, errmsg)
       class(boiler_reading), intent(in) :: self
-      type(linkspan_writer), intent(inout) :: writer
+      type(linkspan_message), intent(inout) :: message
       character(*), intent(in), optional :: key
-      call boiler_reading__put_part(self, writer, key)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      character(:), allocatable :: text
+      integer :: outcome
+      call boiler_reading__put_part(self, message, key, outcome, text)
+      if (present(stat)) stat = outcome
+      if (outcome == linkspan_ok) return
+      if (present(errmsg)) errmsg = text
+      if (.not. present(stat)) error stop "linkspan: "//text
    end subroutine
 
-   subroutine boiler_reading__put_part(self, writer, key)
+   subroutine boiler_reading__put_part(self, message, key, outcome, text)
       type(boiler_reading), intent(in), target :: self
-      type(linkspan_writer), intent(inout) :: writer
+      type(linkspan_message), intent(inout) :: message
       character(*), intent(in), optional :: key
-      call linkspan_write_record(writer, boiler_reading__table(), c_loc(self), key)
+      integer, intent(out) :: outcome
+      character(:), allocatable, intent(inout) :: text
+      call linkspan_put_part(boiler_reading__table(), c_loc(self), &
+         message, key, outcome, text)
    end subroutine
 
-   ! Reads the next value of a reader.
-   subroutine boiler_reading_read(self, reader)
+   subroutine boiler_reading_get(self, message, path, stat, errmsg)
       class(boiler_reading), intent(inout) :: self
-      type(linkspan_reader), intent(inout) :: reader
+      type(linkspan_message), intent(in) :: message
+      character(*), intent(in) :: path
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      character(:), allocatable :: text
+      integer :: outcome
       call self%set_defaults()
-      call boiler_reading__get_part(self, reader)
+      call boiler_reading__get(self, message, path, outcome, text)
+      if (present(stat)) stat = outcome
+      if (outcome == linkspan_ok) return
+      if (present(errmsg)) errmsg = text
+      if (.not. present(stat)) error stop "linkspan: "//text
    end subroutine
 
-   subroutine boiler_reading__get_part(self, reader)
+   subroutine boiler_reading__get(self, message, path, outcome, text)
       type(boiler_reading), intent(inout), target :: self
-      type(linkspan_reader), intent(inout) :: reader
-      call linkspan_read_record(reader, boiler_reading__table(), c_loc(self))
+      type(linkspan_message), intent(in) :: message
+      character(*), intent(in) :: path
+      integer, intent(out) :: outcome
+      character(:), allocatable, intent(inout) :: text
+      call linkspan_get_record(boiler_reading__table(), c_loc(self), &
+         message, path, outcome, text)
    end subroutine
 
-   subroutine boiler_reading_encode(self, writer, message, stat, errmsg)
+   subroutine boiler_reading_encode(self, message, stat, errmsg)
       class(boiler_reading), intent(in) :: self
-      type(linkspan_writer), intent(inout) :: writer
       type(linkspan_message), intent(inout) :: message
       integer, intent(out), optional :: stat
       character(:), allocatable, intent(inout), optional :: errmsg
       character(:), allocatable :: text
       integer :: outcome
-      associate (unused => writer)
-      end associate
       call boiler_reading__put(self, message, outcome, text)
       if (present(stat)) stat = outcome
       if (outcome == linkspan_ok) return
@@ -364,34 +385,22 @@ contains
          message, outcome, text)
    end subroutine
 
-   subroutine boiler_reading_decode(self, reader, message, stat, errmsg)
+   subroutine boiler_reading_decode(self, message, stat, errmsg)
       class(boiler_reading), intent(inout) :: self
-      type(linkspan_reader), intent(inout) :: reader
       type(linkspan_message), intent(in) :: message
       integer, intent(out), optional :: stat
       character(:), allocatable, intent(inout), optional :: errmsg
       character(:), allocatable :: text
       integer :: outcome
-      associate (unused => reader)
-      end associate
       call linkspan_check_fingerprint(message, boiler_reading_fingerprint, outcome, text)
       if (outcome == linkspan_ok) then
          call self%set_defaults()
-         call boiler_reading__get(self, message, outcome, text)
+         call boiler_reading__get(self, message, "", outcome, text)
       end if
       if (present(stat)) stat = outcome
       if (outcome == linkspan_ok) return
       if (present(errmsg)) errmsg = text
       if (.not. present(stat)) error stop "linkspan: "//text
-   end subroutine
-
-   subroutine boiler_reading__get(self, message, outcome, text)
-      type(boiler_reading), intent(inout), target :: self
-      type(linkspan_message), intent(in) :: message
-      integer, intent(out) :: outcome
-      character(:), allocatable, intent(inout) :: text
-      call linkspan_get_record(boiler_reading__table(), c_loc(self), &
-         message, outcome, text)
    end subroutine
 
    subroutine boiler_reading_to_bytes(self, encoding, bytes, stat, errmsg)

@@ -43,24 +43,25 @@ bool boiler_reading_init(boiler_reading *to);
 // Frees what a struct owns, and sets the struct to zero.
 void boiler_reading_free(boiler_reading *to);
 
-// Sets `message` to one that holds `from`. `writer` is not needed and may be NULL.
-linkspan_status boiler_reading_encode(const boiler_reading *from, linkspan_writer *writer, linkspan_message *message);
+// Sets `message` to one that holds `from`; its previous value goes.
+linkspan_status boiler_reading_encode(const boiler_reading *from, linkspan_message *message);
 
 // Reads a message into `to`, which boiler_reading_init() or an earlier call has set: what it held is freed. At an error, `to` holds a part
-// of the message. `reader` is not needed and may be NULL.
-linkspan_status boiler_reading_decode(boiler_reading *to, linkspan_reader *reader, const linkspan_message *message);
+// of the message. LINKSPAN_SCHEMA_MISMATCH for a message of another schema.
+linkspan_status boiler_reading_decode(boiler_reading *to, const linkspan_message *message);
+
+// Puts `from` as one value of a message that the program builds: under `key` in a map; with NULL in an array, or as the whole value
+// of an empty message.
+linkspan_status boiler_reading_put(const boiler_reading *from, linkspan_message *message, const char *key);
+
+// Reads the value at a path of a message into `to`, as boiler_reading_decode() does, whatever the schema of the message.
+linkspan_status boiler_reading_get(boiler_reading *to, const linkspan_message *message, const char *path);
 
 // Encodes `from`. Free the bytes with linkspan_free().
 linkspan_status boiler_reading_to_bytes(const boiler_reading *from, linkspan_encoding encoding, uint8_t **bytes, size_t *length);
 
 // Reads encoded bytes into `to`, as boiler_reading_decode() does.
 linkspan_status boiler_reading_from_bytes(boiler_reading *to, const uint8_t *bytes, size_t length, linkspan_encoding encoding);
-
-// Writes `from` as one value: with `key` inside an open map, with NULL otherwise.
-void boiler_reading_write(linkspan_writer *writer, const char *key, const boiler_reading *from);
-
-// Reads the next value of a reader, as boiler_reading_decode() does; linkspan_reader_finish() gives the error.
-void boiler_reading_read(linkspan_reader *reader, boiler_reading *to);
 
 #ifdef __cplusplus
 }

@@ -58,37 +58,35 @@ void imu_sample_free(imu_sample *to) {
     memset(to, 0, sizeof *to);
 }
 
-void imu_sample_write(linkspan_writer *writer, const char *key, const imu_sample *from) {
+linkspan_status imu_sample_encode(const imu_sample *from, linkspan_message *message) {
+    const linkspan_status status = linkspan_message_clear(message);
+    return status == LINKSPAN_OK ? imu_sample_put(from, message, NULL) : status;
+}
+
+linkspan_status imu_sample_decode(imu_sample *to, const linkspan_message *message) {
+    const linkspan_status status = linkspan_message_check_fingerprint(message, IMU_SAMPLE_FINGERPRINT);
+    return status == LINKSPAN_OK ? imu_sample_get(to, message, "") : status;
+}
+
+linkspan_status imu_sample_put(const imu_sample *from, linkspan_message *message, const char *key) {
     uint8_t bytes[IMU_SAMPLE_SIZE];
     imu_sample_pack(from, bytes);
-    linkspan_writer_put_bytes(writer, key, bytes, sizeof bytes);
+    return linkspan_message_put_bytes(message, key, bytes, sizeof bytes);
 }
 
-void imu_sample_read(linkspan_reader *reader, imu_sample *to) {
+linkspan_status imu_sample_get(imu_sample *to, const linkspan_message *message, const char *path) {
     const uint8_t *bytes;
     size_t length;
+    const linkspan_status status = linkspan_message_get_bytes(message, path, &bytes, &length);
     memset(to, 0, sizeof *to);
-    if (linkspan_reader_get_bytes(reader, &bytes, &length) != LINKSPAN_OK) {
-        return;
-    }
-    if (length != IMU_SAMPLE_SIZE) {
-        linkspan_reader_refuse(reader, LINKSPAN_WRONG_TYPE, "72 packed bytes are expected");
-    } else if (!imu_sample_unpack(to, bytes)) {
-        linkspan_reader_refuse(reader, LINKSPAN_OUT_OF_RANGE, imu_sample_unpack_refusal(bytes));
-    }
-}
-
-linkspan_status imu_sample_encode(const imu_sample *from, linkspan_writer *writer, linkspan_message *message) {
-    imu_sample_write(writer, NULL, from);
-    return linkspan_writer_finish(writer, message);
-}
-
-linkspan_status imu_sample_decode(imu_sample *to, linkspan_reader *reader, const linkspan_message *message) {
-    const linkspan_status status = linkspan_message_check_fingerprint(message, IMU_SAMPLE_FINGERPRINT);
     if (status != LINKSPAN_OK) {
         return status;
     }
-    linkspan_reader_message(reader, message);
-    imu_sample_read(reader, to);
-    return linkspan_reader_finish(reader);
+    if (length != IMU_SAMPLE_SIZE) {
+        return linkspan_set_last_error(LINKSPAN_WRONG_TYPE, "72 packed bytes are expected");
+    }
+    if (!imu_sample_unpack(to, bytes)) {
+        return linkspan_set_last_error(LINKSPAN_OUT_OF_RANGE, imu_sample_unpack_refusal(bytes));
+    }
+    return LINKSPAN_OK;
 }

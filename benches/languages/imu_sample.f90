@@ -38,8 +38,8 @@ module imu_sample_messages
    type, bind(c) :: imu_sample_block
       integer(c_int8_t) :: bytes(imu_sample_size)
    end type
-   public :: imu_sample_pack, imu_sample_unpack, imu_sample_write, imu_sample_read, &
-      imu_sample_encode, imu_sample_decode
+   public :: imu_sample_pack, imu_sample_unpack, imu_sample_put, imu_sample_get, imu_sample_encode, &
+      imu_sample_decode
 
 contains
 
@@ -151,58 +151,70 @@ contains
       call imu_sample_check(length, text, stat)
    end subroutine
 
-   ! Writes this as one value: with `key` inside an open map, without it otherwise.
-   subroutine imu_sample_write(self, writer, key)
+   subroutine imu_sample_encode(self, message, stat, errmsg)
       type(imu_sample), intent(in) :: self
-      type(linkspan_writer), intent(inout) :: writer
-      character(*), intent(in), optional :: key
-      integer(c_int8_t) :: bytes(imu_sample_size)
-      call imu_sample_pack(self, bytes)
-      call writer%put_bytes(bytes, key)
-   end subroutine
-
-   ! Reads the next value of a reader.
-   subroutine imu_sample_read(self, reader)
-      type(imu_sample), intent(inout) :: self
-      type(linkspan_reader), intent(inout) :: reader
-      integer(c_int8_t), allocatable :: bytes(:)
-      character(:), allocatable :: text
-      integer :: outcome
-      call reader%get_bytes(bytes)
-      call imu_sample_unpack(self, bytes, outcome, text)
-      if (outcome /= linkspan_ok) call reader%refuse(outcome, text)
-   end subroutine
-
-   subroutine imu_sample_encode(self, writer, message, stat, errmsg)
-      type(imu_sample), intent(in) :: self
-      type(linkspan_writer), intent(inout) :: writer
       type(linkspan_message), intent(inout) :: message
       integer, intent(out), optional :: stat
       character(:), allocatable, intent(inout), optional :: errmsg
       character(:), allocatable :: text
       integer :: outcome
-      call imu_sample_write(self, writer)
-      call writer%finish(message, outcome, text)
+      call message%clear()
+      call imu_sample_put(self, message, stat=outcome, errmsg=text)
       if (present(stat)) stat = outcome
       if (outcome == linkspan_ok) return
       if (present(errmsg)) errmsg = text
       if (.not. present(stat)) error stop "linkspan: "//text
    end subroutine
 
-   subroutine imu_sample_decode(self, reader, message, stat, errmsg)
+   subroutine imu_sample_decode(self, message, stat, errmsg)
       type(imu_sample), intent(inout) :: self
-      type(linkspan_reader), intent(inout) :: reader
       type(linkspan_message), intent(in) :: message
       integer, intent(out), optional :: stat
       character(:), allocatable, intent(inout), optional :: errmsg
       character(:), allocatable :: text
       integer :: outcome
       call linkspan_check_fingerprint(message, imu_sample_fingerprint, outcome, text)
-      if (outcome == linkspan_ok) then
-         call reader%begin(message)
-         call imu_sample_read(self, reader)
-         call reader%finish(outcome, text)
+      if (outcome == linkspan_ok) call imu_sample_get(self, message, "", outcome, text)
+      if (present(stat)) stat = outcome
+      if (outcome == linkspan_ok) return
+      if (present(errmsg)) errmsg = text
+      if (.not. present(stat)) error stop "linkspan: "//text
+   end subroutine
+
+   ! Puts it into a message as one value: under `key` in a map, without one in an array or as the whole value.
+   subroutine imu_sample_put(self, message, key, stat, errmsg)
+      type(imu_sample), intent(in) :: self
+      type(linkspan_message), intent(inout) :: message
+      character(*), intent(in), optional :: key
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      character(:), allocatable :: text
+      integer :: outcome
+      integer(c_int8_t) :: bytes(imu_sample_size)
+      call imu_sample_pack(self, bytes)
+      if (present(key)) then
+         call message%put_bytes(key, bytes, outcome, text)
+      else
+         call message%add_bytes(bytes, outcome, text)
       end if
+      if (present(stat)) stat = outcome
+      if (outcome == linkspan_ok) return
+      if (present(errmsg)) errmsg = text
+      if (.not. present(stat)) error stop "linkspan: "//text
+   end subroutine
+
+   ! Reads the value at a path of a message.
+   subroutine imu_sample_get(self, message, path, stat, errmsg)
+      type(imu_sample), intent(inout) :: self
+      type(linkspan_message), intent(in) :: message
+      character(*), intent(in) :: path
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      character(:), allocatable :: text
+      integer :: outcome
+      integer(c_int8_t), allocatable :: bytes(:)
+      call message%get_bytes(path, bytes, outcome, text)
+      if (outcome == linkspan_ok) call imu_sample_unpack(self, bytes, outcome, text)
       if (present(stat)) stat = outcome
       if (outcome == linkspan_ok) return
       if (present(errmsg)) errmsg = text

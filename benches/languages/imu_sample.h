@@ -77,18 +77,19 @@ bool imu_sample_init(imu_sample *to);
 // Frees what a struct owns, and sets the struct to zero.
 void imu_sample_free(imu_sample *to);
 
-// Sets `message` to one that holds `from`. The writer may be used for any number of messages, one after the other.
-linkspan_status imu_sample_encode(const imu_sample *from, linkspan_writer *writer, linkspan_message *message);
+// Sets `message` to one that holds `from`; its previous value goes.
+linkspan_status imu_sample_encode(const imu_sample *from, linkspan_message *message);
 
-// Reads a message into `to`. LINKSPAN_SCHEMA_MISMATCH for a message of another schema. At an error, `to` holds a part of the message. The reader may be used for any number of messages, one
-// after the other.
-linkspan_status imu_sample_decode(imu_sample *to, linkspan_reader *reader, const linkspan_message *message);
+// Reads a message into `to`, which imu_sample_init() or an earlier call has set: what it held is freed. At an error, `to` holds a part
+// of the message. LINKSPAN_SCHEMA_MISMATCH for a message of another schema.
+linkspan_status imu_sample_decode(imu_sample *to, const linkspan_message *message);
 
-// Writes `from` as one value: with `key` inside an open map, with NULL otherwise.
-void imu_sample_write(linkspan_writer *writer, const char *key, const imu_sample *from);
+// Puts `from` as one value of a message that the program builds: under `key` in a map; with NULL in an array, or as the whole value
+// of an empty message.
+linkspan_status imu_sample_put(const imu_sample *from, linkspan_message *message, const char *key);
 
-// Reads the next value of a reader, as imu_sample_decode() does; linkspan_reader_finish() gives the error.
-void imu_sample_read(linkspan_reader *reader, imu_sample *to);
+// Reads the value at a path of a message into `to`, as imu_sample_decode() does, whatever the schema of the message.
+linkspan_status imu_sample_get(imu_sample *to, const linkspan_message *message, const char *path);
 
 #ifdef __cplusplus
 }

@@ -86,21 +86,14 @@ struct ImuSample {
         return text_;
     }
 
-    /// Sets `message` to one that holds this value. A writer may be used for any number of messages, one after the other.
-    void encode(linkspan::writer &writer_, linkspan::message &message_) const {
-        write(writer_, nullptr);
-        writer_.finish(message_);
-    }
+    /// Sets `message` to one that holds this value.
+    void encode(linkspan::message &message_) const { put_(message_.clear(), nullptr); }
 
     /// Returns the value of a message. Throws `linkspan::schema_mismatch` for a message of another schema; `wrong_type` or `out_of_range`
-    /// if it does not fit. A reader may be used for any number of messages, one after the other.
-    static ImuSample decode(linkspan::reader &reader_, const linkspan::message &message_) {
+    /// if it does not fit.
+    static ImuSample decode(const linkspan::message &message_) {
         linkspan::check_fingerprint(message_, fingerprint);
-        ImuSample result_;
-        reader_.begin(message_);
-        result_.read(reader_);
-        reader_.finish();
-        return result_;
+        return get_(message_, "");
     }
 
     /// The bytes of a message.
@@ -124,22 +117,24 @@ struct ImuSample {
         return true;
     }
 
-    /// Writes this as one value: with `key` inside an open map, with null otherwise.
-    void write(linkspan::writer &writer_, const char *key_) const {
+    /// Puts this as one value of a message: `message.put(key, value)` calls it.
+    void put_(linkspan::message &message_, const char *key_) const {
         std::uint8_t bytes_[size];
         pack(bytes_);
-        writer_.put_bytes(key_, linkspan::bytes_view(bytes_, size));
+        linkspan::check(linkspan_message_put_bytes(message_.c(), key_, bytes_, size));
     }
 
-    /// Reads the next value of a reader; `finish` throws the error.
-    void read(linkspan::reader &reader_) {
-        *this = ImuSample{};
-        const std::vector<std::uint8_t> bytes_ = reader_.get_bytes();
+    /// Returns the value at a path of a message: `message.get<T>(path)` calls it.
+    static ImuSample get_(const linkspan::message &message_, const char *path_) {
+        const auto bytes_ = message_.get<linkspan::bytes_view>(path_);
         if (bytes_.size() != size) {
-            reader_.refuse(LINKSPAN_WRONG_TYPE, "72 packed bytes are expected");
-        } else if (!unpack(bytes_.data())) {
-            reader_.refuse(LINKSPAN_OUT_OF_RANGE, refusal_(bytes_.data()));
+            linkspan::detail::refuse<linkspan::wrong_type>(LINKSPAN_WRONG_TYPE, "72 packed bytes are expected", path_);
         }
+        ImuSample result_;
+        if (!result_.unpack(bytes_.data())) {
+            linkspan::detail::refuse<linkspan::out_of_range>(LINKSPAN_OUT_OF_RANGE, refusal_(bytes_.data()), path_);
+        }
+        return result_;
     }
 };
 

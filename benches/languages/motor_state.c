@@ -70,37 +70,35 @@ void motor_state_free(motor_state *to) {
     memset(to, 0, sizeof *to);
 }
 
-void motor_state_write(linkspan_writer *writer, const char *key, const motor_state *from) {
+linkspan_status motor_state_encode(const motor_state *from, linkspan_message *message) {
+    const linkspan_status status = linkspan_message_clear(message);
+    return status == LINKSPAN_OK ? motor_state_put(from, message, NULL) : status;
+}
+
+linkspan_status motor_state_decode(motor_state *to, const linkspan_message *message) {
+    const linkspan_status status = linkspan_message_check_fingerprint(message, MOTOR_STATE_FINGERPRINT);
+    return status == LINKSPAN_OK ? motor_state_get(to, message, "") : status;
+}
+
+linkspan_status motor_state_put(const motor_state *from, linkspan_message *message, const char *key) {
     uint8_t bytes[MOTOR_STATE_SIZE];
     motor_state_pack(from, bytes);
-    linkspan_writer_put_bytes(writer, key, bytes, sizeof bytes);
+    return linkspan_message_put_bytes(message, key, bytes, sizeof bytes);
 }
 
-void motor_state_read(linkspan_reader *reader, motor_state *to) {
+linkspan_status motor_state_get(motor_state *to, const linkspan_message *message, const char *path) {
     const uint8_t *bytes;
     size_t length;
+    const linkspan_status status = linkspan_message_get_bytes(message, path, &bytes, &length);
     memset(to, 0, sizeof *to);
-    if (linkspan_reader_get_bytes(reader, &bytes, &length) != LINKSPAN_OK) {
-        return;
-    }
-    if (length != MOTOR_STATE_SIZE) {
-        linkspan_reader_refuse(reader, LINKSPAN_WRONG_TYPE, "72 packed bytes are expected");
-    } else if (!motor_state_unpack(to, bytes)) {
-        linkspan_reader_refuse(reader, LINKSPAN_OUT_OF_RANGE, motor_state_unpack_refusal(bytes));
-    }
-}
-
-linkspan_status motor_state_encode(const motor_state *from, linkspan_writer *writer, linkspan_message *message) {
-    motor_state_write(writer, NULL, from);
-    return linkspan_writer_finish(writer, message);
-}
-
-linkspan_status motor_state_decode(motor_state *to, linkspan_reader *reader, const linkspan_message *message) {
-    const linkspan_status status = linkspan_message_check_fingerprint(message, MOTOR_STATE_FINGERPRINT);
     if (status != LINKSPAN_OK) {
         return status;
     }
-    linkspan_reader_message(reader, message);
-    motor_state_read(reader, to);
-    return linkspan_reader_finish(reader);
+    if (length != MOTOR_STATE_SIZE) {
+        return linkspan_set_last_error(LINKSPAN_WRONG_TYPE, "72 packed bytes are expected");
+    }
+    if (!motor_state_unpack(to, bytes)) {
+        return linkspan_set_last_error(LINKSPAN_OUT_OF_RANGE, motor_state_unpack_refusal(bytes));
+    }
+    return LINKSPAN_OK;
 }

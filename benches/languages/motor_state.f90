@@ -51,7 +51,7 @@ module motor_state_messages
    type, bind(c) :: motor_state_block
       integer(c_int8_t) :: bytes(motor_state_size)
    end type
-   public :: motor_state_pack, motor_state_unpack, motor_state_write, motor_state_read, &
+   public :: motor_state_pack, motor_state_unpack, motor_state_put, motor_state_get, &
       motor_state_encode, motor_state_decode
 
 contains
@@ -189,58 +189,70 @@ contains
       call motor_state_check(bytes, length, text, stat)
    end subroutine
 
-   ! Writes this as one value: with `key` inside an open map, without it otherwise.
-   subroutine motor_state_write(self, writer, key)
+   subroutine motor_state_encode(self, message, stat, errmsg)
       type(motor_state), intent(in) :: self
-      type(linkspan_writer), intent(inout) :: writer
-      character(*), intent(in), optional :: key
-      integer(c_int8_t) :: bytes(motor_state_size)
-      call motor_state_pack(self, bytes)
-      call writer%put_bytes(bytes, key)
-   end subroutine
-
-   ! Reads the next value of a reader.
-   subroutine motor_state_read(self, reader)
-      type(motor_state), intent(inout) :: self
-      type(linkspan_reader), intent(inout) :: reader
-      integer(c_int8_t), allocatable :: bytes(:)
-      character(:), allocatable :: text
-      integer :: outcome
-      call reader%get_bytes(bytes)
-      call motor_state_unpack(self, bytes, outcome, text)
-      if (outcome /= linkspan_ok) call reader%refuse(outcome, text)
-   end subroutine
-
-   subroutine motor_state_encode(self, writer, message, stat, errmsg)
-      type(motor_state), intent(in) :: self
-      type(linkspan_writer), intent(inout) :: writer
       type(linkspan_message), intent(inout) :: message
       integer, intent(out), optional :: stat
       character(:), allocatable, intent(inout), optional :: errmsg
       character(:), allocatable :: text
       integer :: outcome
-      call motor_state_write(self, writer)
-      call writer%finish(message, outcome, text)
+      call message%clear()
+      call motor_state_put(self, message, stat=outcome, errmsg=text)
       if (present(stat)) stat = outcome
       if (outcome == linkspan_ok) return
       if (present(errmsg)) errmsg = text
       if (.not. present(stat)) error stop "linkspan: "//text
    end subroutine
 
-   subroutine motor_state_decode(self, reader, message, stat, errmsg)
+   subroutine motor_state_decode(self, message, stat, errmsg)
       type(motor_state), intent(inout) :: self
-      type(linkspan_reader), intent(inout) :: reader
       type(linkspan_message), intent(in) :: message
       integer, intent(out), optional :: stat
       character(:), allocatable, intent(inout), optional :: errmsg
       character(:), allocatable :: text
       integer :: outcome
       call linkspan_check_fingerprint(message, motor_state_fingerprint, outcome, text)
-      if (outcome == linkspan_ok) then
-         call reader%begin(message)
-         call motor_state_read(self, reader)
-         call reader%finish(outcome, text)
+      if (outcome == linkspan_ok) call motor_state_get(self, message, "", outcome, text)
+      if (present(stat)) stat = outcome
+      if (outcome == linkspan_ok) return
+      if (present(errmsg)) errmsg = text
+      if (.not. present(stat)) error stop "linkspan: "//text
+   end subroutine
+
+   ! Puts it into a message as one value: under `key` in a map, without one in an array or as the whole value.
+   subroutine motor_state_put(self, message, key, stat, errmsg)
+      type(motor_state), intent(in) :: self
+      type(linkspan_message), intent(inout) :: message
+      character(*), intent(in), optional :: key
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      character(:), allocatable :: text
+      integer :: outcome
+      integer(c_int8_t) :: bytes(motor_state_size)
+      call motor_state_pack(self, bytes)
+      if (present(key)) then
+         call message%put_bytes(key, bytes, outcome, text)
+      else
+         call message%add_bytes(bytes, outcome, text)
       end if
+      if (present(stat)) stat = outcome
+      if (outcome == linkspan_ok) return
+      if (present(errmsg)) errmsg = text
+      if (.not. present(stat)) error stop "linkspan: "//text
+   end subroutine
+
+   ! Reads the value at a path of a message.
+   subroutine motor_state_get(self, message, path, stat, errmsg)
+      type(motor_state), intent(inout) :: self
+      type(linkspan_message), intent(in) :: message
+      character(*), intent(in) :: path
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      character(:), allocatable :: text
+      integer :: outcome
+      integer(c_int8_t), allocatable :: bytes(:)
+      call message%get_bytes(path, bytes, outcome, text)
+      if (outcome == linkspan_ok) call motor_state_unpack(self, bytes, outcome, text)
       if (present(stat)) stat = outcome
       if (outcome == linkspan_ok) return
       if (present(errmsg)) errmsg = text

@@ -97,18 +97,19 @@ bool motor_state_init(motor_state *to);
 // Frees what a struct owns, and sets the struct to zero.
 void motor_state_free(motor_state *to);
 
-// Sets `message` to one that holds `from`. The writer may be used for any number of messages, one after the other.
-linkspan_status motor_state_encode(const motor_state *from, linkspan_writer *writer, linkspan_message *message);
+// Sets `message` to one that holds `from`; its previous value goes.
+linkspan_status motor_state_encode(const motor_state *from, linkspan_message *message);
 
-// Reads a message into `to`. LINKSPAN_SCHEMA_MISMATCH for a message of another schema. At an error, `to` holds a part of the message. The reader may be used for any number of messages, one
-// after the other.
-linkspan_status motor_state_decode(motor_state *to, linkspan_reader *reader, const linkspan_message *message);
+// Reads a message into `to`, which motor_state_init() or an earlier call has set: what it held is freed. At an error, `to` holds a part
+// of the message. LINKSPAN_SCHEMA_MISMATCH for a message of another schema.
+linkspan_status motor_state_decode(motor_state *to, const linkspan_message *message);
 
-// Writes `from` as one value: with `key` inside an open map, with NULL otherwise.
-void motor_state_write(linkspan_writer *writer, const char *key, const motor_state *from);
+// Puts `from` as one value of a message that the program builds: under `key` in a map; with NULL in an array, or as the whole value
+// of an empty message.
+linkspan_status motor_state_put(const motor_state *from, linkspan_message *message, const char *key);
 
-// Reads the next value of a reader, as motor_state_decode() does; linkspan_reader_finish() gives the error.
-void motor_state_read(linkspan_reader *reader, motor_state *to);
+// Reads the value at a path of a message into `to`, as motor_state_decode() does, whatever the schema of the message.
+linkspan_status motor_state_get(motor_state *to, const linkspan_message *message, const char *path);
 
 #ifdef __cplusplus
 }

@@ -52,12 +52,6 @@ static inline size_t linkspan_zstr_length(const char *text) { return text ? strl
 // The largest `spin` of the options, in microseconds.
 #define LINKSPAN_MAX_SPIN 100
 
-// A rule of `linkspan_reader_get_field` for a name: the field is required.
-#define LINKSPAN_REQUIRED -1
-
-// A rule of `linkspan_reader_get_field` for a name: the field is optional.
-#define LINKSPAN_OPTIONAL -2
-
 // A type of `linkspan_record_type`: `bool`.
 #define LINKSPAN_RECORD_BOOL 1
 
@@ -173,15 +167,6 @@ typedef struct linkspan_pending_reply linkspan_pending_reply;
 // Any number of threads may send, and take turns.
 typedef struct linkspan_publisher linkspan_publisher;
 
-// Reads the values of a message one by one, in the order in which they were written. Free it with
-// `linkspan_reader_free`; reuse one for many messages, since it keeps its memory. One thread at a time may
-// use it.
-//
-// The first error stays: later calls give zero, NULL, a count of zero and no field, and return the same
-// error, up to and including `linkspan_reader_finish`. So only its status needs to be checked. Texts, bytes
-// and arrays are views: they are valid until the reader begins another value or is freed.
-typedef struct linkspan_reader linkspan_reader;
-
 // Memory that another program shares and this one reads. Free it with `linkspan_region_free`.
 //
 // Every call copies what is there at that moment. Any number of threads may read one region.
@@ -207,13 +192,6 @@ typedef struct linkspan_subscriber linkspan_subscriber;
 
 // A walk through a message. It holds a reference to the message. Free it with `linkspan_walk_free`.
 typedef struct linkspan_walk linkspan_walk;
-
-// Writes values one by one, with less work than building a message. Free it with `linkspan_writer_free`;
-// reuse one for many messages, since it keeps its memory. One thread at a time may use it.
-//
-// The first error stays: later calls do nothing and return it, up to and including `linkspan_writer_finish`
-// or `linkspan_writer_encode`, which also start a new value. So only their status needs to be checked.
-typedef struct linkspan_writer linkspan_writer;
 
 // The result of a call: `LINKSPAN_OK`, or the code of an error kind, 100 to 127.
 typedef int32_t linkspan_status;
@@ -1918,210 +1896,6 @@ linkspan_status linkspan_message_get_message(const struct linkspan_message *mess
                                              const char *path,
                                              struct linkspan_message **value);
 
-// Creates a reader.
-//
-// The caller sees to this:
-// `reader` may be written.
-linkspan_status linkspan_reader_new(struct linkspan_reader **reader);
-
-// Begins with the value of a message; the message is not changed and may be released at once.
-//
-// The caller sees to this:
-// `reader` and `message` are live.
-linkspan_status linkspan_reader_message(struct linkspan_reader *reader,
-                                        const struct linkspan_message *message);
-
-// Begins with the value in encoded bytes. The bytes may be freed at once.
-//
-// The caller sees to this:
-// `reader` is live, `bytes` points to `length` bytes.
-linkspan_status linkspan_reader_decode(struct linkspan_reader *reader,
-                                       const uint8_t *bytes,
-                                       size_t length,
-                                       linkspan_encoding encoding);
-
-// Returns the first error of the value, with its path, or `LINKSPAN_OK`.
-//
-// The caller sees to this:
-// `reader` is live.
-linkspan_status linkspan_reader_finish(struct linkspan_reader *reader);
-
-// Refuses the value: sets an error with this status and text at the current position of the reader. An
-// earlier error stays.
-//
-// The caller sees to this:
-// `reader` is live, `text` is NUL-terminated.
-linkspan_status linkspan_reader_refuse(struct linkspan_reader *reader,
-                                       linkspan_status status,
-                                       const char *text);
-
-// Begins a list of `count` values, which are read next, up to `linkspan_reader_end`.
-//
-// The caller sees to this:
-// As for `linkspan_reader_get_bool`.
-linkspan_status linkspan_reader_begin_array(struct linkspan_reader *reader, size_t *count);
-
-// Begins a map of `count` values, up to `linkspan_reader_end`. `linkspan_reader_get_field` or
-// `linkspan_reader_get_key` gives the key of the next value.
-//
-// The caller sees to this:
-// As for `linkspan_reader_get_bool`.
-linkspan_status linkspan_reader_begin_map(struct linkspan_reader *reader, size_t *count);
-
-// Ends the innermost open list or map; values in it that were not read are skipped.
-//
-// The caller sees to this:
-// `reader` is live.
-linkspan_status linkspan_reader_end(struct linkspan_reader *reader);
-
-// Gets the key of the next value in a map: a view, not NUL-terminated.
-//
-// The caller sees to this:
-// As for `linkspan_reader_get_bool`.
-linkspan_status linkspan_reader_get_key(struct linkspan_reader *reader, const char **key, size_t *length);
-
-// Gets the position of the next field of the open map in a table of `count` names, and -1 after the last.
-// Fields that are not in the table are skipped. Each name has `width` bytes, padded with NUL or blanks.
-//
-// `rules` has a number for each name: `LINKSPAN_REQUIRED`, for which a map that ends without the field is
-// `Missing`; `LINKSPAN_OPTIONAL`; or, for an older name of a field, the position of that field, which is
-// given instead.
-//
-// The caller sees to this:
-// As for `linkspan_reader_get_bool`; `names` points to `count` times `width` bytes, `rules` to `count` numbers.
-linkspan_status linkspan_reader_get_field(struct linkspan_reader *reader,
-                                          const char *names,
-                                          size_t width,
-                                          size_t count,
-                                          const int32_t *rules,
-                                          int32_t *field);
-
-// Begins a map that holds one value, and gives the position of its key in a table of `count` names of
-// `width` bytes each; `WrongType` if the key is none of them. Read the value next, then call
-// `linkspan_reader_end`. -1 after an error.
-//
-// The caller sees to this:
-// As for `linkspan_reader_get_bool`; `names` points to `count` times `width` bytes.
-linkspan_status linkspan_reader_get_variant(struct linkspan_reader *reader,
-                                            const char *names,
-                                            size_t width,
-                                            size_t count,
-                                            int32_t *variant);
-
-// Frees the reader. NULL is allowed; a second call for the same reader, and any other use of it, is `InvalidState`: see
-// `linkspan_channel_free`.
-//
-// The caller sees to this:
-// `reader` is NULL or a handle of this library, and no other call uses it.
-linkspan_status linkspan_reader_free(struct linkspan_reader *reader);
-
-// Reads a null; gives false, and does not consume the value, if the next value is another one.
-//
-// The caller sees to this:
-// `reader` is live, `null` may be written.
-linkspan_status linkspan_reader_get_null(struct linkspan_reader *reader, bool *null);
-
-// Reads a boolean. Every `linkspan_reader_get_` function consumes the next value; `WrongType` if that has
-// another type.
-//
-// The caller sees to this:
-// `reader` is live, the results may be written.
-linkspan_status linkspan_reader_get_bool(struct linkspan_reader *reader, bool *value);
-
-// Reads an integer from `least` to `greatest`; `OutOfRange` for any other.
-//
-// The caller sees to this:
-// As for `linkspan_reader_get_bool`.
-linkspan_status linkspan_reader_get_i64(struct linkspan_reader *reader,
-                                        int64_t least,
-                                        int64_t greatest,
-                                        int64_t *value);
-
-// Reads an integer from 0 to `greatest`; `OutOfRange` for any other.
-//
-// The caller sees to this:
-// As for `linkspan_reader_get_bool`.
-linkspan_status linkspan_reader_get_u64(struct linkspan_reader *reader, uint64_t greatest, uint64_t *value);
-
-// Reads a float, or an integer that a float holds exactly.
-//
-// The caller sees to this:
-// As for `linkspan_reader_get_bool`.
-linkspan_status linkspan_reader_get_f64(struct linkspan_reader *reader, double *value);
-
-// Reads a float that fits 32 bits without overflow, or an integer that it holds exactly.
-//
-// The caller sees to this:
-// As for `linkspan_reader_get_bool`.
-linkspan_status linkspan_reader_get_f32(struct linkspan_reader *reader, float *value);
-
-// Reads text: a view, not NUL-terminated.
-//
-// The caller sees to this:
-// As for `linkspan_reader_get_bool`.
-linkspan_status linkspan_reader_get_text(struct linkspan_reader *reader, const char **text, size_t *length);
-
-// Reads bytes: a view.
-//
-// The caller sees to this:
-// As for `linkspan_reader_get_bool`.
-linkspan_status linkspan_reader_get_bytes(struct linkspan_reader *reader,
-                                          const uint8_t **bytes,
-                                          size_t *length);
-
-// Reads a timestamp: nanoseconds since 1970-01-01T00:00:00Z.
-//
-// The caller sees to this:
-// As for `linkspan_reader_get_bool`.
-linkspan_status linkspan_reader_get_timestamp(struct linkspan_reader *reader, int64_t *nanoseconds);
-
-// Reads a UUID: 16 bytes, most significant first.
-//
-// The caller sees to this:
-// As for `linkspan_reader_get_bool`; 16 bytes may be written at `uuid`.
-linkspan_status linkspan_reader_get_uuid(struct linkspan_reader *reader, uint8_t *uuid);
-
-// Reads an exact decimal number as text: a view, not NUL-terminated.
-//
-// The caller sees to this:
-// As for `linkspan_reader_get_bool`.
-linkspan_status linkspan_reader_get_decimal(struct linkspan_reader *reader,
-                                            const char **text,
-                                            size_t *length);
-
-// Reads text that is one of `count` names, and gives its position. Each name has `width` bytes, padded with
-// NUL or blanks. For any other text it gives `unknown`, or `WrongType` if `unknown` is negative.
-//
-// The caller sees to this:
-// As for `linkspan_reader_get_bool`; `names` points to `count` times `width` bytes.
-linkspan_status linkspan_reader_get_enum(struct linkspan_reader *reader,
-                                         const char *names,
-                                         size_t width,
-                                         size_t count,
-                                         int32_t unknown,
-                                         int32_t *value);
-
-// Reads an N-d array of `dtype`: a view, whose elements need not be aligned. `WrongType` if it has another
-// element type, if `order` is not negative and the array has the other order, and if `rank` is not negative
-// and the array does not have `rank` dimensions with the lengths in `dims`, in which `UINT64_MAX` stands for
-// any length.
-//
-// The caller sees to this:
-// As for `linkspan_reader_get_bool`; `dims` points to `rank` numbers where `rank` is above zero.
-linkspan_status linkspan_reader_get_array(struct linkspan_reader *reader,
-                                          linkspan_dtype dtype,
-                                          linkspan_order order,
-                                          int32_t rank,
-                                          const uint64_t *dims,
-                                          struct linkspan_array *array);
-
-// Reads any value as a new message, which the caller releases.
-//
-// The caller sees to this:
-// As for `linkspan_reader_get_bool`.
-linkspan_status linkspan_reader_get_message(struct linkspan_reader *reader,
-                                            struct linkspan_message **message);
-
 // Reads a table after `fill` has completed it, once and in one thread: for languages that build their tables
 // at run time. A table that was read before is not changed.
 //
@@ -2154,15 +1928,6 @@ linkspan_status linkspan_record_put(struct linkspan_record *record,
                                     const void *from,
                                     struct linkspan_message *message);
 
-// Reads the value of a message into a struct. The old content of the struct is freed; after an error the
-// struct has a part of the message.
-//
-// The caller sees to this:
-// `record` is a table, `to` points to a struct of it that was initialized, `message` is live.
-linkspan_status linkspan_record_get(struct linkspan_record *record,
-                                    void *to,
-                                    const struct linkspan_message *message);
-
 // Encodes a struct. Free the bytes with `linkspan_free`.
 //
 // The caller sees to this:
@@ -2173,7 +1938,7 @@ linkspan_status linkspan_record_encode(struct linkspan_record *record,
                                        uint8_t **bytes,
                                        size_t *length);
 
-// Decodes bytes into a struct, as `linkspan_record_get` does. The bytes may be freed at once.
+// Decodes bytes into a struct, as `linkspan_message_get_record` does. The bytes may be freed at once.
 //
 // The caller sees to this:
 // `record` is a table, `to` points to a struct of it that was initialized, `bytes` points to `length` bytes.
@@ -2183,23 +1948,25 @@ linkspan_status linkspan_record_decode(struct linkspan_record *record,
                                        size_t length,
                                        linkspan_encoding encoding);
 
-// Writes a struct as one value of a writer: with `key` in an open map, with NULL anywhere else.
+// Puts a struct as one value of a message that is being built, as `linkspan_message_put_null` puts null: under `key` in a map, with
+// `key` NULL in an array, or as the whole value of an empty message. Arrays of it that are loans are copied.
 //
 // The caller sees to this:
-// As for `linkspan_writer_put_null`; `record` is a table, `from` points to a struct of it.
-linkspan_status linkspan_writer_put_record(struct linkspan_writer *writer,
-                                           const char *key,
-                                           struct linkspan_record *record,
-                                           const void *from);
+// As for `linkspan_message_put_null`; `record` is a table, `from` points to a struct of it.
+linkspan_status linkspan_message_put_record(struct linkspan_message *message,
+                                            const char *key,
+                                            struct linkspan_record *record,
+                                            const void *from);
 
-// Reads the next value of a reader into a struct, as `linkspan_record_get` does.
+// Reads the value at a path of a message into a struct; `""` is the whole value. The old content of the struct is freed; after an
+// error the struct has a part of the value.
 //
 // The caller sees to this:
-// As for `linkspan_reader_get_bool`; `record` is a table, `to` points to a struct of it that was
-// initialized.
-linkspan_status linkspan_reader_get_record(struct linkspan_reader *reader,
-                                           struct linkspan_record *record,
-                                           void *to);
+// `message` is live, `path` NUL-terminated, `record` a table, `to` points to a struct of it that was initialized.
+linkspan_status linkspan_message_get_record(const struct linkspan_message *message,
+                                            const char *path,
+                                            struct linkspan_record *record,
+                                            void *to);
 
 // Opens `posix:/name` (the `/name` of `shm_open`), `sysv:0x1234` (the key of `shmget`, decimal or
 // hexadecimal), or a path: `path:/dev/shm/x`, or `/dev/shm/x` alone. `NotFound` if there is no such memory,
@@ -2592,155 +2359,6 @@ linkspan_status linkspan_walk_next(struct linkspan_walk *walk, struct linkspan_i
 // The caller sees to this:
 // `walk` is NULL or a handle of this library, and no other call uses it.
 linkspan_status linkspan_walk_free(struct linkspan_walk *walk);
-
-// Creates a writer.
-//
-// The caller sees to this:
-// `writer` may be written.
-linkspan_status linkspan_writer_new(struct linkspan_writer **writer);
-
-// Makes the written value the value of `message`, in place of its previous one, and starts a new value. The
-// message is sent, published or used as a reply like any other; it takes no puts until
-// `linkspan_message_clear`.
-//
-// The caller sees to this:
-// `writer` and `message` are live.
-linkspan_status linkspan_writer_finish(struct linkspan_writer *writer, struct linkspan_message *message);
-
-// Encodes the written value, and starts a new one. Free the bytes with `linkspan_free`.
-//
-// The caller sees to this:
-// `writer` is live, the results may be written.
-linkspan_status linkspan_writer_encode(struct linkspan_writer *writer,
-                                       linkspan_encoding encoding,
-                                       uint8_t **bytes,
-                                       size_t *length);
-
-// Refuses the value: sets an error with this status and text at this key. An earlier error stays.
-//
-// The caller sees to this:
-// `writer` is live, `key` is NULL or NUL-terminated, `text` is NUL-terminated.
-linkspan_status linkspan_writer_refuse(struct linkspan_writer *writer,
-                                       const char *key,
-                                       linkspan_status status,
-                                       const char *text);
-
-// Frees the writer. NULL is allowed; a second call for the same writer, and any other use of it, is `InvalidState`: see
-// `linkspan_channel_free`.
-//
-// The caller sees to this:
-// `writer` is NULL or a handle of this library, and no other call uses it.
-linkspan_status linkspan_writer_free(struct linkspan_writer *writer);
-
-// Puts null. Every `linkspan_writer_put_` and `linkspan_writer_begin_` function writes one value: with its
-// key in a map, with `key` NULL in an array and as the whole value.
-//
-// The caller sees to this:
-// `writer` is live, `key` is NULL or NUL-terminated.
-linkspan_status linkspan_writer_put_null(struct linkspan_writer *writer, const char *key);
-
-// Puts a boolean.
-//
-// The caller sees to this:
-// As for `linkspan_writer_put_null`.
-linkspan_status linkspan_writer_put_bool(struct linkspan_writer *writer, const char *key, bool value);
-
-// Puts an integer.
-//
-// The caller sees to this:
-// As for `linkspan_writer_put_null`.
-linkspan_status linkspan_writer_put_i64(struct linkspan_writer *writer, const char *key, int64_t value);
-
-// Puts an unsigned integer.
-//
-// The caller sees to this:
-// As for `linkspan_writer_put_null`.
-linkspan_status linkspan_writer_put_u64(struct linkspan_writer *writer, const char *key, uint64_t value);
-
-// Puts a float.
-//
-// The caller sees to this:
-// As for `linkspan_writer_put_null`.
-linkspan_status linkspan_writer_put_f64(struct linkspan_writer *writer, const char *key, double value);
-
-// Puts text of `length` bytes, copied; `Malformed` if it is not UTF-8.
-//
-// The caller sees to this:
-// As for `linkspan_writer_put_null`; `text` points to `length` bytes.
-linkspan_status linkspan_writer_put_text(struct linkspan_writer *writer,
-                                         const char *key,
-                                         const char *text,
-                                         size_t length);
-
-// Puts bytes, copied.
-//
-// The caller sees to this:
-// As for `linkspan_writer_put_null`; `bytes` points to `length` bytes.
-linkspan_status linkspan_writer_put_bytes(struct linkspan_writer *writer,
-                                          const char *key,
-                                          const uint8_t *bytes,
-                                          size_t length);
-
-// Puts a timestamp: nanoseconds since 1970-01-01T00:00:00Z.
-//
-// The caller sees to this:
-// As for `linkspan_writer_put_null`.
-linkspan_status linkspan_writer_put_timestamp(struct linkspan_writer *writer,
-                                              const char *key,
-                                              int64_t nanoseconds);
-
-// Puts a UUID: 16 bytes, most significant first.
-//
-// The caller sees to this:
-// As for `linkspan_writer_put_null`; `uuid` points to 16 bytes.
-linkspan_status linkspan_writer_put_uuid(struct linkspan_writer *writer,
-                                         const char *key,
-                                         const uint8_t *uuid);
-
-// Puts an exact decimal number, written like `1.10`, `-2E+3`, `NaN`.
-//
-// The caller sees to this:
-// As for `linkspan_writer_put_null`; `text` points to `length` bytes.
-linkspan_status linkspan_writer_put_decimal(struct linkspan_writer *writer,
-                                            const char *key,
-                                            const char *text,
-                                            size_t length);
-
-// Puts an N-d array, copied: `dtype`, `order`, `rank`, `dims` and `data` describe it, `length` is ignored.
-//
-// The caller sees to this:
-// As for `linkspan_writer_put_null`; `array->data` points to as many elements as `array->dims` say.
-linkspan_status linkspan_writer_put_array(struct linkspan_writer *writer,
-                                          const char *key,
-                                          const struct linkspan_array *array);
-
-// Puts the value of a message, copied; NULL stands for null.
-//
-// The caller sees to this:
-// As for `linkspan_writer_put_null`; `value` is NULL or a live message.
-linkspan_status linkspan_writer_put_message(struct linkspan_writer *writer,
-                                            const char *key,
-                                            const struct linkspan_message *value);
-
-// Begins a map: the following values are put into it, each with its key, until `linkspan_writer_end`. A
-// repeated key is `Malformed`.
-//
-// The caller sees to this:
-// As for `linkspan_writer_put_null`.
-linkspan_status linkspan_writer_begin_map(struct linkspan_writer *writer, const char *key);
-
-// Begins an array of values: the following values are put into it with `key` NULL, until
-// `linkspan_writer_end`.
-//
-// The caller sees to this:
-// As for `linkspan_writer_put_null`.
-linkspan_status linkspan_writer_begin_array(struct linkspan_writer *writer, const char *key);
-
-// Ends the innermost open map or array.
-//
-// The caller sees to this:
-// `writer` is live.
-linkspan_status linkspan_writer_end(struct linkspan_writer *writer);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -12,7 +12,6 @@
 #include <linkspan/message.hpp>
 #include <linkspan/options.hpp>
 #include <linkspan/publish.hpp>
-#include <linkspan/record.hpp>
 #include <linkspan/region.hpp>
 #include <linkspan/service.hpp>
 #include <linkspan/table.hpp>

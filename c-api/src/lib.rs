@@ -6,7 +6,6 @@
 //! | the guard at the edge, the last error | `error` |
 //! | arguments and results; structs that begin with their size | `argument`, `sized` |
 //! | messages: life, building, reading, walking | `message`, `tree`, `put`, `read`, `walk` |
-//! | values event by event, without a tree, for generated code | `writer`, `reader`, `field_set`, `tape` |
 //! | structs that are encoded and decoded directly, by a table | `record` |
 //! | N-d arrays, and loans of memory for them; arrays into memory of the program | `array`, `loan`, `into` |
 //! | encodings by number and name, the codecs alone | `encoding`, `codec` |
@@ -35,7 +34,6 @@ pub mod endpoint;
 pub mod error;
 mod exchange;
 mod exit;
-mod field_set;
 pub mod into;
 mod life;
 pub mod listener;
@@ -47,7 +45,6 @@ pub mod options;
 pub mod publisher;
 pub mod put;
 pub mod read;
-pub mod reader;
 pub mod record;
 pub mod region;
 pub mod request;
@@ -57,7 +54,5 @@ pub mod service;
 mod sized;
 pub mod status;
 pub mod subscriber;
-mod tape;
 mod tree;
 pub mod walk;
-pub mod writer;

@@ -113,7 +113,7 @@ public:
         reading.number = static_cast<std::uint64_t>(number);
         for (const auto &[what, value] : measured) reading.measurements.push_back({what.first, what.second, value});
         linkspan::message message;
-        reading.encode(writer_, message);
+        reading.encode(message);
         out_->send(message);
     }
 
@@ -168,7 +168,6 @@ private:
     std::string file_;
     std::optional<database> db_;
     std::optional<linkspan::publisher> out_;
-    linkspan::writer writer_;
     sensors sensors_;
     std::map<std::string, std::int64_t> numbers_; // the numbers of the quantities
     std::int64_t rows_ = 0;                       // the number of committed readings

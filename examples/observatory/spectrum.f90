@@ -14,8 +14,6 @@ program spectrum
    type(linkspan_publisher) :: triggers
    type(linkspan_subscriber) :: waveform
    type(linkspan_message) :: request, message
-   type(linkspan_reader) :: reader
-   type(linkspan_writer) :: writer
    type(linkspan_options) :: options
    type(observatory_waveform) :: block
    type(linkspan_timestamp) :: now
@@ -48,7 +46,7 @@ contains
 
    subroutine process_block()
       integer :: n
-      call block%decode(reader, message)
+      call block%decode(message)
       rate = block%rate
       n = size(block%samples, 2)
       call watch(block%samples, abs(block%at%nanoseconds - until) > 1000000, block%restart)
@@ -63,7 +61,7 @@ contains
       type(linkspan_message) :: state
       type(observatory_triggers) :: last
       last = of_last(n)
-      call last%encode(writer, state)
+      call last%encode(state)
       call triggers%send(state)
       now = linkspan_now()
       published = now%nanoseconds

@@ -61,14 +61,12 @@ int main() {
     try {
         const linkspan::subscriber sensors("observatory/sensors", with(ObservatorySensors::schema()));
         const linkspan::publisher out("observatory/statistics", with(ObservatoryStatistics::schema()));
-        linkspan::reader decoder;
-        linkspan::writer encoder;
         std::map<std::string, std::deque<reading>> windows;
         auto next_publication = clock_type::now();
 
         while (!stopped) {
             try {
-                const auto received = ObservatorySensors::decode(decoder, sensors.recv(100ms)).readings;
+                const auto received = ObservatorySensors::decode(sensors.recv(100ms)).readings;
                 const auto now = clock_type::now();
                 windows["cpu"].push_back({now, received.cpu});
                 windows["load"].push_back({now, received.load});
@@ -94,7 +92,7 @@ int main() {
                 if (!window.empty()) result.statistics[name] = summarize(window);
             }
             linkspan::message message;
-            result.encode(encoder, message);
+            result.encode(message);
             out.send(message);
         }
     } catch (const linkspan::error &e) {

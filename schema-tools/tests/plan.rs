@@ -100,3 +100,27 @@ fn types_called_as_what_fortran_makes_are_refused_with_both_names() {
     let error = generate(&Schema::parse(union).unwrap(), Language::Fortran).unwrap_err();
     assert!(error.text().contains("t_a_b of t.a.b"), "{error}");
 }
+
+#[test]
+fn types_called_as_what_c_makes_are_refused_with_both_names() {
+    let of = |layout: &str, field: &str| {
+        let text = format!(
+            "name = \"imu\"\n{layout}[fields.{field}]\ntype = \"record\"\nfields = {{ x = \"f64\" }}\n\
+             [fields.on]\ntype = \"enum\"\nvalues = [\"A\"]"
+        );
+        let made = generate(&Schema::parse(&text).unwrap(), Language::C);
+        made.err().map(|error| (error.kind(), error.text().to_owned()))
+    };
+    for part in ["init", "free", "encode", "decode", "put", "get", "to_bytes", "from_bytes", "schema"] {
+        let (kind, text) = of("", part).unwrap_or_else(|| panic!("{part} was taken"));
+        assert!(
+            kind == ErrorKind::Unsupported && text.contains(&format!("imu_{part} of imu.{part}")),
+            "{text}"
+        );
+        assert!(text.contains("for imu:") && text.contains("another name"), "{text}");
+    }
+    assert!(of("", "on_name").unwrap().1.contains("imu_on_name of imu.on_name"));
+    let packed = "layout = \"packed\"\n";
+    assert!(of(packed, "pack").is_some() && of(packed, "unpack_refusal").is_some());
+    assert_eq!((of("", "pack"), of(packed, "to_bytes"), of("", "encoded")), (None, None, None));
+}

@@ -145,7 +145,7 @@ def test_shared_with_pkg_config(language, program, tmp_path, environment):
     assert left == LEFT.get(program, [])
 
 
-KINDS = ("channel", "listener", "server", "publisher", "subscriber", "service", "controller", "region", "walk", "writer", "reader", "message")
+KINDS = ("channel", "listener", "server", "publisher", "subscriber", "service", "controller", "region", "walk", "message")
 
 
 @pytest.mark.parametrize(("compiler", "language"), [("gcc", "c"), ("g++", "c++")])

@@ -49,7 +49,7 @@ def test_packed_bytes_are_kept_and_padding_is_zero(packed: Path) -> None:
         (lambda value: b"\x02" + value[1:], "truth value"),
         (lambda value: value[:16] + b"\x03" + value[17:], "enum's number"),
         (lambda value: value[:73] + b"\x02" + value[74:], "truth value"),
-        (lambda value: {"on": True}, "bytes is expected"),
+        (lambda value: {"on": True}, "expected bytes, found a map"),
     ],
     ids=["short", "bool", "enum", "array of bool", "map"],
 )

@@ -6,7 +6,7 @@ from generator.kinds import TAIL
 def handle_procedures(name: str) -> str:
     timed = name in ("channel", "server", "service")
     wait = ", nanoseconds(timeout)" if timed else ", linkspan_default" if name == "publisher" else ""
-    closing = "" if name in ("pending_reply", "region", "writer", "reader") else f"""
+    closing = "" if name in ("pending_reply", "region") else f"""
       if (c_associated(self%handle)) status = c_{name}_close(self%handle{wait})"""
     out = f"""
    ! ---------------------------------------------------------------------------------------------------- {name}s
@@ -42,7 +42,7 @@ def handle_procedures(name: str) -> str:
       call finish(status, stat, errmsg)
    end subroutine
 """
-    if name in ("pending_reply", "writer", "reader"):
+    if name == "pending_reply":
         return out
     if name not in ("publisher", "region"):
         out += f"""

@@ -15,7 +15,7 @@ KINDS = [
 RANKS = range(1, 16)
 # Types that lend memory for arrays, and their names in C: a request is a message.
 LENDERS = {"channel": "channel", "message": "request", "publisher": "publisher"}
-HANDLES = ["channel", "pending_reply", "listener", "server", "publisher", "subscriber", "region", "service", "controller", "writer", "reader"]
+HANDLES = ["channel", "pending_reply", "listener", "server", "publisher", "subscriber", "region", "service", "controller"]
 TAIL = """      integer, intent(out), optional :: stat
       character(:), allocatable, intent(inout), optional :: errmsg"""
 

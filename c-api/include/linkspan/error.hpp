@@ -230,13 +230,14 @@ template <class F> auto attempt(F &&call) -> std::expected<decltype(std::forward
 
 namespace detail {
 
-/// An error that the C++ side detects, as the class of its kind; `path` may be NULL.
+/// An error that the C++ side detects, as the class of its kind; `path` is NULL or empty for the whole value.
 template <class E> [[noreturn]] void refuse(linkspan_status code, const std::string &text, const char *path = nullptr) {
-    const std::string full = path == nullptr ? text : text + ", at path " + path;
+    const bool is_whole = path == nullptr || *path == '\0';
+    const std::string full = is_whole ? text : text + ", at path " + path;
     linkspan_error e = LINKSPAN_ERROR_INIT;
     e.status = code;
     e.text = full.c_str();
-    e.path = path;
+    e.path = is_whole ? nullptr : path;
     throw E(e);
 }
 

@@ -267,7 +267,7 @@ public:
 
     /// Reads the value at a path as a `T`: bool, integers, floating point, std::string, std::string_view,
     /// bytes_view, timestamp, uuid, decimal, big_int, array_view<E>, std::span<const E>, std::vector<E>, std::array<E, N> (of 16 bytes
-    /// it is a uuid), std::map and std::unordered_map of these by their keys, message, and std::optional of these, which is empty if the path has no value, or null. Throws `missing` if the path has no value, `wrong_type` if the value has another type, `out_of_range` for a
+    /// it is a uuid), std::map and std::unordered_map of these by their keys, message, a struct that was generated from a schema, and std::optional of these, which is empty if the path has no value, or null. Throws `missing` if the path has no value, `wrong_type` if the value has another type, `out_of_range` for a
     /// number that does not fit.
     ///
     /// std::string_view, bytes_view, std::span and array_view are views into the message, so a temporary does not return
@@ -367,6 +367,10 @@ private:
 
 namespace detail {
 
+/// Whether a `T` is a struct that was generated from a schema.
+template <class T, class = void> inline constexpr bool is_generated = false;
+template <class T>
+inline constexpr bool is_generated<T, std::void_t<decltype(std::declval<const T &>().put_(std::declval<message &>(), nullptr))>> = true;
 template <class T> struct is_array_view : std::false_type {};
 template <class E> struct is_array_view<array_view<E>> : std::true_type {};
 template <class T> struct is_vector : std::false_type {};
@@ -440,6 +444,9 @@ template <class T> message &message::put_at(const char *key, const T &value) {
         }
     } else if constexpr (std::is_same_v<T, message>) {
         return done(linkspan_message_put_message(c_, key, value.c()));
+    } else if constexpr (detail::is_generated<T>) {
+        value.put_(*this, key);
+        return *this;
     } else {
         static_assert(detail::never<T>, "this type has no form in a message; put its parts");
     }
@@ -578,6 +585,8 @@ template <class T> T message::read(const zstring &path) const {
         linkspan_message *v;
         check(linkspan_message_get_message(c_, p, &v));
         return message(v);
+    } else if constexpr (detail::is_generated<T>) {
+        return T::get_(*this, p);
     } else {
         static_assert(detail::never<T>, "this type can't be read from a message");
     }

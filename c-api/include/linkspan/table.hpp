@@ -1,10 +1,11 @@
-// The tables by which one call of the library encodes or decodes a generated struct.
+// The tables by which one call of the library encodes or decodes a generated struct, and the N-d arrays that it owns.
 #ifndef LINKSPAN_TABLE_HPP
 #define LINKSPAN_TABLE_HPP
 
 #include <linkspan/codec.hpp>
-#include <linkspan/record.hpp>
+#include <linkspan/message.hpp>
 
+#include <cstring>
 #include <map>
 #include <memory>
 #include <optional>
@@ -12,6 +13,18 @@
 #include <variant>
 
 namespace linkspan {
+
+/// An N-d array that a struct owns, with as many elements as `shape` requires. The elements of an array of
+/// bool are bytes, 0 or 1.
+template <class T> struct ndarray {
+    std::vector<std::uint64_t> shape;
+    std::vector<T> elements;
+    linkspan::order order = linkspan::order::row;
+
+    friend bool operator==(const ndarray &a, const ndarray &b) {
+        return a.shape == b.shape && a.elements == b.elements && a.order == b.order;
+    }
+};
 
 /// The parts of those tables: each type has its C++ type as `value`, and `type()` describes it to the
 /// library. Functions reach values whose layout C does not know; they run inside a call of the library, so
@@ -359,10 +372,16 @@ linkspan_record_field variant(const char *key, const void *whole, const T &part)
 /// The table of a message of this type.
 inline linkspan_record table(const linkspan_record_type *of) { return {sizeof(linkspan_record), of, nullptr}; }
 
-/// Sets the value of `to` from `from`.
+/// Makes `from` the value of `to`.
 inline void put(linkspan_record *table, const void *from, message &to) { check(linkspan_record_put(table, from, to.c())); }
-/// Reads a message into `to`.
-inline void get(linkspan_record *table, void *to, const message &from) { check(linkspan_record_get(table, to, from.c())); }
+/// Puts `from` as one value of `to`.
+inline void put(linkspan_record *table, const void *from, message &to, const char *key) {
+    check(linkspan_message_put_record(to.c(), key, table, from));
+}
+/// Reads the value at a path of `from` into `to`.
+inline void get(linkspan_record *table, void *to, const message &from, const char *path) {
+    check(linkspan_message_get_record(from.c(), path, table, to));
+}
 /// Encodes `from`.
 inline std::vector<std::uint8_t> encode(linkspan_record *table, const void *from, encoding e) {
     std::uint8_t *made;

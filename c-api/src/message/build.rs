@@ -1,4 +1,4 @@
-//! Changes of a message's value: puts, and whole values from a writer or a struct.
+//! Changes of a message's value: puts, and whole values from a struct.
 
 use std::sync::OnceLock;
 
@@ -8,7 +8,6 @@ use linkspan::{Error, ErrorKind, Result, codec};
 
 use super::linkspan_message;
 use super::state::{Encoded, HELD, State};
-use crate::tape::Tape;
 use crate::tree::Tree;
 
 impl linkspan_message {
@@ -20,8 +19,8 @@ impl linkspan_message {
             return what(tree);
         }
         let text = match &*state {
-            State::Written(..) | State::Encoded(_) => {
-                "a message that a writer wrote cannot be changed; call linkspan_message_clear first"
+            State::Encoded(_) => {
+                "a message that a struct is the value of cannot be changed; call linkspan_message_clear first"
             }
             _ => "a received message cannot be changed; call linkspan_message_clear first",
         };
@@ -44,19 +43,6 @@ impl linkspan_message {
             value.take();
         }
         Ok(is_put)
-    }
-
-    /// Makes a tape the value; `tape` gets the tape of the previous value, to be reused.
-    pub(crate) fn take_tape(&self, tape: &mut Tape) -> Result<()> {
-        let mut state = self.change()?;
-        self.forget_aligned();
-        if let State::Written(there, value) = &mut *state {
-            std::mem::swap(&mut **there, tape);
-            value.take();
-        } else {
-            *state = State::Written(Box::new(std::mem::take(tape)), OnceLock::new());
-        }
-        Ok(())
     }
 
     /// Makes a tree the value.

@@ -8,7 +8,11 @@ use linkspan::{Error, ErrorKind, Limits, Message, Request, Result, Value, codec}
 
 use super::linkspan_message;
 use super::state::{HELD, State};
-use crate::tape::Tape;
+
+/// Gives an error the path of the value that was asked for; the whole value has none.
+fn at_path(error: Error, path: &str) -> Error {
+    if path.is_empty() { error } else { error.with_path(path) }
+}
 
 impl linkspan_message {
     /// Sends the value to a sink without a tree; a received message is checked as its channel requires.
@@ -19,22 +23,7 @@ impl linkspan_message {
             (State::Encoded(encoded), _) => {
                 codec::decode_into(&encoded.bytes, HELD, &Limits::default(), sink)
             }
-            (State::Written(tape, _), _) => tape.walk(&mut sink).map(|()| sink),
             (other, _) => other.whole()?.walk(&mut sink).map(|()| sink),
-        }
-    }
-
-    /// Records the value without a tree; a received message is checked as its channel requires.
-    pub(crate) fn record(&self, tape: &mut Tape) -> Result<()> {
-        let state = self.read_state();
-        match state.arrived() {
-            Some(message) => {
-                tape.record_body(message.body(), |recorder| message.walk_into(recorder).map(|_| ()))
-            }
-            None => {
-                drop(state);
-                tape.record(self)
-            }
         }
     }
 
@@ -45,7 +34,7 @@ impl linkspan_message {
 
     /// Reads the value at a path; errors name the path.
     pub(crate) fn look_at<T>(&self, path: &str, what: impl FnOnce(&Value) -> Result<T>) -> Result<T> {
-        self.look(|root| what(root.at(path)?).map_err(|e| e.with_path(path)))
+        self.look(|root| what(root.at(path)?).map_err(|e| at_path(e, path)))
     }
 
     /// Reads the scalar at a path without a tree, if it is in a short map of scalars and long arrays; `None` if it is
@@ -69,7 +58,7 @@ impl linkspan_message {
     ) -> Option<Result<T>> {
         let state = self.0.state.read();
         let read = |item: FlatItem<'_>| match item {
-            FlatItem::Array(array) => Some(what(array).map_err(|e| e.with_path(path))),
+            FlatItem::Array(array) => Some(what(array).map_err(|e| at_path(e, path))),
             FlatItem::Scalar(_) => None,
         };
         state.arrived()?.flat_item(path, read)?
@@ -119,7 +108,6 @@ impl Source for linkspan_message {
             State::Flat(map, value) if value.get().is_none() && !map.is_empty() => {
                 decode(map.bytes(), &mut sink)
             }
-            State::Written(tape, _) => tape.walk(sink),
             State::Encoded(encoded) if encoded.value.get().is_none() => decode(&encoded.bytes, &mut sink),
             state => state.whole()?.walk(sink),
         }

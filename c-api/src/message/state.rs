@@ -1,11 +1,10 @@
-//! The content of a message: a value that is built, written, encoded or received.
+//! The content of a message: a value that is built, encoded or received.
 
 use std::sync::OnceLock;
 
 use linkspan::codec::{FlatItem, FlatMapBuilder, FlatValue};
 use linkspan::{Encoding, Message, Request, Result, Value, codec};
 
-use crate::tape::Tape;
 use crate::tree::Tree;
 
 /// The encoding of values that are kept encoded.
@@ -27,8 +26,6 @@ pub(crate) enum State {
     Flat(FlatMapBuilder, OnceLock<Value>),
     /// Any other value that is being built or was decoded.
     Tree(Tree),
-    /// A value from a writer, and its tree once one was needed.
-    Written(Box<Tape>, OnceLock<Value>),
     /// A value encoded from a struct, and its tree once one was needed.
     Encoded(Encoded),
     /// A received message.
@@ -57,7 +54,7 @@ impl State {
         }
     }
 
-    /// The tree to build in; `None` for a received or written message. A flat map is converted to a tree.
+    /// The tree to build in; `None` for a received or encoded message. A flat map is converted to a tree.
     pub(super) fn tree(&mut self) -> Result<Option<&mut Tree>> {
         if let State::Flat(map, value) = self {
             let tree = match value.take() {
@@ -98,13 +95,6 @@ impl State {
                 }
             },
             State::Tree(tree) => Ok(tree.so_far()),
-            State::Written(tape, value) => match value.get() {
-                Some(value) => Ok(value),
-                None => {
-                    let made = tape.value()?;
-                    Ok(value.get_or_init(|| made))
-                }
-            },
             State::Encoded(encoded) => match encoded.value.get() {
                 Some(value) => Ok(value),
                 None => {
@@ -128,7 +118,7 @@ impl State {
     /// The received message, if it is one.
     pub(super) fn arrived(&self) -> Option<&Message> {
         match self {
-            State::Flat(..) | State::Tree(_) | State::Written(..) | State::Encoded(_) => None,
+            State::Flat(..) | State::Tree(_) | State::Encoded(_) => None,
             State::Received(message) => Some(message),
             State::Request(request) => Some(request.message()),
         }

@@ -7,10 +7,10 @@ use linkspan::value::{BigInt, Decimal, NdArrayRef, Sink, Source, repeated_key};
 use linkspan::{Error, ErrorKind, Result, Timestamp, quoted};
 
 use super::access::Through;
+use super::field_set::FieldSet;
 use super::layout::{Entries, Field, Fields, Kind, Layout, Reach};
 use super::memory;
 use super::put::{put, put_bytes, put_number, put_pair, take};
-use crate::field_set::FieldSet;
 use crate::message::linkspan_message;
 
 /// Fills a struct from the events of its value.

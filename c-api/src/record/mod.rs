@@ -15,12 +15,14 @@
 //! | memory from `malloc` | `memory` |
 //! | frees what a struct owns | `clear` |
 //! | moves loans out of a struct | `moved` |
+//! | the fields that a map had | `field_set` |
 //! | errors in tables and structs | `error` |
 
 mod access;
 mod borrowed;
 mod clear;
 mod error;
+mod field_set;
 mod fill;
 mod flat;
 mod layout;
@@ -35,15 +37,14 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
 use linkspan::fork::Own;
+use linkspan::value::{Source, ValueBuilder};
 use linkspan::{Error, ErrorKind, Limits, Result, codec};
 
-use crate::argument::{block, give_encoded, handle, is_null, place};
+use crate::argument::{block, c_text, give_encoded, handle, is_null, place};
 use crate::encoding::linkspan_encoding;
 use crate::error::guard;
 use crate::message::linkspan_message;
-use crate::reader::{self, linkspan_reader};
 use crate::status::linkspan_status;
-use crate::writer::{linkspan_writer, put::put_source};
 
 pub use access::linkspan_record_access;
 pub use table::*;
@@ -223,24 +224,6 @@ pub unsafe extern "C" fn linkspan_record_put(
     })
 }
 
-/// Reads the value of a message into a struct. The old content of the struct is freed; after an error the
-/// struct has a part of the message.
-///
-/// # Safety
-/// `record` is a table, `to` points to a struct of it that was initialized, `message` is live.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn linkspan_record_get(
-    record: *mut linkspan_record,
-    to: *mut c_void,
-    message: *const linkspan_message,
-) -> linkspan_status {
-    // SAFETY: as the caller promises.
-    guard(|| unsafe {
-        let message = handle(message)?;
-        fill(layout(record)?, to, |filler| message.send_into(filler))
-    })
-}
-
 /// Encodes a struct. Free the bytes with `linkspan_free`.
 ///
 /// # Safety
@@ -263,7 +246,7 @@ pub unsafe extern "C" fn linkspan_record_encode(
     }
 }
 
-/// Decodes bytes into a struct, as `linkspan_record_get` does. The bytes may be freed at once.
+/// Decodes bytes into a struct, as `linkspan_message_get_record` does. The bytes may be freed at once.
 ///
 /// # Safety
 /// `record` is a table, `to` points to a struct of it that was initialized, `bytes` points to `length` bytes.
@@ -282,39 +265,55 @@ pub unsafe extern "C" fn linkspan_record_decode(
     })
 }
 
-/// Writes a struct as one value of a writer: with `key` in an open map, with NULL anywhere else.
+/// Puts a struct as one value of a message that is being built, as `linkspan_message_put_null` puts null: under `key` in a map, with
+/// `key` NULL in an array, or as the whole value of an empty message. Arrays of it that are loans are copied.
 ///
 /// # Safety
-/// As for `linkspan_writer_put_null`; `record` is a table, `from` points to a struct of it.
+/// As for `linkspan_message_put_null`; `record` is a table, `from` points to a struct of it.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn linkspan_writer_put_record(
-    writer: *mut linkspan_writer,
+pub unsafe extern "C" fn linkspan_message_put_record(
+    message: *mut linkspan_message,
     key: *const c_char,
     record: *mut linkspan_record,
     from: *const c_void,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
-    unsafe { put_source(writer, key, || lend(layout(record)?, from)) }
+    let value = || unsafe {
+        let mut builder = ValueBuilder::new();
+        lend(layout(record)?, from)?.walk(&mut builder)?;
+        builder.finish()
+    };
+    // SAFETY: as the caller promises.
+    unsafe { crate::put::put(message, key, value) }
 }
 
-/// Reads the next value of a reader into a struct, as `linkspan_record_get` does.
+/// Reads the value at a path of a message into a struct; `""` is the whole value. The old content of the struct is freed; after an
+/// error the struct has a part of the value.
 ///
 /// # Safety
-/// As for `linkspan_reader_get_bool`; `record` is a table, `to` points to a struct of it that was
-/// initialized.
+/// `message` is live, `path` NUL-terminated, `record` a table, `to` points to a struct of it that was initialized.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn linkspan_reader_get_record(
-    reader: *mut linkspan_reader,
+pub unsafe extern "C" fn linkspan_message_get_record(
+    message: *const linkspan_message,
+    path: *const c_char,
     record: *mut linkspan_record,
     to: *mut c_void,
 ) -> linkspan_status {
     // SAFETY: as the caller promises.
-    unsafe {
-        reader::get_into(reader, |send| {
-            fill(layout(record)?, to, |mut filler| {
-                send(&mut filler)?;
+    guard(|| unsafe {
+        let (message, path) = (handle(message)?, c_text(path, "path")?);
+        fill(layout(record)?, to, |filler| match path {
+            "" => message.send_into(filler),
+            path => message.look_at(path, |value| {
+                let mut filler = filler;
+                value.walk(&mut filler).map_err(|error| below(error, path))?;
                 Ok(filler)
-            })
+            }),
         })
-    }
+    })
+}
+
+/// Prepends a path to that of an error.
+fn below(error: Error, path: &str) -> Error {
+    path.rsplit('/').fold(error, |error, part| error.under_key(&part.replace("~1", "/").replace("~0", "~")))
 }

@@ -1,4 +1,4 @@
-/* Structs of scalars, which are encoded without a walk: the same bytes and the same errors as through a writer, which walks them. */
+/* Structs of scalars, which are encoded without a walk: the same bytes and the same errors as through a tree, for which they are walked. */
 #include <linkspan.h>
 #include <linkspan/record.h>
 
@@ -55,14 +55,14 @@ enum { COUNT = sizeof fields / sizeof fields[0] };
 static const linkspan_record_type type = {.kind = LINKSPAN_RECORD_STRUCT, .size = sizeof(flat), .fields = fields, .count = COUNT};
 static linkspan_record record = {.size = sizeof(linkspan_record), .of = &type};
 
-/* Encodes a struct through a writer. */
+/* Encodes a struct through the tree of a message. */
 static linkspan_status walk(linkspan_record *table, const void *from, uint8_t **bytes, size_t *length) {
-    linkspan_writer *writer;
+    linkspan_message *message;
     linkspan_status status;
-    OK(linkspan_writer_new(&writer));
-    linkspan_writer_put_record(writer, NULL, table, from);
-    status = linkspan_writer_encode(writer, LINKSPAN_CBOR, bytes, length);
-    linkspan_writer_free(writer);
+    OK(linkspan_message_new(&message));
+    status = linkspan_message_put_record(message, NULL, table, from);
+    if (status == LINKSPAN_OK) status = linkspan_encode(message, LINKSPAN_CBOR, bytes, length);
+    linkspan_message_release(message);
     return status;
 }
 
@@ -72,7 +72,7 @@ static const char *reason(void) {
     return strncmp(text, "linkspan_", 9) == 0 && colon != NULL ? colon + 2 : text;
 }
 
-/* Encodes a struct as bytes, as a message and through a writer, and compares the results; the outcome of all. */
+/* Encodes a struct as bytes, as a message and through a tree, and compares the results; the outcome of all. */
 static linkspan_status encode_each_way(linkspan_record *table, const void *from) {
     uint8_t *bytes, *other;
     size_t length, other_length;

@@ -504,7 +504,7 @@ static void moved_out_of_a_struct(const char *endpoint) {
             CHECK(is_wave(view, round));
             OK(linkspan_message_get_array(view, "wave", &inside));
             CHECK(is_slot_to_read(inside.data) == shares);
-            OK(linkspan_record_get(&shots, &got, view));
+            OK(linkspan_message_get_record(view, "", &shots, &got));
             CHECK(got.number == round && got.wave.length == COUNT * sizeof(double));
             linkspan_message_release(view);
         }

@@ -31,15 +31,16 @@ struct ObservatoryStatisticsStatistics {
     double min{};
     double max{};
 
-    /// Writes this as one value: with `key` inside an open map, with null otherwise.
-    void write(linkspan::writer &writer_, const char *key_) const {
-        linkspan_writer_put_record(writer_.c(), key_, table_(), this);
+    /// Puts this as one value of a message: `message.put(key, value)` calls it.
+    void put_(linkspan::message &message_, const char *key_) const {
+        linkspan::record::put(table_(), this, message_, key_);
     }
 
-    /// Reads the next value of a reader; `finish` throws the error.
-    void read(linkspan::reader &reader_) {
-        *this = ObservatoryStatisticsStatistics{};
-        linkspan_reader_get_record(reader_.c(), table_(), this);
+    /// Returns the value at a path of a message: `message.get<T>(path)` calls it.
+    static ObservatoryStatisticsStatistics get_(const linkspan::message &message_, const char *path_) {
+        ObservatoryStatisticsStatistics result_;
+        linkspan::record::get(table_(), &result_, message_, path_);
+        return result_;
     }
 
     /// The table with which the library reads and fills this.
@@ -119,20 +120,12 @@ struct ObservatoryStatistics {
     /// Sets `message` to one that holds this value.
     void encode(linkspan::message &message_) const { linkspan::record::put(table_(), this, message_); }
 
-    /// The same; the writer is not needed.
-    void encode(linkspan::writer &, linkspan::message &message_) const { encode(message_); }
-
     /// Returns the value of a message. Throws `linkspan::schema_mismatch` for a message of another schema; `missing`, `wrong_type` or
     /// `out_of_range`, with the path, if it does not fit.
     static ObservatoryStatistics decode(const linkspan::message &message_) {
         linkspan::check_fingerprint(message_, fingerprint);
-        ObservatoryStatistics result_;
-        linkspan::record::get(table_(), &result_, message_);
-        return result_;
+        return get_(message_, "");
     }
-
-    /// The same; the reader is not needed.
-    static ObservatoryStatistics decode(linkspan::reader &, const linkspan::message &message_) { return decode(message_); }
 
     /// Encodes this value.
     std::vector<std::uint8_t> to_bytes(linkspan::encoding encoding_) const {
@@ -146,15 +139,16 @@ struct ObservatoryStatistics {
         return result_;
     }
 
-    /// Writes this as one value: with `key` inside an open map, with null otherwise.
-    void write(linkspan::writer &writer_, const char *key_) const {
-        linkspan_writer_put_record(writer_.c(), key_, table_(), this);
+    /// Puts this as one value of a message: `message.put(key, value)` calls it.
+    void put_(linkspan::message &message_, const char *key_) const {
+        linkspan::record::put(table_(), this, message_, key_);
     }
 
-    /// Reads the next value of a reader; `finish` throws the error.
-    void read(linkspan::reader &reader_) {
-        *this = ObservatoryStatistics{};
-        linkspan_reader_get_record(reader_.c(), table_(), this);
+    /// Returns the value at a path of a message: `message.get<T>(path)` calls it.
+    static ObservatoryStatistics get_(const linkspan::message &message_, const char *path_) {
+        ObservatoryStatistics result_;
+        linkspan::record::get(table_(), &result_, message_, path_);
+        return result_;
     }
 
     /// The table with which the library reads and fills this.

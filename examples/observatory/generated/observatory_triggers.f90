@@ -28,17 +28,19 @@ module observatory_triggers_messages
       ! Whether the trigger is on. An array of bool with shape [n].
       logical(c_bool), allocatable :: on(:)
    contains
-      ! Sets a message to one that holds this value: encode(writer, message, stat, errmsg).
+      ! Sets a message to one that holds this value: encode(message, stat, errmsg).
       procedure :: encode => observatory_triggers_encode
-      ! Reads the value of a message: decode(reader, message, stat, errmsg).
+      ! Reads the value of a message: decode(message, stat, errmsg).
       procedure :: decode => observatory_triggers_decode
       ! Encodes this value: to_bytes(encoding, bytes, stat, errmsg).
       procedure :: to_bytes => observatory_triggers_to_bytes
       ! Reads the value from encoded bytes: from_bytes(bytes, encoding, stat, errmsg).
       procedure :: from_bytes => observatory_triggers_from_bytes
       procedure :: set_defaults => observatory_triggers_set_defaults
-      procedure :: write => observatory_triggers_write
-      procedure :: read => observatory_triggers_read
+      ! Puts this into a message: put(message, key, stat, errmsg), without a key in an array or as the whole value.
+      procedure :: put => observatory_triggers_put
+      ! Reads the value at a path of a message: get(message, path, stat, errmsg).
+      procedure :: get => observatory_triggers_get
    end type
 
    type(linkspan_record_type), target, save :: observatory_triggers__type
@@ -200,45 +202,64 @@ contains
          c_funloc(observatory_triggers__fill))
    end function
 
-   ! Writes this as one value: with `key` inside an open map, without it otherwise.
-   subroutine observatory_triggers_write(self, writer, key)
+   subroutine observatory_triggers_put(self, message, key, stat, errmsg)
       class(observatory_triggers), intent(in) :: self
-      type(linkspan_writer), intent(inout) :: writer
+      type(linkspan_message), intent(inout) :: message
       character(*), intent(in), optional :: key
-      call observatory_triggers__put_part(self, writer, key)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      character(:), allocatable :: text
+      integer :: outcome
+      call observatory_triggers__put_part(self, message, key, outcome, text)
+      if (present(stat)) stat = outcome
+      if (outcome == linkspan_ok) return
+      if (present(errmsg)) errmsg = text
+      if (.not. present(stat)) error stop "linkspan: "//text
    end subroutine
 
-   subroutine observatory_triggers__put_part(self, writer, key)
+   subroutine observatory_triggers__put_part(self, message, key, outcome, text)
       type(observatory_triggers), intent(in), target :: self
-      type(linkspan_writer), intent(inout) :: writer
+      type(linkspan_message), intent(inout) :: message
       character(*), intent(in), optional :: key
-      call linkspan_write_record(writer, observatory_triggers__table(), c_loc(self), key)
+      integer, intent(out) :: outcome
+      character(:), allocatable, intent(inout) :: text
+      call linkspan_put_part(observatory_triggers__table(), c_loc(self), &
+         message, key, outcome, text)
    end subroutine
 
-   ! Reads the next value of a reader.
-   subroutine observatory_triggers_read(self, reader)
+   subroutine observatory_triggers_get(self, message, path, stat, errmsg)
       class(observatory_triggers), intent(inout) :: self
-      type(linkspan_reader), intent(inout) :: reader
+      type(linkspan_message), intent(in) :: message
+      character(*), intent(in) :: path
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      character(:), allocatable :: text
+      integer :: outcome
       call self%set_defaults()
-      call observatory_triggers__get_part(self, reader)
+      call observatory_triggers__get(self, message, path, outcome, text)
+      if (present(stat)) stat = outcome
+      if (outcome == linkspan_ok) return
+      if (present(errmsg)) errmsg = text
+      if (.not. present(stat)) error stop "linkspan: "//text
    end subroutine
 
-   subroutine observatory_triggers__get_part(self, reader)
+   subroutine observatory_triggers__get(self, message, path, outcome, text)
       type(observatory_triggers), intent(inout), target :: self
-      type(linkspan_reader), intent(inout) :: reader
-      call linkspan_read_record(reader, observatory_triggers__table(), c_loc(self))
+      type(linkspan_message), intent(in) :: message
+      character(*), intent(in) :: path
+      integer, intent(out) :: outcome
+      character(:), allocatable, intent(inout) :: text
+      call linkspan_get_record(observatory_triggers__table(), c_loc(self), &
+         message, path, outcome, text)
    end subroutine
 
-   subroutine observatory_triggers_encode(self, writer, message, stat, errmsg)
+   subroutine observatory_triggers_encode(self, message, stat, errmsg)
       class(observatory_triggers), intent(in) :: self
-      type(linkspan_writer), intent(inout) :: writer
       type(linkspan_message), intent(inout) :: message
       integer, intent(out), optional :: stat
       character(:), allocatable, intent(inout), optional :: errmsg
       character(:), allocatable :: text
       integer :: outcome
-      associate (unused => writer)
-      end associate
       call observatory_triggers__put(self, message, outcome, text)
       if (present(stat)) stat = outcome
       if (outcome == linkspan_ok) return
@@ -255,34 +276,22 @@ contains
          message, outcome, text)
    end subroutine
 
-   subroutine observatory_triggers_decode(self, reader, message, stat, errmsg)
+   subroutine observatory_triggers_decode(self, message, stat, errmsg)
       class(observatory_triggers), intent(inout) :: self
-      type(linkspan_reader), intent(inout) :: reader
       type(linkspan_message), intent(in) :: message
       integer, intent(out), optional :: stat
       character(:), allocatable, intent(inout), optional :: errmsg
       character(:), allocatable :: text
       integer :: outcome
-      associate (unused => reader)
-      end associate
       call linkspan_check_fingerprint(message, observatory_triggers_fingerprint, outcome, text)
       if (outcome == linkspan_ok) then
          call self%set_defaults()
-         call observatory_triggers__get(self, message, outcome, text)
+         call observatory_triggers__get(self, message, "", outcome, text)
       end if
       if (present(stat)) stat = outcome
       if (outcome == linkspan_ok) return
       if (present(errmsg)) errmsg = text
       if (.not. present(stat)) error stop "linkspan: "//text
-   end subroutine
-
-   subroutine observatory_triggers__get(self, message, outcome, text)
-      type(observatory_triggers), intent(inout), target :: self
-      type(linkspan_message), intent(in) :: message
-      integer, intent(out) :: outcome
-      character(:), allocatable, intent(inout) :: text
-      call linkspan_get_record(observatory_triggers__table(), c_loc(self), &
-         message, outcome, text)
    end subroutine
 
    subroutine observatory_triggers_to_bytes(self, encoding, bytes, stat, errmsg)

@@ -35,17 +35,19 @@ module observatory_waveform_messages
       ! The samples of the components: up, north, east. Unit: {count}. An array of f64 with shape [3, n].
       real(real64), allocatable :: samples(:, :)
    contains
-      ! Sets a message to one that holds this value: encode(writer, message, stat, errmsg).
+      ! Sets a message to one that holds this value: encode(message, stat, errmsg).
       procedure :: encode => observatory_waveform_encode
-      ! Reads the value of a message: decode(reader, message, stat, errmsg).
+      ! Reads the value of a message: decode(message, stat, errmsg).
       procedure :: decode => observatory_waveform_decode
       ! Encodes this value: to_bytes(encoding, bytes, stat, errmsg).
       procedure :: to_bytes => observatory_waveform_to_bytes
       ! Reads the value from encoded bytes: from_bytes(bytes, encoding, stat, errmsg).
       procedure :: from_bytes => observatory_waveform_from_bytes
       procedure :: set_defaults => observatory_waveform_set_defaults
-      procedure :: write => observatory_waveform_write
-      procedure :: read => observatory_waveform_read
+      ! Puts this into a message: put(message, key, stat, errmsg), without a key in an array or as the whole value.
+      procedure :: put => observatory_waveform_put
+      ! Reads the value at a path of a message: get(message, path, stat, errmsg).
+      procedure :: get => observatory_waveform_get
    end type
 
    ! The tables with which the library reads and fills observatory_waveform_components_item.
@@ -322,45 +324,64 @@ contains
          c_funloc(observatory_waveform__fill))
    end function
 
-   ! Writes this as one value: with `key` inside an open map, without it otherwise.
-   subroutine observatory_waveform_write(self, writer, key)
+   subroutine observatory_waveform_put(self, message, key, stat, errmsg)
       class(observatory_waveform), intent(in) :: self
-      type(linkspan_writer), intent(inout) :: writer
+      type(linkspan_message), intent(inout) :: message
       character(*), intent(in), optional :: key
-      call observatory_waveform__put_part(self, writer, key)
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      character(:), allocatable :: text
+      integer :: outcome
+      call observatory_waveform__put_part(self, message, key, outcome, text)
+      if (present(stat)) stat = outcome
+      if (outcome == linkspan_ok) return
+      if (present(errmsg)) errmsg = text
+      if (.not. present(stat)) error stop "linkspan: "//text
    end subroutine
 
-   subroutine observatory_waveform__put_part(self, writer, key)
+   subroutine observatory_waveform__put_part(self, message, key, outcome, text)
       type(observatory_waveform), intent(in), target :: self
-      type(linkspan_writer), intent(inout) :: writer
+      type(linkspan_message), intent(inout) :: message
       character(*), intent(in), optional :: key
-      call linkspan_write_record(writer, observatory_waveform__table(), c_loc(self), key)
+      integer, intent(out) :: outcome
+      character(:), allocatable, intent(inout) :: text
+      call linkspan_put_part(observatory_waveform__table(), c_loc(self), &
+         message, key, outcome, text)
    end subroutine
 
-   ! Reads the next value of a reader.
-   subroutine observatory_waveform_read(self, reader)
+   subroutine observatory_waveform_get(self, message, path, stat, errmsg)
       class(observatory_waveform), intent(inout) :: self
-      type(linkspan_reader), intent(inout) :: reader
+      type(linkspan_message), intent(in) :: message
+      character(*), intent(in) :: path
+      integer, intent(out), optional :: stat
+      character(:), allocatable, intent(inout), optional :: errmsg
+      character(:), allocatable :: text
+      integer :: outcome
       call self%set_defaults()
-      call observatory_waveform__get_part(self, reader)
+      call observatory_waveform__get(self, message, path, outcome, text)
+      if (present(stat)) stat = outcome
+      if (outcome == linkspan_ok) return
+      if (present(errmsg)) errmsg = text
+      if (.not. present(stat)) error stop "linkspan: "//text
    end subroutine
 
-   subroutine observatory_waveform__get_part(self, reader)
+   subroutine observatory_waveform__get(self, message, path, outcome, text)
       type(observatory_waveform), intent(inout), target :: self
-      type(linkspan_reader), intent(inout) :: reader
-      call linkspan_read_record(reader, observatory_waveform__table(), c_loc(self))
+      type(linkspan_message), intent(in) :: message
+      character(*), intent(in) :: path
+      integer, intent(out) :: outcome
+      character(:), allocatable, intent(inout) :: text
+      call linkspan_get_record(observatory_waveform__table(), c_loc(self), &
+         message, path, outcome, text)
    end subroutine
 
-   subroutine observatory_waveform_encode(self, writer, message, stat, errmsg)
+   subroutine observatory_waveform_encode(self, message, stat, errmsg)
       class(observatory_waveform), intent(in) :: self
-      type(linkspan_writer), intent(inout) :: writer
       type(linkspan_message), intent(inout) :: message
       integer, intent(out), optional :: stat
       character(:), allocatable, intent(inout), optional :: errmsg
       character(:), allocatable :: text
       integer :: outcome
-      associate (unused => writer)
-      end associate
       call observatory_waveform__put(self, message, outcome, text)
       if (present(stat)) stat = outcome
       if (outcome == linkspan_ok) return
@@ -377,34 +398,22 @@ contains
          message, outcome, text)
    end subroutine
 
-   subroutine observatory_waveform_decode(self, reader, message, stat, errmsg)
+   subroutine observatory_waveform_decode(self, message, stat, errmsg)
       class(observatory_waveform), intent(inout) :: self
-      type(linkspan_reader), intent(inout) :: reader
       type(linkspan_message), intent(in) :: message
       integer, intent(out), optional :: stat
       character(:), allocatable, intent(inout), optional :: errmsg
       character(:), allocatable :: text
       integer :: outcome
-      associate (unused => reader)
-      end associate
       call linkspan_check_fingerprint(message, observatory_waveform_fingerprint, outcome, text)
       if (outcome == linkspan_ok) then
          call self%set_defaults()
-         call observatory_waveform__get(self, message, outcome, text)
+         call observatory_waveform__get(self, message, "", outcome, text)
       end if
       if (present(stat)) stat = outcome
       if (outcome == linkspan_ok) return
       if (present(errmsg)) errmsg = text
       if (.not. present(stat)) error stop "linkspan: "//text
-   end subroutine
-
-   subroutine observatory_waveform__get(self, message, outcome, text)
-      type(observatory_waveform), intent(inout), target :: self
-      type(linkspan_message), intent(in) :: message
-      integer, intent(out) :: outcome
-      character(:), allocatable, intent(inout) :: text
-      call linkspan_get_record(observatory_waveform__table(), c_loc(self), &
-         message, outcome, text)
    end subroutine
 
    subroutine observatory_waveform_to_bytes(self, encoding, bytes, stat, errmsg)

@@ -6,7 +6,7 @@ use linkspan::schema::Length;
 use linkspan::value::{DType, Order, Value};
 use linkspan::{Error, ErrorKind};
 
-use super::{Member, Plan, Shape, Text, packed};
+use super::{Member, Plan, Shape, Text, TypeDef, packed};
 
 /// The most elements of an array of a fixed shape that lies inside a struct. A longer one has memory of its own.
 const MOST_INSIDE: u64 = 4096;
@@ -23,6 +23,15 @@ pub(super) fn heading(text: &mut Text, mark: &str, plan: &Plan<'_>) {
         comment(text, &format!("{mark} "), &plan.schema.doc);
     }
     text.line("");
+}
+
+/// The error for a type that has the name of something else in the file, which is made for `of`.
+pub(super) fn taken(def: &TypeDef, of: &str) -> Error {
+    let text = format!(
+        "the type {} of {} is called as something that generated code in this language has for {of}: give the field another name, with its old name as alias",
+        def.name, def.path
+    );
+    Error::new(ErrorKind::Unsupported, text)
 }
 
 /// A comment of one or more lines. A backslash at the end of a line is changed, because it would continue the comment on the next line.

@@ -6,10 +6,9 @@
 #include <stdio.h>
 
 static void decoded(const linkspan_message *message) {
-    linkspan_reader *reader = NULL;
     meter value;
-    if (linkspan_reader_new(&reader) != LINKSPAN_OK || !meter_init(&value)) return;
-    if (meter_decode(&value, reader, message) == LINKSPAN_OK) {
+    if (!meter_init(&value)) return;
+    if (meter_decode(&value, message) == LINKSPAN_OK) {
         printf("%.1f\n", value.pressure);
     } else {
         linkspan_error last = LINKSPAN_ERROR_INIT;
@@ -17,7 +16,6 @@ static void decoded(const linkspan_message *message) {
         printf("%s %s\n", linkspan_status_name(last.status), last.text);
     }
     meter_free(&value);
-    linkspan_reader_free(reader);
 }
 
 int main(int argc, char **argv) {

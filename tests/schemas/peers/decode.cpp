@@ -9,8 +9,7 @@ namespace {
 
 void decoded(const linkspan::message &message) {
     try {
-        linkspan::reader reader;
-        std::printf("%.1f\n", Meter::decode(reader, message).pressure);
+        std::printf("%.1f\n", Meter::decode(message).pressure);
     } catch (const linkspan::schema_mismatch &error) {
         std::printf("SchemaMismatch %s\n", error.what());
     }

@@ -21,10 +21,9 @@ contains
 
    subroutine decoded()
       type(meter) :: value
-      type(linkspan_reader) :: reader
       character(:), allocatable :: why
       integer :: stat
-      call METER_DECODE(reader, message, stat, why)
+      call METER_DECODE(message, stat, why)
       if (stat == linkspan_ok) then
          print "(f0.1)", value%pressure
       else if (stat == linkspan_schema_mismatch) then

@@ -14,8 +14,7 @@ int main(int argc, char **argv) {
     size_t length;
     linkspan_message *message = NULL;
     linkspan_message *made = NULL;
-    linkspan_reader *reader = NULL;
-    linkspan_writer *writer = NULL;
+    linkspan_message *around = NULL;
     ECHO_TYPE value;
     FILE *file;
     int code = 0;
@@ -27,13 +26,15 @@ int main(int argc, char **argv) {
     if (!ECHO(init)(&value)) {
         return 2;
     }
-    if (linkspan_decode(in, length, LINKSPAN_CBOR, &message) != LINKSPAN_OK || linkspan_reader_new(&reader) != LINKSPAN_OK ||
-        linkspan_writer_new(&writer) != LINKSPAN_OK || linkspan_message_new(&made) != LINKSPAN_OK) {
+    if (linkspan_decode(in, length, LINKSPAN_CBOR, &message) != LINKSPAN_OK || linkspan_message_new(&made) != LINKSPAN_OK ||
+        linkspan_message_new(&around) != LINKSPAN_OK) {
         return failed();
     }
     /* Twice into one struct: the second decode frees what the first one made. */
-    if (ECHO(decode)(&value, reader, message) != LINKSPAN_OK || ECHO(decode)(&value, reader, message) != LINKSPAN_OK ||
-        ECHO(encode)(&value, writer, made) != LINKSPAN_OK || linkspan_encode(made, LINKSPAN_CBOR, &out, &length) != LINKSPAN_OK) {
+    /* Also as one value of a message that is built by hand. */
+    if (ECHO(decode)(&value, message) != LINKSPAN_OK || ECHO(decode)(&value, message) != LINKSPAN_OK ||
+        ECHO(put)(&value, around, "it") != LINKSPAN_OK || ECHO(get)(&value, around, "it") != LINKSPAN_OK ||
+        ECHO(encode)(&value, made) != LINKSPAN_OK || linkspan_encode(made, LINKSPAN_CBOR, &out, &length) != LINKSPAN_OK) {
         code = failed();
     } else {
         if ((file = fopen(argv[2], "wb")) == NULL || fwrite(out, 1, length, file) != length || fclose(file) != 0) {
@@ -44,7 +45,6 @@ int main(int argc, char **argv) {
     ECHO(free)(&value);
     linkspan_message_release(message);
     linkspan_message_release(made);
-    linkspan_reader_free(reader);
-    linkspan_writer_free(writer);
+    linkspan_message_release(around);
     return code;
 }

@@ -12,12 +12,11 @@ int main(int argc, char **argv) {
     std::ifstream in(argv[1], std::ios::binary);
     const std::vector<std::uint8_t> bytes{std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
     try {
-        linkspan::reader reader;
-        linkspan::writer writer;
         linkspan::message made;
         const linkspan::message message = linkspan::decode(bytes, linkspan::encoding::cbor);
-        const ECHO_TYPE value = ECHO_TYPE::decode(reader, message);
-        value.encode(writer, made);
+        // Also as one value of a message that is built by hand.
+        const auto around = linkspan::message().put("it", ECHO_TYPE::decode(message));
+        around.get<ECHO_TYPE>("it").encode(made);
         const auto encoded = linkspan::encode(made, linkspan::encoding::cbor);
         std::ofstream out(argv[2], std::ios::binary);
         out.write(reinterpret_cast<const char *>(encoded.data()), static_cast<std::streamsize>(encoded.size()));

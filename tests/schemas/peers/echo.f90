@@ -5,9 +5,7 @@ program echo
    use ECHO_TYPE_messages
    implicit none
    type(ECHO_ROOT) :: value
-   type(linkspan_reader) :: reader
-   type(linkspan_writer) :: writer
-   type(linkspan_message) :: message, made
+   type(linkspan_message) :: message, made, around
    integer(int8), allocatable :: bytes(:)
    character(:), allocatable :: why
    character(1024) :: path
@@ -20,9 +18,12 @@ program echo
    read (unit) bytes
    close (unit)
    call linkspan_decode(bytes, linkspan_cbor, message)
-   call value%decode(reader, message, stat, why)
-   if (stat == linkspan_ok) call value%decode(reader, message, stat, why)
-   if (stat == linkspan_ok) call value%encode(writer, made, stat, why)
+   call value%decode(message, stat, why)
+   if (stat == linkspan_ok) call value%decode(message, stat, why)
+   ! Also as one value of a message that is built by hand.
+   if (stat == linkspan_ok) call value%put(around, "it", stat, why)
+   if (stat == linkspan_ok) call value%get(around, "it", stat, why)
+   if (stat == linkspan_ok) call value%encode(made, stat, why)
    if (stat /= linkspan_ok) then
       write (error_unit, "(a)") why
       error stop 1, quiet=.true.

@@ -7,8 +7,6 @@ program loans
    type(linkspan_listener) :: listener
    type(linkspan_channel) :: one, two
    type(linkspan_message) :: message, received
-   type(linkspan_writer) :: writer
-   type(linkspan_reader) :: reader
    type(lab_reading) :: first, second
    real(real64), pointer :: wave(:, :), view(:, :)
    real(real64), pointer :: flat(:)
@@ -20,10 +18,10 @@ program loans
    call one%connect("shm:test/reading", options)
    call listener%accept(two)
    first%wave = reshape([1.0_real64, 2.0_real64], [1, 2])
-   call first%encode(writer, message)
+   call first%encode(message)
    call one%send(message)
    call two%recv(received)
-   call second%decode(reader, received)
+   call second%decode(received)
    if (any(second%wave /= first%wave)) error stop "a record that is copied"
 
    call one%loan(wave, [3, 4096])
@@ -39,7 +37,7 @@ program loans
    call two%recv(received)
    call received%get("wave", view)
    if (view(3, 4096) /= -1 .or. view(1, 1) /= 1.5_real64) error stop "a view"
-   call second%decode(reader, received)
+   call second%decode(received)
    if (any(shape(second%wave) /= [3, 4096]) .or. second%wave(3, 4096) /= -1) error stop "decoded"
    ! The schema holds for such a message, too.
    call one%loan(flat, [4096])

@@ -5,9 +5,7 @@ program echo
    use ECHO_TYPE_messages
    implicit none
    type(ECHO_TYPE) :: value
-   type(linkspan_reader) :: reader
-   type(linkspan_writer) :: writer
-   type(linkspan_message) :: message, made
+   type(linkspan_message) :: message, made, around
    integer(int8), allocatable :: bytes(:)
    character(:), allocatable :: why
    character(1024) :: path
@@ -20,9 +18,12 @@ program echo
    read (unit) bytes
    close (unit)
    call linkspan_decode(bytes, linkspan_cbor, message)
-   call ECHO_TYPE_decode(value, reader, message, stat, why)
+   call ECHO_TYPE_decode(value, message, stat, why)
    if (stat == linkspan_ok) call repeated(value)
-   if (stat == linkspan_ok) call ECHO_TYPE_encode(value, writer, made, stat, why)
+   ! Also as one value of a message that is built by hand.
+   if (stat == linkspan_ok) call ECHO_TYPE_put(value, around, "it", stat, why)
+   if (stat == linkspan_ok) call ECHO_TYPE_get(value, around, "it", stat, why)
+   if (stat == linkspan_ok) call ECHO_TYPE_encode(value, made, stat, why)
    if (stat /= linkspan_ok) then
       write (error_unit, "(a)") why
       error stop 1, quiet=.true.

@@ -25,6 +25,7 @@ pub(super) fn generate(plan: &Plan<'_>) -> linkspan::Result<Vec<File>> {
         }
     }
     let c = C { plan, name: plan.name(Case::Snake) };
+    c.check_names()?;
     Ok(vec![
         File { name: format!("{}.h", c.name), text: c.header() },
         File { name: format!("{}.c", c.name), text: c.source()? },
@@ -35,6 +36,34 @@ impl C<'_> {
     /// The identifier of the type of a message.
     fn root(&self) -> &str {
         self.plan.root_type().map_or(&self.name, |def| &def.name)
+    }
+
+    /// `Unsupported` if a type has the name of a function or a constant of the files.
+    fn check_names(&self) -> linkspan::Result<()> {
+        let root = self.root();
+        let of_bytes: &[&str] = match self.plan.schema.packed {
+            true => &["pack", "unpack", "unpack_refusal"],
+            false => &["to_bytes", "from_bytes"],
+        };
+        let parts = ["init", "free", "encode", "decode", "put", "get"].iter().chain(of_bytes);
+        let of_root: Vec<String> = parts.map(|part| format!("{root}_{part}")).collect();
+        for def in &self.plan.types {
+            let made = self.plan.types.iter().find(|of| {
+                let parts: &[&str] = match of.definition {
+                    Definition::Enum(_) => &["name", "names"],
+                    Definition::Union(_) => &["kind"],
+                    Definition::Record(_) | Definition::Table(_) => &[],
+                };
+                parts.iter().any(|part| def.name == format!("{}_{part}", of.name))
+            });
+            if let Some(of) = made {
+                return Err(native::taken(def, &of.path));
+            }
+            if of_root.contains(&def.name) || def.name == format!("{}_schema", self.name) {
+                return Err(native::taken(def, &self.plan.schema.name));
+            }
+        }
+        Ok(())
     }
 
     fn header(&self) -> String {
@@ -72,20 +101,11 @@ bool {root}_init({root} *to);
 void {root}_free({root} *to);
 "
         ));
-        text.line(if self.plan.schema.packed { packed::declarations(root) } else { declarations(root) });
-        text.line(format!(
-            "// Writes `from` as one value: with `key` inside an open map, with NULL otherwise.
-void {root}_write(linkspan_writer *writer, const char *key, const {root} *from);
-
-// Reads the next value of a reader, as {root}_decode() does; linkspan_reader_finish() gives the error.
-void {root}_read(linkspan_reader *reader, {root} *to);
-
-#ifdef __cplusplus
-}}
-#endif
-
-#endif"
-        ));
+        text.line(declarations(root));
+        if !self.plan.schema.packed {
+            text.line(bytes_declarations(root));
+        }
+        text.line("#ifdef __cplusplus\n}\n#endif\n\n#endif");
         text.finish()
     }
 
@@ -123,17 +143,30 @@ void {root}_read(linkspan_reader *reader, {root} *to);
     }
 }
 
-/// The functions from and to messages and bytes.
+/// The functions from and to messages.
 fn declarations(root: &str) -> String {
     format!(
-        "// Sets `message` to one that holds `from`. `writer` is not needed and may be NULL.
-linkspan_status {root}_encode(const {root} *from, linkspan_writer *writer, linkspan_message *message);
+        "// Sets `message` to one that holds `from`; its previous value goes.
+linkspan_status {root}_encode(const {root} *from, linkspan_message *message);
 
 // Reads a message into `to`, which {root}_init() or an earlier call has set: what it held is freed. At an error, `to` holds a part
-// of the message. `reader` is not needed and may be NULL.
-linkspan_status {root}_decode({root} *to, linkspan_reader *reader, const linkspan_message *message);
+// of the message. LINKSPAN_SCHEMA_MISMATCH for a message of another schema.
+linkspan_status {root}_decode({root} *to, const linkspan_message *message);
 
-// Encodes `from`. Free the bytes with linkspan_free().
+// Puts `from` as one value of a message that the program builds: under `key` in a map; with NULL in an array, or as the whole value
+// of an empty message.
+linkspan_status {root}_put(const {root} *from, linkspan_message *message, const char *key);
+
+// Reads the value at a path of a message into `to`, as {root}_decode() does, whatever the schema of the message.
+linkspan_status {root}_get({root} *to, const linkspan_message *message, const char *path);
+"
+    )
+}
+
+/// The functions from and to bytes.
+fn bytes_declarations(root: &str) -> String {
+    format!(
+        "// Encodes `from`. Free the bytes with linkspan_free().
 linkspan_status {root}_to_bytes(const {root} *from, linkspan_encoding encoding, uint8_t **bytes, size_t *length);
 
 // Reads encoded bytes into `to`, as {root}_decode() does.
@@ -154,15 +187,21 @@ void {root}_free({root} *to) {{
     linkspan_record_free(&{record}, to);
 }}
 
-linkspan_status {root}_encode(const {root} *from, linkspan_writer *writer, linkspan_message *message) {{
-    (void)writer;
+linkspan_status {root}_encode(const {root} *from, linkspan_message *message) {{
     return linkspan_record_put(&{record}, from, message);
 }}
 
-linkspan_status {root}_decode({root} *to, linkspan_reader *reader, const linkspan_message *message) {{
+linkspan_status {root}_decode({root} *to, const linkspan_message *message) {{
     const linkspan_status status = linkspan_message_check_fingerprint(message, {upper}_FINGERPRINT);
-    (void)reader;
-    return status == LINKSPAN_OK ? linkspan_record_get(&{record}, to, message) : status;
+    return status == LINKSPAN_OK ? {root}_get(to, message, \"\") : status;
+}}
+
+linkspan_status {root}_put(const {root} *from, linkspan_message *message, const char *key) {{
+    return linkspan_message_put_record(message, key, &{record}, from);
+}}
+
+linkspan_status {root}_get({root} *to, const linkspan_message *message, const char *path) {{
+    return linkspan_message_get_record(message, path, &{record}, to);
 }}
 
 linkspan_status {root}_to_bytes(const {root} *from, linkspan_encoding encoding, uint8_t **bytes, size_t *length) {{
@@ -171,14 +210,6 @@ linkspan_status {root}_to_bytes(const {root} *from, linkspan_encoding encoding, 
 
 linkspan_status {root}_from_bytes({root} *to, const uint8_t *bytes, size_t length, linkspan_encoding encoding) {{
     return linkspan_record_decode(&{record}, to, bytes, length, encoding);
-}}
-
-void {root}_write(linkspan_writer *writer, const char *key, const {root} *from) {{
-    linkspan_writer_put_record(writer, key, &{record}, from);
-}}
-
-void {root}_read(linkspan_reader *reader, {root} *to) {{
-    linkspan_reader_get_record(reader, &{record}, to);
 }}"
     )
 }

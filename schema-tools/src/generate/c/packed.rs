@@ -61,53 +61,38 @@ void {root}_free({root} *to) {{
     memset(to, 0, sizeof *to);
 }}
 
-void {root}_write(linkspan_writer *writer, const char *key, const {root} *from) {{
+linkspan_status {root}_encode(const {root} *from, linkspan_message *message) {{
+    const linkspan_status status = linkspan_message_clear(message);
+    return status == LINKSPAN_OK ? {root}_put(from, message, NULL) : status;
+}}
+
+linkspan_status {root}_decode({root} *to, const linkspan_message *message) {{
+    const linkspan_status status = linkspan_message_check_fingerprint(message, {upper}_FINGERPRINT);
+    return status == LINKSPAN_OK ? {root}_get(to, message, \"\") : status;
+}}
+
+linkspan_status {root}_put(const {root} *from, linkspan_message *message, const char *key) {{
     uint8_t bytes[{upper}_SIZE];
     {root}_pack(from, bytes);
-    linkspan_writer_put_bytes(writer, key, bytes, sizeof bytes);
+    return linkspan_message_put_bytes(message, key, bytes, sizeof bytes);
 }}
 
-void {root}_read(linkspan_reader *reader, {root} *to) {{
+linkspan_status {root}_get({root} *to, const linkspan_message *message, const char *path) {{
     const uint8_t *bytes;
     size_t length;
+    const linkspan_status status = linkspan_message_get_bytes(message, path, &bytes, &length);
     memset(to, 0, sizeof *to);
-    if (linkspan_reader_get_bytes(reader, &bytes, &length) != LINKSPAN_OK) {{
-        return;
-    }}
-    if (length != {upper}_SIZE) {{
-        linkspan_reader_refuse(reader, LINKSPAN_WRONG_TYPE, \"{size} packed bytes are expected\");
-    }} else if (!{root}_unpack(to, bytes)) {{
-        linkspan_reader_refuse(reader, LINKSPAN_OUT_OF_RANGE, {root}_unpack_refusal(bytes));
-    }}
-}}
-
-linkspan_status {root}_encode(const {root} *from, linkspan_writer *writer, linkspan_message *message) {{
-    {root}_write(writer, NULL, from);
-    return linkspan_writer_finish(writer, message);
-}}
-
-linkspan_status {root}_decode({root} *to, linkspan_reader *reader, const linkspan_message *message) {{
-    const linkspan_status status = linkspan_message_check_fingerprint(message, {upper}_FINGERPRINT);
     if (status != LINKSPAN_OK) {{
         return status;
     }}
-    linkspan_reader_message(reader, message);
-    {root}_read(reader, to);
-    return linkspan_reader_finish(reader);
+    if (length != {upper}_SIZE) {{
+        return linkspan_set_last_error(LINKSPAN_WRONG_TYPE, \"{size} packed bytes are expected\");
+    }}
+    if (!{root}_unpack(to, bytes)) {{
+        return linkspan_set_last_error(LINKSPAN_OUT_OF_RANGE, {root}_unpack_refusal(bytes));
+    }}
+    return LINKSPAN_OK;
 }}"
         ));
     }
-}
-
-/// The functions from and to messages.
-pub(super) fn declarations(root: &str) -> String {
-    format!(
-        "// Sets `message` to one that holds `from`. The writer may be used for any number of messages, one after the other.
-linkspan_status {root}_encode(const {root} *from, linkspan_writer *writer, linkspan_message *message);
-
-// Reads a message into `to`. LINKSPAN_SCHEMA_MISMATCH for a message of another schema. At an error, `to` holds a part of the message. The reader may be used for any number of messages, one
-// after the other.
-linkspan_status {root}_decode({root} *to, linkspan_reader *reader, const linkspan_message *message);
-"
-    )
 }

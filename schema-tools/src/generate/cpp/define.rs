@@ -58,7 +58,7 @@ impl Cpp<'_> {
             self.message(text, name, "*this", "layout_()");
         } else {
             text.line("");
-            self.events(text, "this", name, "layout_()");
+            self.part(text, "this", "&result_", name, "layout_()");
         }
     }
 

@@ -21,6 +21,10 @@ use super::{Case, Definition, File, Plan, Text, TypeDef};
 use generator::Cpp;
 use types::indent;
 
+/// The comments of the functions by which a message takes and gives a struct.
+const PUT_DOC: &str = "/// Puts this as one value of a message: `message.put(key, value)` calls it.";
+const GET_DOC: &str = "/// Returns the value at a path of a message: `message.get<T>(path)` calls it.";
+
 /// The header.
 pub(super) fn generate(plan: &Plan<'_>) -> linkspan::Result<Vec<File>> {
     let cpp = Cpp { plan };
@@ -82,20 +86,12 @@ static const char *schema() {{",
             "/// Sets `message` to one that holds this value.
 void encode(linkspan::message &message_) const {{ linkspan::record::put(table_(), {this}, message_); }}
 
-/// The same; the writer is not needed.
-void encode(linkspan::writer &, linkspan::message &message_) const {{ encode(message_); }}
-
 /// Returns the value of a message. Throws `linkspan::schema_mismatch` for a message of another schema; `missing`, `wrong_type` or
 /// `out_of_range`, with the path, if it does not fit.
 static {name} decode(const linkspan::message &message_) {{
     linkspan::check_fingerprint(message_, fingerprint);
-    {name} result_;
-    linkspan::record::get(table_(), {result}, message_);
-    return result_;
+    return get_(message_, \"\");
 }}
-
-/// The same; the reader is not needed.
-static {name} decode(linkspan::reader &, const linkspan::message &message_) {{ return decode(message_); }}
 
 /// Encodes this value.
 std::vector<std::uint8_t> to_bytes(linkspan::encoding encoding_) const {{
@@ -110,21 +106,25 @@ static {name} from_bytes(linkspan::bytes_view bytes_, linkspan::encoding encodin
 }}
 "
         ));
-        self.events(text, &this, name, of);
+        self.part(text, &this, &result, name, of);
     }
 
-    /// The functions that write and read one value among others, and the table.
-    fn events(&self, text: &mut Text, this: &str, name: &str, of: &str) {
-        self.write_head(text, |text| {
-            text.line(format!("linkspan_writer_put_record(writer_.c(), key_, table_(), {this});"));
-        });
-        text.line("");
-        self.read_head(text, |text| {
-            text.line(format!(
-                "*this = {name}{{}};\nlinkspan_reader_get_record(reader_.c(), table_(), {this});"
-            ));
-        });
-        text.line("");
+    /// The functions of one value among others, and the table. `this` and `result` are the addresses of what that describes.
+    fn part(&self, text: &mut Text, this: &str, result: &str, name: &str, of: &str) {
+        text.line(format!(
+            "{PUT_DOC}
+void put_(linkspan::message &message_, const char *key_) const {{
+    linkspan::record::put(table_(), {this}, message_, key_);
+}}
+
+{GET_DOC}
+static {name} get_(const linkspan::message &message_, const char *path_) {{
+    {name} result_;
+    linkspan::record::get(table_(), {result}, message_, path_);
+    return result_;
+}}
+"
+        ));
         text.line("/// The table with which the library reads and fills this.");
         text.block("static linkspan_record *table_() {", "}", |text| {
             text.line(format!(
@@ -148,16 +148,6 @@ static {name} from_bytes(linkspan::bytes_view bytes_, linkspan::encoding encodin
         });
     }
 
-    fn write_head(&self, text: &mut Text, body: impl FnOnce(&mut Text)) {
-        text.line("/// Writes this as one value: with `key` inside an open map, with null otherwise.");
-        text.block("void write(linkspan::writer &writer_, const char *key_) const {", "}", body);
-    }
-
-    fn read_head(&self, text: &mut Text, body: impl FnOnce(&mut Text)) {
-        text.line("/// Reads the next value of a reader; `finish` throws the error.");
-        text.block("void read(linkspan::reader &reader_) {", "}", body);
-    }
-
     fn define(&self, text: &mut Text, def: &TypeDef) -> linkspan::Result<()> {
         let name = &def.name;
         let is_root = self.plan.root_type().is_some_and(|root| root.name == *name);
@@ -179,21 +169,14 @@ static {name} from_bytes(linkspan::bytes_view bytes_, linkspan::encoding encodin
         let size = layout.size;
         self.constants(text);
         text.line(format!(
-            "/// Sets `message` to one that holds this value. A writer may be used for any number of messages, one after the other.
-void encode(linkspan::writer &writer_, linkspan::message &message_) const {{
-    write(writer_, nullptr);
-    writer_.finish(message_);
-}}
+            "/// Sets `message` to one that holds this value.
+void encode(linkspan::message &message_) const {{ put_(message_.clear(), nullptr); }}
 
 /// Returns the value of a message. Throws `linkspan::schema_mismatch` for a message of another schema; `wrong_type` or `out_of_range`
-/// if it does not fit. A reader may be used for any number of messages, one after the other.
-static {name} decode(linkspan::reader &reader_, const linkspan::message &message_) {{
+/// if it does not fit.
+static {name} decode(const linkspan::message &message_) {{
     linkspan::check_fingerprint(message_, fingerprint);
-    {name} result_;
-    reader_.begin(message_);
-    result_.read(reader_);
-    reader_.finish();
-    return result_;
+    return get_(message_, \"\");
 }}"
         ));
         text.line(format!("\n/// The bytes of a message.\nstatic constexpr std::size_t size = {size};\n"));
@@ -215,20 +198,26 @@ static {name} decode(linkspan::reader &reader_, const linkspan::message &message
             text.line("if (refusal_(bytes_) != nullptr) return false;");
             text.line("std::memcpy(static_cast<void *>(this), bytes_, size);\nreturn true;");
         });
-        self.write_head(text, |text| {
-            text.line("std::uint8_t bytes_[size];\npack(bytes_);\nwriter_.put_bytes(key_, linkspan::bytes_view(bytes_, size));");
-        });
-        text.line("");
-        self.read_head(text, |text| {
-            text.line(format!(
-                "*this = {name}{{}};
-const std::vector<std::uint8_t> bytes_ = reader_.get_bytes();
-if (bytes_.size() != size) {{
-    reader_.refuse(LINKSPAN_WRONG_TYPE, \"{size} packed bytes are expected\");
-}} else if (!unpack(bytes_.data())) {{
-    reader_.refuse(LINKSPAN_OUT_OF_RANGE, refusal_(bytes_.data()));
+        text.line(format!(
+            "{PUT_DOC}
+void put_(linkspan::message &message_, const char *key_) const {{
+    std::uint8_t bytes_[size];
+    pack(bytes_);
+    linkspan::check(linkspan_message_put_bytes(message_.c(), key_, bytes_, size));
+}}
+
+{GET_DOC}
+static {name} get_(const linkspan::message &message_, const char *path_) {{
+    const auto bytes_ = message_.get<linkspan::bytes_view>(path_);
+    if (bytes_.size() != size) {{
+        linkspan::detail::refuse<linkspan::wrong_type>(LINKSPAN_WRONG_TYPE, \"{size} packed bytes are expected\", path_);
+    }}
+    {name} result_;
+    if (!result_.unpack(bytes_.data())) {{
+        linkspan::detail::refuse<linkspan::out_of_range>(LINKSPAN_OUT_OF_RANGE, refusal_(bytes_.data()), path_);
+    }}
+    return result_;
 }}"
-            ));
-        });
+        ));
     }
 }

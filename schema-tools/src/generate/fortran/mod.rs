@@ -43,8 +43,8 @@ pub(super) fn generate(plan: &Plan<'_>) -> linkspan::Result<Vec<File>> {
 
 /// The variables of procedures that name a type of the schema.
 const VARIABLES: &[&str] = &[
-    "array", "at", "bytes", "count", "encoding", "errmsg", "found", "message", "n", "outcome", "stat",
-    "text", "which", "zero",
+    "array", "at", "bytes", "count", "encoding", "errmsg", "found", "message", "n", "outcome", "path",
+    "stat", "text", "which", "zero",
 ];
 
 impl Fortran<'_> {
@@ -121,11 +121,7 @@ impl Fortran<'_> {
                 None if of_schema => &self.plan.schema.name,
                 None => continue,
             };
-            let text = format!(
-                "the type {} of {} is called as something that generated code in this language has for {of}: give the field another name, with its old name as alias",
-                def.name, def.path
-            );
-            return Err(linkspan::Error::new(linkspan::ErrorKind::Unsupported, text));
+            return Err(native::taken(def, of));
         }
         let is_variable = |name: &String| VARIABLES.contains(&name.as_str());
         let names = self.plan.types.iter().map(|def| &def.name).chain([&root]);
@@ -162,12 +158,12 @@ impl Fortran<'_> {
             Definition::Enum(_) if is_root => &["names", "message"],
             Definition::Enum(_) => &["names"],
             _ if packed && is_root => &[
-                "size", "block", "pack", "unpack", "check", "fits", "refuse", "write", "read", "encode",
+                "size", "block", "pack", "unpack", "check", "fits", "refuse", "put", "get", "encode",
                 "decode",
             ],
             _ if packed => &[],
-            _ if is_root => &["set_defaults", "write", "read", "encode", "decode", "to_bytes", "from_bytes"],
-            _ => &["set_defaults", "write", "read"],
+            _ if is_root => &["set_defaults", "put", "get", "encode", "decode", "to_bytes", "from_bytes"],
+            _ => &["set_defaults", "put", "get"],
         };
         parts.extend(own.iter().map(|part| (*part).to_owned()));
         let name = def.name.clone();

@@ -88,7 +88,7 @@ integer, parameter, public :: {name}_size = {size} / &
         types.line(format!(
             "type, bind(c) :: {name}_block\n   integer(c_int8_t) :: bytes({name}_size)\nend type"
         ));
-        let procedures_of = ["pack", "unpack", "write", "read", "encode", "decode"];
+        let procedures_of = ["pack", "unpack", "put", "get", "encode", "decode"];
         let public = procedures_of.map(|procedure| format!("{name}_{procedure}")).join(", ");
         types.line(wrap(&format!("public :: {public}")) + "\n");
         let clear = body(|text| {
@@ -167,28 +167,6 @@ subroutine {name}_refuse({given}length, stat)
    integer, intent(out), optional :: stat
    character(:), allocatable :: text
    call {name}_check({given}length, text, stat)
-end subroutine
-
-! Writes this as one value: with `key` inside an open map, without it otherwise.
-subroutine {name}_write(self, writer, key)
-   type({name}), intent(in) :: self
-   type(linkspan_writer), intent(inout) :: writer
-   character(*), intent(in), optional :: key
-   integer(c_int8_t) :: bytes({name}_size)
-   call {name}_pack(self, bytes)
-   call writer%put_bytes(bytes, key)
-end subroutine
-
-! Reads the next value of a reader.
-subroutine {name}_read(self, reader)
-   type({name}), intent(inout) :: self
-   type(linkspan_reader), intent(inout) :: reader
-   integer(c_int8_t), allocatable :: bytes(:)
-   character(:), allocatable :: text
-   integer :: outcome
-   call reader%get_bytes(bytes)
-   call {name}_unpack(self, bytes, outcome, text)
-   if (outcome /= linkspan_ok) call reader%refuse(outcome, text)
 end subroutine
 ",
             indent(&indent(&taken)),

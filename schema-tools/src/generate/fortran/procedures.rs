@@ -8,32 +8,58 @@ impl Fortran<'_> {
     pub(super) fn message(&self, procedures: &mut Text, name: &str) {
         let schema = self.plan.name(Case::Snake);
         procedures.line(format!(
-            "subroutine {name}_encode(self, writer, message, stat, errmsg)
+            "subroutine {name}_encode(self, message, stat, errmsg)
    type({name}), intent(in) :: self
-   type(linkspan_writer), intent(inout) :: writer
    type(linkspan_message), intent(inout) :: message
    integer, intent(out), optional :: stat
    character(:), allocatable, intent(inout), optional :: errmsg
    character(:), allocatable :: text
    integer :: outcome
-   call {name}_write(self, writer)
-   call writer%finish(message, outcome, text)
+   call message%clear()
+   call {name}_put(self, message, stat=outcome, errmsg=text)
 {TELL}end subroutine
 
-subroutine {name}_decode(self, reader, message, stat, errmsg)
+subroutine {name}_decode(self, message, stat, errmsg)
    type({name}), intent(inout) :: self
-   type(linkspan_reader), intent(inout) :: reader
    type(linkspan_message), intent(in) :: message
    integer, intent(out), optional :: stat
    character(:), allocatable, intent(inout), optional :: errmsg
    character(:), allocatable :: text
    integer :: outcome
    call linkspan_check_fingerprint(message, {schema}_fingerprint, outcome, text)
-   if (outcome == linkspan_ok) then
-      call reader%begin(message)
-      call {name}_read(self, reader)
-      call reader%finish(outcome, text)
+   if (outcome == linkspan_ok) call {name}_get(self, message, \"\", outcome, text)
+{TELL}end subroutine
+
+! Puts it into a message as one value: under `key` in a map, without one in an array or as the whole value.
+subroutine {name}_put(self, message, key, stat, errmsg)
+   type({name}), intent(in) :: self
+   type(linkspan_message), intent(inout) :: message
+   character(*), intent(in), optional :: key
+   integer, intent(out), optional :: stat
+   character(:), allocatable, intent(inout), optional :: errmsg
+   character(:), allocatable :: text
+   integer :: outcome
+   integer(c_int8_t) :: bytes({name}_size)
+   call {name}_pack(self, bytes)
+   if (present(key)) then
+      call message%put_bytes(key, bytes, outcome, text)
+   else
+      call message%add_bytes(bytes, outcome, text)
    end if
+{TELL}end subroutine
+
+! Reads the value at a path of a message.
+subroutine {name}_get(self, message, path, stat, errmsg)
+   type({name}), intent(inout) :: self
+   type(linkspan_message), intent(in) :: message
+   character(*), intent(in) :: path
+   integer, intent(out), optional :: stat
+   character(:), allocatable, intent(inout), optional :: errmsg
+   character(:), allocatable :: text
+   integer :: outcome
+   integer(c_int8_t), allocatable :: bytes(:)
+   call message%get_bytes(path, bytes, outcome, text)
+   if (outcome == linkspan_ok) call {name}_unpack(self, bytes, outcome, text)
 {TELL}end subroutine
 "
         ));

@@ -44,9 +44,9 @@ impl Fortran<'_> {
         types.block("contains", "end type\n", |text| {
             if is_root {
                 text.line(format!(
-                    "! Sets a message to one that holds this value: encode(writer, message, stat, errmsg).
+                    "! Sets a message to one that holds this value: encode(message, stat, errmsg).
 procedure :: encode => {name}_encode
-! Reads the value of a message: decode(reader, message, stat, errmsg).
+! Reads the value of a message: decode(message, stat, errmsg).
 procedure :: decode => {name}_decode
 ! Encodes this value: to_bytes(encoding, bytes, stat, errmsg).
 procedure :: to_bytes => {name}_to_bytes
@@ -55,7 +55,11 @@ procedure :: from_bytes => {name}_from_bytes"
                 ));
             }
             text.line(format!(
-                "procedure :: set_defaults => {name}_set_defaults\nprocedure :: write => {name}_write\nprocedure :: read => {name}_read"
+                "procedure :: set_defaults => {name}_set_defaults
+! Puts this into a message: put(message, key, stat, errmsg), without a key in an array or as the whole value.
+procedure :: put => {name}_put
+! Reads the value at a path of a message: get(message, path, stat, errmsg).
+procedure :: get => {name}_get"
             ));
         });
     }

@@ -20,36 +20,38 @@ const INNER: &str = "   integer, intent(out) :: outcome
 ";
 
 impl Fortran<'_> {
-    /// The procedures that write and read it among other values.
+    /// The procedures that put it into a message, and read it from one, among other values.
     pub(super) fn part_procedures(&self, procedures: &mut Text, name: &str) {
         procedures.line(format!(
-            "! Writes this as one value: with `key` inside an open map, without it otherwise.
-subroutine {name}_write(self, writer, key)
+            "subroutine {name}_put(self, message, key, stat, errmsg)
    class({name}), intent(in) :: self
-   type(linkspan_writer), intent(inout) :: writer
+   type(linkspan_message), intent(inout) :: message
    character(*), intent(in), optional :: key
-   call {name}__put_part(self, writer, key)
-end subroutine
+{TOLD}{LOCAL}   call {name}__put_part(self, message, key, outcome, text)
+{TELL}end subroutine
 
-subroutine {name}__put_part(self, writer, key)
+subroutine {name}__put_part(self, message, key, outcome, text)
    type({name}), intent(in), target :: self
-   type(linkspan_writer), intent(inout) :: writer
+   type(linkspan_message), intent(inout) :: message
    character(*), intent(in), optional :: key
-   call linkspan_write_record(writer, {name}__table(), c_loc(self), key)
+{INNER}   call linkspan_put_part({name}__table(), c_loc(self), &
+      message, key, outcome, text)
 end subroutine
 
-! Reads the next value of a reader.
-subroutine {name}_read(self, reader)
+subroutine {name}_get(self, message, path, stat, errmsg)
    class({name}), intent(inout) :: self
-   type(linkspan_reader), intent(inout) :: reader
-   call self%set_defaults()
-   call {name}__get_part(self, reader)
-end subroutine
+   type(linkspan_message), intent(in) :: message
+   character(*), intent(in) :: path
+{TOLD}{LOCAL}   call self%set_defaults()
+   call {name}__get(self, message, path, outcome, text)
+{TELL}end subroutine
 
-subroutine {name}__get_part(self, reader)
+subroutine {name}__get(self, message, path, outcome, text)
    type({name}), intent(inout), target :: self
-   type(linkspan_reader), intent(inout) :: reader
-   call linkspan_read_record(reader, {name}__table(), c_loc(self))
+   type(linkspan_message), intent(in) :: message
+   character(*), intent(in) :: path
+{INNER}   call linkspan_get_record({name}__table(), c_loc(self), &
+      message, path, outcome, text)
 end subroutine
 "
         ));
@@ -59,13 +61,10 @@ end subroutine
     pub(super) fn whole_procedures(&self, procedures: &mut Text, name: &str) {
         let schema = self.plan.name(Case::Snake);
         procedures.line(format!(
-            "subroutine {name}_encode(self, writer, message, stat, errmsg)
+            "subroutine {name}_encode(self, message, stat, errmsg)
    class({name}), intent(in) :: self
-   type(linkspan_writer), intent(inout) :: writer
    type(linkspan_message), intent(inout) :: message
-{TOLD}{LOCAL}   associate (unused => writer)
-   end associate
-   call {name}__put(self, message, outcome, text)
+{TOLD}{LOCAL}   call {name}__put(self, message, outcome, text)
 {TELL}end subroutine
 
 subroutine {name}__put(self, message, outcome, text)
@@ -75,25 +74,15 @@ subroutine {name}__put(self, message, outcome, text)
       message, outcome, text)
 end subroutine
 
-subroutine {name}_decode(self, reader, message, stat, errmsg)
+subroutine {name}_decode(self, message, stat, errmsg)
    class({name}), intent(inout) :: self
-   type(linkspan_reader), intent(inout) :: reader
    type(linkspan_message), intent(in) :: message
-{TOLD}{LOCAL}   associate (unused => reader)
-   end associate
-   call linkspan_check_fingerprint(message, {schema}_fingerprint, outcome, text)
+{TOLD}{LOCAL}   call linkspan_check_fingerprint(message, {schema}_fingerprint, outcome, text)
    if (outcome == linkspan_ok) then
       call self%set_defaults()
-      call {name}__get(self, message, outcome, text)
+      call {name}__get(self, message, \"\", outcome, text)
    end if
 {TELL}end subroutine
-
-subroutine {name}__get(self, message, outcome, text)
-   type({name}), intent(inout), target :: self
-   type(linkspan_message), intent(in) :: message
-{INNER}   call linkspan_get_record({name}__table(), c_loc(self), &
-      message, outcome, text)
-end subroutine
 
 subroutine {name}_to_bytes(self, encoding, bytes, stat, errmsg)
    class({name}), intent(in) :: self

@@ -16,16 +16,5 @@ pub(super) const NAMING: Naming = Naming {
 };
 
 /// The names of the members of each generated struct, and a macro of the headers that it includes.
-const MEMBERS: [&str; 11] = [
-    "write",
-    "read",
-    "encode",
-    "decode",
-    "to_bytes",
-    "from_bytes",
-    "schema",
-    "fingerprint",
-    "kind",
-    "alternative",
-    "EOF",
-];
+const MEMBERS: [&str; 9] =
+    ["encode", "decode", "to_bytes", "from_bytes", "schema", "fingerprint", "kind", "alternative", "EOF"];
