@@ -110,7 +110,6 @@ fn unsupported_operation_on_a_file_is_refused_with_the_reason() {
         Channel::open(&endpoint, &options, SOON).map(drop).unwrap_err(),
         Server::serve(&endpoint, &options).map(drop).unwrap_err(),
         Publisher::new(&endpoint, &with(&[("allow_uids", vec![0i64].into())])).map(drop).unwrap_err(),
-        Publisher::new(&endpoint, &with(&[("delivery", "durable".into())])).map(drop).unwrap_err(),
     ];
     for error in refused {
         assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
@@ -124,6 +123,25 @@ fn unsupported_operation_on_a_file_is_refused_with_the_reason() {
     let error = Publisher::new("unix:x", &locked()).map(drop).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
     assert!(!path.exists());
+}
+
+#[test]
+fn durable_by_either_option_is_taken_and_keeps_the_newest_value() {
+    for (name, value) in [("durable", Value::Bool(true)), ("delivery", Value::from("durable"))] {
+        let (endpoint, _path, _folder) = place();
+        let options = with(&[(name, value)]);
+        let out = Publisher::new(&endpoint, &options).unwrap();
+        let subscriber = Subscriber::new(&endpoint, &options).unwrap();
+        for number in 1..=3 {
+            out.send(&Value::Int(number)).unwrap();
+        }
+        // As over a file without the option: the newest value, and values between are not counted as missed.
+        assert_eq!(subscriber.recv(SOON).unwrap().value().unwrap(), &Value::Int(3), "{name}");
+        out.send(&Value::Int(4)).unwrap();
+        out.send(&Value::Int(5)).unwrap();
+        assert_eq!(subscriber.recv(SOON).unwrap().value().unwrap(), &Value::Int(5), "{name}");
+        assert_eq!(latest(&endpoint, &options, SOON).unwrap().value().unwrap(), &Value::Int(5), "{name}");
+    }
 }
 
 /// Two writers, of `count` values each, and five readers.

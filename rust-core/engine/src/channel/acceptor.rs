@@ -19,7 +19,7 @@ use super::admission::{ListenerHandler, OwnerLogs};
 use super::event_log::EventLog;
 use super::handshake::{self, Hello};
 use super::link::{Link, Peer};
-use super::options::{Delivery, Framing, Options, Use};
+use super::options::{Framing, Options, Use};
 use super::pattern::Pattern;
 use super::plain;
 use super::schema_negotiation;
@@ -177,7 +177,7 @@ pub fn connect_options(options: &Options, pattern: Pattern) -> Result<ConnectOpt
         mode: options.mode,
         group: options.group,
         buffer: options.buffer,
-        durable: options.durable || options.delivery == Some(Delivery::Durable),
+        durable: options.is_durable(),
         shared: options.shared,
         patience: options.patience(),
         pattern: pattern.name(),

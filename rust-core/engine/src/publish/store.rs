@@ -8,7 +8,7 @@ use crate::channel::handshake::Hello;
 use crate::channel::pattern::Pattern;
 use crate::channel::schema_negotiation::stored::{self, RecordSchemas};
 use crate::channel::turns::Turns;
-use crate::channel::{Framing, Options, StartAt};
+use crate::channel::{Delivery, Framing, Options, StartAt};
 use crate::deadline::{Wait, Waiting};
 use crate::error::Result;
 use crate::frame::{Header, Incoming, Kind, Outgoing};
@@ -28,11 +28,13 @@ pub fn is_store(transport: Transport) -> bool {
 }
 
 /// Returns the options with the defaults of this transport: a file holds one value, so its delivery is
-/// `latest`.
+/// `latest`, also where it is durable.
 pub fn options_for(transport: Transport, options: &Options) -> Options {
     let mut options = options.clone();
     if transport.capabilities().single_value {
-        options.delivery.get_or_insert(crate::channel::Delivery::Latest);
+        options.durable = options.is_durable();
+        options.delivery =
+            options.delivery.filter(|how| *how != Delivery::Durable).or(Some(Delivery::Latest));
     }
     options
 }
@@ -52,7 +54,7 @@ fn store_options(options: &Options) -> StoreOptions {
             Framing::Raw => StoreForm::Bare(options.encoding()),
         },
         locked: options.locked,
-        durable: options.durable,
+        durable: options.is_durable(),
         access: options.access(),
         max_message_size: options.max_message_size,
         encoding: options.encoding,

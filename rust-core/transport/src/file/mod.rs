@@ -67,6 +67,7 @@ static KIND: Kind = Kind {
         replies: false,
         sessions: false,
         keeps: true,
+        durable: true,
         allow_lists: false,
         framing: true,
         store: true,

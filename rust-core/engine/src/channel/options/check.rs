@@ -80,6 +80,12 @@ impl Options {
         self.schema.as_ref().filter(|_| matches!(self.validate, Some(Validate::Receive | Validate::Both)))
     }
 
+    /// Whether accepted messages have to survive a power cut: by the option `durable` or by the delivery of this name, which mean the
+    /// same.
+    pub fn is_durable(&self) -> bool {
+        self.durable || self.delivery == Some(Delivery::Durable)
+    }
+
     /// Fails with `Unsupported` and the reason, before anything is created or sent, if the transport cannot
     /// do what the options ask for.
     pub fn check(&self, transport: Transport, used: Use) -> Result<()> {
@@ -104,9 +110,7 @@ impl Options {
         }
         let lists = !self.allow_uids.is_empty() || !self.allow_gids.is_empty();
         require(can.allow_lists || !lists, "the options allow_uids and allow_gids")?;
-        // A file keeps only the last value, which can be synced before the call returns.
-        let durable = self.durable && !can.single_value || self.delivery == Some(Delivery::Durable);
-        require(can.durable || !durable, "durable delivery")?;
+        require(can.durable || !self.is_durable(), "durable delivery")?;
         require(can.modes || self.mode.is_none() && self.group.is_none(), "the options mode and group")?;
         require(can.single_value || !self.locked, "the option locked")?;
         if self.from.is_some() && !can.history {
@@ -139,7 +143,7 @@ impl Options {
         )?;
         let again = self.delivery == Some(Delivery::AtLeastOnce);
         match used {
-            Use::Publish | Use::Subscribe if again && !can.durable => {
+            Use::Publish | Use::Subscribe if again && !can.history => {
                 let text = "delivery=\"at_least_once\" is for channels and servers: a publisher waits for no subscriber. A journal: keeps every message for each subscriber with a client_id";
                 Err(Error::new(ErrorKind::Unsupported, text).under_key("delivery"))
             }

@@ -3,6 +3,7 @@
 use super::nearest;
 use super::*;
 use crate::error::ErrorKind;
+use crate::transport::kind::Transport;
 use crate::value::Value;
 
 #[test]
@@ -42,6 +43,28 @@ fn options_are_set_by_name_and_checked() {
         let error = options.set(name, &value).unwrap_err();
         assert_eq!((error.kind(), error.path()), (kind, Some(name)), "{error}");
     }
+}
+
+#[test]
+fn durable_and_the_delivery_of_that_name_mean_one_thing_over_every_transport() {
+    let by = [
+        Options::default().with_durable(true),
+        Options::default().with_delivery(Delivery::Durable),
+        Options::default().with_durable(true).with_delivery(Delivery::Durable),
+    ];
+    for transport in Transport::all() {
+        for used in [Use::Channel, Use::Request, Use::Publish, Use::Subscribe] {
+            let plain = Options::default().check(transport, used);
+            let found =
+                by.each_ref().map(|options| options.check(transport, used).map_err(|e| e.to_string()));
+            assert!(found.iter().all(|one| *one == found[0]), "{} {used:?}: {found:?}", transport.name());
+            let can = transport.capabilities().durable;
+            assert_eq!(found[0].is_ok(), plain.is_ok() && can, "{} {used:?}: {found:?}", transport.name());
+        }
+    }
+    let durable: Vec<_> =
+        Transport::all().filter(|one| one.capabilities().durable).map(|one| one.name()).collect();
+    assert_eq!(durable, ["spool", "file", "journal"]);
 }
 
 #[test]
