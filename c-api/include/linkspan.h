@@ -32,7 +32,7 @@ static inline size_t linkspan_zstr_length(const char *text) { return text ? strl
 #define LINKSPAN_TASK_INIT {sizeof(linkspan_task), 0, 0, 0, NULL, NULL, 0, NULL}
 #define LINKSPAN_SERVICE_INFO_INIT {sizeof(linkspan_service_info), 0, false, false, 0}
 #define LINKSPAN_COMMAND_REQUEST_INIT {sizeof(linkspan_command_request), NULL, NULL, NULL, LINKSPAN_DEFAULT, NULL, 0, false}
-#define LINKSPAN_CHANNEL_INFO_INIT {sizeof(linkspan_channel_info), 0, false, false, NULL, 0}
+#define LINKSPAN_CHANNEL_INFO_INIT {sizeof(linkspan_channel_info), 0, false, NULL, 0}
 #define LINKSPAN_MESSAGE_INFO_INIT {sizeof(linkspan_message_info), 0, 0, 0, 0, false, NULL, 0, NULL, 0}
 #define LINKSPAN_ARRAY_INIT {0, 0, 0, {0}, NULL, 0}
 #define LINKSPAN_ITEM_INIT \
@@ -319,9 +319,7 @@ typedef struct linkspan_channel_info {
     size_t size;
     // Which end this is.
     linkspan_role role;
-    // Whether `linkspan_channel_recv` would not wait.
-    bool readable;
-    // Whether `linkspan_channel_send` would not wait.
+    // Whether `linkspan_channel_send` would not wait; `linkspan_channel_poll` says whether a receive would not.
     bool writable;
     // The endpoint, not NUL-terminated: lives as long as the channel.
     const char *endpoint;

@@ -56,9 +56,7 @@ pub struct linkspan_channel_info {
     pub size: usize,
     /// Which end this is.
     pub role: linkspan_role,
-    /// Whether `linkspan_channel_recv` would not wait.
-    pub readable: bool,
-    /// Whether `linkspan_channel_send` would not wait.
+    /// Whether `linkspan_channel_send` would not wait; `linkspan_channel_poll` says whether a receive would not.
     pub writable: bool,
     /// The endpoint, not NUL-terminated: lives as long as the channel.
     pub endpoint: *const c_char,
@@ -257,7 +255,6 @@ pub unsafe extern "C" fn linkspan_channel_get_info(
                     Role::Connector => LINKSPAN_ROLE_CONNECTOR,
                 },
                 // A channel that is closed, or in use by another thread, would not return at once.
-                readable: channel.readable().unwrap_or(false),
                 writable: channel.writable().unwrap_or(false),
                 endpoint: ptr::null(),
                 endpoint_length: 0,

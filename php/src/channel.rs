@@ -186,9 +186,6 @@ impl Channel {
     pub fn poll(&self) -> PhpResult<bool> {
         edge(|| self.inner.poll())
     }
-    pub fn readable(&self) -> PhpResult<bool> {
-        edge(|| self.inner.readable())
-    }
     pub fn writable(&self) -> PhpResult<bool> {
         edge(|| self.inner.writable())
     }

@@ -484,7 +484,6 @@ final class Channel
     public function ack(): void {}
     /** Whether a message can be received at once. */
     public function poll(): bool {}
-    public function readable(): bool {}
     public function writable(): bool {}
     /** @return list<Event> what happened since the last call */
     public function events(): array {}

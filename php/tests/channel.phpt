@@ -28,7 +28,7 @@ foreach (['unix:pair', 'shm:pair'] as $endpoint) {
         // In the other direction: several messages, and a message as the value of another.
         for ($i = 0; $i < 3; $i++) $b->send($i);
         $b->send($message);
-        assert($a->poll() && $a->readable() && $a->writable());
+        assert($a->poll() && $a->writable());
         assert([$a->recv()->value, $a->tryRecv()->value, $a->recv(timeout: 1)->value] === [0, 1, 2]);
         assert($a->recv()['wave']->shape === [2, 2]);
         $big = str_repeat('x', 1_000_000);

@@ -259,12 +259,6 @@ impl Channel {
         self.link.role().name()
     }
 
-    /// Whether `recv` would not wait.
-    #[getter]
-    fn readable(&self, py: Python<'_>) -> Outcome<bool> {
-        Ok(py.detach(|| self.link.readable())?)
-    }
-
     /// Whether `send` would not wait.
     #[getter]
     fn writable(&self) -> Outcome<bool> {

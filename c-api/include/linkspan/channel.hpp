@@ -201,7 +201,6 @@ public:
         return message(m);
     }
     linkspan::role role() const { return static_cast<linkspan::role>(info().role); }
-    bool readable() const { return info().readable; }
     bool writable() const { return info().writable; }
     std::string_view endpoint() const {
         const auto now = info();

@@ -235,8 +235,6 @@ contains
       logical :: truth
       number = channel%role(stat=stat)
       call check(stat == linkspan_invalid_state, "role of what is closed")
-      truth = channel%readable(stat=stat)
-      call check(stat == linkspan_invalid_state, "readable of what is closed")
       truth = channel%writable(stat=stat)
       call check(stat == linkspan_invalid_state, "writable of what is closed")
       text = channel%endpoint(stat=stat)

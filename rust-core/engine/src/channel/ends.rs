@@ -499,11 +499,6 @@ impl Channel {
         Ok(self.descriptor.as_raw_fd())
     }
 
-    /// Returns whether a message can be received without waiting: see [`Channel::poll`].
-    pub fn readable(&self) -> Result<bool> {
-        self.poll()
-    }
-
     /// Returns whether a small message can be sent without waiting, as far as is known.
     pub fn writable(&self) -> Result<bool> {
         let writable = self.sending().map_err(|e| e.on(&self.shown))?.is_writable();
