@@ -3,7 +3,7 @@ SHELL := /bin/bash
 PREFIX ?= /usr/local
 export CARGO_TARGET_DIR ?= $(CURDIR)/target
 
-.PHONY: help build test test-quick test-bridge test-memory test-all test-nightly fuzz bench bench-quick bench-bridge bench-recording demo demo-machines dist dist-test release docs install python php lint clean
+.PHONY: help build test test-quick test-bridge test-memory test-all test-nightly fuzz bench bench-quick bench-bridge bench-recording demo demo-machines dist dist-test semver release docs install python php lint clean
 
 help:  ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -89,6 +89,9 @@ python: .venv/numpy  ## build the Python module into .venv
 dist:  ## build what is shipped into dist/: wheel, static programs, C library, Debian packages, PHP archive, crates
 	@tools/apt.sh dist
 	packaging/build
+
+semver:  ## compare the interfaces of the crates with the last release, by cargo-semver-checks
+	packaging/semver
 
 release:  ## set VERSION everywhere, check, build and test dist/, commit and tag; publishes nothing
 	packaging/release "$(VERSION)"

@@ -6,6 +6,7 @@ import re
 import subprocess
 import tarfile
 import zipfile
+import zlib
 from pathlib import Path
 
 import pytest
@@ -99,3 +100,14 @@ def test_check_sums_are_those_of_the_files() -> None:
     assert set(sums) == names
     for name, expected in sums.items():
         assert hashlib.sha256((DIST / name).read_bytes()).hexdigest() == expected, name
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+@pytest.mark.parametrize("name", ["linkspan", "linkspan-record", "linkspan-bridge", "linkspan-gateway"])
+def test_program_lists_its_crates(name: str, machine: str, tmp_path: Path) -> None:
+    unpacked(artefact(f"{name}-{VERSION}-{machine}-linux.tar.gz"), tmp_path)
+    [program] = [path for path in tmp_path.rglob(name) if path.is_file() and path.read_bytes()[:4] == b"\x7fELF"]
+    listed = tmp_path / "listed"
+    subprocess.run(["objcopy", "--dump-section", f".dep-v0={listed}", program, tmp_path / "copy"], check=True, timeout=120)
+    packages = json.loads(zlib.decompress(listed.read_bytes()))["packages"]
+    assert len(packages) > 50 and {"linkspan", "linkspan-value"} <= {one["name"] for one in packages}

@@ -8,7 +8,7 @@ import pytest
 from support.tree import ROOT
 
 FILES = ["Cargo.toml", "Cargo.lock", "CHANGELOG.md", "c-api/fortran/fpm.toml", "packaging/release"]
-STEPS = ["lint", "test", "test-bridge", "test-memory", "dist", "dist-test"]
+STEPS = ["lint", "semver", "test", "test-bridge", "test-memory", "dist", "dist-test"]
 #: Notes the step and the subject of the commit that it sees, and fails at one.
 MAKE = """#!/bin/sh
 echo "$1 $(git log -1 --format=%s) $(git status --porcelain)" >> "$NOTES"

@@ -1,0 +1,124 @@
+"""The files that a host of the repository reads: they parse, their commands are the repository's, and what they take from others is pinned."""
+
+import os
+import re
+import shutil
+import subprocess
+import tomllib
+
+import pytest
+import yaml
+from support.tree import ROOT
+
+GITHUB = ROOT / ".github"
+WORKFLOWS = sorted((GITHUB / "workflows").glob("*.yml"))
+FORMS = sorted(file for file in (GITHUB / "ISSUE_TEMPLATE").glob("*.yml") if file.name != "config.yml")
+#: What each field of a form may be.
+FIELDS = {"markdown", "input", "textarea", "dropdown", "checkboxes"}
+
+
+def targets() -> set[str]:
+    return set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.M))
+
+
+def jobs(workflow):
+    return yaml.safe_load(workflow.read_text())["jobs"]
+
+
+def steps(workflow):
+    return [step for job in jobs(workflow).values() for step in job["steps"]]
+
+
+def commands(workflow) -> list[str]:
+    """The commands of the workflow, with each value of its matrix."""
+    found = []
+    for job in jobs(workflow).values():
+        values = job.get("strategy", {}).get("matrix", {}).get("command", [""])
+        for step in job["steps"]:
+            text = step.get("run", "")
+            found += [text.replace("${{ matrix.command }}", value) for value in (values if "matrix.command" in text else [""])]
+    return found
+
+
+@pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda file: file.name)
+def test_workflow_runs_commands_of_the_makefile_with_pinned_actions_and_few_rights(workflow):
+    whole = yaml.safe_load(workflow.read_text())
+    assert whole["permissions"] == {"contents": "read"}
+    assert all(job["timeout-minutes"] <= 180 for job in whole["jobs"].values())
+    made = {word for text in commands(workflow) for word in re.findall(r"\bmake ([a-z-]+)", text)}
+    assert made and made <= targets(), made - targets()
+    for text in commands(workflow):
+        subprocess.run(["bash", "-n"], input=text, text=True, check=True)
+    # By commit, with its version beside it: a tag may be moved to something else.
+    uses = re.findall(r"uses: (.*)", workflow.read_text())
+    assert len(uses) == sum("uses" in step for step in steps(workflow))
+    assert [line for line in uses if not re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", line)] == []
+
+
+def test_hosted_and_own_integration_run_the_same_commands():
+    own = re.search(r"for command in (.*); do", (ROOT / ".ci/run").read_text())[1].split()
+    hosted = jobs(GITHUB / "workflows/ci.yml")["command"]["strategy"]["matrix"]["command"]
+    assert sorted(own) == sorted(hosted)
+
+
+def test_workflow_of_releases_compares_builds_tests_and_attests():
+    workflow = GITHUB / "workflows/release.yml"
+    order = [step.get("run") or step.get("uses", "").split("@")[0] for step in steps(workflow)]
+    wanted = ["make semver", "make dist", "make dist-test", "actions/attest-build-provenance"]
+    assert [one for one in order if one in wanted] == wanted
+    [checkout] = [step for step in steps(workflow) if step.get("uses", "").startswith("actions/checkout@")]
+    assert checkout["with"]["fetch-depth"] == 0, "the tag before has to be there"
+
+
+@pytest.mark.parametrize("form", FORMS, ids=lambda file: file.name)
+def test_form_of_issues_has_what_the_host_requires(form):
+    whole = yaml.safe_load(form.read_text())
+    assert whole["name"] and whole["description"] and whole["body"]
+    asked = [field for field in whole["body"] if field["type"] != "markdown"]
+    assert {field["type"] for field in whole["body"]} <= FIELDS and asked
+    assert all(re.fullmatch(r"[\w-]+", field["id"]) and field["attributes"]["label"] for field in asked)
+    assert len({field["id"] for field in asked}) == len(asked)
+    for link in re.findall(r"\]\((?!https?:)([^)]+)\)", form.read_text()):
+        assert (form.parent / link).exists(), link
+
+
+def test_forms_are_all_that_the_host_finds():
+    assert yaml.safe_load((GITHUB / "ISSUE_TEMPLATE/config.yml").read_text()) == {"blank_issues_enabled": False}
+    assert len(FORMS) == 2
+
+
+@pytest.mark.parametrize("page", ["CONTRIBUTING.md", "SECURITY.md", "docs/versions.md", "packaging/README.md"])
+def test_page_names_commands_of_the_makefile(page):
+    named = set(re.findall(r"`make ([a-z-]+)", (ROOT / page).read_text()))
+    assert named <= targets(), named - targets()
+
+
+def test_page_on_versions_states_the_oldest_compiler_of_the_workspace():
+    oldest = tomllib.loads((ROOT / "Cargo.toml").read_text())["workspace"]["package"]["rust-version"]
+    assert f"| Rust | {oldest}," in (ROOT / "docs/versions.md").read_text()
+
+
+@pytest.mark.parametrize("tags", [[], ["v0.1.0"], ["v0.2.0", "v0.10.0", "v0.9.3"]], ids=["none", "one", "several"])
+def test_interfaces_are_compared_with_the_newest_release(tags, tmp_path):
+    """`cargo` is a stand-in that notes its words."""
+    tree, place, notes = tmp_path / "tree", tmp_path / "bin", tmp_path / "notes"
+    shutil.copytree(ROOT / "packaging", tree / "packaging")
+    shutil.copy(ROOT / "Cargo.toml", tree)
+    place.mkdir()
+    for name, text in (("cargo", '#!/bin/sh\necho "$@" >> "$NOTES"\n'), ("cargo-semver-checks", "#!/bin/sh\n")):
+        (place / name).write_text(text)
+        (place / name).chmod(0o755)
+    who = {f"GIT_{role}_{what}": "linkspan@localhost" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+    environment = {**os.environ, **who, "PATH": f"{place}:{os.environ['PATH']}", "NOTES": str(notes)}
+    words = [["init", "--quiet"], ["add", "."], ["commit", "--quiet", "--message", "It"], *(["tag", tag] for tag in tags)]
+    for one in words:
+        subprocess.run(["git", *one], cwd=tree, check=True, env=environment)
+    done = subprocess.run([tree / "packaging/semver"], capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    if not tags:
+        assert "no tag of a release" in done.stdout and not notes.exists()
+        return
+    [line] = notes.read_text().splitlines()
+    newest = {"v0.1.0": "v0.1.0", "v0.2.0": "v0.10.0"}[tags[0]]
+    assert line.startswith(f"semver-checks check-release --baseline-rev {newest} --package linkspan-value ")
+    assert line.count("--package") == 8 and newest in done.stdout
