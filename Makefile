@@ -82,9 +82,15 @@ install:  ## put the C, C++ and Fortran library and the program under PREFIX
 		"$(CARGO_TARGET_DIR)/release/$$program" completions zsh \
 			> "$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_$$program" || exit 1; done
 
-python: .venv/numpy  ## build the Python module into .venv
+# By the commands of the demo: maturin would tell pyo3 of its interpreter, and what one of them has compiled the other would compile again.
+python: export PYO3_BUILD_EXTENSION_MODULE = 1
+python: .venv/numpy  ## build the Python module and the program linkspan into .venv
 	@tools/apt.sh build || echo "make python: going on without these packages"
-	.venv/bin/python -m pip install --quiet --no-deps ./python
+	cargo build --release --lib -p linkspan-c -p linkspan-python
+	cargo build --release -p linkspan-cli
+	.venv/bin/python -m pip uninstall --quiet --quiet --yes linkspan
+	.venv/bin/python tools/python_module.py release
+	ln -sf "$(CARGO_TARGET_DIR)/release/linkspan" .venv/bin/linkspan
 
 dist:  ## build what is shipped into dist/: wheel, static programs, C library, Debian packages, PHP archive, crates
 	@tools/apt.sh dist
@@ -103,7 +109,7 @@ dist-test:  ## install what is in dist/ where there is no compiler and no source
 
 php:  ## build the PHP extension
 	@tools/apt.sh lint || echo "make php: going on without these packages"
-	cargo build --release -p linkspan-php
+	cargo build --release --lib -p linkspan-php
 	@echo "php -d extension=$(CARGO_TARGET_DIR)/release/liblinkspan_php.so"
 
 docs: python  ## make a book of the documentation: target/book/html/index.html

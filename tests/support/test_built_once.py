@@ -1,4 +1,5 @@
-"""What `make demo` has compiled, `make install` does not compile again: the units of both, as cargo plans them, compared without compiling."""
+"""What `make demo` has compiled, `make install`, `make python` and `make php` do not compile again, nor it what they have: the units, as cargo plans them,
+compared without compiling."""
 
 import json
 import os
@@ -49,7 +50,7 @@ def units(command: list[str]) -> dict[tuple[str, ...], set[str]]:
 
 def test_install_after_demo_compiles_nothing_twice():
     demo = commands("examples/observatory/build", **{"${optimize[@]}": ["--release"]}) + commands("examples/observatory/run")
-    install = [command for command in commands("Makefile") if "linkspan-c" in command]
+    install = [command for command in commands("Makefile") if {"linkspan-c", "linkspan-cli"} <= {*command}]
     assert len(demo) == 3 and len(install) == 1
     # Each with the same profile.
     assert all("--release" in command and "--profile" not in command for command in demo + install)
@@ -61,3 +62,16 @@ def test_install_after_demo_compiles_nothing_twice():
     shared = wanted.keys() & built.keys()
     assert len(shared) > 60
     assert {unit[1] for unit in shared if not wanted[unit] <= built[unit]} == OTHERS
+
+
+def test_python_and_php_after_demo_and_demo_after_them_compile_nothing_twice():
+    build = (ROOT / "examples/observatory/build").read_text()
+    demo = commands("examples/observatory/build", **{"${optimize[@]}": ["--release"]})
+    made = [command for command in commands("Makefile") if {"linkspan-python", "linkspan-php"} & {*command}]
+    assert len(demo) == len(made) == 2
+    for one, other in zip(demo, made, strict=True):
+        assert units(one) == units(other)
+    # The build scripts of both look at the environment: pyo3's at this word, and at what maturin says of an interpreter.
+    makefile = (ROOT / "Makefile").read_text()
+    assert "python: export PYO3_BUILD_EXTENSION_MODULE = 1" in makefile and "pip install --quiet --no-deps ./python" not in makefile
+    assert "export PYO3_BUILD_EXTENSION_MODULE=1" in build
