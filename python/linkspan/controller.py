@@ -47,7 +47,7 @@ class Controller(_native.Controller):
         `services`: those that it is about; all where none is named. Watching goes on over restarts of the controller. `next`
         gives the same with a time-out; another call of `watch` watches others instead.
         """
-        super().watch(data_every=data_every, services=list(services))
+        super().watch(data_every=data_every, services=services)
         return self._events()
 
     def _events(self) -> Iterator[dict[str, Any]]:

@@ -6,9 +6,10 @@ All are `linkspan.Error`. Those that Python has a built-in exception for are tha
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from ._native import error_table
+from .words import shown
 
 _TABLE = {name: (code, retryable, f"{code}: {meaning}. {remedy}") for code, name, retryable, meaning, remedy in error_table()}
 
@@ -131,6 +132,16 @@ class Corrupt(Error): ...
 
 
 class Internal(Error): ...
+
+
+_Kind = TypeVar("_Kind", bound=Error)
+
+
+def refused(kind: type[_Kind], name: str, given: object, give: str) -> _Kind:
+    """The error for an argument: what came, and what to give instead."""
+    error = kind(f"{name}={shown(given)}: give {give}")
+    error.path = name
+    return error
 
 
 # Written out for type checkers; a test compares them with the table.

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from os import PathLike
-from typing import Any, Literal, TypeAlias, TypedDict
+from typing import Any, Literal, SupportsFloat, SupportsIndex, TypeAlias, TypedDict
 
 from .timestamp import Timestamp
 
 
-#: A length of time: seconds, or a `timedelta`; None is for ever.
-Seconds: TypeAlias = float | timedelta | None
+#: A length of time: seconds, in any number (also `Decimal`, one of NumPy), or a `timedelta`; None is for ever.
+Seconds: TypeAlias = SupportsFloat | SupportsIndex | timedelta | None
 
 
 class Options(TypedDict, total=False):

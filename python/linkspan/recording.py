@@ -16,6 +16,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import html
+import operator
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -24,10 +25,11 @@ from types import ModuleType, TracebackType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from . import _native
-from .errors import Error, InvalidState, Missing, NotFound, Unsupported
+from .errors import Error, InvalidState, Missing, NotFound, Unsupported, WrongType, refused
 from .forms import stand_in
 from .options import Seconds
 from .timestamp import Timestamp
+from .words import shown
 
 if TYPE_CHECKING:
     from ._native import RecordedMessage
@@ -214,7 +216,7 @@ class Recording:
     def __init__(
         self, path: str | os.PathLike[str], *, follow: bool = False, max_message_size: int | None = None
     ) -> None:
-        self.path = os.fspath(path)
+        self.path = _native.file_path(path)
         self.follow = follow
         self.max_message_size = max_message_size
         self._closed = False
@@ -361,8 +363,12 @@ class Recording:
     ) -> Iterator[Table]:
         """The same in tables of so many rows, or fewer where they have more than 64 MiB of messages: all with the same columns, in memory that
         does not grow with the recording."""
-        if rows < 1:
-            raise InvalidState(f"batches of {rows} rows: give at least 1")
+        try:
+            number = operator.index(rows)
+        except TypeError:
+            raise refused(WrongType, "rows", rows, "the number of rows, an int from 1 upwards") from None
+        if number < 1:
+            raise InvalidState(f"batches of {number} rows: give at least 1")
         names = self._matching([name])
         times, limit = self._times(begin, end), self.max_message_size
         return map(Table, _native.RecordingTables(self.path, names, *times, rows, name not in names, limit))
@@ -374,6 +380,8 @@ class Recording:
 
         `field` is where the array is in the message; it may be left out where there is only one.
         """
+        if not isinstance(field, str | None):
+            raise refused(WrongType, "field", field, "the name of the field that has the arrays as text, or None")
         table = self.table(name, begin=begin, end=end)
         formats = {column: dict(table._native.describe(column)) for column in table.columns}
         arrays = [column for column, facts in formats.items() if facts["format"].startswith("+") and "beside" not in facts]
@@ -484,16 +492,15 @@ class Recording:
     def _check(self, names: Iterable[str]) -> None:
         """`NotFound` for a name or pattern that fits none."""
         there = self._outline()[0]
-        known = set(there)
         for name in names:
-            if name not in known and not _native.matching_names(there, [name]):
+            if not _native.matching_names(there, [name]):
                 shown = ", ".join(there[:_MOST_NAMED]) + (f" and {len(there) - _MOST_NAMED} more" if len(there) > _MOST_NAMED else "")
                 raise NotFound(_native.one_line(f"{name} fits no name of {self.path}; it has {shown or 'none'}"))
 
     def _times(self, begin: When | None, end: When | None) -> tuple[int, int]:
-        return self._time(begin, 0), self._time(end, _END)
+        return self._time("begin", begin, 0), self._time("end", end, _END)
 
-    def _time(self, when: When | None, otherwise: int) -> int:
+    def _time(self, name: str, when: When | None, otherwise: int) -> int:
         if when is None:
             return otherwise
         if type(when).__module__ == "numpy":
@@ -501,7 +508,7 @@ class Recording:
             scalar: Any = when
             when = stand_in(scalar) if type(when).__name__ in ("datetime64", "timedelta64") else scalar.item()
             if when is None:
-                raise Unsupported(f"{scalar!r} is no time")
+                raise _no_time(name, scalar, "seconds since the beginning from 0 upwards, or a Timestamp")
         if isinstance(when, datetime):
             when = Timestamp.from_datetime(when)
         if isinstance(when, Timestamp):
@@ -509,9 +516,9 @@ class Recording:
         if isinstance(when, timedelta):
             when = when.total_seconds()
         if not isinstance(when, int | float) or isinstance(when, bool) or not when >= 0:
-            raise Unsupported(f"{when!r} is no time: give seconds since the beginning from 0 upwards, or a Timestamp")
+            raise _no_time(name, when, "seconds since the beginning from 0 upwards, or a Timestamp")
         if when > _END / _SECOND and when != float("inf"):
-            raise Unsupported(f"{when!r} is no time: it is more seconds than 64 bits have nanoseconds; Timestamp(n) is n nanoseconds since 1970")
+            raise _no_time(name, when, "fewer seconds: 64 bits do not have so many nanoseconds; Timestamp(n) is n nanoseconds since 1970")
         return _END if when == float("inf") else min((self._outline()[1] or 0) + round(when * _SECOND), _END)
 
     def __repr__(self) -> str:
@@ -543,6 +550,12 @@ class Recording:
         )
 
 
+def _no_time(name: str, given: object, give: str) -> Unsupported:
+    error = Unsupported(f"{name}={shown(given)} is no time: give {give}")
+    error.path = name
+    return error
+
+
 def _instant(nanoseconds: int) -> Timestamp:
     """A time of a file, which has one bit more than a timestamp: what is later than any is the last one, as that of a message is."""
     return Timestamp(min(nanoseconds, _LAST))
@@ -564,7 +577,7 @@ def _cell(value: object) -> str:
 @contextlib.contextmanager
 def _new_file(path: str | os.PathLike[str], replace: bool, mode: int | None) -> Iterator[Any]:
     """A file that has its name when it is whole; of one that is not, nothing is left."""
-    new = _native.NewFile(os.fspath(path), replace, mode)
+    new = _native.NewFile(path, replace, mode)
     with open(new.fileno(), "r+b", buffering=0, closefd=False) as file:
         yield file
     new.finish()

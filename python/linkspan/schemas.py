@@ -21,6 +21,7 @@ import uuid
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ._native import schema_problem
 from .errors import Unsupported, WrongType
 from .timestamp import Timestamp
 from .words import shown
@@ -145,10 +146,20 @@ def _described(cls: type[Any], field: _Field, within: tuple[type[Any], ...]) -> 
         keys["optional"] = True
     default = field.default.value if isinstance(field.default, enum.Enum) else field.default
     if isinstance(default, bool | int | float | str) and not (isinstance(default, float) and not math.isfinite(default)):
-        keys["default"] = default
+        if keys["type"] == "any":
+            # It has no default in the notation, which says of such a field that it may be left out.
+            keys["optional"] = True
+        else:
+            keys["default"] = default
     if field.doc:
         keys["doc"] = field.doc
+    if (problem := schema_problem(f'name = "field"\n\n[fields]\nfield = {_toml(keys)}\n')) is not None:
+        raise Unsupported(f"{where}: {_POSITION.sub('', problem)}")
     return keys
+
+
+#: Where in a text that no program wrote.
+_POSITION = re.compile(r"schema:\d+:\d+: (fields\.)?(field: )?")
 
 
 def _without_none(annotation: Any, where: str) -> tuple[Any, bool]:

@@ -28,7 +28,8 @@ class Server(_native.Server):
         """Answers each request with the result of the handler, until the server is closed or SIGTERM stops the program.
 
         What the handler raises is answered as `Remote` with its type and text, and logged with its traceback by the logger
-        `linkspan.server`, unless it is a `Remote` of the handler's own; then the next request is taken. A message that was
+        `linkspan.server`, unless it is a `Remote` of the handler's own; then the next request is taken. Whatever its text does is
+        no reason to end, but for a `KeyboardInterrupt`, which is a Ctrl-C of that moment. A message that was
         sent rather than called is handed over, too, and wants no answer.
 
         With `workers` above 1 so many threads run the handler at once, and each takes the next request when it is done; those that
@@ -88,7 +89,7 @@ def number_of_workers(endpoint: str, workers: object, what: str) -> int:
 
 
 def _named_workers(kind: type[Error], endpoint: str, workers: object, what: str) -> Error:
-    error = kind(f"{endpoint}: workers={workers!r}: give the number of {what}, an int from 1 upwards")
+    error = kind(f"{endpoint}: workers={shown(workers)}: give the number of {what}, an int from 1 upwards")
     error.endpoint, error.path = endpoint, "workers"
     return error
 
@@ -107,7 +108,9 @@ def fail_with(endpoint: str, request: Request, error: BaseException) -> None:
         return
     try:
         _LOG.error("%s: the handler failed for a request of %s", endpoint, request.source, exc_info=error)
-    except Exception:  # as `logging` does with what its own handlers raise
+    except KeyboardInterrupt:  # Ctrl-C, in this moment
+        raise
+    except BaseException:  # as `logging` does with what its own handlers raise
         if logging.raiseExceptions and sys.stderr is not None:
             with contextlib.suppress(OSError, ValueError):  # closed, or gone
                 sys.stderr.write(traceback.format_exc().encode("utf-8", "backslashreplace").decode())

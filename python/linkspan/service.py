@@ -10,9 +10,9 @@ from types import FrameType
 from typing import Any, Unpack, cast
 
 from ._native import ServiceLoop, Task
-from .errors import Cancelled, InvalidState, WrongType
+from .errors import Cancelled, InvalidState, WrongType, refused
 from .options import Options, Seconds, ServiceOptions
-from .words import Command, State, shown
+from .words import Command, State
 
 
 class Service:
@@ -146,9 +146,7 @@ def run(
     """
     if not isinstance(service, Service):
         instead = f"{service.__qualname__}(), an object of it" if isinstance(service, type) else "an object of a class made from linkspan.Service"
-        error = WrongType(f"service={shown(service)}: give {instead}")
-        error.path = "service"
-        raise error
+        raise refused(WrongType, "service", service, instead)
     main = threading.current_thread() is threading.main_thread()
     given: ServiceOptions = {
         "every": every, "paused": paused, "description": description, "commands": _commands(service),

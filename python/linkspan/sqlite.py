@@ -8,9 +8,8 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from ._native import wait_seconds
-from .errors import InvalidState, Stalled, WrongType
+from .errors import InvalidState, Stalled, WrongType, refused
 from .options import Seconds
-from .words import shown
 
 if TYPE_CHECKING:
     import sqlite3
@@ -34,9 +33,7 @@ def sqlite_checkpoint(db: sqlite3.Connection, timeout: Seconds = 5.0) -> int:
     """
     seconds = wait_seconds(timeout)
     if not hasattr(db, "in_transaction"):
-        error = WrongType(f"db={shown(db)}: give the connection that sqlite3.connect returned")
-        error.path = "db"
-        raise error
+        raise refused(WrongType, "db", db, "the connection that sqlite3.connect returned")
     if db.in_transaction:
         raise InvalidState("checkpoint of an SQLite database: its connection is in a transaction; commit it or roll it back first")
     with closing(db.cursor()) as ask:

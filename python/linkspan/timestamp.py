@@ -8,7 +8,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any, overload
 
 from ._native import clock, format_time, parse_time
-from .errors import OutOfRange, Unsupported, WrongType
+from .errors import OutOfRange, Unsupported, WrongType, refused
 from .forms import stand_in
 from .words import shown
 
@@ -31,9 +31,7 @@ class Timestamp:
         try:
             number = operator.index(nanoseconds)
         except TypeError:
-            error = WrongType(f"nanoseconds={shown(nanoseconds)}: give {_instead(nanoseconds)}")
-            error.path = "nanoseconds"
-            raise error from None
+            raise refused(WrongType, "nanoseconds", nanoseconds, _instead(nanoseconds)) from None
         if not _LEAST <= number <= _MOST:
             raise OutOfRange(f"{number} ns since 1970 do not fit a timestamp, which reaches from 1677-09-21 to 2262-04-11")
         object.__setattr__(self, "nanoseconds", number)
@@ -51,6 +49,8 @@ class Timestamp:
     @staticmethod
     def from_datetime(when: datetime) -> Timestamp:
         """From a `datetime` with a time zone, to the microsecond that it has; one of pandas has nanoseconds. `Unsupported` without a zone."""
+        if not isinstance(when, datetime):
+            raise refused(WrongType, "when", when, "a datetime with a time zone; Timestamp.from_datetime64 takes one of NumPy")
         if when.utcoffset() is None:
             raise Unsupported("a datetime without a time zone names no instant: give it one, as when.astimezone() does")
         return Timestamp(_span(when - _EPOCH) + getattr(when, "nanosecond", 0))
@@ -64,7 +64,7 @@ class Timestamp:
         """From a `numpy.datetime64`, which is in UTC; `Unsupported` for one that is no time, or finer than nanoseconds."""
         found = stand_in(when)
         if not isinstance(found, Timestamp):
-            raise Unsupported(f"{when!r} names no instant: give a numpy.datetime64 that is a time")
+            raise Unsupported(f"{shown(when)} names no instant: give a numpy.datetime64 that is a time")
         return found
 
     def to_datetime64(self) -> Any:

@@ -8,7 +8,12 @@ from enum import StrEnum
 
 def shown(given: object) -> str:
     """A short form of an argument for the text of an error, whatever its `repr` does."""
-    return reprlib.repr(given)
+    try:
+        return reprlib.repr(given)
+    except KeyboardInterrupt:  # Ctrl-C, in this moment
+        raise
+    except BaseException:  # no `Exception`, which `reprlib` shows itself
+        return f"<{type(given).__qualname__}>"
 
 
 class State(StrEnum):

@@ -1,5 +1,6 @@
 //! Arguments: one converter for each kind, whose error names the argument, what came and what to give. The stubs follow its table.
 
+use std::ffi::OsString;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 
@@ -122,6 +123,14 @@ texts! {
     ArrayOrder, "order", "\"C\" or \"F\"";
     /// A level of a log.
     Level, "level", "\"debug\", \"info\", \"warning\" or \"error\"";
+    /// What stands for a schema in generated code.
+    Fingerprint, "fingerprint", "the fingerprint of a schema as text, which generated code has";
+    /// A column of a table.
+    ColumnName, "column", "the name of a column as text";
+    /// The type of the elements of an array.
+    ElementType, "dtype", "the name of an element type as text, such as \"f64\" or \"u8\"";
+    /// The order of the elements of an array.
+    ElementOrder, "order", "\"row\" or \"column\"";
     /// A time as text.
     TimeText, "text", "a time as RFC 3339 writes it, such as \"2026-03-01T12:00:00.5Z\"";
 }
@@ -166,6 +175,42 @@ impl<'py> FromPyObject<'_, 'py> for Endpoints {
     }
 }
 
+/// Declares arguments that are several texts.
+macro_rules! lists {
+    ($($(#[$about:meta])* $class:ident, $name:literal, $give:literal;)*) => {
+        $(
+            $(#[$about])*
+            pub struct $class(pub Vec<String>);
+
+            impl<'py> FromPyObject<'_, 'py> for $class {
+                type Error = PyErr;
+
+                fn extract(given: Borrowed<'_, 'py, PyAny>) -> PyResult<$class> {
+                    let is_list = !given.is_instance_of::<PyString>() && !given.is_instance_of::<PyBytes>();
+                    if !is_list || !is_iterable(&given) {
+                        return Err(refused(ErrorKind::WrongType, $name, &given, $give).into());
+                    }
+                    let one = |item: PyResult<Bound<'py, PyAny>>| Ok(text($name, &item?, $give)?);
+                    given.try_iter()?.map(one).collect::<PyResult<_>>().map($class)
+                }
+            }
+        )*
+    };
+}
+
+lists! {
+    /// Names and patterns of a recording.
+    RecordedNames, "name", "a name or a pattern of the recording as text, such as \"lab/*\"";
+    /// Services.
+    ServiceNames, "services", "a list of the names of services, each as text";
+}
+
+/// Whether there is an iterator of an object; what its `__iter__` raises is the program's.
+pub fn is_iterable(given: &Bound<'_, PyAny>) -> bool {
+    let class = given.get_type();
+    ["__iter__", "__getitem__"].iter().any(|method| class.hasattr(*method).unwrap_or(false))
+}
+
 /// The path of a file.
 pub struct FilePath(PathBuf);
 
@@ -190,24 +235,34 @@ impl<'py> FromPyObject<'_, 'py> for FilePath {
         const GIVE: &str = "the path of a file as text or pathlib.Path";
         let is_path = !given.is_instance_of::<PyBytes>();
         match given.extract::<PathBuf>() {
+            Ok(path) if path.as_os_str().as_encoded_bytes().contains(&0) => {
+                let why = format!("{GIVE}, without a NUL, which no path has");
+                Err(refused(ErrorKind::Malformed, "path", &given, &why).into())
+            }
             Ok(path) if is_path => Ok(FilePath(path)),
             _ => Err(refused(ErrorKind::WrongType, "path", &given, GIVE).into()),
         }
     }
 }
 
-/// Declares arguments that are numbers from 0 upwards.
+/// The path of a file as text: what Python's own functions take.
+#[pyfunction]
+pub fn file_path(path: FilePath) -> OsString {
+    path.0.into_os_string()
+}
+
+/// Declares arguments that are integers.
 macro_rules! counts {
-    ($($(#[$about:meta])* $class:ident, $name:literal, $give:literal;)*) => {
+    ($($(#[$about:meta])* $class:ident($type:ty), $name:literal, $give:literal;)*) => {
         $(
             $(#[$about])*
-            pub struct $class(pub usize);
+            pub struct $class(pub $type);
 
             impl<'py> FromPyObject<'_, 'py> for $class {
                 type Error = PyErr;
 
                 fn extract(given: Borrowed<'_, 'py, PyAny>) -> PyResult<$class> {
-                    match given.extract::<usize>() {
+                    match given.extract::<$type>() {
                         Ok(number) => Ok($class(number)),
                         Err(_) if given.call_method0("__index__").is_ok() => {
                             Err(refused(ErrorKind::OutOfRange, $name, &given, $give).into())
@@ -222,11 +277,55 @@ macro_rules! counts {
 
 counts! {
     /// The most messages of a call.
-    Max, "max", "the most messages to take, an int from 1 upwards";
+    Max(usize), "max", "the most messages to take, an int from 1 upwards";
     /// Subscribers.
-    Count, "count", "the number of subscribers, an int from 0 upwards";
+    Count(usize), "count", "the number of subscribers, an int from 0 upwards";
     /// Lines of a log.
-    Lines, "lines", "the number of lines, an int from 0 upwards";
+    Lines(usize), "lines", "the number of lines, an int from 0 upwards";
+    /// Rows of a table.
+    Rows(usize), "rows", "the number of rows, an int from 1 upwards";
+    /// Bytes of memory.
+    Length(usize), "length", "the number of bytes, an int from 0 upwards";
+    /// Where in memory.
+    Offset(u64), "offset", "a number of bytes, an int from 0 upwards";
+    /// The longest message in bytes.
+    MaxMessageSize(u64), "max_message_size", "a number of bytes, an int from 0 upwards, or None";
+    /// An incarnation of a service.
+    Epoch(u64), "epoch", "the incarnation of the service as an int, as status()[\"epoch\"] has it, or None for any";
+    /// The mode of a file.
+    Mode(u32), "mode", "the mode of the file as an int, such as 0o660, or None";
+    /// A signal.
+    SignalNumber(i32), "interrupt", "the number of a signal, such as signal.SIGURG, or None";
+    /// The code of a failure.
+    RemoteCode(i64), "code", "the number of the failure, an int of 64 bits";
+}
+
+/// Declares arguments that are truth values.
+macro_rules! flags {
+    ($($(#[$about:meta])* $class:ident, $name:literal;)*) => {
+        $(
+            $(#[$about])*
+            pub struct $class(pub bool);
+
+            impl<'py> FromPyObject<'_, 'py> for $class {
+                type Error = PyErr;
+
+                fn extract(given: Borrowed<'_, 'py, PyAny>) -> PyResult<$class> {
+                    given
+                        .extract::<bool>()
+                        .map($class)
+                        .map_err(|_| refused(ErrorKind::WrongType, $name, &given, "True or False").into())
+                }
+            }
+        )*
+    };
+}
+
+flags! {
+    /// Whether a recording is followed.
+    Follow, "follow";
+    /// Whether a file is replaced.
+    Replace, "replace";
 }
 
 /// The deadline of a command.

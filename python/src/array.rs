@@ -11,10 +11,12 @@ use pyo3::exceptions::{PyBufferError, PyOverflowError, PyTypeError, PyValueError
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyRange, PyString, PyTuple};
+use pyo3::types::{PyDict, PyMemoryView, PyRange, PyString, PyTuple};
 
+use crate::arguments::{ElementOrder, ElementType, refused};
 use crate::elements::Layout;
 use crate::errors::{Failure, Outcome, imported};
+use crate::loan::Lengths;
 use crate::numpy_api::{self, Over};
 
 /// An N-d array of numbers that lends its memory, read-only, by the buffer protocol: `memoryview(a)`, `numpy.asarray(a)`.
@@ -97,15 +99,16 @@ impl NdArray {
     /// An array with a copy of the elements of `data`: a buffer with its element type and shape, or, where `dtype` is
     /// given, the elements as bytes, little-endian, in this `order`.
     #[new]
-    #[pyo3(signature = (data, dtype=None, shape=None, order="row"))]
+    #[pyo3(signature = (data, dtype=None, shape=None, order=ElementOrder("row".to_owned())), text_signature = "(data, dtype=None, shape=None, order='row')")]
     fn from_buffer(
         data: &Bound<'_, PyAny>,
-        dtype: Option<&str>,
-        shape: Option<Vec<u64>>,
-        order: &str,
+        dtype: Option<ElementType>,
+        shape: Option<Lengths>,
+        order: ElementOrder,
     ) -> Outcome<NdArray> {
-        let lent = BorrowedArray::new(data)?;
+        let lent = BorrowedArray::of_argument("data", data)?;
         let given = lent.array()?;
+        let shape = shape.map(|shape| shape.0);
         let Some(name) = dtype else {
             return Ok(NdArray::new(match shape {
                 Some(shape) => NdArrayRef::new(given.dtype, given.order, &shape, given.data)?.to_owned(),
@@ -115,8 +118,8 @@ impl NdArray {
         let unknown = |what: &str, name: &str| {
             Error::new(ErrorKind::Unsupported, format!("no {what} is called {name:?}"))
         };
-        let dtype = DType::from_name(name).ok_or_else(|| unknown("element type", name))?;
-        let order = Order::from_name(order).ok_or_else(|| unknown("order", order))?;
+        let dtype = DType::from_name(&name).ok_or_else(|| unknown("element type", &name))?;
+        let order = Order::from_name(&order).ok_or_else(|| unknown("order", &order))?;
         let shape = shape.unwrap_or_else(|| vec![(given.data.len() / dtype.size()) as u64]);
         Ok(NdArray::new(NdArrayRef::new(dtype, order, &shape, given.data)?.to_owned()))
     }
@@ -158,6 +161,41 @@ impl NdArray {
             return layout.element(py, &positions);
         }
         Ok(Bound::new(py, NdArray::new(layout.sub_array(&positions)))?.into_any())
+    }
+
+    /// The elements as an array of NumPy's, for what asks by this protocol and not by the buffer.
+    #[pyo3(signature = (dtype=None, *, copy=None))]
+    fn __array__<'py>(
+        slf: &Bound<'py, Self>,
+        dtype: Option<Bound<'py, PyAny>>,
+        copy: Option<bool>,
+    ) -> Outcome<Bound<'py, PyAny>> {
+        let array = viewed(slf)?;
+        let array = match dtype {
+            Some(dtype) => array.call_method1("astype", (dtype,))?,
+            None => array,
+        };
+        Ok(if copy == Some(true) { array.call_method0("copy")? } else { array })
+    }
+
+    /// The elements for what takes arrays by DLPack. A reader of an older version of it gets a copy: it has no word for memory that is only read.
+    #[pyo3(signature = (**how))]
+    fn __dlpack__<'py>(
+        slf: &Bound<'py, Self>,
+        how: Option<&Bound<'py, PyDict>>,
+    ) -> Outcome<Bound<'py, PyAny>> {
+        let array = viewed(slf)?;
+        match array.call_method("__dlpack__", (), how) {
+            Err(why) if why.is_instance_of::<PyBufferError>(slf.py()) => {
+                Ok(array.call_method0("copy")?.call_method("__dlpack__", (), how)?)
+            }
+            given => Ok(given?),
+        }
+    }
+
+    /// The processor's memory, as DLPack numbers it.
+    const fn __dlpack_device__(&self) -> (i32, i32) {
+        (1, 0)
     }
 
     fn __len__(&self) -> PyResult<usize> {
@@ -280,7 +318,7 @@ pub fn dtype_of(name: &Bound<'_, PyAny>) -> Outcome<DType> {
     static KNOWN: Mutex<Vec<(String, DType)>> = Mutex::new(Vec::new());
     let known = || KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
     let Ok(text) = name.cast_exact::<PyString>() else { return look_up_dtype(name) };
-    let text = text.to_str()?;
+    let Ok(text) = text.to_str() else { return look_up_dtype(name) };
     let found = known().iter().find(|(there, _)| there == text).map(|(_, dtype)| *dtype);
     if let Some(dtype) = found {
         return Ok(dtype);
@@ -297,15 +335,21 @@ pub fn dtype_of(name: &Bound<'_, PyAny>) -> Outcome<DType> {
 /// The same without the cache.
 fn look_up_dtype(name: &Bound<'_, PyAny>) -> Outcome<DType> {
     let py = name.py();
+    let unknown = || {
+        const GIVE: &str =
+            "an element type as NumPy or the struct module names it, such as \"f8\" or numpy.int32";
+        refused(ErrorKind::WrongType, "dtype", name, GIVE)
+    };
     let (letter, size, is_native) = match py.import("numpy") {
         Ok(numpy) => {
-            let dtype = numpy.call_method1("dtype", (name,))?;
+            let Ok(dtype) = numpy.call_method1("dtype", (name,)) else { return Err(unknown()) };
             let text = |attribute| dtype.getattr(attribute)?.extract::<String>();
             (text("char")?, dtype.getattr("itemsize")?.extract()?, dtype.getattr("isnative")?.is_truthy()?)
         }
         Err(error) if error.is_instance_of::<pyo3::exceptions::PyImportError>(py) => {
-            let size = py.import("struct")?.call_method1("calcsize", (name,))?.extract()?;
-            (name.extract()?, size, true)
+            let size = py.import("struct")?.call_method1("calcsize", (name,)).and_then(|size| size.extract());
+            let (Ok(letter), Ok(size)) = (name.extract(), size) else { return Err(unknown()) };
+            (letter, size, true)
         }
         Err(error) => return Err(error.into()),
     };
@@ -344,6 +388,15 @@ impl<'py> BorrowedArray<'py> {
     pub fn possible(object: &Bound<'py, PyAny>) -> bool {
         // SAFETY: the interpreter is attached and the object alive.
         unsafe { ffi::PyObject_CheckBuffer(object.as_ptr()) == 1 }
+    }
+
+    /// [`BorrowedArray::new`] of an argument of this name.
+    pub fn of_argument(name: &str, object: &Bound<'py, PyAny>) -> Outcome<BorrowedArray<'py>> {
+        if !BorrowedArray::possible(object) {
+            const GIVE: &str = "bytes, or an object with the buffer protocol, such as a numpy.ndarray";
+            return Err(refused(ErrorKind::WrongType, name, object, GIVE));
+        }
+        BorrowedArray::new(object)
     }
 
     /// Borrows the memory as it is where it is row-major or column-major, else copies it to row-major.
@@ -452,6 +505,17 @@ impl Drop for BorrowedArray<'_> {
         // SAFETY: the view was filled in by PyObject_GetBuffer, and the marker proves that the interpreter is attached.
         unsafe { ffi::PyBuffer_Release(&mut *self.view) }
     }
+}
+
+/// An array of NumPy's over the elements; `Unsupported` without NumPy.
+fn viewed<'py>(array: &Bound<'py, NdArray>) -> Outcome<Bound<'py, PyAny>> {
+    let py = array.py();
+    let numpy = py.import("numpy").map_err(|_| {
+        let text =
+            "NumPy gives the elements by this protocol, and is not installed: memoryview(array) has them";
+        Error::new(ErrorKind::Unsupported, text)
+    })?;
+    Ok(numpy.call_method1("asarray", (PyMemoryView::from(array.as_any())?,))?)
 }
 
 /// A copy of an array's elements.

@@ -5,12 +5,12 @@ use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::ptr;
 use std::sync::Arc;
 
-use linkspan::{DType, NdArray as Array, Order};
+use linkspan::{DType, Error, ErrorKind, NdArray as Array, Order};
 use linkspan_recording::{Buffer, Column};
-use pyo3::exceptions::PyKeyError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyCapsule, PyList};
 
+use crate::arguments::ColumnName;
 use crate::array;
 use crate::errors::Outcome;
 
@@ -26,11 +26,12 @@ impl Table {
         Table { columns: columns.into(), rows }
     }
 
-    fn column(&self, name: &str) -> PyResult<&Column> {
+    fn column(&self, name: &str) -> Outcome<&Column> {
         let names = || self.columns.iter().map(|column| &*column.name).collect::<Vec<_>>().join(", ");
         let found = self.columns.iter().find(|column| column.name == name);
         found.ok_or_else(|| {
-            PyKeyError::new_err(format!("no column is called {name:?}; there are {}", names()))
+            Error::new(ErrorKind::Missing, format!("no column is called {name:?}; there are {}", names()))
+                .into()
         })
     }
 
@@ -80,8 +81,8 @@ impl Table {
     }
 
     /// What is known of a column: `unit`, `shape`, `order`, `encoding`, and its `format` in Arrow's C data interface.
-    fn describe(&self, name: &str) -> PyResult<Vec<(&'static str, String)>> {
-        let column = self.column(name)?;
+    fn describe(&self, name: ColumnName) -> Outcome<Vec<(&'static str, String)>> {
+        let column = self.column(&name)?;
         let mut facts = vec![("format", column.format.clone())];
         facts.extend(column.metadata.iter().cloned());
         Ok(facts)
@@ -93,8 +94,8 @@ impl Table {
 
     /// The numbers of a column as an array without a copy, where floats are null NaN and all else that is null 0 (see `validity`), instants as
     /// nanoseconds since 1970; truth values; of a column of arrays of one shape, one array with a dimension more in front. `None` for all else.
-    fn numbers<'py>(&self, py: Python<'py>, name: &str) -> Outcome<Option<Bound<'py, PyAny>>> {
-        let column = self.column(name)?;
+    fn numbers<'py>(&self, py: Python<'py>, name: ColumnName) -> Outcome<Option<Bound<'py, PyAny>>> {
+        let column = self.column(&name)?;
         let rows = self.rows as u64;
         let dtype = match (&*column.format, &column.items) {
             ("l" | "tsn:UTC", _) => DType::I64,
@@ -133,10 +134,10 @@ impl Table {
     fn texts<'py>(
         &self,
         py: Python<'py>,
-        name: &str,
+        name: ColumnName,
         most: Option<usize>,
     ) -> Outcome<Option<Bound<'py, PyList>>> {
-        let column = self.column(name)?;
+        let column = self.column(&name)?;
         let (is_text, [_, Some(Buffer::I64(ends)), Some(Buffer::Bytes(bytes))]) =
             (column.format == "U", &column.buffers[..])
         else {
@@ -165,9 +166,9 @@ impl Table {
     fn lists<'py>(
         &self,
         py: Python<'py>,
-        name: &str,
+        name: ColumnName,
     ) -> Outcome<Option<(Bound<'py, PyAny>, Bound<'py, PyAny>)>> {
-        let column = self.column(name)?;
+        let column = self.column(&name)?;
         let ("+L", [_, Some(ends)], Some(items)) = (&*column.format, &column.buffers[..], &column.items)
         else {
             return Ok(None);
@@ -179,8 +180,8 @@ impl Table {
     }
 
     /// Whether each row has a value, as an array of truth values; `None` where all have one.
-    fn validity<'py>(&self, py: Python<'py>, name: &str) -> Outcome<Option<Bound<'py, PyAny>>> {
-        let column = self.column(name)?;
+    fn validity<'py>(&self, py: Python<'py>, name: ColumnName) -> Outcome<Option<Bound<'py, PyAny>>> {
+        let column = self.column(&name)?;
         if column.nulls == 0 {
             return Ok(None);
         }

@@ -6,6 +6,7 @@ use linkspan::{Error, ErrorKind, Payload, Result};
 use pyo3::prelude::*;
 use pyo3::types::PyIterator;
 
+use crate::arguments::{is_iterable, refused};
 use crate::errors::{Failure, Outcome};
 use crate::interpreter::attached;
 use crate::walk::Walk;
@@ -25,7 +26,11 @@ const SOME: usize = 64;
 const BYTES: usize = 1 << 20;
 
 impl<'a, E: Fn(&Walk<'_, '_>) -> Result<Payload>> Encoding<'a, E> {
-    pub fn of(values: &Bound<'_, PyAny>, encode: &'a E) -> PyResult<Self> {
+    pub fn of(values: &Bound<'_, PyAny>, encode: &'a E) -> Outcome<Self> {
+        if !is_iterable(values) {
+            const GIVE: &str = "a list, or another iterable, of the values to send";
+            return Err(refused(ErrorKind::WrongType, "values", values, GIVE));
+        }
         let items = values.try_iter()?.unbind();
         Ok(Encoding { items, encode, ready: VecDeque::new(), ended: false, raised: None })
     }

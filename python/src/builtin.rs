@@ -14,9 +14,8 @@ use crate::walker::Walker;
 /// The UTF-8 that the interpreter keeps with the text.
 #[inline]
 fn utf8<'a>(text: &'a Bound<'_, PyString>) -> Result<&'a str> {
-    text.to_str().map_err(|error| {
-        let text =
-            format!("text with half a surrogate pair has no UTF-8 and no form in any encoding: {error}");
+    text.to_str().map_err(|_| {
+        let text = "text with half a surrogate pair has no UTF-8 and no form in any encoding";
         Error::new(ErrorKind::Unsupported, text)
     })
 }

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use linkspan::{Channel as Link, Listener as CoreListener, Timeout, Wait};
+use linkspan::{Channel as Link, ErrorKind, Listener as CoreListener, Timeout, Wait};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyTuple};
 
-use crate::arguments::{ArrayOrder, Endpoint, Max, Within};
+use crate::arguments::{ArrayOrder, Endpoint, Max, Within, refused};
 use crate::batch::Encoding;
 use crate::builder::Builder;
 use crate::ending::Endings;
@@ -196,10 +196,14 @@ impl Channel {
     fn finish_call(
         &self,
         py: Python<'_>,
-        asked: &PendingReply,
+        asked: &Bound<'_, PyAny>,
         timeout: Patience,
         on_wait: OnWait,
     ) -> Outcome<Message> {
+        let Ok(asked) = asked.cast::<PendingReply>() else {
+            return Err(refused(ErrorKind::WrongType, "asked", asked, "what start_call returned"));
+        };
+        let asked = asked.get();
         self.wait(py, timeout, on_wait, |wait| self.link.finish_call(&asked.0, wait)).map(Message::new)
     }
 
@@ -207,11 +211,15 @@ impl Channel {
     #[pyo3(signature = (request, value, *, timeout=Patience::DEFAULT, on_wait=None))]
     fn reply(
         &self,
-        request: &Message,
+        request: &Bound<'_, PyAny>,
         value: &Bound<'_, PyAny>,
         timeout: Patience,
         on_wait: OnWait,
     ) -> Outcome<()> {
+        let Ok(request) = request.cast::<Message>() else {
+            return Err(refused(ErrorKind::WrongType, "request", request, "the message that recv returned"));
+        };
+        let request = request.get();
         let reply = Walk::to_send(value, |walk| self.link.encode_reply(walk))?;
         self.wait(value.py(), timeout, on_wait, |wait| {
             self.link.reply_payload(&request.arrived, &reply, wait)

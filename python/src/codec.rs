@@ -3,14 +3,14 @@
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use linkspan::Encoding;
 use linkspan::codec::{EncodeOptions, FlatMap, decode_into, encode_into};
 use linkspan::value::Limits;
+use linkspan::{Encoding, ErrorKind};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
 
-use crate::arguments::{EncodingName, Endpoint, FromEncoding, ToEncoding};
+use crate::arguments::{EncodingName, Endpoint, FromEncoding, ToEncoding, refused};
 use crate::array::BorrowedArray;
 use crate::builder::{Builder, build};
 use crate::direct::{Direct, Given};
@@ -153,9 +153,15 @@ pub fn transcode<'py>(
 pub fn schema<'py>(
     py: Python<'py>,
     endpoint: Endpoint,
-    message: Option<PyRef<'py, Message>>,
+    message: Option<Bound<'py, PyAny>>,
 ) -> Outcome<Bound<'py, PyAny>> {
-    let arrived = message.map(|message| message.arrived.clone());
+    let arrived = match &message {
+        None => None,
+        Some(message) => match message.cast::<Message>() {
+            Ok(message) => Some(message.get().arrived.clone()),
+            Err(_) => return Err(refused(ErrorKind::WrongType, "message", message, "a message, or None")),
+        },
+    };
     let form = py.detach(|| match &arrived {
         Some(message) => linkspan::registry::schema_of(&endpoint, message),
         None => linkspan::registry::schema(&endpoint),
@@ -170,6 +176,12 @@ pub fn reply_schema<'py>(py: Python<'py>, endpoint: Endpoint) -> Outcome<Bound<'
     decoded(PyBytes::new(py, &form).as_any(), Encoding::Cbor)
 }
 
+/// Why a text in the notation of schemas is refused; none where it is not.
+#[pyfunction]
+pub fn schema_problem(text: &str) -> Option<String> {
+    linkspan::schema::Schema::parse(text).err().map(|error| error.text().to_owned())
+}
+
 /// What is open on this machine: a map for each name, as a listing shows it.
 #[pyfunction]
 pub fn names(py: Python<'_>) -> Outcome<Vec<Bound<'_, PyAny>>> {
@@ -182,5 +194,5 @@ fn frozen<'py>(data: &Bound<'py, PyAny>) -> Outcome<Bound<'py, PyBytes>> {
     if let Ok(bytes) = data.cast_exact::<PyBytes>() {
         return Ok(bytes.clone());
     }
-    Ok(PyBytes::new(data.py(), BorrowedArray::new(data)?.array()?.data))
+    Ok(PyBytes::new(data.py(), BorrowedArray::of_argument("data", data)?.array()?.data))
 }

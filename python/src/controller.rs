@@ -8,7 +8,9 @@ use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
-use crate::arguments::{CommandName, DataEvery, Endpoint, Id, Lines, ServiceName, Within};
+use crate::arguments::{
+    CommandName, DataEvery, Endpoint, Epoch, Id, Lines, ServiceName, ServiceNames, Within,
+};
 use crate::builder::Builder;
 use crate::errors::{Failure, Outcome, imported_once};
 use crate::message::object;
@@ -155,7 +157,7 @@ impl Controller {
         command: CommandName,
         arguments: Option<&Bound<'_, PyAny>>,
         id: Id,
-        epoch: Option<u64>,
+        epoch: Option<Epoch>,
         within: Within,
         timeout: Patience,
         on_wait: OnWait,
@@ -165,7 +167,7 @@ impl Controller {
             command: Command::from_name(&command)?,
             arguments: given(arguments)?,
             within: deadline(within.0),
-            epoch,
+            epoch: epoch.map(|epoch| epoch.0),
         };
         self.ask(py, timeout, on_wait, |wait| self.asker.request(&service, &order, wait)).map(Answer)
     }
@@ -199,10 +201,10 @@ impl Controller {
 
     /// From now on `next` returns the events of these services, of all where none is named: the state of each, then its changes, and its data as
     /// often as given, in seconds.
-    #[pyo3(signature = (*, data_every=None, services=Vec::new()))]
-    fn watch(&self, py: Python<'_>, data_every: Option<DataEvery>, services: Vec<String>) -> Outcome<()> {
+    #[pyo3(signature = (*, data_every=None, services=ServiceNames(Vec::new())))]
+    fn watch(&self, py: Python<'_>, data_every: Option<DataEvery>, services: ServiceNames) -> Outcome<()> {
         let data_every = data_every.map(|every| deadline(every.0));
-        Ok(py.detach(|| self.asker.watch(&WatchOptions { data_every, services }))?)
+        Ok(py.detach(|| self.asker.watch(&WatchOptions { data_every, services: services.0 }))?)
     }
 
     /// The next event of the watched services; waits for ever where no time-out is given.

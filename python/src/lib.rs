@@ -74,7 +74,7 @@ mod _native {
     use super::*;
 
     #[pymodule_export]
-    use super::arguments::argument_types;
+    use super::arguments::{argument_types, file_path};
     #[pymodule_export]
     use super::array::NdArray;
     #[pymodule_export]
@@ -82,7 +82,7 @@ mod _native {
     #[pymodule_export]
     use super::channel::{Channel, Listener, PendingReply};
     #[pymodule_export]
-    use super::codec::{decode, encode, names, reply_schema, schema, transcode};
+    use super::codec::{decode, encode, names, reply_schema, schema, schema_problem, transcode};
     #[pymodule_export]
     use super::controller::{Answer, Controller};
     #[pymodule_export]

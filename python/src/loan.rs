@@ -7,14 +7,14 @@ use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use linkspan::{DType, Error, ErrorKind, LoanMemory, Order};
-use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::ffi;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyTuple, PyWeakrefMethods, PyWeakrefReference};
 
+use crate::arguments::shown;
 use crate::array::{self, NdArray};
-use crate::errors::Outcome;
+use crate::errors::{Failure, Outcome};
 use crate::numpy_api;
 
 /// Memory that was lent for an array: it can be written by the buffer protocol until it is sent.
@@ -92,7 +92,7 @@ fn outstanding() -> MutexGuard<'static, Vec<Outstanding>> {
 }
 
 /// The lengths of the dimensions of an array.
-pub struct Lengths(Vec<u64>);
+pub struct Lengths(pub Vec<u64>);
 
 impl<'py> FromPyObject<'_, 'py> for Lengths {
     type Error = PyErr;
@@ -118,17 +118,18 @@ fn is_index(given: &Bound<'_, PyAny>) -> bool {
     given.call_method0(intern!(given.py(), "__index__")).is_ok()
 }
 
-/// The length of one dimension of `shape`; `ValueError` for an integer that is none, as NumPy raises it, and `TypeError` for anything else.
+/// The length of one dimension of `shape`; a `ValueError` for an integer that is none, as NumPy raises it, and a `TypeError` for anything else.
 fn length_of(given: &Bound<'_, PyAny>, shape: &Bound<'_, PyAny>) -> PyResult<u64> {
     given.extract().map_err(|_| {
-        let shape = shape.repr().map_or_else(|e| e.to_string(), |text| text.to_string());
-        if is_index(given) {
-            PyValueError::new_err(format!(
-                "the shape {shape} has a dimension that is negative or above 2^64 - 1"
-            ))
+        let shape = shown(shape);
+        let (kind, text) = if is_index(given) {
+            let text = format!("the shape {shape} has a dimension that is negative or above 2^64 - 1");
+            (ErrorKind::OutOfRange, text)
         } else {
-            PyTypeError::new_err(format!("a shape is an integer or a sequence of integers, and not {shape}"))
-        }
+            let text = format!("a shape is an integer or a sequence of integers, and not {shape}");
+            (ErrorKind::WrongType, text)
+        };
+        Failure::from(Error::new(kind, text).under_key("shape")).into()
     })
 }
 

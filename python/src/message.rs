@@ -9,7 +9,8 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyIterator, PyList, PyMapping, PySequence, PyString, PyTuple};
 
-use crate::arguments::ValuePath;
+use crate::any_text::any_text;
+use crate::arguments::{Fingerprint, ValuePath, shown};
 use crate::builder::{Builder, build};
 use crate::errors::{Failure, Outcome};
 use crate::{array, template, timestamp};
@@ -87,7 +88,8 @@ impl Message {
             return Ok(found);
         }
         // The core does not find it either, and its error names what is there instead.
-        let escaped = key.str()?.to_str()?.replace('~', "~0").replace('/', "~1");
+        let escaped = key.str().map_or_else(|_| shown(key), |text| any_text(&text).into_owned());
+        let escaped = escaped.replace('~', "~0").replace('/', "~1");
         self.found(py, &escaped)
     }
 
@@ -223,8 +225,8 @@ impl Message {
 
     /// Checks that code which was generated from the schema with this fingerprint may decode the message; generated classes call it in
     /// `decode`. `SchemaMismatch` where the sender gave another schema, unless this side was opened with this one.
-    fn check_fingerprint(&self, fingerprint: &str) -> Outcome<()> {
-        Ok(self.arrived.check_fingerprint(fingerprint)?)
+    fn check_fingerprint(&self, fingerprint: Fingerprint) -> Outcome<()> {
+        Ok(self.arrived.check_fingerprint(&fingerprint)?)
     }
 
     fn __repr__(&self, py: Python<'_>) -> Outcome<String> {

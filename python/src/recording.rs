@@ -14,7 +14,7 @@ use linkspan_recording::reader::{Limits, Message as Read};
 use linkspan_recording::{Columns, Entry, Outline, Reader, Summary, files, parts};
 use pyo3::prelude::*;
 
-use crate::arguments::FilePath;
+use crate::arguments::{FilePath, Follow, MaxMessageSize, Mode, RecordedNames, Replace, Rows};
 use crate::arrow::Table;
 use crate::builder::Builder;
 use crate::errors::Outcome;
@@ -64,8 +64,8 @@ struct Choice {
 }
 
 /// The limits of a reader of messages of up to this size; those of channels where none is given.
-fn limits(max_message_size: Option<u64>) -> Limits {
-    max_message_size.map_or_else(Limits::default, Limits::of_messages)
+fn limits(max_message_size: Option<MaxMessageSize>) -> Limits {
+    max_message_size.map_or_else(Limits::default, |most| Limits::of_messages(most.0))
 }
 
 /// The names of messages.
@@ -79,7 +79,7 @@ enum Names {
 
 impl Choice {
     /// Messages of these names of a recording.
-    fn of(names: Vec<String>, from: u64, to: u64, max_message_size: Option<u64>) -> Choice {
+    fn of(names: Vec<String>, from: u64, to: u64, max_message_size: Option<MaxMessageSize>) -> Choice {
         let names = Names::These(names.into_iter().collect());
         Choice { names, from, to, limits: limits(max_message_size) }
     }
@@ -138,25 +138,25 @@ impl RecordingReader {
     /// names and patterns where the recording is followed.
     #[new]
     #[expect(clippy::too_many_arguments, reason = "they are keywords")]
-    #[pyo3(signature = (path, names, begin, end, follow=false, timeout=Patience::of(Timeout::Forever), max_message_size=None))]
+    #[pyo3(signature = (path, names, begin, end, follow=Follow(false), timeout=Patience::of(Timeout::Forever), max_message_size=None))]
     fn open(
         py: Python<'_>,
         path: FilePath,
-        names: Vec<String>,
+        names: RecordedNames,
         begin: u64,
         end: u64,
-        follow: bool,
+        follow: Follow,
         timeout: Patience,
-        max_message_size: Option<u64>,
+        max_message_size: Option<MaxMessageSize>,
     ) -> Outcome<RecordingReader> {
-        let names = match names {
+        let names = match names.0 {
             names if names.is_empty() => Names::All,
-            names if follow => Names::Matching(names),
+            names if follow.0 => Names::Matching(names),
             names => Names::These(names.into_iter().collect()),
         };
         let choice = Choice { names, from: begin, to: end, limits: limits(max_message_size) };
         let reader =
-            py.detach(|| if follow { Reader::follow(&path, choice.limits) } else { choice.open(&path) })?;
+            py.detach(|| if follow.0 { Reader::follow(&path, choice.limits) } else { choice.open(&path) })?;
         Ok(RecordingReader {
             reader: Mutex::new(reader),
             choice,
@@ -229,7 +229,8 @@ impl RecordingReader {
 
 /// Those of the names that are one of the names and patterns, or fit one; all, where there is none. What is the name of one is no pattern.
 #[pyfunction]
-pub fn matching_names(names: Vec<String>, patterns: Vec<String>) -> Vec<String> {
+pub fn matching_names(names: RecordedNames, patterns: RecordedNames) -> Vec<String> {
+    let (names, patterns) = (names.0, patterns.0);
     if patterns.is_empty() {
         return names;
     }
@@ -259,8 +260,8 @@ pub struct NewFile(Mutex<Option<files::NewFile>>);
 impl NewFile {
     /// `AddressInUse` where something has its name, but for a regular file that it is to replace.
     #[new]
-    fn create(py: Python<'_>, path: FilePath, replace: bool, mode: Option<u32>) -> Outcome<NewFile> {
-        let making = files::Making { replaces: replace, mode };
+    fn create(py: Python<'_>, path: FilePath, replace: Replace, mode: Option<Mode>) -> Outcome<NewFile> {
+        let making = files::Making { replaces: replace.0, mode: mode.map(|mode| mode.0) };
         let new = py.detach(|| files::NewFile::create(&path, making))?;
         Ok(NewFile(Mutex::new(Some(new))))
     }
@@ -289,7 +290,7 @@ fn finished() -> Error {
 pub fn recording_outline(
     py: Python<'_>,
     path: FilePath,
-    max_message_size: Option<u64>,
+    max_message_size: Option<MaxMessageSize>,
 ) -> Outcome<(Vec<String>, Option<u64>)> {
     let outline = py.detach(|| Outline::with_limits(&path, limits(max_message_size)))?;
     Ok((outline.names.into_iter().collect(), outline.time.map(|(begin, _)| begin)))
@@ -304,7 +305,7 @@ type Described<'py> = (Bound<'py, PyAny>, Vec<(String, String)>);
 pub fn recording_summary(
     py: Python<'_>,
     path: FilePath,
-    max_message_size: Option<u64>,
+    max_message_size: Option<MaxMessageSize>,
 ) -> Outcome<Described<'_>> {
     let (value, schemas) = py.detach(|| -> linkspan::Result<_> {
         let mut reader = Reader::with_limits(&path, limits(max_message_size))?;
@@ -322,7 +323,7 @@ pub fn recording_summary(
 pub fn recording_events(
     py: Python<'_>,
     path: FilePath,
-    max_message_size: Option<u64>,
+    max_message_size: Option<MaxMessageSize>,
 ) -> Outcome<Vec<Bound<'_, PyAny>>> {
     let values = py.detach(|| -> linkspan::Result<_> {
         let mut reader = Reader::with_limits(&path, limits(max_message_size))?;
@@ -350,13 +351,13 @@ fn columns(of_several_names: bool) -> Columns {
 pub fn recording_table(
     py: Python<'_>,
     path: FilePath,
-    names: Vec<String>,
+    names: RecordedNames,
     begin: u64,
     end: u64,
     of_several_names: bool,
-    max_message_size: Option<u64>,
+    max_message_size: Option<MaxMessageSize>,
 ) -> Outcome<Table> {
-    let choice = Choice::of(names, begin, end, max_message_size);
+    let choice = Choice::of(names.0, begin, end, max_message_size);
     Ok(py.detach(|| -> linkspan::Result<_> {
         let (mut reader, mut columns) = (choice.open(&path)?, columns(of_several_names));
         let rows = choice.fill(&mut reader, &mut columns, usize::MAX, usize::MAX)?;
@@ -382,14 +383,15 @@ impl RecordingTables {
     fn open(
         py: Python<'_>,
         path: FilePath,
-        names: Vec<String>,
+        names: RecordedNames,
         begin: u64,
         end: u64,
-        rows: usize,
+        rows: Rows,
         of_several_names: bool,
-        max_message_size: Option<u64>,
+        max_message_size: Option<MaxMessageSize>,
     ) -> Outcome<RecordingTables> {
-        let choice = Choice::of(names, begin, end, max_message_size);
+        let rows = rows.0;
+        let choice = Choice::of(names.0, begin, end, max_message_size);
         let state = py.detach(|| -> linkspan::Result<_> {
             let (mut reader, mut columns) = (choice.open(&path)?, columns(of_several_names));
             while choice.fill(&mut reader, &mut columns, rows, BATCH)? > 0 {

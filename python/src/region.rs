@@ -6,7 +6,7 @@ use linkspan::{Error, ErrorKind, Layout, Region as Memory};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
 
-use crate::arguments::{Counter, Source, StructLayout};
+use crate::arguments::{Counter, Length, Offset, Source, StructLayout};
 use crate::builder::Builder;
 use crate::errors::Outcome;
 use crate::message::object;
@@ -54,35 +54,35 @@ impl Region {
     }
 
     /// A copy of so many bytes from an offset; `OutOfRange` where they are not all there.
-    fn bytes<'py>(&self, py: Python<'py>, offset: u64, length: usize) -> Outcome<Bound<'py, PyBytes>> {
+    fn bytes<'py>(&self, py: Python<'py>, offset: Offset, length: Length) -> Outcome<Bound<'py, PyBytes>> {
         let memory = self.memory()?;
-        let bytes = py.detach(|| memory.bytes(offset, length))?;
+        let bytes = py.detach(|| memory.bytes(offset.0, length.0))?;
         Ok(PyBytes::new(py, &bytes))
     }
 
     /// The text at an offset, up to the first NUL or the end. `Malformed` where it is not UTF-8.
-    #[pyo3(signature = (offset=0))]
-    fn text(&self, py: Python<'_>, offset: u64) -> Outcome<String> {
+    #[pyo3(signature = (offset=Offset(0)), text_signature = "($self, offset=0)")]
+    fn text(&self, py: Python<'_>, offset: Offset) -> Outcome<String> {
         let memory = self.memory()?;
-        Ok(py.detach(|| memory.text(offset))?)
+        Ok(py.detach(|| memory.text(offset.0))?)
     }
 
     /// The fields of a struct, `f64 celsius; u32 count; char name[16]; i16 raw[8] @64`, as a dict; numbers with dimensions are
     /// arrays. `counter` names the field in which the owner counts its writes, odd while it writes: then both halves are of
     /// one write, and `Stalled` where the owner writes without a sufficient pause.
-    #[pyo3(signature = (layout, *, offset=0, counter=None))]
+    #[pyo3(signature = (layout, *, offset=Offset(0), counter=None), text_signature = "($self, layout, *, offset=0, counter=None)")]
     fn read<'py>(
         &self,
         py: Python<'py>,
         layout: StructLayout,
-        offset: u64,
+        offset: Offset,
         counter: Option<Counter>,
     ) -> Outcome<Bound<'py, PyAny>> {
         let layout: Layout = layout.parse()?;
         let memory = self.memory()?;
         let fields = py.detach(|| match counter.as_deref() {
-            Some(counter) => memory.read_stable(offset, &layout, counter),
-            None => memory.read_at(offset, &layout),
+            Some(counter) => memory.read_stable(offset.0, &layout, counter),
+            None => memory.read_at(offset.0, &layout),
         })?;
         object(&fields, Builder::copying(py))
     }

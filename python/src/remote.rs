@@ -1,7 +1,7 @@
 //! What a peer or a controller gets for an exception of the program.
 
 use linkspan::{Encoding, Error, ErrorKind, RemoteFailure};
-use pyo3::exceptions::PyException;
+use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
@@ -9,12 +9,12 @@ use crate::any_text::any_text;
 use crate::errors::{Outcome, imported_once};
 use crate::walk::Walk;
 
-/// The text of an exception or a text, whatever it holds and does. Of what its `__str__` raises only what is no `Exception` is raised,
-/// such as a KeyboardInterrupt.
+/// The text of an exception or a text, whatever it holds and does. Of what its `__str__` raises only a `KeyboardInterrupt` is raised, which
+/// is a Ctrl-C of that moment: a `SystemExit` out of a text is no wish to end the program.
 fn described(object: &Bound<'_, PyAny>) -> PyResult<String> {
     match object.str() {
         Ok(text) => Ok(any_text(&text).into_owned()),
-        Err(raised) if raised.is_instance_of::<PyException>(object.py()) => {
+        Err(raised) if !raised.is_instance_of::<PyKeyboardInterrupt>(object.py()) => {
             let (class, raised) = (class_name(object), class_name(raised.value(object.py())));
             Ok(format!("the text of this {class} cannot be made: its __str__ raised {raised}"))
         }

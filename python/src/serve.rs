@@ -7,7 +7,7 @@ use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
-use crate::arguments::{AnyText, ArrayOrder, Endpoint};
+use crate::arguments::{AnyText, ArrayOrder, Endpoint, RemoteCode};
 use crate::builder::Builder;
 use crate::channel::event_list;
 use crate::errors::{Failure, Outcome};
@@ -198,16 +198,16 @@ impl Request {
     /// Answers that it failed: the caller gets `Remote` with this text, a dotted type such as
     /// `spectrum.window_too_long`, a code (JSON-RPC's for an internal error, unless it has its own), and data for
     /// the program.
-    #[pyo3(signature = (text, r#type=AnyText(String::new()), code=HANDLER_FAILED, data=None))]
+    #[pyo3(signature = (text, r#type=AnyText(String::new()), code=RemoteCode(HANDLER_FAILED), data=None))]
     fn fail(
         &self,
         text: AnyText,
         r#type: AnyText,
-        code: i64,
+        code: RemoteCode,
         data: Option<&Bound<'_, PyAny>>,
     ) -> Outcome<()> {
         let data = data.map_or(Ok(Vec::new()), encoded)?;
-        self.refuse(&RemoteFailure { code, kind: r#type.0, text: text.0, data })
+        self.refuse(&RemoteFailure { code: code.0, kind: r#type.0, text: text.0, data })
     }
 
     /// The same for an exception of a handler, whatever its text is.

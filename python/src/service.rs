@@ -10,7 +10,7 @@ use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
 
-use crate::arguments::{AnyText, Level, Name};
+use crate::arguments::{AnyText, Level, Name, SignalNumber};
 use crate::builder::Builder;
 use crate::errors::{Outcome, imported_once};
 use crate::message::object;
@@ -43,7 +43,11 @@ impl ServiceLoop {
     /// that is sent to this thread when its task is to be abandoned, so that a blocking call ends.
     #[new]
     #[pyo3(signature = (name, *, interrupt=None, **given))]
-    fn new(name: Name, interrupt: Option<i32>, given: Option<&Bound<'_, PyDict>>) -> Outcome<ServiceLoop> {
+    fn new(
+        name: Name,
+        interrupt: Option<SignalNumber>,
+        given: Option<&Bound<'_, PyDict>>,
+    ) -> Outcome<ServiceLoop> {
         let mut options = ServiceOptions::default();
         // Python's own handlers get them.
         options.handle_signals = false;
@@ -57,7 +61,7 @@ impl ServiceLoop {
             }
         }
         if let Some(signal) = interrupt {
-            options.on_cancel = Some(Arc::new(signals_this_thread(signal)));
+            options.on_cancel = Some(Arc::new(signals_this_thread(signal.0)));
         }
         Ok(ServiceLoop { inner: Pulled::start(&name, &options)?, last: Mutex::default(), on_wait })
     }

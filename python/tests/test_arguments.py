@@ -3,7 +3,9 @@
 import ast
 import asyncio
 import datetime
+import decimal
 import enum
+import fractions
 import pathlib
 import typing
 
@@ -157,7 +159,7 @@ def test_timestamp_that_does_not_fit_is_refused_where_it_is_made():
 
 
 # What an option may be given in a program: each of these is accepted by the parser exactly where the stubs accept it.
-SAMPLES = [None, True, 5, 0.5, SPAN, "text", pathlib.Path("text"), [1], datetime.datetime.now(datetime.timezone.utc), linkspan.Timestamp(5)]
+SAMPLES = [None, True, 5, 0.5, SPAN, "text", pathlib.Path("text"), [1], datetime.datetime.now(datetime.timezone.utc), linkspan.Timestamp(5), decimal.Decimal("0.5"), fractions.Fraction(1, 2)]
 
 
 def accepts(annotation, sample):

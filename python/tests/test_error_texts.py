@@ -17,6 +17,20 @@ class Broken(Exception):
         raise LookupError("no text")
 
 
+class Ending(BaseException):
+    """No `Exception`, as those that end a program."""
+
+
+class EndsBy(Exception):
+    """Its text ends a program, or would."""
+
+    def __init__(self, ends):
+        self.ends = ends
+
+    def __str__(self):
+        raise self.ends
+
+
 class Unpaired(Exception):
     pass
 
@@ -33,6 +47,7 @@ def with_remote(**attributes):
 
 RAISED = [
     (Broken(), "Broken", "the text of this Broken cannot be made: its __str__ raised LookupError"),
+    *((EndsBy(ends), "EndsBy", f"the text of this EndsBy cannot be made: its __str__ raised {ends.__name__}") for ends in (SystemExit, GeneratorExit, Ending)),
     (ValueError("caf\udce9"), "ValueError", "caf\\udce9"),
     (Unpaired("x"), "Unp\\udce4red", "x"),
     (KeyError(), "KeyError", ""),
@@ -158,13 +173,34 @@ def test_failure_with_any_text_is_sent(peer):
         assert child.end()[0] == 0
 
 
+def test_ctrl_c_in_the_text_of_an_exception_is_a_ctrl_c(peer):
+    """It comes from the handler of a signal that runs there, and not from the exception."""
+    name = endpoint("unix")
+    with linkspan.serve(name) as server:
+        child = peer("""
+            with linkspan.connect(sys.argv[1]) as ch:
+                try:
+                    ch.call(1, timeout=30)
+                except linkspan.Error:
+                    say("no answer")
+        """, name)
+
+        def raises(request):
+            raise EndsBy(KeyboardInterrupt)
+
+        with pytest.raises(KeyboardInterrupt):
+            server.run(raises)
+    assert child.end() == (0, "no answer\n", "")
+
+
+@pytest.mark.parametrize("ends", ["LookupError", "SystemExit", "GeneratorExit"])
 @pytest.mark.parametrize("method", ["step", "on_start", "command"])
-def test_service_reports_an_exception_whatever_its_text_is(controller, peer, method):
+def test_service_reports_an_exception_whatever_its_text_is(controller, peer, method, ends):
     failing = {"step": "def step(self)", "on_start": "def on_start(self)", "command": "def do_fail(self, arguments)"}[method]
     child = peer(f"""
         class Broken(Exception):
             def __str__(self):
-                raise LookupError("no text")
+                raise {ends}("no text")
 
         class Fails(linkspan.Service):
             def data(self):
@@ -183,7 +219,7 @@ def test_service_reports_an_exception_whatever_its_text_is(controller, peer, met
         except Broken:
             say("ended")
     """)
-    text = "the text of this Broken cannot be made: its __str__ raised LookupError"
+    text = f"the text of this Broken cannot be made: its __str__ raised {ends}"
     if method == "command":
         service = controller.service("fails")
         until(service.status)

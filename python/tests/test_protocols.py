@@ -278,6 +278,43 @@ def test_field_that_a_schema_cannot_describe_is_refused_by_name(annotation, part
         linkspan.publisher("unix:lab/schema", schema=made)
 
 
+def test_default_of_what_has_any_type_means_that_it_may_be_left_out():
+    made = dataclasses.make_dataclass("Made", [("field", typing.Any, 1)])
+    assert text_of("schema", made) == 'name = "made"\n\n[fields]\nfield = { type = "any", optional = true }\n'
+    attribute = type("Attribute", (), {"name": "x", "default": 1})
+    untyped = type("Untyped", (), {"__attrs_attrs__": (attribute,)})  # attr.ib(1) without an annotation
+    with linkspan.publisher("unix:lab/schema", schema=untyped) as out:
+        out.send({"x": 1})
+
+
+@pytest.mark.parametrize(("annotation", "default", "part"), [
+    (uuid.UUID, "x", "has no default"), (int, 1.5, ""), (bytes, "x", "base64"), (typing.Literal["a", "b"], "c", "this default does not fit"),
+    (Timestamp, "noon", ""), (decimal.Decimal, "x", ""), (typing.Annotated[int, SchemaType(range=(0, 3))], 7, "this default does not fit"),
+    (typing.Annotated[float, SchemaType(unit="no unit")], 1.0, "unit"),
+])
+def test_field_that_the_notation_refuses_is_named_with_its_class(annotation, default, part):
+    """And not a position in a text that no program wrote; also where the class is within another one."""
+    inner = dataclasses.make_dataclass("Inner", [("field", annotation, default)])
+    outer = dataclasses.make_dataclass("Outer", [("inner", inner)])
+    for given in (inner, outer):
+        with pytest.raises(linkspan.Unsupported, match=rf"^Inner\.field: .*{part}") as refused:
+            linkspan.publisher("unix:lab/schema", schema=given)
+        assert "schema:" not in str(refused.value)
+
+
+def test_arrays_of_this_library_are_taken_by_the_protocols_of_others():
+    """Also those that arrive where NumPy is not there, and are given on."""
+    for dtype, order in [("f64", "row"), ("f32", "column"), ("u8", "row"), ("c64", "row"), ("i16", "column")]:
+        size = np.dtype(dtype.replace("c64", "c8").replace("f64", "f8").replace("f32", "f4").replace("u8", "u1").replace("i16", "i2"))
+        expected = np.arange(6).astype(size).reshape((2, 3), order="C" if order == "row" else "F")
+        array = linkspan.NdArray(expected.tobytes(order="A"), dtype, [2, 3], order)
+        assert np.array_equal(array.__array__(), expected) and np.array_equal(np.from_dlpack(array), expected)
+        assert array.__array__(np.dtype("c16")).dtype == np.dtype("c16")
+        assert array.__array__(copy=True).flags.writeable and not array.__array__().flags.writeable
+        assert array.__dlpack_device__() == (1, 0)
+        assert "dltensor" in repr(array.__dlpack__())
+
+
 def test_class_that_contains_itself_is_refused():
     @dataclasses.dataclass
     class Node:
