@@ -246,6 +246,12 @@ def world(tmp_path_factory):
 CALLS = sorted({name for name, *_ in calls()})
 
 
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    """What takes a text as a path makes a file here."""
+    monkeypatch.chdir(tmp_path)
+
+
 @pytest.mark.parametrize("called", CALLS)
 def test_wrong_argument_is_refused_in_words_of_linkspan(called, world, monkeypatch):
     monkeypatch.setenv("LINKSPAN_DIR", str(world.directory))
