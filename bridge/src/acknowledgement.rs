@@ -23,6 +23,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use linkspan::{Encoding, ErrorKind, Request, Result};
 
+use crate::clocks::after;
 use crate::engine::{Arrival, Body, Call, Engine, MessageId, Presence, Reply, UNHANDLED};
 use crate::inbox::Inbox;
 
@@ -210,7 +211,7 @@ impl Acknowledgements {
             senders.remove(&incarnation);
         } else if !is_new {
             // Its sender was disconnected, and its outcome may be unknown.
-            all.repeat.get_or_insert_with(|| Instant::now() + AGAIN);
+            all.repeat.get_or_insert_with(|| after(Instant::now(), AGAIN));
         }
         drop(names);
         if let Some(request) = acknowledges {
@@ -234,7 +235,7 @@ impl Acknowledgements {
         if sender.0.is_empty() {
             all.senders.remove(&incarnation);
         }
-        let at = Instant::now() + AGAIN;
+        let at = after(Instant::now(), AGAIN);
         match failure {
             None => {}
             Some(failure) if matches!(&*failure.kind, "Disconnected" | "NotFound") => {

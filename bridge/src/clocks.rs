@@ -18,6 +18,12 @@ use crate::engine::Bridge;
 /// How often a bridge with exported servers sends what its clock shows.
 const PERIOD: Duration = Duration::from_secs(10);
 
+/// A time after another one; of a distance that no clock reaches, a year after it.
+pub fn after(from: Instant, distance: Duration) -> Instant {
+    const YEAR: Duration = Duration::from_secs(365 * 86_400);
+    from.checked_add(distance.min(YEAR)).unwrap_or(from)
+}
+
 /// The bridges in the order in which they appeared, each with its clock once a value has arrived.
 type Known = Vec<(Bridge, Option<PeerClock>)>;
 
@@ -81,7 +87,7 @@ impl Schedule {
         let now = Instant::now();
         let is_due = needed && self.0.is_none_or(|at| at <= now);
         match needed {
-            true if is_due => self.0 = Some(now + PERIOD),
+            true if is_due => self.0 = Some(after(now, PERIOD)),
             true => {}
             false => self.0 = None,
         }

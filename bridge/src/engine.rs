@@ -115,7 +115,7 @@ impl Body {
     pub fn memory(&self) -> usize {
         /// What a message has beside its body.
         const OVERHEAD: usize = 100;
-        self.bytes.len() + OVERHEAD
+        self.bytes.len().saturating_add(OVERHEAD)
     }
 }
 
@@ -260,9 +260,13 @@ impl Arrival {
     /// Returns 0 for the others, whose loss would leave the state of names wrong.
     pub fn size(&self) -> usize {
         match self {
-            Arrival::Sample(sample) => sample.body.bytes.len() + sample.name.len() + 100,
-            Arrival::Request(name, call, _) => call.body.bytes.len() + name.len() + 500,
-            Arrival::Packet(_, bytes) => bytes.len() + 100,
+            Arrival::Sample(sample) => {
+                sample.body.bytes.len().saturating_add(sample.name.len()).saturating_add(100)
+            }
+            Arrival::Request(name, call, _) => {
+                call.body.bytes.len().saturating_add(name.len()).saturating_add(500)
+            }
+            Arrival::Packet(_, bytes) => bytes.len().saturating_add(100),
             _ => 0,
         }
     }

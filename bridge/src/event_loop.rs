@@ -11,7 +11,11 @@
 //! 3. Exports and imports whose descriptors are ready are pumped; links and streams are only marked.
 //! 4. What the engine's threads have put into the inbox is taken.
 //! 5. Journals, links, timers of requests and repeated messages are worked on.
-//! 6. If a name may have been made or removed, the names of this machine are listed again.
+//! 6. If a name may have been made or removed, a thread is asked to list the names of this machine again.
+//!
+//! The loop waits for no program: names are listed and servers are connected to in threads of their own, which
+//! wake it by the inbox, and connections to publishers are begun and completed when their descriptors are
+//! ready.
 //!
 //! Each step handles a bounded number of messages of each name, so that one name cannot delay the others for
 //! long.
@@ -25,7 +29,7 @@ use std::time::{Duration, Instant};
 use linkspan::{ErrorKind, Result, Value, registry, wait_any};
 use rustix::process::{Resource, getrlimit, setrlimit};
 
-use crate::clocks::{Clocks, Schedule};
+use crate::clocks::{Clocks, Schedule, after};
 use crate::config::{Config, is_journal};
 use crate::directory::Watch;
 use crate::engine::{Arrival, Engine, Pattern, Presence, Sample};
@@ -35,6 +39,7 @@ use crate::imports::Imports;
 use crate::inbox::Inbox;
 use crate::journals::Journals;
 use crate::links::Links;
+use crate::lookout::Lookout;
 use crate::replays::Replays;
 use crate::revocations::Revocations;
 use crate::service::{LoopTask, Service};
@@ -108,7 +113,8 @@ fn carry(config: &Config, service: &Service, status: &mut Status, shown: &mut Sh
     let mut bridge = Bridge {
         config,
         engine: &*engine,
-        exports: Exports::default(),
+        exports: Exports::new(inbox.clone()),
+        lookout: Lookout::start(inbox.clone())?,
         imports: Imports::new(inbox.clone(), clocks.clone(), config),
         links: Links::new(engine.id(), config.machine()?, inbox.clone(), clocks),
         clock: Schedule::default(),
@@ -136,7 +142,7 @@ fn carry(config: &Config, service: &Service, status: &mut Status, shown: &mut Sh
             // The answer goes through this bridge to the controller, so the links have to work a little
             // longer.
             task.done(&Value::Null)?;
-            let until = Instant::now() + FAREWELL;
+            let until = after(Instant::now(), FAREWELL);
             while Instant::now() < until {
                 bridge.ends = Some(until);
                 bridge.turn(&inbox, &watch, service)?;
@@ -163,7 +169,8 @@ fn most_names(config: &Config) -> usize {
     let _ = setrlimit(Resource::Nofile, limits);
     let open =
         getrlimit(Resource::Nofile).current.map_or(1 << 20, |it| usize::try_from(it).unwrap_or(1 << 20));
-    (open / DESCRIPTORS / config.machines.len().max(1)).clamp(16, NAMES)
+    let each = (open / DESCRIPTORS).checked_div(config.machines.len()).unwrap_or(open / DESCRIPTORS);
+    each.clamp(16, NAMES)
 }
 
 /// The state of one session.
@@ -180,7 +187,9 @@ struct Bridge<'a> {
     clock: Schedule,
     status: &'a mut Status,
     shown: &'a mut Shown,
-    /// When the names of this machine were listed last.
+    /// Lists the names of this machine.
+    lookout: Lookout,
+    /// When the names of this machine were asked for last.
     looked: Instant,
     /// Whether the watch has reported a change in this turn.
     is_told: bool,
@@ -194,7 +203,8 @@ impl Bridge<'_> {
     /// Waits once, and handles everything that is ready. Returns whether the service has a command.
     fn turn(&mut self, inbox: &Inbox, watch: &Watch, service: &Service) -> Result<bool> {
         let pause = self.shown.show(self.status)?;
-        let next = self.exports.deadline().into_iter().chain(self.links.deadline());
+        let attempt = self.exports.next_attempt();
+        let next = self.exports.deadline().into_iter().chain(attempt).chain(self.links.deadline());
         let next = next.chain(self.imports.deadline()).chain(self.clock.next());
         let next = next.chain(self.journals.deadline(&self.links)).chain(self.replays.deadline(&self.links));
         let next = next.min();
@@ -222,17 +232,19 @@ impl Bridge<'_> {
             let place = |at: &usize| at.checked_sub(from).and_then(|at| names.get(at));
             ready.iter().filter_map(place).map(|(name, _)| (*name).to_owned()).collect()
         };
-        let (out, asking) = (of(3, &exported), of(3 + exported.len(), &imported));
-        let first = 3 + exported.len() + imported.len();
+        let second = exported.len().saturating_add(3);
+        let (out, asking) = (of(3, &exported), of(second, &imported));
+        let first = second.saturating_add(imported.len());
         let woken: Vec<_> =
             ready.iter().filter_map(|at| linked.get(at.checked_sub(first)?)).copied().collect();
-        let first = first + linked.len();
+        let first = first.saturating_add(linked.len());
         let written: Vec<_> =
             ready.iter().filter_map(|at| read.get(at.checked_sub(first)?)).copied().collect();
         self.is_told = ready.contains(&2) && watch.drain();
         let mut look = self.is_told || blocked.is_some_and(|left| left.is_zero());
+        look |= attempt.is_some_and(|at| at <= Instant::now());
         for name in out {
-            look |= self.exports.pump(&name, self.engine, self.status)?;
+            look |= self.exports.pump(&name, self.config, self.engine, self.status)?;
         }
         for name in asking {
             self.imports.pump(&name, self.engine, &mut self.links, self.config, self.status)?;
@@ -256,6 +268,8 @@ impl Bridge<'_> {
                 self.exports.withdraw(withdrawn, self.status);
             }
             self.status.dropped = inbox.dropped();
+            look |= self.exports.take_joined(self.config, self.engine, self.status)?;
+            self.take_listed()?;
             // The listener of a channel did not answer: its program may have been killed, which leaves its
             // name.
             look |= self.links.take_answers();
@@ -287,17 +301,22 @@ impl Bridge<'_> {
         Ok(ready.contains(&0))
     }
 
-    /// Lists the names of this machine again, and updates exports and imports. Imports are updated because a
-    /// name that a program of this machine had may be free now.
+    /// Has the names of this machine listed again, and updates imports: a name that a program of this machine
+    /// had may be free now. Exports are updated when the listing has come.
     fn look_around(&mut self) -> Result<()> {
         self.looked = Instant::now();
         if !self.config.export.is_empty() {
-            let listed = registry::list()?;
-            self.exports.update(&listed, self.config, self.engine, self.status)?;
-            self.journals.update(&listed, self.config, self.engine, self.status)?;
+            self.lookout.ask();
         }
         self.journals.retry();
         self.imports.retry(self.config, self.engine, self.status)
+    }
+
+    /// Updates exports with a listing that has come.
+    fn take_listed(&mut self) -> Result<()> {
+        let Some(listed) = self.lookout.take()? else { return Ok(()) };
+        self.exports.update(&listed, self.config, self.engine, self.status)?;
+        self.journals.update(&listed, self.config, self.engine, self.status)
     }
 
     /// Handles one item of the inbox.

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use linkspan::service::server_side::since_boot;
 use linkspan::{Channel, Encoding, Error, ErrorKind, EventKind, Payload, PendingReply, RemoteFailure, Wait};
 
+use crate::clocks::after;
 use crate::engine::{self, Body, Call, MessageId, RequestId, Respond};
 
 /// How a message of another machine ended.
@@ -89,19 +90,19 @@ impl ExportedServer {
             let clock = since_boot();
             // Its caller has given up, so the server must not begin with it.
             if *until <= clock {
-                let late = (clock - *until).as_secs_f64();
+                let late = clock.saturating_sub(*until).as_secs_f64();
                 let text = format!(
                     "the request arrived {late:.3} s after its time was over, and was not carried out"
                 );
                 respond(Err(failure(&Error::new(ErrorKind::Timeout, text))));
                 return Called::Late;
             }
-            left = left.min(*until - clock);
+            left = left.min(until.saturating_sub(clock));
         }
         let payload = Payload::from_bytes(call.body.encoding, call.body.bytes);
         match self.channel.start_call(&payload, Wait::none()) {
             Ok(pending_reply) => {
-                let until = call.message.is_none().then(|| Instant::now() + left);
+                let until = call.message.is_none().then(|| after(Instant::now(), left));
                 let Call { message, request, .. } = call;
                 self.pending.push(Pending { pending_reply, respond, until, message, request });
                 // Checking for an answer once arms the descriptor.

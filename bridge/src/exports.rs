@@ -11,17 +11,19 @@
 use std::any::Any;
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Write;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::time::Instant;
 
 use bytes::Bytes;
 use linkspan::registry::{self, Listed};
-use linkspan::{Channel, Error, ErrorKind, EventKind, Options, RemoteFailure, Result, Subscriber};
+use linkspan::{Error, ErrorKind, EventKind, Message, RemoteFailure, Result, Subscriber};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use crate::config::Config;
 use crate::engine::{Body, Call, Engine, Origin, Outlet, Pattern, Presence, RequestId, Respond, Sample};
 use crate::exported_server::{Called, ExportedServer, failure};
+use crate::inbox::Inbox;
+use crate::joining::{Joined, Joining, Outcome, dup};
 use crate::kept::{Bounds, Kept};
 use crate::newest_numbers::{NewestNumber, Schedule};
 use crate::status::Status;
@@ -34,10 +36,11 @@ const IN_TURN: usize = 256;
 const EARLY: usize = 1024;
 
 /// All exported names.
-#[derive(Default)]
 pub struct Exports {
     /// The names, without their transport.
     names: BTreeMap<String, Exported>,
+    /// Names whose programs have not answered yet.
+    joining: Joining,
     /// Withdrawals of requests that were not found: a withdrawal may overtake its request, and the request
     /// may have gone to another machine.
     withdrawn: VecDeque<RequestId>,
@@ -65,6 +68,8 @@ enum Forwarding {
     /// Messages are received from the publisher and sent to the engine.
     Publisher {
         subscriber: Subscriber,
+        /// A message that came with the connection.
+        first: Option<Message>,
         outlet: Box<dyn Outlet>,
         /// The number of the last message that was sent, and when it is sent to other bridges.
         last: u64,
@@ -79,6 +84,16 @@ enum Forwarding {
 }
 
 impl Exports {
+    /// Nothing is exported. Connections that are made wake the loop by the inbox.
+    pub fn new(inbox: Inbox) -> Exports {
+        Exports {
+            names: BTreeMap::new(),
+            joining: Joining::new(inbox),
+            withdrawn: VecDeque::new(),
+            bounds: None,
+        }
+    }
+
     /// Returns whether this presence is of this bridge: an engine may send it back.
     pub fn has(&self, presence: &Presence) -> bool {
         self.names.get(&presence.name).is_some_and(|exported| exported.presence == *presence)
@@ -86,7 +101,9 @@ impl Exports {
 
     /// Returns the descriptors to wait for, each with its name.
     pub fn descriptors(&self) -> impl Iterator<Item = (&str, &OwnedFd)> {
-        self.names.iter().filter_map(|(name, exported)| Some((name.as_str(), exported.descriptor.as_ref()?)))
+        let exported =
+            self.names.iter().filter_map(|(name, it)| Some((name.as_str(), it.descriptor.as_ref()?)));
+        exported.chain(self.joining.descriptors())
     }
 
     /// Returns the endpoint of a name that is exported as a channel or a controller.
@@ -163,6 +180,7 @@ impl Exports {
                 || listed.iter().any(|one| one.problem.is_some() && bare(one).is_some_and(|it| it == name))
         };
         self.names.retain(|name, exported| is_there(name) && !exported.has_ended);
+        self.joining.retain(is_there);
         if self.bounds.is_none() {
             self.bounds = config.retain().map(|each| Bounds::new(each, config.retain_total(each)));
         }
@@ -171,24 +189,118 @@ impl Exports {
                 exported.follow(listed.incarnation, engine, status)?;
                 continue;
             }
-            match Exported::new(name.clone(), pattern, listed, config, self.bounds.as_ref(), engine) {
-                Ok(mut exported) => {
-                    status.allow(&name);
-                    // A publisher that is already sending may have left the descriptor unarmed.
-                    exported.pump(engine, status)?;
-                    self.names.insert(name, exported);
+            match pattern {
+                Pattern::Publish => {
+                    if let Some(outcome) = self.joining.publisher(&name, listed) {
+                        self.joined(outcome, config, engine, status)?;
+                    }
                 }
-                // Its program has ended since it was listed.
-                Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::Disconnected) => {}
-                Err(e) => status.refuse(&name, e.to_string()),
+                Pattern::Request => self.joining.server(&name, listed),
+                Pattern::Channel | Pattern::Controller => {
+                    let presence = presence(name, pattern, listed, config)?;
+                    let _exported = engine.export_channel(&presence)?;
+                    let forwarding = Forwarding::Channel { endpoint: listed.endpoint.clone(), _exported };
+                    self.export(presence, end_of(listed), forwarding, config, engine, status)?;
+                }
+                Pattern::Journal => {}
             }
         }
+        for name in self.joining.silent_publishers() {
+            status.refuse(name, "its program accepts connections, and does not answer".to_owned());
+        }
+        self.show(status);
+        Ok(())
+    }
+
+    /// Takes the connections that were made to servers. Returns whether the names are to be listed again, because a server waits for its
+    /// connection.
+    ///
+    /// # Errors
+    /// Those of the engine.
+    pub fn take_joined(&mut self, config: &Config, engine: &dyn Engine, status: &mut Status) -> Result<bool> {
+        let (made, has_waiting) = self.joining.take();
+        let is_new = !made.is_empty();
+        for outcome in made {
+            self.joined(outcome, config, engine, status)?;
+        }
+        if is_new {
+            self.show(status);
+        }
+        Ok(has_waiting)
+    }
+
+    /// Returns when a server that did not answer is tried again: the names are to be listed then.
+    pub fn next_attempt(&self) -> Option<Instant> {
+        self.joining.deadline()
+    }
+
+    /// Exports a name whose program has answered.
+    ///
+    /// # Errors
+    /// Those of the engine for a message that has come already.
+    fn joined(
+        &mut self,
+        (name, listed, joined): Outcome,
+        config: &Config,
+        engine: &dyn Engine,
+        status: &mut Status,
+    ) -> Result<()> {
+        let pattern = match joined {
+            Ok(Joined::Server(_)) => Pattern::Request,
+            _ => Pattern::Publish,
+        };
+        let presence = presence(name, pattern, &listed, config)?;
+        let forwarding = joined.and_then(|joined| match joined {
+            Joined::Publisher { subscriber, descriptor, first } => {
+                let outlet = engine.export_publisher(&presence)?;
+                let (last, schedule, kept) = (0, Schedule::default(), self.bounds.as_ref().map(Kept::new));
+                let forwarding = Forwarding::Publisher { subscriber, first, outlet, last, schedule, kept };
+                Ok((descriptor, forwarding))
+            }
+            Joined::Server(channel) => {
+                let exported = engine.export_server(&presence)?;
+                Ok((dup(&channel)?, Forwarding::Server(Box::new(ExportedServer::new(channel, exported)))))
+            }
+        });
+        match forwarding {
+            Ok((descriptor, forwarding)) => {
+                self.export(presence, Some(descriptor), forwarding, config, engine, status)
+            }
+            // Its program has ended since it was listed.
+            Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::Disconnected) => Ok(()),
+            Err(e) => {
+                status.refuse(&presence.name, e.to_string());
+                Ok(())
+            }
+        }
+    }
+
+    /// Adds an exported name.
+    fn export(
+        &mut self,
+        presence: Presence,
+        descriptor: Option<OwnedFd>,
+        forwarding: Forwarding,
+        config: &Config,
+        engine: &dyn Engine,
+        status: &mut Status,
+    ) -> Result<()> {
+        let is_json = config.is_json(&presence.name);
+        let mut exported = Exported { presence, descriptor, has_ended: false, is_json, forwarding };
+        status.allow(&exported.presence.name);
+        // A publisher that is already sending may have left the descriptor unarmed.
+        exported.pump(engine, status)?;
+        self.names.insert(exported.presence.name.clone(), exported);
+        Ok(())
+    }
+
+    /// Enters the exported names in the status.
+    fn show(&self, status: &mut Status) {
         let names: Vec<_> = self.names.keys().cloned().collect();
         if status.exported != names {
             status.exported = names;
             status.touch();
         }
-        Ok(())
     }
 
     /// Forwards the messages or answers of a name whose descriptor is readable. Returns whether its program
@@ -196,7 +308,17 @@ impl Exports {
     ///
     /// # Errors
     /// Those of the engine.
-    pub fn pump(&mut self, name: &str, engine: &dyn Engine, status: &mut Status) -> Result<bool> {
+    pub fn pump(
+        &mut self,
+        name: &str,
+        config: &Config,
+        engine: &dyn Engine,
+        status: &mut Status,
+    ) -> Result<bool> {
+        if let Some(outcome) = self.joining.go_on(name) {
+            self.joined(outcome, config, engine, status)?;
+            self.show(status);
+        }
         let Some(exported) = self.names.get_mut(name) else { return Ok(false) };
         // The pidfd stays readable, so it is dropped: it would wake the loop for ever.
         if let Forwarding::Channel { .. } = exported.forwarding {
@@ -294,49 +416,6 @@ fn gone() -> RemoteFailure {
 }
 
 impl Exported {
-    /// Connects to the listed program, and exports it.
-    ///
-    /// # Errors
-    /// Those of connecting to the program, such as `NotFound` if it has just ended, and those of the engine.
-    fn new(
-        name: String,
-        pattern: Pattern,
-        listed: &Listed,
-        config: &Config,
-        bounds: Option<&Bounds>,
-        engine: &dyn Engine,
-    ) -> Result<Exported> {
-        // A listing without an incarnation still has to differ between two programs.
-        let incarnation = listed.incarnation.or(listed.pid.map(u64::from)).unwrap_or(1);
-        let is_json = config.is_json(&name);
-        let presence = Presence { name, pattern, machine: config.machine()?, incarnation };
-        let (descriptor, forwarding) = match pattern {
-            Pattern::Publish => {
-                let subscriber = Subscriber::new(&listed.endpoint, &Options::default())?;
-                let descriptor = dup(&subscriber)?;
-                let outlet = engine.export_publisher(&presence)?;
-                let (last, schedule, kept) = (0, Schedule::default(), bounds.map(Kept::new));
-                (Some(descriptor), Forwarding::Publisher { subscriber, outlet, last, schedule, kept })
-            }
-            Pattern::Request => {
-                // The loop waits here, so not for long: the server was there when it was listed.
-                let patience = std::time::Duration::from_secs(1);
-                let channel = Channel::connect(&listed.endpoint, &Options::default(), patience)?;
-                let exported = engine.export_server(&presence)?;
-                (Some(dup(&channel)?), Forwarding::Server(Box::new(ExportedServer::new(channel, exported))))
-            }
-            Pattern::Channel | Pattern::Controller => {
-                let _exported = engine.export_channel(&presence)?;
-                (end_of(listed), Forwarding::Channel { endpoint: listed.endpoint.clone(), _exported })
-            }
-            Pattern::Journal => {
-                let text = "a journal is exported from where it is, and not subscribed to";
-                return Err(Error::new(ErrorKind::InvalidState, text));
-            }
-        };
-        Ok(Exported { presence, descriptor, has_ended: false, is_json, forwarding })
-    }
-
     /// Changes to another incarnation of a publisher, after everything of the previous one has been carried.
     fn follow(&mut self, incarnation: Option<u64>, engine: &dyn Engine, status: &mut Status) -> Result<()> {
         let Some(incarnation) = incarnation.filter(|it| *it != self.presence.incarnation) else {
@@ -369,20 +448,22 @@ impl Exported {
                     self.has_ended |= server.answer();
                     return Ok(self.has_ended);
                 }
-                Forwarding::Publisher { subscriber, .. } => match subscriber.try_recv() {
-                    Ok(message) => message,
-                    // The ring has overwritten messages. Their numbers are left out, which importing machines
-                    // count as lost.
-                    Err(e) if e.kind() == ErrorKind::Lagged => {
-                        status.overrun(&self.presence.name, e.missed().unwrap_or(0));
-                        continue;
+                Forwarding::Publisher { subscriber, first, .. } => {
+                    match first.take().map_or_else(|| subscriber.try_recv(), Ok) {
+                        Ok(message) => message,
+                        // The ring has overwritten messages. Their numbers are left out, which importing machines
+                        // count as lost.
+                        Err(e) if e.kind() == ErrorKind::Lagged => {
+                            status.overrun(&self.presence.name, e.missed().unwrap_or(0));
+                            continue;
+                        }
+                        // There is nothing more, or the publisher is not there just now.
+                        Err(_) => {
+                            let events = subscriber.events();
+                            return Ok(events.iter().any(|event| event.kind == EventKind::Disconnected));
+                        }
                     }
-                    // There is nothing more, or the publisher is not there just now.
-                    Err(_) => {
-                        let events = subscriber.events();
-                        return Ok(events.iter().any(|event| event.kind == EventKind::Disconnected));
-                    }
-                },
+                }
             };
             self.become_incarnation(message.incarnation(), engine)?;
             let (incarnation, sequence) = (message.incarnation(), message.sequence());
@@ -423,20 +504,18 @@ impl Exported {
     }
 }
 
+/// Returns what other machines see of a listed name.
+fn presence(name: String, pattern: Pattern, listed: &Listed, config: &Config) -> Result<Presence> {
+    // A listing without an incarnation still has to differ between two programs.
+    let incarnation = listed.incarnation.or(listed.pid.map(u64::from)).unwrap_or(1);
+    Ok(Presence { name, pattern, machine: config.machine()?, incarnation })
+}
+
 /// Returns a pidfd, which is readable once the listed program has ended: one that is killed leaves its name.
 /// `None` if the number of the process is unknown, or is of another namespace of processes.
 fn end_of(listed: &Listed) -> Option<OwnedFd> {
     let pid = Pid::from_raw(i32::try_from(listed.pid?).ok()?)?;
     pidfd_open(pid, PidfdFlags::empty()).ok()
-}
-
-/// Duplicates the descriptor of an object, once: a new duplicate in each turn would wake the loop again.
-///
-/// # Errors
-/// The error of the system if the process has no more descriptors.
-pub fn dup(object: &impl AsFd) -> Result<OwnedFd> {
-    let error = |e: std::io::Error| Error::os("duplicating a descriptor", e.raw_os_error().unwrap_or(0));
-    object.as_fd().try_clone_to_owned().map_err(error)
 }
 
 /// Returns the name of a listed endpoint without its transport; `None` if other machines cannot have it, as

@@ -50,7 +50,7 @@ impl Inbox {
     pub fn push(&self, arrival: Arrival) {
         let mut waiting = self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         let size = arrival.size();
-        if size > 0 && waiting.1 + size > MOST && !waiting.0.is_empty() {
+        if size > 0 && waiting.1.saturating_add(size) > MOST && !waiting.0.is_empty() {
             drop(waiting);
             if let Arrival::Request(_, _, respond) = arrival {
                 respond(Err(failure(

@@ -246,8 +246,8 @@ fn params(common_name: &str, days: u16) -> CertificateParams {
     params.distinguished_name = rcgen::DistinguishedName::new();
     params.distinguished_name.push(DnType::CommonName, common_name);
     // The clocks of machines differ.
-    params.not_before = OffsetDateTime::now_utc() - Duration::hours(1);
-    params.not_after = OffsetDateTime::now_utc() + Duration::days(i64::from(days));
+    params.not_before = OffsetDateTime::now_utc().saturating_sub(Duration::hours(1));
+    params.not_after = OffsetDateTime::now_utc().saturating_add(Duration::days(i64::from(days)));
     params
 }
 

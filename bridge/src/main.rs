@@ -24,6 +24,8 @@
 //! | what was carried, refused and lost; lines on standard error, and on standard output | `status`, `stderr`, `stdout` |
 
 #![forbid(unsafe_code)]
+// Numbers of other machines and programs are added without overflow.
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 // Without one of the engines the code that it alone uses is dead.
 #![cfg_attr(not(all(feature = "nats", feature = "zenoh")), allow(dead_code))]
 
@@ -40,10 +42,12 @@ mod exported_server;
 mod exports;
 mod imports;
 mod inbox;
+mod joining;
 mod journals;
 mod kept;
 mod keys;
 mod links;
+mod lookout;
 mod newest_numbers;
 mod patterns;
 mod replays;

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+use crate::clocks::after;
 use crate::engine::Presence;
 
 /// How long after a message its number is sent first. Each further interval is `GROWTH` times as long.
@@ -82,7 +83,7 @@ impl Schedule {
     /// keeps its time, so that it is also sent while messages follow each other quickly.
     pub fn published(&mut self, now: Instant) {
         if !matches!(self.next, Some((_, 0))) {
-            self.next = Some((now + FIRST, 0));
+            self.next = Some((after(now, FIRST), 0));
         }
     }
 
@@ -94,8 +95,9 @@ impl Schedule {
     /// Returns whether the number is to be sent now, and schedules the next time.
     pub fn is_due(&mut self, now: Instant) -> bool {
         let Some((at, sent)) = self.next.filter(|(at, _)| *at <= now) else { return false };
-        let interval = FIRST * GROWTH.pow(sent + 1);
-        self.next = (sent + 1 < TIMES).then_some((at.max(now) + interval, sent + 1));
+        let interval = FIRST.saturating_mul(GROWTH.saturating_pow(sent.saturating_add(1)));
+        self.next = (sent.saturating_add(1) < TIMES)
+            .then_some((after(at.max(now), interval), sent.saturating_add(1)));
         true
     }
 }
@@ -116,7 +118,7 @@ struct Query {
 impl Missing {
     /// Adds a publisher whose message of this number has not arrived.
     pub fn add(&mut self, presence: Presence, sequence: u64, now: Instant) {
-        let at = Some(now + UNDER_WAY);
+        let at = Some(after(now, UNDER_WAY));
         match self.0.get_mut(&presence.name).filter(|query| query.presence == presence) {
             Some(query) => query.sequence = query.sequence.max(sequence),
             None => drop(self.0.insert(presence.name.clone(), Query { presence, sequence, at })),
@@ -133,7 +135,7 @@ impl Missing {
 
     /// Schedules another query, because one was not answered.
     pub fn again(&mut self, presence: Presence, sequence: u64, now: Instant) {
-        let query = Query { at: Some(now + AGAIN), sequence, presence };
+        let query = Query { at: Some(after(now, AGAIN)), sequence, presence };
         self.0.entry(query.presence.name.clone()).or_insert(query);
     }
 

@@ -37,7 +37,7 @@ impl Revocations {
         let folder = Folder::read(&tls.folder)?;
         let certificate = &folder.certificate;
         status.certificate = Some((certificate.name(), certificate.not_after));
-        if certificate.not_after - OffsetDateTime::now_utc() < WARNING {
+        if certificate.not_after < OffsetDateTime::now_utc().saturating_add(WARNING) {
             let (name, until) = (certificate.name(), certificate.not_after);
             status.note("warning", format!("the certificate {name} expires at {until}; `linkspan bridge keys issue` makes the next one"));
         }

@@ -241,7 +241,7 @@ impl Status {
             return;
         }
         let known = self.bridges.entry(machine.to_owned()).or_default();
-        *known = if is_there { *known + 1 } else { known.saturating_sub(1) };
+        *known = if is_there { known.saturating_add(1) } else { known.saturating_sub(1) };
         if *known == 0 {
             self.bridges.remove(machine);
         }
@@ -287,14 +287,17 @@ impl Status {
     pub fn take_notes(&mut self) -> Vec<(&'static str, String)> {
         let now = Instant::now();
         let lost = self.lost.saturating_add(self.overrun).saturating_add(self.dropped);
-        if self.warned.map_or(lost > 0, |(at, last)| lost > last && now - at >= WARNINGS) {
-            let more = lost - self.warned.map_or(0, |(_, last)| last);
+        if self
+            .warned
+            .map_or(lost > 0, |(at, last)| lost > last && now.saturating_duration_since(at) >= WARNINGS)
+        {
+            let more = lost.saturating_sub(self.warned.map_or(0, |(_, last)| last));
             self.note("warning", format!("{more} messages more were lost; all in all: {}", self.totals()));
             self.warned = Some((now, lost));
         }
         let counted = [self.sent, self.received, self.requests_in, self.requests_out];
         let (at, last) = *self.reported.get_or_insert((now, [0; 4]));
-        if counted != last && now - at >= REPORTS {
+        if counted != last && now.saturating_duration_since(at) >= REPORTS {
             self.note("info", self.totals());
             self.reported = Some((now, counted));
         }
@@ -437,7 +440,7 @@ impl Shown {
         }
         let since = self.at.map_or(EVERY, |at| at.elapsed());
         if since < EVERY {
-            return Ok(Some(EVERY - since));
+            return Ok(Some(EVERY.saturating_sub(since)));
         }
         self.show_now(status)?;
         Ok(None)

@@ -94,7 +94,9 @@ class Lines:
         deadline = time.monotonic() + SOON
         while b"\n" not in self.rest:
             left = deadline - time.monotonic()
-            assert left > 0 and select.select([self.process.stdout], [], [], left)[0], "no line came in time"
+            waiting = select.poll()
+            waiting.register(self.process.stdout, select.POLLIN)
+            assert left > 0 and waiting.poll(left * 1_000), "no line came in time"
             more = os.read(self.process.stdout.fileno(), 1 << 16)
             assert more, "the program has ended"
             self.rest += more

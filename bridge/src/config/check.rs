@@ -23,8 +23,8 @@ pub fn is_here(host: &str) -> bool {
 /// Returns the place of a byte of a text, as `LINE:COLUMN`, both from 1. Columns count characters.
 pub fn place(text: &str, at: usize) -> String {
     let before = text.get(..at).unwrap_or(text);
-    let line = before.matches('\n').count() + 1;
-    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    let line = before.matches('\n').count().saturating_add(1);
+    let column = before.rsplit('\n').next().unwrap_or_default().chars().count().saturating_add(1);
     format!("{line}:{column}")
 }
 

@@ -7,7 +7,7 @@ use linkspan::{Acknowledge, Options, Publisher, RelayListener, Request, Result, 
 
 use crate::config::Config;
 use crate::engine::{Engine, Pattern, Presence};
-use crate::exports::dup;
+use crate::joining::dup;
 
 /// The presences of one name, in the order in which they appeared, and the local end of the chosen one.
 #[derive(Default)]

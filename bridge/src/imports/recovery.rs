@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use linkspan::Publisher;
 
+use crate::clocks::after;
 use crate::engine::{Presence, Sample};
 use crate::kept;
 use crate::links::{Id, Links, Received};
@@ -80,7 +81,7 @@ impl Recovery {
         let mut recovery = Recovery {
             presence,
             first,
-            stream: Stream::Opening(now + BRIDGE),
+            stream: Stream::Opening(after(now, BRIDGE)),
             held: VecDeque::new(),
             held_bytes: 0,
             subscribers,
@@ -131,7 +132,7 @@ impl Recovery {
         let now = Instant::now();
         self.next = None;
         if self.waits_for_subscribers(publisher, now) {
-            self.next = Some(now + LOOK);
+            self.next = Some(after(now, LOOK));
             return Step::Wait;
         }
         match self.stream {
@@ -142,7 +143,7 @@ impl Recovery {
                         self.stream = Stream::Open(id, false);
                     }
                     // The names of a machine may appear before its bridge.
-                    None if now < until => self.next = Some(now + LOOK * 10),
+                    None if now < until => self.next = Some(after(now, LOOK.saturating_mul(10))),
                     None => {
                         self.stream = Stream::Ended(false);
                         self.next = Some(now);
@@ -184,7 +185,7 @@ impl Recovery {
             }
             if let (Stream::Ended(true), Some(first)) = (&self.stream, origin.first_to_recover(last)) {
                 self.first = first;
-                self.stream = Stream::Opening(Instant::now() + BRIDGE);
+                self.stream = Stream::Opening(after(Instant::now(), BRIDGE));
                 self.go_on();
                 return Step::Wait;
             }
@@ -211,7 +212,7 @@ impl Recovery {
     fn waits_for_subscribers(&mut self, publisher: &Publisher, now: Instant) -> bool {
         let are_missing = publisher.subscribers() < self.subscribers;
         let are_behind = self.unread >= AT_ONCE && !self.has_stopped && publisher.behind() > 0;
-        if (are_missing || are_behind) && now < *self.waits_since.get_or_insert(now) + PATIENCE {
+        if (are_missing || are_behind) && now < after(*self.waits_since.get_or_insert(now), PATIENCE) {
             return true;
         }
         // One that has not come by now does not come back, and one that has not read has stopped.

@@ -8,6 +8,7 @@ use linkspan::{ErrorKind, Payload, Request, Result, Wait};
 
 use super::Imports;
 use super::local::{Local, Name};
+use crate::clocks::after;
 use crate::config::Config;
 use crate::engine::{Arrival, Body, Call, Engine, MessageId, Reply, RequestId, failure};
 use crate::exported_server;
@@ -195,5 +196,5 @@ fn checked(reply: Reply, name: String, is_json: bool, inbox: &Inbox) -> Reply {
 fn gives_up(request: &Request) -> Instant {
     // A caller on a loaded machine may notice it late.
     const LEEWAY: Duration = Duration::from_secs(1);
-    Instant::now() + request.remaining().unwrap_or_default() + LEEWAY
+    after(Instant::now(), request.remaining().unwrap_or_default().saturating_add(LEEWAY))
 }

@@ -16,7 +16,7 @@ use linkspan::{Error, ErrorKind, History, Options, ReplicaRecord, Result, StartA
 use super::message::Message;
 use crate::config::{Config, is_journal};
 use crate::engine::{Engine, LONGEST, Pattern, Presence};
-use crate::exports::dup;
+use crate::joining::dup;
 use crate::links::{Id, Links, Opened, Received};
 use crate::status::Status;
 

@@ -14,6 +14,7 @@ use linkspan::{ErrorKind, Options, Result, registry};
 
 use super::message::Message;
 use super::writer::Writer;
+use crate::clocks::after;
 use crate::engine::{LONGEST, Presence};
 use crate::inbox::Inbox;
 use crate::links::{Id, Links, Received};
@@ -149,8 +150,10 @@ impl Imports {
 impl Name {
     /// Opens a stream to the next machine. Returns whether that was possible.
     fn open(&mut self, endpoint: &str, number: u64, links: &mut Links, status: &mut Status) -> Result<bool> {
-        self.retry = Instant::now() + AGAIN;
-        let Some(presence) = self.presences.get(self.turn % self.presences.len().max(1)).cloned() else {
+        self.retry = after(Instant::now(), AGAIN);
+        let Some(presence) =
+            self.presences.get(self.turn.checked_rem(self.presences.len()).unwrap_or(0)).cloned()
+        else {
             return Ok(false);
         };
         // `Replica::open` reports a replica that cannot be read.
@@ -158,7 +161,7 @@ impl Name {
             && registry::history(endpoint).is_ok_and(|it| it.is_some_and(|it| it.machine.is_none()))
         {
             status.refuse(endpoint, "a journal of this machine has the name, and stays as it is".into());
-            self.retry = Instant::now() + REFUSED;
+            self.retry = after(Instant::now(), REFUSED);
             return Ok(false);
         }
         let Some(id) = links.open_stream(endpoint, &presence.machine) else { return Ok(false) };
@@ -208,7 +211,7 @@ impl Name {
                 // The stream has ended, or the message is not valid in this state.
                 _ => {
                     links.close(stream.id);
-                    (self.stream, self.retry) = (None, Instant::now() + AGAIN);
+                    (self.stream, self.retry) = (None, after(Instant::now(), AGAIN));
                 }
             }
         }
@@ -241,7 +244,7 @@ impl Name {
             if let Some(stream) = self.stream.take() {
                 links.close(stream.id);
             }
-            (self.writer, self.retry) = (None, Instant::now() + REFUSED);
+            (self.writer, self.retry) = (None, after(Instant::now(), REFUSED));
         }
     }
 }

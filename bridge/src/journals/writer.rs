@@ -42,8 +42,10 @@ impl Job {
     /// Returns the bytes that it counts in the queue.
     fn size(&self) -> usize {
         match self {
-            Job::Record(record) => record.body.len() + record.source.len() + OVERHEAD,
-            Job::Schema(form) => form.len() + OVERHEAD,
+            Job::Record(record) => {
+                record.body.len().saturating_add(record.source.len()).saturating_add(OVERHEAD)
+            }
+            Job::Schema(form) => form.len().saturating_add(OVERHEAD),
             Job::Open(..) | Job::RetireBefore(_) => OVERHEAD,
         }
     }
@@ -175,7 +177,7 @@ impl Shared {
             let (mut jobs, mut bytes) = (Vec::new(), 0);
             while let Some(job) = state.jobs.front()
                 && (jobs.is_empty() || matches!((job, jobs.last()), (Job::Record(_), Some(Job::Record(_)))))
-                && (jobs.is_empty() || bytes + job.size() <= TOGETHER)
+                && (jobs.is_empty() || job.size().saturating_add(bytes) <= TOGETHER)
             {
                 bytes = bytes.saturating_add(job.size());
                 jobs.extend(state.jobs.pop_front());
@@ -232,8 +234,8 @@ impl Shared {
         let before = replica.last();
         // Records that the replica has already are passed over.
         self.persist(|| replica.append(records.clone()))?;
-        let written = replica.last() - before;
-        self.report(|progress| progress.written += written);
+        let written = replica.last().saturating_sub(before);
+        self.report(|progress| progress.written = progress.written.saturating_add(written));
         Ok(())
     }
 

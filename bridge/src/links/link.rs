@@ -277,7 +277,7 @@ impl Link {
             match is_given {
                 Ok(true) => {
                     self.order.pop(now);
-                    *left -= 1;
+                    *left = left.saturating_sub(1);
                     if self.ends {
                         self.order.ack_now(now);
                         self.local_end = LocalEnd::Gone;
@@ -318,7 +318,7 @@ impl Link {
             match link.try_recv() {
                 Ok(Some(frame)) => {
                     self.send_message(frame.into());
-                    *left -= 1;
+                    *left = left.saturating_sub(1);
                 }
                 Ok(None) => return,
                 Err(_) => self.gone(),

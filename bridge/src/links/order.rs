@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use super::packet::{Packet, What};
+use crate::clocks::after;
 
 /// The most bytes that are sent and not delivered to the other side's program; a longer unit is sent alone.
 pub const WINDOW: usize = 1 << 20;
@@ -225,9 +226,9 @@ impl Order {
             self.ack_within(if self.received_unacked >= ACK_BYTES { Duration::ZERO } else { ACK_DELAY }, now);
         } else {
             let missing = number > self.received_last.saturating_add(1);
-            let is_new = self
-                .requested
-                .is_none_or(|(last, at)| last != self.received_last || now - at >= ACK_DELAY * 2);
+            let is_new = self.requested.is_none_or(|(last, at)| {
+                last != self.received_last || now.saturating_duration_since(at) >= ACK_DELAY.saturating_mul(2)
+            });
             if missing && is_new {
                 (self.requested, self.requests_answer) = (Some((self.received_last, now)), true);
             }
@@ -240,7 +241,7 @@ impl Order {
 
     /// Has an acknowledgement sent within this time, or earlier if one is due earlier.
     fn ack_within(&mut self, time: Duration, now: Instant) {
-        let at = now + time;
+        let at = after(now, time);
         self.ack_due = Some(self.ack_due.map_or(at, |before| before.min(at)));
     }
 
@@ -260,7 +261,7 @@ impl Order {
         }
         if self.retry.is_some_and(|at| at <= now) {
             (self.resending, self.resend, self.retry) = (true, self.peer_received.saturating_add(1), None);
-            self.retry_timeout = (self.retry_timeout * 2).min(MAX_RETRY);
+            self.retry_timeout = self.retry_timeout.saturating_mul(2).min(MAX_RETRY);
             // Everything was received, so the acknowledgement of the delivery may have been lost.
             self.requests_answer |= self.kept.is_empty();
         }
@@ -277,7 +278,7 @@ impl Order {
         }
         self.resending &= self.resend < self.next;
         if !self.open.is_empty() && self.retry.is_none() {
-            self.retry = Some(now + self.retry_timeout);
+            self.retry = Some(after(now, self.retry_timeout));
         }
         let is_due = self.requests_answer || self.ack_due.is_some_and(|at| at <= now);
         if is_due && packets.is_empty() {

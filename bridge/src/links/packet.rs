@@ -102,7 +102,7 @@ impl BridgeMessage {
         if let BridgeMessage::Newest(numbers) = self {
             unit.2 = NewestNumber::to_bytes(numbers);
         }
-        let mut bytes = Vec::with_capacity(HEAD + unit.2.len());
+        let mut bytes = Vec::with_capacity(HEAD.saturating_add(unit.2.len()));
         bytes.extend([what, unit.1, requests_answer.into(), 0, 0, 0, 0, 0]);
         for field in [from, id.caller, id.number, unit.0, received, delivered] {
             bytes.extend_from_slice(&field.to_le_bytes());
@@ -134,7 +134,7 @@ impl BridgeMessage {
             2 => BridgeMessage::Unknown(id),
             3 => {
                 let known = (HEAD..bytes.len()).step_by(16);
-                let id = |at: usize| Some(Id { caller: field(at)?, number: field(at + 8)? });
+                let id = |at: usize| Some(Id { caller: field(at)?, number: field(at.checked_add(8)?)? });
                 BridgeMessage::Known(known.map(id).collect::<Option<_>>()?)
             }
             4 => BridgeMessage::Clock(Duration::from_nanos(field(32)?), bytes[2] == 1),

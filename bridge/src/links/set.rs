@@ -340,7 +340,7 @@ impl Links {
             inbox.wake();
         };
         match std::thread::Builder::new().name("linkspan-call".to_owned()).spawn(run) {
-            Ok(_) => open.under_way += 1,
+            Ok(_) => open.under_way = open.under_way.saturating_add(1),
             Err(_) => open.answered.push((id, CallOutcome::NoProgram)),
         }
     }

@@ -53,7 +53,9 @@ pub async fn connect(
         let _ = presence_event.map(|event| events.send(event));
         std::future::ready(())
     };
-    let pause = |attempts: usize| LONGEST_PAUSE.min(PAUSE * u32::try_from(attempts).unwrap_or(u32::MAX));
+    let pause = |attempts: usize| {
+        LONGEST_PAUSE.min(PAUSE.saturating_mul(u32::try_from(attempts).unwrap_or(u32::MAX)))
+    };
     let options = identity(config)?
         .name("linkspan-bridge")
         // A bridge does not receive its own messages.

@@ -71,7 +71,7 @@ impl Lane {
     /// Appends a message, and drops the oldest ones beyond the bound. The newest stays, even if it alone is
     /// longer.
     fn push(&mut self, message: Outbound, most: usize) {
-        self.1 = self.1.saturating_add(message.payload.len() + OVERHEAD);
+        self.1 = self.1.saturating_add(message.payload.len().saturating_add(OVERHEAD));
         self.0.push_back(message);
         while self.1 > most && self.0.len() > 1 {
             self.pop();
@@ -81,7 +81,7 @@ impl Lane {
     /// Removes and returns the oldest message.
     fn pop(&mut self) -> Option<Outbound> {
         let message = self.0.pop_front()?;
-        self.1 = self.1.saturating_sub(message.payload.len() + OVERHEAD);
+        self.1 = self.1.saturating_sub(message.payload.len().saturating_add(OVERHEAD));
         Some(message)
     }
 }

@@ -18,6 +18,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::names::{self, Version};
 use super::presence_event::PresenceEvent;
 use super::shared::Shared;
+use crate::clocks::after;
 use crate::config::is_word;
 use crate::engine::{Arrival, Bridge, Presence};
 
@@ -71,7 +72,7 @@ pub async fn run(shared: Arc<Shared>, mut presence_events: mpsc::UnboundedReceiv
         remotes: HashMap::new(),
         services: HashSet::new(),
         last_sent: None,
-        grace_until: Instant::now() + GRACE,
+        grace_until: after(Instant::now(), GRACE),
     };
     loop {
         tokio::select! {
@@ -112,8 +113,11 @@ impl Watch {
     async fn handle(&mut self, event: PresenceEvent) {
         match event {
             PresenceEvent::Connected => {
-                self.shared.list().version.connection += 1;
-                self.grace_until = Instant::now() + GRACE;
+                {
+                    let version = &mut self.shared.list().version;
+                    version.connection = version.connection.saturating_add(1);
+                }
+                self.grace_until = after(Instant::now(), GRACE);
                 self.forget();
                 self.send_heartbeat(true).await;
             }
@@ -252,7 +256,7 @@ impl Watch {
     fn remove(&mut self, id: u64) {
         let Some(remote) = self.remotes.remove(&id) else { return };
         // Requests that were sent later than that cannot have reached it.
-        self.gone(remote.names.into_iter().collect(), remote.last_heartbeat + HEARTBEAT);
+        self.gone(remote.names.into_iter().collect(), after(remote.last_heartbeat, HEARTBEAT));
         self.shared.inbox.push(Arrival::BridgeGone(remote.bridge));
     }
 

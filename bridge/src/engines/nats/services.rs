@@ -36,7 +36,7 @@ pub async fn watch(shared: Arc<Shared>) {
     let mut known: HashMap<Presence, u32> = HashMap::new();
     loop {
         let there = ask(&shared.client, &shared.subjects).await.unwrap_or_default();
-        known.values_mut().for_each(|missed| *missed += 1);
+        known.values_mut().for_each(|missed| *missed = missed.saturating_add(1));
         known.extend(there.into_iter().map(|presence| (presence, 0)));
         let before = known.len();
         known.retain(|_, missed| *missed <= MISSED);
@@ -59,7 +59,7 @@ async fn ask(client: &Client, subjects: &Subjects) -> Option<HashSet<Presence>> 
     let inbox = client.new_inbox();
     let mut answers = client.subscribe(inbox.clone()).await.ok()?;
     client.publish_with_reply(INFO, inbox, Bytes::new()).await.ok()?;
-    let until = tokio::time::Instant::now() + PATIENCE;
+    let until = tokio::time::Instant::now().checked_add(PATIENCE)?;
     while let Ok(Some(answer)) = timeout_at(until, answers.next()).await {
         // The server reports that there are none.
         if answer.status.is_some() || there.len() >= SERVICES {

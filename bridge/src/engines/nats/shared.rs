@@ -61,7 +61,7 @@ impl Shared {
     /// Returns why a value of this size does not pass the server, or `None` if it does.
     pub fn surplus(&self, size: usize) -> Option<String> {
         let most = self.client.max_payload();
-        (size + HEADERS > most).then(|| {
+        (size.saturating_add(HEADERS) > most).then(|| {
             format!(
                 "it has {size} bytes, and the NATS server lets {most} through, headers included: raise its max_payload"
             )

@@ -9,7 +9,7 @@ use crate::channel::dial::Dialler;
 use crate::channel::event_log::Event;
 use crate::channel::handshake::After;
 use crate::channel::retry::Retry;
-use crate::channel::{Operation, Options, lock_exclusive};
+use crate::channel::{Operation, Options, Use, lock_exclusive};
 use crate::deadline::Waiting;
 use crate::error::{ErrorKind, Result};
 use crate::message::Message;
@@ -98,6 +98,24 @@ impl Subscriber {
         Ok(subscriber)
     }
 
+    /// Subscribes to one publisher so that no call waits for it, also where it accepts connections and does not answer: the calls that
+    /// receive go on with a connection that was begun. For a program that serves many names in one thread.
+    #[doc(hidden)]
+    pub fn begin(endpoint: &str, options: &Options) -> Result<Subscriber> {
+        let endpoint: Endpoint = endpoint.parse()?;
+        options.check(endpoint.transport(), Use::Subscribe).map_err(|e| e.on(&endpoint))?;
+        let subscriber = <Subscriber as Receiver>::begin(endpoint, options, None, true)?;
+        // The first call that receives reports an error of the connection.
+        let _ = subscriber.connect_first();
+        Ok(subscriber)
+    }
+
+    /// Returns whether there is a connection to its publisher, or a store that is open.
+    #[doc(hidden)]
+    pub fn is_connected(&self) -> bool {
+        self.receive_state.lock().unwrap_or_else(PoisonError::into_inner).feed.is_some()
+    }
+
     /// Connects if there is a publisher, before any call that receives.
     pub(super) fn connect_first(&self) -> Result<()> {
         if let MessageSource::Store(..) = *self.origin {
@@ -167,7 +185,7 @@ impl Receiver for Subscriber {
     }
 
     fn is_connected(&self) -> bool {
-        self.receive_state.lock().unwrap_or_else(PoisonError::into_inner).feed.is_some()
+        Subscriber::is_connected(self)
     }
 
     fn tried(&self) -> Tried {
