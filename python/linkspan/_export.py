@@ -29,7 +29,7 @@ def export(request: dict[str, Any]) -> dict[str, Any]:
     doing, made_one = request["recording"], False
     refused: list[dict[str, Any]] = []
     try:
-        recording = Recording(request["recording"])
+        recording = Recording(request["recording"], max_message_size=request.get("max_message_size"))
         if form == "hdf5":
             recording.write_hdf5(tables[0][1], *(name for name, _ in tables), **made)
         else:

@@ -1,9 +1,10 @@
 //! Tables of recordings for other libraries: Arrow's C data interface, whose structures are as
 //! <https://arrow.apache.org/docs/format/CDataInterface.html> and <https://arrow.apache.org/docs/format/CStreamInterface.html> define them.
 
+use std::collections::HashMap;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::ptr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use linkspan::{DType, Error, ErrorKind, NdArray as Array, Order};
 use linkspan_recording::{Buffer, Column};
@@ -19,16 +20,21 @@ use crate::errors::Outcome;
 pub struct Table {
     columns: Arc<[Column]>,
     rows: usize,
+    /// The columns by their names, once one was asked for: there are thousands.
+    places: OnceLock<HashMap<String, usize>>,
 }
 
 impl Table {
     pub fn new(columns: Vec<Column>, rows: usize) -> Table {
-        Table { columns: columns.into(), rows }
+        Table { columns: columns.into(), rows, places: OnceLock::new() }
     }
 
     fn column(&self, name: &str) -> Outcome<&Column> {
         let names = || self.columns.iter().map(|column| &*column.name).collect::<Vec<_>>().join(", ");
-        let found = self.columns.iter().find(|column| column.name == name);
+        let places = self.places.get_or_init(|| {
+            self.columns.iter().enumerate().map(|(at, column)| (column.name.clone(), at)).collect()
+        });
+        let found = places.get(name).and_then(|at| self.columns.get(*at));
         found.ok_or_else(|| {
             Error::new(ErrorKind::Missing, format!("no column is called {name:?}; there are {}", names()))
                 .into()

@@ -10,9 +10,10 @@ use linkspan::{
     Body, Deadline, Encoding, Error, ErrorKind, Message as Arrived, RecordedOrigin, Timeout, Timestamp,
     registry,
 };
-use linkspan_recording::reader::{Limits, Message as Read};
+use linkspan_recording::reader::{ByNotation, Limits, Message as Read};
 use linkspan_recording::{Columns, Entry, Outline, Reader, Summary, files, parts};
 use pyo3::prelude::*;
+use pyo3::types::PyString;
 
 use crate::arguments::{FilePath, Follow, MaxMessageSize, Mode, RecordedNames, Replace, Rows};
 use crate::arrow::Table;
@@ -89,23 +90,21 @@ impl Choice {
         if (self.from, self.to) == (0, u64::MAX) { Ok(reader) } else { reader.within(self.from, self.to) }
     }
 
-    /// Adds messages until there are so many rows, or so many bytes of messages, or no more messages; returns the number of rows.
+    /// Adds messages until there are so many rows, or they take so many bytes, or no more messages; returns the number of rows.
     fn fill(
         &self,
         reader: &mut Reader,
         columns: &mut Columns,
         rows: usize,
-        bytes: usize,
+        bytes: u64,
     ) -> linkspan::Result<usize> {
-        let mut filled = 0usize;
         while columns.rows() < rows
-            && filled < bytes
+            && (columns.rows() == 0 || columns.held() < bytes)
             && let Some(entry) = reader.read()?
         {
             if let Entry::Message(read) = entry
                 && self.has(&read)
             {
-                filled = filled.saturating_add(read.body.len());
                 columns.add(&read)?;
             }
         }
@@ -296,8 +295,8 @@ pub fn recording_outline(
     Ok((outline.names.into_iter().collect(), outline.time.map(|(begin, _)| begin)))
 }
 
-/// The value of a summary, and pairs of a name and a schema.
-type Described<'py> = (Bound<'py, PyAny>, Vec<(String, String)>);
+/// The value of a summary, and pairs of a name and a schema: a text that many names have is one object.
+type Described<'py> = (Bound<'py, PyAny>, Vec<(String, Bound<'py, PyString>)>);
 
 /// What a recording has, and the newest schema of each name in Linkspan's notation.
 #[pyfunction]
@@ -307,13 +306,20 @@ pub fn recording_summary(
     path: FilePath,
     max_message_size: Option<MaxMessageSize>,
 ) -> Outcome<Described<'_>> {
-    let (value, schemas) = py.detach(|| -> linkspan::Result<_> {
+    let (value, described) = py.detach(|| -> linkspan::Result<_> {
         let mut reader = Reader::with_limits(&path, limits(max_message_size))?;
         let summary = Summary::read(&mut reader)?;
         let value = summary.to_value(reader.problems(), &parts::existing(&path));
-        let schemas = summary.names.into_iter().filter_map(|(topic, name)| Some((topic, name.notation?)));
-        Ok((value, schemas.collect()))
+        let described =
+            summary.names.into_iter().filter_map(|(topic, name)| Some((topic, name.described_by?)));
+        Ok((value, described.collect::<Vec<_>>()))
     })?;
+    let mut texts = ByNotation::default();
+    let schemas = described.into_iter().filter_map(|(topic, channel)| {
+        let text = texts.of(&channel, |text| PyString::new(py, text))?;
+        Some((topic, text.clone()))
+    });
+    let schemas = schemas.collect();
     Ok((object(&value, Builder::sharing(py, Body::default()))?, schemas))
 }
 
@@ -327,10 +333,18 @@ pub fn recording_events(
 ) -> Outcome<Vec<Bound<'_, PyAny>>> {
     let values = py.detach(|| -> linkspan::Result<_> {
         let mut reader = Reader::with_limits(&path, limits(max_message_size))?;
-        let mut values = Vec::new();
+        let (mut values, mut held, most) = (Vec::new(), 0u64, reader.room().held);
         while let Some(entry) = reader.read()? {
             if let Entry::Event(event) = entry {
-                values.push(linkspan::codec::decode(&event.to_json()?, Encoding::Json)?);
+                let json = event.to_json()?;
+                held = held.saturating_add(EVENT).saturating_add(json.len() as u64);
+                if held > most {
+                    let text = format!(
+                        "the events would take more than the {most} bytes that there are for a recording of this size; give a larger max_message_size"
+                    );
+                    return Err(Error::new(ErrorKind::TooLarge, text));
+                }
+                values.push(linkspan::codec::decode(&json, Encoding::Json)?);
             }
         }
         Ok(values)
@@ -338,8 +352,12 @@ pub fn recording_events(
     values.iter().map(|value| object(value, Builder::sharing(py, Body::default()))).collect()
 }
 
-/// Messages that a batch has at most, in bytes: those of a camera are long.
-const BATCH: usize = 64 << 20;
+/// Bytes that a batch takes, about: messages of a camera are long.
+const BATCH: u64 = 64 << 20;
+/// Rows that are looked at together for the columns of all batches: a message may bring thousands of columns, which all of them have then.
+const LOOKED_AT: usize = 1_024;
+/// Bytes of an event beside its text, about: a dict.
+const EVENT: u64 = 1_024;
 
 fn columns(of_several_names: bool) -> Columns {
     if of_several_names { Columns::of_several_names() } else { Columns::default() }
@@ -359,8 +377,9 @@ pub fn recording_table(
 ) -> Outcome<Table> {
     let choice = Choice::of(names.0, begin, end, max_message_size);
     Ok(py.detach(|| -> linkspan::Result<_> {
-        let (mut reader, mut columns) = (choice.open(&path)?, columns(of_several_names));
-        let rows = choice.fill(&mut reader, &mut columns, usize::MAX, usize::MAX)?;
+        let mut reader = choice.open(&path)?;
+        let mut columns = columns(of_several_names).within(reader.room());
+        let rows = choice.fill(&mut reader, &mut columns, usize::MAX, u64::MAX)?;
         Ok(Table::new(columns.take(), rows))
     })?)
 }
@@ -394,8 +413,9 @@ impl RecordingTables {
         let choice = Choice::of(names.0, begin, end, max_message_size);
         let state = py.detach(|| -> linkspan::Result<_> {
             let (mut reader, mut columns) = (choice.open(&path)?, columns(of_several_names));
-            while choice.fill(&mut reader, &mut columns, rows, BATCH)? > 0 {
+            while choice.fill(&mut reader, &mut columns, LOOKED_AT, BATCH)? > 0 {
                 columns.take();
+                columns.check_blank(reader.room())?;
             }
             Ok((choice.open(&path)?, columns))
         })?;

@@ -10,7 +10,7 @@ use std::collections::{HashMap, HashSet};
 use linkspan::schema::{Kind, Schema, Type, Width};
 use linkspan::{Error, ErrorKind, Limits, Result, Value, codec};
 
-use crate::reader::Message;
+use crate::reader::{ByNotation, Message, Room};
 use field::{Field, Hint};
 pub use layout::{Buffer, Column};
 
@@ -88,9 +88,20 @@ pub struct Columns {
     rows: usize,
     units: HashMap<String, String>,
     hints: HashMap<String, Hint>,
-    /// The channel whose schema was looked at last.
-    schema_of: Option<u16>,
+    /// Schemas that were looked at, and bytes of paths that were taken of them.
+    schemas: ByNotation<()>,
+    described: usize,
+    /// Bytes of the messages and their publishers that are held.
+    bytes: u64,
+    /// Bytes that may be held.
+    most: Option<u64>,
+    /// Rows that were taken, and values of fields in all rows.
+    taken: u64,
+    values: u64,
 }
+
+/// Bytes of a cell, about: most are 64 bits, a text has its end.
+const CELL: u64 = 8;
 
 impl Columns {
     /// Makes a table of messages of several names, with the column `name` in front.
@@ -98,10 +109,16 @@ impl Columns {
         Columns { topics: Some(Field::default()), ..Columns::default() }
     }
 
+    /// The same for a table that holds no more than there is room for.
+    #[must_use]
+    pub fn within(self, room: Room) -> Columns {
+        Columns { most: Some(room.held), ..self }
+    }
+
     /// Adds a message as a row. A field that comes for the first time is null in the rows before.
     ///
     /// # Errors
-    /// Those of decoding, with the number of the message; `TooLarge` for more than 4,096 columns, or too long paths of fields; `Unsupported` for an encoding that this library does not know.
+    /// Those of decoding, with the number of the message; `TooLarge` for more than 4,096 columns, too long paths of fields, or more than there is room for; `Unsupported` for an encoding that this library does not know.
     pub fn add(&mut self, message: &Message<'_>) -> Result<()> {
         let channel = message.channel;
         let of = |error: Error| {
@@ -111,17 +128,21 @@ impl Columns {
             of(Error::new(ErrorKind::Unsupported, format!("the encoding {} is not known", channel.encoding)))
         })?;
         let value = codec::decode_shared(message.body, encoding, &Limits::default()).map_err(of)?;
-        if self.schema_of != Some(channel.id) {
-            self.schema_of = Some(channel.id);
-            if let Some(schema) = channel.notation().and_then(|text| Schema::parse(text).ok()) {
-                units(&schema.root, &mut String::new(), &mut self.units);
-                fields_of(&schema.root, &mut String::new(), &mut |path, of| {
-                    if let Some(hint) = hint(of) {
-                        self.hints.insert(path.to_owned(), hint);
-                    }
-                });
-            }
-        }
+        self.schemas.of(channel, |text| {
+            let Ok(schema) = Schema::parse(text) else { return };
+            fields_of(&schema.root, &mut String::new(), &mut self.described, &mut |path, of| {
+                if let Some(unit) = &of.unit {
+                    self.units.insert(path.to_owned(), unit.clone());
+                }
+                if let Some(hint) = hint(of) {
+                    self.hints.insert(path.to_owned(), hint);
+                }
+            });
+        });
+        let source =
+            message.body.len().saturating_add(channel.source.len()).saturating_add(channel.topic.len());
+        self.bytes = self.bytes.saturating_add(source as u64);
+        self.fits(self.fields.len()).map_err(of)?;
         let time = |time: u64| Value::Timestamp(linkspan::Timestamp(i64::try_from(time).unwrap_or(i64::MAX)));
         let [received, sent, sequence, source] = &mut self.fixed;
         received.push(self.rows, &time(message.received));
@@ -139,16 +160,53 @@ impl Columns {
                 _ => self.paths.add(path).map_err(of)?,
             };
             if at == self.fields.len() {
+                // Before the rows that do not have it are filled.
+                self.fits(at.saturating_add(1)).map_err(of)?;
                 self.fields.push(Field::new(path, self.hints.get(path).copied()));
             }
             next = at.saturating_add(1);
             if let Some(field) = self.fields.get_mut(at) {
                 field.push(self.rows, value);
+                self.values = self.values.saturating_add(1);
             }
             Ok(())
         })?;
         self.rows = self.rows.saturating_add(1);
         Ok(())
+    }
+
+    /// Returns about how many bytes the rows take with so many fields, also where a message does not have them.
+    fn held_with(&self, fields: usize) -> u64 {
+        let columns = FIXED.len().saturating_add(1).saturating_add(fields) as u64;
+        (self.rows as u64)
+            .saturating_add(1)
+            .saturating_mul(columns)
+            .saturating_mul(CELL)
+            .saturating_add(self.bytes)
+    }
+
+    /// Returns about how many bytes the rows take.
+    pub fn held(&self) -> u64 {
+        self.held_with(self.fields.len())
+    }
+
+    /// Fails where one more row with so many fields has no room.
+    fn fits(&self, fields: usize) -> Result<()> {
+        let Some(most) = self.most.filter(|most| self.held_with(fields) > *most) else { return Ok(()) };
+        let text = format!(
+            "up to here a table of {fields} fields and {} rows would take more than the {most} bytes that there are for a recording of this size: take the rows in batches, choose names or times, or give a larger max_message_size",
+            self.rows
+        );
+        Err(Error::new(ErrorKind::TooLarge, text))
+    }
+
+    /// Fails where the rows so far have more cells without a value than may be written.
+    ///
+    /// # Errors
+    /// `TooLarge`.
+    pub fn check_blank(&self, room: Room) -> Result<()> {
+        let rows = self.taken.saturating_add(self.rows as u64);
+        blank_cells(rows, self.fields.len(), self.values, room)
     }
 
     /// Returns the number of rows.
@@ -161,6 +219,8 @@ impl Columns {
     /// the same types or wider ones.
     pub fn take(&mut self) -> Vec<Column> {
         let rows = std::mem::take(&mut self.rows);
+        self.taken = self.taken.saturating_add(rows as u64);
+        self.bytes = 0;
         let mut all = Vec::with_capacity(FIXED.len().saturating_add(self.fields.len()));
         let fixed: Vec<_> = self.topics.iter().map(|_| NAME).chain(FIXED).collect();
         for (name, field) in fixed.iter().zip(self.topics.iter_mut().chain(&mut self.fixed)) {
@@ -181,6 +241,22 @@ fn too_large(what: &str) -> Error {
         "the messages {what}, and a table has a column for {MAX_COLUMNS} with paths of up to {MAX_PATH} bytes: lines of JSON have all of them"
     );
     Error::new(ErrorKind::TooLarge, text)
+}
+
+/// Fails where so many rows with so many fields have more cells without a value than may be written.
+///
+/// # Errors
+/// `TooLarge`.
+pub fn blank_cells(rows: u64, fields: usize, values: u64, room: Room) -> Result<()> {
+    let blank = rows.saturating_mul(fields as u64).saturating_sub(values);
+    if blank <= room.blank {
+        return Ok(());
+    }
+    let text = format!(
+        "{rows} rows of {fields} fields have {blank} cells without a value, and {} are written of a recording of this size: lines of JSON have none; or choose times",
+        room.blank
+    );
+    Err(Error::new(ErrorKind::TooLarge, text))
 }
 
 /// Returns the name of the column of each field, all of them different, beside the names of the fixed columns.
@@ -248,17 +324,23 @@ fn push_key(path: &mut String, key: &str) {
     }
 }
 
-/// Adds the unit of each field below this type.
-pub fn units(of: &Type, path: &mut String, units: &mut HashMap<String, String>) {
-    fields_of(of, path, &mut |path, of| {
+/// Returns the unit of each field below this type. `taken` are the bytes of paths that were taken before, of which there are 1 MiB.
+pub fn units(of: &Type, taken: &mut usize) -> HashMap<String, String> {
+    let mut units = HashMap::new();
+    fields_of(of, &mut String::new(), taken, &mut |path, of| {
         if let Some(unit) = &of.unit {
             units.insert(path.to_owned(), unit.clone());
         }
     });
+    units
 }
 
-/// Calls `what` with this type and each one below it, and with its path.
-fn fields_of(of: &Type, path: &mut String, what: &mut dyn FnMut(&str, &Type)) {
+/// Calls `what` with this type and each one below it, and with its path. A schema that stands for more than 1 MiB of paths ends there.
+fn fields_of(of: &Type, path: &mut String, taken: &mut usize, what: &mut dyn FnMut(&str, &Type)) {
+    *taken = taken.saturating_add(path.len());
+    if *taken > MAX_PATHS {
+        return;
+    }
     what(path, of);
     let (Kind::Record(fields) | Kind::Union(fields) | Kind::Table(fields)) = &of.kind else { return };
     for field in fields {
@@ -268,7 +350,7 @@ fn fields_of(of: &Type, path: &mut String, what: &mut dyn FnMut(&str, &Type)) {
             continue;
         }
         push_key(path, &field.name);
-        fields_of(&field.of, path, what);
+        fields_of(&field.of, path, taken, what);
         path.truncate(length);
     }
 }

@@ -18,7 +18,8 @@ use self::part::{As, Current, Found, OpenPart};
 use crate::follower::Follower;
 use crate::parts;
 
-pub use self::entry::{Channel, Entry, Limits, Message, Problem, Schema};
+pub(crate) use self::entry::brief;
+pub use self::entry::{ByNotation, Channel, Entry, Limits, Message, Problem, Room, Schema};
 pub use self::outline::Outline;
 pub use self::part::Identity;
 
@@ -199,6 +200,11 @@ impl Reader {
         let now = self.part.as_ref().map_or(0, |part| part.offset);
         let read = self.before.saturating_add(now);
         (read, self.whole.max(read))
+    }
+
+    /// Returns how large what is made of the recording may become.
+    pub fn room(&self) -> Room {
+        self.limits.room.of_files(self.whole)
     }
 
     /// Returns the content of the attachment that was read last, its times, when it was attached and made, and its media type.

@@ -31,8 +31,8 @@ pub struct Name {
     pub encodings: Vec<String>,
     /// The names of its schemas.
     pub schemas: Vec<String>,
-    /// Its newest schema in Linkspan's notation.
-    pub notation: Option<String>,
+    /// The channel of its newest message that has a schema in Linkspan's notation.
+    pub described_by: Option<Arc<Channel>>,
     /// Its publishers.
     pub sources: Vec<String>,
     /// What of these was seen: a file may have as many as it has channels.
@@ -127,10 +127,9 @@ impl Summary {
                     self.described.insert(address, channel.clone());
                     name.describe(channel);
                 }
-                if let Some(notation) = channel.notation()
-                    && name.notation.as_deref() != Some(notation)
-                {
-                    name.notation = Some(notation.to_owned());
+                let is_known = name.described_by.as_ref().is_some_and(|known| Arc::ptr_eq(known, channel));
+                if !is_known && channel.has_notation() {
+                    name.described_by = Some(channel.clone());
                 }
             }
             Entry::Event(event) => {

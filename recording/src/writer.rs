@@ -1,9 +1,10 @@
 //! A part of a recording that is written: schemas, channels, messages, events, what was attached; docs/recording-format.md.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use linkspan::schema::Schema;
@@ -16,6 +17,7 @@ use crate::chunk;
 use crate::event::{Event, SCHEMA};
 use crate::files::{Making, NewFile};
 use crate::format::{self, channel, metadata, schema_encoding};
+use crate::reader::{Schema as FileSchema, brief};
 use crate::reservation::Reservation;
 
 /// How a part is written.
@@ -44,8 +46,8 @@ pub struct ChannelRecord {
     pub topic: String,
     /// How messages are encoded.
     pub encoding: String,
-    /// The schema: its name, its notation, its text.
-    pub schema: Option<(String, String, Vec<u8>)>,
+    /// The schema.
+    pub schema: Option<Arc<FileSchema>>,
     /// The rest.
     pub metadata: BTreeMap<String, String>,
 }
@@ -67,11 +69,11 @@ impl ChannelRecord {
         let mut metadata = BTreeMap::from([
             (channel::ENDPOINT.to_owned(), endpoint.to_owned()),
             (channel::INCARNATION.to_owned(), format!("{incarnation:016x}")),
-            (channel::SOURCE.to_owned(), source.to_owned()),
+            (channel::SOURCE.to_owned(), brief(source)),
         ]);
         // Of a name that a bridge has brought.
         if let Some((_, machine)) = source.rsplit_once('@') {
-            metadata.insert(channel::MACHINE.to_owned(), machine.to_owned());
+            metadata.insert(channel::MACHINE.to_owned(), brief(machine));
         }
         ChannelRecord {
             topic: topic(endpoint).to_owned(),
@@ -98,7 +100,8 @@ impl ChannelRecord {
                 (schema_encoding::LINKSPAN, notation)
             }
         };
-        self.schema = Some((schema.name.clone(), encoding.to_owned(), data.into_bytes()));
+        let schema = FileSchema::new(brief(&schema.name), encoding.to_owned(), data.into_bytes());
+        self.schema = Some(Arc::new(schema));
         self
     }
 
@@ -107,17 +110,17 @@ impl ChannelRecord {
         let mut metadata = found.metadata.clone();
         metadata.remove(channel::FIRST);
         metadata.remove(channel::REPEATED);
-        let schema = found
-            .schema
-            .as_ref()
-            .map(|schema| (schema.name.clone(), schema.encoding.clone(), schema.data.clone()));
-        ChannelRecord { topic: found.topic.clone(), encoding: found.encoding.clone(), schema, metadata }
+        ChannelRecord {
+            topic: found.topic.clone(),
+            encoding: found.encoding.clone(),
+            schema: found.schema.clone(),
+            metadata,
+        }
     }
 
-    /// Bytes that it takes in a file, about.
+    /// Bytes that it takes in a file without its schema, about.
     fn size(&self) -> u64 {
-        let schema = self.schema.as_ref().map_or(0, |(_, _, data)| data.len());
-        texts(&self.metadata).saturating_add(self.topic.len() as u64).saturating_add(schema as u64)
+        texts(&self.metadata).saturating_add(self.topic.len() as u64)
     }
 }
 
@@ -134,6 +137,12 @@ pub struct Part {
     /// Until it has its name.
     new: Option<NewFile>,
     events: u16,
+    /// The schemas that it has, each with its number.
+    schemas: HashMap<Arc<FileSchema>, u16>,
+    /// Bytes of schemas and channels that came with messages of this part, which are all held until its end.
+    described: u64,
+    /// The number of the newest channel.
+    newest: u16,
     reservation: Reservation,
     /// Bytes of the file at its last flush: up to here it is whole.
     whole: u64,
@@ -150,6 +159,10 @@ const CLOSING_CHUNK: u64 = 512;
 const CLOSING: u64 = 1 << 20;
 /// So much of that is for the events that say why the file ends.
 const LAST_EVENTS: u64 = CLOSING / 4;
+/// Schemas of a part, and the number of its last channel: MCAP's library counts one further, and panics where that has no number.
+const MAX_NUMBER: u16 = u16::MAX - 2;
+/// Bytes of schemas and channels of a part, beside those of names that it began with: half of what a reader takes.
+const MAX_DESCRIBED: u64 = 128 << 20;
 /// Bytes of a message in the file beside its body: its record and its entry in the index.
 const MESSAGE: u64 = 64;
 
@@ -218,6 +231,9 @@ impl Part {
             path: path.to_owned(),
             new: Some(new),
             events,
+            schemas: HashMap::new(),
+            described: 0,
+            newest: 0,
             reservation: Reservation::new(),
             whole: 0,
             more: 0,
@@ -287,15 +303,41 @@ impl Part {
         if repeated {
             metadata.insert(channel::REPEATED.to_owned(), "true".to_owned());
         }
+        let size = record.size().saturating_add(MESSAGE);
+        let is_more = self.described > 0 && self.described.saturating_add(size) > MAX_DESCRIBED;
+        if self.newest >= MAX_NUMBER || is_more && !repeated {
+            return Err(of_mcap(McapError::TooManyChannels, &self.path));
+        }
+        let schema = record.schema.as_ref().map_or(Ok(0), |schema| self.schema(schema, repeated))?;
         // It stands twice: among the messages, and at the end of the file.
-        self.reserve(record.size().saturating_add(MESSAGE).saturating_mul(2))?;
-        self.write(|writer| {
-            let schema = match &record.schema {
-                Some((name, encoding, data)) => writer.add_schema(name, encoding, data)?,
-                None => 0,
-            };
-            writer.add_channel(schema, &record.topic, &record.encoding, &metadata)
-        })
+        self.reserve(size.saturating_mul(2))?;
+        let id =
+            self.write(|writer| writer.add_channel(schema, &record.topic, &record.encoding, &metadata))?;
+        if id > self.newest && !repeated {
+            self.described = self.described.saturating_add(size);
+        }
+        self.newest = self.newest.max(id);
+        Ok(id)
+    }
+
+    /// Writes a schema, and returns its number in this part.
+    fn schema(&mut self, schema: &Arc<FileSchema>, repeated: bool) -> Result<u16> {
+        if let Some(id) = self.schemas.get(schema) {
+            return Ok(*id);
+        }
+        let size = (schema.data.len() as u64).saturating_add(MESSAGE);
+        // One that is larger is alone.
+        let is_more = self.described > 0 && self.described.saturating_add(size) > MAX_DESCRIBED;
+        if self.schemas.len() >= usize::from(MAX_NUMBER) || is_more && !repeated {
+            return Err(of_mcap(McapError::TooManySchemas, &self.path));
+        }
+        self.reserve(size.saturating_mul(2))?;
+        let id = self.write(|writer| writer.add_schema(&schema.name, &schema.encoding, &schema.data))?;
+        self.schemas.insert(schema.clone(), id);
+        if !repeated {
+            self.described = self.described.saturating_add(size);
+        }
+        Ok(id)
     }
 
     /// Writes a message: its number, when it was sent and when it was received, in nanoseconds since 1970, and its body.

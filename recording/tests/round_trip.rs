@@ -146,7 +146,7 @@ fn file_with_changed_bytes_is_read_or_refused_and_nothing_else_happens() {
                 };
             }
             std::fs::write(&changed, &bytes).unwrap();
-            let limits = Limits { record: 1 << 20, described: 1 << 20 };
+            let limits = Limits { record: 1 << 20, described: 1 << 20, ..Limits::default() };
             let mut reader = Reader::of(vec![changed.clone()], limits).unwrap();
             let mut count = 0;
             while reader.read().unwrap().is_some() {
@@ -268,4 +268,28 @@ fn parts_that_were_found_are_no_links_and_of_the_recording_that_was_named() {
         std::os::unix::fs::chown(&base, Some(65_534), None).unwrap();
         assert_eq!(read_all(&base), (3, vec![]));
     }
+}
+
+#[test]
+fn texts_of_peers_that_are_too_long_are_cut_so_that_they_are_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("r.mcap");
+    let mut part = Part::create(&path, &BTreeMap::new(), Settings::default()).unwrap();
+    let record = ChannelRecord::new("shm:lab/a", 9, Encoding::Cbor, &"\u{e9}".repeat(5_000));
+    let id = part.channel(&record, 1, false).unwrap();
+    part.message(id, 1, 1, 1, &body(1)).unwrap();
+    part.close("stopped", None).unwrap();
+    assert_eq!(read(&path).0.len(), 3);
+    assert!(read(&path).1.is_empty());
+}
+
+#[test]
+fn part_ends_before_its_numbers_of_channels_and_schemas_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut part =
+        Part::create(&folder.path().join("r.mcap"), &BTreeMap::new(), Settings::default()).unwrap();
+    let record = |n: u64| ChannelRecord::new("shm:lab/a", n, Encoding::Cbor, "test");
+    let error = (0..70_000).find_map(|n| part.channel(&record(n), 1, false).err()).unwrap();
+    assert_eq!(error.kind(), linkspan::ErrorKind::TooLarge);
+    part.close("split", Some("r.0002.mcap")).unwrap();
 }

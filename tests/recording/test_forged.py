@@ -7,6 +7,8 @@ import struct
 import subprocess
 import sys
 import zlib
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -40,17 +42,18 @@ print("read")
 """
 
 
-def bounded() -> None:
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+def bounded(memory: int) -> None:
+    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     resource.setrlimit(resource.RLIMIT_CPU, (PROCESSOR, PROCESSOR))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
-def run(lab: Lab, *command: object) -> "subprocess.CompletedProcess[bytes]":
+def run(lab: Lab, *command: object, memory: int = MEMORY) -> "subprocess.CompletedProcess[bytes]":
     """Runs it within the limits, and looks whether it ended by itself and printed nothing that a terminal interprets."""
     words = [str(word) for word in command]
     env = {**lab.env, "LINKSPAN_PYTHON": sys.executable, "MALLOC_ARENA_MAX": "2"}
-    done = subprocess.run(words, cwd=lab.folder, env=env, capture_output=True, stdin=subprocess.DEVNULL, timeout=300, preexec_fn=bounded)  # noqa: PLW1509
+    limits = partial(bounded, memory)
+    done = subprocess.run(words, cwd=lab.folder, env=env, capture_output=True, stdin=subprocess.DEVNULL, timeout=300, preexec_fn=limits)  # noqa: PLW1509
     shown = done.stdout + done.stderr
     # 5: nothing is wrong but that a part was not closed.
     assert done.returncode in (0, 1, 5), f"{words}: {done.returncode}\n{shown.decode(errors='replace')}"
@@ -124,6 +127,86 @@ def test_many_channels_and_bombs_take_time_and_memory_by_their_size(lab: Lab, co
             done = run(lab, program, "recording", *words)
             if file is bombs and words[0] in ("info", "report"):
                 assert done.returncode == 1 and b"at most" in done.stderr, done.stderr
+
+
+def channel(number: int, topic: str = "lab/a", schema: int = 0, **metadata: str) -> bytes:
+    more = {f"linkspan.{key}": value for key, value in metadata.items()}
+    return record(4, struct.pack("<HH", number, schema) + text(topic) + text("cbor") + texts(more))
+
+
+def message(number: int, at: int, body: bytes = b"\x01", sequence: int | None = None) -> bytes:
+    return record(5, struct.pack("<HIQQ", number, (at if sequence is None else sequence) & 0xFFFFFFFF, at, at) + body)
+
+
+def schema(number: int, data: bytes, name: str = "s", encoding: str = "linkspan") -> bytes:
+    return record(3, struct.pack("<H", number) + text(name) + text(encoding) + struct.pack("<I", len(data)) + data)
+
+
+def fields(count: int) -> bytes:
+    """A schema in Linkspan's notation."""
+    return ("name = \"s\"\n\n[fields]\n" + "".join(f"f{i:05d} = \"f64\"\n" for i in range(count))).encode()
+
+
+def many_keys(count: int) -> bytes:
+    return b"\xb9" + struct.pack(">H", count) + b"".join(b"\x64%04d\x01" % i for i in range(count))
+
+
+def rows(first: bytes, last: bytes) -> bytes:
+    few = b"".join(message(2, at, b"\xa1\x640001\x01") for at in range(2, 100_000))
+    return channel(2) + message(2, 1, first) + few + message(2, 100_001, last)
+
+
+#: Files of kilobytes that say much: each took gigabytes, or minutes, where something was done for each pair of what they have.
+SMALL = {
+    "a new key in each message": lambda: channel(2) + b"".join(message(2, at, b"\xa1\x66%06d\x01" % at) for at in range(1, 3_000)),
+    "thousands of fields in the first of many messages": lambda: rows(many_keys(4_000), b"\x01"),
+    "thousands of fields in the last of many messages": lambda: rows(b"\x01", many_keys(4_000)),
+    "maps with as many keys as there are": lambda: channel(2) + b"".join(
+        message(2, at, b"\xb9\xff\xff" + b"".join(b"\x65%05d\x01" % i for i in range(65_535))) for at in range(1, 4)
+    ),
+    "two schemas in turn": lambda: b"".join(schema(n, fields(3_990 + n)) + channel(n, "lab/a", n) for n in (2, 3)) + b"".join(
+        message(2 + at % 2, at) for at in range(1, 5_000)
+    ),
+    "a schema of MiB that all names have": lambda: schema(2, b"# " + b"x" * (4 << 20) + b"\n" + fields(3)) + b"".join(
+        channel(n, f"lab/{n}", 2) + message(n, n) for n in range(2, 20_000)
+    ),
+    "a long name of a schema that all names have": lambda: schema(2, fields(3), "s" * 1_000_000) + b"".join(
+        channel(n, f"lab/{n}", 2) + message(n, n) for n in range(2, 20_000)
+    ),
+    "a long name, and a long publisher": lambda: channel(2, "t" * 1_000_000) + channel(3, source="s" * 1_000_000) + b"".join(
+        message(2 + at % 2, at) for at in range(1, 10_000)
+    ),
+    "a name, and a publisher, of 1 KiB": lambda: channel(2, "t" * 1_000, source="s" * 1_000) + b"".join(message(2, at) for at in range(1, 10_000)),
+    "as many channels as have a number": lambda: b"".join(channel(n, f"lab/{n}") + message(n, n) for n in range(65_536)),
+    "as many schemas as have a number": lambda: b"".join(
+        schema(n, b"{%d}" % n, encoding="jsonschema") + channel(n, f"lab/{n % 7}", n) + message(n, n) for n in range(1, 65_536)
+    ),
+    "thousands of notes": lambda: b"".join(record(12, text("linkspan.notes") + texts({f"k{i}": "v" * 200})) for i in range(30_000)),
+    "units of kilobytes": lambda: schema(
+        2, ("name = \"s\"\n\n[fields]\n" + "".join(f"f{i:03d} = {{ type = \"f64\", unit = \"{'u' * 9_000}\" }}\n" for i in range(24))).encode()
+    ) + b"".join(channel(n, f"lab/{n}", 2) + message(n, n, b"\xb8\x18" + b"".join(b"\x64f%03d\x01" % i for i in range(24))) for n in range(2, 1_000)),
+}
+
+
+@pytest.mark.parametrize("what", SMALL)
+def test_small_files_are_no_large_work(lab: Lab, what: str) -> None:
+    """Each tool and Python's reader end within memory and time of the file's size; what would be large is refused with the limit."""
+    make: Callable[[], bytes] = SMALL[what]
+    records = make()
+    packed = zstandard.ZstdCompressor(level=3).compress(records)
+    head = struct.pack("<QQQI", 1, 300_000, len(records), zlib.crc32(records)) + text("zstd") + struct.pack("<Q", len(packed))
+    file = lab.folder / "a.mcap"
+    file.write_bytes(MAGIC + record(1, text("linkspan") + text("forged")) + record(6, head + packed))
+    program = DEBUG / "linkspan-record"
+    for words in (
+        ["info"], ["check"], ["cut", "-o", "cut.mcap"], ["report", "-o", "a.html"], ["export", "--jsonl", "-o", "a.jsonl"],
+        ["export", "--csv", "-o", "tables"],
+    ):
+        run(lab, program, "recording", words[0], file, *words[1:], memory=1 << 30)
+    written = sum(path.stat().st_size for path in lab.folder.rglob("*") if path.is_file() and path != file)
+    assert written < (256 << 20) + 20 * len(records), written
+    done = run(lab, sys.executable, "-c", READER, file, memory=2 << 30)
+    assert done.stdout == b"read\n", done.stderr.decode()
 
 
 @pytest.mark.parametrize("text", ["lab/a\nFAKE: complete: 7 messages, 0 missed", "lab/\ufeffa\U000e0041\u200b\r\x1b[2J"])

@@ -74,9 +74,11 @@ impl<'a> Outlets<'a> {
         let is_other = |outlet: &Outlet| {
             outlet.of != message.channel.incarnation && matches!(outlet.kind, Kind::Publisher(_))
         };
-        if let Some(ended) = self.open.extract_if(|name, outlet| name == topic && is_other(outlet)).next() {
+        if self.open.get(topic).is_some_and(is_other)
+            && let Some(ended) = self.open.remove(topic)
+        {
             // The next incarnation of its publisher.
-            ended.1.close(self.deadline)?;
+            ended.close(self.deadline)?;
         }
         if !self.open.contains_key(topic) {
             let outlet = self.begin(message)?;

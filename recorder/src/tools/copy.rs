@@ -1,6 +1,7 @@
 //! `linkspan recording cut`, `merge` and `split`: other recordings of what some have.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::hash::{BuildHasher, RandomState};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -197,6 +198,7 @@ fn copy(files: &[&Path], window: &Window<'_>, output: &Path, how: &Output, split
         channels: HashMap::new(),
         records: HashMap::new(),
         written: HashSet::new(),
+        hashes: RandomState::new(),
         next: HashMap::new(),
         before: NewestMessages::new(BEFORE),
         unsynced: 0,
@@ -236,8 +238,9 @@ struct Copying<'a> {
     channels: HashMap<usize, (Arc<Channel>, u64, Arc<ChannelRecord>)>,
     /// As they are written, each with its key: parts of one recording have the same channels.
     records: HashMap<Arc<ChannelRecord>, u64>,
-    /// Metadata that was written: each part of a recording begins with its notes.
-    written: HashSet<(String, BTreeMap<String, String>)>,
+    /// Metadata that was written, by a hash whose keys nobody outside of this process knows: each part of a recording begins with its notes.
+    written: HashSet<u64>,
+    hashes: RandomState,
     /// The number after the last one of each name and incarnation.
     next: HashMap<(String, u64), u64>,
     /// The newest messages from before the window.
@@ -256,13 +259,10 @@ impl Copying<'_> {
             Next::Message { .. } => Ok(()),
             Next::Event(event) => self.event(event, parts),
             Next::Metadata(name, entries) => {
-                let key = (name, entries);
-                if self.written.contains(&key) {
+                if !self.written.insert(self.hashes.hash_one((&name, &entries))) {
                     return Ok(());
                 }
-                parts.metadata(&key.0, &key.1)?;
-                self.written.insert(key);
-                Ok(())
+                parts.metadata(&name, &entries)
             }
             Next::Attachment(attachment) => parts.attach_as(&attachment),
         }

@@ -260,22 +260,27 @@ pub struct Reading {
     max_message_size: Option<u64>,
 }
 
-/// What the readers of this process hold at most; the default where it is not set.
-static LIMITS: OnceLock<Limits> = OnceLock::new();
+/// The size of the longest message that the readers of this process read; the default where it is not set.
+static LONGEST: OnceLock<u64> = OnceLock::new();
 
 impl Reading {
     /// Reads all recordings so, from now on.
     pub fn take(&self) {
         if let Some(size) = self.max_message_size {
             // It is set once, before anything is read.
-            let _ = LIMITS.set(Limits::of_messages(size));
+            let _ = LONGEST.set(size);
         }
     }
 }
 
 /// Returns what a reader holds at most.
 pub fn limits() -> Limits {
-    LIMITS.get().copied().unwrap_or_default()
+    max_message_size().map_or_else(Limits::default, Limits::of_messages)
+}
+
+/// Returns the size of the longest message that is read, where one was given.
+pub fn max_message_size() -> Option<u64> {
+    LONGEST.get().copied()
 }
 
 /// Opens a recording with all its parts.

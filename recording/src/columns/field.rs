@@ -41,6 +41,13 @@ struct Bits {
 }
 
 impl Bits {
+    /// Adds so many that are not set.
+    fn push_zeros(&mut self, count: usize) {
+        self.length = self.length.saturating_add(count);
+        self.zeros = self.zeros.saturating_add(count);
+        self.bytes.resize(self.length.div_ceil(8), 0);
+    }
+
     fn push(&mut self, is_set: bool) {
         let bit = self.length % 8;
         if bit == 0 {
@@ -80,6 +87,11 @@ impl Long {
     fn end_at(&mut self, end: usize) {
         // No memory has more bytes than an i64 counts.
         self.ends.push(i64::try_from(end).unwrap_or(i64::MAX));
+    }
+
+    fn push_empty(&mut self, count: usize) {
+        let end = self.ends.last().copied().unwrap_or(0);
+        self.ends.resize(self.ends.len().saturating_add(count), end);
     }
 
     fn buffers(self, validity: Option<Buffer>) -> Vec<Option<Buffer>> {
@@ -142,13 +154,13 @@ impl Field {
         }
         if let Data::Nothing = self.data {
             self.data = Data::of(value);
-            (0..row).for_each(|_| self.data.push_null());
+            self.data.push_nulls(row);
         }
         if !self.data.push(value) {
             if self.is_hint {
                 // A value that is not of its schema.
                 self.data = Data::of(value);
-                (0..row).for_each(|_| self.data.push_null());
+                self.data.push_nulls(row);
             } else {
                 self.widen(value);
             }
@@ -170,10 +182,9 @@ impl Field {
     }
 
     fn pad(&mut self, rows: usize) {
-        while self.valid.length < rows {
-            self.valid.push(false);
-            self.data.push_null();
-        }
+        let missing = rows.saturating_sub(self.valid.length);
+        self.valid.push_zeros(missing);
+        self.data.push_nulls(missing);
     }
 
     /// Changes the type of all rows so that this value has a place.
@@ -298,15 +309,18 @@ impl Data {
         }
     }
 
-    fn push_null(&mut self) {
+    fn push_nulls(&mut self, count: usize) {
+        fn push<T: Copy>(words: &mut Vec<T>, count: usize, null: T) {
+            words.resize(words.len().saturating_add(count), null);
+        }
         match self {
             Data::Nothing => {}
-            Data::Bool(bits) => bits.push(false),
-            Data::Int(words) | Data::Time(words) => words.push(0),
-            Data::Uint(words) => words.push(0),
-            Data::Float(words) => words.push(f64::NAN),
-            Data::Text(texts) | Data::Bytes(texts) | Data::Json(texts) => texts.push(&[]),
-            Data::Arrays(arrays) => arrays.push_null(),
+            Data::Bool(bits) => bits.push_zeros(count),
+            Data::Int(words) | Data::Time(words) => push(words, count, 0),
+            Data::Uint(words) => push(words, count, 0),
+            Data::Float(words) => push(words, count, f64::NAN),
+            Data::Text(texts) | Data::Bytes(texts) | Data::Json(texts) => texts.push_empty(count),
+            Data::Arrays(arrays) => arrays.push_nulls(count),
         }
     }
 
@@ -447,10 +461,10 @@ impl Arrays {
         has_place
     }
 
-    fn push_null(&mut self) {
-        self.elements.end_at(self.elements.bytes.len());
+    fn push_nulls(&mut self, count: usize) {
+        self.elements.push_empty(count);
         if let Some(shapes) = &mut self.shapes {
-            shapes.push(&[]);
+            shapes.push_empty(count);
         }
     }
 

@@ -8,6 +8,25 @@ use linkspan::{DType, Encoding, Limits, Map, NdArray, Order, Payload, Value};
 use super::*;
 use crate::reader::Channel;
 
+impl Channel {
+    /// A channel of values in CBOR.
+    fn named(topic: &str) -> Channel {
+        Channel {
+            id: 1,
+            topic: topic.to_owned(),
+            endpoint: format!("shm:{topic}"),
+            incarnation: 7,
+            encoding: "cbor".into(),
+            source: "sensor-1".into(),
+            machine: None,
+            first: Some(1),
+            repeated: false,
+            schema: None,
+            metadata: Default::default(),
+        }
+    }
+}
+
 /// Adds each value as a message.
 fn add(columns: &mut Columns, values: impl IntoIterator<Item = Value>) {
     add_with(columns, None, values);
@@ -15,19 +34,7 @@ fn add(columns: &mut Columns, values: impl IntoIterator<Item = Value>) {
 
 fn add_with(columns: &mut Columns, schema: Option<&str>, values: impl IntoIterator<Item = Value>) {
     let metadata = schema.map(|text| (crate::format::channel::SCHEMA.to_owned(), text.to_owned()));
-    let channel = Arc::new(Channel {
-        id: 1,
-        topic: "lab/a".into(),
-        endpoint: "shm:lab/a".into(),
-        incarnation: 7,
-        encoding: "cbor".into(),
-        source: "sensor-1".into(),
-        machine: None,
-        first: Some(1),
-        repeated: false,
-        schema: None,
-        metadata: metadata.into_iter().collect(),
-    });
+    let channel = Arc::new(Channel { metadata: metadata.into_iter().collect(), ..Channel::named("lab/a") });
     for (number, value) in (1..).zip(values) {
         let body = Payload::new(&value, Encoding::Cbor, &Limits::default()).unwrap().body().clone();
         columns
@@ -322,4 +329,47 @@ fn paths_are_bounded_each_and_together() {
     }
     let error = (0..2_000).find_map(|length| add(&long(length)).err()).unwrap();
     assert!(error.text().contains("1048576 bytes together"), "{error}");
+}
+
+#[test]
+fn table_holds_what_there_is_room_for_and_is_refused_before_it_holds_more() {
+    let room = Room { held: 1 << 20, blank: 1_000 };
+    let mut columns = Columns::default().within(room);
+    add(&mut columns, (0..2_000).map(|i| one("x", i)));
+    assert!(columns.held() < room.held);
+    // One message with many fields: each of them is null in all rows before.
+    let wide = Value::Map((0..200).map(|i| (format!("k{i}"), Value::Int(i))).collect());
+    let body = Payload::new(&wide, Encoding::Cbor, &Limits::default()).unwrap().body().clone();
+    let channel = Arc::new(Channel::named("lab/a"));
+    let message = Message { channel: &channel, number: 1, sent: 1, received: 1, body: &body };
+    let error = columns.add(&message).unwrap_err();
+    assert!(error.kind() == ErrorKind::TooLarge && error.text().contains("1048576 bytes"), "{error}");
+    // A batch is given up before it is so large, and counts the cells that have no value in all batches.
+    let mut columns = Columns::default();
+    for _ in 0..10 {
+        add(&mut columns, [one("x", 1), one("y", 2)]);
+        columns.take();
+    }
+    columns.check_blank(Room { blank: 20, ..room }).unwrap();
+    let error = columns.check_blank(Room { blank: 19, ..room }).unwrap_err();
+    assert!(error.text().contains("20 cells without a value, and 19"), "{error}");
+}
+
+#[test]
+fn schemas_that_take_turns_are_read_once() {
+    let channel = |id: u16, unit: &str| {
+        let text = format!("name = \"s\"\n\n[fields]\nx = {{ type = \"f64\", unit = \"{unit}\" }}\n");
+        let metadata = [(crate::format::channel::SCHEMA.to_owned(), text)];
+        Arc::new(Channel { id, metadata: metadata.into(), ..Channel::named("lab/a") })
+    };
+    let channels = [channel(1, "m"), channel(2, "s")];
+    let (mut schemas, mut made) = (ByNotation::default(), 0);
+    for at in 0..10 {
+        let found = schemas.of(&channels[at % 2], |text| {
+            made += 1;
+            text.len()
+        });
+        assert!(found.is_some());
+    }
+    assert!(made == 2 && schemas.of(&Arc::new(Channel::named("lab/b")), str::len).is_none());
 }

@@ -1,8 +1,9 @@
 //! What a reader gives: channels, messages, events, and where a file is not whole.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
 use linkspan::Encoding;
@@ -17,12 +18,45 @@ pub struct Limits {
     pub record: u64,
     /// Bytes of the schemas and channels of one part together.
     pub described: u64,
+    /// What is held or written of a recording as a whole.
+    pub room: Room,
+}
+
+/// How much larger than a recording a table of it may be, or another thing that is made of all of it: a file of some bytes may stand for GiB.
+#[derive(Clone, Copy, Debug)]
+pub struct Room {
+    /// Bytes that are held in memory at most, for instance of a table.
+    pub held: u64,
+    /// Cells at most that are written for fields which a message does not have.
+    pub blank: u64,
+}
+
+/// Bytes of a name and an endpoint at most, which may be a path, and of a publisher and its like: a message of 40 bytes stands beside them in
+/// each line of an export.
+const MAX_NAME: usize = 4_200;
+const MAX_TEXT: usize = 1_024;
+/// What of a text of a peer a channel may have: its beginning, where it is longer.
+pub(crate) fn brief(text: &str) -> String {
+    let fits = |(at, one): &(usize, char)| at.saturating_add(one.len_utf8()) <= MAX_TEXT;
+    text.char_indices().take_while(fits).map(|(_, one)| one).collect()
+}
+
+/// Bytes and cells for each byte of the files.
+const FOR_EACH_BYTE: u64 = 64;
+
+impl Room {
+    /// That of files of so many bytes.
+    pub(super) fn of_files(self, bytes: u64) -> Room {
+        let more = |base: u64| base.saturating_add(bytes.saturating_mul(FOR_EACH_BYTE));
+        Room { held: more(self.held), blank: more(self.blank) }
+    }
 }
 
 impl Limits {
     /// Those for messages of at most so many bytes: a chunk is begun before its last message, so it has some more.
     pub fn of_messages(bytes: u64) -> Limits {
-        Limits { record: bytes.saturating_add(16 << 20), described: 256 << 20 }
+        let room = Room { held: bytes.saturating_mul(4), blank: bytes };
+        Limits { record: bytes.saturating_add(16 << 20), described: 256 << 20, room }
     }
 }
 
@@ -81,6 +115,24 @@ impl Channel {
         }
     }
 
+    /// Returns what of it that stands beside each message is too long: how many bytes it has, and how many it may have.
+    pub(super) fn too_long(&self) -> Option<(&'static str, usize, usize)> {
+        let schema = self.schema.as_ref().map_or("", |schema| &schema.name);
+        let machine = self.machine.as_deref().unwrap_or_default();
+        let texts = [
+            ("a name", &*self.topic, MAX_NAME),
+            ("an endpoint", &self.endpoint, MAX_NAME),
+            ("an encoding", &self.encoding, MAX_TEXT),
+            ("a publisher", &self.source, MAX_TEXT),
+            ("a machine", machine, MAX_TEXT),
+            ("a schema's name", schema, MAX_TEXT),
+        ];
+        texts
+            .into_iter()
+            .map(|(what, text, most)| (what, text.len(), most))
+            .find(|(_, bytes, most)| bytes > most)
+    }
+
     /// Returns the encoding of its messages, where this library knows it.
     pub fn encoding(&self) -> Option<Encoding> {
         Encoding::from_name(&self.encoding).ok()
@@ -88,17 +140,25 @@ impl Channel {
 
     /// Returns the schema in Linkspan's notation, where there is one.
     pub fn notation(&self) -> Option<&str> {
-        if let Some(notation) = self.metadata.get(channel::SCHEMA) {
-            return Some(notation);
+        match self.metadata.get(channel::SCHEMA) {
+            Some(notation) => Some(notation),
+            None => std::str::from_utf8(&self.shared_notation()?.data).ok(),
         }
-        let schema =
-            self.schema.as_ref().filter(|schema| schema.encoding == format::schema_encoding::LINKSPAN)?;
-        std::str::from_utf8(&schema.data).ok()
+    }
+
+    /// Returns whether there is one, without a look at it.
+    pub fn has_notation(&self) -> bool {
+        self.metadata.contains_key(channel::SCHEMA) || self.shared_notation().is_some()
+    }
+
+    /// Returns the schema that is in Linkspan's notation itself.
+    fn shared_notation(&self) -> Option<&Arc<Schema>> {
+        self.schema.as_ref().filter(|schema| schema.is_notation)
     }
 }
 
-/// A schema as the file has it.
-#[derive(Debug, PartialEq, Eq)]
+/// A schema as the file has it. Thousands of channels may share one of MiB: it is held, compared and written once.
+#[derive(Debug)]
 pub struct Schema {
     /// Its name.
     pub name: String,
@@ -106,6 +166,71 @@ pub struct Schema {
     pub encoding: String,
     /// Its text.
     pub data: Vec<u8>,
+    /// Whether it is in Linkspan's notation.
+    is_notation: bool,
+    /// What tells it from others, by keys that nobody outside of this process knows.
+    hash: u64,
+}
+
+/// What is made of each schema in Linkspan's notation, once, however many channels have it.
+#[derive(Debug)]
+pub struct ByNotation<T> {
+    /// By the address of what has the text, which is held so that nothing else gets the address.
+    known: HashMap<usize, (Arc<Channel>, T)>,
+}
+
+/// Schemas of which something is known at a time: as many as one part may have.
+const MAX_KNOWN: usize = 1 << 16;
+
+impl<T> Default for ByNotation<T> {
+    fn default() -> ByNotation<T> {
+        ByNotation { known: HashMap::new() }
+    }
+}
+
+impl<T> ByNotation<T> {
+    /// Returns what is made of the schema of a channel; `None` where it has none.
+    pub fn of(&mut self, channel: &Arc<Channel>, make: impl FnOnce(&str) -> T) -> Option<&T> {
+        let address = match channel.shared_notation() {
+            _ if !channel.has_notation() => return None,
+            Some(shared) if !channel.metadata.contains_key(channel::SCHEMA) => Arc::as_ptr(shared).addr(),
+            _ => Arc::as_ptr(channel).addr(),
+        };
+        if !self.known.contains_key(&address) {
+            let made = make(channel.notation()?);
+            if self.known.len() >= MAX_KNOWN {
+                self.known.clear();
+            }
+            self.known.insert(address, (channel.clone(), made));
+        }
+        self.known.get(&address).map(|(_, made)| made)
+    }
+}
+
+impl Schema {
+    /// Makes one.
+    pub fn new(name: String, encoding: String, data: Vec<u8>) -> Schema {
+        static KEYS: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+        let hash = KEYS.hash_one((&name, &encoding, &data));
+        let is_notation = encoding == format::schema_encoding::LINKSPAN && std::str::from_utf8(&data).is_ok();
+        Schema { name, encoding, data, is_notation, hash }
+    }
+}
+
+impl PartialEq for Schema {
+    fn eq(&self, other: &Schema) -> bool {
+        std::ptr::eq(self, other)
+            || self.hash == other.hash
+                && (&self.name, &self.encoding, &self.data) == (&other.name, &other.encoding, &other.data)
+    }
+}
+
+impl Eq for Schema {}
+
+impl Hash for Schema {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.hash.hash(state);
+    }
 }
 
 /// A message.

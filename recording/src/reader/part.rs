@@ -394,7 +394,7 @@ impl OpenPart {
         self.hold(code, data, begins)?;
         match record {
             Record::Schema { header, data } => {
-                let schema = Schema { name: header.name, encoding: header.encoding, data: data.into_owned() };
+                let schema = Schema::new(header.name, header.encoding, data.into_owned());
                 self.schemas.entry(header.id).or_insert_with(|| Arc::new(schema));
                 Ok(None)
             }
@@ -408,6 +408,13 @@ impl OpenPart {
                     return Err(self.problem(begins, text));
                 }
                 let channel = Channel::of(found, schema);
+                if let Some((what, bytes, most)) = channel.too_long() {
+                    let text = format!(
+                        "the channel {} has {what} of {bytes} bytes; at most {most} are read",
+                        channel.id
+                    );
+                    return Err(self.problem(begins, text));
+                }
                 let next = channel.first.unwrap_or(0);
                 // A file may repeat a channel.
                 let id = usize::from(channel.id);

@@ -13,7 +13,7 @@ pub fn read(bytes: &[u8]) {
     let number = NUMBER.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
     let path = std::env::temp_dir().join(format!("linkspan-any-{}-{number}.mcap", std::process::id()));
     std::fs::write(&path, bytes).expect("a file of few bytes is written");
-    let limits = Limits { record: RECORD, described: RECORD };
+    let limits = Limits { record: RECORD, described: RECORD, ..Limits::default() };
     let open = || Reader::of(vec![path.clone()], limits);
     if let Ok(mut reader) = open() {
         let mut columns = Columns::default();

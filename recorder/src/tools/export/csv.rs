@@ -7,7 +7,7 @@ use linkspan_recording::columns::Paths;
 use linkspan_recording::{columns, reader};
 
 use super::{Arguments, Faults, Out, Table, decoded, each, json};
-use crate::tools::shown;
+use crate::tools::{open, shown};
 
 /// Files that are open at the same time, at most.
 const OPEN: usize = 256;
@@ -37,16 +37,34 @@ fn line(paths: &Paths, message: &reader::Message<'_>, value: &Value) -> Result<S
     Ok(fixed.into_iter().chain(cells).collect::<Vec<_>>().join(",") + "\n")
 }
 
+/// What the first pass finds of a table.
+#[derive(Default)]
+struct Found {
+    paths: Paths,
+    rows: u64,
+    values: u64,
+}
+
+impl Found {
+    fn add(&mut self, value: &Value) -> Result<()> {
+        self.rows = self.rows.saturating_add(1);
+        columns::flatten(value, &mut String::new(), &mut |path, _| {
+            self.values = self.values.saturating_add(1);
+            self.paths.add(path).map(drop)
+        })
+    }
+}
+
 /// Writes the tables.
 pub fn write(arguments: &Arguments, begin: u64, tables: &[Table], faults: &mut Faults) -> Result<()> {
-    let mut found: BTreeMap<&str, Result<Paths>> =
-        tables.iter().map(|table| (&*table.topic, Ok(Paths::default()))).collect();
+    let mut found: BTreeMap<&str, Result<Found>> =
+        tables.iter().map(|table| (&*table.topic, Ok(Found::default()))).collect();
+    let room = open(&arguments.file)?.room();
     each(arguments, begin, faults, |message, _| {
         // The next pass says what cannot be decoded.
         if let (Some(table), Ok(value)) = (found.get_mut(&*message.channel.topic), decoded(message))
-            && let Ok(paths) = table
-            && let Err(error) =
-                columns::flatten(&value, &mut String::new(), &mut |path, _| paths.add(path).map(drop))
+            && let Ok(found) = table
+            && let Err(error) = found.add(&value)
         {
             *table = Err(error);
         }
@@ -55,8 +73,9 @@ pub fn write(arguments: &Arguments, begin: u64, tables: &[Table], faults: &mut F
     for some in tables.chunks(OPEN) {
         let mut outs = BTreeMap::new();
         for table in some {
-            let Some(paths) = found.remove(&*table.topic) else { continue };
-            let begun = paths.and_then(|paths| {
+            let Some(found) = found.remove(&*table.topic) else { continue };
+            let begun = found.and_then(|Found { paths, rows, values }| {
+                columns::blank_cells(rows, paths.len(), values, room)?;
                 let mut out = Out::create(arguments, table.path.as_deref())?;
                 out.put(head(&paths).as_bytes())?;
                 Ok((out, paths))

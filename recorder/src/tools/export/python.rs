@@ -11,7 +11,7 @@ use linkspan::{Encoding, Error, ErrorKind, Map, Result, Value, codec, programs};
 use linkspan_recording::writer::of_io;
 
 use super::{Arguments, Faults, Table, json};
-use crate::tools::Window;
+use crate::tools::{Window, max_message_size};
 
 /// Has Python's module write files: all names into one, or each into its own.
 pub fn write(
@@ -86,6 +86,7 @@ fn request(form: &str, arguments: &Arguments, window: &Window<'_>, tables: &[Tab
         ("end".to_owned(), to.into()),
         ("replace".to_owned(), arguments.how.force.into()),
         ("mode".to_owned(), arguments.how.mode.map_or(Value::Null, Value::from)),
+        ("max_message_size".to_owned(), max_message_size().map_or(Value::Null, Value::from)),
     ]);
     Ok(json(&Value::Map(request))?.body().to_vec())
 }

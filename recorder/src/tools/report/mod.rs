@@ -8,12 +8,15 @@ mod picture;
 use std::collections::{HashMap, HashSet};
 use std::io::Write;
 use std::path::PathBuf;
+use std::rc::Rc;
+use std::sync::Arc;
 
 use linkspan::schema::Schema;
 use linkspan::{Error, ErrorKind, Result, codec};
 use linkspan_recording::event::Kind;
+use linkspan_recording::reader::ByNotation;
 use linkspan_recording::writer::of_io;
-use linkspan_recording::{Entry, columns, format};
+use linkspan_recording::{Channel, Entry, columns, format};
 
 use super::progress::Progress;
 use super::{Output, finish, open};
@@ -35,6 +38,15 @@ pub struct Arguments {
     how: Output,
 }
 
+/// Bytes of notes that a page shows, and characters of a unit.
+const MAX_NOTES: usize = 16 << 20;
+const MAX_UNIT: usize = 64;
+
+/// The beginning of a unit, which stands at each plot.
+fn brief(unit: &str) -> String {
+    unit.chars().take(MAX_UNIT).collect()
+}
+
 /// Writes it.
 pub fn run(arguments: &Arguments) -> Result<()> {
     let mut readers = [open(&arguments.file)?];
@@ -44,7 +56,9 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let mut report = Report::default();
     let mut facts = Vec::new();
     let mut noted = HashSet::new();
-    let mut units: HashMap<String, HashMap<String, String>> = HashMap::new();
+    let mut noted_bytes = 0usize;
+    // The first channel of each name that is shown.
+    let mut channels: HashMap<String, Arc<Channel>> = HashMap::new();
     let mut undecoded = 0u64;
     let mut progress = Progress::of("report");
     loop {
@@ -54,20 +68,15 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         match entry {
             Entry::Message(message) if !message.channel.repeated => {
                 let topic = &message.channel.topic;
-                if !units.contains_key(topic) {
-                    let schema = message.channel.notation().and_then(|text| Schema::parse(text).ok());
-                    let mut of = HashMap::new();
-                    schema
-                        .iter()
-                        .for_each(|schema| columns::units(&schema.root, &mut String::new(), &mut of));
-                    units.insert(topic.clone(), of);
-                }
                 let value = message
                     .channel
                     .encoding()
                     .and_then(|encoding| codec::decode(message.body, encoding).ok());
                 undecoded = undecoded.saturating_add(u64::from(value.is_none()));
                 report.message(topic, message.received, message.body.len() as u64, value.as_ref());
+                if !channels.contains_key(topic) && report.names.contains_key(topic) {
+                    channels.insert(topic.clone(), message.channel.clone());
+                }
             }
             Entry::Event(event) => {
                 let missed = if event.kind == Kind::Missed { event.count.unwrap_or(0) } else { 0 };
@@ -85,8 +94,13 @@ pub fn run(arguments: &Arguments) -> Result<()> {
                 );
             }
             Entry::Metadata(format::metadata::NOTES, notes) => {
-                let new = notes.iter().map(|(key, text)| (key.clone(), text.clone()));
-                facts.extend(new.filter(|note| noted.insert(note.clone())));
+                for (key, text) in notes {
+                    noted_bytes = noted_bytes.saturating_add(key.len()).saturating_add(text.len());
+                    let note = (key.clone(), text.clone());
+                    if noted_bytes <= MAX_NOTES && noted.insert(note.clone()) {
+                        facts.push(note);
+                    }
+                }
             }
             Entry::Message(_) | Entry::Metadata(..) | Entry::Attachment(..) => {}
         }
@@ -98,9 +112,23 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     if undecoded > 0 {
         problems.push(format!("{undecoded} messages cannot be decoded, and are counted alone"));
     }
+    if noted_bytes > MAX_NOTES {
+        problems.push(format!("notes of {noted_bytes} bytes; the first {MAX_NOTES} bytes of them are shown"));
+    }
+    let (mut schemas, mut taken) = (ByNotation::default(), 0);
+    let mut units: HashMap<&str, Rc<HashMap<String, String>>> = HashMap::new();
+    for (topic, channel) in &channels {
+        let of = schemas.of(channel, |text| {
+            let schema = Schema::parse(text).ok();
+            Rc::new(schema.map_or_else(HashMap::new, |schema| columns::units(&schema.root, &mut taken)))
+        });
+        if let Some(of) = of {
+            units.insert(topic, of.clone());
+        }
+    }
     let title =
         arguments.file.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-    let unit = |name: &str, path: &str| units.get(name)?.get(path).cloned();
+    let unit = |name: &str, path: &str| units.get(name)?.get(path).map(|unit| brief(unit));
     let page = html::page(&Head { title: &title, facts: &facts, problems: &problems }, &report, &unit)
         .map_err(|error| Error::new(ErrorKind::Internal, format!("writing the page: {error}")))?;
     file.file().write_all(page.as_bytes()).map_err(|error| of_io(&error, "writing", &output))?;
