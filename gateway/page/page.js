@@ -1,90 +1,219 @@
-// The table of names: rates and schemas from a followed list, newest values from one subscription. Every text of a program is set as text.
-import { NdArray, connect } from "/client.js";
+// The scope page: the names of the machine with rate, newest value and course; a name opens a panel. What is shown is in the address; the token is kept in the tab alone.
+import { connect } from "/client.js";
+import { line, number, numbers, at, suits } from "/values.js";
+import { Panel, VIEWS } from "/views.js";
 
-const state = document.getElementById("state");
-const filter = document.getElementById("filter");
-const body = document.getElementById("names");
+const of = (id) => document.getElementById(id);
+const [state, filter, body, none, panels] = ["state", "filter", "names", "none", "panels"].map(of);
 const rows = new Map();
+/** Points of the course of a name. */
+const COURSE = 60;
+/** Newest values a second in the table; an image among them is long. */
+const RATE = 1;
+
+const page = {
+  lab: undefined,
+  panels: [],
+  span: 30,
+  isPaused: false,
+  cursor: undefined,
+  frame: 0,
+  /** Milliseconds that drawing took, of all frames. */
+  drawing: 0,
+  names: () => [...rows.keys()].sort(),
+  point(from, at) {
+    page.cursor = at;
+    // The cross-hair goes through all panels of the same axis.
+    for (const panel of page.panels) {
+      if (panel.view === from.view || (from.view !== "time" && panel.view !== "time")) panel.say();
+    }
+  },
+  open(spec) {
+    const panel = new Panel(page, spec);
+    page.panels.push(panel);
+    panels.append(panel.root);
+    page.changed();
+    return panel;
+  },
+  close(panel) {
+    panel.end();
+    page.panels = page.panels.filter((one) => one !== panel);
+    page.changed();
+  },
+  changed() {
+    const words = new URLSearchParams();
+    if (filter.value) words.set("names", filter.value);
+    if (page.span !== 30) words.set("span", page.span);
+    for (const panel of page.panels) words.append("panel", panel.text);
+    say(words);
+  },
+};
+/** Writes the address of what is shown. */
+function say(words) {
+  const text = words.toString().replaceAll("%2F", "/").replaceAll("%7E", "~").replaceAll("%21", "!").replaceAll("%3A", ":");
+  history.replaceState(null, "", `${location.pathname}${text ? `#${text}` : ""}`);
+}
+
+// For tests and for the console of the browser.
+globalThis.scope = page;
+
+/** What the address says: the token, which leaves it, and the layout. */
+function address() {
+  const words = new URLSearchParams(location.hash.slice(1));
+  const token = words.get("token");
+  if (token) sessionStorage.setItem("token", token);
+  words.delete("token");
+  say(words);
+  filter.value = words.get("names") ?? "";
+  const span = Number(words.get("span"));
+  if ([...of("span").options].some(({ value }) => Number(value) === span)) page.span = span;
+  of("span").value = page.span;
+  const specs = words.getAll("panel").map((text) => {
+    const [view, ...sources] = text.split("~");
+    return { view, sources: sources.filter(Boolean).map((source) => ({ name: source.split("!")[0], fields: source.includes("!") ? source.split("!").slice(1) : undefined })) };
+  });
+  return specs.filter(({ view, sources }) => Object.hasOwn(VIEWS, view) && sources.length).slice(0, 32);
+}
 
 function row(name) {
   let known = rows.get(name);
-  if (!known) {
-    const element = document.createElement("tr");
-    const cells = Array.from({ length: 5 }, () => element.appendChild(document.createElement("td")));
-    cells[0].textContent = name;
-    known = { element, cells, passed: 0 };
-    rows.set(name, known);
-    const after = [...body.children].find((other) => other.firstChild.textContent > name);
-    body.insertBefore(element, after ?? null);
-    show(name, known);
-  }
+  if (known) return known;
+  const element = document.createElement("tr");
+  const cells = Array.from({ length: 6 }, () => element.appendChild(document.createElement("td")));
+  const button = cells[0].appendChild(document.createElement("button"));
+  button.type = "button";
+  button.textContent = name;
+  button.title = `Open a panel of ${name}`;
+  button.onclick = () => page.open({ view: known.value === undefined ? "time" : suits(known.value), sources: [{ name }] }).title.scrollIntoView({ block: "nearest" });
+  const canvas = cells[4].appendChild(document.createElement("canvas"));
+  Object.assign(canvas, { width: 208, height: 40, ariaHidden: "true" });
+  known = { element, cells, missed: 0, course: [], canvas };
+  rows.set(name, known);
+  const after = [...body.children].find((other) => other.firstChild.textContent > name);
+  body.insertBefore(element, after ?? null);
+  element.hidden = !like().test(name);
+  none.hidden = true;
   return known;
 }
 
-function pattern() {
+function like() {
   const text = filter.value.trim() || "*";
   const escaped = text.replace(/[.+^${}()|[\]\\]/g, "\\$&").replaceAll("*", ".*").replaceAll("?", ".");
-  return new RegExp(`^${text.includes("*") || text.includes("?") ? escaped : `.*${escaped}.*`}$`);
+  return new RegExp(`^${/[*?]/.test(text) ? escaped : `.*${escaped}.*`}$`);
 }
 
-function show(name, known, like = pattern()) {
-  known.element.hidden = !like.test(name);
-}
-
-filter.addEventListener("input", () => {
-  const like = pattern();
-  rows.forEach((known, name) => show(name, known, like));
-});
-
-function listed(names, gone) {
+function listed({ names, gone }) {
   for (const one of names) {
     if (one.pattern !== "publish") continue;
     const { element, cells } = row(one.name);
     element.classList.remove("gone");
     cells[1].textContent = one.rate == null ? "" : one.rate.toFixed(1);
-    cells[2].textContent = one.schema ?? "";
+    cells[5].textContent = cells[5].title = one.schema ?? "";
   }
   for (const name of gone) rows.get(name)?.element.classList.add("gone");
 }
 
 function received(message) {
   const known = row(message.name);
-  known.passed += message.missed;
-  known.cells[3].textContent = known.passed || "";
-  const text = message.error ? message.error.message : stringify(message.value);
-  known.cells[4].textContent = text.length > 300 ? `${text.slice(0, 300)}…` : text;
+  known.value = message.value;
+  if (page.isPaused) return;
+  known.cells[3].textContent = message.error ? message.error.message : line(message.value, 120);
+  const first = numbers(message.value)[0];
+  if (first === undefined) return;
+  known.course.push(number(at(message.value, first)));
+  if (known.course.length > COURSE) known.course.shift();
+  known.isNew = true;
 }
 
-/** A value as one line: what JSON has no form for as text, an array by its shape. */
-function stringify(value) {
-  return JSON.stringify(value, (_, part) => {
-    if (typeof part === "bigint") return String(part);
-    if (part instanceof NdArray) return `${part.dtype} [${part.shape}]`;
-    if (ArrayBuffer.isView(part)) return `${part.constructor.name} [${part.length}]`;
-    return part;
-  });
-}
-
-async function show_all() {
-  let lab;
-  try {
-    lab = await connect(location.href);
-  } catch (error) {
-    state.textContent = error.message;
-    return;
+function course({ canvas, course }) {
+  const context = canvas.getContext("2d");
+  const shown = course.filter(Number.isFinite);
+  const [low, high] = [Math.min(...shown), Math.max(...shown)];
+  context.clearRect(0, 0, canvas.width, canvas.height);
+  context.strokeStyle = getComputedStyle(canvas).getPropertyValue("--accent");
+  context.lineWidth = 2;
+  context.beginPath();
+  for (const [at, value] of course.entries()) {
+    const y = high > low ? 36 - ((value - low) / (high - low)) * 32 : 20;
+    if (Number.isFinite(value)) context.lineTo(4 + (at / (COURSE - 1)) * (canvas.width - 8), y);
   }
-  const said = () => (state.textContent = `connected to ${lab.welcome.machine}`);
-  lab.onstate = (now, error) => (now === "connected" ? said() : (state.textContent = `${now}: ${error?.message ?? ""}`));
-  said();
-  (async () => {
-    for await (const { names, gone } of lab.follow()) listed(names, gone);
-  })().catch(ended);
-  for await (const message of lab.subscribe("*", { rate: 4 })) received(message);
+  context.stroke();
+}
+
+/** Draws all that has changed, once a frame. */
+function frame() {
+  const begun = performance.now();
+  page.frame++;
+  let left = 8;
+  for (const known of rows.values()) {
+    if (!known.isNew || left === 0 || known.element.hidden) continue;
+    known.isNew = false;
+    left--;
+    course(known);
+  }
+  for (const panel of page.panels) panel.draw();
+  page.drawing += performance.now() - begun;
+  requestAnimationFrame(frame);
+}
+
+/** Messages that the gateway could not give in time: what was passed over by choice is none. */
+async function losses(lab) {
+  for await (const event of lab.subscribe("*", { rate: RATE, events: true })) {
+    if (event.type === "message") received(event);
+    else if (event.type === "lagged") {
+      const known = row(event.name);
+      known.missed += event.missed;
+      known.cells[2].textContent = known.missed;
+    }
+  }
+}
+
+async function follow(lab) {
+  for await (const change of lab.follow()) listed(change);
 }
 
 function ended(error) {
   state.textContent = error.message;
 }
 
-if (new URLSearchParams(location.hash.slice(1)).get("token")) show_all().catch(ended);
-else state.textContent = "Open this page by the address that `linkspan gateway` prints: it has a token.";
+async function start(specs) {
+  const token = sessionStorage.getItem("token");
+  if (!token) return ended(new Error("Open this page by the address that `linkspan gateway` prints: it has a token."));
+  const lab = await connect(location.origin, { token });
+  page.lab = lab;
+  const said = () => (state.textContent = `connected to ${lab.welcome.machine}`);
+  lab.onstate = (now, error) => (now === "connected" ? said() : (state.textContent = `${now}: ${error?.message ?? ""}`));
+  said();
+  follow(lab).catch(ended);
+  losses(lab).catch(ended);
+  for (const spec of specs) page.open(spec);
+}
+
+filter.oninput = () => {
+  const wanted = like();
+  for (const [name, { element }] of rows) element.hidden = !wanted.test(name);
+  page.changed();
+};
+of("span").onchange = () => {
+  page.span = Number(of("span").value);
+  for (const panel of page.panels) panel.zoom(undefined);
+  page.changed();
+};
+of("pause").onclick = () => {
+  page.isPaused = !page.isPaused;
+  of("pause").setAttribute("aria-pressed", page.isPaused);
+};
+of("share").onclick = async () => {
+  try {
+    await navigator.clipboard.writeText(location.href);
+    state.textContent = "the address of what is shown is copied; who opens it needs a token";
+  } catch {
+    state.textContent = "the browser does not allow to copy: take the address from its bar";
+  }
+};
+addEventListener("hashchange", () => location.reload());
+matchMedia("(prefers-color-scheme: dark)").onchange = () => page.panels.forEach((panel) => panel.show(panel.view));
+
+const specs = address();
+requestAnimationFrame(frame);
+start(specs).catch(ended);

@@ -42,10 +42,13 @@ const WAITING: usize = 16;
 const HEARTBEAT: Duration = Duration::from_secs(5);
 
 /// The files of the page, which hold no data.
-const FILES: [(&str, &str, &str); 4] = [
+const FILES: [(&str, &str, &str); 7] = [
     ("/", "text/html; charset=utf-8", include_str!("../page/index.html")),
     ("/client.js", "text/javascript; charset=utf-8", include_str!("../page/client.js")),
     ("/page.js", "text/javascript; charset=utf-8", include_str!("../page/page.js")),
+    ("/plot.js", "text/javascript; charset=utf-8", include_str!("../page/plot.js")),
+    ("/values.js", "text/javascript; charset=utf-8", include_str!("../page/values.js")),
+    ("/views.js", "text/javascript; charset=utf-8", include_str!("../page/views.js")),
     ("/page.css", "text/css; charset=utf-8", include_str!("../page/page.css")),
 ];
 

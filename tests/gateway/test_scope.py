@@ -1,0 +1,263 @@
+"""The scope page in Chromium: names, panels of every view, losses, zoom and cursor, address, files, keyboard, foreign text; 60 names at 50 Hz, an image at 10 Hz."""
+
+import csv
+import io
+import re
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from conftest import Bench, Gateway, go
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+from support.tree import TARGET
+from support.waiting import PATIENCE, next_line
+from test_javascript import CHROMIUM
+
+#: Publishes values of every kind, of which some look like pages; ends with a line.
+LAB = """
+import sys, threading, time
+import numpy as np
+import linkspan
+SCHEMA = 'name = "lab.reading"\\n[fields.celsius]\\ntype = "f64"\\nunit = "Cel"\\n[fields.ok]\\ntype = "bool"\\n'
+names, rate, size = int(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3])
+channels = [linkspan.publisher(f"lab/channel{i:02d}") for i in range(names)]
+out = {name: linkspan.publisher(f"lab/{name}") for name in ("camera", "spectrum", "config", "log", "row")}
+out["temperature"] = linkspan.publisher("lab/temperature", schema=SCHEMA, validate="send")
+image = np.arange(size * size, dtype=np.uint32).reshape(size, size).astype(np.uint16)
+print("there", flush=True)
+ended = threading.Event()
+threading.Thread(target=lambda: (sys.stdin.readline(), ended.set()), daemon=True).start()
+count, start = 0, time.time()
+while not ended.is_set():
+    for number, channel in enumerate(channels):
+        channel.send(number + count % 50)
+    if count % max(1, int(rate / 10)) == 0:
+        out["camera"].send(image)
+        out["temperature"].send({"celsius": 21.5, "ok": True})
+        out["spectrum"].send(np.array([0.0, 1.0, 100.0, 10.0]))
+        out["row"].send([1.5, 2.5, 3.5])
+        out["config"].send({"name": "<img src=x onerror=alert(1)>", "settings": {"gain": 3, "list": [1, {"a": None}]}, "big": 2**70})
+        out["log"].send(f"=line {count} <script>alert(1)</script>")
+    count += 1
+    ended.wait(max(0.0, start + count / rate - time.time()))
+"""
+VIEWS = ["time~lab/channel00~lab/channel01", "time~lab/temperature", "image~lab/camera", "line~lab/spectrum~lab/row", "spectrum~lab/spectrum", "tree~lab/config", "log~lab/log"]
+SHOTS = TARGET / "screenshots"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    path = shutil.which("chromium")
+    assert path, "chromium is not installed"
+    with sync_playwright() as playwright:
+        made = playwright.chromium.launch(executable_path=path, args=list(CHROMIUM))
+        yield made
+        made.close()
+
+
+class Scope:
+    """The page, and what went wrong in it."""
+
+    def __init__(self, browser: Browser, gateway: Gateway, panels: list[str], width: int = 1400, height: int = 1000, scheme: str = "light") -> None:
+        self.context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme, accept_downloads=True)  # type: ignore[arg-type]
+        self.page: Page = self.context.new_page()
+        self.page.set_default_timeout(PATIENCE * 1000)
+        self.errors: list[str] = []
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on("console", lambda said: self.errors.append(f"{said.text} {said.location}") if said.type == "error" else None)
+        self.page.on("dialog", lambda dialog: self.errors.append(f"dialog {dialog.message}"))
+        layout = "".join(f"&panel={panel}" for panel in panels)
+        self.page.goto(f"{gateway.address}/#token={gateway.token}{layout}")
+        expect(self.page.locator("#state")).to_contain_text("connected to", timeout=PATIENCE * 1000)
+
+    def until(self, what: str) -> None:
+        # The page allows no code but its own, so what Chromium would evaluate again and again is asked from here.
+        end = time.monotonic() + PATIENCE
+        while not self.page.evaluate(what):
+            assert time.monotonic() < end, f"{what}; {self.errors}"
+            self.page.wait_for_timeout(50)
+
+    def have(self, count: int = 3) -> None:
+        """Waits until each panel shows something."""
+        self.until(
+            f"""scope.panels.every((panel) => panel.view === "time" ? panel.lines.length && panel.lines.every((line) => line.series.end >= {count})
+            : panel.view === "image" ? panel.pictures >= 1 : panel.view === "tree" ? panel.body.querySelector("li") : panel.view === "log" ? panel.body.childElementCount >= {count}
+            : panel.lines.some((line) => line.data))"""
+        )
+
+    def end(self) -> None:
+        self.context.close()
+        assert not self.errors, self.errors
+
+
+@pytest.fixture
+def lab(bench: Bench) -> Gateway:
+    bench.python(LAB, 2, 20, 64)
+    return bench.gateway()
+
+
+def test_every_view_shows_its_values_in_wide_and_narrow_in_light_and_dark(lab: Gateway, browser: Browser) -> None:
+    SHOTS.mkdir(parents=True, exist_ok=True)
+    for name, width, height, scheme in [("wide-light", 1400, 1000, "light"), ("wide-dark", 1400, 1000, "dark"), ("narrow-light", 390, 844, "light"), ("narrow-dark", 390, 844, "dark")]:
+        scope = Scope(browser, lab, VIEWS, width, height, scheme)
+        scope.have(10)
+        assert scope.page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{name} scrolls sideways"
+        table = scope.page.locator("#names")
+        for published in ("lab/camera", "lab/channel00", "lab/config", "lab/temperature"):
+            expect(table.get_by_role("button", name=published, exact=True)).to_be_visible()
+        tree = scope.page.locator(".tree").inner_text()
+        assert "<img src=x onerror=alert(1)>" in tree and "gain: 3" in tree and str(2**70) in tree
+        assert "<script>alert(1)</script>" in scope.page.locator(".log").inner_text()
+        assert scope.page.evaluate("scope.panels[1].plot.unit") == "Cel"
+        # Something is drawn in each.
+        drawn = """(panel) => { const canvas = panel.plot ? panel.plot.layers[1] : panel.canvas; if (!canvas) return true;
+            const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height); return data.some((part) => part !== 0); }"""
+        scope.until(f"scope.panels.every({drawn})")
+        scope.page.screenshot(path=SHOTS / f"scope-{name}.png", full_page=True)
+        # What the table lies on is as dark as was asked for.
+        back = scope.page.evaluate("getComputedStyle(document.body).backgroundColor")
+        assert (int(back.split("(")[1].split(",")[0]) < 128) == (scheme == "dark"), back
+        scope.end()
+
+
+def test_name_opens_a_panel_by_keyboard_and_its_layout_is_in_the_address_without_the_token(lab: Gateway, browser: Browser) -> None:
+    scope = Scope(browser, lab, [])
+    page = scope.page
+    assert lab.token not in page.url
+    scope.until("document.querySelectorAll('#names tr').length >= 6")
+    page.get_by_label("Names", exact=True).first.focus()
+    page.keyboard.type("channel")
+    expect(page.get_by_role("button", name="lab/camera", exact=True)).to_be_hidden()
+    page.get_by_role("button", name="lab/channel00", exact=True).focus()
+    page.keyboard.press("Enter")
+    scope.have()
+    page.get_by_label("Add a name to this panel").focus()
+    page.get_by_label("Add a name to this panel").select_option("lab/channel01")
+    scope.until("scope.panels[0].lines.length === 2")
+    scope.have(60)
+    assert "panel=time~lab/channel00~lab/channel01" in page.url and "names=channel" in page.url
+    # Every control has a name, and all are reached in turn.
+    unnamed = page.evaluate("[...document.querySelectorAll('button, input, select, [tabindex]')].filter((one) => !(one.ariaLabel || one.labels?.length || one.textContent.trim())).map((one) => one.outerHTML)")
+    assert unnamed == []
+    plot = page.get_by_role("img", name="Against time")
+    plot.focus()
+    page.keyboard.press("ArrowLeft")
+    scope.until("scope.cursor !== undefined")
+    expect(plot).to_have_attribute("aria-label", re.compile(r"at \d.*lab/channel00 \d"))
+    page.keyboard.press("+")
+    scope.until("scope.panels[0].plot.zoom !== undefined")
+    low, high = page.evaluate("scope.panels[0].plot.zoom")
+    assert high - low < 30
+    page.keyboard.press("Home")
+    scope.until("scope.panels[0].plot.zoom === undefined")
+    page.keyboard.press("Space")
+    scope.until("scope.panels[0].isPaused")
+    # The same address shows the same again.
+    url = page.url
+    page.reload()
+    expect(page.locator("#state")).to_contain_text("connected to", timeout=PATIENCE * 1000)
+    scope.have()
+    assert page.url == url and page.evaluate("scope.panels.map((panel) => panel.text)") == ["time~lab/channel00~lab/channel01"]
+    page.get_by_role("button", name="Close this panel").click()
+    assert "panel=" not in page.url
+    scope.end()
+
+
+def test_zoom_by_dragging_and_a_cursor_through_all_panels(lab: Gateway, browser: Browser) -> None:
+    scope = Scope(browser, lab, ["time~lab/channel00", "time~lab/channel01"])
+    scope.have(20)
+    page = scope.page
+    box = page.get_by_role("img", name="Against time").first.bounding_box()
+    assert box
+    page.mouse.move(box["x"] + box["width"] * 0.8, box["y"] + 50)
+    scope.until("scope.cursor !== undefined && scope.panels.every((panel) => /at \\d/.test(panel.plot.layers[2].ariaLabel))")
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.95, box["y"] + 60, steps=4)
+    page.mouse.up()
+    scope.until("scope.panels[0].plot.zoom !== undefined && scope.panels[1].plot.zoom === undefined")
+    page.get_by_role("button", name="Show the whole again").first.click()
+    scope.until("scope.panels[0].plot.zoom === undefined")
+    scope.end()
+
+
+def table(page: Page, panel: int, button: str) -> Path:
+    with page.expect_download() as waiting:
+        page.locator("article").nth(panel).get_by_role("button", name=button).click()
+    return waiting.value.path()
+
+
+def test_what_is_shown_is_saved_as_tables_and_pictures(lab: Gateway, browser: Browser) -> None:
+    scope = Scope(browser, lab, VIEWS)
+    scope.have(5)
+    saved = [list(csv.reader(io.StringIO(table(scope.page, at, "as a table").read_text()))) for at in range(len(VIEWS))]
+    numbers, reading, image, lines, _, tree, log = saved
+    assert numbers[0] == ["time", "name", "value", "missed"] and {row[1] for row in numbers[1:]} == {"lab/channel00", "lab/channel01"}
+    assert ["lab/temperature celsius", "21.5"] in [row[1:3] for row in reading]
+    assert len(image) == 64 and image[1][:3] == ["64", "65", "66"]
+    assert lines[0][0] == "index" and sorted(lines[0][1:]) == ["lab/row", "lab/spectrum"] and "2.5" in lines[2]
+    assert ["lab/config", "settings/gain", "3"] in tree
+    # A text that a table program would take for a formula is made one that is none.
+    assert all(row[1].startswith("'=line") for row in log[1:])
+    for at in (0, 2, 3):
+        assert table(scope.page, at, "as a picture").read_bytes().startswith(b"\x89PNG")
+    scope.end()
+
+
+def test_losses_are_counted_and_marked_where_they_happened(bench: Bench, browser: Browser) -> None:
+    gateway = bench.gateway("--buffer", "64KiB")
+    publisher = bench.publisher("lab/a", 30_000, 0, 100)
+    scope = Scope(browser, gateway, ["time~lab/a!i"])
+    scope.until("scope.panels[0].subscription")
+    go(publisher)
+    assert next_line(publisher.stdout, "the end of publishing") == "sent\n"
+    # Each number is there, or was missed before one that is.
+    scope.until("scope.panels[0].lines[0]?.series.end && (() => { const { series } = scope.panels[0].lines[0]; return series.values[(series.end - 1) % series.size] === 30000; })()")
+    count, missed, marked = scope.page.evaluate("(() => { const { lines: [{ series }], missed } = scope.panels[0]; return [series.end, missed, series.missed.reduce((sum, one) => sum + one, 0)]; })()")
+    assert missed > 0 and marked == missed and count + missed == 30_000
+    expect(scope.page.locator(".missed").first).to_contain_text("messages missed")
+    expect(scope.page.locator("#names tr", has_text="lab/a")).to_be_visible()
+    scope.end()
+
+
+def test_token_that_is_missing_or_wrong_is_said(lab: Gateway, browser: Browser) -> None:
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(lab.address)
+    expect(page.locator("#state")).to_contain_text("Open this page by the address")
+    page.goto(f"{lab.address}/?x#token=wrong&panel=time~lab/a")
+    expect(page.locator("#state")).to_contain_text("the token is none that the gateway knows", timeout=PATIENCE * 1000)
+    context.close()
+
+
+def test_sixty_names_at_fifty_hertz(bench: Bench, browser: Browser) -> None:
+    bench.python(LAB, 60, 50, 16)
+    gateway = bench.gateway()
+    scope = Scope(browser, gateway, ["~".join(["time", *(f"lab/channel{at:02d}" for at in range(first, first + 15))]) for first in range(0, 60, 15)])
+    scope.have(50)
+    frames = scope.page.evaluate("[scope.frame, performance.now(), scope.drawing, scope.panels.map(({ lines }) => lines.reduce((sum, { series }) => sum + series.end, 0))]")
+    scope.page.wait_for_timeout(5000)
+    later = scope.page.evaluate("[scope.frame, performance.now(), scope.drawing, scope.panels.map(({ lines }) => lines.reduce((sum, { series }) => sum + series.end, 0))]")
+    count, ms = later[0] - frames[0], later[1] - frames[1]
+    print(f"{count / ms * 1000:.1f} frames a second, {(later[2] - frames[2]) / max(count, 1):.2f} ms of drawing each, {(sum(later[3]) - sum(frames[3])) / ms * 1000:.0f} messages a second")
+    assert count > 0 and sum(later[3]) > sum(frames[3])
+    scope.page.screenshot(path=SHOTS / "scope-60-names.png", full_page=True)
+    scope.end()
+
+
+def test_image_of_a_million_pixels_ten_times_a_second(bench: Bench, browser: Browser) -> None:
+    bench.python(LAB, 1, 10, 1024)
+    gateway = bench.gateway()
+    scope = Scope(browser, gateway, ["image~lab/camera"])
+    scope.until("scope.panels[0].pictures >= 3")
+    before = scope.page.evaluate("[scope.panels[0].pictures, performance.now(), scope.frame]")
+    scope.page.wait_for_timeout(5000)
+    after = scope.page.evaluate("[scope.panels[0].pictures, performance.now(), scope.frame]")
+    print(f"{(after[0] - before[0]) / (after[1] - before[1]) * 1000:.1f} images and {(after[2] - before[2]) / (after[1] - before[1]) * 1000:.1f} frames a second")
+    assert after[0] > before[0]
+    expect(scope.page.get_by_role("img", name="Image of lab/camera: u16 1024 × 1024, 0 to 65535")).to_be_visible()
+    # The first colour is that of the least value, and the last that of the greatest.
+    first, last = scope.page.evaluate("(() => { const data = scope.panels[0].canvas.getContext('2d').getImageData(0, 0, 1024, 1024).data; return [[...data.slice(0, 3)], [...data.slice(255 * 1024 * 4 - 4, 255 * 1024 * 4 - 1)]]; })()")
+    assert first == [68, 1, 84] and last[0] > 200
+    scope.end()
