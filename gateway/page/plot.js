@@ -117,15 +117,17 @@ export class Plot {
     this.shown = this.zoom ?? [edge - span, edge];
     const isNew = this.scaleTime(lines);
     const last = this.drawn;
-    const canScroll = last && !isNew && !this.zoom && !last.zoom && last.span === span && last.count === lines.length && last.pixel === pixel;
-    const shift = canScroll ? Math.round((edge - last.edge) / pixel) : 0;
+    const shift = last ? Math.round((edge - last.edge) / pixel) : 0;
+    // The edge goes back where messages come late.
+    const isNear = shift >= 0 && shift < this.layers[1].width;
+    const canScroll = last && isNear && !isNew && !this.zoom && !last.zoom && last.span === span && last.count === lines.length && last.pixel === pixel;
     const isSame = last && !isNew && this.zoom && last.zoom === this.zoom && last.count === lines.length && !this.isStale;
     // Lines scroll each frame, and the marks of the axis a few times a second.
     const at = performance.now();
     if (!canScroll ? !isSame : shift && at - this.axesAt > 150) this.axes();
     const [, data] = this.contexts;
-    const { width, height } = this.layers[1];
-    if (canScroll && shift > 0 && shift < width) {
+    const { height } = this.layers[1];
+    if (canScroll && shift > 0) {
       data.save();
       data.setTransform(1, 0, 0, 1, 0, 0);
       data.globalCompositeOperation = "copy";
