@@ -6,7 +6,7 @@ use linkspan::{Encoding, Error, ErrorKind, Result, Value, codec};
 /// The version of the protocol.
 pub const VERSION: u64 = 1;
 /// The frames of clients, and those of the gateway. docs/gateway-protocol.md has a section for each.
-pub const OF_CLIENTS: [&str; 13] = [
+pub const OF_CLIENTS: [&str; 16] = [
     "hello",
     "subscribe",
     "credit",
@@ -19,11 +19,16 @@ pub const OF_CLIENTS: [&str; 13] = [
     "publish",
     "data",
     "unpublish",
+    "serve",
+    "answer",
+    "unserve",
     "ping",
 ];
 /// Those of the gateway.
-pub const OF_THE_GATEWAY: [&str; 11] =
-    ["welcome", "message", "lagged", "joined", "ended", "closed", "reply", "names", "error", "ack", "pong"];
+pub const OF_THE_GATEWAY: [&str; 12] = [
+    "welcome", "message", "lagged", "joined", "ended", "closed", "reply", "names", "error", "ack", "request",
+    "pong",
+];
 
 /// How frames are written on a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

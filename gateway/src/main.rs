@@ -27,6 +27,7 @@ mod publishers;
 mod requests;
 mod rights;
 mod server;
+mod servers;
 mod service;
 mod session;
 mod status;

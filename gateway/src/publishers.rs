@@ -1,13 +1,15 @@
-//! The thread that publishes for a client, in the order of its frames: a publisher of a journal may wait for the disk.
+//! The thread that publishes and answers for a client, in the order of its frames: a publisher of a journal may wait for the disk.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
-use linkspan::{Error, Publisher, Value};
+use linkspan::{Error, Publisher, Result, Value};
 use tokio::sync::mpsc;
 
-use crate::frames::Frame;
+use crate::frames::{Format, Frame, error_value};
 use crate::names::Name;
 use crate::requests::publisher;
+use crate::servers::{Outcome, Served};
 
 /// What a client asks its thread for.
 pub enum Work {
@@ -28,23 +30,56 @@ pub enum Work {
     Close {
         id: u64,
     },
+    Serve {
+        id: u64,
+        name: Name,
+        schema: Option<String>,
+        reply_schema: Option<String>,
+    },
+    Answer {
+        id: u64,
+        call: u64,
+        outcome: Outcome,
+    },
+    EndServer {
+        id: u64,
+    },
 }
 
-/// The client for which the thread publishes.
+/// The client for which threads work.
 pub trait Asker {
     /// Sends it a frame.
     fn answer(&self, frame: &Frame);
     /// Sends it an error of what has this id.
     fn fail(&self, id: Option<u64>, error: &Error);
-    /// Frees the id of a publisher that has ended.
-    fn forget_publisher(&self, id: u64);
+    /// Frees the id of a publisher or server that has ended.
+    fn forget(&self, id: u64);
+    /// Whether it gets no requests now: it has not taken what it was sent, or the gateway is paused.
+    fn is_held(&self) -> bool;
     /// Counts a message that was published.
     fn published(&self);
 }
 
-/// Publishes until the client ends: then its publishers do.
-pub fn work(session: &impl Asker, mut asked: mpsc::Receiver<Work>) {
+/// The names that a client serves; dropping it gives them up.
+#[derive(Default)]
+struct Servers(HashMap<u64, Arc<Served>>);
+
+impl Drop for Servers {
+    fn drop(&mut self) {
+        for served in self.0.values() {
+            served.close();
+        }
+    }
+}
+
+/// Works until the client ends: then its publishers and servers do.
+pub fn work<A: Asker + Send + Sync + 'static>(
+    session: &Arc<A>,
+    format: Format,
+    mut asked: mpsc::Receiver<Work>,
+) {
     let mut publishers: HashMap<u64, Publisher> = HashMap::new();
+    let mut servers = Servers::default();
     while let Some(work) = asked.blocking_recv() {
         match work {
             Work::Open { id, name, schema } => match publisher(&name, schema.as_deref()) {
@@ -53,7 +88,7 @@ pub fn work(session: &impl Asker, mut asked: mpsc::Receiver<Work>) {
                     session.answer(&Frame::of("ack", id).with("number", 0_u64));
                 }
                 Err(error) => {
-                    session.forget_publisher(id);
+                    session.forget(id);
                     session.fail(Some(id), &error);
                 }
             },
@@ -71,9 +106,56 @@ pub fn work(session: &impl Asker, mut asked: mpsc::Receiver<Work>) {
             Work::Refused { id, error } => session.fail(Some(id), &error),
             Work::Close { id } => {
                 publishers.remove(&id);
-                session.forget_publisher(id);
+                session.forget(id);
+                session.answer(&Frame::of("closed", id));
+            }
+            Work::Serve { id, name, schema, reply_schema } => {
+                let served = Served::open(&name, schema.as_deref(), reply_schema.as_deref());
+                match served.and_then(|served| start(session, id, format, &served).map(|()| served)) {
+                    Ok(served) => drop(servers.0.insert(id, served)),
+                    Err(error) => {
+                        session.forget(id);
+                        session.fail(Some(id), &error);
+                    }
+                }
+            }
+            Work::Answer { id, call, outcome } => {
+                // Its error has been said, and its callers were told.
+                let Some(served) = servers.0.get(&id) else { continue };
+                if let Err(error) = served.answer(call, &outcome) {
+                    session.fail(Some(id), &error);
+                }
+            }
+            Work::EndServer { id } => {
+                if let Some(served) = servers.0.remove(&id) {
+                    served.close();
+                }
+                session.forget(id);
                 session.answer(&Frame::of("closed", id));
             }
         }
     }
+}
+
+/// Starts the thread that takes the requests of a name.
+fn start<A: Asker + Send + Sync + 'static>(
+    session: &Arc<A>,
+    id: u64,
+    format: Format,
+    served: &Arc<Served>,
+) -> Result<()> {
+    let (session, served) = (session.clone(), served.clone());
+    // Before the thread, whose first request comes after it.
+    session.answer(&Frame::of("ack", id).with("number", 0_u64));
+    let thread = std::thread::Builder::new().name("serving".into());
+    let started = thread.spawn(move || {
+        if let Err(error) = served.take_requests(id, format, &*session) {
+            served.close();
+            session.forget(id);
+            session.answer(&Frame::of("closed", id).with("error", error_value(&error)));
+        }
+    });
+    started.map(drop).map_err(|error| {
+        Error::os("starting a thread that takes requests", error.raw_os_error().unwrap_or(0))
+    })
 }

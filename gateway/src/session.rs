@@ -31,10 +31,13 @@ const HELLO: Duration = Duration::from_secs(5);
 const HELLO_BYTES: u64 = 1_024;
 /// Beside the frame itself: what WebSocket adds to it.
 const AROUND: u64 = 64;
-/// Of one client: subscriptions, names of one subscription, publishers, requests at once.
+/// Of one client: subscriptions, names of one subscription, publishers, names that it serves, requests at once.
 pub const SUBSCRIPTIONS: usize = 256;
 pub const NAMES: usize = 64;
 pub const PUBLISHERS: usize = 64;
+pub const SERVERS: usize = 16;
+/// Of all clients: each has a thread.
+const ALL_SERVERS: u64 = 512;
 pub const REQUESTS: usize = 64;
 /// Bytes of answers that wait for the client, above which nothing more of it is read.
 const ANSWERS: usize = 4 << 20;
@@ -53,8 +56,9 @@ struct State {
     subscriptions: BTreeMap<u64, (Subscription, Counted)>,
     calls: HashMap<u64, Arc<Withdrawn>>,
     publishers: HashMap<u64, Counted>,
+    servers: HashMap<u64, Counted>,
     follows: HashMap<u64, AbortHandle>,
-    /// The thread that publishes.
+    /// The thread that publishes and answers.
     publishing: Option<mpsc::Sender<Work>>,
     /// The subscription that has had its turn.
     turn: u64,
@@ -214,8 +218,14 @@ impl Asker for Session {
         self.answer(&error_frame(id, error));
     }
 
-    fn forget_publisher(&self, id: u64) {
-        self.state().publishers.remove(&id);
+    fn forget(&self, id: u64) {
+        let mut state = self.state();
+        state.publishers.remove(&id);
+        state.servers.remove(&id);
+    }
+
+    fn is_held(&self) -> bool {
+        *self.gateway.paused.borrow() || self.answers().bytes > ANSWERS
     }
 
     fn published(&self) {
@@ -247,6 +257,7 @@ impl Session {
                     ("subscriptions", count(SUBSCRIPTIONS)),
                     ("names", count(NAMES)),
                     ("publishers", count(PUBLISHERS)),
+                    ("servers", count(SERVERS)),
                     ("requests", count(REQUESTS)),
                     ("rate", settings.name_rate.into()),
                     ("ping", settings.ping.as_secs_f64().into()),

@@ -12,9 +12,10 @@ pub struct Counters {
     /// Clients over WebSocket now, and in all.
     pub clients: AtomicU64,
     pub clients_ever: AtomicU64,
-    /// Subscriptions, publishers and calls now.
+    /// Subscriptions, publishers, names that clients serve, and calls now.
     pub subscriptions: AtomicU64,
     pub publishers: AtomicU64,
+    pub servers: AtomicU64,
     pub calls: AtomicU64,
     /// Frames and bytes that were sent, and frames that were received.
     pub sent: AtomicU64,
@@ -56,13 +57,14 @@ pub fn add(counter: &AtomicU64, count: u64) {
 
 impl Counters {
     /// Each with its name, what it counts, and whether it only grows.
-    fn all(&self) -> [(&'static str, &'static str, bool, u64); 15] {
+    fn all(&self) -> [(&'static str, &'static str, bool, u64); 16] {
         let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         [
             ("clients", "Clients over WebSocket", false, of(&self.clients)),
             ("clients_ever", "Clients over WebSocket since the start", true, of(&self.clients_ever)),
             ("subscriptions", "Subscriptions of clients", false, of(&self.subscriptions)),
             ("publishers", "Publishers of clients", false, of(&self.publishers)),
+            ("servers", "Names that clients serve", false, of(&self.servers)),
             ("calls", "Calls under way", false, of(&self.calls)),
             ("sent", "Frames sent to clients", true, of(&self.sent)),
             ("sent_bytes", "Bytes of frames sent to clients", true, of(&self.sent_bytes)),

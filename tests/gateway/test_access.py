@@ -119,7 +119,7 @@ def test_reader_neither_calls_nor_writes(bench: Bench) -> None:
 
     async def talk() -> None:
         client = await Client.connect(gateway.address, gateway.token, "json")
-        for kind, more in [("call", {"name": "lab/a", "value": 1}), ("publish", {"name": "lab/b"}), ("publish", {"name": "gateway/status"})]:
+        for kind, more in [("call", {"name": "lab/a", "value": 1}), ("publish", {"name": "lab/b"}), ("serve", {"name": "lab/b"}), ("publish", {"name": "gateway/status"})]:
             with pytest.raises(Refused) as error:
                 await client.ask(kind, **more)
             assert error.value.kind == "PermissionDenied"

@@ -38,8 +38,11 @@ def test_frames_at_random_harm_nothing(bench: Bench) -> None:
     chance = random.Random(seed)
     token = bench.token("all", "--read", "*", "--call", "ui/*", "--write", "ui/*")
     gateway = bench.gateway("--max-message-size", "64KiB")
-    kinds = ["hello", "subscribe", "credit", "unsubscribe", "latest", "names", "schema", "call", "cancel", "publish", "data", "unpublish", "ping", "x"]
-    keys = ["id", "name", "names", "n", "value", "timeout", "schema", "from", "rate", "credit", "latest", "pattern", "follow", "token", "version"]
+    kinds = [
+        "hello", "subscribe", "credit", "unsubscribe", "latest", "names", "schema", "call", "cancel", "publish", "data", "unpublish", "serve", "answer",
+        "unserve", "ping", "x",
+    ]
+    keys = ["id", "name", "names", "n", "value", "timeout", "schema", "from", "rate", "credit", "latest", "pattern", "follow", "token", "version", "failure"]
     values = [None, True, 0, 1, -1, 2**53, 2**63, 1e308, "", "ui/x", "lab/*", "../..", "\0", "<img src=x onerror=alert(1)>", [], ["*"], {}, {"a": 1}, [[]], b"x"]
 
     async def one(client: Client) -> None:
@@ -256,6 +259,55 @@ with linkspan.serve("lab/slow") as server:
 
     asyncio.run(after())
     assert next_line(server.stdout, "the request after those that were given up") == "7\n"
+
+
+#: Hundred calls at once, and what became of them.
+CALLERS = """
+import sys, linkspan
+channels = [linkspan.connect("ui/stuck") for _ in range(100)]
+calls = [channel.start_call(bytes(int(sys.argv[1]))) for channel in channels]
+print("called", flush=True)
+kinds = []
+for channel, call in zip(channels, calls):
+    try:
+        channel.finish_call(call, timeout=60)
+    except linkspan.Error as error:
+        kinds.append(error.kind)
+print(sorted(set(kinds)), len(kinds), flush=True)
+"""
+
+
+def test_client_that_answers_nothing_holds_few_requests_and_its_callers_are_told(bench: Bench) -> None:
+    token = bench.token("all", "--read", "*", "--call", "*", "--write", "*")
+    gateway = bench.gateway()
+
+    async def run(size: int) -> int:
+        client = await Client.connect(gateway.address, token)
+        await client.ask("serve", id=1, name="ui/stuck")
+        callers = bench.python(CALLERS, size)
+        taken = 0
+        try:
+            while True:
+                frame = await client.receive(3.0)
+                taken += frame["type"] == "request"
+        except (TimeoutError, asyncio.TimeoutError):
+            pass
+        with pytest.raises(Refused) as error:
+            for id in range(2, 40):
+                await client.ask("serve", id=id, name=f"ui/{id}")
+        assert error.value.kind == "Full"
+        client.socket.transport.abort()
+        await asyncio.wait_for(client.socket.wait_closed(), PATIENCE)
+        # Those that it had taken fail as their handler would have; the others with the connection.
+        said = next_line(callers.stdout, "what the callers were told")
+        assert said == "['Disconnected', 'Remote'] 100\n"
+        return taken
+
+    assert asyncio.run(run(10)) == 64
+    # Of a mebibyte each: the one that exceeds the bound is the last.
+    assert 16 <= asyncio.run(run(1 << 20)) <= 17
+    until("its names are free", lambda: gateway.metric("servers") == 0)
+    serves(gateway)
 
 
 @pytest.mark.parametrize("form", ["cbor", "json"])

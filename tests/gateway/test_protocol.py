@@ -191,6 +191,79 @@ def test_published_values_have_numbers_and_arrive_and_schemas_are_kept(bench: Be
     talk(bench, form, what)
 
 
+#: Calls a name with each value, and prints what it answers.
+CALLER = """
+import json, sys
+import linkspan
+print("there", flush=True)
+with linkspan.connect(sys.argv[1]) as channel:
+    for text in sys.argv[2:]:
+        try:
+            print(json.dumps(channel.call(json.loads(text), timeout=60).value), flush=True)
+        except linkspan.Error as error:
+            print(error.kind, getattr(error, "remote_code", ""), getattr(error, "remote_type", ""), getattr(error, "remote_text", ""), flush=True)
+"""
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_served_names_get_requests_and_answer_each_once_in_any_order(bench: Bench, form: str) -> None:
+    async def what(client: Client) -> None:
+        assert (await client.ask("serve", id=70, name="ui/add"))["number"] == 0
+        callers = [bench.python(CALLER, "ui/add", f'{{"n": {n}}}', '"fail"', '"same"') for n in (1, 2)]
+        requests = [await client.until(70, "request") for _ in callers]
+        assert all(request["wants_reply"] is True for request in requests)
+        for request in reversed(requests):
+            await client.send(type="answer", id=70, call=request["call"], value=request["value"]["n"] + 10)
+        # The callers do not wait for each other.
+        for _ in range(2 * len(callers)):
+            request = await client.until(70, "request")
+            if request["value"] == "fail":
+                await client.send(type="answer", id=70, call=request["call"], failure={"code": 5, "kind": "ui.no", "text": "said no", "data": [1]})
+                continue
+            await client.send(type="answer", id=70, call=request["call"], value=None)
+            await client.send(type="answer", id=70, call=request["call"], value="twice")
+            assert (await client.until(70, "error"))["kind"] == "InvalidState"
+        for caller, n in zip(callers, (1, 2), strict=True):
+            assert [line.strip() for line in caller.communicate(timeout=PATIENCE)[0].splitlines()] == [str(n + 10), "Remote 5 ui.no said no", "null"]
+        with pytest.raises(Refused) as error:
+            await client.ask("serve", id=71, name="ui/add")
+        assert error.value.kind == "AddressInUse"
+        with pytest.raises(Refused) as error:
+            await client.ask("serve", id=70, name="ui/other")
+        assert error.value.kind == "InvalidState"
+        with pytest.raises(Refused) as error:
+            await client.ask("serve", id=71, name="ui/x", schema="no schema")
+        assert error.value.kind == "Malformed"
+        for frame in ({"id": 99, "call": 1}, {"id": 70}, {"id": 70, "call": 10**6}, {"id": 70, "call": 1, "failure": 5}):
+            await client.send(type="answer", **frame)
+            assert (await client.until(frame["id"], "error"))["kind"] in ("InvalidState", "Missing", "WrongType")
+        assert (await client.ask("unserve", id=70))["type"] == "closed"
+        assert (await client.ask("serve", id=70, name="ui/add"))["number"] == 0
+
+    talk(bench, form, what)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_schemas_of_a_served_name_hold_for_requests_and_answers(bench: Bench, form: str) -> None:
+    schema = 'name = "ui.ask"\n[fields.n]\ntype = "i64"\n'
+    reply = 'name = "ui.told"\n[fields.sum]\ntype = "i64"\n'
+
+    async def what(client: Client) -> None:
+        await client.ask("serve", id=70, name="ui/sum", schema=schema, reply_schema=reply)
+        described = (await client.ask("schema", name="ui/sum"))["value"]
+        assert "n" in described["schema"] and "sum" in described["reply_schema"]
+        caller = bench.python(CALLER, "ui/sum", '{"n": 1}', '{"n": 2}')
+        request = await client.until(70, "request")
+        await client.send(type="answer", id=70, call=request["call"], value={"sum": "no number"})
+        assert (await client.until(70, "error"))["kind"] in ("SchemaMismatch", "WrongType")
+        request = await client.until(70, "request")
+        await client.send(type="answer", id=70, call=request["call"], value={"sum": 3})
+        lines = caller.communicate(timeout=PATIENCE)[0].splitlines()
+        assert lines[0].startswith("Remote") and lines[1] == '{"sum": 3}'
+
+    talk(bench, form, what)
+
+
 @pytest.mark.parametrize("form", FORMS)
 def test_frames_that_make_no_sense_are_errors_of_their_own_and_leave_the_connection(bench: Bench, form: str) -> None:
     async def what(client: Client) -> None:

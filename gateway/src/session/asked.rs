@@ -1,6 +1,7 @@
 //! What the frames of a client ask for.
 
 use std::collections::{BTreeMap, HashSet};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -8,13 +9,16 @@ use linkspan::{Error, ErrorKind, Result, Value, quoted};
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, spawn_blocking};
 
-use super::{ANSWERS, FOLLOW, MOST_ANSWERS, NAMES, PUBLISHERS, REQUESTS, SUBSCRIPTIONS, Session};
+use super::{
+    ALL_SERVERS, ANSWERS, FOLLOW, MOST_ANSWERS, NAMES, PUBLISHERS, REQUESTS, SERVERS, SUBSCRIPTIONS, Session,
+};
 use crate::feed::Key;
 use crate::frames::{Frame, OF_CLIENTS, Received};
 use crate::names::Name;
 use crate::publishers::{Asker, Work, work};
 use crate::requests::{self, Withdrawn, call, in_format, latest, schema};
 use crate::rights::Right;
+use crate::servers::Outcome;
 use crate::status::{Counted, add};
 use crate::subscription::{Choice, Subscription, resumes};
 
@@ -93,7 +97,7 @@ impl Session {
                 self.publishing()?;
                 let counted = Counted::new(&self.gateway.counters, |counters| &counters.publishers);
                 self.state().publishers.insert(id, counted);
-                self.publish(Work::Open { id, name, schema }).inspect_err(|_| self.forget_publisher(id))
+                self.publish(Work::Open { id, name, schema }).inspect_err(|_| self.forget(id))
             }
             "data" => {
                 let id = self.publisher_id(&frame)?;
@@ -108,6 +112,33 @@ impl Session {
             "unpublish" => {
                 let id = self.publisher_id(&frame)?;
                 self.publish(Work::Close { id })
+            }
+            "serve" => {
+                let (id, name) = (frame.id()?, self.name(&frame, Right::Write)?);
+                let text = |key| frame.field(key).map(|text| text.as_text().map(str::to_owned)).transpose();
+                let (schema, reply_schema) = (text("schema")?, text("reply_schema")?);
+                self.check_new(id)?;
+                if self.state().servers.len() >= SERVERS {
+                    return Err(full("names that it serves", SERVERS));
+                }
+                if self.gateway.counters.servers.load(Ordering::Relaxed) >= ALL_SERVERS {
+                    let text =
+                        format!("clients serve {ALL_SERVERS} names, and no further one; try again later");
+                    return Err(Error::new(ErrorKind::Full, text));
+                }
+                self.publishing()?;
+                let counted = Counted::new(&self.gateway.counters, |counters| &counters.servers);
+                self.state().servers.insert(id, counted);
+                self.publish(Work::Serve { id, name, schema, reply_schema })
+            }
+            "answer" => {
+                let (id, call) = (self.server_id(&frame)?, frame.required("call")?.as_u64()?);
+                let outcome = Outcome::of(&mut frame)?;
+                self.publish(Work::Answer { id, call, outcome })
+            }
+            "unserve" => {
+                let id = self.server_id(&frame)?;
+                self.publish(Work::EndServer { id })
             }
             "ping" => {
                 self.answer(&Frame::of("pong", frame.id()?));
@@ -132,9 +163,11 @@ impl Session {
         let is_used = state.subscriptions.contains_key(&id)
             || state.calls.contains_key(&id)
             || state.publishers.contains_key(&id)
+            || state.servers.contains_key(&id)
             || state.follows.contains_key(&id);
         if is_used {
-            let text = format!("the id {id} is in use; each subscription, call and publisher has its own");
+            let text =
+                format!("the id {id} is in use; each subscription, call, publisher and server has its own");
             return Err(Error::new(ErrorKind::InvalidState, text));
         }
         Ok(())
@@ -288,14 +321,19 @@ impl Session {
         if self.state().publishers.contains_key(&id) { Ok(id) } else { Err(unknown(id)) }
     }
 
-    /// Starts the thread that publishes, with the first publisher.
+    fn server_id(&self, frame: &Received) -> Result<u64> {
+        let id = frame.id()?;
+        if self.state().servers.contains_key(&id) { Ok(id) } else { Err(unknown(id)) }
+    }
+
+    /// Starts the thread that publishes and answers, with the first publisher or server.
     fn publishing(self: &Arc<Session>) -> Result<()> {
         let mut state = self.state();
         if state.publishing.is_none() {
             let (sender, receiver) = mpsc::channel(PUBLISHERS);
             let session = self.clone();
             let thread = std::thread::Builder::new().name("publishing".into());
-            let started = thread.spawn(move || work(&*session, receiver));
+            let started = thread.spawn(move || work(&session, session.format, receiver));
             started
                 .map_err(|e| Error::os("starting a thread that publishes", e.raw_os_error().unwrap_or(0)))?;
             state.publishing = Some(sender);

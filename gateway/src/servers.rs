@@ -1,0 +1,195 @@
+//! Names that a client serves: a thread takes the requests of each, and the client answers them by frames.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use linkspan::schema::Schema;
+use linkspan::{
+    Encoding, Error, ErrorKind, Options, RemoteFailure, Request, Result, Server, Value, Wait, codec,
+};
+
+use crate::frames::{Format, Frame, Received};
+use crate::names::Name;
+use crate::publishers::Asker;
+use crate::requests::in_format;
+
+/// Requests of a name that its client may have without having answered them, and their bytes; a longer one is alone.
+const UNANSWERED: usize = 64;
+const UNANSWERED_BYTES: usize = 16 << 20;
+/// How long a thread waits before it looks again whether it may go on.
+const LOOK: Duration = Duration::from_millis(50);
+/// How long a server waits for the callers that have not received their answers.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// The code of JSON-RPC 2.0 for a handler that failed.
+const HANDLER_FAILED: i64 = -32603;
+
+/// What a client answers.
+pub enum Outcome {
+    /// The value of the answer.
+    Value(Value),
+    /// The handler failed.
+    Failure(RemoteFailure),
+}
+
+impl Outcome {
+    /// Reads it from the frame `answer`.
+    ///
+    /// # Errors
+    /// `WrongType` for a failure that is none.
+    pub fn of(frame: &mut Received) -> Result<Outcome> {
+        let Some(failure) = frame.field("failure") else { return Ok(Outcome::Value(frame.take_value())) };
+        let field = |key: &str| match failure {
+            Value::Map(map) => Ok(map.get(key).filter(|value| !matches!(value, Value::Null))),
+            _ => Err(Error::new(ErrorKind::WrongType, "failure is a map of code, kind, text and data")),
+        };
+        let text = |key: &str| -> Result<String> {
+            field(key)?.map_or(Ok(String::new()), |text| text.as_text().map(str::to_owned))
+        };
+        Ok(Outcome::Failure(RemoteFailure {
+            code: field("code")?.map_or(Ok(HANDLER_FAILED), Value::as_i64)?,
+            kind: text("kind")?,
+            text: text("text")?,
+            data: field("data")?.map_or(Ok(Vec::new()), |data| codec::encode(data, Encoding::Cbor))?,
+        }))
+    }
+}
+
+/// The requests that the client has and has not answered.
+#[derive(Default)]
+struct Unanswered {
+    requests: HashMap<u64, Request>,
+    bytes: usize,
+    last: u64,
+    is_closed: bool,
+}
+
+/// A name that a client serves.
+pub struct Served {
+    server: Server,
+    unanswered: Mutex<Unanswered>,
+    room: Condvar,
+}
+
+impl Served {
+    /// Takes the name.
+    ///
+    /// # Errors
+    /// Those of the name and of the schemas.
+    pub fn open(name: &Name, schema: Option<&str>, reply_schema: Option<&str>) -> Result<Arc<Served>> {
+        let mut options = Options::default();
+        if let Some(text) = schema {
+            options = options.with_schema(Schema::parse(text)?);
+        }
+        if let Some(text) = reply_schema {
+            options = options.with_reply_schema(Schema::parse(text)?);
+        }
+        if schema.or(reply_schema).is_some() {
+            options = options.with_validate(linkspan::Validate::Both);
+        }
+        let server = Server::serve(&name.text(), &options)?;
+        Ok(Arc::new(Served { server, unanswered: Mutex::default(), room: Condvar::new() }))
+    }
+
+    fn unanswered(&self) -> MutexGuard<'_, Unanswered> {
+        self.unanswered.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gives the client each request, until the name is closed. Requests that it has no room for stay with their callers.
+    ///
+    /// # Errors
+    /// What ended the server.
+    pub fn take_requests(&self, id: u64, format: Format, session: &impl Asker) -> Result<()> {
+        loop {
+            {
+                let mut unanswered = self.unanswered();
+                while !unanswered.is_closed
+                    && (session.is_held()
+                        || unanswered.requests.len() >= UNANSWERED
+                        || unanswered.bytes >= UNANSWERED_BYTES)
+                {
+                    unanswered =
+                        self.room.wait_timeout(unanswered, LOOK).unwrap_or_else(PoisonError::into_inner).0;
+                }
+                if unanswered.is_closed {
+                    return Ok(());
+                }
+            }
+            // A wait with an end does not heed signals, which are the gateway's own.
+            let request = match self.server.next(Wait::new(LINGER)) {
+                Ok(Some(request)) => request,
+                Ok(None) => return Ok(()),
+                Err(error) if error.kind() == ErrorKind::Timeout => continue,
+                Err(error) => return Err(error),
+            };
+            match in_format(request.message(), format) {
+                Ok(value) => {
+                    let wants_reply = request.wants_reply();
+                    let call = self.keep(request);
+                    let frame = Frame::of("request", id).with("call", call).with("wants_reply", wants_reply);
+                    session.answer(&frame.with_encoded("value", value));
+                }
+                // Its caller is told, and the next one is taken.
+                Err(error) => drop(request.fail(&failure_of(&error))),
+            }
+        }
+    }
+
+    /// Keeps a request until it is answered; returns its number.
+    fn keep(&self, request: Request) -> u64 {
+        let mut unanswered = self.unanswered();
+        unanswered.last += 1;
+        let call = unanswered.last;
+        if request.wants_reply() && !unanswered.is_closed {
+            unanswered.bytes += request.message().body().len();
+            unanswered.requests.insert(call, request);
+        }
+        call
+    }
+
+    /// Answers a request.
+    ///
+    /// # Errors
+    /// `InvalidState` for one that does not wait for an answer; those of a value that its caller does not accept. The caller is told of
+    /// these, too.
+    pub fn answer(&self, call: u64, outcome: &Outcome) -> Result<()> {
+        let mut unanswered = self.unanswered();
+        let Some(request) = unanswered.requests.remove(&call) else {
+            let text = format!("no request {call} waits for an answer; each is answered once");
+            return Err(Error::new(ErrorKind::InvalidState, text));
+        };
+        unanswered.bytes -= request.message().body().len();
+        drop(unanswered);
+        self.room.notify_one();
+        let answered = match outcome {
+            Outcome::Value(value) => request.reply(value),
+            Outcome::Failure(failure) => request.fail(failure),
+        };
+        answered.inspect_err(|error| drop(request.fail(&failure_of(error))))
+    }
+
+    /// Gives the name up. The callers of requests that were not answered are told.
+    pub fn close(&self) {
+        let requests = {
+            let mut unanswered = self.unanswered();
+            unanswered.is_closed = true;
+            unanswered.bytes = 0;
+            std::mem::take(&mut unanswered.requests)
+        };
+        // A request that is dropped is answered with that.
+        drop(requests);
+        self.room.notify_one();
+        // Callers that take nothing are not waited for longer; what they did not get, their own side reports.
+        let _ = self.server.close(LINGER);
+    }
+}
+
+fn failure_of(error: &Error) -> RemoteFailure {
+    RemoteFailure {
+        code: HANDLER_FAILED,
+        kind: error.kind().name().to_owned(),
+        text: error.to_string(),
+        data: Vec::new(),
+    }
+}

@@ -1,0 +1,51 @@
+"""Questions and calls: a frame, and the frame that answers it."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, Optional
+
+from . import errors
+from .link import Deadline, Link
+
+
+class Question:
+    """A frame that is answered by one of the same number."""
+
+    def __init__(self, link: Link, name: str, withdraws: bool = False) -> None:
+        self._link, self._name, self._withdraws = link, name, withdraws
+        self._answer: Optional[Dict[str, Any]] = None
+        self._problem: Optional[errors.Error] = None
+        self._id = link.add(self)
+
+    def connected(self) -> None: ...
+
+    def disconnected(self, problem: Optional[errors.Error]) -> None:
+        why = f": {problem}" if problem is not None else ""
+        self._problem = errors.Disconnected(f"{self._name}: the connection to the gateway was lost before the answer came{why}")
+        # A call may have been carried out.
+        self._problem.retryable = not self._withdraws
+
+    def received(self, frame: Dict[str, Any], size: int) -> None:
+        self._answer = frame
+
+    def ask(self, frame: Dict[str, Any], deadline: Deadline) -> Dict[str, Any]:
+        """Sends the frame and returns its answer; raises that of an error."""
+        link = self._link
+        try:
+            link.send({**frame, "id": self._id}, deadline)
+            with link.changed:
+                link.wait_for(lambda: self._answer or self._problem or link.is_over, deadline)
+            if self._answer is not None and self._answer["type"] == "error":
+                raise errors.of_frame(self._answer, self._name)
+            if self._answer is not None:
+                return self._answer
+            if self._problem is not None:
+                raise self._problem
+            link.check()
+            error = errors.Timeout(f"{self._name}: no answer within {deadline.seconds} s; give a longer timeout=, or look at the program that answers")
+            error.endpoint, error.retryable = self._name, not self._withdraws
+            raise error
+        finally:
+            link.remove(self._id)
+            if self._withdraws and self._answer is None and self._problem is None and not link.is_over:
+                link.send({"type": "cancel", "id": self._id})

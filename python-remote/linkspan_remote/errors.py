@@ -1,0 +1,169 @@
+"""The exceptions: those of `linkspan`, with the same names, numbers, and built-in exceptions beside them."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Dict, Optional, Type
+
+#: Whether trying the same again can succeed, and the number of each kind.
+_TABLE = {
+    "TransportUnavailable": (100, False),
+    "Disconnected": (102, True),
+    "NotFound": (103, True),
+    "Missing": (104, False),
+    "AddressInUse": (105, False),
+    "InvalidState": (106, False),
+    "InvalidEndpoint": (107, False),
+    "OutOfMemory": (108, True),
+    "WrongType": (109, False),
+    "Timeout": (110, True),
+    "Full": (111, True),
+    "Empty": (112, True),
+    "PermissionDenied": (113, False),
+    "TooLarge": (114, False),
+    "Malformed": (115, False),
+    "Unsupported": (116, False),
+    "SchemaMismatch": (117, False),
+    "VersionMismatch": (118, False),
+    "Cancelled": (119, False),
+    "Interrupted": (120, False),
+    "Stalled": (121, True),
+    "Remote": (122, False),
+    "OutOfRange": (123, False),
+    "NoSpace": (124, True),
+    "Lagged": (125, True),
+    "Corrupt": (126, False),
+    "Internal": (127, False),
+}
+
+
+class Error(Exception):
+    """The exception of every failing call: its text states what was tried, on what, and what to do."""
+
+    #: The kind's number in the table: 100 to 127.
+    code: ClassVar[int] = 0
+    #: The kind's name, the same in every language.
+    kind: ClassVar[str] = ""
+    #: Whether trying the same call again can succeed, without doing twice what may have been done.
+    retryable: bool = False
+    #: The name that the call was about.
+    endpoint: Optional[str] = None
+    #: How many messages a subscriber missed.
+    missed: Optional[int] = None
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        # A subclass in a program keeps the values of its base.
+        if cls.__module__ == __name__:
+            cls.kind = cls.__name__
+            cls.code, cls.retryable = _TABLE[cls.__name__]
+
+
+class TransportUnavailable(Error): ...
+
+
+class Disconnected(Error, ConnectionError): ...
+
+
+class NotFound(Error, ConnectionError, FileNotFoundError): ...
+
+
+class Missing(Error, KeyError):
+    # KeyError's own text is the repr of the key.
+    __str__ = Exception.__str__
+
+
+class AddressInUse(Error): ...
+
+
+class InvalidState(Error): ...
+
+
+class InvalidEndpoint(Error, ValueError): ...
+
+
+class OutOfMemory(Error): ...
+
+
+class WrongType(Error, TypeError): ...
+
+
+class Timeout(Error, TimeoutError): ...
+
+
+class Full(Error): ...
+
+
+class Empty(Error): ...
+
+
+class PermissionDenied(Error, PermissionError): ...
+
+
+class TooLarge(Error): ...
+
+
+class Malformed(Error, ValueError): ...
+
+
+class Unsupported(Error): ...
+
+
+class SchemaMismatch(Error): ...
+
+
+class VersionMismatch(Error): ...
+
+
+class Cancelled(Error): ...
+
+
+class Interrupted(Error): ...
+
+
+class Stalled(Error, ConnectionError): ...
+
+
+class Remote(Error):
+    #: The handler's own code, or one of JSON-RPC's: by default that of an internal error.
+    remote_code: int = -32603
+    #: A dotted type, or the name of the exception that the handler raised.
+    remote_type: Optional[str] = None
+    #: The handler's text.
+    remote_text: str = ""
+    #: Data for the program, as the handler gave it.
+    data: Any = None
+
+
+class OutOfRange(Error, ValueError): ...
+
+
+class NoSpace(Error): ...
+
+
+class Lagged(Error): ...
+
+
+class Corrupt(Error): ...
+
+
+class Internal(Error): ...
+
+
+KINDS: Dict[str, Type[Error]] = {kind.__name__: kind for kind in Error.__subclasses__()}
+
+
+def of_frame(frame: Dict[str, Any], endpoint: Optional[str] = None) -> Error:
+    """The exception that a frame `error` stands for, or the map `error` of another one."""
+    error = KINDS.get(frame.get("kind", ""), Internal)(frame.get("text") or "the gateway gave no reason")
+    error.retryable = bool(frame.get("retry", error.retryable))
+    error.endpoint = endpoint
+    failure = frame.get("failure")
+    if isinstance(error, Remote) and isinstance(failure, dict):
+        error.remote_code = failure.get("code", error.remote_code)
+        error.remote_type = failure.get("kind") or None
+        error.remote_text = failure.get("text") or ""
+        error.data = failure.get("data")
+    return error
+
+
+__all__ = ["Error", *KINDS]

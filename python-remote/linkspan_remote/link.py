@@ -1,0 +1,350 @@
+"""The WebSocket to the gateway: one thread holds it, and connects again when it is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import socket
+import ssl
+import threading
+import time
+import urllib.parse
+import weakref
+from typing import Any, Callable, Dict, List, Optional
+
+import websockets
+from websockets.asyncio.client import connect as open_socket
+
+from . import cbor, errors
+
+#: Seconds that a call may take where nothing is said.
+DEFAULT_TIMEOUT = 30.0
+#: Bytes that wait to be sent, above which a call that sends waits.
+_OUTBOX = 8 << 20
+#: Seconds between attempts to connect again, at first and at most.
+_FIRST_PAUSE, _LAST_PAUSE = 0.1, 2.0
+#: How often a waiting thread looks up: on Windows a wait without end does not hear Ctrl-C.
+_LOOK = 0.2
+_SUBPROTOCOL = "linkspan.v1.cbor"
+
+
+class Deadline:
+    """When a call ends."""
+
+    def __init__(self, timeout: Any) -> None:
+        self.seconds = timeout
+        if hasattr(timeout, "total_seconds"):
+            timeout = timeout.total_seconds()
+        if timeout is not None and (isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not timeout >= 0):
+            raise errors.WrongType(f"timeout={timeout!r}: give seconds from 0 upwards, a timedelta, or None to wait for ever")
+        self.at = None if timeout is None else time.monotonic() + timeout
+
+    def remaining(self) -> Optional[float]:
+        """Seconds; none without an end."""
+        return None if self.at is None else max(0.0, self.at - time.monotonic())
+
+    def has_passed(self) -> bool:
+        return self.at is not None and time.monotonic() >= self.at
+
+
+class Address:
+    """Where the gateway is, and the token in its address, if it has one."""
+
+    def __init__(self, text: str) -> None:
+        if not isinstance(text, str):
+            raise errors.WrongType(f"address={text!r}: give the text that `linkspan gateway` prints, or ws://HOST:PORT or wss://HOST:PORT")
+        parts = urllib.parse.urlsplit(text if "://" in text else f"ws://{text}")
+        scheme = {"ws": "ws", "http": "ws", "wss": "wss", "https": "wss"}.get(parts.scheme)
+        try:
+            port = parts.port
+        except ValueError:
+            port = -1
+        if scheme is None or not parts.hostname or port == -1 or parts.query or parts.username:
+            shown = text.split("#")[0]
+            raise errors.InvalidEndpoint(f"address={shown!r}: give ws://HOST:PORT, wss://HOST:PORT, or the address that `linkspan gateway` prints")
+        folder = parts.path.rstrip("/")
+        self.url = f"{scheme}://{parts.netloc}{folder if folder.endswith('/linkspan') else folder + '/linkspan'}"
+        self.is_tls = scheme == "wss"
+        fields = urllib.parse.parse_qs(parts.fragment)
+        self.token: Optional[str] = fields.get("token", [None])[0]
+
+
+#: Those of this process.
+_links: "weakref.WeakSet[Link]" = weakref.WeakSet()
+
+
+def _leave_to_the_parent() -> None:
+    """Ends the connections of a child, whose thread is not there: they are the parent's. Their lock may have been held at the fork."""
+    for link in list(_links):
+        link.changed = threading.Condition(threading.RLock())
+        link.is_over, link.welcome = True, None
+        link.problem = errors.InvalidState("the connection belongs to the process that made it; connect anew in this one")
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_leave_to_the_parent)
+
+
+class Link:
+    """The connection, which all that a program opens shares. `changed` guards its state, and what those have received."""
+
+    def __init__(self, address: Address, token: str, tls: Optional[ssl.SSLContext]) -> None:
+        self.address, self._token, self._tls = address, token, tls
+        self.changed = threading.Condition(threading.RLock())
+        #: What the gateway said at the beginning; none while there is no connection.
+        self.welcome: Optional[Dict[str, Any]] = None
+        #: Counts connections: what was sent over one of before is gone.
+        self.generation = 0
+        #: Why there is no connection now, and whether another attempt is made.
+        self.problem: Optional[errors.Error] = None
+        self.is_over = False
+        self._is_closed = False
+        self._ends: Dict[int, Any] = {}
+        self._last = 0
+        self._outbox: List[bytes] = []
+        self._outbox_bytes = 0
+        self._loop = asyncio.new_event_loop()
+        self._wake: Optional[asyncio.Event] = None
+        self._thread = threading.Thread(target=self._run, name="linkspan-remote", daemon=True)
+        _links.add(self)
+        self._thread.start()
+
+    # What the program's threads call.
+
+    def wait_for(self, what: Callable[[], Any], deadline: Deadline) -> Any:
+        """Waits, with `changed` held, until this is true, and returns it; false once the deadline has passed."""
+        while not (found := what()):
+            remaining = deadline.remaining()
+            if remaining == 0:
+                return what()
+            self.changed.wait(_LOOK if remaining is None else min(remaining, _LOOK))
+        return found
+
+    def check(self) -> None:
+        """Refuses a connection that has ended."""
+        if self._is_closed:
+            raise errors.InvalidState(f"{self.address.url}: the program has closed the connection")
+        if self.is_over:
+            raise self.problem or errors.InvalidState("the connection to the gateway has ended")
+
+    def wait_until_up(self, deadline: Deadline) -> Dict[str, Any]:
+        """Waits for a connection; raises why there is none."""
+        with self.changed:
+            self.wait_for(lambda: self.welcome is not None or self.is_over, deadline)
+            self.check()
+            if self.welcome is None:
+                raise self.problem or errors.Timeout(f"{self.address.url}: the gateway did not answer in time; look whether it runs")
+            return self.welcome
+
+    def add(self, end: Any) -> int:
+        """Gives an end its number; frames with it are the end's from now on."""
+        with self.changed:
+            self.check()
+            self._last += 1
+            self._ends[self._last] = end
+            return self._last
+
+    def remove(self, id: int) -> None:
+        with self.changed:
+            self._ends.pop(id, None)
+
+    def send(self, frame: Dict[str, Any], deadline: Optional[Deadline] = None, still: Optional[Callable[[], bool]] = None) -> bool:
+        """Sends a frame; returns whether it is on its way.
+
+        With a deadline it waits for a connection and for room; without one it is put behind the others. It is dropped where there is no
+        connection, and where `still` is false after the wait: what has sent it begins anew with the next connection.
+        """
+        data = cbor.encode(frame)
+        with self.changed:
+            self.check()
+            if deadline is not None:
+                self.wait_until_up(deadline)
+                if not self.wait_for(lambda: self._outbox_bytes < _OUTBOX or self.is_over, deadline):
+                    raise errors.Timeout(f"{self.address.url}: {self._outbox_bytes} bytes wait to be sent; the gateway or the network takes them too slowly")
+                self.check()
+            most = (self.welcome or {}).get("limits", {}).get("message")
+            if most is not None and len(data) > most:
+                raise errors.TooLarge(f"a message of {len(data)} bytes; the gateway takes {most}, which `linkspan gateway --max-message-size` raises")
+            if self.welcome is None or (still is not None and not still()):
+                return False
+            self._put(data)
+            return True
+
+    def _put(self, data: bytes) -> None:
+        self._outbox.append(data)
+        self._outbox_bytes += len(data)
+        self._loop.call_soon_threadsafe(self._wake_up)
+
+    def close(self) -> None:
+        """Ends the connection, after what waits to be sent; a second or so at most."""
+        with self.changed:
+            # What was said last, such as the end of a publisher, is still sent.
+            self.wait_for(lambda: not self._outbox_bytes or self.welcome is None, Deadline(1.0))
+            self.is_over = self._is_closed = True
+            self.changed.notify_all()
+        if threading.current_thread() is not self._thread and self._thread.is_alive():
+            try:
+                self._loop.call_soon_threadsafe(self._wake_up)
+            except RuntimeError:  # the loop has ended meanwhile
+                return
+            self._thread.join(3.0)
+
+    # What its own thread does.
+
+    def _wake_up(self) -> None:
+        if self._wake is not None:
+            self._wake.set()
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        try:
+            self._loop.run_until_complete(self._stay_connected())
+        except Exception as error:  # a program that waits would wait for ever
+            self._lost(errors.Internal(f"the thread of the connection failed: {error!r}"), is_last=True)
+        finally:
+            self._loop.close()
+
+    async def _stay_connected(self) -> None:
+        self._wake = asyncio.Event()
+        pause = _FIRST_PAUSE
+        while not self.is_over:
+            try:
+                await self._session()
+                pause = _FIRST_PAUSE
+            except errors.Error as error:
+                was_up = self.welcome is not None
+                is_last = not isinstance(error, (ConnectionError, errors.Timeout, errors.Full, errors.PermissionDenied)) or (
+                    isinstance(error, errors.PermissionDenied) and not error.retryable
+                )
+                self._lost(error, is_last)
+                pause = _FIRST_PAUSE if was_up else min(2 * pause, _LAST_PAUSE)
+            # Many clients of a gateway that started anew do not come at once.
+            await self._pause(pause * random.uniform(0.5, 1.0))
+        self._lost(self.problem, is_last=True)
+
+    async def _pause(self, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while not self.is_over and (remaining := until - time.monotonic()) > 0:
+            self._wake.clear()  # type: ignore[union-attr]
+            try:
+                await asyncio.wait_for(self._wake.wait(), remaining)  # type: ignore[union-attr]
+            except asyncio.TimeoutError:
+                return
+
+    async def _session(self) -> None:
+        """One connection, from its hello to its end; raises why it ended."""
+        url = self.address.url
+        tls = {"ssl": self._tls} if self.address.is_tls and self._tls is not None else {}
+        try:
+            opened = open_socket(url, subprotocols=[_SUBPROTOCOL], max_size=None, compression=None, open_timeout=10, close_timeout=1, **tls)  # type: ignore[arg-type,list-item]
+            async with opened as ws:
+                await ws.send(cbor.encode({"type": "hello", "version": 1, "token": self._token}))
+                welcome = await asyncio.wait_for(ws.recv(), 10)
+                frame = cbor.decode(welcome) if isinstance(welcome, bytes) else {}
+                if frame.get("type") == "error":
+                    raise errors.of_frame(frame, url)
+                if frame.get("type") != "welcome" or frame.get("version") != 1:
+                    raise errors.VersionMismatch(f"{url} does not speak version 1 of the gateway's protocol; look at both versions")
+                self._up(frame)
+                sending = asyncio.ensure_future(self._send(ws))
+                try:
+                    async for data in ws:
+                        self._received(data)
+                finally:
+                    sending.cancel()
+        except errors.Error:  # some of them are OSError, too
+            raise
+        except websockets.exceptions.InvalidStatus as error:
+            raise _refusal(url, error) from None
+        except (websockets.exceptions.InvalidHandshake, websockets.exceptions.InvalidMessage) as error:
+            raise errors.InvalidEndpoint(f"{url} is no gateway: {error}; give the address that `linkspan gateway` prints") from None
+        except ssl.SSLError as error:
+            raise errors.PermissionDenied(f"{url}: {error}; give certificate= with the file of the certificate that the gateway has") from None
+        except socket.gaierror as error:
+            raise errors.NotFound(f"{url}: {error.strerror}; correct the name of the machine") from None
+        except (asyncio.TimeoutError, TimeoutError):
+            raise errors.Timeout(f"{url}: no answer within 10 s; look whether the gateway runs and the network lets it through") from None
+        except ConnectionRefusedError:
+            raise errors.NotFound(f"{url}: nothing listens there; start `linkspan gateway`, or correct the address") from None
+        except websockets.exceptions.ConnectionClosed as error:
+            raise _closed(url, error) from None
+        except OSError as error:
+            if "Connect call failed" in str(error):  # each address of a name of a machine
+                raise errors.NotFound(f"{url}: nothing listens there; start `linkspan gateway`, or correct the address") from None
+            raise errors.Disconnected(f"{url}: {error.strerror or error}; the connection is tried again") from None
+        raise errors.Disconnected(f"{url}: the gateway ended the connection; it is tried again")
+
+    def _up(self, welcome: Dict[str, Any]) -> None:
+        with self.changed:
+            self.welcome, self.problem = welcome, None
+            self.generation += 1
+            self._outbox.clear()
+            self._outbox_bytes = 0
+            for end in list(self._ends.values()):
+                end.connected()
+            self.changed.notify_all()
+
+    def _lost(self, problem: Optional[errors.Error], is_last: bool) -> None:
+        with self.changed:
+            self.welcome, self.problem = None, problem
+            self.is_over = self.is_over or is_last
+            self._outbox.clear()
+            self._outbox_bytes = 0
+            for end in list(self._ends.values()):
+                end.disconnected(problem)
+            self.changed.notify_all()
+
+    async def _send(self, ws: Any) -> None:
+        while True:
+            with self.changed:
+                frames, self._outbox = self._outbox, []
+            for data in frames:
+                await ws.send(data)
+                with self.changed:
+                    self._outbox_bytes -= len(data)
+                    self.changed.notify_all()
+            if self.is_over and not self._outbox:
+                await ws.close()
+                return
+            if not self._outbox:
+                self._wake.clear()  # type: ignore[union-attr]
+                if not self._outbox and not self.is_over:
+                    await self._wake.wait()  # type: ignore[union-attr]
+
+    def _received(self, data: Any) -> None:
+        frame = cbor.decode(data)
+        with self.changed:
+            end = self._ends.get(frame.get("id"))
+            if end is not None:
+                end.received(frame, len(data))
+                self.changed.notify_all()
+
+
+def _closed(url: str, error: Any) -> errors.Error:
+    """Why the gateway ended the connection."""
+    received = error.rcvd
+    if received is not None and received.code == 1008:
+        return errors.PermissionDenied(f"{url}: {received.reason}; ask for another token")
+    reason = f"{received.reason or received.code}" if received is not None else "the connection broke"
+    return errors.Disconnected(f"{url}: {reason}; the connection is tried again")
+
+
+def _refusal(url: str, error: Any) -> errors.Error:
+    """Why the gateway, or a proxy before it, took no WebSocket."""
+    status = error.response.status_code
+    if status in (401, 403, 421):
+        return errors.PermissionDenied(f"{url}: refused with {status}; look at the token, and at --origin and the name of the machine there")
+    if status in (429, 502, 503, 504):
+        return errors.Full(f"{url}: refused with {status}; it is tried again")
+    return errors.InvalidEndpoint(f"{url}: refused with {status}; give the address that `linkspan gateway` prints")
+
+
+def parse_certificate(certificate: Any) -> Optional[ssl.SSLContext]:
+    """The certificates that are trusted: a context as it is, or the file of one in PEM."""
+    if certificate is None or isinstance(certificate, ssl.SSLContext):
+        return certificate
+    try:
+        return ssl.create_default_context(cafile=os.fspath(certificate))
+    except (OSError, TypeError) as error:
+        raise errors.InvalidState(f"certificate={certificate!r}: {error}; give a file in PEM, or an ssl.SSLContext") from None

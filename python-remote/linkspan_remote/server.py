@@ -1,0 +1,226 @@
+"""A name whose calls a program elsewhere answers."""
+
+from __future__ import annotations
+
+import collections
+import inspect
+import logging
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Callable, Deque, Dict, Optional
+
+from . import errors
+from .link import Deadline, Link
+from .message import Message
+
+_LOG = logging.getLogger("linkspan_remote.server")
+_HANDLER_FAILED = -32603
+
+
+class Request(Message):
+    """A call: a message that is answered once, by `reply` or `fail`. One that is dropped unanswered is answered with that."""
+
+    __slots__ = ("_call", "_generation", "_server", "_state", "wants_reply")
+
+    def __init__(self, server: Server, call: int, wants_reply: bool, value: Any) -> None:
+        super().__init__(value, server.endpoint, call)
+        self._server, self._call, self._generation = server, call, server._link.generation
+        #: Whether the caller waits for an answer; otherwise it was sent, and not called.
+        self.wants_reply = wants_reply
+        self._state = not wants_reply
+
+    @property
+    def answered(self) -> bool:
+        """Whether it has been answered, or wants no answer."""
+        return self._state
+
+    def reply(self, value: Any) -> None:
+        """Answers with a value. An answer to a caller that is gone is dropped."""
+        self._answer({"value": value})
+
+    def fail(self, text: str, type: str = "", code: int = _HANDLER_FAILED, data: Any = None) -> None:  # noqa: A002 - as in linkspan
+        """Answers that it failed: the caller gets `Remote` with this text, type, code and data."""
+        self._answer({"failure": {"code": code, "kind": type, "text": text, "data": data}})
+
+    def _answer(self, outcome: Dict[str, Any]) -> None:
+        if self._state:
+            raise errors.InvalidState(f"{self.name}: the request was answered, or wants no answer")
+        link = self._server._link
+        frame = {"type": "answer", "id": self._server._id, "call": self._call, **outcome}
+        # One of an earlier connection has failed at its caller already.
+        link.send(frame, Deadline(None), lambda: link.generation == self._generation)
+        self._state = True
+
+    def _fail_with(self, error: BaseException) -> None:
+        if isinstance(error, errors.Remote):
+            self.fail(error.remote_text or str(error), error.remote_type or "Remote", error.remote_code, error.data)
+            return
+        try:
+            text = str(error)
+        except Exception as inner:  # the text of an exception of a program
+            text = f"its text cannot be had: {type(inner).__name__}"
+        self.fail(text.encode("utf-8", "replace").decode(), type(error).__name__)
+
+    def __enter__(self) -> Request:
+        return self
+
+    def __exit__(self, kind: Any, error: Optional[BaseException], trace: Any) -> None:
+        if self._state:
+            return
+        if error is None:
+            self.fail("the program took the request and gave no answer", "Dropped")
+        else:
+            self._fail_with(error)
+
+    def __del__(self) -> None:
+        try:
+            if not self._state and not self._server._link.is_over:
+                self.fail("the program took the request and gave no answer", "Dropped")
+        except Exception:  # an interpreter that ends has parts missing; the gateway tells the caller then
+            pass
+
+
+class Server:
+    """Answers the calls of a name: iterate over it, or give `run` a handler. It is there again when the connection comes back."""
+
+    def __init__(self, link: Link, name: str, schema: Optional[str], reply_schema: Optional[str], timeout: Any) -> None:
+        self._link, self.endpoint = link, name
+        self._schemas = {"schema": schema, "reply_schema": reply_schema}
+        self._arrived: Deque[Request] = collections.deque()
+        self._is_open = self._is_closed = False
+        self._problem: Optional[errors.Error] = None
+        deadline = Deadline(timeout)
+        link.wait_until_up(deadline)
+        with link.changed:
+            self._id = link.add(self)
+            self.connected()
+            link.wait_for(lambda: self._is_open or self._problem or link.is_over, deadline)
+            if not self._is_open:
+                problem = self._problem or link.problem or errors.Timeout(f"{name}: the gateway did not open it in time; look whether it runs")
+                self.close()
+                raise problem
+
+    # What the link calls, with its lock.
+
+    def connected(self) -> None:
+        self._is_open, self._problem = False, None
+        self._link.send({"type": "serve", "id": self._id, "name": self.endpoint, **self._schemas})
+
+    def disconnected(self, problem: Optional[errors.Error]) -> None:
+        self._is_open = False
+        for request in self._arrived:
+            request._state = True
+        self._arrived.clear()
+        if self._link.is_over:
+            self._problem = problem or errors.InvalidState("the connection to the gateway is closed")
+
+    def received(self, frame: Dict[str, Any], size: int) -> None:
+        kind = frame["type"]
+        if kind == "request":
+            self._arrived.append(Request(self, frame["call"], bool(frame.get("wants_reply", True)), frame.get("value")))
+        elif kind == "ack":
+            self._is_open = True
+        elif kind == "closed":
+            said = frame.get("error") or {"kind": "Disconnected", "text": f"{self.endpoint}: the gateway gave the name up"}
+            self._problem = errors.of_frame(said, self.endpoint)
+        elif kind == "error" and not self._is_open:
+            self._problem = errors.of_frame(frame, self.endpoint)
+        elif kind == "error":
+            _LOG.error("%s: an answer was refused: %s", self.endpoint, frame.get("text"))
+
+    # What the program calls.
+
+    def next(self, *, timeout: Any = None) -> Optional[Request]:
+        """The next request; none once the server is closed. Without a time-out it waits for ever."""
+        deadline = Deadline(timeout)
+        link = self._link
+        with link.changed:
+            link.wait_for(lambda: self._arrived or self._is_closed or self._problem, deadline)
+            if self._is_closed:
+                return None
+            if self._arrived:
+                return self._arrived.popleft()
+            if self._problem is not None:
+                problem = self._problem
+                if not link.is_over and link.welcome is not None:
+                    # The name may be free by now.
+                    self.connected()
+                raise problem
+            raise link.problem or errors.Timeout(f"{self.endpoint}: no request came within {deadline.seconds} s")
+
+    def run(self, handler: Callable[[Request], Any], *, workers: int = 1) -> None:
+        """Answers each request with the result of the handler, until the server is closed.
+
+        What the handler raises is answered as `Remote` with its type and text, and logged by the logger `linkspan_remote.server`; then the
+        next request is taken. With `workers` above 1 so many threads run it at once.
+        """
+        if not callable(handler) or inspect.iscoroutinefunction(handler):
+            raise errors.WrongType(f"{self.endpoint}: handler={handler!r}: give a function that takes a request and returns its answer")
+        if isinstance(workers, bool) or not isinstance(workers, int) or workers < 1:
+            raise errors.OutOfRange(f"{self.endpoint}: workers={workers!r}: give the number of threads that run the handler, from 1 upwards")
+        if workers == 1:
+            for request in self:
+                self._serve(handler, request)
+            return
+        free = threading.Semaphore(workers)
+        with ThreadPoolExecutor(workers, thread_name_prefix="linkspan-worker") as pool:
+            free.acquire()
+            for request in self:
+                pool.submit(self._serve, handler, request).add_done_callback(lambda _done: free.release())
+                del request
+                free.acquire()
+
+    def _serve(self, handler: Callable[[Request], Any], request: Request) -> None:
+        try:
+            answer = handler(request)
+            if not request.answered:
+                request.reply(answer)
+        except Exception as error:  # every one of them is the caller's to see
+            try:
+                if not request.answered:
+                    request._fail_with(error)
+            except errors.Error as refused:
+                _LOG.error("%s: the failure could not be sent: %s", self.endpoint, refused)
+            if not isinstance(error, errors.Remote):
+                _LOG.error("%s: the handler failed", self.endpoint, exc_info=error)
+
+    def close(self) -> None:
+        """Gives the name up. Callers whose requests were not answered are told."""
+        with self._link.changed:
+            if not self._is_closed:
+                self._is_closed = True
+                for request in self._arrived:
+                    request._state = True
+                self._arrived.clear()
+                self._link.remove(self._id)
+                if not self._link.is_over:
+                    self._link.send({"type": "unserve", "id": self._id})
+                self._link.changed.notify_all()
+
+    def __iter__(self) -> Server:
+        return self
+
+    def __next__(self) -> Request:
+        while True:
+            try:
+                request = self.next()
+            except errors.Error as error:
+                # The name comes back with the connection, or once another program has given it up.
+                if self._link.is_over or not error.retryable:
+                    raise
+                with self._link.changed:
+                    self._link.wait_for(lambda: self._is_closed, Deadline(0.5))
+                continue
+            if request is None:
+                raise StopIteration
+            return request
+
+    def __enter__(self) -> Server:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        state = "closed" if self._is_closed else "open" if self._is_open else "without a connection"
+        return f"<linkspan_remote.Server {self.endpoint}, {state}>"
