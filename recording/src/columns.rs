@@ -304,8 +304,7 @@ pub fn flatten(
             }
             Ok(())
         }
-        // A message without a field has nothing for any column.
-        Value::Map(_) if path.is_empty() => Ok(()),
+        // Also a message that is a map without keys, which is another one than null.
         value => what(path, value),
     }
 }

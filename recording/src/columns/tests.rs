@@ -147,6 +147,19 @@ fn maps_are_flattened_and_names_stay_apart() {
 }
 
 #[test]
+fn map_without_keys_is_no_null() {
+    let empty = || Value::Map(Map::default());
+    let value = column([empty(), Value::Null, empty()]);
+    assert_eq!((&*value.name, value.nulls, value.fact("encoding")), ("value", 1, Some("json")));
+    assert_eq!(texts(&value), ["{}", "", "{}"]);
+    // Beside others, and below a key.
+    let all = table([one("a", 1), empty(), one("a", empty()), one("a", Value::Null)]);
+    let facts: Vec<_> = all[4..].iter().map(|column| (&*column.name, column.nulls)).collect();
+    assert_eq!(facts, [("a", 2), ("value", 3)]);
+    assert_eq!(texts(&all[4]), ["1", "", "{}", ""]);
+}
+
+#[test]
 fn arrays_of_one_shape_have_a_length_and_others_have_ends() {
     let same = column((0..3).map(|i| one("x", array(DType::I16, &[2, 3], &[i; 12], Order::Column))));
     assert_eq!(
@@ -261,8 +274,8 @@ fn two_fields_are_never_one_column() {
     let mut pairs: Vec<_> = keys.iter().map(|key| (*key, Value::from(1))).collect();
     pairs.push(("in", map(&keys.map(|key| (key, Value::from(2))))));
     assert_eq!(names(vec![map(&pairs), Value::from(1), one("", one("a", 1))]).len(), 2 * keys.len() + 2);
-    // What a map without keys is among maps is no row of nulls.
-    assert_eq!(names(vec![one("a", map(&[])), one("a", one("b", 1)), map(&[])]), ["a", "a/b"]);
+    // What a map without keys is among maps is no row of nulls, nor is a message that is one.
+    assert_eq!(names(vec![one("a", map(&[])), one("a", one("b", 1)), map(&[])]), ["a", "a/b", "value"]);
 }
 
 #[test]
