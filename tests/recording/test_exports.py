@@ -59,6 +59,21 @@ def test_value_that_is_no_map_and_a_field_called_value_are_two_columns(exporting
     assert [(row["~value"], row["value"], row["value/sent"]) for row in rows] == [("21.4", "", ""), ("", "3", ""), ("", "", "x")]
 
 
+def test_map_without_keys_is_told_from_null_in_every_form(exporting: Lab):
+    path = written(exporting.folder / "r.mcap", [("lab/t", {}), ("lab/t", None), ("lab/t", {"a": {}}), ("lab/t", {"a": None})])
+    expected = {"value": ["{}", None, None, None], "a": [None, None, "{}", None]}
+    table = linkspan.Recording(path).table("lab/t")
+    assert {column: table[column] for column in table.columns[4:]} == expected
+    exporting.recording("export", path, "--parquet", "-o", "t.parquet")
+    read = pyarrow.parquet.read_table(exporting.folder / "t.parquet")
+    assert {column: read[column].to_pylist() for column in expected} == expected
+    exporting.recording("export", path, "--hdf5", "-o", "t.h5")
+    with h5py.File(exporting.folder / "t.h5") as file:
+        assert file["lab/t/value"][0] == b"{}" and file["lab/t/value.valid"][:].tolist() == [True, False, False, False]
+    rows = cells(exporting.recording("export", path, "--csv"))
+    assert {column: [row[column] or None for row in rows] for column in expected} == expected
+
+
 def test_keys_of_any_text_have_a_column_each_in_every_form(exporting: Lab):
     """Each value is another number: none is lost, and none is read twice."""
     inner = {key: 100 + at for at, key in enumerate(HOSTILE)}
