@@ -23,6 +23,7 @@ SIZES = {
     f"php_linkspan-{VERSION}_php8.2-{MACHINE}-linux-glibc-nts.tgz": 4,
     **{f"linkspan-{VERSION}-cp311-abi3-*_{machine}.whl": 12 for machine in MACHINES},
     f"linkspan_remote-{VERSION}-py3-none-any.whl": 0.1,
+    f"linkspan-client-{VERSION}.tgz": 0.1,
     f"linkspan_{VERSION}-1_*.deb": 22,
     f"linkspan-{VERSION}-1.{MACHINE}.rpm": 22,
     f"liblinkspan0_{VERSION}-1_*.deb": 4,
@@ -32,7 +33,7 @@ SIZES = {
 }
 
 #: Those that have compiled crates in them.
-WITH_CRATES = [pattern for pattern in SIZES if not pattern.startswith(("liblinkspan-dev", "linkspan_remote"))]
+WITH_CRATES = [pattern for pattern in SIZES if not pattern.startswith(("liblinkspan-dev", "linkspan_remote", "linkspan-client"))]
 
 
 @pytest.mark.parametrize("pattern", SIZES)
