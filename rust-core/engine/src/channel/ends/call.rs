@@ -12,7 +12,7 @@
 
 use std::time::Duration;
 
-use super::call_in_place::{Begun, Calling, Leader, Leading, SentRequest};
+use super::call_in_place::{Calling, Leader, Leading, SentOrAdmitted, SentRequest};
 use super::{Channel, PendingReply, is_not_ready};
 use crate::channel::direction::{Lease, Operation, Permit, in_use, take_from_library};
 use crate::channel::link::Taken;
@@ -66,7 +66,7 @@ impl Channel {
     fn call_waiting<'a>(
         &'a self,
         payload: &Payload,
-        begun: Option<(Leader<'a>, Begun<'a>)>,
+        begun: Option<(Leader<'a>, SentOrAdmitted<'a>)>,
         wait: Wait<'_>,
     ) -> Result<Message> {
         let mut waiting = self.options.start(wait);

@@ -52,13 +52,13 @@ pub(super) enum Leader<'a> {
 }
 
 /// A request that was sent, or else what the call goes on with, as in [`Channel::send_holding`].
-pub(super) type Begun<'a> = std::result::Result<SentRequest, Option<Admitted<'a>>>;
+pub(super) type SentOrAdmitted<'a> = std::result::Result<SentRequest, Option<Admitted<'a>>>;
 
 impl Channel {
     /// Takes the receiving direction, unless another call leads, and sends or admits the request. Returns `None` if the program
     /// receives, if another call leads and the request is not admitted, and if the channel cannot be used.
     #[inline]
-    pub(super) fn begin_call(&self, payload: &Payload) -> Option<(Leader<'_>, Begun<'_>)> {
+    pub(super) fn begin_call(&self, payload: &Payload) -> Option<(Leader<'_>, SentOrAdmitted<'_>)> {
         if self.options.idempotent || !self.calls {
             return None;
         }
@@ -94,7 +94,7 @@ impl Channel {
 
     /// Sends or admits the request if the program does not receive. Its answer will be kept.
     #[inline(always)]
-    pub(super) fn begin_request(&self, payload: &Payload) -> Begun<'_> {
+    pub(super) fn begin_request(&self, payload: &Payload) -> SentOrAdmitted<'_> {
         if self.options.idempotent || !self.calls {
             return Err(None);
         }
