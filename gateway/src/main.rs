@@ -18,6 +18,7 @@
 
 mod access;
 mod arguments;
+mod asker;
 mod feed;
 mod frames;
 mod http;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use linkspan::{Error, Publisher, Result, Value};
 use tokio::sync::mpsc;
 
+use crate::asker::Asker;
 use crate::frames::{Format, Frame, error_value};
 use crate::names::Name;
 use crate::requests::publisher;
@@ -44,20 +45,6 @@ pub enum Work {
     EndServer {
         id: u64,
     },
-}
-
-/// The client for which threads work.
-pub trait Asker {
-    /// Sends it a frame.
-    fn answer(&self, frame: &Frame);
-    /// Sends it an error of what has this id.
-    fn fail(&self, id: Option<u64>, error: &Error);
-    /// Frees the id of a publisher or server that has ended.
-    fn forget(&self, id: u64);
-    /// Whether it gets no requests now: it has not taken what it was sent, or the gateway is paused.
-    fn is_held(&self) -> bool;
-    /// Counts a message that was published.
-    fn published(&self);
 }
 
 /// The names that a client serves; dropping it gives them up.

@@ -9,9 +9,9 @@ use linkspan::{
     Encoding, Error, ErrorKind, Options, RemoteFailure, Request, Result, Server, Value, Wait, codec,
 };
 
+use crate::asker::Asker;
 use crate::frames::{Format, Frame, Received};
 use crate::names::Name;
-use crate::publishers::Asker;
 use crate::requests::in_format;
 
 /// Requests of a name that its client may have without having answered them, and their bytes; a longer one is alone.

@@ -18,9 +18,10 @@ use tokio::task::AbortHandle;
 use tokio::time::{sleep_until, timeout};
 
 use crate::access::Gateway;
+use crate::asker::Asker;
 use crate::frames::{Format, Frame, Received, VERSION, error_frame};
 use crate::places::Place;
-use crate::publishers::{Asker, Work};
+use crate::publishers::Work;
 use crate::requests::Withdrawn;
 use crate::rights::Rights;
 use crate::status::{Counted, add};

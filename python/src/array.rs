@@ -16,8 +16,8 @@ use pyo3::types::{PyDict, PyMemoryView, PyRange, PyString, PyTuple};
 use crate::arguments::{ElementOrder, ElementType, refused};
 use crate::elements::Layout;
 use crate::errors::{Failure, Outcome, imported};
-use crate::loan::Lengths;
 use crate::numpy_api::{self, Over};
+use crate::shape::Lengths;
 
 /// An N-d array of numbers that lends its memory, read-only, by the buffer protocol: `memoryview(a)`, `numpy.asarray(a)`.
 ///

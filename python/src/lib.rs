@@ -57,6 +57,7 @@ mod remote;
 mod sent_class;
 mod serve;
 mod service;
+mod shape;
 mod state;
 mod straight;
 mod template;

@@ -12,10 +12,11 @@ use tokio::task::{AbortHandle, spawn_blocking};
 use super::{
     ALL_SERVERS, ANSWERS, FOLLOW, MOST_ANSWERS, NAMES, PUBLISHERS, REQUESTS, SERVERS, SUBSCRIPTIONS, Session,
 };
+use crate::asker::Asker;
 use crate::feed::Key;
 use crate::frames::{Frame, OF_CLIENTS, Received};
 use crate::names::Name;
-use crate::publishers::{Asker, Work, work};
+use crate::publishers::{Work, work};
 use crate::requests::{self, Withdrawn, call, in_format, latest, schema};
 use crate::rights::Right;
 use crate::servers::Outcome;
