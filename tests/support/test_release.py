@@ -7,7 +7,9 @@ import subprocess
 import pytest
 from support.tree import ROOT
 
-FILES = ["Cargo.toml", "Cargo.lock", "CHANGELOG.md", "c-api/fortran/fpm.toml", "packaging/release"]
+#: Where the version stands.
+PLACES = ["Cargo.toml", "c-api/fortran/fpm.toml", "js/package.json", "python-remote/linkspan_remote/version.py"]
+FILES = [*PLACES, "Cargo.lock", "CHANGELOG.md", "packaging/release"]
 STEPS = ["lint", "semver", "test", "test-bridge", "test-memory", "dist", "dist-test"]
 #: Notes the step and the subject of the commit that it sees, and fails at one.
 MAKE = """#!/bin/sh
@@ -50,7 +52,7 @@ def test_every_step_sees_the_commit_that_is_tagged(release):
     assert done.returncode == 0, done.stderr
     assert steps == [f"{step} Version 9.8.7 " for step in STEPS]
     assert git("rev-parse", "v9.8.7^{commit}") == git("rev-parse", "HEAD")
-    assert git("diff", "--stat", "HEAD~1", "--", "Cargo.toml", "CHANGELOG.md", "c-api/fortran/fpm.toml").count("|") == 3
+    assert git("diff", "--stat", "HEAD~1", "--", *PLACES, "CHANGELOG.md").count("|") == len(PLACES) + 1
 
 
 @pytest.mark.parametrize("step", STEPS)
