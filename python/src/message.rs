@@ -230,7 +230,7 @@ impl Message {
     }
 
     fn __repr__(&self, py: Python<'_>) -> Outcome<String> {
-        self.shown(py, &format!("Message {} from {}", self.sequence(), self.source()))
+        self.shown(py, &format!("Message {} from {}", self.sequence(), linkspan::one_line(self.source())))
     }
 }
 

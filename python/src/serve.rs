@@ -235,7 +235,8 @@ impl Request {
             (true, true) => "that was answered",
         };
         let message = slf.as_super().get();
-        let head = format!("Request {} from {}, {state}", message.sequence(), message.source());
+        let head =
+            format!("Request {} from {}, {state}", message.sequence(), linkspan::one_line(message.source()));
         message.shown(slf.py(), &head)
     }
 

@@ -132,10 +132,12 @@ pub use linkspan_transport::frame;
 #[cfg(feature = "tls")]
 #[doc(inline)]
 pub use linkspan_transport::keys;
+#[doc(inline)]
+#[doc(hidden)]
+pub use linkspan_value::is_unseen;
 #[cfg(feature = "schema")]
 #[doc(inline)]
 pub use linkspan_value::schema;
-#[doc(inline)]
 pub use linkspan_value::{
     Body, Error, ErrorKind, OneLine, Quoted, RemoteFailure, Result, codec, one_line, quoted, several_lines,
     value,

@@ -151,6 +151,35 @@ with linkspan.publisher(f"shm:flood/{sys.argv[1]}", buffer=4_000_000) as out:
 """
 
 
+@pytest.mark.parametrize("when", ["before", "while it records"])
+def test_store_of_a_stranger_ends_no_recording(recorded: Recorded, when: str) -> None:
+    """A file that is none, a pipe, and a file of a TiB without blocks: each is refused by its name, and the others are recorded."""
+    def make() -> None:
+        (recorded.run / "lab@bad.file").write_bytes(b"x")
+        os.mkfifo(recorded.run / "lab@pipe.file", 0o666)
+        with (recorded.run / "lab@huge.file").open("wb") as file:
+            file.truncate(1 << 40)
+
+    publish = "import linkspan\nwith linkspan.publisher('file:lab/good') as out: out.send({'a': 1})"
+    if when == "before":
+        make()
+        subprocess.run([sys.executable, "-c", publish], env=recorded.env, check=True, timeout=SOON)
+    recorder = recorded.record("file:lab/*")
+    honest = recorded.start(sys.executable, "-c", HONEST, 100)
+    assert honest.stdout
+    assert honest.stdout.readline() == "sent\n"
+    until("the honest ones are recorded", lambda: recorded.name("lab/honest")["messages"] == 100)
+    if when != "before":
+        make()
+        subprocess.run([sys.executable, "-c", publish], env=recorded.env, check=True, timeout=SOON)
+    until("the good store is recorded", lambda: recorded.name("lab/good")["messages"] == 1)
+    until("the bad ones are reported", lambda: recorded.info()["events"].get("unconnected", 0) >= 3)
+    assert recorder.poll() is None
+    recorded.stop(recorder)
+    said = recorded.tool("recording", "check", "r.mcap").stdout
+    assert all(f"unconnected: {name}" in said for name in ("lab/bad", "lab/pipe", "lab/huge")), said
+
+
 def test_flood_of_one_name_costs_another_one_no_message_and_the_recorder_its_buffer_at_most(recorded: Recorded) -> None:
     # A disk that takes its time: the queue of the recorder is full all the while.
     slow = ["strace", "-f", "--seccomp-bpf", "-qq", "-o", "/dev/null", "-e", "trace=write,writev,fdatasync", "-e", "inject=write,writev,fdatasync:delay_enter=30000"]

@@ -3,6 +3,7 @@
 import os
 import random
 import resource
+import shlex
 import struct
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+import linkspan
 import pytest
 import zstandard
 from conftest import Lab
@@ -211,9 +213,18 @@ def test_small_files_are_no_large_work(lab: Lab, what: str) -> None:
 
 @pytest.mark.parametrize("text", ["lab/a\nFAKE: complete: 7 messages, 0 missed", "lab/\ufeffa\U000e0041\u200b\r\x1b[2J"])
 def test_text_of_a_recording_is_on_one_line_of_a_replay_and_seen(lab: Lab, text: str) -> None:
-    written(lab.folder / "a.mcap", [(text, {"a": 1})])
-    for words in (("replay", "a.mcap"), ("recording", "info", "a.mcap"), ("recording", "info", "a.mcap", "--json"), ("recording", "check", "a.mcap")):
+    written(lab.folder / "a.mcap", [(text, {"a": text})], source=text)
+    for words in (
+        ("replay", "a.mcap"), ("recording", "info", "a.mcap"), ("recording", "info", "a.mcap", "--json"), ("recording", "check", "a.mcap"),
+        ("recording", "export", "a.mcap", "--jsonl"),
+    ):
         done = subprocess.run([DEBUG / "linkspan-record", *words], cwd=lab.folder, env=lab.env, capture_output=True, text=True, timeout=60)
         shown = done.stdout + done.stderr
         assert not any(line.strip().startswith("FAKE") for line in shown.splitlines()), (words, shown)
         assert not {"\ufeff", "\U000e0041", "\u200b", "\r", "\x1b"} & set(shown), (words, shown)
+    # What a file has as it is a terminal does not get.
+    script = ["script", "--quiet", "--command", f"{DEBUG / 'linkspan-record'} recording export a.mcap --csv {shlex.quote(text)}", "/dev/null"]
+    done = subprocess.run(script, cwd=lab.folder, env=lab.env, capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL)
+    assert not {"\ufeff", "\U000e0041", "\u200b", "\x1b"} & set(done.stdout), done.stdout
+    message = repr(next(iter(linkspan.Recording(lab.folder / "a.mcap").messages())))
+    assert not {"\ufeff", "\r", "\x1b", "\n"} & set(message), message

@@ -10,7 +10,7 @@ import linkspan
 from mcap.writer import Writer
 
 
-def written(path: Path, messages: Iterable[tuple[str, Any]], schemas: dict[str, str] | None = None) -> Path:
+def written(path: Path, messages: Iterable[tuple[str, Any]], schemas: dict[str, str] | None = None, source: str = "sensor-1") -> Path:
     """A recording of these values in CBOR, each at its name, a second apart."""
     with path.open("wb") as file:
         # Short chunks, so that what is cut is not all.
@@ -21,7 +21,7 @@ def written(path: Path, messages: Iterable[tuple[str, Any]], schemas: dict[str, 
         for second, (name, value) in enumerate(messages, 1_000):
             if name not in channels:
                 schema = (schemas or {}).get(name)
-                metadata = {"linkspan.incarnation": "0000000000000007", "linkspan.source": "sensor-1", "linkspan.first": "1"}
+                metadata = {"linkspan.incarnation": "0000000000000007", "linkspan.source": source, "linkspan.first": "1"}
                 if schema is not None:
                     metadata["linkspan.schema"] = schema
                 channels[name] = writer.register_channel(name, "cbor", 0, metadata)

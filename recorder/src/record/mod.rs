@@ -184,7 +184,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
                 receivers.push(start(scope, "receiving", &status, work)?);
             }
             if let Some(stored) = &stored {
-                let work = || receive_stored(stored, &queue, &clock, &control, &status);
+                let work = || receive_stored(stored, &arguments.names, &queue, &clock, &control, &status);
                 receivers.push(start(scope, "reading", &status, work)?);
             }
             let service = start_service(arguments)?;

@@ -342,12 +342,22 @@ fn is_not_yet(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::Timeout | ErrorKind::Stalled)
 }
 
+/// Whether an error is one of a name that only fits a pattern of those that are recorded.
+fn fits_only(names: &[String], error: &Error) -> bool {
+    let is_pattern = |name: &String| name.contains(['*', '?']);
+    error.kind() != ErrorKind::InvalidState
+        && names.iter().any(is_pattern)
+        && error.endpoint().is_some_and(|endpoint| !names.iter().any(|name| name == endpoint))
+}
+
 /// Receives from journals and other stores, and acknowledges what is on the disk: a recorder that was away misses nothing of them.
 ///
 /// # Errors
-/// Those of the subscriber, but for time-outs.
+/// Those of the subscriber, but for time-outs, and for what one store has that only fits a pattern: a stranger chose it, and it ends
+/// nothing.
 pub fn receive_stored(
     subscriber: &Subscriber,
+    names: &[String],
     queue: &Queue,
     clock: &Clock,
     control: &Control,
@@ -377,6 +387,11 @@ pub fn receive_stored(
                 }
                 Ok(None) => ends = true,
                 Err(error) if error.kind() == ErrorKind::Timeout => break,
+                Err(error) if fits_only(names, &error) => {
+                    let endpoint = error.endpoint().unwrap_or_else(|| subscriber.endpoint());
+                    receiver.refused(topic(endpoint), error.to_string());
+                    break;
+                }
                 Err(error) => return Err(error),
             }
             count = count.saturating_add(1);

@@ -13,6 +13,8 @@ mod quoted;
 
 pub use kind::ErrorKind;
 pub use quoted::brief;
+#[doc(hidden)]
+pub use quoted::is_unseen;
 pub use quoted::{OneLine, Quoted, one_line, quoted, several_lines};
 
 /// A number of messages with what is said about one, or about several: "1 message was sent".

@@ -172,21 +172,14 @@ fn is_sign(of: char) -> bool {
         || matches!(of, '\u{207a}'..='\u{207c}' | '\u{208a}'..='\u{208c}' | '\u{fb29}')
         || matches!(of, '\u{fe62}' | '\u{fe63}' | '\u{fe66}' | '\u{fe6b}')
         || matches!(of, '\u{ff0b}' | '\u{ff0d}' | '\u{ff1d}' | '\u{ff20}')
-        // Dashes that an import may take for a minus.
-        || matches!(of, '\u{2010}'..='\u{2015}' | '\u{2212}')
+        // Two and three of `=`, and dashes that an import may take for a minus, with what folds to them.
+        || matches!(of, '\u{2a75}' | '\u{2a76}')
+        || matches!(of, '\u{2010}'..='\u{2015}' | '\u{2212}' | '\u{fe31}' | '\u{fe32}' | '\u{fe58}')
 }
 
-/// Whether nothing is seen of it: spaces, control characters, characters that format others.
+/// Whether nothing is seen of it: spaces, an empty pattern of dots, control characters, characters that format others.
 fn is_unseen(of: char) -> bool {
-    of.is_whitespace()
-        || of.is_control()
-        || matches!(
-            of,
-            '\u{ad}' | '\u{61c}' | '\u{34f}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'
-                ..='\u{180f}'
-        )
-        || matches!(of, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{2800}' | '\u{3164}')
-        || matches!(of, '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
+    of.is_whitespace() || of.is_control() || of == '\u{2800}' || linkspan::is_unseen(of)
 }
 
 #[cfg(test)]
@@ -206,6 +199,10 @@ mod tests {
             ("\u{ff0b}1+1", "'\u{ff0b}1+1"),
             ("\u{fe66}1", "'\u{fe66}1"),
             ("\u{2212}1+1", "'\u{2212}1+1"),
+            ("\u{2a75}1+1", "'\u{2a75}1+1"),
+            ("\u{fe58}1+1", "'\u{fe58}1+1"),
+            ("\u{1d173}=1", "'\u{1d173}=1"),
+            ("\u{600}=1", "'\u{600}=1"),
             ("-inf", "'-inf"),
             ("+1+cmd", "'+1+cmd"),
             (" -1", "' -1"),

@@ -4,10 +4,12 @@ mod csv;
 mod python;
 
 use std::collections::BTreeSet;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
-use linkspan::{Encoding, Error, ErrorKind, Limits, Map, Payload, Result, Value, codec};
+use linkspan::{
+    Encoding, Error, ErrorKind, Limits, Map, Payload, Result, Value, codec, one_line, several_lines,
+};
 use linkspan_recording::files::{self, NewFile};
 use linkspan_recording::reader;
 use linkspan_recording::writer::of_io;
@@ -252,6 +254,8 @@ fn each(
 /// Where an export is written: a file, which has its name once it is whole, or the standard output.
 struct Out {
     file: Option<NewFile>,
+    /// Whether a terminal shows it, which interprets what a file has as it is.
+    is_shown: bool,
     buffer: Vec<u8>,
 }
 
@@ -261,11 +265,16 @@ const BUFFER: usize = 64 << 10;
 impl Out {
     fn create(arguments: &Arguments, path: Option<&Path>) -> Result<Out> {
         let file = path.map(|path| arguments.how.create(path, &[&arguments.file])).transpose()?;
-        Ok(Out { file, buffer: Vec::new() })
+        let is_shown = file.is_none() && io::stdout().is_terminal();
+        Ok(Out { file, is_shown, buffer: Vec::new() })
     }
 
     fn put(&mut self, bytes: &[u8]) -> Result<()> {
-        self.buffer.extend_from_slice(bytes);
+        if self.is_shown {
+            self.buffer.extend_from_slice(several_lines(&String::from_utf8_lossy(bytes)).as_bytes());
+        } else {
+            self.buffer.extend_from_slice(bytes);
+        }
         if self.buffer.len() < BUFFER { Ok(()) } else { self.flush() }
     }
 
@@ -310,7 +319,9 @@ fn line(message: &reader::Message<'_>, value: Value, out: &mut Out) -> Result<()
     map.insert("sent".into(), shown(message.sent).into());
     map.insert("received".into(), shown(message.received).into());
     map.insert("value".into(), value);
-    out.put(json(&Value::Map(map))?.body())?;
+    // The escapes keep what the JSON means.
+    let text = json(&Value::Map(map))?;
+    out.put(one_line(&String::from_utf8_lossy(text.body())).to_string().as_bytes())?;
     out.put(b"\n")
 }
 

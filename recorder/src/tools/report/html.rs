@@ -395,20 +395,16 @@ fn events(page: &mut String, report: &Report) -> fmt::Result {
     Ok(())
 }
 
-/// Text inside an element or an attribute. Characters that end a line or change its direction are shown as their code points.
+/// Text inside an element or an attribute, on one line, with what is not seen as escapes.
 fn escaped(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
-    for c in text.chars() {
+    for c in linkspan::one_line(text).to_string().chars() {
         match c {
             '&' => safe.push_str("&amp;"),
             '<' => safe.push_str("&lt;"),
             '>' => safe.push_str("&gt;"),
             '"' => safe.push_str("&quot;"),
             '\'' => safe.push_str("&#39;"),
-            '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}' => {
-                safe.extend(c.escape_unicode())
-            }
-            c if c.is_control() => safe.extend(c.escape_unicode()),
             c => safe.push(c),
         }
     }

@@ -308,10 +308,12 @@ impl<R: Receiver> SubscribedNames<R> {
                     member.missed(e.missed().unwrap_or(0), log);
                     return Err(e.on(&member.name));
                 }
-                Err(e) if member.receiver.is_connected() => {
+                Err(e) if member.receiver.is_connected() && !member.is_left_for(&e) => {
                     member.connected(&self.report, &mut self.refused);
                     if !matches!(e.kind(), ErrorKind::Timeout | ErrorKind::NotFound) {
                         self.ready.push_back(token);
+                        // A name that fails in each call keeps no other one out.
+                        self.since_look += 1;
                         return Err(e.on(&member.name));
                     }
                     member.is_ready = false;
@@ -402,6 +404,14 @@ impl<R: Receiver> SubscribedNames<R> {
 }
 
 impl<R: Receiver> Member<R> {
+    /// Whether a name that only fits a pattern is left because of this error, and tried again later: a file that holds no value has none behind
+    /// it either, and would give the same error in each call.
+    fn is_left_for(&self, error: &Error) -> bool {
+        !self.is_given
+            && self.endpoint.transport().capabilities().single_value
+            && !matches!(error.kind(), ErrorKind::Timeout | ErrorKind::NotFound | ErrorKind::Lagged)
+    }
+
     /// Notes that it is connected. A gap is none where the numbers of that publisher say what was missed.
     fn connected(&mut self, report: &Report, refused: &mut BTreeMap<Arc<str>, Refused>) {
         if report.gaps.lasts() {

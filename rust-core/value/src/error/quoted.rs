@@ -99,7 +99,8 @@ pub(super) fn is_interpreted(c: char) -> bool {
 
 /// Whether a character is one that formats others (`Cf` of Unicode 16) or that is not shown by default (`Default_Ignorable_Code_Point`).
 /// Those that are part of how a letter or an emoji is written are shown as escapes as well: a name is to be told from another one.
-fn is_unseen(c: char) -> bool {
+#[doc(hidden)]
+pub fn is_unseen(c: char) -> bool {
     if c < '\u{ad}' {
         return false;
     }
