@@ -302,7 +302,7 @@ impl Bridge<'_> {
     }
 
     /// Has the names of this machine listed again, and updates imports: a name that a program of this machine
-    /// had may be free now. Exports are updated when the listing has come.
+    /// had may be free now. Exports are updated when the listing is ready.
     fn look_around(&mut self) -> Result<()> {
         self.looked = Instant::now();
         if !self.config.export.is_empty() {
@@ -312,7 +312,7 @@ impl Bridge<'_> {
         self.imports.retry(self.config, self.engine, self.status)
     }
 
-    /// Updates exports with a listing that has come.
+    /// Updates exports with a listing that is ready.
     fn take_listed(&mut self) -> Result<()> {
         let Some(listed) = self.lookout.take()? else { return Ok(()) };
         self.exports.update(&listed, self.config, self.engine, self.status)?;

@@ -237,7 +237,7 @@ impl Exports {
     /// Exports a name whose program has answered.
     ///
     /// # Errors
-    /// Those of the engine for a message that has come already.
+    /// Those of the engine for a message that was received already.
     fn joined(
         &mut self,
         (name, listed, joined): Outcome,

@@ -61,7 +61,7 @@ impl Lookout {
         changed.notify_one();
     }
 
-    /// Returns a listing that has come.
+    /// Returns a listing that is ready.
     ///
     /// # Errors
     /// Those of listing the names.

@@ -130,7 +130,7 @@ impl Served {
                     let frame = Frame::of("request", id).with("call", call).with("wants_reply", wants_reply);
                     session.answer(&frame.with_encoded("value", value));
                 }
-                // Its caller is told, and the next one is taken.
+                // Its caller gets the error, and the next one is taken.
                 Err(error) => drop(request.fail(&failure_of(&error))),
             }
         }

@@ -6,7 +6,7 @@ import collections
 from typing import Any, Deque, Dict, Iterable, List, Optional, Tuple, Union
 
 from . import errors
-from .link import DEFAULT_TIMEOUT, Deadline, Link
+from .link import Deadline, Link
 from .message import Message
 from .timestamp import Timestamp
 
@@ -198,6 +198,3 @@ class Subscriber:
     def __repr__(self) -> str:
         state = "closed" if self._is_closed else f"{len(self._arrived)} waiting"
         return f"<linkspan_remote.Subscriber {self.endpoint}, {state}>"
-
-
-__all__ = ["DEFAULT_TIMEOUT", "Subscriber"]

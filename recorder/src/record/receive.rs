@@ -342,12 +342,13 @@ fn is_not_yet(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::Timeout | ErrorKind::Stalled)
 }
 
-/// Whether an error is one of a name that only fits a pattern of those that are recorded.
-fn fits_only(names: &[String], error: &Error) -> bool {
-    let is_pattern = |name: &String| name.contains(['*', '?']);
-    error.kind() != ErrorKind::InvalidState
-        && names.iter().any(is_pattern)
-        && error.endpoint().is_some_and(|endpoint| !names.iter().any(|name| name == endpoint))
+/// Returns the endpoint of an error, if it only fits a pattern of those that are recorded.
+fn endpoint_of_pattern<'a>(names: &[String], error: &'a Error) -> Option<&'a str> {
+    let has_pattern = names.iter().any(|name| name.contains(['*', '?']));
+    let is_given = |endpoint: &str| names.iter().any(|name| name == endpoint);
+    error
+        .endpoint()
+        .filter(|endpoint| has_pattern && !is_given(endpoint) && error.kind() != ErrorKind::InvalidState)
 }
 
 /// Receives from journals and other stores, and acknowledges what is on the disk: a recorder that was away misses nothing of them.
@@ -387,12 +388,11 @@ pub fn receive_stored(
                 }
                 Ok(None) => ends = true,
                 Err(error) if error.kind() == ErrorKind::Timeout => break,
-                Err(error) if fits_only(names, &error) => {
-                    let endpoint = error.endpoint().unwrap_or_else(|| subscriber.endpoint());
+                Err(error) => {
+                    let Some(endpoint) = endpoint_of_pattern(names, &error) else { return Err(error) };
                     receiver.refused(topic(endpoint), error.to_string());
                     break;
                 }
-                Err(error) => return Err(error),
             }
             count = count.saturating_add(1);
             if receiver.items.len() >= TOGETHER {
