@@ -69,6 +69,30 @@ fn bytes_and_memory_of_the_program_over_shared_memory_allocate_nothing() {
     }
 }
 
+/// The kernel would clear the pages of new memory, which takes longer than the message: what is kept to be sent again, and the body of
+/// a message, lie where earlier ones lay.
+#[test]
+fn bytes_that_are_kept_and_bodies_that_are_received_take_no_new_memory() {
+    for bytes in [5_000, 10_000, 60_000] {
+        let endpoint = name("shm");
+        let listener = Listener::listen(&endpoint, &Options::default()).unwrap();
+        let a = Channel::connect(&endpoint, &Options::default(), SOON).unwrap();
+        let b = listener.accept(SOON).unwrap();
+        let sent = vec![7; bytes];
+        let (mut to_send, mut to_receive) = (0, 0);
+        for round in 0..500 {
+            for (from, to) in [(&a, &b), (&b, &a)] {
+                let (_, send) = peak(|| from.send_bytes(Encoding::Raw, &sent, SOON).unwrap());
+                let (_, receive) = peak(|| assert_eq!(to.recv(SOON).unwrap().body().len(), bytes));
+                if round >= 100 {
+                    (to_send, to_receive) = (to_send.max(send), to_receive.max(receive));
+                }
+            }
+        }
+        assert!(to_send < 1000 && to_receive < 1000, "{bytes} bytes: {to_send} to send, {to_receive} to receive");
+    }
+}
+
 #[test]
 fn batch_of_small_messages_over_shared_memory_allocates_one_list() {
     const BATCH: usize = 64;

@@ -1,5 +1,5 @@
-//! A pool of memory for the bodies of messages, with two classes: short blocks of each thread, and long ones that all
-//! threads share. What is between takes its memory from the allocator.
+//! A pool of memory for the bodies of messages, with three classes: short blocks of each thread, and middling and long ones
+//! that all threads share. What is between short and middling takes its memory from the allocator.
 //!
 //! The pool is optional at every point: without a fitting block the allocator is used. (The engine's `message/recycled`
 //! reuses the body of the message that was dropped last without a search.)
@@ -9,7 +9,7 @@ mod short;
 
 use bytes::Bytes;
 
-pub use self::long::LONG;
+pub use self::long::{LONG, MIDDLING};
 pub use self::short::{SHORT, keep as keep_short};
 
 /// The room behind a long block for what follows it, in bytes.
@@ -20,7 +20,7 @@ const SLACK: usize = 1024;
 pub fn take(length: usize) -> Vec<u8> {
     match length {
         1..=SHORT => short::take(length),
-        LONG..=long::LONGEST => long::take(length),
+        MIDDLING..=long::LONGEST => long::take(length),
         _ => Vec::new(),
     }
 }
@@ -97,7 +97,7 @@ fn moved_to_words(bytes: &[u8]) -> Bytes {
 
 /// Returns a copy of these bytes.
 pub fn copy(bytes: &[u8]) -> Bytes {
-    if bytes.len() < LONG {
+    if bytes.len() < MIDDLING {
         return Bytes::copy_from_slice(bytes);
     }
     let mut block = with_room(bytes.len());

@@ -1,37 +1,52 @@
-//! Long blocks, shared by all threads: successive messages often have the same length.
+//! Middling and long blocks, shared by all threads: successive messages often have the same length.
 //!
 //! The allocator returns long blocks to the kernel, which then allocates and clears every page of the next
-//! one: for 1 MB that takes longer than copying it three times. At most `PLACES` blocks with `BYTES`
-//! together are kept in a process. While another thread has the lock, the allocator is used. So a process that was
-//! forked while a thread held the lock loses these blocks and nothing else.
+//! one: for 1 MB that takes longer than copying it three times. Middling ones it returns together, as soon as several
+//! next to each other are free: so it is with what was kept to be sent again, which is released by one acknowledgement.
+//! Of both kinds so many blocks with so many bytes are kept in a process (`Pool`). While another thread has the lock, the
+//! allocator is used. So a process that was forked while a thread held the lock loses these blocks and nothing else.
 
 use std::sync::{Mutex, MutexGuard, TryLockError};
 
+/// The least capacity of a middling block that is kept, in bytes: those below it are few pages together.
+pub const MIDDLING: usize = 4 << 10;
 /// The least capacity of a long block that is kept, in bytes: the allocator does not return shorter ones
 /// one by one.
 pub const LONG: usize = 128 << 10;
 /// The greatest capacity of a block that is kept, in bytes; longer ones go back to the kernel.
 pub const LONGEST: usize = 16 << 20;
-/// The greatest number of blocks that are kept.
-const PLACES: usize = 8;
-/// The greatest sum of their capacities, in bytes.
-const BYTES: usize = 32 << 20;
 /// A block is used only for a length of at least its capacity divided by this.
 pub const FRACTION: usize = 4;
 
-static SPARE: Mutex<Spare> = Mutex::new(Spare(Vec::new()));
+static MIDDLING_BLOCKS: Pool = Pool::new(32, 1 << 20);
+static LONG_BLOCKS: Pool = Pool::new(8, 32 << 20);
+
+/// Blocks of one kind that are kept.
+#[derive(Debug)]
+struct Pool(Mutex<Spare>);
 
 /// The blocks that are kept, the oldest first.
 #[derive(Debug)]
-struct Spare(Vec<Vec<u8>>);
+struct Spare {
+    blocks: Vec<Vec<u8>>,
+    /// The greatest number of blocks that are kept.
+    places: usize,
+    /// The greatest sum of their capacities, in bytes.
+    bytes: usize,
+}
 
 impl Spare {
-    /// Removes and returns the shortest block with room for `length` bytes that is not much longer.
+    const fn new(places: usize, bytes: usize) -> Spare {
+        Spare { blocks: Vec::new(), places, bytes }
+    }
+
+    /// Removes and returns the shortest block with room for `length` bytes that is not much longer; of several the one that
+    /// was kept last, which is in the processor's caches.
     fn take(&mut self, length: usize) -> Option<Vec<u8>> {
         let fits = |capacity: usize| (length..=length.saturating_mul(FRACTION)).contains(&capacity);
-        let found = self.0.iter().enumerate().filter(|(_, block)| fits(block.capacity()));
+        let found = self.blocks.iter().enumerate().rev().filter(|(_, block)| fits(block.capacity()));
         let (at, _) = found.min_by_key(|(_, block)| block.capacity())?;
-        Some(self.0.remove(at))
+        Some(self.blocks.remove(at))
     }
 
     /// Adds a block, and returns those that are removed for it.
@@ -39,47 +54,61 @@ impl Spare {
         block.clear();
         let mut removed = Vec::new();
         let bytes = |blocks: &[Vec<u8>]| blocks.iter().map(Vec::capacity).sum::<usize>();
-        while self.0.len() >= PLACES || bytes(&self.0) + block.capacity() > BYTES {
+        while self.blocks.len() >= self.places || bytes(&self.blocks) + block.capacity() > self.bytes {
             // The oldest goes first, so that lengths that are no longer used make room.
-            removed.push(self.0.remove(0));
+            removed.push(self.blocks.remove(0));
         }
-        self.0.push(block);
+        self.blocks.push(block);
         removed
     }
 }
 
-/// Locks the pool; `None` where another thread holds the lock, or held it when this process was
-/// forked.
-fn spare() -> Option<MutexGuard<'static, Spare>> {
-    /// The number of attempts: a holder keeps the lock for a few instructions.
-    const ATTEMPTS: usize = 100;
-    for _ in 0..ATTEMPTS {
-        match SPARE.try_lock() {
-            Ok(spare) => return Some(spare),
-            Err(TryLockError::Poisoned(spare)) => return Some(spare.into_inner()),
-            Err(TryLockError::WouldBlock) => std::hint::spin_loop(),
+impl Pool {
+    /// Without blocks. `places` is the greatest number of them, `bytes` the greatest sum of their capacities.
+    const fn new(places: usize, bytes: usize) -> Pool {
+        Pool(Mutex::new(Spare::new(places, bytes)))
+    }
+
+    /// Returns the pool for blocks of this capacity, if they are kept.
+    fn of(capacity: usize) -> Option<&'static Pool> {
+        match capacity {
+            MIDDLING..LONG => Some(&MIDDLING_BLOCKS),
+            LONG..=LONGEST => Some(&LONG_BLOCKS),
+            _ => None,
         }
     }
-    None
+
+    /// Locks the pool; `None` where another thread holds the lock, or held it when this process was
+    /// forked.
+    fn spare(&self) -> Option<MutexGuard<'_, Spare>> {
+        /// The number of attempts: a holder keeps the lock for a few instructions.
+        const ATTEMPTS: usize = 100;
+        for _ in 0..ATTEMPTS {
+            match self.0.try_lock() {
+                Ok(spare) => return Some(spare),
+                Err(TryLockError::Poisoned(spare)) => return Some(spare.into_inner()),
+                Err(TryLockError::WouldBlock) => std::hint::spin_loop(),
+            }
+        }
+        None
+    }
 }
 
 /// Returns whether blocks of this capacity are kept.
 pub fn is_kept(capacity: usize) -> bool {
-    (LONG..=LONGEST).contains(&capacity)
+    Pool::of(capacity).is_some()
 }
 
 /// Returns an empty block with room for `length` bytes, which is a length that is kept; one without capacity where
 /// there is none.
 pub fn take(length: usize) -> Vec<u8> {
-    spare().and_then(|mut spare| spare.take(length)).unwrap_or_default()
+    Pool::of(length).and_then(Pool::spare).and_then(|mut spare| spare.take(length)).unwrap_or_default()
 }
 
 /// Adds the memory of a block to the pool.
 pub fn keep(block: Vec<u8>) {
-    if !is_kept(block.capacity()) {
-        return;
-    }
-    let removed = spare().map(|mut spare| spare.keep(block));
+    let Some(pool) = Pool::of(block.capacity()) else { return };
+    let removed = pool.spare().map(|mut spare| spare.keep(block));
     // After the lock is released: freeing memory takes time.
     drop(removed);
 }
@@ -96,7 +125,7 @@ mod tests {
 
     #[test]
     fn pool_returns_the_shortest_block_that_fits() {
-        let mut spare = Spare(Vec::new());
+        let mut spare = Spare::new(8, 32 << 20);
         let (small, large) = (block(1 << 20), block(2 << 20));
         let places = [small.as_ptr(), large.as_ptr()];
         assert!(spare.keep(large).is_empty() && spare.keep(small).is_empty());
@@ -110,18 +139,41 @@ mod tests {
     }
 
     #[test]
+    fn pool_returns_of_equal_blocks_the_last_one() {
+        let mut spare = Spare::new(8, 1 << 20);
+        let (first, last) = (block(10_000), block(10_000));
+        let places = [last.as_ptr(), first.as_ptr()];
+        spare.keep(first);
+        spare.keep(last);
+        assert_eq!(places.map(|_| spare.take(10_000).unwrap().as_ptr()), places);
+    }
+
+    #[test]
     fn pool_is_bounded_in_number_and_bytes() {
-        let mut spare = Spare(Vec::new());
+        const PLACES: usize = 8;
+        const BYTES: usize = 32 << 20;
+        let mut spare = Spare::new(PLACES, BYTES);
         for i in 0..100 {
             let removed = spare.keep(block(LONG + i));
             assert_eq!(removed.len(), usize::from(i >= PLACES));
         }
-        let oldest = spare.0[0].capacity();
-        assert_eq!((spare.0.len(), oldest), (PLACES, LONG + 100 - PLACES));
+        let oldest = spare.blocks[0].capacity();
+        assert_eq!((spare.blocks.len(), oldest), (PLACES, LONG + 100 - PLACES));
         for _ in 0..5 {
             spare.keep(block(LONGEST));
-            assert!(spare.0.iter().map(Vec::capacity).sum::<usize>() <= BYTES);
+            assert!(spare.blocks.iter().map(Vec::capacity).sum::<usize>() <= BYTES);
         }
-        assert_eq!(spare.0.len(), 2);
+        assert_eq!(spare.blocks.len(), 2);
+    }
+
+    #[test]
+    fn middling_and_long_blocks_do_not_displace_each_other() {
+        for capacity in [MIDDLING, LONG - 1] {
+            assert!(std::ptr::eq(Pool::of(capacity).unwrap(), &MIDDLING_BLOCKS), "{capacity}");
+        }
+        for capacity in [LONG, LONGEST] {
+            assert!(std::ptr::eq(Pool::of(capacity).unwrap(), &LONG_BLOCKS), "{capacity}");
+        }
+        assert!(Pool::of(MIDDLING - 1).is_none() && Pool::of(LONGEST + 1).is_none());
     }
 }

@@ -3,8 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use bytes::Bytes;
-
+use crate::buffers;
 use crate::codec::Encoding;
 use crate::error::Error;
 use crate::message::{Payload, Recorded, StoredMessage, too_long};
@@ -55,7 +54,7 @@ impl<'a> DraftContent<'a> {
             DraftContent::Payload(payload) => Cow::Borrowed(payload),
             DraftContent::Recorded(recorded) => Cow::Borrowed(&recorded.payload),
             DraftContent::Borrowed(encoding, bytes) => {
-                Cow::Owned(Payload::from_bytes(encoding, Bytes::copy_from_slice(bytes)))
+                Cow::Owned(Payload::from_bytes(encoding, buffers::copy(bytes)))
             }
         }
     }

@@ -35,6 +35,8 @@ pub struct Outbox<M> {
     kept: Places<KeptMessage<M>>,
     /// Bytes of the bodies of `kept`.
     bytes: usize,
+    /// Bytes of those that were kept since the last call of [`Outbox::looked`].
+    unlooked: usize,
     /// The number up to which the peer has consumed everything.
     acknowledged: u64,
     /// The peer at the other end of the newest link, and its session.
@@ -149,6 +151,7 @@ impl<M: Reuse> Outbox<M> {
             numbered: 0,
             kept: Places::new(),
             bytes: 0,
+            unlooked: 0,
             acknowledged: 0,
             peer: None,
             replayed_to: 0,
@@ -248,6 +251,17 @@ impl<M: Reuse> Outbox<M> {
         below && (self.kept.is_empty() || self.bytes.saturating_add(bytes) <= limits.bytes)
     }
 
+    /// Returns how many bytes were kept since the last look for acknowledgements.
+    #[inline(always)]
+    pub fn unlooked(&self) -> usize {
+        self.unlooked
+    }
+
+    /// Records that the available acknowledgements were read.
+    pub fn looked(&mut self) {
+        self.unlooked = 0;
+    }
+
     /// Returns what goes over the link next: replays go before new messages.
     #[cfg(test)]
     pub fn order(&self) -> NextMessage<'_, M> {
@@ -310,6 +324,7 @@ impl<M: Reuse> Outbox<M> {
         let number = self.last;
         if is_kept {
             self.bytes += bytes;
+            self.unlooked += bytes;
             let place = self.kept.push();
             (place.number, place.bytes, place.class) = (number, bytes, class);
             return (number, Some(&mut place.message));

@@ -6,7 +6,6 @@
 //! The transports' own obstacles (no room in the ring, a rest that is not written yet) come after it.
 
 use super::{SessionHalves, class};
-use crate::buffers;
 use crate::channel::session::RetransmitClass;
 use crate::error::Error;
 use crate::frame::Kind;
@@ -14,6 +13,10 @@ use crate::message::StoredMessage;
 
 /// After this many unacknowledged messages a program that only sends checks for acknowledgements.
 const ACK_CHECK_INTERVAL: usize = 64;
+
+/// So does one that has sent so many bytes since the last check: what is kept then lies in memory that the processor's caches still hold,
+/// and looking takes nothing beside copying them.
+const ACK_CHECK_BYTES: usize = 64 << 10;
 
 /// Returns whether to check for acknowledgements while `kept` messages are kept.
 pub fn is_ack_check_due(kept: usize) -> bool {
@@ -112,7 +115,7 @@ impl SessionHalves {
         }
         let class = SessionHalves::class(terms, kind, flags);
         if matches!(class, RetransmitClass::Data | RetransmitClass::Idempotent)
-            && (is_ack_check_due(self.outbox.kept_count()) || length >= buffers::LONG)
+            && (is_ack_check_due(self.outbox.kept_count()) || self.outbox.unlooked() + length >= ACK_CHECK_BYTES)
         {
             self.look(terms.looked)?;
         }
@@ -126,10 +129,11 @@ impl SessionHalves {
         Ok(self.ticket(terms, kind, class, length))
     }
 
-    /// Reads the peer's page where many messages are kept, and before a long message, which may need the slot of a
+    /// Reads the peer's page where many messages or bytes are kept, and before a long message, which may need the slot of a
     /// consumed one.
     #[cold]
     fn look(&mut self, looked: bool) -> Unless<()> {
+        self.outbox.looked();
         self.read_peer_page();
         match () {
             () if self.has_violation() => Err(Obstacle::Violation),
