@@ -28,6 +28,8 @@ pub fn work(words: &[&str]) -> Result<()> {
         ["round", transport, bytes, placement, spin] => {
             channel::round_trip(transport, bytes.parse()?, Placement::from_name(placement)?, spin.parse()?)
         }
+        ["lent", bytes, placement, spin] => own_bytes(channel::Calls::Lent, bytes, placement, spin),
+        ["copied", bytes, placement, spin] => own_bytes(channel::Calls::Copied, bytes, placement, spin),
         ["arrays", memory, bytes, placement, spin] => arrays::round_trip(
             arrays::Memory::from_name(memory)?,
             bytes.parse()?,
@@ -94,4 +96,8 @@ pub fn work(words: &[&str]) -> Result<()> {
         ["peer-decode", encoding, sample] => codec::peer_decode(encoding, sample),
         _ => Err(format!("nothing of ours is called {words:?}").into()),
     }
+}
+
+fn own_bytes(calls: channel::Calls, bytes: &str, placement: &str, spin: &str) -> Result<()> {
+    channel::own_bytes(calls, bytes.parse()?, Placement::from_name(placement)?, spin.parse()?)
 }
