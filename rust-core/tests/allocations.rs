@@ -89,7 +89,10 @@ fn bytes_that_are_kept_and_bodies_that_are_received_take_no_new_memory() {
                 }
             }
         }
-        assert!(to_send < 1000 && to_receive < 1000, "{bytes} bytes: {to_send} to send, {to_receive} to receive");
+        assert!(
+            to_send < 1000 && to_receive < 1000,
+            "{bytes} bytes: {to_send} to send, {to_receive} to receive"
+        );
     }
 }
 

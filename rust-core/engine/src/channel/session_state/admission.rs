@@ -115,7 +115,8 @@ impl SessionHalves {
         }
         let class = SessionHalves::class(terms, kind, flags);
         if matches!(class, RetransmitClass::Data | RetransmitClass::Idempotent)
-            && (is_ack_check_due(self.outbox.kept_count()) || self.outbox.unlooked() + length >= ACK_CHECK_BYTES)
+            && (is_ack_check_due(self.outbox.kept_count())
+                || self.outbox.unlooked() + length >= ACK_CHECK_BYTES)
         {
             self.look(terms.looked)?;
         }
