@@ -71,12 +71,12 @@ demo-machines:  ## the same on three machines: network namespaces with a bridge 
 
 install:  ## put the C, C++ and Fortran library and the program under PREFIX
 	@tools/apt.sh build || echo "make install: going on without these packages"
-	cargo build --release -p linkspan-c -p linkspan-cli -p linkspan-gateway -p linkspan-recorder
+	cargo build --release -p linkspan-c -p linkspan-cli -p linkspan-gateway -p linkspan-recorder -p linkspan-schema-convert
 	c-api/install.sh "$(PREFIX)"
-	for program in linkspan linkspan-gateway linkspan-record; do \
+	for program in linkspan linkspan-gateway linkspan-record linkspan-schema; do \
 		install -D -s -m 0755 "$(CARGO_TARGET_DIR)/release/$$program" "$(DESTDIR)$(PREFIX)/bin/$$program" || exit 1; done
 	install -d "$(DESTDIR)$(PREFIX)/share/bash-completion/completions" "$(DESTDIR)$(PREFIX)/share/zsh/site-functions"
-	for program in linkspan linkspan-gateway linkspan-record; do \
+	for program in linkspan linkspan-gateway linkspan-record linkspan-schema; do \
 		"$(CARGO_TARGET_DIR)/release/$$program" completions bash \
 			> "$(DESTDIR)$(PREFIX)/share/bash-completion/completions/$$program" && \
 		"$(CARGO_TARGET_DIR)/release/$$program" completions zsh \
@@ -88,9 +88,10 @@ python: .venv/numpy  ## build the Python module and the program linkspan into .v
 	@tools/apt.sh build || echo "make python: going on without these packages"
 	cargo build --release --lib -p linkspan-c -p linkspan-python
 	cargo build --release -p linkspan-cli
+	cargo build --release -p linkspan-schema-convert
 	.venv/bin/python -m pip uninstall --quiet --quiet --yes linkspan
 	.venv/bin/python tools/python_module.py release
-	ln -sf "$(CARGO_TARGET_DIR)/release/linkspan" .venv/bin/linkspan
+	ln -sf "$(CARGO_TARGET_DIR)/release/linkspan" "$(CARGO_TARGET_DIR)/release/linkspan-schema" .venv/bin/
 
 dist:  ## build what is shipped into dist/: wheel, static programs, C library, Debian packages, PHP archive, crates
 	@tools/apt.sh dist

@@ -118,7 +118,7 @@ def programs(built: list[Path]) -> Package:
     package = Package(
         "linkspan", "net", "Programs in different languages on one machine exchange messages",
         "The shell program: send, receive, call, publish, subscribe, list, services\n and their controller; the recorder, the bridge to other machines, and the gateway\n for browsers.",
-        ("linkspan-cli", "linkspan-recorder", "linkspan-bridge", "linkspan-gateway"),
+        ("linkspan-cli", "linkspan-recorder", "linkspan-bridge", "linkspan-gateway", "linkspan-schema-convert"),
     )
     folder = package.begin()
     install_programs(folder, built, zsh="usr/share/zsh/vendor-completions")

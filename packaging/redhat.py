@@ -40,7 +40,7 @@ def pack(name: str, summary: str, description: str, folder: Path, more: str = ""
 
 def rpm_packages(built_library: Path, built_programs: list[Path], machine: str) -> None:
     """Builds all of them."""
-    folder = begin("linkspan", "linkspan-cli", "linkspan-recorder", "linkspan-bridge", "linkspan-gateway")
+    folder = begin("linkspan", "linkspan-cli", "linkspan-recorder", "linkspan-bridge", "linkspan-gateway", "linkspan-schema-convert")
     install_programs(folder, built_programs, zsh="usr/share/zsh/site-functions")
     summary = "Programs in different languages on one machine exchange messages"
     pack("linkspan", summary, "The shell program, the controller of services, the recorder, the bridge to other machines, and the gateway for browsers.", folder, machine=machine)

@@ -1,7 +1,7 @@
-"""Builds the wheel: what maturin makes of the module, and the program `linkspan`, which pip puts on the path.
+"""Builds the wheel: what maturin makes of the module, and the programs `linkspan` and `linkspan-schema`, which pip puts on the path.
 
-maturin has either a module or a program in a wheel. So the program is built by cargo and added to maturin's wheel as the
-script that the wheel format has a place for. An editable install has the module alone: `cargo build` makes the program there.
+maturin has either a module or a program in a wheel. So the programs are built by cargo and added to maturin's wheel as the
+scripts that the wheel format has a place for. An editable install has the module alone: `cargo build` makes the programs there.
 """
 
 import base64
@@ -33,27 +33,27 @@ def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
     os.environ.setdefault("MATURIN_PEP517_ARGS", f"--profile {PROFILE}")
     name = maturin.build_wheel(wheel_directory, config_settings, metadata_directory)
     if (WORKSPACE / "cli" / "Cargo.toml").exists():
-        add(pathlib.Path(wheel_directory) / name, build_program())
+        add(pathlib.Path(wheel_directory) / name, build_programs())
     else:
         print("the program linkspan is not in this source tree: the wheel has the module alone", file=sys.stderr)
     return name
 
 
-def build_program():
-    """Builds the program with the module's profile; gives its path. LINKSPAN_PROGRAM names one that is built already."""
-    if built := os.environ.get("LINKSPAN_PROGRAM"):
-        return pathlib.Path(built)
+def build_programs():
+    """Builds the programs with the module's profile; gives their paths. LINKSPAN_PROGRAMS names those that are built already."""
+    if built := os.environ.get("LINKSPAN_PROGRAMS"):
+        return [pathlib.Path(path) for path in built.split(os.pathsep)]
     cargo = os.environ.get("CARGO", "cargo")
-    command = [cargo, "build", "--profile", PROFILE, "--locked", "--package", "linkspan-cli", "--bin", "linkspan"]
+    command = [cargo, "build", "--profile", PROFILE, "--locked", "--package", "linkspan-cli", "--package", "linkspan-schema-convert", "--bins"]
     subprocess.run(command, cwd=WORKSPACE, check=True)
     target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", WORKSPACE / "target"))
     if triple := os.environ.get("CARGO_BUILD_TARGET"):
         target /= triple
-    return target / PROFILE / "linkspan"
+    return [target / PROFILE / name for name in ("linkspan", "linkspan-schema")]
 
 
-def add(wheel, program):
-    """Adds the program to a wheel as a script, and the files of the folder LINKSPAN_LICENCES as its licences and lists of crates (PEP 770);
+def add(wheel, programs):
+    """Adds the programs to a wheel as scripts, and the files of the folder LINKSPAN_LICENCES as its licences and lists of crates (PEP 770);
     all stand in its RECORD."""
     added = wheel.with_suffix(".adding")
     with zipfile.ZipFile(wheel) as old, zipfile.ZipFile(added, "w", zipfile.ZIP_DEFLATED) as new:
@@ -61,7 +61,7 @@ def add(wheel, program):
         for item in old.infolist():
             if item.filename != record:
                 new.writestr(item, old.read(item))
-        files = {record.replace(".dist-info/RECORD", f".data/scripts/{program.name}"): (program, 0o100755)}
+        files = {record.replace(".dist-info/RECORD", f".data/scripts/{program.name}"): (program, 0o100755) for program in programs}
         if licences := os.environ.get("LINKSPAN_LICENCES"):
             for path in sorted(pathlib.Path(licences).iterdir()):
                 place = record.replace("/RECORD", "/sboms" if path.suffix == ".json" else "/licenses")

@@ -21,7 +21,7 @@
 //! | the interface of an engine between machines; zenoh, NATS | `engine`, `engines` |
 //! | what wakes the loop | `inbox`, `directory` |
 //! | the bridge as a service, for a controller and a supervisor | `service` |
-//! | what was carried, refused and lost; lines on standard error, and on standard output | `status`, `stderr`, `stdout` |
+//! | what was carried, refused and lost | `status` |
 
 #![forbid(unsafe_code)]
 // Numbers of other machines and programs are added without overflow.
@@ -54,8 +54,6 @@ mod replays;
 mod revocations;
 mod service;
 mod status;
-mod stderr;
-mod stdout;
 mod tls;
 mod translation;
 
@@ -65,28 +63,19 @@ use arguments::{Action, Arguments};
 use clap::{CommandFactory, Parser};
 use config::Config;
 use linkspan::Result;
+use linkspan_program::{manual, stderr, stdout};
 
 /// Runs the program. An error is printed as one line with its kind and its code, and the exit code is 1.
 fn main() -> ExitCode {
+    stderr::set_name("linkspan-bridge");
     let arguments = Arguments::parse();
     match run(arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            stderr::print_line(&format!("{} ({}): {error}", error.kind().name(), error.kind().code()));
+            stderr::print_error(&error);
             ExitCode::FAILURE
         }
     }
-}
-
-/// Writes the manual pages, from the same definition as `--help`.
-fn write_manual(folder: &std::path::Path) -> Result<()> {
-    let commands = Arguments::command().name("linkspan-bridge").disable_help_subcommand(true);
-    std::fs::create_dir_all(folder).and_then(|()| clap_mangen::generate_to(commands, folder)).map_err(
-        |error| {
-            let writing = format!("writing manual pages into {}", folder.display());
-            linkspan::Error::os(writing, error.raw_os_error().unwrap_or(0))
-        },
-    )
 }
 
 /// Runs the action of the command line: `check`, `keys`, `man`, or, without an action, the bridge itself.
@@ -102,7 +91,7 @@ fn run(arguments: Arguments) -> Result<()> {
         return keys.run();
     }
     if let Some(Action::Man { folder }) = &arguments.action {
-        return write_manual(folder);
+        return manual::write(Arguments::command().name("linkspan-bridge"), folder);
     }
     let config = arguments.settings.config()?;
     config.validate()?;

@@ -130,7 +130,7 @@ impl Service {
     /// which describes what is wrong now.
     pub fn report(&self, status: &mut Status) {
         for (level, text) in status.take_notes() {
-            crate::stderr::print_line(&text);
+            crate::stderr::print_note(&text);
             self.service.log(level, &text);
         }
         if let Some(reason) = status.take_reason() {

@@ -4,10 +4,10 @@ use std::ffi::OsString;
 use std::time::Duration;
 
 use clap::Args;
-use clap::builder::{PossibleValuesParser, TypedValueParser};
 use linkspan::{Encoding, Error, ErrorKind, Options, Result, Timeout, Value, codec};
 
 use crate::exit::Exit;
+use crate::quantity::{OR_FOREVER, duration, encodings, seconds, timeout};
 
 /// The form in which values are printed.
 #[derive(Args, Debug, Clone, Copy)]
@@ -104,62 +104,6 @@ fn option_value(name: &str, text: &str) -> Result<Value> {
         });
     }
     Ok(codec::decode(text.as_bytes(), Encoding::Json).unwrap_or_else(|_| text.into()))
-}
-
-/// Parses the name of an encoding; completions offer all names.
-pub fn encodings() -> impl TypedValueParser<Value = Encoding> {
-    PossibleValuesParser::new(Encoding::ALL.map(Encoding::name)).try_map(|name| Encoding::from_name(&name))
-}
-
-/// What a time-out may be besides a time.
-const OR_FOREVER: &str = " or the word forever";
-
-/// Parses a time-out: a time, or the word "forever".
-pub fn timeout(text: &str) -> Result<Timeout> {
-    if text == "forever" {
-        return Ok(Timeout::Forever);
-    }
-    seconds(text, OR_FOREVER).and_then(Timeout::from_seconds)
-}
-
-/// Parses a time.
-pub fn duration(text: &str) -> Result<Duration> {
-    seconds(text, "").map(Duration::from_secs_f64)
-}
-
-/// Parses a refresh interval, from 0.1 s to an hour.
-pub fn interval(text: &str) -> Result<Duration> {
-    let every = duration(text)?;
-    if (0.1..=3600.0).contains(&every.as_secs_f64()) {
-        return Ok(every);
-    }
-    Err(Error::new(ErrorKind::OutOfRange, format!("{text} is not a time from 0.1 s to 1 h")))
-}
-
-/// The units of a time, in seconds.
-const UNITS: [(&str, f64); 5] = [("ms", 1e-3), ("us", 1e-6), ("s", 1.0), ("min", 60.0), ("h", 3600.0)];
-
-/// Returns a time in seconds: a number, with a unit or without.
-fn seconds(text: &str, also: &str) -> Result<f64> {
-    let (number, unit) = UNITS
-        .into_iter()
-        .find_map(|(unit, seconds)| Some((text.strip_suffix(unit)?.trim_end(), seconds)))
-        .unwrap_or((text, 1.0));
-    let parsed = number.parse().ok().filter(|number: &f64| number.is_finite()).map(|number| number * unit);
-    match parsed {
-        // Longer times overflow clocks.
-        Some(seconds) if (0.0..=1e9).contains(&seconds) => Ok(seconds),
-        Some(_) => Err(Error::new(
-            ErrorKind::OutOfRange,
-            format!("{text} is not from 0 to a billion seconds; give such a time{also}"),
-        )),
-        None => Err(Error::new(
-            ErrorKind::WrongType,
-            format!(
-                "{text:?} is not a time; give seconds (1.5), a number with us, ms, s, min or h (500ms){also}"
-            ),
-        )),
-    }
 }
 
 /// `linkspan region`
@@ -349,36 +293,6 @@ pub struct TranscodeArgs {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn times_have_units_and_wrong_ones_a_hint() {
-        for (text, seconds) in [
-            ("1", 1.0),
-            ("0", 0.0),
-            (".5", 0.5),
-            ("1s", 1.0),
-            ("500ms", 0.5),
-            ("250us", 0.000_25),
-            ("2 min", 120.0),
-            ("1.5h", 5400.0),
-        ] {
-            assert_eq!(duration(text).unwrap(), Duration::from_secs_f64(seconds), "{text}");
-        }
-        for (text, hint) in [
-            ("-1", "-1 is not from 0 to a billion seconds; give such a time or the word forever"),
-            ("-1s", "from 0 to a billion seconds"),
-            ("1e99", "from 0 to a billion seconds"),
-            ("5 parsecs", "with us, ms, s, min or h (500ms) or the word forever"),
-            ("", "is not a time; give seconds (1.5)"),
-            ("nan", "is not a time; give seconds (1.5)"),
-            ("s", "is not a time; give seconds (1.5)"),
-        ] {
-            let error = timeout(text).unwrap_err();
-            assert!(error.text().contains(hint), "{error}");
-        }
-        assert_eq!(timeout("forever").unwrap(), Timeout::Forever);
-        assert!(interval("50ms").unwrap_err().text().contains("from 0.1 s to 1 h"));
-    }
 
     #[test]
     fn options_that_are_times_take_what_their_flags_take() {

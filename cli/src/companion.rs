@@ -1,4 +1,4 @@
-//! Commands that are programs of their own (`linkspan bridge`, `linkspan gateway`, `linkspan record`), so that this program does not have their dependencies.
+//! Commands that are programs of their own (`linkspan bridge`, `linkspan gateway`, `linkspan record`, `linkspan schema import`), so that this program does not have their dependencies.
 
 use std::convert::Infallible;
 use std::ffi::OsString;
@@ -21,6 +21,8 @@ pub struct Companion {
     pub shown_as: &'static str,
     /// The folder of its sources.
     pub sources: &'static str,
+    /// Whether the wheel for Python has it.
+    pub is_in_wheel: bool,
 }
 
 /// Exchanges the messages of names with other machines.
@@ -29,6 +31,7 @@ pub const BRIDGE: Companion = Companion {
     command: "bridge",
     shown_as: "linkspan bridge",
     sources: "bridge",
+    is_in_wheel: false,
 };
 
 /// Serves names of this machine to browsers, and to programs of other systems.
@@ -37,6 +40,7 @@ pub const GATEWAY: Companion = Companion {
     command: "gateway",
     shown_as: "linkspan gateway",
     sources: "gateway",
+    is_in_wheel: false,
 };
 
 /// Runs a command of the program that records what is published and replays it.
@@ -44,9 +48,29 @@ pub const GATEWAY: Companion = Companion {
 /// # Errors
 /// As for [`Companion::run`].
 pub fn record(command: &'static str, arguments: Vec<OsString>) -> Result<(), Exit> {
-    let recorder =
-        Companion { program: "linkspan-record", command, shown_as: "linkspan", sources: "recorder" };
+    let recorder = Companion {
+        program: "linkspan-record",
+        command,
+        shown_as: "linkspan",
+        sources: "recorder",
+        is_in_wheel: false,
+    };
     recorder.run(std::iter::once(command.into()).chain(arguments))
+}
+
+/// Runs a command of the program that converts schemas.
+///
+/// # Errors
+/// As for [`Companion::run`].
+pub fn schema(command: &'static str, arguments: &[OsString]) -> Result<(), Exit> {
+    let converter = Companion {
+        program: "linkspan-schema",
+        command: "schema",
+        shown_as: "linkspan schema",
+        sources: "schema-tools/convert",
+        is_in_wheel: true,
+    };
+    converter.run(std::iter::once(command.into()).chain(arguments.iter().cloned()))
 }
 
 impl Companion {
@@ -66,8 +90,10 @@ impl Companion {
             }
         }
         let Companion { program, command, sources, .. } = self;
+        let wheel =
+            if self.is_in_wheel { " and in the wheel for Python" } else { ", not in the wheel for Python" };
         let text = format!(
-            "linkspan {command} needs the program {program}, which is neither beside this one nor in PATH: it is in the packages for Debian and Red Hat and in the archive {program}-…-linux.tar.gz, not in the wheel for Python, and in a clone of Linkspan `cargo install --path {sources}` installs it"
+            "linkspan {command} needs the program {program}, which is neither beside this one nor in PATH: it is in the packages for Debian and Red Hat and in the archive {program}-…-linux.tar.gz{wheel}, and in a clone of Linkspan `cargo install --path {sources}` installs it"
         );
         Err(Error::new(ErrorKind::NotFound, text).into())
     }

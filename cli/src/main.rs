@@ -32,13 +32,10 @@ mod controller;
 mod deadline;
 mod display;
 mod executable;
-mod exit;
 mod features;
 #[cfg(feature = "web")]
 mod http;
-mod input;
 mod keys;
-mod man;
 mod messages;
 mod output;
 mod pubsub;
@@ -46,9 +43,6 @@ mod region;
 mod reply;
 mod schema;
 mod service;
-mod signals;
-mod stderr;
-mod stop_watch;
 mod subprocess;
 mod supervisor;
 mod table;
@@ -61,6 +55,7 @@ use clap::CommandFactory;
 use command_line::{Cli, Command};
 use exit::Exit;
 use linkspan::Options;
+use linkspan_program::{exit, input, manual, quantity, schema_argument, signals, stderr, stdout, stop_watch};
 use signals::Signals;
 
 fn main() -> ExitCode {
@@ -138,14 +133,13 @@ fn run(command: Command, signals: &Signals) -> Result<(), Exit> {
         Command::Schema { what } => schema::schema(&what, signals),
         Command::Transcode(args) => transcode::transcode(&args),
         Command::Completions { shell } => {
-            let mut script = Vec::new();
-            clap_complete::generate(shell, &mut completed_commands(), "linkspan", &mut script);
+            let mut script = manual::completions(shell, completed_commands(), "linkspan");
             if shell == clap_complete::Shell::Bash {
                 script.extend_from_slice(BASH_NAMES);
             }
             output::write(&script)
         }
-        Command::Man { folder } => man::write(completed_commands(), &folder),
+        Command::Man { folder } => Ok(manual::write(completed_commands(), &folder)?),
     }
 }
 

@@ -35,7 +35,7 @@ pub fn send(args: &SendArgs, signals: &Signals) -> Result<(), Exit> {
 
 fn send_lines(channel: &Channel, timeout: Timeout, signals: &Signals) -> Result<(), Error> {
     let mut lines = Lines::new(signals);
-    while let Some(value) = lines.next()? {
+    while let Some(value) = lines.next_value()? {
         channel.send(&value, Wait::new(timeout).tick(&mut || signals.check()))?;
     }
     Ok(())

@@ -9,6 +9,18 @@ _linkspan_and_names() {
                 COMP_WORDS[0]=linkspan-record
                 _linkspan_record linkspan-record "$2" "$3"
             fi ;;
+        schema)
+            case "${COMP_WORDS[2]}" in
+                export | import | infer)
+                    declare -F _linkspan_schema >/dev/null || eval "$(command linkspan-schema completions bash 2>/dev/null)" ;;
+            esac
+            if [[ "${COMP_CWORD}" -gt 2 && "${COMP_WORDS[2]}" == @(export|import|infer) ]] && declare -F _linkspan_schema >/dev/null; then
+                COMP_WORDS=(linkspan-schema "${COMP_WORDS[@]:2}")
+                COMP_CWORD=$((COMP_CWORD - 1))
+                _linkspan_schema linkspan-schema "$2" "$3"
+            else
+                _linkspan "$@"
+            fi ;;
         *)
             _linkspan "$@" ;;
     esac

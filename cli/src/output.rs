@@ -1,25 +1,15 @@
 //! Standard output: values and messages, for programs or for people.
 
-use std::io::{self, Write};
-
 use linkspan::{Encoding, Error, Message, Value, codec, one_line};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::args::OutputArgs;
 use crate::display;
 use crate::exit::Exit;
+use crate::stdout;
 
-/// Writes bytes, whole and now.
+/// Writes bytes of this program's own, whole and now.
 pub fn write(bytes: &[u8]) -> Result<(), Exit> {
-    let mut out = io::stdout().lock();
-    out.write_all(bytes).and_then(|()| out.flush()).map_err(Exit::from_stdout_error)
-}
-
-/// Returns whether the pipe on standard output has lost its reader.
-pub fn reader_is_gone() -> bool {
-    let out = io::stdout();
-    let mut look = [PollFd::new(&out, PollFlags::empty())];
-    poll(&mut look, Some(&Timespec::default())).is_ok() && look[0].revents().contains(PollFlags::ERR)
+    stdout::write(bytes).map_err(Exit::from_stdout_error)
 }
 
 /// Writes a value as one line of JSON.

@@ -58,7 +58,7 @@ fn keeps(name: &str) -> bool {
 
 fn publish_lines(publisher: &Publisher, signals: &Signals) -> Result<(), Error> {
     let mut lines = Lines::new(signals);
-    while let Some(value) = lines.next()? {
+    while let Some(value) = lines.next_value()? {
         publisher.send(&value)?;
     }
     Ok(())

@@ -120,7 +120,7 @@ fn invalid_arguments_are_refused_before_anything_is_opened() {
         (
             &["send", "x", "1", "--timeout", "soon"],
             2,
-            "\"soon\" is not a time; give seconds (1.5), a number with us, ms, s, min or h (500ms) or the word forever",
+            "\"soon\" is not a time; give seconds (1.5), a number with us, ms, s, min, h or d (500ms) or the word forever",
         ),
         (
             &["send", "x", "1", "-t", "-1"],

@@ -181,14 +181,6 @@ fn schema_of_a_name_is_shown_compared_and_used_for_validation() {
         finished.out,
         finished.err
     );
-    let finished = run(&place, &["schema", "infer", "unix:lab/power", "-n", "1"], "");
-    let expected = "# inferred from 1 message\nname = \"lab.power\"";
-    assert!(
-        finished.out.starts_with(expected) && finished.out.contains("[fields.watts]\ntype = \"f64\""),
-        "{} {}",
-        finished.out,
-        finished.err
-    );
     let finished = run(&place, &["schema", "diff", "unix:lab/power", "kilo.toml"], "");
     assert!(
         finished.code == Some(1) && finished.out.contains("watts: the unit is W there and kW here"),
@@ -229,8 +221,6 @@ fn schema_of_a_name_is_shown_compared_and_used_for_validation() {
         "schema check nofile",
         "schema show nofile.schema.toml",
         "schema diff nofile nofile",
-        "schema infer lab/x --widen nofile",
-        "schema import --from ros nofile.msg",
     ] {
         let finished = run(&place, &words.split(' ').collect::<Vec<_>>(), "");
         assert!(
@@ -247,27 +237,6 @@ fn schema_of_a_name_is_shown_compared_and_used_for_validation() {
             && finished.err.contains("f64 in W is expected"),
         "{}",
         finished.err
-    );
-}
-
-#[test]
-fn schema_export_reports_what_the_notation_cannot_express() {
-    let place = Place::new();
-    let fields = "x = { type = \"f64\", unit = \"V\", optional = true }\ny = \"f64\"\n";
-    file(&place, "a.toml", &format!("name = \"a\"\n[fields]\n{fields}"));
-    let finished = run(&place, &["schema", "export", "--to", "cddl", "a.toml"], "");
-    assert_eq!((finished.code, finished.err.as_str()), (Some(0), ""));
-    assert!(finished.out.contains("  ? \"x\" => f64 / nil,  ; in V\n"), "{}", finished.out);
-    let finished = run(&place, &["schema", "export", "--to", "json-schema", "a.toml"], "");
-    assert!(finished.out.contains("\"x-unit\": \"V\""), "{}", finished.out);
-    let lines: Vec<&str> = finished.err.lines().collect();
-    assert!(
-        lines.iter().any(|line| line.contains("NaN and infinities are refused") && line.ends_with("(x, y)"))
-    );
-    assert!(
-        lines
-            .iter()
-            .any(|line| line.contains("narrower than the schema: null is refused") && line.ends_with("(x)"))
     );
 }
 
@@ -349,171 +318,6 @@ fn generate_check_names_each_file_that_differs_and_writes_none() {
             std::fs::write(&path, text).unwrap();
         }
     }
-}
-
-const READINGS: &str = "{\"watts\": 1.5, \"n\": 1}\n{\"watts\": 2, \"n\": 2, \"note\": \"x\"}\n";
-
-#[test]
-fn schema_infer_reads_files_of_every_form() {
-    let place = Place::new();
-    file(&place, "readings.jsonl", READINGS);
-    let lines = run(&place, &["schema", "infer", "readings.jsonl"], "");
-    assert_eq!(lines.code, Some(0), "{}", lines.err);
-    for expected in [
-        "# inferred from 2 messages\nname = \"readings\"",
-        "# optional? in 1 of 2 messages",
-        "# integer or float? 1 of 2",
-    ] {
-        assert!(lines.out.contains(expected), "{}", lines.out);
-    }
-    file(&place, "readings.json", "{\n  \"watts\": 1.5\n}\n");
-    let one = run(&place, &["schema", "infer", "readings.json"], "");
-    assert!(one.out.contains("# inferred from 1 message\n"), "{} {}", one.out, one.err);
-    // Two messages of CBOR behind each other: {"watts": 1.5} and {"watts": 2}.
-    let sequence = b"\xa1\x65watts\xfb\x3f\xf8\0\0\0\0\0\0\xa1\x65watts\x02";
-    std::fs::write(place.path().join("readings.cbor"), sequence).unwrap();
-    let cbor = run(&place, &["schema", "infer", "readings.cbor", "--name", "other"], "");
-    assert!(cbor.out.contains("# inferred from 2 messages\nname = \"other\""), "{} {}", cbor.out, cbor.err);
-    // An error names the message, the path in it where there is one, and the byte of the file.
-    for (length, places) in
-        [(20, ["cut.cbor, message 2: ", ", at byte 17"]), (23, [", at path watts", ", at byte 23"])]
-    {
-        std::fs::write(place.path().join("cut.cbor"), &sequence[..length]).unwrap();
-        let cut = run(&place, &["schema", "infer", "cut.cbor"], "");
-        assert!(cut.code == Some(1) && places.iter().all(|text| cut.err.contains(text)), "{}", cut.err);
-    }
-    file(&place, "bad.jsonl", &format!("{READINGS}{{oops\n"));
-    let bad = run(&place, &["schema", "infer", "bad.jsonl"], "");
-    assert!(bad.code == Some(1) && bad.err.contains("bad.jsonl:3:2: "), "{}", bad.err);
-}
-
-#[test]
-fn schema_infer_refuses_bad_files_with_their_place() {
-    let place = Place::new();
-    let at = |name: &str| place.path().join(name);
-    std::fs::create_dir(at("folder")).unwrap();
-    assert!(std::process::Command::new("mkfifo").arg(at("fifo")).status().unwrap().success());
-    std::fs::write(at("second.json"), "{\"a\":1}\n{\"a\":}\n").unwrap();
-    std::fs::write(at("whole.json"), "{\n \"a\": 1,\n \"é\": ?\n}\n").unwrap();
-    std::fs::write(at("cut.json"), b"{\"a\":1}\n{\"a\":\"\xe2\x84").unwrap();
-    std::fs::write(at("deep.json"), "[".repeat(200_000)).unwrap();
-    std::fs::write(at("digits.json"), format!("{{\"a\":{}}}\n{{\"a\":}}", "9".repeat(100_000))).unwrap();
-    std::fs::write(at("nul.json"), b"{\"a\":1}\n\0\n").unwrap();
-    std::fs::write(at("cut.cbor"), b"\xa1\x61a\x19").unwrap();
-    for (name, text) in [
-        ("folder", "folder: a directory is not a text file: name a file in it"),
-        ("fifo", "fifo: a FIFO is not a text file"),
-        ("second.json", "second.json:2:6: "),
-        ("whole.json", "whole.json:3:7: "),
-        ("cut.json", "cut.json:2:"),
-        ("deep.json", "deep.json:1:"),
-        ("digits.json", "digits.json:1:6: over the integer limit"),
-        ("nul.json", "nul.json:2:1: "),
-        ("cut.cbor", "cut.cbor, message 1: "),
-    ] {
-        let finished = run(&place, &["schema", "infer", name], "");
-        assert!(
-            finished.code == Some(1) && finished.out.is_empty() && finished.err.contains(text),
-            "{name}: {:?} {}",
-            finished.code,
-            finished.err
-        );
-    }
-}
-
-#[test]
-fn schema_infer_widens_what_it_inferred() {
-    let place = Place::new();
-    let first = run(&place, &["schema", "infer", "-", "--name", "a"], READINGS);
-    file(&place, "a.toml", &first.out);
-    let same = run(&place, &["schema", "infer", "-", "--widen", "a.toml"], READINGS);
-    assert_eq!(same.err, "");
-    file(&place, "same.toml", &same.out);
-    let fingerprint = |name| run(&place, &["schema", "fingerprint", name], "").out;
-    assert_eq!(fingerprint("a.toml"), fingerprint("same.toml"));
-    let wider = run(
-        &place,
-        &["schema", "infer", "-", "--widen", "a.toml"],
-        "{\"watts\": 1, \"n\": 1.5, \"more\": true}\n",
-    );
-    file(&place, "wider.toml", &wider.out);
-    let finished = run(&place, &["schema", "check", "a.toml", "wider.toml", "--require", "backward"], "");
-    assert_eq!(finished.code, Some(0), "{}", finished.out);
-    assert!(wider.err.contains("2 changes are marked by comments"), "{}", wider.err);
-    let fits = run(
-        &place,
-        &["schema", "validate", "wider.toml"],
-        &format!("{READINGS}{{\"watts\": 1, \"n\": 1.5, \"more\": true}}\n"),
-    );
-    assert_eq!(fits.code, Some(0), "{}", fits.err);
-}
-
-#[test]
-fn schema_infer_reads_a_journal_and_leaves_nothing_in_it() {
-    let place = Place::new();
-    let finished = run(&place, &["pub", "journal:orders"], READINGS);
-    assert_eq!(finished.code, Some(0), "{}", finished.err);
-    let names = || {
-        let mut names: Vec<String> = Vec::new();
-        let mut folders = vec![place.path().to_path_buf()];
-        while let Some(folder) = folders.pop() {
-            for entry in std::fs::read_dir(folder).unwrap() {
-                let path = entry.unwrap().path();
-                names.push(path.display().to_string());
-                if path.is_dir() {
-                    folders.push(path);
-                }
-            }
-        }
-        names.sort();
-        names
-    };
-    let before = names();
-    for _ in 0..2 {
-        let finished = run(&place, &["schema", "infer", "journal:orders", "--timeout", "0.5"], "");
-        assert!(
-            finished.out.contains("# inferred from 2 messages\nname = \"orders\""),
-            "{} {}",
-            finished.out,
-            finished.err
-        );
-    }
-    assert_eq!(names(), before);
-}
-
-#[test]
-fn schema_import_prints_a_schema_or_the_place_that_it_refuses() {
-    let place = Place::new();
-    file(
-        &place,
-        "a.proto",
-        "syntax = \"proto3\";\npackage lab;\nmessage A {\n  // In volts\n  double x = 1;\n}\n",
-    );
-    let finished = run(&place, &["schema", "import", "--from", "proto", "a.proto"], "");
-    let expected =
-        "name = \"lab.A\"\nversion = 1\n\n[fields.x]\ntype = \"f64\"\ndefault = 0.0\ndoc = \"In volts\"\n";
-    assert_eq!((finished.code, finished.out.as_str()), (Some(0), expected), "{}", finished.err);
-    file(&place, "A.msg", "uint8 ON=1\nstring[2] names\nfloat64 y\nNone z\n");
-    let finished = run(&place, &["schema", "import", "--from", "ros", "A.msg"], "");
-    assert!(
-        finished.code == Some(4) && finished.err.contains("A.msg:4:1: no file defines"),
-        "{:?} {}",
-        finished.code,
-        finished.err
-    );
-    file(&place, "None.msg", "bool b\n");
-    let finished = run(&place, &["schema", "import", "--from", "ros", "A.msg"], "");
-    assert!(
-        finished.code == Some(0) && finished.out.contains("[fields.z.fields.b]\ntype = \"bool\"\n"),
-        "{}",
-        finished.err
-    );
-    assert!(
-        finished.err.contains("A.msg:1:1: a schema has no constants, these are left out: ON"),
-        "{}",
-        finished.err
-    );
-    assert!(finished.err.contains("A.msg:2:1: shorter lists are accepted, too"), "{}", finished.err);
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use linkspan::Timestamp;
+use linkspan_program::quantity;
 
 /// Names of this machine for browsers, and for programs of other systems
 #[derive(Debug, Parser)]
@@ -147,37 +148,14 @@ pub struct Running {
     pub file: File,
 }
 
-fn number(text: &str, units: &[(&str, f64)]) -> Option<f64> {
-    let (digits, factor) = units.iter().find_map(|(unit, factor)| {
-        let digits = text.trim().strip_suffix(unit)?.trim_end();
-        digits.ends_with(|c: char| c.is_ascii_digit()).then_some((digits, factor))
-    })?;
-    let number: f64 = digits.parse().ok()?;
-    (number.is_finite() && number >= 0.0).then_some(number * factor)
-}
-
 fn time(text: &str) -> Result<Duration, String> {
-    let units = [("ms", 1e-3), ("min", 60.0), ("h", 3_600.0), ("d", 86_400.0), ("s", 1.0), ("", 1.0)];
-    let time = number(text, &units).and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-    time.filter(|time| !time.is_zero()).ok_or_else(|| {
-        "a time is a number of seconds, or one with its unit: 500ms, 10s, 5min, 2h, 30d".to_owned()
-    })
+    let time = quantity::duration(text).map_err(|error| error.text().to_owned())?;
+    if time.is_zero() { Err("a time of 0 has no meaning here".to_owned()) } else { Ok(time) }
 }
 
 fn size(text: &str) -> Result<u64, String> {
-    let units = [
-        ("KiB", 1_024.0),
-        ("MiB", 1_048_576.0),
-        ("GiB", 1_073_741_824.0),
-        ("kB", 1e3),
-        ("MB", 1e6),
-        ("GB", 1e9),
-        ("", 1.0),
-    ];
-    // Above 2^53 the number is rounded, as the text was.
-    number(text, &units).filter(|bytes| (4_096.0..1e15).contains(bytes)).map(|bytes| bytes as u64).ok_or_else(
-        || "a size is a number of bytes, at least 4KiB, or one with its unit: 64MiB, 1GiB, 500MB".to_owned(),
-    )
+    let size = quantity::size(text)?;
+    if size >= 4_096 { Ok(size) } else { Err("it is at least 4KiB".to_owned()) }
 }
 
 fn rate(text: &str) -> Result<f64, String> {

@@ -11,7 +11,6 @@
 //! | what is received for all clients; the place of one client in it | `feed`, `subscription` |
 //! | calls, look-ups, publishers | `requests`, `publishers` |
 //! | the gateway as a service; its counters | `service`, `status` |
-//! | lines on standard error, and on standard output | `stderr`, `stdout` |
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "in a test a panic is the report"))]
 #![forbid(unsafe_code)]
@@ -32,8 +31,6 @@ mod servers;
 mod service;
 mod session;
 mod status;
-mod stderr;
-mod stdout;
 mod stream;
 mod subscription;
 mod tokens;
@@ -43,6 +40,7 @@ use std::process::ExitCode;
 use arguments::{Action, Arguments, Token};
 use clap::{CommandFactory, Parser};
 use linkspan::{Error, ErrorKind, Result};
+use linkspan_program::{manual, stderr, stdout};
 
 use crate::names::Name;
 use crate::rights::Rights;
@@ -50,10 +48,11 @@ use crate::tokens::TokenFile;
 
 /// Runs the program. An error is printed as one line with its kind and its code, and the exit code is 1.
 fn main() -> ExitCode {
+    stderr::set_name("linkspan-gateway");
     match run(Arguments::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            stderr::print_line(&format!("{} ({}): {error}", error.kind().name(), error.kind().code()));
+            stderr::print_error(&error);
             ExitCode::FAILURE
         }
     }
@@ -63,8 +62,10 @@ fn run(arguments: Arguments) -> Result<()> {
     match arguments.action {
         None => service::run(&arguments.running),
         Some(Action::Token(token)) => change_tokens(token),
-        Some(Action::Completions { shell }) => stdout::write(&completions(shell)),
-        Some(Action::Man { folder }) => write_manual(&folder),
+        Some(Action::Completions { shell }) => {
+            stdout::write(&manual::completions(shell, Arguments::command(), "linkspan-gateway"))
+        }
+        Some(Action::Man { folder }) => manual::write(Arguments::command().name("linkspan-gateway"), &folder),
     }
 }
 
@@ -120,29 +121,4 @@ fn describe(rights: &Rights) -> String {
     let [read, call, write] = [("read", &rights.read), ("call", &rights.call), ("write", &rights.write)]
         .map(|(verb, names)| part(verb, names));
     format!("{}{read}{call}{write}{end}", rights.name)
-}
-
-/// Returns the completions. In bash those of a name with a dash in it would find no command: their generator takes the dash for a level of
-/// commands.
-fn completions(shell: clap_complete::Shell) -> Vec<u8> {
-    let is_bash = shell == clap_complete::Shell::Bash;
-    let name = if is_bash { "linkspan_gateway" } else { "linkspan-gateway" };
-    let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Arguments::command().name(name), name, &mut script);
-    if is_bash {
-        let text = String::from_utf8_lossy(&script);
-        script = text.replace(" linkspan_gateway\n", " linkspan-gateway\n").into_bytes();
-    }
-    script
-}
-
-/// Writes the manual pages, from the same definition as `--help`.
-fn write_manual(folder: &std::path::Path) -> Result<()> {
-    let commands = Arguments::command().name("linkspan-gateway").disable_help_subcommand(true);
-    std::fs::create_dir_all(folder).and_then(|()| clap_mangen::generate_to(commands, folder)).map_err(
-        |error| {
-            let writing = format!("writing manual pages into {}", folder.display());
-            Error::os(writing, error.raw_os_error().unwrap_or(0))
-        },
-    )
 }

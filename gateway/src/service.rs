@@ -28,7 +28,7 @@ use crate::rights::Rights;
 use crate::server::{self, Threads};
 use crate::status::Counters;
 use crate::tokens::{TokenFile, Tokens};
-use crate::{stderr, stdout};
+use linkspan_program::{stderr, stdout};
 
 /// How often tokens, publishers and the state are looked at.
 const LOOK: Duration = Duration::from_millis(500);
@@ -161,7 +161,7 @@ fn raise_descriptors() {
 
 impl Main {
     fn note(&self, level: &str, text: &str) {
-        stderr::print_line(text);
+        stderr::print_note(text);
         self.service.log(level, text);
     }
 

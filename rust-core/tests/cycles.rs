@@ -8,7 +8,7 @@ use std::path::Path;
 use crate::support::modules::{Graph, cycles, graph, graph_of};
 
 /// The crates, by their folders. `rust-core` itself has no modules but the six functions at its root.
-const CRATES: [&str; 14] = [
+const CRATES: [&str; 17] = [
     "rust-core/value",
     "rust-core/os",
     "rust-core/transport",
@@ -16,6 +16,9 @@ const CRATES: [&str; 14] = [
     "rust-core/service",
     "controller",
     "schema-tools",
+    "schema-tools/export",
+    "schema-tools/convert",
+    "programs",
     "cli",
     "c-api",
     "python",

@@ -18,8 +18,16 @@ const NOT_IN_BINDINGS: [&str; 4] = ["thread::sleep", "std::fs", "std::net", "uni
 const NOT_IN_CODECS: [&str; 4] = ["std::fs", "std::io", "std::net", "rustix"];
 
 /// The programs: what they print may be text of others, which a terminal must not interpret.
-const PROGRAMS: [&str; 6] =
-    ["cli/src/", "controller/src/", "recorder/src/", "bridge/src/", "gateway/src/", "schema-tools/src/"];
+const PROGRAMS: [&str; 8] = [
+    "programs/src/",
+    "cli/src/",
+    "controller/src/",
+    "recorder/src/",
+    "bridge/src/",
+    "gateway/src/",
+    "schema-tools/src/",
+    "schema-tools/convert/src/",
+];
 
 /// Ways to print that pass by the function for text of others.
 const NOT_IN_PROGRAMS: [&str; 5] =
@@ -143,9 +151,10 @@ fn faults(path: &str, source: &str) -> Vec<String> {
             () => &[],
         };
         // A thread that cannot be started is an error with a text, and no panic.
-        let is_program = ["cli/", "controller/", "recorder/", "bridge/", "gateway/"]
-            .iter()
-            .any(|folder| path.starts_with(folder));
+        let is_program =
+            ["programs/", "cli/", "controller/", "recorder/", "bridge/", "gateway/", "schema-tools/convert/"]
+                .iter()
+                .any(|folder| path.starts_with(folder));
         let of_controllers_tests =
             ["controller/src/problems.rs", "controller/src/violations.rs", "controller/src/peer.rs"];
         if is_program && !is_test && i < tests && !of_controllers_tests.contains(&path) {
@@ -188,6 +197,9 @@ fn every_source_keeps_the_rules() {
         "recorder/src",
         "recording/src",
         "schema-tools/src",
+        "schema-tools/export/src",
+        "schema-tools/convert/src",
+        "programs/src",
         "benches/src",
     ] {
         sources_under(&root.join(folder), &mut sources);

@@ -19,9 +19,10 @@ SIZES = {
     **{f"linkspan-record-{VERSION}-{machine}-linux.tar.gz": 8 for machine in MACHINES},
     **{f"linkspan-bridge-{VERSION}-{machine}-linux.tar.gz": 16 for machine in MACHINES},
     **{f"linkspan-gateway-{VERSION}-{machine}-linux.tar.gz": 8 for machine in MACHINES},
+    **{f"linkspan-schema-{VERSION}-{machine}-linux.tar.gz": 8 for machine in MACHINES},
     **{f"liblinkspan-{VERSION}-{machine}-linux-glibc.tar.gz": 24 for machine in MACHINES},
     f"php_linkspan-{VERSION}_php8.2-{MACHINE}-linux-glibc-nts.tgz": 4,
-    **{f"linkspan-{VERSION}-cp311-abi3-*_{machine}.whl": 12 for machine in MACHINES},
+    **{f"linkspan-{VERSION}-cp311-abi3-*_{machine}.whl": 14 for machine in MACHINES},
     f"linkspan_remote-{VERSION}-py3-none-any.whl": 0.1,
     f"linkspan-client-{VERSION}.tgz": 0.1,
     f"linkspan_{VERSION}-1_*.deb": 22,
@@ -89,7 +90,7 @@ def test_artefact_has_the_lists_of_its_crates(pattern: str, tmp_path: Path) -> N
         assert json.loads(text.read_text()) == json.loads(artefact(f"{text.name.removesuffix('.cdx.json')}-{VERSION}.cdx.json").read_text())
 
 
-@pytest.mark.parametrize("package", ["linkspan-cli", "linkspan-recorder", "linkspan-bridge", "linkspan-gateway", "linkspan-c", "linkspan-php", "linkspan-python"])
+@pytest.mark.parametrize("package", ["linkspan-cli", "linkspan-recorder", "linkspan-bridge", "linkspan-gateway", "linkspan-schema-convert", "linkspan-c", "linkspan-php", "linkspan-python"])
 def test_list_of_components_names_the_crates_that_are_linked(package: str) -> None:
     listed = json.loads(artefact(f"{package}-{VERSION}.cdx.json").read_text())
     names = {component["name"] for component in listed["components"]}
@@ -108,7 +109,7 @@ def test_check_sums_are_those_of_the_files() -> None:
 
 
 @pytest.mark.parametrize("machine", MACHINES)
-@pytest.mark.parametrize("name", ["linkspan", "linkspan-record", "linkspan-bridge", "linkspan-gateway"])
+@pytest.mark.parametrize("name", ["linkspan", "linkspan-record", "linkspan-bridge", "linkspan-gateway", "linkspan-schema"])
 def test_program_lists_its_crates(name: str, machine: str, tmp_path: Path) -> None:
     unpacked(artefact(f"{name}-{VERSION}-{machine}-linux.tar.gz"), tmp_path)
     [program] = [path for path in tmp_path.rglob(name) if path.is_file() and path.read_bytes()[:4] == b"\x7fELF"]

@@ -22,7 +22,7 @@ SUBSCRIBER = re.findall(r"^```python\n(.*?)^```$", README, re.M | re.S)[1]
 
 def test_static_programs_run_alone(tmp_path: Path) -> None:
     """In a root that has these files and nothing else but the kernel's /proc."""
-    for name in ("linkspan", "linkspan-record", "linkspan-bridge", "linkspan-gateway"):
+    for name in ("linkspan", "linkspan-record", "linkspan-bridge", "linkspan-gateway", "linkspan-schema"):
         tarfile.open(artefact(f"{name}-{VERSION}-{MACHINE}-linux.tar.gz")).extract(f"{name}-{VERSION}-{MACHINE}-linux/{name}", tmp_path, filter="tar")
         (tmp_path / f"{name}-{VERSION}-{MACHINE}-linux" / name).rename(tmp_path / name)
         (tmp_path / f"{name}-{VERSION}-{MACHINE}-linux").rmdir()
@@ -36,7 +36,7 @@ def test_static_programs_run_alone(tmp_path: Path) -> None:
         return subprocess.run([*inside, *words], env=env, capture_output=True, text=True, check=True, timeout=60).stdout
 
     assert VERSION in linkspan("--version")
-    for other in ("bridge", "gateway", "record"):
+    for other in ("bridge", "gateway", "record", "schema"):
         ran = subprocess.run(["chroot", tmp_path, f"/linkspan-{other}", "--version"], capture_output=True, text=True, check=True, timeout=60)
         assert VERSION in ran.stdout
     with subprocess.Popen([*inside, "pub", "lab/sum", '{"sum":3}'], env=env) as publisher:

@@ -4,7 +4,7 @@ import subprocess
 
 from support.tree import ROOT
 
-PRODUCTS = ["linkspan-c", "linkspan-cli", "linkspan-gateway", "linkspan-php", "linkspan-python", "linkspan-recorder"]
+PRODUCTS = ["linkspan-c", "linkspan-cli", "linkspan-gateway", "linkspan-php", "linkspan-python", "linkspan-recorder", "linkspan-schema-convert"]
 
 
 def features(*packages: str) -> dict[str, set[str]]:

@@ -1,21 +1,18 @@
-//! `linkspan schema`: checks, shows, compares and converts schemas, generates code, and validates values.
+//! `linkspan schema`: checks, shows and compares schemas, generates code, and validates values; conversions are those of `linkspan-schema`.
 
 mod diff;
-pub mod export;
-mod file;
 mod generate;
-pub mod import;
-pub mod infer;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Subcommand, ValueEnum};
 use linkspan::schema::{Difference, Schema};
 
-use self::file::{load, load_all, load_reply};
 use crate::exit::Exit;
+use crate::schema_argument::{load, load_all, load_reply};
 use crate::signals::Signals;
-use crate::{input, output};
+use crate::{companion, input, output};
 
 /// The commands for schemas.
 #[derive(Subcommand, Debug)]
@@ -90,18 +87,13 @@ Examples:
         file: PathBuf,
     },
 
-    /// Write a schema in another notation
-    #[command(
-        after_help = "Prints to standard error where the notation cannot express the schema: `looser` where it accepts values that the schema refuses,
-`narrower` where it refuses values that the schema accepts.
-
-Examples:
-  linkspan schema export --to cddl power.schema.toml > power.cddl
-  linkspan schema export --to json-schema lab/power > power.schema.json
-  linkspan schema export --to proto power.schema.toml > power.proto
-  linkspan schema export --to arrow power.schema.toml > power.arrows"
-    )]
-    Export(export::Export),
+    /// Write a schema in another notation: `linkspan schema export --help`
+    #[command(disable_help_flag = true)]
+    Export {
+        /// The arguments of the program linkspan-schema
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
 
     /// Write the types of a schema in a programming language, with encoding and decoding
     #[command(
@@ -129,30 +121,21 @@ Examples:
         #[arg(value_name = "FILE|NAME")]
         file: PathBuf,
     },
-    /// Convert a file in another notation into a schema
-    #[command(
-        after_help = "Refuses what a schema cannot express, with file, line and column. Prints to standard error where the schema accepts more than
-the file does.
+    /// Convert a file in another notation into a schema: `linkspan schema import --help`
+    #[command(disable_help_flag = true)]
+    Import {
+        /// The arguments of the program linkspan-schema
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
 
-Examples:
-  linkspan schema import --from proto addressbook.proto --message Person > person.schema.toml
-  linkspan schema import --from ros sensor_msgs/msg/Imu.msg --include /opt/ros/jazzy/share"
-    )]
-    Import(import::Import),
-
-    /// Propose a schema for the messages of an endpoint, a journal, or a file
-    #[command(
-        after_help = "Prints a schema that accepts every message read, with a comment wherever the messages leave a question open: `optional?`, `integer or float?`.
-A file holds one message, JSON texts one a line, or a CBOR sequence. A journal is read from its first message; that changes nothing in it.
-
-With --widen, prints that schema, widened just enough to accept the messages. It accepts all that the old one did.
-
-Examples:
-  linkspan schema infer lab/power > power.schema.toml
-  linkspan schema infer journal:orders --count 100000
-  linkspan sub lab/power --json | linkspan schema infer - --widen power.schema.toml"
-    )]
-    Infer(infer::Infer),
+    /// Propose a schema for the messages of an endpoint, a journal, or a file: `linkspan schema infer --help`
+    #[command(disable_help_flag = true)]
+    Infer {
+        /// The arguments of the program linkspan-schema
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
 
     /// Check values from standard input, one JSON text a line, against a schema
     #[command(
@@ -193,11 +176,11 @@ pub fn schema(what: &What, signals: &Signals) -> Result<(), Exit> {
         What::Show { file, .. } => output::write(load(file)?.to_toml().as_bytes()),
         What::Diff { old, new } => diff(&load(old)?, &load(new)?),
         What::Fingerprint { file } => output::write(format!("{}\n", load(file)?.fingerprint()?).as_bytes()),
-        What::Export(asked) => export::print(asked),
+        What::Export { arguments } => companion::schema("export", arguments),
         What::Generate { lang, output, check: true, file } => generate::check(&load(file)?, *lang, output),
         What::Generate { lang, output, file, .. } => generate::generate(&load(file)?, *lang, output),
-        What::Import(asked) => import::print(asked),
-        What::Infer(asked) => infer::print(asked, signals),
+        What::Import { arguments } => companion::schema("import", arguments),
+        What::Infer { arguments } => companion::schema("infer", arguments),
         What::Validate { file } => validate(&load(file)?, signals),
     }
 }
@@ -263,7 +246,7 @@ fn diff(old: &Schema, new: &Schema) -> Result<(), Exit> {
 
 fn validate(schema: &Schema, signals: &Signals) -> Result<(), Exit> {
     let mut lines = input::Lines::new(signals);
-    while let Some(value) = lines.next()? {
+    while let Some(value) = lines.next_value()? {
         schema
             .check(&value)
             .map_err(|error| error.on(format_args!("standard input, line {}", lines.number())))?;

@@ -267,7 +267,7 @@ pub struct WatchArgs {
     #[arg(value_name = "NAME")]
     pub names: Vec<String>,
     /// Get the data at this interval, and print it too
-    #[arg(long, value_name = "SECONDS", value_parser = crate::args::interval)]
+    #[arg(long, value_name = "SECONDS", value_parser = crate::quantity::interval)]
     pub data: Option<std::time::Duration>,
     /// The connection, and the form of the output.
     #[command(flatten)]

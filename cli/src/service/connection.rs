@@ -6,8 +6,8 @@ use clap::Args;
 use linkspan::service::Controller;
 use linkspan::{Deadline, Options, Result, Timeout, Wait};
 
-use crate::args::timeout;
 use crate::deadline::deadline;
+use crate::quantity::timeout;
 use crate::signals::Signals;
 
 /// The controller's endpoint.

@@ -8,7 +8,7 @@ use clap::{Parser, ValueEnum};
 use linkspan::{Error, ErrorKind, Result};
 use rustix::process::Signal;
 
-use crate::args::duration;
+use crate::quantity::duration;
 
 /// Run a program without Linkspan as a service: its controller pauses, resumes and ends it
 ///

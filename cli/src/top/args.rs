@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use crate::args::interval;
+use crate::quantity::interval;
 use crate::service::ControllerArgs;
 
 /// `linkspan top`

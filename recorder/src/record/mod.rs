@@ -70,7 +70,7 @@ pub struct Arguments {
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
     /// End after this time
-    #[arg(long = "for", value_name = "TIME", value_parser = quantity::time)]
+    #[arg(long = "for", value_name = "TIME", value_parser = quantity::duration)]
     duration: Option<Duration>,
     /// End after so many messages
     #[arg(long, value_name = "COUNT")]
@@ -79,7 +79,7 @@ pub struct Arguments {
     #[arg(long, value_name = "SIZE|TIME", value_parser = split)]
     split: Option<Split>,
     /// A power cut loses at most what came in this time
-    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = quantity::time)]
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = quantity::duration)]
     sync: Duration,
     /// The most memory for what was received and is not written; what exceeds it is counted as missed
     #[arg(long, value_name = "SIZE", default_value = "256MiB", value_parser = quantity::size)]
@@ -103,10 +103,10 @@ pub struct Arguments {
     #[arg(long, value_name = "NAME")]
     on: Option<String>,
     /// With --on: how long before such a message; held in memory, at most --buffer of it
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = quantity::time, requires = "on")]
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = quantity::duration, requires = "on")]
     before: Duration,
     /// With --on: how long after such a message
-    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = quantity::time, requires = "on")]
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = quantity::duration, requires = "on")]
     after: Duration,
     /// The mode of the recording's files, such as 0640; 0600 where none is given, and 0660 in a folder that a group shares
     #[arg(long, value_name = "MODE", value_parser = crate::tools::mode)]
@@ -143,7 +143,7 @@ enum Encode {
 /// # Errors
 /// A text that says what is taken.
 pub fn split(text: &str) -> std::result::Result<Split, String> {
-    match (quantity::size(text), quantity::time(text)) {
+    match (quantity::size(text), quantity::duration(text)) {
         // A number alone could be either.
         (Ok(_), Ok(_)) => Err("say whether it is a size or a time: 1GiB, 10min".to_owned()),
         (Ok(0), _) => Err("a part of no bytes holds nothing".to_owned()),

@@ -9,7 +9,7 @@ use linkspan::schema::Schema;
 use linkspan::{Encoding, Error, ErrorKind, Result, codec, registry};
 use linkspan_recording::event::Kind;
 use linkspan_recording::{ChannelRecord, Event};
-use linkspan_schema::export::{Notation, export};
+use linkspan_schema_export::{Notation, export};
 
 use super::black_box::BlackBox;
 use super::clock::now;

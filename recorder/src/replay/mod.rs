@@ -65,7 +65,7 @@ pub struct Arguments {
     #[arg(long, value_name = "NAME")]
     answer: Option<String>,
     /// The longest wait for a subscriber, a consumer or an answer; who was late is said, and the exit code is 1
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = quantity::time)]
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = quantity::duration)]
     deadline: Duration,
     /// The name of this replay as a service: replay-FILE where none is given
     #[arg(long, value_name = "NAME")]

@@ -71,7 +71,7 @@ pub enum Instant {
 }
 
 fn instant(text: &str) -> std::result::Result<Instant, String> {
-    if let Ok(time) = crate::quantity::time(text) {
+    if let Ok(time) = crate::quantity::duration(text) {
         return Ok(Instant::After(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)));
     }
     let instant: Option<Timestamp> = text.parse().ok();

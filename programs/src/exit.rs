@@ -1,0 +1,90 @@
+//! How a command ends: its exit code, and its line on standard error.
+
+use std::process::ExitCode;
+
+use linkspan::{Error, ErrorKind};
+
+use crate::stderr;
+
+/// The text of the `Cancelled` error that ends a command once its standard output has no reader. It distinguishes that error from
+/// a `Cancelled` that a service answers with.
+pub const STDOUT_CLOSED: &str = "the reader of standard output has closed it";
+
+/// The exit code of a wrong command line.
+const USAGE: u8 = 2;
+
+/// EPIPE.
+const BROKEN_PIPE: i32 = 32;
+
+/// Why a command ended early.
+pub enum Exit {
+    /// An error of the library.
+    Error(Error),
+    /// An error in the command line: exit code 2, as the parser of the command line has.
+    Usage(Error),
+    /// The reader of standard output closed it. Not an error: it has read what it needed.
+    BrokenPipe,
+    /// The terminal or the signals of the program could not be used.
+    Io(String),
+    /// A diagnosis, printed in full, found a problem.
+    ProblemFound,
+    /// The messages have been printed; only the exit code is left.
+    Code(u8),
+}
+
+impl From<Error> for Exit {
+    fn from(error: Error) -> Exit {
+        Exit::Error(error)
+    }
+}
+
+impl Exit {
+    /// Returns the exit of an error of opening an endpoint: what its transport cannot do is an error in the command line.
+    pub fn from_opening(error: Error) -> Exit {
+        if error.kind() == ErrorKind::Unsupported { Exit::Usage(error) } else { Exit::Error(error) }
+    }
+
+    /// Returns the exit that an error of writing to standard output causes.
+    pub fn from_stdout_error(error: Error) -> Exit {
+        if error.errno() == Some(BROKEN_PIPE) { Exit::BrokenPipe } else { error.into() }
+    }
+
+    /// Prints the error and returns the exit code. `signal` is the signal that stopped the program, if there was one.
+    pub fn report(self, signal: Option<u8>) -> ExitCode {
+        match self {
+            Exit::BrokenPipe => ExitCode::SUCCESS,
+            Exit::ProblemFound => ExitCode::FAILURE,
+            Exit::Code(code) => ExitCode::from(code),
+            Exit::Usage(error) => {
+                stderr::print_error(&error);
+                ExitCode::from(USAGE)
+            }
+            Exit::Io(text) => {
+                stderr::print_note(&text);
+                ExitCode::FAILURE
+            }
+            // A command that waits for messages detects the closed pipe before it writes.
+            Exit::Error(error) if error.kind() == ErrorKind::Cancelled && error.text() == STDOUT_CLOSED => {
+                ExitCode::SUCCESS
+            }
+            Exit::Error(error) => match (error.kind(), signal) {
+                (ErrorKind::Interrupted, Some(signal)) => ExitCode::from(128 + signal),
+                (kind, _) => {
+                    stderr::print_error(&error);
+                    ExitCode::from(code(kind))
+                }
+            },
+        }
+    }
+}
+
+/// Returns the exit code of a command that fails with an error of this kind.
+pub fn code(kind: ErrorKind) -> u8 {
+    match kind {
+        ErrorKind::Timeout => 3,
+        ErrorKind::NotFound | ErrorKind::Disconnected => 4,
+        // Endpoints come from the command line, or from a variable that stands for it.
+        ErrorKind::InvalidEndpoint => USAGE,
+        _ => 1,
+    }
+}

@@ -1,0 +1,23 @@
+//! What the programs of Linkspan have in common: how they end, what they print, and what interrupts them.
+//!
+//! | what | lives in |
+//! |---|---|
+//! | exit codes, and the last line on standard error | [`exit`] |
+//! | standard input, output and error; foreign text never controls a terminal | [`input`], [`stdout`], [`stderr`] |
+//! | times, sizes and encodings of the command line | [`quantity`] |
+//! | SIGINT and SIGTERM; a wait that they end | [`signals`], [`stop_watch`] |
+//! | schemas that a command line names: files and endpoints | [`schema_argument`] |
+//! | completions and manual pages | [`manual`] |
+
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "in a test a panic is the report"))]
+#![forbid(unsafe_code)]
+
+pub mod exit;
+pub mod input;
+pub mod manual;
+pub mod quantity;
+pub mod schema_argument;
+pub mod signals;
+pub mod stderr;
+pub mod stdout;
+pub mod stop_watch;

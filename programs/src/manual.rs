@@ -1,0 +1,35 @@
+//! Completions and manual pages of a program, from the same definition as its `--help`.
+
+use std::path::Path;
+
+use clap::Command;
+use clap_complete::Shell;
+use linkspan::{Error, Result};
+
+/// Returns the completions of a program for a shell.
+///
+/// Those of bash for a name with a dash in it would find no command: their generator takes the dash for a level of commands.
+pub fn completions(shell: Shell, commands: Command, name: &'static str) -> Vec<u8> {
+    // The parser's definition lasts as long as the program.
+    let written: &str = if shell == Shell::Bash { name.replace('-', "_").leak() } else { name };
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut commands.name(written), written, &mut script);
+    if written != name {
+        let text = String::from_utf8_lossy(&script);
+        script = text.replace(&format!(" {written}\n"), &format!(" {name}\n")).into_bytes();
+    }
+    script
+}
+
+/// Writes a page for `commands` and one for each command below it: `linkspan.1`, `linkspan-sub.1`, `linkspan-service-ls.1`.
+///
+/// # Errors
+/// The system's error, with the folder, where a page cannot be written.
+pub fn write(commands: Command, folder: &Path) -> Result<()> {
+    std::fs::create_dir_all(folder)
+        .and_then(|()| clap_mangen::generate_to(commands.disable_help_subcommand(true), folder))
+        .map_err(|error| {
+            let writing = format!("writing manual pages into {}", folder.display());
+            Error::os(writing, error.raw_os_error().unwrap_or(0))
+        })
+}

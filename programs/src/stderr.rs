@@ -1,0 +1,67 @@
+//! Lines on standard error: errors, notes and progress, with the control characters of other programs escaped.
+
+use std::io::{self, Write};
+use std::sync::OnceLock;
+
+use linkspan::{Error, one_line, several_lines};
+
+/// What begins each line.
+static NAME: OnceLock<&'static str> = OnceLock::new();
+
+/// Sets what begins each line, once; without it, `linkspan` does.
+pub fn set_name(name: &'static str) {
+    // A second name is not heard: a program has one.
+    let _ = NAME.set(name);
+}
+
+/// Prints an error: its name, its number, its text.
+pub fn print_error(error: &Error) {
+    print_note(&described(error));
+}
+
+/// Returns the name, the number and the text of an error.
+pub fn described(error: &Error) -> String {
+    format!("{} ({}): {error}", error.kind().name(), error.kind().code())
+}
+
+/// Prints a text of one or more lines. The further ones are indented: text of another program does not look like a line of this one.
+pub fn print_note(text: &str) {
+    print(&indented(text));
+}
+
+/// Prints a line. Texts of other programs in it stay on it.
+pub fn print_line(text: &str) {
+    print(&one_line(text).to_string());
+}
+
+/// Replaces the line of progress on a terminal; an empty text removes it.
+pub fn show_progress(text: &str) {
+    // Nothing is lost without it.
+    let _ = io::stderr().write_all(format!("\r\x1b[K{}", one_line(text)).as_bytes());
+}
+
+fn print(text: &str) {
+    // One write: standard error is not buffered, and lines of programs that share it must not run into each other.
+    let line = format!("{}: {text}\n", NAME.get().unwrap_or(&"linkspan"));
+    // If standard error cannot be written, the exit code and the logs are what is left to report the failure.
+    let _ = io::stderr().write_all(line.as_bytes());
+}
+
+fn indented(text: &str) -> String {
+    several_lines(text).replace('\n', "\n  ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn printed_text_has_no_control_characters_and_indented_lines() {
+        let text =
+            "Remote (122): \u{1b}]0;mine\u{7}\u{1b}[2J\rdone\nlinkspan: all is well\u{9b}31m\u{202e}gnp.exe";
+        let shown = indented(text);
+        assert!(!shown.contains(|c: char| (c.is_control() && c != '\n') || c == '\u{202e}'), "{shown:?}");
+        assert!(shown.lines().skip(1).all(|line| line.starts_with("  ")), "{shown:?}");
+        assert_eq!(indented("\"plain\" text\\ über alles"), "\"plain\" text\\ über alles");
+    }
+}

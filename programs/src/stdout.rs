@@ -1,0 +1,40 @@
+//! Standard output: the one way to it for text of other programs, which no terminal interprets.
+
+use std::io::{self, Write};
+
+use linkspan::{Error, Result, one_line, several_lines};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+/// Prints a line. Whatever is in it stays on it; the escapes of a line of JSON keep its meaning.
+///
+/// # Errors
+/// As for [`write`].
+pub fn print_line(line: &str) -> Result<()> {
+    write(format!("{}\n", one_line(line)).as_bytes())
+}
+
+/// Prints lines.
+///
+/// # Errors
+/// As for [`write`].
+pub fn print_lines(text: &str) -> Result<()> {
+    write(format!("{}\n", several_lines(text)).as_bytes())
+}
+
+/// Writes bytes of this program's own, whole and now.
+///
+/// # Errors
+/// Those of writing: EPIPE where its reader has closed it.
+pub fn write(bytes: &[u8]) -> Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(bytes)
+        .and_then(|()| out.flush())
+        .map_err(|error| Error::os("writing to standard output", error.raw_os_error().unwrap_or(0)))
+}
+
+/// Returns whether the pipe on standard output has lost its reader.
+pub fn reader_is_gone() -> bool {
+    let out = io::stdout();
+    let mut look = [PollFd::new(&out, PollFlags::empty())];
+    poll(&mut look, Some(&Timespec::default())).is_ok() && look[0].revents().contains(PollFlags::ERR)
+}

@@ -1,0 +1,92 @@
+//! The command line, and what each command does.
+
+mod export;
+mod import;
+mod infer;
+
+use clap::{Parser, Subcommand};
+use linkspan_program::exit::Exit;
+use linkspan_program::signals::Signals;
+use linkspan_program::{manual, stdout};
+
+/// Convert schemas to other notations and back, and propose them from messages
+#[derive(Debug, Parser)]
+#[command(name = "linkspan schema", version)]
+pub struct Arguments {
+    /// What to do
+    #[command(subcommand)]
+    pub what: What,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum What {
+    /// Write a schema in another notation
+    #[command(
+        after_help = "Prints to standard error where the notation cannot express the schema: `looser` where it accepts values that the schema refuses,
+`narrower` where it refuses values that the schema accepts.
+
+Examples:
+  linkspan schema export --to cddl power.schema.toml > power.cddl
+  linkspan schema export --to json-schema lab/power > power.schema.json
+  linkspan schema export --to proto power.schema.toml > power.proto
+  linkspan schema export --to arrow power.schema.toml > power.arrows"
+    )]
+    Export(export::Export),
+
+    /// Convert a file in another notation into a schema
+    #[command(
+        after_help = "Refuses what a schema cannot express, with file, line and column. Prints to standard error where the schema accepts more than
+the file does.
+
+Examples:
+  linkspan schema import --from proto addressbook.proto --message Person > person.schema.toml
+  linkspan schema import --from ros sensor_msgs/msg/Imu.msg --include /opt/ros/jazzy/share"
+    )]
+    Import(import::Import),
+
+    /// Propose a schema for the messages of an endpoint, a journal, or a file
+    #[command(
+        after_help = "Prints a schema that accepts every message read, with a comment wherever the messages leave a question open: `optional?`, `integer or float?`.
+A file holds one message, JSON texts one a line, or a CBOR sequence. A journal is read from its first message; that changes nothing in it.
+
+With --widen, prints that schema, widened just enough to accept the messages. It accepts all that the old one did.
+
+Examples:
+  linkspan schema infer lab/power > power.schema.toml
+  linkspan schema infer journal:orders --count 100000
+  linkspan sub lab/power --json | linkspan schema infer - --widen power.schema.toml"
+    )]
+    Infer(infer::Infer),
+
+    /// Print the completions for a shell; those of `linkspan` in bash find them by themselves
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+
+    /// Write the manual pages, one for each command
+    Man {
+        /// The folder, which is created if it is missing
+        folder: std::path::PathBuf,
+    },
+}
+
+/// Runs a command.
+///
+/// # Errors
+/// How it ends, where it does not succeed.
+pub fn run(what: &What, commands: clap::Command, signals: &Signals) -> Result<(), Exit> {
+    match what {
+        What::Export(asked) => export::print(asked),
+        What::Import(asked) => import::print(asked),
+        What::Infer(asked) => infer::print(asked, signals),
+        What::Completions { shell } => print(&manual::completions(*shell, commands, "linkspan-schema")),
+        What::Man { folder } => Ok(manual::write(commands.name("linkspan-schema"), folder)?),
+    }
+}
+
+/// Writes bytes to standard output.
+fn print(bytes: &[u8]) -> Result<(), Exit> {
+    stdout::write(bytes).map_err(Exit::from_stdout_error)
+}

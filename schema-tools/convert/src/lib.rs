@@ -1,0 +1,11 @@
+//! Schemas out of other notations and out of messages, for the program `linkspan-schema`.
+//!
+//! | what | lives in |
+//! |---|---|
+//! | schemas out of other notations, with refusals by name and place | [`import`] |
+//! | schemas out of messages, with what remains in doubt | [`infer`] |
+
+#![forbid(unsafe_code)]
+
+pub mod import;
+pub mod infer;
