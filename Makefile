@@ -71,7 +71,8 @@ demo-machines:  ## the same on three machines: network namespaces with a bridge 
 
 install:  ## put the C, C++ and Fortran library and the program under PREFIX
 	@tools/apt.sh build || echo "make install: going on without these packages"
-	cargo build --release -p linkspan-c -p linkspan-cli -p linkspan-gateway -p linkspan-recorder -p linkspan-schema-convert
+	cargo build --release -p linkspan-c -p linkspan-cli -p linkspan-gateway -p linkspan-recorder
+	cargo build --release -p linkspan-schema-convert
 	c-api/install.sh "$(PREFIX)"
 	for program in linkspan linkspan-gateway linkspan-record linkspan-schema; do \
 		install -D -s -m 0755 "$(CARGO_TARGET_DIR)/release/$$program" "$(DESTDIR)$(PREFIX)/bin/$$program" || exit 1; done

@@ -328,11 +328,12 @@ fn mistyped_command_error_proposes_the_nearest_one() {
 #[test]
 fn help_of_a_companion_program_shows_the_words_that_were_typed() {
     for (typed, shown) in [
-        (["record", "--help"], "linkspan record [OPTIONS]"),
-        (["replay", "--help"], "linkspan replay [OPTIONS]"),
-        (["recording", "--help"], "linkspan recording [OPTIONS] <COMMAND>"),
+        (&["record", "--help"][..], "linkspan record [OPTIONS]"),
+        (&["replay", "--help"], "linkspan replay [OPTIONS]"),
+        (&["recording", "--help"], "linkspan recording [OPTIONS] <COMMAND>"),
+        (&["schema", "import", "--help"], "linkspan schema import [OPTIONS] --from <FROM> <FILE>"),
     ] {
-        let finished = Place::new().run(&typed);
+        let finished = Place::new().run(typed);
         assert!(finished.out.contains(&format!("Usage: {shown}")), "{}{}", finished.out, finished.err);
     }
 }
@@ -369,6 +370,9 @@ fn names_that_are_open_are_completed_in_bash() {
     assert_eq!(completed("linkspan sub unix:l"), ["lab/t"]);
     assert!(completed("linkspan sub --js").contains(&"--json".to_owned()));
     assert_eq!(completed("linkspan sub lab/t -o d"), ["delivery=", "durable="]);
+    // Those of the program that converts schemas.
+    assert_eq!(completed("linkspan schema exp"), ["export"]);
+    assert_eq!(completed("linkspan schema import --fr"), ["--from"]);
     for publisher in publishers {
         publisher.signal("TERM");
         publisher.wait();

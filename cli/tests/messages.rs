@@ -239,7 +239,7 @@ fn times_of_options_have_units() {
     assert_eq!(server.wait().code, Some(0));
     let refused = place.run(&["send", "unix:t", "1", "-o", "linger=soon"]);
     assert!(
-        refused.code == Some(2) && refused.err.contains("number with us, ms, s, min or h"),
+        refused.code == Some(2) && refused.err.contains("number with us, ms, s, min, h or d"),
         "{refused:?}"
     );
 }
