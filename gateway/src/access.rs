@@ -15,6 +15,7 @@ use linkspan::{Encoding, Error, ErrorKind, Value, codec, quoted};
 use percent_encoding::percent_decode_str;
 use tokio::sync::watch;
 
+use crate::catalogue::Catalogue;
 use crate::feed::Feeds;
 use crate::names::Name;
 use crate::places::{Place, Places, Turns};
@@ -47,7 +48,7 @@ pub struct Gateway {
     pub tokens: Tokens,
     pub places: Arc<Places>,
     pub feeds: Arc<Feeds>,
-    pub listing: Listing,
+    pub listing: Arc<Listing>,
     pub http_publishers: HttpPublishers,
     pub counters: Arc<Counters>,
     pub paused: watch::Receiver<bool>,
@@ -57,6 +58,8 @@ pub struct Gateway {
     /// Connections over WebSocket, and streams of events.
     pub sessions: AtomicUsize,
     pub machine: String,
+    /// What viewers see.
+    pub viewers: Arc<Catalogue>,
 }
 
 /// An error of a request over HTTP.
@@ -197,7 +200,7 @@ impl Gateway {
     ///
     /// # Errors
     /// Those of [`Gateway::admit`].
-    fn admit_request(&self, request: &Parts, place: &Place) -> Result<Arc<Rights>, Problem> {
+    pub fn admit_request(&self, request: &Parts, place: &Place) -> Result<Arc<Rights>, Problem> {
         let peer = self.peer(place, &request.headers);
         if let Some(header) = single_header(&request.headers, &AUTHORIZATION)? {
             return Ok(self.admit(bearer(Some(header.as_bytes()))?, place, peer)?);

@@ -120,7 +120,8 @@ pub struct Running {
     /// A proxy with TLS stands in front, and only it reaches this address; it says who connects, in X-Forwarded-For
     #[arg(long)]
     pub behind_proxy: bool,
-    /// An address of the gateway, or of another page that may connect, such as https://lab.example; may be repeated
+    /// An address of the gateway, or of another page that may connect, such as https://lab.example, or file:// for viewers that are programs
+    /// of this machine; may be repeated
     #[arg(long, value_name = "ORIGIN", value_parser = origin)]
     pub origin: Vec<String>,
     /// Draw no token at the start: only those of the file count
@@ -178,6 +179,8 @@ fn origin(text: &str) -> Result<String, String> {
     let is_host = |host: &str| !host.is_empty() && !host.contains(['/', '?', '#', '@', ' ', '*']);
     match host.filter(|host| is_host(host)) {
         Some(_) => Ok(text.to_ascii_lowercase()),
+        // What programs that show pages of their own, such as those of Electron, say of these.
+        None if text == "file://" => Ok(text.to_owned()),
         None => Err("an origin is a scheme and a host, such as https://lab.example or http://10.0.0.5:8000"
             .to_owned()),
     }

@@ -16,6 +16,7 @@ use linkspan::{
     Encoding, Error, ErrorKind, EventKind, Message, Options, Result, StartAt, Subscriber, Timestamp, Wait,
     codec,
 };
+use linkspan_ros2::{Encoder, Messages};
 use tokio::io::unix::AsyncFd;
 use tokio::sync::{Notify, mpsc, watch};
 
@@ -53,6 +54,8 @@ pub struct Published {
     encoding: Encoding,
     body: Bytes,
     values: [OnceLock<Bytes>; 2],
+    /// As viewers read it, in the type that the name had then.
+    viewed: OnceLock<(Arc<Mutex<Messages>>, Arc<Encoder>, Bytes)>,
     held: Arc<HeldBytes>,
 }
 
@@ -75,9 +78,33 @@ impl Published {
         Ok(value)
     }
 
+    /// Returns the message as viewers read it, with its type, written once for all of them.
+    ///
+    /// # Errors
+    /// `Malformed` and others for bytes that are no value.
+    pub fn viewed(&self, messages: &Arc<Mutex<Messages>>) -> Result<(Arc<Encoder>, Bytes)> {
+        // One viewer writes it, and the others wait for that.
+        let mut types = messages.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((of, encoder, body)) = self.viewed.get()
+            && Arc::ptr_eq(of, messages)
+        {
+            return Ok((encoder.clone(), body.clone()));
+        }
+        let value = codec::decode(&self.body, self.encoding)?;
+        let (encoder, body) = types.encode_next(&value, self.sent.0)?;
+        let body = Bytes::from(body);
+        if self.held.bytes.load(Ordering::Relaxed) < self.held.most * 2
+            && self.viewed.set((messages.clone(), encoder.clone(), body.clone())).is_ok()
+        {
+            self.held.bytes.fetch_add(body.len() as u64, Ordering::Relaxed);
+        }
+        Ok((encoder, body))
+    }
+
     fn bytes(&self) -> u64 {
         let written: usize = self.values.iter().filter_map(|value| value.get().map(Bytes::len)).sum();
-        (self.body.len() + written) as u64 + BESIDE
+        let viewed = self.viewed.get().map_or(0, |(_, _, body)| body.len());
+        (self.body.len() + written + viewed) as u64 + BESIDE
     }
 }
 
@@ -225,6 +252,7 @@ impl Log {
             encoding: message.encoding(),
             body,
             values: Default::default(),
+            viewed: OnceLock::new(),
             held: held.clone(),
         });
         name.newest = Some(published.clone());

@@ -11,7 +11,7 @@ use axum::body::{Body, to_bytes};
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::{Extension, FromRequestParts, Path, Request, State};
 use axum::http::Uri;
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, UPGRADE};
 use axum::middleware::Next;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
@@ -33,6 +33,7 @@ use crate::rights::Right;
 use crate::session;
 use crate::status::{Counted, add};
 use crate::subscription::{Choice, Given, Subscription};
+use crate::viewers;
 
 /// Streams of events at once.
 const STREAMS: usize = 1_024;
@@ -56,6 +57,7 @@ const FILES: [(&str, &str, &str); 7] = [
 pub fn router(gateway: Arc<Gateway>) -> Router {
     let mut router = Router::new()
         .route("/linkspan", any(socket))
+        .route("/foxglove", any(viewer))
         .route("/api/names", get(names))
         .route("/api/latest/{*name}", get(newest))
         .route("/api/events", get(events))
@@ -63,8 +65,21 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
         .route("/api/publish/{*name}", post(publish_name))
         .route("/metrics", get(metrics));
     for (path, kind, text) in FILES {
-        router = router
-            .route(path, get(async move || ([(CONTENT_TYPE, kind), (CACHE_CONTROL, "no-cache")], text)));
+        let file = ([(CONTENT_TYPE, kind), (CACHE_CONTROL, "no-cache")], text);
+        router = match path {
+            // A viewer has an address alone: what it wants there is in its subprotocol.
+            "/" => router.route(
+                path,
+                get(async move |State(gateway), Extension(place), request: Request| {
+                    if request.headers().contains_key(UPGRADE) {
+                        viewer(State(gateway), Extension(place), request).await
+                    } else {
+                        file.into_response()
+                    }
+                }),
+            ),
+            _ => router.route(path, get(async move || file)),
+        };
     }
     router
         .fallback(async || {
@@ -114,6 +129,36 @@ async fn socket(
     let upgrade =
         upgrade.max_message_size(most).max_frame_size(most).read_buffer_size(4_096).write_buffer_size(4_096);
     upgrade.on_upgrade(move |socket| session::serve(socket, gateway, place, peer, format))
+}
+
+/// Serves a viewer, which shows its token in the address.
+async fn viewer(
+    State(gateway): State<Arc<Gateway>>,
+    Extension(place): Extension<Arc<Place>>,
+    request: Request,
+) -> Response {
+    let (mut parts, _) = request.into_parts();
+    // Without a token nothing is said of the protocol either.
+    let rights = match gateway.admit_request(&parts, &place) {
+        Ok(rights) => rights,
+        Err(problem) => return problem.into_response(),
+    };
+    let Ok(upgrade) = WebSocketUpgrade::from_request_parts(&mut parts, &gateway).await else {
+        let text = "this address takes WebSocket connections of viewers: ws://HOST:PORT/?token=TOKEN";
+        return Problem::from(page::Problem::new(426, ErrorKind::Unsupported, text)).into_response();
+    };
+    let upgrade = upgrade.protocols(viewers::SUBPROTOCOLS);
+    if upgrade.selected_protocol().is_none() {
+        let text =
+            "the connection asks for none of the subprotocols foxglove.sdk.v1 and foxglove.websocket.v1";
+        return Problem::from(page::Problem::new(400, ErrorKind::VersionMismatch, text)).into_response();
+    }
+    let upgrade = upgrade
+        .max_message_size(viewers::MAX_FRAME)
+        .max_frame_size(viewers::MAX_FRAME)
+        .read_buffer_size(4_096)
+        .write_buffer_size(4_096);
+    upgrade.on_upgrade(move |socket| viewers::serve(socket, gateway, rights))
 }
 
 /// Runs what may wait on a thread for that.

@@ -8,6 +8,7 @@
 //! | threads and connections | `server` |
 //! | the addresses: page, routes in JSON, events | `http` |
 //! | a client over WebSocket; its frames | `session`, `frames` |
+//! | viewers of laboratories, and what they see of each name | `viewers`, `catalogue` |
 //! | what is received for all clients; the place of one client in it | `feed`, `subscription` |
 //! | calls, look-ups, publishers | `requests`, `publishers` |
 //! | the gateway as a service; its counters | `service`, `status` |
@@ -18,6 +19,7 @@
 mod access;
 mod arguments;
 mod asker;
+mod catalogue;
 mod feed;
 mod frames;
 mod http;
@@ -34,6 +36,7 @@ mod status;
 mod stream;
 mod subscription;
 mod tokens;
+mod viewers;
 
 use std::process::ExitCode;
 

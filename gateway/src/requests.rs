@@ -164,6 +164,16 @@ impl Listing {
         Ok(visible.map(|listed| (listed.name.text(), listed.value.clone())).collect())
     }
 
+    /// Returns the names that are published.
+    ///
+    /// # Errors
+    /// Those of the directories.
+    pub fn published(&self) -> Result<Vec<Name>> {
+        let is_published =
+            |listed: &&Listed| matches!(listed.value.at("pattern").map(Value::as_text), Ok(Ok("publish")));
+        Ok(self.names()?.iter().filter(is_published).map(|listed| listed.name.clone()).collect())
+    }
+
     /// Returns the names; they are listed anew where the last time is a second ago.
     fn names(&self) -> Result<Arc<Vec<Listed>>> {
         // Who asks meanwhile waits for the same listing.

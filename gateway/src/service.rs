@@ -21,9 +21,11 @@ use tokio::sync::watch;
 
 use crate::access::{Gateway, Settings};
 use crate::arguments::Running;
+use crate::catalogue::Catalogue;
 use crate::feed::Feeds;
 use crate::names::Name;
 use crate::places::{Places, Turns};
+use crate::requests::Listing;
 use crate::rights::Rights;
 use crate::server::{self, Threads};
 use crate::status::Counters;
@@ -76,8 +78,9 @@ pub fn run(running: &Running) -> Result<()> {
     let (feeds, started) = Feeds::new(running.buffer);
     let (pause, paused) = watch::channel(false);
     let (stop, stopped) = watch::channel(false);
-    let hosts =
-        running.origin.iter().filter_map(|origin| Some(origin.split_once("://")?.1.to_owned())).collect();
+    let hosts = running.origin.iter().filter_map(|origin| Some(origin.split_once("://")?.1.to_owned()));
+    // Files of this machine have none.
+    let hosts = hosts.filter(|host| !host.is_empty()).collect();
     let scheme = if tls.is_some() { "https" } else { "http" };
     let host = if address.ip().is_unspecified() {
         format!("127.0.0.1:{}", address.port())
@@ -85,6 +88,7 @@ pub fn run(running: &Running) -> Result<()> {
         address.to_string()
     };
     let machine = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned();
+    let listing = Arc::new(Listing::default());
     let gateway = Arc::new(Gateway {
         settings: Settings {
             name_rate: running.name_rate,
@@ -98,7 +102,7 @@ pub fn run(running: &Running) -> Result<()> {
         tokens,
         places: Arc::new(Places::new(running.behind_proxy)),
         feeds,
-        listing: Default::default(),
+        listing: listing.clone(),
         http_publishers: Default::default(),
         counters: Arc::new(Counters::default()),
         paused,
@@ -106,6 +110,7 @@ pub fn run(running: &Running) -> Result<()> {
         waiting: Arc::new(Turns::default()),
         sessions: AtomicUsize::new(0),
         machine,
+        viewers: Catalogue::new(listing.clone()),
     });
     let mut options = ServiceOptions::default();
     options.description = format!("serves names of this machine at {scheme}://{host}/");

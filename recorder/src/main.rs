@@ -7,6 +7,7 @@
 //! | the parts of a recording that is written | `parts` |
 //! | `linkspan replay` | `replay` |
 //! | `linkspan recording` | `tools` |
+//! | messages as viewers read them | `viewing` |
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "in a test a panic is the report"))]
 // Numbers that files and programs give are added without overflow.
@@ -18,6 +19,7 @@ mod parts;
 mod record;
 mod replay;
 mod tools;
+mod viewing;
 
 use std::process::ExitCode;
 

@@ -2,6 +2,8 @@
 
 /// The profile in the header of each file.
 pub const PROFILE: &str = "linkspan";
+/// That of a file for viewers, whose messages are as ROS 2 writes them.
+pub const PROFILE_ROS2: &str = "ros2";
 /// The topic of events.
 pub const EVENTS: &str = "linkspan/events";
 /// The name of the schema of events.
@@ -31,6 +33,8 @@ pub mod channel {
     pub const SCHEMA: &str = "linkspan.schema";
     /// The schema as JSON Schema, where the channel's own is in Linkspan's notation.
     pub const JSON_SCHEMA: &str = "linkspan.jsonschema";
+    /// The unit of a field, behind which its path stands; that of the message itself has no path.
+    pub const UNIT: &str = "linkspan.unit";
     /// `true` for a channel of repeated messages.
     pub const REPEATED: &str = "linkspan.repeated";
 }

@@ -18,8 +18,8 @@ use self::part::{As, Current, Found, OpenPart};
 use crate::follower::Follower;
 use crate::parts;
 
-pub(crate) use self::entry::brief;
 pub use self::entry::{ByNotation, Channel, Entry, Limits, Message, Problem, Room, Schema};
+pub(crate) use self::entry::{brief, notation_in};
 pub use self::outline::Outline;
 pub use self::part::Identity;
 

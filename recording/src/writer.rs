@@ -17,7 +17,7 @@ use crate::chunk;
 use crate::event::{Event, SCHEMA};
 use crate::files::{Making, NewFile};
 use crate::format::{self, channel, metadata, schema_encoding};
-use crate::reader::{Schema as FileSchema, brief};
+use crate::reader::{Schema as FileSchema, brief, notation_in};
 use crate::reservation::Reservation;
 
 /// How a part is written.
@@ -29,12 +29,15 @@ pub struct Settings {
     pub chunk: u64,
     /// The mode of the file, and whether it may take the place of another one.
     pub making: Making,
+    /// Whether the file is for viewers: messages are as ROS 2 writes them, and what is JSON has no schema, since readers of such files know
+    /// none.
+    pub is_ros2: bool,
 }
 
 impl Default for Settings {
     /// No compression, chunks of 1 MiB; only this user, or the group that shares the folder, reads it.
     fn default() -> Settings {
-        Settings { compression: None, chunk: 1 << 20, making: Making::default() }
+        Settings { compression: None, chunk: 1 << 20, making: Making::default(), is_ros2: false }
     }
 }
 
@@ -103,6 +106,14 @@ impl ChannelRecord {
         let schema = FileSchema::new(brief(&schema.name), encoding.to_owned(), data.into_bytes());
         self.schema = Some(Arc::new(schema));
         self
+    }
+
+    /// Returns the schema in Linkspan's notation, where there is one.
+    pub fn notation(&self) -> Option<&str> {
+        match self.metadata.get(channel::SCHEMA) {
+            Some(notation) => Some(notation),
+            None => notation_in(self.schema.as_ref()?),
+        }
     }
 
     /// The channel of a file that was read, for another file.
@@ -207,7 +218,7 @@ impl Part {
         let copy = || new.file().try_clone().map_err(|error| of_io(&error, "creating", path));
         let (file, again) = (copy()?, copy()?);
         let options = WriteOptions::new()
-            .profile(format::PROFILE)
+            .profile(if settings.is_ros2 { format::PROFILE_ROS2 } else { format::PROFILE })
             .library(concat!("linkspan-record ", env!("CARGO_PKG_VERSION")))
             .compression(settings.compression)
             .chunk_size(Some(settings.chunk))
@@ -221,9 +232,13 @@ impl Part {
         let mut writer = options.create(output).map_err(wrong)?;
         let record = Metadata { name: metadata::RECORDING.to_owned(), metadata: facts.clone() };
         writer.write_metadata(&record).map_err(wrong)?;
-        let schema = writer
-            .add_schema(format::EVENT_SCHEMA, schema_encoding::JSON_SCHEMA, SCHEMA.as_bytes())
-            .map_err(wrong)?;
+        let schema = if settings.is_ros2 {
+            0
+        } else {
+            writer
+                .add_schema(format::EVENT_SCHEMA, schema_encoding::JSON_SCHEMA, SCHEMA.as_bytes())
+                .map_err(wrong)?
+        };
         let events = writer.add_channel(schema, format::EVENTS, "json", &BTreeMap::new()).map_err(wrong)?;
         let mut part = Part {
             writer: Some(writer),

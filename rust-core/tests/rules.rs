@@ -198,7 +198,9 @@ fn every_source_keeps_the_rules() {
         "recording/src",
         "schema-tools/src",
         "schema-tools/export/src",
+        "schema-tools/infer/src",
         "schema-tools/convert/src",
+        "ros2/src",
         "programs/src",
         "benches/src",
     ] {

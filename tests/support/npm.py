@@ -10,7 +10,11 @@ import pytest
 from support.tree import TARGET
 
 #: The packages, with their versions.
-PACKAGES = {"esbuild": "0.25.12", "typescript": "5.9.3", "@types/node": "22.19.1"}
+PACKAGES = {
+    "esbuild": "0.25.12", "typescript": "5.9.3", "@types/node": "22.19.1",
+    # What viewers read recordings and the gateway with.
+    "@foxglove/ws-protocol": "0.8.0", "@lichtblick/cdr": "1.0.1", "@lichtblick/rosmsg": "1.0.0", "@lichtblick/rosmsg2-serialization": "1.0.0", "@mcap/core": "2.2.2", "ws": "8.18.3",
+}  # fmt: skip
 
 
 def npm() -> Path:

@@ -91,7 +91,7 @@ header('X-Content-Type-Options: nosniff');
     ± the standard deviation of the last <span id="seconds">30</span> s.</p>
 <?php if (getenv('LINKSPAN_RECORDING') !== false): ?>
   <p class="source">A recorder writes all messages to a file: <a href="recording.php">show a report</a>, <a href="recording.php?file">download the file</a>.
-    <code>linkspan replay</code> publishes its messages again; <code>linkspan recording export</code> writes tables for other programs.</p>
+    <code>linkspan replay</code> publishes its messages again; <code>linkspan recording export</code> writes tables for other programs, and with <code>--ros2</code> a file for Lichtblick, Foxglove, PlotJuggler and Rerun.</p>
 <?php endif ?>
 </section>
 </main>

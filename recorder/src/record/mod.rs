@@ -90,7 +90,7 @@ pub struct Arguments {
     /// How the messages are compressed
     #[arg(long, value_enum, default_value = "none")]
     compression: Compress,
-    /// How the messages are written: as they were sent, or in JSON, which viewers plot
+    /// How the messages are written: as they were sent; in JSON; or as ROS 2 writes them, in CDR, which every viewer shows
     #[arg(long, value_enum, default_value = "as-sent")]
     encoding: Encode,
     /// Put a file into the recording
@@ -132,10 +132,12 @@ enum Compress {
     Zstd,
 }
 
+/// How messages are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum Encode {
+pub enum Encode {
     AsSent,
     Json,
+    Ros2,
 }
 
 /// Reads when another part begins.
@@ -253,7 +255,8 @@ fn begin<'a>(
         Compress::Zstd => Some(Compression::Zstd),
     };
     let making = Making { replaces: false, mode: arguments.mode };
-    let settings = Settings { compression, making, ..Settings::default() };
+    let is_ros2 = arguments.encoding == Encode::Ros2;
+    let settings = Settings { compression, making, is_ros2, ..Settings::default() };
     let notes = arguments.note.iter().cloned().collect();
     let (mut parts, continued) =
         Parts::begin(&arguments.output, facts(&arguments.names), notes, settings, arguments.split)?;
@@ -279,7 +282,7 @@ fn begin<'a>(
     let how = How {
         sync: arguments.sync,
         when_full: arguments.when_full,
-        json: arguments.encoding == Encode::Json,
+        encoding: arguments.encoding,
         messages: arguments.messages,
     };
     let black_box =

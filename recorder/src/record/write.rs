@@ -11,6 +11,7 @@ use linkspan_recording::event::Kind;
 use linkspan_recording::{ChannelRecord, Event};
 use linkspan_schema_export::{Notation, export};
 
+use super::Encode;
 use super::black_box::BlackBox;
 use super::clock::now;
 use super::fault;
@@ -20,6 +21,7 @@ use super::queue::{Item, Lost, Queue, Received};
 use super::status::{Status, bytes};
 use crate::parts::{Parts, Times};
 use crate::stderr;
+use crate::viewing::Viewing;
 
 /// What is done about a full disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -35,8 +37,7 @@ pub struct How {
     /// The longest time until a message is on the disk.
     pub sync: Duration,
     pub when_full: WhenFull,
-    /// Whether messages are written in JSON.
-    pub json: bool,
+    pub encoding: Encode,
     /// The number of messages to end at.
     pub messages: Option<u64>,
 }
@@ -52,6 +53,8 @@ pub struct Writer<'a> {
     /// Publishers whose messages the counters do not have yet.
     uncounted: Vec<Arc<Publisher>>,
     asking: Asking,
+    /// The types of messages in CDR.
+    viewing: Viewing,
     /// How many channels there were.
     keys: u64,
     written: u64,
@@ -86,6 +89,7 @@ impl<'a> Writer<'a> {
             numbers,
             uncounted: Vec::new(),
             asking: Asking::new(),
+            viewing: Viewing::default(),
             keys: 0,
             written: 0,
             unlooked: 0,
@@ -292,18 +296,31 @@ impl<'a> Writer<'a> {
     fn message(&mut self, message: &Received) -> Result<()> {
         let Received { origin, number, received, .. } = message;
         let (publisher, number, received) = (&origin.publisher, *number, *received);
-        let encoding = if self.how.json { Encoding::Json } else { origin.encoding };
+        let encoding = if self.how.encoding == Encode::Json { Encoding::Json } else { origin.encoding };
         let (key, record) = match origin.channel.get() {
             Some(channel) => channel,
             None => self.begin(origin, encoding),
         };
-        let (key, record) = (*key, record.clone());
+        let (mut key, mut record) = (*key, record.clone());
         self.pass_gap(publisher, number, message.gap.as_deref(), received)?;
         if publisher.written().next.is_some_and(|next| number < next) {
             return self.goes_back(publisher, number, received);
         }
         let behind = number.saturating_add(1);
-        let body = if encoding == origin.encoding {
+        let body = if self.how.encoding == Encode::Ros2 {
+            let written = codec::decode(&message.body, origin.encoding)
+                .and_then(|value| self.viewing.encode_next(&record, &value, message.sent));
+            match written {
+                Ok(written) => {
+                    (key, record) = (written.0, written.1);
+                    written.2
+                }
+                Err(error) => {
+                    let text = format!("the message cannot be written for viewers: {error}");
+                    return self.pass(publisher, behind, received, Kind::Missed, &text);
+                }
+            }
+        } else if encoding == origin.encoding {
             message.body.clone()
         } else {
             match codec::transcode(&message.body, origin.encoding, encoding) {

@@ -8,11 +8,14 @@ use std::sync::Arc;
 use bytes::Bytes;
 use linkspan::{Error, ErrorKind, Result};
 use linkspan_recording::event::Kind;
+use linkspan_recording::reader;
 use linkspan_recording::{Attachment, Channel, ChannelRecord, Entry, Event, Reader, Settings, format};
 
+use super::faults::Faults;
 use super::progress::Progress;
 use super::{Choice, Output, Window, finish, open, outline};
 use crate::parts::{Newest, NewestMessages, Parts, Split as At, Times};
+use crate::viewing::Viewing;
 
 /// Make a recording of some names, or of some time, of another one
 ///
@@ -73,7 +76,7 @@ impl Cut {
         let outline = outline(&self.file)?;
         self.choice.check(&outline)?;
         let window = self.choice.window(outline.time.map_or(0, |(begin, _)| begin));
-        copy(&[&self.file], &window, &self.output, &self.how, None)
+        copy(&[&self.file], &window, &self.output, &self.how, As::Sent(None))
     }
 }
 
@@ -81,14 +84,14 @@ impl Merge {
     /// Makes it.
     pub fn run(&self) -> Result<()> {
         let files: Vec<_> = self.files.iter().map(PathBuf::as_path).collect();
-        copy(&files, &Choice::default().window(0), &self.output, &self.how, None)
+        copy(&files, &Choice::default().window(0), &self.output, &self.how, As::Sent(None))
     }
 }
 
 impl Split {
     /// Makes it.
     pub fn run(&self) -> Result<()> {
-        copy(&[&self.file], &Choice::default().window(0), &self.output, &self.how, Some(self.at))
+        copy(&[&self.file], &Choice::default().window(0), &self.output, &self.how, As::Sent(Some(self.at)))
     }
 }
 
@@ -178,9 +181,28 @@ fn facts_of_all(originals: &[BTreeMap<String, String>]) -> BTreeMap<String, Stri
     facts
 }
 
+/// How the messages of a copy are written.
+pub enum As<'a> {
+    /// As they are; perhaps in parts.
+    Sent(Option<At>),
+    /// As viewers read them, once all were looked at.
+    Viewed(&'a mut Viewing, &'a mut Faults),
+}
+
 /// Writes what is chosen of some recordings into another one.
-fn copy(files: &[&Path], window: &Window<'_>, output: &Path, how: &Output, split: Option<At>) -> Result<()> {
-    let settings = Settings { making: how.making(output, files)?, ..Settings::default() };
+pub fn copy(
+    files: &[&Path],
+    window: &Window<'_>,
+    output: &Path,
+    how: &Output,
+    written: As<'_>,
+) -> Result<()> {
+    let (split, viewed) = match written {
+        As::Sent(split) => (split, None),
+        As::Viewed(viewing, faults) => (None, Some((viewing, faults))),
+    };
+    let making = how.making(output, files)?;
+    let settings = Settings { making, is_ros2: viewed.is_some(), ..Settings::default() };
     let mut readers = files.iter().map(|file| open(file)).collect::<Result<Vec<_>>>()?;
     let originals = files.iter().map(|file| facts_of(file)).collect::<Result<Vec<_>>>()?;
     let mut parts = Parts::create(output, facts_of_all(&originals), settings, split)?;
@@ -194,6 +216,7 @@ fn copy(files: &[&Path], window: &Window<'_>, output: &Path, how: &Output, split
     let mut copying = Copying {
         window,
         split,
+        viewed,
         begun: None,
         channels: HashMap::new(),
         records: HashMap::new(),
@@ -232,6 +255,7 @@ fn names(files: &[&Path]) -> String {
 struct Copying<'a> {
     window: &'a Window<'a>,
     split: Option<At>,
+    viewed: Option<(&'a mut Viewing, &'a mut Faults)>,
     /// When the part begins, once a message was written.
     begun: Option<u64>,
     /// Channels that were read, by their addresses: they are held so that no other one gets the address.
@@ -276,7 +300,14 @@ impl Copying<'_> {
         body: Bytes,
         parts: &mut Parts,
     ) -> Result<()> {
-        let (key, record) = self.channel(channel);
+        let (mut key, mut record) = self.channel(channel);
+        let mut body = body;
+        if let Some((viewing, faults)) = &mut self.viewed {
+            let sent = times.sent;
+            let message = reader::Message { channel, number, sent, received: times.received, body: &body };
+            let Some(value) = faults.value(&message) else { return Ok(()) };
+            (key, record, body) = viewing.encode(channel, &record, &value, sent)?;
+        }
         match self.window.place(times.received) {
             std::cmp::Ordering::Less => {
                 self.before.put(Newest { record, number, sent: times.sent, body });

@@ -3,6 +3,7 @@
 mod check;
 mod copy;
 mod export;
+mod faults;
 mod info;
 mod progress;
 mod report;

@@ -142,7 +142,7 @@ impl Channel {
     pub fn notation(&self) -> Option<&str> {
         match self.metadata.get(channel::SCHEMA) {
             Some(notation) => Some(notation),
-            None => std::str::from_utf8(&self.shared_notation()?.data).ok(),
+            None => notation_in(self.shared_notation()?),
         }
     }
 
@@ -170,6 +170,11 @@ pub struct Schema {
     is_notation: bool,
     /// What tells it from others, by keys that nobody outside of this process knows.
     hash: u64,
+}
+
+/// Returns the text of a schema that is in Linkspan's notation.
+pub(crate) fn notation_in(schema: &Schema) -> Option<&str> {
+    std::str::from_utf8(&schema.data).ok().filter(|_| schema.is_notation)
 }
 
 /// What is made of each schema in Linkspan's notation, once, however many channels have it.

@@ -3,9 +3,9 @@
 //! | what | lives in |
 //! |---|---|
 //! | schemas out of other notations, with refusals by name and place | [`import`] |
-//! | schemas out of messages, with what remains in doubt | [`infer`] |
+//! | schemas out of messages, with what remains in doubt | the crate [`infer`] |
 
 #![forbid(unsafe_code)]
 
 pub mod import;
-pub mod infer;
+pub use linkspan_schema_infer as infer;

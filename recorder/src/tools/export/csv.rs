@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use linkspan::{Error, ErrorKind, Result, Value};
 use linkspan_recording::columns::Paths;
 use linkspan_recording::{columns, reader};
+use linkspan_ros2::uuid;
 
 use super::{Arguments, Faults, Out, Table, decoded, each, json};
 use crate::tools::{open, shown};
@@ -130,13 +131,6 @@ fn cell(value: &Value) -> Result<String> {
         Value::Text(given) => text(given),
         other => text(&String::from_utf8_lossy(json(other)?.body())),
     })
-}
-
-/// The text of a UUID.
-fn uuid(bytes: [u8; 16]) -> String {
-    let digits = format!("{:032x}", u128::from_be_bytes(bytes));
-    let part = |from: usize, to: usize| digits.get(from..to).unwrap_or_default();
-    [part(0, 8), part(8, 12), part(12, 16), part(16, 20), part(20, 32)].join("-")
 }
 
 /// A cell with a text, as RFC 4180 quotes it. A text that a spreadsheet would take for a formula stays a text: `'` is put in front of it, and in

@@ -3,19 +3,18 @@
 mod csv;
 mod python;
 
-use std::collections::BTreeSet;
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
-use linkspan::{
-    Encoding, Error, ErrorKind, Limits, Map, Payload, Result, Value, codec, one_line, several_lines,
-};
+use linkspan::{Encoding, Error, ErrorKind, Limits, Map, Payload, Result, Value, one_line, several_lines};
 use linkspan_recording::files::{self, NewFile};
 use linkspan_recording::reader;
 use linkspan_recording::writer::of_io;
 
+use super::copy::{As, copy};
+use super::faults::{Faults, decoded};
 use super::{Choice, Output, open, shown};
-use crate::stderr;
+use crate::viewing::Viewing;
 
 /// Write the messages of a recording for other programs
 ///
@@ -28,7 +27,8 @@ use crate::stderr;
   linkspan recording export run42.mcap --csv -o tables/
   linkspan recording export run42.mcap 'lab/*' --jsonl > run42.jsonl
   linkspan recording export run42.mcap lab/temperature --parquet -o temperature.parquet
-  linkspan recording export run42.mcap --hdf5 -o run42.h5")]
+  linkspan recording export run42.mcap --hdf5 -o run42.h5
+  linkspan recording export run42.mcap --ros2 -o run42-ros2.mcap")]
 pub struct Arguments {
     /// The file of the recording; its further parts are found
     file: PathBuf,
@@ -61,6 +61,10 @@ struct Form {
     /// A file with a group a name and a data set a field
     #[arg(long, requires = "output")]
     hdf5: bool,
+    /// A recording for viewers (Lichtblick, Foxglove, PlotJuggler, Rerun, bags of ROS 2): messages in CDR with their types; where a value has
+    /// no form there, in JSON
+    #[arg(long, requires = "output")]
+    ros2: bool,
 }
 
 impl Form {
@@ -71,6 +75,7 @@ impl Form {
             Form { arrow: true, .. } => "arrow",
             Form { hdf5: true, .. } => "hdf5",
             Form { jsonl: true, .. } => "jsonl",
+            Form { ros2: true, .. } => "ros2",
             Form { .. } => "csv",
         }
     }
@@ -90,6 +95,10 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let mut faults = Faults::default();
     if arguments.form.jsonl {
         lines(arguments, begin, &mut faults)?;
+        return faults.result(&arguments.file);
+    }
+    if let (true, Some(output)) = (arguments.form.ros2, &arguments.output) {
+        ros2(arguments, begin, output, &mut faults)?;
         return faults.result(&arguments.file);
     }
     if topics.is_empty() {
@@ -163,73 +172,6 @@ fn tables(form: &str, arguments: &Arguments, topics: Vec<String>, faults: &mut F
     }
 }
 
-/// What could not be written, and why.
-#[derive(Default)]
-struct Faults {
-    messages: u64,
-    tables: u64,
-    /// All that was said.
-    problems: BTreeSet<String>,
-    is_damaged: bool,
-}
-
-impl Faults {
-    /// Decodes a message; `None` where it cannot be, which is said.
-    fn value(&mut self, message: &reader::Message<'_>) -> Option<Value> {
-        decoded(message)
-            .map_err(|error| {
-                self.messages = self.messages.saturating_add(1);
-                let (number, topic) = (message.number, &message.channel.topic);
-                stderr::print_line(
-                    &linkspan::one_line(&format!("message {number} of {topic}: {error}")).to_string(),
-                );
-            })
-            .ok()
-    }
-
-    /// Says why the table of a name is not written.
-    fn table(&mut self, error: &Error) {
-        self.tables = self.tables.saturating_add(1);
-        stderr::print_line(&format!("{} ({}): {error}", error.kind().name(), error.kind().code()));
-    }
-
-    /// Says once what is wrong in the recording. For a part that was not closed and is whole nothing is left out.
-    fn problem(&mut self, problem: String, is_whole: bool) {
-        if !self.problems.contains(&problem) {
-            stderr::print_line(&problem);
-            self.is_damaged |= !is_whole;
-            self.problems.insert(problem);
-        }
-    }
-
-    fn result(&self, file: &Path) -> Result<()> {
-        if self.tables > 0 {
-            let what = crate::record::counted(self.tables, "table");
-            let text = format!("{what} of {} could not be written; the others are", file.display());
-            return Err(Error::new(ErrorKind::Unsupported, text));
-        }
-        let text = match (self.messages, self.is_damaged) {
-            (0, false) => return Ok(()),
-            (0, true) => format!("{} is not whole: what could be read of it is written", file.display()),
-            (several, _) => {
-                let what = crate::record::counted(several, "message");
-                format!("{what} of {} could not be written", file.display())
-            }
-        };
-        Err(Error::new(ErrorKind::Malformed, text))
-    }
-}
-
-fn decoded(message: &reader::Message<'_>) -> Result<Value> {
-    match message.channel.encoding() {
-        Some(encoding) => codec::decode(message.body, encoding),
-        None => {
-            let text = format!("the encoding {} is not known", message.channel.encoding);
-            Err(Error::new(ErrorKind::Unsupported, text))
-        }
-    }
-}
-
 /// Calls `what` with each message that is chosen, in the order of the file.
 fn each(
     arguments: &Arguments,
@@ -249,6 +191,22 @@ fn each(
     }
     reader.problems().iter().for_each(|problem| faults.problem(problem.to_string(), problem.is_whole));
     Ok(())
+}
+
+/// Writes a recording for viewers: a pass over this one for the types of all names, and one for the messages.
+fn ros2(arguments: &Arguments, begin: u64, output: &Path, faults: &mut Faults) -> Result<()> {
+    let mut viewing = Viewing::default();
+    let window = arguments.choice.window(begin);
+    let mut reader = open(&arguments.file)?;
+    while let Some(entry) = reader.read()? {
+        // What stands before the window may be in the copy, too: the newest of each name. The next pass says what cannot be decoded.
+        if let Some(message) = window.chosen(entry)
+            && let Ok(value) = decoded(&message)
+        {
+            viewing.look(message.channel, &value, message.sent);
+        }
+    }
+    copy(&[&arguments.file], &window, output, &arguments.how, As::Viewed(&mut viewing, faults))
 }
 
 /// Where an export is written: a file, which has its name once it is whole, or the standard output.

@@ -8,6 +8,8 @@
 //! | a schema made wider, and never narrower, message by message: [`Widening`] | `widen` |
 //! | comments in the notation | `comments` |
 
+#![forbid(unsafe_code)]
+
 mod comments;
 mod evidence;
 mod propose;

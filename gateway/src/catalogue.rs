@@ -1,0 +1,217 @@
+//! The names that viewers see, each with the type of its messages: looked for once for all viewers, and while there are some.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use linkspan::schema::Schema;
+use linkspan::{Options, Result, Timestamp, Value, Wait, codec, registry};
+use linkspan_ros2::{Encoder, Messages};
+use tokio::sync::Notify;
+use tokio::task::spawn_blocking;
+
+use crate::names::Name;
+use crate::requests::Listing;
+use crate::rights::{Right, Rights};
+
+/// How often names are listed.
+const FRESH: Duration = Duration::from_millis(900);
+/// How long a name may take to say what its messages are, and after which time it is asked again where it did not.
+const PATIENCE: Duration = Duration::from_secs(2);
+const AGAIN: Duration = Duration::from_secs(5);
+/// Names that are asked at once: each takes a thread.
+const ASKED: usize = 16;
+/// Names of which types are known.
+const NAMES: usize = 8_192;
+
+/// The messages of a name in one type.
+pub struct Channel {
+    pub id: u32,
+    pub name: Name,
+    pub encoder: Arc<Encoder>,
+    /// Which type the next message has, shared by all channels of the name.
+    pub messages: Arc<Mutex<Messages>>,
+}
+
+impl Channel {
+    /// Returns it as viewers know it.
+    pub fn to_value(&self) -> Value {
+        let encoder = &self.encoder;
+        let mut shown = vec![
+            ("id", Value::from(u64::from(self.id))),
+            ("topic", self.name.text().into()),
+            ("encoding", encoder.encoding.into()),
+            ("schemaName", encoder.name.as_str().into()),
+            ("schemaEncoding", encoder.notation.into()),
+            ("schema", encoder.text.as_str().into()),
+        ];
+        if !encoder.units.is_empty() {
+            let key = |path: &str| if path.is_empty() { "unit".to_owned() } else { format!("unit.{path}") };
+            let units = encoder.units.iter().map(|(path, unit)| (key(path), Value::from(unit.as_str())));
+            shown.push(("metadata", Value::Map(units.collect())));
+        }
+        Value::map(shown)
+    }
+}
+
+struct Known {
+    name: Name,
+    /// Once its type is known.
+    channel: Option<Arc<Channel>>,
+    /// When it was asked last, and whether it is being asked.
+    asked: Option<Instant>,
+    is_asked: bool,
+    is_listed: bool,
+    /// Whether its program may be another one than was asked.
+    is_stale: bool,
+    /// The incarnation for whose messages the type had to change: it is asked once.
+    asked_for: Option<u64>,
+}
+
+#[derive(Default)]
+struct State {
+    names: BTreeMap<String, Known>,
+    listed: Option<Instant>,
+    is_listing: bool,
+    /// The number of the last channel.
+    last: u32,
+}
+
+/// The names that viewers see.
+pub struct Catalogue {
+    listing: Arc<Listing>,
+    state: Mutex<State>,
+    /// What tells this run of the gateway from another one, so that a viewer keeps what it has after a cut.
+    pub session: String,
+}
+
+impl Catalogue {
+    /// Without names. They are listed together with those for other clients.
+    pub fn new(listing: Arc<Listing>) -> Arc<Catalogue> {
+        Arc::new(Catalogue { listing, state: Mutex::default(), session: Timestamp::now().0.to_string() })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns the channels of names that a token allows to read, by their names.
+    pub fn channels(&self, rights: &Rights) -> BTreeMap<String, Arc<Channel>> {
+        let state = self.state();
+        let readable =
+            state.names.iter().filter(|(_, known)| known.is_listed && rights.allow(Right::Read, &known.name));
+        readable.filter_map(|(text, known)| Some((text.clone(), known.channel.clone()?))).collect()
+    }
+
+    /// Notes that the messages of a name have another type: it has another channel from now on. A program that is new is asked for its schema.
+    pub fn change(&self, name: &str, encoder: Arc<Encoder>, incarnation: u64) {
+        let mut state = self.state();
+        let number = state.last + 1;
+        let Some(known) = state.names.get_mut(name) else { return };
+        if known.asked_for.replace(incarnation) != Some(incarnation) {
+            (known.is_stale, known.asked) = (true, None);
+        }
+        let Some(before) = known.channel.as_ref().filter(|channel| !Arc::ptr_eq(&channel.encoder, &encoder))
+        else {
+            return;
+        };
+        let (name, messages) = (known.name.clone(), before.messages.clone());
+        known.channel = Some(Arc::new(Channel { id: number, name, encoder, messages }));
+        state.last = number;
+    }
+
+    /// Lists the names anew where the last time is a second ago, and asks those whose type is not known. `wake` is notified when one is.
+    pub fn look(self: &Arc<Self>, wake: &Arc<Notify>) {
+        let mut state = self.state();
+        if !state.is_listing && state.listed.is_none_or(|at| at.elapsed() >= FRESH) {
+            state.is_listing = true;
+            let (all, wake) = (self.clone(), wake.clone());
+            spawn_blocking(move || {
+                all.take(all.listing.published());
+                wake.notify_one();
+            });
+        }
+        let mut places = ASKED.saturating_sub(state.names.values().filter(|known| known.is_asked).count());
+        for (text, known) in &mut state.names {
+            let is_due = known.asked.is_none_or(|at| at.elapsed() >= AGAIN);
+            let is_known = known.channel.is_some() && !known.is_stale;
+            if places == 0 || is_known || known.is_asked || !known.is_listed || !is_due {
+                continue;
+            }
+            places -= 1;
+            (known.is_asked, known.asked) = (true, Some(Instant::now()));
+            let (all, wake, text) = (self.clone(), wake.clone(), text.clone());
+            spawn_blocking(move || {
+                let found = ask(&text);
+                all.learn(&text, found.ok());
+                wake.notify_one();
+            });
+        }
+    }
+
+    /// Takes a listing.
+    fn take(&self, listed: Result<Vec<Name>>) {
+        let mut state = self.state();
+        state.is_listing = false;
+        state.listed = Some(Instant::now());
+        // Without a listing the last one counts on.
+        let Ok(listed) = listed else { return };
+        let listed: BTreeSet<Name> = listed.into_iter().collect();
+        for name in &listed {
+            if state.names.len() >= NAMES {
+                // Those that are gone make room.
+                state.names.retain(|_, known| known.is_listed);
+                if state.names.len() >= NAMES {
+                    break;
+                }
+            }
+            state.names.entry(name.text()).or_insert_with(|| Known {
+                name: name.clone(),
+                channel: None,
+                asked: None,
+                is_asked: false,
+                is_listed: true,
+                is_stale: false,
+                asked_for: None,
+            });
+        }
+        for known in state.names.values_mut() {
+            known.is_listed = listed.contains(&known.name);
+            known.is_stale |= !known.is_listed;
+        }
+    }
+
+    /// Takes what a name has said.
+    fn learn(&self, text: &str, found: Option<(Messages, Arc<Encoder>, bool)>) {
+        let mut state = self.state();
+        let number = state.last + 1;
+        let Some(known) = state.names.get_mut(text) else { return };
+        known.is_asked = false;
+        let Some((messages, encoder, is_declared)) = found else { return };
+        known.is_stale = false;
+        if let Some(before) = &known.channel {
+            let is_same = before.encoder.text == encoder.text && before.encoder.name == encoder.name;
+            // Without a schema it is what all messages so far were, and one of them says less.
+            if is_same || !is_declared {
+                return;
+            }
+        }
+        let (name, messages) = (known.name.clone(), Arc::new(Mutex::new(messages)));
+        known.channel = Some(Arc::new(Channel { id: number, name, encoder, messages }));
+        state.last = number;
+    }
+}
+
+/// Asks the program of a name for its schema and its newest message, from which the type follows; and returns whether it is that of the schema.
+fn ask(text: &str) -> Result<(Messages, Arc<Encoder>, bool)> {
+    let schema = registry::schema(text).and_then(|form| Schema::from_bytes(&form)).ok();
+    let mut messages = Messages::new(text, schema.as_ref());
+    if let Some(encoder) = messages.encoder() {
+        let encoder = encoder.clone();
+        return Ok((messages, encoder, true));
+    }
+    let newest = linkspan::latest(text, &Options::default(), Wait::new(PATIENCE))?;
+    let value = codec::decode(newest.body(), newest.encoding())?;
+    let (encoder, _) = messages.encode_next(&value, newest.sent().0)?;
+    Ok((messages, encoder, false))
+}

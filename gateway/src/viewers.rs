@@ -1,0 +1,454 @@
+//! Viewers of laboratories (Lichtblick, Foxglove, PlotJuggler), over the protocol of Foxglove: the subprotocols `foxglove.websocket.v1` and
+//! `foxglove.sdk.v1`, which are the same for a server that viewers read alone. docs/gateway-protocol.md says what of them is served.
+//!
+//! One task serves a client: while it takes nothing, nothing of it is read, and the newest messages wait where all clients have them. What
+//! was passed over for it is counted, and said in a frame `status`.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket};
+use bytes::{BufMut, Bytes, BytesMut};
+use futures_util::stream::SplitSink;
+use futures_util::{SinkExt, StreamExt};
+use linkspan::{Encoding, Error, ErrorKind, Result, Value, codec, quoted};
+use tokio::sync::Notify;
+use tokio::time::{sleep_until, timeout};
+
+use crate::access::Gateway;
+use crate::catalogue::Channel;
+use crate::feed::Key;
+use crate::rights::Rights;
+use crate::status::{Counted, add};
+use crate::subscription::{Choice, Given, Subscription};
+
+/// The subprotocols.
+pub const SUBPROTOCOLS: [&str; 2] = ["foxglove.sdk.v1", "foxglove.websocket.v1"];
+/// The longest frame of a viewer: some thousand subscriptions.
+pub const MAX_FRAME: usize = 256 << 10;
+/// Subscriptions of one viewer.
+const SUBSCRIPTIONS: usize = 1_024;
+/// Frames without a meaning after which a client is no viewer.
+const MISTAKES: u32 = 64;
+/// How often names are looked for, and what was passed over is said.
+const LOOK: Duration = Duration::from_secs(1);
+/// Channels that one frame advertises.
+const TOGETHER: usize = 64;
+/// Pings without an answer, after which a client is gone.
+const UNANSWERED: u32 = 3;
+/// How long a client may take for what closes its connection.
+const FAREWELL: Duration = Duration::from_secs(1);
+/// Binary frames of the server with a message.
+const MESSAGE_DATA: u8 = 1;
+
+/// How much something in a frame `status` matters.
+#[derive(Clone, Copy)]
+enum Level {
+    Info = 0,
+    Warning = 1,
+    Error = 2,
+}
+
+struct Subscribed {
+    channel: Arc<Channel>,
+    subscription: Subscription,
+    /// Messages that were passed over, and how many of them were said.
+    passed: u64,
+    said: u64,
+    _counted: Counted,
+}
+
+struct Viewer {
+    gateway: Arc<Gateway>,
+    rights: Arc<Rights>,
+    wake: Arc<Notify>,
+    /// By number; the number of each name.
+    channels: BTreeMap<u32, Arc<Channel>>,
+    names: BTreeMap<String, u32>,
+    subscriptions: BTreeMap<u32, Subscribed>,
+    /// The subscription that has had its turn.
+    turn: u32,
+    /// Frames that wait to be written: those that answer one frame of the client, or one look.
+    waiting: VecDeque<Message>,
+    mistakes: u32,
+    close: Option<(u16, &'static str)>,
+}
+
+/// Serves a viewer until it or the gateway ends.
+pub async fn serve(socket: WebSocket, gateway: Arc<Gateway>, rights: Arc<Rights>) {
+    gateway.sessions.fetch_add(1, Ordering::AcqRel);
+    let clients = Counted::new(&gateway.counters, |counters| &counters.clients);
+    add(&gateway.counters.clients_ever, 1);
+    let mut stop = gateway.stop.clone();
+    let mut viewer = Viewer::new(&gateway, rights);
+    tokio::select! {
+        () = viewer.talk(socket) => {}
+        // A client that takes nothing does not hold the gateway up.
+        () = async { let _ = stop.wait_for(|stop| *stop).await; tokio::time::sleep(FAREWELL).await } => {}
+    }
+    drop(clients);
+    gateway.sessions.fetch_sub(1, Ordering::AcqRel);
+}
+
+impl Viewer {
+    fn new(gateway: &Arc<Gateway>, rights: Arc<Rights>) -> Viewer {
+        Viewer {
+            gateway: gateway.clone(),
+            rights,
+            wake: Arc::new(Notify::new()),
+            channels: BTreeMap::new(),
+            names: BTreeMap::new(),
+            subscriptions: BTreeMap::new(),
+            turn: 0,
+            waiting: VecDeque::new(),
+            mistakes: 0,
+            close: None,
+        }
+    }
+
+    async fn talk(&mut self, socket: WebSocket) {
+        let (mut writer, mut reader) = socket.split();
+        let ping = self.gateway.settings.ping;
+        let (mut next_ping, mut next_look, mut heard) =
+            (Instant::now() + ping, Instant::now(), Instant::now());
+        let mut stop = self.gateway.stop.clone();
+        self.say(Value::map([
+            ("op", Value::from("serverInfo")),
+            ("name", format!("linkspan gateway on {}", self.gateway.machine).into()),
+            ("capabilities", Value::Array(Vec::new())),
+            ("supportedEncodings", Value::Array(Vec::new())),
+            ("metadata", Value::map([("version", Value::from(env!("CARGO_PKG_VERSION")))])),
+            ("sessionId", self.gateway.viewers.session.as_str().into()),
+        ]));
+        loop {
+            let now = Instant::now();
+            if now >= next_look {
+                next_look = now + LOOK;
+                self.look();
+            }
+            if now >= next_ping {
+                next_ping = now + ping;
+                if now.duration_since(heard) > ping * UNANSWERED {
+                    self.close.get_or_insert((1008, "no answer to pings"));
+                }
+                self.waiting.push_back(Message::Ping(Bytes::new()));
+            }
+            let has_more = match self.write(&mut writer).await {
+                Ok(has_more) => has_more,
+                Err(_) => return,
+            };
+            if let Some((code, reason)) = self.close {
+                let close = CloseFrame { code, reason: Utf8Bytes::from_static(reason) };
+                let _ = timeout(FAREWELL, writer.send(Message::Close(Some(close)))).await;
+                return;
+            }
+            let due = self.subscriptions.values().filter_map(|one| one.subscription.due()).min();
+            let mut until = due.into_iter().fold(next_ping.min(next_look), Instant::min);
+            if has_more {
+                until = now;
+            }
+            let frame = tokio::select! {
+                // What the client says comes before what it has yet to get.
+                biased;
+                frame = reader.next() => frame,
+                () = async { drop(stop.wait_for(|stop| *stop).await) } => {
+                    self.close.get_or_insert((1001, "the gateway ends"));
+                    continue;
+                }
+                () = self.wake.notified() => continue,
+                () = sleep_until(until.into()) => continue,
+            };
+            heard = Instant::now();
+            match frame {
+                Some(Ok(Message::Text(text))) => self.take(text.as_bytes()),
+                Some(Ok(Message::Binary(_))) => {
+                    self.mistake(
+                        "viewers read names, and publish and call none: a binary frame was passed over",
+                    );
+                }
+                Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+                Some(Err(_)) => drop(self.close.get_or_insert((1008, "a frame that is none, or too long"))),
+                Some(Ok(Message::Close(_))) | None => {
+                    let _ = timeout(FAREWELL, writer.close()).await;
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Writes what waits, and a message of each subscription that has one; returns whether there may be more.
+    async fn write(
+        &mut self,
+        writer: &mut SplitSink<WebSocket, Message>,
+    ) -> std::result::Result<bool, axum::Error> {
+        while let Some(frame) = self.waiting.pop_front() {
+            self.count(&frame);
+            writer.feed(frame).await?;
+        }
+        let mut written = 0;
+        while self.close.is_none() && written < TOGETHER {
+            let Some(frame) = self.next(Instant::now()) else { break };
+            self.count(&frame);
+            writer.feed(frame).await?;
+            written += 1;
+        }
+        writer.flush().await?;
+        Ok(written == TOGETHER || !self.waiting.is_empty())
+    }
+
+    fn count(&self, frame: &Message) {
+        let length = match frame {
+            Message::Text(text) => text.len(),
+            Message::Binary(bytes) => bytes.len(),
+            _ => return,
+        };
+        add(&self.gateway.counters.sent, 1);
+        add(&self.gateway.counters.sent_bytes, length as u64);
+    }
+
+    fn say(&mut self, frame: Value) {
+        // Texts, numbers and maps of these have a form in JSON.
+        if let Ok(text) = codec::encode(&frame, Encoding::Json) {
+            self.waiting.push_back(Message::Text(String::from_utf8_lossy(&text).into_owned().into()));
+        }
+    }
+
+    /// Says something in the viewer's list of problems. With an id it takes the place of what was said with it before.
+    fn status(&mut self, level: Level, id: Option<String>, text: String) {
+        let mut frame =
+            vec![("op", Value::from("status")), ("level", (level as u64).into()), ("message", text.into())];
+        if let Some(id) = id {
+            frame.push(("id", id.into()));
+        }
+        self.say(Value::map(frame));
+    }
+
+    fn mistake(&mut self, text: &str) {
+        self.mistakes += 1;
+        if self.mistakes > MISTAKES {
+            self.close.get_or_insert((1008, "too many frames without a meaning"));
+            return;
+        }
+        self.status(Level::Error, None, text.to_owned());
+    }
+
+    /// Takes a frame.
+    fn take(&mut self, text: &[u8]) {
+        add(&self.gateway.counters.frames, 1);
+        let frame = match codec::decode(text, Encoding::Json) {
+            Ok(frame @ Value::Map(_)) => frame,
+            _ => {
+                self.status(Level::Error, None, "a frame of a viewer is an object in JSON".to_owned());
+                self.close.get_or_insert((1007, "a frame that is none"));
+                return;
+            }
+        };
+        if let Err(error) = self.try_take(&frame) {
+            self.mistake(error.text());
+        }
+    }
+
+    fn try_take(&mut self, frame: &Value) -> Result<()> {
+        let number = |value: &Value| {
+            let number = value.as_u64()?;
+            u32::try_from(number)
+                .map_err(|_| Error::new(ErrorKind::OutOfRange, format!("{number} is no number of 32 bits")))
+        };
+        match frame.at("op")?.as_text()? {
+            "subscribe" => {
+                for one in frame.at("subscriptions")?.as_array()? {
+                    let (id, channel) = (number(one.at("id")?)?, number(one.at("channelId")?)?);
+                    // What one asks too much ends no other one.
+                    if let Err(error) = self.subscribe(id, channel) {
+                        self.status(Level::Error, None, error.text().to_owned());
+                    }
+                }
+                Ok(())
+            }
+            "unsubscribe" => {
+                for id in frame.at("subscriptionIds")?.as_array()? {
+                    let id = number(id)?;
+                    self.say_passed(id);
+                    if self.subscriptions.remove(&id).is_none() {
+                        let text = format!("no subscription has the id {id} now");
+                        return Err(Error::new(ErrorKind::InvalidState, text));
+                    }
+                }
+                Ok(())
+            }
+            other => {
+                let text = format!(
+                    "viewers subscribe to names, and do nothing else: {} was passed over",
+                    quoted(other)
+                );
+                Err(Error::new(ErrorKind::Unsupported, text))
+            }
+        }
+    }
+
+    fn subscribe(&mut self, id: u32, channel: u32) -> Result<()> {
+        let Some(channel) = self.channels.get(&channel).cloned() else {
+            // It was on its way when the channel ended.
+            self.status(Level::Warning, None, format!("there is no channel {channel} now"));
+            return Ok(());
+        };
+        if self.subscriptions.contains_key(&id) {
+            return Err(Error::new(
+                ErrorKind::InvalidState,
+                format!("a subscription has the id {id} already"),
+            ));
+        }
+        if self.subscriptions.len() >= SUBSCRIPTIONS {
+            let text = format!("a viewer has at most {SUBSCRIPTIONS} subscriptions: end some");
+            return Err(Error::new(ErrorKind::Full, text));
+        }
+        let key = Key { name: channel.name.clone(), from: None };
+        let used = self.gateway.feeds.join(&key, &self.rights.name, &self.wake)?;
+        let choice = Choice::of(true, None, None, self.gateway.settings.name_rate)?;
+        let lagged = self.gateway.counters.lagged.clone();
+        let subscription =
+            Subscription::new(vec![used], choice, Default::default(), self.rights.clone(), lagged);
+        let counted = Counted::new(&self.gateway.counters, |counters| &counters.subscriptions);
+        let one = Subscribed { channel, subscription, passed: 0, said: 0, _counted: counted };
+        self.subscriptions.insert(id, one);
+        Ok(())
+    }
+
+    /// Returns the next message; subscriptions have their turns.
+    fn next(&mut self, now: Instant) -> Option<Message> {
+        let turn = self.turn;
+        let after = self.subscriptions.range(turn.saturating_add(1)..).map(|(id, _)| *id);
+        let ids: Vec<u32> = after.chain(self.subscriptions.range(..=turn).map(|(id, _)| *id)).collect();
+        for id in ids {
+            while let Some(given) = self.subscriptions.get_mut(&id).and_then(|one| one.subscription.next(now))
+            {
+                self.turn = id;
+                if let Some(frame) = self.written(id, given) {
+                    return Some(frame);
+                }
+            }
+        }
+        None
+    }
+
+    fn written(&mut self, id: u32, given: Given) -> Option<Message> {
+        let one = self.subscriptions.get_mut(&id)?;
+        match given {
+            Given::Message { message, passed, .. } => {
+                one.passed = one.passed.saturating_add(passed);
+                let name = one.channel.name.text();
+                let viewed = message.viewed(&one.channel.messages);
+                match viewed {
+                    Ok((encoder, body)) if Arc::ptr_eq(&encoder, &one.channel.encoder) => {
+                        let mut frame = BytesMut::with_capacity(body.len() + 13);
+                        frame.put_u8(MESSAGE_DATA);
+                        frame.put_u32_le(id);
+                        frame.put_u64_le(u64::try_from(message.sent.0).unwrap_or(0));
+                        frame.put_slice(&body);
+                        Some(Message::Binary(frame.freeze()))
+                    }
+                    Ok((encoder, _)) => {
+                        // The viewer gets the message with the channel of the new type.
+                        self.gateway.viewers.change(&name, encoder, message.incarnation);
+                        self.advertise();
+                        None
+                    }
+                    Err(error) => {
+                        one.passed = one.passed.saturating_add(1);
+                        let text = format!("message {} of {name} cannot be shown: {error}", message.number);
+                        self.status(Level::Error, Some(format!("unreadable:{name}")), text);
+                        None
+                    }
+                }
+            }
+            Given::Lagged { missed, .. } => {
+                one.passed = one.passed.saturating_add(missed);
+                None
+            }
+            // The channel stays: the name comes again, or is unadvertised.
+            Given::Joined { .. } | Given::Ended { .. } => None,
+            Given::Closed(error) => {
+                let name = one.channel.name.text();
+                self.say_passed(id);
+                self.subscriptions.remove(&id);
+                self.status(Level::Error, Some(format!("closed:{name}")), format!("{name}: {error}"));
+                None
+            }
+        }
+    }
+
+    /// Says how many messages were passed over, where there are more than were said.
+    fn say_passed(&mut self, id: u32) {
+        let Some(one) = self.subscriptions.get_mut(&id).filter(|one| one.passed > one.said) else { return };
+        one.said = one.passed;
+        let (name, passed) = (one.channel.name.text(), one.passed);
+        let text = format!(
+            "{name}: {passed} messages were passed over: a viewer gets at most {} of a name in a second, and the newest where it is slow; --name-rate of the gateway says how many",
+            self.gateway.settings.name_rate
+        );
+        self.status(Level::Info, Some(format!("passed:{name}")), text);
+    }
+
+    /// Does what is due each second.
+    fn look(&mut self) {
+        if !self.gateway.tokens.is_valid(&self.rights) && !self.gateway.tokens.is_valid_reading(&self.rights)
+        {
+            self.status(
+                Level::Error,
+                None,
+                "the token was removed, has expired, or has other rights now".to_owned(),
+            );
+            self.close.get_or_insert((1008, "the token counts no more"));
+            return;
+        }
+        self.gateway.viewers.look(&self.wake);
+        let ids: Vec<u32> = self.subscriptions.keys().copied().collect();
+        ids.into_iter().for_each(|id| self.say_passed(id));
+        self.advertise();
+    }
+
+    /// Says which channels there are, as far as the viewer does not know it.
+    fn advertise(&mut self) {
+        let now = self.gateway.viewers.channels(&self.rights);
+        let mut gone = Vec::new();
+        for (name, id) in &self.names {
+            let is_used = || self.subscriptions.values().any(|one| one.channel.id == *id);
+            match now.get(name) {
+                Some(channel) if channel.id == *id => {}
+                // A name without a program may come again: its plot stays.
+                None if is_used() => {}
+                _ => gone.push((name.clone(), *id)),
+            }
+        }
+        for (name, id) in &gone {
+            self.names.remove(name);
+            self.channels.remove(id);
+            let ended: Vec<u32> = self
+                .subscriptions
+                .iter()
+                .filter(|(_, one)| one.channel.id == *id)
+                .map(|(id, _)| *id)
+                .collect();
+            for id in ended {
+                self.say_passed(id);
+                self.subscriptions.remove(&id);
+            }
+        }
+        if !gone.is_empty() {
+            let ids: Vec<Value> = gone.iter().map(|(_, id)| Value::from(u64::from(*id))).collect();
+            self.say(Value::map([("op", Value::from("unadvertise")), ("channelIds", Value::Array(ids))]));
+        }
+        let new: Vec<Arc<Channel>> =
+            now.into_values().filter(|channel| !self.channels.contains_key(&channel.id)).collect();
+        for some in new.chunks(TOGETHER) {
+            let shown: Vec<Value> = some.iter().map(|channel| channel.to_value()).collect();
+            self.say(Value::map([("op", Value::from("advertise")), ("channels", Value::Array(shown))]));
+        }
+        for channel in new {
+            self.names.insert(channel.name.text(), channel.id);
+            self.channels.insert(channel.id, channel);
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! What of a recording could not be written for other programs, and why: each is said, and the exit code is 1 then.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use linkspan::{Error, ErrorKind, Result, Value, codec};
+use linkspan_recording::reader;
+
+use crate::stderr;
+
+/// What could not be written, and why.
+#[derive(Default)]
+pub struct Faults {
+    messages: u64,
+    tables: u64,
+    /// All that was said.
+    problems: BTreeSet<String>,
+    is_damaged: bool,
+}
+
+impl Faults {
+    /// Decodes a message; `None` where it cannot be, which is said.
+    pub fn value(&mut self, message: &reader::Message<'_>) -> Option<Value> {
+        decoded(message)
+            .map_err(|error| {
+                self.messages = self.messages.saturating_add(1);
+                let (number, topic) = (message.number, &message.channel.topic);
+                stderr::print_line(
+                    &linkspan::one_line(&format!("message {number} of {topic}: {error}")).to_string(),
+                );
+            })
+            .ok()
+    }
+
+    /// Says why the table of a name is not written.
+    pub fn table(&mut self, error: &Error) {
+        self.tables = self.tables.saturating_add(1);
+        stderr::print_line(&format!("{} ({}): {error}", error.kind().name(), error.kind().code()));
+    }
+
+    /// Says once what is wrong in the recording. For a part that was not closed and is whole nothing is left out.
+    pub fn problem(&mut self, problem: String, is_whole: bool) {
+        if !self.problems.contains(&problem) {
+            stderr::print_line(&problem);
+            self.is_damaged |= !is_whole;
+            self.problems.insert(problem);
+        }
+    }
+
+    pub fn result(&self, file: &Path) -> Result<()> {
+        if self.tables > 0 {
+            let what = crate::record::counted(self.tables, "table");
+            let text = format!("{what} of {} could not be written; the others are", file.display());
+            return Err(Error::new(ErrorKind::Unsupported, text));
+        }
+        let text = match (self.messages, self.is_damaged) {
+            (0, false) => return Ok(()),
+            (0, true) => format!("{} is not whole: what could be read of it is written", file.display()),
+            (several, _) => {
+                let what = crate::record::counted(several, "message");
+                format!("{what} of {} could not be written", file.display())
+            }
+        };
+        Err(Error::new(ErrorKind::Malformed, text))
+    }
+}
+
+/// Decodes a message.
+///
+/// # Errors
+/// Those of its bytes; `Unsupported` for an encoding that is none of ours.
+pub fn decoded(message: &reader::Message<'_>) -> Result<Value> {
+    match message.channel.encoding() {
+        Some(encoding) => codec::decode(message.body, encoding),
+        None => {
+            let text = format!("the encoding {} is not known", message.channel.encoding);
+            Err(Error::new(ErrorKind::Unsupported, text))
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! Messages in the forms of viewers: each in CDR with its type in `ros2msg`, or in JSON, and the channels of a recording for them.
+
+use std::any::Any;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use linkspan::schema::Schema;
+use linkspan::{Result, Value};
+use linkspan_recording::reader::{self, Schema as FileSchema};
+use linkspan_recording::{ChannelRecord, format};
+use linkspan_ros2::{Encoder, Messages};
+
+/// What is known of names, and of channels, at most: more of them are looked at anew.
+const MAX_KNOWN: usize = 1 << 16;
+
+/// The types of names, and the channels of their messages.
+#[derive(Default)]
+pub struct Viewing {
+    messages: Vec<Messages>,
+    /// By the name and the notation of its schema.
+    by_name: HashMap<(String, Option<String>), usize>,
+    /// By the address of what has both, which is held so that nothing else gets the address.
+    known: HashMap<usize, (Arc<dyn Any + Send + Sync>, usize)>,
+    /// By the addresses of the channel as it was and of the type, which are held.
+    channels: HashMap<(usize, usize), Channel>,
+    keys: u64,
+}
+
+struct Channel {
+    _held: (Arc<ChannelRecord>, Arc<Encoder>),
+    key: u64,
+    record: Arc<ChannelRecord>,
+}
+
+/// A message that is written: the key of its channel, how that is written, the body.
+pub type Written = (u64, Arc<ChannelRecord>, Bytes);
+
+impl Viewing {
+    /// Returns the messages of a name; `owner` has the name and its schema.
+    fn of(
+        &mut self,
+        owner: &Arc<impl Any + Send + Sync>,
+        topic: &str,
+        notation: impl FnOnce() -> Option<String>,
+    ) -> &mut Messages {
+        let address = Arc::as_ptr(owner).addr();
+        let at = match self.known.get(&address) {
+            Some((_, at)) => *at,
+            None => {
+                let notation = notation();
+                let schema = notation.as_deref().and_then(|text| Schema::parse(text).ok());
+                let next = self.messages.len();
+                let at = *self.by_name.entry((topic.to_owned(), notation)).or_insert(next);
+                if at == next {
+                    self.messages.push(Messages::new(topic, schema.as_ref()));
+                }
+                if self.known.len() >= MAX_KNOWN {
+                    self.known.clear();
+                }
+                self.known.insert(address, (owner.clone(), at));
+                at
+            }
+        };
+        &mut self.messages[at]
+    }
+
+    /// Looks at a message of a recording that is written later, once all were looked at.
+    pub fn look(&mut self, channel: &Arc<reader::Channel>, value: &Value, sent: u64) {
+        self.of(channel, &channel.topic, || channel.notation().map(str::to_owned))
+            .look(value, nanoseconds(sent));
+    }
+
+    /// Writes a message that was looked at. `record` is its channel as it was.
+    pub fn encode(
+        &mut self,
+        channel: &Arc<reader::Channel>,
+        record: &Arc<ChannelRecord>,
+        value: &Value,
+        sent: u64,
+    ) -> Result<Written> {
+        let messages = self.of(channel, &channel.topic, || channel.notation().map(str::to_owned));
+        let (encoder, body) = messages.encode(value, nanoseconds(sent))?;
+        Ok(self.written(record, encoder, body))
+    }
+
+    /// Writes a message while others come. `record` is the channel of messages as they were sent.
+    pub fn encode_next(&mut self, record: &Arc<ChannelRecord>, value: &Value, sent: u64) -> Result<Written> {
+        let messages = self.of(record, &record.topic, || record.notation().map(str::to_owned));
+        let (encoder, body) = messages.encode_next(value, nanoseconds(sent))?;
+        Ok(self.written(record, encoder, body))
+    }
+
+    fn written(&mut self, base: &Arc<ChannelRecord>, encoder: Arc<Encoder>, body: Vec<u8>) -> Written {
+        let addresses = (Arc::as_ptr(base).addr(), Arc::as_ptr(&encoder).addr());
+        if self.channels.len() >= MAX_KNOWN {
+            self.channels.clear();
+        }
+        let channel = self.channels.entry(addresses).or_insert_with(|| {
+            self.keys = self.keys.saturating_add(1);
+            let record = Arc::new(record_of(base, &encoder));
+            Channel { _held: (base.clone(), encoder), key: self.keys, record }
+        });
+        (channel.key, channel.record.clone(), Bytes::from(body))
+    }
+}
+
+fn nanoseconds(time: u64) -> i64 {
+    i64::try_from(time).unwrap_or(i64::MAX)
+}
+
+/// Returns the channel of messages that are written so.
+fn record_of(base: &ChannelRecord, encoder: &Encoder) -> ChannelRecord {
+    let mut record = base.clone();
+    if let Some(notation) = base.notation() {
+        record.metadata.insert(format::channel::SCHEMA.to_owned(), notation.to_owned());
+    }
+    record.metadata.remove(format::channel::JSON_SCHEMA);
+    for (path, unit) in &encoder.units {
+        let dot = if path.is_empty() { "" } else { "." };
+        record.metadata.insert(format!("{}{dot}{path}", format::channel::UNIT), unit.clone());
+    }
+    record.encoding = encoder.encoding.to_owned();
+    // Of JSON without a schema: some readers of bags open no file that has JSON Schema.
+    record.schema = encoder.is_cdr().then(|| {
+        let data = encoder.text.clone().into_bytes();
+        Arc::new(FileSchema::new(encoder.name.clone(), encoder.notation.to_owned(), data))
+    });
+    record
+}
