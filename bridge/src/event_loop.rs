@@ -203,8 +203,9 @@ impl Bridge<'_> {
     /// Waits once, and handles everything that is ready. Returns whether the service has a command.
     fn turn(&mut self, inbox: &Inbox, watch: &Watch, service: &Service) -> Result<bool> {
         let pause = self.shown.show(self.status)?;
-        let attempt = self.exports.next_attempt();
-        let next = self.exports.deadline().into_iter().chain(attempt).chain(self.links.deadline());
+        let (attempt, silent) = (self.exports.next_attempt(), self.exports.next_silent());
+        let next = self.exports.deadline().into_iter().chain(attempt).chain(silent);
+        let next = next.chain(self.links.deadline());
         let next = next.chain(self.imports.deadline()).chain(self.clock.next());
         let next = next.chain(self.journals.deadline(&self.links)).chain(self.replays.deadline(&self.links));
         let next = next.min();
@@ -243,6 +244,9 @@ impl Bridge<'_> {
         self.is_told = ready.contains(&2) && watch.drain();
         let mut look = self.is_told || blocked.is_some_and(|left| left.is_zero());
         look |= attempt.is_some_and(|at| at <= Instant::now());
+        if silent.is_some_and(|at| at <= Instant::now()) {
+            self.exports.show_silent(self.status);
+        }
         for name in out {
             look |= self.exports.pump(&name, self.config, self.engine, self.status)?;
         }

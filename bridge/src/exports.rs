@@ -180,7 +180,7 @@ impl Exports {
                 || listed.iter().any(|one| one.problem.is_some() && bare(one).is_some_and(|it| it == name))
         };
         self.names.retain(|name, exported| is_there(name) && !exported.has_ended);
-        self.joining.retain(is_there);
+        self.joining.retain(is_there).iter().for_each(|name| status.allow(name));
         if self.bounds.is_none() {
             self.bounds = config.retain().map(|each| Bounds::new(each, config.retain_total(each)));
         }
@@ -205,11 +205,21 @@ impl Exports {
                 Pattern::Journal => {}
             }
         }
+        self.show_silent(status);
+        self.show(status);
+        Ok(())
+    }
+
+    /// Shows the publishers that have not answered for a while.
+    pub fn show_silent(&mut self, status: &mut Status) {
         for name in self.joining.silent_publishers() {
             status.refuse(name, "its program accepts connections, and does not answer".to_owned());
         }
-        self.show(status);
-        Ok(())
+    }
+
+    /// Returns when a publisher is to be shown that has not answered until then.
+    pub fn next_silent(&self) -> Option<Instant> {
+        self.joining.next_silent()
     }
 
     /// Takes the connections that were made to servers. Returns whether the names are to be listed again, because a server waits for its
@@ -266,8 +276,11 @@ impl Exports {
             Ok((descriptor, forwarding)) => {
                 self.export(presence, Some(descriptor), forwarding, config, engine, status)
             }
-            // Its program has ended since it was listed.
-            Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::Disconnected) => Ok(()),
+            // Its program has ended since it was listed, and is none that does not answer any more.
+            Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::Disconnected) => {
+                status.allow(&presence.name);
+                Ok(())
+            }
             Err(e) => {
                 status.refuse(&presence.name, e.to_string());
                 Ok(())

@@ -42,6 +42,8 @@ struct Publisher {
     subscriber: Subscriber,
     descriptor: OwnedFd,
     since: Instant,
+    /// Whether it was shown as silent.
+    is_shown: bool,
 }
 
 /// All of them, by their names.
@@ -76,11 +78,15 @@ impl Joining {
         self.publishers.iter().map(|(name, it)| (name.as_str(), &it.descriptor))
     }
 
-    /// Gives up what is not wanted any more.
-    pub fn retain(&mut self, is_wanted: impl Fn(&str) -> bool) {
-        self.publishers.retain(|name, _| is_wanted(name));
+    /// Gives up what is not wanted any more; returns the publishers of it.
+    pub fn retain(&mut self, is_wanted: impl Fn(&str) -> bool) -> Vec<String> {
+        let given_up: Vec<_> = self.publishers.keys().filter(|name| !is_wanted(name)).cloned().collect();
+        for name in &given_up {
+            self.publishers.remove(name);
+        }
         self.silent.retain(|name, _| is_wanted(name));
         self.has_waiting = false;
+        given_up
     }
 
     /// Begins to connect to a publisher, unless that is under way. Returns the outcome if there is one at once.
@@ -92,7 +98,8 @@ impl Joining {
             .and_then(|subscriber| Ok((dup(&subscriber)?, subscriber)));
         match begun {
             Ok((descriptor, subscriber)) => {
-                let it = Publisher { listed: listed.clone(), subscriber, descriptor, since: Instant::now() };
+                let since = Instant::now();
+                let it = Publisher { listed: listed.clone(), subscriber, descriptor, since, is_shown: false };
                 self.publishers.insert(name.to_owned(), it);
                 self.go_on(name)
             }
@@ -115,10 +122,19 @@ impl Joining {
         Some((name.to_owned(), listed, joined))
     }
 
-    /// Returns the publishers that have not answered for a while.
-    pub fn silent_publishers(&self) -> impl Iterator<Item = &str> {
-        let is_silent = |(name, it): (_, &Publisher)| (it.since.elapsed() >= IS_SILENT).then_some(name);
-        self.publishers.iter().filter_map(move |(name, it)| is_silent((name.as_str(), it)))
+    /// Returns the publishers that have not answered for a while, which are shown as silent from now on.
+    pub fn silent_publishers(&mut self) -> impl Iterator<Item = &str> {
+        let silent = self.publishers.iter_mut().filter(|(_, it)| it.since.elapsed() >= IS_SILENT);
+        silent.map(|(name, it)| {
+            it.is_shown = true;
+            name.as_str()
+        })
+    }
+
+    /// Returns when a publisher that has not answered is to be shown as silent.
+    pub fn next_silent(&self) -> Option<Instant> {
+        let waiting = self.publishers.values().filter(|it| !it.is_shown);
+        waiting.map(|it| after(it.since, IS_SILENT)).min()
     }
 
     /// Has a thread connect to a server, unless one does, the server did not answer shortly before, or there are too many threads.

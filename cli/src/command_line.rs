@@ -109,7 +109,7 @@ Examples:
 
     /// Print the values published at names or patterns: first the newest, then all that follow
     #[command(
-        after_help = "The publisher may start later, and restart. Standard error has the number of values that were overwritten before they were read (Lagged); with -o delivery=latest they are skipped without a report. In a pattern * matches any characters and ? matches one; names that appear later join, and files and journals are matched by patterns such as 'journal:*' alone. The name of each value stands before it, and in the JSON of --full.
+        after_help = "The publisher may start later, and restart. Standard error has the number of values that were overwritten before they were read (Lagged); with -o delivery=latest they are skipped without a report. In a pattern * matches any characters and ? matches one; names that appear later join, and files and journals are matched by patterns such as 'journal:*' alone. The name of each value stands before it, and in the JSON of --full. With several names or a pattern, a name that cannot be received from (it refuses, its schema does not fit, its file is damaged) is named on standard error, and the others go on; the exit code is 1 then where the command ends by --count.
 
 Examples:
   linkspan sub lab/temperature

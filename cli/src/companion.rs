@@ -74,14 +74,15 @@ pub fn schema(command: &'static str, arguments: &[OsString]) -> Result<(), Exit>
 }
 
 impl Companion {
-    /// Replaces this process by the program: the one beside this program, or else the one in PATH, never one of the current folder.
+    /// Replaces this process by the program: the one beside this program, or else the one in PATH, never one of the current folder. A
+    /// program that runs with more rights than its caller takes neither from its caller.
     ///
     /// # Errors
     /// `NotFound` where it is in neither place, with how it is installed.
     pub fn run(&self, arguments: impl IntoIterator<Item = OsString>) -> Result<(), Exit> {
         let arguments: Vec<OsString> = arguments.into_iter().collect();
-        let beside = std::env::current_exe().ok().map(|path| path.with_file_name(self.program));
-        for program in beside.into_iter().chain(programs::program_of_path(self.program.as_ref())) {
+        let name = self.program.as_ref();
+        for program in programs::program_beside(name).into_iter().chain(programs::program_of_path(name)) {
             // Returns only at an error.
             let Err(error) = become_program(program.clone(), self.shown_as, &arguments);
             if error.kind() != IoKind::NotFound {

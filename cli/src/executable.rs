@@ -30,7 +30,7 @@ fn find(program: &OsStr, directory: Option<&Path>) -> io::Result<()> {
         let path = directory.map_or_else(|| program.to_owned(), |directory| directory.join(program));
         return executable(&path);
     }
-    let path = std::env::var_os("PATH").unwrap_or_else(|| OsStr::new("/bin:/usr/bin").to_owned());
+    let path = linkspan::environment::path();
     let found: Vec<io::Result<()>> =
         std::env::split_paths(&path).map(|folder| executable(&folder.join(program))).collect();
     let is_refused =

@@ -44,6 +44,7 @@ mod reply;
 mod schema;
 mod service;
 mod subprocess;
+mod subscribed_names;
 mod supervisor;
 mod table;
 mod top;
@@ -90,8 +91,7 @@ fn note_directory(command: &Command) {
             | Command::Region(_)
             | Command::Keys { .. }
     );
-    let Some(path) = std::env::var_os("LINKSPAN_DIR").filter(|path| !path.is_empty() && !opens_nothing)
-    else {
+    let Some(path) = linkspan::environment::variable("LINKSPAN_DIR").filter(|_| !opens_nothing) else {
         return;
     };
     let path = std::path::Path::new(&path);

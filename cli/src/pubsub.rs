@@ -14,6 +14,7 @@ use crate::output;
 use crate::signals::Signals;
 use crate::stderr;
 use crate::stop_watch::watched;
+use crate::subscribed_names::Names;
 
 /// Publishes one value and keeps running, or each line of standard input while it is open.
 pub fn publish(args: &PubArgs, signals: &Signals) -> Result<(), Exit> {
@@ -85,13 +86,15 @@ pub fn subscribe(args: &SubArgs, signals: &Signals) -> Result<(), Exit> {
     };
     let subscriber = subscriber.map_err(Exit::from_opening)?;
     let latest = options.delivery == Some(Delivery::Latest);
+    let are_several = !args.more.is_empty() || args.endpoint.name.contains(['*', '?']);
+    let mut names = Names::of(&subscriber, are_several)?;
     watched(
         signals,
         || subscriber.close(),
         |guard| {
             let mut count = 0;
             loop {
-                let message = subscriber.next(Wait::new(args.timeout));
+                let message = names.next(args.timeout);
                 // The subscriber is not closed between the output of a message and its acknowledgement.
                 let _closing = guard.lock();
                 // A message that arrives with a signal is not printed, so it is not consumed either.
@@ -110,7 +113,9 @@ pub fn subscribe(args: &SubArgs, signals: &Signals) -> Result<(), Exit> {
                 }
                 count += 1;
                 if count == args.count {
-                    return Ok(());
+                    names.report_refused();
+                    // What was left out was said.
+                    return if names.is_lacking { Err(Exit::Code(1)) } else { Ok(()) };
                 }
             }
         },

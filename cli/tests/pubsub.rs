@@ -313,3 +313,48 @@ fn values_of_names_and_patterns_are_printed_with_their_names() {
         }
     });
 }
+
+#[test]
+fn name_that_cannot_be_received_from_is_said_once_and_the_others_go_on() {
+    on_each_transport(|place, name, file| {
+        let (good, refused) = (name("lab/good"), name("lab/refused"));
+        let mut publisher = place.start(&["pub", &good]);
+        let refusing = place.start(&["pub", &refused, "1", "-o", "allow_uids=[4294967294]"]);
+        place.wait_for(&file("lab/good"));
+        place.wait_for(&file("lab/refused"));
+        // A file without a header.
+        std::fs::write(place.path().join("lab@bad.file"), "{").unwrap();
+        let lists: [&[&str]; 4] = [
+            &[&good, &refused],
+            &[&refused, &good],
+            &[&name("lab/*"), "file:lab/*"],
+            &[&good, "file:lab/bad", &refused],
+        ];
+        for names in lists {
+            let words = ["sub", "--json", "--count", "3"].iter().chain(names).copied();
+            let mut subscriber = place.start(&words.collect::<Vec<_>>());
+            let mut said = Vec::new();
+            let count = if names.iter().any(|name| name.contains("file:")) { 2 } else { 1 };
+            // Each is said before anything is published.
+            while said.len() < count {
+                said.push(subscriber.error_line());
+            }
+            for value in ["1", "2", "3"] {
+                publisher.write(&format!("{value}\n"));
+                // The first line may be the newest value of before.
+                let _ = subscriber.line();
+            }
+            let end = subscriber.end();
+            assert_eq!(end.code, Some(1), "{names:?}: {}", end.err);
+            assert!(end.err.is_empty(), "each is said once: {}", end.err);
+            assert!(said.iter().any(|line| line.contains("lab/refused")), "{said:?}");
+            assert!(count == 1 || said.iter().any(|line| line.contains("file:lab/bad")), "{said:?}");
+        }
+        let alone = place.run(&["sub", &refused, "-t", "5"]);
+        assert!(alone.code == Some(1) && alone.err.contains("PermissionDenied"), "{}", alone.err);
+        assert_eq!(publisher.end().code, Some(0));
+        refusing.signal("INT");
+        refusing.wait();
+        std::fs::remove_file(place.path().join("lab@bad.file")).unwrap();
+    });
+}

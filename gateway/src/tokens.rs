@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use linkspan::page::{Token, random_id};
-use linkspan::{Encoding, Error, ErrorKind, Result, Timestamp, Value, codec, quoted};
+use linkspan::{Encoding, Error, ErrorKind, Result, Timestamp, Value, codec, environment, quoted};
 use ring::digest::{SHA256, digest};
 use rustix::fs::{FlockOperation, OFlags};
 use subtle::ConstantTimeEq;
@@ -43,7 +43,7 @@ impl TokenFile {
             return Ok(TokenFile(path.to_owned()));
         }
         let variable =
-            |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+            |name: &str| environment::variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
         let folder = variable("XDG_CONFIG_HOME").or_else(|| Some(variable("HOME")?.join(".config")));
         folder.map(|folder| TokenFile(folder.join("linkspan/gateway-tokens.json"))).ok_or_else(|| {
             let text =

@@ -43,10 +43,13 @@ def write(recording: Recording, h5py: Any, file: Any, names: Mapping[str, Iterab
                 group = made.create_group(places[name])
                 if places[name] != name:
                     _attribute(group, "name", name)
-                for table in tables:
+                batches = iter(tables)
+                # One batch at a time: each is given up before the next one is read.
+                while (table := next(batches, None)) is not None:
                     for column in table.columns:
                         _append(group, h5py, table, column, below.get(places[name], set()))
                         target.check()
+                    del table
                 if (schema := recording.schema(name)) is not None:
                     _attribute(group, "schema", schema)
     # What the end of the file could not write.

@@ -361,7 +361,7 @@ class Recording:
     def batches(
         self, name: str, *, begin: When | None = None, end: When | None = None, rows: int = _ROWS
     ) -> Iterator[Table]:
-        """The same in tables of so many rows, or fewer where they have more than 64 MiB of messages: all with the same columns, in memory that
+        """The same in tables of so many rows, or fewer where they have more than 16 MiB of messages: all with the same columns, in memory that
         does not grow with the recording."""
         try:
             number = operator.index(rows)
@@ -409,14 +409,21 @@ class Recording:
         mode: int | None = None,
         **options: Any,
     ) -> None:
-        """Writes the messages of a name as a Parquet file, a batch at a time; options are those of `pyarrow.parquet.ParquetWriter`.
+        """Writes the messages of a name as a Parquet file, a batch at a time; options are those of `pyarrow.parquet.ParquetWriter`. Without
+        options numbers have statistics, and texts and bytes none: the writer would hold several copies of the longest ones.
 
         The file has its name when it is whole. One that exists is an error, but for a regular file with `replace`. Its mode is `mode`,
         or that of names in its folder.
         """
         writer = _library("pyarrow.parquet").ParquetWriter
         batches = self.batches(name, begin=begin, end=end)
-        self._write(name, batches, path, (replace, mode), lambda file, schema: writer(file, schema, **options))
+
+        def opened(file: Any, schema: Any) -> Any:
+            types = _library("pyarrow.types")
+            numbers = [field.name for field in schema if types.is_primitive(field.type)]
+            return writer(file, schema, **{"write_statistics": numbers, **options})
+
+        self._write(name, batches, path, (replace, mode), opened)
 
     def write_arrow(
         self,
@@ -444,9 +451,12 @@ class Recording:
         if first is None:
             raise NotFound(f"{self.path} has no message of {name} in these times")
         with _new_file(path, *making) as file, exporting(name), opened(file, first.to_arrow().schema) as out:
+            # One batch at a time: each is given up before the next one is read.
             out.write_table(first.to_arrow())
-            for batch in batches:
+            del first
+            while (batch := next(batches, None)) is not None:
                 out.write_table(batch.to_arrow())
+                del batch
 
     def write_hdf5(
         self,

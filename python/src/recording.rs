@@ -352,8 +352,8 @@ pub fn recording_events(
     values.iter().map(|value| object(value, Builder::sharing(py, Body::default()))).collect()
 }
 
-/// Bytes that a batch takes, about: messages of a camera are long.
-const BATCH: u64 = 64 << 20;
+/// Bytes that a batch takes, about, unless one message has more: what writes files holds some times as much of it.
+const BATCH: u64 = 16 << 20;
 /// Rows that are looked at together for the columns of all batches: a message may bring thousands of columns, which all of them have then.
 const LOOKED_AT: usize = 1_024;
 /// Bytes of an event beside its text, about: a dict.

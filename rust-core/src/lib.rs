@@ -121,7 +121,7 @@ pub use linkspan_engine::{
 #[doc(inline)]
 pub use linkspan_os::deadline::{Deadline, OnWait, Tick, Timeout, Wait};
 #[doc(hidden)]
-pub use linkspan_os::{fork, programs};
+pub use linkspan_os::{environment, fork, programs};
 #[cfg(feature = "page")]
 #[doc(inline)]
 pub use linkspan_service::page;

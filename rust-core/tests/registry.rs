@@ -108,6 +108,60 @@ fn named_pipes_are_listed_by_their_owner_records() {
     }
 }
 
+/// Makes a socket at a path, listening if it is of connections, as a program without Linkspan does.
+fn bare_socket(path: &std::path::Path, of: rustix::net::SocketType) -> std::os::fd::OwnedFd {
+    use rustix::net::{AddressFamily, SocketAddrUnix, SocketType, bind, listen, socket};
+    let made = socket(AddressFamily::UNIX, of, None).unwrap();
+    bind(&made, &SocketAddrUnix::new(path).unwrap()).unwrap();
+    if of != SocketType::DGRAM {
+        listen(&made, 1).unwrap();
+    }
+    made
+}
+
+#[test]
+fn sockets_of_living_programs_without_the_lock_stay_until_these_are_dead() {
+    alone!(sockets_of_living_programs_without_the_lock_stay_until_these_are_dead);
+    use rustix::net::SocketType;
+    // It makes the directory.
+    drop(Publisher::new(&name("unix"), &Options::default()).unwrap());
+    for (transport, of) in [
+        ("unix", SocketType::STREAM),
+        ("shm", SocketType::STREAM),
+        ("dgram", SocketType::DGRAM),
+        ("unix", SocketType::SEQPACKET),
+        ("unix", SocketType::DGRAM),
+    ] {
+        let endpoint = name(transport);
+        let file = endpoint.split_once(':').unwrap().1.replace('/', "@");
+        let directory = std::path::PathBuf::from(std::env::var("LINKSPAN_DIR").unwrap());
+        let path = directory.join(format!("{file}.{transport}"));
+        let living = bare_socket(&path, of);
+        // Also where its queue is full, and no connection can be made.
+        let mut waiting = Vec::new();
+        for _ in 0..3 {
+            let found = listed(&endpoint);
+            let problem = found.as_ref().and_then(|found| found.problem.as_ref());
+            assert!(problem.is_some(), "{endpoint} of {of:?}: {found:?}");
+            let cleaned = registry::clean().unwrap();
+            assert!(path.exists() && !cleaned.removed.contains(&endpoint), "{endpoint} of {of:?}");
+            let left = cleaned.left.iter().find(|(left, _)| *left == endpoint);
+            let (_, why) = left.unwrap_or_else(|| panic!("{endpoint} of {of:?} is not said"));
+            assert_eq!(why.kind(), ErrorKind::AddressInUse, "{why}");
+            if of == SocketType::STREAM {
+                let stream = std::os::unix::net::UnixStream::connect(&path);
+                waiting.extend(stream.ok().inspect(|stream| stream.set_nonblocking(true).unwrap()));
+            }
+            if waiting.len() == 2 {
+                break;
+            }
+        }
+        drop((living, waiting));
+        assert!(registry::clean().unwrap().removed.contains(&endpoint), "{endpoint} of {of:?}");
+        assert!(!path.exists());
+    }
+}
+
 #[test]
 fn unsupported_operation_on_pipes_is_refused_with_the_reason() {
     alone!(unsupported_operation_on_pipes_is_refused_with_the_reason);

@@ -38,7 +38,7 @@ const PRINTING: [&str; 4] = ["/stdout.rs", "/stderr.rs", "/output.rs", "/simulat
 
 /// Calls that one file alone makes, in the crates of the core but for their tests: the calls, the file, and what others use. Other files have
 /// reasons of their own.
-const ONE_PLACE: [(&[&str], &[&str], &str); 3] = [
+const ONE_PLACE: [(&[&str], &[&str], &str); 2] = [
     (
         &[
             "socket_with(",
@@ -58,13 +58,15 @@ const ONE_PLACE: [(&[&str], &[&str], &str); 3] = [
         &["rust-core/os/src/descriptor.rs"],
         "descriptor.rs, so that no descriptor has the number of a standard stream",
     ),
-    (
-        &["env::var"],
-        // PATH, for programs and not for the library.
-        &["rust-core/os/src/environment.rs", "rust-core/os/src/programs.rs"],
-        "environment.rs, which has none for set-user-ID programs",
-    ),
     (&["event::poll("], &["rust-core/os/src/poll.rs"], "poll.rs, which knows that a signal interrupts it"),
+];
+
+/// Reads of the environment, in every crate but for tests and benchmarks, and where they belong: a program that runs with more rights than its
+/// caller has no variables, and starts no program of a folder that its caller chooses.
+const OF_THE_CALLER: [(&str, &str); 3] = [
+    ("env::var", "rust-core/os/src/environment.rs"),
+    ("env::temp_dir", "rust-core/os/src/environment.rs"),
+    ("env::current_exe", "rust-core/os/src/programs.rs"),
 ];
 
 /// Names without a meaning of their own.
@@ -78,7 +80,7 @@ const STARTS_PROGRAMS: [&str; 6] = [
     "cli/src/supervisor/program.rs",
     // A shell that is named in full, without an environment.
     "cli/src/supervisor/watchdog.rs",
-    // A program beside this one, or of the folders of PATH that are absolute.
+    // A program beside this one, or of the folders of PATH that are absolute; in a set-user-ID program of the system's folders.
     "cli/src/companion.rs",
     // Python of these folders, with the variables alone that `programs::clean_environment` lists, and outside of the current folder.
     "recorder/src/tools/export/python.rs",
@@ -122,7 +124,9 @@ fn faults(path: &str, source: &str) -> Vec<String> {
     let is_test = path.contains("/tests")
         || path.contains("_tests")
         || path.contains("fuzz")
-        || ["vectors.rs", "documents.rs", "histories.rs"].iter().any(|file| path.ends_with(file));
+        || ["vectors.rs", "documents.rs", "histories.rs", "simulation.rs"]
+            .iter()
+            .any(|file| path.ends_with(file));
     for (i, line) in source.lines().enumerate() {
         let code = without_comment(line);
         if path.starts_with("rust-core/") && !path.starts_with("rust-core/value/") && !is_test && i < tests {
@@ -130,6 +134,16 @@ fn faults(path: &str, source: &str) -> Vec<String> {
             faults.extend(elsewhere.flat_map(|(calls, _, why)| {
                 let made = calls.iter().filter(|call| code.contains(**call));
                 made.map(move |call| format!("line {}: {call} belongs into {why}", i + 1))
+            }));
+        }
+        if !path.starts_with("benches/") && !is_test && i < tests {
+            let of_caller =
+                OF_THE_CALLER.iter().filter(|(call, place)| code.contains(call) && path != *place);
+            faults.extend(of_caller.map(|(call, place)| {
+                format!(
+                    "line {}: {call} belongs into {place}, which trusts no caller of a set-user-ID program",
+                    i + 1
+                )
             }));
         }
         let reads_recordings =
@@ -326,6 +340,8 @@ fn broken_rules_are_found() {
         ("bridge/src/start.rs", "//! Starts.\nCommand::new(\"sh\");", "starts a program"),
         ("cli/src/x.rs", "//! X.\nstd::thread::spawn(a);", "line 2: thread::spawn("),
         ("rust-core/transport/src/x.rs", "//! X.\nstd::env::var_os(a);", "line 2: env::var"),
+        ("gateway/src/x.rs", "//! X.\nstd::env::var(a);", "line 2: env::var"),
+        ("cli/src/x.rs", "//! X.\nstd::env::current_exe();", "line 2: env::current_exe"),
         ("rust-core/os/src/x.rs", "//! X.\nlet fd = rustix::fs::openat(a);", "line 2: fs::openat"),
         ("rust-core/transport/src/x.rs", "//! X.\nrustix::event::poll(a);", "line 2: event::poll("),
         ("rust-core/value/src/codec/cbor/mod.rs", "//! CBOR.\nuse std::io::Read;", "line 2: std::io"),

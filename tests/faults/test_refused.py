@@ -279,3 +279,72 @@ def test_set_user_id_program_does_not_trust_the_directory_of_its_caller(tmp_path
             directory.chmod(0o777)
     finally:
         shutil.rmtree(folder)
+
+
+#: What becomes another program: the program, its words, and the program that it looks for.
+STARTED = {
+    "record": ("linkspan", ["record", "lab/*", "-o", "{callers}/a.mcap"], "linkspan-record"),
+    "bridge": ("linkspan", ["bridge", "check"], "linkspan-bridge"),
+    "gateway": ("linkspan", ["gateway", "serve"], "linkspan-gateway"),
+    "python3": ("linkspan-record", ["recording", "export", "{recording}", "--parquet", "-o", "{callers}/a.parquet"], "python3"),
+    "interpreter": ("linkspan-record", ["recording", "export", "{recording}", "--parquet", "-o", "{callers}/a.parquet"], "LINKSPAN_PYTHON"),
+}
+
+
+@pytest.mark.parametrize("what", STARTED)
+def test_set_user_id_program_starts_no_program_of_its_caller(what: str, tmp_path: Path) -> None:
+    """Neither one of the caller's PATH, nor one beside a copy in a folder in which others may put programs; an ordinary program takes both."""
+    name, words, started = STARTED[what]
+    folder = Path(subprocess.run(["mktemp", "-d", "/var/tmp/set-user-id-XXXXXX"], capture_output=True, text=True, check=True).stdout.strip())
+    try:
+        folder.chmod(0o755)
+        recording = folder / "run.mcap"
+        values = b'{"a":1}\n'
+        made = subprocess.Popen([RECORD, "record", "unix:lab/*", "-o", recording], env={**os.environ, "LINKSPAN_DIR": str(tmp_path)}, stderr=subprocess.DEVNULL)
+        subprocess.run(
+            [PROGRAM, "pub", "unix:lab/a", "--wait-for", "1"], input=values, env={**os.environ, "LINKSPAN_DIR": str(tmp_path)}, check=True, timeout=PATIENCE
+        )
+        made.send_signal(signal.SIGINT)
+        assert made.wait(PATIENCE) == 0
+        recording.chmod(0o644)
+        callers, programs = folder / "callers", folder / "programs"
+        for made_one in (callers, programs):
+            made_one.mkdir()
+            made_one.chmod(0o777)
+        shutil.copy(DEBUG / name, programs / name)
+        ran = callers / "ran"
+        text = f"#!/bin/sh\necho ran > {ran}\n"
+
+        def run(mode: int, places: list[Path], more: dict[str, str]) -> bool:
+            """Whether one of these programs of the caller's was run."""
+            ran.unlink(missing_ok=True)
+            for place in places:
+                place.write_text(text)
+                place.chmod(0o755)
+                os.chown(place, NOBODY, NOBODY)
+            (programs / name).chmod(mode)
+            # Of the system there is a Python, which may be able to write the file, and none of the others.
+            subprocess.run(
+                [programs / name, *(word.format(callers=callers, recording=recording) for word in words)],
+                stdin=subprocess.DEVNULL, capture_output=True, preexec_fn=other, env={**os.environ, **more, "LINKSPAN_DIR": str(tmp_path)}, cwd="/", timeout=PATIENCE,
+            )
+            for place in places:
+                place.unlink()
+            return ran.exists()
+
+        def other() -> None:
+            os.setgroups([])
+            os.setgid(NOBODY)
+            os.setuid(NOBODY)
+
+        places = {
+            "of the environment": ([callers / "evil"], {"LINKSPAN_PYTHON": str(callers / "evil")}),
+            "of PATH": ([callers / started], {"PATH": f"{callers}:/usr/bin:/bin"}),
+            "beside it": ([programs / started], {"PATH": "/usr/bin:/bin"}),
+        }
+        chosen = {"LINKSPAN_PYTHON": ["of the environment"], "python3": ["of PATH"]}.get(started, ["of PATH", "beside it"])
+        for place in chosen:
+            for mode, runs in ((0o755, True), (0o755 | stat.S_ISUID, False)):
+                assert run(mode, *places[place]) == runs, (place, oct(mode))
+    finally:
+        shutil.rmtree(folder)

@@ -11,7 +11,10 @@ const VARIABLE: &str = "LINKSPAN_TEST_FAULT";
 /// Where a test asks for it.
 #[cfg(debug_assertions)]
 pub fn ends(thread: &str) -> bool {
-    let Ok(asked) = std::env::var(VARIABLE) else { return false };
+    let Some(asked) = linkspan::environment::variable(VARIABLE).and_then(|asked| asked.into_string().ok())
+    else {
+        return false;
+    };
     let Some((name, path)) = asked.split_once(':') else { return false };
     if name != thread {
         return false;

@@ -453,7 +453,7 @@ pub fn facts(names: &[String]) -> BTreeMap<String, String> {
         files::read(path.as_ref())
             .map_or_else(|_| String::new(), |text| String::from_utf8_lossy(&text).trim().to_owned())
     };
-    let zone = std::env::var("TZ").ok().filter(|zone| !zone.is_empty()).or_else(|| {
+    let zone = linkspan::environment::variable("TZ").and_then(|zone| zone.into_string().ok()).or_else(|| {
         let link = std::fs::read_link("/etc/localtime").ok()?;
         Some(link.to_string_lossy().rsplit_once("zoneinfo/")?.1.to_owned())
     });

@@ -1,24 +1,28 @@
-//! Where programs are that this library's programs start without being told which: never in the current folder.
+//! Where programs are that this library's programs start without being told which: never in the current folder, and in
+//! a program that runs with more rights than its caller only where the system's administrator put them.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+use crate::environment;
 
 /// Variables that such a program gets, beside those that begin with `LC_`: they name its language and its time, and no
 /// code.
 const PASSED: [&str; 3] = ["LANG", "LANGUAGE", "TZ"];
 
 /// Gives a program an environment in which nothing names code: the absolute folders of PATH, the language and the time,
-/// and a folder for temporary files where it is this user's alone. Its home is the one that the system knows.
+/// and a folder for temporary files where it is this user's alone. Its home is the one that the system knows. A program
+/// that runs with more rights than its caller passes the folders of the system alone.
 ///
 /// What may pass is listed, not what may not: each runtime and each library has variables that name code, and new ones
 /// come.
 pub fn clean_environment(command: &mut Command) {
     command.env_clear();
     command.env("PATH", std::env::join_paths(folders_of_path()).unwrap_or_default());
-    for (name, value) in std::env::vars_os() {
+    for (name, value) in environment::variables() {
         let passes = PASSED.iter().any(|known| name == *known) || name.as_bytes().starts_with(b"LC_");
         if passes || name == "TMPDIR" && is_own(Path::new(&value)) {
             command.env(name, value);
@@ -36,12 +40,32 @@ fn is_own(folder: &Path) -> bool {
 
 /// Returns the folders of PATH that are not relative to the current one, which may be another user's.
 pub fn folders_of_path() -> Vec<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_else(|| OsString::from("/usr/bin:/bin"));
-    std::env::split_paths(&path).filter(|folder| folder.is_absolute()).collect()
+    std::env::split_paths(&environment::path()).filter(|folder| folder.is_absolute()).collect()
 }
 
 /// Returns the file of a program in them.
 pub fn program_of_path(name: &OsStr) -> Option<PathBuf> {
     let path = |folder: PathBuf| folder.join(name);
     folders_of_path().into_iter().map(path).find(|path| path.is_file())
+}
+
+/// Returns the file of a program beside this one. A program that runs with more rights than its caller takes only one
+/// that root or its own user put there.
+pub fn program_beside(name: &OsStr) -> Option<PathBuf> {
+    let path = std::env::current_exe().ok()?.with_file_name(name);
+    if !environment::has_more_rights_than_its_caller() {
+        return Some(path);
+    }
+    // Without links, each of which another user could change.
+    let path = path.canonicalize().ok()?;
+    path.ancestors().all(is_of_the_system).then_some(path)
+}
+
+/// Whether only root and the user of this program may change what this is, and in a folder which entries it has. In a
+/// folder with the sticky bit, others may add entries and not replace this one.
+fn is_of_the_system(path: &Path) -> bool {
+    let Ok(facts) = std::fs::symlink_metadata(path) else { return false };
+    let own = rustix::process::geteuid().as_raw();
+    let is_closed = facts.mode() & 0o022 == 0 || facts.is_dir() && facts.mode() & 0o1000 != 0;
+    [0, own].contains(&facts.uid()) && is_closed
 }

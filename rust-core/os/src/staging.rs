@@ -142,7 +142,12 @@ impl Swept {
     pub fn note(&mut self, removed: Result<bool>) -> Result<()> {
         match removed {
             Ok(any) => self.any |= any,
-            Err(e) if matches!(e.kind(), ErrorKind::PermissionDenied | ErrorKind::Corrupt) => {
+            Err(e)
+                if matches!(
+                    e.kind(),
+                    ErrorKind::PermissionDenied | ErrorKind::Corrupt | ErrorKind::AddressInUse
+                ) =>
+            {
                 self.remaining.push(e)
             }
             Err(e) => return Err(e),

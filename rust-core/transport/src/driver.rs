@@ -116,7 +116,7 @@ pub trait Driver: Sync {
     /// Those of removing. Files of another user are no error: they are noted in the result.
     fn sweep(&self, place: &Place, _begun: bool) -> Result<Swept> {
         let mut swept = Swept::default();
-        swept.note(place.remove_socket())?;
+        swept.note(place.remove_dead_socket())?;
         Ok(swept)
     }
 

@@ -156,16 +156,38 @@ impl Place {
         lock::is_held(&self.directory, &self.file)
     }
 
-    /// Removes the socket at the name; returns whether there was one.
+    /// Removes the socket at the name if no process has it any more; returns whether it was removed. The caller holds the
+    /// lock of the name, which says nothing of a program without Linkspan that made the socket itself.
     ///
     /// # Errors
-    /// `Corrupt` where anything but a socket is there: no listener left that, and it stays.
-    pub(crate) fn remove_socket(&self) -> Result<bool> {
+    /// `Corrupt` where anything but a socket is there: no listener left that, and it stays. `AddressInUse` where a process
+    /// listens that does not have the lock.
+    pub(crate) fn remove_dead_socket(&self) -> Result<bool> {
         let beneath = self.directory.beneath();
         let Some(facts) = beneath.facts(&self.file)? else { return Ok(false) };
         beneath.check(&self.file, &facts, FileType::Socket, RequiredOwner::AnyUser)?;
-        beneath.remove(&self.file)
+        match self.connect(Carries::Bytes, Duration::ZERO) {
+            // Only a refused connection proves that no process has it.
+            Err(e) if e.kind() == ErrorKind::NotFound => beneath.remove(&self.file),
+            // Its process ends just now, and a later sweep finds it dead.
+            Ok(Some(newcomer)) if has_hung_up(&newcomer) => Ok(false),
+            // Of another type, or of a program that lets this one not in.
+            Err(e) if e.errno().is_none() => Err(e),
+            Ok(_) | Err(_) => {
+                let text = format!(
+                    "a program that has not the lock of Linkspan listens at {}: it stays; end that program, and remove the socket if it does not",
+                    self.path().display()
+                );
+                Err(Error::new(ErrorKind::AddressInUse, text))
+            }
+        }
     }
+}
+
+/// Whether the other side has closed a new connection already.
+fn has_hung_up(newcomer: &Guarded) -> bool {
+    let mut waiting = Waiting::until(Deadline::after(Duration::ZERO));
+    matches!(wait_any(&mut waiting, [(newcomer.as_fd(), PollFlags::RDHUP)]), Ok([happened]) if !happened.is_empty())
 }
 
 /// Returns the final name of a file that is still being made; `None` for any other file.

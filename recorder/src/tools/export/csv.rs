@@ -121,9 +121,10 @@ fn cell(value: &Value) -> Result<String> {
         Value::Bool(is) => is.to_string(),
         Value::Int(i) => i.to_string(),
         Value::Uint(u) => u.to_string(),
-        Value::Float(x) => x.to_string(),
+        // A number with a sign stays one; minus infinity is none to a spreadsheet, which takes it for a formula.
+        Value::Float(x) => text(&x.to_string()),
         Value::Timestamp(time) => time.to_string(),
-        Value::Decimal(number) => number.to_string(),
+        Value::Decimal(number) => text(&number.to_string()),
         Value::BigInt(number) => number.to_string(),
         Value::Uuid(bytes) => uuid(*bytes),
         // Nothing at all is null.
@@ -218,6 +219,13 @@ mod tests {
     fn every_value_has_a_cell() {
         let list = Value::Array(vec![1.into(), "a".into()]);
         assert_eq!(cell(&list).unwrap(), "\"[1,\"\"a\"\"]\"");
+        let float = |x: f64| cell(&Value::Float(x)).unwrap();
+        assert_eq!(
+            [float(-1.5), float(-1e300), float(-0.0)],
+            ["-1.5".to_owned(), (-1e300).to_string(), "-0".to_owned()]
+        );
+        assert_eq!([float(f64::INFINITY), float(f64::NAN)], ["inf", "NaN"]);
+        assert_eq!(float(f64::NEG_INFINITY), "'-inf");
         assert_eq!(cell(&Value::Uuid([0x1f; 16])).unwrap(), "1f1f1f1f-1f1f-1f1f-1f1f-1f1f1f1f1f1f");
         assert_eq!(
             (cell(&Value::Null).unwrap(), cell(&"".into()).unwrap()),

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use linkspan::service::start_program;
-use linkspan::{Encoding, Error, ErrorKind, Map, Result, Value, codec, programs};
+use linkspan::{Encoding, Error, ErrorKind, Map, Result, Value, codec, environment, programs};
 use linkspan_recording::writer::of_io;
 
 use super::{Arguments, Faults, Table, json};
@@ -100,9 +100,10 @@ fn run(mut command: Command, request: &[u8]) -> std::io::Result<Output> {
     child.wait_with_output()
 }
 
-/// Returns the interpreter: an absolute path that LINKSPAN_PYTHON names, or a program of PATH, never of the current folder.
+/// Returns the interpreter: an absolute path that LINKSPAN_PYTHON names, or a program of PATH, never of the current folder. A program that runs
+/// with more rights than its caller takes that of the system.
 fn interpreter() -> Result<PathBuf> {
-    let named = std::env::var_os("LINKSPAN_PYTHON").filter(|name| !name.is_empty());
+    let named = environment::variable("LINKSPAN_PYTHON");
     let name = PathBuf::from(named.unwrap_or_else(|| "python3".into()));
     if name.is_absolute() {
         return Ok(name);

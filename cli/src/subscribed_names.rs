@@ -1,0 +1,127 @@
+//! The names of `linkspan sub`: what one of several names has is said once on standard error, and the others go on.
+
+use std::collections::BTreeMap;
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use linkspan::{Error, ErrorKind, EventKind, Message, Result, Subscriber, Timeout, Value, Wait};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+
+use crate::stderr;
+
+/// Names of which it is kept what was said: as many as a subscriber receives from at a time.
+const NAMES: usize = 4_096;
+/// How long an error that comes again at once leaves the processor to others.
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// What is received from one name, or from several.
+pub struct Names<'a> {
+    subscriber: &'a Subscriber,
+    /// Readable while there is something to do. None for one name.
+    descriptor: Option<OwnedFd>,
+    /// What was met when the descriptor was made.
+    met: Option<Error>,
+    /// What was said last of a name, by its endpoint.
+    said: BTreeMap<String, String>,
+    /// Whether anything of a name was left out.
+    pub is_lacking: bool,
+}
+
+impl Names<'_> {
+    /// Those of a subscriber to several names or a pattern; or to one, whose errors are those of the command.
+    ///
+    /// # Errors
+    /// Those of duplicating a descriptor.
+    pub fn of(subscriber: &Subscriber, are_several: bool) -> Result<Names<'_>> {
+        let failed = |e: std::io::Error| Error::os("duplicating a descriptor", e.raw_os_error().unwrap_or(0));
+        let mut names =
+            Names { subscriber, descriptor: None, met: None, said: BTreeMap::new(), is_lacking: false };
+        if are_several {
+            names.met = subscriber.fileno().err();
+            names.descriptor = Some(subscriber.as_fd().try_clone_to_owned().map_err(failed)?);
+        }
+        Ok(names)
+    }
+
+    /// Waits for the next message. An error of one of several names is said, and the wait goes on.
+    ///
+    /// # Errors
+    /// Those of [`Subscriber::next`], but for those of one of several names.
+    pub fn next(&mut self, timeout: Timeout) -> Result<Option<Message>> {
+        if self.descriptor.is_none() {
+            return self.subscriber.next(Wait::new(timeout));
+        }
+        let given = if let Timeout::After(duration) = timeout { Some(duration) } else { None };
+        let until = given.and_then(|duration| Instant::now().checked_add(duration));
+        loop {
+            let error = match self.met.take().map_or_else(|| self.subscriber.next(Wait::none()), Err) {
+                Ok(received) => return Ok(received),
+                Err(error) => error,
+            };
+            let of = error.endpoint().filter(|endpoint| *endpoint != self.subscriber.endpoint());
+            match (error.kind(), of) {
+                (ErrorKind::Timeout | ErrorKind::Empty | ErrorKind::Stalled | ErrorKind::NotFound, _) => {
+                    self.report_refused();
+                    if !self.wait(until)? {
+                        let seconds = given.unwrap_or_default().as_secs_f64();
+                        let text = format!("nothing was published within {seconds} s; try again");
+                        return Err(Error::new(ErrorKind::Timeout, text).on(self.subscriber.endpoint()));
+                    }
+                }
+                (ErrorKind::InvalidState, _) | (_, None) => return Err(error),
+                (_, Some(name)) => {
+                    if !self.say(&name.to_owned(), error.to_string(), || stderr::print_error(&error)) {
+                        std::thread::sleep(PAUSE);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Waits until there may be something; returns false where the time is over.
+    fn wait(&self, until: Option<Instant>) -> Result<bool> {
+        let Some(descriptor) = &self.descriptor else { return Ok(true) };
+        let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+        if left.is_some_and(|left| left.is_zero()) {
+            return Ok(false);
+        }
+        let left = left.and_then(|left| Timespec::try_from(left).ok());
+        match poll(&mut [PollFd::new(descriptor, PollFlags::IN)], left.as_ref()) {
+            // The next look finds out what there is, or that the time is over.
+            Ok(_) | Err(Errno::INTR | Errno::NOMEM) => Ok(true),
+            Err(e) => Err(Error::os("waiting for messages (ppoll)", e.raw_os_error())),
+        }
+    }
+
+    /// Says which names could not be received from since the last call.
+    pub fn report_refused(&mut self) {
+        if self.descriptor.is_none() {
+            return;
+        }
+        // A refusal is an event; the statistics have which name it is, and why.
+        if !self.subscriber.events().iter().any(|event| event.kind == EventKind::Disconnected) {
+            return;
+        }
+        let stats = self.subscriber.stats();
+        let Ok(Value::Map(refused)) = stats.at("refused") else { return };
+        for (name, why) in refused {
+            let why = why.as_text().unwrap_or_default();
+            self.say(name, why.to_owned(), || stderr::print_note(&format!("{name}: {why}")));
+        }
+    }
+
+    /// Says something of a name, unless it was said last; returns whether it was.
+    fn say(&mut self, name: &str, text: String, print: impl FnOnce()) -> bool {
+        self.is_lacking = true;
+        if self.said.get(name).is_some_and(|said| *said == text) {
+            return false;
+        }
+        if self.said.len() >= NAMES {
+            self.said.pop_first();
+        }
+        self.said.insert(name.to_owned(), text);
+        print();
+        true
+    }
+}
