@@ -211,6 +211,23 @@ def test_small_files_are_no_large_work(lab: Lab, what: str) -> None:
     assert done.stdout == b"read\n", done.stderr.decode()
 
 
+@pytest.mark.parametrize("form", ["parquet", "arrow", "hdf5"])
+def test_exports_hold_a_batch_at_a_time(lab: Lab, form: str) -> None:
+    """Of a file of 2 KiB, with one message of nearly the largest size: the copies of libraries are bounded by it."""
+    records = channel(2) + message(2, 1, b"\xa1\x61a\x7b" + struct.pack(">Q", 60 << 20) + b"x" * (60 << 20))
+    packed = zstandard.ZstdCompressor(level=3).compress(records)
+    head = struct.pack("<QQQI", 1, 300_000, len(records), zlib.crc32(records)) + text("zstd") + struct.pack("<Q", len(packed))
+    file = lab.folder / "a.mcap"
+    file.write_bytes(MAGIC + record(1, text("linkspan") + text("forged")) + record(6, head + packed))
+    command = [DEBUG / "linkspan-record", "recording", "export", file, f"--{form}", "-o", lab.folder / f"a.{form}"]
+    started = subprocess.Popen(command, env={**lab.env, "LINKSPAN_PYTHON": sys.executable}, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    _, status, used = os.wait4(started.pid, 0)
+    started.returncode = os.waitstatus_to_exitcode(status)
+    assert started.returncode == 0
+    # Also that of the interpreter, which the program has waited for: in KiB.
+    assert used.ru_maxrss < 540 << 10, used.ru_maxrss
+
+
 @pytest.mark.parametrize("text", ["lab/a\nFAKE: complete: 7 messages, 0 missed", "lab/\ufeffa\U000e0041\u200b\r\x1b[2J"])
 def test_text_of_a_recording_is_on_one_line_of_a_replay_and_seen(lab: Lab, text: str) -> None:
     written(lab.folder / "a.mcap", [(text, {"a": text})], source=text)
