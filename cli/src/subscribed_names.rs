@@ -71,7 +71,7 @@ impl Names<'_> {
                 }
                 (ErrorKind::InvalidState, _) | (_, None) => return Err(error),
                 (_, Some(name)) => {
-                    if !self.say(&name.to_owned(), error.to_string(), || stderr::print_error(&error)) {
+                    if !self.say(name, error.to_string(), || stderr::print_error(&error)) {
                         std::thread::sleep(PAUSE);
                     }
                 }
