@@ -3,10 +3,10 @@
 
 use std::sync::mpsc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use linkspan::{Channel, Encoding, ErrorKind, Listener, Options, Payload};
+use linkspan::{Channel, Encoding, ErrorKind, Listener, Options, Payload, Server, Value};
 
 use crate::support::{SOON, name};
 
@@ -203,4 +203,64 @@ fn close_with_a_rest_ends_the_link() {
         b.recv(SOON)
     });
     assert_eq!(ended.map(drop).unwrap_err().kind(), ErrorKind::Disconnected);
+}
+
+/// Over a stream the rest of a message outlives its channel, closed in vain or dropped, like what the kernel has: the peer receives all of
+/// it, also where it has sent messages that nobody receives, and then the end.
+#[test]
+fn rest_over_a_stream_outlives_its_channel() {
+    for transport in ["unix", "tcp", "fifo"] {
+        for closes in [true, false] {
+            let (endpoint, length) = (name(transport), large(transport));
+            let mut options = Options::default();
+            (options.max_message_size, options.replay_bytes) = (2 * length as u64, 2 * length as u64);
+            let listener = Listener::listen(&endpoint, &options).unwrap();
+            let a = Channel::connect(&endpoint, &options, SOON).unwrap();
+            let b = listener.accept(SOON).unwrap();
+            let raw = |bytes: Vec<u8>| Payload::from_bytes(Encoding::Raw, Bytes::from(bytes));
+            assert_eq!(with_time_out(&a, &raw(vec![7; length])).unwrap(), 1, "{transport}");
+            b.send_payload(&raw(vec![5; 1000]), SOON).unwrap();
+            if closes {
+                let closed = a.close(Duration::from_millis(20)).unwrap_err();
+                assert_eq!(
+                    (closed.kind(), closed.missed()),
+                    (ErrorKind::Timeout, Some(1)),
+                    "{transport}: {closed}"
+                );
+            }
+            drop(a);
+            let whole = b.recv(SOON).unwrap();
+            assert!(whole.body()[..] == vec![7; length], "{transport}, closed: {closes}");
+            let ended = b.recv(SOON).map(drop).unwrap_err();
+            assert_eq!(ended.kind(), ErrorKind::Disconnected, "{transport}, closed: {closes}");
+        }
+    }
+}
+
+/// A client that goes in the middle of an answer does not get it, nor the one behind it: both count as dropped, once each.
+#[test]
+fn answers_of_a_client_that_goes_in_the_middle_of_one_count_as_dropped() {
+    const ANSWERS: u64 = 3;
+    for transport in ["shm", "unix", "tcp"] {
+        let length = large(transport);
+        let options = Options::default().with_max_message_size(2 * length as u64);
+        let server = Server::serve(&name(transport), &options).unwrap();
+        let client = Channel::connect(server.endpoint(), &options, SOON).unwrap();
+        let request = client.encode(&Value::Int(1)).unwrap();
+        let pending: Vec<_> = (0..ANSWERS).map(|_| client.start_call(&request, SOON).unwrap()).collect();
+        let requests: Vec<_> = pending.iter().map(|_| server.next(SOON).unwrap().unwrap()).collect();
+        requests[0].reply_payload(&Payload::from_bytes(Encoding::Raw, vec![7; length].into())).unwrap();
+        for request in &requests[1..] {
+            request.reply(&Value::Int(2)).unwrap();
+        }
+        let dropped = || server.stats().at("dropped").unwrap().as_u64().unwrap();
+        assert_eq!(dropped(), 0, "{transport}: they are on their way");
+        drop((pending, client));
+        let end = Instant::now() + SOON;
+        while server.stats().at("clients").unwrap().as_u64().unwrap() > 0 {
+            assert!(Instant::now() < end, "{transport}: {:?}", server.stats());
+            let _ = server.next(Duration::from_millis(1));
+        }
+        assert_eq!(dropped(), ANSWERS, "{transport}");
+    }
 }

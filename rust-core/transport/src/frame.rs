@@ -350,6 +350,8 @@ pub struct Outgoing<'a> {
     pub body: &'a [u8],
     /// Those arrays, with their positions in the rest.
     pub(crate) split: Option<&'a Split>,
+    /// What owns the body, where it is one block that may be kept without a copy.
+    pub(crate) owner: Option<&'a Bytes>,
 }
 
 impl<'a> Outgoing<'a> {
@@ -357,17 +359,17 @@ impl<'a> Outgoing<'a> {
     pub fn new(mut header: Header, body: &'a [u8]) -> Outgoing<'a> {
         header.extension = 0;
         header.body = body.len() as u64;
-        Outgoing { header, extension: &[], body, split: None }
+        Outgoing { header, extension: &[], body, split: None, owner: None }
     }
 
     /// The same with a body whose long arrays may be stored elsewhere.
     #[inline]
     pub fn of(header: Header, body: &'a Body) -> Outgoing<'a> {
         match body.split() {
-            None => Outgoing::new(header, body.whole()),
+            None => Outgoing { owner: Some(body.whole()), ..Outgoing::new(header, body.whole()) },
             Some(split) => {
                 let header = Header { extension: 0, body: body.len() as u64, ..header };
-                Outgoing { header, extension: &[], body: split.rest(), split: Some(split) }
+                Outgoing { header, extension: &[], body: split.rest(), split: Some(split), owner: None }
             }
         }
     }
@@ -376,7 +378,7 @@ impl<'a> Outgoing<'a> {
     pub fn in_one_block(&self) -> Outgoing<'a> {
         match self.split {
             None => *self,
-            Some(split) => Outgoing { body: split.whole(), split: None, ..*self },
+            Some(split) => Outgoing { body: split.whole(), split: None, owner: Some(split.whole()), ..*self },
         }
     }
 

@@ -13,7 +13,7 @@ use crate::sys::poll::Interest;
 
 /// The sending half. Frames are sent whole or not at all, so there is never a rest to flush.
 pub trait SendHalf: Send {
-    /// Sends a frame, without waiting; never returns [`Sent::Part`].
+    /// Sends a frame, without waiting; never returns [`Sent::Started`].
     fn try_send(&mut self, frame: &Outgoing<'_>) -> Result<Sent>;
 
     /// Sleeps until another try may succeed.

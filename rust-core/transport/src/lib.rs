@@ -17,10 +17,8 @@
 //!
 //! **Sending.** `try_send(frame)` returns [`Sent::Whole`] when the transport has the frame,
 //! [`Sent::Blocked`] when it has not one byte of it (the frame is still the caller's, who may drop
-//! it), and [`Sent::Part`] when it has some of it. After `Part` the caller calls `try_send` again
-//! with the *same* frame, or `adopt(frame)`, which copies the rest: then the frame counts as sent,
-//! and `flush()`, with which every later `try_send` begins, writes the rest.
-//! `flush_in_background()` starts a thread that writes it, for a program that may never send again.
+//! it), and [`Sent::Started`] when some of it is on its way: the frame counts as sent, and the half owns
+//! the rest. `flush()`, with which every later `try_send` begins, writes that; whoever has the half next calls it.
 //! So a stream never stays in the middle of a frame, and a deadline never leaves a message both
 //! refused and sent. `wait_room` sleeps until another try may succeed.
 //!
@@ -67,7 +65,7 @@
 //! | new connections: the thread that answers them, the first frame, the bound of those that wait | `acceptor`, `hello`, `admission` |
 //! | the proof that a new connection has to give; keys of trusted machines | `authentication`; `keys` |
 //! | the two halves of a link, of any transport; of a folder's own kind | `link`, `half` |
-//! | a sending half that a thread has, which writes the rest of a frame | `background` |
+//! | the rest of a frame that was begun | `tail` |
 //! | ends without a hello, and the sender of a frame there | `connectionless`, `extension` |
 //! | bytes in order, and links over them | `stream`, `byte_stream`, `socket` |
 //! | large messages of which a part has arrived | `partial` |
@@ -84,7 +82,6 @@ pub mod acceptor;
 mod admission;
 pub mod attached;
 pub mod authentication;
-mod background;
 mod bind;
 pub mod broadcast;
 mod byte_stream;
@@ -132,6 +129,7 @@ pub mod store;
 pub mod stream;
 pub mod sweep;
 pub mod table;
+mod tail;
 mod tcp;
 mod unix;
 
@@ -171,8 +169,8 @@ pub enum Waited {
 pub enum Sent {
     /// The transport has all of it; the caller may forget the frame.
     Whole,
-    /// The transport has some of it: call again with the same frame, or `adopt` it.
-    Part,
+    /// Some of it is on its way, and the half owns the rest: the caller may forget the frame.
+    Started,
     /// The transport has none of it, because there is no room now.
     Blocked,
 }

@@ -9,16 +9,18 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::background::Background;
 use super::half::{ReceiveHalf, SendHalf};
 use super::plain::{PlainRx, PlainTx};
 use super::shm::{self, AckWords, LinkParts, PeerSegment, Segment, ShmRx, ShmTx, Slots};
 pub use super::shm::{BroadcastReader, FastLinked, ViewCount};
 use super::socket::{StreamRx, StreamTx};
 use super::stream::Stream;
+use super::tail::Tail;
 use super::{Incoming, Losses, Outgoing, Sent, Waited};
 use crate::deadline::{Deadline, Waiting};
 use crate::error::{Doing, Error, ErrorKind, Result};
+use crate::frame::Kind;
+use crate::sys::eventfd::EventFd;
 use crate::sys::memory::PeerFile;
 use crate::sys::poll::Interest;
 
@@ -33,20 +35,7 @@ pub enum Tx {
     Shm(ShmTx),
     /// To a spool or a mailslot.
     Place(Box<dyn SendHalf>),
-    /// One of these, while a thread writes the rest of a frame.
-    Away(AwayTx),
 }
-
-/// A sending half that a thread has.
-pub struct AwayTx {
-    background: Background<Tx>,
-    is_plain: bool,
-    /// For shared memory.
-    end: Option<EndLink>,
-}
-
-/// Ends a link with an error.
-type EndLink = Box<dyn Fn(&Error) + Send>;
 
 /// The receiving half.
 #[allow(clippy::large_enum_variant, reason = "one a link; a box would cost an indirection a message")]
@@ -136,17 +125,7 @@ macro_rules! each {
 impl Tx {
     /// Returns whether the peer is a program without Linkspan.
     pub fn is_plain(&self) -> bool {
-        matches!(self, Tx::Plain(_) | Tx::Away(AwayTx { is_plain: true, .. }))
-    }
-
-    /// Takes the half back from the thread that has it, if that has ended.
-    #[inline]
-    fn take_back(&mut self) {
-        if let Tx::Away(away) = self
-            && let Some(half) = away.background.take_back()
-        {
-            *self = half;
-        }
+        matches!(self, Tx::Plain(_))
     }
 
     /// Returns the words of shared memory in which each side reads how far the other one has
@@ -154,7 +133,7 @@ impl Tx {
     pub fn ack_words(&self) -> Option<Arc<AckWords>> {
         match self {
             Tx::Shm(half) => Some(Arc::new(half.ack_words())),
-            Tx::Stream(_) | Tx::Plain(_) | Tx::Place(_) | Tx::Away(_) => None,
+            Tx::Stream(_) | Tx::Plain(_) | Tx::Place(_) => None,
         }
     }
 
@@ -162,7 +141,6 @@ impl Tx {
     pub fn end_link(&mut self, error: &Error) {
         match self {
             Tx::Shm(half) => half.end_link(error),
-            Tx::Away(away) => away.end.iter().for_each(|end| end(error)),
             // These have no such page.
             Tx::Stream(_) | Tx::Plain(_) | Tx::Place(_) => {}
         }
@@ -197,20 +175,18 @@ impl Tx {
         match self {
             Tx::Plain(_) => concerns_frame,
             Tx::Place(half) => half.goes_on_after(error, concerns_frame),
-            Tx::Stream(_) | Tx::Shm(_) | Tx::Away(_) => false,
+            Tx::Stream(_) | Tx::Shm(_) => false,
         }
     }
 
     /// Sends a frame. Only shared memory takes a body in several blocks; for the others it is
     /// copied into one.
     pub fn try_send(&mut self, frame: &Outgoing<'_>) -> Result<Sent> {
-        self.take_back();
         match self {
             Tx::Shm(half) => half.try_send(frame),
             Tx::Stream(half) => half.try_send(&frame.in_one_block()),
             Tx::Plain(half) => half.try_send(&frame.in_one_block()),
             Tx::Place(half) => half.try_send(&frame.in_one_block()),
-            Tx::Away(_) => Ok(Sent::Blocked),
         }
     }
 
@@ -219,31 +195,19 @@ impl Tx {
     pub fn slots(&self) -> Option<Arc<Slots>> {
         match self {
             Tx::Shm(half) => half.slots().cloned(),
-            Tx::Stream(_) | Tx::Plain(_) | Tx::Place(_) | Tx::Away(_) => None,
+            Tx::Stream(_) | Tx::Plain(_) | Tx::Place(_) => None,
         }
     }
 
     /// Sends several frames with one wake-up, or one system call. Returns how many, from the first
-    /// one on, are with the transport; the last of them may have been sent in part, and counts as
-    /// adopted. 0 means that the first frame has to be sent alone: this kind of link has no faster
-    /// way, the frame is large, or there is no room.
+    /// one on, are with the transport; of the last of them the half may still have a rest. 0 means
+    /// that the first frame has to be sent alone: this kind of link has no faster way, the frame is
+    /// large, or there is no room.
     pub fn try_send_many<'f>(&mut self, frames: impl Iterator<Item = Outgoing<'f>>) -> Result<usize> {
-        self.take_back();
         match self {
             Tx::Shm(half) => half.try_send_many(frames),
             Tx::Stream(half) => half.try_send_many(frames),
-            Tx::Plain(_) | Tx::Place(_) | Tx::Away(_) => Ok(0),
-        }
-    }
-
-    /// Copies the rest of a frame that was sent in part, which streams and rings do.
-    pub fn adopt(&mut self, frame: &Outgoing<'_>) {
-        match self {
-            Tx::Stream(half) => half.adopt(&frame.in_one_block()),
-            Tx::Plain(half) => half.adopt(&frame.in_one_block()),
-            Tx::Shm(half) => half.adopt(&frame.in_one_block()),
-            // A place sends no frame in part, so there is nothing to adopt, and a thread has what was adopted.
-            Tx::Place(_) | Tx::Away(_) => {}
+            Tx::Plain(_) | Tx::Place(_) => Ok(0),
         }
     }
 
@@ -255,33 +219,30 @@ impl Tx {
         }
     }
 
-    /// Starts a thread that writes the rest of an adopted frame, if there is one. The thread has the half meanwhile.
-    pub fn flush_in_background(&mut self) {
-        if !self.has_rest() || matches!(self, Tx::Away(_)) {
-            return;
-        }
-        let is_plain = self.is_plain();
-        let end = match self {
-            Tx::Shm(half) => Some(half.ender()),
-            _ => None,
-        };
-        let step = |half: &mut Tx, waiting: &mut Waiting<'_>| {
-            matches!(half.flush(), Ok(false)) && half.wait_room(waiting).is_ok()
-        };
-        // Without a descriptor for it the next call writes the rest.
-        let _ = Background::start(end.is_some(), step, |background| {
-            std::mem::replace(self, Tx::Away(AwayTx { background, is_plain, end }))
-        });
+    /// Returns whether some of the frame that was begun last is still to be written.
+    pub fn has_rest(&self) -> bool {
+        self.tail().is_some()
     }
 
-    /// Returns whether some of an adopted frame, or of one that [`Tx::try_send_many`] accepted, is still to be written.
-    pub fn has_rest(&self) -> bool {
+    /// Returns the kind of that frame.
+    pub fn kind_of_rest(&self) -> Option<Kind> {
+        self.tail().map(Tail::kind)
+    }
+
+    /// Has this eventfd woken when nothing of that frame is left, whoever wrote the rest.
+    pub fn watch_rest(&self, by: &Arc<EventFd>) {
+        if let Some(tail) = self.tail() {
+            tail.watch(by);
+        }
+    }
+
+    fn tail(&self) -> Option<&Tail> {
         match self {
-            Tx::Stream(half) => half.has_rest(),
-            Tx::Plain(half) => half.has_rest(),
-            Tx::Shm(half) => half.has_rest(),
-            Tx::Place(_) => false,
-            Tx::Away(_) => true,
+            Tx::Stream(half) => half.tail(),
+            Tx::Plain(half) => half.tail(),
+            Tx::Shm(half) => half.tail(),
+            // A place takes a frame whole.
+            Tx::Place(_) => None,
         }
     }
 
@@ -292,22 +253,19 @@ impl Tx {
 
     /// Ends writing, so that the end of the connection loses nothing of what was written.
     pub fn end_acknowledged(&mut self, until: Deadline) {
-        self.take_back();
         if let Tx::Stream(half) = self {
             half.end_acknowledged(until);
         }
     }
 
-    /// Writes the rest of an adopted frame; true once nothing is left.
+    /// Writes the rest of the frame that was begun last; true once nothing is left.
     pub fn flush(&mut self) -> Result<bool> {
-        self.take_back();
         match self {
             Tx::Stream(half) => half.flush(),
             Tx::Plain(half) => half.flush(),
             Tx::Shm(half) => half.flush(),
             // A place never has a rest.
             Tx::Place(_) => Ok(true),
-            Tx::Away(_) => Ok(false),
         }
     }
 
@@ -318,16 +276,14 @@ impl Tx {
             Tx::Plain(half) => half.wait_room(waiting),
             Tx::Shm(half) => half.wait_room(waiting),
             Tx::Place(half) => half.wait_room(waiting),
-            Tx::Away(away) => away.background.wait(waiting),
         }
     }
 
     /// Announces a sleep on [`Tx::room_descriptor`] until there is room; returns true if room has
     /// appeared in the meantime.
     pub fn park_room(&mut self) -> Result<bool> {
-        self.take_back();
         match self {
-            Tx::Stream(_) | Tx::Plain(_) | Tx::Place(_) | Tx::Away(_) => Ok(false),
+            Tx::Stream(_) | Tx::Plain(_) | Tx::Place(_) => Ok(false),
             Tx::Shm(half) => half.park_room(),
         }
     }
@@ -340,7 +296,6 @@ impl Tx {
             Tx::Plain(half) => (half.descriptor(), Interest::OUT),
             Tx::Shm(half) => (half.room_descriptor()?, Interest::IN),
             Tx::Place(half) => half.room_descriptor(),
-            Tx::Away(away) => (away.background.descriptor(), Interest::IN),
         })
     }
 
@@ -356,7 +311,7 @@ impl Tx {
     pub fn in_place(&mut self) -> Option<&mut ShmTx> {
         match self {
             Tx::Shm(half) => Some(half),
-            Tx::Stream(_) | Tx::Plain(_) | Tx::Place(_) | Tx::Away(_) => None,
+            Tx::Stream(_) | Tx::Plain(_) | Tx::Place(_) => None,
         }
     }
 
@@ -365,7 +320,7 @@ impl Tx {
     pub fn stream(&mut self) -> Option<&mut StreamTx> {
         match self {
             Tx::Stream(half) => Some(half),
-            Tx::Plain(_) | Tx::Shm(_) | Tx::Place(_) | Tx::Away(_) => None,
+            Tx::Plain(_) | Tx::Shm(_) | Tx::Place(_) => None,
         }
     }
 
@@ -374,7 +329,7 @@ impl Tx {
     pub fn spin(&mut self) -> bool {
         match self {
             Tx::Shm(half) => half.spin(),
-            Tx::Stream(_) | Tx::Plain(_) | Tx::Place(_) | Tx::Away(_) => false,
+            Tx::Stream(_) | Tx::Plain(_) | Tx::Place(_) => false,
         }
     }
 
@@ -382,7 +337,7 @@ impl Tx {
     pub fn withdraw(&mut self, sequence: u64) {
         match self {
             // The peer has already received it.
-            Tx::Stream(_) | Tx::Plain(_) | Tx::Shm(_) | Tx::Away(_) => {}
+            Tx::Stream(_) | Tx::Plain(_) | Tx::Shm(_) => {}
             Tx::Place(half) => half.withdraw(sequence),
         }
     }

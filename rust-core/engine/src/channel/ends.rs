@@ -17,6 +17,7 @@
 //! | several channels whose listener paces the program | `paced` |
 //! | a request under way, which its drop withdraws | `pending_reply` |
 //! | closing | `close` |
+//! | the rest of a frame whose sender went on | `rest` |
 //! | calls for one thread that serves many channels | `poll` |
 //! | waiting for room | `room` |
 //!
@@ -35,6 +36,7 @@ mod paced;
 mod pending_reply;
 mod poll;
 mod recv_into;
+mod rest;
 mod room;
 mod send;
 
@@ -71,9 +73,9 @@ use crate::transport::endpoint::Endpoint;
 use crate::transport::table;
 use crate::value::{DType, Element, Order, Value};
 
-pub use close::LINGER;
 pub use pending_reply::PendingReply;
 pub use poll::RequestInfo;
+pub use rest::LINGER;
 
 /// Which end of a channel this is. It does not change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -125,6 +127,8 @@ pub struct Inner {
     descriptor: OfProcess<Arc<Descriptor>>,
     /// The fork count of the process that made the channel. Another process must not use it.
     fork_generation: u64,
+    /// The thread that writes the rest of a frame whose sender went on.
+    rests: OfProcess<rest::Rests>,
     /// Whether the number of unconsumed messages was reported at the end of the channel.
     has_reported: AtomicBool,
     /// Whether this end can send, and whether it can receive: some transports have one direction only.
@@ -264,13 +268,17 @@ impl Channel {
             reconnector: reconnector.into(),
             event_log: event_log.into(),
             fork_generation: fork::generation(),
+            rests: rest::Rests::default().into(),
             has_reported: AtomicBool::new(false),
             sends: endpoint.check_direction(role == Role::Connector, "send").is_ok(),
             receives: endpoint.check_direction(role == Role::Listener, "recv").is_ok(),
             calls: endpoint.check_direction(role == Role::Listener, "recv").is_ok()
                 && options.check_replies(endpoint, "call").is_ok(),
         };
-        Ok(Channel { inner: Arc::new(inner) })
+        let inner = Arc::new(inner);
+        let of_rests = Arc::downgrade(&inner);
+        inner.reconnector.on_rest(move || rest::leave(&of_rests));
+        Ok(Channel { inner })
     }
 
     /// Makes the first link within the deadline.
@@ -524,6 +532,18 @@ impl Inner {
     /// Returns access to the sending direction, for acknowledgements.
     fn ack_sender(&self) -> AckSender<'_> {
         AckSender { sending: &self.sending, links: &self.reconnector, event_log: &self.event_log }
+    }
+}
+
+impl rest::Owner for Inner {
+    fn rests(&self) -> &rest::Rests {
+        &self.rests
+    }
+
+    fn with_sending<R>(&self, f: impl FnOnce(&mut Sending) -> R) -> R {
+        let done = f(&mut self.sending.borrow());
+        self.ack_sender().flush_deferred();
+        done
     }
 }
 

@@ -193,7 +193,7 @@ impl TxPart {
         self.queue.as_ref().is_some_and(|queue| !queue.is_empty())
     }
 
-    /// Returns whether anything waits for room: messages, or the rest of a frame that the link has adopted.
+    /// Returns whether anything waits for room: messages, or the rest of a frame that was begun.
     pub fn is_waiting(&self) -> bool {
         self.has_queue() || self.tx.has_rest()
     }
@@ -214,6 +214,12 @@ impl TxPart {
 
 impl Drop for TxPart {
     fn drop(&mut self) {
+        // The answer of which the peer has a part gets lost with those that wait.
+        if let (Some(queue), Some(kind)) = (&self.queue, self.tx.kind_of_rest())
+            && kind != Kind::Ack
+        {
+            queue.count_dropped(1);
+        }
         if let Some(negotiated) = &self.negotiated {
             negotiated.session_state.sending_ended(negotiated);
         }

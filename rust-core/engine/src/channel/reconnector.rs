@@ -14,7 +14,7 @@
 
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use super::acceptor::{ChannelAcceptor, connect_options};
@@ -117,6 +117,8 @@ pub struct Reconnector {
     interrupted: AtomicBool,
     /// Signalled on close and on interrupt: ends the wait of a thread in the channel.
     pub wake: Arc<EventFd>,
+    /// What the channel does where the rest of a frame is left with its sending half.
+    on_rest: OnceLock<Box<dyn Fn() + Send + Sync>>,
 }
 
 #[derive(Default)]
@@ -162,7 +164,21 @@ impl Reconnector {
             watched: AtomicBool::new(false),
             interrupted: AtomicBool::new(false),
             wake: Arc::new(EventFd::new()?),
+            on_rest: OnceLock::new(),
         })
+    }
+
+    /// Sets what the channel does where the rest of a frame is left with its sending half.
+    pub fn on_rest(&self, left: impl Fn() + Send + Sync + 'static) {
+        // A channel does so once, when it is made.
+        let _ = self.on_rest.set(Box::new(left));
+    }
+
+    /// Tells the channel that the rest of a frame is left with its sending half, which the caller has.
+    pub fn rest_is_left(&self) {
+        if let Some(left) = self.on_rest.get() {
+            left();
+        }
     }
 
     /// Ends all waits in the channel and refuses further calls.

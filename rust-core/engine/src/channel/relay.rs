@@ -374,10 +374,8 @@ impl RelayLink {
             _ => correlation,
         };
         let out = outgoing(frame.header, &frame);
-        match self.tx.try_send(&out)? {
-            Sent::Blocked => return Ok(false),
-            Sent::Part => self.tx.adopt(&out),
-            Sent::Whole => {}
+        if self.tx.try_send(&out)? == Sent::Blocked {
+            return Ok(false);
         }
         self.sent = self.sent.max(sequence);
         if let Some(ack_words) = self.ack_words.as_ref().filter(|_| acknowledged > 0) {
@@ -386,7 +384,7 @@ impl RelayLink {
         Ok(true)
     }
 
-    /// Flushes what the transport has adopted; true if nothing is left.
+    /// Flushes the rest of what was begun; true if nothing is left.
     pub fn flush(&mut self) -> Result<bool> {
         self.tx.flush()
     }

@@ -1,10 +1,10 @@
 //! The sending direction of a channel: new messages, replays and acknowledgements over a link that
 //! may break.
 //!
-//! A frame goes over a link whole or not at all, as far as the session is concerned: once the
-//! transport has taken a part of it, it *adopts* the rest, which goes out with later calls even if
-//! this call ends with a time-out. A frame of which nothing was taken stays the caller's. When the
-//! link breaks, the message goes over the next one.
+//! A frame goes over a link whole or not at all, as far as the session is concerned: once a part of it is on its way, the half of the
+//! link owns the rest, and whoever has the half next writes it, even if this call ends with a time-out: a thread (`ends/rest`) where
+//! the program does not call again. A frame of which nothing was taken stays the caller's. When the link breaks, the message goes
+//! over the next one.
 //!
 //! A message is *admitted* (`session_state::admission`), put to the link, and recorded as sent. [`Sending::send_step`] does all
 //! three in a ring of shared memory that takes the message whole, under one lock. Otherwise it returns the ticket of the admission;
@@ -36,7 +36,7 @@ use crate::sys::clock;
 use crate::sys::poll::Interest;
 use crate::transport::{Sent, ShmTx};
 
-use self::push::{push, push_with, send_control, try_send_frame, with_until};
+use self::push::{flush_rest, leave, push, push_with, send_control, try_send_frame, with_until};
 use super::direction::{Lease, SeatGuard};
 use super::event_log::EventLog;
 use super::link::TxPart;
@@ -285,8 +285,12 @@ impl Sending {
         let is_next = extension.is_empty() && !part.has_queue();
         if let Some(body) = draft.content.block().filter(|_| is_next)
             && let Some(half) = part.tx.stream().filter(|half| half.takes_next(body.len()))
-            && matches!(half.try_send_next(draft.header(&ticket, sent), body), Ok(Sent::Whole))
+            && let Ok(put @ (Sent::Whole | Sent::Started)) =
+                half.try_send_next(draft.header(&ticket, sent), body)
         {
+            if put == Sent::Started {
+                flush_rest(part, links, waiting).map_err(Obstacle::Failed)?;
+            }
             return Ok((ticket, sent));
         }
         push_with(part, draft.header(&ticket, sent), draft.content, &extension, links, waiting)
@@ -423,15 +427,13 @@ impl Sending {
         // The next call that sends or receives notices a link that breaks here.
         let _ = self.replay(links, &mut at_once);
         let session_state = links.session_state();
-        self.send_withdrawals(session_state);
+        self.send_withdrawals(links);
         let Some(part) = &mut self.part else { return };
         let session = part.session();
         let Some(number) = session_state.halves().ack_due(trigger, session) else { return };
         if send_control(part, Kind::Ack, number) {
             session_state.halves().inbox.ack_frame_sent(session, number);
-            if part.is_waiting() {
-                links.left_over();
-            }
+            leave(part, links);
         }
     }
 
@@ -464,15 +466,20 @@ impl Sending {
 
     /// Withdraws requests whose callers gave up: from the transport if it still has the frame, else by a
     /// frame to the peer. Withdrawals that the link does not take now are sent later.
-    pub fn send_withdrawals(&mut self, session_state: &SessionState) {
+    pub fn send_withdrawals(&mut self, links: &impl Links) {
         let Some(part) = &mut self.part else { return };
-        let mut withdrawn = session_state.withdrawn();
+        let mut withdrawn = links.session_state().withdrawn();
+        if withdrawn.is_empty() {
+            return;
+        }
         withdrawn.retain(|request| {
             part.tx.withdraw(*request);
             part.negotiated.is_some()
                 && withdrawal::frame(*request)
                     .is_ok_and(|(header, body)| !try_send_frame(part, header, &body))
         });
+        drop(withdrawn);
+        leave(part, links);
     }
 
     /// Returns whether a small message can be sent now, as far as is known.
@@ -480,7 +487,7 @@ impl Sending {
         self.part.as_mut().is_some_and(|part| part.tx.flush().unwrap_or(false))
     }
 
-    /// Flushes what the link has adopted, and what waits for it. If that does not succeed at once, or with `blocked` in any
+    /// Flushes the rest of what was begun, and what waits for the link. If that does not succeed at once, or with `blocked` in any
     /// case, returns a descriptor and the event that reports room; none if there is room after all.
     pub fn room(&mut self, blocked: bool) -> Result<Option<(OwnedFd, Interest)>> {
         let Some(part) = &mut self.part else { return Ok(None) };
@@ -493,7 +500,7 @@ impl Sending {
         Ok(Some((own, what)))
     }
 
-    /// Flushes what the link has adopted, until the deadline. Returns whether some of it is still on this side.
+    /// Flushes the rest of what was begun, until the deadline. Returns whether some of it is still on this side.
     pub fn flush(&mut self, waiting: &mut Waiting<'_>) -> bool {
         let Some(part) = &mut self.part else { return false };
         while matches!(part.tx.flush(), Ok(false)) && part.tx.wait_room(waiting).is_ok() {}
@@ -502,6 +509,12 @@ impl Sending {
             std::thread::sleep(HELD_BACK);
         }
         part.tx.is_held_back()
+    }
+
+    /// Returns whether the half has the rest of a frame.
+    #[inline]
+    pub fn has_rest(&self) -> bool {
+        self.part.as_ref().is_some_and(|part| part.tx.has_rest())
     }
 
     /// Releases the link at the end of the channel, once the peer's side has what was sent.

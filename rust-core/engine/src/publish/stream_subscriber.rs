@@ -85,13 +85,9 @@ impl Out {
                 continue;
             }
             let frame = next.frame(self.retained);
-            match self.tx.try_send(&frame)? {
-                Sent::Whole => {}
-                Sent::Part => self.tx.adopt(&frame),
-                Sent::Blocked => {
-                    self.watch_room(true);
-                    return Ok(());
-                }
+            if self.tx.try_send(&frame)? == Sent::Blocked {
+                self.watch_room(true);
+                return Ok(());
             }
             (self.sequence, self.retained) = (next.header.sequence, false);
         }

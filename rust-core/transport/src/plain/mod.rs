@@ -28,8 +28,8 @@ use crate::codec::Encoding;
 use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{Header, Incoming, Kind, Outgoing};
-use crate::socket::SendRest;
 use crate::stream::Stream;
+use crate::tail::Tail;
 use crate::value::Timestamp;
 
 pub use lines::{Dialect, Division};
@@ -47,12 +47,8 @@ pub struct PlainTx {
     stream: Stream,
     /// Lines with their dialect, or raw bytes.
     division: Division,
-    /// The line under way, with its end; empty where none is. Raw bytes are not copied.
-    line: Vec<u8>,
-    /// Bytes under way that the kernel has; 0 between frames.
-    progress: usize,
-    /// The rest of an adopted line.
-    rest: Option<SendRest>,
+    /// The rest of what was begun last.
+    tail: Option<Tail>,
     /// For a named pipe, the largest write that is not mixed with those of other writers.
     atomic_write_size: Option<usize>,
     /// Replies that found no room and were dropped, since the last [`PlainTx::take_lost`].
@@ -64,16 +60,7 @@ pub struct PlainTx {
 impl PlainTx {
     fn new(stream: Stream, division: Division, dialled: bool) -> PlainTx {
         let atomic_write_size = stream.atomic_write_size();
-        PlainTx {
-            stream,
-            division,
-            line: Vec::new(),
-            progress: 0,
-            rest: None,
-            atomic_write_size,
-            lost: 0,
-            dialled,
-        }
+        PlainTx { stream, division, tail: None, atomic_write_size, lost: 0, dialled }
     }
 
     /// Sends a frame as a line, as far as there is room; see the transport contract.
@@ -82,45 +69,37 @@ impl PlainTx {
     /// `Disconnected` where the peer has closed its side; `TooLarge` for a line that a pipe cannot
     /// take in one write; `Unsupported` for a request over raw bytes.
     pub(crate) fn try_send(&mut self, frame: &Outgoing<'_>) -> Result<Sent> {
-        if self.progress == 0 {
-            if !self.flush()? {
-                return Ok(Sent::Blocked);
-            }
-            self.line = match self.begin(frame)? {
-                Some(line) => line,
-                None => return Ok(Sent::Whole),
-            };
+        if !self.flush()? {
+            return Ok(Sent::Blocked);
         }
-        loop {
-            let unwritten = match &self.division {
-                Division::Lines(_) => &self.line[self.progress..],
-                Division::Raw => &frame.body[self.progress..],
-            };
-            if unwritten.is_empty() {
-                break;
-            }
-            match self.stream.write_bytes(unwritten)? {
+        let Some(mut line) = self.begin(frame)? else { return Ok(Sent::Whole) };
+        let (bytes, mut written) = (if let Division::Raw = self.division { frame.body } else { &line }, 0);
+        while written < bytes.len() {
+            match self.stream.write_bytes(&bytes[written..])? {
                 Some(n) => {
-                    if self.progress == 0 {
+                    if written == 0 {
                         self.note_sent(frame);
                     }
-                    self.progress += n;
+                    written += n;
                 }
-                None if self.progress == 0 && self.is_dispensable(frame) => {
+                None if written == 0 && self.is_dispensable(frame) => {
                     self.note_sent(frame);
                     self.lost += 1;
                     break;
                 }
-                None if self.progress == 0 => return Ok(Sent::Blocked),
-                None => return Ok(Sent::Part),
+                None if written == 0 => return Ok(Sent::Blocked),
+                None => break,
             }
         }
-        if !self.stream.flush()? {
-            return Ok(Sent::Part);
+        let is_left = written > 0 && written < bytes.len();
+        if !is_left && self.stream.flush()? {
+            return Ok(Sent::Whole);
         }
-        self.progress = 0;
-        self.line = Vec::new();
-        Ok(Sent::Whole)
+        self.tail = Some(match &self.division {
+            Division::Lines(_) => Tail::of_bytes(frame.header.kind, line.split_off(written)),
+            Division::Raw => Tail::of(&[], frame, written),
+        });
+        Ok(Sent::Started)
     }
 
     /// Returns the line to be written, empty for raw bytes; `None` where there is nothing to write.
@@ -184,25 +163,14 @@ impl PlainTx {
         Error::new(ErrorKind::TooLarge, text)
     }
 
-    /// Copies the rest of a line that was written in part.
-    pub(crate) fn adopt(&mut self, frame: &Outgoing<'_>) {
-        let unwritten = match &self.division {
-            Division::Lines(_) => &self.line[self.progress..],
-            Division::Raw => &frame.body[self.progress..],
-        };
-        self.rest = Some(SendRest::new(unwritten.to_vec()));
-        self.line = Vec::new();
-        self.progress = 0;
-    }
-
-    /// Writes the rest of an adopted line; returns true once nothing is left.
+    /// Writes the rest of what was begun last; returns true once nothing is left.
     pub(crate) fn flush(&mut self) -> Result<bool> {
-        SendRest::flush(&mut self.rest, &self.stream)
+        Tail::flush(&mut self.tail, &self.stream)
     }
 
-    /// Returns whether the rest of a line is still to be written.
-    pub(crate) fn has_rest(&self) -> bool {
-        self.rest.is_some()
+    /// Returns the rest of a line that is still to be written.
+    pub(crate) fn tail(&self) -> Option<&Tail> {
+        self.tail.as_ref()
     }
 
     /// Sleeps until there is room, or the peer has ended.

@@ -193,8 +193,13 @@ mod tests {
             for (i, length) in lengths.iter().enumerate() {
                 let header = Header { body: *length as u64, extension: 72 * (i % 2), ..data(i as u64 + 1) };
                 let body = pattern(*length, 1);
-                let frame =
-                    Outgoing { header, extension: &extension[..72 * (i % 2)], body: &body, split: None };
+                let frame = Outgoing {
+                    header,
+                    extension: &extension[..72 * (i % 2)],
+                    body: &body,
+                    split: None,
+                    owner: None,
+                };
                 writer.try_write(&frame).unwrap();
             }
             ring(&seed("ring", name, &memory));

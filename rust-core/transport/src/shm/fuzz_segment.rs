@@ -219,7 +219,9 @@ fn channel(
     let body = [7; 100];
     for (sequence, next) in (1..).zip(changes.map(Some).chain([None])) {
         let header = Header { sequence, body: 100, ..Header::new(Kind::Data, Encoding::Cbor) };
-        if let Err(error) = tx.try_send(&Outgoing { header, extension: &[], body: &body, split: None }) {
+        if let Err(error) =
+            tx.try_send(&Outgoing { header, extension: &[], body: &body, split: None, owner: None })
+        {
             expected(&error);
         }
         let reads = read_all(

@@ -140,7 +140,7 @@ mod tests {
             assert_eq!(shape(other, true), Shape::Full, "{other:?}");
         }
         let header = Header { extension: 8, ..header };
-        let extended = Outgoing { header, extension: &[0; 8], body: b"body", split: None };
+        let extended = Outgoing { header, extension: &[0; 8], body: b"body", split: None, owner: None };
         let record = record_of(&extended, true);
         assert_eq!((record.shape(), record.length()), (Some(Shape::Full), HEADER + 8 + 4));
     }

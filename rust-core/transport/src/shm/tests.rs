@@ -60,7 +60,10 @@ pub(super) fn patient() -> Waiting<'static> {
 /// Sends as the channel does: waits for room.
 pub(super) fn send(tx: &mut ShmTx, frame: &Outgoing<'_>) -> Result<()> {
     let mut waiting = patient();
-    while tx.try_send(frame)? != Sent::Whole {
+    while tx.try_send(frame)? == Sent::Blocked {
+        tx.wait_room(&mut waiting)?;
+    }
+    while !tx.flush()? {
         tx.wait_room(&mut waiting)?;
     }
     Ok(())
@@ -114,8 +117,13 @@ fn link_delivers_every_header_and_size_unchanged() {
         for header in headers {
             let body = pattern(size, header.sequence);
             let header = Header { body: size as u64, ..header };
-            let frame =
-                Outgoing { header, extension: &extension[..header.extension], body: &body, split: None };
+            let frame = Outgoing {
+                header,
+                extension: &extension[..header.extension],
+                body: &body,
+                split: None,
+                owner: None,
+            };
             let got = std::thread::scope(|s| {
                 let sender = s.spawn(|| send(&mut tx, &frame));
                 let got = recv(&mut rx).unwrap();
@@ -224,15 +232,13 @@ fn wait_room_times_out_at_the_deadline_and_loses_nothing() {
 }
 
 #[test]
-fn large_frame_retried_or_adopted_keeps_the_order() {
+fn rest_of_a_large_frame_keeps_the_order() {
     let ((mut tx, _rx), (_tx, mut rx)) = pair(4096, 1 << 20, SPIN);
     let (extension, large, other) = (pattern(64, 5), pattern(20_000, 1), pattern(9_000, 2));
     let header = Header { extension: 64, body: large.len() as u64, ..data(1) };
-    let frame = Outgoing { header, extension: &extension, body: &large, split: None };
-    assert_eq!(tx.try_send(&frame).unwrap(), Sent::Part);
-    assert_eq!(tx.try_send(&frame).unwrap(), Sent::Part, "no room, and nothing is lost");
-    tx.adopt(&frame);
-    assert_eq!(tx.unacknowledged().unwrap(), 1, "adopted is sent");
+    let frame = Outgoing { header, extension: &extension, body: &large, split: None, owner: None };
+    assert_eq!(tx.try_send(&frame).unwrap(), Sent::Started);
+    assert_eq!(tx.unacknowledged().unwrap(), 1, "begun is sent");
     assert!(!tx.flush().unwrap());
     let next = Outgoing::new(data(2), b"small");
     assert_eq!(tx.try_send(&next).unwrap(), Sent::Blocked, "after the rest of the first");
@@ -251,11 +257,11 @@ fn large_frame_retried_or_adopted_keeps_the_order() {
     assert!(tx.flush().unwrap());
     rx.consumed();
     assert_eq!(tx.try_send(&next).unwrap(), Sent::Whole);
-    assert_eq!(tx.try_send(&Outgoing::new(data(3), &other)).unwrap(), Sent::Part);
+    assert_eq!(tx.try_send(&Outgoing::new(data(3), &other)).unwrap(), Sent::Started);
     assert_eq!(rx.try_recv().unwrap().unwrap().body, "small");
     assert!(rx.try_recv().unwrap().is_none());
     rx.consumed();
-    while tx.try_send(&Outgoing::new(data(3), &other)).unwrap() == Sent::Part {
+    while !tx.flush().unwrap() {
         if let Some(got) = rx.try_recv().unwrap() {
             panic!("too early: {got:?}");
         }
@@ -326,7 +332,7 @@ fn killed_peer_ends_every_kind_of_wait() {
     let (mut peer, (mut tx, mut rx)) = pair(4096, 1 << 20, Duration::ZERO);
     let large = pattern(10_000, 1);
     send(&mut peer.0, &Outgoing::new(data(1), b"whole")).unwrap();
-    assert_eq!(peer.0.try_send(&Outgoing::new(data(2), &large)).unwrap(), Sent::Part);
+    assert_eq!(peer.0.try_send(&Outgoing::new(data(2), &large)).unwrap(), Sent::Started);
     fill(&mut tx, 1, &[0; 100]);
     std::thread::scope(|s| {
         let room = s.spawn(|| tx.wait_room(&mut patient()).unwrap_err().kind());
@@ -521,21 +527,17 @@ fn peer_writing_garbage_into_its_own_memory_ends_only_the_link() {
     }
 }
 
-/// The thread that writes the rest ends when the half of the layer above is dropped, and with it the link.
+/// Whoever has the half next writes the rest, which ends with the half and its link.
 #[test]
-fn rest_in_the_background_is_written_in_order_and_ends_with_its_half() {
+fn rest_is_written_in_order_by_the_next_user_and_ends_with_its_half() {
     let ((tx, rx_of_tx), (tx_of_rx, mut rx)) = pair(4096, 1 << 20, SPIN);
     let mut tx = Tx::Shm(tx);
     let large = pattern(300_000, 1);
     for number in [1, 3] {
-        let frame = Outgoing::new(data(number), &large);
-        assert_eq!(tx.try_send(&frame).unwrap(), Sent::Part);
-        tx.adopt(&frame);
-        tx.flush_in_background();
-        tx.flush_in_background();
-        assert!(!tx.flush().unwrap());
+        assert_eq!(tx.try_send(&Outgoing::new(data(number), &large)).unwrap(), Sent::Started);
+        assert!(tx.has_rest() && !tx.flush().unwrap());
         assert_eq!(tx.try_send(&Outgoing::new(data(number + 1), b"small")).unwrap(), Sent::Blocked);
-        assert!(!tx.park_room().unwrap() && !tx.spin());
+        assert!(!tx.park_room().unwrap());
         std::thread::scope(|s| {
             s.spawn(|| {
                 let mut waiting = patient();
@@ -549,16 +551,8 @@ fn rest_in_the_background_is_written_in_order_and_ends_with_its_half() {
             assert_eq!(next.body, "small");
         });
     }
-    let frame = Outgoing::new(data(5), &large);
-    assert_eq!(tx.try_send(&frame).unwrap(), Sent::Part);
-    tx.adopt(&frame);
-    tx.flush_in_background();
+    assert_eq!(tx.try_send(&Outgoing::new(data(5), &large)).unwrap(), Sent::Started);
     drop((tx, rx_of_tx));
-    // The thread may be writing just then, as fast as this end reads.
-    let ended = recv(&mut rx).and_then(|whole| {
-        assert_eq!(whole.body, large);
-        recv(&mut rx)
-    });
-    assert_eq!(ended.unwrap_err().kind(), ErrorKind::Disconnected);
+    assert_eq!(recv(&mut rx).unwrap_err().kind(), ErrorKind::Disconnected);
     drop(tx_of_rx);
 }

@@ -14,7 +14,7 @@
 //! return `Blocked`; nothing blocks.
 //!
 //! `link` calls this: `try_write` (and its shortcut `try_write_fast`) for each frame, `flush`
-//! before others when a large frame was adopted, and `has_room` and `wake_threshold` around a
+//! for the rest of a large one, and `has_room` and `wake_threshold` around a
 //! sleep.
 
 mod batch;
@@ -32,6 +32,7 @@ use super::segment::at;
 use crate::Sent;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{HEADER, Header, Outgoing};
+use crate::tail::Tail;
 
 /// Bytes of a cache line.
 const LINE: u64 = 64;
@@ -67,23 +68,10 @@ pub(super) struct Writer<M, P> {
     consumed: u64,
     /// The last sequence number that was sent; the next in order needs no number in its record.
     sequence: u64,
-    /// The large frame that is being written, if any.
-    large: LargeFrame,
+    /// The rest of the large frame that was begun last. Boxed, because what each message changes is beside it.
+    tail_of_frame: Option<Box<Tail>>,
     /// The places of positions in `mine`. Last: in front of what each message changes it costs a round trip 6 %.
     ring: Ring,
-}
-
-/// A frame that is too large for one record, and how much of it was written.
-#[derive(Debug)]
-enum LargeFrame {
-    /// No large frame is under way.
-    None,
-    /// So many bytes of its extension and body are in the ring; the caller holds the frame and
-    /// calls again.
-    Borrowed(usize),
-    /// The bytes that were missing when the caller gave the frame up, and how many of those are in
-    /// the ring.
-    Owned(Vec<u8>, usize),
 }
 
 impl<M: OwnMemory, P: Memory> Writer<M, P> {
@@ -107,7 +95,7 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
             frames: 0,
             consumed: 0,
             sequence: 0,
-            large: LargeFrame::None,
+            tail_of_frame: None,
         }
     }
 
@@ -117,15 +105,15 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
         Writer { largest: ring as u64 / 2, ..Writer::new(mine, peer, ring) }
     }
 
-    /// Writes a frame: the contract's `try_send`. `Blocked` leaves nothing of it in the ring; after
-    /// `Part` the caller calls again with the same frame, or [`Writer::adopt`].
+    /// Writes a frame: the contract's `try_send`. `Blocked` leaves nothing of it in the ring; after `Started`, [`Writer::flush`]
+    /// writes the rest.
     ///
     /// # Errors
     /// `Malformed` for a head that cannot be; the link is then to be ended.
     #[inline]
     pub fn try_write(&mut self, frame: &Outgoing<'_>) -> Result<Sent> {
-        if !matches!(self.large, LargeFrame::None) {
-            return self.continue_large(frame);
+        if self.has_rest() && !self.flush()? {
+            return Ok(Sent::Blocked);
         }
         let record = self.record_of(frame);
         if record.length() as u64 > self.largest - WORD {
@@ -221,7 +209,7 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
         }
     }
 
-    /// Counts a frame that is complete in the ring, or adopted.
+    /// Counts a frame that is complete in the ring, or begun.
     #[inline]
     fn count_frame(&mut self, header: &Header) {
         self.frames += 1;
@@ -272,10 +260,10 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
     /// is worth waking for, because the reader continues meanwhile; otherwise the room that is
     /// needed.
     pub fn wake_threshold(&self) -> u64 {
-        match self.large {
-            LargeFrame::None => self.needed,
-            _ => self.needed.max(self.tail.saturating_sub(self.ring.length / 2)),
+        if !self.has_rest() {
+            return self.needed;
         }
+        self.needed.max(self.tail.saturating_sub(self.ring.length / 2))
     }
 
     /// How many frames were handed over that the peer has not dealt with.

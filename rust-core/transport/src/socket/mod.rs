@@ -12,16 +12,14 @@
 //!
 //! | what | defined in |
 //! |---|---|
-//! | frames into bytes | `send`; the rest of a partly sent frame: `rest` |
+//! | frames into bytes | `send` |
 //! | bytes into frames | `receive` |
 //! | the time of the peer's last activity | here |
 
 mod receive;
-mod rest;
 mod send;
 
 pub use receive::StreamRx;
-pub use rest::SendRest;
 pub use send::StreamTx;
 
 use std::sync::atomic::{AtomicI64, Ordering};

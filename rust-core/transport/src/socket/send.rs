@@ -1,21 +1,21 @@
 //! The sending half of a stream link.
 //!
 //! A frame is written with its header in one system call; a short one is first copied into one
-//! block. When the socket is full in the middle of a frame, `progress` remembers how much the
-//! kernel has, and the caller repeats the frame or lets `adopt` copy the rest.
+//! block. When the socket is full in the middle of a frame, the half keeps the rest
+//! (`tail`) and writes it before anything else.
 
 use std::io::IoSlice;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
 use super::PeerActivity;
-use super::rest::SendRest;
 use crate::Sent;
 use crate::deadline::{Deadline, Waiting};
 use crate::error::Result;
 use crate::frame::{HEADER, Header, Kind, Outgoing, flags};
 use crate::stream::Stream;
 use crate::sys::crc;
+use crate::tail::Tail;
 use crate::value::Timestamp;
 
 /// Frames up to this many bytes, header included, are copied into one block before they are
@@ -37,12 +37,8 @@ pub struct StreamTx {
     block: Box<[u8; SMALL]>,
     /// Whether each body is sent with its checksum: where bytes leave this machine's memory.
     checked: bool,
-    /// The checksum of the body under way, which may take many writes.
-    check: u32,
-    /// Bytes of the frame under way that the kernel has; 0 between frames.
-    progress: usize,
-    /// The rest of an adopted frame.
-    rest: Option<SendRest>,
+    /// The rest of the frame that was begun last.
+    tail: Option<Tail>,
     /// The time of the peer's last activity; `None` without a receiving half.
     activity: Option<Arc<PeerActivity>>,
 }
@@ -51,7 +47,7 @@ impl StreamTx {
     /// Sends over this stream, with `checked` with a checksum of each body.
     pub fn new(stream: Stream, checked: bool) -> StreamTx {
         let block = Box::new([0; SMALL]);
-        StreamTx { stream, block, checked, check: 0, progress: 0, rest: None, activity: None }
+        StreamTx { stream, block, checked, tail: None, activity: None }
     }
 
     /// The same with the peer's activity, which a receiving half notes.
@@ -67,15 +63,12 @@ impl StreamTx {
         if !self.flush()? {
             return Ok(Sent::Blocked);
         }
-        if self.progress == 0 && self.stream.is_peer_checked() && !self.was_recently_active(&frame.header) {
+        if self.stream.is_peer_checked() && !self.was_recently_active(&frame.header) {
             self.stream.check_peer()?;
         }
         let sealed;
         let frame = if self.checked {
-            if self.progress == 0 {
-                self.check = crc::of_bytes(frame.body);
-            }
-            sealed = seal(frame, self.check);
+            sealed = seal(frame, crc::of_bytes(frame.body));
             &sealed
         } else {
             frame
@@ -89,33 +82,31 @@ impl StreamTx {
             &longer
         };
         let whole = head.len() + frame.body.len();
-        if self.progress == 0 && whole <= SMALL {
-            match self.stream.write_bytes(joined(&mut self.block, head, frame.body))? {
-                Some(n) => self.progress = n,
-                None => return Ok(Sent::Blocked),
-            }
-        }
-        while self.progress < whole {
+        let first = if whole <= SMALL {
+            self.stream.write_bytes(joined(&mut self.block, head, frame.body))?
+        } else {
+            self.stream.write(&[IoSlice::new(head), IoSlice::new(frame.body)])?
+        };
+        let Some(mut written) = first else { return Ok(Sent::Blocked) };
+        while written < whole {
             let parts = [
-                IoSlice::new(&head[self.progress.min(head.len())..]),
-                IoSlice::new(&frame.body[self.progress.saturating_sub(head.len())..]),
+                IoSlice::new(head.get(written..).unwrap_or_default()),
+                IoSlice::new(&frame.body[written.saturating_sub(head.len())..]),
             ];
             match self.stream.write(&parts)? {
-                Some(n) => self.progress += n,
-                None if self.progress == 0 => return Ok(Sent::Blocked),
-                None => return Ok(Sent::Part),
+                Some(n) => written += n,
+                None => break,
             }
         }
-        // Bytes in a buffer of this process are not sent yet, so this frame stays under way.
-        if !self.stream.flush()? {
-            return Ok(Sent::Part);
+        // Bytes in a buffer of this process are not sent yet.
+        if written == whole && self.stream.flush()? {
+            return Ok(Sent::Whole);
         }
-        self.progress = 0;
-        Ok(Sent::Whole)
+        self.tail = Some(Tail::of(head, frame, written));
+        Ok(Sent::Started)
     }
 
-    /// Begins a frame without an extension, where [`StreamTx::takes_next`] has returned true: in one write. After
-    /// `Sent::Part`, the caller goes on with `StreamTx::try_send`.
+    /// Begins a frame without an extension, where [`StreamTx::takes_next`] has returned true: in one write.
     ///
     /// # Errors
     /// `Disconnected`.
@@ -127,8 +118,7 @@ impl StreamTx {
         }
         header.body = body.len() as u64;
         if self.checked {
-            self.check = crc::of_bytes(body);
-            (header.flags, header.body_check) = (header.flags | flags::BODY_CHECKED, self.check);
+            (header.flags, header.body_check) = (header.flags | flags::BODY_CHECKED, crc::of_bytes(body));
         }
         let head = header.bytes_with(crc::of_words);
         let whole = HEADER + body.len();
@@ -142,8 +132,8 @@ impl StreamTx {
             // Bytes in a buffer of this process are not sent yet, so this frame stays under way.
             Some(n) if n == whole && self.stream.flush()? => Ok(Sent::Whole),
             Some(n) => {
-                self.progress = n;
-                Ok(Sent::Part)
+                self.tail = Some(Tail::of(&head, &Outgoing::new(header, body), n));
+                Ok(Sent::Started)
             }
         }
     }
@@ -153,7 +143,7 @@ impl StreamTx {
     #[inline]
     pub(crate) fn try_send_many<'f>(&mut self, frames: impl Iterator<Item = Outgoing<'f>>) -> Result<usize> {
         // TLS buffers what it accepts, so the number of sent frames would be unknown.
-        if self.progress > 0 || !self.stream.writes_reach_kernel() || !self.flush()? {
+        if !self.stream.writes_reach_kernel() || !self.flush()? {
             return Ok(0);
         }
         let mut frames = frames.peekable();
@@ -181,7 +171,7 @@ impl StreamTx {
         let whole = ends.partition_point(|end| *end <= written);
         let begun = whole.checked_sub(1).map_or(0, |last| ends[last]) < written;
         if begun && let Some(end) = ends.get(whole) {
-            self.rest = Some(SendRest::new(bytes[written..*end].to_vec()));
+            self.tail = Some(Tail::of_bytes(Kind::Data, bytes[written..*end].to_vec()));
             return Ok(whole + 1);
         }
         Ok(whole)
@@ -198,30 +188,21 @@ impl StreamTx {
         !once_only && self.activity.as_ref().is_some_and(|activity| activity.is_recent(now()))
     }
 
-    /// Copies the rest of a frame that was sent in part; see the transport contract.
-    pub(crate) fn adopt(&mut self, frame: &Outgoing<'_>) {
-        let head = if self.checked { seal(frame, self.check).head() } else { frame.head() };
-        let mut rest = head[self.progress.min(head.len())..].to_vec();
-        rest.extend_from_slice(&frame.body[self.progress.saturating_sub(head.len())..]);
-        self.rest = Some(SendRest::new(rest));
-        self.progress = 0;
-    }
-
-    /// Writes the rest of an adopted frame; returns true once nothing is left.
+    /// Writes the rest of the frame that was begun last; returns true once nothing is left.
     pub(crate) fn flush(&mut self) -> Result<bool> {
-        SendRest::flush(&mut self.rest, &self.stream)
+        Tail::flush(&mut self.tail, &self.stream)
     }
 
     /// Returns whether [`StreamTx::try_send_next`] may begin a frame with a body of this size: nothing of an earlier one
     /// is left.
     #[inline]
     pub fn takes_next(&self, bytes: usize) -> bool {
-        bytes <= NEXT && self.progress == 0 && self.rest.is_none()
+        bytes <= NEXT && self.tail.is_none()
     }
 
-    /// Returns whether the rest of a frame is still to be written.
-    pub(crate) fn has_rest(&self) -> bool {
-        self.rest.is_some()
+    /// Returns the rest of a frame that is still to be written.
+    pub(crate) fn tail(&self) -> Option<&Tail> {
+        self.tail.as_ref()
     }
 
     /// Returns whether what was written waits for room at the peer.

@@ -5,9 +5,8 @@
 //! disconnects meanwhile and may reconnect, the close waits for it. If both sides close at the same time, neither
 //! receives further messages, so each acknowledges and waits a short time for the last acknowledgement of the other.
 
-use std::time::Duration;
-
 use super::Channel;
+use super::rest::{self, LINGER};
 use super::send::lost_before;
 use crate::channel::Operation;
 use crate::channel::receiving::{ReceivedFrame, Receiving};
@@ -48,7 +47,9 @@ impl Channel {
         sending.send_ack(AckTrigger::Close, &*self.reconnector, &self.event_log);
         let closed = self.close_gracefully(&mut sending, &mut receiving, &mut waiting);
         // The acknowledgement of what this side consumed was the last frame.
-        sending.finish(Deadline::after(LINGER).sooner(waiting.deadline()));
+        rest::finish(&mut sending, Deadline::after(LINGER).sooner(waiting.deadline()));
+        drop(sending);
+        self.rests.end();
         receiving.drop_part();
         self.reconnector.finish_close();
         self.with_losses(closed).map_err(|e| e.on(&self.shown))
@@ -113,7 +114,12 @@ impl Channel {
         if *bye_sent_on != sending.generation {
             // Before the bye, which the peer answers with its consumed number.
             self.reconnector.session_state.want_consumed();
-            sending.send_bye(&self.reconnector, waiting).inspect_err(|_| sending.drop_part())?;
+            let said = sending.send_bye(&self.reconnector, waiting);
+            if said.as_ref().is_err_and(|e| e.kind() == ErrorKind::Disconnected) {
+                // A link without room for the bye stays: it may have the rest of a message to write.
+                sending.drop_part();
+            }
+            said?;
             *bye_sent_on = sending.generation;
         }
         match receiving.link_next(&self.ack_sender(), waiting, false)? {
@@ -140,10 +146,6 @@ impl Channel {
         Ok(())
     }
 }
-
-/// How long the drop of an object that was not closed waits until the kernel has taken the bytes that were
-/// sent.
-pub const LINGER: Duration = Duration::from_secs(1);
 
 impl Channel {
     /// Adds the losses of earlier messages to the result, if they were not reported to the program.

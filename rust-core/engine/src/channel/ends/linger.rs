@@ -8,8 +8,8 @@
 use std::io::Write;
 use std::sync::atomic::Ordering;
 
-use super::Channel;
 use super::close::unconsumed;
+use super::{Channel, rest};
 use crate::channel::Operation;
 use crate::channel::options::Delivery;
 use crate::channel::session::inbox::AckTrigger;
@@ -146,5 +146,10 @@ impl Drop for Channel {
         let held_back = sending.flush(&mut Waiting::until(Deadline::after(super::LINGER)));
         drop(sending);
         self.report_at_end(held_back);
+        if self.sending.borrow().has_rest() {
+            // Over shared memory it ends with the channel.
+            rest::finish(&mut self.sending.borrow(), Deadline::after(std::time::Duration::ZERO));
+        }
+        self.rests.end();
     }
 }

@@ -71,7 +71,7 @@ impl Inner {
         let session_state = &self.reconnector.session_state;
         session_state.withdraw(request);
         match self.sending.try_borrow() {
-            Some(mut sending) => sending.send_withdrawals(session_state),
+            Some(mut sending) => sending.send_withdrawals(&*self.reconnector),
             // The thread that is sending sends the withdrawal when it releases the direction.
             None => session_state.defer_ack(AckTrigger::Park),
         }

@@ -66,6 +66,7 @@ impl Channel {
         }
         self.reconnector.close();
         self.sending.borrow().drop_part();
+        self.rests.end();
         self.receiving.borrow().drop_part();
         self.reconnector.finish_close();
     }

@@ -14,7 +14,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::{Channel, if_not_ready};
-use crate::channel::sending::{ANY, Admitted, DATA, Draft};
+use crate::buffers;
+use crate::channel::options::Delivery;
+use crate::channel::sending::{ANY, Admitted, DATA, Draft, DraftContent};
 use crate::channel::session_state::admission::Obstacle;
 use crate::channel::session_state::class;
 use crate::deadline::{Wait, Waiting};
@@ -98,7 +100,22 @@ impl Channel {
     /// [`Channel::send_draft`] after the first attempt.
     #[inline(never)]
     fn send_later(&self, admitted: Option<Admitted<'_>>, draft: Draft<'_>, wait: Wait<'_>) -> Result<u64> {
+        let (mut draft, owned) = (draft, self.owned(&draft));
+        if let Some(owned) = &owned {
+            draft.content = owned.into();
+        }
         self.send_waiting(admitted, &draft, &mut self.options.start(wait)).map_err(|e| e.on(&self.shown))
+    }
+
+    /// Copies long bytes of the program that are kept to be sent again: the copy is also the rest that the link takes later.
+    fn owned(&self, draft: &Draft<'_>) -> Option<Payload> {
+        let keeps = self.options.delivery != Some(Delivery::BestEffort);
+        match draft.content {
+            DraftContent::Borrowed(_, bytes) if keeps && bytes.len() >= buffers::LONG => {
+                Some(draft.content.payload().into_owned())
+            }
+            _ => None,
+        }
     }
 
     /// Sends a message that is admitted, or in turn with other threads. Waits where necessary.

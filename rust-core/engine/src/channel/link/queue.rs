@@ -15,16 +15,14 @@ use crate::transport::{Sent, Tx};
 pub struct Queue {
     event_log: Arc<EventLog>,
     waiting: VecDeque<(Header, Payload)>,
-    /// Whether the link has a part of the first one. It is kept here rather than adopted by the transport, which would copy the rest.
-    is_started: bool,
-    /// Bytes of the bodies of those of which the link has nothing.
+    /// Bytes of their bodies.
     pub bytes: u64,
 }
 
 impl Queue {
     /// Returns the queue of a new link of an object with this log.
     pub fn new(event_log: &Arc<EventLog>) -> Queue {
-        Queue { event_log: event_log.clone(), waiting: VecDeque::new(), is_started: false, bytes: 0 }
+        Queue { event_log: event_log.clone(), waiting: VecDeque::new(), bytes: 0 }
     }
 
     /// Returns whether nothing waits.
@@ -38,29 +36,26 @@ impl Queue {
     /// That of the link; then it has nothing of the message.
     pub fn put(&mut self, tx: &mut Tx, header: Header, payload: &Payload) -> Result<()> {
         let frame = Outgoing::of(header, payload.memory());
-        match if self.is_empty() { send_while_read(tx, &frame)? } else { Sent::Blocked } {
-            Sent::Whole => return Ok(()),
-            Sent::Part => self.is_started = true,
-            Sent::Blocked => self.bytes += payload.len() as u64,
+        if self.is_empty() && send_while_read(tx, &frame)? {
+            return Ok(());
         }
+        self.bytes += payload.len() as u64;
         self.waiting.push_back((header, payload.clone()));
         Ok(())
     }
 
-    /// Sends what waits, and what the link has adopted. Returns whether nothing is left.
+    /// Counts messages that the peer does not get.
+    pub fn count_dropped(&self, messages: u64) {
+        self.event_log.dropped.fetch_add(messages, Ordering::Relaxed);
+    }
+
+    /// Sends what waits, and the rest of what was begun. Returns whether nothing is left.
     pub fn flush(&mut self, tx: &mut Tx) -> Result<bool> {
         while let Some((header, payload)) = self.waiting.front() {
-            let sent = send_while_read(tx, &Outgoing::of(*header, payload.memory()))?;
-            if sent == Sent::Blocked {
+            if !send_while_read(tx, &Outgoing::of(*header, payload.memory()))? {
                 return Ok(false);
             }
-            if !self.is_started {
-                self.bytes -= payload.len() as u64;
-            }
-            self.is_started = sent == Sent::Part;
-            if self.is_started {
-                return Ok(false);
-            }
+            self.bytes -= payload.len() as u64;
             self.waiting.pop_front();
         }
         tx.flush()
@@ -69,16 +64,14 @@ impl Queue {
 
 impl Drop for Queue {
     fn drop(&mut self) {
-        self.event_log.dropped.fetch_add(self.waiting.len() as u64, Ordering::Relaxed);
+        self.count_dropped(self.waiting.len() as u64);
     }
 }
 
-/// Sends a frame in parts as long as the peer makes room within the time of a spin; a peer that reads slowly delays no other.
-fn send_while_read(tx: &mut Tx, frame: &Outgoing<'_>) -> Result<Sent> {
-    loop {
-        match tx.try_send(frame)? {
-            Sent::Part if tx.spin() => {}
-            sent => return Ok(sent),
-        }
-    }
+/// Sends a frame, and its rest as long as the peer makes room within the time of a spin; a peer that reads slowly delays no other.
+/// Returns false if the link has nothing of it.
+fn send_while_read(tx: &mut Tx, frame: &Outgoing<'_>) -> Result<bool> {
+    let sent = tx.try_send(frame)?;
+    while tx.has_rest() && tx.spin() && !tx.flush()? {}
+    Ok(sent != Sent::Blocked)
 }

@@ -79,9 +79,8 @@ impl Sending {
         }
         halves.outbox.release_numbers();
         drop(halves);
-        if part.tx.has_rest() {
-            flush_rest(part, links, waiting);
-        }
+        // The next call notices a link that breaks here; the message is then replayed with the others.
+        let _ = flush_rest(part, links, waiting);
         self.count(sent_count as u64);
         sent_count
     }

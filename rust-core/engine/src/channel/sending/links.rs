@@ -58,4 +58,8 @@ impl Links for Reconnector {
         waiting.wakes_on(&self.wake);
         part.tx.wait_room(waiting).and_then(|()| self.check_links())
     }
+
+    fn left_over(&self) {
+        self.rest_is_left();
+    }
 }

@@ -1,4 +1,4 @@
-//! Frames on the way into a link: waiting for room, the queue of the link, and what the transport adopts.
+//! Frames on the way into a link: waiting for room, the queue of the link, and the rest of a frame that was begun.
 
 use std::time::Duration;
 
@@ -24,15 +24,7 @@ pub(super) fn try_send_frame(part: &mut TxPart, header: Header, body: &[u8]) -> 
     if part.has_queue() {
         return false;
     }
-    let frame = Outgoing::new(header, body);
-    match part.tx.try_send(&frame) {
-        Ok(Sent::Whole) => true,
-        Ok(Sent::Part) => {
-            part.tx.adopt(&frame);
-            true
-        }
-        Ok(Sent::Blocked) | Err(_) => false,
-    }
+    matches!(part.tx.try_send(&Outgoing::new(header, body)), Ok(Sent::Whole | Sent::Started))
 }
 
 /// Passes a message to the transport, with this extension map; or to the queue of the link.
@@ -46,9 +38,7 @@ pub(super) fn push_with(
 ) -> Result<()> {
     if let Some(queue) = &mut part.queue {
         queue.put(&mut part.tx, header, &content.payload())?;
-        if !queue.is_empty() {
-            links.left_over();
-        }
+        leave(part, links);
         return Ok(());
     }
     let mut frame = match content {
@@ -76,42 +66,42 @@ pub(super) fn push(
     links: &impl Links,
     waiting: &mut Waiting<'_>,
 ) -> Result<()> {
-    let mut partly_sent = false;
     loop {
         match part.tx.try_send(frame)? {
             Sent::Whole => return Ok(()),
-            Sent::Part => partly_sent = true,
+            Sent::Started => return flush_rest(part, links, waiting),
             Sent::Blocked if waiting.is_none() => {
                 let text = "the peer has not received what was sent before, and the call was not to wait";
                 return Err(Error::new(ErrorKind::Full, text));
             }
-            Sent::Blocked => {}
-        }
-        let waited = if partly_sent && waiting.is_none() {
-            Err(waiting.timed_out())
-        } else {
-            links.wait_room(part, waiting)
-        };
-        match waited {
-            Ok(()) => {}
-            // The peer has a part of the frame, so the rest has to follow, and the program may never call again.
-            Err(e) if partly_sent && e.kind() != ErrorKind::Disconnected => {
-                part.tx.adopt(frame);
-                part.tx.flush_in_background();
-                return Ok(());
-            }
-            Err(e) => return Err(e),
+            Sent::Blocked => links.wait_room(part, waiting).inspect_err(|_| leave(part, links))?,
         }
     }
 }
 
-/// Flushes the rest of a partly sent message, until the deadline; then the transport sends the remainder by
-/// itself.
-pub(super) fn flush_rest(part: &mut TxPart, links: &impl Links, waiting: &mut Waiting<'_>) {
-    // The next call notices a link that breaks here; the message is then replayed with the others.
-    while matches!(part.tx.flush(), Ok(false)) {
-        if waiting.is_none() || links.wait_room(part, waiting).is_err() {
-            return part.tx.flush_in_background();
+/// Waits until the link has the rest of the frame that was begun last. At the deadline it stays with the half, whose next user writes it.
+///
+/// # Errors
+/// Why the link ended.
+pub(super) fn flush_rest(part: &mut TxPart, links: &impl Links, waiting: &mut Waiting<'_>) -> Result<()> {
+    while part.tx.has_rest() {
+        let waited =
+            if waiting.is_none() { Err(waiting.timed_out()) } else { links.wait_room(part, waiting) };
+        match waited {
+            Ok(()) => drop(part.tx.flush()?),
+            Err(e) if e.kind() == ErrorKind::Disconnected => return Err(e),
+            Err(_) => {
+                leave(part, links);
+                break;
+            }
         }
+    }
+    Ok(())
+}
+
+/// Leaves what waits for room, if anything does, to the thread of the links, which announces its sleep anew after one of the caller's.
+pub(super) fn leave(part: &TxPart, links: &impl Links) {
+    if part.is_waiting() {
+        links.left_over();
     }
 }

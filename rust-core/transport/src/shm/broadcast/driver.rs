@@ -190,7 +190,8 @@ impl BroadcastWriter for ShmBroadcastWriter {
         let Some(newest) = self.newest.take() else { return Ok(()) };
         let Newest { header, split } = &newest;
         // Publish it again under the same number; readers that have it skip it.
-        let frame = Outgoing { header: *header, extension: &[], body: split.rest(), split: Some(split) };
+        let frame =
+            Outgoing { header: *header, extension: &[], body: split.rest(), split: Some(split), owner: None };
         let published = self.ring.publish(&frame.in_one_block());
         if published.is_err() {
             self.newest = Some(newest);

@@ -21,10 +21,12 @@ use crate::body::Split;
 use crate::deadline::Waiting;
 use crate::error::{Error, Result};
 use crate::frame::{Header, Outgoing};
+use crate::sys::clock;
 #[cfg(test)]
 use crate::sys::fork::Guarded;
 use crate::sys::futex::Slept;
 use crate::sys::poll::wait_any;
+use crate::tail::Tail;
 
 /// The sending half.
 #[derive(Debug)]
@@ -69,9 +71,9 @@ impl ShmTx {
         }
     }
 
-    /// Whether some of an adopted frame is still to be written.
-    pub(crate) fn has_rest(&self) -> bool {
-        self.writer.has_rest()
+    /// What is still to be written of the frame that was begun last.
+    pub(crate) fn tail(&self) -> Option<&Tail> {
+        self.writer.tail()
     }
 
     /// The contract's `try_send`; wakes the receiver where it sleeps. Never blocks.
@@ -83,6 +85,9 @@ impl ShmTx {
     pub fn try_send(&mut self, frame: &Outgoing<'_>) -> Result<Sent> {
         self.check()?;
         self.check_sleeper(frame.header.sent)?;
+        if self.writer.has_rest() && !self.write_rest(frame.header.sent)? {
+            return Ok(Sent::Blocked);
+        }
         let sent = match frame.split {
             None => self.writer.try_write(frame),
             Some(split) => self.try_write_split(frame, split),
@@ -128,6 +133,9 @@ impl ShmTx {
         let Some(sent) = frames.peek().map(|first| first.header.sent) else { return Ok(0) };
         self.check()?;
         self.check_sleeper(sent)?;
+        if self.writer.has_rest() && !self.write_rest(sent)? {
+            return Ok(0);
+        }
         let count = self.writer.try_write_many(frames).map_err(|e| self.shared.end(e))?;
         if count > 0 {
             self.short_passed = false;
@@ -137,20 +145,31 @@ impl ShmTx {
         Ok(count)
     }
 
-    /// The contract's `adopt`. The rest is copied; a frame whose parts are in slots was never sent
-    /// in part.
-    pub(crate) fn adopt(&mut self, frame: &Outgoing<'_>) {
-        if let Err(defect) = self.writer.adopt(&frame.in_one_block()) {
-            self.shared.end(defect);
-        }
-    }
-
-    /// The contract's `flush`: writes more of an adopted frame, true when nothing of one is left.
+    /// The contract's `flush`: writes more of the frame that was begun last, true when nothing of one is left.
     pub(crate) fn flush(&mut self) -> Result<bool> {
         self.check()?;
-        self.check_sleeper(i64::MAX)?;
+        if !self.writer.has_rest() {
+            return self.check_sleeper(i64::MAX).map(|()| true);
+        }
+        let now = clock::now();
+        // A peer that has made room for the next piece, which the check has seen, is there however long ago that was.
+        let is_active = self.frames_since_probe == 0;
+        self.check_sleeper(if is_active { self.last_sent } else { now })?;
+        self.write_rest(now)
+    }
+
+    /// Writes more of the frame that was begun last, after the checks; true when nothing of one is left.
+    fn write_rest(&mut self, now: i64) -> Result<bool> {
+        let before = self.writer.tail().map(Tail::written);
         let flushed = self.writer.flush().map_err(|e| self.shared.end(e))?;
-        self.wake_reader();
+        if self.writer.tail().map(Tail::written) != before {
+            self.short_passed = false;
+            // Frames that are not messages carry no time of sending.
+            if now != 0 {
+                self.last_sent = now;
+            }
+            self.wake_reader();
+        }
         Ok(flushed)
     }
 
@@ -164,12 +183,6 @@ impl ShmTx {
     /// page.
     pub(crate) fn end_link(&self, error: &Error) {
         self.shared.hang_up(error.clone());
-    }
-
-    /// Returns what ends the link in the same way while another thread has this half.
-    pub(crate) fn ender(&self) -> Box<dyn Fn(&Error) + Send> {
-        let shared = self.shared.clone();
-        Box::new(move |error| shared.hang_up(error.clone()))
     }
 
     /// Returns whether the link has ended by a defect, after which this half sends nothing more.
@@ -250,7 +263,7 @@ impl ShmTx {
         self.shared.signals.room_descriptor()
     }
 
-    /// Frames sent, or adopted, that the peer has not dealt with; known also after its death.
+    /// Frames sent, or begun, that the peer has not dealt with; known also after its death.
     #[cfg_attr(not(test), expect(dead_code, reason = "layers above use a message, as over sockets"))]
     pub(crate) fn unacknowledged(&mut self) -> Result<u64> {
         self.writer.unacknowledged().map_err(|e| self.shared.end(e))

@@ -25,7 +25,6 @@ proptest! {
             ],
             1..scaled(200)
         ),
-        adopt: bool,
         in_place: bool
     ) {
         let (_, _, (mut writer, mut reader)) = ring();
@@ -46,7 +45,7 @@ proptest! {
                 }
             }
             if let Some((header, body)) = pending.take() {
-                let frame = Outgoing { header, extension: &extension[..header.extension], body: &body, split: None };
+                let frame = Outgoing { header, extension: &extension[..header.extension], body: &body, split: None, owner: None };
                 let Header { kind, sequence: number, correlation, sent, encoding, .. } = header;
                 let form = FastKind::of(kind).filter(|_| in_place && header.schema == 0 && header.extension == 0);
                 let is_written = form.is_some_and(|form| {
@@ -54,13 +53,8 @@ proptest! {
                         || writer.try_write_next(form, number, correlation, sent, encoding, &body).unwrap()
                 });
                 match if is_written { Sent::Whole } else { writer.try_write(&frame).unwrap() } {
-                    Sent::Whole => { expected.push_back((header, body)); outstanding += 1; }
-                    Sent::Part if adopt => {
-                        writer.adopt(&frame).unwrap();
-                        expected.push_back((header, body));
-                        outstanding += 1;
-                    }
-                    Sent::Part | Sent::Blocked => pending = Some((header, body)),
+                    Sent::Whole | Sent::Started => { expected.push_back((header, body)); outstanding += 1; }
+                    Sent::Blocked => pending = Some((header, body)),
                 }
             } else {
                 writer.flush().unwrap();
@@ -101,7 +95,7 @@ proptest! {
         let mut damages = damages.into_iter();
         for (i, (length, form)) in frames.into_iter().enumerate() {
             let header = Header { body: length as u64, ..frame_header(i as u64 + 1, form) };
-            let frame = Outgoing { header, extension: &extension[..header.extension], body: &pattern(length, 1), split: None };
+            let frame = Outgoing { header, extension: &extension[..header.extension], body: &pattern(length, 1), split: None, owner: None };
             writer.try_write(&frame).unwrap();
             if i % 3 == 2 && take(&mut reader).is_ok_and(|(_, frame)| frame.is_some()) {
                 reader.consume();
@@ -139,7 +133,7 @@ proptest! {
         let extension = pattern(72, 3);
         for (i, (length, form)) in frames.into_iter().enumerate() {
             let header = Header { body: length as u64, ..frame_header(i as u64 + 1, form) };
-            let frame = Outgoing { header, extension: &extension[..header.extension], body: &pattern(length, 1), split: None };
+            let frame = Outgoing { header, extension: &extension[..header.extension], body: &pattern(length, 1), split: None, owner: None };
             writer.try_write(&frame).unwrap();
         }
         for (place, bit) in damages {

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use super::super::memory::{Memory, OwnMemory};
 use super::super::record::{FastKind, GRANULE, WORD};
-use super::{LINE, LargeFrame, Writer};
+use super::{LINE, Writer};
 use crate::codec::Encoding;
 use crate::error::Result;
 use crate::frame::Outgoing;
@@ -71,7 +71,7 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
     /// reader copies one batch while the next is written. Returns 0 where the first one is larger,
     /// or has no room.
     pub fn try_write_many<'f>(&mut self, frames: impl Iterator<Item = Outgoing<'f>>) -> Result<usize> {
-        if !matches!(self.large, LargeFrame::None) && !self.flush()? {
+        if !self.flush()? {
             return Ok(0);
         }
         let mut first = None;

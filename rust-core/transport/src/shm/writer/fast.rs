@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 
 use super::super::memory::{Memory, OwnMemory};
 use super::super::record::{FastKind, GRANULE, LINKED, Record, WORD};
-use super::{LINE, LargeFrame, Writer};
+use super::{LINE, Writer};
 use crate::codec::Encoding;
 use crate::error::Result;
 
@@ -81,10 +81,7 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
         body: &[u8],
     ) -> Result<bool> {
         let length = form.prefix() + body.len();
-        if !matches!(self.large, LargeFrame::None)
-            || length as u64 > self.largest - WORD
-            || !self.may_have(form, sequence)
-        {
+        if self.has_rest() || length as u64 > self.largest - WORD || !self.may_have(form, sequence) {
             return Ok(false);
         }
         let record = form.record(encoding, length as u32);

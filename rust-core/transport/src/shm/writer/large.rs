@@ -1,13 +1,12 @@
-//! Large frames: a first record with the message header, then pieces, as there is room.
-//!
-//! The caller holds the frame and calls again, or gives it up (`adopt`) and calls `flush` until nothing is left.
+//! Large frames: a first record with the message header, then pieces, as there is room. The writer keeps the rest, and [`Writer::flush`] writes it.
 
 use super::super::memory::{Memory, OwnMemory};
 use super::super::record::{Record, Shape, WORD};
-use super::{LargeFrame, Writer};
+use super::Writer;
 use crate::Sent;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::frame::Outgoing;
+use crate::tail::Tail;
 
 impl<M: OwnMemory, P: Memory> Writer<M, P> {
     /// Writes the first record of a large frame, and as many pieces as there is room for.
@@ -20,66 +19,38 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
         self.mine.copy_in(at, &header);
         self.copy_part(at + header.len(), frame.extension, frame.body, 0, take);
         self.commit(record);
-        self.large = LargeFrame::Borrowed(take);
         self.fast_end = 0;
-        self.continue_large(frame)
-    }
-
-    /// Writes more of a large frame that the caller holds. Where one is owned instead, that is
-    /// finished first, and only then is the caller's frame begun.
-    pub(super) fn continue_large(&mut self, frame: &Outgoing<'_>) -> Result<Sent> {
-        let LargeFrame::Borrowed(done) = self.large else {
-            return if self.flush()? { self.try_write(frame) } else { Ok(Sent::Blocked) };
-        };
-        let done = self.write_pieces(frame.extension, frame.body, done)?;
-        if done < frame.extension.len() + frame.body.len() {
-            self.large = LargeFrame::Borrowed(done);
-            return Ok(Sent::Part);
+        self.count_frame(&frame.header);
+        let done = self.write_pieces(frame.extension, frame.body, take)?;
+        if done == frame.extension.len() + frame.body.len() {
+            return Ok(Sent::Whole);
         }
-        self.large = LargeFrame::None;
-        self.count_frame(&frame.header);
-        Ok(Sent::Whole)
+        self.tail_of_frame = Some(Box::new(Tail::of(frame.extension, frame, done)));
+        Ok(Sent::Started)
     }
 
-    /// Copies the rest of the frame that was written in part, so that the caller may drop it. It
-    /// counts as sent from now on, and [`Writer::flush`] writes the rest.
-    ///
-    /// # Errors
-    /// `Internal` where no frame was written in part.
-    pub fn adopt(&mut self, frame: &Outgoing<'_>) -> Result<()> {
-        let LargeFrame::Borrowed(done) = self.large else {
-            return Err(Error::new(
-                ErrorKind::Internal,
-                "a frame was to be adopted of which no part was sent",
-            ));
-        };
-        let of_extension = frame.extension.get(done..).unwrap_or_default();
-        let of_body = &frame.body[done.saturating_sub(frame.extension.len())..];
-        self.large = LargeFrame::Owned([of_extension, of_body].concat(), 0);
-        self.count_frame(&frame.header);
-        Ok(())
+    /// What is still to be written of a large frame.
+    #[inline]
+    pub fn tail(&self) -> Option<&Tail> {
+        self.tail_of_frame.as_deref()
     }
 
-    /// Whether some of an adopted frame is still to be written.
+    /// Whether some of a large frame is still to be written.
+    #[inline]
     pub fn has_rest(&self) -> bool {
-        matches!(self.large, LargeFrame::Owned(..))
+        self.tail_of_frame.is_some()
     }
 
-    /// Writes more of an adopted frame; true when nothing of one is left.
+    /// Writes more of the large frame that was begun; true when nothing of one is left.
     pub fn flush(&mut self) -> Result<bool> {
-        let (rest, done) = match std::mem::replace(&mut self.large, LargeFrame::None) {
-            LargeFrame::Owned(rest, done) => (rest, done),
-            other => {
-                self.large = other;
-                return Ok(true);
-            }
-        };
-        let now = self.write_pieces(&[], &rest, done)?;
-        if now < rest.len() {
-            self.large = LargeFrame::Owned(rest, now);
-            return Ok(false);
+        let Some(mut tail) = self.tail_of_frame.take() else { return Ok(true) };
+        let (extension, body, done) = tail.parts();
+        let done = self.write_pieces(extension, body, done)?;
+        let is_whole = tail.written_to(done);
+        if !is_whole {
+            self.tail_of_frame = Some(tail);
         }
-        Ok(true)
+        Ok(is_whole)
     }
 
     /// Writes pieces from byte `done` of extension and body on while there is room; returns up to

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use super::super::memory::{Memory, OwnMemory};
 use super::super::record::{Record, Shape, WORD};
 use super::super::references::{self, REFERENCE, Reference};
-use super::{LargeFrame, Writer};
+use super::Writer;
 use crate::error::Result;
 use crate::frame::{HEADER, Header};
 use crate::sys::crc;
@@ -16,7 +16,7 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
     /// and no large frame is under way.
     pub fn takes_references(&self, references: usize, rest: usize) -> bool {
         let length = HEADER + references::bytes_of(references) + rest;
-        matches!(self.large, LargeFrame::None) && length as u64 <= self.largest - WORD
+        !self.has_rest() && length as u64 <= self.largest - WORD
     }
 
     /// Writes a frame of which parts are in slots; [`Writer::takes_references`] was true for it.

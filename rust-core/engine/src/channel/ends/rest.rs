@@ -1,0 +1,193 @@
+//! The rest of a frame whose sender went on: a thread writes it, for a program that may never call again.
+//!
+//! The half of the link owns the rest, and whoever has the half next writes it. Who leaves a rest behind with the half starts the thread,
+//! or tells it ([`leave`], by [`Links::left_over`](crate::channel::sending::Links)). The thread sleeps on a descriptor of the link, without the half.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::thread::{JoinHandle, current};
+use std::time::Duration;
+
+use rustix::event::PollFlags;
+
+use crate::channel::link::TxPart;
+use crate::channel::sending::Sending;
+use crate::deadline::{Deadline, Waiting};
+use crate::sys::eventfd::EventFd;
+use crate::sys::poll::{Interest, wait_any};
+use crate::sys::thread;
+
+/// How long the drop of an object that was not closed waits until the kernel has taken the bytes that were
+/// sent.
+pub const LINGER: Duration = Duration::from_secs(1);
+
+/// A channel, as its thread uses it.
+pub(super) trait Owner: Send + Sync + 'static {
+    /// Returns the thread.
+    fn rests(&self) -> &Rests;
+
+    /// Runs `f` with the sending direction, after every other thread that has it.
+    fn with_sending<R>(&self, f: impl FnOnce(&mut Sending) -> R) -> R;
+}
+
+/// The thread of one channel.
+#[derive(Default)]
+pub(super) struct Rests {
+    /// Whether the thread is at work. Changed by a thread that has the sending half.
+    is_left: AtomicBool,
+    /// Ends its sleep.
+    look: OnceLock<Arc<EventFd>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Rests {
+    /// Waits until the thread has ended, after the link was taken from the sending direction, which this thread does not have.
+    pub fn end(&self) {
+        let Some(look) = self.look.get() else { return };
+        look.wake();
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        // A panic of it was reported by the hook of the process.
+        let _ = thread.map(JoinHandle::join);
+    }
+}
+
+impl Drop for Rests {
+    fn drop(&mut self) {
+        // The thread of a channel that could not be closed in time finds that it has ended.
+        if let Some(look) = self.look.get() {
+            look.wake();
+        }
+    }
+}
+
+/// Leaves the rest that the sending half of this channel has to the thread. The caller has the half.
+#[cold]
+pub(super) fn leave(channel: &Weak<impl Owner>) {
+    let Some(owner) = channel.upgrade() else { return };
+    let rests = owner.rests();
+    let look = match rests.look.get() {
+        Some(look) => look,
+        // Without a descriptor the next call writes the rest.
+        None => match EventFd::new() {
+            Ok(made) => rests.look.get_or_init(|| Arc::new(made)),
+            Err(_) => return,
+        },
+    };
+    if rests.is_left.swap(true, Ordering::AcqRel) {
+        return look.wake();
+    }
+    let (channel, look) = (channel.clone(), look.clone());
+    match thread::start("linkspan-rest", move || write_rests(&channel, &look)) {
+        // The one before it does nothing more.
+        Ok(started) => {
+            let before = rests.thread.lock().unwrap_or_else(PoisonError::into_inner).replace(started);
+            // It is this very thread where what it sends as its last has a rest.
+            let _ = before.filter(|before| before.thread().id() != current().id()).map(JoinHandle::join);
+        }
+        Err(_) => rests.is_left.store(false, Ordering::Release),
+    }
+}
+
+/// Writes rests until there are none.
+fn write_rests(channel: &Weak<impl Owner>, look: &Arc<EventFd>) {
+    let mut waiting = Waiting::until(Deadline::NEVER);
+    waiting.wakes_on(look);
+    let mut slept = Ok(());
+    loop {
+        // Before the look, so that what is left after it ends the next sleep.
+        look.drain();
+        let Some(owner) = channel.upgrade() else { return };
+        let room = owner.with_sending(|sending| {
+            // Where this thread cannot sleep, the next call writes the rest.
+            let room = if slept.is_ok() { room_for_rest(sending, look) } else { None };
+            if room.is_none() {
+                owner.rests().is_left.store(false, Ordering::Release);
+            }
+            room
+        });
+        drop(owner);
+        let Some((descriptor, interest)) = room else { return };
+        let what = if interest == Interest::OUT { PollFlags::OUT } else { PollFlags::IN };
+        slept = wait_any(&mut waiting, [(descriptor.as_fd(), what)]).map(drop);
+    }
+}
+
+/// Writes as much of the rest as there is room for. Returns what reports room for more; none where nothing is left or the link has ended.
+/// Where another call writes the rest meanwhile, `look` is woken.
+fn room_for_rest(sending: &mut Sending, look: &Arc<EventFd>) -> Option<(OwnedFd, Interest)> {
+    while sending.has_rest() {
+        let room = sending.room(false).ok()?;
+        if let Some(part) = sending.part.as_ref().filter(|_| room.is_some()) {
+            part.tx.watch_rest(look);
+            return room;
+        }
+    }
+    None
+}
+
+/// Releases the link at the end of a channel: over a stream a rest outlives the channel, as what the kernel has does.
+pub(super) fn finish(sending: &mut Sending, until: Deadline) {
+    match sending.part.take_if(|part| part.tx.has_rest() && !part.tx.is_in_place()) {
+        Some(part) => outlive(part),
+        None => sending.finish(until),
+    }
+}
+
+fn outlive(mut part: TxPart) {
+    // Where no thread can be started, the link ends here.
+    let _ = thread::start("linkspan-rest", move || {
+        let mut waiting = Waiting::until(Deadline::NEVER);
+        while matches!(part.tx.flush(), Ok(false)) && part.tx.wait_room(&mut waiting).is_ok() {}
+        // What the peer has sent meanwhile would end the connection, and with it what the peer has not yet.
+        part.tx.end_acknowledged(Deadline::after(LINGER));
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+    use crate::codec::Encoding;
+    use crate::message::Payload;
+    use crate::{Channel, Listener, Options};
+
+    const LONG: usize = 20 << 20;
+    const SOON: Duration = Duration::from_secs(60);
+
+    /// Room is told to the call that has announced its sleep last: the thread has to notice by itself that its rest was written.
+    #[test]
+    fn thread_ends_once_another_call_has_written_the_rest() {
+        for transport in ["shm", "unix"] {
+            let endpoint = format!("{transport}:other-rest-{}", std::process::id());
+            let listener = Listener::listen(&endpoint, &Options::default()).unwrap();
+            let channel = Channel::connect(&endpoint, &Options::default(), SOON).unwrap();
+            let peer = listener.accept(SOON).unwrap();
+            let long = Payload::from_bytes(Encoding::Raw, vec![7; LONG].into());
+            for round in 0..5 {
+                channel.send_payload(&long, Duration::from_millis(20)).unwrap();
+                assert!(channel.rests.is_left.load(Ordering::Acquire), "{transport}: round {round}");
+                // Time for the thread to fall asleep; otherwise it looks later, and ends in any case.
+                std::thread::sleep(Duration::from_millis(5));
+                std::thread::scope(|scope| {
+                    let mut sending = channel.sending.borrow();
+                    let part = sending.part.as_mut().unwrap();
+                    // The end of this sleep takes back the announcement of the thread's.
+                    let mut brief = Waiting::until(Deadline::after(Duration::from_millis(20)));
+                    while part.tx.wait_room(&mut brief).is_ok() {}
+                    let receiver = scope.spawn(|| peer.recv(SOON).unwrap().body().len());
+                    while !part.tx.flush().unwrap() {
+                        std::thread::yield_now();
+                    }
+                    assert_eq!(receiver.join().unwrap(), LONG);
+                });
+                let end = Instant::now() + SOON;
+                while channel.rests.is_left.load(Ordering::Acquire) {
+                    assert!(Instant::now() < end, "{transport}: round {round}: the thread sleeps on");
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+            }
+        }
+    }
+}

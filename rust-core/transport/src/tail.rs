@@ -1,0 +1,110 @@
+//! The rest of a frame of which a link has a part. It belongs to the sending half, which writes it before anything else: the frame counts as
+//! sent, whatever its sender does next.
+
+use std::io::IoSlice;
+use std::sync::{Arc, OnceLock};
+
+use bytes::Bytes;
+
+use crate::error::Result;
+use crate::frame::{Kind, Outgoing};
+use crate::stream::Stream;
+use crate::sys::eventfd::EventFd;
+
+/// What is still to be written of a frame.
+#[derive(Debug)]
+pub(crate) struct Tail {
+    kind: Kind,
+    head: Vec<u8>,
+    body: Bytes,
+    /// Bytes of both that are written.
+    written: usize,
+    watcher: OnceLock<Watcher>,
+}
+
+/// A thread that sleeps until there is room for a tail. Room is announced to whoever writes the tail, so the thread is woken by its end.
+#[derive(Debug)]
+struct Watcher(Arc<EventFd>);
+
+impl Drop for Watcher {
+    fn drop(&mut self) {
+        self.0.wake();
+    }
+}
+
+impl Tail {
+    /// Returns what follows the first `written` bytes of this head and the frame's body. A body that has an owner is not copied.
+    pub(crate) fn of(head: &[u8], frame: &Outgoing<'_>, written: usize) -> Tail {
+        let of_body = written.saturating_sub(head.len());
+        let body = match frame.owner {
+            Some(owner) => owner.slice(of_body..),
+            None => Bytes::copy_from_slice(&frame.body[of_body..]),
+        };
+        let head = head.get(written..).unwrap_or_default().to_vec();
+        Tail { kind: frame.header.kind, head, body, written: 0, watcher: OnceLock::new() }
+    }
+
+    /// Returns these bytes as the rest of a frame of this kind.
+    pub(crate) fn of_bytes(kind: Kind, bytes: Vec<u8>) -> Tail {
+        Tail { kind, head: bytes, body: Bytes::new(), written: 0, watcher: OnceLock::new() }
+    }
+
+    /// Has this eventfd woken when nothing of the tail is left, whoever wrote it, or its link is gone.
+    pub(crate) fn watch(&self, by: &Arc<EventFd>) {
+        // Those that watch one half have one eventfd.
+        let _ = self.watcher.get_or_init(|| Watcher(by.clone()));
+    }
+
+    /// Returns the kind of the frame.
+    pub(crate) fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Returns head and body, and how many bytes of them are written.
+    pub(crate) fn parts(&self) -> (&[u8], &[u8], usize) {
+        (&self.head, &self.body, self.written)
+    }
+
+    /// Returns how many bytes of head and body are written.
+    pub(crate) fn written(&self) -> usize {
+        self.written
+    }
+
+    /// Notes how many bytes are written. Returns whether these are all.
+    pub(crate) fn written_to(&mut self, written: usize) -> bool {
+        self.written = written;
+        written == self.head.len() + self.body.len()
+    }
+
+    /// Writes as much of a tail as there is room for; returns true once there is none.
+    ///
+    /// # Errors
+    /// `Disconnected`.
+    #[inline]
+    pub(crate) fn flush(place: &mut Option<Tail>, stream: &Stream) -> Result<bool> {
+        // Nearly always there is none.
+        let Some(tail) = place else { return Ok(true) };
+        let is_flushed = tail.write(stream)?;
+        if is_flushed {
+            *place = None;
+        }
+        Ok(is_flushed)
+    }
+
+    /// Writes as much as there is room for; returns whether the kernel has all of it.
+    #[inline(never)]
+    fn write(&mut self, stream: &Stream) -> Result<bool> {
+        while self.written < self.head.len() + self.body.len() {
+            let parts = [
+                IoSlice::new(self.head.get(self.written..).unwrap_or_default()),
+                IoSlice::new(&self.body[self.written.saturating_sub(self.head.len())..]),
+            ];
+            match stream.write(&parts)? {
+                Some(n) => self.written += n,
+                None => return Ok(false),
+            }
+        }
+        // Bytes in a buffer of this process are not sent yet.
+        stream.flush()
+    }
+}
