@@ -355,7 +355,7 @@ pub const UNHANDLED: i64 = -32001;
 
 /// Returns the failure of a request that no handler has answered.
 pub fn failure(kind: &str, text: &str) -> RemoteFailure {
-    RemoteFailure { code: UNHANDLED, kind: kind.into(), text: text.into(), data: Vec::new() }
+    RemoteFailure::new(UNHANDLED, kind, text)
 }
 
 /// Returns an encoded failure: a map in CBOR.

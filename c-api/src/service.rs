@@ -29,9 +29,6 @@ pub struct linkspan_service(pub(crate) Tagged<Serving>);
 
 handle_kind!(linkspan_service of Serving: b"service.");
 
-/// The code of a failure that is not an error of Linkspan: JSON-RPC's internal error, as in every language.
-const INTERNAL_ERROR: i64 = -32603;
-
 /// A service with the command that its program is carrying out.
 pub(crate) struct Serving {
     // Dropped before the service: failures of unanswered commands are sent before the disconnect.
@@ -535,7 +532,7 @@ unsafe fn why(status: linkspan_status, text: *const c_char) -> Result<Error> {
     let text = unsafe { c_any_text(text, "text") }?.into_owned();
     match u16::try_from(status).ok().and_then(ErrorKind::from_code) {
         Some(ErrorKind::Remote) => {
-            Ok(Error::remote(RemoteFailure { code: INTERNAL_ERROR, text, ..RemoteFailure::default() }))
+            Ok(Error::remote(RemoteFailure::new(RemoteFailure::INTERNAL_ERROR, "", text)))
         }
         Some(kind) => Ok(Error::new(kind, text)),
         None => {

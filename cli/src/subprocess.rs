@@ -65,13 +65,10 @@ pub fn run(
     let complaint = String::from_utf8_lossy(&complaint);
     let complaint = complaint.trim();
     let separator = if complaint.is_empty() { "" } else { ": " };
-    Ok(Err(RemoteFailure {
-        // A program that a signal ended has no exit code; shells use 128 plus the number of the signal.
-        code: i64::from(exit_code(status)),
-        kind: "ExitStatus".into(),
-        text: format!("{name} ended with {status}{separator}{complaint}"),
-        data: Vec::new(),
-    }))
+    // A program that a signal ended has no exit code; shells use 128 plus the number of the signal.
+    let code = i64::from(exit_code(status));
+    let text = format!("{name} ended with {status}{separator}{complaint}");
+    Ok(Err(RemoteFailure::new(code, "ExitStatus", text)))
 }
 
 fn exit_code(status: std::process::ExitStatus) -> i32 {
@@ -81,12 +78,7 @@ fn exit_code(status: std::process::ExitStatus) -> i32 {
 
 /// Returns an error of our own table as the answer.
 pub fn failure(kind: ErrorKind, text: &str) -> RemoteFailure {
-    RemoteFailure {
-        code: i64::from(kind.code()),
-        kind: kind.name().to_owned(),
-        text: text.to_owned(),
-        data: Vec::new(),
-    }
+    RemoteFailure::new(i64::from(kind.code()), kind.name(), text)
 }
 
 /// The state of a run.

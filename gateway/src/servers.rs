@@ -22,9 +22,6 @@ const LOOK: Duration = Duration::from_millis(50);
 /// How long a server waits for the callers that have not received their answers.
 const LINGER: Duration = Duration::from_secs(1);
 
-/// The code of JSON-RPC 2.0 for a handler that failed.
-const HANDLER_FAILED: i64 = -32603;
-
 /// What a client answers.
 pub enum Outcome {
     /// The value of the answer.
@@ -48,7 +45,7 @@ impl Outcome {
             field(key)?.map_or(Ok(String::new()), |text| text.as_text().map(str::to_owned))
         };
         Ok(Outcome::Failure(RemoteFailure {
-            code: field("code")?.map_or(Ok(HANDLER_FAILED), Value::as_i64)?,
+            code: field("code")?.map_or(Ok(RemoteFailure::INTERNAL_ERROR), Value::as_i64)?,
             kind: text("kind")?,
             text: text("text")?,
             data: field("data")?.map_or(Ok(Vec::new()), |data| codec::encode(data, Encoding::Cbor))?,
@@ -131,7 +128,7 @@ impl Served {
                     session.answer(&frame.with_encoded("value", value));
                 }
                 // Its caller gets the error, and the next one is taken.
-                Err(error) => drop(request.fail(&failure_of(&error))),
+                Err(error) => drop(request.fail(&RemoteFailure::of(&error))),
             }
         }
     }
@@ -166,7 +163,7 @@ impl Served {
             Outcome::Value(value) => request.reply(value),
             Outcome::Failure(failure) => request.fail(failure),
         };
-        answered.inspect_err(|error| drop(request.fail(&failure_of(error))))
+        answered.inspect_err(|error| drop(request.fail(&RemoteFailure::of(error))))
     }
 
     /// Gives the name up. The callers of requests that were not answered are told.
@@ -182,14 +179,5 @@ impl Served {
         self.room.notify_one();
         // Callers that take nothing are not waited for longer; what they did not get, their own side reports.
         let _ = self.server.close(LINGER);
-    }
-}
-
-fn failure_of(error: &Error) -> RemoteFailure {
-    RemoteFailure {
-        code: HANDLER_FAILED,
-        kind: error.kind().name().to_owned(),
-        text: error.to_string(),
-        data: Vec::new(),
     }
 }

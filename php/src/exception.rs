@@ -22,7 +22,7 @@ use crate::to_wire::PhpValue;
 use crate::{from_wire, zend};
 
 /// JSON-RPC 2.0's "internal error".
-pub const HANDLER_FAILED: i64 = -32603;
+pub const HANDLER_FAILED: i64 = RemoteFailure::INTERNAL_ERROR;
 
 const BASE: &str = "Linkspan\\LinkspanException";
 
@@ -255,12 +255,8 @@ pub fn as_failure(thrown: &ZendObject) -> Result<RemoteFailure> {
         });
     }
     let text = call_php(|| thrown.try_call_method("getMessage", vec![]))?;
-    Ok(RemoteFailure {
-        code: HANDLER_FAILED,
-        kind: class_name(thrown),
-        text: text.ok().as_ref().and_then(any_text).unwrap_or_default(),
-        data: Vec::new(),
-    })
+    let text = text.ok().as_ref().and_then(any_text).unwrap_or_default();
+    Ok(RemoteFailure::new(HANDLER_FAILED, class_name(thrown), text))
 }
 
 /// A string as text, whatever it holds: what is not UTF-8 becomes the replacement character.

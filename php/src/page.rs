@@ -46,12 +46,8 @@ fn problem_of(error: &ZendObject) -> Result<page::Problem> {
     if got(error, "getRemoteType")?.is_none() {
         return Ok(page::Problem::new(page::status(kind), kind, text(error, "getMessage")?));
     }
-    let failure = RemoteFailure {
-        code: got(error, "getRemoteCode")?.map_or(Ok(0), |code| code.as_i64())?,
-        kind: text(error, "getRemoteType")?,
-        text: text(error, "getRemoteText")?,
-        data: Vec::new(),
-    };
+    let code = got(error, "getRemoteCode")?.map_or(Ok(0), |code| code.as_i64())?;
+    let failure = RemoteFailure::new(code, text(error, "getRemoteType")?, text(error, "getRemoteText")?);
     Ok(page::Problem::remote(kind, &failure))
 }
 

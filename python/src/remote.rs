@@ -44,7 +44,7 @@ pub fn remote_failure(error: &Bound<'_, PyAny>) -> PyResult<RemoteFailure> {
         });
     }
     let kind = if error.is_instance_of::<PyString>() { String::new() } else { class_name(error) };
-    Ok(RemoteFailure { code: HANDLER_FAILED, kind, text: described(error)?, data: Vec::new() })
+    Ok(RemoteFailure::new(HANDLER_FAILED, kind, described(error)?))
 }
 
 /// The data of a failure.
@@ -53,7 +53,7 @@ pub fn encoded(data: &Bound<'_, PyAny>) -> Outcome<Vec<u8>> {
 }
 
 /// The code of JSON-RPC for an internal error of a handler.
-pub const HANDLER_FAILED: i64 = -32603;
+pub const HANDLER_FAILED: i64 = RemoteFailure::INTERNAL_ERROR;
 
 /// Returns the failure that the controller gets for an exception or a text: an error of the table stays one, and of any
 /// other exception the type and text are sent.

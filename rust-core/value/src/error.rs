@@ -39,6 +39,23 @@ pub struct RemoteFailure {
     pub data: Vec<u8>,
 }
 
+impl RemoteFailure {
+    /// JSON-RPC 2.0's code for a handler that failed without a code of its own.
+    pub const INTERNAL_ERROR: i64 = -32603;
+
+    /// Returns a failure without details.
+    pub fn new(code: i64, kind: impl Into<String>, text: impl Into<String>) -> RemoteFailure {
+        RemoteFailure { code, kind: kind.into(), text: text.into(), data: Vec::new() }
+    }
+
+    /// Returns the failure with which a request is answered whose handler ended with this error: that of a peer passes on as it is.
+    pub fn of(error: &Error) -> RemoteFailure {
+        error.remote_failure().cloned().unwrap_or_else(|| {
+            RemoteFailure::new(RemoteFailure::INTERNAL_ERROR, error.kind().name(), error.to_string())
+        })
+    }
+}
+
 /// An error: its kind, what was tried on what, and what to do next.
 ///
 /// One pointer wide, so that results stay small: the details are on the heap.

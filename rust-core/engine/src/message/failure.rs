@@ -6,9 +6,6 @@ use crate::codec::{self, Encoding};
 use crate::error::{Error, RemoteFailure, Result};
 use crate::value::{Map, Value};
 
-/// JSON-RPC 2.0's code for a handler that failed.
-pub const INTERNAL_ERROR: i64 = -32603;
-
 /// Returns the body of a reply of kind `error`.
 pub fn to_payload(failure: &RemoteFailure) -> Result<Payload> {
     let mut map = Map::new();

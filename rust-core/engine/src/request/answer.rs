@@ -15,7 +15,7 @@ use crate::channel::{Loan, LoanMemory};
 use crate::codec::Encoding;
 use crate::error::{Error, ErrorKind, RemoteFailure, Result};
 use crate::frame::{Kind, flags};
-use crate::message::failure::{self, INTERNAL_ERROR};
+use crate::message::failure;
 use crate::message::{Lender, Message, Payload};
 use crate::sys::clock::since_boot;
 use crate::sys::fork::OfProcess;
@@ -158,12 +158,8 @@ impl Request {
         if !is_too_large(&sent) {
             return sent;
         }
-        let short = RemoteFailure {
-            code: failure.code,
-            kind: failure.kind.clone(),
-            text: "the text of the error is longer than this client accepts".to_owned(),
-            data: Vec::new(),
-        };
+        let text = "the text of the error is longer than this client accepts";
+        let short = RemoteFailure::new(failure.code, &*failure.kind, text);
         let sent = self.answer(Kind::Error, &failure::to_payload(&short)?);
         // A client that does not accept this either waits until its time-out; the drop counts the request.
         if is_too_large(&sent) { Ok(()) } else { sent }
@@ -191,12 +187,8 @@ impl Drop for Request {
     fn drop(&mut self) {
         // In a forked child the answer is the parent's.
         if !*self.answered.get_mut() && self.check().is_ok() {
-            let failure = RemoteFailure {
-                code: INTERNAL_ERROR,
-                kind: "linkspan.unanswered".into(),
-                text: "the server dropped the request without an answer".into(),
-                data: Vec::new(),
-            };
+            let text = "the server dropped the request without an answer";
+            let failure = RemoteFailure::new(RemoteFailure::INTERNAL_ERROR, "linkspan.unanswered", text);
             // A drop cannot report an error.
             if self.fail(&failure).is_err() {
                 self.client_tx.never_answered();

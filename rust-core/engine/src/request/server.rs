@@ -17,7 +17,6 @@ use crate::channel::turns::HolderMark;
 use crate::channel::{Event, LINGER, Operation, Options, lock_exclusive};
 use crate::deadline::{self, Timeout, Wait, Waiting};
 use crate::error::{Error, ErrorKind, RemoteFailure, Result};
-use crate::message::failure::INTERNAL_ERROR;
 use crate::sys::eventfd::EventFd;
 use crate::sys::fork::{self, Descriptor, OfProcess};
 use crate::transport::endpoint::Endpoint;
@@ -256,16 +255,7 @@ impl Server {
 
 /// Answers a request with the error of its handler.
 fn answer_with_error(request: &Request, error: &Error) -> Result<()> {
-    let failure = match error.remote_failure() {
-        Some(failure) => failure.clone(),
-        None => RemoteFailure {
-            code: INTERNAL_ERROR,
-            kind: error.kind().name().to_owned(),
-            text: error.to_string(),
-            data: Vec::new(),
-        },
-    };
-    request.fail(&failure)
+    request.fail(&RemoteFailure::of(error))
 }
 
 impl Drop for Server {

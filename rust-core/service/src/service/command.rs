@@ -193,12 +193,7 @@ impl Answer {
         })?;
         let failure = match value.at("error") {
             Err(_) => None,
-            Ok(error) => Some(RemoteFailure {
-                code: error.at("code")?.as_i64()?,
-                kind: error.at("type")?.as_text()?.to_owned(),
-                text: error.at("text")?.as_text()?.to_owned(),
-                data: Vec::new(),
-            }),
+            Ok(error) => Some(read_failure(error)?),
         };
         Ok(Answer {
             id: value.at("id")?.as_text()?.into(),
@@ -219,17 +214,18 @@ impl Answer {
     }
 }
 
+/// Reads an error from its form in messages.
+pub fn read_failure(value: &Value) -> Result<RemoteFailure> {
+    let (code, kind) = (value.at("code")?.as_i64()?, value.at("type")?.as_text()?);
+    Ok(RemoteFailure::new(code, kind, value.at("text")?.as_text()?))
+}
+
 /// Converts an error to its form in messages.
 pub fn failure_of(error: &Error) -> RemoteFailure {
-    match error.remote_failure() {
-        Some(failure) => failure.clone(),
-        None => RemoteFailure {
-            code: i64::from(error.kind().code()),
-            kind: error.kind().name().to_owned(),
-            text: error.text().to_owned(),
-            data: Vec::new(),
-        },
-    }
+    // The code and the text are those from which `error_of` restores the error.
+    error.remote_failure().cloned().unwrap_or_else(|| {
+        RemoteFailure::new(i64::from(error.kind().code()), error.kind().name(), error.text())
+    })
 }
 
 /// Converts an error from its form in messages: a kind of this library is restored, any other error is

@@ -11,12 +11,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::command::{Answer, Command, error_of};
+use super::command::{Answer, Command, error_of, read_failure};
 use super::protocol::{CommandRequest, MAX_WITHIN, MIN_DATA_PERIOD, check_known_name, margin};
 use crate::deadline::{Timeout, Wait, Waiting};
 use crate::engine::service_side::{self, LINGER, Pattern, PersistentObjects, Turns};
 use crate::engine::{Channel, Delivery, Message, Options, Payload};
-use crate::error::{Error, ErrorKind, RemoteFailure, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::frame::Kind;
 use crate::sys::fork::{Born, OfProcess};
 use crate::sys::{environment, random};
@@ -379,15 +379,7 @@ impl Controller {
             let value = message.value()?;
             match value.at("what")?.as_text()? {
                 "hello" => watching.send_request(&watching.wanted())?,
-                "refused" => {
-                    let failure = RemoteFailure {
-                        code: value.at("code")?.as_i64()?,
-                        kind: value.at("type")?.as_text()?.to_owned(),
-                        text: value.at("text")?.as_text()?.to_owned(),
-                        data: Vec::new(),
-                    };
-                    return Err(error_of(failure).on(&self.shown));
-                }
+                "refused" => return Err(error_of(read_failure(value)?).on(&self.shown)),
                 _ => return Ok(value.clone()),
             }
         }

@@ -16,7 +16,7 @@ use std::time::Duration;
 pub use self::request::{CommandRequest, DEFAULT_WITHIN, id};
 use self::times::seconds;
 pub use self::times::{clock_of, margin, until_of, with_clock, with_until};
-use super::command::Answer;
+use super::command::{Answer, read_failure};
 use super::state::State;
 use crate::error::{Error, ErrorKind, RemoteFailure, Result, quoted};
 use crate::transport::endpoint::Endpoint;
@@ -297,12 +297,7 @@ impl ToService {
                 heartbeat: seconds(value.at("heartbeat")?)?,
             },
             "beat" => ToService::Beat,
-            "refused" => ToService::Refused(RemoteFailure {
-                code: value.at("code")?.as_i64()?,
-                kind: value.at("type")?.as_text()?.to_owned(),
-                text: value.at("text")?.as_text()?.to_owned(),
-                data: Vec::new(),
-            }),
+            "refused" => ToService::Refused(read_failure(value)?),
             other => return Err(unknown(other)),
         })
     }
