@@ -110,6 +110,8 @@ pub(super) struct LinkInner {
     pub(super) busy_check: Option<Instant>,
     /// Why the last connection failed.
     pub(super) problem: Option<Error>,
+    /// What ended one of the threads: without it the service hears or answers nothing.
+    broken: Option<Error>,
 }
 
 impl ControllerLink {
@@ -149,6 +151,7 @@ impl ControllerLink {
                 last_received: None,
                 busy_check: None,
                 problem: None,
+                broken: None,
             }),
             program_waker: EventFd::new()?,
             writer_waker: EventFd::new()?,
@@ -303,6 +306,19 @@ impl ControllerLink {
     /// Returns why the last connection to the controller failed; `None` once the next one is welcome.
     pub fn problem(&self) -> Option<Error> {
         self.inner().problem.clone()
+    }
+
+    /// Makes the service FAILED for good, because one of its threads ends with this error: the program gets it from its next wait.
+    pub(super) fn break_off(&self, error: &Error) {
+        self.inner().broken.get_or_insert_with(|| error.clone());
+        self.with(|lifecycle, now| ((), lifecycle.fail(error, now)));
+        self.program_waker.wake();
+        self.writer_waker.wake();
+    }
+
+    /// Returns what ended one of the threads, if anything did.
+    pub(super) fn broken(&self) -> Option<Error> {
+        self.inner().broken.clone()
     }
 
     /// Returns counters and state as a map.

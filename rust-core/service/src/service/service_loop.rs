@@ -215,7 +215,7 @@ impl ServiceLoop {
     ///
     /// # Errors
     /// `Timeout` if there was no task in time; `InvalidState` while the previous task is open, and
-    /// in another process after a fork.
+    /// in another process after a fork; that of a wait which the kernel refuses to a thread of the service.
     pub fn next<'a>(&self, wait: impl Into<Wait<'a>>) -> Result<Option<Task>> {
         fork::check(self.generation)?;
         let on_wait = &self.link.identity.options.on_wait;
@@ -223,6 +223,9 @@ impl ServiceLoop {
         let mut ready = Vec::new();
         loop {
             self.link.program_waker.drain();
+            if let Some(error) = self.link.broken() {
+                return Err(error.on(&self.link.identity.name));
+            }
             if self.link.read(|lifecycle| lifecycle.running().is_some()) {
                 let text = "the previous task is still open: call done or failed first";
                 return Err(Error::new(ErrorKind::InvalidState, text).on(&self.link.identity.name));

@@ -87,10 +87,9 @@ impl ServiceWriter {
             }
             let timeout = [link.next_due(), due].into_iter().flatten().min();
             if let Err(error) = self.epoll.sleep(timeout, &mut ready) {
-                // It would fail again at once, without end: the service fails with the reason.
-                link.with(|lifecycle, now| ((), lifecycle.fail(&error, now)));
+                // It would fail again at once, without end.
                 link.writer_ended.store(true, Ordering::Release);
-                link.program_waker.wake();
+                link.break_off(&error);
                 return;
             }
         }
