@@ -5,7 +5,6 @@ Each ends with an error that says which, and none goes on for ever or panics.
 
 import errno
 import os
-import platform
 import resource
 import shutil
 import signal
@@ -15,25 +14,20 @@ from pathlib import Path
 
 import pytest
 
-from support.compilers import compiled
 from support.namespaces import needed, unshare
+from support.refused import CALLS, built
 from support.tree import DEBUG, PROGRAM
 
 #: Only a hang takes so long, in seconds.
 PATIENCE = 25
 RECORD = DEBUG / "linkspan-record"
-#: The numbers of system calls on this machine.
-CALLS = {
-    "x86_64": {"ppoll": 271, "epoll_pwait": 281, "accept4": 288, "inotify_init1": 294, "inotify_add_watch": 254, "connect": 42, "memfd_create": 319},
-    "aarch64": {"ppoll": 73, "epoll_pwait": 22, "accept4": 242, "inotify_init1": 26, "inotify_add_watch": 27, "connect": 203, "memfd_create": 279},
-}[platform.machine()]
 #: A user without programs: the limit of threads counts those of a user.
 NOBODY = 61_234
 
 
 @pytest.fixture(scope="module")
 def refuse(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return compiled("gcc", "-O1", "-Wall", Path(__file__).with_name("refuse.c"), out=tmp_path_factory.mktemp("refuse") / "refuse")
+    return built(tmp_path_factory.mktemp("refuse"))
 
 
 def ended(command: list[object], **more) -> tuple[int, str]:
@@ -61,18 +55,35 @@ def test_wait_that_is_refused_ends_with_the_name_of_the_call(refuse: Path, publi
     assert code not in (0, -signal.SIGKILL) and "ppoll" in text, (code, text)
 
 
-@pytest.mark.parametrize(("call", "words"), [("epoll_pwait", []), ("ppoll", ["--for", "2s"])])
+@pytest.mark.parametrize("call", ["epoll_pwait", "ppoll"])
+@pytest.mark.parametrize("words", [[], ["--for", "2s"]], ids=["forever", "for"])
 @pytest.mark.parametrize("number", [errno.EPERM, errno.ENOSYS])
 def test_recorder_whose_wait_is_refused_ends_and_is_not_complete(
     refuse: Path, publisher, tmp_path: Path, call: str, words: list[str], number: int
 ) -> None:
-    """It receives by the one, and without the other it is no service: then it records, and says so with its exit code."""
+    """It receives by the one, and the thread that connects to its controller waits by the other."""
     file = tmp_path / "refused.mcap"
     code, text = ended([refuse, CALLS[call], number, RECORD, "record", "unix:lab/value", "-o", file, *words])
     assert code == 1 and call.split("_")[0] in text, (code, text)
     if file.exists():
         checked = subprocess.run([RECORD, "recording", "check", file], capture_output=True, text=True, timeout=PATIENCE)
         assert checked.returncode == 1 and "complete" not in checked.stdout, checked
+
+
+@pytest.mark.parametrize("call", ["epoll_pwait", "ppoll"])
+@pytest.mark.parametrize("number", [errno.EPERM, errno.ENOSYS])
+@pytest.mark.parametrize(
+    "words",
+    [
+        [PROGRAM, "service", "run", "--", "sleep", "600"], [DEBUG / "linkspan-gateway", "--listen", "127.0.0.1:0"],
+        [PROGRAM, "controller", "--no-tcp"],
+    ],
+    ids=["service", "gateway", "controller"],
+)
+def test_service_whose_wait_is_refused_ends_with_the_name_of_the_call(refuse: Path, runtime: Path, words: list[object], call: str, number: int) -> None:
+    """The threads of the library wait for it, too: none of them tries again and again for ever."""
+    code, text = ended([refuse, CALLS[call], number, *words])
+    assert code == 1 and call in text, (code, text)
 
 
 @pytest.mark.parametrize("transport", ["unix", "shm", "tcp"])
@@ -112,9 +123,55 @@ def test_publisher_whose_accept_is_refused_ends_with_the_name_of_the_call(refuse
     assert publisher.returncode == 1 and "accept4" in text and "panicked" not in text, text
 
 
-def test_refused_connection_does_not_ask_for_a_mode(refuse: Path, publisher) -> None:
-    code, text = ended([refuse, CALLS["connect"], errno.EPERM, PROGRAM, "sub", "unix:lab/value", "--timeout", "3"])
-    assert code == 1 and "seccomp" in text and "a mode and a group" not in text, text
+@pytest.mark.parametrize("number", [errno.EPERM, errno.EACCES])
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        ("connect", ["sub", "unix:lab/value", "--timeout", "3"]),
+        ("connect", ["sub", "tcp://127.0.0.1:17394", "--timeout", "3"]),
+        ("socket", ["sub", "unix:lab/value", "--timeout", "3"]),
+        ("socket", ["sub", "tcp://127.0.0.1:17394", "--timeout", "3"]),
+        ("socket", ["pub", "shm:lab/other", "1", "--for", "0.2"]),
+        ("bind", ["pub", "unix:lab/other", "1", "--for", "0.2"]),
+        ("bind", ["pub", "tcp://127.0.0.1:17394", "1", "--for", "0.2"]),
+    ],
+    ids=" ".join,
+)
+def test_refused_call_does_not_ask_for_a_mode(refuse: Path, publisher, call: str, number: int, words: list[str]) -> None:
+    """The rights of the socket allow it: a filter, or a security module, refuses it with either number."""
+    code, text = ended([refuse, CALLS[call], number, PROGRAM, *words])
+    assert code == 1 and text.count("seccomp") == 1 and "a mode and a group" not in text, text
+    assert "lab/" not in words[1] or "lab@" in text or "(socket)" in text, text
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to be another user")
+@pytest.mark.parametrize("transport", ["unix", "shm"])
+def test_socket_alone_that_is_refused_by_its_mode_is_named_with_what_to_do(transport: str) -> None:
+    """Everybody may look into the directory, and only the owner may connect to the socket in it."""
+    folder = Path(subprocess.run(["mktemp", "-d", "/var/tmp/refused-XXXXXX"], capture_output=True, text=True, check=True).stdout.strip())
+    environment = {**os.environ, "LINKSPAN_DIR": str(folder), "LINKSPAN_STATE_DIR": str(folder / "state")}
+    name = f"{transport}:lab/alone"
+    folder.chmod(0o777)
+    shutil.copy(PROGRAM, folder / "program")
+    child = subprocess.Popen([PROGRAM, "pub", name, "1", "--for", "600"], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+    def other() -> None:
+        os.setgroups([])
+        os.setgid(NOBODY)
+        os.setuid(NOBODY)
+
+    try:
+        done = subprocess.run([PROGRAM, "latest", name, "--timeout", "60"], env=environment, capture_output=True, timeout=PATIENCE)
+        assert done.returncode == 0, done.stderr
+        code, text = ended([folder / "program", "latest", name, "--timeout", "3"], env=environment, preexec_fn=other, cwd="/")
+        assert code == 1 and "PermissionDenied" in text and "seccomp" not in text, text
+        socket = f"{folder}/lab@alone.{transport}"
+        for part in (f"uid {NOBODY} may not connect to {socket}", f"{socket} belongs to uid 0 and gid 0 with mode 0600", "options mode and group"):
+            assert part in text, (part, text)
+    finally:
+        child.kill()
+        child.communicate()
+        shutil.rmtree(folder)
 
 
 #: The flag of memfd_create that a kernel before 6.3 does not know.

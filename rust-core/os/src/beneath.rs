@@ -518,9 +518,20 @@ impl<T> DoingByKernelPath<T> for rustix::io::Result<T> {
     }
 }
 
-/// What `EPERM` means where a mode would give `EACCES`.
+/// What `EPERM` means where a mode would give `EACCES`, and `EACCES` where the modes allow it.
 pub const REFUSED_CALL: &str = "no mode and no group would change that: a filter of system calls refuses the call itself (seccomp, as of a \
      container or of systemd's SystemCallFilter), or a security module or an attribute of the file does";
+
+/// Explains, once, the refusal of a system call that asks for no rights of a file, or for rights that there are. Returns any other
+/// error unchanged.
+pub fn refused_call(error: Error) -> Error {
+    match error.errno() {
+        Some(libc::EACCES | libc::EPERM) if !error.text().ends_with(REFUSED_CALL) => {
+            error.with_hint(REFUSED_CALL)
+        }
+        _ => error,
+    }
+}
 
 /// What to do where /proc is missing.
 pub const NO_PROC: &str = "open files are reached through /proc: mount it (mount -t proc proc /proc)";

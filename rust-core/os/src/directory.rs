@@ -11,7 +11,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Component, Path, PathBuf};
 
-use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, Stat};
+use rustix::fs::{Access, AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, Stat};
 use rustix::io::Errno;
 
 use super::beneath::{self, Beneath, Whose};
@@ -91,6 +91,11 @@ impl Directory {
     /// Returns the names in it, to be opened, made and removed as is safe where others can write.
     pub fn beneath(&self) -> Beneath<'_> {
         Beneath::new(self.handle.as_fd(), &self.path)
+    }
+
+    /// Whether modes and groups allow this access to a name in it: what the kernel refuses all the same, something else refuses.
+    pub fn allows(&self, name: &str, access: Access) -> bool {
+        rustix::fs::accessat(&self.handle, name, access, AtFlags::EACCESS).is_ok()
     }
 
     /// Makes and opens the runtime or the state directory.

@@ -11,6 +11,7 @@ use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
 
+use super::beneath;
 use super::descriptor;
 use super::fork::Guarded;
 use super::poll;
@@ -27,12 +28,17 @@ const KEEP_IDLE: Duration = Duration::from_secs(60);
 const KEEP_BETWEEN: Duration = Duration::from_secs(10);
 const KEEP_TIMES: u32 = 6;
 
+/// What `EACCES` and `EPERM` mean where no program has answered.
+const REFUSED_BY_NETWORK: &str = "this machine refuses it: a firewall or a route that prohibits the address, a security module, or a filter of system calls (seccomp); the other program has not been reached";
+
 /// Makes a non-blocking socket with the options of every connection.
 fn stream(address: SocketAddr) -> Result<Guarded> {
     let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     let flags = SocketFlags::NONBLOCK;
     let doing = || format!("making a socket for {address}");
-    let fd = descriptor::socket(family, SocketType::STREAM, flags, None).doing(doing())?;
+    let fd = descriptor::socket(family, SocketType::STREAM, flags, None)
+        .doing(doing())
+        .map_err(beneath::refused_call)?;
     // A short message is not held back to be sent with the next one.
     sockopt::set_tcp_nodelay(&fd, true).doing(doing())?;
     sockopt::set_socket_keepalive(&fd, true).doing(doing())?;
@@ -77,11 +83,13 @@ fn try_listen(address: SocketAddr) -> Result<Guarded> {
                 address.ip()
             ),
         ),
-        Errno::ACCESS => Error::new(
+        Errno::ACCESS if address.port() < 1024 => Error::new(
             ErrorKind::PermissionDenied,
             format!("listening at {address}: ports below 1024 are for the administrator; take a higher one"),
         ),
-        other => Error::os(format_args!("listening at {address}"), other.raw_os_error()),
+        other => {
+            beneath::refused_call(Error::os(format_args!("listening at {address}"), other.raw_os_error()))
+        }
     };
     // Connections that have ended keep the port for a minute (TIME_WAIT), which is no reason to
     // refuse. A living listener still is.
@@ -139,7 +147,13 @@ fn failed(address: SocketAddr, errno: Errno) -> Error {
         | Errno::HOSTDOWN
         | Errno::TIMEDOUT
         | Errno::ADDRNOTAVAIL => ErrorKind::NotFound,
-        _ => return Error::os(format_args!("connecting to {address}"), errno.raw_os_error()),
+        _ => {
+            let error = Error::os(format_args!("connecting to {address}"), errno.raw_os_error());
+            return match errno {
+                Errno::ACCESS | Errno::PERM => error.with_hint(REFUSED_BY_NETWORK),
+                _ => error,
+            };
+        }
     };
     let text = std::io::Error::from(errno).to_string();
     Error::new(kind, format!("connecting to {address}: {text}"))

@@ -17,7 +17,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustix::fs::{FileType, Mode, OFlags, Stat};
+use rustix::fs::{Access, FileType, Mode, OFlags, Stat};
 
 pub use self::kept::KeptFile;
 use super::beneath::{self, Opened, RequiredOwner};
@@ -133,9 +133,8 @@ fn set_right(directory: &Directory, file: &OwnedFd, facts: &Stat) -> Result<()> 
 /// unchanged.
 fn denied(directory: &Directory, error: Error) -> Error {
     match error.errno() {
-        Some(libc::EACCES) => {}
-        Some(libc::EPERM) => return error.with_hint(beneath::REFUSED_CALL),
-        _ => return error,
+        Some(libc::EACCES) if !directory.allows(NAME, Access::READ_OK | Access::WRITE_OK) => {}
+        _ => return beneath::refused_call(error),
     }
     let path = directory.path().join(NAME);
     let text = format!(

@@ -36,6 +36,7 @@ pub const MAX_DESCRIPTORS: usize = 17;
 fn stream() -> Result<OwnedFd> {
     descriptor::socket(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::empty(), None)
         .doing("making a socket (socket)")
+        .map_err(beneath::refused_call)
 }
 
 /// The ancillary data that a peer may send over a socket.
@@ -86,7 +87,8 @@ pub fn listen(
     let socket = if shared { Guarded::new(socket) } else { Guarded::closed_by(socket, close_listening) };
     let doing = || format!("listening at {}", shown.display());
     let address = SocketAddrUnix::new(staging.inside().short_path(entry)).doing(doing())?;
-    rustix::net::bind(&socket, &address).doing_by_kernel_path(doing())?;
+    // The directory is this process's own.
+    rustix::net::bind(&socket, &address).doing_by_kernel_path(doing()).map_err(beneath::refused_call)?;
     staging.set_access(entry, mode, group, shown)?;
     rustix::net::listen(&socket, 128).doing(doing())?;
     rustix::io::ioctl_fionbio(&socket, true).doing(doing())?;

@@ -13,7 +13,7 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::place::Place;
+use super::place::{CONNECT, Place};
 use super::stream::Stream;
 use crate::deadline::{Deadline, Wait, Waiting};
 use crate::error::{Error, ErrorKind, Result};
@@ -533,7 +533,7 @@ pub(crate) fn stalled(shown: &dyn Display) -> Error {
 
 /// Explains a refusal of the kernel to connect.
 pub(crate) fn denied(place: &Place, error: Error) -> Error {
-    place.denied("connect to", error)
+    place.denied(CONNECT, error)
 }
 
 #[cfg(test)]

@@ -23,6 +23,10 @@ use crate::sys::lock::{self, Lock};
 use crate::sys::poll::wait_any;
 use crate::sys::socket::{self, Carries};
 
+/// What [`Place::denied`] says where a socket refuses a connection, and the right that it asks for.
+pub(crate) const CONNECT: &str = "connect to";
+const WRITE: rustix::fs::Access = rustix::fs::Access::WRITE_OK;
+
 /// The access rights of the files and sockets of an endpoint.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Access {
@@ -89,9 +93,9 @@ impl Place {
     /// the owner of the file, its mode, and the remedy. Returns any other error unchanged.
     pub(crate) fn denied(&self, what: &str, error: Error) -> Error {
         match error.errno() {
-            Some(libc::EACCES) => {}
-            Some(libc::EPERM) => return error.with_hint(beneath::REFUSED_CALL),
-            _ => return error,
+            // Where a socket's rights allow it something else refused it. Other actions ask for the rights of files within the name, too.
+            Some(libc::EACCES) if what != CONNECT || !self.directory.allows(&self.file, WRITE) => {}
+            _ => return beneath::refused_call(error),
         }
         let text = format!(
             "uid {} may not {what} {}: {}, {}; let the program that makes it give a mode and a group that both are in (options mode and group), or share a directory with `linkspan setup --group NAME`",
