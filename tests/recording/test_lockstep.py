@@ -127,6 +127,60 @@ def test_programs_of_different_rates_get_all_in_lockstep(several: Lab, in_c: Pat
     assert printed[0] == printed[1]
 
 
+#: Ends in the middle of everything after so many messages.
+BRUSQUE = """
+import os, signal, sys, linkspan
+channel = linkspan.connect("lab/slow")
+for _ in range(int(sys.argv[1])):
+    print("slow", (message := channel.recv(timeout=60)).sequence, message["i"], flush=True)
+os._exit(3) if sys.argv[2] == "exit" else os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.parametrize("how", ["exit", "kill"])
+def test_program_may_end_in_any_way_after_its_last_message(several: Lab, how: str) -> None:
+    program = several.python(BRUSQUE, COUNTS["lab/slow"], how)
+    replay = several.start(REPLAY, "replay", "run.mcap", "--lockstep", "lab/slow", "--speed", "50")
+    assert lines(program.communicate(timeout=60)[0], "slow") == whole("slow")
+    said = ended(replay)
+    assert "260 messages replayed" in said, said
+    assert "the program at shm:lab/slow ended after its last message, 10, without a close: it counts as consumed" in said, said
+
+
+def test_program_that_ends_in_the_middle_of_its_input_is_late(several: Lab) -> None:
+    program = several.python(BRUSQUE, COUNTS["lab/slow"] - 1, "exit")
+    replay = several.start(REPLAY, "replay", "run.mcap", "--lockstep", "lab/slow", "--speed", "50", "--deadline", "3s")
+    assert lines(program.communicate(timeout=60)[0], "slow") == whole("slow")[:-1]
+    said = replay.communicate(timeout=60)[1]
+    assert replay.returncode == 1 and "the program at shm:lab/slow was late: message 9 was not consumed" in said, said
+    assert "within --deadline (3 s) a program connects there, and asks for its next message or ends" in said, said
+
+
+#: Takes one message once it is connected, and closes the channel.
+SUCCESSOR = """
+import linkspan
+with linkspan.connect("lab/slow", timeout=60) as channel:
+    print("connected", flush=True)
+    print("slow", (message := channel.recv(timeout=60)).sequence, message["i"], flush=True)
+"""
+
+
+def test_program_that_is_killed_with_its_last_message_and_started_again_gets_it(several: Lab) -> None:
+    # It goes on to its last message when the next one is there.
+    waits = BRUSQUE.replace("    print", "    sys.stdin.readline() if _ == int(sys.argv[1]) - 1 else None\n    print")
+    first = several.python(waits, COUNTS["lab/slow"], "kill")
+    replay = several.start(REPLAY, "replay", "run.mcap", "--lockstep", "lab/slow", "--speed", "50")
+    assert first.stdout and first.stdin
+    begun = [first.stdout.readline() for _ in range(COUNTS["lab/slow"] - 1)]
+    second = several.python(SUCCESSOR)
+    assert second.stdout and second.stdout.readline() == "connected\n"
+    rest = first.communicate("\n", timeout=60)[0]
+    assert lines("".join(begun) + rest, "slow") == whole("slow")
+    assert lines(ended(second), "slow") == whole("slow")[-1:]
+    said = ended(replay)
+    assert "260 messages replayed" in said and "counts as consumed" not in said, said
+
+
 @pytest.mark.parametrize("client_id", [[], ["solver"]], ids=["no client_id", "client_id"])
 def test_program_that_is_killed_and_started_again_goes_on_where_it_was(several: Lab, in_c: Path, client_id: list[str]) -> None:
     others = several.python(ASYNC)

@@ -7,6 +7,7 @@
 
 mod outlets;
 
+use std::collections::HashMap;
 use std::io::BufRead;
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, TryRecvError};
@@ -16,9 +17,10 @@ use std::time::{Duration, Instant};
 use linkspan::service::{ServiceOptions, start_thread};
 use linkspan::{Command, Deadline, Error, ErrorKind, Options, Result, ServiceLoop, Subscriber, Task, Value};
 use linkspan_recording::Reader;
+use linkspan_recording::reader::{Entry, Message};
 
 use crate::record::counted;
-use crate::tools::{Choice, Reading, finish, open, outline};
+use crate::tools::{Choice, Reading, Window, finish, open, outline};
 use crate::{quantity, stderr};
 use outlets::Outlets;
 
@@ -198,6 +200,45 @@ fn later(from: Instant, after: Duration) -> Instant {
     from.checked_add(after.min(YEAR)).unwrap_or(from)
 }
 
+/// Reads the recording, from this time on, or while it is written.
+fn reader(arguments: &Arguments, begin: u64, from: Option<u64>) -> Result<Reader> {
+    if arguments.follow {
+        return Reader::follow(&arguments.file, crate::tools::limits());
+    }
+    let (begin, end) = arguments.choice.window(begin).certain_times();
+    let reader = open(&arguments.file)?;
+    // A place that is sought is a distance from the beginning, and steps of the clock may be in between.
+    if from.is_some() { Ok(reader) } else { reader.within(begin, end) }
+}
+
+/// Returns the message of an entry, and its time, if a replay from this time on sends it.
+fn sends<'m>(window: &Window<'_>, entry: Entry<'m>, from: Option<u64>) -> Option<(Message<'m>, u64)> {
+    let message = window.chosen(entry)?;
+    let place = window.place(message.received);
+    // Without the steps of the clock: a day by which it was set forward is no day of silence.
+    let time = window.continuous(message.received);
+    (from.is_none_or(|from| time >= from) && place.is_eq()).then_some((message, time))
+}
+
+/// Returns whether a replay from this time on sends more than so many messages of a name, as far as that is known.
+fn has_more(arguments: &Arguments, begin: u64, from: Option<u64>, topic: &str, sent: u64) -> Result<bool> {
+    if arguments.repeats {
+        return Ok(true);
+    }
+    let window = arguments.choice.window(begin);
+    let mut reader = reader(arguments, begin, from)?;
+    let mut left = sent;
+    while let Some(entry) = reader.read()? {
+        if sends(&window, entry, from).is_some_and(|(message, _)| message.channel.topic == topic) {
+            match left.checked_sub(1) {
+                Some(fewer) => left = fewer,
+                None => return Ok(true),
+            }
+        }
+    }
+    Ok(!reader.has_ended())
+}
+
 /// Lines of standard input, each of which is a step; the end of the input is the end of the steps.
 ///
 /// # Errors
@@ -269,7 +310,7 @@ impl Replay<'_> {
             self.arguments.wait_for.iter().chain(&self.arguments.lockstep).collect();
         let window = self.arguments.choice.window(self.begin);
         let end = Deadline::after(self.arguments.deadline);
-        let mut reader = self.reader(None)?;
+        let mut reader = reader(self.arguments, self.begin, None)?;
         while !wanted.is_empty() {
             let Some(entry) = reader.read()? else {
                 if reader.has_ended() || end.has_passed() {
@@ -325,21 +366,11 @@ impl Replay<'_> {
         }
     }
 
-    /// Reads the recording, from this time on, or while it is written.
-    fn reader(&self, from: Option<u64>) -> Result<Reader> {
-        if self.arguments.follow {
-            return Reader::follow(&self.arguments.file, crate::tools::limits());
-        }
-        let (begin, end) = self.arguments.choice.window(self.begin).certain_times();
-        let reader = open(&self.arguments.file)?;
-        // A place that is sought is a distance from the beginning, and steps of the clock may be in between.
-        if from.is_some() { Ok(reader) } else { reader.within(begin, end) }
-    }
-
     /// Plays the recording once, from this time on.
     fn pass(&mut self, from: Option<u64>) -> Result<Step> {
         let window = self.arguments.choice.window(self.begin);
-        let mut reader = self.reader(from)?;
+        let mut reader = reader(self.arguments, self.begin, from)?;
+        let mut sent: HashMap<String, u64> = HashMap::new();
         let mut clock: Option<(u64, Instant)> = None;
         let mut has_waited = false;
         loop {
@@ -355,13 +386,7 @@ impl Replay<'_> {
                 }
                 continue;
             };
-            let Some(message) = window.chosen(entry) else { continue };
-            let place = window.place(message.received);
-            // Without the steps of the clock: a day by which it was set forward is no day of silence.
-            let time = window.continuous(message.received);
-            if from.is_some_and(|from| time < from) || !place.is_eq() {
-                continue;
-            }
+            let Some((message, time)) = sends(&window, entry, from) else { continue };
             let (first, began) = *clock.get_or_insert((time, Instant::now()));
             let after = distance(time.saturating_sub(first), self.arguments.speed);
             let mut due = later(began, after);
@@ -377,7 +402,13 @@ impl Replay<'_> {
             if let Some((_, began)) = &mut clock {
                 *began = due.checked_sub(after).unwrap_or(due);
             }
-            self.outlets.send(&message)?;
+            let (arguments, begin) = (self.arguments, self.begin);
+            let topic = &message.channel.topic;
+            let of_name = sent.get(topic).copied().unwrap_or(0).saturating_add(1);
+            self.outlets.send(&message, || has_more(arguments, begin, from, topic, of_name))?;
+            if !arguments.lockstep.is_empty() {
+                sent.insert(topic.clone(), of_name);
+            }
             self.at = time;
             self.end = self.end.max(time);
             self.done.messages = self.done.messages.saturating_add(1);

@@ -12,6 +12,11 @@ use linkspan::{
 };
 use linkspan_recording::reader::Message;
 
+use crate::stderr;
+
+/// How long a program that has ended with the last message of its name may take to be started again, and get that message again.
+const SUCCESSOR: Duration = Duration::from_secs(2);
+
 /// All of them.
 pub struct Outlets<'a> {
     rename: &'a [(String, String)],
@@ -148,11 +153,12 @@ impl<'a> Outlets<'a> {
         Ok(None)
     }
 
-    /// Sends a message, and over a channel waits until it was consumed.
+    /// Sends a message, and over a channel waits until it was consumed. `has_more` tells whether its name has further ones: a program
+    /// that has ended after the last one is not waited for.
     ///
     /// # Errors
     /// Those of sending; `Timeout` with who was late.
-    pub fn send(&mut self, message: &Message<'_>) -> Result<()> {
+    pub fn send(&mut self, message: &Message<'_>, has_more: impl Fn() -> Result<bool>) -> Result<()> {
         let deadline = self.deadline;
         let encoding = message.channel.encoding().ok_or_else(|| {
             let text =
@@ -164,8 +170,10 @@ impl<'a> Outlets<'a> {
         let outlet = self.open(message)?;
         let late = |error: Error, endpoint: &str| {
             let text = format!(
-                "the program at {endpoint} was late: message {} was not consumed: {error}",
-                message.number
+                "the program at {endpoint} was late: message {} was not consumed: {error}; within --deadline ({} s) a program connects there, and asks \
+                 for its next message or ends",
+                message.number,
+                deadline.as_secs_f64()
             );
             Error::new(error.kind(), text)
         };
@@ -184,11 +192,22 @@ impl<'a> Outlets<'a> {
                 };
                 let end = Deadline::after(deadline);
                 let left = || end.remaining().unwrap_or_default();
-                let mut is_kept = false;
+                let (mut is_kept, mut is_over) = (false, false);
                 loop {
+                    let patience = if is_over { left().min(SUCCESSOR) } else { left() };
                     let to = match channel.take() {
                         Some(channel) => channel,
-                        None => listener.accept(left()).map_err(|error| late(error, &outlet.endpoint))?,
+                        None => match listener.accept(patience) {
+                            Err(error) if is_over && error.kind() == ErrorKind::Timeout => {
+                                let text = format!(
+                                    "the program at {} ended after its last message, {}, without a close: it counts as consumed",
+                                    outlet.endpoint, message.number
+                                );
+                                stderr::print_line(&text);
+                                return Ok(());
+                            }
+                            accepted => accepted.map_err(|error| late(error, &outlet.endpoint))?,
+                        },
                     };
                     // The next incarnation of a program with a client_id gets by itself what was kept for it.
                     let sent = if is_kept && to.unacknowledged() > 0 {
@@ -199,7 +218,9 @@ impl<'a> Outlets<'a> {
                     is_kept = sent.is_ok();
                     match sent.and_then(|()| to.flush(left())) {
                         // The program has ended: the message is for the one that takes its place.
-                        Err(error) if error.kind() == ErrorKind::Disconnected && !end.has_passed() => {}
+                        Err(error) if error.kind() == ErrorKind::Disconnected && !end.has_passed() => {
+                            is_over = is_over || is_kept && !has_more()?;
+                        }
                         consumed => {
                             *channel = Some(to);
                             return consumed.map_err(|error| late(error, &outlet.endpoint));
