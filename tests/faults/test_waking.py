@@ -5,11 +5,9 @@ import asyncio
 import contextlib
 import os
 import signal
-import socket
 import subprocess
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -18,6 +16,7 @@ import pytest
 import linkspan
 import linkspan.aio
 from conftest import Start
+from support import obstacles
 from support.tree import PROGRAM
 from support.waiting import until
 
@@ -45,69 +44,12 @@ def place(endpoint: str) -> Path:
     return Path(os.environ["LINKSPAN_DIR"], f"{name.replace('/', '@')}.{transport}")
 
 
-@contextlib.contextmanager
-def meets(endpoint: str, meet: Callable[[socket.socket], object], backlog: int = 16) -> Iterator[None]:
-    """A socket at the name that does this with each connection."""
-    over = threading.Event()
-    with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(str(place(endpoint)))
-        listener.listen(backlog)
-        listener.settimeout(0.05)
+def at(obstacle: Callable[[Path], contextlib.AbstractContextManager[object]]) -> Met:
+    def met(endpoint: str) -> contextlib.AbstractContextManager[object]:
+        return obstacle(place(endpoint))
 
-        def serve() -> None:
-            while not over.is_set():
-                with contextlib.suppress(OSError):
-                    meet(listener.accept()[0])
-
-        thread = threading.Thread(target=serve)
-        thread.start()
-        try:
-            yield
-        finally:
-            over.set()
-            thread.join(SOON)
-            place(endpoint).unlink()
-
-
-@contextlib.contextmanager
-def nothing(endpoint: str) -> Iterator[None]:
-    yield
-
-
-@contextlib.contextmanager
-def dead(endpoint: str) -> Iterator[None]:
-    with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(str(place(endpoint)))
-        listener.listen()
-    yield
-
-
-@contextlib.contextmanager
-def busy(endpoint: str) -> Iterator[None]:
-    with socket.socket(socket.AF_UNIX) as listener, socket.socket(socket.AF_UNIX) as only:
-        listener.bind(str(place(endpoint)))
-        listener.listen(0)
-        only.connect(str(place(endpoint)))
-        yield
-        place(endpoint).unlink()
-
-
-def ended(endpoint: str) -> contextlib.AbstractContextManager[None]:
-    return meets(endpoint, lambda peer: peer.close())
-
-
-def silent(endpoint: str) -> contextlib.AbstractContextManager[None]:
-    kept: list[socket.socket] = []
-    return meets(endpoint, kept.append)
-
-
-def nonsense(endpoint: str) -> contextlib.AbstractContextManager[None]:
-    def answer(peer: socket.socket) -> None:
-        with peer:
-            peer.recv(64)
-            peer.sendall(b"x" * 64)
-
-    return meets(endpoint, answer)
+    met.__name__ = obstacle.__name__
+    return met
 
 
 def other_pattern(endpoint: str) -> contextlib.AbstractContextManager[object]:
@@ -118,7 +60,8 @@ def other_schema(endpoint: str) -> contextlib.AbstractContextManager[object]:
     return linkspan.publisher(endpoint, schema=schema("volts"))
 
 
-MET = [nothing, dead, busy, ended, silent, nonsense, other_pattern, other_schema]
+SOCKETS = [at(obstacle) for obstacle in obstacles.ALL]
+MET = [*SOCKETS, other_pattern, other_schema]
 
 
 async def awaited(endpoint: str, way: str, met: Met, options: dict) -> None:
@@ -128,7 +71,7 @@ async def awaited(endpoint: str, way: str, met: Met, options: dict) -> None:
             subscriber = linkspan.aio.subscribe(names, **options)
         except PASSES:
             # A name that refuses the program is an error at once.
-            assert met in (nonsense, other_pattern, other_schema) and way != "a pattern"
+            assert met.__name__ in ("nonsense", "other_pattern", "other_schema") and way != "a pattern"
             return
 
         async def receive() -> object:
@@ -168,7 +111,7 @@ linkspan.run(Idle(), name="lab/idle", every=0.1)
 """
 
 
-@pytest.mark.parametrize("met", [nothing, dead, busy, ended, silent, nonsense], ids=lambda met: met.__name__)
+@pytest.mark.parametrize("met", SOCKETS, ids=lambda met: met.__name__)
 def test_service_wakes_for_the_next_controller(start: Start, tmp_path: Path, met: Met) -> None:
     endpoint = f"unix:{tmp_path}/controller"
     env = {"LINKSPAN_CONTROLLER": endpoint}

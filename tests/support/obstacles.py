@@ -1,0 +1,86 @@
+"""What an attempt to connect may meet at the place of a name over Unix sockets: no program, or a socket that does not answer as it should."""
+
+import contextlib
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+#: Only guards against a hang.
+SOON = 60.0
+
+
+@contextlib.contextmanager
+def meets(place: Path, meet: Callable[[socket.socket], object]) -> Iterator[threading.Event]:
+    """A socket that does this with each connection; the event is set when one has come."""
+    over, met = threading.Event(), threading.Event()
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(place))
+        listener.listen(16)
+        listener.settimeout(0.05)
+
+        def serve() -> None:
+            while not over.is_set():
+                with contextlib.suppress(OSError):
+                    meet(listener.accept()[0])
+                    met.set()
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield met
+        finally:
+            over.set()
+            thread.join(SOON)
+            place.unlink()
+
+
+@contextlib.contextmanager
+def nothing(place: Path) -> Iterator[None]:
+    yield
+
+
+@contextlib.contextmanager
+def dead(place: Path) -> Iterator[None]:
+    """The socket of a process that was killed."""
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(place))
+        listener.listen()
+    yield
+
+
+@contextlib.contextmanager
+def busy(place: Path) -> Iterator[None]:
+    """A listener whose queue is full."""
+    with socket.socket(socket.AF_UNIX) as listener, socket.socket(socket.AF_UNIX) as only:
+        listener.bind(str(place))
+        listener.listen(0)
+        only.connect(str(place))
+        yield
+        place.unlink()
+
+
+def ended(place: Path) -> contextlib.AbstractContextManager[threading.Event]:
+    """A program that ends each connection without an answer."""
+    return meets(place, lambda peer: peer.close())
+
+
+def silent(place: Path) -> contextlib.AbstractContextManager[threading.Event]:
+    """A program that never answers."""
+    kept: list[socket.socket] = []
+    return meets(place, kept.append)
+
+
+def nonsense(place: Path) -> contextlib.AbstractContextManager[threading.Event]:
+    """A program that answers with something else than a hello."""
+
+    def answer(peer: socket.socket) -> None:
+        with peer:
+            peer.recv(64)
+            peer.sendall(b"x" * 64)
+
+    return meets(place, answer)
+
+
+#: Each of them.
+ALL = [nothing, dead, busy, ended, silent, nonsense]
