@@ -245,6 +245,41 @@ class A:
     assert!(remarks[1].1.starts_with("MaxLen(…) is not checked"), "{remarks:?}");
 }
 
+#[test]
+fn default_that_the_notation_has_none_for_makes_the_field_optional() {
+    let text = r#"
+from dataclasses import dataclass, field
+from typing import Any
+
+@dataclass
+class Setting:
+    number: Any = 1
+    made: Any = field(default_factory=object)
+    maybe: Any = None
+    entries: dict[str, Any] = field(default_factory=lambda: {"a": 1})
+    items: list[Any] = field(default_factory=lambda: [1, "b"])
+    empty: dict[str, Any] = field(default_factory=dict)
+    last: float = 2.5
+"#;
+    let imported = written(text, &Options::default()).unwrap();
+    assert_eq!(
+        fields(&imported.schema),
+        [
+            "number?: any",
+            "made?: any",
+            "maybe?: any",
+            "entries?: map of any",
+            "items?: list of any",
+            "empty: map of any",
+            "last: f64",
+        ]
+    );
+    let optional = "values of any type have no default in a schema, and the field is optional instead";
+    let remarks: Vec<_> = imported.remarks.iter().map(|remark| remark.text.as_str()).collect();
+    assert_eq!(remarks.len(), 4, "{remarks:?}");
+    assert!(remarks.iter().all(|text| text.ends_with(optional)), "{remarks:?}");
+}
+
 /// Without descriptions, which are written as sentences in several lines.
 fn without_words(schema: &Schema) -> String {
     schema

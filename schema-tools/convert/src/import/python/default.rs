@@ -17,9 +17,12 @@ impl Reader<'_> {
         let Some(given) = &attribute.value else { return Ok(()) };
         let given = match &given.what {
             What::Call(_, _, named) if self.module.known(given, within) == "dataclasses.field" => {
-                match self.of_field(given, named, within)? {
-                    Some(given) => given,
-                    None => return Ok(()),
+                match self.of_field(given, named, within) {
+                    Ok(Some(given)) => given,
+                    Ok(None) => return Ok(()),
+                    // Whatever makes it: nothing has to fit.
+                    Err(_) if field.of.kind == Kind::Any => given.clone(),
+                    Err(error) => return Err(error),
                 }
             }
             _ => given.clone(),
@@ -33,22 +36,25 @@ impl Reader<'_> {
             field.optional = true;
             return Ok(());
         }
-        let value = self.value(&given, &field.of.kind, within, 0).ok_or_else(|| {
-            let why =
-                format!("cannot be the default of {}: write a literal, or None, or no default", field.of);
-            refused(place, ErrorKind::Unsupported, &given, &why)
-        })?;
-        if field.optional {
-            self.remark(
-                given.at,
-                format!(
-                    "the default {} is left out: a field that may be None is absent without it",
-                    shown(&given)
-                ),
-            );
-        } else {
+        let value = match field.of.kind {
+            // Whatever it is: nothing has to fit.
+            Kind::Any => None,
+            _ => Some(self.value(&given, &field.of.kind, within, 0).ok_or_else(|| {
+                let why =
+                    format!("cannot be the default of {}: write a literal, or None, or no default", field.of);
+                refused(place, ErrorKind::Unsupported, &given, &why)
+            })?),
+        };
+        let why = if field.optional {
+            "a field that may be None is absent without it"
+        } else if let Some(value) = value.filter(|value| has_notation(&field.of.kind, value)) {
             field.default = Some(value);
-        }
+            return Ok(());
+        } else {
+            field.optional = true;
+            "values of any type have no default in a schema, and the field is optional instead"
+        };
+        self.remark(given.at, format!("the default {} is left out: {why}", shown(&given)));
         Ok(())
     }
 
@@ -155,6 +161,18 @@ impl Reader<'_> {
             (Kind::Any, What::Text(text)) => text.as_str().into(),
             _ => return None,
         })
+    }
+}
+
+/// Whether the notation of schemas can write this default: it has none for values of any type.
+fn has_notation(kind: &Kind, value: &Value) -> bool {
+    match (kind, value) {
+        (Kind::Any, _) => false,
+        (Kind::List(each, _), Value::Array(items)) => items.iter().all(|item| has_notation(&each.kind, item)),
+        (Kind::Map(each), Value::Map(entries)) => {
+            entries.values().all(|value| has_notation(&each.kind, value))
+        }
+        _ => true,
     }
 }
 
