@@ -18,6 +18,12 @@ LENDERS = {"channel": "channel", "message": "request", "publisher": "publisher"}
 HANDLES = ["channel", "pending_reply", "listener", "server", "publisher", "subscriber", "region", "service", "controller"]
 TAIL = """      integer, intent(out), optional :: stat
       character(:), allocatable, intent(inout), optional :: errmsg"""
+#: Refuses a key that is not allocated: passed on as an optional argument it would be absent, and the value one without a key.
+KEY_IS_THERE = """      if (.not. is_there(key)) then
+         call finish(unallocated("key"), stat, errmsg)
+         return
+      end if
+"""
 
 
 def colons(rank: int) -> str:

@@ -1,6 +1,6 @@
 """The procedures that lend memory for arrays."""
 
-from generator.kinds import KINDS, LENDERS, TAIL
+from generator.kinds import KEY_IS_THERE, KINDS, LENDERS, TAIL
 
 
 def loan_procedures(name: str) -> str:
@@ -48,6 +48,7 @@ def put_loan_procedures() -> str:
     for kind, declaration, _ in KINDS:
         for name, key in (("put", "key, "), ("add", "")):
             declared = "      character(*), intent(in) :: key\n" if key else ""
+            checked = KEY_IS_THERE if key else ""
             out += f"""
    subroutine {name}_loan_{kind}(self, {key}array, stat, errmsg)
       class(linkspan_message), intent(inout) :: self
@@ -55,7 +56,7 @@ def put_loan_procedures() -> str:
 {TAIL}
       integer(c_int32_t) :: status
       call ensure(self)
-      status = moved(self, c_loc(array){', key' if key else ''})
+{checked}      status = moved(self, c_loc(array){', key' if key else ''})
       if (status == linkspan_ok) call point_{kind}(c_null_ptr, [integer(c_int64_t) :: 15], array)
       call finish(status, stat, errmsg)
    end subroutine

@@ -1,6 +1,6 @@
 """The procedures for logicals of the default kind."""
 
-from generator.kinds import TAIL
+from generator.kinds import KEY_IS_THERE, TAIL
 
 
 def logical_procedures() -> str:
@@ -12,7 +12,7 @@ def logical_procedures() -> str:
       logical, intent(in), contiguous, target :: value(..)
 {TAIL}
       call ensure(self)
-      call finish(store_logical(self, value, key), stat, errmsg)
+{KEY_IS_THERE}      call finish(store_logical(self, value, key), stat, errmsg)
    end subroutine
 
    subroutine add_logical(self, value, stat, errmsg)

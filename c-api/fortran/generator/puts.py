@@ -1,6 +1,6 @@
 """The procedures that put numbers and arrays of numbers into a message."""
 
-from generator.kinds import TAIL
+from generator.kinds import KEY_IS_THERE, TAIL
 
 
 def put_scalar(kind: str) -> str:
@@ -32,7 +32,7 @@ def put_procedures(kind: str, declaration: str, dtype: str) -> str:
       {declaration}, intent(in), contiguous, target :: value(..)
 {TAIL}
       call ensure(self)
-      call finish(store_{kind}(self, value, key), stat, errmsg)
+{KEY_IS_THERE}      call finish(store_{kind}(self, value, key), stat, errmsg)
    end subroutine
 
    subroutine add_{kind}(self, value, stat, errmsg)
