@@ -2,11 +2,15 @@
 
 use std::io::{self, Write};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use linkspan::{Error, one_line, several_lines};
 
 /// What begins each line.
 static NAME: OnceLock<&'static str> = OnceLock::new();
+
+/// Whether the terminal shows a line of progress, which the next line removes.
+static HAS_PROGRESS: AtomicBool = AtomicBool::new(false);
 
 /// Sets what begins each line, once; without it, `linkspan` does.
 pub fn set_name(name: &'static str) {
@@ -36,13 +40,15 @@ pub fn print_line(text: &str) {
 
 /// Replaces the line of progress on a terminal; an empty text removes it.
 pub fn show_progress(text: &str) {
+    HAS_PROGRESS.store(!text.is_empty(), Ordering::Relaxed);
     // Nothing is lost without it.
     let _ = io::stderr().write_all(format!("\r\x1b[K{}", one_line(text)).as_bytes());
 }
 
 fn print(text: &str) {
     // One write: standard error is not buffered, and lines of programs that share it must not run into each other.
-    let line = format!("{}: {text}\n", NAME.get().unwrap_or(&"linkspan"));
+    let removed = if HAS_PROGRESS.swap(false, Ordering::Relaxed) { "\r\x1b[K" } else { "" };
+    let line = format!("{removed}{}: {text}\n", NAME.get().unwrap_or(&"linkspan"));
     // If standard error cannot be written, the exit code and the logs are what is left to report the failure.
     let _ = io::stderr().write_all(line.as_bytes());
 }

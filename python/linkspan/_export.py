@@ -1,5 +1,5 @@
 """What `linkspan recording export --parquet`, `--arrow` and `--hdf5` run: `python -m linkspan._export`, which reads what to do as JSON from standard
-input, and prints as JSON what became of it: the tables that are `refused`, and `error` with its `code`."""
+input, prints lines of JSON that say how far it has come where the request asks for them, and at last what became of it: the tables that are `refused`, and `error` with its `code`."""
 
 from __future__ import annotations
 
@@ -7,17 +7,33 @@ import errno
 import json
 import os
 import sys
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, TextIO
 
 from .errors import Error, NoSpace, NotFound, TooLarge
-from .recording import Recording, exporting
+from .recording import Recording, Table, exporting
 from .timestamp import Timestamp
 
 #: The last time that a timestamp has.
 _LAST = 2**63 - 1
 
 
-def export(request: dict[str, Any]) -> dict[str, Any]:
+class _Told(Recording):
+    """A recording that says after each batch which part of all messages it has given."""
+
+    def tell(self, names: list[str], out: TextIO) -> None:
+        """Says it from now on, as a line of JSON."""
+        self._out, self._given = out, 0
+        self._all = sum(self.names[name].messages for name in names if name in self.names)
+
+    def batches(self, name: str, **more: Any) -> Iterator[Table]:  # type: ignore[override]
+        for batch in super().batches(name, **more):
+            yield batch
+            self._given += len(batch)
+            print(json.dumps({"progress": self._given / max(self._all, self._given)}), file=self._out, flush=True)
+
+
+def export(request: dict[str, Any], out: TextIO) -> dict[str, Any]:
     """Writes the files; whatever is raised meanwhile is one line."""
     form, tables = request["form"], request["tables"]
     made: dict[str, Any] = {
@@ -29,7 +45,10 @@ def export(request: dict[str, Any]) -> dict[str, Any]:
     doing, made_one = request["recording"], False
     refused: list[dict[str, Any]] = []
     try:
-        recording = Recording(request["recording"], max_message_size=request.get("max_message_size"))
+        told = request.get("progress")
+        recording = (_Told if told else Recording)(request["recording"], max_message_size=request.get("max_message_size"))
+        if isinstance(recording, _Told):
+            recording.tell([name for name, _ in tables], out)
         if form == "hdf5":
             recording.write_hdf5(tables[0][1], *(name for name, _ in tables), **made)
         else:
@@ -68,7 +87,7 @@ def main() -> None:
     out = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     try:
-        answer = export(json.load(sys.stdin))
+        answer = export(json.load(sys.stdin), out)
     except KeyboardInterrupt:
         sys.exit(130)
     print(json.dumps(answer), file=out, flush=True)

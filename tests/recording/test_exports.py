@@ -1,8 +1,10 @@
 """Tables and exports of recordings: no two fields, names or files have one place, nothing is left out in silence, and no code is run but ours."""
 
+import contextlib
 import csv
 import io
 import os
+import pty
 import re
 import resource
 import shutil
@@ -379,3 +381,33 @@ def test_export_that_failed_leaves_no_folder(exporting: Lab):
     path = written(exporting.folder / "r.mcap", [("a" * 300, {"a": 1}), ("b" * 300, {"a": 1})])
     exporting.recording("export", path, "--csv", "-o", "tables", code=1)
     assert not (exporting.folder / "tables").exists()
+
+
+def on_a_terminal(lab: Lab, *words: object) -> tuple[int, str]:
+    """The exit code of `recording` whose standard error is a terminal, and what that shows."""
+    ours, theirs = pty.openpty()
+    command = [str(word) for word in (PROGRAM, "recording", *words)]
+    shown = bytearray()
+    with subprocess.Popen(command, cwd=lab.folder, env=lab.env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=theirs) as child:
+        os.close(theirs)
+        # The other end's last close is an error here.
+        with contextlib.suppress(OSError):
+            while some := os.read(ours, 4096):
+                shown += some
+        child.wait(60)
+    os.close(ours)
+    return child.returncode, shown.decode()
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl", "parquet", "arrow", "hdf5"])
+def test_each_export_shows_on_a_terminal_how_far_it_has_come(exporting: Lab, form: str) -> None:
+    path = written(exporting.folder / "r.mcap", [(f"lab/{i % 2}", {"i": i, "text": "x" * 200}) for i in range(20_000)])
+    output = "out" if form in ("csv", "parquet", "arrow") else f"out.{form}"
+    code, shown = on_a_terminal(exporting, "export", path, f"--{form}", "-o", output)
+    parts = [int(part) for part in re.findall(r"export: (\d+) %", shown)]
+    assert code == 0 and parts and all(0 <= part <= 100 for part in parts), shown
+    # The line is removed at the end.
+    assert shown.endswith("\r\x1b[K"), shown[-200:]
+    assert any((exporting.folder / output).iterdir()) if (exporting.folder / output).is_dir() else (exporting.folder / output).stat().st_size
+    # Beside no terminal there is none.
+    assert "%" not in exporting.recording("export", path, f"--{form}", "-o", output, "--force")

@@ -4,7 +4,7 @@ import json
 import shutil
 import struct
 
-from conftest import Lab
+from conftest import Lab, ended, sent
 from playwright.sync_api import sync_playwright
 from support.forged import MAGIC, record, text, texts
 
@@ -85,3 +85,32 @@ def test_texts_of_a_recording_run_and_load_nothing_in_its_report(lab: Lab) -> No
     assert [url for url in requests if not url.startswith(("file:", "data:", "http://192.0.2.1/picture"))] == [], requests
     assert [url for url in requests if url.startswith("file:")] == [page_file.as_uri()], requests
     assert dialogs == []
+
+
+def test_page_is_legible_wide_and_narrow(lab: Lab) -> None:
+    """Nothing leaves the page but a table that scrolls, no word of ours is broken, and a line has a gap where the recording has one."""
+    long = "lab/" + "a-very-long-name-of-a-sensor/" * 6 + "temperature"
+    recorder = lab.record("lab/*", "-o", "g.mcap", "--messages", "120", "--note", "remark=" + "word " * 60)
+    for name in ("lab/t", long):
+        # The second one begins when the first has ended.
+        publisher = lab.publisher(name, 60, 0.01)
+        sent(publisher)
+        publisher.communicate("")
+    ended(recorder)
+    lab.recording("report", "g.mcap", "-o", "g.html")
+    outside = """[...document.querySelectorAll("*")].filter(e => !e.closest(".table") && e.getBoundingClientRect().right > innerWidth + 1).map(e => e.tagName)"""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu"])
+        for width in (1400, 390):
+            page = browser.new_page(viewport={"width": width, "height": 900})
+            page.goto((lab.folder / "g.html").as_uri(), wait_until="load")
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
+            assert page.evaluate(outside) == []
+            # A kind of an event is one line.
+            lines = page.evaluate("""[...document.querySelectorAll("td.what")].map(e => { const r = document.createRange(); r.selectNodeContents(e); return r.getClientRects().length })""")
+            assert lines and set(lines) == {1}, lines
+            names = page.evaluate("""[...document.querySelectorAll("td.name")].map(e => e.getBoundingClientRect().width)""")
+            assert min(names) >= 150, names
+            assert long in page.inner_text("body")
+            page.screenshot(path=lab.folder / f"{width}.png", full_page=True)
+        browser.close()

@@ -28,21 +28,37 @@ impl Progress {
         Progress { what, is_shown, entries: 0, last: Instant::now(), has_line: false }
     }
 
-    /// Shows it, now and then, where the first of these readers is.
+    /// Shows nothing.
+    pub fn hide(&mut self) {
+        self.is_shown = false;
+    }
+
+    /// Whether it is shown.
+    pub fn is_shown(&self) -> bool {
+        self.is_shown
+    }
+
+    /// Shows it, now and then, where these readers are.
     pub fn at(&mut self, readers: &[Reader]) {
         self.entries = self.entries.wrapping_add(1);
         if !self.is_shown || !self.entries.is_multiple_of(ENTRIES) || self.last.elapsed() < OFTEN {
             return;
         }
         self.last = Instant::now();
-        self.has_line = true;
         let sums = readers.iter().map(Reader::progress);
         let (read, whole) = sums.fold((0u64, 0u64), |(read, whole), (one, all)| {
             (read.saturating_add(one), whole.saturating_add(all))
         });
         // Above 2^53 bytes a percent is not lost.
-        let percent = read as f64 / whole.max(1) as f64 * 100.0;
-        stderr::show_progress(&format!("{}: {percent:.0} %", self.what));
+        self.show(read as f64 / whole.max(1) as f64);
+    }
+
+    /// Shows which part of all is done.
+    pub fn show(&mut self, part: f64) {
+        if self.is_shown {
+            self.has_line = true;
+            stderr::show_progress(&format!("{}: {:.0} %", self.what, part.clamp(0.0, 1.0) * 100.0));
+        }
     }
 }
 

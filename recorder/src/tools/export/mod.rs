@@ -13,6 +13,7 @@ use linkspan_recording::writer::of_io;
 
 use super::copy::{As, copy};
 use super::faults::{Faults, decoded};
+use super::progress::Progress;
 use super::{Choice, Output, open, shown};
 use crate::viewing::Viewing;
 
@@ -182,7 +183,10 @@ fn each(
     // Of its own in each pass: it follows the clock of the recording.
     let window = arguments.choice.window(begin);
     let mut reader = open(&arguments.file)?;
-    while let Some(entry) = reader.read()? {
+    let mut progress = progress(arguments);
+    loop {
+        progress.at(std::slice::from_ref(&reader));
+        let Some(entry) = reader.read()? else { break };
         if let Some(message) = window.chosen(entry)
             && window.place(message.received).is_eq()
         {
@@ -198,7 +202,10 @@ fn ros2(arguments: &Arguments, begin: u64, output: &Path, faults: &mut Faults) -
     let mut viewing = Viewing::default();
     let window = arguments.choice.window(begin);
     let mut reader = open(&arguments.file)?;
-    while let Some(entry) = reader.read()? {
+    let mut progress = progress(arguments);
+    loop {
+        progress.at(std::slice::from_ref(&reader));
+        let Some(entry) = reader.read()? else { break };
         // What stands before the window may be in the copy, too: the newest of each name. The next pass says what cannot be decoded.
         if let Some(message) = window.chosen(entry)
             && let Ok(value) = decoded(&message)
@@ -207,6 +214,15 @@ fn ros2(arguments: &Arguments, begin: u64, output: &Path, faults: &mut Faults) -
         }
     }
     copy(&[&arguments.file], &window, output, &arguments.how, As::Viewed(&mut viewing, faults))
+}
+
+/// How far the export has come, where the terminal does not show the messages themselves.
+fn progress(arguments: &Arguments) -> Progress {
+    let mut progress = Progress::of("export");
+    if arguments.output.is_none() && io::stdout().is_terminal() {
+        progress.hide();
+    }
+    progress
 }
 
 /// Where an export is written: a file, which has its name once it is whole, or the standard output.

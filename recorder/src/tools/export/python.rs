@@ -1,16 +1,18 @@
 //! Files that Python's libraries write: a program that takes no code from the current folder or from the environment.
 
-use std::io::Write;
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::mpsc;
 
-use linkspan::service::start_program;
+use linkspan::service::{start_program, start_thread};
 use linkspan::{Encoding, Error, ErrorKind, Map, Result, Value, codec, environment, programs};
 use linkspan_recording::writer::of_io;
 
-use super::{Arguments, Faults, Table, json};
+use super::{Arguments, Faults, Table, json, progress};
+use crate::tools::progress::Progress;
 use crate::tools::{Window, max_message_size};
 
 /// Has Python's module write files: all names into one, or each into its own.
@@ -21,14 +23,16 @@ pub fn write(
     tables: &[Table],
     faults: &mut Faults,
 ) -> Result<()> {
-    let request = request(form, arguments, window, tables)?;
+    let mut progress = progress(arguments);
+    let request = request(form, arguments, window, tables, progress.is_shown())?;
     let python = interpreter()?;
     let shown = linkspan::one_line(&python.to_string_lossy()).to_string();
     let mut command = Command::new(&python);
     programs::clean_environment(&mut command);
     command.args(["-P", "-E", "-m", "linkspan._export"]).current_dir("/");
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let done = run(command, &request).map_err(|error| of_io(&error, "starting", &python))?;
+    let done = run(command, &request, &mut progress).map_err(|error| of_io(&error, "starting", &python))?;
+    drop(progress);
     let failed = |kind, text: &str| {
         Error::new(kind, linkspan::one_line(&format!("--{form} by {shown}: {text}")).to_string())
     };
@@ -58,7 +62,13 @@ pub fn write(
 }
 
 /// What the module is to do, in JSON: names and paths may hold any character.
-fn request(form: &str, arguments: &Arguments, window: &Window<'_>, tables: &[Table]) -> Result<Vec<u8>> {
+fn request(
+    form: &str,
+    arguments: &Arguments,
+    window: &Window<'_>,
+    tables: &[Table],
+    shows_progress: bool,
+) -> Result<Vec<u8>> {
     let path = |path: &Path| -> Result<Value> {
         let path = std::path::absolute(path).map_err(|error| of_io(&error, "finding", path))?;
         let text = path.to_str().ok_or_else(|| {
@@ -86,18 +96,41 @@ fn request(form: &str, arguments: &Arguments, window: &Window<'_>, tables: &[Tab
         ("end".to_owned(), to.into()),
         ("replace".to_owned(), arguments.how.force.into()),
         ("mode".to_owned(), arguments.how.mode.map_or(Value::Null, Value::from)),
+        ("progress".to_owned(), shows_progress.into()),
         ("max_message_size".to_owned(), max_message_size().map_or(Value::Null, Value::from)),
     ]);
     Ok(json(&Value::Map(request))?.body().to_vec())
 }
 
-fn run(mut command: Command, request: &[u8]) -> std::io::Result<Output> {
+/// Runs the module. What it prints before its answer are lines that say how far it has come.
+fn run(mut command: Command, request: &[u8], progress: &mut Progress) -> std::io::Result<Output> {
     let mut child = start_program(&mut command)?;
     if let Some(mut stdin) = child.stdin.take() {
         // One that ended before it has read says why.
         let _ = stdin.write_all(request);
     }
-    child.wait_with_output()
+    if !progress.is_shown() {
+        return child.wait_with_output();
+    }
+    // What libraries print on standard error is read meanwhile: a full pipe would stop the module.
+    let mut stderr = child.stderr.take();
+    let (said, errors) = mpsc::channel();
+    let reading = start_thread("export-errors", move || {
+        let mut text = Vec::new();
+        let _ = stderr.as_mut().map(|stderr| stderr.read_to_end(&mut text));
+        let _ = said.send(text);
+    });
+    reading.map_err(std::io::Error::other)?;
+    let mut stdout = Vec::new();
+    for line in child.stdout.take().into_iter().flat_map(|stdout| BufReader::new(stdout).split(b'\n')) {
+        let line = line?;
+        let part = codec::decode(&line, Encoding::Json).and_then(|line| line.at("progress")?.as_f64());
+        match part {
+            Ok(part) => progress.show(part),
+            Err(_) => stdout = line,
+        }
+    }
+    Ok(Output { status: child.wait()?, stdout, stderr: errors.recv().unwrap_or_default() })
 }
 
 /// Returns the interpreter: an absolute path that LINKSPAN_PYTHON names, or a program of PATH, never of the current folder. A program that runs

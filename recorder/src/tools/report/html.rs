@@ -372,11 +372,10 @@ fn show_array(page: &mut String, path: &str, array: &NdArray, unit: &str) -> fmt
 fn events(page: &mut String, report: &Report) -> fmt::Result {
     page.push_str("<section class=\"table\">\n<h2>Events</h2>\n<table>\n<tr><th>time</th><th>what</th><th>name</th><th></th></tr>\n");
     for event in &report.events {
-        let bad =
-            if matches!(event.kind.as_str(), "missed" | "full" | "refused") { " class=\"bad\"" } else { "" };
+        let bad = if matches!(event.kind.as_str(), "missed" | "full" | "refused") { " bad" } else { "" };
         writeln!(
             page,
-            "<tr><td>{}</td><td{bad}>{}</td><td>{}</td><td class=\"text\">{}</td></tr>",
+            "<tr><td>{}</td><td class=\"what{bad}\">{}</td><td class=\"name\">{}</td><td class=\"text\">{}</td></tr>",
             instant(event.time),
             escaped(&event.kind),
             escaped(&event.name),
