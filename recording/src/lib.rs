@@ -39,4 +39,4 @@ pub use mcap::{Attachment, Compression};
 pub use reader::{Channel, Entry, Outline, Problem, Reader};
 pub use summary::Summary;
 pub use timeline::Timeline;
-pub use writer::{ChannelRecord, Part, Settings, identity, is_closed};
+pub use writer::{ChannelRecord, JsonSchemas, Part, Settings, identity, is_closed};

@@ -41,6 +41,15 @@ impl Default for Settings {
     }
 }
 
+/// A schema as JSON Schema.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JsonSchemas {
+    /// Of all messages that the schema admits.
+    pub of_all: String,
+    /// As viewers read it: it admits no null, NaN and infinities.
+    pub of_viewers: String,
+}
+
 /// A channel as it is written: its name, how its messages are encoded, its schema, and its metadata but for the number of the first message
 /// and whether it has repeated messages.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -86,23 +95,20 @@ impl ChannelRecord {
         }
     }
 
-    /// The same with a schema in both notations: that of JSON where the messages are JSON.
+    /// The same with a schema in both notations: that of JSON, for viewers, where the messages are JSON.
     #[must_use]
-    pub fn with_schema(mut self, schema: &Schema, json_schema: Option<String>) -> ChannelRecord {
+    pub fn with_schema(mut self, schema: &Schema, json_schemas: Option<JsonSchemas>) -> ChannelRecord {
         let notation = schema.to_toml();
         let is_json = self.encoding == Encoding::Json.name();
-        let (encoding, data) = match json_schema {
-            Some(json) if is_json => {
-                self.metadata.insert(channel::SCHEMA.to_owned(), notation);
-                (schema_encoding::JSON_SCHEMA, json)
+        let mut own = (schema_encoding::LINKSPAN, notation);
+        if let Some(JsonSchemas { of_all, of_viewers }) = json_schemas {
+            self.metadata.insert(channel::JSON_SCHEMA.to_owned(), of_all);
+            if is_json {
+                self.metadata.insert(channel::SCHEMA.to_owned(), own.1);
+                own = (schema_encoding::JSON_SCHEMA, of_viewers);
             }
-            json => {
-                if let Some(json) = json {
-                    self.metadata.insert(channel::JSON_SCHEMA.to_owned(), json);
-                }
-                (schema_encoding::LINKSPAN, notation)
-            }
-        };
+        }
+        let (encoding, data) = own;
         let schema = FileSchema::new(brief(&schema.name), encoding.to_owned(), data.into_bytes());
         self.schema = Some(Arc::new(schema));
         self
@@ -114,6 +120,17 @@ impl ChannelRecord {
             Some(notation) => Some(notation),
             None => notation_in(self.schema.as_ref()?),
         }
+    }
+
+    /// Whether its schema is one for viewers, which admits no null, NaN and infinities.
+    pub fn is_for_viewers(&self) -> bool {
+        self.schema.as_ref().is_some_and(|schema| schema.encoding == schema_encoding::JSON_SCHEMA)
+    }
+
+    /// The same for messages that the schema for viewers does not admit: without one of its own.
+    #[must_use]
+    pub fn without_viewers(&self) -> ChannelRecord {
+        ChannelRecord { schema: None, ..self.clone() }
     }
 
     /// The channel of a file that was read, for another file.

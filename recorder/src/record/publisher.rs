@@ -4,6 +4,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use linkspan::schema::Schema;
 use linkspan::{Encoding, Message};
 use linkspan_recording::ChannelRecord;
 use linkspan_recording::event::Kind;
@@ -87,6 +88,10 @@ pub struct Origin {
     pub first: Mutex<Option<Message>>,
     /// By which the parts know its channel, and how that is written: made by the writing thread.
     pub channel: OnceLock<(u64, Arc<ChannelRecord>)>,
+    /// The schema, where that of the channel is one for viewers.
+    pub schema: OnceLock<Schema>,
+    /// The same channel for messages that its schema does not admit.
+    pub without_viewers: OnceLock<(u64, Arc<ChannelRecord>)>,
 }
 
 /// Messages that follow each other and are not recorded, by the reasons for it.

@@ -74,6 +74,8 @@ impl Stream {
             encoding,
             first: Mutex::new(first),
             channel: OnceLock::new(),
+            schema: OnceLock::new(),
+            without_viewers: OnceLock::new(),
         });
         self.origins.push(origin.clone());
         origin

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use linkspan::schema::Schema;
 use linkspan::{Encoding, Error, ErrorKind, Result, codec, registry};
 use linkspan_recording::event::Kind;
-use linkspan_recording::{ChannelRecord, Event};
+use linkspan_recording::{ChannelRecord, Event, JsonSchemas};
 use linkspan_schema_export::{Notation, export};
 
 use super::Encode;
@@ -331,6 +331,13 @@ impl<'a> Writer<'a> {
                 }
             }
         };
+        if record.is_for_viewers() && !fits_viewers(&body, origin.schema.get()) {
+            let (other, exceptional) = origin.without_viewers.get_or_init(|| {
+                self.keys = self.keys.saturating_add(1);
+                (self.keys, Arc::new(record.without_viewers()))
+            });
+            (key, record) = (*other, exceptional.clone());
+        }
         let length = body.len() as u64;
         self.unlooked = self.unlooked.saturating_add(length);
         if self.unlooked >= self.before_look {
@@ -382,8 +389,13 @@ impl<'a> Writer<'a> {
         });
         if let Some(schema) = form.and_then(|form| Schema::from_bytes(&form).ok()) {
             // A packed record has no form in JSON Schema.
-            let json = export(&schema, Notation::JsonSchema).ok();
-            record = record.with_schema(&schema, json.and_then(|json| String::from_utf8(json.bytes).ok()));
+            let text = |notation| String::from_utf8(export(&schema, notation).ok()?.bytes).ok();
+            let all = text(Notation::JsonSchema).zip(text(Notation::ViewerSchema));
+            let all = all.map(|(of_all, of_viewers)| JsonSchemas { of_all, of_viewers });
+            record = record.with_schema(&schema, all);
+            if record.is_for_viewers() {
+                let _ = origin.schema.set(schema);
+            }
         }
         self.keys = self.keys.saturating_add(1);
         let key = self.keys;
@@ -476,6 +488,15 @@ impl<'a> Writer<'a> {
 }
 
 /// Why messages are not recorded that were not received.
+/// Whether the schema for viewers admits a message in JSON: one that fits the schema, which a publisher need not check, without a null and
+/// without a float that JSON has no number for.
+fn fits_viewers(body: &[u8], schema: Option<&Schema>) -> bool {
+    let is_plain =
+        std::str::from_utf8(body).is_ok_and(|text| !text.contains("null") && !text.contains("$float"));
+    let fits = |schema: &Schema| codec::decode(body, Encoding::Json).and_then(|value| schema.check(&value));
+    is_plain && schema.is_none_or(|schema| fits(schema).is_ok())
+}
+
 const UNATTENDED: &str =
     "no recorder was there: the one before was killed, or the publisher started after its end";
 const OUTSIDE: &str = "not recorded: the messages are outside of every interval";

@@ -46,6 +46,9 @@ fn export_reports_what_the_notation_cannot_express() {
     assert!(finished.out.contains("  ? \"x\" => f64 / nil,  ; in V\n"), "{}", finished.out);
     let finished = run(&place, &["export", "--to", "json-schema", "a.toml"], "");
     assert!(finished.out.contains("\"x-unit\": \"V\""), "{}", finished.out);
+    assert!(!finished.err.contains("narrower") && finished.err.contains("2^53"), "{}", finished.err);
+    let finished = run(&place, &["export", "--to", "viewer-schema", "a.toml"], "");
+    assert!(finished.out.contains("\"x-unit\": \"V\""), "{}", finished.out);
     let lines: Vec<&str> = finished.err.lines().collect();
     assert!(
         lines.iter().any(|line| line.contains("NaN and infinities are refused") && line.ends_with("(x, y)"))

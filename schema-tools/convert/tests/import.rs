@@ -207,16 +207,18 @@ fn json_schemas_that_are_exported_are_imported_again() {
     use linkspan_schema_export::{Notation as To, export};
     let text = "name = \"a\"\n[fields]\nx = { type = \"f64\", unit = \"V\", range = [0, 5], doc = \"X\" }\nn = \"u16\"\n\
                 s = { type = \"enum\", values = [\"A\", \"B\"], default = \"A\" }\nt = \"timestamp\"\nb = \"bytes\"\ni = \"uuid\"\n\
+                v = { type = \"f64\", unit = \"A\", optional = true }\nh = { type = \"f64\", range = [0, inf], optional = true }\n\
                 d = \"decimal\"\nl = { type = \"list\", of = \"i32\", max_length = 4, optional = true }\nm = \"map of f64\"\n\
                 u = { type = \"union\", variants = { p = \"bool\", q = \"text\" } }\n\
                 r = { type = \"record\", fields = { y = \"f64\" } }\nw = { type = \"ndarray\", dtype = \"f32\", shape = [\"*\", 3] }\n";
     let schema = Schema::parse(text).unwrap();
-    let exported = export(&schema, To::JsonSchema).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("a.json");
-    std::fs::write(&file, exported.bytes).unwrap();
-    let back = import(Notation::JsonSchema, &file, &Options::default()).unwrap().schema;
-    assert_eq!(back.to_toml(), schema.to_toml());
+    for form in [To::JsonSchema, To::ViewerSchema] {
+        std::fs::write(&file, export(&schema, form).unwrap().bytes).unwrap();
+        let back = import(Notation::JsonSchema, &file, &Options::default()).unwrap().schema;
+        assert_eq!(back.to_toml(), schema.to_toml(), "{form:?}");
+    }
 }
 
 #[test]

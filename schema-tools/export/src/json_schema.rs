@@ -1,7 +1,8 @@
 //! JSON Schema 2020-12 of the messages in JSON, as docs/wire-format.md writes them.
 //!
-//! It stays within what Lichtblick and Foxglove plot: objects with `properties`, one `type` each, no `$ref`, base64 by
-//! `contentEncoding`. Therefore it has no choice of types: it refuses null where a field is optional, and NaN and infinities.
+//! It accepts each of them. The form for viewers stays within what Lichtblick and Foxglove plot: objects with `properties`, one `type` each,
+//! no `$ref`, base64 by `contentEncoding`. Therefore it has no choice of types: it refuses null where a field is optional, and NaN and
+//! infinities.
 
 use linkspan::schema::{Field, Kind, Length, Range, Schema, Type};
 use linkspan::{DType, Order, Result};
@@ -17,36 +18,52 @@ const DECIMAL: &str = "^(?:[-+]?(?:[0-9]+(?:\\.[0-9]*)?|\\.[0-9]+)(?:[eE][-+]?[0
 const TIME: &str = "^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\\.[0-9]{1,9})?(?:[Zz]|[-+][0-9]{2}:[0-9]{2})$";
 const UUID: &str = "^[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$";
 
+/// What reads the schema.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Readers {
+    /// Validators.
+    Validators,
+    /// Viewers.
+    Viewers,
+}
+
+/// Where the notes go, and what reads the schema.
+struct To<'n> {
+    notes: &'n mut Notes,
+    readers: Readers,
+}
+
 /// Returns the schema as a JSON text of several lines.
-pub(super) fn write(schema: &Schema, notes: &mut Notes) -> Result<String> {
+pub(super) fn write(schema: &Schema, readers: Readers, notes: &mut Notes) -> Result<String> {
+    let to = &mut To { notes, readers };
     let mut out = Map::new();
     out.insert("$schema".into(), "https://json-schema.org/draft/2020-12/schema".into());
     out.insert("title".into(), schema.name.as_str().into());
     if !schema.doc.is_empty() {
         out.insert("description".into(), schema.doc.as_str().into());
     }
-    out.append(&mut ty(&schema.root, notes)?);
+    out.append(&mut ty(&schema.root, to)?);
     // Values of serde_json's own map can always be serialized.
     Ok(format!("{:#}\n", Value::Object(out)))
 }
 
-fn ty(of: &Type, notes: &mut Notes) -> Result<Map<String, Value>> {
+fn ty(of: &Type, to: &mut To<'_>) -> Result<Map<String, Value>> {
     let mut out = match &of.kind {
         Kind::Any => Map::new(),
         Kind::Bool => object(json!({"type": "boolean"})),
         Kind::Integer(width) => {
-            notes.looser("a float without fraction, such as 7.0, is accepted");
+            to.notes.looser("a float without fraction, such as 7.0, is accepted");
             let (low, high) = match of.range {
                 Some(Range::Integer(low, high)) => (low, high),
                 _ => width.bounds(),
             };
             object(json!({"type": "integer", "minimum": integer(low), "maximum": integer(high)}))
         }
-        Kind::F32 | Kind::F64 => float(of, notes),
+        Kind::F32 | Kind::F64 => float(of, to),
         Kind::Text(most) => {
             let mut out = object(json!({"type": "string"}));
             if let Some(most) = most {
-                notes.looser(format!(
+                to.notes.looser(format!(
                     "the length is counted in characters: {most} of them may have more bytes"
                 ));
                 out.insert("maxLength".into(), (*most).into());
@@ -57,7 +74,7 @@ fn ty(of: &Type, notes: &mut Notes) -> Result<Map<String, Value>> {
             let mut text = object(json!({"type": "string", "contentEncoding": "base64", "pattern": BASE64}));
             if let Some(most) = most {
                 if most % 3 != 0 {
-                    notes.looser(
+                    to.notes.looser(
                         "the length is counted in characters of base64: up to 2 bytes more are accepted",
                     );
                 }
@@ -70,30 +87,30 @@ fn ty(of: &Type, notes: &mut Notes) -> Result<Map<String, Value>> {
         Kind::Decimal => escape("$decimal", json!({"type": "string", "pattern": DECIMAL})),
         Kind::Enum(values) => object(json!({"type": "string", "enum": values})),
         Kind::List(of, most) => {
-            let mut out = object(json!({"type": "array", "items": within("*", of, notes)?}));
+            let mut out = object(json!({"type": "array", "items": within("*", of, to)?}));
             if let Some(most) = most {
                 out.insert("maxItems".into(), (*most).into());
             }
             out
         }
-        Kind::Map(of) => map(within("*", of, notes)?, notes),
-        Kind::Record(fields) => record(fields, notes)?,
+        Kind::Map(of) => map(within("*", of, to)?, to),
+        Kind::Record(fields) => record(fields, to)?,
         Kind::Table(columns) => {
-            notes.looser("columns of different lengths are accepted");
-            record(columns, notes)?
+            to.notes.looser("columns of different lengths are accepted");
+            record(columns, to)?
         }
         Kind::Union(variants) => {
             let mut properties = Map::new();
             for variant in variants {
-                properties.insert(variant.name.clone(), field(variant, notes)?);
+                properties.insert(variant.name.clone(), field(variant, to)?);
             }
             object(json!({
                 "type": "object", "properties": properties, "additionalProperties": false,
                 "minProperties": 1, "maxProperties": 1,
             }))
         }
-        Kind::NdArray { dtype, shape, order } => array(*dtype, shape.as_deref(), *order, notes),
-        _ => return Err(unknown(of, notes)),
+        Kind::NdArray { dtype, shape, order } => array(*dtype, shape.as_deref(), *order, to),
+        _ => return Err(unknown(of, to.notes)),
     };
     if let Some(unit) = &of.unit {
         out.insert("x-unit".into(), unit.as_str().into());
@@ -108,10 +125,10 @@ fn object(value: Value) -> Map<String, Value> {
     }
 }
 
-fn within(name: &str, of: &Type, notes: &mut Notes) -> Result<Value> {
-    notes.enter(name);
-    let value = ty(of, notes)?;
-    notes.leave();
+fn within(name: &str, of: &Type, to: &mut To<'_>) -> Result<Value> {
+    to.notes.enter(name);
+    let value = ty(of, to)?;
+    to.notes.leave();
     Ok(Value::Object(value))
 }
 
@@ -126,14 +143,15 @@ fn integer(number: i128) -> Value {
     i64::try_from(number).map_or_else(|_| u64::try_from(number).unwrap_or(u64::MAX).into(), Value::from)
 }
 
-fn float(of: &Type, notes: &mut Notes) -> Map<String, Value> {
+fn float(of: &Type, to: &mut To<'_>) -> Map<String, Value> {
     let mut out = object(json!({"type": "number"}));
     let is_f32 = of.kind == Kind::F32;
-    notes.looser(format!(
+    to.notes.looser(format!(
         "integers beyond 2^{} are accepted, which such a float does not hold exactly",
         if is_f32 { 24 } else { 53 }
     ));
     let finite = |end: f64| end.is_finite();
+    let is_exact = to.readers == Readers::Validators;
     match of.range {
         Some(Range::Float(low, high)) => {
             if finite(low) {
@@ -142,8 +160,13 @@ fn float(of: &Type, notes: &mut Notes) -> Map<String, Value> {
             if finite(high) {
                 out.insert("maximum".into(), high.into());
             }
-            if !(finite(low) && finite(high)) {
-                notes.narrower("infinities are refused: JSON has no number for them");
+            let ends = [(low, "-inf"), (high, "inf")];
+            let open: Vec<&str> =
+                ends.iter().filter(|(end, _)| !finite(*end)).map(|(_, name)| *name).collect();
+            if !open.is_empty() && is_exact {
+                or(&mut out, escape("$float", json!({"type": "string", "enum": open})));
+            } else if !open.is_empty() {
+                to.notes.narrower("infinities are refused: JSON has no number for them");
             }
         }
         _ => {
@@ -151,15 +174,33 @@ fn float(of: &Type, notes: &mut Notes) -> Map<String, Value> {
                 out.insert("exclusiveMinimum".into(), (-BEYOND_F32).into());
                 out.insert("exclusiveMaximum".into(), BEYOND_F32.into());
             }
-            notes.narrower("NaN and infinities are refused: JSON has no number for them");
+            if is_exact {
+                // The digits of the bits are those of a NaN with a payload; of any float, where each one fits.
+                let bits = if is_f32 { "[7Ff][Ff]{2}[0-9A-Fa-f]{13}" } else { "[0-9A-Fa-f]{16}" };
+                let pattern = format!("^(?:nan|-?inf|0x{bits})$");
+                or(&mut out, escape("$float", json!({"type": "string", "pattern": pattern})));
+            } else {
+                to.notes.narrower("NaN and infinities are refused: JSON has no number for them");
+            }
         }
     }
     out
 }
 
+/// Adds an alternative.
+fn or(out: &mut Map<String, Value>, alternative: Map<String, Value>) {
+    match out.get_mut("anyOf").and_then(Value::as_array_mut) {
+        Some(all) => all.push(Value::Object(alternative)),
+        None => {
+            let first = Value::Object(std::mem::take(out));
+            out.insert("anyOf".into(), json!([first, alternative]));
+        }
+    }
+}
+
 /// Returns a map: any key is allowed except those that would make it an escape.
-fn map(of: Value, notes: &mut Notes) -> Map<String, Value> {
-    notes.looser("below the escape $map any values are accepted");
+fn map(of: Value, to: &mut To<'_>) -> Map<String, Value> {
+    to.notes.looser("below the escape $map any values are accepted");
     object(json!({
         "type": "object", "properties": {},
         "if": {"required": ["$map"], "maxProperties": 1},
@@ -171,11 +212,11 @@ fn map(of: Value, notes: &mut Notes) -> Map<String, Value> {
     }))
 }
 
-fn record(fields: &[Field], notes: &mut Notes) -> Result<Map<String, Value>> {
+fn record(fields: &[Field], to: &mut To<'_>) -> Result<Map<String, Value>> {
     let mut properties = Map::new();
     let mut required: Vec<Value> = Vec::new();
     for each in fields {
-        properties.insert(each.name.clone(), field(each, notes)?);
+        properties.insert(each.name.clone(), field(each, to)?);
         if !each.optional && each.default.is_none() {
             required.push(each.name.as_str().into());
         }
@@ -188,13 +229,16 @@ fn record(fields: &[Field], notes: &mut Notes) -> Result<Map<String, Value>> {
     Ok(out)
 }
 
-fn field(field: &Field, notes: &mut Notes) -> Result<Value> {
-    notes.enter(&field.name);
-    let mut out = ty(&field.of, notes)?;
+fn field(field: &Field, to: &mut To<'_>) -> Result<Value> {
+    to.notes.enter(&field.name);
+    let mut out = ty(&field.of, to)?;
     if field.optional && field.of.kind != Kind::Any {
-        notes.narrower("null is refused: leave the field out");
+        match to.readers {
+            Readers::Validators => or(&mut out, object(json!({"type": "null"}))),
+            Readers::Viewers => to.notes.narrower("null is refused: leave the field out"),
+        }
     }
-    notes.leave();
+    to.notes.leave();
     if !field.doc.is_empty() {
         out.insert("description".into(), field.doc.as_str().into());
     }
@@ -210,7 +254,7 @@ fn array(
     dtype: DType,
     shape: Option<&[Length]>,
     order: Option<Order>,
-    notes: &mut Notes,
+    to: &mut To<'_>,
 ) -> Map<String, Value> {
     let mut lengths = object(json!({"type": "array", "items": {"type": "integer", "minimum": 0}}));
     if let Some(shape) = shape {
@@ -226,7 +270,7 @@ fn array(
             lengths.insert("prefixItems".into(), each.collect());
         }
         if shape.iter().any(|length| matches!(length, Length::Named(_))) {
-            notes.looser("lengths that have one name in the schema may differ");
+            to.notes.looser("lengths that have one name in the schema may differ");
         }
     }
     let orders = match order {
@@ -234,7 +278,7 @@ fn array(
         _ => json!(["row", "column"]),
     };
     if order == Some(Order::Column) {
-        notes.looser("arrays in row order are accepted");
+        to.notes.looser("arrays in row order are accepted");
     }
     escape(
         "$ndarray",

@@ -3,7 +3,7 @@
 //! | notation | describes | lives in |
 //! |---|---|---|
 //! | CDDL, RFC 8610 | messages in CBOR; the normative one, since it names every tag | `cddl` |
-//! | JSON Schema 2020-12 | messages in JSON, escapes included | `json_schema` |
+//! | JSON Schema 2020-12 | messages in JSON, escapes included; or what viewers plot of them | `json_schema` |
 //! | Protocol Buffers, `.proto` | the same fields for programs that use protobuf | `proto` |
 //! | Apache Arrow, an IPC schema message | columns of a table with a row for each message | `arrow` |
 //!
@@ -18,6 +18,7 @@ mod proto;
 use linkspan::schema::Schema;
 use linkspan::{Error, ErrorKind, Result};
 
+use json_schema::Readers;
 use notes::Notes;
 pub use notes::{Change, Note};
 
@@ -27,8 +28,10 @@ pub use notes::{Change, Note};
 pub enum Notation {
     /// CDDL, the Concise Data Definition Language of RFC 8610.
     Cddl,
-    /// JSON Schema, draft 2020-12.
+    /// JSON Schema, draft 2020-12, of all messages.
     JsonSchema,
+    /// JSON Schema as viewers such as Foxglove and Lichtblick read it, with one type for each property: without null, NaN and infinities.
+    ViewerSchema,
     /// Protocol Buffers, proto3.
     Proto,
     /// Apache Arrow, a schema message of its IPC format, which is binary.
@@ -60,7 +63,8 @@ pub fn export(schema: &Schema, notation: Notation) -> Result<Export> {
         Notation::Cddl => cddl::write(schema, &mut notes)?.into_bytes(),
         Notation::Proto => proto::write(schema, &mut notes)?.into_bytes(),
         Notation::Arrow => arrow::write(schema, &mut notes)?,
-        Notation::JsonSchema => json_schema::write(schema, &mut notes)?.into_bytes(),
+        Notation::JsonSchema => json_schema::write(schema, Readers::Validators, &mut notes)?.into_bytes(),
+        Notation::ViewerSchema => json_schema::write(schema, Readers::Viewers, &mut notes)?.into_bytes(),
     };
     Ok(Export { bytes, notes: notes.found })
 }

@@ -213,6 +213,7 @@ fn ros2(arguments: &Arguments, begin: u64, output: &Path, faults: &mut Faults) -
             viewing.look(message.channel, &value, message.sent);
         }
     }
+    drop(progress);
     copy(&[&arguments.file], &window, output, &arguments.how, As::Viewed(&mut viewing, faults))
 }
 

@@ -26,6 +26,8 @@ pub enum To {
     Cddl,
     /// JSON Schema 2020-12 of the messages in JSON
     JsonSchema,
+    /// The same as viewers read it, with one type for each property: without null, NaN and infinities
+    ViewerSchema,
     /// Protocol Buffers, proto3
     Proto,
     /// Apache Arrow, a schema message of its IPC format (binary)
@@ -37,6 +39,7 @@ impl From<To> for Notation {
         match to {
             To::Cddl => Notation::Cddl,
             To::JsonSchema => Notation::JsonSchema,
+            To::ViewerSchema => Notation::ViewerSchema,
             To::Proto => Notation::Proto,
             To::Arrow => Notation::Arrow,
         }

@@ -167,7 +167,8 @@ impl<'a> Reader<'a> {
         }
         for key in ["anyOf", "oneOf"] {
             if let Some(choices) = get(all, key) {
-                return self.choice(key, choices);
+                let (of, nullable) = self.choice(key, choices)?;
+                return Ok((self.unit(all, of)?, nullable));
             }
         }
         if let Some(values) = get(all, "enum") {
@@ -279,9 +280,16 @@ impl<'a> Reader<'a> {
         let is_null = |json: &&Json<'_>| {
             object(json).and_then(|all| get(all, "type")).and_then(text_of).as_deref() == Some("null")
         };
-        let others: Vec<&Json<'_>> = choices.elements.iter().filter(|json| !is_null(json)).collect();
+        // How our export writes the floats that JSON has no number for.
+        let is_float = |json: &&Json<'_>| {
+            let properties = object(json).and_then(|all| object(get(all, "properties")?));
+            properties.is_some_and(|all| all.properties.len() == 1 && get(all, "$float").is_some())
+        };
+        let is_nullable = choices.elements.iter().any(|json| is_null(&json));
+        let others: Vec<&Json<'_>> =
+            choices.elements.iter().filter(|json| !is_null(json) && !is_float(json)).collect();
         match others[..] {
-            [one] => Ok((self.ty(one)?.0, others.len() < choices.elements.len())),
+            [one] => Ok((self.ty(one)?.0, is_nullable)),
             _ => Err(self.at(json).unsupported(format!(
                 "{key} of several schemas cannot be expressed: a union is an object with exactly one of its properties"
             ))),

@@ -1,0 +1,116 @@
+"""The schemas in a recording: each channel's own, and the one beside it, admits the messages that the recorder writes, whatever they hold."""
+
+import json
+from pathlib import Path
+
+import jsonschema
+import pytest
+from conftest import Lab, ended, sent
+from mcap.reader import make_reader
+
+#: Each kind of field, with what has an escape in JSON.
+SCHEMA = """
+name = "lab.all"
+[fields]
+x = { type = "f64", unit = "V" }
+single = { type = "f32", optional = true }
+above = { type = "f64", range = [0, inf], default = 1.0 }
+n = "u64"
+list = "list of f64"
+map = "map of f64"
+bytes = "bytes"
+at = "timestamp"
+id = "uuid"
+price = "decimal"
+wave = { type = "ndarray", dtype = "f64", shape = ["*"] }
+inner = { type = "record", fields = { y = "f64", word = { type = "text", optional = true } } }
+choice = { type = "union", variants = { a = "f64", b = "text" } }
+any = "any"
+"""
+
+#: Publishes messages of plain numbers, and others with what JSON has no number for, in turns.
+PUBLISHER = """
+import datetime, decimal, json, sys, uuid
+import linkspan, numpy
+nan, inf = float("nan"), float("inf")
+
+def message(**more):
+    value = {
+        "x": 1.5, "above": 2.0, "n": 2**64 - 1, "list": [1.0, 2.0], "map": {"a": 1.0, "$b": 2.0}, "bytes": b"\\x00\\xff", "at": linkspan.Timestamp(5),
+        "id": uuid.UUID(int=7), "price": decimal.Decimal("1.10"), "wave": numpy.array([1.0, nan]), "inner": {"y": 1.0}, "choice": {"a": 1.0}, "any": 3,
+    }
+    return {**value, **more}
+
+messages = [
+    message(), message(x=nan), message(), message(single=inf), message(single=None), message(above=inf), message(list=[1.0, -inf]),
+    message(map={"$only": nan}), message(inner={"y": nan}), message(inner={"y": 1.0, "word": None}), message(choice={"a": nan}), message(single=2.5),
+    message(any={"deep": [nan, None, b"x", 2**80]}), message(any="null and $float"), message(), *([{"x": "no float"}, 5] if "wrong" in sys.argv else []),
+]
+with linkspan.publisher("lab/all", schema=sys.argv[1]) as out:
+    out.wait_for_subscribers(1, timeout=60)
+    for value in messages:
+        out.send(value)
+    print("sent", flush=True)
+    # A recorder asks the program for the schema.
+    sys.stdin.read()
+"""
+
+
+def validator(text: str) -> jsonschema.Draft202012Validator:
+    parsed = json.loads(text)
+    jsonschema.Draft202012Validator.check_schema(parsed)
+    return jsonschema.Draft202012Validator(parsed)
+
+
+def recorded(lab: Lab, *words: str, count: int = 15) -> list[tuple[object, object, bytes]]:
+    recorder = lab.record("lab/all", "-o", "a.mcap", "--messages", count, *words)
+    publisher = lab.python(PUBLISHER, SCHEMA, *(["wrong"] if count > 15 else []))
+    sent(publisher)
+    ended(recorder)
+    publisher.communicate("")
+    assert f"complete: {count} messages" in lab.recording("check", "a.mcap")
+    with (lab.folder / "a.mcap").open("rb") as file:
+        return [(schema, channel, message.data) for schema, channel, message in make_reader(file).iter_messages(topics=["lab/all"])]
+
+
+def test_json_recording_has_messages_that_its_schemas_admit(lab: Lab) -> None:
+    messages = recorded(lab, "--encoding", "json")
+    assert len(messages) == 15
+    own = 0
+    for schema, channel, data in messages:
+        value = json.loads(data)
+        validator(channel.metadata["linkspan.jsonschema"]).validate(value)
+        assert channel.metadata["linkspan.schema"].startswith('name = "lab.all"')
+        if schema is not None:
+            own += 1
+            assert schema.encoding == "jsonschema"
+            validator(schema.data.decode()).validate(value)
+    # Those of plain numbers, which viewers plot with the schema.
+    assert own == 4 and len({channel.id for _, channel, _ in messages}) == 2
+    # For the tools they are one name.
+    assert lab.info("a.mcap")["names"]["lab/all"]["messages"] == 15
+    assert len(lab.recording("export", "a.mcap", "--csv").splitlines()) == 16
+
+
+def test_json_recording_of_messages_that_do_not_fit_has_no_schema_that_refuses_them(lab: Lab) -> None:
+    """A publisher checks what it sends only where it is told to."""
+    messages = recorded(lab, "--encoding", "json", count=17)
+    for schema, _, data in messages:
+        assert schema is None or validator(schema.data.decode()).is_valid(json.loads(data)), data
+    assert [json.loads(data) for schema, _, data in messages[-2:] if schema is None] == [{"x": "no float"}, 5]
+
+
+def test_schema_beside_messages_as_they_were_sent_admits_their_json(lab: Lab, tmp_path: Path) -> None:
+    messages = recorded(lab)
+    assert {(schema.encoding, channel.message_encoding) for schema, channel, _ in messages} == {("linkspan", "cbor")}
+    (text,) = {channel.metadata["linkspan.jsonschema"] for _, channel, _ in messages}
+    lines = lab.recording("export", "a.mcap", "--jsonl").splitlines()
+    assert len(lines) == 15
+    for line in lines:
+        validator(text).validate(json.loads(line)["value"])
+
+
+@pytest.mark.parametrize("value", ['{"x": 1}', '{"x": 1.5, "nosuch": 1}'])
+def test_schema_refuses_what_is_none_of_its_messages(lab: Lab, value: str) -> None:
+    messages = recorded(lab)
+    assert not validator(messages[0][1].metadata["linkspan.jsonschema"]).is_valid(json.loads(value))
