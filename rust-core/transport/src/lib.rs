@@ -18,7 +18,7 @@
 //! **Sending.** `try_send(frame)` returns [`Sent::Whole`] when the transport has the frame,
 //! [`Sent::Blocked`] when it has not one byte of it (the frame is still the caller's, who may drop
 //! it), and [`Sent::Started`] when some of it is on its way: the frame counts as sent, and the half owns
-//! the rest. `flush()`, with which every later `try_send` begins, writes that; whoever has the half next calls it.
+//! the rest. `flush()`, with which every later `try_send` begins, writes that; the next user of the half calls it.
 //! So a stream never stays in the middle of a frame, and a deadline never leaves a message both
 //! refused and sent. `wait_room` sleeps until another try may succeed.
 //!

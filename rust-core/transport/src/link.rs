@@ -229,7 +229,7 @@ impl Tx {
         self.tail().map(Tail::kind)
     }
 
-    /// Has this eventfd woken when nothing of that frame is left, whoever wrote the rest.
+    /// Has this eventfd woken when nothing of that frame is left, whichever thread wrote the rest.
     pub fn watch_rest(&self, by: &Arc<EventFd>) {
         if let Some(tail) = self.tail() {
             tail.watch(by);

@@ -22,7 +22,7 @@ pub(crate) struct Tail {
     watcher: OnceLock<Watcher>,
 }
 
-/// A thread that sleeps until there is room for a tail. Room is announced to whoever writes the tail, so the thread is woken by its end.
+/// A thread that sleeps until there is room for a tail. Room is announced to the thread that writes the tail, so the thread is woken by its end.
 #[derive(Debug)]
 struct Watcher(Arc<EventFd>);
 
@@ -49,7 +49,7 @@ impl Tail {
         Tail { kind, head: bytes, body: Bytes::new(), written: 0, watcher: OnceLock::new() }
     }
 
-    /// Has this eventfd woken when nothing of the tail is left, whoever wrote it, or its link is gone.
+    /// Has this eventfd woken when nothing of the tail is left, whichever thread wrote it, or its link is gone.
     pub(crate) fn watch(&self, by: &Arc<EventFd>) {
         // Those that watch one half have one eventfd.
         let _ = self.watcher.get_or_init(|| Watcher(by.clone()));

@@ -2,7 +2,7 @@
 //! may break.
 //!
 //! A frame goes over a link whole or not at all, as far as the session is concerned: once a part of it is on its way, the half of the
-//! link owns the rest, and whoever has the half next writes it, even if this call ends with a time-out: a thread (`ends/rest`) where
+//! link owns the rest, and the next user of the half writes it, even if this call ends with a time-out: a thread (`ends/rest`) where
 //! the program does not call again. A frame of which nothing was taken stays the caller's. When the link breaks, the message goes
 //! over the next one.
 //!

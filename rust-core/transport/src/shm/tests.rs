@@ -527,7 +527,7 @@ fn peer_writing_garbage_into_its_own_memory_ends_only_the_link() {
     }
 }
 
-/// Whoever has the half next writes the rest, which ends with the half and its link.
+/// The next user of the half writes the rest, which ends with the half and its link.
 #[test]
 fn rest_is_written_in_order_by_the_next_user_and_ends_with_its_half() {
     let ((tx, rx_of_tx), (tx_of_rx, mut rx)) = pair(4096, 1 << 20, SPIN);

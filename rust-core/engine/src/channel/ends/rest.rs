@@ -1,6 +1,6 @@
 //! The rest of a frame whose sender went on: a thread writes it, for a program that may never call again.
 //!
-//! The half of the link owns the rest, and whoever has the half next writes it. Who leaves a rest behind with the half starts the thread,
+//! The half of the link owns the rest, and its next user writes it. A call that leaves a rest behind with the half starts the thread,
 //! or tells it ([`leave`], by [`Links::left_over`](crate::channel::sending::Links)). The thread sleeps on a descriptor of the link, without the half.
 
 use std::os::fd::{AsFd, OwnedFd};
