@@ -5,12 +5,7 @@ use linkspan::{Encoding, Error, Message, Value, codec, one_line};
 use crate::args::OutputArgs;
 use crate::display;
 use crate::exit::Exit;
-use crate::stdout;
-
-/// Writes bytes of this program's own, whole and now.
-pub fn write(bytes: &[u8]) -> Result<(), Exit> {
-    stdout::write(bytes).map_err(Exit::from_stdout_error)
-}
+pub use crate::exit::write;
 
 /// Writes a value as one line of JSON.
 pub fn json(value: &Value) -> Result<(), Exit> {

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use linkspan::{Error, ErrorKind};
 
-use crate::stderr;
+use crate::{stderr, stdout};
 
 /// The text of the `Cancelled` error that ends a command once its standard output has no reader. It distinguishes that error from
 /// a `Cancelled` that a service answers with.
@@ -44,11 +44,6 @@ impl Exit {
         if error.kind() == ErrorKind::Unsupported { Exit::Usage(error) } else { Exit::Error(error) }
     }
 
-    /// Returns the exit that an error of writing to standard output causes.
-    pub fn from_stdout_error(error: Error) -> Exit {
-        if error.errno() == Some(BROKEN_PIPE) { Exit::BrokenPipe } else { error.into() }
-    }
-
     /// Prints the error and returns the exit code. `signal` is the signal that stopped the program, if there was one.
     pub fn report(self, signal: Option<u8>) -> ExitCode {
         match self {
@@ -76,6 +71,15 @@ impl Exit {
             },
         }
     }
+}
+
+/// Writes bytes of this program's own to standard output, whole and now.
+///
+/// # Errors
+/// `BrokenPipe` where its reader has closed it, else the error of writing.
+pub fn write(bytes: &[u8]) -> Result<(), Exit> {
+    stdout::write(bytes)
+        .map_err(|error| if error.errno() == Some(BROKEN_PIPE) { Exit::BrokenPipe } else { error.into() })
 }
 
 /// Returns the exit code of a command that fails with an error of this kind.

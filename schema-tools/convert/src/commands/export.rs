@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use linkspan_program::exit::Exit;
+use linkspan_program::exit::{Exit, write};
 use linkspan_program::{schema_argument, stderr};
 use linkspan_schema_export::{Change, Notation, Note, export};
 
@@ -52,7 +52,7 @@ pub fn print(args: &Export) -> Result<(), Exit> {
     for line in grouped(&exported.notes) {
         stderr::print_note(&line);
     }
-    super::print(&exported.bytes)
+    write(&exported.bytes)
 }
 
 /// Returns one line for each inexpressible feature, with its fields.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use linkspan_program::exit::Exit;
+use linkspan_program::exit::{Exit, write};
 use linkspan_program::schema_argument::missing;
 use linkspan_program::stderr;
 use linkspan_schema_convert::import::{Notation, Options, import};
@@ -57,5 +57,5 @@ pub fn print(args: &Import) -> Result<(), Exit> {
     for remark in &imported.remarks {
         stderr::print_note(&format!("{}: {}", remark.place, remark.text));
     }
-    super::print(imported.schema.to_toml().as_bytes())
+    write(imported.schema.to_toml().as_bytes())
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use linkspan::schema::open_file;
 use linkspan::{Encoding, Error, ErrorKind, Limits, Options, Subscriber, Timeout, Value, Wait, codec};
-use linkspan_program::exit::Exit;
+use linkspan_program::exit::{Exit, write};
 use linkspan_program::input::Lines;
 use linkspan_program::quantity::{encodings, timeout};
 use linkspan_program::signals::Signals;
@@ -89,7 +89,7 @@ pub fn print(args: &Infer, signals: &Signals) -> Result<(), Exit> {
         let what = if args.widen.is_some() { "changes" } else { "doubts" };
         stderr::print_note(&format!("{doubts} {what} are marked by comments"));
     }
-    super::print(text.as_bytes())
+    write(text.as_bytes())
 }
 
 /// Returns the given name, or one made from that of the endpoint or the file.

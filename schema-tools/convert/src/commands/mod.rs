@@ -5,9 +5,9 @@ mod import;
 mod infer;
 
 use clap::{Parser, Subcommand};
-use linkspan_program::exit::Exit;
+use linkspan_program::exit::{Exit, write};
+use linkspan_program::manual;
 use linkspan_program::signals::Signals;
-use linkspan_program::{manual, stdout};
 
 /// Convert schemas to other notations and back, and propose them from messages
 #[derive(Debug, Parser)]
@@ -81,12 +81,7 @@ pub fn run(what: &What, commands: clap::Command, signals: &Signals) -> Result<()
         What::Export(asked) => export::print(asked),
         What::Import(asked) => import::print(asked),
         What::Infer(asked) => infer::print(asked, signals),
-        What::Completions { shell } => print(&manual::completions(*shell, commands, "linkspan-schema")),
+        What::Completions { shell } => write(&manual::completions(*shell, commands, "linkspan-schema")),
         What::Man { folder } => Ok(manual::write(commands.name("linkspan-schema"), folder)?),
     }
-}
-
-/// Writes bytes to standard output.
-fn print(bytes: &[u8]) -> Result<(), Exit> {
-    stdout::write(bytes).map_err(Exit::from_stdout_error)
 }
