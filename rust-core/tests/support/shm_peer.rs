@@ -11,6 +11,7 @@ use linkspan::codec::decode;
 use linkspan::frame::{HEADER, Header, Kind};
 use linkspan::{Encoding, Map, Value};
 use rustix::fs::{FallocateFlags, MemfdFlags, SealFlags};
+use rustix::io::Errno;
 use rustix::mm::{MapFlags, ProtFlags};
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
@@ -105,11 +106,20 @@ pub fn hello(pattern: &str, session: u64) -> Vec<u8> {
 }
 
 pub fn send(socket: &UnixStream, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) {
+    assert!(send_unless_gone(socket, bytes, descriptors), "the other side has gone");
+}
+
+/// Returns whether the other side was there.
+pub fn send_unless_gone(socket: &UnixStream, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) -> bool {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(8))];
     let mut ancillary = SendAncillaryBuffer::new(&mut space);
     assert!(descriptors.is_empty() || ancillary.push(SendAncillaryMessage::ScmRights(descriptors)));
     let sent = rustix::net::sendmsg(socket, &[IoSlice::new(bytes)], &mut ancillary, SendFlags::NOSIGNAL);
+    if matches!(sent, Err(Errno::PIPE | Errno::CONNRESET)) {
+        return false;
+    }
     assert_eq!(sent.unwrap(), bytes.len());
+    true
 }
 
 /// Returns the next frame on the socket, and its descriptors.
