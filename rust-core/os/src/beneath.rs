@@ -522,8 +522,8 @@ impl<T> DoingByKernelPath<T> for rustix::io::Result<T> {
 pub const REFUSED_CALL: &str = "no mode and no group would change that: a filter of system calls refuses the call itself (seccomp, as of a \
      container or of systemd's SystemCallFilter), or a security module or an attribute of the file does";
 
-/// Explains, once, the refusal of a system call that asks for no rights of a file, or for rights that there are. Returns any other
-/// error unchanged.
+/// Explains, once, the refusal of a system call that asks for no rights of a file, or for rights that there are.
+/// Returns any other error unchanged.
 pub fn refused_call(error: Error) -> Error {
     match error.errno() {
         Some(libc::EACCES | libc::EPERM) if !error.text().ends_with(REFUSED_CALL) => {

@@ -93,7 +93,8 @@ impl Directory {
         Beneath::new(self.handle.as_fd(), &self.path)
     }
 
-    /// Whether modes and groups allow this access to a name in it: what the kernel refuses all the same, something else refuses.
+    /// Whether modes and groups allow this access to a name in it: what the kernel refuses all the same, something
+    /// else refuses.
     pub fn allows(&self, name: &str, access: Access) -> bool {
         rustix::fs::accessat(&self.handle, name, access, AtFlags::EACCESS).is_ok()
     }

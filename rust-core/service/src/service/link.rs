@@ -308,7 +308,8 @@ impl ControllerLink {
         self.inner().problem.clone()
     }
 
-    /// Makes the service FAILED for good, because one of its threads ends with this error: the program gets it from its next wait.
+    /// Makes the service FAILED for good, because one of its threads ends with this error: the program gets it from
+    /// its next wait.
     pub(super) fn break_off(&self, error: &Error) {
         self.inner().broken.get_or_insert_with(|| error.clone());
         self.with(|lifecycle, now| ((), lifecycle.fail(error, now)));

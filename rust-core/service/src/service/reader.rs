@@ -44,7 +44,8 @@ impl ControllerLink {
             }
             let pause = redial.failed(random::number().unwrap_or(1));
             let mut waiting = Waiting::until(Deadline::after(pause));
-            // Returns when the pause is over or the service ends. What fails otherwise would fail again at once, without end.
+            // Returns when the pause is over or the service ends. What fails otherwise would fail again at once,
+            // without end.
             if let Err(error) = wait_readable(&mut waiting, &[self.end_waker.as_fd()])
                 && error.kind() != ErrorKind::Timeout
             {
