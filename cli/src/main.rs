@@ -56,7 +56,7 @@ use clap::CommandFactory;
 use command_line::{Cli, Command};
 use exit::Exit;
 use linkspan::Options;
-use linkspan_program::{exit, input, manual, quantity, schema_argument, signals, stderr, stdout, stop_watch};
+use linkspan_program::{exit, input, manual, quantity, schema_argument, signals, stderr, stop_watch};
 use signals::Signals;
 
 fn main() -> ExitCode {
