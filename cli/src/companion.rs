@@ -9,7 +9,9 @@ use std::process::Command;
 
 use linkspan::{Error, ErrorKind, programs};
 
+use crate::command_line::Companion as Asked;
 use crate::exit::Exit;
+use crate::schema::Conversion;
 
 /// A program beside this one.
 pub struct Companion {
@@ -26,7 +28,7 @@ pub struct Companion {
 }
 
 /// Exchanges the messages of names with other machines.
-pub const BRIDGE: Companion = Companion {
+const BRIDGE: Companion = Companion {
     program: "linkspan-bridge",
     command: "bridge",
     shown_as: "linkspan bridge",
@@ -35,7 +37,7 @@ pub const BRIDGE: Companion = Companion {
 };
 
 /// Serves names of this machine to browsers, and to programs of other systems.
-pub const GATEWAY: Companion = Companion {
+const GATEWAY: Companion = Companion {
     program: "linkspan-gateway",
     command: "gateway",
     shown_as: "linkspan gateway",
@@ -43,34 +45,55 @@ pub const GATEWAY: Companion = Companion {
     is_in_wheel: false,
 };
 
-/// Runs a command of the program that records what is published and replays it.
+/// Records what is published, and replays it.
+const RECORD: Companion = Companion {
+    program: "linkspan-record",
+    command: "record",
+    shown_as: "linkspan",
+    sources: "recorder",
+    is_in_wheel: false,
+};
+
+/// Converts schemas.
+const SCHEMA: Companion = Companion {
+    program: "linkspan-schema",
+    command: "schema",
+    shown_as: "linkspan schema",
+    sources: "schema-tools/convert",
+    is_in_wheel: true,
+};
+
+/// Runs a command that is a program of its own.
 ///
 /// # Errors
 /// As for [`Companion::run`].
-pub fn record(command: &'static str, arguments: Vec<OsString>) -> Result<(), Exit> {
-    let recorder = Companion {
-        program: "linkspan-record",
-        command,
-        shown_as: "linkspan",
-        sources: "recorder",
-        is_in_wheel: false,
-    };
-    recorder.run(std::iter::once(command.into()).chain(arguments))
+pub fn run(asked: Asked) -> Result<(), Exit> {
+    let recorder = |command, arguments| RECORD.run(behind(command, arguments));
+    match asked {
+        Asked::Bridge { arguments } => BRIDGE.run(arguments),
+        Asked::Gateway { arguments } => GATEWAY.run(arguments),
+        Asked::Record { arguments } => recorder("record", arguments),
+        Asked::Replay { arguments } => recorder("replay", arguments),
+        Asked::Recording { arguments } => recorder("recording", arguments),
+    }
 }
 
 /// Runs a command of the program that converts schemas.
 ///
 /// # Errors
 /// As for [`Companion::run`].
-pub fn schema(command: &'static str, arguments: &[OsString]) -> Result<(), Exit> {
-    let converter = Companion {
-        program: "linkspan-schema",
-        command: "schema",
-        shown_as: "linkspan schema",
-        sources: "schema-tools/convert",
-        is_in_wheel: true,
-    };
-    converter.run(std::iter::once(command.into()).chain(arguments.iter().cloned()))
+pub fn convert(asked: &Conversion) -> Result<(), Exit> {
+    SCHEMA.run(match asked {
+        Conversion::Export { arguments } => behind("export", arguments.clone()),
+        Conversion::Import { arguments } => behind("import", arguments.clone()),
+        Conversion::Infer { arguments } => behind("infer", arguments.clone()),
+    })
+}
+
+/// Returns the word with the arguments behind it.
+fn behind(word: &str, mut arguments: Vec<OsString>) -> Vec<OsString> {
+    arguments.insert(0, word.into());
+    arguments
 }
 
 impl Companion {

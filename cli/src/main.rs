@@ -63,6 +63,14 @@ fn main() -> ExitCode {
     // A malformed command line ends the program here, with exit code 2.
     let supervised = supervisor::from_command_line(std::env::args_os());
     let command = supervised.map_or_else(|| Invocation::Command(Cli::read().command), Invocation::Supervise);
+    // Before handlers are installed: a signal that one of them took would be lost with it, when the other program takes this one's place.
+    let command = match command {
+        Invocation::Command(Command::Companion(command)) => return ended(companion::run(command)),
+        Invocation::Command(Command::Schema { what: schema::What::Convert(command) }) => {
+            return ended(companion::convert(&command));
+        }
+        command => command,
+    };
     let signals = match Signals::install() {
         Ok(signals) => signals,
         Err(error) => return Exit::from(error).report(None),
@@ -72,6 +80,11 @@ fn main() -> ExitCode {
         Invocation::Command(command) => run(command, &signals),
     };
     result.map_or_else(|exit| exit.report(signals.signal()), |()| ExitCode::SUCCESS)
+}
+
+/// Returns the exit code of a command that installed no handlers.
+fn ended(result: Result<(), Exit>) -> ExitCode {
+    result.map_or_else(|exit| exit.report(None), |()| ExitCode::SUCCESS)
 }
 
 /// A parsed command line.
@@ -120,11 +133,7 @@ fn run(command: Command, signals: &Signals) -> Result<(), Exit> {
         Command::Doctor { name, json, repair } => admin::doctor(name.as_deref(), json, repair),
         Command::Setup { group, root } => admin::setup(&group, &root),
         Command::Clean => admin::clean(),
-        Command::Bridge { arguments } => companion::BRIDGE.run(arguments),
-        Command::Gateway { arguments } => companion::GATEWAY.run(arguments),
-        Command::Record { arguments } => companion::record("record", arguments),
-        Command::Replay { arguments } => companion::record("replay", arguments),
-        Command::Recording { arguments } => companion::record("recording", arguments),
+        Command::Companion(command) => companion::run(command),
         Command::Keys { command } => keys::keys(&command),
         Command::Service { command } => service::service(&command, signals),
         Command::Controller(args) => controller::controller(&args, signals),

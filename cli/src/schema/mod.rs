@@ -87,13 +87,8 @@ Examples:
         file: PathBuf,
     },
 
-    /// Write a schema in another notation: `linkspan schema export --help`
-    #[command(disable_help_flag = true)]
-    Export {
-        /// The arguments of the program linkspan-schema
-        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-        arguments: Vec<OsString>,
-    },
+    #[command(flatten)]
+    Convert(Conversion),
 
     /// Write the types of a schema in a programming language, with encoding and decoding
     #[command(
@@ -121,21 +116,6 @@ Examples:
         #[arg(value_name = "FILE|NAME")]
         file: PathBuf,
     },
-    /// Convert a file in another notation into a schema: `linkspan schema import --help`
-    #[command(disable_help_flag = true)]
-    Import {
-        /// The arguments of the program linkspan-schema
-        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-        arguments: Vec<OsString>,
-    },
-
-    /// Propose a schema for the messages of an endpoint, a journal, or a file: `linkspan schema infer --help`
-    #[command(disable_help_flag = true)]
-    Infer {
-        /// The arguments of the program linkspan-schema
-        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-        arguments: Vec<OsString>,
-    },
 
     /// Check values from standard input, one JSON text a line, against a schema
     #[command(
@@ -147,6 +127,32 @@ Examples:
     Validate {
         /// The schema
         file: PathBuf,
+    },
+}
+
+/// The commands of the program that converts schemas.
+#[derive(Subcommand, Debug)]
+pub enum Conversion {
+    /// Write a schema in another notation: `linkspan schema export --help`
+    #[command(disable_help_flag = true)]
+    Export {
+        /// The arguments of the program linkspan-schema
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
+    /// Convert a file in another notation into a schema: `linkspan schema import --help`
+    #[command(disable_help_flag = true)]
+    Import {
+        /// The arguments of the program linkspan-schema
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
+    /// Propose a schema for the messages of an endpoint, a journal, or a file: `linkspan schema infer --help`
+    #[command(disable_help_flag = true)]
+    Infer {
+        /// The arguments of the program linkspan-schema
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
     },
 }
 
@@ -176,11 +182,9 @@ pub fn schema(what: &What, signals: &Signals) -> Result<(), Exit> {
         What::Show { file, .. } => output::write(load(file)?.to_toml().as_bytes()),
         What::Diff { old, new } => diff(&load(old)?, &load(new)?),
         What::Fingerprint { file } => output::write(format!("{}\n", load(file)?.fingerprint()?).as_bytes()),
-        What::Export { arguments } => companion::schema("export", arguments),
+        What::Convert(command) => companion::convert(command),
         What::Generate { lang, output, check: true, file } => generate::check(&load(file)?, *lang, output),
         What::Generate { lang, output, file, .. } => generate::generate(&load(file)?, *lang, output),
-        What::Import { arguments } => companion::schema("import", arguments),
-        What::Infer { arguments } => companion::schema("infer", arguments),
         What::Validate { file } => validate(&load(file)?, signals),
     }
 }

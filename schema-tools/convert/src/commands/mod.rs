@@ -82,6 +82,10 @@ pub fn run(what: &What, commands: clap::Command, signals: &Signals) -> Result<()
         What::Import(asked) => import::print(asked),
         What::Infer(asked) => infer::print(asked, signals),
         What::Completions { shell } => write(&manual::completions(*shell, commands, "linkspan-schema")),
-        What::Man { folder } => Ok(manual::write(commands.name("linkspan-schema"), folder)?),
+        // `linkspan man` has the page above them.
+        What::Man { folder } => Ok(["export", "import", "infer"].into_iter().try_for_each(|name| {
+            let command = commands.find_subcommand(name).cloned().unwrap_or_default();
+            manual::write(command.name(&*format!("linkspan-schema-{name}").leak()), folder)
+        })?),
     }
 }
