@@ -1,4 +1,4 @@
-"""The wheel brings the program `linkspan` along."""
+"""The wheel brings the programs `linkspan` and `linkspan-schema` along."""
 
 import importlib.util
 import pathlib
@@ -35,10 +35,11 @@ def write_wheel(path):
             wheel.writestr(name, text)
 
 
-def test_pip_puts_the_program_of_the_wheel_on_the_path(backend, tmp_path, monkeypatch):
-    program = tmp_path / "linkspan"
-    program.write_text(PROGRAM)
-    monkeypatch.setattr(backend, "build_program", lambda: program)
+def test_pip_puts_the_programs_of_the_wheel_on_the_path(backend, tmp_path, monkeypatch):
+    programs = [tmp_path / "linkspan", tmp_path / "linkspan-schema"]
+    for program in programs:
+        program.write_text(PROGRAM)
+    monkeypatch.setattr(backend, "build_programs", lambda: programs)
 
     def build_wheel(directory, config_settings, metadata_directory):
         write_wheel(pathlib.Path(directory) / "sample-1.0-py3-none-any.whl")
@@ -55,8 +56,9 @@ def test_pip_puts_the_program_of_the_wheel_on_the_path(backend, tmp_path, monkey
     # pip checks the size and hash that RECORD has for each file.
     command = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet", "--no-deps", "--no-index", str(wheel)]
     subprocess.run([*command, "--disable-pip-version-check"], check=True)
-    finished = subprocess.run([tmp_path / "fresh/bin/linkspan"], capture_output=True, text=True, check=True)
-    assert finished.stdout == "the program\n"
+    for program in programs:
+        finished = subprocess.run([tmp_path / "fresh/bin" / program.name], capture_output=True, text=True, check=True)
+        assert finished.stdout == "the program\n"
 
 
 def test_source_tree_without_the_program_builds_the_module_alone(backend, tmp_path, monkeypatch, capsys):
