@@ -26,7 +26,7 @@ class _Told(Recording):
         self._out, self._given = out, 0
         self._all = sum(self.names[name].messages for name in names if name in self.names)
 
-    def batches(self, name: str, **more: Any) -> Iterator[Table]:  # type: ignore[override]
+    def batches(self, name: str, **more: Any) -> Iterator[Table]:
         for batch in super().batches(name, **more):
             yield batch
             self._given += len(batch)

@@ -295,10 +295,9 @@ contains
       type(linkspan_message) :: m
       real(real64), allocatable :: wave(:), grid(:, :), one
       logical, allocatable :: mask(:)
-      character(:), allocatable :: words(:), why, key, text
+      character(:), allocatable :: words(:), why
       integer(int8), allocatable :: bytes(:)
-      type(linkspan_message) :: array
-      integer :: stat, n
+      integer :: stat
       call m%put("here", [1.0_real64])
       call m%put("wave", wave, stat=stat, errmsg=why)
       call refused(stat, why, "path wave")
@@ -314,38 +313,6 @@ contains
       call refused(stat, why, "path here")
       call m%get_into("here", mask, stat=stat, errmsg=why)
       call refused(stat, why, "path here")
-      call m%put_decimal("price", text, stat=stat, errmsg=why)
-      call refused(stat, why, "path price")
-      call m%put("text", text, stat=stat, errmsg=why)
-      call refused(stat, why, "path text")
-      ! A key, whatever it is of, and whatever is open: without one a value would take the place of the whole message.
-      do n = 1, 2
-         if (n == 2) call array%begin_array()
-         call array%put(key, 1, stat=stat, errmsg=why)
-         call refused(stat, why, "key")
-         call array%put(key, 1.0, stat=stat, errmsg=why)
-         call refused(stat, why, "key")
-         call array%put(key, (1.0, 2.0), stat=stat, errmsg=why)
-         call refused(stat, why, "key")
-         call array%put(key, .true., stat=stat, errmsg=why)
-         call refused(stat, why, "key")
-         call array%put(key, "text", stat=stat, errmsg=why)
-         call refused(stat, why, "key")
-         call array%put(key, ["a", "b"], stat=stat, errmsg=why)
-         call refused(stat, why, "key")
-         call array%put(key, [1.0, 2.0], stat=stat, errmsg=why)
-         call refused(stat, why, "key")
-         call array%put(key, m, stat=stat, errmsg=why)
-         call refused(stat, why, "key")
-         call array%put_null(key, stat=stat, errmsg=why)
-         call refused(stat, why, "key")
-         call array%put_bytes(key, [1_int8], stat=stat, errmsg=why)
-         call refused(stat, why, "key")
-         call array%put_decimal(key, "1.10", stat=stat, errmsg=why)
-         call refused(stat, why, "key")
-      end do
-      call m%get(key, n, stat=stat, errmsg=why)
-      call refused(stat, why, "path")
       ! Empty ones are sent.
       allocate (wave(0), grid(0, 3), mask(0), bytes(0))
       call m%put("wave", wave)
