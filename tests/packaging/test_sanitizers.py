@@ -51,7 +51,7 @@ def commands(language: str, program: str, binary: Path) -> list[list]:
         ]
     if program == "transports":
         return [[[binary, transport]] for transport in TRANSPORTS]
-    if program in ("arrays", "message", "region", "release", "service", "values") or (program, language) == ("schema", "fortran"):
+    if program in ("arrays", "message", "region", "release", "service", "unallocated", "values") or (program, language) == ("schema", "fortran"):
         return [[[binary]]]
     if language == "fortran" and program not in ("loan", "calls", "wait", "forks"):
         return [
