@@ -213,6 +213,8 @@ fn every_source_keeps_the_rules() {
         "schema-tools/src",
         "schema-tools/export/src",
         "schema-tools/infer/src",
+        "ros2/src",
+        "schema-tools/infer/src",
         "schema-tools/convert/src",
         "ros2/src",
         "programs/src",
