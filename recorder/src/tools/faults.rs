@@ -25,9 +25,7 @@ impl Faults {
             .map_err(|error| {
                 self.messages = self.messages.saturating_add(1);
                 let (number, topic) = (message.number, &message.channel.topic);
-                stderr::print_line(
-                    &linkspan::one_line(&format!("message {number} of {topic}: {error}")).to_string(),
-                );
+                stderr::print_line(&format!("message {number} of {topic}: {error}"));
             })
             .ok()
     }
@@ -35,7 +33,7 @@ impl Faults {
     /// Says why the table of a name is not written.
     pub fn table(&mut self, error: &Error) {
         self.tables = self.tables.saturating_add(1);
-        stderr::print_line(&format!("{} ({}): {error}", error.kind().name(), error.kind().code()));
+        stderr::print_line(&stderr::described(error));
     }
 
     /// Says once what is wrong in the recording. For a part that was not closed and is whole nothing is left out.
