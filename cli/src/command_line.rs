@@ -6,6 +6,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use crate::args::{
     CallArgs, LatestArgs, PubArgs, RecvArgs, RegionArgs, ReplyArgs, SendArgs, SubArgs, TranscodeArgs,
 };
+use crate::companion;
 use crate::keys::KeysCommand;
 
 /// Exchange messages with other programs from the shell: send, call, publish, list
@@ -208,7 +209,7 @@ The keys lie in $LINKSPAN_KEYS, else in ~/.config/linkspan/keys.")]
     },
 
     #[command(flatten)]
-    Companion(Companion),
+    Companion(companion::Asked),
 
     /// Remove the names of dead processes
     #[command(
@@ -308,46 +309,6 @@ Examples:
     Man {
         /// The folder, which is created if it is missing.
         folder: std::path::PathBuf,
-    },
-}
-
-/// The commands that are programs of their own.
-#[derive(Subcommand, Debug)]
-pub enum Companion {
-    /// Exchange the messages of configured names with other machines: `linkspan bridge --help`
-    #[command(disable_help_flag = true)]
-    Bridge {
-        /// The arguments of the program linkspan-bridge
-        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-        arguments: Vec<std::ffi::OsString>,
-    },
-    /// Serve names to browsers and to programs of other systems: `linkspan gateway --help`
-    #[command(disable_help_flag = true)]
-    Gateway {
-        /// The arguments of the program linkspan-gateway
-        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-        arguments: Vec<std::ffi::OsString>,
-    },
-    /// Record what names publish: `linkspan record --help`
-    #[command(disable_help_flag = true)]
-    Record {
-        /// The arguments of the program linkspan-record
-        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-        arguments: Vec<std::ffi::OsString>,
-    },
-    /// Publish the messages of a recording again: `linkspan replay --help`
-    #[command(disable_help_flag = true)]
-    Replay {
-        /// The arguments of the program linkspan-record
-        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-        arguments: Vec<std::ffi::OsString>,
-    },
-    /// Look at recordings, check, cut, merge, split and export them: `linkspan recording --help`
-    #[command(disable_help_flag = true)]
-    Recording {
-        /// The arguments of the program linkspan-record
-        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-        arguments: Vec<std::ffi::OsString>,
     },
 }
 

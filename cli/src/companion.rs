@@ -7,11 +7,52 @@ use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::Command;
 
+use clap::{Args, Subcommand};
 use linkspan::{Error, ErrorKind, programs};
 
-use crate::command_line::Companion as Asked;
 use crate::exit::Exit;
-use crate::schema::Conversion;
+
+/// The commands that are programs of their own.
+#[derive(Subcommand, Debug)]
+pub enum Asked {
+    /// Exchange the messages of configured names with other machines: `linkspan bridge --help`
+    #[command(disable_help_flag = true)]
+    Bridge(Arguments),
+    /// Serve names to browsers and to programs of other systems: `linkspan gateway --help`
+    #[command(disable_help_flag = true)]
+    Gateway(Arguments),
+    /// Record what names publish: `linkspan record --help`
+    #[command(disable_help_flag = true)]
+    Record(Arguments),
+    /// Publish the messages of a recording again: `linkspan replay --help`
+    #[command(disable_help_flag = true)]
+    Replay(Arguments),
+    /// Look at recordings, check, cut, merge, split and export them: `linkspan recording --help`
+    #[command(disable_help_flag = true)]
+    Recording(Arguments),
+}
+
+/// The commands of the program that converts schemas.
+#[derive(Subcommand, Debug)]
+pub enum Conversion {
+    /// Write a schema in another notation: `linkspan schema export --help`
+    #[command(disable_help_flag = true)]
+    Export(Arguments),
+    /// Convert a file in another notation into a schema: `linkspan schema import --help`
+    #[command(disable_help_flag = true)]
+    Import(Arguments),
+    /// Propose a schema for the messages of an endpoint, a journal, or a file: `linkspan schema infer --help`
+    #[command(disable_help_flag = true)]
+    Infer(Arguments),
+}
+
+/// What follows the command.
+#[derive(Args, Debug)]
+pub struct Arguments {
+    /// The arguments of the other program
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    arguments: Vec<OsString>,
+}
 
 /// A program beside this one.
 pub struct Companion {
@@ -68,13 +109,12 @@ const SCHEMA: Companion = Companion {
 /// # Errors
 /// As for [`Companion::run`].
 pub fn run(asked: Asked) -> Result<(), Exit> {
-    let recorder = |command, arguments| RECORD.run(behind(command, arguments));
     match asked {
-        Asked::Bridge { arguments } => BRIDGE.run(arguments),
-        Asked::Gateway { arguments } => GATEWAY.run(arguments),
-        Asked::Record { arguments } => recorder("record", arguments),
-        Asked::Replay { arguments } => recorder("replay", arguments),
-        Asked::Recording { arguments } => recorder("recording", arguments),
+        Asked::Bridge(behind) => BRIDGE.run(behind.arguments),
+        Asked::Gateway(behind) => GATEWAY.run(behind.arguments),
+        Asked::Record(behind) => RECORD.run_command("record", behind),
+        Asked::Replay(behind) => RECORD.run_command("replay", behind),
+        Asked::Recording(behind) => RECORD.run_command("recording", behind),
     }
 }
 
@@ -82,21 +122,23 @@ pub fn run(asked: Asked) -> Result<(), Exit> {
 ///
 /// # Errors
 /// As for [`Companion::run`].
-pub fn convert(asked: &Conversion) -> Result<(), Exit> {
-    SCHEMA.run(match asked {
-        Conversion::Export { arguments } => behind("export", arguments.clone()),
-        Conversion::Import { arguments } => behind("import", arguments.clone()),
-        Conversion::Infer { arguments } => behind("infer", arguments.clone()),
-    })
-}
-
-/// Returns the word with the arguments behind it.
-fn behind(word: &str, mut arguments: Vec<OsString>) -> Vec<OsString> {
-    arguments.insert(0, word.into());
-    arguments
+pub fn convert(asked: Conversion) -> Result<(), Exit> {
+    match asked {
+        Conversion::Export(behind) => SCHEMA.run_command("export", behind),
+        Conversion::Import(behind) => SCHEMA.run_command("import", behind),
+        Conversion::Infer(behind) => SCHEMA.run_command("infer", behind),
+    }
 }
 
 impl Companion {
+    /// Runs one of the program's commands, with what follows it.
+    ///
+    /// # Errors
+    /// As for [`Companion::run`].
+    fn run_command(&self, command: &str, behind: Arguments) -> Result<(), Exit> {
+        self.run([command.into()].into_iter().chain(behind.arguments))
+    }
+
     /// Replaces this process by the program: the one beside this program, or else the one in PATH, never one of the current folder. A
     /// program that runs with more rights than its caller takes neither from its caller.
     ///

@@ -67,7 +67,7 @@ fn main() -> ExitCode {
     let command = match command {
         Invocation::Command(Command::Companion(command)) => return ended(companion::run(command)),
         Invocation::Command(Command::Schema { what: schema::What::Convert(command) }) => {
-            return ended(companion::convert(&command));
+            return ended(companion::convert(command));
         }
         command => command,
     };
@@ -139,7 +139,7 @@ fn run(command: Command, signals: &Signals) -> Result<(), Exit> {
         Command::Controller(args) => controller::controller(&args, signals),
         Command::Top(args) => top::top(&args, signals),
         Command::Region(args) => region::region(&args),
-        Command::Schema { what } => schema::schema(&what, signals),
+        Command::Schema { what } => schema::schema(what, signals),
         Command::Transcode(args) => transcode::transcode(&args),
         Command::Completions { shell } => {
             let mut script = manual::completions(shell, completed_commands(), "linkspan");

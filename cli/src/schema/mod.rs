@@ -3,7 +3,6 @@
 mod diff;
 mod generate;
 
-use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Subcommand, ValueEnum};
@@ -88,7 +87,7 @@ Examples:
     },
 
     #[command(flatten)]
-    Convert(Conversion),
+    Convert(companion::Conversion),
 
     /// Write the types of a schema in a programming language, with encoding and decoding
     #[command(
@@ -130,32 +129,6 @@ Examples:
     },
 }
 
-/// The commands of the program that converts schemas.
-#[derive(Subcommand, Debug)]
-pub enum Conversion {
-    /// Write a schema in another notation: `linkspan schema export --help`
-    #[command(disable_help_flag = true)]
-    Export {
-        /// The arguments of the program linkspan-schema
-        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-        arguments: Vec<OsString>,
-    },
-    /// Convert a file in another notation into a schema: `linkspan schema import --help`
-    #[command(disable_help_flag = true)]
-    Import {
-        /// The arguments of the program linkspan-schema
-        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-        arguments: Vec<OsString>,
-    },
-    /// Propose a schema for the messages of an endpoint, a journal, or a file: `linkspan schema infer --help`
-    #[command(disable_help_flag = true)]
-    Infer {
-        /// The arguments of the program linkspan-schema
-        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-        arguments: Vec<OsString>,
-    },
-}
-
 /// Which program has the newer schema.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Direction {
@@ -170,22 +143,22 @@ pub enum Direction {
 }
 
 /// Runs the command.
-pub fn schema(what: &What, signals: &Signals) -> Result<(), Exit> {
+pub fn schema(what: What, signals: &Signals) -> Result<(), Exit> {
     match what {
         What::Check { file, new: None, .. } => {
-            load(file)?;
+            load(&file)?;
             Ok(())
         }
-        What::Check { file, new: Some(new), require } => compare(&load(file)?, &load(new)?, *require),
-        What::Show { file, all: true, .. } => show_all(file),
-        What::Show { file, reply: true, .. } => output::write(load_reply(file)?.to_toml().as_bytes()),
-        What::Show { file, .. } => output::write(load(file)?.to_toml().as_bytes()),
-        What::Diff { old, new } => diff(&load(old)?, &load(new)?),
-        What::Fingerprint { file } => output::write(format!("{}\n", load(file)?.fingerprint()?).as_bytes()),
+        What::Check { file, new: Some(new), require } => compare(&load(&file)?, &load(&new)?, require),
+        What::Show { file, all: true, .. } => show_all(&file),
+        What::Show { file, reply: true, .. } => output::write(load_reply(&file)?.to_toml().as_bytes()),
+        What::Show { file, .. } => output::write(load(&file)?.to_toml().as_bytes()),
+        What::Diff { old, new } => diff(&load(&old)?, &load(&new)?),
+        What::Fingerprint { file } => output::write(format!("{}\n", load(&file)?.fingerprint()?).as_bytes()),
         What::Convert(command) => companion::convert(command),
-        What::Generate { lang, output, check: true, file } => generate::check(&load(file)?, *lang, output),
-        What::Generate { lang, output, file, .. } => generate::generate(&load(file)?, *lang, output),
-        What::Validate { file } => validate(&load(file)?, signals),
+        What::Generate { lang, output, check: true, file } => generate::check(&load(&file)?, lang, &output),
+        What::Generate { lang, output, file, .. } => generate::generate(&load(&file)?, lang, &output),
+        What::Validate { file } => validate(&load(&file)?, signals),
     }
 }
 
