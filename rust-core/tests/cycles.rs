@@ -8,10 +8,11 @@ use std::path::Path;
 use crate::support::modules::{Graph, cycles, graph, graph_of};
 
 /// The crates, by their folders. `rust-core` itself has no modules but the six functions at its root.
-const CRATES: [&str; 17] = [
+const CRATES: [&str; 18] = [
     "rust-core/value",
     "rust-core/os",
     "rust-core/transport",
+    "rust-core/session",
     "rust-core/engine",
     "rust-core/service",
     "controller",

@@ -199,6 +199,7 @@ fn every_source_keeps_the_rules() {
         "rust-core/value/src",
         "rust-core/os/src",
         "rust-core/transport/src",
+        "rust-core/session/src",
         "rust-core/engine/src",
         "rust-core/service/src",
         "controller/src",
@@ -230,6 +231,26 @@ fn every_source_keeps_the_rules() {
         wrong.extend(faults(&inner, &source).into_iter().map(|fault| format!("{inner}: {fault}")));
     }
     assert!(wrong.is_empty(), "{} rules are broken:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// The state of sessions cannot wait: its crate has no `std`, so neither threads nor locks, clocks or descriptors, and no `unsafe`.
+#[test]
+fn the_crate_of_sessions_has_no_way_to_the_system() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("session");
+    let manifest = fs::read_to_string(folder.join("Cargo.toml")).unwrap();
+    let dependencies = manifest.split("[dependencies]\n").nth(1).unwrap().split("\n[").next().unwrap();
+    assert_eq!(
+        dependencies.trim(),
+        "linkspan-value.workspace = true",
+        "errors are all that it takes from others"
+    );
+    let sections: Vec<&str> = manifest.lines().filter(|line| line.starts_with('[')).collect();
+    assert_eq!(sections, ["[package]", "[dependencies]", "[dev-dependencies]", "[lints]"]);
+    let root = fs::read_to_string(folder.join("src/lib.rs")).unwrap();
+    let attributes: Vec<&str> = root.lines().filter(|line| line.starts_with("#![")).collect();
+    assert!(attributes.contains(&"#![cfg_attr(not(test), no_std)]"), "{attributes:?}");
+    assert!(attributes.contains(&"#![forbid(unsafe_code)]"), "{attributes:?}");
+    assert!(!root.contains("extern crate std"));
 }
 
 /// Each program of tests takes a link of its own, so there are few; a file that belongs to none would never run.

@@ -38,6 +38,7 @@ pub mod service_side;
 
 use linkspan_os as sys;
 use linkspan_os::deadline;
+use linkspan_session as session;
 use linkspan_transport as transport;
 use linkspan_transport::frame;
 use linkspan_value::{body, buffers, codec, error, schema, value};

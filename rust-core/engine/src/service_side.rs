@@ -8,11 +8,11 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 pub use crate::channel::link::Peer;
 pub use crate::channel::pattern::Pattern;
 pub use crate::channel::persistent::PersistentObjects;
-pub use crate::channel::session::Owner;
-pub use crate::channel::session::redial::Redial;
 pub use crate::channel::turns::Turns;
 pub use crate::channel::{LINGER, RequestInfo, is_not_ready};
 pub use crate::message::failure::to_payload as failure_payload;
+pub use crate::session::Owner;
+pub use crate::session::redial::Redial;
 
 use crate::deadline::Wait;
 use crate::error::Result;

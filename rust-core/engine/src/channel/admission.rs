@@ -21,16 +21,16 @@ use std::time::Duration;
 use super::accept_queue::AcceptQueue;
 use super::event_log::EventLog;
 use super::handshake::{self, Hello};
-use super::link::{ConnectionGuard, Link, OnDisconnect, Peer};
+use super::link::{ConnectionGuard, Link, OnDisconnect, Peer, owner_of, qualify};
 use super::options::{Framing, Options};
 use super::pattern::Pattern;
 use super::plain;
 use super::schema_negotiation;
-use super::session::{Identity, Owner};
 use super::session_registry::SessionRegistry;
 use super::session_state::{Negotiated, SessionState};
 use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::frame::Incoming;
+use crate::session::Identity;
 use crate::sys::fork::Guarded;
 use crate::sys::peer::Credentials;
 use crate::transport::acceptor::{HandshakeAnswer, HandshakeHandler, IncomingHandshake, RawConnection};
@@ -120,8 +120,8 @@ impl ListenerHandler {
     /// Reports to the program that a peer found its schema not to fit ours. Peers compare schemas themselves
     /// (see `schema_negotiation`), so this side receives the result with their query.
     fn report_mismatch(&self, peer_hello: &Hello, handshake: &IncomingHandshake) {
-        let owner = Owner::of(&handshake.stream, handshake.credentials.as_ref());
-        let source = owner.qualify(peer_hello.source());
+        let owner = owner_of(&handshake.stream, handshake.credentials.as_ref());
+        let source = qualify(&owner, peer_hello.source());
         let Some(mismatch) = schema_negotiation::reported_mismatch(peer_hello, &source) else {
             return;
         };
@@ -239,7 +239,7 @@ impl HandshakeHandler for ListenerHandler {
             return schema_negotiation::answer(&hello);
         }
         let schemas = (hello.schemas, hello.reply_schemas);
-        let owner = Owner::of(&handshake.stream, handshake.credentials.as_ref());
+        let owner = owner_of(&handshake.stream, handshake.credentials.as_ref());
         let name = peer_hello.stable_name();
         let identity = match &self.single_peer {
             Some(_) => Identity::of_other_end(owner.clone(), name.as_deref()),

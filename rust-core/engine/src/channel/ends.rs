@@ -60,12 +60,12 @@ use super::receiving::{ORIGIN, ReceivedFrame, Receiving};
 use super::reconnector::{LinkSource, Reconnector};
 use super::retry::Retry;
 use super::sending::{AckSender, Sending};
-use super::session::inbox::AckTrigger;
 use super::session_state::SessionState;
 use crate::codec::Encoding;
 use crate::deadline::{Deadline, Wait, Waiting};
 use crate::error::{Error, ErrorKind, Result};
 use crate::message::Message;
+use crate::session::inbox::AckTrigger;
 use crate::sys::fork::{self, Descriptor, OfProcess};
 use crate::sys::poll::Epoll;
 use crate::sys::random;
@@ -378,7 +378,7 @@ impl Channel {
     /// `InvalidState` on a channel without `ack="manual"`.
     pub fn ack(&self) -> Result<()> {
         let mut receiving = self.receiving().map_err(|e| e.on(&self.shown))?;
-        self.options.ack.check_manual().map_err(|e| e.on(&self.shown))?;
+        self.options.check_manual().map_err(|e| e.on(&self.shown))?;
         receiving.consumed();
         let session = self.reconnector.session_state.halves().inbox.session();
         self.reconnector.session_state.acknowledge(session, u64::MAX);

@@ -16,10 +16,10 @@ use bytes::Bytes;
 
 use super::options;
 use super::pattern::Pattern;
-use super::session::{Progress, ReplayLimits, SessionHello};
 use crate::codec::{self, Encoding};
 use crate::error::{Error, ErrorKind, Result, quoted};
 use crate::frame::{self, Header, Incoming, Kind, Outgoing};
+use crate::session::{Progress, ReplayLimits, SessionHello};
 use crate::sys::random;
 use crate::value::{Limits, Map, Value};
 

@@ -22,11 +22,11 @@ use std::sync::Arc;
 use super::handshake::Hello;
 use super::options::Options;
 use super::pattern::Pattern;
-use super::session::Owner;
 use super::session_state::Negotiated;
 use crate::error::Result;
 use crate::frame::{Incoming, Kind};
 use crate::message::{ReceivedFrom, SchemaIds};
+use crate::session::Owner;
 use crate::sys::peer::Credentials;
 use crate::sys::user;
 use crate::transport::extension::LastSender;
@@ -68,7 +68,7 @@ impl Peer {
     /// Returns the peer that sent this hello over a connection of this owner.
     pub(crate) fn new(hello: &Hello, options: &Options, owner: Owner) -> Peer {
         Peer {
-            source: owner.qualify(hello.source()).into(),
+            source: qualify(&owner, hello.source()).into(),
             pattern: hello.pattern,
             max_message_size: hello.max_message_size.min(options.max_message_size),
             session: hello.session,
@@ -108,27 +108,25 @@ impl Peer {
     }
 }
 
-impl Owner {
-    /// Returns the owner of a connection: the name of the TLS key if there is one, otherwise the user that
-    /// the kernel reports.
-    pub(crate) fn of(stream: &Stream, credentials: Option<&Credentials>) -> Owner {
-        match (stream.key_name(), credentials) {
-            (Some(key), _) => Owner::Key(key.into()),
-            (None, Some(credentials)) => Owner::User(credentials.uid),
-            (None, None) => Owner::Anyone,
-        }
+/// Returns the owner of a connection: the name of the TLS key if there is one, otherwise the user that
+/// the kernel reports.
+pub fn owner_of(stream: &Stream, credentials: Option<&Credentials>) -> Owner {
+    match (stream.key_name(), credentials) {
+        (Some(key), _) => Owner::Key(key.into()),
+        (None, Some(credentials)) => Owner::User(credentials.uid),
+        (None, None) => Owner::Anyone,
     }
+}
 
-    /// Returns the source of a peer's messages: the name that the peer gave itself, with `@key` for another
-    /// machine and `@user` for another user of this machine.
-    pub(crate) fn qualify(&self, name: String) -> String {
-        match self {
-            Owner::Key(key) => format!("{name}@{key}"),
-            Owner::User(uid) if *uid != rustix::process::geteuid().as_raw() => {
-                format!("{name}@{}", user::name_of_user(*uid).unwrap_or_else(|| uid.to_string()))
-            }
-            Owner::User(_) | Owner::Anyone => name,
+/// Returns the source of a peer's messages: the name that the peer gave itself, with `@key` for another
+/// machine and `@user` for another user of this machine.
+pub fn qualify(owner: &Owner, name: String) -> String {
+    match owner {
+        Owner::Key(key) => format!("{name}@{key}"),
+        Owner::User(uid) if *uid != rustix::process::geteuid().as_raw() => {
+            format!("{name}@{}", user::name_of_user(*uid).unwrap_or_else(|| uid.to_string()))
         }
+        Owner::User(_) | Owner::Anyone => name,
     }
 }
 

@@ -17,7 +17,7 @@
 //! | schemas at connect: the comparison and the admission | `schema_negotiation` |
 //! | making a new link when one breaks | `reconnector` |
 //! | links to programs without Linkspan; JSON-RPC over their lines | `plain`, `jsonrpc` |
-//! | numbers, acknowledgement, replay, as pure state machines | `session` |
+//! | numbers, acknowledgement, replay, as pure state machines | the crate `linkspan-session` |
 //! | the session with one peer; those of all clients of a listener | `session_state`, `session_registry` |
 //! | objects that outlive a call | `persistent` |
 //! | links of which one end is on another machine | `relay` |
@@ -48,7 +48,6 @@ mod relay;
 pub(crate) mod retry;
 pub(crate) mod schema_negotiation;
 pub(crate) mod sending;
-pub(crate) mod session;
 mod session_registry;
 pub(crate) mod session_state;
 pub(crate) mod turns;

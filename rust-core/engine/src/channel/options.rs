@@ -22,6 +22,7 @@ use crate::codec::Encoding;
 use crate::deadline::{OnWait, Timeout, Wait, Waiting};
 use crate::error::{Error, ErrorKind, Result};
 use crate::schema::PreparedSchema;
+pub use crate::session::Acknowledge;
 use crate::value::{Limits, Timestamp};
 
 /// The delivery guarantee of messages.
@@ -39,32 +40,6 @@ pub enum Delivery {
 
 /// Called with the number of messages that a peer had not consumed when a channel ended.
 pub type OnUnconsumed = std::sync::Arc<dyn Fn(u64) + Send + Sync>;
-
-/// When a message counts as consumed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Acknowledge {
-    /// At the next `recv`, or at `reply`.
-    Auto,
-    /// At `ack()`.
-    Manual,
-}
-
-impl Acknowledge {
-    /// Refuses `ack()` of an object that acknowledges by itself: the program believes otherwise.
-    ///
-    /// # Errors
-    /// `InvalidState`.
-    pub(crate) fn check_manual(self) -> Result<()> {
-        match self {
-            Acknowledge::Manual => Ok(()),
-            Acknowledge::Auto => {
-                let text = "ack() is for an object that was opened with ack=\"manual\"; with ack=\"auto\" a message counts as consumed at \
-                            the next call that receives, or at the reply to it";
-                Err(Error::new(ErrorKind::InvalidState, text))
-            }
-        }
-    }
-}
 
 /// How messages are divided on a stream of bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -304,6 +279,21 @@ impl fmt::Debug for Options {
 }
 
 impl Options {
+    /// Refuses `ack()` of an object that acknowledges by itself: the program believes otherwise.
+    ///
+    /// # Errors
+    /// `InvalidState`.
+    pub(crate) fn check_manual(&self) -> Result<()> {
+        match self.ack {
+            Acknowledge::Manual => Ok(()),
+            Acknowledge::Auto => {
+                let text = "ack() is for an object that was opened with ack=\"manual\"; with ack=\"auto\" a message counts as consumed at \
+                            the next call that receives, or at the reply to it";
+                Err(Error::new(ErrorKind::InvalidState, text))
+            }
+        }
+    }
+
     /// Starts the wait of a call: the time-out applies if the caller gave none, and the callback runs meanwhile.
     #[inline]
     pub(crate) fn start<'a>(&self, wait: impl Into<Wait<'a>>) -> Waiting<'a> {

@@ -11,10 +11,9 @@ use std::sync::atomic::AtomicU64;
 
 use super::handshake::Hello;
 use super::jsonrpc::JsonRpc;
-use super::link::{ConnectionGuard, Link, Peer};
+use super::link::{ConnectionGuard, Link, Peer, owner_of, qualify};
 use super::options::{Framing, Options};
 use super::pattern::Pattern;
-use super::session::Owner;
 use crate::error::Result;
 use crate::sys::peer::Credentials;
 use crate::transport::endpoint::Endpoint;
@@ -47,9 +46,9 @@ pub fn link(
     dialled: bool,
 ) -> Result<Link> {
     let credentials = stream.credentials()?;
-    let owner = Owner::of(&stream, credentials.as_ref());
+    let owner = owner_of(&stream, credentials.as_ref());
     let source = match &credentials {
-        Some(credentials) => owner.qualify(program_name(credentials)),
+        Some(credentials) => qualify(&owner, program_name(credentials)),
         None => stream.peer_address(),
     };
     let guard = Arc::new(ConnectionGuard::new(stream.clone()));

@@ -21,15 +21,15 @@ use super::acceptor::{ChannelAcceptor, connect_options};
 use super::dial::{Dialler, Dialling};
 use super::event_log::EventLog;
 use super::handshake::Hello;
-use super::link::{ConnectionGuard, Link, Peer, RxPart, TxPart};
+use super::link::{ConnectionGuard, Link, Peer, RxPart, TxPart, owner_of};
 use super::options::{Acknowledge, Framing, Options};
 use super::plain;
 use super::retry::Retry;
 use super::schema_negotiation;
-use super::session::{Identity, Owner};
 use super::session_state::{Negotiated, SessionHalves, SessionState};
 use crate::deadline::{Wait, Waiting};
 use crate::error::{Error, ErrorKind, Result};
+use crate::session::Identity;
 use crate::sys::eventfd::EventFd;
 use crate::sys::memory::PeerFile;
 use crate::sys::poll::wait_readable;
@@ -475,7 +475,7 @@ impl Reconnector {
             return self.check_links().map(|()| None);
         };
         let guard = Arc::new(ConnectionGuard::new(called.stream.clone()));
-        let owner = Owner::of(&called.stream, called.credentials.as_ref());
+        let owner = owner_of(&called.stream, called.credentials.as_ref());
         let peer = Peer::new(&peer_hello, options, owner);
         let (tx, rx) = offer.join(
             called.stream,

@@ -14,9 +14,9 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::session::redial::Redial;
 use crate::deadline::{Deadline, Waiting};
 use crate::error::{ErrorKind, Result};
+use crate::session::redial::Redial;
 use crate::sys::inotify::Watch;
 use crate::sys::poll::{Epoll, Interest, is_readable, wait_readable};
 use crate::sys::random;

@@ -41,10 +41,10 @@ use super::direction::{Lease, SeatGuard};
 use super::event_log::EventLog;
 use super::link::TxPart;
 use super::reconnector::Reconnector;
-use super::session::RetransmitClass;
-use super::session::inbox::AckTrigger;
 use super::session_state::admission::{Obstacle, Terms, Ticket, Unless, carries_ack};
 use super::session_state::{SessionHalves, SessionState, class};
+use crate::session::RetransmitClass;
+use crate::session::inbox::AckTrigger;
 
 pub use self::ack_sender::AckSender;
 pub use self::content::DraftContent;

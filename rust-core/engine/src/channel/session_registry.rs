@@ -1,7 +1,7 @@
 //! The sessions of a listener's clients: of those that are connected, and of those that may reconnect.
 //!
 //! A session outlives its connection. When a client disconnects, its state moves to
-//! [`DisconnectedPeers`](super::session::peers), which is bounded by `absent_clients` and `replay_bytes`;
+//! [`DisconnectedPeers`](crate::session::peers), which is bounded by `absent_clients` and `replay_bytes`;
 //! when the client connects again under the same identity, it gets the same state, and unacknowledged
 //! messages are sent again. A client without a `client_id` is identified by its session number, so that a
 //! broken link resumes but a restarted program does not.
@@ -18,10 +18,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use super::link::ConnectionGuard;
 use super::options::Options;
-use super::session::Identity;
-use super::session::peers::{DisconnectedPeers, KeptSize, PeerLimits};
 use super::session_state::SessionState;
 use crate::error::{Error, ErrorKind, Result, quoted};
+use crate::session::Identity;
+use crate::session::peers::{DisconnectedPeers, KeptSize, PeerLimits};
 use crate::sys::random;
 
 /// The sessions of one listener. Shared by its handshake handler, on the acceptor thread, and by the guards
@@ -130,8 +130,8 @@ impl SessionRegistry {
 
 #[cfg(test)]
 mod tests {
-    use super::super::session::Owner;
     use super::*;
+    use crate::session::Owner;
 
     #[test]
     fn recall_without_connection_keeps_the_count_of_bytes() {

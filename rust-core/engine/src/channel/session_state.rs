@@ -24,10 +24,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::event_log::EventLog;
 use super::options::{Delivery, Options};
-use super::session::inbox::{AckTrigger, AckUrgency, Fate, Verdict};
-use super::session::outbox::Unacknowledged;
-use super::session::places::Reuse;
-use super::session::{Identity, Inbox, Outbox, ReplayLimits, RetransmitClass, SessionHello};
+use crate::session::inbox::{AckTrigger, AckUrgency, Fate, Verdict};
+use crate::session::outbox::Unacknowledged;
+use crate::session::places::Reuse;
+use crate::session::{Identity, Inbox, Outbox, ReplayLimits, RetransmitClass, SessionHello};
 
 use crate::error::Result;
 use crate::frame::{Header, Kind, flags};
@@ -132,7 +132,7 @@ impl SessionState {
     /// Returns this side's part of a hello that is written now.
     pub fn hello(&self) -> SessionHello {
         let halves = self.halves();
-        SessionHello::of(&halves.outbox, &halves.inbox)
+        halves.outbox.hello(halves.inbox.progress())
     }
 
     /// Starts sending over a new link. Messages kept for another peer are dropped and counted in

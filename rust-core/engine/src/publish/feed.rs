@@ -12,9 +12,9 @@ use crate::channel::Options;
 use crate::channel::asking::{Pending, Progress};
 use crate::channel::dial::Dialling;
 use crate::channel::handshake::{After, Hello};
+use crate::channel::link::{owner_of, qualify};
 use crate::channel::pattern::Pattern;
 use crate::channel::schema_negotiation::stored::RecordSchemas;
-use crate::channel::session::Owner;
 use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{Header, Incoming, Kind};
@@ -190,8 +190,8 @@ impl Feed {
         views: &mut ViewCount,
     ) -> Result<Feed> {
         Pattern::Publish.fits(peer_hello.pattern)?;
-        let owner = Owner::of(&called.stream, called.credentials.as_ref());
-        let source = owner.qualify(peer_hello.source()).into();
+        let owner = owner_of(&called.stream, called.credentials.as_ref());
+        let source = qualify(&owner, peer_hello.source()).into();
         // Messages that a relay had not relayed when it started do not count as missed.
         let begin = peer_hello.first.saturating_sub(1);
         let after_number =

@@ -10,9 +10,9 @@ use super::fanout::Fanout;
 use super::stream_subscriber::Begin;
 use crate::channel::admission::{answer_with_state, check_allowed, described};
 use crate::channel::handshake::{self, After, Hello};
+use crate::channel::link::{owner_of, qualify};
 use crate::channel::pattern::Pattern;
 use crate::channel::schema_negotiation;
-use crate::channel::session::Owner;
 use crate::channel::{Framing, Options, plain};
 use crate::error::{Error, Result};
 use crate::frame::Incoming;
@@ -57,9 +57,9 @@ impl HandshakeHandler for PublisherHandler {
     fn answer(&self, mut handshake: IncomingHandshake) -> Result<HandshakeAnswer> {
         let peer_hello = Hello::from_frame(&handshake.hello)?;
         if peer_hello.ask {
-            let owner = Owner::of(&handshake.stream, handshake.credentials.as_ref());
+            let owner = owner_of(&handshake.stream, handshake.credentials.as_ref());
             if let Some(mismatch) =
-                schema_negotiation::reported_mismatch(&peer_hello, &owner.qualify(peer_hello.source()))
+                schema_negotiation::reported_mismatch(&peer_hello, &qualify(&owner, peer_hello.source()))
             {
                 self.fanout.event_log.mismatched(mismatch);
             }

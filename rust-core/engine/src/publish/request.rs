@@ -9,8 +9,8 @@ use super::subscriber::nothing_published;
 use crate::channel::asking::{Pending, Progress};
 use crate::channel::dial::Dialler;
 use crate::channel::handshake::Hello;
+use crate::channel::link::{owner_of, qualify};
 use crate::channel::pattern::Pattern;
-use crate::channel::session::Owner;
 use crate::channel::{Options, Use};
 use crate::deadline::{Deadline, Wait, Waiting};
 use crate::error::{Error, ErrorKind, Result};
@@ -222,7 +222,7 @@ impl<'a> Request<'a> {
     /// Takes the publisher's answer; returns the value where it is there already.
     fn answered(&mut self, mut called: AnsweredCall, hello: &Hello) -> Result<Option<Message>> {
         Pattern::Publish.fits(hello.pattern)?;
-        let source = Owner::of(&called.stream, called.credentials.as_ref()).qualify(hello.source());
+        let source = qualify(&owner_of(&called.stream, called.credentials.as_ref()), hello.source());
         let schemas = SchemaIds::agreed(hello.schemas.first(), self.options.schema.as_ref());
         let longest = self.options.max_message_size;
         let Some(rings) = self.endpoint.transport().driver().broadcast() else {

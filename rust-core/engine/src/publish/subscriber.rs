@@ -293,7 +293,7 @@ impl Subscriber {
     /// # Errors
     /// `InvalidState` on a subscriber without `ack="manual"`.
     pub fn ack(&self) -> Result<()> {
-        self.options.ack.check_manual().map_err(|e| e.on(&self.shown))?;
+        self.options.check_manual().map_err(|e| e.on(&self.shown))?;
         self.consume()
     }
 

@@ -7,12 +7,12 @@ use std::sync::atomic::Ordering;
 use super::client_tx::ClientTx;
 use crate::channel::event_log::EventLog;
 use crate::channel::link::{Checks, RxPart, Taken, Want};
-use crate::channel::session::inbox::{AckTrigger, Fate};
 use crate::channel::session_state::SessionHalves;
 use crate::channel::{Acknowledge, Options};
 use crate::error::Result;
 use crate::frame::{Incoming, Kind};
 use crate::message::{Message, ReusedMessage};
+use crate::session::inbox::{AckTrigger, Fate};
 use crate::transport::Rx;
 
 /// A connected client, with its receiving half.

@@ -16,7 +16,6 @@ use super::server_waker::ServerWaker;
 use crate::channel::event_log::EventLog;
 use crate::channel::link::{ConnectionGuard, TxPart};
 use crate::channel::sending::{AckSender, Admitted, Draft, Links, Passed, Put, REPLY, Sending};
-use crate::channel::session::inbox::AckTrigger;
 use crate::channel::session_state::admission::{Obstacle, Terms, Ticket};
 use crate::channel::session_state::{SessionState, SlotLender};
 use crate::channel::{Direction, Options};
@@ -24,6 +23,7 @@ use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::Kind;
 use crate::message::{Message, Payload};
+use crate::session::inbox::AckTrigger;
 use crate::sys::poll::Interest;
 
 /// A token among those of clients with waiting answers: an answer was kept for a client that may have reconnected under another token.
@@ -121,7 +121,7 @@ impl ClientTx {
 
     /// Refuses an acknowledgement by the program where the server acknowledges by itself.
     pub fn check_manual(&self) -> Result<()> {
-        self.options.ack.check_manual()
+        self.options.check_manual()
     }
 
     /// Returns the client's session, if it has one.

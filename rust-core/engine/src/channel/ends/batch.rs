@@ -8,11 +8,11 @@
 use super::{Channel, is_not_ready};
 use crate::channel::receiving::Receiving;
 use crate::channel::sending::Draft;
-use crate::channel::session::inbox::AckTrigger;
 use crate::channel::session_state::admission::crosses_ack_check;
 use crate::deadline::{Wait, Waiting};
 use crate::error::{Error, ErrorKind, Result};
 use crate::message::{Message, Payload};
+use crate::session::inbox::AckTrigger;
 use crate::value::Source;
 
 /// The most values that are encoded before they are sent.

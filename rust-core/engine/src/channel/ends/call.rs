@@ -18,13 +18,13 @@ use crate::channel::direction::{Lease, Operation, Permit, in_use, take_from_libr
 use crate::channel::link::Taken;
 use crate::channel::receiving::{ReceivedFrame, Receiving};
 use crate::channel::sending::{Admitted, Draft, REPLY, Until};
-use crate::channel::session::inbox::AckTrigger;
 use crate::channel::session_state::SessionHalves;
 use crate::channel::turns::reentrant_call;
 use crate::deadline::{self, Deadline, Wait, Waiting};
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{Kind, flags};
 use crate::message::{Message, Payload, failure};
+use crate::session::inbox::AckTrigger;
 use crate::value::Source;
 
 /// The most late answers that one call of [`Channel::poll`] drops.

@@ -11,9 +11,9 @@ use super::send::lost_before;
 use crate::channel::Operation;
 use crate::channel::receiving::{ReceivedFrame, Receiving};
 use crate::channel::sending::Sending;
-use crate::channel::session::inbox::AckTrigger;
 use crate::deadline::{Deadline, Wait, Waiting};
 use crate::error::{Error, ErrorKind, Result, counted};
+use crate::session::inbox::AckTrigger;
 use crate::sys::fork;
 
 impl Channel {

@@ -10,13 +10,13 @@ use crate::channel::direction::SeatGuard;
 use crate::channel::link::Taken;
 use crate::channel::receiving::Receiving;
 use crate::channel::sending::{DATA, Draft, DraftContent, Sending};
-use crate::channel::session::inbox::AckTrigger;
 use crate::channel::session_state::SessionHalves;
 use crate::codec::Encoding;
 use crate::deadline::{self, Wait};
 use crate::error::Result;
 use crate::message::{Message, Payload, ReusedMessage};
 use crate::schema::PreparedSchema;
+use crate::session::inbox::AckTrigger;
 use crate::value::Source;
 
 impl Channel {

@@ -12,9 +12,9 @@ use super::close::unconsumed;
 use super::{Channel, rest};
 use crate::channel::Operation;
 use crate::channel::options::Delivery;
-use crate::channel::session::inbox::AckTrigger;
 use crate::deadline::{Deadline, Wait, Waiting};
 use crate::error::{ErrorKind, Result};
+use crate::session::inbox::AckTrigger;
 use crate::sys::fork;
 use crate::sys::poll::next_round;
 

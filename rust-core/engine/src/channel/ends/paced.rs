@@ -2,8 +2,8 @@
 
 use super::{Channel, Inner};
 use crate::channel::lockstep::Paced;
-use crate::channel::session::inbox::AckTrigger;
 use crate::channel::session_state::SessionState;
+use crate::session::inbox::AckTrigger;
 use crate::sys::fork;
 
 impl Paced for Inner {

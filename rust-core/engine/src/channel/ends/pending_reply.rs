@@ -6,7 +6,7 @@ use std::sync::{Arc, Weak};
 
 use super::Inner;
 use super::call_in_place::SentRequest;
-use crate::channel::session::inbox::AckTrigger;
+use crate::session::inbox::AckTrigger;
 use crate::sys::fork;
 
 /// A sent request, for which [`Channel::finish_call`](super::Channel::finish_call) returns the answer. Dropping it before that withdraws

@@ -6,10 +6,10 @@
 use super::Channel;
 use crate::channel::lockstep;
 use crate::channel::receiving::Receiving;
-use crate::channel::session::inbox::AckTrigger;
 use crate::deadline::{self, Wait, Waiting};
 use crate::error::{Error, ErrorKind, Result};
 use crate::message::{BorrowedMemory, Message, ReceivedBytes};
+use crate::session::inbox::AckTrigger;
 
 impl Channel {
     /// Receives the next message as [`Channel::recv`] does, and copies its bytes to the beginning of `into`: from shared memory

@@ -7,10 +7,10 @@
 use std::os::fd::AsFd;
 
 use super::Channel;
-use crate::channel::session::RetransmitClass;
-use crate::channel::session::inbox::AckTrigger;
 use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result};
+use crate::session::RetransmitClass;
+use crate::session::inbox::AckTrigger;
 use crate::sys::poll::wait_readable;
 
 impl Channel {

@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use super::RxPart;
 use crate::channel::event_log::EventLog;
-use crate::channel::session::inbox::Fate;
 use crate::channel::session_state::SessionHalves;
 use crate::error::Result;
 use crate::frame::{Incoming, Kind};
 use crate::message::{Message, ReceivedFrom, withdrawal};
 use crate::schema::PreparedSchema;
+use crate::session::inbox::Fate;
 use crate::transport::{Rx, extension};
 use crate::value::Limits;
 

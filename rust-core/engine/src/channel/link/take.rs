@@ -7,10 +7,10 @@
 
 use super::RxPart;
 use crate::channel::event_log::EventLog;
-use crate::channel::session::inbox::{AckTrigger, Fate};
 use crate::channel::session_state::{SessionHalves, SessionState, urgency};
 use crate::frame::{Header, Kind};
 use crate::message::{BodyMemory, Message, ReusedMessage};
+use crate::session::inbox::{AckTrigger, Fate};
 use crate::value::Limits;
 
 /// What a call takes of the messages in a link.

@@ -3,9 +3,9 @@
 
 use super::{ReceivedFrame, Receiving};
 use crate::channel::sending::AckSender;
-use crate::channel::session::inbox::AckTrigger;
 use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result};
+use crate::session::inbox::AckTrigger;
 
 /// Messages in the inbox, at most, while a thread reads for acknowledgements.
 const MAX_INBOX: usize = 1 << 16;

@@ -3,11 +3,11 @@
 use super::{ReceivedFrame, Receiving};
 use crate::channel::link::Checks;
 use crate::channel::sending::AckSender;
-use crate::channel::session::inbox::Fate;
 use crate::deadline::Waiting;
 use crate::error::Result;
 use crate::frame::{Incoming, Kind};
 use crate::message::Message;
+use crate::session::inbox::Fate;
 use crate::sys::poll::next_round;
 
 /// After this many polls in a row without a message, the deadline is checked.

@@ -5,10 +5,10 @@ use super::Receiving;
 use crate::channel::event_log::EventLog;
 use crate::channel::link::{Taken, Want, is_awaited};
 use crate::channel::pattern::Pattern;
-use crate::channel::session::inbox::AckTrigger;
 use crate::channel::session_state::{SessionHalves, SessionState};
 use crate::frame::Kind;
 use crate::message::{BodyMemory, Dropped, Message, ReusedMessage};
+use crate::session::inbox::AckTrigger;
 
 /// Data for a program that calls to receive.
 pub(super) const NEXT: Want =

@@ -11,10 +11,10 @@ use crate::channel::event_log::EventLog;
 use crate::channel::link::Taken;
 use crate::channel::pattern::Pattern;
 use crate::channel::sending::AckSender;
-use crate::channel::session::inbox::AckTrigger;
 use crate::channel::session_state::SessionHalves;
 use crate::deadline::Waiting;
 use crate::error::{ErrorKind, Result};
+use crate::session::inbox::AckTrigger;
 use crate::transport::Waited;
 
 /// What a call that receives over a stream does next.

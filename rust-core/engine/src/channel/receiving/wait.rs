@@ -7,9 +7,9 @@
 use super::Receiving;
 use crate::channel::lockstep;
 use crate::channel::sending::AckSender;
-use crate::channel::session::inbox::AckTrigger;
 use crate::deadline::Waiting;
 use crate::error::Result;
+use crate::session::inbox::AckTrigger;
 use crate::transport::Waited;
 
 impl Receiving {

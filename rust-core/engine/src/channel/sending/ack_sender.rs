@@ -7,7 +7,7 @@ use crate::channel::direction::Direction;
 use crate::channel::event_log::EventLog;
 use crate::channel::link::Taken;
 use crate::channel::reconnector::Reconnector;
-use crate::channel::session::inbox::AckTrigger;
+use crate::session::inbox::AckTrigger;
 
 /// Sends acknowledgements and replays of a receiving thread over the other direction.
 pub struct AckSender<'a, L = Reconnector> {

@@ -6,10 +6,10 @@
 //! The transports' own obstacles (no room in the ring, a rest that is not written yet) come after it.
 
 use super::{SessionHalves, class};
-use crate::channel::session::RetransmitClass;
 use crate::error::Error;
 use crate::frame::Kind;
 use crate::message::StoredMessage;
+use crate::session::RetransmitClass;
 
 /// After this many unacknowledged messages a program that only sends checks for acknowledgements.
 const ACK_CHECK_INTERVAL: usize = 64;

@@ -8,8 +8,8 @@
 use std::collections::BTreeMap;
 use std::thread::{self, Thread};
 
-use crate::channel::session::places::Places;
 use crate::message::Message;
+use crate::session::places::Places;
 
 /// Requests of which answers are kept, at most. With more, the oldest that no thread waits for is ended and its answer dropped.
 const MOST: usize = 1024;

@@ -4,10 +4,10 @@
 use std::sync::Arc;
 
 use super::calls::Calls;
-use crate::channel::session::inbox::{AckTrigger, AckUrgency, Fate, Verdict};
-use crate::channel::session::{Inbox, Outbox, RetransmitClass};
 use crate::error::Error;
 use crate::message::StoredMessage;
+use crate::session::inbox::{AckTrigger, AckUrgency, Fate, Verdict};
+use crate::session::{Inbox, Outbox, RetransmitClass};
 use crate::transport::{AckWords, Rx, Slots};
 
 /// Both halves of the session, and the pages in shared memory that belong to the current links.

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use crate::channel::session::redial::Redial;
 use crate::publish::gaps::Gaps;
+use crate::session::redial::Redial;
 use crate::transport::endpoint::Endpoint;
 use crate::value::{Map, Value};
 

@@ -4,11 +4,11 @@ use std::os::fd::AsFd;
 use std::sync::atomic::Ordering;
 
 use super::{ACCEPTOR, Clients, ROOM, STOP, WAKE};
-use crate::channel::session::inbox::AckTrigger;
 use crate::deadline::Waiting;
 use crate::error::Result;
 use crate::request::client::Client;
 use crate::request::client_tx::KEPT;
+use crate::session::inbox::AckTrigger;
 use crate::sys::poll::{Interest, Ready};
 use crate::sys::stop;
 

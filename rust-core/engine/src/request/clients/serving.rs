@@ -7,13 +7,13 @@ use crate::channel::acceptor::ChannelAcceptor;
 use crate::channel::event_log::EventLog;
 use crate::channel::link::Taken;
 use crate::channel::sending::Draft;
-use crate::channel::session::inbox::AckTrigger;
 use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{Incoming, Kind};
 use crate::message::{Message, Payload};
 use crate::request::answer::Request;
 use crate::request::client::Client;
+use crate::session::inbox::AckTrigger;
 use crate::transport::{Losses, extension};
 
 /// What a client has sent.

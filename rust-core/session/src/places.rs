@@ -4,6 +4,8 @@
 //! It has the messages that are kept to be sent again. A `VecDeque` would move each of them twice: into the call, and
 //! from there into the queue.
 
+use alloc::vec::Vec;
+
 /// The queue. Places that are not in use have the values that [`Reuse::release`] left in them.
 #[derive(Clone, Debug)]
 pub struct Places<T> {

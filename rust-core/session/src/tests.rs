@@ -1,8 +1,7 @@
 //! Single decisions: the messages that an outbox keeps and sends again, the numbers that an inbox accepts and
 //! acknowledges.
 
-use super::super::options::Acknowledge;
-use super::inbox::{AckTrigger, AckUrgency, Fate, Verdict};
+use super::inbox::{AckTrigger, AckUrgency, Acknowledge, Fate, Verdict};
 use super::outbox::{Incarnation, NextMessage};
 use super::{Identity, Inbox, Outbox, Owner, Progress, ReplayLimits, RetransmitClass, SessionHello};
 use crate::error::ErrorKind;

@@ -1,8 +1,7 @@
 //! The programs at both ends: they send, receive slowly, call, answer, acknowledge and give up.
 
-use super::super::super::options::Acknowledge;
 use super::super::RetransmitClass;
-use super::super::inbox::{AckTrigger, AckUrgency, Fate, Verdict};
+use super::super::inbox::{AckTrigger, AckUrgency, Acknowledge, Fate, Verdict};
 use super::super::outbox::NextMessage;
 use super::World;
 use super::end::{Call, Content, Frame, ReceivedFrame, TxLink};

@@ -15,8 +15,10 @@
 //!
 //! Pure state, without a clock, a socket or a lock.
 
+use alloc::format;
+
 use super::places::{Places, Reuse};
-use super::{Identity, ReplayLimits, RetransmitClass, SessionHello};
+use super::{Identity, Progress, ReplayLimits, RetransmitClass, SessionHello};
 use crate::error::{Error, ErrorKind, Result};
 
 /// The sending side of a session. `M` is the stored part of a message that is needed to send it again.
@@ -169,6 +171,11 @@ impl<M: Reuse> Outbox<M> {
     /// Returns the replay limits, which are sent in the hello.
     pub fn limits(&self) -> Option<ReplayLimits> {
         self.limits
+    }
+
+    /// Returns this side's part of a hello; `received` is its progress in the peer's session.
+    pub fn hello(&self, received: Progress) -> SessionHello {
+        SessionHello { session: self.session, first: self.first(), keeps: self.limits, received }
     }
 
     /// Returns the lowest number that a peer without this session may receive: that of the oldest

@@ -12,11 +12,19 @@
 //! Everything here is a pure state machine, without a clock, a socket or a lock; `simulation` and
 //! `properties` test it with random histories.
 
-use std::collections::VecDeque;
+use alloc::collections::VecDeque;
 
-use super::super::options::Acknowledge;
 use super::{Progress, SessionHello};
 use crate::error::{Error, ErrorKind, Result};
+
+/// When a message counts as consumed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Acknowledge {
+    /// At the next `recv`, or at `reply`.
+    Auto,
+    /// At `ack()`.
+    Manual,
+}
 
 /// How soon the sender of a message needs its acknowledgement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -253,7 +261,7 @@ impl Inbox {
                     && self.window.len() == 1
                     && let Some(front) = self.window.front_mut()
                 {
-                    let before = std::mem::replace(front, entry);
+                    let before = core::mem::replace(front, entry);
                     self.count_consumed(&before);
                     return Ok(Verdict::New { missed });
                 }
@@ -347,7 +355,7 @@ impl Inbox {
     /// [`Inbox::finished`] where several are not consumed.
     fn finish_one(&mut self, session: u64, number: u64) {
         let Some(entry) = self.find(session, number) else { return };
-        let was = std::mem::replace(&mut entry.state, MessageState::Consumed);
+        let was = core::mem::replace(&mut entry.state, MessageState::Consumed);
         self.delivered -= usize::from(was == MessageState::Delivered);
         self.advance();
     }

@@ -5,7 +5,8 @@
 //! return. Over a bound, states are evicted in the order of the least harm: peers with nothing kept, then
 //! peers that cannot reconnect (no name), then the longest disconnected.
 
-use std::collections::VecDeque;
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
 
 use super::Identity;
 
@@ -110,8 +111,8 @@ impl<S> DisconnectedPeers<S> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Owner;
     use super::*;
+    use crate::Owner;
 
     fn named(name: &str) -> Identity {
         Identity::of_dialler(Owner::Anyone, Some(name), 1)

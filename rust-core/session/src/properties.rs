@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
-use super::super::options::Acknowledge;
-use super::inbox::{AckUrgency, Fate, Verdict};
+use super::inbox::{AckUrgency, Acknowledge, Fate, Verdict};
 use super::{Identity, Inbox, Outbox, Progress, ReplayLimits, RetransmitClass, SessionHello};
 
 const OWN_SESSION: u64 = 1;

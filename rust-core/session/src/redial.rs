@@ -7,7 +7,7 @@
 //! in the same way, and after 20 ms doubling to 1 s where it was only busy. Pure state: the caller draws
 //! the random number and sleeps.
 
-use std::time::Duration;
+use core::time::Duration;
 
 /// Counts failed attempts in a row.
 #[derive(Clone, Copy, Debug, Default)]

@@ -8,7 +8,7 @@ mod truth;
 
 use std::collections::{HashMap, VecDeque};
 
-use super::super::options::Acknowledge;
+use super::inbox::Acknowledge;
 use super::outbox::Incarnation;
 use super::{Identity, Owner, ReplayLimits, RetransmitClass, SessionHello};
 use end::{End, ReceivedFrame, RxLink, TxLink};
@@ -182,7 +182,7 @@ impl World<'_> {
 
     fn connect(&mut self) {
         self.links += 1;
-        let hellos = [0, 1].map(|i| SessionHello::of(&self.ends[i].outbox, &self.ends[i].inbox));
+        let hellos = [0, 1].map(|i| self.ends[i].outbox.hello(self.ends[i].inbox.progress()));
         self.trace(|| format!("link {}: {hellos:?}", self.links));
         for i in [LISTENER, DIALLER] {
             let hello = hellos[1 - i];

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::super::super::options::Acknowledge;
+use super::super::inbox::Acknowledge;
 use super::super::places::Reuse;
 use super::super::{Inbox, Outbox, ReplayLimits, RetransmitClass, SessionHello};
 use super::truth::Truth;
