@@ -752,6 +752,7 @@ class Stream {
 }
 
 class Subscription extends Stream {
+  takes = ["message", "lagged", "joined", "ended"];
   names = new Map();
   #lab;
   #names;
@@ -856,6 +857,7 @@ class Subscription extends Stream {
 }
 
 class Follow extends Stream {
+  takes = ["names"];
   #lab;
   #pattern;
   #known = new Set();
@@ -890,6 +892,7 @@ class Follow extends Stream {
 }
 
 class Publisher {
+  takes = ["ack"];
   #lab;
   #schema;
   #sent = [];
@@ -1102,7 +1105,7 @@ class Lab {
       const error = type === "error" ? frame : frame.error;
       this.#open.delete(id);
       one.end(error ? ofFrame(error) : undefined);
-    } else if (type === { Publisher: "ack", Follow: "names" }[one.constructor.name] || (one instanceof Subscription && ["message", "lagged", "joined", "ended"].includes(type))) one.take(frame);
+    } else if (one.takes.includes(type)) one.take(frame);
   }
   send(frame) {
     // One that is closing is noticed here, before its event.

@@ -1,1 +1,1 @@
-../../js/client.js
+../../js/min/client.js

@@ -4,11 +4,13 @@ import base64
 import gzip
 import hashlib
 import json
+import os
 import random
 import shutil
 import socket
 import struct
 import subprocess
+import tarfile
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,7 +19,7 @@ from typing import Any
 import pytest
 from conftest import Bench, Gateway, go
 from playwright.sync_api import Browser, sync_playwright
-from support.npm import compiled, npm
+from support.npm import compiled, minified
 from support.tree import ROOT, TARGET
 from support.waiting import PATIENCE, next_line, until
 
@@ -112,9 +114,11 @@ def address(gateway: Gateway, token: str | None = None) -> str:
     return f"{gateway.address}/#token={token or gateway.token}"
 
 
-def test_vectors_in_node() -> None:
+@pytest.mark.parametrize("modules", [".", "min"])
+def test_vectors_in_node(modules: str) -> None:
     assert NODE, "node is not installed"
-    done = subprocess.run([NODE, "--test", HERE / "vectors.test.js"], capture_output=True, text=True, timeout=10 * PATIENCE)
+    env = {**os.environ, "LINKSPAN_CLIENT": modules}
+    done = subprocess.run([NODE, "--test", HERE / "vectors.test.js"], env=env, capture_output=True, text=True, timeout=10 * PATIENCE)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -323,13 +327,29 @@ def test_address_that_is_no_gateway_says_so_in_node(bench: Bench) -> None:
     assert got["kind"] == "NotFound" and "404" in got["text"], got
 
 
-def test_client_has_twelve_kilobytes_as_bundlers_make_it(tmp_path: Path) -> None:
-    made = tmp_path / "client.js"
-    words = [npm() / ".bin/esbuild", JS / "client.js", "--minify", "--format=esm", f"--outfile={made}"]
-    subprocess.run(words, check=True, capture_output=True, timeout=PATIENCE)
-    size = len(gzip.compress(made.read_bytes(), 9))
-    print(f"client.js has {size} bytes in gzip, minified")
+@pytest.mark.parametrize("name", ["client", "json", "node", "schema"])
+def test_minified_modules_are_those_of_the_sources(name: str, tmp_path: Path) -> None:
+    made = minified(JS / f"{name}.js", tmp_path)
+    kept = JS / "min" / f"{name}.js"
+    assert kept.read_bytes() == made.read_bytes(), f"{kept} is not made of js/{name}.js as it is now: cp {made} {kept}"
+
+
+def test_package_for_npm_has_a_client_of_twelve_kilobytes_and_its_readable_source(tmp_path: Path) -> None:
+    subprocess.run(["npm", "pack", "--silent", "--pack-destination", tmp_path, JS], check=True, capture_output=True, cwd=tmp_path, timeout=10 * PATIENCE)
+    (packed,) = tmp_path.glob("*.tgz")
+    with tarfile.open(packed) as tar:
+        files = {entry.name.removeprefix("package/"): tar.extractfile(entry).read() for entry in tar if entry.isfile()}
+    package = json.loads(files["package.json"])
+    for target in package["exports"].values():
+        # All conditions of a name are there, and with each the modules import those of the same folder: a class is one class.
+        assert list(target) == ["types", "development", "default"], "the types come first, and the default last"
+        for file in target.values():
+            assert file.removeprefix("./") in files, file
+    client = files[package["exports"]["."]["default"].removeprefix("./")]
+    size = len(gzip.compress(client, 9))
+    print(f"the client has {size} bytes in gzip, and the package {packed.stat().st_size}")
     assert size <= 12_000
+    assert not {"dependencies", "peerDependencies", "optionalDependencies", "scripts"} & set(package)
 
 
 def test_types_allow_what_the_client_does(tmp_path: Path) -> None:
@@ -337,19 +357,12 @@ def test_types_allow_what_the_client_does(tmp_path: Path) -> None:
     compiled(tmp_path, tmp_path / "types.ts", emits=False)
 
 
-def test_client_is_small_has_no_dependency_and_is_what_the_gateway_serves(bench: Bench) -> None:
-    client = (JS / "client.js").read_bytes()
-    size = len(gzip.compress(client, 9))
-    print(f"client.js has {size} bytes in gzip, as it is")
-    assert size <= 14_000
+def test_client_is_one_file_and_what_the_gateway_serves(bench: Bench) -> None:
     package = json.loads((JS / "package.json").read_text())
-    assert not {"dependencies", "peerDependencies", "optionalDependencies"} & set(package)
+    client = (JS / package["exports"]["."]["default"]).read_bytes()
     assert package["version"] in (ROOT / "Cargo.toml").read_text()
     # One file for browsers: what else it imports is for Node alone, and imported where there is no WebSocket.
     assert client.count(b"import") == client.count(b'await import("./node.js")') == 1
     gateway = bench.gateway()
     status, served, headers = gateway.request("/client.js")
     assert (status, served) == (200, client.decode()) and headers["content-type"].startswith("text/javascript")
-    for target in [one if isinstance(one, str) else one.values() for one in package["exports"].values()]:
-        for file in target:
-            assert (JS / file).is_file(), file

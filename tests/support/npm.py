@@ -53,3 +53,11 @@ def compiled(folder: Path, *files: Path, emits: bool = True) -> None:
     words += ["--erasableSyntaxOnly", "--target", "es2023", "--module", "nodenext", "--types", "node", *([] if emits else ["--noEmit"])]
     done = subprocess.run([*words, *files], cwd=folder, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def minified(source: Path, folder: Path) -> Path:
+    """A module of `js/` as its package gives it to its users: `js/min` has what this makes."""
+    made = folder / source.name
+    words = [npm() / ".bin/esbuild", source, "--minify", "--line-limit=160", "--format=esm", f"--banner:js=// Made of ../{source.name} by tests/support/npm.py: read that one.", f"--outfile={made}"]
+    subprocess.run(words, check=True, capture_output=True, timeout=300)
+    return made

@@ -28,7 +28,7 @@ function cuttable({ own }) {
 }
 
 async function realSocket() {
-  return globalThis.WebSocket ?? (await import("../../../js/node.js")).WebSocket;
+  return globalThis.WebSocket ?? (await import("../../../js/min/node.js")).WebSocket;
 }
 
 /** Takes messages until so many of each name came or were missed; with `bySaid` until those that were taken say so. */
