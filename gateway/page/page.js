@@ -10,6 +10,7 @@ const rows = new Map();
 const COURSE = 60;
 /** Newest values a second in the table; an image among them is long. */
 const RATE = 1;
+const SVG = "http://www.w3.org/2000/svg";
 
 const page = {
   lab: undefined,
@@ -85,9 +86,10 @@ function row(name) {
   button.textContent = name;
   button.title = `Open a panel of ${name}`;
   button.onclick = () => page.open({ view: known.value === undefined ? "time" : suits(known.value), sources: [{ name }] }).title.scrollIntoView({ block: "nearest" });
-  const canvas = cells[4].appendChild(document.createElement("canvas"));
-  Object.assign(canvas, { width: 208, height: 40, ariaHidden: "true" });
-  known = { element, cells, missed: 0, course: [], canvas };
+  // No canvas: each of them costs something in every frame, and this line changes once a second.
+  const drawing = cells[4].appendChild(document.createElementNS(SVG, "svg"));
+  for (const [key, value] of Object.entries({ viewBox: "0 0 104 20", "aria-hidden": "true" })) drawing.setAttribute(key, value);
+  known = { element, cells, missed: 0, course: [], line: drawing.appendChild(document.createElementNS(SVG, "path")) };
   rows.set(name, known);
   const after = [...body.children].find((other) => other.firstChild.textContent > name);
   body.insertBefore(element, after ?? null);
@@ -125,19 +127,15 @@ function received(message) {
   known.isNew = true;
 }
 
-function course({ canvas, course }) {
-  const context = canvas.getContext("2d");
+function course({ line, course }) {
   const shown = course.filter(Number.isFinite);
   const [low, high] = [Math.min(...shown), Math.max(...shown)];
-  context.clearRect(0, 0, canvas.width, canvas.height);
-  context.strokeStyle = getComputedStyle(canvas).getPropertyValue("--accent");
-  context.lineWidth = 2;
-  context.beginPath();
+  let path = "";
   for (const [at, value] of course.entries()) {
-    const y = high > low ? 36 - ((value - low) / (high - low)) * 32 : 20;
-    if (Number.isFinite(value)) context.lineTo(4 + (at / (COURSE - 1)) * (canvas.width - 8), y);
+    const y = high > low ? 18 - ((value - low) / (high - low)) * 16 : 10;
+    if (Number.isFinite(value)) path += `${path ? "L" : "M"}${(2 + (at / (COURSE - 1)) * 100).toFixed(1)} ${y.toFixed(1)}`;
   }
-  context.stroke();
+  line.setAttribute("d", path);
 }
 
 /** Draws all that has changed, once a frame. */

@@ -1,4 +1,4 @@
-// Lines on a canvas: numbers against time, which scroll, or arrays against their index. Three layers: axes, data, cursor. What has been drawn of a scrolling plot is shifted,
+// Lines on a canvas: numbers against time, which scroll, or arrays against their index. Two layers, axes and data, and above them the cursor. What has been drawn of a scrolling plot is shifted,
 // and only what is new is drawn: many names at a high rate cost little.
 const LEFT = 62;
 const RIGHT = 8;
@@ -64,7 +64,10 @@ export class Plot {
   constructor(holder, kind) {
     this.kind = kind;
     this.holder = holder;
-    this.layers = ["axes", "data", "cursor"].map(() => holder.appendChild(document.createElement("canvas")));
+    this.layers = ["axes", "data"].map(() => holder.appendChild(document.createElement("canvas")));
+    // No third canvas: what the pointer touches has two boxes, which cost nothing where nothing is selected.
+    this.top = holder.appendChild(document.createElement("div"));
+    [this.cross, this.chosen] = ["cross", "chosen"].map((className) => this.top.appendChild(Object.assign(document.createElement("div"), { className, hidden: true })));
     this.contexts = this.layers.map((canvas) => canvas.getContext("2d"));
     this.range = undefined;
     /** The part that is shown where it is not the newest: times, or indices. */
@@ -312,34 +315,26 @@ export class Plot {
       context.fillText(this.unit, LEFT + 4, TOP + 8);
     }
   }
-  /** Draws the cross-hair at a time or index, and what is being selected. */
+  /** Shows the cross-hair at a time or index, and what is being selected. */
   point(at, selected) {
-    const what = `${at} ${selected} ${at === undefined ? "" : this.shown}`;
+    const x = at === undefined || !this.shown ? -1 : Math.round(this.x(at));
+    const [from, to] = selected ? [Math.min(...selected), Math.max(...selected)] : [0, 0];
+    const what = `${x} ${from} ${to}`;
     if (what === this.pointed) return;
     this.pointed = what;
-    const context = this.contexts[2];
-    context.clearRect(0, 0, this.width, this.height);
-    if (!this.shown) return;
-    if (selected) {
-      context.fillStyle = this.style.accent;
-      context.globalAlpha = 0.2;
-      context.fillRect(Math.min(...selected), TOP, Math.abs(selected[1] - selected[0]), this.height - TOP - BOTTOM);
-      context.globalAlpha = 1;
-    }
-    if (at === undefined) return;
-    const x = Math.round(this.x(at)) + 0.5;
-    if (x < LEFT || x > this.width - RIGHT) return;
-    context.strokeStyle = this.style.soft;
-    context.beginPath();
-    context.moveTo(x, TOP);
-    context.lineTo(x, this.height - BOTTOM);
-    context.stroke();
+    this.cross.hidden = x < LEFT || x > this.width - RIGHT;
+    this.cross.style.transform = `translateX(${x}px)`;
+    this.chosen.hidden = !selected;
+    Object.assign(this.chosen.style, { transform: `translateX(${from}px)`, width: `${to - from}px` });
   }
 }
 
+// Made once: a formatter costs a thousand times what it writes.
+const CLOCK = new Intl.DateTimeFormat([], { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
+
 /** A time of the day, as exact as the steps are. */
 export function clock(seconds, step = 0.001) {
-  const text = new Date(seconds * 1000).toLocaleTimeString([], { hour12: false });
+  const text = CLOCK.format(seconds * 1000);
   if (step >= 1) return text;
   const part = Math.abs(seconds % 1).toFixed(step < 0.01 ? 3 : step < 0.1 ? 2 : 1).slice(1);
   return text + part;

@@ -213,7 +213,7 @@ export class Panel {
     this.body.removeAttribute("tabindex");
     for (const source of this.sources) source.lines = source.paths = undefined;
     this.plot = new Plot(this.body, this.view);
-    const top = this.plot.layers[2];
+    const { top } = this.plot;
     top.tabIndex = 0;
     top.setAttribute("role", "img");
     let from;
@@ -414,7 +414,7 @@ export class Panel {
       if (texts.length < 12) texts.push(`${label} ${text}`);
     }
     const place = cursor === undefined ? "newest values" : `at ${this.view === "time" ? clock(cursor) : Math.round(cursor)}`;
-    this.plot.layers[2].setAttribute("aria-label", `${VIEWS[this.view]}, ${place}: ${texts.join(", ")}`);
+    this.plot.top.setAttribute("aria-label", `${VIEWS[this.view]}, ${place}: ${texts.join(", ")}`);
     this.plot.point(cursor);
   }
 
