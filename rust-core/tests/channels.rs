@@ -28,6 +28,7 @@ mod lent_bytes;
 mod lingering;
 mod loans;
 mod lockstep;
+mod long_bodies;
 mod loss;
 mod prolonged;
 mod publish_conformance;

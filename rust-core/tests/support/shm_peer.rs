@@ -22,7 +22,7 @@ use super::{SOON, hellos};
 
 pub const PAGE: usize = 4096;
 pub const RING: usize = 4096;
-pub const LAYOUT: u64 = 6;
+pub const LAYOUT: u64 = 7;
 /// Words of a page: park words, wake words, the acknowledgement and the wanted number.
 pub const DATA_PARK: usize = 256;
 pub const ROOM_PARK: usize = 384;

@@ -164,6 +164,15 @@ pub enum Waited {
     Omitted,
 }
 
+/// How many bodies of 64 KiB and more were sent, in one block.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LongBodies {
+    /// In slots.
+    pub in_slots: u64,
+    /// In pieces, because there was no slot for them.
+    pub without_slot: u64,
+}
+
 /// The outcome of one attempt to send a frame; the caller decides what to do with the rest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sent {

@@ -16,7 +16,7 @@ pub use super::shm::{BroadcastReader, FastLinked, ViewCount};
 use super::socket::{StreamRx, StreamTx};
 use super::stream::Stream;
 use super::tail::Tail;
-use super::{Incoming, Losses, Outgoing, Sent, Waited};
+use super::{Incoming, LongBodies, Losses, Outgoing, Sent, Waited};
 use crate::deadline::{Deadline, Waiting};
 use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::frame::Kind;
@@ -157,6 +157,14 @@ impl Tx {
         match self {
             Tx::Plain(half) => half.take_lost(),
             _ => 0,
+        }
+    }
+
+    /// Returns how many long bodies were sent since the last call: over shared memory, to a peer that takes them in slots.
+    pub fn take_long_bodies(&mut self) -> LongBodies {
+        match self {
+            Tx::Shm(half) => half.take_long_bodies(),
+            Tx::Stream(_) | Tx::Plain(_) | Tx::Place(_) => LongBodies::default(),
         }
     }
 

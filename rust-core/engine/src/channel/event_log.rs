@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::error::counted;
 use crate::sys::fork::Born;
 use crate::sys::seat;
-use crate::transport::Losses;
+use crate::transport::{LongBodies, Losses};
 use crate::value::{Map, Timestamp, Value};
 
 /// The kind of an event.
@@ -85,6 +85,9 @@ pub struct EventLog {
     /// Long arrays that were encoded into a slot, and those for which no slot was free.
     pub arrays_in_slots: AtomicU64,
     pub arrays_without_slot: AtomicU64,
+    /// Long bodies that were sent in slots as a whole, and those that found none.
+    pub bodies_in_slots: AtomicU64,
+    pub bodies_without_slot: AtomicU64,
     /// How many peers are connected now, where there may be several.
     pub present: AtomicU64,
     /// The last report of a schema that does not fit, and the number of such reports.
@@ -259,11 +262,25 @@ impl EventLog {
         counter.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Adds the counters of an object that sends long arrays over links with slots.
-    pub fn add_arrays(&self, stats: &mut Map) {
-        for (name, count) in
-            [("arrays_in_slots", &self.arrays_in_slots), ("arrays_without_slot", &self.arrays_without_slot)]
+    /// Counts what a link has sent of long bodies.
+    pub fn count_bodies(&self, LongBodies { in_slots, without_slot }: LongBodies) {
+        for (counter, count) in [(&self.bodies_in_slots, in_slots), (&self.bodies_without_slot, without_slot)]
         {
+            if count > 0 {
+                seat::note_locked();
+                counter.fetch_add(count, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// Adds the counters of an object that sends long arrays and bodies over links with slots.
+    pub fn add_arrays(&self, stats: &mut Map) {
+        for (name, count) in [
+            ("arrays_in_slots", &self.arrays_in_slots),
+            ("arrays_without_slot", &self.arrays_without_slot),
+            ("bodies_in_slots", &self.bodies_in_slots),
+            ("bodies_without_slot", &self.bodies_without_slot),
+        ] {
             stats.insert(name.into(), Value::from(count.load(Ordering::Relaxed)));
         }
     }

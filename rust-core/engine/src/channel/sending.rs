@@ -312,6 +312,9 @@ impl Sending {
         if let Some(place) = place {
             draft.keep(place, sent, Some(waiting));
         }
+        if let Some(part) = &mut self.part {
+            event_log.count_bodies(part.tx.take_long_bodies());
+        }
         if self.part.as_mut().is_some_and(|part| part.tx.take_lost() > 0) {
             event_log.count(&event_log.dropped)
         } else {

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::body::{Body, OneOrMany, Part, Placer};
+use crate::body::{Body, OneOrMany, PLACED_FROM, Part, Placer};
 use crate::buffers;
 use crate::codec::{self, EncodeOptions, Encoding};
 use crate::error::{Error, ErrorKind, Result};
@@ -24,6 +24,9 @@ pub(crate) trait Lender {
     /// Returns these elements in such memory: in place if they are in it already, else a copy.
     /// `None` where there is no room for them. `shared` is the elements where the caller has them with their owner.
     fn lend(&self, elements: &[u8], shared: Option<&Bytes>) -> Option<Bytes>;
+
+    /// Returns a copy of a whole body in such memory. `None` where there is no room for it: the link, which counts them, looks once more.
+    fn lend_body(&self, body: &[u8]) -> Option<Bytes>;
 }
 
 /// Bytes reserved for an encoded value, so that a short one does not move as it grows.
@@ -95,7 +98,7 @@ impl Payload {
             }
         }
         let body = Payload::encoded(schema, value, encoding, limits, placer)?;
-        Ok(Payload::of_encoded(encoding, body, parts.parts))
+        Ok(Payload::of_encoded(encoding, body, parts.parts, lender))
     }
 
     /// Returns a value in CBOR that is one long array or a short map with one, whose elements stay where they are. `None`
@@ -115,13 +118,28 @@ impl Payload {
     ) -> Result<Payload> {
         let mut parts = Placed { lender: Some(lender), parts: OneOrMany::new() };
         let body = Payload::encoded(None, value, Encoding::Cbor, limits, Some(&mut parts))?;
-        Ok(Payload::of_encoded(Encoding::Cbor, body, parts.parts))
+        Ok(Payload::of_encoded(Encoding::Cbor, body, parts.parts, Some(lender)))
     }
 
-    /// Returns a payload of encoded bytes and the parts that belong between them.
-    fn of_encoded(encoding: Encoding, body: Vec<u8>, parts: OneOrMany<Part>) -> Payload {
-        let body = if parts.is_empty() { buffers::bytes(body).into() } else { Body::of_parts(body, parts) };
-        Payload { encoding, body }
+    /// Returns a payload of encoded bytes and the parts that belong between them. A long body without parts goes to memory of the lender.
+    fn of_encoded(
+        encoding: Encoding,
+        body: Vec<u8>,
+        parts: OneOrMany<Part>,
+        lender: Option<&dyn Lender>,
+    ) -> Payload {
+        if !parts.is_empty() {
+            return Payload { encoding, body: Body::of_parts(body, parts) };
+        }
+        let body = buffers::bytes(body);
+        let placed = lender.and_then(|lender| Payload::placed(encoding, &body, lender));
+        placed.unwrap_or_else(|| Payload::from_bytes(encoding, body))
+    }
+
+    /// Returns a payload of a copy of encoded bytes in memory of the lender. `None` if they are not long, and where there is no room for them.
+    pub(crate) fn placed(encoding: Encoding, body: &[u8], lender: &dyn Lender) -> Option<Payload> {
+        let placed = if body.len() >= PLACED_FROM { lender.lend_body(body) } else { None };
+        placed.map(|body| Payload::from_bytes(encoding, body))
     }
 
     /// Encodes a value by its events.

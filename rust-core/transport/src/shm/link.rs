@@ -17,6 +17,7 @@
 
 mod arrays;
 mod batch;
+mod bodies;
 mod in_place;
 mod receiving;
 mod sending;

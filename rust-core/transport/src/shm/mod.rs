@@ -23,6 +23,7 @@
 //! | references into slots, in records of both rings | `references` |
 //! | the writing end and the reading end of a ring | `writer`, `reader` |
 //! | slots for long arrays, and views of the peer's, of channels and publishers alike | `slots`, `views` |
+//! | long bodies in slots of a channel, copied out of them | `link::bodies` |
 //! | the memory file of a slot: what is in it, and to whom it is lent | `slot_page`, `slot_file` |
 //! | spinning, parking, waking | `spin`, `park`, `signals` |
 //! | whether the peer lives | `liveness` |
@@ -31,11 +32,14 @@
 //! | a publisher's ring and its readers | `broadcast/` |
 //! | the traits of a transport | here |
 //!
-//! `unsafe` code is in `reader` and `broadcast::ring_reader` (initialising buffers) and in
+//! `unsafe` code is in `reader`, `link::bodies`, `broadcast::views` and `broadcast::ring_reader` (initialising buffers), and in
 //! `sys::memory`. The loom models are `loom_tests` here and in `broadcast`; fuzz targets are `fuzz`
 //! and `fuzz_segment`.
 
 mod ack_words;
+#[cfg(test)]
+#[cfg(not(loom))]
+mod bodies_tests;
 mod broadcast;
 #[cfg(all(any(test, fuzzing), not(loom)))]
 pub mod fuzz;

@@ -179,7 +179,7 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
             record = self.check_record(word)?;
         }
         match (record.shape(), &self.assembly) {
-            (Some(Shape::Compact | Shape::Linked | Shape::Full | Shape::Slots), None) => {
+            (Some(Shape::Compact | Shape::Linked | Shape::Full | Shape::Slots | Shape::Placed), None) => {
                 Ok(ReadStep::Frame(record))
             }
             (Some(Shape::First), None) => self.read_first(record),
@@ -201,7 +201,7 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
         let (prefix, sequence, correlation) = match record.shape() {
             Some(Shape::Compact) => (COMPACT, self.sequence.wrapping_add(1), 0),
             Some(Shape::Linked) => (LINKED, self.word(content + 8), self.word(content + 16)),
-            Some(Shape::Slots) => {
+            Some(Shape::Slots | Shape::Placed) => {
                 return Err(garbage(record.to_word(0), "references into slots, where there are none"));
             }
             _ => return self.take_full(record, content),

@@ -54,6 +54,8 @@ pub(super) enum Shape {
     /// The 64-byte message header, the number of references, the references into slots, and the
     /// rest of the body.
     Slots = 7,
+    /// The 64-byte message header, one reference, to the whole body in a slot, and the extension map.
+    Placed = 8,
 }
 
 /// A checked record header without its lap number.
@@ -93,6 +95,7 @@ static LEAST: [u8; 1 << 11] = {
                 Shape::Full | Shape::First => HEADER as u8,
                 Shape::Piece => 1,
                 Shape::Slots => (HEADER + references::COUNT) as u8,
+                Shape::Placed => (HEADER + references::REFERENCE) as u8,
             };
         }
         bits += 1;
@@ -137,6 +140,7 @@ impl Record {
             5 => Shape::First,
             6 => Shape::Piece,
             7 => Shape::Slots,
+            8 => Shape::Placed,
             _ => return None,
         })
     }
@@ -190,14 +194,14 @@ impl Record {
         Record(word).size()
     }
 
-    /// Where the sequence number of a record that holds a whole frame stands, in bytes behind the header word; `None` where
-    /// it follows from the record before, and for those that hold none.
+    /// Where the sequence number of a record that a publisher stores stands, in bytes behind the header word; `None` where
+    /// it follows from the record before, for those that hold none, and for those of a channel alone.
     #[inline]
     pub fn sequence_at(self) -> Option<usize> {
         match self.shape()? {
             Shape::Linked => Some(8),
             Shape::Full | Shape::Slots => Some(SEQUENCE),
-            Shape::Pad | Shape::Compact | Shape::First | Shape::Piece => None,
+            Shape::Pad | Shape::Compact | Shape::First | Shape::Piece | Shape::Placed => None,
         }
     }
 
@@ -367,6 +371,12 @@ mod tests {
                 format!(
                     "the header of {HEADER} bytes, the number of references ({COUNT} bytes, at most {MOST}), \
                      the references ({REFERENCE} bytes each), the rest of the body"
+                ),
+            ),
+            (
+                Shape::Placed,
+                format!(
+                    "the header of {HEADER} bytes, a reference ({REFERENCE} bytes) to the whole body, the extension"
                 ),
             ),
         ];

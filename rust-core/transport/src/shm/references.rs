@@ -1,5 +1,6 @@
-//! References into slots: where the long arrays of a message are. A record of a channel's ring and one of a publisher's
-//! hold them alike, between the message header and the rest of the body: how many there are, then six words for each.
+//! References into slots: where the long arrays of a message are, or its whole body. A record of a channel's ring and one of a
+//! publisher's hold those to arrays alike, between the message header and the rest of the body: how many there are, then six
+//! words for each. That to a body stands alone behind the header.
 
 use crate::body::{OneOrMany, Rest};
 use crate::codec::Encoding;
@@ -37,6 +38,23 @@ impl Reference {
         let Reference { at, length, slot, file, from, filling } = *self;
         [at, length, slot, file, from, filling]
     }
+}
+
+/// Returns the reference to the whole body of a message, whose words these are. It stands behind this message header, in a record that has
+/// `behind` bytes behind it.
+///
+/// # Errors
+/// `Malformed` if it is to anything else, or if the record has not the length of the extension map behind it.
+pub(super) fn of_body(header: &Header, words: [u64; REFERENCE / 8], behind: usize) -> Result<Reference> {
+    let [at, length, slot, file, from, filling] = words;
+    if at != 0 || length == 0 || length != header.body || behind != header.extension {
+        let (body, extension) = (header.body, header.extension);
+        let text = format!(
+            "the peer's ring holds a reference to {length} bytes of a body of {body}, and {behind} bytes of an extension of {extension}"
+        );
+        return Err(Error::new(ErrorKind::Malformed, text));
+    }
+    Ok(Reference { at, length, slot, file, from, filling })
 }
 
 /// Returns the bytes of so many references and their number.
@@ -151,6 +169,24 @@ mod tests {
         // The record has another length.
         refused(header(105), &words_of(&[reference(5, 100)]), 4);
         refused(header(105), &words_of(&[reference(5, 100)]), 6);
+    }
+
+    #[test]
+    fn reference_to_a_body_is_to_all_of_it() {
+        let refused = |header: Header, reference: Reference, behind: usize| {
+            assert_eq!(of_body(&header, reference.words(), behind).unwrap_err().kind(), ErrorKind::Malformed);
+        };
+        let json = Header { encoding: Encoding::Json, ..header(100) };
+        let extended = Header { extension: 8, ..json };
+        for (header, behind) in [(header(100), 0), (json, 0), (extended, 8)] {
+            assert_eq!(of_body(&header, reference(0, 100).words(), behind).unwrap(), reference(0, 100));
+            refused(header, reference(1, 100), behind);
+            refused(header, reference(0, 99), behind);
+            refused(header, reference(0, u64::MAX), behind);
+            refused(header, reference(0, 100), behind + 1);
+        }
+        refused(header(0), reference(0, 0), 0);
+        refused(extended, reference(0, 100), 7);
     }
 
     /// Any word, or one near an allowed one.

@@ -113,7 +113,7 @@ pub const DEFAULT_RING: usize = 256 << 10;
 
 /// The layout that this code writes, and the only one that it accepts. A change of the meaning of
 /// any word is a new one.
-pub(super) const LAYOUT: u64 = 6;
+pub(super) const LAYOUT: u64 = 7;
 /// The magic of one side of a channel.
 pub(super) const CHANNEL: u64 = u64::from_le_bytes(*b"LINKSHM1");
 /// The magic of a publisher's ring.

@@ -157,12 +157,8 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
         let left = self.ring.left(self.tail);
         let pad = if size > left { left } else { 0 };
         let end = self.tail + pad + size;
-        if end > self.room {
-            self.load_head()?;
-            if end > self.room {
-                self.needed = (end + GRANULE).saturating_sub(self.ring.length);
-                return Ok(None);
-            }
+        if !self.has_room_to(end)? {
+            return Ok(None);
         }
         // The zero behind the record, see the head of this file. Relaxed: the record's header
         // orders it.
@@ -175,6 +171,19 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
             self.tail += pad;
         }
         Ok(Some(self.ring.offset_of(self.tail) + WORD as usize))
+    }
+
+    /// Whether the peer has read so far that records may be written up to `end`; if not, `needed` holds the head to wait for.
+    #[inline]
+    fn has_room_to(&mut self, end: u64) -> Result<bool> {
+        if end > self.room {
+            self.load_head()?;
+            if end > self.room {
+                self.needed = (end + GRANULE).saturating_sub(self.ring.length);
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Makes the record at the tail visible, and nothing behind it. The full fence lets the caller

@@ -94,7 +94,13 @@ impl Channel {
     /// # }
     /// ```
     pub fn send_bytes<'a>(&self, encoding: Encoding, bytes: &[u8], wait: impl Into<Wait<'a>>) -> Result<u64> {
-        self.send_draft::<DATA>(&Draft::data(DraftContent::Borrowed(encoding, bytes)), wait.into())
+        let lender = self.reconnector.session_state.lender(&self.event_log);
+        match Payload::placed(encoding, bytes, &lender) {
+            Some(payload) => self.send_payload(&payload, wait),
+            None => {
+                self.send_draft::<DATA>(&Draft::data(DraftContent::Borrowed(encoding, bytes)), wait.into())
+            }
+        }
     }
 
     /// Encodes a value as this channel sends it, and checks it against the schema if `validate` requires that. Long

@@ -52,6 +52,14 @@ impl SlotLender<'_> {
     }
 }
 
+impl SlotLender<'_> {
+    /// Returns a copy of this body, which is of no other message, in a free slot.
+    fn copied(&self, body: &[u8]) -> Option<Bytes> {
+        let slots = read_progress(&mut *self.halves()?)?.clone();
+        slots.copy(body)
+    }
+}
+
 /// Reads which messages the peer has consumed, whose slots are free then, and returns the slots. Called before each
 /// search, and not only after one that found none, because the slot that became free last is in the processor's caches.
 fn read_progress(halves: &mut SessionHalves) -> Option<&Arc<Slots>> {
@@ -69,6 +77,10 @@ impl Lender for SlotLender<'_> {
         let EventLog { arrays_in_slots, arrays_without_slot, .. } = self.event_log;
         self.event_log.count(if lent.is_some() { arrays_in_slots } else { arrays_without_slot });
         lent
+    }
+
+    fn lend_body(&self, body: &[u8]) -> Option<Bytes> {
+        self.copied(body)
     }
 }
 

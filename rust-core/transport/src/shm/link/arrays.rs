@@ -5,8 +5,8 @@
 //! become references in one ring record. Before the first reference into a file its descriptor goes
 //! over the socket, with one byte that names the slot; the socket keeps descriptors in order, and a
 //! record becomes visible only afterwards, so the receiver always finds the file. What cannot go
-//! this way (no slots, a rest too long for one record, a full socket) goes through the ring in one
-//! block, as any other frame.
+//! this way (no slots, a rest too long for one record, a full socket) goes in one block, as any
+//! other frame (see `bodies`).
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -42,7 +42,7 @@ impl ShmTx {
         match referred {
             Some(true) => Ok(Sent::Whole),
             Some(false) => Ok(Sent::Blocked),
-            None => self.writer.try_write(&frame.in_one_block()),
+            None => self.try_write_long(&frame.in_one_block()),
         }
     }
 
@@ -181,7 +181,7 @@ impl ShmRx {
 }
 
 #[cold]
-fn no_slots() -> Error {
+pub(super) fn no_slots() -> Error {
     Error::new(
         ErrorKind::Malformed,
         "the peer sent references into slots, but its hello did not announce any",

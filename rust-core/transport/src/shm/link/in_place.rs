@@ -15,14 +15,21 @@ use super::super::signals::Signal;
 use super::receiving::ShmRx;
 use super::sending::ShmTx;
 use super::shared::disconnected;
+use crate::body::PLACED_FROM;
 use crate::codec::Encoding;
 use crate::error::{Error, Result};
 use crate::frame::{Incoming, Kind};
 
 impl ShmTx {
-    /// Whether a body of so many bytes is one record.
+    /// Whether a body of so many bytes is one record, and is to be no slot's.
     pub fn takes_at_once(&self, bytes: usize) -> bool {
-        self.writer.is_one_record(bytes)
+        self.writer.is_one_record(bytes) && !self.is_for_slot(bytes)
+    }
+
+    /// Whether a body of so many bytes is put into a slot, which takes time: not under a lock.
+    #[inline(always)]
+    fn is_for_slot(&self, bytes: usize) -> bool {
+        bytes >= PLACED_FROM && self.slots.is_some()
     }
 
     /// Sends data, a request or a reply whole, without flags and extension; the caller's earlier stores and this one have
@@ -40,7 +47,7 @@ impl ShmTx {
         body: &[u8],
     ) -> bool {
         let Some(form) = FastKind::of(kind) else { return false };
-        if self.check().is_err() || self.check_sleeper(sent).is_err() {
+        if self.is_for_slot(body.len()) || self.check().is_err() || self.check_sleeper(sent).is_err() {
             return false;
         }
         if !self.writer.try_write_fast(form, sequence, correlation, sent, encoding, body) {

@@ -90,6 +90,9 @@ impl ShmRx {
                 Ok(ReadStep::Frame(record)) if RingReader::has_references(record) => {
                     return self.receive_with_views(record);
                 }
+                Ok(ReadStep::Frame(record)) if RingReader::is_placed(record) => {
+                    return self.receive_placed(record);
+                }
                 Ok(ReadStep::Frame(record)) => return self.receive(|reader| reader.take(record)),
                 Ok(ReadStep::Assembled) => return self.receive(Reader::take_assembled),
                 Ok(ReadStep::Piece) => {

@@ -16,8 +16,7 @@ use super::super::signals::Signal;
 use super::super::slots::Slots;
 use super::super::spin::Spin;
 use super::shared::{AckWords, RingWriter, Shared, disconnected, short_stage};
-use crate::Sent;
-use crate::body::Split;
+use crate::body::{PLACED_FROM, Split};
 use crate::deadline::Waiting;
 use crate::error::{Error, Result};
 use crate::frame::{Header, Outgoing};
@@ -27,6 +26,7 @@ use crate::sys::fork::Guarded;
 use crate::sys::futex::Slept;
 use crate::sys::poll::wait_any;
 use crate::tail::Tail;
+use crate::{LongBodies, Sent};
 
 /// The sending half.
 #[derive(Debug)]
@@ -44,8 +44,11 @@ pub struct ShmTx {
     pub(super) seen_head: u64,
     /// When the last frame was sent, as its header says, ns since 1970.
     pub(super) last_sent: i64,
-    /// Where long arrays are put; `None` where the peer takes no files of slots.
+    /// Where long arrays and long bodies are put; `None` where the peer takes no files of slots.
     pub(super) slots: Option<Arc<Slots>>,
+    /// How many long bodies were sent in slots, and how many in pieces for want of one, since the last
+    /// [`ShmTx::take_long_bodies`].
+    pub(super) long_bodies: LongBodies,
     pub(super) shared: Arc<Shared>,
 }
 
@@ -67,6 +70,7 @@ impl ShmTx {
             seen_head: 0,
             last_sent: i64::MIN,
             slots,
+            long_bodies: LongBodies::default(),
             shared,
         }
     }
@@ -89,6 +93,7 @@ impl ShmTx {
             return Ok(Sent::Blocked);
         }
         let sent = match frame.split {
+            None if frame.body.len() >= PLACED_FROM => self.try_write_long(frame),
             None => self.writer.try_write(frame),
             Some(split) => self.try_write_split(frame, split),
         };
@@ -136,6 +141,9 @@ impl ShmTx {
         if self.writer.has_rest() && !self.write_rest(sent)? {
             return Ok(0);
         }
+        // A long body goes into a slot, alone.
+        let has_slots = self.slots.is_some();
+        let frames = frames.take_while(|frame| !has_slots || frame.body.len() < PLACED_FROM);
         let count = self.writer.try_write_many(frames).map_err(|e| self.shared.end(e))?;
         if count > 0 {
             self.short_passed = false;

@@ -1,13 +1,15 @@
-//! Reading the records of messages whose long arrays are in slots: the header, where the arrays are, and the rest of
-//! the body.
+//! Reading the records of messages whose long arrays, or whose whole bodies, are in slots: the header, where they are, and
+//! the rest.
 
 use std::sync::atomic::Ordering;
 
 use super::super::memory::{Memory, OwnMemory};
 use super::super::record::{Record, Shape, WORD};
-use super::super::references::{self, Reference};
+use super::super::references::{self, REFERENCE, Reference};
 use super::{Reader, as_uninit};
 use crate::body::{OneOrMany, Rest};
+use bytes::Bytes;
+
 use crate::buffers::aligned;
 use crate::error::Result;
 use crate::frame::{HEADER, Header};
@@ -42,6 +44,29 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
         let found = self.read_references(record)?;
         let rest = self.take_rest(&found);
         Ok((found.header, rest, found.references))
+    }
+
+    /// Whether the record that the last step found refers to its whole body in a slot; [`Reader::take_placed`] then reads it.
+    #[inline]
+    pub fn is_placed(record: Record) -> bool {
+        record.shape() == Some(Shape::Placed)
+    }
+
+    /// Returns the header of such a frame, its extension map, and where its body is, each copied out of the ring before it is
+    /// looked at. Whether the slot has such a body is for `views` to check.
+    ///
+    /// # Errors
+    /// `Malformed`, which ends the link.
+    pub fn take_placed(&mut self, record: Record) -> Result<(Header, Bytes, Reference)> {
+        let content = self.offset() + WORD as usize;
+        let header = Header::try_from_words(&self.words(content), crc::of_words)?;
+        let behind = HEADER + REFERENCE;
+        // The shape's fixed part has both.
+        let length = record.length() - behind;
+        let reference = references::of_body(&header, self.words(content + HEADER), length)?;
+        let extension = self.copy(content + behind, length).into();
+        self.advance(record, header.sequence);
+        Ok((header, extension, reference))
     }
 
     /// The next record where it is a message with references into slots; nothing changes. `None`

@@ -1,5 +1,5 @@
-//! Writing the records of messages whose long arrays are in slots: the header, where the arrays are, and the rest of
-//! the body. The counterpart of `reader/references`.
+//! Writing the records of messages whose long arrays, or whose whole bodies, are in slots: the header, where they are, and
+//! the rest. The counterpart of `reader/references`.
 
 use std::sync::atomic::Ordering;
 
@@ -17,6 +17,40 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
     pub fn takes_references(&self, references: usize, rest: usize) -> bool {
         let length = HEADER + references::bytes_of(references) + rest;
         !self.has_rest() && length as u64 <= self.largest - WORD
+    }
+
+    /// Whether a frame with `extension` bytes of an extension map, whose body is in a slot, fits in one record, and no large
+    /// frame is under way.
+    pub fn takes_placed(&self, extension: usize) -> bool {
+        let length = HEADER + REFERENCE + extension;
+        !self.has_rest() && length as u64 <= self.largest - WORD
+    }
+
+    /// Whether there is room now for the record of a frame whose body is in a slot; [`Writer::takes_placed`] was true for it.
+    /// Room only grows until something is written.
+    pub fn has_room_for_placed(&mut self, extension: usize) -> Result<bool> {
+        let size = Record::bare(Shape::Placed, (HEADER + REFERENCE + extension) as u32).size();
+        let left = self.ring.left(self.tail);
+        let end = self.tail + size + if size > left { left } else { 0 };
+        self.has_room_to(end)
+    }
+
+    /// Writes a frame whose body is in a slot; [`Writer::takes_placed`] was true for it. False where there is no room.
+    pub fn try_write_placed(
+        &mut self,
+        header: &Header,
+        extension: &[u8],
+        reference: &Reference,
+    ) -> Result<bool> {
+        let length = HEADER + REFERENCE + extension.len();
+        let record = Record::of_frame(Shape::Placed, header, length);
+        let Some(at) = self.reserve(record.size())? else { return Ok(false) };
+        self.mine.store_words(at, header.words(crc::of_words));
+        self.mine.store_words(at + HEADER, reference.words());
+        self.mine.copy_in(at + HEADER + REFERENCE, extension);
+        self.commit(record);
+        self.count_frame(header);
+        Ok(true)
     }
 
     /// Writes a frame of which parts are in slots; [`Writer::takes_references`] was true for it.

@@ -1,0 +1,233 @@
+//! Long bodies in slots: each arrives as it was sent, whatever is in it, and nothing that a peer writes is more than an error, or another
+//! body, which is the same however often it is looked at.
+
+use std::io::IoSlice;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use bytes::Bytes;
+use proptest::prelude::*;
+
+use super::record::Record;
+use super::references::Reference;
+use super::signals::FILE;
+use super::slot_page::{self, FileName};
+use super::tests::{SPIN, pair_with_slots, recv, send};
+use crate::codec::{self, Encoding};
+use crate::error::ErrorKind;
+use crate::frame::{Header, Kind, Outgoing};
+use crate::sys::memory::MemoryFile;
+use crate::value::Value;
+use crate::{LongBodies, Sent};
+
+const KIB: usize = 1 << 10;
+const LIMIT: u64 = 1 << 20;
+const FIRST_FILE: FileName = FileName { slot: 0, number: 1 };
+
+fn first_file() -> MemoryFile {
+    slot_page::create(1, FIRST_FILE, 64 * KIB).unwrap()
+}
+
+fn header(encoding: Encoding, sequence: u64) -> Header {
+    Header { sequence, ..Header::new(Kind::Data, encoding) }
+}
+
+fn body(seed: usize, length: usize) -> Vec<u8> {
+    (0..length).map(|i| (i * 31 + i / 251 + seed) as u8).collect()
+}
+
+#[test]
+fn long_body_of_any_kind_encoding_and_length_arrives_from_a_slot() {
+    // A ring that has room for no piece of them: they arrive in one step without another thread.
+    let ((mut tx, _rx), (_tx, mut rx)) = pair_with_slots(4 * KIB, LIMIT, SPIN);
+    let mut sequence = 0;
+    for length in [64 * KIB, 64 * KIB + 1, 100_003, LIMIT as usize] {
+        for encoding in Encoding::ALL {
+            for (kind, correlation) in
+                [(Kind::Data, 0), (Kind::Request, 0), (Kind::Reply, 7), (Kind::Error, 9)]
+            {
+                for extension in [&b""[..], b"eight by"] {
+                    sequence += 1;
+                    let content = body(sequence as usize, length);
+                    let header = Header { kind, correlation, sent: 5, ..header(encoding, sequence) };
+                    let mut frame = Outgoing::new(header, &content);
+                    (frame.header.extension, frame.extension) = (extension.len(), extension);
+                    assert_eq!(tx.try_send(&frame).unwrap(), Sent::Whole);
+                    let got = recv(&mut rx).unwrap();
+                    assert_eq!((got.header, &got.extension[..]), (frame.header, extension));
+                    assert!(got.body.block().unwrap()[..] == content[..], "{length} {encoding:?} {kind:?}");
+                }
+            }
+        }
+    }
+    assert_eq!(tx.take_long_bodies(), LongBodies { in_slots: sequence, without_slot: 0 });
+    // Each slot was free again at once.
+    assert!(tx.slots().unwrap().bytes() <= 2 * LIMIT as usize);
+}
+
+#[test]
+fn body_that_lies_in_a_slot_is_sent_from_there() {
+    let ((mut tx, _rx), (_tx, mut rx)) = pair_with_slots(4 * KIB, LIMIT, SPIN);
+    let content = body(1, 100 * KIB);
+    let lent = tx.slots().unwrap().lend(&content).unwrap();
+    for sequence in 1..=100 {
+        send(&mut tx, &Outgoing::new(header(Encoding::Json, sequence), &lent)).unwrap();
+        assert!(recv(&mut rx).unwrap().body.block().unwrap()[..] == content[..]);
+    }
+    assert_eq!(tx.slots().unwrap().bytes(), 128 * KIB, "one file");
+}
+
+#[test]
+fn body_without_a_slot_goes_in_pieces_and_is_counted() {
+    let ((mut tx, _rx), (_tx, mut rx)) = pair_with_slots(64 * KIB, LIMIT, SPIN);
+    let taken: Vec<Bytes> = (0..).map_while(|_| tx.slots().unwrap().lend(&[1; 64 * KIB])).collect();
+    assert!(!taken.is_empty());
+    let content = body(3, 300 * KIB);
+    for sequence in 1..=2 {
+        std::thread::scope(|scope| {
+            scope
+                .spawn(|| send(&mut tx, &Outgoing::new(header(Encoding::Cbor, sequence), &content)).unwrap());
+            assert!(recv(&mut rx).unwrap().body.block().unwrap()[..] == content[..]);
+        });
+    }
+    assert_eq!(tx.take_long_bodies(), LongBodies { in_slots: 0, without_slot: 2 });
+    drop(taken);
+    send(&mut tx, &Outgoing::new(header(Encoding::Cbor, 3), &content)).unwrap();
+    assert!(recv(&mut rx).unwrap().body.block().unwrap()[..] == content[..]);
+    assert_eq!(tx.take_long_bodies(), LongBodies { in_slots: 1, without_slot: 0 });
+}
+
+/// A ring without room is found before the body is copied, and the message comes once there is room.
+#[test]
+fn body_behind_a_full_ring_waits_for_room() {
+    let ((mut tx, _rx), (_tx, mut rx)) = pair_with_slots(4 * KIB, LIMIT, SPIN);
+    let (short, content) = ([7; 100], body(4, 64 * KIB));
+    let mut sent = 0;
+    while tx.try_send(&Outgoing::new(header(Encoding::Raw, sent + 1), &short)).unwrap() == Sent::Whole {
+        sent += 1;
+    }
+    let long = Outgoing::new(header(Encoding::Raw, sent + 1), &content);
+    for _ in 0..10 {
+        assert_eq!(tx.try_send(&long).unwrap(), Sent::Blocked);
+    }
+    assert_eq!(tx.slots().unwrap().bytes(), 0, "no slot was taken for it");
+    for _ in 0..sent {
+        assert_eq!(recv(&mut rx).unwrap().body.len(), short.len());
+        rx.consumed();
+    }
+    assert_eq!(tx.try_send(&long).unwrap(), Sent::Whole);
+    assert!(recv(&mut rx).unwrap().body.block().unwrap()[..] == content[..]);
+}
+
+#[test]
+fn body_above_the_limit_is_skipped_and_its_slot_is_free_again() {
+    let ((mut tx, _rx), (_tx, mut rx)) = pair_with_slots(4 * KIB, LIMIT, SPIN);
+    let file = first_file();
+    crate::sys::socket::send(&**tx.socket(), &[IoSlice::new(&[FILE])], &[file.fd()]).unwrap();
+    let long = LIMIT + 1;
+    let reference = Reference { at: 0, length: long, slot: 0, file: 1, from: 0, filling: 1 };
+    tx.write_placed(&Header { body: long, ..header(Encoding::Raw, 1) }, &[], &reference);
+    assert_eq!(recv(&mut rx).unwrap_err().kind(), ErrorKind::TooLarge);
+    let reference = Reference { length: 64 << 10, ..reference };
+    tx.write_placed(&Header { body: 64 << 10, ..header(Encoding::Raw, 2) }, &[], &reference);
+    assert_eq!(recv(&mut rx).unwrap().body.block().unwrap()[..], [0; 64 * KIB]);
+    assert_eq!(rx.own_memory().word(super::segment::at::RELEASED).load(Ordering::Relaxed), 2);
+}
+
+#[test]
+fn body_without_announced_slots_ends_the_link() {
+    let ((mut tx, _rx), (_tx, mut rx)) = pair_with_slots(4 * KIB, LIMIT, SPIN);
+    rx.forget_slots();
+    send(&mut tx, &Outgoing::new(header(Encoding::Json, 1), &body(1, 64 * KIB))).unwrap();
+    assert_eq!(recv(&mut rx).unwrap_err().kind(), ErrorKind::Malformed);
+}
+
+/// A peer that changes a body as long as it is received: what comes is decoded or refused, and stays what it is.
+#[test]
+fn text_and_structure_that_change_while_they_are_read_are_a_value_or_an_error() {
+    let names = (0..3000).map(|i| (format!("key {i} é"), Value::from(i)));
+    let structure = Value::Map(names.collect());
+    let text = Value::from("ü".repeat(40_000));
+    for value in [structure, text] {
+        for encoding in [Encoding::Cbor, Encoding::Json, Encoding::Bson, Encoding::Smile] {
+            // BSON has documents alone.
+            let Ok(encoded) = codec::encode(&value, encoding) else { continue };
+            let ((mut tx, _rx), (_tx, mut rx)) = pair_with_slots(4 * KIB, LIMIT, SPIN);
+            let file = slot_page::create(1, FIRST_FILE, encoded.len().next_multiple_of(64 * KIB)).unwrap();
+            crate::sys::socket::send(&**tx.socket(), &[IoSlice::new(&[FILE])], &[file.fd()]).unwrap();
+            file.copy_in(0, &encoded);
+            let over = AtomicBool::new(false);
+            std::thread::scope(|scope| {
+                scope.spawn(|| {
+                    let mut random = 4711_u64;
+                    while !over.load(Ordering::Relaxed) {
+                        random = random.wrapping_mul(6364136223846793005).wrapping_add(1);
+                        let word = (random >> 33) as usize % (encoded.len() / 8) * 8;
+                        file.word(word).fetch_xor(1 << (random >> 5 & 63), Ordering::Relaxed);
+                        file.word(word).fetch_xor(1 << (random >> 5 & 63), Ordering::Relaxed);
+                    }
+                });
+                let length = encoded.len() as u64;
+                for sequence in 1..=10 {
+                    let reference = Reference { at: 0, length, slot: 0, file: 1, from: 0, filling: 1 };
+                    tx.write_placed(&Header { body: length, ..header(encoding, sequence) }, &[], &reference);
+                    let got = recv(&mut rx).unwrap().body;
+                    rx.consumed();
+                    let before = got.block().unwrap().to_vec();
+                    let decoded = codec::decode(got.whole(), encoding);
+                    assert!(got.block().unwrap()[..] == before[..], "the copy changes");
+                    let again = codec::decode(&before, encoding);
+                    assert_eq!(decoded.as_ref().ok(), again.as_ref().ok());
+                    assert_eq!(
+                        decoded.map_err(|e| e.to_string()).err(),
+                        again.map_err(|e| e.to_string()).err()
+                    );
+                }
+                over.store(true, Ordering::Relaxed);
+            });
+        }
+    }
+}
+
+/// Words that a hostile peer may write: near an allowed one, or any.
+fn word(near: u64) -> impl Strategy<Value = u64> {
+    prop_oneof![6 => Just(near), 1 => 0..40u64, 1 => (60 << 10)..(70u64 << 10), 1 => any::<u64>()]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_reference_to_a_body_is_in_bounds_or_refused(
+        (at, length, slot, file, from) in (word(0), word(64 << 10), word(0), word(1), word(0)),
+        body in prop::option::weighted(0.2, any::<u64>()),
+        extension in 0..20usize,
+        announced in prop::option::weighted(0.1, 0..40usize),
+    ) {
+        let ((mut tx, _rx), (_tx, mut rx)) = pair_with_slots(16 << 10, LIMIT, SPIN);
+        let own = first_file();
+        crate::sys::socket::send(&**tx.socket(), &[IoSlice::new(&[FILE])], &[own.fd()]).unwrap();
+        let reference = Reference { at, length, slot, file, from, filling: 1 };
+        let announced = announced.unwrap_or(extension);
+        let header =
+            Header { body: body.unwrap_or(length), extension: announced, ..header(Encoding::Json, 1) };
+        tx.write_placed(&header, &vec![0; extension], &reference);
+        match recv(&mut rx) {
+            Ok(frame) => {
+                prop_assert!(at == 0 && slot == 0 && file == 1 && announced == extension);
+                prop_assert!(from.checked_add(length).is_some_and(|end| end <= 64 << 10));
+                prop_assert_eq!(frame.body.len() as u64, length);
+                prop_assert!(frame.body.block().unwrap().iter().all(|byte| *byte == 0));
+            }
+            Err(error) => prop_assert!(
+                matches!(error.kind(), ErrorKind::Malformed | ErrorKind::TooLarge), "{}", error
+            ),
+        }
+    }
+
+    #[test]
+    fn record_of_a_body_that_is_too_short_is_refused(length in 0..112u32) {
+        use super::record::Shape;
+        let word = Record::bare(Shape::Placed, length).to_word(3);
+        prop_assert_eq!(Record::from_word(word, 3).unwrap_err().kind(), ErrorKind::Malformed);
+    }
+}
