@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use libfuzzer_sys::fuzz_target;
 use linkspan::Encoding;
 use linkspan_engine::fuzzing::{hello, jsonrpc};
-use linkspan_service::fuzz_layout as layout;
+use linkspan_region::fuzz as layout;
 use linkspan_transport::fuzzing::{broadcast, endpoint, journal, keys, ring, segment, spool};
 
 #[path = "../../recording/tests/support/any_file.rs"]

@@ -114,19 +114,21 @@ pub use linkspan_engine::RecordedOrigin;
 #[doc(inline)]
 pub use linkspan_engine::{
     Acknowledge, Channel, Delivery, Event, EventKind, Framing, Gap, History, Listener, Loan, LoanMemory,
-    Message, Messages, OnUnconsumed, Options, Payload, PendingReply, Publisher, ReceivedBytes, RelayCaller,
-    RelayLink, RelayListener, Replica, ReplicaRecord, Request, Requests, Role, Server, StartAt, Subscriber,
-    TryMessages, Validate, latest, latest_persistent, latest_until,
+    Message, Messages, OnUnconsumed, Options, Payload, PendingReply, Publisher, ReceivedBytes, Request,
+    Requests, Role, Server, StartAt, Subscriber, TryMessages, Validate, latest, latest_persistent,
+    latest_until,
 };
 #[doc(inline)]
 pub use linkspan_os::deadline::{Deadline, OnWait, Tick, Timeout, Wait};
 #[doc(hidden)]
 pub use linkspan_os::{environment, fork, programs};
+#[doc(inline)]
+pub use linkspan_region::{Layout, Region};
 #[cfg(feature = "page")]
 #[doc(inline)]
 pub use linkspan_service::page;
 #[doc(inline)]
-pub use linkspan_service::{Layout, Region, doctor, registry, service};
+pub use linkspan_service::{doctor, registry, service};
 #[doc(inline)]
 pub use linkspan_transport::frame;
 #[cfg(feature = "tls")]

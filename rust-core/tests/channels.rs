@@ -36,7 +36,6 @@ mod publish_loss;
 mod published_arrays;
 mod registry;
 mod relay;
-mod relay_links;
 mod schema_exchange;
 mod session_room;
 mod sessions;

@@ -3,7 +3,8 @@
 use std::os::fd::OwnedFd;
 use std::sync::Weak;
 
-use linkspan::{Acknowledge, Options, Publisher, RelayListener, Request, Result, Server};
+use linkspan::{Acknowledge, Options, Publisher, Request, Result, Server};
+use linkspan_relay::RelayListener;
 
 use crate::config::Config;
 use crate::engine::{Engine, Pattern, Presence};

@@ -36,7 +36,7 @@ impl Imports {
     ) -> Result<()> {
         let local = self.names.get(name).and_then(|it| it.local.as_ref());
         if let Some(Local::Channel { presence, listener, .. }) = local {
-            while let Some(caller) = listener.next_caller() {
+            while let Some(caller) = listener.next_caller()? {
                 links.call(caller, name, &presence.machine)?;
             }
             return Ok(());

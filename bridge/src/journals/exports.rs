@@ -11,7 +11,8 @@ use std::os::fd::OwnedFd;
 use std::time::Instant;
 
 use linkspan::registry::{self, Listed};
-use linkspan::{Error, ErrorKind, History, Options, ReplicaRecord, Result, StartAt, Subscriber};
+use linkspan::{Error, ErrorKind, History, Options, Result, StartAt, Subscriber};
+use linkspan_relay::ReplicaRecord;
 
 use super::message::Message;
 use crate::config::{Config, is_journal};

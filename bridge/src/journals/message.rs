@@ -10,7 +10,8 @@
 //! | | `failed` | why nothing more follows |
 
 use bytes::Bytes;
-use linkspan::{History, ReplicaRecord, Value};
+use linkspan::{History, Value};
+use linkspan_relay::ReplicaRecord;
 
 use crate::engine::{encoding_of, mime};
 use crate::links::{pack, unpack};

@@ -13,7 +13,8 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use bytes::Bytes;
-use linkspan::{Error, ErrorKind, History, Options, Replica, ReplicaRecord, Result};
+use linkspan::{Error, ErrorKind, History, Options, Result};
+use linkspan_relay::{Replica, ReplicaRecord};
 
 use crate::inbox::Inbox;
 

@@ -18,7 +18,8 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::time::Instant;
 
 use bytes::Bytes;
-use linkspan::{Error, ErrorKind, RelayCaller, RelayLink, Result};
+use linkspan::{Error, ErrorKind, Result};
+use linkspan_relay::{RelayCaller, RelayLink};
 
 use super::order::Order;
 use crate::engine::{self, Bridge};

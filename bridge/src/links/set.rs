@@ -15,8 +15,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use linkspan::Result;
 use linkspan::service::server_side::since_boot;
-use linkspan::{RelayCaller, RelayLink, Result};
+use linkspan_relay::{RelayCaller, RelayLink};
 
 use super::link::{CALL, CallOutcome, Link, STREAM};
 use super::packet::{BridgeMessage, Id, What};

@@ -1,7 +1,7 @@
 //! Messages, channels, requests and publishing, as the crate `linkspan` uses them.
 //!
-//! This crate is for `linkspan` and `linkspan-service` alone and changes without notice: programs use `linkspan`, which passes on what is
-//! at the root. Whatever is in [`service_side`] is for `linkspan-service`.
+//! This crate is for `linkspan`, `linkspan-service` and `linkspan-relay` alone and changes without notice: programs use `linkspan`, which passes on what is
+//! at the root. Whatever is in [`service_side`] is for `linkspan-service`, whatever is in [`relay_side`] for `linkspan-relay`.
 //!
 //! It promises each message at most once and in order, that what a promise of delivery covers is delivered or counted, and an answer or
 //! an error for each request. It knows nothing of services, controllers, listings, pages and languages.
@@ -12,7 +12,7 @@
 //! | connecting, accepting, the hello, reconnecting; sessions: numbers, acknowledgement, replay | `channel` |
 //! | requests and their answers | `request` |
 //! | publishing, subscribing, the newest value | `publish` |
-//! | what services use beside the public interface | `service_side` |
+//! | what services and relays use beside the public interface | `service_side`, `relay_side` |
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "in a test a panic is the report"))]
 #![deny(missing_debug_implementations)]
@@ -33,6 +33,7 @@ mod message;
 #[cfg(test)]
 mod planted_rule;
 mod publish;
+pub mod relay_side;
 mod request;
 pub mod service_side;
 
@@ -45,13 +46,12 @@ use linkspan_value::{body, buffers, codec, error, schema, value};
 
 pub use channel::{
     Acknowledge, Channel, Delivery, Event, EventKind, Framing, Listener, Loan, LoanMemory, OnUnconsumed,
-    Options, PendingReply, RelayCaller, RelayLink, RelayListener, Role, StartAt, Validate,
+    Options, PendingReply, Role, StartAt, Validate,
 };
 #[doc(hidden)]
 pub use message::RecordedOrigin;
 pub use message::{Message, Payload, ReceivedBytes};
 pub use publish::{
-    Gap, History, Messages, Publisher, Replica, ReplicaRecord, Subscriber, TryMessages, latest,
-    latest_persistent, latest_until,
+    Gap, History, Messages, Publisher, Subscriber, TryMessages, latest, latest_persistent, latest_until,
 };
 pub use request::{Request, Requests, Server};

@@ -1,11 +1,11 @@
-//! Services and their controllers, listings of what is open, the doctor, the rules of the controller's page, and memory
-//! of programs without Linkspan, as the crate `linkspan` has them.
+//! Services and their controllers, listings of what is open, the doctor, and the rules of the controller's page, as the
+//! crate `linkspan` has them.
 //!
 //! This crate is for `linkspan` alone and changes without notice: programs use `linkspan`, under the same names.
 //!
 //! It promises that a service carries out each command that it accepts at most once and answers it once, in time; that
-//! a listing and the doctor change nothing but what they are told to repair; that memory of others is copied before it
-//! is examined. It knows nothing of languages, of the state of a controller, and of the page itself.
+//! a listing and the doctor change nothing but what they are told to repair. It knows nothing of languages, of the state
+//! of a controller, and of the page itself.
 //!
 //! | what | lives in |
 //! |---|---|
@@ -13,7 +13,6 @@
 //! | what is open on this machine | `registry` |
 //! | why two programs cannot connect | `doctor` |
 //! | the rules of the controller's page, for the web servers that serve it | `page` |
-//! | shared memory of programs without Linkspan | `region` |
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "in a test a panic is the report"))]
 #![deny(missing_debug_implementations)]
@@ -29,7 +28,6 @@ mod documents;
 mod histories;
 #[cfg(feature = "page")]
 pub mod page;
-mod region;
 pub mod registry;
 pub mod service;
 
@@ -39,8 +37,3 @@ use linkspan_os::deadline;
 use linkspan_transport as transport;
 use linkspan_transport::frame;
 use linkspan_value::{codec, error, value};
-
-#[cfg(any(test, fuzzing))]
-#[doc(hidden)]
-pub use region::fuzz as fuzz_layout;
-pub use region::{Layout, Region};

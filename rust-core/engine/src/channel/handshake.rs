@@ -164,7 +164,7 @@ impl Hello {
 
     /// Returns the source of the sender's messages: its `client_id`, else its program and process,
     /// with the machine behind an `@`.
-    pub(crate) fn source(&self) -> String {
+    pub fn source(&self) -> String {
         let name = self.client_id.clone().unwrap_or_else(|| format!("{}-{}", self.title, self.pid));
         self.on_machine(name)
     }
@@ -254,7 +254,7 @@ impl Hello {
     /// # Errors
     /// `VersionMismatch`, with both ranges, if this protocol version is not among the sender's;
     /// `Malformed` and the other errors of decoding for a body that is no hello.
-    pub(crate) fn from_frame(hello: &Incoming) -> Result<Hello> {
+    pub fn from_frame(hello: &Incoming) -> Result<Hello> {
         let value =
             codec::decode_shared(hello.body.whole(), hello.header.encoding, &Limits::for_message(16 << 10))?;
         let (least, most) = (value.at("versions/0")?.as_u64()?, value.at("versions/1")?.as_u64()?);

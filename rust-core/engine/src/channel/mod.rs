@@ -20,10 +20,9 @@
 //! | numbers, acknowledgement, replay, as pure state machines | the crate `linkspan-session` |
 //! | the session with one peer; those of all clients of a listener | `session_state`, `session_registry` |
 //! | objects that outlive a call | `persistent` |
-//! | links of which one end is on another machine | `relay` |
 //! | the two directions of a link, and the turns of threads | `sending`, `receiving`, `direction`, `turns` |
 
-mod accept_queue;
+pub(crate) mod accept_queue;
 pub(crate) mod acceptor;
 pub(crate) mod admission;
 pub(crate) mod asking;
@@ -44,7 +43,6 @@ pub(crate) mod persistent;
 pub(crate) mod plain;
 mod receiving;
 mod reconnector;
-mod relay;
 pub(crate) mod retry;
 pub(crate) mod schema_negotiation;
 pub(crate) mod sending;
@@ -61,4 +59,3 @@ pub use listener::Listener;
 pub use loan::{Loan, LoanMemory};
 pub(crate) use options::Use;
 pub use options::{Acknowledge, Delivery, Framing, OnUnconsumed, Options, StartAt, Validate};
-pub use relay::{RelayCaller, RelayLink, RelayListener};

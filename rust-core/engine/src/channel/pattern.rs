@@ -58,7 +58,7 @@ impl Pattern {
     /// Called by a listener of this pattern. Fails with `InvalidState` for a caller of a pattern that does
     /// not fit. A channel and a server admit each other's callers, because a call is a message of a channel
     /// too.
-    pub(crate) fn admits(self, caller: Pattern) -> Result<()> {
+    pub fn admits(self, caller: Pattern) -> Result<()> {
         let fits = match self {
             Pattern::Channel | Pattern::Request => matches!(caller, Pattern::Channel | Pattern::Request),
             Pattern::Publish => caller == Pattern::Publish,

@@ -16,7 +16,6 @@
 //! | a publisher that takes over the name of another one of this process | `replace` |
 //! | the admission of subscribers, and the answers to their hellos | `handshake` |
 //! | files and journals | `store` |
-//! | a journal that repeats one of another machine | `replica` |
 //! | the public subscriber; the state of its receiving thread | `subscriber`, `receive_state` |
 //! | iterators and the descriptor of a subscriber | `joins` |
 //! | the source of a subscriber | `feed` |
@@ -36,7 +35,6 @@ mod position;
 mod publisher;
 mod receive_state;
 mod replace;
-mod replica;
 mod request;
 mod store;
 mod stream_subscriber;
@@ -46,5 +44,7 @@ pub use gaps::Gap;
 pub use joins::{Messages, TryMessages};
 pub use latest::{latest, latest_persistent, latest_until};
 pub use publisher::Publisher;
-pub use replica::{History, Replica, ReplicaRecord};
+pub use store::driver as store_driver;
 pub use subscriber::Subscriber;
+
+pub use crate::transport::store::History;

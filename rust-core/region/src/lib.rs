@@ -10,20 +10,24 @@
 //! mapped from files: every read is a copy by a system call, so an owner that truncates or changes
 //! its memory causes an error or a changed value, and never a fault in this process.
 
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "in a test a panic is the report"))]
+#![deny(missing_debug_implementations)]
+#![forbid(unsafe_code)]
+
 mod layout;
 mod place;
 
 use place::RegionMemory;
 
-use crate::error::{Error, ErrorKind, Result, memory};
-use crate::value::Value;
+use linkspan_value::error::memory;
+use linkspan_value::{Error, ErrorKind, Result, Value};
 
 pub use layout::Layout;
 
 /// Memory that another program shares and this one reads.
 ///
 /// ```no_run
-/// # extern crate linkspan_service as linkspan;
+/// # extern crate linkspan_region as linkspan;
 /// # fn main() -> linkspan_value::Result<()> {
 /// let table = linkspan::Region::open("posix:/vendor_sensors")?;
 /// let layout: linkspan::Layout = "u32 count; f64 celsius; char name[16]; i16 raw[8] @64".parse()?;
@@ -194,6 +198,7 @@ fn out_of_range(offset: u64, length: usize, there: u64) -> Error {
 
 /// A fuzzing target: reads any text as a layout, and the memory behind its first NUL by that layout.
 #[cfg(any(test, fuzzing))]
+#[doc(hidden)]
 pub fn fuzz(bytes: &[u8]) {
     let (text, memory) = bytes.split_at(bytes.iter().position(|b| *b == 0).unwrap_or(bytes.len()));
     let Ok(layout) = String::from_utf8_lossy(text).parse::<Layout>() else { return };
@@ -207,7 +212,7 @@ pub fn fuzz(bytes: &[u8]) {
 }
 
 #[cfg(test)]
-#[path = "../../../tests/support/seeds.rs"]
+#[path = "../../tests/support/seeds.rs"]
 mod seeds;
 
 #[cfg(test)]

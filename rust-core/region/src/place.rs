@@ -5,10 +5,10 @@ use std::fs::File;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 
-use crate::error::{Doing, Error, ErrorKind, Result, quoted};
-use crate::sys::descriptor::file_above_standard;
-use crate::sys::fork::OfProcess;
-use crate::sys::sysv::Attached;
+use linkspan_os::descriptor::file_above_standard;
+use linkspan_os::fork::OfProcess;
+use linkspan_os::sysv::Attached;
+use linkspan_value::error::{Doing, Error, ErrorKind, Result, quoted};
 
 /// Memory of another program.
 #[derive(Debug)]

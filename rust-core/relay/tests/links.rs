@@ -1,12 +1,23 @@
 //! Links whose frames are relayed, as between two machines: numbers and acknowledgement go from end to end, whatever is cut in between.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "in a test a panic is the report"
+)]
+
+#[path = "../../tests/support/mod.rs"]
+mod support;
+
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use linkspan::{Channel, ErrorKind, Listener, Options, RelayLink, RelayListener, Value};
+use linkspan::{Channel, ErrorKind, Listener, Options, Value};
+use linkspan_relay::{RelayLink, RelayListener};
 
-use crate::support::{SOON, name};
+use support::{SOON, name};
 
 fn is_over(stop: &AtomicBool) -> bool {
     stop.load(Ordering::Relaxed)
@@ -16,7 +27,7 @@ fn is_over(stop: &AtomicBool) -> bool {
 /// 0 cuts none.
 fn hand_on(listener: &RelayListener, far: &str, cut_after: usize, stop: &AtomicBool) {
     while !is_over(stop) {
-        let Some(caller) = listener.next_caller() else {
+        let Some(caller) = listener.next_caller().unwrap() else {
             thread::sleep(Duration::from_millis(1));
             continue;
         };

@@ -3,21 +3,15 @@
 //! Records keep their numbers, times, sources and incarnations, so that a subscriber of the replica sees what
 //! it would see on the other machine. Schemas that records name are kept beside it.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
-
-use super::store;
-use crate::channel::Options;
-use crate::channel::schema_negotiation::stored;
-use crate::codec::Encoding;
-use crate::error::{Error, ErrorKind, Result};
-use crate::message::Message;
-use crate::sys::fork::OfProcess;
-use crate::transport::endpoint::Endpoint;
-use crate::transport::place::Place;
-pub use crate::transport::store::History;
-use crate::transport::store::{OriginalRecord, Replicates};
+use linkspan_engine::relay_side::{self, store_driver, stored};
+use linkspan_engine::{History, Message, Options};
+use linkspan_os::fork::OfProcess;
+use linkspan_transport::endpoint::Endpoint;
+use linkspan_transport::place::Place;
+use linkspan_transport::store::{OriginalRecord, Replicates};
+use linkspan_value::codec::Encoding;
+use linkspan_value::{Error, ErrorKind, Result};
 
 /// A record of a history as it is stored, for a replica.
 #[derive(Clone, Debug)]
@@ -64,14 +58,14 @@ impl Replica {
     pub fn open(endpoint: &str, options: &Options, of: &History) -> Result<Replica> {
         let endpoint: Endpoint = endpoint.parse()?;
         let open = || {
-            let of = History { machine: options.machine.as_ref().map(Arc::to_string), ..of.clone() };
+            let of = History { machine: relay_side::machine(options).map(str::to_owned), ..of.clone() };
             let place = Place::of(&endpoint)?;
             let unsupported = || {
                 let text = "only a journal: repeats one of another machine";
                 Error::new(ErrorKind::Unsupported, text)
             };
-            let driver = store::driver(&endpoint)?;
-            let writer = driver.replica(&place, options.access(), &of)?.ok_or_else(unsupported)?;
+            let driver = store_driver(&endpoint)?;
+            let writer = driver.replica(&place, relay_side::access(options), &of)?.ok_or_else(unsupported)?;
             // Schemas that no record names any more: old records may just have been deleted.
             stored::remove_unused(&endpoint)?;
             Ok(writer)
@@ -134,7 +128,7 @@ impl ReplicaRecord {
             sent: message.sent().0,
             source: message.source().to_owned(),
             session: message.incarnation(),
-            schema: message.header().schema,
+            schema: relay_side::schema_number(message),
             encoding: message.encoding(),
             body: message.body().clone(),
             begins,

@@ -9,8 +9,8 @@ use std::str::FromStr;
 
 use bytes::Bytes;
 
-use crate::error::{Error, ErrorKind, Result, quoted};
-use crate::value::{DType, Map, NdArrayRef, Order, Value};
+use linkspan_value::error::{Error, ErrorKind, Result, quoted};
+use linkspan_value::value::{DType, Map, NdArrayRef, Order, Value};
 
 /// The layout of a struct in another program's memory.
 ///
