@@ -29,6 +29,12 @@ impl Reuse for u64 {
     fn release(&mut self) {}
 }
 
+impl<T: Reuse> Default for Places<T> {
+    fn default() -> Places<T> {
+        Places::new()
+    }
+}
+
 impl<T: Reuse> Places<T> {
     /// The number of places that are allocated at first.
     const FEW: usize = 4;
