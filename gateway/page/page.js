@@ -2,6 +2,8 @@
 import { connect } from "/client.js";
 import { line, number, numbers, at, suits } from "/values.js";
 import { Panel, VIEWS } from "/views.js";
+import { clock } from "/plot.js";
+import { Player, Recording } from "/recording.js";
 
 const of = (id) => document.getElementById(id);
 const [state, filter, body, none, panels] = ["state", "filter", "names", "none", "panels"].map(of);
@@ -14,6 +16,8 @@ const SVG = "http://www.w3.org/2000/svg";
 
 const page = {
   lab: undefined,
+  /** What plays a recording, in the place of the connection. */
+  player: undefined,
   panels: [],
   span: 30,
   isPaused: false,
@@ -109,7 +113,7 @@ function listed({ names, gone }) {
     if (one.pattern !== "publish") continue;
     const { element, cells } = row(one.name);
     element.classList.remove("gone");
-    cells[1].textContent = one.rate == null ? "" : one.rate.toFixed(1);
+    cells[1].textContent = one.rate == null ? "" : one.rate.toFixed(one.rate < 100 ? 1 : 0);
     cells[5].textContent = cells[5].title = one.schema ?? "";
   }
   for (const name of gone) rows.get(name)?.element.classList.add("gone");
@@ -142,6 +146,7 @@ function course({ line, course }) {
 function frame() {
   const begun = performance.now();
   page.frame++;
+  if (page.player) play();
   let left = 8;
   for (const known of rows.values()) {
     if (!known.isNew || left === 0 || known.element.hidden) continue;
@@ -157,6 +162,7 @@ function frame() {
 /** Messages that the gateway could not give in time: what was passed over by choice is none. */
 async function losses(lab) {
   for await (const event of lab.subscribe("*", { rate: RATE, events: true })) {
+    if (lab !== page.lab) return;
     if (event.type === "message") received(event);
     else if (event.type === "lagged") {
       const known = row(event.name);
@@ -167,24 +173,77 @@ async function losses(lab) {
 }
 
 async function follow(lab) {
-  for await (const change of lab.follow()) listed(change);
+  for await (const change of lab.follow()) {
+    // What was asked of the connection may come after a recording took its place.
+    if (lab !== page.lab) return;
+    listed(change);
+  }
 }
 
 function ended(error) {
-  state.textContent = error.message;
+  if (!page.player) state.textContent = error.message;
 }
 
-async function start(specs) {
+/** Shows the names of a connection or of a player, and gives it to the panels. */
+function shows(lab) {
+  page.lab = lab;
+  for (const { element } of rows.values()) element.remove();
+  rows.clear();
+  none.hidden = false;
+  follow(lab).catch(ended);
+  losses(lab).catch(ended);
+  for (const panel of page.panels) panel.renew();
+}
+
+async function opened(files) {
+  if (!files.length) return;
+  state.textContent = "reading the recording";
+  let recording;
+  try {
+    recording = await Recording.open(files);
+  } catch (error) {
+    state.textContent = error.message;
+    return;
+  }
+  page.lab?.close();
+  page.player = new Player(recording, () => page.span);
+  page.player.isPlaying = true;
+  of("player").hidden = false;
+  of("play").focus();
+  state.textContent = [`${recording.name}: ${recording.count} messages of ${recording.names.size} names`, ...recording.problems.slice(0, 5)].join("; ");
+  shows(page.player);
+}
+
+/** Goes on with the recording, and shows where it is. */
+function play() {
+  const { player } = page;
+  if (page.sought !== undefined) {
+    player.seek(page.sought);
+    page.sought = undefined;
+    for (const panel of page.panels) panel.renew();
+  }
+  if (!page.isPaused) player.advance();
+  of("play").setAttribute("aria-pressed", player.isPlaying);
+  const { begin, end } = player.recording;
+  const place = Math.round(((player.position - begin) / (end - begin || 1)) * 1000);
+  const said = `${clock(player.position, 0.1)} (${(player.position - begin).toFixed(1)} of ${(end - begin).toFixed(1)} s)`;
+  if (of("clock").value === said) return;
+  of("clock").value = said;
+  of("time").value = place;
+  of("time").setAttribute("aria-valuetext", said);
+}
+
+async function start() {
   const token = sessionStorage.getItem("token");
   if (!token) return ended(new Error("Open this page by the address that `linkspan gateway` prints: it has a token."));
   const lab = await connect(location.origin, { token });
-  page.lab = lab;
+  if (page.player) return lab.close();
   const said = () => (state.textContent = `connected to ${lab.welcome.machine}`);
-  lab.onstate = (now, error) => (now === "connected" ? said() : (state.textContent = `${now}: ${error?.message ?? ""}`));
+  lab.onstate = (now, error) => {
+    if (!page.player) now === "connected" ? said() : (state.textContent = `${now}: ${error?.message ?? ""}`);
+  };
   said();
-  follow(lab).catch(ended);
-  losses(lab).catch(ended);
-  for (const spec of specs) page.open(spec);
+  shows(lab);
 }
 
 filter.oninput = () => {
@@ -209,9 +268,37 @@ of("share").onclick = async () => {
     state.textContent = "the browser does not allow to copy: take the address from its bar";
   }
 };
+of("open").onclick = () => of("files").click();
+of("files").onchange = () => opened(of("files").files);
+of("play").onclick = () => {
+  const { player } = page;
+  if (!player.isPlaying && player.position >= player.recording.end) page.sought = player.recording.begin;
+  player.isPlaying = !player.isPlaying;
+};
+of("time").oninput = () => {
+  const { begin, end } = page.player.recording;
+  page.sought = begin + (of("time").value / 1000) * (end - begin);
+};
+of("speed").onchange = () => (page.player.speed = Number(of("speed").value));
+of("live").onclick = () => location.reload();
+const isFile = (event) => event.dataTransfer?.types.includes("Files");
+addEventListener("dragover", (event) => {
+  if (!isFile(event)) return;
+  event.preventDefault();
+  of("drop").hidden = false;
+});
+addEventListener("dragleave", (event) => {
+  if (event.relatedTarget === null) of("drop").hidden = true;
+});
+addEventListener("drop", (event) => {
+  of("drop").hidden = true;
+  if (!isFile(event)) return;
+  event.preventDefault();
+  opened(event.dataTransfer.files);
+});
 addEventListener("hashchange", () => location.reload());
 matchMedia("(prefers-color-scheme: dark)").onchange = () => page.panels.forEach((panel) => panel.show(panel.view));
 
-const specs = address();
+for (const spec of address()) page.open(spec);
 requestAnimationFrame(frame);
-start(specs).catch(ended);
+start().catch(ended);

@@ -80,10 +80,21 @@ export class Panel {
   addSource({ name, fields }) {
     const source = { name, fields, units: new Map() };
     this.sources.push(source);
-    this.page.lab?.schema(name).then(({ schema }) => {
+    this.ask(source);
+  }
+  ask(source) {
+    this.page.lab?.schema(source.name).then(({ schema }) => {
       source.units = units(schema);
       this.describe();
     }, () => {});
+  }
+  /** Begins anew with another connection, or at another time of a recording. */
+  renew() {
+    for (const source of this.sources) this.ask(source);
+    this.offset = this.array = this.scaleText = undefined;
+    this.missed = 0;
+    this.losses.textContent = "";
+    this.show(this.view);
   }
   add(source) {
     this.addSource(source);
@@ -133,6 +144,7 @@ export class Panel {
   }
   /** The time of what comes: it goes on between messages, and is behind where they come late. */
   now() {
+    if (this.page.player) return this.page.player.position;
     return this.offset === undefined ? Date.now() / 1000 : performance.now() / 1000 + this.offset;
   }
   zoom(range) {

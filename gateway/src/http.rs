@@ -43,11 +43,13 @@ const WAITING: usize = 16;
 const HEARTBEAT: Duration = Duration::from_secs(5);
 
 /// The files of the page, which hold no data.
-const FILES: [(&str, &str, &str); 7] = [
+const FILES: [(&str, &str, &str); 9] = [
     ("/", "text/html; charset=utf-8", include_str!("../page/index.html")),
     ("/client.js", "text/javascript; charset=utf-8", include_str!("../page/client.js")),
+    ("/json.js", "text/javascript; charset=utf-8", include_str!("../page/json.js")),
     ("/page.js", "text/javascript; charset=utf-8", include_str!("../page/page.js")),
     ("/plot.js", "text/javascript; charset=utf-8", include_str!("../page/plot.js")),
+    ("/recording.js", "text/javascript; charset=utf-8", include_str!("../page/recording.js")),
     ("/values.js", "text/javascript; charset=utf-8", include_str!("../page/values.js")),
     ("/views.js", "text/javascript; charset=utf-8", include_str!("../page/views.js")),
     ("/page.css", "text/css; charset=utf-8", include_str!("../page/page.css")),

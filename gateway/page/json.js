@@ -1,0 +1,1 @@
+../../js/min/json.js

@@ -1,0 +1,339 @@
+// A recording in the page: the records of its files, and what plays them. A player takes the place of the connection: panels and table subscribe to it as they do to a gateway.
+import { LinkspanError, Message, Timestamp, decode } from "/client.js";
+import { parse } from "/json.js";
+
+const MAGIC = [0x89, 0x4d, 0x43, 0x41, 0x50, 0x30, 0x0d, 0x0a];
+const SCHEMA = 3;
+const CHANNEL = 4;
+const MESSAGE = 5;
+const CHUNK = 6;
+const EVENTS = "linkspan/events";
+/** The most bytes of files and of what they decompress to. */
+const MOST = 2 ** 31;
+const text = new TextDecoder();
+
+const malformed = (what) => new LinkspanError("Corrupt", what);
+
+/** Reads the fields of a record; a length beyond its end is an error. */
+class Fields {
+  constructor(bytes) {
+    this.bytes = bytes;
+    this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.at = 0;
+  }
+  number(size) {
+    this.at += size;
+    if (this.at > this.bytes.length) throw malformed("a record ends too early");
+    const at = this.at - size;
+    return size === 8 ? this.view.getBigUint64(at, true) : size === 4 ? this.view.getUint32(at, true) : size === 2 ? this.view.getUint16(at, true) : this.view.getUint8(at);
+  }
+  block(length = this.number(4)) {
+    if (length > this.bytes.length - this.at) throw malformed("a length is beyond the end of its record");
+    this.at += Number(length);
+    return this.bytes.subarray(this.at - Number(length), this.at);
+  }
+  text() {
+    return text.decode(this.block());
+  }
+  texts() {
+    const inner = new Fields(this.block());
+    const found = new Map();
+    while (inner.at < inner.bytes.length) found.set(inner.text(), inner.text());
+    return found;
+  }
+}
+
+const SUMS = Uint32Array.from({ length: 256 }, (_, byte) => {
+  for (let bit = 0; bit < 8; bit++) byte = byte & 1 ? (byte >>> 1) ^ 0xedb88320 : byte >>> 1;
+  return byte;
+});
+
+function sum(bytes) {
+  let all = -1;
+  for (let at = 0; at < bytes.length; at++) all = (all >>> 8) ^ SUMS[(all ^ bytes[at]) & 255];
+  return ~all >>> 0;
+}
+
+/** Decompresses a frame of LZ4 into so many bytes. */
+function lz4(bytes, size) {
+  const from = new Fields(bytes);
+  const into = new Uint8Array(size);
+  let end = 0;
+  if (from.number(4) !== 0x184d2204) throw malformed("a chunk is no frame of LZ4");
+  const flags = from.number(1);
+  from.block(2 + (flags & 8 ? 8 : 0) + (flags & 1 ? 4 : 0));
+  const put = (part) => {
+    if (part.length > size - end) throw malformed("a chunk is longer than it says");
+    into.set(part, end);
+    end += part.length;
+  };
+  for (let head = from.number(4); head; head = from.number(4)) {
+    const block = new Fields(from.block(head & 0x7fffffff));
+    const long = (length) => {
+      for (let more = length === 15 ? 255 : 0; more === 255; length += more) more = block.number(1);
+      return length;
+    };
+    if (head >>> 31) put(block.bytes);
+    else {
+      while (block.at < block.bytes.length) {
+        const token = block.number(1);
+        put(block.block(long(token >> 4)));
+        if (block.at === block.bytes.length) break;
+        const back = block.number(2);
+        const length = long(token & 15) + 4;
+        if (!back || back > end || length > size - end) throw malformed("a chunk refers to what it does not have");
+        for (const last = end + length; end < last; end++) into[end] = into[end - back];
+      }
+    }
+    if (flags & 16) from.number(4);
+  }
+  if (end !== size) throw malformed("a chunk is shorter than it says");
+  return into;
+}
+
+/** The messages of one or several files, in the order in which they were received. */
+export class Recording {
+  /** What could not be read, for people. */
+  problems = [];
+  names = new Map();
+  #entries = [];
+
+  static async open(files) {
+    const all = [...files].sort((one, other) => (one.name < other.name ? -1 : 1));
+    const made = new Recording();
+    made.name = all.map(({ name }) => name).join(", ");
+    if (all.reduce((size, { size: one }) => size + one, 0) > MOST) throw new LinkspanError("TooLarge", `${made.name}: a page opens recordings of 2 GiB at most; \`linkspan recording cut\` makes a smaller one`);
+    for (const [at, file] of all.entries()) made.#read(new Uint8Array(await file.arrayBuffer()), file.name, at === 0);
+    const entries = made.#entries;
+    if (entries.some(({ time }, at) => at && time < entries[at - 1].time)) entries.sort((one, other) => one.time - other.time);
+    made.#losses();
+    if (!entries.length) throw malformed(`${made.name} has no message that a page can show${made.problems.length ? `: ${made.problems.join("; ")}` : ""}`);
+    return made;
+  }
+  get begin() {
+    return this.#entries[0].time;
+  }
+  get end() {
+    return this.#entries.at(-1).time;
+  }
+  get count() {
+    return this.#entries.length;
+  }
+
+  #read(bytes, name, isFirst) {
+    if (MAGIC.some((byte, at) => bytes[at] !== byte)) throw malformed(`${name} is no recording: it does not begin as files of MCAP do`);
+    const channels = new Map();
+    const schemas = new Map();
+    try {
+      this.#records(bytes.subarray(MAGIC.length), { name, isFirst, channels, schemas });
+    } catch (error) {
+      this.problems.push(`${name}: ${error.message}; what stands before is shown`);
+    }
+  }
+  #records(bytes, file) {
+    const from = new Fields(bytes);
+    while (from.at < bytes.length) {
+      const code = from.number(1);
+      const length = from.number(8);
+      // The index and what ends a file say nothing that is not there before.
+      if (code === 2 || code === 15) return;
+      if (length > bytes.length - from.at) throw malformed("it ends within a record, as the file of a recorder that was killed does");
+      const record = new Fields(from.block(Number(length)));
+      if (code === CHUNK) {
+        try {
+          this.#records(this.#chunk(record), file);
+        } catch (error) {
+          this.problems.push(`${file.name}: a chunk is left out: ${error.message}`);
+        }
+      } else if (code === SCHEMA) file.schemas.set(record.number(2), { name: record.text(), encoding: record.text(), text: text.decode(record.block()) });
+      else if (code === CHANNEL) this.#channel(record, file);
+      else if (code === MESSAGE) this.#message(record, file);
+    }
+  }
+  #chunk(record) {
+    record.number(8);
+    record.number(8);
+    const size = record.number(8);
+    const crc = record.number(4);
+    const compression = record.text();
+    const inside = record.block(record.number(8));
+    if (size > MOST) throw malformed(`it claims ${size} bytes`);
+    const readers = { "": () => inside, lz4: () => lz4(inside, Number(size)) };
+    if (!readers[compression]) throw new LinkspanError("Unsupported", `it is compressed by ${compression}, which a page does not read; \`linkspan recording cut FILE -o NEW\` writes a file without`);
+    const records = readers[compression]();
+    if (crc && sum(records) !== crc) throw malformed("its sum is another one");
+    return records;
+  }
+  #channel(record, { channels, schemas }) {
+    const [id, schema, topic, encoding, about] = [record.number(2), record.number(2), record.text(), record.text(), record.texts()];
+    const own = schemas.get(schema);
+    const notation = about.get("linkspan.schema") ?? (own?.encoding === "linkspan" ? own.text : "");
+    channels.set(id, { topic, encoding, first: BigInt(about.get("linkspan.first") ?? 0), isRepeated: about.get("linkspan.repeated") === "true" });
+    if (topic === EVENTS) return;
+    const known = this.names.get(topic) ?? { count: 0 };
+    this.names.set(topic, { ...known, schema: own?.name || known.schema, text: notation || known.text || "" });
+  }
+  #message(record, { channels, isFirst }) {
+    const channel = channels.get(record.number(2));
+    const sequence = record.number(4);
+    const [time, sent] = [Number(record.number(8)) / 1e9, record.number(8)];
+    if (!channel || (channel.isRepeated && !isFirst)) return;
+    // The lower 32 bits are there; the others follow from the first number of the channel.
+    const number = channel.first + BigInt.asUintN(32, BigInt(sequence) - channel.first);
+    if (channel.topic !== EVENTS) this.names.get(channel.topic).count++;
+    this.#entries.push({ time, sent, number: Number(number), channel, body: record.bytes.subarray(record.at), missed: 0 });
+  }
+  /** What the recorder missed counts for the next message of the name. */
+  #losses() {
+    const open = new Map();
+    const shown = [];
+    for (const entry of this.#entries) {
+      const { topic } = entry.channel;
+      if (topic === EVENTS) {
+        const { kind, name, count } = this.#event(entry.body);
+        if (kind === "missed" && Number.isSafeInteger(count)) open.set(name, (open.get(name) ?? 0) + count);
+        continue;
+      }
+      entry.missed = open.get(topic) ?? 0;
+      open.delete(topic);
+      shown.push(entry);
+    }
+    this.#entries = shown;
+  }
+  #event(body) {
+    try {
+      return JSON.parse(text.decode(body)) ?? {};
+    } catch {
+      return {};
+    }
+  }
+  /** The place of the first message that was received later than a time. */
+  after(time) {
+    let [low, high] = [0, this.#entries.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (this.#entries[middle].time <= time) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+  nameAt(place) {
+    return this.#entries[place].channel.topic;
+  }
+  message(place, passed = 0) {
+    const { channel, sent, number, body, missed } = this.#entries[place];
+    const made = new Message({ name: channel.topic, number, time: new Timestamp(BigInt.asIntN(64, sent)) }, missed + passed);
+    made.type = "message";
+    try {
+      if (channel.encoding === "cbor") made.value = decode(body);
+      else if (channel.encoding === "json") made.value = parse(text.decode(body));
+      else throw new LinkspanError("Unsupported", `a page shows no ${channel.encoding}; a recording in CBOR or JSON it does`);
+    } catch (error) {
+      made.error = error;
+    }
+    return made;
+  }
+}
+
+/** What a panel or the table has asked for. */
+class Played {
+  #items = [];
+  #waiting;
+  constructor(player, names, { latest, rate }) {
+    this.player = player;
+    this.names = new Set([names].flat());
+    this.isLatest = latest || rate !== undefined;
+    this.period = rate ? 1000 / rate : 0;
+    this.due = 0;
+    this.newest = new Map();
+  }
+  wants(name) {
+    return this.names.has("*") || this.names.has(name);
+  }
+  push(message) {
+    this.#items.push(message);
+    this.#waiting?.();
+    this.#waiting = undefined;
+  }
+  async *[Symbol.asyncIterator]() {
+    while (!this.isOver) {
+      if (this.#items.length) yield this.#items.shift();
+      else await new Promise((resolve) => (this.#waiting = resolve));
+    }
+  }
+  close() {
+    this.isOver = true;
+    this.player.subscriptions.delete(this);
+    this.#waiting?.();
+  }
+}
+
+/** Plays a recording: it moves with the frames of the page, at any speed, and anywhere. */
+export class Player {
+  subscriptions = new Set();
+  isPlaying = false;
+  speed = 1;
+  #last = performance.now();
+
+  constructor(recording, span) {
+    this.recording = recording;
+    this.span = span;
+    this.position = recording.begin;
+    this.place = recording.after(recording.begin);
+  }
+  /** Goes on by the time since the last frame. */
+  advance() {
+    const now = performance.now();
+    const gone = Math.min(now - this.#last, 250) / 1000;
+    this.#last = now;
+    if (this.isPlaying) this.position = Math.min(this.position + gone * this.speed, this.recording.end);
+    const end = this.recording.after(this.position);
+    for (; this.place < end; this.place++) this.#give(this.place);
+    for (const one of this.subscriptions) this.#flush(one, now);
+    if (this.position >= this.recording.end) this.isPlaying = false;
+  }
+  #give(place) {
+    const name = this.recording.nameAt(place);
+    for (const one of this.subscriptions) {
+      if (!one.wants(name)) continue;
+      if (one.isLatest) one.newest.set(name, place);
+      else one.push(this.recording.message(place));
+    }
+  }
+  #flush(one, now) {
+    if (!one.newest.size || now < one.due) return;
+    one.due = now + one.period;
+    for (const place of one.newest.values()) one.push(this.recording.message(place));
+    one.newest.clear();
+  }
+  /** Goes to a time; who subscribes then gets what a plot shows of the time before. */
+  seek(time) {
+    this.position = Math.min(Math.max(time, this.recording.begin), this.recording.end);
+    this.place = this.recording.after(this.position);
+  }
+  subscribe(names, options = {}) {
+    const made = new Played(this, names, options);
+    this.subscriptions.add(made);
+    // The newest of each name stands before, however long ago it was; of those that count each, what the span shows.
+    const from = made.isLatest ? 0 : this.recording.after(this.position - this.span() - 1e-9);
+    for (let place = this.place - 1, found = new Set(); made.isLatest && place >= from && found.size < this.recording.names.size; place--) {
+      const name = this.recording.nameAt(place);
+      if (!made.wants(name) || found.has(name)) continue;
+      found.add(name);
+      made.newest.set(name, place);
+      if (!made.names.has("*") && found.size === made.names.size) break;
+    }
+    for (let place = from; !made.isLatest && place < this.place; place++) if (made.wants(this.recording.nameAt(place))) made.push(this.recording.message(place));
+    return made;
+  }
+  async *follow() {
+    const length = Math.max(this.recording.end - this.recording.begin, 1e-9);
+    yield { names: [...this.recording.names].map(([name, { count, schema }]) => ({ name, pattern: "publish", rate: this.recording.count > 1 ? count / length : null, schema })), gone: [] };
+  }
+  async schema(name) {
+    return { schema: this.recording.names.get(name)?.text ?? "" };
+  }
+  close() {
+    for (const one of this.subscriptions) one.close();
+  }
+}
