@@ -1,10 +1,14 @@
-//! Messages of 64 KiB and more that are no arrays, over shared memory: each lies in a slot, whatever is in it, in data, requests and
-//! replies, and is copied out of it before anything looks at it.
+//! Messages of 64 KiB and more that are no arrays, over shared memory: each lies in a slot, whatever is in it, in data, requests,
+//! replies and what is published, and is copied out of it before anything looks at it.
 
+use std::collections::BTreeMap;
 use std::thread;
 
 use bytes::Bytes;
-use linkspan::{Channel, Encoding, ErrorKind, Listener, NdArray, Options, Payload, Server, Value};
+use linkspan::{
+    Channel, Encoding, ErrorKind, Listener, NdArray, Options, Payload, Publisher, Server, Subscriber, Value,
+    latest,
+};
 
 use crate::slots::is_shared;
 use crate::support::{SOON, name};
@@ -123,6 +127,114 @@ fn long_requests_and_replies_go_by_slots() {
     });
 }
 
+#[test]
+fn long_message_of_any_content_is_published_by_a_slot() {
+    let endpoint = name("shm");
+    let publisher = Publisher::new(&endpoint, &Options::default()).unwrap();
+    let subscribers = [(); 2].map(|()| Subscriber::new(&endpoint, &Options::default()).unwrap());
+    let mut sent = 0;
+    for value in values() {
+        for _ in 0..5 {
+            sent += 1;
+            assert_eq!(publisher.send(&value).unwrap(), sent);
+            for subscriber in &subscribers {
+                let message = subscriber.recv(SOON).unwrap();
+                assert!(!is_shared(message.body()), "it is examined where the publisher cannot write");
+                assert_eq!((message.sequence(), message.value().unwrap()), (sent, &value));
+            }
+        }
+        // Also those that come late, and those that read it alone.
+        let late = Subscriber::new(&endpoint, &Options::default()).unwrap().recv(SOON).unwrap();
+        assert_eq!((late.sequence(), late.value().unwrap()), (sent, &value));
+        let newest = latest(&endpoint, &Options::default(), SOON).unwrap();
+        assert_eq!((newest.sequence(), newest.value().unwrap()), (sent, &value));
+    }
+    let bytes: Vec<u8> = (0..2 * MIB).map(|i| (i / 3) as u8).collect();
+    for length in [LONG, 100_003, 2 * MIB] {
+        let payload = Payload::from_bytes(Encoding::Raw, Bytes::copy_from_slice(&bytes[..length]));
+        // Kept by the program, and published again and again, alone and as one of several.
+        for _ in 0..3 {
+            publisher.send_payload(&payload).unwrap();
+            publisher.send_payloads(&[payload.clone(), payload.clone()]).unwrap();
+            for _ in 0..3 {
+                sent += 1;
+                for subscriber in &subscribers {
+                    let message = subscriber.recv(SOON).unwrap();
+                    assert!(message.sequence() == sent && message.body()[..] == bytes[..length], "{length}");
+                }
+            }
+        }
+    }
+    assert_eq!(bodies(&publisher.stats()), (sent, 0));
+}
+
+/// Subscribers keep views of arrays in all slots: bodies go through the ring, and none waits for a slot.
+#[test]
+fn published_body_without_a_free_slot_goes_through_the_ring_and_is_counted() {
+    let endpoint = name("shm");
+    let publisher = Publisher::new(&endpoint, &limited(MIB)).unwrap();
+    let without_slot = || publisher.stats().at("arrays_without_slot").unwrap().as_u64().unwrap();
+    let array = Value::NdArray(NdArray::vector(&vec![7u64; MIB / 16]));
+    let mut held = Vec::new();
+    while without_slot() == 0 {
+        // Each views no more than its share.
+        let subscriber = Subscriber::new(&endpoint, &limited(MIB)).unwrap();
+        for _ in 0..4 {
+            publisher.send(&array).unwrap();
+            let mut message = subscriber.recv(SOON).unwrap();
+            while message.sequence() < publisher.stats().at("sent").unwrap().as_u64().unwrap() {
+                message = subscriber.recv(SOON).unwrap();
+            }
+            held.push(message);
+        }
+        assert!(held.len() < 100);
+    }
+    let subscriber = Subscriber::new(&endpoint, &limited(MIB)).unwrap();
+    drop(subscriber.recv(SOON).unwrap());
+    let payload = Payload::from_bytes(Encoding::Raw, vec![5; MIB - 100].into());
+    let (_, before) = bodies(&publisher.stats());
+    publisher.send_payload(&payload).unwrap();
+    assert!(subscriber.recv(SOON).unwrap().body()[..] == payload.body()[..]);
+    assert_eq!(bodies(&publisher.stats()).1, before + 1);
+    held.clear();
+    let (in_slots, without) = bodies(&publisher.stats());
+    publisher.send_payload(&payload).unwrap();
+    assert!(subscriber.recv(SOON).unwrap().body()[..] == payload.body()[..]);
+    assert_eq!(bodies(&publisher.stats()), (in_slots + 1, without));
+}
+
+/// A subscriber that is behind gets a whole message or the number of those that it missed.
+#[test]
+fn subscriber_that_long_messages_overtake_gets_the_number_of_those_missed() {
+    const MESSAGES: u64 = 300;
+    let endpoint = name("shm");
+    let publisher = Publisher::new(&endpoint, &Options::default()).unwrap();
+    let subscriber = Subscriber::new(&endpoint, &Options::default()).unwrap();
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            for number in 1..=MESSAGES {
+                let bytes = vec![number as u8; LONG + 8 * number as usize];
+                publisher.send_payload(&Payload::from_bytes(Encoding::Raw, bytes.into())).unwrap();
+            }
+        });
+        let mut last = 0;
+        while last < MESSAGES {
+            match subscriber.recv(SOON) {
+                Ok(message) => {
+                    last += 1;
+                    assert_eq!(message.sequence(), last);
+                    assert!(message.body()[..] == vec![last as u8; LONG + 8 * last as usize][..], "{last}");
+                }
+                Err(error) => {
+                    assert_eq!(error.kind(), ErrorKind::Lagged, "{error}");
+                    last += error.missed().unwrap();
+                }
+            }
+        }
+        assert_eq!(last, MESSAGES);
+    });
+}
+
 /// The receiver keeps views of arrays in all slots: bodies go in pieces, and none waits for a slot.
 #[test]
 fn body_without_a_free_slot_goes_in_pieces_and_is_counted() {
@@ -188,8 +300,60 @@ fn body_above_the_limit_is_refused_and_leaves_the_channel_whole() {
 
 /// The mappings of slots that this process has.
 fn mapped_slots() -> usize {
+    slot_files().1
+}
+
+/// The bytes of all files of slots that this process has mapped, and the number of those mappings.
+fn slot_files() -> (usize, usize) {
     let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
-    maps.lines().filter(|line| line.contains("linkspan-slot")).count()
+    let (mut files, mut count) = (BTreeMap::new(), 0);
+    for line in maps.lines().filter(|line| line.contains("linkspan-slot")) {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let (from, to) = fields[0].split_once('-').unwrap();
+        let address = |text| usize::from_str_radix(text, 16).unwrap();
+        files.insert(fields[4].to_owned(), address(to) - address(from));
+        count += 1;
+    }
+    (files.values().sum(), count)
+}
+
+/// The bytes of memory of its own that this process has touched.
+fn own_memory() -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("RssAnon:")).unwrap();
+    1024 * line.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap()
+}
+
+/// Of a message under way both sides together hold the slot, and the copy that the receiver made. After many of them they
+/// hold no more than after a few.
+#[test]
+fn long_message_under_way_takes_its_slot_and_one_copy() {
+    crate::support::alone::alone!(long_message_under_way_takes_its_slot_and_one_copy);
+    let (one, two) = pair(&Options::default());
+    let bytes = vec![6; MIB];
+    let payload = Payload::from_bytes(Encoding::Raw, bytes.clone().into());
+    let exchange = |times: usize| {
+        for time in 0..times {
+            match time % 2 {
+                0 => one.send_bytes(Encoding::Raw, &bytes, SOON).unwrap(),
+                _ => one.send_payload(&payload, SOON).unwrap(),
+            };
+            assert_eq!(two.recv(SOON).unwrap().body().len(), MIB);
+        }
+    };
+    let before = own_memory();
+    one.send_bytes(Encoding::Raw, &bytes, SOON).unwrap();
+    let message = two.recv(SOON).unwrap();
+    let held = slot_files().0 + own_memory().saturating_sub(before);
+    assert!(held <= 22 * MIB / 10, "{held} bytes");
+    drop(message);
+    exchange(10);
+    let few = (slot_files(), own_memory());
+    exchange(10_000);
+    let many = (slot_files(), own_memory());
+    assert_eq!(many.0, few.0, "files of slots");
+    // The counters of the kernel are exact to some pages for each thread.
+    assert!(many.1 <= few.1 + MIB / 4, "{many:?} after many, {few:?} after a few");
 }
 
 /// After many messages there are no more files than after a few: a dialogue takes one or two slots for each side.

@@ -40,6 +40,11 @@ struct bytes_view {
     bytes_view() = default;
     bytes_view(const std::uint8_t *data, std::size_t size) : first(data), length(size) {}
     bytes_view(const std::vector<std::uint8_t> &v) : first(v.data()), length(v.size()) {}
+#ifdef __cpp_lib_span
+    bytes_view(std::span<const std::byte> bytes)
+        : first(reinterpret_cast<const std::uint8_t *>(bytes.data())), length(bytes.size()) {}
+    operator std::span<const std::byte>() const noexcept { return {reinterpret_cast<const std::byte *>(first), length}; }
+#endif
     const std::uint8_t *data() const noexcept { return first; }
     std::size_t size() const noexcept { return length; }
     const std::uint8_t *begin() const noexcept { return first; }
@@ -206,6 +211,12 @@ template <class T> inline constexpr bool is_span = false;
 #ifdef __cpp_lib_span
 template <class E> inline constexpr bool is_span<std::span<E>> = true;
 #endif
+/// Whether a `T` is a std::span of std::byte: bytes, and no array of numbers.
+template <class T> inline constexpr bool is_byte_span = false;
+#ifdef __cpp_lib_span
+template <> inline constexpr bool is_byte_span<std::span<std::byte>> = true;
+template <> inline constexpr bool is_byte_span<std::span<const std::byte>> = true;
+#endif
 
 } // namespace detail
 
@@ -266,7 +277,7 @@ public:
     // stands for `/` and `~0` for `~`.
 
     /// Reads the value at a path as a `T`: bool, integers, floating point, std::string, std::string_view,
-    /// bytes_view, timestamp, uuid, decimal, big_int, array_view<E>, std::span<const E>, std::vector<E>, std::array<E, N> (of 16 bytes
+    /// bytes_view, timestamp, uuid, decimal, big_int, array_view<E>, std::span<const E> (of std::byte it is bytes), std::vector<E>, std::array<E, N> (of 16 bytes
     /// it is a uuid), std::map and std::unordered_map of these by their keys, message, a struct that was generated from a schema, and std::optional of these, which is empty if the path has no value, or null. Throws `missing` if the path has no value, `wrong_type` if the value has another type, `out_of_range` for a
     /// number that does not fit.
     ///
@@ -425,6 +436,8 @@ template <class T> message &message::put_at(const char *key, const T &value) {
         return done(linkspan_message_put_timestamp(c_, key, at.time_since_epoch().count()));
     } else if constexpr (detail::is_array_view<T>::value) {
         return done(linkspan_message_put_array(c_, key, &value.c()));
+    } else if constexpr (detail::is_byte_span<T>) {
+        return put_at(key, bytes_view(value));
     } else if constexpr (detail::is_span<T>) {
         return put_at(key, array_view<typename T::value_type>(value.data(), value.size()));
     } else if constexpr (detail::is_optional<T>::value) {
@@ -457,6 +470,8 @@ template <class T> T message::read(const zstring &path) const {
     if constexpr (detail::is_optional<T>::value) {
         if (!contains(path) || type_at(path) == type::null) return std::nullopt;
         return read<typename T::value_type>(path);
+    } else if constexpr (detail::is_byte_span<T> && std::is_convertible_v<bytes_view, T>) {
+        return read<bytes_view>(path);
     } else if constexpr (detail::is_span<T>) {
         static_assert(std::is_const_v<typename T::element_type>, "a message is read: ask for a std::span<const E>");
         const auto view = read<array_view<typename T::value_type>>(path);

@@ -19,6 +19,19 @@ int main() {
     CHECK(!m.get<std::optional<int>>("none") && !m.get<std::optional<int>>("nowhere"));
     CHECK(m.get<std::optional<std::span<const double>>>("wave")->size() == 3);
     CHECK(linkspan::message().put("x", 2.5).get<std::optional<double>>("x") == 2.5);
+    // A span of std::byte is bytes, which are viewed, and no array of numbers.
+    const std::vector<std::byte> file{std::byte(1), std::byte(255)};
+    m.put("file", std::span(file));
+    const auto bytes = m.get<std::span<const std::byte>>("file");
+    CHECK(bytes.size() == 2 && bytes[1] == std::byte(255) && m.type_at("file") == linkspan::type::bytes);
+    const std::span<const std::byte> same = m.get<linkspan::bytes_view>("file");
+    CHECK(same.data() == bytes.data() && linkspan::bytes_view(bytes).size() == 2);
+    try {
+        m.get<std::span<const std::byte>>("wave");
+        CHECK(false);
+    } catch (const linkspan::wrong_type &e) {
+        CHECK(e.path() == "wave");
+    }
     // Another type is no missing value.
     try {
         m.get<std::optional<int>>("wave");

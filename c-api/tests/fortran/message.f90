@@ -40,6 +40,8 @@ contains
       complex(real64) :: z
       character(:), allocatable :: text, words(:)
       integer(int8), allocatable :: bytes(:)
+      integer(int8), pointer :: viewed(:)
+      integer :: stat
       call m%put("celsius", 21.4_real64)
       call m%put("single", 0.5)
       call m%put("count", -7)
@@ -97,6 +99,10 @@ contains
       call check(m%type_at("none") == linkspan_type_null .and. m%has("none") .and. .not. m%has("nothing"), "null")
       call m%get_bytes("raw", bytes)
       call check(all(bytes == [0_int8, 1_int8, -1_int8]), "bytes")
+      call m%get_bytes("raw", viewed)
+      call check(size(viewed) == 3 .and. all(viewed == bytes), "a view of bytes")
+      call m%get_bytes("name", viewed, stat=stat)
+      call check(stat == linkspan_wrong_type .and. .not. associated(viewed), "a text is no bytes")
       call m%get("rows/0/x", x)
       call m%get("rows/2", text)
       call check(x == 1.5 .and. text == "text" .and. m%count("rows") == 3, "paths")

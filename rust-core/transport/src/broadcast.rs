@@ -13,8 +13,8 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::BroadcastSlots;
 use super::hello::AnsweredCall;
+use super::{BroadcastSlots, LongBodies};
 
 pub use self::received::{Received, Start};
 pub use super::link::{BroadcastReader, FastLinked, ViewCount};
@@ -66,6 +66,11 @@ pub trait BroadcastWriter: Send {
     /// # Errors
     /// `OutOfMemory`; then nothing has changed.
     fn grow(&mut self, buffer: usize) -> Result<()>;
+
+    /// Returns how many long bodies were published since the last call, to readers of which each takes them in slots.
+    fn take_long_bodies(&mut self) -> LongBodies {
+        LongBodies::default()
+    }
 
     /// Returns the slots for long arrays, which subscribers view; `None` for a transport without
     /// slots.

@@ -268,7 +268,9 @@ impl Fanout {
                 let mut frames = messages.map(|(sequence, sent, payload)| {
                     Outgoing::of(header(sequence, sent, payload), payload.memory())
                 });
-                ring.publish(&mut frames)
+                let published = ring.publish(&mut frames);
+                self.event_log.count_bodies(ring.take_long_bodies());
+                published
             }
             FanoutMedium::Streams { history, subscribers } => {
                 let send_all = |history: &History| {
@@ -392,7 +394,7 @@ impl Lender for Fanout {
     }
 
     fn lend_body(&self, _: &[u8]) -> Option<Bytes> {
-        // A publisher's long bodies go through its ring.
+        // The ring's writer puts it into a slot when it is published, and not before: what is encoded and waits would occupy the slots.
         None
     }
 }

@@ -194,14 +194,14 @@ impl Record {
         Record(word).size()
     }
 
-    /// Where the sequence number of a record that a publisher stores stands, in bytes behind the header word; `None` where
-    /// it follows from the record before, for those that hold none, and for those of a channel alone.
+    /// Where the sequence number of a record that holds a whole frame stands, in bytes behind the header word; `None` where
+    /// it follows from the record before, and for those that hold none.
     #[inline]
     pub fn sequence_at(self) -> Option<usize> {
         match self.shape()? {
             Shape::Linked => Some(8),
-            Shape::Full | Shape::Slots => Some(SEQUENCE),
-            Shape::Pad | Shape::Compact | Shape::First | Shape::Piece | Shape::Placed => None,
+            Shape::Full | Shape::Slots | Shape::Placed => Some(SEQUENCE),
+            Shape::Pad | Shape::Compact | Shape::First | Shape::Piece => None,
         }
     }
 

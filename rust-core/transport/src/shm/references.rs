@@ -1,5 +1,5 @@
 //! References into slots: where the long arrays of a message are, or its whole body. A record of a channel's ring and one of a
-//! publisher's hold those to arrays alike, between the message header and the rest of the body: how many there are, then six
+//! publisher's hold them alike, those to arrays between the message header and the rest of the body: how many there are, then six
 //! words for each. That to a body stands alone behind the header.
 
 use crate::body::{OneOrMany, Rest};
@@ -38,6 +38,27 @@ impl Reference {
         let Reference { at, length, slot, file, from, filling } = *self;
         [at, length, slot, file, from, filling]
     }
+
+    /// Returns the bytes of those words.
+    pub fn to_bytes(&self) -> Rest {
+        Rest::filled(REFERENCE, |to| put(self.words().into_iter(), to))
+    }
+}
+
+/// Encodes words into bytes.
+fn put(words: impl Iterator<Item = u64>, to: &mut [u8]) {
+    for (place, word) in to.as_chunks_mut().0.iter_mut().zip(words) {
+        *place = word.to_le_bytes();
+    }
+}
+
+/// Decodes the words of a reference; zeros where there are no more bytes.
+pub(super) fn words_of(bytes: &[u8]) -> [u64; REFERENCE / 8] {
+    let mut words = [0; _];
+    for (word, eight) in words.iter_mut().zip(bytes.as_chunks().0) {
+        *word = u64::from_le_bytes(*eight);
+    }
+    words
 }
 
 /// Returns the reference to the whole body of a message, whose words these are. It stands behind this message header, in a record that has
@@ -66,10 +87,7 @@ pub(super) const fn bytes_of(references: usize) -> usize {
 /// Encodes references and their number.
 pub(super) fn to_bytes(references: &[Reference]) -> Rest {
     Rest::filled(bytes_of(references.len()), |to| {
-        let words = [references.len() as u64].into_iter().chain(references.iter().flat_map(Reference::words));
-        for (place, word) in to.as_chunks_mut().0.iter_mut().zip(words) {
-            *place = word.to_le_bytes();
-        }
+        put([references.len() as u64].into_iter().chain(references.iter().flat_map(Reference::words)), to);
     })
 }
 

@@ -160,7 +160,7 @@ mod tests {
             let sequence = record.sequence_at().unwrap();
             assert_eq!(memory.load(at + sequence, Ordering::Relaxed), 77, "{shape:?}");
         }
-        for shape in [Shape::Pad, Shape::Compact, Shape::First, Shape::Piece, Shape::Placed] {
+        for shape in [Shape::Pad, Shape::Compact, Shape::First, Shape::Piece] {
             assert_eq!(Record::bare(shape, 100).sequence_at(), None);
         }
     }
@@ -222,7 +222,6 @@ mod tests {
             (Shape::Compact, 100),
             (Shape::First, 100),
             (Shape::Piece, 100),
-            (Shape::Placed, 112),
             (Shape::Pad, 100),
             (Shape::Pad, 4096),
             (Shape::Linked, 4096),

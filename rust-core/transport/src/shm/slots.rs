@@ -288,15 +288,19 @@ impl<R: Release> SlotTable<R> {
             || (newer().count() >= HISTORY && newer().map(|slot| slot.length).sum::<usize>() >= self.ring)
     }
 
-    /// Makes a file for so many bytes if there is room for one, else takes any that is free, else gives up others for it.
-    /// Returns its slot.
+    /// Makes a file for so many bytes if there is room for one, else gives up others for it whose content is past, else takes
+    /// any that is free, else gives up any others. Returns its slot.
     #[cold]
     fn make_or_reuse(&mut self, bytes: usize) -> Option<usize> {
         let length = bytes.next_multiple_of(STEP);
         let had_room = self.has_room(length, &[]);
         let made = if had_room { self.make(length) } else { None };
-        made.or_else(|| self.claim(fitting(bytes), false, 0))
-            .or_else(|| if !had_room && self.make_room(length) { self.make(length) } else { None })
+        let give_up = |table: &mut Self, past| {
+            if !had_room && table.make_room(length, past) { table.make(length) } else { None }
+        };
+        made.or_else(|| give_up(self, true))
+            .or_else(|| self.claim(fitting(bytes), false, 0))
+            .or_else(|| give_up(self, false))
     }
 
     /// Whether there is a slot without a file, and a file of so many bytes stays within the bound, once the files of the
@@ -311,13 +315,13 @@ impl<R: Release> SlotTable<R> {
         has_place && lengths.sum::<usize>().saturating_add(length) <= self.max_total
     }
 
-    /// Gives up files of free slots, as many as a file of `length` bytes needs, but none where all would not suffice. Their
-    /// entries stay, empty, for later files.
-    fn make_room(&mut self, length: usize) -> bool {
+    /// Gives up files of free slots, as many as a file of `length` bytes needs, but none where all would not suffice; with
+    /// `past` only those whose content is. Their entries stay, empty, for later files.
+    fn make_room(&mut self, length: usize, past: bool) -> bool {
         let mut given_up = Vec::new();
         while !self.has_room(length, &given_up) {
             let except = given_up.iter().fold(0, |slots, slot| slots | 1 << slot);
-            let Some(slot) = self.claim(STEP..usize::MAX, false, except) else { return false };
+            let Some(slot) = self.claim(STEP..usize::MAX, past, except) else { return false };
             given_up.push(slot);
         }
         given_up.into_iter().for_each(|slot| (self.slots[slot].file, self.slots[slot].length) = (None, 0));

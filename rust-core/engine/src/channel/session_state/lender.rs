@@ -50,9 +50,7 @@ impl SlotLender<'_> {
         drop(halves);
         Some(slots.copy(elements))
     }
-}
 
-impl SlotLender<'_> {
     /// Returns a copy of this body, which is of no other message, in a free slot.
     fn copied(&self, body: &[u8]) -> Option<Bytes> {
         let slots = read_progress(&mut *self.halves()?)?.clone();

@@ -10,9 +10,10 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use indexmap::IndexMap;
 
-use super::super::references;
+use super::super::references::{self, Reference};
 use super::super::segment::ring_length;
 use super::publisher::{Broadcast, Subscription};
 use super::ring_reader::RingReader;
@@ -20,7 +21,8 @@ use super::slots::BroadcastSlots;
 use super::subscriber::{BroadcastReader, SubscriberPage};
 use super::viewers::Viewers;
 use super::views::{PublishedFiles, ViewCount};
-use crate::body::{Rest, Split};
+use crate::LongBodies;
+use crate::body::{PLACED_FROM, Part, Rest, Split};
 use crate::broadcast::{BroadcastDriver, BroadcastOffer, BroadcastWriter, Received, Start};
 use crate::codec::Encoding;
 use crate::error::{Doing, Error, ErrorKind, Result};
@@ -42,7 +44,15 @@ impl BroadcastDriver for RingDriver {
         let ring = Broadcast::create(session, first)?;
         let slots = Arc::new(BroadcastSlots::new(Viewers::default(), session, limit, ring_length(full)?));
         let (subscribers, without_slots) = (IndexMap::new(), HashSet::new());
-        Ok(Box::new(ShmBroadcastWriter { ring, subscribers, slots, without_slots, newest: None }))
+        let long_bodies = LongBodies::default();
+        Ok(Box::new(ShmBroadcastWriter {
+            ring,
+            subscribers,
+            slots,
+            without_slots,
+            newest: None,
+            long_bodies,
+        }))
     }
 
     fn offer(&self, session: u64) -> Result<(Box<dyn BroadcastOffer>, Vec<OwnedFd>)> {
@@ -68,6 +78,9 @@ struct ShmBroadcastWriter {
     without_slots: HashSet<u64>,
     /// The newest message, if it refers to slots. Its slots are not written again, so that later subscribers can read it.
     newest: Option<Newest>,
+    /// How many long bodies were published in slots, and how many through the ring for want of one, since the last
+    /// [`BroadcastWriter::take_long_bodies`].
+    long_bodies: LongBodies,
 }
 
 struct Newest {
@@ -91,11 +104,42 @@ impl ShmBroadcastWriter {
 
     /// Publishes a frame with long arrays, which go to slots where that is possible.
     fn publish_split(&mut self, frame: &Outgoing<'_>) -> Result<()> {
-        let references = references(&self.slots, frame);
-        let frame = placed(frame, references.as_deref());
+        let Some(references) = references(&self.slots, frame) else {
+            return self.publish_long(&frame.in_one_block());
+        };
+        let frame = Outgoing { extension: &references, ..*frame };
         self.ring.publish(&frame)?;
         self.newest = Newest::of(&frame);
         Ok(())
+    }
+
+    /// Publishes a frame with a long body in one block, which goes to a slot as a whole where that is possible.
+    fn publish_long(&mut self, frame: &Outgoing<'_>) -> Result<()> {
+        let Some((split, reference)) = self.place(frame) else {
+            self.ring.publish(frame)?;
+            self.newest = None;
+            // While a reader has no slots, none is wanted.
+            self.long_bodies.without_slot += u64::from(self.without_slots.is_empty());
+            return Ok(());
+        };
+        let frame = Outgoing { extension: &reference, body: &[], split: Some(&split), owner: None, ..*frame };
+        self.ring.publish(&frame)?;
+        self.newest = Newest::of(&frame);
+        self.long_bodies.in_slots += 1;
+        Ok(())
+    }
+
+    /// Copies the body of a frame to a slot, unless it lies in one already, and returns it there, with the reference for a
+    /// record. `None` where no slot is free, or a subscriber cannot be sent its file.
+    fn place(&self, frame: &Outgoing<'_>) -> Option<(Split, Rest)> {
+        if !frame.extension.is_empty() {
+            return None;
+        }
+        let slots = &self.slots;
+        let bytes = slots.in_place(frame.body, frame.owner).or_else(|| slots.copy(frame.body))?;
+        let split = Split::new(Rest::from(Bytes::new()), vec![Part { at: 0, bytes }]);
+        let reference = slots.refer(&split)?.first().map(Reference::to_bytes)?;
+        Some((split, reference))
     }
 }
 
@@ -108,18 +152,10 @@ impl Newest {
     }
 }
 
-/// References to the long arrays of a frame in slots, in place of the arrays; none if the whole frame goes through the ring.
+/// References to the long arrays of a frame in slots, in place of the arrays; none if they are not all there.
 fn references(slots: &BroadcastSlots, frame: &Outgoing<'_>) -> Option<Rest> {
     let split = frame.split.filter(|_| frame.extension.is_empty())?;
     Some(references::to_bytes(&slots.refer(split)?))
-}
-
-/// The frame as it is written to the ring.
-fn placed<'a>(frame: &Outgoing<'a>, references: Option<&'a [u8]>) -> Outgoing<'a> {
-    match references {
-        Some(extension) => Outgoing { extension, ..*frame },
-        None => frame.in_one_block(),
-    }
 }
 
 impl BroadcastWriter for ShmBroadcastWriter {
@@ -135,12 +171,13 @@ impl BroadcastWriter for ShmBroadcastWriter {
     fn publish(&mut self, frames: &mut dyn Iterator<Item = Outgoing<'_>>) -> (usize, Result<()>) {
         let (mut count, mut published) = (0, Ok(()));
         for frame in frames {
-            published = if frame.split.is_none() {
+            let is_long = frame.body.len() >= PLACED_FROM;
+            published = if frame.split.is_none() && !is_long {
                 self.ring.append(&frame).inspect(|()| self.newest = None)
             } else {
                 // Frames that refer to slots are rare, so each is published by itself.
                 self.ring.commit();
-                self.publish_split(&frame)
+                if frame.split.is_some() { self.publish_split(&frame) } else { self.publish_long(&frame) }
             };
             if published.is_err() {
                 break;
@@ -154,6 +191,10 @@ impl BroadcastWriter for ShmBroadcastWriter {
 
     fn grow(&mut self, buffer: usize) -> Result<()> {
         self.ring.grow(buffer)
+    }
+
+    fn take_long_bodies(&mut self) -> LongBodies {
+        std::mem::take(&mut self.long_bodies)
     }
 
     fn slots(&self) -> Option<Arc<BroadcastSlots>> {

@@ -24,6 +24,7 @@ use std::sync::atomic::Ordering;
 
 use super::super::memory::{OwnMemory, fence};
 use super::super::record::{FastKind, GRANULE, LINKED, Record, Shape, WORD};
+use super::super::references::REFERENCE;
 use super::super::ring::{self, Ring};
 use super::super::segment::at;
 use crate::codec::Encoding;
@@ -33,13 +34,15 @@ use crate::frame::{HEADER, Outgoing};
 /// that the general path adds little.
 pub(super) const SHORT: u64 = 256;
 
-/// The record of a frame. Where long arrays of it are in slots, its extension is the references to them.
+/// The record of a frame. Where long arrays of it are in slots, its extension is the references to them with their number;
+/// where the whole body is in one, its extension is the one reference.
 #[inline]
 pub(super) fn record_of(frame: &Outgoing<'_>) -> Record {
     match frame.split {
         Some(_) => {
+            let shape = if frame.extension.len() == REFERENCE { Shape::Placed } else { Shape::Slots };
             let length = HEADER + frame.extension.len() + frame.body.len();
-            Record::of_frame(Shape::Slots, &frame.header, length)
+            Record::of_frame(shape, &frame.header, length)
         }
         // Readers begin anywhere and are overtaken, so each record has its number.
         None => ring::record_of(frame, false),

@@ -17,7 +17,8 @@ use super::super::slot_page;
 use super::driver::RingDriver;
 use super::slots::BroadcastSlots;
 use super::viewers::Viewers;
-use super::views::{PublishedFiles, Referring, Resolved, ViewCount, Viewing};
+use super::views::{Content, PublishedFiles, Referring, Resolved, ViewCount, Viewing};
+use crate::LongBodies;
 use crate::body::{Body, Part, Split};
 use crate::broadcast::{BroadcastDriver, BroadcastWriter, Received, Start};
 use crate::codec::Encoding;
@@ -103,6 +104,16 @@ fn files_stay_within_the_bound_and_make_room_for_other_lengths() {
     assert!(slots.lend(&[1; 64 * KIB]).is_none());
     drop(long);
     assert!(slots.lend(&vec![0; LIMIT as usize + 1]).is_none(), "longer than any message");
+}
+
+#[test]
+fn three_messages_of_a_new_length_stay_where_older_ones_have_all_files() {
+    let slots = slots();
+    for length in [64, 320, 128, 192] {
+        (0..SLOTS).for_each(|_| _ = publish(&slots, length * KIB));
+    }
+    let order: Vec<usize> = (0..3).map(|_| publish(&slots, 900 * KIB)).collect();
+    assert!(order[0] != order[1] && order[1] != order[2] && order[0] != order[2], "{order:?}");
 }
 
 #[test]
@@ -206,9 +217,12 @@ fn duplicate(file: &MemoryFile) -> OwnedFd {
 }
 
 fn resolve(files: &mut PublishedFiles, references: &[Reference]) -> Result<Resolved> {
+    resolve_content(files, Content::Arrays(b"rest"[..].into(), references.into()))
+}
+
+fn resolve_content(files: &mut PublishedFiles, content: Content) -> Result<Resolved> {
     let header = Header::new(Kind::Data, Encoding::Cbor);
-    let frame = Referring { header, rest: b"rest"[..].into(), references: references.into() };
-    files.resolve(frame, || Ok(None))
+    files.resolve(Referring { header, content }, || Ok(None))
 }
 
 fn viewing() -> (Arc<MemoryFile>, Viewing) {
@@ -360,6 +374,64 @@ fn subscriber_without_slots_receives_every_message_whole() {
     assert_eq!(newest.body, whole);
 }
 
+/// A frame whose body is the longest, in an encoding that has no arrays.
+fn long(sequence: u64, body: &Bytes) -> Outgoing<'_> {
+    let header = Header { sequence, ..Header::new(Kind::Data, Encoding::Json) };
+    Outgoing { owner: Some(body), ..Outgoing::new(header, body) }
+}
+
+#[test]
+fn long_body_is_published_in_a_slot_and_copied_out_of_it() {
+    let mut writer = RingDriver.writer(SESSION, (4 * KIB, 4 * KIB), LIMIT).unwrap();
+    let body = Bytes::from((0..LIMIT).map(|i| (i / 7) as u8).collect::<Vec<_>>());
+    for length in [64 * KIB, 64 * KIB + 1, 100_003, LIMIT as usize] {
+        let body = body.slice(LIMIT as usize - length..);
+        let (count, published) = writer.publish(&mut (1..4).map(|sequence| long(sequence, &body)));
+        assert_eq!((count, published.is_ok()), (3, true));
+        let newest = read(&mut writer, 1, true);
+        assert_eq!((newest.header.sequence, newest.header.encoding), (3, Encoding::Json));
+        assert!(newest.body.block().unwrap()[..] == body[..], "{length} bytes");
+        assert_eq!(writer.take_long_bodies(), LongBodies { in_slots: 3, without_slot: 0 });
+    }
+    // Of the newest message, which stays.
+    let newest = read(&mut writer, 1, true).body.whole().clone();
+    writer.add_without_slots(2).unwrap();
+    for (id, knows_slots) in [(2, false), (1, true)] {
+        assert_eq!(read(&mut writer, id, knows_slots).body, newest);
+    }
+    writer.publish(&mut iter::once(long(4, &body))).1.unwrap();
+    assert_eq!(read(&mut writer, 2, false).body, body);
+    assert_eq!(writer.take_long_bodies(), LongBodies::default(), "none is wanted");
+    writer.remove(2);
+    let slots = writer.slots().unwrap();
+    let lent: Vec<Bytes> = iter::from_fn(|| slots.lend(&[1; 64 * KIB])).collect();
+    writer.publish(&mut iter::once(long(5, &body))).1.unwrap();
+    assert_eq!(read(&mut writer, 1, true).body, body);
+    assert_eq!(writer.take_long_bodies(), LongBodies { in_slots: 0, without_slot: 1 });
+    drop(lent);
+    writer.publish(&mut iter::once(long(6, &body))).1.unwrap();
+    assert_eq!(writer.take_long_bodies(), LongBodies { in_slots: 1, without_slot: 0 });
+}
+
+#[test]
+fn body_of_an_overwritten_slot_is_missed_and_one_that_changes_is_whole() {
+    let (page, viewing) = viewing();
+    let (file, mut files) = written(64 * KIB, Some(&viewing));
+    file.copy_in_racing(0, b"0123456789abcdef");
+    for from in 0..10u64 {
+        let at = Reference { at: 0, from, length: 5, ..HONEST };
+        let Ok(Resolved::Frame(frame)) = resolve_content(&mut files, Content::Body(at)) else {
+            panic!("no frame of a body from {from} on")
+        };
+        file.copy_in_racing(0, b"changed afterwards");
+        assert_eq!(frame.body, &b"0123456789abcdef"[from as usize..from as usize + 5]);
+        file.copy_in_racing(0, b"0123456789abcdef");
+    }
+    let overwritten = Content::Body(Reference { at: 0, filling: 4, ..HONEST });
+    assert!(matches!(resolve_content(&mut files, overwritten), Ok(Resolved::Overtaken)));
+    assert_eq!(page.word(at::VIEWS + 3 * 8).load(Ordering::Relaxed), 0);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
@@ -369,6 +441,10 @@ proptest! {
         let (page, viewing) = viewing();
         let (_file, mut files) = written(64 * KIB, Some(&viewing));
         let reference = Reference { at: 0, length, slot, file, from, filling };
+        if let Ok(Resolved::Frame(frame)) = resolve_content(&mut files, Content::Body(reference)) {
+            prop_assert!(from + length <= 64 * KIB as u64);
+            prop_assert_eq!(frame.body.len() as u64, length);
+        }
         if let Ok(Resolved::Frame(frame)) = resolve(&mut files, &[reference]) {
             prop_assert!(from + length <= 64 * KIB as u64);
             prop_assert_eq!(frame.body.len() as u64, length + 4);

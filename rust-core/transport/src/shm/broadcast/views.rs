@@ -1,6 +1,8 @@
-//! A subscriber's side of slots: views of elements in the publisher's files, or copies once it has as many views as it may.
+//! A subscriber's side of slots: views of elements in the publisher's files, or copies once it has as many views as it may, and copies of whole
+//! bodies.
 
 use std::os::fd::OwnedFd;
+use std::slice::from_ref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -18,12 +20,20 @@ use crate::frame::{Header, Incoming};
 use crate::sys::fork::{self, Guarded};
 use crate::sys::memory::MemoryFile;
 
-/// A frame whose long arrays are in slots.
+/// A frame that is in slots, or of which long arrays are.
 #[derive(Debug)]
 pub(super) struct Referring {
     pub header: Header,
-    pub rest: Rest,
-    pub references: OneOrMany<Reference>,
+    pub content: Content,
+}
+
+/// What a record has in place of a body.
+#[derive(Debug)]
+pub(super) enum Content {
+    /// What is around the arrays, and where they are.
+    Arrays(Rest, OneOrMany<Reference>),
+    /// Where the whole body is.
+    Body(Reference),
 }
 
 /// The result of reading a frame's references.
@@ -132,30 +142,52 @@ impl PublishedFiles {
         SlotFiles::new(session, max_file_length(limit).saturating_mul(MAX_OVERSIZE), viewing)
     }
 
-    /// Returns the frame with its elements: views as far as there may be more of them, else copies. `fetch` reads files that wait in the
-    /// socket. `Malformed` if a reference names nothing that an honest publisher has; `OutOfMemory` if this process cannot map or copy the elements.
+    /// Returns the frame with its elements: views as far as there may be more of them, else copies; or with a copy of its whole body. `fetch` reads
+    /// files that wait in the socket. `Malformed` if a reference names nothing that an honest publisher has; `OutOfMemory` if this process cannot map or copy the elements.
     pub fn resolve(
         &mut self,
         frame: Referring,
         mut fetch: impl FnMut() -> Result<Option<OwnedFd>>,
     ) -> Result<Resolved> {
-        let Referring { header, rest, references } = frame;
-        let mut parts = OneOrMany::new();
-        for reference in references.iter() {
+        let Referring { header, content } = frame;
+        let references = match &content {
+            Content::Arrays(_, references) => references,
+            Content::Body(reference) => from_ref(reference),
+        };
+        for reference in references {
             match self.find(reference, &mut fetch)? {
                 Presence::Here => {}
                 Presence::Replaced => return Ok(Resolved::Overtaken),
                 Presence::Absent => return Ok(Resolved::FileAbsent),
             }
+        }
+        let body = match content {
+            Content::Arrays(rest, references) => self.arrays(rest, &references)?,
+            // Text and structure, which are examined only where the publisher cannot write.
+            Content::Body(reference) => {
+                let copied = copy(&self.elements(&reference)?, reference.filling)?;
+                // One that began between two words in its slot, as a part of another body does.
+                let is_aligned = |bytes: &Bytes| bytes.as_ptr().addr().is_multiple_of(8);
+                copied.map(|bytes| if is_aligned(&bytes) { bytes } else { buffers::copy(&bytes) }.into())
+            }
+        };
+        let frame = body.map(|body| Incoming { header, extension: Bytes::new(), body });
+        Ok(frame.map_or(Resolved::Overtaken, Resolved::Frame))
+    }
+
+    /// Returns the body that has these arrays, whose files are here. `None` if one of their slots was written again.
+    fn arrays(&mut self, rest: Rest, references: &[Reference]) -> Result<Option<Body>> {
+        let mut parts = OneOrMany::new();
+        for reference in references {
             let elements = self.elements(reference)?;
             let bytes = match self.counter.as_ref().filter(|viewing| viewing.count() < SHARE) {
                 Some(viewing) => viewing.begin(&elements, reference.filling).then(|| elements.view()),
                 None => copy(&elements, reference.filling)?,
             };
-            let Some(bytes) = bytes else { return Ok(Resolved::Overtaken) };
+            let Some(bytes) = bytes else { return Ok(None) };
             parts.push(Part { at: reference.at as usize, bytes });
         }
-        Ok(Resolved::Frame(Incoming { header, extension: Bytes::new(), body: Body::of_parts(rest, parts) }))
+        Ok(Some(Body::of_parts(rest, parts)))
     }
 }
 

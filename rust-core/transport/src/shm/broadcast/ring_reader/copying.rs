@@ -6,8 +6,8 @@ use bytes::Bytes;
 use super::super::super::memory::Memory;
 use super::super::super::reader::{as_uninit, too_large};
 use super::super::super::record::{LINKED, Record, Shape, WORD};
-use super::super::super::references;
-use super::super::views::{Referring, Resolved};
+use super::super::super::references::{self, REFERENCE};
+use super::super::views::{Content, Referring, Resolved};
 use super::{ReadError, Resolve, RingReader};
 use crate::body::Rest;
 use crate::buffers::{self, aligned};
@@ -27,7 +27,7 @@ impl<P: Memory> RingReader<P> {
         resolve: &mut Resolve<'_>,
     ) -> std::result::Result<Option<Incoming>, ReadError> {
         match record.shape() {
-            Some(Shape::Slots) => {}
+            Some(Shape::Slots | Shape::Placed) => {}
             Some(Shape::Linked) => return self.copy_linked(position, record).map(Some),
             _ => return self.copy_full(position, record).map(Some),
         }
@@ -48,6 +48,15 @@ impl<P: Memory> RingReader<P> {
         }
         let from = self.content(position) + HEADER;
         let length = record.length() - HEADER;
+        if record.shape() == Some(Shape::Placed) {
+            let words = self.peer.load_words(from);
+            if !self.is_intact(position) {
+                return Err(ReadError::Overtaken);
+            }
+            // The shape's fixed part has the reference; a publisher's frame has no extension behind it.
+            let reference = references::of_body(&header, words, length - REFERENCE)?;
+            return Ok(Referring { header, content: Content::Body(reference) });
+        }
         // Nearly all are so short: no memory is allocated for them.
         let (mut short, mut long) = ([0; SHORT_REFERENCES], Vec::new());
         let bytes = if length <= short.len() {
@@ -61,13 +70,9 @@ impl<P: Memory> RingReader<P> {
             return Err(ReadError::Overtaken);
         }
         let count = bytes.first_chunk().map_or(0, |count| u64::from_le_bytes(*count));
-        let (references, rest) = references::decode(&header, count, bytes.len(), |from| {
-            let mut words = [0; _];
-            for (word, eight) in words.iter_mut().zip(bytes[from..].as_chunks().0) {
-                *word = u64::from_le_bytes(*eight);
-            }
-            words
-        })?;
+        let decoded =
+            references::decode(&header, count, bytes.len(), |at| references::words_of(&bytes[at..]));
+        let (references, rest) = decoded?;
         let before = references::bytes_of(references.len());
         let rest = before..before + rest;
         let rest = if rest.len() <= Rest::SHORT {
@@ -76,7 +81,7 @@ impl<P: Memory> RingReader<P> {
             let block = if long.is_empty() { bytes.to_vec() } else { long };
             aligned(block).slice(rest).into()
         };
-        Ok(Referring { header, rest, references })
+        Ok(Referring { header, content: Content::Arrays(rest, references) })
     }
 
     /// The offset in the memory of what is behind the header word of a record.
