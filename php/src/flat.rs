@@ -1,7 +1,7 @@
 //! Encodes instances of generated classes without array properties directly to CBOR, without a walk.
 
 use ext_php_rs::types::{ZendClassObject, ZendObject, Zval};
-use linkspan::codec::{FlatKey, FlatRecord, FlatWrite};
+use linkspan::codec::{FlatKey, FlatRecord};
 
 use crate::classes::SentClass;
 use crate::scalars::{Bytes, Timestamp};

@@ -132,9 +132,6 @@ class Layout(Generic[R]):
         plan = PackedPlan(cls, size, self._attributes, self._pack_each, self._unpack_each)
         self.pack = plan.pack
         self.unpack = plan.unpack
-        if "unpack" in vars(cls):
-            # The function of the extension itself: the generated method would only call it, for a tenth of the time.
-            setattr(cls, "unpack", plan.class_method())
 
     def _pack_each(self, record: R) -> bytes:
         values = list(_values(record, self._attributes))

@@ -1,24 +1,20 @@
 //! The codecs by themselves: values into bytes and back, and from one encoding to another.
 
 use std::cell::Cell;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use linkspan::codec::{EncodeOptions, FlatMap, decode_into, encode_into};
 use linkspan::value::Limits;
 use linkspan::{Encoding, ErrorKind};
-use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyString};
+use pyo3::types::PyBytes;
 
 use crate::arguments::{EncodingName, Endpoint, FromEncoding, ToEncoding, refused};
 use crate::array::BorrowedArray;
 use crate::builder::{Builder, build};
-use crate::direct::{Direct, Given};
 use crate::errors::Outcome;
-use crate::flat::Form;
 use crate::message::{Message, object};
 use crate::template;
-use crate::walk::{Flat, Walk};
+use crate::walk::Walk;
 
 thread_local! {
     /// The buffer of the last `encode` on this thread. Taken out while in use: a value may run Python code that encodes.
@@ -49,66 +45,14 @@ fn with_scratch<T>(encode: impl FnOnce(&mut Vec<u8>) -> T) -> T {
 }
 
 /// The value in this encoding, as bytes; `Unsupported` with its path where a value has no form.
-// Called by `encode_directly`, which has what needs no walk.
 #[pyfunction]
 #[pyo3(signature = (value, encoding=EncodingName("cbor".to_owned())), text_signature = "(value, encoding='cbor')")]
 pub fn encode<'py>(value: &Bound<'py, PyAny>, encoding: EncodingName) -> Outcome<Bound<'py, PyBytes>> {
     let encoding = Encoding::from_name(&encoding)?;
     let how = EncodeOptions::default();
     with_scratch(|scratch| {
-        let done = Walk::walked(value, |walk| encode_into(walk, encoding, &how, scratch));
+        let done = Walk::with(value, |walk| encode_into(walk, encoding, &how, scratch));
         done.map(|()| PyBytes::new(value.py(), scratch))
-    })
-}
-
-/// `encode` as the interpreter calls it: values that need no walk are encoded here, and everything else is left to the function above.
-pub static ENCODE: Direct = Direct::new(encode_directly);
-
-unsafe extern "C" fn encode_directly(
-    module: *mut ffi::PyObject,
-    arguments: *const *mut ffi::PyObject,
-    count: ffi::Py_ssize_t,
-    names: *mut ffi::PyObject,
-) -> *mut ffi::PyObject {
-    // SAFETY: the interpreter calls this attached, with the arguments of one call.
-    let given = unsafe { Given::new(Python::assume_attached(), arguments, count, names) };
-    // What panics is met again below, where it becomes an exception.
-    if let Some((value, form)) = value_and_form(&given)
-        && let Ok(Some(bytes)) = catch_unwind(AssertUnwindSafe(|| encode_flat(&value, form)))
-    {
-        return bytes.into_ptr();
-    }
-    // SAFETY: the arguments of this very call.
-    unsafe { ENCODE.general(module, arguments, count, names) }
-}
-
-/// The arguments of `encode`; `None` where they are not as usual, or the encoding has no flat records.
-#[inline]
-fn value_and_form<'a, 'py>(given: &Given<'a, 'py>) -> Option<(Borrowed<'a, 'py, PyAny>, Form)> {
-    if let Some(value) = given.only() {
-        return Some((value, Form::Cbor));
-    }
-    let [value, encoding] = given.two(c"encoding")?;
-    match encoding.cast_exact::<PyString>().ok()?.to_str().ok()? {
-        "cbor" => Some((value, Form::Cbor)),
-        "json" => Some((value, Form::Json)),
-        _ => None,
-    }
-}
-
-/// The bytes of a value that needs no walk; `None` for other values, and for those that are too long.
-#[inline]
-fn encode_flat<'py>(value: &Bound<'py, PyAny>, form: Form) -> Option<Bound<'py, PyBytes>> {
-    let object = Flat::of(value)?;
-    if let Form::Cbor = form
-        && let Some(bytes) = object.write_cbor(|bytes| PyBytes::new(value.py(), bytes))
-    {
-        return Some(bytes);
-    }
-    with_scratch(|scratch| {
-        let is_done =
-            object.append(form, scratch) && Limits::default().check_message(scratch.len() as u64).is_ok();
-        is_done.then(|| PyBytes::new(value.py(), scratch))
     })
 }
 

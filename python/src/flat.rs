@@ -1,11 +1,9 @@
 //! Values of the exact built-in types into flat records, which are encoded without a walk. No Python code runs meanwhile.
-//!
-//! A record is appended to a buffer, or written into memory that the caller has allocated.
 
 use std::ptr;
 
 use linkspan::Timestamp;
-use linkspan::codec::{FlatKey, FlatRecord, FlatWrite};
+use linkspan::codec::{FlatKey, FlatRecord};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
@@ -37,15 +35,7 @@ pub fn may_be_generated(object: &Bound<'_, PyAny>) -> bool {
 }
 
 /// Appends an entry; `None`, and appends nothing, for a dict. `None` as well for a value of any other type, and for one that the encoding has no short form for.
-// Not inlined: the other forms share it.
-#[inline(never)]
 pub fn append(record: &mut FlatRecord<'_>, key: &FlatKey, value: &Bound<'_, PyAny>) -> Option<()> {
-    add(record, key, value)
-}
-
-/// As [`append`], for any record. Inlined, so that what a record counts may stay in registers.
-#[inline(always)]
-pub fn add(record: &mut impl FlatWrite, key: &FlatKey, value: &Bound<'_, PyAny>) -> Option<()> {
     let this = value.as_ptr();
     let kind = value.get_type_ptr();
     let is = |other: *mut ffi::PyTypeObject| ptr::eq(kind, other);

@@ -5,7 +5,7 @@ use std::cell::{Cell, RefCell};
 use std::ptr;
 use std::rc::Rc;
 
-use linkspan::codec::{FlatKey, FlatRecord, FlatSlice};
+use linkspan::codec::{FlatKey, FlatRecord};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
@@ -16,8 +16,6 @@ use crate::timestamp;
 /// The keys of dicts, which are these very objects in this order, and their encoded forms.
 struct Shape {
     keys: Vec<(Py<PyString>, FlatKey)>,
-    /// Whether no value was a dict so far.
-    is_flat: Cell<bool>,
     /// For each form how many of the next dicts are walked at once, because one had a value that a flat record cannot have.
     walked: [Cell<u8>; 2],
 }
@@ -79,22 +77,6 @@ pub fn append(dict: &Bound<'_, PyDict>, form: Form, out: &mut Vec<u8>) -> bool {
         see(dict, first.key);
     }
     done.is_ok()
-}
-
-/// Writes the dict, which is an exact one, in CBOR into this memory, and returns the length. Returns `None` for a dict without a shape, for one that holds others, and for one
-/// without room.
-pub fn write(dict: &Bound<'_, PyDict>, to: &mut [u8]) -> Option<usize> {
-    let length = dict.len();
-    // As in `append`.
-    timestamp::class(dict.py()).ok()?;
-    let mut first = Entries::of(dict);
-    if !first.next() {
-        return None;
-    }
-    let mut written = None;
-    let is_done =
-        each_shape(&first, length, |shape| shape.write_to(&first, to).map(|done| written = Some(done)));
-    is_done.ok().and(written)
 }
 
 /// Appends an entry whose value is an exact dict, which may be `depth` dicts deep.
@@ -179,7 +161,7 @@ impl Shape {
             let text = key.to_str().ok().filter(|text| text.len() <= LONGEST)?;
             keys.push((key.to_owned().unbind(), FlatKey::new(text)?));
         }
-        Some(Shape { keys, is_flat: Cell::new(true), walked: Default::default() })
+        Some(Shape { keys, walked: Default::default() })
     }
 
     /// Appends the dict of these entries, of which the first is the current one.
@@ -199,23 +181,6 @@ impl Shape {
             Refused::Inner => walked.set(WALKED_FOR_INNER),
         }
         Err(refused)
-    }
-
-    /// Writes the dict of these entries into memory, in CBOR, and returns the length.
-    #[inline]
-    fn write_to(&self, first: &Entries<'_, '_>, to: &mut [u8]) -> Result<usize, Refused> {
-        if !self.is_flat.get() || self.walked[Form::Cbor as usize].get() > 0 {
-            return Err(Refused::Value);
-        }
-        let mut record = FlatSlice::new(to);
-        self.each(first, |encoded, value| {
-            if flat::add(&mut record, encoded, value).is_none() {
-                self.is_flat.set(!value.is_exact_instance_of::<PyDict>());
-                return Err(Refused::Value);
-            }
-            Ok(())
-        })?;
-        record.finish().ok_or(Refused::Value)
     }
 
     /// Writes the entries, whose values may be dicts that are `depth` deep.

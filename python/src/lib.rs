@@ -33,7 +33,6 @@ mod channel;
 mod class_plan;
 mod codec;
 mod controller;
-mod direct;
 mod elements;
 mod ending;
 mod entries;
@@ -118,8 +117,6 @@ mod _native {
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
-        let encode = super::codec::ENCODE.in_front_of(&module.getattr("encode")?, None)?;
-        module.add("encode", encode)?;
         module.py().import("atexit")?.call_method1("register", (module.getattr("await_callbacks")?,))?;
         module.add("MAX_VALUES", linkspan::Limits::default().nodes)?;
         module.add("__version__", env!("CARGO_PKG_VERSION"))

@@ -1,18 +1,14 @@
 //! Packed records: from the slots of an instance to the bytes of a message, and back. Two functions of the package handle values that do not fit the plan, and raise
 //! the exception with the field and the reason.
 
-use std::iter;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
 use linkspan::value::plan::{FieldPosition, FieldValue, Form};
 use linkspan::{Error, Timestamp};
 use pyo3::exceptions::{PyException, PyValueError};
+use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyFloat, PyInt, PyType};
-use pyo3::{ffi, intern};
 
 use crate::class_plan::{Class, Slot};
-use crate::direct::{Direct, Given};
 use crate::{timestamp, uuid};
 
 /// The plan by which instances of a class are packed, and made from packed bytes.
@@ -20,8 +16,6 @@ use crate::{timestamp, uuid};
 pub struct PackedPlan {
     size: usize,
     record: Record,
-    /// Whether records are made without Python code: no field is an array or a UUID.
-    is_plain: bool,
     /// Packs an instance that does not fit the plan, or raises.
     pack: Py<PyAny>,
     /// Makes an instance of a class from bytes that do not fit the plan, or raises.
@@ -97,7 +91,7 @@ impl PackedPlan {
         // The class of instants is found here: that may run Python code.
         timestamp::class(root.py())?;
         let record = record(root, attributes, size)?;
-        Ok(PackedPlan { size, is_plain: record.is_plain(), record, pack, unpack })
+        Ok(PackedPlan { size, record, pack, unpack })
     }
 
     /// The bytes of a record.
@@ -128,15 +122,6 @@ impl PackedPlan {
             Err(Unfit::Raised(raised)) => Err(raised),
         }
     }
-
-    /// What the class has as `unpack`: a class method that calls the method above.
-    fn class_method(slf: &Bound<'_, Self>) -> PyResult<Unpack> {
-        let general = slf.getattr("unpack")?;
-        let direct = UNPACK.in_front_of(&general, Some("($self, block)"))?;
-        let method = slf.py().import("builtins")?.getattr("classmethod")?.call1((general,))?;
-        let class = slf.get().record.class.0.clone_ref(slf.py());
-        Ok(Unpack { class, direct: direct.unbind(), method: method.unbind() })
-    }
 }
 
 impl PackedPlan {
@@ -150,60 +135,6 @@ impl PackedPlan {
             _ => Err(Unfit::Other),
         }
     }
-}
-
-/// `unpack` of a class: a class method for classes that are made from it, and for the class itself a function that is there already.
-#[pyclass(frozen, module = "linkspan.packed")]
-pub struct Unpack {
-    class: Py<PyType>,
-    /// Makes instances of the class.
-    direct: Py<PyAny>,
-    /// The class method.
-    method: Py<PyAny>,
-}
-
-#[pymethods]
-impl Unpack {
-    fn __get__<'py>(
-        &self,
-        py: Python<'py>,
-        instance: Option<&Bound<'py, PyAny>>,
-        owner: Option<&Bound<'py, PyAny>>,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        match owner {
-            Some(owner) if owner.is(&self.class) => Ok(self.direct.bind(py).clone()),
-            _ => self.method.bind(py).call_method1(intern!(py, "__get__"), (instance, owner)),
-        }
-    }
-}
-
-/// `PackedPlan.unpack` for the class of the plan, without the class as an argument.
-static UNPACK: Direct = Direct::new(unpack_directly);
-
-unsafe extern "C" fn unpack_directly(
-    this: *mut ffi::PyObject,
-    arguments: *const *mut ffi::PyObject,
-    count: ffi::Py_ssize_t,
-    names: *mut ffi::PyObject,
-) -> *mut ffi::PyObject {
-    // SAFETY: the interpreter calls this attached, with the object that the function was made with, and the arguments of one call.
-    let (plan, given) = unsafe {
-        let py = Python::assume_attached();
-        let plan = Borrowed::from_ptr(py, this).cast_unchecked::<PackedPlan>();
-        (plan, Given::new(py, arguments, count, names))
-    };
-    let plan = plan.get();
-    // What panics is met again below, where it becomes an exception.
-    if plan.is_plain
-        && let Some(block) = given.only()
-        && let Ok(Ok(made)) = catch_unwind(AssertUnwindSafe(|| plan.made(&block)))
-    {
-        return made.into_ptr();
-    }
-    let with_class: Vec<_> =
-        iter::once(plan.record.class.0.as_ptr()).chain(given.all().iter().copied()).collect();
-    // SAFETY: the arguments of this very call behind the class, which the plan holds.
-    unsafe { UNPACK.general(this, with_class.as_ptr(), count + 1, names) }
 }
 
 fn record(class: &Bound<'_, PyType>, attributes: Vec<(String, Item<'_>)>, size: usize) -> PyResult<Record> {
@@ -280,16 +211,6 @@ impl Record {
             }
         }
         Ok(())
-    }
-
-    /// Whether an instance is made of bytes without Python code.
-    fn is_plain(&self) -> bool {
-        self.members.iter().all(|(_, member)| match member {
-            Member::Record(record) => record.is_plain(),
-            Member::Field(place, Parts::Nothing) => place.form() != Form::Uuid,
-            Member::Field(_, Parts::Enum(_)) => true,
-            Member::Field(_, Parts::Array(..)) => false,
-        })
     }
 
     /// Makes an instance of bytes.

@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use linkspan::codec::{FlatKey, FlatSlice};
+use linkspan::codec::FlatKey;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyTuple, PyType};
@@ -116,23 +116,6 @@ impl SentClass {
             }
             Some(())
         })
-    }
-
-    /// Writes an instance of this class, in CBOR and without a walk, into this memory, and returns the length. Returns `None` for one that has to be walked, and for one
-    /// without room.
-    pub fn write_flat(&self, object: &Bound<'_, PyAny>, to: &mut [u8]) -> Option<usize> {
-        if !self.is_flat[Form::Cbor as usize].get() {
-            return None;
-        }
-        let mut record = FlatSlice::new(to);
-        for field in &self.fields {
-            // SAFETY: as above.
-            let value = unsafe { field.slot.borrowed(object) }?;
-            if !(field.is_optional && value.is_none()) {
-                flat::add(&mut record, field.encoded.as_ref()?, &value)?;
-            }
-        }
-        record.finish()
     }
 
     /// Returns the keys and values of an instance of this class that are sent: all values at once, because Python code that runs while one of them is sent

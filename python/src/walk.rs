@@ -1,7 +1,7 @@
 //! Python objects as a Source: dispatch on the exact built-in type, straight into whatever Sink is there.
 
 use std::any::Any;
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::ptr;
 use std::rc::Rc;
 
@@ -20,8 +20,6 @@ use crate::{builtin, flat_dict, foreign, loan, sent_class};
 /// One Python object, to be walked once.
 pub struct Walk<'a, 'py> {
     object: &'a Bound<'py, PyAny>,
-    /// Whether it is walked in any case: it was found before that it has to be.
-    is_walked: bool,
     raised: Raised,
 }
 
@@ -29,30 +27,19 @@ impl<'a, 'py> Walk<'a, 'py> {
     /// Runs `consume` with the object as a Source. An exception of Python code is the failure. Memory that was
     /// lent for its arrays stays the program's.
     pub fn with<T>(object: &'a Bound<'py, PyAny>, consume: impl FnOnce(&Self) -> Result<T>) -> Outcome<T> {
-        let consumed = Walk::run(object, false, consume);
-        loan::kept();
-        consumed
-    }
-
-    /// As [`Walk::with`], for an object that has to be walked.
-    pub fn walked<T>(object: &'a Bound<'py, PyAny>, consume: impl FnOnce(&Self) -> Result<T>) -> Outcome<T> {
-        let consumed = Walk::run(object, true, consume);
+        let consumed = Walk::run(object, consume);
         loan::kept();
         consumed
     }
 
     /// As [`Walk::with`], for an object that is sent: memory that was lent for its arrays is read-only from then on.
     pub fn to_send<T>(object: &'a Bound<'py, PyAny>, encode: impl FnOnce(&Self) -> Result<T>) -> Outcome<T> {
-        loan::settled(object.py(), Walk::run(object, false, encode))
+        loan::settled(object.py(), Walk::run(object, encode))
     }
 
     #[inline]
-    fn run<T>(
-        object: &'a Bound<'py, PyAny>,
-        is_walked: bool,
-        consume: impl FnOnce(&Self) -> Result<T>,
-    ) -> Outcome<T> {
-        let walk = Walk { object, is_walked, raised: Cell::new(None) };
+    fn run<T>(object: &'a Bound<'py, PyAny>, consume: impl FnOnce(&Self) -> Result<T>) -> Outcome<T> {
+        let walk = Walk { object, raised: Cell::new(None) };
         consume(&walk).map_err(|error| match walk.raised.take() {
             Some(raised) => Failure::Python(placed(object.py(), raised, error.path())),
             None => Failure::Core(error),
@@ -84,11 +71,6 @@ fn place(raised: &Bound<'_, PyAny>, path: &str) -> PyResult<()> {
     if raised.hasattr("path")? { raised.setattr("path", path) } else { Ok(()) }
 }
 
-thread_local! {
-    /// Memory for short records.
-    static READY: RefCell<[u8; 2048]> = const { RefCell::new([0; 2048]) };
-}
-
 /// An object that may be encoded without a walk.
 pub enum Flat<'a, 'py> {
     Dict(&'a Bound<'py, PyDict>),
@@ -103,20 +85,6 @@ impl<'a, 'py> Flat<'a, 'py> {
             Some(dict) => Some(Flat::Dict(dict)),
             None => Some(Flat::Instance(sent_class::known(object)?, object)),
         }
-    }
-
-    /// Runs `take` with the CBOR of an object that holds no others and is short. Returns `None`, and runs nothing, for other objects.
-    #[inline]
-    pub fn write_cbor<T>(&self, take: impl FnOnce(&[u8]) -> T) -> Option<T> {
-        READY.with(|ready| {
-            // In use where the class of instants was looked for meanwhile, which may run Python code.
-            let mut ready = ready.try_borrow_mut().ok()?;
-            let length = match self {
-                Flat::Dict(dict) => flat_dict::write(dict, &mut *ready),
-                Flat::Instance(class, object) => class.write_flat(object, &mut *ready),
-            }?;
-            ready.get(..length).map(take)
-        })
     }
 
     /// Appends an object that holds no others, and dicts in dicts. Returns false, and appends nothing, for other objects.
@@ -137,24 +105,15 @@ fn exact_dict<'a, 'py>(object: &'a Bound<'py, PyAny>) -> Option<&'a Bound<'py, P
     is_dict.then(|| unsafe { object.cast_unchecked() })
 }
 
-impl Walk<'_, '_> {
-    #[inline]
-    fn flat(&self) -> Option<Flat<'_, '_>> {
-        if self.is_walked { None } else { Flat::of(self.object) }
-    }
-}
-
 impl Source for Walk<'_, '_> {
     fn walk<S: Sink + ?Sized>(&self, sink: &mut S) -> Result<()> {
         Dispatch { raised: &self.raised, first: self.object.as_ptr() }.object(self.object, sink)
     }
     fn append_cbor(&self, out: &mut Vec<u8>) -> bool {
-        self.flat().is_some_and(|flat| {
-            flat.write_cbor(|bytes| out.extend_from_slice(bytes)).is_some() || flat.append(Form::Cbor, out)
-        })
+        Flat::of(self.object).is_some_and(|flat| flat.append(Form::Cbor, out))
     }
     fn append_json(&self, out: &mut Vec<u8>) -> bool {
-        self.flat().is_some_and(|flat| flat.append(Form::Json, out))
+        Flat::of(self.object).is_some_and(|flat| flat.append(Form::Json, out))
     }
     /// With the array that `loan` gave: what holds its memory goes along, and no events are needed.
     fn with_any(&self, visit: &mut dyn FnMut(&dyn Any)) {

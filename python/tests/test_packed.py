@@ -47,7 +47,7 @@ def test_unpack_makes_an_instance_of_the_class_that_it_is_called_on() -> None:
         pass
 
     kept: Any = State.unpack
-    assert State.unpack(BLOCK) == kept(BLOCK) == kept(block=BLOCK) == MADE and MADE.pack() == BLOCK
+    assert State.unpack(BLOCK) == kept(BLOCK) == kept(message=BLOCK) == MADE and MADE.pack() == BLOCK
     assert type(MADE.unpack(BLOCK)) is State
     for cls in (Louder, Plain):
         found = cls.unpack(BLOCK)
@@ -61,7 +61,7 @@ def test_unpack_refuses_what_is_no_record_and_names_the_field() -> None:
         with pytest.raises(TypeError):
             State.unpack(*arguments)
     call: Any = State.unpack
-    for named in [{"message": BLOCK}, {"block": BLOCK, "x": 1}]:
+    for named in [{"block": BLOCK}, {"message": BLOCK, "x": 1}]:
         with pytest.raises(TypeError):
             call(**named)
     for block in [b"", BLOCK[:-1], BLOCK + b"x", bytearray(BLOCK), None]:

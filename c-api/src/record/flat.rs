@@ -3,7 +3,7 @@
 //! What does not fit a flat record (too many fields, text that is not UTF-8, an enum's number without a
 //! name) is walked instead, so that errors come from one place.
 
-use linkspan::codec::{FlatRecord, FlatWrite};
+use linkspan::codec::FlatRecord;
 
 use super::layout::{Field, Fields, Kind};
 use super::part::{bytes, number, place};

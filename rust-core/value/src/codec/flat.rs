@@ -15,83 +15,11 @@ use super::{cbor, json};
 use crate::value::Timestamp;
 use crate::value::escape::Plain;
 
-/// The entries of a map that is being written.
+/// A flat record that is appended to a buffer. [`FlatRecord::append`] and [`FlatRecord::append_json`] remove an invalid
+/// one.
 ///
 /// Every method writes one entry. It returns `None` where the map has too many entries, there is no room for one, or
 /// the encoding has no form for the value; the map is then invalid.
-pub trait FlatWrite {
-    /// Writes an entry: in JSON what `json` writes behind the key, in CBOR the first of `N` bytes that `cbor` writes,
-    /// as many as it returns.
-    #[doc(hidden)]
-    fn entry<const N: usize>(
-        &mut self,
-        key: &FlatKey,
-        json: impl FnOnce(&mut json::Encoder<'_>) -> Option<()>,
-        cbor: impl FnOnce(&mut [u8; N]) -> usize + Copy,
-    ) -> Option<()>;
-
-    /// Writes what follows the head of a value in CBOR. In JSON nothing follows.
-    #[doc(hidden)]
-    fn block(&mut self, block: &[u8]) -> Option<()>;
-
-    // Inlined where they are frequent: a call takes as long as the key, and the state of a map that is written stays in
-    // registers.
-
-    /// Writes null.
-    #[inline(always)]
-    fn null(&mut self, key: &FlatKey) -> Option<()> {
-        self.entry(key, |json| json.null().ok(), |to| cbor::put_byte(to, cbor::NULL))
-    }
-
-    /// Writes a truth value.
-    #[inline(always)]
-    fn bool(&mut self, key: &FlatKey, value: bool) -> Option<()> {
-        let byte = cbor::bool_byte(value);
-        self.entry(key, |json| json.bool(value).ok(), move |to| cbor::put_byte(to, byte))
-    }
-
-    /// Writes an integer.
-    #[inline(always)]
-    fn int(&mut self, key: &FlatKey, value: i64) -> Option<()> {
-        self.entry(key, |json| json.int(value).ok(), move |to| cbor::put_int(to, value))
-    }
-
-    /// Writes an integer above `i64::MAX`.
-    fn uint(&mut self, key: &FlatKey, value: u64) -> Option<()> {
-        self.entry(key, |json| written(json.uint(value)), move |to| cbor::put_head(to, 0, value))
-    }
-
-    /// Writes a float, in JSON a finite one.
-    #[inline(always)]
-    fn float(&mut self, key: &FlatKey, value: f64) -> Option<()> {
-        self.entry(key, |json| written(json.float(value)), move |to| cbor::put_float(to, value))
-    }
-
-    /// Writes text.
-    #[inline(always)]
-    fn text(&mut self, key: &FlatKey, value: &str) -> Option<()> {
-        let json = |json: &mut json::Encoder<'_>| json.text(value).ok();
-        if value.len() <= output::SHORT {
-            return self.entry(key, json, move |to| cbor::put_short_text(to, value.as_bytes()));
-        }
-        self.entry(key, json, move |to| cbor::put_head(to, 3, value.len() as u64))?;
-        self.block(value.as_bytes())
-    }
-
-    /// Writes bytes; JSON has no form for them.
-    fn bytes(&mut self, key: &FlatKey, value: &[u8]) -> Option<()> {
-        self.entry(key, |_| None, move |to| cbor::put_head(to, 2, value.len() as u64))?;
-        self.block(value)
-    }
-
-    /// Writes an instant; JSON has no form for it.
-    fn timestamp(&mut self, key: &FlatKey, value: Timestamp) -> Option<()> {
-        self.entry(key, |_| None, move |to| cbor::put_timestamp(to, value))
-    }
-}
-
-/// A flat record that is appended to a buffer. [`FlatRecord::append`] and [`FlatRecord::append_json`] remove an invalid
-/// one.
 #[derive(Debug)]
 pub struct FlatRecord<'a> {
     encoder: Encoder<'a>,
@@ -164,7 +92,9 @@ impl FlatRecord<'_> {
     }
 }
 
-impl FlatWrite for FlatRecord<'_> {
+impl FlatRecord<'_> {
+    /// Writes an entry: in JSON what `json` writes behind the key, in CBOR the first of `N` bytes that `cbor` writes,
+    /// as many as it returns.
     #[inline(always)]
     fn entry<const N: usize>(
         &mut self,
@@ -198,12 +128,68 @@ impl FlatWrite for FlatRecord<'_> {
         }
     }
 
+    /// Writes what follows the head of a value in CBOR. In JSON nothing follows.
     #[inline]
     fn block(&mut self, block: &[u8]) -> Option<()> {
         match &mut self.encoder {
             Encoder::Cbor(out) => out.block(block).ok(),
             Encoder::Json(_) => Some(()),
         }
+    }
+
+    // Inlined where they are frequent: a call takes as long as the key, and the state of a map that is written stays in
+    // registers.
+
+    /// Writes null.
+    #[inline(always)]
+    pub fn null(&mut self, key: &FlatKey) -> Option<()> {
+        self.entry(key, |json| json.null().ok(), |to| cbor::put_byte(to, cbor::NULL))
+    }
+
+    /// Writes a truth value.
+    #[inline(always)]
+    pub fn bool(&mut self, key: &FlatKey, value: bool) -> Option<()> {
+        let byte = cbor::bool_byte(value);
+        self.entry(key, |json| json.bool(value).ok(), move |to| cbor::put_byte(to, byte))
+    }
+
+    /// Writes an integer.
+    #[inline(always)]
+    pub fn int(&mut self, key: &FlatKey, value: i64) -> Option<()> {
+        self.entry(key, |json| json.int(value).ok(), move |to| cbor::put_int(to, value))
+    }
+
+    /// Writes an integer above `i64::MAX`.
+    pub fn uint(&mut self, key: &FlatKey, value: u64) -> Option<()> {
+        self.entry(key, |json| written(json.uint(value)), move |to| cbor::put_head(to, 0, value))
+    }
+
+    /// Writes a float, in JSON a finite one.
+    #[inline(always)]
+    pub fn float(&mut self, key: &FlatKey, value: f64) -> Option<()> {
+        self.entry(key, |json| written(json.float(value)), move |to| cbor::put_float(to, value))
+    }
+
+    /// Writes text.
+    #[inline(always)]
+    pub fn text(&mut self, key: &FlatKey, value: &str) -> Option<()> {
+        let json = |json: &mut json::Encoder<'_>| json.text(value).ok();
+        if value.len() <= output::SHORT {
+            return self.entry(key, json, move |to| cbor::put_short_text(to, value.as_bytes()));
+        }
+        self.entry(key, json, move |to| cbor::put_head(to, 3, value.len() as u64))?;
+        self.block(value.as_bytes())
+    }
+
+    /// Writes bytes; JSON has no form for them.
+    pub fn bytes(&mut self, key: &FlatKey, value: &[u8]) -> Option<()> {
+        self.entry(key, |_| None, move |to| cbor::put_head(to, 2, value.len() as u64))?;
+        self.block(value)
+    }
+
+    /// Writes an instant; JSON has no form for it.
+    pub fn timestamp(&mut self, key: &FlatKey, value: Timestamp) -> Option<()> {
+        self.entry(key, |_| None, move |to| cbor::put_timestamp(to, value))
     }
 }
 

@@ -6,7 +6,7 @@
 //! | encode, decode, transcode by the encoding's name | `entry` |
 //! | an encoding: an encoder, a decoder, and the pass that counts items | `json`, `cbor`, `bson`, `smile`, `raw`; escapes are in `value` |
 //! | a position in the bytes, with offsets in errors, and shorter floats; the end of a buffer, with its limit | `input`, `output` |
-//! | maps of few entries without a walk | written by `flat` and `flat_slice`, with the keys of `flat_key`; read by `cbor::cursor` and what stands on it; with long arrays `cbor::flat_arrays` |
+//! | maps of few entries without a walk | written by `flat`, with the keys of `flat_key`; read by `cbor::cursor` and what stands on it; with long arrays `cbor::flat_arrays` |
 //! | short trees without counting and escapes | `plain` |
 //! | validation without a value | `unread` |
 //! | the depth of documents | here |
@@ -39,7 +39,6 @@ mod cbor;
 mod entry;
 mod flat;
 mod flat_key;
-mod flat_slice;
 mod input;
 mod json;
 mod output;
@@ -51,9 +50,8 @@ mod unread;
 pub use cbor::{FlatField, FlatItem, FlatMap, FlatMapBuilder, FlatValue, append_text};
 #[doc(hidden)]
 pub use cbor::{find_in_flat_arrays, text_alone};
-pub use flat::{FlatRecord, FlatWrite};
+pub use flat::FlatRecord;
 pub use flat_key::FlatKey;
-pub use flat_slice::FlatSlice;
 pub use json::{items, members};
 pub use unread::Unread;
 

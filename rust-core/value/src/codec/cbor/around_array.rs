@@ -12,7 +12,6 @@ use super::flat_arrays::is_long;
 use super::head::BREAK;
 use super::{COLUMN_MAJOR, COMPLEX, ROW_MAJOR, typed_array};
 use crate::body::{PLACED_FROM, Rest};
-use crate::codec::flat_slice::Slice;
 use crate::value::{DType, Limits, Map, NdArray, NdArrayRef, Order, Value};
 
 /// The alignment of elements, from the beginning of the message.
@@ -116,6 +115,48 @@ fn write_array(to: &mut Slice<'_>, array: &NdArray) -> Option<usize> {
         to.put([BREAK])?;
     }
     Some(at)
+}
+
+/// Memory of the caller. Every method returns `None` where there is no room; what was written is then invalid.
+#[derive(Debug)]
+struct Slice<'a> {
+    /// The memory behind what was written.
+    rest: &'a mut [u8],
+    length: usize,
+}
+
+impl<'a> Slice<'a> {
+    #[inline(always)]
+    fn new(to: &'a mut [u8]) -> Slice<'a> {
+        Slice { length: to.len(), rest: to }
+    }
+
+    /// Returns the number of bytes that were written.
+    #[inline(always)]
+    fn at(&self) -> usize {
+        self.length.wrapping_sub(self.rest.len())
+    }
+
+    /// Writes the first of `N` bytes that `write` writes, as many as it returns.
+    #[inline(always)]
+    fn item<const N: usize>(&mut self, write: impl FnOnce(&mut [u8; N]) -> usize) -> Option<()> {
+        let length = write(self.rest.first_chunk_mut()?).min(N);
+        self.rest.split_off_mut(..length).map(drop)
+    }
+
+    /// Writes these bytes.
+    #[inline(always)]
+    fn put<const N: usize>(&mut self, bytes: [u8; N]) -> Option<()> {
+        *self.rest.split_off_mut(..N)?.first_chunk_mut()? = bytes;
+        Some(())
+    }
+
+    /// Writes bytes of any number.
+    #[inline]
+    fn block(&mut self, block: &[u8]) -> Option<()> {
+        self.rest.split_off_mut(..block.len())?.copy_from_slice(block);
+        Some(())
+    }
 }
 
 #[cfg(test)]
