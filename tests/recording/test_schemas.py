@@ -1,12 +1,15 @@
 """The schemas in a recording: each channel's own, and the one beside it, admits the messages that the recorder writes, whatever they hold."""
 
 import json
+import signal
+import subprocess
 from pathlib import Path
 
 import jsonschema
 import pytest
 from conftest import Lab, ended, sent
 from mcap.reader import make_reader
+from support.waiting import until
 
 #: Each kind of field, with what has an escape in JSON.
 SCHEMA = """
@@ -114,3 +117,84 @@ def test_schema_beside_messages_as_they_were_sent_admits_their_json(lab: Lab, tm
 def test_schema_refuses_what_is_none_of_its_messages(lab: Lab, value: str) -> None:
     messages = recorded(lab)
     assert not validator(messages[0][1].metadata["linkspan.jsonschema"]).is_valid(json.loads(value))
+
+
+#: Publishes a number for each line, and says so.
+SENDER = """
+import linkspan, sys
+with linkspan.publisher("lab/p", schema=sys.argv[1]) as out:
+    print("open", flush=True)
+    for line in sys.stdin:
+        out.send({"p": float(line)})
+        print("sent", flush=True)
+"""
+
+
+def of_unit(unit: str) -> str:
+    return f'name = "of_{unit}"\n[fields]\np = {{ type = "f64", unit = "{unit}" }}\n'
+
+
+def publisher_of(lab: Lab, unit: str) -> "subprocess.Popen[str]":
+    publisher = lab.python(SENDER, of_unit(unit))
+    assert publisher.stdout and publisher.stdout.readline() == "open\n"
+    return publisher
+
+
+def events(lab: Lab, kind: str) -> int:
+    return lab.info("a.mcap")["events"].get(kind, 0) if (lab.folder / "a.mcap").exists() else 0
+
+
+def send(publisher: "subprocess.Popen[str]", value: float) -> None:
+    print(value, file=publisher.stdin, flush=True)
+    sent(publisher)
+
+
+@pytest.mark.parametrize("successor", ["bar", "none"])
+def test_schema_of_a_publisher_that_ended_before_it_was_asked_is_not_that_of_its_successor(lab: Lab, successor: str) -> None:
+    first = publisher_of(lab, "Pa")
+    recorder = lab.record("lab/p", "-o", "a.mcap")
+    until("the recorder is connected", lambda: events(lab, "connected") == 1)
+    recorder.send_signal(signal.SIGSTOP)
+    send(first, 101_325.0)
+    first.kill()
+    first.wait()
+    second = publisher_of(lab, successor) if successor != "none" else None
+    recorder.send_signal(signal.SIGCONT)
+    until("its message is recorded", lambda: lab.info("a.mcap")["names"].get("lab/p", {}).get("messages") == 1)
+    if second is not None:
+        until("the other one is connected", lambda: events(lab, "connected") == 2)
+        send(second, 1.01)
+        until("the other message is recorded", lambda: lab.info("a.mcap")["names"]["lab/p"]["messages"] == 2)
+    lab.stop(recorder)
+    with (lab.folder / "a.mcap").open("rb") as file:
+        read = make_reader(file)
+        found = [(json.loads(message.data) if channel.topic == "linkspan/events" else None, schema) for schema, channel, message in read.iter_messages()]
+    schemas = [schema for event, schema in found if event is None]
+    assert schemas[0] is None
+    assert [schema.name for schema in schemas[1:]] == ["of_bar"] * (second is not None)
+    (event,) = [event for event, _ in found if event is not None and event["kind"] == "schema"]
+    assert event["name"] == "lab/p" and event["incarnation"] and "is not in the recording" in event["text"], event
+    assert lab.recording("export", "a.mcap", "--csv").splitlines()[1].endswith(",101325")
+
+
+def test_schema_of_a_publisher_that_ended_is_that_of_one_before_it(lab: Lab) -> None:
+    first = publisher_of(lab, "Pa")
+    recorder = lab.record("lab/p", "-o", "a.mcap")
+    until("the recorder is connected", lambda: events(lab, "connected") == 1)
+    send(first, 1.0)
+    until("its message is recorded", lambda: lab.info("a.mcap")["names"].get("lab/p", {}).get("messages") == 1)
+    first.kill()
+    first.wait()
+    second = publisher_of(lab, "Pa")
+    until("the other one is connected", lambda: events(lab, "connected") == 2)
+    recorder.send_signal(signal.SIGSTOP)
+    send(second, 2.0)
+    second.kill()
+    second.wait()
+    recorder.send_signal(signal.SIGCONT)
+    until("the other message is recorded", lambda: lab.info("a.mcap")["names"]["lab/p"]["messages"] == 2)
+    lab.stop(recorder)
+    with (lab.folder / "a.mcap").open("rb") as file:
+        found = [schema for schema, channel, _ in make_reader(file).iter_messages(topics=["lab/p"])]
+    assert [schema.name for schema in found] == ["of_Pa"] * 2
+    assert events(lab, "schema") == 0

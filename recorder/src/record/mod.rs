@@ -9,6 +9,7 @@
 //! `publisher` has what the receiving and the writing thread share of a publisher. A thread that ends early ends the program; tests have one do so with
 //! `fault`.
 
+mod asking;
 mod black_box;
 mod clock;
 mod fault;

@@ -86,6 +86,8 @@ pub struct Origin {
     pub encoding: Encoding,
     /// The first message, of a store: it says which schema it was written with.
     pub first: Mutex<Option<Message>>,
+    /// What the fingerprint of the sender's schema begins with.
+    pub schema_id: Option<String>,
     /// By which the parts know its channel, and how that is written: made by the writing thread.
     pub channel: OnceLock<(u64, Arc<ChannelRecord>)>,
     /// The schema, where that of the channel is one for viewers.

@@ -73,6 +73,7 @@ impl Stream {
             publisher: self.publisher.clone(),
             encoding,
             first: Mutex::new(first),
+            schema_id: message.schema_id(),
             channel: OnceLock::new(),
             schema: OnceLock::new(),
             without_viewers: OnceLock::new(),

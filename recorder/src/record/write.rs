@@ -1,17 +1,18 @@
 //! The writing thread: what is in the queue goes into the parts, and onto the disk at each interval.
 
 use std::collections::HashMap;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use linkspan::schema::Schema;
-use linkspan::{Encoding, Error, ErrorKind, Result, codec, registry};
+use linkspan::{Encoding, Error, ErrorKind, Result, codec};
 use linkspan_recording::event::Kind;
 use linkspan_recording::{ChannelRecord, Event, JsonSchemas};
 use linkspan_schema_export::{Notation, export};
 
 use super::Encode;
+use super::asking::Asking;
 use super::black_box::BlackBox;
 use super::clock::now;
 use super::fault;
@@ -299,7 +300,7 @@ impl<'a> Writer<'a> {
         let encoding = if self.how.encoding == Encode::Json { Encoding::Json } else { origin.encoding };
         let (key, record) = match origin.channel.get() {
             Some(channel) => channel,
-            None => self.begin(origin, encoding),
+            None => self.begin(origin, encoding)?,
         };
         let (mut key, mut record) = (*key, record.clone());
         self.pass_gap(publisher, number, message.gap.as_deref(), received)?;
@@ -374,32 +375,36 @@ impl<'a> Writer<'a> {
     }
 
     /// Makes the channel of messages of which this is the first.
-    fn begin<'o>(&mut self, origin: &'o Origin, encoding: Encoding) -> &'o (u64, Arc<ChannelRecord>) {
+    fn begin<'o>(&mut self, origin: &'o Origin, encoding: Encoding) -> Result<&'o (u64, Arc<ChannelRecord>)> {
         let publisher = &origin.publisher;
         let name = &*publisher.endpoint.name;
         // A bridge publishes what it imports as a program of this machine.
-        let machine = self.asking.ask(|| registry::machine(name)).flatten();
-        let source = machine
+        let source = self
+            .asking
+            .machine(name)
             .map_or_else(|| publisher.source.clone(), |machine| format!("{}@{machine}", publisher.source));
         let mut record = ChannelRecord::new(name, publisher.incarnation, encoding, &source);
-        let first = origin.first.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let form = self.asking.ask(|| match &first {
-            Some(first) => registry::schema_of(name, first),
-            None => registry::schema(name),
-        });
-        if let Some(schema) = form.and_then(|form| Schema::from_bytes(&form).ok()) {
-            // A packed record has no form in JSON Schema.
-            let text = |notation| String::from_utf8(export(&schema, notation).ok()?.bytes).ok();
-            let all = text(Notation::JsonSchema).zip(text(Notation::ViewerSchema));
-            let all = all.map(|(of_all, of_viewers)| JsonSchemas { of_all, of_viewers });
-            record = record.with_schema(&schema, all);
-            if record.is_for_viewers() {
-                let _ = origin.schema.set(schema);
+        match self.asking.schema(origin) {
+            Ok(None) => (),
+            Ok(Some(schema)) => {
+                // A packed record has no form in JSON Schema.
+                let text = |notation| String::from_utf8(export(&schema, notation).ok()?.bytes).ok();
+                let all = text(Notation::JsonSchema).zip(text(Notation::ViewerSchema));
+                let all = all.map(|(of_all, of_viewers)| JsonSchemas { of_all, of_viewers });
+                record = record.with_schema(&schema, all);
+                if record.is_for_viewers() {
+                    let _ = origin.schema.set(schema);
+                }
+            }
+            Err(text) => {
+                let event = Event::new(now(), Kind::Schema);
+                let event = event.of(publisher.endpoint.topic(), Some(publisher.incarnation)).with_text(text);
+                self.with_room(|parts| parts.event(&event))?;
             }
         }
         self.keys = self.keys.saturating_add(1);
         let key = self.keys;
-        origin.channel.get_or_init(|| (key, Arc::new(record)))
+        Ok(origin.channel.get_or_init(|| (key, Arc::new(record))))
     }
 
     /// Tells everything that was received and cannot be written any more, in the room that is reserved for the end of the file.
@@ -501,36 +506,3 @@ const UNATTENDED: &str =
     "no recorder was there: the one before was killed, or the publisher started after its end";
 const OUTSIDE: &str = "not recorded: the messages are outside of every interval";
 const UNKNOWN: &str = "they were not received";
-
-/// Asks programs for what only they know. One that does not answer costs the writing thread time, of which there is a little each second.
-struct Asking {
-    left: Duration,
-    since: Instant,
-}
-
-/// The time that answers may take together: one program may take 3 s for its schema.
-const PATIENCE: Duration = Duration::from_secs(4);
-/// The part of the time that passes by which that grows again.
-const REGAIN: u32 = 10;
-/// With less than that no publisher is asked.
-const LEAST: Duration = Duration::from_secs(1);
-
-impl Asking {
-    fn new() -> Asking {
-        Asking { left: PATIENCE, since: Instant::now() }
-    }
-
-    /// Asks, where there is time; `None` without an answer.
-    fn ask<T>(&mut self, question: impl FnOnce() -> Result<T>) -> Option<T> {
-        let regained = self.since.elapsed().checked_div(REGAIN).unwrap_or_default();
-        self.left = self.left.saturating_add(regained).min(PATIENCE);
-        self.since = Instant::now();
-        if self.left < LEAST {
-            return None;
-        }
-        let answer = question().ok();
-        self.left = self.left.saturating_sub(self.since.elapsed());
-        self.since = Instant::now();
-        answer
-    }
-}
