@@ -80,6 +80,8 @@ def check_handler(endpoint: str, handler: object) -> None:
 def number_of_workers(endpoint: str, workers: object, what: str) -> int:
     """The argument `workers` as a number; `WrongType` or `OutOfRange` where it is none, with what it is the number of."""
     try:
+        if isinstance(workers, bool):
+            raise TypeError
         number = operator.index(workers)  # type: ignore[arg-type]
     except TypeError:
         raise _named_workers(WrongType, endpoint, workers, what) from None

@@ -29,6 +29,8 @@ class Timestamp:
 
     def __init__(self, nanoseconds: int) -> None:
         try:
+            if isinstance(nanoseconds, bool):
+                raise TypeError
             number = operator.index(nanoseconds)
         except TypeError:
             raise refused(WrongType, "nanoseconds", nanoseconds, _instead(nanoseconds)) from None

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use linkspan::{Error, ErrorKind, Timeout};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyBytes, PyDict, PyString};
+use pyo3::types::{PyBool, PyBytes, PyDict, PyString};
 
 use crate::any_text::any_text;
 use crate::builtin::type_name;
@@ -49,6 +49,11 @@ fn text(name: &str, given: &Bound<'_, PyAny>, give: &str) -> Outcome<String> {
     }
 }
 
+/// Whether it is a truth value, of Python or of NumPy: to Python that is a number, too, and as an argument it is a slip.
+fn is_truth(given: &Bound<'_, PyAny>) -> bool {
+    given.is_instance_of::<PyBool>() || matches!(&*type_name(given), "numpy.bool" | "numpy.bool_")
+}
+
 /// A time-out of this name.
 pub fn seconds(name: &str, given: &Bound<'_, PyAny>) -> Outcome<Timeout> {
     const GIVE: &str = "seconds from 0 upwards, a timedelta, or None to wait for ever";
@@ -57,6 +62,7 @@ pub fn seconds(name: &str, given: &Bound<'_, PyAny>) -> Outcome<Timeout> {
         return Ok(Timeout::Forever);
     }
     let seconds = match given.extract::<f64>() {
+        Ok(_) if is_truth(given) => None,
         Ok(seconds) => Some(seconds),
         // A length of time.
         Err(_) if given.is_instance(imported(given.py(), &TIMEDELTA, "datetime", "timedelta")?)? => {
@@ -263,6 +269,7 @@ macro_rules! counts {
 
                 fn extract(given: Borrowed<'_, 'py, PyAny>) -> PyResult<$class> {
                     match given.extract::<$type>() {
+                        _ if is_truth(&given) => Err(refused(ErrorKind::WrongType, $name, &given, $give).into()),
                         Ok(number) => Ok($class(number)),
                         Err(_) if given.call_method0("__index__").is_ok() => {
                             Err(refused(ErrorKind::OutOfRange, $name, &given, $give).into())

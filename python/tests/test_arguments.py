@@ -96,6 +96,30 @@ def test_time_out_is_refused_by_name_and_a_length_of_time_accepted(call):
                 TIMED[call](subscriber, datetime.timedelta(milliseconds=1))
 
 
+@pytest.mark.parametrize("given", [True, False])
+def test_truth_value_is_no_number(given, controller):
+    with linkspan.publisher("unix:lab/out") as out, linkspan.subscribe("unix:lab/out") as subscriber, linkspan.serve("unix:lab/serve") as server:
+        for call in TIMED.values():
+            refused(linkspan.WrongType, "timeout", lambda call=call: call(subscriber, given), f"{given} is of type bool")
+        refused(linkspan.WrongType, "max", lambda: subscriber.recv_many(given))
+        refused(linkspan.WrongType, "count", lambda: out.wait_for_subscribers(given))
+        with pytest.raises(linkspan.WrongType, match=f"workers={given}: give") as caught:
+            server.run(lambda request: request, workers=given)
+        assert caught.value.path == "workers"
+    refused(linkspan.WrongType, "nanoseconds", lambda: linkspan.Timestamp(given))
+    refused(linkspan.WrongType, "within", lambda: controller.begin("x", "PAUSE", within=given))
+    refused(linkspan.WrongType, "data_every", lambda: controller.watch(data_every=given))
+    refused(linkspan.WrongType, "lines", lambda: controller.log(lines=given))
+    numpy = pytest.importorskip("numpy")
+    refused(linkspan.WrongType, "timeout", lambda: linkspan.latest("unix:lab/x", timeout=numpy.bool_(given)), "numpy.bool")
+    numbers = [name for name, kind in typing.get_type_hints(linkspan.Options).items() if accepts(kind, 1) and not accepts(kind, given)]
+    assert {"buffer", "mode", "spin"} <= set(numbers)
+    for name in [*numbers, "timeout", "linger", "retain_seconds"]:
+        with pytest.raises(linkspan.WrongType) as caught:
+            linkspan.listen("unix:lab/options", **{name: given})
+        assert caught.value.path == name.rstrip("_")
+
+
 def test_other_lengths_of_time_are_refused_by_name(controller):
     refused(linkspan.WrongType, "within", lambda: controller.service("x").order("PAUSE", id="a", within="soon"))
     refused(linkspan.OutOfRange, "within", lambda: controller.begin("x", "PAUSE", within=-1))
@@ -198,7 +222,7 @@ def test_annotation_of_an_option_is_what_the_parser_takes(name):
             taken = False
         except linkspan.Error:
             continue  # the type is right, and the value or the transport is not
-        # A type checker takes True for a number, which it is in Python.
+        # A type checker takes True for a number, which it is in Python: it is refused where the program runs.
         assert sample is True or taken == accepts(annotation, sample), (name, sample)
 
 
