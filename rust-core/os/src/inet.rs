@@ -51,18 +51,24 @@ fn stream(address: SocketAddr) -> Result<Guarded> {
 /// Makes a listening socket; accepted sockets inherit its options.
 ///
 /// # Errors
-/// `AddressInUse` where a process listens there, after 0.1 s; `InvalidEndpoint` where this machine does not have
+/// `AddressInUse` where a process listens there, after 0.1 s or the caller's patience; `InvalidEndpoint` where this machine does not have
 /// the address; `PermissionDenied` for a port below 1024.
-pub fn listen(address: SocketAddr) -> Result<Guarded> {
-    listen_within(address, 20)
+pub fn listen(address: SocketAddr, patience: Option<Duration>) -> Result<Guarded> {
+    const MOST: u128 = 20;
+    let tries =
+        patience.map_or(MOST, |patience| patience.as_millis().div_ceil(BETWEEN.as_millis()).clamp(1, MOST));
+    listen_within(address, tries as u32)
 }
+
+/// Between two tries to listen.
+const BETWEEN: Duration = Duration::from_millis(5);
 
 /// Tries so often, 5 ms apart: between its fork and its exec, a child of this process has the listener that this
 /// process has just closed.
 fn listen_within(address: SocketAddr, tries: u32) -> Result<Guarded> {
     for _ in 1..tries {
         match try_listen(address) {
-            Err(e) if e.kind() == ErrorKind::AddressInUse => std::thread::sleep(Duration::from_millis(5)),
+            Err(e) if e.kind() == ErrorKind::AddressInUse => std::thread::sleep(BETWEEN),
             listening => return listening,
         }
     }
@@ -312,7 +318,7 @@ mod tests {
 
     #[test]
     fn listener_waits_for_one_that_is_about_to_end() {
-        let first = listen(loopback()).unwrap();
+        let first = listen(loopback(), None).unwrap();
         let address = own_address(&first).unwrap();
         std::thread::scope(|s| {
             let second = s.spawn(|| listen_within(address, 10_000));
@@ -324,9 +330,9 @@ mod tests {
 
     #[test]
     fn port_has_one_listener_and_is_free_when_it_ends() {
-        let first = listen(loopback()).unwrap();
+        let first = listen(loopback(), None).unwrap();
         let address = own_address(&first).unwrap();
-        assert_eq!(listen(address).unwrap_err().kind(), ErrorKind::AddressInUse);
+        assert_eq!(listen(address, None).unwrap_err().kind(), ErrorKind::AddressInUse);
         let (caller, _) = begin_connect(address).unwrap();
         let accepted = crate::socket::accept(&first).unwrap().unwrap();
         assert!(sockopt::tcp_nodelay(&accepted).unwrap() && sockopt::socket_keepalive(&accepted).unwrap());
@@ -337,14 +343,14 @@ mod tests {
         drop((accepted, first));
         assert!(is_peer_closed(&caller).unwrap());
         drop(caller);
-        listen(address).unwrap();
+        listen(address, None).unwrap();
     }
 
     #[test]
     fn kernel_reports_the_owner_of_a_listener() {
         let me = rustix::process::geteuid().as_raw();
         for at in ["127.0.0.1:0", "0.0.0.0:0"] {
-            let socket = listen(at.parse().unwrap()).unwrap();
+            let socket = listen(at.parse().unwrap(), None).unwrap();
             let mut address = own_address(&socket).unwrap();
             address.set_ip("127.0.0.1".parse().unwrap());
             assert_eq!(user_listening_at(address), Some(me), "{at}");
@@ -360,7 +366,7 @@ mod tests {
 
     #[test]
     fn kernel_reports_the_owner_of_an_open_caller() {
-        let listener = listen(loopback()).unwrap();
+        let listener = listen(loopback(), None).unwrap();
         let address = own_address(&listener).unwrap();
         let (caller, _) = begin_connect(address).unwrap();
         let from = own_address(&caller).unwrap();
@@ -375,7 +381,7 @@ mod tests {
         assert!(is_of_this_machine("127.0.0.1".parse().unwrap()));
         // From the range that is for documentation alone.
         assert!(!is_of_this_machine("198.51.100.77".parse().unwrap()));
-        let error = listen("198.51.100.77:0".parse().unwrap()).unwrap_err();
+        let error = listen("198.51.100.77:0".parse().unwrap(), None).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidEndpoint, "{error}");
     }
 }

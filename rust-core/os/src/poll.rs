@@ -6,12 +6,13 @@
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 
-use crate::deadline::Waiting;
+use crate::deadline::{Deadline, Waiting};
 use crate::descriptor;
 use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::fork::Descriptor;
@@ -112,8 +113,27 @@ pub fn look(fds: &mut [PollFd<'_>]) -> rustix::io::Result<usize> {
     }
 }
 
+/// Returns what happens at a descriptor within this time, and nothing where the time passes. What has happened already is seen without time, too,
+/// and no signal ends the wait.
+///
+/// # Errors
+/// Those of the kernel.
+pub fn happens_within(fd: BorrowedFd<'_>, what: PollFlags, time: Duration) -> Result<PollFlags> {
+    kernel_entry::assert_allowed();
+    let deadline = Deadline::after(time);
+    let mut fds = [PollFd::from_borrowed_fd(fd, what)];
+    loop {
+        let left = deadline.remaining().unwrap_or_default();
+        match rustix::event::poll(&mut fds, Some(&timespec(left))) {
+            Ok(_) => return Ok(fds[0].revents()),
+            Err(Errno::INTR) => {}
+            Err(e) => return Err(e).doing("waiting for descriptors (ppoll)"),
+        }
+    }
+}
+
 /// Converts a duration for the kernel; one that does not fit becomes the longest.
-pub(super) fn timespec(d: std::time::Duration) -> Timespec {
+pub(super) fn timespec(d: Duration) -> Timespec {
     Timespec { tv_sec: i64::try_from(d.as_secs()).unwrap_or(i64::MAX), tv_nsec: d.subsec_nanos().into() }
 }
 
@@ -244,4 +264,50 @@ pub fn is_readable(fd: BorrowedFd<'_>) -> bool {
     kernel_entry::assert_allowed();
     let mut fds = [PollFd::from_borrowed_fd(fd, PollFlags::IN)];
     look(&mut fds).map_or(true, |n| n > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixStream;
+    use std::os::unix::thread::JoinHandleExt;
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn what_has_happened_is_seen_without_time_and_what_has_not_is_nothing() {
+        let (near, far) = UnixStream::pair().unwrap();
+        for time in [Duration::ZERO, Duration::from_millis(1)] {
+            assert!(happens_within(near.as_fd(), PollFlags::RDHUP, time).unwrap().is_empty());
+        }
+        drop(far);
+        assert!(
+            happens_within(near.as_fd(), PollFlags::RDHUP, Duration::ZERO)
+                .unwrap()
+                .contains(PollFlags::RDHUP)
+        );
+    }
+
+    extern "C" fn ignore(_: libc::c_int) {}
+
+    #[test]
+    fn signals_do_not_end_the_wait_for_what_happens() {
+        // SAFETY: the handler does nothing; the structure lives through the call.
+        unsafe {
+            let mut action: libc::sigaction = std::mem::zeroed();
+            action.sa_sigaction = ignore as *const () as libc::sighandler_t;
+            assert_eq!(libc::sigaction(libc::SIGURG, &action, std::ptr::null_mut()), 0);
+        }
+        let (near, far) = UnixStream::pair().unwrap();
+        let waiting =
+            thread::spawn(move || happens_within(near.as_fd(), PollFlags::RDHUP, Duration::from_secs(60)));
+        for _ in 0..50 {
+            // SAFETY: the thread has not been joined.
+            assert_eq!(unsafe { libc::pthread_kill(waiting.as_pthread_t(), libc::SIGURG) }, 0);
+            thread::sleep(Duration::from_millis(1));
+        }
+        assert!(!waiting.is_finished(), "a signal ended the wait");
+        drop(far);
+        assert!(waiting.join().unwrap().unwrap().contains(PollFlags::RDHUP));
+    }
 }

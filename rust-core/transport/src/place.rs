@@ -14,13 +14,12 @@ use rustix::fs::FileType;
 
 use super::endpoint::Endpoint;
 use super::kind::NameDirectory;
-use crate::deadline::{Deadline, Waiting};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::beneath::{self, RequiredOwner};
 use crate::sys::directory::{Directory, whose};
 use crate::sys::fork::Guarded;
 use crate::sys::lock::{self, Lock};
-use crate::sys::poll::wait_any;
+use crate::sys::poll::happens_within;
 use crate::sys::socket::{self, Carries};
 
 /// What [`Place::denied`] says where a socket refuses a connection, and the right that it asks for.
@@ -124,14 +123,7 @@ impl Place {
             // A process that is ending may still have a queue to connect to, and then closes the
             // connection. A living acceptor gives a new connection seconds to send its hello.
             Ok(None) => Ok(true),
-            Ok(Some(newcomer)) => {
-                let mut waiting = Waiting::until(Deadline::after(timeout));
-                match wait_any(&mut waiting, [(newcomer.as_fd(), PollFlags::RDHUP)]) {
-                    Ok([happened]) => Ok(happened.is_empty()),
-                    Err(e) if e.kind() == ErrorKind::Timeout => Ok(true),
-                    Err(e) => Err(e),
-                }
-            }
+            Ok(Some(newcomer)) => Ok(happens_within(newcomer.as_fd(), PollFlags::RDHUP, timeout)?.is_empty()),
             Err(e) if e.kind() == ErrorKind::NotFound => Ok(false),
             Err(e) if e.kind() == ErrorKind::PermissionDenied => Ok(true),
             Err(e) => Err(e),
@@ -190,11 +182,24 @@ impl Place {
 
 /// Whether the other side has closed a new connection already.
 fn has_hung_up(newcomer: &Guarded) -> bool {
-    let mut waiting = Waiting::until(Deadline::after(Duration::ZERO));
-    matches!(wait_any(&mut waiting, [(newcomer.as_fd(), PollFlags::RDHUP)]), Ok([happened]) if !happened.is_empty())
+    happens_within(newcomer.as_fd(), PollFlags::RDHUP, Duration::ZERO).is_ok_and(|what| !what.is_empty())
 }
 
 /// Returns the final name of a file that is still being made; `None` for any other file.
 pub fn of_temporary(file: &str) -> Option<&str> {
     beneath::of_staged(file).map(|(name, _)| name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connection_that_its_listener_has_closed_is_hung_up() {
+        let (near, far) = std::os::unix::net::UnixStream::pair().unwrap();
+        let near = Guarded::new(near.into());
+        assert!(!has_hung_up(&near));
+        drop(far);
+        assert!(has_hung_up(&near));
+    }
 }

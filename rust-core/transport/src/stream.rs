@@ -21,7 +21,7 @@ use crate::sys::brief::{self, Brief};
 use crate::sys::fork::Guarded;
 use crate::sys::inet;
 use crate::sys::peer::{self, Credentials};
-use crate::sys::poll::wait_any;
+use crate::sys::poll::{happens_within, wait_any};
 use crate::sys::socket;
 
 /// A connection, shared by the two halves of its link.
@@ -370,7 +370,6 @@ impl Stream {
 /// Returns whether the other side of a socket has closed it, or its writing side. Does not block
 /// longer than a millisecond.
 pub(crate) fn has_peer_closed(socket: BorrowedFd<'_>) -> bool {
-    let mut waiting = Waiting::until(Deadline::after(Duration::from_millis(1)));
     let gone = PollFlags::HUP | PollFlags::RDHUP | PollFlags::ERR;
-    wait_any(&mut waiting, [(socket, PollFlags::RDHUP)]).is_ok_and(|[what]| what.intersects(gone))
+    happens_within(socket, PollFlags::RDHUP, Duration::from_millis(1)).is_ok_and(|what| what.intersects(gone))
 }

@@ -16,7 +16,6 @@ use super::pair::{self, Pair, PipeAccess};
 use super::pipes::Pipes;
 use crate::authentication::{HelloSource, ReceivedHello};
 use crate::connectionless::ConnectOptions;
-use crate::deadline::{Deadline, Waiting};
 use crate::endpoint::Endpoint;
 use crate::error::{Error, ErrorKind, Result};
 use crate::owner::{self, OwnerRecord};
@@ -25,11 +24,11 @@ use crate::stream::Stream;
 use crate::sys::fifo::{self, PIPE_BUF, PipeEnd};
 use crate::sys::fork;
 use crate::sys::lock::{self, Lock};
-use crate::sys::poll::wait_any;
+use crate::sys::poll::happens_within;
 use crate::value::{Map, Value};
 
-/// How long a process that ends may take between closing one descriptor and the next.
-const EXIT_TIME: Duration = Duration::from_millis(10);
+/// How long a process that ends may take between closing one descriptor and the next, as for sockets.
+const EXIT_TIME: Duration = Duration::from_millis(500);
 
 /// A name that this process serves. Its drop removes the name.
 #[derive(Debug)]
@@ -62,12 +61,12 @@ impl BoundPipe {
     /// server ends, a pipe like it stays.
     ///
     /// # Errors
-    /// `AddressInUse` where a living process owns the name; without `at_once` only after up to 50
-    /// ms, in which that process may end. `PermissionDenied` where another user's pipe is in the
+    /// `AddressInUse` where a living process owns the name; without `at_once` only after up to half a second, or the
+    /// caller's patience, in which that process may end. `PermissionDenied` where another user's pipe is in the
     /// way.
     pub fn bind(endpoint: &Endpoint, connect_options: &ConnectOptions, at_once: bool) -> Result<BoundPipe> {
         let place = Place::of(endpoint)?;
-        let lock = take_lock(&place, at_once)?;
+        let lock = take_lock(&place, at_once, connect_options.patience)?;
         let found = pair::find(&place)?;
         pair::check_ours(&place, &lock)?;
         // Temporary files of a dead server of this user.
@@ -187,14 +186,16 @@ impl Drop for BoundPipe {
     }
 }
 
-/// Takes the lock of the name; waits up to 50 ms while no process reads the pipe.
-fn take_lock(place: &Place, at_once: bool) -> Result<Lock> {
+/// Takes the lock of the name; waits up to 50 ms while no process reads the pipe, and where one does for its end, as long as the caller has
+/// patience.
+fn take_lock(place: &Place, at_once: bool, patience: Option<Duration>) -> Result<Lock> {
     let mut tries = 0;
     loop {
         if let Some(lock) = lock::try_own(&place.directory, &place.file)? {
             return Ok(lock);
         }
-        if at_once || tries == 50 || is_served(place)? {
+        let exit_time = patience.map_or(EXIT_TIME, |patience| patience.min(EXIT_TIME));
+        if at_once || tries == 50 || is_served(place, exit_time)? {
             let advice = "connect to it, or end it first";
             return Err(owner::in_use(owner::process(place), "serves", place.path().display(), advice));
         }
@@ -218,14 +219,11 @@ fn program(source: &str) -> &str {
 }
 
 /// Returns whether a process reads at this name. One that is just ending may still have it open,
-/// and closes it within [`EXIT_TIME`].
-fn is_served(place: &Place) -> Result<bool> {
+/// and closes it within this time.
+pub(super) fn is_served(place: &Place, time: Duration) -> Result<bool> {
     match fifo::open(&place.directory, &place.file, PipeEnd::Write) {
         Ok(None) => Ok(false),
-        Ok(Some(writer)) => {
-            let mut limited = Waiting::until(Deadline::after(EXIT_TIME));
-            Ok(wait_any(&mut limited, [(writer.as_fd(), PollFlags::empty())]).is_err())
-        }
+        Ok(Some(writer)) => Ok(happens_within(writer.as_fd(), PollFlags::empty(), time)?.is_empty()),
         Err(e) if e.kind() == ErrorKind::PermissionDenied => Ok(true),
         Err(e) => Err(e),
     }

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::bound_pipe::BoundPipe;
+use super::bound_pipe::{self, BoundPipe};
 use super::call::call;
 use super::hello::stamp;
 use super::liveness::{LinkSide, has_client, link_lock_name};
@@ -282,6 +282,18 @@ fn existing_pipe_keeps_its_mode_and_stays() {
         let facts = folder.path().join("x").metadata().unwrap();
         assert!(facts.file_type().is_fifo() && facts.permissions().mode() & 0o777 == 0o620);
     }
+}
+
+#[test]
+fn name_that_a_living_process_serves_is_served_at_each_look() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = Place::of(&endpoint(&folder)).unwrap();
+    let (registration, _clients) = serve(&folder);
+    for time in [Duration::ZERO, Duration::from_millis(20)] {
+        assert!(bound_pipe::is_served(&place, time).unwrap(), "{time:?}");
+    }
+    drop(registration);
+    assert!(!bound_pipe::is_served(&place, Duration::ZERO).unwrap());
 }
 
 #[test]

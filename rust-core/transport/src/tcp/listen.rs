@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::address::{Address, endpoint_of, is_loopback_address};
 use super::authenticator::TcpAuthenticator;
@@ -27,6 +28,7 @@ use crate::value::Map;
 pub fn listen(
     endpoint: &Endpoint,
     expects_hello: bool,
+    patience: Option<Duration>,
     pattern: &str,
     program: &str,
     more: Map,
@@ -39,7 +41,7 @@ pub fn listen(
     let directory = Arc::new(Directory::runtime()?);
     // A problem with the token is reported here instead of to the first client.
     TcpToken::of(&directory)?;
-    let socket = inet::listen(address).map_err(|e| named(e, &place_of(&directory, address)))?;
+    let socket = inet::listen(address, patience).map_err(|e| named(e, &place_of(&directory, address)))?;
     let address = inet::own_address(&socket)?;
     let place = place_of(&directory, address);
     let bound = place.register(socket, Arc::new(TcpAuthenticator(directory)), || {

@@ -90,9 +90,10 @@ impl ConnectionDriver for Tcp {
     }
 
     fn listen(&self, endpoint: &Endpoint, request: &ListenRequest<'_>) -> Result<(ListenSource, Endpoint)> {
-        let ListenRequest { options, expects_hello, program, .. } = request;
+        let ListenRequest { access, options, expects_hello, program, .. } = request;
         let more = Map::from_iter([("encoding".to_owned(), options.encoding.name().into())]);
-        let (bound, endpoint) = listen(endpoint, *expects_hello, options.pattern, program, more)?;
+        let (bound, endpoint) =
+            listen(endpoint, *expects_hello, access.patience, options.pattern, program, more)?;
         Ok((bound.into(), endpoint))
     }
 
