@@ -15,6 +15,7 @@ contains
       type(linkspan_channel) :: near, far
       type(linkspan_pending_reply) :: pending(3)
       type(linkspan_message) :: message, reply, requests(3)
+      character(:), allocatable :: text
       integer :: i, number, stat
       call listener%listen(name)
       call near%connect(name)
@@ -55,8 +56,9 @@ contains
       call message%put("n", 8)
       call near%start_call(message, pending(1))
       call pending(1)%close()
-      call near%finish_call(pending(1), reply, stat=stat)
+      call near%finish_call(pending(1), reply, stat=stat, errmsg=text)
       if (stat /= linkspan_invalid_state) error stop "there is no request in it"
+      if (index(text, "the linkspan_pending_reply holds no request: ") /= 1) error stop "the text of a request that was closed"
       call message%put("n", 9)
       call near%start_call(message, pending(1))
       call far%recv(requests(1))
