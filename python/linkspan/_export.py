@@ -3,6 +3,7 @@ input, prints lines of JSON that say how far it has come where the request asks 
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -10,12 +11,15 @@ import sys
 from collections.abc import Iterator
 from typing import Any, TextIO
 
-from .errors import Error, NoSpace, NotFound, TooLarge
-from .recording import Recording, Table, exporting
+from . import _native
+from .errors import Error, NoSpace, NotFound
+from .recording import Recording, Table, _new_file, exporting, writer
 from .timestamp import Timestamp
 
 #: The last time that a timestamp has.
 _LAST = 2**63 - 1
+#: Files that are written at the same time, at most: each pass over the recording writes some of them.
+_OPEN = 128
 
 
 class _Told(Recording):
@@ -26,11 +30,52 @@ class _Told(Recording):
         self._out, self._given = out, 0
         self._all = sum(self.names[name].messages for name in names if name in self.names)
 
-    def batches(self, name: str, **more: Any) -> Iterator[Table]:
-        for batch in super().batches(name, **more):
-            yield batch
+    def _chosen(self, tables: _native.TablesOfNames, names: list[str]) -> Iterator[tuple[str, Table]]:
+        for name, batch in super()._chosen(tables, names):
+            yield name, batch
             self._given += len(batch)
             print(json.dumps({"progress": self._given / max(self._all, self._given)}), file=self._out, flush=True)
+
+
+def _write(recording: Recording, form: str, request: dict[str, Any], made: dict[str, Any], doing: list[str]) -> list[dict[str, Any]]:
+    """Writes a file for each name; returns those that could not be. One pass over the recording is for all names, and one for each 128 of them.
+    `doing` has what is written now."""
+    paths: dict[str, str] = dict(request["tables"])
+    found = recording._tables_of(list(paths), made["begin"], made["end"])
+    refused: list[dict[str, Any]] = []
+    for name in list(paths):
+        try:
+            found.check(name)
+        except Error as error:
+            if len(request["tables"]) == 1:
+                raise
+            # What one name has costs no other table.
+            refused.append({"error": f"{name}: {error}", "code": error.code})
+            del paths[name]
+    names, written = list(paths), 0
+    for at in range(0, len(names), _OPEN):
+        with contextlib.ExitStack() as open_files:
+            outs: dict[str, Any] = {}
+            for name, batch in recording._chosen(found, names[at : at + _OPEN]):
+                doing[:] = [name]
+                with exporting(name):
+                    table = batch.to_arrow()
+                    if name not in outs:
+                        file = open_files.enter_context(_new_file(paths[name], made["replace"], made["mode"]))
+                        outs[name] = open_files.enter_context(_closed(name, writer(form, file, table.schema)))
+                    outs[name].write_table(table)
+                del batch, table
+            written += len(outs)
+    if not written and not refused:
+        raise NotFound(f"{recording.path} has no message of {', '.join(names[:20])} in these times")
+    return refused
+
+
+@contextlib.contextmanager
+def _closed(name: str, out: Any) -> Iterator[Any]:
+    """A writer of a file, which writes the end of it."""
+    with exporting(name), out:
+        yield out
 
 
 def export(request: dict[str, Any], out: TextIO) -> dict[str, Any]:
@@ -42,44 +87,25 @@ def export(request: dict[str, Any], out: TextIO) -> dict[str, Any]:
         "replace": request["replace"],
         "mode": request["mode"],
     }
-    doing, made_one = request["recording"], False
-    refused: list[dict[str, Any]] = []
+    doing = [request["recording"]]
     try:
         told = request.get("progress")
         recording = (_Told if told else Recording)(request["recording"], max_message_size=request.get("max_message_size"))
         if isinstance(recording, _Told):
             recording.tell([name for name, _ in tables], out)
-        if form == "hdf5":
-            recording.write_hdf5(tables[0][1], *(name for name, _ in tables), **made)
-        else:
-            write = recording.write_parquet if form == "parquet" else recording.write_arrow
-            empty: NotFound | None = None
-            for name, path in tables:
-                doing = name
-                try:
-                    with exporting(name):
-                        write(name, path, **made)
-                    made_one = True
-                except NotFound as error:
-                    # No message in these times: there is no table of it.
-                    empty = error
-                except TooLarge as error:
-                    if len(tables) == 1:
-                        raise
-                    # A name with too many fields costs no other table.
-                    refused.append({"error": f"{name}: {error}", "code": error.code})
-            if empty is not None and not made_one and not refused:
-                raise empty
-        return {"refused": refused}
+        if form != "hdf5":
+            return {"refused": _write(recording, form, request, made, doing)}
+        recording.write_hdf5(tables[0][1], *(name for name, _ in tables), **made)
+        return {"refused": []}
     except Error as error:
         return {"error": str(error), "code": error.code}
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-        return {"error": f"{doing}: {error}", "code": NoSpace.code if full else 0}
+        return {"error": f"{doing[0]}: {error}", "code": NoSpace.code if full else 0}
     except (KeyboardInterrupt, SystemExit):
         raise
     except BaseException as error:  # noqa: BLE001, one that ends the program with a traceback says less
-        return {"error": f"{doing}: {type(error).__name__}: {error}", "code": 0}
+        return {"error": f"{doing[0]}: {type(error).__name__}: {error}", "code": 0}
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ import json
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -22,8 +22,8 @@ _BESIDE = (".valid", ".shape", ".json")
 _AMBIGUOUS = re.compile("%(?=00|25|2E|2F|7E)")
 
 
-def write(recording: Recording, h5py: Any, file: Any, names: Mapping[str, Iterable[Table]]) -> None:
-    """Writes the tables of each name into a file that was opened."""
+def write(recording: Recording, h5py: Any, file: Any, names: list[str], tables: Iterator[tuple[str, Table]]) -> None:
+    """Writes the tables of these names into a file that was opened."""
     from .recording import exporting
 
     target = _Target(file)
@@ -38,20 +38,23 @@ def write(recording: Recording, h5py: Any, file: Any, names: Mapping[str, Iterab
             _attribute(made, key, text)
         places = group_places(names)
         below = _below(places.values())
-        for name, tables in names.items():
+        # All of them at once: there may be thousands of names.
+        schemas = recording._summary()[1]
+        for name in names:
             with exporting(name):
                 group = made.create_group(places[name])
                 if places[name] != name:
                     _attribute(group, "name", name)
-                batches = iter(tables)
-                # One batch at a time: each is given up before the next one is read.
-                while (table := next(batches, None)) is not None:
-                    for column in table.columns:
-                        _append(group, h5py, table, column, below.get(places[name], set()))
-                        target.check()
-                    del table
-                if (schema := recording.schema(name)) is not None:
+                if (schema := schemas.get(name)) is not None:
                     _attribute(group, "schema", schema)
+        # One batch at a time: each is given up before the next one is read.
+        while (batch := next(tables, None)) is not None:
+            name, table = batch
+            with exporting(name):
+                for column in table.columns:
+                    _append(made[places[name]], h5py, table, column, below.get(places[name], set()))
+                    target.check()
+            del batch, table
     # What the end of the file could not write.
     target.check()
 

@@ -19,7 +19,7 @@ import html
 import operator
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from types import ModuleType, TracebackType
 from typing import TYPE_CHECKING, Any, Protocol
@@ -415,15 +415,7 @@ class Recording:
         The file has its name when it is whole. One that exists is an error, but for a regular file with `replace`. Its mode is `mode`,
         or that of names in its folder.
         """
-        writer = _library("pyarrow.parquet").ParquetWriter
-        batches = self.batches(name, begin=begin, end=end)
-
-        def opened(file: Any, schema: Any) -> Any:
-            types = _library("pyarrow.types")
-            numbers = [field.name for field in schema if types.is_primitive(field.type)]
-            return writer(file, schema, **{"write_statistics": numbers, **options})
-
-        self._write(name, batches, path, (replace, mode), opened)
+        self._write("parquet", name, self.batches(name, begin=begin, end=end), path, (replace, mode), options)
 
     def write_arrow(
         self,
@@ -436,21 +428,21 @@ class Recording:
         mode: int | None = None,
     ) -> None:
         """Writes the messages of a name as an Arrow file (Feather version 2), a batch at a time, as `write_parquet` does."""
-        writer = _library("pyarrow.ipc").new_file
-        self._write(name, self.batches(name, begin=begin, end=end), path, (replace, mode), writer)
+        self._write("arrow", name, self.batches(name, begin=begin, end=end), path, (replace, mode), {})
 
     def _write(
         self,
+        form: str,
         name: str,
         batches: Iterator[Table],
         path: str | os.PathLike[str],
         making: tuple[bool, int | None],
-        opened: Callable[[Any, Any], Any],
+        options: dict[str, Any],
     ) -> None:
         first = next(batches, None)
         if first is None:
             raise NotFound(f"{self.path} has no message of {name} in these times")
-        with _new_file(path, *making) as file, exporting(name), opened(file, first.to_arrow().schema) as out:
+        with _new_file(path, *making) as file, exporting(name), writer(form, file, first.to_arrow().schema, **options) as out:
             # One batch at a time: each is given up before the next one is read.
             out.write_table(first.to_arrow())
             del first
@@ -477,9 +469,22 @@ class Recording:
         from ._hdf5 import write
 
         h5py = _library("h5py")
-        batches = {name: self.batches(name, begin=begin, end=end) for name in self._matching(names)}
+        chosen = self._matching(names)
+        found = self._tables_of(chosen, begin, end)
+        for name in chosen:
+            found.check(name)
         with _new_file(path, replace, mode) as file:
-            write(self, h5py, file, batches)
+            write(self, h5py, file, chosen, self._chosen(found, chosen))
+
+    def _tables_of(self, names: list[str], begin: When | None, end: When | None) -> _native.TablesOfNames:
+        """The tables of these names, whose columns one pass over the recording finds."""
+        return _native.TablesOfNames(self.path, names, *self._times(begin, end), self.max_message_size)
+
+    def _chosen(self, tables: _native.TablesOfNames, names: list[str]) -> Iterator[tuple[str, Table]]:
+        """The batches of some of them, each with its name, in one more pass."""
+        tables.choose(names)
+        for name, native in tables:
+            yield name, Table(native)
 
     def _outline(self) -> tuple[list[str], int | None]:
         """Its names, and when it begins, without a look at the messages where it was closed."""
@@ -602,6 +607,15 @@ def exporting(name: str) -> Iterator[None]:
         raise
     except Exception as error:
         raise Unsupported(_native.one_line(f"{name}: {type(error).__name__}: {error}")) from error
+
+
+def writer(form: str, file: Any, schema: Any, **options: Any) -> Any:
+    """What writes a table into a file, a batch at a time."""
+    if form == "arrow":
+        return _library("pyarrow.ipc").new_file(file, schema)
+    types = _library("pyarrow.types")
+    numbers = [field.name for field in schema if types.is_primitive(field.type)]
+    return _library("pyarrow.parquet").ParquetWriter(file, schema, **{"write_statistics": numbers, **options})
 
 
 def _library(name: str) -> ModuleType:

@@ -101,7 +101,7 @@ mod _native {
     use super::publish::{Available, Publisher, Subscriber, latest};
     #[pymodule_export]
     use super::recording::{
-        NewFile, RecordedMessage, RecordingReader, RecordingTables, matching_names, one_line,
+        NewFile, RecordedMessage, RecordingReader, RecordingTables, TablesOfNames, matching_names, one_line,
         recording_events, recording_outline, recording_summary, recording_table,
     };
     #[pymodule_export]

@@ -10,6 +10,7 @@ use linkspan::{
     Body, Deadline, Encoding, Error, ErrorKind, Message as Arrived, RecordedOrigin, Timeout, Timestamp,
     registry,
 };
+use linkspan_recording::columns::{BATCH, LOOKED_AT, Tables};
 use linkspan_recording::reader::{ByNotation, Limits, Message as Read};
 use linkspan_recording::{Columns, Entry, Outline, Reader, Summary, files, parts};
 use pyo3::prelude::*;
@@ -352,10 +353,6 @@ pub fn recording_events(
     values.iter().map(|value| object(value, Builder::sharing(py, Body::default()))).collect()
 }
 
-/// Bytes that a batch takes, about, unless one message has more: what writes files holds some times as much of it.
-const BATCH: u64 = 16 << 20;
-/// Rows that are looked at together for the columns of all batches: a message may bring thousands of columns, which all of them have then.
-const LOOKED_AT: usize = 1_024;
 /// Bytes of an event beside its text, about: a dict.
 const EVENT: u64 = 1_024;
 
@@ -441,5 +438,73 @@ impl RecordingTables {
             linkspan::one_line(&self.path.to_string_lossy()),
             self.rows
         )
+    }
+}
+
+/// The tables of many names, of which a first pass finds the columns: what is written of a recording of thousands of names is read once for them
+/// all, and once for those that are chosen together.
+#[pyclass(frozen, module = "linkspan")]
+pub struct TablesOfNames {
+    state: Mutex<(Tables, Option<Reader>, HashSet<String>)>,
+    choice: Choice,
+    path: PathBuf,
+}
+
+#[pymethods]
+impl TablesOfNames {
+    #[new]
+    #[pyo3(signature = (path, names, begin, end, max_message_size=None))]
+    fn open(
+        py: Python<'_>,
+        path: FilePath,
+        names: RecordedNames,
+        begin: u64,
+        end: u64,
+        max_message_size: Option<MaxMessageSize>,
+    ) -> Outcome<TablesOfNames> {
+        let choice = Choice::of(names.0.clone(), begin, end, max_message_size);
+        let tables =
+            py.detach(|| Tables::find(&mut choice.open(&path)?, names.0, |message| choice.has(message)))?;
+        Ok(TablesOfNames {
+            state: Mutex::new((tables, None, HashSet::new())),
+            choice,
+            path: path.to_path_buf(),
+        })
+    }
+
+    /// Raises why a name has no table, where it has none.
+    fn check(&self, name: &str) -> Outcome<()> {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.0.refused(name).map_or(Ok(()), |error| Err(error.clone().into()))
+    }
+
+    /// Begins with the tables of these names.
+    fn choose(&self, py: Python<'_>, names: RecordedNames) -> Outcome<()> {
+        Ok(py.detach(|| -> linkspan::Result<_> {
+            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            state.1 = Some(self.choice.open(&self.path)?);
+            state.2 = names.0.into_iter().collect();
+            Ok(())
+        })?)
+    }
+
+    const fn __iter__(this: Py<Self>) -> Py<Self> {
+        this
+    }
+
+    /// The next batch of one of the names that were chosen.
+    fn __next__(&self, py: Python<'_>) -> Outcome<Option<(String, Table)>> {
+        Ok(py.detach(|| -> linkspan::Result<_> {
+            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            let (tables, Some(reader), chosen) = &mut *state else { return Ok(None) };
+            let is_chosen =
+                |message: &Read<'_>| chosen.contains(&message.channel.topic) && self.choice.has(message);
+            let batch = tables.next(reader, is_chosen)?;
+            Ok(batch.map(|(name, columns, rows)| (name, Table::new(columns, rows))))
+        })?)
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<linkspan.TablesOfNames of {}>", linkspan::one_line(&self.path.to_string_lossy()))
     }
 }

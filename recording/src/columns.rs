@@ -4,6 +4,7 @@
 
 mod field;
 mod layout;
+mod several;
 
 use std::collections::{HashMap, HashSet};
 
@@ -13,6 +14,7 @@ use linkspan::{Error, ErrorKind, Limits, Result, Value, codec};
 use crate::reader::{ByNotation, Message, Room};
 use field::{Field, Hint};
 pub use layout::{Buffer, Column};
+pub use several::{BATCH, Batch, Budget, LOOKED_AT, Tables};
 
 /// Fields that a table has a column for at most.
 pub const MAX_COLUMNS: usize = 4_096;
@@ -69,6 +71,11 @@ impl Paths {
         self.places.is_empty()
     }
 
+    /// Returns about how many bytes the paths take, and what is known of the field of each.
+    pub fn held(&self) -> u64 {
+        (self.bytes as u64).saturating_mul(2).saturating_add((self.len() as u64).saturating_mul(FIELD))
+    }
+
     /// Returns the paths in the order of their places.
     pub fn in_order(&self) -> Vec<&str> {
         let mut all: Vec<_> = self.places.iter().collect();
@@ -102,6 +109,8 @@ pub struct Columns {
 
 /// Bytes of a cell, about: most are 64 bits, a text has its end.
 const CELL: u64 = 8;
+/// Bytes of a field beside its path, about.
+const FIELD: u64 = 512;
 
 impl Columns {
     /// Makes a table of messages of several names, with the column `name` in front.
@@ -190,6 +199,16 @@ impl Columns {
         self.held_with(self.fields.len())
     }
 
+    /// The same; nothing where there is no row.
+    fn held_now(&self) -> u64 {
+        if self.rows == 0 { 0 } else { self.held() }
+    }
+
+    /// Returns about how many bytes the columns take beside their rows.
+    fn described(&self) -> u64 {
+        self.paths.held()
+    }
+
     /// Fails where one more row with so many fields has no room.
     fn fits(&self, fields: usize) -> Result<()> {
         let Some(most) = self.most.filter(|most| self.held_with(fields) > *most) else { return Ok(()) };
@@ -207,6 +226,12 @@ impl Columns {
     pub fn check_blank(&self, room: Room) -> Result<()> {
         let rows = self.taken.saturating_add(self.rows as u64);
         blank_cells(rows, self.fields.len(), self.values, room)
+    }
+
+    /// The same for this table and all others of a recording.
+    fn check_blank_of_all(&self, budget: &mut Budget) -> Result<()> {
+        let rows = self.taken.saturating_add(self.rows as u64);
+        budget.take_blank(rows, self.fields.len(), self.values)
     }
 
     /// Returns the number of rows.
@@ -247,8 +272,8 @@ fn too_large(what: &str) -> Error {
 ///
 /// # Errors
 /// `TooLarge`.
-pub fn blank_cells(rows: u64, fields: usize, values: u64, room: Room) -> Result<()> {
-    let blank = rows.saturating_mul(fields as u64).saturating_sub(values);
+fn blank_cells(rows: u64, fields: usize, values: u64, room: Room) -> Result<()> {
+    let blank = blank(rows, fields, values);
     if blank <= room.blank {
         return Ok(());
     }
@@ -257,6 +282,11 @@ pub fn blank_cells(rows: u64, fields: usize, values: u64, room: Room) -> Result<
         room.blank
     );
     Err(Error::new(ErrorKind::TooLarge, text))
+}
+
+/// Returns how many cells of so many rows have no value.
+fn blank(rows: u64, fields: usize, values: u64) -> u64 {
+    rows.saturating_mul(fields as u64).saturating_sub(values)
 }
 
 /// Returns the name of the column of each field, all of them different, beside the names of the fixed columns.

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use linkspan::Encoding;
+use linkspan_recording::columns::Tables;
 use linkspan_recording::event::Kind;
 use linkspan_recording::reader::Limits;
 use linkspan_recording::{ChannelRecord, Compression, Entry, Event, Part, Reader, Settings};
@@ -292,4 +293,45 @@ fn part_ends_before_its_numbers_of_channels_and_schemas_do() {
     let error = (0..70_000).find_map(|n| part.channel(&record(n), 1, false).err()).unwrap();
     assert_eq!(error.kind(), linkspan::ErrorKind::TooLarge);
     part.close("split", Some("r.0002.mcap")).unwrap();
+}
+
+/// Tables of many names share one bound, however little of the file each of them is; what has no room costs no other table.
+#[test]
+fn columns_of_the_tables_of_all_names_are_bounded_together() {
+    const NAMES: usize = 40;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("many.mcap");
+    let facts = BTreeMap::from([("id".to_owned(), "5".repeat(32))]);
+    let settings = Settings { compression: Some(Compression::Zstd), ..Settings::default() };
+    let mut part = Part::create(&path, &facts, settings).unwrap();
+    let wide = linkspan::Value::Map((0..200).map(|at| (format!("f{at}"), at.into())).collect());
+    let wide = linkspan::Payload::new(&wide, Encoding::Cbor, &linkspan::Limits::default()).unwrap();
+    let names: Vec<String> = (0..NAMES).map(|at| format!("lab/{at}")).collect();
+    for name in &names {
+        let record = ChannelRecord::new(&format!("shm:{name}"), 9, Encoding::Cbor, "cam@north");
+        let id = part.channel(&record, 1, false).unwrap();
+        for number in 1..4 {
+            part.message(id, number, 100, 200, wide.body()).unwrap();
+        }
+    }
+    part.close("stopped", None).unwrap();
+    let mut limits = Limits::default();
+    limits.room.held = 0;
+    let open = || Reader::with_limits(&path, limits).unwrap();
+    let mut tables = Tables::find(&mut open(), names.clone(), |_| true).unwrap();
+    let refused: Vec<_> = names.iter().filter_map(|name| tables.refused(name)).collect();
+    assert!(!refused.is_empty() && refused.len() < NAMES, "{} refused", refused.len());
+    assert!(refused.iter().all(|error| error.kind() == linkspan::ErrorKind::TooLarge), "{refused:?}");
+    let refused: Vec<String> = names.iter().filter(|name| tables.refused(name).is_some()).cloned().collect();
+    let (mut reader, mut rows) = (open(), BTreeMap::new());
+    while let Some((name, columns, count)) = tables.next(&mut reader, |_| true).unwrap() {
+        assert_eq!(columns.len(), 204, "{name}");
+        *rows.entry(name).or_insert(0) += count;
+    }
+    assert!(rows.values().all(|count| *count == 3), "{rows:?}");
+    assert_eq!(rows.len(), NAMES - refused.len());
+    assert!(refused.iter().all(|name| !rows.contains_key(name)), "{refused:?}");
+    // With the room of a recording, all have one.
+    let tables = Tables::find(&mut Reader::open(&path).unwrap(), names.clone(), |_| true).unwrap();
+    assert!(names.iter().all(|name| tables.refused(name).is_none()));
 }

@@ -18,9 +18,11 @@ import linkspan
 import numpy
 import polars
 import pyarrow
+import pyarrow.ipc
 import pyarrow.parquet
 import pytest
 from conftest import Lab
+from linkspan._export import export
 from support.recordings import written
 from support.tree import DEBUG, PROGRAM
 
@@ -375,6 +377,53 @@ def test_name_or_field_that_has_no_place_costs_no_other_table(exporting: Lab, fo
     assert "lab/deep" in said and "longer than 65536 bytes" in said, said
     assert "lab/wide" in said and "1048576 bytes together" in said, said
     assert "3 tables" in said, said
+
+
+def bytes_read() -> int:
+    """Bytes that this process has read so far."""
+    return int(Path("/proc/self/io").read_text().split()[1])
+
+
+@pytest.mark.parametrize("form", ["parquet", "arrow", "hdf5"])
+def test_recording_is_read_a_few_times_however_many_names_it_has(tmp_path: Path, form: str):
+    """Not twice for each name: once for the columns of all, and once for each 128 files, of which one is HDF5."""
+    names = [f"lab/{at}" for at in range(300)]
+    # What the export reads beside the recording is little.
+    path = written(tmp_path / "r.mcap", [(name, {"a": at, "block": os.urandom(3_000)}) for at in range(4) for name in names])
+
+    def exported(some: list[str], folder: Path) -> dict[str, object]:
+        folder.mkdir()
+        file = (lambda at: folder / "all.h5") if form == "hdf5" else (lambda at: folder / f"{at}.{form}")
+        request = {
+            "form": form, "recording": str(path), "begin": 0, "end": 2**64 - 1, "replace": False, "mode": None,
+            "tables": [[name, str(file(at))] for at, name in enumerate(some)],
+        }  # fmt: skip
+        return export(request, io.StringIO())
+
+    # The libraries are loaded.
+    assert exported(names[:2], tmp_path / "two") == {"refused": []}
+    before = bytes_read()
+    assert exported(names, tmp_path / "all") == {"refused": []}
+    times = (bytes_read() - before) / path.stat().st_size
+    assert times < 8, f"the recording was read {times:.1f} times"
+    if form == "hdf5":
+        with h5py.File(tmp_path / "all/all.h5") as file:
+            assert [list(file[name]["a"]) for name in names] == [[0, 1, 2, 3]] * 300
+        return
+    read = pyarrow.parquet.read_table if form == "parquet" else (lambda file: pyarrow.ipc.open_file(file).read_all())
+    for at in range(300):
+        assert read(str(tmp_path / f"all/{at}.{form}"))["a"].to_pylist() == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("form", ["parquet", "hdf5"])
+def test_export_of_many_names_needs_no_descriptor_a_name(exporting: Lab, form: str):
+    path = written(exporting.folder / "r.mcap", [(f"lab/{at}", {"a": at}) for at in range(600)])
+    done = subprocess.run(
+        [DEBUG / "linkspan-record", "recording", "export", path, f"--{form}", "-o", "out"], env=exporting.env, cwd=exporting.folder, capture_output=True,
+        text=True, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (400, 400)),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert form == "hdf5" or len(list((exporting.folder / "out").iterdir())) == 600
 
 
 def test_export_that_failed_leaves_no_folder(exporting: Lab):

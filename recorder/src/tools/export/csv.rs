@@ -47,12 +47,18 @@ struct Found {
 }
 
 impl Found {
-    fn add(&mut self, value: &Value) -> Result<()> {
+    fn add(&mut self, value: &Value, budget: &mut columns::Budget) -> Result<()> {
         self.rows = self.rows.saturating_add(1);
-        columns::flatten(value, &mut String::new(), &mut |path, _| {
+        let before = self.paths.held();
+        let added = columns::flatten(value, &mut String::new(), &mut |path, _| {
             self.values = self.values.saturating_add(1);
             self.paths.add(path).map(drop)
         })
+        .and_then(|()| budget.take_columns(before, self.paths.held()));
+        if added.is_err() {
+            budget.give_back(before);
+        }
+        added
     }
 }
 
@@ -60,12 +66,12 @@ impl Found {
 pub fn write(arguments: &Arguments, begin: u64, tables: &[Table], faults: &mut Faults) -> Result<()> {
     let mut found: BTreeMap<&str, Result<Found>> =
         tables.iter().map(|table| (&*table.topic, Ok(Found::default()))).collect();
-    let room = open(&arguments.file)?.room();
+    let mut budget = columns::Budget::of(open(&arguments.file)?.room());
     each(arguments, begin, faults, |message, _| {
         // The next pass says what cannot be decoded.
         if let (Some(table), Ok(value)) = (found.get_mut(&*message.channel.topic), decoded(message))
             && let Ok(found) = table
-            && let Err(error) = found.add(&value)
+            && let Err(error) = found.add(&value, &mut budget)
         {
             *table = Err(error);
         }
@@ -76,7 +82,7 @@ pub fn write(arguments: &Arguments, begin: u64, tables: &[Table], faults: &mut F
         for table in some {
             let Some(found) = found.remove(&*table.topic) else { continue };
             let begun = found.and_then(|Found { paths, rows, values }| {
-                columns::blank_cells(rows, paths.len(), values, room)?;
+                budget.take_blank(rows, paths.len(), values)?;
                 let mut out = Out::create(arguments, table.path.as_deref())?;
                 out.put(head(&paths).as_bytes())?;
                 Ok((out, paths))
