@@ -63,12 +63,14 @@ use arguments::{Action, Arguments};
 use clap::{CommandFactory, Parser};
 use config::Config;
 use linkspan::Result;
-use linkspan_program::{manual, stderr, stdout};
+use linkspan_program::{manual, start, stderr, stdout};
 
 /// Runs the program. An error is printed as one line with its kind and its code, and the exit code is 1.
 fn main() -> ExitCode {
-    stderr::set_name("linkspan-bridge");
-    let arguments = Arguments::parse();
+    if let Err(code) = start::begin("linkspan-bridge") {
+        return code;
+    }
+    let arguments = start::parsed(Arguments::try_parse());
     match run(arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -2,6 +2,7 @@
 
 use clap::error::{ContextKind, ContextValue};
 use clap::{CommandFactory, Parser, Subcommand};
+use linkspan_program::start;
 
 use crate::args::{
     CallArgs, LatestArgs, PubArgs, RecvArgs, RegionArgs, ReplyArgs, SendArgs, SubArgs, TranscodeArgs,
@@ -24,10 +25,10 @@ pub struct Cli {
 impl Cli {
     /// Returns the command line. A malformed one ends the program here, with exit code 2.
     pub fn read() -> Cli {
-        Cli::try_parse().unwrap_or_else(|mut error| {
+        start::parsed(Cli::try_parse().map_err(|mut error| {
             propose_command(&mut error);
-            error.exit()
-        })
+            error
+        }))
     }
 }
 

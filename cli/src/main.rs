@@ -56,10 +56,13 @@ use clap::CommandFactory;
 use command_line::{Cli, Command};
 use exit::Exit;
 use linkspan::Options;
-use linkspan_program::{exit, input, manual, quantity, schema_argument, signals, stderr, stop_watch};
+use linkspan_program::{exit, input, manual, quantity, schema_argument, signals, start, stderr, stop_watch};
 use signals::Signals;
 
 fn main() -> ExitCode {
+    if let Err(code) = start::begin("linkspan") {
+        return code;
+    }
     // A malformed command line ends the program here, with exit code 2.
     let supervised = supervisor::from_command_line(std::env::args_os());
     let command = supervised.map_or_else(|| Invocation::Command(Cli::read().command), Invocation::Supervise);

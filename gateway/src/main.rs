@@ -43,7 +43,7 @@ use std::process::ExitCode;
 use arguments::{Action, Arguments, Token};
 use clap::{CommandFactory, Parser};
 use linkspan::{Error, ErrorKind, Result};
-use linkspan_program::{manual, stderr, stdout};
+use linkspan_program::{manual, start, stderr, stdout};
 
 use crate::names::Name;
 use crate::rights::Rights;
@@ -51,8 +51,10 @@ use crate::tokens::TokenFile;
 
 /// Runs the program. An error is printed as one line with its kind and its code, and the exit code is 1.
 fn main() -> ExitCode {
-    stderr::set_name("linkspan-gateway");
-    match run(Arguments::parse()) {
+    if let Err(code) = start::begin("linkspan-gateway") {
+        return code;
+    }
+    match run(start::parsed(Arguments::try_parse())) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             stderr::print_error(&error);

@@ -1,7 +1,8 @@
-//! What the programs of Linkspan have in common: how they end, what they print, and what interrupts them.
+//! What the programs of Linkspan have in common: how they begin and end, what they print, and what interrupts them.
 //!
 //! | what | lives in |
 //! |---|---|
+//! | how they begin | [`start`] |
 //! | exit codes, and the last line on standard error | [`exit`] |
 //! | standard input, output and error; foreign text never controls a terminal | [`input`], [`stdout`], [`stderr`] |
 //! | times, sizes and encodings of the command line | [`quantity`] |
@@ -18,6 +19,7 @@ pub mod manual;
 pub mod quantity;
 pub mod schema_argument;
 pub mod signals;
+pub mod start;
 pub mod stderr;
 pub mod stdout;
 pub mod stop_watch;

@@ -26,13 +26,15 @@ use std::process::ExitCode;
 use arguments::{Action, Arguments};
 use clap::{CommandFactory, Parser};
 use linkspan::Result;
-use linkspan_program::{manual, quantity, stderr, stdout};
+use linkspan_program::{manual, quantity, start, stderr, stdout};
 
 /// Runs the program. An error is printed as one line with its kind and its code, and the exit code is 1; it is 2 for a wrong command
 /// line. What a tool finds may have an exit code of its own.
 fn main() -> ExitCode {
-    stderr::set_name("linkspan-record");
-    match run(&Arguments::parse()) {
+    if let Err(code) = start::begin("linkspan-record") {
+        return code;
+    }
+    match run(&start::parsed(Arguments::try_parse())) {
         Ok(code) => code,
         // The reader of the output has closed it.
         Err(error) if error.errno() == Some(32) => ExitCode::SUCCESS,

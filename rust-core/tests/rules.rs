@@ -30,11 +30,20 @@ const PROGRAMS: [&str; 8] = [
 ];
 
 /// Ways to print that pass by the function for text of others.
-const NOT_IN_PROGRAMS: [&str; 5] =
-    ["print!(", "println!(", "stdout().write", "stdout().lock", "stderr().write"];
+const NOT_IN_PROGRAMS: [&str; 8] = [
+    "print!(",
+    "println!(",
+    "stdout().write",
+    "stdout().lock",
+    "stderr().write",
+    // Of the parser of the command line, whose errors show words of it.
+    "::parse()",
+    "::parse_from(",
+    "error.exit()",
+];
 
 /// Where they print, by that function; and what tests alone print.
-const PRINTING: [&str; 4] = ["/stdout.rs", "/stderr.rs", "/output.rs", "/simulation.rs"];
+const PRINTING: [&str; 5] = ["/stdout.rs", "/stderr.rs", "/output.rs", "/start.rs", "/simulation.rs"];
 
 /// Calls that one file alone makes, in the crates of the core but for their tests: the calls, the file, and what others use. Other files have
 /// reasons of their own.
@@ -346,6 +355,17 @@ fn objects_of_programs_leave_their_parts_to_the_process_that_made_them() {
     }
 }
 
+/// The first statement of each program: libraries read the environment, too.
+#[test]
+fn programs_give_up_the_environment_of_a_caller_with_fewer_rights() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    for path in ["cli", "recorder", "bridge", "gateway", "schema-tools/convert"] {
+        let source = fs::read_to_string(root.join(path).join("src/main.rs")).unwrap();
+        let (_, body) = source.split_once("\nfn main() -> ExitCode {\n").expect(path);
+        assert!(body.trim_start().starts_with("if let Err(code) = start::begin("), "{path}");
+    }
+}
+
 #[test]
 fn release_builds_check_overflow() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
@@ -371,6 +391,7 @@ fn broken_rules_are_found() {
         ("rust-core/transport/src/x.rs", "//! X.\nrustix::event::poll(a);", "line 2: event::poll("),
         ("rust-core/value/src/codec/cbor/mod.rs", "//! CBOR.\nuse std::io::Read;", "line 2: std::io"),
         ("recorder/src/tools/info.rs", "//! Info.\nprintln!(x);", "line 2: println!("),
+        ("recorder/src/main.rs", "//! Main.\nlet words = Arguments::parse();", "line 2: ::parse()"),
         ("recorder/src/tools/cut.rs", "//! Cut.\nlet file = File::open(path)?;", "line 2: File::open("),
         ("recording/src/reader/part.rs", "//! Part.\nstd::fs::read(path)?;", "line 2: fs::read("),
         ("bridge/src/keys.rs", "//! Keys.\nstd::io::stdout().write_all(x);", "line 2: stdout().write"),

@@ -338,6 +338,39 @@ def test_set_user_id_program_does_not_trust_the_directory_of_its_caller(tmp_path
         shutil.rmtree(folder)
 
 
+def test_set_user_id_program_gives_up_the_environment_of_its_caller() -> None:
+    """Libraries read variables of their own, which name certificates, modules and files: a program that this one starts has none of them."""
+    folder = Path(subprocess.run(["mktemp", "-d", "/var/tmp/set-user-id-XXXXXX"], capture_output=True, text=True, check=True).stdout.strip())
+    try:
+        folder.chmod(0o755)
+        program, found = folder / "linkspan", folder / "found"
+        shutil.copy(PROGRAM, program)
+        (folder / "run").mkdir()
+        os.chown(folder / "run", NOBODY, NOBODY)
+        callers = {"LINKSPAN_DIR": str(folder / "run"), "SSL_CERT_FILE": "/x", "SSL_CERT_DIR": "/x", "OPENSSL_CONF": "/x", "TOKIO_WORKER_THREADS": "0", "XDG_CONFIG_HOME": "/x", "HOME": "/x"}
+
+        def other() -> None:
+            os.setgroups([])
+            os.setgid(NOBODY)
+            os.setuid(NOBODY)
+
+        for mode, has in ((0o755, True), (0o755 | stat.S_ISUID, False)):
+            found.write_text("")
+            found.chmod(0o666)
+            program.chmod(mode)
+            script = f"/usr/bin/env > {found}"
+            started = subprocess.Popen(
+                [program, "service", "run", "--name", f"set-user-id-{os.getpid()}", "--", "/bin/sh", "-c", script],
+                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, preexec_fn=other, env={**os.environ, **callers}, cwd="/",
+            )  # fmt: skip
+            said = started.communicate(timeout=PATIENCE)[1]
+            names = {line.partition("=")[0] for line in found.read_text().splitlines()}
+            assert names, said
+            assert names >= set(callers) if has else not names & set(callers), (names, said)
+    finally:
+        shutil.rmtree(folder)
+
+
 #: What becomes another program: the program, its words, and the program that it looks for.
 STARTED = {
     "record": ("linkspan", ["record", "lab/*", "-o", "{callers}/a.mcap"], "linkspan-record"),

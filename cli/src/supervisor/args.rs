@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 use linkspan::{Error, ErrorKind, Result};
+use linkspan_program::start;
 use rustix::process::Signal;
 
 use crate::quantity::duration;
@@ -113,7 +114,7 @@ pub fn from_command_line(arguments: impl IntoIterator<Item = OsString>) -> Optio
     let is_it = matches!(&arguments[..], [_, a, b, ..] if a == "service" && b == "run");
     let mut words = vec![OsString::from("linkspan service run")];
     words.extend(arguments.iter().skip(3).cloned());
-    (is_it && arguments.iter().any(|one| one == "--")).then(|| RunArgs::parse_from(words))
+    (is_it && arguments.iter().any(|one| one == "--")).then(|| start::parsed(RunArgs::try_parse_from(words)))
 }
 
 impl RunArgs {

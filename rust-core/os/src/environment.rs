@@ -6,6 +6,8 @@
 
 use std::ffi::OsString;
 
+use crate::error::{Error, ErrorKind, Result};
+
 /// Folders of programs where PATH is not set, and in a program that runs with more rights than its caller.
 const SYSTEM_FOLDERS: &str = "/usr/bin:/bin";
 
@@ -32,4 +34,23 @@ pub fn path() -> OsString {
 pub fn has_more_rights_than_its_caller() -> bool {
     // SAFETY: it has no preconditions.
     unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
+}
+
+/// Gives up the environment in a program that runs with more rights than its caller: the libraries that it uses read
+/// variables of their own, such as `SSL_CERT_FILE`, and so do the programs that it starts. A program calls it first.
+///
+/// # Errors
+/// `InvalidState` where the program has further threads, or `/proc` does not say whether it has.
+pub fn give_up_that_of_the_caller() -> Result<()> {
+    if !has_more_rights_than_its_caller() {
+        return Ok(());
+    }
+    let threads = std::fs::read_dir("/proc/self/task").map(Iterator::count);
+    if !matches!(threads, Ok(1)) {
+        let text = "this program runs with more rights than its caller and could not give up the caller's environment, since /proc/self/task does not show that it has one thread alone: see to it that /proc is mounted";
+        return Err(Error::new(ErrorKind::InvalidState, text));
+    }
+    // SAFETY: there is no other thread that could read a variable meanwhile.
+    unsafe { libc::clearenv() };
+    Ok(())
 }

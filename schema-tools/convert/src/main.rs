@@ -16,10 +16,14 @@ use clap::{CommandFactory, Parser};
 use commands::Arguments;
 use linkspan_program::exit::Exit;
 use linkspan_program::signals::Signals;
+use linkspan_program::start;
 
 fn main() -> ExitCode {
+    if let Err(code) = start::begin("linkspan") {
+        return code;
+    }
     // A malformed command line ends the program here, with exit code 2.
-    let arguments = Arguments::parse();
+    let arguments = start::parsed(Arguments::try_parse());
     let signals = match Signals::install() {
         Ok(signals) => signals,
         Err(error) => return Exit::from(error).report(None),
