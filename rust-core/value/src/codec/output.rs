@@ -237,7 +237,11 @@ impl<'a> Output<'a> {
         self.bytes.truncate(self.at);
         if self.bytes.capacity() - self.at < bytes.len() {
             // With room for what follows, the next small item does not move the content again.
-            self.bytes.reserve(bytes.len().saturating_add(AHEAD[0]));
+            let more = bytes.len().saturating_add(AHEAD[0]);
+            // A long content grows to twice its length in memory of the pool.
+            if self.at < buffers::LONG || !buffers::reserve(self.bytes, more.max(self.at)) {
+                self.bytes.reserve(more);
+            }
         }
         self.bytes.extend_from_slice(bytes);
         self.at = self.bytes.len();
