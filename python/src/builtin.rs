@@ -5,6 +5,7 @@ use std::ptr;
 
 use linkspan::value::{Sink, Source};
 use linkspan::{BigInt, Error, ErrorKind, Result};
+use pyo3::exceptions::PyMemoryError;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
@@ -14,7 +15,10 @@ use crate::walker::Walker;
 /// The UTF-8 that the interpreter keeps with the text.
 #[inline]
 fn utf8<'a>(text: &'a Bound<'_, PyString>) -> Result<&'a str> {
-    text.to_str().map_err(|_| {
+    text.to_str().map_err(|error| {
+        if error.is_instance_of::<PyMemoryError>(text.py()) {
+            return Error::new(ErrorKind::OutOfMemory, "no memory for the UTF-8 of a text");
+        }
         let text = "text with half a surrogate pair has no UTF-8 and no form in any encoding";
         Error::new(ErrorKind::Unsupported, text)
     })

@@ -5,6 +5,8 @@ import dataclasses
 import datetime
 import decimal
 import resource
+import subprocess
+import sys
 import uuid
 
 import linkspan
@@ -92,3 +94,21 @@ def test_creating_and_closing_objects_leaks_no_memory():
             assert reader.recv(timeout=30).value.nbytes == BLOCK
 
     assert grown(once, 200) < 4 * LIMIT
+
+
+def test_text_whose_utf_8_finds_no_memory_is_out_of_memory():
+    """The interpreter makes the UTF-8 of a text that is no ASCII when it is asked for it, and keeps it."""
+    program = """
+import resource, linkspan
+text = "\u00e9" * (24 << 20)
+used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + (16 << 20), resource.RLIM_INFINITY))
+try:
+    linkspan.encode({"text": text})
+except linkspan.Error as error:
+    print(type(error).__name__)
+resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+assert len(linkspan.encode({"text": text})) > 48 << 20
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "OutOfMemory\n"), done.stderr
