@@ -40,7 +40,7 @@ impl Reference {
     }
 
     /// Returns the bytes of those words.
-    pub fn to_bytes(&self) -> Rest {
+    pub fn to_bytes(self) -> Rest {
         Rest::filled(REFERENCE, |to| put(self.words().into_iter(), to))
     }
 }

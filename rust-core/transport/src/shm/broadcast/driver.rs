@@ -138,7 +138,7 @@ impl ShmBroadcastWriter {
         let slots = &self.slots;
         let bytes = slots.in_place(frame.body, frame.owner).or_else(|| slots.copy(frame.body))?;
         let split = Split::new(Rest::from(Bytes::new()), vec![Part { at: 0, bytes }]);
-        let reference = slots.refer(&split)?.first().map(Reference::to_bytes)?;
+        let reference = slots.refer(&split)?.first().copied().map(Reference::to_bytes)?;
         Some((split, reference))
     }
 }
