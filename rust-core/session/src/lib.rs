@@ -3,7 +3,7 @@
 //! This crate is for `linkspan-engine` alone and changes without notice: programs use `linkspan`.
 //!
 //! A session is the messages of one incarnation of a program to its peer, numbered from 1 across all links
-//! between the two. Each end has an [`Outbox`] for sent messages and an [`Inbox`] for received ones. When a
+//! between the two. Each end has a [`Connection`], with an [`Outbox`] for sent messages and an [`Inbox`] for received ones. When a
 //! link is made, each side sends a [`SessionHello`] with its session and its progress; from that the outbox
 //! determines what to send again.
 //!
@@ -13,6 +13,7 @@
 //!
 //! | what | defined in |
 //! |---|---|
+//! | one session with one peer, over all links: what is sent next, what is recorded | `connection` |
 //! | sessions in hellos; who a peer is | `hello`, `identity` |
 //! | the sending side | `outbox` |
 //! | messages that are kept, in fixed places | `places` |
@@ -27,6 +28,7 @@
 
 extern crate alloc;
 
+pub mod connection;
 mod hello;
 #[cfg(test)]
 #[path = "../../engine/src/histories.rs"]
@@ -38,6 +40,8 @@ pub mod outbox;
 pub mod peers;
 pub mod places;
 #[cfg(test)]
+mod planted;
+#[cfg(test)]
 mod properties;
 pub mod redial;
 #[cfg(test)]
@@ -45,6 +49,7 @@ mod simulation;
 #[cfg(test)]
 mod tests;
 
+pub use connection::Connection;
 pub use hello::{Progress, ReplayLimits, RetransmitClass, SessionHello};
 pub use identity::{Identity, Owner};
 pub use inbox::{Acknowledge, Inbox};

@@ -75,6 +75,12 @@ impl<T: Reuse> Places<T> {
         self.get(0)
     }
 
+    /// Returns the last item.
+    pub fn last_mut(&mut self) -> Option<&mut T> {
+        let index = self.index(self.count.checked_sub(1)?);
+        self.places.get_mut(index)
+    }
+
     /// Returns the items in their order.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = &T> {
         (0..self.count).filter_map(|behind| self.get(behind))

@@ -6,12 +6,13 @@ mod end;
 mod program;
 mod truth;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use super::inbox::Acknowledge;
 use super::outbox::Incarnation;
-use super::{Identity, Owner, ReplayLimits, RetransmitClass, SessionHello};
-use end::{End, ReceivedFrame, RxLink, TxLink};
+use super::planted::{self, Bug};
+use super::{Identity, Owner, ReplayLimits, RetransmitClass};
+use end::{End, Page, ReceivedFrame, RxLink, TxLink};
 use truth::Truth;
 
 use crate::histories::{Random, Seed, given_seed};
@@ -54,6 +55,8 @@ struct World<'a> {
     /// Whether the newest link is whole.
     linked: bool,
     links: u64,
+    /// Whether there are no faults any more.
+    quiet: bool,
     /// Incremented by each step that changes something: at rest it stays the same.
     moves: u64,
     /// The end of which a thread is sending.
@@ -63,9 +66,11 @@ struct World<'a> {
     /// Whether each side publishes its progress in a word of its own, which outlives link and program. By
     /// link and end.
     in_words: bool,
-    words: HashMap<(u64, usize), u64>,
-    /// The number from which on an end waits for a frame.
-    wants: HashMap<(u64, usize), u64>,
+    /// Whether an end is a server, whose serving thread takes a new link at once, also while another thread sends.
+    serves: [bool; 2],
+    /// Requests whose callers gave up, with the link over which they were sent, and those of which the peer was told.
+    withdrawn: Vec<(u64, u64, u64)>,
+    told: HashSet<(u64, u64)>,
     /// The highest consumed number of each session that a word has ever had.
     published: HashMap<u64, u64>,
 }
@@ -84,8 +89,9 @@ impl World<'_> {
         World {
             named: !random.one_in(3),
             in_words: random.one_in(2),
-            words: HashMap::new(),
-            wants: HashMap::new(),
+            serves: [random.one_in(2), random.one_in(2)],
+            withdrawn: Vec::new(),
+            told: HashSet::new(),
             published: HashMap::new(),
             calm: 1 + random.below(6),
             capacity: 1 + random.below(8),
@@ -96,6 +102,7 @@ impl World<'_> {
             how,
             linked: false,
             links: 0,
+            quiet: false,
             moves: 0,
             under_way: None,
             seen,
@@ -112,7 +119,8 @@ impl World<'_> {
     fn step(&mut self) {
         let i = self.random.below(2);
         match self.random.below(100) {
-            0..25 => self.send(i, RetransmitClass::Data),
+            0..21 => self.send(i, RetransmitClass::Data),
+            21..25 => self.send_run(i),
             25..31 if self.ends[i].call.is_none() => {
                 let class = if self.random.one_in(3) {
                     RetransmitClass::Request
@@ -133,11 +141,11 @@ impl World<'_> {
             _ => {}
         }
         for end in &self.ends {
-            let (count, bytes) = end.outbox.kept();
+            let (count, bytes) = end.connection.outbox.kept();
             let within =
                 |limits: ReplayLimits| count <= limits.count && (bytes <= limits.bytes || count == 1);
             assert!(
-                end.outbox.limits().map_or(count == 0, within),
+                end.connection.outbox.limits().map_or(count == 0, within),
                 "{count} messages of {bytes} bytes are kept"
             );
         }
@@ -145,7 +153,7 @@ impl World<'_> {
 
     /// A peer with impossible claims is refused, and changes nothing.
     fn acknowledge_impossible_number(&mut self, i: usize) {
-        let outbox = &mut self.ends[i].outbox;
+        let outbox = &mut self.ends[i].connection.outbox;
         let before = (outbox.kept(), outbox.stats());
         let number = outbox.last() + 2 + self.random.below(3) as u64;
         assert!(outbox.acknowledged(number).is_err());
@@ -160,7 +168,20 @@ impl World<'_> {
         link.ended = true;
         let broken = self.random.one_in(2);
         let end = &mut self.ends[i];
-        end.tx = end.tx.filter(|_| broken).map(|tx| TxLink { broken, ..tx });
+        end.new_links.iter_mut().for_each(|tx| tx.broken = true);
+        if broken {
+            end.tx.iter_mut().for_each(|tx| tx.broken = true);
+        } else {
+            self.drop_tx(i);
+        }
+    }
+
+    /// The sending half of this end notices the end of its link.
+    fn drop_tx(&mut self, i: usize) {
+        self.look(i);
+        if let Some(tx) = self.ends[i].tx.take() {
+            self.ends[i].connection.sending_ended(tx.page.as_ref());
+        }
     }
 
     fn cut(&mut self) {
@@ -182,43 +203,36 @@ impl World<'_> {
 
     fn connect(&mut self) {
         self.links += 1;
-        let hellos = [0, 1].map(|i| self.ends[i].outbox.hello(self.ends[i].inbox.progress()));
+        let hellos = [0, 1].map(|i| self.ends[i].connection.hello());
+        let pages = if self.in_words { Page::of_link().map(Some) } else { [None, None] };
         self.trace(|| format!("link {}: {hellos:?}", self.links));
-        for i in [LISTENER, DIALLER] {
+        self.linked = true;
+        for (i, page) in [LISTENER, DIALLER].into_iter().zip(pages) {
             let hello = hellos[1 - i];
             let name = self.named.then_some("panel");
             let identity = match i {
                 DIALLER => Identity::Listener,
                 _ => Identity::of_dialler(Owner::Anyone, name, hello.session),
             };
-            let sent_before = self.ends[1 - i].outbox.last();
-            self.look(i);
-            let end = &mut self.ends[i];
-            let kept = end.outbox.kept().0;
-            let up = end.outbox.link_up(&hello, identity).unwrap();
-            match up.incarnation {
-                Incarnation::First => {}
-                Incarnation::Same => self.seen.resumed += 1,
-                Incarnation::Next => self.seen.next += 1,
-                Incarnation::Another => {
-                    assert!(!self.named && i == LISTENER);
-                    assert_eq!(up.dropped, kept);
-                    self.truth.dropped(end.session());
-                    // It will not be answered.
-                    end.call = None;
-                    end.asleep = false;
-                    self.seen.another += 1;
-                    self.seen.dropped += kept as u64;
-                }
-            }
-            let has = if up.incarnation == Incarnation::Same && hello.received.session == end.session() {
-                hello.received.received
-            } else {
-                0
-            };
-            end.tx = Some(TxLink { id: self.links, to: hello.session, has, broken: false });
+            let sent_before = self.ends[1 - i].connection.outbox.last();
+            let (id, end) = (self.links, &mut self.ends[i]);
+            let number = end.connection.link_made(true);
+            let to = hello.session;
+            let page_of_tx = page.clone();
+            end.new_links.push_back(TxLink {
+                id,
+                number,
+                page: page_of_tx,
+                hello,
+                identity,
+                to,
+                has: 0,
+                broken: false,
+            });
             end.rx.push_back(RxLink {
-                id: self.links,
+                id,
+                number,
+                page,
                 hello,
                 sent_before,
                 begun: false,
@@ -226,25 +240,79 @@ impl World<'_> {
                 ended: false,
             });
         }
-        self.linked = true;
         for i in [LISTENER, DIALLER] {
+            // The thread that made the link takes it for the half that sends, a server's also while another thread sends.
+            if self.serves[i] || self.under_way != Some(i) {
+                self.join(i);
+            } else {
+                self.ends[i].deferred = true;
+            }
+        }
+    }
+
+    /// The sending half takes the newest link. Returns whether there was one.
+    fn join(&mut self, i: usize) -> bool {
+        let mut joined = false;
+        while let Some(mut tx) = self.ends[i].new_links.pop_front() {
+            self.drop_tx(i);
+            let end = &mut self.ends[i];
+            end.sent_over = tx.number;
+            let (kept, session, keeps) =
+                (end.connection.outbox.kept().0, end.session(), self.keeps[i].is_some());
+            let up =
+                end.connection.link_up(tx.number, &tx.hello, tx.identity.clone(), tx.page.clone()).unwrap();
+            let Some(up) = up else {
+                assert!(!end.new_links.is_empty(), "the newest link is not used");
+                continue;
+            };
+            assert!(end.new_links.is_empty(), "a link is used that was replaced");
+            let received = tx.hello.received;
+            match up.incarnation {
+                Incarnation::First => {}
+                Incarnation::Same => self.seen.resumed += 1,
+                Incarnation::Next => self.seen.next += 1,
+                Incarnation::Another => {
+                    assert!(!self.named && i == LISTENER);
+                    assert_eq!(up.dropped, kept);
+                    if keeps && self.under_way != Some(i) {
+                        assert_eq!(
+                            up.lost as u64,
+                            self.truth.unacknowledged(session),
+                            "each lost message is counted"
+                        );
+                    }
+                    self.truth.dropped(session);
+                    let end = &mut self.ends[i];
+                    end.lost += up.lost as u64;
+                    end.others += 1;
+                    // It will not be answered.
+                    end.call = None;
+                    end.asleep = false;
+                    self.seen.another += 1;
+                    self.seen.dropped += kept as u64;
+                }
+            }
+            tx.has = if up.incarnation == Incarnation::Same && received.session == session {
+                received.received
+            } else {
+                0
+            };
+            let to = tx.to;
+            self.ends[i].tx = Some(tx);
             // Its progress is in the hello.
-            let SessionHello { session, received, .. } = hellos[1 - i];
-            if received.session == self.ends[i].session() {
-                self.truth.acknowledged(
-                    received.session,
-                    received.consumed,
-                    session,
-                    self.keeps[i].is_some(),
-                );
+            if received.session == session {
+                self.truth.acknowledged(session, received.consumed, to, keeps);
             }
             self.check_unacknowledged(i);
+            joined = true;
         }
+        joined
     }
 
     /// Runs without further faults until nothing changes, and then checks both ends.
     fn settle(&mut self) {
         self.trace(|| "quiet from here on".to_owned());
+        self.quiet = true;
         if !self.linked {
             self.connect();
         }
@@ -256,6 +324,7 @@ impl World<'_> {
             rounds += 1;
             assert!(rounds < 1000, "it does not come to rest");
             for i in [LISTENER, DIALLER] {
+                self.join(i);
                 self.replay(i);
                 // A sleeping end is woken only by received frames.
                 while self.ends[i].is_awake() && self.receive(i) {}
@@ -263,8 +332,8 @@ impl World<'_> {
                 let last = self.ends[i].unconsumed.last().copied();
                 if let Some(ReceivedFrame { session, .. }) = last {
                     self.ends[i].consume(Some(session), u64::MAX, &mut self.truth);
-                    self.ends[i].inbox.acknowledge(session, u64::MAX);
-                    self.publish(i);
+                    self.ends[i].connection.acknowledge(session, u64::MAX);
+                    self.note_published(i);
                     self.ends[i].asleep = false;
                     self.moves += 1;
                 }
@@ -272,7 +341,18 @@ impl World<'_> {
             for i in [LISTENER, DIALLER] {
                 self.look(i);
                 // A sleeping end does not retry an acknowledgement that found no room: the peer asks for it.
-                let stats = self.ends[i].outbox.stats();
+                let end = &self.ends[i];
+                let stats = end.connection.outbox.stats();
+                if let Some((class, bytes, number)) = end.waits_for_room
+                    && before == self.moves
+                    && self.in_words
+                    && !self.ends[1 - i].ack_refused
+                {
+                    let session = end.session();
+                    let is_asked_for =
+                        stats.acknowledged >= number && end.connection.outbox.has_room(class, bytes);
+                    assert!(!is_asked_for, "session {session}: a thread waits for room that is there");
+                }
                 let waits = before == self.moves && stats.unacknowledged > 0;
                 if waits && waiting[i].replace(stats) != Some(stats) {
                     self.seen.waiting += 1;
@@ -292,6 +372,13 @@ impl World<'_> {
 
     fn check_finished(&mut self, i: usize) {
         let (end, peer) = (&self.ends[i], &self.ends[1 - i]);
+        for (session, request, link) in &self.withdrawn {
+            let is_told = *session != end.session()
+                || *link != self.links
+                || end.withdrawal_refused
+                || self.told.contains(&(*session, *request));
+            assert!(is_told, "session {session}: the peer was not told that {request} is withdrawn");
+        }
         assert!(end.local.is_empty() || end.call.is_some(), "{:?} was never given", end.local);
         if self.keeps[i].is_none() {
             return;
@@ -303,9 +390,30 @@ impl World<'_> {
         }
         // A program that waits for an answer which was lost consumes nothing.
         if peer.call.is_none() {
-            assert_eq!(end.outbox.unacknowledged().count, 0, "session {}", end.session());
+            assert_eq!(end.connection.outbox.unacknowledged().count, 0, "session {}", end.session());
             self.truth.check_all_consumed(end.session());
         }
+    }
+}
+
+/// Runs the history of this seed.
+fn run(seed: u64, seen: &mut Coverage, traces: bool) {
+    let seed = Seed(seed);
+    let mut world = World::new(seed.0, seen, traces);
+    world.connect();
+    for _ in 0..20 + world.random.below(60) {
+        world.step();
+    }
+    world.settle();
+}
+
+#[test]
+fn each_planted_bug_is_found_within_a_thousand_histories() {
+    for bug in Bug::ALL {
+        let found = planted::plant(bug, || {
+            (0..1000).for_each(|seed| run(seed, &mut Coverage::default(), false));
+        });
+        assert!(found.is_err(), "{bug:?} is not found");
     }
 }
 
@@ -316,13 +424,7 @@ fn random_histories_lose_nothing_and_deliver_nothing_twice() {
     let first: u64 = given.unwrap_or_else(clock);
     let mut seen = Coverage::default();
     for n in 0..HISTORIES {
-        let seed = Seed(first.wrapping_add(n));
-        let mut world = World::new(seed.0, &mut seen, given.is_some() && n == 0);
-        world.connect();
-        for _ in 0..20 + world.random.below(60) {
-            world.step();
-        }
-        world.settle();
+        run(first.wrapping_add(n), &mut seen, given.is_some() && n == 0);
     }
     println!("{seen:?}");
     let Coverage { given, crashes, resumed, next, another, dropped, .. } = seen;

@@ -1,9 +1,12 @@
 //! Single decisions: the messages that an outbox keeps and sends again, the numbers that an inbox accepts and
 //! acknowledges.
 
+use super::connection::{Content, Control, Obstacle, Page, Terms, Ticket, Tried, Unless};
 use super::inbox::{AckTrigger, AckUrgency, Acknowledge, Fate, Verdict};
-use super::outbox::{Incarnation, NextMessage};
-use super::{Identity, Inbox, Outbox, Owner, Progress, ReplayLimits, RetransmitClass, SessionHello};
+use super::outbox::Incarnation;
+use super::{
+    Connection, Identity, Inbox, Outbox, Owner, Progress, ReplayLimits, RetransmitClass, SessionHello,
+};
 use crate::error::ErrorKind;
 
 const LIMITS: ReplayLimits = ReplayLimits { count: 8, bytes: 100 };
@@ -31,7 +34,7 @@ fn send(outbox: &mut Outbox<&'static str>, class: RetransmitClass, message: &'st
 
 fn replay(outbox: &mut Outbox<&'static str>) -> Vec<(u64, &'static str)> {
     let mut all = Vec::new();
-    while let NextMessage::Replay { message, number } = outbox.order() {
+    while let Some((message, number)) = outbox.to_replay() {
         all.push((number, *message));
         outbox.replayed(number);
     }
@@ -160,7 +163,7 @@ fn unacknowledged_messages_go_to_next_incarnation_in_order() {
     assert_eq!((up.incarnation, up.dropped), (Incarnation::Next, 0));
     assert_eq!(outbox.first(), 3);
     assert_eq!(replay(&mut outbox), [(3, "c"), (4, "d")]);
-    assert_eq!(outbox.order(), NextMessage::New { number: 5 });
+    assert_eq!((outbox.to_replay(), outbox.next_number()), (None, 5));
     assert_eq!(outbox.stats().replayed, 3);
 }
 
@@ -179,7 +182,7 @@ fn messages_for_lost_nameless_peer_are_dropped_and_counted() {
     assert_eq!(replay(&mut outbox), [(2, "b")]);
     let up = outbox.link_up(&hello(30, 0, 0), Identity::of_dialler(Owner::Anyone, None, 30)).unwrap();
     assert_eq!((up.incarnation, up.dropped), (Incarnation::Another, 2));
-    assert_eq!(outbox.order(), NextMessage::New { number: 3 });
+    assert_eq!((outbox.to_replay(), outbox.next_number()), (None, 3));
     assert_eq!((outbox.stats().dropped, outbox.unacknowledged().count), (2, 0));
 }
 
@@ -514,4 +517,135 @@ fn acknowledgement_is_repeated_on_a_new_link() {
     assert_eq!(inbox.ack_due(AckTrigger::Park, PEER_SESSION), None);
     inbox.hello(&hello(PEER_SESSION, 0, 0));
     assert_eq!(inbox.ack_due(AckTrigger::Park, PEER_SESSION), Some(1));
+}
+
+/// The pages of a link without shared memory.
+#[derive(Debug, PartialEq)]
+enum NoPage {}
+
+impl Page for NoPage {
+    fn acknowledged(&self) -> u64 {
+        match *self {}
+    }
+
+    fn want(&self, _: u64) {
+        match *self {}
+    }
+
+    fn wanted(&self) -> u64 {
+        match *self {}
+    }
+
+    fn publish(&self, _: u64) {
+        match *self {}
+    }
+
+    fn publish_before_fence(&self, _: u64) {
+        match *self {}
+    }
+}
+
+/// A connection with its first link to a client of this name.
+fn linked(name: Option<&str>) -> Connection<&'static str, NoPage> {
+    let mut connection = Connection::new(OWN_SESSION, Some(LIMITS), Acknowledge::Auto);
+    next_link(&mut connection, PEER_SESSION, name);
+    connection
+}
+
+/// Makes a link and sends over it.
+fn next_link(connection: &mut Connection<&'static str, NoPage>, peer: u64, name: Option<&str>) {
+    let link = connection.link_made(true);
+    let identity = Identity::of_dialler(Owner::Anyone, name, peer);
+    connection.link_up(link, &hello(peer, 0, 0), identity, None).unwrap().unwrap();
+}
+
+fn admit(
+    connection: &mut Connection<&'static str, NoPage>,
+    link: u64,
+    class: RetransmitClass,
+) -> Unless<Ticket> {
+    let content = Content { class, length: 1, is_allowed: true, carries_ack: true, reports_losses: true };
+    connection.admit(&Terms { link, session: PEER_SESSION, looked: true }, &content)
+}
+
+#[test]
+fn message_whose_link_is_replaced_before_it_is_recorded_goes_over_the_next_one() {
+    for class in [RetransmitClass::Data, RetransmitClass::Idempotent, RetransmitClass::IdempotentAnswer] {
+        let mut connection = linked(Some("panel"));
+        let ticket = admit(&mut connection, 1, class).unwrap();
+        next_link(&mut connection, PEER_SESSION, Some("panel"));
+        let (number, place) = connection.sent(&ticket);
+        *place.unwrap() = "under way";
+        assert_eq!(connection.next_replay(1), None, "the link was replaced");
+        assert_eq!(connection.next_replay(2), Some((&"under way", number)), "{class:?}");
+        connection.replayed(1, number);
+        assert_eq!(
+            connection.next_replay(2),
+            Some((&"under way", number)),
+            "it went over the older link again"
+        );
+        connection.replayed(2, number);
+        assert_eq!(connection.next_replay(2), None);
+        assert!(matches!(admit(&mut connection, 1, class), Err(Obstacle::NoLink)));
+    }
+}
+
+#[test]
+fn message_under_way_to_a_peer_that_was_replaced_is_kept_for_no_other() {
+    let mut connection = linked(None);
+    let ticket = admit(&mut connection, 1, RetransmitClass::Data).unwrap();
+    next_link(&mut connection, 30, None);
+    assert!(connection.sent(&ticket).1.is_none());
+    assert_eq!(connection.next_replay(2), None);
+    assert!(matches!(admit(&mut connection, 2, RetransmitClass::Data), Err(Obstacle::Losses)));
+    assert_eq!((connection.take_losses(), connection.take_losses()), (1, 0), "it is reported once");
+    // The next incarnation of a named client gets data, and no answer to a request that it did not send.
+    for (class, is_kept) in [(RetransmitClass::Data, true), (RetransmitClass::IdempotentAnswer, false)] {
+        let mut connection = linked(Some("panel"));
+        let ticket = admit(&mut connection, 1, class).unwrap();
+        next_link(&mut connection, 30, Some("panel"));
+        assert_eq!(connection.sent(&ticket).1.is_some(), is_kept, "{class:?}");
+    }
+}
+
+#[test]
+fn link_that_was_replaced_changes_nothing() {
+    let mut connection = linked(None);
+    let ticket = admit(&mut connection, 1, RetransmitClass::Data).unwrap();
+    *connection.sent(&ticket).1.unwrap() = "kept";
+    let old = connection.link_made(true);
+    next_link(&mut connection, PEER_SESSION, None);
+    let identity = Identity::of_dialler(Owner::Anyone, None, 99);
+    assert_eq!(connection.link_up(old, &hello(99, 0, 0), identity, None).unwrap(), None);
+    assert_eq!(connection.peer_gone(1), (0, 0), "the peer has a newer link");
+    assert_eq!(connection.next_replay(3), Some((&"kept", 1)));
+    assert_eq!(connection.peer_gone(3), (1, 1));
+    assert_eq!(connection.take_losses(), 1);
+}
+
+#[test]
+fn each_thing_to_say_is_tried_once_on_an_occasion() {
+    let mut connection = linked(Some("panel"));
+    connection.begin_receiving(1, &hello(PEER_SESSION, 0, 0), None);
+    let ticket = admit(&mut connection, 1, RetransmitClass::Data).unwrap();
+    *connection.sent(&ticket).1.unwrap() = "kept";
+    next_link(&mut connection, PEER_SESSION, Some("panel"));
+    connection.inbox.received(1, 1, AckUrgency::Prompt, Fate::Finished).unwrap();
+    (5..7).for_each(|request| connection.withdraw(request));
+    let mut tried = Tried::default();
+    let mut said = Vec::new();
+    while let Some(control) = connection.next_control(2, AckTrigger::Close, PEER_SESSION, &mut tried) {
+        said.push(control.clone());
+        if let Control::Acknowledge(_) = control {
+            break;
+        }
+    }
+    assert_eq!(said, [Control::Replay, Control::Withdraw(vec![5, 6]), Control::Acknowledge(1)]);
+    connection.withdraw_later(vec![6]);
+    connection.withdraw(7);
+    assert_eq!(connection.take_withdrawn(), [6, 7]);
+    assert_eq!(
+        connection.next_control(1, AckTrigger::Close, PEER_SESSION, &mut tried),
+        Some(Control::NextLink)
+    );
 }

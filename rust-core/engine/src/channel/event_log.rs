@@ -174,8 +174,12 @@ impl EventLog {
         }
     }
 
-    /// Records that messages kept for a peer that cannot come back are lost.
-    pub fn lost_for_peer(&self, messages: u64) {
+    /// Counts messages that were kept for a peer that cannot come back, and records those of them with a promise of delivery as lost.
+    pub fn dropped_for_peer(&self, dropped: u64, messages: u64) {
+        self.dropped.fetch_add(dropped, Ordering::Relaxed);
+        if messages == 0 {
+            return;
+        }
         let what = "that the peer had not acknowledged before it disconnected";
         let text = counted(messages, what, what);
         self.push(EventKind::Forgotten, messages, text);

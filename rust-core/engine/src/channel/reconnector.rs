@@ -1,7 +1,7 @@
 //! Makes a new link whenever the old one breaks, for two threads that use its halves independently.
 //!
 //! A link has a generation number. Each direction holds its half and the number; it takes the half
-//! of the newest link when it sees a higher number ([`Reconnector::is_newer`]) or when its own half
+//! of the newest link when the session knows a higher number ([`Reconnector::is_newer`]) or when its own half
 //! has ended. So the sending half may be on a newer link than the receiving half, which first reads
 //! the older link to its end.
 //!
@@ -96,9 +96,6 @@ pub struct Reconnector {
     pub session_state: Arc<SessionState>,
     endpoint: Endpoint,
     options: Options,
-    /// The number of the newest link. Raised under the lock of `new_link`, and read without it
-    /// before every message.
-    generation: AtomicU64,
     /// The halves of the newest link that no direction has taken.
     new_link: Mutex<NewLink>,
     /// Signalled when a link was made or could not be made.
@@ -125,6 +122,8 @@ pub struct Reconnector {
 struct NewLink {
     /// Whether a thread is making a link.
     connecting: bool,
+    /// The number of the link.
+    generation: u64,
     tx: Option<TxPart>,
     rx: Option<RxPart>,
 }
@@ -154,7 +153,6 @@ impl Reconnector {
             session_state,
             endpoint,
             options,
-            generation: AtomicU64::new(0),
             new_link: Mutex::default(),
             changed: Condvar::new(),
             closed: AtomicBool::new(false),
@@ -238,18 +236,13 @@ impl Reconnector {
         }
     }
 
-    /// Records that the link has ended. Messages kept for a peer that cannot return are dropped and counted.
+    /// Records that this link has ended. Messages kept for a peer that cannot return are dropped and counted.
     /// The end of a link that may break while both sides live (TCP, a relayed link) does not mean that the
     /// peer has ended, so nothing is dropped then.
-    pub fn lost(&self, event_log: &EventLog) {
+    pub fn lost(&self, link: u64, event_log: &EventLog) {
         let cuts = self.endpoint.transport().capabilities().cuts || self.relayed.load(Ordering::Acquire);
-        if self.may_reconnect() || cuts {
-            return;
-        }
-        let is_lasting =
-            self.session_state.halves().outbox.peer().is_none_or(|(identity, _)| identity.is_lasting());
-        if !is_lasting {
-            self.session_state.drop_kept(event_log);
+        if !cuts && !self.may_reconnect() {
+            self.session_state.peer_gone(link, event_log);
         }
     }
 
@@ -279,9 +272,8 @@ impl Reconnector {
     /// Makes a link the newest one, with the next generation.
     pub fn put(&self, link: Link) {
         let mut new_link = self.new_link();
-        self.generation.fetch_add(1, Ordering::Release);
         // The next call that sends or receives checks whether something has to be replayed.
-        self.session_state.replays.store(link.negotiated.is_some(), Ordering::Release);
+        new_link.generation = self.session_state.halves().link_made(link.negotiated.is_some());
         self.relayed.store(link.peer.machine.is_some(), Ordering::Release);
         let (tx, rx) = link.split(None);
         (new_link.tx, new_link.rx) = (Some(tx), Some(rx));
@@ -298,7 +290,7 @@ impl Reconnector {
 
     /// Returns whether there is a link of a higher generation than this.
     pub fn is_newer(&self, than: u64) -> bool {
-        self.generation.load(Ordering::Acquire) > than
+        self.session_state.halves().is_newer(than)
     }
 
     /// Returns the sending half of a link newer than `held`, and updates `held`. Makes a link if
@@ -345,9 +337,8 @@ impl Reconnector {
     ) -> Result<Option<T>> {
         let mut new_link = self.new_link();
         loop {
-            let generation = self.generation.load(Ordering::Acquire);
-            if generation > *held {
-                *held = generation;
+            if new_link.generation > *held {
+                *held = new_link.generation;
                 if let Some(part) = take(&mut new_link) {
                     return Ok(Some(part));
                 }

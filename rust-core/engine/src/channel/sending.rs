@@ -41,9 +41,9 @@ use super::direction::{Lease, SeatGuard};
 use super::event_log::EventLog;
 use super::link::TxPart;
 use super::reconnector::Reconnector;
-use super::session_state::admission::{Obstacle, Terms, Ticket, Unless, carries_ack};
-use super::session_state::{SessionHalves, SessionState, class};
-use crate::session::RetransmitClass;
+use super::session_state::admission::{Obstacle, Terms, Ticket, Unless, carries_ack, content};
+use super::session_state::{SessionHalves, SessionState};
+use crate::session::connection::{Control, Tried};
 use crate::session::inbox::AckTrigger;
 
 pub use self::ack_sender::AckSender;
@@ -55,7 +55,7 @@ pub use self::links::Links;
 pub struct Sending {
     /// The sending half of the link; none before the first and after one broke.
     pub part: Option<TxPart>,
-    /// The generation of that link, by which [`Links::is_newer`] detects another.
+    /// The generation of that link, by which the session knows whether there is a newer one.
     pub generation: u64,
     /// How many messages were sent.
     pub sent: Arc<AtomicU64>,
@@ -115,31 +115,30 @@ impl Sending {
         looked: bool,
         in_session: bool,
         halves: &mut SessionHalves,
-        (links, event_log): (&impl Links, &EventLog),
+        event_log: &EventLog,
     ) -> Unless<(&'s mut TxPart, Ticket)> {
-        let (part, terms) = self.terms(looked, links)?;
+        let (part, terms, limit) = self.terms(looked)?;
         let kind = draft.kind::<KIND>();
         if in_session && terms.session == 0 {
             return Err(Obstacle::NoLink);
         }
         if kind.is_answer() && draft.to != 0 && draft.to != terms.session {
-            return Err(Obstacle::Another);
+            return Err(if halves.is_newer(terms.link) { Obstacle::NoLink } else { Obstacle::Another });
         }
-        let ticket = halves.admit(&terms, kind, draft.flags, draft.content.len())?;
+        let ticket = halves.admit(&terms, &content(limit, kind, draft.flags, draft.content.len()))?;
         if kind == Kind::Request && draft.is_filed && halves.calls.begin(ticket.number).is_some() {
             event_log.count(&event_log.dropped);
         }
         Ok((part, ticket))
     }
 
-    /// Returns the half of the newest link, and its requirements.
+    /// Returns the half of the link, its number and its peer, and the bytes of the longest message that both sides accept.
     #[inline(always)]
-    fn terms(&mut self, looked: bool, links: &impl Links) -> Unless<(&mut TxPart, Terms)> {
-        let is_old = links.is_newer(self.generation);
-        let part = self.part.as_mut().filter(|_| !is_old).ok_or(Obstacle::NoLink)?;
-        let replays = links.session_state().replays.load(Ordering::Acquire);
+    fn terms(&mut self, looked: bool) -> Unless<(&mut TxPart, Terms, u64)> {
+        let link = self.generation;
+        let part = self.part.as_mut().ok_or(Obstacle::NoLink)?;
         let (session, limit) = (part.session(), part.peer.max_message_size);
-        Ok((part, Terms { session, limit, replays, looked }))
+        Ok((part, Terms { link, session, looked }, limit))
     }
 
     /// Admits a message, which a ring takes here, whole; then it is recorded and kept. For every other link, and where the ring has no
@@ -149,31 +148,25 @@ impl Sending {
         &mut self,
         draft: &Draft<'_>,
         halves: &mut SessionHalves,
-        links: &impl Links,
         event_log: &EventLog,
     ) -> Put {
-        match self.put_in_ring::<KIND>(draft, halves, (links, event_log)) {
+        match self.put_in_ring::<KIND>(draft, halves, event_log) {
             Some(number) => Put::Sent(number),
-            None => self.admit_outside(draft.copied::<KIND>(), halves, (links, event_log)),
+            None => self.admit_outside(draft.copied::<KIND>(), halves, event_log),
         }
     }
 
     /// [`Sending::send_step`] outside the ring, but for data whose long arrays the peer finds in slots.
     #[inline(never)]
-    fn admit_outside(
-        &mut self,
-        draft: Draft<'_>,
-        halves: &mut SessionHalves,
-        on: (&impl Links, &EventLog),
-    ) -> Put {
+    fn admit_outside(&mut self, draft: Draft<'_>, halves: &mut SessionHalves, event_log: &EventLog) -> Put {
         if let DraftContent::Payload(payload) = draft.content
             && (draft.kind, draft.flags) == (Kind::Data, 0)
             && payload.memory().split().is_some()
-            && let Some(number) = self.send_owned(payload.clone(), halves, on)
+            && let Some(number) = self.send_owned(payload.clone(), halves, event_log)
         {
             return Put::Sent(number);
         }
-        let admitted = self.admit::<ANY>(&draft, false, false, halves, on);
+        let admitted = self.admit::<ANY>(&draft, false, false, halves, event_log);
         admitted.map_or(Put::Blocked, |(_, ticket)| Put::Admitted(ticket))
     }
 
@@ -183,12 +176,12 @@ impl Sending {
         &mut self,
         draft: &Draft<'_>,
         halves: &mut SessionHalves,
-        on: (&impl Links, &EventLog),
+        event_log: &EventLog,
     ) -> Option<u64> {
         let kind = draft.kind::<KIND>();
         let body = draft.content.block()?;
         self.part.as_ref().filter(|part| part.tx.is_in_place())?;
-        let (part, ticket) = self.admit::<KIND>(draft, false, true, halves, on).ok()?;
+        let (part, ticket) = self.admit::<KIND>(draft, false, true, halves, event_log).ok()?;
         let asks_until = kind == Kind::Request && part.peer.deadlines && draft.until != Until::Never;
         let half = part.tx.in_place().filter(|_| !asks_until)?;
         let sent = clock::now();
@@ -235,10 +228,10 @@ impl Sending {
         &mut self,
         payload: Payload,
         halves: &mut SessionHalves,
-        on: (&impl Links, &EventLog),
+        event_log: &EventLog,
     ) -> Option<u64> {
         let draft = Draft::data(&payload);
-        let (part, ticket) = self.admit::<DATA>(&draft, false, true, halves, on).ok()?;
+        let (part, ticket) = self.admit::<DATA>(&draft, false, true, halves, event_log).ok()?;
         let (half, sent) = (part.tx.in_place()?, clock::now());
         let header = Header { body: payload.len() as u64, ..draft.header(&ticket, sent) };
         if ticket.acked != 0 || !half.try_send_in_slots(&header, payload.memory().split()?) {
@@ -270,7 +263,7 @@ impl Sending {
             Some(ticket) => ticket,
             None => {
                 let mut halves = links.session_state().halves();
-                self.admit::<ANY>(draft, looked, false, &mut halves, (links, event_log))?.1
+                self.admit::<ANY>(draft, looked, false, &mut halves, event_log)?.1
             }
         };
         let part = self.part.as_mut().ok_or(Obstacle::NoLink)?;
@@ -327,20 +320,20 @@ impl Sending {
     ///
     /// # Errors
     /// The obstacle.
-    pub fn keep(draft: &Draft<'_>, terms: &Terms, session_state: &SessionState) -> Unless<bool> {
+    pub fn keep(
+        draft: &Draft<'_>,
+        (session, limit): (u64, u64),
+        session_state: &SessionState,
+    ) -> Unless<bool> {
         let mut halves = session_state.halves();
-        let ticket = halves.admit(terms, draft.kind, draft.flags, draft.content.len())?;
-        draft.finish(&mut halves);
-        // Another incarnation does not have the request.
-        let is_there = halves.outbox.peer().is_some_and(|(_, session)| session == terms.session);
-        if !is_there || class(draft.kind, draft.flags) != RetransmitClass::IdempotentAnswer {
-            return Ok(false);
+        let content = content(limit, draft.kind, draft.flags, draft.content.len());
+        let place = halves.keep_unsent(session, &content)?;
+        let is_kept = place.is_some();
+        if let Some(place) = place {
+            draft.keep(place, clock::now(), None);
         }
-        let (number, Some(place)) = halves.sent(&ticket) else { return Ok(false) };
-        draft.keep(place, clock::now(), None);
-        halves.outbox.unsent(number);
-        session_state.replays.store(true, Ordering::Release);
-        Ok(true)
+        draft.finish(&mut halves);
+        Ok(is_kept)
     }
 
     /// Releases a link that has broken. Returns whether a message has no other one to go over: an answer belongs to the
@@ -374,20 +367,11 @@ impl Sending {
     /// next message to replay is looked up again each time.
     pub fn replay(&mut self, links: &impl Links, waiting: &mut Waiting<'_>) -> Result<()> {
         let session_state = links.session_state();
-        let Some(part) = self.part.as_mut().filter(|_| session_state.replays.load(Ordering::Acquire)) else {
-            return Ok(());
-        };
+        let Some(part) = &mut self.part else { return Ok(()) };
         loop {
-            let halves = session_state.halves();
-            if links.is_newer(self.generation) {
-                // They go over that one.
-                return Ok(());
-            }
-            let Some((kept, number)) = halves.outbox.to_replay().map(|(kept, number)| (kept.clone(), number))
-            else {
-                session_state.replays.store(false, Ordering::Release);
-                return Ok(());
-            };
+            let mut halves = session_state.halves();
+            let next = halves.next_replay(self.generation).map(|(kept, number)| (kept.clone(), number));
+            let Some((kept, number)) = next else { return Ok(()) };
             let header = kept.header(number);
             let acked = if carries_ack(header.kind) { halves.to_piggyback(part.session()) } else { 0 };
             let header = Header { correlation: if acked > 0 { acked } else { header.correlation }, ..header };
@@ -395,7 +379,7 @@ impl Sending {
             let until = with_until(kept.until().filter(|_| part.peer.deadlines))?;
             let extension = if until.is_empty() { kept.extension() } else { &until };
             push_with(part, header, (&kept.payload()).into(), extension, links, waiting)?;
-            session_state.halves().outbox.replayed(number);
+            session_state.halves().replayed(self.generation, number);
         }
     }
 
@@ -406,37 +390,49 @@ impl Sending {
         event_log: &EventLog,
         waiting: &mut Waiting<'_>,
     ) -> Result<()> {
-        if links.is_newer(self.generation) {
+        let session_state = links.session_state();
+        if session_state.is_newer(self.generation) {
             self.part = None;
         }
-        if self.part.is_some() {
-            return Ok(());
+        while self.part.is_none() {
+            let part = links.next_link(&mut self.generation, event_log, waiting)?;
+            let is_newest = match &part.negotiated {
+                Some(negotiated) => session_state.link_up(self.generation, negotiated, event_log)?,
+                None => true,
+            };
+            self.part = Some(part).filter(|_| is_newest);
         }
-        let part = links.next_link(&mut self.generation, event_log, waiting)?;
-        if let Some(negotiated) = &part.negotiated {
-            links.session_state().link_up(negotiated, event_log)?;
-        }
-        self.part = Some(part);
         Ok(())
     }
 
     /// Sends what is pending without the program: replays after a new link, withdrawals, and the acknowledgement
     /// if `trigger` makes it due. Does not wait; a later call sends what the link does not take now.
     pub fn send_ack(&mut self, trigger: AckTrigger, links: &impl Links, event_log: &EventLog) {
-        let mut at_once = Waiting::at_once();
-        if links.is_newer(self.generation) && self.join(links, event_log, &mut at_once).is_err() {
-            return;
-        }
-        // The next call that sends or receives notices a link that breaks here.
-        let _ = self.replay(links, &mut at_once);
-        let session_state = links.session_state();
-        self.send_withdrawals(links);
-        let Some(part) = &mut self.part else { return };
-        let session = part.session();
-        let Some(number) = session_state.halves().ack_due(trigger, session) else { return };
-        if send_control(part, Kind::Ack, number) {
-            session_state.halves().inbox.ack_frame_sent(session, number);
-            leave(part, links);
+        let (mut at_once, session_state) = (Waiting::at_once(), links.session_state());
+        let mut tried = Tried::default();
+        loop {
+            let session = self.part.as_ref().map_or(0, TxPart::session);
+            let next = session_state.halves().next_control(self.generation, trigger, session, &mut tried);
+            match next {
+                None => return,
+                // The next call that sends or receives notices a link that breaks here.
+                Some(Control::Replay) => drop(self.replay(links, &mut at_once)),
+                Some(Control::Withdraw(requests)) => self.send_withdrawals(requests, links),
+                Some(Control::Acknowledge(number)) => {
+                    if let Some(part) = &mut self.part
+                        && send_control(part, Kind::Ack, number)
+                    {
+                        session_state.halves().inbox.ack_frame_sent(session, number);
+                        leave(part, links);
+                    }
+                    return;
+                }
+                Some(Control::NextLink) => {
+                    if self.join(links, event_log, &mut at_once).is_err() {
+                        return;
+                    }
+                }
+            }
         }
     }
 
@@ -467,22 +463,21 @@ impl Sending {
         })
     }
 
-    /// Withdraws requests whose callers gave up: from the transport if it still has the frame, else by a
-    /// frame to the peer. Withdrawals that the link does not take now are sent later.
-    pub fn send_withdrawals(&mut self, links: &impl Links) {
-        let Some(part) = &mut self.part else { return };
-        let mut withdrawn = links.session_state().withdrawn();
-        if withdrawn.is_empty() {
-            return;
+    /// Withdraws these requests, whose callers gave up: from the transport if it still has the frame, else by a
+    /// frame to the peer. Those that the link does not take now are sent later.
+    pub fn send_withdrawals(&mut self, mut requests: Vec<u64>, links: &impl Links) {
+        if let Some(part) = &mut self.part {
+            requests.retain(|request| {
+                part.tx.withdraw(*request);
+                part.negotiated.is_some()
+                    && withdrawal::frame(*request)
+                        .is_ok_and(|(header, body)| !try_send_frame(part, header, &body))
+            });
+            leave(part, links);
         }
-        withdrawn.retain(|request| {
-            part.tx.withdraw(*request);
-            part.negotiated.is_some()
-                && withdrawal::frame(*request)
-                    .is_ok_and(|(header, body)| !try_send_frame(part, header, &body))
-        });
-        drop(withdrawn);
-        leave(part, links);
+        if !requests.is_empty() {
+            links.session_state().halves().withdraw_later(requests);
+        }
     }
 
     /// Returns whether a small message can be sent now, as far as is known.

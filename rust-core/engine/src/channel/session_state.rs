@@ -6,10 +6,7 @@
 //! that sends) and [`SessionState::begin_receiving`] (by the half that receives), because the halves
 //! change links at different moments.
 //!
-//! Over shared memory the two sides acknowledge without frames: each publishes its consumed number
-//! in a page that the other maps (`AckWords`), and reads the other's page when it needs room, closes
-//! or counts. A frame is then only needed to wake a peer that waits. A page that holds an impossible
-//! number is a protocol violation, which is kept until a thread that can end the link takes it.
+//! What becomes of its messages decides its [`Connection`](crate::session::Connection), which is pure state under this lock.
 //!
 //! Locking: `halves` before the table of `Slots`. A thread that holds `halves` neither waits nor takes a direction of the
 //! channel, because taking one passes through this lock (`sys::seat`); the atomics are read without it.
@@ -19,15 +16,15 @@ mod calls;
 mod halves;
 mod lender;
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::event_log::EventLog;
 use super::options::{Delivery, Options};
 use crate::session::inbox::{AckTrigger, AckUrgency, Fate, Verdict};
 use crate::session::outbox::Unacknowledged;
 use crate::session::places::Reuse;
-use crate::session::{Identity, Inbox, Outbox, ReplayLimits, RetransmitClass, SessionHello};
+use crate::session::{Connection, Identity, ReplayLimits, RetransmitClass, SessionHello};
 
 use crate::error::Result;
 use crate::frame::{Header, Kind, flags};
@@ -38,6 +35,7 @@ use crate::transport::{AckWords, Slots};
 use crate::value::{Map, Value};
 
 use self::calls::Calls;
+use self::halves::Page;
 pub use self::halves::SessionHalves;
 pub use self::lender::SlotLender;
 
@@ -56,6 +54,13 @@ pub struct Negotiated {
     pub slots: Option<Arc<Slots>>,
 }
 
+impl Negotiated {
+    /// Returns the pages of the link, if it has some.
+    fn page(&self) -> Option<Page> {
+        self.ack_words.clone().map(Page)
+    }
+}
+
 impl Reuse for StoredMessage {
     #[inline]
     fn release(&mut self) {
@@ -70,18 +75,10 @@ pub struct SessionState {
     /// Signalled at every acknowledgement, for a thread that waits for room while another one
     /// receives.
     pub acknowledgements: LazyWaker,
-    /// How many links it has had, of which the newest is the one to send over. Raised under the lock.
-    pub links: AtomicU64,
-    /// Whether a new link may have messages to replay. Read without the lock before every message.
-    pub replays: AtomicBool,
     /// Whether a receiving thread left an acknowledgement to the thread that sends.
     ack_deferred: AtomicBool,
     /// Whether the peer requested that acknowledgement, so that it is sent in any case.
     ack_requested: AtomicBool,
-    /// Requests whose callers gave up, and of which the peer was not informed.
-    withdrawn: Mutex<Vec<u64>>,
-    /// Lost data messages that were not reported to the program.
-    unreported_losses: AtomicU64,
     /// The fork generation. In a forked child a thread of the parent may have the lock for good.
     generation: u64,
 }
@@ -95,25 +92,15 @@ impl SessionState {
             bytes: usize::try_from(options.replay_bytes).unwrap_or(usize::MAX),
         });
         let halves = SessionHalves {
-            outbox: Outbox::new(session, limits),
-            inbox: Inbox::new(options.ack),
-            own_page: None,
-            published: 0,
-            peer_page: None,
-            wanted: 0,
-            violation: None,
+            connection: Connection::new(session, limits, options.ack),
             slots: None,
             calls: Calls::new(),
         };
         Arc::new(SessionState {
             halves: Arc::new(seat::Mutex::new(halves)),
             acknowledgements: LazyWaker::default(),
-            links: AtomicU64::new(0),
-            replays: AtomicBool::new(false),
             ack_deferred: AtomicBool::new(false),
             ack_requested: AtomicBool::new(false),
-            withdrawn: Mutex::default(),
-            unreported_losses: AtomicU64::new(0),
             generation: fork::generation(),
         })
     }
@@ -129,116 +116,71 @@ impl SessionState {
         self.halves.clone()
     }
 
-    /// Returns this side's part of a hello that is written now.
-    pub fn hello(&self) -> SessionHello {
-        let halves = self.halves();
-        halves.outbox.hello(halves.inbox.progress())
+    /// Returns whether there is a newer link than this one.
+    pub fn is_newer(&self, than: u64) -> bool {
+        self.halves().is_newer(than)
     }
 
-    /// Starts sending over a new link. Messages kept for another peer are dropped and counted in
-    /// `event_log`.
+    /// Returns this side's part of a hello that is written now.
+    pub fn hello(&self) -> SessionHello {
+        self.halves().hello()
+    }
+
+    /// Starts sending over this link. Messages kept for another peer are dropped and counted in
+    /// `event_log`. Returns false if there is a newer link.
     ///
     /// # Errors
     /// `Malformed` if the peer's hello has impossible claims.
-    pub fn link_up(&self, negotiated: &Negotiated, event_log: &EventLog) -> Result<()> {
+    pub fn link_up(&self, link: u64, negotiated: &Negotiated, event_log: &EventLog) -> Result<bool> {
         let mut halves = self.halves();
-        // The page of the last link still has the progress of its peer.
-        halves.read_peer_page();
-        (halves.peer_page, halves.violation) = (None, None);
-        self.links.fetch_add(1, Ordering::Release);
-        let resumed = halves.outbox.link_up(&negotiated.hello, negotiated.identity.clone())?;
-        halves.peer_page = negotiated.ack_words.clone();
-        if halves.wanted > 0 {
-            // A thread that waits since the last link asks this peer, too, before anything is sent to it.
-            let number = halves.wanted;
-            halves.want(number);
-        }
+        let Negotiated { hello, identity, .. } = negotiated;
+        let Some(resumed) = halves.link_up(link, hello, identity.clone(), negotiated.page())? else {
+            return Ok(false);
+        };
         halves.slots = negotiated.slots.clone();
-        self.replays.store(halves.outbox.to_replay().is_some(), Ordering::Release);
         drop(halves);
-        self.count_lost(resumed.dropped as u64, resumed.lost as u64, event_log);
-        Ok(())
+        event_log.dropped_for_peer(resumed.dropped as u64, resumed.lost as u64);
+        Ok(true)
     }
 
-    /// Drops the messages kept for a peer that cannot return, and counts them in `event_log`.
-    pub fn drop_kept(&self, event_log: &EventLog) {
-        let mut halves = self.halves();
-        halves.read_peer_page();
-        let lost = halves.outbox.kept_data() as u64;
-        let dropped = halves.outbox.drop_kept() as u64;
-        drop(halves);
-        self.count_lost(dropped, lost, event_log);
+    /// Drops the messages kept for a peer that ended with this link and cannot return, and counts them in `event_log`.
+    pub fn peer_gone(&self, link: u64, event_log: &EventLog) {
+        let (dropped, lost) = self.halves().peer_gone(link);
+        event_log.dropped_for_peer(dropped, lost);
     }
 
-    /// Counts dropped messages, and reports those with a promise of delivery.
-    fn count_lost(&self, dropped: u64, lost: u64, event_log: &EventLog) {
-        event_log.dropped.fetch_add(dropped, Ordering::Relaxed);
-        if lost > 0 {
-            event_log.lost_for_peer(lost);
-            self.unreported_losses.fetch_add(lost, Ordering::AcqRel);
-        }
-    }
-
-    /// Returns whether lost messages were not reported to the program yet.
-    #[inline]
-    pub fn has_unreported_losses(&self) -> bool {
-        self.unreported_losses.load(Ordering::Acquire) > 0
-    }
-
-    /// Returns the number of lost messages once; the caller reports them.
-    pub fn take_unreported_losses(&self) -> u64 {
-        if self.unreported_losses.load(Ordering::Acquire) == 0 {
-            0
-        } else {
-            self.unreported_losses.swap(0, Ordering::AcqRel)
-        }
-    }
-
-    /// Starts receiving over a new link.
-    pub fn begin_receiving(&self, negotiated: &Negotiated) {
-        let mut halves = self.halves();
-        halves.inbox.hello(&negotiated.hello);
-        (halves.own_page, halves.published) = (negotiated.ack_words.clone(), 0);
-        halves.publish();
+    /// Starts receiving over this link.
+    pub fn begin_receiving(&self, link: u64, negotiated: &Negotiated) {
+        self.halves().begin_receiving(link, &negotiated.hello, negotiated.page());
     }
 
     /// Ends sending over a link: the last number in its page is read, then the page and the slots
     /// are released. A link that was replaced already changes nothing.
     pub fn sending_ended(&self, negotiated: &Negotiated) {
         let mut halves = self.halves();
-        if is_same(&halves.peer_page, &negotiated.ack_words) {
-            halves.read_peer_page();
-            halves.peer_page = None;
+        if halves.sending_ended(negotiated.page().as_ref()) {
             halves.slots = None;
         }
     }
 
     /// Ends receiving over a link. A link that was replaced already changes nothing.
     pub fn receiving_ended(&self, negotiated: &Negotiated) {
-        let mut halves = self.halves();
-        if is_same(&halves.own_page, &negotiated.ack_words) {
-            halves.own_page = None;
-        }
+        self.halves().receiving_ended(negotiated.page().as_ref());
     }
 
-    /// Records that the program receives again: see [`Inbox::consumed`]. Returns whether an
-    /// acknowledgement frame is pending.
+    /// Records that the program receives again: see [`Inbox::consumed`](crate::session::Inbox::consumed). Returns whether something is to
+    /// be said on this occasion.
     #[inline]
     pub fn consumed(&self, trigger: AckTrigger) -> bool {
-        let mut halves = self.halves();
-        halves.inbox.consumed();
-        halves.publish();
-        halves.is_ack_due(trigger)
+        self.halves().consumed(trigger)
     }
 
-    /// Records an acknowledgement by the program: see [`Inbox::acknowledge`].
+    /// Records an acknowledgement by the program: see [`Inbox::acknowledge`](crate::session::Inbox::acknowledge).
     pub fn acknowledge(&self, session: u64, up_to: u64) {
-        let mut halves = self.halves();
-        halves.inbox.acknowledge(session, up_to);
-        halves.publish();
+        self.halves().acknowledge(session, up_to);
     }
 
-    /// Records that one message is consumed: see [`Inbox::finished`].
+    /// Records that one message is consumed: see [`Inbox::finished`](crate::session::Inbox::finished).
     pub fn finished(&self, session: u64, number: u64) {
         self.halves().finished(session, number);
     }
@@ -274,12 +216,19 @@ impl SessionState {
         self.halves().want(0);
     }
 
+    /// Records that this request has its answer, or that its caller waits no longer: it is not sent again. Wakes threads that wait for
+    /// the room that it had.
+    pub fn finish_request(&self, request: u64) {
+        self.halves().outbox.finish_request(request);
+        self.acknowledgements.wake();
+    }
+
     /// Takes over an acknowledgement from a frame, and wakes threads that wait for room.
     ///
     /// # Errors
     /// `Malformed` for an impossible number: the caller ends the link.
     pub fn acknowledged(&self, number: u64) -> Result<()> {
-        self.halves().outbox.acknowledged(number)?;
+        self.halves().acknowledged(number)?;
         self.acknowledgements.wake();
         Ok(())
     }
@@ -324,22 +273,6 @@ impl SessionState {
         self.ack_deferred.store(true, Ordering::Release);
     }
 
-    /// Notes that the caller of this request gave up, for the peer to be informed.
-    pub fn withdraw(&self, request: u64) {
-        /// The most withdrawals that are kept; further ones are not sent. A server that receives nothing for so long
-        /// has the requests in its queue and carries them out.
-        const MOST: usize = 1024;
-        let mut withdrawn = self.withdrawn();
-        if withdrawn.len() < MOST {
-            withdrawn.push(request);
-        }
-    }
-
-    /// Locks the requests whose withdrawal is to be sent to the peer.
-    pub fn withdrawn(&self) -> MutexGuard<'_, Vec<u64>> {
-        self.withdrawn.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Returns whether an acknowledgement was left to the thread that sends.
     #[inline]
     pub fn has_deferred_ack(&self) -> bool {
@@ -372,11 +305,6 @@ impl SessionState {
             stats.insert(name.into(), Value::from(count));
         }
     }
-}
-
-/// Returns whether both are the same page; false where one is missing.
-fn is_same(a: &Option<Arc<AckWords>>, b: &Option<Arc<AckWords>>) -> bool {
-    matches!((a, b), (Some(a), Some(b)) if Arc::ptr_eq(a, b))
 }
 
 /// Returns the retransmission class of a message, from its kind and flags.

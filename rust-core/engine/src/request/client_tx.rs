@@ -16,7 +16,7 @@ use super::server_waker::ServerWaker;
 use crate::channel::event_log::EventLog;
 use crate::channel::link::{ConnectionGuard, TxPart};
 use crate::channel::sending::{AckSender, Admitted, Draft, Links, Passed, Put, REPLY, Sending};
-use crate::channel::session_state::admission::{Obstacle, Terms, Ticket};
+use crate::channel::session_state::admission::{Obstacle, Ticket};
 use crate::channel::session_state::{SessionState, SlotLender};
 use crate::channel::{Direction, Options};
 use crate::deadline::Waiting;
@@ -47,8 +47,10 @@ pub struct ClientTx {
     source: Arc<str>,
     /// The client's session; for a link without a hello, a session of which only the numbers are used.
     pub(super) session_state: Arc<SessionState>,
-    /// What the link requires of answers, kept after the link has ended. The session in it is 0 without a hello.
-    terms: Terms,
+    /// The client's session, kept after the link has ended; 0 without a hello.
+    peer_session: u64,
+    /// Bytes of the longest message that both sides accept.
+    limit: u64,
     /// The number of requests that need an answer. The serving thread writes it.
     requests: AtomicU64,
     /// The number of requests that have been answered or never will be. Written with `sending` locked, read without it.
@@ -66,13 +68,13 @@ pub struct ClientTx {
 }
 
 impl ClientTx {
-    /// Starts sending to a client over this link. Answers that it did not acknowledge on an earlier
+    /// Starts sending to a client over this link of this generation. Answers that it did not acknowledge on an earlier
     /// link are sent first.
     ///
     /// # Errors
     /// `Malformed` if the client's hello acknowledges messages that were not sent.
     pub fn new(
-        part: TxPart,
+        (part, generation): (TxPart, u64),
         options: &Options,
         event_log: Arc<EventLog>,
         server_waker: Arc<ServerWaker>,
@@ -80,27 +82,22 @@ impl ClientTx {
         guard: Weak<ConnectionGuard>,
         shown: Arc<str>,
     ) -> Result<ClientTx> {
-        let terms = Terms {
-            session: part.session(),
-            limit: part.peer.max_message_size,
-            replays: false,
-            looked: true,
-        };
+        let (peer_session, limit) = (part.session(), part.peer.max_message_size);
         let session_state = match &part.negotiated {
             Some(negotiated) => {
-                negotiated.session_state.link_up(negotiated, &event_log)?;
+                negotiated.session_state.link_up(generation, negotiated, &event_log)?;
                 negotiated.session_state.clone()
             }
             None => SessionState::new(0, options),
         };
-        let generation = session_state.links.load(Ordering::Acquire);
         let source = part.peer.source.clone();
         let sending = Sending { part: Some(part), generation, ..Sending::new(&event_log) };
         let client_tx = ClientTx {
             pending: AtomicBool::new(false),
             sending: Direction::new(sending, &session_state),
             session_state,
-            terms,
+            peer_session,
+            limit,
             server_waker,
             token,
             guard,
@@ -126,7 +123,7 @@ impl ClientTx {
 
     /// Returns the client's session, if it has one.
     pub fn session(&self) -> Option<&SessionState> {
-        (self.terms.session != 0).then_some(&self.session_state)
+        (self.peer_session != 0).then_some(&self.session_state)
     }
 
     /// Returns the slots of the client's link, if it has a session.
@@ -143,18 +140,22 @@ impl ClientTx {
     fn with_sending<R>(&self, f: impl FnOnce(&mut Sending) -> R) -> R {
         let mut sending = self.sending.borrow();
         let done = f(&mut sending);
-        let is_newest = !self.is_newer(sending.generation);
+        let generation = sending.generation;
         drop(sending);
-        if is_newest {
-            // Another thread may have left its acknowledgement to this one meanwhile.
+        self.flush_deferred(generation);
+        done
+    }
+
+    /// Sends the acknowledgement that another thread has left to this one, if this is the newest link of the client.
+    fn flush_deferred(&self, generation: u64) {
+        if self.session_state.has_deferred_ack() && !self.session_state.is_newer(generation) {
             self.ack_sender().flush_deferred();
         }
-        done
     }
 
     /// Sends the answers that are kept for the client and were not sent over this link.
     pub fn replay(&self) {
-        if self.session_state.replays.load(Ordering::Acquire) {
+        if self.session_state.halves().has_replays() {
             // If the link breaks here, the receiving half reports it.
             self.with_sending(|sending| drop(sending.replay(self, &mut Waiting::at_once())));
         }
@@ -206,7 +207,7 @@ impl ClientTx {
         if answered.load(Ordering::Relaxed) || sending.part.as_ref().is_none_or(TxPart::has_queue) {
             return Err(None);
         }
-        let put = sending.send_step::<REPLY>(draft, halves, self, &self.event_log);
+        let put = sending.send_step::<REPLY>(draft, halves, &self.event_log);
         if let Put::Sent(_) = put {
             self.note_answer(answered);
         }
@@ -236,17 +237,17 @@ impl ClientTx {
         let passed = self.pass(&mut sending, &draft, Some(ticket));
         let mut ending = sending.enter();
         let (state, halves) = ending.parts();
-        let is_newest = !self.is_newer(state.generation);
+        let generation = state.generation;
         let sent = passed.map(|passed| {
             if let Some(passed) = passed {
                 state.record(&draft, passed, halves, &self.event_log, &Waiting::at_once());
             }
             self.note_answer(answered);
         });
+        let is_left = halves.has_replays();
         ending.end();
-        if is_newest {
-            self.ack_sender().flush_deferred();
-        }
+        self.leave_replays(is_left);
+        self.flush_deferred(generation);
         Some(sent)
     }
 
@@ -262,8 +263,18 @@ impl ClientTx {
         if let Some(passed) = self.pass(sending, draft, None)? {
             let mut halves = self.session_state.halves();
             sending.record(draft, passed, &mut halves, &self.event_log, &Waiting::at_once());
+            let is_left = halves.has_replays();
+            drop(halves);
+            self.leave_replays(is_left);
         }
         Ok(())
+    }
+
+    /// Has the serving thread send an answer over the newest link, if the client has connected again while it went over this one.
+    fn leave_replays(&self, is_left: bool) {
+        if is_left {
+            self.server_waker.add_pending(KEPT);
+        }
     }
 
     /// Passes an answer to the link or to its queue; admits it first where there is no ticket. Returns `None` if there is no link any
@@ -287,7 +298,7 @@ impl ClientTx {
                     self.check_queue(sending);
                     return Ok(Some(passed));
                 }
-                Err(Obstacle::TooLong) => return Err(draft.content.too_long(self.terms.limit)),
+                Err(Obstacle::TooLong) => return Err(draft.content.too_long(self.limit)),
                 Err(Obstacle::Failed(error)) if goes_on_after(sending, &error) => return Err(error),
                 Err(Obstacle::NoLink) => return self.keep(draft).map(|()| None),
                 Err(Obstacle::Replay) => match sending.replay(self, &mut at_once) {
@@ -295,9 +306,9 @@ impl ClientTx {
                     Err(error) => error,
                 },
                 Err(Obstacle::Failed(error)) => error,
-                Err(Obstacle::Violation | Obstacle::Acknowledgements | Obstacle::NoRoom) => {
-                    Error::new(ErrorKind::Full, NOT_ACKNOWLEDGED)
-                }
+                Err(
+                    Obstacle::Violation | Obstacle::Acknowledgements | Obstacle::NoRoom | Obstacle::Losses,
+                ) => Error::new(ErrorKind::Full, NOT_ACKNOWLEDGED),
                 Err(Obstacle::Another) => Error::new(ErrorKind::Disconnected, "another client has connected"),
             };
             // The client may have violated the protocol, which ends the link, too.
@@ -324,13 +335,13 @@ impl ClientTx {
     /// `TooLarge`.
     fn keep(&self, draft: &Draft<'_>) -> Result<()> {
         let EventLog { sent, dropped, .. } = &*self.event_log;
-        match Sending::keep(draft, &self.terms, &self.session_state) {
+        match Sending::keep(draft, (self.peer_session, self.limit), &self.session_state) {
             Ok(true) => {
                 self.event_log.count(sent);
                 // The client may have reconnected.
                 self.server_waker.add_pending(KEPT);
             }
-            Err(Obstacle::TooLong) => return Err(draft.content.too_long(self.terms.limit)),
+            Err(Obstacle::TooLong) => return Err(draft.content.too_long(self.limit)),
             Ok(false) | Err(_) => self.event_log.count(dropped),
         }
         Ok(())
@@ -389,7 +400,7 @@ impl ClientTx {
 
     /// Returns the bytes of the longest message that both sides accept.
     pub fn max_message_size(&self) -> u64 {
-        self.terms.limit
+        self.limit
     }
 
     /// Returns whether the client has disconnected.
@@ -502,11 +513,6 @@ impl Links for ClientTx {
     #[inline(always)]
     fn session_state(&self) -> &SessionState {
         &self.session_state
-    }
-
-    #[inline(always)]
-    fn is_newer(&self, than: u64) -> bool {
-        self.session_state.links.load(Ordering::Acquire) > than
     }
 
     /// Records that answers wait, and wakes the serving thread. The caller has locked the state, so that [`ClientTx::flush`] cannot clear

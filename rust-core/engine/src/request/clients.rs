@@ -300,12 +300,15 @@ impl Clients {
                 self.epoll.add(fd, token, Interest::IN | Interest::RDHUP)?;
             }
             self.event_log.connected(&part.peer.source);
+            let mut generation = 0;
             if let Some(negotiated) = &part.negotiated {
-                negotiated.session_state.begin_receiving(negotiated);
+                generation = negotiated.session_state.halves().link_made(true);
+                negotiated.session_state.begin_receiving(generation, negotiated);
             }
             let (event_log, server_waker) = (self.event_log.clone(), self.server_waker.clone());
             let shown = self.shown.clone();
-            let opened = ClientTx::new(tx, &self.options, event_log, server_waker, token, guard, shown);
+            let opened =
+                ClientTx::new((tx, generation), &self.options, event_log, server_waker, token, guard, shown);
             let client_tx = match opened {
                 Ok(client_tx) => Arc::new(client_tx),
                 // Its hello has impossible claims.

@@ -1,10 +1,13 @@
 //! One end of a simulated link: an outbox and an inbox, and a program that sends, calls, answers and is slow.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
+use std::rc::Rc;
 
+use super::super::connection::{self, Connection};
 use super::super::inbox::Acknowledge;
 use super::super::places::Reuse;
-use super::super::{Inbox, Outbox, ReplayLimits, RetransmitClass, SessionHello};
+use super::super::{Identity, ReplayLimits, RetransmitClass, SessionHello};
 use super::truth::Truth;
 
 /// The part of a message that an outbox stores.
@@ -30,14 +33,78 @@ impl Reuse for Content {
 
 #[derive(Clone, Copy, Debug)]
 pub enum Frame {
-    Message { content: Content, number: u64, piggyback: u64 },
+    Message {
+        content: Content,
+        number: u64,
+        piggyback: u64,
+    },
     Ack(u64),
+    /// The caller of this request gave up.
+    Withdrawal(u64),
     Bye,
+}
+
+/// The words of a link, by end: they outlive the link and both programs.
+#[derive(Debug, Default)]
+struct Words {
+    consumed: [Cell<u64>; 2],
+    wanted: [Cell<u64>; 2],
+}
+
+/// The words of a link, as one end uses them.
+#[derive(Clone, Debug)]
+pub struct Page {
+    words: Rc<Words>,
+    end: usize,
+}
+
+impl Page {
+    /// Returns both ends' view of new words.
+    pub fn of_link() -> [Page; 2] {
+        let words = Rc::new(Words::default());
+        [0, 1].map(|end| Page { words: words.clone(), end })
+    }
+
+    /// Returns the number that this end has published.
+    pub fn published(&self) -> u64 {
+        self.words.consumed[self.end].get()
+    }
+}
+
+impl PartialEq for Page {
+    fn eq(&self, other: &Page) -> bool {
+        Rc::ptr_eq(&self.words, &other.words)
+    }
+}
+
+impl connection::Page for Page {
+    fn acknowledged(&self) -> u64 {
+        self.words.consumed[1 - self.end].get()
+    }
+
+    fn want(&self, number: u64) {
+        self.words.wanted[self.end].set(number);
+    }
+
+    fn wanted(&self) -> u64 {
+        self.words.wanted[1 - self.end].get()
+    }
+
+    fn publish(&self, consumed: u64) {
+        self.words.consumed[self.end].set(consumed);
+    }
+
+    fn publish_before_fence(&self, consumed: u64) {
+        self.publish(consumed);
+    }
 }
 
 /// The receiving half of a link.
 pub struct RxLink {
     pub id: u64,
+    /// Its number at this end.
+    pub number: u64,
+    pub page: Option<Page>,
     pub hello: SessionHello,
     /// How many messages the other side had sent when the link was made.
     pub sent_before: u64,
@@ -47,9 +114,15 @@ pub struct RxLink {
 }
 
 /// The sending half of a link.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub struct TxLink {
     pub id: u64,
+    /// Its number at this end.
+    pub number: u64,
+    pub page: Option<Page>,
+    /// The hello of the other end, and who that is.
+    pub hello: SessionHello,
+    pub identity: Identity,
     /// The session that it leads to.
     pub to: u64,
     /// This end's progress, as the other end stated it.
@@ -84,11 +157,26 @@ pub struct Losses {
 }
 
 pub struct End {
-    pub outbox: Outbox<Content>,
-    pub inbox: Inbox,
+    pub connection: Connection<Content, Page>,
     pub how: Acknowledge,
     pub rx: VecDeque<RxLink>,
     pub tx: Option<TxLink>,
+    /// The number of the link that was sent over last.
+    pub sent_over: u64,
+    /// The halves of new links, which no thread that sends has taken.
+    pub new_links: VecDeque<TxLink>,
+    /// The message for which a thread waits for room, by class and length, and the number from which on a frame wakes the thread.
+    pub waits_for_room: Option<(RetransmitClass, usize, u64)>,
+    /// Whether the link had no room for its last acknowledgement: it does not try again by itself.
+    pub ack_refused: bool,
+    /// The same for withdrawals.
+    pub withdrawal_refused: bool,
+    /// Whether an acknowledgement was left to the thread that sends.
+    pub deferred: bool,
+    /// Lost data messages that were not reported.
+    pub lost: u64,
+    /// How many other peers there were.
+    pub others: u64,
     /// Messages received while the program waited for an answer.
     pub local: VecDeque<ReceivedFrame>,
     /// The messages that the program has and has not consumed.
@@ -110,11 +198,18 @@ pub struct End {
 impl End {
     pub fn new(session: u64, keeps: Option<ReplayLimits>, how: Acknowledge) -> End {
         End {
-            outbox: Outbox::new(session, keeps),
-            inbox: Inbox::new(how),
+            connection: Connection::new(session, keeps, how),
             how,
             rx: VecDeque::new(),
             tx: None,
+            sent_over: 0,
+            new_links: VecDeque::new(),
+            waits_for_room: None,
+            ack_refused: false,
+            withdrawal_refused: false,
+            deferred: false,
+            lost: 0,
+            others: 0,
             local: VecDeque::new(),
             unconsumed: Vec::new(),
             to_answer: VecDeque::new(),
@@ -128,7 +223,7 @@ impl End {
     }
 
     pub fn session(&self) -> u64 {
-        self.outbox.session()
+        self.connection.outbox.session()
     }
 
     /// Returns whether there is a reason to read the link.
@@ -147,7 +242,7 @@ impl End {
             None => self.order.push((session, number)),
         }
         truth.given(session, number, kept);
-        self.inbox.delivered(session, number);
+        self.connection.inbox.delivered(session, number);
         self.unconsumed.push(message);
         if content.class != RetransmitClass::Data {
             self.to_answer.push_back(message);

@@ -1,46 +1,39 @@
 //! The programs at both ends: they send, receive slowly, call, answer, acknowledge and give up.
 
 use super::super::RetransmitClass;
+use super::super::connection::{self, Connection, Control, Obstacle, Terms, Ticket, Tried, Unless};
 use super::super::inbox::{AckTrigger, AckUrgency, Acknowledge, Fate, Verdict};
-use super::super::outbox::NextMessage;
 use super::World;
-use super::end::{Call, Content, Frame, ReceivedFrame, TxLink};
+use super::end::{Call, Content, Frame, Page, ReceivedFrame};
+
+/// Returns whether the header of a message of this class has a place for an acknowledgement.
+fn has_place(class: RetransmitClass) -> bool {
+    matches!(class, RetransmitClass::Data | RetransmitClass::Request | RetransmitClass::Idempotent)
+}
+
+/// Returns what a message is to the session.
+fn message(content: Content) -> connection::Content {
+    let Content { class, bytes, .. } = content;
+    let is_data = class == RetransmitClass::Data;
+    let carries_ack = has_place(class);
+    connection::Content { class, length: bytes, is_allowed: true, carries_ack, reports_losses: is_data }
+}
 
 impl World<'_> {
     /// Puts a frame on the link, if there is one and it has room.
     fn push(&mut self, i: usize, frame: Frame) -> bool {
-        let Some(tx) = self.ends[i].tx else { return false };
-        if !tx.broken {
+        let Some((id, broken)) = self.ends[i].tx.as_ref().map(|tx| (tx.id, tx.broken)) else { return false };
+        if !broken {
             let link = self.ends[1 - i].rx.back_mut().unwrap();
-            assert_eq!(link.id, tx.id);
+            assert_eq!(link.id, id);
             if link.frames.len() >= self.capacity {
                 return false;
             }
             link.frames.push_back(frame);
         }
         self.moves += 1;
-        self.trace(|| format!("{i} -> {frame:?}{}", if tx.broken { ", lost" } else { "" }));
+        self.trace(|| format!("{i} -> {frame:?}{}", if broken { ", lost" } else { "" }));
         true
-    }
-
-    /// Puts a message on the link, with an acknowledgement if one fits its header.
-    fn push_message(&mut self, i: usize, content: Content, number: u64) -> bool {
-        let Some(TxLink { to, .. }) = self.ends[i].tx else { return false };
-        let in_passing = matches!(
-            content.class,
-            RetransmitClass::Data | RetransmitClass::Request | RetransmitClass::Idempotent
-        );
-        let in_passing = in_passing && self.piggyback_on(i).is_none();
-        let piggyback = if in_passing { self.ends[i].inbox.to_piggyback(to) } else { 0 };
-        let pushed = self.push(i, Frame::Message { content, number, piggyback });
-        let has_place = matches!(
-            content.class,
-            RetransmitClass::Data | RetransmitClass::Request | RetransmitClass::Idempotent
-        );
-        if pushed && has_place {
-            self.ends[i].inbox.piggybacked(to, piggyback);
-        }
-        pushed
     }
 
     /// Sends a replay if there is one, or else a new message.
@@ -53,111 +46,263 @@ impl World<'_> {
 
     /// Sends one message again; false where there is none.
     pub fn replay(&mut self, i: usize) -> bool {
-        let NextMessage::Replay { message, number } = self.ends[i].outbox.order() else { return false };
-        let content = *message;
-        let has = self.ends[i].tx.map_or(0, |tx| tx.has);
+        let Some((link, to, has)) = self.ends[i].tx.as_ref().map(|tx| (tx.number, tx.to, tx.has)) else {
+            return false;
+        };
+        let connection = &mut self.ends[i].connection;
+        let Some((content, number)) =
+            connection.next_replay(link).map(|(content, number)| (*content, number))
+        else {
+            return false;
+        };
+        let piggyback = if has_place(content.class) { connection.to_piggyback(to) } else { 0 };
         assert!(number > has, "{number} is sent again, and the other side has reported {has} as received");
-        if self.push_message(i, content, number) {
+        if self.push(i, Frame::Message { content, number, piggyback }) {
             self.meanwhile(i);
-            self.ends[i].outbox.replayed(number);
+            self.ends[i].connection.replayed(link, number);
             self.seen.replayed += 1;
+            self.sending_ends(i);
         }
         true
+    }
+
+    /// Admits messages for the newest link, of which the sending half takes its half if need be.
+    fn admitted<T>(
+        &mut self,
+        i: usize,
+        content: Content,
+        mut admit: impl FnMut(&mut Connection<Content, Page>, &Terms) -> Unless<T>,
+    ) -> Option<T> {
+        loop {
+            self.look(i);
+            let end = &mut self.ends[i];
+            let link = end.sent_over;
+            let is_answer =
+                matches!(content.class, RetransmitClass::Answer | RetransmitClass::IdempotentAnswer);
+            let admitted = match &end.tx {
+                Some(tx) if is_answer && tx.to != content.answers.1 && !end.connection.is_newer(link) => {
+                    Err(Obstacle::Another)
+                }
+                Some(tx) => admit(&mut end.connection, &Terms { link, session: tx.to, looked: true }),
+                None => Err(Obstacle::NoLink),
+            };
+            match admitted {
+                Ok(admitted) => return Some(admitted),
+                Err(Obstacle::NoLink) => {
+                    if !self.join(i) {
+                        return None;
+                    }
+                }
+                Err(Obstacle::Losses) => {
+                    assert_eq!(end.connection.take_losses(), end.lost, "each lost message is reported once");
+                    end.lost = 0;
+                }
+                Err(Obstacle::Replay) => {
+                    if self.replay(i) {
+                        return None;
+                    }
+                }
+                Err(Obstacle::NoRoom) => {
+                    self.seen.no_room += 1;
+                    let end = &mut self.ends[i];
+                    let number = end.connection.outbox.wanted();
+                    end.connection.want(number);
+                    end.waits_for_room = Some((content.class, content.bytes, number));
+                    return None;
+                }
+                // The caller has ended.
+                Err(Obstacle::Another) => return None,
+                Err(obstacle) => panic!("{obstacle:?}"),
+            }
+        }
+    }
+
+    /// A message was admitted: no thread waits for room.
+    fn has_room(&mut self, i: usize) {
+        self.ends[i].connection.want(0);
+        self.ends[i].waits_for_room = None;
     }
 
     fn send_new(&mut self, i: usize, content: Content) -> bool {
-        let NextMessage::New { number } = self.ends[i].outbox.order() else { panic!("something goes first") };
-        if !self.ends[i].outbox.has_room(content.class, content.bytes) {
-            self.look(i);
-        }
-        if !self.ends[i].outbox.has_room(content.class, content.bytes) {
-            self.seen.no_room += 1;
-            if let Some(TxLink { id, .. }) = self.ends[i].tx.filter(|_| self.in_words) {
-                self.wants.insert((id, i), self.ends[i].outbox.wanted());
-            }
+        let message = message(content);
+        let Some(ticket) = self.admitted(i, content, |connection, terms| connection.admit(terms, &message))
+        else {
+            return false;
+        };
+        self.has_room(i);
+        let frame = Frame::Message { content, number: ticket.number, piggyback: ticket.acked };
+        if !self.push(i, frame) {
             return false;
         }
-        if let Some(TxLink { id, .. }) = self.ends[i].tx {
-            self.wants.remove(&(id, i));
-        }
-        assert_eq!(self.ends[i].outbox.assign_number(), number);
-        if !self.push_message(i, content, number) {
-            return false;
-        }
-        self.truth.sent(self.ends[i].session(), number, content.class);
-        if content.class == RetransmitClass::Data {
+        self.truth.sent(self.ends[i].session(), ticket.number, content.class);
+        let others = self.ends[i].others;
+        if matches!(content.class, RetransmitClass::Data | RetransmitClass::IdempotentAnswer) {
             self.meanwhile(i);
         }
-        let end = &mut self.ends[i];
-        let mut kept = false;
-        let given = end.outbox.sent(content.class, content.bytes, || {
-            kept = true;
-            content
-        });
-        assert_eq!(given, number);
-        end.answer_not_kept |= content.class == RetransmitClass::IdempotentAnswer && !kept;
-        if matches!(content.class, RetransmitClass::Request | RetransmitClass::Idempotent) {
-            let idempotent = content.class == RetransmitClass::Idempotent;
-            end.call = Some(Call { number, link: end.tx.unwrap().id, idempotent });
-        }
+        self.sent(i, &ticket, content, others);
+        self.sending_ends(i);
         true
     }
 
-    /// Sometimes runs other threads after the link took a message and before the outbox records it.
+    /// The link has a message. `others` is how many other peers there had been when it was admitted.
+    fn sent(&mut self, i: usize, ticket: &Ticket, content: Content, others: u64) {
+        let end = &mut self.ends[i];
+        let is_acknowledged = end.connection.outbox.stats().acknowledged >= ticket.number;
+        let (given, place) = end.connection.sent(ticket);
+        assert_eq!(given, ticket.number);
+        let kept = place.is_some();
+        if let Some(place) = place {
+            *place = content;
+        }
+        let keeps = self.keeps[i].is_some();
+        end.lost += u64::from(
+            keeps && !is_acknowledged && content.class == RetransmitClass::Data && end.others > others,
+        );
+        end.answer_not_kept |= content.class == RetransmitClass::IdempotentAnswer && !kept;
+        if matches!(content.class, RetransmitClass::Request | RetransmitClass::Idempotent) {
+            let (idempotent, link) =
+                (content.class == RetransmitClass::Idempotent, end.tx.as_ref().unwrap().id);
+            end.call = Some(Call { number: given, link, idempotent });
+        }
+    }
+
+    /// Sends several messages, of which the link takes the first ones.
+    pub fn send_run(&mut self, i: usize) {
+        if self.replay(i) {
+            return;
+        }
+        let contents: Vec<Content> = (0..2 + self.random.below(3))
+            .map(|_| Content { class: RetransmitClass::Data, bytes: self.random.below(20), answers: (0, 0) })
+            .collect();
+        let lengths = || contents.iter().map(|content| content.bytes);
+        let first = message(contents[0]);
+        let admitted = self.admitted(i, contents[0], |connection, terms| {
+            connection.admit_run(terms, &first, contents.len(), lengths())
+        });
+        let Some((mut ticket, admitted)) = admitted else { return };
+        self.has_room(i);
+        let mut pushed = 0;
+        for (number, content) in (ticket.number..).zip(&contents[..admitted]) {
+            let piggyback = if pushed == 0 { ticket.acked } else { 0 };
+            if !self.push(i, Frame::Message { content: *content, number, piggyback }) {
+                break;
+            }
+            self.truth.sent(self.ends[i].session(), number, content.class);
+            pushed += 1;
+        }
+        let others = self.ends[i].others;
+        if pushed > 0 {
+            self.meanwhile(i);
+        }
+        for content in &contents[..pushed] {
+            self.sent(i, &ticket.with_length(content.bytes), *content, others);
+            ticket = ticket.next();
+        }
+        self.ends[i].connection.outbox.release_numbers();
+        self.sending_ends(i);
+    }
+
+    /// The thread that sends leaves the direction, and says what others have left to it.
+    fn sending_ends(&mut self, i: usize) {
+        if self.under_way.is_none() && std::mem::take(&mut self.ends[i].deferred) {
+            self.say(i, AckTrigger::Park);
+        }
+    }
+
+    /// Sometimes runs other threads after the link took a message and before the outbox records it. The link may break meanwhile, and the
+    /// peer connect again, as itself or as its next incarnation.
     fn meanwhile(&mut self, i: usize) {
-        if self.random.one_in(4) {
+        if self.under_way.is_none() && self.random.one_in(4) {
             self.under_way = Some(i);
             for who in [1 - i, 1 - i, i] {
                 self.receive(who);
+            }
+            if self.linked && !self.quiet && self.random.one_in(4) {
+                self.cut();
+                if self.random.one_in(3) {
+                    self.crash(1 - i);
+                }
+                if self.random.one_in(2) {
+                    self.connect();
+                }
             }
             self.under_way = None;
         }
     }
 
-    fn send_ack(&mut self, i: usize, trigger: AckTrigger) {
-        let Some(TxLink { to, .. }) = self.ends[i].tx else { return };
-        let number = match self.piggyback_on(i) {
-            Some(link) => {
-                let wanted = self.wants.get(&(link, 1 - i)).copied().unwrap_or(0);
-                self.ends[i].inbox.ack_due_beside_page(trigger, to, wanted)
-            }
-            None => self.ends[i].inbox.ack_due(trigger, to),
-        };
-        if let Some(number) = number
-            && self.push(i, Frame::Ack(number))
-        {
-            self.seen.woken += u64::from(self.in_words && trigger != AckTrigger::Requested);
-            self.ends[i].inbox.ack_sent(to, number);
-        }
-    }
-
-    /// Returns the link whose word has this end's progress, if there is one.
-    fn piggyback_on(&self, i: usize) -> Option<u64> {
-        let link = self.ends[i].rx.front().filter(|link| self.in_words && link.begun)?;
-        Some(link.id)
-    }
-
-    /// Publishes this end's progress in the word.
-    pub fn publish(&mut self, i: usize) {
-        let Some(link) = self.piggyback_on(i) else { return };
-        let consumed = self.ends[i].inbox.progress().consumed;
-        self.words.insert((link, i), consumed);
-        if self.ends[i].rx.front().is_none_or(|link| link.ended) {
-            // After the link broke, the sender may have read the word for the last time; the next hello
-            // repeats the progress.
+    /// Says what is due on this occasion, if anything is.
+    fn say(&mut self, i: usize, trigger: AckTrigger) {
+        if !self.ends[i].connection.has_to_say(trigger) && trigger != AckTrigger::Requested {
             return;
         }
-        let published = self.published.entry(self.ends[i].inbox.session()).or_default();
-        *published = consumed.max(*published);
+        if self.under_way == Some(i) && !self.serves[i] {
+            self.ends[i].deferred = true;
+            return;
+        }
+        let mut tried = Tried::default();
+        loop {
+            let end = &mut self.ends[i];
+            let to = end.tx.as_ref().map_or(0, |tx| tx.to);
+            match end.connection.next_control(end.sent_over, trigger, to, &mut tried) {
+                None => return,
+                Some(Control::NextLink) => {
+                    if !self.join(i) {
+                        return;
+                    }
+                }
+                Some(Control::Replay) => {
+                    let mut before = u64::MAX;
+                    while before != self.moves && {
+                        before = self.moves;
+                        self.replay(i)
+                    } {}
+                }
+                Some(Control::Withdraw(mut requests)) => {
+                    requests.retain(|request| !self.push(i, Frame::Withdrawal(*request)));
+                    self.ends[i].withdrawal_refused = !requests.is_empty();
+                    if !requests.is_empty() {
+                        self.ends[i].connection.withdraw_later(requests);
+                    }
+                }
+                Some(Control::Acknowledge(number)) => {
+                    self.ends[i].ack_refused = !self.push(i, Frame::Ack(number));
+                    if !self.ends[i].ack_refused {
+                        self.seen.woken += u64::from(self.in_words && trigger != AckTrigger::Requested);
+                        self.ends[i].connection.inbox.ack_frame_sent(to, number);
+                    }
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Notes what this end has published in the word.
+    pub fn note_published(&mut self, i: usize) {
+        let end = &self.ends[i];
+        // After the link broke, the sender may have read the word for the last time; the next hello repeats the progress.
+        let Some(page) =
+            end.rx.front().filter(|link| link.begun && !link.ended).and_then(|link| link.page.as_ref())
+        else {
+            return;
+        };
+        let published = self.published.entry(end.connection.inbox.session()).or_default();
+        *published = page.published().max(*published);
     }
 
     /// Reads the other side's word, of the link that this end writes to; the link may have broken, and its
     /// reader crashed.
     pub fn look(&mut self, i: usize) {
-        let Some(TxLink { id, to, .. }) = self.ends[i].tx else { return };
-        let Some(acknowledged) = self.words.get(&(id, 1 - i)).copied() else { return };
-        self.seen.read_in_words += u64::from(acknowledged > self.ends[i].outbox.stats().acknowledged);
-        self.acknowledged(i, acknowledged, to);
+        let end = &mut self.ends[i];
+        let Some(to) = end.tx.as_ref().map(|tx| tx.to) else { return };
+        let before = end.connection.outbox.stats().acknowledged;
+        end.connection.read_peer_page();
+        assert!(!end.connection.has_violation(), "{:?}", end.connection.violation());
+        let acknowledged = end.connection.outbox.stats().acknowledged;
+        if acknowledged > before {
+            self.seen.read_in_words += 1;
+            self.truth.acknowledged(self.ends[i].session(), acknowledged, to, self.keeps[i].is_some());
+            self.check_unacknowledged(i);
+        }
     }
 
     /// The program receives, or continues to wait for an answer. False where nothing has arrived.
@@ -170,8 +315,8 @@ impl World<'_> {
             if end.how == Acknowledge::Auto || !keeps {
                 end.consume(None, u64::MAX, &mut self.truth);
             }
-            end.inbox.consumed();
-            self.publish(i);
+            end.connection.consumed(AckTrigger::Receive);
+            self.note_published(i);
             let end = &mut self.ends[i];
             if let Some(message) = end.local.pop_front() {
                 self.is_not_consumed(message);
@@ -180,7 +325,7 @@ impl World<'_> {
                 self.moves += 1;
                 return true;
             }
-            self.send_ack(i, AckTrigger::Receive);
+            self.say(i, AckTrigger::Receive);
         }
         loop {
             let Some(message) = self.read(i) else {
@@ -190,11 +335,11 @@ impl World<'_> {
                 }
                 if self.ends[i].rx.front().is_some() && !std::mem::replace(&mut self.ends[i].paused, true) {
                     // Nothing has arrived yet; the pause passes, or not, before the next poll.
-                    self.send_ack(i, AckTrigger::Pause);
+                    self.say(i, AckTrigger::Pause);
                     self.moves += 1;
                     return false;
                 }
-                self.send_ack(i, AckTrigger::Park);
+                self.say(i, AckTrigger::Park);
                 self.ends[i].asleep = true;
                 return false;
             };
@@ -239,12 +384,14 @@ impl World<'_> {
             "the answer to request {request} of session {asker} reached another"
         );
         self.truth.given(message.session, message.number, true);
-        end.inbox.finished(message.session, message.number);
+        end.connection.finished(message.session, message.number);
         self.truth.consumed(message.session, message.number);
-        self.publish(i);
+        self.note_published(i);
         let end = &mut self.ends[i];
         let Some(call) = end.call.filter(|call| call.number == request) else { return false };
-        end.outbox.finish_request(call.number);
+        end.connection.outbox.finish_request(call.number);
+        // The end of the call is an event for a thread that waits for room.
+        end.waits_for_room = None;
         end.call = None;
         self.seen.answered += 1;
         self.seen.answered_after_a_cut += u64::from(end.rx.front().is_some_and(|link| link.id != call.link));
@@ -258,9 +405,16 @@ impl World<'_> {
             let link = end.rx.front_mut()?;
             if !link.begun {
                 link.begun = true;
-                end.inbox.hello(&link.hello);
+                end.connection.begin_receiving(link.number, &link.hello, link.page.clone());
                 end.losses.hello(link.hello.session, link.sent_before);
-                self.publish(i);
+                self.note_published(i);
+                // A thread that waits for room looks again: the last link's end may have brought the acknowledgement.
+                self.say(i, AckTrigger::Park);
+                self.look(i);
+                let end = &mut self.ends[i];
+                if end.waits_for_room.is_some_and(|(class, bytes, _)| end.connection.has_room(class, bytes)) {
+                    end.waits_for_room = None;
+                }
             }
             let end = &mut self.ends[i];
             let link = end.rx.front_mut()?;
@@ -269,7 +423,8 @@ impl World<'_> {
                 if !link.ended {
                     return None;
                 }
-                end.rx.pop_front();
+                let ended = end.rx.pop_front();
+                end.connection.receiving_ended(ended.and_then(|link| link.page).as_ref());
                 // Whether it was carried out is unknown.
                 if end.call.is_some_and(|call| !call.idempotent && call.link <= id) {
                     end.call = None;
@@ -281,7 +436,10 @@ impl World<'_> {
             self.ends[i].paused = false;
             match frame {
                 Frame::Ack(number) => self.acknowledged(i, number, peer),
-                Frame::Bye => self.send_ack(i, AckTrigger::Requested),
+                Frame::Withdrawal(request) => {
+                    self.told.insert((peer, request));
+                }
+                Frame::Bye => self.say(i, AckTrigger::Requested),
                 Frame::Message { content, number, piggyback } => {
                     if piggyback > 0 {
                         self.acknowledged(i, piggyback, peer);
@@ -301,8 +459,8 @@ impl World<'_> {
             _ => AckUrgency::NotNeeded,
         };
         let end = &mut self.ends[i];
-        assert_eq!(end.inbox.session(), session);
-        match end.inbox.received(number, content.bytes, urgency, Fate::Filed).unwrap() {
+        assert_eq!(end.connection.inbox.session(), session);
+        match end.connection.inbox.received(number, content.bytes, urgency, Fate::Filed).unwrap() {
             Verdict::Duplicate => {
                 self.seen.duplicates += 1;
                 None
@@ -322,7 +480,8 @@ impl World<'_> {
 
     fn acknowledged(&mut self, i: usize, number: u64, by: u64) {
         let end = &mut self.ends[i];
-        end.outbox.acknowledged(number).unwrap();
+        end.connection.acknowledged(number).unwrap();
+        end.waits_for_room = None;
         self.truth.acknowledged(end.session(), number, by, self.keeps[i].is_some());
         self.check_unacknowledged(i);
     }
@@ -333,7 +492,7 @@ impl World<'_> {
         }
         let end = &mut self.ends[i];
         let truly = self.truth.unacknowledged(end.session());
-        let unacknowledged = end.outbox.unacknowledged();
+        let unacknowledged = end.connection.outbox.unacknowledged();
         if self.keeps[i].is_some() {
             assert_eq!(unacknowledged.count, truly, "unacknowledged messages of session {}", end.session());
         } else if truly == 0 {
@@ -346,7 +505,7 @@ impl World<'_> {
     pub fn answer(&mut self, i: usize) {
         let end = &mut self.ends[i];
         let Some(request) = end.to_answer.front().copied() else { return };
-        if end.outbox.peer().is_some_and(|(_, session)| session != request.session) {
+        if end.connection.outbox.peer().is_some_and(|(_, session)| session != request.session) {
             // The caller has ended.
             end.to_answer.pop_front();
             self.moves += 1;
@@ -357,7 +516,8 @@ impl World<'_> {
             _ => RetransmitClass::Answer,
         };
         let content = Content { class, bytes: 5, answers: (request.number, request.session) };
-        if self.replay(i) || !self.send_new(i, content) {
+        let is_kept = self.serves[i] && self.ends[i].tx.is_none() && self.keep_answer(i, content);
+        if !is_kept && (self.replay(i) || !self.send_new(i, content)) {
             return;
         }
         let end = &mut self.ends[i];
@@ -365,8 +525,31 @@ impl World<'_> {
         end.unconsumed
             .retain(|received| (received.session, received.number) != (request.session, request.number));
         self.truth.consumed(request.session, request.number);
-        end.inbox.finished(request.session, request.number);
-        self.publish(i);
+        end.connection.finished(request.session, request.number);
+        // The program receives again.
+        end.asleep = false;
+        self.note_published(i);
+    }
+
+    /// A server does not wait for a client whose link has ended: it keeps an answer for the next one, or drops it. Returns whether it did
+    /// either.
+    fn keep_answer(&mut self, i: usize, content: Content) -> bool {
+        let end = &mut self.ends[i];
+        let is_kept = match end.connection.keep_unsent(content.answers.1, &message(content)).unwrap() {
+            Some(place) => {
+                *place = content;
+                true
+            }
+            None => false,
+        };
+        self.moves += 1;
+        if is_kept {
+            let number = self.ends[i].connection.outbox.last();
+            self.truth.sent(self.ends[i].session(), number, content.class);
+        } else {
+            self.ends[i].answer_not_kept |= content.class == RetransmitClass::IdempotentAnswer;
+        }
+        true
     }
 
     /// The program acknowledges some of its messages.
@@ -375,8 +558,9 @@ impl World<'_> {
         let end = &mut self.ends[i];
         let Some(ReceivedFrame { session, number, .. }) = end.unconsumed.get(some).copied() else { return };
         end.consume(Some(session), number, &mut self.truth);
-        end.inbox.acknowledge(session, number);
-        self.publish(i);
+        end.connection.acknowledge(session, number);
+        end.asleep = false;
+        self.note_published(i);
         self.moves += 1;
     }
 
@@ -386,8 +570,12 @@ impl World<'_> {
 
     pub fn give_up(&mut self, i: usize) {
         if let Some(call) = self.ends[i].call.take() {
-            self.ends[i].outbox.finish_request(call.number);
-            self.ends[i].asleep = false;
+            let end = &mut self.ends[i];
+            end.connection.outbox.finish_request(call.number);
+            end.waits_for_room = None;
+            end.connection.withdraw(call.number);
+            end.asleep = false;
+            self.withdrawn.push((self.ends[i].session(), call.number, call.link));
         }
     }
 }

@@ -104,15 +104,15 @@ impl Channel {
         if run.len() < 2 {
             return 0;
         }
-        let Some(mut entered) = self.enter_sending() else { return 0 };
+        let Some(mut entered) = self.enter_to_send() else { return 0 };
         let (sending, halves) = entered.parts();
-        sending.send_run_step(run, halves, &*self.reconnector)
+        sending.send_run_step(run, halves)
     }
 
     /// Sends as many messages as possible without waiting, and returns how many; 0 at any obstacle.
     fn send_run_at_once(&self, payloads: &[Payload], waiting: &mut Waiting<'_>) -> Result<usize> {
-        // A single message is sent by the general path, and so is one before which a loss has to be reported.
-        if payloads.len() < 2 || self.reconnector.session_state.has_unreported_losses() {
+        // A single message is sent by the general path.
+        if payloads.len() < 2 {
             return Ok(0);
         }
         let mut sending = self.sending_in_turn(waiting)?;

@@ -409,7 +409,7 @@ impl Channel {
     /// Records that the request is answered or given up, so that it is not sent to the next incarnation.
     fn finish_request(&self, pending: SentRequest) {
         if self.options.idempotent {
-            self.reconnector.session_state.halves().outbox.finish_request(pending.number);
+            self.reconnector.session_state.finish_request(pending.number);
         }
     }
 

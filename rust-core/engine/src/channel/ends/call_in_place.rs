@@ -75,7 +75,7 @@ impl Channel {
         // Without the option `idempotent` the request is sent at most once.
         let until = Until::Wait;
         let draft = Draft { kind: Kind::Request, until, is_filed: held.is_none(), ..Draft::data(payload) };
-        let put = sending.send_step::<REQUEST>(&draft, halves, &*self.reconnector, &self.event_log);
+        let put = sending.send_step::<REQUEST>(&draft, halves, &self.event_log);
         let (is_filed, generation) = (held.is_none(), sending.generation);
         if is_filed && matches!(put, Put::Blocked) {
             return None;
@@ -105,7 +105,7 @@ impl Channel {
             return Err(None);
         }
         let draft = Draft { kind: Kind::Request, until: Until::Wait, is_filed: true, ..Draft::data(payload) };
-        let put = sending.send_step::<REQUEST>(&draft, halves, &*self.reconnector, &self.event_log);
+        let put = sending.send_step::<REQUEST>(&draft, halves, &self.event_log);
         let generation = sending.generation;
         put.leave(entered).map(|number| SentRequest { number, generation, is_filed: true })
     }

@@ -65,9 +65,9 @@ impl Channel {
 
     /// Sends a message with arrays in slots at once, and returns its number; `None` at any obstacle.
     fn send_owned(&self, payload: Payload) -> Option<u64> {
-        let mut entered = self.enter_sending()?;
+        let mut entered = self.enter_to_send()?;
         let (sending, halves) = entered.parts();
-        sending.send_owned(payload, halves, (&*self.reconnector, &self.event_log))
+        sending.send_owned(payload, halves, &self.event_log)
     }
 
     /// Sends an encoded value: see [`Channel::send`].
@@ -203,14 +203,7 @@ impl Channel {
         self.ack_sender().finish(taken)
     }
 
-    /// Returns the state of sending, for a call that does not wait, if no thread holds the direction and no
-    /// loss has to be reported to the program; `None` at any obstacle.
-    #[inline]
-    pub(super) fn enter_sending(&self) -> Option<SeatGuard<'_, Sending>> {
-        if self.reconnector.session_state.has_unreported_losses() { None } else { self.enter_to_send() }
-    }
-
-    /// Does what [`Channel::enter_sending`] does, whether or not a loss has to be reported.
+    /// Returns the state of sending, for a call that does not wait, if no thread holds the direction; `None` at any obstacle.
     #[inline(always)]
     pub(super) fn enter_to_send(&self) -> Option<SeatGuard<'_, Sending>> {
         // A forked child does not take the lock: a thread of the parent may have held it at the fork, and nothing releases it here.

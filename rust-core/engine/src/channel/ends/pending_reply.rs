@@ -54,9 +54,13 @@ impl Drop for PendingReply {
         if channel.options.idempotent {
             halves.outbox.finish_request(number);
         }
-        drop(halves);
         // The request ends with its link, unless it is sent again.
-        let is_sent = channel.options.idempotent || !channel.reconnector.is_newer(self.request.generation);
+        let is_sent = channel.options.idempotent || !halves.is_newer(self.request.generation);
+        drop(halves);
+        if channel.options.idempotent {
+            // A thread may wait for the room that it had.
+            channel.reconnector.session_state.acknowledgements.wake();
+        }
         match answer {
             Some(_) => channel.event_log.count(&channel.event_log.dropped),
             None if is_open && is_sent => channel.withdraw(number),
@@ -69,9 +73,12 @@ impl Inner {
     /// Sends the peer a withdrawal of this request, whose caller gives it up. Does not wait.
     pub(super) fn withdraw(&self, request: u64) {
         let session_state = &self.reconnector.session_state;
-        session_state.withdraw(request);
+        session_state.halves().withdraw(request);
         match self.sending.try_borrow() {
-            Some(mut sending) => sending.send_withdrawals(&*self.reconnector),
+            Some(mut sending) => {
+                let requests = session_state.halves().take_withdrawn();
+                sending.send_withdrawals(requests, &*self.reconnector);
+            }
             // The thread that is sending sends the withdrawal when it releases the direction.
             None => session_state.defer_ack(AckTrigger::Park),
         }

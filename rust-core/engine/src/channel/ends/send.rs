@@ -90,11 +90,9 @@ impl Channel {
     /// is what the call goes on with; none at an obstacle.
     #[inline(always)]
     fn send_step<const KIND: u8>(&self, draft: &Draft<'_>) -> std::result::Result<u64, Option<Admitted<'_>>> {
-        let entered =
-            if draft.kind::<KIND>() == Kind::Data { self.enter_sending() } else { self.enter_to_send() };
-        let Some(mut entered) = entered else { return Err(None) };
+        let Some(mut entered) = self.enter_to_send() else { return Err(None) };
         let (sending, halves) = entered.parts();
-        sending.send_step::<KIND>(draft, halves, &*self.reconnector, &self.event_log).leave(entered)
+        sending.send_step::<KIND>(draft, halves, &self.event_log).leave(entered)
     }
 
     /// [`Channel::send_draft`] after the first attempt.
@@ -127,7 +125,7 @@ impl Channel {
     ) -> Result<u64> {
         // A loss is reported before the program sends the messages that follow the lost ones.
         if admitted.is_none() && draft.kind == Kind::Data {
-            let lost = self.reconnector.session_state.take_unreported_losses();
+            let lost = self.reconnector.session_state.halves().take_losses();
             if lost > 0 {
                 return Err(lost_before(lost));
             }
@@ -197,6 +195,7 @@ impl Channel {
                     room
                 }
                 Obstacle::NoRoom => Err(Error::new(ErrorKind::Full, FULL)),
+                Obstacle::Losses => Err(lost_before(self.reconnector.session_state.halves().take_losses())),
                 Obstacle::Violation => sending.end_violated(&self.reconnector.session_state),
                 Obstacle::TooLong => Err(sending.too_long(draft)),
                 Obstacle::Another => Err(Error::new(ErrorKind::Disconnected, ANOTHER)),

@@ -35,7 +35,7 @@ impl Receiving {
         self.bye_received = false;
         self.lockstep = part.peer.lockstep;
         if let Some(negotiated) = &part.negotiated {
-            reconnector.session_state.begin_receiving(negotiated);
+            reconnector.session_state.begin_receiving(self.generation, negotiated);
         }
         for fd in part.rx.descriptors() {
             // Without it the link could not wake this side; it is released, and the next call looks for another one.
@@ -68,7 +68,7 @@ impl Receiving {
         }
         // A close reports by itself how many messages were not acknowledged.
         if !self.closing {
-            reconnector.lost(event_log);
+            reconnector.lost(self.generation, event_log);
         }
         self.drop_part();
         if reconnector.reconnects() {

@@ -86,7 +86,9 @@ impl Receiving {
                 let checks = Checks { limits: self.limits, schema, reply_schema };
                 let (pending, mut due) = (&mut self.pending_consume, None);
                 let accepted = part.accept(frame, fate, checks, event_log, |halves, rx| {
-                    due = pending.take().filter(|trigger| halves.consumed(rx, *trigger));
+                    due = pending
+                        .take()
+                        .filter(|trigger| halves.consumed_in_ring(|| rx.consumed_with_fence(), *trigger));
                     Ok(())
                 });
                 if let Some(trigger) = due {

@@ -3,8 +3,6 @@
 //! `ends/in_stream` holds the direction in between. As over shared memory (`in_place`), only messages that need no
 //! further checks are taken; otherwise nothing has changed except what the general path does first, too.
 
-use std::sync::atomic::Ordering;
-
 use super::Receiving;
 use super::in_place::{MORE, NEXT};
 use crate::channel::event_log::EventLog;
@@ -66,7 +64,7 @@ impl Receiving {
         halves.inbox.consumed();
         if halves.is_ack_due(AckTrigger::Receive)
             || halves.is_ack_due(AckTrigger::Pause)
-            || ack_sender.links.session_state.replays.load(Ordering::Acquire)
+            || halves.has_replays()
         {
             return InStream::General;
         }

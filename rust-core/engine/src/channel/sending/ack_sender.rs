@@ -1,7 +1,5 @@
 //! Acknowledgements and replays of a thread that receives, which borrows the sending direction for them.
 
-use std::sync::atomic::Ordering;
-
 use super::{Links, Sending};
 use crate::channel::direction::Direction;
 use crate::channel::event_log::EventLog;
@@ -24,7 +22,9 @@ impl<L: Links> AckSender<'_, L> {
 
     /// Sends due acknowledgements and replays; if another thread is sending, leaves them to that thread.
     pub fn send_ack(&self, trigger: AckTrigger) {
-        self.send_ack_if(self.is_ack_due(trigger), trigger);
+        if self.links.session_state().halves().has_to_say(trigger) {
+            self.send_ack_now(trigger);
+        }
     }
 
     /// Completes the receipt of a message that was taken, and returns it.
@@ -36,13 +36,7 @@ impl<L: Links> AckSender<'_, L> {
 
     /// Records that the program receives again, and acknowledges if that is necessary.
     pub fn consumed(&self, trigger: AckTrigger) {
-        self.send_ack_if(self.links.session_state().consumed(trigger), trigger);
-    }
-
-    /// Sends the acknowledgement if one is pending, and pending replays.
-    #[inline]
-    pub fn send_ack_if(&self, is_ack_due: bool, trigger: AckTrigger) {
-        if is_ack_due || self.links.session_state().replays.load(Ordering::Acquire) {
+        if self.links.session_state().consumed(trigger) {
             self.send_ack_now(trigger);
         }
     }

@@ -11,17 +11,14 @@ use crate::sys::clock;
 impl Sending {
     /// Writes as many of these data messages into shared memory as are short and go at once, with one fence and one wake-up,
     /// and keeps them. Returns how many: 0 for any obstacle; then nothing was sent.
-    pub fn send_run_step(
-        &mut self,
-        payloads: &[Payload],
-        halves: &mut SessionHalves,
-        links: &impl Links,
-    ) -> usize {
-        let Ok((part, terms)) = self.terms(false, links) else { return 0 };
+    pub fn send_run_step(&mut self, payloads: &[Payload], halves: &mut SessionHalves) -> usize {
+        let Ok((part, terms, limit)) = self.terms(false) else { return 0 };
         let Some(half) = part.tx.in_place() else { return 0 };
         let short = |payload: &&Payload| payload.memory().block().is_some();
         let lengths = payloads.iter().take_while(short).map(Payload::len);
-        let Ok((mut ticket, admitted)) = halves.admit_run(&terms, payloads.len(), lengths) else { return 0 };
+        let Ok((mut ticket, admitted)) = halves.admit_data((&terms, limit), payloads.len(), lengths) else {
+            return 0;
+        };
         if ticket.acked > 0 {
             return 0;
         }
@@ -48,14 +45,16 @@ impl Sending {
     /// Sends as many of these data messages as the link takes now, with one fence and one wake-up, or one system call.
     /// Returns how many; 0 for any obstacle. A last message that was taken in part is completed within `waiting`.
     pub fn send_run(&mut self, payloads: &[Payload], links: &impl Links, waiting: &mut Waiting<'_>) -> usize {
-        let Ok((part, terms)) = self.terms(true, links) else { return 0 };
+        let Ok((part, terms, limit)) = self.terms(true) else { return 0 };
         if terms.session == 0 {
             return 0;
         }
         let whole = |payload: &&Payload| payload.memory().split().is_none();
         let lengths = payloads.iter().take_while(whole).map(Payload::len);
         let mut halves = links.session_state().halves();
-        let Ok((first, count)) = halves.admit_run(&terms, payloads.len(), lengths) else { return 0 };
+        let Ok((first, count)) = halves.admit_data((&terms, limit), payloads.len(), lengths) else {
+            return 0;
+        };
         drop(halves);
         let payloads = &payloads[..count];
         let sent = clock::now();

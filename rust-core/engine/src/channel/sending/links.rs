@@ -12,9 +12,6 @@ pub trait Links {
     /// Returns the session.
     fn session_state(&self) -> &SessionState;
 
-    /// Returns whether there is a link of a higher generation than this.
-    fn is_newer(&self, than: u64) -> bool;
-
     /// Returns the sending half of a link newer than `held`, and updates `held`. Makes a link if need be.
     ///
     /// # Errors
@@ -39,11 +36,6 @@ impl Links for Reconnector {
     #[inline(always)]
     fn session_state(&self) -> &SessionState {
         &self.session_state
-    }
-
-    #[inline(always)]
-    fn is_newer(&self, than: u64) -> bool {
-        Reconnector::is_newer(self, than)
     }
 
     fn next_link(&self, held: &mut u64, event_log: &EventLog, waiting: &mut Waiting<'_>) -> Result<TxPart> {

@@ -61,9 +61,9 @@ impl SlotLender<'_> {
 /// Reads which messages the peer has consumed, whose slots are free then, and returns the slots. Called before each
 /// search, and not only after one that found none, because the slot that became free last is in the processor's caches.
 fn read_progress(halves: &mut SessionHalves) -> Option<&Arc<Slots>> {
-    if let (Some(_), Some(page)) = (&halves.slots, &halves.peer_page) {
+    if let (Some(_), Some(page)) = (&halves.slots, halves.peer_page()) {
         // The search reads these words, which come from the peer's processor together with that number.
-        page.prefetch_released();
+        page.0.prefetch_released();
         halves.read_peer_page();
     }
     halves.slots.as_ref()

@@ -1,0 +1,268 @@
+//! One session with one peer, across all links between the two: both halves, which link is the newest, and what the library itself has
+//! still to say.
+//!
+//! A connection has one link after the other. Each is numbered when it is made ([`Connection::link_made`]), and announced once by the half
+//! that sends ([`Connection::link_up`]) and once by the half that receives ([`Connection::begin_receiving`]), because the halves change
+//! links at different moments. A half says with each step which link it has; what concerns a link that was replaced changes nothing.
+//!
+//! Over shared memory the two sides acknowledge without frames: each publishes its consumed number in a [`Page`] that the other maps, and
+//! reads the other's page when it needs room, closes or counts. A frame is then only needed to wake a peer that waits. A page that holds an
+//! impossible number is a protocol violation, which is kept until a thread that can end the link takes it.
+//!
+//! | what | defined in |
+//! |---|---|
+//! | links, pages, losses | here |
+//! | whether a message may be sent now, and its record | `admission` |
+//! | the record of a receipt, and of what is consumed | `receipt` |
+//! | what the library itself says: replays, withdrawals, acknowledgements | `control` |
+
+mod admission;
+mod control;
+mod receipt;
+
+use alloc::vec::Vec;
+
+pub use admission::{Content, Obstacle, Terms, Ticket, Unless, crosses_ack_check};
+pub use control::{Control, Tried};
+
+use super::outbox::{Incarnation, Resumed};
+use super::places::Reuse;
+use super::{Acknowledge, Identity, Inbox, Outbox, ReplayLimits, RetransmitClass, SessionHello};
+use crate::error::{Error, Result};
+
+/// Where the two sides of a link show each other how far they have consumed. It outlives the link and both programs.
+pub trait Page: PartialEq {
+    /// Returns the number up to which the peer has consumed.
+    fn acknowledged(&self) -> u64;
+    /// Asks the peer for a frame once it has consumed up to this number; 0 asks for none.
+    fn want(&self, number: u64);
+    /// Returns the number from which on the peer waits for a frame; 0 if it does not.
+    fn wanted(&self) -> u64;
+    /// Shows that everything up to this number is consumed, before anything that follows.
+    fn publish(&self, consumed: u64);
+    /// [`Page::publish`] whose order with what follows the caller makes.
+    fn publish_before_fence(&self, consumed: u64);
+}
+
+/// The session with one peer. `M` is the stored part of a message that is needed to send it again.
+#[derive(Debug)]
+pub struct Connection<M, P> {
+    /// The sending side.
+    pub outbox: Outbox<M>,
+    /// The receiving side.
+    pub inbox: Inbox,
+    /// The number of the newest link; 0 before the first.
+    newest: u64,
+    /// Whether the newest link may have to get earlier messages first.
+    replays: bool,
+    /// The numbers of the links with which the peer, and its incarnation, began.
+    peer_since: u64,
+    incarnation_since: u64,
+    /// The number of the newest link that is received over.
+    received_over: u64,
+    /// The page in which the peer of the current link reads the consumed number, if the link has pages.
+    own_page: Option<P>,
+    /// The number that `own_page` holds, so that it is not written again.
+    published: u64,
+    /// Where the peer of the link that is being written publishes its consumed number.
+    peer_page: Option<P>,
+    /// The number from which on the peer is to wake a thread that waits; 0 while none does. It outlasts the link.
+    wanted: u64,
+    /// The error about an impossible number in `peer_page`.
+    violation: Option<Error>,
+    /// Requests whose callers gave up, and of which the peer was not informed.
+    withdrawn: Vec<u64>,
+    /// Lost data messages that were not reported to the program.
+    losses: u64,
+}
+
+impl<M: Reuse, P: Page> Connection<M, P> {
+    /// Returns a new session with this number, which has had no peer. Without `limits` nothing is kept to be sent again.
+    pub fn new(session: u64, limits: Option<ReplayLimits>, ack_mode: Acknowledge) -> Connection<M, P> {
+        Connection {
+            outbox: Outbox::new(session, limits),
+            inbox: Inbox::new(ack_mode),
+            newest: 0,
+            replays: false,
+            peer_since: 0,
+            incarnation_since: 0,
+            received_over: 0,
+            own_page: None,
+            published: 0,
+            peer_page: None,
+            wanted: 0,
+            violation: None,
+            withdrawn: Vec::new(),
+            losses: 0,
+        }
+    }
+
+    /// Returns this side's part of a hello that is written now.
+    pub fn hello(&self) -> SessionHello {
+        self.outbox.hello(self.inbox.progress())
+    }
+
+    /// Records that there is a link, and returns its number. Nothing is sent over an older one any more; what is to be sent again over
+    /// this one `link_up` finds out, if the peer `has_session`.
+    pub fn link_made(&mut self, has_session: bool) -> u64 {
+        self.newest += 1;
+        self.replays = has_session;
+        self.newest
+    }
+
+    /// Returns the number of the newest link; 0 before the first.
+    #[inline]
+    pub fn newest(&self) -> u64 {
+        self.newest
+    }
+
+    /// Returns whether there is a newer link than this one.
+    #[inline(always)]
+    pub fn is_newer(&self, than: u64) -> bool {
+        #[cfg(test)]
+        if crate::planted::is(crate::planted::Bug::GenerationIsNotCompared) {
+            return than == 0 && self.newest > 0;
+        }
+        self.newest > than
+    }
+
+    /// Starts sending over this link. Returns which messages are dropped, because they were kept for another peer; none if there is a newer
+    /// link, over which the messages go.
+    ///
+    /// # Errors
+    /// `Malformed` if the peer's hello has impossible claims.
+    pub fn link_up(
+        &mut self,
+        link: u64,
+        hello: &SessionHello,
+        identity: Identity,
+        page: Option<P>,
+    ) -> Result<Option<Resumed>> {
+        if self.is_newer(link) {
+            return Ok(None);
+        }
+        // The page of the last link still has the progress of its peer.
+        self.read_peer_page();
+        (self.peer_page, self.violation) = (None, None);
+        let resumed = self.outbox.link_up(hello, identity)?;
+        self.peer_page = page;
+        if matches!(resumed.incarnation, Incarnation::First | Incarnation::Another) {
+            self.peer_since = link;
+        }
+        if resumed.incarnation != Incarnation::Same {
+            self.incarnation_since = link;
+        }
+        #[cfg(test)]
+        if crate::planted::is(crate::planted::Bug::NeedHasNoWakeUp) {
+            self.wanted = 0;
+        }
+        if self.wanted > 0 {
+            // A thread that waits since the last link asks this peer, too, before anything is sent to it.
+            self.want(self.wanted);
+        }
+        self.replays = self.outbox.to_replay().is_some();
+        self.losses += resumed.lost as u64;
+        Ok(Some(resumed))
+    }
+
+    /// Starts receiving over this link. What a link still has that was replaced before changes nothing of what the peer is told over the
+    /// newer one.
+    pub fn begin_receiving(&mut self, link: u64, hello: &SessionHello, page: Option<P>) {
+        if self.received_over > link {
+            return;
+        }
+        self.received_over = link;
+        self.inbox.hello(hello);
+        (self.own_page, self.published) = (page, 0);
+        self.publish();
+    }
+
+    /// Ends sending over the link with this page: its last number is read, and it is released. Returns whether it was that of the newest
+    /// link; otherwise nothing changes.
+    pub fn sending_ended(&mut self, page: Option<&P>) -> bool {
+        let is_current = page.is_some() && self.peer_page.as_ref() == page;
+        if is_current {
+            self.read_peer_page();
+            self.peer_page = None;
+        }
+        is_current
+    }
+
+    /// Ends receiving over the link with this page. A link that was replaced changes nothing.
+    pub fn receiving_ended(&mut self, page: Option<&P>) {
+        if page.is_some() && self.own_page.as_ref() == page {
+            self.own_page = None;
+        }
+    }
+
+    /// Drops the messages that are kept for a peer which ended with this link and cannot return. Returns how many, and how many of them
+    /// were data: none if it has a newer link, or may return under its name.
+    pub fn peer_gone(&mut self, link: u64) -> (u64, u64) {
+        let is_lasting = self.outbox.peer().is_none_or(|(identity, _)| identity.is_lasting());
+        if is_lasting || self.is_newer(link) {
+            return (0, 0);
+        }
+        self.read_peer_page();
+        let lost = self.outbox.kept_data() as u64;
+        self.losses += lost;
+        (self.outbox.drop_kept() as u64, lost)
+    }
+
+    /// Returns whether lost messages were not reported to the program yet.
+    #[inline(always)]
+    pub fn has_losses(&self) -> bool {
+        self.losses > 0
+    }
+
+    /// Returns the number of lost messages once; the caller reports them.
+    pub fn take_losses(&mut self) -> u64 {
+        core::mem::take(&mut self.losses)
+    }
+
+    /// Asks a peer that acknowledges in its page for a frame from this number on, also the peer of the next link; 0 for none.
+    pub fn want(&mut self, number: u64) {
+        self.wanted = number;
+        if let Some(page) = &self.peer_page {
+            page.want(number);
+        }
+    }
+
+    /// Returns the page of the peer of the link that is being written, if it has one.
+    #[inline]
+    pub fn peer_page(&self) -> Option<&P> {
+        self.peer_page.as_ref()
+    }
+
+    /// Takes over the consumed number that the peer has published.
+    pub fn read_peer_page(&mut self) {
+        if let Some(page) = &self.peer_page
+            && let Err(error) = self.outbox.acknowledged(page.acknowledged())
+        {
+            self.violation = Some(error);
+        }
+    }
+
+    /// Returns the error about the peer's page once: the caller ends the link.
+    #[inline]
+    pub fn violation(&mut self) -> Option<Error> {
+        self.violation.take()
+    }
+
+    /// Returns whether there is such an error.
+    #[inline]
+    pub fn has_violation(&self) -> bool {
+        self.violation.is_some()
+    }
+
+    /// Returns whether a message may be sent now. Reads the peer's page only if there seems to be no room.
+    #[inline(always)]
+    pub fn has_room(&mut self, class: RetransmitClass, bytes: usize) -> bool {
+        self.outbox.has_room(class, bytes) || self.has_room_now(class, bytes)
+    }
+
+    #[cold]
+    fn has_room_now(&mut self, class: RetransmitClass, bytes: usize) -> bool {
+        self.read_peer_page();
+        self.outbox.has_room(class, bytes)
+    }
+}

@@ -1,0 +1,257 @@
+//! The one place where a message of this side is admitted: whether it may be sent now, under which number, and what is
+//! recorded once the link has it.
+//!
+//! Every message of a session passes here: data, requests and replies of channels and servers, alone and in batches. The transports' own
+//! obstacles (no room in the ring, a rest that is not written yet) come after it.
+
+use super::{Connection, Page};
+use crate::RetransmitClass;
+use crate::error::Error;
+use crate::places::Reuse;
+
+/// After this many unacknowledged messages a program that only sends checks for acknowledgements.
+const ACK_CHECK_INTERVAL: usize = 64;
+
+/// So does one that has sent so many bytes since the last check: what is kept then lies in memory that the processor's caches still hold,
+/// and looking takes nothing beside copying them.
+const ACK_CHECK_BYTES: usize = 64 << 10;
+
+/// Returns whether to check for acknowledgements while `kept` messages are kept.
+fn is_ack_check_due(kept: usize) -> bool {
+    kept > 0 && kept.is_multiple_of(ACK_CHECK_INTERVAL)
+}
+
+/// Returns whether one of `more` messages behind the `kept` ones makes a check due.
+pub fn crosses_ack_check(kept: usize, more: usize) -> bool {
+    (kept + more) / ACK_CHECK_INTERVAL > kept / ACK_CHECK_INTERVAL
+}
+
+/// Why a message cannot be sent now. The caller keeps it.
+#[derive(Debug)]
+pub enum Obstacle {
+    /// There is no link, or a newer one.
+    NoLink,
+    /// Earlier messages are lost, of which the program was not told.
+    Losses,
+    /// The message answers a request of another session than that of the link.
+    Another,
+    /// The message is longer than both sides accept.
+    TooLong,
+    /// The peer has violated the protocol.
+    Violation,
+    /// Earlier messages have to be sent again over this link first.
+    Replay,
+    /// Many messages are kept: available acknowledgements have to be received first.
+    Acknowledgements,
+    /// The kept messages have reached the replay limits.
+    NoRoom,
+    /// The link has refused the message.
+    Failed(Error),
+}
+
+/// A result, or the obstacle that prevents it.
+pub type Unless<T> = Result<T, Obstacle>;
+
+/// The link over which a message is to be sent.
+#[derive(Clone, Copy, Debug)]
+pub struct Terms {
+    /// Its number.
+    pub link: u64,
+    /// The peer's session; 0 without one: such a peer acknowledges nothing.
+    pub session: u64,
+    /// Whether the caller has received the available acknowledgements.
+    pub looked: bool,
+}
+
+/// What a message is to the session.
+#[derive(Clone, Copy, Debug)]
+pub struct Content {
+    /// Its class, over a link with a session.
+    pub class: RetransmitClass,
+    /// Bytes of its body.
+    pub length: usize,
+    /// Whether both sides accept one of this length.
+    pub is_allowed: bool,
+    /// Whether its header has a place for an acknowledgement: answers use that for the number of their request.
+    pub carries_ack: bool,
+    /// Whether its call reports earlier losses first.
+    pub reports_losses: bool,
+}
+
+/// A message that is admitted. The link gets it under this number, and then it is recorded as sent; without that, the
+/// number is used again.
+#[derive(Clone, Copy, Debug)]
+pub struct Ticket {
+    /// Its number.
+    pub number: u64,
+    /// The number that it acknowledges; 0 for none.
+    pub acked: u64,
+    length: usize,
+    class: RetransmitClass,
+    /// The link that it is admitted for.
+    link: u64,
+    /// The peer's session, if the acknowledgement that the message carries is recorded; else 0.
+    noted: u64,
+}
+
+impl<M: Reuse, P: Page> Connection<M, P> {
+    /// Admits a message for this link.
+    #[inline(always)]
+    pub fn admit(&mut self, terms: &Terms, content: &Content) -> Unless<Ticket> {
+        if self.is_newer(terms.link) {
+            return Err(Obstacle::NoLink);
+        }
+        if !content.is_allowed {
+            return Err(Obstacle::TooLong);
+        }
+        if content.reports_losses && self.has_losses() {
+            return Err(Obstacle::Losses);
+        }
+        if self.has_violation() {
+            return Err(Obstacle::Violation);
+        }
+        if self.replays {
+            return Err(Obstacle::Replay);
+        }
+        // Nothing is kept for a peer without a session.
+        let class = if terms.session != 0 { content.class } else { RetransmitClass::Answer };
+        if matches!(class, RetransmitClass::Data | RetransmitClass::Idempotent)
+            && (is_ack_check_due(self.outbox.kept_count())
+                || self.outbox.unlooked() + content.length >= ACK_CHECK_BYTES)
+        {
+            self.look(terms.looked)?;
+        }
+        if class == RetransmitClass::IdempotentAnswer {
+            // It is sent in any case, and kept only if there is room.
+            self.has_room(RetransmitClass::Data, content.length);
+        }
+        if !self.has_room(class, content.length) {
+            return Err(Obstacle::NoRoom);
+        }
+        // A peer that reads the page gets no acknowledgement in messages, so none is recorded.
+        let noted = if content.carries_ack && !self.has_page() { terms.session } else { 0 };
+        let acked = if noted != 0 { self.to_piggyback(noted) } else { 0 };
+        let number = self.outbox.assign_number();
+        Ok(Ticket { number, acked, length: content.length, class, link: terms.link, noted })
+    }
+
+    /// Reads the peer's page where many messages or bytes are kept, and before a long message, which may need the slot of a
+    /// consumed one.
+    #[cold]
+    fn look(&mut self, looked: bool) -> Unless<()> {
+        self.outbox.looked();
+        self.read_peer_page();
+        match () {
+            () if self.has_violation() => Err(Obstacle::Violation),
+            // The page shows nothing new: acknowledgements may be in frames, too.
+            () if !looked && is_ack_check_due(self.outbox.kept_count()) => Err(Obstacle::Acknowledgements),
+            () => Ok(()),
+        }
+    }
+
+    /// Admits the first ones of several messages with these lengths, which are like `content` and are allowed, at least one and at most
+    /// `most`. Returns the ticket of the first one and their number. The messages behind it have the next numbers.
+    pub fn admit_run(
+        &mut self,
+        terms: &Terms,
+        content: &Content,
+        most: usize,
+        lengths: impl Iterator<Item = usize>,
+    ) -> Unless<(Ticket, usize)> {
+        let before = self.outbox.kept_count();
+        if crosses_ack_check(before, most) {
+            self.read_peer_page();
+            if !terms.looked && before > 0 && self.outbox.kept_count() == before {
+                return Err(Obstacle::Acknowledgements);
+            }
+        }
+        let first = self.admit(&Terms { looked: true, ..*terms }, content)?;
+        let count = if terms.session != 0 { self.outbox.room_for(lengths) } else { lengths.count() };
+        self.outbox.assign_numbers(count);
+        Ok((first, count))
+    }
+
+    /// Records that the link has the message. Returns its number, and the place for the stored part, if the message is
+    /// kept. Where the link was replaced meanwhile, it is sent once more over the newest one.
+    #[inline(always)]
+    pub fn sent(&mut self, ticket: &Ticket) -> (u64, Option<&mut M>) {
+        if self.is_newer(ticket.link) {
+            return self.sent_before_the_newest(ticket);
+        }
+        if ticket.noted != 0 {
+            self.inbox.piggybacked(ticket.noted, ticket.acked);
+        }
+        self.outbox.sent_to_place(ticket.class, ticket.length)
+    }
+
+    #[cold]
+    fn sent_before_the_newest(&mut self, ticket: &Ticket) -> (u64, Option<&mut M>) {
+        let is_reported = self.outbox.is_next_reported();
+        let mut class = ticket.class;
+        // An answer is for the incarnation that sent the request, and data for one peer.
+        if class == RetransmitClass::IdempotentAnswer && ticket.link < self.incarnation_since {
+            class = RetransmitClass::Answer;
+        } else if matches!(class, RetransmitClass::Data | RetransmitClass::Idempotent)
+            && ticket.link < self.peer_since
+        {
+            self.losses += u64::from(class == RetransmitClass::Data && self.outbox.keeps_next());
+            class = RetransmitClass::Answer;
+        }
+        let (number, place) = self.outbox.sent_to_place(class, ticket.length);
+        if place.is_none() {
+            return (number, None);
+        }
+        if !is_reported {
+            self.unsent(number);
+        }
+        (number, self.outbox.last_kept())
+    }
+
+    /// Keeps an answer to this session, whose link has ended, for the next one or for the newest one, over which it is sent as a replay.
+    /// Returns the place for its stored part; none if it is not kept: only the answer to an idempotent request is, and only for the
+    /// incarnation that sent the request.
+    ///
+    /// # Errors
+    /// The obstacle.
+    pub fn keep_unsent(&mut self, session: u64, content: &Content) -> Unless<Option<&mut M>> {
+        if !content.is_allowed {
+            return Err(Obstacle::TooLong);
+        }
+        let is_there = self.outbox.peer().is_some_and(|(_, newest)| newest == session);
+        if session == 0 || !is_there || content.class != RetransmitClass::IdempotentAnswer {
+            return Ok(None);
+        }
+        // It is kept only if there is room.
+        self.has_room(RetransmitClass::Data, content.length);
+        if !self.outbox.keeps_answer(content.length) {
+            return Ok(None);
+        }
+        let (number, _) = self.outbox.sent_to_place(content.class, content.length);
+        self.unsent(number);
+        Ok(self.outbox.last_kept())
+    }
+
+    /// Records that the last message, of this number, goes over the newest link as a replay.
+    fn unsent(&mut self, number: u64) {
+        #[cfg(test)]
+        if crate::planted::is(crate::planted::Bug::UnsentIsLost) {
+            return;
+        }
+        self.outbox.unsent(number);
+        self.replays = true;
+    }
+}
+
+impl Ticket {
+    /// Returns the ticket of this message of a run, with its length.
+    #[inline]
+    pub fn with_length(self, length: usize) -> Ticket {
+        Ticket { length, ..self }
+    }
+
+    /// Returns the ticket of the next message. Only the first one carries the acknowledgement.
+    #[inline]
+    pub fn next(self) -> Ticket {
+        Ticket { number: self.number + 1, acked: 0, noted: 0, ..self }
+    }
+}

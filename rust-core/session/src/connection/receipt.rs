@@ -1,0 +1,156 @@
+//! The record of a receipt, and of what the program has consumed: told to the peer in a page, with the next message, or by a frame.
+
+use super::{Connection, Page};
+use crate::error::Result;
+use crate::inbox::{AckTrigger, AckUrgency, Fate, Verdict};
+use crate::places::Reuse;
+
+impl<M: Reuse, P: Page> Connection<M, P> {
+    /// Takes over an acknowledgement from a frame.
+    ///
+    /// # Errors
+    /// `Malformed` for an impossible number: the caller ends the link.
+    pub fn acknowledged(&mut self, number: u64) -> Result<()> {
+        self.outbox.acknowledged(number).map(drop)
+    }
+
+    /// Records that the program receives again. Returns whether something is to be said on this occasion.
+    #[inline]
+    pub fn consumed(&mut self, trigger: AckTrigger) -> bool {
+        self.inbox.consumed();
+        self.publish();
+        self.has_to_say(trigger)
+    }
+
+    /// [`Connection::consumed`] for messages in a ring, whose room `free_with_fence` frees.
+    #[inline]
+    pub fn consumed_in_ring(&mut self, free_with_fence: impl FnOnce(), trigger: AckTrigger) -> bool {
+        self.inbox.consumed();
+        self.publish_consumed(free_with_fence, trigger) || self.has_replays()
+    }
+
+    /// Publishes what [`Inbox::consumed`](crate::Inbox::consumed) has recorded; `free_with_fence` frees the room of the messages in the
+    /// ring. The page is written before that fence, which then covers both writes. Returns whether a frame is pending.
+    #[inline(always)]
+    pub fn publish_consumed(&mut self, free_with_fence: impl FnOnce(), trigger: AckTrigger) -> bool {
+        self.publish_before_fence();
+        if self.own_page.is_some() {
+            free_with_fence();
+        }
+        self.is_ack_due(trigger)
+    }
+
+    /// Records a message that is [new](crate::Inbox::is_new), of this number, length and urgency. With `consume`, the program receives
+    /// again on this occasion, which is recorded and published before; see [`Connection::publish_consumed`]. Returns the
+    /// occasion of a pending acknowledgement frame, and how many messages were lost before this one.
+    #[inline(always)]
+    pub fn received(
+        &mut self,
+        (number, bytes, urgency): (u64, usize, AckUrgency),
+        fate: Fate,
+        consume: Option<AckTrigger>,
+        free_with_fence: impl FnOnce(),
+    ) -> (Option<AckTrigger>, u64) {
+        let fate = match (fate, consume) {
+            (Fate::Delivered, Some(_)) => Fate::DeliveredNext,
+            (_, Some(_)) => {
+                self.inbox.consumed();
+                fate
+            }
+            (_, None) => fate,
+        };
+        let verdict = self.inbox.received(number, bytes, urgency, fate);
+        let due = match consume {
+            Some(trigger) => self.publish_consumed(free_with_fence, trigger).then_some(trigger),
+            None if fate == Fate::Finished => {
+                // The next call frees its room in the ring, and makes the fence for both.
+                self.publish_before_fence();
+                self.is_ack_due(AckTrigger::Receive).then_some(AckTrigger::Receive)
+            }
+            None => None,
+        };
+        (due, Verdict::missed(&verdict))
+    }
+
+    /// Records an acknowledgement by the program: see [`Inbox::acknowledge`](crate::Inbox::acknowledge).
+    pub fn acknowledge(&mut self, session: u64, up_to: u64) {
+        self.inbox.acknowledge(session, up_to);
+        self.publish();
+    }
+
+    /// Records that one message is consumed: see [`Inbox::finished`](crate::Inbox::finished).
+    pub fn finished(&mut self, session: u64, number: u64) {
+        self.inbox.finished(session, number);
+        self.publish();
+    }
+
+    /// Publishes the consumed number in the own page, if there is one.
+    #[inline]
+    pub fn publish(&mut self) {
+        if let Some(page) = &self.own_page {
+            let consumed = self.inbox.progress().consumed;
+            if consumed > self.published {
+                self.published = consumed;
+                page.publish(consumed);
+            }
+        }
+    }
+
+    /// Publishes the consumed number with the fence that a caller has not made after all.
+    pub fn publish_again(&self) {
+        if let Some(page) = &self.own_page {
+            page.publish(self.published);
+        }
+    }
+
+    /// Publishes the consumed number; the caller, or the next call, makes the fence.
+    #[inline(always)]
+    pub fn publish_before_fence(&mut self) {
+        if let Some(page) = &self.own_page {
+            let consumed = self.inbox.progress().consumed;
+            if consumed > self.published {
+                self.published = consumed;
+                page.publish_before_fence(consumed);
+            }
+        }
+    }
+
+    /// Returns the number that an acknowledgement frame should carry now, if one is pending: see
+    /// [`Inbox::ack_due`](crate::Inbox::ack_due).
+    #[inline(always)]
+    pub fn ack_due(&self, trigger: AckTrigger, to: u64) -> Option<u64> {
+        #[cfg(test)]
+        if crate::planted::is(crate::planted::Bug::AcknowledgesMore) {
+            return self.inbox.ack_due(trigger, to).map(|number| number + 1);
+        }
+        match &self.own_page {
+            Some(page) => self.inbox.ack_due_beside_page(trigger, to, page.wanted()),
+            None => self.inbox.ack_due(trigger, to),
+        }
+    }
+
+    /// Returns whether a frame is pending, to the session that is being received.
+    #[inline(always)]
+    pub fn is_ack_due(&self, trigger: AckTrigger) -> bool {
+        self.ack_due(trigger, self.inbox.session()).is_some()
+    }
+
+    /// Returns whether an acknowledgement is due on this occasion, or anything else is to be said.
+    #[inline]
+    pub fn has_to_say(&self, trigger: AckTrigger) -> bool {
+        self.has_replays() || self.has_withdrawn() || self.is_ack_due(trigger)
+    }
+
+    /// Returns whether the peer reads the consumed number in the page, so that no message to it carries one.
+    #[inline]
+    pub fn has_page(&self) -> bool {
+        self.own_page.is_some()
+    }
+
+    /// Returns the number that data and requests to this session carry; 0 if the peer reads it in
+    /// the page.
+    #[inline]
+    pub fn to_piggyback(&self, to: u64) -> u64 {
+        if self.own_page.is_some() { 0 } else { self.inbox.to_piggyback(to) }
+    }
+}
