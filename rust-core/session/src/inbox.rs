@@ -201,11 +201,13 @@ impl Inbox {
     }
 
     /// Returns the peer's session whose messages are received; 0 before the first.
+    #[inline]
     pub fn session(&self) -> u64 {
         self.session
     }
 
     /// Returns the progress of this side, for its own hello.
+    #[inline]
     pub fn progress(&self) -> Progress {
         Progress { session: self.session, received: self.received, consumed: self.consumed }
     }
@@ -432,6 +434,7 @@ impl Inbox {
 
     /// Returns the number that an acknowledgement frame should carry now, if one is pending. `to` is the
     /// session that the link for the frame leads to: numbers of another session mean nothing to it.
+    #[inline]
     pub fn ack_due(&self, trigger: AckTrigger, to: u64) -> Option<u64> {
         if to != self.session {
             // A peer that requests the number waits for a frame: nothing of its session was received.
@@ -463,12 +466,14 @@ impl Inbox {
     }
 
     /// Returns the number that data and requests to this session carry; 0 acknowledges nothing.
+    #[inline]
     pub fn to_piggyback(&self, to: u64) -> u64 {
         if to == self.session { self.consumed } else { 0 }
     }
 
     /// Records that a message to this session carried this number; 0 for a message that carried
     /// none.
+    #[inline]
     pub fn piggybacked(&mut self, to: u64, number: u64) {
         self.has_replied |= to == self.session;
         self.ack_sent(to, number);
