@@ -307,8 +307,8 @@ impl<M: Reuse> Outbox<M> {
         number
     }
 
-    /// [`Outbox::sent`] that also returns the place for the stored part, if the message is kept. The caller writes each
-    /// field of it, because the place may have been used before.
+    /// Records that the link took a message under the number that [`Outbox::assign_number`] returned. Returns that number, and the place
+    /// for the stored part, if the message is kept. The caller writes each field of it, because the place may have been used before.
     #[inline(always)]
     pub fn sent_to_place(&mut self, class: RetransmitClass, bytes: usize) -> (u64, Option<&mut M>) {
         // Replays go before new messages. If some are left, a new link was made in between: this message went
