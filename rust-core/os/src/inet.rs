@@ -51,8 +51,8 @@ fn stream(address: SocketAddr) -> Result<Guarded> {
 /// Makes a listening socket; accepted sockets inherit its options.
 ///
 /// # Errors
-/// `AddressInUse` where a process listens there, after 0.1 s or the caller's patience; `InvalidEndpoint` where this machine does not have
-/// the address; `PermissionDenied` for a port below 1024.
+/// `AddressInUse` where a process listens there, after 0.1 s or the caller's patience; `InvalidEndpoint` where this
+/// machine does not have the address; `PermissionDenied` for a port below 1024.
 pub fn listen(address: SocketAddr, patience: Option<Duration>) -> Result<Guarded> {
     const MOST: u128 = 20;
     let tries =

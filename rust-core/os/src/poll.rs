@@ -113,8 +113,8 @@ pub fn look(fds: &mut [PollFd<'_>]) -> rustix::io::Result<usize> {
     }
 }
 
-/// Returns what happens at a descriptor within this time, and nothing where the time passes. What has happened already is seen without time, too,
-/// and no signal ends the wait.
+/// Returns what happens at a descriptor within this time, and nothing where the time passes. What has happened already
+/// is seen without time, too, and no signal ends the wait.
 ///
 /// # Errors
 /// Those of the kernel.

@@ -186,8 +186,8 @@ impl Drop for BoundPipe {
     }
 }
 
-/// Takes the lock of the name; waits up to 50 ms while no process reads the pipe, and where one does for its end, as long as the caller has
-/// patience.
+/// Takes the lock of the name; waits up to 50 ms while no process reads the pipe, and where one does for its end, as
+/// long as the caller has patience.
 fn take_lock(place: &Place, at_once: bool, patience: Option<Duration>) -> Result<Lock> {
     let mut tries = 0;
     loop {
