@@ -129,7 +129,7 @@ impl ShmBroadcastWriter {
         Ok(())
     }
 
-    /// Copies the body of a frame to a slot, unless it lies in one already, and returns it there, with the reference for a
+    /// Copies the body of a frame to a slot, unless it is in one already, and returns it there, with the reference for a
     /// record. `None` where no slot is free, or a subscriber cannot be sent its file.
     fn place(&self, frame: &Outgoing<'_>) -> Option<(Split, Rest)> {
         if !frame.extension.is_empty() {

@@ -1,4 +1,4 @@
-//! The halves of a link where a long body that is in one block lies in a slot as a whole: the sending half puts it there, and
+//! The halves of a link where a long body that is in one block is in a slot as a whole: the sending half puts it there, and
 //! the receiving half copies it out in one piece.
 //!
 //! Whatever is in it: text, structure, or bytes that nothing of the library looks at. It is examined and decoded only in the
@@ -27,7 +27,7 @@ use crate::sys::memory::MemoryFile;
 use crate::{LongBodies, Sent};
 
 impl ShmTx {
-    /// Writes a frame with a long body: a reference to it in a slot, to which it is copied unless it lies in one already; or the whole
+    /// Writes a frame with a long body: a reference to it in a slot, to which it is copied unless it is in one already; or the whole
     /// frame, where there is none. Like the contract's `try_send`.
     #[cold]
     pub(super) fn try_write_long(&mut self, frame: &Outgoing<'_>) -> Result<Sent> {
