@@ -3,7 +3,7 @@ SHELL := /bin/bash
 PREFIX ?= /usr/local
 export CARGO_TARGET_DIR ?= $(CURDIR)/target
 
-.PHONY: help build test test-quick test-bridge test-memory test-all test-nightly fuzz bench bench-quick bench-bridge bench-recording demo demo-machines dist dist-test semver release docs install python php lint clean
+.PHONY: help build test test-quick test-bridge test-memory test-all test-nightly fuzz bench bench-quick bench-bridge bench-recording bench-gateway demo demo-machines dist dist-test semver release docs install python php lint clean
 
 help:  ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -59,6 +59,9 @@ bench-bridge:  ## measure names of other machines beside zenoh alone, and how co
 
 bench-recording: .venv/ready  ## measure recorder, replay and tables beside dd, mcap's writer and h5py; writes benches/RECORDING.md
 	benches/recording/run
+
+bench-gateway: .venv/ready  ## measure the gateway with 1,000 clients beside JSON in Python and NATS over WebSockets; writes benches/GATEWAY.md
+	benches/gateway/run
 
 demo:  ## the main job: sensors, seismogram, spectrum and a page; until Ctrl-C or DEMO_SECONDS; 3 minutes from nothing
 	@tools/apt.sh build

@@ -124,7 +124,9 @@ def test_debian_packages_install_work_and_go(root: Path, run: Run) -> None:
         rm a.mcap recorder.log
         systemd-analyze verify --man=no /usr/lib/systemd/system/linkspan-bridge.service
         XDG_RUNTIME_DIR=/run systemd-analyze --user verify --man=no /usr/lib/systemd/user/linkspan-controller.service
+        XDG_RUNTIME_DIR=/run systemd-analyze --user verify --man=no /usr/lib/systemd/user/linkspan-gateway.service
         test -s /usr/share/man/man1/linkspan-sub.1.gz
+        test -s /usr/share/man/man1/linkspan-gateway.1.gz && test -s /usr/share/bash-completion/completions/linkspan-gateway
         dpkg -i {' '.join(packages)} > again""")
     assert '"celsius"' in printed and printed.endswith("21.4\n")
     run(f"dpkg --remove {' '.join(names)} > /dev/null; dpkg --purge {' '.join(names)} > /dev/null; rm -f installed again")
