@@ -12,15 +12,25 @@ use linkspan_transport::fuzzing::{broadcast, endpoint, journal, keys, ring, segm
 
 #[path = "../../recording/tests/support/any_file.rs"]
 mod any_file;
+#[path = "../../gateway/tests/support/any_frame.rs"]
+mod any_frame;
+#[path = "../../ros2/tests/support/any_messages.rs"]
+mod any_messages;
+#[path = "../../gateway/src/frames.rs"]
+#[allow(dead_code, reason = "the gateway uses the rest")]
+mod frames;
 #[path = "../../rust-core/tests/headers.rs"]
 mod headers;
+#[path = "../../gateway/src/names.rs"]
+#[allow(dead_code, reason = "the gateway uses the rest")]
+mod names;
 #[path = "../../rust-core/value/tests/vectors/strict.rs"]
 mod strict;
 
 /// A target: its name, which is also that of its seeds, and the function that runs any bytes.
 type Target = (&'static str, fn(&[u8]));
 
-const TARGETS: [Target; 17] = [
+const TARGETS: [Target; 19] = [
     ("json", |bytes| strict::check(bytes, Encoding::Json)),
     ("cbor", |bytes| strict::check(bytes, Encoding::Cbor)),
     ("bson", |bytes| strict::check(bytes, Encoding::Bson)),
@@ -38,6 +48,8 @@ const TARGETS: [Target; 17] = [
     ("layout", layout),
     ("keys", keys),
     ("recording", any_file::read),
+    ("frames", any_frame::take),
+    ("cdr", any_messages::write),
 ];
 
 static TARGET: OnceLock<fn(&[u8])> = OnceLock::new();

@@ -71,7 +71,10 @@ fn opening(plan: &Plan) -> Vec<Vec<u8>> {
             let (encoding, opcode) =
                 if plan.kind == "cbor" { (Encoding::Cbor, 2) } else { (Encoding::Json, 1) };
             let each = [hello, subscribe];
-            each.iter().filter_map(|one| codec::encode(one, encoding).ok()).map(|one| frame(opcode, &one)).collect()
+            each.iter()
+                .filter_map(|one| codec::encode(one, encoding).ok())
+                .map(|one| frame(opcode, &one))
+                .collect()
         }
         "peer" => plan
             .names

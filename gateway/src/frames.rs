@@ -234,8 +234,22 @@ impl Received {
 }
 
 #[cfg(test)]
+#[path = "../tests/support/any_frame.rs"]
+mod any_frame;
+
+#[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn fuzz_seeds_of_frames_are_read_or_refused() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../fuzz/seeds/frames");
+        let files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path()).collect();
+        assert!(files.len() >= 12, "{files:?}");
+        for file in files {
+            any_frame::take(&std::fs::read(file).unwrap());
+        }
+    }
 
     #[test]
     fn frames_are_maps_in_both_formats() {

@@ -13,6 +13,7 @@ from conftest import Lab, ended, sent
 from mcap.reader import make_reader
 from mcap.records import Channel, Message
 from mcap.stream_reader import StreamReader
+from mcap_ros2.decoder import DecoderFactory
 from support.namespaces import needed
 from support.tree import DEBUG, PROGRAM
 from support.waiting import until
@@ -64,14 +65,15 @@ def test_json_is_what_viewers_plot(lab: Lab) -> None:
     assert {channel.message_encoding for _, channel, _ in messages} == {"json"}
 
 
-def test_killed_recorder_keeps_what_was_synced_and_the_next_one_continues(lab: Lab) -> None:
+@pytest.mark.parametrize("encoding", ["as-sent", "ros2"])
+def test_killed_recorder_keeps_what_was_synced_and_the_next_one_continues(lab: Lab, encoding: str) -> None:
     seed = random.randrange(2**32)
     print(f"seed {seed}")
     chance = random.Random(seed)
     publisher = lab.publisher("lab/a", 1_000_000, 0.001)
     lives = 5
     for life in range(lives):
-        recorder = lab.record("lab/*", "-o", "k.mcap", "--sync", "100ms")
+        recorder = lab.record("lab/*", "-o", "k.mcap", "--sync", "100ms", "--encoding", encoding)
         part = lab.folder / ("k.mcap" if life == 0 else f"k.{life + 1:04}.mcap")
         until("messages are in the file", lambda: part.exists() and len(numbers(part, "lab/a")) > 0)  # noqa: B023
         time.sleep(chance.uniform(0.0, 0.3))
@@ -80,7 +82,7 @@ def test_killed_recorder_keeps_what_was_synced_and_the_next_one_continues(lab: L
         recorder.wait()
         kept = numbers(part, "lab/a")
         assert len(kept) >= before and kept == list(range(kept[0], kept[-1] + 1)), "what was in the file stays, without a gap"
-    final = lab.record("lab/*", "-o", "k.mcap", "--for", "300ms")
+    final = lab.record("lab/*", "-o", "k.mcap", "--for", "300ms", "--encoding", encoding)
     assert publisher.poll() is None
     assert "was not closed: its recorder was killed" in ended(final)
     events = lab.info("k.mcap")
@@ -91,6 +93,14 @@ def test_killed_recorder_keeps_what_was_synced_and_the_next_one_continues(lab: L
     assert len(unclosed) == lives and all(line.startswith("not closed: ") and "the recording goes on in" in line for line in unclosed), unclosed
     assert verdict.startswith("whole, and not closed: "), verdict
     assert lab.recording("check", "k.mcap", "--quiet", code=5) == ""
+    if encoding == "ros2":
+        # The types of all parts are one type, of which a reader of ROS 2 decodes every message.
+        lab.recording("cut", "k.mcap", "-o", "whole.mcap")
+        with (lab.folder / "whole.mcap").open("rb") as whole:
+            decoded = list(make_reader(whole, decoder_factories=[DecoderFactory()]).iter_decoded_messages(["lab/a"]))
+        assert len(decoded) == events["names"]["lab/a"]["messages"] > 0
+        assert all(value.i == message.sequence - 1 and value.x == value.i / 2 for _, _, message, value in decoded)
+        return
     lines = lab.recording("export", "k.mcap", "lab/a", "--jsonl", "-o", "k.jsonl").splitlines()
     assert len(lines) == lives and all("was not closed" in line for line in lines), lines
     lab.env["LINKSPAN_PYTHON"] = sys.executable
@@ -170,13 +180,14 @@ def test_slow_disk_costs_the_recorder_no_memory_and_its_publisher_nothing(lab: L
 
 
 @mounting
+@pytest.mark.parametrize("encoding", ["as-sent", "ros2"])
 @pytest.mark.parametrize("when", ["stop", "drop-oldest"])
-def test_full_disk_ends_the_recording_whole_or_takes_the_oldest_part(lab: Lab, when: str) -> None:
+def test_full_disk_ends_the_recording_whole_or_takes_the_oldest_part(lab: Lab, when: str, encoding: str) -> None:
     disk = lab.folder / "disk"
     disk.mkdir()
     script = f"mount -t tmpfs -o size=48m tmpfs '{disk}' && \"$@\"; code=$?; cp -a '{disk}'/. '{lab.folder}'; exit $code"
     within = ("unshare", "--mount", "sh", "-c", script, "sh")
-    recorder = lab.record("lab/a", "-o", disk / "a.mcap", "--when-full", when, "--split", "8MiB", "--sync", "50ms", within=within)
+    recorder = lab.record("lab/a", "-o", disk / "a.mcap", "--when-full", when, "--split", "8MiB", "--sync", "50ms", "--encoding", encoding, within=within)
     lab.publisher("lab/a", 2_000, 0.01, 1_000_000)
     if when == "stop":
         printed = ended(recorder, 1)

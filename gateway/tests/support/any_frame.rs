@@ -1,0 +1,38 @@
+//! Any bytes as a frame of a client: read in both formats, with its names, and written again. For a fuzzing target and the replay of its seeds.
+
+use bytes::Bytes;
+use linkspan::{Value, codec};
+
+use crate::frames::{Format, Frame, Received};
+use crate::names::Name;
+
+/// Reads the bytes. What is read is written again and stays the same; a name that is taken is taken again, as the same one.
+pub fn take(bytes: &[u8]) {
+    for (_, format) in Format::ALL {
+        let Ok(mut frame) = Received::decode(&Bytes::copy_from_slice(bytes), format) else { continue };
+        let _ = (frame.kind().is_ok(), frame.id().is_ok(), frame.required("n").is_ok());
+        for key in ["name", "names", "pattern"] {
+            match frame.field(key) {
+                Some(Value::Array(names)) => names.iter().for_each(name),
+                Some(one) => name(one),
+                None => {}
+            }
+        }
+        let value = frame.take_value();
+        let Ok(written) = codec::encode(&value, format.encoding()) else { continue };
+        let encoded =
+            Frame::of("message", 1).with_encoded("value", Bytes::from(written.clone())).encode(format);
+        let again = encoded.and_then(|frame| Received::decode(&frame, format));
+        let Ok(mut again) = again else { panic!("a frame with a value that was read is none: {value:?}") };
+        assert_eq!(codec::encode(&again.take_value(), format.encoding()).ok(), Some(written), "{value:?}");
+    }
+}
+
+fn name(value: &Value) {
+    let Ok(text) = value.as_text() else { return };
+    for may_match in [false, true] {
+        if let Ok(name) = Name::parse(text, may_match) {
+            assert_eq!(Name::parse(&name.text(), may_match).ok(), Some(name), "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! Any bytes as messages of a name: each has a form for viewers. For a fuzzing target and the replay of its seeds.
+
+use linkspan::{Encoding, Value, codec};
+use linkspan_ros2::Messages;
+
+/// Reads the bytes as a value in CBOR, a list of which is a message for each item, and writes these as viewers read them: as they come, and with
+/// a type that fits all.
+pub fn write(bytes: &[u8]) {
+    let Ok(value) = codec::decode(bytes, Encoding::Cbor) else { return };
+    let messages = match &value {
+        Value::Array(items) => items.as_slice(),
+        one => std::slice::from_ref(one),
+    };
+    let (mut live, mut known) = (Messages::new("lab/any", None), Messages::new("lab/any", None));
+    for message in messages {
+        known.look(message, 0);
+    }
+    for message in messages {
+        for written in [live.encode_next(message, 0), known.encode(message, 0)] {
+            let Ok((encoder, bytes)) = written else { panic!("{message:?} has no form: {written:?}") };
+            // The four bytes that say how the rest is written.
+            assert!(!encoder.is_cdr() || bytes.starts_with(&[0, 1, 0, 0]), "{bytes:?}");
+        }
+    }
+}
