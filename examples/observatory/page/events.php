@@ -86,6 +86,8 @@ $subscribers = [];
 foreach (TOPICS as $part => $topic) {
     $subscribers[$part] = subscribe($topic, schema: __DIR__ . '/../schemas/' . SCHEMAS[$part] . '.schema.toml');
 }
+// A message of any of them ends a wait: nothing is asked for again and again.
+$any = subscribe('observatory/*');
 $begin = microtime(true);
 $received = array_fill_keys(array_keys(TOPICS), 0.0);
 $shown = [];
@@ -141,5 +143,14 @@ while (($now = microtime(true)) < $begin + STREAM_SECONDS && !connection_aborted
         flush();
         $written = $now;
     }
-    usleep(50_000);
+    // Until a message comes, or something is due: a spectrum, a program that has been silent for too long, a sign of life.
+    $due = min(($shown['spectrum'] ?? false) ? $nextSpectrum : INF, $written + 1, $begin + STREAM_SECONDS, $now + SILENT_SECONDS / 3);
+    try {
+        $any->recv(max(0.001, $due - microtime(true)));
+        while ($any->poll()) {
+            $any->tryRecv();
+        }
+    } catch (LinkspanException) {
+        // The time is over, or it was overtaken: what there is comes next.
+    }
 }
