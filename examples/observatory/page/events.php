@@ -143,7 +143,7 @@ while (($now = microtime(true)) < $begin + STREAM_SECONDS && !connection_aborted
         flush();
         $written = $now;
     }
-    // Until a message comes, or something is due: a spectrum, a program that has been silent for too long, a sign of life.
+    // Until a message comes, or something is due: a spectrum, a program that has been silent for too long, a comment that shows whether the page is still there.
     $due = min(($shown['spectrum'] ?? false) ? $nextSpectrum : INF, $written + 1, $begin + STREAM_SECONDS, $now + SILENT_SECONDS / 3);
     try {
         $any->recv(max(0.001, $due - microtime(true)));
