@@ -4,8 +4,8 @@
 //! This crate is for `linkspan` alone and changes without notice: programs use `linkspan`, under the same names.
 //!
 //! It promises that a service carries out each command that it accepts at most once and answers it once, in time; that
-//! a listing and the doctor change nothing but what they are told to repair. It knows nothing of languages, of the state
-//! of a controller, and of the page itself.
+//! a listing and the doctor change nothing but what they are told to repair. It knows nothing of languages, of the
+//! state of a controller, and of the page itself.
 //!
 //! | what | lives in |
 //! |---|---|

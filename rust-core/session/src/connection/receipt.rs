@@ -135,7 +135,7 @@ impl<M: Reuse, P: Page> Connection<M, P> {
         self.ack_due(trigger, self.inbox.session()).is_some()
     }
 
-    /// Returns whether an acknowledgement is due on this occasion, or anything else is to be said.
+    /// Returns whether an acknowledgement is pending on this occasion, or something else is to be said.
     #[inline]
     pub fn has_to_say(&self, trigger: AckTrigger) -> bool {
         self.has_replays() || self.has_withdrawn() || self.is_ack_due(trigger)
