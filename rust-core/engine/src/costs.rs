@@ -141,13 +141,15 @@ fn publishing_a_short_message_takes_one_lock_in_each_call() {
 }
 
 #[test]
-fn publishing_takes_one_lock_whatever_the_length_and_the_transport() {
-    for (transport, bytes) in [("shm", 1000), ("shm", 100_000), ("unix", 64), ("unix", 10_000)] {
+fn publishing_takes_one_lock_and_two_more_of_the_slots_for_a_long_body() {
+    for (transport, bytes, locks) in
+        [("shm", 1000, 1), ("shm", 100_000, 3), ("unix", 64, 1), ("unix", 10_000, 1)]
+    {
         let endpoint = format!("{transport}:costs-publish-{bytes}-{}", std::process::id());
         let publisher = Publisher::new(&endpoint, &Options::default()).unwrap();
         let subscriber = Subscriber::new(&endpoint, &Options::default()).unwrap();
         let payload = payload(bytes);
-        takes(&format!("{bytes} bytes published over {transport}"), [1], || {
+        takes(&format!("{bytes} bytes published over {transport}"), [locks], || {
             let (to_publish, _) = counted(|| publisher.send_payload(&payload).unwrap());
             subscriber.recv(SOON).unwrap();
             [to_publish]

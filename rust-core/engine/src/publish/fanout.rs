@@ -387,7 +387,7 @@ impl Fanout {
 impl Lender for Fanout {
     fn lend(&self, elements: &[u8], shared: Option<&Bytes>) -> Option<Bytes> {
         let slots = self.slots.as_ref()?;
-        let lent = slots.in_place(elements, shared).or_else(|| slots.copy(elements));
+        let lent = slots.in_place_or_copy(elements, shared);
         let EventLog { arrays_in_slots, arrays_without_slot, .. } = &self.event_log;
         self.event_log.count(if lent.is_some() { arrays_in_slots } else { arrays_without_slot });
         lent

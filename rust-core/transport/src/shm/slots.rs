@@ -144,11 +144,22 @@ impl<R: Release> Slots<R> {
         table.release.is_open().then_some(table)
     }
 
-    /// Returns these elements in a slot: in place where they are in one already, as a copy
+    /// Returns these elements in a slot: in place, as [`Slots::in_place`] does, where they are in one already, as a copy
     /// otherwise. `None` where no slot is free for them.
+    pub fn in_place_or_copy(&self, elements: &[u8], shared: Option<&Bytes>) -> Option<Bytes> {
+        let mut table = self.table_for(elements.len())?;
+        if let Some((slot, from)) = locate(&table.slots, elements) {
+            return Some(table.slots[slot].file.as_mut()?.share(from, elements.len(), shared));
+        }
+        let writable = table.lend(elements.len())?;
+        drop(table);
+        Some(writable.filled_with(elements))
+    }
+
+    /// As [`Slots::in_place_or_copy`].
     #[cfg(test)]
     pub(crate) fn lend(&self, elements: &[u8]) -> Option<Bytes> {
-        self.in_place(elements, None).or_else(|| self.copy(elements))
+        self.in_place_or_copy(elements, None)
     }
 
     /// Returns elements that are in a slot of this side already. The caller keeps their memory
@@ -169,9 +180,7 @@ impl<R: Release> Slots<R> {
     /// Lends a slot for `length` bytes. `None` where no slot is free, where the array is longer
     /// than a message may be, and in a forked child.
     pub fn lend_writable(&self, length: usize) -> Option<WritableSlot> {
-        let mut table = self.table_for(length)?;
-        let slot = table.claim(fitting(length), true, 0).or_else(|| table.make_or_reuse(length))?;
-        table.slots[slot].lend(length)
+        self.table_for(length)?.lend(length)
     }
 
     /// Lends a slot as [`Slots::lend_writable`] does, if one that is free has a file for it: that takes a moment, where
@@ -242,6 +251,12 @@ pub(super) fn locate(slots: &[Slot], bytes: &[u8]) -> Option<(usize, usize)> {
 }
 
 impl<R: Release> SlotTable<R> {
+    /// Lends a slot for `length` bytes: see [`Slots::lend_writable`].
+    fn lend(&mut self, length: usize) -> Option<WritableSlot> {
+        let slot = self.claim(fitting(length), true, 0).or_else(|| self.make_or_reuse(length))?;
+        self.slots[slot].lend(length)
+    }
+
     /// Claims a free slot with a file of such a length: that which was published first, and of those the shortest. With
     /// `past`, one that was never published, or so long ago that a ring would not hold it any more. Each bit of `except`
     /// is a slot that is passed over.

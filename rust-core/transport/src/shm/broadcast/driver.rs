@@ -136,7 +136,7 @@ impl ShmBroadcastWriter {
             return None;
         }
         let slots = &self.slots;
-        let bytes = slots.in_place(frame.body, frame.owner).or_else(|| slots.copy(frame.body))?;
+        let bytes = slots.in_place_or_copy(frame.body, frame.owner)?;
         let split = Split::new(Rest::from(Bytes::new()), vec![Part { at: 0, bytes }]);
         let reference = slots.refer(&split)?.first().copied().map(Reference::to_bytes)?;
         Some((split, reference))

@@ -51,8 +51,7 @@ impl ShmTx {
     /// cannot be sent its file.
     fn try_place(&mut self, frame: &Outgoing<'_>) -> Result<bool> {
         let Some(slots) = &self.slots else { return Ok(false) };
-        let placed = slots.in_place(frame.body, None).or_else(|| slots.copy(frame.body));
-        let Some(bytes) = placed else { return Ok(false) };
+        let Some(bytes) = slots.in_place_or_copy(frame.body, None) else { return Ok(false) };
         let split = Split::new(Rest::from(Bytes::new()), vec![Part { at: 0, bytes }]);
         let socket = self.shared.liveness.socket();
         let announce = |slot: usize, file: &MemoryFile| send_file(socket, slot, file.fd());
