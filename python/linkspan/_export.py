@@ -98,7 +98,9 @@ def export(request: dict[str, Any], out: TextIO) -> dict[str, Any]:
         recording.write_hdf5(tables[0][1], *(name for name, _ in tables), **made)
         return {"refused": []}
     except Error as error:
-        return {"error": str(error), "code": error.code}
+        # Before a name is written, the error is of the recording and says so.
+        at = "" if doing[0] == request["recording"] else f"{doing[0]}: "
+        return {"error": f"{at}{error}", "code": error.code}
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
         return {"error": f"{doing[0]}: {error}", "code": NoSpace.code if full else 0}

@@ -213,6 +213,44 @@ def test_every_method_of_every_object_is_refused_in_a_child(transport: str) -> N
         assert near.stats()["connections"] == 1 and out.stats()["sent"] == 2
 
 
+@pytest.mark.parametrize("transport", ["unix", "shm"])
+def test_channel_that_threads_of_the_parent_use_is_refused_in_each_of_many_children(transport: str) -> None:
+    """At a fork one of them may hold any of its locks: a child that took one would wait for ever."""
+    pair, stop = endpoint(transport, "lab/pair"), threading.Event()
+    with linkspan.listen(pair) as listener, linkspan.connect(pair, timeout=SOON) as near, listener.accept(timeout=SOON) as far:
+
+        def send() -> None:
+            while not stop.is_set():
+                near.send(1, timeout=SOON)
+                near.stats()
+            near.send("last", timeout=SOON)
+
+        def recv() -> None:
+            while far.recv(timeout=SOON).value != "last":
+                far.stats()
+
+        threads = [threading.Thread(target=call) for call in (send, recv)]
+        for thread in threads:
+            thread.start()
+        used: list[Callable[[], Any]] = []
+        for end in (near, far):
+            used += [
+                lambda end=end: end.try_send(1),
+                lambda end=end: end.send(1, timeout=1),
+                lambda end=end: end.send_many([1, 2], timeout=1),
+                lambda end=end: end.call(1, timeout=1),
+                lambda end=end: end.recv(timeout=1),
+                lambda end=end: end.flush(timeout=1),
+            ]
+        try:
+            for _ in range(60):
+                assert in_child(lambda: [outcome(use) for use in used]) == ["InvalidState"] * len(used)
+        finally:
+            stop.set()
+            for thread in threads:
+                thread.join()
+
+
 def own(transport: str) -> Any:
     name = endpoint(transport, "child/topic")
     with linkspan.publisher(name) as out:

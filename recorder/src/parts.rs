@@ -147,9 +147,10 @@ impl Parts {
         let mut number = 1;
         let mut continued = None;
         let mut found = existing(base);
-        // A file that was to be begun when the machine stopped, where the file system gives no name to what is complete.
-        while let Some(empty) = found.pop_if(|path| is_own_beginning(path)) {
-            fs::remove_file(&empty).map_err(|error| of_io(&error, "removing", &empty))?;
+        // Files that were to be begun when the machine stopped, where the file system gives no name to what is complete.
+        let mut empty = Vec::new();
+        while let Some(path) = found.pop_if(|path| is_own_beginning(path)) {
+            empty.push(path);
         }
         // The oldest ones may have been removed because the disk was full.
         if let Some(last) = found.pop() {
@@ -160,6 +161,10 @@ impl Parts {
             let found = examine(&last, last == base)?;
             facts.insert("id".to_owned(), found);
             continued = Some(last);
+        }
+        // Not where the recording cannot go on: they may be another program's.
+        for path in empty {
+            fs::remove_file(&path).map_err(|error| of_io(&error, "removing", &path))?;
         }
         let mut parts = Parts::at(base, number, facts, notes, settings, split)?;
         parts.part.give_name()?;

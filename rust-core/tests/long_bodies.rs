@@ -376,3 +376,29 @@ fn many_long_messages_take_no_more_slots_than_a_few() {
     assert_eq!(exchange(300), few);
     assert_eq!(bodies(&one.stats()), (310, 0));
 }
+
+#[test]
+fn messages_whose_slots_were_written_again_are_one_loss() {
+    const COUNT: u64 = 40;
+    let long = Value::from("x".repeat(100_000));
+    let array = Value::NdArray(NdArray::vector(&[0.5; 12_500]));
+    for what in [long, array] {
+        let name = name("shm");
+        let publisher = Publisher::new(&name, &Options::default()).unwrap();
+        let subscriber = Subscriber::new(&name, &Options::default()).unwrap();
+        publisher.send(&Value::from(0)).unwrap();
+        subscriber.recv(SOON).unwrap();
+        for _ in 0..COUNT {
+            publisher.send(&what).unwrap();
+        }
+        let (mut losses, mut got, mut last) = (Vec::new(), 0, 0);
+        while last < 1 + COUNT {
+            match subscriber.recv(SOON) {
+                Ok(message) => (got, last) = (got + 1, message.sequence()),
+                Err(e) if e.kind() == ErrorKind::Lagged => losses.push(e.missed().unwrap()),
+                Err(e) => panic!("{e}"),
+            }
+        }
+        assert!(losses.len() == 1 && got + losses[0] == COUNT, "{got} came, lost were {losses:?}");
+    }
+}

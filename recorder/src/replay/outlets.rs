@@ -264,15 +264,18 @@ fn source(recorded: &str) -> Option<String> {
 fn place<'a>(topic: &str, endpoint: &'a str, rename: &[(String, String)]) -> Result<(&'a str, String)> {
     let is_place = |name: &str| name.starts_with('/') || name.contains([':', '\0']);
     let climbs = |name: &str| name.split('/').any(|segment| matches!(segment, "." | ".."));
+    let is_plain = |rest: &str| rest.chars().all(|c| c.is_ascii_alphanumeric() || "._-/".contains(c));
     let renamed = rename.iter().find_map(|(old, new)| Some((topic.strip_prefix(old.as_str())?, new)));
-    let (name, is_given) = match renamed {
-        // A place that the option names, and nothing of the topic that leads out of it.
+    let (name, is_address, is_given) = match renamed {
+        // A place that the option names, and of the topic whole segments below it: its author neither ends the name of a folder nor a port.
         Some((rest, new)) => {
-            let name = format!("{new}{rest}");
-            let is_given = is_place(new) && !rest.contains([':', '\0']);
-            (name, is_given && !climbs(rest))
+            let new = new.strip_prefix("tcp:").unwrap_or(new);
+            let is_address = new.starts_with("//");
+            let is_whole = rest.is_empty() || !is_address && (new.ends_with('/') || rest.starts_with('/'));
+            let is_given = is_place(new) && is_whole && is_plain(rest) && !climbs(rest);
+            (format!("{new}{rest}"), is_address, is_given)
         }
-        None => (topic.to_owned(), false),
+        None => (topic.to_owned(), false, false),
     };
     if !is_given && (is_place(&name) || climbs(&name)) {
         let text = format!(
@@ -283,8 +286,8 @@ fn place<'a>(topic: &str, endpoint: &'a str, rename: &[(String, String)]) -> Res
     }
     // Files and journals number their messages by themselves.
     let transport = match endpoint.split_once(':') {
+        _ if is_address => "tcp",
         Some(("unix", _)) => "unix",
-        Some(("tcp", _)) if name.contains(':') => "tcp",
         _ => "shm",
     };
     Ok((transport, name))
@@ -318,8 +321,11 @@ mod tests {
             ("shm:lab/a", &[("lab/", "copy/")], "shm:copy/a"),
             ("unix:/srv/a", &[("/srv/", "srv/")], "unix:srv/a"),
             ("unix:/srv/a", &[("/srv/", "/run/mine/")], "unix:/run/mine/a"),
-            ("tcp:10.0.0.1:80", &[("10.0.0.1:80", "127.0.0.1:8000")], "tcp:127.0.0.1:8000"),
-            ("tcp:10.0.0.1:80", &[("10.0.0.1:80", "lab/copy")], "shm:lab/copy"),
+            ("unix:/srv/a", &[("/srv", "/run/mine")], "unix:/run/mine/a"),
+            ("unix:/srv/a", &[("/srv/a", "/run/mine/b")], "unix:/run/mine/b"),
+            ("tcp://10.0.0.1:80", &[("//10.0.0.1:80", "//127.0.0.1:8000")], "tcp://127.0.0.1:8000"),
+            ("unix:lab/a", &[("lab/a", "tcp://127.0.0.1:8000")], "tcp://127.0.0.1:8000"),
+            ("tcp://10.0.0.1:80", &[("//10.0.0.1:80", "lab/copy")], "shm:lab/copy"),
         ] {
             assert_eq!(at(endpoint, renames).unwrap(), expected);
         }
@@ -332,7 +338,11 @@ mod tests {
             ("shm:lab/../../x", &[("lab/", "copy/")]),
             ("shm:lab/../../x", &[("lab/", "/run/mine/")]),
             ("unix:lab/etc/x", &[("lab", "")]),
-            ("tcp:0.0.0.0:80", &[("0.0.0", "127.0.0")]),
+            ("tcp://0.0.0.0:80", &[("//0.0.0", "//127.0.0")]),
+            ("tcp:lab0", &[("lab", "//127.0.0.1:977")]),
+            ("unix:lab-evil", &[("lab", "/run/mine")]),
+            ("unix:lab/a\nb", &[("lab/", "/run/mine/")]),
+            ("unix:lab/\u{1b}[2J", &[("lab/", "/run/mine/")]),
         ] {
             let error = at(endpoint, renames).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidEndpoint, "{endpoint}: {error}");

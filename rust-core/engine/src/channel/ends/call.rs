@@ -25,6 +25,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{Kind, flags};
 use crate::message::{Message, Payload, failure};
 use crate::session::inbox::AckTrigger;
+use crate::sys::fork;
 use crate::value::Source;
 
 /// The most late answers that one call of [`Channel::poll`] drops.
@@ -268,6 +269,8 @@ impl Channel {
         begun: Option<Leading<'a>>,
         wait: Wait<'_>,
     ) -> Result<Message> {
+        // Before the session's lock: in a forked child it may be of a thread that is not there.
+        fork::check(self.fork_generation).map_err(|e| e.on(&self.shown))?;
         let mut waiting = self.options.start(wait);
         let request = pending.request;
         let found = match begun {

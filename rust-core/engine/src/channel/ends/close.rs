@@ -150,6 +150,9 @@ impl Channel {
 impl Channel {
     /// Adds the losses of earlier messages to the result, if they were not reported to the program.
     pub(super) fn with_losses<T>(&self, done: Result<T>) -> Result<T> {
+        if !self.is_of_this_process() {
+            return done;
+        }
         match (done, self.reconnector.session_state.halves().take_losses()) {
             (done, 0) => done,
             (Ok(_), lost) => Err(lost_before(lost)),

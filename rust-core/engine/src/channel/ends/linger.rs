@@ -34,8 +34,12 @@ impl Channel {
             .map_err(|e| e.on(&self.shown))
     }
 
+    /// Returns how many messages the peer has not acknowledged; none in a forked child, whose messages they are not.
     #[doc(hidden)]
     pub fn unacknowledged(&self) -> u64 {
+        if !self.is_of_this_process() {
+            return 0;
+        }
         self.reconnector.session_state.unacknowledged().count
     }
 

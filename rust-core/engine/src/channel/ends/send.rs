@@ -23,6 +23,7 @@ use crate::deadline::{Wait, Waiting};
 use crate::error::{Error, ErrorKind, Result, counted};
 use crate::frame::Kind;
 use crate::message::{Payload, Recorded, RecordedOrigin};
+use crate::sys::fork;
 use crate::transport::extension;
 use crate::value::Source;
 
@@ -123,6 +124,10 @@ impl Channel {
         draft: &Draft<'_>,
         waiting: &mut Waiting<'_>,
     ) -> Result<u64> {
+        if admitted.is_none() {
+            // Before the session's lock: in a forked child it may be of a thread that is not there.
+            fork::check(self.fork_generation)?;
+        }
         // A loss is reported before the program sends the messages that follow the lost ones.
         if admitted.is_none() && draft.kind == Kind::Data {
             let lost = self.reconnector.session_state.halves().take_losses();

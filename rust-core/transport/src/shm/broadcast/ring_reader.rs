@@ -257,6 +257,12 @@ impl<P: Memory> RingReader<P> {
             return Ok(None);
         }
         if let Some(last) = self.sequence.filter(|last| ordered && sequence - last > 1) {
+            // A message whose slot was written again belongs to the gap before it.
+            let refers = matches!(record.shape(), Some(Shape::Slots | Shape::Placed));
+            if refers && matches!(self.take_record(self.position, record, resolve), Ok(None)) {
+                self.pass(record);
+                return Ok(None);
+            }
             self.sequence = Some(sequence - 1);
             return Err(Error::lagged(sequence - last - 1).into());
         }
