@@ -56,8 +56,7 @@ def vectors(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 def played(request, peers, runtime, vectors) -> Iterator[dict[Case, Future]]:
     """Runs every selected case: as many at a time as there are processors, and one more that waits."""
     counts = {name: len(json.loads(file.read_text(encoding="utf-8"))) for name, file in vectors.items()}
-    selected = [item.callspec.params for item in request.session.items if hasattr(item, "callspec")]
-    cases = [params["case"] for params in selected if "case" in params]
+    cases = [item.callspec.params["case"] for item in request.session.items if "played" in getattr(item, "fixturenames", ())]
     with ThreadPoolExecutor((os.cpu_count() or 1) + 1) as workers:
         try:
             yield {c: workers.submit(play, c, peers, vectors[c.vectors], counts[c.vectors]) for c in cases}
