@@ -54,6 +54,8 @@ struct State {
 struct Lasting {
     since: Timestamp,
     noticed: Instant,
+    /// When it was met last: one that has not been met since may have ended.
+    met: Instant,
     reason: String,
     /// Whether it is a gap whatever comes.
     is_certain: bool,
@@ -74,7 +76,7 @@ pub enum Silent {
 
 impl Lasting {
     fn is_sure(&self) -> bool {
-        self.is_certain || self.noticed.elapsed() >= SETTLES
+        self.is_certain || self.met.duration_since(self.noticed) >= SETTLES
     }
 
     /// Returns whether nothing is missing of it or not counted, if it ends with a connection to this listener.
@@ -101,13 +103,16 @@ impl Gaps {
             return false;
         }
         self.lasts.store(true, Ordering::Relaxed);
+        let now = Instant::now();
         let lasting = state.open.entry(name.clone()).or_insert_with(|| Lasting {
             since: Timestamp::now(),
-            noticed: Instant::now(),
+            noticed: now,
+            met: now,
             reason: reason.to_owned(),
             is_certain: false,
             silent: None,
         });
+        lasting.met = now;
         let is_first = !lasting.is_certain && lasting.silent.is_none();
         match listener {
             Silent::Last => return false,
