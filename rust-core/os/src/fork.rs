@@ -285,8 +285,9 @@ where
     /// wait for: `find` returns what it looks for. [`Inherited::Unknown`] where a thread that does not exist here may
     /// have been changing one.
     pub fn find_inherited<R>(&self, mut find: impl FnMut(&mut T) -> Option<R>) -> Inherited<R> {
-        /// A thread of this process that looks there, too, needs a few instructions.
-        const ATTEMPTS: usize = 1000;
+        /// A thread of this process that looks there, too, needs a few instructions; each attempt yields the processor,
+        /// for long where the parent is busy.
+        const ATTEMPTS: usize = 50;
         let mut place = self.0.load(Ordering::Acquire);
         let here = generation();
         // SAFETY: as in `of_generation`; `parents` is written before the place is published.
