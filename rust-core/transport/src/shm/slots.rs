@@ -148,8 +148,8 @@ impl<R: Release> Slots<R> {
     /// otherwise. `None` where no slot is free for them.
     pub fn in_place_or_copy(&self, elements: &[u8], shared: Option<&Bytes>) -> Option<Bytes> {
         let mut table = self.table_for(elements.len())?;
-        if let Some((slot, from)) = locate(&table.slots, elements) {
-            return Some(table.slots[slot].file.as_mut()?.share(from, elements.len(), shared));
+        if let Some(lent) = table.in_place(elements, shared) {
+            return Some(lent);
         }
         let writable = table.lend(elements.len())?;
         drop(table);
@@ -166,9 +166,7 @@ impl<R: Release> Slots<R> {
     /// alive, so the slot is not free; where it has their owner, `shared`, that is kept, too, without
     /// another allocation.
     pub fn in_place(&self, elements: &[u8], shared: Option<&Bytes>) -> Option<Bytes> {
-        let mut table = self.table_for(elements.len())?;
-        let (slot, from) = locate(&table.slots, elements)?;
-        Some(table.slots[slot].file.as_mut()?.share(from, elements.len(), shared))
+        self.table_for(elements.len())?.in_place(elements, shared)
     }
 
     /// Returns a copy of these elements in a free slot. `None` where there is none; the caller then
@@ -251,6 +249,12 @@ pub(super) fn locate(slots: &[Slot], bytes: &[u8]) -> Option<(usize, usize)> {
 }
 
 impl<R: Release> SlotTable<R> {
+    /// Returns elements that are in a slot already: see [`Slots::in_place`].
+    fn in_place(&mut self, elements: &[u8], shared: Option<&Bytes>) -> Option<Bytes> {
+        let (slot, from) = locate(&self.slots, elements)?;
+        Some(self.slots[slot].file.as_mut()?.share(from, elements.len(), shared))
+    }
+
     /// Lends a slot for `length` bytes: see [`Slots::lend_writable`].
     fn lend(&mut self, length: usize) -> Option<WritableSlot> {
         let slot = self.claim(fitting(length), true, 0).or_else(|| self.make_or_reuse(length))?;

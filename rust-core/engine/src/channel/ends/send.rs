@@ -127,12 +127,12 @@ impl Channel {
         if admitted.is_none() {
             // Before the session's lock: in a forked child it may be of a thread that is not there.
             fork::check(self.fork_generation)?;
-        }
-        // A loss is reported before the program sends the messages that follow the lost ones.
-        if admitted.is_none() && draft.kind == Kind::Data {
-            let lost = self.reconnector.session_state.halves().take_losses();
-            if lost > 0 {
-                return Err(lost_before(lost));
+            // A loss is reported before the program sends the messages that follow the lost ones.
+            if draft.kind == Kind::Data {
+                let lost = self.reconnector.session_state.halves().take_losses();
+                if lost > 0 {
+                    return Err(lost_before(lost));
+                }
             }
         }
         let sent = self.send_holding(admitted, draft, true, waiting).map(|(number, _)| number);
