@@ -40,7 +40,7 @@ impl Inbox {
     /// The error of the system if the process has no more descriptors.
     pub fn new() -> Result<Inbox> {
         let waker = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
-            .map_err(|e| Error::os("making an eventfd", e.raw_os_error()))?;
+            .map_err(|e| Error::os("making an eventfd (eventfd2)", e.raw_os_error()))?;
         Ok(Inbox(Arc::new(Shared { waiting: Mutex::default(), waker, dropped: AtomicU64::new(0) })))
     }
 

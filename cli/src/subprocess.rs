@@ -107,7 +107,7 @@ fn go_on(child: &mut Child, name: &str, mut input: &[u8], bounds: Bounds, signal
     let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
     let pid = pid.ok_or_else(|| Error::new(ErrorKind::Internal, "the program has no process ID"))?;
     let process = pidfd_open(pid, PidfdFlags::empty())
-        .map_err(|e| Error::os("watching the program", e.raw_os_error()))?;
+        .map_err(|e| Error::os("watching the program (pidfd_open)", e.raw_os_error()))?;
     let mut ran = Ran { printed: Vec::new(), complaint: Vec::new(), cut: None };
     loop {
         if input.is_empty() {
@@ -127,7 +127,7 @@ fn go_on(child: &mut Child, name: &str, mut input: &[u8], bounds: Bounds, signal
         let left = left.and_then(|left| Timespec::try_from(left).ok());
         match poll(&mut watched, left.as_ref()) {
             Ok(_) | Err(Errno::INTR) => {}
-            Err(e) => return Err(Error::os("waiting for the program", e.raw_os_error())),
+            Err(e) => return Err(Error::os("waiting for the program (ppoll)", e.raw_os_error())),
         }
         signals.check()?;
         let has_ended = !watched[1].revents().is_empty();

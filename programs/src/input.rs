@@ -125,7 +125,7 @@ impl<'a> Input<'a> {
             ];
             match poll(&mut both, None) {
                 Err(rustix::io::Errno::INTR) => continue,
-                Err(e) => return Err(Error::os("waiting for standard input", e.raw_os_error())),
+                Err(e) => return Err(Error::os("waiting for standard input (ppoll)", e.raw_os_error())),
                 Ok(_) if both[0].revents().is_empty() => continue,
                 Ok(_) => {}
             }
@@ -158,7 +158,7 @@ pub fn stay(signals: &Signals, until: Option<Instant>) -> Result<()> {
         let left = left.and_then(|left| Timespec::try_from(left).ok());
         match poll(&mut [PollFd::from_borrowed_fd(signals.fd(), PollFlags::IN)], left.as_ref()) {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
-            Err(e) => return Err(Error::os("waiting", e.raw_os_error())),
+            Err(e) => return Err(Error::os("waiting for signals (ppoll)", e.raw_os_error())),
         }
     }
 }

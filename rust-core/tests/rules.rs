@@ -78,6 +78,20 @@ const OF_THE_CALLER: [(&str, &str); 3] = [
     ("env::current_exe", "rust-core/os/src/programs.rs"),
 ];
 
+/// Ways to wait, and the system calls that they make: where a filter refuses one, the error names the call.
+const WAITS: [(&str, &str); 7] = [
+    ("poll(&mut", "ppoll"),
+    ("look(&mut", "ppoll"),
+    ("event::poll(", "ppoll"),
+    ("epoll::wait(", "epoll_pwait"),
+    ("epoll::add(", "epoll_ctl"),
+    ("futex::wait(", "futex"),
+    ("timerfd_settime(", "timerfd_settime"),
+];
+
+/// What precedes the text of the error of a system call.
+const ERRORS_OF_CALLS: [&str; 3] = ["doing(\"", "Error::os(\"", "os_error(\""];
+
 /// Names without a meaning of their own.
 const EMPTY_NAMES: [&str; 7] = ["utils", "util", "common", "manager", "helper", "data", "misc"];
 
@@ -114,6 +128,15 @@ fn without_comment(line: &str) -> &str {
     line.split_once("//").map_or(line, |(code, _)| code)
 }
 
+/// Returns the call that a wait makes and that the text of its error, the next one within eight lines, does not name.
+fn unnamed_call(lines: &[&str]) -> Option<&'static str> {
+    let (_, call) = WAITS.iter().find(|(wait, _)| without_comment(lines[0]).contains(wait))?;
+    let texts =
+        lines.iter().take(8).flat_map(|line| ERRORS_OF_CALLS.iter().filter_map(|of| line.split_once(of)));
+    let (_, text) = texts.into_iter().next()?;
+    (!text.split('"').next().unwrap_or("").contains(&format!("({call})"))).then_some(call)
+}
+
 /// Returns the violations in one source file.
 fn faults(path: &str, source: &str) -> Vec<String> {
     let mut faults = Vec::new();
@@ -136,8 +159,16 @@ fn faults(path: &str, source: &str) -> Vec<String> {
         || ["vectors.rs", "documents.rs", "histories.rs", "simulation.rs"]
             .iter()
             .any(|file| path.ends_with(file));
+    let lines: Vec<&str> = source.lines().collect();
     for (i, line) in source.lines().enumerate() {
         let code = without_comment(line);
+        if !is_test
+            && i < tests
+            && let Some(call) = unnamed_call(&lines[i..])
+        {
+            faults
+                .push(format!("line {}: the text of the error names the call, as in (ppoll): {call}", i + 1));
+        }
         if path.starts_with("rust-core/") && !path.starts_with("rust-core/value/") && !is_test && i < tests {
             let elsewhere = ONE_PLACE.iter().filter(|(_, places, _)| !places.contains(&path));
             faults.extend(elsewhere.flat_map(|(calls, _, why)| {
@@ -389,6 +420,11 @@ fn broken_rules_are_found() {
         ("cli/src/x.rs", "//! X.\nstd::env::current_exe();", "line 2: env::current_exe"),
         ("rust-core/os/src/x.rs", "//! X.\nlet fd = rustix::fs::openat(a);", "line 2: fs::openat"),
         ("rust-core/transport/src/x.rs", "//! X.\nrustix::event::poll(a);", "line 2: event::poll("),
+        (
+            "cli/src/x.rs",
+            "//! X.\npoll(&mut on).map_err(|e| os_error(\"sleeping\", &e))",
+            "line 2: the text of",
+        ),
         ("rust-core/value/src/codec/cbor/mod.rs", "//! CBOR.\nuse std::io::Read;", "line 2: std::io"),
         ("recorder/src/tools/info.rs", "//! Info.\nprintln!(x);", "line 2: println!("),
         ("recorder/src/main.rs", "//! Main.\nlet words = Arguments::parse();", "line 2: ::parse()"),

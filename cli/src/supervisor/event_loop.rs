@@ -89,7 +89,8 @@ const STOP_CHECK_INTERVAL: Duration = Duration::from_millis(20);
 
 impl<'a> Supervisor<'a> {
     fn new(args: &'a RunArgs, signals: &'a Signals) -> Result<Supervisor<'a>> {
-        let (wake, wake_sender) = UnixStream::pair().map_err(|e| os_error("making a wake-up socket", &e))?;
+        let (wake, wake_sender) =
+            UnixStream::pair().map_err(|e| os_error("making a wake-up socket (socketpair)", &e))?;
         for end in [&wake, &wake_sender] {
             end.set_nonblocking(true).map_err(|e| os_error("making a wake-up socket", &e))?;
         }
@@ -302,7 +303,7 @@ impl<'a> Supervisor<'a> {
         let mut on: Vec<_> = on.iter().map(|fd| PollFd::from_borrowed_fd(*fd, PollFlags::IN)).collect();
         match poll(&mut on, left.as_ref()) {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
-            Err(error) => return Err(os_error("sleeping", &error.into())),
+            Err(error) => return Err(os_error("waiting for events of the program (ppoll)", &error.into())),
         }
         let now = self.now();
         // One chunk of each: a program that prints all the time does not delay the events of others.

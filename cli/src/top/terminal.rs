@@ -48,7 +48,8 @@ pub fn run(args: &TopArgs, signals: &Signals) -> Result<(), Exit> {
             match poll(&mut [PollFd::new(&signal_fd, PollFlags::IN)], None) {
                 Err(Errno::INTR) => {}
                 Err(error) => {
-                    let _ = sender.send(ScreenEvent::InputFailed(error.into()));
+                    let text = format!("waiting for signals (ppoll): {error}");
+                    let _ = sender.send(ScreenEvent::InputFailed(io::Error::other(text)));
                     return;
                 }
                 Ok(_) => break,

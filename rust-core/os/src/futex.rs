@@ -38,7 +38,7 @@ pub fn wait(word: &AtomicU64, value: u64, at_most: Duration) -> Result<Slept> {
         Ok(()) | Err(Errno::AGAIN) => Ok(Slept::Woken),
         Err(Errno::TIMEDOUT) => Ok(Slept::TimedOut),
         Err(Errno::INTR) => Ok(Slept::Interrupted),
-        Err(e) => Err(e).doing("sleeping on a word of shared memory"),
+        Err(e) => Err(e).doing("waiting on a word of shared memory (futex)"),
     }
 }
 

@@ -123,7 +123,7 @@ pub fn begin_connect(address: SocketAddr) -> Result<(Guarded, bool)> {
 /// Returns whether an attempt to connect has ended.
 pub fn is_over(socket: &Guarded) -> Result<bool> {
     let mut fds = [PollFd::new(socket, PollFlags::OUT)];
-    let ready = poll::look(&mut fds).doing("looking at a connection")?;
+    let ready = poll::look(&mut fds).doing("looking at a connection (ppoll)")?;
     Ok(ready > 0)
 }
 
@@ -131,7 +131,7 @@ pub fn is_over(socket: &Guarded) -> Result<bool> {
 /// broken.
 pub fn is_peer_closed(socket: impl AsFd) -> Result<bool> {
     let mut fds = [PollFd::new(&socket, PollFlags::RDHUP)];
-    Ok(poll::look(&mut fds).doing("looking at a connection")? > 0)
+    Ok(poll::look(&mut fds).doing("looking at a connection (ppoll)")? > 0)
 }
 
 /// Returns the result of an attempt to connect.

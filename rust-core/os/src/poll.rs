@@ -47,13 +47,14 @@ impl Epoll {
     /// Adds a descriptor. Hang-ups are always reported.
     pub fn add(&self, fd: impl AsFd, token: u64, what: EventFlags) -> Result<()> {
         kernel_entry::assert_allowed();
-        epoll::add(&*self.0, fd, EventData::new_u64(token), what).doing("adding a descriptor to an epoll set")
+        epoll::add(&*self.0, fd, EventData::new_u64(token), what)
+            .doing("adding a descriptor to an epoll set (epoll_ctl)")
     }
 
     /// Changes the watched events of a descriptor.
     pub fn modify(&self, fd: impl AsFd, token: u64, what: EventFlags) -> Result<()> {
         epoll::modify(&*self.0, fd, EventData::new_u64(token), what)
-            .doing("changing a descriptor in an epoll set")
+            .doing("changing a descriptor in an epoll set (epoll_ctl)")
     }
 
     /// Removes a descriptor. One that is not in the set is no error, because closing a descriptor

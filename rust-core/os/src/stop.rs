@@ -143,7 +143,7 @@ impl Signalled {
     /// parent's threads.
     fn make_waker(&self, _guard: &MutexGuard<'_, Installed>) -> Result<()> {
         if self.waker.load(Ordering::Acquire) < 0 {
-            let waker = descriptor::event().doing("making an eventfd")?;
+            let waker = descriptor::event().doing("making an eventfd (eventfd2)")?;
             // Never closed in this process.
             let waker = std::mem::ManuallyDrop::new(Guarded::new(waker));
             self.waker.store(waker.as_raw_fd(), Ordering::Release);

@@ -29,14 +29,18 @@ impl Timer {
         let seconds = i64::try_from(after.as_secs()).unwrap_or(i64::MAX);
         let value = Timespec { tv_sec: seconds, tv_nsec: after.subsec_nanos().into() };
         let once = Itimerspec { it_interval: Timespec::default(), it_value: value };
-        timerfd_settime(&self.0, TimerfdTimerFlags::empty(), &once).doing("arming a timer").map(drop)
+        timerfd_settime(&self.0, TimerfdTimerFlags::empty(), &once)
+            .doing("arming a timer (timerfd_settime)")
+            .map(drop)
     }
 
     /// Makes the timer not readable, until it is armed again and its time has come.
     pub fn disarm(&self) -> Result<()> {
         kernel_entry::assert_allowed();
         let never = Itimerspec { it_interval: Timespec::default(), it_value: Timespec::default() };
-        timerfd_settime(&self.0, TimerfdTimerFlags::empty(), &never).doing("disarming a timer").map(drop)
+        timerfd_settime(&self.0, TimerfdTimerFlags::empty(), &never)
+            .doing("disarming a timer (timerfd_settime)")
+            .map(drop)
     }
 
     /// Resets the timer if it is readable.

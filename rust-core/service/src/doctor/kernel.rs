@@ -71,7 +71,7 @@ fn locks() -> Result<()> {
 
 /// Creates an inotify instance.
 fn inotify() -> Result<()> {
-    descriptor::inotify().doing("making an inotify descriptor").map(drop)
+    descriptor::inotify().doing("making an inotify instance (inotify_init1)").map(drop)
 }
 
 /// Returns whether the kernel reports the end of another process by a descriptor.

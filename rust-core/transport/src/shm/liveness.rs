@@ -52,7 +52,7 @@ impl Liveness {
     #[cold]
     pub fn is_gone(&self) -> Result<bool> {
         let mut fds = self.interests().map(|(fd, what)| PollFd::from_borrowed_fd(fd, what));
-        poll::look(&mut fds).doing("polling the peer's socket and process")?;
+        poll::look(&mut fds).doing("polling the peer's socket and process (ppoll)")?;
         Ok(self.is_hang_up(fds.map(|fd| fd.revents())))
     }
 

@@ -303,7 +303,7 @@ impl StreamRx {
     fn has_ended(&self) -> Result<bool> {
         let Some(process) = &self.process else { return Ok(false) };
         let mut fds = [PollFd::new(process, PollFlags::IN)];
-        poll::look(&mut fds).doing("asking whether the peer lives")?;
+        poll::look(&mut fds).doing("asking whether the peer lives (ppoll)")?;
         Ok(fds[0].revents().contains(PollFlags::IN))
     }
 

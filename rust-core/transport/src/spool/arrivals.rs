@@ -232,14 +232,16 @@ fn lacks_events_kind(kind: FsWord) -> bool {
 
 /// Returns a timer that does not run.
 fn timer() -> Result<OwnedFd> {
-    descriptor::timer().doing("making a timer")
+    descriptor::timer().doing("making a timer (timerfd_create)")
 }
 
 /// Makes a timer readable after `first`, and then in each interval `every` (never again for zero).
 fn set_timer(timer: &OwnedFd, first: Duration, every: Duration) -> Result<()> {
     let spec = |of: Duration| Timespec { tv_sec: of.as_secs() as i64, tv_nsec: of.subsec_nanos().into() };
     let times = Itimerspec { it_interval: spec(every), it_value: spec(first) };
-    timerfd_settime(timer, TimerfdTimerFlags::empty(), &times).doing("setting a timer").map(drop)
+    timerfd_settime(timer, TimerfdTimerFlags::empty(), &times)
+        .doing("setting a timer (timerfd_settime)")
+        .map(drop)
 }
 
 #[cfg(test)]
