@@ -73,6 +73,9 @@ def recorded(tmp_path: Path) -> Iterator[Recorded]:
     yield made
     for child in made.children:
         if child.poll() is None:
+            # What a debugger runs goes on without it, and keeps the pipes.
+            for traced in Path(f"/proc/{child.pid}/task/{child.pid}/children").read_text().split():
+                os.kill(int(traced), signal.SIGKILL)
             child.kill()
         child.communicate()
 

@@ -29,7 +29,7 @@ const LAST: Duration = Duration::from_secs(10);
 const BATCH: u32 = 4_096;
 /// How long a thread waits between two looks while messages come: by so much a message may be older than the time of its receipt.
 const BETWEEN: Duration = Duration::from_millis(1);
-/// Messages that are put into the queue together.
+/// Messages that are taken, and put into the queue, together.
 const TOGETHER: usize = 256;
 /// Messages between two looks at the events.
 const BEFORE_EVENTS: u32 = 256;
@@ -123,10 +123,14 @@ impl<'a> Receiver<'a> {
         }
     }
 
-    /// Takes the messages that are there, some at most; returns whether there may be more.
+    /// Takes the messages that are there, some at most; returns whether there may be more. Those that are not recorded count as well: beside a
+    /// publisher that is faster than this thread there are always more.
     fn take_what_is_there(&mut self, control: &Control) -> bool {
         self.look_at_clock();
-        while self.items.len() < TOGETHER && self.broken.is_none() {
+        for _ in 0..TOGETHER {
+            if self.broken.is_some() {
+                return false;
+            }
             match self.subscriber.next(Wait::none()) {
                 Ok(Some(message)) => {
                     self.take(&message, !control.paused.load(Ordering::Acquire));
@@ -138,7 +142,7 @@ impl<'a> Receiver<'a> {
                 Err(error) => self.failed(&error),
             }
         }
-        self.broken.is_none()
+        true
     }
 
     /// Waits for a message for a short time, and takes it; returns false once nothing comes any more.
@@ -245,6 +249,8 @@ impl<'a> Receiver<'a> {
             if is_next {
                 self.items.extend(stream.lose(1, Reason::Dropped, queue));
             }
+            // There is room again once the writing thread has what takes it.
+            self.pass_on();
             return true;
         }
         let mut gap = None;

@@ -81,6 +81,21 @@ fn messages_missed_before_the_first_one_are_counted() {
     assert!(messages > 0 && gap.overtaken > 0, "{messages} and {gap:?}");
 }
 
+/// A publisher that is faster than this thread always has a message, and the queue has no room: what was taken is passed on all the same.
+#[test]
+fn messages_that_find_no_room_hold_up_none_that_were_taken() {
+    let ends = Ends::new("flood");
+    let (queue, control) = (Queue::new(650), Control::default());
+    let mut receiver = ends.receiver(&queue);
+    ends.send(1_000);
+    assert!(receiver.take_what_is_there(&control), "the rest is still there");
+    let items = queue.take(Duration::ZERO).unwrap_or_default();
+    let is_first = |item: &Item| matches!(item, Item::Message(message) if message.number == 1);
+    assert!(items.iter().any(is_first), "{items:?}");
+    let next = receiver.subscriber.next(Wait::none()).unwrap().map(|message| message.sequence());
+    assert_eq!(next, Some(TOGETHER as u64 + 1));
+}
+
 /// Each reason has its own count, in one gap.
 #[test]
 fn dropped_and_overtaken_messages_are_one_gap_with_both_reasons() {
