@@ -207,7 +207,7 @@ def test_recorder_records_beside_any_publisher(tmp_path: Path, environment: dict
         directory.mkdir(mode=0o700)
         out.mkdir()
         stops = threading.Event()
-        names = [f"lab/{chance.choice(['a', 'b', 'x', 'long' * 20])}{at}" for at in range(5)]
+        names = [f"lab/{chance.choice(['a', 'b', 'x', 'long' * 15])}{at}" for at in range(5)]
         threads = [
             threading.Thread(target=hostile, args=(random.Random(chance.random()), directory, name, stops), daemon=True) for name in names
         ]
