@@ -12,11 +12,10 @@ mod zenoh;
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use linkspan::{Error, ErrorKind, Result, registry};
+use linkspan::{Error, ErrorKind, Result, files, registry};
 use serde::Deserialize;
 
 pub use self::check::is_word;
@@ -161,23 +160,19 @@ impl Config {
     /// Returns the configuration in a file, and the text of the file.
     fn read_with_text(path: &Path) -> Result<(Config, String)> {
         let shown = path.display();
-        let os = |e: std::io::Error| match e.kind() {
-            std::io::ErrorKind::NotFound => Error::new(
+        let of = |e: Error| match e.kind() {
+            ErrorKind::NotFound => Error::new(
                 ErrorKind::NotFound,
                 format!(
                     "{shown}: there is no such file; write one, of which docs/bridge.md has an example, or give flags in its place: linkspan bridge --help"
                 ),
             ),
-            _ => Error::os(format!("reading {shown}"), e.raw_os_error().unwrap_or(0)),
+            ErrorKind::Unsupported => wrong(format!(
+                "{shown} is a directory, a pipe or a device, or has nothing that could be read now; name a file with the configuration"
+            )),
+            _ => e,
         };
-        // Reading a named pipe or a device might never end.
-        if !std::fs::metadata(path).map_err(os)?.is_file() {
-            return Err(wrong(format!(
-                "{shown} is a directory, a pipe or a device; name a file with the configuration"
-            )));
-        }
-        let mut bytes = Vec::new();
-        std::fs::File::open(path).map_err(os)?.take(LONGEST + 1).read_to_end(&mut bytes).map_err(os)?;
+        let bytes = files::open(path).and_then(|file| files::read(file, path, LONGEST + 1)).map_err(of)?;
         if bytes.len() as u64 > LONGEST {
             return Err(wrong(format!(
                 "{shown} has more than {LONGEST} bytes, which no configuration needs"

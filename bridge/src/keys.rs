@@ -126,8 +126,8 @@ fn issue(folder: &Path, machine: &str, days: u16) -> Result<()> {
         );
         return Err(Error::new(ErrorKind::Malformed, text));
     }
-    let authority = read(&folder.join(AUTHORITY))?;
-    let key = KeyPair::from_pem(&read(&folder.join(AUTHORITY_KEY))?)
+    let authority = tls::text(&folder.join(AUTHORITY))?;
+    let key = KeyPair::from_pem(&tls::text(&folder.join(AUTHORITY_KEY))?)
         .map_err(|e| failed("reading the authority's key", &e))?;
     let issuer = Issuer::from_ca_cert_pem(&authority, key)
         .map_err(|e| failed("reading the authority's certificate", &e))?;
@@ -159,7 +159,7 @@ fn issue(folder: &Path, machine: &str, days: u16) -> Result<()> {
     write(&into.join(KEY), &own.serialize_pem(), 0o600)?;
     write(&into.join(CERTIFICATE), &certificate.pem(), 0o644)?;
     write(&into.join(AUTHORITY), &authority, 0o644)?;
-    write(&into.join(REVOKED), &read(&folder.join(REVOKED))?, 0o644)?;
+    write(&into.join(REVOKED), &tls::text(&folder.join(REVOKED))?, 0o644)?;
     stdout::print_lines(&format!(
         "{}: the certificate {name}, until {}; move the folder to {machine}",
         into.display(),
@@ -170,7 +170,7 @@ fn issue(folder: &Path, machine: &str, days: u16) -> Result<()> {
 /// Adds certificates of a machine to the list of revoked ones: one number, or all that the machine has had.
 fn revoke(folder: &Path, machine: &str, number: Option<u32>) -> Result<()> {
     let list = folder.join(REVOKED);
-    let (before, mut content) = (tls::revoked(&list)?, read(&list)?);
+    let (before, mut content) = (tls::revoked(&list)?, tls::text(&list)?);
     let wanted = (1..=LAST).filter(|it| number.is_none_or(|number| number == *it));
     let names = wanted.map(|number| Certificate::name_of(machine, number));
     let names: Vec<_> = names.filter(|name| is_had(folder, &before, name)).collect();
@@ -265,11 +265,6 @@ fn write(path: &Path, text: &str, mode: u32) -> Result<()> {
         path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
     };
     open().map_err(|e| failed_at("making", path, &e))
-}
-
-/// Reads a file of an authority's folder.
-fn read(path: &Path) -> Result<String> {
-    std::fs::read_to_string(path).map_err(|e| failed_at("reading", path, &e))
 }
 
 /// Returns the error of a call of the system with the path.

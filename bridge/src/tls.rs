@@ -5,12 +5,10 @@
 //! machines during the TLS handshake; this module checks the machine's own folder when the bridge starts, so
 //! that a mistake there is an error with the file's name and not a connection that fails.
 
-use std::fs::File;
-use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use linkspan::{Error, ErrorKind, Result};
+use linkspan::{Error, ErrorKind, Result, files};
 use rcgen::KeyPair;
 use time::OffsetDateTime;
 use x509_parser::pem::parse_x509_pem;
@@ -196,12 +194,9 @@ fn parsed<T>(text: &str, path: &Path, look: impl FnOnce(&X509Certificate<'_>) ->
     look(&pem.parse_x509().map_err(|_| wrong(path, "is no X.509 certificate"))?)
 }
 
-/// Reads a file, up to `LONGEST` bytes.
-fn text(path: &Path) -> Result<String> {
-    let mut text = String::new();
-    let file = File::open(path).map_err(|e| os(path, &e))?;
-    file.take(LONGEST).read_to_string(&mut text).map_err(|e| os(path, &e))?;
-    Ok(text)
+/// Reads a file of at most `LONGEST` bytes.
+pub fn text(path: &Path) -> Result<String> {
+    files::read_text(path, LONGEST)
 }
 
 /// Returns the error that a file is not what it should be.

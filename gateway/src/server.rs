@@ -1,6 +1,5 @@
 //! The threads of the gateway: one receives from the names of this machine, and some serve connections, each with a loop of its own.
 
-use std::io::BufReader;
 use std::net::{SocketAddr, TcpListener as StdListener};
 use std::path::Path;
 use std::sync::Arc;
@@ -13,7 +12,7 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use linkspan::page::Peer;
-use linkspan::{Error, ErrorKind, Result, quoted};
+use linkspan::{Error, ErrorKind, Result, files, quoted};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, Runtime};
@@ -76,25 +75,26 @@ pub fn listen(address: SocketAddr) -> Result<StdListener> {
     Ok(listener)
 }
 
+/// Bytes of a file of certificates or of a key, at most.
+const MAX_FILE: u64 = 1 << 20;
+
 /// Reads the certificate and its key.
 ///
 /// # Errors
 /// `NotFound` and others of the files; `Malformed` where they are no certificate and key, or not of each other.
 pub fn tls(certificate: &Path, key: &Path) -> Result<TlsAcceptor> {
-    let open = |path: &Path| {
-        let opened = std::fs::File::open(path).map(BufReader::new);
-        opened.map_err(|e| Error::os(format!("reading {}", path.display()), e.raw_os_error().unwrap_or(0)))
-    };
+    let read = |path: &Path| files::read_text(path, MAX_FILE);
     let wrong = |path: &Path, what: &str, why: String| {
         Error::new(
             ErrorKind::Malformed,
             format!("{} has no {what} in PEM that can be used: {why}", path.display()),
         )
     };
-    let chain: Vec<CertificateDer<'_>> = CertificateDer::pem_reader_iter(open(certificate)?)
+    let chain: Vec<CertificateDer<'_>> = CertificateDer::pem_slice_iter(read(certificate)?.as_bytes())
         .collect::<std::result::Result<_, _>>()
         .map_err(|e| wrong(certificate, "certificate", e.to_string()))?;
-    let key_der = PrivateKeyDer::from_pem_reader(open(key)?).map_err(|e| wrong(key, "key", e.to_string()))?;
+    let key_der =
+        PrivateKeyDer::from_pem_slice(read(key)?.as_bytes()).map_err(|e| wrong(key, "key", e.to_string()))?;
     let config =
         ServerConfig::builder_with_provider(Arc::new(tokio_rustls::rustls::crypto::ring::default_provider()))
             .with_safe_default_protocol_versions()

@@ -69,9 +69,7 @@ fn open_with(path: &Path, flags: OFlags) -> Result<File> {
 /// # Errors
 /// As for [`open`]; `TooLarge` for a longer one.
 pub fn read(path: &Path) -> Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    let failed = |error: io::Error| of_io(&error, "reading", path);
-    io::Read::read_to_end(&mut io::Read::take(open(path)?, MAX_WHOLE + 1), &mut bytes).map_err(failed)?;
+    let bytes = linkspan::files::read(open(path)?, path, MAX_WHOLE + 1)?;
     if bytes.len() as u64 > MAX_WHOLE {
         let text = format!("{} has more than {MAX_WHOLE} bytes, and is read as a whole", path.display());
         return Err(Error::new(ErrorKind::TooLarge, text));
@@ -258,6 +256,15 @@ fn exists(path: &Path) -> Error {
     Error::new(ErrorKind::AddressInUse, text)
 }
 
+fn is_no_folder(path: &Path, kind: FileType) -> Error {
+    let what = if kind.is_file() { "a file" } else { named(kind) };
+    let text = format!(
+        "{} exists and is {what}, and not the folder in which files are made; name a folder, or remove it first",
+        path.display()
+    );
+    Error::new(ErrorKind::AddressInUse, text)
+}
+
 /// A name beside a file, which no other program knows.
 fn temporary_name(path: &Path) -> OsString {
     let mut name = OsString::from(".");
@@ -293,7 +300,14 @@ pub fn make_folder(path: &Path) -> Result<()> {
     let parent = openat(CWD, above, flags, Mode::empty()).map_err(|errno| failed(errno.into()))?;
     let is_shared = mode_in(&parent).map_err(|errno| failed(errno.into()))? == 0o660;
     match DirBuilder::new().mode(0o700).create(path) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => return Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            let what = std::fs::symlink_metadata(path).map(|facts| facts.file_type());
+            return match what {
+                _ if path.is_dir() => Ok(()),
+                Ok(kind) => Err(is_no_folder(path, kind)),
+                Err(_) => Err(failed(error)),
+            };
+        }
         made => made.map_err(failed)?,
     }
     if is_shared {

@@ -134,9 +134,6 @@ pub use linkspan_transport::frame;
 #[cfg(feature = "tls")]
 #[doc(inline)]
 pub use linkspan_transport::keys;
-#[doc(inline)]
-#[doc(hidden)]
-pub use linkspan_value::is_unseen;
 #[cfg(feature = "schema")]
 #[doc(inline)]
 pub use linkspan_value::schema;
@@ -144,6 +141,9 @@ pub use linkspan_value::{
     Body, Error, ErrorKind, OneLine, Quoted, RemoteFailure, Result, codec, one_line, quoted, several_lines,
     value,
 };
+#[doc(inline)]
+#[doc(hidden)]
+pub use linkspan_value::{files, is_unseen};
 #[doc(no_inline)]
 pub use service::{
     Answer, Command, Controller, LogLevel, Outcome, Service, ServiceLoop, ServiceOptions, State, Task, Tasks,

@@ -90,8 +90,8 @@ impl Nats {
             return Err(Invalid::at(["bucket".into()], wrong(text)));
         }
         for (key, file) in self.files() {
-            if let Err(e) = std::fs::File::open(file) {
-                let error = wrong(format!("{} cannot be read: {e}", file.display()));
+            if let Err(e) = linkspan::files::open_or_descriptor(file) {
+                let error = wrong(format!("{} cannot be read: {}", file.display(), e.text()));
                 return Err(Invalid::at([key.into()], error));
             }
         }

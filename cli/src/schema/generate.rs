@@ -1,13 +1,16 @@
 //! `linkspan schema generate`: writes generated code to a directory or to standard output, or compares it with existing
 //! files.
 
-use std::io::Read;
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use linkspan::schema::{Schema, open_file};
-use linkspan::{Error, ErrorKind};
-use linkspan_schema::generate::{Language, generate as files};
+use linkspan::schema::Schema;
+use linkspan::{Error, ErrorKind, files};
+use linkspan_schema::generate::{Language, generate as generated};
+use rustix::fs::OFlags;
 
 use crate::exit::Exit;
 use crate::output;
@@ -23,7 +26,7 @@ pub fn language() -> impl TypedValueParser<Value = Language> {
 
 /// Writes the files of a schema in a language.
 pub fn generate(schema: &Schema, language: Language, to: &Path) -> Result<(), Exit> {
-    let files = files(schema, language)?;
+    let files = generated(schema, language)?;
     if to == Path::new("-") {
         for file in files {
             output::write(file.text.as_bytes())?;
@@ -41,9 +44,22 @@ pub fn generate(schema: &Schema, language: Language, to: &Path) -> Result<(), Ex
     std::fs::create_dir_all(to).map_err(|why| refused("making the directory", to, why))?;
     for file in files {
         let path = to.join(&file.name);
-        std::fs::write(&path, file.text).map_err(|why| refused("writing the file", &path, why))?;
+        write(&path, &file.text).map_err(|why| refused("writing the file", &path, why))?;
     }
     Ok(())
+}
+
+/// Writes a file, or anew one that exists. What else has its name, such as a FIFO, is not waited for.
+fn write(path: &Path, text: &str) -> std::io::Result<()> {
+    let flags = (OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed();
+    let mut file =
+        OpenOptions::new().write(true).create(true).truncate(false).custom_flags(flags).open(path)?;
+    if !file.metadata()?.is_file() {
+        let text = "it exists and is no regular file; remove it, or name another directory";
+        return Err(std::io::Error::other(text));
+    }
+    file.set_len(0)?;
+    file.write_all(text.as_bytes())
 }
 
 /// Reports which files in a directory differ from the generated ones, and where; writes none.
@@ -53,23 +69,16 @@ pub fn check(schema: &Schema, language: Language, within: &Path) -> Result<(), E
         return Err(Error::new(ErrorKind::Unsupported, text).into());
     }
     let mut out = String::new();
-    for file in files(schema, language)? {
+    for file in generated(schema, language)? {
         let path = within.join(&file.name);
         let shown = path.display();
         if !path.exists() {
             out += &format!("{shown}: does not exist\n");
             continue;
         }
-        let name = path.to_str().ok_or_else(|| {
-            Error::new(ErrorKind::Unsupported, format!("the path {shown} is not UTF-8: rename the directory"))
-        })?;
-        let mut found = Vec::new();
         // The rest is not read, because the file differs in any case.
         let most = file.text.len() as u64 + LONGEST as u64;
-        open_file(name)?
-            .take(most)
-            .read_to_end(&mut found)
-            .map_err(|why| Error::os(format_args!("reading {shown}"), why.raw_os_error().unwrap_or(0)))?;
+        let found = files::read(files::open_or_descriptor(&path)?, &path, most)?;
         if let Some((line, stands, expected)) = difference(&found, file.text.as_bytes()) {
             out += &format!("{shown}:{line}: found {}, expected {}\n", quoted(stands), quoted(expected));
         }

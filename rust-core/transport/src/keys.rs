@@ -18,7 +18,7 @@
 
 use std::fmt;
 use std::fs::{DirBuilder, File, Metadata, OpenOptions};
-use std::io::{ErrorKind as Io, Read, Write};
+use std::io::{ErrorKind as Io, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -216,7 +216,7 @@ impl Keyring {
             // The file may have been removed since the directory was read.
             let Some((file, metadata)) = open(&path, &doing())? else { continue };
             check_ownership(&path, &metadata, 0o022, WRITABLE)?;
-            let text = read(&path, file, &doing())?;
+            let text = read(&path, file)?;
             let key = text.trim().parse().map_err(|_| no_key(&path))?;
             trusted.push((name.to_owned(), key));
         }
@@ -297,10 +297,9 @@ fn open(path: &Path, doing: &str) -> Result<Option<(File, Metadata)>> {
 }
 
 /// Reads a file of keys, up to a limit.
-fn read(path: &Path, file: File, doing: &str) -> Result<String> {
+fn read(path: &Path, file: File) -> Result<String> {
     const LIMIT: u64 = 65_536;
-    let mut bytes = Vec::new();
-    file.take(LIMIT + 1).read_to_end(&mut bytes).doing(doing)?;
+    let bytes = linkspan_value::files::read(file, path, LIMIT + 1)?;
     String::from_utf8(bytes).ok().filter(|text| text.len() as u64 <= LIMIT).ok_or_else(|| no_key(path))
 }
 
@@ -314,7 +313,7 @@ fn read_secret(path: &Path) -> Result<Option<String>> {
         0o077,
         "so that others may know it; make another with `linkspan keys new`",
     )?;
-    read(path, file, &doing).map(Some)
+    read(path, file).map(Some)
 }
 
 /// Writes a new file under a temporary name and renames it: readers never see a part of it, and

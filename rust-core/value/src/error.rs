@@ -143,7 +143,7 @@ impl Error {
         let kind = match errno {
             libc::EACCES | libc::EPERM | libc::EROFS => ErrorKind::PermissionDenied,
             libc::ENOENT | libc::ECONNREFUSED | libc::ENOTDIR => ErrorKind::NotFound,
-            libc::EADDRINUSE => ErrorKind::AddressInUse,
+            libc::EADDRINUSE | libc::EEXIST => ErrorKind::AddressInUse,
             libc::EPIPE | libc::ECONNRESET | libc::ENOTCONN | libc::ECONNABORTED => ErrorKind::Disconnected,
             // EAGAIN: the limit of threads, locked memory or watches; where it means "not now", no error is made of it.
             libc::ENOMEM
@@ -441,6 +441,7 @@ mod tests {
         let kinds = [
             (libc::EAGAIN, ErrorKind::OutOfMemory),
             (libc::EBUSY, ErrorKind::Stalled),
+            (libc::EEXIST, ErrorKind::AddressInUse),
             (libc::EIO, ErrorKind::TransportUnavailable),
             (libc::EHOSTUNREACH, ErrorKind::NotFound),
             (libc::EBADF, ErrorKind::Internal),

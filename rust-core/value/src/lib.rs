@@ -2,7 +2,7 @@
 //! messages.
 //!
 //! Programs use all of it through `linkspan`, under the same names. Nothing here knows of channels, shared memory or
-//! sockets; the only input and output is reading the files of schemas. What is hidden from the documentation is for the
+//! sockets; the only input and output is reading files that a user names, such as those of schemas. What is hidden from the documentation is for the
 //! core's crates alone and changes without notice.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "in a test a panic is the report"))]
@@ -21,6 +21,8 @@ mod convert;
 mod documents;
 #[doc(hidden)]
 pub mod error;
+#[doc(hidden)]
+pub mod files;
 #[cfg(test)]
 #[path = "../../engine/src/histories.rs"]
 mod histories;

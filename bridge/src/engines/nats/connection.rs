@@ -16,6 +16,7 @@ use super::presence_event::PresenceEvent;
 use crate::config::Nats;
 use crate::engine::Arrival;
 use crate::inbox::Inbox;
+use crate::tls::text;
 
 /// The most queued messages of one subscription.
 const WAITING: usize = 16_384;
@@ -84,7 +85,7 @@ fn identity(config: &Nats) -> Result<ConnectOptions> {
     let mut options = ConnectOptions::new();
     if let Some(file) = &config.credentials {
         let wrong = |e| malformed(file, &format!("has no credentials ({e}): `nsc generate creds` makes it"));
-        options = options.credentials(&read(file)?).map_err(wrong)?;
+        options = options.credentials(&text(file)?).map_err(wrong)?;
     }
     if let (Some(user), Some(file)) = (&config.user, &config.password_file) {
         options = options.user_and_password(user.clone(), secret(file, "password")?);
@@ -111,7 +112,7 @@ fn identity(config: &Nats) -> Result<ConnectOptions> {
 
 /// Reads a file that has one secret and nothing else. The error does not have its contents.
 fn secret(file: &Path, what: &str) -> Result<String> {
-    let text = read(file)?.trim_end().to_owned();
+    let text = text(file)?.trim_end().to_owned();
     if text.is_empty() {
         return Err(malformed(file, &format!("is empty: write the {what} into it")));
     }
@@ -121,13 +122,6 @@ fn secret(file: &Path, what: &str) -> Result<String> {
 /// Returns the error that a file is not what it should be.
 fn malformed(file: &Path, text: &str) -> Error {
     Error::new(ErrorKind::Malformed, format!("{} {text}", file.display()))
-}
-
-/// Reads a file.
-fn read(file: &Path) -> Result<String> {
-    let os =
-        |e: std::io::Error| Error::os(format!("reading {}", file.display()), e.raw_os_error().unwrap_or(0));
-    std::fs::read_to_string(file).map_err(os)
 }
 
 /// Logs events of the connection, each once in a row: a server that is unreachable fails every attempt alike.

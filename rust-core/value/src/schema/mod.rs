@@ -44,7 +44,7 @@ pub use id::{id_of, id_of_text};
 pub use model::{Field, Kind, Length, Range, Schema, Type, Width};
 pub use packed::{Layout, PackedField};
 // For the tools that make schemas of other files.
-pub use text::{open_file, read_text};
+pub use text::read_text;
 
 use std::fmt;
 use std::sync::Arc;

@@ -1,11 +1,10 @@
 //! `linkspan schema infer`: a schema proposed from messages, or widened until it accepts them.
 
-use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use linkspan::schema::open_file;
+use linkspan::files::{self, open_or_descriptor};
 use linkspan::{Encoding, Error, ErrorKind, Limits, Options, Subscriber, Timeout, Value, Wait, codec};
 use linkspan_program::exit::{Exit, write};
 use linkspan_program::input::Lines;
@@ -140,13 +139,6 @@ fn live(args: &Infer, messages: &mut Messages, signals: &Signals) -> Result<(), 
     )
 }
 
-fn open(path: &Path) -> Result<File, Error> {
-    let shown = path.to_str().ok_or_else(|| {
-        Error::new(ErrorKind::Unsupported, format!("the path {} is not UTF-8", path.display()))
-    })?;
-    open_file(shown)
-}
-
 /// One message, lines of JSON, or a CBOR sequence.
 fn file(
     path: &Path,
@@ -155,9 +147,8 @@ fn file(
     signals: &Signals,
 ) -> Result<(), Error> {
     let shown = path.display();
-    let refused =
-        |why: std::io::Error| Error::os(format_args!("reading {shown}"), why.raw_os_error().unwrap_or(0));
-    let mut reader = BufReader::new(open(path)?);
+    let refused = |why: std::io::Error| files::refused(path, &why);
+    let mut reader = BufReader::new(open_or_descriptor(path)?);
     let is_json = |first: &u8| first.is_ascii_graphic() || first.is_ascii_whitespace();
     let looks_like = |bytes: &[u8]| match bytes.first() {
         // A map, a list or a tag of CBOR begins with a byte that is not an ASCII character.
@@ -168,11 +159,11 @@ fn file(
         Some(encoding) => encoding,
         None => looks_like(reader.fill_buf().map_err(refused)?),
     };
-    if encoding == Encoding::Json && lines(&mut reader, &shown, messages, signals)? {
+    if encoding == Encoding::Json && lines(&mut reader, path, messages, signals)? {
         return Ok(());
     }
     let mut bytes = Vec::new();
-    let mut reader = BufReader::new(open(path)?);
+    let mut reader = BufReader::new(open_or_descriptor(path)?);
     reader.by_ref().take(MOST + 1).read_to_end(&mut bytes).map_err(refused)?;
     if bytes.len() as u64 > MOST {
         let text = format!(
@@ -227,17 +218,18 @@ const MOST: u64 = 32 << 20;
 /// Adds each line as a message. Returns false if the first line is not a JSON text: then the file may be one text of several lines.
 fn lines(
     reader: &mut impl BufRead,
-    shown: &std::path::Display<'_>,
+    path: &Path,
     messages: &mut Messages,
     signals: &Signals,
 ) -> Result<bool, Error> {
+    let shown = path.display();
     let limit = Limits::default().message.min(MOST);
     let mut line = Vec::new();
     for number in 1_u64.. {
         signals.check()?;
         line.clear();
         let read = reader.by_ref().take(limit + 1).read_until(b'\n', &mut line);
-        read.map_err(|why| Error::os(format_args!("reading {shown}"), why.raw_os_error().unwrap_or(0)))?;
+        read.map_err(|why| files::refused(path, &why))?;
         if line.is_empty() {
             break;
         }
@@ -255,7 +247,7 @@ fn lines(
             Ok(value) if !messages.add(&value) => break,
             Ok(_) => {}
             Err(_) if messages.count == 0 => return Ok(false),
-            Err(error) => return Err(at_place(shown, &line, number, &error)),
+            Err(error) => return Err(at_place(&shown, &line, number, &error)),
         }
     }
     Ok(true)
