@@ -1,13 +1,13 @@
 //! Tokens: made by the command, shown once, and kept as SHA-256 in a file that only its owner may read.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{Read, Write};
+use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use linkspan::page::{Token, random_id};
-use linkspan::{Encoding, Error, ErrorKind, Result, Timestamp, Value, codec, environment, quoted};
+use linkspan::{Encoding, Error, ErrorKind, Result, Timestamp, Value, codec, environment, files, quoted};
 use ring::digest::{SHA256, digest};
 use rustix::fs::{FlockOperation, OFlags};
 use subtle::ConstantTimeEq;
@@ -62,6 +62,7 @@ impl TokenFile {
         let file = match OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path) {
             Ok(file) => file,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => return Err(files::refused(path, &e)),
             Err(e) => return Err(doing("reading the tokens", path, &e)),
         };
         let metadata = file.metadata().map_err(|e| doing("reading the tokens", path, &e))?;
@@ -75,8 +76,7 @@ impl TokenFile {
             );
             return Err(Error::new(ErrorKind::PermissionDenied, text));
         }
-        let mut text = Vec::new();
-        file.take(MAX_FILE).read_to_end(&mut text).map_err(|e| doing("reading the tokens", path, &e))?;
+        let text = files::read(file, path, MAX_FILE)?;
         let tokens = codec::decode(&text, Encoding::Json)
             .and_then(|value| value.at("tokens")?.as_array()?.iter().map(known).collect::<Result<Vec<_>>>());
         tokens.map_err(|e| {

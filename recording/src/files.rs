@@ -372,6 +372,23 @@ mod tests {
     }
 
     #[test]
+    fn folder_in_whose_place_is_something_else_is_not_made() {
+        let folder = tempfile::tempdir().unwrap();
+        let [file, pipe, link] = ["file", "pipe", "link"].map(|name| folder.path().join(name));
+        fs::write(&file, "mine").unwrap();
+        fifo(&pipe);
+        symlink(folder.path().join("none"), &link).unwrap();
+        for (path, what) in
+            [(file.clone(), "a file"), (pipe, "a FIFO"), (link, "a link"), (file.join("below"), "a file")]
+        {
+            let error = make_folder(&path).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::AddressInUse, "{error}");
+            assert!(error.text().contains(&format!("exists and is {what}")), "{error}");
+        }
+        assert_eq!((fs::read(&file).unwrap(), names(folder.path()).len()), (b"mine".to_vec(), 3));
+    }
+
+    #[test]
     fn what_is_read_is_a_regular_file_and_nothing_else_is_waited_for() {
         let folder = tempfile::tempdir().unwrap();
         let [file, pipe, link, none] = ["file", "pipe", "link", "none"].map(|name| folder.path().join(name));

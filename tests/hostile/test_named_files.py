@@ -1,8 +1,6 @@
 """Files that a command is given: what may never end, a FIFO, a device, a file on which another process has a lease, is refused and not waited for."""
 
-import fcntl
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -27,10 +25,10 @@ RECORD, GATEWAY, SCHEMA = (DEBUG / f"linkspan-{name}" for name in ("record", "ga
 COMMANDS = [
     *([PROGRAM, "schema", word, "FILE"] for word in ("check", "show", "fingerprint", "validate")),
     [PROGRAM, "schema", "diff", "FILE", "FILE"],
-    [PROGRAM, "schema", "generate", "FILE", "--lang", "python", "-o", "-"],
+    [PROGRAM, "schema", "generate", "FILE", "--lang", "python", "--output", "-"],
     [PROGRAM, "pub", "lab/x", "1", "--schema", "FILE"],
     [PROGRAM, "controller", "--http", "127.0.0.1:0", "--http-token", "FILE"],
-    [SCHEMA, "export", "FILE", "--to", "jsonschema"],
+    [SCHEMA, "export", "FILE", "--to", "json-schema"],
     [SCHEMA, "import", "FILE", "--from", "proto"],
     [SCHEMA, "infer", "FILE"],
     [SCHEMA, "infer", "lab/x", "--widen", "FILE"],

@@ -245,6 +245,16 @@ def test_files_that_exist_are_kept_unless_they_are_to_be_replaced(exporting: Lab
         target.symlink_to(exporting.folder / "elsewhere")
         assert "a link" in exporting.recording("export", path, f"--{form}", "-o", target, "--force", code=1)
     assert not (exporting.folder / "elsewhere").exists()
+    # Several names are files in a folder, in whose place something else may be.
+    several = written(exporting.folder / "s.mcap", [("lab/t", {"a": 1}), ("lab/u", {"a": 1})])
+    (file := exporting.folder / "file").write_text("mine")
+    for form in ("csv", "parquet", "arrow"):
+        for output in (file, file / "below", Path("/dev/null")):
+            error = exporting.recording("export", several, f"--{form}", "-o", output, "--force", code=1)
+            assert "AddressInUse (105)" in error and "name a folder" in error, (form, output, error)
+    for form in ("hdf5", "jsonl", "ros2"):
+        assert "AddressInUse (105)" in exporting.recording("export", several, f"--{form}", "-o", file, code=1), form
+    assert file.read_text() == "mine"
 
 
 FULL = """
