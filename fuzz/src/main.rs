@@ -12,10 +12,14 @@ use linkspan_transport::fuzzing::{broadcast, endpoint, journal, keys, ring, segm
 
 #[path = "../../recording/tests/support/any_file.rs"]
 mod any_file;
+#[path = "../../gateway/tests/support/any_asked.rs"]
+mod any_asked;
 #[path = "../../gateway/tests/support/any_frame.rs"]
 mod any_frame;
 #[path = "../../ros2/tests/support/any_messages.rs"]
 mod any_messages;
+#[path = "../../gateway/src/asked.rs"]
+mod asked;
 #[path = "../../gateway/src/frames.rs"]
 #[allow(dead_code, reason = "the gateway uses the rest")]
 mod frames;
@@ -30,7 +34,7 @@ mod strict;
 /// A target: its name, which is also that of its seeds, and the function that runs any bytes.
 type Target = (&'static str, fn(&[u8]));
 
-const TARGETS: [Target; 19] = [
+const TARGETS: [Target; 20] = [
     ("json", |bytes| strict::check(bytes, Encoding::Json)),
     ("cbor", |bytes| strict::check(bytes, Encoding::Cbor)),
     ("bson", |bytes| strict::check(bytes, Encoding::Bson)),
@@ -49,6 +53,7 @@ const TARGETS: [Target; 19] = [
     ("keys", keys),
     ("recording", any_file::read),
     ("frames", any_frame::take),
+    ("viewers", any_asked::take),
     ("cdr", any_messages::write),
 ];
 

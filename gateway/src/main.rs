@@ -18,6 +18,7 @@
 
 mod access;
 mod arguments;
+mod asked;
 mod asker;
 mod catalogue;
 mod feed;

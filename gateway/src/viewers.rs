@@ -13,11 +13,12 @@ use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket};
 use bytes::{BufMut, Bytes, BytesMut};
 use futures_util::stream::SplitSink;
 use futures_util::{SinkExt, StreamExt};
-use linkspan::{Encoding, Error, ErrorKind, Result, Value, codec, quoted};
+use linkspan::{Encoding, Error, ErrorKind, Result, Value, codec};
 use tokio::sync::Notify;
 use tokio::time::{sleep_until, timeout};
 
 use crate::access::Gateway;
+use crate::asked::{self, Asked};
 use crate::catalogue::Channel;
 use crate::feed::Key;
 use crate::rights::Rights;
@@ -237,54 +238,30 @@ impl Viewer {
     /// Takes a frame.
     fn take(&mut self, text: &[u8]) {
         add(&self.gateway.counters.frames, 1);
-        let frame = match codec::decode(text, Encoding::Json) {
-            Ok(frame @ Value::Map(_)) => frame,
-            _ => {
-                self.status(Level::Error, None, "a frame of a viewer is an object in JSON".to_owned());
-                self.close.get_or_insert((1007, "a frame that is none"));
-                return;
-            }
+        let Some(frame) = asked::object(text) else {
+            self.status(Level::Error, None, "a frame of a viewer is an object in JSON".to_owned());
+            self.close.get_or_insert((1007, "a frame that is none"));
+            return;
         };
-        if let Err(error) = self.try_take(&frame) {
-            self.mistake(error.text());
-        }
-    }
-
-    fn try_take(&mut self, frame: &Value) -> Result<()> {
-        let number = |value: &Value| {
-            let number = value.as_u64()?;
-            u32::try_from(number)
-                .map_err(|_| Error::new(ErrorKind::OutOfRange, format!("{number} is no number of 32 bits")))
-        };
-        match frame.at("op")?.as_text()? {
-            "subscribe" => {
-                for one in frame.at("subscriptions")?.as_array()? {
-                    let (id, channel) = (number(one.at("id")?)?, number(one.at("channelId")?)?);
+        match Asked::of(&frame) {
+            Ok(Asked::Subscribe(all)) => {
+                for (id, channel) in all {
                     // What one asks too much ends no other one.
                     if let Err(error) = self.subscribe(id, channel) {
                         self.status(Level::Error, None, error.text().to_owned());
                     }
                 }
-                Ok(())
             }
-            "unsubscribe" => {
-                for id in frame.at("subscriptionIds")?.as_array()? {
-                    let id = number(id)?;
-                    self.say_passed(id);
-                    if self.subscriptions.remove(&id).is_none() {
-                        let text = format!("no subscription has the id {id} now");
-                        return Err(Error::new(ErrorKind::InvalidState, text));
-                    }
-                }
-                Ok(())
-            }
-            other => {
-                let text = format!(
-                    "viewers subscribe to names, and do nothing else: {} was passed over",
-                    quoted(other)
-                );
-                Err(Error::new(ErrorKind::Unsupported, text))
-            }
+            Ok(Asked::Unsubscribe(ids)) => ids.into_iter().for_each(|id| self.unsubscribe(id)),
+            Err(error) => self.mistake(error.text()),
+        }
+    }
+
+    fn unsubscribe(&mut self, id: u32) {
+        self.say_passed(id);
+        if self.subscriptions.remove(&id).is_none() {
+            // Viewers end the subscriptions of a channel that has ended, which ended with it: that is no mistake.
+            self.status(Level::Info, None, format!("no subscription has the id {id} now"));
         }
     }
 

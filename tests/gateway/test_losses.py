@@ -4,6 +4,8 @@ import asyncio
 import random
 import signal
 import socket
+import subprocess
+from collections import Counter
 
 import pytest
 from client import Client, Subscription
@@ -167,6 +169,93 @@ def test_killed_gateway_and_its_successor_lose_nothing_uncounted(bench: Bench) -
         again = await (await Client.connect(gateway.address, gateway.token)).subscribe("lab/a", **{"from": resume})
         await complete(again, "lab/a", 3000 - last)
         assert messages + again.messages["lab/a"] + again.missed["lab/a"] == 3000 - subscription.missed["lab/a"]
+
+    asyncio.run(run())
+
+
+def test_gateways_publishers_and_clients_that_are_killed_in_turns_lose_nothing_uncounted(bench: Bench) -> None:
+    """Of each incarnation of a publisher that a client meets, it has every message up to the last one that it saw, or it is told how many it missed."""
+    seed = random.randrange(2**32)
+    print(f"seed {seed}")
+    chance = random.Random(seed)
+    gateway = bench.gateway("--listen", f"127.0.0.1:{free_port()}")
+    port = gateway.port
+
+    def publisher(name: str) -> "subprocess.Popen[str]":
+        one = bench.publisher(name, 1_000_000, 0.0005, 50)
+        go(one)
+        return one
+
+    async def run() -> None:
+        nonlocal gateway
+        publishers = {name: publisher(name) for name in NAMES}
+        client = await Client.connect(gateway.address, gateway.token)
+        subscription = await client.subscribe(*NAMES)
+        numbers, incarnations, messages, missed = {}, {}, Counter(), Counter()
+        #: Of each name, the number at which counting began with its incarnation, and those who were met.
+        since, met = {}, {name: set() for name in NAMES}
+
+        async def take_one() -> str:
+            """Takes a frame, and checks it against the numbers before; returns the name of a message."""
+            frame = await subscription.client.until(subscription.id)
+            name, kind = frame.get("name", ""), frame["type"]
+            assert kind not in ("error", "closed"), frame
+            if kind == "lagged":
+                missed[name] += frame["missed"]
+            elif kind == "joined" and incarnations.get(name) != frame["incarnation"]:
+                incarnations[name] = frame["incarnation"]
+                numbers.pop(name, None)
+            elif kind == "message":
+                if name not in numbers:
+                    # The first one of this incarnation that is met.
+                    met[name].add(incarnations[name])
+                    since[name], messages[name], missed[name] = frame["number"] - 1, 0, 0
+                messages[name] += 1
+                numbers[name] = frame["number"]
+                assert messages[name] + missed[name] == numbers[name] - since[name], (name, frame, messages, missed, since)
+                return name
+            return ""
+
+        async def take(until_each: int) -> None:
+            more = Counter()
+            while any(more[name] < until_each for name in NAMES):
+                more[await take_one()] += 1
+
+        def resume() -> dict:
+            # What was said to be missed behind the last message is said again.
+            for name, number in numbers.items():
+                missed[name] = number - since[name] - messages[name]
+            return {name: {"incarnation": incarnations[name], "number": number} for name, number in numbers.items()}
+
+        async def connect() -> None:
+            nonlocal subscription
+            again = await Client.connect(gateway.address, gateway.token)
+            subscription = await again.subscribe(*NAMES, **{"from": resume()})
+
+        await take(50)
+        for _ in range(4):
+            for kind in chance.sample(["gateway", "publisher", "client"], 3):
+                if kind == "gateway":
+                    gateway.child.kill()
+                    gateway.child.wait(PATIENCE)
+                    subscription.client.socket.transport.abort()
+                    gateway = bench.gateway("--listen", f"127.0.0.1:{port}")
+                    await connect()
+                elif kind == "publisher":
+                    name = chance.choice(NAMES)
+                    publishers[name].kill()
+                    publishers[name].wait(PATIENCE)
+                    former = incarnations[name]
+                    publishers[name] = publisher(name)
+                    while incarnations[name] == former or name not in numbers:
+                        await take_one()
+                else:
+                    subscription.client.socket.transport.abort()
+                    await asyncio.sleep(chance.random() * 0.05)
+                    await connect()
+                await take(chance.randrange(1, 200))
+        print({name: (len(met[name]), messages[name], missed[name]) for name in NAMES})
+        assert sum(len(one) for one in met.values()) == 3 + 4
 
     asyncio.run(run())
 

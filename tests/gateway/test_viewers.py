@@ -288,6 +288,13 @@ def test_limits_of_a_viewer_are_said_and_the_connection_stays(bench: Bench) -> N
         await viewer.say("subscribe", subscriptions=[{"id": 7, "channelId": channel}])
         while (await viewer.message())[0] != 7:
             pass
+        # As viewers do where a channel has ended, and its subscriptions with it: again and again, it is no mistake.
+        for id in range(5000, 5100):
+            await viewer.say("unsubscribe", subscriptionIds=[id, 7])
+            assert (await viewer.status(f"no subscription has the id {id} now"))["level"] == 0
+        await viewer.say("subscribe", subscriptions=[{"id": 7, "channelId": channel}])
+        while (await viewer.message())[0] != 7:
+            pass
 
     asyncio.run(run())
     until("the subscriptions end", lambda: gateway.metric("subscriptions") == 0)
