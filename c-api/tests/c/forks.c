@@ -32,6 +32,7 @@ static linkspan_publisher *publishers[2];
 static linkspan_subscriber *subscribers[2];
 static linkspan_service *service;
 static linkspan_message *kept, *request;
+static linkspan_pending_reply *pending_reply;
 static linkspan_array loans[OBJECTS];
 
 static void endpoint_of(char *endpoint, size_t size, const char *name) {
@@ -137,6 +138,7 @@ static void open_all(void) {
     linkspan_message *m = message(7);
     OK(linkspan_channel_send(client, m, 20 * SECONDS, NULL));
     OK(linkspan_server_next(server, 20 * SECONDS, &request));
+    OK(linkspan_channel_start_call(client, m, 20 * SECONDS, &pending_reply));
     linkspan_message_release(m);
     endpoint_of(endpoint, sizeof endpoint, "publisher");
     OK(linkspan_publisher_new(endpoint, NULL, &publishers[0]));
@@ -165,6 +167,7 @@ static void open_all(void) {
 static void free_all(void) {
     linkspan_message_release(kept);
     linkspan_message_release(request);
+    OK(linkspan_pending_reply_free(pending_reply));
     for (int i = 0; i < OBJECTS; i++) OK(linkspan_loan_free(&loans[i]));
     for (int i = 0; i < OBJECTS; i++) {
         linkspan_channel_free(near[i]);
@@ -180,20 +183,100 @@ static void free_all(void) {
     linkspan_service_free(service);
 }
 
-/* What the objects of the parent refuse in a child. */
+/* What the objects of the parent refuse in a child, and never wait with: every verb of every object. */
+#define REFUSES(call)                                                                                        \
+    do {                                                                                                     \
+        const linkspan_status refused = (call);                                                              \
+        if (refused != LINKSPAN_INVALID_STATE) fprintf(stderr, "status %d: %s\n", (int)refused, #call);      \
+        CHECK(refused == LINKSPAN_INVALID_STATE);                                                            \
+    } while (0)
+
+static void channel_refuses(linkspan_channel *channel, linkspan_message *m) {
+    linkspan_message *got, *some[2];
+    const linkspan_message *both[2] = {m, m};
+    linkspan_pending_reply *pending;
+    size_t count;
+    REFUSES(linkspan_channel_send(channel, m, SECONDS, NULL));
+    REFUSES(linkspan_channel_try_send(channel, m, NULL));
+    REFUSES(linkspan_channel_send_many(channel, both, 2, SECONDS, &count));
+    REFUSES(linkspan_channel_recv(channel, SECONDS, &got));
+    REFUSES(linkspan_channel_try_recv(channel, &got));
+    REFUSES(linkspan_channel_recv_many(channel, 2, SECONDS, some, &count));
+    REFUSES(linkspan_channel_call(channel, m, SECONDS, &got));
+    REFUSES(linkspan_channel_start_call(channel, m, SECONDS, &pending));
+    REFUSES(linkspan_channel_flush(channel, SECONDS));
+}
+
 static void all_refuse(void) {
-    linkspan_message *m = message(1), *got;
-    CHECK(linkspan_channel_send(near[0], m, SECONDS, NULL) == LINKSPAN_INVALID_STATE);
-    CHECK(linkspan_channel_recv(far[0], SECONDS, &got) == LINKSPAN_INVALID_STATE);
-    CHECK(linkspan_channel_call(client, m, SECONDS, &got) == LINKSPAN_INVALID_STATE);
-    CHECK(linkspan_server_next(server, SECONDS, &got) == LINKSPAN_INVALID_STATE);
-    CHECK(linkspan_request_reply(request, m) == LINKSPAN_INVALID_STATE);
-    for (int i = 0; i < 2; i++) {
-        CHECK(linkspan_publisher_send(publishers[i], m, NULL) == LINKSPAN_INVALID_STATE);
-        CHECK(linkspan_publisher_flush(publishers[i], SECONDS) == LINKSPAN_INVALID_STATE);
-        CHECK(linkspan_subscriber_recv(subscribers[i], SECONDS, &got) == LINKSPAN_INVALID_STATE);
+    linkspan_message *m = message(1), *got, *some[2];
+    const linkspan_message *both[2] = {m, m};
+    linkspan_channel *accepted;
+    size_t count;
+    for (int i = 0; i < OBJECTS; i++) {
+        channel_refuses(near[i], m);
+        channel_refuses(far[i], m);
     }
+    channel_refuses(client, m);
+    REFUSES(linkspan_channel_finish_call(client, pending_reply, SECONDS, &got));
+    REFUSES(linkspan_listener_accept(listener, SECONDS, &accepted));
+    REFUSES(linkspan_server_next(server, SECONDS, &got));
+    REFUSES(linkspan_request_reply(request, m));
+    REFUSES(linkspan_request_fail(request, 1, "x", "x", NULL));
+    for (int i = 0; i < 2; i++) {
+        REFUSES(linkspan_publisher_send(publishers[i], m, NULL));
+        REFUSES(linkspan_publisher_send_many(publishers[i], both, 2, &count));
+        REFUSES(linkspan_publisher_wait_for_subscribers(publishers[i], 1, SECONDS));
+        REFUSES(linkspan_publisher_flush(publishers[i], SECONDS));
+        REFUSES(linkspan_subscriber_recv(subscribers[i], SECONDS, &got));
+        REFUSES(linkspan_subscriber_try_recv(subscribers[i], &got));
+        REFUSES(linkspan_subscriber_recv_many(subscribers[i], 2, SECONDS, some, &count));
+        REFUSES(linkspan_subscriber_next(subscribers[i], SECONDS, &got));
+    }
+    linkspan_task task;
+    REFUSES(linkspan_service_next(service, SECONDS, &task));
     linkspan_message_release(m);
+}
+
+/* What may say what it knows, or do nothing, in a child: it returns. */
+static void all_return(void) {
+    bool there;
+    int fd;
+    linkspan_channel_info info;
+    linkspan_service_info of_service;
+    for (int i = 0; i < OBJECTS; i++) {
+        (void)linkspan_channel_poll(near[i], &there);
+        (void)linkspan_channel_ack(far[i]);
+        (void)linkspan_channel_get_info(near[i], &info);
+        (void)linkspan_channel_fileno(near[i], &fd);
+    }
+    (void)linkspan_listener_fileno(listener, &fd);
+    (void)linkspan_server_fileno(server, &fd);
+    (void)linkspan_request_ack(request);
+    for (int i = 0; i < 2; i++) {
+        (void)linkspan_subscriber_poll(subscribers[i], &there);
+        (void)linkspan_subscriber_ack(subscribers[i]);
+        (void)linkspan_subscriber_fileno(subscribers[i], &fd);
+    }
+    (void)linkspan_service_log(service, "x", "info");
+    (void)linkspan_service_set_reason(service, "x");
+    (void)linkspan_service_get_info(service, &of_service);
+    (void)linkspan_service_fileno(service, &fd);
+}
+
+/* Every third child closes everything before it frees it. */
+static void close_all(void) {
+    for (int i = 0; i < OBJECTS; i++) {
+        (void)linkspan_channel_close(near[i], SECONDS);
+        (void)linkspan_channel_close(far[i], SECONDS);
+    }
+    (void)linkspan_channel_close(client, SECONDS);
+    (void)linkspan_listener_close(listener);
+    (void)linkspan_server_close(server, SECONDS);
+    for (int i = 0; i < 2; i++) {
+        (void)linkspan_publisher_close(publishers[i], SECONDS);
+        (void)linkspan_subscriber_close(subscribers[i]);
+    }
+    (void)linkspan_service_close(service, SECONDS);
 }
 
 /* A child with files of its own under the numbers that the parent's objects have. */
@@ -201,6 +284,7 @@ static void child(int number) {
     alarm(CHILD_SECONDS);
     look_at_all();
     all_refuse();
+    all_return();
     int files[FILES];
     struct stat before[FILES], now;
     for (int fd = 3; fd < 1024; fd++) close(fd);
@@ -209,6 +293,7 @@ static void child(int number) {
         files[i] = mkstemp(path);
         CHECK(files[i] >= 0 && unlink(path) == 0 && fstat(files[i], &before[i]) == 0);
     }
+    if (number % 3 == 0) close_all();
     free_all();
     for (int i = 0; i < FILES; i++) {
         CHECK(fstat(files[i], &now) == 0 && now.st_ino == before[i].st_ino && now.st_dev == before[i].st_dev);
