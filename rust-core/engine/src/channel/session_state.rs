@@ -108,6 +108,11 @@ impl SessionState {
     /// Locks the halves. Held for a few operations, never while waiting.
     #[inline]
     pub fn halves(&self) -> seat::GateGuard<'_, SessionHalves> {
+        debug_assert_eq!(
+            self.generation,
+            fork::generation(),
+            "a verb looks at the process before its first lock: a forked child could wait for a thread of its parent here"
+        );
         seat::lock(&self.halves)
     }
 
