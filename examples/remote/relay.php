@@ -15,6 +15,8 @@ function open_route(string $route, string $method, ?string $body = null): mixed
 {
     $headers = ['Authorization: Bearer ' . getenv('GATEWAY_TOKEN'), 'Content-Type: application/json'];
     $http = ['method' => $method, 'header' => $headers, 'timeout' => SILENT_SECONDS, 'ignore_errors' => true, 'follow_location' => 0];
+    // Over HTTP/1.0 the answer has no chunks, which PHP would collect before it gives them.
+    $http += ['protocol_version' => 1.0];
     $http += $body === null ? [] : ['content' => $body];
     // What PHP warns of is not for a page.
     return @fopen((getenv('GATEWAY') ?: 'http://127.0.0.1:17180') . $route, 'r', false, stream_context_create(['http' => $http]));
