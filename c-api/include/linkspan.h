@@ -1509,6 +1509,57 @@ linkspan_status linkspan_loan_free(struct linkspan_array *array);
 // `array` is NULL or points to an array, which may be written, and no code uses its elements any more.
 linkspan_status linkspan_array_free(struct linkspan_array *array);
 
+// Lends memory for `length` opaque bytes, such as a frame of a camera. The program writes them through `*bytes` and puts
+// them into a message with `linkspan_message_put_loan_bytes`: over `shm:`, with the encodings `cbor` and `raw`, nothing
+// of them is copied to send them. They are not initialized. If no memory can be lent (another transport or encoding, less
+// than 64 KiB, no connection yet, all slots in use) it is ordinary memory, which is copied when it is sent: the program
+// is the same. A message sends one such loan in place, with at most 4 KiB of other values before and behind it.
+//
+// A loan lives until it is put or freed by `linkspan_loan_bytes_free`, even if the channel is closed before. `TooLarge`
+// above the longest message; `OutOfMemory`.
+//
+// The caller sees to this:
+// `channel` is live, `bytes` may be written.
+linkspan_status linkspan_channel_loan_bytes(const struct linkspan_channel *channel,
+                                            size_t length,
+                                            uint8_t **bytes);
+
+// Lends memory for bytes of the reply to this request, as `linkspan_channel_loan_bytes` does for a message. `InvalidState`
+// for a message that is no server's request.
+//
+// The caller sees to this:
+// As for `linkspan_channel_loan_bytes`; `request` is a live message.
+linkspan_status linkspan_request_loan_bytes(const struct linkspan_message *request,
+                                            size_t length,
+                                            uint8_t **bytes);
+
+// Lends memory for bytes to publish, as `linkspan_channel_loan_bytes` does.
+//
+// The caller sees to this:
+// As for `linkspan_channel_loan_bytes`; `publisher` is live.
+linkspan_status linkspan_publisher_loan_bytes(const struct linkspan_publisher *publisher,
+                                              size_t length,
+                                              uint8_t **bytes);
+
+// Moves the first `length` bytes of a loan into a message, as bytes: nothing is copied, `*bytes` becomes NULL, and the
+// program must not write the memory any more. Any message can take it; sent over another channel than the lender's, it is
+// copied. `InvalidState` for what is no loan of bytes, or is one no longer, and for more bytes than it has. After an error
+// the program still has the loan.
+//
+// The caller sees to this:
+// As for `linkspan_message_put_null`; `bytes` points to a pointer, which may be written.
+linkspan_status linkspan_message_put_loan_bytes(struct linkspan_message *message,
+                                                const char *key,
+                                                uint8_t **bytes,
+                                                size_t length);
+
+// Frees a loan of bytes that has not been put into a message; `*bytes` becomes NULL. NULL, and a pointer to NULL, are
+// allowed. `InvalidState` for what is no loan of bytes, or is one no longer.
+//
+// The caller sees to this:
+// `bytes` is NULL or points to a pointer, which may be written.
+linkspan_status linkspan_loan_bytes_free(uint8_t **bytes);
+
 // Creates an empty message, whose value is null until something is put into it. Release it with
 // `linkspan_message_release`.
 //

@@ -1,6 +1,7 @@
 //! Loans: memory of a channel, a request or a publisher that the program writes an array to and then sends
 //! without a copy.
 
+mod bytes;
 mod table;
 
 use std::ffi::c_char;
@@ -23,11 +24,16 @@ use crate::status::linkspan_status;
 use self::table::Loans;
 
 /// The loans of the program.
-static LOANS: Loans = Loans::new();
+static LOANS: Loans<NdArray> = Loans::new();
 
 #[cold]
 fn no_loan() -> Error {
-    let text = "this array is no loan: it was not lent, or has been put into a message or freed since";
+    no_loan_of("this array is")
+}
+
+#[cold]
+fn no_loan_of(what: &str) -> Error {
+    let text = format!("{what} no loan: not lent, or put into a message or freed since");
     Error::new(ErrorKind::InvalidState, text)
 }
 

@@ -123,9 +123,14 @@ impl Tree {
                 return Err(Error::new(ErrorKind::TooLarge, text));
             }
         }
+        self.put_with(key, || mem::take(value))
+    }
+
+    /// Puts what `value` returns, which is no array and no map; it is called where nothing prevents that.
+    pub fn put_with(&mut self, key: Option<&str>, value: impl FnOnce() -> Value) -> Result<usize> {
         if self.is_empty() {
             if key.is_none() {
-                self.root = Some(mem::take(value));
+                self.root = Some(value());
                 self.reused = None;
                 return Ok(0);
             }
@@ -147,7 +152,7 @@ impl Tree {
             if let Some((there, slot)) = entries.get_index_mut(fresh)
                 && there == key
             {
-                *slot = mem::take(value);
+                *slot = value();
                 self.reused = Some(fresh + 1);
                 return Ok(fresh);
             }
@@ -162,9 +167,9 @@ impl Tree {
             };
         }
         match (here, key) {
-            (Value::Map(entries), Some(key)) => Ok(entries.insert_full(key.to_owned(), mem::take(value)).0),
+            (Value::Map(entries), Some(key)) => Ok(entries.insert_full(key.to_owned(), value()).0),
             (Value::Array(items), None) => {
-                items.push(mem::take(value));
+                items.push(value());
                 Ok(items.len() - 1)
             }
             (Value::Map(_), None) => Err(state("a value in a map needs a key, NULL was given")),

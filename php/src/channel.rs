@@ -12,6 +12,7 @@ use ext_php_rs::zend::{BailoutGuard, ExecuteData, run_handler};
 use ext_php_rs::zend_fastcall;
 use linkspan::{Error, ErrorKind, Result};
 
+use crate::bytes_loan::{self, BytesLoan};
 use crate::edge::{PhpResult, edge};
 use crate::exception;
 use crate::from_wire::table;
@@ -178,6 +179,10 @@ impl Channel {
     #[php(defaults(timeout = Seconds::DEFAULT))]
     pub fn reply(&self, request: &Message, value: &Zval, timeout: Seconds) -> PhpResult<()> {
         edge(|| self.waiter.wait(timeout, |wait| self.inner.reply(request.message(), &PhpValue(value), wait)))
+    }
+
+    pub fn loan_bytes(&self, length: i64) -> PhpResult<Made<BytesLoan>> {
+        edge(|| bytes_loan::lent(|| self.inner.loan_bytes(bytes_loan::at_least_zero(length))))
     }
 
     pub fn ack(&self) -> PhpResult<()> {

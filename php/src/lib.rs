@@ -6,6 +6,7 @@
 )]
 
 mod arguments;
+mod bytes_loan;
 mod call;
 mod channel;
 mod class_plan;
@@ -111,6 +112,7 @@ pub fn get_module(module: ModuleBuilder) -> ModuleBuilder {
         .class::<received::Request>()
         .class::<channel::Event>()
         .class::<channel::PendingReply>()
+        .class::<bytes_loan::BytesLoan>()
         .class::<channel::Channel>()
         .class::<channel::Listener>()
         .class::<server::Server>()

@@ -8,6 +8,7 @@ use ext_php_rs::types::{ZendHashTable, Zval};
 use ext_php_rs::zend::ClassEntry;
 use linkspan::{Error, ErrorKind, RemoteFailure, Result, Value};
 
+use crate::bytes_loan::{self, BytesLoan};
 use crate::call::call_php;
 use crate::edge::{PhpResult, edge};
 use crate::encoding::Encoding;
@@ -120,6 +121,10 @@ reads_as_a_message!(Request {
 
     pub fn ack(&self) -> PhpResult<()> {
         edge(|| self.request().ack())
+    }
+
+    pub fn loan_bytes(&self, length: i64) -> PhpResult<Made<BytesLoan>> {
+        edge(|| bytes_loan::lent(|| self.request().loan_bytes(bytes_loan::at_least_zero(length))))
     }
 
     #[php(defaults(code = HANDLER_FAILED, r#type = "\"\""), optional = r#type)]

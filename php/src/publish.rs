@@ -10,6 +10,7 @@ use ext_php_rs::types::{ZendHashTable, Zval};
 use ext_php_rs::zend::ce;
 use linkspan::{Error, ErrorKind, Result};
 
+use crate::bytes_loan::{self, BytesLoan};
 use crate::channel::{at_most, events, messages, receive};
 use crate::edge::{PhpResult, edge};
 use crate::from_wire::table;
@@ -54,6 +55,9 @@ impl Publisher {
             let encoded = values.values().map(|value| self.inner.encode(&PhpValue(value)));
             self.waiter.publishing(|| self.inner.send_encoded(encoded)).map(|n| n as i64)
         })
+    }
+    pub fn loan_bytes(&self, length: i64) -> PhpResult<Made<BytesLoan>> {
+        edge(|| bytes_loan::lent(|| self.inner.loan_bytes(bytes_loan::at_least_zero(length))))
     }
     pub fn subscribers(&self) -> i64 {
         self.inner.subscribers() as i64

@@ -6,6 +6,7 @@ use linkspan::codec::append_text;
 use linkspan::value::{Keys, Meter, Sink, Source, ValueBuilder};
 use linkspan::{Error, ErrorKind, Limits, Result, Value};
 
+use crate::bytes_loan::BytesLoan;
 use crate::classes::{self, Form, SentClass, SentField};
 use crate::date_time::timestamp_of;
 use crate::flat;
@@ -127,6 +128,7 @@ fn walk_object<S: Sink + ?Sized>(object: &ZendObject, sink: &mut S) -> Result<()
         NdArray: v => sink.ndarray(v.0.as_ref());
         Timestamp: v => sink.timestamp(v.0);
         Bytes: v => sink.bytes(v.bytes());
+        BytesLoan: v => v.walk(sink);
         BigInt: v => v.0.walk(sink);
         Decimal: v => sink.decimal(&v.0);
         Uuid: v => sink.uuid(v.0);

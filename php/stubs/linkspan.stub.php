@@ -244,6 +244,20 @@ final class Bytes implements \Countable, \JsonSerializable, \Stringable
     public function jsonSerialize(): mixed {}
 }
 
+/**
+ * Memory that a channel, a publisher or a request lends for opaque bytes, into which strings are copied piece by piece, so that a
+ * long message need not be a string. In a value it stands for its bytes. It cannot be written any more once it was encoded.
+ */
+final class BytesLoan implements \Countable
+{
+    private function __construct() {}
+    /** Copies a string into it. @throws OutOfRangeException where the loan has fewer bytes */
+    public function write(string $bytes, int $offset = 0): void {}
+    /** Shortens it to its first $length bytes, which alone are sent. */
+    public function truncate(int $length): void {}
+    public function count(): int {}
+}
+
 /** An instant: nanoseconds since 1970 in UTC, shown as RFC 3339. */
 final class Timestamp implements \JsonSerializable, \Stringable
 {
@@ -412,6 +426,8 @@ final class Request implements \ArrayAccess, \Countable, \IteratorAggregate, \Js
     /** JSON for people, as json_encode($message) writes it; null in the place of NAN, INF and bytes that are no text. */
     public function __toString(): string {}
     public function reply(mixed $value): void {}
+    /** Lends memory for bytes of the reply, as Channel::loanBytes. */
+    public function loanBytes(int $length): BytesLoan {}
     /** Acknowledges it, and what its sender sent before: for a server with ack: 'manual'. A reply acknowledges it, too. */
     public function ack(): void {}
     /** Answers with an error: text for a human reader, a dotted type and a code for the program, and optional data. */
@@ -455,6 +471,11 @@ final class Channel
     public function sendMany(array $values, ?float $timeout = null): int {}
     /** @throws FullException where there is no room */
     public function trySend(mixed $value): int {}
+    /**
+     * Lends memory for $length opaque bytes, such as a frame of a camera: over `shm:`, with the encodings cbor and raw, they are sent
+     * where they lie, once, with at most 4 KiB of other values before and behind them. Elsewhere it is ordinary memory.
+     */
+    public function loanBytes(int $length): BytesLoan {}
     /** @throws TimeoutException */
     public function recv(?float $timeout = null): Message {}
     /**
@@ -604,6 +625,8 @@ final class Publisher
      * @param array<mixed> $values
      */
     public function sendMany(array $values): int {}
+    /** Lends memory for bytes to publish, as Channel::loanBytes. */
+    public function loanBytes(int $length): BytesLoan {}
     /** The current number of subscribers. */
     public function subscribers(): int {}
     public function endpoint(): string {}

@@ -24,6 +24,7 @@ from collections.abc import Mapping
 from . import errors
 from ._native import (
     Answer,
+    BytesLoan,
     Channel,
     Listener,
     Message,
@@ -85,6 +86,7 @@ from .words import Command, Outcome, State, View
 __all__ = [
     "AddressInUse",
     "Answer",
+    "BytesLoan",
     "Cancelled",
     "Channel",
     "Command",

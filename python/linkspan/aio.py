@@ -235,6 +235,10 @@ class Channel(_EventSource[_native.Channel]):
         """Lends memory for an array that is sent without a copy, as `linkspan.Channel.loan` does."""
         return self._inner.loan(shape, dtype, order=order)
 
+    def loan_bytes(self, length: int) -> _native.BytesLoan:
+        """Lends memory for opaque bytes that are sent without a copy, as `linkspan.Channel.loan_bytes` does."""
+        return self._inner.loan_bytes(length)
+
     async def _when_room(self, attempt: Callable[[], T], last: Callable[[Any], T], timeout: Seconds) -> T:
         """Returns the result of the attempt, made again and again until there is room; after the time-out what the last call says."""
         seconds = self._timeout if timeout is _LEFT_OUT else _seconds(timeout)
@@ -423,6 +427,10 @@ class Publisher:
     def loan(self, shape: int | Sequence[int], dtype: Any = None, *, order: str = "C") -> Any:
         """Memory for an array to be filled and published, as `linkspan.Publisher.loan` gives it."""
         return self._inner.loan(shape, dtype, order=order)
+
+    def loan_bytes(self, length: int) -> _native.BytesLoan:
+        """Memory for opaque bytes to be written and published, as `linkspan.Publisher.loan_bytes` gives it."""
+        return self._inner.loan_bytes(length)
 
     async def wait_for_subscribers(self, count: int = 1, *, timeout: Seconds = _LEFT_OUT) -> None:
         """Waits until so many subscribers are connected; `Timeout` where there are fewer."""

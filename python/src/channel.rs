@@ -12,6 +12,7 @@ use pyo3::types::{PyDict, PyTuple};
 use crate::arguments::{ArrayOrder, Endpoint, Max, Within, refused};
 use crate::batch::Encoding;
 use crate::builder::Builder;
+use crate::bytes_loan::BytesLoan;
 use crate::ending::Endings;
 use crate::errors::{Outcome, imported};
 use crate::loan::{self, Wanted};
@@ -105,6 +106,15 @@ impl Channel {
     ) -> Outcome<Bound<'py, PyAny>> {
         let wanted = Wanted { shape, dtype, order: &order };
         loan::lend(py, wanted, |dtype, shape, order| self.link.loan_memory(dtype, shape, order))
+    }
+
+    /// Lends memory for opaque bytes, such as a frame of a camera, with anything in it: write it by the buffer protocol
+    /// (`readinto`, `recv_into`, `with memoryview(loan) as view:`), say by `loan.truncate` how many bytes there are, and send
+    /// it within a value in place of `bytes`. Over `shm:`, with the encodings `cbor` and `raw`, nothing of them is copied to send
+    /// them, once, where at most 4 KiB of other values are before and behind them. It is read-only then; where a buffer of it
+    /// is still in use, a copy is sent. It is ordinary memory where `loan` gives that.
+    fn loan_bytes(&self, length: usize) -> Outcome<BytesLoan> {
+        Ok(BytesLoan::of(self.link.loan_bytes(length)?))
     }
 
     /// Sends a value; gives its sequence number. `Timeout` where the queue stays full.

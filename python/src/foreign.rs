@@ -13,6 +13,7 @@ use pyo3::types::{
 
 use crate::array::{self, BorrowedArray, NdArray, is_exact_ndarray};
 use crate::builtin::{self, type_name};
+use crate::bytes_loan::BytesLoan;
 use crate::errors::{Failure, imported};
 use crate::loan;
 use crate::message::Message;
@@ -59,6 +60,9 @@ pub fn object<S: Sink + ?Sized, W: Walker>(
     }
     if let Ok(array) = object.cast_exact::<NdArray>() {
         return sink.ndarray(array.get().lend());
+    }
+    if let Ok(loan) = object.cast_exact::<BytesLoan>() {
+        return loan.get().walk(sink);
     }
     // A received message is sent as its value.
     if let Ok(message) = object.cast::<Message>() {

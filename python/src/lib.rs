@@ -10,7 +10,7 @@
 //! | `numpy` | NumPy's arrays and scalars that no buffer of numbers stands for |
 //! | `numpy_api` | NumPy's table of C functions: arrays over memory, and the memory of arrays |
 //! | `array`, `elements` | buffers into arrays and back; arrays into numbers and lists |
-//! | `loan` | memory that a channel lends for an array |
+//! | `loan`, `bytes_loan` | memory that a channel lends for an array, for bytes |
 //! | `timestamp`, `uuid` | instants and UUIDs into the classes that Python code has of them |
 //! | `arguments` | arguments into what the core takes, with an error that names them |
 //! | `errors`, `exception` | the core's errors into the exceptions of `linkspan.errors` |
@@ -29,6 +29,7 @@ mod arrow;
 mod batch;
 mod builder;
 mod builtin;
+mod bytes_loan;
 mod channel;
 mod class_plan;
 mod codec;
@@ -79,6 +80,8 @@ mod _native {
     use super::array::NdArray;
     #[pymodule_export]
     use super::arrow::Table;
+    #[pymodule_export]
+    use super::bytes_loan::BytesLoan;
     #[pymodule_export]
     use super::channel::{Channel, Listener, PendingReply};
     #[pymodule_export]

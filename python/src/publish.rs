@@ -8,6 +8,7 @@ use pyo3::types::{PyDict, PyTuple};
 use crate::arguments::{ArrayOrder, Count, Endpoint, Endpoints, Max};
 use crate::batch::Encoding;
 use crate::builder::Builder;
+use crate::bytes_loan::BytesLoan;
 use crate::channel::event_list;
 use crate::errors::Outcome;
 use crate::loan::{self, Wanted};
@@ -51,6 +52,11 @@ impl Publisher {
     ) -> Outcome<Bound<'py, PyAny>> {
         let wanted = Wanted { shape, dtype, order: &order };
         loan::lend(py, wanted, |dtype, shape, order| self.source.loan_memory(dtype, shape, order))
+    }
+
+    /// Memory for opaque bytes to be written and published, as `Channel.loan_bytes` gives it.
+    fn loan_bytes(&self, length: usize) -> Outcome<BytesLoan> {
+        Ok(BytesLoan::of(self.source.loan_bytes(length)?))
     }
 
     /// Publishes a value and returns its sequence number. Threads that send take turns. A `journal:` returns the number once the value is

@@ -9,6 +9,7 @@ use pyo3::types::{PyDict, PyTuple};
 
 use crate::arguments::{AnyText, ArrayOrder, Endpoint, RemoteCode};
 use crate::builder::Builder;
+use crate::bytes_loan::BytesLoan;
 use crate::channel::event_list;
 use crate::errors::{Failure, Outcome};
 use crate::loan::{self, Wanted};
@@ -180,6 +181,14 @@ impl Request {
                 None => Err(answered()),
             }
         })
+    }
+
+    /// Lends memory for bytes of the reply, as `Channel.loan_bytes` does.
+    fn loan_bytes(&self, length: usize) -> Outcome<BytesLoan> {
+        match self.pending().as_ref() {
+            Some(pending) => Ok(BytesLoan::of(pending.loan_bytes(length)?)),
+            None => Err(answered().into()),
+        }
     }
 
     /// Answers with a value. Where that is refused, too large for instance, the request can still be answered.

@@ -15,7 +15,7 @@ use crate::errors::{Failure, Outcome, imported_once};
 use crate::flat::Form;
 use crate::sent_class::SentClass;
 use crate::walker::{Raised, Walker};
-use crate::{builtin, flat_dict, foreign, loan, sent_class};
+use crate::{builtin, bytes_loan, flat_dict, foreign, loan, sent_class};
 
 /// One Python object, to be walked once.
 pub struct Walk<'a, 'py> {
@@ -27,7 +27,7 @@ impl<'a, 'py> Walk<'a, 'py> {
     /// Runs `consume` with the object as a Source. An exception of Python code is the failure. Memory that was
     /// lent for its arrays stays the program's.
     pub fn with<T>(object: &'a Bound<'py, PyAny>, consume: impl FnOnce(&Self) -> Result<T>) -> Outcome<T> {
-        let consumed = Walk::run(object, consume);
+        let consumed = bytes_loan::keeping(|| Walk::run(object, consume));
         loan::kept();
         consumed
     }

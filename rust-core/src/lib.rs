@@ -113,9 +113,9 @@ pub use codec::Encoding;
 pub use linkspan_engine::RecordedOrigin;
 #[doc(inline)]
 pub use linkspan_engine::{
-    Acknowledge, Channel, Delivery, Event, EventKind, Framing, Gap, History, Listener, Loan, LoanMemory,
-    Message, Messages, OnUnconsumed, Options, Payload, PendingReply, Publisher, ReceivedBytes, Request,
-    Requests, Role, Server, StartAt, Subscriber, TryMessages, Validate, latest, latest_persistent,
+    Acknowledge, BytesLoan, Channel, Delivery, Event, EventKind, Framing, Gap, History, Listener, Loan,
+    LoanMemory, Message, Messages, OnUnconsumed, Options, Payload, PendingReply, Publisher, ReceivedBytes,
+    Request, Requests, Role, Server, StartAt, Subscriber, TryMessages, Validate, latest, latest_persistent,
     latest_until,
 };
 #[doc(inline)]

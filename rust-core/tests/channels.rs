@@ -12,6 +12,7 @@ mod acknowledgement;
 mod api;
 mod away;
 mod batches;
+mod byte_loans;
 mod calls;
 mod conformance;
 mod descriptors;

@@ -58,7 +58,8 @@ def argument(text: str) -> tuple[str, str]:
     if name == "messages" and not const:
         return name, f"type(c_ptr), intent(out) :: {name}(*)"
     if what.endswith("* *") and words.count("const") < 2:
-        return name, f"type(c_ptr), intent(out) :: {name}"
+        # Bytes that a loan lent are taken from the program again.
+        return name, f"type(c_ptr), intent({'inout' if base == 'uint8_t *' else 'out'}) :: {name}"
     return name, f"type(c_ptr), value :: {name}"
 
 

@@ -20,6 +20,20 @@ def loan_procedures(name: str) -> str:
                           " dimensions, and the shape "//decimal(size(shape))//" lengths")
       end if
    end function
+
+   subroutine {name}_loan_bytes(self, bytes, length, stat, errmsg)
+      class(linkspan_{name}), intent(in) :: self
+      integer(int8), pointer, intent(inout) :: bytes(:)
+      integer, intent(in) :: length
+{TAIL}
+      type(c_ptr) :: place
+      integer(c_int32_t) :: status
+      ! A negative length is longer than any message.
+      status = c_{LENDERS[name]}_loan_bytes(self%handle, int(length, c_size_t), place)
+      nullify (bytes)
+      if (status == linkspan_ok) call c_f_pointer(place, bytes, [length])
+      call finish(status, stat, errmsg)
+   end subroutine
 """
     for kind, declaration, dtype in KINDS:
         out += f"""

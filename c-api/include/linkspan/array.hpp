@@ -252,7 +252,58 @@ private:
     linkspan_array c_;
 };
 
+/// Memory that a channel, a request or a publisher lends for opaque bytes, such as a frame of a camera: the program writes
+/// it and moves it into a message, as bytes. A loan that is dropped releases its memory.
+class bytes_loan {
+public:
+    using value_type = std::uint8_t;
+
+    /// Takes ownership of a loan from C of so many bytes.
+    bytes_loan(std::uint8_t *bytes, std::size_t size) : bytes_(bytes), size_(size) {}
+    bytes_loan(bytes_loan &&other) noexcept : bytes_(other.bytes_), size_(other.size_) { other.bytes_ = nullptr; }
+    bytes_loan &operator=(bytes_loan &&other) noexcept {
+        std::swap(bytes_, other.bytes_);
+        std::swap(size_, other.size_);
+        return *this;
+    }
+    bytes_loan(const bytes_loan &) = delete;
+    bytes_loan &operator=(const bytes_loan &) = delete;
+    ~bytes_loan() { linkspan_loan_bytes_free(&bytes_); }
+
+    std::uint8_t *data() noexcept { return bytes_; }
+    const std::uint8_t *data() const noexcept { return bytes_; }
+    /// The number of bytes; 0 after a move.
+    std::size_t size() const noexcept { return bytes_ == nullptr ? 0 : size_; }
+    bool empty() const noexcept { return size() == 0; }
+    std::uint8_t *begin() noexcept { return data(); }
+    std::uint8_t *end() noexcept { return data() + size(); }
+    std::uint8_t &operator[](std::size_t i) noexcept { return bytes_[i]; }
+#ifdef __cpp_lib_span
+    /// The bytes, to be written.
+    std::span<std::byte> span() noexcept { return {reinterpret_cast<std::byte *>(data()), size()}; }
+#endif
+    /// Shortens it to its first `count` bytes, which alone are sent; throws std::out_of_range if it has fewer.
+    void truncate(std::size_t count) {
+        if (count > size()) throw std::out_of_range("a loan of " + std::to_string(size()) + " bytes has no " + std::to_string(count));
+        size_ = count;
+    }
+
+    /// The pointer of C.
+    std::uint8_t **c() noexcept { return &bytes_; }
+
+private:
+    std::uint8_t *bytes_;
+    std::size_t size_;
+};
+
 namespace detail {
+
+/// Borrows bytes with `call`, a C function.
+template <class F> bytes_loan lent_bytes(std::size_t size, F &&call) {
+    std::uint8_t *bytes;
+    check(call(size, &bytes));
+    return bytes_loan(bytes, size);
+}
 
 /// Borrows memory with `call`, a C function.
 template <class T, class F> loan<T> lent(const std::vector<std::size_t> &shape, linkspan::order o, F &&call) {

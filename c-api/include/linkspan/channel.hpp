@@ -118,6 +118,11 @@ public:
             return linkspan_channel_loan(c(), d, rank, dims, to);
         });
     }
+    /// Lends memory for so many opaque bytes, such as a frame of a camera, which the program writes, shortens with `truncate` and
+    /// moves into a message: over `shm:` nothing of them is copied to send them. See `linkspan_channel_loan_bytes`.
+    linkspan::bytes_loan loan_bytes(std::size_t size) const {
+        return detail::lent_bytes(size, [&](std::size_t length, std::uint8_t **to) { return linkspan_channel_loan_bytes(c(), length, to); });
+    }
     /// Sends, and returns the message's number. A send that fails leaves the message unchanged.
     std::uint64_t send(const message &m, timeout_value t = {}) const {
         std::uint64_t sequence;
@@ -378,6 +383,10 @@ public:
         return detail::lent<T>(shape, o, [&](linkspan_dtype d, std::size_t rank, const std::uint64_t *dims, linkspan_array *to) {
             return linkspan_request_loan(request.c(), d, rank, dims, to);
         });
+    }
+    /// Lends memory for bytes of the reply to this request, as `channel::loan_bytes` does for a message.
+    linkspan::bytes_loan loan_bytes(const message &request, std::size_t size) const {
+        return detail::lent_bytes(size, [&](std::size_t length, std::uint8_t **to) { return linkspan_request_loan_bytes(request.c(), length, to); });
     }
     void reply(const message &request, const message &answer) const {
         check(linkspan_request_reply(request.c(), answer.c()));

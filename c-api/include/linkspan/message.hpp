@@ -261,6 +261,15 @@ public:
     template <class E> message &&put(zstring key, loan<E> &&value) && { return std::move(put(key, std::move(value))); }
     template <class E> message &put(loan<E> &&value) & { return done(linkspan_message_put_loan(c_, nullptr, value.c())); }
     template <class E> message &&put(loan<E> &&value) && { return std::move(put(std::move(value))); }
+    /// Moves a loan of bytes into the message, as bytes; nothing is copied. After an error the caller still has it.
+    message &put(zstring key, bytes_loan &&value) & {
+        return done(linkspan_message_put_loan_bytes(c_, key.key(), value.c(), value.size()));
+    }
+    message &&put(zstring key, bytes_loan &&value) && { return std::move(put(key, std::move(value))); }
+    message &put(bytes_loan &&value) & {
+        return done(linkspan_message_put_loan_bytes(c_, nullptr, value.c(), value.size()));
+    }
+    message &&put(bytes_loan &&value) && { return std::move(put(std::move(value))); }
     message &begin_map(zstring key) & { return done(linkspan_message_begin_map(c_, key.key())); }
     message &&begin_map(zstring key) && { return std::move(begin_map(key)); }
     message &begin_map() & { return done(linkspan_message_begin_map(c_, nullptr)); }

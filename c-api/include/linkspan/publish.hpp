@@ -19,6 +19,10 @@ public:
             return linkspan_publisher_loan(c(), d, rank, dims, to);
         });
     }
+    /// Memory for bytes to publish, as from `channel::loan_bytes`.
+    linkspan::bytes_loan loan_bytes(std::size_t size) const {
+        return detail::lent_bytes(size, [&](std::size_t length, std::uint8_t **to) { return linkspan_publisher_loan_bytes(c(), length, to); });
+    }
     /// Publishes, and returns the message's number.
     std::uint64_t send(const message &m) const {
         std::uint64_t sequence;

@@ -1,4 +1,4 @@
-//! The loans of the program by the address of their elements: a C array is no handle, so its address identifies the loan.
+//! The loans of the program by the address of their memory: a C array is no handle, so its address identifies the loan.
 //!
 //! Most programs have one loan at a time. So the last one is outside the table: it is put there and taken with one
 //! exchange each, where a lock takes two, and the table would allocate and free an entry for each loan.
@@ -9,7 +9,6 @@ use std::mem;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard};
 
-use linkspan::NdArray;
 use linkspan::fork::{Inherited, Own};
 
 /// The place of the last loan is empty. No loan has this address.
@@ -18,28 +17,28 @@ const EMPTY: usize = 0;
 const TAKEN: usize = 1;
 
 /// The loans.
-pub(super) struct Loans {
+pub(super) struct Loans<T: 'static> {
     /// [`EMPTY`], [`TAKEN`], or the address of the loan in `lent`.
     last: AtomicUsize,
-    lent: UnsafeCell<Option<NdArray>>,
-    others: Own<Mutex<BTreeMap<usize, NdArray>>>,
+    lent: UnsafeCell<Option<T>>,
+    others: Own<Mutex<BTreeMap<usize, T>>>,
 }
 
 // SAFETY: `lent` is used by the thread that has taken the place.
-unsafe impl Sync for Loans {}
+unsafe impl<T: Send> Sync for Loans<T> {}
 
-impl Loans {
-    pub(super) const fn new() -> Loans {
+impl<T: Send + 'static> Loans<T> {
+    pub(super) const fn new() -> Loans<T> {
         Loans { last: AtomicUsize::new(EMPTY), lent: UnsafeCell::new(None), others: Own::new() }
     }
 
-    fn others(&self) -> MutexGuard<'static, BTreeMap<usize, NdArray>> {
+    fn others(&self) -> MutexGuard<'static, BTreeMap<usize, T>> {
         self.others.lock()
     }
 
     /// Exchanges the loan at this address, if it is the last one, for `lent` at `next`; else false.
     #[inline(always)]
-    fn exchange(&self, place: usize, next: usize, lent: &mut Option<NdArray>) -> bool {
+    fn exchange(&self, place: usize, next: usize, lent: &mut Option<T>) -> bool {
         // Acquire, against the store below: what the last thread wrote comes before.
         if self.last.compare_exchange(place, TAKEN, Ordering::Acquire, Ordering::Relaxed).is_err() {
             return false;
@@ -64,7 +63,7 @@ impl Loans {
 
     /// Adds a loan at this address.
     #[inline]
-    pub(super) fn insert(&self, place: usize, lent: NdArray) {
+    pub(super) fn insert(&self, place: usize, lent: T) {
         let mut lent = Some(lent);
         if !self.exchange(EMPTY, place, &mut lent) {
             self.insert_beside(place, lent);
@@ -73,7 +72,7 @@ impl Loans {
 
     /// Adds a loan while there is another, which goes into the table.
     #[cold]
-    fn insert_beside(&self, mut place: usize, mut lent: Option<NdArray>) {
+    fn insert_beside(&self, mut place: usize, mut lent: Option<T>) {
         // A thread that does not find its loan in the last place looks here with the lock, and so finds it if it is moved.
         let mut others = self.others();
         let there = self.last.load(Ordering::Relaxed);
@@ -87,7 +86,7 @@ impl Loans {
 
     /// Takes the loan at this address, if there is one.
     #[inline(always)]
-    pub(super) fn remove(&self, place: usize) -> Option<NdArray> {
+    pub(super) fn remove(&self, place: usize) -> Option<T> {
         let mut lent = None;
         if place > TAKEN && self.exchange(place, EMPTY, &mut lent) {
             return lent;
@@ -96,7 +95,7 @@ impl Loans {
     }
 
     #[cold]
-    fn remove_beside(&self, place: usize) -> Option<NdArray> {
+    fn remove_beside(&self, place: usize) -> Option<T> {
         let here = self.others().remove(&place);
         here.or_else(|| match self.others.find_inherited(|theirs| theirs.remove(&place)) {
             Inherited::Found(lent) => Some(lent),
@@ -113,6 +112,8 @@ impl Loans {
 #[cfg(test)]
 mod tests {
     use std::thread;
+
+    use linkspan::NdArray;
 
     use super::*;
 

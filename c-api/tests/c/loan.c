@@ -326,6 +326,99 @@ static void what_is_no_loan_is_refused(const char *endpoint) {
     over(other, far);
 }
 
+/* Bytes for a frame of a camera: as many are sent as the camera wrote. */
+static uint8_t *frame(linkspan_channel *channel, size_t length, int seed) {
+    uint8_t *bytes;
+    OK(linkspan_channel_loan_bytes(channel, length, &bytes));
+    memset(bytes, seed, length);
+    return bytes;
+}
+
+static bool is_frame(const linkspan_message *message, const char *path, size_t length, int seed) {
+    const uint8_t *bytes;
+    size_t count;
+    OK(linkspan_message_get_bytes(message, path, &bytes, &count));
+    return count == length && bytes[0] == seed && memcmp(bytes, bytes + 1, length - 1) == 0;
+}
+
+static void bytes_are_sent_where_they_were_written(const char *endpoint) {
+    linkspan_channel *one, *two;
+    linkspan_message *message;
+    pair(endpoint, &one, &two);
+    const size_t most = 1 << 20;
+    for (int seed = 1; seed <= 20; ++seed) {
+        uint8_t *bytes = frame(one, most, seed), *place = bytes;
+        OK(linkspan_message_new(&message));
+        OK(linkspan_message_put_text(message, "camera", "left", 4));
+        OK(linkspan_message_put_loan_bytes(message, "image", &bytes, most - (size_t)seed));
+        CHECK(bytes == NULL);
+        OK(linkspan_message_put_f64(message, "time", 1.5));
+        /* Not copied to the message, and not to be sent. */
+        const uint8_t *view;
+        size_t count;
+        OK(linkspan_message_get_bytes(message, "image", &view, &count));
+        CHECK(view == place && count == most - (size_t)seed);
+        message = sent(one, two, message);
+        CHECK(is_frame(message, "image", most - (size_t)seed, seed));
+        linkspan_message_release(message);
+    }
+    if (shares) CHECK(stat(one, "bodies_in_slots") == 20 && stat(one, "bodies_without_slot") == 0);
+    /* Freed, or released with its message unsent, its memory is lent again. */
+    for (int i = 0; i < 40; ++i) {
+        uint8_t *bytes = frame(one, most, i);
+        if (i % 2 == 0) {
+            OK(linkspan_loan_bytes_free(&bytes));
+        } else {
+            OK(linkspan_message_new(&message));
+            OK(linkspan_message_put_loan_bytes(message, NULL, &bytes, most));
+            linkspan_message_release(message);
+        }
+        CHECK(bytes == NULL);
+    }
+    over(one, two);
+}
+
+static void bytes_that_are_no_loan_are_refused(const char *endpoint) {
+    linkspan_channel *one, *two;
+    linkspan_message *message, *items;
+    pair(endpoint, &one, &two);
+    uint8_t *bytes = (uint8_t *)1, own[4] = {1, 2, 3, 4}, *mine = own, *copy;
+    CHECK(linkspan_channel_loan_bytes(one, SIZE_MAX, &bytes) == LINKSPAN_TOO_LARGE && bytes == NULL);
+    CHECK(linkspan_channel_loan_bytes(one, 1, NULL) == LINKSPAN_INVALID_STATE);
+    CHECK(linkspan_channel_loan_bytes(NULL, 1, &bytes) == LINKSPAN_INVALID_STATE);
+    OK(linkspan_message_new(&message));
+    CHECK(linkspan_request_loan_bytes(message, 1, &bytes) == LINKSPAN_INVALID_STATE);
+    CHECK(linkspan_publisher_loan_bytes(NULL, 1, &bytes) == LINKSPAN_INVALID_STATE);
+    CHECK(linkspan_message_put_loan_bytes(message, "image", &mine, 4) == LINKSPAN_INVALID_STATE && mine == own);
+    CHECK(linkspan_message_put_loan_bytes(message, "image", NULL, 4) == LINKSPAN_INVALID_STATE);
+    CHECK(linkspan_loan_bytes_free(&mine) == LINKSPAN_INVALID_STATE && mine == own);
+    OK(linkspan_loan_bytes_free(NULL));
+    OK(linkspan_loan_bytes_free(&bytes));
+    OK(linkspan_message_new(&items));
+    OK(linkspan_message_begin_array(items, NULL));
+    const size_t lengths[] = {0, 1000, 100000};
+    for (int i = 0; i < 3; ++i) {
+        bytes = copy = frame(one, lengths[i], 7);
+        /* An array is no loan of bytes, and bytes are no loan of an array. */
+        linkspan_array array = {LINKSPAN_U8, LINKSPAN_ROW, 1, {lengths[i]}, bytes, lengths[i]};
+        CHECK(linkspan_message_put_loan(message, "image", &array) == LINKSPAN_INVALID_STATE);
+        /* After an error the program has all of it. */
+        CHECK(linkspan_message_put_loan_bytes(message, "image", &bytes, lengths[i] + 1) == LINKSPAN_INVALID_STATE);
+        CHECK(linkspan_message_put_loan_bytes(items, "image", &bytes, lengths[i] / 2) == LINKSPAN_INVALID_STATE);
+        CHECK(bytes == copy);
+        OK(linkspan_message_put_loan_bytes(items, NULL, &bytes, lengths[i]));
+        CHECK(linkspan_message_put_loan_bytes(items, NULL, &bytes, 0) == LINKSPAN_INVALID_STATE);
+        CHECK(linkspan_message_put_loan_bytes(items, NULL, &copy, lengths[i]) == LINKSPAN_INVALID_STATE);
+        CHECK(linkspan_loan_bytes_free(&copy) == LINKSPAN_INVALID_STATE);
+    }
+    OK(linkspan_message_end(items));
+    items = sent(one, two, items);
+    CHECK(is_frame(items, "1", 1000, 7) && is_frame(items, "2", 100000, 7));
+    linkspan_message_release(items);
+    linkspan_message_release(message);
+    over(one, two);
+}
+
 static void *ask(void *endpoint) {
     linkspan_channel *channel;
     linkspan_message *request, *replies[3];
@@ -546,6 +639,8 @@ int main(int argc, char **argv) {
     entries_beside_an_array_are_read(endpoint);
     freed_unsent_is_lent_again(endpoint);
     what_is_no_loan_is_refused(endpoint);
+    bytes_are_sent_where_they_were_written(endpoint);
+    bytes_that_are_no_loan_are_refused(endpoint);
     moved_out_of_a_struct(endpoint);
     replied(endpoint);
     published(endpoint);

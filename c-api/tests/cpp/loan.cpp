@@ -93,6 +93,47 @@ void dropped_and_refused(const std::string &endpoint) {
     }
 }
 
+void bytes_of_a_camera(const std::string &endpoint) {
+    const both ends = pair(endpoint + "/bytes");
+    auto frame = ends.one.loan_bytes(1 << 20);
+    CHECK(frame.size() == 1 << 20 && !frame.empty());
+    for (auto &byte : frame) byte = 9;
+    const auto *place = frame.data();
+    try {
+        frame.truncate((1 << 20) + 1);
+        CHECK(false);
+    } catch (const std::out_of_range &) {
+    }
+    frame.truncate(100'000);
+    linkspan::message list;
+    list.begin_array();
+    try {
+        list.put("key", std::move(frame));
+        CHECK(false);
+    } catch (const linkspan::invalid_state &) {
+    }
+    CHECK(frame.size() == 100'000); // after an error it is there still
+    auto other = ends.one.loan_bytes(5);
+    std::swap(frame, other);
+    std::swap(frame, other);
+    linkspan::message message;
+    message.put("camera", "left").put("image", std::move(frame)).put("time", 1.5);
+    CHECK(frame.empty());
+    CHECK(message.get<linkspan::bytes_view>("image").data() == place);
+    const auto got = sent(ends, message);
+    const auto view = got.get<linkspan::bytes_view>("image");
+    CHECK(view.size() == 100'000 && view.data()[0] == 9 && view.data()[99'999] == 9);
+
+    linkspan::publisher publisher(endpoint + "/bytes/published");
+    linkspan::subscriber subscriber(endpoint + "/bytes/published");
+    publisher.wait_for_subscribers(1, 20s);
+    auto whole = publisher.loan_bytes(columns);
+    for (auto &byte : whole) byte = 3;
+    publisher.send(linkspan::message().put(std::move(whole)));
+    const auto published = subscriber.recv(20s);
+    CHECK(published.get<linkspan::bytes_view>("").size() == columns);
+}
+
 void replied_and_published(const std::string &endpoint) {
     auto server = linkspan::server(endpoint + "/served");
     auto client = std::async(std::launch::async, [&] {
@@ -123,6 +164,7 @@ int main(int argc, char **argv) {
     const std::string transport = argc > 1 ? argv[1] : "shm", endpoint = transport + ":test/loan";
     moved_into_a_message(endpoint, transport == "shm");
     dropped_and_refused(endpoint);
+    bytes_of_a_camera(endpoint);
     replied_and_published(endpoint);
     std::puts("ok");
 }

@@ -2,7 +2,7 @@
 program loan_test
    use linkspan
    use, intrinsic :: iso_c_binding
-   use, intrinsic :: iso_fortran_env, only: int32, real64
+   use, intrinsic :: iso_fortran_env, only: int8, int32, real64
    implicit none
    integer, parameter :: columns = 65536
    character(64) :: transport = "shm"
@@ -10,6 +10,7 @@ program loan_test
    call moved_and_viewed(trim(transport)//":test/loan", transport == "shm")
    call freed_and_refused(trim(transport)//":test/loan")
    call published(trim(transport)//":test/loan/published")
+   call bytes_of_a_camera(trim(transport)//":test/loan/bytes")
    print '(a)', "ok"
 
 contains
@@ -119,6 +120,57 @@ contains
       call one%loan(list, [4], stat=stat)
       if (stat /= linkspan_invalid_state) error stop "a closed channel"
       call message%loan(list, [4], stat=stat)
+      if (stat /= linkspan_invalid_state) error stop "no request"
+   end subroutine
+
+   subroutine bytes_of_a_camera(name)
+      character(*), intent(in) :: name
+      type(linkspan_channel) :: one, two
+      type(linkspan_message) :: message
+      integer(int8), pointer :: frame(:), view(:), put(:)
+      integer(int8), target :: own(4)
+      character(:), allocatable :: why
+      integer :: stat
+      call pair(name, one, two)
+      call one%loan_bytes(frame, 1000000)
+      if (size(frame) /= 1000000) error stop "the length of a loan of bytes"
+      frame = 9_int8
+      call message%clear()
+      call message%put("camera", "left")
+      call message%put_loan_bytes("image", frame, 1000001, stat=stat, errmsg=why)
+      if (stat /= linkspan_invalid_state .or. index(why, "1000001") == 0) error stop "more bytes than the loan has"
+      call message%put_loan_bytes("image", frame, -1, stat=stat)
+      if (stat /= linkspan_invalid_state .or. .not. associated(frame)) error stop "a negative length"
+      put => frame
+      call message%put_loan_bytes("image", frame, 100000)
+      if (associated(frame)) error stop "a loan that was put is not the program's any more"
+      call message%put_loan_bytes("again", put, stat=stat)
+      if (stat /= linkspan_invalid_state) error stop "a loan is put once"
+      call message%get_bytes("image", view)
+      if (.not. associated(view, put(:100000))) error stop "bytes were copied to their message"
+      call one%send(message, timeout=20.0_real64)
+      call two%recv(message, timeout=20.0_real64)
+      call message%get_bytes("image", view)
+      if (size(view) /= 100000) error stop "the length that was sent"
+      if (any(view /= 9_int8)) error stop "the bytes that were sent"
+      call message%clear()
+      call one%loan_bytes(frame, 70000)
+      frame = 4_int8
+      call message%add_loan_bytes(frame)
+      call one%send(message, timeout=20.0_real64)
+      call two%recv(message, timeout=20.0_real64)
+      call message%get_bytes("", view)
+      if (size(view) /= 70000) error stop "bytes alone"
+      call one%loan_bytes(frame, 10)
+      call linkspan_loan_bytes_free(frame)
+      if (associated(frame)) error stop "a loan that was freed"
+      call linkspan_loan_bytes_free(frame)
+      frame => own
+      call linkspan_loan_bytes_free(frame, stat=stat)
+      if (stat /= linkspan_invalid_state .or. .not. associated(frame)) error stop "what was not lent"
+      call one%loan_bytes(frame, -1, stat=stat)
+      if (stat /= linkspan_too_large .or. associated(frame)) error stop "a loan of a negative length"
+      call message%loan_bytes(frame, 1, stat=stat)
       if (stat /= linkspan_invalid_state) error stop "no request"
    end subroutine
 

@@ -45,8 +45,8 @@ use linkspan_transport::frame;
 use linkspan_value::{body, buffers, codec, error, schema, value};
 
 pub use channel::{
-    Acknowledge, Channel, Delivery, Event, EventKind, Framing, Listener, Loan, LoanMemory, OnUnconsumed,
-    Options, PendingReply, Role, StartAt, Validate,
+    Acknowledge, BytesLoan, Channel, Delivery, Event, EventKind, Framing, Listener, Loan, LoanMemory,
+    OnUnconsumed, Options, PendingReply, Role, StartAt, Validate,
 };
 #[doc(hidden)]
 pub use message::RecordedOrigin;

@@ -36,6 +36,12 @@ pub trait Placer {
     /// the encoder has to write them itself. `shared` is the elements where the encoder has them with their owner: a
     /// placer that leaves them where they are then keeps that owner.
     fn place(&mut self, at: usize, elements: &[u8], shared: Option<&Bytes>) -> bool;
+
+    /// Takes a byte string that belongs after the first `at` bytes of the rest and returns true, where it stays where it
+    /// is and the rest of the message is written around it; returns false if the encoder has to write it itself.
+    fn surround(&mut self, _at: usize, _bytes: &[u8]) -> bool {
+        false
+    }
 }
 
 /// A body whose long arrays are stored elsewhere.

@@ -51,7 +51,7 @@ use super::dial::Dialler;
 use super::direction::{Direction, Lease, Operation};
 use super::event_log::{Event, EventLog};
 use super::link::Link;
-use super::loan::{Loan, LoanMemory};
+use super::loan::{BytesLoan, Loan, LoanMemory};
 use super::lockstep;
 use super::open_names;
 use super::options::{Options, Use};
@@ -368,6 +368,38 @@ impl Channel {
         let lend = |length| if is_cbor { lender.lend_writable(length) } else { None };
         self.check()
             .and_then(|()| LoanMemory::new(dtype, shape, order, self.options.max_message_size, lend))
+            .map_err(|e| e.on(&self.shown))
+    }
+
+    /// Lends memory for `length` opaque bytes, such as a frame of a camera, which the program writes and sends as the bytes
+    /// of a value. Over `shm:`, with `encoding="cbor"` or `"raw"`, nothing of them is copied to send them. They have
+    /// arbitrary values at first. [`BytesLoan::truncate`] says how many there are in the end; [`BytesLoan::into_bytes`]
+    /// ends the writing. Where [`Channel::loan`] gives ordinary memory, this does, too, and sending copies it.
+    ///
+    /// A message takes one such loan, with at most 4 KiB of other values before and behind it, once: where there is more, and
+    /// where the bytes are sent again, they are copied.
+    ///
+    /// ```no_run
+    /// # use linkspan_engine::Channel;
+    /// # use linkspan_os::deadline::Timeout;
+    /// # use linkspan_value::{Result, Value};
+    /// # fn f(channel: &Channel, capture: fn(&mut [u8]) -> usize) -> Result<()> {
+    /// let mut frame = channel.loan_bytes(1 << 20)?;
+    /// let length = capture(&mut frame);
+    /// frame.truncate(length)?;
+    /// channel.send(&Value::map([("image", frame.into())]), Timeout::Default)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// `TooLarge` above the longest message; `OutOfMemory`; `InvalidState` once the channel is closed.
+    pub fn loan_bytes(&self, length: usize) -> Result<BytesLoan> {
+        let lender = self.reconnector.session_state.lender(&self.event_log);
+        let surrounds = BytesLoan::is_sent_in_place(self.options.encoding());
+        let lend = |length| if surrounds { lender.lend_with_margins(length) } else { None };
+        self.check()
+            .and_then(|()| BytesLoan::new(length, self.options.max_message_size, lend))
             .map_err(|e| e.on(&self.shown))
     }
 

@@ -1,7 +1,7 @@
-//! Memory that is lent for the elements of an array: over shared memory, the slot in which the peer
-//! views the array.
+//! Memory that is lent for the elements of an array or for opaque bytes: over shared memory, the slot in which the
+//! receiver finds them.
 //!
-//! A program that writes an array into a loan and sends it saves the copy that sending otherwise makes. If no
+//! A program that writes an array or bytes into a loan and sends it saves the copy that sending otherwise makes. If no
 //! slot can be lent, the loan is ordinary memory and sending copies it: the program is the same. Before it is
 //! filled, a slot contains earlier bytes, so booleans, which have only two valid byte values, are never lent
 //! from shared memory.
@@ -14,6 +14,7 @@ use std::ptr::NonNull;
 use bytes::Bytes;
 
 use crate::body::PLACED_FROM;
+use crate::codec::Encoding;
 use crate::error::{Error, ErrorKind, Result, memory};
 use crate::sys::headroom;
 use crate::transport::WritableSlot;
@@ -41,6 +42,58 @@ enum Storage {
     Own(Vec<u64>),
 }
 
+impl Storage {
+    /// Lends `length` bytes: what `lend` returns if that may be shared, else memory of this process.
+    fn new(
+        length: u64,
+        limit: u64,
+        may_be_shared: bool,
+        lend: impl FnOnce(usize) -> Option<WritableSlot>,
+    ) -> Result<(Storage, usize)> {
+        if length > limit {
+            let text = format!(
+                "over the message limit: {length} bytes asked, {limit} allowed (option max_message_size)"
+            );
+            return Err(Error::new(ErrorKind::TooLarge, text));
+        }
+        let length = usize::try_from(length).map_err(|_| memory::out_of_memory(usize::MAX))?;
+        let may_be_shared = may_be_shared && length >= PLACED_FROM;
+        if let Some(writable) = may_be_shared.then(|| lend(length)).flatten() {
+            return Ok((Storage::Slot(writable), length));
+        }
+        if length >= CHECKED_FROM {
+            // Beyond the limit of a control group the kernel kills the process. Sending makes a copy,
+            // hence twice.
+            headroom::check_memory(length as u64 * 2)?;
+        }
+        Ok((Storage::Own(allocate(length)?), length))
+    }
+
+    /// Returns the first `length` bytes.
+    fn bytes(&self, length: usize) -> &[u8] {
+        match self {
+            Storage::Slot(writable) => &writable.bytes()[..length],
+            Storage::Own(words) => &bytemuck::cast_slice(words)[..length],
+        }
+    }
+
+    /// The same, to be written.
+    fn bytes_mut(&mut self, length: usize) -> &mut [u8] {
+        match self {
+            Storage::Slot(writable) => &mut writable.bytes_mut()[..length],
+            Storage::Own(words) => &mut bytemuck::cast_slice_mut(words)[..length],
+        }
+    }
+
+    /// Ends the writing and returns the first `length` bytes.
+    fn into_bytes(self, length: usize) -> Bytes {
+        match self {
+            Storage::Slot(writable) => writable.into_first(length),
+            Storage::Own(words) => Bytes::from_owner(OwnWords { words, length }),
+        }
+    }
+}
+
 /// Memory that was lent for an array, as bytes.
 pub struct LoanMemory {
     dtype: DType,
@@ -64,43 +117,19 @@ impl LoanMemory {
         lend: impl FnOnce(usize) -> Option<WritableSlot>,
     ) -> Result<LoanMemory> {
         let length = NdArrayRef::byte_length(dtype, shape)?;
-        if length > limit {
-            let text = format!(
-                "over the message limit: {length} bytes asked, {limit} allowed (option max_message_size)"
-            );
-            return Err(Error::new(ErrorKind::TooLarge, text));
-        }
-        let length = usize::try_from(length).map_err(|_| memory::out_of_memory(usize::MAX))?;
         // A peer may have left bytes there that are no valid booleans.
-        let may_be_shared = dtype != DType::Bool && length >= PLACED_FROM;
-        let place = match may_be_shared.then(|| lend(length)).flatten() {
-            Some(writable) => Storage::Slot(writable),
-            None => {
-                if length >= CHECKED_FROM {
-                    // Beyond the limit of a control group the kernel kills the process. Sending makes a copy,
-                    // hence twice.
-                    headroom::check_memory(length as u64 * 2)?;
-                }
-                Storage::Own(allocate(length)?)
-            }
-        };
+        let (place, length) = Storage::new(length, limit, dtype != DType::Bool, lend)?;
         Ok(LoanMemory { dtype, order: order.for_shape(shape), shape: shape.to_vec(), length, place })
     }
 
     /// Returns the elements, little-endian, as they are in memory.
     pub fn bytes(&self) -> &[u8] {
-        match &self.place {
-            Storage::Slot(writable) => writable.bytes(),
-            Storage::Own(words) => &bytemuck::cast_slice(words)[..self.length],
-        }
+        self.place.bytes(self.length)
     }
 
     /// The same, to be written.
     pub fn bytes_mut(&mut self) -> &mut [u8] {
-        match &mut self.place {
-            Storage::Slot(writable) => writable.bytes_mut(),
-            Storage::Own(words) => &mut bytemuck::cast_slice_mut(words)[..self.length],
-        }
+        self.place.bytes_mut(self.length)
     }
 
     /// Returns whether sending makes no copy, as long as the link exists.
@@ -111,11 +140,7 @@ impl LoanMemory {
     /// Ends the writing and returns the array.
     pub fn into_array(self) -> NdArray {
         let LoanMemory { dtype, order, shape, length, place } = self;
-        let data = match place {
-            Storage::Slot(writable) => writable.into_bytes(),
-            Storage::Own(words) => Bytes::from_owner(OwnWords { words, length }),
-        };
-        NdArray { dtype, order, shape, data }
+        NdArray { dtype, order, shape, data: place.into_bytes(length) }
     }
 
     /// Returns the array and a pointer through which its elements may be written until it is sent:
@@ -124,6 +149,84 @@ impl LoanMemory {
     pub fn into_written_array(mut self) -> (NdArray, NonNull<u8>) {
         let written = NonNull::from(self.bytes_mut()).cast();
         (self.into_array(), written)
+    }
+}
+
+/// Opaque bytes that are written where they are sent from: a frame of a camera, a file, a message of another encoding.
+///
+/// They are sent as the bytes of a value, alone or within a map; what is around them is written around them in the slot.
+pub struct BytesLoan {
+    place: Storage,
+    length: usize,
+}
+
+impl BytesLoan {
+    /// Lends memory for `length` bytes, of at most `limit`: what `lend` returns, else memory of this process.
+    ///
+    /// # Errors
+    /// `TooLarge` above the limit; `OutOfMemory`.
+    pub(crate) fn new(
+        length: usize,
+        limit: u64,
+        lend: impl FnOnce(usize) -> Option<WritableSlot>,
+    ) -> Result<BytesLoan> {
+        let (place, length) = Storage::new(length as u64, limit, true, lend)?;
+        Ok(BytesLoan { place, length })
+    }
+
+    /// Returns whether values of this encoding have bytes as they are.
+    pub(crate) fn is_sent_in_place(encoding: Encoding) -> bool {
+        matches!(encoding, Encoding::Cbor | Encoding::Raw)
+    }
+
+    /// Returns whether sending makes no copy, as long as the link exists.
+    pub fn is_shared(&self) -> bool {
+        matches!(self.place, Storage::Slot(_))
+    }
+
+    /// Shortens the loan to its first `length` bytes, which alone are sent.
+    ///
+    /// # Errors
+    /// `InvalidState` where the loan has fewer; it is unchanged then.
+    pub fn truncate(&mut self, length: usize) -> Result<()> {
+        if length > self.length {
+            let text = format!("the loan has {} bytes, and {length} of them were to be sent", self.length);
+            return Err(Error::new(ErrorKind::InvalidState, text));
+        }
+        self.length = length;
+        Ok(())
+    }
+
+    /// Ends the writing and returns the bytes, which are sent as any other: in a value, or as a
+    /// [`Payload`](crate::Payload) in `raw`.
+    pub fn into_bytes(self) -> Bytes {
+        self.place.into_bytes(self.length)
+    }
+}
+
+impl Deref for BytesLoan {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        self.place.bytes(self.length)
+    }
+}
+
+impl DerefMut for BytesLoan {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        self.place.bytes_mut(self.length)
+    }
+}
+
+impl From<BytesLoan> for Value {
+    fn from(loan: BytesLoan) -> Value {
+        Value::Bytes(loan.into_bytes())
+    }
+}
+
+impl fmt::Debug for BytesLoan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a loan of {} bytes", self.length)
     }
 }
 

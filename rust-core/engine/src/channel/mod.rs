@@ -56,6 +56,6 @@ pub use ends::{LINGER, is_not_ready};
 pub(crate) use ends::{batch, if_not_ready};
 pub use event_log::{Event, EventKind};
 pub use listener::Listener;
-pub use loan::{Loan, LoanMemory};
+pub use loan::{BytesLoan, Loan, LoanMemory};
 pub(crate) use options::Use;
 pub use options::{Acknowledge, Delivery, Framing, OnUnconsumed, Options, StartAt, Validate};

@@ -25,6 +25,13 @@ pub(crate) trait Lender {
     /// `None` where there is no room for them. `shared` is the elements where the caller has them with their owner.
     fn lend(&self, elements: &[u8], shared: Option<&Bytes>) -> Option<Bytes>;
 
+    /// Returns these bytes where they are in such memory, and stays so as long as the result; else `None`.
+    fn in_place(&self, bytes: &[u8]) -> Option<Bytes>;
+
+    /// Returns bytes of a loan with others directly before and behind them, which are written there. `None` where that
+    /// cannot be, or was done before.
+    fn surround(&self, bytes: &[u8], before: &[u8], after: &[u8]) -> Option<Bytes>;
+
     /// Returns a copy of a whole body in such memory. `None` where there is no room for it: the link, which counts them, looks once more.
     fn lend_body(&self, body: &[u8]) -> Option<Bytes>;
 }
@@ -34,10 +41,53 @@ const USUAL: usize = 64;
 /// The most bytes that are reserved because a source announces them.
 const LONGEST_HINT: usize = 4096;
 
-/// The long arrays of a value that is being encoded.
+/// The long arrays of a value that is being encoded, and a byte string that the program has written into a loan.
 struct Placed<'a> {
     lender: Option<&'a dyn Lender>,
     parts: OneOrMany<Part>,
+    /// The byte string, where it is, and how many arrays are before it.
+    loan: Option<(Part, usize)>,
+}
+
+impl<'a> Placed<'a> {
+    fn with(lender: Option<&'a dyn Lender>) -> Placed<'a> {
+        Placed { lender, parts: OneOrMany::new(), loan: None }
+    }
+
+    /// Returns the payload of what was encoded but for what is here. A long body without parts goes to memory of the lender.
+    fn payload(self, encoding: Encoding, mut body: Vec<u8>) -> Payload {
+        let Placed { lender, mut parts, loan } = self;
+        if let (Some((loan, arrays_before)), Some(lender)) = (loan, lender) {
+            if parts.is_empty()
+                && let Some(whole) = lender.surround(&loan.bytes, &body[..loan.at], &body[loan.at..])
+            {
+                return Payload::from_bytes(encoding, whole);
+            }
+            body = joined(&body, &loan);
+            let mut moved = OneOrMany::new();
+            for (number, Part { at, bytes }) in parts.iter().enumerate() {
+                let at = if number < arrays_before { *at } else { at + loan.bytes.len() };
+                moved.push(Part { at, bytes: bytes.clone() });
+            }
+            parts = moved;
+        }
+        if !parts.is_empty() {
+            return Payload { encoding, body: Body::of_parts(body, parts) };
+        }
+        let body = buffers::bytes(body);
+        let placed = lender.and_then(|lender| Payload::placed(encoding, &body, lender));
+        placed.unwrap_or_else(|| Payload::from_bytes(encoding, body))
+    }
+}
+
+/// Returns the body with the byte string that belongs into it.
+#[cold]
+fn joined(body: &[u8], loan: &Part) -> Vec<u8> {
+    let mut whole = buffers::with_room(body.len() + loan.bytes.len());
+    for piece in [&body[..loan.at], &loan.bytes, &body[loan.at..]] {
+        whole.extend_from_slice(piece);
+    }
+    whole
 }
 
 impl Placer for Placed<'_> {
@@ -47,6 +97,16 @@ impl Placer for Placed<'_> {
             self.parts.push(Part { at, bytes });
             true
         })
+    }
+
+    fn surround(&mut self, at: usize, bytes: &[u8]) -> bool {
+        if self.loan.is_none()
+            && let Some(bytes) = self.lender.and_then(|lender| lender.in_place(bytes))
+        {
+            self.loan = Some((Part { at, bytes }, self.parts.len()));
+            return true;
+        }
+        false
     }
 }
 
@@ -87,7 +147,7 @@ impl Payload {
         limits: &Limits,
         lender: Option<&dyn Lender>,
     ) -> Result<Payload> {
-        let mut parts = Placed { lender, parts: OneOrMany::new() };
+        let mut parts = Placed::with(lender);
         let mut placer = lender.map(|_| &mut parts as &mut dyn Placer);
         if let (Some(to), None, Encoding::Cbor) = (&mut placer, schema, encoding) {
             match codec::write_around_array(value, limits, &mut **to) {
@@ -98,7 +158,7 @@ impl Payload {
             }
         }
         let body = Payload::encoded(schema, value, encoding, limits, placer)?;
-        Ok(Payload::of_encoded(encoding, body, parts.parts, lender))
+        Ok(parts.payload(encoding, body))
     }
 
     /// Returns a value in CBOR that is one long array or a short map with one, whose elements stay where they are. `None`
@@ -116,24 +176,9 @@ impl Payload {
         limits: &Limits,
         lender: &dyn Lender,
     ) -> Result<Payload> {
-        let mut parts = Placed { lender: Some(lender), parts: OneOrMany::new() };
+        let mut parts = Placed::with(Some(lender));
         let body = Payload::encoded(None, value, Encoding::Cbor, limits, Some(&mut parts))?;
-        Ok(Payload::of_encoded(Encoding::Cbor, body, parts.parts, Some(lender)))
-    }
-
-    /// Returns a payload of encoded bytes and the parts that belong between them. A long body without parts goes to memory of the lender.
-    fn of_encoded(
-        encoding: Encoding,
-        body: Vec<u8>,
-        parts: OneOrMany<Part>,
-        lender: Option<&dyn Lender>,
-    ) -> Payload {
-        if !parts.is_empty() {
-            return Payload { encoding, body: Body::of_parts(body, parts) };
-        }
-        let body = buffers::bytes(body);
-        let placed = lender.and_then(|lender| Payload::placed(encoding, &body, lender));
-        placed.unwrap_or_else(|| Payload::from_bytes(encoding, body))
+        Ok(parts.payload(Encoding::Cbor, body))
     }
 
     /// Returns a payload of a copy of encoded bytes in memory of the lender. `None` if they are not long, and where there is no room for them.

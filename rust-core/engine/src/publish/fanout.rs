@@ -171,6 +171,11 @@ impl Fanout {
         self.slots.as_ref()?.lend_writable(length)
     }
 
+    /// Lends memory for bytes around which the rest of their message is written; `None` where no slot is free.
+    pub fn lend_with_margins(&self, length: usize) -> Option<WritableSlot> {
+        self.slots.as_ref()?.lend_with_margins(length)
+    }
+
     /// Returns the lender of slots for the long arrays of a message; `None` for a transport without
     /// slots.
     pub fn lender(&self) -> Option<&dyn Lender> {
@@ -391,6 +396,14 @@ impl Lender for Fanout {
         let EventLog { arrays_in_slots, arrays_without_slot, .. } = &self.event_log;
         self.event_log.count(if lent.is_some() { arrays_in_slots } else { arrays_without_slot });
         lent
+    }
+
+    fn in_place(&self, bytes: &[u8]) -> Option<Bytes> {
+        self.slots.as_ref()?.in_place(bytes, None)
+    }
+
+    fn surround(&self, bytes: &[u8], before: &[u8], after: &[u8]) -> Option<Bytes> {
+        self.slots.as_ref()?.surround(bytes, before, after)
     }
 
     fn lend_body(&self, _: &[u8]) -> Option<Bytes> {

@@ -15,7 +15,7 @@ use crate::channel::acceptor::bind;
 use crate::channel::handshake::Hello;
 use crate::channel::pattern::Pattern;
 use crate::channel::turns::{TurnGuard, Turns, reentrant_call};
-use crate::channel::{Event, Framing, LINGER, Loan, LoanMemory, Options, Use, batch, plain};
+use crate::channel::{BytesLoan, Event, Framing, LINGER, Loan, LoanMemory, Options, Use, batch, plain};
 use crate::deadline::{Deadline, Wait, Waiting};
 use crate::error::{Error, ErrorKind, Result};
 use crate::message::Payload;
@@ -182,6 +182,19 @@ impl Publisher {
             })
         };
         self.check().and_then(|()| lend()).map_err(|e| e.on(&self.shown))
+    }
+
+    /// Lends memory for `length` opaque bytes to publish, as [`Channel::loan_bytes`](crate::Channel::loan_bytes) does: over
+    /// `shm:` they are published where they lie. It is ordinary memory where [`Publisher::loan`] gives that.
+    ///
+    /// # Errors
+    /// `TooLarge` above the longest message; `OutOfMemory`.
+    pub fn loan_bytes(&self, length: usize) -> Result<BytesLoan> {
+        let surrounds = BytesLoan::is_sent_in_place(self.options.encoding());
+        let lend = |length| if surrounds { self.fanout.lend_with_margins(length) } else { None };
+        self.check()
+            .and_then(|()| BytesLoan::new(length, self.options.max_message_size, lend))
+            .map_err(|e| e.on(&self.shown))
     }
 
     /// Publishes a value and returns its sequence number. Waits for no subscriber. A `file:` waits

@@ -11,7 +11,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use super::client_tx::ClientTx;
-use crate::channel::{Loan, LoanMemory};
+use crate::channel::{BytesLoan, Loan, LoanMemory};
 use crate::codec::Encoding;
 use crate::error::{Error, ErrorKind, RemoteFailure, Result};
 use crate::frame::{Kind, flags};
@@ -127,6 +127,19 @@ impl Request {
         let is_cbor = self.answer_encoding() == Encoding::Cbor;
         let lend = |length| self.client_tx.lender().filter(|_| is_cbor)?.lend_writable(length);
         LoanMemory::new(dtype, shape, order, max_message_size, lend).map_err(|e| e.on(&self.client_tx.shown))
+    }
+
+    /// Lends memory for `length` opaque bytes of the reply, as [`Channel::loan_bytes`](crate::Channel::loan_bytes) does for a
+    /// message.
+    ///
+    /// # Errors
+    /// `TooLarge` above the longest message that the client accepts; `OutOfMemory`.
+    pub fn loan_bytes(&self, length: usize) -> Result<BytesLoan> {
+        self.check()?;
+        let surrounds = BytesLoan::is_sent_in_place(self.answer_encoding());
+        let lend = |length| self.client_tx.lender().filter(|_| surrounds)?.lend_with_margins(length);
+        let limit = self.client_tx.max_message_size();
+        BytesLoan::new(length, limit, lend).map_err(|e| e.on(&self.client_tx.shown))
     }
 
     /// Returns the encoding of the answer.

@@ -87,15 +87,21 @@ impl MemoryFile {
     /// the file exclusively.
     #[inline]
     pub fn bytes(&self, length: usize) -> &[u8] {
+        self.bytes_at(0, length)
+    }
+
+    /// Returns `length` bytes from offset `at` on. No thread writes there in the meantime, as for [`MemoryFile::bytes`].
+    #[inline]
+    pub fn bytes_at(&self, at: usize, length: usize) -> &[u8] {
         // SAFETY: these bytes lie inside the mapping and live as long as it does; other processes map it
         // read-only.
-        unsafe { std::slice::from_raw_parts(self.mapping.range(0, length), length) }
+        unsafe { std::slice::from_raw_parts(self.mapping.range(at, length), length) }
     }
 
     /// The same bytes, for a writer that has claimed the file; other processes may read them meanwhile.
     #[inline]
-    pub fn writable_bytes(&self, length: usize) -> *mut [u8] {
-        std::ptr::slice_from_raw_parts_mut(self.mapping.range(0, length), length)
+    pub fn writable_bytes(&self, at: usize, length: usize) -> *mut [u8] {
+        std::ptr::slice_from_raw_parts_mut(self.mapping.range(at, length), length)
     }
 
     /// Returns the word at offset `at`, a multiple of 8.

@@ -4,10 +4,11 @@
 //! The table lends it to one borrower without counting (`sys::arc_owner`), and the last clone of the `Bytes` gives it back with
 //! one exchange, without the table's lock.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use bytes::Bytes;
 
+use super::segment::PAGE;
 use crate::sys::arc_owner::{ArcOwner, ArcRef};
 use crate::sys::memory::MemoryFile;
 
@@ -17,7 +18,13 @@ struct LentFile {
     file: MemoryFile,
     /// Set by the table that lends it, and cleared by the borrower.
     is_written: AtomicBool,
+    /// Where the bytes end that begin behind a margin, as long as nothing was written around them; else 0.
+    margin_behind: AtomicUsize,
 }
+
+/// The bytes before and behind those of a loan in which the rest of its message may be written. A page, so that the
+/// program's bytes begin at one.
+pub(super) const MARGIN: usize = PAGE;
 
 /// The file of a slot, in the table.
 #[derive(Debug)]
@@ -25,7 +32,8 @@ pub(super) struct SlotFile(ArcOwner<LentFile>);
 
 impl SlotFile {
     pub(crate) fn new(file: MemoryFile) -> SlotFile {
-        SlotFile(ArcOwner::new(LentFile { file, is_written: AtomicBool::new(false) }))
+        let (is_written, margin_behind) = (AtomicBool::new(false), AtomicUsize::new(0));
+        SlotFile(ArcOwner::new(LentFile { file, is_written, margin_behind }))
     }
 
     pub(crate) fn file(&self) -> &MemoryFile {
@@ -39,15 +47,16 @@ impl SlotFile {
         self.0.is_home()
     }
 
-    /// Lends the first `length` bytes to be written; `None` where the file is not free.
+    /// Lends `length` bytes from `from` on to be written; `None` where the file is not free.
     #[inline]
-    pub(crate) fn lend_writable(&mut self, length: usize) -> Option<WritableSlot> {
+    pub(crate) fn lend_writable(&mut self, from: usize, length: usize) -> Option<WritableSlot> {
         if !self.0.is_home() {
             return None;
         }
         // Before it is lent, so the borrower clears it afterwards.
         self.0.is_written.store(true, Ordering::Relaxed);
-        Some(WritableSlot { content: Some(self.0.lend()), length })
+        self.0.margin_behind.store(0, Ordering::Relaxed);
+        Some(WritableSlot { content: Some(self.0.lend()), from, length })
     }
 
     /// Returns the offset of these bytes in the first `length` bytes of the file; `None` where they are elsewhere, or
@@ -66,6 +75,30 @@ impl SlotFile {
         let owner = || Bytes::from_owner(SlotBytes { content: self.0.lend(), from, length });
         shared.cloned().unwrap_or_else(owner)
     }
+
+    /// Writes directly before and behind these bytes, which [`WritableSlot::into_first`] returned of a loan with margins, and
+    /// returns the whole. `None`, and nothing is written, where they are others, where the margins are too small, and after
+    /// the first time: the whole may be under way. `room` is the length of the file. The caller has the table's lock.
+    pub(crate) fn surround(
+        &mut self,
+        room: usize,
+        bytes: &[u8],
+        before: &[u8],
+        after: &[u8],
+    ) -> Option<Bytes> {
+        let from = self.offset_of(bytes, room)?;
+        let to = from + bytes.len();
+        // Nothing else is lent of the margins: the loan gave its first bytes alone, up to this end.
+        let is_loan = from == MARGIN && self.0.margin_behind.load(Ordering::Relaxed) == to;
+        if !is_loan || before.len() > MARGIN || after.len() > MARGIN.min(room - to) {
+            return None;
+        }
+        self.0.margin_behind.store(0, Ordering::Relaxed);
+        self.file().copy_in(from - before.len(), before);
+        self.file().copy_in(to, after);
+        let (from, length) = (from - before.len(), before.len() + bytes.len() + after.len());
+        Some(Bytes::from_owner(SlotBytes { content: self.0.lend(), from, length }))
+    }
 }
 
 /// Filled memory of a slot, behind `Bytes`. As long as it is lent the slot is not written.
@@ -77,7 +110,7 @@ struct SlotBytes {
 
 impl AsRef<[u8]> for SlotBytes {
     fn as_ref(&self) -> &[u8] {
-        &self.content.file.bytes(self.from + self.length)[self.from..]
+        self.content.file.bytes_at(self.from, self.length)
     }
 }
 
@@ -87,6 +120,7 @@ impl AsRef<[u8]> for SlotBytes {
 pub struct WritableSlot {
     /// `None` once the writing has ended.
     content: Option<ArcRef<LentFile>>,
+    from: usize,
     length: usize,
 }
 
@@ -94,7 +128,7 @@ impl WritableSlot {
     /// The elements written so far; fresh memory is zero, reused memory has the elements of an
     /// earlier array.
     pub fn bytes(&self) -> &[u8] {
-        self.content.as_ref().map_or(&[], |content| content.file.bytes(self.length))
+        self.content.as_ref().map_or(&[], |content| content.file.bytes_at(self.from, self.length))
     }
 
     /// The same memory for writing.
@@ -104,7 +138,7 @@ impl WritableSlot {
         // SAFETY: the file was free when it was lent, and `offset_of` finds no bytes in it while it is written, so
         // nothing else is lent; this value alone has the bytes, and is borrowed alone. Other processes map the file
         // read-only, and their reads are no accesses of this program's.
-        unsafe { &mut *content.file.writable_bytes(self.length) }
+        unsafe { &mut *content.file.writable_bytes(self.from, self.length) }
     }
 
     /// Copies these elements, of which there are as many, and returns them. No mutex is held during the copy, which may
@@ -118,9 +152,20 @@ impl WritableSlot {
     /// clone of the result is dropped and the peer has released all references.
     #[inline]
     pub fn into_bytes(self) -> Bytes {
+        let length = self.length;
+        self.into_first(length)
+    }
+
+    /// The same for the first `length` bytes; the others are lent no more.
+    #[inline]
+    pub fn into_first(self, length: usize) -> Bytes {
+        let (from, length) = (self.from, length.min(self.length));
         let Some(content) = self.content else { return Bytes::new() };
+        if from == MARGIN {
+            content.margin_behind.store(from + length, Ordering::Relaxed);
+        }
         // Release: what was written comes before what others do with it.
         content.is_written.store(false, Ordering::Release);
-        Bytes::from_owner(SlotBytes { content, from: 0, length: self.length })
+        Bytes::from_owner(SlotBytes { content, from, length })
     }
 }

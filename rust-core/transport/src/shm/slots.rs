@@ -21,7 +21,7 @@ use bytes::Bytes;
 
 use super::references::{self, Reference};
 use super::segment::{PAGE, SLOTS};
-use super::slot_file::{SlotFile, WritableSlot};
+use super::slot_file::{MARGIN, SlotFile, WritableSlot};
 use super::slot_page::{self, FileName};
 use crate::body::{OneOrMany, Split};
 use crate::sys::fork;
@@ -151,7 +151,7 @@ impl<R: Release> Slots<R> {
         if let Some(lent) = table.in_place(elements, shared) {
             return Some(lent);
         }
-        let writable = table.lend(elements.len())?;
+        let writable = table.lend(0, elements.len())?;
         drop(table);
         Some(writable.filled_with(elements))
     }
@@ -178,7 +178,28 @@ impl<R: Release> Slots<R> {
     /// Lends a slot for `length` bytes. `None` where no slot is free, where the array is longer
     /// than a message may be, and in a forked child.
     pub fn lend_writable(&self, length: usize) -> Option<WritableSlot> {
-        self.table_for(length)?.lend(length)
+        self.table_for(length)?.lend(0, length)
+    }
+
+    /// The same for bytes around which the rest of their message is written by [`Slots::surround`]: with margins, where the
+    /// longest message has room for them.
+    pub fn lend_with_margins(&self, length: usize) -> Option<WritableSlot> {
+        let longest = self.lengths.end.saturating_sub(1).next_multiple_of(STEP);
+        let margin = if length.saturating_add(2 * MARGIN) <= longest { MARGIN } else { 0 };
+        self.table_for(length)?.lend(margin, length)
+    }
+
+    /// Returns the bytes of a loan, which are in a slot of this side, with others directly before and behind them, which are
+    /// written there. `None` where they are not, where the margins are too small, and where something was written around them
+    /// before.
+    pub fn surround(&self, bytes: &[u8], before: &[u8], after: &[u8]) -> Option<Bytes> {
+        let mut table = self.table_for(bytes.len())?;
+        if before.is_empty() && after.is_empty() {
+            return table.in_place(bytes, None);
+        }
+        let (slot, _) = locate(&table.slots, bytes)?;
+        let Slot { file, length, .. } = &mut table.slots[slot];
+        file.as_mut()?.surround(*length, bytes, before, after)
     }
 
     /// Lends a slot as [`Slots::lend_writable`] does, if one that is free has a file for it: that takes a moment, where
@@ -187,7 +208,7 @@ impl<R: Release> Slots<R> {
     pub fn lend_free(&self, length: usize) -> Option<WritableSlot> {
         let mut table = self.table_for(length)?;
         let slot = table.claim(fitting(length), true, 0)?;
-        table.slots[slot].lend(length)
+        table.slots[slot].lend(0, length)
     }
 
     /// Returns references to the parts of a body, which are noted as sent. `give` makes sure that others have the file of
@@ -230,8 +251,8 @@ impl<R: Release> Slots<R> {
 }
 
 impl Slot {
-    fn lend(&mut self, length: usize) -> Option<WritableSlot> {
-        self.file.as_mut()?.lend_writable(length)
+    fn lend(&mut self, from: usize, length: usize) -> Option<WritableSlot> {
+        self.file.as_mut()?.lend_writable(from, length)
     }
 }
 
@@ -255,10 +276,11 @@ impl<R: Release> SlotTable<R> {
         Some(self.slots[slot].file.as_mut()?.share(from, elements.len(), shared))
     }
 
-    /// Lends a slot for `length` bytes: see [`Slots::lend_writable`].
-    fn lend(&mut self, length: usize) -> Option<WritableSlot> {
-        let slot = self.claim(fitting(length), true, 0).or_else(|| self.make_or_reuse(length))?;
-        self.slots[slot].lend(length)
+    /// Lends a slot for `length` bytes with a margin on both sides: see [`Slots::lend_writable`].
+    fn lend(&mut self, margin: usize, length: usize) -> Option<WritableSlot> {
+        let all = length + 2 * margin;
+        let slot = self.claim(fitting(all), true, 0).or_else(|| self.make_or_reuse(all))?;
+        self.slots[slot].lend(margin, length)
     }
 
     /// Claims a free slot with a file of such a length: that which was published first, and of those the shortest. With

@@ -90,6 +90,48 @@ fn writable_slot_is_sent_in_place() {
     assert_eq!(slots.bytes(), 2 * 128 * KIB);
 }
 
+/// What surrounds the bytes of a loan is written directly around them, once, and never where something else is lent.
+#[test]
+fn bytes_of_a_loan_are_surrounded_in_their_slot_once() {
+    let (_page, slots) = slots();
+    let lent = |length: usize, first: usize| {
+        let mut writable = slots.lend_with_margins(length).unwrap();
+        writable.bytes_mut().fill(5);
+        assert_eq!(writable.bytes().len(), length);
+        writable.into_first(first)
+    };
+    let bytes = lent(100 * KIB, 90 * KIB);
+    // A part of them, or other bytes: what is around is theirs.
+    assert!(slots.surround(&bytes[1..], b"<", b">").is_none());
+    assert!(slots.surround(&bytes[..80 * KIB], b"<", b">").is_none());
+    assert!(slots.surround(&[5; 90 * KIB], b"<", b">").is_none());
+    for (before, after) in [(4097, 0), (0, 4097)] {
+        assert!(slots.surround(&bytes, &vec![1; before], &vec![1; after]).is_none(), "{before}, {after}");
+    }
+    let alone = slots.surround(&bytes, b"", b"").unwrap();
+    assert_eq!(alone.as_ptr_range(), bytes.as_ptr_range());
+    let whole = slots.surround(&bytes, b"head", b"end").unwrap();
+    assert_eq!(whole[4..].as_ptr(), bytes.as_ptr(), "no copy");
+    assert_eq!(whole, [&b"head"[..], &[5; 90 * KIB], b"end"].concat());
+    assert!(slots.surround(&bytes, b"HEAD", b"END").is_none(), "the first may be under way");
+    assert!(slots.surround(&whole[..4], b"<", b">").is_none() && whole.starts_with(b"head"));
+    // Alone it still goes out of its slot, and so does what surrounds it.
+    assert_eq!(slots.in_place(&whole, None).unwrap().as_ptr(), whole.as_ptr());
+    drop((alone, bytes, whole));
+    // The margins are full, and those of the next loan of the same file are its own.
+    let bytes = lent(100 * KIB, 100 * KIB);
+    let (before, after) = ([1; 4096], [2; 4096]);
+    assert_eq!(slots.surround(&bytes, &before, &after).unwrap().len(), 108 * KIB);
+    drop(bytes);
+    // An array has no margins, and neither has a loan as long as the longest message.
+    let array = slots.lend(&[7; 100 * KIB]).unwrap();
+    assert!(slots.surround(&array, b"<", b">").is_none());
+    drop(array);
+    let longest = lent(LIMIT as usize, LIMIT as usize);
+    assert!(slots.surround(&longest, b"<", b">").is_none());
+    assert!(slots.surround(&longest, b"", b"").is_some());
+}
+
 #[test]
 fn slots_of_other_lengths_are_replaced_within_the_bound() {
     let (_page, slots) = slots();

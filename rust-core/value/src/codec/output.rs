@@ -408,6 +408,21 @@ impl<'a> Output<'a> {
         Ok(())
     }
 
+    /// Appends a byte string, as [`Output::block`], or has it left where it is and the rest written around it.
+    #[inline]
+    pub(crate) fn byte_string(&mut self, bytes: &[u8]) -> Result<()> {
+        if bytes.len() >= PLACED_FROM
+            && self.has_room(bytes.len())
+            && let Some(placer) = &mut self.placer
+            && placer.surround(self.at - self.start, bytes)
+        {
+            self.elsewhere += bytes.len();
+            self.most = self.most.saturating_sub(bytes.len());
+            return Ok(());
+        }
+        self.block(bytes)
+    }
+
     /// Checks that `count` more bytes fit the limit of the message; else `TooLarge`.
     #[inline(always)]
     pub(crate) fn check_room(&self, count: usize) -> Result<()> {

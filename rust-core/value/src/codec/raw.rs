@@ -34,7 +34,7 @@ fn refuse(what: &str) -> Result<()> {
 impl Sink for Encoder<'_> {
     /// The only value with a form here.
     fn bytes(&mut self, value: &[u8]) -> Result<()> {
-        self.out.block(value)
+        self.out.byte_string(value)
     }
     fn null(&mut self) -> Result<()> {
         refuse("null")

@@ -32,6 +32,17 @@ impl SlotLender<'_> {
         slots.lend_writable(length)
     }
 
+    /// Returns memory of a free slot for bytes around which the rest of their message is written; none if no slot is free.
+    pub fn lend_with_margins(&self, length: usize) -> Option<WritableSlot> {
+        let slots = read_progress(&mut *self.halves()?)?.clone();
+        slots.lend_with_margins(length)
+    }
+
+    /// Returns the slots without looking for free ones.
+    fn slots(&self) -> Option<Arc<Slots>> {
+        self.halves()?.slots.clone()
+    }
+
     /// Locks the halves; none in a forked child, which has no slots.
     #[inline]
     fn halves(&self) -> Option<seat::GateGuard<'_, SessionHalves>> {
@@ -75,6 +86,14 @@ impl Lender for SlotLender<'_> {
         let EventLog { arrays_in_slots, arrays_without_slot, .. } = self.event_log;
         self.event_log.count(if lent.is_some() { arrays_in_slots } else { arrays_without_slot });
         lent
+    }
+
+    fn in_place(&self, bytes: &[u8]) -> Option<Bytes> {
+        self.slots()?.in_place(bytes, None)
+    }
+
+    fn surround(&self, bytes: &[u8], before: &[u8], after: &[u8]) -> Option<Bytes> {
+        self.slots()?.surround(bytes, before, after)
     }
 
     fn lend_body(&self, body: &[u8]) -> Option<Bytes> {

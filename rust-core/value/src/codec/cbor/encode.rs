@@ -297,7 +297,7 @@ impl Sink for Encoder<'_> {
     /// Major type 2: the length, then the bytes.
     fn bytes(&mut self, value: &[u8]) -> Result<()> {
         self.head(2, value.len() as u64);
-        self.out.block(value)
+        self.out.byte_string(value)
     }
 
     /// Tag 1001, a map of two entries: 1 to the seconds, -9 to the nanoseconds after them.

@@ -1,0 +1,98 @@
+//! `Linkspan\BytesLoan`: memory that is lent for opaque bytes, into which a program copies strings piece by piece.
+
+use std::cell::RefCell;
+
+use ext_php_rs::flags::DataType;
+use ext_php_rs::prelude::*;
+use ext_php_rs::zend::ce;
+use linkspan::value::Sink;
+use linkspan::{Error, ErrorKind, Result};
+
+use crate::edge::{PhpResult, edge};
+use crate::scalars::AnyString;
+use crate::zend::{self, Made, try_made};
+
+/// `Linkspan\BytesLoan`.
+#[php_class]
+#[php(name = "Linkspan\\BytesLoan", flags = zend::FINAL)]
+#[php(implements(ce = ce::countable, stub = "\\Countable"))]
+pub struct BytesLoan(RefCell<Content>);
+
+enum Content {
+    /// The program writes it.
+    Written(linkspan::BytesLoan),
+    /// A message took it.
+    Sent(bytes::Bytes),
+}
+
+/// Returns a loan as a PHP object.
+pub fn lent(lend: impl FnOnce() -> Result<linkspan::BytesLoan>) -> Result<Made<BytesLoan>> {
+    try_made(|| Ok(BytesLoan(RefCell::new(Content::Written(lend()?)))))
+}
+
+/// Returns a length or an offset; a negative one is more than any loan has.
+pub fn at_least_zero(number: i64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+impl BytesLoan {
+    /// Sends the bytes where they were written: they cannot be written any more.
+    pub fn walk<S: Sink + ?Sized>(&self, sink: &mut S) -> Result<()> {
+        let taken = self.0.replace(Content::Sent(bytes::Bytes::new()));
+        let bytes = match taken {
+            Content::Written(lent) => lent.into_bytes(),
+            Content::Sent(bytes) => bytes,
+        };
+        self.0.replace(Content::Sent(bytes.clone()));
+        sink.bytes(&bytes)
+    }
+
+    /// Runs what changes a loan that was not sent.
+    fn change(&self, change: impl FnOnce(&mut linkspan::BytesLoan) -> Result<()>) -> Result<()> {
+        match &mut *self.0.borrow_mut() {
+            Content::Written(lent) => change(lent),
+            Content::Sent(_) => {
+                let text = "this loan was encoded, and what is sent does not change: lend another one";
+                Err(Error::new(ErrorKind::InvalidState, text))
+            }
+        }
+    }
+}
+
+#[php_impl]
+impl BytesLoan {
+    #[php(vis = "private")]
+    pub fn __construct() -> PhpResult<Self> {
+        edge(|| {
+            Err(Error::new(ErrorKind::InvalidState, "use loanBytes of a channel, a publisher or a request"))
+        })
+    }
+
+    #[php(defaults(offset = 0))]
+    pub fn write(&self, bytes: AnyString<'_>, offset: i64) -> PhpResult<()> {
+        edge(|| {
+            self.change(|lent| {
+                let (from, all) = (at_least_zero(offset), lent.len());
+                let to = from.checked_add(bytes.0.len()).and_then(|end| lent.get_mut(from..end));
+                let Some(to) = to else {
+                    let text =
+                        format!("{} bytes at {offset} are not within the loan of {all} bytes", bytes.0.len());
+                    return Err(Error::new(ErrorKind::OutOfRange, text));
+                };
+                to.copy_from_slice(bytes.0);
+                Ok(())
+            })
+        })
+    }
+
+    pub fn truncate(&self, length: i64) -> PhpResult<()> {
+        edge(|| self.change(|lent| lent.truncate(at_least_zero(length))))
+    }
+
+    pub fn count(&self) -> i64 {
+        match &*self.0.borrow() {
+            Content::Written(lent) => lent.len() as i64,
+            Content::Sent(bytes) => bytes.len() as i64,
+        }
+    }
+}
