@@ -2,7 +2,6 @@
 
 use std::cell::RefCell;
 
-use ext_php_rs::flags::DataType;
 use ext_php_rs::prelude::*;
 use ext_php_rs::zend::ce;
 use linkspan::value::Sink;

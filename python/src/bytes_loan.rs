@@ -10,6 +10,7 @@ use pyo3::exceptions::PyBufferError;
 use pyo3::ffi;
 use pyo3::prelude::*;
 
+use crate::arguments::Length;
 use crate::errors::Outcome;
 
 /// Memory that was lent for bytes. It has the buffer protocol, writable until a message takes it; in a value it stands for its bytes.
@@ -90,14 +91,14 @@ impl BytesLoan {
 #[pymethods]
 impl BytesLoan {
     /// Shortens it to its first `length` bytes, which alone are sent.
-    fn truncate(&self, length: usize) -> Outcome<()> {
+    fn truncate(&self, length: Length) -> Outcome<()> {
         let mut state = self.state();
         if state.exports > 0 {
             let text = "a buffer of this loan is in use (memoryview, numpy.frombuffer): release it first";
             return Err(PyBufferError::new_err(text).into());
         }
         match &mut state.content {
-            Content::Written(lent) => Ok(lent.truncate(length)?),
+            Content::Written(lent) => Ok(lent.truncate(length.0)?),
             Content::Sent(_) => {
                 let text = "this loan was sent, and what was sent does not change: lend another one";
                 Err(Error::new(ErrorKind::InvalidState, text).into())

@@ -9,7 +9,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyTuple};
 
-use crate::arguments::{ArrayOrder, Endpoint, Max, Within, refused};
+use crate::arguments::{ArrayOrder, Endpoint, Length, Max, Within, refused};
 use crate::batch::Encoding;
 use crate::builder::Builder;
 use crate::bytes_loan::BytesLoan;
@@ -113,8 +113,8 @@ impl Channel {
     /// it within a value in place of `bytes`. Over `shm:`, with the encodings `cbor` and `raw`, nothing of them is copied to send
     /// them, once, where at most 4 KiB of other values are before and behind them. It is read-only then; where a buffer of it
     /// is still in use, a copy is sent. It is ordinary memory where `loan` gives that.
-    fn loan_bytes(&self, length: usize) -> Outcome<BytesLoan> {
-        Ok(BytesLoan::of(self.link.loan_bytes(length)?))
+    fn loan_bytes(&self, length: Length) -> Outcome<BytesLoan> {
+        Ok(BytesLoan::of(self.link.loan_bytes(length.0)?))
     }
 
     /// Sends a value; gives its sequence number. `Timeout` where the queue stays full.

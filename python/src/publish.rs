@@ -5,7 +5,7 @@ use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
-use crate::arguments::{ArrayOrder, Count, Endpoint, Endpoints, Max};
+use crate::arguments::{ArrayOrder, Count, Endpoint, Endpoints, Length, Max};
 use crate::batch::Encoding;
 use crate::builder::Builder;
 use crate::bytes_loan::BytesLoan;
@@ -55,8 +55,8 @@ impl Publisher {
     }
 
     /// Memory for opaque bytes to be written and published, as `Channel.loan_bytes` gives it.
-    fn loan_bytes(&self, length: usize) -> Outcome<BytesLoan> {
-        Ok(BytesLoan::of(self.source.loan_bytes(length)?))
+    fn loan_bytes(&self, length: Length) -> Outcome<BytesLoan> {
+        Ok(BytesLoan::of(self.source.loan_bytes(length.0)?))
     }
 
     /// Publishes a value and returns its sequence number. Threads that send take turns. A `journal:` returns the number once the value is

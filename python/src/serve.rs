@@ -7,7 +7,7 @@ use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
-use crate::arguments::{AnyText, ArrayOrder, Endpoint, RemoteCode};
+use crate::arguments::{AnyText, ArrayOrder, Endpoint, Length, RemoteCode};
 use crate::builder::Builder;
 use crate::bytes_loan::BytesLoan;
 use crate::channel::event_list;
@@ -184,9 +184,9 @@ impl Request {
     }
 
     /// Lends memory for bytes of the reply, as `Channel.loan_bytes` does.
-    fn loan_bytes(&self, length: usize) -> Outcome<BytesLoan> {
+    fn loan_bytes(&self, length: Length) -> Outcome<BytesLoan> {
         match self.pending().as_ref() {
-            Some(pending) => Ok(BytesLoan::of(pending.loan_bytes(length)?)),
+            Some(pending) => Ok(BytesLoan::of(pending.loan_bytes(length.0)?)),
             None => Err(answered().into()),
         }
     }

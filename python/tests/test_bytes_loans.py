@@ -95,8 +95,10 @@ def test_loan_outlives_its_channel_and_is_refused_where_it_cannot_be():
     one, two = pair_over("shm", max_message_size=MIB)
     with pytest.raises(linkspan.TooLarge):
         one.loan_bytes(MIB + 1)
-    with pytest.raises((OverflowError, linkspan.TooLarge)):
+    with pytest.raises(linkspan.OutOfRange):
         one.loan_bytes(-1)
+    with pytest.raises(linkspan.WrongType):
+        one.loan_bytes(1.5)
     loan = one.loan_bytes(100_000)
     with pytest.raises(linkspan.InvalidState, match="100001"):
         loan.truncate(100_001)

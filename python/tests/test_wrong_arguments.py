@@ -104,6 +104,7 @@ class World:
             linkspan.Message: self.message,
             linkspan.Request: lambda ended: self.served(ended)[1],
             linkspan.NdArray: lambda _: linkspan.NdArray(bytes(24), "f64", [3]),
+            linkspan.BytesLoan: lambda ended: self.pair(ended)[0].loan_bytes(100),
             linkspan.Region: opened(lambda: linkspan.Region(str(self.folder / "block"))),
             linkspan.ServiceLoop: opened(lambda: linkspan.ServiceLoop(f"s{self.name()[7:]}")),
             linkspan.Task: self.task,
