@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Any, TextIO
 
 from . import _native
-from .errors import Error, NoSpace, NotFound
+from .errors import Error, NoSpace
 from .recording import Recording, Table, _new_file, exporting, writer
 from .timestamp import Timestamp
 
@@ -67,7 +67,7 @@ def _write(recording: Recording, form: str, request: dict[str, Any], made: dict[
                 del batch, table
             written += len(outs)
     if not written and not refused:
-        raise NotFound(f"{recording.path} has no message of {', '.join(names[:20])} in these times")
+        raise recording._empty(names)
     return refused
 
 

@@ -22,8 +22,10 @@ _BESIDE = (".valid", ".shape", ".json")
 _AMBIGUOUS = re.compile("%(?=00|25|2E|2F|7E)")
 
 
-def write(recording: Recording, h5py: Any, file: Any, names: list[str], tables: Iterator[tuple[str, Table]]) -> None:
-    """Writes the tables of these names into a file that was opened."""
+def write(
+    recording: Recording, h5py: Any, file: Any, names: list[str], first: tuple[str, Table], tables: Iterator[tuple[str, Table]]
+) -> None:
+    """Writes the tables of these names, of which one was taken already, into a file that was opened."""
     from .recording import exporting
 
     target = _Target(file)
@@ -48,13 +50,16 @@ def write(recording: Recording, h5py: Any, file: Any, names: list[str], tables: 
                 if (schema := schemas.get(name)) is not None:
                     _attribute(group, "schema", schema)
         # One batch at a time: each is given up before the next one is read.
-        while (batch := next(tables, None)) is not None:
+        batch: tuple[str, Table] | None = first
+        del first
+        while batch is not None:
             name, table = batch
             with exporting(name):
                 for column in table.columns:
                     _append(made[places[name]], h5py, table, column, below.get(places[name], set()))
                     target.check()
             del batch, table
+            batch = next(tables, None)
     # What the end of the file could not write.
     target.check()
 

@@ -65,8 +65,9 @@ class RecordedName:
     bytes: int
     missed: int
     skipped: int
-    first: Timestamp
-    last: Timestamp
+    #: Of its first and its last message; `None` where it has none.
+    first: Timestamp | None
+    last: Timestamp | None
     incarnations: tuple[str, ...]
     encodings: tuple[str, ...]
     schemas: tuple[str, ...]
@@ -278,8 +279,8 @@ class Recording:
                 bytes=facts["bytes"],
                 missed=facts["missed"],
                 skipped=facts["skipped"],
-                first=_instant(facts["first"]),
-                last=_instant(facts["last"]),
+                first=None if facts["first"] is None else _instant(facts["first"]),
+                last=None if facts["last"] is None else _instant(facts["last"]),
                 incarnations=tuple(facts["incarnations"]),
                 encodings=tuple(facts["encodings"]),
                 schemas=tuple(facts["schemas"]),
@@ -441,7 +442,7 @@ class Recording:
     ) -> None:
         first = next(batches, None)
         if first is None:
-            raise NotFound(f"{self.path} has no message of {name} in these times")
+            raise self._empty([name])
         with _new_file(path, *making) as file, exporting(name), writer(form, file, first.to_arrow().schema, **options) as out:
             # One batch at a time: each is given up before the next one is read.
             out.write_table(first.to_arrow())
@@ -473,8 +474,16 @@ class Recording:
         found = self._tables_of(chosen, begin, end)
         for name in chosen:
             found.check(name)
+        tables = self._chosen(found, chosen)
+        first = next(tables, None)
+        if first is None:
+            raise self._empty(chosen)
         with _new_file(path, replace, mode) as file:
-            write(self, h5py, file, chosen, self._chosen(found, chosen))
+            write(self, h5py, file, chosen, first, tables)
+
+    def _empty(self, names: list[str]) -> NotFound:
+        """The error of a file that would have no message: none is made."""
+        return NotFound(_native.one_line(f"{self.path} has no message of {', '.join(names[:20])} in these times"))
 
     def _tables_of(self, names: list[str], begin: When | None, end: When | None) -> _native.TablesOfNames:
         """The tables of these names, whose columns one pass over the recording finds."""

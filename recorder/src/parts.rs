@@ -455,9 +455,19 @@ fn is_own_beginning(path: &Path) -> bool {
     is_own && files::open_found(path).is_ok_and(|file| lock(&file, path).is_ok())
 }
 
+/// Attempts to lock a file, and the time between two: one that reads the file holds a shared lock for a moment.
+const ATTEMPTS: u32 = 20;
+const PAUSE: Duration = Duration::from_millis(5);
+
 /// Locks a file that this process writes, as long as it is open: two recorders of one file would write over each other's.
 fn lock(file: &File, path: &Path) -> Result<()> {
-    match flock(file.as_fd(), FlockOperation::NonBlockingLockExclusive) {
+    let mut attempts = (0..ATTEMPTS).map(|attempt| {
+        if attempt > 0 {
+            std::thread::sleep(PAUSE);
+        }
+        flock(file.as_fd(), FlockOperation::NonBlockingLockExclusive)
+    });
+    match attempts.find(|locked| *locked != Err(Errno::WOULDBLOCK)).unwrap_or(Err(Errno::WOULDBLOCK)) {
         Ok(()) => Ok(()),
         Err(Errno::WOULDBLOCK) => {
             let text = format!(

@@ -1,5 +1,7 @@
 //! The names in a recording: topics, keys of metadata, encodings; docs/recording-format.md says what each means.
 
+use std::collections::BTreeMap;
+
 /// The profile in the header of each file.
 pub const PROFILE: &str = "linkspan";
 /// That of a file for viewers, whose messages are as ROS 2 writes them.
@@ -49,6 +51,25 @@ pub mod metadata {
     pub const NUMBERS: &str = "linkspan.numbers";
     /// In a recording that was made of others: what one of those says of itself, and its file.
     pub const ORIGINAL: &str = "linkspan.original";
+    /// At the end of a recording that was made of others: what of those could not be read, so that it is not there.
+    pub const OMITTED: &str = "linkspan.omitted";
     /// What `--note` added.
     pub const NOTES: &str = "linkspan.notes";
+}
+
+/// Keys in a metadata record of what could not be read.
+pub mod omitted {
+    /// The file.
+    pub const FILE: &str = "file";
+    /// The byte at which it could not be read.
+    pub const BYTE: &str = "byte";
+    /// Why.
+    pub const TEXT: &str = "text";
+}
+
+/// What a record of the metadata `linkspan.omitted` says, in one text.
+pub fn omitted(entries: &BTreeMap<String, String>) -> String {
+    let of = |key| entries.get(key).map_or("", String::as_str);
+    let byte = entries.get(omitted::BYTE).map_or_else(String::new, |byte| format!(": byte {byte}"));
+    format!("{}{byte}: {}", of(omitted::FILE), of(omitted::TEXT))
 }

@@ -21,10 +21,8 @@ pub struct Name {
     pub missed: u64,
     /// Messages that were received and, as was asked, not recorded.
     pub skipped: u64,
-    /// When the first message was received, in nanoseconds since 1970.
-    pub first: u64,
-    /// The same of the last one.
-    pub last: u64,
+    /// When the first and the last message were received, in nanoseconds since 1970; `None` where there is none.
+    pub time: Option<(u64, u64)>,
     /// The incarnations of its publishers.
     pub incarnations: Vec<u64>,
     /// How its messages are encoded.
@@ -63,8 +61,19 @@ pub struct Summary {
     pub events: BTreeMap<String, u64>,
     /// When the first and the last message or event was received.
     pub time: Option<(u64, u64)>,
+    /// What of other recordings, of which this one was made, could not be read and is not in it.
+    pub omitted: Vec<String>,
     /// The channels whose names have what they say, by their addresses.
     described: HashMap<usize, Arc<Channel>>,
+}
+
+/// Omissions that are said one by one.
+const MAX_OMITTED: usize = 1_000;
+
+/// Extends a time to this one.
+fn include(of: &mut Option<(u64, u64)>, time: u64) {
+    let (first, last) = of.unwrap_or((time, time));
+    *of = Some((first.min(time), last.max(time)));
 }
 
 /// The channels that one part may have.
@@ -108,17 +117,15 @@ impl Summary {
         match entry {
             Entry::Message(message) if message.channel.repeated => {}
             Entry::Message(message) => {
-                self.include(message.received);
+                include(&mut self.time, message.received);
                 let channel = message.channel;
                 if !self.names.contains_key(&channel.topic) {
-                    let name = Name { first: message.received, ..Name::default() };
-                    self.names.insert(channel.topic.clone(), name);
+                    self.names.insert(channel.topic.clone(), Name::default());
                 }
                 let Some(name) = self.names.get_mut(&channel.topic) else { return };
                 name.messages = name.messages.saturating_add(1);
                 name.bytes = name.bytes.saturating_add(message.body.len() as u64);
-                name.last = name.last.max(message.received);
-                name.first = name.first.min(message.received);
+                include(&mut name.time, message.received);
                 let address = Arc::as_ptr(channel).addr();
                 if !self.described.contains_key(&address) {
                     if self.described.len() >= MAX_DESCRIBED {
@@ -133,7 +140,7 @@ impl Summary {
                 }
             }
             Entry::Event(event) => {
-                self.include(event.time);
+                include(&mut self.time, event.time);
                 let events = self.events.entry(event.kind.name().to_owned()).or_default();
                 *events = events.saturating_add(1);
                 let count = event.count.unwrap_or(0);
@@ -148,14 +155,15 @@ impl Summary {
                 self.facts.clone_from(facts)
             }
             Entry::Metadata(format::metadata::NOTES, notes) => self.notes.clone_from(notes),
+            Entry::Metadata(format::metadata::OMITTED, omitted) => {
+                // Of a stranger's file, too: so many are said one by one.
+                if self.omitted.len() < MAX_OMITTED {
+                    self.omitted.push(format::omitted(omitted));
+                }
+            }
             Entry::Metadata(..) => {}
             Entry::Attachment(name, length) => self.attachments.push((name.to_owned(), length)),
         }
-    }
-
-    fn include(&mut self, time: u64) {
-        let (first, last) = self.time.unwrap_or((time, time));
-        self.time = Some((first.min(time), last.max(time)));
     }
 
     /// Returns it as a value, with what is wrong in the files and where they are.
@@ -166,15 +174,16 @@ impl Summary {
         };
         let names = self.names.iter().map(|(topic, name)| {
             let numbers = [
-                ("messages", name.messages),
-                ("bytes", name.bytes),
-                ("missed", name.missed),
-                ("skipped", name.skipped),
-                ("first", name.first),
-                ("last", name.last),
+                ("messages", Some(name.messages)),
+                ("bytes", Some(name.bytes)),
+                ("missed", Some(name.missed)),
+                ("skipped", Some(name.skipped)),
+                ("first", name.time.map(|(first, _)| first)),
+                ("last", name.time.map(|(_, last)| last)),
             ];
+            let value = |number: Option<u64>| number.map_or(Value::Null, Value::from);
             let mut of: Map =
-                numbers.into_iter().map(|(key, number)| (key.to_owned(), number.into())).collect();
+                numbers.into_iter().map(|(key, number)| (key.to_owned(), value(number))).collect();
             let incarnations =
                 name.incarnations.iter().map(|number| format!("{number:016x}").into()).collect();
             of.insert("incarnations".into(), Value::Array(incarnations));
@@ -197,10 +206,42 @@ impl Summary {
             value.insert("begin".into(), first.into());
             value.insert("end".into(), last.into());
         }
+        value.insert("omitted".into(), texts(&self.omitted));
         value.insert(
             "problems".into(),
             Value::Array(problems.iter().map(|problem| problem.to_string().into()).collect()),
         );
         Value::Map(value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Event;
+
+    #[test]
+    fn name_that_begins_with_missed_messages_begins_with_its_first_message() {
+        let mut summary = Summary::default();
+        let missed =
+            Event { count: Some(3), first: Some(1), ..Event::new(50, Kind::Missed).of("lab/a", Some(7)) };
+        summary.add(Entry::Event(missed));
+        assert_eq!(summary.names["lab/a"].time, None);
+        let Value::Map(value) = summary.to_value(&[], &[]) else { unreachable!() };
+        let Value::Map(names) = &value["names"] else { unreachable!() };
+        let Value::Map(name) = &names["lab/a"] else { unreachable!() };
+        assert_eq!(
+            (&name["first"], &name["last"], &name["missed"]),
+            (&Value::Null, &Value::Null, &3u64.into())
+        );
+        for received in [60, 55] {
+            let channel = Arc::new(Channel::named("lab/a"));
+            let body = bytes::Bytes::new();
+            let message =
+                crate::reader::Message { channel: &channel, number: 4, sent: 1, received, body: &body };
+            summary.add(Entry::Message(message));
+        }
+        assert_eq!(summary.names["lab/a"].time, Some((55, 60)));
+        assert_eq!(summary.time, Some((50, 60)));
     }
 }

@@ -1,5 +1,6 @@
 """Copies and reads of recordings that are damaged, interrupted or short of room: nothing is left out without an exit code, nothing half-made has a name."""
 
+import fcntl
 import json
 import os
 import random
@@ -7,12 +8,14 @@ import shutil
 import signal
 import struct
 import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 from conftest import Lab, ended, sent
 from mcap.reader import make_reader
+from support.recordings import written
 from support.tree import DEBUG
 from support.waiting import until
 
@@ -55,6 +58,14 @@ def test_what_is_behind_a_damaged_chunk_is_read_and_what_is_left_out_is_an_exit_
     path.write_bytes(data)
     checked = lab.recording("check", "a.mcap", code=1)
     assert "complete" not in checked, checked
+    # What was left out is said by the copies, and by theirs.
+    for words in (["cut", "a.mcap", "-o", "once.mcap"], ["merge", "a.mcap", "b.mcap", "-o", "both.mcap"], ["split", "a.mcap", "--at", "1MB", "-o", "parts.mcap"]):
+        lab.recording(*words, code=1)
+        checked = lab.recording("check", words[-1], code=1)
+        assert "complete" not in checked and "omitted: " in checked and "a.mcap: byte " in checked, checked
+        assert "a.mcap" in lab.recording("info", words[-1])
+    lab.recording("cut", "once.mcap", "-o", "twice.mcap")
+    assert "omitted: " in lab.recording("check", "twice.mcap", code=1)
     for words in (["info", "a.mcap"], ["cut", "a.mcap", "-o", "cut.mcap"], ["merge", "a.mcap", "b.mcap", "-o", "merged.mcap"], ["report", "a.mcap", "-o", "a.html"]):
         lab.recording(*words, code=1)
     lab.recording("export", "a.mcap", "lab/a", "--jsonl", "-o", "a.jsonl", code=1)
@@ -89,11 +100,52 @@ def test_copies_keep_attachments_and_the_facts_of_the_original(lab: Lab, words: 
     assert kept_facts == [(original["id"], original["command"]) for original in originals]
 
 
-def test_empty_range_is_an_error_and_makes_no_file(lab: Lab) -> None:
-    recorded(lab, 20)
-    text = lab.recording("cut", "a.mcap", "--from", "1000", "--to", "2000", "-o", "cut.mcap", code=1)
-    assert "no message" in text, text
-    assert sorted(file.name for file in lab.folder.glob("*.mcap")) == ["a.mcap", "b.mcap"]
+def test_copies_of_a_copy_and_its_original_have_an_attachment_once(lab: Lab) -> None:
+    recorded(lab, 20, "--attach", __file__)
+    lab.recording("cut", "a.mcap", "-o", "cut.mcap")
+    lab.recording("merge", "a.mcap", "cut.mcap", "-o", "merged.mcap")
+    reader = make_reader((lab.folder / "merged.mcap").open("rb"), validate_crcs=True)
+    assert [attachment.name for attachment in reader.iter_attachments()] == [Path(__file__).name]
+
+
+def test_file_that_ends_within_a_chunk_is_damage_for_every_tool(lab: Lab) -> None:
+    """What of it was lost is an exit code; all tools give it one kind."""
+    recorded(lab, 300, "--sync", "50ms")
+    path = lab.folder / "a.mcap"
+    data = path.read_bytes()
+    start, length = chunks(data)[-1]
+    path.write_bytes(data[: start + length // 2])
+    for words in (["info", "a.mcap"], ["info", "a.mcap", "--json"], ["cut", "a.mcap", "-o", "cut.mcap"], ["report", "a.mcap", "-o", "a.html"], ["check", "a.mcap"], ["export", "a.mcap", "--jsonl"], ["export", "a.mcap", "--csv"]):
+        done = subprocess.run([RECORDER, "recording", *words], cwd=lab.folder, env=lab.env, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 1 and "Corrupt" in done.stderr and "Malformed" not in done.stderr, (words, done.stderr)
+    assert "omitted: " in lab.recording("check", "cut.mcap", code=1)
+    # Not where its recorder has it locked: it writes the rest.
+    with path.open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        assert "being written" in json.loads(lab.recording("info", "a.mcap", "--json"))["problems"][0]
+        assert "whole, and not closed" in lab.recording("check", "a.mcap", code=5)
+
+
+#: What reads a part of a recording, with the file that it makes.
+OF_A_RANGE = {
+    "cut": ["cut", "-o", "made.mcap"],
+    **{form: ["export", f"--{form}", "-o", f"made.{form}"] for form in ("csv", "jsonl", "parquet", "arrow", "hdf5", "ros2")},
+    **{f"{form} printed": ["export", "lab/a", f"--{form}"] for form in ("csv", "jsonl")},
+}
+
+
+@pytest.mark.parametrize("several", [False, True], ids=["one", "several"])
+@pytest.mark.parametrize("words", OF_A_RANGE.values(), ids=OF_A_RANGE)
+def test_empty_range_is_an_error_and_makes_no_file(lab: Lab, words: list[str], several: bool) -> None:
+    """Between two messages, and outside of the time of the recording."""
+    lab.env["LINKSPAN_PYTHON"] = sys.executable
+    # A message a second.
+    written(lab.folder / "a.mcap", [(name, {"i": i}) for i in range(3) for name in (["lab/a", "lab/b"] if several else ["lab/a"])])
+    before = set(lab.folder.iterdir())
+    for begins, ends in (["0.2", "0.8"], ["1000", "2000"]):
+        done = subprocess.run([RECORDER, "recording", words[0], "a.mcap", *words[1:], "--from", begins, "--to", ends], cwd=lab.folder, env=lab.env, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 1 and "no message" in done.stderr and "NotFound" in done.stderr and not done.stdout, done
+        assert set(lab.folder.iterdir()) == before
 
 
 @pytest.mark.parametrize("words", [["cut", "a.mcap"], ["merge", "a.mcap", "b.mcap"], ["split", "a.mcap", "--at", "1MB"], ["report", "a.mcap"], ["export", "a.mcap", "--jsonl"]])

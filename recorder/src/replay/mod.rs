@@ -177,13 +177,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     }
     closed?;
     let damaged = replay.damaged.take().map_or(Ok(()), Err);
-    if replay.came_to_end
-        && replay.done.messages == 0
-        && arguments.choice.window(begin).is_chosen()
-        && !arguments.follow
-    {
-        let text = format!("{} has no message of these names and times", arguments.file.display());
-        return Err(Error::new(ErrorKind::NotFound, text));
+    if replay.came_to_end && !arguments.follow {
+        arguments.choice.window(begin).require(replay.done.messages, &[&arguments.file])?;
     }
     replay.service.close(Duration::from_secs(5)).and(damaged)
 }

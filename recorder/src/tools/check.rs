@@ -1,7 +1,7 @@
 //! `linkspan recording check`: proves that a recording is complete, or says what is not.
 //!
 //! For each name and incarnation the numbers of messages, and of those that events say were missed or skipped, follow each other; the recorder
-//! was never without a connection to a name that lives; each part was closed by its recorder, with all of its threads alive.
+//! was never without a connection to a name that lives; each part was closed by its recorder, with all of its threads alive; and what it was made of was whole.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -11,8 +11,8 @@ use linkspan::{Error, ErrorKind, Result};
 use linkspan_recording::event::Kind;
 use linkspan_recording::{Entry, format};
 
-use super::open;
 use super::progress::Progress;
+use super::{FAILED, is_failed, open};
 use crate::stdout;
 
 /// Prove that a recording has every message, or say which it lacks
@@ -117,10 +117,12 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
             Entry::Metadata(format::metadata::RECORDING, _) => begun = begun.saturating_add(1),
             Entry::Metadata(format::metadata::END, end) => {
                 ended = ended.saturating_add(1);
-                if end.get("reason").is_some_and(|why| why == "failed") {
-                    numbers
-                        .fault("failed: the recorder ended with an error; its last event says which".into());
+                if is_failed(end) {
+                    numbers.fault(format!("failed: {FAILED}"));
                 }
+            }
+            Entry::Metadata(format::metadata::OMITTED, entries) => {
+                numbers.fault(format!("omitted: {}", format::omitted(entries)));
             }
             Entry::Event(event) if matches!(event.kind, Kind::Missed | Kind::Skipped) => {
                 let count = event.count.unwrap_or(0);

@@ -6,14 +6,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use linkspan::{Error, ErrorKind, Result};
+use linkspan::Result;
 use linkspan_recording::event::Kind;
-use linkspan_recording::reader;
+use linkspan_recording::format::omitted;
+use linkspan_recording::reader::{self, Problem};
 use linkspan_recording::{Attachment, Channel, ChannelRecord, Entry, Event, Reader, Settings, format};
 
 use super::faults::Faults;
 use super::progress::Progress;
-use super::{Choice, Output, Window, finish, open, outline};
+use super::{Choice, FAILED, Output, Window, finish, is_failed, open, outline, shown_files};
 use crate::parts::{Newest, NewestMessages, Parts, Split as At, Times};
 use crate::viewing::Viewing;
 
@@ -104,10 +105,17 @@ const MAX_CHANNELS: usize = 1 << 17;
 
 /// The next entry of one of the recordings, by which they are ordered.
 enum Next {
-    Message { channel: Arc<Channel>, number: u64, times: Times, body: Bytes },
+    Message {
+        channel: Arc<Channel>,
+        number: u64,
+        times: Times,
+        body: Bytes,
+    },
     Event(Event),
     Metadata(String, BTreeMap<String, String>),
     Attachment(Attachment<'static>),
+    /// What of the original is not there, beside what is wrong in its file.
+    Omitted(&'static str),
 }
 
 impl Next {
@@ -115,7 +123,7 @@ impl Next {
         match self {
             Next::Message { times, .. } => times.received,
             Next::Event(event) => event.time,
-            Next::Metadata(..) | Next::Attachment(..) => 0,
+            Next::Metadata(..) | Next::Attachment(..) | Next::Omitted(..) => 0,
         }
     }
 }
@@ -134,6 +142,10 @@ fn next(reader: &mut Reader) -> Result<Option<Next>> {
                 }));
             }
             Entry::Event(event) => return Ok(Some(Next::Event(event))),
+            // A recorder that ended with an error says so of its recording, and the copy of that one.
+            Entry::Metadata(format::metadata::END, end) if is_failed(end) => {
+                return Ok(Some(Next::Omitted(FAILED)));
+            }
             // The new recording has those of its own parts.
             Entry::Metadata(
                 format::metadata::RECORDING | format::metadata::END | format::metadata::NUMBERS,
@@ -227,6 +239,8 @@ pub fn copy(
         unsynced: 0,
         messages: 0,
     };
+    // What of the originals is not in the copy. It stands at its end: only there all is known.
+    let mut omissions = Vec::new();
     let mut progress = Progress::of("copy");
     loop {
         progress.at(&readers);
@@ -234,21 +248,42 @@ pub fn copy(
             first.iter().enumerate().filter_map(|(at, next)| Some((next.as_ref()?.time(), at))).min();
         let Some((_, at)) = earliest else { break };
         let (Some(reader), Some(place)) = (readers.get_mut(at), first.get_mut(at)) else { break };
-        let Some(entry) = std::mem::replace(place, next(reader)?) else { break };
-        copying.take(entry, &mut parts)?;
+        let path = reader.place().map_or_else(String::new, |(path, _)| path.display().to_string());
+        match std::mem::replace(place, next(reader)?) {
+            None => break,
+            Some(Next::Omitted(text)) => omissions.push(BTreeMap::from([
+                (omitted::FILE.to_owned(), path),
+                (omitted::TEXT.to_owned(), text.to_owned()),
+            ])),
+            Some(entry) => copying.take(entry, &mut parts)?,
+        }
     }
     drop(progress);
-    if copying.messages == 0 && window.is_chosen() {
-        let text = format!("{} has no message of these names and times, so none is made of it", names(files));
-        return Err(Error::new(ErrorKind::NotFound, text));
-    }
+    // What damage hides may be what was asked for.
+    window.require(copying.messages, files).or_else(|none| finish(&readers).and(Err(none)))?;
     copying.begin(&mut parts, 0)?;
+    let omitted = readers.iter().flat_map(Reader::problems).filter(|problem| !problem.is_whole);
+    omissions.extend(omitted.map(omission));
+    let undecoded = copying.viewed.as_ref().map_or(0, |(_, faults)| faults.messages());
+    if undecoded > 0 {
+        let text = format!("{} could not be decoded", crate::record::counted(undecoded, "message"));
+        omissions.push(BTreeMap::from([
+            (omitted::FILE.to_owned(), shown_files(files)),
+            (omitted::TEXT.to_owned(), text),
+        ]));
+    }
+    omissions.iter().try_for_each(|omission| parts.metadata(format::metadata::OMITTED, omission))?;
     parts.close("stopped")?;
     finish(&readers)
 }
 
-fn names(files: &[&Path]) -> String {
-    files.iter().map(|file| file.display().to_string()).collect::<Vec<_>>().join(", ")
+/// What a copy says of what could not be read.
+fn omission(problem: &Problem) -> BTreeMap<String, String> {
+    BTreeMap::from([
+        (omitted::FILE.to_owned(), problem.path.display().to_string()),
+        (omitted::BYTE.to_owned(), problem.offset.to_string()),
+        (omitted::TEXT.to_owned(), problem.text.clone()),
+    ])
 }
 
 /// What is known while recordings are copied.
@@ -262,7 +297,8 @@ struct Copying<'a> {
     channels: HashMap<usize, (Arc<Channel>, u64, Arc<ChannelRecord>)>,
     /// As they are written, each with its key: parts of one recording have the same channels.
     records: HashMap<Arc<ChannelRecord>, u64>,
-    /// Metadata that was written, by a hash whose keys nobody outside of this process knows: each part of a recording begins with its notes.
+    /// Metadata and attachments that were written, by a hash whose keys nobody outside of this process knows: each part of a recording begins
+    /// with its notes.
     written: HashSet<u64>,
     hashes: RandomState,
     /// The number after the last one of each name and incarnation.
@@ -288,7 +324,16 @@ impl Copying<'_> {
                 }
                 parts.metadata(&name, &entries)
             }
-            Next::Attachment(attachment) => parts.attach_as(&attachment),
+            // Recordings that were made of one have its attachments each.
+            Next::Attachment(attachment) => {
+                let Attachment { log_time, create_time, name, media_type, data } = &attachment;
+                if !self.written.insert(self.hashes.hash_one((log_time, create_time, name, media_type, data)))
+                {
+                    return Ok(());
+                }
+                parts.attach_as(&attachment)
+            }
+            Next::Omitted(_) => Ok(()),
         }
     }
 

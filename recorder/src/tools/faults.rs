@@ -30,6 +30,11 @@ impl Faults {
             .ok()
     }
 
+    /// Returns how many messages could not be decoded.
+    pub fn messages(&self) -> u64 {
+        self.messages
+    }
+
     /// Says why the table of a name is not written.
     pub fn table(&mut self, error: &Error) {
         self.tables = self.tables.saturating_add(1);
@@ -59,7 +64,9 @@ impl Faults {
                 format!("{what} of {} could not be written", file.display())
             }
         };
-        Err(Error::new(ErrorKind::Malformed, text))
+        // What damage hides is `Corrupt` for every tool; a whole message may be one that nobody can decode.
+        let kind = if self.is_damaged { ErrorKind::Corrupt } else { ErrorKind::Malformed };
+        Err(Error::new(kind, text))
     }
 }
 

@@ -36,8 +36,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         print(&summary, &files)?;
         reader.problems().iter().for_each(|problem| stderr::print_line(&problem.to_string()));
     }
-    // One that is written ends somewhere.
-    match reader.problems().iter().filter(|problem| !problem.is_cut).count() {
+    // One that is written ends behind whole chunks.
+    match reader.problems().iter().filter(|problem| !problem.is_whole).count() {
         0 => Ok(()),
         count => {
             let what = crate::record::counted(count as u64, "fault");
@@ -74,6 +74,9 @@ fn print(summary: &Summary, files: &[PathBuf]) -> Result<()> {
     for (key, text) in &summary.notes {
         stdout::print_line(&format!("note      {key}={text}"))?;
     }
+    for omitted in &summary.omitted {
+        stdout::print_line(&format!("omitted   {omitted}"))?;
+    }
     for (name, length) in &summary.attachments {
         stdout::print_line(&format!("attached  {name}  {length} bytes"))?;
     }
@@ -90,7 +93,7 @@ fn print(summary: &Summary, files: &[PathBuf]) -> Result<()> {
         "name", "messages", "a second", "bytes", "missed"
     ))?;
     for (topic, name) in names {
-        let seconds = name.last.saturating_sub(name.first) as f64 / 1e9;
+        let seconds = name.time.map_or(0.0, |(first, last)| last.saturating_sub(first) as f64 / 1e9);
         let rate = if seconds > 0.0 {
             format!("{:.1}", name.messages.saturating_sub(1) as f64 / seconds)
         } else {

@@ -9,6 +9,7 @@ mod progress;
 mod report;
 
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::OnceLock;
@@ -132,9 +133,20 @@ impl Choice {
 }
 
 impl Window<'_> {
-    /// Returns whether it leaves out anything.
-    pub fn is_chosen(&self) -> bool {
-        !self.names.is_empty() || self.times() != (0, u64::MAX)
+    /// Fails where names or times were chosen and nothing was found in them: whatever is made of it would be empty.
+    ///
+    /// # Errors
+    /// `NotFound` then.
+    pub fn require(&self, messages: u64, files: &[&Path]) -> Result<()> {
+        let is_chosen = !self.names.is_empty() || self.times() != (0, u64::MAX);
+        if messages > 0 || !is_chosen {
+            return Ok(());
+        }
+        let text = format!(
+            "{} has no message of these names and times, so nothing is made of it",
+            shown_files(files)
+        );
+        Err(Error::new(ErrorKind::NotFound, text))
     }
 
     /// Returns whether a name is chosen.
@@ -309,6 +321,19 @@ pub fn finish(readers: &[Reader]) -> Result<()> {
             Err(Error::new(ErrorKind::Corrupt, text))
         }
     }
+}
+
+/// What a recording whose recorder ended with an error says, beside its last event.
+const FAILED: &str =
+    "the recorder ended with an error, so that what was published may lack; its last event says which";
+
+/// Returns whether the end of a part says that.
+fn is_failed(end: &BTreeMap<String, String>) -> bool {
+    end.get("reason").is_some_and(|why| why == "failed")
+}
+
+fn shown_files(files: &[&Path]) -> String {
+    files.iter().map(|file| file.display().to_string()).collect::<Vec<_>>().join(", ")
 }
 
 /// An instant for a person.

@@ -10,7 +10,7 @@ use crate::reader::Channel;
 
 impl Channel {
     /// A channel of values in CBOR.
-    fn named(topic: &str) -> Channel {
+    pub(crate) fn named(topic: &str) -> Channel {
         Channel {
             id: 1,
             topic: topic.to_owned(),

@@ -9,6 +9,8 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use linkspan::{Error, ErrorKind, Result};
 use mcap::records::{Record, op};
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 
 use super::{Channel, Limits, Problem, Schema};
 use crate::chunk::{self, HEAD};
@@ -214,6 +216,13 @@ impl OpenPart {
         Ok(has_grown)
     }
 
+    /// Returns whether a recorder writes the file: it has grown since it was opened, or is locked. A shared lock is taken for a moment.
+    fn is_written(&self) -> bool {
+        self.file.metadata().is_ok_and(|facts| facts.len() > self.length)
+            || flock(&self.file, FlockOperation::NonBlockingLockShared) == Err(Errno::WOULDBLOCK)
+            || flock(&self.file, FlockOperation::Unlock).is_err()
+    }
+
     /// Reads only chunks that have a message in these times, if the file was closed: the schemas and channels are repeated at its end, so
     /// that no chunk needs another one.
     pub fn skip_outside(&mut self, from: u64, to: u64) -> Result<()> {
@@ -304,9 +313,14 @@ impl OpenPart {
     fn read_record(&mut self) -> Result<std::result::Result<Option<u8>, Problem>> {
         let mut head = [0; HEAD];
         let left = self.length.saturating_sub(self.offset);
-        let cut = |part: &OpenPart, text: &str, is_whole| {
-            let text = format!("{text}, and was not closed");
-            Err(Problem { is_cut: true, is_whole, ..part.end(part.offset, text) })
+        let cut = |part: &OpenPart, text: &str, is_whole: bool| {
+            // Of what is written now nothing is lost: its recorder writes the rest.
+            let is_written = !is_whole && part.is_written();
+            let text = match is_written {
+                true => format!("{text} that is being written"),
+                false => format!("{text}, and was not closed"),
+            };
+            Err(Problem { is_cut: true, is_whole: is_whole || is_written, ..part.end(part.offset, text) })
         };
         let Some(left) = left.checked_sub(HEAD as u64) else {
             if left == 0 && self.has_problem {

@@ -42,6 +42,8 @@ fn line(paths: &Paths, message: &reader::Message<'_>, value: &Value) -> Result<S
 #[derive(Default)]
 struct Found {
     paths: Paths,
+    /// With those that cannot be decoded, which have no row.
+    messages: u64,
     rows: u64,
     values: u64,
 }
@@ -68,9 +70,11 @@ pub fn write(arguments: &Arguments, begin: u64, tables: &[Table], faults: &mut F
         tables.iter().map(|table| (&*table.topic, Ok(Found::default()))).collect();
     let mut budget = columns::Budget::of(open(&arguments.file)?.room());
     each(arguments, begin, faults, |message, _| {
+        let Some(table) = found.get_mut(&*message.channel.topic) else { return Ok(()) };
+        let Ok(found) = table else { return Ok(()) };
+        found.messages = found.messages.saturating_add(1);
         // The next pass says what cannot be decoded.
-        if let (Some(table), Ok(value)) = (found.get_mut(&*message.channel.topic), decoded(message))
-            && let Ok(found) = table
+        if let Ok(value) = decoded(message)
             && let Err(error) = found.add(&value, &mut budget)
         {
             *table = Err(error);
@@ -81,7 +85,11 @@ pub fn write(arguments: &Arguments, begin: u64, tables: &[Table], faults: &mut F
         let mut outs = BTreeMap::new();
         for table in some {
             let Some(found) = found.remove(&*table.topic) else { continue };
-            let begun = found.and_then(|Found { paths, rows, values }| {
+            // A name without a message in these times has no table.
+            if found.as_ref().is_ok_and(|found| found.messages == 0) {
+                continue;
+            }
+            let begun = found.and_then(|Found { paths, rows, values, .. }| {
                 budget.take_blank(rows, paths.len(), values)?;
                 let mut out = Out::create(arguments, table.path.as_deref())?;
                 out.put(head(&paths).as_bytes())?;

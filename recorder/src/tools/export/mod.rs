@@ -174,6 +174,9 @@ fn tables(form: &str, arguments: &Arguments, topics: Vec<String>, faults: &mut F
 }
 
 /// Calls `what` with each message that is chosen, in the order of the file.
+///
+/// # Errors
+/// Those of `what`; `NotFound` where names or times were chosen that have no message.
 fn each(
     arguments: &Arguments,
     begin: u64,
@@ -184,17 +187,19 @@ fn each(
     let window = arguments.choice.window(begin);
     let mut reader = open(&arguments.file)?;
     let mut progress = progress(arguments);
+    let mut messages = 0u64;
     loop {
         progress.at(std::slice::from_ref(&reader));
         let Some(entry) = reader.read()? else { break };
         if let Some(message) = window.chosen(entry)
             && window.place(message.received).is_eq()
         {
+            messages = messages.saturating_add(1);
             what(&message, faults)?;
         }
     }
     reader.problems().iter().for_each(|problem| faults.problem(problem.to_string(), problem.is_whole));
-    Ok(())
+    window.require(messages, &[&arguments.file])
 }
 
 /// Writes a recording for viewers: a pass over this one for the types of all names, and one for the messages.

@@ -41,6 +41,8 @@ pub struct Arguments {
 /// Bytes of notes that a page shows, and characters of a unit.
 const MAX_NOTES: usize = 16 << 20;
 const MAX_UNIT: usize = 64;
+/// Omissions of the recordings that this one was made of, which a page shows.
+const MAX_OMITTED: usize = 1_000;
 
 /// The beginning of a unit, which stands at each plot.
 fn brief(unit: &str) -> String {
@@ -59,7 +61,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let mut noted_bytes = 0usize;
     // The first channel of each name that is shown.
     let mut channels: HashMap<String, Arc<Channel>> = HashMap::new();
-    let mut undecoded = 0u64;
+    let (mut undecoded, mut omitted) = (0u64, Vec::new());
     let mut progress = Progress::of("report");
     loop {
         progress.at(&readers);
@@ -102,6 +104,11 @@ pub fn run(arguments: &Arguments) -> Result<()> {
                     }
                 }
             }
+            Entry::Metadata(format::metadata::OMITTED, entries) => {
+                if omitted.len() < MAX_OMITTED {
+                    omitted.push(format!("omitted: {}", format::omitted(entries)));
+                }
+            }
             Entry::Message(_) | Entry::Metadata(..) | Entry::Attachment(..) => {}
         }
     }
@@ -109,6 +116,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     report.events.sort_by_key(|event| event.time);
     let [reader] = &readers;
     let mut problems: Vec<_> = reader.problems().iter().map(ToString::to_string).collect();
+    problems.append(&mut omitted);
     if undecoded > 0 {
         problems.push(format!("{undecoded} messages cannot be decoded, and are counted alone"));
     }
