@@ -624,5 +624,9 @@ async def wait(objects: Iterable[W], *, timeout: Seconds = _LEFT_OUT) -> list[W]
 
 
 async def names() -> list[dict[str, Any]]:
-    """What is open on this machine, as `linkspan.names` lists it, which asks each program: in a thread meanwhile."""
-    return await asyncio.to_thread(_native.names)
+    """What is open on this machine, as `linkspan.names` lists it, which asks each program: in a thread meanwhile, where one can be started."""
+    try:
+        return await asyncio.to_thread(_native.names)
+    except RuntimeError:
+        # No thread can be started, or the loop ends: it waits for the answers then.
+        return _native.names()

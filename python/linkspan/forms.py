@@ -14,8 +14,9 @@ import sys
 from datetime import date, datetime, timedelta, timezone
 from typing import Any
 
-from ._native import MAX_VALUES, Message
-from .errors import TooLarge, Unsupported, WrongType
+from ._native import MAX_VALUES, Message, one_line
+from .errors import Error, TooLarge, Unsupported, WrongType
+from .words import said
 
 _SECOND = 1_000_000_000
 _NOT_A_TIME = -(2**63)
@@ -32,10 +33,17 @@ def stand_in(value: Any) -> Any:
         return value.total_seconds() if value == value else None
     if isinstance(value, date):
         return value.isoformat()
-    pandas = sys.modules.get("pandas")
-    if pandas is not None and hasattr(pandas, "DataFrame") and type(value).__module__.partition(".")[0] == "pandas":
-        return _of_pandas(pandas, value)
-    other = _of_library(value)
+    try:
+        other = _of_library(value)
+    except (Error, MemoryError):
+        raise
+    except Exception as error:
+        # Of a library, or of an object that does not keep to the protocol which it names.
+        raise Unsupported(
+            one_line(
+                f"{_shown(value)} cannot be read: {type(error).__name__}: {said(error)}; give what it holds as dict, list, str, a number, bytes or an array"
+            )
+        ) from error
     if other is not NotImplemented:
         return other
     if isinstance(value, (collections.abc.Set, collections.abc.Sequence, collections.deque)):
@@ -100,7 +108,10 @@ def _of_numpy(numpy: Any, value: Any) -> Any:
 def _of_library(value: Any) -> Any:
     """What stands for an object of another library: its fields, its columns, its elements."""
     kind = type(value)
-    library = kind.__module__.partition(".")[0]
+    library = str(kind.__module__).partition(".")[0]
+    pandas = sys.modules.get("pandas")
+    if library == "pandas" and pandas is not None and hasattr(pandas, "DataFrame"):
+        return _of_pandas(pandas, value)
     if library in _REFUSED:
         raise Unsupported(f"{kind.__module__}.{kind.__qualname__} has no form: {_REFUSED[library]}")
     if isinstance(getattr(kind, "model_fields", None), collections.abc.Mapping) and callable(getattr(kind, "model_dump", None)):
@@ -117,7 +128,9 @@ def _of_library(value: Any) -> Any:
         return _of_arrow(value)
     if hasattr(kind, "__dlpack__") and hasattr(kind, "__dlpack_device__"):
         return _of_dlpack(value)
-    if hasattr(kind, "__array__") or hasattr(kind, "__array_interface__"):
+    interface = getattr(value, "__dict__", None)
+    of_this_one = isinstance(interface, dict) and isinstance(interface.get("__array_interface__"), dict)
+    if hasattr(kind, "__array__") or hasattr(kind, "__array_interface__") or of_this_one:
         return _elements(value, lambda numpy: numpy.asarray(value), "numpy.asarray")
     return NotImplemented
 
@@ -143,6 +156,8 @@ def _of_image(image: Any) -> Any:
 def _of_polars(value: Any) -> Any:
     if hasattr(value, "collect") and not hasattr(value, "to_dict"):
         raise Unsupported("a polars.LazyFrame has no values yet: give frame.collect()")
+    if type(value).__name__ == "Expr":
+        raise Unsupported("a polars.Expr has no values: give frame.select(expression), or a polars.Series")
     if hasattr(value, "get_columns"):
         return {column.name: _of_series(column) for column in value.get_columns()}
     return _of_series(value) if hasattr(value, "null_count") else NotImplemented
@@ -169,7 +184,15 @@ def _of_arrow(value: Any) -> Any:
         return _of_polars(polars.DataFrame(value))
     if not hasattr(value, "schema") and hasattr(value, "type"):
         return _of_chunks(pyarrow, pyarrow.chunked_array([pyarrow.array(value)] if not hasattr(value, "chunks") else value.chunks, value.type))
-    table = pyarrow.table(value)
+    if hasattr(type(value), "__arrow_c_array__") and not hasattr(type(value), "__arrow_c_stream__"):
+        array = pyarrow.array(value)
+        if not pyarrow.types.is_struct(array.type):
+            return _of_chunks(pyarrow, pyarrow.chunked_array([array]))
+    try:
+        table = pyarrow.table(value)
+    except pyarrow.ArrowException:
+        # A stream of one column, which no table is made of.
+        return _of_chunks(pyarrow, pyarrow.chunked_array(value))
     if len({*table.column_names}) < table.num_columns:
         twice = next(name for name in table.column_names if table.column_names.count(name) > 1)
         raise Unsupported(f"two columns of a table are called {twice!r}: give each a name of its own")
@@ -208,7 +231,7 @@ def _elements(value: Any, view: Any, protocol: str) -> Any:
         array = view(numpy)
     except Exception as error:
         raise Unsupported(
-            f"{_shown(value)} does not give its elements by {protocol}: {error}; give a numpy.ndarray of them, such as tensor.detach().cpu().numpy()"
+            f"{_shown(value)} does not give its elements by {protocol}: {said(error)}; give a numpy.ndarray of them, such as tensor.detach().cpu().numpy()"
         ) from error
     if not isinstance(array, numpy.ndarray) or array.dtype.kind == "O":
         raise Unsupported(f"{_shown(value)} gives no numbers by {protocol}: give what it holds as dict, list or a numpy.ndarray")

@@ -29,7 +29,7 @@ from .errors import Error, InvalidState, Missing, NotFound, Unsupported, WrongTy
 from .forms import stand_in
 from .options import Seconds
 from .timestamp import Timestamp
-from .words import shown
+from .words import said, shown
 
 if TYPE_CHECKING:
     from ._native import RecordedMessage
@@ -124,6 +124,14 @@ class Table:
     def columns(self) -> list[str]:
         """The names of the columns."""
         return self._native.column_names
+
+    def keys(self) -> list[str]:
+        """The names of the columns: `dict(table)` has them all."""
+        return self.columns
+
+    def __array__(self, dtype: object = None, copy: bool | None = None) -> Any:
+        """Columns are of several types, so that no array is made of them: the error says what is."""
+        raise Unsupported("a table is no one array: give table.to_pandas(), table.to_polars(), or a column of it, table[name]")
 
     def unit(self, column: str) -> str | None:
         """The unit that the schema gives the field."""
@@ -602,20 +610,34 @@ def _cell(value: object) -> str:
 def _new_file(path: str | os.PathLike[str], replace: bool, mode: int | None) -> Iterator[Any]:
     """A file that has its name when it is whole; of one that is not, nothing is left."""
     new = _native.NewFile(path, replace, mode)
-    with open(new.fileno(), "r+b", buffering=0, closefd=False) as file:
+    with _of_linkspan(f"writing {_native.file_path(path)}"), open(new.fileno(), "r+b", buffering=0, closefd=False) as file:
         yield file
     new.finish()
 
 
 @contextlib.contextmanager
-def exporting(name: str) -> Iterator[None]:
-    """Says of which name of a recording what was raised is, where no error of Linkspan or of the system does."""
+def _of_linkspan(doing: str) -> Iterator[None]:
+    """Raises an error of the system as one of Linkspan, such as `NoSpace` where the disk is full."""
     try:
         yield
-    except (Error, OSError):
+    except Error:
+        raise
+    except OSError as error:
+        if error.errno is None:
+            raise Unsupported(_native.one_line(f"{doing}: {said(error)}")) from error
+        _native.fail_by_system(doing, error.errno)
+
+
+@contextlib.contextmanager
+def exporting(name: str) -> Iterator[None]:
+    """Says of which name of a recording what was raised is, where no error of Linkspan does."""
+    try:
+        with _of_linkspan(f"writing {name}"):
+            yield
+    except Error:
         raise
     except Exception as error:
-        raise Unsupported(_native.one_line(f"{name}: {type(error).__name__}: {error}")) from error
+        raise Unsupported(_native.one_line(f"{name}: {type(error).__name__}: {said(error)}")) from error
 
 
 def writer(form: str, file: Any, schema: Any, **options: Any) -> Any:

@@ -16,6 +16,16 @@ def shown(given: object) -> str:
         return f"<{type(given).__qualname__}>"
 
 
+def said(error: BaseException) -> str:
+    """The text of what was raised; empty where making it raises again, and its class says what there is to say."""
+    try:
+        return str(error)
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # as above
+        return ""
+
+
 class State(StrEnum):
     """The state of a service."""
 

@@ -305,6 +305,7 @@ struct OwnedSchema {
 /// What an array points to.
 struct OwnedArray {
     _columns: Arc<[Column]>,
+    _bits: Option<Box<[u8]>>,
     buffers: Vec<*const c_void>,
     children: Vec<*mut ArrowArray>,
 }
@@ -350,18 +351,19 @@ fn schema(
 
 fn schema_of(column: &Column) -> ArrowSchema {
     let children = column.items.iter().map(|items| schema_of(items)).collect();
-    schema(&column.name, &column.format, &column.metadata, children)
+    let format = if has_truth_values(column) { "b" } else { &*column.format };
+    schema(&column.name, format, &column.metadata, children)
 }
 
 fn array(
     columns: &Arc<[Column]>,
     length: usize,
     nulls: usize,
-    buffers: Vec<*const c_void>,
+    (buffers, bits): (Vec<*const c_void>, Option<Box<[u8]>>),
     children: Vec<ArrowArray>,
 ) -> ArrowArray {
     let children = children.into_iter().map(|child| Box::into_raw(Box::new(child))).collect();
-    let mut owned = Box::new(OwnedArray { _columns: columns.clone(), buffers, children });
+    let mut owned = Box::new(OwnedArray { _columns: columns.clone(), _bits: bits, buffers, children });
     ArrowArray {
         length: length as i64,
         null_count: nulls as i64,
@@ -379,9 +381,25 @@ fn array(
 fn array_of(columns: &Arc<[Column]>, column: &Column) -> ArrowArray {
     let address =
         |buffer: &Option<Buffer>| buffer.as_ref().map_or(ptr::null(), |buffer| buffer.as_ptr().cast());
-    let buffers = column.buffers.iter().map(address).collect();
+    let mut buffers: Vec<_> = column.buffers.iter().map(address).collect();
+    let bits = has_truth_values(column).then(|| bits_of(column));
+    if let (Some(bits), Some(values)) = (&bits, buffers.get_mut(1)) {
+        *values = bits.as_ptr().cast();
+    }
     let children = column.items.iter().map(|items| array_of(columns, items)).collect();
-    array(columns, column.length, column.nulls, buffers, children)
+    array(columns, column.length, column.nulls, (buffers, bits), children)
+}
+
+/// Whether these are elements of arrays of truth values: a byte each in a column, as in a message, and a bit each for Arrow.
+fn has_truth_values(items: &Column) -> bool {
+    items.format == "C" && items.fact("dtype") == Some(DType::Bool.name())
+}
+
+/// The bits of such elements.
+fn bits_of(items: &Column) -> Box<[u8]> {
+    let Some(Some(Buffer::Bytes(bytes))) = items.buffers.get(1) else { return Box::default() };
+    let bits = |some: &[u8]| (0..).zip(some).fold(0, |bits, (at, is)| bits | u8::from(*is != 0) << at);
+    bytes.chunks(8).map(bits).collect()
 }
 
 /// The state of a stream that a consumer calls.
@@ -410,7 +428,7 @@ unsafe extern "C" fn stream_next(stream: *mut ArrowArrayStream, out: *mut ArrowA
             out.write_bytes(0, 1);
         } else {
             let children = state.columns.iter().map(|column| array_of(&state.columns, column)).collect();
-            out.write(array(&state.columns, state.rows, 0, vec![ptr::null()], children));
+            out.write(array(&state.columns, state.rows, 0, (vec![ptr::null()], None), children));
         }
     }
     0

@@ -104,8 +104,8 @@ mod _native {
     use super::publish::{Available, Publisher, Subscriber, latest};
     #[pymodule_export]
     use super::recording::{
-        NewFile, RecordedMessage, RecordingReader, RecordingTables, TablesOfNames, matching_names, one_line,
-        recording_events, recording_outline, recording_summary, recording_table,
+        NewFile, RecordedMessage, RecordingReader, RecordingTables, TablesOfNames, fail_by_system,
+        matching_names, one_line, recording_events, recording_outline, recording_summary, recording_table,
     };
     #[pymodule_export]
     use super::region::Region;

@@ -252,6 +252,12 @@ pub fn one_line(text: &str) -> String {
     linkspan::one_line(text).to_string()
 }
 
+/// Raises the error of a system call that Python's own modules made, as the core's calls raise it.
+#[pyfunction]
+pub fn fail_by_system(doing: &str, errno: i32) -> Outcome<()> {
+    Err(linkspan::Error::os(doing, errno).into())
+}
+
 /// A file that is made, and has its name once it is whole; where it is dropped before, nothing is left of it.
 #[pyclass(frozen, module = "linkspan")]
 pub struct NewFile(Mutex<Option<files::NewFile>>);

@@ -85,6 +85,48 @@ def test_what_gives_no_elements_is_refused_with_what_to_give():
         arrives(ByArray([object()]))
 
 
+class OfThisOne:
+    """One whose objects have the attribute, and its class has not."""
+
+    def __init__(self, elements):
+        self.elements = np.array(elements)
+        self.__array_interface__ = self.elements.__array_interface__
+
+
+class ByOneArray:
+    """One column by the protocol for arrays, or for streams."""
+
+    def __init__(self, column):
+        self.column = column
+
+    def __arrow_c_array__(self, requested_schema=None):
+        return self.column.__arrow_c_array__(requested_schema)
+
+
+def test_one_column_of_another_library_is_a_column():
+    assert arrives(ByOneArray(pyarrow.array([1, 2]))).tolist() == [1, 2]
+    assert arrives(ByOneArray(pyarrow.array(["a", None]))) == ["a", None]
+    assert arrives(ByOneArray(pyarrow.record_batch({"a": [1, 2]})))["a"].tolist() == [1, 2]
+    assert arrives(ByStream(pyarrow.chunked_array([[1], [2, 3]]))).tolist() == [1, 2, 3]
+    assert arrives(OfThisOne([[1.5]])).tolist() == [[1.5]]
+
+
+@pytest.mark.parametrize("given", [
+    type("Capsule", (), {"__arrow_c_stream__": lambda self, requested_schema=None: 3})(),
+    type("Pair", (), {"__arrow_c_array__": lambda self, requested_schema=None: 3})(),
+    type("Raises", (), {"__arrow_c_stream__": lambda self, requested_schema=None: 1 / 0})(),
+    type("Device", (), {"__dlpack__": lambda self: 5, "__dlpack_device__": lambda self: None})(),
+    type("Fails", (), {"__dlpack__": lambda self: 5, "__dlpack_device__": lambda self: 1 / 0})(),
+    type("Fields", (), {"__attrs_attrs__": (5,)})(),
+    type("Dumps", (), {"model_fields": {}, "model_dump": lambda self: 1 / 0})(),
+    polars.col("a"), polars.lit(1) + 1,
+], ids=lambda given: type(given).__name__)
+def test_object_that_breaks_its_protocol_is_an_error_of_linkspan(given):
+    with pytest.raises(linkspan.Unsupported, match="give ") as refused:
+        arrives({"a": [given]})
+    assert refused.value.path == "a/0" and type(given).__name__ in str(refused.value)
+
+
 COLUMNS = {
     "n": [1, 2], "x": [0.5, 1.5], "missing": [1, None], "text": ["a", None], "yes": [True, False], "of": [[1], [2, 3]],
     "at": [datetime.datetime(2026, 3, 1, 12), None],

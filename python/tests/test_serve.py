@@ -418,3 +418,40 @@ def test_coroutine_as_a_handler_is_refused_with_where_it_belongs(name):
         for handler in (handle, Handler()):
             with pytest.raises(linkspan.WrongType, match=r"await linkspan\.aio\.serve"):
                 server.run(handler)
+
+
+LONG = """
+import asyncio
+import linkspan, linkspan.aio
+long = "\u00e9" * 50_000_000
+def handler(request):
+    if request.value == "long":
+        raise ValueError(long)
+    if request.value == "kind":
+        error = linkspan.Remote("x")
+        error.remote_type = error.remote_text = long
+        raise error
+    return "short"
+async def main():
+    async with linkspan.aio.serve(sys.argv[1]) as server:
+        say("ready")
+        await server.run(handler)
+"""
+
+
+@pytest.mark.parametrize("how", ["asyncio", "threads", "one"])
+def test_exception_with_a_text_of_any_length_is_an_answer(peer, name, how):
+    run = {"asyncio": "asyncio.run(main())", "threads": "workers=2", "one": ""}[how]
+    if how != "asyncio":
+        run = f'server = linkspan.serve(sys.argv[1])\nsay("ready")\nserver.run(handler, {run})'
+    server = peer(f"import logging\nlogging.disable()\n{LONG}\n{run}\n", name)
+    assert server.line() == "ready"
+    with linkspan.connect(name) as channel:
+        for _ in range(2):
+            with pytest.raises(linkspan.Remote) as raised:
+                channel.call("long", timeout=60)
+            assert raised.value.remote_type == "ValueError" and 1 << 20 <= len(raised.value.remote_text.encode()) < 1 << 21
+            with pytest.raises(linkspan.Remote) as raised:
+                channel.call("kind", timeout=60)
+            assert 1 << 10 <= len(raised.value.remote_type.encode()) < 1 << 11
+            assert channel.call("short", timeout=60).value == "short"

@@ -4,6 +4,7 @@ Each ends with an error that says which, and none goes on for ever or panics.
 """
 
 import errno
+import json
 import os
 import resource
 import shutil
@@ -17,6 +18,7 @@ import pytest
 from support.namespaces import needed, unshare
 from support.refused import CALLS, built
 from support.tree import DEBUG, PROGRAM
+from support.waiting import until
 
 #: Only a hang takes so long, in seconds.
 PATIENCE = 25
@@ -209,6 +211,50 @@ def test_memory_that_is_refused_is_named_by_its_call(refuse: Path, runtime: Path
 def test_limit_of_inotify_is_named_by_its_sysctl(refuse: Path, runtime: Path, call: str, number: int, limit: str) -> None:
     code, text = ended([refuse, CALLS[call], number, PROGRAM, "sub", "lab/*", "--timeout", "3"])
     assert code == 1 and limit in text, text
+
+
+@pytest.mark.parametrize(
+    ("call", "number", "limit"),
+    [
+        ("inotify_init1", errno.EMFILE, "fs.inotify.max_user_instances"),
+        ("inotify_add_watch", errno.ENOSPC, "fs.inotify.max_user_watches"),
+    ],
+)
+def test_doctor_names_the_limit_of_inotify_that_is_reached(refuse: Path, runtime: Path, call: str, number: int, limit: str) -> None:
+    done = subprocess.run([str(word) for word in (refuse, CALLS[call], number, PROGRAM, "doctor")], capture_output=True, text=True, timeout=PATIENCE)
+    assert done.returncode == 1 and f"as the sysctl {limit} allows" in done.stdout + done.stderr, done
+
+
+@needed("--pid", "--fork")
+@pytest.mark.parametrize("endpoint", ["unix:lab/there", "shm:lab/there", "fifo:lab/there", "journal:lab/there", "tcp://127.0.0.1:17396"])
+def test_process_of_another_container_has_no_number_here(runtime: Path, endpoint: str) -> None:
+    """Its number there is that of another process here, which nobody is to end for it."""
+    words = ["recv", endpoint, "--timeout", "600"] if endpoint.startswith("fifo:") else ["pub", endpoint, "1", "--for", "600"]
+    inside = [*unshare("--kill-child", "--pid", "--fork", "--mount-proc"), PROGRAM]
+    child = subprocess.Popen([PROGRAM, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+    def told(*command: object) -> str:
+        return subprocess.run([*map(str, (*inside, *command))], capture_output=True, text=True, timeout=PATIENCE).stdout
+
+    try:
+        until("it is listed", lambda: endpoint in told("ls"))
+        if not endpoint.startswith("tcp:"):
+            text = told("doctor", endpoint)
+            assert "is held by a process whose number is not known here" in text and "kill " not in text and "no process has it" not in text, text
+        [listed] = [one for one in map(json.loads, told("ls", "--json").splitlines()) if one["endpoint"] == endpoint]
+        assert listed["pid"] is None, listed
+    finally:
+        child.kill()
+        child.communicate()
+
+
+@needed("--mount")
+@pytest.mark.parametrize("words", [["recv", "fifo:lab/other", "--timeout", "1"], ["send", "fifo:lab/other", "1", "--timeout", "1"], ["pub", "journal:lab/other", "1"]])
+def test_no_file_is_blamed_without_proc(runtime: Path, words: list[str]) -> None:
+    hidden = [*unshare("--mount"), "sh", "-ec", 'mount -t tmpfs none /proc && exec "$@"', "sh"]
+    code, text = ended([*hidden, PROGRAM, *words])
+    assert "No such file" not in text and "/proc/self/fd/" not in text, (code, text)
+    assert code == 0 or "/proc is not mounted" in text or "Timeout" in text or "NotFound" in text, (code, text)
 
 
 @needed("--mount")

@@ -62,6 +62,14 @@ def test_table_is_a_container_of_columns(path: Path) -> None:
         table["i"]
 
 
+def test_table_is_a_mapping_and_no_array(path: Path) -> None:
+    table = linkspan.Recording(path)["lab/a"]
+    assert list(dict(table)) == table.columns and list(dict(**table)) == table.columns
+    for taken in (pandas.DataFrame, numpy.asarray):
+        with pytest.raises(linkspan.Unsupported, match=r"give table.to_pandas\(\)"):
+            taken(table)
+
+
 def test_table_of_a_pattern_says_of_which_name_each_row_is(path: Path) -> None:
     recording = linkspan.Recording(path)
     table = recording.table("lab/?")

@@ -264,7 +264,7 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
 try:
     getattr(linkspan.Recording(sys.argv[1]), sys.argv[2])(*sys.argv[3:])
 except OSError as error:
-    print("refused:", error)
+    print("refused:", error, type(error) is linkspan.NoSpace)
 import gc; gc.collect()
 print("goes on", flush=True)
 """
@@ -279,6 +279,7 @@ def test_full_disk_is_an_error_and_the_interpreter_goes_on(exporting: Lab, form:
     program = exporting.python(FULL, path, f"write_{form}", *words)
     out, err = program.communicate(timeout=60)
     assert (program.returncode, out.count("goes on"), out.count("refused:")) == (0, 1, 1), (program.returncode, out, err)
+    assert "File too large" in out and "True" in out, out
     assert not target.exists()
     full = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))  # noqa: E731
     command = [sys.executable, "-c", "import os, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); os.execvp(sys.argv[1], sys.argv[1:])"]
@@ -470,3 +471,21 @@ def test_each_export_shows_on_a_terminal_how_far_it_has_come(exporting: Lab, for
     assert any((exporting.folder / output).iterdir()) if (exporting.folder / output).is_dir() else (exporting.folder / output).stat().st_size
     # Beside no terminal there is none.
     assert "%" not in exporting.recording("export", path, f"--{form}", "-o", output, "--force")
+
+
+@pytest.mark.parametrize("form", ["parquet", "arrow"])
+def test_arrays_of_truth_values_are_truth_values(exporting: Lab, form: str):
+    values = [[True, False, True], [False, True, True]] * 20
+    several = [[True] * (i % 5) for i in range(40)]
+    path = written(
+        exporting.folder / "r.mcap", [("lab/t", {"one": numpy.array(a), "several": numpy.array(b, bool), "grid": numpy.eye(3, dtype=bool)}) for a, b in zip(values, several)]
+    )
+    exporting.recording("export", path, f"--{form}", "-o", f"t.{form}")
+    for table in (pyarrow.table(linkspan.Recording(path)["lab/t"]), read(exporting.folder / f"t.{form}")):
+        assert {table.schema.field(name).type.value_type for name in ("one", "several", "grid")} == {pyarrow.bool_()}
+        assert table["one"].to_pylist() == values and table["several"].to_pylist() == several
+        assert table["grid"].to_pylist() == [numpy.eye(3, dtype=bool).ravel().tolist()] * 40
+
+
+def read(path: Path) -> pyarrow.Table:
+    return pyarrow.parquet.read_table(path) if path.suffix == ".parquet" else pyarrow.ipc.open_file(path).read_all()

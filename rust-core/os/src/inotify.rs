@@ -384,6 +384,15 @@ fn add(instance: &OwnedFd, path: &Path, what: WatchFlags, doing: impl fmt::Displ
     }
 }
 
+/// Makes an instance and a watch, as waits for a name do.
+///
+/// # Errors
+/// `OutOfMemory` at the limits of this user, with their names.
+pub fn try_kernel() -> Result<()> {
+    let instance = new_instance()?;
+    add(&instance, Path::new("/"), WatchFlags::CREATE, "watching a directory (inotify_add_watch)").map(drop)
+}
+
 /// Returns the shared instance of this process, and makes it for the first watch.
 fn instance() -> Result<Arc<Instance>> {
     let mut current = CURRENT.lock();

@@ -24,6 +24,12 @@ pub struct Credentials {
     pub groups: Vec<u32>,
 }
 
+/// Returns what tells the PID namespace of this process from others; `None` without /proc. A process number of another namespace is, here, that
+/// of any other process.
+pub fn pid_namespace() -> Option<u64> {
+    rustix::fs::stat("/proc/self/ns/pid").ok().map(|facts| facts.st_ino)
+}
+
 /// Returns the user and the process that opened the other end of this Unix socket. Users that this
 /// user namespace does not map all have the kernel's overflow number, 65534.
 ///

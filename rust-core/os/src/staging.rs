@@ -12,7 +12,7 @@ use std::path::Path;
 use rustix::fs::{AtFlags, FileType, Gid, Mode};
 use rustix::io::Errno;
 
-use super::beneath::{self, Beneath, Opened, RequiredOwner};
+use super::beneath::{self, Beneath, DoingByKernelPath, Opened, RequiredOwner};
 use super::descriptor;
 use super::directory::Directory;
 use super::fork::{self, Descriptor};
@@ -88,7 +88,7 @@ impl Staging {
             given.or_else(|e| user::refuse_group(shown.display(), gid, e))?;
         }
         rustix::fs::chmod(beneath::kernel_path(&fd), Mode::from_raw_mode(mode))
-            .doing(format_args!("setting the mode of {}", shown.display()))
+            .doing_by_kernel_path(format_args!("setting the mode of {}", shown.display()))
     }
 
     /// Gives a file in it its name in the directory around. See [`Beneath::rename`].

@@ -16,8 +16,12 @@ use crate::codec::{self, Encoding};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::beneath::RequiredOwner;
 use crate::sys::fork::{self, Own};
+use crate::sys::peer;
 use crate::sys::staging::{self, Swept};
 use crate::value::{Map, Value};
+
+/// The key of the PID namespace of the process.
+const NAMESPACE: &str = "pid_namespace";
 
 /// The text in front of the name.
 const PREFIX: &str = ".owner.";
@@ -59,6 +63,9 @@ impl OwnerRecord {
             ("uid".to_owned(), rustix::process::geteuid().as_raw().into()),
             ("pattern".to_owned(), pattern.into()),
         ]);
+        if let Some(namespace) = peer::pid_namespace() {
+            map.insert(NAMESPACE.to_owned(), namespace.into());
+        }
         map.extend(more);
         let text = codec::encode(&Value::Map(map), Encoding::Json)?;
         // Everyone who may list the directory may read it, because it only identifies the owner.
@@ -109,10 +116,19 @@ pub(crate) fn read_map(place: &Place) -> Option<Value> {
     read(place).ok()?.map(|info| info.map)
 }
 
-/// Returns the process that the record of a name contains. The caller knows that the name has a living owner. A record with the number
-/// of this process that this process has not written is that of a process in another PID namespace: `None`.
+/// Returns the process that the record of a name contains. The caller knows that the name has a living owner.
 pub(crate) fn process(place: &Place) -> Option<u32> {
-    let process = read_map(place)?.at("pid").ok()?.as_u64().ok()?.try_into().ok()?;
+    process_in(place, &read_map(place)?)
+}
+
+/// The same of a record that was read. The number of a process in another PID namespace means another process here: `None`. So does a record
+/// with the number of this process that this process has not written.
+pub fn process_in(place: &Place, record: &Value) -> Option<u32> {
+    let theirs = record.at(NAMESPACE).and_then(Value::as_u64).ok();
+    if theirs.is_some_and(|theirs| peer::pid_namespace().is_some_and(|ours| ours != theirs)) {
+        return None;
+    }
+    let process = record.at("pid").ok()?.as_u64().ok()?.try_into().ok()?;
     (process != std::process::id() || WRITTEN.lock().contains(&place.path())).then_some(process)
 }
 

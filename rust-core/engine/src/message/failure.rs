@@ -6,8 +6,12 @@ use crate::codec::{self, Encoding};
 use crate::error::{Error, RemoteFailure, Result};
 use crate::value::{Map, Value};
 
-/// Returns the body of a reply of kind `error`.
+/// Returns the body of a reply of kind `error`; a text of any length is cut to what a message holds.
+///
+/// # Errors
+/// `TooLarge` for data that no message holds, and those of data that is no value.
 pub fn to_payload(failure: &RemoteFailure) -> Result<Payload> {
+    let failure = failure.bounded();
     let mut map = Map::new();
     map.insert("code".into(), failure.code.into());
     map.insert("type".into(), failure.kind.as_str().into());

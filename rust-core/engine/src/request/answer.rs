@@ -167,7 +167,7 @@ impl Request {
     /// end the loop that serves all clients.
     pub fn fail(&self, failure: &RemoteFailure) -> Result<()> {
         let is_too_large = |sent: &Result<()>| sent.as_ref().is_err_and(|e| e.kind() == ErrorKind::TooLarge);
-        let sent = self.answer(Kind::Error, &failure::to_payload(failure)?);
+        let sent = failure::to_payload(failure).and_then(|payload| self.answer(Kind::Error, &payload));
         if !is_too_large(&sent) {
             return sent;
         }

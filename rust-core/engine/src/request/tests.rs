@@ -180,6 +180,26 @@ fn answer_too_large_for_one_client_fails_its_call_and_the_server_continues() {
 
 /// As a handler of SIGINT does that closes the server while a close waits for a client.
 #[test]
+fn failure_of_any_length_is_an_answer_and_the_server_continues() {
+    let (server, client) = joined("request/long-failure");
+    let long = "é".repeat(40 << 20);
+    let data = crate::codec::encode(&Value::from(vec![0u8; 60 << 20]), Encoding::Cbor).unwrap();
+    let failures = [
+        RemoteFailure::new(7, "lab.long", &*long),
+        RemoteFailure::new(7, &*long, "x"),
+        RemoteFailure { data, ..RemoteFailure::new(7, "lab.long", &*long) },
+    ];
+    for failure in failures {
+        let pending = client.start_call(&payload(&Value::from("x")), SOON).unwrap();
+        next(&server).fail(&failure).unwrap();
+        let error = client.finish_call(&pending, SOON).unwrap_err();
+        let found = error.remote_failure().unwrap();
+        assert_eq!((error.kind(), found.code), (ErrorKind::Remote, 7));
+        assert!(!found.kind.is_empty() && found.kind.len() < 2 << 10 && found.text.len() < 2 << 20);
+    }
+}
+
+#[test]
 fn close_in_a_callback_of_close_returns() {
     let endpoint = format!("unix:request-close-{}", std::process::id());
     // The server has the callback, which would keep it.

@@ -7,12 +7,12 @@
 use rustix::process::{Resource, getpid, getrlimit};
 
 use super::finding::Finding;
-use crate::error::{Doing, Result};
+use crate::error::Result;
 use crate::sys::beneath::NO_PROC;
 use crate::sys::descriptor;
 use crate::sys::eventfd::EventFd;
 use crate::sys::memory::MemoryFile;
-use crate::sys::{headroom, lock};
+use crate::sys::{headroom, inotify, lock};
 
 /// Tries the features and reads the limits.
 pub fn examine() -> Vec<Finding> {
@@ -20,7 +20,7 @@ pub fn examine() -> Vec<Finding> {
     findings.push(feature("sealed memory files (memfd)", "shm: does not work without", memory_file()));
     findings.push(feature("eventfd", "shm: does not work without", EventFd::new().map(drop)));
     findings.push(feature("locks that die with their owner (OFD)", "no program can listen without", locks()));
-    findings.push(feature("inotify", "waiting for a name to appear does not work without", inotify()));
+    findings.push(feature("inotify", "waiting for a name to appear does not work without", watches()));
     findings.push(pidfd());
     findings.push(descriptors());
     findings.extend(inotify_limits());
@@ -69,9 +69,9 @@ fn locks() -> Result<()> {
     lock::try_kernel()
 }
 
-/// Creates an inotify instance.
-fn inotify() -> Result<()> {
-    descriptor::inotify().doing("making an inotify instance (inotify_init1)").map(drop)
+/// Watches a directory.
+fn watches() -> Result<()> {
+    inotify::try_kernel()
 }
 
 /// Returns whether the kernel reports the end of another process by a descriptor.

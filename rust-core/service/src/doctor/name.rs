@@ -42,14 +42,22 @@ pub fn examine(endpoint: &str) -> Vec<Finding> {
 fn held(listed: &Listed) -> Vec<Finding> {
     let Listed { endpoint, pid, program, user, pattern, .. } = listed;
     let mut findings = Vec::new();
-    if let Some(pid) = pid {
+    if listed.live {
         let program = program.as_deref().unwrap_or("a program");
         let of_user = user.as_ref().map(|user| format!(" of user {user}")).unwrap_or_default();
         let serves = pattern.map(|pattern| format!(", as {pattern}")).unwrap_or_default();
+        let (holder, end) = match pid {
+            Some(pid) => (format!("process {pid}"), format!("end it (kill {pid})")),
+            // Its number there is that of another process here.
+            None => (
+                "a process whose number is not known here, as of one in another container".to_owned(),
+                "end it where it runs".to_owned(),
+            ),
+        };
         let what = format!(
-            "{endpoint} is held by process {pid} ({program}){of_user}{serves}: no other program can listen or publish there"
+            "{endpoint} is held by {holder} ({program}){of_user}{serves}: no other program can listen or publish there"
         );
-        let mut remedy = format!("end it (kill {pid}), or choose another name");
+        let mut remedy = format!("{end}, or choose another name");
         if can_be_replaced(listed) {
             remedy += "; inside that program a publisher with the option replace takes the name over";
         }

@@ -5,16 +5,14 @@
 //! then; links and files with a second name are left alone. Nothing is repaired without being asked
 //! (`linkspan doctor --repair`).
 
-use std::fs::Permissions;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FileType, Stat};
+use rustix::fs::{FileType, Gid, Mode, Stat, Uid};
 
 use super::finding::Finding;
 use crate::error::{Doing, Error, ErrorKind, Result};
-use crate::sys::beneath::{self, Beneath, Opened};
+use crate::sys::beneath::{self, Beneath, DoingByKernelPath, Opened};
 use crate::sys::directory::{self, DirectoryReason, runtime_path};
 use crate::sys::lock;
 
@@ -180,10 +178,11 @@ impl Fault {
         // The name may lead elsewhere by now; this leads to the examined file, and nowhere else.
         let path = beneath::kernel_path(&self.handle);
         if self.owner.is_some() || self.group.is_some() {
-            std::os::unix::fs::chown(&path, self.owner, self.group).doing(doing())?;
+            let (owner, group) = (self.owner.map(Uid::from_raw), self.group.map(Gid::from_raw));
+            rustix::fs::chown(&path, owner, group).doing_by_kernel_path(doing())?;
         }
         if let Some(mode) = self.mode {
-            std::fs::set_permissions(&path, Permissions::from_mode(mode)).doing(doing())?;
+            rustix::fs::chmod(&path, Mode::from_raw_mode(mode)).doing_by_kernel_path(doing())?;
             // The kernel clears the setgid bit without an error where the caller is not in the group.
             let now = rustix::fs::fstat(&self.handle).doing(doing())?.st_mode & 0o7777;
             if now != mode {

@@ -18,7 +18,9 @@ pub struct Listed {
     pub endpoint: String,
     /// The pattern of the name: `channel`, `request`, `publish` or `controller`.
     pub pattern: Option<&'static str>,
-    /// The process that holds it.
+    /// Whether a living process holds it.
+    pub live: bool,
+    /// The process that holds it; `None` also where that has no number in this PID namespace.
     pub pid: Option<u32>,
     /// The machine that the name belongs to, if it stands for a name of another machine.
     pub machine: Option<String>,
@@ -86,6 +88,7 @@ impl Listed {
             pattern: None,
             machine: None,
             incarnation: None,
+            live: false,
             pid: None,
             program: None,
             user: None,
@@ -116,6 +119,7 @@ impl Listed {
             Ok(record) => {
                 let record = record?;
                 self.take_record(&record.map);
+                self.pid = owner::process_in(place, &record.map);
                 // The owner is that of the file, whatever its content claims.
                 self.user = Some(user_name(record.owner));
                 Some(record.map)
@@ -130,10 +134,7 @@ impl Listed {
     /// Takes over the content of a record.
     fn take_record(&mut self, record: &Value) {
         let text = |key: &str| record.at(key).and_then(Value::as_text).map(str::to_owned).ok();
-        let number =
-            |key: &str| record.at(key).and_then(Value::as_u64).ok().and_then(|n| u32::try_from(n).ok());
         self.pattern = text("pattern").and_then(|name| Pattern::from_name(&name)).map(Pattern::name);
-        self.pid = number("pid");
         self.program = text("program");
         self.encoding = text("encoding");
     }

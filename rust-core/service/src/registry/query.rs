@@ -91,6 +91,7 @@ pub(super) fn query_name(found: &ListedName, budget: &mut TimeoutBudget) -> Opti
         (Ok(queried), _) => queried.unwrap_or_else(|| Listed::unanswered(endpoint)),
         (Err(e), _) => Listed { problem: Some(e), ..Listed::unanswered(endpoint) },
     };
+    listed.live |= live;
     listed.problem = listed.problem.or(problem);
     Some(listed)
 }
@@ -106,6 +107,7 @@ pub(super) fn read_files(found: &ListedName, owned: bool) -> Option<Listed> {
     if owned {
         (live, listed.problem) = is_live(found);
     }
+    listed.live = live;
     if live {
         listed.read_record(place);
     }
@@ -152,7 +154,7 @@ fn query(
     place: &Place,
     budget: &mut TimeoutBudget,
 ) -> Result<Option<(Listed, Reached)>> {
-    let mut listed = Listed::unanswered(endpoint);
+    let mut listed = Listed { live: true, ..Listed::unanswered(endpoint) };
     let record = listed.read_record(place);
     let driver = endpoint.transport().driver();
     if let Some(peers) = driver.peers(place) {
@@ -179,7 +181,7 @@ fn query(
             }
             match handshake::read_answer(&called.answer) {
                 Ok(peer_hello) => {
-                    if peer_hello.shared {
+                    if peer_hello.shared && listed.pid.is_some() {
                         // With several processes at one socket, the kernel reports the one that bound it.
                         listed.pid = Some(peer_hello.pid);
                     }

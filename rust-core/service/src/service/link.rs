@@ -365,6 +365,13 @@ impl ControllerLink {
             flushed = wait_readable(waiting, &[self.program_waker.as_fd()]);
             self.program_waker.drain();
         }
+        self.disconnect();
+        self.writer_waker.wake();
+        flushed
+    }
+
+    /// Closes the connection, and wakes the reader: it ends if the service has ended.
+    fn disconnect(&self) {
         self.end_waker.wake();
         let channels = {
             let mut inner = self.inner();
@@ -373,8 +380,6 @@ impl ControllerLink {
         };
         // The kernel has the queued messages, the goodbye included.
         channels.into_iter().flatten().for_each(|channel| drop(channel.close(Duration::ZERO)));
-        self.writer_waker.wake();
-        flushed
     }
 
     /// Returns whether there is no controller or nothing left to send.
@@ -384,6 +389,13 @@ impl ControllerLink {
     }
 
     /// Returns whether [`ControllerLink::end`] was called.
+    /// Stops the reader where there is no writer: nothing is sent.
+    pub(super) fn abandon(&self) {
+        self.ended.store(true, Ordering::Release);
+        self.writer_ended.store(true, Ordering::Release);
+        self.disconnect();
+    }
+
     pub(super) fn is_ended(&self) -> bool {
         self.ended.load(Ordering::Acquire)
     }

@@ -486,7 +486,7 @@ impl<'a> IntoIterator for &'a ServiceLoop {
 /// and the program's thread holds a third one.
 ///
 /// # Errors
-/// The errors of [`ControllerLink::new`], and `OutOfMemory` if the process can start no thread. A
+/// The errors of [`ControllerLink::new`], and `OutOfMemory` if the process cannot start both threads: then none stays. A
 /// faulty `$NOTIFY_SOCKET` is only logged.
 fn start_link(identity: ServiceIdentity, setup: Setup) -> Result<Arc<ControllerLink>> {
     let options = link_options(&identity.options);
@@ -498,7 +498,7 @@ fn start_link(identity: ServiceIdentity, setup: Setup) -> Result<Arc<ControllerL
         link.log("error", &error.to_string());
     }
     thread::start("linkspan-reader", move || reader.receive(&options))?;
-    thread::start("linkspan-writer", move || thread_state.run(&writer))?;
+    thread::start("linkspan-writer", move || thread_state.run(&writer)).inspect_err(|_| link.abandon())?;
     Ok(link)
 }
 

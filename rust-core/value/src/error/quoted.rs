@@ -154,6 +154,11 @@ pub(super) fn cut(mut text: String) -> String {
     text
 }
 
+/// Returns a text, or its beginning where it has more than so many bytes.
+pub(super) fn beginning(text: &str, most: usize) -> String {
+    if text.len() <= most { text.to_owned() } else { format!("{}…", &text[..boundary(text, most)]) }
+}
+
 /// Returns the last boundary between characters up to `at`.
 fn boundary(text: &str, at: usize) -> usize {
     (0..=at).rev().find(|i| text.is_char_boundary(*i)).unwrap_or(0)
