@@ -11,7 +11,9 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use linkspan::service::server_side::since_boot;
-use linkspan::{Channel, Encoding, Error, ErrorKind, EventKind, Payload, PendingReply, RemoteFailure, Wait};
+use linkspan::{
+    Channel, Encoding, Error, ErrorKind, EventKind, Payload, PendingReply, RemoteFailure, Wait, in_seconds,
+};
 
 use crate::clocks::after;
 use crate::engine::{self, Body, Call, MessageId, RequestId, Respond};
@@ -90,10 +92,9 @@ impl ExportedServer {
             let clock = since_boot();
             // Its caller has given up, so the server must not begin with it.
             if *until <= clock {
-                let late = clock.saturating_sub(*until).as_secs_f64();
-                let text = format!(
-                    "the request arrived {late:.3} s after its time was over, and was not carried out"
-                );
+                let late = in_seconds(clock.saturating_sub(*until));
+                let text =
+                    format!("the request arrived {late} after its time was over, and was not carried out");
                 respond(Err(failure(&Error::new(ErrorKind::Timeout, text))));
                 return Called::Late;
             }

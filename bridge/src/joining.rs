@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use linkspan::registry::Listed;
+use linkspan::service::start_thread;
 use linkspan::{Channel, Error, ErrorKind, Message, Options, Result, Subscriber};
 
 use crate::clocks::after;
@@ -156,7 +157,7 @@ impl Joining {
             inbox.wake();
         };
         // Without a thread it is tried again with the next listing.
-        if std::thread::Builder::new().name("linkspan-join".to_owned()).spawn(run).is_ok() {
+        if start_thread("linkspan-join", run).is_ok() {
             self.servers.insert(name.to_owned());
         }
     }

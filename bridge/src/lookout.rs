@@ -3,8 +3,9 @@
 
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
+use linkspan::Result;
 use linkspan::registry::{self, Listed};
-use linkspan::{Error, ErrorKind, Result};
+use linkspan::service::start_thread;
 
 use crate::inbox::Inbox;
 
@@ -29,7 +30,7 @@ impl Lookout {
     /// `OutOfMemory` if there can be no further thread.
     pub fn start(inbox: Inbox) -> Result<Lookout> {
         let shared = Arc::new((Mutex::new(State::default()), Condvar::new()));
-        let (own, thread) = (shared.clone(), std::thread::Builder::new().name("linkspan-listing".to_owned()));
+        let own = shared.clone();
         let run = move || {
             let (state, changed) = &*own;
             let mut locked = state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -48,9 +49,7 @@ impl Lookout {
                 inbox.wake();
             }
         };
-        let text =
-            |error| format!("a thread that lists the names of this machine cannot be started: {error}");
-        thread.spawn(run).map_err(|error| Error::new(ErrorKind::OutOfMemory, text(error)))?;
+        start_thread("linkspan-listing", run)?;
         Ok(Lookout(shared))
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-use linkspan::{Error, ErrorKind, EventKind, Message, Result, Subscriber, Timeout, Value, Wait};
+use linkspan::{Error, ErrorKind, EventKind, Message, Result, Subscriber, Timeout, Value, Wait, in_seconds};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
@@ -64,8 +64,8 @@ impl Names<'_> {
                 (ErrorKind::Timeout | ErrorKind::Empty | ErrorKind::Stalled | ErrorKind::NotFound, _) => {
                     self.report_refused();
                     if !self.wait(until)? {
-                        let seconds = given.unwrap_or_default().as_secs_f64();
-                        let text = format!("nothing was published within {seconds} s; try again");
+                        let time = in_seconds(given.unwrap_or_default());
+                        let text = format!("nothing was published within {time}; try again");
                         return Err(Error::new(ErrorKind::Timeout, text).on(self.subscriber.endpoint()));
                     }
                 }

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use linkspan::service::server_side::{DEFAULT_WITHIN, MAX_WITHIN, MIN_DATA_PERIOD, command_id};
-use linkspan::{Command, Error, ErrorKind, Result, Value, quoted};
+use linkspan::{Command, Error, ErrorKind, Result, Value, in_seconds, quoted};
 
 /// A command that a client sends to a service.
 #[derive(Clone, Debug, PartialEq)]
@@ -157,8 +157,8 @@ impl WatchRequest {
                     .filter(|every| *every >= MIN_DATA_PERIOD)
                     .ok_or_else(|| {
                         let text = format!(
-                            "{seconds} s is not a valid period for data; the shortest is {} s",
-                            MIN_DATA_PERIOD.as_secs_f64()
+                            "{seconds} s is not a valid period for data; the shortest is {}",
+                            in_seconds(MIN_DATA_PERIOD)
                         );
                         Error::new(ErrorKind::OutOfRange, text)
                     })?;

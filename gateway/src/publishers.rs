@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use linkspan::{Error, Publisher, Result, Value};
+use linkspan::service::start_thread;
+use linkspan::{Publisher, Result, Value};
 use tokio::sync::mpsc;
 
 use crate::asker::Asker;
@@ -134,15 +135,12 @@ fn start<A: Asker + Send + Sync + 'static>(
     let (session, served) = (session.clone(), served.clone());
     // Before the thread, whose first request comes after it.
     session.answer(&Frame::of("ack", id).with("number", 0_u64));
-    let thread = std::thread::Builder::new().name("serving".into());
-    let started = thread.spawn(move || {
+    let started = start_thread("serving", move || {
         if let Err(error) = served.take_requests(id, format, &*session) {
             served.close();
             session.forget(id);
             session.answer(&Frame::of("closed", id).with("error", error_value(&error)));
         }
     });
-    started.map(drop).map_err(|error| {
-        Error::os("starting a thread that takes requests", error.raw_os_error().unwrap_or(0))
-    })
+    started.map(drop)
 }

@@ -12,6 +12,7 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use linkspan::page::Peer;
+use linkspan::service::start_thread;
 use linkspan::{Error, ErrorKind, Result, files, quoted};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
@@ -114,8 +115,7 @@ fn runtime() -> Result<Runtime> {
 
 fn start(name: &str, work: impl FnOnce(Runtime) + Send + 'static) -> Result<JoinHandle<()>> {
     let runtime = runtime()?;
-    let started = std::thread::Builder::new().name(name.to_owned()).spawn(move || work(runtime));
-    started.map_err(|e| Error::os(format!("starting the thread {name}"), e.raw_os_error().unwrap_or(0)))
+    start_thread(name, move || work(runtime))
 }
 
 /// Starts to receive and to serve.

@@ -6,7 +6,10 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use linkspan::service::start_thread;
 use linkspan::{Error, ErrorKind, Result};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
 use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::{SigId, flag, low_level};
 
@@ -105,4 +108,27 @@ impl Signals {
     pub fn fd(&self) -> BorrowedFd<'_> {
         self.pipe.as_fd()
     }
+}
+
+/// Runs `clean` before a first SIGINT or SIGTERM ends this program, as it does without this: for a program that waits for nothing, and has made
+/// more than files without a name.
+///
+/// # Errors
+/// Those of installing the handlers, and of starting a thread.
+pub fn clean_up_before_end(clean: impl FnOnce() + Send + 'static) -> Result<()> {
+    let signals = Signals::install()?;
+    let wait = move || {
+        while signals.signal().is_none() {
+            match poll(&mut [PollFd::from_borrowed_fd(signals.fd(), PollFlags::IN)], None) {
+                Ok(_) | Err(Errno::INTR | Errno::NOMEM) => {}
+                // The second signal ends the program.
+                Err(_) => return,
+            }
+        }
+        clean();
+        if let Some(number) = signals.signal() {
+            let _ = low_level::emulate_default_handler(number.into());
+        }
+    };
+    start_thread("clean-up", wait).map(drop)
 }

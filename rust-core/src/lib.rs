@@ -138,8 +138,8 @@ pub use linkspan_transport::keys;
 #[doc(inline)]
 pub use linkspan_value::schema;
 pub use linkspan_value::{
-    Body, Error, ErrorKind, OneLine, Quoted, RemoteFailure, Result, codec, one_line, quoted, several_lines,
-    value,
+    Body, Error, ErrorKind, OneLine, Quoted, RemoteFailure, Result, codec, in_seconds, one_line, quoted,
+    several_lines, value,
 };
 #[doc(inline)]
 #[doc(hidden)]

@@ -233,10 +233,12 @@ fn faults(path: &str, source: &str) -> Vec<String> {
             if code.contains(".spawn()?") || code.contains("command.spawn()") {
                 faults.push(format!("line {}: start_program starts programs, with plain signals", i + 1));
             }
-            let bare = ["thread::spawn(", "scope.spawn("].iter().find(|call| code.contains(**call));
-            faults.extend(
-                bare.map(|call| format!("line {}: {call} panics where no thread can be started", i + 1)),
-            );
+            let bare = ["thread::spawn(", "scope.spawn(", "thread::Builder::"]
+                .iter()
+                .find(|call| code.contains(**call));
+            faults.extend(bare.map(|call| {
+                format!("line {}: {call}: start_thread says where no thread can be started", i + 1)
+            }));
         }
         faults.extend(
             forbidden
@@ -433,6 +435,7 @@ fn broken_rules_are_found() {
         ("php/src/lib.rs", "//! PHP.\nstd::thread::sleep(x);", "line 2: thread::sleep"),
         ("bridge/src/start.rs", "//! Starts.\nCommand::new(\"sh\");", "starts a program"),
         ("cli/src/x.rs", "//! X.\nstd::thread::spawn(a);", "line 2: thread::spawn("),
+        ("gateway/src/x.rs", "//! X.\nstd::thread::Builder::new();", "line 2: thread::Builder::"),
         ("rust-core/transport/src/x.rs", "//! X.\nstd::env::var_os(a);", "line 2: env::var"),
         ("gateway/src/x.rs", "//! X.\nstd::env::var(a);", "line 2: env::var"),
         ("cli/src/x.rs", "//! X.\nstd::env::current_exe();", "line 2: env::current_exe"),

@@ -8,6 +8,7 @@ import pty
 import re
 import resource
 import shutil
+import signal
 import subprocess
 import sys
 import uuid
@@ -25,6 +26,7 @@ from conftest import Lab
 from linkspan._export import export
 from support.recordings import written
 from support.tree import DEBUG, PROGRAM
+from support.waiting import until
 
 HOSTILE = ["a/b", "a~b", "a/0b", "a~0b", "x\0y", "x\0z", "x", "", ".", "..", "~", "%7E", "%", "t", "t.valid", "t.shape", "value", "name"]
 
@@ -489,3 +491,15 @@ def test_arrays_of_truth_values_are_truth_values(exporting: Lab, form: str):
 
 def read(path: Path) -> pyarrow.Table:
     return pyarrow.parquet.read_table(path) if path.suffix == ".parquet" else pyarrow.ipc.open_file(path).read_all()
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_interrupted_export_leaves_no_folder(exporting: Lab, form: str):
+    path = written(exporting.folder / "r.mcap", [(f"lab/{i % 40}", {f"x{j}": i for j in range(20)}) for i in range(20_000)])
+    before = set(exporting.folder.iterdir())
+    program = exporting.start(DEBUG / "linkspan-record", "recording", "export", path, f"--{form}", "-o", "made")
+    until("the folder is made", lambda: (exporting.folder / "made").exists() or program.poll() is not None)
+    # As Ctrl-C does: to all programs of the terminal.
+    os.killpg(program.pid, signal.SIGINT)
+    program.communicate(timeout=60)
+    assert program.returncode == -signal.SIGINT and set(exporting.folder.iterdir()) == before

@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use linkspan::Result;
 use linkspan::service::server_side::since_boot;
+use linkspan::service::start_thread;
 use linkspan_relay::{RelayCaller, RelayLink};
 
 use super::link::{CALL, CallOutcome, Link, STREAM};
@@ -340,7 +341,7 @@ impl Links {
             drop(calls);
             inbox.wake();
         };
-        match std::thread::Builder::new().name("linkspan-call".to_owned()).spawn(run) {
+        match start_thread("linkspan-call", run) {
             Ok(_) => open.under_way = open.under_way.saturating_add(1),
             Err(_) => open.answered.push((id, CallOutcome::NoProgram)),
         }

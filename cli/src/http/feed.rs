@@ -8,7 +8,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use linkspan::page::{self, Event, SNAPSHOT_LOG_LINES};
-use linkspan::service::WatchOptions;
+use linkspan::service::{WatchOptions, start_thread};
 use linkspan::{Encoding, Error, ErrorKind, Result, Value, Wait, codec};
 use tokio::sync::watch;
 
@@ -94,10 +94,7 @@ impl Feed {
             changed: watch::Sender::new(0),
         });
         let watcher = feed.clone();
-        let spawned = std::thread::Builder::new().name("linkspan-watch".into()).spawn(move || watcher.run());
-        if let Err(error) = spawned {
-            let error =
-                Error::os("starting the thread that watches the services", error.raw_os_error().unwrap_or(0));
+        if let Err(error) = start_thread("linkspan-watch", move || watcher.run()) {
             feed.controller_is(Some(&error));
         }
         feed

@@ -12,6 +12,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use linkspan::page::Peer;
 use linkspan::page::{Origin, Token};
+use linkspan::service::start_thread;
 use linkspan::{Error, ErrorKind, Result};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime;
@@ -149,7 +150,7 @@ pub fn start(settings: &Settings) -> Result<Running> {
         // Requests that wait for a service's answer are not completed: the browser notices the end of the connection.
         runtime.shutdown_background();
     };
-    let thread = std::thread::Builder::new().name("linkspan-http".into()).spawn(serve).map_err(doing)?;
+    let thread = start_thread("linkspan-http", serve)?;
     Ok(Running { address: page, host: format!("http://{shown}/"), stop, thread: Some(thread), file })
 }
 

@@ -6,7 +6,7 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use linkspan::{Error, ErrorKind, State};
+use linkspan::{Error, ErrorKind, State, in_seconds};
 use rustix::process::Signal;
 
 use super::process_tree::signal_group;
@@ -79,8 +79,7 @@ impl Supervisor<'_> {
         let now = self.now();
         self.out.end(&self.service, now);
         self.err.end(&self.service, now);
-        self.service
-            .log("info", &format!("the program has ended with {end} after {:.1} s", lived.as_secs_f64()));
+        self.service.log("info", &format!("the program has ended with {end} after {}", in_seconds(lived)));
         if !self.is_shutting_down() {
             self.was_killed = false;
             self.decide(&format!("ended with {end}"), end.is_success(), end.exit_code(), lived);
@@ -107,7 +106,7 @@ impl Supervisor<'_> {
                 self.service.set_reason(&text);
             }
             Decision::Restart(after) => {
-                let text = format!("the program {what}; it is restarted in {} s", after.as_secs_f64());
+                let text = format!("the program {what}; it is restarted in {}", in_seconds(after));
                 self.log("warning", &text);
                 self.service.set_reason(&text);
                 self.state = ProgramState::RestartAt(Instant::now() + after);
@@ -115,9 +114,9 @@ impl Supervisor<'_> {
             Decision::GiveUp => {
                 let limit = self.args.restart_limit;
                 let text = format!(
-                    "the program {what}, after {} restarts in {} s: RUN starts it again",
+                    "the program {what}, after {} restarts in {}: RUN starts it again",
                     limit.count,
-                    limit.window.as_secs_f64()
+                    in_seconds(limit.window)
                 );
                 self.log("error", &text);
                 self.service.fail(&Error::new(ErrorKind::Disconnected, text));

@@ -4,7 +4,7 @@ use super::{Action, Moment, ServerState};
 use crate::event_log::cut;
 use crate::schedule::{Due, Name};
 use linkspan::service::server_side::{ToService, failure_of};
-use linkspan::{Error, ErrorKind, View};
+use linkspan::{Error, ErrorKind, View, in_seconds};
 
 impl ServerState {
     /// Records that a service has sent a message. Does not set the timer, which checks `last_activity` when it
@@ -44,7 +44,7 @@ impl ServerState {
             return self.schedule.set(Due::HeartbeatTimeout(name.clone()), until);
         }
         service.view = View::Stale;
-        let text = format!("has sent nothing for {} s", silence.as_secs_f64());
+        let text = format!("has sent nothing for {}", in_seconds(silence));
         self.log_event(Some(name), "warning", &text, now);
         self.record_changed(name, now);
     }

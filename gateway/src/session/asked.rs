@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
+use linkspan::service::start_thread;
 use linkspan::{Error, ErrorKind, Result, Value, quoted};
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, spawn_blocking};
@@ -333,10 +334,7 @@ impl Session {
         if state.publishing.is_none() {
             let (sender, receiver) = mpsc::channel(PUBLISHERS);
             let session = self.clone();
-            let thread = std::thread::Builder::new().name("publishing".into());
-            let started = thread.spawn(move || work(&session, session.format, receiver));
-            started
-                .map_err(|e| Error::os("starting a thread that publishes", e.raw_os_error().unwrap_or(0)))?;
+            start_thread("publishing", move || work(&session, session.format, receiver))?;
             state.publishing = Some(sender);
         }
         Ok(())

@@ -26,8 +26,8 @@ use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -191,8 +191,15 @@ pub fn run(arguments: &Arguments) -> Result<()> {
                 receivers.push(start(scope, "reading", &status, work)?);
             }
             let service = start_service(arguments)?;
-            let writer = begin(arguments, &attached, since, &queue, &status)?;
-            let writing = start(scope, "writing", &status, || writer.run())?;
+            // Where the thread cannot be started, there is no file.
+            let (give, take) = mpsc::sync_channel(1);
+            let writing = start(scope, "writing", &status, move || match take.recv() {
+                Ok(writer) => Writer::run(writer),
+                // The beginning failed, and says why.
+                Err(_) => Ok(()),
+            })?;
+            // The thread waits for this.
+            let _ = give.send(begin(arguments, &attached, since, &queue, &status)?);
             // A panic here would leave the other threads to themselves, and this one waiting for them.
             let attended =
                 catch_unwind(AssertUnwindSafe(|| attend(arguments, &service, &status, &queue, &control)));

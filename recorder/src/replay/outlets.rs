@@ -8,7 +8,7 @@ use bytes::Bytes;
 use linkspan::schema::Schema;
 use linkspan::{
     Channel, Deadline, Error, ErrorKind, Listener, Options, Payload, Publisher, RecordedOrigin, Result,
-    Timestamp,
+    Timestamp, in_seconds,
 };
 use linkspan_recording::reader::Message;
 
@@ -170,10 +170,10 @@ impl<'a> Outlets<'a> {
         let outlet = self.open(message)?;
         let late = |error: Error, endpoint: &str| {
             let text = format!(
-                "the program at {endpoint} was late: message {} was not consumed: {error}; within --deadline ({} s) a program connects there, and asks \
+                "the program at {endpoint} was late: message {} was not consumed: {error}; within --deadline ({}) a program connects there, and asks \
                  for its next message or ends",
                 message.number,
-                deadline.as_secs_f64()
+                in_seconds(deadline)
             );
             Error::new(error.kind(), text)
         };

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::error::{Error, ErrorKind, Result, brief};
+use crate::error::{Error, ErrorKind, Result, brief, in_seconds};
 
 /// How long a call may wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -496,7 +496,7 @@ impl<'a> Waiting<'a> {
 
     /// Returns the length of the wait as text: `2.5 s`.
     pub fn described(&self) -> String {
-        self.stated().map_or_else(|| "no deadline".to_owned(), |d| format!("{} s", d.as_secs_f64()))
+        self.stated().map_or_else(|| "no deadline".to_owned(), in_seconds)
     }
 
     /// Returns how long something was awaited that is missing, for the text of its error.
@@ -513,7 +513,7 @@ impl<'a> Waiting<'a> {
     pub fn timed_out(&self) -> Error {
         let text = match self.stated() {
             Some(Duration::ZERO) => "not ready, and the call was not to wait".to_owned(),
-            Some(d) => format!("nothing happened within {} s; nothing was lost, try again", d.as_secs_f64()),
+            Some(d) => format!("nothing happened within {}; nothing was lost, try again", in_seconds(d)),
             None => "a wait without a deadline ended".to_owned(),
         };
         Error::new(ErrorKind::Timeout, text)

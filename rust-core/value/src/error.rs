@@ -15,7 +15,7 @@ pub use kind::ErrorKind;
 pub use quoted::brief;
 #[doc(hidden)]
 pub use quoted::is_unseen;
-pub use quoted::{OneLine, Quoted, one_line, quoted, several_lines};
+pub use quoted::{OneLine, Quoted, in_seconds, one_line, quoted, several_lines};
 
 /// A number of messages with what is said about one, or about several: "1 message was sent".
 pub fn counted(messages: u64, one: &str, several: &str) -> String {

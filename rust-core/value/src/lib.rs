@@ -38,5 +38,7 @@ pub use body::Body;
 pub use codec::Encoding;
 #[doc(hidden)]
 pub use error::is_unseen;
-pub use error::{Error, ErrorKind, OneLine, Quoted, RemoteFailure, Result, one_line, quoted, several_lines};
+pub use error::{
+    Error, ErrorKind, OneLine, Quoted, RemoteFailure, Result, in_seconds, one_line, quoted, several_lines,
+};
 pub use value::{BigInt, DType, Decimal, Limits, Map, NdArray, Order, Serde, Timestamp, Value};

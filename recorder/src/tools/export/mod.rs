@@ -7,6 +7,7 @@ use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 use linkspan::{Encoding, Error, ErrorKind, Limits, Map, Payload, Result, Value, one_line, several_lines};
+use linkspan_program::signals::clean_up_before_end;
 use linkspan_recording::files::{self, NewFile};
 use linkspan_recording::reader;
 use linkspan_recording::writer::of_io;
@@ -114,6 +115,10 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         return Err(Error::new(ErrorKind::TooLarge, text));
     }
     let is_new = arguments.output.as_ref().filter(|path| path.symlink_metadata().is_err());
+    if let Some(folder) = is_new {
+        let folder = folder.clone();
+        clean_up_before_end(move || drop(std::fs::remove_dir(folder)))?;
+    }
     let tables = tables(form, arguments, topics, &mut faults)?;
     let written = match form {
         _ if tables.is_empty() => Ok(()),

@@ -4,6 +4,7 @@
 //! control characters to a terminal or a log.
 
 use std::fmt::{self, Write};
+use std::time::Duration;
 
 /// The number of characters of input that an error text shows.
 const SHOWN: usize = 64;
@@ -89,6 +90,23 @@ pub fn brief(number: impl fmt::Display) -> String {
         let _ = write!(text, "… ({length} digits)");
     }
     text
+}
+
+/// Returns a time for the text of an error, such as `2.5 s`: what is left of a time-out by the clock is no number for a person. Times from 1 ms
+/// on are rounded to that.
+///
+/// ```
+/// # extern crate linkspan_value as linkspan;
+/// # use std::time::Duration;
+/// assert_eq!(linkspan::in_seconds(Duration::from_nanos(1_999_998_998)), "2 s");
+/// assert_eq!(linkspan::in_seconds(Duration::from_micros(1_500_000)), "1.5 s");
+/// assert_eq!(linkspan::in_seconds(Duration::from_nanos(20_000)), "0.00002 s");
+/// ```
+pub fn in_seconds(time: Duration) -> String {
+    const ROUNDED: Duration = Duration::from_millis(1);
+    let seconds = time.as_secs_f64();
+    let text = if time < ROUNDED { format!("{seconds:.9}") } else { format!("{seconds:.3}") };
+    format!("{} s", text.trim_end_matches('0').trim_end_matches('.'))
 }
 
 /// Returns whether a terminal or a viewer interprets a character instead of showing it: it controls, ends a

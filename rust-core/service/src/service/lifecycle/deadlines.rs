@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use super::{AcceptedCommand, Action, Lifecycle, RunningTask};
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, in_seconds};
 use crate::service::command::Command;
 use crate::service::protocol::CommandRequest;
 
@@ -101,9 +101,9 @@ impl Lifecycle {
             None => "the program did not fetch it".to_owned(),
         };
         let text = format!(
-            "{} had {} s, and {at}: {after}; the service is {}",
+            "{} had {}, and {at}: {after}; the service is {}",
             request.command.name(),
-            request.within.as_secs_f64(),
+            in_seconds(request.within),
             if self.transition.as_ref() == Some(&request.id) && request.command != Command::Shutdown {
                 self.settled.name()
             } else {
