@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use linkspan::service::start_thread;
-use linkspan::{Publisher, Result, Value};
+use linkspan::{Error, Publisher, Result, Value};
 use tokio::sync::mpsc;
 
 use crate::asker::Asker;
