@@ -13,6 +13,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use bytes::Bytes;
+use linkspan::service::start_thread;
 use linkspan::{Error, ErrorKind, History, Options, Result};
 use linkspan_relay::{Replica, ReplicaRecord};
 
@@ -99,10 +100,8 @@ impl Writer {
         let shared =
             Arc::new(Shared { state: Mutex::default(), changed: Condvar::new(), inbox: inbox.clone() });
         let (of_thread, endpoint) = (shared.clone(), endpoint.to_owned());
-        let thread = std::thread::Builder::new().name("linkspan-replica".to_owned());
-        let thread = thread.spawn(move || of_thread.run(&endpoint));
-        let os = |e: std::io::Error| Error::os("starting a thread", e.raw_os_error().unwrap_or(0));
-        Ok(Writer { shared, thread: Some(thread.map_err(os)?) })
+        let thread = start_thread("linkspan-replica", move || of_thread.run(&endpoint))?;
+        Ok(Writer { shared, thread: Some(thread) })
     }
 
     /// Opens the replica, again where it is open; [`Progress::opened`] returns this number, or [`Progress::failed`] the error.

@@ -24,8 +24,8 @@ pub struct Credentials {
     pub groups: Vec<u32>,
 }
 
-/// Returns what tells the PID namespace of this process from others; `None` without /proc. A process number of another namespace is, here, that
-/// of any other process.
+/// Returns what tells the PID namespace of this process from others; `None` without /proc. A process number of another
+/// namespace is, here, that of any other process.
 pub fn pid_namespace() -> Option<u64> {
     rustix::fs::stat("/proc/self/ns/pid").ok().map(|facts| facts.st_ino)
 }

@@ -486,8 +486,8 @@ impl<'a> IntoIterator for &'a ServiceLoop {
 /// and the program's thread holds a third one.
 ///
 /// # Errors
-/// The errors of [`ControllerLink::new`], and `OutOfMemory` if the process cannot start both threads: then none stays. A
-/// faulty `$NOTIFY_SOCKET` is only logged.
+/// The errors of [`ControllerLink::new`], and `OutOfMemory` if the process cannot start both threads: then none stays.
+/// A faulty `$NOTIFY_SOCKET` is only logged.
 fn start_link(identity: ServiceIdentity, setup: Setup) -> Result<Arc<ControllerLink>> {
     let options = link_options(&identity.options);
     let link = Arc::new(ControllerLink::new(identity, setup, &options)?);
