@@ -5,8 +5,8 @@
 //! has ended. So the sending half may be on a newer link than the receiving half, which first reads
 //! the older link to its end.
 //!
-//! The first thread that needs a link makes it, without holding the lock; others wait for it in
-//! `changed`. How a link is made depends on the [`LinkSource`].
+//! The first thread that needs a link makes it: it has the permit of the seat in which the halves of the newest link are
+//! (`new_link`), at the lock of the session. Others wait in its line. How a link is made depends on the [`LinkSource`].
 //!
 //! Closing has three steps. [`Reconnector::close`] ends all waits and refuses new calls;
 //! [`Reconnector::begin_close`] lets the closing thread alone continue to make links, to get its messages
@@ -14,11 +14,12 @@
 
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use super::acceptor::{ChannelAcceptor, connect_options};
 use super::dial::{Dialler, Dialling};
+use super::direction::{Direction, Permit};
 use super::event_log::EventLog;
 use super::handshake::Hello;
 use super::link::{ConnectionGuard, Link, Peer, RxPart, TxPart, owner_of};
@@ -27,7 +28,7 @@ use super::plain;
 use super::retry::Retry;
 use super::schema_negotiation;
 use super::session_state::{Negotiated, SessionHalves, SessionState};
-use crate::deadline::{Wait, Waiting};
+use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result};
 use crate::session::Identity;
 use crate::sys::eventfd::EventFd;
@@ -96,10 +97,8 @@ pub struct Reconnector {
     pub session_state: Arc<SessionState>,
     endpoint: Endpoint,
     options: Options,
-    /// The halves of the newest link that no direction has taken.
-    new_link: Mutex<NewLink>,
-    /// Signalled when a link was made or could not be made.
-    changed: Condvar,
+    /// The halves of the newest link that no direction has taken. Its permit is to make the next link.
+    new_link: Direction<NewLink>,
     /// Set once, by [`Reconnector::close`].
     closed: AtomicBool,
     /// Numbers the messages received on links without a header.
@@ -120,23 +119,8 @@ pub struct Reconnector {
 
 #[derive(Default)]
 struct NewLink {
-    /// Whether a thread is making a link.
-    connecting: bool,
-    /// The number of the link.
-    generation: u64,
     tx: Option<TxPart>,
     rx: Option<RxPart>,
-}
-
-/// Held by the thread that makes a link. Its drop lets the others try again, even if a callback of
-/// the program panicked.
-struct InProgress<'a>(&'a Reconnector);
-
-impl Drop for InProgress<'_> {
-    fn drop(&mut self) {
-        self.0.new_link().connecting = false;
-        self.0.changed.notify_all();
-    }
 }
 
 impl Reconnector {
@@ -150,11 +134,10 @@ impl Reconnector {
     ) -> Result<Reconnector> {
         Ok(Reconnector {
             origin,
+            new_link: Direction::new(NewLink::default(), &session_state),
             session_state,
             endpoint,
             options,
-            new_link: Mutex::default(),
-            changed: Condvar::new(),
             closed: AtomicBool::new(false),
             numbers: Arc::default(),
             relayed: AtomicBool::new(false),
@@ -188,7 +171,9 @@ impl Reconnector {
     /// Requests that the thread which receives for the library returns the direction.
     pub fn interrupt(&self) {
         self.interrupted.store(true, Ordering::Release);
+        // That thread sleeps on descriptors, or behind the thread that makes a link.
         self.wake.wake();
+        self.new_link.look_again();
     }
 
     /// Returns whether a thread of the program requests the receiving direction.
@@ -221,8 +206,7 @@ impl Reconnector {
         if let LinkSource::Acceptor(acceptor) = &self.origin {
             acceptor.close();
         }
-        let mut new_link = self.new_link();
-        (new_link.tx, new_link.rx) = (None, None);
+        *self.new_link.borrow() = NewLink::default();
     }
 
     /// Returns whether a disconnected peer may return as another incarnation.
@@ -271,21 +255,16 @@ impl Reconnector {
 
     /// Makes a link the newest one, with the next generation.
     pub fn put(&self, link: Link) {
-        let mut new_link = self.new_link();
-        // The next call that sends or receives checks whether something has to be replayed.
-        new_link.generation = self.session_state.halves().link_made(link.negotiated.is_some());
-        self.relayed.store(link.peer.machine.is_some(), Ordering::Release);
+        let (has_session, is_relayed) = (link.negotiated.is_some(), link.peer.machine.is_some());
         let (tx, rx) = link.split(None);
-        (new_link.tx, new_link.rx) = (Some(tx), Some(rx));
+        let mut new_link = self.new_link.borrow();
+        // The next call that sends or receives checks whether something has to be replayed.
+        self.session_state.halves().link_made(has_session);
+        self.relayed.store(is_relayed, Ordering::Release);
+        *new_link = NewLink { tx: Some(tx), rx: Some(rx) };
         if self.watched.load(Ordering::Acquire) {
             self.origin.is_made();
         }
-        self.changed.notify_all();
-    }
-
-    /// Locks the halves of the newest link.
-    fn new_link(&self) -> MutexGuard<'_, NewLink> {
-        self.new_link.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns whether there is a link of a higher generation than this.
@@ -335,45 +314,57 @@ impl Reconnector {
         leaves: bool,
         take: impl Fn(&mut NewLink) -> Option<T>,
     ) -> Result<Option<T>> {
-        let mut new_link = self.new_link();
         loop {
-            if new_link.generation > *held {
-                *held = new_link.generation;
-                if let Some(part) = take(&mut new_link) {
-                    return Ok(Some(part));
+            {
+                let mut new_link = self.new_link.borrow();
+                let newest = self.session_state.halves().newest();
+                if newest > *held {
+                    *held = newest;
+                    if let Some(part) = take(&mut new_link) {
+                        return Ok(Some(part));
+                    }
                 }
             }
             if leaves && self.is_interrupted() {
                 return Ok(None);
             }
-            if new_link.connecting {
-                let step = waiting.sleep()?.map_or(Wait::TICK, |left| left.min(Wait::TICK));
-                new_link = self.pause(new_link, step);
-                waiting.woke(false)?;
-                continue;
+            if let Some(making) = self.next_to_make(*held, waiting, leaves)? {
+                self.make(making, event_log, waiting, leaves)?;
             }
-            new_link.connecting = true;
-            drop(new_link);
-            let connecting = InProgress(self);
-            match self.connect(event_log, waiting)? {
-                Some(link) => {
-                    event_log.connected(&link.peer.source);
-                    // Before another thread may make one, which would wait for a second peer although this one has
-                    // connected.
-                    self.put(link);
-                }
-                None if leaves => {}
-                None => pause_interrupted(waiting)?,
-            }
-            drop(connecting);
-            new_link = self.new_link();
         }
     }
 
-    /// Waits until another thread has made a link, at most this long, so that callbacks and
-    /// deadlines are checked in between.
-    fn pause<'a>(&self, new_link: MutexGuard<'a, NewLink>, step: Duration) -> MutexGuard<'a, NewLink> {
-        self.changed.wait_timeout(new_link, step).unwrap_or_else(PoisonError::into_inner).0
+    /// Waits until this thread is the one that makes the next link. None as soon as there is a link newer than `held`, and where the
+    /// thread was interrupted and `leaves` then.
+    fn next_to_make(
+        &self,
+        held: u64,
+        waiting: &mut Waiting<'_>,
+        leaves: bool,
+    ) -> Result<Option<Permit<'_, NewLink>>> {
+        self.new_link
+            .acquire_unless(waiting, |halves| halves.is_newer(held) || leaves && self.is_interrupted())
+    }
+
+    /// Makes a link, as the thread that has the permit for that.
+    fn make(
+        &self,
+        making: Permit<'_, NewLink>,
+        event_log: &EventLog,
+        waiting: &mut Waiting<'_>,
+        leaves: bool,
+    ) -> Result<()> {
+        match self.connect(event_log, waiting)? {
+            Some(link) => {
+                event_log.connected(&link.peer.source);
+                // Before another thread may make one, which would wait for a second peer although this one has connected.
+                self.put(link);
+            }
+            None if leaves => {}
+            None => pause_interrupted(waiting)?,
+        }
+        drop(making);
+        Ok(())
     }
 
     /// Returns whether another link follows one that has ended.
@@ -498,4 +489,31 @@ fn pause_interrupted(waiting: &mut Waiting<'_>) -> Result<()> {
     let left = waiting.sleep()?;
     std::thread::sleep(left.map_or(PAUSE, |left| left.min(PAUSE)));
     waiting.woke(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::deadline::Deadline;
+
+    /// A thread that receives for the library waits behind the one that makes a link, with no deadline of its own.
+    #[test]
+    fn interrupted_thread_leaves_the_line_of_those_that_make_a_link() {
+        let (options, endpoint): (_, Endpoint) = (Options::default(), "unix:in-line".parse().unwrap());
+        let (event_log, session_state) = (EventLog::of(&endpoint), SessionState::new(1, &options));
+        let reconnector = Reconnector::new(LinkSource::Accepted, session_state, endpoint, options).unwrap();
+        let making = reconnector.new_link.try_acquire().unwrap();
+        std::thread::scope(|scope| {
+            let waits = scope.spawn(|| {
+                let mut waiting = Waiting::until(Deadline::NEVER);
+                reconnector.reconnect_rx(&mut 0, &event_log, &mut waiting, true).map(|part| part.is_none())
+            });
+            while !reconnector.new_link.is_awaited() {
+                std::thread::yield_now();
+            }
+            reconnector.interrupt();
+            assert!(waits.join().unwrap().unwrap(), "a link was there");
+        });
+        drop(making);
+    }
 }
