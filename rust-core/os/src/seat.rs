@@ -277,8 +277,18 @@ impl<T, G> Seat<T, G> {
     /// Takes the value where no thread has it at this instant, whichever thread has the permit.
     #[inline]
     pub fn try_borrow(&self) -> Option<ValueGuard<'_, T, G>> {
-        let _gate = sync::lock(&self.gate);
-        (self.word.load(Relaxed) & TAKEN == 0).then(|| self.take_value())
+        self.try_borrow_or(|_| {})
+    }
+
+    /// The same; where another thread has the value, `leave` notes at the gate what that thread does before it goes.
+    #[inline]
+    pub fn try_borrow_or(&self, leave: impl FnOnce(&mut G)) -> Option<ValueGuard<'_, T, G>> {
+        let mut gate = sync::lock(&self.gate);
+        if self.word.load(Relaxed) & TAKEN == 0 {
+            return Some(self.take_value());
+        }
+        leave(&mut gate);
+        None
     }
 
     /// Takes the value once no other thread has it. Blocks, for as long as the library takes with it.

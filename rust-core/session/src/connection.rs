@@ -25,6 +25,7 @@ use alloc::vec::Vec;
 pub use admission::{Content, Obstacle, Terms, Ticket, Unless, crosses_ack_check};
 pub use control::{Control, Tried};
 
+use super::inbox::AckTrigger;
 use super::outbox::{Incarnation, Resumed};
 use super::places::Reuse;
 use super::{Acknowledge, Identity, Inbox, Outbox, ReplayLimits, RetransmitClass, SessionHello};
@@ -55,6 +56,8 @@ pub struct Connection<M, P> {
     newest: u64,
     /// Whether the newest link may have to get earlier messages first.
     replays: bool,
+    /// Whether the newest link may break while both sides live.
+    breaks: bool,
     /// The numbers of the links with which the peer, and its incarnation, began.
     peer_since: u64,
     incarnation_since: u64,
@@ -72,6 +75,8 @@ pub struct Connection<M, P> {
     violation: Option<Error>,
     /// Requests whose callers gave up, and of which the peer was not informed.
     withdrawn: Vec<u64>,
+    /// The occasion on which a thread left what is to be said to the one that sends.
+    deferred: Option<AckTrigger>,
     /// Lost data messages that were not reported to the program.
     losses: u64,
 }
@@ -84,6 +89,7 @@ impl<M: Reuse, P: Page> Connection<M, P> {
             inbox: Inbox::new(ack_mode),
             newest: 0,
             replays: false,
+            breaks: false,
             peer_since: 0,
             incarnation_since: 0,
             received_over: 0,
@@ -93,6 +99,7 @@ impl<M: Reuse, P: Page> Connection<M, P> {
             wanted: 0,
             violation: None,
             withdrawn: Vec::new(),
+            deferred: None,
             losses: 0,
         }
     }
@@ -103,10 +110,10 @@ impl<M: Reuse, P: Page> Connection<M, P> {
     }
 
     /// Records that there is a link, and returns its number. Nothing is sent over an older one any more; what is to be sent again over
-    /// this one `link_up` finds out, if the peer `has_session`.
-    pub fn link_made(&mut self, has_session: bool) -> u64 {
+    /// this one `link_up` finds out, if the peer `has_session`. With `breaks`, the link may end while both sides live.
+    pub fn link_made(&mut self, has_session: bool, breaks: bool) -> u64 {
         self.newest += 1;
-        self.replays = has_session;
+        (self.replays, self.breaks) = (has_session, breaks);
         self.newest
     }
 
@@ -196,10 +203,10 @@ impl<M: Reuse, P: Page> Connection<M, P> {
     }
 
     /// Drops the messages that are kept for a peer which ended with this link and cannot return. Returns how many, and how many of them
-    /// were data: none if it has a newer link, or may return under its name.
+    /// were data: none if it has a newer link, or may return, under its name or because the link may end while it lives.
     pub fn peer_gone(&mut self, link: u64) -> (u64, u64) {
         let is_lasting = self.outbox.peer().is_none_or(|(identity, _)| identity.is_lasting());
-        if is_lasting || self.is_newer(link) {
+        if is_lasting || self.breaks || self.is_newer(link) {
             return (0, 0);
         }
         self.read_peer_page();

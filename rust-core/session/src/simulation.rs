@@ -8,7 +8,7 @@ mod truth;
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
-use super::inbox::Acknowledge;
+use super::inbox::{AckTrigger, Acknowledge};
 use super::outbox::Incarnation;
 use super::planted::{self, Bug};
 use super::{Identity, Owner, ReplayLimits, RetransmitClass};
@@ -216,7 +216,7 @@ impl World<'_> {
             };
             let sent_before = self.ends[1 - i].connection.outbox.last();
             let (id, end) = (self.links, &mut self.ends[i]);
-            let number = end.connection.link_made(true);
+            let number = end.connection.link_made(true, true);
             let to = hello.session;
             let page_of_tx = page.clone();
             end.new_links.push_back(TxLink {
@@ -245,7 +245,7 @@ impl World<'_> {
             if self.serves[i] || self.under_way != Some(i) {
                 self.join(i);
             } else {
-                self.ends[i].deferred = true;
+                self.ends[i].connection.defer(AckTrigger::Park);
             }
         }
     }

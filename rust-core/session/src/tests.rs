@@ -554,7 +554,7 @@ fn linked(name: Option<&str>) -> Connection<&'static str, NoPage> {
 
 /// Makes a link and sends over it.
 fn next_link(connection: &mut Connection<&'static str, NoPage>, peer: u64, name: Option<&str>) {
-    let link = connection.link_made(true);
+    let link = connection.link_made(true, false);
     let identity = Identity::of_dialler(Owner::Anyone, name, peer);
     connection.link_up(link, &hello(peer, 0, 0), identity, None).unwrap().unwrap();
 }
@@ -613,7 +613,7 @@ fn link_that_was_replaced_changes_nothing() {
     let mut connection = linked(None);
     let ticket = admit(&mut connection, 1, RetransmitClass::Data).unwrap();
     *connection.sent(&ticket).1.unwrap() = "kept";
-    let old = connection.link_made(true);
+    let old = connection.link_made(true, false);
     next_link(&mut connection, PEER_SESSION, None);
     let identity = Identity::of_dialler(Owner::Anyone, None, 99);
     assert_eq!(connection.link_up(old, &hello(99, 0, 0), identity, None).unwrap(), None);

@@ -103,8 +103,6 @@ pub struct Reconnector {
     closed: AtomicBool,
     /// Numbers the messages received on links without a header.
     numbers: Arc<AtomicU64>,
-    /// Whether a bridge relays the newest link, so that it may break while both sides live.
-    relayed: AtomicBool,
     /// Whether the closing thread still makes links, to get its messages acknowledged.
     closing: AtomicBool,
     /// Whether the program's event loop watches the descriptor of the receiving direction.
@@ -140,7 +138,6 @@ impl Reconnector {
             options,
             closed: AtomicBool::new(false),
             numbers: Arc::default(),
-            relayed: AtomicBool::new(false),
             closing: AtomicBool::new(false),
             watched: AtomicBool::new(false),
             interrupted: AtomicBool::new(false),
@@ -220,16 +217,6 @@ impl Reconnector {
         }
     }
 
-    /// Records that this link has ended. Messages kept for a peer that cannot return are dropped and counted.
-    /// The end of a link that may break while both sides live (TCP, a relayed link) does not mean that the
-    /// peer has ended, so nothing is dropped then.
-    pub fn lost(&self, link: u64, event_log: &EventLog) {
-        let cuts = self.endpoint.transport().capabilities().cuts || self.relayed.load(Ordering::Acquire);
-        if !cuts && !self.may_reconnect() {
-            self.session_state.peer_gone(link, event_log);
-        }
-    }
-
     /// Fails with `InvalidState` once the channel is closed, except for the closing thread.
     pub fn check_links(&self) -> Result<()> {
         if self.closing.load(Ordering::Acquire) { Ok(()) } else { self.check_open() }
@@ -255,12 +242,13 @@ impl Reconnector {
 
     /// Makes a link the newest one, with the next generation.
     pub fn put(&self, link: Link) {
-        let (has_session, is_relayed) = (link.negotiated.is_some(), link.peer.machine.is_some());
+        let has_session = link.negotiated.is_some();
+        // Over TCP, and where a bridge relays it, a link may break while both sides live.
+        let breaks = self.endpoint.transport().capabilities().cuts || link.peer.machine.is_some();
         let (tx, rx) = link.split(None);
         let mut new_link = self.new_link.borrow();
         // The next call that sends or receives checks whether something has to be replayed.
-        self.session_state.halves().link_made(has_session);
-        self.relayed.store(is_relayed, Ordering::Release);
+        self.session_state.halves().link_made(has_session, breaks);
         *new_link = NewLink { tx: Some(tx), rx: Some(rx) };
         if self.watched.load(Ordering::Acquire) {
             self.origin.is_made();

@@ -9,7 +9,7 @@
 //! What becomes of its messages decides its [`Connection`](crate::session::Connection), which is pure state under this lock.
 //!
 //! Locking: `halves` before the table of `Slots`. A thread that holds `halves` neither waits nor takes a direction of the
-//! channel, because taking one passes through this lock (`sys::seat`); the atomics are read without it.
+//! channel, because taking one passes through this lock (`sys::seat`).
 
 pub mod admission;
 mod calls;
@@ -17,7 +17,6 @@ mod halves;
 mod lender;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::event_log::EventLog;
 use super::options::{Delivery, Options};
@@ -75,10 +74,6 @@ pub struct SessionState {
     /// Signalled at every acknowledgement, for a thread that waits for room while another one
     /// receives.
     pub acknowledgements: LazyWaker,
-    /// Whether a receiving thread left an acknowledgement to the thread that sends.
-    ack_deferred: AtomicBool,
-    /// Whether the peer requested that acknowledgement, so that it is sent in any case.
-    ack_requested: AtomicBool,
     /// The fork generation. In a forked child a thread of the parent may have the lock for good.
     generation: u64,
 }
@@ -99,8 +94,6 @@ impl SessionState {
         Arc::new(SessionState {
             halves: Arc::new(seat::Mutex::new(halves)),
             acknowledgements: LazyWaker::default(),
-            ack_deferred: AtomicBool::new(false),
-            ack_requested: AtomicBool::new(false),
             generation: fork::generation(),
         })
     }
@@ -267,30 +260,6 @@ impl SessionState {
             Verdict::Duplicate => None,
             Verdict::New { missed } => Some((session, missed)),
         })
-    }
-
-    /// Leaves an acknowledgement to the thread that is sending now, which sends it when it releases
-    /// the direction.
-    pub fn defer_ack(&self, trigger: AckTrigger) {
-        if trigger == AckTrigger::Requested {
-            self.ack_requested.store(true, Ordering::Release);
-        }
-        self.ack_deferred.store(true, Ordering::Release);
-    }
-
-    /// Returns whether an acknowledgement was left to the thread that sends.
-    #[inline]
-    pub fn has_deferred_ack(&self) -> bool {
-        self.ack_deferred.load(Ordering::Acquire)
-    }
-
-    /// Returns the occasion of the acknowledgement that was left, once.
-    pub fn take_deferred_ack(&self) -> Option<AckTrigger> {
-        if !self.ack_deferred.swap(false, Ordering::AcqRel) {
-            return None;
-        }
-        let ack_requested = self.ack_requested.swap(false, Ordering::AcqRel);
-        Some(if ack_requested { AckTrigger::Requested } else { AckTrigger::Park })
     }
 
     /// Adds the counters of the session to an object's `stats()`.

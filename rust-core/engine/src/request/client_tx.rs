@@ -138,19 +138,9 @@ impl ClientTx {
 
     /// Runs `f` with the sending state.
     fn with_sending<R>(&self, f: impl FnOnce(&mut Sending) -> R) -> R {
-        let mut sending = self.sending.borrow();
-        let done = f(&mut sending);
-        let generation = sending.generation;
-        drop(sending);
-        self.flush_deferred(generation);
+        let done = f(&mut self.sending.borrow());
+        self.ack_sender().flush_deferred();
         done
-    }
-
-    /// Sends the acknowledgement that another thread has left to this one, if this is the newest link of the client.
-    fn flush_deferred(&self, generation: u64) {
-        if self.session_state.has_deferred_ack() && !self.session_state.is_newer(generation) {
-            self.ack_sender().flush_deferred();
-        }
     }
 
     /// Sends the answers that are kept for the client and were not sent over this link.
@@ -237,17 +227,16 @@ impl ClientTx {
         let passed = self.pass(&mut sending, &draft, Some(ticket));
         let mut ending = sending.enter();
         let (state, halves) = ending.parts();
-        let generation = state.generation;
         let sent = passed.map(|passed| {
             if let Some(passed) = passed {
                 state.record(&draft, passed, halves, &self.event_log, &Waiting::at_once());
             }
             self.note_answer(answered);
         });
-        let is_left = halves.has_replays();
+        let (is_left, is_deferred) = (halves.has_replays(), halves.has_deferred());
         ending.end();
         self.leave_replays(is_left);
-        self.flush_deferred(generation);
+        self.ack_sender().flush(is_deferred);
         Some(sent)
     }
 

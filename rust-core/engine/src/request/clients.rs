@@ -302,7 +302,8 @@ impl Clients {
             self.event_log.connected(&part.peer.source);
             let mut generation = 0;
             if let Some(negotiated) = &part.negotiated {
-                generation = negotiated.session_state.halves().link_made(true);
+                // What is kept for a client that has disconnected waits in the registry, within its bounds.
+                generation = negotiated.session_state.halves().link_made(true, true);
                 negotiated.session_state.begin_receiving(generation, negotiated);
             }
             let (event_log, server_waker) = (self.event_log.clone(), self.server_waker.clone());

@@ -81,6 +81,30 @@ impl<M: Reuse, P: Page> Connection<M, P> {
         self.withdrawn = requests;
     }
 
+    /// Leaves what is to be said to the thread that sends now: it looks when it has done so. An acknowledgement that the peer has
+    /// requested is sent in any case.
+    pub fn defer(&mut self, trigger: AckTrigger) {
+        let is_requested = trigger == AckTrigger::Requested || self.deferred == Some(AckTrigger::Requested);
+        self.deferred = Some(if is_requested { AckTrigger::Requested } else { AckTrigger::Park });
+    }
+
+    /// Returns whether something was left to the thread that sends.
+    #[inline]
+    pub fn has_deferred(&self) -> bool {
+        self.deferred.is_some()
+    }
+
+    /// Returns whether something was left to the thread that sends over this link. A thread that does not `join` a newer link leaves it
+    /// to the one that sends over that.
+    pub fn is_left_to(&self, link: u64, joins: bool) -> bool {
+        self.has_deferred() && (joins || !self.is_newer(link))
+    }
+
+    /// Returns the occasion of what was left to that thread, once.
+    pub fn take_deferred(&mut self, link: u64, joins: bool) -> Option<AckTrigger> {
+        if self.is_left_to(link, joins) { self.deferred.take() } else { None }
+    }
+
     /// Returns whether the newest link may have to get earlier messages first.
     #[inline]
     pub fn has_replays(&self) -> bool {

@@ -171,8 +171,6 @@ pub struct End {
     pub ack_refused: bool,
     /// The same for withdrawals.
     pub withdrawal_refused: bool,
-    /// Whether an acknowledgement was left to the thread that sends.
-    pub deferred: bool,
     /// Lost data messages that were not reported.
     pub lost: u64,
     /// How many other peers there were.
@@ -207,7 +205,6 @@ impl End {
             waits_for_room: None,
             ack_refused: false,
             withdrawal_refused: false,
-            deferred: false,
             lost: 0,
             others: 0,
             local: VecDeque::new(),

@@ -204,8 +204,13 @@ impl World<'_> {
 
     /// The thread that sends leaves the direction, and says what others have left to it.
     fn sending_ends(&mut self, i: usize) {
-        if self.under_way.is_none() && std::mem::take(&mut self.ends[i].deferred) {
-            self.say(i, AckTrigger::Park);
+        if self.under_way.is_some() {
+            return;
+        }
+        loop {
+            let end = &mut self.ends[i];
+            let Some(trigger) = end.connection.take_deferred(end.sent_over, !self.serves[i]) else { return };
+            self.say(i, trigger);
         }
     }
 
@@ -236,7 +241,7 @@ impl World<'_> {
             return;
         }
         if self.under_way == Some(i) && !self.serves[i] {
-            self.ends[i].deferred = true;
+            self.ends[i].connection.defer(trigger);
             return;
         }
         let mut tried = Tried::default();

@@ -74,14 +74,12 @@ impl Inner {
     pub(super) fn withdraw(&self, request: u64) {
         let session_state = &self.reconnector.session_state;
         session_state.halves().withdraw(request);
-        match self.sending.try_borrow() {
-            Some(mut sending) => {
-                let requests = session_state.halves().take_withdrawn();
-                sending.send_withdrawals(requests, &*self.reconnector);
-            }
-            // The thread that is sending sends the withdrawal when it releases the direction.
-            None => session_state.defer_ack(AckTrigger::Park),
-        }
+        // The thread that is sending sends the withdrawal when it releases the direction.
+        let borrowed = self.sending.try_borrow_or(|halves| halves.defer(AckTrigger::Park));
+        let Some(mut sending) = borrowed else { return };
+        let requests = session_state.halves().take_withdrawn();
+        sending.send_withdrawals(requests, &*self.reconnector);
+        drop(sending);
         self.ack_sender().flush_deferred();
     }
 }

@@ -164,10 +164,10 @@ impl Channel {
                     let mut ending = sending.enter();
                     let (sending, halves) = ending.parts();
                     let number = sending.record(draft, passed, halves, &self.event_log, waiting);
-                    let generation = sending.generation;
-                    ending.end();
                     // A receiving thread may have found the direction held, and left its acknowledgement to this one.
-                    self.ack_sender().flush_deferred();
+                    let (generation, is_left) = (sending.generation, halves.has_deferred());
+                    ending.end();
+                    self.ack_sender().flush(is_left);
                     return Ok((number, generation));
                 }
                 Err(Obstacle::Replay) => match sending.replay(&*self.reconnector, waiting) {
@@ -214,14 +214,15 @@ impl Channel {
         // The next message goes over the next link.
         sending.drop_defect();
         let mut ending = sending.enter();
+        let (_, halves) = ending.parts();
         if draft.is_filed {
             // The request was not sent, so its number is that of the next message.
-            let (_, halves) = ending.parts();
             let unsent = halves.outbox.next_number();
             halves.calls.end(unsent);
         }
+        let is_left = halves.has_deferred();
         ending.end();
-        self.ack_sender().flush_deferred();
+        self.ack_sender().flush(is_left);
         Err(error)
     }
 }

@@ -68,7 +68,7 @@ impl Receiving {
         }
         // A close reports by itself how many messages were not acknowledged.
         if !self.closing {
-            reconnector.lost(self.generation, event_log);
+            reconnector.session_state.peer_gone(self.generation, event_log);
         }
         self.drop_part();
         if reconnector.reconnects() {

@@ -44,30 +44,42 @@ impl<L: Links> AckSender<'_, L> {
     /// Sends the acknowledgement and replays, or defers them. Not inlined: most messages need no frame.
     #[cold]
     pub fn send_ack_now(&self, trigger: AckTrigger) {
-        let session_state = self.links.session_state();
-        if let Some(mut sending) = self.sending.try_borrow() {
-            return sending.send_ack(trigger, self.links, self.event_log);
-        }
-        session_state.defer_ack(trigger);
-        // The other thread may have released the direction just before the flag was set.
+        let Some(mut sending) = self.sending.try_borrow_or(|halves| halves.defer(trigger)) else { return };
+        sending.send_ack(trigger, self.links, self.event_log);
+        drop(sending);
         self.flush_deferred();
     }
 
-    /// Sends a deferred acknowledgement. Called by every thread that has just released the direction.
-    #[inline]
+    /// Sends what was left to the thread that sends. Called by every thread that has just released the direction.
     pub fn flush_deferred(&self) {
-        if self.links.session_state().has_deferred_ack() {
+        let is_left = self.links.session_state().halves().has_deferred();
+        self.flush(is_left);
+    }
+
+    /// The same for a thread that has looked, as it released the direction, whether anything `is_left` to it.
+    #[inline]
+    pub fn flush(&self, is_left: bool) {
+        if is_left {
             self.send_deferred();
         }
     }
 
     #[cold]
     fn send_deferred(&self) {
-        while self.links.session_state().has_deferred_ack() {
+        let session_state = self.links.session_state();
+        loop {
             // A thread that holds the direction now calls this function when it releases it.
             let Some(mut sending) = self.sending.try_borrow() else { return };
-            let Some(trigger) = self.links.session_state().take_deferred_ack() else { return };
-            sending.send_ack(trigger, self.links, self.event_log);
+            let left = session_state.halves().take_deferred(sending.generation, L::JOINS);
+            if let Some(trigger) = left {
+                sending.send_ack(trigger, self.links, self.event_log);
+            }
+            let link = sending.generation;
+            drop(sending);
+            // More may have been left meanwhile.
+            if !session_state.halves().is_left_to(link, L::JOINS) {
+                return;
+            }
         }
     }
 }

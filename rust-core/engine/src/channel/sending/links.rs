@@ -9,6 +9,9 @@ use crate::error::Result;
 
 /// The links of a session, as its sending direction needs them: those of a channel, or the one of a server's client.
 pub trait Links {
+    /// Whether a sending state goes on with the newest link, or is that of one link.
+    const JOINS: bool = false;
+
     /// Returns the session.
     fn session_state(&self) -> &SessionState;
 
@@ -33,6 +36,8 @@ pub trait Links {
 }
 
 impl Links for Reconnector {
+    const JOINS: bool = true;
+
     #[inline(always)]
     fn session_state(&self) -> &SessionState {
         &self.session_state
