@@ -57,7 +57,7 @@ use super::open_names;
 use super::options::{Options, Use};
 use super::pattern::Pattern;
 use super::receiving::{ORIGIN, ReceivedFrame, Receiving};
-use super::reconnector::{LinkSource, Reconnector};
+use super::reconnector::{LinkSource, Reconnector, Seen};
 use super::retry::Retry;
 use super::sending::{AckSender, Sending};
 use super::session_state::SessionState;
@@ -299,20 +299,25 @@ impl Channel {
         self.reconnector.check_open()
     }
 
-    /// Does what [`Channel::check`] does, and fails with `Unsupported` if this end cannot send.
+    /// Fails with `InvalidState` in a process other than the one that made the channel, and with `Unsupported` if this end cannot send.
+    /// Whether the channel is open the caller sees as it takes the direction.
     fn check_sends(&self) -> Result<()> {
+        fork::check(self.fork_generation)?;
+        if self.sends {
+            return Ok(());
+        }
         self.check()?;
-        if self.sends { Ok(()) } else { self.endpoint.check_direction(self.role == Role::Connector, "send") }
+        self.endpoint.check_direction(self.role == Role::Connector, "send")
     }
 
-    /// Does what [`Channel::check`] does, and fails with `Unsupported` if this end cannot receive.
+    /// The same for an end that receives.
     fn check_receives(&self) -> Result<()> {
-        self.check()?;
+        fork::check(self.fork_generation)?;
         if self.receives {
-            Ok(())
-        } else {
-            self.endpoint.check_direction(self.role == Role::Listener, "recv")
+            return Ok(());
         }
+        self.check()?;
+        self.endpoint.check_direction(self.role == Role::Listener, "recv")
     }
 
     /// Returns whether this process may use the channel.
@@ -324,24 +329,26 @@ impl Channel {
     /// Takes the sending direction. Fails with `InvalidState` if another thread holds it.
     fn sending(&self) -> Result<Lease<'_, Sending>> {
         self.check_sends()?;
-        self.sending.take(Operation::Send, || {})
+        let (turn, seen) = self.sending.take(Operation::Send, || {}, Seen::by_sender)?;
+        self.reconnector.enter(seen)?;
+        Ok(turn)
     }
 
     /// Takes the sending direction after the threads that called before.
     fn sending_in_turn(&self, waiting: &mut Waiting<'_>) -> Result<Lease<'_, Sending>> {
         self.check_sends()?;
-        let turn = self.sending.take_in_turn(Operation::Send, waiting)?;
         // The thread that held the direction before may have closed the channel.
-        self.check()?;
+        let (turn, seen) = self.sending.take_in_turn(Operation::Send, waiting, Seen::by_sender)?;
+        self.reconnector.enter(seen)?;
         Ok(turn)
     }
 
     /// Takes the receiving direction. Fails with `InvalidState` if another thread of the program holds it.
     fn receiving(&self) -> Result<Lease<'_, Receiving>> {
         self.check_receives()?;
-        let turn = self.receiving.take(Operation::Receive, || self.reconnector.interrupt())?;
-        self.reconnector.clear_interrupt();
-        self.check()?;
+        let interrupt = || self.reconnector.interrupt();
+        let (turn, seen) = self.receiving.take(Operation::Receive, interrupt, Seen::by_receiver)?;
+        self.reconnector.enter(seen)?;
         Ok(turn)
     }
 
@@ -366,8 +373,10 @@ impl Channel {
         let lender = self.reconnector.session_state.lender(&self.event_log);
         let is_cbor = self.options.encoding() == Encoding::Cbor;
         let lend = |length| if is_cbor { lender.lend_writable(length) } else { None };
-        self.check()
+        fork::check(self.fork_generation)
             .and_then(|()| LoanMemory::new(dtype, shape, order, self.options.max_message_size, lend))
+            // A slot is lent while the channel is open.
+            .and_then(|memory| if memory.is_shared() { Ok(memory) } else { self.check().map(|()| memory) })
             .map_err(|e| e.on(&self.shown))
     }
 

@@ -19,9 +19,9 @@ pub struct SlotLender<'a> {
 }
 
 impl SlotLender<'_> {
-    /// Returns memory of a free slot to be written; none if no slot is free.
+    /// Returns memory of a free slot to be written; none if no slot is free, and of a channel that is closed.
     pub fn lend_writable(&self, length: usize) -> Option<WritableSlot> {
-        let mut halves = self.halves()?;
+        let mut halves = self.halves().filter(|halves| !halves.is_closed())?;
         let slots = read_progress(&mut halves)?;
         if let Some(writable) = slots.lend_free(length) {
             return Some(writable);
