@@ -6,7 +6,9 @@
 //!
 //! | what | lives in |
 //! |---|---|
-//! | connect, listen, receive with waiting, support for event loops | here |
+//! | what a channel consists of, its checks and its directions | here |
+//! | opening one | `open` |
+//! | receiving with waiting | `recv` |
 //! | sending and receiving without waiting | `in_place` |
 //! | receiving over a stream | `in_stream` |
 //! | receiving into memory of the program | `recv_into` |
@@ -18,7 +20,7 @@
 //! | a request under way, which its drop withdraws | `pending_reply` |
 //! | closing | `close` |
 //! | the rest of a frame whose sender went on | `rest` |
-//! | calls for one thread that serves many channels | `poll` |
+//! | event loops, and calls for one thread that serves many channels | `event_loop` |
 //! | waiting for room | `room` |
 //!
 //! Every public method first checks the process (a channel does not survive `fork`) and that the
@@ -29,12 +31,14 @@ pub(crate) mod batch;
 mod call;
 mod call_in_place;
 mod close;
+mod event_loop;
 mod in_place;
 mod in_stream;
 mod linger;
+mod open;
 mod paced;
 mod pending_reply;
-mod poll;
+mod recv;
 mod recv_into;
 mod rest;
 mod room;
@@ -42,39 +46,25 @@ mod send;
 
 use std::fmt;
 use std::ops::Deref;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use super::acceptor::ChannelAcceptor;
-use super::dial::Dialler;
 use super::direction::{Direction, Lease, Operation};
 use super::event_log::{Event, EventLog};
-use super::link::Link;
 use super::loan::{BytesLoan, Loan, LoanMemory};
-use super::lockstep;
-use super::open_names;
-use super::options::{Options, Use};
-use super::pattern::Pattern;
-use super::receiving::{ORIGIN, ReceivedFrame, Receiving};
-use super::reconnector::{LinkSource, Reconnector, Seen};
-use super::retry::Retry;
+use super::options::Options;
+use super::receiving::Receiving;
+use super::reconnector::{Reconnector, Seen};
 use super::sending::{AckSender, Sending};
-use super::session_state::SessionState;
 use crate::codec::Encoding;
-use crate::deadline::{Deadline, Wait, Waiting};
+use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result};
-use crate::message::Message;
-use crate::session::inbox::AckTrigger;
 use crate::sys::fork::{self, Descriptor, OfProcess};
-use crate::sys::poll::Epoll;
-use crate::sys::random;
 use crate::transport::endpoint::Endpoint;
-use crate::transport::table;
 use crate::value::{DType, Element, Order, Value};
 
+pub use event_loop::RequestInfo;
 pub use pending_reply::PendingReply;
-pub use poll::RequestInfo;
 pub use rest::LINGER;
 
 /// Which end of a channel this is. It does not change.
@@ -150,148 +140,6 @@ impl Deref for Channel {
 }
 
 impl Channel {
-    /// Connects to the listener at this endpoint, waiting until there is one. The channel reconnects whenever
-    /// the listener has restarted.
-    ///
-    /// # Errors
-    /// `NotFound` if no program listens at the endpoint by the deadline; otherwise the error with which the
-    /// listener or the transport refused the connection.
-    pub fn connect<'a>(endpoint: &str, options: &Options, wait: impl Into<Wait<'a>>) -> Result<Channel> {
-        let channel = Channel::dial(endpoint, options)?;
-        let connected = channel.first_link(&mut options.start(wait));
-        connected.map_err(|e| open_names::named(e, endpoint))?;
-        Ok(channel)
-    }
-
-    /// Returns a channel that connects when it is first used. For event loops, where [`Channel::poll`] tries
-    /// to connect, and [`Channel::fileno`] becomes readable when another attempt may succeed.
-    pub fn dial(endpoint: &str, options: &Options) -> Result<Channel> {
-        Channel::connector(&endpoint.parse()?, options)
-    }
-
-    /// [`Channel::dial`] for an endpoint that is parsed.
-    fn connector(endpoint: &Endpoint, options: &Options) -> Result<Channel> {
-        options.check(endpoint.transport(), Use::Channel).map_err(|e| e.on(endpoint))?;
-        let set = Epoll::new()?;
-        let origin = if endpoint.transport().capabilities().connectionless {
-            LinkSource::Place(Retry::new(&set, ORIGIN)?)
-        } else {
-            LinkSource::Dial(Dialler::new(endpoint, options, &set, ORIGIN)?)
-        };
-        let session_state = SessionState::new(random::number()?, options);
-        let reconnector = Reconnector::new(origin, session_state, endpoint.clone(), options.clone())?;
-        Channel::over(set, reconnector, None, endpoint, options, Role::Connector)
-    }
-
-    /// Connects if there is a listener, and listens otherwise: of two programs that start at the same instant
-    /// exactly one listens. The one that listens returns without waiting for its peer.
-    ///
-    /// # Errors
-    /// `AddressInUse` if the listener has its peer already; otherwise as for [`Channel::connect`].
-    pub fn open<'a>(endpoint: &str, options: &Options, wait: impl Into<Wait<'a>>) -> Result<Channel> {
-        let endpoint: Endpoint = endpoint.parse()?;
-        let mut waiting = options.start(wait);
-        // The time that a program which holds the name has to answer, before this side tries to listen
-        // again.
-        let mut answer_time = Wait::TICK;
-        if !table::can_listen(&endpoint).map_err(|e| e.on(&endpoint))? {
-            let channel = Channel::connector(&endpoint, options)?;
-            channel.first_link(&mut waiting)?;
-            return Ok(channel);
-        }
-        loop {
-            let session_state = SessionState::new(random::number()?, options);
-            match ChannelAcceptor::open(&endpoint, Pattern::Channel, options, Some(&session_state)) {
-                Ok(acceptor) => {
-                    let endpoint = acceptor.endpoint.clone();
-                    let origin = LinkSource::Acceptor(acceptor);
-                    let reconnector =
-                        Reconnector::new(origin, session_state, endpoint.clone(), options.clone())?;
-                    return Channel::over(
-                        Epoll::new()?,
-                        reconnector,
-                        None,
-                        &endpoint,
-                        options,
-                        Role::Listener,
-                    );
-                }
-                Err(e) if e.kind() == ErrorKind::AddressInUse => {}
-                Err(e) => return Err(e.on(&endpoint)),
-            }
-            let channel = Channel::connector(&endpoint, options)?;
-            // The program that holds the name may end before it answers; then this side listens.
-            let mut turn = Waiting::until(Deadline::after(answer_time).sooner(waiting.deadline()));
-            match channel.first_link(&mut turn) {
-                Ok(()) => return Ok(channel),
-                Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::Timeout) => {
-                    waiting.sleep().map_err(|e| e.on(&endpoint))?;
-                    waiting.woke(false).map_err(|e| e.on(&endpoint))?;
-                }
-                // The program is alive and slow, so it has more time to answer, within the deadline.
-                Err(e) if e.kind() == ErrorKind::Stalled && !waiting.deadline().has_passed() => {
-                    answer_time = Wait::TICK * 20;
-                    waiting.woke(false).map_err(|e| e.on(&endpoint))?;
-                }
-                Err(e) => return Err(e),
-            }
-        }
-    }
-
-    /// Returns a channel over this reconnector, with `link` as its first link if one was accepted
-    /// already. `set` is that of the receiving direction.
-    pub(super) fn over(
-        set: Epoll,
-        reconnector: Reconnector,
-        link: Option<Link>,
-        endpoint: &Endpoint,
-        options: &Options,
-        role: Role,
-    ) -> Result<Channel> {
-        let receiving = Receiving::new(set, options, &reconnector)?;
-        let event_log = Arc::new(EventLog::of(endpoint));
-        if let LinkSource::Acceptor(acceptor) = &reconnector.origin {
-            acceptor.answer_with(&event_log);
-        }
-        if let Some(link) = link {
-            event_log.connected(&link.peer.source);
-            reconnector.put(link);
-        }
-        let inner = Inner {
-            endpoint: endpoint.clone(),
-            shown: endpoint.to_string(),
-            options: options.clone(),
-            role,
-            sending: Direction::new(Sending::new(&event_log), &reconnector.session_state).into(),
-            descriptor: receiving.descriptor().into(),
-            receiving: Direction::new(receiving, &reconnector.session_state).into(),
-            reconnector: reconnector.into(),
-            event_log: event_log.into(),
-            fork_generation: fork::generation(),
-            rests: rest::Rests::default().into(),
-            has_reported: AtomicBool::new(false),
-            sends: endpoint.check_direction(role == Role::Connector, "send").is_ok(),
-            receives: endpoint.check_direction(role == Role::Listener, "recv").is_ok(),
-            calls: endpoint.check_direction(role == Role::Listener, "recv").is_ok()
-                && options.check_replies(endpoint, "call").is_ok(),
-        };
-        let inner = Arc::new(inner);
-        let of_rests = Arc::downgrade(&inner);
-        inner.reconnector.on_rest(move || rest::leave(&of_rests));
-        Ok(Channel { inner })
-    }
-
-    /// Makes the first link within the deadline.
-    fn first_link(&self, waiting: &mut Waiting<'_>) -> Result<()> {
-        let mut sending = self.sending()?;
-        sending.join(&*self.reconnector, &self.event_log, waiting)?;
-        if sending.part.as_ref().is_some_and(|part| part.peer.lockstep) {
-            // What comes first may be for another channel than the one that the thread waits for.
-            lockstep::connected(&self.inner);
-        }
-        Ok(())
-    }
-
     /// Fails with `InvalidState` in a process other than the one that made the channel, and once the
     /// channel is closed.
     fn check(&self) -> Result<()> {
@@ -407,111 +255,10 @@ impl Channel {
         let lender = self.reconnector.session_state.lender(&self.event_log);
         let surrounds = BytesLoan::is_sent_in_place(self.options.encoding());
         let lend = |length| if surrounds { lender.lend_with_margins(length) } else { None };
-        self.check()
+        fork::check(self.fork_generation)
             .and_then(|()| BytesLoan::new(length, self.options.max_message_size, lend))
+            .and_then(|memory| if memory.is_shared() { Ok(memory) } else { self.check().map(|()| memory) })
             .map_err(|e| e.on(&self.shown))
-    }
-
-    /// Acknowledges everything that was received so far, on a channel with `ack="manual"`. A message that is
-    /// not acknowledged when this program ends is sent to its next incarnation.
-    ///
-    /// # Errors
-    /// `InvalidState` on a channel without `ack="manual"`.
-    pub fn ack(&self) -> Result<()> {
-        let mut receiving = self.receiving().map_err(|e| e.on(&self.shown))?;
-        self.options.check_manual().map_err(|e| e.on(&self.shown))?;
-        receiving.consumed();
-        let session = self.reconnector.session_state.halves().inbox.session();
-        self.reconnector.session_state.acknowledge(session, u64::MAX);
-        self.ack_sender().send_ack(AckTrigger::Close);
-        drop(receiving);
-        Ok(())
-    }
-
-    /// Receives the next message with the receiving direction held. One from the link is recorded as delivered in the
-    /// same step.
-    fn recv_with_waiting(&self, receiving: &mut Receiving, waiting: &mut Waiting<'_>) -> Result<Message> {
-        receiving.program_receives(&self.ack_sender());
-        receiving.delivers = true;
-        let taken = self.next_message(receiving, waiting);
-        receiving.delivers = false;
-        receiving.apply_consume(&self.ack_sender());
-        taken.inspect(|message| self.note_delivered(receiving, message))
-    }
-
-    /// Records that this message was delivered to the program, if it came from the inbox. One from the link was
-    /// recorded when it was received.
-    fn note_delivered(&self, receiving: &Receiving, message: &Message) {
-        if receiving.from_inbox {
-            self.reconnector.session_state.halves().inbox.delivered(message.session(), message.number());
-        }
-    }
-
-    /// Receives without waiting. Fails with `Empty` if there is no message.
-    pub fn try_recv(&self) -> Result<Message> {
-        self.recv(Wait::none()).map_err(|e| if_not_ready(e, ErrorKind::Empty))
-    }
-
-    /// Receives the next message for the program. Drops requests that were withdrawn.
-    fn next_message(&self, receiving: &mut Receiving, waiting: &mut Waiting<'_>) -> Result<Message> {
-        loop {
-            let next = receiving.next(&self.ack_sender(), waiting);
-            if receiving.is_lockstep() {
-                // Also where nothing is there: in an event loop, a call that receives has made the link.
-                lockstep::connected(&self.inner);
-            }
-            match next? {
-                // The caller withdrew this request before the program received it.
-                ReceivedFrame::Message(message) if receiving.is_withdrawn(&message) => {
-                    self.drop_message(&message);
-                }
-                ReceivedFrame::Message(message) => {
-                    if receiving.is_lockstep() && receiving.delivers {
-                        lockstep::gives(&self.inner);
-                        receiving.keep_readable();
-                    }
-                    return Ok(message);
-                }
-                ReceivedFrame::Bye => self.ack_sender().send_ack(AckTrigger::Requested),
-                ReceivedFrame::Ack => {}
-            }
-        }
-    }
-
-    /// Counts a message that the program does not receive as dropped and consumed.
-    fn drop_message(&self, message: &Message) {
-        self.event_log.count(&self.event_log.dropped);
-        self.reconnector.session_state.finished(message.session(), message.number());
-    }
-
-    /// Returns whether a message can be received without waiting. A server sends no messages by itself, so
-    /// with a server as the peer this fails with `InvalidState`. It then drops late answers and records the end of
-    /// the server as an event, so that the descriptor of [`Channel::fileno`] does not stay readable.
-    pub fn poll(&self) -> Result<bool> {
-        let peeked = self.peek();
-        if peeked.as_ref().is_err_and(|e| e.kind() == ErrorKind::InvalidState) {
-            self.drop_late_answers();
-        }
-        peeked
-    }
-
-    /// Returns whether a message can be received now. A message that is found goes to the inbox.
-    fn peek(&self) -> Result<bool> {
-        let mut receiving = self.receiving().map_err(|e| e.on(&self.shown))?;
-        receiving.program_receives(&self.ack_sender());
-        receiving.apply_consume(&self.ack_sender());
-        if !receiving.inbox.is_empty() {
-            return Ok(true);
-        }
-        let mut waiting = self.options.start(Wait::none());
-        match self.next_message(&mut receiving, &mut waiting) {
-            Ok(message) => {
-                receiving.keep_first(message);
-                Ok(true)
-            }
-            Err(e) if is_not_ready(&e) => Ok(false),
-            Err(e) => Err(e.on(&self.shown)),
-        }
     }
 
     /// Returns what happened since the last call, oldest first; at most the newest 256 events.
@@ -532,27 +279,6 @@ impl Channel {
     /// Returns the endpoint, with its transport.
     pub fn endpoint(&self) -> &str {
         &self.shown
-    }
-
-    /// Returns a descriptor for an event loop: readable while [`Channel::try_recv`] has something to do.
-    pub fn fileno(&self) -> Result<RawFd> {
-        self.receiving()
-            .and_then(|mut receiving| receiving.watch(&self.reconnector))
-            .map_err(|e| e.on(&self.shown))?;
-        // A first read arms the link: later messages make the descriptor readable.
-        match self.peek() {
-            // A server sends nothing by itself; the read has armed the link all the same.
-            Err(e) if e.kind() == ErrorKind::InvalidState && !self.is_closed() => {}
-            peeked => drop(peeked?),
-        }
-        Ok(self.descriptor.as_raw_fd())
-    }
-
-    /// Returns whether a small message can be sent without waiting, as far as is known.
-    pub fn writable(&self) -> Result<bool> {
-        let writable = self.sending().map_err(|e| e.on(&self.shown))?.is_writable();
-        self.ack_sender().flush_deferred();
-        Ok(writable)
     }
 
     /// Returns counters and state, as a map.
@@ -585,21 +311,6 @@ impl rest::Owner for Inner {
         let done = f(&mut self.sending.borrow());
         self.ack_sender().flush_deferred();
         done
-    }
-}
-
-/// The descriptor of [`Channel::fileno`]. If that fails, because the channel is closed or another thread
-/// receives, the descriptor never becomes readable, and the next call reports the reason.
-impl AsFd for Channel {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        let _ = self.fileno();
-        self.descriptor.as_fd()
-    }
-}
-
-impl AsRawFd for Channel {
-    fn as_raw_fd(&self) -> RawFd {
-        self.as_fd().as_raw_fd()
     }
 }
 

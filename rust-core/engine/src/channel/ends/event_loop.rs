@@ -1,12 +1,12 @@
-//! Calls for one thread that serves many channels in its own event loop and must not wait for one of them, such as
-//! that of the controller or of a service.
+//! Channels in event loops: whether something can be received or sent, the descriptor that says so, and calls for one thread that serves
+//! many channels and must not wait for one of them, such as that of the controller or of a service.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
-use super::Channel;
+use super::{Channel, is_not_ready};
 use crate::channel::sending::{ANY, Draft};
 use crate::deadline::Wait;
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::frame::{Kind, flags};
 use crate::message::{Message, Payload};
 use crate::sys::poll::Interest;
@@ -34,6 +34,57 @@ impl RequestInfo {
 }
 
 impl Channel {
+    /// Returns whether a message can be received without waiting. A server sends no messages by itself, so
+    /// with a server as the peer this fails with `InvalidState`. It then drops late answers and records the end of
+    /// the server as an event, so that the descriptor of [`Channel::fileno`] does not stay readable.
+    pub fn poll(&self) -> Result<bool> {
+        let peeked = self.peek();
+        if peeked.as_ref().is_err_and(|e| e.kind() == ErrorKind::InvalidState) {
+            self.drop_late_answers();
+        }
+        peeked
+    }
+
+    /// Returns whether a message can be received now. A message that is found goes to the inbox.
+    fn peek(&self) -> Result<bool> {
+        let mut receiving = self.receiving().map_err(|e| e.on(&self.shown))?;
+        receiving.program_receives(&self.ack_sender());
+        receiving.apply_consume(&self.ack_sender());
+        if !receiving.inbox.is_empty() {
+            return Ok(true);
+        }
+        let mut waiting = self.options.start(Wait::none());
+        match self.next_message(&mut receiving, &mut waiting) {
+            Ok(message) => {
+                receiving.keep_first(message);
+                Ok(true)
+            }
+            Err(e) if is_not_ready(&e) => Ok(false),
+            Err(e) => Err(e.on(&self.shown)),
+        }
+    }
+
+    /// Returns a descriptor for an event loop: readable while [`Channel::try_recv`] has something to do.
+    pub fn fileno(&self) -> Result<RawFd> {
+        self.receiving()
+            .and_then(|mut receiving| receiving.watch(&self.reconnector))
+            .map_err(|e| e.on(&self.shown))?;
+        // A first read arms the link: later messages make the descriptor readable.
+        match self.peek() {
+            // A server sends nothing by itself; the read has armed the link all the same.
+            Err(e) if e.kind() == ErrorKind::InvalidState && !self.is_closed() => {}
+            peeked => drop(peeked?),
+        }
+        Ok(self.descriptor.as_raw_fd())
+    }
+
+    /// Returns whether a small message can be sent without waiting, as far as is known.
+    pub fn writable(&self) -> Result<bool> {
+        let writable = self.sending().map_err(|e| e.on(&self.shown))?.is_writable();
+        self.ack_sender().flush_deferred();
+        Ok(writable)
+    }
+
     /// Sends the reply or error for a request without waiting.
     ///
     /// # Errors
@@ -69,6 +120,21 @@ impl Channel {
         self.rests.end();
         self.receiving.borrow().drop_part();
         self.reconnector.finish_close();
+    }
+}
+
+/// The descriptor of [`Channel::fileno`]. If that fails, because the channel is closed or another thread
+/// receives, the descriptor never becomes readable, and the next call reports the reason.
+impl AsFd for Channel {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        let _ = self.fileno();
+        self.descriptor.as_fd()
+    }
+}
+
+impl AsRawFd for Channel {
+    fn as_raw_fd(&self) -> RawFd {
+        self.as_fd().as_raw_fd()
     }
 }
 
