@@ -419,11 +419,13 @@ impl Sending {
                 Some(Control::Replay) => drop(self.replay(links, &mut at_once)),
                 Some(Control::Withdraw(requests)) => self.send_withdrawals(requests, links),
                 Some(Control::Acknowledge(number)) => {
-                    if let Some(part) = &mut self.part
-                        && send_control(part, Kind::Ack, number)
-                    {
+                    let Some(part) = &mut self.part else { return };
+                    if send_control(part, Kind::Ack, number) {
                         session_state.halves().inbox.ack_frame_sent(session, number);
                         leave(part, links);
+                    } else if part.is_waiting() {
+                        // Whoever writes the rest that is in the way says it then.
+                        session_state.halves().defer(trigger);
                     }
                     return;
                 }
@@ -466,6 +468,7 @@ impl Sending {
     /// Withdraws these requests, whose callers gave up: from the transport if it still has the frame, else by a
     /// frame to the peer. Those that the link does not take now are sent later.
     pub fn send_withdrawals(&mut self, mut requests: Vec<u64>, links: &impl Links) {
+        let mut is_waiting = false;
         if let Some(part) = &mut self.part {
             requests.retain(|request| {
                 part.tx.withdraw(*request);
@@ -474,9 +477,14 @@ impl Sending {
                         .is_ok_and(|(header, body)| !try_send_frame(part, header, &body))
             });
             leave(part, links);
+            is_waiting = part.is_waiting();
         }
         if !requests.is_empty() {
-            links.session_state().halves().withdraw_later(requests);
+            let mut halves = links.session_state().halves();
+            halves.withdraw_later(requests);
+            if is_waiting {
+                halves.defer(AckTrigger::Park);
+            }
         }
     }
 

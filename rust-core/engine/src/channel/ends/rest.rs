@@ -149,6 +149,7 @@ mod tests {
     use std::time::Instant;
 
     use super::*;
+    use crate::channel::options::Acknowledge;
     use crate::codec::Encoding;
     use crate::message::Payload;
     use crate::value::{NdArray, Value};
@@ -199,5 +200,35 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// The thread that receives has gone to sleep by then, and nothing that the peer sends wakes it.
+    #[test]
+    fn acknowledgement_that_a_rest_is_in_the_way_of_follows_it() {
+        let endpoint = format!("unix:behind-a-rest-{}", std::process::id());
+        let listener = Listener::listen(&endpoint, &Options::default()).unwrap();
+        let by_hand = Options::default().with_ack(Acknowledge::Manual);
+        let peer = Channel::connect(&endpoint, &by_hand, SOON).unwrap();
+        let channel = listener.accept(SOON).unwrap();
+        peer.send(&Value::from(1), SOON).unwrap();
+        channel.recv(SOON).unwrap();
+        let long = Payload::from_bytes(Encoding::Raw, vec![7; LONG].into());
+        channel.send_payload(&long, Duration::from_millis(20)).unwrap();
+        assert!(channel.rests.is_left.load(Ordering::Acquire), "the peer has not read, and there is no rest");
+        std::thread::scope(|scope| {
+            // This consumes the first message.
+            let next = scope.spawn(|| channel.recv(SOON).map(|message| message.number()));
+            // Time for it to acknowledge; otherwise it does so later, which is no test of this.
+            std::thread::sleep(Duration::from_millis(50));
+            assert_eq!(peer.recv(SOON).unwrap().body().len(), LONG);
+            let end = Instant::now() + SOON;
+            while peer.unacknowledged() > 0 && Instant::now() < end {
+                peer.recv(Duration::from_millis(10)).unwrap_err();
+            }
+            let unacknowledged = peer.unacknowledged();
+            peer.send(&Value::from(2), SOON).unwrap();
+            assert_eq!(next.join().unwrap().unwrap(), 2);
+            assert_eq!(unacknowledged, 0);
+        });
     }
 }

@@ -3,7 +3,7 @@
 use super::{Links, Sending};
 use crate::channel::direction::Direction;
 use crate::channel::event_log::EventLog;
-use crate::channel::link::Taken;
+use crate::channel::link::{Taken, TxPart};
 use crate::channel::reconnector::Reconnector;
 use crate::session::inbox::AckTrigger;
 
@@ -73,6 +73,10 @@ impl<L: Links> AckSender<'_, L> {
             let left = session_state.halves().take_deferred(sending.generation, L::JOINS);
             if let Some(trigger) = left {
                 sending.send_ack(trigger, self.links, self.event_log);
+            }
+            if sending.part.as_ref().is_some_and(TxPart::is_waiting) {
+                // The thread that writes the rest calls this function afterwards.
+                return;
             }
             let link = sending.generation;
             drop(sending);
