@@ -207,6 +207,12 @@ impl<M: Reuse> Outbox<M> {
         bodies.take_while(fits).count()
     }
 
+    /// Numbers the messages from behind this number on.
+    #[cfg(test)]
+    pub fn begin_behind(&mut self, last: u64) {
+        (self.last, self.numbered, self.acknowledged, self.replayed_to) = (last, last, last, last);
+    }
+
     /// Returns the number of the last message that was sent.
     #[cfg(test)]
     pub fn last(&self) -> u64 {

@@ -15,17 +15,20 @@ pub enum Bug {
     AcknowledgesMore,
     /// The next peer is not asked to wake the thread that waits for room.
     NeedHasNoWakeUp,
+    /// A peer that may return is taken for one that has ended.
+    LinkThatBreaksIsAnEnd,
     /// Of a batch that the link took in part, another number is taken back than the last.
     RetractsAnother,
 }
 
 impl Bug {
-    pub const ALL: [Bug; 6] = [
+    pub const ALL: [Bug; 7] = [
         Bug::UnsentIsLost,
         Bug::GenerationIsNotCompared,
         Bug::WithdrawalIsNotQueued,
         Bug::AcknowledgesMore,
         Bug::NeedHasNoWakeUp,
+        Bug::LinkThatBreaksIsAnEnd,
         Bug::RetractsAnother,
     ];
 }

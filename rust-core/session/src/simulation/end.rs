@@ -8,6 +8,7 @@ use super::super::connection::{self, Connection};
 use super::super::inbox::Acknowledge;
 use super::super::places::Reuse;
 use super::super::{Identity, ReplayLimits, RetransmitClass, SessionHello};
+use super::stream::Stream;
 use super::truth::Truth;
 
 /// The part of a message that an outbox stores.
@@ -109,7 +110,7 @@ pub struct RxLink {
     /// How many messages the other side had sent when the link was made.
     pub sent_before: u64,
     pub begun: bool,
-    pub frames: VecDeque<Frame>,
+    pub stream: Stream,
     pub ended: bool,
 }
 
@@ -194,9 +195,12 @@ pub struct End {
 }
 
 impl End {
-    pub fn new(session: u64, keeps: Option<ReplayLimits>, how: Acknowledge) -> End {
+    /// Returns a program whose messages have the numbers from behind `last` on.
+    pub fn new((session, last): (u64, u64), keeps: Option<ReplayLimits>, how: Acknowledge) -> End {
+        let mut connection = Connection::new(session, keeps, how);
+        connection.outbox.begin_behind(last);
         End {
-            connection: Connection::new(session, keeps, how),
+            connection,
             how,
             rx: VecDeque::new(),
             tx: None,
@@ -225,7 +229,7 @@ impl End {
 
     /// Returns whether there is a reason to read the link.
     pub fn is_awake(&self) -> bool {
-        !self.asleep || self.rx.iter().any(|link| !link.begun || link.ended || !link.frames.is_empty())
+        !self.asleep || self.rx.iter().any(|link| !link.begun || link.ended || link.stream.is_readable())
     }
 
     /// The program is handed a message.

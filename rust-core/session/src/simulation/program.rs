@@ -3,8 +3,9 @@
 use super::super::RetransmitClass;
 use super::super::connection::{self, Connection, Control, Obstacle, Terms, Ticket, Tried, Unless};
 use super::super::inbox::{AckTrigger, AckUrgency, Acknowledge, Fate, Verdict};
-use super::World;
 use super::end::{Call, Content, Frame, Page, ReceivedFrame};
+use super::stream::Put;
+use super::world::{World, pair, peer};
 
 /// Returns whether the header of a message of this class has a place for an acknowledgement.
 fn has_place(class: RetransmitClass) -> bool {
@@ -24,16 +25,36 @@ impl World<'_> {
     fn push(&mut self, i: usize, frame: Frame) -> bool {
         let Some((id, broken)) = self.ends[i].tx.as_ref().map(|tx| (tx.id, tx.broken)) else { return false };
         if !broken {
-            let link = self.ends[1 - i].rx.back_mut().unwrap();
+            let link = self.ends[peer(i)].rx.back_mut().unwrap();
             assert_eq!(link.id, id);
-            if link.frames.len() >= self.capacity {
-                return false;
+            match link.stream.put(frame, self.capacity) {
+                Put::Whole => {}
+                Put::Started => self.seen.begun_in_part += 1,
+                Put::Full => return false,
             }
-            link.frames.push_back(frame);
         }
         self.moves += 1;
         self.trace(|| format!("{i} -> {frame:?}{}", if broken { ", lost" } else { "" }));
         true
+    }
+
+    /// Whoever has the half next writes more of the frame that was begun.
+    pub fn write_rest(&mut self, i: usize) {
+        let over = self.ends[i].tx.as_ref().filter(|tx| !tx.broken).map(|tx| tx.id);
+        if let Some(link) = self.ends[peer(i)].rx.back_mut()
+            && over == Some(link.id)
+        {
+            self.moves += u64::from(link.stream.write_rest(self.capacity));
+        }
+        if !self.has_rest(i) {
+            self.sending_ends(i);
+        }
+    }
+
+    /// Returns whether a part of a frame is left with this end.
+    fn has_rest(&self, i: usize) -> bool {
+        let over = self.ends[i].tx.as_ref().filter(|tx| !tx.broken).map(|tx| tx.id);
+        self.ends[peer(i)].rx.back().is_some_and(|link| over == Some(link.id) && link.stream.has_rest())
     }
 
     /// Sends a replay if there is one, or else a new message.
@@ -204,10 +225,7 @@ impl World<'_> {
 
     /// The thread that sends leaves the direction, and says what others have left to it.
     fn sending_ends(&mut self, i: usize) {
-        if self.under_way.is_some() {
-            return;
-        }
-        loop {
+        while self.under_way != Some(i) && !self.has_rest(i) {
             let end = &mut self.ends[i];
             let Some(trigger) = end.connection.take_deferred(end.sent_over, !self.serves[i]) else { return };
             self.say(i, trigger);
@@ -219,16 +237,16 @@ impl World<'_> {
     fn meanwhile(&mut self, i: usize) {
         if self.under_way.is_none() && self.random.one_in(4) {
             self.under_way = Some(i);
-            for who in [1 - i, 1 - i, i] {
+            for who in [peer(i), peer(i), i, self.random.below(self.ends.len())] {
                 self.receive(who);
             }
-            if self.linked && !self.quiet && self.random.one_in(4) {
-                self.cut();
+            if self.pairs[pair(i)].linked && !self.quiet && self.random.one_in(4) {
+                self.cut(i);
                 if self.random.one_in(3) {
-                    self.crash(1 - i);
+                    self.crash(peer(i));
                 }
-                if self.random.one_in(2) {
-                    self.connect();
+                if self.random.one_in(2) && !self.pairs[pair(i)].linked && !self.is_another_client(i) {
+                    self.connect(pair(i));
                 }
             }
             self.under_way = None;
@@ -264,15 +282,25 @@ impl World<'_> {
                 }
                 Some(Control::Withdraw(mut requests)) => {
                     requests.retain(|request| !self.push(i, Frame::Withdrawal(*request)));
-                    self.ends[i].withdrawal_refused = !requests.is_empty();
-                    if !requests.is_empty() {
+                    let (is_refused, has_rest) = (!requests.is_empty(), self.has_rest(i));
+                    self.ends[i].withdrawal_refused = is_refused && !has_rest;
+                    if is_refused {
                         self.ends[i].connection.withdraw_later(requests);
+                        if has_rest {
+                            self.ends[i].connection.defer(AckTrigger::Park);
+                        }
                     }
                 }
                 Some(Control::Acknowledge(number)) => {
-                    self.ends[i].ack_refused = !self.push(i, Frame::Ack(number));
-                    if !self.ends[i].ack_refused {
-                        self.seen.woken += u64::from(self.in_words && trigger != AckTrigger::Requested);
+                    let is_sent = self.push(i, Frame::Ack(number));
+                    let has_rest = self.has_rest(i);
+                    self.ends[i].ack_refused = !is_sent && !has_rest;
+                    if !is_sent && has_rest {
+                        self.ends[i].connection.defer(trigger);
+                    }
+                    if is_sent {
+                        self.seen.woken +=
+                            u64::from(self.pairs[pair(i)].in_words && trigger != AckTrigger::Requested);
                         self.ends[i].connection.inbox.ack_frame_sent(to, number);
                     }
                     return;
@@ -316,7 +344,7 @@ impl World<'_> {
         self.ends[i].asleep = false;
         if !waits {
             let end = &mut self.ends[i];
-            let keeps = self.keeps[1 - i].is_some();
+            let keeps = self.keeps[peer(i)].is_some();
             if end.how == Acknowledge::Auto || !keeps {
                 end.consume(None, u64::MAX, &mut self.truth);
             }
@@ -362,7 +390,7 @@ impl World<'_> {
                 }
                 _ => {
                     self.is_not_consumed(message);
-                    self.ends[i].give(message, self.keeps[1 - i].is_some(), &mut self.truth);
+                    self.ends[i].give(message, self.keeps[peer(i)].is_some(), &mut self.truth);
                     self.seen.given += 1;
                     return true;
                 }
@@ -424,10 +452,13 @@ impl World<'_> {
             let end = &mut self.ends[i];
             let link = end.rx.front_mut()?;
             let (peer, id) = (link.hello.session, link.id);
-            let Some(frame) = link.frames.pop_front() else {
+            let Some(frame) = link.stream.next() else {
                 if !link.ended {
+                    self.moves += u64::from(link.stream.read_part());
                     return None;
                 }
+                self.peer_gone(i);
+                let end = &mut self.ends[i];
                 let ended = end.rx.pop_front();
                 end.connection.receiving_ended(ended.and_then(|link| link.page).as_ref());
                 // Whether it was carried out is unknown.
@@ -471,7 +502,7 @@ impl World<'_> {
                 None
             }
             Verdict::New { missed } => {
-                if self.keeps[1 - i].is_none() {
+                if self.keeps[peer(i)].is_none() {
                     end.losses.received(number, missed);
                     self.seen.missed += missed;
                 } else {

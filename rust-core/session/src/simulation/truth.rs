@@ -10,8 +10,10 @@ pub struct Truth {
 
 #[derive(Default)]
 struct Sent {
+    /// The number before the first.
+    base: u64,
     facts: Vec<Fact>,
-    /// The number up to which acknowledgements were checked.
+    /// How many of them acknowledgements were checked for.
     checked: u64,
 }
 
@@ -29,9 +31,9 @@ struct Fact {
 }
 
 impl Truth {
-    /// Returns the next incarnation's number; never 0.
-    pub fn new_session(&mut self) -> u64 {
-        self.sessions.push(Sent::default());
+    /// Returns the next incarnation's number, never 0, whose messages are numbered from behind `base` on.
+    pub fn new_session(&mut self, base: u64) -> u64 {
+        self.sessions.push(Sent { base, ..Sent::default() });
         self.sessions.len() as u64
     }
 
@@ -40,12 +42,13 @@ impl Truth {
     }
 
     fn fact(&mut self, session: u64, number: u64) -> &mut Fact {
-        &mut self.sent_by(session).facts[number as usize - 1]
+        let sent = self.sent_by(session);
+        &mut sent.facts[(number - sent.base) as usize - 1]
     }
 
     pub fn sent(&mut self, session: u64, number: u64, class: RetransmitClass) {
-        let facts = &mut self.sent_by(session).facts;
-        assert_eq!(facts.len() as u64 + 1, number, "numbers follow each other");
+        let Sent { base, facts, .. } = self.sent_by(session);
+        assert_eq!(*base + facts.len() as u64 + 1, number, "numbers follow each other");
         facts.push(Fact { class, consumed: false, given: 0, received_by: 0, dropped: false });
     }
 
@@ -67,6 +70,7 @@ impl Truth {
     /// An acknowledgement was accepted: everything up to it must have been consumed, or be lost.
     pub fn acknowledged(&mut self, session: u64, number: u64, by: u64, kept: bool) {
         let sent = self.sent_by(session);
+        let number = number.saturating_sub(sent.base);
         for at in sent.checked..number {
             let fact = sent.facts[at as usize];
             let lost = fact.dropped || (!kept && fact.received_by != by);
