@@ -286,7 +286,6 @@ impl Error {
     }
 
     /// Replaces the text.
-    #[cfg(feature = "schema")]
     pub(crate) fn in_words(mut self, text: String) -> Error {
         self.0.text = quoted::bounded(text);
         self
