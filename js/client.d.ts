@@ -110,6 +110,8 @@ export interface Name {
   peers: number | null;
   schema: string | null;
   problem: string | null;
+  /** What the problem is, in words. */
+  reason: string | null;
 }
 
 export interface Asking {

@@ -110,9 +110,13 @@ function like() {
 
 function listed({ names, gone }) {
   for (const one of names) {
-    if (one.pattern !== "publish") continue;
-    const { element, cells } = row(one.name);
+    // What a name with a problem is may not be known: its reason is shown in the place of a value.
+    if (one.pattern !== "publish" && !(one.problem && one.pattern == null)) continue;
+    const known = row(one.name);
+    const { element, cells } = known;
     element.classList.remove("gone");
+    if (one.problem || known.problem) cells[3].textContent = cells[3].title = one.problem ? `${one.problem}: ${one.reason ?? ""}` : "";
+    known.problem = one.problem;
     cells[1].textContent = one.rate == null ? "" : one.rate.toFixed(one.rate < 100 ? 1 : 0);
     cells[5].textContent = cells[5].title = one.schema ?? "";
   }

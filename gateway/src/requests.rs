@@ -209,7 +209,8 @@ impl Listing {
                 ("rate", rate),
                 ("peers", listed.peers.into()),
                 ("schema", listed.schema.into()),
-                ("problem", listed.problem.map(|error| error.kind().name().to_owned()).into()),
+                ("problem", listed.problem.as_ref().map(|error| error.kind().name().to_owned()).into()),
+                ("reason", listed.problem.map(|error| error.text().to_owned()).into()),
             ]);
             names.push(Listed { name, value });
         }

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from conftest import Bench, Gateway, go
 from playwright.sync_api import Browser, Page, expect, sync_playwright
-from support.tree import TARGET
+from support.tree import PROGRAM, ROOT, TARGET
 from support.waiting import PATIENCE, next_line
 from test_javascript import CHROMIUM
 
@@ -97,6 +97,43 @@ class Scope:
 def lab(bench: Bench) -> Gateway:
     bench.python(LAB, 2, 20, 64)
     return bench.gateway()
+
+
+#: A name whose program speaks later versions of the protocol alone; ends with a line.
+LATER = """
+import os, select, sys, threading
+sys.path.insert(0, sys.argv[1])
+import independent
+from pathlib import Path
+listener = independent.Listener(Path(os.environ["LINKSPAN_DIR"]), "lab@later.shm")
+print("there", flush=True)
+while not select.select([sys.stdin], [], [], 0)[0]:
+    if not select.select([listener.socket, sys.stdin], [], [])[0]: continue
+    if select.select([sys.stdin], [], [], 0)[0]: break
+    s, _ = listener.socket.accept()
+    stream = independent.Stream(s.fileno(), s.fileno(), s)
+    try:
+        stream.get()
+        stream.put(independent.hello("publish", independent.random(), first=1, versions=[2, 9]))
+    except (EOFError, OSError, AssertionError):
+        pass
+listener.close()
+"""
+
+
+def test_reason_is_shown_of_a_name_whose_program_speaks_another_version(bench: Bench, browser: Browser) -> None:
+    gateway = bench.gateway()
+    program = bench.python(LATER, ROOT / "tests/independent")
+    scope = Scope(browser, gateway, [])
+    row = scope.page.locator("tr", has=scope.page.get_by_role("button", name="lab/later"))
+    expect(row).to_contain_text("VersionMismatch: ", timeout=PATIENCE * 1000)
+    expect(row).to_contain_text("2 to 9", timeout=PATIENCE * 1000)
+    go(program)
+    expect(row).to_have_class("gone", timeout=PATIENCE * 1000)
+    # A successor of this version has a value in the place of the reason.
+    bench.start(PROGRAM, "pub", "lab/later", "1")
+    expect(row).not_to_contain_text("VersionMismatch", timeout=PATIENCE * 1000)
+    scope.end()
 
 
 def test_every_view_shows_its_values_in_wide_and_narrow_in_light_and_dark(lab: Gateway, browser: Browser) -> None:
