@@ -212,3 +212,41 @@ fn answer_that_the_client_has_not_read_yet_is_not_copied() {
         });
     }
 }
+
+/// A long body without arrays is encoded into the slot that it is sent from: this side has no block of it. (The bodies are longer
+/// than what the pool keeps, from which an earlier block would come.)
+#[test]
+fn long_structure_and_text_are_encoded_into_their_slots() {
+    let items = (0..300_000u64).map(|i| Value::from(format!("item {i} {}", "x".repeat(60)))).collect();
+    let (many, text) = (Value::Array(items), Value::from("t".repeat(20 << 20)));
+    let bytes = Value::Bytes(Bytes::from(vec![7; 20 << 20]));
+    let within = |value: &Value| Value::map([("value", value.clone()), ("after", Value::from(2))]);
+    let cases = [
+        (Encoding::Cbor, within(&many)),
+        (Encoding::Cbor, within(&text)),
+        (Encoding::Cbor, within(&bytes)),
+        (Encoding::Json, within(&many)),
+        (Encoding::Raw, bytes.clone()),
+    ];
+    for (case, (encoding, value)) in cases.into_iter().enumerate() {
+        let mut options = Options::default();
+        (options.encoding, options.max_message_size) = (encoding, 64 << 20);
+        let endpoint = name("shm");
+        let listener = Listener::listen(&endpoint, &options).unwrap();
+        let a = Channel::connect(&endpoint, &options, SOON).unwrap();
+        let b = listener.accept(SOON).unwrap();
+        a.send_bytes(Encoding::Raw, b"opens the link", SOON).unwrap();
+        b.recv(SOON).unwrap();
+        let mut peaks = Vec::new();
+        for _ in 0..4 {
+            let (_, highest) = peak(|| a.send(&value, SOON).unwrap());
+            peaks.push(highest);
+            assert_eq!(b.recv(SOON).unwrap().value().unwrap(), &value);
+        }
+        // The first two tell how long the next ones are.
+        assert!(peaks[2..].iter().all(|peak| *peak < 1 << 20), "case {case}, {encoding:?}: {peaks:?} bytes");
+        let stats = a.stats();
+        let of = |name| stats.at(name).unwrap().as_u64().unwrap();
+        assert_eq!((of("bodies_in_slots"), of("bodies_without_slot")), (4, 0));
+    }
+}

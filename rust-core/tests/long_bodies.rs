@@ -402,3 +402,39 @@ fn messages_whose_slots_were_written_again_are_one_loss() {
         assert!(losses.len() == 1 && got + losses[0] == COUNT, "{got} came, lost were {losses:?}");
     }
 }
+
+/// What is encoded into slots is what is encoded elsewhere, for lengths that grow, shrink and stay; an array behind a long
+/// structure is viewed nevertheless.
+#[test]
+fn bodies_that_are_encoded_into_slots_are_those_of_any_other_memory() {
+    let array = Value::NdArray(NdArray::vector(&vec![0.5f64; 20_000]));
+    for encoding in [Encoding::Cbor, Encoding::Json, Encoding::Bson, Encoding::Smile] {
+        let mut options = Options::default();
+        options.encoding = encoding;
+        let (one, two) = pair(&options);
+        let mut arrays = 0;
+        let counts =
+            [3_000, 30_000, 30_000, 30_100, 30_200, 60_000, 30_000, 3_000, 3_000, 60_000, 60_000, 61_000];
+        for (round, count) in counts.into_iter().enumerate() {
+            let items = (0..count).map(|i| Value::from(format!("item {i}"))).collect();
+            let text = Value::from("é".repeat(if round % 3 == 0 { 50_000 } else { 30 }));
+            let mut entries =
+                vec![("items", Value::Array(items)), ("text", text), ("more", Value::from(round as u64))];
+            if round % 4 == 3 && encoding == Encoding::Cbor {
+                entries.push(("array", array.clone()));
+                arrays += 1;
+            }
+            let value = Value::map(entries);
+            let plain = Payload::new(&value, encoding, &linkspan::value::Limits::default()).unwrap();
+            let payload = one.encode(&value).unwrap();
+            assert!(payload.body() == plain.body(), "{encoding:?}, {round}");
+            drop(payload);
+            one.send(&value, SOON).unwrap();
+            assert_eq!(two.recv(SOON).unwrap().value().unwrap(), &value, "{encoding:?}, {round}");
+        }
+        let stats = one.stats();
+        let counted = |name| stats.at(name).unwrap().as_u64().unwrap();
+        // Each was encoded twice.
+        assert_eq!((counted("arrays_in_slots"), counted("arrays_without_slot")), (2 * arrays, 0));
+    }
+}

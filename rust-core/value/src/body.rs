@@ -42,6 +42,15 @@ pub trait Placer {
     fn surround(&mut self, _at: usize, _bytes: &[u8]) -> bool {
         false
     }
+
+    /// Takes the next bytes of the rest and returns true, where it keeps what is written; returns false if the encoder has
+    /// to keep them. It keeps those that it took before in both cases.
+    fn spill(&mut self, _bytes: &[u8]) -> bool {
+        false
+    }
+
+    /// Appends all bytes that [`Placer::spill`] took to `to`, and keeps nothing of them.
+    fn take_back(&mut self, _to: &mut Vec<u8>) {}
 }
 
 /// A body whose long arrays are stored elsewhere.

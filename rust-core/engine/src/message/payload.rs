@@ -6,6 +6,7 @@
 //! sender, so that the encoder puts long arrays there.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use crate::codec::{self, EncodeOptions, Encoding};
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{Header, Kind};
 use crate::schema::PreparedSchema;
+use crate::transport::WritableSlot;
 use crate::value::{Limits, Source};
 
 /// Provides memory that the receiver maps for the elements of long arrays.
@@ -31,6 +33,10 @@ pub(crate) trait Lender {
     /// Returns bytes of a loan with others directly before and behind them, which are written there. `None` where that
     /// cannot be, or was done before.
     fn surround(&self, bytes: &[u8], before: &[u8], after: &[u8]) -> Option<Bytes>;
+
+    /// Returns memory for so many bytes of a body that is being encoded. `None` where there is none, or where it would be kept
+    /// too long.
+    fn lend_memory(&self, length: usize) -> Option<WritableSlot>;
 
     /// Returns a copy of a whole body in such memory. `None` where there is no room for it: the link, which counts them, looks once more.
     fn lend_body(&self, body: &[u8]) -> Option<Bytes>;
@@ -47,16 +53,58 @@ struct Placed<'a> {
     parts: OneOrMany<Part>,
     /// The byte string, where it is, and how many arrays are before it.
     loan: Option<(Part, usize)>,
+    /// The beginning of the rest, where that is long, and its length.
+    spilled: Option<(WritableSlot, usize)>,
+}
+
+thread_local! {
+    /// The lengths of the last two long bodies that this thread encoded for a lender, the last one first.
+    static LENGTHS: Cell<[usize; 2]> = const { Cell::new([0; 2]) };
+}
+
+/// How much longer than the bodies before a body may be, as a fraction, to find room in the memory that is taken for it.
+const SLACK: usize = 16;
+/// A body that fills less than one part in this many of its memory is moved to memory of its own.
+const MAX_OVERSIZE: usize = 4;
+
+/// The memory to take for the next long body: as much as the shorter of the last two needs, so that bodies of varying lengths
+/// take none that they do not fill.
+fn expected_length() -> usize {
+    let [last, before] = LENGTHS.get();
+    let shorter = last.min(before);
+    shorter + shorter / SLACK
+}
+
+fn note_length(length: usize) {
+    let [last, _] = LENGTHS.get();
+    LENGTHS.set([length, last]);
 }
 
 impl<'a> Placed<'a> {
     fn with(lender: Option<&'a dyn Lender>) -> Placed<'a> {
-        Placed { lender, parts: OneOrMany::new(), loan: None }
+        Placed { lender, parts: OneOrMany::new(), loan: None, spilled: None }
     }
 
     /// Returns the payload of what was encoded but for what is here. A long body without parts goes to memory of the lender.
-    fn payload(self, encoding: Encoding, mut body: Vec<u8>) -> Payload {
-        let Placed { lender, mut parts, loan } = self;
+    fn payload(mut self, encoding: Encoding, mut body: Vec<u8>) -> Payload {
+        if self.spilled.is_some() {
+            if self.spill(&body)
+                && let Some((slot, length)) =
+                    self.spilled.take_if(|(slot, length)| slot.bytes().len() / MAX_OVERSIZE <= *length)
+            {
+                note_length(length);
+                return Payload::from_bytes(encoding, slot.into_first(length));
+            }
+            let mut whole =
+                buffers::with_room(self.spilled.as_ref().map_or(0, |(_, length)| length + body.len()));
+            self.take_back(&mut whole);
+            whole.append(&mut body);
+            body = whole;
+        }
+        let Placed { lender, mut parts, loan, .. } = self;
+        if body.len() >= PLACED_FROM {
+            note_length(body.len());
+        }
         if let (Some((loan, arrays_before)), Some(lender)) = (loan, lender) {
             if parts.is_empty()
                 && let Some(whole) = lender.surround(&loan.bytes, &body[..loan.at], &body[loan.at..])
@@ -99,8 +147,40 @@ impl Placer for Placed<'_> {
         })
     }
 
+    fn spill(&mut self, bytes: &[u8]) -> bool {
+        if bytes.is_empty() {
+            return true;
+        }
+        // Those have their places in the rest.
+        if self.loan.is_some() || !self.parts.is_empty() {
+            return false;
+        }
+        let length = self.spilled.as_ref().map_or(0, |(_, length)| *length);
+        let all = length + bytes.len();
+        if self.spilled.is_none() {
+            let expected = expected_length();
+            // The first bodies of a thread are encoded in memory of this process, and tell how long the next ones are.
+            if expected < all {
+                return false;
+            }
+            self.spilled = self.lender.and_then(|lender| lender.lend_memory(expected)).map(|slot| (slot, 0));
+        }
+        let Some((slot, length)) = &mut self.spilled else { return false };
+        let Some(to) = slot.bytes_mut().get_mut(*length..all) else { return false };
+        to.copy_from_slice(bytes);
+        *length = all;
+        true
+    }
+
+    fn take_back(&mut self, to: &mut Vec<u8>) {
+        if let Some((slot, length)) = self.spilled.take() {
+            to.extend_from_slice(&slot.bytes()[..length]);
+        }
+    }
+
     fn surround(&mut self, at: usize, bytes: &[u8]) -> bool {
         if self.loan.is_none()
+            && self.spilled.is_none()
             && let Some(bytes) = self.lender.and_then(|lender| lender.in_place(bytes))
         {
             self.loan = Some((Part { at, bytes }, self.parts.len()));

@@ -406,6 +406,11 @@ impl Lender for Fanout {
         self.slots.as_ref()?.surround(bytes, before, after)
     }
 
+    fn lend_memory(&self, _: usize) -> Option<WritableSlot> {
+        // As below.
+        None
+    }
+
     fn lend_body(&self, _: &[u8]) -> Option<Bytes> {
         // The ring's writer puts it into a slot when it is published, and not before: what is encoded and waits would occupy the slots.
         None

@@ -454,9 +454,11 @@ fn write<D: Drive>(
     // constructed inside its encoder: a move would load fields whose stores are still in the processor's store buffer.
     let output = || Output::with_placer(&mut *out, &options.limits, placer);
     let done = match encoding {
-        Encoding::Raw => from.drive(raw::Encoder::new(output()), |e| e.finish()),
-        Encoding::Json => from.drive(Escape::new(json::Encoder::new(output())), |e| e.plain_mut().finish()),
-        Encoding::Cbor => from.drive(cbor::Encoder::new(output(), options.align), |e| e.finish()),
+        Encoding::Raw => from.drive(raw::Encoder::new(output().spilling()), |e| e.finish()),
+        Encoding::Json => {
+            from.drive(Escape::new(json::Encoder::new(output().spilling())), |e| e.plain_mut().finish())
+        }
+        Encoding::Cbor => from.drive(cbor::Encoder::new(output().spilling(), options.align), |e| e.finish()),
         Encoding::Bson => from.drive(Escape::new(bson::Encoder::new(output())), |e| e.plain_mut().finish()),
         Encoding::Smile => from.drive(Escape::new(smile::Encoder::new(output())), |e| e.plain_mut().finish()),
     };

@@ -46,6 +46,10 @@ pub(crate) struct Output<'a> {
     placer: Option<&'a mut dyn Placer>,
     /// The number of bytes that are stored elsewhere; they count for the limit.
     elsewhere: usize,
+    /// The number of those that the placer took of the content itself.
+    spilled: usize,
+    /// Whether the placer may take more of the content, to which the encoder does not return.
+    may_spill: bool,
 }
 
 impl fmt::Debug for Output<'_> {
@@ -119,7 +123,80 @@ impl<'a> Output<'a> {
         let (at, limit) = (bytes.len(), limits.message);
         let most = at.saturating_add(usize::try_from(limit).unwrap_or(usize::MAX));
         write_first(bytes);
-        Output { bytes, at, ahead: AHEAD[0], start: at, most, limit, placer, elsewhere: 0 }
+        let (spilled, may_spill) = (0, false);
+        Output {
+            bytes,
+            at,
+            ahead: AHEAD[0],
+            start: at,
+            most,
+            limit,
+            placer,
+            elsewhere: 0,
+            spilled,
+            may_spill,
+        }
+    }
+
+    /// Lets the placer take long content: for encoders that do not return to what they have written.
+    #[inline(always)]
+    pub(crate) fn spilling(mut self) -> Output<'a> {
+        self.may_spill = self.placer.is_some();
+        self
+    }
+
+    /// Passes the content, if it is long, and these bytes behind it to the placer. Returns false where the bytes are still to
+    /// be appended.
+    #[cold]
+    #[inline(never)]
+    fn spill(&mut self, behind: &[&[u8]]) -> bool {
+        let Some(placer) = &mut self.placer else { return false };
+        let content = [&self.bytes[self.start..self.at]];
+        let mut taken = 0;
+        for piece in content.iter().chain(behind) {
+            if !placer.spill(piece) {
+                break;
+            }
+            taken += piece.len();
+        }
+        let length = content[0].len();
+        if taken < length {
+            self.may_spill = false;
+            return false;
+        }
+        self.bytes.truncate(self.start);
+        self.at = self.start;
+        self.count_spilled(taken);
+        // A piece of those behind that was not taken: all of them are with the content again.
+        let all = length + behind.iter().map(|piece| piece.len()).sum::<usize>();
+        if taken < all {
+            self.take_back();
+            self.truncate(self.at - (taken - length));
+            return false;
+        }
+        true
+    }
+
+    fn count_spilled(&mut self, count: usize) {
+        self.spilled += count;
+        self.elsewhere += count;
+        self.most = self.most.saturating_sub(count);
+    }
+
+    /// Gets everything back that the placer took of the content, and leaves it here.
+    #[cold]
+    #[inline(never)]
+    fn take_back(&mut self) {
+        self.may_spill = false;
+        let Some(placer) = self.placer.as_mut().filter(|_| self.spilled > 0) else { return };
+        let behind = self.bytes[self.start..self.at].to_vec();
+        self.bytes.truncate(self.start);
+        placer.take_back(self.bytes);
+        self.bytes.extend_from_slice(&behind);
+        self.at = self.bytes.len();
+        self.elsewhere -= self.spilled;
+        self.most = self.most.saturating_add(self.spilled);
+        self.spilled = 0;
     }
 
     /// Returns the number of bytes written so far, in the buffer and elsewhere.
@@ -234,6 +311,9 @@ impl<'a> Output<'a> {
     #[cold]
     #[inline(never)]
     fn extend(&mut self, bytes: &[u8]) {
+        if self.may_spill && self.at - self.start >= PLACED_FROM {
+            self.spill(&[]);
+        }
         self.bytes.truncate(self.at);
         if self.bytes.capacity() - self.at < bytes.len() {
             // With room for what follows, the next small item does not move the content again.
@@ -367,6 +447,9 @@ impl<'a> Output<'a> {
         after: [u8; A],
     ) -> Result<()> {
         let length = bytes.len().saturating_add(B + A);
+        if self.may_spill && length >= PLACED_FROM && self.spill(&[&before, bytes, &after]) {
+            return Ok(());
+        }
         self.bytes.truncate(self.at);
         if length >= buffers::LONG && !buffers::reserve(self.bytes, length) {
             return Err(memory::out_of_memory(bytes.len()));
@@ -393,6 +476,10 @@ impl<'a> Output<'a> {
     /// caller has checked the limit with `room`; `shared` is the elements where it has them with their owner.
     #[inline]
     pub(crate) fn elements(&mut self, elements: &[u8], shared: Option<&Bytes>) -> Result<()> {
+        if elements.len() >= PLACED_FROM && self.placer.is_some() {
+            // The place of the elements is one in the content.
+            self.take_back();
+        }
         if elements.len() >= PLACED_FROM
             && let Some(placer) = &mut self.placer
             // The placer may refuse, for instance when its memory is full.

@@ -97,6 +97,10 @@ impl Lender for SlotLender<'_> {
         self.slots()?.surround(bytes, before, after)
     }
 
+    fn lend_memory(&self, length: usize) -> Option<WritableSlot> {
+        self.lend_writable(length)
+    }
+
     fn lend_body(&self, body: &[u8]) -> Option<Bytes> {
         self.copied(body)
     }
