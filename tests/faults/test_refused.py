@@ -325,6 +325,9 @@ def test_program_that_may_have_few_threads_says_so(words: list[object]) -> None:
         os.chown(folder, NOBODY, NOBODY)
         environment = {**os.environ, "LINKSPAN_DIR": str(folder / "run"), "LINKSPAN_STATE_DIR": str(folder / "state"), "HOME": str(folder)}
         ends = [run_with(threads, [folder / "program", *words[1:]], folder, environment) for threads in range(1, 7)]
+        # A recorder that was refused a thread leaves no file.
+        left = [file.stem for file in folder.glob("*.mcap") if ends[int(file.stem) - 1][0] == 1]
+        assert not left, (left, ends)
     finally:
         shutil.rmtree(folder)
     refused = [text for code, text in ends if code == 1]
