@@ -29,7 +29,7 @@
 //! | memory files, and how much memory is left | `memory`, `headroom` |
 //! | System V memory of another program | `sysv` |
 //! | threads of the library, and programs that end with their parent | `thread` |
-//! | a value that one call at a time acquires; one with counted owners; one that is lent; one that is made once | `seat`, `counted`, `arc_owner`, `once` |
+//! | a value that one call at a time acquires; one that is lent; one that is made once | `seat`, `arc_owner`, `once` |
 //! | where programs are that are started without being named | `programs` |
 //! | the system clock; signals that ask a program to stop | `clock`, `stop` |
 //! | random bytes; check sums of a few words | `random`, `crc` |
@@ -48,7 +48,6 @@ pub mod beneath;
 pub mod brief;
 pub mod clock;
 pub mod closing;
-pub mod counted;
 pub mod crc;
 pub mod datagram;
 pub mod deadline;

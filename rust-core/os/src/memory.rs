@@ -16,13 +16,14 @@ mod peer_file;
 #[cfg(test)]
 mod tests;
 
-use std::mem::MaybeUninit;
+use std::mem::{ManuallyDrop, MaybeUninit};
 use std::os::fd::BorrowedFd;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use memmap2::{MmapOptions, MmapRaw};
 use rustix::fs::SealFlags;
-use rustix::mm::{Advice, MapFlags, ProtFlags};
+use rustix::mm::Advice;
 
 pub use self::kept_page::KeptPage;
 pub use self::own::MemoryFile;
@@ -44,6 +45,13 @@ const LEAST: usize = 4096;
 /// the peer likes, on a thread that others wait for; its pages come where they are first read.
 const PRESENT: usize = 4 << 20;
 
+/// What this process does in a mapping.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Access {
+    Read,
+    Write,
+}
+
 /// Whether forked children have a mapping.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Children {
@@ -53,10 +61,11 @@ enum Children {
     Without,
 }
 
-/// A range of shared pages. Unmapped by the drop, but not in a forked child, where it may be
-/// absent.
+/// A range of shared pages.
 #[derive(Debug)]
 struct Mapping {
+    /// Unmapped by the drop, but not in a forked child, where it may be absent.
+    pages: ManuallyDrop<MmapRaw>,
     /// The first byte.
     start: NonNull<u8>,
     /// Bytes.
@@ -75,7 +84,7 @@ unsafe impl Sync for Mapping {}
 
 impl Mapping {
     /// Maps a whole memory file: with its pages present if it is written here or has at most [`PRESENT`] bytes.
-    fn map(fd: BorrowedFd<'_>, length: usize, access: ProtFlags, children: Children) -> Result<Mapping> {
+    fn map(fd: BorrowedFd<'_>, length: usize, access: Access, children: Children) -> Result<Mapping> {
         kernel_entry::assert_allowed();
         if length < LEAST {
             return Err(Error::new(
@@ -83,26 +92,24 @@ impl Mapping {
                 "a memory file of less than a page was to be mapped",
             ));
         }
-        let present = if access.contains(ProtFlags::WRITE) || length <= PRESENT {
-            MapFlags::POPULATE
-        } else {
-            MapFlags::empty()
-        };
-        // SAFETY: the kernel chooses the address, so no other mapping is replaced.
-        let start = unsafe {
-            rustix::mm::mmap(std::ptr::null_mut(), length, access, MapFlags::SHARED | present, fd, 0)
+        let mut options = MmapOptions::new();
+        options.len(length);
+        if access == Access::Write || length <= PRESENT {
+            options.populate();
+        }
+        let pages = match access {
+            Access::Read => options.map_raw_read_only(&fd),
+            Access::Write => options.map_raw(&fd),
         }
         .doing("mapping a memory file")?;
-        let start = NonNull::new(start.cast()).ok_or_else(|| {
+        if children == Children::Without {
+            pages.advise(memmap2::Advice::DontFork).doing("keeping a memory file from forked children")?;
+        }
+        let start = NonNull::new(pages.as_mut_ptr()).ok_or_else(|| {
             Error::new(ErrorKind::Internal, "the kernel mapped a memory file at address zero")
         })?;
-        let mapping = Mapping { start, length, words: length / 8, born: fork::generation() };
-        if children == Children::Without {
-            // SAFETY: the range was mapped just now, and no other thread has its address.
-            unsafe { rustix::mm::madvise(start.as_ptr().cast(), length, Advice::LinuxDontFork) }
-                .doing("keeping a memory file from forked children")?;
-        }
-        Ok(mapping)
+        let pages = ManuallyDrop::new(pages);
+        Ok(Mapping { pages, start, length, words: length / 8, born: fork::generation() })
     }
 
     /// Returns the address of `length` bytes at offset `at`. Panics outside the mapping: offsets
@@ -185,8 +192,8 @@ impl Drop for Mapping {
         if self.born != fork::generation() {
             return;
         }
-        // SAFETY: the range is ours, and no reference into it outlives the mapping.
-        let _ = unsafe { rustix::mm::munmap(self.start.as_ptr().cast(), self.length) };
+        // SAFETY: this is dropped once, and no reference into the pages outlives it.
+        unsafe { ManuallyDrop::drop(&mut self.pages) };
     }
 }
 

@@ -387,7 +387,8 @@ impl<T, G> Seat<T, G> {
         Ok(ended)
     }
 
-    /// Has each thread in line test again whether what it waits for is done, of which this thread has made the test true.
+    /// Has each thread in line test again whether what it waits for is done, of which this thread has made the test
+    /// true.
     pub fn look_again(&self) {
         let mut gate = sync::lock(&self.gate);
         self.line(&mut gate).acquiring.iter().for_each(|waiter| waiter.thread.unpark());

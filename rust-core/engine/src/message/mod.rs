@@ -26,7 +26,6 @@ use crate::codec::{self, Encoding, FlatItem, FlatMap};
 use crate::error::Result;
 use crate::frame::{Header, Kind};
 use crate::schema::PreparedSchema;
-use crate::sys::counted::Counted;
 use crate::sys::once::Once;
 use crate::transport::extension::Sender;
 use crate::value::typed::{Decode, Typed};
@@ -46,7 +45,7 @@ pub(crate) use schema_ids::SchemaIds;
 #[derive(Clone)]
 pub struct Message(
     /// `None` only during the drop.
-    Option<Counted<MessageInner>>,
+    Option<triomphe::Arc<MessageInner>>,
 );
 
 /// Not the content: it may be as long as the memory allows, and the reason of a failed assertion has it in its text.
@@ -132,7 +131,7 @@ impl Message {
     /// Returns the same message, whose value is checked while it is decoded.
     pub(crate) fn with_schema(mut self, schema: Option<&Arc<PreparedSchema>>) -> Message {
         if let Some(schema) = schema
-            && let Some(inner) = self.0.as_mut().and_then(Counted::get_mut)
+            && let Some(inner) = self.0.as_mut().and_then(triomphe::Arc::get_mut)
         {
             inner.schema = Some(schema.clone());
         }
@@ -163,7 +162,7 @@ impl Message {
 
     /// Returns the same message with number and sender of a recording.
     pub(crate) fn with_recorded(mut self, (sender, sequence): (Sender, u64)) -> Message {
-        if let Some(inner) = self.0.as_mut().and_then(Counted::get_mut) {
+        if let Some(inner) = self.0.as_mut().and_then(triomphe::Arc::get_mut) {
             inner.origin = Some(Origin::Recording(Arc::new(RecordedNumber { sequence, sender })));
         }
         self
@@ -380,7 +379,7 @@ impl Message {
 
     /// Returns the same message with the endpoint that it was published at.
     pub(crate) fn with_name(mut self, name: &Arc<str>) -> Message {
-        if let Some(inner) = self.0.as_mut().and_then(Counted::get_mut) {
+        if let Some(inner) = self.0.as_mut().and_then(triomphe::Arc::get_mut) {
             inner.origin = Some(Origin::Name(name.clone()));
         }
         self
@@ -393,7 +392,7 @@ impl Message {
     }
 
     pub(crate) fn with_missed(mut self, missed: u64) -> Message {
-        if let Some(inner) = self.0.as_mut().and_then(Counted::get_mut) {
+        if let Some(inner) = self.0.as_mut().and_then(triomphe::Arc::get_mut) {
             inner.missed = missed;
         }
         self
@@ -417,8 +416,8 @@ impl Message {
 }
 
 /// What [`Message::inner`] returns while a message is being dropped.
-static EMPTY: LazyLock<Counted<MessageInner>> = LazyLock::new(|| {
-    Counted::new(MessageInner {
+static EMPTY: LazyLock<triomphe::Arc<MessageInner>> = LazyLock::new(|| {
+    triomphe::Arc::new(MessageInner {
         header: Header::new(Kind::Data, Encoding::Raw),
         body: Body::default(),
         source: "".into(),

@@ -15,7 +15,6 @@ use crate::body::Body;
 use crate::buffers;
 use crate::codec::Encoding;
 use crate::frame::{Header, Incoming, Kind};
-use crate::sys::counted::Counted;
 use crate::sys::once::Once;
 use crate::value::{Limits, Value};
 
@@ -25,7 +24,7 @@ impl Message {
         let ReceivedFrom { source, session, schemas } = origin;
         let Incoming { header, body, .. } = frame;
         let mut last = take_recycled();
-        if let Some(place) = last.as_mut().and_then(Counted::get_mut) {
+        if let Some(place) = last.as_mut().and_then(triomphe::Arc::get_mut) {
             if let Some(last) = std::mem::replace(&mut place.body, body).into_whole() {
                 buffers::keep_short(last);
             }
@@ -41,7 +40,7 @@ impl Message {
             return Message(last);
         }
         let value = OnceLock::new();
-        Message(Some(Counted::new(MessageInner {
+        Message(Some(triomphe::Arc::new(MessageInner {
             header,
             body,
             source: source.clone(),
@@ -78,7 +77,7 @@ impl Message {
             return place.finish_with(header, origin, limits);
         }
         let mut last = take_recycled();
-        let mut place = last.as_mut().and_then(Counted::get_mut);
+        let mut place = last.as_mut().and_then(triomphe::Arc::get_mut);
         let spare = match &mut place {
             Some(place) if place.owns_body => {
                 std::mem::take(&mut place.body).into_whole().unwrap_or_default()
@@ -115,7 +114,7 @@ impl Message {
         let source = source.clone();
         let (limits, missed, value, schema) = (*limits, 0, OnceLock::new(), None);
         let owns_body = true;
-        Message(Some(Counted::new(MessageInner {
+        Message(Some(triomphe::Arc::new(MessageInner {
             header,
             body,
             source,
@@ -136,7 +135,7 @@ impl Message {
 
 /// The message that this thread dropped last, while it is turned into another one of the same length.
 pub(crate) struct ReusedMessage {
-    place: Counted<MessageInner>,
+    place: triomphe::Arc<MessageInner>,
     /// The memory of its body.
     bytes: BytesMut,
 }
@@ -153,8 +152,8 @@ impl ReusedMessage {
 
     /// The same for this message, which is given back where its memory has another length.
     #[inline(always)]
-    fn of(mut place: Counted<MessageInner>, length: usize) -> Option<ReusedMessage> {
-        if let Some(inner) = place.get_mut()
+    fn of(mut place: triomphe::Arc<MessageInner>, length: usize) -> Option<ReusedMessage> {
+        if let Some(inner) = triomphe::Arc::get_mut(&mut place)
             && inner.owns_body
             && let Some(body) = inner.body.block_mut()
             && body.len() == length
@@ -179,7 +178,7 @@ impl ReusedMessage {
         let source = origin.source;
         let ReusedMessage { mut place, bytes } = self;
         // Always so: it was the only owner when it was taken.
-        if let Some(inner) = place.get_mut() {
+        if let Some(inner) = triomphe::Arc::get_mut(&mut place) {
             if let Some(body) = inner.body.block_mut() {
                 // The old body is an empty block, so forgetting it leaks nothing.
                 std::mem::forget(std::mem::replace(body, bytes.freeze()));
@@ -223,7 +222,7 @@ impl BodyMemory for ReusedMessage {
 
 /// The messages that this thread dropped, while they are turned into others. The lists are looked up once for all of them.
 #[derive(Default)]
-pub(crate) struct Dropped(Vec<Counted<MessageInner>>);
+pub(crate) struct Dropped(Vec<triomphe::Arc<MessageInner>>);
 
 impl Dropped {
     /// Takes all dropped messages except the last, which is kept in a place of its own.
@@ -278,12 +277,12 @@ impl Drop for Message {
     fn drop(&mut self) {
         // Only the last owner recycles the message.
         if let Some(mut inner) = self.0.take()
-            && inner.is_only()
+            && inner.is_unique()
         {
             // The decoded value and a long body may be large, and views are given back; they are not recycled.
             let is_long = inner.body.len() > buffers::SHORT || inner.body.split().is_some();
             if is_long || inner.value.get().is_some() || inner.origin.is_some() {
-                let Some(place) = inner.get_mut() else { return };
+                let Some(place) = triomphe::Arc::get_mut(&mut inner) else { return };
                 place.value.take();
                 place.origin = None;
                 if is_long {
@@ -306,9 +305,9 @@ fn give_back(array: &mut Value) {
 
 thread_local! {
     /// The message that this thread dropped last, to be recycled: a program that receives one after the other needs no more.
-    static LAST: Cell<Option<Counted<MessageInner>>> = const { Cell::new(None) };
+    static LAST: Cell<Option<triomphe::Arc<MessageInner>>> = const { Cell::new(None) };
     /// Those that it dropped before.
-    static EARLIER: RefCell<Vec<Counted<MessageInner>>> = const { RefCell::new(Vec::new()) };
+    static EARLIER: RefCell<Vec<triomphe::Arc<MessageInner>>> = const { RefCell::new(Vec::new()) };
 }
 
 /// The number of messages that are kept for each thread: as many as arrive together.
@@ -316,25 +315,25 @@ const BATCH: usize = 64;
 
 /// Returns the message that was dropped last, if there is one.
 #[inline]
-fn take_recycled() -> Option<Counted<MessageInner>> {
+fn take_recycled() -> Option<triomphe::Arc<MessageInner>> {
     LAST.try_with(Cell::take).ok().flatten().or_else(take_earlier)
 }
 
 #[inline(never)]
-fn take_earlier() -> Option<Counted<MessageInner>> {
+fn take_earlier() -> Option<triomphe::Arc<MessageInner>> {
     EARLIER.try_with(|earlier| earlier.try_borrow_mut().ok()?.pop()).ok().flatten()
 }
 
 /// Keeps a message without another owner, which was dropped. At a thread's end the lists may be destroyed already.
 #[inline]
-fn recycle(message: Counted<MessageInner>) {
+fn recycle(message: triomphe::Arc<MessageInner>) {
     if let Ok(Some(before)) = LAST.try_with(|last| last.replace(Some(message))) {
         recycle_earlier(before);
     }
 }
 
 #[inline(never)]
-fn recycle_earlier(message: Counted<MessageInner>) {
+fn recycle_earlier(message: triomphe::Arc<MessageInner>) {
     let _ = EARLIER.try_with(|earlier| {
         if let Ok(mut earlier) = earlier.try_borrow_mut()
             && earlier.len() < BATCH

@@ -7,9 +7,7 @@ use std::fs::File;
 use std::os::fd::AsFd;
 use std::sync::atomic::AtomicU64;
 
-use rustix::mm::ProtFlags;
-
-use super::{Children, LEAST, Mapping};
+use super::{Access, Children, LEAST, Mapping};
 use crate::error::{Doing, Error, ErrorKind, Result};
 
 /// tmpfs, ramfs, ext2 to ext4, XFS, overlayfs: a page that was written once has its room. Elsewhere a page may need new
@@ -36,7 +34,7 @@ impl KeptPage {
             );
             return Err(Error::new(ErrorKind::Unsupported, text));
         }
-        Mapping::map(file.as_fd(), LEAST, ProtFlags::READ | ProtFlags::WRITE, Children::Without).map(KeptPage)
+        Mapping::map(file.as_fd(), LEAST, Access::Write, Children::Without).map(KeptPage)
     }
 
     /// Returns the word at offset `at`, a multiple of 8.

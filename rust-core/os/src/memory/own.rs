@@ -5,9 +5,8 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustix::fs::FallocateFlags;
-use rustix::mm::ProtFlags;
 
-use super::{Children, Mapping, SEALS};
+use super::{Access, Children, Mapping, SEALS};
 use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::fork::Descriptor;
 use crate::kernel_entry;
@@ -49,7 +48,7 @@ impl MemoryFile {
                 format!("no memory for a memory file of {bytes} bytes: {errno}; choose a smaller buffer");
             Error::new(ErrorKind::OutOfMemory, text)
         })?;
-        let mapping = Mapping::map(file.as_fd(), bytes, ProtFlags::READ | ProtFlags::WRITE, children)?;
+        let mapping = Mapping::map(file.as_fd(), bytes, Access::Write, children)?;
         // Sealed last: FUTURE_WRITE does not affect the mapping that exists already.
         rustix::fs::fcntl_add_seals(&file, SEALS).doing("sealing a memory file")?;
         Ok(MemoryFile { file: file.into(), mapping })
@@ -60,7 +59,7 @@ impl MemoryFile {
     pub fn forged(bytes: usize, seals: rustix::fs::SealFlags, lacks_last_page: bool) -> Result<MemoryFile> {
         let file = descriptor::memory_file("forged").doing("making a memory file (memfd_create)")?;
         rustix::fs::ftruncate(&file, bytes as u64).doing("sizing a memory file")?;
-        let access = ProtFlags::READ | ProtFlags::WRITE;
+        let access = Access::Write;
         // The kernel maps whole pages.
         let mapping = Mapping::map(file.as_fd(), bytes.max(super::LEAST), access, Children::Without)?;
         if lacks_last_page {
@@ -90,7 +89,8 @@ impl MemoryFile {
         self.bytes_at(0, length)
     }
 
-    /// Returns `length` bytes from offset `at` on. No thread writes there in the meantime, as for [`MemoryFile::bytes`].
+    /// Returns `length` bytes from offset `at` on. No thread writes there in the meantime, as for
+    /// [`MemoryFile::bytes`].
     #[inline]
     pub fn bytes_at(&self, at: usize, length: usize) -> &[u8] {
         // SAFETY: these bytes lie inside the mapping and live as long as it does; other processes map it

@@ -5,9 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use rustix::mm::ProtFlags;
-
-use super::{Children, Mapping, PeerFile, peer_file};
+use super::{Access, Children, Mapping, PeerFile, peer_file};
 use crate::error::Result;
 use crate::futex::{self, Slept};
 
@@ -24,14 +22,14 @@ impl PeerMemory {
     /// `Malformed` where it is no sealed, allocated memory file of such a size.
     pub fn open(file: &PeerFile, min: usize, max: usize) -> Result<PeerMemory> {
         let size = file.examine_all(min, max)?;
-        Ok(PeerMemory { mapping: Mapping::map(file.as_fd(), size, ProtFlags::READ, Children::Without)? })
+        Ok(PeerMemory { mapping: Mapping::map(file.as_fd(), size, Access::Read, Children::Without)? })
     }
 
     /// The same for elements of arrays, of which a program may have views: forked children have it,
     /// too.
     pub fn open_for_arrays(fd: BorrowedFd<'_>, min: usize, max: usize) -> Result<PeerMemory> {
         let size = peer_file::examine(fd, min, max)?;
-        Ok(PeerMemory { mapping: Mapping::map(fd, size, ProtFlags::READ, Children::With)? })
+        Ok(PeerMemory { mapping: Mapping::map(fd, size, Access::Read, Children::With)? })
     }
 
     /// Returns the length of the file in bytes.

@@ -10,8 +10,8 @@
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
+use memmap2::MmapOptions;
 use rustix::io::Errno;
-use rustix::mm::{MapFlags, ProtFlags};
 
 use super::SEALS;
 use crate::error::{Doing, Error, ErrorKind, Result};
@@ -168,18 +168,15 @@ pub(super) fn resident(fd: BorrowedFd<'_>, at: u64, length: u64) -> Result<bool>
     }
     let length = usize::try_from(length).unwrap_or(usize::MAX);
     let mut pages = vec![0u8; length.div_ceil(rustix::param::page_size())];
-    // SAFETY: the kernel chooses the address, so no other mapping is replaced; the range is never read, and is unmapped
-    // below. The vector has a byte for each page of it.
-    unsafe {
-        let start = rustix::mm::mmap(std::ptr::null_mut(), length, ProtFlags::READ, MapFlags::SHARED, fd, at)
-            .doing("mapping the peer's memory file")?;
-        let done = libc::mincore(start, length, pages.as_mut_ptr());
-        let unmapped = rustix::mm::munmap(start, length);
-        if done != 0 {
-            let errno = std::io::Error::last_os_error().raw_os_error().unwrap_or(0);
-            return Err(Error::os("looking up the pages of the peer's memory file", errno));
-        }
-        unmapped.doing("unmapping the peer's memory file")?;
+    let mapped = MmapOptions::new()
+        .offset(at)
+        .len(length)
+        .map_raw_read_only(&fd)
+        .doing("mapping the peer's memory file")?;
+    // SAFETY: the range is mapped, and the vector has a byte for each page of it.
+    if unsafe { libc::mincore(mapped.as_mut_ptr().cast(), length, pages.as_mut_ptr()) } != 0 {
+        let errno = std::io::Error::last_os_error().raw_os_error().unwrap_or(0);
+        return Err(Error::os("looking up the pages of the peer's memory file", errno));
     }
     Ok(pages.iter().all(|page| page & 1 == 1))
 }

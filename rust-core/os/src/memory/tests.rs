@@ -4,8 +4,8 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::Ordering;
 
+use super::Access;
 use rustix::fs::{FallocateFlags, MemfdFlags, SealFlags};
-use rustix::mm::ProtFlags;
 
 use super::{
     Children, KeptPage, Mapping, MemoryFile, PeerFile, PeerMemory, SEALS, peer_file, prefer_large_pages,
@@ -47,7 +47,7 @@ fn others_cannot_write_shrink_or_unseal_the_file() {
     assert!(rustix::fs::ftruncate(own.fd(), 0).is_err());
     assert!(rustix::fs::ftruncate(own.fd(), 8192).is_err());
     assert!(rustix::io::write(own.fd(), b"x").is_err());
-    assert!(Mapping::map(own.fd(), 4096, ProtFlags::READ | ProtFlags::WRITE, Children::Without).is_err());
+    assert!(Mapping::map(own.fd(), 4096, Access::Write, Children::Without).is_err());
     assert!(rustix::fs::fcntl_add_seals(own.fd(), SealFlags::WRITE).is_err());
     let punch = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
     assert!(rustix::fs::fallocate(own.fd(), punch, 0, 4096).is_err());

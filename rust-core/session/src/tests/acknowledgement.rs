@@ -1,4 +1,4 @@
-//! When an acknowledgement is due.
+//! When an acknowledgement is pending.
 
 use super::*;
 

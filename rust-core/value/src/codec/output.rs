@@ -145,8 +145,8 @@ impl<'a> Output<'a> {
         self
     }
 
-    /// Passes the content, if it is long, and these bytes behind it to the placer. Returns false where the bytes are still to
-    /// be appended.
+    /// Passes the content, if it is long, and these bytes behind it to the placer. Returns false where the bytes are
+    /// still to be appended.
     #[cold]
     #[inline(never)]
     fn spill(&mut self, behind: &[&[u8]]) -> bool {

@@ -19,7 +19,7 @@
 use std::borrow::Cow;
 
 use crate::error::Result;
-use crate::value::stack::Stack;
+use crate::value::Stack;
 use crate::value::{BigInt, Decimal, NdArrayRef, Sink, Timestamp};
 
 /// The names of the escapes: the only key of the map that each is.
@@ -129,7 +129,7 @@ pub(crate) struct Escape<P> {
 impl<P: Plain> Escape<P> {
     /// Returns a sink in front of `plain`.
     pub(crate) fn new(plain: P) -> Escape<P> {
-        Escape { plain, maps: Stack::new(MapForm::Plain), undecided: false, in_pairs: false }
+        Escape { plain, maps: Stack::new(), undecided: false, in_pairs: false }
     }
 
     /// Returns the encoding.

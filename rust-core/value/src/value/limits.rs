@@ -5,10 +5,10 @@
 //! that finds repeated keys and wrong lengths, so no codec and no builder does. Every check is made
 //! before the event is passed on: a sink may reserve at once what an array or map announces.
 
+use super::Stack;
 use super::budget::{Budget, ITEM, array_bytes, map_bytes, over};
 use super::seen::{SeenKeys, repeated_key};
 use super::sink::forward_scalars;
-use super::stack::Stack;
 use super::{BigInt, Decimal, NdArrayRef, Sink};
 use crate::error::{Error, ErrorKind, Result};
 use std::fmt;
@@ -139,7 +139,7 @@ impl<S: Sink> Meter<S> {
             budget,
             seen: SeenKeys::default(),
             expected: TOP,
-            outer: Stack::new(TOP),
+            outer: Stack::new(),
         }
     }
 

@@ -32,7 +32,6 @@ pub mod plan;
 mod seen;
 mod serde;
 mod sink;
-pub(crate) mod stack;
 mod timestamp;
 mod tree;
 pub mod typed;
@@ -51,3 +50,6 @@ pub use serde::{Serde, from_value, to_value};
 pub use sink::{Sink, Source};
 pub use timestamp::Timestamp;
 pub use tree::{Map, Value};
+
+/// The state of each open array and map, innermost last: few values are so deep that it allocates.
+pub(crate) type Stack<T> = smallvec::SmallVec<[T; 8]>;

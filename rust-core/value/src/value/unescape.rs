@@ -13,7 +13,7 @@ use self::ndarray::NdArrayFields;
 use self::scalar::malformed;
 use super::escape::name;
 use crate::error::{Error, Result, quoted};
-use crate::value::stack::Stack;
+use crate::value::Stack;
 use crate::value::{BigInt, Decimal, NdArrayRef, Sink, Timestamp};
 
 /// The meaning of the next event.
@@ -69,13 +69,7 @@ pub(crate) struct Unescape<S> {
 impl<S: Sink> Unescape<S> {
     /// Returns a sink in front of `inner`.
     pub(crate) fn new(inner: S) -> Unescape<S> {
-        Unescape {
-            inner,
-            state: NextEvent::Plain,
-            open: Stack::new(OpenEscape::Passed),
-            fields: None,
-            wrapped_top: false,
-        }
+        Unescape { inner, state: NextEvent::Plain, open: Stack::new(), fields: None, wrapped_top: false }
     }
 
     /// Returns the sink behind, once the value is complete.
@@ -96,7 +90,7 @@ impl<S: Sink> Unescape<S> {
         if self.state != NextEvent::Plain {
             return false;
         }
-        if self.open.last() == Some(OpenEscape::Pair) {
+        if self.open.last().copied() == Some(OpenEscape::Pair) {
             self.state = NextEvent::EndOfPair;
         }
         true
@@ -105,7 +99,7 @@ impl<S: Sink> Unescape<S> {
     /// Sets the state after the end of a container or an escape.
     #[inline]
     fn ended(&mut self) {
-        self.state = match self.open.last() {
+        self.state = match self.open.last().copied() {
             Some(OpenEscape::Pair) => NextEvent::EndOfPair,
             Some(OpenEscape::List) => NextEvent::Pair,
             Some(OpenEscape::Escape) => NextEvent::EndOfEscape,

@@ -6,7 +6,7 @@
 use super::{ARRAY, DOCUMENT, cstring, length, skip};
 use crate::codec::input::{Input, ItemCounts};
 use crate::value::Sink;
-use crate::value::stack::Stack;
+use crate::value::Stack;
 
 /// Counts the elements of every document and array, up to `levels` deep; at most `most` counts.
 pub(super) fn count<S: Sink>(bytes: &[u8], levels: usize, most: u64, sink: &mut S) -> ItemCounts {
@@ -21,9 +21,9 @@ pub(super) fn count<S: Sink>(bytes: &[u8], levels: usize, most: u64, sink: &mut 
 /// full.
 fn walk<S: Sink>(input: &mut Input<'_>, counts: &mut ItemCounts, levels: usize, sink: &mut S) -> Option<()> {
     length(input, 5).ok()?;
-    let mut open = Stack::new(0);
+    let mut open = Stack::new();
     open.push(counts.open(sink)?);
-    while let Some(container) = open.last() {
+    while let Some(container) = open.last().copied() {
         // Type 0 is the end of the document.
         let kind = input.byte().ok()?;
         if kind == 0 {

@@ -12,8 +12,8 @@ use super::{
 use crate::codec::input::Input;
 use crate::codec::output::{Output, SHORT};
 use crate::error::{Error, ErrorKind, Result};
+use crate::value::Stack;
 use crate::value::escape::{Plain, name};
-use crate::value::stack::Stack;
 use crate::value::{Decimal, Timestamp};
 
 /// Appends one document.
@@ -43,12 +43,7 @@ const MAP: usize = usize::MAX;
 impl<'a> Encoder<'a> {
     /// Returns an encoder that appends to `out`.
     pub(crate) fn new(out: Output<'a>) -> Encoder<'a> {
-        Encoder {
-            out,
-            open: Stack::new(OpenDocument { length_at: 0, next: 0 }),
-            kind_at: None,
-            wrapped: false,
-        }
+        Encoder { out, open: Stack::new(), kind_at: None, wrapped: false }
     }
 
     /// Ends the document at the top, if one was added, and checks the length of the message.

@@ -7,13 +7,13 @@
 use super::scan::{skip_string, unescaped_run};
 use crate::codec::input::ItemCounts;
 use crate::value::Sink;
-use crate::value::stack::Stack;
+use crate::value::Stack;
 
 /// Counts the items of every array and object in the text, up to `levels` deep, and the bytes of
 /// every string with a backslash, in the order in which they begin; at most `most` counts.
 pub(super) fn count<S: Sink>(text: &[u8], levels: usize, most: u64, sink: &mut S) -> ItemCounts {
     let mut counts = ItemCounts::up_to(most);
-    let mut open: Stack<usize> = Stack::new(0);
+    let mut open: Stack<usize> = Stack::new();
     let mut at = 0;
     while let Some(byte) = text.get(at) {
         at += 1;
@@ -46,7 +46,7 @@ pub(super) fn count<S: Sink>(text: &[u8], levels: usize, most: u64, sink: &mut S
                 }
             }
             b',' => {
-                if let Some(container) = open.last() {
+                if let Some(container) = open.last().copied() {
                     counts.add(container);
                 }
             }
