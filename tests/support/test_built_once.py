@@ -14,7 +14,7 @@ from support.tree import ROOT
 PLAN = ["--offline", "--locked", "-Zunstable-options", "--unit-graph"]
 ENVIRONMENT = {**os.environ, "RUSTC_BOOTSTRAP": "1"}
 # Small crates that the shell program and what the extension for PHP is made with ask other features of; none is below the core.
-OTHERS = {"lock_api", "parking_lot", "parking_lot_core"}
+OTHERS = {"lock_api", "parking_lot"}
 # What tree-sitter is made with: of build scripts alone.
 CONVERTER = {"build-script-build", "regex_automata", "regex_syntax", "serde_json"}
 
