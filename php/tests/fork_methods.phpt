@@ -15,7 +15,7 @@ runtime_directory();
 const ARGUMENTS = [
     'send' => [1], 'trySend' => [1], 'sendMany' => [[1, 2]], 'call' => [1], 'startCall' => [1], 'reply' => [1], 'fail' => ['refused'],
     'get' => ['n'], 'offsetExists' => ['n'], 'offsetGet' => ['n'], 'checkFingerprint' => ['0000000000000000000000000000000000000000000000000000000000000000'], 'waitForSubscribers' => [1],
-    'recvMany' => [1], 'accept' => [0.0], 'recv' => [0.0], 'next' => [0.0],
+    'recvMany' => [1], 'loanBytes' => [65536], 'accept' => [0.0], 'recv' => [0.0], 'next' => [0.0],
 ];
 
 /** What is of the object alone: its name, its state at the fork, what it had received. */

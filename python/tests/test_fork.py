@@ -24,11 +24,13 @@ HANGS = 100
 #: What methods take that need something.
 ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "Publisher.loan": (1 << 16, "u1"),
+    "Publisher.loan_bytes": (1 << 16,),
     "Publisher.send": (1,),
     "Publisher.send_many": ([1, 2],),
     "Publisher.wait_for_subscribers": (1,),
     "Channel.call": (1,),
     "Channel.loan": (1 << 16, "u1"),
+    "Channel.loan_bytes": (1 << 16,),
     "Channel.send": (1,),
     "Channel.send_many": ([1, 2],),
     "Channel.start_call": (1,),
@@ -39,6 +41,7 @@ ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "Request.fail": ("refused",),
     "Request.get": ("n",),
     "Request.loan": (1 << 16, "u1"),
+    "Request.loan_bytes": (1 << 16,),
     "Request.reply": (1,),
     "Controller.answer": ("test", "0-1"),
     "Controller.begin": ("test", "status"),

@@ -48,6 +48,22 @@ fn numbers(channel: &Channel, count: i64) -> Vec<i64> {
     (0..count).map(|_| channel.recv(SOON).unwrap().value().unwrap().as_i64().unwrap()).collect()
 }
 
+/// Each channel that a listener has accepted for a session ends by itself: the next one of that session does not end with it.
+fn end_of_a_channel_is_not_that_of_its_session(t: &str) {
+    let endpoint = name(t);
+    let (listener, a, b) = pair(&endpoint, &Options::default(), &Options::default());
+    drop(b);
+    let mut before = accept_from(&a, &listener);
+    for n in 0..3 {
+        a.send(&Value::Int(n), SOON).unwrap();
+        assert_eq!(numbers(&before, 1), [n]);
+        before.send(&Value::Int(n), SOON).unwrap();
+        assert_eq!(numbers(&a, 1), [n]);
+        drop(before);
+        before = accept_from(&a, &listener);
+    }
+}
+
 fn next_listener_gets_unconsumed_messages(t: &str) {
     let endpoint = name(t);
     let (listener, a, b) = pair(&endpoint, &Options::default(), &Options::default());
@@ -453,6 +469,7 @@ suite! {
     manual_acknowledgement best_effort_is_not_repeated kept_messages_are_bounded side_that_only_sends_gets_acknowledgements
     both_sides_fill_the_replay_memory answer_goes_to_its_caller successor_is_admitted_before_the_end_of_its_predecessor_is_noticed idempotent_call_outlives_its_server call_without_answer_reports_an_unknown_outcome
     server_gets_unconsumed_requests_of_its_predecessor closing_client_wakes_when_its_message_is_acknowledged_by_hand
+    end_of_a_channel_is_not_that_of_its_session
 }
 
 // A pipe has one client at a time, so there is no test of two here.
@@ -465,7 +482,7 @@ mod fifo {
         messages_for_an_ended_nameless_client_are_dropped_and_counted
         manual_acknowledgement best_effort_is_not_repeated kept_messages_are_bounded side_that_only_sends_gets_acknowledgements
         both_sides_fill_the_replay_memory idempotent_call_outlives_its_server call_without_answer_reports_an_unknown_outcome
-    server_gets_unconsumed_requests_of_its_predecessor
+    server_gets_unconsumed_requests_of_its_predecessor end_of_a_channel_is_not_that_of_its_session
     }
 }
 

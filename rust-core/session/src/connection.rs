@@ -12,20 +12,17 @@
 //! | what | defined in |
 //! |---|---|
 //! | links, pages, losses | here |
-//! | the end of the connection on this side | `closing` |
 //! | whether a message may be sent now, and its record | `admission` |
 //! | the record of a receipt, and of what is consumed | `receipt` |
 //! | what the library itself says: replays, withdrawals, acknowledgements | `control` |
 
 mod admission;
-mod closing;
 mod control;
 mod receipt;
 
 use alloc::vec::Vec;
 
 pub use admission::{Content, Obstacle, Terms, Ticket, Unless, crosses_ack_check};
-pub use closing::Closing;
 pub use control::{Control, Tried};
 
 use super::inbox::AckTrigger;
@@ -78,8 +75,6 @@ pub struct Connection<M, P> {
     violation: Option<Error>,
     /// Requests whose callers gave up, and of which the peer was not informed.
     withdrawn: Vec<u64>,
-    /// How far the end of the connection has come on this side.
-    pub closing: Closing,
     /// The occasion on which a thread left what is to be said to the one that sends.
     deferred: Option<AckTrigger>,
     /// Lost data messages that were not reported to the program.
@@ -104,7 +99,6 @@ impl<M: Reuse, P: Page> Connection<M, P> {
             wanted: 0,
             violation: None,
             withdrawn: Vec::new(),
-            closing: Closing::default(),
             deferred: None,
             losses: 0,
         }
@@ -221,12 +215,6 @@ impl<M: Reuse, P: Page> Connection<M, P> {
         let lost = self.outbox.kept_data() as u64;
         self.losses += lost;
         (self.outbox.drop_kept() as u64, lost)
-    }
-
-    /// Returns whether the end of the connection has begun on this side.
-    #[inline(always)]
-    pub fn is_closed(&self) -> bool {
-        self.closing != Closing::Open
     }
 
     /// Returns whether lost messages were not reported to the program yet.

@@ -38,22 +38,23 @@ impl<T> Direction<T> {
         Direction(Seat::new(state, session_state.gate()))
     }
 
-    /// Acquires the direction for a call of the program, together with its state, and returns what `look` sees of the session then. If
-    /// the library has borrowed the state, calls `interrupt` and waits for it.
+    /// Acquires the direction for a call of the program, together with its state. If the library has
+    /// borrowed the state, calls `interrupt` and waits for it.
     ///
     /// # Errors
     /// `InvalidState` if another thread is in such a call.
     #[inline]
-    pub fn take<R>(
-        &self,
-        operation: Operation,
-        interrupt: impl FnOnce(),
-        look: impl FnOnce(&mut SessionHalves) -> R,
-    ) -> Result<(Lease<'_, T>, R)> {
-        match self.0.enter() {
-            Some(entered) => Ok(hold(entered, look)),
-            None => Ok(take_from_library(self.acquire(operation)?, interrupt, look)),
+    pub fn take(&self, operation: Operation, interrupt: impl FnOnce()) -> Result<Lease<'_, T>> {
+        match self.0.try_take() {
+            Some(taken) => Ok(taken),
+            None => self.take_back(operation, interrupt),
         }
+    }
+
+    /// [`Direction::take`] for a direction that is in use.
+    #[cold]
+    fn take_back(&self, operation: Operation, interrupt: impl FnOnce()) -> Result<Lease<'_, T>> {
+        Ok(take_from_library(self.acquire(operation)?, interrupt))
     }
 
     /// Acquires the direction without its state.
@@ -66,16 +67,8 @@ impl<T> Direction<T> {
     /// # Errors
     /// `Timeout` at the deadline; `InvalidState` if this very thread is in such a call.
     #[inline]
-    pub fn take_in_turn<R>(
-        &self,
-        operation: Operation,
-        waiting: &mut Waiting<'_>,
-        look: impl FnOnce(&mut SessionHalves) -> R,
-    ) -> Result<(Lease<'_, T>, R)> {
-        match self.0.enter() {
-            Some(entered) => Ok(hold(entered, look)),
-            None => Ok(look_around(take_in_turn(&self.0, operation.verb(), waiting)?, look)),
-        }
+    pub fn take_in_turn(&self, operation: Operation, waiting: &mut Waiting<'_>) -> Result<Lease<'_, T>> {
+        take_in_turn(&self.0, operation.verb(), waiting)
     }
 
     /// Waits until the thread in another call, which a closing call has interrupted, has left the direction, and takes
@@ -107,35 +100,12 @@ impl<T> Deref for Direction<T> {
     }
 }
 
-/// Keeps what a call has entered, after a look at the session.
-#[inline]
-fn hold<T, R>(
-    mut entered: SeatGuard<'_, T>,
-    look: impl FnOnce(&mut SessionHalves) -> R,
-) -> (Lease<'_, T>, R) {
-    let looked = look(entered.parts().1);
-    (entered.hold(), looked)
-}
-
-/// The same for a call that has left the lock.
-fn look_around<T, R>(lease: Lease<'_, T>, look: impl FnOnce(&mut SessionHalves) -> R) -> (Lease<'_, T>, R) {
-    let mut entered = lease.enter();
-    let looked = look(entered.parts().1);
-    (entered.go_on(), looked)
-}
-
-/// Takes the state with this permit, and returns what `look` sees of the session then. If the library has borrowed it, calls
-/// `interrupt` and waits for it.
-#[cold]
-pub fn take_from_library<'a, T, R>(
-    permit: Permit<'a, T>,
-    interrupt: impl FnOnce(),
-    look: impl FnOnce(&mut SessionHalves) -> R,
-) -> (Lease<'a, T>, R) {
+/// Takes the state with this permit. If the library has borrowed it, calls `interrupt` and waits for it.
+pub fn take_from_library<'a, T>(permit: Permit<'a, T>, interrupt: impl FnOnce()) -> Lease<'a, T> {
     if permit.is_borrowed() {
         interrupt();
     }
-    look_around(permit.take(), look)
+    permit.take()
 }
 
 /// Locks the state that only one thread may use at a time, in an object without permits.

@@ -54,7 +54,7 @@ use super::event_log::{Event, EventLog};
 use super::loan::{BytesLoan, Loan, LoanMemory};
 use super::options::Options;
 use super::receiving::Receiving;
-use super::reconnector::{Reconnector, Seen};
+use super::reconnector::Reconnector;
 use super::sending::{AckSender, Sending};
 use crate::codec::Encoding;
 use crate::deadline::Waiting;
@@ -147,25 +147,20 @@ impl Channel {
         self.reconnector.check_open()
     }
 
-    /// Fails with `InvalidState` in a process other than the one that made the channel, and with `Unsupported` if this end cannot send.
-    /// Whether the channel is open the caller sees as it takes the direction.
+    /// Does what [`Channel::check`] does, and fails with `Unsupported` if this end cannot send.
     fn check_sends(&self) -> Result<()> {
-        fork::check(self.fork_generation)?;
-        if self.sends {
-            return Ok(());
-        }
         self.check()?;
-        self.endpoint.check_direction(self.role == Role::Connector, "send")
+        if self.sends { Ok(()) } else { self.endpoint.check_direction(self.role == Role::Connector, "send") }
     }
 
-    /// The same for an end that receives.
+    /// Does what [`Channel::check`] does, and fails with `Unsupported` if this end cannot receive.
     fn check_receives(&self) -> Result<()> {
-        fork::check(self.fork_generation)?;
-        if self.receives {
-            return Ok(());
-        }
         self.check()?;
-        self.endpoint.check_direction(self.role == Role::Listener, "recv")
+        if self.receives {
+            Ok(())
+        } else {
+            self.endpoint.check_direction(self.role == Role::Listener, "recv")
+        }
     }
 
     /// Returns whether this process may use the channel.
@@ -177,26 +172,24 @@ impl Channel {
     /// Takes the sending direction. Fails with `InvalidState` if another thread holds it.
     fn sending(&self) -> Result<Lease<'_, Sending>> {
         self.check_sends()?;
-        let (turn, seen) = self.sending.take(Operation::Send, || {}, Seen::by_sender)?;
-        self.reconnector.enter(seen)?;
-        Ok(turn)
+        self.sending.take(Operation::Send, || {})
     }
 
     /// Takes the sending direction after the threads that called before.
     fn sending_in_turn(&self, waiting: &mut Waiting<'_>) -> Result<Lease<'_, Sending>> {
         self.check_sends()?;
+        let turn = self.sending.take_in_turn(Operation::Send, waiting)?;
         // The thread that held the direction before may have closed the channel.
-        let (turn, seen) = self.sending.take_in_turn(Operation::Send, waiting, Seen::by_sender)?;
-        self.reconnector.enter(seen)?;
+        self.check()?;
         Ok(turn)
     }
 
     /// Takes the receiving direction. Fails with `InvalidState` if another thread of the program holds it.
     fn receiving(&self) -> Result<Lease<'_, Receiving>> {
         self.check_receives()?;
-        let interrupt = || self.reconnector.interrupt();
-        let (turn, seen) = self.receiving.take(Operation::Receive, interrupt, Seen::by_receiver)?;
-        self.reconnector.enter(seen)?;
+        let turn = self.receiving.take(Operation::Receive, || self.reconnector.interrupt())?;
+        self.reconnector.clear_interrupt();
+        self.check()?;
         Ok(turn)
     }
 
@@ -221,10 +214,8 @@ impl Channel {
         let lender = self.reconnector.session_state.lender(&self.event_log);
         let is_cbor = self.options.encoding() == Encoding::Cbor;
         let lend = |length| if is_cbor { lender.lend_writable(length) } else { None };
-        fork::check(self.fork_generation)
+        self.check()
             .and_then(|()| LoanMemory::new(dtype, shape, order, self.options.max_message_size, lend))
-            // A slot is lent while the channel is open.
-            .and_then(|memory| if memory.is_shared() { Ok(memory) } else { self.check().map(|()| memory) })
             .map_err(|e| e.on(&self.shown))
     }
 
@@ -244,7 +235,7 @@ impl Channel {
     /// let mut frame = channel.loan_bytes(1 << 20)?;
     /// let length = capture(&mut frame);
     /// frame.truncate(length)?;
-    /// channel.send(&Value::map([("image", frame.into())]), Timeout::Default)?;
+    /// channel.send(&Value::map([("image", frame)]), Timeout::Default)?;
     /// # Ok(())
     /// # }
     /// ```
@@ -255,9 +246,8 @@ impl Channel {
         let lender = self.reconnector.session_state.lender(&self.event_log);
         let surrounds = BytesLoan::is_sent_in_place(self.options.encoding());
         let lend = |length| if surrounds { lender.lend_with_margins(length) } else { None };
-        fork::check(self.fork_generation)
+        self.check()
             .and_then(|()| BytesLoan::new(length, self.options.max_message_size, lend))
-            .and_then(|memory| if memory.is_shared() { Ok(memory) } else { self.check().map(|()| memory) })
             .map_err(|e| e.on(&self.shown))
     }
 

@@ -31,7 +31,6 @@ use super::session_state::{Negotiated, SessionHalves, SessionState};
 use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result};
 use crate::session::Identity;
-use crate::session::connection::Closing;
 use crate::sys::eventfd::EventFd;
 use crate::sys::memory::PeerFile;
 use crate::sys::poll::wait_readable;
@@ -100,10 +99,16 @@ pub struct Reconnector {
     options: Options,
     /// The halves of the newest link that no direction has taken. Its permit is to make the next link.
     new_link: Direction<NewLink>,
+    /// Set once, by [`Reconnector::close`].
+    closed: AtomicBool,
     /// Numbers the messages received on links without a header.
     numbers: Arc<AtomicU64>,
+    /// Whether the closing thread still makes links, to get its messages acknowledged.
+    closing: AtomicBool,
     /// Whether the program's event loop watches the descriptor of the receiving direction.
     pub watched: AtomicBool,
+    /// Whether a thread of the program waits for the library to return the receiving direction.
+    interrupted: AtomicBool,
     /// Signalled on close and on interrupt: ends the wait of a thread in the channel.
     pub wake: Arc<EventFd>,
     /// What the channel does where the rest of a frame is left with its sending half.
@@ -131,8 +136,11 @@ impl Reconnector {
             session_state,
             endpoint,
             options,
+            closed: AtomicBool::new(false),
             numbers: Arc::default(),
+            closing: AtomicBool::new(false),
             watched: AtomicBool::new(false),
+            interrupted: AtomicBool::new(false),
             wake: Arc::new(EventFd::new()?),
             on_rest: OnceLock::new(),
         })
@@ -151,16 +159,15 @@ impl Reconnector {
         }
     }
 
-    /// Ends all waits in the channel and refuses further calls. Returns false if the channel is closed already.
-    pub fn close(&self) -> bool {
-        let closes = self.session_state.halves().closing.begin();
+    /// Ends all waits in the channel and refuses further calls.
+    pub fn close(&self) {
+        self.closed.store(true, Ordering::Release);
         self.wake.wake();
-        closes
     }
 
     /// Requests that the thread which receives for the library returns the direction.
     pub fn interrupt(&self) {
-        self.session_state.halves().interrupted = true;
+        self.interrupted.store(true, Ordering::Release);
         // That thread sleeps on descriptors, or behind the thread that makes a link.
         self.wake.wake();
         self.new_link.look_again();
@@ -168,27 +175,23 @@ impl Reconnector {
 
     /// Returns whether a thread of the program requests the receiving direction.
     pub fn is_interrupted(&self) -> bool {
-        self.session_state.halves().interrupted
+        self.interrupted.load(Ordering::Acquire)
     }
 
-    /// Called by that thread once it has the direction, with what it has [seen](Seen) then.
-    ///
-    /// # Errors
-    /// `InvalidState` if the channel is closed.
-    pub fn enter(&self, seen: Seen) -> Result<()> {
-        if seen.was_interrupted {
+    /// Called by that thread once it has the direction.
+    pub fn clear_interrupt(&self) {
+        if self.is_interrupted() && self.interrupted.swap(false, Ordering::AcqRel) {
             self.wake.drain();
             if self.is_closed() {
                 // The close signalled the same eventfd, which was just drained.
                 self.wake.wake();
             }
         }
-        if seen.is_closed { Err(closed()) } else { Ok(()) }
     }
 
     /// Called by the closing thread once it has both directions: from now on it makes links.
     pub fn begin_close(&self) {
-        self.session_state.halves().closing = Closing::Lasts;
+        self.closing.store(true, Ordering::Release);
         // The wake-up was for other threads, which have left the channel by now.
         self.wake.drain();
     }
@@ -196,7 +199,7 @@ impl Reconnector {
     /// Makes no links any more: removes the name, and drops halves that no direction took, so that the peer sees the end of
     /// the link.
     pub fn finish_close(&self) {
-        self.session_state.halves().closing = Closing::Closed;
+        self.closing.store(false, Ordering::Release);
         if let LinkSource::Acceptor(acceptor) = &self.origin {
             acceptor.close();
         }
@@ -216,7 +219,7 @@ impl Reconnector {
 
     /// Fails with `InvalidState` once the channel is closed, except for the closing thread.
     pub fn check_links(&self) -> Result<()> {
-        if self.session_state.halves().closing.makes_links() { Ok(()) } else { Err(closed()) }
+        if self.closing.load(Ordering::Acquire) { Ok(()) } else { self.check_open() }
     }
 
     /// Returns whether the program acknowledges by `ack()` (`ack="manual"`).
@@ -226,12 +229,15 @@ impl Reconnector {
 
     /// Fails with `InvalidState` once the channel is closed.
     pub fn check_open(&self) -> Result<()> {
-        if self.is_closed() { Err(closed()) } else { Ok(()) }
+        if self.is_closed() {
+            return Err(Error::new(ErrorKind::InvalidState, "the channel is closed"));
+        }
+        Ok(())
     }
 
     /// Returns whether the channel is closed.
     pub fn is_closed(&self) -> bool {
-        self.session_state.is_closed()
+        self.closed.load(Ordering::Acquire)
     }
 
     /// Makes a link the newest one, with the next generation.
@@ -324,7 +330,8 @@ impl Reconnector {
         waiting: &mut Waiting<'_>,
         leaves: bool,
     ) -> Result<Option<Permit<'_, NewLink>>> {
-        self.new_link.acquire_unless(waiting, |halves| halves.is_newer(held) || leaves && halves.interrupted)
+        self.new_link
+            .acquire_unless(waiting, |halves| halves.is_newer(held) || leaves && self.is_interrupted())
     }
 
     /// Makes a link, as the thread that has the permit for that.
@@ -461,31 +468,6 @@ impl Reconnector {
         });
         Ok(Some(Link { tx, rx, peer, guard: Some(guard), negotiated }))
     }
-}
-
-/// What a thread of the program sees as it takes a direction.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Seen {
-    /// Whether it had interrupted the thread that received for the library.
-    was_interrupted: bool,
-    is_closed: bool,
-}
-
-impl Seen {
-    /// Looks as a thread that takes the receiving direction.
-    pub fn by_receiver(halves: &mut SessionHalves) -> Seen {
-        Seen { was_interrupted: std::mem::take(&mut halves.interrupted), is_closed: halves.is_closed() }
-    }
-
-    /// Looks as a thread that takes the sending direction.
-    pub fn by_sender(halves: &mut SessionHalves) -> Seen {
-        Seen { was_interrupted: false, is_closed: halves.is_closed() }
-    }
-}
-
-/// The error of a call on a channel that is closed.
-pub fn closed() -> Error {
-    Error::new(ErrorKind::InvalidState, "the channel is closed")
 }
 
 /// Waits a short time for the interrupted thread to give back the direction: until then the wake-up stays, and no other

@@ -16,7 +16,7 @@ mod calls;
 mod halves;
 mod lender;
 
-use std::sync::{Arc, TryLockError};
+use std::sync::Arc;
 
 use super::event_log::EventLog;
 use super::options::{Delivery, Options};
@@ -90,7 +90,6 @@ impl SessionState {
             connection: Connection::new(session, limits, options.ack),
             slots: None,
             calls: Calls::new(),
-            interrupted: false,
         };
         Arc::new(SessionState {
             halves: Arc::new(seat::Mutex::new(halves)),
@@ -118,19 +117,6 @@ impl SessionState {
     /// Returns whether there is a newer link than this one.
     pub fn is_newer(&self, than: u64) -> bool {
         self.halves().is_newer(than)
-    }
-
-    /// Returns whether the connection was closed on this side. In a forked child, where a thread of the parent may have the lock for good,
-    /// false if one does.
-    pub fn is_closed(&self) -> bool {
-        if fork::generation() == self.generation {
-            return self.halves().is_closed();
-        }
-        match self.halves.try_lock() {
-            Ok(halves) => halves.is_closed(),
-            Err(TryLockError::Poisoned(halves)) => halves.into_inner().is_closed(),
-            Err(TryLockError::WouldBlock) => false,
-        }
     }
 
     /// Returns this side's part of a hello that is written now.

@@ -178,7 +178,6 @@ fn answer_too_large_for_one_client_fails_its_call_and_the_server_continues() {
     });
 }
 
-/// As a handler of SIGINT does that closes the server while a close waits for a client.
 #[test]
 fn failure_of_any_length_is_an_answer_and_the_server_continues() {
     let (server, client) = joined("request/long-failure");
@@ -201,6 +200,7 @@ fn failure_of_any_length_is_an_answer_and_the_server_continues() {
     }
 }
 
+/// As a handler of SIGINT does that closes the server while a close waits for a client.
 #[test]
 fn close_in_a_callback_of_close_returns() {
     let endpoint = format!("unix:request-close-{}", std::process::id());

@@ -17,7 +17,6 @@ use super::{Channel, PendingReply, is_not_ready};
 use crate::channel::direction::{Lease, Operation, Permit, in_use, take_from_library};
 use crate::channel::link::Taken;
 use crate::channel::receiving::{ReceivedFrame, Receiving};
-use crate::channel::reconnector::{Seen, closed};
 use crate::channel::sending::{Admitted, Draft, REPLY, Until};
 use crate::channel::session_state::SessionHalves;
 use crate::channel::turns::reentrant_call;
@@ -108,15 +107,11 @@ impl Channel {
         self.check_receives()?;
         let (permit, are_led) = self.receiving.try_acquire_with(|halves, is_free| {
             let are_led = halves.calls.are_led();
-            if halves.is_closed() {
-                return Err(closed());
-            }
             if is_free || are_led {
                 halves.calls.enter();
             }
-            Ok(are_led)
+            are_led
         });
-        let are_led = are_led?;
         match permit {
             Some(permit) => {
                 let calling = Calling(&self.reconnector.session_state);
@@ -137,9 +132,9 @@ impl Channel {
 
     /// Takes the receiving direction with this permit, also from a step of the library that holds it.
     fn lead<'a>(&'a self, permit: Permit<'a, Receiving>) -> Result<Lease<'a, Receiving>> {
-        let interrupt = || self.reconnector.interrupt();
-        let (receiving, seen) = take_from_library(permit, interrupt, Seen::by_receiver);
-        self.reconnector.enter(seen)?;
+        let receiving = take_from_library(permit, || self.reconnector.interrupt());
+        self.reconnector.clear_interrupt();
+        self.check()?;
         Ok(receiving)
     }
 
@@ -149,11 +144,7 @@ impl Channel {
     /// `InvalidState`.
     fn check_under_way(&self, request: SentRequest) -> Result<()> {
         self.check_receives()?;
-        let halves = self.reconnector.session_state.halves();
-        if halves.is_closed() {
-            return Err(closed());
-        }
-        if halves.calls.is_open(request.number) {
+        if self.reconnector.session_state.halves().calls.is_open(request.number) {
             return Ok(());
         }
         Err(Error::new(ErrorKind::InvalidState, NOT_UNDER_WAY))
@@ -244,9 +235,6 @@ impl Channel {
     fn check_starts(&self) -> Result<()> {
         self.check_receives()?;
         let halves = self.reconnector.session_state.halves();
-        if halves.is_closed() {
-            return Err(closed());
-        }
         if self.receiving.is_acquired() && !halves.calls.are_led() {
             drop(halves);
             self.check_reentrancy(Operation::Receive)?;

@@ -8,7 +8,6 @@ use super::Channel;
 use crate::channel::direction::{Lease, SeatGuard};
 use crate::channel::link::Taken;
 use crate::channel::receiving::Receiving;
-use crate::channel::reconnector::Seen;
 use crate::channel::sending::{Admitted, Draft, Put, REQUEST, Until};
 use crate::channel::session_state::SessionState;
 use crate::deadline::Waiting;
@@ -82,13 +81,11 @@ impl Channel {
             return None;
         }
         halves.calls.enter();
-        let seen = if is_filed { Seen::default() } else { Seen::by_receiver(halves) };
         calling = Calling(&self.reconnector.session_state);
         let begun = put.leave(entered).map(|number| SentRequest { number, generation, is_filed });
         match held {
             Some(receiving) => {
-                // The channel was open under the lock.
-                let _ = self.reconnector.enter(seen);
+                self.reconnector.clear_interrupt();
                 Some((Leader::Here(Leading { receiving, calling, taken: None }), begun))
             }
             None => Some((Leader::Other(calling), begun)),

@@ -34,10 +34,7 @@ impl Channel {
             return Err(Error::new(ErrorKind::InvalidState, text).on(&self.shown));
         }
         let mut waiting = self.options.start(wait);
-        if !self.reconnector.close() {
-            // Another thread has begun to.
-            return Ok(());
-        }
+        self.reconnector.close();
         let mut receiving = self.receiving.borrow();
         // A thread that waits for room was woken as well, and returns.
         let mut sending = self.sending.take_next(Operation::Send, &waiting).map_err(|e| e.on(&self.shown))?;

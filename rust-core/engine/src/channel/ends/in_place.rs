@@ -188,7 +188,7 @@ impl Channel {
         let has_come = held.poll_briefly();
         let mut ending = held.enter();
         let (receiving, halves) = ending.parts();
-        let taken = if has_come && !halves.is_closed() && !halves.interrupted {
+        let taken = if has_come && !self.reconnector.is_closed() && !self.reconnector.is_interrupted() {
             take(receiving, halves)
         } else {
             None
@@ -207,19 +207,16 @@ impl Channel {
     #[inline(always)]
     pub(super) fn enter_to_send(&self) -> Option<SeatGuard<'_, Sending>> {
         // A forked child does not take the lock: a thread of the parent may have held it at the fork, and nothing releases it here.
-        let mut entered =
+        let entered =
             if self.is_of_this_process() && self.sends { self.sending.enter()? } else { return None };
-        let is_closed = entered.parts().1.is_closed();
-        (!is_closed).then_some(entered)
+        (!self.reconnector.is_closed()).then_some(entered)
     }
 
     /// Returns the state of receiving, for a call that does not wait; `None` at any obstacle.
     #[inline(always)]
     pub(super) fn enter_receiving(&self) -> Option<SeatGuard<'_, Receiving>> {
-        let mut entered =
+        let entered =
             if self.is_of_this_process() && self.receives { self.receiving.enter()? } else { return None };
-        let (_, halves) = entered.parts();
-        let is_free = !halves.is_closed() && !halves.interrupted;
-        is_free.then_some(entered)
+        (!self.reconnector.is_closed() && !self.reconnector.is_interrupted()).then_some(entered)
     }
 }

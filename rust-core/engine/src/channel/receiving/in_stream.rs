@@ -99,6 +99,9 @@ impl Receiving {
             Err(e) if e.kind() == ErrorKind::Timeout => return Ok(false),
             Err(e) => return Err(e),
         }
+        if ack_sender.links.is_closed() {
+            return Ok(false);
+        }
         half.fill();
         Ok(true)
     }
@@ -106,7 +109,7 @@ impl Receiving {
     /// Returns the message that the read has taken, for a call that has the lock again.
     #[inline(always)]
     pub fn take_after_wait(&mut self, halves: &mut SessionHalves, event_log: &EventLog) -> Option<Taken> {
-        if halves.is_closed() { None } else { self.take_in_stream(halves, event_log, MORE) }
+        self.take_in_stream(halves, event_log, MORE)
     }
 
     /// Returns whether something else comes before the next message of the link.

@@ -15,8 +15,6 @@ pub struct SessionHalves {
     pub(super) slots: Option<Arc<Slots>>,
     /// Requests whose answers any call may receive, and the calls that wait.
     pub calls: Calls,
-    /// Whether a thread of the program waits for the library to return the receiving direction.
-    pub interrupted: bool,
 }
 
 /// The pages in shared memory of a link.

@@ -19,9 +19,9 @@ pub struct SlotLender<'a> {
 }
 
 impl SlotLender<'_> {
-    /// Returns memory of a free slot to be written; none if no slot is free, and of a channel that is closed.
+    /// Returns memory of a free slot to be written; none if no slot is free.
     pub fn lend_writable(&self, length: usize) -> Option<WritableSlot> {
-        let mut halves = self.halves().filter(|halves| !halves.is_closed())?;
+        let mut halves = self.halves()?;
         let slots = read_progress(&mut halves)?;
         if let Some(writable) = slots.lend_free(length) {
             return Some(writable);
@@ -32,10 +32,9 @@ impl SlotLender<'_> {
         slots.lend_writable(length)
     }
 
-    /// Returns memory of a free slot for bytes around which the rest of their message is written; none if no slot is free, and of a
-    /// channel that is closed.
+    /// Returns memory of a free slot for bytes around which the rest of their message is written; none if no slot is free.
     pub fn lend_with_margins(&self, length: usize) -> Option<WritableSlot> {
-        let slots = read_progress(&mut *self.halves().filter(|halves| !halves.is_closed())?)?.clone();
+        let slots = read_progress(&mut *self.halves()?)?.clone();
         slots.lend_with_margins(length)
     }
 
