@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread::JoinHandle;
 
 use linkspan::service::start_thread;
 use linkspan::{Error, ErrorKind, Result};
@@ -115,8 +116,9 @@ impl Signals {
 ///
 /// # Errors
 /// Those of installing the handlers, and of starting a thread.
-pub fn clean_up_before_end(clean: impl FnOnce() + Send + 'static) -> Result<()> {
-    let signals = Signals::install()?;
+pub fn clean_up_before_end(clean: impl FnOnce() + Send + 'static) -> Result<CleanUp> {
+    let signals = Arc::new(Signals::install()?);
+    let installed = signals.clone();
     let wait = move || {
         while signals.signal().is_none() {
             match poll(&mut [PollFd::from_borrowed_fd(signals.fd(), PollFlags::IN)], None) {
@@ -130,5 +132,20 @@ pub fn clean_up_before_end(clean: impl FnOnce() + Send + 'static) -> Result<()> 
             let _ = low_level::emulate_default_handler(number.into());
         }
     };
-    start_thread("clean-up", wait).map(drop)
+    start_thread("clean-up", wait).map(|thread| CleanUp { signals: installed, thread })
+}
+
+/// What runs before a signal ends this program.
+pub struct CleanUp {
+    signals: Arc<Signals>,
+    thread: JoinHandle<()>,
+}
+
+impl CleanUp {
+    /// Returns if no signal has arrived; else the program ends here. For what failed because a program that it has started got the signal, too.
+    pub fn end_if_signalled(self) {
+        if self.signals.signal().is_some() {
+            let _ = self.thread.join();
+        }
+    }
 }

@@ -7,7 +7,7 @@ use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 use linkspan::{Encoding, Error, ErrorKind, Limits, Map, Payload, Result, Value, one_line, several_lines};
-use linkspan_program::signals::clean_up_before_end;
+use linkspan_program::signals::{CleanUp, clean_up_before_end};
 use linkspan_recording::files::{self, NewFile};
 use linkspan_recording::reader;
 use linkspan_recording::writer::of_io;
@@ -115,10 +115,10 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         return Err(Error::new(ErrorKind::TooLarge, text));
     }
     let is_new = arguments.output.as_ref().filter(|path| path.symlink_metadata().is_err());
-    if let Some(folder) = is_new {
-        let folder = folder.clone();
-        clean_up_before_end(move || drop(std::fs::remove_dir(folder)))?;
-    }
+    let clean_up = match is_new.cloned() {
+        Some(folder) => Some(clean_up_before_end(move || drop(std::fs::remove_dir(folder)))?),
+        None => None,
+    };
     let tables = tables(form, arguments, topics, &mut faults)?;
     let written = match form {
         _ if tables.is_empty() => Ok(()),
@@ -127,6 +127,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             // The module says what it could not write; where the recording is wrong is said as for the other forms.
             .and_then(|()| each(arguments, begin, &mut faults, |_, _| Ok(()))),
     };
+    clean_up.into_iter().for_each(CleanUp::end_if_signalled);
     if let Some(folder) = is_new {
         // A folder that was made for files of which there is none; one with a file stays.
         let _ = std::fs::remove_dir(folder);
