@@ -163,6 +163,8 @@ struct Member<R> {
     /// Whether the next publisher is read from its first message: no program listened before, or the name appeared while it was
     /// watched for.
     is_later: bool,
+    /// Whether its name has appeared again since it was joined.
+    has_reappeared: bool,
     was_connected: bool,
     /// The listener that the name belongs to and that is dead: it was found so, or had been connected.
     dead: Option<Listener>,

@@ -66,8 +66,9 @@ impl<R: Receiver> SubscribedNames<R> {
         log: &EventLog,
     ) -> Result<()> {
         let name: Arc<str> = endpoint.to_string().into();
-        if let Some(member) = self.tokens.get(&name).and_then(|token| self.members.get(token)) {
+        if let Some(member) = self.tokens.get(&name).and_then(|token| self.members.get_mut(token)) {
             member.receiver.name_appeared();
+            member.has_reappeared = true;
             return Ok(());
         }
         let most = (headroom::descriptor_limit() / 2 / DESCRIPTORS).clamp(1, MAX_NAMES as u64) as usize;
@@ -118,6 +119,7 @@ impl<R: Receiver> SubscribedNames<R> {
             has_delivered: false,
             failed,
             is_later,
+            has_reappeared: false,
             was_connected: false,
             dead,
         };
@@ -213,7 +215,16 @@ impl<R: Receiver> SubscribedNames<R> {
                 self.report.accept(&name, &mut self.refused);
             }
             // It is no publisher.
-            ErrorKind::InvalidState if !is_given => self.report.accept(&name, &mut self.refused),
+            ErrorKind::InvalidState if !is_given => {
+                let has_reappeared = member.has_reappeared;
+                self.report.accept(&name, &mut self.refused);
+                if has_reappeared {
+                    // It answered before another program took the name, of which the directory tells once.
+                    self.leave(token, epoll, log);
+                    self.appear(endpoint);
+                    return Ok(());
+                }
+            }
             ErrorKind::Stalled => {
                 let listener = if tried.last.is_some() && tried.last == tried.connected {
                     Silent::Last
