@@ -115,7 +115,7 @@ enum Next {
     Metadata(String, BTreeMap<String, String>),
     Attachment(Attachment<'static>),
     /// What of the original is not there, beside what is wrong in its file.
-    Omitted(&'static str),
+    Omitted(BTreeMap<String, String>),
 }
 
 impl Next {
@@ -144,7 +144,8 @@ fn next(reader: &mut Reader) -> Result<Option<Next>> {
             Entry::Event(event) => return Ok(Some(Next::Event(event))),
             // A recorder that ended with an error says so of its recording, and the copy of that one.
             Entry::Metadata(format::metadata::END, end) if is_failed(end) => {
-                return Ok(Some(Next::Omitted(FAILED)));
+                let path = reader.place().map_or_else(String::new, |(path, _)| path.display().to_string());
+                return Ok(Some(Next::Omitted(whole_file(path, FAILED.to_owned()))));
             }
             // The new recording has those of its own parts.
             Entry::Metadata(
@@ -238,9 +239,8 @@ pub fn copy(
         before: NewestMessages::new(BEFORE),
         unsynced: 0,
         messages: 0,
+        omissions: Vec::new(),
     };
-    // What of the originals is not in the copy. It stands at its end: only there all is known.
-    let mut omissions = Vec::new();
     let mut progress = Progress::of("copy");
     loop {
         progress.at(&readers);
@@ -248,33 +248,28 @@ pub fn copy(
             first.iter().enumerate().filter_map(|(at, next)| Some((next.as_ref()?.time(), at))).min();
         let Some((_, at)) = earliest else { break };
         let (Some(reader), Some(place)) = (readers.get_mut(at), first.get_mut(at)) else { break };
-        let path = reader.place().map_or_else(String::new, |(path, _)| path.display().to_string());
-        match std::mem::replace(place, next(reader)?) {
-            None => break,
-            Some(Next::Omitted(text)) => omissions.push(BTreeMap::from([
-                (omitted::FILE.to_owned(), path),
-                (omitted::TEXT.to_owned(), text.to_owned()),
-            ])),
-            Some(entry) => copying.take(entry, &mut parts)?,
-        }
+        let Some(entry) = std::mem::replace(place, next(reader)?) else { break };
+        copying.take(entry, &mut parts)?;
     }
     drop(progress);
     // What damage hides may be what was asked for.
     window.require(copying.messages, files).or_else(|none| finish(&readers).and(Err(none)))?;
     copying.begin(&mut parts, 0)?;
     let omitted = readers.iter().flat_map(Reader::problems).filter(|problem| !problem.is_whole);
-    omissions.extend(omitted.map(omission));
+    copying.omissions.extend(omitted.map(omission));
     let undecoded = copying.viewed.as_ref().map_or(0, |(_, faults)| faults.messages());
     if undecoded > 0 {
         let text = format!("{} could not be decoded", crate::record::counted(undecoded, "message"));
-        omissions.push(BTreeMap::from([
-            (omitted::FILE.to_owned(), shown_files(files)),
-            (omitted::TEXT.to_owned(), text),
-        ]));
+        copying.omissions.push(whole_file(shown_files(files), text));
     }
-    omissions.iter().try_for_each(|omission| parts.metadata(format::metadata::OMITTED, omission))?;
+    copying.omissions.iter().try_for_each(|omission| parts.metadata(format::metadata::OMITTED, omission))?;
     parts.close("stopped")?;
     finish(&readers)
+}
+
+/// What a copy says of something that concerns all of a file.
+fn whole_file(path: String, text: String) -> BTreeMap<String, String> {
+    BTreeMap::from([(omitted::FILE.to_owned(), path), (omitted::TEXT.to_owned(), text)])
 }
 
 /// What a copy says of what could not be read.
@@ -308,6 +303,8 @@ struct Copying<'a> {
     unsynced: u64,
     /// Messages within the window.
     messages: u64,
+    /// What of the originals is not in the copy. It is written at its end: only there all is known.
+    omissions: Vec<BTreeMap<String, String>>,
 }
 
 impl Copying<'_> {
@@ -333,7 +330,10 @@ impl Copying<'_> {
                 }
                 parts.attach_as(&attachment)
             }
-            Next::Omitted(_) => Ok(()),
+            Next::Omitted(omission) => {
+                self.omissions.push(omission);
+                Ok(())
+            }
         }
     }
 

@@ -5,6 +5,7 @@
 //! fails, with a kind and a text; on the way out each layer adds its part: the offset in the bytes, the path
 //! in the value, the endpoint. A part that is set first stays, since the innermost layer is the most exact.
 
+use std::borrow::Cow;
 use std::fmt;
 
 mod kind;
@@ -51,15 +52,18 @@ impl RemoteFailure {
     /// Returns the failure as it is sent: a text of more than 1 MiB and a type of more than 1 KiB are cut. An exception may have a text of
     /// any length, and its caller is to get an answer all the same.
     #[must_use]
-    pub fn bounded(&self) -> RemoteFailure {
+    pub fn bounded(&self) -> Cow<'_, RemoteFailure> {
         const TEXT: usize = 1 << 20;
         const KIND: usize = 1 << 10;
-        RemoteFailure {
+        if self.kind.len() <= KIND && self.text.len() <= TEXT {
+            return Cow::Borrowed(self);
+        }
+        Cow::Owned(RemoteFailure {
             code: self.code,
             kind: quoted::beginning(&self.kind, KIND),
             text: quoted::beginning(&self.text, TEXT),
             data: self.data.clone(),
-        }
+        })
     }
 
     /// Returns the failure with which a request is answered whose handler ended with this error: that of a peer passes on as it is.

@@ -424,7 +424,7 @@ impl Sending {
                         session_state.halves().inbox.ack_frame_sent(session, number);
                         leave(part, links);
                     } else if part.is_waiting() {
-                        // Whoever writes the rest that is in the way says it then.
+                        // The thread that writes the rest in the way says it then.
                         session_state.halves().defer(trigger);
                     }
                     return;

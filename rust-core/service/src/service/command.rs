@@ -223,7 +223,7 @@ pub fn read_failure(value: &Value) -> Result<RemoteFailure> {
 /// Converts an error to its form in messages.
 pub fn failure_of(error: &Error) -> RemoteFailure {
     // The code and the text are those from which `error_of` restores the error.
-    error.remote_failure().map(RemoteFailure::bounded).unwrap_or_else(|| {
+    error.remote_failure().map(|failure| failure.bounded().into_owned()).unwrap_or_else(|| {
         RemoteFailure::new(i64::from(error.kind().code()), error.kind().name(), error.text())
     })
 }

@@ -38,7 +38,7 @@ impl World<'_> {
         true
     }
 
-    /// Whoever has the half next writes more of the frame that was begun.
+    /// The next user of the half writes more of the frame that was begun.
     pub fn write_rest(&mut self, i: usize) {
         let over = self.ends[i].tx.as_ref().filter(|tx| !tx.broken).map(|tx| tx.id);
         if let Some(link) = self.ends[peer(i)].rx.back_mut()

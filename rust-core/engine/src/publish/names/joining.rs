@@ -219,10 +219,9 @@ impl<R: Receiver> SubscribedNames<R> {
                 let has_reappeared = member.has_reappeared;
                 self.report.accept(&name, &mut self.refused);
                 if has_reappeared {
-                    // It answered before another program took the name, of which the directory tells once.
-                    self.leave(token, epoll, log);
+                    // It answered before another program took the name, of which the directory tells once: joined again in a later
+                    // round, when this member is left.
                     self.appear(endpoint);
-                    return Ok(());
                 }
             }
             ErrorKind::Stalled => {
