@@ -99,6 +99,16 @@ def _named_workers(kind: type[Error], endpoint: str, workers: object, what: str)
 _LOG = logging.getLogger("linkspan.server")
 
 
+def _written_anywhere(record: logging.LogRecord) -> bool:
+    """Gives a record the text of its traceback with unpaired surrogates escaped: files, sockets and pipes in UTF-8 refuse them, and lose the line."""
+    if record.exc_info:
+        record.exc_text = logging.Formatter().formatException(record.exc_info).encode("utf-8", "backslashreplace").decode()
+    return True
+
+
+_LOG.addFilter(_written_anywhere)
+
+
 def fail_with(endpoint: str, request: Request, error: BaseException) -> None:
     """Answers with an exception of a handler, and logs it: the operator of the server would not see it otherwise.
 

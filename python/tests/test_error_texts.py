@@ -104,6 +104,32 @@ def test_server_answers_an_exception_whatever_its_text_is(client, workers, caplo
     assert len(logged) == len([error for error, _, _ in RAISED if not isinstance(error, linkspan.Remote)])
 
 
+def test_log_of_a_server_is_written_to_a_file_whatever_the_texts_of_exceptions_are(client, tmp_path, monkeypatch):
+    """A file in UTF-8 refuses an unpaired surrogate, and `logging` would lose the line."""
+    import logging
+    import threading
+
+    failed = []
+    handler = logging.FileHandler(tmp_path / "server.log", encoding="utf-8", errors="strict")
+    monkeypatch.setattr(handler, "handleError", failed.append)
+    log = logging.getLogger("linkspan.server")
+    log.addHandler(handler)
+    name = endpoint("unix")
+    server = linkspan.serve(name)
+    serving = threading.Thread(target=server.run, args=(raises,))
+    serving.start()
+    try:
+        child = client(name)
+        assert child.end() == (0, "answered\n", "")
+    finally:
+        server.close()
+        serving.join()
+        log.removeHandler(handler)
+        handler.close()
+    assert failed == []
+    assert (tmp_path / "server.log").read_text(encoding="utf-8").count("ValueError: caf\\udce9\n") >= 1
+
+
 def test_server_of_asyncio_answers_an_exception_whatever_its_text_is(client):
     name = endpoint("unix")
 
