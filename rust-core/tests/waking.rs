@@ -329,6 +329,37 @@ fn blocking_call_goes_on(met: Met, way: Way, endpoint: &str, options: &Options) 
     drop(source);
 }
 
+/// The answer of a program that is no publisher comes once another one has taken the name, of which the directory tells once.
+#[test]
+fn name_that_a_publisher_takes_while_the_answer_of_another_program_is_under_way_is_received() {
+    let [endpoint, other] = [name("unix"), name("unix")];
+    let _server = Server::serve(&other, &Options::default()).unwrap();
+    let path = path_of(&endpoint);
+    let listener = UnixListener::bind(&path).unwrap();
+    let all = Subscriber::of(&[&format!("{endpoint}*")], &Options::default()).unwrap();
+    let descriptor = all.as_raw_fd();
+    all.try_recv().unwrap_err();
+    let (mut caller, _) = listener.accept().unwrap();
+    std::fs::remove_file(&path).unwrap();
+    let publisher = Publisher::new(&endpoint, &Options::default()).unwrap();
+    publisher.send(&Value::from(7)).unwrap();
+    // It takes what the directory tells.
+    all.try_recv().unwrap_err();
+    // A server answers in the place of the program that had the name.
+    let mut called = UnixStream::connect(path_of(&other)).unwrap();
+    let mut bytes = [0; 16_384];
+    let length = caller.read(&mut bytes).unwrap();
+    called.write_all(&bytes[..length]).unwrap();
+    let length = called.read(&mut bytes).unwrap();
+    caller.write_all(&bytes[..length]).unwrap();
+    loop {
+        match all.try_recv() {
+            Ok(message) => break assert_eq!(message.value().unwrap(), &Value::from(7)),
+            Err(error) => assert!(readable(descriptor, 60), "nothing wakes it: {error}"),
+        }
+    }
+}
+
 macro_rules! cases {
     ($($case:ident)*) => {
         mod shm { $(#[test] fn $case() { super::each("shm", super::$case) })* }

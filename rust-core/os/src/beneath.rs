@@ -22,7 +22,9 @@ use std::ops::ControlFlow;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, RenameFlags, ResolveFlags, Stat};
+use rustix::fs::{
+    AtFlags, Dir, FileType, Mode, OFlags, RenameFlags, ResolveFlags, Stat, Timespec, Timestamps, UTIME_NOW,
+};
 use rustix::io::Errno;
 
 use super::{descriptor, headroom, random, user};
@@ -485,6 +487,12 @@ fn set_mode(file: &OwnedFd, mode: u32) -> rustix::io::Result<()> {
         return Ok(());
     }
     rustix::fs::fchmod(file, Mode::from_raw_mode(mode))
+}
+
+/// Sets the times of an open file or directory to now: an event for programs that watch the directory of its name.
+pub fn set_times(file: impl AsFd) -> rustix::io::Result<()> {
+    let now = Timespec { tv_sec: 0, tv_nsec: UTIME_NOW };
+    rustix::fs::futimens(file, &Timestamps { last_access: now, last_modification: now })
 }
 
 /// Returns the kernel's own name of an open descriptor, which leads to the opened file, even if its

@@ -135,19 +135,12 @@ impl Watch {
     /// Also watches when the file of this name is opened. Returns true where it was not watched for
     /// that before, and may have been opened just before.
     pub fn opening(&self, directory: &Directory, name: &str) -> Result<bool> {
-        let before = self.count();
         let what = WatchFlags::OPEN | WatchFlags::DONT_FOLLOW;
-        match self.also(&directory.short_path(name), what, format_args!("watching {name}")) {
-            Ok(()) => Ok(self.count() > before),
+        match self.begin_watching(&directory.short_path(name), what, format_args!("watching {name}")) {
             // The directory's watch signals when it appears.
             Err(e) if e.kind() == ErrorKind::NotFound => Ok(false),
-            Err(e) => Err(e),
+            begun => begun,
         }
-    }
-
-    /// Returns how many paths are watched.
-    fn count(&self) -> usize {
-        self.numbers.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
 
     /// Watches a path for these events, and keeps the names. `doing` is the attempted action, for
@@ -190,6 +183,11 @@ impl Watch {
 
     /// Watches another path as well, for as long as the first.
     pub fn also(&self, path: &Path, what: WatchFlags, doing: impl fmt::Display) -> Result<()> {
+        self.begin_watching(path, what, doing).map(drop)
+    }
+
+    /// As [`Watch::also`]; returns false where this watch watched the same object for the same events before.
+    fn begin_watching(&self, path: &Path, what: WatchFlags, doing: impl fmt::Display) -> Result<bool> {
         let mut watches = self.shared.watches();
         // Another watch of this process may be at the same place: the kernel has one number for
         // both.
@@ -198,17 +196,24 @@ impl Watch {
         all.retain(|(_, one)| one.strong_count() > 0);
         let is_ours =
             |one: &Weak<WatchState>| one.upgrade().is_some_and(|one| Arc::ptr_eq(&one, &self.state));
-        if !all.iter().any(|(wants, one)| *wants == what && is_ours(one)) {
-            all.push((what, Arc::downgrade(&self.state)));
-            self.numbers.lock().unwrap_or_else(PoisonError::into_inner).push(number);
+        if all.iter().any(|(wants, one)| *wants == what && is_ours(one)) {
+            return Ok(false);
         }
-        Ok(())
+        all.push((what, Arc::downgrade(&self.state)));
+        let mut numbers = self.numbers.lock().unwrap_or_else(PoisonError::into_inner);
+        // Those of objects that are gone are in the table no more.
+        numbers.retain(|number| watches.contains_key(number));
+        numbers.push(number);
+        Ok(true)
     }
 
     /// Also watches writes into this open file, for as long as the file exists.
     pub fn contents(&self, file: impl AsFd) -> Result<()> {
-        let what = WatchFlags::MODIFY | WatchFlags::CLOSE_WRITE;
-        add(&self.shared.fd, &beneath::kernel_path(file), what, "watching a file").map(drop)
+        self.also(
+            &beneath::kernel_path(file),
+            WatchFlags::MODIFY | WatchFlags::CLOSE_WRITE,
+            "watching a file",
+        )
     }
 
     /// Returns the descriptors to sleep on.
@@ -256,7 +261,7 @@ impl Watch {
         let mut reader = inotify::Reader::new(&self.shared.fd, &mut space);
         // The names have to be in the order of the events, so one thread at a time reads and
         // distributes.
-        let watches = self.shared.watches();
+        let mut watches = self.shared.watches();
         let mut begun = false;
         // One read only: what it leaves keeps the descriptor readable, and a read that finds
         // nothing would cost a system call per message.
@@ -276,6 +281,10 @@ impl Watch {
                 if let Some(state) = one.upgrade().filter(|state| state.record(*wants, what, name)) {
                     self.notify(&state);
                 }
+            }
+            if what.contains(ReadFlags::IGNORED) {
+                // The object is gone, and the kernel gives its number to no other one.
+                watches.remove(&event.wd());
             }
         }
         begun
@@ -464,6 +473,39 @@ mod tests {
         assert_eq!(made.take().names, ["c"]);
         folder.close().unwrap();
         assert!(made.take().gone);
+    }
+
+    #[test]
+    fn write_into_a_file_wakes_each_watch_of_it_whichever_reads() {
+        let folder = tempfile::tempdir().unwrap();
+        let directory = Directory::existing(folder.path()).unwrap();
+        let path = folder.path().join("value");
+        let mut file = std::fs::File::create(&path).unwrap();
+        let [first, second] = ["first", "second"].map(|_| Watch::of_name(&directory, "value").unwrap());
+        first.contents(&file).unwrap();
+        second.contents(&file).unwrap();
+        std::io::Write::write_all(&mut file, b"1").unwrap();
+        assert!(first.has_changed());
+        assert!(crate::poll::is_readable(second.descriptors()[1]), "the first watch took its event");
+        assert!(second.has_changed());
+    }
+
+    #[test]
+    fn files_that_are_gone_take_no_memory_of_a_watch() {
+        let folder = tempfile::tempdir().unwrap();
+        let directory = Directory::existing(folder.path()).unwrap();
+        let watch = Watch::new(&directory).unwrap();
+        for _ in 0..100 {
+            let path = folder.path().join("value");
+            watch.contents(&std::fs::File::create(&path).unwrap()).unwrap();
+            std::fs::remove_file(path).unwrap();
+            assert!(watch.take_all().gone);
+        }
+        watch.also(folder.path(), WatchFlags::DELETE, "watching").unwrap();
+        assert!(watch.numbers.lock().unwrap().len() <= 2);
+        let watches = watch.shared.watches();
+        let is_ours = |one: &Weak<WatchState>| std::ptr::eq(one.as_ptr(), &raw const *watch.state);
+        assert!(watches.values().filter(|all| all.iter().any(|(_, one)| is_ours(one))).count() <= 2);
     }
 
     #[test]

@@ -46,6 +46,62 @@ fn value_outlives_its_publisher_and_numbers_continue() {
 }
 
 #[test]
+fn value_that_a_publisher_with_locked_writes_ends_the_wait_of_a_subscriber_without() {
+    let (endpoint, _path, _folder) = place();
+    let (hooked, waiting) = waiting_options();
+    let out = Publisher::new(&endpoint, &locked()).unwrap();
+    out.send(&Value::from(0)).unwrap();
+    let readings = Subscriber::new(&endpoint, &hooked).unwrap();
+    assert_eq!(readings.recv(SOON).unwrap().value().unwrap(), &Value::from(0));
+    thread::scope(|scope| {
+        let received = scope.spawn(|| readings.recv(SOON).unwrap().value().unwrap().clone());
+        waiting.recv().unwrap();
+        out.send(&Value::from(1)).unwrap();
+        assert_eq!(received.join().unwrap(), Value::from(1));
+    });
+    // As for an event loop.
+    readings.try_recv().unwrap_err();
+    out.send(&Value::from(2)).unwrap();
+    assert!(readable(readings.as_raw_fd(), 20));
+    assert_eq!(readings.recv(SOON).unwrap().value().unwrap(), &Value::from(2));
+}
+
+/// A file that is made empty and filled later, as no publisher does, wakes each way to wait.
+#[test]
+fn value_written_into_an_empty_file_ends_a_wait() {
+    let (made, path, _folder) = place();
+    Publisher::new(&made, &Options::default()).unwrap().send(&Value::from("filled")).unwrap();
+    let value = fs::read(&path).unwrap();
+    for way in ["name", "list", "pattern"] {
+        let (endpoint, options) = (name("file"), Options::default());
+        let folder = PathBuf::from(std::env::var("LINKSPAN_DIR").unwrap());
+        fs::create_dir_all(&folder).unwrap();
+        let mut file =
+            fs::File::create_new(folder.join(endpoint["file:".len()..].replace('/', "@") + ".file")).unwrap();
+        let readings = match way {
+            "name" => Subscriber::new(&endpoint, &options),
+            "list" => Subscriber::of(&[&endpoint], &options),
+            _ => Subscriber::of(&[&format!("{endpoint}*")], &options),
+        };
+        let readings = readings.unwrap();
+        let descriptor = readings.as_raw_fd();
+        readings.try_recv().unwrap_err();
+        file.write_all(&value).unwrap();
+        loop {
+            match readings.try_recv() {
+                Ok(message) => break assert_eq!(message.value().unwrap(), &Value::from("filled")),
+                Err(error) => assert!(readable(descriptor, 20), "nothing wakes the {way}: {error}"),
+            }
+        }
+        thread::scope(|scope| {
+            let waits = scope.spawn(|| readings.recv(SOON).map(drop).map_err(|e| e.to_string()));
+            Publisher::new(&endpoint, &options).unwrap().send(&Value::from("renamed")).unwrap();
+            assert_eq!(waits.join().unwrap(), Ok(()));
+        });
+    }
+}
+
+#[test]
 fn subscriber_gets_the_newest_value_first_and_then_each_change() {
     for options in [Options::default(), locked()] {
         let (endpoint, _path, _folder) = place();

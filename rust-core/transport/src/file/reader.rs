@@ -251,9 +251,9 @@ impl Reader {
         let Some(opened) = opened.map_err(|e| self.place.denied("read", e))? else {
             return Ok(Attempt::Absent);
         };
-        if self.settings.locked || self.settings.form != StoreForm::Frame {
-            // The file may be written in place, by a program that keeps it open. Watch its contents
-            // first and read afterwards, so that no change is missed.
+        if !self.is_renamed() || opened.facts.st_size == 0 {
+            // The file may be written in place, by a program that keeps it open; an empty one is no value that was renamed to
+            // the name. Watch its contents first and read afterwards, so that no change is missed.
             if let Some(watch) = &self.watch {
                 watch.contents(&opened.file)?;
             }
@@ -282,7 +282,7 @@ impl Reader {
     /// Reads a file that, as far as is known, no program writes now.
     fn read(&mut self, opened: OpenFile, held: Option<RecordLock>) -> Result<Attempt> {
         // A value that was renamed to its name has its length; others may be written meanwhile.
-        let facts = match self.is_renamed() {
+        let facts = match self.is_renamed() && opened.facts.st_size > 0 {
             true => opened.facts,
             false => rustix::fs::fstat(&opened.file)
                 .doing(format_args!("looking at {}", self.place.path().display()))?,

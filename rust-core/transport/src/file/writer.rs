@@ -312,7 +312,8 @@ impl FileWriter {
             if self.settings.durable {
                 rustix::fs::fdatasync(file).doing(doing())?;
             }
-            Ok(())
+            // Readers without `locked` watch the names of the directory alone: new times are an event of the name.
+            beneath::set_times(file).doing(doing())
         })();
         written.map_err(|e| {
             let text = format!("{}; the old value is lost, and the next write replaces it", e.text());

@@ -12,13 +12,13 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 
-use rustix::fs::{AtFlags, Mode, OFlags, Timespec, Timestamps, UTIME_NOW};
+use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::block::{self, Block, Flaw, JournalId, LARGEST};
 use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::place::{Access, Place};
-use crate::sys::beneath::{Beneath, RequiredOwner, is_ours, of_staged, staged};
+use crate::sys::beneath::{self, Beneath, RequiredOwner, is_ours, of_staged, staged};
 use crate::sys::{headroom, user};
 
 /// Bytes before a segment's first record.
@@ -143,10 +143,7 @@ impl JournalFolder {
 
     /// Sets the directory's time, which wakes programs that watch for the journal to be complete.
     pub fn announce(&self) -> Result<()> {
-        let now = Timespec { tv_sec: 0, tv_nsec: UTIME_NOW };
-        let times = Timestamps { last_access: now, last_modification: now };
-        rustix::fs::futimens(&self.handle, &times)
-            .doing(format_args!("setting the time of {}", self.path.display()))
+        beneath::set_times(&self.handle).doing(format_args!("setting the time of {}", self.path.display()))
     }
 
     /// Returns the path of a file in it, for error texts.
