@@ -1,13 +1,15 @@
 //! Received messages: the class `Message`, whose value is decoded once, straight into Python objects. It is a mapping.
 
 use linkspan::value::Source;
-use linkspan::{ErrorKind, Message as Arrived, Value};
+use linkspan::{DType, Error, ErrorKind, Message as Arrived, NdArray, Order, Value};
 use pyo3::basic::CompareOp;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyBytes, PyDict, PyIterator, PyList, PyMapping, PySequence, PyString, PyTuple};
+use pyo3::types::{
+    PyBytes, PyDict, PyIterator, PyList, PyMapping, PyMemoryView, PySequence, PyString, PyTuple,
+};
 
 use crate::any_text::any_text;
 use crate::arguments::{Fingerprint, ValuePath, shown};
@@ -98,6 +100,26 @@ impl Message {
     /// `WrongType` where the path leads through a value that holds no others.
     fn at<'py>(&self, py: Python<'py>, path: ValuePath) -> Outcome<Bound<'py, PyAny>> {
         self.found(py, &path)
+    }
+
+    /// The bytes or the array at this path as a read-only `memoryview` of the message's own memory, which it keeps alive: `value` gives
+    /// bytes as a copy. `WrongType` where the path leads to another value; otherwise as `at`.
+    #[pyo3(signature = (path=ValuePath(String::new())), text_signature = "($self, path='')")]
+    fn view<'py>(&self, py: Python<'py>, path: ValuePath) -> Outcome<Bound<'py, PyMemoryView>> {
+        let array = match self.arrived.get(&path)? {
+            Value::NdArray(array) => array.clone(),
+            Value::Bytes(bytes) => NdArray {
+                dtype: DType::U8,
+                order: Order::Row,
+                shape: vec![bytes.len() as u64],
+                data: bytes.clone(),
+            },
+            other => {
+                let text = format!("expected bytes or an array, found {}", other.type_name());
+                return Err(Error::new(ErrorKind::WrongType, text).with_path(&*path).into());
+            }
+        };
+        Ok(PyMemoryView::from(Bound::new(py, array::NdArray::new(array))?.as_any())?)
     }
 
     /// The value of this key of a map, else the one at this path, as `at` takes it (`rows/0/name`, joined by `/`); the default, which is None, where there is neither, whatever the message holds.

@@ -43,6 +43,7 @@ ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "Request.loan": (1 << 16, "u1"),
     "Request.loan_bytes": (1 << 16,),
     "Request.reply": (1,),
+    "Request.view": ("bytes",),
     "Controller.answer": ("test", "0-1"),
     "Controller.begin": ("test", "status"),
     "Controller.command": ("test", "status"),
@@ -67,7 +68,7 @@ PLAIN = {
     "Server": {"close", "endpoint", "events", "stats"},
     "Request": {
         "answered", "at", "check_fingerprint", "encoding", "get", "items", "keys", "missed", "name", "sent", "sequence", "source", "value",
-        "values", "wants_reply",
+        "values", "view", "wants_reply",
     },
     "PendingReply": set(),
     "Controller": {"close", "endpoint", "service"},
@@ -188,7 +189,7 @@ def test_every_method_of_every_object_is_refused_in_a_child(transport: str) -> N
         far = opened.enter_context(listener.accept(timeout=SOON))
         server = opened.enter_context(linkspan.serve(service))
         client = opened.enter_context(linkspan.connect(service, timeout=SOON))
-        pending = client.start_call({"n": 1})
+        pending = client.start_call({"n": 1, "bytes": b"x"})
         request = server.next(timeout=SOON)
         assert [reader.recv(timeout=SOON).value for reader in readers] == [0, 0, 0]
         things = [out, *readers, listener, near, far, server, client, request, pending]

@@ -3,6 +3,7 @@
 import collections.abc
 import copy
 import json
+import os
 import pickle
 import threading
 import uuid
@@ -139,3 +140,72 @@ def test_json_dumps_takes_a_message(link):
     }
     with pytest.raises(linkspan.WrongType, match="object has no form in JSON"):
         json.dumps(object(), default=linkspan.jsonable)
+
+
+def place(view: memoryview) -> int:
+    return np.frombuffer(view, "u1").__array_interface__["data"][0]
+
+
+def test_long_bytes_are_viewed_where_the_message_has_them(link):
+    image = bytes(range(251)) * 1000
+    message = arrived(link, {"camera": "left", "rows": [{"image": image}], "wave": np.arange(40_000.0)})
+    view = message.view("rows/0/image")
+    assert view.readonly and view.format == "B" and view.shape == (len(image),) and view == image
+    with pytest.raises(TypeError):
+        view[0] = 1
+    # No copy: a second view is the same memory, and `value` has memory of its own.
+    assert place(view) == place(message.view("rows/0/image"))
+    assert message["rows"][0]["image"] == image and type(message["rows"][0]["image"]) is bytes
+    assert place(memoryview(message["rows"][0]["image"])) != place(view)
+    wave = message.view("wave")
+    assert wave.readonly and wave.format == "d" and wave[39_999] == 39_999.0
+    assert place(wave) == message["wave"].__array_interface__["data"][0]
+    assert arrived(link, b"short").view() == b"short"
+    for path, error, text in (
+        ("camera", linkspan.WrongType, "expected bytes or an array, found text, at path camera"),
+        ("rows", linkspan.WrongType, "found an array"),
+        ("rows/1/image", linkspan.Missing, "rows/1"),
+        (1, linkspan.WrongType, "path"),
+    ):
+        with pytest.raises(error, match=text):
+            message.view(path)
+
+
+@pytest.mark.parametrize("encoding", ["cbor", "raw", "json", "bson", "smile"])
+def test_bytes_of_each_encoding_are_viewed(encoding):
+    image = bytes(range(251)) * 1000
+    with linkspan.listen(endpoint("shm"), encoding=encoding) as listener, linkspan.connect(listener.endpoint, encoding=encoding) as one:
+        with listener.accept() as two:
+            message = arrived((one, two), image if encoding == "raw" else {"image": image})
+            assert message.view("" if encoding == "raw" else "image") == image
+
+
+def test_view_of_bytes_outlives_message_channel_and_sender_and_is_read_in_a_child():
+    with linkspan.listen(endpoint("shm")) as listener, linkspan.connect(listener.endpoint) as one, listener.accept() as two:
+        message = arrived((one, two), {"image": b"\5" * 1_000_000})
+        view = message.view("image")
+        del message
+        # What comes later does not take its memory.
+        for seed in range(10):
+            assert arrived((one, two), {"image": bytes([seed]) * 1_000_000})["image"][0] == seed
+    assert view == b"\5" * 1_000_000
+    child = os.fork()
+    if child == 0:
+        right = view == b"\5" * 1_000_000
+        del view
+        os._exit(0 if right else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    assert view == b"\5" * 1_000_000
+
+
+def test_bytes_that_are_published_or_asked_for_are_viewed():
+    name = endpoint("shm")
+    with linkspan.publisher(name) as publisher, linkspan.subscribe(name) as subscriber:
+        publisher.send({"image": b"\6" * 500_000})
+        assert subscriber.recv(timeout=20).view("image") == b"\6" * 500_000
+    with linkspan.serve(endpoint("shm", "lab/served")) as server, linkspan.connect(server.endpoint) as client:
+        asked = client.start_call(b"\7" * 500_000)
+        request = server.next(timeout=20)
+        request.reply({"image": request.view()})
+        # A buffer that is no `bytes` is an array.
+        assert (client.finish_call(asked, timeout=20)["image"] == 7).all()
