@@ -2,13 +2,10 @@
 
 use std::convert::Infallible;
 use std::ffi::OsString;
-use std::io::{Error as IoError, ErrorKind as IoKind};
-use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
-use std::process::Command;
 
 use clap::{Args, Subcommand};
-use linkspan::{Error, ErrorKind, programs};
+use linkspan::Error;
+use linkspan_program::companion::Companion;
 
 use crate::exit::Exit;
 
@@ -54,20 +51,6 @@ pub struct Arguments {
     arguments: Vec<OsString>,
 }
 
-/// A program beside this one.
-pub struct Companion {
-    /// Its file.
-    pub program: &'static str,
-    /// The command of this program that runs it.
-    pub command: &'static str,
-    /// What its help and its errors call it: the words that were typed.
-    pub shown_as: &'static str,
-    /// The folder of its sources.
-    pub sources: &'static str,
-    /// Whether the wheel for Python has it.
-    pub is_in_wheel: bool,
-}
-
 /// Exchanges the messages of names with other machines.
 const BRIDGE: Companion = Companion {
     program: "linkspan-bridge",
@@ -109,13 +92,15 @@ const SCHEMA: Companion = Companion {
 /// # Errors
 /// As for [`Companion::run`].
 pub fn run(asked: Asked) -> Result<(), Exit> {
-    match asked {
+    // Returns only at an error.
+    let Err(error) = match asked {
         Asked::Bridge(behind) => BRIDGE.run(behind.arguments),
         Asked::Gateway(behind) => GATEWAY.run(behind.arguments),
-        Asked::Record(behind) => RECORD.run_command("record", behind),
-        Asked::Replay(behind) => RECORD.run_command("replay", behind),
-        Asked::Recording(behind) => RECORD.run_command("recording", behind),
-    }
+        Asked::Record(behind) => run_command(&RECORD, "record", behind),
+        Asked::Replay(behind) => run_command(&RECORD, "replay", behind),
+        Asked::Recording(behind) => run_command(&RECORD, "recording", behind),
+    };
+    Err(error.into())
 }
 
 /// Runs a command of the program that converts schemas.
@@ -123,48 +108,15 @@ pub fn run(asked: Asked) -> Result<(), Exit> {
 /// # Errors
 /// As for [`Companion::run`].
 pub fn convert(asked: Conversion) -> Result<(), Exit> {
-    match asked {
-        Conversion::Export(behind) => SCHEMA.run_command("export", behind),
-        Conversion::Import(behind) => SCHEMA.run_command("import", behind),
-        Conversion::Infer(behind) => SCHEMA.run_command("infer", behind),
-    }
+    let Err(error) = match asked {
+        Conversion::Export(behind) => run_command(&SCHEMA, "export", behind),
+        Conversion::Import(behind) => run_command(&SCHEMA, "import", behind),
+        Conversion::Infer(behind) => run_command(&SCHEMA, "infer", behind),
+    };
+    Err(error.into())
 }
 
-impl Companion {
-    /// Runs one of the program's commands, with what follows it.
-    ///
-    /// # Errors
-    /// As for [`Companion::run`].
-    fn run_command(&self, command: &str, behind: Arguments) -> Result<(), Exit> {
-        self.run([command.into()].into_iter().chain(behind.arguments))
-    }
-
-    /// Replaces this process by the program: the one beside this program, or else the one in PATH, never one of the current folder. A
-    /// program that runs with more rights than its caller takes neither from its caller.
-    ///
-    /// # Errors
-    /// `NotFound` where it is in neither place, with how it is installed.
-    pub fn run(&self, arguments: impl IntoIterator<Item = OsString>) -> Result<(), Exit> {
-        let arguments: Vec<OsString> = arguments.into_iter().collect();
-        let name = self.program.as_ref();
-        for program in programs::program_beside(name).into_iter().chain(programs::program_of_path(name)) {
-            // Returns only at an error.
-            let Err(error) = become_program(program.clone(), self.shown_as, &arguments);
-            if error.kind() != IoKind::NotFound {
-                let doing = format!("starting {}", program.display());
-                return Err(Error::os(doing, error.raw_os_error().unwrap_or(0)).into());
-            }
-        }
-        let Companion { program, command, sources, .. } = self;
-        let wheel =
-            if self.is_in_wheel { " and in the wheel for Python" } else { ", not in the wheel for Python" };
-        let text = format!(
-            "linkspan {command} needs the program {program}, which is neither beside this one nor in PATH: it is in the packages for Debian and Red Hat and in the archive {program}-…-linux.tar.gz{wheel}, and in a clone of Linkspan `cargo install --path {sources}` installs it"
-        );
-        Err(Error::new(ErrorKind::NotFound, text).into())
-    }
-}
-
-fn become_program(program: PathBuf, shown_as: &str, arguments: &[OsString]) -> Result<Infallible, IoError> {
-    Err(Command::new(program).arg0(shown_as).args(arguments).exec())
+/// Runs one of a program's commands, with what follows it.
+fn run_command(companion: &Companion, command: &str, behind: Arguments) -> Result<Infallible, Error> {
+    companion.run([command.into()].into_iter().chain(behind.arguments))
 }

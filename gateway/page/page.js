@@ -18,6 +18,8 @@ const page = {
   lab: undefined,
   /** What plays a recording, in the place of the connection. */
   player: undefined,
+  /** Whether this address has a recording and no connection: `linkspan recording view`. */
+  isViewing: false,
   panels: [],
   span: 30,
   isPaused: false,
@@ -49,6 +51,7 @@ const page = {
     const words = new URLSearchParams();
     if (filter.value) words.set("names", filter.value);
     if (page.span !== 30) words.set("span", page.span);
+    if (page.isViewing) words.set("recording", 1);
     for (const panel of page.panels) words.append("panel", panel.text);
     say(words);
   },
@@ -70,6 +73,7 @@ function address() {
   words.delete("token");
   say(words);
   filter.value = words.get("names") ?? "";
+  page.isViewing = of("live").hidden = words.has("recording");
   const span = Number(words.get("span"));
   if ([...of("span").options].some(({ value }) => Number(value) === span)) page.span = span;
   of("span").value = page.span;
@@ -237,9 +241,21 @@ function play() {
   of("time").setAttribute("aria-valuetext", said);
 }
 
+/** The files of the recording that this address has; each is fetched when it is read. */
+async function given(token) {
+  const get = async (path) => {
+    const response = await fetch(path, { headers: { Authorization: `Bearer ${token}` } });
+    if (response.ok) return response;
+    throw new Error((await response.json()).detail);
+  };
+  const { files } = await (await get("/api/recording")).json();
+  return files.map((file, at) => ({ ...file, arrayBuffer: async () => (await get(`/api/recording/${at}`)).arrayBuffer() }));
+}
+
 async function start() {
   const token = sessionStorage.getItem("token");
   if (!token) return ended(new Error("Open this page by the address that `linkspan gateway` prints: it has a token."));
+  if (page.isViewing) return opened(await given(token));
   const lab = await connect(location.origin, { token });
   if (page.player) return lab.close();
   const said = () => (state.textContent = `connected to ${lab.welcome.machine}`);

@@ -99,7 +99,9 @@ export class Recording {
   #entries = [];
 
   static async open(files) {
-    const all = [...files].sort((one, other) => (one.name < other.name ? -1 : 1));
+    // The first part has no number, and what later ones repeat of it counts only where it is missing.
+    const part = ({ name }) => Number(/\.(\d{4,})\.[^.]*$/.exec(name)?.[1] ?? 1);
+    const all = [...files].sort((one, other) => part(one) - part(other) || (one.name < other.name ? -1 : 1));
     const made = new Recording();
     made.name = all.map(({ name }) => name).join(", ");
     if (all.reduce((size, { size: one }) => size + one, 0) > MOST) throw new LinkspanError("TooLarge", `${made.name}: a page opens recordings of 2 GiB at most; \`linkspan recording cut\` makes a smaller one`);

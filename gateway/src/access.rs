@@ -19,6 +19,7 @@ use crate::catalogue::Catalogue;
 use crate::feed::Feeds;
 use crate::names::Name;
 use crate::places::{Place, Places, Turns};
+use crate::recording::Part;
 use crate::requests::{HttpPublishers, Listing};
 use crate::rights::{Right, Rights};
 use crate::status::{Counters, add};
@@ -60,6 +61,8 @@ pub struct Gateway {
     pub machine: String,
     /// What viewers see.
     pub viewers: Arc<Catalogue>,
+    /// The files of a recording that is shown.
+    pub recording: Vec<Part>,
 }
 
 /// An error of a request over HTTP.
@@ -207,7 +210,11 @@ impl Gateway {
         }
         match parameter(&request.uri, "token") {
             // An address stands in logs and histories: it is good for reading alone.
-            Some(token) => Ok(Arc::new(self.admit(token.as_bytes(), place, peer)?.reading())),
+            Some(token) => {
+                let rights = self.admit(token.as_bytes(), place, peer)?.reading();
+                rights.check_reads().inspect_err(|_| add(&self.counters.refused, 1))?;
+                Ok(Arc::new(rights))
+            }
             None => {
                 let text = "the request has no token: send it as `Authorization: Bearer TOKEN`, or, to read alone, as ?token=TOKEN";
                 Err(page::Problem::new(401, ErrorKind::PermissionDenied, text).into())

@@ -40,6 +40,16 @@ pub enum Action {
         after_help = "Examples:\n  linkspan gateway token add plots --read 'lab/*'\n  linkspan gateway token list\n  linkspan gateway token remove plots"
     )]
     Token(Token),
+    /// Show the files of a recording in the page, and nothing else: `linkspan recording view` finds them
+    #[command(hide = true)]
+    View {
+        /// Listen at this address of this machine
+        #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
+        listen: String,
+        /// The files, in their order
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
     /// Print the completions of this program for a shell
     #[command(
         after_help = "Examples:\n  linkspan-gateway completions bash > /etc/bash_completion.d/linkspan-gateway"

@@ -19,7 +19,7 @@ use axum::routing::{any, get, post};
 use axum::{Router, middleware};
 use futures_core::Stream;
 use linkspan::page::{self, SECURITY_HEADERS, check_content};
-use linkspan::{Encoding, Error, ErrorKind, Value, codec, quoted};
+use linkspan::{Encoding, Error, ErrorKind, Value, codec};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::spawn_blocking;
 
@@ -28,6 +28,7 @@ use crate::feed::Key;
 use crate::frames::Format;
 use crate::names::Name;
 use crate::places::{AUTHORISED, Place};
+use crate::recording;
 use crate::requests::{self, Withdrawn, call, in_format, latest};
 use crate::rights::Right;
 use crate::session;
@@ -65,6 +66,8 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
         .route("/api/events", get(events))
         .route("/api/call/{*name}", post(call_name))
         .route("/api/publish/{*name}", post(publish_name))
+        .route("/api/recording", get(recording::list))
+        .route("/api/recording/{number}", get(recording::file))
         .route("/metrics", get(metrics));
     for (path, kind, text) in FILES {
         let file = ([(CONTENT_TYPE, kind), (CACHE_CONTROL, "no-cache")], text);
@@ -145,6 +148,10 @@ async fn viewer(
         Ok(rights) => rights,
         Err(problem) => return problem.into_response(),
     };
+    if let Err(error) = rights.check_reads() {
+        add(&gateway.counters.refused, 1);
+        return Problem::from(error).into_response();
+    }
     let Ok(upgrade) = WebSocketUpgrade::from_request_parts(&mut parts, &gateway).await else {
         let text = "this address takes WebSocket connections of viewers: ws://HOST:PORT/?token=TOKEN";
         return Problem::from(page::Problem::new(426, ErrorKind::Unsupported, text)).into_response();
@@ -189,6 +196,7 @@ async fn names(
     uri: Uri,
 ) -> Result<Response, Problem> {
     let pattern = Name::parse(&parameter(&uri, "name").unwrap_or_else(|| "*".to_owned()), true)?;
+    rights.check_listing(&pattern).inspect_err(|_| add(&gateway.counters.refused, 1))?;
     let shown = rights.clone();
     let names =
         look_up(&gateway, &rights.name, move |gateway| gateway.listing.visible(&pattern, &shown)).await?;
@@ -305,9 +313,7 @@ async fn events(
     let text = parameter(&uri, "name")
         .ok_or_else(|| Error::new(ErrorKind::Missing, "say which names: /api/events?name=lab/*"))?;
     let name = Name::parse(&text, true)?;
-    if !name.is_pattern() || rights.read.is_empty() {
-        rights.check(Right::Read, &name).inspect_err(|_| add(&gateway.counters.refused, 1))?;
-    }
+    rights.check(Right::Read, &name).inspect_err(|_| add(&gateway.counters.refused, 1))?;
     let rate = parameter(&uri, "rate").map(|text| text.parse::<f64>().unwrap_or(f64::NAN));
     let choice = Choice::of(rate.is_some(), rate, None, gateway.settings.name_rate)?;
     if gateway.sessions.load(Ordering::Acquire) >= STREAMS + AUTHORISED {
@@ -382,10 +388,7 @@ async fn metrics(
     State(gateway): State<Arc<Gateway>>,
     Admitted(rights): Admitted,
 ) -> Result<Response, Problem> {
-    if rights.read.is_empty() {
-        let text = format!("the token {} does not allow to read", quoted(&rights.name));
-        return Err(Error::new(ErrorKind::PermissionDenied, text).into());
-    }
+    rights.check_reads().inspect_err(|_| add(&gateway.counters.refused, 1))?;
     let text = gateway.counters.metrics(&gateway.numbers());
     Ok(([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response())
 }

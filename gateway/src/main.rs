@@ -11,6 +11,7 @@
 //! | viewers of laboratories, and what they see of each name | `viewers`, `catalogue` |
 //! | what is received for all clients; the place of one client in it | `feed`, `subscription` |
 //! | calls, look-ups, publishers | `requests`, `publishers` |
+//! | a recording in the page | `recording` |
 //! | the gateway as a service; its counters | `service`, `status` |
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "in a test a panic is the report"))]
@@ -27,6 +28,7 @@ mod http;
 mod names;
 mod places;
 mod publishers;
+mod recording;
 mod requests;
 mod rights;
 mod server;
@@ -67,6 +69,7 @@ fn main() -> ExitCode {
 fn run(arguments: Arguments) -> Result<()> {
     match arguments.action {
         None => service::run(&arguments.running),
+        Some(Action::View { listen, files }) => recording::run(&files, &listen),
         Some(Action::Token(token)) => change_tokens(token),
         Some(Action::Completions { shell }) => {
             stdout::write(&manual::completions(shell, Arguments::command(), "linkspan-gateway"))

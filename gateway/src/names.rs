@@ -77,6 +77,18 @@ impl Name {
         is_meant && registry::matches(&self.name, &name.name)
     }
 
+    /// Returns whether some name fits both.
+    pub fn overlaps(&self, other: &Name) -> bool {
+        let accepts =
+            |pattern: &Name, transport: Option<&str>| match (pattern.transport.as_deref(), transport) {
+                (None, Some(of)) => pattern.is_pattern() && !STORES.contains(&of),
+                (of, transport) => of == transport,
+            };
+        let mut transports = TRANSPORTS.into_iter().filter(|of| *of != "shm").map(Some).chain([None]);
+        transports.any(|transport| accepts(self, transport) && accepts(other, transport))
+            && have_a_common_text(self.name.as_bytes(), other.name.as_bytes())
+    }
+
     /// Returns the text: without `shm:`.
     pub fn text(&self) -> String {
         match &self.transport {
@@ -84,6 +96,29 @@ impl Name {
             Some(transport) => format!("{transport}:{}", self.name),
         }
     }
+}
+
+/// Returns whether some text fits two patterns.
+fn have_a_common_text(one: &[u8], other: &[u8]) -> bool {
+    // For the rest of `one` behind the position of the outer loop: whether it has a text in common with each rest of `other`.
+    let mut behind = vec![false; other.len() + 1];
+    for at in (0..=one.len()).rev() {
+        let mut row = vec![false; other.len() + 1];
+        for to in (0..=other.len()).rev() {
+            row[to] = match (one.get(at), other.get(to)) {
+                (None, None) => true,
+                // A star stands for nothing, or for one more part of the other pattern.
+                (Some(b'*'), part) => behind[to] || (part.is_some() && row[to + 1]),
+                (part, Some(b'*')) => row[to + 1] || (part.is_some() && behind[to]),
+                (Some(part), Some(wanted)) => {
+                    (part == wanted || *part == b'?' || *wanted == b'?') && behind[to + 1]
+                }
+                _ => false,
+            };
+        }
+        behind = row;
+    }
+    behind[0]
 }
 
 #[cfg(test)]
@@ -139,6 +174,63 @@ mod tests {
         ] {
             let (pattern, name) = (Name::parse(pattern, true).unwrap(), Name::parse(name, false).unwrap());
             assert_eq!(pattern.fits(&name), fits, "{pattern:?} {name:?}");
+        }
+    }
+
+    #[test]
+    fn patterns_overlap_where_some_name_fits_both() {
+        let parsed = |text| Name::parse(text, true).unwrap();
+        for (one, other, expected) in [
+            ("lab/*", "secret/*", false),
+            ("lab/*", "*", true),
+            ("lab/*", "*/a", true),
+            ("lab/*", "l*b", true),
+            ("lab/*a", "lab/*b", false),
+            ("lab/*", "lab", false),
+            ("lab/?", "lab/??", false),
+            ("lab/?", "lab/a", true),
+            ("lab/?*", "lab/??", true),
+            ("*a*b*", "*b*a*", true),
+            ("lab/a", "lab/a", true),
+            ("lab/a", "lab/b", false),
+            ("lab/*", "journal:lab/*", false),
+            ("journal:*", "journal:lab/?", true),
+            ("journal:*", "spool:*", false),
+            ("*", "journal:*", false),
+            ("*", "unix:lab/*", true),
+            ("unix:*", "lab/a", false),
+            ("unix:a*", "fifo:a*", false),
+        ] {
+            let (one, other) = (parsed(one), parsed(other));
+            assert_eq!(one.overlaps(&other), expected, "{one:?} {other:?}");
+            assert_eq!(other.overlaps(&one), expected, "{other:?} {one:?}");
+        }
+        // A pattern of the longest kind costs no more than its length squared.
+        let long = format!("{}a", "*?".repeat(109));
+        assert!(parsed(&long).overlaps(&parsed(&long)) && !parsed(&long).overlaps(&parsed("lab/b")));
+    }
+
+    /// Every pair of short patterns, with every short name.
+    #[test]
+    fn overlapping_is_fitting_a_common_name() {
+        let texts = |parts: &[char], most: usize| {
+            let mut all = vec![String::new()];
+            let mut last = all.clone();
+            for _ in 0..most {
+                last = last.iter().flat_map(|text| parts.iter().map(move |c| format!("{text}{c}"))).collect();
+                all.extend(last.clone());
+            }
+            all.split_off(1)
+        };
+        let names: Vec<Name> =
+            texts(&['a', 'b'], 6).iter().map(|text| Name::parse(text, false).unwrap()).collect();
+        let patterns: Vec<Name> =
+            texts(&['a', 'b', '*', '?'], 3).iter().map(|text| Name::parse(text, true).unwrap()).collect();
+        for one in &patterns {
+            for other in &patterns {
+                let some = names.iter().any(|name| one.fits(name) && other.fits(name));
+                assert_eq!(one.overlaps(other), some, "{one:?} {other:?}");
+            }
         }
     }
 }

@@ -59,21 +59,54 @@ impl Rights {
         [Right::Read, Right::Call, Right::Write].into_iter().any(|right| self.allow(right, name))
     }
 
-    /// Refuses what the token does not allow.
+    /// Refuses what the token does not allow: a name, or a pattern none of whose names it allows.
     ///
     /// # Errors
     /// `PermissionDenied`, with the right that is missing.
     pub fn check(&self, right: Right, name: &Name) -> Result<()> {
-        if self.allow(right, name) {
+        let is_allowed = if name.is_pattern() {
+            self.patterns(right).iter().any(|pattern| pattern.overlaps(name))
+        } else {
+            self.allow(right, name)
+        };
+        if is_allowed {
             return Ok(());
         }
         let (verb, shown) = (right.verb(), name.text());
+        let what = if name.is_pattern() { "any name that fits " } else { "" };
         let text = format!(
-            "the token {} does not allow to {verb} {}; `linkspan gateway token add NAME --{verb} '{shown}'` makes one that does",
+            "the token {} does not allow to {verb} {what}{}; `linkspan gateway token add NAME --{verb} '{shown}'` makes one that does",
             quoted(&self.name),
             quoted(&shown)
         );
         Err(Error::new(ErrorKind::PermissionDenied, text))
+    }
+
+    /// Refuses a token that reads nothing, where nothing else than reading is served.
+    ///
+    /// # Errors
+    /// `PermissionDenied`.
+    pub fn check_reads(&self) -> Result<()> {
+        if !self.read.is_empty() {
+            return Ok(());
+        }
+        let text = format!(
+            "the token {} does not allow to read; `linkspan gateway token add NAME --read PATTERN` makes one that does",
+            quoted(&self.name)
+        );
+        Err(Error::new(ErrorKind::PermissionDenied, text))
+    }
+
+    /// Refuses to list what the token allows in no way; `*` stands for all that it allows.
+    ///
+    /// # Errors
+    /// `PermissionDenied`.
+    pub fn check_listing(&self, pattern: &Name) -> Result<()> {
+        let mut rights = [Right::Call, Right::Write].into_iter();
+        if pattern.text() == "*" || rights.any(|right| self.check(right, pattern).is_ok()) {
+            return Ok(());
+        }
+        self.check(Right::Read, pattern)
     }
 
     /// Returns whether its time is over.

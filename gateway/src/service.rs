@@ -17,14 +17,15 @@ use linkspan::page::{Origin, Token};
 use linkspan::service::{ServiceLoop, ServiceOptions, Task};
 use linkspan::{Command, Error, ErrorKind, Options, Publisher, Result, Value, several_lines};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use crate::access::{Gateway, Settings};
 use crate::arguments::Running;
 use crate::catalogue::Catalogue;
-use crate::feed::Feeds;
+use crate::feed::{Feed, Feeds};
 use crate::names::Name;
 use crate::places::{Places, Turns};
+use crate::recording::Part;
 use crate::requests::Listing;
 use crate::rights::Rights;
 use crate::server::{self, Threads};
@@ -70,14 +71,11 @@ pub fn run(running: &Running) -> Result<()> {
     let drawn = if running.no_start_token { None } else { Some(Token::draw()?) };
     let rights = Rights { name: "start".into(), read: vec![Name::parse("*", true)?], ..Rights::default() };
     let file = TokenFile::at(running.file.tokens.as_deref())?;
-    let tokens = Tokens::new(file, drawn.as_ref().map(|token| (token, rights)))?;
+    let tokens = Tokens::new(Some(file), drawn.as_ref().map(|token| (token, rights)))?;
     let listener = server::listen(requested)?;
     let failed =
         |e: std::io::Error| Error::os(format!("listening at {requested}"), e.raw_os_error().unwrap_or(0));
     let address = listener.local_addr().map_err(failed)?;
-    let (feeds, started) = Feeds::new(running.buffer);
-    let (pause, paused) = watch::channel(false);
-    let (stop, stopped) = watch::channel(false);
     let hosts = running.origin.iter().filter_map(|origin| Some(origin.split_once("://")?.1.to_owned()));
     // Files of this machine have none.
     let hosts = hosts.filter(|host| !host.is_empty()).collect();
@@ -87,31 +85,16 @@ pub fn run(running: &Running) -> Result<()> {
     } else {
         address.to_string()
     };
-    let machine = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned();
-    let listing = Arc::new(Listing::default());
-    let gateway = Arc::new(Gateway {
-        settings: Settings {
-            name_rate: running.name_rate,
-            max_message_size: usize::try_from(running.max_message_size).unwrap_or(usize::MAX),
-            ping: running.ping,
-            origins: running.origin.clone(),
-            behind_proxy: running.behind_proxy,
-            is_tls: tls.is_some(),
-        },
-        origin: Origin { port: address.port(), remote: !address.ip().is_loopback(), hosts },
-        tokens,
-        places: Arc::new(Places::new(running.behind_proxy)),
-        feeds,
-        listing: listing.clone(),
-        http_publishers: Default::default(),
-        counters: Arc::new(Counters::default()),
-        paused,
-        stop: stopped,
-        waiting: Arc::new(Turns::default()),
-        sessions: AtomicUsize::new(0),
-        machine,
-        viewers: Catalogue::new(listing.clone()),
-    });
+    let settings = Settings {
+        name_rate: running.name_rate,
+        max_message_size: usize::try_from(running.max_message_size).unwrap_or(usize::MAX),
+        ping: running.ping,
+        origins: running.origin.clone(),
+        behind_proxy: running.behind_proxy,
+        is_tls: tls.is_some(),
+    };
+    let origin = Origin { port: address.port(), remote: !address.ip().is_loopback(), hosts };
+    let Made { gateway, pause, stop, started } = made(settings, origin, tokens, running.buffer, Vec::new());
     let mut options = ServiceOptions::default();
     options.description = format!("serves names of this machine at {scheme}://{host}/");
     let service = ServiceLoop::start(&running.service, &options)?;
@@ -157,8 +140,43 @@ pub fn run(running: &Running) -> Result<()> {
     }
 }
 
+/// A gateway that serves nothing yet, and what pauses and ends it.
+pub struct Made {
+    pub gateway: Arc<Gateway>,
+    pub pause: watch::Sender<bool>,
+    pub stop: watch::Sender<bool>,
+    pub started: mpsc::UnboundedReceiver<Arc<Feed>>,
+}
+
+/// Makes a gateway; `recording` are the files of one that it shows.
+pub fn made(settings: Settings, origin: Origin, tokens: Tokens, buffer: u64, recording: Vec<Part>) -> Made {
+    let (feeds, started) = Feeds::new(buffer);
+    let (pause, paused) = watch::channel(false);
+    let (stop, stopped) = watch::channel(false);
+    let machine = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned();
+    let listing = Arc::new(Listing::default());
+    let gateway = Arc::new(Gateway {
+        places: Arc::new(Places::new(settings.behind_proxy)),
+        settings,
+        origin,
+        tokens,
+        feeds,
+        listing: listing.clone(),
+        http_publishers: Default::default(),
+        counters: Arc::new(Counters::default()),
+        paused,
+        stop: stopped,
+        waiting: Arc::new(Turns::default()),
+        sessions: AtomicUsize::new(0),
+        machine,
+        viewers: Catalogue::new(listing),
+        recording,
+    });
+    Made { gateway, pause, stop, started }
+}
+
 /// Takes as many descriptors as the process may have: each connection needs one, and each name some.
-fn raise_descriptors() {
+pub fn raise_descriptors() {
     let limit = getrlimit(Resource::Nofile);
     // With fewer descriptors fewer clients are served.
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });

@@ -204,7 +204,7 @@ fn known(value: &Value) -> Result<Arc<Rights>> {
 
 /// The tokens of a gateway that runs: those of the file, and the one that was drawn at its start.
 pub struct Tokens {
-    file: TokenFile,
+    file: Option<TokenFile>,
     drawn: Option<Arc<Rights>>,
     known: RwLock<Vec<Arc<Rights>>>,
     seen: Mutex<Option<State>>,
@@ -217,9 +217,9 @@ impl Tokens {
     ///
     /// # Errors
     /// Those of [`TokenFile::read`].
-    pub fn new(file: TokenFile, drawn: Option<(&Token, Rights)>) -> Result<Tokens> {
-        let seen = Mutex::new(file.state());
-        let known = RwLock::new(file.read()?);
+    pub fn new(file: Option<TokenFile>, drawn: Option<(&Token, Rights)>) -> Result<Tokens> {
+        let seen = Mutex::new(file.as_ref().and_then(TokenFile::state));
+        let known = RwLock::new(file.as_ref().map_or_else(|| Ok(Vec::new()), TokenFile::read)?);
         let drawn = drawn
             .map(|(token, rights)| Arc::new(Rights { hash: hash_of(token.digits().as_bytes()), ..rights }));
         Ok(Tokens { file, drawn, known, seen, changes: watch::Sender::new(0) })
@@ -259,13 +259,14 @@ impl Tokens {
     /// # Errors
     /// Those of [`TokenFile::read`].
     pub fn read_again(&self, always: bool) -> Result<bool> {
-        let state = self.file.state();
+        let Some(file) = &self.file else { return Ok(false) };
+        let state = file.state();
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         if *seen == state && !always {
             return Ok(false);
         }
         *seen = state;
-        let known = self.file.read()?;
+        let known = file.read()?;
         *self.known.write().unwrap_or_else(PoisonError::into_inner) = known;
         self.changes.send_modify(|changes| *changes = changes.wrapping_add(1));
         Ok(true)
@@ -303,7 +304,7 @@ mod tests {
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o600);
         assert!(!fs::read_to_string(&path).unwrap().contains(&text));
         assert_eq!(file.add(rights("plots")).unwrap_err().kind(), ErrorKind::AddressInUse);
-        let tokens = Tokens::new(file.clone(), None).unwrap();
+        let tokens = Tokens::new(Some(file.clone()), None).unwrap();
         let shown = tokens.rights(text.as_bytes()).unwrap();
         assert_eq!(Rights { hash: [0; 32], ..(*shown).clone() }, rights("plots"));
         for wrong in [&b""[..], b"plots", &text.as_bytes()[1..], text.to_uppercase().as_bytes()] {
@@ -341,7 +342,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = TokenFile::at(Some(&folder.path().join("tokens.json"))).unwrap();
         let text = file.add(Rights { expires: Some(Timestamp(1)), ..rights("old") }).unwrap();
-        let tokens = Tokens::new(file, None).unwrap();
+        let tokens = Tokens::new(Some(file), None).unwrap();
         assert!(tokens.rights(text.as_bytes()).is_none());
         assert_eq!(tokens.count(), (1, 1));
     }

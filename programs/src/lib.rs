@@ -8,11 +8,13 @@
 //! | times, sizes and encodings of the command line | [`quantity`] |
 //! | SIGINT and SIGTERM; a wait that they end | [`signals`], [`stop_watch`] |
 //! | schemas that a command line names: files and endpoints | [`schema_argument`] |
+//! | commands that are programs of their own | [`companion`] |
 //! | completions and manual pages | [`manual`] |
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "in a test a panic is the report"))]
 #![forbid(unsafe_code)]
 
+pub mod companion;
 pub mod exit;
 pub mod input;
 pub mod manual;

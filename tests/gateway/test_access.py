@@ -113,6 +113,64 @@ def test_patterns_of_a_token_are_all_that_it_may_do(bench: Bench) -> None:
     assert gateway.request("/api/publish/ui/a", token, 1)[0] == 200
 
 
+def test_what_a_token_can_never_be_given_is_refused_at_once(bench: Bench) -> None:
+    """A stream, a subscription or a list that nothing can ever come of says why, and does not stay open in silence."""
+    panel = bench.token("panel", "--read", "lab/*", "--call", "lab/valve", "--write", "ui/*")
+    logs = bench.token("logs", "--read", "journal:lab/*")
+    caller = bench.token("caller", "--call", "lab/valve")
+    gateway = bench.gateway()
+    for token, path in [
+        (panel, "/api/events?name=secret/*"),
+        (panel, "/api/events?name=secret/*&rate=10"),
+        (panel, "/api/events?name=l"),
+        (panel, "/api/events?name=ui/*"),
+        (panel, "/api/events?name=journal:*"),
+        (logs, "/api/events?name=*"),
+        (caller, "/api/events?name=*"),
+        (caller, "/api/events?name=lab/*"),
+        (caller, "/metrics"),
+        (caller, "/foxglove"),
+        (panel, "/api/names?name=secret/*"),
+        (panel, "/api/names?name=secret/a"),
+    ]:
+        status, body, _ = gateway.request(path, token)
+        assert status == 403 and "PermissionDenied" in str(body) and "does not allow" in str(body), (path, status, body)
+    # In an address a token reads: of one that does not, nothing is left.
+    for path in [*ROUTES, "/", "/foxglove"]:
+        status, body, _ = gateway.request(f"{path}{'&' if '?' in path else '?'}token={caller}")
+        assert status == (200 if path == "/" else 403), (path, status, body)
+    for path in ("/", "/foxglove"):
+        for query, more in ((f"?token={caller}", []), ("", [f"Authorization: Bearer {caller}"])):
+            lines = [f"Host: 127.0.0.1:{gateway.port}", "Sec-WebSocket-Protocol: foxglove.websocket.v1", *more]
+            assert handshake(gateway, *lines, path=path + query).startswith("HTTP/1.1 403"), (path, query)
+    # All that a token allows may be none.
+    for token in (panel, logs, caller):
+        assert gateway.request("/api/names", token)[:2] == (200, {"names": []})
+
+    async def talk() -> None:
+        client = await Client.connect(gateway.address, panel)
+        for kind, more in [
+            ("subscribe", {"names": "secret/*"}),
+            ("subscribe", {"names": ["lab/*", "secret/*"]}),
+            ("subscribe", {"names": ["ui/*"], "latest": True}),
+            ("names", {"pattern": "secret/*"}),
+            ("names", {"pattern": "secret/*", "follow": True}),
+        ]:
+            with pytest.raises(Refused, match="does not allow") as error:
+                await client.ask(kind, **more)
+            assert error.value.kind == "PermissionDenied"
+        # What fits in part is given in part.
+        for pattern in ("*", "l*", "*/valve", "lab/?"):
+            await client.subscribe(pattern)
+        for pattern in ("*", "ui/*", "*valve"):
+            await client.ask("names", pattern=pattern)
+        await client.close()
+
+    asyncio.run(talk())
+    until("nothing of it stays open", lambda: gateway.metric("subscriptions") == 0)
+    assert gateway.metric("refused_total") >= 20
+
+
 def test_reader_neither_calls_nor_writes(bench: Bench) -> None:
     gateway = bench.gateway()
     bench.publisher("lab/a", 1)

@@ -1,9 +1,13 @@
 """A recording in the scope page: dropped on it or opened, it plays every message as it was recorded; at any speed and from any time; with what was missed; damaged and compressed files."""
 
 import base64
+import http.client
 import json
+import os
 import re
 import signal
+import subprocess
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +24,7 @@ RECORD = DEBUG / "linkspan-record"
 #: Publishes numbers with a unit, images, texts and what looks like a page; and the name in JSON.
 LAB = """
 import sys
+import time
 import numpy as np
 import linkspan
 SCHEMA = 'name = "lab.reading"\\n[fields.celsius]\\ntype = "f64"\\nunit = "Cel"\\n'
@@ -33,6 +38,7 @@ with (linkspan.publisher("lab/temperature", schema=SCHEMA) as temperature, links
         if i % 20 == 0:
             camera.send(np.full((16, 24), i, np.uint16))
             smile.send(i)
+            time.sleep(float(sys.argv[1]))
     print("sent", flush=True)
     sys.stdin.readline()
 """
@@ -48,10 +54,10 @@ def recorded(bench: Bench, *names: str) -> None:
     until("the recorder has the names", lambda: all(peers(bench).get(name, 0) for name in names))
 
 
-def record(bench: Bench, *words: str) -> Path:
+def record(bench: Bench, *words: str, pause: float = 0.0) -> Path:
     """A recording of all of it."""
     file = bench.folder / "run42.mcap"
-    publisher = bench.python(LAB)
+    publisher = bench.python(LAB, pause)
     recorder = bench.start(RECORD, "record", "lab/*", "-o", file, "--messages", "420", "--quiet", *words)
     recorded(bench, "lab/temperature", "lab/camera", "lab/log", "lab/smile")
     go(publisher)
@@ -141,6 +147,104 @@ def test_recording_opens_without_a_token_and_by_keyboard_alone(bench: Bench, gat
     unnamed = page.evaluate("[...document.querySelectorAll('button, input, select, [tabindex]')].filter((one) => !(one.ariaLabel || one.labels?.length || one.textContent.trim())).map((one) => one.outerHTML)")
     assert unnamed == []
     context.close()
+
+
+class Shown(Gateway):
+    """`linkspan recording view`: the address and the token of a page that has a recording and nothing else."""
+
+    def __init__(self, bench: Bench, *words: object) -> None:
+        self.bench, self.child = bench, bench.start(RECORD, "recording", "view", *words)
+        line = next_line(self.child.stdout, "the address of the page").strip()
+        assert line, self.child.communicate()[1]
+        self.link = line
+        self.address, _, behind = line.partition("/#token=")
+        self.token, _, rest = behind.partition("&")
+        self.port = int(self.address.rsplit(":", 1)[1])
+        assert rest == "recording=1" and self.address.startswith("http://127.0.0.1:")
+
+
+def test_recording_is_viewed_from_the_command_line_with_all_its_parts_and_nothing_else(bench: Bench, browser: Browser) -> None:  # noqa: F811
+    file = record(bench, "--split", "4KiB", "--sync", "20ms", pause=0.1)
+    parts = sorted(bench.folder.glob("run42*.mcap"))
+    assert len(parts) > 2 and parts[-1] == file
+    # A name that is published now, and what a folder has beside the recording, are not shown.
+    go(bench.publisher("secret/now", 1))
+    shown = Shown(bench, file)
+    status, listed, _ = shown.request("/api/recording", shown.token)
+    assert status == 200 and listed == {"files": [{"name": part.name, "size": part.stat().st_size} for part in [file, *parts[:-1]]]}
+    errors: list[str] = []
+    for width, scheme in ((1280, "light"), (390, "dark")):
+        context = browser.new_context(viewport={"width": width, "height": 860}, color_scheme=scheme)
+        page = context.new_page()
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+        page.goto(f"{shown.link}&panel=time~lab/temperature")
+        expect(page.locator("#state")).to_contain_text("420 messages of 4 names", timeout=PATIENCE * 1000)
+        page.get_by_label("Speed").select_option("1000")
+        until("all of it was played", lambda: page.evaluate("!scope.player.isPlaying && scope.panels[0].lines[0]?.series.end === 200"))
+        expect(page.locator("#names")).not_to_contain_text("secret")
+        # There is nothing to go back to; a reload shows the recording again, and the token has left the address.
+        expect(page.get_by_role("button", name="Back to what is published now")).to_be_hidden()
+        assert shown.token not in page.url and "recording=1" in page.url
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        page.screenshot(path=SHOTS / f"scope-view-{width}-{scheme}.png", full_page=True)
+        page.reload()
+        expect(page.locator("#state")).to_contain_text("420 messages of 4 names", timeout=PATIENCE * 1000)
+        context.close()
+    assert errors == []
+    # Only who has the token, on a page of this address, gets the files; and of names and other files nothing.
+    for path in ("/api/recording", "/api/recording/0"):
+        for token, headers in ((None, {}), ("0" * 64, {}), (shown.token, {"Origin": "http://evil.example"}), (shown.token, {"Host": "evil.example"}), (shown.token, {"Sec-Fetch-Site": "cross-site"})):
+            assert shown.request(path, token, headers=headers)[0] in (401, 403, 421), (path, headers)
+        # What stands in logs and histories is not enough.
+        assert shown.request(f"{path}?token={shown.token}")[0] == 403
+    for path in (f"/api/recording/{len(parts)}", "/api/recording/-1", "/api/recording/../recording", "/api/recording/%2e%2e%2ftokens.json", "/api/recording/18446744073709551616", "/api/recording/x"):
+        assert shown.request(path, shown.token)[0] in (400, 404), path
+    for path in ("/api/latest/secret/now", "/api/events?name=*", "/api/events?name=secret/now", "/metrics"):
+        assert shown.request(path, shown.token)[0] == 403, path
+    assert shown.request("/api/names", shown.token)[:2] == (200, {"names": []})
+    # It ends at the first signal, and leaves nothing; no program sees it as a service or a name.
+    assert not any("gateway" in name for name in peers(bench))
+    assert shown.stop() == ""
+
+
+def test_recording_that_is_none_or_for_other_machines_is_not_viewed(bench: Bench) -> None:
+    (bench.folder / "notes.txt").write_text("no recording")
+    file = record(bench)
+    for words, kind in [
+        (["notes.txt"], ""), (["none.mcap"], "NotFound"), ([bench.folder], "Unsupported"), ([file, "--listen", "0.0.0.0:0"], "PermissionDenied"), ([file, "--listen", "here"], "InvalidEndpoint"),
+    ]:
+        done = subprocess.run([RECORD, "recording", "view", *words], cwd=bench.folder, env=bench.env, capture_output=True, text=True, timeout=PATIENCE)
+        assert done.returncode == 1 and kind in done.stderr and done.stdout == "", (words, done)
+    # A gateway has no recording, and says so.
+    gateway = bench.gateway()
+    status, body, _ = gateway.request("/api/recording", gateway.token)
+    assert status == 404 and "linkspan recording view" in str(body)
+
+
+def test_recording_that_is_written_or_cut_off_meanwhile_is_viewed_as_far_as_it_is(bench: Bench) -> None:
+    file = record(bench)
+    shown = Shown(bench, file)
+    size = file.stat().st_size
+    with file.open("ab") as more:
+        more.write(b"x" * 1000)
+    status, listed, _ = shown.request("/api/recording", shown.token)
+    assert status == 200 and listed["files"][0]["size"] == size + 1000
+    # Another file in its place is not shown: it is the one that was there.
+    file.rename(bench.folder / "moved.mcap")
+    file.write_text("another one")
+    request = urllib.request.Request(f"{shown.address}/api/recording/0", headers={"Authorization": f"Bearer {shown.token}"})
+    with urllib.request.urlopen(request, timeout=PATIENCE) as response:
+        assert response.read() == (bench.folder / "moved.mcap").read_bytes()
+    # One that is cut off while it is read ends the answer, which the client sees.
+    with (bench.folder / "moved.mcap").open("ab") as more:
+        more.truncate(64 << 20)
+    with urllib.request.urlopen(request, timeout=PATIENCE) as response:
+        assert len(response.read(1000)) == 1000
+        os.truncate(bench.folder / "moved.mcap", 1000)
+        with pytest.raises(http.client.IncompleteRead):
+            response.read()
+    assert shown.stop() == ""
 
 
 def test_what_the_recorder_missed_is_marked_where_it_happened(bench: Bench, gateway: Gateway, browser: Browser) -> None:  # noqa: F811

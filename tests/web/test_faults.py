@@ -1,12 +1,14 @@
 """Each of the four programs is killed and started again: the page shows it, and the other programs continue."""
 
 import os
+import re
 import signal
 import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import PARTS, PATIENCE, ROOT
+from conftest import PARTS, PATIENCE, ROOT, children
+from support.limits import within
 
 OBSERVATORY = ROOT / "examples/observatory"
 
@@ -49,6 +51,34 @@ def test_killed_program_is_shown_as_missing_and_recovers(live, observatory, part
     # The page shows `back` for some seconds. One program is enough to test that.
     if part == PARTS[0]:
         live.wait_state(part, "live")
+
+
+def gateway_of(observatory):
+    """The process of the gateway, which every page follows."""
+    (found,) = [pid for pid, command in children(observatory.process.pid).items() if Path(command[0]).name == "linkspan-gateway"]
+    return found
+
+
+def test_page_follows_the_gateway_and_says_when_it_does_not_answer(live, observatory):
+    before = observatory.pids()
+    killed = gateway_of(observatory)
+    os.kill(killed, signal.SIGKILL)
+    live.wait("() => document.querySelector('#summary').textContent.startsWith('The gateway has not answered since')")
+    for part in PARTS:
+        live.wait_state(part, "waiting")
+    live.screenshot("without-gateway")
+    # The programs go on, and none of them is shown as missing.
+    assert observatory.pids() == before
+    observatory.start_missing()
+    for part in PARTS:
+        live.wait_state(part, "live")
+        wait_for_change(live, part)
+    live.wait("() => document.querySelector('#summary').textContent === 'All four programs are live.'")
+    assert gateway_of(observatory) != killed and observatory.pids() == before
+    # Its token for the scope page is another one, which is printed, too.
+    with within("the new address of the scope page", PATIENCE):
+        while len(set(re.findall(r"scope page is at (\S+)", "".join(observatory.lines)))) < 2:
+            observatory.lines.append(observatory.process.stdout.readline())
 
 
 def test_driver_with_another_unit_is_refused_and_the_page_shows_why(live, observatory, tmp_path):

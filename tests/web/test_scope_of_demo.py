@@ -19,13 +19,14 @@ NAMES = {"observatory/sensors", "observatory/statistics", "observatory/triggers"
 
 def test_scope_page_shows_every_name_of_the_demonstration(observatory, browser):
     with within("the address of the scope page", PATIENCE):
-        while not (found := re.search(r"scope page is at (\S+)", "".join(observatory.lines))):
+        while not (found := re.findall(r"scope page is at (\S+)", "".join(observatory.lines))):
             observatory.lines.append(observatory.process.stdout.readline())
     context = browser.new_context()
     page = context.new_page()
     errors = []
     page.on("pageerror", lambda error: errors.append(str(error)))
-    page.goto(f"{found[1]}&panel=time~observatory/sensors!cpu&panel=line~observatory/waveform!samples")
+    # A gateway that was started again has another token.
+    page.goto(f"{found[-1]}&panel=time~observatory/sensors!cpu&panel=line~observatory/waveform!samples")
     for name in NAMES:
         page.get_by_role("table").get_by_role("button", name=name, exact=True).wait_for(timeout=PATIENCE * 1000)
     for what in ("scope.panels[0].lines[0]?.series.end >= 3", "scope.panels[1].lines[0]?.data?.length > 0"):

@@ -1,11 +1,11 @@
 <?php
-/** Streams the messages of the four programs to one page as server-sent events. */
+/** Streams the messages of the four programs, which it follows at the gateway, to one page as server-sent events. */
 declare(strict_types=1);
 
 use Linkspan\Channel;
 use Linkspan\LinkspanException;
 use Linkspan\SchemaMismatchException;
-use function Linkspan\{schema, subscribe};
+use function Linkspan\{decode, latest, schema};
 
 require __DIR__ . '/access.php';
 
@@ -79,18 +79,58 @@ function axes_of(string $part): array
     }
 }
 
+/** Follows all names at the gateway, as server-sent events; null while it does not answer. */
+function follow_gateway(): mixed
+{
+    $token = @file_get_contents((string) getenv('GATEWAY_TOKEN_FILE'));
+    if ($token === false) {
+        return null; // the gateway has never run: it is being compiled
+    }
+    // Over HTTP/1.0 the answer has no chunks, which PHP would collect before it gives them.
+    $http = ['header' => 'Authorization: Bearer ' . trim($token), 'protocol_version' => 1.0, 'timeout' => 2.0];
+    $stream = @fopen(getenv('GATEWAY') . '/api/events?name=observatory/*', 'r', false, stream_context_create(['http' => $http]));
+    if ($stream === false) {
+        return null;
+    }
+    stream_set_blocking($stream, false);
+    return $stream;
+}
+
+/** Takes the whole events out of the text that has come: the messages in them. */
+function take_messages(string &$text): array
+{
+    $messages = [];
+    while (($end = strpos($text, "\n\n")) !== false) {
+        if (preg_match('/^event: message$/m', $event = substr($text, 0, $end)) && preg_match('/^data: (.*)$/m', $event, $data)) {
+            $messages[] = decode($data[1], 'json');
+        }
+        $text = substr($text, $end + 2);
+    }
+    return $messages;
+}
+
+/** Returns true for a program whose schema fits the one that the page expects, the reason for one that is refused, and null where it has ended. */
+function fits(string $part): bool|string|null
+{
+    try {
+        latest(TOPICS[$part], schema: __DIR__ . '/../schemas/' . SCHEMAS[$part] . '.schema.toml', timeout: 0.5);
+        return true;
+    } catch (SchemaMismatchException $mismatch) {
+        return $mismatch->getMessage(); // it names the field and both units
+    } catch (LinkspanException) {
+        return null;
+    }
+}
+
 $window = (int) ($_GET['window'] ?? 512);
 $until = (int) ($_SERVER['HTTP_LAST_EVENT_ID'] ?? $_GET['since'] ?? 0);
-// These are the schemas that the page expects: a publisher with an incompatible one is refused before its first value.
-$subscribers = [];
-foreach (TOPICS as $part => $topic) {
-    $subscribers[$part] = subscribe($topic, schema: __DIR__ . '/../schemas/' . SCHEMAS[$part] . '.schema.toml');
-}
-// A message of any of them ends a wait: nothing is asked for again and again.
-$any = subscribe('observatory/*');
 $begin = microtime(true);
 $received = array_fill_keys(array_keys(TOPICS), 0.0);
-$shown = [];
+$parts = array_flip(TOPICS);
+$shown = $fits = []; // by part; whether a schema fits by part and schema
+$answers = null;     // whether the gateway answers, as the page knows it
+$gateway = null;
+$text = '';
 $nextSpectrum = $begin + 0.3;
 $written = $begin;
 
@@ -102,36 +142,50 @@ if ($recent !== null && $recent['on'] !== []) {
     $until = max($until, $recent['at'] + 10 * count($recent['on']));
     emit(['waveform' => [$recent], 'triggers' => [$recent]], $until);
 }
-$graceEnd = microtime(true) + SILENT_SECONDS; // until then, a program that has sent nothing is not shown as missing
+$graceEnd = INF; // until then, a program that has sent nothing is not shown as missing
 
 while (($now = microtime(true)) < $begin + STREAM_SECONDS && !connection_aborted()) {
     $event = [];
-    foreach ($subscribers as $part => $subscriber) {
-        $refused = null;
-        try {
-            while ($subscriber->poll()) {
-                $value = to_json_value($subscriber->tryRecv()->value);
-                $received[$part] = $now;
-                match ($part) {
-                    'seismogram' => [$event['waveform'][] = $value, $until = $value['at'] + 100],
-                    'spectrum' => $event['triggers'][] = $value,
-                    default => $event[$part] = $value,
-                };
-            }
-        } catch (SchemaMismatchException $mismatch) {
-            $refused = $mismatch->getMessage(); // it names the field and both units
-        } catch (LinkspanException) {
-            // The subscriber lagged or was disconnected: it reconnects by itself, and the page shows the program as missing meanwhile.
+    $gateway ??= follow_gateway();
+    if ($answers !== ($gateway !== null)) {
+        $event['gateway'] = $answers = $gateway !== null;
+        $shown = []; // without it nothing is known of the programs
+        $graceEnd = $answers ? $now + SILENT_SECONDS : INF;
+    }
+    if ($gateway !== null) {
+        $text .= stream_get_contents($gateway);
+        if (feof($gateway)) {
+            [$gateway, $text] = [null, ''];
+            continue;
         }
-        $state = $refused ?? ($now - $received[$part] < SILENT_SECONDS);
-        if (($shown[$part] ?? null) !== $state && ($state !== false || $now > $graceEnd)) {
+    }
+    foreach (take_messages($text) as $message) {
+        $part = $parts[$message['name']] ?? null;
+        if ($part === null) {
+            continue;
+        }
+        $state = $fits[$part][$message['schema'] ?? ''] ??= fits($part);
+        $received[$part] = $state === null ? $received[$part] : $now;
+        if ($state !== null && ($shown[$part] ?? null) !== $state) {
             $event['parts'][$part] = $shown[$part] = $state;
             if ($state === true && in_array($part, ['sensors', 'seismogram'], true)) {
                 $event['axes'] = ($event['axes'] ?? []) + axes_of($part);
             }
         }
+        $value = $state === true ? to_json_value($message['value']) : null;
+        match ($value === null ? null : $part) {
+            null => null,
+            'seismogram' => [$event['waveform'][] = $value, $until = $value['at'] + 100],
+            'spectrum' => $event['triggers'][] = $value,
+            default => $event[$part] = $value,
+        };
     }
-    if ($now >= $nextSpectrum && ($shown['spectrum'] ?? false)) {
+    foreach ($received as $part => $at) {
+        if ($now > $graceEnd && $now - $at >= SILENT_SECONDS && ($shown[$part] ?? null) !== false) {
+            $event['parts'][$part] = $shown[$part] = false;
+        }
+    }
+    if ($now >= $nextSpectrum && ($shown['spectrum'] ?? false) === true) {
         $event['spectrum'] = call_spectrum(['op' => 'spectrum', 'window' => $window]);
         $nextSpectrum = $now + 1;
     }
@@ -144,13 +198,12 @@ while (($now = microtime(true)) < $begin + STREAM_SECONDS && !connection_aborted
         $written = $now;
     }
     // Until a message comes, or something is due: a spectrum, a program that has been silent for too long, a comment that shows whether the page is still there.
-    $due = min(($shown['spectrum'] ?? false) ? $nextSpectrum : INF, $written + 1, $begin + STREAM_SECONDS, $now + SILENT_SECONDS / 3);
-    try {
-        $any->recv(max(0.001, $due - microtime(true)));
-        while ($any->poll()) {
-            $any->tryRecv();
-        }
-    } catch (LinkspanException) {
-        // The time is over, or it was overtaken: what there is comes next.
+    $due = min(($shown['spectrum'] ?? false) === true ? $nextSpectrum : INF, $written + 1, $begin + STREAM_SECONDS, $now + SILENT_SECONDS / 3);
+    $wait = (int) (1e6 * max(0.001, $due - microtime(true)));
+    if ($gateway === null) {
+        usleep($wait);
+        continue;
     }
+    [$readable, $none] = [[$gateway], null];
+    stream_select($readable, $none, $none, intdiv($wait, 1_000_000), $wait % 1_000_000);
 }

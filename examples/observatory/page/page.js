@@ -4,7 +4,7 @@
 const RECORDING = 3000; // samples in the recording
 const BACK_SECONDS = 15; // how long a program that was missing is shown as back
 const parts = {};
-let windowLength = 512, source = null, lastId = '';
+let windowLength = 512, source = null, lastId = '', gateway;
 const showSummary = text => { byId('summary').textContent = text; };
 const now = () => clock(Date.now() / 1000);
 
@@ -67,6 +67,18 @@ function setPart(part, state, why) {
   }
 }
 
+// Shows whether the gateway answers, which has the messages of all programs: while it does not, nothing is known of them.
+function showGateway(answers) {
+  if (answers === gateway) return;
+  if (!answers) {
+    showSummary(gateway === undefined ? 'Waiting for the gateway.' : `The gateway has not answered since ${now()}.`);
+    Object.keys(parts).forEach(part => setPart(part, 'waiting'));
+  } else if (gateway === false) {
+    showSummary('Waiting for the first values.');
+  }
+  gateway = answers;
+}
+
 function listen() {
   source?.close();
   source = new EventSource(`events.php?window=${windowLength}&since=${lastId}`);
@@ -74,6 +86,7 @@ function listen() {
   source.onmessage = ({ data, lastEventId }) => {
     const event = JSON.parse(data);
     lastId = lastEventId;
+    if ('gateway' in event) showGateway(event.gateway);
     Object.entries(event.parts ?? {}).forEach(([part, live]) => showPart(part, live));
     if (event.axes) showAxes(event.axes);
     event.waveform?.forEach(showWaveform);

@@ -199,12 +199,8 @@ impl Session {
         let mut uses = Vec::new();
         for text in texts {
             let name = Name::parse(text, true)?;
-            // A pattern gives the names that the token allows; one that allows none follows nothing.
-            if !name.is_pattern() || self.rights.read.is_empty() {
-                self.rights
-                    .check(Right::Read, &name)
-                    .inspect_err(|_| add(&self.gateway.counters.refused, 1))?;
-            }
+            // A pattern gives the names that the token allows.
+            self.rights.check(Right::Read, &name).inspect_err(|_| add(&self.gateway.counters.refused, 1))?;
             let number = resumes.get(&name.text()).map(|resume| resume.number);
             let from = number.filter(|_| name.is_journal()).map(|number| number.saturating_add(1));
             if seen.insert(name.clone()) {
@@ -263,6 +259,7 @@ impl Session {
         let id = frame.id()?;
         let pattern = frame.field("pattern").map(Value::as_text).transpose()?.unwrap_or("*");
         let pattern = Name::parse(pattern, true)?;
+        self.rights.check_listing(&pattern).inspect_err(|_| add(&self.gateway.counters.refused, 1))?;
         let follows = frame.field("follow").map(Value::as_bool).transpose()?.unwrap_or(false);
         if !follows {
             let session = self.clone();

@@ -7,6 +7,7 @@ mod faults;
 mod info;
 mod progress;
 mod report;
+mod view;
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -31,6 +32,7 @@ pub enum Action {
     Split(copy::Split),
     Export(export::Arguments),
     Report(report::Arguments),
+    View(view::Arguments),
 }
 
 impl Action {
@@ -44,6 +46,7 @@ impl Action {
             Action::Split(arguments) => arguments.run(),
             Action::Export(arguments) => export::run(arguments),
             Action::Report(arguments) => report::run(arguments),
+            Action::View(arguments) => match view::run(arguments)? {},
         }
         .map(|()| ExitCode::SUCCESS)
     }
