@@ -217,6 +217,7 @@ async function opened(files) {
   page.player = new Player(recording, () => page.span);
   page.player.isPlaying = true;
   of("player").hidden = false;
+  document.querySelector("caption").textContent = "Names of the recording: a name opens a panel";
   of("play").focus();
   state.textContent = [`${recording.name}: ${recording.count} messages of ${recording.names.size} names`, ...recording.problems.slice(0, 5)].join("; ");
   shows(page.player);

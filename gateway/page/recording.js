@@ -103,7 +103,7 @@ export class Recording {
     const part = ({ name }) => Number(/\.(\d{4,})\.[^.]*$/.exec(name)?.[1] ?? 1);
     const all = [...files].sort((one, other) => part(one) - part(other) || (one.name < other.name ? -1 : 1));
     const made = new Recording();
-    made.name = all.map(({ name }) => name).join(", ");
+    made.name = all.length > 3 ? `${all[0].name} and ${all.length - 1} more` : all.map(({ name }) => name).join(", ");
     if (all.reduce((size, { size: one }) => size + one, 0) > MOST) throw new LinkspanError("TooLarge", `${made.name}: a page opens recordings of 2 GiB at most; \`linkspan recording cut\` makes a smaller one`);
     for (const [at, file] of all.entries()) made.#read(new Uint8Array(await file.arrayBuffer()), file.name, at === 0);
     const entries = made.#entries;

@@ -114,11 +114,18 @@ fn single_header<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option
     }
 }
 
-/// Returns a parameter of the query, decoded. Only a text without invalid UTF-8 counts.
-pub fn parameter(uri: &Uri, name: &str) -> Option<String> {
-    let mut pairs = uri.query()?.split('&').filter_map(|pair| pair.split_once('='));
-    let (_, value) = pairs.find(|(key, _)| *key == name)?;
-    percent_decode_str(&value.replace('+', " ")).decode_utf8().ok().map(|text| text.into_owned())
+/// Returns a parameter of the query, decoded.
+///
+/// # Errors
+/// `Malformed` for one that is no text in UTF-8.
+pub fn parameter(uri: &Uri, name: &str) -> Result<Option<String>, Error> {
+    let mut pairs =
+        uri.query().unwrap_or_default().split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+    let Some((_, value)) = pairs.find(|(key, _)| *key == name) else { return Ok(None) };
+    let decoded = percent_decode_str(&value.replace('+', " ")).decode_utf8().map(|text| text.into_owned());
+    decoded.map(Some).map_err(|_| {
+        Error::new(ErrorKind::Malformed, format!("the parameter {name} of the address is no text in UTF-8"))
+    })
 }
 
 /// The rights of a request over HTTP, which has a token.
@@ -208,7 +215,7 @@ impl Gateway {
         if let Some(header) = single_header(&request.headers, &AUTHORIZATION)? {
             return Ok(self.admit(bearer(Some(header.as_bytes()))?, place, peer)?);
         }
-        match parameter(&request.uri, "token") {
+        match parameter(&request.uri, "token")? {
             // An address stands in logs and histories: it is good for reading alone.
             Some(token) => {
                 let rights = self.admit(token.as_bytes(), place, peer)?.reading();

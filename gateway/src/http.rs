@@ -12,6 +12,7 @@ use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::{Extension, FromRequestParts, Path, Request, State};
 use axum::http::Uri;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, UPGRADE};
+use axum::http::request::Parts;
 use axum::middleware::Next;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
@@ -89,6 +90,10 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
     router
         .fallback(async || {
             Problem::from(page::Problem::new(404, ErrorKind::NotFound, "there is nothing at this address"))
+        })
+        .method_not_allowed_fallback(async || {
+            let text = "this address takes another method; docs/gateway-protocol.md has the addresses";
+            Problem::from(page::Problem::new(405, ErrorKind::Unsupported, text))
         })
         .layer(middleware::from_fn_with_state(gateway.clone(), own_origin))
         .with_state(gateway)
@@ -190,12 +195,26 @@ async fn look_up<T: Send + 'static>(
     }
 }
 
+/// The name in the path of an address.
+struct Named(String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Named {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Named, Problem> {
+        let path = Path::<String>::from_request_parts(parts, state).await;
+        path.map(|Path(name)| Named(name)).map_err(|_| {
+            Error::new(ErrorKind::Malformed, "the name in the address is no text in UTF-8").into()
+        })
+    }
+}
+
 async fn names(
     State(gateway): State<Arc<Gateway>>,
     Admitted(rights): Admitted,
     uri: Uri,
 ) -> Result<Response, Problem> {
-    let pattern = Name::parse(&parameter(&uri, "name").unwrap_or_else(|| "*".to_owned()), true)?;
+    let pattern = Name::parse(&parameter(&uri, "name")?.unwrap_or_else(|| "*".to_owned()), true)?;
     rights.check_listing(&pattern).inspect_err(|_| add(&gateway.counters.refused, 1))?;
     let shown = rights.clone();
     let names =
@@ -221,8 +240,8 @@ fn with_value(fields: &[(&str, Value)], value: &[u8]) -> Result<Response, Proble
 
 async fn newest(
     State(gateway): State<Arc<Gateway>>,
-    Path(name): Path<String>,
     Admitted(rights): Admitted,
+    Named(name): Named,
 ) -> Result<Response, Problem> {
     let name = gateway.check(&rights, Right::Read, &name)?;
     let (fields, value) = look_up(&gateway, &rights.name, move |_| {
@@ -259,12 +278,12 @@ async fn body(gateway: &Gateway, request: Request) -> Result<Value, Problem> {
 
 async fn call_name(
     State(gateway): State<Arc<Gateway>>,
-    Path(name): Path<String>,
     Admitted(rights): Admitted,
+    Named(name): Named,
     request: Request,
 ) -> Result<Response, Problem> {
     let name = gateway.check(&rights, Right::Call, &name)?;
-    let seconds = parameter(request.uri(), "timeout").map(|text| text.parse::<f64>().unwrap_or(f64::NAN));
+    let seconds = parameter(request.uri(), "timeout")?.map(|text| text.parse::<f64>().unwrap_or(f64::NAN));
     let within = requests::timeout(seconds.map(Value::from).as_ref())?;
     let value = body(&gateway, request).await?;
     // A client that hangs up gives the call up.
@@ -292,8 +311,8 @@ impl Drop for OnDrop {
 
 async fn publish_name(
     State(gateway): State<Arc<Gateway>>,
-    Path(name): Path<String>,
     Admitted(rights): Admitted,
+    Named(name): Named,
     request: Request,
 ) -> Result<Response, Problem> {
     let name = gateway.check(&rights, Right::Write, &name)?;
@@ -310,11 +329,11 @@ async fn events(
     Admitted(rights): Admitted,
     uri: Uri,
 ) -> Result<Response, Problem> {
-    let text = parameter(&uri, "name")
+    let text = parameter(&uri, "name")?
         .ok_or_else(|| Error::new(ErrorKind::Missing, "say which names: /api/events?name=lab/*"))?;
     let name = Name::parse(&text, true)?;
-    rights.check(Right::Read, &name).inspect_err(|_| add(&gateway.counters.refused, 1))?;
-    let rate = parameter(&uri, "rate").map(|text| text.parse::<f64>().unwrap_or(f64::NAN));
+    rights.check_followed(&name).inspect_err(|_| add(&gateway.counters.refused, 1))?;
+    let rate = parameter(&uri, "rate")?.map(|text| text.parse::<f64>().unwrap_or(f64::NAN));
     let choice = Choice::of(rate.is_some(), rate, None, gateway.settings.name_rate)?;
     if gateway.sessions.load(Ordering::Acquire) >= STREAMS + AUTHORISED {
         return Err(Error::new(ErrorKind::Full, "too many streams of events are open; close some").into());

@@ -6,8 +6,11 @@ use linkspan::{Error, ErrorKind, Result, quoted, registry};
 const STORES: [&str; 3] = ["journal", "spool", "file"];
 /// Transports with names on this machine. An address of TCP, and a path, are none: a client reaches names alone.
 const TRANSPORTS: [&str; 7] = ["shm", "unix", "journal", "spool", "file", "fifo", "dgram"];
-/// The most bytes of a name or a pattern.
+/// Transports of which each message has one reader: nothing is published there.
+const ONE_READER: [&str; 3] = ["spool", "fifo", "dgram"];
+/// The most bytes of a name or a pattern, and of a part between two `/`.
 const MAX: usize = 220;
+const MAX_PART: usize = 64;
 
 /// A name that a client gave, or a pattern of names.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -46,6 +49,10 @@ impl Name {
             let more = if may_match { ", and in a pattern * and ?" } else { "" };
             return wrong(&format!("letters, digits, . _ - and / are allowed{more}"));
         }
+        // In a pattern a star may stand for several parts.
+        if name.split('/').any(|part| part.len() > MAX_PART && !part.contains(['*', '?'])) {
+            return wrong("each part between two / has 64 characters at most");
+        }
         // Shared memory is what a name without a transport means.
         let transport = transport.filter(|transport| *transport != "shm").map(str::to_owned);
         Ok(Name { transport, name: name.to_owned() })
@@ -65,6 +72,23 @@ impl Name {
     /// Returns whether it is a journal, whose messages have lasting numbers.
     pub fn is_journal(&self) -> bool {
         self.transport.as_deref() == Some("journal")
+    }
+
+    /// Refuses what has no publisher at any time.
+    ///
+    /// # Errors
+    /// `Unsupported`, with what is possible.
+    pub fn check_published(&self) -> Result<()> {
+        match self.transport.as_deref().filter(|of| ONE_READER.contains(of)) {
+            None => Ok(()),
+            Some(of) => {
+                let text = format!(
+                    "{}: nothing is published over {of}, of which each message has one reader, so it is not followed; send to it, or publish over shared memory, unix, file or journal",
+                    quoted(&self.text())
+                );
+                Err(Error::new(ErrorKind::Unsupported, text))
+            }
+        }
     }
 
     /// Returns whether a name fits this pattern. Stores fit a pattern of their own transport alone, as for a subscriber.
@@ -151,7 +175,10 @@ mod tests {
             let error = Name::parse(text, false).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidEndpoint, "{text}");
         }
-        assert!(Name::parse(&"a".repeat(221), false).is_err());
+        for long in ["a".repeat(221), "a".repeat(65), format!("lab/{}/b", "a".repeat(65))] {
+            assert!(Name::parse(&long, false).is_err() && Name::parse(&long, true).is_err());
+        }
+        assert!(Name::parse(&"a".repeat(64), false).is_ok() && Name::parse(&"a?".repeat(60), true).is_ok());
         for (text, shown) in [("lab/a", "lab/a"), ("shm:lab/a", "lab/a"), ("journal:a", "journal:a")] {
             assert_eq!(Name::parse(text, false).unwrap().text(), shown);
         }

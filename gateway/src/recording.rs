@@ -126,8 +126,8 @@ pub async fn list(
 /// `GET /api/recording/NUMBER`: one of them, from 0.
 pub async fn file(
     State(gateway): State<Arc<Gateway>>,
-    Segment(number): Segment<String>,
     Admitted(rights): Admitted,
+    Segment(number): Segment<String>,
 ) -> std::result::Result<Response, Problem> {
     let part = number.parse().ok().and_then(|number: usize| gateway.recording.get(number));
     let part = part.ok_or_else(|| missing("there is no such file"))?;

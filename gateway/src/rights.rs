@@ -82,6 +82,15 @@ impl Rights {
         Err(Error::new(ErrorKind::PermissionDenied, text))
     }
 
+    /// Refuses what is not followed: what the token does not allow, and what is never published.
+    ///
+    /// # Errors
+    /// `PermissionDenied` and `Unsupported`.
+    pub fn check_followed(&self, name: &Name) -> Result<()> {
+        self.check(Right::Read, name)?;
+        name.check_published()
+    }
+
     /// Refuses a token that reads nothing, where nothing else than reading is served.
     ///
     /// # Errors

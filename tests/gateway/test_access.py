@@ -171,6 +171,41 @@ def test_what_a_token_can_never_be_given_is_refused_at_once(bench: Bench) -> Non
     assert gateway.metric("refused_total") >= 20
 
 
+def test_what_is_never_published_or_no_name_is_refused_on_every_route(bench: Bench) -> None:
+    """Streams that would end at once, and be opened again and again; and parts of an address that are no text, which are not passed over."""
+    stores = [f"{of}:*" for of in ("journal", "spool", "file", "fifo", "dgram")]
+    token = bench.token("all", *(word for pattern in ["*", *stores] for right in ("--read", "--call", "--write") for word in (right, pattern)))
+    gateway = bench.gateway()
+    long, names = "a" * 65, ["spool:lab/jobs", "fifo:lab/pipe", "dgram:lab/slot", "spool:*"]
+    for name, status in [*((name, 422) for name in names), (long, 400), (f"lab/{long}/b", 400), ("%ff", 400), ("lab%c0%afa", 400)]:
+        for path in (f"/api/events?name={name}", f"/api/events?rate=1&name={name}"):
+            assert gateway.request(path, token)[0] == status, path
+    for path in ("/api/latest/%ff", f"/api/latest/{long}", "/api/names?name=%ff", f"/api/names?name={long}", "/api/events?name=lab/a&rate=%ff"):
+        status, body, headers = gateway.request(path, token)
+        assert status == 400 and headers["content-type"] == "application/problem+json" and isinstance(body, dict), (path, status, body)
+    for path in ("/api/call/%ff", "/api/publish/%ff", f"/api/call/{long}", "/api/call/lab/a?timeout=%ff"):
+        status, body, headers = gateway.request(path, token, {})
+        assert status == 400 and isinstance(body, dict), (path, status, body)
+    # Who has no token learns nothing of what an address takes.
+    for path in ("/api/latest/%ff", "/api/recording/%ff", f"/api/latest/{long}"):
+        assert gateway.request(path)[0] == 401, path
+    # Another method is an error with its reason, too.
+    for path, method in (("/api/call/lab/a", "GET"), ("/api/names", "POST"), ("/api/publish/lab/a", "PUT"), ("/", "DELETE")):
+        status, body, headers = gateway.request(path, token, raw=None if method == "GET" else b"1", method=method)
+        assert status == 405 and "method" in str(body) and headers["allow"], (path, status, body)
+
+    async def talk() -> None:
+        client = await Client.connect(gateway.address, token)
+        for name in [*names, long]:
+            with pytest.raises(Refused) as error:
+                await client.ask("subscribe", names=["lab/*", name])
+            assert error.value.kind == ("InvalidEndpoint" if name == long else "Unsupported"), name
+        await client.close()
+
+    asyncio.run(talk())
+    assert gateway.metric("subscriptions") == 0
+
+
 def test_reader_neither_calls_nor_writes(bench: Bench) -> None:
     gateway = bench.gateway()
     bench.publisher("lab/a", 1)
