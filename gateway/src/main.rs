@@ -11,7 +11,7 @@
 //! | viewers of laboratories, and what they see of each name | `viewers`, `catalogue` |
 //! | what is received for all clients; the place of one client in it | `feed`, `subscription` |
 //! | calls, look-ups, publishers | `requests`, `publishers` |
-//! | a recording in the page | `recording` |
+//! | a recording in the page: its files, their addresses, the program then | `part`, `recording`, `viewing` |
 //! | the gateway as a service; its counters | `service`, `status` |
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "in a test a panic is the report"))]
@@ -26,6 +26,7 @@ mod feed;
 mod frames;
 mod http;
 mod names;
+mod part;
 mod places;
 mod publishers;
 mod recording;
@@ -40,6 +41,7 @@ mod stream;
 mod subscription;
 mod tokens;
 mod viewers;
+mod viewing;
 
 use std::process::ExitCode;
 
@@ -69,7 +71,7 @@ fn main() -> ExitCode {
 fn run(arguments: Arguments) -> Result<()> {
     match arguments.action {
         None => service::run(&arguments.running),
-        Some(Action::View { listen, files }) => recording::run(&files, &listen),
+        Some(Action::View { listen, files }) => viewing::run(&files, &listen),
         Some(Action::Token(token)) => change_tokens(token),
         Some(Action::Completions { shell }) => {
             stdout::write(&manual::completions(shell, Arguments::command(), "linkspan-gateway"))

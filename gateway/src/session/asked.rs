@@ -200,7 +200,7 @@ impl Session {
         for text in texts {
             let name = Name::parse(text, true)?;
             // A pattern gives the names that the token allows.
-            self.rights.check(Right::Read, &name).inspect_err(|_| add(&self.gateway.counters.refused, 1))?;
+            self.rights.check_followed(&name).inspect_err(|_| add(&self.gateway.counters.refused, 1))?;
             let number = resumes.get(&name.text()).map(|resume| resume.number);
             let from = number.filter(|_| name.is_journal()).map(|number| number.saturating_add(1));
             if seen.insert(name.clone()) {

@@ -1,0 +1,67 @@
+//! `linkspan recording view`: a gateway that gives the files of a recording to its page, and nothing else, to who has its token.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use linkspan::page::{Origin, Token};
+use linkspan::{Error, ErrorKind, Result, several_lines};
+use linkspan_program::signals::Signals;
+use linkspan_program::stdout;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use crate::access::Settings;
+use crate::part::Part;
+use crate::rights::Rights;
+use crate::server;
+use crate::service::{Made, made, raise_descriptors};
+use crate::tokens::Tokens;
+
+/// How often the threads are looked at.
+const LOOK: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
+
+/// Shows a recording until a signal ends the program.
+///
+/// # Errors
+/// Those of the files and of the address; `PermissionDenied` for an address that other machines reach.
+pub fn run(paths: &[PathBuf], listen: &str) -> Result<()> {
+    let signals = Signals::install()?;
+    let recording = paths.iter().map(|path| Part::open(path)).collect::<Result<Vec<_>>>()?;
+    let requested = server::parse(listen)?;
+    if !requested.ip().is_loopback() {
+        let text = format!(
+            "{requested} is reached from other machines, and a recording is shown on this one alone; listen at 127.0.0.1 and use `ssh -L`"
+        );
+        return Err(Error::new(ErrorKind::PermissionDenied, text));
+    }
+    raise_descriptors();
+    let token = Token::draw()?;
+    // No name may be read: there is the recording alone.
+    let tokens = Tokens::new(None, Some((&token, Rights { name: "start".into(), ..Rights::default() })))?;
+    let listener = server::listen(requested)?;
+    let address = listener
+        .local_addr()
+        .map_err(|e| Error::os(format!("listening at {requested}"), e.raw_os_error().unwrap_or(0)))?;
+    let settings = Settings {
+        name_rate: 1.0,
+        max_message_size: 4_096,
+        ping: Duration::from_secs(20),
+        origins: Vec::new(),
+        behind_proxy: false,
+        is_tls: false,
+    };
+    let origin = Origin { port: address.port(), remote: false, hosts: Vec::new() };
+    let Made { gateway, stop, started, .. } = made(settings, origin, tokens, 0, recording);
+    let threads = server::serve(&gateway, started, &listener, None)?;
+    drop(listener);
+    stdout::print_lines(&several_lines(&format!("{}&recording=1", token.address(&address.to_string()))))?;
+    while signals.signal().is_none() && !threads.has_ended() {
+        // It says itself what it was that ended the wait.
+        let _ = poll(&mut [PollFd::from_borrowed_fd(signals.fd(), PollFlags::IN)], Some(&LOOK));
+    }
+    stop.send_replace(true);
+    threads.join();
+    signals
+        .signal()
+        .map(|_| ())
+        .ok_or_else(|| Error::new(ErrorKind::Internal, "a thread has ended in a defect"))
+}
