@@ -104,7 +104,7 @@ const STARTS_PROGRAMS: [&str; 6] = [
     // A shell that is named in full, without an environment.
     "cli/src/supervisor/watchdog.rs",
     // A program beside this one, or of the folders of PATH that are absolute; in a set-user-ID program of the system's folders.
-    "cli/src/companion.rs",
+    "programs/src/companion.rs",
     // Python of these folders, with the variables alone that `programs::clean_environment` lists, and outside of the current folder.
     "recorder/src/tools/export/python.rs",
 ];
