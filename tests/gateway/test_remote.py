@@ -23,6 +23,7 @@ sys.path.insert(0, str(ROOT / "python-remote"))
 import linkspan_remote  # noqa: E402
 from linkspan_remote import errors  # noqa: E402
 
+FULL = os.environ.get("LINKSPAN_GRID") == "full"
 #: Answers calls of lab/double.
 SERVER = """
 import sys, time
@@ -423,12 +424,19 @@ with linkspan_remote.connect(sys.argv[1], token=sys.argv[2]) as lab:
 
 
 def interpreters() -> list[str]:
-    """This one, and every other that is installed: of the system, and of pyenv."""
+    """This one, and others that are installed, of the system and of pyenv: the oldest and the newest of CPython and of PyPy, before a release each."""
     places = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")).glob("versions/*/bin/python3")
     names = [shutil.which(name) for name in ("pypy3", "python3.9", "python3.10", "python3.12", "python3.13", "python3.14")]
     found = {str(Path(name).resolve()): name for name in [*map(str, places), *names] if name}
-    works = [name for name in found.values() if subprocess.run([name, "-c", "import pip, sys; sys.exit(sys.version_info < (3, 9))"], capture_output=True, timeout=PATIENCE).returncode == 0]
-    return [sys.executable, *sorted(works)]
+    says = "import pip, platform, sys; print(platform.python_implementation(), *sys.version_info[:3])"
+    works: dict[str, list[tuple[list[int], str]]] = {}
+    for name in found.values():
+        said = subprocess.run([name, "-c", says], capture_output=True, text=True, timeout=PATIENCE).stdout.split()
+        version = [int(number) for number in said[1:]]
+        if version >= [3, 9]:
+            works.setdefault(said[0], []).append((version, name))
+    chosen = [name for those in works.values() for _, name in (those if FULL else (min(those), max(those)))]
+    return [sys.executable, *sorted({*chosen} - {sys.executable})]
 
 
 @pytest.mark.parametrize("interpreter", interpreters())

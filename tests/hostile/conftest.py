@@ -16,16 +16,14 @@ sys.path.insert(0, str(HERE.parent / "independent"))
 
 from party import EFFORT, Party  # noqa: E402
 from scene import Scene  # noqa: E402
+from support.drawn import drawn as some_of  # noqa: E402
 from support.tree import PROGRAM  # noqa: E402
 
 
 def drawn(cases: Iterable[str]) -> list[str]:
-    """Half of the cases of a test, chosen at random, or all of them if LINKSPAN_HOSTILE asks for more; the names of tests show which.
-
-    The workers of a run must collect the same tests, so the choice is seeded with the run's number."""
-    seed = os.environ.get("LINKSPAN_SEED") or os.environ.get("PYTEST_XDIST_TESTRUNUID") or os.urandom(4).hex()
+    """Half of the cases of a test, chosen at random, or all of them if LINKSPAN_HOSTILE asks for more."""
     whole = list(cases)
-    return whole if EFFORT > 1 else sorted(random.Random(seed).sample(whole, len(whole) // 2), key=whole.index)
+    return whole if EFFORT > 1 else some_of(whole, len(whole) // 2)
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,9 @@
 """A release: what is built has the commit that is tagged, and a step that fails leaves no commit. `make` and `cargo` are stand-ins."""
 
+import ast
+import json
 import os
+import re
 import shutil
 import subprocess
 
@@ -65,3 +68,22 @@ def test_failing_step_leaves_neither_commit_nor_tag(release, step):
     assert "9.8.7" in git("diff", "--", "CHANGELOG.md")
     git("checkout", ".")
     assert git("status", "--porcelain") == ""
+
+
+def test_published_crates_need_only_published_ones_and_each_list_of_them_is_the_same():
+    """A crate that is split off is one that `cargo publish` of those that need it asks for: it stands in each list, before them."""
+    done = subprocess.run(["cargo", "metadata", "--format-version", "1", "--no-deps", "--offline"], cwd=ROOT, check=True, capture_output=True, text=True)
+    needs = {package["name"]: {each["name"] for each in package["dependencies"] if each["kind"] != "dev"} for package in json.loads(done.stdout)["packages"]}
+    lists = {}
+    for file in ("packaging/build", "tests/dist/test_crates.py"):
+        [listed] = re.findall(r"^CRATES = (\(.*\))$", (ROOT / file).read_text(), re.M)
+        lists[file] = list(ast.literal_eval(listed))
+    page = (ROOT / "packaging/README.md").read_text()
+    [order] = re.findall(r"^2\. Crates: (.*)$", page, re.M)
+    lists["order of publishing"] = re.findall(r"-p (linkspan[a-z-]*)", order)
+    [row] = re.findall(r"^\| (`linkspan-VERSION\.crate`.*?) \|", page, re.M)
+    crates = lists["packaging/build"]
+    assert sorted(re.findall(r"`(linkspan(?:-[a-z]+)*)-(?:VERSION|…)", row)) == sorted(crates)
+    assert all(listed == crates for listed in lists.values()), lists
+    for at, crate in enumerate(crates):
+        assert (needs[crate] & needs.keys()) <= {*crates[:at]}, crate
