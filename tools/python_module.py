@@ -30,7 +30,7 @@ if not built.exists():
     raise SystemExit(f"{built} is not built: cargo build -p linkspan-python")
 replaced(ROOT / "python/linkspan/_native.abi3.so", lambda file: shutil.copy(built, file))
 replaced(Path(sysconfig.get_path("purelib")) / "linkspan.pth", lambda file: file.write_text(f"{ROOT / 'python'}\n"))
-# Programs of tests begin thousands of times, often where Python may not write what it has compiled. A source that has changed since is compared
-# by its text, not by its time, which has seconds alone.
+# Programs of tests begin thousands of times, often where Python may not write what it has compiled. A source that has
+# changed since is compared by its text, not by its time, which has seconds alone.
 for folder in ("python/linkspan", "tests/support"):
     compileall.compile_dir(ROOT / folder, quiet=1, invalidation_mode=py_compile.PycInvalidationMode.CHECKED_HASH)

@@ -1,4 +1,5 @@
-//! The cases: the arguments after `work` select the case that a worker measures, or a far end that runs as a program of its own.
+//! The cases: the arguments after `work` select the case that a worker measures, or a far end that runs as a program of
+//! its own.
 
 use std::os::unix::process::CommandExt;
 use std::process::Command;

@@ -39,7 +39,8 @@ fn others() -> Result<Shared<Work>> {
                 while work.works.load(Ordering::Relaxed) == 0 {
                     sleep(PACE);
                 }
-                // A unit takes some microseconds of computing in registers, because the counter is shared and its cache line must not be the work.
+                // A unit takes some microseconds of computing in registers, because the counter is shared and its cache
+                // line must not be the work.
                 let mut state = 1u64;
                 for _ in 0..10_000 {
                     state =

@@ -26,8 +26,8 @@ impl Taken {
         if range == 0.0 { 0.0 } else { range / self.median() }
     }
 
-    /// How far the level drifted during the measurement: the largest median of a third of the repetitions divided by the smallest, less one. Zero if
-    /// there are too few repetitions.
+    /// How far the level drifted during the measurement: the largest median of a third of the repetitions divided by
+    /// the smallest, less one. Zero if there are too few repetitions.
     pub fn drift(&self) -> f64 {
         if self.rounds.len() < 6 {
             return 0.0;
@@ -57,8 +57,8 @@ pub fn quantile(of: &[f64], part: f64) -> f64 {
     sorted.get(index).copied().unwrap_or(f64::NAN)
 }
 
-/// The slope of log y over log x by least squares, over the upper half of the range of x, where fixed costs no longer dominate. None with fewer than
-/// three points there.
+/// The slope of log y over log x by least squares, over the upper half of the range of x, where fixed costs no longer
+/// dominate. None with fewer than three points there.
 pub fn slope(points: &[(f64, f64)]) -> Option<f64> {
     let (first, last) = (points.first()?.0, points.last()?.0);
     let upper: Vec<(f64, f64)> = points

@@ -1,4 +1,5 @@
-//! One end of the measurements of `benches/bridge`: of zenoh alone, or of Linkspan over bridges that the two ends do not notice.
+//! One end of the measurements of `benches/bridge`: of zenoh alone, or of Linkspan over bridges that the two ends do
+//! not notice.
 //!
 //! Each end prints one line of numbers in JSON, or `ready` if it serves.
 

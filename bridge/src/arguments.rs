@@ -77,13 +77,16 @@ pub struct Settings {
     /// Import the names of other machines that match this pattern; may be repeated
     #[arg(long, value_name = "PATTERN")]
     import: Vec<String>,
-    /// Keep so many bytes of messages of each exported publisher, such as 64MiB, and send them to machines that missed them while the network was cut
+    /// Keep so many bytes of messages of each exported publisher, such as 64MiB, and send them to machines that missed
+    /// them while the network was cut
     #[arg(long, value_name = "SIZE")]
     retain: Option<Size>,
-    /// With --retain: keep at most so many bytes of all exported publishers together [default: 1GiB, or four times --retain]
+    /// With --retain: keep at most so many bytes of all exported publishers together [default: 1GiB, or four times
+    /// --retain]
     #[arg(long, value_name = "SIZE")]
     retain_total: Option<Size>,
-    /// Write the values of names that match this pattern as JSON, for programs that know nothing else, such as 'lab/*=json'; may be repeated
+    /// Write the values of names that match this pattern as JSON, for programs that know nothing else, such as
+    /// 'lab/*=json'; may be repeated
     #[arg(long, value_name = "PATTERN=json", value_parser = encoding)]
     encoding: Vec<(String, Written)>,
     /// The engine between the machines [default: zenoh]
@@ -101,13 +104,15 @@ pub struct Settings {
     /// Find other bridges by multicast
     #[arg(long)]
     scout: bool,
-    /// Encrypt, and identify this machine, with the keys in the folder that `linkspan bridge keys issue` made; addresses are then tls/HOST:PORT
+    /// Encrypt, and identify this machine, with the keys in the folder that `linkspan bridge keys issue` made;
+    /// addresses are then tls/HOST:PORT
     #[arg(long, value_name = "FOLDER")]
     tls: Option<PathBuf>,
     /// With --tls: exchange names with this machine; may be repeated
     #[arg(long, value_name = "MACHINE")]
     trust: Vec<String>,
-    /// Use addresses beyond this machine without encryption: everyone on that network may read messages, and write to imported names
+    /// Use addresses beyond this machine without encryption: everyone on that network may read messages, and write to
+    /// imported names
     #[arg(long)]
     trusted_network: bool,
     #[command(flatten)]

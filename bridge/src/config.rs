@@ -26,8 +26,8 @@ pub use self::zenoh::Zenoh;
 use crate::patterns::is_exact;
 use crate::tls::{CERTIFICATE, Folder, certificate};
 
-/// The bytes of messages that are kept of all exported publishers where the configuration says nothing else and those of each are a
-/// quarter of it at most.
+/// The bytes of messages that are kept of all exported publishers where the configuration says nothing else and those
+/// of each are a quarter of it at most.
 const RETAIN_TOTAL: usize = 1 << 30;
 
 /// What a bridge is to do.

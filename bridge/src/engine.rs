@@ -235,7 +235,8 @@ pub enum Arrival {
     BridgeGone(Bridge),
     /// A packet of a bridge on the machine of this name: see [`Engine::send`].
     Packet(String, Bytes),
-    /// A message to a server of this name was refused for good, because the engine does not carry one of its size: a line for the log.
+    /// A message to a server of this name was refused for good, because the engine does not carry one of its size: a
+    /// line for the log.
     Refused(String, String),
     /// What a program without Linkspan sent for this name is no value.
     Malformed(String, Error),
@@ -301,7 +302,8 @@ pub trait Engine {
     /// Queries the newest message of a publisher of another machine. The answer arrives as `Arrival::Newest`.
     fn newest(&self, presence: &Presence) -> Result<()>;
 
-    /// Returns how many bytes the body of a request may have; `None` where the engine sets no bound below that of the core.
+    /// Returns how many bytes the body of a request may have; `None` where the engine sets no bound below that of the
+    /// core.
     fn longest_request(&self) -> Option<u64> {
         None
     }

@@ -222,8 +222,8 @@ impl Exports {
         self.joining.next_silent()
     }
 
-    /// Takes the connections that were made to servers. Returns whether the names are to be listed again, because a server waits for its
-    /// connection.
+    /// Takes the connections that were made to servers. Returns whether the names are to be listed again, because a
+    /// server waits for its connection.
     ///
     /// # Errors
     /// Those of the engine.

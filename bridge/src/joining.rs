@@ -1,7 +1,8 @@
-//! Connections to publishers and servers of this machine that are under way: the loop waits for no program that does not answer.
+//! Connections to publishers and servers of this machine that are under way: the loop waits for no program that does
+//! not answer.
 //!
-//! The connection to a publisher is begun, and completed when its descriptor is ready. A server is connected to by a thread of its own, up to
-//! a limit; one that did not answer is tried again after a pause.
+//! The connection to a publisher is begun, and completed when its descriptor is ready. A server is connected to by a
+//! thread of its own, up to a limit; one that did not answer is tried again after a pause.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::os::fd::{AsFd, OwnedFd};
@@ -138,7 +139,8 @@ impl Joining {
         waiting.map(|it| after(it.since, IS_SILENT)).min()
     }
 
-    /// Has a thread connect to a server, unless one does, the server did not answer shortly before, or there are too many threads.
+    /// Has a thread connect to a server, unless one does, the server did not answer shortly before, or there are too
+    /// many threads.
     pub fn server(&mut self, name: &str, listed: &Listed) {
         let waits = self.silent.get(name).is_some_and(|(until, _)| *until > Instant::now());
         if waits || self.servers.contains(name) {

@@ -2,8 +2,9 @@
 //!
 //! With `retain` a bridge keeps so many bytes of each publisher's messages. Each message says which is the oldest one
 //! that is kept, so another bridge knows after a gap what it can have again, and opens a stream for that: see
-//! `imports::recovery` and `replays`. All publishers together have a bound as well: one of them takes at most as much as the others leave
-//! free, so that names which come and go, or publish much, take neither the memory nor the messages of others.
+//! `imports::recovery` and `replays`. All publishers together have a bound as well: one of them takes at most as much
+//! as the others leave free, so that names which come and go, or publish much, take neither the memory nor the messages
+//! of others.
 //!
 //! The first message of the stream has the publisher's incarnation and the first
 //! number; the answer is every kept message from that number on, and then the end of the stream.
@@ -59,7 +60,8 @@ impl Kept {
         Kept { samples: VecDeque::new(), bytes: 0, bounds: bounds.clone() }
     }
 
-    /// Adds a message, and drops the oldest ones beyond the bounds. Returns how many it dropped for the bound of all alone.
+    /// Adds a message, and drops the oldest ones beyond the bounds. Returns how many it dropped for the bound of all
+    /// alone.
     pub fn push(&mut self, origin: Origin, body: Body) -> u64 {
         self.change(body.memory(), 0);
         self.samples.push_back((origin, body));

@@ -1,5 +1,5 @@
-//! Lists the names of this machine in a thread of its own: a listing asks each of their programs, and one that does not answer takes as long
-//! as a hello may.
+//! Lists the names of this machine in a thread of its own: a listing asks each of their programs, and one that does not
+//! answer takes as long as a hello may.
 
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 

@@ -173,8 +173,8 @@ impl Status {
         }
     }
 
-    /// Counts messages that are no longer kept for other machines, because those of all names have their bound together; logs it if the last
-    /// such line is old enough.
+    /// Counts messages that are no longer kept for other machines, because those of all names have their bound
+    /// together; logs it if the last such line is old enough.
     pub fn unretained(&mut self, name: &str, count: u64) {
         if count == 0 {
             return;

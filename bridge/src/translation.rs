@@ -1,9 +1,9 @@
 //! Values of programs that use the engine without Linkspan: checked as they arrive, and JSON where a pattern of the
 //! configuration says so.
 //!
-//! A value goes to the engine in the encoding of the program here that has sent it. A program that knows only JSON cannot
-//! read CBOR, and such programs often do not say what they send. So for the names of these patterns everything that
-//! goes out is JSON, by the rules of the core, and what comes in without an encoding is JSON, too.
+//! A value goes to the engine in the encoding of the program here that has sent it. A program that knows only JSON
+//! cannot read CBOR, and such programs often do not say what they send. So for the names of these patterns everything
+//! that goes out is JSON, by the rules of the core, and what comes in without an encoding is JSON, too.
 
 use linkspan::{Encoding, Limits, Result, codec};
 

@@ -85,8 +85,8 @@ impl EndpointArgs {
 /// The options that are times in seconds.
 const TIMES: [&str; 3] = ["timeout", "linger", "retain_seconds"];
 
-/// Parses the value of an option: JSON, a mode in octal as chmod takes it, a time as --timeout takes it, or else text as in
-/// client_id=logger.
+/// Parses the value of an option: JSON, a mode in octal as chmod takes it, a time as --timeout takes it, or else text
+/// as in client_id=logger.
 fn option_value(name: &str, text: &str) -> Result<Value> {
     if TIMES.contains(&name) {
         if name == "timeout" && matches!(text, "forever" | "null") {

@@ -32,8 +32,8 @@ impl Cli {
     }
 }
 
-/// Adds the nearest command to the error for one that does not exist. The parser's own measure of similarity finds none for short words
-/// with two letters swapped.
+/// Adds the nearest command to the error for one that does not exist. The parser's own measure of similarity finds none
+/// for short words with two letters swapped.
 fn propose_command(error: &mut clap::Error) {
     let Some(ContextValue::String(typed)) = error.get(ContextKind::InvalidSubcommand) else { return };
     if error.get(ContextKind::SuggestedSubcommand).is_some() {
@@ -195,7 +195,8 @@ Examples:
 
     /// Make and trust keys, for TCP between machines
     ///
-    /// Without keys, TCP works on this machine only. With keys, two machines connect once each trusts the key of the other.
+    /// Without keys, TCP works on this machine only. With keys, two machines connect once each trusts the key of the
+    /// other.
     #[command(after_help = "Examples:
   linkspan keys new                               on each of two machines, then on each:
   linkspan keys trust NAME KEY                    with the key that the other printed
@@ -223,8 +224,8 @@ Examples:
 
     /// Query and command services: data, pause, run, checkpoint, shut down
     ///
-    /// A service is a program that works in steps and answers its controller meanwhile. `linkspan controller` starts the
-    /// controller.
+    /// A service is a program that works in steps and answers its controller meanwhile. `linkspan controller` starts
+    /// the controller.
     #[command(after_help = "Examples:
   linkspan service ls
   linkspan service get power

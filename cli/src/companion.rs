@@ -1,4 +1,5 @@
-//! Commands that are programs of their own (`linkspan bridge`, `linkspan gateway`, `linkspan record`, `linkspan schema import`), so that this program does not have their dependencies.
+//! Commands that are programs of their own (`linkspan bridge`, `linkspan gateway`, `linkspan record`, `linkspan schema
+//! import`), so that this program does not have their dependencies.
 
 use std::convert::Infallible;
 use std::ffi::OsString;

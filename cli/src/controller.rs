@@ -23,14 +23,15 @@ use crate::stderr;
 /// `linkspan controller`
 #[derive(Args, Debug)]
 pub struct ControllerArgs {
-    /// Listen at this endpoint; may be repeated; default: unix:controller and, where that port is free, tcp://127.0.0.1:17170
+    /// Listen at this endpoint; may be repeated; default: unix:controller and, where that port is free,
+    /// tcp://127.0.0.1:17170
     #[arg(long, value_name = "ENDPOINT")]
     pub listen: Vec<String>,
     /// Listen only at unix:controller
     #[arg(long, conflicts_with = "listen")]
     pub no_tcp: bool,
-    /// Serve a page for browsers at this loopback address and port, such as 127.0.0.1:8017; the page requires a token, which
-    /// is new at each start unless --http-token stores it
+    /// Serve a page for browsers at this loopback address and port, such as 127.0.0.1:8017; the page requires a token,
+    /// which is new at each start unless --http-token stores it
     #[arg(long, value_name = "ADDRESS")]
     pub http: Option<String>,
     /// Allow a non-loopback address in --http: the traffic, with the token, is then readable on the network
@@ -39,7 +40,8 @@ pub struct ControllerArgs {
     /// Store the page's token in this file, so that it survives a restart; a new file gets mode 0600
     #[arg(long, value_name = "FILE", requires = "http")]
     pub http_token: Option<PathBuf>,
-    /// A file with a second token, which can read the page, its interface and /metrics but give no commands; made like that of --http-token
+    /// A file with a second token, which can read the page, its interface and /metrics but give no commands; made like
+    /// that of --http-token
     #[arg(long, value_name = "FILE", requires = "http")]
     pub http_read_token: Option<PathBuf>,
     /// Do not print the endpoints
@@ -95,8 +97,8 @@ pub fn controller(args: &ControllerArgs, signals: &Signals) -> Result<(), Exit> 
     }
 }
 
-/// Listens. There is one TCP port for the whole machine: if it was not requested and another user's controller has it, this
-/// controller listens without TCP.
+/// Listens. There is one TCP port for the whole machine: if it was not requested and another user's controller has it,
+/// this controller listens without TCP.
 fn listen(args: &ControllerArgs, options: &mut ControllerServerOptions) -> Result<ControllerServer, Exit> {
     match ControllerServer::listen(&args.listen, options) {
         Err(error)
@@ -117,7 +119,8 @@ fn listen(args: &ControllerArgs, options: &mut ControllerServerOptions) -> Resul
 }
 
 #[cfg(feature = "web")]
-/// Serves the page, and prints its address. The address contains the token, so it is printed to terminals and never to logs.
+/// Serves the page, and prints its address. The address contains the token, so it is printed to terminals and never to
+/// logs.
 fn page(address: &str, args: &ControllerArgs, server: &ControllerServer) -> Result<http::Running, Exit> {
     let endpoints = server.endpoints();
     // A local socket needs neither a token nor a name lookup.

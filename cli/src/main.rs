@@ -66,7 +66,8 @@ fn main() -> ExitCode {
     // A malformed command line ends the program here, with exit code 2.
     let supervised = supervisor::from_command_line(std::env::args_os());
     let command = supervised.map_or_else(|| Invocation::Command(Cli::read().command), Invocation::Supervise);
-    // Before handlers are installed: a signal that one of them took would be lost with it, when the other program takes this one's place.
+    // Before handlers are installed: a signal that one of them took would be lost with it, when the other program takes
+    // this one's place.
     let command = match command {
         Invocation::Command(Command::Companion(command)) => return ended(companion::run(command)),
         Invocation::Command(Command::Schema { what: schema::What::Convert(command) }) => {
@@ -158,7 +159,8 @@ fn run(command: Command, signals: &Signals) -> Result<(), Exit> {
 /// Completes the open names and the services in bash.
 const BASH_NAMES: &[u8] = include_bytes!("names.bash");
 
-/// Returns the commands to complete. `service run` also has the options before a program, and `--option` the names that it takes.
+/// Returns the commands to complete. `service run` also has the options before a program, and `--option` the names that
+/// it takes.
 fn completed_commands() -> clap::Command {
     let supervised = supervisor::RunArgs::command();
     let names = Options::NAMES.iter().filter(|name| **name != "on_wait").map(|name| -> &str {

@@ -31,8 +31,9 @@ const PIECE: usize = 64 << 10;
 /// The output of a program, or the reason why it is no answer.
 pub type Outcome = std::result::Result<Vec<u8>, RemoteFailure>;
 
-/// Runs it with this on its standard input. It has a process group of its own, which is killed at the end in every case, so nothing that it started
-/// remains. Returns an error only if this program has to stop, or if no program can be started at all.
+/// Runs it with this on its standard input. It has a process group of its own, which is killed at the end in every
+/// case, so nothing that it started remains. Returns an error only if this program has to stop, or if no program can be
+/// started at all.
 pub fn run(
     mut command: Command,
     name: &str,

@@ -132,7 +132,8 @@ fn commands(place: &Place) -> Vec<(Vec<String>, String)> {
         let listed = help.out.lines().skip_while(|l| *l != "Commands:").skip(1).take_while(|l| !l.is_empty());
         // A long description continues in further indented lines.
         let named = listed.filter_map(|l| l.strip_prefix("  ").filter(|l| !l.starts_with(' ')));
-        // The bridge, the gateway, the recorder and conversions of schemas are programs of their own, which need not be installed.
+        // The bridge, the gateway, the recorder and conversions of schemas are programs of their own, which need not be
+        // installed.
         let is_schema = words == ["schema"];
         for command in named
             .filter_map(|l| l.split_whitespace().next())

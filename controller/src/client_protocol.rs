@@ -1,7 +1,7 @@
 //! The decoding of clients' requests to a controller.
 //!
-//! A request is a map whose `what` is its name; docs/wire-format.md lists the keys. Other keys are ignored, so that later clients can
-//! send more of them.
+//! A request is a map whose `what` is its name; docs/wire-format.md lists the keys. Other keys are ignored, so that
+//! later clients can send more of them.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -68,7 +68,8 @@ impl ClientRequest {
     /// Reads a request.
     ///
     /// # Errors
-    /// `Missing` and `WrongType` with the key; `Unsupported` for another `what`; `OutOfRange` for an invalid `within` or `wait`.
+    /// `Missing` and `WrongType` with the key; `Unsupported` for another `what`; `OutOfRange` for an invalid `within`
+    /// or `wait`.
     pub fn from_value(value: &Value) -> Result<ClientRequest> {
         let text = |key: &str| value.at(key).and_then(Value::as_text).map(str::to_owned);
         let optional_text = |key: &str| optional_text(value, key).map(|text| text.map(str::to_owned));

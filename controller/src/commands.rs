@@ -1,15 +1,17 @@
-//! The handling of commands. A command is sent once over each link to one incarnation, and answered once to each client.
+//! The handling of commands. A command is sent once over each link to one incarnation, and answered once to each
+//! client.
 //!
 //! The service and the id that the client chose identify a command. A command has these states:
 //!
-//! 1. *Open*: its timer runs. The number and the bytes of open commands are limited for each service and in total. A repeated
-//!    id, from the same client or another one, waits for the same answer; with another command it fails with `InvalidState`.
-//! 2. *Sent* to one incarnation, with its epoch. If that incarnation ends first, it is unknown whether it began the command,
-//!    which fails with `Disconnected`. Only commands that change nothing are sent to the next incarnation.
+//! 1. *Open*: its timer runs. The number and the bytes of open commands are limited for each service and in total. A
+//!    repeated id, from the same client or another one, waits for the same answer; with another command it fails with
+//!    `InvalidState`.
+//! 2. *Sent* to one incarnation, with its epoch. If that incarnation ends first, it is unknown whether it began the
+//!    command, which fails with `Disconnected`. Only commands that change nothing are sent to the next incarnation.
 //! 3. *Accepted*, if it takes longer. Clients that wait only for the acceptance are answered now.
-//! 4. *Final*: answered by the service, or at the deadline by the controller. Every client that waits receives the answer, which
-//!    is kept in the archive for clients that lost it. If the service answers after the deadline, its answer replaces the one
-//!    of the controller in the archive, and is logged.
+//! 4. *Final*: answered by the service, or at the deadline by the controller. Every client that waits receives the
+//!    answer, which is kept in the archive for clients that lost it. If the service answers after the deadline, its
+//!    answer replaces the one of the controller in the archive, and is logged.
 
 use std::sync::Arc;
 
@@ -372,7 +374,8 @@ impl ServerState {
         self.unwatch(session);
     }
 
-    /// Returns whether a client waits for the answer to a command, also to one for a service that has not connected yet.
+    /// Returns whether a client waits for the answer to a command, also to one for a service that has not connected
+    /// yet.
     pub fn has_pending_commands(&self, session: u64) -> bool {
         self.awaited.contains_key(&session)
             || self.expected.values().flatten().any(|(to, ..)| to.session == session)

@@ -1,4 +1,5 @@
-//! Replies for clients whose links broke while they waited. A client reconnects by itself, and then receives its replies.
+//! Replies for clients whose links broke while they waited. A client reconnects by itself, and then receives its
+//! replies.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;

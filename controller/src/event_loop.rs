@@ -1,11 +1,12 @@
-//! The event loop of the controller's server: accepts peers, reads their messages in turn, and carries out the actions of the state.
+//! The event loop of the controller's server: accepts peers, reads their messages in turn, and carries out the actions
+//! of the state.
 //!
-//! One thread does all of this, and blocks only in `epoll`, so no peer can block it. Messages for a peer that does not read are
-//! queued up to a limit (`peer`). Beyond the limit, events to watchers are dropped and counted, and any other message ends the
-//! link. At most [`BATCH`] messages of one peer are handled before those of the next one.
+//! One thread does all of this, and blocks only in `epoll`, so no peer can block it. Messages for a peer that does not
+//! read are queued up to a limit (`peer`). Beyond the limit, events to watchers are dropped and counted, and any other
+//! message ends the link. At most [`BATCH`] messages of one peer are handled before those of the next one.
 //!
-//! The token of a link is not used again, so an action for a link that has ended is dropped. A client keeps its session when its
-//! link breaks: its answers are kept for a limited time (`disconnected`), and sent over the next link.
+//! The token of a link is not used again, so an action for a link that has ended is dropped. A client keeps its session
+//! when its link breaks: its answers are kept for a limited time (`disconnected`), and sent over the next link.
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
@@ -28,7 +29,8 @@ use linkspan::{Controller, Encoding, Error, ErrorKind, Message, Payload, Result,
 
 /// A controller's server: services connect to it, and clients send it requests.
 ///
-/// [`ControllerServer::run`] is its event loop, which uses the calling thread alone and blocks while there is nothing to do.
+/// [`ControllerServer::run`] is its event loop, which uses the calling thread alone and blocks while there is nothing
+/// to do.
 pub struct ControllerServer {
     listeners: Vec<PeerListener>,
     options: ControllerServerOptions,
@@ -69,14 +71,15 @@ const BATCH: usize = 32;
 const LINGER: Duration = Duration::from_secs(1);
 
 impl ControllerServer {
-    /// The default endpoints: a local socket for the programs of this user, and TCP for this machine and its containers.
+    /// The default endpoints: a local socket for the programs of this user, and TCP for this machine and its
+    /// containers.
     pub const ENDPOINTS: [&str; 2] = [Controller::ENDPOINT, "tcp://127.0.0.1:17170"];
 
     /// Listens at these endpoints, or at [`ControllerServer::ENDPOINTS`] if none are given.
     ///
     /// # Errors
-    /// `AddressInUse` if an endpoint is in use, with the process that uses it if that is known; other errors of listening at an
-    /// endpoint. After an error it listens at none of them.
+    /// `AddressInUse` if an endpoint is in use, with the process that uses it if that is known; other errors of
+    /// listening at an endpoint. After an error it listens at none of them.
     pub fn listen(endpoints: &[String], options: &ControllerServerOptions) -> Result<ControllerServer> {
         usage::raise_descriptors();
         let standard = ControllerServer::ENDPOINTS.map(str::to_owned);
@@ -138,8 +141,8 @@ impl ControllerServer {
     /// Serves until [`StopHandle::stop`], a signal, or the time-out. By default there is no time-out.
     ///
     /// # Errors
-    /// `Timeout` once the time-out has passed, after which it may be called again; errors of the callback of the wait; errors of
-    /// `epoll` or of a listener.
+    /// `Timeout` once the time-out has passed, after which it may be called again; errors of the callback of the wait;
+    /// errors of `epoll` or of a listener.
     pub fn run<'a>(&mut self, wait: impl Into<Wait<'a>>) -> Result<()> {
         let mut waiting = start(wait.into(), &self.options.channel.on_wait);
         if self.options.handle_signals && self.signals.is_none() {
@@ -470,8 +473,8 @@ impl ControllerServer {
         }
     }
 
-    /// Closes the link of a peer at once. Returns the peer's pattern; `None` if the peer was removed before. Keeps the answers that
-    /// were not sent to a client.
+    /// Closes the link of a peer at once. Returns the peer's pattern; `None` if the peer was removed before. Keeps the
+    /// answers that were not sent to a client.
     fn remove_peer(&mut self, token: u64) -> Option<Pattern> {
         let mut peer = self.peers.remove(&token)?;
         peer.abandon(&self.epoll);

@@ -8,20 +8,22 @@ use crate::ports;
 use linkspan::service::server_side::{EventFd, HEARTBEAT, PeerListener, port};
 use linkspan::{Error, ErrorKind, Options, Result};
 
-/// The most peers that wait to be accepted. After the start of a controller all services connect almost at the same time.
+/// The most peers that wait to be accepted. After the start of a controller all services connect almost at the same
+/// time.
 const QUEUE: usize = 4_096;
 
 /// The options of a controller's server.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ControllerServerOptions {
-    /// The options of its links, such as mode, group and allow_uids. The server sets the delivery and the size limit itself.
+    /// The options of its links, such as mode, group and allow_uids. The server sets the delivery and the size limit
+    /// itself.
     pub channel: Options,
-    /// Whether it listens at the TCP endpoint of [`ControllerServer::ENDPOINTS`](super::ControllerServer::ENDPOINTS) if no
-    /// endpoints are given. Default: true.
+    /// Whether it listens at the TCP endpoint of [`ControllerServer::ENDPOINTS`](super::ControllerServer::ENDPOINTS) if
+    /// no endpoints are given. Default: true.
     pub tcp: bool,
-    /// Whether SIGINT and SIGTERM end [`ControllerServer::run`](super::ControllerServer::run), unless the program handles them.
-    /// Default: true.
+    /// Whether SIGINT and SIGTERM end [`ControllerServer::run`](super::ControllerServer::run), unless the program
+    /// handles them. Default: true.
     pub handle_signals: bool,
     /// The heartbeat period of the services. A service that is silent for three periods is STALE. Default: 5 s.
     pub heartbeat: Duration,

@@ -91,7 +91,8 @@ impl Peer {
         }
     }
 
-    /// Sends a message, or queues it until the peer has room. With `may_be_missed` drops and counts it if the queue is long.
+    /// Sends a message, or queues it until the peer has room. With `may_be_missed` drops and counts it if the queue is
+    /// long.
     pub fn send(&mut self, out: Outgoing, may_be_missed: bool, epoll: &Epoll, token: u64) -> SendOutcome {
         if self.write_closed {
             // Replies are kept for the client's next link.
@@ -165,7 +166,8 @@ impl Peer {
         }
     }
 
-    /// Marks the link as closed for writing if the peer has disconnected. Messages that it sent before can still be received.
+    /// Marks the link as closed for writing if the peer has disconnected. Messages that it sent before can still be
+    /// received.
     fn close_writing(&mut self, error: Error) -> SendOutcome {
         if error.kind() != ErrorKind::Disconnected {
             return SendOutcome::Failed(error);

@@ -242,7 +242,8 @@ pub fn check(mut it: Introduction, limits: &Limits) -> Result<Introduction> {
     Ok(it)
 }
 
-/// Changes the name of a service on another machine to `NAME@MACHINE`, so that services on several machines can have the same name.
+/// Changes the name of a service on another machine to `NAME@MACHINE`, so that services on several machines can have
+/// the same name.
 pub fn on_machine(mut it: Introduction, machine: &Option<Arc<str>>) -> Result<Introduction> {
     if let Some(machine) = machine {
         check_service_name(machine)?;

@@ -1,4 +1,5 @@
-//! The handling of clients' requests. Every request is answered with a value or an error, at once or, for a command, later.
+//! The handling of clients' requests. Every request is answered with a value or an error, at once or, for a command,
+//! later.
 
 use crate::client_protocol::{ClientCommand, ClientRequest};
 use crate::schedule::{Due, Name};
@@ -41,7 +42,8 @@ impl ServerState {
         self.actions.push_back(Action::ReplyError { to, error });
     }
 
-    /// Returns the records of the services after the name `after`, as many as fit into a message. `more` is true if there are more.
+    /// Returns the records of the services after the name `after`, as many as fit into a message. `more` is true if
+    /// there are more.
     fn page(&self, after: &str, now: Moment) -> Value {
         use std::ops::Bound::{Excluded, Unbounded};
         let mut room = PAGE;
@@ -76,7 +78,8 @@ impl ServerState {
         )
     }
 
-    /// Removes a service that is not connected, with everything that is kept for it. Fails with `InvalidState` if it is connected.
+    /// Removes a service that is not connected, with everything that is kept for it. Fails with `InvalidState` if it is
+    /// connected.
     fn forget(&mut self, service: &str, now: Moment) -> Result<Value, Error> {
         let Some((name, known)) = self.services.get_key_value(service) else {
             return Err(self.unknown_service(service));
@@ -106,8 +109,8 @@ impl ServerState {
         ])
     }
 
-    /// Holds a command for an unknown service. The client was connected to an earlier incarnation of the controller, with which the
-    /// service may have been registered.
+    /// Holds a command for an unknown service. The client was connected to an earlier incarnation of the controller,
+    /// with which the service may have been registered.
     pub(super) fn hold_for_expected_service(
         &mut self,
         to: RequestInfo,
@@ -128,7 +131,8 @@ impl ServerState {
         self.schedule_expected_service(&name, due);
     }
 
-    /// Sets the timer of the held commands of a service to the time at which the first of them fails, at the latest to `due`.
+    /// Sets the timer of the held commands of a service to the time at which the first of them fails, at the latest to
+    /// `due`.
     fn schedule_expected_service(&mut self, name: &Name, due: std::time::Duration) {
         let due = self.expected.get(name).into_iter().flatten().fold(due, |due, waiting| due.min(waiting.3));
         self.schedule.set(Due::ExpectedService(name.clone()), due);

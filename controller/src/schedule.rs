@@ -24,7 +24,8 @@ pub enum Due {
     ProblemExpiry(Name),
     /// The peer on this link has not sent its introduction.
     IntroductionTimeout(u64),
-    /// A held command fails: its service, which was registered with an earlier incarnation of the controller, has not connected.
+    /// A held command fails: its service, which was registered with an earlier incarnation of the controller, has not
+    /// connected.
     ExpectedService(Name),
     /// The oldest final answers have been kept for `Limits::finished_for`.
     AnswerExpiry,

@@ -1,9 +1,9 @@
-//! The state of the server as a pure state machine: its input is messages and times, its output is actions. It uses neither a
-//! clock nor a socket.
+//! The state of the server as a pure state machine: its input is messages and times, its output is actions. It uses
+//! neither a clock nor a socket.
 //!
-//! The event loop calls a method for each event (a link, a message, an expired timer) and then carries out the actions of
-//! [`ServerState::next_action`] in their order, before the next event. Methods do not fail: an invalid message causes an
-//! action (a refusal, the end of the link) and a line of the log.
+//! The event loop calls a method for each event (a link, a message, an expired timer) and then carries out the actions
+//! of [`ServerState::next_action`] in their order, before the next event. Methods do not fail: an invalid message
+//! causes an action (a refusal, the end of the link) and a line of the log.
 //!
 //! A service has one of these views:
 //!
@@ -107,8 +107,8 @@ pub struct ServerState {
     pub(super) log: Log,
     /// The commands that each client waits for.
     pub(super) awaited: HashMap<u64, BTreeSet<Key>>,
-    /// Commands for services that are not registered yet and may have been registered with an earlier incarnation of the controller:
-    /// the request, the command, its size and its deadline.
+    /// Commands for services that are not registered yet and may have been registered with an earlier incarnation of
+    /// the controller: the request, the command, its size and its deadline.
     pub(super) expected: BTreeMap<Name, Vec<(RequestInfo, ClientCommand, usize, Duration)>>,
     /// The size of all commands that are open or held, in bytes.
     pub(super) open_bytes: usize,

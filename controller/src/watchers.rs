@@ -1,10 +1,12 @@
 //! Watchers: events about services, and the sampling of data for them.
 //!
-//! A watcher first receives the record of each service that it watches, then each record that has changed. Changes within
-//! `Limits::push` are sent as one event. A watcher that reads too slowly and misses events receives all records again.
+//! A watcher first receives the record of each service that it watches, then each record that has changed. Changes
+//! within `Limits::push` are sent as one event. A watcher that reads too slowly and misses events receives all records
+//! again.
 //!
-//! For data, the controller sends `GET_DATA` to the service under an id of its own (`look-…`), once for all watchers of the service
-//! and at the shortest period that one of them requests. The watchers receive the data only when they have changed.
+//! For data, the controller sends `GET_DATA` to the service under an id of its own (`look-…`), once for all watchers of
+//! the service and at the shortest period that one of them requests. The watchers receive the data only when they have
+//! changed.
 
 use std::hash::{DefaultHasher, Hasher};
 use std::sync::Arc;
@@ -195,7 +197,8 @@ impl ServerState {
         self.schedule_sample(name, now);
     }
 
-    /// Reports a failed sample as a problem of the service until a sample succeeds. Does not report a time-out, because `busy` shows it.
+    /// Reports a failed sample as a problem of the service until a sample succeeds. Does not report a time-out, because
+    /// `busy` shows it.
     fn update_data_problem(&mut self, name: &Name, answer: &Answer, now: Moment) {
         let failure =
             answer.failure.as_ref().filter(|failure| failure.code != i64::from(ErrorKind::Timeout.code()));

@@ -1,4 +1,5 @@
-//! Tests of services and their controller through the public interface: with processes, and over each transport that allows them.
+//! Tests of services and their controller through the public interface: with processes, and over each transport that
+//! allows them.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read};
@@ -413,7 +414,8 @@ impl Start for Process {
 
     /// Starts the service for tests, see `tests/peers/`.
     fn service(endpoint: &str) -> (Running, BufReader<ChildStdout>) {
-        // A shell without job control starts a test in the background with SIGINT ignored, which the service would inherit.
+        // A shell without job control starts a test in the background with SIGINT ignored, which the service would
+        // inherit.
         let mut process = Process::new("env");
         process.arg("--default-signal=INT,QUIT").arg(program("test-service")).arg("power");
         process.env("LINKSPAN_CONTROLLER", endpoint).stdout(Stdio::piped());

@@ -1,9 +1,11 @@
-//! Clients for `make bench-gateway`: many WebSockets that receive and time what comes, of a gateway, of a peer in JSON, or of NATS.
+//! Clients for `make bench-gateway`: many WebSockets that receive and time what comes, of a gateway, of a peer in JSON,
+//! or of NATS.
 //!
 //! usage: gateway-load KIND ADDRESS TOKEN CLIENTS SECONDS SKIP NAME...
 //!
-//! Each message has the text `T=` and 19 digits in it: when it was sent, in nanoseconds since 1970. Behind them, SKIP bytes hold none. Prints
-//! `ready` once all clients have a message, then a line with the messages, their bytes, and the latencies at 50 and 99 %, in nanoseconds.
+//! Each message has the text `T=` and 19 digits in it: when it was sent, in nanoseconds since 1970. Behind them, SKIP
+//! bytes hold none. Prints `ready` once all clients have a message, then a line with the messages, their bytes, and the
+//! latencies at 50 and 99 %, in nanoseconds.
 
 use std::io::{Error, ErrorKind, Result, Write};
 use std::sync::{Arc, Mutex, PoisonError};

@@ -151,7 +151,8 @@ impl Gateway {
         let headers = request.headers();
         let header = |name: HeaderName| single_header(headers, &name);
         let origin = header(ORIGIN)?;
-        // A page that was named at the start may do what its token allows; its Host is checked as that of every request.
+        // A page that was named at the start may do what its token allows; its Host is checked as that of every
+        // request.
         let is_named = origin.is_some_and(|origin| {
             self.settings.origins.iter().any(|named| named.eq_ignore_ascii_case(origin))
         });

@@ -130,8 +130,8 @@ pub struct Running {
     /// A proxy with TLS stands in front, and only it reaches this address; it says who connects, in X-Forwarded-For
     #[arg(long)]
     pub behind_proxy: bool,
-    /// An address of the gateway, or of another page that may connect, such as https://lab.example, or file:// for viewers that are programs
-    /// of this machine; may be repeated
+    /// An address of the gateway, or of another page that may connect, such as https://lab.example, or file:// for
+    /// viewers that are programs of this machine; may be repeated
     #[arg(long, value_name = "ORIGIN", value_parser = origin)]
     pub origin: Vec<String>,
     /// Draw no token at the start: only those of the file count

@@ -20,8 +20,8 @@ impl Asked {
     /// Reads a frame: all of it, or nothing.
     ///
     /// # Errors
-    /// Those of a field that is missing or has another type, `OutOfRange` for a number that has more than 32 bits, `Unsupported` for what viewers do
-    /// beside subscribing.
+    /// Those of a field that is missing or has another type, `OutOfRange` for a number that has more than 32 bits,
+    /// `Unsupported` for what viewers do beside subscribing.
     pub fn of(frame: &Value) -> Result<Asked> {
         match frame.at("op")?.as_text()? {
             "subscribe" => {

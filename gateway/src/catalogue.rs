@@ -1,4 +1,5 @@
-//! The names that viewers see, each with the type of its messages: looked for once for all viewers, and while there are some.
+//! The names that viewers see, each with the type of its messages: looked for once for all viewers, and while there are
+//! some.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -103,7 +104,8 @@ impl Catalogue {
         readable.filter_map(|(text, known)| Some((text.clone(), known.channel.clone()?))).collect()
     }
 
-    /// Notes that the messages of a name have another type: it has another channel from now on. A program that is new is asked for its schema.
+    /// Notes that the messages of a name have another type: it has another channel from now on. A program that is new
+    /// is asked for its schema.
     pub fn change(&self, name: &str, encoder: Arc<Encoder>, incarnation: u64) {
         let mut state = self.state();
         let number = state.last + 1;
@@ -120,7 +122,8 @@ impl Catalogue {
         state.last = number;
     }
 
-    /// Lists the names anew where the last time is a second ago, and asks those whose type is not known. `wake` is notified when one is.
+    /// Lists the names anew where the last time is a second ago, and asks those whose type is not known. `wake` is
+    /// notified when one is.
     pub fn look(self: &Arc<Self>, wake: &Arc<Notify>) {
         let mut state = self.state();
         if !state.is_listing && state.listed.is_none_or(|at| at.elapsed() >= FRESH) {
@@ -202,7 +205,8 @@ impl Catalogue {
     }
 }
 
-/// Asks the program of a name for its schema and its newest message, from which the type follows; and returns whether it is that of the schema.
+/// Asks the program of a name for its schema and its newest message, from which the type follows; and returns whether
+/// it is that of the schema.
 fn ask(text: &str) -> Result<(Messages, Arc<Encoder>, bool)> {
     let schema = registry::schema(text).and_then(|form| Schema::from_bytes(&form)).ok();
     let mut messages = Messages::new(text, schema.as_ref());

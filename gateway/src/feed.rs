@@ -1,7 +1,9 @@
-//! What the gateway receives of a name or a pattern, once for all clients: a log bounded in bytes, in which each client has a place of its own.
+//! What the gateway receives of a name or a pattern, once for all clients: a log bounded in bytes, in which each client
+//! has a place of its own.
 //!
-//! Each message of a name has a place in the name's order, which counts messages that were missed before they came here, too. So what a
-//! client did not get is a difference of two places, whichever part of the way lost it: the publisher's ring, or this log.
+//! Each message of a name has a place in the name's order, which counts messages that were missed before they came
+//! here, too. So what a client did not get is a difference of two places, whichever part of the way lost it: the
+//! publisher's ring, or this log.
 //!
 //! One thread receives for all feeds, without waiting for any of them.
 
@@ -154,7 +156,8 @@ pub struct OfName {
 }
 
 impl OfName {
-    /// Returns the place of a number of this incarnation. Numbers before the first one here have places before [`ORIGIN`].
+    /// Returns the place of a number of this incarnation. Numbers before the first one here have places before
+    /// [`ORIGIN`].
     pub fn place_of(&self, number: u64) -> u64 {
         self.place.saturating_sub((self.next.saturating_sub(1)).saturating_sub(number))
     }

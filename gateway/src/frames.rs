@@ -129,7 +129,8 @@ impl Frame {
     }
 }
 
-/// Returns an error as clients see it: its kind, its number, its text, whether the same may succeed later; and what a server's handler said.
+/// Returns an error as clients see it: its kind, its number, its text, whether the same may succeed later; and what a
+/// server's handler said.
 pub fn error_value(error: &Error) -> Value {
     let mut fields = vec![
         ("code", Value::from(u64::from(error.kind().code()))),

@@ -99,7 +99,8 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
         .with_state(gateway)
 }
 
-/// Admits requests of programs, of the page, and of pages that were named at the start; and adds the headers to the response.
+/// Admits requests of programs, of the page, and of pages that were named at the start; and adds the headers to the
+/// response.
 async fn own_origin(State(gateway): State<Arc<Gateway>>, request: Request, next: Next) -> Response {
     let mut response = match gateway.check_origin(&request) {
         Ok(()) => next.run(request).await,

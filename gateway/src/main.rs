@@ -1,4 +1,5 @@
-//! The program `linkspan-gateway`: names of this machine for browsers, and for programs of systems that have no Linkspan.
+//! The program `linkspan-gateway`: names of this machine for browsers, and for programs of systems that have no
+//! Linkspan.
 //!
 //! | what | lives in |
 //! |---|---|

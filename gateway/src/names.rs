@@ -1,4 +1,5 @@
-//! Names and patterns as clients give them: what is not a plain name of this machine is refused before any right is looked up.
+//! Names and patterns as clients give them: what is not a plain name of this machine is refused before any right is
+//! looked up.
 
 use linkspan::{Error, ErrorKind, Result, quoted, registry};
 
@@ -91,7 +92,8 @@ impl Name {
         }
     }
 
-    /// Returns whether a name fits this pattern. Stores fit a pattern of their own transport alone, as for a subscriber.
+    /// Returns whether a name fits this pattern. Stores fit a pattern of their own transport alone, as for a
+    /// subscriber.
     pub fn fits(&self, name: &Name) -> bool {
         let is_meant = match (&self.transport, &name.transport) {
             (None, None) => true,
@@ -124,7 +126,8 @@ impl Name {
 
 /// Returns whether some text fits two patterns.
 fn have_a_common_text(one: &[u8], other: &[u8]) -> bool {
-    // For the rest of `one` behind the position of the outer loop: whether it has a text in common with each rest of `other`.
+    // For the rest of `one` behind the position of the outer loop: whether it has a text in common with each rest of
+    // `other`.
     let mut behind = vec![false; other.len() + 1];
     for at in (0..=one.len()).rev() {
         let mut row = vec![false; other.len() + 1];

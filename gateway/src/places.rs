@@ -1,5 +1,5 @@
-//! The bounds of connections: which one is closed to make room for a new one, who has shown too many wrong tokens, and how much a connection may
-//! send before it has shown one.
+//! The bounds of connections: which one is closed to make room for a new one, who has shown too many wrong tokens, and
+//! how much a connection may send before it has shown one.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};

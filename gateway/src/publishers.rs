@@ -1,4 +1,5 @@
-//! The thread that publishes and answers for a client, in the order of its frames: a publisher of a journal may wait for the disk.
+//! The thread that publishes and answers for a client, in the order of its frames: a publisher of a journal may wait
+//! for the disk.
 
 use std::collections::HashMap;
 use std::sync::Arc;

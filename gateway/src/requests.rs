@@ -1,5 +1,5 @@
-//! What clients ask for in one step: calls, the newest value, schemas, names; and publishers. Every function here may wait, so it runs on a
-//! thread of its own or on one of the pool for such.
+//! What clients ask for in one step: calls, the newest value, schemas, names; and publishers. Every function here may
+//! wait, so it runs on a thread of its own or on one of the pool for such.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -60,7 +60,8 @@ impl Withdrawn {
     }
 }
 
-/// Returns an error for a client. That of a name without a program lists the names that are open, which the token may not allow to see.
+/// Returns an error for a client. That of a name without a program lists the names that are open, which the token may
+/// not allow to see.
 fn without_other_names(error: Error, name: &Name) -> Error {
     if error.kind() != ErrorKind::NotFound {
         return error;
@@ -220,7 +221,8 @@ impl Listing {
     }
 }
 
-/// Publishers of requests over HTTP, which stay for a while: a subscriber would otherwise lose its publisher after each message.
+/// Publishers of requests over HTTP, which stay for a while: a subscriber would otherwise lose its publisher after each
+/// message.
 #[derive(Default)]
 pub struct HttpPublishers(Mutex<HashMap<Name, (Arc<Publisher>, Instant)>>);
 

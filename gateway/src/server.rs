@@ -1,4 +1,5 @@
-//! The threads of the gateway: one receives from the names of this machine, and some serve connections, each with a loop of its own.
+//! The threads of the gateway: one receives from the names of this machine, and some serve connections, each with a
+//! loop of its own.
 
 use std::net::{SocketAddr, TcpListener as StdListener};
 use std::path::Path;

@@ -93,7 +93,8 @@ impl Served {
         self.unanswered.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Gives the client each request, until the name is closed. Requests that it has no room for stay with their callers.
+    /// Gives the client each request, until the name is closed. Requests that it has no room for stay with their
+    /// callers.
     ///
     /// # Errors
     /// What ended the server.
@@ -148,8 +149,8 @@ impl Served {
     /// Answers a request.
     ///
     /// # Errors
-    /// `InvalidState` for one that does not wait for an answer; those of a value that its caller does not accept. The caller is told of
-    /// these, too.
+    /// `InvalidState` for one that does not wait for an answer; those of a value that its caller does not accept. The
+    /// caller is told of these, too.
     pub fn answer(&self, call: u64, outcome: &Outcome) -> Result<()> {
         let mut unanswered = self.unanswered();
         let Some(request) = unanswered.requests.remove(&call) else {

@@ -1,4 +1,5 @@
-//! A client over WebSocket: one task reads its frames, and one writes what it has to get. What is read waits while the client takes nothing.
+//! A client over WebSocket: one task reads its frames, and one writes what it has to get. What is read waits while the
+//! client takes nothing.
 
 mod asked;
 

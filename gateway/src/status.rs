@@ -1,4 +1,5 @@
-//! Counters of the gateway: for `get data`, for `gateway/status`, for `/metrics` and for the doctor. They have no token and no value.
+//! Counters of the gateway: for `get data`, for `gateway/status`, for `/metrics` and for the doctor. They have no token
+//! and no value.
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -26,7 +27,8 @@ pub struct Counters {
     /// Calls and messages of clients that were carried out.
     pub called: AtomicU64,
     pub published: AtomicU64,
-    /// What was refused: wrong tokens, other origins, names without a right; and clients that were disconnected since they read nothing.
+    /// What was refused: wrong tokens, other origins, names without a right; and clients that were disconnected since
+    /// they read nothing.
     pub wrong_tokens: AtomicU64,
     pub other_origins: AtomicU64,
     pub refused: AtomicU64,

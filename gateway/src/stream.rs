@@ -1,4 +1,5 @@
-//! The stream of a connection: it ends when its client takes nothing for a while, and gives no more than the connection may send.
+//! The stream of a connection: it ends when its client takes nothing for a while, and gives no more than the connection
+//! may send.
 
 use std::future::Future;
 use std::io;

@@ -1,5 +1,5 @@
-//! A client's subscription: its place in the log of each of its feeds, and what it has of each name. Nothing is queued for it: what it does not
-//! take in time the log drops, and the subscription says how much that was, by name.
+//! A client's subscription: its place in the log of each of its feeds, and what it has of each name. Nothing is queued
+//! for it: what it does not take in time the log drops, and the subscription says how much that was, by name.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -406,7 +406,8 @@ fn resumed(of: &OfName, resume: Resume) -> u64 {
     of.place_of(if is_same { resume.number } else { 0 }).min(of.place)
 }
 
-/// Reads the numbers after which a client goes on: a map of names, each with a number, or with `number` and `incarnation`.
+/// Reads the numbers after which a client goes on: a map of names, each with a number, or with `number` and
+/// `incarnation`.
 ///
 /// # Errors
 /// `WrongType`, `Missing` and `Malformed`.

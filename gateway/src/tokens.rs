@@ -55,7 +55,8 @@ impl TokenFile {
     /// Reads all tokens; none where there is no file.
     ///
     /// # Errors
-    /// `PermissionDenied` where others may read or change the file, or it is none of this user's; `Malformed` where it holds something else.
+    /// `PermissionDenied` where others may read or change the file, or it is none of this user's; `Malformed` where it
+    /// holds something else.
     pub fn read(&self) -> Result<Vec<Arc<Rights>>> {
         let path = &self.0;
         let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
@@ -225,8 +226,8 @@ impl Tokens {
         Ok(Tokens { file, drawn, known, seen, changes: watch::Sender::new(0) })
     }
 
-    /// Returns the rights of a token; none for one that is not known or has expired. Every known one is compared, so that the time
-    /// does not say which one it is.
+    /// Returns the rights of a token; none for one that is not known or has expired. Every known one is compared, so
+    /// that the time does not say which one it is.
     pub fn rights(&self, shown: &[u8]) -> Option<Arc<Rights>> {
         let hash = hash_of(shown);
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);

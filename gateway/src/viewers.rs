@@ -1,8 +1,9 @@
-//! Viewers of laboratories (Lichtblick, Foxglove, PlotJuggler), over the protocol of Foxglove: the subprotocols `foxglove.websocket.v1` and
-//! `foxglove.sdk.v1`, which are the same for a server that viewers read alone. docs/gateway-protocol.md says what of them is served.
+//! Viewers of laboratories (Lichtblick, Foxglove, PlotJuggler), over the protocol of Foxglove: the subprotocols
+//! `foxglove.websocket.v1` and `foxglove.sdk.v1`, which are the same for a server that viewers read alone.
+//! docs/gateway-protocol.md says what of them is served.
 //!
-//! One task serves a client: while it takes nothing, nothing of it is read, and the newest messages wait where all clients have them. What
-//! was passed over for it is counted, and said in a frame `status`.
+//! One task serves a client: while it takes nothing, nothing of it is read, and the newest messages wait where all
+//! clients have them. What was passed over for it is counted, and said in a frame `status`.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;

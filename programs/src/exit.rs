@@ -6,8 +6,8 @@ use linkspan::{Error, ErrorKind};
 
 use crate::{stderr, stdout};
 
-/// The text of the `Cancelled` error that ends a command once its standard output has no reader. It distinguishes that error from
-/// a `Cancelled` that a service answers with.
+/// The text of the `Cancelled` error that ends a command once its standard output has no reader. It distinguishes that
+/// error from a `Cancelled` that a service answers with.
 pub const STDOUT_CLOSED: &str = "the reader of standard output has closed it";
 
 /// The exit code of a wrong command line.
@@ -39,7 +39,8 @@ impl From<Error> for Exit {
 }
 
 impl Exit {
-    /// Returns the exit of an error of opening an endpoint: what its transport cannot do is an error in the command line.
+    /// Returns the exit of an error of opening an endpoint: what its transport cannot do is an error in the command
+    /// line.
     pub fn from_opening(error: Error) -> Exit {
         if error.kind() == ErrorKind::Unsupported { Exit::Usage(error) } else { Exit::Error(error) }
     }

@@ -8,7 +8,8 @@ use linkspan::{Error, Result};
 
 /// Returns the completions of a program for a shell.
 ///
-/// Those of bash for a name with a dash in it would find no command: their generator takes the dash for a level of commands.
+/// Those of bash for a name with a dash in it would find no command: their generator takes the dash for a level of
+/// commands.
 pub fn completions(shell: Shell, commands: Command, name: &'static str) -> Vec<u8> {
     // The parser's definition lasts as long as the program.
     let written: &str = if shell == Shell::Bash { name.replace('-', "_").leak() } else { name };
@@ -21,7 +22,8 @@ pub fn completions(shell: Shell, commands: Command, name: &'static str) -> Vec<u
     script
 }
 
-/// Writes a page for `commands` and one for each command below it: `linkspan.1`, `linkspan-sub.1`, `linkspan-service-ls.1`.
+/// Writes a page for `commands` and one for each command below it: `linkspan.1`, `linkspan-sub.1`,
+/// `linkspan-service-ls.1`.
 ///
 /// # Errors
 /// The system's error, with the folder, where a page cannot be written.

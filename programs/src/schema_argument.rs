@@ -7,8 +7,9 @@ use linkspan::{Error, ErrorKind, registry};
 
 use crate::exit::Exit;
 
-/// Returns the schema in a file and in those that it includes, or that of an endpoint. A file that does not exist is an error in
-/// the command line, as it is in `--schema`; an endpoint that is written with its transport may have a listener later.
+/// Returns the schema in a file and in those that it includes, or that of an endpoint. A file that does not exist is an
+/// error in the command line, as it is in `--schema`; an endpoint that is written with its transport may have a
+/// listener later.
 pub fn load(file: &Path) -> Result<Schema, Exit> {
     let name = utf8(file)?;
     if file.symlink_metadata().is_err() && file.extension().is_none_or(|extension| extension != "toml") {
@@ -26,7 +27,8 @@ pub fn load(file: &Path) -> Result<Schema, Exit> {
     Schema::from_file(name).map_err(|error| missing(error, file))
 }
 
-/// Returns the exit of an error about a file that the command line names: a change of that alone cures one that does not exist.
+/// Returns the exit of an error about a file that the command line names: a change of that alone cures one that does
+/// not exist.
 pub fn missing(error: Error, file: &Path) -> Exit {
     if error.kind() == ErrorKind::NotFound && file.symlink_metadata().is_err() {
         Exit::Usage(error)

@@ -1,4 +1,5 @@
-//! SIGINT and SIGTERM: the first one ends the current command in an orderly way, the second one ends the program at once.
+//! SIGINT and SIGTERM: the first one ends the current command in an orderly way, the second one ends the program at
+//! once.
 
 use std::io::Read;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -36,10 +37,12 @@ impl Signals {
             let (pipe, writer) = UnixStream::pair()?;
             pipe.set_nonblocking(true)?;
             for number in [SIGINT, SIGTERM] {
-                // First the handler that stores the signal: a signal that arrives before the others are installed is not lost.
+                // First the handler that stores the signal: a signal that arrives before the others are installed is
+                // not lost.
                 flag::register_usize(number, last.clone(), number as usize)?;
                 low_level::pipe::register(number, writer.try_clone()?)?;
-                // In this order: the first signal passes the conditional shutdown and then sets its flag for the second one.
+                // In this order: the first signal passes the conditional shutdown and then sets its flag for the second
+                // one.
                 forced_exits.push(flag::register_conditional_shutdown(
                     number,
                     128 + number,
@@ -47,8 +50,8 @@ impl Signals {
                 )?);
                 flag::register(number, repeated.clone())?;
             }
-            // Beyond `ulimit -f` a write returns an error instead of ending the program. Programs that are started get the
-            // default handler back.
+            // Beyond `ulimit -f` a write returns an error instead of ending the program. Programs that are started get
+            // the default handler back.
             flag::register(SIGXFSZ, Arc::default())?;
             Ok(pipe)
         };
@@ -74,7 +77,8 @@ impl Signals {
         Ok(())
     }
 
-    /// Returns how many signals have arrived since the last call, and makes [`Signals::fd`] unreadable until the next one.
+    /// Returns how many signals have arrived since the last call, and makes [`Signals::fd`] unreadable until the next
+    /// one.
     pub fn take_count(&self) -> usize {
         let mut bytes = [0; 64];
         let mut pipe = &self.pipe;
@@ -111,8 +115,8 @@ impl Signals {
     }
 }
 
-/// Runs `clean` before a first SIGINT or SIGTERM ends this program, as it does without this: for a program that waits for nothing, and has made
-/// more than files without a name.
+/// Runs `clean` before a first SIGINT or SIGTERM ends this program, as it does without this: for a program that waits
+/// for nothing, and has made more than files without a name.
 ///
 /// # Errors
 /// Those of installing the handlers, and of starting a thread.
@@ -142,7 +146,8 @@ pub struct CleanUp {
 }
 
 impl CleanUp {
-    /// Returns if no signal has arrived; else the program ends here. For what failed because a program that it has started got the signal, too.
+    /// Returns if no signal has arrived; else the program ends here. For what failed because a program that it has
+    /// started got the signal, too.
     pub fn end_if_signalled(self) {
         if self.signals.signal().is_some() {
             let _ = self.thread.join();

@@ -7,8 +7,8 @@ use linkspan::{environment, one_line};
 
 use crate::stderr;
 
-/// Begins a program, which prints its lines under this name: each one calls it first. Where it runs with more rights than its caller, it gives up
-/// the caller's environment.
+/// Begins a program, which prints its lines under this name: each one calls it first. Where it runs with more rights
+/// than its caller, it gives up the caller's environment.
 ///
 /// # Errors
 /// The exit code, once the error is printed.

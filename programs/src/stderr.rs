@@ -28,7 +28,8 @@ pub fn described(error: &Error) -> String {
     format!("{} ({}): {error}", error.kind().name(), error.kind().code())
 }
 
-/// Prints a text of one or more lines. The further ones are indented: text of another program does not look like a line of this one.
+/// Prints a text of one or more lines. The further ones are indented: text of another program does not look like a line
+/// of this one.
 pub fn print_note(text: &str) {
     print(&indented(text));
 }

@@ -23,8 +23,8 @@ impl StopGuard {
     }
 }
 
-/// Calls `run`, and `stop` in another thread once a signal has arrived or standard output has no reader. `stop` makes the wait in `run`
-/// end, and `run` checks why with [`Signals::check_stdout`].
+/// Calls `run`, and `stop` in another thread once a signal has arrived or standard output has no reader. `stop` makes
+/// the wait in `run` end, and `run` checks why with [`Signals::check_stdout`].
 ///
 /// # Errors
 /// Those of `run`, and of starting the thread.

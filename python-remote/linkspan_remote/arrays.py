@@ -13,7 +13,8 @@ except ImportError:
 
 from .errors import Malformed, Unsupported
 
-#: The element types: the letter of `struct` and `array`, bytes of one, and the tag of RFC 8746 for little-endian elements.
+#: The element types: the letter of `struct` and `array`, bytes of one, and the tag of RFC 8746 for little-endian
+#: elements.
 DTYPES: Dict[str, Tuple[str, int, int]] = {
     "u8": ("B", 1, 64),
     "u16": ("H", 2, 69),

@@ -10,7 +10,8 @@ from .link import Deadline, Link
 from .message import Message
 from .timestamp import Timestamp
 
-#: Messages that the gateway may send before the program has taken one, at least and at most, and the bytes that they are chosen for.
+#: Messages that the gateway may send before the program has taken one, at least and at most, and the bytes that they
+#: are chosen for.
 _LEAST_CREDIT, _MOST_CREDIT, _CREDIT_BYTES = 2, 1024, 8 << 20
 
 

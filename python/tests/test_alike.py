@@ -7,7 +7,8 @@ import types
 import linkspan
 import pytest
 
-#: The same objects in all dicts, as a program's constants are; more than the cache of keys has places, and some too long for it.
+#: The same objects in all dicts, as a program's constants are; more than the cache of keys has places, and some too
+#: long for it.
 KEYS = [f"key{at}" for at in range(300)] + ["", "$bytes", "$x", "é" * 10, "k" * 31, "k" * 32, "k" * 33, "k" * 64, "k" * 65, "k" * 200, 'a"b\\']
 VALUES = [
     None, True, False, 0, -1, 24, 2**63 - 1, 2**63, 2**70, 0.5, -0.0, 1e300, float("inf"), "", "text", 'a "quoted" one\n', "é" * 40, b"\0\xff",

@@ -59,7 +59,8 @@ ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "ServiceLoop.set_reason": ("child",),
 }
 
-#: What is of the object alone: its name, its state as it was at the fork, what it had received. `close` ends nothing of the parent.
+#: What is of the object alone: its name, its state as it was at the fork, what it had received. `close` ends nothing of
+#: the parent.
 PLAIN = {
     "Publisher": {"close", "endpoint", "events", "stats", "subscribers"},
     "Subscriber": {"close", "endpoint", "events", "stats", "try_iter"},

@@ -23,7 +23,8 @@ def pair_over(transport, **options):
 
 
 def test_loan_is_written_sent_without_a_copy_and_read_only_then():
-    # All slots together hold eight arrays of 1 MiB: had one been copied into another slot, the last ones would have found none.
+    # All slots together hold eight arrays of 1 MiB: had one been copied into another slot, the last ones would have
+    # found none.
     one, two = pair_over("shm", max_message_size=4 * MIB)
     views = []
     for seed in range(8):

@@ -37,8 +37,8 @@ def test_killed_listener_loses_no_message(peer, transport):
             assert one.line() == "listens"
             lives += 1
     assert lives == 2
-    # What it had consumed without an acknowledgement when it died comes again: over shared memory the message that it was given last;
-    # elsewhere at most 64, while more of them are available than it takes.
+    # What it had consumed without an acknowledgement when it died comes again: over shared memory the message that it
+    # was given last; elsewhere at most 64, while more of them are available than it takes.
     unacknowledged = 1 if transport == "shm" else 64
     assert [n for i, n in enumerate(seen) if n not in seen[:i]] == list(range(count))
     assert len(seen) <= count + lives * unacknowledged

@@ -99,7 +99,8 @@ def test_calls_return_replies_and_errors(peer, transport):
         assert caught.value.remote_type == "Missing"
     other.signal(signal.SIGTERM)
     code, out, err = other.end()
-    # The logger `linkspan.server` reports the handler's exception; without a set-up of logging that goes to standard error.
+    # The logger `linkspan.server` reports the handler's exception; without a set-up of logging that goes to standard
+    # error.
     assert (code, out) == (0, "") and err.count("the handler failed for a request of") == 1, err
 
 

@@ -122,7 +122,8 @@ class World:
         }
 
 
-#: Classes of which no program makes an object, whose objects have no method with an argument, or whose methods a program writes.
+#: Classes of which no program makes an object, whose objects have no method with an argument, or whose methods a
+#: program writes.
 WITHOUT = {linkspan.Answer, linkspan.Event, linkspan.RecordedName, linkspan.Options, linkspan.ServiceOptions, linkspan.Service}
 #: Classes that a program makes.
 MADE = {linkspan.NdArray, linkspan.Region, linkspan.ServiceLoop, linkspan.Recording, linkspan.Timestamp}
@@ -228,7 +229,8 @@ async def awaited(outcome):
 
 #: Of a length of time these are lengths, after which the call returns.
 LENGTHS = {"timeout", "within", "data_every"}
-#: Calls that go on until the program ends once all of their arguments are taken, and the parameters that are looked at nevertheless.
+#: Calls that go on until the program ends once all of their arguments are taken, and the parameters that are looked at
+#: nevertheless.
 ENDLESS = {"linkspan.run": {"service"}}
 
 

@@ -1,5 +1,6 @@
-//! What a pattern costs, for a benchmark: `names-cost COUNT` prints the nanoseconds in which a message is received that is there, by a subscriber to one
-//! name, by one to a pattern that this name fits, and by one to a pattern of COUNT names that send in turn.
+//! What a pattern costs, for a benchmark: `names-cost COUNT` prints the nanoseconds in which a message is received that
+//! is there, by a subscriber to one name, by one to a pattern that this name fits, and by one to a pattern of COUNT
+//! names that send in turn.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a program for a benchmark")]
 

@@ -1,6 +1,7 @@
-//! Publishes for a benchmark: `record-load NAMES BYTES COUNT RATE` sends COUNT messages of BYTES bytes in turn at NAMES names `load/0`, `load/1`…, RATE a
-//! second in sum (0: as fast as it goes), once each name has a subscriber or the environment says ALONE, and prints the nanoseconds of a send on average
-//! and in all. Then it waits for the end of its standard input.
+//! Publishes for a benchmark: `record-load NAMES BYTES COUNT RATE` sends COUNT messages of BYTES bytes in turn at NAMES
+//! names `load/0`, `load/1`…, RATE a second in sum (0: as fast as it goes), once each name has a subscriber or the
+//! environment says ALONE, and prints the nanoseconds of a send on average and in all. Then it waits for the end of its
+//! standard input.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a program for a benchmark")]
 

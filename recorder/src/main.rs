@@ -1,4 +1,5 @@
-//! The program `linkspan-record`: records what programs publish, and shows, checks, changes, exports and replays recordings.
+//! The program `linkspan-record`: records what programs publish, and shows, checks, changes, exports and replays
+//! recordings.
 //!
 //! | what | lives in |
 //! |---|---|
@@ -28,8 +29,8 @@ use clap::{CommandFactory, Parser};
 use linkspan::Result;
 use linkspan_program::{manual, quantity, start, stderr, stdout};
 
-/// Runs the program. An error is printed as one line with its kind and its code, and the exit code is 1; it is 2 for a wrong command
-/// line. What a tool finds may have an exit code of its own.
+/// Runs the program. An error is printed as one line with its kind and its code, and the exit code is 1; it is 2 for a
+/// wrong command line. What a tool finds may have an exit code of its own.
 fn main() -> ExitCode {
     if let Err(code) = start::begin("linkspan-record") {
         return code;

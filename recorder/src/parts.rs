@@ -1,4 +1,5 @@
-//! The parts of a recording: where they are, when another one begins, what it begins with, and what is done about a full disk.
+//! The parts of a recording: where they are, when another one begins, what it begins with, and what is done about a
+//! full disk.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fs::{self, File};
@@ -131,8 +132,8 @@ pub struct Parts {
 }
 
 impl Parts {
-    /// Makes the first part; where there is a recording whose recorder was killed, the next part of that one. Returns the last part of that
-    /// one as well.
+    /// Makes the first part; where there is a recording whose recorder was killed, the next part of that one. Returns
+    /// the last part of that one as well.
     ///
     /// # Errors
     /// `AddressInUse` where the recording was closed, or where another process writes it; those of the file system.
@@ -147,7 +148,8 @@ impl Parts {
         let mut number = 1;
         let mut continued = None;
         let mut found = existing(base);
-        // Files that were to be begun when the machine stopped, where the file system gives no name to what is complete.
+        // Files that were to be begun when the machine stopped, where the file system gives no name to what is
+        // complete.
         let mut empty = Vec::new();
         while let Some(path) = found.pop_if(|path| is_own_beginning(path)) {
             empty.push(path);
@@ -255,8 +257,8 @@ impl Parts {
         self.number
     }
 
-    /// Writes a message of the channel that the caller knows by this key. Where the part has its size or no more channels, begins the next
-    /// one.
+    /// Writes a message of the channel that the caller knows by this key. Where the part has its size or no more
+    /// channels, begins the next one.
     ///
     /// # Errors
     /// `NoSpace` where the disk is full; nothing was written then.
@@ -355,7 +357,8 @@ impl Parts {
         self.part.metadata(name, entries)
     }
 
-    /// Closes the part and begins another one, with the newest message of each name. Where the disk is full nothing has changed.
+    /// Closes the part and begins another one, with the newest message of each name. Where the disk is full nothing has
+    /// changed.
     pub fn next(&mut self, reason: &str, now: u64) -> Result<()> {
         let number = self.number.saturating_add(1);
         let path = path_of(&self.base, number);
@@ -387,7 +390,8 @@ impl Parts {
         Ok(())
     }
 
-    /// Removes the oldest part of this recorder, and returns its path; `None` where there is none but the one that is written.
+    /// Removes the oldest part of this recorder, and returns its path; `None` where there is none but the one that is
+    /// written.
     pub fn drop_oldest(&mut self) -> Result<Option<PathBuf>> {
         let Some(path) = self.closed.pop_front() else { return Ok(None) };
         fs::remove_file(&path).map_err(|error| of_io(&error, "removing", &path))?;
@@ -426,7 +430,8 @@ impl Parts {
     }
 }
 
-/// Raises the limit of open files of this process as far as it may: each part of a split stays open until all are whole.
+/// Raises the limit of open files of this process as far as it may: each part of a split stays open until all are
+/// whole.
 fn allow_many_files() {
     let mut limits = rustix::process::getrlimit(Resource::Nofile);
     limits.current = limits.maximum;
@@ -447,7 +452,8 @@ fn repeat(part: &mut Part, newest: &NewestMessages, now: u64) -> Result<()> {
     Ok(())
 }
 
-/// Returns whether this is what a recorder of this user began and had no time to write into: an empty file, which no recorder has open.
+/// Returns whether this is what a recorder of this user began and had no time to write into: an empty file, which no
+/// recorder has open.
 fn is_own_beginning(path: &Path) -> bool {
     let is_own = fs::symlink_metadata(path).is_ok_and(|facts| {
         facts.is_file() && facts.len() == 0 && facts.uid() == rustix::process::geteuid().as_raw()
@@ -459,7 +465,8 @@ fn is_own_beginning(path: &Path) -> bool {
 const ATTEMPTS: u32 = 20;
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// Locks a file that this process writes, as long as it is open: two recorders of one file would write over each other's.
+/// Locks a file that this process writes, as long as it is open: two recorders of one file would write over each
+/// other's.
 fn lock(file: &File, path: &Path) -> Result<()> {
     let mut attempts = (0..ATTEMPTS).map(|attempt| {
         if attempt > 0 {

@@ -1,4 +1,5 @@
-//! Messages in the forms of viewers: each in CDR with its type in `ros2msg`, or in JSON, and the channels of a recording for them.
+//! Messages in the forms of viewers: each in CDR with its type in `ros2msg`, or in JSON, and the channels of a
+//! recording for them.
 
 use std::any::Any;
 use std::collections::HashMap;

@@ -14,7 +14,8 @@ const FOOTER: usize = HEAD + 20;
 /// The same with the bytes that end each file.
 const END: u64 = (FOOTER + mcap::MAGIC.len()) as u64;
 
-/// Takes the next record: its operation code and its content; `None` behind the last one. What is left is unchanged after an error.
+/// Takes the next record: its operation code and its content; `None` behind the last one. What is left is unchanged
+/// after an error.
 ///
 /// # Errors
 /// What is wrong, for a record that is longer than what is left.
@@ -83,8 +84,8 @@ fn lengths_fit(parts: &[Part], mut left: &[u8]) -> bool {
     })
 }
 
-/// Reads a record; `None` for one of a kind that is not needed. Its lengths are checked before: MCAP's library takes memory for what a length
-/// claims.
+/// Reads a record; `None` for one of a kind that is not needed. Its lengths are checked before: MCAP's library takes
+/// memory for what a length claims.
 ///
 /// # Errors
 /// What is wrong.
@@ -96,7 +97,8 @@ pub fn parse(code: u8, data: &[u8]) -> Result<Option<Record<'_>>, String> {
     mcap::parse_record(code, data).map(Some).map_err(|error| error.to_string())
 }
 
-/// Returns the records of a chunk, decompressed and with the sum that it names. Without compression they are a slice of it.
+/// Returns the records of a chunk, decompressed and with the sum that it names. Without compression they are a slice of
+/// it.
 ///
 /// # Errors
 /// What is wrong with it.
@@ -138,7 +140,8 @@ fn whole(decoder: impl Read, size: u64) -> Result<Bytes, String> {
     Ok(bytes.into())
 }
 
-/// Returns the first byte of the summary of a file of this length and the one behind its last; `None` where it has none.
+/// Returns the first byte of the summary of a file of this length and the one behind its last; `None` where it has
+/// none.
 ///
 /// # Errors
 /// Those of the file system.

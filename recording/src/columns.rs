@@ -1,6 +1,7 @@
 //! The messages of a name as a table, built a message at a time: a column a field, in the memory form of Apache Arrow.
 //!
-//! The form is that of <https://arrow.apache.org/docs/format/Columnar.html>; formats of columns are those of its C data interface.
+//! The form is that of <https://arrow.apache.org/docs/format/Columnar.html>; formats of columns are those of its C data
+//! interface.
 
 mod field;
 mod layout;
@@ -18,7 +19,8 @@ pub use several::{BATCH, Batch, Budget, LOOKED_AT, Tables};
 
 /// Fields that a table has a column for at most.
 pub const MAX_COLUMNS: usize = 4_096;
-/// Bytes of the path of a field at most, and of the paths of all fields of a table: a message of some bytes may stand for GiB of them.
+/// Bytes of the path of a field at most, and of the paths of all fields of a table: a message of some bytes may stand
+/// for GiB of them.
 const MAX_PATH: usize = 64 << 10;
 const MAX_PATHS: usize = 1 << 20;
 /// Columns that each table begins with.
@@ -127,7 +129,8 @@ impl Columns {
     /// Adds a message as a row. A field that comes for the first time is null in the rows before.
     ///
     /// # Errors
-    /// Those of decoding, with the number of the message; `TooLarge` for more than 4,096 columns, too long paths of fields, or more than there is room for; `Unsupported` for an encoding that this library does not know.
+    /// Those of decoding, with the number of the message; `TooLarge` for more than 4,096 columns, too long paths of
+    /// fields, or more than there is room for; `Unsupported` for an encoding that this library does not know.
     pub fn add(&mut self, message: &Message<'_>) -> Result<()> {
         let channel = message.channel;
         let of = |error: Error| {
@@ -239,9 +242,9 @@ impl Columns {
         self.rows
     }
 
-    /// Takes the rows as columns: the fixed ones, then those of fields in the order in which they came, with the names that [`names`] gives
-    /// them. Behind a column of arrays of several shapes stands the column of these shapes. Rows that are added then have the same columns, of
-    /// the same types or wider ones.
+    /// Takes the rows as columns: the fixed ones, then those of fields in the order in which they came, with the names
+    /// that [`names`] gives them. Behind a column of arrays of several shapes stands the column of these shapes. Rows
+    /// that are added then have the same columns, of the same types or wider ones.
     pub fn take(&mut self) -> Vec<Column> {
         let rows = std::mem::take(&mut self.rows);
         self.taken = self.taken.saturating_add(rows as u64);
@@ -291,8 +294,9 @@ fn blank(rows: u64, fields: usize, values: u64) -> u64 {
 
 /// Returns the name of the column of each field, all of them different, beside the names of the fixed columns.
 ///
-/// It is the path of the field, in which a zero byte is `~2`. The value of a message that is no map is `value`, and a field with the name of a
-/// fixed column is below `value/`; where a field has that name already, `~` stands in front instead, which no path of a field begins with.
+/// It is the path of the field, in which a zero byte is `~2`. The value of a message that is no map is `value`, and a
+/// field with the name of a fixed column is below `value/`; where a field has that name already, `~` stands in front
+/// instead, which no path of a field begins with.
 pub fn names<'a>(paths: impl Iterator<Item = &'a str> + Clone, fixed: &[&str]) -> Vec<String> {
     let is_own = |path: &str| !path.is_empty() && !fixed.contains(&path);
     let own: HashSet<_> = paths.clone().filter(|path| is_own(path)).collect();
@@ -307,8 +311,9 @@ pub fn names<'a>(paths: impl Iterator<Item = &'a str> + Clone, fixed: &[&str]) -
     paths.map(name).collect()
 }
 
-/// Calls `what` with each field that is no map, or an empty one, and with its path: keys joined by `/`, as in [`linkspan::Message::get`]. A path
-/// that begins with an empty key begins with `~`, so that it is the path of no other field.
+/// Calls `what` with each field that is no map, or an empty one, and with its path: keys joined by `/`, as in
+/// [`linkspan::Message::get`]. A path that begins with an empty key begins with `~`, so that it is the path of no other
+/// field.
 ///
 /// # Errors
 /// Those of `what`; `TooLarge` for a path of more than 64 KiB.
@@ -353,7 +358,8 @@ fn push_key(path: &mut String, key: &str) {
     }
 }
 
-/// Returns the unit of each field below this type. `taken` are the bytes of paths that were taken before, of which there are 1 MiB.
+/// Returns the unit of each field below this type. `taken` are the bytes of paths that were taken before, of which
+/// there are 1 MiB.
 pub fn units(of: &Type, taken: &mut usize) -> HashMap<String, String> {
     let mut units = HashMap::new();
     fields_of(of, &mut String::new(), taken, &mut |path, of| {
@@ -364,7 +370,8 @@ pub fn units(of: &Type, taken: &mut usize) -> HashMap<String, String> {
     units
 }
 
-/// Calls `what` with this type and each one below it, and with its path. A schema that stands for more than 1 MiB of paths ends there.
+/// Calls `what` with this type and each one below it, and with its path. A schema that stands for more than 1 MiB of
+/// paths ends there.
 fn fields_of(of: &Type, path: &mut String, taken: &mut usize, what: &mut dyn FnMut(&str, &Type)) {
     *taken = taken.saturating_add(path.len());
     if *taken > MAX_PATHS {
@@ -384,8 +391,8 @@ fn fields_of(of: &Type, path: &mut String, taken: &mut usize, what: &mut dyn FnM
     }
 }
 
-/// What a schema says of the type of a column that values do not say: a small integer is the same in every width, and in JSON a whole number is
-/// an integer.
+/// What a schema says of the type of a column that values do not say: a small integer is the same in every width, and
+/// in JSON a whole number is an integer.
 fn hint(of: &Type) -> Option<Hint> {
     match of.kind {
         Kind::Integer(Width::U64) => Some(Hint::Unsigned),

@@ -22,11 +22,14 @@ pub enum Kind {
     Disconnected,
     /// Messages were not received.
     Missed,
-    /// Messages were received and not recorded, as the recorder was asked: it was paused, or they are outside of every interval.
+    /// Messages were received and not recorded, as the recorder was asked: it was paused, or they are outside of every
+    /// interval.
     Skipped,
-    /// A name that fits the pattern cannot be received from, or messages of it are not recorded because they break the rules.
+    /// A name that fits the pattern cannot be received from, or messages of it are not recorded because they break the
+    /// rules.
     Refused,
-    /// A name lived, and there was no connection to it: what it published meanwhile may be neither received nor counted.
+    /// A name lived, and there was no connection to it: what it published meanwhile may be neither received nor
+    /// counted.
     Unconnected,
     /// The schema of a name changed.
     Schema,

@@ -1,7 +1,8 @@
-//! Opens the files that are read, and makes those that are written: for the recorder, its tools and every reader of recordings.
+//! Opens the files that are read, and makes those that are written: for the recorder, its tools and every reader of
+//! recordings.
 //!
-//! A folder may belong to a group: what is read may be a pipe or a device that another member put there, and what is written must
-//! neither follow their link nor replace their file.
+//! A folder may belong to a group: what is read may be a pipe or a device that another member put there, and what is
+//! written must neither follow their link nor replace their file.
 
 use std::ffi::{OsStr, OsString};
 use std::fmt::Write;
@@ -24,12 +25,14 @@ const MAX_WHOLE: u64 = 1 << 30;
 /// Opens a file that is read: without waiting for another program, and only a regular one.
 ///
 /// # Errors
-/// Those of the file system; `Unsupported` for what is no regular file; `Stalled` where another process has a lease on it.
+/// Those of the file system; `Unsupported` for what is no regular file; `Stalled` where another process has a lease on
+/// it.
 pub fn open(path: &Path) -> Result<File> {
     open_with(path, OFlags::empty())
 }
 
-/// The same for a file that was found beside one that was named: a link in its place is not followed, which another user may have made.
+/// The same for a file that was found beside one that was named: a link in its place is not followed, which another
+/// user may have made.
 ///
 /// # Errors
 /// As for [`open`]; `Unsupported` for a link.
@@ -107,7 +110,8 @@ fn named(kind: FileType) -> &'static str {
 pub struct Making {
     /// Whether it takes the place of a regular file that has its name. Whatever else has it is an error.
     pub replaces: bool,
-    /// Its mode; that of the names of programs in its folder where none is given: 0660 where a group shares the folder, 0600 otherwise.
+    /// Its mode; that of the names of programs in its folder where none is given: 0660 where a group shares the folder,
+    /// 0600 otherwise.
     pub mode: Option<u32>,
 }
 
@@ -126,7 +130,8 @@ impl NewFile {
     /// Makes it, to be read and written.
     ///
     /// # Errors
-    /// `AddressInUse` where something has its name, but for a regular file that it is to replace; those of the file system.
+    /// `AddressInUse` where something has its name, but for a regular file that it is to replace; those of the file
+    /// system.
     pub fn create(path: &Path, making: Making) -> Result<NewFile> {
         let failed = |errno: Errno| of_io(&errno.into(), "creating", path);
         if path.file_name().is_none() {
@@ -282,8 +287,8 @@ fn mode_in(folder: &OwnedFd) -> rustix::io::Result<u32> {
     Ok(if facts.st_mode & 0o2070 == 0o2070 { 0o660 } else { 0o600 })
 }
 
-/// Makes a folder for files, with those above it, where it is missing; those that are made are their owner's, or a group's in one that a
-/// group shares.
+/// Makes a folder for files, with those above it, where it is missing; those that are made are their owner's, or a
+/// group's in one that a group shares.
 ///
 /// # Errors
 /// Those of the file system.
@@ -319,9 +324,9 @@ pub fn make_folder(path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Returns the name of the file of a topic, without an ending: no two topics have the same one, and none leads out of its folder. `/` becomes
-/// `-`, and `-` becomes `--`; where several of them follow each other, and for every character that is no letter, digit, `.` or `_` of ASCII,
-/// the bytes become `%` and two hexadecimal digits.
+/// Returns the name of the file of a topic, without an ending: no two topics have the same one, and none leads out of
+/// its folder. `/` becomes `-`, and `-` becomes `--`; where several of them follow each other, and for every character
+/// that is no letter, digit, `.` or `_` of ASCII, the bytes become `%` and two hexadecimal digits.
 pub fn name_of(topic: &str) -> String {
     let bytes = topic.as_bytes();
     let is_dash =

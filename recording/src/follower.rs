@@ -1,4 +1,5 @@
-//! Waits until a recording that is written becomes longer: by the kernel's notices about its folder, so that nothing is asked again and again.
+//! Waits until a recording that is written becomes longer: by the kernel's notices about its folder, so that nothing is
+//! asked again and again.
 
 use std::collections::VecDeque;
 use std::mem::MaybeUninit;

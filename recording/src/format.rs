@@ -33,7 +33,8 @@ pub mod channel {
     pub const MACHINE: &str = "linkspan.machine";
     /// The schema in Linkspan's notation, where the channel's own is another one.
     pub const SCHEMA: &str = "linkspan.schema";
-    /// The schema as JSON Schema that admits all messages; the channel's own may be in Linkspan's notation, or admit less.
+    /// The schema as JSON Schema that admits all messages; the channel's own may be in Linkspan's notation, or admit
+    /// less.
     pub const JSON_SCHEMA: &str = "linkspan.jsonschema";
     /// The unit of a field, behind which its path stands; that of the message itself has no path.
     pub const UNIT: &str = "linkspan.unit";

@@ -1,8 +1,10 @@
-//! Reads recordings and other MCAP files from their beginning to their end, or as far as they are whole; also while they are written.
+//! Reads recordings and other MCAP files from their beginning to their end, or as far as they are whole; also while
+//! they are written.
 //!
-//! A file is read in blocks, never mapped: another program may shorten it at any time. What is held is one record, at most of
-//! [`Limits::record`] bytes, what a chunk decompresses to, and the schemas and channels of a part. A message is a slice of that memory.
-//! What is wrong is a [`Problem`], and behind it the file is read on wherever it says how long that is.
+//! A file is read in blocks, never mapped: another program may shorten it at any time. What is held is one record, at
+//! most of [`Limits::record`] bytes, what a chunk decompresses to, and the schemas and channels of a part. A message is
+//! a slice of that memory. What is wrong is a [`Problem`], and behind it the file is read on wherever it says how long
+//! that is.
 
 mod entry;
 mod outline;
@@ -108,7 +110,8 @@ impl Reader {
         Ok(reader)
     }
 
-    /// Opens a recording that may still be written: where [`Reader::read`] finds no more, there may be more after [`Reader::wait`].
+    /// Opens a recording that may still be written: where [`Reader::read`] finds no more, there may be more after
+    /// [`Reader::wait`].
     ///
     /// # Errors
     /// As for [`Reader::open`]; those of inotify.
@@ -119,8 +122,9 @@ impl Reader {
         Ok(Reader { follower: Some(follower), ..Reader::with_limits(path, limits)? })
     }
 
-    /// The same for messages that were received within these times, in nanoseconds since 1970: chunks without one are not read, where
-    /// the file was closed. Events, metadata and messages outside of the times may be given nevertheless.
+    /// The same for messages that were received within these times, in nanoseconds since 1970: chunks without one are
+    /// not read, where the file was closed. Events, metadata and messages outside of the times may be given
+    /// nevertheless.
     ///
     /// # Errors
     /// Those of the file system.
@@ -207,7 +211,8 @@ impl Reader {
         self.limits.room.of_files(self.whole)
     }
 
-    /// Returns the content of the attachment that was read last, its times, when it was attached and made, and its media type.
+    /// Returns the content of the attachment that was read last, its times, when it was attached and made, and its
+    /// media type.
     ///
     /// # Errors
     /// `InvalidState` where none was; `OutOfMemory`; those of the file system.
@@ -234,8 +239,8 @@ impl Reader {
         &self.problems
     }
 
-    /// Returns the next entry; `None` at the end of the last part, and where one that is followed has no more yet. What is wrong in a file
-    /// is in [`Reader::problems`]; the next part is read then.
+    /// Returns the next entry; `None` at the end of the last part, and where one that is followed has no more yet. What
+    /// is wrong in a file is in [`Reader::problems`]; the next part is read then.
     ///
     /// # Errors
     /// Those of the file system.

@@ -1,6 +1,7 @@
 //! Room that is reserved on the disk for a file before it is written, and for what closes the file.
 //!
-//! A disk that is full is found before a chunk begins, so no chunk is torn, and the indexes and the footer still have room.
+//! A disk that is full is found before a chunk begins, so no chunk is torn, and the indexes and the footer still have
+//! room.
 
 use std::fs::File;
 use std::io;

@@ -1,4 +1,5 @@
-//! A part of a recording that is written: schemas, channels, messages, events, what was attached; docs/recording-format.md.
+//! A part of a recording that is written: schemas, channels, messages, events, what was attached;
+//! docs/recording-format.md.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
@@ -29,8 +30,8 @@ pub struct Settings {
     pub chunk: u64,
     /// The mode of the file, and whether it may take the place of another one.
     pub making: Making,
-    /// Whether the file is for viewers: messages are as ROS 2 writes them, and what is JSON has no schema, since readers of such files know
-    /// none.
+    /// Whether the file is for viewers: messages are as ROS 2 writes them, and what is JSON has no schema, since
+    /// readers of such files know none.
     pub is_ros2: bool,
 }
 
@@ -50,8 +51,8 @@ pub struct JsonSchemas {
     pub of_viewers: String,
 }
 
-/// A channel as it is written: its name, how its messages are encoded, its schema, and its metadata but for the number of the first message
-/// and whether it has repeated messages.
+/// A channel as it is written: its name, how its messages are encoded, its schema, and its metadata but for the number
+/// of the first message and whether it has repeated messages.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct ChannelRecord {
     /// The topic.
@@ -152,10 +153,12 @@ impl ChannelRecord {
     }
 }
 
-/// A part of a recording: one file. What is written is in the file after [`Part::flush`], and on the disk after [`Part::sync`].
+/// A part of a recording: one file. What is written is in the file after [`Part::flush`], and on the disk after
+/// [`Part::sync`].
 ///
-/// Its methods fail with `NoSpace` where the disk is full: nothing was written then, and the part can still be closed, for which it has
-/// reserved room. After another error of the file system the file is cut to its last flush, and the part is closed.
+/// Its methods fail with `NoSpace` where the disk is full: nothing was written then, and the part can still be closed,
+/// for which it has reserved room. After another error of the file system the file is cut to its last flush, and the
+/// part is closed.
 pub struct Part {
     /// Taken by `close`, and by an error.
     writer: Option<Writer<NoSeek<BufWriter<File>>>>,
@@ -187,7 +190,8 @@ const CLOSING_CHUNK: u64 = 512;
 const CLOSING: u64 = 1 << 20;
 /// So much of that is for the events that say why the file ends.
 const LAST_EVENTS: u64 = CLOSING / 4;
-/// Schemas of a part, and the number of its last channel: MCAP's library counts one further, and panics where that has no number.
+/// Schemas of a part, and the number of its last channel: MCAP's library counts one further, and panics where that has
+/// no number.
 const MAX_NUMBER: u16 = u16::MAX - 2;
 /// Bytes of schemas and channels of a part, beside those of names that it began with: half of what a reader takes.
 const MAX_DESCRIBED: u64 = 128 << 20;
@@ -201,8 +205,8 @@ impl std::fmt::Debug for Part {
 }
 
 impl Part {
-    /// Makes the file, which must not exist, and writes the facts of the recording into it. It gets its name when these are on the disk, so
-    /// that a reader that finds the name finds a recording, also after a power cut.
+    /// Makes the file, which must not exist, and writes the facts of the recording into it. It gets its name when these
+    /// are on the disk, so that a reader that finds the name finds a recording, also after a power cut.
     ///
     /// # Errors
     /// `AddressInUse` where the file exists; those of the file system.
@@ -212,7 +216,8 @@ impl Part {
         Ok(part)
     }
 
-    /// The same, but the file has no name until it is given it or closed: where the part is dropped before, nothing is left of it.
+    /// The same, but the file has no name until it is given it or closed: where the part is dropped before, nothing is
+    /// left of it.
     ///
     /// # Errors
     /// As for [`Part::create`].
@@ -324,8 +329,8 @@ impl Part {
         }
     }
 
-    /// Writes a channel; `first` is the number of its first message in this part. Returns its number in this part, the same for the same
-    /// channel and first number.
+    /// Writes a channel; `first` is the number of its first message in this part. Returns its number in this part, the
+    /// same for the same channel and first number.
     ///
     /// # Errors
     /// `TooLarge` where the part has 65,535 channels: begin the next one.
@@ -372,7 +377,8 @@ impl Part {
         Ok(id)
     }
 
-    /// Writes a message: its number, when it was sent and when it was received, in nanoseconds since 1970, and its body.
+    /// Writes a message: its number, when it was sent and when it was received, in nanoseconds since 1970, and its
+    /// body.
     pub fn message(
         &mut self,
         channel: u16,
@@ -467,8 +473,8 @@ impl Part {
             .map_err(|error| of_io(&error, "reading the size of", &self.path))
     }
 
-    /// Writes why the part ends and which one is next, its indexes and its footer, and syncs it. Room for them was reserved. Returns the
-    /// bytes of the file.
+    /// Writes why the part ends and which one is next, its indexes and its footer, and syncs it. Room for them was
+    /// reserved. Returns the bytes of the file.
     pub fn close(self, reason: &str, next: Option<&str>) -> Result<u64> {
         let (length, new) = self.close_unnamed(reason, next)?;
         new.map_or(Ok(()), NewFile::name)?;
@@ -485,7 +491,8 @@ impl Part {
             entries.insert("next".to_owned(), next.to_owned());
         }
         let record = Metadata { name: metadata::END.to_owned(), metadata: entries };
-        // A footer goes to the disk behind what it ends: a part that has one is not continued, whatever a power cut has taken of it.
+        // A footer goes to the disk behind what it ends: a part that has one is not continued, whatever a power cut has
+        // taken of it.
         self.sync()?;
         self.write(|writer| {
             writer.write_metadata(&record)?;
@@ -504,7 +511,8 @@ impl Part {
 }
 
 impl Drop for Part {
-    /// Leaves a part that was not closed without a footer, which MCAP's library would write: its thread may have panicked.
+    /// Leaves a part that was not closed without a footer, which MCAP's library would write: its thread may have
+    /// panicked.
     fn drop(&mut self) {
         self.cut();
     }

@@ -295,7 +295,8 @@ fn part_ends_before_its_numbers_of_channels_and_schemas_do() {
     part.close("split", Some("r.0002.mcap")).unwrap();
 }
 
-/// Tables of many names share one bound, however little of the file each of them is; what has no room costs no other table.
+/// Tables of many names share one bound, however little of the file each of them is; what has no room costs no other
+/// table.
 #[test]
 fn columns_of_the_tables_of_all_names_are_bounded_together() {
     const NAMES: usize = 40;

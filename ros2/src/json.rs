@@ -1,5 +1,6 @@
-//! Messages in plain JSON, as viewers show and plot it, and what JSON Schema says of them: numbers are numbers, a time has `sec` and `nsec`,
-//! an array has `shape` and `data`. It is for looking: what was an integer or a float is not told from it.
+//! Messages in plain JSON, as viewers show and plot it, and what JSON Schema says of them: numbers are numbers, a time
+//! has `sec` and `nsec`, an array has `shape` and `data`. It is for looking: what was an integer or a float is not told
+//! from it.
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -75,7 +76,8 @@ fn elements(array: &NdArray) -> Vec<Json> {
     }
 }
 
-/// Returns JSON Schema for messages of a type. It has what viewers read of it, and no more: of fields whose type is not known, none.
+/// Returns JSON Schema for messages of a type. It has what viewers read of it, and no more: of fields whose type is not
+/// known, none.
 pub fn schema(root: Option<&Type>) -> String {
     let described = match root {
         Some(of) if matches!(of.kind, Kind::Record(_) | Kind::Union(_) | Kind::Table(_) | Kind::Map(_)) => {

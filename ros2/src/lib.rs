@@ -1,5 +1,5 @@
-//! Messages as the viewers of laboratories read them (Lichtblick, Foxglove, PlotJuggler, Rerun): in CDR, with types in `ros2msg`; and in plain
-//! JSON, with JSON Schema, where a value has no form in CDR.
+//! Messages as the viewers of laboratories read them (Lichtblick, Foxglove, PlotJuggler, Rerun): in CDR, with types in
+//! `ros2msg`; and in plain JSON, with JSON Schema, where a value has no form in CDR.
 //!
 //! | what | lives in |
 //! |---|---|
@@ -10,7 +10,8 @@
 //! | packed records as maps | `packed` |
 //! | which type the messages of a name have, declared or inferred | `messages` |
 //!
-//! docs/recording-format.md says what becomes of each value. A crate above the core: no program that exchanges messages carries it.
+//! docs/recording-format.md says what becomes of each value. A crate above the core: no program that exchanges messages
+//! carries it.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "in a test a panic is the report"))]
 #![forbid(unsafe_code)]
@@ -41,8 +42,8 @@ pub struct Encoder {
     pub name: String,
     /// The type.
     pub text: String,
-    /// The units of its fields, in UCUM, each by the names that lead to the field, with dots between them; that of the message itself by no
-    /// name.
+    /// The units of its fields, in UCUM, each by the names that lead to the field, with dots between them; that of the
+    /// message itself by no name.
     pub units: BTreeMap<String, String>,
     form: Form,
 }

@@ -1,4 +1,5 @@
-//! Which type the messages of a name have: that of their schema, or one that is inferred from them; where they do not fit it, JSON.
+//! Which type the messages of a name have: that of their schema, or one that is inferred from them; where they do not
+//! fit it, JSON.
 
 use std::sync::Arc;
 
@@ -8,8 +9,8 @@ use linkspan_schema_infer::{Evidence, propose};
 
 use crate::Encoder;
 
-/// Types that are inferred one after the other, each wider than the one before, until messages are written in JSON: a viewer begins anew with
-/// each.
+/// Types that are inferred one after the other, each wider than the one before, until messages are written in JSON: a
+/// viewer begins anew with each.
 const MOST: u32 = 16;
 
 /// The messages of a name.
@@ -65,7 +66,8 @@ impl Messages {
         })
     }
 
-    /// Writes a message that was looked at before: in the type of the schema, else in the one that fits all messages that do not fit that.
+    /// Writes a message that was looked at before: in the type of the schema, else in the one that fits all messages
+    /// that do not fit that.
     ///
     /// # Errors
     /// None today: JSON takes every value.
@@ -88,7 +90,8 @@ impl Messages {
         Ok((json, bytes))
     }
 
-    /// Writes a message while others come: one that does not fit the type so far widens it, and the type of its schema is given up then.
+    /// Writes a message while others come: one that does not fit the type so far widens it, and the type of its schema
+    /// is given up then.
     ///
     /// # Errors
     /// As for [`Messages::encode`].

@@ -63,14 +63,15 @@ fn bytes_and_memory_of_the_program_over_shared_memory_allocate_nothing() {
             let (_, to_receive) = allocations(|| b.recv_into(&mut memory, SOON).unwrap());
             rounds_that_allocate += usize::from(round >= 100 && (to_send, to_receive) != (0, 0));
         }
-        // Two in each lap of the ring come as messages: the first, and one near the end, where the room ends that was known then.
+        // Two in each lap of the ring come as messages: the first, and one near the end, where the room ends that was
+        // known then.
         let laps = 1 + 100 * (bytes + 32) / (256 << 10);
         assert!(rounds_that_allocate <= 2 * laps, "{bytes} bytes: {rounds_that_allocate} of 100");
     }
 }
 
-/// The kernel would clear the pages of new memory, which takes longer than the message: what is kept to be sent again, and the body of
-/// a message, lie where earlier ones lay.
+/// The kernel would clear the pages of new memory, which takes longer than the message: what is kept to be sent again,
+/// and the body of a message, lie where earlier ones lay.
 #[test]
 fn bytes_that_are_kept_and_bodies_that_are_received_take_no_new_memory() {
     for bytes in [5_000, 10_000, 60_000] {
@@ -132,8 +133,8 @@ fn publishing_a_small_message_allocates_nothing() {
     assert_eq!((sent, received), (0, 0));
 }
 
-/// Counts the allocations of a loaned array in a map. To send: its shape, the map, its key, the owner of the elements, and the
-/// body with what is around them. To receive: the view, the body and the shape; the map is not built.
+/// Counts the allocations of a loaned array in a map. To send: its shape, the map, its key, the owner of the elements,
+/// and the body with what is around them. To receive: the view, the body and the shape; the map is not built.
 fn loaned_array_in_a_map(
     loan: impl Fn() -> Loan<u64>,
     send: impl Fn(&Value) -> u64,
@@ -213,8 +214,8 @@ fn answer_that_the_client_has_not_read_yet_is_not_copied() {
     }
 }
 
-/// A long body without arrays is encoded into the slot that it is sent from: this side has no block of it. (The bodies are longer
-/// than what the pool keeps, from which an earlier block would come.)
+/// A long body without arrays is encoded into the slot that it is sent from: this side has no block of it. (The bodies
+/// are longer than what the pool keeps, from which an earlier block would come.)
 #[test]
 fn long_structure_and_text_are_encoded_into_their_slots() {
     let items = (0..300_000u64).map(|i| Value::from(format!("item {i} {}", "x".repeat(60)))).collect();

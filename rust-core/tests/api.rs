@@ -1,4 +1,5 @@
-//! The public interface in Rust's own terms: things print, are descriptors, iterate, and carry types of the program's own.
+//! The public interface in Rust's own terms: things print, are descriptors, iterate, and carry types of the program's
+//! own.
 
 use std::collections::HashMap;
 use std::fmt::Debug;

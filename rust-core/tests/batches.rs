@@ -126,8 +126,8 @@ fn batch_that_was_received_counts_as_consumed_with_the_next_call() {
         drop(receiver);
         let receiver = Channel::open(&endpoint, &options(&[("client_id", "hand".into())]), SOON).unwrap();
         if transport != "spool" {
-            // A side that only sends notices at its calls that its link has ended; the end may come behind a frame that the
-            // first of these reads.
+            // A side that only sends notices at its calls that its link has ended; the end may come behind a frame that
+            // the first of these reads.
             while !sender.events().iter().any(|event| event.kind == EventKind::Reconnected) {
                 sender.poll().unwrap();
             }

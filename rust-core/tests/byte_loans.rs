@@ -1,4 +1,5 @@
-//! Opaque bytes that a program writes where they are sent from: nothing of them is copied on its side, whatever is around them.
+//! Opaque bytes that a program writes where they are sent from: nothing of them is copied on its side, whatever is
+//! around them.
 
 use std::thread;
 

@@ -1,4 +1,5 @@
-//! No module of any crate uses, directly or indirectly, a module that uses it, and neither do the folders at the root of a core's crate.
+//! No module of any crate uses, directly or indirectly, a module that uses it, and neither do the folders at the root
+//! of a core's crate.
 //!
 //! That no crate uses one above it is held by the compiler.
 
@@ -53,8 +54,8 @@ fn no_crate_has_a_cycle_of_modules() {
     assert!(found.is_empty(), "these modules use each other; move what they share below them:\n{found}");
 }
 
-/// The crates of the core whose modules at the root are layers: messages below channels, channels below requests and publishing,
-/// listings below the doctor, codecs below schemas.
+/// The crates of the core whose modules at the root are layers: messages below channels, channels below requests and
+/// publishing, listings below the doctor, codecs below schemas.
 const LAYERED: [&str; 3] = ["rust-core/value", "rust-core/engine", "rust-core/service"];
 
 /// Returns the graph of the modules at the root, each with all that is below it.

@@ -1,5 +1,5 @@
-//! A descriptor for an event loop is readable while its object has something to do, in whatever order the program asks for the
-//! descriptor, connects and sends.
+//! A descriptor for an event loop is readable while its object has something to do, in whatever order the program asks
+//! for the descriptor, connects and sends.
 
 use std::os::fd::RawFd;
 use std::time::{Duration, Instant};

@@ -1,5 +1,5 @@
-//! Messages over links whose queue is full: a message of which the transport took a part arrives whole, also where its sender
-//! calls nothing more, and one of which it took nothing is still the caller's.
+//! Messages over links whose queue is full: a message of which the transport took a part arrives whole, also where its
+//! sender calls nothing more, and one of which it took nothing is still the caller's.
 
 use std::sync::mpsc;
 use std::thread;
@@ -84,8 +84,8 @@ fn messages_over_a_full_pipe_arrive_whole_and_in_order() {
 /// The bytes of a message that no link but a TCP connection takes whole while its receiver does nothing.
 const LARGE: usize = 20 << 20;
 
-/// Returns the same for a link of this transport: the kernel lets both buffers of a TCP connection grow, the receiver's with each long message
-/// that it has read, up to limits that differ between machines.
+/// Returns the same for a link of this transport: the kernel lets both buffers of a TCP connection grow, the receiver's
+/// with each long message that it has read, up to limits that differ between machines.
 fn large(transport: &str) -> usize {
     if transport != "tcp" {
         return LARGE;
@@ -120,8 +120,8 @@ fn all_answered_slots_viewed(server: &Server, client: &Channel) -> Vec<Message> 
     viewed
 }
 
-/// A message whose time-out passed when a part was with the peer counts as sent, and arrives although its sender does nothing more. The
-/// next ones follow in order, and the link serves the other direction meanwhile.
+/// A message whose time-out passed when a part was with the peer counts as sent, and arrives although its sender does
+/// nothing more. The next ones follow in order, and the link serves the other direction meanwhile.
 fn rest_arrives(transport: &str, send: impl Fn(&Channel, &Payload) -> linkspan::Result<u64>) {
     let (endpoint, length) = (name(transport), large(transport));
     let mut options = Options::default();
@@ -175,7 +175,8 @@ fn rest_of_a_message_that_was_not_to_wait_arrives_though_its_sender_is_idle() {
 const MIDDLE: usize = 50_000;
 const TOO_MANY: u32 = 400;
 
-/// A link that ends while a sender waits in the middle of a message: the next listener gets all of them, once, whole and in order.
+/// A link that ends while a sender waits in the middle of a message: the next listener gets all of them, once, whole
+/// and in order.
 #[test]
 fn message_in_whose_middle_the_link_broke_goes_over_the_next_one() {
     for transport in ["unix", "tcp", "fifo"] {
@@ -209,8 +210,8 @@ fn message_in_whose_middle_the_link_broke_goes_over_the_next_one() {
     }
 }
 
-/// The rest of a message does not keep a link over shared memory open whose channel has closed: the peer gets the end, and
-/// the closing program the number of messages that the peer did not receive.
+/// The rest of a message does not keep a link over shared memory open whose channel has closed: the peer gets the end,
+/// and the closing program the number of messages that the peer did not receive.
 #[test]
 fn close_with_a_rest_ends_the_link() {
     let endpoint = name("shm");
@@ -231,8 +232,8 @@ fn close_with_a_rest_ends_the_link() {
     assert_eq!(ended.map(drop).unwrap_err().kind(), ErrorKind::Disconnected);
 }
 
-/// Over a stream the rest of a message outlives its channel, closed in vain or dropped, like what the kernel has: the peer receives all of
-/// it, also where it has sent messages that nobody receives, and then the end.
+/// Over a stream the rest of a message outlives its channel, closed in vain or dropped, like what the kernel has: the
+/// peer receives all of it, also where it has sent messages that nobody receives, and then the end.
 #[test]
 fn rest_over_a_stream_outlives_its_channel() {
     for transport in ["unix", "tcp", "fifo"] {
@@ -263,7 +264,8 @@ fn rest_over_a_stream_outlives_its_channel() {
     }
 }
 
-/// A client that goes in the middle of an answer does not get it, nor the one behind it: both count as dropped, once each.
+/// A client that goes in the middle of an answer does not get it, nor the one behind it: both count as dropped, once
+/// each.
 #[test]
 fn answers_of_a_client_that_goes_in_the_middle_of_one_count_as_dropped() {
     const ANSWERS: u64 = 3;

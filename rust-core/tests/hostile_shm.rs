@@ -301,7 +301,8 @@ fn acknowledged_number_that_was_never_sent_ends_the_link() {
     }
 }
 
-/// Mapping a hole would allocate its pages on the account of the reader: in both directions, of a channel and of a publisher.
+/// Mapping a hole would allocate its pages on the account of the reader: in both directions, of a channel and of a
+/// publisher.
 #[test]
 fn ring_that_is_a_hole_is_refused_though_as_many_pages_lie_behind_it() {
     let refused_here = |error: linkspan::Error| {

@@ -104,7 +104,8 @@ fn fifo(at: &Path) {
     rustix::fs::mknodat(rustix::fs::CWD, at, kind, rustix::fs::Mode::from_raw_mode(0o666), 0).unwrap();
 }
 
-/// Held for reading while a test needs a spool of root's that is empty: a sweep of another test, in the same directory, removes it.
+/// Held for reading while a test needs a spool of root's that is empty: a sweep of another test, in the same directory,
+/// removes it.
 static SWEEP: RwLock<()> = RwLock::new(());
 
 fn no_sweep() -> RwLockReadGuard<'static, ()> {

@@ -35,7 +35,8 @@ fn at(transport: &str, name: &str) -> String {
     format!("tcp://127.{}.{middle}.{low}:{port}", 65 + high)
 }
 
-/// Everything that has a name, on each transport that suits it: a publisher, a server, and channels with their listeners.
+/// Everything that has a name, on each transport that suits it: a publisher, a server, and channels with their
+/// listeners.
 fn holder() {
     let options = Options::default();
     let mut kept = Vec::new();

@@ -1,7 +1,7 @@
 //! SIGKILL at random moments: the survivor notices, carries on with the next incarnation, and nothing is left behind.
 //!
-//! Over each transport, in each role that it suits, on either side: 1,000 in all, 100,000 by night. `LINKSPAN_KILLS` sets how many in
-//! each case, `LINKSPAN_SEED` the moments; the seed is printed.
+//! Over each transport, in each role that it suits, on either side: 1,000 in all, 100,000 by night. `LINKSPAN_KILLS`
+//! sets how many in each case, `LINKSPAN_SEED` the moments; the seed is printed.
 
 use std::thread;
 use std::time::{Duration, Instant};

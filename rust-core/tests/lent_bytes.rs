@@ -1,5 +1,5 @@
-//! Bytes that a program lends to send them, and memory that it lends to receive them: what is kept, what is sent again, and what
-//! stays the next message. That they arrive, on every transport, is in the suite `conformance`.
+//! Bytes that a program lends to send them, and memory that it lends to receive them: what is kept, what is sent again,
+//! and what stays the next message. That they arrive, on every transport, is in the suite `conformance`.
 
 use std::time::Duration;
 
@@ -24,7 +24,8 @@ fn called(client_id: &str) -> Options {
     options
 }
 
-/// Receives while the sender polls, as a program does while it does other work: it then notices that its reader is another one.
+/// Receives while the sender polls, as a program does while it does other work: it then notices that its reader is
+/// another one.
 fn received_while_polled(reader: &Channel, writer: &Channel, memory: &mut [u8]) -> ReceivedBytes {
     loop {
         match reader.recv_into(memory, Duration::from_millis(10)) {

@@ -62,7 +62,8 @@ fn sender_that_ends_without_close_says_how_much_was_not_consumed() {
     }
 }
 
-/// A default sender whose peer is gone reports what that had not consumed; where the peer is there, the messages are its own to take.
+/// A default sender whose peer is gone reports what that had not consumed; where the peer is there, the messages are
+/// its own to take.
 #[test]
 fn sender_without_linger_reports_what_a_peer_that_is_gone_had_not_consumed() {
     const TEST: &str = "lingering::sender_without_linger_reports_what_a_peer_that_is_gone_had_not_consumed";
@@ -106,8 +107,8 @@ fn sender_without_linger_reports_what_a_peer_that_is_gone_had_not_consumed() {
             let text = String::from_utf8_lossy(&out.stderr);
             assert!(out.status.success(), "{text}");
             let lines = text.lines().filter(|line| line.starts_with("linkspan: ")).count();
-            // What a full window held back at the sender ends with its process, and that has said so: the kernel resets a connection whose
-            // end has not read an acknowledgement.
+            // What a full window held back at the sender ends with its process, and that has said so: the kernel resets
+            // a connection whose end has not read an acknowledgement.
             let is_held_back = transport == "tcp" && lines == 1;
             assert!(lines == usize::from(peer_ends) || is_held_back, "{transport}: {text}");
             let Some(channel) = left else { continue };

@@ -36,7 +36,8 @@ fn received(channel: &Channel) -> NdArray {
 
 #[test]
 fn loan_is_sent_where_it_was_written() {
-    // All slots together hold eight arrays of 1 MiB: had one been copied into another slot, the last ones would have found none.
+    // All slots together hold eight arrays of 1 MiB: had one been copied into another slot, the last ones would have
+    // found none.
     let (one, two) = pair("shm", 4 * MIB as u64);
     let mut held = Vec::new();
     for seed in 0..8u64 {

@@ -1,5 +1,5 @@
-//! A listener in lockstep, as a replay is one: it sends each message once the program has consumed the one before, whichever of
-//! several channels it is for.
+//! A listener in lockstep, as a replay is one: it sends each message once the program has consumed the one before,
+//! whichever of several channels it is for.
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Mutex;
@@ -311,7 +311,8 @@ fn program_is_given_the_messages_of_several_inputs_in_the_recorded_order() {
     }
 }
 
-/// A thread for each input, which computes with what it receives and ends after its last message, while the channel stays.
+/// A thread for each input, which computes with what it receives and ends after its last message, while the channel
+/// stays.
 #[test]
 fn thread_for_each_input_consumes_what_it_computes_with_and_at_its_end() {
     let mut random = Random::new();
@@ -359,7 +360,8 @@ fn message_that_the_program_has_not_received_is_not_consumed_by_a_short_wait_for
     }
 }
 
-/// What a thread has is consumed by its own calls alone: another thread that waits for another channel consumes nothing for it.
+/// What a thread has is consumed by its own calls alone: another thread that waits for another channel consumes nothing
+/// for it.
 #[test]
 fn message_of_one_thread_is_not_consumed_by_the_wait_of_another() {
     let options = Options::default().with_lockstep(true);

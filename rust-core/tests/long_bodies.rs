@@ -1,5 +1,5 @@
-//! Messages of 64 KiB and more that are no arrays, over shared memory: each lies in a slot, whatever is in it, in data, requests,
-//! replies and what is published, and is copied out of it before anything looks at it.
+//! Messages of 64 KiB and more that are no arrays, over shared memory: each lies in a slot, whatever is in it, in data,
+//! requests, replies and what is published, and is copied out of it before anything looks at it.
 
 use std::collections::BTreeMap;
 use std::thread;
@@ -324,8 +324,8 @@ fn own_memory() -> usize {
     1024 * line.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap()
 }
 
-/// Of a message under way both sides together hold the slot, and the copy that the receiver made. After many of them they
-/// hold no more than after a few.
+/// Of a message under way both sides together hold the slot, and the copy that the receiver made. After many of them
+/// they hold no more than after a few.
 #[test]
 fn long_message_under_way_takes_its_slot_and_one_copy() {
     crate::support::alone::alone!(long_message_under_way_takes_its_slot_and_one_copy);
@@ -403,8 +403,8 @@ fn messages_whose_slots_were_written_again_are_one_loss() {
     }
 }
 
-/// What is encoded into slots is what is encoded elsewhere, for lengths that grow, shrink and stay; an array behind a long
-/// structure is viewed nevertheless.
+/// What is encoded into slots is what is encoded elsewhere, for lengths that grow, shrink and stay; an array behind a
+/// long structure is viewed nevertheless.
 #[test]
 fn bodies_that_are_encoded_into_slots_are_those_of_any_other_memory() {
     let array = Value::NdArray(NdArray::vector(&vec![0.5f64; 20_000]));

@@ -1,5 +1,5 @@
-//! How often the kernel has to find memory for a large message, once messages of that size keep coming: counted, because a count depends
-//! on no clock.
+//! How often the kernel has to find memory for a large message, once messages of that size keep coming: counted,
+//! because a count depends on no clock.
 
 use std::process::Command;
 use std::thread;

@@ -1,4 +1,5 @@
-//! Every loop that a peer can prolong ends by the deadline of the call: the table lists them, each with a peer that never stops.
+//! Every loop that a peer can prolong ends by the deadline of the call: the table lists them, each with a peer that
+//! never stops.
 
 use std::io::{Read, Write};
 use std::os::fd::AsFd;

@@ -86,7 +86,8 @@ fn late_subscriber_gets_the_number_of_missed_messages(t: &str) {
     assert_eq!(received + missed, SENT);
 }
 
-/// Waits until a subscriber has marked that it waits at this endpoint: a lock that may be shared, on the byte of the name.
+/// Waits until a subscriber has marked that it waits at this endpoint: a lock that may be shared, on the byte of the
+/// name.
 fn wait_until_awaited(endpoint: &str) {
     let (transport, path) = endpoint.split_once(':').unwrap();
     let name = format!("{}.{transport} awaited", path.trim_start_matches('/').replace('/', "@"));

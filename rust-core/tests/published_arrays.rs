@@ -1,4 +1,5 @@
-//! Long arrays that are published over shared memory: they lie in slots which all subscribers view, and no view changes.
+//! Long arrays that are published over shared memory: they lie in slots which all subscribers view, and no view
+//! changes.
 
 use std::time::{Duration, Instant};
 

@@ -1,5 +1,5 @@
-//! The rules of ARCHITECTURE.md that no lint checks: what a binding and a codec may not do, first lines and names, and that
-//! each file of tests belongs to a program.
+//! The rules of ARCHITECTURE.md that no lint checks: what a binding and a codec may not do, first lines and names, and
+//! that each file of tests belongs to a program.
 //!
 //! Where `unsafe` is allowed is said to the compiler, at the root of each crate.
 
@@ -45,8 +45,8 @@ const NOT_IN_PROGRAMS: [&str; 8] = [
 /// Where they print, by that function; and what tests alone print.
 const PRINTING: [&str; 5] = ["/stdout.rs", "/stderr.rs", "/output.rs", "/start.rs", "/simulation.rs"];
 
-/// Calls that one file alone makes, in the crates of the core but for their tests: the calls, the file, and what others use. Other files have
-/// reasons of their own.
+/// Calls that one file alone makes, in the crates of the core but for their tests: the calls, the file, and what others
+/// use. Other files have reasons of their own.
 const ONE_PLACE: [(&[&str], &[&str], &str); 2] = [
     (
         &[
@@ -70,8 +70,8 @@ const ONE_PLACE: [(&[&str], &[&str], &str); 2] = [
     (&["event::poll("], &["rust-core/os/src/poll.rs"], "poll.rs, which knows that a signal interrupts it"),
 ];
 
-/// Reads of the environment, in every crate but for tests and benchmarks, and where they belong: a program that runs with more rights than its
-/// caller has no variables, and starts no program of a folder that its caller chooses.
+/// Reads of the environment, in every crate but for tests and benchmarks, and where they belong: a program that runs
+/// with more rights than its caller has no variables, and starts no program of a folder that its caller chooses.
 const OF_THE_CALLER: [(&str, &str); 3] = [
     ("env::var", "rust-core/os/src/environment.rs"),
     ("env::temp_dir", "rust-core/os/src/environment.rs"),
@@ -95,7 +95,8 @@ const ERRORS_OF_CALLS: [&str; 3] = ["doing(\"", "Error::os(\"", "os_error(\""];
 /// Names without a meaning of their own.
 const EMPTY_NAMES: [&str; 7] = ["utils", "util", "common", "manager", "helper", "data", "misc"];
 
-/// Where programs are started, each place with a reason why no code of the current folder or the environment is run that the user did not name.
+/// Where programs are started, each place with a reason why no code of the current folder or the environment is run
+/// that the user did not name.
 const STARTS_PROGRAMS: [&str; 6] = [
     // The user's own command, by a shell that is named in full, or by the path that the user gives.
     "cli/src/reply.rs",
@@ -103,14 +104,16 @@ const STARTS_PROGRAMS: [&str; 6] = [
     "cli/src/supervisor/program.rs",
     // A shell that is named in full, without an environment.
     "cli/src/supervisor/watchdog.rs",
-    // A program beside this one, or of the folders of PATH that are absolute; in a set-user-ID program of the system's folders.
+    // A program beside this one, or of the folders of PATH that are absolute; in a set-user-ID program of the system's
+    // folders.
     "programs/src/companion.rs",
-    // Python of these folders, with the variables alone that `programs::clean_environment` lists, and outside of the current folder.
+    // Python of these folders, with the variables alone that `programs::clean_environment` lists, and outside of the
+    // current folder.
     "recorder/src/tools/export/python.rs",
 ];
 
-/// Calls of the recorder and of what reads recordings that open or make a file, which `recording/src/files.rs` alone makes: a path may be a
-/// stranger's, so what is read is a regular file and not waited for, and what is made is new.
+/// Calls of the recorder and of what reads recordings that open or make a file, which `recording/src/files.rs` alone
+/// makes: a path may be a stranger's, so what is read is a regular file and not waited for, and what is made is new.
 const OPENS_FILES: [&str; 10] = [
     "File::open(",
     "File::create(",
@@ -124,8 +127,8 @@ const OPENS_FILES: [&str; 10] = [
     "fs::rename(",
 ];
 
-/// Calls of programs that open a file to read it, which `linkspan::files` alone makes: what a user names may be a pipe or a device, which is not
-/// waited for. Files of the kernel are named in the same line.
+/// Calls of programs that open a file to read it, which `linkspan::files` alone makes: what a user names may be a pipe
+/// or a device, which is not waited for. Files of the kernel are named in the same line.
 const READS_FILES: [&str; 3] = ["File::open(", "fs::read(", "fs::read_to_string("];
 
 fn without_comment(line: &str) -> &str {
@@ -295,7 +298,8 @@ fn every_source_keeps_the_rules() {
     assert!(wrong.is_empty(), "{} rules are broken:\n{}", wrong.len(), wrong.join("\n"));
 }
 
-/// The state of sessions cannot wait: its crate has no `std`, so neither threads nor locks, clocks or descriptors, and no `unsafe`.
+/// The state of sessions cannot wait: its crate has no `std`, so neither threads nor locks, clocks or descriptors, and
+/// no `unsafe`.
 #[test]
 fn the_crate_of_sessions_has_no_way_to_the_system() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("session");

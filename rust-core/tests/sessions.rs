@@ -48,7 +48,8 @@ fn numbers(channel: &Channel, count: i64) -> Vec<i64> {
     (0..count).map(|_| channel.recv(SOON).unwrap().value().unwrap().as_i64().unwrap()).collect()
 }
 
-/// Each channel that a listener has accepted for a session ends by itself: the next one of that session does not end with it.
+/// Each channel that a listener has accepted for a session ends by itself: the next one of that session does not end
+/// with it.
 fn end_of_a_channel_is_not_that_of_its_session(t: &str) {
     let endpoint = name(t);
     let (listener, a, b) = pair(&endpoint, &Options::default(), &Options::default());
@@ -222,7 +223,8 @@ fn side_that_only_sends_gets_acknowledgements(t: &str) {
     let endpoint = name(t);
     let (_listener, a, b) = pair(&endpoint, &Options::default(), &Options::default());
     let count = 5000i64;
-    // A sender may be through with all before its peer takes the first: the second half finds the acknowledgements of the first.
+    // A sender may be through with all before its peer takes the first: the second half finds the acknowledgements of
+    // the first.
     for half in [0..count / 2, count / 2..count] {
         thread::scope(|s| {
             s.spawn(|| {
@@ -415,8 +417,8 @@ fn successor_is_admitted_before_the_end_of_its_predecessor_is_noticed(t: &str) {
     assert_eq!(third.unwrap_err().kind(), ErrorKind::AddressInUse);
 }
 
-/// An answer to a client that has gone is kept for it: one whose own write finds that, and one that comes when the client has
-/// connected again.
+/// An answer to a client that has gone is kept for it: one whose own write finds that, and one that comes when the
+/// client has connected again.
 #[test]
 fn answer_to_an_idempotent_request_goes_over_the_next_link_of_its_client() {
     for is_late in [false, true] {

@@ -1,5 +1,5 @@
-//! A name that fits and stays silent takes no time of any call: connections to several names are begun together, and completed when
-//! their listeners answer. Names that come and go starve no messages.
+//! A name that fits and stays silent takes no time of any call: connections to several names are begun together, and
+//! completed when their listeners answer. Names that come and go starve no messages.
 
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -71,8 +71,8 @@ fn folder() -> String {
     name("shm").split_once(':').unwrap().1.to_owned()
 }
 
-/// Calls that do not wait return nothing, again and again, in less than the time of one silent name: the clock only tells one
-/// behaviour from the other, which takes half a second for each name.
+/// Calls that do not wait return nothing, again and again, in less than the time of one silent name: the clock only
+/// tells one behaviour from the other, which takes half a second for each name.
 fn takes_no_time(subscriber: &Subscriber, names: usize) {
     let began = Instant::now();
     for _ in 0..10 {

@@ -230,7 +230,8 @@ fn array_above_the_limit_is_refused_and_leaves_the_channel_whole() {
     assert_eq!(elements(&two.recv(SOON).unwrap(), "").elements::<u64>().unwrap(), numbers(2, 1 << 19));
 }
 
-/// A gigabyte with `LINKSPAN_FULL=1`, and a quarter of it in a daily run: the kernel's clearing of pages takes most of the time.
+/// A gigabyte with `LINKSPAN_FULL=1`, and a quarter of it in a daily run: the kernel's clearing of pages takes most of
+/// the time.
 #[test]
 fn array_of_a_gigabyte_arrives_as_a_view() {
     let most = short_or_full(1 << 28, 1 << 30);

@@ -302,7 +302,8 @@ fn caller_that_gives_up_withdraws_the_request() {
     });
     assert!(names(&directory.join("client")).is_empty() && names(&directory.join("server")).is_empty());
 
-    // Answered while another call waits: it is kept for the call that asks for it, and not mistaken for the next answer.
+    // Answered while another call waits: it is kept for the call that asks for it, and not mistaken for the next
+    // answer.
     let asked = client.start_call(&client.encode(&Value::Int(3)).unwrap(), SOON).unwrap();
     client.finish_call(&asked, Duration::ZERO).unwrap_err();
     serve_one(&server);

@@ -1,8 +1,8 @@
-//! SIGKILL at every system call of a spool's server and of its clients: nothing that was accepted is lost, no caller waits in
-//! vain, nothing is answered twice, and nothing is left behind.
+//! SIGKILL at every system call of a spool's server and of its clients: nothing that was accepted is lost, no caller
+//! waits in vain, nothing is answered twice, and nothing is left behind.
 //!
-//! Where there are more calls than the budget, they are sampled evenly; `LINKSPAN_SEED` sets which, `LINKSPAN_FULL=1` takes
-//! all.
+//! Where there are more calls than the budget, they are sampled evenly; `LINKSPAN_SEED` sets which, `LINKSPAN_FULL=1`
+//! takes all.
 
 use std::collections::BTreeMap;
 use std::fs::{read_to_string, remove_file};

@@ -106,8 +106,8 @@ impl Case {
                 *calls.entry(name.to_owned()).or_default() += 1;
             }
         }
-        // strace injects by name: not into this one, which only some kernels answer to, and not into calls that are newer than its
-        // table, which it lists by number alone.
+        // strace injects by name: not into this one, which only some kernels answer to, and not into calls that are
+        // newer than its table, which it lists by number alone.
         calls.retain(|name, _| name != "restart_syscall" && !name.starts_with("syscall_0x"));
         calls
     }

@@ -1,4 +1,5 @@
-//! How many system calls a message takes, counted by strace: a count depends on no clock, and hardly on how busy the machine is.
+//! How many system calls a message takes, counted by strace: a count depends on no clock, and hardly on how busy the
+//! machine is.
 
 use std::collections::BTreeMap;
 use std::process::Command;
@@ -12,7 +13,8 @@ use linkspan::{Channel, Encoding, Listener, Options, Payload, Value};
 const TRACED: &str = "LINKSPAN_TEST_TRACED";
 const ROUNDS: i64 = 500;
 
-/// The calls of these names that the test of this name makes in a process of its own, where it does `work`; none in that process.
+/// The calls of these names that the test of this name makes in a process of its own, where it does `work`; none in
+/// that process.
 fn traced(test: &str, calls: &str, work: impl FnOnce()) -> Option<BTreeMap<String, usize>> {
     if std::env::var_os(TRACED).is_some() {
         work();
@@ -117,8 +119,8 @@ fn one_way_to_a_parked_peer_does_not_probe_before_each_message() {
             }
         });
     };
-    // On a busy machine several messages may have come before the receiver runs again: then it parks less often than they
-    // are sent, and the run shows nothing.
+    // On a busy machine several messages may have come before the receiver runs again: then it parks less often than
+    // they are sent, and the run shows nothing.
     const RUNS: usize = 40;
     let mut seen = Vec::new();
     for _ in 0..RUNS {

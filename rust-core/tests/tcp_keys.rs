@@ -1,7 +1,7 @@
 //! TCP beyond this machine: nothing without keys, nothing with the wrong ones, everything with the right ones.
 //!
-//! Each side is a process of its own with its own keys. They talk over an address that is not the loopback's: the one that
-//! this machine has, or one that is made in a network of the test's own where it has none.
+//! Each side is a process of its own with its own keys. They talk over an address that is not the loopback's: the one
+//! that this machine has, or one that is made in a network of the test's own where it has none.
 #![cfg(feature = "tls")]
 
 use std::io::{BufRead, BufReader, Read, Write};

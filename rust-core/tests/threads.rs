@@ -1,4 +1,5 @@
-//! One object in several threads: those that send and publish take turns, calls are under way together; a second one that receives is refused.
+//! One object in several threads: those that send and publish take turns, calls are under way together; a second one
+//! that receives is refused.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -203,8 +204,8 @@ fn end_of_the_peer_ends_the_calls_of_all_threads() {
     }
 }
 
-/// A dialogue whose messages nearly always come while the other side polls, while other threads try to receive, send and, at the
-/// end, close: each message comes once and in order, to whichever thread, and no thread stays asleep.
+/// A dialogue whose messages nearly always come while the other side polls, while other threads try to receive, send
+/// and, at the end, close: each message comes once and in order, to whichever thread, and no thread stays asleep.
 #[test]
 fn short_wait_for_a_message_shares_the_direction() {
     for _ in 0..5 {
@@ -293,7 +294,8 @@ fn call_from_a_callback_of_a_call_is_refused() {
     drop(server);
 }
 
-/// The callback of the call that leads, and that of one in line, each wait for the answer to the call of another thread.
+/// The callback of the call that leads, and that of one in line, each wait for the answer to the call of another
+/// thread.
 #[test]
 fn callback_of_a_call_holds_up_no_other_call() {
     for transport in ["shm", "unix", "tcp", "fifo", "spool"] {
@@ -534,8 +536,8 @@ fn threads_that_wait_for_the_same_first_peer_both_have_its_link() {
     }
 }
 
-/// A sender whose messages are kept to the limit receives acknowledgements for the library, and connects anew where the peer
-/// has ended; the program asks for the direction meanwhile.
+/// A sender whose messages are kept to the limit receives acknowledgements for the library, and connects anew where the
+/// peer has ended; the program asks for the direction meanwhile.
 fn sender_goes_on_while_another_thread_asks_to_receive(transport: &str) {
     const COUNT: i64 = 30;
     let (endpoint, mut options) = (name(transport), Options::default());

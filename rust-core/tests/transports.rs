@@ -1,5 +1,5 @@
-//! A transport is one folder and one line: the folders do not use each other, shared modules name none, and no layer above asks for
-//! one by its word.
+//! A transport is one folder and one line: the folders do not use each other, shared modules name none, and no layer
+//! above asks for one by its word.
 //!
 //! That no layer above names a folder is held by the compiler: they are private in `linkspan-transport`.
 

@@ -1,5 +1,5 @@
-//! Answers that no one reads: what a client and a server keep of them is bounded, and a client that reads none is hung up, which
-//! is an event on both sides, and not a channel on which nothing goes on.
+//! Answers that no one reads: what a client and a server keep of them is bounded, and a client that reads none is hung
+//! up, which is an event on both sides, and not a channel on which nothing goes on.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -24,7 +24,8 @@ fn dropped(stats: &Value) -> u64 {
     stats.at("dropped").unwrap().as_u64().unwrap()
 }
 
-/// The server holds as many bytes as its longest message has; then it disconnects the client, whose next call connects again.
+/// The server holds as many bytes as its longest message has; then it disconnects the client, whose next call connects
+/// again.
 #[test]
 fn client_that_reads_no_answers_is_hung_up_and_connects_again() {
     const REQUESTS: usize = 40;

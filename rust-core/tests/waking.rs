@@ -1,5 +1,5 @@
-//! Whoever returns from an attempt without a connection leaves an event behind: the descriptor of the object becomes readable when
-//! another attempt may succeed, whatever ended the last one.
+//! Whoever returns from an attempt without a connection leaves an event behind: the descriptor of the object becomes
+//! readable when another attempt may succeed, whatever ended the last one.
 
 use std::io::{Read, Write};
 use std::os::fd::{AsRawFd, RawFd};

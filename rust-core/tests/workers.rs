@@ -1,4 +1,5 @@
-//! Several processes that serve one name: each request is carried out, those of a worker that was killed by another one.
+//! Several processes that serve one name: each request is carried out, those of a worker that was killed by another
+//! one.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

@@ -10,7 +10,8 @@
 use linkspan::schema::Schema;
 use linkspan_schema::generate::{File, Language, generate};
 
-/// Compares what is kept in a folder of the benchmark with what a schema there generates, or writes it where that was asked for.
+/// Compares what is kept in a folder of the benchmark with what a schema there generates, or writes it where that was
+/// asked for.
 fn kept(folder: &str, schema: &str, language: Language, name: impl Fn(&File) -> String) {
     let folder = format!("{}/../benches/{folder}", env!("CARGO_MANIFEST_DIR"));
     let schema = std::fs::read_to_string(format!("{folder}/{schema}.schema.toml")).unwrap();

@@ -35,7 +35,8 @@ def programs() -> dict[str, list[str]]:
     installed = subprocess.run(["rustup", "target", "list", "--installed"], capture_output=True, text=True, check=True).stdout
     assert TRIPLE in installed, f"rustup target add {TRIPLE}"
     env = {**os.environ, "CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER": "aarch64-linux-gnu-gcc", "CARGO_PROFILE_DEV_DEBUG": "0"}
-    # With its libraries named in the program, and not by qemu's option -L: that shows the program another root directory.
+    # With its libraries named in the program, and not by qemu's option -L: that shows the program another root
+    # directory.
     lib = "/usr/aarch64-linux-gnu/lib"
     link = f"-Clink-arg=-Wl,-rpath,{lib},--dynamic-linker,{lib}/ld-linux-aarch64.so.1"
     build = ["cargo", "rustc", "--locked", "--quiet", "-p", "linkspan-cli", "--bin", "linkspan", "--target", TRIPLE, "--", link]

@@ -11,7 +11,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 UNITS = {"": 1, "s": 1, "seconds": 1, "MiB": 1 << 20, "KiB": 1 << 10, "GiB": 1 << 30}
-# The option, the file, and the text around the value there. Every occurrence has to state the default; most of them have to occur.
+# The option, the file, and the text around the value there. Every occurrence has to state the default; most of them
+# have to occur.
 STATED = [
     ("timeout", "rust-core/os/src/deadline.rs", r"LAST_RESORT: Duration = Duration::from_secs\((\d+)\)"),
     ("timeout", "rust-core/os/src/deadline.rs", r"The time-out in the object's options; (\d+) (s) where they have none"),

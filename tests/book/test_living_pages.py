@@ -10,7 +10,8 @@ from support.tree import ROOT, tracked
 NOT_LIVING = re.compile(r"docs/decisions/\d|CHANGELOG\.md|fuzz/seeds/|tests/vectors/|examples/")
 KNOWN = r"\.(?:rs|py|pyi|md|toml|h|hpp|c|cpp|f90|in|php|phpt|sh|json|txt|yml)"
 SPAN = re.compile(r"`([^`\n]+)`")
-# Names that look like a path of the tree and are something else: an endpoint, a file of another project, one that a tutorial makes.
+# Names that look like a path of the tree and are something else: an endpoint, a file of another project, one that a
+# tutorial makes.
 ELSEWHERE = {
     "bridge/status", "perf/local_lat.cpp", "perf/local_thr.cpp", "examples/python/publish_subscribe_dynamic_data", "lab/src/main.rs", "php/work.php",
     "tests/conformance/data",

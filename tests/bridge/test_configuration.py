@@ -67,7 +67,8 @@ def test_configuration_errors_name_line_and_column(machines):
     # Only regular files are read: reading another kind might never end.
     os.mkfifo(file)
     for path, expected in [(file, "is a directory, a pipe"), (north.folder, "is a directory, a pipe"), ("/dev/zero", "is a directory, a pipe"), ("/proc/kmsg", "/proc/kmsg")]:
-        # The messages of the kernel are a regular file to who asks: it has some, which are no configuration, or has to be waited for.
+        # The messages of the kernel are a regular file to who asks: it has some, which are no configuration, or has to
+        # be waited for.
         assert expected in north.run("bridge", "check", path, code=1)
     file.unlink()
     file.write_bytes(b'export = ["lab/*"]\nrealm = "\xff"\n')

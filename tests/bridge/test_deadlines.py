@@ -15,9 +15,11 @@ from networks import ADDRESS, SERVER, Wire, wire
 from test_services_of_machines import END, control, data, records, runs
 
 __all__ = ["wire"]
-#: Seconds by which the clock of one machine, in a time namespace of its own, is ahead of the other's. Real machines start at different times.
+#: Seconds by which the clock of one machine, in a time namespace of its own, is ahead of the other's. Real machines
+#: start at different times.
 AHEAD = 5_000_000
-#: How often a network is cut: it depends on the engine whether delayed packets arrive afterwards, or the link has been replaced by then.
+#: How often a network is cut: it depends on the engine whether delayed packets arrive afterwards, or the link has been
+#: replaced by then.
 ROUNDS = 5
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can make network namespaces everywhere")
 
@@ -141,7 +143,8 @@ class Stopped:
         self.server = north.start("reply", "lab/work", "--shell", "--command", work)
         south.has("lab/work")
         south.run("call", "lab/work", "0", "-t", "20")
-        # The state is published up to half a second later: if this request were not in it yet, the others would be miscounted.
+        # The state is published up to half a second later: if this request were not in it yet, the others would be
+        # miscounted.
         until("the first request is counted", lambda: north.status().get("requests_in") == 1)
         self.server.send_signal(signal.SIGSTOP)
 
@@ -194,7 +197,8 @@ def test_request_in_two_steps_is_never_carried_out_after_its_time(pair, program:
     stopped.check_that_it_begins_with_none()
 
 
-#: Callers without a deadline of their own: the first gives its request up and continues, the second waits and is killed.
+#: Callers without a deadline of their own: the first gives its request up and continues, the second waits and is
+#: killed.
 WITHDRAWS = {
     "given up": """
 import linkspan, sys, time

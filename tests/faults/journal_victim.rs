@@ -1,4 +1,5 @@
-//! A program that writes or reads a journal, and says each thing that it was promised: to be killed, starved and counted.
+//! A program that writes or reads a journal, and says each thing that it was promised: to be killed, starved and
+//! counted.
 
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 #![allow(clippy::print_stderr, clippy::print_stdout, reason = "a program for tests to read")]

@@ -1,9 +1,9 @@
 //! A server and its clients under load; each writes down what became of every request, so that the two can be compared.
 //!
 //! usage: `load serve ENDPOINT`, until it is asked to stop; then it prints the requests that it took, a line each.
-//! `load call|send ENDPOINT CLIENT COUNT SEED` connects, says so, waits for a line, and does so many calls (or sends) with
-//! deadlines between 0.05 and 2 s; then it prints what became of each. `load publish ENDPOINT SUBSCRIBERS COUNT` and
-//! `load subscribe ENDPOINT COUNT` do the same for one and many. `load burn` takes a processor.
+//! `load call|send ENDPOINT CLIENT COUNT SEED` connects, says so, waits for a line, and does so many calls (or sends)
+//! with deadlines between 0.05 and 2 s; then it prints what became of each. `load publish ENDPOINT SUBSCRIBERS COUNT`
+//! and `load subscribe ENDPOINT COUNT` do the same for one and many. `load burn` takes a processor.
 
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 #![allow(clippy::print_stderr, clippy::print_stdout, reason = "a program for tests to read")]
@@ -145,8 +145,8 @@ fn publish(endpoint: &str, subscribers: usize, count: u64) -> Result<()> {
     Ok(())
 }
 
-/// Reads numbers until the last; prints how many came, how many were reported as missed, how often it waited without a message, and how
-/// many came twice or late.
+/// Reads numbers until the last; prints how many came, how many were reported as missed, how often it waited without a
+/// message, and how many came twice or late.
 fn subscribe(endpoint: &str, count: u64) -> Result<()> {
     let subscriber = Subscriber::new(endpoint, &Options::default())?;
     match subscriber.poll() {

@@ -160,8 +160,8 @@ def test_group_without_the_user_is_refused_and_nothing_is_left(folder, transport
     assert refused.returncode == 1
     for part in ("PermissionDenied (113)", f"uid {INSIDER} ", f"gid {OWN}", "usermod -a -G"):
         assert part in refused.stderr, refused.stderr
-    # The empty directory of the journal stays, because the next writer completes it. Lock files, that of all users and each user's own, are never
-    # removed.
+    # The empty directory of the journal stays, because the next writer completes it. Lock files, that of all users and
+    # each user's own, are never removed.
     left = [path.name for path in (folder / "run").iterdir() if not path.name.startswith(".lock")]
     assert left == (["x.journal"] if transport == "journal" else []), left
 

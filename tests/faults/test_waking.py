@@ -117,7 +117,8 @@ def test_service_wakes_for_the_next_controller(start: Start, tmp_path: Path, met
     env = {"LINKSPAN_CONTROLLER": endpoint}
     with met(endpoint):
         service = start(SERVICE, env=env)
-        # Its first attempts are made while that is there; what comes after them is the same for each number of attempts.
+        # Its first attempts are made while that is there; what comes after them is the same for each number of
+        # attempts.
         time.sleep(1)
         assert service.poll() is None
     controller = subprocess.Popen([str(PROGRAM), "controller", "--quiet", "--listen", endpoint], env={**os.environ, **env})

@@ -1,9 +1,9 @@
 //! A program to be killed: it takes one part over and over until it is, or so many times and then leaves.
 //!
-//! usage: `victim ROLE ENDPOINT INCARNATION [TIMES]`. With `LINKSPAN_GATE` it first says which of its threads are which and
-//! waits for a line on its standard input, so that a tracer can take hold of one of them; where the variable names a path, a
-//! listener at that path has started the thread that answers newcomers by then. What it was given goes to the file that
-//! `LINKSPAN_GIVEN` names, a line each, before it is acknowledged.
+//! usage: `victim ROLE ENDPOINT INCARNATION [TIMES]`. With `LINKSPAN_GATE` it first says which of its threads are which
+//! and waits for a line on its standard input, so that a tracer can take hold of one of them; where the variable names
+//! a path, a listener at that path has started the thread that answers newcomers by then. What it was given goes to the
+//! file that `LINKSPAN_GIVEN` names, a line each, before it is acknowledged.
 
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 #![allow(clippy::print_stderr, clippy::print_stdout, reason = "a program for tests to read")]
@@ -110,8 +110,8 @@ impl Part {
 
     fn note(&self, value: &Value) {
         if let (Some(mut file), Ok(number)) = (self.given.as_ref(), value.as_i64()) {
-            // In one piece, so that a line is there or not: of 32 bytes, since a process that is killed may write a part of what crosses
-            // the border of a page.
+            // In one piece, so that a line is there or not: of 32 bytes, since a process that is killed may write a
+            // part of what crosses the border of a page.
             let line = format!("{:<15} {number:<15}\n", self.incarnation);
             file.write_all(line.as_bytes()).unwrap_or_else(|e| eprintln!("victim: noting: {e}"));
         }

@@ -341,7 +341,8 @@ def test_package_for_npm_has_a_client_of_twelve_kilobytes_and_its_readable_sourc
         files = {entry.name.removeprefix("package/"): tar.extractfile(entry).read() for entry in tar if entry.isfile()}
     package = json.loads(files["package.json"])
     for target in package["exports"].values():
-        # All conditions of a name are there, and with each the modules import those of the same folder: a class is one class.
+        # All conditions of a name are there, and with each the modules import those of the same folder: a class is one
+        # class.
         assert list(target) == ["types", "development", "default"], "the types come first, and the default last"
         for file in target.values():
             assert file.removeprefix("./") in files, file

@@ -269,7 +269,8 @@ def test_token_that_is_missing_or_wrong_is_said(lab: Gateway, browser: Browser) 
     context.close()
 
 
-#: A page that does nothing but this: it takes the same messages, and works in each frame as long as so many turns of a loop take.
+#: A page that does nothing but this: it takes the same messages, and works in each frame as long as so many turns of a
+#: loop take.
 FLOOR = """globalThis.floor = {
     frames: 0, messages: 0, sum: 0,
     work(turns) { for (let at = 0; at < turns; at++) this.sum = (this.sum * 31 + at) % 65521; },
@@ -280,7 +281,8 @@ FLOOR = """globalThis.floor = {
         (async () => { for await (const message of lab.subscribe(names, options)) this.messages++; })();
     },
 }; null"""
-#: Milliseconds of a processor that the page may take for a frame: half of one at 60 frames a second, so that half is to spare.
+#: Milliseconds of a processor that the page may take for a frame: half of one at 60 frames a second, so that half is to
+#: spare.
 BUDGET = 8.0
 #: How often each of both pages has drawn before they are compared.
 ENOUGH = 150
@@ -338,7 +340,8 @@ def test_sixty_names_at_fifty_hertz_are_drawn_in_as_many_frames_as_half_a_proces
     scope = Scope(browser, gateway, ["~".join(["time", *names[first : first + 15]]) for first in range(0, 60, 15)])
     scope.have(50)
     floor = Floor(browser, gateway, names, {"credit": 2048})
-    # What has been drawn, and not only received: each line ends at the newest value that its plot had in its last frame.
+    # What has been drawn, and not only received: each line ends at the newest value that its plot had in its last
+    # frame.
     (frames, _), (shown, values) = floor.beside(scope, "scope.panels.reduce((sum, { plot }) => sum + plot.drawn.ends.reduce((all, one) => all + one, 0), 0)")
     assert shown >= 0.7 * frames, f"{shown} frames of the scope, and {frames} of a page that works {BUDGET} ms in each"
     # Every value is one of a line, or is counted as missed: the counter of the first name goes on by one each time.

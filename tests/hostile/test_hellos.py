@@ -181,7 +181,8 @@ def test_listener_replies_with_invalid_hellos(scene: Scenes, transport: str, pat
     serving = threading.Thread(target=serve, daemon=True)
     with honest.judged():
         serving.start()
-        # A subscriber connects when it is made and again when it receives: each answer is sent as often as it is requested.
+        # A subscriber connects when it is made and again when it receives: each answer is sent as often as it is
+        # requested.
         for answer in answers:
             verb = "subscribe" if pattern == "publish" else "connect"
             became = honest.guest.outcome(verb, "hostile", name, timeout=0.02)

@@ -203,7 +203,8 @@ def test_hundreds_of_silent_services_delay_no_request(served: Served) -> None:
             served.links.append(independent.connect_unix(served.path, "service"))
     until("they are listed", lambda: len(served.snapshot()["services"]) > SILENT * 2 // 3)
     served.work()
-    # Commands to them end at their own time, and keep no other one waiting: sixteen have room at once, and one more is refused aloud.
+    # Commands to them end at their own time, and keep no other one waiting: sixteen have room at once, and one more is
+    # refused aloud.
     ended: list[int] = []
 
     def command(n: int) -> None:

@@ -132,7 +132,8 @@ def test_numbers_of_one_publisher_end_no_recording(recorded: Recorded, numbers: 
     for words in (["info"], ["check"]):
         assert "panicked" not in recorded.tool("recording", *words, "r.mcap").stderr
     checked = recorded.tool("recording", "check", "r.mcap").stdout
-    # The ring's reader leaves out what goes back. Elsewhere what goes back, and what is no number, is said and not recorded.
+    # The ring's reader leaves out what goes back. Elsewhere what goes back, and what is no number, is said and not
+    # recorded.
     wrong = any(b < a or b > (1 << 64) - 2 for a, b in zip((0, *numbers), numbers))
     if transport == "unix":
         assert ("refused: hostile/numbers: " in checked) == wrong, checked

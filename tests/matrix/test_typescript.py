@@ -16,7 +16,8 @@ from support.npm import compiled
 from support.tree import DEBUG
 from support.waiting import PATIENCE, next_line
 
-#: What TypeScript does, over the transport at which the other one has the name. What TypeScript publishes the gateway has in shared memory.
+#: What TypeScript does, over the transport at which the other one has the name. What TypeScript publishes the gateway
+#: has in shared memory.
 ROLES = ["call shm", "call unix", "subscribe shm", "subscribe unix", "subscribe journal", "publish shm"]
 FULL = os.environ.get("LINKSPAN_GRID") == "full"
 AXES = [LANGUAGES, ROLES, ENCODINGS, ["values", "table"]]

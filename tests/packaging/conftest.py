@@ -41,7 +41,8 @@ DEADLINE = 300
 def run(*command: object, env: dict[str, str] | None = None, cwd: Path | None = None) -> str:
     """Runs a command to its end and returns its output; a failure shows all of it. Processes that it left are ended."""
     words = [str(c) for c in command]
-    # Files, not pipes: a child that the command left behind keeps a pipe open, so that reading to its end would wait for the child.
+    # Files, not pipes: a child that the command left behind keeps a pipe open, so that reading to its end would wait
+    # for the child.
     with TemporaryFile() as printed:
         process = subprocess.Popen(words, stdout=printed, stderr=printed, env=env, cwd=cwd, start_new_session=True)
         try:

@@ -48,7 +48,8 @@ def in_turn() -> list[tuple[str, str]]:
 
 FULL = os.environ.get("LINKSPAN_GRID") == "full"
 PLAIN = ALL if FULL else in_turn()
-# Every compiler with every standard; every day the oldest and the newest of C, and of C++ the oldest with one compiler, the newest with the other.
+# Every compiler with every standard; every day the oldest and the newest of C, and of C++ the oldest with one compiler,
+# the newest with the other.
 STANDARDS = [(compiler, version, "c") for compiler in ("gcc", "clang-14") for version in ("c11", "c17", "c2x")]
 STANDARDS += [(compiler, version, "c++") for compiler in ("g++", "clang++-14") for version in ("c++17", "c++20", "c++2b")]
 DAILY = [("gcc", "c11", "c"), ("clang-14", "c11", "c"), ("gcc", "c2x", "c"), ("g++", "c++17", "c++"), ("clang++-14", "c++2b", "c++")]
@@ -482,8 +483,8 @@ def test_eigen_takes_and_gives_arrays_as_the_page_says(tmp_path, environment):
     assert run(tmp_path / "matrix", env=environment) == "ok\n"
 
 
-# What Debian 12 has of standard libraries with <mdspan> is libc++ of the newest clang, which `make test` does not install; with others the
-# program says that there is none.
+# What Debian 12 has of standard libraries with <mdspan> is libc++ of the newest clang, which `make test` does not
+# install; with others the program says that there is none.
 MDSPAN = [(["g++", "-std=c++2b"], "no mdspan\n|ok\n"), (["clang++-22", "-std=c++23", "-stdlib=libc++", "-lc++abi"], "ok\n")]
 
 

@@ -26,8 +26,8 @@ def build(prefix):
     def build(language: str, program: str, folder: Path, flags: list[str]) -> Path:
         sources = ["-I", prefix / "include", C_API / "tests" / language / f"{program}.{SUFFIX[language]}"]
         if language == "fortran":
-            # gfortran multiplies the undefined lengths of what is not allocated where a `select rank` begins, and does not use the product;
-            # to describe a scalar that is not allocated it checks a load that it does not make.
+            # gfortran multiplies the undefined lengths of what is not allocated where a `select rank` begins, and does
+            # not use the product; to describe a scalar that is not allocated it checks a load that it does not make.
             flags = [*flags, "-fno-sanitize=signed-integer-overflow,null"] if any("undefined" in flag for flag in flags) else flags
             made = fortran_module(*COMPILER["fortran"][1:], *flags)
             sources = ["-I", made, *sources, made / "linkspan.o"]
@@ -74,8 +74,8 @@ def try_all(language: str, program: str, binary: Path, environment: dict[str, st
 
 @pytest.mark.parametrize(("language", "program"), ALL)
 def test_sanitizers(language, program, tmp_path, build, environment):
-    # GCC's AddressSanitizer takes no lock of its allocator around a fork: a child of a busy program may wait for ever for one, and what threads that
-    # the child does not have had allocated counts as lost there.
+    # GCC's AddressSanitizer takes no lock of its allocator around a fork: a child of a busy program may wait for ever
+    # for one, and what threads that the child does not have had allocated counts as lost there.
     flags = [flag.replace("address,", "") for flag in SANITIZE] if program == "forks" else SANITIZE
     binary = build(language, program, tmp_path, flags)
     options = os.environ.get("LINKSPAN_ASAN_OPTIONS", "detect_leaks=1:abort_on_error=0")
@@ -205,7 +205,8 @@ def test_sanitizers_while_a_struct_of_c_is_read(language, tmp_path, build, envir
     assert run(owner, reader, env=environment).endswith("ok\nok\n")
 
 
-#: The vectors, and the tables over every transport, take valgrind minutes and AddressSanitizer seconds; it does not know the system calls after a fork.
+#: The vectors, and the tables over every transport, take valgrind minutes and AddressSanitizer seconds; it does not
+#: know the system calls after a fork.
 SHORT = [(language, program) for language, program in ALL if program not in ("vectors", "transports", "forks")]
 
 

@@ -14,7 +14,8 @@ from support.tree import DEBUG, PROGRAM
 #: Only guards against a hang.
 SOON = 60.0
 
-#: Sends messages {"i": number, "x": half of it} at a name, one a period, until standard input ends or so many were sent.
+#: Sends messages {"i": number, "x": half of it} at a name, one a period, until standard input ends or so many were
+#: sent.
 PUBLISHER = """
 import select, sys, time
 import linkspan

@@ -21,7 +21,8 @@ from support.forged import MAGIC, forged, record, text, texts
 from support.recordings import written
 from support.tree import DEBUG
 
-#: Memory that a process may ask for, and seconds of the processor that it may use: far above what files of kilobytes need.
+#: Memory that a process may ask for, and seconds of the processor that it may use: far above what files of kilobytes
+#: need.
 MEMORY, PROCESSOR = 3 << 30, 60
 
 #: Reads a recording in each way that Python has.
@@ -159,7 +160,8 @@ def rows(first: bytes, last: bytes) -> bytes:
     return channel(2) + message(2, 1, first) + few + message(2, 100_001, last)
 
 
-#: Files of kilobytes that say much: each took gigabytes, or minutes, where something was done for each pair of what they have.
+#: Files of kilobytes that say much: each took gigabytes, or minutes, where something was done for each pair of what
+#: they have.
 SMALL = {
     "a new key in each message": lambda: channel(2) + b"".join(message(2, at, b"\xa1\x66%06d\x01" % at) for at in range(1, 3_000)),
     "thousands of fields in the first of many messages": lambda: rows(many_keys(4_000), b"\x01"),

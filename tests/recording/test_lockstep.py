@@ -14,7 +14,8 @@ from test_replay import REPLAY
 #: How many messages each name has: a fast one, and two that are slower.
 COUNTS = {"lab/fast": 200, "lab/mid": 50, "lab/slow": 10}
 
-#: Takes from two names in an order of its own: a message of the slow one after each 20 of the fast one, and the sum of what it has.
+#: Takes from two names in an order of its own: a message of the slow one after each 20 of the fast one, and the sum of
+#: what it has.
 ASYNC = """
 import asyncio, sys, linkspan.aio
 async def main():

@@ -364,7 +364,8 @@ def test_recorder_writes_for_viewers_at_once(lab: Lab, encoding: str):
         # What is recorded for viewers is not replayed, and says so.
         assert "cdr" in lab.run(PROGRAM, "replay", "live.mcap", "--as-fast-as-possible", code=1)
         return
-    # In JSON a viewer reads numbers, texts and maps; arrays and times are Linkspan's, from which a replay has them again.
+    # In JSON a viewer reads numbers, texts and maps; arrays and times are Linkspan's, from which a replay has them
+    # again.
     found: dict[str, list[Any]] = {}
     with path.open("rb") as file:
         for schema, channel, message in make_reader(file).iter_messages():

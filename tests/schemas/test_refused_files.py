@@ -24,7 +24,8 @@ FULL = os.environ.get("LINKSPAN_GRID") == "full"
 SOON = 120
 #: More memory than for a valid file, in KiB.
 MOST = 64 << 10
-#: Runs a program and writes its largest resident set into a file; a child of the test process would inherit the memory of the tests.
+#: Runs a program and writes its largest resident set into a file; a child of the test process would inherit the memory
+#: of the tests.
 MEASURE = "import os, sys; p = os.posix_spawn(sys.argv[2], sys.argv[2:], os.environ); r = os.wait4(p, 0); " \
     "open(sys.argv[1], 'w').write(str(r[2].ru_maxrss)); sys.exit(os.waitstatus_to_exitcode(r[1]) % 256)"  # fmt: skip
 

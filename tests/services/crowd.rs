@@ -1,6 +1,8 @@
-//! Many services in one process, each in a thread: `crowd FIRST COUNT` runs `crowd/FIRST` and those that follow until SHUTDOWN.
+//! Many services in one process, each in a thread: `crowd FIRST COUNT` runs `crowd/FIRST` and those that follow until
+//! SHUTDOWN.
 //!
-//! Each takes the command `add` with a number, and gives all the numbers that it was ever given, in their order, as its data.
+//! Each takes the command `add` with a number, and gives all the numbers that it was ever given, in their order, as its
+//! data.
 
 #![allow(
     clippy::unwrap_used,

@@ -22,7 +22,8 @@ CONTROLLERS = ["rust", "python", "php", "c", "cpp", "fortran", "shell"]
 #: The library calls hooks: a step that fails ends the program.
 HOOKS = {"rust", "python", "cpp"}
 STATES = ["STARTING", "READY", "RUNNING", "PAUSING", "PAUSED", "CHECKPOINTING", "STOPPING"]
-#: In a state that a gate holds: long enough for a refusal, and short enough that an answer at the deadline does not take long.
+#: In a state that a gate holds: long enough for a refusal, and short enough that an answer at the deadline does not
+#: take long.
 WITHIN = 2.5
 
 

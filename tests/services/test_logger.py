@@ -26,7 +26,8 @@ from support.waiting import until
 EXAMPLE = ROOT / "examples/logger"
 #: Only guards against a hang.
 SOON = 60
-#: Kills and commands together for each logger; about three of ten are kills: a hundred, and a thousand in `make test-all`.
+#: Kills and commands together for each logger; about three of ten are kills: a hundred, and a thousand in `make
+#: test-all`.
 EVENTS = int(os.environ.get("LINKSPAN_LOGGER_EVENTS", "370"))
 #: Concurrent loggers, each with a database of its own.
 LOGGERS_AT_ONCE = 4

@@ -88,7 +88,8 @@ def made_of(words: list[str]) -> list[str]:
         if folder or option == "-I":
             parts += included(Path(folder[1] if folder else word))
         elif re.match(r"-L|-Wl,-rpath,", word) or option == "-L":
-            # The programs find the library by these, and fail where it is not; nothing of a shared one becomes a part of them.
+            # The programs find the library by these, and fail where it is not; nothing of a shared one becomes a part
+            # of them.
             continue
         elif Path(word).is_file():
             assert Path(word).suffix != ".a", f"{word}: a program with a static library is not kept"

@@ -20,8 +20,8 @@ from pathlib import Path
 
 # The function of libtest that calls a test, in both manglings of Rust's names.
 RUNS_TEST = re.compile(r"4test8run_test(?![a-z_])|\btest::run_test\b(?!s)")
-# Where the sources of Rust's standard library were compiled, or lie if they are installed, and those of C's; what they do is of no
-# interest here.
+# Where the sources of Rust's standard library were compiled, or lie if they are installed, and those of C's; what they
+# do is of no interest here.
 STANDARD = re.compile(r"library/|/rustc/|\S*/lib/rustlib/src/rust/|\.\./sysdeps/|\./nptl/")
 
 

@@ -218,8 +218,8 @@ def of_a_user(folder: Path, env: dict[str, str]) -> Iterator[tuple[list[str], di
         needed = [ROOT, TARGET, INTERPRETER.resolve().parents[1], *map(Path, toolchains().values())]
         outermost = [path for path in needed if not any(other in path.parents for other in needed)]
         become = f"setpriv --pdeathsig KILL --reuid {made.pw_uid} --regid {made.pw_gid} --init-groups"
-        # cargo writes beside what it finds built, even where nothing is to be built: it stays root, and what it runs is the user's
-        # (see rust_deadlines.py).
+        # cargo writes beside what it finds built, even where nothing is to be built: it stays root, and what it runs is
+        # the user's (see rust_deadlines.py).
         as_root = f"export LINKSPAN_TEST_USER={made.pw_uid}:{made.pw_gid}; exec setpriv --pdeathsig KILL"
         runs = f"case $1 in cargo|tests/sanitizers/run) {as_root} \"$@\";; *) exec {become} \"$@\";; esac"
         script = " && ".join([*visible(sorted(set(outermost)), folder), *writable(folder, made), f"cd {quoted(ROOT)}", runs])

@@ -13,7 +13,8 @@ from support.tree import ROOT
 # cargo prints its plan for nightly users only.
 PLAN = ["--offline", "--locked", "-Zunstable-options", "--unit-graph"]
 ENVIRONMENT = {**os.environ, "RUSTC_BOOTSTRAP": "1"}
-# Small crates that the shell program and what the extension for PHP is made with ask other features of; none is below the core.
+# Small crates that the shell program and what the extension for PHP is made with ask other features of; none is below
+# the core.
 OTHERS = {"lock_api", "parking_lot"}
 # What tree-sitter is made with: of build scripts alone.
 CONVERTER = {"build-script-build", "regex_automata", "regex_syntax", "serde_json"}
@@ -75,7 +76,8 @@ def test_python_and_php_after_demo_and_demo_after_them_compile_nothing_twice():
     assert len(demo) == len(made) == 2
     for one, other in zip(demo, made, strict=True):
         assert units(one) == units(other)
-    # The build scripts of both look at the environment: pyo3's at this word, and at what maturin says of an interpreter.
+    # The build scripts of both look at the environment: pyo3's at this word, and at what maturin says of an
+    # interpreter.
     makefile = (ROOT / "Makefile").read_text()
     assert "python: export PYO3_BUILD_EXTENSION_MODULE = 1" in makefile and "pip install --quiet --no-deps ./python" not in makefile
     assert "export PYO3_BUILD_EXTENSION_MODULE=1" in build

@@ -130,7 +130,8 @@ def test_wrapper_notifies_for_an_adopted_program(supervisor, tmp_path):
 
 def test_service_that_cannot_start_reports_the_reason(supervisor):
     options = ["--restart", "on-failure", "--restart-delay", "0.01", "--restart-limit", "1/60s"]
-    # The signal arrives just after the notification of the failure was sent: the end must not overtake its own notification.
+    # The signal arrives just after the notification of the failure was sent: the end must not overtake its own
+    # notification.
     for _ in range(12):
         program = supervisor.start(
             PROGRAM, "service", "run", *options, "--", "sh", "-c", "exit 3", stderr=subprocess.DEVNULL

@@ -71,7 +71,8 @@ def test_read_token_reads_and_does_not_command(page_server, reader):
 def test_no_spelling_of_any_route_commands_with_the_read_token(page_server, reader, monkeypatch):
     assert len(routes(page_server)) > len(routes_of(reader))
     before = page_server.request("GET", "/api/services/bench%2Fpower")[2]
-    # Every route, also those that the server does not list for the reader; not the stream, which the reader may read and which has no end.
+    # Every route, also those that the server does not list for the reader; not the stream, which the reader may read
+    # and which has no end.
     ending = [route for route in routes(page_server) if route[1] != "/api/events"]
     monkeypatch.setattr(test_controller_access, "routes", lambda _: ending)
     requests = list(attempts(page_server, f"Authorization: Bearer {reader.token}"))

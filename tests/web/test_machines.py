@@ -16,8 +16,8 @@ pytestmark = [
     pytest.mark.bridge,
     pytest.mark.skipif(os.geteuid() != 0, reason="only root can make network namespaces everywhere"),
 ]
-#: The programs that the page shows as missing without the bridge of each machine. The lab's programs publish even if they receive
-#: nothing, so they are live without the bridge of the field.
+#: The programs that the page shows as missing without the bridge of each machine. The lab's programs publish even if
+#: they receive nothing, so they are live without the bridge of the field.
 BEHIND = {"field": ("sensors", "seismogram"), "lab": ("spectrum", "statistics"), "desk": PARTS}
 
 

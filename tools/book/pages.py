@@ -12,7 +12,8 @@ IMAGE = {".png", ".svg", ".json"}
 LINK = re.compile(r"(?P<code>```.*?```|`[^`\n]*`)|(?P<image>!?)\[(?P<text>[^\]\[]*(?:\[[^\]]*\][^\]\[]*)*)\]\((?P<target>[^)\s]+)\)", re.S)
 
 
-# The head of a record: its number and title, and whether it holds, what replaced it, or that it is history. A text may follow.
+# The head of a record: its number and title, and whether it holds, what replaced it, or that it is history. A text may
+# follow.
 HEAD = re.compile(r"# (\d+)\. (.+)\n\nStatus: ((?:holds|replaced by \[\d{4}\]\(|history)[^\n]*)\.\n\n")
 INDEX = ROOT / "docs/decisions/README.md"
 

@@ -120,7 +120,8 @@ impl Work for Near {
 }
 
 fn far(table: &Shared<Table>, how: How, copies: Copies, bytes: usize) -> Result<()> {
-    // Written, as a program's memory is: what is only zero would be one page of the kernel's, which the cache next to the processor holds.
+    // Written, as a program's memory is: what is only zero would be one page of the kernel's, which the cache next to
+    // the processor holds.
     let mut own = vec![1u8; bytes];
     // SAFETY: only the address is taken; the mapping is as large as a Table.
     let (there, back) = unsafe { (&raw const (*table.as_ptr()).there, &raw mut (*table.as_ptr()).back) };

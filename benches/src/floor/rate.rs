@@ -1,4 +1,5 @@
-//! The floor at a fixed rate: a ring in shared memory, into which one process copies messages, and out of which another copies them.
+//! The floor at a fixed rate: a ring in shared memory, into which one process copies messages, and out of which another
+//! copies them.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 

@@ -18,8 +18,8 @@ pub struct Line {
     pub words: &'static str,
     /// Whether it is ours and its slope is judged; otherwise it is a floor.
     pub ours: bool,
-    /// The label of the floor that does the same with the same memory and as many sleepers: if the kernel makes that one
-    /// grow worse than linear, the ratio to it is judged.
+    /// The label of the floor that does the same with the same memory and as many sleepers: if the kernel makes that
+    /// one grow worse than linear, the ratio to it is judged.
     pub beside: Option<&'static str>,
 }
 

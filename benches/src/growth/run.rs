@@ -46,7 +46,8 @@ impl Curve {
 pub enum Verdict {
     TooFewPoints,
     WorseThanLinear,
-    /// Not worse than linear once the share of the floor beside it is taken off, which is steeper than linear: the ratio to that floor hardly grows.
+    /// Not worse than linear once the share of the floor beside it is taken off, which is steeper than linear: the
+    /// ratio to that floor hardly grows.
     LinearBesideFloor,
     Linear,
     BetterThanLinear,
@@ -97,8 +98,8 @@ impl Measured {
         if own <= LINEAR {
             return if own > 2.0 - LINEAR { Verdict::Linear } else { Verdict::BetterThanLinear };
         }
-        // The slope of the ratio is ours less the floor's, so this takes off by how much the floor exceeds linear, and nothing beside a
-        // floor that does not.
+        // The slope of the ratio is ours less the floor's, so this takes off by how much the floor exceeds linear, and
+        // nothing beside a floor that does not.
         match self.ratio(index).and_then(|points| slope(&points)) {
             Some(ratio) if ratio <= LINEAR - 1.0 => Verdict::LinearBesideFloor,
             _ => Verdict::WorseThanLinear,

@@ -38,12 +38,13 @@ fn fits(bytes: usize) -> Result<bool> {
     Ok(needed <= there)
 }
 
-/// How many new copies of a message one round needs: each end receives one, and the blocks of one that has been dropped may not be given out again.
+/// How many new copies of a message one round needs: each end receives one, and the blocks of one that has been dropped
+/// may not be given out again.
 const NEW_COPIES: usize = 4;
 
-/// Takes as much memory as a round needs, writes to each page, and gives it back. The host of a virtual machine takes memory back that has been free
-/// for a few seconds, and provides it anew, page by page, when it is used next: a round with 1 GB then takes up to eight times as long. It has not
-/// taken back yet what was in use until now.
+/// Takes as much memory as a round needs, writes to each page, and gives it back. The host of a virtual machine takes
+/// memory back that has been free for a few seconds, and provides it anew, page by page, when it is used next: a round
+/// with 1 GB then takes up to eight times as long. It has not taken back yet what was in use until now.
 fn touch_memory(bytes: usize) {
     let mut copies: Vec<Vec<u8>> = (0..NEW_COPIES).map(|_| new_memory(bytes)).collect();
     for page in copies.iter_mut().flat_map(|copy| copy.chunks_mut(PAGE)) {
@@ -53,7 +54,8 @@ fn touch_memory(bytes: usize) {
     std::hint::black_box(&copies);
 }
 
-/// The nanoseconds of the fastest of some rounds with so many bytes; of short messages one round, since the caller averages many.
+/// The nanoseconds of the fastest of some rounds with so many bytes; of short messages one round, since the caller
+/// averages many.
 fn fastest(bytes: usize, mut round: impl FnMut() -> Result<()>) -> Result<f64> {
     let rounds = if bytes < LARGE_PAGE { 1 } else { 3 };
     let mut least = f64::INFINITY;
@@ -90,14 +92,15 @@ fn new_memory(bytes: usize) -> Vec<u8> {
     if bytes >= LARGE_PAGE {
         let start = memory.as_mut_ptr().addr().next_multiple_of(LARGE_PAGE);
         let length = (memory.as_ptr().addr() + bytes).saturating_sub(start);
-        // SAFETY: the pages belong to the block, and the advice changes no content. A kernel without large pages refuses it.
+        // SAFETY: the pages belong to the block, and the advice changes no content. A kernel without large pages
+        // refuses it.
         unsafe { libc::madvise(start as *mut libc::c_void, length, libc::MADV_HUGEPAGE) };
     }
     memory
 }
 
-/// The same bytes written to a socket and read back: into the same memory each time, or into new memory, as in a program that receives a message of
-/// its own. The kernel clears each page of new memory.
+/// The same bytes written to a socket and read back: into the same memory each time, or into new memory, as in a
+/// program that receives a message of its own. The kernel clears each page of new memory.
 pub fn floor(bytes: usize, into_new: bool) -> Result<()> {
     if !fits(bytes)? {
         return Ok(());

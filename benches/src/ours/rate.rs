@@ -25,7 +25,8 @@ fn spin(waits: Waits) -> u64 {
     if waits == Waits::Spinning { 100 } else { 0 }
 }
 
-/// The next message. A receiver that spins calls in a loop: a call spins for 100 µs at most, the time between two messages at 10 kHz.
+/// The next message. A receiver that spins calls in a loop: a call spins for 100 µs at most, the time between two
+/// messages at 10 kHz.
 fn next(
     waits: Waits,
     attempt: impl Fn() -> linkspan::Result<Message>,

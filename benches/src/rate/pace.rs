@@ -1,7 +1,8 @@
 //! The schedule of an open loop, and the latencies that it gives. The peer in Rust has the same file.
 //!
-//! A sender that waits for an answer, or for room, sends less while the receiver stalls, so the stall is one slow message of many
-//! (coordinated omission). Here each message that was to be sent meanwhile has its part of the stall in its latency.
+//! A sender that waits for an answer, or for room, sends less while the receiver stalls, so the stall is one slow
+//! message of many (coordinated omission). Here each message that was to be sent meanwhile has its part of the stall in
+//! its latency.
 
 use crate::Result;
 
@@ -75,8 +76,9 @@ impl Stamp {
     }
 }
 
-/// Sends so many messages, one in each interval, and the one that ends the round. Each is prepared before its time. One whose
-/// turn comes late is sent at once, and the times of the next ones stay as they are. Returns how many were late by more than an interval.
+/// Sends so many messages, one in each interval, and the one that ends the round. Each is prepared before its time. One
+/// whose turn comes late is sent at once, and the times of the next ones stay as they are. Returns how many were late
+/// by more than an interval.
 pub fn send_at_rate<M>(
     clock: &impl Clock,
     interval: u64,

@@ -1,4 +1,5 @@
-//! The rows: each rate, with a receiver that spins and one that is parked, with and without another program on its processor.
+//! The rows: each rate, with a receiver that spins and one that is parked, with and without another program on its
+//! processor.
 
 use crate::rows::{Case, own, peer};
 

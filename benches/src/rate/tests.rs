@@ -30,8 +30,8 @@ impl Clock for Simulated {
     }
 }
 
-/// Sends through a receiver that takes each message at once, but for one, for which the sender waits so long. What is to be
-/// received after that is received without a pause.
+/// Sends through a receiver that takes each message at once, but for one, for which the sender waits so long. What is
+/// to be received after that is received without a pause.
 fn figures_with_stall(stall: u64) -> Figures {
     let clock = Simulated::default();
     let waiting = RefCell::new(VecDeque::new());

@@ -1,6 +1,7 @@
 //! A worker that sends at a fixed rate to its far end, which keeps the latencies in memory that both share.
 //!
-//! It answers a line `N` with one line: how many of N messages were sent late, then the nanoseconds that each received one took.
+//! It answers a line `N` with one line: how many of N messages were sent late, then the nanoseconds that each received
+//! one took.
 
 use std::io::{BufRead, Read, Write, stdin, stdout};
 use std::os::unix::net::UnixStream;
@@ -49,7 +50,8 @@ impl Waits {
     }
 }
 
-/// The far end: receives rounds without end. Between them it sleeps, and uses no processor time of the other workers' rounds.
+/// The far end: receives rounds without end. Between them it sleeps, and uses no processor time of the other workers'
+/// rounds.
 pub fn receive_rounds((received, mut near): End, mut receive: impl FnMut() -> Result<Stamp>) -> Result<()> {
     loop {
         near.read_exact(&mut [0])?;

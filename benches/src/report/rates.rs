@@ -53,7 +53,8 @@ fn messages(figures: &Figures) -> String {
     text
 }
 
-/// Whether the sender of the floor kept to its schedule. Where it did not, other programs had its processor, and its median is theirs.
+/// Whether the sender of the floor kept to its schedule. Where it did not, other programs had its processor, and its
+/// median is theirs.
 fn is_undisturbed(floor: &Figures) -> bool {
     floor.late * LATE_OF <= floor.sent
 }

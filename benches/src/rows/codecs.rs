@@ -72,7 +72,8 @@ pub fn rows() -> Vec<Row> {
                 worker("generated", verb),
                 worker("copy", floor),
             );
-            // Without -flto a call of a procedure in another module is not inlined, and the floor is no call at all: so that row has no mark.
+            // Without -flto a call of a procedure in another module is not inlined, and the floor is no call at all: so
+            // that row has no mark.
             rows.push(if language == "Fortran" { row } else { row.mark(1.5, 1.0) });
         }
     }

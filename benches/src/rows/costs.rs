@@ -1,4 +1,5 @@
-//! The costs of a connection besides the time of a message: connecting, processor time, memory, wake-ups, sizes of binaries.
+//! The costs of a connection besides the time of a message: connecting, processor time, memory, wake-ups, sizes of
+//! binaries.
 
 use super::row::{Row, Unit, own};
 
@@ -68,9 +69,9 @@ fn memory(rows: &mut Vec<Row>) {
     );
 }
 
-/// The time that other programs get, with one more of them than processors: a mark of 1.05 allows a loss of five hundredths
-/// beside the same number of round trips. Without pause the two exchanges are not the same: a channel makes more round trips
-/// while both its ends have a processor, so that row has no mark.
+/// The time that other programs get, with one more of them than processors: a mark of 1.05 allows a loss of five
+/// hundredths beside the same number of round trips. Without pause the two exchanges are not the same: a channel makes
+/// more round trips while both its ends have a processor, so that row has no mark.
 fn guests(rows: &mut Vec<Row>) {
     for (transport, pace, what) in [
         ("shm", "paced", "1,000 round trips a second"),

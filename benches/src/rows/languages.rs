@@ -52,7 +52,8 @@ fn python_rows(rows: &mut Vec<Row>) {
     }
 }
 
-/// Records by generated code in a language that makes objects at run time: each operation beside what a program does without generated code.
+/// Records by generated code in a language that makes objects at run time: each operation beside what a program does
+/// without generated code.
 struct Records {
     language: &'static str,
     worker: fn(&str, &str) -> Case,
@@ -95,8 +96,8 @@ const RECORDS: [Records; 2] = [
 ];
 
 impl Records {
-    /// The floors of encoding and decoding are what a program does without plans, of which a third is the aim; the time of the constructor is the lower
-    /// bound for decoding.
+    /// The floors of encoding and decoding are what a program does without plans, of which a third is the aim; the time
+    /// of the constructor is the lower bound for decoding.
     fn rows(&self) -> [Row; 4] {
         let language = self.language;
         let of = |label: &str, what: &str| (self.worker)(label, &format!("record {what}"));

@@ -130,7 +130,8 @@ pub fn python(label: &str, case: &str) -> Case {
     }
 }
 
-/// What PHP's manual says is fastest: its cache of compiled scripts and its compiler to machine code, which the command line has to be told of.
+/// What PHP's manual says is fastest: its cache of compiled scripts and its compiler to machine code, which the command
+/// line has to be told of.
 const FAST_PHP: [&str; 6] =
     ["-d", "opcache.enable_cli=1", "-d", "opcache.jit_buffer_size=32M", "-d", "opcache.jit=tracing"];
 

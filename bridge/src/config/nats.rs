@@ -43,7 +43,8 @@ pub struct Nats {
     /// The private key of --certificate
     #[arg(long, value_name = "FILE", requires = "certificate")]
     pub key: Option<PathBuf>,
-    /// Keep the newest message of each exported publisher in this key-value bucket of JetStream, for programs that know NATS alone
+    /// Keep the newest message of each exported publisher in this key-value bucket of JetStream, for programs that know
+    /// NATS alone
     #[arg(long, value_name = "NAME")]
     pub bucket: Option<String>,
     /// Whether servers beyond this machine may be used without encryption.

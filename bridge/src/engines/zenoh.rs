@@ -381,8 +381,8 @@ fn failed(doing: &str, error: &zenoh::Error) -> Error {
     Error::new(ErrorKind::TransportUnavailable, format!("{doing}: {error}"))
 }
 
-/// Returns the error for an address at which this machine cannot listen, from zenoh's text, which has the address and the
-/// number of the system's error; `None` for any other error.
+/// Returns the error for an address at which this machine cannot listen, from zenoh's text, which has the address and
+/// the number of the system's error; `None` for any other error.
 fn refused_address(text: &str, listen: &[String]) -> Option<Error> {
     let address = listen.iter().find(|address| text.contains(*address))?;
     let number = text.split("(os error ").nth(1)?.split(')').next()?.parse::<i32>().ok()?;

@@ -1,4 +1,5 @@
-//! Publishers of other machines: their messages are published here under the same numbers, and newest messages that were lost are queried.
+//! Publishers of other machines: their messages are published here under the same numbers, and newest messages that
+//! were lost are queried.
 
 use std::time::Instant;
 

@@ -4,8 +4,9 @@
 //! 1. A message arrives behind a gap, and says that its bridge keeps messages of that gap. It is held, and so are those
 //!    behind it.
 //! 2. A stream is opened, and the first number requested. Its messages are published as they come.
-//! 3. The stream ends. What is held is published. Where there is another gap, since more was held than there is memory for,
-//!    a stream is opened for that; after one that brought nothing no other is opened, and the gap is reported as `Lagged`.
+//! 3. The stream ends. What is held is published. Where there is another gap, since more was held than there is memory
+//!    for, a stream is opened for that; after one that brought nothing no other is opened, and the gap is reported as
+//!    `Lagged`.
 //!
 //! What was missed comes much faster than it was published, and a subscriber must not be overtaken now: after some
 //! bytes the subscribers here are waited for, though not for one that has stopped. If the name was not here
@@ -23,7 +24,8 @@ use crate::links::{Id, Links, Received};
 
 /// The most bytes that are held while a stream is read. Beyond it the oldest go; their bridge has them.
 const HELD: usize = 16 << 20;
-/// The bytes and messages that are published in a row before subscribers are waited for; with the default of a ring an eighth of it.
+/// The bytes and messages that are published in a row before subscribers are waited for; with the default of a ring an
+/// eighth of it.
 const AT_ONCE: usize = 128 << 10;
 /// How long subscribers that have not read everything, or have not come back, are waited for.
 const PATIENCE: Duration = Duration::from_secs(1);

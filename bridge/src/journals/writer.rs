@@ -104,7 +104,8 @@ impl Writer {
         Ok(Writer { shared, thread: Some(thread) })
     }
 
-    /// Opens the replica, again where it is open; [`Progress::opened`] returns this number, or [`Progress::failed`] the error.
+    /// Opens the replica, again where it is open; [`Progress::opened`] returns this number, or [`Progress::failed`] the
+    /// error.
     pub fn open(&self, number: u64, of: History, options: Options) {
         self.push(Job::Open(number, Box::new((of, options))));
     }

@@ -26,7 +26,8 @@ use crate::engine::{self, Bridge};
 
 /// The first unit of a link: the name that the program connects to, and its hello.
 pub const CALL: u8 = 0;
-/// The answer to a hello: one byte, 1 if the caller is admitted, then the answering frame. Without a frame the caller's connection is closed.
+/// The answer to a hello: one byte, 1 if the caller is admitted, then the answering frame. Without a frame the caller's
+/// connection is closed.
 const ANSWER: u8 = 1;
 /// A frame, or the last piece of one.
 const FRAME: u8 = 2;

@@ -1,4 +1,5 @@
-//! Random histories of two ends over a network that loses, repeats and delays: everything arrives once and in order, and the window holds.
+//! Random histories of two ends over a network that loses, repeats and delays: everything arrives once and in order,
+//! and the window holds.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};

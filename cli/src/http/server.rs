@@ -93,8 +93,8 @@ impl Drop for Running {
     }
 }
 
-/// Serves the page until the result is dropped. `InvalidEndpoint` for an invalid address; `PermissionDenied` for one beyond this machine without
-/// `--http-allow-remote`; `AddressInUse` if another program listens there.
+/// Serves the page until the result is dropped. `InvalidEndpoint` for an invalid address; `PermissionDenied` for one
+/// beyond this machine without `--http-allow-remote`; `AddressInUse` if another program listens there.
 pub fn start(settings: &Settings) -> Result<Running> {
     let requested = parse(&settings.address)?;
     if !requested.ip().is_loopback() && !settings.allow_remote {
@@ -181,7 +181,8 @@ async fn accept(listener: TcpListener, router: Router, mut stopped: watch::Recei
         let Ok(own) = stream.local_addr() else { continue };
         let connection = connections.admit(Peer::of(from, own));
         tokio::spawn(serve(stream, connection, router.clone(), stopped.clone()));
-        // A client that sends its request at once is served before further connections are accepted, however many these are.
+        // A client that sends its request at once is served before further connections are accepted, however many these
+        // are.
         tokio::task::yield_now().await;
     }
 }

@@ -15,8 +15,8 @@ const NAME: &str = ".http-token";
 /// How long the page's server may take to accept a connection.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Reads the token in this file. If the file does not exist, it is made with a new token. `PermissionDenied` if other users may have read it,
-/// `Malformed` if its contents are something else.
+/// Reads the token in this file. If the file does not exist, it is made with a new token. `PermissionDenied` if other
+/// users may have read it, `Malformed` if its contents are something else.
 pub fn kept(path: &Path) -> Result<Token> {
     if let Some(token) = Token::from_file(path)? {
         return Ok(token);
@@ -56,7 +56,8 @@ pub struct AddressFile {
 }
 
 impl AddressFile {
-    /// Writes it under another name and renames it: so no process reads half of it, and no older file stays readable under its name.
+    /// Writes it under another name and renames it: so no process reads half of it, and no older file stays readable
+    /// under its name.
     pub fn write(directory: &Path, address: &str) -> Result<AddressFile> {
         let path = directory.join(NAME);
         let unfinished = directory.join(format!(".new.{}{NAME}", std::process::id()));
@@ -94,7 +95,8 @@ impl Drop for AddressFile {
     }
 }
 
-/// Returns the address of the page that is served here now. `NotFound` if there is none; `PermissionDenied` if it is another user's.
+/// Returns the address of the page that is served here now. `NotFound` if there is none; `PermissionDenied` if it is
+/// another user's.
 pub fn address() -> Result<String> {
     let path = linkspan::registry::directory()?.join(NAME);
     let none = |why: &str| {

@@ -1,6 +1,7 @@
 //! The lines in which two texts of schemas differ, each below its table.
 
-/// Returns the lines that only one of two schemas has, as `-` for the old and `+` for the new one, with the table that they stand in.
+/// Returns the lines that only one of two schemas has, as `-` for the old and `+` for the new one, with the table that
+/// they stand in.
 pub fn lines(old: &str, new: &str) -> String {
     let (old, new) = (in_tables(old), in_tables(new));
     // The length of the longest common subsequence of what is left from each pair of places on.

@@ -1,4 +1,5 @@
-//! `linkspan schema`: checks, shows and compares schemas, generates code, and validates values; conversions are those of `linkspan-schema`.
+//! `linkspan schema`: checks, shows and compares schemas, generates code, and validates values; conversions are those
+//! of `linkspan-schema`.
 
 mod diff;
 mod generate;
@@ -55,7 +56,8 @@ Examples:
         /// Print the schema of an endpoint's replies
         #[arg(long, conflicts_with = "all")]
         reply: bool,
-        /// Print every schema that the records of a journal were written with, the oldest first, one TOML file after another
+        /// Print every schema that the records of a journal were written with, the oldest first, one TOML file after
+        /// another
         #[arg(long)]
         all: bool,
     },

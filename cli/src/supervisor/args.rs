@@ -13,18 +13,19 @@ use crate::quantity::duration;
 
 /// Run a program without Linkspan as a service: its controller pauses, resumes and ends it
 ///
-/// PAUSE stops the program and all processes that it started (SIGSTOP), RUN resumes them (SIGCONT), SHUTDOWN sends SIGTERM and,
-/// after the time of --grace, SIGKILL. Commands of your own replace the signals: --checkpoint, --pause and --resume,
-/// --data, --backup. `sh -c` runs them, with the program's process ID in the environment variable LINKSPAN_PID and the
-/// arguments of the controller's command, as JSON, in LINKSPAN_ARGUMENTS.
+/// PAUSE stops the program and all processes that it started (SIGSTOP), RUN resumes them (SIGCONT), SHUTDOWN sends
+/// SIGTERM and, after the time of --grace, SIGKILL. Commands of your own replace the signals: --checkpoint, --pause and
+/// --resume, --data, --backup. `sh -c` runs them, with the program's process ID in the environment variable
+/// LINKSPAN_PID and the arguments of the controller's command, as JSON, in LINKSPAN_ARGUMENTS.
 ///
 /// The program's output goes to standard output and standard error, and into the service's log. The program reads
-/// standard input, unless that is a terminal. It should run in the foreground: when it ends, the processes that it started are
-/// ended too. It ends with this program, even if that is killed; only processes outside its process group (setsid) survive a SIGKILL.
+/// standard input, unless that is a terminal. It should run in the foreground: when it ends, the processes that it
+/// started are ended too. It ends with this program, even if that is killed; only processes outside its process group
+/// (setsid) survive a SIGKILL.
 ///
 /// Exit codes: 0 after SHUTDOWN or SIGTERM, 137 where the program had to be killed then, the program's own
-/// exit code (or 128 plus the signal's number) where it ended on its own and is not restarted, 126 or 127 where it could
-/// not be started.
+/// exit code (or 128 plus the signal's number) where it ended on its own and is not restarted, 126 or 127 where it
+/// could not be started.
 #[derive(Parser, Debug)]
 #[command(
     name = "linkspan service run",
@@ -40,7 +41,8 @@ pub struct RunArgs {
     /// The controller's endpoint; default: $LINKSPAN_CONTROLLER, else unix:controller
     #[arg(long, value_name = "ENDPOINT")]
     pub controller: Option<String>,
-    /// Refuse to start, or end, where the controller has another service of this name; default: run without a controller until that one has ended
+    /// Refuse to start, or end, where the controller has another service of this name; default: run without a
+    /// controller until that one has ended
     #[arg(long)]
     pub exclusive: bool,
     /// A description in one line
@@ -108,7 +110,8 @@ pub struct Limit {
     pub window: Duration,
 }
 
-/// Parses `service run … -- PROGRAM`; returns none for any other command line. Ends the process with 2 where it is malformed.
+/// Parses `service run … -- PROGRAM`; returns none for any other command line. Ends the process with 2 where it is
+/// malformed.
 pub fn from_command_line(arguments: impl IntoIterator<Item = OsString>) -> Option<RunArgs> {
     let arguments: Vec<_> = arguments.into_iter().collect();
     let is_it = matches!(&arguments[..], [_, a, b, ..] if a == "service" && b == "run");

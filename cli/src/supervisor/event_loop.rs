@@ -1,11 +1,12 @@
-//! The event loop of a supervised program: signals, commands of the controller, output, exit. It waits in poll(2) and has no timer of its own.
+//! The event loop of a supervised program: signals, commands of the controller, output, exit. It waits in poll(2) and
+//! has no timer of its own.
 //!
-//! Each turn handles, in this order: a new command, ended children, signals, a cancellation, timers, the phase of the active
-//! command; then it waits for the next event. The state is changed by this thread alone: signal handlers and the service's threads
-//! only write a byte to a pipe that wakes it.
+//! Each turn handles, in this order: a new command, ended children, signals, a cancellation, timers, the phase of the
+//! active command; then it waits for the next event. The state is changed by this thread alone: signal handlers and the
+//! service's threads only write a byte to a pipe that wakes it.
 //!
-//! At the end of this process the program ends, too: the process kills the program's group, and if it is itself killed, the watchdog, a separate
-//! process, does so.
+//! At the end of this process the program ends, too: the process kills the program's group, and if it is itself killed,
+//! the watchdog, a separate process, does so.
 
 use std::io::Read;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -59,7 +60,8 @@ pub fn run(args: &RunArgs, signals: &Signals) -> std::result::Result<(), Exit> {
     }
 }
 
-/// Returns `AddressInUse` if the controller has a connected service of this name. Without a controller no name is taken.
+/// Returns `AddressInUse` if the controller has a connected service of this name. Without a controller no name is
+/// taken.
 fn refuse_taken_name(args: &RunArgs, signals: &Signals) -> Result<()> {
     let at = ControllerArgs { controller: args.controller.clone() };
     let mut check = || signals.check();

@@ -39,7 +39,8 @@ impl Forwarder {
         Ok(Forwarder { pieces, written, lost: 0 })
     }
 
-    /// Queues bytes, or drops them if the queue is full. Returns the number of bytes dropped before, once the queue has room again.
+    /// Queues bytes, or drops them if the queue is full. Returns the number of bytes dropped before, once the queue has
+    /// room again.
     pub fn pass(&mut self, bytes: Vec<u8>) -> Option<u64> {
         let length = bytes.len() as u64;
         match self.pieces.try_send(bytes) {

@@ -1,7 +1,7 @@
 //! The program and its descendants, including those that have left its process group: signals and resource usage.
 //!
-//! This process is the subreaper of its descendants: an orphan becomes its child, so the tree stays connected, and SIGCHLD reports
-//! the end of the last one.
+//! This process is the subreaper of its descendants: an orphan becomes its child, so the tree stays connected, and
+//! SIGCHLD reports the end of the last one.
 
 use std::fs;
 
@@ -67,8 +67,9 @@ pub fn signal_group(leader: Pid, signal: Signal) {
     let _ = rustix::process::kill_process_group(leader, signal);
 }
 
-/// Returns whether a signal has stopped this process; under a debugger or strace the state has another letter. A process that waits in `vfork` for a
-/// child that was stopped before its `exec` cannot be stopped itself, but it does not run either: it is in the state D until that child continues.
+/// Returns whether a signal has stopped this process; under a debugger or strace the state has another letter. A
+/// process that waits in `vfork` for a child that was stopped before its `exec` cannot be stopped itself, but it does
+/// not run either: it is in the state D until that child continues.
 pub fn is_stopped(pid: Pid) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat"));
     let Some(process) = stat.ok().and_then(|stat| read(&stat)) else { return false };

@@ -1,6 +1,7 @@
 //! The effect of each command of the controller on the program.
 //!
-//! At most one command is active. A command that takes time has a phase, which [`Supervisor::advance`] checks after each event:
+//! At most one command is active. A command that takes time has a phase, which [`Supervisor::advance`] checks after
+//! each event:
 //!
 //! | phase | command | ends |
 //! |---|---|---|

@@ -1,9 +1,9 @@
 //! A shell process that kills the program's process group if this process is killed.
 //!
-//! The kernel kills the program when its parent dies, but not the program's descendants. The watchdog kills them: it reads
-//! the number of the process group from a pipe, and the end of that pipe means that this process has died. A descendant that
-//! has left the group, by `setsid` or job control, survives a SIGKILL of this process; a control group of systemd or a
-//! container contains it.
+//! The kernel kills the program when its parent dies, but not the program's descendants. The watchdog kills them: it
+//! reads the number of the process group from a pipe, and the end of that pipe means that this process has died. A
+//! descendant that has left the group, by `setsid` or job control, survives a SIGKILL of this process; a control group
+//! of systemd or a container contains it.
 
 use std::io::{self, Write};
 use std::os::unix::process::CommandExt;
@@ -12,7 +12,8 @@ use std::process::{ChildStdin, Command, Stdio};
 use linkspan::service::start_program;
 use rustix::process::{Pid, Signal};
 
-/// Reads lines with the number of the group; the last one counts, and 0 means none. It ignores signals that request its end.
+/// Reads lines with the number of the group; the last one counts, and 0 means none. It ignores signals that request its
+/// end.
 const SCRIPT: &str = r#"trap '' INT TERM HUP QUIT
 group=0
 while read -r line; do group=$line; done

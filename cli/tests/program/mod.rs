@@ -140,7 +140,8 @@ impl Running {
             let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
             let caught = status.lines().find_map(|l| l.strip_prefix("SigCgt:")).unwrap();
             let caught = u64::from_str_radix(caught.trim(), 16).unwrap();
-            // The program handles SIGXFSZ last: signal-hook loses a signal that arrives while its handler is being installed.
+            // The program handles SIGXFSZ last: signal-hook loses a signal that arrives while its handler is being
+            // installed.
             if [SIGINT, SIGTERM, SIGXFSZ].iter().all(|number| caught & (1 << (number - 1)) != 0) {
                 return;
             }

@@ -32,7 +32,8 @@ impl ServerState {
         }
     }
 
-    /// Marks a service as STALE if it has sent nothing since the timer was set. Its link stays open, because it may only be busy.
+    /// Marks a service as STALE if it has sent nothing since the timer was set. Its link stays open, because it may
+    /// only be busy.
     pub(super) fn heartbeat_missed(&mut self, name: &Name, now: Moment) {
         let silence = self.limits.silence();
         let Some(service) = self.services.get_mut(name).filter(|service| service.is_connected()) else {

@@ -8,8 +8,8 @@ use linkspan::service::server_side::Introduction;
 use linkspan::{Error, ErrorKind, Value, View};
 
 impl ServerState {
-    /// Registers the service of a link. Refuses an invalid introduction, the name of another user's service, the name of
-    /// another incarnation that is connected, and a new name at the limit.
+    /// Registers the service of a link. Refuses an invalid introduction, the name of another user's service, the name
+    /// of another incarnation that is connected, and a new name at the limit.
     pub(super) fn introduction_received(
         &mut self,
         link: u64,
@@ -27,7 +27,8 @@ impl ServerState {
         }
         let service = self.services.get(&*it.name);
         let owner = self.links.get(&link).map(|service_link| &service_link.owner);
-        // The name belongs to its user while the service is disconnected, so that no other user's program receives its commands.
+        // The name belongs to its user while the service is disconnected, so that no other user's program receives its
+        // commands.
         if let Some(known) = service.filter(|known| known.view != View::Gone && Some(&known.owner) != owner) {
             let (name, first) = (known.name.clone(), known.source.clone());
             self.report_problem(&name, "another user's program with the same name was refused", now);
@@ -76,8 +77,8 @@ impl ServerState {
         self.register(link, it, now);
     }
 
-    /// Assigns the link to the service. The commands that arrived before the last connection broke are unknown, so each open
-    /// command is sent again; the service recognizes repeated ones by their ids.
+    /// Assigns the link to the service. The commands that arrived before the last connection broke are unknown, so each
+    /// open command is sent again; the service recognizes repeated ones by their ids.
     pub(super) fn register(&mut self, link: u64, it: Introduction, now: Moment) {
         let name: Name = it.name.as_str().into();
         let Some(service_link) = self.links.get_mut(&link) else { return };
@@ -132,7 +133,8 @@ impl ServerState {
         self.record_changed(&name, now);
     }
 
-    /// Returns whether one more service can be registered. Removes the service that has been GONE for longest if necessary.
+    /// Returns whether one more service can be registered. Removes the service that has been GONE for longest if
+    /// necessary.
     pub(super) fn make_room(&mut self, now: Moment) -> bool {
         if self.services.len() < self.limits.services {
             return true;

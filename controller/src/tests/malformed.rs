@@ -4,8 +4,8 @@ use super::*;
 
 #[test]
 fn malformed_excessive_and_huge_messages_do_not_affect_other_services() {
-    // A loaded machine or a sanitized build may be too slow to exceed the default rate. At this rate, every message after the burst
-    // exceeds it.
+    // A loaded machine or a sanitized build may be too slow to exceed the default rate. At this rate, every message
+    // after the burst exceeds it.
     let directory = Arc::new(tempfile::tempdir().unwrap());
     let server = TestServer::with_limits(directory, Duration::from_secs(5), |limits| limits.rate = 1.0);
     let good = FakeService::connect(&server.endpoint, "good", 1);

@@ -1,4 +1,5 @@
-//! Any bytes as a frame of a client: read in both formats, with its names, and written again. For a fuzzing target and the replay of its seeds.
+//! Any bytes as a frame of a client: read in both formats, with its names, and written again. For a fuzzing target and
+//! the replay of its seeds.
 
 use bytes::Bytes;
 use linkspan::{Value, codec};
@@ -6,7 +7,8 @@ use linkspan::{Value, codec};
 use crate::frames::{Format, Frame, Received};
 use crate::names::Name;
 
-/// Reads the bytes. What is read is written again and stays the same; a name that is taken is taken again, as the same one.
+/// Reads the bytes. What is read is written again and stays the same; a name that is taken is taken again, as the same
+/// one.
 pub fn take(bytes: &[u8]) {
     for (_, format) in Format::ALL {
         let Ok(mut frame) = Received::decode(&Bytes::copy_from_slice(bytes), format) else { continue };

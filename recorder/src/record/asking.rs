@@ -39,8 +39,8 @@ impl Asking {
     /// Returns the schema of the messages of an origin; none where their sender gave none.
     ///
     /// # Errors
-    /// A text, where they have one that was not received: the program that listens at the name may have ended, and another one may
-    /// have come, which has a schema of its own.
+    /// A text, where they have one that was not received: the program that listens at the name may have ended, and
+    /// another one may have come, which has a schema of its own.
     pub fn schema(&mut self, origin: &Origin) -> std::result::Result<Option<Schema>, String> {
         let name = &*origin.publisher.endpoint.name;
         if origin.publisher.is_stored {

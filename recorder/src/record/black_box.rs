@@ -1,4 +1,5 @@
-//! A recorder that writes only what is around a message of a certain name: what came before it is held in memory, bounded in time and bytes.
+//! A recorder that writes only what is around a message of a certain name: what came before it is held in memory,
+//! bounded in time and bytes.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -69,8 +70,8 @@ impl BlackBox {
         BlackBox { before, after, on, held, next: 0, bytes: 0, limit, until: 0, looked: 0 }
     }
 
-    /// Takes an item, and returns what is to be written now, in order: nothing outside of an interval. A trigger within an interval extends
-    /// it.
+    /// Takes an item, and returns what is to be written now, in order: nothing outside of an interval. A trigger within
+    /// an interval extends it.
     pub fn take(&mut self, item: Item) -> VecDeque<Item> {
         let Some(time) = time_of(&item) else { return VecDeque::from([item]) };
         let trigger = match &item {

@@ -29,8 +29,8 @@ impl Clock {
         Clock { began: Instant::now(), offset: Mutex::new(i128::from(now())) }
     }
 
-    /// Returns the time, and by how many nanoseconds the clock was set since the last look: forward, or back where it is negative. Each step
-    /// is reported once, whichever thread looks.
+    /// Returns the time, and by how many nanoseconds the clock was set since the last look: forward, or back where it
+    /// is negative. Each step is reported once, whichever thread looks.
     pub fn look(&self) -> (u64, Option<i64>) {
         let time = now();
         let elapsed = i128::try_from(self.began.elapsed().as_nanos()).unwrap_or(i128::MAX);

@@ -1,7 +1,7 @@
 //! Faults of threads that tests ask for, in builds with debug assertions alone: no release has them.
 
-/// The variable that names a thread and a file, `receiving:/path`: the thread panics once the file is there, or where it contains `return`
-/// ends without an error.
+/// The variable that names a thread and a file, `receiving:/path`: the thread panics once the file is there, or where
+/// it contains `return` ends without an error.
 #[cfg(debug_assertions)]
 const VARIABLE: &str = "LINKSPAN_TEST_FAULT";
 

@@ -6,8 +6,8 @@
 //! | receiving, one for publishers and one for stores | messages, events and losses into the queue | `receive`, `streams`, `name_events`, `queue`, `clock` |
 //! | writing | the queue into the parts, and onto the disk | `write`, `numbers`, `parts`, `black_box` |
 //!
-//! `publisher` has what the receiving and the writing thread share of a publisher. A thread that ends early ends the program; tests have one do so with
-//! `fault`.
+//! `publisher` has what the receiving and the writing thread share of a publisher. A thread that ends early ends the
+//! program; tests have one do so with `fault`.
 
 mod asking;
 mod black_box;
@@ -85,13 +85,15 @@ pub struct Arguments {
     /// The most memory for what was received and is not written; what exceeds it is counted as missed
     #[arg(long, value_name = "SIZE", default_value = "256MiB", value_parser = quantity::size)]
     buffer: u64,
-    /// An option of the subscriber, such as max_message_size=1000000000: larger messages are counted as missed. docs/concepts.md has all
+    /// An option of the subscriber, such as max_message_size=1000000000: larger messages are counted as missed.
+    /// docs/concepts.md has all
     #[arg(long = "option", value_name = "NAME=VALUE", value_parser = note)]
     options: Vec<(String, String)>,
     /// How the messages are compressed
     #[arg(long, value_enum, default_value = "none")]
     compression: Compress,
-    /// How the messages are written: as they were sent; in JSON; or as ROS 2 writes them, in CDR, which every viewer shows
+    /// How the messages are written: as they were sent; in JSON; or as ROS 2 writes them, in CDR, which every viewer
+    /// shows
     #[arg(long, value_enum, default_value = "as-sent")]
     encoding: Encode,
     /// Put a file into the recording
@@ -109,7 +111,8 @@ pub struct Arguments {
     /// With --on: how long after such a message
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = quantity::duration, requires = "on")]
     after: Duration,
-    /// The mode of the recording's files, such as 0640; 0600 where none is given, and 0660 in a folder that a group shares
+    /// The mode of the recording's files, such as 0640; 0600 where none is given, and 0660 in a folder that a group
+    /// shares
     #[arg(long, value_name = "MODE", value_parser = crate::tools::mode)]
     mode: Option<u32>,
     /// What to do when the disk is full

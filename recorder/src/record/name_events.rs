@@ -39,7 +39,8 @@ impl NameEvents<'_> {
         }
     }
 
-    /// Reports that a name cannot be received from. Returns whether this is another refusal than the last one, which is reported once.
+    /// Reports that a name cannot be received from. Returns whether this is another refusal than the last one, which is
+    /// reported once.
     pub fn refuse(&mut self, name: &str, text: String, items: &mut VecDeque<Item>) -> bool {
         if text == self.refused {
             return false;
@@ -56,7 +57,8 @@ impl NameEvents<'_> {
         }
     }
 
-    /// Returns why one of the names that are refused still could not be received from, of those that `is_lacking` admits.
+    /// Returns why one of the names that are refused still could not be received from, of those that `is_lacking`
+    /// admits.
     pub fn refusal(&self, is_lacking: impl Fn(&str) -> bool) -> Option<&Error> {
         self.refusals.iter().find(|(endpoint, _)| is_lacking(endpoint)).map(|(_, error)| error)
     }
@@ -89,8 +91,8 @@ impl NameEvents<'_> {
         }
     }
 
-    /// Reports when a name lived and there was no connection to it: once it is sure, and once it has ended. At the end of the
-    /// recording no connection follows whose numbers could say what was missed.
+    /// Reports when a name lived and there was no connection to it: once it is sure, and once it has ended. At the end
+    /// of the recording no connection follows whose numbers could say what was missed.
     pub fn add_unconnected(&mut self, subscriber: &Subscriber, is_end: bool, items: &mut VecDeque<Item>) {
         for gap in subscriber.gaps().into_iter().filter(|gap| gap.is_sure || is_end) {
             let name = topic(&gap.name).to_owned();

@@ -1,4 +1,5 @@
-//! Up to which number a recording has each publisher: for the parts that follow, and for a recorder that goes on after this one was killed.
+//! Up to which number a recording has each publisher: for the parts that follow, and for a recorder that goes on after
+//! this one was killed.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
@@ -104,8 +105,8 @@ pub struct Last {
     pub newest: NewestMessages,
 }
 
-/// Reads the last part, and those before it up to one that begins with the numbers of all publishers: a power cut may leave a part of which
-/// only the beginning is there. The newest messages take at most so many bytes.
+/// Reads the last part, and those before it up to one that begins with the numbers of all publishers: a power cut may
+/// leave a part of which only the beginning is there. The newest messages take at most so many bytes.
 ///
 /// # Errors
 /// Those of the file system.

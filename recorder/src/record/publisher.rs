@@ -1,5 +1,6 @@
-//! Who published what was received. The thread that receives makes these, the one that writes has its numbers in them, and they are freed when
-//! neither of both holds them: what is kept of a name that has gone is bounded by what the receiving thread remembers.
+//! Who published what was received. The thread that receives makes these, the one that writes has its numbers in them,
+//! and they are freed when neither of both holds them: what is kept of a name that has gone is bounded by what the
+//! receiving thread remembers.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -50,8 +51,8 @@ pub struct Publisher {
 /// What the writing thread knows of a publisher.
 #[derive(Debug, Default)]
 pub struct Written {
-    /// The cursor: the number after the last one that is in the recording, as a message or as one that was missed or skipped. `None` before
-    /// the first.
+    /// The cursor: the number after the last one that is in the recording, as a message or as one that was missed or
+    /// skipped. `None` before the first.
     pub next: Option<u64>,
     /// Messages and bytes that the counters do not have yet.
     pub new: (u64, u64),

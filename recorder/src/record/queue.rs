@@ -1,7 +1,8 @@
-//! What was received and is not written yet: bounded in bytes, so that a slow disk takes no more memory, and no publisher's time.
+//! What was received and is not written yet: bounded in bytes, so that a slow disk takes no more memory, and no
+//! publisher's time.
 //!
-//! Each name has a share: what one name may have in the queue is what is free of it. One name alone takes half of it, of ten that flood it each
-//! takes an eleventh, and a name that has nothing in it finds as much as that free.
+//! Each name has a share: what one name may have in the queue is what is free of it. One name alone takes half of it,
+//! of ten that flood it each takes an eleventh, and a name that has nothing in it finds as much as that free.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,8 +15,8 @@ use linkspan_recording::Event;
 
 use super::publisher::{Endpoint, Gap, Origin, Publisher};
 
-/// A message as it was received. Its memory is the queue's own: the receiving thread uses that of the message again at once, and no memory is
-/// freed by another thread than the one that has taken it, for which both would wait.
+/// A message as it was received. Its memory is the queue's own: the receiving thread uses that of the message again at
+/// once, and no memory is freed by another thread than the one that has taken it, for which both would wait.
 #[derive(Debug)]
 pub struct Received {
     pub origin: Arc<Origin>,
@@ -139,8 +140,9 @@ impl Queue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Reserves room for a message of this name with so many bytes; returns whether there is some. A message that is larger than the limit is
-    /// taken alone. `is_again` where the last one had none: then as much must be free that the next one is not the last again.
+    /// Reserves room for a message of this name with so many bytes; returns whether there is some. A message that is
+    /// larger than the limit is taken alone. `is_again` where the last one had none: then as much must be free that the
+    /// next one is not the last again.
     pub fn reserve(&self, endpoint: &Endpoint, bytes: u64, is_again: bool) -> bool {
         let (all, own) = (self.bytes.load(Ordering::Relaxed), endpoint.bytes());
         let bytes = ITEM.saturating_add(bytes);
@@ -153,8 +155,8 @@ impl Queue {
         true
     }
 
-    /// Reserves room that there has to be: numbers that are not recorded are reported in any case, and follow each other only where there are
-    /// messages between.
+    /// Reserves room that there has to be: numbers that are not recorded are reported in any case, and follow each
+    /// other only where there are messages between.
     fn reserve_always(&self, endpoint: &Endpoint, bytes: u64) {
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
         endpoint.queued.fetch_add(bytes, Ordering::Relaxed);

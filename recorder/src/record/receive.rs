@@ -27,7 +27,8 @@ const PAUSE: Duration = Duration::from_millis(5);
 const LAST: Duration = Duration::from_secs(10);
 /// Messages of stores that are acknowledged at a time.
 const BATCH: u32 = 4_096;
-/// How long a thread waits between two looks while messages come: by so much a message may be older than the time of its receipt.
+/// How long a thread waits between two looks while messages come: by so much a message may be older than the time of
+/// its receipt.
 const BETWEEN: Duration = Duration::from_millis(1);
 /// Messages that are taken, and put into the queue, together.
 const TOGETHER: usize = 256;
@@ -82,7 +83,8 @@ pub fn receive(subscriber: &Subscriber, queue: &Queue, clock: &Clock, control: &
             continue;
         }
         if !receiver.items.is_empty() {
-            // More will come soon. Not to be woken for each message costs its publisher nothing, and the ring holds what comes meanwhile.
+            // More will come soon. Not to be woken for each message costs its publisher nothing, and the ring holds
+            // what comes meanwhile.
             receiver.pass_on();
             thread::sleep(BETWEEN);
             continue;
@@ -123,8 +125,8 @@ impl<'a> Receiver<'a> {
         }
     }
 
-    /// Takes the messages that are there, some at most; returns whether there may be more. Those that are not recorded count as well: beside a
-    /// publisher that is faster than this thread there are always more.
+    /// Takes the messages that are there, some at most; returns whether there may be more. Those that are not recorded
+    /// count as well: beside a publisher that is faster than this thread there are always more.
     fn take_what_is_there(&mut self, control: &Control) -> bool {
         self.look_at_clock();
         for _ in 0..TOGETHER {
@@ -136,8 +138,8 @@ impl<'a> Receiver<'a> {
                     self.take(&message, !control.paused.load(Ordering::Acquire));
                 }
                 Ok(None) => return false,
-                // There is none; where another thread receives, the call that waits gets that error again. One that its publisher overwrites
-                // again and again is read later, or its number is missed.
+                // There is none; where another thread receives, the call that waits gets that error again. One that its
+                // publisher overwrites again and again is read later, or its number is missed.
                 Err(error) if is_not_yet(&error) || error.kind() == ErrorKind::InvalidState => return false,
                 Err(error) => self.failed(&error),
             }
@@ -180,8 +182,8 @@ impl<'a> Receiver<'a> {
         }
     }
 
-    /// Takes a message, behind those before it that are not recorded; it is not kept while the recorder is paused. Returns false where it has
-    /// no room in the queue and may wait for it: then nothing has changed.
+    /// Takes a message, behind those before it that are not recorded; it is not kept while the recorder is paused.
+    /// Returns false where it has no room in the queue and may wait for it: then nothing has changed.
     fn take(&mut self, message: &Message, keeps: bool) -> bool {
         self.unlooked = self.unlooked.saturating_add(1);
         self.repeated = 0;
@@ -286,8 +288,8 @@ impl<'a> Receiver<'a> {
         }
     }
 
-    /// Takes an error. That of one message is the reason for its gap; another one is reported once: its name could not be received from. Others
-    /// go on, and so does it: what it lacks is a gap in its numbers.
+    /// Takes an error. That of one message is the reason for its gap; another one is reported once: its name could not
+    /// be received from. Others go on, and so does it: what it lacks is a gap in its numbers.
     fn failed(&mut self, error: &Error) {
         let endpoint = error.endpoint().unwrap_or_else(|| self.subscriber.endpoint()).to_owned();
         let is_of_message = matches!(error.kind(), ErrorKind::TooLarge | ErrorKind::Corrupt);
@@ -303,8 +305,8 @@ impl<'a> Receiver<'a> {
             self.repeated = 0;
             return;
         }
-        // An attempt to connect is repeated after growing pauses, in which the wait itself finds nothing: only a wait that the
-        // kernel refuses fails again and again without one.
+        // An attempt to connect is repeated after growing pauses, in which the wait itself finds nothing: only a wait
+        // that the kernel refuses fails again and again without one.
         self.repeated = self.repeated.saturating_add(1);
         if self.repeated >= REPEATED && error.errno().is_some() {
             self.broken = Some(error.clone());
@@ -357,11 +359,12 @@ fn endpoint_of_pattern<'a>(names: &[String], error: &'a Error) -> Option<&'a str
         .filter(|endpoint| has_pattern && !is_given(endpoint) && error.kind() != ErrorKind::InvalidState)
 }
 
-/// Receives from journals and other stores, and acknowledges what is on the disk: a recorder that was away misses nothing of them.
+/// Receives from journals and other stores, and acknowledges what is on the disk: a recorder that was away misses
+/// nothing of them.
 ///
 /// # Errors
-/// Those of the subscriber, but for time-outs, and for what one store has that only fits a pattern: a stranger chose it, and it ends
-/// nothing.
+/// Those of the subscriber, but for time-outs, and for what one store has that only fits a pattern: a stranger chose
+/// it, and it ends nothing.
 pub fn receive_stored(
     subscriber: &Subscriber,
     names: &[String],

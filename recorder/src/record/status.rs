@@ -60,8 +60,8 @@ impl Status {
         self.counters.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Does the work of a thread. Where it ends with an error or panics the recording ends: the main thread sees it here, and so do those that
-    /// wait for this one.
+    /// Does the work of a thread. Where it ends with an error or panics the recording ends: the main thread sees it
+    /// here, and so do those that wait for this one.
     pub fn attend(&self, what: &'static str, work: impl FnOnce() -> Result<()>) {
         // What a panic leaves is not looked at again but for the counters, which are whole at any time.
         let done = catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
@@ -116,7 +116,8 @@ impl Status {
         self.changed.notify_all();
     }
 
-    /// Has the writer put onto the disk what is in the queue, and waits until it has done so or has ended. Returns whether it has done so.
+    /// Has the writer put onto the disk what is in the queue, and waits until it has done so or has ended. Returns
+    /// whether it has done so.
     pub fn sync_and_wait(&self, queue: &Queue) -> bool {
         self.ask(queue, Item::Sync, |counters| counters.syncs)
     }

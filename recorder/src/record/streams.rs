@@ -93,7 +93,8 @@ pub struct Name {
 }
 
 impl Name {
-    /// Puts the stream of this publisher to the front, where there is one. Returns whether there is one, and the gap of the one before.
+    /// Puts the stream of this publisher to the front, where there is one. Returns whether there is one, and the gap of
+    /// the one before.
     pub fn switch_to(&mut self, incarnation: u64, queue: &Queue) -> (bool, Option<Item>) {
         let place = self.streams.iter().position(|stream| stream.publisher.incarnation == incarnation);
         match place {

@@ -99,8 +99,8 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// Writes until the queue ends, the number of messages is reached, or an error. The file is closed in any case, unless the file
-    /// system refuses that, too. The counters then say why it ended.
+    /// Writes until the queue ends, the number of messages is reached, or an error. The file is closed in any case,
+    /// unless the file system refuses that, too. The counters then say why it ended.
     pub fn run(mut self) -> Result<()> {
         let (mut reason, mut error) = match self.write_all() {
             Ok(()) => ("stopped", None),
@@ -215,8 +215,9 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// Tells that the messages from the cursor of a publisher on, up to this number, are not in the recording, and moves the cursor there. All
-    /// events of messages that were missed or skipped are made here, and counted where they are written.
+    /// Tells that the messages from the cursor of a publisher on, up to this number, are not in the recording, and
+    /// moves the cursor there. All events of messages that were missed or skipped are made here, and counted where they
+    /// are written.
     fn pass_over(
         &mut self,
         publisher: &Publisher,
@@ -264,7 +265,8 @@ impl<'a> Writer<'a> {
         self.numbers.add(publisher);
     }
 
-    /// Tells everything up to this number that is not recorded, where `gap` is what is known of the messages directly in front of it.
+    /// Tells everything up to this number that is not recorded, where `gap` is what is known of the messages directly
+    /// in front of it.
     fn pass_gap(
         &mut self,
         publisher: &Arc<Publisher>,
@@ -356,8 +358,8 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    /// A number that the recording has already, or that is recorded as missed: a store gives again what was not acknowledged. Of another
-    /// publisher it is said once.
+    /// A number that the recording has already, or that is recorded as missed: a store gives again what was not
+    /// acknowledged. Of another publisher it is said once.
     fn goes_back(&mut self, publisher: &Publisher, number: u64, time: u64) -> Result<()> {
         let mut written = publisher.written();
         let next = written.next.unwrap_or(0);
@@ -407,7 +409,8 @@ impl<'a> Writer<'a> {
         Ok(origin.channel.get_or_init(|| (key, Arc::new(record))))
     }
 
-    /// Tells everything that was received and cannot be written any more, in the room that is reserved for the end of the file.
+    /// Tells everything that was received and cannot be written any more, in the room that is reserved for the end of
+    /// the file.
     fn give_up(&mut self, text: &str) {
         if !self.is_low {
             // It became full between two looks.
@@ -453,8 +456,8 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    /// Looks how much of the disk is free, and warns once where that is less than a tenth. Between two looks no more is written than half of
-    /// what is left until then.
+    /// Looks how much of the disk is free, and warns once where that is less than a tenth. Between two looks no more is
+    /// written than half of what is left until then.
     fn look_at_disk(&mut self) -> Result<()> {
         let (free, size) = self.parts.disk()?;
         let low = size / 10;
@@ -493,8 +496,8 @@ impl<'a> Writer<'a> {
 }
 
 /// Why messages are not recorded that were not received.
-/// Whether the schema for viewers admits a message in JSON: one that fits the schema, which a publisher need not check, without a null and
-/// without a float that JSON has no number for.
+/// Whether the schema for viewers admits a message in JSON: one that fits the schema, which a publisher need not check,
+/// without a null and without a float that JSON has no number for.
 fn fits_viewers(body: &[u8], schema: Option<&Schema>) -> bool {
     let is_plain =
         std::str::from_utf8(body).is_ok_and(|text| !text.contains("null") && !text.contains("$float"));

@@ -60,10 +60,12 @@ pub struct Arguments {
     /// Begin once this name has a subscriber
     #[arg(long, value_name = "NAME")]
     wait_for: Vec<String>,
-    /// Send the messages of this name over a channel, to the program that connects there, and each one when it has consumed the one before
+    /// Send the messages of this name over a channel, to the program that connects there, and each one when it has
+    /// consumed the one before
     #[arg(long, value_name = "NAME")]
     lockstep: Vec<String>,
-    /// Send each message when there was a message at this name for the one before: the programs need to know nothing else
+    /// Send each message when there was a message at this name for the one before: the programs need to know nothing
+    /// else
     #[arg(long, value_name = "NAME")]
     answer: Option<String>,
     /// The longest wait for a subscriber, a consumer or an answer; who was late is said, and the exit code is 1
@@ -93,7 +95,8 @@ fn rename(text: &str) -> std::result::Result<(String, String), String> {
     Ok((old.to_owned(), new.to_owned()))
 }
 
-/// The shortest time that is slept by the service's wait, which commands end; the rest is slept with the scheduler's precision.
+/// The shortest time that is slept by the service's wait, which commands end; the rest is slept with the scheduler's
+/// precision.
 const BRIEF: Duration = Duration::from_millis(2);
 
 /// How long is waited at a time while something holds the replay.

@@ -14,7 +14,8 @@ use linkspan_recording::reader::Message;
 
 use crate::stderr;
 
-/// How long a program that has ended with the last message of its name may take to be started again, and get that message again.
+/// How long a program that has ended with the last message of its name may take to be started again, and get that
+/// message again.
 const SUCCESSOR: Duration = Duration::from_secs(2);
 
 /// All of them.
@@ -153,8 +154,8 @@ impl<'a> Outlets<'a> {
         Ok(None)
     }
 
-    /// Sends a message, and over a channel waits until it was consumed. `has_more` tells whether its name has further ones: a program
-    /// that has ended after the last one is not waited for.
+    /// Sends a message, and over a channel waits until it was consumed. `has_more` tells whether its name has further
+    /// ones: a program that has ended after the last one is not waited for.
     ///
     /// # Errors
     /// Those of sending; `Timeout` with who was late.
@@ -256,8 +257,9 @@ fn source(recorded: &str) -> Option<String> {
     is_known.then(|| format!("replay-of-{recorded}").chars().map(allowed).take(64).collect())
 }
 
-/// Returns the transport and the name under which the messages of a topic are published. The author of the recording chose the topic: what is
-/// no name in the runtime directory, a path or an address, is published only where `--rename` gives it another one.
+/// Returns the transport and the name under which the messages of a topic are published. The author of the recording
+/// chose the topic: what is no name in the runtime directory, a path or an address, is published only where `--rename`
+/// gives it another one.
 ///
 /// # Errors
 /// `InvalidEndpoint`, with what to do.
@@ -267,7 +269,8 @@ fn place<'a>(topic: &str, endpoint: &'a str, rename: &[(String, String)]) -> Res
     let is_plain = |rest: &str| rest.chars().all(|c| c.is_ascii_alphanumeric() || "._-/".contains(c));
     let renamed = rename.iter().find_map(|(old, new)| Some((topic.strip_prefix(old.as_str())?, new)));
     let (name, is_address, is_given) = match renamed {
-        // A place that the option names, and of the topic whole segments below it: its author neither ends the name of a folder nor a port.
+        // A place that the option names, and of the topic whole segments below it: its author neither ends the name of
+        // a folder nor a port.
         Some((rest, new)) => {
             let new = new.strip_prefix("tcp:").unwrap_or(new);
             let is_address = new.starts_with("//");

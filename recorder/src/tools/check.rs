@@ -1,7 +1,8 @@
 //! `linkspan recording check`: proves that a recording is complete, or says what is not.
 //!
-//! For each name and incarnation the numbers of messages, and of those that events say were missed or skipped, follow each other; the recorder
-//! was never without a connection to a name that lives; each part was closed by its recorder, with all of its threads alive; and what it was made of was whole.
+//! For each name and incarnation the numbers of messages, and of those that events say were missed or skipped, follow
+//! each other; the recorder was never without a connection to a name that lives; each part was closed by its recorder,
+//! with all of its threads alive; and what it was made of was whole.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -17,9 +18,9 @@ use crate::stdout;
 
 /// Prove that a recording has every message, or say which it lacks
 ///
-/// Missed messages that the recording says are no fault of it. The exit code is 0 where every message is there or counted as missed, and each
-/// part was closed; 5 where that is so but for a part that was not closed and is whole up to its end, because its recorder was killed or is
-/// still at work; 1 where there is a fault.
+/// Missed messages that the recording says are no fault of it. The exit code is 0 where every message is there or
+/// counted as missed, and each part was closed; 5 where that is so but for a part that was not closed and is whole up
+/// to its end, because its recorder was killed or is still at work; 1 where there is a fault.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  linkspan recording check run42.mcap")]
 pub struct Arguments {

@@ -174,8 +174,8 @@ fn facts_of(file: &Path) -> Result<BTreeMap<String, String>> {
     })
 }
 
-/// Returns the facts of a recording that is made of others: its own identity, and where and when those were recorded. Of several ones that
-/// differ it has all, and of their beginnings the first.
+/// Returns the facts of a recording that is made of others: its own identity, and where and when those were recorded.
+/// Of several ones that differ it has all, and of their beginnings the first.
 fn facts_of_all(originals: &[BTreeMap<String, String>]) -> BTreeMap<String, String> {
     let mut facts = crate::record::facts(&[]);
     for key in ["machine", "boot", "timezone", "names", "started"] {
@@ -292,8 +292,8 @@ struct Copying<'a> {
     channels: HashMap<usize, (Arc<Channel>, u64, Arc<ChannelRecord>)>,
     /// As they are written, each with its key: parts of one recording have the same channels.
     records: HashMap<Arc<ChannelRecord>, u64>,
-    /// Metadata and attachments that were written, by a hash whose keys nobody outside of this process knows: each part of a recording begins
-    /// with its notes.
+    /// Metadata and attachments that were written, by a hash whose keys nobody outside of this process knows: each part
+    /// of a recording begins with its notes.
     written: HashSet<u64>,
     hashes: RandomState,
     /// The number after the last one of each name and incarnation.

@@ -47,7 +47,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     }
 }
 
-/// A name at the beginning of a line: in quotes where no program can have it, so that no line looks like one of this program.
+/// A name at the beginning of a line: in quotes where no program can have it, so that no line looks like one of this
+/// program.
 fn named(topic: &str) -> String {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-/".contains(&byte);
     if !topic.is_empty() && topic.bytes().all(is_plain) {

@@ -167,7 +167,8 @@ impl Window<'_> {
         (time(self.from, 0), time(self.to, u64::MAX))
     }
 
-    /// Returns the times outside of which nothing is chosen, however the clock was set: distances need what is before them.
+    /// Returns the times outside of which nothing is chosen, however the clock was set: distances need what is before
+    /// them.
     pub fn certain_times(&self) -> (u64, u64) {
         match (self.from, self.to) {
             (Some(Instant::After(_)), _) | (_, Some(Instant::After(_))) => (0, u64::MAX),
@@ -262,7 +263,8 @@ impl Output {
     /// Makes a file from these recordings.
     ///
     /// # Errors
-    /// `AddressInUse` where it exists and `--force` is not given, and where it is a part of one of them; those of the file system.
+    /// `AddressInUse` where it exists and `--force` is not given, and where it is a part of one of them; those of the
+    /// file system.
     pub fn create(&self, path: &Path, recordings: &[&Path]) -> Result<NewFile> {
         NewFile::create(path, self.making(path, recordings)?)
     }
@@ -312,7 +314,8 @@ pub fn outline(path: &Path) -> Result<Outline> {
 /// Says what was found wrong in recordings that were read.
 ///
 /// # Errors
-/// `Corrupt` where something of them was left out for it. A recording that was not closed and is whole has nothing that was.
+/// `Corrupt` where something of them was left out for it. A recording that was not closed and is whole has nothing that
+/// was.
 pub fn finish(readers: &[Reader]) -> Result<()> {
     let problems: Vec<_> = readers.iter().flat_map(Reader::problems).collect();
     problems.iter().for_each(|problem| stderr::print_line(&problem.to_string()));

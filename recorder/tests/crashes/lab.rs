@@ -120,7 +120,8 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// The numbers of the messages that a recording has, each of which has its own bytes. A folder without a recording has none.
+/// The numbers of the messages that a recording has, each of which has its own bytes. A folder without a recording has
+/// none.
 pub fn recorded(folder: &Path) -> Result<BTreeSet<u64>, String> {
     let base = folder.join(FILE);
     let files: Vec<_> = parts::existing(&base)

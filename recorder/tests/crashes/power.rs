@@ -1,5 +1,6 @@
-//! Power cuts: a recorder is traced, its disk is left in a state that a cut at any moment may leave, and what was synced has to be readable
-//! there without a repair; the next recorder goes on from such a state. `LINKSPAN_IMAGES` sets the number of images (1,000 stand for 400 draws here, of which many are the same).
+//! Power cuts: a recorder is traced, its disk is left in a state that a cut at any moment may leave, and what was
+//! synced has to be readable there without a repair; the next recorder goes on from such a state. `LINKSPAN_IMAGES`
+//! sets the number of images (1,000 stand for 400 draws here, of which many are the same).
 
 #[path = "../../../rust-core/tests/power/disk.rs"]
 #[allow(dead_code, reason = "a part of it is used")]
@@ -82,7 +83,8 @@ fn recording_after_power_loss_opens_and_has_what_was_synced() {
                     continued += 1;
                     std::fs::create_dir(&place).unwrap();
                     image.write(&place);
-                    // It receives what the journal has anew, and records what the image lacks: what follows the last message of it.
+                    // It receives what the journal has anew, and records what the image lacks: what follows the last
+                    // message of it.
                     lab.forget();
                     let out = lab
                         .recorder(&place, MESSAGES - found.last().copied().unwrap_or(0), &words)

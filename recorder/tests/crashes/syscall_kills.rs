@@ -1,7 +1,8 @@
-//! SIGKILL at each system call of a recorder, in whichever thread makes it: what was synced is in the file, and the next recorder of it goes on
-//! in the next part, without a gap.
+//! SIGKILL at each system call of a recorder, in whichever thread makes it: what was synced is in the file, and the
+//! next recorder of it goes on in the next part, without a gap.
 //!
-//! Where there are more calls than the budget, they are sampled evenly from a random start; `LINKSPAN_FULL=1` takes all.
+//! Where there are more calls than the budget, they are sampled evenly from a random start; `LINKSPAN_FULL=1` takes
+//! all.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::process::ExitStatusExt;

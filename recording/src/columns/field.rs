@@ -1,5 +1,5 @@
-//! The column of a field while rows are added. Its type is that of the values that came: integers become floats beside floats if none loses a
-//! digit, and what has no common type becomes text in JSON, so that nothing is lost.
+//! The column of a field while rows are added. Its type is that of the values that came: integers become floats beside
+//! floats if none loses a digit, and what has no common type becomes text in JSON, so that nothing is lost.
 
 use std::borrow::Cow;
 
@@ -114,7 +114,8 @@ struct Arrays {
     /// Whether each is a list, of one dimension.
     are_lists: bool,
     elements: Long,
-    /// The shape of each as 64-bit integers, where there are several that the length does not say; all are row-major then.
+    /// The shape of each as 64-bit integers, where there are several that the length does not say; all are row-major
+    /// then.
     shapes: Option<Long>,
 }
 
@@ -219,7 +220,8 @@ impl Field {
         });
     }
 
-    /// Takes the rows as a column, and what it cannot say as another one behind it. Rows that are added then have the same type, or a wider one.
+    /// Takes the rows as a column, and what it cannot say as another one behind it. Rows that are added then have the
+    /// same type, or a wider one.
     pub fn take(&mut self, name: String, rows: usize, unit: Option<String>, all: &mut Vec<Column>) {
         self.pad(rows);
         let mut metadata: Vec<_> = unit.map(|unit| ("unit", unit)).into_iter().collect();
@@ -405,7 +407,8 @@ impl Arrays {
         true
     }
 
-    /// Makes arrays of one shape, which are column-major, row-major ones. What order they had is no part of their value.
+    /// Makes arrays of one shape, which are column-major, row-major ones. What order they had is no part of their
+    /// value.
     fn make_row_major(&mut self) {
         if self.order == Order::Row {
             return;
@@ -621,7 +624,8 @@ fn items(dtype: DType, bytes: Vec<u8>) -> Column {
     }
 }
 
-/// Returns the element type of a list that holds numbers alone: integers, or floats and integers that are floats without a loss.
+/// Returns the element type of a list that holds numbers alone: integers, or floats and integers that are floats
+/// without a loss.
 fn numbers(items: &[Value]) -> Option<DType> {
     let mut found = DType::I64;
     for item in items {

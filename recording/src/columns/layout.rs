@@ -9,7 +9,8 @@ pub struct Column {
     pub name: String,
     /// The format in Arrow's C data interface: `l` for 64-bit integers, `tsn:UTC` for instants in nanoseconds.
     pub format: String,
-    /// Pairs: `unit`, and for arrays `shape` and `order`; `encoding` is `json` for texts that hold values of several types.
+    /// Pairs: `unit`, and for arrays `shape` and `order`; `encoding` is `json` for texts that hold values of several
+    /// types.
     pub metadata: Vec<(&'static str, String)>,
     /// The number of values.
     pub length: usize,

@@ -1,4 +1,5 @@
-//! Tables of many names, a batch at a time: one pass over a recording finds the columns of all of them, and one fills batches of some.
+//! Tables of many names, a batch at a time: one pass over a recording finds the columns of all of them, and one fills
+//! batches of some.
 
 use std::collections::HashMap;
 
@@ -9,14 +10,16 @@ use crate::reader::{Entry, Message, Reader, Room};
 
 /// Bytes that a batch takes, about, unless one message has more: what writes files holds some times as much of it.
 pub const BATCH: u64 = 16 << 20;
-/// Rows that are looked at together for the columns of all batches: a message may bring thousands of columns, which all of them have then.
+/// Rows that are looked at together for the columns of all batches: a message may bring thousands of columns, which all
+/// of them have then.
 pub const LOOKED_AT: usize = 1_024;
 /// Rows of a batch.
 const ROWS: usize = 65_536;
 /// Bytes that the batches of all names take together, about.
 const TOGETHER: u64 = 4 * BATCH;
 
-/// What the columns of many tables take, and cells without a value in them: bounded for all tables of a recording together.
+/// What the columns of many tables take, and cells without a value in them: bounded for all tables of a recording
+/// together.
 #[derive(Debug)]
 pub struct Budget {
     room: Room,
@@ -77,7 +80,8 @@ pub struct Tables {
 }
 
 impl Tables {
-    /// Those of these names, whose columns a first pass over a recording finds: each has `message` where `is_chosen` says so.
+    /// Those of these names, whose columns a first pass over a recording finds: each has `message` where `is_chosen`
+    /// says so.
     ///
     /// # Errors
     /// Those of the file system. What one name has ends no table of another one: see [`Tables::refused`].

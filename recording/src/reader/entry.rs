@@ -22,7 +22,8 @@ pub struct Limits {
     pub room: Room,
 }
 
-/// How much larger than a recording a table of it may be, or another thing that is made of all of it: a file of some bytes may stand for GiB.
+/// How much larger than a recording a table of it may be, or another thing that is made of all of it: a file of some
+/// bytes may stand for GiB.
 #[derive(Clone, Copy, Debug)]
 pub struct Room {
     /// Bytes that are held in memory at most, for instance of a table.
@@ -31,8 +32,8 @@ pub struct Room {
     pub blank: u64,
 }
 
-/// Bytes of a name and an endpoint at most, which may be a path, and of a publisher and its like: a message of 40 bytes stands beside them in
-/// each line of an export.
+/// Bytes of a name and an endpoint at most, which may be a path, and of a publisher and its like: a message of 40 bytes
+/// stands beside them in each line of an export.
 const MAX_NAME: usize = 4_200;
 const MAX_TEXT: usize = 1_024;
 /// What of a text of a peer a channel may have: its beginning, where it is longer.

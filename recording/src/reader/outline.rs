@@ -11,8 +11,8 @@ use super::{Entry, Limits, Reader};
 use crate::chunk;
 use crate::format::{self, channel};
 
-/// The names of a recording, and when its first and its last message or event was received, in nanoseconds since 1970: without a look at the
-/// messages of parts that were closed.
+/// The names of a recording, and when its first and its last message or event was received, in nanoseconds since 1970:
+/// without a look at the messages of parts that were closed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Outline {
     /// Its names, without events.

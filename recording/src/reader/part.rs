@@ -105,7 +105,8 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// Fails where a part that was found is not one of the recording of this first one, or of a user who may not continue it.
+    /// Fails where a part that was found is not one of the recording of this first one, or of a user who may not
+    /// continue it.
     fn check(&self, first: &Identity, path: &Path) -> Result<()> {
         let refused = |what: &str| {
             let text = format!(
@@ -216,15 +217,16 @@ impl OpenPart {
         Ok(has_grown)
     }
 
-    /// Returns whether a recorder writes the file: it has grown since it was opened, or is locked. A shared lock is taken for a moment.
+    /// Returns whether a recorder writes the file: it has grown since it was opened, or is locked. A shared lock is
+    /// taken for a moment.
     fn is_written(&self) -> bool {
         self.file.metadata().is_ok_and(|facts| facts.len() > self.length)
             || flock(&self.file, FlockOperation::NonBlockingLockShared) == Err(Errno::WOULDBLOCK)
             || flock(&self.file, FlockOperation::Unlock).is_err()
     }
 
-    /// Reads only chunks that have a message in these times, if the file was closed: the schemas and channels are repeated at its end, so
-    /// that no chunk needs another one.
+    /// Reads only chunks that have a message in these times, if the file was closed: the schemas and channels are
+    /// repeated at its end, so that no chunk needs another one.
     pub fn skip_outside(&mut self, from: u64, to: u64) -> Result<()> {
         if self.take_summary()? {
             self.window = Some((from, to));
@@ -246,7 +248,8 @@ impl OpenPart {
         Ok(true)
     }
 
-    /// Reads the next thing that a caller gets. Behind what is wrong the next call goes on where the length of that is known.
+    /// Reads the next thing that a caller gets. Behind what is wrong the next call goes on where the length of that is
+    /// known.
     pub fn next(&mut self, current: &mut Current) -> Result<std::result::Result<Found, Problem>> {
         let found = self.look(current)?;
         if let Err(problem) = &found
@@ -309,7 +312,8 @@ impl OpenPart {
         self.problem(begins, format!("the chunk that begins here: {text}"))
     }
 
-    /// Reads a record of the file itself into `record`, and returns its operation code; none where it is a chunk that is not asked for.
+    /// Reads a record of the file itself into `record`, and returns its operation code; none where it is a chunk that
+    /// is not asked for.
     fn read_record(&mut self) -> Result<std::result::Result<Option<u8>, Problem>> {
         let mut head = [0; HEAD];
         let left = self.length.saturating_sub(self.offset);
@@ -545,7 +549,8 @@ impl OpenPart {
     }
 }
 
-/// Whether a file with these bytes has a whole record behind its head: one that was cut off before has nothing of any recording.
+/// Whether a file with these bytes has a whole record behind its head: one that was cut off before has nothing of any
+/// recording.
 fn has_content(file: &[u8]) -> bool {
     let mut left = Bytes::copy_from_slice(file.strip_prefix(mcap::MAGIC).unwrap_or_default());
     let mut codes = std::iter::from_fn(|| chunk::next_record(&mut left).ok().flatten());
@@ -565,8 +570,8 @@ fn full(next: u64, low: u32) -> u64 {
     }
 }
 
-/// Returns the name and the length of an attachment, and where in its record the content begins. The record has `whole` bytes, of which these
-/// are the first.
+/// Returns the name and the length of an attachment, and where in its record the content begins. The record has `whole`
+/// bytes, of which these are the first.
 fn attachment(data: &[u8], whole: u64) -> Option<(String, u64, Attached)> {
     fn text<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
         let (length, after) = rest.split_first_chunk::<4>()?;

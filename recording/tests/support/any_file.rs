@@ -1,4 +1,5 @@
-//! Any bytes as a recording: every reader of it gives what is there, or says what is wrong. Shared by the tests and by the fuzzing target.
+//! Any bytes as a recording: every reader of it gives what is there, or says what is wrong. Shared by the tests and by
+//! the fuzzing target.
 
 use linkspan_recording::reader::Limits;
 use linkspan_recording::{Columns, Entry, Outline, Reader, Summary};

@@ -3,8 +3,8 @@
 use linkspan::{Encoding, Value, codec};
 use linkspan_ros2::Messages;
 
-/// Reads the bytes as a value in CBOR, a list of which is a message for each item, and writes these as viewers read them: as they come, and with
-/// a type that fits all.
+/// Reads the bytes as a value in CBOR, a list of which is a message for each item, and writes these as viewers read
+/// them: as they come, and with a type that fits all.
 pub fn write(bytes: &[u8]) {
     let Ok(value) = codec::decode(bytes, Encoding::Cbor) else { return };
     let messages = match &value {

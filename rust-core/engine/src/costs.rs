@@ -1,5 +1,6 @@
-//! How many locks and exchanges each public call takes: counted at the calls, whatever lies behind them. Over shared memory and for
-//! publishing the numbers are exact; for the other transports they are bounds, which a change may lower and then states here.
+//! How many locks and exchanges each public call takes: counted at the calls, whatever lies behind them. Over shared
+//! memory and for publishing the numbers are exact; for the other transports they are bounds, which a change may lower
+//! and then states here.
 //!
 //! Allocations and system calls are counted in `tests/allocations.rs` and `tests/system_calls.rs`, and instructions by
 //! `tools/instructions`.
@@ -157,8 +158,9 @@ fn publishing_takes_one_lock_and_two_more_of_the_slots_for_a_long_body() {
     }
 }
 
-/// Bounds of one transport: a message is sent, and received by a server when it has arrived; a call in two steps is sent, taken by a server,
-/// answered by it, and finished where the answer has arrived; a call in one step, whose answer is waited for.
+/// Bounds of one transport: a message is sent, and received by a server when it has arrived; a call in two steps is
+/// sent, taken by a server, answered by it, and finished where the answer has arrived; a call in one step, whose answer
+/// is waited for.
 struct Bounds {
     transport: &'static str,
     message: [u64; 2],
@@ -188,8 +190,8 @@ fn arrives() {
     std::thread::sleep(Duration::from_micros(100));
 }
 
-/// Adds what the rounds took, by their median, where that exceeds the bounds: in some a frame for an acknowledgement is sent, or a record
-/// lies at the end of the ring.
+/// Adds what the rounds took, by their median, where that exceeds the bounds: in some a frame for an acknowledgement is
+/// sent, or a record lies at the end of the ring.
 fn check<const N: usize>(exceeds: &mut Vec<String>, what: &str, bounds: [u64; N], rounds: &[[u64; N]]) {
     let often = |at: usize| {
         let mut counts: Vec<u64> = rounds.iter().map(|round| round[at]).collect();

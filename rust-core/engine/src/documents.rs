@@ -5,8 +5,8 @@
 //! over the crate call [`check`] with the name of a block and the text that it must have. So an
 //! unintended change of the wire format fails a test.
 //!
-//! With `LINKSPAN_WRITE_DOCS=1` the tests called `documents` of all crates below `linkspan` write the blocks instead (the command is in
-//! ARCHITECTURE.md); the change is then reviewed as a change of the wire.
+//! With `LINKSPAN_WRITE_DOCS=1` the tests called `documents` of all crates below `linkspan` write the blocks instead
+//! (the command is in ARCHITECTURE.md); the change is then reviewed as a change of the wire.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};

@@ -1,10 +1,12 @@
 //! Messages, channels, requests and publishing, as the crate `linkspan` uses them.
 //!
-//! This crate is for `linkspan`, `linkspan-service` and `linkspan-relay` alone and changes without notice: programs use `linkspan`, which passes on what is
-//! at the root. Whatever is in [`service_side`] is for `linkspan-service`, whatever is in [`relay_side`] for `linkspan-relay`.
+//! This crate is for `linkspan`, `linkspan-service` and `linkspan-relay` alone and changes without notice: programs use
+//! `linkspan`, which passes on what is at the root. Whatever is in [`service_side`] is for `linkspan-service`, whatever
+//! is in [`relay_side`] for `linkspan-relay`.
 //!
-//! It promises each message at most once and in order, that what a promise of delivery covers is delivered or counted, and an answer or
-//! an error for each request. It knows nothing of services, controllers, listings, pages and languages.
+//! It promises each message at most once and in order, that what a promise of delivery covers is delivered or counted,
+//! and an answer or an error for each request. It knows nothing of services, controllers, listings, pages and
+//! languages.
 //!
 //! | what | lives in |
 //! |---|---|

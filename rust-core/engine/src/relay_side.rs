@@ -1,5 +1,5 @@
-//! What `linkspan-relay` uses beside the public interface: it answers and makes hellos as a listener and a connecting end do, without a
-//! session of its own, and writes journals record by record.
+//! What `linkspan-relay` uses beside the public interface: it answers and makes hellos as a listener and a connecting
+//! end do, without a session of its own, and writes journals record by record.
 //!
 //! Functions in place of methods, so that no program can call them: `linkspan` does not pass this module on.
 
@@ -48,7 +48,8 @@ pub fn schema_number(message: &Message) -> u64 {
     message.header().schema
 }
 
-/// What has connected to a listener and waits to be taken. Its descriptor is readable while something waits, or once nothing more comes.
+/// What has connected to a listener and waits to be taken. Its descriptor is readable while something waits, or once
+/// nothing more comes.
 pub struct Queue<T>(AcceptQueue<T>);
 
 impl<T> Queue<T> {

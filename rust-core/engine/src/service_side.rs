@@ -1,5 +1,5 @@
-//! What `linkspan-service` uses beside the public interface: it exchanges the messages of services frame by frame, states its own
-//! pattern, and asks listeners who they are.
+//! What `linkspan-service` uses beside the public interface: it exchanges the messages of services frame by frame,
+//! states its own pattern, and asks listeners who they are.
 //!
 //! Functions in place of methods, so that no program can call them: `linkspan` does not pass this module on.
 
@@ -88,8 +88,8 @@ pub fn with_descriptor(channel: &Channel, watch: impl FnOnce(BorrowedFd<'_>) -> 
     channel.with_descriptor(watch)
 }
 
-/// Flushes the bytes that the link has queued. If some remain, or if `blocked` is true, returns a descriptor and the event that
-/// reports room.
+/// Flushes the bytes that the link has queued. If some remain, or if `blocked` is true, returns a descriptor and the
+/// event that reports room.
 pub fn room(channel: &Channel, blocked: bool) -> Result<Option<(OwnedFd, Interest)>> {
     channel.room(blocked)
 }

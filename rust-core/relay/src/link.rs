@@ -1,7 +1,7 @@
 //! A link to a program of this machine whose frames a bridge relays.
 //!
-//! Over shared memory a program publishes its consumed number in a page instead of a frame. [`RelayLink`] turns that number into
-//! acknowledgement frames and back, so that the two ends may use different transports.
+//! Over shared memory a program publishes its consumed number in a page instead of a frame. [`RelayLink`] turns that
+//! number into acknowledgement frames and back, so that the two ends may use different transports.
 
 use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};

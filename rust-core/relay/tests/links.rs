@@ -1,4 +1,5 @@
-//! Links whose frames are relayed, as between two machines: numbers and acknowledgement go from end to end, whatever is cut in between.
+//! Links whose frames are relayed, as between two machines: numbers and acknowledgement go from end to end, whatever is
+//! cut in between.
 
 #![allow(
     clippy::unwrap_used,

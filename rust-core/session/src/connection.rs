@@ -1,13 +1,15 @@
-//! One session with one peer, across all links between the two: both halves, which link is the newest, and what the library itself has
-//! still to say.
+//! One session with one peer, across all links between the two: both halves, which link is the newest, and what the
+//! library itself has still to say.
 //!
-//! A connection has one link after the other. Each is numbered when it is made ([`Connection::link_made`]), and announced once by the half
-//! that sends ([`Connection::link_up`]) and once by the half that receives ([`Connection::begin_receiving`]), because the halves change
-//! links at different moments. A half says with each step which link it has; what concerns a link that was replaced changes nothing.
+//! A connection has one link after the other. Each is numbered when it is made ([`Connection::link_made`]), and
+//! announced once by the half that sends ([`Connection::link_up`]) and once by the half that receives
+//! ([`Connection::begin_receiving`]), because the halves change links at different moments. A half says with each step
+//! which link it has; what concerns a link that was replaced changes nothing.
 //!
-//! Over shared memory the two sides acknowledge without frames: each publishes its consumed number in a [`Page`] that the other maps, and
-//! reads the other's page when it needs room, closes or counts. A frame is then only needed to wake a peer that waits. A page that holds an
-//! impossible number is a protocol violation, which is kept until a thread that can end the link takes it.
+//! Over shared memory the two sides acknowledge without frames: each publishes its consumed number in a [`Page`] that
+//! the other maps, and reads the other's page when it needs room, closes or counts. A frame is then only needed to wake
+//! a peer that waits. A page that holds an impossible number is a protocol violation, which is kept until a thread that
+//! can end the link takes it.
 //!
 //! | what | defined in |
 //! |---|---|
@@ -82,7 +84,8 @@ pub struct Connection<M, P> {
 }
 
 impl<M: Reuse, P: Page> Connection<M, P> {
-    /// Returns a new session with this number, which has had no peer. Without `limits` nothing is kept to be sent again.
+    /// Returns a new session with this number, which has had no peer. Without `limits` nothing is kept to be sent
+    /// again.
     pub fn new(session: u64, limits: Option<ReplayLimits>, ack_mode: Acknowledge) -> Connection<M, P> {
         Connection {
             outbox: Outbox::new(session, limits),
@@ -109,8 +112,9 @@ impl<M: Reuse, P: Page> Connection<M, P> {
         self.outbox.hello(self.inbox.progress())
     }
 
-    /// Records that there is a link, and returns its number. Nothing is sent over an older one any more; what is to be sent again over
-    /// this one `link_up` finds out, if the peer `has_session`. With `breaks`, the link may end while both sides live.
+    /// Records that there is a link, and returns its number. Nothing is sent over an older one any more; what is to be
+    /// sent again over this one `link_up` finds out, if the peer `has_session`. With `breaks`, the link may end while
+    /// both sides live.
     pub fn link_made(&mut self, has_session: bool, breaks: bool) -> u64 {
         self.newest += 1;
         (self.replays, self.breaks) = (has_session, breaks);
@@ -133,8 +137,8 @@ impl<M: Reuse, P: Page> Connection<M, P> {
         self.newest > than
     }
 
-    /// Starts sending over this link. Returns which messages are dropped, because they were kept for another peer; none if there is a newer
-    /// link, over which the messages go.
+    /// Starts sending over this link. Returns which messages are dropped, because they were kept for another peer; none
+    /// if there is a newer link, over which the messages go.
     ///
     /// # Errors
     /// `Malformed` if the peer's hello has impossible claims.
@@ -172,8 +176,8 @@ impl<M: Reuse, P: Page> Connection<M, P> {
         Ok(Some(resumed))
     }
 
-    /// Starts receiving over this link. What a link still has that was replaced before changes nothing of what the peer is told over the
-    /// newer one.
+    /// Starts receiving over this link. What a link still has that was replaced before changes nothing of what the peer
+    /// is told over the newer one.
     pub fn begin_receiving(&mut self, link: u64, hello: &SessionHello, page: Option<P>) {
         if self.received_over > link {
             return;
@@ -184,8 +188,8 @@ impl<M: Reuse, P: Page> Connection<M, P> {
         self.publish();
     }
 
-    /// Ends sending over the link with this page: its last number is read, and it is released. Returns whether it was that of the newest
-    /// link; otherwise nothing changes.
+    /// Ends sending over the link with this page: its last number is read, and it is released. Returns whether it was
+    /// that of the newest link; otherwise nothing changes.
     pub fn sending_ended(&mut self, page: Option<&P>) -> bool {
         let is_current = page.is_some() && self.peer_page.as_ref() == page;
         if is_current {
@@ -202,8 +206,9 @@ impl<M: Reuse, P: Page> Connection<M, P> {
         }
     }
 
-    /// Drops the messages that are kept for a peer which ended with this link and cannot return. Returns how many, and how many of them
-    /// were data: none if it has a newer link, or may return, under its name or because the link may end while it lives.
+    /// Drops the messages that are kept for a peer which ended with this link and cannot return. Returns how many, and
+    /// how many of them were data: none if it has a newer link, or may return, under its name or because the link may
+    /// end while it lives.
     pub fn peer_gone(&mut self, link: u64) -> (u64, u64) {
         #[cfg(test)]
         let _ = crate::planted::is(crate::planted::Bug::LinkThatBreaksIsAnEnd).then(|| self.breaks = false);
@@ -228,7 +233,8 @@ impl<M: Reuse, P: Page> Connection<M, P> {
         core::mem::take(&mut self.losses)
     }
 
-    /// Asks a peer that acknowledges in its page for a frame from this number on, also the peer of the next link; 0 for none.
+    /// Asks a peer that acknowledges in its page for a frame from this number on, also the peer of the next link; 0 for
+    /// none.
     pub fn want(&mut self, number: u64) {
         self.wanted = number;
         if let Some(page) = &self.peer_page {

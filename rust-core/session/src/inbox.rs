@@ -65,8 +65,8 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    /// Returns how many messages were lost before one whose number was checked to be new, so that the verdict is neither
-    /// a duplicate nor an error.
+    /// Returns how many messages were lost before one whose number was checked to be new, so that the verdict is
+    /// neither a duplicate nor an error.
     #[inline]
     pub fn missed(verdict: &Result<Verdict>) -> u64 {
         if let Ok(Verdict::New { missed }) = verdict { *missed } else { 0 }

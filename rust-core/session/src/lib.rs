@@ -3,13 +3,13 @@
 //! This crate is for `linkspan-engine` alone and changes without notice: programs use `linkspan`.
 //!
 //! A session is the messages of one incarnation of a program to its peer, numbered from 1 across all links
-//! between the two. Each end has a [`Connection`], with an [`Outbox`] for sent messages and an [`Inbox`] for received ones. When a
-//! link is made, each side sends a [`SessionHello`] with its session and its progress; from that the outbox
-//! determines what to send again.
+//! between the two. Each end has a [`Connection`], with an [`Outbox`] for sent messages and an [`Inbox`] for received
+//! ones. When a link is made, each side sends a [`SessionHello`] with its session and its progress; from that the
+//! outbox determines what to send again.
 //!
-//! Nothing here reads a clock, a socket or a lock, or starts a thread: the crate has no `std` and no `unsafe`, so that it could not.
-//! Events and numbers go in, decisions come out. So random histories of two ends, with links that break at any point, run in a test
-//! (`simulation`).
+//! Nothing here reads a clock, a socket or a lock, or starts a thread: the crate has no `std` and no `unsafe`, so that
+//! it could not. Events and numbers go in, decisions come out. So random histories of two ends, with links that break
+//! at any point, run in a test (`simulation`).
 //!
 //! | what | defined in |
 //! |---|---|

@@ -277,7 +277,8 @@ impl<M: Reuse> Outbox<M> {
         self.replayed += 1;
     }
 
-    /// Returns whether the peer has received the next message already, as the hello of a newer link than that over which it went says.
+    /// Returns whether the peer has received the next message already, as the hello of a newer link than that over
+    /// which it went says.
     pub fn is_next_reported(&self) -> bool {
         self.replayed_to > self.last
     }
@@ -313,8 +314,9 @@ impl<M: Reuse> Outbox<M> {
         number
     }
 
-    /// Records that the link took a message under the number that [`Outbox::assign_number`] returned. Returns that number, and the place
-    /// for the stored part, if the message is kept. The caller writes each field of it, because the place may have been used before.
+    /// Records that the link took a message under the number that [`Outbox::assign_number`] returned. Returns that
+    /// number, and the place for the stored part, if the message is kept. The caller writes each field of it, because
+    /// the place may have been used before.
     #[inline(always)]
     pub fn sent_to_place(&mut self, class: RetransmitClass, bytes: usize) -> (u64, Option<&mut M>) {
         // Replays go before new messages. If some are left, a new link was made in between: this message went

@@ -1,8 +1,9 @@
-//! A hundred thousand random histories: programs with one connection or several, links that break at any byte, and crashes.
+//! A hundred thousand random histories: programs with one connection or several, links that break at any byte, and
+//! crashes.
 //!
-//! Each connection has two ends, each with a [`Connection`](super::Connection) as it is shipped. Of several connections one end each belongs to
-//! one program: a server, whose clients have sessions that outlast their links within bounds, or a publisher, which sends each message over all.
-//! Numbers begin at 1, or shortly before a limit of integers.
+//! Each connection has two ends, each with a [`Connection`](super::Connection) as it is shipped. Of several connections
+//! one end each belongs to one program: a server, whose clients have sessions that outlast their links within bounds,
+//! or a publisher, which sends each message over all. Numbers begin at 1, or shortly before a limit of integers.
 //!
 //! | what | defined in |
 //! |---|---|

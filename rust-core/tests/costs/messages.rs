@@ -1,5 +1,5 @@
-//! What one message costs: sends and receives in one thread, so often as asked. `tools/instructions` counts the instructions of two
-//! runs, and the difference is that of the messages alone.
+//! What one message costs: sends and receives in one thread, so often as asked. `tools/instructions` counts the
+//! instructions of two runs, and the difference is that of the messages alone.
 //!
 //! usage: test-messages --rows | ROW COUNT
 

@@ -1,7 +1,7 @@
 //! The certain and the possible contents of a disk, and the images that a power cut may leave of it.
 //!
-//! The model, which is that of ALICE (Pillai et al., 2014) and of the crash tests of SQLite and redb, with the choice of states
-//! of CrashMonkey (Mohan et al., 2018):
+//! The model, which is that of ALICE (Pillai et al., 2014) and of the crash tests of SQLite and redb, with the choice
+//! of states of CrashMonkey (Mohan et al., 2018):
 //!
 //! - The contents of a file: each page of 4,096 bytes that was written since the file's last sync has the contents
 //!   after any of those writes, or before them; sometimes each sector of 512 bytes separately. A sector is whole.

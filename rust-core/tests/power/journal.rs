@@ -104,7 +104,8 @@ impl Judge<'_> {
         Ok(all)
     }
 
-    /// The version of the schema that a text was written with: none is newer than the text, or older than that of the one before.
+    /// The version of the schema that a text was written with: none is newer than the text, or older than that of the
+    /// one before.
     fn schema_of(&self, message: &Message, id: u64, before: u32) -> Result<u32, String> {
         let form = registry::schema_of(&self.endpoint, message);
         let schema = form.and_then(|form| Schema::from_bytes(&form));

@@ -23,8 +23,8 @@ const DUPLICATES: [i64; 2] = [0, 0x406];
 const MAP_SHARED_OR_VALIDATE: i64 = 3;
 const PROT_WRITE: i64 = 2;
 
-/// Held while a program is started: until it runs, it has every file open that another thread is just writing, and a spool
-/// leaves such files alone.
+/// Held while a program is started: until it runs, it has every file open that another thread is just writing, and a
+/// spool leaves such files alone.
 pub static STARTING: RwLock<()> = RwLock::new(());
 
 /// Runs a program on the contents of a disk, written into an empty directory, and returns its steps there.

@@ -1,4 +1,5 @@
-//! Each message that is received has the fingerprint that its sender gave, whichever way it came: generated code checks that.
+//! Each message that is received has the fingerprint that its sender gave, whichever way it came: generated code checks
+//! that.
 
 use super::*;
 use linkspan::Message;

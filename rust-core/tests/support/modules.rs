@@ -81,7 +81,8 @@ fn tree(tokens: &[&str], mut at: usize, path: &[String], found: &mut Vec<(Vec<St
     }
 }
 
-/// The path from the root that begins in a module with `crate`, `self` or `super`; none where it begins with another name.
+/// The path from the root that begins in a module with `crate`, `self` or `super`; none where it begins with another
+/// name.
 fn absolute(module: &str, path: &[String]) -> Option<Vec<String>> {
     let mut base: Vec<String> =
         module.split("::").filter(|step| !step.is_empty()).map(str::to_owned).collect();

@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Once;
 
-/// The path of a program, such as `test-victim`. A plain `cargo test` and `tests/run` build all of them; where the tests of one
-/// package alone were built, this builds those that are missing. It does not see that one is older than its source.
+/// The path of a program, such as `test-victim`. A plain `cargo test` and `tests/run` build all of them; where the
+/// tests of one package alone were built, this builds those that are missing. It does not see that one is older than
+/// its source.
 pub fn program(name: &str) -> PathBuf {
     static BUILT: Once = Once::new();
     let tests = std::env::current_exe().unwrap();

@@ -1,4 +1,5 @@
-//! Peers over shared memory that are written by hand: a memory file whose words they write as they like, and a connection.
+//! Peers over shared memory that are written by hand: a memory file whose words they write as they like, and a
+//! connection.
 
 use std::io::{IoSlice, IoSliceMut, Read};
 use std::mem::MaybeUninit;
@@ -69,7 +70,8 @@ impl Memory {
             rustix::fs::fallocate(&file, *how, *at, *length).unwrap();
         }
         let access = ProtFlags::READ | ProtFlags::WRITE;
-        // SAFETY: a fresh mapping of a file that never shrinks. It is never unmapped, so its words live as long as the process.
+        // SAFETY: a fresh mapping of a file that never shrinks. It is never unmapped, so its words live as long as the
+        // process.
         let words = unsafe {
             let start =
                 rustix::mm::mmap(std::ptr::null_mut(), bytes, access, MapFlags::SHARED, &file, 0).unwrap();

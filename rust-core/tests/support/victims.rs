@@ -133,7 +133,8 @@ impl Victim {
 
 impl Drop for Victim {
     fn drop(&mut self) {
-        // Where the test fails halfway. The number of one that has ended is not used again: it was waited for only here.
+        // Where the test fails halfway. The number of one that has ended is not used again: it was waited for only
+        // here.
         if self.child.try_wait().is_ok_and(|ended| ended.is_none()) {
             let _ = self.child.kill();
             let _ = self.child.wait();

@@ -378,8 +378,8 @@ mod tests {
         });
     }
 
-    /// The owner closes the connection after a while, as a process that ends does. A caller with the patience for that takes the name
-    /// over, and one without it is refused before.
+    /// The owner closes the connection after a while, as a process that ends does. A caller with the patience for that
+    /// takes the name over, and one without it is refused before.
     #[test]
     fn claim_waits_for_an_owner_that_ends_as_long_as_the_caller_has_patience() {
         for (patience, takes_over) in [(Duration::ZERO, false), (Duration::from_secs(60), true)] {

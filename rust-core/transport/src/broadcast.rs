@@ -26,8 +26,8 @@ use crate::sys::memory::PeerFile;
 
 /// Makes both sides of such rings.
 pub trait BroadcastDriver: Sync {
-    /// Makes a publisher's ring of at least so many bytes at first, and so many once it has grown, for the session of this
-    /// incarnation and for messages of at most `limit` bytes.
+    /// Makes a publisher's ring of at least so many bytes at first, and so many once it has grown, for the session of
+    /// this incarnation and for messages of at most `limit` bytes.
     ///
     /// # Errors
     /// `OutOfMemory`.
@@ -49,8 +49,8 @@ pub trait BroadcastDriver: Sync {
 
 /// A publisher's ring, and its view of each subscriber. Used by one thread at a time.
 pub trait BroadcastWriter: Send {
-    /// Publishes frames in order and wakes the subscribers that are parked, once. Returns how many, and the error of the
-    /// next one.
+    /// Publishes frames in order and wakes the subscribers that are parked, once. Returns how many, and the error of
+    /// the next one.
     ///
     /// # Errors
     /// `TooLarge` above the largest ring, `OutOfMemory`; then nothing has changed for that frame.

@@ -31,7 +31,8 @@ pub trait ByteStream: Debug + Send + Sync {
     /// Returns the descriptor that is readable when there is something to read.
     fn reader(&self) -> BorrowedFd<'_>;
 
-    /// Returns whether that descriptor is readable as long as anything can be read, and a read takes everything that fits.
+    /// Returns whether that descriptor is readable as long as anything can be read, and a read takes everything that
+    /// fits.
     fn shows_all(&self) -> bool {
         false
     }

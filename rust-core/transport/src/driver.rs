@@ -264,7 +264,8 @@ pub trait Target: Send + Sync {
     /// Returns the signal that another call may succeed.
     fn appears(&self) -> Appears<'_>;
 
-    /// Returns which listener the name belongs to; none where there is no name, or nothing that tells two listeners apart.
+    /// Returns which listener the name belongs to; none where there is no name, or nothing that tells two listeners
+    /// apart.
     fn listener(&self) -> Option<Listener> {
         match self.appears() {
             Appears::Name(place) => place.listener(),

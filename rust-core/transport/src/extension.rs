@@ -1,8 +1,8 @@
 //! The extension of a frame: on a transport without a hello, the sender and its incarnation; of a message of a
 //! recording, those and its number there; of a request to a bridge, its deadline.
 //!
-//! Layout: a CBOR map with `session` before `source`, and `sequence` before both, or `until` before `clock`, padded with
-//! zero bytes to a multiple of 8, behind the 64-byte header. `docs/wire-format.md` shows one.
+//! Layout: a CBOR map with `session` before `source`, and `sequence` before both, or `until` before `clock`, padded
+//! with zero bytes to a multiple of 8, behind the 64-byte header. `docs/wire-format.md` shows one.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,5 @@
-//! Fuzzing targets for private functions: any bytes give a frame, a name, a key or an error, which the targets check further.
+//! Fuzzing targets for private functions: any bytes give a frame, a name, a key or an error, which the targets check
+//! further.
 //!
 //! Compiled only under `cfg(fuzzing)` and in tests, which replay the seeds.
 

@@ -379,7 +379,8 @@ impl Exchange {
         Ok(Exchange { stream, reading: HelloReader::of_answer() })
     }
 
-    /// Returns the answer and the connection once it is there; `Busy` where the other side closed the connection without one.
+    /// Returns the answer and the connection once it is there; `Busy` where the other side closed the connection
+    /// without one.
     pub(crate) fn answer(&mut self) -> Result<Option<Call<(HelloAnswer, Stream)>>> {
         match self.reading.read_more(&self.stream, &|_| Ok(())) {
             Ok(false) => Ok(None),
@@ -451,8 +452,8 @@ impl Asked {
         Ok(Call::Answered(Asked::new(SocketCall { exchange, shown: place.path().display().to_string() })))
     }
 
-    /// Takes the steps that are possible now. Returns the outcome once it is there: `Busy` where the listener ended the connection
-    /// without an answer, `NotListening` where a connection that was begun was refused.
+    /// Takes the steps that are possible now. Returns the outcome once it is there: `Busy` where the listener ended the
+    /// connection without an answer, `NotListening` where a connection that was begun was refused.
     pub fn answer(&mut self) -> Result<Option<Call>> {
         self.0.step()
     }

@@ -1,12 +1,12 @@
-//! How frames get from one process to another, as the crates of the core above it use it: the contract that every transport keeps, and the
-//! transports that exist.
+//! How frames get from one process to another, as the crates of the core above it use it: the contract that every
+//! transport keeps, and the transports that exist.
 //!
-//! This crate is for `linkspan`, `linkspan-engine` and `linkspan-service` alone and changes without notice: programs use `linkspan`.
-//! Whatever is public here is so for those crates; `linkspan` passes on `frame` and `keys` to programs.
+//! This crate is for `linkspan`, `linkspan-engine` and `linkspan-service` alone and changes without notice: programs
+//! use `linkspan`. Whatever is public here is so for those crates; `linkspan` passes on `frame` and `keys` to programs.
 //!
-//! It promises that a frame arrives whole, in order and once on each link, or the link ends with an error; that what a dead or
-//! hostile peer leaves is an error and nothing else; that memory which a peer may change is copied before it is examined. It knows
-//! nothing of sessions, channels, requests and services.
+//! It promises that a frame arrives whole, in order and once on each link, or the link ends with an error; that what a
+//! dead or hostile peer leaves is an error and nothing else; that memory which a peer may change is copied before it is
+//! examined. It knows nothing of sessions, channels, requests and services.
 //!
 //! # The contract
 //!
@@ -47,10 +47,10 @@
 //!
 //! # A transport is one folder and one line
 //!
-//! A folder implements the traits of `driver`, and those of `broadcast` and `store` where it has them; `table` has a line for it.
-//! The layers above read the capabilities and call the traits. They cannot name a transport, since the folders are private,
-//! but for five types of `shm` that the crate passes on: the fast paths of channels and publishers use them.
-//! `linkspan` adds a ninth one in its tests, written against what is public here.
+//! A folder implements the traits of `driver`, and those of `broadcast` and `store` where it has them; `table` has a
+//! line for it. The layers above read the capabilities and call the traits. They cannot name a transport, since the
+//! folders are private, but for five types of `shm` that the crate passes on: the fast paths of channels and publishers
+//! use them. `linkspan` adds a ninth one in its tests, written against what is public here.
 //!
 //! | what | defined in |
 //! |---|---|

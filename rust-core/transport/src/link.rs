@@ -146,7 +146,8 @@ impl Tx {
         }
     }
 
-    /// Returns whether the link has ended by a defect that one of its halves has found, so that nothing goes over it any more.
+    /// Returns whether the link has ended by a defect that one of its halves has found, so that nothing goes over it
+    /// any more.
     pub fn has_defect(&self) -> bool {
         matches!(self, Tx::Shm(half) if half.has_defect())
     }
@@ -160,7 +161,8 @@ impl Tx {
         }
     }
 
-    /// Returns how many long bodies were sent since the last call: over shared memory, to a peer that takes them in slots.
+    /// Returns how many long bodies were sent since the last call: over shared memory, to a peer that takes them in
+    /// slots.
     pub fn take_long_bodies(&mut self) -> LongBodies {
         match self {
             Tx::Shm(half) => half.take_long_bodies(),

@@ -121,8 +121,8 @@ pub(crate) fn process(place: &Place) -> Option<u32> {
     process_in(place, &read_map(place)?)
 }
 
-/// The same of a record that was read. The number of a process in another PID namespace means another process here: `None`. So does a record
-/// with the number of this process that this process has not written.
+/// The same of a record that was read. The number of a process in another PID namespace means another process here:
+/// `None`. So does a record with the number of this process that this process has not written.
 pub fn process_in(place: &Place, record: &Value) -> Option<u32> {
     let theirs = record.at(NAMESPACE).and_then(Value::as_u64).ok();
     if theirs.is_some_and(|theirs| peer::pid_namespace().is_some_and(|ours| ours != theirs)) {
@@ -132,8 +132,8 @@ pub fn process_in(place: &Place, record: &Value) -> Option<u32> {
     (process != std::process::id() || WRITTEN.lock().contains(&place.path())).then_some(process)
 }
 
-/// Returns the refusal of a name that a living process has: `does` is what that one does with it (`listens at`), `advice` what the
-/// caller can do about another process.
+/// Returns the refusal of a name that a living process has: `does` is what that one does with it (`listens at`),
+/// `advice` what the caller can do about another process.
 pub(crate) fn in_use(process: Option<u32>, does: &str, name: impl fmt::Display, advice: &str) -> Error {
     let text = match process {
         Some(pid) if pid == std::process::id() => {

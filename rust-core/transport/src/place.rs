@@ -37,8 +37,8 @@ pub struct Access {
     pub carries: Carries,
     /// Whether other processes of the same user may listen there, too.
     pub shared: bool,
-    /// How long a process that owns the name may take to end or to answer, at most: the time-out of the caller; none for the
-    /// usual times.
+    /// How long a process that owns the name may take to end or to answer, at most: the time-out of the caller; none
+    /// for the usual times.
     pub patience: Option<Duration>,
 }
 
@@ -92,7 +92,8 @@ impl Place {
     /// the owner of the file, its mode, and the remedy. Returns any other error unchanged.
     pub(crate) fn denied(&self, what: &str, error: Error) -> Error {
         match error.errno() {
-            // Where a socket's rights allow it something else refused it. Other actions ask for the rights of files within the name, too.
+            // Where a socket's rights allow it something else refused it. Other actions ask for the rights of files
+            // within the name, too.
             Some(libc::EACCES) if what != CONNECT || !self.directory.allows(&self.file, WRITE) => {}
             _ => return beneath::refused_call(error),
         }
@@ -152,12 +153,12 @@ impl Place {
         lock::is_held(&self.directory, &self.file)
     }
 
-    /// Removes the socket at the name if no process has it any more; returns whether it was removed. The caller holds the
-    /// lock of the name, which says nothing of a program without Linkspan that made the socket itself.
+    /// Removes the socket at the name if no process has it any more; returns whether it was removed. The caller holds
+    /// the lock of the name, which says nothing of a program without Linkspan that made the socket itself.
     ///
     /// # Errors
-    /// `Corrupt` where anything but a socket is there: no listener left that, and it stays. `AddressInUse` where a process
-    /// listens that does not have the lock.
+    /// `Corrupt` where anything but a socket is there: no listener left that, and it stays. `AddressInUse` where a
+    /// process listens that does not have the lock.
     pub(crate) fn remove_dead_socket(&self) -> Result<bool> {
         let beneath = self.directory.beneath();
         let Some(facts) = beneath.facts(&self.file)? else { return Ok(false) };

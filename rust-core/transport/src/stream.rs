@@ -37,14 +37,15 @@ pub enum Stream {
 }
 
 impl Stream {
-    /// Returns whether the kernel has bytes for the peer for which that has no room: they end with a process that ends without a close, if
-    /// the peer sends meanwhile, because the kernel then resets the connection.
+    /// Returns whether the kernel has bytes for the peer for which that has no room: they end with a process that ends
+    /// without a close, if the peer sends meanwhile, because the kernel then resets the connection.
     pub(crate) fn is_held_back(&self) -> bool {
         matches!(self, Stream::Inet(socket) if inet::not_sent(socket.as_fd()).is_ok_and(|bytes| bytes > 0))
     }
 
-    /// Ends writing over TCP, and waits until the kernel of the peer has what was written: where a connection is closed while the peer
-    /// sends, the reset that answers the peer may overtake the last bytes. A peer that reads them closes its side, which acknowledges them at once.
+    /// Ends writing over TCP, and waits until the kernel of the peer has what was written: where a connection is closed
+    /// while the peer sends, the reset that answers the peer may overtake the last bytes. A peer that reads them closes
+    /// its side, which acknowledges them at once.
     pub(crate) fn end_acknowledged(&self, until: Deadline) {
         let Stream::Inet(socket) = self else { return };
         socket::end_writing(&**socket);

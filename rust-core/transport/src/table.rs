@@ -30,8 +30,8 @@ static DRIVERS: &[&dyn Driver] = &[
 #[cfg(debug_assertions)]
 static ADDED: OnceLock<&dyn Driver> = OnceLock::new();
 
-/// Adds one more driver to the table of this process, unless one was added before. In debug builds alone, for the tests of
-/// `linkspan`: by it they show that a transport can be written against what is public here.
+/// Adds one more driver to the table of this process, unless one was added before. In debug builds alone, for the tests
+/// of `linkspan`: by it they show that a transport can be written against what is public here.
 #[cfg(debug_assertions)]
 pub fn add_for_tests(driver: &'static dyn Driver) {
     ADDED.get_or_init(|| driver);

@@ -1,5 +1,5 @@
-//! The rest of a frame of which a link has a part. It belongs to the sending half, which writes it before anything else: the frame counts as
-//! sent, whatever its sender does next.
+//! The rest of a frame of which a link has a part. It belongs to the sending half, which writes it before anything
+//! else: the frame counts as sent, whatever its sender does next.
 
 use std::io::IoSlice;
 use std::sync::{Arc, OnceLock};
@@ -22,7 +22,8 @@ pub(crate) struct Tail {
     watcher: OnceLock<Watcher>,
 }
 
-/// A thread that sleeps until there is room for a tail. Room is announced to the thread that writes the tail, so the thread is woken by its end.
+/// A thread that sleeps until there is room for a tail. Room is announced to the thread that writes the tail, so the
+/// thread is woken by its end.
 #[derive(Debug)]
 struct Watcher(Arc<EventFd>);
 
@@ -33,7 +34,8 @@ impl Drop for Watcher {
 }
 
 impl Tail {
-    /// Returns what follows the first `written` bytes of this head and the frame's body. A body that has an owner is not copied.
+    /// Returns what follows the first `written` bytes of this head and the frame's body. A body that has an owner is
+    /// not copied.
     pub(crate) fn of(head: &[u8], frame: &Outgoing<'_>, written: usize) -> Tail {
         let of_body = written.saturating_sub(head.len());
         let body = match frame.owner {

@@ -1,4 +1,5 @@
-//! Our codecs beside the well-known libraries on the same values, in turns: `cargo bench -p linkspan-value --bench codecs`.
+//! Our codecs beside the well-known libraries on the same values, in turns: `cargo bench -p linkspan-value --bench
+//! codecs`.
 //!
 //! Each library writes and reads its own tree of values, as ours does with [`Value`]. A row is the median of the
 //! rounds; the factor is theirs over ours, so above 1 ours is the faster.
@@ -30,7 +31,8 @@ fn main() {
     checked();
 }
 
-/// The ten fields decoded and checked against their schema, and decoded alone as "theirs": the difference is what the check costs.
+/// The ten fields decoded and checked against their schema, and decoded alone as "theirs": the difference is what the
+/// check costs.
 fn checked() {
     let schema = Schema::parse(SCHEMA).expect("it is a schema");
     schema.check(&reading()).expect("the reading is one");

@@ -37,14 +37,14 @@ pub trait Placer {
     /// placer that leaves them where they are then keeps that owner.
     fn place(&mut self, at: usize, elements: &[u8], shared: Option<&Bytes>) -> bool;
 
-    /// Takes a byte string that belongs after the first `at` bytes of the rest and returns true, where it stays where it
-    /// is and the rest of the message is written around it; returns false if the encoder has to write it itself.
+    /// Takes a byte string that belongs after the first `at` bytes of the rest and returns true, where it stays where
+    /// it is and the rest of the message is written around it; returns false if the encoder has to write it itself.
     fn surround(&mut self, _at: usize, _bytes: &[u8]) -> bool {
         false
     }
 
-    /// Takes the next bytes of the rest and returns true, where it keeps what is written; returns false if the encoder has
-    /// to keep them. It keeps those that it took before in both cases.
+    /// Takes the next bytes of the rest and returns true, where it keeps what is written; returns false if the encoder
+    /// has to keep them. It keeps those that it took before in both cases.
     fn spill(&mut self, _bytes: &[u8]) -> bool {
         false
     }

@@ -1,5 +1,5 @@
-//! A pool of memory for the bodies of messages, with three classes: short blocks of each thread, and middling and long ones
-//! that all threads share. What is between short and middling takes its memory from the allocator.
+//! A pool of memory for the bodies of messages, with three classes: short blocks of each thread, and middling and long
+//! ones that all threads share. What is between short and middling takes its memory from the allocator.
 //!
 //! The pool is optional at every point: without a fitting block the allocator is used. (The engine's `message/recycled`
 //! reuses the body of the message that was dropped last without a search.)

@@ -49,8 +49,8 @@ impl RemoteFailure {
         RemoteFailure { code, kind: kind.into(), text: text.into(), data: Vec::new() }
     }
 
-    /// Returns the failure as it is sent: a text of more than 1 MiB and a type of more than 1 KiB are cut. An exception may have a text of
-    /// any length, and its caller is to get an answer all the same.
+    /// Returns the failure as it is sent: a text of more than 1 MiB and a type of more than 1 KiB are cut. An exception
+    /// may have a text of any length, and its caller is to get an answer all the same.
     #[must_use]
     pub fn bounded(&self) -> Cow<'_, RemoteFailure> {
         const TEXT: usize = 1 << 20;
@@ -66,7 +66,8 @@ impl RemoteFailure {
         })
     }
 
-    /// Returns the failure with which a request is answered whose handler ended with this error: that of a peer passes on as it is.
+    /// Returns the failure with which a request is answered whose handler ended with this error: that of a peer passes
+    /// on as it is.
     pub fn of(error: &Error) -> RemoteFailure {
         error.remote_failure().cloned().unwrap_or_else(|| {
             RemoteFailure::new(RemoteFailure::INTERNAL_ERROR, error.kind().name(), error.to_string())

@@ -1,7 +1,7 @@
 //! Opens and reads the files that a user names.
 //!
-//! A path may be that of a pipe or a device, and a regular file may block, too (`/proc/kmsg`, a file on which another process has a lease):
-//! nothing here waits for another program, and errors name the path and the remedy.
+//! A path may be that of a pipe or a device, and a regular file may block, too (`/proc/kmsg`, a file on which another
+//! process has a lease): nothing here waits for another program, and errors name the path and the remedy.
 
 use std::fs::{File, FileType, OpenOptions};
 use std::io::{self, Read};
@@ -15,14 +15,14 @@ use crate::error::{Error, ErrorKind, Result, quoted};
 /// Opens a regular file for reading.
 ///
 /// # Errors
-/// `Unsupported` where the path is that of a directory, a pipe, a socket or a device, or where another process has a lease on the file;
-/// `NotFound` and `PermissionDenied` where it cannot be opened.
+/// `Unsupported` where the path is that of a directory, a pipe, a socket or a device, or where another process has a
+/// lease on the file; `NotFound` and `PermissionDenied` where it cannot be opened.
 pub fn open(path: &Path) -> Result<File> {
     open_as(path, false)
 }
 
-/// Opens a regular file for reading, or a descriptor of this process, such as `/dev/stdin`, which may be that of a pipe: reading it waits until
-/// its end.
+/// Opens a regular file for reading, or a descriptor of this process, such as `/dev/stdin`, which may be that of a
+/// pipe: reading it waits until its end.
 ///
 /// # Errors
 /// As for [`open`].

@@ -2,8 +2,8 @@
 //! messages.
 //!
 //! Programs use all of it through `linkspan`, under the same names. Nothing here knows of channels, shared memory or
-//! sockets; the only input and output is reading files that a user names, such as those of schemas. What is hidden from the documentation is for the
-//! core's crates alone and changes without notice.
+//! sockets; the only input and output is reading files that a user names, such as those of schemas. What is hidden from
+//! the documentation is for the core's crates alone and changes without notice.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "in a test a panic is the report"))]
 #![deny(missing_debug_implementations)]

@@ -1,4 +1,5 @@
-//! Values, encodings and schemas from outside: vectors, seeds of the fuzzing targets, memory that decoding takes, users' own types.
+//! Values, encodings and schemas from outside: vectors, seeds of the fuzzing targets, memory that decoding takes,
+//! users' own types.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "in a test a panic is the report")]
 

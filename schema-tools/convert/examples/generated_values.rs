@@ -1,7 +1,8 @@
-//! Prints random values for a schema, one JSON text a line, each with the schema's verdict: for tests in other languages.
+//! Prints random values for a schema, one JSON text a line, each with the schema's verdict: for tests in other
+//! languages.
 //!
-//! `generated_values SCHEMA COUNT` prints `{"valid", "error", "path", "json", "cbor"}`: the verdict, the text and the path of the error, and the
-//! value in both encodings, CBOR in hexadecimal digits. `LINKSPAN_SEED` repeats a run.
+//! `generated_values SCHEMA COUNT` prints `{"valid", "error", "path", "json", "cbor"}`: the verdict, the text and the
+//! path of the error, and the value in both encodings, CBOR in hexadecimal digits. `LINKSPAN_SEED` repeats a run.
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 #[path = "../tests/generated/mod.rs"]

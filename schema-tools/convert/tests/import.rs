@@ -1,4 +1,5 @@
-//! Imports: real files of other notations, and files that are wrong or say what a schema cannot, refused by name and place.
+//! Imports: real files of other notations, and files that are wrong or say what a schema cannot, refused by name and
+//! place.
 
 #![allow(
     clippy::unwrap_used,

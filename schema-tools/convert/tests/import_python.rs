@@ -1,4 +1,5 @@
-//! Imports of Python: real files, every kind of annotation, what generated classes say, and files that are refused by name and place.
+//! Imports of Python: real files, every kind of annotation, what generated classes say, and files that are refused by
+//! name and place.
 
 #![allow(
     clippy::unwrap_used,

@@ -1,4 +1,5 @@
-//! Bad files in every notation: each is refused with file, line, column and what to do, or with its path where it is not a text file.
+//! Bad files in every notation: each is refused with file, line, column and what to do, or with its path where it is
+//! not a text file.
 
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 

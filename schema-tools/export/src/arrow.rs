@@ -1,6 +1,7 @@
 //! Apache Arrow: the columns of a table with one row for each message, as an IPC schema message.
 //!
-//! Arrow cannot express units, ranges, limits, defaults and descriptions: they become metadata of the fields, which readers may ignore.
+//! Arrow cannot express units, ranges, limits, defaults and descriptions: they become metadata of the fields, which
+//! readers may ignore.
 
 mod column;
 mod ipc;
@@ -12,7 +13,8 @@ use serde_json::{Value, json};
 use super::notes::{Notes, unknown};
 use column::{Arrow, Column};
 
-/// Returns the schema as an encapsulated message, which also begins a stream. A type other than a record becomes the one field `value`.
+/// Returns the schema as an encapsulated message, which also begins a stream. A type other than a record becomes the
+/// one field `value`.
 pub(super) fn write(schema: &Schema, notes: &mut Notes) -> Result<Vec<u8>> {
     let columns = match &schema.root.kind {
         Kind::Record(of) => fields(of, notes)?,
@@ -150,10 +152,11 @@ fn extension(mut of: Column, name: &str, metadata: String) -> Column {
     of
 }
 
-/// Returns an array: a tensor of fixed shape, one of variable shape, or, if the number of dimensions is open, lists of elements and lengths.
+/// Returns an array: a tensor of fixed shape, one of variable shape, or, if the number of dimensions is open, lists of
+/// elements and lengths.
 ///
-/// Arrow has no complex numbers: they become a last dimension of two floats. Elements are in row order; for an array in column order the dimensions
-/// are reversed and a permutation says so.
+/// Arrow has no complex numbers: they become a last dimension of two floats. Elements are in row order; for an array in
+/// column order the dimensions are reversed and a permutation says so.
 fn array(
     name: &str,
     dtype: DType,

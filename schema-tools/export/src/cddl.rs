@@ -194,8 +194,8 @@ impl Writer<'_> {
     }
 }
 
-/// Returns the shapes, of those that this one allows, for which both orders give the same bytes: with an empty dimension, or with at most one of more
-/// than one element.
+/// Returns the shapes, of those that this one allows, for which both orders give the same bytes: with an empty
+/// dimension, or with at most one of more than one element.
 fn in_a_line(shape: &[Length]) -> Vec<String> {
     if shape.len() < 2 {
         let lengths: Vec<String> = shape.iter().map(any_length).collect();

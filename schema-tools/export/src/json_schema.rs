@@ -1,8 +1,8 @@
 //! JSON Schema 2020-12 of the messages in JSON, as docs/wire-format.md writes them.
 //!
-//! It accepts each of them. The form for viewers stays within what Lichtblick and Foxglove plot: objects with `properties`, one `type` each,
-//! no `$ref`, base64 by `contentEncoding`. Therefore it has no choice of types: it refuses null where a field is optional, and NaN and
-//! infinities.
+//! It accepts each of them. The form for viewers stays within what Lichtblick and Foxglove plot: objects with
+//! `properties`, one `type` each, no `$ref`, base64 by `contentEncoding`. Therefore it has no choice of types: it
+//! refuses null where a field is optional, and NaN and infinities.
 
 use linkspan::schema::{Field, Kind, Length, Range, Schema, Type};
 use linkspan::{DType, Order, Result};

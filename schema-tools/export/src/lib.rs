@@ -30,7 +30,8 @@ pub enum Notation {
     Cddl,
     /// JSON Schema, draft 2020-12, of all messages.
     JsonSchema,
-    /// JSON Schema as viewers such as Foxglove and Lichtblick read it, with one type for each property: without null, NaN and infinities.
+    /// JSON Schema as viewers such as Foxglove and Lichtblick read it, with one type for each property: without null,
+    /// NaN and infinities.
     ViewerSchema,
     /// Protocol Buffers, proto3.
     Proto,

@@ -205,8 +205,8 @@ impl Writer<'_> {
         }
     }
 
-    /// Returns a type that can stand behind `repeated`, in a map and in a oneof: a list or a map is put into a message of
-    /// its own.
+    /// Returns a type that can stand behind `repeated`, in a map and in a oneof: a list or a map is put into a message
+    /// of its own.
     fn single(&mut self, out: &mut String, depth: usize, of: &Type, name: &str) -> Result<String> {
         Ok(match &of.kind {
             Kind::Any => {

@@ -28,8 +28,9 @@ fn explains(note: &str, error: &str) -> bool {
     .any(|(prefix, found)| note.starts_with(prefix) && error.contains(found))
 }
 
-/// What the crate lets pass against RFC 8610: a tagged value where a type of the prelude stands (`bool`, `tstr`), and bytes where a range
-/// of integers does. Arrays are not among it, since the test writes `nil` as `#7.22`, which the crate reads as it should.
+/// What the crate lets pass against RFC 8610: a tagged value where a type of the prelude stands (`bool`, `tstr`), and
+/// bytes where a range of integers does. Arrays are not among it, since the test writes `nil` as `#7.22`, which the
+/// crate reads as it should.
 fn passes_by_mistake(error: &str) -> bool {
     [
         " a timestamp was found",
@@ -100,8 +101,8 @@ fn parsed<'a>(what: &str, text: &'a str) -> cddl::ast::CDDL<'a> {
     cddl::pest_bridge::cddl_from_pest_str(text).unwrap_or_else(|why| panic!("{what}: {why}\n{text}"))
 }
 
-/// Whether both accept a value, or both refuse it; nothing where the crate lets it pass by mistake. An error is a difference that no note
-/// explains.
+/// Whether both accept a value, or both refuse it; nothing where the crate lets it pass by mistake. An error is a
+/// difference that no note explains.
 fn compared(
     schema: &Schema,
     cddl: &cddl::ast::CDDL<'_>,

@@ -2,7 +2,8 @@
 
 use linkspan::schema::Schema;
 
-/// The comments on the parts of a schema: the header of a table without brackets (`fields.watts`, empty for the file), and the comment.
+/// The comments on the parts of a schema: the header of a table without brackets (`fields.watts`, empty for the file),
+/// and the comment.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Comments(pub(super) Vec<(String, String)>);
 
@@ -11,7 +12,8 @@ impl Comments {
         self.0.push((path.to_owned(), text.into()));
     }
 
-    /// Returns the schema in the notation with these comments in it. A part that is written within another part's line has its comment there.
+    /// Returns the schema in the notation with these comments in it. A part that is written within another part's line
+    /// has its comment there.
     pub(super) fn written(&self, schema: &Schema) -> String {
         let text = schema.to_toml();
         let headers: Vec<&str> = text.lines().filter_map(header).collect();

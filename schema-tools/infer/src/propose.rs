@@ -25,7 +25,8 @@ pub struct Proposal {
     pub doubts: usize,
 }
 
-/// Returns the schema of this name that accepts all the messages. `Missing` if there were no messages, `Malformed` if the name is not valid.
+/// Returns the schema of this name that accepts all the messages. `Missing` if there were no messages, `Malformed` if
+/// the name is not valid.
 pub fn propose(name: &str, evidence: &Evidence) -> Result<Proposal> {
     if evidence.seen == 0 {
         return Err(Error::new(

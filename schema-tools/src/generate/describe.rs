@@ -4,8 +4,8 @@ use linkspan::value::Value;
 
 use super::plan::{Member, Shape, Slot};
 
-/// The sentences about a field: its description, then `Unit: W.`, `Range: [0.0, 20000.0].`, and so on. Empty where there is nothing
-/// to say.
+/// The sentences about a field: its description, then `Unit: W.`, `Range: [0.0, 20000.0].`, and so on. Empty where
+/// there is nothing to say.
 pub fn describe(member: &Member) -> String {
     let mut sentences = Vec::new();
     if !member.doc.is_empty() {

@@ -34,7 +34,8 @@ pub(super) fn taken(def: &TypeDef, of: &str) -> Error {
     Error::new(ErrorKind::Unsupported, text)
 }
 
-/// A comment of one or more lines. A backslash at the end of a line is changed, because it would continue the comment on the next line.
+/// A comment of one or more lines. A backslash at the end of a line is changed, because it would continue the comment
+/// on the next line.
 pub(super) fn comment(text: &mut Text, mark: &str, words: &str) {
     if !words.is_empty() {
         let words: Vec<&str> = words.lines().map(|line| line.trim_end_matches(['\\', ' '])).collect();
@@ -64,7 +65,8 @@ pub(super) fn fixed(shape: &Shape) -> Option<Vec<u64>> {
         .then_some(lengths)
 }
 
-/// The lengths of an array that lies in a struct of C or C++: a field with a [`fixed`] shape, or any field of a packed record.
+/// The lengths of an array that lies in a struct of C or C++: a field with a [`fixed`] shape, or any field of a packed
+/// record.
 pub(super) fn inside(plan: &Plan<'_>, shape: &Shape, is_field: bool) -> Option<Vec<u64>> {
     match shape {
         Shape::NdArray { shape, order, .. } if plan.schema.packed => {
@@ -146,7 +148,8 @@ pub(super) fn literal(bytes: &[u8]) -> String {
             b'\n' => out.push_str("\\n"),
             b' '..=b'~' => out.push(char::from(*byte)),
             _ => {
-                // Writing to a String cannot fail. Three digits, so that a digit that follows is not read as part of the escape.
+                // Writing to a String cannot fail. Three digits, so that a digit that follows is not read as part of
+                // the escape.
                 let _ = write!(out, "\\{byte:03o}");
             }
         }
@@ -155,7 +158,8 @@ pub(super) fn literal(bytes: &[u8]) -> String {
     out
 }
 
-/// The definition of a constant text in C: one literal for each line, or, beyond the length that a compiler must accept, its bytes.
+/// The definition of a constant text in C: one literal for each line, or, beyond the length that a compiler must
+/// accept, its bytes.
 pub(super) fn c_text(declaration: &str, text: &str) -> String {
     if text.len() <= 4000 {
         let lines: Vec<String> =

@@ -1,4 +1,5 @@
-//! Packed records: what the languages share, and the code for C and C++, whose structs have the layout of the message, so that one copy moves them.
+//! Packed records: what the languages share, and the code for C and C++, whose structs have the layout of the message,
+//! so that one copy moves them.
 
 use linkspan::schema::{Kind, Layout, Length, PackedField};
 use linkspan::value::{DType, Order};
@@ -39,8 +40,8 @@ pub(super) fn enum_type(values: usize) -> &'static str {
     }
 }
 
-/// The fields in the order of the layout, with the fields of nested records one by one: an expression for each, which begins with `from` and joins
-/// its names with `joint`, and its form.
+/// The fields in the order of the layout, with the fields of nested records one by one: an expression for each, which
+/// begins with `from` and joins its names with `joint`, and its form.
 pub(super) fn leaves<'p>(
     plan: &'p Plan<'_>,
     members: &'p [Member],
@@ -61,8 +62,8 @@ pub(super) fn leaves<'p>(
     found
 }
 
-/// The lengths of an array in a packed record, as nested in a language in which the last length is that of contiguous elements: for an array in
-/// column order they are reversed.
+/// The lengths of an array in a packed record, as nested in a language in which the last length is that of contiguous
+/// elements: for an array in column order they are reversed.
 pub(super) fn nested_lengths(shape: Option<&[Length]>, order: Option<Order>) -> Vec<u64> {
     let mut lengths = lengths(shape);
     if order == Some(Order::Column) {
@@ -132,7 +133,8 @@ pub(super) fn clear_padding(text: &mut Text, layout: &Layout<'_>, dialect: &Dial
     }
 }
 
-/// Statements that return the error text, with the path of the field, if `bytes` hold an invalid truth value or enum number; null otherwise.
+/// Statements that return the error text, with the path of the field, if `bytes` hold an invalid truth value or enum
+/// number; null otherwise.
 pub(super) fn check(text: &mut Text, layout: &Layout<'_>, dialect: &Dialect) {
     let Dialect { standard, integer, mark } = dialect;
     for place in &layout.fields {

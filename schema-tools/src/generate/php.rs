@@ -202,7 +202,8 @@ impl Php<'_> {
     }
 }
 
-/// The method that reads a message: directly from its bytes by the expression above, or from its value, which gives an exact error.
+/// The method that reads a message: directly from its bytes by the expression above, or from its value, which gives an
+/// exact error.
 fn decode(out: &mut Text, straight: &str) {
     out.line("\n/**\n * From a message.\n *\n * @throws \\Linkspan\\LinkspanException Missing, WrongType or OutOfRange, if it holds no such value\n */");
     out.line("public static function decode(\\Linkspan\\Message|\\Linkspan\\Request $message): self\n{");

@@ -1,4 +1,5 @@
-//! The plan that every generator follows: the named types of a schema, each after the types that it refers to, with identifiers of the language.
+//! The plan that every generator follows: the named types of a schema, each after the types that it refers to, with
+//! identifiers of the language.
 
 use linkspan::schema::{Field, Fingerprint, Kind, Length, Range, Schema, Type, Width};
 use linkspan::value::{DType, Order, Value};
@@ -26,8 +27,9 @@ pub struct Plan<'a> {
 pub struct TypeDef {
     /// Its identifier.
     pub name: String,
-    /// Its name before it is written in the language's case: the schema's name, then the names of the fields that lead to it, with
-    /// dots between them. What belongs to the type (constants, functions) is named after it with [`Case::join`].
+    /// Its name before it is written in the language's case: the schema's name, then the names of the fields that lead
+    /// to it, with dots between them. What belongs to the type (constants, functions) is named after it with
+    /// [`Case::join`].
     pub path: String,
     /// Its description; may be empty.
     pub doc: String,
@@ -124,8 +126,8 @@ impl<'a> Plan<'a> {
     /// Returns the plan for a schema.
     ///
     /// # Errors
-    /// `Unsupported` names two fields, values or types that would have one identifier, or an identifier that is too long for the language. `TooLarge`
-    /// for a schema without a canonical form.
+    /// `Unsupported` names two fields, values or types that would have one identifier, or an identifier that is too
+    /// long for the language. `TooLarge` for a schema without a canonical form.
     pub fn new(schema: &'a Schema, language: Language) -> Result<Plan<'a>> {
         let mut naming = language.naming();
         if !schema.packed {

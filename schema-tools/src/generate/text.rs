@@ -14,7 +14,8 @@ impl Text {
         Text { out: String::new(), unit, depth: 0 }
     }
 
-    /// Adds a line, indented; an empty line gets no spaces. All lines of a longer text are indented, and a line break at its end is an empty line.
+    /// Adds a line, indented; an empty line gets no spaces. All lines of a longer text are indented, and a line break
+    /// at its end is an empty line.
     pub fn line(&mut self, text: impl AsRef<str>) {
         let text = text.as_ref();
         if text.is_empty() {

@@ -1,6 +1,8 @@
-//! TypeScript: a type for each type of the schema, and a function that checks a received value and returns it as that type.
+//! TypeScript: a type for each type of the schema, and a function that checks a received value and returns it as that
+//! type.
 //!
-//! A record is the object that was received, with the keys of the message. The check is a table that `linkspan-client/schema` follows.
+//! A record is the object that was received, with the keys of the message. The check is a table that
+//! `linkspan-client/schema` follows.
 
 use std::fmt::Write;
 

@@ -1,4 +1,5 @@
-//! Decodes the next message of a name, and the newest: `decode ENDPOINT [SCHEMA]` prints the value or the kind and text of the error of each.
+//! Decodes the next message of a name, and the newest: `decode ENDPOINT [SCHEMA]` prints the value or the kind and text
+//! of the error of each.
 
 mod meter;
 

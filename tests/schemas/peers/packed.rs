@@ -1,4 +1,5 @@
-//! Reads messages into generated packed records, writes them from those: `packed-echo SCHEMA IN OUT` for files with one message each, in CBOR.
+//! Reads messages into generated packed records, writes them from those: `packed-echo SCHEMA IN OUT` for files with one
+//! message each, in CBOR.
 
 MODULES
 

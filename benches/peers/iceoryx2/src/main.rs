@@ -1,5 +1,5 @@
-//! iceoryx2 on the benchmark's work, set up as its own benchmarks are: publish-subscribe and request-response on slices of
-//! bytes, loaned, with busy waiting. See `benchmarks/` in https://github.com/eclipse-iceoryx/iceoryx2.
+//! iceoryx2 on the benchmark's work, set up as its own benchmarks are: publish-subscribe and request-response on slices
+//! of bytes, loaned, with busy waiting. See `benchmarks/` in https://github.com/eclipse-iceoryx/iceoryx2.
 //!
 //! `linkspan-bench-iceoryx2 CASE BYTES` answers lines on its standard input as `benches/src/worker.rs` says, and
 //! `linkspan-bench-iceoryx2 rate spinning|parked RATE` as `benches/src/rate/worker.rs` says.

@@ -1,5 +1,5 @@
-//! Messages at a fixed rate: a publisher at the near end, a subscriber at the far one, which polls in a loop, or sleeps in a listener that
-//! the near end notifies of each message.
+//! Messages at a fixed rate: a publisher at the near end, a subscriber at the far one, which polls in a loop, or sleeps
+//! in a listener that the near end notifies of each message.
 
 use std::io::{BufRead, Write};
 

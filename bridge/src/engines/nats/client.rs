@@ -129,7 +129,8 @@ impl Nats {
         self.imported.lock().unwrap_or_else(PoisonError::into_inner).push((subject, end));
     }
 
-    /// Announces a name to other bridges until the returned value is dropped. Subscriptions made before are known to the server by then.
+    /// Announces a name to other bridges until the returned value is dropped. Subscriptions made before are known to
+    /// the server by then.
     pub fn announce(&self, presence: &Presence, end: Option<oneshot::Sender<()>>) -> Announced {
         self.shared.outgoing.step(Step::AddName(presence.clone()));
         Announced { outgoing: self.shared.outgoing.clone(), presence: presence.clone(), _end: end }

@@ -1,8 +1,9 @@
 //! Discovers other bridges and their names.
 //!
-//! Every second, and after each change, a bridge publishes a heartbeat with two numbers: of its connection to the server, and of its
-//! list of names. A bridge to which they are new requests the list. A reconnected bridge may have missed messages, and others may have
-//! missed its messages: all its names are reported as if they had appeared again, and newest messages are requested.
+//! Every second, and after each change, a bridge publishes a heartbeat with two numbers: of its connection to the
+//! server, and of its list of names. A bridge to which they are new requests the list. A reconnected bridge may have
+//! missed messages, and others may have missed its messages: all its names are reported as if they had appeared again,
+//! and newest messages are requested.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -260,7 +261,8 @@ impl Watch {
         self.shared.inbox.push(Arrival::BridgeGone(remote.bridge));
     }
 
-    /// Reports names as gone, and ends the requests sent to them until then. Names that a restarted bridge has again stay.
+    /// Reports names as gone, and ends the requests sent to them until then. Names that a restarted bridge has again
+    /// stay.
     fn gone(&self, names: Vec<Presence>, by: Instant) {
         for name in names {
             self.shared.requests.end_those_to(&name, by);

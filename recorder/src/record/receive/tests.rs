@@ -81,7 +81,8 @@ fn messages_missed_before_the_first_one_are_counted() {
     assert!(messages > 0 && gap.overtaken > 0, "{messages} and {gap:?}");
 }
 
-/// A publisher that is faster than this thread always has a message, and the queue has no room: what was taken is passed on all the same.
+/// A publisher that is faster than this thread always has a message, and the queue has no room: what was taken is
+/// passed on all the same.
 #[test]
 fn messages_that_find_no_room_hold_up_none_that_were_taken() {
     let ends = Ends::new("flood");

@@ -148,8 +148,8 @@ fn cell(value: &Value) -> Result<String> {
     })
 }
 
-/// A cell with a text, as RFC 4180 quotes it. A text that a spreadsheet would take for a formula stays a text: `'` is put in front of it, and in
-/// front of one that begins so already.
+/// A cell with a text, as RFC 4180 quotes it. A text that a spreadsheet would take for a formula stays a text: `'` is
+/// put in front of it, and in front of one that begins so already.
 fn text(text: &str) -> String {
     let guarded =
         if is_formula(text.trim_start_matches('\'')) { format!("'{text}") } else { text.to_owned() };
@@ -160,8 +160,8 @@ fn text(text: &str) -> String {
     }
 }
 
-/// Whether a spreadsheet would take a text for a formula. It leaves out what it does not show in front of it, and takes other forms of a sign for
-/// the sign.
+/// Whether a spreadsheet would take a text for a formula. It leaves out what it does not show in front of it, and takes
+/// other forms of a sign for the sign.
 fn is_formula(text: &str) -> bool {
     let shown = text.trim_start_matches(is_unseen);
     // A tab or an end of a line in front is trimmed by some and kept by others.

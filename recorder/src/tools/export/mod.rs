@@ -20,9 +20,10 @@ use crate::viewing::Viewing;
 
 /// Write the messages of a recording for other programs
 ///
-/// A message that cannot be written is named on standard error, and the exit code is 1 then; the others are written. It is 1 as well where the
-/// recording is damaged; a part that was not closed and is whole is named, and is no damage. --parquet, --arrow and --hdf5 are written by Python's module: python3, or the interpreter that LINKSPAN_PYTHON names,
-/// has `pip install linkspan[recording]`.
+/// A message that cannot be written is named on standard error, and the exit code is 1 then; the others are written. It
+/// is 1 as well where the recording is damaged; a part that was not closed and is whole is named, and is no damage.
+/// --parquet, --arrow and --hdf5 are written by Python's module: python3, or the interpreter that LINKSPAN_PYTHON
+/// names, has `pip install linkspan[recording]`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   linkspan recording export run42.mcap lab/temperature --csv > temperature.csv
@@ -63,8 +64,8 @@ struct Form {
     /// A file with a group a name and a data set a field
     #[arg(long, requires = "output")]
     hdf5: bool,
-    /// A recording for viewers (Lichtblick, Foxglove, PlotJuggler, Rerun, bags of ROS 2): messages in CDR with their types; where a value has
-    /// no form there, in JSON
+    /// A recording for viewers (Lichtblick, Foxglove, PlotJuggler, Rerun, bags of ROS 2): messages in CDR with their
+    /// types; where a value has no form there, in JSON
     #[arg(long, requires = "output")]
     ros2: bool,
 }
@@ -217,7 +218,8 @@ fn ros2(arguments: &Arguments, begin: u64, output: &Path, faults: &mut Faults) -
     loop {
         progress.at(std::slice::from_ref(&reader));
         let Some(entry) = reader.read()? else { break };
-        // What stands before the window may be in the copy, too: the newest of each name. The next pass says what cannot be decoded.
+        // What stands before the window may be in the copy, too: the newest of each name. The next pass says what
+        // cannot be decoded.
         if let Some(message) = window.chosen(entry)
             && let Ok(value) = decoded(&message)
         {

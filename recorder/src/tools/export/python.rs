@@ -133,8 +133,8 @@ fn run(mut command: Command, request: &[u8], progress: &mut Progress) -> std::io
     Ok(Output { status: child.wait()?, stdout, stderr: errors.recv().unwrap_or_default() })
 }
 
-/// Returns the interpreter: an absolute path that LINKSPAN_PYTHON names, or a program of PATH, never of the current folder. A program that runs
-/// with more rights than its caller takes that of the system.
+/// Returns the interpreter: an absolute path that LINKSPAN_PYTHON names, or a program of PATH, never of the current
+/// folder. A program that runs with more rights than its caller takes that of the system.
 fn interpreter() -> Result<PathBuf> {
     let named = environment::variable("LINKSPAN_PYTHON");
     let name = PathBuf::from(named.unwrap_or_else(|| "python3".into()));

@@ -87,7 +87,8 @@ impl<T: Merge> Bins<T> {
         self.runs().flatten()
     }
 
-    /// The same in runs of bins that follow each other: between two of them nothing came, for longer than one bin and longer than usual.
+    /// The same in runs of bins that follow each other: between two of them nothing came, for longer than one bin and
+    /// longer than usual.
     pub fn runs(&self) -> impl Iterator<Item = Vec<(u64, T)>> {
         let filled: Vec<_> =
             self.bins.iter().enumerate().filter_map(|(i, bin)| bin.map(|value| (i, value))).collect();

@@ -1,4 +1,5 @@
-//! What a report shows, collected in one pass over the messages and events of a recording, in memory that does not grow with its length.
+//! What a report shows, collected in one pass over the messages and events of a recording, in memory that does not grow
+//! with its length.
 
 use std::collections::BTreeMap;
 

@@ -13,7 +13,8 @@ const HEIGHT: f64 = 100.0;
 /// The most points of a line through an array.
 const POINTS: usize = 512;
 
-/// What the page may do: show its own style and pictures. It has texts of others; whatever they are, they run and load nothing.
+/// What the page may do: show its own style and pictures. It has texts of others; whatever they are, they run and load
+/// nothing.
 const POLICY: &str =
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'";
 
@@ -245,7 +246,8 @@ fn times((first, last): (u64, u64)) -> Vec<String> {
     texts.iter().map(short).collect()
 }
 
-/// The values beside the drawing of numbers between these: the greatest, the middle, the least; one where they are the same.
+/// The values beside the drawing of numbers between these: the greatest, the middle, the least; one where they are the
+/// same.
 fn values(span: Span, unit: &str) -> [String; 3] {
     let text = |number: f64| format!("{}{unit}", short(number));
     if span.least == span.greatest {
@@ -262,7 +264,8 @@ fn open(class: &str, label: &str) -> String {
     )
 }
 
-/// The least and the greatest number of each bin as an area, and a line through their middles; both break where nothing came.
+/// The least and the greatest number of each bin as an area, and a line through their middles; both break where nothing
+/// came.
 fn plot(
     page: &mut String,
     time: (u64, u64),

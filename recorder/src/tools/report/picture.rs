@@ -6,8 +6,8 @@ use linkspan::{DType, NdArray, Order};
 
 /// The most pixels on a side.
 const SIDE: usize = 256;
-/// Colours from the least to the greatest number, from dark blue over green to yellow; between them they are mixed. They are told apart
-/// by people who see few colours, and in grey.
+/// Colours from the least to the greatest number, from dark blue over green to yellow; between them they are mixed.
+/// They are told apart by people who see few colours, and in grey.
 const COLOURS: [[f64; 3]; 5] =
     [[68.0, 1.0, 84.0], [59.0, 82.0, 139.0], [33.0, 145.0, 140.0], [94.0, 201.0, 98.0], [253.0, 231.0, 37.0]];
 
@@ -44,7 +44,8 @@ pub struct Picture {
     pub greatest: f64,
 }
 
-/// Draws an array of two dimensions, the first of which goes down. `None` for other arrays, empty ones, and those without a finite number.
+/// Draws an array of two dimensions, the first of which goes down. `None` for other arrays, empty ones, and those
+/// without a finite number.
 pub fn picture(array: &NdArray) -> Option<Picture> {
     let [rows, columns] = array.shape[..] else { return None };
     let (rows, columns) = (usize::try_from(rows).ok()?, usize::try_from(columns).ok()?);

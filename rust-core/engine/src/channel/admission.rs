@@ -71,8 +71,8 @@ struct SinglePeer {
 }
 
 impl ListenerHandler {
-    /// Returns a handler that admits peers to `queue`: one at a time with the session of a single peer, else any number.
-    /// `shared_socket` is the socket that other processes of this user get on request.
+    /// Returns a handler that admits peers to `queue`: one at a time with the session of a single peer, else any
+    /// number. `shared_socket` is the socket that other processes of this user get on request.
     pub fn new(
         endpoint: Endpoint,
         pattern: Pattern,

@@ -1,8 +1,8 @@
-//! Connecting without waiting, for objects that hold many connections: a hello is sent, and the answer is taken when its descriptor is
-//! readable. What a listener delays takes no time of a call meanwhile.
+//! Connecting without waiting, for objects that hold many connections: a hello is sent, and the answer is taken when
+//! its descriptor is readable. What a listener delays takes no time of a call meanwhile.
 //!
-//! Where the schemas have to be compared, each query is such a hello as well. The comparison is made from its beginning with each
-//! answer, as far as the answers go.
+//! Where the schemas have to be compared, each query is such a hello as well. The comparison is made from its beginning
+//! with each answer, as far as the answers go.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
@@ -13,7 +13,8 @@ use crate::deadline::Deadline;
 use crate::error::{Error, ErrorKind, Result};
 use crate::transport::hello::{AnsweredCall, Asked, Call};
 
-/// How long a listener has to answer in all. Its acceptor answers within microseconds; a process that was stopped may come back.
+/// How long a listener has to answer in all. Its acceptor answers within microseconds; a process that was stopped may
+/// come back.
 const ANSWER_TIME: Duration = Duration::from_secs(5);
 
 /// The most queries about the schemas of one listener: more parts than the longest schema has.
@@ -88,7 +89,8 @@ impl Dialling<'_> {
         Ok(Some(Progress::Pending(pending)))
     }
 
-    /// Takes what the listener has answered. `hello` and `offer` are used again where its schema had to be compared first.
+    /// Takes what the listener has answered. `hello` and `offer` are used again where its schema had to be compared
+    /// first.
     ///
     /// # Errors
     /// As [`Dialling::dial`]; `Stalled` where it has not answered in time.

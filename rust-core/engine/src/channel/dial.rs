@@ -7,9 +7,9 @@
 //! replaces the watch. The watch is set up before the listener is tried once more, so that no appearance is
 //! missed between the two.
 //!
-//! Only a [`Dialling`] calls a listener, and [`Dialler::attempt`] alone makes one: an attempt that ends without a connection,
-//! also where the listener has answered and the object did not take the connection, leaves an event in the object's epoll
-//! set ([`Retry`]).
+//! Only a [`Dialling`] calls a listener, and [`Dialler::attempt`] alone makes one: an attempt that ends without a
+//! connection, also where the listener has answered and the object did not take the connection, leaves an event in the
+//! object's epoll set ([`Retry`]).
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Mutex, PoisonError};
@@ -54,8 +54,8 @@ const STALE_REFUSAL: Duration = Duration::from_millis(100);
 pub const MAX_COMPARISONS: usize = 8;
 
 impl Dialler {
-    /// Returns a dialler for this endpoint, which has not tried it. While there is no connection, what ends the wait for one
-    /// is in the epoll set `set`, under `token`.
+    /// Returns a dialler for this endpoint, which has not tried it. While there is no connection, what ends the wait
+    /// for one is in the epoll set `set`, under `token`.
     pub fn new(endpoint: &Endpoint, options: &Options, set: &Epoll, token: u64) -> Result<Dialler> {
         Dialler::with(endpoint, options, Retry::new(set, token)?)
     }

@@ -88,10 +88,10 @@ impl Role {
 
 /// One end of a connection between two programs, both of which can send and receive.
 ///
-/// Any number of threads may [`send`](Channel::send): they take turns in the order of their calls, each within its own time-out. Any
-/// number may [`call`](Channel::call): their requests are in flight at the same time, and each call returns its own answer, in whatever
-/// order the answers arrive. One thread at a time may [`recv`](Channel::recv); a call of another thread that receives or calls meanwhile
-/// fails with `InvalidState` at once.
+/// Any number of threads may [`send`](Channel::send): they take turns in the order of their calls, each within its own
+/// time-out. Any number may [`call`](Channel::call): their requests are in flight at the same time, and each call
+/// returns its own answer, in whatever order the answers arrive. One thread at a time may [`recv`](Channel::recv); a
+/// call of another thread that receives or calls meanwhile fails with `InvalidState` at once.
 ///
 /// The channel outlives its link: when the peer restarts, or the link breaks, the channel reconnects and
 /// sends unacknowledged messages again.
@@ -219,13 +219,13 @@ impl Channel {
             .map_err(|e| e.on(&self.shown))
     }
 
-    /// Lends memory for `length` opaque bytes, such as a frame of a camera, which the program writes and sends as the bytes
-    /// of a value. Over `shm:`, with `encoding="cbor"` or `"raw"`, nothing of them is copied to send them. They have
-    /// arbitrary values at first. [`BytesLoan::truncate`] says how many there are in the end; [`BytesLoan::into_bytes`]
-    /// ends the writing. Where [`Channel::loan`] gives ordinary memory, this does, too, and sending copies it.
+    /// Lends memory for `length` opaque bytes, such as a frame of a camera, which the program writes and sends as the
+    /// bytes of a value. Over `shm:`, with `encoding="cbor"` or `"raw"`, nothing of them is copied to send them. They
+    /// have arbitrary values at first. [`BytesLoan::truncate`] says how many there are in the end;
+    /// [`BytesLoan::into_bytes`] ends the writing. Where [`Channel::loan`] gives ordinary memory, this does, too, and sending copies it.
     ///
-    /// A message takes one such loan, with at most 4 KiB of other values before and behind it, once: where there is more, and
-    /// where the bytes are sent again, they are copied.
+    /// A message takes one such loan, with at most 4 KiB of other values before and behind it, once: where there is
+    /// more, and where the bytes are sent again, they are copied.
     ///
     /// ```no_run
     /// # use linkspan_engine::Channel;

@@ -174,7 +174,8 @@ impl EventLog {
         }
     }
 
-    /// Counts messages that were kept for a peer that cannot come back, and records those of them with a promise of delivery as lost.
+    /// Counts messages that were kept for a peer that cannot come back, and records those of them with a promise of
+    /// delivery as lost.
     pub fn dropped_for_peer(&self, dropped: u64, messages: u64) {
         self.dropped.fetch_add(dropped, Ordering::Relaxed);
         if messages == 0 {

@@ -87,8 +87,8 @@ pub struct Hello {
     /// Of a bridge that has the name of another machine's server: each request has to carry the time until
     /// which its caller waits.
     pub deadlines: bool,
-    /// Of a listener that sends each message once the one before is consumed: the other side consumes, too, what a thread has
-    /// that waits for another such channel.
+    /// Of a listener that sends each message once the one before is consumed: the other side consumes, too, what a
+    /// thread has that waits for another such channel.
     pub lockstep: bool,
     /// The session of the sender: a random number for this incarnation.
     pub session: u64,
@@ -409,8 +409,8 @@ pub fn title() -> String {
 /// The beginnings of the names of interpreters that have a binding.
 const INTERPRETERS: [&str; 3] = ["python", "pypy", "php"];
 
-/// Returns the script that an interpreter runs, by its arguments: the first one that is no option, or the module of `-m`. None
-/// for a program that is given on the command line, and for an interactive one.
+/// Returns the script that an interpreter runs, by its arguments: the first one that is no option, or the module of
+/// `-m`. None for a program that is given on the command line, and for an interactive one.
 fn script(arguments: &[u8]) -> Option<String> {
     let mut arguments = arguments.split(|byte| *byte == 0).skip(1).map(String::from_utf8_lossy);
     loop {

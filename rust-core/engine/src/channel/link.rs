@@ -41,7 +41,8 @@ pub use self::take::{Taken, Want, is_awaited};
 /// The program at the other end of a link.
 #[derive(Clone, Debug)]
 pub struct Peer {
-    /// Source of its messages: its `client_id` or its program and process, with `@key` of another machine or `@user` of another user.
+    /// Source of its messages: its `client_id` or its program and process, with `@key` of another machine or `@user` of
+    /// another user.
     pub source: Arc<str>,
     /// The pattern of its hello.
     pub pattern: Pattern,
@@ -81,8 +82,8 @@ impl Peer {
         }
     }
 
-    /// Returns a peer without a hello, such as that of a connectionless link, which leads to any number of programs. Its
-    /// source is empty, because each frame names its sender.
+    /// Returns a peer without a hello, such as that of a connectionless link, which leads to any number of programs.
+    /// Its source is empty, because each frame names its sender.
     pub(crate) fn unknown(pattern: Pattern, options: &Options) -> Peer {
         Peer {
             source: "".into(),

@@ -154,7 +154,8 @@ impl LoanMemory {
 
 /// Opaque bytes that are written where they are sent from: a frame of a camera, a file, a message of another encoding.
 ///
-/// They are sent as the bytes of a value, alone or within a map; what is around them is written around them in the slot.
+/// They are sent as the bytes of a value, alone or within a map; what is around them is written around them in the
+/// slot.
 pub struct BytesLoan {
     place: Storage,
     length: usize,

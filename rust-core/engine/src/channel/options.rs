@@ -128,9 +128,10 @@ pub struct Options {
     pub allow_gids: Vec<u32>,
     /// How long a receiver polls shared memory before it parks, at most: 20 µs. At most [`Options::MAX_SPIN`].
     pub spin: Duration,
-    /// How long a channel that ends without `close` waits until the peer has consumed what was sent. Then it reports the number of
-    /// messages that were not consumed on one line of stderr. By default it does not wait, and reports what a peer
-    /// that is gone had not consumed, if that is more than the one message that its program may have handled.
+    /// How long a channel that ends without `close` waits until the peer has consumed what was sent. Then it reports
+    /// the number of messages that were not consumed on one line of stderr. By default it does not wait, and reports
+    /// what a peer that is gone had not consumed, if that is more than the one message that its program may have
+    /// handled.
     pub linger: Duration,
     /// Called with that number, too, on the thread that drops the channel.
     pub on_unconsumed: Option<OnUnconsumed>,

@@ -70,7 +70,8 @@ pub struct Receiving {
     watched: bool,
     /// Whether the peer sends each message once the one before is consumed.
     lockstep: bool,
-    /// Whether an answer was kept for a call that has not looked for it since: the descriptor becomes readable once for it.
+    /// Whether an answer was kept for a call that has not looked for it since: the descriptor becomes readable once for
+    /// it.
     has_filed: bool,
     /// Whether the channel is closed and still reads for acknowledgements.
     pub closing: bool,
@@ -88,7 +89,8 @@ pub struct Receiving {
     pending_consume: Option<AckTrigger>,
     /// Whether the last received message came from the inbox.
     pub from_inbox: bool,
-    /// The number of the request whose answer the caller awaits; 0 for none, and once a reply was consumed with its receipt.
+    /// The number of the request whose answer the caller awaits; 0 for none, and once a reply was consumed with its
+    /// receipt.
     pub awaited: u64,
     limits: Limits,
     /// The schema against which messages and requests are checked while they are decoded.
@@ -266,7 +268,8 @@ impl Receiving {
             return next;
         }
         if self.part.is_some() && !self.parked {
-            // The program waits on the descriptor from here on, also where the peer is a server, which has only answers.
+            // The program waits on the descriptor from here on, also where the peer is a server, which has only
+            // answers.
             self.update_readiness(true);
         } else if self.part.is_none() {
             // The caller gets the end of the link now, and the inbox is empty.
@@ -364,8 +367,8 @@ impl Receiving {
                 // Otherwise a thread of the program requests the direction.
                 let is_connected = self.connect(reconnector, event_log, waiting)?;
                 if is_connected && self.for_library {
-                    // The sending half takes its half, too. The end of the last link may have brought the acknowledgement for which the
-                    // caller waits, and the new one need not bring any.
+                    // The sending half takes its half, too. The end of the last link may have brought the
+                    // acknowledgement for which the caller waits, and the new one need not bring any.
                     ack_sender.send_ack(AckTrigger::Park);
                 }
                 if !is_connected || self.for_library {

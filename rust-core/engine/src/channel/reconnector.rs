@@ -5,8 +5,9 @@
 //! has ended. So the sending half may be on a newer link than the receiving half, which first reads
 //! the older link to its end.
 //!
-//! The first thread that needs a link makes it: it has the permit of the seat in which the halves of the newest link are
-//! (`new_link`), at the lock of the session. Others wait in its line. How a link is made depends on the [`LinkSource`].
+//! The first thread that needs a link makes it: it has the permit of the seat in which the halves of the newest link
+//! are (`new_link`), at the lock of the session. Others wait in its line. How a link is made depends on the
+//! [`LinkSource`].
 //!
 //! Closing has three steps. [`Reconnector::close`] ends all waits and refuses new calls;
 //! [`Reconnector::begin_close`] lets the closing thread alone continue to make links, to get its messages
@@ -51,8 +52,8 @@ pub enum LinkSource {
 }
 
 impl LinkSource {
-    /// Notes that the receiving direction has lost its link, and that an attempt to make another one is due. A link that is
-    /// accepted makes itself known.
+    /// Notes that the receiving direction has lost its link, and that an attempt to make another one is due. A link
+    /// that is accepted makes itself known.
     pub fn is_due(&self) {
         match self {
             LinkSource::Dial(dialler) => dialler.retry().is_due(),
@@ -196,8 +197,8 @@ impl Reconnector {
         self.wake.drain();
     }
 
-    /// Makes no links any more: removes the name, and drops halves that no direction took, so that the peer sees the end of
-    /// the link.
+    /// Makes no links any more: removes the name, and drops halves that no direction took, so that the peer sees the
+    /// end of the link.
     pub fn finish_close(&self) {
         self.closing.store(false, Ordering::Release);
         if let LinkSource::Acceptor(acceptor) = &self.origin {
@@ -322,8 +323,8 @@ impl Reconnector {
         }
     }
 
-    /// Waits until this thread is the one that makes the next link. None as soon as there is a link newer than `held`, and where the
-    /// thread was interrupted and `leaves` then.
+    /// Waits until this thread is the one that makes the next link. None as soon as there is a link newer than `held`,
+    /// and where the thread was interrupted and `leaves` then.
     fn next_to_make(
         &self,
         held: u64,
@@ -345,7 +346,8 @@ impl Reconnector {
         match self.connect(event_log, waiting)? {
             Some(link) => {
                 event_log.connected(&link.peer.source);
-                // Before another thread may make one, which would wait for a second peer although this one has connected.
+                // Before another thread may make one, which would wait for a second peer although this one has
+                // connected.
                 self.put(link);
             }
             None if leaves => {}
@@ -398,7 +400,8 @@ impl Reconnector {
             if self.is_interrupted() {
                 return Ok(None);
             }
-            // It may be signalled for a link of which the receiving direction has not taken its half; another one follows now.
+            // It may be signalled for a link of which the receiving direction has not taken its half; another one
+            // follows now.
             acceptor.queue.settle();
             wait_readable(waiting, &[acceptor.queue.waker().as_fd(), self.wake.as_fd()])?;
         }

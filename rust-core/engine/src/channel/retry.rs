@@ -1,14 +1,14 @@
-//! The event that ends the wait of an object without a connection: a watch of the name, a timer, or both, in the epoll set of
-//! that object.
+//! The event that ends the wait of an object without a connection: a watch of the name, a timer, or both, in the epoll
+//! set of that object.
 //!
-//! Every attempt to connect, to join or to open is made by [`Retry::attempt`], and an attempt without a connection leaves one
-//! of these events behind, whatever ended it. No program listens: the watch of the name, where there is one. Every other outcome
-//! (a listener that is busy, silent or ending, a refusal, an error of the kernel): a timer with growing pauses beside the watch,
-//! because a listener that stays and answers otherwise later changes nothing in its directory. A connection that was
-//! lost sets the timer at once.
+//! Every attempt to connect, to join or to open is made by [`Retry::attempt`], and an attempt without a connection
+//! leaves one of these events behind, whatever ended it. No program listens: the watch of the name, where there is one.
+//! Every other outcome (a listener that is busy, silent or ending, a refusal, an error of the kernel): a timer with
+//! growing pauses beside the watch, because a listener that stays and answers otherwise later changes nothing in its
+//! directory. A connection that was lost sets the timer at once.
 //!
-//! The timer is made with the object and while there is no connection. The loss of one frees descriptors first; should the process
-//! have none all the same, [`Retry::is_armed`] tells, and the object keeps itself readable.
+//! The timer is made with the object and while there is no connection. The loss of one frees descriptors first; should
+//! the process have none all the same, [`Retry::is_armed`] tells, and the object keeps itself readable.
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -128,8 +128,8 @@ impl Retry {
         self.pause(&mut state);
     }
 
-    /// Notes that no program listens, and watches for one. True if the watch is new, so that the listener has to be tried once
-    /// more before the wait: it may have appeared just before.
+    /// Notes that no program listens, and watches for one. True if the watch is new, so that the listener has to be
+    /// tried once more before the wait: it may have appeared just before.
     ///
     /// # Errors
     /// Those of the watch; the timer is armed then.
@@ -262,7 +262,8 @@ impl Retry {
     }
 }
 
-/// Returns a number that spreads the attempts of clients which lost the same listener; where the kernel gives none, they are not spread.
+/// Returns a number that spreads the attempts of clients which lost the same listener; where the kernel gives none,
+/// they are not spread.
 fn random_number() -> u64 {
     random::number().unwrap_or_default()
 }

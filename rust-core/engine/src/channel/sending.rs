@@ -1,14 +1,15 @@
 //! The sending direction of a channel: new messages, replays and acknowledgements over a link that
 //! may break.
 //!
-//! A frame goes over a link whole or not at all, as far as the session is concerned: once a part of it is on its way, the half of the
-//! link owns the rest, and the next user of the half writes it, even if this call ends with a time-out: a thread (`ends/rest`) where
-//! the program does not call again. A frame of which nothing was taken stays the caller's. When the link breaks, the message goes
-//! over the next one.
+//! A frame goes over a link whole or not at all, as far as the session is concerned: once a part of it is on its way,
+//! the half of the link owns the rest, and the next user of the half writes it, even if this call ends with a time-out:
+//! a thread (`ends/rest`) where the program does not call again. A frame of which nothing was taken stays the caller's.
+//! When the link breaks, the message goes over the next one.
 //!
-//! A message is *admitted* (`session_state::admission`), put to the link, and recorded as sent. [`Sending::send_step`] does all
-//! three in a ring of shared memory that takes the message whole, under one lock. Otherwise it returns the ticket of the admission;
-//! [`Sending::put`] passes the message to the link without the lock, and waits for room; [`Sending::record`] comes under a second one.
+//! A message is *admitted* (`session_state::admission`), put to the link, and recorded as sent. [`Sending::send_step`]
+//! does all three in a ring of shared memory that takes the message whole, under one lock. Otherwise it returns the
+//! ticket of the admission; [`Sending::put`] passes the message to the link without the lock, and waits for room;
+//! [`Sending::record`] comes under a second one.
 //!
 //! [`Sending::put`] returns the obstacle that prevents it. `ends/send` clears it and tries again.
 //!
@@ -81,8 +82,8 @@ pub type Admitted<'a> = (Lease<'a, Sending>, Ticket);
 pub type Passed = (Ticket, i64);
 
 impl Put {
-    /// Leaves the session's lock. Returns the number if the link has the message, otherwise what the call goes on with; none at an
-    /// obstacle.
+    /// Leaves the session's lock. Returns the number if the link has the message, otherwise what the call goes on with;
+    /// none at an obstacle.
     #[inline(always)]
     pub fn leave(self, entered: SeatGuard<'_, Sending>) -> std::result::Result<u64, Option<Admitted<'_>>> {
         match self {
@@ -105,9 +106,9 @@ impl Sending {
         self.sent.store(self.sent.load(Ordering::Relaxed).wrapping_add(messages), Ordering::Relaxed);
     }
 
-    /// Admits a message for the link. With `in_session`, only to a peer with a session, which is known where this is inlined. Of a request
-    /// whose answer is kept this is recorded now, because the answer may come before the request is recorded as sent; the answer to
-    /// the oldest one may be dropped for it.
+    /// Admits a message for the link. With `in_session`, only to a peer with a session, which is known where this is
+    /// inlined. Of a request whose answer is kept this is recorded now, because the answer may come before the request
+    /// is recorded as sent; the answer to the oldest one may be dropped for it.
     #[inline(always)]
     fn admit<'s, const KIND: u8>(
         &'s mut self,
@@ -132,7 +133,8 @@ impl Sending {
         Ok((part, ticket))
     }
 
-    /// Returns the half of the link, its number and its peer, and the bytes of the longest message that both sides accept.
+    /// Returns the half of the link, its number and its peer, and the bytes of the longest message that both sides
+    /// accept.
     #[inline(always)]
     fn terms(&mut self, looked: bool) -> Unless<(&mut TxPart, Terms, u64)> {
         let link = self.generation;
@@ -141,8 +143,8 @@ impl Sending {
         Ok((part, Terms { link, session, looked }, limit))
     }
 
-    /// Admits a message, which a ring takes here, whole; then it is recorded and kept. For every other link, and where the ring has no
-    /// room for all of it, [`Sending::put`] goes on with the ticket.
+    /// Admits a message, which a ring takes here, whole; then it is recorded and kept. For every other link, and where
+    /// the ring has no room for all of it, [`Sending::put`] goes on with the ticket.
     #[inline(always)]
     pub fn send_step<const KIND: u8>(
         &mut self,
@@ -170,7 +172,8 @@ impl Sending {
         admitted.map_or(Put::Blocked, |(_, ticket)| Put::Admitted(ticket))
     }
 
-    /// Writes a whole message into the ring of shared memory, and keeps it. `None` for any obstacle; then nothing was sent.
+    /// Writes a whole message into the ring of shared memory, and keeps it. `None` for any obstacle; then nothing was
+    /// sent.
     #[inline(always)]
     fn put_in_ring<const KIND: u8>(
         &mut self,
@@ -191,7 +194,8 @@ impl Sending {
             Kind::Request | Kind::Reply => draft.flags == 0,
             _ => false,
         };
-        // The fence of such a reply covers that its request is consumed, too. If the reply is not sent here, it is sent next.
+        // The fence of such a reply covers that its request is consumed, too. If the reply is not sent here, it is sent
+        // next.
         let is_only_reply = kind == Kind::Reply && is_short;
         if is_only_reply {
             halves.inbox.finished(draft.to, draft.correlation);
@@ -245,8 +249,9 @@ impl Sending {
         Some(number)
     }
 
-    /// Passes a message to the link, and waits until the link takes it. The lock is free meanwhile. Admits it first where there is no
-    /// ticket of an earlier step; `looked` is whether the caller has received the available acknowledgements.
+    /// Passes a message to the link, and waits until the link takes it. The lock is free meanwhile. Admits it first
+    /// where there is no ticket of an earlier step; `looked` is whether the caller has received the available
+    /// acknowledgements.
     ///
     /// # Errors
     /// The obstacle; the message is then still the caller's.
@@ -274,7 +279,8 @@ impl Sending {
             Some(recorded) => Cow::Borrowed(&recorded.extension[..]),
             None => Cow::Owned(with_until(until).map_err(Obstacle::Failed)?),
         };
-        // Nearly always a stream takes an ordinary frame in one write. What it does not take, or an error, is found again below.
+        // Nearly always a stream takes an ordinary frame in one write. What it does not take, or an error, is found
+        // again below.
         let is_next = extension.is_empty() && !part.has_queue();
         if let Some(body) = draft.content.block().filter(|_| is_next)
             && let Some(half) = part.tx.stream().filter(|half| half.takes_next(body.len()))
@@ -316,7 +322,8 @@ impl Sending {
         number
     }
 
-    /// Keeps an answer for the newest link of the peer's session, if its class requires that. Returns whether it is kept.
+    /// Keeps an answer for the newest link of the peer's session, if its class requires that. Returns whether it is
+    /// kept.
     ///
     /// # Errors
     /// The obstacle.
@@ -337,8 +344,8 @@ impl Sending {
     }
 
     /// Releases a link that has broken. Returns whether a message has no other one to go over: an answer belongs to the
-    /// client that sent the request, which ended with the link, unless the request is idempotent: then the client sends it
-    /// again.
+    /// client that sent the request, which ended with the link, unless the request is idempotent: then the client sends
+    /// it again.
     pub fn lose_link(&mut self, draft: &Draft<'_>) -> bool {
         let part = self.part.take();
         let is_once =
@@ -493,8 +500,8 @@ impl Sending {
         self.part.as_mut().is_some_and(|part| part.tx.flush().unwrap_or(false))
     }
 
-    /// Flushes the rest of what was begun, and what waits for the link. If that does not succeed at once, or with `blocked` in any
-    /// case, returns a descriptor and the event that reports room; none if there is room after all.
+    /// Flushes the rest of what was begun, and what waits for the link. If that does not succeed at once, or with
+    /// `blocked` in any case, returns a descriptor and the event that reports room; none if there is room after all.
     pub fn room(&mut self, blocked: bool) -> Result<Option<(OwnedFd, Interest)>> {
         let Some(part) = &mut self.part else { return Ok(None) };
         if part.flush()? && !blocked || part.tx.park_room()? {
@@ -530,7 +537,8 @@ impl Sending {
         }
     }
 
-    /// Releases the link if it has ended by a defect. A link of which the peer has only gone is released by the attempt to send.
+    /// Releases the link if it has ended by a defect. A link of which the peer has only gone is released by the attempt
+    /// to send.
     pub fn drop_defect(&mut self) {
         if self.part.as_ref().is_some_and(|part| part.tx.has_defect()) {
             self.drop_part();

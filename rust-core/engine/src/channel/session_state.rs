@@ -6,10 +6,11 @@
 //! that sends) and [`SessionState::begin_receiving`] (by the half that receives), because the halves
 //! change links at different moments.
 //!
-//! What becomes of its messages decides its [`Connection`](crate::session::Connection), which is pure state under this lock.
+//! What becomes of its messages decides its [`Connection`](crate::session::Connection), which is pure state under this
+//! lock.
 //!
-//! Locking: `halves` before the table of `Slots`. A thread that holds `halves` neither waits nor takes a direction of the
-//! channel, because taking one passes through this lock (`sys::seat`).
+//! Locking: `halves` before the table of `Slots`. A thread that holds `halves` neither waits nor takes a direction of
+//! the channel, because taking one passes through this lock (`sys::seat`).
 
 pub mod admission;
 mod calls;
@@ -166,8 +167,8 @@ impl SessionState {
         self.halves().receiving_ended(negotiated.page().as_ref());
     }
 
-    /// Records that the program receives again: see [`Inbox::consumed`](crate::session::Inbox::consumed). Returns whether something is to
-    /// be said on this occasion.
+    /// Records that the program receives again: see [`Inbox::consumed`](crate::session::Inbox::consumed). Returns
+    /// whether something is to be said on this occasion.
     #[inline]
     pub fn consumed(&self, trigger: AckTrigger) -> bool {
         self.halves().consumed(trigger)
@@ -214,8 +215,8 @@ impl SessionState {
         self.halves().want(0);
     }
 
-    /// Records that this request has its answer, or that its caller waits no longer: it is not sent again. Wakes threads that wait for
-    /// the room that it had.
+    /// Records that this request has its answer, or that its caller waits no longer: it is not sent again. Wakes
+    /// threads that wait for the room that it had.
     pub fn finish_request(&self, request: u64) {
         self.halves().outbox.finish_request(request);
         self.acknowledgements.wake();
@@ -231,8 +232,8 @@ impl SessionState {
         Ok(())
     }
 
-    /// Accepts the message of a frame: takes over the acknowledgement in its header, calls `first`, and records the message.
-    /// Returns the session and how many messages before it were lost; none for a duplicate.
+    /// Accepts the message of a frame: takes over the acknowledgement in its header, calls `first`, and records the
+    /// message. Returns the session and how many messages before it were lost; none for a duplicate.
     ///
     /// # Errors
     /// Those of `first`, and `Malformed` for an impossible number: the caller ends the link.

@@ -1,5 +1,5 @@
-//! Messages that no transport delivers: bytes of their own, for a program that keeps one or gives it to another process of its own, and those
-//! of a recording.
+//! Messages that no transport delivers: bytes of their own, for a program that keeps one or gives it to another process
+//! of its own, and those of a recording.
 //!
 //! The bytes are no form of the wire: only the version of the library that wrote them reads them.
 
@@ -50,7 +50,8 @@ impl Message {
         Message::new(incoming, origin, Limits::default()).with_name(&name)
     }
 
-    /// Returns the message as bytes, which [`Message::from_bytes`] reads. Arrays in memory that is shared with the sender are copied.
+    /// Returns the message as bytes, which [`Message::from_bytes`] reads. Arrays in memory that is shared with the
+    /// sender are copied.
     pub fn to_bytes(&self) -> Vec<u8> {
         let body = self.body();
         let (sequence, body_length) = (self.sequence(), body.len() as u64);

@@ -9,14 +9,15 @@ use crate::error::{Error, ErrorKind, Result, quoted};
 use crate::schema::id_of_text;
 
 impl Message {
-    /// Returns the first 16 hexadecimal digits of the fingerprint of the schema with which the message was sent; `None` where its sender gave none.
+    /// Returns the first 16 hexadecimal digits of the fingerprint of the schema with which the message was sent; `None`
+    /// where its sender gave none.
     pub fn schema_id(&self) -> Option<String> {
         let SchemaIds { sender, .. } = self.inner().schemas;
         (sender != 0).then(|| Beginning(sender).to_string())
     }
 
-    /// Checks that code which was generated from the schema with this fingerprint, 64 hexadecimal digits, may decode the
-    /// message: the sender gave this schema, or no schema, or this side was opened with it, so that the two were
+    /// Checks that code which was generated from the schema with this fingerprint, 64 hexadecimal digits, may decode
+    /// the message: the sender gave this schema, or no schema, or this side was opened with it, so that the two were
     /// compared when they connected.
     ///
     /// # Errors

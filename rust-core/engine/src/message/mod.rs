@@ -2,8 +2,8 @@
 //!
 //! Transports deliver an [`Incoming`]; the channel layer makes a [`Message`] of it, which the program reads.
 //! The value is decoded when it is first needed and kept. Messages are recycled (`recycled`), so receiving small
-//! messages in a loop allocates nothing. A [`Payload`] is the opposite direction: an encoded value that may be sent more than once, for
-//! replay and to several peers.
+//! messages in a loop allocates nothing. A [`Payload`] is the opposite direction: an encoded value that may be sent
+//! more than once, for replay and to several peers.
 
 mod copy;
 pub(crate) mod failure;
@@ -231,8 +231,8 @@ impl Message {
         FlatMap::within(self.short_cbor()?, &self.inner().limits)
     }
 
-    /// Returns the value where it is one long array in memory that is shared with the sender, and no schema checks it: a
-    /// view, as decoding gives it, with fewer steps. `None` for any other value.
+    /// Returns the value where it is one long array in memory that is shared with the sender, and no schema checks it:
+    /// a view, as decoding gives it, with fewer steps. `None` for any other value.
     pub fn long_array(&self) -> Option<NdArray> {
         let MessageInner { body, header, limits, schema, .. } = self.inner();
         let is_plain = header.encoding == Encoding::Cbor && schema.is_none() && body.split().is_some();
@@ -246,8 +246,9 @@ impl Message {
         (is_plain && limits.allow_flat(body.len())).then(|| &body.whole()[..])
     }
 
-    /// Returns the value at this path: keys and positions from zero, joined by `/` (`rows/0/name`); in a key `~1` is a `/` and `~0` a
-    /// `~`, and the empty path is the whole value. `Missing` (104) or `WrongType` (109) with the existing keys or kind.
+    /// Returns the value at this path: keys and positions from zero, joined by `/` (`rows/0/name`); in a key `~1` is a
+    /// `/` and `~0` a `~`, and the empty path is the whole value. `Missing` (104) or `WrongType` (109) with the
+    /// existing keys or kind.
     pub fn get(&self, path: &str) -> Result<&Value> {
         match self.flat_array(path) {
             Some(array) => Ok(array),

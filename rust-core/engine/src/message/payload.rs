@@ -2,8 +2,8 @@
 //! of a sent message until its receiver has consumed it.
 //!
 //! A [`Payload`] is encoded once and may be sent any number of times: to several peers, and, as a
-//! [`StoredMessage`], again after a connection was lost. The sending layers pass a [`Lender`] where the receiver maps memory of the
-//! sender, so that the encoder puts long arrays there.
+//! [`StoredMessage`], again after a connection was lost. The sending layers pass a [`Lender`] where the receiver maps
+//! memory of the sender, so that the encoder puts long arrays there.
 
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -34,11 +34,12 @@ pub(crate) trait Lender {
     /// cannot be, or was done before.
     fn surround(&self, bytes: &[u8], before: &[u8], after: &[u8]) -> Option<Bytes>;
 
-    /// Returns memory for so many bytes of a body that is being encoded. `None` where there is none, or where it would be kept
-    /// too long.
+    /// Returns memory for so many bytes of a body that is being encoded. `None` where there is none, or where it would
+    /// be kept too long.
     fn lend_memory(&self, length: usize) -> Option<WritableSlot>;
 
-    /// Returns a copy of a whole body in such memory. `None` where there is no room for it: the link, which counts them, looks once more.
+    /// Returns a copy of a whole body in such memory. `None` where there is no room for it: the link, which counts
+    /// them, looks once more.
     fn lend_body(&self, body: &[u8]) -> Option<Bytes>;
 }
 
@@ -62,13 +63,14 @@ thread_local! {
     static LENGTHS: Cell<[usize; 2]> = const { Cell::new([0; 2]) };
 }
 
-/// How much longer than the bodies before a body may be, as a fraction, to find room in the memory that is taken for it.
+/// How much longer than the bodies before a body may be, as a fraction, to find room in the memory that is taken for
+/// it.
 const SLACK: usize = 16;
 /// A body that fills less than one part in this many of its memory is moved to memory of its own.
 const MAX_OVERSIZE: usize = 4;
 
-/// The memory to take for the next long body: as much as the shorter of the last two needs, so that bodies of varying lengths
-/// take none that they do not fill.
+/// The memory to take for the next long body: as much as the shorter of the last two needs, so that bodies of varying
+/// lengths take none that they do not fill.
 fn expected_length() -> usize {
     let [last, before] = LENGTHS.get();
     let shorter = last.min(before);
@@ -85,7 +87,8 @@ impl<'a> Placed<'a> {
         Placed { lender, parts: OneOrMany::new(), loan: None, spilled: None }
     }
 
-    /// Returns the payload of what was encoded but for what is here. A long body without parts goes to memory of the lender.
+    /// Returns the payload of what was encoded but for what is here. A long body without parts goes to memory of the
+    /// lender.
     fn payload(mut self, encoding: Encoding, mut body: Vec<u8>) -> Payload {
         if self.spilled.is_some() {
             if self.spill(&body)
@@ -241,8 +244,8 @@ impl Payload {
         Ok(parts.payload(encoding, body))
     }
 
-    /// Returns a value in CBOR that is one long array or a short map with one, whose elements stay where they are. `None`
-    /// for any other value, and where it may be beyond a limit.
+    /// Returns a value in CBOR that is one long array or a short map with one, whose elements stay where they are.
+    /// `None` for any other value, and where it may be beyond a limit.
     #[inline]
     pub(crate) fn around_array<T: Source + ?Sized>(value: &T, limits: &Limits) -> Option<Payload> {
         let mut parts = InPlace(OneOrMany::new());
@@ -261,7 +264,8 @@ impl Payload {
         Ok(parts.payload(Encoding::Cbor, body))
     }
 
-    /// Returns a payload of a copy of encoded bytes in memory of the lender. `None` if they are not long, and where there is no room for them.
+    /// Returns a payload of a copy of encoded bytes in memory of the lender. `None` if they are not long, and where
+    /// there is no room for them.
     pub(crate) fn placed(encoding: Encoding, body: &[u8], lender: &dyn Lender) -> Option<Payload> {
         let placed = if body.len() >= PLACED_FROM { lender.lend_body(body) } else { None };
         placed.map(|body| Payload::from_bytes(encoding, body))
@@ -420,8 +424,8 @@ impl StoredMessage {
         StoredMessage { body: StoredBody::Shared(payload), correlation: 0, sent, kind: Kind::Data, flags: 0 }
     }
 
-    /// Stores a data message with this body that was sent at this time, in place of another message. A long body is taken
-    /// from `shared`.
+    /// Stores a data message with this body that was sent at this time, in place of another message. A long body is
+    /// taken from `shared`.
     #[inline(always)]
     pub fn become_data<'a>(
         &mut self,

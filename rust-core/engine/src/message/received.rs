@@ -1,5 +1,5 @@
-//! Memory into which a fast-path message is received: that of a dropped message, which becomes the next one, or memory of the program,
-//! which then gets a description of the bytes and no message.
+//! Memory into which a fast-path message is received: that of a dropped message, which becomes the next one, or memory
+//! of the program, which then gets a description of the bytes and no message.
 
 use super::{Message, ReceivedFrom};
 use crate::codec::Encoding;
@@ -14,7 +14,8 @@ pub(crate) trait BodyMemory {
     /// The memory, to be written.
     fn body(&mut self) -> &mut [u8];
 
-    /// Returns the message of this kind and correlation, with this number, encoding and time of sending, from this sender.
+    /// Returns the message of this kind and correlation, with this number, encoding and time of sending, from this
+    /// sender.
     fn finish(
         self,
         what: (Kind, u64),

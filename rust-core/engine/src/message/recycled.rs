@@ -28,7 +28,8 @@ impl Message {
             if let Some(last) = std::mem::replace(&mut place.body, body).into_whole() {
                 buffers::keep_short(last);
             }
-            // Compares the text first: a thread that reads several subscribers in turn would otherwise count both sources each time.
+            // Compares the text first: a thread that reads several subscribers in turn would otherwise count both
+            // sources each time.
             if !Arc::ptr_eq(&place.source, source) && place.source != *source {
                 place.source.clone_from(source);
             }
@@ -92,7 +93,8 @@ impl Message {
                 // The old body is an empty block, so forgetting it leaks nothing.
                 std::mem::forget(last_body);
             }
-            // Compares the text first: a thread that reads several subscribers in turn would otherwise count both sources each time.
+            // Compares the text first: a thread that reads several subscribers in turn would otherwise count both
+            // sources each time.
             if !Arc::ptr_eq(&place.source, source) && place.source != *source {
                 place.source.clone_from(source);
             }
@@ -220,7 +222,8 @@ impl BodyMemory for ReusedMessage {
     }
 }
 
-/// The messages that this thread dropped, while they are turned into others. The lists are looked up once for all of them.
+/// The messages that this thread dropped, while they are turned into others. The lists are looked up once for all of
+/// them.
 #[derive(Default)]
 pub(crate) struct Dropped(Vec<triomphe::Arc<MessageInner>>);
 
@@ -254,16 +257,17 @@ impl Drop for Dropped {
     }
 }
 
-/// Converts the memory into the form with counted owners, as if it had been split: from there to a block and back are a few
-/// instructions, and a hundred for a vector. The conversion allocates, so it is made when memory is used for the second
-/// time.
+/// Converts the memory into the form with counted owners, as if it had been split: from there to a block and back are a
+/// few instructions, and a hundred for a vector. The conversion allocates, so it is made when memory is used for the
+/// second time.
 #[cold]
 fn count(bytes: &mut BytesMut) {
     drop(bytes.split_off(bytes.len()));
 }
 
 impl MessageInner {
-    /// Compares the text first: a thread that reads several subscribers in turn would otherwise count both sources each time.
+    /// Compares the text first: a thread that reads several subscribers in turn would otherwise count both sources each
+    /// time.
     #[inline(never)]
     fn change_source(&mut self, source: &Arc<str>) {
         if self.source != *source {
@@ -304,7 +308,8 @@ fn give_back(array: &mut Value) {
 }
 
 thread_local! {
-    /// The message that this thread dropped last, to be recycled: a program that receives one after the other needs no more.
+    /// The message that this thread dropped last, to be recycled: a program that receives one after the other needs no
+    /// more.
     static LAST: Cell<Option<triomphe::Arc<MessageInner>>> = const { Cell::new(None) };
     /// Those that it dropped before.
     static EARLIER: RefCell<Vec<triomphe::Arc<MessageInner>>> = const { RefCell::new(Vec::new()) };

@@ -238,8 +238,8 @@ impl Fanout {
         self.put(&mut state, numbered.map(|(sequence, payload)| (sequence, sent, payload)))
     }
 
-    /// Publishes a message under the number and the time that it has elsewhere. Returns false, and does nothing, if that
-    /// number was published already.
+    /// Publishes a message under the number and the time that it has elsewhere. Returns false, and does nothing, if
+    /// that number was published already.
     pub fn relay(&self, sequence: u64, sent: Timestamp, payload: &Payload) -> Result<bool> {
         let mut state = self.state();
         let is_new = sequence > state.last;
@@ -412,7 +412,8 @@ impl Lender for Fanout {
     }
 
     fn lend_body(&self, _: &[u8]) -> Option<Bytes> {
-        // The ring's writer puts it into a slot when it is published, and not before: what is encoded and waits would occupy the slots.
+        // The ring's writer puts it into a slot when it is published, and not before: what is encoded and waits would
+        // occupy the slots.
         None
     }
 }

@@ -122,7 +122,8 @@ pub enum Polled {
 impl Feed {
     /// Connects to the publisher. `resume` is where the last feed stopped: nothing is read twice,
     /// and a publisher that started in the meantime is read from its beginning. Without it the feed
-    /// begins with the newest message. `views` counts what the subscriber views over all its feeds. None if one of `wakers` ended the wait for a publisher.
+    /// begins with the newest message. `views` counts what the subscriber views over all its feeds. None if one of
+    /// `wakers` ended the wait for a publisher.
     ///
     /// # Errors
     /// `NotFound` if there is no publisher until the deadline; the reason of its refusal.
@@ -143,7 +144,8 @@ impl Feed {
         Feed::join(&own_hello, called, &peer_hello, offer, options, views).map(Some)
     }
 
-    /// Begins to connect to the publisher, or goes on, without waiting: for one of several names. Otherwise like [`Feed::dial`].
+    /// Begins to connect to the publisher, or goes on, without waiting: for one of several names. Otherwise like
+    /// [`Feed::dial`].
     pub fn begin(
         dialling: &Dialling<'_>,
         transport: Transport,

@@ -1,8 +1,10 @@
-//! When a name had a living listener and a subscriber to several names was not connected to it: kept until the program asks.
+//! When a name had a living listener and a subscriber to several names was not connected to it: kept until the program
+//! asks.
 //!
-//! An attempt that meets a listener which does not answer begins a suspicion. It is none where that listener is the one that was connected
-//! until now (its process ends, and all that it published was received), or the one that is connected next (its numbers say what was
-//! missed). Another listener that nobody reached, or one that stays silent, is a gap.
+//! An attempt that meets a listener which does not answer begins a suspicion. It is none where that listener is the one
+//! that was connected until now (its process ends, and all that it published was received), or the one that is
+//! connected next (its numbers say what was missed). Another listener that nobody reached, or one that stays silent, is
+//! a gap.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,8 +14,8 @@ use std::time::{Duration, Instant};
 use crate::transport::place::Listener;
 use crate::value::Timestamp;
 
-/// A time in which a name of a subscriber to several names had a listener, and the subscriber was not connected to it: messages of
-/// that time may be neither received nor counted.
+/// A time in which a name of a subscriber to several names had a listener, and the subscriber was not connected to it:
+/// messages of that time may be neither received nor counted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Gap {
     /// The endpoint of the name.
@@ -24,8 +26,8 @@ pub struct Gap {
     pub until: Option<Timestamp>,
     /// Why there was no connection.
     pub reason: String,
-    /// Whether it is a gap whatever comes. False while it lasts and the listener that does not answer may soon be connected, and then says
-    /// with its numbers what was missed.
+    /// Whether it is a gap whatever comes. False while it lasts and the listener that does not answer may soon be
+    /// connected, and then says with its numbers what was missed.
     pub is_sure: bool,
 }
 
@@ -96,7 +98,8 @@ impl Gaps {
         self.suspect(name, reason, Silent::Unknown)
     }
 
-    /// Notes that a listener of a name did not answer. Returns whether this is the first one that may not be connected next.
+    /// Notes that a listener of a name did not answer. Returns whether this is the first one that may not be connected
+    /// next.
     pub fn suspect(&self, name: &Arc<str>, reason: &str, listener: Silent) -> bool {
         let mut state = self.state();
         if state.open.len() >= KEPT && !state.open.contains_key(name) {
@@ -132,8 +135,8 @@ impl Gaps {
         self.lasts.load(Ordering::Relaxed)
     }
 
-    /// Notes that there is a connection to a name, or that it has no listener. `connected` is the listener of a connection that counts
-    /// what was missed since the last one.
+    /// Notes that there is a connection to a name, or that it has no listener. `connected` is the listener of a
+    /// connection that counts what was missed since the last one.
     pub fn end(&self, name: &Arc<str>, connected: Option<Listener>) {
         if !self.lasts() {
             return;

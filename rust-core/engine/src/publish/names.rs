@@ -51,8 +51,8 @@ const FIRST_TOKEN: u64 = 16;
 
 /// What receives from one name.
 pub trait Receiver: Sized {
-    /// Returns a receiver that goes on where another one stopped, and has not tried to connect. `watches` is whether it watches for
-    /// its name itself.
+    /// Returns a receiver that goes on where another one stopped, and has not tried to connect. `watches` is whether it
+    /// watches for its name itself.
     fn begin(endpoint: Endpoint, options: &Options, resume: Option<After>, watches: bool) -> Result<Self>;
     /// Connects without waiting, as far as that is possible: `Timeout` while its listener has not answered.
     fn connect(&self) -> Result<()>;
@@ -136,8 +136,8 @@ pub struct SubscribedNames<R> {
     left: BTreeMap<Arc<str>, (After, Option<Listener>)>,
     /// Messages since the last look at the epoll set.
     since_look: u32,
-    /// The names that fit and are refused, and how they are tried again: a listener that stays and answers otherwise later
-    /// changes nothing in its directory.
+    /// The names that fit and are refused, and how they are tried again: a listener that stays and answers otherwise
+    /// later changes nothing in its directory.
     refused: BTreeMap<Arc<str>, Refused>,
     /// The names that have appeared and are not joined yet.
     appeared: VecDeque<Endpoint>,
@@ -160,8 +160,8 @@ struct Member<R> {
     has_delivered: bool,
     /// What an attempt to connect has met that no call has seen.
     failed: Option<Error>,
-    /// Whether the next publisher is read from its first message: no program listened before, or the name appeared while it was
-    /// watched for.
+    /// Whether the next publisher is read from its first message: no program listened before, or the name appeared
+    /// while it was watched for.
     is_later: bool,
     /// Whether its name has appeared again since it was joined.
     has_reappeared: bool,
@@ -406,8 +406,8 @@ impl<R: Receiver> SubscribedNames<R> {
 }
 
 impl<R: Receiver> Member<R> {
-    /// Whether a name that only fits a pattern is left because of this error, and tried again later: a file that holds no value has none behind
-    /// it either, and would give the same error in each call.
+    /// Whether a name that only fits a pattern is left because of this error, and tried again later: a file that holds
+    /// no value has none behind it either, and would give the same error in each call.
     fn is_left_for(&self, error: &Error) -> bool {
         !self.is_given
             && self.endpoint.transport().capabilities().single_value

@@ -72,7 +72,8 @@ impl PositionFile {
             // A new one, or what a program left that was killed while it wrote the first time.
             _ => {}
         }
-        // Written even if it is there: so the page has its room before it is mapped, and the file the time of its last use.
+        // Written even if it is there: so the page has its room before it is mapped, and the file the time of its last
+        // use.
         headroom::check_file(KeptPage::LENGTH as u64)?;
         file.write_all_at(&page, 0).doing(doing())?;
         Ok(PositionFile { page: KeptPage::map(&file)?, _lock: lock })

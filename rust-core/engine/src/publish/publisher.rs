@@ -126,8 +126,8 @@ impl Publisher {
         }
     }
 
-    /// Makes the publisher that replaces another one of this process: with its subscribers where they notice no difference, else it waits
-    /// until they have connected again.
+    /// Makes the publisher that replaces another one of this process: with its subscribers where they notice no
+    /// difference, else it waits until they have connected again.
     fn in_place_of(
         replaced: Replaced,
         endpoint: &Endpoint,
@@ -184,8 +184,8 @@ impl Publisher {
         self.check().and_then(|()| lend()).map_err(|e| e.on(&self.shown))
     }
 
-    /// Lends memory for `length` opaque bytes to publish, as [`Channel::loan_bytes`](crate::Channel::loan_bytes) does: over
-    /// `shm:` they are published where they lie. It is ordinary memory where [`Publisher::loan`] gives that.
+    /// Lends memory for `length` opaque bytes to publish, as [`Channel::loan_bytes`](crate::Channel::loan_bytes) does:
+    /// over `shm:` they are published where they lie. It is ordinary memory where [`Publisher::loan`] gives that.
     ///
     /// # Errors
     /// `TooLarge` above the longest message; `OutOfMemory`.
@@ -203,7 +203,8 @@ impl Publisher {
     ///
     /// # Errors
     /// `NoSpace` on a full disk: the value is still the caller's and can be sent again.
-    /// `InvalidState` once closed; the error of a system call that the kernel refuses, so that no subscriber can connect any more.
+    /// `InvalidState` once closed; the error of a system call that the kernel refuses, so that no subscriber can
+    /// connect any more.
     pub fn send<T: Source + ?Sized>(&self, value: &T) -> Result<u64> {
         self.send_payload(&self.encode(value)?)
     }
@@ -271,15 +272,16 @@ impl Publisher {
         (count, published.and(refused))
     }
 
-    /// Fails with `InvalidState` in another process, and once the publisher is closed; with the error of the acceptor once that has ended.
+    /// Fails with `InvalidState` in another process, and once the publisher is closed; with the error of the acceptor
+    /// once that has ended.
     fn check(&self) -> Result<()> {
         fork::check(self.fork_generation)?;
         if self.open.is_open() { self.fanout.check() } else { Err(self.open.refusal()) }
     }
 
-    /// Publishes one value. The lock of the fan-out is enough: it orders the numbers, and no thread has it for long. The
-    /// turn decides which of several waiting threads comes next, so a message leaves without one only while no thread
-    /// has or awaits a turn.
+    /// Publishes one value. The lock of the fan-out is enough: it orders the numbers, and no thread has it for long.
+    /// The turn decides which of several waiting threads comes next, so a message leaves without one only while no
+    /// thread has or awaits a turn.
     #[inline]
     fn try_send(&self, payload: &Payload) -> Result<u64> {
         self.check()?;
@@ -317,8 +319,8 @@ impl Publisher {
         self.store.as_ref().map_or_else(|| self.fanout.subscribers(), |store| store.writer.subscribers())
     }
 
-    /// Returns how many messages the slowest subscriber has not read; 0 without subscribers and for a store. A program that
-    /// publishes faster than usual, such as one that sends what was missed, waits by it, so that nobody is
+    /// Returns how many messages the slowest subscriber has not read; 0 without subscribers and for a store. A program
+    /// that publishes faster than usual, such as one that sends what was missed, waits by it, so that nobody is
     /// overtaken.
     pub fn behind(&self) -> u64 {
         if self.store.is_some() || fork::check(self.fork_generation).is_err() {
@@ -362,13 +364,13 @@ impl Publisher {
         self.fanout.wait_for_subscribers(count, &mut waiting).map_err(|e| e.on(&self.shown))
     }
 
-    /// Waits until every connected subscriber has been given what was published before: over `shm:` its program has read it, over
-    /// `unix:` and `tcp:` the kernel has taken it for its connection. A `journal:` and a `file:` have it once `send` has returned,
-    /// where they are durable on the disk: then there is nothing to wait for.
+    /// Waits until every connected subscriber has been given what was published before: over `shm:` its program has
+    /// read it, over `unix:` and `tcp:` the kernel has taken it for its connection. A `journal:` and a `file:` have it
+    /// once `send` has returned, where they are durable on the disk: then there is nothing to wait for.
     ///
     /// # Errors
-    /// `Timeout` with the number of messages that are left for the slowest subscriber in [`Error::missed`]; the publisher stays
-    /// open, and the call can be repeated. `InvalidState` once it is closed.
+    /// `Timeout` with the number of messages that are left for the slowest subscriber in [`Error::missed`]; the
+    /// publisher stays open, and the call can be repeated. `InvalidState` once it is closed.
     pub fn flush<'a>(&self, wait: impl Into<Wait<'a>>) -> Result<()> {
         let mut waiting = self.options.start(wait);
         let mut drain = || self.fanout.drain(DrainGoal::UpTo(self.fanout.newest()), &mut waiting);
@@ -380,8 +382,8 @@ impl Publisher {
     /// (`unix:`, `tcp:`) receive what is left for them. Then they wait for the next publisher.
     ///
     /// # Errors
-    /// `Timeout` if a subscriber had not received everything by the deadline; the error of a system call that the kernel refused, after
-    /// which no subscriber could connect any more. The publisher is closed all the same.
+    /// `Timeout` if a subscriber had not received everything by the deadline; the error of a system call that the
+    /// kernel refused, after which no subscriber could connect any more. The publisher is closed all the same.
     pub fn close<'a>(&self, wait: impl Into<Wait<'a>>) -> Result<()> {
         if fork::check(self.fork_generation).is_err() || !self.open.close() {
             return Ok(());

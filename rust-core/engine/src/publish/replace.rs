@@ -1,8 +1,10 @@
-//! The publishers of this process by their names, for the option `replace`: a publisher takes over the name of another one.
+//! The publishers of this process by their names, for the option `replace`: a publisher takes over the name of another
+//! one.
 //!
-//! A program that runs the same piece of code again, as a cell of a notebook, makes a publisher while its last one is still there.
-//! The new one takes that one's place: where both have the same options, with its ring and its subscribers, who notice nothing;
-//! otherwise the last one ends in order, and the new one waits until the subscribers have connected again.
+//! A program that runs the same piece of code again, as a cell of a notebook, makes a publisher while its last one is
+//! still there. The new one takes that one's place: where both have the same options, with its ring and its
+//! subscribers, who notice nothing; otherwise the last one ends in order, and the new one waits until the subscribers
+//! have connected again.
 
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -95,7 +97,8 @@ pub struct Replaced {
     pub is_alike: bool,
 }
 
-/// Takes the name of the publisher of this process at an endpoint: that one is not open from now on. None if there is none.
+/// Takes the name of the publisher of this process at an endpoint: that one is not open from now on. None if there is
+/// none.
 pub fn take(shown: &str, options: &Options) -> Result<Option<Replaced>> {
     let mut all = ALL.lock();
     let Some(entry) = all.remove(shown) else {
@@ -109,7 +112,8 @@ pub fn take(shown: &str, options: &Options) -> Result<Option<Replaced>> {
     Ok(Some(Replaced { held, fanout, is_alike: are_alike(&entry.options, options) }))
 }
 
-/// Returns the error with what the option `replace` could do about it: the name is that of an open publisher of this process.
+/// Returns the error with what the option `replace` could do about it: the name is that of an open publisher of this
+/// process.
 pub fn hinted(error: Error, shown: &str) -> Error {
     let all = ALL.lock();
     let is_replaceable = |entry: &PublisherEntry| entry.held.strong_count() > 0 && entry.open.is_open();

@@ -1,5 +1,5 @@
-//! Requests for the newest values of publishers, which keep nothing of them: the hello has `once`. Requests to several publishers are under
-//! way together, so that one that does not answer delays none of the others.
+//! Requests for the newest values of publishers, which keep nothing of them: the hello has `once`. Requests to several
+//! publishers are under way together, so that one that does not answer delays none of the others.
 
 use std::collections::BTreeMap;
 use std::os::fd::BorrowedFd;

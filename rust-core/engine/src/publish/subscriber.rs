@@ -60,7 +60,8 @@ use crate::value::{Limits, Value};
 /// If a subscriber is too slow, one call fails with `Lagged` and the number of missed messages, and the next one
 /// continues with the oldest message that is left. With the option `delivery="latest"` it receives the newest
 /// message instead, with the number in [`Message::missed`]. With a `client_id` the same holds for the messages
-/// that were published after the last one that the former incarnation received: `Lagged` is followed by the newest message.
+/// that were published after the last one that the former incarnation received: `Lagged` is followed by the newest
+/// message.
 ///
 /// One thread at a time receives; the call of another one fails with `InvalidState`. Threads that receive at the same
 /// time each need a subscriber of their own. Any thread may close a subscriber, which ends the wait of the receiving
@@ -121,8 +122,8 @@ impl Subscriber {
     /// message, or from the oldest one that it still has.
     ///
     /// If a publisher listens and does not answer within half a second, the first call that receives connects.
-    /// [`Subscriber::events`] then begins with [`EventKind::Disconnected`](crate::EventKind::Disconnected), because messages
-    /// before that call are neither received nor counted.
+    /// [`Subscriber::events`] then begins with [`EventKind::Disconnected`](crate::EventKind::Disconnected), because
+    /// messages before that call are neither received nor counted.
     ///
     /// The endpoint may be a pattern, in which `*` matches any characters and `?` matches one. This is the same as
     /// [`Subscriber::of`] with that pattern alone.
@@ -218,8 +219,8 @@ impl Subscriber {
     /// Waits for the next message.
     ///
     /// # Errors
-    /// `Timeout` if no message arrived by the deadline, `NotFound` if there was no publisher until then, `Disconnected` if there was one
-    /// and it has ended, `Lagged` if
+    /// `Timeout` if no message arrived by the deadline, `NotFound` if there was no publisher until then, `Disconnected`
+    /// if there was one and it has ended, `Lagged` if
     /// messages were missed (the next call continues), `InvalidState` if another thread receives or the
     /// subscriber is closed.
     pub fn recv<'a>(&self, wait: impl Into<Wait<'a>>) -> Result<Message> {
@@ -238,8 +239,8 @@ impl Subscriber {
         self.receive_within(&mut self.options.start(wait))
     }
 
-    /// Returns the error of a call that received nothing: for a publisher that this subscriber has received from, "no listener"
-    /// means that it has ended. A call that does not wait cannot tell.
+    /// Returns the error of a call that received nothing: for a publisher that this subscriber has received from, "no
+    /// listener" means that it has ended. A call that does not wait cannot tell.
     fn explained(&self, error: Error, waits: bool) -> Error {
         if waits && error.kind() == ErrorKind::NotFound && self.event_log.was_connected() {
             let text = "the publisher ended and did not start again within the time given; try again, or see why it ended";
@@ -248,8 +249,8 @@ impl Subscriber {
         self.named(error)
     }
 
-    /// Returns the error with the open names that are like this one, if there is no publisher. A subscriber to several names waits
-    /// for those that do not exist yet.
+    /// Returns the error with the open names that are like this one, if there is no publisher. A subscriber to several
+    /// names waits for those that do not exist yet.
     fn named(&self, error: Error) -> Error {
         if self.names.is_some() { error } else { open_names::named(error, &self.shown) }
     }
@@ -396,9 +397,10 @@ impl Subscriber {
         self.event_log.take()
     }
 
-    /// Returns the times in which a name had a listener and this subscriber to several names was not connected to it: those that
-    /// have ended since the last call, and those that last. A subscriber to one name has none. No gap is the time in which the publisher
-    /// that was connected last ends, nor one after which a publisher is connected whose numbers say what was missed.
+    /// Returns the times in which a name had a listener and this subscriber to several names was not connected to it:
+    /// those that have ended since the last call, and those that last. A subscriber to one name has none. No gap is the
+    /// time in which the publisher that was connected last ends, nor one after which a publisher is connected whose
+    /// numbers say what was missed.
     pub fn gaps(&self) -> Vec<Gap> {
         self.report.as_ref().map_or_else(Vec::new, |report| report.gaps.take())
     }

@@ -129,8 +129,8 @@ impl Request {
         LoanMemory::new(dtype, shape, order, max_message_size, lend).map_err(|e| e.on(&self.client_tx.shown))
     }
 
-    /// Lends memory for `length` opaque bytes of the reply, as [`Channel::loan_bytes`](crate::Channel::loan_bytes) does for a
-    /// message.
+    /// Lends memory for `length` opaque bytes of the reply, as [`Channel::loan_bytes`](crate::Channel::loan_bytes) does
+    /// for a message.
     ///
     /// # Errors
     /// `TooLarge` above the longest message that the client accepts; `OutOfMemory`.

@@ -38,8 +38,8 @@ impl Client {
         self.room.is_some() || self.client_tx.pending.load(Ordering::Acquire)
     }
 
-    /// Returns the next message if it has arrived and needs no further checks, and records it as delivered. Records the requests before
-    /// it as consumed, unless the caller has done that already (`is_recorded`).
+    /// Returns the next message if it has arrived and needs no further checks, and records it as delivered. Records the
+    /// requests before it as consumed, unless the caller has done that already (`is_recorded`).
     #[inline]
     pub fn take(&mut self, options: &Options, is_recorded: bool) -> Option<Taken> {
         let (trigger, part) = (self.trigger(), &mut self.part);

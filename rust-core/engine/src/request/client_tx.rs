@@ -1,10 +1,11 @@
 //! The answers of a server to one client, and the counters of that client.
 //!
-//! An answer is sent at once if the link has room. Otherwise it waits in the queue of the link, and the serving thread sends it when
-//! there is room (`pending`). At most `max_message_size` bytes wait for one client: a client that sends requests and does not read the
-//! answers is disconnected, and its answers are counted as dropped.
+//! An answer is sent at once if the link has room. Otherwise it waits in the queue of the link, and the serving thread
+//! sends it when there is room (`pending`). At most `max_message_size` bytes wait for one client: a client that sends
+//! requests and does not read the answers is disconnected, and its answers are counted as dropped.
 //!
-//! A link over which no answer can be sent any more is not used for requests either: both sides are told ([`ClientTx::give_up`]).
+//! A link over which no answer can be sent any more is not used for requests either: both sides are told
+//! ([`ClientTx::give_up`]).
 
 use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
@@ -26,7 +27,8 @@ use crate::message::{Message, Payload};
 use crate::session::inbox::AckTrigger;
 use crate::sys::poll::Interest;
 
-/// A token among those of clients with waiting answers: an answer was kept for a client that may have reconnected under another token.
+/// A token among those of clients with waiting answers: an answer was kept for a client that may have reconnected under
+/// another token.
 pub const KEPT: u64 = 0;
 
 /// The sending side of one client. Shared by the serving thread and the requests of that client.
@@ -160,8 +162,8 @@ impl ClientTx {
         self.with_sending(|sending| self.send_with(sending, draft))
     }
 
-    /// [`ClientTx::send`] for the answer to a request, which is counted. `answered` is whether the request has been answered; it
-    /// changes only while the state is locked. Returns `None` if the request was answered before.
+    /// [`ClientTx::send`] for the answer to a request, which is counted. `answered` is whether the request has been
+    /// answered; it changes only while the state is locked. Returns `None` if the request was answered before.
     ///
     /// # Errors
     /// Those of [`ClientTx::send`].
@@ -259,15 +261,16 @@ impl ClientTx {
         Ok(())
     }
 
-    /// Has the serving thread send an answer over the newest link, if the client has connected again while it went over this one.
+    /// Has the serving thread send an answer over the newest link, if the client has connected again while it went over
+    /// this one.
     fn leave_replays(&self, is_left: bool) {
         if is_left {
             self.server_waker.add_pending(KEPT);
         }
     }
 
-    /// Passes an answer to the link or to its queue; admits it first where there is no ticket. Returns `None` if there is no link any
-    /// more; then the answer is kept, or dropped and counted.
+    /// Passes an answer to the link or to its queue; admits it first where there is no ticket. Returns `None` if there
+    /// is no link any more; then the answer is kept, or dropped and counted.
     ///
     /// # Errors
     /// Those of [`ClientTx::send`].
@@ -336,9 +339,9 @@ impl ClientTx {
         Ok(())
     }
 
-    /// Gives up the link, for both directions: a client whose answers cannot be sent is not to send requests and wait. The
-    /// connection is hung up, so that the client sees its end at once; the serving thread disconnects the client. The reason
-    /// is an event.
+    /// Gives up the link, for both directions: a client whose answers cannot be sent is not to send requests and wait.
+    /// The connection is hung up, so that the client sees its end at once; the serving thread disconnects the client.
+    /// The reason is an event.
     fn give_up(&self, sending: &mut Sending, why: Error) {
         self.lose_link(sending);
         if let Some(guard) = self.guard.upgrade() {
@@ -504,8 +507,8 @@ impl Links for ClientTx {
         &self.session_state
     }
 
-    /// Records that answers wait, and wakes the serving thread. The caller has locked the state, so that [`ClientTx::flush`] cannot clear
-    /// `pending` in between.
+    /// Records that answers wait, and wakes the serving thread. The caller has locked the state, so that
+    /// [`ClientTx::flush`] cannot clear `pending` in between.
     fn left_over(&self) {
         if !self.pending.swap(true, Ordering::AcqRel) {
             self.server_waker.add_pending(self.token);

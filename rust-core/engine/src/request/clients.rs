@@ -35,8 +35,8 @@ use crate::sys::eventfd::EventFd;
 use crate::sys::poll::{Epoll, Interest, Ready};
 use crate::sys::stop;
 
-/// A map from tokens to values. The server counts the tokens itself, so no client can choose tokens that collide. So the map
-/// does not need the hash of the standard library, which takes 140 instructions for a number.
+/// A map from tokens to values. The server counts the tokens itself, so no client can choose tokens that collide. So
+/// the map does not need the hash of the standard library, which takes 140 instructions for a number.
 type ByToken<T> = HashMap<u64, T, BuildHasherDefault<TokenHasher>>;
 
 /// A hash that spreads the number over all bits, because the map uses the lowest and the highest bits.
@@ -267,8 +267,8 @@ impl Clients {
         }
     }
 
-    /// Keeps the descriptor of a program's event loop readable while a client has more. The others are parked, so that their links
-    /// wake it, and stay in the queue: the next call records that their requests are consumed.
+    /// Keeps the descriptor of a program's event loop readable while a client has more. The others are parked, so that
+    /// their links wake it, and stay in the queue: the next call records that their requests are consumed.
     fn keep_readable(&mut self) -> Result<()> {
         if !self.watched {
             return Ok(());

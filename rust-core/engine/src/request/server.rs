@@ -1,7 +1,8 @@
 //! The server: receives the requests of many clients, one after the other.
 //!
 //! [`Server`] is the public part of [`Clients`]. It ensures that one thread at a time serves, that any thread may
-//! close, that a close in a callback of the serving thread does not wait for that thread, and that signals end the loop.
+//! close, that a close in a callback of the serving thread does not wait for that thread, and that signals end the
+//! loop.
 
 use std::fmt;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};

@@ -1,8 +1,8 @@
 //! The one place where a message of this side is admitted: whether it may be sent now, under which number, and what is
 //! recorded once the link has it.
 //!
-//! Every message of a session passes here: data, requests and replies of channels and servers, alone and in batches. The transports' own
-//! obstacles (no room in the ring, a rest that is not written yet) come after it.
+//! Every message of a session passes here: data, requests and replies of channels and servers, alone and in batches.
+//! The transports' own obstacles (no room in the ring, a rest that is not written yet) come after it.
 
 use super::{Connection, Page};
 use crate::RetransmitClass;
@@ -12,8 +12,8 @@ use crate::places::Reuse;
 /// After this many unacknowledged messages a program that only sends checks for acknowledgements.
 const ACK_CHECK_INTERVAL: usize = 64;
 
-/// So does one that has sent so many bytes since the last check: what is kept then lies in memory that the processor's caches still hold,
-/// and looking takes nothing beside copying them.
+/// So does one that has sent so many bytes since the last check: what is kept then lies in memory that the processor's
+/// caches still hold, and looking takes nothing beside copying them.
 const ACK_CHECK_BYTES: usize = 64 << 10;
 
 /// Returns whether to check for acknowledgements while `kept` messages are kept.
@@ -135,8 +135,8 @@ impl<M: Reuse, P: Page> Connection<M, P> {
         Ok(Ticket { number, acked, length: content.length, class, link: terms.link, noted })
     }
 
-    /// Reads the peer's page where many messages or bytes are kept, and before a long message, which may need the slot of a
-    /// consumed one.
+    /// Reads the peer's page where many messages or bytes are kept, and before a long message, which may need the slot
+    /// of a consumed one.
     #[cold]
     fn look(&mut self, looked: bool) -> Unless<()> {
         self.outbox.looked();
@@ -149,8 +149,9 @@ impl<M: Reuse, P: Page> Connection<M, P> {
         }
     }
 
-    /// Admits the first ones of several messages with these lengths, which are like `content` and are allowed, at least one and at most
-    /// `most`. Returns the ticket of the first one and their number. The messages behind it have the next numbers.
+    /// Admits the first ones of several messages with these lengths, which are like `content` and are allowed, at least
+    /// one and at most `most`. Returns the ticket of the first one and their number. The messages behind it have the
+    /// next numbers.
     pub fn admit_run(
         &mut self,
         terms: &Terms,
@@ -207,9 +208,9 @@ impl<M: Reuse, P: Page> Connection<M, P> {
         (number, self.outbox.last_kept())
     }
 
-    /// Keeps an answer to this session, whose link has ended, for the next one or for the newest one, over which it is sent as a replay.
-    /// Returns the place for its stored part; none if it is not kept: only the answer to an idempotent request is, and only for the
-    /// incarnation that sent the request.
+    /// Keeps an answer to this session, whose link has ended, for the next one or for the newest one, over which it is
+    /// sent as a replay. Returns the place for its stored part; none if it is not kept: only the answer to an
+    /// idempotent request is, and only for the incarnation that sent the request.
     ///
     /// # Errors
     /// The obstacle.

@@ -13,9 +13,11 @@ pub enum Control {
     NextLink,
     /// Messages are to be sent again first: see [`Connection::next_replay`].
     Replay,
-    /// The callers of these requests gave up. What the link does not take is [left for later](Connection::withdraw_later).
+    /// The callers of these requests gave up. What the link does not take is [left for
+    /// later](Connection::withdraw_later).
     Withdraw(Vec<u64>),
-    /// Everything up to this number is consumed. Once the link has it, the inbox [records that](crate::Inbox::ack_frame_sent).
+    /// Everything up to this number is consumed. Once the link has it, the inbox [records
+    /// that](crate::Inbox::ack_frame_sent).
     Acknowledge(u64),
 }
 
@@ -26,13 +28,13 @@ pub struct Tried {
     withdrawals: bool,
 }
 
-/// The most withdrawals that are kept; further ones are not sent. A server that receives nothing for so long has the requests in its
-/// queue and carries them out.
+/// The most withdrawals that are kept; further ones are not sent. A server that receives nothing for so long has the
+/// requests in its queue and carries them out.
 const MOST_WITHDRAWALS: usize = 1024;
 
 impl<M: Reuse, P: Page> Connection<M, P> {
-    /// Returns what is to be said next over this link to this session, and was not tried on this occasion; the acknowledgement if
-    /// `trigger` makes it due.
+    /// Returns what is to be said next over this link to this session, and was not tried on this occasion; the
+    /// acknowledgement if `trigger` makes it due.
     pub fn next_control(
         &mut self,
         link: u64,
@@ -81,8 +83,8 @@ impl<M: Reuse, P: Page> Connection<M, P> {
         self.withdrawn = requests;
     }
 
-    /// Leaves what is to be said to the thread that sends now: it looks when it has done so. An acknowledgement that the peer has
-    /// requested is sent in any case.
+    /// Leaves what is to be said to the thread that sends now: it looks when it has done so. An acknowledgement that
+    /// the peer has requested is sent in any case.
     pub fn defer(&mut self, trigger: AckTrigger) {
         let is_requested = trigger == AckTrigger::Requested || self.deferred == Some(AckTrigger::Requested);
         self.deferred = Some(if is_requested { AckTrigger::Requested } else { AckTrigger::Park });
@@ -94,8 +96,8 @@ impl<M: Reuse, P: Page> Connection<M, P> {
         self.deferred.is_some()
     }
 
-    /// Returns whether something was left to the thread that sends over this link. A thread that does not `join` a newer link leaves it
-    /// to the one that sends over that.
+    /// Returns whether something was left to the thread that sends over this link. A thread that does not `join` a
+    /// newer link leaves it to the one that sends over that.
     pub fn is_left_to(&self, link: u64, joins: bool) -> bool {
         self.has_deferred() && (joins || !self.is_newer(link))
     }
@@ -111,8 +113,8 @@ impl<M: Reuse, P: Page> Connection<M, P> {
         self.replays
     }
 
-    /// Returns the next message that is to be sent again over this link, with its number; then [`Connection::replayed`] is called. None
-    /// once this link has all of them, and where there is a newer one, over which they go.
+    /// Returns the next message that is to be sent again over this link, with its number; then [`Connection::replayed`]
+    /// is called. None once this link has all of them, and where there is a newer one, over which they go.
     pub fn next_replay(&mut self, link: u64) -> Option<(&M, u64)> {
         if !self.replays || self.is_newer(link) {
             return None;
@@ -124,7 +126,8 @@ impl<M: Reuse, P: Page> Connection<M, P> {
         self.outbox.to_replay()
     }
 
-    /// Records that this link took the message with this number again. Over a link that was replaced meanwhile it is sent once more.
+    /// Records that this link took the message with this number again. Over a link that was replaced meanwhile it is
+    /// sent once more.
     pub fn replayed(&mut self, link: u64, number: u64) {
         if !self.is_newer(link) {
             self.outbox.replayed(number);

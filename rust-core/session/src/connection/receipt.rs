@@ -1,4 +1,5 @@
-//! The record of a receipt, and of what the program has consumed: told to the peer in a page, with the next message, or by a frame.
+//! The record of a receipt, and of what the program has consumed: told to the peer in a page, with the next message, or
+//! by a frame.
 
 use super::{Connection, Page};
 use crate::error::Result;
@@ -29,8 +30,9 @@ impl<M: Reuse, P: Page> Connection<M, P> {
         self.publish_consumed(free_with_fence, trigger) || self.has_replays()
     }
 
-    /// Publishes what [`Inbox::consumed`](crate::Inbox::consumed) has recorded; `free_with_fence` frees the room of the messages in the
-    /// ring. The page is written before that fence, which then covers both writes. Returns whether a frame is pending.
+    /// Publishes what [`Inbox::consumed`](crate::Inbox::consumed) has recorded; `free_with_fence` frees the room of the
+    /// messages in the ring. The page is written before that fence, which then covers both writes. Returns whether a
+    /// frame is pending.
     #[inline(always)]
     pub fn publish_consumed(&mut self, free_with_fence: impl FnOnce(), trigger: AckTrigger) -> bool {
         self.publish_before_fence();
@@ -40,9 +42,10 @@ impl<M: Reuse, P: Page> Connection<M, P> {
         self.is_ack_due(trigger)
     }
 
-    /// Records a message that is [new](crate::Inbox::is_new), of this number, length and urgency. With `consume`, the program receives
-    /// again on this occasion, which is recorded and published before; see [`Connection::publish_consumed`]. Returns the
-    /// occasion of a pending acknowledgement frame, and how many messages were lost before this one.
+    /// Records a message that is [new](crate::Inbox::is_new), of this number, length and urgency. With `consume`, the
+    /// program receives again on this occasion, which is recorded and published before; see
+    /// [`Connection::publish_consumed`]. Returns the occasion of a pending acknowledgement frame, and how many messages
+    /// were lost before this one.
     #[inline(always)]
     pub fn received(
         &mut self,

@@ -166,7 +166,8 @@ pub struct End {
     pub sent_over: u64,
     /// The halves of new links, which no thread that sends has taken.
     pub new_links: VecDeque<TxLink>,
-    /// The message for which a thread waits for room, by class and length, and the number from which on a frame wakes the thread.
+    /// The message for which a thread waits for room, by class and length, and the number from which on a frame wakes
+    /// the thread.
     pub waits_for_room: Option<(RetransmitClass, usize, u64)>,
     /// Whether the link had no room for its last acknowledgement: it does not try again by itself.
     pub ack_refused: bool,

@@ -84,7 +84,8 @@ impl World<'_> {
         }
     }
 
-    /// Returns whether the client of this end is another than that of the last link, for which a server has no session: it has no name.
+    /// Returns whether the client of this end is another than that of the last link, for which a server has no session:
+    /// it has no name.
     pub fn is_another_client(&self, i: usize) -> bool {
         let session = self.ends[pair(i) * 2 + 1].session();
         let outbox = &self.ends[pair(i) * 2].connection.outbox;
@@ -167,7 +168,8 @@ impl World<'_> {
             });
         }
         for i in both {
-            // The thread that made the link takes it for the half that sends, a server's also while another thread sends.
+            // The thread that made the link takes it for the half that sends, a server's also while another thread
+            // sends.
             if self.serves[i] || self.under_way != Some(i) {
                 self.join(i);
             } else {

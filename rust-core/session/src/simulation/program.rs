@@ -232,8 +232,8 @@ impl World<'_> {
         }
     }
 
-    /// Sometimes runs other threads after the link took a message and before the outbox records it. The link may break meanwhile, and the
-    /// peer connect again, as itself or as its next incarnation.
+    /// Sometimes runs other threads after the link took a message and before the outbox records it. The link may break
+    /// meanwhile, and the peer connect again, as itself or as its next incarnation.
     fn meanwhile(&mut self, i: usize) {
         if self.under_way.is_none() && self.random.one_in(4) {
             self.under_way = Some(i);
@@ -312,7 +312,8 @@ impl World<'_> {
     /// Notes what this end has published in the word.
     pub fn note_published(&mut self, i: usize) {
         let end = &self.ends[i];
-        // After the link broke, the sender may have read the word for the last time; the next hello repeats the progress.
+        // After the link broke, the sender may have read the word for the last time; the next hello repeats the
+        // progress.
         let Some(page) =
             end.rx.front().filter(|link| link.begun && !link.ended).and_then(|link| link.page.as_ref())
         else {
@@ -567,8 +568,8 @@ impl World<'_> {
         self.note_published(i);
     }
 
-    /// A server does not wait for a client whose link has ended: it keeps an answer for the next one, or drops it. Returns whether it did
-    /// either.
+    /// A server does not wait for a client whose link has ended: it keeps an answer for the next one, or drops it.
+    /// Returns whether it did either.
     fn keep_answer(&mut self, i: usize, content: Content) -> bool {
         let end = &mut self.ends[i];
         let is_kept = match end.connection.keep_unsent(content.answers.1, &message(content)).unwrap() {

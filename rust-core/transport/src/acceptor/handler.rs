@@ -88,8 +88,8 @@ pub trait HandshakeHandler: Send + Sync {
         drop(connection);
         Err(Error::new(ErrorKind::Internal, "a connection without a hello is not accepted here"))
     }
-    /// Called when the acceptor ends this listener at an error that does not pass, such as that of a system call which a filter refuses: no
-    /// peer can connect any more.
+    /// Called when the acceptor ends this listener at an error that does not pass, such as that of a system call which
+    /// a filter refuses: no peer can connect any more.
     fn ended(&self, error: &Error) {
         let _ = error;
     }

@@ -44,8 +44,8 @@ pub(super) enum HandshakeStage {
 }
 
 impl PendingHandshake {
-    /// Reads what has arrived and, once the hello is complete, examines one slice of a memory file: a peer chooses the length of its
-    /// files, and all other connections of the process wait meanwhile.
+    /// Reads what has arrived and, once the hello is complete, examines one slice of a memory file: a peer chooses the
+    /// length of its files, and all other connections of the process wait meanwhile.
     pub(crate) fn advance(&mut self) -> Result<HandshakeStage> {
         if self.hello.is_none() {
             if !self.read_more()? {

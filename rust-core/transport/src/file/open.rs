@@ -1,5 +1,5 @@
-//! Opening the file of a name, and the options for that: never through a symbolic link, and only a regular file. No call here
-//! waits for another process.
+//! Opening the file of a name, and the options for that: never through a symbolic link, and only a regular file. No
+//! call here waits for another process.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};

@@ -1,4 +1,5 @@
-//! The fast-path frame of a stream: data without an extension, whose header is compared with the words that it has to have.
+//! The fast-path frame of a stream: data without an extension, whose header is compared with the words that it has to
+//! have.
 //!
 //! Nearly every message is one. What remains to be read are the encoding, the lengths and the numbers.
 
@@ -56,7 +57,8 @@ mod tests {
     use super::*;
 
     proptest! {
-        /// Whatever is taken for a fast-path frame is one, with the same fields, and every fast-path frame is taken for one.
+        /// Whatever is taken for a fast-path frame is one, with the same fields, and every fast-path frame is taken for
+        /// one.
         #[test]
         fn fast_frames_are_those_of_their_form(
             numbers in any::<([u64; 3], i64, u32)>(),

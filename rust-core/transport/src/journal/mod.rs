@@ -126,7 +126,8 @@ impl Driver for Journal {
     }
 }
 
-/// Returns the number of messages of the journal at a place, and how far each named reader is behind; `None` where there is none.
+/// Returns the number of messages of the journal at a place, and how far each named reader is behind; `None` where
+/// there is none.
 ///
 /// It takes no lock and changes nothing; without a writer that has written the committed word it
 /// shows 0 messages.

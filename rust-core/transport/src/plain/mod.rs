@@ -248,8 +248,8 @@ impl PlainRx {
     /// `Malformed` and `TooLarge` concern one line, and the next call continues behind it.
     /// `Disconnected` and `VersionMismatch` end the link.
     pub(crate) fn try_recv(&mut self) -> Result<Option<Incoming>> {
-        /// Reads and lines in one call, after which the caller's other duties come first: a peer may send lines without a message as
-        /// fast as this side reads.
+        /// Reads and lines in one call, after which the caller's other duties come first: a peer may send lines without
+        /// a message as fast as this side reads.
         const STEPS: u32 = 4096;
         for _ in 0..STEPS {
             if let Mode::Lines { lines, dialect, ready, .. } = &mut self.mode {

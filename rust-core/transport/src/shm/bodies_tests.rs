@@ -1,5 +1,5 @@
-//! Long bodies in slots: each arrives as it was sent, whatever is in it, and nothing that a peer writes is more than an error, or another
-//! body, which is the same however often it is looked at.
+//! Long bodies in slots: each arrives as it was sent, whatever is in it, and nothing that a peer writes is more than an
+//! error, or another body, which is the same however often it is looked at.
 
 use std::io::IoSlice;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,4 +1,5 @@
-//! Fuzz target: a peer's memory file from any bytes, mapped as a peer's is: its size, its seals, its header, its words, and how they change.
+//! Fuzz target: a peer's memory file from any bytes, mapped as a peer's is: its size, its seals, its header, its words,
+//! and how they change.
 //!
 //! What is asserted: a file with a wrong form is refused; every error has one of the expected
 //! kinds; and every loop ends, because a ring has room for a bounded number of records.
@@ -60,7 +61,8 @@ enum Role {
     Publisher,
 }
 
-/// The first eight bytes: which side maps the file, which seals it lacks, whether it has holes, which descriptors come with it, and its length.
+/// The first eight bytes: which side maps the file, which seals it lacks, whether it has holes, which descriptors come
+/// with it, and its length.
 struct RecordForm {
     role: Role,
     seals: SealFlags,

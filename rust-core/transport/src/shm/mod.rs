@@ -32,8 +32,8 @@
 //! | a publisher's ring and its readers | `broadcast/` |
 //! | the traits of a transport | here |
 //!
-//! `unsafe` code is in `reader`, `link::bodies`, `broadcast::views` and `broadcast::ring_reader` (initialising buffers), and in
-//! `sys::memory`. The loom models are `loom_tests` here and in `broadcast`; fuzz targets are `fuzz`
+//! `unsafe` code is in `reader`, `link::bodies`, `broadcast::views` and `broadcast::ring_reader` (initialising
+//! buffers), and in `sys::memory`. The loom models are `loom_tests` here and in `broadcast`; fuzz targets are `fuzz`
 //! and `fuzz_segment`.
 
 mod ack_words;

@@ -52,7 +52,8 @@ pub(super) struct Reader<M, P> {
     /// before needs no other check. Conservative: a position that has left the lap is at it or behind, and `filled`
     /// only grows. 0 while no fast-path record may come.
     fast_end: u64,
-    /// The header word of a fast-path record of this lap, in the bits of [`FastRecord::FORM`], while the position is below `fast_end`.
+    /// The header word of a fast-path record of this lap, in the bits of [`FastRecord::FORM`], while the position is
+    /// below `fast_end`.
     fast: u64,
     /// Frames returned, or skipped as too large.
     frames: u64,

@@ -1,16 +1,17 @@
-//! The record header of every ring, a channel's and a publisher's: one word that gives the length and the meaning of the
-//! bytes behind it, and whether they are there yet.
+//! The record header of every ring, a channel's and a publisher's: one word that gives the length and the meaning of
+//! the bytes behind it, and whether they are there yet.
 //!
 //! A record is this word, then the content, then fill up to a multiple of 16 bytes. A small message
 //! costs a word and its time of sending ([`Shape::Compact`]) instead of the 64-byte header, because
 //! sequence and correlation follow from the ring's order; the full header appears only where it
-//! says more. A publisher's records have numbers of their own ([`Shape::Linked`]), since readers begin anywhere, and are
-//! never split: a reader validates a record with one check behind its copy. The word is stored last with release order and
-//! loaded first with acquire order, so a reader that finds it finds the whole record. Zero means that there is no record
-//! yet, and no valid word is zero.
+//! says more. A publisher's records have numbers of their own ([`Shape::Linked`]), since readers begin anywhere, and
+//! are never split: a reader validates a record with one check behind its copy. The word is stored last with release
+//! order and loaded first with acquire order, so a reader that finds it finds the whole record. Zero means that there
+//! is no record yet, and no valid word is zero.
 //!
-//! `writer` and `broadcast::ring_writer` produce these words, `reader` and `broadcast::ring_reader` check them; the layout is
-//! drawn in `docs/transports.md` and held to this code by the tests below. `fast` has the forms that the fast paths know.
+//! `writer` and `broadcast::ring_writer` produce these words, `reader` and `broadcast::ring_reader` check them; the
+//! layout is drawn in `docs/transports.md` and held to this code by the tests below. `fast` has the forms that the fast
+//! paths know.
 
 mod fast;
 
@@ -113,8 +114,8 @@ impl Record {
         Record(u64::from(length) | what | u64::from(flags) << 43)
     }
 
-    /// A record of a shape that holds a whole frame with this header, with `length` bytes behind its header word. The length
-    /// saturates: no ring holds as many bytes.
+    /// A record of a shape that holds a whole frame with this header, with `length` bytes behind its header word. The
+    /// length saturates: no ring holds as many bytes.
     #[inline]
     pub fn of_frame(shape: Shape, header: &Header, length: usize) -> Record {
         // A message header has its own flags.
@@ -194,8 +195,8 @@ impl Record {
         Record(word).size()
     }
 
-    /// Where the sequence number of a record that holds a whole frame stands, in bytes behind the header word; `None` where
-    /// it follows from the record before, and for those that hold none.
+    /// Where the sequence number of a record that holds a whole frame stands, in bytes behind the header word; `None`
+    /// where it follows from the record before, and for those that hold none.
     #[inline]
     pub fn sequence_at(self) -> Option<usize> {
         match self.shape()? {

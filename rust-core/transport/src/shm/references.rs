@@ -1,6 +1,6 @@
-//! References into slots: where the long arrays of a message are, or its whole body. A record of a channel's ring and one of a
-//! publisher's hold them alike, those to arrays between the message header and the rest of the body: how many there are, then six
-//! words for each. That to a body stands alone behind the header.
+//! References into slots: where the long arrays of a message are, or its whole body. A record of a channel's ring and
+//! one of a publisher's hold them alike, those to arrays between the message header and the rest of the body: how many
+//! there are, then six words for each. That to a body stands alone behind the header.
 
 use crate::body::{OneOrMany, Rest};
 use crate::codec::Encoding;
@@ -61,8 +61,8 @@ pub(super) fn words_of(bytes: &[u8]) -> [u64; REFERENCE / 8] {
     words
 }
 
-/// Returns the reference to the whole body of a message, whose words these are. It stands behind this message header, in a record that has
-/// `behind` bytes behind it.
+/// Returns the reference to the whole body of a message, whose words these are. It stands behind this message header,
+/// in a record that has `behind` bytes behind it.
 ///
 /// # Errors
 /// `Malformed` if it is to anything else, or if the record has not the length of the extension map behind it.
@@ -91,12 +91,13 @@ pub(super) fn to_bytes(references: &[Reference]) -> Rest {
     })
 }
 
-/// Returns the `count` references in a record that has `available` bytes behind this message header, and the length of the
-/// rest of the body behind them. `words` is called once for each reference, with
+/// Returns the `count` references in a record that has `available` bytes behind this message header, and the length of
+/// the rest of the body behind them. `words` is called once for each reference, with
 /// its offset behind the header, and loads its words.
 ///
-/// Checks that the frame is one in CBOR without extension, that places ascend and are in the rest, and that the lengths of
-/// the arrays and of the rest are those of body and record. Whether the slots have such elements is for `views` to check.
+/// Checks that the frame is one in CBOR without extension, that places ascend and are in the rest, and that the lengths
+/// of the arrays and of the rest are those of body and record. Whether the slots have such elements is for `views` to
+/// check.
 ///
 /// # Errors
 /// `Malformed`.

@@ -1,5 +1,5 @@
-//! Where the positions of a ring are in its memory, and how a frame is put into a record: for the writing and the reading
-//! ends of a channel's and a publisher's ring.
+//! Where the positions of a ring are in its memory, and how a frame is put into a record: for the writing and the
+//! reading ends of a channel's and a publisher's ring.
 
 use super::memory::{Memory, OwnMemory};
 use super::record::{COMPACT, GRANULE, LINKED, Record, Shape};
@@ -7,14 +7,14 @@ use super::segment::PAGE;
 use crate::frame::{HEADER, Outgoing, flags};
 use crate::sys::crc;
 
-/// The places of positions. A position counts bytes since the creation of the ring and never wraps; its place in the memory
-/// is the position modulo the length of the ring, behind the header page.
+/// The places of positions. A position counts bytes since the creation of the ring and never wraps; its place in the
+/// memory is the position modulo the length of the ring, behind the header page.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Ring {
     /// Bytes of the ring, a power of two.
     pub length: u64,
-    /// The bits of a position that give its place. Those within a granule are not among them: a position may come from a
-    /// hostile peer.
+    /// The bits of a position that give its place. Those within a granule are not among them: a position may come from
+    /// a hostile peer.
     mask: u64,
     /// The logarithm of the length: the lap number is needed for each record, and a division takes as long as all the
     /// rest of a small one.
@@ -40,8 +40,8 @@ impl Ring {
         self.length.wrapping_sub(position & self.mask)
     }
 
-    /// Fetches the beginning of a record of `size` bytes behind the cache line of its header word, which has just been loaded:
-    /// the writer had these lines last, and fetching them one after the other takes longer than the copy.
+    /// Fetches the beginning of a record of `size` bytes behind the cache line of its header word, which has just been
+    /// loaded: the writer had these lines last, and fetching them one after the other takes longer than the copy.
     #[inline(always)]
     pub fn prefetch(self, memory: &impl Memory, position: u64, size: u64) {
         const LINE: usize = 64;
@@ -69,8 +69,8 @@ impl Ring {
     }
 }
 
-/// The record of a frame that goes into one as a whole. `follows`: the reader knows the number of the record before, and this
-/// one's is one above it.
+/// The record of a frame that goes into one as a whole. `follows`: the reader knows the number of the record before,
+/// and this one's is one above it.
 #[inline]
 pub(super) fn record_of(frame: &Outgoing<'_>, follows: bool) -> Record {
     let header = &frame.header;

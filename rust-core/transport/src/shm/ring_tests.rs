@@ -36,8 +36,8 @@ fn take(reader: &mut Reader<Arc<Heap>, Arc<Heap>>) -> Result<(ReadStep, Option<I
     Ok((step, frame))
 }
 
-/// The same through the paths for fast-path and for short records, where they find something: what takes the fast path has one
-/// form, and is the same.
+/// The same through the paths for fast-path and for short records, where they find something: what takes the fast path
+/// has one form, and is the same.
 fn take_small(reader: &mut Reader<Arc<Heap>, Arc<Heap>>) -> Result<(ReadStep, Option<Incoming>)> {
     let (data, request, reply) =
         (reader.peek_fast(FastKind::Data), reader.peek_fast(FastKind::Request), reader.peek_reply());

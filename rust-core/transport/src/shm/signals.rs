@@ -191,8 +191,8 @@ impl Signals {
     /// [`Signals::drain`].
     pub fn take_file(&self) -> Result<Option<OwnedFd>> {
         loop {
-            // A file that the peer has sent is in the socket, or the sending half has read it from there a moment ago and
-            // is queueing it under this lock. So the queue is looked at last.
+            // A file that the peer has sent is in the socket, or the sending half has read it from there a moment ago
+            // and is queueing it under this lock. So the queue is looked at last.
             let more = self.drain(Signal::Data)?;
             let files = self.files.as_ref().map(|files| files.lock().unwrap_or_else(PoisonError::into_inner));
             match files.and_then(|mut files| files.pop_front()) {

@@ -1,8 +1,8 @@
 //! The file of a slot, which the table of slots owns and lends: to one program's loan or copy that writes it, and then
 //! as [`Bytes`] to all who have the message.
 //!
-//! The table lends it to one borrower without counting (`sys::arc_owner`), and the last clone of the `Bytes` gives it back with
-//! one exchange, without the table's lock.
+//! The table lends it to one borrower without counting (`sys::arc_owner`), and the last clone of the `Bytes` gives it
+//! back with one exchange, without the table's lock.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -40,8 +40,8 @@ impl SlotFile {
         &self.0.file
     }
 
-    /// Returns whether nothing but the table has this file, so that it may be written. It stays so: the table alone lends
-    /// it.
+    /// Returns whether nothing but the table has this file, so that it may be written. It stays so: the table alone
+    /// lends it.
     #[inline]
     pub(crate) fn is_free(&mut self) -> bool {
         self.0.is_home()
@@ -69,16 +69,17 @@ impl SlotFile {
         (is_inside && !self.0.is_written.load(Ordering::Acquire)).then_some(from)
     }
 
-    /// Returns the bytes that [`SlotFile::offset_of`] has just found: `shared` where it is given, which are the same with
-    /// their owner.
+    /// Returns the bytes that [`SlotFile::offset_of`] has just found: `shared` where it is given, which are the same
+    /// with their owner.
     pub(crate) fn share(&mut self, from: usize, length: usize, shared: Option<&Bytes>) -> Bytes {
         let owner = || Bytes::from_owner(SlotBytes { content: self.0.lend(), from, length });
         shared.cloned().unwrap_or_else(owner)
     }
 
-    /// Writes directly before and behind these bytes, which [`WritableSlot::into_first`] returned of a loan with margins, and
-    /// returns the whole. `None`, and nothing is written, where they are others, where the margins are too small, and after
-    /// the first time: the whole may be under way. `room` is the length of the file. The caller has the table's lock.
+    /// Writes directly before and behind these bytes, which [`WritableSlot::into_first`] returned of a loan with
+    /// margins, and returns the whole. `None`, and nothing is written, where they are others, where the margins are too
+    /// small, and after the first time: the whole may be under way. `room` is the length of the file. The caller has
+    /// the table's lock.
     pub(crate) fn surround(
         &mut self,
         room: usize,

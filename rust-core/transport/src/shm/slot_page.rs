@@ -1,4 +1,5 @@
-//! The memory file of a slot: elements, then a page that says which file of which slot it is, and which filling it holds.
+//! The memory file of a slot: elements, then a page that says which file of which slot it is, and which filling it
+//! holds.
 
 use std::os::fd::BorrowedFd;
 use std::sync::atomic::Ordering;

@@ -2,8 +2,8 @@
 //! place.
 //!
 //! Life of a slot: it is lent (`lend_writable`), written by one owner ([`WritableSlot`]), then shared read-only as
-//! [`Bytes`] by all holders of the message. Sending puts a [`Reference`] into a record of the ring; who reads the record
-//! has got the descriptor of the file before. A slot is written again when both hold:
+//! [`Bytes`] by all holders of the message. Sending puts a [`Reference`] into a record of the ring; who reads the
+//! record has got the descriptor of the file before. A slot is written again when both hold:
 //!
 //! - nothing on this side has its memory: a message that is kept, or a loan of the program (the file is back from those
 //!   to whom it was lent, see `slot_file`);
@@ -41,7 +41,8 @@ pub(super) const MAX_OVERSIZE: usize = 4;
 /// After the kernel refused memory for a file, this many arrays go through the ring before the
 /// kernel is asked again.
 const SKIPPED_AFTER_FAILURE: u32 = 64;
-/// This many published arrays stay unchanged as long as there is room for another file, so that subscribers have time to read them.
+/// This many published arrays stay unchanged as long as there is room for another file, so that subscribers have time
+/// to read them.
 const HISTORY: usize = 3;
 
 const _: () = assert!(STEP.is_multiple_of(PAGE), "the page behind the elements begins at a page");
@@ -76,13 +77,15 @@ pub trait Release {
 pub struct Slot {
     /// `None` after it was given up to make room.
     pub(super) file: Option<SlotFile>,
-    /// Bytes of the file for elements, 0 where there is none. They count towards the bound while the file is being written.
+    /// Bytes of the file for elements, 0 where there is none. They count towards the bound while the file is being
+    /// written.
     pub(super) length: usize,
     /// The number of the file.
     pub(super) number: u64,
     /// The filling that the file has, or that is being written.
     pub(super) filling: u64,
-    /// When the contents were last published, counted in messages that refer to slots; 0 if they were not, and in a channel.
+    /// When the contents were last published, counted in messages that refer to slots; 0 if they were not, and in a
+    /// channel.
     pub(super) published: u64,
 }
 
@@ -144,8 +147,8 @@ impl<R: Release> Slots<R> {
         table.release.is_open().then_some(table)
     }
 
-    /// Returns these elements in a slot: in place, as [`Slots::in_place`] does, where they are in one already, as a copy
-    /// otherwise. `None` where no slot is free for them.
+    /// Returns these elements in a slot: in place, as [`Slots::in_place`] does, where they are in one already, as a
+    /// copy otherwise. `None` where no slot is free for them.
     pub fn in_place_or_copy(&self, elements: &[u8], shared: Option<&Bytes>) -> Option<Bytes> {
         let mut table = self.table_for(elements.len())?;
         if let Some(lent) = table.in_place(elements, shared) {
@@ -181,17 +184,17 @@ impl<R: Release> Slots<R> {
         self.table_for(length)?.lend(0, length)
     }
 
-    /// The same for bytes around which the rest of their message is written by [`Slots::surround`]: with margins, where the
-    /// longest message has room for them.
+    /// The same for bytes around which the rest of their message is written by [`Slots::surround`]: with margins, where
+    /// the longest message has room for them.
     pub fn lend_with_margins(&self, length: usize) -> Option<WritableSlot> {
         let longest = self.lengths.end.saturating_sub(1).next_multiple_of(STEP);
         let margin = if length.saturating_add(2 * MARGIN) <= longest { MARGIN } else { 0 };
         self.table_for(length)?.lend(margin, length)
     }
 
-    /// Returns the bytes of a loan, which are in a slot of this side, with others directly before and behind them, which are
-    /// written there. `None` where they are not, where the margins are too small, and where something was written around them
-    /// before.
+    /// Returns the bytes of a loan, which are in a slot of this side, with others directly before and behind them,
+    /// which are written there. `None` where they are not, where the margins are too small, and where something was
+    /// written around them before.
     pub fn surround(&self, bytes: &[u8], before: &[u8], after: &[u8]) -> Option<Bytes> {
         let mut table = self.table_for(bytes.len())?;
         if before.is_empty() && after.is_empty() {
@@ -211,9 +214,9 @@ impl<R: Release> Slots<R> {
         table.slots[slot].lend(0, length)
     }
 
-    /// Returns references to the parts of a body, which are noted as sent. `give` makes sure that others have the file of
-    /// a slot, and returns false where they cannot get it. `None` then, and where a part is not in a slot of this side;
-    /// nothing is noted.
+    /// Returns references to the parts of a body, which are noted as sent. `give` makes sure that others have the file
+    /// of a slot, and returns false where they cannot get it. `None` then, and where a part is not in a slot of this
+    /// side; nothing is noted.
     pub(super) fn refer_giving(
         &self,
         split: &Split,
@@ -284,8 +287,8 @@ impl<R: Release> SlotTable<R> {
     }
 
     /// Claims a free slot with a file of such a length: that which was published first, and of those the shortest. With
-    /// `past`, one that was never published, or so long ago that a ring would not hold it any more. Each bit of `except`
-    /// is a slot that is passed over.
+    /// `past`, one that was never published, or so long ago that a ring would not hold it any more. Each bit of
+    /// `except` is a slot that is passed over.
     #[inline]
     fn claim(&mut self, lengths: Range<usize>, past: bool, mut except: u32) -> Option<usize> {
         loop {
@@ -329,8 +332,8 @@ impl<R: Release> SlotTable<R> {
             || (newer().count() >= HISTORY && newer().map(|slot| slot.length).sum::<usize>() >= self.ring)
     }
 
-    /// Makes a file for so many bytes if there is room for one, else gives up others for it whose content is past, else takes
-    /// any that is free, else gives up any others. Returns its slot.
+    /// Makes a file for so many bytes if there is room for one, else gives up others for it whose content is past, else
+    /// takes any that is free, else gives up any others. Returns its slot.
     #[cold]
     fn make_or_reuse(&mut self, bytes: usize) -> Option<usize> {
         let length = bytes.next_multiple_of(STEP);
@@ -344,8 +347,8 @@ impl<R: Release> SlotTable<R> {
             .or_else(|| give_up(self, false))
     }
 
-    /// Whether there is a slot without a file, and a file of so many bytes stays within the bound, once the files of the
-    /// slots in `given_up` are gone.
+    /// Whether there is a slot without a file, and a file of so many bytes stays within the bound, once the files of
+    /// the slots in `given_up` are gone.
     fn has_room(&self, length: usize, given_up: &[usize]) -> bool {
         let lengths = self
             .slots
@@ -356,8 +359,8 @@ impl<R: Release> SlotTable<R> {
         has_place && lengths.sum::<usize>().saturating_add(length) <= self.max_total
     }
 
-    /// Gives up files of free slots, as many as a file of `length` bytes needs, but none where all would not suffice; with
-    /// `past` only those whose content is. Their entries stay, empty, for later files.
+    /// Gives up files of free slots, as many as a file of `length` bytes needs, but none where all would not suffice;
+    /// with `past` only those whose content is. Their entries stay, empty, for later files.
     fn make_room(&mut self, length: usize, past: bool) -> bool {
         let mut given_up = Vec::new();
         while !self.has_room(length, &given_up) {

@@ -3,8 +3,9 @@
 //! A spin that ends in a sleep has wasted its time, and on a busy machine it has taken a processor
 //! from the peer. So each half of a link keeps a measure of how often its last spins have
 //! succeeded: after several failures it spins for a sixteenth of 20 µs, every sixteenth wait probes with
-//! 20 µs, and one wait in 256 with the full time; after 256 failures only every 64th wait spins at all. Where both sides
-//! have only the same processor it never spins, because the peer could not run meanwhile; pinned to different ones, both spin.
+//! 20 µs, and one wait in 256 with the full time; after 256 failures only every 64th wait spins at all. Where both
+//! sides have only the same processor it never spins, because the peer could not run meanwhile; pinned to different
+//! ones, both spin.
 
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
@@ -36,16 +37,17 @@ impl Spin {
     /// After this many failures one wait in so many uses the short time, and the others do not spin.
     const LONG_WITHOUT: u32 = 256;
     const RARE_PROBE_EVERY: u32 = 64;
-    /// One failure in so many is followed by a spin of the full time, for peers that take longer to answer than the short one.
+    /// One failure in so many is followed by a spin of the full time, for peers that take longer to answer than the
+    /// short one.
     const FULL_PROBE_EVERY: u32 = 256;
     /// Without trust, the short time is divided by this.
     const REDUCED: u32 = 16;
-    /// The longest spin while it is not known to succeed: with other programs on each processor a longer one takes time from
-    /// them, and fails.
+    /// The longest spin while it is not known to succeed: with other programs on each processor a longer one takes time
+    /// from them, and fails.
     const SHORT_TIME: Duration = Duration::from_micros(20);
-    /// Polls without a pause instruction, about a microsecond, before those with one, while spinning is known to succeed.
-    /// An answer from a far processor takes most of a microsecond; the pause during which it comes delays it by up to
-    /// 60 ns.
+    /// Polls without a pause instruction, about a microsecond, before those with one, while spinning is known to
+    /// succeed. An answer from a far processor takes most of a microsecond; the pause during which it comes delays it
+    /// by up to 60 ns.
     const WITHOUT_PAUSE: u32 = 1024;
     /// The same while it is not: some tens of nanoseconds.
     const FEW_WITHOUT_PAUSE: u32 = 64;

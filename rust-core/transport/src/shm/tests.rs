@@ -1,5 +1,6 @@
-//! The two halves of a link over real memory files, in two threads. The kernel is used as in production: a socket pair stands for the connection, and
-//! the death of a peer is simulated by closing its socket without marking its page as closed.
+//! The two halves of a link over real memory files, in two threads. The kernel is used as in production: a socket pair
+//! stands for the connection, and the death of a peer is simulated by closing its socket without marking its page as
+//! closed.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Mutex};

@@ -1,13 +1,13 @@
 //! The receiving side of slots: a peer's files, and views of elements in them.
 //!
-//! The files come as descriptors over the socket, each before the first record that refers to it (`signals` queues them).
-//! A view is a [`Bytes`] whose memory is the peer's file: it stays readable after the link, and even the peer, is gone. How a
-//! view is counted, so that the peer does not write what is viewed, differs ([`ViewCounter`]): `link::arrays` has what a
-//! channel does, `broadcast::views` what a subscriber does.
+//! The files come as descriptors over the socket, each before the first record that refers to it (`signals` queues
+//! them). A view is a [`Bytes`] whose memory is the peer's file: it stays readable after the link, and even the peer,
+//! is gone. How a view is counted, so that the peer does not write what is viewed, differs ([`ViewCounter`]):
+//! `link::arrays` has what a channel does, `broadcast::views` what a subscriber does.
 //!
-//! The peer keeps writing rights to its file, so a hostile one can change elements under a reader. Only numbers are ever
-//! read through a view, of which every bit pattern is one; text and structure are copied out of the ring before they are
-//! decoded. Seals make sure that the file never shrinks.
+//! The peer keeps writing rights to its file, so a hostile one can change elements under a reader. Only numbers are
+//! ever read through a view, of which every bit pattern is one; text and structure are copied out of the ring before
+//! they are decoded. Seals make sure that the file never shrinks.
 
 use std::cmp::Ordering;
 use std::os::fd::{AsFd, OwnedFd};
@@ -21,7 +21,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::sys::arc_owner::{ArcOwner, ArcRef};
 use crate::sys::memory::PeerMemory;
 
-/// Where the views of one reader are counted. Any thread may end a view, also in a forked child, where nothing is counted.
+/// Where the views of one reader are counted. Any thread may end a view, also in a forked child, where nothing is
+/// counted.
 pub(super) trait ViewCounter: Clone + Send + Sync + 'static {
     /// Notes the end of a view of this slot.
     fn end_view(&self, slot: usize);
@@ -114,8 +115,8 @@ impl<C: ViewCounter> SlotFiles<C> {
         SlotFiles { session, files: Default::default(), longest: longest.saturating_add(PAGE), counter }
     }
 
-    /// Takes a file that the peer sent, in place of an earlier one; views of that one stay valid. `Malformed` if it is no
-    /// file of a slot.
+    /// Takes a file that the peer sent, in place of an earlier one; views of that one stay valid. `Malformed` if it is
+    /// no file of a slot.
     pub fn put(&mut self, file: OwnedFd) -> Result<()> {
         let FileName { slot, number } = slot_page::name_of(file.as_fd(), self.session)?;
         // A file that is sent again may be mapped already.
@@ -125,8 +126,8 @@ impl<C: ViewCounter> SlotFiles<C> {
         Ok(())
     }
 
-    /// Returns whether the file that a reference names is here, after reading those that `fetch` returns as long as it has
-    /// not come. `Malformed` for a slot that does not exist.
+    /// Returns whether the file that a reference names is here, after reading those that `fetch` returns as long as it
+    /// has not come. `Malformed` for a slot that does not exist.
     pub fn find(
         &mut self,
         reference: &Reference,

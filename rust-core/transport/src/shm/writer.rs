@@ -105,8 +105,8 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
         Writer { largest: ring as u64 / 2, ..Writer::new(mine, peer, ring) }
     }
 
-    /// Writes a frame: the contract's `try_send`. `Blocked` leaves nothing of it in the ring; after `Started`, [`Writer::flush`]
-    /// writes the rest.
+    /// Writes a frame: the contract's `try_send`. `Blocked` leaves nothing of it in the ring; after `Started`,
+    /// [`Writer::flush`] writes the rest.
     ///
     /// # Errors
     /// `Malformed` for a head that cannot be; the link is then to be ended.
@@ -173,7 +173,8 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
         Ok(Some(self.ring.offset_of(self.tail) + WORD as usize))
     }
 
-    /// Whether the peer has read so far that records may be written up to `end`; if not, `needed` holds the head to wait for.
+    /// Whether the peer has read so far that records may be written up to `end`; if not, `needed` holds the head to
+    /// wait for.
     #[inline]
     fn has_room_to(&mut self, end: u64) -> Result<bool> {
         if end > self.room {

@@ -1,9 +1,9 @@
 //! The receiving half of a stream link.
 //!
 //! A frame that fits into the buffer of 64 KiB is copied out of it; several can arrive with one
-//! read. Where frames of one length come one by one, each is read into its own memory (`direct`). A longer frame gets memory of its own, into which the rest is read directly and which
-//! `partial` counts. A frame over the limit is read and dropped, and the link goes on; after an
-//! invalid header the start of the next frame is unknown, so the link ends.
+//! read. Where frames of one length come one by one, each is read into its own memory (`direct`). A longer frame gets
+//! memory of its own, into which the rest is read directly and which `partial` counts. A frame over the limit is read
+//! and dropped, and the link goes on; after an invalid header the start of the next frame is unknown, so the link ends.
 //!
 //! The peer's process can end while a child of it keeps the socket open, so before each sleep one
 //! check of the pidfd is to happen (`probe_due`).
@@ -126,8 +126,8 @@ impl StreamRx {
     /// `TooLarge` and `OutOfMemory` concern one frame, which is skipped. `Disconnected` and
     /// `Malformed` end the link.
     pub fn try_recv(&mut self) -> Result<Option<Incoming>> {
-        /// Reads in one call, after which the caller's other duties come first: a peer may write as fast as this side reads, parts of
-        /// one long message or of one that is skipped.
+        /// Reads in one call, after which the caller's other duties come first: a peer may write as fast as this side
+        /// reads, parts of one long message or of one that is skipped.
         const READS: u32 = 256;
         self.emptied = std::mem::take(&mut self.emptied_briefly);
         for _ in 0..READS {

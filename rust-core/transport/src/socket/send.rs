@@ -193,8 +193,8 @@ impl StreamTx {
         Tail::flush(&mut self.tail, &self.stream)
     }
 
-    /// Returns whether [`StreamTx::try_send_next`] may begin a frame with a body of this size: nothing of an earlier one
-    /// is left.
+    /// Returns whether [`StreamTx::try_send_next`] may begin a frame with a body of this size: nothing of an earlier
+    /// one is left.
     #[inline]
     pub fn takes_next(&self, bytes: usize) -> bool {
         bytes <= NEXT && self.tail.is_none()

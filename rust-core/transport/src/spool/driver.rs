@@ -82,8 +82,8 @@ impl Driver for Spool {
     }
 }
 
-/// Returns how many messages wait for the server of the spool at a place; `None` where there is none, or one from before the
-/// machine's last start, which the next program that uses it wipes. It opens only what it reads,
+/// Returns how many messages wait for the server of the spool at a place; `None` where there is none, or one from
+/// before the machine's last start, which the next program that uses it wipes. It opens only what it reads,
 /// takes no lock, and changes nothing.
 ///
 /// # Errors

@@ -223,7 +223,8 @@ fn unless_full<T>(written: Result<T>) -> Result<Option<T>> {
 
 /// Takes the lock of a place; returns also whether it is held exclusively. A sweep, or a program
 /// that makes a spool, holds the lock for a moment, which is no reason to refuse: the lock is tried
-/// every millisecond for 50 ms, and for 5 s, or the caller's time-out, where the first of several workers may be sweeping.
+/// every millisecond for 50 ms, and for 5 s, or the caller's time-out, where the first of several workers may be
+/// sweeping.
 ///
 /// # Errors
 /// `AddressInUse` where a living process serves.

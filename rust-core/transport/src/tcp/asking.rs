@@ -1,5 +1,5 @@
-//! Connecting to a listener over TCP outside of any call's time: each step is taken when its descriptor is ready. The steps are those of
-//! [`super::call`].
+//! Connecting to a listener over TCP outside of any call's time: each step is taken when its descriptor is ready. The
+//! steps are those of [`super::call`].
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;

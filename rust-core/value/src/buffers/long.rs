@@ -3,8 +3,9 @@
 //! The allocator returns long blocks to the kernel, which then allocates and clears every page of the next
 //! one: for 1 MB that takes longer than copying it three times. Middling ones it returns together, as soon as several
 //! next to each other are free: so it is with what was kept to be sent again, which is released by one acknowledgement.
-//! Of both kinds so many blocks with so many bytes are kept in a process (`Pool`). While another thread has the lock, the
-//! allocator is used. So a process that was forked while a thread held the lock loses these blocks and nothing else.
+//! Of both kinds so many blocks with so many bytes are kept in a process (`Pool`). While another thread has the lock,
+//! the allocator is used. So a process that was forked while a thread held the lock loses these blocks and nothing
+//! else.
 
 use std::sync::{Mutex, MutexGuard, TryLockError};
 
@@ -40,8 +41,8 @@ impl Spare {
         Spare { blocks: Vec::new(), places, bytes }
     }
 
-    /// Removes and returns the shortest block with room for `length` bytes that is not much longer; of several the one that
-    /// was kept last, which is in the processor's caches.
+    /// Removes and returns the shortest block with room for `length` bytes that is not much longer; of several the one
+    /// that was kept last, which is in the processor's caches.
     fn take(&mut self, length: usize) -> Option<Vec<u8>> {
         let fits = |capacity: usize| (length..=length.saturating_mul(FRACTION)).contains(&capacity);
         let found = self.blocks.iter().enumerate().rev().filter(|(_, block)| fits(block.capacity()));

@@ -92,8 +92,8 @@ pub fn brief(number: impl fmt::Display) -> String {
     text
 }
 
-/// Returns a time for the text of an error, such as `2.5 s`: what is left of a time-out by the clock is no number for a person. Times from 1 ms
-/// on are rounded to that.
+/// Returns a time for the text of an error, such as `2.5 s`: what is left of a time-out by the clock is no number for a
+/// person. Times from 1 ms on are rounded to that.
 ///
 /// ```
 /// # extern crate linkspan_value as linkspan;
@@ -115,8 +115,9 @@ pub(super) fn is_interpreted(c: char) -> bool {
     c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') || is_unseen(c)
 }
 
-/// Whether a character is one that formats others (`Cf` of Unicode 16) or that is not shown by default (`Default_Ignorable_Code_Point`).
-/// Those that are part of how a letter or an emoji is written are shown as escapes as well: a name is to be told from another one.
+/// Whether a character is one that formats others (`Cf` of Unicode 16) or that is not shown by default
+/// (`Default_Ignorable_Code_Point`). Those that are part of how a letter or an emoji is written are shown as escapes as
+/// well: a name is to be told from another one.
 #[doc(hidden)]
 pub fn is_unseen(c: char) -> bool {
     if c < '\u{ad}' {

@@ -271,7 +271,8 @@ fn plain(text: &str) -> String {
     words.join(" ")
 }
 
-/// Returns whether a text begins as the notation does, with a key and `=`, which no name of a schema file is likely to do.
+/// Returns whether a text begins as the notation does, with a key and `=`, which no name of a schema file is likely to
+/// do.
 fn is_notation(option: &str) -> bool {
     let is_key = |key: &str| {
         let key = key.trim();

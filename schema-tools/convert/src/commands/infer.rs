@@ -192,7 +192,8 @@ fn file(
     Ok(())
 }
 
-/// Adds to an error of a message in a file: the file, the number of the message, the path in it, and the byte offset in the file.
+/// Adds to an error of a message in a file: the file, the number of the message, the path in it, and the byte offset in
+/// the file.
 fn in_sequence(shown: &std::path::Display<'_>, message: u64, begins: usize, error: &Error) -> Error {
     let offset = error.offset().and_then(|at| usize::try_from(at).ok()).unwrap_or(0);
     let mut placed = Error::new(error.kind(), error.text()).at(begins + offset);
@@ -215,7 +216,8 @@ fn at_place(shown: &std::path::Display<'_>, text: &[u8], first: u64, error: &Err
 /// The longest file that is read as a whole.
 const MOST: u64 = 32 << 20;
 
-/// Adds each line as a message. Returns false if the first line is not a JSON text: then the file may be one text of several lines.
+/// Adds each line as a message. Returns false if the first line is not a JSON text: then the file may be one text of
+/// several lines.
 fn lines(
     reader: &mut impl BufRead,
     path: &Path,

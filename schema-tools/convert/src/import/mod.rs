@@ -7,7 +7,8 @@
 //! | Python dataclasses and TypedDicts | `python` |
 //! | ROS 1 and 2, `.msg` | `ros` |
 //!
-//! What a schema cannot express is refused with file, line and column. Where the schema accepts more than the file, there is a [`Remark`].
+//! What a schema cannot express is refused with file, line and column. Where the schema accepts more than the file,
+//! there is a [`Remark`].
 
 mod json_schema;
 mod options;
@@ -49,8 +50,8 @@ pub struct Import {
 
 /// Returns the schema of a message in this file.
 ///
-/// `Malformed` if the file is wrong, `Unsupported` if a schema cannot express it, `TooLarge` if it has more types than a schema may have; each names
-/// file, line and column.
+/// `Malformed` if the file is wrong, `Unsupported` if a schema cannot express it, `TooLarge` if it has more types than
+/// a schema may have; each names file, line and column.
 pub fn import(notation: Notation, file: &Path, options: &Options) -> Result<Import> {
     let (schema, remarks) = match notation {
         Notation::Proto => proto::read(file, options)?,

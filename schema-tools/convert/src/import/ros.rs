@@ -1,9 +1,10 @@
 //! Imports ROS 1 and ROS 2 `.msg` files, line by line.
 //!
-//! A message of another type in a field becomes a record in its place. Its definition is taken, in this order, from behind a line
-//! of `=` in a file that was read already (as recordings store them), from its package beside the package of the first file, from
-//! its package in a folder of `include`, or from the folder of the first file or of `include` itself. A type that contains itself, more than [`MAX_FILES`] definitions, and what a schema cannot express are refused with
-//! file, line and column; what is only lost (constants, bounds of another meaning) is a remark.
+//! A message of another type in a field becomes a record in its place. Its definition is taken, in this order, from
+//! behind a line of `=` in a file that was read already (as recordings store them), from its package beside the package
+//! of the first file, from its package in a folder of `include`, or from the folder of the first file or of `include`
+//! itself. A type that contains itself, more than [`MAX_FILES`] definitions, and what a schema cannot express are
+//! refused with file, line and column; what is only lost (constants, bounds of another meaning) is a remark.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -73,7 +74,8 @@ pub(super) fn read(file: &Path, options: &Options) -> Result<(Schema, Vec<Remark
 }
 
 impl Reader<'_> {
-    /// Returns the definitions in this text: one, or several after lines of `=` and `MSG: package/Type`, as recordings hold them.
+    /// Returns the definitions in this text: one, or several after lines of `=` and `MSG: package/Type`, as recordings
+    /// hold them.
     fn add_all(&mut self, file: &str, text: &str, name: &str) {
         let mut name = name.to_owned();
         let mut part = Definition { file: file.to_owned(), line: 1, text: String::new() };

@@ -109,7 +109,8 @@ static {name} from_bytes(linkspan::bytes_view bytes_, linkspan::encoding encodin
         self.part(text, &this, &result, name, of);
     }
 
-    /// The functions of one value among others, and the table. `this` and `result` are the addresses of what that describes.
+    /// The functions of one value among others, and the table. `this` and `result` are the addresses of what that
+    /// describes.
     fn part(&self, text: &mut Text, this: &str, result: &str, name: &str, of: &str) {
         text.line(format!(
             "{PUT_DOC}

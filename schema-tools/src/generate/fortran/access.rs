@@ -1,4 +1,5 @@
-//! The functions of a derived type through which the library accesses components that have memory of their own or may be absent.
+//! The functions of a derived type through which the library accesses components that have memory of their own or may
+//! be absent.
 
 use super::super::native::fixed;
 use super::super::{Shape, Text};

@@ -120,8 +120,9 @@ pure subroutine {name}_pack(self, bytes)
                 fits(name, &checks),
             ),
         };
-        // Separate procedures report what does not fit, so that gfortran keeps their texts out of the path of valid records. An optional text is
-        // passed on only where it is known to be present, since gfortran loses its length otherwise.
+        // Separate procedures report what does not fit, so that gfortran keeps their texts out of the path of valid
+        // records. An optional text is passed on only where it is known to be present, since gfortran loses its length
+        // otherwise.
         procedures.line(format!(
             "! Sets `self` from the bytes of a message. linkspan_wrong_type if there are not {size}, linkspan_out_of_range if they hold an
 ! invalid truth value or enum number; `self` is unchanged at an error.

@@ -9,7 +9,8 @@ use super::types::is_fixed;
 
 /// A derived type, with the entry of its table for each component.
 ///
-/// Names that belong to its table have its name and two underscores before them, which no name of a schema has in its middle.
+/// Names that belong to its table have its name and two underscores before them, which no name of a schema has in its
+/// middle.
 pub(super) struct Host<'m> {
     pub name: &'m str,
     pub parts: Vec<Part<'m>>,
@@ -77,7 +78,8 @@ impl<'m> Host<'m> {
 }
 
 impl Part<'_> {
-    /// Whether the library calls functions to access the value, which has memory of its own or is laid out otherwise than in messages.
+    /// Whether the library calls functions to access the value, which has memory of its own or is laid out otherwise
+    /// than in messages.
     pub fn is_reached(&self) -> bool {
         match self.shape {
             Shape::Text(_) | Shape::Decimal | Shape::Bytes(_) | Shape::List(..) | Shape::Map(_) => true,

@@ -1,5 +1,5 @@
-//! The tables with which the library encodes and decodes derived types in one call: it accesses components inside a type by offset, all others by
-//! functions.
+//! The tables with which the library encodes and decodes derived types in one call: it accesses components inside a
+//! type by offset, all others by functions.
 
 use linkspan::schema::Length;
 use linkspan::value::Order;

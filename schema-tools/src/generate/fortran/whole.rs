@@ -1,4 +1,5 @@
-//! The procedures that encode and decode the values of a type: each passes the address of the value and the table to the library.
+//! The procedures that encode and decode the values of a type: each passes the address of the value and the table to
+//! the library.
 
 use super::super::{Case, Text};
 use super::Fortran;

@@ -16,7 +16,8 @@ pub enum Case {
 }
 
 impl Case {
-    /// The words of `name` joined in this case. Words end at dots and underscores, and where a capital letter follows a small one.
+    /// The words of `name` joined in this case. Words end at dots and underscores, and where a capital letter follows a
+    /// small one.
     pub fn join(self, name: &str) -> String {
         if self == Case::Kept {
             return name.replace('.', "_");

@@ -1,5 +1,5 @@
-//! Packed records in PHP: `pack` and `unpack` by the extension. If a field does not fit, PHP's functions of these names run with one format each, and checks
-//! name the field in an error.
+//! Packed records in PHP: `pack` and `unpack` by the extension. If a field does not fit, PHP's functions of these names
+//! run with one format each, and checks name the field in an error.
 //! these names, with checks whose errors name it.
 
 mod methods;
@@ -82,8 +82,8 @@ impl Php<'_> {
         });
     }
 
-    /// Stores the offsets of the properties of a class, and of classes nested in it, relative to the beginning of an instance; returns the offset of this
-    /// class.
+    /// Stores the offsets of the properties of a class, and of classes nested in it, relative to the beginning of an
+    /// instance; returns the offset of this class.
     fn offsets<'l>(
         &self,
         name: &str,
@@ -160,7 +160,8 @@ impl Php<'_> {
         match of {
             Shape::Bool => format!("(int) {value}"),
             Shape::Integer(Width::I64) | Shape::F64 => value.to_owned(),
-            // A check in line accepts nearly every value without a call; the others go to the reader, which gives an exact error.
+            // A check in line accepts nearly every value without a call; the others go to the reader, which gives an
+            // exact error.
             Shape::Integer(Width::U64) => {
                 let checked = checked("u64(...)");
                 format!("is_int({value}) && {value} >= 0 ? {value} : {reader}::bits({checked})")

@@ -1,8 +1,8 @@
 //! The class of a generated PHP file that reads values of messages by their types in the schema.
 //!
-//! It is used if the extension's own decoder refuses a message, to report which field is wrong in PHP's terms. Each method returns the value, or a
-//! closure that does, and throws `WrongTypeException`, `OutOfRangeException` or `MissingException`; `field` puts the key before the error's text, so
-//! that nested errors have the whole path.
+//! It is used if the extension's own decoder refuses a message, to report which field is wrong in PHP's terms. Each
+//! method returns the value, or a closure that does, and throws `WrongTypeException`, `OutOfRangeException` or
+//! `MissingException`; `field` puts the key before the error's text, so that nested errors have the whole path.
 
 use super::generator::Php;
 use crate::generate::Text;

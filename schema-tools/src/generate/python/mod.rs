@@ -1,8 +1,9 @@
 //! Python: annotated dataclasses, which `send` takes as they are and `decode` makes from messages.
 //!
-//! A generated class has its attributes with defaults, a table of their keys for `send`, and two ways to decode a message: a *plan*, with which the
-//! extension decodes directly into instances, and `from_value`, which reads decoded values with exact errors and is used if the plan does not fit the
-//! message. A type is written after the types that it refers to, since Python evaluates a module from its beginning.
+//! A generated class has its attributes with defaults, a table of their keys for `send`, and two ways to decode a
+//! message: a *plan*, with which the extension decodes directly into instances, and `from_value`, which reads decoded
+//! values with exact errors and is used if the plan does not fit the message. A type is written after the types that it
+//! refers to, since Python evaluates a module from its beginning.
 
 mod generator;
 mod packed;
@@ -145,7 +146,8 @@ impl Python<'_> {
         readers.collect()
     }
 
-    /// Writes a dataclass. `readers` has the reader of each member; none for a variant of a union, which the union's reader makes.
+    /// Writes a dataclass. `readers` has the reader of each member; none for a variant of a union, which the union's
+    /// reader makes.
     fn class(
         &self,
         out: &mut Text,

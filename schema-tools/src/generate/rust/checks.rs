@@ -6,8 +6,8 @@ use super::generator::Rust;
 use crate::generate::plan::{Shape, Slot};
 
 impl Rust<'_> {
-    /// The statements that check the arrays in a value against their types in the schema; empty where there are none. `value` is
-    /// an expression for a reference to it.
+    /// The statements that check the arrays in a value against their types in the schema; empty where there are none.
+    /// `value` is an expression for a reference to it.
     pub(super) fn checks(&self, slot: &Slot, value: &str, key: &str) -> String {
         match &slot.shape {
             Shape::NdArray { dtype, shape, order } => {

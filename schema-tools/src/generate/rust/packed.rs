@@ -1,4 +1,5 @@
-//! Packed records in Rust: a struct with the layout of the message, with `pack` and `unpack`, which need no unsafe code.
+//! Packed records in Rust: a struct with the layout of the message, with `pack` and `unpack`, which need no unsafe
+//! code.
 
 use linkspan::schema::{Kind, Layout, Length, PackedField};
 use linkspan::value::{DType, Order};
@@ -231,9 +232,10 @@ impl Rust<'_> {
         });
     }
 
-    /// The function that returns the error of `bytes` with an invalid truth value or enum number. `unpack` only decides whether to
-    /// call it, so `unpack` is short enough to be inlined; a record returned through memory would have to wait for the stores of its single fields.
-    /// It always fails: so the compiler knows behind the call which values are left, and compares none a second time.
+    /// The function that returns the error of `bytes` with an invalid truth value or enum number. `unpack` only decides
+    /// whether to call it, so `unpack` is short enough to be inlined; a record returned through memory would have to
+    /// wait for the stores of its single fields. It always fails: so the compiler knows behind the call which values
+    /// are left, and compares none a second time.
     fn check_of_layout(&self, out: &mut Text, members: &[Member], layout: &Layout<'_>) {
         if !layout.fields.iter().any(|place| wrong(place, &[]).is_some()) {
             return;
@@ -333,7 +335,8 @@ impl Rust<'_> {
                 Shape::Named(at) => {
                     let of = &self.plan.types[*at];
                     let Definition::Enum(values) = &of.definition else { continue };
-                    // The number was checked, so there is a value for it; the first one is the fallback that avoids a panic path.
+                    // The number was checked, so there is a value for it; the first one is the fallback that avoids a
+                    // panic path.
                     let number = shared.unwrap_or_else(|| self::number(place, ""));
                     format!("{0}::from_number({number}).unwrap_or({0}::{1})", of.name, values[0].0)
                 }
@@ -344,7 +347,8 @@ impl Rust<'_> {
     }
 }
 
-/// An expression that is true if `bytes`, of which `words` are read, hold an invalid value of a field; none for fields for which all bytes are valid.
+/// An expression that is true if `bytes`, of which `words` are read, hold an invalid value of a field; none for fields
+/// for which all bytes are valid.
 fn wrong(place: &PackedField<'_>, words: &[(usize, usize)]) -> Option<String> {
     let (start, end) = (place.offset, place.offset + place.size);
     match &place.of.kind {
@@ -373,8 +377,8 @@ fn number(place: &PackedField<'_>, wide: &str) -> String {
     if wide.is_empty() || wide == width { number } else { format!("{number}.into()") }
 }
 
-/// The lengths of an array as Rust nests it, the outermost first: those of an array in column order are reversed, and a complex number is an array of
-/// two.
+/// The lengths of an array as Rust nests it, the outermost first: those of an array in column order are reversed, and a
+/// complex number is an array of two.
 fn lengths(dtype: DType, shape: Option<&[Length]>, order: Option<Order>) -> Vec<u64> {
     let mut lengths = packed::nested_lengths(shape, order);
     if matches!(dtype, DType::C64 | DType::C128) {

@@ -1,11 +1,12 @@
-//! The words of a packed record in Rust: fields and padding in one word are written as one number, and read as one where some are checked.
+//! The words of a packed record in Rust: fields and padding in one word are written as one number, and read as one
+//! where some are checked.
 
 use linkspan::schema::PackedField;
 
 use crate::generate::plan::Shape;
 
-/// Splits the bytes of a record into words of eight bytes and shorter ones at the end: the offset and length of each. Each field that is a number
-/// lies in one of them.
+/// Splits the bytes of a record into words of eight bytes and shorter ones at the end: the offset and length of each.
+/// Each field that is a number lies in one of them.
 pub(super) fn words(size: usize) -> Vec<(usize, usize)> {
     let mut words = Vec::new();
     let mut at = 0;
@@ -17,7 +18,8 @@ pub(super) fn words(size: usize) -> Vec<(usize, usize)> {
     words
 }
 
-/// The number for a word of the record that fields and padding share. One store writes it whole, so the bytes need not be cleared before.
+/// The number for a word of the record that fields and padding share. One store writes it whole, so the bytes need not
+/// be cleared before.
 pub(super) fn padded(
     fields: &[(&PackedField<'_>, (String, &Shape))],
     at: usize,
@@ -51,8 +53,8 @@ pub(super) fn padded(
     Some(if parts.len() == 1 { parts.remove(0) } else { format!("({})", parts.join(" | ")) })
 }
 
-/// The words of a record that are read whole, because they hold a truth value or an enum beside other fields or padding: the check and the value come
-/// from one load. The offset and length of each.
+/// The words of a record that are read whole, because they hold a truth value or an enum beside other fields or
+/// padding: the check and the value come from one load. The offset and length of each.
 pub(super) fn read_whole(
     fields: &[(&PackedField<'_>, (String, &Shape))],
     size: usize,

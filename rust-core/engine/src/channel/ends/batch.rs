@@ -97,8 +97,8 @@ impl Channel {
         Ok(())
     }
 
-    /// Writes as many short messages into the ring as have room there, under one lock, and keeps them for replay. Returns how
-    /// many; at any obstacle it sends none and returns 0. `ends/in_place` does the same for one message.
+    /// Writes as many short messages into the ring as have room there, under one lock, and keeps them for replay.
+    /// Returns how many; at any obstacle it sends none and returns 0. `ends/in_place` does the same for one message.
     fn send_run_in_place(&self, payloads: &[Payload]) -> usize {
         let run = &payloads[..payloads.len().min(RUN)];
         if run.len() < 2 {
@@ -150,8 +150,8 @@ impl Channel {
         self.take_many(max, &mut waiting).map_err(|e| e.on(&self.shown))
     }
 
-    /// Takes the short messages that have arrived, under one lock. Returns whether the call is complete: it has `max` messages,
-    /// or no more have arrived. If there are none, this only records that the program receives again.
+    /// Takes the short messages that have arrived, under one lock. Returns whether the call is complete: it has `max`
+    /// messages, or no more have arrived. If there are none, this only records that the program receives again.
     fn take_run_in_place(&self, max: usize, messages: &mut Vec<Message>) -> bool {
         let Some(mut entered) = self.enter_receiving() else { return false };
         let (receiving, halves) = entered.parts();

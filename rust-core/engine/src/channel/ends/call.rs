@@ -1,9 +1,10 @@
 //! Calls over a channel: sends a request and waits for its answer.
 //!
-//! Of the threads that call at the same time one leads: it holds the receiving direction until its answer has arrived. It puts data
-//! and requests that it receives into the inbox, keeps answers to the requests of other calls for those (`session_state/calls`), and
-//! drops and counts answers to calls that have ended. The other threads follow: they send their requests, and wait until their answers
-//! are kept or until they can lead. A call that leads steps aside while a callback of its program runs (`on_wait`).
+//! Of the threads that call at the same time one leads: it holds the receiving direction until its answer has arrived.
+//! It puts data and requests that it receives into the inbox, keeps answers to the requests of other calls for those
+//! (`session_state/calls`), and drops and counts answers to calls that have ended. The other threads follow: they send
+//! their requests, and wait until their answers are kept or until they can lead. A call that leads steps aside while a
+//! callback of its program runs (`on_wait`).
 //!
 //! When the peer disconnects, it is unknown whether a request was carried out. So the call fails with
 //! `Disconnected`, unless the option `idempotent` allows the request to be sent to the next incarnation. A
@@ -167,7 +168,8 @@ impl Channel {
         }
     }
 
-    /// Records the request of a call that leads, for another one that receives its answer. Returns whether it was not recorded.
+    /// Records the request of a call that leads, for another one that receives its answer. Returns whether it was not
+    /// recorded.
     fn keep_answer_to(&self, number: u64) -> bool {
         let mut halves = self.reconnector.session_state.halves();
         let is_new = !halves.calls.is_open(number);
@@ -192,9 +194,9 @@ impl Channel {
     }
 
     /// Sends a request without waiting for its answer, which [`Channel::finish_call`] returns: a call in two
-    /// steps. Any number of requests may be in flight. Their answers may arrive in any order, also while this end calls and
-    /// receives, and are kept for the newest 1,024 requests that are not finished, up to 256 MiB. Dropping what this returns
-    /// withdraws the request.
+    /// steps. Any number of requests may be in flight. Their answers may arrive in any order, also while this end calls
+    /// and receives, and are kept for the newest 1,024 requests that are not finished, up to 256 MiB. Dropping what
+    /// this returns withdraws the request.
     pub fn start_call<'a>(&self, payload: &Payload, wait: impl Into<Wait<'a>>) -> Result<PendingReply> {
         self.start_call_until(payload, Until::Never, wait)
     }
@@ -301,9 +303,9 @@ impl Channel {
         found.map_err(|e| e.on(&self.shown))
     }
 
-    /// Sends a request that is admitted, or in turn with other threads. Fails if the outbox is full rather than waiting, because this
-    /// thread itself receives the acknowledgements that would make room. `until` is when the caller gives up the
-    /// request.
+    /// Sends a request that is admitted, or in turn with other threads. Fails if the outbox is full rather than
+    /// waiting, because this thread itself receives the acknowledgements that would make room. `until` is when the
+    /// caller gives up the request.
     fn send_request(
         &self,
         admitted: Option<Admitted<'_>>,
@@ -366,8 +368,8 @@ impl Channel {
         found
     }
 
-    /// Returns whether a request is still under way after a call that finishes it has failed so: one that only looked, and one that
-    /// this thread may not make now.
+    /// Returns whether a request is still under way after a call that finishes it has failed so: one that only looked,
+    /// and one that this thread may not make now.
     fn goes_on_after(&self, error: &Error, waiting: &Waiting<'_>) -> bool {
         let is_refused = error.kind() == ErrorKind::InvalidState && !self.is_closed();
         waiting.is_none() && is_not_ready(error) || is_refused

@@ -1,8 +1,10 @@
-//! A short request without waiting: written into shared memory under the lock of the session, which the call takes once for it.
-//! Under the same lock the call takes the receiving direction, and holds it until the reply has arrived. It releases the direction
-//! under the lock with which it records the reply. If another call holds that direction, this one follows (`session_state/calls`).
+//! A short request without waiting: written into shared memory under the lock of the session, which the call takes once
+//! for it. Under the same lock the call takes the receiving direction, and holds it until the reply has arrived. It
+//! releases the direction under the lock with which it records the reply. If another call holds that direction, this
+//! one follows (`session_state/calls`).
 //!
-//! As for messages (`in_place`), an obstacle leaves the state unchanged, and the general path determines what the obstacle is.
+//! As for messages (`in_place`), an obstacle leaves the state unchanged, and the general path determines what the
+//! obstacle is.
 
 use super::Channel;
 use crate::channel::direction::{Lease, SeatGuard};
@@ -55,8 +57,8 @@ pub(super) enum Leader<'a> {
 pub(super) type SentOrAdmitted<'a> = std::result::Result<SentRequest, Option<Admitted<'a>>>;
 
 impl Channel {
-    /// Takes the receiving direction, unless another call leads, and sends or admits the request. Returns `None` if the program
-    /// receives, if another call leads and the request is not admitted, and if the channel cannot be used.
+    /// Takes the receiving direction, unless another call leads, and sends or admits the request. Returns `None` if the
+    /// program receives, if another call leads and the request is not admitted, and if the channel cannot be used.
     #[inline]
     pub(super) fn begin_call(&self, payload: &Payload) -> Option<(Leader<'_>, SentOrAdmitted<'_>)> {
         if self.options.idempotent || !self.calls {
@@ -110,8 +112,9 @@ impl Channel {
         put.leave(entered).map(|number| SentRequest { number, generation, is_filed: true })
     }
 
-    /// Returns the reply to a request that was sent at most once, and ends the call, if the reply arrives within about a
-    /// microsecond. Spins only if spinning has succeeded before. Otherwise returns the state with which the call continues.
+    /// Returns the reply to a request that was sent at most once, and ends the call, if the reply arrives within about
+    /// a microsecond. Spins only if spinning has succeeded before. Otherwise returns the state with which the call
+    /// continues.
     #[inline]
     pub(super) fn reply_soon<'a>(
         &'a self,
@@ -148,8 +151,8 @@ impl Channel {
         }
     }
 
-    /// Returns the reply that has arrived, for a call in two steps. Otherwise returns the receiving direction, with which the
-    /// call waits; `None` if another thread holds the direction or waits for it.
+    /// Returns the reply that has arrived, for a call in two steps. Otherwise returns the receiving direction, with
+    /// which the call waits; `None` if another thread holds the direction or waits for it.
     #[inline(always)]
     pub(super) fn finish_in_place(
         &self,
@@ -264,8 +267,8 @@ mod tests {
         assert!(soon > 190, "{soon}");
     }
 
-    /// While a call leads, another thread cannot receive, and its calls follow: their requests are sent at once, and they are
-    /// answered before the first call or time out. The thread of the call itself can neither call nor close.
+    /// While a call leads, another thread cannot receive, and its calls follow: their requests are sent at once, and
+    /// they are answered before the first call or time out. The thread of the call itself can neither call nor close.
     #[test]
     fn leading_call_refuses_receivers_and_other_calls_follow() {
         let (peer, client, short) = both("call-leads");

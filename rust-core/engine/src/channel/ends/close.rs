@@ -164,8 +164,8 @@ impl Channel {
     }
 }
 
-/// Returns the error of a close or a flush after which the peer has not acknowledged `count` messages. `done` begins the text with what
-/// the call has done all the same.
+/// Returns the error of a close or a flush after which the peer has not acknowledged `count` messages. `done` begins
+/// the text with what the call has done all the same.
 pub(super) fn unconsumed(done: &str, error: Error, count: u64) -> Error {
     let what = format!("{} that the peer had not acknowledged", counted(count, "was sent", "were sent"));
     match error.kind() {

@@ -1,5 +1,5 @@
-//! Channels in event loops: whether something can be received or sent, the descriptor that says so, and calls for one thread that serves
-//! many channels and must not wait for one of them, such as that of the controller or of a service.
+//! Channels in event loops: whether something can be received or sent, the descriptor that says so, and calls for one
+//! thread that serves many channels and must not wait for one of them, such as that of the controller or of a service.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 

@@ -26,8 +26,9 @@ impl Channel {
     /// What a peer had not consumed when it ended is sent again to its next incarnation: the next listener,
     /// the same `client_id`, or, if this side made the channel with [`Channel::open`], the next program of
     /// the same user that connects. A client without a `client_id` that a [`Listener`](crate::Listener)
-    /// accepted has no next incarnation: the messages that were kept for it are lost, and the next `send` or `close` fails
-    /// once with `Disconnected`, with the number of lost messages in [`Error::missed`](crate::error::Error::missed).
+    /// accepted has no next incarnation: the messages that were kept for it are lost, and the next `send` or `close`
+    /// fails once with `Disconnected`, with the number of lost messages in
+    /// [`Error::missed`](crate::error::Error::missed).
     pub fn send<'a, T: Source + ?Sized>(&self, value: &T, wait: impl Into<Wait<'a>>) -> Result<u64> {
         // The value is not used while the call waits.
         match self.send_array_or_encode(value)? {
@@ -75,11 +76,12 @@ impl Channel {
         self.send_draft::<DATA>(&Draft::data(payload), wait.into())
     }
 
-    /// Sends these bytes as a message in this encoding, in which they are already: see [`Channel::send`]. They are not checked.
+    /// Sends these bytes as a message in this encoding, in which they are already: see [`Channel::send`]. They are not
+    /// checked.
     ///
-    /// They are copied from where they are into shared memory, or to the kernel. Of more than 64 bytes a copy is made as well,
-    /// if the message is kept to be sent again, that is, without `delivery="best_effort"`; a program that sends the same bytes several
-    /// times avoids that copy with [`Channel::send_payload`].
+    /// They are copied from where they are into shared memory, or to the kernel. Of more than 64 bytes a copy is made
+    /// as well, if the message is kept to be sent again, that is, without `delivery="best_effort"`; a program that
+    /// sends the same bytes several times avoids that copy with [`Channel::send_payload`].
     ///
     /// ```no_run
     /// # use linkspan_engine::Channel;
@@ -149,8 +151,8 @@ impl Channel {
             .map_err(|e| e.on(&self.shown))
     }
 
-    /// Receives the next message from shared memory if it is complete there. Returns an error at any obstacle; over a stream, the error is the
-    /// entered direction, with which the call continues.
+    /// Receives the next message from shared memory if it is complete there. Returns an error at any obstacle; over a
+    /// stream, the error is the entered direction, with which the call continues.
     #[inline]
     fn recv_in_place(&self) -> std::result::Result<Message, Option<SeatGuard<'_, Receiving>>> {
         let Some(mut entered) = self.enter_receiving() else { return Err(None) };
@@ -171,9 +173,9 @@ impl Channel {
         Ok(self.finish(taken))
     }
 
-    /// Receives what `take` takes of a message that arrives within about a microsecond; `None` at any obstacle. Spins only if
-    /// spinning has succeeded before. The call holds the direction meanwhile, as a call that waits for its reply does, and
-    /// releases it under the lock with which it records the message.
+    /// Receives what `take` takes of a message that arrives within about a microsecond; `None` at any obstacle. Spins
+    /// only if spinning has succeeded before. The call holds the direction meanwhile, as a call that waits for its
+    /// reply does, and releases it under the lock with which it records the message.
     #[inline]
     pub(super) fn recv_soon<M>(
         &self,
@@ -203,10 +205,12 @@ impl Channel {
         self.ack_sender().finish(taken)
     }
 
-    /// Returns the state of sending, for a call that does not wait, if no thread holds the direction; `None` at any obstacle.
+    /// Returns the state of sending, for a call that does not wait, if no thread holds the direction; `None` at any
+    /// obstacle.
     #[inline(always)]
     pub(super) fn enter_to_send(&self) -> Option<SeatGuard<'_, Sending>> {
-        // A forked child does not take the lock: a thread of the parent may have held it at the fork, and nothing releases it here.
+        // A forked child does not take the lock: a thread of the parent may have held it at the fork, and nothing
+        // releases it here.
         let entered =
             if self.is_of_this_process() && self.sends { self.sending.enter()? } else { return None };
         (!self.reconnector.is_closed()).then_some(entered)

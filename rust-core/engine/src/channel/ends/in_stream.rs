@@ -1,7 +1,9 @@
-//! Receiving over a stream: a call takes two short locks, and holds none while it waits and reads. The counterpart is in `send`.
+//! Receiving over a stream: a call takes two short locks, and holds none while it waits and reads. The counterpart is
+//! in `send`.
 //!
-//! The call enters under the lock of the session as over shared memory (`in_place`), and holds the direction from there to
-//! the second lock (`sys::claim`), so it neither takes nor releases a claim. At any obstacle the general path continues.
+//! The call enters under the lock of the session as over shared memory (`in_place`), and holds the direction from there
+//! to the second lock (`sys::claim`), so it neither takes nor releases a claim. At any obstacle the general path
+//! continues.
 
 use super::Channel;
 use crate::channel::direction::SeatGuard;
@@ -73,8 +75,9 @@ mod tests {
                     }
                 });
                 for payload in &payloads {
-                    // The first messages take more locks, because spinning has not succeeded yet, and so do those after an answer that
-                    // missed the short wait, as on a loaded machine. So this repeats until some have taken two locks.
+                    // The first messages take more locks, because spinning has not succeeded yet, and so do those after
+                    // an answer that missed the short wait, as on a loaded machine. So this repeats until some have
+                    // taken two locks.
                     let mut short = (0, 0);
                     let is_enough = (0..100_000).any(|_| {
                         let (to_send, sent) = counted(|| near.send_payload(payload, SOON));

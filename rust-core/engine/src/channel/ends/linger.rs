@@ -1,9 +1,9 @@
 //! Waiting until the peer has consumed all messages: by `flush`, and at the end of a channel that was not closed.
 //!
-//! A channel that ends without `close` waits for [`Options::linger`](crate::Options::linger) and then reports the number of messages
-//! that the peer had not consumed: on one line of stderr, as an event, and by [`Options::on_unconsumed`](crate::Options::on_unconsumed).
-//! Without these options it does not wait. It then reports the number only if the peer has disconnected and has left more than one
-//! message unconsumed.
+//! A channel that ends without `close` waits for [`Options::linger`](crate::Options::linger) and then reports the
+//! number of messages that the peer had not consumed: on one line of stderr, as an event, and by
+//! [`Options::on_unconsumed`](crate::Options::on_unconsumed). Without these options it does not wait. It then reports
+//! the number only if the peer has disconnected and has left more than one message unconsumed.
 
 use std::io::Write;
 use std::sync::atomic::Ordering;
@@ -19,13 +19,14 @@ use crate::sys::fork;
 use crate::sys::poll::next_round;
 
 impl Channel {
-    /// Waits until the peer has consumed all messages: its program has called to receive again, has called `ack`, or has closed its
-    /// end. If the peer disconnects, waits until it reconnects, and sends again what it had not consumed.
+    /// Waits until the peer has consumed all messages: its program has called to receive again, has called `ack`, or
+    /// has closed its end. If the peer disconnects, waits until it reconnects, and sends again what it had not
+    /// consumed.
     ///
     /// # Errors
     /// `Timeout` or `Disconnected` with the number of messages that the peer has not consumed in
-    /// [`Error::missed`](crate::error::Error::missed). These messages are still kept for the peer, and the call can be repeated. `InvalidState`
-    /// once the channel is closed.
+    /// [`Error::missed`](crate::error::Error::missed). These messages are still kept for the peer, and the call can be
+    /// repeated. `InvalidState` once the channel is closed.
     pub fn flush<'a>(&self, wait: impl Into<Wait<'a>>) -> Result<()> {
         let mut waiting = self.options.start(wait);
         self.check()
@@ -55,8 +56,8 @@ impl Channel {
         Ok(())
     }
 
-    /// Makes one step: connects if there is no link, replays over a new one, and receives until everything is consumed or there is a newer
-    /// link.
+    /// Makes one step: connects if there is no link, replays over a new one, and receives until everything is consumed
+    /// or there is a newer link.
     fn wait_for_acknowledgement(&self, waiting: &mut Waiting<'_>) -> Result<()> {
         let generation = {
             let mut sending = self.sending.take_next(Operation::Send, waiting)?;
@@ -68,8 +69,8 @@ impl Channel {
         self.wait_for_acks(waiting, || self.unacknowledged() == 0 || self.reconnector.is_newer(generation))
     }
 
-    /// Receives the acknowledgements that have arrived. Fails with `Timeout` if the peer is connected. Does not reconnect, because the
-    /// channel ends.
+    /// Receives the acknowledgements that have arrived. Fails with `Timeout` if the peer is connected. Does not
+    /// reconnect, because the channel ends.
     fn read_acknowledgements(&self) -> Result<()> {
         match self.receiving.try_borrow() {
             Some(mut receiving) => {
@@ -80,9 +81,10 @@ impl Channel {
         }
     }
 
-    /// Waits for the time that the options give, and reports the number of messages that the peer has not consumed by then, as the drop
-    /// does. For a channel that is not dropped at the end of the program, and for bindings whose language ends an object before it frees
-    /// it. Returns the number that was reported, which the drop does not report again.
+    /// Waits for the time that the options give, and reports the number of messages that the peer has not consumed by
+    /// then, as the drop does. For a channel that is not dropped at the end of the program, and for bindings whose
+    /// language ends an object before it frees it. Returns the number that was reported, which the drop does not report
+    /// again.
     pub fn linger(&self) -> u64 {
         if self.check().is_ok() {
             self.end_lockstep();
@@ -115,7 +117,8 @@ impl Channel {
         // Without a linger time, a connected peer can still receive the messages in the link, so they are not lost.
         let stays =
             !is_asked_for && !held_back && lingered.as_ref().is_err_and(|e| e.kind() == ErrorKind::Timeout);
-        // A single message may be the one that the peer's program received last and has handled, so its end in order is not reported.
+        // A single message may be the one that the peer's program received last and has handled, so its end in order is
+        // not reported.
         let reported_from = if is_asked_for { 1 } else { 2 };
         if lingered.is_ok()
             || count < reported_from
@@ -127,7 +130,8 @@ impl Channel {
         let text = format!(
             "{count} of the messages that were sent had not been consumed by the peer when the channel ended; call close or flush first: they wait longer, and fail with this number"
         );
-        // One write, so that the lines of several threads do not mix. A program without stderr has the event and the callback.
+        // One write, so that the lines of several threads do not mix. A program without stderr has the event and the
+        // callback.
         let _ = std::io::stderr().write_all(format!("linkspan: {}: {text}\n", self.shown).as_bytes());
         self.event_log.disconnected(text);
         if let Some(report) = &self.options.on_unconsumed {

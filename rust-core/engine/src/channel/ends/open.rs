@@ -1,4 +1,5 @@
-//! Opening a channel: connected, as a listener, or whichever is free; over a link that was accepted, or before there is one.
+//! Opening a channel: connected, as a listener, or whichever is free; over a link that was accepted, or before there is
+//! one.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;

@@ -35,7 +35,8 @@ impl Paced for Inner {
 }
 
 impl Channel {
-    /// Acknowledges the message that was delivered last, on a channel in lockstep that ends: the program has come to its end.
+    /// Acknowledges the message that was delivered last, on a channel in lockstep that ends: the program has come to
+    /// its end.
     pub(super) fn end_lockstep(&self) {
         if self.receiving.try_borrow().is_some_and(|receiving| receiving.is_lockstep()) {
             self.ack_sender().consumed(AckTrigger::Close);

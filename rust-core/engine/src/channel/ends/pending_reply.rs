@@ -1,5 +1,5 @@
-//! A request under way, of a call in two steps. Its drop withdraws the request, so that the peer does not carry out what no one
-//! waits for, and this side does not keep its answer.
+//! A request under way, of a call in two steps. Its drop withdraws the request, so that the peer does not carry out
+//! what no one waits for, and this side does not keep its answer.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
@@ -9,8 +9,9 @@ use super::call_in_place::SentRequest;
 use crate::session::inbox::AckTrigger;
 use crate::sys::fork;
 
-/// A sent request, for which [`Channel::finish_call`](super::Channel::finish_call) returns the answer. Dropping it before that withdraws
-/// the request: a peer that has not received it by then does not start on it, and an answer that arrives is dropped.
+/// A sent request, for which [`Channel::finish_call`](super::Channel::finish_call) returns the answer. Dropping it
+/// before that withdraws the request: a peer that has not received it by then does not start on it, and an answer that
+/// arrives is dropped.
 #[must_use = "a request is withdrawn when this is dropped"]
 #[derive(Debug)]
 pub struct PendingReply {

@@ -1,4 +1,5 @@
-//! Receiving with waiting: the next message for the program, what counts as delivered, and the acknowledgement by the program.
+//! Receiving with waiting: the next message for the program, what counts as delivered, and the acknowledgement by the
+//! program.
 
 use super::{Channel, if_not_ready};
 use crate::channel::lockstep;

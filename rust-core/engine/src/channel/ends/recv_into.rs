@@ -1,7 +1,7 @@
 //! Receiving into memory of the program, which gets the bytes and no message.
 //!
-//! What is available in shared memory is copied there in the step in which [`Channel::recv`] would take it. Everything else comes
-//! as a message first.
+//! What is available in shared memory is copied there in the step in which [`Channel::recv`] would take it. Everything
+//! else comes as a message first.
 
 use super::Channel;
 use crate::channel::lockstep;
@@ -12,13 +12,13 @@ use crate::message::{BorrowedMemory, Message, ReceivedBytes};
 use crate::session::inbox::AckTrigger;
 
 impl Channel {
-    /// Receives the next message as [`Channel::recv`] does, and copies its bytes to the beginning of `into`: from shared memory
-    /// they are copied once, and the message has no memory of its own.
+    /// Receives the next message as [`Channel::recv`] does, and copies its bytes to the beginning of `into`: from
+    /// shared memory they are copied once, and the message has no memory of its own.
     ///
     /// # Errors
-    /// Those of [`Channel::recv`], and those of the schema where this channel has one. `TooLarge` if the message is longer than
-    /// `into`, and `InvalidState` if it is a request, whose reply needs the message: it is then the next one for any call that
-    /// receives.
+    /// Those of [`Channel::recv`], and those of the schema where this channel has one. `TooLarge` if the message is
+    /// longer than `into`, and `InvalidState` if it is a request, whose reply needs the message: it is then the next
+    /// one for any call that receives.
     pub fn recv_into<'a>(&self, into: &mut [u8], wait: impl Into<Wait<'a>>) -> Result<ReceivedBytes> {
         match self.recv_into_in_place(into) {
             Some(received) => Ok(received),
@@ -26,7 +26,8 @@ impl Channel {
         }
     }
 
-    /// Receives the message that is available in shared memory; none if anything else is pending, and if the message is longer.
+    /// Receives the message that is available in shared memory; none if anything else is pending, and if the message is
+    /// longer.
     #[inline]
     fn recv_into_in_place(&self, into: &mut [u8]) -> Option<ReceivedBytes> {
         let mut entered = self.enter_receiving()?;

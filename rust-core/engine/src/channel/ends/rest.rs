@@ -1,7 +1,8 @@
 //! The rest of a frame whose sender went on: a thread writes it, for a program that may never call again.
 //!
-//! The half of the link owns the rest, and its next user writes it. A call that leaves a rest behind with the half starts the thread,
-//! or tells it ([`leave`], by [`Links::left_over`](crate::channel::sending::Links)). The thread sleeps on a descriptor of the link, without the half.
+//! The half of the link owns the rest, and its next user writes it. A call that leaves a rest behind with the half
+//! starts the thread, or tells it ([`leave`], by [`Links::left_over`](crate::channel::sending::Links)). The thread
+//! sleeps on a descriptor of the link, without the half.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -42,7 +43,8 @@ pub(super) struct Rests {
 }
 
 impl Rests {
-    /// Waits until the thread has ended, after the link was taken from the sending direction, which this thread does not have.
+    /// Waits until the thread has ended, after the link was taken from the sending direction, which this thread does
+    /// not have.
     pub fn end(&self) {
         let Some(look) = self.look.get() else { return };
         look.wake();
@@ -113,8 +115,8 @@ fn write_rests(channel: &Weak<impl Owner>, look: &Arc<EventFd>) {
     }
 }
 
-/// Writes as much of the rest as there is room for. Returns what reports room for more; none where nothing is left or the link has ended.
-/// Where another call writes the rest meanwhile, `look` is woken.
+/// Writes as much of the rest as there is room for. Returns what reports room for more; none where nothing is left or
+/// the link has ended. Where another call writes the rest meanwhile, `look` is woken.
 fn room_for_rest(sending: &mut Sending, look: &Arc<EventFd>) -> Option<(OwnedFd, Interest)> {
     while sending.has_rest() {
         let room = sending.room(false).ok()?;
@@ -158,7 +160,8 @@ mod tests {
     const LONG: usize = 20 << 20;
     const SOON: Duration = Duration::from_secs(60);
 
-    /// Room is told to the call that has announced its sleep last: the thread has to notice by itself that its rest was written.
+    /// Room is told to the call that has announced its sleep last: the thread has to notice by itself that its rest was
+    /// written.
     #[test]
     fn thread_ends_once_another_call_has_written_the_rest() {
         for transport in ["shm", "unix"] {

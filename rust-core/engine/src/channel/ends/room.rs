@@ -14,8 +14,8 @@ use crate::session::inbox::AckTrigger;
 use crate::sys::poll::wait_readable;
 
 impl Channel {
-    /// Receives acknowledgements for a program that only sends, so that the peer can send more of them. Does nothing while
-    /// another thread receives.
+    /// Receives acknowledgements for a program that only sends, so that the peer can send more of them. Does nothing
+    /// while another thread receives.
     pub(super) fn collect_acks(&self) {
         if let Some(mut receiving) = self.receiving.try_borrow() {
             receiving.collect_acks(&self.ack_sender());
@@ -51,8 +51,8 @@ impl Channel {
         })
     }
 
-    /// Waits until acknowledgements have made `is_enough` true, or the receiving direction changes hands; the caller looks
-    /// again.
+    /// Waits until acknowledgements have made `is_enough` true, or the receiving direction changes hands; the caller
+    /// looks again.
     pub(super) fn wait_for_acks(
         &self,
         waiting: &mut Waiting<'_>,

@@ -6,8 +6,8 @@
 //! | writing into the ring, and to any link with waiting | `sending` |
 //! | how an obstacle is cleared | here, in [`Channel::send_holding`] |
 //!
-//! Each attempt holds the sending direction, so that the messages of one thread keep their order and those of other threads follow.
-//! A loss of earlier data is reported first.
+//! Each attempt holds the sending direction, so that the messages of one thread keep their order and those of other
+//! threads follow. A loss of earlier data is reported first.
 
 use std::sync::Arc;
 
@@ -87,8 +87,8 @@ impl Channel {
         self.send_step::<ANY>(draft).or_else(|admitted| self.send_waiting(admitted, draft, waiting))
     }
 
-    /// Makes the first attempt, under the session's lock. Where the message is admitted and the link takes it without the lock, the error
-    /// is what the call goes on with; none at an obstacle.
+    /// Makes the first attempt, under the session's lock. Where the message is admitted and the link takes it without
+    /// the lock, the error is what the call goes on with; none at an obstacle.
     #[inline(always)]
     fn send_step<const KIND: u8>(&self, draft: &Draft<'_>) -> std::result::Result<u64, Option<Admitted<'_>>> {
         let Some(mut entered) = self.enter_to_send() else { return Err(None) };
@@ -106,7 +106,8 @@ impl Channel {
         self.send_waiting(admitted, &draft, &mut self.options.start(wait)).map_err(|e| e.on(&self.shown))
     }
 
-    /// Copies long bytes of the program that are kept to be sent again: the copy is also the rest that the link takes later.
+    /// Copies long bytes of the program that are kept to be sent again: the copy is also the rest that the link takes
+    /// later.
     fn owned(&self, draft: &Draft<'_>) -> Option<Payload> {
         let keeps = self.options.delivery != Some(Delivery::BestEffort);
         match draft.content {
@@ -139,12 +140,12 @@ impl Channel {
         if sent.is_ok() || draft.kind != Kind::Data { sent } else { self.with_losses(sent) }
     }
 
-    /// Sends a message that is admitted, or in turn with other threads: clears each obstacle, and tries again. With `waits` it waits for
-    /// room among the messages that are kept; otherwise a lack of room is an error. Returns the number of the message and the generation
-    /// of the link over which it was sent.
+    /// Sends a message that is admitted, or in turn with other threads: clears each obstacle, and tries again. With
+    /// `waits` it waits for room among the messages that are kept; otherwise a lack of room is an error. Returns the
+    /// number of the message and the generation of the link over which it was sent.
     ///
-    /// Keeps the permit all the time, so that messages of other threads follow; releases the state while this thread waits
-    /// for room.
+    /// Keeps the permit all the time, so that messages of other threads follow; releases the state while this thread
+    /// waits for room.
     pub(super) fn send_holding(
         &self,
         admitted: Option<Admitted<'_>>,
@@ -181,7 +182,8 @@ impl Channel {
                 // The link has broken. The peer drops a partial frame, so the whole message is sent over the next link.
                 Obstacle::Failed(error) if error.kind() == ErrorKind::Disconnected => {
                     let is_bound = sending.lose_link(draft);
-                    // Before the next link is made, so that messages which the peer has acknowledged over this one are not sent again.
+                    // Before the next link is made, so that messages which the peer has acknowledged over this one are
+                    // not sent again.
                     self.collect_acks();
                     if is_bound { Err(error) } else { Ok(()) }
                 }
@@ -233,9 +235,9 @@ const ANOTHER: &str = "the client that sent the request has disconnected, and an
 const FULL: &str =
     "too many requests without an answer are kept to be sent again (replay_count, replay_bytes)";
 
-/// Returns the error for sent messages that are lost on a channel whose peer cannot reconnect: `Disconnected`, with their number in
-/// [`Error::missed`]. The next `send` or `close` after the loss fails with it once: that call resets the counter of losses in the
-/// session state.
+/// Returns the error for sent messages that are lost on a channel whose peer cannot reconnect: `Disconnected`, with
+/// their number in [`Error::missed`]. The next `send` or `close` after the loss fails with it once: that call resets
+/// the counter of losses in the session state.
 pub(super) fn lost_before(lost: u64) -> Error {
     let text = format!(
         "{} lost: the peer disconnected before it acknowledged them, and a peer without a client_id cannot reconnect to receive them",

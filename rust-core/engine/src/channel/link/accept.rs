@@ -1,5 +1,5 @@
-//! The next frames of a link, for a channel and for a server's client: what was read ahead comes first, the session records
-//! a message, takes over an acknowledgement, and drops a duplicate.
+//! The next frames of a link, for a channel and for a server's client: what was read ahead comes first, the session
+//! records a message, takes over an acknowledgement, and drops a duplicate.
 
 use std::sync::Arc;
 

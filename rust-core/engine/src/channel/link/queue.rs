@@ -1,5 +1,5 @@
-//! Messages that the link has not taken, of a link whose sender does not wait: answers to one client of a server, which keeps the
-//! others waiting for none.
+//! Messages that the link has not taken, of a link whose sender does not wait: answers to one client of a server, which
+//! keeps the others waiting for none.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -11,7 +11,8 @@ use crate::frame::{Header, Outgoing};
 use crate::message::Payload;
 use crate::transport::{Sent, Tx};
 
-/// Messages that wait for room, in order. Those that are there when it is dropped, with its link, are counted as dropped.
+/// Messages that wait for room, in order. Those that are there when it is dropped, with its link, are counted as
+/// dropped.
 pub struct Queue {
     event_log: Arc<EventLog>,
     waiting: VecDeque<(Header, Payload)>,
@@ -68,8 +69,8 @@ impl Drop for Queue {
     }
 }
 
-/// Sends a frame, and its rest as long as the peer makes room within the time of a spin; a peer that reads slowly delays no other.
-/// Returns false if the link has nothing of it.
+/// Sends a frame, and its rest as long as the peer makes room within the time of a spin; a peer that reads slowly
+/// delays no other. Returns false if the link has nothing of it.
 fn send_while_read(tx: &mut Tx, frame: &Outgoing<'_>) -> Result<bool> {
     let sent = tx.try_send(frame)?;
     while tx.has_rest() && tx.spin() && !tx.flush()? {}

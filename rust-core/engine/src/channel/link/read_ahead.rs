@@ -1,8 +1,8 @@
 //! Frames of a link that were read before their turn, to find withdrawals.
 //!
 //! A peer that gives up a request sends a withdrawal behind it. The frames behind a request are read before the program
-//! gets it; if the withdrawal is among them, the request is not started. All of them are kept here in their order, within
-//! bounds, and come before what the link has next.
+//! gets it; if the withdrawal is among them, the request is not started. All of them are kept here in their order,
+//! within bounds, and come before what the link has next.
 
 use std::collections::VecDeque;
 

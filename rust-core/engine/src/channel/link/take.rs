@@ -1,9 +1,9 @@
-//! Takes the next message of a link where it lies, in a record of the ring or in what a read has brought: it is copied once into a
-//! message, or views its slots, and the session records it. The caller has the session's lock.
+//! Takes the next message of a link where it lies, in a record of the ring or in what a read has brought: it is copied
+//! once into a message, or views its slots, and the session records it. The caller has the session's lock.
 //!
-//! Channels and servers take messages that need no further checks in this way: without a schema to check, without an extension,
-//! without a violation to report, and in the ring without an acknowledgement in their header. For everything else nothing has changed, and the caller
-//! reads the frame with [`Rx::try_recv`](crate::transport::Rx::try_recv).
+//! Channels and servers take messages that need no further checks in this way: without a schema to check, without an
+//! extension, without a violation to report, and in the ring without an acknowledgement in their header. For everything
+//! else nothing has changed, and the caller reads the frame with [`Rx::try_recv`](crate::transport::Rx::try_recv).
 
 use super::RxPart;
 use crate::channel::event_log::EventLog;
@@ -36,7 +36,8 @@ impl Want {
         }
     }
 
-    /// Returns what becomes of this message; `awaited` is the number of the request whose reply the caller awaits, 0 for none.
+    /// Returns what becomes of this message; `awaited` is the number of the request whose reply the caller awaits, 0
+    /// for none.
     #[inline]
     fn fate(self, header: &Header, awaited: u64) -> Fate {
         if is_awaited(header, awaited) {
@@ -99,8 +100,8 @@ impl<M> Taken<M> {
 }
 
 impl RxPart {
-    /// Delivers the message of this kind in the ring that has neither flags nor an acknowledgement, in memory that `place` gives for
-    /// its length. None for all else, and where that gives none.
+    /// Delivers the message of this kind in the ring that has neither flags nor an acknowledgement, in memory that
+    /// `place` gives for its length. None for all else, and where that gives none.
     #[inline(always)]
     pub fn take_fast<P: BodyMemory>(
         &mut self,
@@ -130,8 +131,8 @@ impl RxPart {
         Some(Taken { message, is_ack_due, missed, acknowledges: false })
     }
 
-    /// Returns the fast-path reply in the ring to the request of number `number`: it is consumed with its receipt. None for all else;
-    /// then nothing has changed but the room of earlier messages, which is free.
+    /// Returns the fast-path reply in the ring to the request of number `number`: it is consumed with its receipt. None
+    /// for all else; then nothing has changed but the room of earlier messages, which is free.
     #[inline(always)]
     pub fn take_reply(&mut self, number: u64, halves: &mut SessionHalves, limits: &Limits) -> Option<Taken> {
         let half = self.rx.in_place()?;
@@ -156,7 +157,8 @@ impl RxPart {
         Some(Taken { message, is_ack_due, missed, acknowledges: false })
     }
 
-    /// Returns the message that is in the link, if the call wants it. The reply to the request `awaited` is consumed with its receipt.
+    /// Returns the message that is in the link, if the call wants it. The reply to the request `awaited` is consumed
+    /// with its receipt.
     #[inline(always)]
     pub fn take(
         &mut self,
@@ -189,8 +191,8 @@ impl RxPart {
         Some(Taken { message, is_ack_due, missed, acknowledges: false })
     }
 
-    /// The same for data that is not short: in a fast-path record, or with long arrays in slots of which this side has mapped all
-    /// files: they are viewed there.
+    /// The same for data that is not short: in a fast-path record, or with long arrays in slots of which this side has
+    /// mapped all files: they are viewed there.
     #[inline(never)]
     fn take_frame(&mut self, halves: &mut SessionHalves, limits: &Limits, want: Want) -> Option<Taken> {
         let half = self.rx.in_place()?;

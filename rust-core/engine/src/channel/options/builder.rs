@@ -43,8 +43,9 @@ builders! {
     /// and the name is not exported again.
     with_machine(machine: &str) sets machine = Some(machine.into());
 
-    /// Of a listener that sends each message once its peer has consumed the one before, as a replay does: while a thread of the peer
-    /// waits for one such channel, it has consumed what it was sent over its others. It waits for each with `flush`.
+    /// Of a listener that sends each message once its peer has consumed the one before, as a replay does: while a
+    /// thread of the peer waits for one such channel, it has consumed what it was sent over its others. It waits for
+    /// each with `flush`.
     with_lockstep(lockstep: bool) sets lockstep = lockstep;
 
     /// A name that stays the same when the program starts again: 1 to 64 letters, digits, `.`, `_` and `-`.

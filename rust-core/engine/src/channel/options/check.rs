@@ -80,8 +80,8 @@ impl Options {
         self.schema.as_ref().filter(|_| matches!(self.validate, Some(Validate::Receive | Validate::Both)))
     }
 
-    /// Whether accepted messages have to survive a power cut: by the option `durable` or by the delivery of this name, which mean the
-    /// same.
+    /// Whether accepted messages have to survive a power cut: by the option `durable` or by the delivery of this name,
+    /// which mean the same.
     pub fn is_durable(&self) -> bool {
         self.durable || self.delivery == Some(Delivery::Durable)
     }

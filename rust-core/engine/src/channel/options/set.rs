@@ -10,7 +10,8 @@ use crate::schema::PreparedSchema;
 use crate::value::Value;
 
 impl Options {
-    /// The names that [`Options::set`] knows, for completions and lists. `on_wait` has no value that can be written as text.
+    /// The names that [`Options::set`] knows, for completions and lists. `on_wait` has no value that can be written as
+    /// text.
     pub const NAMES: &'static [&'static str] = &nearest::NAMES;
 
     /// Sets an option by its name.

@@ -57,8 +57,8 @@ impl Receiving {
         Ok(())
     }
 
-    /// Records that the link has ended with this error, and releases it. A link that this side ends while the peer is connected is
-    /// hung up: what the peer sends over it is received no more, so nothing is to be sent over it either.
+    /// Records that the link has ended with this error, and releases it. A link that this side ends while the peer is
+    /// connected is hung up: what the peer sends over it is received no more, so nothing is to be sent over it either.
     pub(super) fn link_lost(&mut self, reconnector: &Reconnector, event_log: &EventLog, why: &Error) {
         event_log.disconnected(why.to_string());
         if why.kind() != ErrorKind::Disconnected

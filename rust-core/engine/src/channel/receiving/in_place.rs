@@ -1,5 +1,5 @@
-//! Receiving in place: a call takes a message from the link under one lock (`link/take`), unless something comes before it:
-//! messages that were kept, an error, a close. If nothing is taken, [`Receiving::link_next`] finds out why.
+//! Receiving in place: a call takes a message from the link under one lock (`link/take`), unless something comes before
+//! it: messages that were kept, an error, a close. If nothing is taken, [`Receiving::link_next`] finds out why.
 
 use super::Receiving;
 use crate::channel::event_log::EventLog;
@@ -19,8 +19,9 @@ pub(super) const MORE: Want = Want { consume: None, ..NEXT };
 pub(super) const ANY: Want = Want { requests: true, replies: true, delivers: false, ..MORE };
 
 impl Receiving {
-    /// Returns the data message that is complete in the link, for a call of the program that has nothing else to do: one step for
-    /// [`Receiving::program_receives`] and [`Receiving::next`]. None if anything else is pending. `consume` as in [`Want`].
+    /// Returns the data message that is complete in the link, for a call of the program that has nothing else to do:
+    /// one step for [`Receiving::program_receives`] and [`Receiving::next`]. None if anything else is pending.
+    /// `consume` as in [`Want`].
     #[inline(never)]
     pub fn take_ready(
         &mut self,
@@ -34,8 +35,8 @@ impl Receiving {
         self.take_in_place(halves, event_log, Want { consume, ..NEXT })
     }
 
-    /// [`Receiving::take_ready`] for what comes nearly always: data for which `place` gives memory, by its length. None for all
-    /// else; then nothing has changed. `consume` as in [`Want`].
+    /// [`Receiving::take_ready`] for what comes nearly always: data for which `place` gives memory, by its length. None
+    /// for all else; then nothing has changed. `consume` as in [`Want`].
     #[inline(always)]
     pub fn take_next<P: BodyMemory>(
         &mut self,
@@ -50,8 +51,8 @@ impl Receiving {
         self.take_data(halves, event_log, place, consume)
     }
 
-    /// Delivers the data message in the ring that has neither flags nor an acknowledgement, in memory that `place` gives for its
-    /// length. None for all else, and where that gives none; then nothing has changed.
+    /// Delivers the data message in the ring that has neither flags nor an acknowledgement, in memory that `place`
+    /// gives for its length. None for all else, and where that gives none; then nothing has changed.
     #[inline(always)]
     fn take_data<P: BodyMemory>(
         &mut self,
@@ -67,15 +68,16 @@ impl Receiving {
         Some(taken)
     }
 
-    /// Counts a message that was taken in place. An answer to no request of the caller is none to it: see [`Receiving::route`].
+    /// Counts a message that was taken in place. An answer to no request of the caller is none to it: see
+    /// [`Receiving::route`].
     #[inline(always)]
     fn note_taken(&mut self, event_log: &EventLog) {
         event_log.count_exclusive(&event_log.received);
     }
 
-    /// Records what the program has consumed, before a wait. Returns `true` if polling for about a microsecond is known to
-    /// succeed and nothing else is pending; the caller then calls [`Receiving::poll_briefly`]. On `false` the caller takes
-    /// the general path; consumption may be recorded already.
+    /// Records what the program has consumed, before a wait. Returns `true` if polling for about a microsecond is known
+    /// to succeed and nothing else is pending; the caller then calls [`Receiving::poll_briefly`]. On `false` the caller
+    /// takes the general path; consumption may be recorded already.
     #[inline(never)]
     pub fn begin_short_wait(&mut self, halves: &mut SessionHalves) -> bool {
         if self.is_general_due() || self.watched || self.schema.is_some() || !halves.has_page() {
@@ -104,8 +106,9 @@ impl Receiving {
         self.part.as_mut().and_then(|part| part.rx.in_place()).is_some_and(|half| half.poll_briefly())
     }
 
-    /// Returns whether a message lies in the ring for a caller; if it `spins`, as one does that has just sent its request, also
-    /// whether one comes within about a microsecond where spinning is known to succeed. False if anything else is pending.
+    /// Returns whether a message lies in the ring for a caller; if it `spins`, as one does that has just sent its
+    /// request, also whether one comes within about a microsecond where spinning is known to succeed. False if anything
+    /// else is pending.
     #[inline(always)]
     pub fn look_for_reply(&mut self, spins: bool) -> bool {
         if self.parked || self.watched || self.pending_consume.is_some() {
@@ -117,8 +120,9 @@ impl Receiving {
         if spins { half.poll_briefly() } else { half.is_ready() }
     }
 
-    /// Returns the fast-path reply that lies in the ring, for the caller of the request of number `number`: it is consumed with
-    /// its receipt. None for all else; then nothing has changed but the room of earlier messages, which is free.
+    /// Returns the fast-path reply that lies in the ring, for the caller of the request of number `number`: it is
+    /// consumed with its receipt. None for all else; then nothing has changed but the room of earlier messages, which
+    /// is free.
     #[inline(always)]
     pub fn take_reply(
         &mut self,
@@ -135,8 +139,8 @@ impl Receiving {
         Some(taken)
     }
 
-    /// Returns the short message that lies in the ring, for the caller of the request of number `number`, which has looked. If it is the
-    /// reply, it is consumed with its receipt, and `awaited` is 0 afterwards.
+    /// Returns the short message that lies in the ring, for the caller of the request of number `number`, which has
+    /// looked. If it is the reply, it is consumed with its receipt, and `awaited` is 0 afterwards.
     #[inline]
     pub fn take_for_caller(
         &mut self,
@@ -154,9 +158,9 @@ impl Receiving {
         self.is_general_due() || self.part.as_ref().is_none_or(|part| part.peer.pattern == Pattern::Request)
     }
 
-    /// Delivers the data messages in the ring to a program that receives again, as [`Receiving::take_next`] does one, until
-    /// there are `max`. Stops at anything else, and where a dropped message has another length. Returns whether an
-    /// acknowledgement frame is pending, and how many messages before and between them were lost.
+    /// Delivers the data messages in the ring to a program that receives again, as [`Receiving::take_next`] does one,
+    /// until there are `max`. Stops at anything else, and where a dropped message has another length. Returns whether
+    /// an acknowledgement frame is pending, and how many messages before and between them were lost.
     pub fn take_run(
         &mut self,
         halves: &mut SessionHalves,
@@ -197,8 +201,9 @@ impl Receiving {
         missed
     }
 
-    /// Adds the data messages that are complete in the link behind one that the program has just got, until there are `max`: for
-    /// a call that returns several, under one lock. Stops at anything else. None of them is consumed before the next call.
+    /// Adds the data messages that are complete in the link behind one that the program has just got, until there are
+    /// `max`: for a call that returns several, under one lock. Stops at anything else. None of them is consumed before
+    /// the next call.
     pub fn take_ready_run(
         &mut self,
         session_state: &SessionState,
@@ -244,8 +249,8 @@ impl Receiving {
         part.is_some_and(|part| part.rx.is_ready_in_place())
     }
 
-    /// Returns the message that is complete in the link if the call wants it: it is copied from the ring, or from what a read has
-    /// brought, and the session records it. None in all other cases, in which nothing has changed.
+    /// Returns the message that is complete in the link if the call wants it: it is copied from the ring, or from what
+    /// a read has brought, and the session records it. None in all other cases, in which nothing has changed.
     #[inline]
     pub(super) fn take_in_place(
         &mut self,
@@ -267,8 +272,8 @@ impl Receiving {
         Some(taken)
     }
 
-    /// Returns what a call takes, without the kinds that are checked against a schema while they are decoded; and the request whose reply it
-    /// awaits.
+    /// Returns what a call takes, without the kinds that are checked against a schema while they are decoded; and the
+    /// request whose reply it awaits.
     #[inline]
     fn without_checked(&self, want: Want) -> (Want, u64) {
         let is_unchecked = self.schema.is_none();

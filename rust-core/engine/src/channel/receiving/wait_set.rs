@@ -6,8 +6,8 @@
 //!
 //! A sleep without a time-out is correct only while the timer is armed. So nothing else can sleep on the set
 //! or read the timer: [`WaitSet::sleep`] and [`WaitSet::sleep_on`] are the only sleeps, they disarm the timer in the
-//! same step in which they see it expire, and `armed` changes in two functions. The timer is level-triggered: an expiry that no
-//! sleep has seen ends the next one. A forked child cannot call this (`sys::fork`), and the clock is the
+//! same step in which they see it expire, and `armed` changes in two functions. The timer is level-triggered: an expiry
+//! that no sleep has seen ends the next one. A forked child cannot call this (`sys::fork`), and the clock is the
 //! monotonic one.
 
 use std::os::fd::{AsFd, BorrowedFd};

@@ -9,8 +9,8 @@ use crate::message::{Payload, StoredMessage};
 use crate::sys::clock;
 
 impl Sending {
-    /// Writes as many of these data messages into shared memory as are short and go at once, with one fence and one wake-up,
-    /// and keeps them. Returns how many: 0 for any obstacle; then nothing was sent.
+    /// Writes as many of these data messages into shared memory as are short and go at once, with one fence and one
+    /// wake-up, and keeps them. Returns how many: 0 for any obstacle; then nothing was sent.
     pub fn send_run_step(&mut self, payloads: &[Payload], halves: &mut SessionHalves) -> usize {
         let Ok((part, terms, limit)) = self.terms(false) else { return 0 };
         let Some(half) = part.tx.in_place() else { return 0 };

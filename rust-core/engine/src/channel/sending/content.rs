@@ -1,4 +1,5 @@
-//! The content of a message to be sent: an encoded value that is shared, or bytes that are borrowed from the program for the call.
+//! The content of a message to be sent: an encoded value that is shared, or bytes that are borrowed from the program
+//! for the call.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -8,8 +9,8 @@ use crate::codec::Encoding;
 use crate::error::Error;
 use crate::message::{Payload, Recorded, StoredMessage, too_long};
 
-/// The content of a draft. Borrowed bytes are copied where they have to outlive the call, and nowhere else: if they are kept to be
-/// sent again and are not short, and if the link takes them in parts.
+/// The content of a draft. Borrowed bytes are copied where they have to outlive the call, and nowhere else: if they are
+/// kept to be sent again and are not short, and if the link takes them in parts.
 #[derive(Clone, Copy)]
 pub enum DraftContent<'a> {
     Payload(&'a Payload),

@@ -79,7 +79,8 @@ pub(super) fn push(
     }
 }
 
-/// Waits until the link has the rest of the frame that was begun last. At the deadline it stays with the half, whose next user writes it.
+/// Waits until the link has the rest of the frame that was begun last. At the deadline it stays with the half, whose
+/// next user writes it.
 ///
 /// # Errors
 /// Why the link ended.
@@ -99,7 +100,8 @@ pub(super) fn flush_rest(part: &mut TxPart, links: &impl Links, waiting: &mut Wa
     Ok(())
 }
 
-/// Leaves what waits for room, if anything does, to the thread of the links, which announces its sleep anew after one of the caller's.
+/// Leaves what waits for room, if anything does, to the thread of the links, which announces its sleep anew after one
+/// of the caller's.
 pub(super) fn leave(part: &TxPart, links: &impl Links) {
     if part.is_waiting() {
         links.left_over();

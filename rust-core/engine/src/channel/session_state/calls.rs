@@ -11,10 +11,11 @@ use std::thread::{self, Thread};
 use crate::message::Message;
 use crate::session::places::Places;
 
-/// Requests of which answers are kept, at most. With more, the oldest that no thread waits for is ended and its answer dropped.
+/// Requests of which answers are kept, at most. With more, the oldest that no thread waits for is ended and its answer
+/// dropped.
 const MOST: usize = 1024;
-/// Bytes of the answers that are kept and that no thread waits for, at most, except for the newest of them. With more, those to
-/// the oldest requests are dropped: the peer determines how long its answers are.
+/// Bytes of the answers that are kept and that no thread waits for, at most, except for the newest of them. With more,
+/// those to the oldest requests are dropped: the peer determines how long its answers are.
 const MOST_BYTES: u64 = 256 << 20;
 
 /// The requests under way.
@@ -106,8 +107,8 @@ impl Calls {
         self.remove(oldest)
     }
 
-    /// Keeps an answer for the call that takes it. Returns the answers that are dropped: this one, if no call will, or others
-    /// that no thread waits for, whose requests are then not under way any more.
+    /// Keeps an answer for the call that takes it. Returns the answers that are dropped: this one, if no call will, or
+    /// others that no thread waits for, whose requests are then not under way any more.
     pub fn file(&mut self, answer: Message) -> Vec<Message> {
         let number = answer.header().correlation;
         if !self.is_open(number) || self.answers.contains_key(&number) {

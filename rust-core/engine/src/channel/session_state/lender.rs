@@ -32,7 +32,8 @@ impl SlotLender<'_> {
         slots.lend_writable(length)
     }
 
-    /// Returns memory of a free slot for bytes around which the rest of their message is written; none if no slot is free.
+    /// Returns memory of a free slot for bytes around which the rest of their message is written; none if no slot is
+    /// free.
     pub fn lend_with_margins(&self, length: usize) -> Option<WritableSlot> {
         let slots = read_progress(&mut *self.halves()?)?.clone();
         slots.lend_with_margins(length)

@@ -1,8 +1,8 @@
 //! A ring that begins small, and grows when it is needed: that of a relay. A bridge has thousands of them, of which few
 //! have subscribers.
 //!
-//! It grows with the first subscriber, and where messages come so fast that a subscriber which is about to connect could
-//! find the first ones overwritten. What is in the ring goes into the larger one.
+//! It grows with the first subscriber, and where messages come so fast that a subscriber which is about to connect
+//! could find the first ones overwritten. What is in the ring goes into the larger one.
 
 use std::time::{Duration, Instant};
 

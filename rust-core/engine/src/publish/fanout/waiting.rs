@@ -29,8 +29,8 @@ impl Fanout {
     /// Waits until each subscriber that is still connected has received what `given` says.
     ///
     /// # Errors
-    /// `Timeout` with the number of subscribers that read too slowly, and, of messages up to a number, how many the slowest
-    /// of them has not been given.
+    /// `Timeout` with the number of subscribers that read too slowly, and, of messages up to a number, how many the
+    /// slowest of them has not been given.
     pub fn drain(&self, given: DrainGoal, waiting: &mut Waiting<'_>) -> Result<()> {
         // A subscriber that reads the ring wakes no publisher: its page says how far it is.
         let wakes = !(self.has_ring && matches!(given, DrainGoal::UpTo(_)));
@@ -58,8 +58,8 @@ impl Fanout {
         })
     }
 
-    /// Sends as much as possible. Returns how many subscribers have not received what `given` says, and how many messages,
-    /// up to the number in it, the slowest of them still lacks.
+    /// Sends as much as possible. Returns how many subscribers have not received what `given` says, and how many
+    /// messages, up to the number in it, the slowest of them still lacks.
     fn lagging(&self, given: DrainGoal) -> (usize, u64) {
         let (mut lagging, mut left) = (0, 0);
         let mut count = |unread: u64| (lagging, left) = (lagging + 1, left.max(unread));

@@ -21,8 +21,8 @@ use crate::transport::hello::MIN_ANSWER_TIME;
 const MAX_PAUSE: Duration = Duration::from_secs(5);
 
 impl<R: Receiver> SubscribedNames<R> {
-    /// Waits until the names that exist now are connected: messages that are published from then on are received. A listener that does
-    /// not answer has as long as for any call; all of them have it together.
+    /// Waits until the names that exist now are connected: messages that are published from then on are received. A
+    /// listener that does not answer has as long as for any call; all of them have it together.
     pub(super) fn connect_all(&mut self, log: &EventLog) -> Result<()> {
         let mut waiting = Waiting::until(Deadline::after(MIN_ANSWER_TIME));
         let (set, mut found) = (Epoll::new()?, Vec::new());
@@ -130,8 +130,8 @@ impl<R: Receiver> SubscribedNames<R> {
         Ok(())
     }
 
-    /// Notes that a name cannot be received from. One that the program gave has its own event that ends the wait; one that
-    /// only fits is tried again after a pause.
+    /// Notes that a name cannot be received from. One that the program gave has its own event that ends the wait; one
+    /// that only fits is tried again after a pause.
     pub(super) fn refuse(
         &mut self,
         endpoint: &Endpoint,
@@ -219,8 +219,8 @@ impl<R: Receiver> SubscribedNames<R> {
                 let has_reappeared = member.has_reappeared;
                 self.report.accept(&name, &mut self.refused);
                 if has_reappeared {
-                    // It answered before another program took the name, of which the directory tells once: joined again in a later
-                    // round, when this member is left.
+                    // It answered before another program took the name, of which the directory tells once: joined again
+                    // in a later round, when this member is left.
                     self.appear(endpoint);
                 }
             }

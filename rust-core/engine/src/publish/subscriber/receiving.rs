@@ -18,10 +18,10 @@ use crate::sys::stop;
 const MAX_EMPTY_POLLS: u32 = 64;
 
 impl Subscriber {
-    /// Returns the next message if it is a fast-path one in a ring and nothing has to be done before it. Otherwise, or if
-    /// `allowed` returns false, returns `None` and leaves the state unchanged; the caller then uses
-    /// [`Subscriber::receive`]. A call that may wait spins here, so that a message that arrives meanwhile is received on
-    /// this path; the general path then begins with the next stage of the wait. No callback runs here, so a close by
+    /// Returns the next message if it is a fast-path one in a ring and nothing has to be done before it. Otherwise, or
+    /// if `allowed` returns false, returns `None` and leaves the state unchanged; the caller then uses
+    /// [`Subscriber::receive`]. A call that may wait spins here, so that a message that arrives meanwhile is received
+    /// on this path; the general path then begins with the next stage of the wait. No callback runs here, so a close by
     /// another thread waits for the lock and disconnects by itself.
     #[inline]
     pub(super) fn receive_in_place(

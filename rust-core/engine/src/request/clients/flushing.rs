@@ -14,8 +14,8 @@ use crate::sys::stop;
 
 impl Clients {
     /// Flushes waiting answers, registers for wake-ups when there is room for the rest, and disconnects clients that
-    /// have closed their sending side and have all their answers, and those whose links were given up. Visits only clients
-    /// that need one of these.
+    /// have closed their sending side and have all their answers, and those whose links were given up. Visits only
+    /// clients that need one of these.
     ///
     /// # Errors
     /// Why the link was given up, if all clients share it.

@@ -24,7 +24,8 @@ enum Got {
     Frame(Incoming),
 }
 
-/// Returns the request of this message, unless its caller has withdrawn it; `until` is when the caller gives it up, if known.
+/// Returns the request of this message, unless its caller has withdrawn it; `until` is when the caller gives it up, if
+/// known.
 #[inline(always)]
 fn deliver(
     client: &mut Client,

@@ -1,17 +1,17 @@
-//! The protocol by which a publisher never writes a slot that a subscriber views. It has two words, each with one writer: how many views a subscriber
-//! has of a slot, and what the slot holds.
+//! The protocol by which a publisher never writes a slot that a subscriber views. It has two words, each with one
+//! writer: how many views a subscriber has of a slot, and what the slot holds.
 //!
-//! The subscriber counts its view in its own page, makes a full fence, and then checks that the slot still holds what the record refers to. The
-//! publisher stores in the slot's file that its contents will change, makes a full fence, and then checks the page of every subscriber. So at least
-//! one of them sees the other's store, and neither waits.
+//! The subscriber counts its view in its own page, makes a full fence, and then checks that the slot still holds what
+//! the record refers to. The publisher stores in the slot's file that its contents will change, makes a full fence, and
+//! then checks the page of every subscriber. So at least one of them sees the other's store, and neither waits.
 
 use std::sync::atomic::Ordering;
 
 use super::super::memory::{Memory, OwnMemory, fence};
 use super::super::segment::at;
 
-/// Begins a view of what `filling` brought into this slot; the word of the slot's file is at `word`. Returns false if the slot does not hold that any
-/// more, and then there is no view. [`end_view`] ends it.
+/// Begins a view of what `filling` brought into this slot; the word of the slot's file is at `word`. Returns false if
+/// the slot does not hold that any more, and then there is no view. [`end_view`] ends it.
 pub(super) fn begin_view(
     page: &impl OwnMemory,
     file: &impl Memory,
@@ -41,8 +41,8 @@ pub(super) fn was_whole(file: &impl Memory, word: usize, filling: u64) -> bool {
     file.load(word, Ordering::Relaxed) == filling
 }
 
-/// Announces that a slot will be written: no subscriber begins a view of what it held from now on. Check [`is_viewed`] for every subscriber after
-/// this, and store the old filling again if one of them views it.
+/// Announces that a slot will be written: no subscriber begins a view of what it held from now on. Check [`is_viewed`]
+/// for every subscriber after this, and store the old filling again if one of them views it.
 pub(super) fn begin_filling(file: &impl OwnMemory, word: usize, filling: u64) {
     file.store(word, filling, Ordering::Relaxed);
     fence(Ordering::SeqCst);

@@ -68,7 +68,8 @@ impl BroadcastDriver for RingDriver {
     }
 }
 
-/// A ring and its subscribers. Publishing does not need them: they are kept to wake them and to load how far they have read.
+/// A ring and its subscribers. Publishing does not need them: they are kept to wake them and to load how far they have
+/// read.
 struct ShmBroadcastWriter {
     ring: Broadcast,
     /// By the number that the fan-out uses for a subscriber. Ordered, so that wake-ups are sent in a fixed order.
@@ -76,7 +77,8 @@ struct ShmBroadcastWriter {
     slots: Arc<BroadcastSlots>,
     /// Subscribers without support for slots.
     without_slots: HashSet<u64>,
-    /// The newest message, if it refers to slots. Its slots are not written again, so that later subscribers can read it.
+    /// The newest message, if it refers to slots. Its slots are not written again, so that later subscribers can read
+    /// it.
     newest: Option<Newest>,
     /// How many long bodies were published in slots, and how many through the ring for want of one, since the last
     /// [`BroadcastWriter::take_long_bodies`].
@@ -129,8 +131,8 @@ impl ShmBroadcastWriter {
         Ok(())
     }
 
-    /// Copies the body of a frame to a slot, unless it is in one already, and returns it there, with the reference for a
-    /// record. `None` where no slot is free, or a subscriber cannot be sent its file.
+    /// Copies the body of a frame to a slot, unless it is in one already, and returns it there, with the reference for
+    /// a record. `None` where no slot is free, or a subscriber cannot be sent its file.
     fn place(&self, frame: &Outgoing<'_>) -> Option<(Split, Rest)> {
         if !frame.extension.is_empty() {
             return None;

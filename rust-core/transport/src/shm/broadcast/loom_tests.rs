@@ -192,9 +192,9 @@ fn broadcast_two_records_committed_together_intact_copy_is_whole() {
     });
 }
 
-/// A subscriber polls the first word of the next record, and sleeps until two messages were published: first in the futex, whose time may pass at any
-/// moment where `time_passes`, then in poll, for which a `Notify` stands. A lost wake-up is a
-/// deadlock, which loom reports.
+/// A subscriber polls the first word of the next record, and sleeps until two messages were published: first in the
+/// futex, whose time may pass at any moment where `time_passes`, then in poll, for which a `Notify` stands. A lost
+/// wake-up is a deadlock, which loom reports.
 fn subscriber_sleeps(time_passes: bool) {
     let (memory, page) = (Heap::new(PAGE + 128), Heap::new(at::STATE + 8));
     let (mut ring_writer, mut ring_reader) = ends(&memory, 128);

@@ -6,10 +6,10 @@
 //! read last (for `close` of the layer above). A false value in either harms the subscriber that
 //! wrote it.
 //!
-//! The move to a larger ring, for a message above half of the ring or because it began small: the new ring is created and
-//! gets the message, or the records of the old one, then the state word of the old ring becomes `MOVED`. Subscribers read the old
-//! ring to its end, ask the publisher again over its listener, and continue in the new ring behind
-//! the sequence that they read last. Between the two no message is lost, because the new ring
+//! The move to a larger ring, for a message above half of the ring or because it began small: the new ring is created
+//! and gets the message, or the records of the old one, then the state word of the old ring becomes `MOVED`.
+//! Subscribers read the old ring to its end, ask the publisher again over its listener, and continue in the new ring
+//! behind the sequence that they read last. Between the two no message is lost, because the new ring
 //! begins with the first one that the old ring does not have.
 
 use std::os::fd::BorrowedFd;
@@ -108,8 +108,8 @@ impl Broadcast {
         Ok(Published::Moved)
     }
 
-    /// Moves to a ring of at least `buffer` bytes, which gets the records of this one. Does nothing where this one is as
-    /// large.
+    /// Moves to a ring of at least `buffer` bytes, which gets the records of this one. Does nothing where this one is
+    /// as large.
     ///
     /// # Errors
     /// `TooLarge` for a buffer above [`MAX_RING`], `OutOfMemory`; then nothing has changed.
@@ -140,8 +140,8 @@ impl Broadcast {
         self.ring_writer.write_short(sequence, sent, encoding, body)
     }
 
-    /// Publishes a frame as one of several: readers find it at [`Broadcast::commit`] at the latest, together with the frames
-    /// before it, in groups of up to an eighth of the ring, each with one full fence.
+    /// Publishes a frame as one of several: readers find it at [`Broadcast::commit`] at the latest, together with the
+    /// frames before it, in groups of up to an eighth of the ring, each with one full fence.
     ///
     /// # Errors
     /// Those of [`Broadcast::publish`].

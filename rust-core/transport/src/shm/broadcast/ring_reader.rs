@@ -40,8 +40,8 @@ pub struct RingReader<P> {
     limit: u64,
     /// The longest body of a fast-path record, in bytes.
     fast_limit: u64,
-    /// The word of compact records of this lap while the position is below `fast_end`; and up to where fast-path records can be
-    /// read: to the end of the lap, or 0 where the next record is for the general path.
+    /// The word of compact records of this lap while the position is below `fast_end`; and up to where fast-path
+    /// records can be read: to the end of the lap, or 0 where the next record is for the general path.
     fast: u64,
     fast_end: u64,
     /// The position of the next record, in bytes since the creation of the ring.
@@ -160,8 +160,8 @@ impl<P: Memory> RingReader<P> {
         self.has_next() || self.peer.load(at::STATE, Ordering::Relaxed) != state::OPEN
     }
 
-    /// The same, ordered after the store of this side's park word: it decides whether to sleep. By the tail, behind which
-    /// the publisher makes a full fence; this side may be ahead of it by what is being committed.
+    /// The same, ordered after the store of this side's park word: it decides whether to sleep. By the tail, behind
+    /// which the publisher makes a full fence; this side may be ahead of it by what is being committed.
     pub fn is_ready_fenced(&self) -> bool {
         self.peer.load_fenced(at::TAIL) > self.position || self.peer.load_fenced(at::STATE) != state::OPEN
     }
@@ -206,8 +206,8 @@ impl<P: Memory> RingReader<P> {
             if word == 0 {
                 let ring_state = self.word(at::STATE);
                 let tail = self.word(at::TAIL);
-                // Behind these two: the publisher stores them after the words of their records. A zero before the tail is
-                // from a record that overwrote this one, or from a hostile publisher.
+                // Behind these two: the publisher stores them after the words of their records. A zero before the tail
+                // is from a record that overwrote this one, or from a hostile publisher.
                 if self.next_word() == 0 && tail <= self.position {
                     return match ring_state {
                         state::OPEN => Ok(Received::Nothing),

@@ -34,8 +34,8 @@ use crate::frame::{HEADER, Outgoing};
 /// that the general path adds little.
 pub(super) const SHORT: u64 = 256;
 
-/// The record of a frame. Where long arrays of it are in slots, its extension is the references to them with their number;
-/// where the whole body is in one, its extension is the one reference.
+/// The record of a frame. Where long arrays of it are in slots, its extension is the references to them with their
+/// number; where the whole body is in one, its extension is the one reference.
 #[inline]
 pub(super) fn record_of(frame: &Outgoing<'_>) -> Record {
     match frame.split {
@@ -232,8 +232,8 @@ impl<M: OwnMemory> RingWriter<M> {
         Some(size)
     }
 
-    /// Makes the record of `size` bytes from `start` on the newest one, without a word of it stored yet. Returns the offset
-    /// of what is behind its first word.
+    /// Makes the record of `size` bytes from `start` on the newest one, without a word of it stored yet. Returns the
+    /// offset of what is behind its first word.
     #[inline(always)]
     fn begin(&mut self, start: u64, size: u64) -> usize {
         self.count += 1;
@@ -286,8 +286,8 @@ impl<M: OwnMemory> RingWriter<M> {
         }
     }
 
-    /// For models: commits what the test itself wrote up to `end`, but for this word at the position where the last commit
-    /// ended; `start` is that of the last record.
+    /// For models: commits what the test itself wrote up to `end`, but for this word at the position where the last
+    /// commit ended; `start` is that of the last record.
     #[cfg(all(test, loom))]
     pub fn commit_range(&mut self, first: u64, start: u64, end: u64) {
         self.count += 1;

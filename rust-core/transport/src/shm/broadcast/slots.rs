@@ -28,8 +28,8 @@ impl BroadcastSlots {
         self.table().release.close();
     }
 
-    /// Returns references to the parts of a body that is about to be published, after all subscribers were sent the slots' files. `None` if a part
-    /// is not in a slot, or if a subscriber could not be sent a file.
+    /// Returns references to the parts of a body that is about to be published, after all subscribers were sent the
+    /// slots' files. `None` if a part is not in a slot, or if a subscriber could not be sent a file.
     pub(super) fn refer(&self, split: &Split) -> Option<OneOrMany<Reference>> {
         self.refer_giving(split, Viewers::give)
     }

@@ -1,5 +1,5 @@
-//! Loom models of a publisher's slots: a slot is never written while a subscriber views it, in every interleaving; and mutants of the protocol, which
-//! the models must find.
+//! Loom models of a publisher's slots: a slot is never written while a subscriber views it, in every interleaving; and
+//! mutants of the protocol, which the models must find.
 //!
 //! They run like the models of the ring beside them.
 
@@ -39,8 +39,8 @@ const STEPS: Steps = Steps {
     looks_again: true,
 };
 
-/// A publisher fills a slot two times more unless it is viewed, and a subscriber views what it finds. Loom reports an access to the elements that is
-/// concurrent with a write.
+/// A publisher fills a slot two times more unless it is viewed, and a subscriber views what it finds. Loom reports an
+/// access to the elements that is concurrent with a write.
 fn slot_reuse(steps: Steps) {
     model(move || {
         let (page, slot, ring) = (Heap::new(at::VIEWS + 8), Heap::new(WORD + 8), Heap::new(PAGE + 8));
@@ -134,7 +134,8 @@ fn mutant_with_relaxed_check_of_views_is_found() {
     slot_reuse(Steps { is_viewed: |page| page.load(at::VIEWS, Ordering::Relaxed) != 0, ..STEPS });
 }
 
-/// A subscriber that has as many views as it may copies the two words of a slot, and then checks whether they were written meanwhile.
+/// A subscriber that has as many views as it may copies the two words of a slot, and then checks whether they were
+/// written meanwhile.
 fn copied(was_whole: fn(&Heap, u64) -> bool) {
     model(move || {
         let slot = Heap::new(WORD + 8);

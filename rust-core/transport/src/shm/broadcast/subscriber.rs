@@ -173,9 +173,9 @@ impl BroadcastReader {
         }
     }
 
-    /// Returns the next record if it is a fast-path one and the subscription has not ended. With `spins`, spins first, in
-    /// place of the next [`BroadcastReader::spin`], where spinning is known to succeed. Where it is not, its few polls
-    /// come later, after steps of the general path in which a message may come.
+    /// Returns the next record if it is a fast-path one and the subscription has not ended. With `spins`, spins first,
+    /// in place of the next [`BroadcastReader::spin`], where spinning is known to succeed. Where it is not, its few
+    /// polls come later, after steps of the general path in which a message may come.
     #[inline(always)]
     pub fn peek_fast(&mut self, spins: bool) -> Option<FastLinked> {
         if self.end.is_some() || (spins && !self.ring_reader.has_next() && !self.spin_early()) {
@@ -196,8 +196,8 @@ impl BroadcastReader {
         came
     }
 
-    /// Reads the message of the record that [`BroadcastReader::peek_fast`] has just returned, and copies its body, which has
-    /// this length. Returns false if the publisher overwrote it in the meantime: then nothing has changed.
+    /// Reads the message of the record that [`BroadcastReader::peek_fast`] has just returned, and copies its body,
+    /// which has this length. Returns false if the publisher overwrote it in the meantime: then nothing has changed.
     #[inline(always)]
     pub fn take_fast(&mut self, fast: &FastLinked, body: &mut [u8]) -> bool {
         if !self.ring_reader.take_fast(fast, body) {
@@ -313,8 +313,8 @@ impl BroadcastReader {
 
 impl Drop for BroadcastReader {
     fn drop(&mut self) {
-        // Views keep the socket open: as long as it is, the publisher does not write what they view. The shutdown tells it that this subscription has
-        // ended.
+        // Views keep the socket open: as long as it is, the publisher does not write what they view. The shutdown tells
+        // it that this subscription has ended.
         if self.slots.counter.as_ref().is_some_and(|viewing| viewing.count() > 0) {
             socket::end_writing(&**self.publisher.socket());
         }

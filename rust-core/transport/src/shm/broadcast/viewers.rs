@@ -1,5 +1,5 @@
-//! The subscribers, as seen by a publisher's slots: which slots each views, and which files each was sent. A slot is free
-//! when none of them views it.
+//! The subscribers, as seen by a publisher's slots: which slots each views, and which files each was sent. A slot is
+//! free when none of them views it.
 
 use std::os::fd::AsFd;
 use std::sync::Arc;
@@ -113,7 +113,8 @@ impl Viewers {
         self.all.iter_mut().filter(|viewer| viewer.id == id).for_each(|viewer| viewer.answered = true);
     }
 
-    /// A subscriber has left. What its program still views is not written until the views have ended or the process has.
+    /// A subscriber has left. What its program still views is not written until the views have ended or the process
+    /// has.
     pub fn leave(&mut self, id: u64) {
         self.all.iter_mut().filter(|viewer| viewer.id == id).for_each(|viewer| viewer.left = true);
         self.forget_those_that_have_gone();
@@ -141,9 +142,9 @@ impl Viewers {
         self.all.iter_mut().any(|viewer| viewer.views(slot))
     }
 
-    /// Sends the file of a slot to all subscribers that do not have it. Returns false if the kernel refuses more descriptors: then the contents
-    /// cannot be published by reference. A subscriber that does not take the files it was sent is sent no more; it finds that one is missing, and
-    /// sends another hello.
+    /// Sends the file of a slot to all subscribers that do not have it. Returns false if the kernel refuses more
+    /// descriptors: then the contents cannot be published by reference. A subscriber that does not take the files it
+    /// was sent is sent no more; it finds that one is missing, and sends another hello.
     pub fn give(&mut self, name: FileName, file: &MemoryFile) -> bool {
         let lacks =
             |viewer: &&mut Viewer| viewer.answered && !viewer.left && viewer.has[name.slot] != name.number;

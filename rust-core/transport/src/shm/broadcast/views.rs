@@ -1,5 +1,5 @@
-//! A subscriber's side of slots: views of elements in the publisher's files, or copies once it has as many views as it may, and copies of whole
-//! bodies.
+//! A subscriber's side of slots: views of elements in the publisher's files, or copies once it has as many views as it
+//! may, and copies of whole bodies.
 
 use std::os::fd::OwnedFd;
 use std::slice::from_ref;
@@ -49,8 +49,8 @@ pub(super) enum Resolved {
 /// The files of a publisher's slots; without `Viewing` all elements are copied.
 pub(super) type PublishedFiles = SlotFiles<Option<Viewing>>;
 
-/// How many views a subscriber has of the slots of one incarnation of a publisher, over all its connections to it: it connects
-/// again where the ring has moved or a file is missing, and its views outlive the connection.
+/// How many views a subscriber has of the slots of one incarnation of a publisher, over all its connections to it: it
+/// connects again where the ring has moved or a file is missing, and its views outlive the connection.
 #[derive(Clone, Debug, Default)]
 pub struct ViewCount {
     /// The session of that incarnation.
@@ -142,8 +142,9 @@ impl PublishedFiles {
         SlotFiles::new(session, max_file_length(limit).saturating_mul(MAX_OVERSIZE), viewing)
     }
 
-    /// Returns the frame with its elements: views as far as there may be more of them, else copies; or with a copy of its whole body. `fetch` reads
-    /// files that wait in the socket. `Malformed` if a reference names nothing that an honest publisher has; `OutOfMemory` if this process cannot map or copy the elements.
+    /// Returns the frame with its elements: views as far as there may be more of them, else copies; or with a copy of
+    /// its whole body. `fetch` reads files that wait in the socket. `Malformed` if a reference names nothing that an
+    /// honest publisher has; `OutOfMemory` if this process cannot map or copy the elements.
     pub fn resolve(
         &mut self,
         frame: Referring,

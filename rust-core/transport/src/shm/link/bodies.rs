@@ -1,9 +1,9 @@
-//! The halves of a link where a long body that is in one block is in a slot as a whole: the sending half puts it there, and
-//! the receiving half copies it out in one piece.
+//! The halves of a link where a long body that is in one block is in a slot as a whole: the sending half puts it there,
+//! and the receiving half copies it out in one piece.
 //!
-//! Whatever is in it: text, structure, or bytes that nothing of the library looks at. It is examined and decoded only in the
-//! copy, in memory that the peer cannot write. A body that finds no slot goes through the ring in pieces, as one for a peer
-//! without slots does.
+//! Whatever is in it: text, structure, or bytes that nothing of the library looks at. It is examined and decoded only
+//! in the copy, in memory that the peer cannot write. A body that finds no slot goes through the ring in pieces, as one
+//! for a peer without slots does.
 
 use std::sync::atomic::Ordering;
 
@@ -27,8 +27,8 @@ use crate::sys::memory::MemoryFile;
 use crate::{LongBodies, Sent};
 
 impl ShmTx {
-    /// Writes a frame with a long body: a reference to it in a slot, to which it is copied unless it is in one already; or the whole
-    /// frame, where there is none. Like the contract's `try_send`.
+    /// Writes a frame with a long body: a reference to it in a slot, to which it is copied unless it is in one already;
+    /// or the whole frame, where there is none. Like the contract's `try_send`.
     #[cold]
     pub(super) fn try_write_long(&mut self, frame: &Outgoing<'_>) -> Result<Sent> {
         if self.slots.is_none() || !self.writer.takes_placed(frame.extension.len()) {
@@ -47,8 +47,8 @@ impl ShmTx {
         Ok(sent)
     }
 
-    /// Writes a record with a reference to the body in a slot, for which the ring has room. False where there is no slot, or the peer
-    /// cannot be sent its file.
+    /// Writes a record with a reference to the body in a slot, for which the ring has room. False where there is no
+    /// slot, or the peer cannot be sent its file.
     fn try_place(&mut self, frame: &Outgoing<'_>) -> Result<bool> {
         let Some(slots) = &self.slots else { return Ok(false) };
         let Some(bytes) = slots.in_place_or_copy(frame.body, None) else { return Ok(false) };
@@ -91,7 +91,8 @@ impl ShmRx {
         Ok(Some(frame))
     }
 
-    /// Decodes the record, maps the file that it names, and copies the body; does not wait. The peer sent the file before the record.
+    /// Decodes the record, maps the file that it names, and copies the body; does not wait. The peer sent the file
+    /// before the record.
     fn read_placed(&mut self, record: Record) -> Result<Incoming> {
         let Some(files) = &mut self.views else {
             return self.reader.take(record).and_then(|_| Err(no_slots()));

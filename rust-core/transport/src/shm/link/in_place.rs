@@ -32,9 +32,9 @@ impl ShmTx {
         bytes >= PLACED_FROM && self.slots.is_some()
     }
 
-    /// Sends data, a request or a reply whole, without flags and extension; the caller's earlier stores and this one have
-    /// one full fence behind them then. Data and requests are one above the last in number; `correlation` is the number
-    /// of a reply's request, and 0 otherwise. False, with nothing sent, where that is not possible at once:
+    /// Sends data, a request or a reply whole, without flags and extension; the caller's earlier stores and this one
+    /// have one full fence behind them then. Data and requests are one above the last in number; `correlation` is the
+    /// number of a reply's request, and 0 otherwise. False, with nothing sent, where that is not possible at once:
     /// [`ShmTx::try_send`] returns the reason.
     #[inline(always)]
     pub fn try_send_fast(
@@ -178,8 +178,8 @@ impl ShmRx {
         if self.shared.end.get().is_some() { None } else { self.reader.peek_small() }
     }
 
-    /// Returns the next record where it is fast-path data or a fast-path request, as `kind` says; nothing changes. `None` in all other cases, which
-    /// [`ShmRx::peek_small`] handles.
+    /// Returns the next record where it is fast-path data or a fast-path request, as `kind` says; nothing changes.
+    /// `None` in all other cases, which [`ShmRx::peek_small`] handles.
     #[inline(always)]
     pub fn peek_fast(&self, kind: Kind) -> Option<FastRecord> {
         // As in `peek_small`.

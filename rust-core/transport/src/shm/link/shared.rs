@@ -72,7 +72,8 @@ impl Shared {
         self.end.get_or_init(|| error).clone()
     }
 
-    /// Ends the link with this error, and hangs up: threads of both sides that sleep on the socket wake up and find the end.
+    /// Ends the link with this error, and hangs up: threads of both sides that sleep on the socket wake up and find the
+    /// end.
     pub(crate) fn hang_up(&self, error: Error) {
         self.end(error);
         socket::disconnect(&**self.liveness.socket());

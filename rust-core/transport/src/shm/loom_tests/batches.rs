@@ -36,8 +36,8 @@ fn batches_arrive_whole_and_in_order_while_the_ring_is_lapped() {
     });
 }
 
-/// What a mutant changes in the header words of a batch. The writer's stores are repeated here in their order around two records of a header and a
-/// word each, so that one of them can be made weaker or moved.
+/// What a mutant changes in the header words of a batch. The writer's stores are repeated here in their order around
+/// two records of a header and a word each, so that one of them can be made weaker or moved.
 #[derive(Clone, Copy, PartialEq)]
 enum Batch {
     Whole,

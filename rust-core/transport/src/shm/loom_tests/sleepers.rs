@@ -107,8 +107,8 @@ fn writer_asleep_until_there_is_room_is_woken() {
     });
 }
 
-/// The step that a mutant leaves out of the protocol. The steps of waker and sleeper are repeated here from `park`, around one word to wait for, so
-/// that each can be left out: then a wake-up is lost, and the model deadlocks.
+/// The step that a mutant leaves out of the protocol. The steps of waker and sleeper are repeated here from `park`,
+/// around one word to wait for, so that each can be left out: then a wake-up is lost, and the model deadlocks.
 #[derive(Clone, Copy, PartialEq)]
 enum Without {
     Nothing,

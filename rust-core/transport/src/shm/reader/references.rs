@@ -1,5 +1,5 @@
-//! Reading the records of messages whose long arrays, or whose whole bodies, are in slots: the header, where they are, and
-//! the rest.
+//! Reading the records of messages whose long arrays, or whose whole bodies, are in slots: the header, where they are,
+//! and the rest.
 
 use std::sync::atomic::Ordering;
 
@@ -46,14 +46,15 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
         Ok((found.header, rest, found.references))
     }
 
-    /// Whether the record that the last step found refers to its whole body in a slot; [`Reader::take_placed`] then reads it.
+    /// Whether the record that the last step found refers to its whole body in a slot; [`Reader::take_placed`] then
+    /// reads it.
     #[inline]
     pub fn is_placed(record: Record) -> bool {
         record.shape() == Some(Shape::Placed)
     }
 
-    /// Returns the header of such a frame, its extension map, and where its body is, each copied out of the ring before it is
-    /// looked at. Whether the slot has such a body is for `views` to check.
+    /// Returns the header of such a frame, its extension map, and where its body is, each copied out of the ring before
+    /// it is looked at. Whether the slot has such a body is for `views` to check.
     ///
     /// # Errors
     /// `Malformed`, which ends the link.

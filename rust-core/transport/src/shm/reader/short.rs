@@ -1,7 +1,7 @@
 //! A message that is complete in one record is found without a change, and then copied out in one step.
 //!
-//! There are two paths. The shortest is for fast-path records of any length, whose place needs no other check; the second is for
-//! all short records. Each finds nothing where the next one is needed; `Reader::step` is for all records.
+//! There are two paths. The shortest is for fast-path records of any length, whose place needs no other check; the
+//! second is for all short records. Each finds nothing where the next one is needed; `Reader::step` is for all records.
 
 use std::sync::atomic::Ordering;
 
@@ -14,8 +14,8 @@ use crate::buffers::aligned;
 use crate::frame::{Header, Incoming, Kind};
 
 impl<M: OwnMemory, P: Memory> Reader<M, P> {
-    /// Returns the next record where it is a fast-path message of this form, as nearly all are; nothing changes. `None` for
-    /// all other records, and where the place needs another check: [`Reader::peek_small`] handles those.
+    /// Returns the next record where it is a fast-path message of this form, as nearly all are; nothing changes. `None`
+    /// for all other records, and where the place needs another check: [`Reader::peek_small`] handles those.
     #[inline(always)]
     pub fn peek_fast(&self, form: FastKind) -> Option<FastRecord> {
         // The memory checks the place.
@@ -30,8 +30,8 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
         (is_fast && fast.length() as u64 <= self.limit).then_some(fast)
     }
 
-    /// Copies out the body of data or a request that [`Reader::peek_fast`] has just found, into memory of its length, and
-    /// moves on. Returns the time of sending, ns since 1970, as the record gives it.
+    /// Copies out the body of data or a request that [`Reader::peek_fast`] has just found, into memory of its length,
+    /// and moves on. Returns the time of sending, ns since 1970, as the record gives it.
     #[inline(always)]
     pub fn take_fast(&mut self, fast: &FastRecord, body: &mut [u8]) -> i64 {
         let sent = self.peer.copy_out_behind(fast.at().wrapping_add(WORD as usize), as_uninit(body));

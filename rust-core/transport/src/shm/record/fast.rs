@@ -1,4 +1,5 @@
-//! The records of the fast paths: short messages in one record, found by comparing the header word, and copied out in one step.
+//! The records of the fast paths: short messages in one record, found by comparing the header word, and copied out in
+//! one step.
 
 use super::{COMPACT, GRANULE, LINKED, Record, Shape, WORD};
 use crate::buffers;
@@ -50,7 +51,8 @@ impl Small {
     }
 }
 
-/// The forms of fast-path records: messages without flags in one record. Where a form is passed, it is known when the code is compiled.
+/// The forms of fast-path records: messages without flags in one record. Where a form is passed, it is known when the
+/// code is compiled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FastKind {
     /// Data in a [`Shape::Compact`] record.

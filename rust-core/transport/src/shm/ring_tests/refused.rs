@@ -1,4 +1,5 @@
-//! What a reader and a writer refuse: positions and records that no honest peer writes, and more memory than they may hold.
+//! What a reader and a writer refuse: positions and records that no honest peer writes, and more memory than they may
+//! hold.
 
 use std::sync::atomic::Ordering;
 

@@ -1,5 +1,5 @@
-//! When a channel's slot is free: once the peer has released every reference that it was sent. It counts those in its own
-//! page, one word for each slot.
+//! When a channel's slot is free: once the peer has released every reference that it was sent. It counts those in its
+//! own page, one word for each slot.
 //!
 //! A hostile peer can write anything into those words. A count that is too high makes this side reuse a slot that only
 //! that peer still reads; one that is too low makes the slot unusable.

@@ -1,5 +1,5 @@
-//! Several frames at once: the reader finds all of them or none. The header of the first one is stored last, so one fence
-//! does for all of them.
+//! Several frames at once: the reader finds all of them or none. The header of the first one is stored last, so one
+//! fence does for all of them.
 
 use std::sync::atomic::Ordering;
 
@@ -17,8 +17,8 @@ pub(in super::super) struct Hidden(Option<(u64, u64)>);
 
 impl<M: OwnMemory, P: Memory> Writer<M, P> {
     /// [`Writer::try_write_fast`] for data behind what is hidden: the reader finds it with all others, after
-    /// [`Writer::publish`]. Hidden are at most as many as fit in an eighth of the ring, so that the reader copies one batch
-    /// while the next is written. After false, publish before anything else is written.
+    /// [`Writer::publish`]. Hidden are at most as many as fit in an eighth of the ring, so that the reader copies one
+    /// batch while the next is written. After false, publish before anything else is written.
     #[inline(always)]
     pub fn try_write_hidden(
         &mut self,

@@ -67,9 +67,9 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
         form.prefix() == LINKED || sequence == self.sequence.wrapping_add(1)
     }
 
-    /// The slow path of [`Writer::try_write_fast`]: the end of the lap or of the known room. Returns false, with nothing
-    /// written, where there is no room, the message is large, another number comes next, or a large frame is under
-    /// way; [`Writer::try_write`] handles those.
+    /// The slow path of [`Writer::try_write_fast`]: the end of the lap or of the known room. Returns false, with
+    /// nothing written, where there is no room, the message is large, another number comes next, or a large frame is
+    /// under way; [`Writer::try_write`] handles those.
     #[cold]
     pub fn try_write_next(
         &mut self,

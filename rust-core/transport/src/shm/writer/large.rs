@@ -1,4 +1,5 @@
-//! Large frames: a first record with the message header, then pieces, as there is room. The writer keeps the rest, and [`Writer::flush`] writes it.
+//! Large frames: a first record with the message header, then pieces, as there is room. The writer keeps the rest, and
+//! [`Writer::flush`] writes it.
 
 use super::super::memory::{Memory, OwnMemory};
 use super::super::record::{Record, Shape, WORD};

@@ -1,5 +1,5 @@
-//! Writing the records of messages whose long arrays, or whose whole bodies, are in slots: the header, where they are, and
-//! the rest. The counterpart of `reader/references`.
+//! Writing the records of messages whose long arrays, or whose whole bodies, are in slots: the header, where they are,
+//! and the rest. The counterpart of `reader/references`.
 
 use std::sync::atomic::Ordering;
 
@@ -19,15 +19,15 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
         !self.has_rest() && length as u64 <= self.largest - WORD
     }
 
-    /// Whether a frame with `extension` bytes of an extension map, whose body is in a slot, fits in one record, and no large
-    /// frame is under way.
+    /// Whether a frame with `extension` bytes of an extension map, whose body is in a slot, fits in one record, and no
+    /// large frame is under way.
     pub fn takes_placed(&self, extension: usize) -> bool {
         let length = HEADER + REFERENCE + extension;
         !self.has_rest() && length as u64 <= self.largest - WORD
     }
 
-    /// Whether there is room now for the record of a frame whose body is in a slot; [`Writer::takes_placed`] was true for it.
-    /// Room only grows until something is written.
+    /// Whether there is room now for the record of a frame whose body is in a slot; [`Writer::takes_placed`] was true
+    /// for it. Room only grows until something is written.
     pub fn has_room_for_placed(&mut self, extension: usize) -> Result<bool> {
         let size = Record::bare(Shape::Placed, (HEADER + REFERENCE + extension) as u32).size();
         let left = self.ring.left(self.tail);

@@ -1,4 +1,5 @@
-//! The law of schemas: which texts are schemas, with which fingerprint, which are refused and where; which schemas fit; which values.
+//! The law of schemas: which texts are schemas, with which fingerprint, which are refused and where; which schemas fit;
+//! which values.
 
 mod files;
 mod pairs;

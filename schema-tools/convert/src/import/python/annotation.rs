@@ -1,8 +1,8 @@
 //! Converts Python annotations to types of a schema.
 //!
-//! The source is never run: a name is followed to its class, alias or `NewType` in the same file, or to the module that it was
-//! imported from, of which only the standard library's, NumPy's and Linkspan's types are known. Every error names the place of the
-//! annotation and, where there is one, what to write instead.
+//! The source is never run: a name is followed to its class, alias or `NewType` in the same file, or to the module that
+//! it was imported from, of which only the standard library's, NumPy's and Linkspan's types are known. Every error
+//! names the place of the annotation and, where there is one, what to write instead.
 
 use linkspan::schema::{Field, Kind, Type, Width};
 use linkspan::{DType, ErrorKind, Result};
@@ -41,8 +41,8 @@ impl Reader<'_> {
     /// Reads an annotation. `within` is the path of the class around it, in which names are looked up first.
     ///
     /// # Errors
-    /// `Unsupported` for what a schema cannot express, `Malformed` for what is not an annotation, `NotFound` for an unknown name,
-    /// `TooLarge` beyond the number of types of a schema.
+    /// `Unsupported` for what a schema cannot express, `Malformed` for what is not an annotation, `NotFound` for an
+    /// unknown name, `TooLarge` beyond the number of types of a schema.
     pub(super) fn annotation(&mut self, of: &Expr, within: &str) -> Result<Read> {
         let place = self.source.place(of.at);
         self.budget.take(place)?;

@@ -1,4 +1,5 @@
-//! What stands behind the type in `Annotated`: `linkspan.generated.SchemaType`, and the constraints of annotated-types and pydantic.
+//! What stands behind the type in `Annotated`: `linkspan.generated.SchemaType`, and the constraints of annotated-types
+//! and pydantic.
 
 use linkspan::schema::{Kind, Length, Range, Type, Width};
 use linkspan::{ErrorKind, Order, Result, quoted};

@@ -36,7 +36,8 @@ use module::{Meaning, Module};
 use reader::Reader;
 use syntax::Source;
 
-/// The longest file, in bytes: the parser holds up to 320 bytes for each byte of hostile text, and an import stays under 64 MiB.
+/// The longest file, in bytes: the parser holds up to 320 bytes for each byte of hostile text, and an import stays
+/// under 64 MiB.
 const MAX_SOURCE: usize = 160 << 10;
 
 pub(super) fn read(file: &Path, options: &Options) -> Result<(Schema, Vec<Remark>)> {

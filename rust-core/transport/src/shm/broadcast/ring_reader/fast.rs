@@ -1,5 +1,5 @@
-//! The fast path of a subscriber, for fast-path records: a short message in a linked record, next in number, in this lap.
-//! It is found without a change, and then copied once to where the program reads it.
+//! The fast path of a subscriber, for fast-path records: a short message in a linked record, next in number, in this
+//! lap. It is found without a change, and then copied once to where the program reads it.
 //!
 //! This path makes the same checks as the general path, and changes nothing until all have passed. Pads, gaps, long
 //! messages, full records, retained messages, overwritten records and all errors are left to the general path.
@@ -29,8 +29,8 @@ impl<P: Memory> RingReader<P> {
         self.peer.load(self.ring.offset_of(self.position), Ordering::Relaxed) != 0
     }
 
-    /// Returns the next record if it is a fast-path one. The publisher may be overwriting it: what it says is certain only when
-    /// [`RingReader::take_fast`] has succeeded.
+    /// Returns the next record if it is a fast-path one. The publisher may be overwriting it: what it says is certain
+    /// only when [`RingReader::take_fast`] has succeeded.
     #[inline(always)]
     pub fn peek_fast(&self) -> Option<FastLinked> {
         // A pad at the end of a lap may be shorter than the words that are loaded here.
@@ -56,8 +56,8 @@ impl<P: Memory> RingReader<P> {
         })
     }
 
-    /// Copies the body of the record that [`RingReader::peek_fast`] has just returned. Returns false if the publisher has
-    /// begun to overwrite it: then nothing has changed.
+    /// Copies the body of the record that [`RingReader::peek_fast`] has just returned. Returns false if the publisher
+    /// has begun to overwrite it: then nothing has changed.
     #[inline(always)]
     pub fn take_fast(&mut self, linked: &FastLinked, body: &mut [u8]) -> bool {
         let fast = &linked.fast;

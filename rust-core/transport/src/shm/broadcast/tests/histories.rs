@@ -156,7 +156,8 @@ proptest! {
     }
 }
 
-/// Messages without and with a schema, in laps of a small ring: the first take the fast path but for the first record of each lap.
+/// Messages without and with a schema, in laps of a small ring: the first take the fast path but for the first record
+/// of each lap.
 #[test]
 fn fast_records_take_the_fast_path_but_for_the_first_of_a_lap() {
     let memory = Heap::new(PAGE + 4096);

@@ -75,8 +75,8 @@ fn sleeping_subscriber_is_woken_by_messages_and_close() {
     });
 }
 
-/// More subscribers than may be woken beyond those that are there: each has read the last message and sleeps again before the
-/// publisher wakes the others.
+/// More subscribers than may be woken beyond those that are there: each has read the last message and sleeps again
+/// before the publisher wakes the others.
 #[test]
 fn many_subscribers_that_sleep_again_early_may_go_on_sleeping_in_the_futex() {
     const COUNT: usize = 80;
