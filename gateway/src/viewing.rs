@@ -1,4 +1,5 @@
-//! `linkspan recording view`: a gateway that gives the files of a recording to its page, and nothing else, to who has its token.
+//! `linkspan recording view`: a gateway that gives the files of a recording to its page, and nothing else, to who has
+//! its token.
 
 use std::path::PathBuf;
 use std::time::Duration;

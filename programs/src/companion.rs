@@ -24,8 +24,8 @@ pub struct Companion {
 }
 
 impl Companion {
-    /// Replaces this process by the program: the one beside this program, or else the one in PATH, never one of the current folder. A
-    /// program that runs with more rights than its caller takes neither from its caller.
+    /// Replaces this process by the program: the one beside this program, or else the one in PATH, never one of the
+    /// current folder. A program that runs with more rights than its caller takes neither from its caller.
     ///
     /// # Errors
     /// `NotFound` where it is in neither place, with how it is installed.

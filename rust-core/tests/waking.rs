@@ -329,7 +329,8 @@ fn blocking_call_goes_on(met: Met, way: Way, endpoint: &str, options: &Options) 
     drop(source);
 }
 
-/// The answer of a program that is no publisher comes once another one has taken the name, of which the directory tells once.
+/// The answer of a program that is no publisher comes once another one has taken the name, of which the directory tells
+/// once.
 #[test]
 fn name_that_a_publisher_takes_while_the_answer_of_another_program_is_under_way_is_received() {
     let [endpoint, other] = [name("unix"), name("unix")];

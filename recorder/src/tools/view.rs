@@ -11,7 +11,8 @@ use super::open;
 
 /// Show a recording in the browser: play it, draw its numbers, arrays and images, at any speed
 ///
-/// Prints an address with a token, which shows the files of this recording and nothing else, until Ctrl-C. Needs the program linkspan-gateway.
+/// Prints an address with a token, which shows the files of this recording and nothing else, until Ctrl-C. Needs the
+/// program linkspan-gateway.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  linkspan recording view run42.mcap")]
 pub struct Arguments {

@@ -222,7 +222,8 @@ impl Channel {
     /// Lends memory for `length` opaque bytes, such as a frame of a camera, which the program writes and sends as the
     /// bytes of a value. Over `shm:`, with `encoding="cbor"` or `"raw"`, nothing of them is copied to send them. They
     /// have arbitrary values at first. [`BytesLoan::truncate`] says how many there are in the end;
-    /// [`BytesLoan::into_bytes`] ends the writing. Where [`Channel::loan`] gives ordinary memory, this does, too, and sending copies it.
+    /// [`BytesLoan::into_bytes`] ends the writing. Where [`Channel::loan`] gives ordinary memory, this does, too, and
+    /// sending copies it.
     ///
     /// A message takes one such loan, with at most 4 KiB of other values before and behind it, once: where there is
     /// more, and where the bytes are sent again, they are copied.

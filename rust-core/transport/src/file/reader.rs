@@ -252,8 +252,8 @@ impl Reader {
             return Ok(Attempt::Absent);
         };
         if !self.is_renamed() || opened.facts.st_size == 0 {
-            // The file may be written in place, by a program that keeps it open; an empty one is no value that was renamed to
-            // the name. Watch its contents first and read afterwards, so that no change is missed.
+            // The file may be written in place, by a program that keeps it open; an empty one is no value that was
+            // renamed to the name. Watch its contents first and read afterwards, so that no change is missed.
             if let Some(watch) = &self.watch {
                 watch.contents(&opened.file)?;
             }
