@@ -13,7 +13,7 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use linkspan::page::Peer;
-use linkspan::service::start_thread;
+use linkspan::service::{check_threads, start_thread};
 use linkspan::{Error, ErrorKind, Result, files, quoted};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
@@ -43,6 +43,8 @@ const UNREAD: Duration = Duration::from_secs(30);
 const THREADS: usize = 4;
 /// How long clients have to take their last frames at the end.
 const FAREWELL: Duration = Duration::from_secs(2);
+/// As long as the gateway runs.
+const ALWAYS: Duration = Duration::from_secs(u32::MAX as u64);
 
 /// Returns the address to listen at.
 ///
@@ -109,13 +111,15 @@ pub fn tls(certificate: &Path, key: &Path) -> Result<TlsAcceptor> {
 /// The threads; [`Threads::join`] waits for their end, which `stop` of the gateway asks for.
 pub struct Threads(Vec<JoinHandle<()>>);
 
-fn runtime() -> Result<Runtime> {
-    let built = Builder::new_current_thread().enable_all().max_blocking_threads(TURNS + 16).build();
-    built.map_err(|e| Error::os("starting an event loop", e.raw_os_error().unwrap_or(0)))
-}
-
+/// Starts a thread with an event loop, and the first one of the threads on which it waits. That one stays: where no other can be started, it does
+/// the work of all, and without it tokio would panic at a question of a client.
 fn start(name: &str, work: impl FnOnce(Runtime) + Send + 'static) -> Result<JoinHandle<()>> {
-    let runtime = runtime()?;
+    check_threads(name, 2)?;
+    let mut runtime = Builder::new_current_thread();
+    let runtime = runtime.enable_all().max_blocking_threads(TURNS + 16).thread_keep_alive(ALWAYS);
+    let runtime =
+        runtime.build().map_err(|e| Error::os("starting an event loop", e.raw_os_error().unwrap_or(0)))?;
+    drop(runtime.spawn_blocking(|| ()));
     start_thread(name, move || work(runtime))
 }
 

@@ -195,6 +195,25 @@ fn silent_names_delay_the_newest_value_of_a_pattern_once() {
     assert!(silent.end().iter().all(|count| *count <= 2));
 }
 
+/// How often a silent publisher is tried tells how long a call went on: half a second each time.
+#[test]
+fn silent_publisher_takes_no_time_beyond_that_of_a_call_for_its_newest_value() {
+    let tries = |timeout: Duration, suffix: &str| {
+        let folder = folder();
+        let silent = Silent::at(&folder, 1);
+        let error = latest(&format!("unix:{folder}/{suffix}"), &Options::default(), timeout).unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::Stalled | ErrorKind::Timeout), "{error}");
+        // The end of the listener is a connection, too, which it does not keep.
+        silent.end()[0]
+    };
+    let short = Duration::from_millis(1);
+    for suffix in ["silent-0", "silent-*"] {
+        assert_eq!(tries(short, suffix), 1, "{suffix}: it goes on behind its time-out");
+    }
+    // One that has time left tries again within it.
+    assert_eq!(tries(Duration::from_millis(900), "silent-0"), 2);
+}
+
 #[test]
 fn three_hundred_silent_names_delay_no_call() {
     let folder = folder();

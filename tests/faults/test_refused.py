@@ -6,25 +6,24 @@ Each ends with an error that says which, and none goes on for ever or panics.
 import errno
 import json
 import os
-import resource
 import shutil
 import signal
 import stat
 import subprocess
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from support.namespaces import needed, unshare
-from support.refused import CALLS, built
+from support.network import free_port
+from support.refused import CALLS, NOBODY, PATIENCE, begun_with, built, folder_of_another, run_with
 from support.tree import DEBUG, PROGRAM
 from support.waiting import until
 
-#: Only a hang takes so long, in seconds.
-PATIENCE = 25
 RECORD = DEBUG / "linkspan-record"
-#: A user without programs: the limit of threads counts those of a user.
-NOBODY = 61_234
 
 
 @pytest.fixture(scope="module")
@@ -281,29 +280,10 @@ def test_recorder_that_is_refused_by_its_only_name_says_so_and_fails(publisher, 
     assert code == 1 and "/proc is not mounted" in text, (code, text)
 
 
-def run_with(threads: int, command: list[object], folder: Path, environment: dict[str, str]) -> tuple[int, str]:
-    """Runs a program as an ordinary user who may have so many threads. One that has all that it needs is ended after a moment."""
-
-    def limited() -> None:
-        os.setgroups([])
-        os.setgid(NOBODY)
-        resource.setrlimit(resource.RLIMIT_NPROC, (threads, threads))
-        os.setuid(NOBODY)
-
-    words = [str(word).replace("{threads}", str(threads)) for word in command]
-    child = subprocess.Popen(
-        words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, preexec_fn=limited, cwd=folder, env=environment
-    )
-    try:
-        try:
-            text = child.communicate(timeout=3)[1]
-        except subprocess.TimeoutExpired:
-            child.terminate()
-            text = child.communicate(timeout=PATIENCE)[1]
-    finally:
-        child.kill()
-    assert "panicked" not in text, (threads, text)
-    return child.returncode, text
+@pytest.fixture
+def reached() -> Iterator[tuple[Path, dict[str, str]]]:
+    with folder_of_another() as made:
+        yield made
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to be another user")
@@ -317,21 +297,69 @@ def run_with(threads: int, command: list[object], folder: Path, environment: dic
     ],
     ids=["controller", "service run", "sub", "record"],
 )
-def test_program_that_may_have_few_threads_says_so(words: list[object]) -> None:
-    # The programs and the folder are where another user reaches them.
-    folder = Path(subprocess.run(["mktemp", "-d", "/var/tmp/refused-XXXXXX"], capture_output=True, text=True, check=True).stdout.strip())
-    try:
-        shutil.copy(str(words[0]), folder / "program")
-        os.chown(folder, NOBODY, NOBODY)
-        environment = {**os.environ, "LINKSPAN_DIR": str(folder / "run"), "LINKSPAN_STATE_DIR": str(folder / "state"), "HOME": str(folder)}
-        ends = [run_with(threads, [folder / "program", *words[1:]], folder, environment) for threads in range(1, 7)]
-        # A recorder that was refused a thread leaves no file.
-        left = [file.stem for file in folder.glob("*.mcap") if ends[int(file.stem) - 1][0] == 1]
-        assert not left, (left, ends)
-    finally:
-        shutil.rmtree(folder)
+def test_program_that_may_have_few_threads_says_so(words: list[object], reached: tuple[Path, dict[str, str]]) -> None:
+    folder, environment = reached
+    shutil.copy(str(words[0]), folder / "program")
+    ends = [run_with(threads, [folder / "program", *words[1:]], folder, environment) for threads in range(1, 7)]
+    # A recorder that was refused a thread leaves no file.
+    left = [file.stem for file in folder.glob("*.mcap") if ends[int(file.stem) - 1][0] == 1]
+    assert not left, (left, ends)
     refused = [text for code, text in ends if code == 1]
     assert refused and all("thread" in text and "ulimit -u" in text for text in refused), ends
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to be another user")
+@pytest.mark.parametrize("kind", ["gateway", "page of the controller"])
+def test_server_of_pages_answers_or_says_that_it_may_have_no_more_threads(kind: str, reached: tuple[Path, dict[str, str]]) -> None:
+    """What waits for a request runs on a thread of its own: tokio panics where it can start none, and the request had no answer."""
+    folder, environment = reached
+    address = f"127.0.0.1:{free_port()}"
+    if kind == "gateway":
+        words: list[object] = [DEBUG / "linkspan-gateway", "--listen", address, "--tokens", folder / "tokens.json"]
+        tokens = subprocess.run([str(words[0]), "token", "add", "reader", "--tokens", str(folder / "tokens.json"), "--read", "*"], capture_output=True, text=True)
+        [token] = [word for word in tokens.stdout.split() if len(word) == 64]
+        os.chown(folder / "tokens.json", NOBODY, NOBODY)
+        path = "/api/names"
+    else:
+        words = [PROGRAM, "controller", "--no-tcp", "--http", address, "--http-token", folder / "token"]
+        (folder / "token").write_text(f"{'ab' * 32}\n")
+        os.chmod(folder / "token", 0o600)
+        os.chown(folder / "token", NOBODY, NOBODY)
+        token, path = "ab" * 32, "/api/services"
+    shutil.copy(str(words[0]), folder / "program")
+
+    def answer() -> int:
+        """The status of a request; 0 where there is none: nothing listens, or it ends."""
+        asked = urllib.request.Request(f"http://{address}{path}", headers={"Authorization": f"Bearer {token}"})
+        try:
+            with urllib.request.urlopen(asked, timeout=PATIENCE) as answered:
+                return answered.status
+        except urllib.error.HTTPError as refused:
+            return refused.code
+        except OSError:
+            return 0
+
+    refused, answered = [], []
+    for threads in range(1, 14):
+        child = begun_with(threads, [folder / "program", *words[1:]], folder, environment)
+        try:
+            until("it answers, or ends", lambda: answer() != 0 or child.poll() is not None)
+            # Again after the first one: it may have started a thread for that one, and has none for more.
+            codes = [answer() for _ in range(3)]
+            if 0 in codes:
+                # It listens before it has all of its threads.
+                until("it ends", lambda: child.poll() is not None)
+                refused.append(threads)
+            else:
+                answered.append((threads, codes))
+                child.terminate()
+            text = child.communicate(timeout=PATIENCE)[1]
+        finally:
+            child.kill()
+        assert "panicked" not in text, (threads, text)
+        if threads in refused:
+            assert child.returncode == 1 and "thread" in text and "ulimit -u" in text, (threads, text)
+    assert refused and answered and all(codes == [200, 200, 200] for _, codes in answered), (refused, answered)
 
 
 def test_program_that_is_started_has_no_blocked_signals_and_is_waited_for(runtime: Path) -> None:

@@ -1,10 +1,20 @@
-"""Programs to which the kernel refuses one system call, by a filter as a sandbox has one."""
+"""Programs to which the kernel refuses one system call, by a filter as a sandbox has one, or a thread, by the limit of a user."""
 
+import contextlib
+import os
 import platform
+import resource
+import shutil
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 from .compilers import compiled
 
+#: Only a hang takes so long, in seconds.
+PATIENCE = 25
+#: A user without programs: the limit of threads counts those of a user.
+NOBODY = 61_234
 #: The numbers of system calls on this machine.
 CALLS = {
     "x86_64": {"ppoll": 271, "epoll_pwait": 281, "accept4": 288, "inotify_init1": 294, "inotify_add_watch": 254, "connect": 42, "socket": 41, "bind": 49, "memfd_create": 319},
@@ -15,3 +25,44 @@ CALLS = {
 def built(folder: Path) -> Path:
     """The program `refuse`: refuse NUMBER ERRNO PROGRAM ARGUMENTS..."""
     return compiled("gcc", "-O1", "-Wall", Path(__file__).with_name("refuse.c"), out=folder / "refuse")
+
+
+@contextlib.contextmanager
+def folder_of_another() -> Iterator[tuple[Path, dict[str, str]]]:
+    """A folder where another user reaches the programs that are copied there, and the environment of that user."""
+    folder = Path(subprocess.run(["mktemp", "-d", "/var/tmp/refused-XXXXXX"], capture_output=True, text=True, check=True).stdout.strip())
+    try:
+        os.chown(folder, NOBODY, NOBODY)
+        yield folder, {**os.environ, "LINKSPAN_DIR": str(folder / "run"), "LINKSPAN_STATE_DIR": str(folder / "state"), "HOME": str(folder)}
+    finally:
+        shutil.rmtree(folder)
+
+
+def begun_with(threads: int, command: list[object], folder: Path, environment: dict[str, str]) -> subprocess.Popen[str]:
+    """Starts a program as an ordinary user who may have so many threads."""
+
+    def limited() -> None:
+        os.setgroups([])
+        os.setgid(NOBODY)
+        resource.setrlimit(resource.RLIMIT_NPROC, (threads, threads))
+        os.setuid(NOBODY)
+
+    words = [str(word).replace("{threads}", str(threads)) for word in command]
+    return subprocess.Popen(
+        words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, preexec_fn=limited, cwd=folder, env=environment
+    )
+
+
+def run_with(threads: int, command: list[object], folder: Path, environment: dict[str, str]) -> tuple[int, str]:
+    """Runs such a program. One that has all that it needs is ended after a moment."""
+    child = begun_with(threads, command, folder, environment)
+    try:
+        try:
+            text = child.communicate(timeout=3)[1]
+        except subprocess.TimeoutExpired:
+            child.terminate()
+            text = child.communicate(timeout=PATIENCE)[1]
+    finally:
+        child.kill()
+    assert "panicked" not in text, (threads, text)
+    return child.returncode, text

@@ -12,17 +12,22 @@ mod nats;
 mod zenoh;
 
 use linkspan::Result;
+use linkspan::service::check_threads;
 
 use crate::config::{self, Config};
 use crate::engine::Engine;
 use crate::inbox::Inbox;
 
+/// The threads with which tokio begins for an engine: six of zenoh, two of NATS. It panics where it cannot start one of them.
+const THREADS: usize = 6;
+
 /// Opens the engine of the configuration, which puts what arrives into the inbox. Dropping it ends the
 /// session.
 ///
 /// # Errors
-/// `Unsupported` if the program was built without this engine; else those of the engine.
+/// `Unsupported` if the program was built without this engine; those of starting threads; else those of the engine.
 pub fn open(config: &Config, inbox: &Inbox) -> Result<Box<dyn Engine>> {
+    check_threads("linkspan-engine", THREADS)?;
     match config.engine {
         #[cfg(feature = "zenoh")]
         config::Engine::Zenoh => Ok(Box::new(zenoh::Zenoh::open(config, inbox)?)),

@@ -4,6 +4,7 @@
 
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle, Scope, ScopedJoinHandle};
 
 use crate::error::{Error, Result};
@@ -15,6 +16,29 @@ use crate::error::{Error, Result};
 pub fn start(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {
     let thread = without_signals(|| Builder::new().name(name.to_owned()).spawn(work));
     thread.map_err(|error| not_started(name, &error))
+}
+
+/// Checks that so many threads can be started, by starting them: tokio, and what starts its threads by tokio, panics where it cannot start its
+/// first ones. Two more are started than are asked for, as the kernel may count the last ones for a moment after their end.
+///
+/// # Errors
+/// That of the kernel, with the name.
+pub fn check_room(name: &str, count: usize) -> Result<()> {
+    let gate = Arc::new(Mutex::new(()));
+    let closed = gate.lock().unwrap_or_else(PoisonError::into_inner);
+    let started: Vec<Result<JoinHandle<()>>> = (0..count.saturating_add(2))
+        .map(|_| {
+            let gate = gate.clone();
+            start(name, move || drop(gate.lock().unwrap_or_else(PoisonError::into_inner)))
+        })
+        .collect();
+    drop(closed);
+    let mut checked = Ok(());
+    for thread in started {
+        // A thread that waits for a lock and ends does not panic.
+        checked = checked.and(thread.map(|thread| drop(thread.join())));
+    }
+    checked
 }
 
 /// Returns the error of a thread that could not be started.

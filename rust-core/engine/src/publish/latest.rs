@@ -40,6 +40,10 @@ pub fn latest<'a>(endpoint: &str, options: &Options, wait: impl Into<Wait<'a>>) 
 }
 
 fn find_text(text: &str, options: &Options, mut waiting: Waiting<'_>) -> Result<Message> {
+    if !waiting.is_none() {
+        // The time runs from here on, and not from the first sleep: a publisher that does not answer takes some of it before that.
+        waiting.deadline();
+    }
     if let Some(pattern) = NamePattern::parse(text)? {
         return newest_of(pattern, text, options, &mut waiting).map_err(|e| e.on(text));
     }
@@ -78,15 +82,29 @@ fn newest_of(
                 "no name of a publisher fits now; `linkspan ls` lists what is open",
             )
         })),
-        None => first(text, options, waiting),
+        None => {
+            if failed.is_some_and(|e| e.kind() == ErrorKind::Stalled) {
+                // One that does not answer may have taken all the time of the call.
+                waiting.sleep()?;
+            }
+            first(text, options, waiting)
+        }
     }
 }
 
-/// Waits for the first message as a subscriber, which misses nothing. It has no `client_id`: the position that is kept for one is that of
-/// the program's subscriber.
+/// Waits for the first message as a subscriber, which misses nothing.
 fn first(text: &str, options: &Options, waiting: &mut Waiting<'_>) -> Result<Message> {
-    let options = Options { client_id: None, ..options.clone() };
-    Subscriber::new(text, &options)?.receive_within(waiting)
+    Subscriber::of(&[text], &without_position(options))?.receive_within(waiting)
+}
+
+/// The same of one name: to connect is part of the wait.
+fn first_of_one(endpoint: &Endpoint, options: &Options, waiting: &mut Waiting<'_>) -> Result<Message> {
+    Subscriber::to_one(endpoint.clone(), &without_position(options), None, true)?.receive_within(waiting)
+}
+
+/// The position that is kept for a `client_id` is that of the program's subscriber.
+fn without_position(options: &Options) -> Options {
+    Options { client_id: None, ..options.clone() }
 }
 
 /// [`latest`] with a wait that ends with `Cancelled` once `stop` is readable, without a tick.
@@ -144,8 +162,12 @@ fn find(endpoint: &Endpoint, options: &Options, waiting: &mut Waiting<'_>) -> Re
     }
     match request::newest(endpoint, options) {
         Err(e) if !waiting.is_none() && MAY_COME.contains(&e.kind()) => {
-            let missing = if e.kind() == ErrorKind::Stalled { e } else { nothing_published() };
-            first(&endpoint.to_string(), options, waiting).map_err(at_timeout(missing))
+            let stalls = e.kind() == ErrorKind::Stalled;
+            if stalls && waiting.deadline().has_passed() {
+                return Err(e);
+            }
+            let missing = if stalls { e } else { nothing_published() };
+            first_of_one(endpoint, options, waiting).map_err(at_timeout(missing))
         }
         found => found,
     }

@@ -42,7 +42,9 @@ mod writer;
 #[doc(inline)]
 pub use crate::sys::thread::end_with_us;
 #[doc(hidden)]
-pub use crate::sys::thread::{keep_ends_of_children, start as start_thread, start_program, start_scoped};
+pub use crate::sys::thread::{
+    check_room as check_threads, keep_ends_of_children, start as start_thread, start_program, start_scoped,
+};
 pub use command::{Answer, Command, Outcome};
 pub use controller::{Controller, WatchOptions};
 pub use link::OnCancel;

@@ -75,7 +75,7 @@ impl Subscriber {
 
 impl Subscriber {
     /// Returns a subscriber to this endpoint, which has not tried to connect. `watches` is whether it watches for its name itself.
-    pub(super) fn to_one(
+    pub(in crate::publish) fn to_one(
         endpoint: Endpoint,
         options: &Options,
         resume: Option<After>,
