@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from support.compilers import INCLUDE, compiled, shared_library
 from support.namespaces import needed, unshare
 from support.network import free_port
 from support.refused import CALLS, NOBODY, PATIENCE, begun_with, built, folder_of_another, run_with
@@ -306,6 +307,15 @@ def test_program_that_may_have_few_threads_says_so(words: list[object], reached:
     assert not left, (left, ends)
     refused = [text for code, text in ends if code == 1]
     assert refused and all("thread" in text and "ulimit -u" in text for text in refused), ends
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to be another user")
+def test_service_whose_second_thread_is_refused_ends_its_first(reached: tuple[Path, dict[str, str]], tmp_path: Path) -> None:
+    program = compiled("gcc", "-std=c11", "-Wall", INCLUDE, Path(__file__).with_name("service_threads.c"), *shared_library(), out=tmp_path / "service")
+    (reached[0] / "run").mkdir()
+    os.chown(reached[0] / "run", NOBODY, NOBODY)
+    done = subprocess.run([program], env=reached[1], capture_output=True, text=True, timeout=PATIENCE)
+    assert (done.returncode, done.stdout) == (0, "ok\n"), done
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to be another user")
