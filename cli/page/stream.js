@@ -49,7 +49,9 @@ async function* events(chunks) {
     for (const block of blocks) {
       const event = { kind: 'message', data: '' };
       for (const line of block.split('\n')) {
-        const [, field, value] = /^([^:]*):? ?(.*)$/.exec(line);
+        // Not by a pattern: its dot stops at U+2028, which JSON does not escape, and a text of one service would end the stream of all.
+        const colon = line.indexOf(':'), field = colon < 0 ? line : line.slice(0, colon);
+        const value = colon < 0 ? '' : line.slice(colon + 1).replace(/^ /, '');
         if (field === 'data') event.data += value;
         if (field === 'event') event.kind = value;
         if (field === 'id') event.id = value;
@@ -88,7 +90,9 @@ export async function listen(receive, state) {
         if (data === '') continue;
         pause = MIN_PAUSE;
         state('live');
-        receive(kind, JSON.parse(data));
+        const event = JSON.parse(data);
+        // An event that is not understood keeps none of the others away.
+        try { receive(kind, event); } catch (error) { reportError(error); }
       }
     } catch (error) {
       if (error.status === 401) {

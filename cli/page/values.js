@@ -24,10 +24,11 @@ export function duration(seconds) {
   return `${Math.round(seconds / 86400)} days`;
 }
 
-// Returns a text of a program as one line, as the shell does: characters that end a line or change the direction of text are escaped as in JSON.
+// Returns a text of a program as one line, as the shell does: characters that end a line, change the direction of text or are not seen are escaped as
+// in JSON, beyond 16 bits by a pair of surrogates.
 const ESCAPES = { '\n': '\\n', '\r': '\\r', '\t': '\\t' };
-export const oneLine = text => String(text).replace(/[\p{Cc}\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/gu,
-  c => ESCAPES[c] ?? `\\u${c.codePointAt(0).toString(16).padStart(4, '0')}`);
+export const oneLine = text => String(text).replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/gu,
+  c => ESCAPES[c] ?? c.split('').map(unit => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`).join(''));
 
 const cut = text => text.length > MAX_TEXT ? `${text.slice(0, MAX_TEXT)}…` : text;
 
