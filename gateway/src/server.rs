@@ -111,8 +111,8 @@ pub fn tls(certificate: &Path, key: &Path) -> Result<TlsAcceptor> {
 /// The threads; [`Threads::join`] waits for their end, which `stop` of the gateway asks for.
 pub struct Threads(Vec<JoinHandle<()>>);
 
-/// Starts a thread with an event loop, and the first one of the threads on which it waits. That one stays: where no other can be started, it does
-/// the work of all, and without it tokio would panic at a question of a client.
+/// Starts a thread with an event loop, and the first one of the threads on which it waits. That one stays: where no
+/// other can be started, it does the work of all, and without it tokio would panic at a question of a client.
 fn start(name: &str, work: impl FnOnce(Runtime) + Send + 'static) -> Result<JoinHandle<()>> {
     check_threads(name, 2)?;
     let mut runtime = Builder::new_current_thread();

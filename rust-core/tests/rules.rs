@@ -242,7 +242,8 @@ fn faults(path: &str, source: &str) -> Vec<String> {
             faults.extend(bare.map(|call| {
                 format!("line {}: {call}: start_thread says where no thread can be started", i + 1)
             }));
-            // tokio panics where it cannot start its first thread. The engines of the bridge are opened behind the check.
+            // tokio panics where it cannot start its first thread. The engines of the bridge are opened behind the
+            // check.
             let starts =
                 ["new_multi_thread()", "max_blocking_threads("].iter().any(|call| code.contains(call));
             if starts && !source.contains("check_threads(") && !path.starts_with("bridge/src/engines/nats/") {

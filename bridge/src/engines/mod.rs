@@ -18,7 +18,8 @@ use crate::config::{self, Config};
 use crate::engine::Engine;
 use crate::inbox::Inbox;
 
-/// The threads with which tokio begins for an engine: six of zenoh, two of NATS. It panics where it cannot start one of them.
+/// The threads with which tokio begins for an engine: six of zenoh, two of NATS. It panics where it cannot start one of
+/// them.
 const THREADS: usize = 6;
 
 /// Opens the engine of the configuration, which puts what arrives into the inbox. Dropping it ends the

@@ -131,8 +131,8 @@ pub fn start(settings: &Settings) -> Result<Running> {
     let file = AddressFile::write(&linkspan::registry::directory()?, &page)?;
     let origin = Origin { port: address.port(), remote: settings.allow_remote, hosts: Vec::new() };
     let access = Arc::new(Access { origin, token, reading });
-    // The first one of the threads that wait stays: where no other can be started, it does the work of all, and without it tokio would panic at a
-    // request.
+    // The first one of the threads that wait stays: where no other can be started, it does the work of all, and without
+    // it tokio would panic at a request.
     check_threads("linkspan-http", 2)?;
     let runtime = runtime::Builder::new_current_thread()
         .enable_all()

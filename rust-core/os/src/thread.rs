@@ -18,8 +18,9 @@ pub fn start(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHan
     thread.map_err(|error| not_started(name, &error))
 }
 
-/// Checks that so many threads can be started, by starting them: tokio, and what starts its threads by tokio, panics where it cannot start its
-/// first ones. Two more are started than are asked for, as the kernel may count the last ones for a moment after their end.
+/// Checks that so many threads can be started, by starting them: tokio, and what starts its threads by tokio, panics
+/// where it cannot start its first ones. Two more are started than are asked for, as the kernel may count the last ones
+/// for a moment after their end.
 ///
 /// # Errors
 /// That of the kernel, with the name.

@@ -29,9 +29,9 @@ const NO_WAIT: Timeout = Timeout::After(Duration::ZERO);
 const MAY_COME: [ErrorKind; 4] =
     [ErrorKind::Empty, ErrorKind::NotFound, ErrorKind::Stalled, ErrorKind::Timeout];
 
-/// Returns the newest value of a publisher; of a pattern such as `lab/*`, the one of all names that fit which was sent last, with its name
-/// ([`Message::name`]). With a time-out it waits for a publisher and its first value; without one of its own it does not wait, whatever
-/// the options say.
+/// Returns the newest value of a publisher; of a pattern such as `lab/*`, the one of all names that fit which was sent
+/// last, with its name ([`Message::name`]). With a time-out it waits for a publisher and its first value; without one
+/// of its own it does not wait, whatever the options say.
 ///
 /// # Errors
 /// `Empty` if nothing was published; `NotFound` if there is no publisher.
@@ -41,7 +41,8 @@ pub fn latest<'a>(endpoint: &str, options: &Options, wait: impl Into<Wait<'a>>) 
 
 fn find_text(text: &str, options: &Options, mut waiting: Waiting<'_>) -> Result<Message> {
     if !waiting.is_none() {
-        // The time runs from here on, and not from the first sleep: a publisher that does not answer takes some of it before that.
+        // The time runs from here on, and not from the first sleep: a publisher that does not answer takes some of it
+        // before that.
         waiting.deadline();
     }
     if let Some(pattern) = NamePattern::parse(text)? {
@@ -51,7 +52,8 @@ fn find_text(text: &str, options: &Options, mut waiting: Waiting<'_>) -> Result<
     find(&parsed, options, &mut waiting).map_err(|e| open_names::named(e, text).on(&parsed))
 }
 
-/// The newest value of the names that fit. A name that is none of a publisher, or that ends meanwhile, keeps nothing from the others.
+/// The newest value of the names that fit. A name that is none of a publisher, or that ends meanwhile, keeps nothing
+/// from the others.
 fn newest_of(
     pattern: NamePattern,
     text: &str,

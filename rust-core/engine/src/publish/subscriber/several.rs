@@ -74,7 +74,8 @@ impl Subscriber {
 }
 
 impl Subscriber {
-    /// Returns a subscriber to this endpoint, which has not tried to connect. `watches` is whether it watches for its name itself.
+    /// Returns a subscriber to this endpoint, which has not tried to connect. `watches` is whether it watches for its
+    /// name itself.
     pub(in crate::publish) fn to_one(
         endpoint: Endpoint,
         options: &Options,
@@ -98,8 +99,9 @@ impl Subscriber {
         Ok(subscriber)
     }
 
-    /// Subscribes to one publisher so that no call waits for it, also where it accepts connections and does not answer: the calls that
-    /// receive go on with a connection that was begun. For a program that serves many names in one thread.
+    /// Subscribes to one publisher so that no call waits for it, also where it accepts connections and does not answer:
+    /// the calls that receive go on with a connection that was begun. For a program that serves many names in one
+    /// thread.
     #[doc(hidden)]
     pub fn begin(endpoint: &str, options: &Options) -> Result<Subscriber> {
         let endpoint: Endpoint = endpoint.parse()?;
