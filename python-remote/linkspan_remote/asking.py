@@ -7,6 +7,9 @@ from typing import Any, Dict, Optional
 from . import errors
 from .link import Deadline, Link
 
+#: Seconds for which the answer of the gateway may be under way when the time of a call is over.
+_GRACE = 2.0
+
 
 class Question:
     """A frame that is answered by one of the same number."""
@@ -34,7 +37,9 @@ class Question:
         try:
             link.send({**frame, "id": self._id}, deadline)
             with link.changed:
-                link.wait_for(lambda: self._answer or self._problem or link.is_over, deadline)
+                # The gateway keeps the time of a call, and says why there is no answer: no program has the name, or it is slow.
+                until = deadline.later(_GRACE) if self._withdraws else deadline
+                link.wait_for(lambda: self._answer or self._problem or link.is_over, until)
             if self._answer is not None and self._answer["type"] == "error":
                 raise errors.of_frame(self._answer, self._name)
             if self._answer is not None:

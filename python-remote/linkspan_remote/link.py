@@ -44,6 +44,12 @@ class Deadline:
         """Seconds; none without an end."""
         return None if self.at is None else max(0.0, self.at - time.monotonic())
 
+    def later(self, seconds: float) -> Deadline:
+        """The same, so many seconds later."""
+        found = Deadline(self.seconds)
+        found.at = None if self.at is None else self.at + seconds
+        return found
+
     def has_passed(self) -> bool:
         return self.at is not None and time.monotonic() >= self.at
 

@@ -167,6 +167,10 @@ def test_it_reads_names_values_schemas_and_calls(bench: Bench) -> None:
         assert not late.value.retryable
         with pytest.raises(errors.NotFound):
             lab.latest("lab/nobody")
+        # As the module does: there is no program, which is not that one is slow. The gateway keeps the time.
+        for seconds in (0, 0.2):
+            with pytest.raises(errors.NotFound, match="no program has the name"):
+                lab.call("lab/nobody", 1, timeout=seconds)
         with pytest.raises(errors.Missing):
             lab.schema("lab/wave")
         for wrong in (5, None):
