@@ -58,6 +58,9 @@ enum Field {
     Encoded(Bytes),
 }
 
+/// What a frame may take is that of a message of this many bytes, however short it is.
+const ROOM: u64 = 16 << 20;
+
 /// A frame that is written.
 pub struct Frame {
     kind: &'static str,
@@ -177,7 +180,8 @@ impl Received {
     /// # Errors
     /// `Malformed` and `TooLarge` for bytes that are no value, `WrongType` for one that is no map.
     pub fn decode(bytes: &Bytes, format: Format) -> Result<Received> {
-        let mut limits = linkspan::Limits::for_message(bytes.len() as u64);
+        // Many short values take more room than their bytes: as many are taken as of a program of this machine.
+        let mut limits = linkspan::Limits::for_message((bytes.len() as u64).max(ROOM));
         // A value has all of its levels inside the frame.
         limits.depth += 1;
         let value = codec::decode_shared(bytes, format.encoding(), &limits)?;

@@ -310,6 +310,24 @@ def test_frames_that_make_no_sense_are_errors_of_their_own_and_leave_the_connect
     talk(bench, form, what)
 
 
+@pytest.mark.parametrize("form", ["cbor", "json"])
+def test_values_of_many_short_ones_pass_both_ways_as_between_programs_of_the_machine(bench: Bench, form: str) -> None:
+    token = bench.token("all", "--read", "*", "--call", "*", "--write", "*")
+    gateway = bench.gateway()
+    bench.python("import linkspan\nserver = linkspan.serve('lab/echo')\nprint('there', flush=True)\nfor request in server: request.reply(request.value)")
+
+    async def talk() -> None:
+        client = await Client.connect(gateway.address, token, form)
+        await client.ask("publish", id=60, name="ui/x")
+        for number, value in enumerate([[0] * 100_000, [None] * 999_000, [[]] * 200_000, {f"{at}": True for at in range(100_000)}], 1):
+            assert (await client.ask("data", id=60, value=value))["number"] == number
+            assert (await client.ask("latest", name="ui/x"))["value"] == value
+            assert (await client.ask("call", name="lab/echo", value=value))["value"] == value
+        await client.close()
+
+    asyncio.run(talk())
+
+
 def test_a_frame_that_is_none_ends_the_connection(bench: Bench) -> None:
     gateway = bench.gateway("--max-message-size", "64KiB")
 
