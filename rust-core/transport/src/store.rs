@@ -191,7 +191,7 @@ pub trait Replicates: Send + std::fmt::Debug {
 /// The writing end of a store.
 pub trait StoreWriter: Send + Sync {
     /// Returns whether several threads may write at once.
-    fn takes_many(&self) -> bool;
+    fn accepts_many(&self) -> bool;
 
     /// Writes one value, and returns the number that the store gave it.
     ///

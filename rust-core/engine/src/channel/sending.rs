@@ -283,7 +283,7 @@ impl Sending {
         // again below.
         let is_next = extension.is_empty() && !part.has_queue();
         if let Some(body) = draft.content.block().filter(|_| is_next)
-            && let Some(half) = part.tx.stream().filter(|half| half.takes_next(body.len()))
+            && let Some(half) = part.tx.stream().filter(|half| half.accepts_next(body.len()))
             && let Ok(put @ (Sent::Whole | Sent::Started)) =
                 half.try_send_next(draft.header(&ticket, sent), body)
         {
@@ -555,6 +555,6 @@ impl Sending {
 #[inline(never)]
 fn put_whole(half: &mut ShmTx, draft: Draft<'_>, ticket: Ticket, sent: i64) -> bool {
     let Some(body) = draft.content.block() else { return false };
-    half.takes_at_once(body.len())
+    half.is_one_record(body.len())
         && matches!(half.try_send(&Outgoing::new(draft.header(&ticket, sent), body)), Ok(Sent::Whole))
 }

@@ -105,7 +105,7 @@ impl Store {
     /// options.
     pub fn write(&self, payload: &Payload) -> Result<u64> {
         let mut waiting = self.options.start(Wait::default());
-        let turn = (!self.writer.takes_many()).then(|| self.turns.acquire("publishes", &mut waiting));
+        let turn = (!self.writer.accepts_many()).then(|| self.turns.acquire("publishes", &mut waiting));
         let _turn = turn.transpose()?;
         let header = Header { sent: clock::now(), ..Header::new(Kind::Data, payload.encoding()) };
         let mut frame = Outgoing::new(header, payload.body());

@@ -138,7 +138,7 @@ impl StoreDriver for File {
 
 /// One thread writes at a time, under the mutex.
 impl StoreWriter for Mutex<FileWriter> {
-    fn takes_many(&self) -> bool {
+    fn accepts_many(&self) -> bool {
         false
     }
 

@@ -239,7 +239,7 @@ impl OpenWriter {
 
 /// The journal assigns each message its number and its time; several threads share each sync.
 impl StoreWriter for OpenWriter {
-    fn takes_many(&self) -> bool {
+    fn accepts_many(&self) -> bool {
         true
     }
 

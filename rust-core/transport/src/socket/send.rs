@@ -106,7 +106,7 @@ impl StreamTx {
         Ok(Sent::Started)
     }
 
-    /// Begins a frame without an extension, where [`StreamTx::takes_next`] has returned true: in one write.
+    /// Begins a frame without an extension, where [`StreamTx::accepts_next`] has returned true: in one write.
     ///
     /// # Errors
     /// `Disconnected`.
@@ -196,7 +196,7 @@ impl StreamTx {
     /// Returns whether [`StreamTx::try_send_next`] may begin a frame with a body of this size: nothing of an earlier
     /// one is left.
     #[inline]
-    pub fn takes_next(&self, bytes: usize) -> bool {
+    pub fn accepts_next(&self, bytes: usize) -> bool {
         bytes <= NEXT && self.tail.is_none()
     }
 

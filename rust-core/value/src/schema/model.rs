@@ -370,12 +370,12 @@ impl Kind {
     ];
 
     /// Returns whether a type of this kind can have a unit.
-    pub(super) fn takes_unit(&self) -> bool {
+    pub(super) fn accepts_unit(&self) -> bool {
         matches!(self, Kind::Integer(_) | Kind::F32 | Kind::F64 | Kind::Decimal | Kind::NdArray { .. })
     }
 
     /// Returns whether a type of this kind can have a range.
-    pub(super) fn takes_range(&self) -> bool {
+    pub(super) fn accepts_range(&self) -> bool {
         matches!(self, Kind::Integer(_) | Kind::F32 | Kind::F64)
     }
 }

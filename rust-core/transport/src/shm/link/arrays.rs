@@ -55,7 +55,7 @@ impl ShmTx {
         announce: impl FnMut(usize, &MemoryFile) -> bool,
     ) -> Result<Option<bool>> {
         let (parts, rest) = (split.parts(), split.rest());
-        if !self.writer.takes_references(parts.len(), rest.len()) {
+        if !self.writer.accepts_references(parts.len(), rest.len()) {
             return Ok(None);
         }
         let Some(slots) = &self.slots else { return Ok(None) };

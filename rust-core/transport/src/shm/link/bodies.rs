@@ -31,7 +31,7 @@ impl ShmTx {
     /// or the whole frame, where there is none. Like the contract's `try_send`.
     #[cold]
     pub(super) fn try_write_long(&mut self, frame: &Outgoing<'_>) -> Result<Sent> {
-        if self.slots.is_none() || !self.writer.takes_placed(frame.extension.len()) {
+        if self.slots.is_none() || !self.writer.accepts_placed(frame.extension.len()) {
             return self.writer.try_write(frame);
         }
         // Before the copy, which would be made again for each try.

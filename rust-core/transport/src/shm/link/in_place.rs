@@ -22,7 +22,7 @@ use crate::frame::{Incoming, Kind};
 
 impl ShmTx {
     /// Whether a body of so many bytes is one record, and is to be no slot's.
-    pub fn takes_at_once(&self, bytes: usize) -> bool {
+    pub fn is_one_record(&self, bytes: usize) -> bool {
         self.writer.is_one_record(bytes) && !self.is_for_slot(bytes)
     }
 

@@ -14,19 +14,19 @@ use crate::sys::crc;
 impl<M: OwnMemory, P: Memory> Writer<M, P> {
     /// Whether a frame with so many references and `rest` bytes of other body fits in one record,
     /// and no large frame is under way.
-    pub fn takes_references(&self, references: usize, rest: usize) -> bool {
+    pub fn accepts_references(&self, references: usize, rest: usize) -> bool {
         let length = HEADER + references::bytes_of(references) + rest;
         !self.has_rest() && length as u64 <= self.largest - WORD
     }
 
     /// Whether a frame with `extension` bytes of an extension map, whose body is in a slot, fits in one record, and no
     /// large frame is under way.
-    pub fn takes_placed(&self, extension: usize) -> bool {
+    pub fn accepts_placed(&self, extension: usize) -> bool {
         let length = HEADER + REFERENCE + extension;
         !self.has_rest() && length as u64 <= self.largest - WORD
     }
 
-    /// Whether there is room now for the record of a frame whose body is in a slot; [`Writer::takes_placed`] was true
+    /// Whether there is room now for the record of a frame whose body is in a slot; [`Writer::accepts_placed`] was true
     /// for it. Room only grows until something is written.
     pub fn has_room_for_placed(&mut self, extension: usize) -> Result<bool> {
         let size = Record::bare(Shape::Placed, (HEADER + REFERENCE + extension) as u32).size();
@@ -35,7 +35,7 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
         self.has_room_to(end)
     }
 
-    /// Writes a frame whose body is in a slot; [`Writer::takes_placed`] was true for it. False where there is no room.
+    /// Writes a frame whose body is in a slot; [`Writer::accepts_placed`] was true for it. False where there is no room.
     pub fn try_write_placed(
         &mut self,
         header: &Header,
@@ -53,7 +53,7 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
         Ok(true)
     }
 
-    /// Writes a frame of which parts are in slots; [`Writer::takes_references`] was true for it.
+    /// Writes a frame of which parts are in slots; [`Writer::accepts_references`] was true for it.
     /// False where there is no room.
     pub fn try_write_references(
         &mut self,

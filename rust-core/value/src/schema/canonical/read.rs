@@ -105,7 +105,7 @@ fn of_type(value: &Value, depth: usize, remaining: &mut usize) -> Result<Type> {
     };
     let unit = match map.get("unit") {
         // Checked by the same function as in the notation.
-        Some(unit) if kind.takes_unit() => {
+        Some(unit) if kind.accepts_unit() => {
             unit::check(unit.as_text()?).map_err(wrong)?;
             Some(unit.as_text()?.to_owned())
         }
@@ -113,7 +113,7 @@ fn of_type(value: &Value, depth: usize, remaining: &mut usize) -> Result<Type> {
         None => None,
     };
     let range = match map.get("range") {
-        Some(range) if kind.takes_range() => Some(of_range(&kind, range.as_array()?)?),
+        Some(range) if kind.accepts_range() => Some(of_range(&kind, range.as_array()?)?),
         Some(_) => return Err(wrong(format!("a type {name} has no range"))),
         None => None,
     };
