@@ -35,7 +35,8 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
         self.has_room_to(end)
     }
 
-    /// Writes a frame whose body is in a slot; [`Writer::accepts_placed`] was true for it. False where there is no room.
+    /// Writes a frame whose body is in a slot; [`Writer::accepts_placed`] was true for it. False where there is no
+    /// room.
     pub fn try_write_placed(
         &mut self,
         header: &Header,
