@@ -40,7 +40,7 @@ export function composeCommand(record, names) {
       result();
     } catch (problem) {
       event.preventDefault();
-      error.textContent = problem.message;
+      error.textContent = oneLine(problem.message);
     }
   };
   const result = () => {

@@ -176,7 +176,7 @@ function showLink() {
   outage = state === 'disconnected' ? `${silent} has not answered since ${link.since}; trying again` : '';
   const where = byId('link').querySelector('span'), text = outage || 'Live';
   if (where.textContent !== text) where.textContent = text;
-  byId('link').title = state === 'disconnected' ? link.reason : '';
+  byId('link').title = state === 'disconnected' ? oneLine(link.reason) : '';
   scheduleFilter();
 }
 const linkChanged = (state, reason = '') => state === 'locked' ? lock(reason) : updateLink({ server: state === 'live', reason });
@@ -219,7 +219,7 @@ async function send(service, request) {
 
 function lock(reason) {
   forget();
-  byId('locked-reason').textContent = reason;
+  byId('locked-reason').textContent = oneLine(reason);
   byId('locked').hidden = false;
   document.body.dataset.link = 'locked';
   byId('token').focus();

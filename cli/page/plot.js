@@ -1,5 +1,5 @@
 // The values of a number in the last minutes, and their plot.
-import { clock, duration, number } from './values.js';
+import { clock, duration, number, oneLine } from './values.js';
 
 const MIN_SPAN = 60000, MAX_SPAN = 300000; // milliseconds that a line covers
 const MAX_POINTS = 900, GAP = 15000; // milliseconds without a value that interrupt the line
@@ -77,7 +77,7 @@ export class Plot {
     const caption = document.createElement('figcaption');
     this.value = Object.assign(document.createElement('b'), { className: 'value' });
     this.range = span('range');
-    caption.append(span('label', name), this.value, this.range);
+    caption.append(span('label', oneLine(name)), this.value, this.range);
     this.svg = svgElement('svg', { viewBox: '0 0 300 64', preserveAspectRatio: 'none', 'aria-hidden': 'true' });
     this.path = svgElement('path', { class: 'line' });
     this.mark = svgElement('path', { class: 'mark' });

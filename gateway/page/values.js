@@ -110,9 +110,15 @@ export function units(text) {
   return found;
 }
 
+// What a table program does not show in front of a formula, and the forms of a sign that it takes for the sign: as `linkspan recording export --csv` has them.
+const UNSEEN = /^[\p{Cc}\p{Z}\p{Cf}\p{Default_Ignorable_Code_Point}\u2800]+/u;
+const SIGN = /^[=+\-@\u2010-\u2015\u207a-\u207c\u208a-\u208c\u2212\u2a75\u2a76\ufb29\ufe31\ufe32\ufe58\ufe62\ufe63\ufe66\ufe6b\uff0b\uff0d\uff1d\uff20]/u;
+
 /** A cell of CSV; a text that a table program would take for a formula is made one that is none. */
 export function cell(value) {
   let text = typeof value === "string" ? value : line(value, 10000);
-  if (typeof value !== "number" && /^[=+\-@\t\r]/.test(text)) text = `'${text}`;
-  return /[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+  const bare = text.replace(/^'+/, "");
+  const isNumber = Number.isFinite(value) || typeof value === "bigint";
+  if (!isNumber && (/^[\t\r\n]/.test(bare) || SIGN.test(bare.replace(UNSEEN, "")))) text = `'${text}`;
+  return /[",;\t\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }

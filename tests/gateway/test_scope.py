@@ -238,6 +238,9 @@ def test_what_is_shown_is_saved_as_tables_and_pictures(lab: Gateway, browser: Br
     assert ["lab/config", "settings/gain", "3"] in tree
     # A text that a table program would take for a formula is made one that is none.
     assert all(row[1].startswith("'=line") for row in log[1:])
+    formulas = ["=1", " =1", "\u00a0=1", "\ufeff+1", "\u200b@x", "\0-1", "\uff1d1", "\uff0b1", "\u22121", "\t1", "\n1", "'=1", "\u2800=1"]
+    cells = scope.page.evaluate("async (texts) => { const { cell } = await import('/values.js'); return [...texts, -1.5, -3n, -Infinity, 'a=1', \"it's\"].map(cell); }", formulas)
+    assert [next(csv.reader(io.StringIO(one, newline=""))) for one in cells] == [*([f"'{text}"] for text in formulas), ["-1.5"], ["-3"], ["'-Infinity"], ["a=1"], ["it's"]]
     for at in (0, 2, 3):
         assert table(scope.page, at, "as a picture").read_bytes().startswith(b"\x89PNG")
     scope.end()

@@ -357,7 +357,7 @@ HOSTILE = [
     {"$time": 5, "x": 1}, {"$time": {"toString": 1}, "x": 1}, {"$ndarray": 1, "x": 2}, {"$ndarray": {"dtype": 1, "shape": 2}, "x": 1}, {"$bytes": None, "x": 1},
     {"$float": [], "x": 1}, {"$map": {"$x": {"toString": 1}}}, {"$map": {"$x": {"toString": 1, "valueOf": 2}}}, {"__proto__": {"x": 1}, "constructor": 2, "toString": 3},
     {"<img src=x onerror=document.title=1>": "<svg onload=document.title=2>"}, "\u202egnp.exe\u0000\u001b[2J", [[[[[[[[[[{}]]]]]]]]]], {"": ""}, {str(i): i for i in range(500)},
-    "a\u2028b\u2029c\x85d\r\ne", {"a\u2028b": "\u2029"}, "\ufeff\u00ad\u200b\u2060\U000e0041\U000e0020x\u202e",
+    "a\u2028b\u2029c\x85d\r\ne", {"a\u2028b": "\u2029"}, {"\u202e\u2028n\ufeff": 1.5}, "\ufeff\u00ad\u200b\u2060\U000e0041\U000e0020x\u202e",
     {"a" * 5000: "b" * 5000}, "</script><script>document.title=3</script>", "javascript:document.title=4", [1e308, -1e308, 2**63, -(2**70)], [{"$float": "nan"}, {"$float": "-inf"}],
 ]
 
@@ -373,7 +373,7 @@ def test_data_of_a_hostile_service_do_not_harm_the_page(page, page_server):
         page.page.evaluate("row => { document.querySelector(`${row} .answer`).dataset.outcome = ''; }", hostile)
         press(page, "bench/hostile", "GET_DATA")
         answer = wait_answer(page, "bench/hostile", "DONE")
-        shown = answer + (page.text(f"{hostile} .values") or "")
+        shown = answer + page.text(hostile)
         assert not [c for c in shown if unicodedata.category(c) in ("Cf", "Zl", "Zp") or (unicodedata.category(c) == "Cc" and c not in "\n\t")], ascii(shown)
     # Events of the service do not end the stream, and its state in a snapshot does not break a page that is opened now.
     for value in (*HOSTILE[:4], *(value for value in HOSTILE if "\u2028" in str(value))):
