@@ -63,8 +63,8 @@
 //! ```
 //!
 //! Channels, listeners, servers and subscribers are descriptors for event loops ([`AsFd`](std::os::fd::AsFd)): when one
-//! is readable, the `try_…` call that does not wait has something to do. `examples/tokio/subscribe.rs` joins them to
-//! tokio.
+//! is readable, the `try_…` call that does not wait has something to do. Each call that waits has a future, too, whose
+//! [`Reactor`] the program turns, a thread of its own, or a task of tokio (`linkspan-tokio`).
 //!
 //! | feature | what it adds |
 //! |---|---|
@@ -114,9 +114,9 @@ pub use linkspan_engine::RecordedOrigin;
 #[doc(inline)]
 pub use linkspan_engine::{
     Acknowledge, BytesLoan, Channel, Delivery, Event, EventKind, Framing, Gap, History, Listener, Loan,
-    LoanMemory, Message, Messages, OnUnconsumed, Options, Payload, PendingReply, Publisher, ReceivedBytes,
-    Request, Requests, Role, Server, StartAt, Subscriber, TryMessages, Validate, latest, latest_persistent,
-    latest_until,
+    LoanMemory, Message, Messages, OnUnconsumed, Options, Payload, PendingReply, Publisher, Reactor,
+    ReceivedBytes, Request, Requests, Role, Server, StartAt, Subscriber, TryMessages, Turner, Validate,
+    latest, latest_persistent, latest_until,
 };
 #[doc(inline)]
 pub use linkspan_os::deadline::{Deadline, OnWait, Tick, Timeout, Wait};

@@ -20,6 +20,7 @@ mod fifo;
 mod forks;
 mod framing;
 mod full_links;
+mod futures;
 mod hostile;
 mod hostile_schemas;
 mod hostile_shm;

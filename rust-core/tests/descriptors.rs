@@ -4,7 +4,9 @@
 use std::os::fd::RawFd;
 use std::time::{Duration, Instant};
 
-use linkspan::{Channel, Listener, Options, PendingReply, Publisher, Server, Subscriber, Value, Wait};
+use linkspan::{
+    Channel, ErrorKind, Listener, Options, PendingReply, Publisher, Server, Subscriber, Value, Wait,
+};
 
 use crate::support::{SOON, name, readable};
 
@@ -255,6 +257,52 @@ fn subscriber_to_a_pattern(transport: &str, order: Order) {
 }
 
 /// Another call than the one that waits on the descriptor leaves it armed.
+/// Another thread closes the object for which an event loop waits: the descriptor says so, and the next call tells.
+#[test]
+fn close_is_an_event_of_each_descriptor() {
+    for transport in ["shm", "unix"] {
+        let (listener, endpoint) = (Listener::listen(&name(transport), &options()).unwrap(), name(transport));
+        let near = Channel::connect(&listener.endpoint(), &options(), SOON).unwrap();
+        let far = listener.accept(SOON).unwrap();
+        let alone = Channel::dial(&name(transport), &options()).unwrap();
+        let server = Server::serve(&endpoint, &options()).unwrap();
+        let one = Subscriber::new(&name(transport), &options()).unwrap();
+        let list = Subscriber::of(&[&name(transport)], &options()).unwrap();
+        let pattern = Subscriber::of(&[&format!("{}*", name(transport))], &options()).unwrap();
+        let channels = [("connected", near), ("accepted", far), ("alone", alone)];
+        for (what, fd, channel) in channels.map(|(what, one)| (what, one.fileno().unwrap(), one)) {
+            rests(fd, what, || channel.try_recv().is_ok());
+            std::thread::scope(|scope| {
+                scope.spawn(|| drop(channel.close(SOON)));
+                assert!(readable(fd, 20), "{transport}: {what}");
+            });
+            assert_eq!(channel.try_recv().unwrap_err().kind(), ErrorKind::InvalidState);
+        }
+        for (what, subscriber) in [("one", one), ("list", list), ("pattern", pattern)] {
+            let fd = subscriber.fileno().unwrap();
+            rests(fd, what, || subscriber.try_recv().is_ok());
+            std::thread::scope(|scope| {
+                scope.spawn(|| subscriber.close());
+                assert!(readable(fd, 20), "{transport}: {what}");
+            });
+            assert_eq!(subscriber.try_recv().unwrap_err().kind(), ErrorKind::InvalidState);
+        }
+        let fd = server.fileno().unwrap();
+        rests(fd, "server", || server.next(Wait::none()).is_ok());
+        std::thread::scope(|scope| {
+            scope.spawn(|| server.close(SOON).unwrap());
+            assert!(readable(fd, 20), "{transport}: server");
+        });
+        assert!(server.next(Wait::none()).unwrap().is_none());
+        let fd = listener.fileno().unwrap();
+        std::thread::scope(|scope| {
+            scope.spawn(|| listener.close());
+            assert!(readable(fd, 20), "{transport}: listener");
+        });
+        assert_eq!(listener.accept(Wait::none()).unwrap_err().kind(), ErrorKind::InvalidState);
+    }
+}
+
 fn newest_leaves_the_descriptor_armed(transport: &str, order: Order) {
     // Over a stream, the newest value is that of the messages which are not received yet.
     if order != Order::Between || transport != "shm" {

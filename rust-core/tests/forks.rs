@@ -1,8 +1,11 @@
 //! A program that forks: what its child receives does not reach it.
 
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
 use std::thread;
+use std::time::Duration;
 
-use linkspan::{Channel, Options, Server, Value};
+use linkspan::{Channel, ErrorKind, Options, Reactor, Server, Subscriber, Value};
 
 use crate::support::{SOON, alone::alone, name};
 
@@ -22,6 +25,29 @@ fn child_that_is_asked_to_stop() {
     // SAFETY: `status` is a place for one number, and the child is ours.
     assert_eq!(unsafe { libc::waitpid(child, &mut status, 0) }, child);
     assert!(libc::WIFSIGNALED(status) && libc::WTERMSIG(status) == libc::SIGTERM, "status {status:#x}");
+}
+
+#[test]
+fn reactor_of_the_parent_is_refused_in_a_forked_child() {
+    let reactor = Reactor::thread("futures").unwrap();
+    let subscriber = Subscriber::new(&name("shm"), &Options::default()).unwrap();
+    for _ in 0..20 {
+        // SAFETY: the child takes no lock of this process and ends at once.
+        let child = unsafe { libc::fork() };
+        if child == 0 {
+            let is_refused = |kind| kind == ErrorKind::InvalidState;
+            let turned = reactor.turn(Duration::ZERO).is_err_and(|error| is_refused(error.kind()));
+            let mut context = Context::from_waker(Waker::noop());
+            let received = pin!(subscriber.recv_async(&reactor)).poll(&mut context);
+            let received = matches!(received, Poll::Ready(Err(error)) if is_refused(error.kind()));
+            // SAFETY: it ends this copy and runs nothing else.
+            unsafe { libc::_exit(i32::from(!turned || !received)) };
+        }
+        let mut status = 0;
+        // SAFETY: `status` is a place for one number, and the child is ours.
+        assert_eq!(unsafe { libc::waitpid(child, &mut status, 0) }, child);
+        assert_eq!(status, 0);
+    }
 }
 
 #[test]

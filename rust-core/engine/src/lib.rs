@@ -25,6 +25,7 @@ mod channel;
 mod costs;
 #[cfg(test)]
 mod documents;
+mod futures;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -35,6 +36,7 @@ mod message;
 #[cfg(test)]
 mod planted_rule;
 mod publish;
+mod reactor;
 pub mod relay_side;
 mod request;
 pub mod service_side;
@@ -56,4 +58,5 @@ pub use message::{Message, Payload, ReceivedBytes};
 pub use publish::{
     Gap, History, Messages, Publisher, Subscriber, TryMessages, latest, latest_persistent, latest_until,
 };
+pub use reactor::{Reactor, Turner};
 pub use request::{Request, Requests, Server};

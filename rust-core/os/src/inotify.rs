@@ -497,7 +497,9 @@ mod tests {
         let watch = Watch::new(&directory).unwrap();
         for _ in 0..100 {
             let path = folder.path().join("value");
-            watch.contents(&std::fs::File::create(&path).unwrap()).unwrap();
+            let file = std::fs::File::create(&path).unwrap();
+            watch.contents(&file).unwrap();
+            drop(file);
             std::fs::remove_file(path).unwrap();
             assert!(watch.take_all().gone);
         }

@@ -24,6 +24,9 @@ pub use rustix::event::epoll::EventFlags as Interest;
 #[derive(Clone, Debug)]
 pub struct Epoll(Arc<Descriptor>);
 
+/// The most descriptors that one sleep on a set returns.
+pub const MAX_EVENTS: usize = 32;
+
 /// A descriptor that is ready.
 #[derive(Clone, Copy, Debug)]
 pub struct Ready {
@@ -79,7 +82,8 @@ impl Epoll {
         kernel_entry::assert_allowed();
         into.clear();
         let timespec = timeout.map(timespec);
-        let mut events = [epoll::Event { flags: EventFlags::empty(), data: EventData::new_u64(0) }; 32];
+        let mut events =
+            [epoll::Event { flags: EventFlags::empty(), data: EventData::new_u64(0) }; MAX_EVENTS];
         match epoll::wait(&*self.0, &mut events[..], timespec.as_ref()) {
             Ok(n) => {
                 into.extend(events[..n].iter().map(|e| Ready { token: e.data.u64(), what: e.flags }));

@@ -112,9 +112,9 @@ pub struct Inner {
     sending: OfProcess<Direction<Sending>>,
     /// The state of receiving, for one thread at a time.
     receiving: OfProcess<Direction<Receiving>>,
-    event_log: OfProcess<Arc<EventLog>>,
+    pub(crate) event_log: OfProcess<Arc<EventLog>>,
     /// The epoll set of the receiving direction, for `fileno`.
-    descriptor: OfProcess<Arc<Descriptor>>,
+    pub(crate) descriptor: OfProcess<Arc<Descriptor>>,
     /// The fork count of the process that made the channel. Another process must not use it.
     fork_generation: u64,
     /// The thread that writes the rest of a frame whose sender went on.

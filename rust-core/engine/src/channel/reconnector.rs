@@ -201,6 +201,8 @@ impl Reconnector {
     /// end of the link.
     pub fn finish_close(&self) {
         self.closing.store(false, Ordering::Release);
+        // For a program that waits on the descriptor: the next call tells that the channel is closed.
+        self.wake.wake();
         if let LinkSource::Acceptor(acceptor) = &self.origin {
             acceptor.close();
         }

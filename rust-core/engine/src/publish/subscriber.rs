@@ -87,7 +87,7 @@ pub struct Subscriber {
     receiving_thread: HolderMark,
     /// Ends the wait of the receiving thread.
     wake: EventFd,
-    pub(super) descriptor: OfProcess<Arc<Descriptor>>,
+    pub(crate) descriptor: OfProcess<Arc<Descriptor>>,
     /// The fork count of the process that made the subscriber.
     fork_generation: u64,
 }

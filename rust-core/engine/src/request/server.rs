@@ -37,7 +37,7 @@ pub struct Server {
     wake: OfProcess<Arc<EventFd>>,
     event_log: OfProcess<Arc<EventLog>>,
     /// The epoll set of the clients.
-    descriptor: OfProcess<Arc<Descriptor>>,
+    pub(crate) descriptor: OfProcess<Arc<Descriptor>>,
     closed: AtomicBool,
     /// The thread that serves or closes, so that a close in a callback of its wait is recognised.
     serving_thread: HolderMark,

@@ -1,0 +1,295 @@
+//! Futures and streams of the calls that wait: each makes its attempt without waiting, and leaves its waker with a [`Reactor`] where
+//! there is nothing yet.
+//!
+//! A message leaves its queue only when the future is ready: one that is dropped before loses nothing. A time-out is that of the
+//! runtime, such as `tokio::time::timeout`.
+
+use std::future::poll_fn;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::pin::Pin;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures_core::Stream;
+
+use crate::channel::{Channel, Listener};
+use crate::deadline::Wait;
+use crate::error::{Error, ErrorKind, Result};
+use crate::message::{Message, Payload};
+use crate::publish::Subscriber;
+use crate::reactor::{Attempt, Place, Reactor};
+use crate::request::{Request, Server};
+use crate::sys::poll::Interest;
+use crate::sys::timer::Timer;
+use crate::value::Source;
+
+/// The pause before another attempt where no descriptor says when it succeeds: while there is no connection, or too much is kept that
+/// the peer has not acknowledged.
+const PAUSE: Duration = Duration::from_millis(2);
+
+/// An object whose descriptor is readable while an attempt may succeed.
+trait Awaited: Sync {
+    /// The descriptor, which the object keeps as long as it lives.
+    fn descriptor(&self) -> BorrowedFd<'_>;
+    /// Arms the descriptor.
+    fn watch(&self) -> Result<RawFd>;
+    /// Changes where an attempt may have received something for another future.
+    fn received(&self) -> u64 {
+        0
+    }
+}
+
+impl Awaited for Channel {
+    fn descriptor(&self) -> BorrowedFd<'_> {
+        self.descriptor.as_fd()
+    }
+
+    fn watch(&self) -> Result<RawFd> {
+        self.fileno()
+    }
+
+    fn received(&self) -> u64 {
+        self.event_log.received.load(Ordering::Relaxed)
+    }
+}
+
+impl Awaited for Subscriber {
+    fn descriptor(&self) -> BorrowedFd<'_> {
+        self.descriptor.as_fd()
+    }
+
+    fn watch(&self) -> Result<RawFd> {
+        self.fileno()
+    }
+}
+
+impl Awaited for Server {
+    fn descriptor(&self) -> BorrowedFd<'_> {
+        self.descriptor.as_fd()
+    }
+
+    fn watch(&self) -> Result<RawFd> {
+        self.fileno()
+    }
+}
+
+impl Awaited for Listener {
+    fn descriptor(&self) -> BorrowedFd<'_> {
+        self.as_fd()
+    }
+
+    fn watch(&self) -> Result<RawFd> {
+        self.fileno()
+    }
+}
+
+/// The attempts of one future, or of a stream.
+struct Attempts<'a, O, F> {
+    object: &'a O,
+    place: Place<'a>,
+    attempt: F,
+    is_watched: bool,
+}
+
+impl<'a, O: Awaited, F, T> Attempts<'a, O, F>
+where
+    F: FnMut(&'a O) -> Result<T>,
+{
+    fn new(object: &'a O, reactor: &'a Reactor, attempt: F) -> Self {
+        Attempts { object, place: reactor.place(object.descriptor().as_raw_fd()), attempt, is_watched: false }
+    }
+
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<T>> {
+        let Attempts { object, place, attempt, is_watched } = self;
+        let object: &'a O = object;
+        place.attempt(context.waker(), |events| {
+            let before = object.received();
+            loop {
+                match attempt(object) {
+                    Err(nothing) if is_nothing(&nothing) => {}
+                    done => return done.map(Attempt::Done),
+                }
+                if std::mem::replace(is_watched, true) {
+                    break;
+                }
+                // What arrives from here on makes the descriptor readable; what has arrived is looked for again.
+                object.watch()?;
+            }
+            events.arm(object.descriptor(), Interest::IN)?;
+            Ok(Attempt::Waits { received: object.received() != before })
+        })
+    }
+
+    async fn done(mut self) -> Result<T> {
+        poll_fn(|context| self.poll(context)).await
+    }
+}
+
+/// Whether an attempt has failed because there is nothing yet.
+fn is_nothing(error: &Error) -> bool {
+    use ErrorKind::{Empty, NotFound, Stalled, Timeout};
+    matches!(error.kind(), Empty | NotFound | Stalled | Timeout)
+}
+
+/// Messages, or requests, one after the other, until the object is closed.
+struct Each<'a, O, F>(Attempts<'a, O, F>);
+
+impl<O, F> Unpin for Each<'_, O, F> {}
+
+impl<'a, O: Awaited, F, T> Stream for Each<'a, O, F>
+where
+    F: FnMut(&'a O) -> Result<Option<T>>,
+{
+    type Item = Result<T>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<T>>> {
+        self.0.poll(context).map(Result::transpose)
+    }
+}
+
+impl Channel {
+    /// [`Channel::recv`] as a future, without a time-out. It waits as long as the peer is away.
+    pub fn recv_async<'a>(
+        &'a self,
+        reactor: &'a Reactor,
+    ) -> impl Future<Output = Result<Message>> + Send + 'a {
+        Attempts::new(self, reactor, Channel::try_recv).done()
+    }
+
+    /// The messages, one after the other, until the channel is closed.
+    pub fn messages_async<'a>(
+        &'a self,
+        reactor: &'a Reactor,
+    ) -> impl Stream<Item = Result<Message>> + Send + Unpin + 'a {
+        Each(Attempts::new(self, reactor, |channel: &Channel| {
+            if channel.is_closed() { Ok(None) } else { channel.try_recv().map(Some) }
+        }))
+    }
+
+    /// [`Channel::send`] as a future, without a time-out: waits until there is room. A future that is dropped before it is ready has
+    /// sent nothing.
+    pub fn send_async<'a, T: Source + ?Sized>(
+        &'a self,
+        value: &T,
+        reactor: &'a Reactor,
+    ) -> impl Future<Output = Result<u64>> + Send + use<'a, T> {
+        let payload = self.encode(value);
+        async move { self.send_payload_async(&payload?, reactor).await }
+    }
+
+    /// [`Channel::send_async`] for an encoded value.
+    pub fn send_payload_async<'a>(
+        &'a self,
+        payload: &'a Payload,
+        reactor: &'a Reactor,
+    ) -> impl Future<Output = Result<u64>> + Send + 'a {
+        self.when_room(reactor, move |channel| channel.send_payload(payload, Wait::none()))
+    }
+
+    /// [`Channel::call`] as a future, without a time-out. Any number of calls are under way on one channel. A future that is dropped
+    /// withdraws its request, which the server may have carried out all the same.
+    pub fn call_async<'a, T: Source + ?Sized>(
+        &'a self,
+        value: &T,
+        reactor: &'a Reactor,
+    ) -> impl Future<Output = Result<Message>> + Send + use<'a, T> {
+        let payload = self.encode(value);
+        async move {
+            let payload = payload?;
+            let request =
+                self.when_room(reactor, |channel| channel.start_call(&payload, Wait::none())).await?;
+            Attempts::new(self, reactor, |channel: &Channel| channel.finish_call(&request, Wait::none()))
+                .done()
+                .await
+        }
+    }
+
+    /// Makes an attempt to send until there is room.
+    async fn when_room<T>(
+        &self,
+        reactor: &Reactor,
+        mut attempt: impl FnMut(&Channel) -> Result<T>,
+    ) -> Result<T> {
+        let mut place = reactor.place(self.descriptor().as_raw_fd());
+        // Open as long as it is watched.
+        let mut room = None;
+        let timer = Timer::new()?;
+        poll_fn(|context| {
+            let room = &mut room;
+            place.attempt(context.waker(), |events| {
+                let before = self.received();
+                let kind = match attempt(self) {
+                    Err(error) if is_nothing(&error) || error.kind() == ErrorKind::Full => error.kind(),
+                    done => return done.map(Attempt::Done),
+                };
+                let received = self.received() != before;
+                // Of the link alone a descriptor tells.
+                if kind == ErrorKind::Timeout
+                    && let Some((descriptor, what)) = self.room(true)?
+                {
+                    events.arm(room.insert(descriptor).as_fd(), what)?;
+                    return Ok(Attempt::Waits { received });
+                }
+                timer.arm(PAUSE)?;
+                events.arm(timer.as_fd(), Interest::IN)?;
+                Ok(Attempt::Waits { received })
+            })
+        })
+        .await
+    }
+}
+
+impl Listener {
+    /// [`Listener::accept`] as a future, without a time-out.
+    pub fn accept_async<'a>(
+        &'a self,
+        reactor: &'a Reactor,
+    ) -> impl Future<Output = Result<Channel>> + Send + 'a {
+        Attempts::new(self, reactor, |listener: &Listener| listener.accept(Wait::none())).done()
+    }
+}
+
+impl Subscriber {
+    /// [`Subscriber::recv`] as a future, without a time-out.
+    pub fn recv_async<'a>(
+        &'a self,
+        reactor: &'a Reactor,
+    ) -> impl Future<Output = Result<Message>> + Send + 'a {
+        Attempts::new(self, reactor, Subscriber::try_recv).done()
+    }
+
+    /// [`Subscriber::next`] as a future, without a time-out; a signal does not end it.
+    pub fn next_async<'a>(
+        &'a self,
+        reactor: &'a Reactor,
+    ) -> impl Future<Output = Result<Option<Message>>> + Send + 'a {
+        Attempts::new(self, reactor, |subscriber: &Subscriber| subscriber.next(Wait::none())).done()
+    }
+
+    /// The messages, one after the other, as [`Subscriber::next`] gives them, until the subscriber is closed.
+    pub fn messages_async<'a>(
+        &'a self,
+        reactor: &'a Reactor,
+    ) -> impl Stream<Item = Result<Message>> + Send + Unpin + 'a {
+        Each(Attempts::new(self, reactor, |subscriber: &Subscriber| subscriber.next(Wait::none())))
+    }
+}
+
+impl Server {
+    /// [`Server::next`] as a future, without a time-out; a signal does not end it.
+    pub fn next_async<'a>(
+        &'a self,
+        reactor: &'a Reactor,
+    ) -> impl Future<Output = Result<Option<Request>>> + Send + 'a {
+        Attempts::new(self, reactor, |server: &Server| server.next(Wait::none())).done()
+    }
+
+    /// The requests, one after the other, until the server is closed.
+    pub fn requests_async<'a>(
+        &'a self,
+        reactor: &'a Reactor,
+    ) -> impl Stream<Item = Result<Request>> + Send + Unpin + 'a {
+        Each(Attempts::new(self, reactor, |server: &Server| server.next(Wait::none())))
+    }
+}

@@ -1,0 +1,72 @@
+//! Futures of Linkspan in a program of tokio: a reactor that a task of its runtime turns.
+//!
+//! ```
+//! # use linkspan::Value;
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> linkspan::Result<()> {
+//! # let directory = std::env::temp_dir().join(format!("linkspan-tokio-{}", std::process::id()));
+//! # unsafe { std::env::set_var("LINKSPAN_DIR", &directory) };
+//! let reactor = linkspan_tokio::reactor()?;
+//! let readings = linkspan::subscribe("lab/temperature")?;
+//! # let out = linkspan::publisher("lab/temperature")?;
+//! # out.send(&Value::map([("celsius", 21.4)]))?;
+//! let reading = readings.recv_async(&reactor).await?;
+//! println!("{}", reading.get("celsius")?.as_f64()?);
+//! # drop((out, readings));
+//! # std::fs::remove_dir_all(&directory).unwrap();
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A time-out is tokio's: `tokio::time::timeout(duration, readings.recv_async(&reactor))`. A future that is dropped takes no message
+//! with it.
+
+#![deny(missing_debug_implementations)]
+#![forbid(unsafe_code)]
+
+use std::time::Duration;
+
+use linkspan::{Error, ErrorKind, Reactor, Result, Turner};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::runtime::Handle;
+
+/// Returns a reactor that a task of the current runtime turns, until the last clone of the reactor is dropped or the runtime ends. One
+/// serves any number of objects; a program makes it once.
+///
+/// # Errors
+/// `InvalidState` outside of a runtime, or in one without its driver for I/O (`enable_io`); `OutOfMemory` where the process may open no
+/// more descriptors.
+pub fn reactor() -> Result<Reactor> {
+    let handle = Handle::try_current().map_err(|e| {
+        let text = format!("a reactor is made in a runtime of tokio, whose task turns it: {e}");
+        Error::new(ErrorKind::InvalidState, text)
+    })?;
+    let reactor = Reactor::new()?;
+    let turner = reactor.turner();
+    // tokio panics where its runtime has no driver for I/O.
+    #[allow(deprecated, reason = "a turner keeps its descriptor, open and the same, as long as it lives")]
+    let watched = std::panic::catch_unwind(move || AsyncFd::with_interest(turner, Interest::READABLE));
+    let watched = match watched {
+        Ok(watched) => {
+            watched.map_err(|e| Error::new(ErrorKind::OutOfMemory, format!("watching a reactor: {e}")))?
+        }
+        Err(_) => {
+            let text = "the runtime of tokio has no driver for I/O: build it with enable_io or enable_all";
+            return Err(Error::new(ErrorKind::InvalidState, text));
+        }
+    };
+    handle.spawn(turn(watched));
+    Ok(reactor)
+}
+
+/// Turns the reactor whenever it has something to do, to its end.
+async fn turn(turner: AsyncFd<Turner>) {
+    while let Ok(mut ready) = turner.readable().await {
+        if !matches!(turner.get_ref().turn(Duration::ZERO), Ok(true)) {
+            return;
+        }
+        // What has happened meanwhile makes it readable anew.
+        ready.clear_ready();
+    }
+}
