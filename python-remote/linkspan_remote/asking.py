@@ -37,7 +37,8 @@ class Question:
         try:
             link.send({**frame, "id": self._id}, deadline)
             with link.changed:
-                # The gateway keeps the time of a call, and says why there is no answer: no program has the name, or it is slow.
+                # The gateway keeps the time of a call, and says why there is no answer: no program has the name, or it
+                # is slow.
                 until = deadline.later(_GRACE) if self._withdraws else deadline
                 link.wait_for(lambda: self._answer or self._problem or link.is_over, until)
             if self._answer is not None and self._answer["type"] == "error":

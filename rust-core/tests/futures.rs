@@ -1,4 +1,5 @@
-//! Futures and streams without a runtime: each wait ends, nothing is lost where a future is dropped, tasks share one object.
+//! Futures and streams without a runtime: each wait ends, nothing is lost where a future is dropped, tasks share one
+//! object.
 
 use std::collections::BTreeSet;
 use std::pin::pin;

@@ -1,8 +1,8 @@
-//! Futures and streams of the calls that wait: each makes its attempt without waiting, and leaves its waker with a [`Reactor`] where
-//! there is nothing yet.
+//! Futures and streams of the calls that wait: each makes its attempt without waiting, and leaves its waker with a
+//! [`Reactor`] where there is nothing yet.
 //!
-//! A message leaves its queue only when the future is ready: one that is dropped before loses nothing. A time-out is that of the
-//! runtime, such as `tokio::time::timeout`.
+//! A message leaves its queue only when the future is ready: one that is dropped before loses nothing. A time-out is
+//! that of the runtime, such as `tokio::time::timeout`.
 
 use std::future::poll_fn;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
@@ -24,8 +24,8 @@ use crate::sys::poll::Interest;
 use crate::sys::timer::Timer;
 use crate::value::Source;
 
-/// The pause before another attempt where no descriptor says when it succeeds: while there is no connection, or too much is kept that
-/// the peer has not acknowledged.
+/// The pause before another attempt where no descriptor says when it succeeds: while there is no connection, or too
+/// much is kept that the peer has not acknowledged.
 const PAUSE: Duration = Duration::from_millis(2);
 
 /// An object whose descriptor is readable while an attempt may succeed.
@@ -167,8 +167,8 @@ impl Channel {
         }))
     }
 
-    /// [`Channel::send`] as a future, without a time-out: waits until there is room. A future that is dropped before it is ready has
-    /// sent nothing.
+    /// [`Channel::send`] as a future, without a time-out: waits until there is room. A future that is dropped before it
+    /// is ready has sent nothing.
     pub fn send_async<'a, T: Source + ?Sized>(
         &'a self,
         value: &T,
@@ -187,8 +187,8 @@ impl Channel {
         self.when_room(reactor, move |channel| channel.send_payload(payload, Wait::none()))
     }
 
-    /// [`Channel::call`] as a future, without a time-out. Any number of calls are under way on one channel. A future that is dropped
-    /// withdraws its request, which the server may have carried out all the same.
+    /// [`Channel::call`] as a future, without a time-out. Any number of calls are under way on one channel. A future
+    /// that is dropped withdraws its request, which the server may have carried out all the same.
     pub fn call_async<'a, T: Source + ?Sized>(
         &'a self,
         value: &T,

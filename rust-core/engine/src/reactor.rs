@@ -1,8 +1,9 @@
 //! Who wakes futures: a set of descriptors, and whoever turns it.
 //!
-//! A future that has nothing yet leaves its waker at the descriptor of its object, which is armed for one event. A turn takes what
-//! has happened and wakes all that wait at those descriptors; each makes its attempt again. No future depends on a runtime: who turns
-//! is a value that the program makes, a thread of the reactor's own or the program's loop.
+//! A future that has nothing yet leaves its waker at the descriptor of its object, which is armed for one event. A turn
+//! takes what has happened and wakes all that wait at those descriptors; each makes its attempt again. No future
+//! depends on a runtime: who turns is a value that the program makes, a thread of the reactor's own or the program's
+//! loop.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -22,11 +23,12 @@ const ENDED: u64 = u64::MAX;
 /// The numbers of futures.
 static NUMBERS: AtomicU64 = AtomicU64::new(0);
 
-/// Wakes the futures of this library. A clone is the same reactor; it ends when the last clone is dropped, for which the futures that
-/// use it have to be gone.
+/// Wakes the futures of this library. A clone is the same reactor; it ends when the last clone is dropped, for which
+/// the futures that use it have to be gone.
 ///
-/// [`Reactor::thread`] turns itself. With [`Reactor::new`] the program turns it: when the descriptor ([`AsFd`]) is readable, it calls
-/// [`Reactor::turn`]. The crate `linkspan-tokio` has one that a task of tokio turns. Without a turn no future wakes.
+/// [`Reactor::thread`] turns itself. With [`Reactor::new`] the program turns it: when the descriptor ([`AsFd`]) is
+/// readable, it calls [`Reactor::turn`]. The crate `linkspan-tokio` has one that a task of tokio turns. Without a turn
+/// no future wakes.
 #[derive(Clone)]
 pub struct Reactor(Arc<Owner>);
 
@@ -44,8 +46,9 @@ struct Shared {
     fork_generation: u64,
 }
 
-/// The futures that wait at one descriptor. Its lock is held from an attempt until the waker is left: what an attempt takes from the
-/// object for another future is told to that one, which has left its waker before or makes its own attempt after.
+/// The futures that wait at one descriptor. Its lock is held from an attempt until the waker is left: what an attempt
+/// takes from the object for another future is told to that one, which has left its waker before or makes its own
+/// attempt after.
 #[derive(Default)]
 struct Line(Mutex<Vec<(u64, Waker)>>);
 
@@ -79,8 +82,8 @@ impl Reactor {
         Ok(reactor)
     }
 
-    /// Wakes the futures whose descriptors are ready. Waits for one at most this long, `None` without a limit; a signal ends the
-    /// wait. From one thread at a time, or several.
+    /// Wakes the futures whose descriptors are ready. Waits for one at most this long, `None` without a limit; a signal
+    /// ends the wait. From one thread at a time, or several.
     ///
     /// # Errors
     /// Those of the kernel; `InvalidState` in a forked child.

@@ -18,8 +18,8 @@
 //! # }
 //! ```
 //!
-//! A time-out is tokio's: `tokio::time::timeout(duration, readings.recv_async(&reactor))`. A future that is dropped takes no message
-//! with it.
+//! A time-out is tokio's: `tokio::time::timeout(duration, readings.recv_async(&reactor))`. A future that is dropped
+//! takes no message with it.
 
 #![deny(missing_debug_implementations)]
 #![forbid(unsafe_code)]
@@ -31,12 +31,12 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::runtime::Handle;
 
-/// Returns a reactor that a task of the current runtime turns, until the last clone of the reactor is dropped or the runtime ends. One
-/// serves any number of objects; a program makes it once.
+/// Returns a reactor that a task of the current runtime turns, until the last clone of the reactor is dropped or the
+/// runtime ends. One serves any number of objects; a program makes it once.
 ///
 /// # Errors
-/// `InvalidState` outside of a runtime, or in one without its driver for I/O (`enable_io`); `OutOfMemory` where the process may open no
-/// more descriptors.
+/// `InvalidState` outside of a runtime, or in one without its driver for I/O (`enable_io`); `OutOfMemory` where the
+/// process may open no more descriptors.
 pub fn reactor() -> Result<Reactor> {
     let handle = Handle::try_current().map_err(|e| {
         let text = format!("a reactor is made in a runtime of tokio, whose task turns it: {e}");
