@@ -9,7 +9,7 @@ import pytest
 from conftest import VERSION, artefact
 from support.tree import TARGET
 
-CRATES = ("linkspan-value", "linkspan-os", "linkspan-transport", "linkspan-session", "linkspan-engine", "linkspan-service", "linkspan-region", "linkspan", "linkspan-controller", "linkspan-schema")
+CRATES = ("linkspan-value", "linkspan-os", "linkspan-transport", "linkspan-session", "linkspan-engine", "linkspan-service", "linkspan-region", "linkspan", "linkspan-tokio", "linkspan-controller", "linkspan-schema")
 MAIN = """
 fn main() -> linkspan::Result<()> {
     let out = linkspan::publisher("lab/temperature")?;
