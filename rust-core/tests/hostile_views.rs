@@ -1,6 +1,6 @@
-//! A subscriber that keeps changing the words of its page (its views, the files it took) while long arrays are
-//! published: honest subscribers' views stay unchanged, they miss only the reported messages, and the publisher keeps
-//! its bound.
+//! A subscriber that keeps changing the words of its page (its views, the files it took) while long arrays and long bytes
+//! are published, loaned or not: what honest subscribers received stays unchanged, they miss only the reported messages, and
+//! the publisher keeps its bound.
 
 use std::collections::HashMap;
 use std::io::{IoSliceMut, Read};
@@ -144,23 +144,48 @@ fn scribble(endpoint: &str, keeps_its_share: bool) {
     assert!(turns > 0);
 }
 
-fn array(message: &Value) -> (u64, NdArray) {
+fn content(message: &Value) -> (u64, Value) {
     match (message.at("number"), message.at("wave")) {
-        (Ok(number), Ok(Value::NdArray(wave))) => (number.as_u64().unwrap(), wave.clone()),
+        (Ok(number), Ok(wave)) => (number.as_u64().unwrap(), wave.clone()),
         _ => panic!("{message:?} was not published"),
     }
 }
 
-fn assert_is_whole(number: u64, wave: &NdArray) {
-    let elements = wave.elements::<u64>().unwrap();
-    assert!(elements[..] == numbers(number, elements.len() * 8)[..], "array {number} has other elements");
+fn assert_is_whole(number: u64, wave: &Value) {
+    let is_whole = match wave {
+        Value::NdArray(wave) => {
+            let elements = wave.elements::<u64>().unwrap();
+            elements[..] == numbers(number, elements.len() * 8)[..]
+        }
+        Value::Bytes(bytes) => bytes[..] == bytes_of(number, bytes.len())[..],
+        _ => false,
+    };
+    assert!(is_whole, "message {number} has another content");
+}
+
+/// The elements of an array of this number, as bytes.
+fn bytes_of(number: u64, length: usize) -> Vec<u8> {
+    numbers(number, length).into_iter().flat_map(u64::to_le_bytes).collect()
+}
+
+/// An array, bytes, or bytes in a loan.
+fn made(publisher: &Publisher, number: u64, length: usize) -> Value {
+    match number % 3 {
+        0 => Value::NdArray(NdArray::vector(&numbers(number, length))),
+        1 => Value::Bytes(bytes_of(number, length).into()),
+        _ => {
+            let mut loan = publisher.loan_bytes(length).unwrap();
+            loan.copy_from_slice(&bytes_of(number, length));
+            Value::from(loan)
+        }
+    }
 }
 
 /// An honest process: counts received and missed messages, and keeps views.
 fn follow(endpoint: &str) {
     let subscriber = Subscriber::new(endpoint, &options()).unwrap();
     let (mut last, mut received) = (0, 0);
-    let mut kept: Vec<(u64, NdArray)> = Vec::new();
+    let mut kept: Vec<(u64, Value)> = Vec::new();
     while last < MESSAGES {
         let message = subscriber.next(PATIENCE).unwrap().expect("the publisher is still there");
         assert_eq!(
@@ -169,7 +194,7 @@ fn follow(endpoint: &str) {
             "messages are missing that were not reported"
         );
         (last, received) = (message.sequence(), received + 1);
-        let (number, wave) = array(message.value().unwrap());
+        let (number, wave) = content(message.value().unwrap());
         assert_eq!(number, last);
         assert_is_whole(number, &wave);
         if kept.len() == KEPT {
@@ -204,9 +229,8 @@ fn memory_files() -> u64 {
 /// Publishes everything, and checks the memory that it holds.
 fn publish(publisher: &Publisher, mut random: Random) {
     for number in 1..=MESSAGES {
-        let wave = numbers(number, LENGTHS[random.below(LENGTHS.len())]);
-        let wave = NdArray::vector(&wave);
-        let message = Value::map([("number", Value::from(number)), ("wave", Value::NdArray(wave))]);
+        let wave = made(publisher, number, LENGTHS[random.below(LENGTHS.len())]);
+        let message = Value::map([("number", Value::from(number)), ("wave", wave)]);
         assert_eq!(publisher.send(&message).unwrap(), number);
         let held = memory_files();
         assert!(held <= BOUND, "{held} bytes in memory files after message {number}");
@@ -247,6 +271,8 @@ fn subscriber_that_changes_its_words_at_random_changes_no_view_and_blocks_no_pee
     also_honest.ends_well("other honest");
     sharing.ends_well("hostile");
     greedy.ends_well("other hostile");
-    assert!(publisher.stats().at("arrays_in_slots").unwrap().as_u64().unwrap() > 0, "no slot was used");
+    for what in ["arrays_in_slots", "bodies_in_slots"] {
+        assert!(publisher.stats().at(what).unwrap().as_u64().unwrap() > 0, "{what}: no slot was used");
+    }
     publisher.close(SOON).unwrap();
 }

@@ -9,6 +9,7 @@ use linkspan::{
     Channel, Encoding, ErrorKind, Listener, NdArray, Options, Payload, Publisher, Server, Subscriber, Value,
     latest,
 };
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::slots::is_shared;
 use crate::support::{SOON, name};
@@ -400,6 +401,53 @@ fn messages_whose_slots_were_written_again_are_one_loss() {
             }
         }
         assert!(losses.len() == 1 && got + losses[0] == COUNT, "{got} came, lost were {losses:?}");
+    }
+}
+
+/// An array of 48 MiB, as many truth values, and 40 MB of texts: an allocator keeps no freed memory for so long a block.
+fn without_memory() -> [Value; 3] {
+    let array = NdArray::vector(&vec![0.5f64; 6 * MIB]);
+    let truths = NdArray { dtype: linkspan::DType::Bool, ..NdArray::vector(&vec![1u8; 48 * MIB]) };
+    let texts = (0..200_000).map(|i| Value::from(format!("{i:0200}"))).collect();
+    [Value::NdArray(array), Value::NdArray(truths), Value::Array(texts)]
+}
+
+/// Encodes a value while this process may take so many MiB more; returns the length.
+fn encoded_with(room: u64, value: &Value, encoding: Encoding) -> linkspan::Result<usize> {
+    let before = getrlimit(Resource::As);
+    let used = std::fs::read_to_string("/proc/self/statm").unwrap();
+    let pages: u64 = used.split(' ').next().unwrap().parse().unwrap();
+    let most = pages * 4096 + room * MIB as u64;
+    setrlimit(Resource::As, Rlimit { current: Some(most), maximum: before.maximum }).unwrap();
+    let encoded = Payload::new(value, encoding, &linkspan::value::Limits::default());
+    setrlimit(Resource::As, before).unwrap();
+    encoded.map(|payload| payload.len())
+}
+
+#[test]
+fn value_grows_by_what_it_needs_without_memory_for_twice_its_length() {
+    crate::support::alone::alone!(value_grows_by_what_it_needs_without_memory_for_twice_its_length);
+    let [array, _, texts] = without_memory();
+    assert!(encoded_with(60, &array, Encoding::Cbor).unwrap() > 48 * MIB);
+    for encoding in [Encoding::Cbor, Encoding::Json] {
+        assert!(encoded_with(56, &texts, encoding).unwrap() > 40_000_000);
+    }
+}
+
+#[test]
+fn value_without_memory_for_its_encoding_is_an_error_and_ends_no_program() {
+    crate::support::alone::alone!(value_without_memory_for_its_encoding_is_an_error_and_ends_no_program);
+    let [array, truths, texts] = without_memory();
+    let cases = [
+        (40, &array, Encoding::Cbor),
+        (40, &truths, Encoding::Cbor),
+        (20, &texts, Encoding::Cbor),
+        (20, &texts, Encoding::Json),
+    ];
+    for (room, value, encoding) in cases {
+        let refused = encoded_with(room, value, encoding).expect_err(encoding.name());
+        assert_eq!(refused.kind(), ErrorKind::OutOfMemory, "{refused}");
+        assert!(refused.to_string().contains("no memory for"), "{refused}");
     }
 }
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
+from memory import Group
 
 from support.namespaces import unshare
 
@@ -89,3 +90,10 @@ def start() -> Iterator[Start]:
         with contextlib.suppress(BrokenPipeError):
             child.stdin.close()
 
+
+
+@pytest.fixture
+def group() -> Iterator[Group]:
+    made = Group()
+    yield made
+    made.end()

@@ -5,16 +5,14 @@ client are compared with what the server received.
 """
 
 import collections
-import contextlib
 import os
 import random
-import resource
 import signal
 import subprocess
-from pathlib import Path
 
 import pytest
 
+from memory import Group, limit_memory
 from support.tree import DEBUG
 from transports import endpoint as endpoint_of
 from transports import publishing
@@ -31,44 +29,6 @@ LEFT = 16 << 20
 
 #: Transport, the number of clients that it supports, and what they do.
 CASES = [("shm", CLIENTS, "call"), ("unix", CLIENTS, "call"), ("tcp", CLIENTS, "call"), ("fifo", 1, "call"), ("spool", CLIENTS, "call"), ("dgram", CLIENTS, "send")]
-
-
-class Group:
-    """A control group with a limit on memory, or None if this system does not allow making one."""
-
-    def __init__(self) -> None:
-        self.folder = None
-        for root, limit, used in (
-            ("/sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes"),
-            ("/sys/fs/cgroup", "memory.max", "memory.current"),
-        ):
-            path = Path(root) / f"linkspan-load-{os.getpid()}"
-            with contextlib.suppress(OSError):
-                path.mkdir()
-                if (path / limit).exists():
-                    self.folder, self.limit, self.used = path, path / limit, path / used
-                    return
-                path.rmdir()
-
-    def take(self, pid: int) -> None:
-        if self.folder:
-            (self.folder / "cgroup.procs").write_text(str(pid))
-
-    def leave_only(self, size: int) -> None:
-        """From now on the processes in the group have this many bytes left."""
-        if self.folder:
-            self.limit.write_text(str(int(self.used.read_text()) + size))
-
-    def end(self) -> None:
-        if self.folder:
-            self.folder.rmdir()
-
-
-def limit_memory(pid: int, size: int) -> None:
-    """The same without a control group: this process may use this many more bytes."""
-    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[0])
-    total = pages * resource.getpagesize() + size
-    resource.prlimit(pid, resource.RLIMIT_AS, (total, total))
 
 
 @pytest.fixture

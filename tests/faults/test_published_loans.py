@@ -1,4 +1,4 @@
-"""Published arrays that lie in slots, when either side is killed or stopped, forks, or has no memory: views never change, and no program waits for another."""
+"""Published arrays and bytes in loans, when either side is killed or stopped, forks, or has no memory: what was received never changes, and no program waits for another."""
 
 import gc
 import os
@@ -10,15 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_loans import leave
-from test_overload import Group
+from long_messages import CONTENT, LOANED, MIB, SOON, is_whole, lent
+from memory import leave
 
 import linkspan
 from support.namespaces import needed
 from support.waiting import until
-
-SOON = 30.0
-MIB = 1 << 20
 
 #: On a machine under load the publisher may not answer at once; each poll tries again, and keeps what arrives.
 CONNECT = """
@@ -26,7 +23,7 @@ while not any(event.kind == "connected" for event in subscriber.events()):
     subscriber.poll()
 """
 #: Subscribes and receives messages on command; prints for each its number, its first and last elements and how many were missed before it.
-SUBSCRIBER = f"""
+SUBSCRIBER = CONTENT + f"""
 import gc
 held, subscriber = [], linkspan.Subscriber(sys.argv[1])
 {CONNECT}
@@ -35,7 +32,7 @@ for line in sys.stdin:
     verb = line.strip()
     if verb == "take":
         message = subscriber.next(timeout=30.0)
-        held.append(message["wave"])
+        held.append(elements(message.view("wave")))
         print(message["number"], held[-1][0], held[-1][-1], message.missed, flush=True)
     elif verb == "drop":
         held.clear(), gc.collect()
@@ -54,15 +51,14 @@ def ask(process: subprocess.Popen, verb: str) -> str:
     return process.stdout.readline().strip()
 
 
-def publish(publisher: linkspan.Publisher, number: int, size: int = MIB) -> None:
-    wave = publisher.loan(size, "u1")
-    wave[:] = number % 251
-    publisher.send({"number": number, "wave": wave})
+def publish(publisher: linkspan.Publisher, number: int, size: int = MIB, kind: str = "loaned array") -> None:
+    publisher.send({"number": number, "wave": lent(publisher, kind, number % 251, size)})
 
 
-def arrays(publisher: linkspan.Publisher) -> tuple[int, int]:
-    stats = publisher.stats()
-    return stats["arrays_in_slots"], stats["arrays_without_slot"]
+def counted(publisher: linkspan.Publisher, kind: str = "loaned array") -> tuple[int, int]:
+    """What went by slots, and what found none."""
+    stats, what = publisher.stats(), "arrays" if kind == "loaned array" else "bodies"
+    return stats[f"{what}_in_slots"], stats[f"{what}_without_slot"]
 
 
 @pytest.fixture
@@ -84,23 +80,24 @@ def subscribed(start, publisher: linkspan.Publisher) -> subprocess.Popen:
     return process
 
 
-def test_views_of_a_stopped_subscriber_are_kept_and_the_publisher_continues(start, publisher) -> None:
+@pytest.mark.parametrize("kind", LOANED)
+def test_views_of_a_stopped_subscriber_are_kept_and_the_publisher_continues(kind: str, start, publisher) -> None:
     subscriber = subscribed(start, publisher)
     for number in range(4):
-        publish(publisher, number)
+        publish(publisher, number, kind=kind)
         assert ask(subscriber, "take") == f"{number} {number} {number} 0"
     subscriber.send_signal(signal.SIGSTOP)
     for number in range(4, 200):
-        publish(publisher, number)
+        publish(publisher, number, kind=kind)
     # 8 MiB in all, of which one subscriber keeps four.
-    assert arrays(publisher) == (200, 0)
+    assert counted(publisher, kind) == (200, 0)
     subscriber.send_signal(signal.SIGCONT)
     assert ask(subscriber, "look") == "0 1 2 3"
     number, first, last, missed = map(int, ask(subscriber, "take").split())
     assert first == last == number % 251 and missed == number - 4 > 150
     assert ask(subscriber, "close") == "closed"
     for number in range(200, 300):
-        publish(publisher, number)
+        publish(publisher, number, kind=kind)
     assert ask(subscriber, "look").startswith("0 1 2 3 ")
     assert publisher.subscribers == 0
 
@@ -115,36 +112,37 @@ def test_slots_of_a_killed_subscriber_are_freed(start, publisher) -> None:
         assert ask(two, "take") == f"{number} {number} {number} 0"
         if number < 4:
             assert ask(two, "drop") == "dropped"
-    assert arrays(publisher) == (8, 0)
+    assert counted(publisher) == (8, 0)
     for number in range(8, 12):
         publish(publisher, number)
-    assert arrays(publisher) == (8, 4)
+    assert counted(publisher) == (8, 4)
     assert ask(one, "look") == "0 1 2 3" and ask(two, "look") == "4 5 6 7"
     one.send_signal(signal.SIGKILL)
     one.wait(SOON)
     alone(publisher, 1)
     for number in range(12, 40):
         publish(publisher, number)
-    assert arrays(publisher) == (36, 4)
+    assert counted(publisher) == (36, 4)
     assert ask(two, "look") == "4 5 6 7"
 
 
-def test_killed_publisher_leaves_views_and_unread_messages(start) -> None:
+@pytest.mark.parametrize("kind", LOANED)
+def test_killed_publisher_leaves_views_and_unread_messages(kind: str, start) -> None:
     name = f"shm:test/killed-{os.getpid()}"
     publisher = start(
-        """
-        publisher = linkspan.Publisher(sys.argv[1])
-        print("open", flush=True)
-        publisher.wait_for_subscribers(1, timeout=30.0)
-        loan = publisher.loan(1 << 20, "u1")
-        for number in range(3):
-            wave = publisher.loan(1 << 20, "u1")
-            wave[:] = number
-            publisher.send({"number": number, "wave": wave})
-        print("sent", flush=True)
-        sys.stdin.read()
-        """,
-        name,
+        CONTENT
+        + """
+name, kind = sys.argv[1:]
+publisher = linkspan.Publisher(name)
+print("open", flush=True)
+publisher.wait_for_subscribers(1, timeout=30.0)
+loan = lent(publisher, kind, 9, 1 << 20)
+for number in range(3):
+    publisher.send({"number": number, "wave": lent(publisher, kind, number, 1 << 20)})
+print("sent", flush=True)
+sys.stdin.read()
+""",
+        name, kind,
     )
     assert publisher.stdout.readline() == "open\n"
     with linkspan.Subscriber(name) as subscriber:
@@ -154,56 +152,58 @@ def test_killed_publisher_leaves_views_and_unread_messages(start) -> None:
         publisher.wait(SOON)
         rest = [subscriber.recv(timeout=SOON)["wave"] for _ in range(2)]
         for number, wave in enumerate([first, *rest]):
-            assert (wave == number).all()
+            assert is_whole(wave, kind, number, MIB)
         with linkspan.Publisher(name) as again:
             for number in range(100, 120):
-                publish(again, number)
-                assert (subscriber.recv(timeout=SOON)["wave"] == number).all()
-            assert arrays(again) == (20, 0)
+                publish(again, number, kind=kind)
+                assert is_whole(subscriber.recv(timeout=SOON)["wave"], kind, number, MIB)
+            assert counted(again, kind) == (20, 0)
         for number, wave in enumerate([first, *rest]):
-            assert (wave == number).all()
+            assert is_whole(wave, kind, number, MIB)
 
 
-def test_views_and_loans_belong_to_the_parent_after_a_fork(start) -> None:
+@pytest.mark.parametrize("kind", LOANED)
+def test_views_and_loans_belong_to_the_parent_after_a_fork(kind: str, start) -> None:
     child = start(
-        """
-        import gc, numpy, os
-        publisher = linkspan.Publisher(sys.argv[1])
-        subscriber = linkspan.Subscriber(publisher.endpoint)
-        def publish(number):
-            wave = publisher.loan(1 << 20, "u1")
-            wave[:] = number
-            publisher.send(wave)
-        publish(1)
-        view, wave = subscriber.recv(timeout=30.0).value, publisher.loan(1 << 20, "u1")
-        wave[:] = 2
-        pid = os.fork()
-        if pid == 0:
-            assert (wave == 2).all() and (view == 1).all()
-            assert became(lambda: publisher.loan(1 << 20, "u1")) == "InvalidState"
-            del wave, view
-            gc.collect()
-            os._exit(7)
-        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 7
-        for number in range(3, 50):
-            publish(number)
-        assert (view == 1).all() and (wave == 2).all()
-        publisher.send(wave)
-        while subscriber.next(timeout=30.0).sequence < 49:
-            pass
-        assert (linkspan.latest(publisher.endpoint, timeout=30.0).value == 2).all()
-        print(publisher.stats()["arrays_in_slots"])
-        """,
-        f"shm:test/forked-{os.getpid()}",
+        CONTENT
+        + """
+import gc
+name, kind = sys.argv[1:]
+publisher = linkspan.Publisher(name)
+subscriber = linkspan.Subscriber(publisher.endpoint)
+def publish(number):
+    publisher.send(lent(publisher, kind, number, 1 << 20))
+publish(1)
+view, loan = subscriber.recv(timeout=30.0).view(), lent(publisher, kind, 2, 1 << 20)
+pid = os.fork()
+if pid == 0:
+    assert (elements(loan) == 2).all() and (elements(view) == 1).all()
+    assert became(lambda: lent(publisher, kind, 3, 1 << 20)) == "InvalidState"
+    del loan, view
+    gc.collect()
+    os._exit(7)
+assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 7
+for number in range(3, 50):
+    publish(number)
+assert (elements(view) == 1).all() and (elements(loan) == 2).all()
+publisher.send(loan)
+while subscriber.next(timeout=30.0).sequence < 49:
+    pass
+assert is_whole(linkspan.latest(publisher.endpoint, timeout=30.0).value, kind, 2, 1 << 20)
+print(publisher.stats()["arrays_in_slots"] + publisher.stats()["bodies_in_slots"])
+""",
+        f"shm:test/forked-{os.getpid()}", kind,
     )
     assert child.stdout.readline() == "49\n"
 
 
-def test_publisher_without_memory_or_descriptors_for_slots_publishes_through_the_ring(start) -> None:
+@pytest.mark.parametrize("kind", LOANED)
+def test_publisher_without_memory_or_descriptors_for_slots_publishes_through_the_ring(kind: str, start) -> None:
     name = f"shm:test/poor-{os.getpid()}"
     poor = start(
-        """
-        import errno, numpy, os, resource, time
+        CONTENT
+        + textwrap.dedent("""
+        import errno, resource
         publisher = linkspan.Publisher(sys.argv[1], buffer=4 << 20)
         print("open", flush=True)
         publisher.wait_for_subscribers(1, timeout=30.0)
@@ -219,19 +219,18 @@ def test_publisher_without_memory_or_descriptors_for_slots_publishes_through_the
                 refused += 1
                 time.sleep(0.01)
         for number in range(4):
-            wave = publisher.loan(1 << 20, "u1")
-            wave[:] = number
-            publisher.send({"number": number, "wave": wave})
-        print(publisher.stats()["arrays_in_slots"], publisher.stats()["arrays_without_slot"], flush=True)
+            publisher.send({"number": number, "wave": lent(publisher, sys.argv[2], number, 1 << 20)})
+        stats, what = publisher.stats(), "arrays" if sys.argv[2] == "loaned array" else "bodies"
+        print(stats[f"{what}_in_slots"], stats[f"{what}_without_slot"], flush=True)
         sys.stdin.read()
-        """,
-        name,
+        """),
+        name, kind,
     )
     assert poor.stdout.readline() == "open\n"
     with linkspan.Subscriber(name) as subscriber:
         for number in range(4):
             message = subscriber.next(timeout=SOON)
-            assert (message["wave"] == message["number"]).all()
+            assert is_whole(message["wave"], kind, message["number"], MIB)
             if message["number"] == 3:
                 break
         assert poor.stdout.readline() == "0 4\n"
@@ -264,28 +263,30 @@ def test_subscriber_without_memory_for_a_view_gets_an_error_and_continues(start,
     for number in range(2, 6):
         publish(publisher, number, 2 * MIB - 4096)
         assert ask(subscriber, "take") == str(number) and subscriber.stdout.readline() == "done\n"
-    assert arrays(publisher) == (6, 0)
+    assert counted(publisher) == (6, 0)
 
 
 @needed("--mount")
-def test_small_dev_shm_does_not_limit_published_loans(start) -> None:
+@pytest.mark.parametrize("kind", LOANED)
+def test_small_dev_shm_does_not_limit_published_loans(kind: str, start) -> None:
     child = start(
-        """
-        publisher = linkspan.Publisher(sys.argv[1])
-        subscriber = linkspan.Subscriber(publisher.endpoint)
-        wave = publisher.loan(10_000_000, "u1")
-        wave[:] = 3
-        publisher.send(wave)
-        print(subscriber.recv(timeout=30.0).value.sum(), publisher.stats()["arrays_in_slots"])
-        """,
-        f"shm:test/small-published-{os.getpid()}", within=["-m"], mounts="mount -t tmpfs -o size=64k tmpfs /dev/shm",
+        CONTENT
+        + """
+publisher = linkspan.Publisher(sys.argv[1])
+subscriber = linkspan.Subscriber(publisher.endpoint)
+publisher.send(lent(publisher, sys.argv[2], 3, 10_000_000))
+stats = publisher.stats()
+print(is_whole(subscriber.recv(timeout=30.0).value, sys.argv[2], 3, 10_000_000), stats["arrays_in_slots"] + stats["bodies_in_slots"])
+""",
+        f"shm:test/small-published-{os.getpid()}", kind, within=["-m"], mounts="mount -t tmpfs -o size=64k tmpfs /dev/shm",
     )
-    assert child.stdout.readline() == "30000000 1\n"
+    assert child.stdout.readline() == "True 1\n"
 
 
-def test_many_subscribers_are_killed_while_they_view(start, publisher) -> None:
-    """At any moment, the others get whole arrays."""
-    publish(publisher, 0)
+@pytest.mark.parametrize("kind", LOANED)
+def test_many_subscribers_are_killed_while_they_view(kind: str, start, publisher) -> None:
+    """At any moment, the others get whole messages."""
+    publish(publisher, 0, kind=kind)
     stays = subscribed(start, publisher)
     number = 0
     for round_ in range(20):
@@ -293,7 +294,7 @@ def test_many_subscribers_are_killed_while_they_view(start, publisher) -> None:
         ask(dies, "take")
         for _ in range(round_ % 5 + 1):
             number += 1
-            publish(publisher, number)
+            publish(publisher, number, kind=kind)
         if round_ % 2:
             dies.stdin.write("take\n" * 3)
             dies.stdin.flush()
@@ -304,44 +305,36 @@ def test_many_subscribers_are_killed_while_they_view(start, publisher) -> None:
         assert got <= number and first == last == got % 251
         assert "torn" not in ask(stays, "look")
         assert ask(stays, "drop") == "dropped"
-    assert arrays(publisher)[1] == 0
+    assert counted(publisher, kind)[1] == 0
     assert np.uint8(number % 251) == linkspan.latest(publisher.endpoint, timeout=SOON)["wave"][0]
 
 
 #: Publishes lent arrays or short messages on command, and prints the outcome of each.
-PUBLISHER = """
-import numpy
+PUBLISHER = CONTENT + """
 publisher = linkspan.Publisher(sys.argv[1], buffer=64 << 20)
-size = int(sys.argv[2])
+size, kind = int(sys.argv[2]), sys.argv[3]
 def publish(verb, number):
     if verb == "short":
         publisher.send({"number": number})
     else:
-        wave = publisher.loan(size, "u1")
-        wave[:] = number
-        publisher.send({"number": number, "wave": wave})
+        publisher.send({"number": number, "wave": lent(publisher, kind, number, size)})
 print("open", flush=True)
 publisher.wait_for_subscribers(1, timeout=30.0)
 print("ready", flush=True)
 for line in sys.stdin:
     verb, number = line.split()
     print(became(lambda: publish(verb, int(number))), flush=True)
-print(publisher.stats()["arrays_in_slots"], flush=True)
+stats = publisher.stats()
+print(stats["arrays_in_slots"] + stats["bodies_in_slots"], flush=True)
 """
 
 
-@pytest.fixture
-def group():
-    made = Group()
-    yield made
-    made.end()
-
-
-@pytest.mark.parametrize("kind", ["address space", "control group"])
-def test_publisher_without_memory_for_slots_reports_it_and_uses_the_ring(kind: str, group, start) -> None:
-    """The subscriber views arrays of 8 MiB; there is room for two. Published messages arrive whole and in order; the others are reported."""
+@pytest.mark.parametrize("limit", ["address space", "control group"])
+@pytest.mark.parametrize("kind", LOANED)
+def test_publisher_without_memory_for_slots_reports_it_and_uses_the_ring(kind: str, limit: str, group, start) -> None:
+    """The subscriber views arrays of 8 MiB, and copies bytes; there is room for two. Published messages arrive whole and in order; the others are reported."""
     name = f"shm:test/short-{os.getpid()}"
-    publisher = start(PUBLISHER, name, str(8 * MIB))
+    publisher = start(PUBLISHER, name, str(8 * MIB), kind)
     assert publisher.stdout.readline() == "open\n"
     published, numbers = [], iter(range(1, 100))
 
@@ -354,7 +347,7 @@ def test_publisher_without_memory_for_slots_reports_it_and_uses_the_ring(kind: s
 
     with linkspan.Subscriber(name) as subscriber:
         assert publisher.stdout.readline() == "ready\n"
-        leave(kind, publisher, group, 22 * MIB)
+        leave(limit, publisher, group, 22 * MIB)
         received, views = [], []
 
         def take_all() -> None:
@@ -363,8 +356,8 @@ def test_publisher_without_memory_for_slots_reports_it_and_uses_the_ring(kind: s
                 assert message.missed == 0
                 received.append(message["number"])
                 if "wave" in message.value:
-                    assert (message["wave"] == message["number"]).all()
-                    views.append((message["number"], message["wave"]))
+                    assert is_whole(message["wave"], kind, message["number"], 8 * MIB)
+                    views.append((message["number"], message.view("wave")))
 
         outcomes = []
         for _ in range(6):
@@ -373,8 +366,9 @@ def test_publisher_without_memory_for_slots_reports_it_and_uses_the_ring(kind: s
             take_all()
             assert publish("short") == "done"
             take_all()
-        assert set(outcomes) == {"done", "OutOfMemory"} and outcomes.count("done") >= 2, outcomes
-        assert all((wave == number).all() for number, wave in views)
+        assert set(outcomes) <= {"done", "OutOfMemory"} and outcomes.count("done") >= 2, outcomes
+        assert "OutOfMemory" in outcomes or kind == "loaned bytes", outcomes
+        assert all(is_whole(wave, kind, number, 8 * MIB) for number, wave in views)
         views.clear()
         gc.collect()
         # The newest array is not overwritten until there is a newer one.

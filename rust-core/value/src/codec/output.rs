@@ -50,6 +50,10 @@ pub(crate) struct Output<'a> {
     spilled: usize,
     /// Whether the placer may take more of the content, to which the encoder does not return.
     may_spill: bool,
+    /// Whether the encoder never returns to what it has written.
+    is_forward: bool,
+    /// The number of bytes for which there was no memory: the content is lost, and `finish` says so.
+    lacks: usize,
 }
 
 impl fmt::Debug for Output<'_> {
@@ -135,6 +139,8 @@ impl<'a> Output<'a> {
             elsewhere: 0,
             spilled,
             may_spill,
+            is_forward: false,
+            lacks: 0,
         }
     }
 
@@ -142,6 +148,7 @@ impl<'a> Output<'a> {
     #[inline(always)]
     pub(crate) fn spilling(mut self) -> Output<'a> {
         self.may_spill = self.placer.is_some();
+        self.is_forward = true;
         self
     }
 
@@ -191,6 +198,10 @@ impl<'a> Output<'a> {
         let Some(placer) = self.placer.as_mut().filter(|_| self.spilled > 0) else { return };
         let behind = self.bytes[self.start..self.at].to_vec();
         self.bytes.truncate(self.start);
+        let count = self.spilled + behind.len();
+        if !buffers::reserve(self.bytes, count) && self.bytes.try_reserve_exact(count).is_err() {
+            return self.lose(count);
+        }
         placer.take_back(self.bytes);
         self.bytes.extend_from_slice(&behind);
         self.at = self.bytes.len();
@@ -315,19 +326,46 @@ impl<'a> Output<'a> {
             self.spill(&[]);
         }
         self.bytes.truncate(self.at);
-        if self.bytes.capacity() - self.at < bytes.len() {
-            // With room for what follows, the next small item does not move the content again.
-            let more = bytes.len().saturating_add(AHEAD[0]);
-            // A long content grows to twice its length in memory of the pool.
-            if self.at < buffers::LONG || !buffers::reserve(self.bytes, more.max(self.at)) {
-                self.bytes.reserve(more);
-            }
+        if !self.grow(bytes.len()) {
+            return;
         }
         self.bytes.extend_from_slice(bytes);
         self.at = self.bytes.len();
         // Small items that used up the zeros are likely to be followed by more of them.
         self.ahead = if bytes.len() < AHEAD[0] { (self.ahead * 2).min(AHEAD[1]) } else { BEHIND_LONG };
         write_ahead(self.bytes, self.ahead);
+    }
+
+    /// Makes room for so many bytes behind the content. Returns false where there is no memory for them and the content was given up.
+    #[cold]
+    #[inline(never)]
+    fn grow(&mut self, count: usize) -> bool {
+        if self.bytes.capacity() - self.at >= count {
+            return true;
+        }
+        // With room for what follows, the next small item does not move the content again.
+        let more = count.saturating_add(AHEAD[0]);
+        // A long content grows to twice its length in memory of the pool; without memory for that, by what it needs.
+        if (self.at >= buffers::LONG && buffers::reserve(self.bytes, more.max(self.at)))
+            || self.bytes.try_reserve(more).is_ok()
+            || self.bytes.try_reserve_exact(more).is_ok()
+        {
+            return true;
+        }
+        if self.is_forward {
+            self.lose(more);
+            return false;
+        }
+        self.bytes.reserve_exact(more);
+        true
+    }
+
+    /// Gives the content up, for lack of memory: nothing more fits, and `finish` returns the reason.
+    #[cold]
+    fn lose(&mut self, lacks: usize) {
+        self.truncate(self.start);
+        self.may_spill = false;
+        (self.lacks, self.most, self.elsewhere) = (lacks, 0, usize::MAX / 2);
     }
 
     /// Appends the first `used` of the bytes `before`, then `bytes`, of which there are at most
@@ -391,9 +429,11 @@ impl<'a> Output<'a> {
     ///
     /// # Errors
     ///
-    /// `TooLarge` where they exceed the limit of the message.
+    /// `TooLarge` where they exceed the limit of the message, `OutOfMemory` where the buffer cannot grow.
     pub(crate) fn room(&mut self, count: usize) -> Result<&mut [u8]> {
         self.check_room(count)?;
+        let more = count.saturating_sub(self.bytes.len() - self.at);
+        self.bytes.try_reserve(more).map_err(|_| memory::out_of_memory(count))?;
         let from = self.at;
         self.at += count;
         if self.at > self.bytes.len() {
@@ -454,9 +494,8 @@ impl<'a> Output<'a> {
         if length >= buffers::LONG && !buffers::reserve(self.bytes, length) {
             return Err(memory::out_of_memory(bytes.len()));
         }
-        if self.bytes.capacity() - self.at < length {
-            // With room for what follows, the next small item does not move the content again.
-            self.bytes.reserve(length.saturating_add(AHEAD[0]));
+        if self.bytes.capacity() - self.at < length && !self.grow(length) {
+            return Err(memory::out_of_memory(bytes.len()));
         }
         self.bytes.extend_from_slice(&before);
         self.bytes.extend_from_slice(bytes);
@@ -490,7 +529,11 @@ impl<'a> Output<'a> {
             return Ok(());
         }
         self.bytes.truncate(self.at);
-        self.bytes.try_reserve(elements.len()).map_err(|_| memory::out_of_memory(elements.len()))?;
+        // With room for the break behind them, which would move all of them.
+        let more = elements.len().saturating_add(AHEAD[0]);
+        if self.bytes.try_reserve(more).is_err() && self.bytes.try_reserve_exact(more).is_err() {
+            return Err(memory::out_of_memory(elements.len()));
+        }
         self.put_all(elements);
         Ok(())
     }
@@ -527,13 +570,16 @@ impl<'a> Output<'a> {
     #[cold]
     #[inline(never)]
     fn beyond(&self, count: usize) -> Result<()> {
+        if self.lacks > 0 {
+            return Err(memory::out_of_memory(self.lacks));
+        }
         Limits::for_message(self.limit).check_message(self.written().saturating_add(count) as u64)
     }
 
     /// Checks the length of the complete message; `TooLarge` over the limit.
     #[inline]
     pub(crate) fn finish(&self) -> Result<()> {
-        if self.written() as u64 <= self.limit { Ok(()) } else { self.beyond(0) }
+        if self.written() as u64 <= self.limit && self.lacks == 0 { Ok(()) } else { self.beyond(0) }
     }
 }
 
@@ -541,6 +587,27 @@ impl<'a> Output<'a> {
 mod tests {
     use super::*;
     use crate::ErrorKind;
+
+    #[test]
+    fn content_that_was_given_up_for_lack_of_memory_is_refused_with_the_reason() {
+        for limit in [1 << 20, u64::MAX] {
+            let mut bytes = b"before".to_vec();
+            let mut out = Output::new(&mut bytes, &Limits::for_message(limit)).spilling();
+            out.block(&[7; 300_000]).unwrap();
+            out.lose(1234);
+            for _ in 0..100_000 {
+                out.put(b"short");
+            }
+            for refused in [out.block(&[1; 20]), out.elements(&[1; 20], None).and(out.finish()), out.finish()]
+            {
+                let refused = refused.unwrap_err();
+                assert_eq!(refused.kind(), ErrorKind::OutOfMemory);
+                assert!(refused.to_string().contains("1234 bytes"), "{refused}");
+            }
+            drop(out);
+            assert!(bytes.starts_with(b"before"));
+        }
+    }
 
     #[test]
     fn output_of_a_buffer_of_any_capacity_has_only_its_content() {
