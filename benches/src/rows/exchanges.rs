@@ -56,6 +56,50 @@ fn spinning(rows: &mut Vec<Row>) {
     }
 }
 
+/// Bytes that are written once and read once each way, by calls that take memory of the program.
+fn long_bytes(rows: &mut Vec<Row>) {
+    let lengths = [
+        (1000, "1 kB", 1.15),
+        (10_000, "10 kB", 1.15),
+        (60_000, "60 kB", 1.15),
+        (1_000_000, "1 MB", 0.75),
+        (16_000_000, "16 MB", 0.8),
+    ];
+    for (bytes, size, mark) in lengths {
+        rows.push(
+            Row::new(
+                format!("shm bytes of {size}, round trip, spinning"),
+                own("send_bytes, recv_into", &format!("ours lent {bytes} apart 100")),
+                own("copy and spin", &format!("floor spin {bytes} apart")),
+            )
+            .mark(mark, mark)
+            .beside([
+                own("send_payload of a copy", &format!("ours copied {bytes} apart 100")),
+                peer("iceoryx2, written and read", &format!("iceoryx2 publish {bytes}")),
+            ]),
+        );
+    }
+    for (bytes, size) in [(1_000_000, "1 MB"), (16_000_000, "16 MB")] {
+        rows.push(
+            Row::new(
+                format!("shm bytes of {size}, round trip, parked"),
+                own("send_bytes, recv_into", &format!("ours lent {bytes} together 0")),
+                own("futex and one copy", &format!("floor futex-once {bytes} together")),
+            )
+            .mark(1.15, 1.15),
+        );
+    }
+    rows.push(
+        Row::new(
+            "shm bytes of 1 MB published there and back, spinning",
+            own("publish and recv", "ours published shm 1000000 apart 100"),
+            own("copy and spin", "floor spin 1000000 apart"),
+        )
+        .mark(0.75, 0.75)
+        .beside([peer("iceoryx2, written and read", "iceoryx2 publish 1000000")]),
+    );
+}
+
 /// Arrays of which eight bytes are written and read; the rest is not copied.
 fn loaned(rows: &mut Vec<Row>) {
     for (bytes, size) in [(1 << 20, "1 MiB"), (16 << 20, "16 MiB")] {
@@ -176,6 +220,7 @@ fn one_way(rows: &mut Vec<Row>) {
 pub fn rows() -> Vec<Row> {
     let mut rows = Vec::new();
     spinning(&mut rows);
+    long_bytes(&mut rows);
     loaned(&mut rows);
     parked(&mut rows);
     through_the_kernel(&mut rows);
