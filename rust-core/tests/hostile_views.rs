@@ -1,6 +1,6 @@
-//! A subscriber that keeps changing the words of its page (its views, the files it took) while long arrays and long bytes
-//! are published, loaned or not: what honest subscribers received stays unchanged, they miss only the reported messages, and
-//! the publisher keeps its bound.
+//! A subscriber that keeps changing the words of its page (its views, the files it took) while long arrays and long
+//! bytes are published, loaned or not: what honest subscribers received stays unchanged, they miss only the reported
+//! messages, and the publisher keeps its bound.
 
 use std::collections::HashMap;
 use std::io::{IoSliceMut, Read};

@@ -404,7 +404,8 @@ fn messages_whose_slots_were_written_again_are_one_loss() {
     }
 }
 
-/// An array of 48 MiB, as many truth values, and 40 MB of texts: an allocator keeps no freed memory for so long a block.
+/// An array of 48 MiB, as many truth values, and 40 MB of texts: an allocator keeps no freed memory for so long a
+/// block.
 fn without_memory() -> [Value; 3] {
     let array = NdArray::vector(&vec![0.5f64; 6 * MIB]);
     let truths = NdArray { dtype: linkspan::DType::Bool, ..NdArray::vector(&vec![1u8; 48 * MIB]) };

@@ -1,4 +1,5 @@
-"""Long messages of each kind: what programs of these tests send, in memory of their own or in memory that is lent, and whether it arrived whole."""
+"""Long messages of each kind: what programs of these tests send, in memory of their own or in memory that is lent, and
+whether it arrived whole."""
 
 import os
 import select
@@ -52,7 +53,8 @@ def is_whole(value, kind, number, size):
     return len(value) == size and bool((elements(value) == number % 256).all())
 """
 
-#: Sends a message of each number that it reads, and prints what became of it; then how many arrays and bodies went by slots, and how many without.
+#: Sends a message of each number that it reads, and prints what became of it; then how many arrays and bodies went by
+#: slots, and how many without.
 SENDER = CONTENT + """
 name, kind, size = sys.argv[1], sys.argv[2], int(sys.argv[3])
 channel = linkspan.connect(name, timeout=30.0)
@@ -104,7 +106,8 @@ def slot_files() -> int:
 
 
 def send_each(sender: subprocess.Popen, channel: linkspan.Channel, kind: str, numbers: range, size: int) -> tuple[list, list[str]]:
-    """Has these messages sent, and receives them, acknowledged one by one; returns them, and what the sender says became of each."""
+    """Has these messages sent, and receives them, acknowledged one by one; returns them, and what the sender says
+    became of each."""
     held: list = []
     outcomes: list[str] = []
 

@@ -1,4 +1,5 @@
-"""Loans, views and long messages under low memory, over a fork, and when the peer is killed: messages arrive whole, and none is lost."""
+"""Loans, views and long messages under low memory, over a fork, and when the peer is killed: messages arrive whole,
+and none is lost."""
 
 import os
 import signal
@@ -35,7 +36,8 @@ lender.close(timeout=30.0)
 """
 
 
-# Without a free slot, an array that is not lent needs memory for the encoded message, for which a control group would kill the process.
+# Without a free slot, an array that is not lent needs memory for the encoded message, for which a control group would
+# kill the process.
 @pytest.mark.parametrize(
     ("limit", "kind", "size", "room"),
     [
@@ -51,7 +53,8 @@ lender.close(timeout=30.0)
     ],
 )
 def test_sender_without_memory_for_slots_sends_or_fails_with_the_reason(limit: str, kind: str, size: int, room: int, start, group) -> None:
-    """There is room for two or three messages more, or for less than one. The peer keeps views of arrays, which take slots."""
+    """There is room for two or three messages more, or for less than one. The peer keeps views of arrays, which take
+    slots."""
     name, is_array = f"shm:test/short-{os.getpid()}", kind.endswith("array")
     with linkspan.listen(name, ack="manual") as listener:
         sender = start(SENDER, name, kind, str(size))
@@ -159,14 +162,15 @@ assert became(lambda: channel.recv(timeout=30.0)) == "Disconnected"
 
         send(1, 32 * MIB)
         assert receiver.stdout.readline() == "OutOfMemory\n"
-        # Messages in files that are mapped, in the one that could not be mapped, and in others: their numbers are still correct.
+        # Messages in files that are mapped, in the one that could not be mapped, and in others: their numbers are still
+        # correct.
         send(2, MIB)
         assert receiver.stdout.readline() == "2 0\n" and receiver.stdout.readline() == "done\n"
         for number, size in ((3, 32 * MIB), (4, 8 * MIB), (5, MIB)):
             send(number, size)
             assert receiver.stdout.readline() == f"{number} 0\n" and receiver.stdout.readline() == "done\n"
-        # The slots whose messages were dropped are used again: no file was made for the second one of that length. That of 8 MiB took the slot
-        # of 32 where the receiver's program had released it by then.
+        # The slots whose messages were dropped are used again: no file was made for the second one of that length. That
+        # of 8 MiB took the slot of 32 where the receiver's program had released it by then.
         what = "arrays" if kind == "loaned array" else "bodies"
         assert channel.stats()[f"{what}_in_slots"] == 5 and channel.stats()[f"{what}_without_slot"] == 0
         assert slot_files() in (2, 3)
@@ -266,7 +270,8 @@ for message in iter(lambda: channel.recv(timeout=30.0), None):
 
 @pytest.mark.parametrize("kind", LOANED)
 def test_loan_for_a_reply_to_a_killed_client_is_free_for_the_next_client(kind: str, start) -> None:
-    """The server has the loan open when its client is killed; what it replies harms nothing, and the next client is answered from slots."""
+    """The server has the loan open when its client is killed; what it replies harms nothing, and the next client is
+    answered from slots."""
     name = f"shm:test/asked-{os.getpid()}"
     ask_ = """
 channel = linkspan.connect(sys.argv[1], timeout=30.0)

@@ -1,4 +1,5 @@
-"""Long messages of each kind when either side is killed, and over a socket: they arrive whole, in order, and none is lost."""
+"""Long messages of each kind when either side is killed, and over a socket: they arrive whole, in order, and none is
+lost."""
 
 import os
 import signal

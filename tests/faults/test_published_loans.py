@@ -1,4 +1,5 @@
-"""Published arrays and bytes in loans, when either side is killed or stopped, forks, or has no memory: what was received never changes, and no program waits for another."""
+"""Published arrays and bytes in loans, when either side is killed or stopped, forks, or has no memory: what was
+received never changes, and no program waits for another."""
 
 import gc
 import os
@@ -22,7 +23,8 @@ CONNECT = """
 while not any(event.kind == "connected" for event in subscriber.events()):
     subscriber.poll()
 """
-#: Subscribes and receives messages on command; prints for each its number, its first and last elements and how many were missed before it.
+#: Subscribes and receives messages on command; prints for each its number, its first and last elements and how many
+#: were missed before it.
 SUBSCRIBER = CONTENT + f"""
 import gc
 held, subscriber = [], linkspan.Subscriber(sys.argv[1])
@@ -207,7 +209,8 @@ def test_publisher_without_memory_or_descriptors_for_slots_publishes_through_the
         publisher = linkspan.Publisher(sys.argv[1], buffer=4 << 20)
         print("open", flush=True)
         publisher.wait_for_subscribers(1, timeout=30.0)
-        # The limit is one of numbers, not of a count: each number below it is taken, also those that other threads still give back.
+        # The limit is one of numbers, not of a count: each number below it is taken, also those that other threads
+        # still give back.
         resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
         refused = 0
         while refused < 20:
@@ -332,7 +335,8 @@ print(stats["arrays_in_slots"] + stats["bodies_in_slots"], flush=True)
 @pytest.mark.parametrize("limit", ["address space", "control group"])
 @pytest.mark.parametrize("kind", LOANED)
 def test_publisher_without_memory_for_slots_reports_it_and_uses_the_ring(kind: str, limit: str, group, start) -> None:
-    """The subscriber views arrays of 8 MiB, and copies bytes; there is room for two. Published messages arrive whole and in order; the others are reported."""
+    """The subscriber views arrays of 8 MiB, and copies bytes; there is room for two. Published messages arrive whole
+    and in order; the others are reported."""
     name = f"shm:test/short-{os.getpid()}"
     publisher = start(PUBLISHER, name, str(8 * MIB), kind)
     assert publisher.stdout.readline() == "open\n"

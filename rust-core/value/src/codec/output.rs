@@ -336,7 +336,8 @@ impl<'a> Output<'a> {
         write_ahead(self.bytes, self.ahead);
     }
 
-    /// Makes room for so many bytes behind the content. Returns false where there is no memory for them and the content was given up.
+    /// Makes room for so many bytes behind the content. Returns false where there is no memory for them and the content
+    /// was given up.
     #[cold]
     #[inline(never)]
     fn grow(&mut self, count: usize) -> bool {
