@@ -173,7 +173,9 @@ assert became(lambda: channel.recv(timeout=30.0)) == "Disconnected"
         # of 8 MiB took the slot of 32 where the receiver's program had released it by then.
         what = "arrays" if kind == "loaned array" else "bodies"
         assert channel.stats()[f"{what}_in_slots"] == 5 and channel.stats()[f"{what}_without_slot"] == 0
-        assert slot_files() in (2, 3)
+        # The message for which there was no memory keeps its slot until the one behind it is consumed: bytes, whose
+        # slots are longer, may find one file more in use.
+        assert slot_files() in ((2, 3) if kind == "loaned array" else (2, 3, 4))
     assert receiver.wait(SOON) == 0
 
 
