@@ -121,4 +121,4 @@ def test_interfaces_are_compared_with_the_newest_release(tags, tmp_path):
     [line] = notes.read_text().splitlines()
     newest = {"v0.1.0": "v0.1.0", "v0.2.0": "v0.10.0"}[tags[0]]
     assert line.startswith(f"semver-checks check-release --baseline-rev {newest} --package linkspan-value ")
-    assert line.count("--package") == 10 and newest in done.stdout
+    assert line.count("--package") == 11 and newest in done.stdout
