@@ -5,7 +5,7 @@
 //! that of the runtime, such as `tokio::time::timeout`.
 
 use std::future::poll_fn;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::pin::Pin;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
@@ -33,7 +33,7 @@ trait Awaited: Sync {
     /// The descriptor, which the object keeps as long as it lives.
     fn descriptor(&self) -> BorrowedFd<'_>;
     /// Arms the descriptor.
-    fn watch(&self) -> Result<RawFd>;
+    fn watch(&self) -> Result<()>;
     /// Changes where an attempt may have received something for another future.
     fn received(&self) -> u64 {
         0
@@ -45,8 +45,8 @@ impl Awaited for Channel {
         self.descriptor.as_fd()
     }
 
-    fn watch(&self) -> Result<RawFd> {
-        self.fileno()
+    fn watch(&self) -> Result<()> {
+        self.fileno().map(drop)
     }
 
     fn received(&self) -> u64 {
@@ -59,8 +59,8 @@ impl Awaited for Subscriber {
         self.descriptor.as_fd()
     }
 
-    fn watch(&self) -> Result<RawFd> {
-        self.fileno()
+    fn watch(&self) -> Result<()> {
+        self.fileno().map(drop)
     }
 }
 
@@ -69,8 +69,8 @@ impl Awaited for Server {
         self.descriptor.as_fd()
     }
 
-    fn watch(&self) -> Result<RawFd> {
-        self.fileno()
+    fn watch(&self) -> Result<()> {
+        self.fileno().map(drop)
     }
 }
 
@@ -79,8 +79,8 @@ impl Awaited for Listener {
         self.as_fd()
     }
 
-    fn watch(&self) -> Result<RawFd> {
-        self.fileno()
+    fn watch(&self) -> Result<()> {
+        self.fileno().map(drop)
     }
 }
 
