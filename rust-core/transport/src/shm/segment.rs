@@ -80,7 +80,8 @@ pub(super) mod at {
     pub const RELEASED: usize = 768;
     /// Subscriber: how many files of slots it has taken from the socket.
     pub const FILES_TAKEN: usize = 144;
-    /// Subscriber: how many views it has of each of the publisher's [`SLOTS`] slots: one word for each.
+    /// Subscriber: how many views it has of each of the publisher's [`SLOTS`] slots, with the copy that it is making:
+    /// one word for each.
     pub const VIEWS: usize = 768;
     /// Broadcast: not 0 once subscribers are no longer woken from the futex.
     pub const POLL_ONLY: usize = 648;
@@ -100,6 +101,8 @@ pub(super) mod state {
 pub const SLOTS: usize = 16;
 /// So many views of a publisher's slots one subscriber has at most; what it receives beyond that is copied.
 pub(super) const SHARE: usize = 4;
+/// So many slots one subscriber keeps from being written at most: those that it views, and one that it copies out of.
+pub(super) const CLAIMS: usize = SHARE + 1;
 
 /// Bytes of the header page, before the ring.
 pub(super) const PAGE: usize = 4096;
@@ -374,7 +377,7 @@ mod tests {
                 at::VIEWS,
                 "subscriber",
                 format!(
-                    "how many views it has of the publisher's slot 0; the words behind it are of the slots 1 to {}; at most {SHARE} in all",
+                    "how many views it has of the publisher's slot 0; the words behind it are of the slots 1 to {}; at most {SHARE} in all, and one more while it copies",
                     SLOTS - 1
                 ),
             ),

@@ -69,7 +69,7 @@ pub(super) struct Elements<C> {
 }
 
 /// Elements whose view is counted until the drop.
-struct View<C: ViewCounter>(Elements<C>);
+pub(super) struct View<C: ViewCounter>(pub Elements<C>);
 
 /// Whether the file that a reference names is here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -49,6 +49,9 @@ pub struct RingReader<P> {
     /// The record that gets the flag `RETAINED`, because it was published before this subscription
     /// began; `None` once it was returned.
     retained: Option<Retained>,
+    /// The message behind a gap that was reported, with the record at the position and its number. It was taken to see
+    /// whether its slots were written again, and they may be as soon as this side does not view them any more.
+    behind_gap: Option<(Record, u64, Incoming)>,
     /// The last sequence number that was returned or reported as missed. `None` before the first
     /// record, whichever number that has.
     sequence: Option<u64>,
@@ -118,6 +121,7 @@ impl<P: Memory> RingReader<P> {
             fast_end: 0,
             position: 0,
             retained: None,
+            behind_gap: None,
             sequence: None,
         };
         match start {
@@ -200,6 +204,11 @@ impl<P: Memory> RingReader<P> {
     /// Like `read`; `resolve` returns the elements that a record refers to.
     #[inline]
     pub(super) fn read_with(&mut self, resolve: &mut Resolve<'_>) -> Result<Received> {
+        if let Some((record, sequence, frame)) = self.behind_gap.take() {
+            let frame = self.returned(record, sequence, frame);
+            self.renew_fast_end();
+            return Ok(Received::Frame(frame));
+        }
         let (mut attempts, mut skipped) = (0, 0);
         loop {
             let word = self.next_word();
@@ -258,28 +267,49 @@ impl<P: Memory> RingReader<P> {
         }
         if let Some(last) = self.sequence.filter(|last| ordered && sequence - last > 1) {
             // A message whose slot was written again belongs to the gap before it.
-            let refers = matches!(record.shape(), Some(Shape::Slots | Shape::Placed));
-            if refers && matches!(self.take_record(self.position, record, resolve), Ok(None)) {
-                self.pass(record);
-                return Ok(None);
+            if matches!(record.shape(), Some(Shape::Slots | Shape::Placed)) {
+                match self.take_record(self.position, record, resolve) {
+                    Ok(Some(frame)) => self.behind_gap = Some((record, sequence, frame)),
+                    Ok(None) => {
+                        self.pass(record);
+                        return Ok(None);
+                    }
+                    // The next call returns it.
+                    Err(_) => {}
+                }
             }
             self.sequence = Some(sequence - 1);
             return Err(Error::lagged(sequence - last - 1).into());
         }
         // A message that is too large or finds no memory still counts as read: the position moves
         // on.
-        let frame = match self.take_record(self.position, record, resolve) {
+        match self.take_record(self.position, record, resolve) {
             Err(ReadError::Failed(e)) if matches!(e.kind(), ErrorKind::TooLarge | ErrorKind::OutOfMemory) => {
-                Err(e)
+                self.read_to(record, sequence);
+                Err(e.into())
             }
-            Ok(Some(frame)) => Ok(frame),
+            Ok(Some(frame)) => Ok(Some(self.returned(record, sequence, frame))),
             // The slots were written again, so the message is missed; the next sequence number shows the gap.
             Ok(None) => {
                 self.pass(record);
-                return Ok(None);
+                Ok(None)
             }
-            Err(error) => return Err(error),
-        };
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Moves behind the record at the position, whose message has this number and is returned now.
+    fn returned(&mut self, record: Record, sequence: u64, mut frame: Incoming) -> Incoming {
+        if self.read_to(record, sequence) {
+            frame.header.flags |= flags::RETAINED;
+        }
+        frame
+    }
+
+    /// Moves behind the record at the position, whose message has this number and counts as read. Returns whether that
+    /// was published before this subscription began.
+    fn read_to(&mut self, record: Record, sequence: u64) -> bool {
+        let ordered = sequence != 0;
         let retained = match self.retained.take() {
             Some(Retained::At(position)) => position == self.position,
             Some(Retained::Numbered(number)) => ordered && number == sequence,
@@ -289,11 +319,7 @@ impl<P: Memory> RingReader<P> {
         if ordered {
             self.sequence = Some(sequence);
         }
-        let mut frame = frame?;
-        if retained {
-            frame.header.flags |= flags::RETAINED;
-        }
-        Ok(Some(frame))
+        retained
     }
 
     /// Moves behind a record. Saturating: a hostile publisher's position may be the last one of all.

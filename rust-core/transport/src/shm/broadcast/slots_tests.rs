@@ -1,9 +1,11 @@
 //! What a publisher's slots guarantee to its subscribers and to itself, whatever either side
 //! writes.
 
+use std::cell::RefCell;
 use std::iter;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -12,12 +14,12 @@ use proptest::prelude::*;
 
 use super::super::memory::OwnMemory;
 use super::super::references::{self, Reference};
-use super::super::segment::{self, SHARE, SLOTS, at};
+use super::super::segment::{self, CLAIMS, SHARE, SLOTS, at};
 use super::super::slot_page;
 use super::driver::RingDriver;
 use super::slots::BroadcastSlots;
 use super::viewers::Viewers;
-use super::views::{Content, PublishedFiles, Referring, Resolved, ViewCount, Viewing};
+use super::views::{Content, PublishedFiles, Referring, Resolved, ViewCount, Viewing, during_copy};
 use crate::LongBodies;
 use crate::body::{Body, Part, Split};
 use crate::broadcast::{BroadcastDriver, BroadcastWriter, Received, Start};
@@ -132,19 +134,17 @@ fn no_file_is_removed_where_that_makes_no_room() {
 }
 
 #[test]
-fn subscriber_with_more_views_than_its_share_protects_no_slot() {
+fn subscriber_that_claims_more_slots_than_it_may_protects_none() {
     let slots = slots();
     let honest = Subscriber::of(&slots, 1);
-    for _ in 0..4 {
-        publish(&slots, 64 * KIB);
-    }
-    (0..SHARE).for_each(|slot| honest.store_views(slot, 3));
+    drop([(); CLAIMS].map(|()| slots.lend(&[1; 64 * KIB]).unwrap()));
+    (0..CLAIMS).for_each(|slot| honest.store_views(slot, 3));
     let order: Vec<usize> = (0..20).map(|_| publish(&slots, 64 * KIB)).collect();
-    assert!(order.iter().all(|slot| *slot >= SHARE), "{order:?}");
+    assert!(order.iter().all(|slot| *slot >= CLAIMS), "{order:?}");
     let hostile = Subscriber::of(&slots, 2);
     (0..SLOTS).for_each(|slot| hostile.store_views(slot, u64::MAX));
     let order: Vec<usize> = (0..20).map(|_| publish(&slots, 64 * KIB)).collect();
-    assert!(order.iter().all(|slot| *slot >= SHARE), "{order:?}");
+    assert!(order.iter().all(|slot| *slot >= CLAIMS), "{order:?}");
     (0..SLOTS).for_each(|slot| hostile.store_views(slot, u64::from(slot == 5)));
     assert!((0..20).any(|_| publish(&slots, 64 * KIB) == 5), "its counts are ignored from now on");
 }
@@ -411,6 +411,78 @@ fn long_body_is_published_in_a_slot_and_copied_out_of_it() {
     drop(lent);
     writer.publish(&mut iter::once(long(6, &body))).1.unwrap();
     assert_eq!(writer.take_long_bodies(), LongBodies { in_slots: 1, without_slot: 0 });
+}
+
+/// A publisher, its only subscriber, and how many messages were published.
+struct Followed {
+    writer: Box<dyn BroadcastWriter>,
+    published: u64,
+}
+
+impl Followed {
+    /// Publishes so many messages of the longest body, each of whose bytes is the message's number.
+    fn publish(&mut self, count: u64) {
+        for number in self.published + 1..=self.published + count {
+            let body = Bytes::from(vec![number as u8; LIMIT as usize]);
+            self.writer.publish(&mut iter::once(long(number, &body))).1.unwrap();
+        }
+        self.published += count;
+    }
+}
+
+/// The publisher publishes eight messages during each copy, and has four slots for them.
+#[test]
+fn subscriber_receives_a_message_with_each_copy_however_many_are_published_meanwhile() {
+    let mut writer = RingDriver.writer(SESSION, (4 * KIB, 4 * KIB), LIMIT).unwrap();
+    let page = Arc::new(segment::create(segment::PAGE_OF_SUBSCRIBER, SESSION, 0).unwrap());
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    let [ours, theirs] = [ours, theirs].map(|socket| Arc::new(Guarded::new(socket.into())));
+    writer.add(1, vec![duplicate(&page).into()], SESSION, theirs).unwrap();
+    let ring = writer.descriptors_for_peer(1).unwrap().remove(0);
+    writer.answered(1);
+    let mut reader = super::RingReader::open(ring, SESSION, LIMIT, Start::After(0)).unwrap();
+    let viewing = Viewing::new(page.clone(), ours.clone(), &ViewCount::default());
+    let mut files = PublishedFiles::of(SESSION, LIMIT, Some(viewing.clone()));
+    let mut arrived = Vec::new();
+    let mut fetch = || {
+        arrived.extend(crate::sys::rights::take_all(&*ours));
+        Ok(arrived.pop())
+    };
+    let followed = Rc::new(RefCell::new(Followed { writer, published: 0 }));
+    followed.borrow_mut().publish(1);
+    let during = {
+        let followed = followed.clone();
+        move || followed.borrow_mut().publish(8)
+    };
+    during_copy::with(during, || {
+        let (mut last, mut received, mut was_gap) = (0, 0, false);
+        while received < 50 {
+            match reader.read_with(&mut |frame| files.resolve(frame, &mut fetch)) {
+                Ok(Received::Frame(frame)) => {
+                    (last, received, was_gap) = (last + 1, received + 1, false);
+                    assert_eq!(frame.header.sequence, last);
+                    assert!(frame.body.whole().iter().all(|byte| *byte == last as u8), "{last}");
+                }
+                Err(error) if error.kind() == ErrorKind::Lagged && !was_gap => {
+                    (last, was_gap) = (last + error.missed().unwrap(), true);
+                }
+                other => panic!("{other:?} after {received} messages"),
+            }
+        }
+    });
+    let published = followed.borrow().published;
+    assert_eq!(published, 1 + 50 * 8, "one copy for each message, also behind a gap");
+    assert_eq!(
+        followed.borrow_mut().writer.take_long_bodies(),
+        LongBodies { in_slots: published, without_slot: 0 }
+    );
+    assert_eq!(
+        (
+            viewing.count(),
+            (0..SLOTS).map(|slot| page.word(at::VIEWS + slot * 8).load(Ordering::Relaxed)).sum::<u64>()
+        ),
+        (0, 0)
+    );
 }
 
 #[test]

@@ -8,7 +8,7 @@ use rustix::event::{PollFd, PollFlags};
 
 use super::super::memory::Memory;
 use super::super::references::Reference;
-use super::super::segment::{SHARE, SLOTS, at};
+use super::super::segment::{CLAIMS, SLOTS, at};
 use super::super::signals::{GiveOutcome, give_file};
 use super::super::slot_file::SlotFile;
 use super::super::slot_page::{self, FileName};
@@ -33,7 +33,7 @@ struct Viewer {
     answered: bool,
     /// The subscriber has left, but its program may still have views.
     left: bool,
-    /// It has claimed views of more slots than a subscriber may have, so its counts are ignored.
+    /// It has claimed more slots than a subscriber may, so its counts are ignored.
     refuted: bool,
 }
 
@@ -162,7 +162,7 @@ impl Viewer {
         if self.refuted || !claims::is_viewed(&self.page, slot) {
             return false;
         }
-        self.refuted = self.count() > SHARE;
+        self.refuted = self.count() > CLAIMS;
         !self.refuted
     }
 

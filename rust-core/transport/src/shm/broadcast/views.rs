@@ -1,5 +1,8 @@
 //! A subscriber's side of slots: views of elements in the publisher's files, or copies once it has as many views as it
 //! may, and copies of whole bodies.
+//!
+//! A slot counts as viewed while it is copied: without that, the slot of a subscriber that copies more slowly than the
+//! publisher publishes would be written again during each copy, and it would receive nothing.
 
 use std::os::fd::OwnedFd;
 use std::slice::from_ref;
@@ -11,7 +14,7 @@ use bytes::Bytes;
 use super::super::references::Reference;
 use super::super::segment::SHARE;
 use super::super::slots::{MAX_OVERSIZE, max_file_length};
-use super::super::views::{Elements, Presence, SlotFiles, ViewCounter};
+use super::super::views::{Elements, Presence, SlotFiles, View, ViewCounter};
 use super::claims;
 use crate::body::{Body, OneOrMany, Part, Rest};
 use crate::buffers;
@@ -166,7 +169,7 @@ impl PublishedFiles {
             Content::Arrays(rest, references) => self.arrays(rest, &references)?,
             // Text and structure, which are examined only where the publisher cannot write.
             Content::Body(reference) => {
-                let copied = copy(&self.elements(&reference)?, reference.filling)?;
+                let copied = self.copied(&reference)?;
                 // One that began between two words in its slot, as a part of another body does.
                 let is_aligned = |bytes: &Bytes| bytes.as_ptr().addr().is_multiple_of(8);
                 copied.map(|bytes| if is_aligned(&bytes) { bytes } else { buffers::copy(&bytes) }.into())
@@ -180,31 +183,72 @@ impl PublishedFiles {
     fn arrays(&mut self, rest: Rest, references: &[Reference]) -> Result<Option<Body>> {
         let mut parts = OneOrMany::new();
         for reference in references {
-            let elements = self.elements(reference)?;
-            let bytes = match self.counter.as_ref().filter(|viewing| viewing.count() < SHARE) {
-                Some(viewing) => viewing.begin(&elements, reference.filling).then(|| elements.view()),
-                None => copy(&elements, reference.filling)?,
+            let may_view = self.counter.as_ref().is_some_and(|viewing| viewing.count() < SHARE);
+            let bytes = if may_view {
+                let elements = self.elements(reference)?;
+                let begun =
+                    self.counter.as_ref().filter(|viewing| viewing.begin(&elements, reference.filling));
+                begun.map(|_| elements.view())
+            } else {
+                self.copied(reference)?
             };
             let Some(bytes) = bytes else { return Ok(None) };
             parts.push(Part { at: reference.at as usize, bytes });
         }
         Ok(Some(Body::of_parts(rest, parts)))
     }
+
+    /// Returns a copy of the elements that a reference names, whose file is here. `None` if the slot was written again.
+    fn copied(&mut self, reference: &Reference) -> Result<Option<Bytes>> {
+        let elements = self.elements(reference)?;
+        let (word, filling) = (elements.file.filling(), reference.filling);
+        if let Some(viewing) = &self.counter {
+            let held = viewing.begin(&elements, filling).then(|| View(elements));
+            return held.map(|held| copy(&held.0)).transpose();
+        }
+        // A reader of the newest message alone has no page in which the publisher would look.
+        let memory = &elements.file.memory;
+        if memory.load(word, Ordering::Acquire) != filling {
+            return Ok(None);
+        }
+        let bytes = copy(&elements)?;
+        Ok(claims::was_whole(memory, word, filling).then_some(bytes))
+    }
 }
 
-/// Copies the elements into memory of this process; `None` if the slot was written again.
-fn copy(elements: &Elements<Option<Viewing>>, filling: u64) -> Result<Option<Bytes>> {
-    let (memory, word) = (&elements.file.memory, elements.file.filling());
-    if memory.load(word, Ordering::Acquire) != filling {
-        return Ok(None);
-    }
+/// Copies the elements into memory of this process.
+fn copy(elements: &Elements<Option<Viewing>>) -> Result<Bytes> {
+    #[cfg(test)]
+    during_copy::run();
     // Copied from a whole word on.
     let before = elements.from % 8;
     let length = before + elements.length;
     let mut bytes = buffers::take(length);
     memory::reserve(&mut bytes, length)?;
-    memory.copy_out_racing(elements.from - before, &mut bytes.spare_capacity_mut()[..length]);
+    elements.file.memory.copy_out_racing(elements.from - before, &mut bytes.spare_capacity_mut()[..length]);
     // SAFETY: the reservation made room for them, and `copy_out_racing` has just initialised them all.
     unsafe { bytes.set_len(length) };
-    Ok(claims::was_whole(memory, word, filling).then(|| buffers::bytes(bytes).slice(before..)))
+    Ok(buffers::bytes(bytes).slice(before..))
+}
+
+/// What a test does while this thread copies out of a slot.
+#[cfg(test)]
+pub(super) mod during_copy {
+    use std::cell::RefCell;
+
+    thread_local! {
+        static STEP: RefCell<Option<Box<dyn FnMut()>>> = const { RefCell::new(None) };
+    }
+
+    /// Calls `body`, with this step in each copy that it makes.
+    pub fn with<T>(step: impl FnMut() + 'static, body: impl FnOnce() -> T) -> T {
+        STEP.set(Some(Box::new(step)));
+        let result = body();
+        STEP.set(None);
+        result
+    }
+
+    pub fn run() {
+        STEP.with_borrow_mut(|step| step.iter_mut().for_each(|step| step()));
+    }
 }
