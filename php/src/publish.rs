@@ -46,7 +46,7 @@ impl Publisher {
     }
     pub fn send(&self, value: &Zval) -> PhpResult<i64> {
         edge(|| {
-            let payload = self.inner.encode(&PhpValue(value))?;
+            let payload = self.inner.encode_to_send(&PhpValue(value))?;
             self.waiter.publishing(|| self.inner.send_payload(&payload)).map(|n| n as i64)
         })
     }

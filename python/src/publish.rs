@@ -62,7 +62,7 @@ impl Publisher {
     /// Publishes a value and returns its sequence number. Threads that send take turns. A `journal:` returns the number once the value is
     /// on the disk, and takes values of several threads at once; a `file:` waits for its lock.
     fn send(&self, value: &Bound<'_, PyAny>) -> Outcome<u64> {
-        let payload = Walk::to_send(value, |walk| self.source.encode(walk))?;
+        let payload = Walk::to_send(value, |walk| self.source.encode_to_send(walk))?;
         publishing(value.py(), self.on_wait.as_ref(), || self.source.send_payload(&payload))
     }
 

@@ -430,7 +430,7 @@ fn value_grows_by_what_it_needs_without_memory_for_twice_its_length() {
     crate::support::alone::alone!(value_grows_by_what_it_needs_without_memory_for_twice_its_length);
     let [array, _, texts] = without_memory();
     assert!(encoded_with(60, &array, Encoding::Cbor).unwrap() > 48 * MIB);
-    for encoding in [Encoding::Cbor, Encoding::Json] {
+    for encoding in [Encoding::Cbor, Encoding::Json, Encoding::Bson, Encoding::Smile] {
         assert!(encoded_with(56, &texts, encoding).unwrap() > 40_000_000);
     }
 }
@@ -444,11 +444,35 @@ fn value_without_memory_for_its_encoding_is_an_error_and_ends_no_program() {
         (40, &truths, Encoding::Cbor),
         (20, &texts, Encoding::Cbor),
         (20, &texts, Encoding::Json),
+        (20, &texts, Encoding::Bson),
+        (20, &texts, Encoding::Smile),
+        (40, &array, Encoding::Bson),
+        (40, &array, Encoding::Smile),
     ];
     for (room, value, encoding) in cases {
         let refused = encoded_with(room, value, encoding).expect_err(encoding.name());
         assert_eq!(refused.kind(), ErrorKind::OutOfMemory, "{refused}");
         assert!(refused.to_string().contains("no memory for"), "{refused}");
+    }
+}
+
+/// The memory that was taken for a body as long as the last two is too long for it: it goes elsewhere, once.
+#[test]
+fn body_much_shorter_than_the_two_before_it_is_encoded_as_any_other() {
+    let text =
+        |bytes: usize| Value::map([("text", Value::from("t".repeat(bytes))), ("behind", Value::from(1))]);
+    for encoding in [Encoding::Cbor, Encoding::Json, Encoding::Bson, Encoding::Smile] {
+        let mut options = Options::default();
+        options.encoding = encoding;
+        let (one, two) = pair(&options);
+        for bytes in [900_000, 900_000, 120_000, 900_000, 900_000, 100_000, 70_000, 900_000] {
+            let value = text(bytes);
+            one.send(&value, SOON).unwrap();
+            let message = two.recv(SOON).unwrap();
+            let plain = Payload::new(&value, encoding, &linkspan::value::Limits::default()).unwrap();
+            assert!(message.body() == plain.body(), "{encoding:?}, {bytes}: {} bytes", message.body().len());
+        }
+        assert_eq!(bodies(&one.stats()), (8, 0));
     }
 }
 

@@ -49,8 +49,13 @@ pub trait Placer {
         false
     }
 
-    /// Appends all bytes that [`Placer::spill`] took to `to`, and keeps nothing of them.
-    fn take_back(&mut self, _to: &mut Vec<u8>) {}
+    /// Returns the bytes that [`Placer::spill`] took: encoders look up names there, and fill in lengths.
+    fn spilled(&mut self) -> &mut [u8] {
+        &mut []
+    }
+
+    /// Keeps nothing of what [`Placer::spill`] took.
+    fn drop_spilled(&mut self) {}
 }
 
 /// A body whose long arrays are stored elsewhere.

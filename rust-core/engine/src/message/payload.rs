@@ -91,16 +91,19 @@ impl<'a> Placed<'a> {
     /// lender.
     fn payload(mut self, encoding: Encoding, mut body: Vec<u8>) -> Payload {
         if self.spilled.is_some() {
-            if self.spill(&body)
-                && let Some((slot, length)) =
-                    self.spilled.take_if(|(slot, length)| slot.bytes().len() / MAX_OVERSIZE <= *length)
-            {
-                note_length(length);
-                return Payload::from_bytes(encoding, slot.into_first(length));
+            if self.spill(&body) {
+                body.clear();
+                let fills =
+                    |(slot, length): &mut (WritableSlot, usize)| slot.bytes().len() / MAX_OVERSIZE <= *length;
+                if let Some((slot, length)) = self.spilled.take_if(fills) {
+                    note_length(length);
+                    return Payload::from_bytes(encoding, slot.into_first(length));
+                }
             }
             let mut whole =
                 buffers::with_room(self.spilled.as_ref().map_or(0, |(_, length)| length + body.len()));
-            self.take_back(&mut whole);
+            whole.extend_from_slice(self.spilled());
+            self.drop_spilled();
             whole.append(&mut body);
             body = whole;
         }
@@ -175,10 +178,15 @@ impl Placer for Placed<'_> {
         true
     }
 
-    fn take_back(&mut self, to: &mut Vec<u8>) {
-        if let Some((slot, length)) = self.spilled.take() {
-            to.extend_from_slice(&slot.bytes()[..length]);
+    fn spilled(&mut self) -> &mut [u8] {
+        match &mut self.spilled {
+            Some((slot, length)) => slot.bytes_mut().get_mut(..*length).unwrap_or_default(),
+            None => &mut [],
         }
+    }
+
+    fn drop_spilled(&mut self) {
+        self.spilled = None;
     }
 
     fn surround(&mut self, at: usize, bytes: &[u8]) -> bool {

@@ -11,13 +11,12 @@
 
 mod admission;
 mod growth;
+mod lending;
 mod waiting;
 
 use std::iter;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-
-use bytes::Bytes;
 
 use self::growth::{Growth, SMALL};
 pub use self::waiting::DrainGoal;
@@ -27,14 +26,14 @@ use crate::channel::event_log::EventLog;
 use crate::channel::turns::HolderMark;
 use crate::error::{Error, Result};
 use crate::frame::{Header, Kind, Outgoing};
-use crate::message::{Lender, Payload};
+use crate::message::Payload;
 use crate::sys::clock;
 use crate::sys::eventfd::Waiters;
 use crate::sys::seat::note_locked;
+use crate::transport::BroadcastSlots;
 use crate::transport::acceptor::WatchedSocket;
 use crate::transport::broadcast::BroadcastWriter;
 use crate::transport::endpoint::Endpoint;
-use crate::transport::{BroadcastSlots, WritableSlot};
 use crate::value::{Map, Timestamp};
 
 /// Bytes of a publisher's ring, or of its history, without the option `buffer`.
@@ -164,22 +163,6 @@ impl Fanout {
     /// Locks the state. Held while one message goes to all subscribers, which does not wait.
     fn state(&self) -> MutexGuard<'_, FanoutState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Lends memory for an array that subscribers view where it lies; `None` where no slot is free.
-    pub fn lend_writable(&self, length: usize) -> Option<WritableSlot> {
-        self.slots.as_ref()?.lend_writable(length)
-    }
-
-    /// Lends memory for bytes around which the rest of their message is written; `None` where no slot is free.
-    pub fn lend_with_margins(&self, length: usize) -> Option<WritableSlot> {
-        self.slots.as_ref()?.lend_with_margins(length)
-    }
-
-    /// Returns the lender of slots for the long arrays of a message; `None` for a transport without
-    /// slots.
-    pub fn lender(&self) -> Option<&dyn Lender> {
-        self.slots.as_ref().map(|_| self as &dyn Lender)
     }
 
     /// Publishes a message without waiting for any subscriber, and returns its number. None if another thread has the
@@ -386,35 +369,6 @@ impl Fanout {
         }
         drop((on_ring, without, on_streams));
         self.changed.wake();
-    }
-}
-
-impl Lender for Fanout {
-    fn lend(&self, elements: &[u8], shared: Option<&Bytes>) -> Option<Bytes> {
-        let slots = self.slots.as_ref()?;
-        let lent = slots.in_place_or_copy(elements, shared);
-        let EventLog { arrays_in_slots, arrays_without_slot, .. } = &self.event_log;
-        self.event_log.count(if lent.is_some() { arrays_in_slots } else { arrays_without_slot });
-        lent
-    }
-
-    fn in_place(&self, bytes: &[u8]) -> Option<Bytes> {
-        self.slots.as_ref()?.in_place(bytes, None)
-    }
-
-    fn surround(&self, bytes: &[u8], before: &[u8], after: &[u8]) -> Option<Bytes> {
-        self.slots.as_ref()?.surround(bytes, before, after)
-    }
-
-    fn lend_memory(&self, _: usize) -> Option<WritableSlot> {
-        // As below.
-        None
-    }
-
-    fn lend_body(&self, _: &[u8]) -> Option<Bytes> {
-        // The ring's writer puts it into a slot when it is published, and not before: what is encoded and waits would
-        // occupy the slots.
-        None
     }
 }
 

@@ -18,7 +18,7 @@ use crate::channel::turns::{TurnGuard, Turns, reentrant_call};
 use crate::channel::{BytesLoan, Event, Framing, LINGER, Loan, LoanMemory, Options, Use, batch, plain};
 use crate::deadline::{Deadline, Wait, Waiting};
 use crate::error::{Error, ErrorKind, Result};
-use crate::message::Payload;
+use crate::message::{Lender, Payload};
 use crate::sys::fork::{self, OfProcess};
 use crate::transport::acceptor;
 use crate::transport::endpoint::Endpoint;
@@ -155,8 +155,20 @@ impl Publisher {
     /// Encodes a value as this publisher sends it, checked against its schema if `validate` requires it.
     pub fn encode<T: Source + ?Sized>(&self, value: &T) -> Result<Payload> {
         fork::check(self.fork_generation).map_err(|e| e.on(&self.shown))?;
+        self.encode_with(value, self.fanout.lender())
+    }
+
+    /// As [`Publisher::encode`], for a value that is published next: over `shm:` a long one is encoded where its
+    /// subscribers read it. Payloads that a program keeps would occupy the slots.
+    #[doc(hidden)]
+    pub fn encode_to_send<T: Source + ?Sized>(&self, value: &T) -> Result<Payload> {
+        fork::check(self.fork_generation).map_err(|e| e.on(&self.shown))?;
+        let lender = self.fanout.lender_at_once();
+        self.encode_with(value, lender.as_ref().map(|lender| lender as &dyn Lender))
+    }
+
+    fn encode_with<T: Source + ?Sized>(&self, value: &T, lender: Option<&dyn Lender>) -> Result<Payload> {
         let options = &self.options;
-        let lender = self.fanout.lender();
         Payload::with_schema(options.checks_sent(), value, options.encoding(), &options.limits(), lender)
             .map_err(|e| e.on(&self.shown))
     }
@@ -206,7 +218,7 @@ impl Publisher {
     /// `InvalidState` once closed; the error of a system call that the kernel refuses, so that no subscriber can
     /// connect any more.
     pub fn send<T: Source + ?Sized>(&self, value: &T) -> Result<u64> {
-        self.send_payload(&self.encode(value)?)
+        self.send_payload(&self.encode_to_send(value)?)
     }
 
     /// Publishes an encoded value: see [`Publisher::send`].

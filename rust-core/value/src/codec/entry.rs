@@ -248,11 +248,11 @@ fn append_flat_arrays<T: Source + ?Sized>(
         let limits = bounded(&options.limits);
         done = match (source.downcast_ref(), source.downcast_ref()) {
             (Some(Value::Map(map)), _) if cbor::is_flat_with_arrays(map, &limits) => {
-                let output = Output::with_placer(out, &options.limits, Some(&mut *placer));
+                let output = Output::with_placer(out, &options.limits, Some(&mut *placer)).spilling();
                 Some(cbor::append_flat_arrays(map, output, options.align))
             }
             (Some(Value::NdArray(array)), _) | (_, Some(array)) if cbor::is_long(array, &limits) => {
-                let output = Output::with_placer(out, &options.limits, Some(&mut *placer));
+                let output = Output::with_placer(out, &options.limits, Some(&mut *placer)).spilling();
                 Some(cbor::append_long_array(array, output, options.align))
             }
             _ => None,
@@ -459,8 +459,12 @@ fn write<D: Drive>(
             from.drive(Escape::new(json::Encoder::new(output().spilling())), |e| e.plain_mut().finish())
         }
         Encoding::Cbor => from.drive(cbor::Encoder::new(output().spilling(), options.align), |e| e.finish()),
-        Encoding::Bson => from.drive(Escape::new(bson::Encoder::new(output())), |e| e.plain_mut().finish()),
-        Encoding::Smile => from.drive(Escape::new(smile::Encoder::new(output())), |e| e.plain_mut().finish()),
+        Encoding::Bson => {
+            from.drive(Escape::new(bson::Encoder::new(output().spilling())), |e| e.plain_mut().finish())
+        }
+        Encoding::Smile => {
+            from.drive(Escape::new(smile::Encoder::new(output().spilling())), |e| e.plain_mut().finish())
+        }
     };
     if done.is_err() {
         out.truncate(start);

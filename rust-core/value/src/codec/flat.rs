@@ -12,6 +12,7 @@ use super::cbor::{LONGEST_WITH_MAPS, MAP, MOST_FLAT_ENTRIES};
 use super::flat_key::{FlatKey, UNLIMITED};
 use super::output::{self, Output};
 use super::{cbor, json};
+use crate::body::PLACED_FROM;
 use crate::value::Timestamp;
 use crate::value::escape::Plain;
 
@@ -70,7 +71,7 @@ impl FlatRecord<'_> {
     pub fn map(&mut self, key: &FlatKey, write: impl FnOnce(&mut Self) -> Option<()>) -> Option<()> {
         self.entry(key, |json| json.begin_map(0).ok(), |to| cbor::put_byte(to, MAP))?;
         let behind_head = match &self.encoder {
-            Encoder::Cbor(out) => out.at(),
+            Encoder::Cbor(out) => out.position(),
             Encoder::Json(_) => 0,
         };
         let outer = std::mem::replace(&mut self.entries, 0);
@@ -78,7 +79,7 @@ impl FlatRecord<'_> {
         let inner = std::mem::replace(&mut self.entries, outer);
         let written = match &mut self.encoder {
             Encoder::Cbor(out) => {
-                out.content(behind_head - 1)[0] += inner;
+                out.overwrite(behind_head.saturating_sub(1), [MAP + inner]);
                 out.written()
             }
             Encoder::Json(encoder) => {
@@ -170,19 +171,25 @@ impl FlatRecord<'_> {
         self.entry(key, |json| written(json.float(value)), move |to| cbor::put_float(to, value))
     }
 
-    /// Writes text.
+    /// Writes text, of less than 64 KiB: a walk encodes longer ones where the message is sent from.
     #[inline(always)]
     pub fn text(&mut self, key: &FlatKey, value: &str) -> Option<()> {
         let json = |json: &mut json::Encoder<'_>| json.text(value).ok();
         if value.len() <= output::SHORT {
             return self.entry(key, json, move |to| cbor::put_short_text(to, value.as_bytes()));
         }
+        if value.len() >= PLACED_FROM {
+            return None;
+        }
         self.entry(key, json, move |to| cbor::put_head(to, 3, value.len() as u64))?;
         self.block(value.as_bytes())
     }
 
-    /// Writes bytes; JSON has no form for them.
+    /// Writes bytes, with the length of such a text; JSON has no form for them.
     pub fn bytes(&mut self, key: &FlatKey, value: &[u8]) -> Option<()> {
+        if value.len() >= PLACED_FROM {
+            return None;
+        }
         self.entry(key, |_| None, move |to| cbor::put_head(to, 2, value.len() as u64))?;
         self.block(value)
     }
@@ -193,11 +200,17 @@ impl FlatRecord<'_> {
     }
 }
 
-/// Returns the number of entries that `write` adds.
+/// Returns the number of entries that `write` adds; `None` also without memory for them.
 #[inline]
 fn entries(encoder: Encoder<'_>, write: impl FnOnce(&mut FlatRecord<'_>) -> Option<()>) -> Option<u8> {
     let mut record = FlatRecord { encoder, entries: 0 };
-    write(&mut record).map(|()| record.entries)
+    write(&mut record)?;
+    match &record.encoder {
+        Encoder::Cbor(out) => out.finish(),
+        Encoder::Json(encoder) => encoder.finish(),
+    }
+    .ok()?;
+    Some(record.entries)
 }
 
 /// Returns `None` where the encoding has no form for a value.

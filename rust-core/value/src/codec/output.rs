@@ -48,10 +48,8 @@ pub(crate) struct Output<'a> {
     elsewhere: usize,
     /// The number of those that the placer took of the content itself.
     spilled: usize,
-    /// Whether the placer may take more of the content, to which the encoder does not return.
+    /// Whether the placer may take more of the content.
     may_spill: bool,
-    /// Whether the encoder never returns to what it has written.
-    is_forward: bool,
     /// The number of bytes for which there was no memory: the content is lost, and `finish` says so.
     lacks: usize,
 }
@@ -139,16 +137,15 @@ impl<'a> Output<'a> {
             elsewhere: 0,
             spilled,
             may_spill,
-            is_forward: false,
             lacks: 0,
         }
     }
 
-    /// Lets the placer take long content: for encoders that do not return to what they have written.
+    /// Lets the placer take long content: for encoders that return to what they have written by [`Output::overwrite`]
+    /// and [`Output::pieces`] alone.
     #[inline(always)]
     pub(crate) fn spilling(mut self) -> Output<'a> {
         self.may_spill = self.placer.is_some();
-        self.is_forward = true;
         self
     }
 
@@ -196,18 +193,40 @@ impl<'a> Output<'a> {
     fn take_back(&mut self) {
         self.may_spill = false;
         let Some(placer) = self.placer.as_mut().filter(|_| self.spilled > 0) else { return };
-        let behind = self.bytes[self.start..self.at].to_vec();
-        self.bytes.truncate(self.start);
-        let count = self.spilled + behind.len();
+        let count = self.spilled;
+        self.bytes.truncate(self.at);
         if !buffers::reserve(self.bytes, count) && self.bytes.try_reserve_exact(count).is_err() {
             return self.lose(count);
         }
-        placer.take_back(self.bytes);
-        self.bytes.extend_from_slice(&behind);
+        let spilled = placer.spilled();
+        // In front of what was written since.
+        self.bytes.resize(self.at + spilled.len(), 0);
+        self.bytes.copy_within(self.start..self.at, self.start + spilled.len());
+        self.bytes[self.start..self.start + spilled.len()].copy_from_slice(spilled);
+        placer.drop_spilled();
         self.at = self.bytes.len();
-        self.elsewhere -= self.spilled;
-        self.most = self.most.saturating_add(self.spilled);
+        self.elsewhere -= count;
+        self.most = self.most.saturating_add(count);
         self.spilled = 0;
+    }
+
+    /// Returns what is written from this position on, and removes it.
+    ///
+    /// # Errors
+    ///
+    /// `OutOfMemory`.
+    pub(crate) fn take_from(&mut self, position: usize) -> Result<Vec<u8>> {
+        self.take_back();
+        if self.lacks > 0 {
+            return Err(memory::out_of_memory(self.lacks));
+        }
+        let content = &self.bytes[self.start + position..self.at];
+        let mut taken = Vec::new();
+        memory::reserve(&mut taken, content.len())?;
+        taken.extend_from_slice(content);
+        self.truncate(self.start + position);
+        self.may_spill = self.placer.is_some();
+        Ok(taken)
     }
 
     /// Returns the number of bytes written so far, in the buffer and elsewhere.
@@ -216,25 +235,47 @@ impl<'a> Output<'a> {
         self.at - self.start + self.elsewhere
     }
 
-    /// Returns the offset in the buffer of the first byte written.
-    pub(crate) fn start(&self) -> usize {
-        self.start
-    }
-
-    /// Returns the offset in the buffer of the next byte.
+    /// Returns the position of the next byte among those that are written here or taken of them by the placer.
     #[inline]
-    pub(crate) fn at(&self) -> usize {
-        self.at
+    pub(crate) fn position(&self) -> usize {
+        self.at - self.start + self.spilled
     }
 
-    /// Returns the content of the buffer from this offset on.
+    /// Writes these bytes over as many at this position, which were written by one call. Nothing where the content was
+    /// given up.
     #[inline]
-    pub(crate) fn content(&mut self, from: usize) -> &mut [u8] {
-        &mut self.bytes[from..self.at]
+    pub(crate) fn overwrite<const N: usize>(&mut self, position: usize, bytes: [u8; N]) {
+        let content = match position.checked_sub(self.spilled) {
+            Some(behind) => self.bytes.get_mut(self.start + behind..),
+            None => self.spilled().get_mut(position..),
+        };
+        if let Some(to) = content.and_then(<[u8]>::first_chunk_mut::<N>) {
+            *to = bytes;
+        }
     }
 
-    /// Removes what is behind this offset.
-    pub(crate) fn truncate(&mut self, at: usize) {
+    /// What the placer took of the content.
+    #[cold]
+    fn spilled(&mut self) -> &mut [u8] {
+        match &mut self.placer {
+            Some(placer) => placer.spilled(),
+            None => &mut [],
+        }
+    }
+
+    /// Returns what was written: what the placer took of it, and what is behind that. What was written by one call is
+    /// in one of both.
+    #[inline]
+    pub(crate) fn pieces(&mut self) -> [&[u8]; 2] {
+        let content = &self.bytes[self.start..self.at];
+        match &mut self.placer {
+            Some(placer) if self.spilled > 0 => [placer.spilled(), content],
+            _ => [&[], content],
+        }
+    }
+
+    /// Removes what is behind this offset in the buffer.
+    fn truncate(&mut self, at: usize) {
         self.bytes.truncate(at);
         self.at = at;
     }
@@ -322,8 +363,8 @@ impl<'a> Output<'a> {
     #[cold]
     #[inline(never)]
     fn extend(&mut self, bytes: &[u8]) {
-        if self.may_spill && self.at - self.start >= PLACED_FROM {
-            self.spill(&[]);
+        if self.may_spill && self.at - self.start + bytes.len() >= PLACED_FROM && self.spill(&[bytes]) {
+            return;
         }
         self.bytes.truncate(self.at);
         if !self.grow(bytes.len()) {
@@ -353,12 +394,8 @@ impl<'a> Output<'a> {
         {
             return true;
         }
-        if self.is_forward {
-            self.lose(more);
-            return false;
-        }
-        self.bytes.reserve_exact(more);
-        true
+        self.lose(more);
+        false
     }
 
     /// Gives the content up, for lack of memory: nothing more fits, and `finish` returns the reason.
@@ -433,6 +470,9 @@ impl<'a> Output<'a> {
     /// `TooLarge` where they exceed the limit of the message, `OutOfMemory` where the buffer cannot grow.
     pub(crate) fn room(&mut self, count: usize) -> Result<&mut [u8]> {
         self.check_room(count)?;
+        if self.may_spill && self.at - self.start >= PLACED_FROM {
+            self.spill(&[]);
+        }
         let more = count.saturating_sub(self.bytes.len() - self.at);
         self.bytes.try_reserve(more).map_err(|_| memory::out_of_memory(count))?;
         let from = self.at;
@@ -632,8 +672,8 @@ mod tests {
                 out.push(7);
                 out.room(3).unwrap().copy_from_slice(b"xyz");
                 expected.extend_from_slice(&[block, b"\x07xyz"].concat());
-                assert_eq!((out.at(), out.written()), (expected.len(), expected.len() - 6));
-                assert_eq!(out.content(6), &expected[6..]);
+                assert_eq!((out.position(), out.written()), (expected.len() - 6, expected.len() - 6));
+                assert_eq!(out.pieces(), [&[], &expected[6..]]);
             }
             out.finish().unwrap();
             drop(out);

@@ -21,7 +21,7 @@ pub(crate) struct Encoder<'a> {
     out: Output<'a>,
     /// The documents and arrays that are open, innermost last.
     open: Stack<OpenDocument>,
-    /// The offset of the type byte of the element whose key was written last; the length of its document is
+    /// The position of the type byte of the element whose key was written last; the length of its document is
     /// in front of it.
     kind_at: Option<NonZeroUsize>,
     /// Whether the document at the top was opened for a value that is not a map.
@@ -31,7 +31,7 @@ pub(crate) struct Encoder<'a> {
 /// A document or array that is not closed yet.
 #[derive(Clone, Copy)]
 struct OpenDocument {
-    /// The offset of its length.
+    /// The position of its length.
     length_at: usize,
     /// For an array the key of the next item, for a map [`MAP`].
     next: usize,
@@ -59,7 +59,7 @@ impl<'a> Encoder<'a> {
     #[inline(always)]
     fn element(&mut self, kind: u8) {
         match self.kind_at.take() {
-            Some(at) => self.out.content(at.get())[0] = kind,
+            Some(at) => self.out.overwrite(at.get(), [kind]),
             None => self.item(kind, 0),
         }
     }
@@ -106,7 +106,7 @@ impl<'a> Encoder<'a> {
     /// Begins a document or array, with a length to be filled in.
     #[inline]
     fn open(&mut self, next: usize) {
-        self.open.push(OpenDocument { length_at: self.out.at(), next });
+        self.open.push(OpenDocument { length_at: self.out.position(), next });
         self.out.put(&[0; 4]);
     }
 
@@ -118,7 +118,7 @@ impl<'a> Encoder<'a> {
             return self.open(next);
         }
         self.item(kind, 4);
-        self.open.push(OpenDocument { length_at: self.out.at() - 4, next });
+        self.open.push(OpenDocument { length_at: self.out.position().saturating_sub(4), next });
     }
 
     /// Ends the innermost document or array, and fills in its length, which includes the length
@@ -129,8 +129,9 @@ impl<'a> Encoder<'a> {
         let Some(open) = self.open.pop() else {
             return Err(Error::new(ErrorKind::Internal, "an end came without its beginning"));
         };
-        let length = length(self.out.at() - open.length_at)?;
-        self.out.content(open.length_at)[..4].copy_from_slice(&length);
+        // Without memory for the message its content is gone.
+        let length = length(self.out.position().saturating_sub(open.length_at))?;
+        self.out.overwrite(open.length_at, length);
         Ok(())
     }
 
@@ -267,7 +268,7 @@ impl Plain for Encoder<'_> {
     /// The type byte is zero until the value is written.
     #[inline(always)]
     fn key(&mut self, key: &str) -> Result<()> {
-        self.kind_at = NonZeroUsize::new(self.out.at());
+        self.kind_at = NonZeroUsize::new(self.out.position());
         self.out.block_around([0], key.as_bytes(), [0])
     }
 
@@ -278,7 +279,7 @@ impl Plain for Encoder<'_> {
     /// A short key is checked while it is written, as words that overlap.
     #[inline(always)]
     fn try_key(&mut self, key: &str) -> Result<bool> {
-        let (at, bytes) = (self.out.at(), key.as_bytes());
+        let (at, bytes) = (self.out.position(), key.as_bytes());
         let length = bytes.len();
         let written = (length <= SHORT && self.out.has_room(length))
             && self.out.try_write::<{ SHORT + 2 }>(|to| {
@@ -347,8 +348,7 @@ impl Plain for Encoder<'_> {
         };
         // The length stays in place; only the entries are removed.
         let from = map.length_at + 4;
-        let written = self.out.content(from).to_vec();
-        self.out.truncate(from);
+        let written = self.out.take_from(from)?;
         self.key(name::MAP)?;
         self.begin_array(0)?;
         let mut input = Input::new(&written);

@@ -107,9 +107,13 @@ impl<'a> Encoder<'a> {
         let Some(tag) = typed_array(value.dtype) else {
             self.tag(HOMOGENEOUS);
             self.head(4, value.data.len() as u64);
-            let room = self.out.room(value.data.len())?;
-            for (to, byte) in room.iter_mut().zip(value.data) {
-                *to = 0xf4 | (byte & 1);
+            self.out.check_room(value.data.len())?;
+            // Some kB at a time go where the message is sent from.
+            for truths in value.data.chunks(1 << 14) {
+                let room = self.out.room(truths.len())?;
+                for (to, byte) in room.iter_mut().zip(truths) {
+                    *to = 0xf4 | (byte & 1);
+                }
             }
             return Ok(());
         };

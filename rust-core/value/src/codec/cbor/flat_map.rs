@@ -228,7 +228,8 @@ impl FlatMapBuilder {
         }
         let before = self.0.len();
         let mut encoder = Encoder::new(Output::new(&mut self.0, &Limits::default()), false);
-        let is_put = encoder.key(key).and_then(|()| value.send(&mut encoder)).is_ok();
+        let is_put =
+            encoder.key(key).and_then(|()| value.send(&mut encoder)).and_then(|()| encoder.finish()).is_ok();
         drop(encoder);
         if is_put {
             self.0[0] += 1;

@@ -134,3 +134,87 @@ fn aligned_elements_start_at_multiples_of_eight() {
         assert_eq!((found as usize - bytes.as_ptr() as usize) % 8, 0, "key of {pad} bytes");
     }
 }
+
+/// A placer with room for so many bytes of a message, as a slot has.
+struct Room {
+    taken: Vec<u8>,
+    bytes: usize,
+}
+
+impl Placer for Room {
+    fn place(&mut self, _: usize, _: &[u8], _: Option<&Bytes>) -> bool {
+        false
+    }
+
+    fn spill(&mut self, bytes: &[u8]) -> bool {
+        let has_room = bytes.len() <= self.bytes - self.taken.len();
+        if has_room {
+            self.taken.extend_from_slice(bytes);
+        }
+        has_room
+    }
+
+    fn spilled(&mut self) -> &mut [u8] {
+        &mut self.taken
+    }
+
+    fn drop_spilled(&mut self) {
+        self.taken.clear();
+    }
+}
+
+/// Structure with names that repeat, long texts and bytes, and what makes an encoder return to what it has written.
+fn long_values() -> Vec<Value> {
+    let many = |count: usize, name: &str| {
+        let item = |i: usize| {
+            Value::map([
+                (format!("{name} {}", i % 1500), Value::from(i as u64)),
+                ("text".to_owned(), Value::from("é\"".repeat(i % 40))),
+                (
+                    "list".to_owned(),
+                    Value::Array(vec![Value::Null, Value::Float(i as f64), Value::Bool(true)]),
+                ),
+            ])
+        };
+        Value::Array((0..count).map(item).collect())
+    };
+    let text = Value::from("\u{1}text \"".repeat(30_000));
+    let bytes = Value::Bytes(Bytes::from((0..300_001u32).map(|i| (i / 7) as u8).collect::<Vec<u8>>()));
+    let truths = Value::from(NdArray { dtype: crate::DType::Bool, ..NdArray::vector(&vec![1u8; 200_000]) });
+    let pairs =
+        Value::map([("before", many(2000, "a")), ("with\0nul", many(10, "b")), ("behind", text.clone())]);
+    let all = Value::map([
+        ("many", many(3000, "name")),
+        ("text", text.clone()),
+        ("bytes", bytes.clone()),
+        ("more", many(2000, "name")),
+        ("pairs", pairs.clone()),
+        ("array", Value::from(NdArray::vector(&vec![0.5f64; 20_000]))),
+        ("truths", truths.clone()),
+    ]);
+    vec![many(5000, "name"), text, bytes, truths, pairs, all]
+}
+
+#[test]
+fn value_of_which_a_placer_takes_long_pieces_is_encoded_as_any_other() {
+    for (number, value) in long_values().iter().enumerate() {
+        for encoding in CARRIERS {
+            let whole = encode(value, encoding).unwrap();
+            assert_eq!(&decode(&whole, encoding).unwrap(), value, "{number}, {encoding:?}");
+            for bytes in [0, 70_000, 100_000, 150_000, 250_000, whole.len() - 1, whole.len(), 1 << 24] {
+                let (mut room, mut out) = (Room { taken: Vec::new(), bytes }, b"before".to_vec());
+                encode_placed(value, encoding, &EncodeOptions::default(), &mut out, Some(&mut room)).unwrap();
+                assert!(out.starts_with(b"before"));
+                let joined = [&room.taken[..], &out[6..]].concat();
+                assert!(
+                    joined == whole,
+                    "{number}, {encoding:?}, room for {bytes}: {} bytes taken",
+                    room.taken.len()
+                );
+                // Of what is left there is no whole block, but around an array in CBOR, which has its place in it.
+                let may_stay = bytes < 1 << 24 || number == 5 && encoding == Encoding::Cbor;
+                assert!(may_stay || out.len() < 80_000, "{number}, {encoding:?}: {} bytes kept", out.len());
+            }
+        }
+    }
+}

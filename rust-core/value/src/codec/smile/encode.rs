@@ -145,8 +145,7 @@ impl Plain for Encoder<'_> {
             return Ok(());
         }
         // A name that was written before becomes a reference of one or two bytes.
-        let start = self.out.start();
-        match self.names.find(key, self.out.content(start)) {
+        match self.names.find(key, self.out.pieces()) {
             // One byte for the first 64 names.
             Some(number @ 0..64) => {
                 self.out.push(0x40 + number as u8);
@@ -174,13 +173,13 @@ impl Plain for Encoder<'_> {
             }
         };
         // The name's position among the bytes written, before it is appended.
-        let at = self.out.written();
+        let at = self.out.position();
         self.out.block(key.as_bytes())?;
         // A long name has an end marker.
         if long {
             self.out.push(END_OF_TEXT);
         }
-        self.names.add(at, key.len(), self.out.content(start));
+        self.names.add(at, key.len(), self.out.pieces());
         Ok(())
     }
 

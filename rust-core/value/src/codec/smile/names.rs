@@ -1,7 +1,8 @@
 //! The table of names that an encoder has written and may refer to.
 //!
 //! The decoder builds the same table from the names that it reads, so both must add the same names
-//! in the same order and clear the table at the same time.
+//! in the same order and clear the table at the same time. What was written is in two pieces: what a placer took of it,
+//! and what is behind that.
 
 use std::hash::{BuildHasher, RandomState};
 
@@ -37,7 +38,7 @@ impl NameTable {
     /// Returns the number of this name, if `written` contains it and a reference can have the
     /// number.
     #[inline]
-    pub(super) fn find(&self, name: &str, written: &[u8]) -> Option<usize> {
+    pub(super) fn find(&self, name: &str, written: [&[u8]; 2]) -> Option<usize> {
         let name = name.as_bytes();
         match &self.hasher {
             None => self.entries.iter().position(|e| e.is(name, written)).filter(|n| can_be_referred_to(*n)),
@@ -56,7 +57,7 @@ impl NameTable {
 
     /// Adds a name that has been written at offset `at`.
     #[inline]
-    pub(super) fn add(&mut self, at: usize, length: usize, written: &[u8]) {
+    pub(super) fn add(&mut self, at: usize, length: usize, written: [&[u8]; 2]) {
         // Full: the decoder clears its table at the same name.
         if self.entries.len() == TABLE {
             self.entries.clear();
@@ -76,10 +77,9 @@ impl NameTable {
     }
 
     /// Enters a name into the index.
-    fn index(&mut self, number: usize, written: &[u8]) {
+    fn index(&mut self, number: usize, written: [&[u8]; 2]) {
         let Some(hasher) = self.hasher.as_ref().filter(|_| can_be_referred_to(number)) else { return };
-        let NameEntry { at, length } = self.entries[number];
-        let mut slot = hasher.hash_one(&written[at..at + length]) as usize % SLOTS;
+        let mut slot = hasher.hash_one(self.entries[number].name(written)) as usize % SLOTS;
         while self.slots[slot] != 0 {
             slot = (slot + 1) % SLOTS;
         }
@@ -90,8 +90,18 @@ impl NameTable {
 impl NameEntry {
     /// Returns whether the entry is this name.
     #[inline]
-    fn is(self, name: &[u8], written: &[u8]) -> bool {
-        self.length == name.len() && written[self.at..self.at + self.length] == *name
+    fn is(self, name: &[u8], written: [&[u8]; 2]) -> bool {
+        self.length == name.len() && self.name(written) == name
+    }
+
+    /// Returns the name; an empty one where what was written is gone, for lack of memory.
+    #[inline]
+    fn name(self, [before, behind]: [&[u8]; 2]) -> &[u8] {
+        let (piece, at) = match self.at.checked_sub(before.len()) {
+            Some(at) => (behind, at),
+            None => (before, self.at),
+        };
+        piece.get(at..at + self.length).unwrap_or_default()
     }
 }
 
@@ -111,13 +121,17 @@ mod tests {
         let mut written = Vec::new();
         for i in 0..3000usize {
             let name = format!("name {i}");
-            assert_eq!(names.find(&name, &written), None);
+            assert_eq!(names.find(&name, [&[], &written]), None);
             written.extend_from_slice(name.as_bytes());
-            names.add(written.len() - name.len(), name.len(), &written);
+            names.add(written.len() - name.len(), name.len(), [&[], &written]);
             let number = i % TABLE;
-            assert_eq!(names.find(&name, &written), can_be_referred_to(number).then_some(number), "{name}");
+            assert_eq!(
+                names.find(&name, [&[], &written]),
+                can_be_referred_to(number).then_some(number),
+                "{name}"
+            );
             if number > 0 {
-                assert!(names.find(&format!("name {}", i - number), &written) == Some(0));
+                assert!(names.find(&format!("name {}", i - number), [&[], &written]) == Some(0));
             }
         }
     }

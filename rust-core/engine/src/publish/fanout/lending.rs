@@ -1,0 +1,87 @@
+//! The slots of a publisher for what is encoded or written by the program: loans, long arrays, and the long body of a
+//! value that is published at once.
+
+use bytes::Bytes;
+
+use super::Fanout;
+use crate::channel::event_log::EventLog;
+use crate::message::Lender;
+use crate::transport::WritableSlot;
+
+impl Fanout {
+    /// Lends memory for an array that subscribers view where it lies; `None` where no slot is free.
+    pub fn lend_writable(&self, length: usize) -> Option<WritableSlot> {
+        self.slots.as_ref()?.lend_writable(length)
+    }
+
+    /// Lends memory for bytes around which the rest of their message is written; `None` where no slot is free.
+    pub fn lend_with_margins(&self, length: usize) -> Option<WritableSlot> {
+        self.slots.as_ref()?.lend_with_margins(length)
+    }
+
+    /// Returns the lender of slots for the long arrays of a message; `None` for a transport without
+    /// slots.
+    pub fn lender(&self) -> Option<&dyn Lender> {
+        self.slots.as_ref().map(|_| self as &dyn Lender)
+    }
+
+    /// Returns the same for a value that is published as soon as it is encoded: its long body is encoded in a slot.
+    pub fn lender_at_once(&self) -> Option<AtOnce<'_>> {
+        self.slots.as_ref().map(|_| AtOnce(self))
+    }
+}
+
+impl Lender for Fanout {
+    fn lend(&self, elements: &[u8], shared: Option<&Bytes>) -> Option<Bytes> {
+        let slots = self.slots.as_ref()?;
+        let lent = slots.in_place_or_copy(elements, shared);
+        let EventLog { arrays_in_slots, arrays_without_slot, .. } = &self.event_log;
+        self.event_log.count(if lent.is_some() { arrays_in_slots } else { arrays_without_slot });
+        lent
+    }
+
+    fn in_place(&self, bytes: &[u8]) -> Option<Bytes> {
+        self.slots.as_ref()?.in_place(bytes, None)
+    }
+
+    fn surround(&self, bytes: &[u8], before: &[u8], after: &[u8]) -> Option<Bytes> {
+        self.slots.as_ref()?.surround(bytes, before, after)
+    }
+
+    fn lend_memory(&self, _: usize) -> Option<WritableSlot> {
+        // As below.
+        None
+    }
+
+    fn lend_body(&self, _: &[u8]) -> Option<Bytes> {
+        // The ring's writer puts it into a slot when it is published, and not before: what is encoded and waits would
+        // occupy the slots.
+        None
+    }
+}
+
+/// The lender for a value that is published as soon as it is encoded.
+pub struct AtOnce<'a>(&'a Fanout);
+
+impl Lender for AtOnce<'_> {
+    fn lend(&self, elements: &[u8], shared: Option<&Bytes>) -> Option<Bytes> {
+        self.0.lend(elements, shared)
+    }
+
+    fn in_place(&self, bytes: &[u8]) -> Option<Bytes> {
+        self.0.in_place(bytes)
+    }
+
+    fn surround(&self, bytes: &[u8], before: &[u8], after: &[u8]) -> Option<Bytes> {
+        self.0.surround(bytes, before, after)
+    }
+
+    fn lend_memory(&self, length: usize) -> Option<WritableSlot> {
+        self.0.lend_writable(length)
+    }
+
+    fn lend_body(&self, body: &[u8]) -> Option<Bytes> {
+        // The ring's writer copies it, which counts it.
+        self.0.lend_body(body)
+    }
+}
