@@ -36,7 +36,7 @@ use crate::transport::{Rx, Tx};
 pub use self::accept::Checks;
 pub use self::queue::Queue;
 use self::read_ahead::ReadAhead;
-pub use self::take::{Taken, Want, is_awaited};
+pub use self::take::{Taken, Want, is_answer_to};
 
 /// The program at the other end of a link.
 #[derive(Clone, Debug)]

@@ -1,14 +1,13 @@
 //! The receiving direction of a channel: the next frame of a link that may break, a wait until there
 //! is one, and a new link.
 //!
-//! Frames come from the link and become messages, acknowledgements or byes ([`ReceivedFrame`]). A
+//! Frames come from the link in one loop (`pump`) and become messages, acknowledgements or byes ([`Turn`]). A
 //! message that a thread receives while it waits for something else (an answer, an acknowledgement)
 //! goes to the inbox and is received first by the next call. A link that broke is read to its end
 //! before a newer one is: the last messages of the peer are not lost.
 //!
 //! Consuming: a program that receives again has consumed the messages delivered before. That is recorded
 //! together with the next message, under one lock, if a message is ready; else before the wait.
-//! `pending_consume` has the occasion until then.
 //!
 //! Waiting: the transport's own short wait first (a spin over shared memory, a poll of the socket),
 //! then the epoll set, which holds the link, `waker` and the wake-up of [`Reconnector::wake`].
@@ -21,10 +20,11 @@
 //! acknowledgements while a program only sends.
 
 mod attach;
-mod collect;
 mod frames;
 mod in_place;
 mod in_stream;
+mod pump;
+mod reads;
 mod wait;
 mod wait_set;
 
@@ -32,13 +32,12 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::link::{RxPart, Want};
+use super::link::RxPart;
 use super::lockstep;
 use super::options::Options;
 use super::pattern::Pattern;
 use super::reconnector::{LinkSource, Reconnector};
 use super::sending::AckSender;
-use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result};
 use crate::message::Message;
 use crate::schema::PreparedSchema;
@@ -46,10 +45,10 @@ use crate::session::inbox::AckTrigger;
 use crate::sys::eventfd::ReadinessFlag;
 use crate::sys::fork::Descriptor;
 use crate::sys::poll::{Epoll, Interest};
-use crate::transport::Losses;
 use crate::value::Limits;
 
 pub use in_stream::InStream;
+pub use reads::Reads;
 use wait_set::WaitSet;
 
 /// The state of the receiving direction. Its `Direction` makes sure that one thread uses it.
@@ -75,23 +74,8 @@ pub struct Receiving {
     has_filed: bool,
     /// Whether the channel is closed and still reads for acknowledgements.
     pub closing: bool,
-    /// Whether the library receives, to collect acknowledgements, and not the program.
-    for_library: bool,
     /// Whether the peer closes and waits for the acknowledgement.
     pub bye_received: bool,
-    /// Whether a message from the link is delivered to the program in the same step.
-    pub delivers: bool,
-    /// Whether the program gets several messages in one call: those before the next one are not
-    /// consumed yet.
-    pub delivers_more: bool,
-    /// The occasion on which the messages delivered before are recorded as consumed, if that is still to be
-    /// done.
-    pending_consume: Option<AckTrigger>,
-    /// Whether the last received message came from the inbox.
-    pub from_inbox: bool,
-    /// The number of the request whose answer the caller awaits; 0 for none, and once a reply was consumed with its
-    /// receipt.
-    pub awaited: u64,
     limits: Limits,
     /// The schema against which messages and requests are checked while they are decoded.
     schema: Option<Arc<PreparedSchema>>,
@@ -105,8 +89,10 @@ pub struct Receiving {
     waker: ReadinessFlag,
 }
 
-/// The meaning of a received frame to the channel.
-pub enum ReceivedFrame {
+/// A turn of the loop that receives.
+pub enum Turn {
+    /// Before a look for the next frame: what the caller waits for may have happened.
+    Look,
     /// A message.
     Message(Message),
     /// The peer closes, and waits for the acknowledgement of all that it sent.
@@ -142,13 +128,7 @@ impl Receiving {
             lockstep: false,
             has_filed: false,
             closing: false,
-            for_library: false,
             bye_received: false,
-            delivers: false,
-            delivers_more: false,
-            pending_consume: None,
-            from_inbox: false,
-            awaited: 0,
             limits: options.limits(),
             schema: options.checks_received().cloned(),
             reply_schema: options.checks_replies_received().cloned(),
@@ -223,26 +203,18 @@ impl Receiving {
     }
 
     /// Records that the program calls to receive, which consumes the messages delivered before. If a message
-    /// is ready in the link, the record is made together with that message, which saves a lock and a fence;
-    /// else now.
+    /// is ready in the link, the record is made together with that message ([`Reads::consume`]); else now.
     #[inline]
-    pub fn program_receives(&mut self, ack_sender: &AckSender<'_>) {
+    pub fn program_receives(&mut self, ack_sender: &AckSender<'_>) -> Reads {
         if self.lockstep {
             lockstep::asks(&ack_sender.links.session_state);
         }
         let trigger = if self.bye_received { AckTrigger::Requested } else { AckTrigger::Receive };
-        self.pending_consume = Some(trigger);
+        let mut reads = Reads::of_program(Some(trigger));
         if !self.inbox.is_empty() || self.deferred_error.is_some() || !self.may_hold_more() {
-            self.apply_consume(ack_sender);
+            self.apply_consume(&mut reads, ack_sender);
         }
-    }
-
-    /// Makes the record that [`Receiving::program_receives`] has postponed.
-    #[inline]
-    pub fn apply_consume(&mut self, ack_sender: &AckSender<'_>) {
-        if let Some(trigger) = self.pending_consume.take() {
-            self.consume(trigger, ack_sender);
-        }
+        reads
     }
 
     /// Records that delivered messages are consumed, and acknowledges if that is necessary.
@@ -261,49 +233,6 @@ impl Receiving {
         }
     }
 
-    /// Returns the next frame for the program: from the inbox, else from the link.
-    pub fn next(&mut self, ack_sender: &AckSender<'_>, waiting: &mut Waiting<'_>) -> Result<ReceivedFrame> {
-        let next = self.find_next(ack_sender, waiting);
-        if !self.watched || next.is_ok() {
-            return next;
-        }
-        if self.part.is_some() && !self.parked {
-            // The program waits on the descriptor from here on, also where the peer is a server, which has only
-            // answers.
-            self.update_readiness(true);
-        } else if self.part.is_none() {
-            // The caller gets the end of the link now, and the inbox is empty.
-            let links = ack_sender.links;
-            if links.reconnects() && !links.origin.is_armed() {
-                // The process has no descriptors left: the program tries again.
-                self.waker.wake();
-            } else {
-                self.waker.drain();
-            }
-        }
-        next
-    }
-
-    /// [`Receiving::next`] without the upkeep of the descriptor.
-    fn find_next(&mut self, ack_sender: &AckSender<'_>, waiting: &mut Waiting<'_>) -> Result<ReceivedFrame> {
-        let kept = self.inbox.pop_front();
-        self.from_inbox = kept.is_some();
-        if let Some(message) = kept {
-            self.update_readiness(false);
-            return Ok(ReceivedFrame::Message(message));
-        }
-        if let Some(error) = self.deferred_error.take() {
-            return Err(error);
-        }
-        if self.part.is_none() {
-            self.connect(ack_sender.links, ack_sender.event_log, waiting)?;
-        }
-        if let Some(part) = &self.part {
-            check_pattern(part)?;
-        }
-        self.link_next(ack_sender, waiting, true)
-    }
-
     /// Returns whether nothing comes over the link of this generation any more.
     pub fn is_behind(&self, generation: u64) -> bool {
         self.generation > generation || self.generation == generation && self.part.is_none()
@@ -312,131 +241,6 @@ impl Receiving {
     /// Returns whether the peer is a server, which sends nothing but answers.
     pub fn is_of_server(&self) -> bool {
         self.part.as_ref().is_some_and(|part| check_pattern(part).is_err())
-    }
-
-    /// Returns the next frame of the link that concerns the channel. Without `reconnect`, the end of the link
-    /// is `Disconnected` at once; with it, a link that may be replaced is.
-    ///
-    /// # Errors
-    /// `Timeout` at the deadline; `InvalidState` once the channel is closed; an error about a single
-    /// frame, which was skipped, and after which receiving goes on; `Malformed` for a protocol
-    /// violation, which ends the link.
-    pub fn link_next(
-        &mut self,
-        ack_sender: &AckSender<'_>,
-        waiting: &mut Waiting<'_>,
-        reconnect: bool,
-    ) -> Result<ReceivedFrame> {
-        let next = self.find_in_link(ack_sender, waiting, reconnect);
-        if self.watched && next.is_err() && !self.parked && self.part.is_some() {
-            // The program waits on the descriptor from here on.
-            self.update_readiness(true);
-        }
-        next
-    }
-
-    /// [`Receiving::link_next`] without the upkeep of the descriptor.
-    fn find_in_link(
-        &mut self,
-        ack_sender: &AckSender<'_>,
-        waiting: &mut Waiting<'_>,
-        reconnect: bool,
-    ) -> Result<ReceivedFrame> {
-        let AckSender { links: reconnector, event_log, .. } = *ack_sender;
-        let awaited = self.awaited;
-        self.unpark();
-        if self.delivers_more {
-            // The next call consumes all of them.
-        } else if self.pending_consume.is_some() {
-            // Recorded together with the message that is ready.
-        } else if !reconnector.is_manual_ack() || !self.part.as_ref().is_some_and(|part| part.rx.keeps()) {
-            self.consumed();
-        }
-        if !waiting.is_none()
-            && !self.watched
-            && self.part.as_mut().is_some_and(|part| part.read_ahead.is_empty() && part.rx.is_likely_empty())
-        {
-            // Reading an empty link before the wait would cost one more system call. A time-out is reported
-            // below, after the link was read once.
-            self.wait_for_frame(ack_sender, waiting)
-                .or_else(|e| if e.kind() == ErrorKind::Timeout { Ok(()) } else { Err(e) })?;
-        }
-        loop {
-            // A newer link is taken only after this one was read to its end.
-            if self.part.is_none() {
-                // Otherwise a thread of the program requests the direction.
-                let is_connected = self.connect(reconnector, event_log, waiting)?;
-                if is_connected && self.for_library {
-                    // The sending half takes its half, too. The end of the last link may have brought the
-                    // acknowledgement for which the caller waits, and the new one need not bring any.
-                    ack_sender.send_ack(AckTrigger::Park);
-                }
-                if !is_connected || self.for_library {
-                    return Ok(ReceivedFrame::Ack);
-                }
-            }
-            if self.may_take_in_place() {
-                let want = Want { delivers: self.delivers, consume: self.pending_consume, ..in_place::ANY };
-                let taken = self.take_in_place(&mut reconnector.session_state.halves(), event_log, want);
-                if let Some(taken) = taken {
-                    self.pending_consume = None;
-                    return self.route(ack_sender.finish(taken), awaited, ack_sender, waiting);
-                }
-            }
-            let Some(part) = &mut self.part else { continue };
-            let got = part.next_frame();
-            let losses = part.rx.take_losses();
-            if losses != Losses::default() {
-                event_log.lost(losses);
-            }
-            if self.pending_consume.is_some() && !matches!(got, Ok(Some(_))) {
-                // Before the link is released, and its session with it.
-                self.apply_consume(ack_sender);
-            }
-            match got {
-                Ok(Some(frame)) => {
-                    match self.dispatch(frame, ack_sender) {
-                        Ok(None) => self.count_empty_poll(waiting)?,
-                        Ok(Some(ReceivedFrame::Message(message))) => {
-                            return self.route(message, awaited, ack_sender, waiting);
-                        }
-                        Ok(Some(frame)) => {
-                            let counted = self.count_empty_poll(waiting);
-                            if counted.is_err() && matches!(frame, ReceivedFrame::Bye) {
-                                // The caller, which would send it, gets the error instead of the frame.
-                                ack_sender.send_ack(AckTrigger::Requested);
-                            }
-                            return counted.map(|()| frame);
-                        }
-                        // A protocol violation: nothing that follows can be relied on.
-                        Err(e) => {
-                            self.apply_consume(ack_sender);
-                            self.link_lost(reconnector, event_log, &e);
-                            return Err(e);
-                        }
-                    }
-                }
-                Ok(None) => {
-                    self.count_empty_poll(waiting)?;
-                    self.wait_for_frame(ack_sender, waiting)?;
-                    if self.for_library && reconnector.is_interrupted() {
-                        return Ok(ReceivedFrame::Ack);
-                    }
-                    if !self.closing {
-                        reconnector.check_open()?;
-                    }
-                }
-                // An error about one frame, which the transport has skipped.
-                Err(e) if self.part.as_ref().is_some_and(|part| part.rx.goes_on_after(&e)) => return Err(e),
-                Err(e) => {
-                    self.link_lost(reconnector, event_log, &e);
-                    let lasting = e.kind() != ErrorKind::Disconnected;
-                    if lasting || !reconnect || !reconnector.reconnects() {
-                        return Err(e);
-                    }
-                }
-            }
-        }
     }
 
     /// Frees the room of the delivered messages in the link; those in the inbox were copied.

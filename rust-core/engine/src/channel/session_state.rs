@@ -252,6 +252,9 @@ impl SessionState {
         }
         let received = first(&mut halves)
             .and_then(|()| halves.inbox.received(sequence, bytes, urgency(kind, flags), fate));
+        if fate == Fate::Finished {
+            halves.publish();
+        }
         let session = halves.inbox.session();
         drop(halves);
         if acknowledges {

@@ -52,9 +52,9 @@ impl Client {
         if halves.has_violation() {
             return None;
         }
-        let want = Want { data: true, requests: true, replies: false, delivers: true, consume };
+        let want = Want { data: true, requests: true, replies: false, delivers: true, consume, awaited: 0 };
         part.take_fast(Kind::Request, ReusedMessage::take, &mut halves, &limits, consume)
-            .or_else(|| part.take(&mut halves, &limits, want, 0))
+            .or_else(|| part.take(&mut halves, &limits, want))
     }
 
     /// Completes a message that was taken under the lock, and returns it.

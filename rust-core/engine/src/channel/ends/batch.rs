@@ -6,7 +6,7 @@
 //! sends them.
 
 use super::{Channel, is_not_ready};
-use crate::channel::receiving::Receiving;
+use crate::channel::receiving::{Reads, Receiving, Turn};
 use crate::channel::sending::Draft;
 use crate::channel::session_state::admission::crosses_ack_check;
 use crate::deadline::{Wait, Waiting};
@@ -185,31 +185,24 @@ impl Channel {
 
     /// Receives the messages that have arrived after those that this call has received already.
     fn take_more(&self, max: usize, receiving: &mut Receiving, messages: &mut Vec<Message>) {
-        receiving.delivers_more = true;
-        loop {
-            // A bounded number, because a sending thread may wait for the lock.
-            let several = max.min(messages.len() + RUN);
-            receiving.take_ready_run(&self.reconnector.session_state, &self.event_log, several, messages);
-            if messages.len() >= max || !receiving.may_have_more() {
-                break;
+        let ack_sender = self.ack_sender();
+        // The next call consumes all of them.
+        let reads = Reads { delivers: true, spares: true, ..Reads::of_program(None) };
+        let more = receiving.pump(&ack_sender, reads, &mut Waiting::at_once(), |receiving, turn| {
+            if let Turn::Look = turn {
+                // A bounded number, because a sending thread may wait for the lock.
+                let several = max.min(messages.len() + RUN);
+                receiving.take_ready_run(&self.reconnector.session_state, &self.event_log, several, messages);
+                return Ok((messages.len() >= max || !receiving.may_have_more()).then_some(()));
             }
-            receiving.delivers = true;
-            let more = self.next_message(receiving, &mut Waiting::at_once());
-            receiving.delivers = false;
-            match more {
-                Ok(message) => {
-                    self.note_delivered(receiving, &message);
-                    messages.push(message);
-                }
-                Err(e) => {
-                    if !is_not_ready(&e) {
-                        receiving.defer_error(e);
-                    }
-                    break;
-                }
-            }
+            messages.extend(self.sort(receiving, turn));
+            Ok(None)
+        });
+        if let Err(error) = more
+            && !is_not_ready(&error)
+        {
+            receiving.defer_error(error);
         }
-        receiving.delivers_more = false;
     }
 }
 

@@ -17,7 +17,7 @@ use super::call_in_place::{Calling, Leader, Leading, SentOrAdmitted, SentRequest
 use super::{Channel, PendingReply, is_not_ready};
 use crate::channel::direction::{Lease, Operation, Permit, in_use, take_from_library};
 use crate::channel::link::Taken;
-use crate::channel::receiving::{ReceivedFrame, Receiving};
+use crate::channel::receiving::{Reads, Receiving, Turn};
 use crate::channel::sending::{Admitted, Draft, REPLY, Until};
 use crate::channel::session_state::SessionHalves;
 use crate::channel::turns::reentrant_call;
@@ -338,7 +338,6 @@ impl Channel {
             let (found, is_due) = waiting.deferring_tick(|waiting| {
                 self.receive_answer(pending, is_shared, taken.take(), &mut receiving, waiting)
             });
-            receiving.awaited = 0;
             if !is_due {
                 let goes_on = found.as_ref().is_err_and(|e| self.goes_on_after(e, waiting));
                 let mut ending = receiving.enter();
@@ -381,17 +380,20 @@ impl Channel {
         if !receiving.is_of_server() {
             return;
         }
-        let mut waiting = self.options.start(Wait::none());
-        // If there are more, the descriptor stays readable.
-        for _ in 0..LATE_ANSWERS {
-            match receiving.link_next(&self.ack_sender(), &mut waiting, true) {
-                Ok(ReceivedFrame::Message(message)) => self.drop_message(&message),
-                Ok(ReceivedFrame::Bye) => self.ack_sender().send_ack(AckTrigger::Requested),
-                Ok(ReceivedFrame::Ack) => {}
-                // There are no more answers, or the server has ended, which was recorded as an event.
-                Err(_) => return,
+        let mut frames = 0;
+        let reads = Reads { makes_links: true, ..Reads::of_library() };
+        // There are no more answers, or the server has ended, which was recorded as an event. If there are more, the
+        // descriptor stays readable.
+        let _ = receiving.pump(&self.ack_sender(), reads, &mut Waiting::at_once(), |_, turn| {
+            match turn {
+                Turn::Look => return Ok((frames >= LATE_ANSWERS).then_some(())),
+                Turn::Message(message) => self.drop_message(&message),
+                Turn::Bye => self.ack_sender().send_ack(AckTrigger::Requested),
+                Turn::Ack => {}
             }
-        }
+            frames += 1;
+            Ok(None)
+        });
     }
 
     /// Describes an error that occurred after the request was sent: the peer may have carried the request out, or
@@ -423,7 +425,7 @@ impl Channel {
         &self,
         SentRequest { number, generation, is_filed }: SentRequest,
         is_shared: bool,
-        mut came: Option<Taken>,
+        came: Option<Taken>,
         receiving: &mut Receiving,
         waiting: &mut Waiting<'_>,
     ) -> Result<Message> {
@@ -441,38 +443,32 @@ impl Channel {
                 return Err(Error::new(ErrorKind::InvalidState, NOT_UNDER_WAY));
             }
         }
-        receiving.awaited = number;
-        loop {
-            // When a peer that cannot reconnect ends, the outbox drops the requests to it.
-            if receiving.is_behind(generation) && !session_state.halves().outbox.keeps(number) {
-                return Err(answer_lost());
+        let sort = |receiving: &mut Receiving, turn| {
+            match turn {
+                // When a peer that cannot reconnect ends, the outbox drops the requests to it.
+                Turn::Look
+                    if receiving.is_behind(generation) && !session_state.halves().outbox.keeps(number) =>
+                {
+                    return Err(answer_lost());
+                }
+                Turn::Message(message) if message.header().kind.is_answer() => return Ok(Some(message)),
+                Turn::Message(message) => receiving.inbox.push_back(message),
+                Turn::Bye => ack_sender.send_ack(AckTrigger::Requested),
+                Turn::Look | Turn::Ack => {}
             }
-            let taken = match came.take() {
-                Some(taken) => receiving.route(ack_sender.finish(taken), number, &ack_sender, waiting),
-                None => receiving.link_next(&ack_sender, waiting, self.options.idempotent),
-            };
-            let message = match taken {
-                Ok(ReceivedFrame::Message(message)) => message,
-                Ok(ReceivedFrame::Bye) => {
-                    ack_sender.send_ack(AckTrigger::Requested);
-                    continue;
-                }
-                Ok(ReceivedFrame::Ack) => continue,
-                // The request was sent over a newer link than the one that has just ended.
-                Err(e) if e.kind() == ErrorKind::Disconnected && receiving.generation < generation => {
-                    continue;
-                }
-                Err(e) if e.kind() == ErrorKind::Disconnected => return Err(answer_lost()),
-                Err(e) => return Err(e),
-            };
-            if message.header().kind.is_answer() {
-                if receiving.awaited != 0 {
-                    session_state.finished(message.session(), message.number());
-                }
-                return read_answer(message);
+            Ok(None)
+        };
+        if let Some(taken) = came {
+            let of = receiving.route(ack_sender.finish(taken), number, &ack_sender, waiting)?;
+            if let Some(answer) = sort(receiving, of)? {
+                return read_answer(answer);
             }
-            receiving.inbox.push_back(message);
         }
+        let reads = Reads { awaited: number, makes_links: self.options.idempotent, ..Reads::default() };
+        let answer = receiving.pump(&ack_sender, reads, waiting, sort);
+        answer
+            .map_err(|e| if e.kind() == ErrorKind::Disconnected { answer_lost() } else { e })
+            .and_then(read_answer)
     }
 
     /// Sends the reply to a request that [`Channel::recv`] returned. Waits for room within the deadline.

@@ -8,7 +8,7 @@
 
 use super::Channel;
 use crate::channel::direction::{Lease, SeatGuard};
-use crate::channel::link::Taken;
+use crate::channel::link::{Taken, is_answer_to};
 use crate::channel::receiving::Receiving;
 use crate::channel::sending::{Admitted, Draft, Put, REQUEST, Until};
 use crate::channel::session_state::SessionState;
@@ -138,7 +138,7 @@ impl Channel {
         }
         let taken = receiving.take_for_caller(pending.number, halves, &self.event_log);
         match taken {
-            Some(taken) if receiving.awaited == 0 => {
+            Some(taken) if is_answer_to(taken.message.header(), pending.number) => {
                 halves.calls.leave();
                 if pending.is_filed {
                     halves.calls.end(pending.number);
@@ -190,7 +190,7 @@ impl Channel {
             None
         };
         match taken {
-            Some(taken) if receiving.awaited == 0 => {
+            Some(taken) if is_answer_to(taken.message.header(), pending.number) => {
                 halves.calls.end(pending.number);
                 drop(entered);
                 Ok(self.ack_sender().finish(taken))

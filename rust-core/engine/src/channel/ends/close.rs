@@ -9,7 +9,7 @@ use super::Channel;
 use super::rest::{self, LINGER};
 use super::send::lost_before;
 use crate::channel::Operation;
-use crate::channel::receiving::{ReceivedFrame, Receiving};
+use crate::channel::receiving::{Reads, Receiving, Turn};
 use crate::channel::sending::Sending;
 use crate::deadline::{Deadline, Wait, Waiting};
 use crate::error::{Error, ErrorKind, Result, counted};
@@ -100,7 +100,7 @@ impl Channel {
     }
 
     /// Makes one step of a close: connects if there is no link, replays over a new link, sends the bye once for each
-    /// link, and receives one frame.
+    /// link, and receives until everything is consumed.
     fn exchange_bye(
         &self,
         sending: &mut Sending,
@@ -122,26 +122,39 @@ impl Channel {
             said?;
             *bye_sent_on = sending.generation;
         }
-        match receiving.link_next(&self.ack_sender(), waiting, false)? {
-            ReceivedFrame::Message(message) => receiving.keep(message),
-            ReceivedFrame::Ack => {}
-            ReceivedFrame::Bye => {
-                // Both sides close at the same time, and neither receives further messages.
-                sending.send_ack(AckTrigger::Requested, &*self.reconnector, &self.event_log);
-                let mut linger = Waiting::until(Deadline::after(LINGER).sooner(waiting.deadline()));
-                while self.unacknowledged() > 0 {
-                    match receiving.link_next(&self.ack_sender(), &mut linger, false) {
-                        Ok(ReceivedFrame::Message(message)) => receiving.keep(message),
-                        Ok(ReceivedFrame::Bye) => {}
-                        Ok(ReceivedFrame::Ack) => break,
-                        Err(e) if e.kind() == ErrorKind::Timeout => break,
-                        Err(e) => return Err(e),
+        let ack_sender = self.ack_sender();
+        let is_peer_closing =
+            receiving.pump(&ack_sender, Reads::of_library(), waiting, |receiving, turn| {
+                Ok(match turn {
+                    Turn::Look => (self.unacknowledged() == 0).then_some(false),
+                    Turn::Bye => Some(true),
+                    Turn::Ack => None,
+                    Turn::Message(message) => {
+                        receiving.keep(message);
+                        None
                     }
+                })
+            })?;
+        if !is_peer_closing {
+            return Ok(());
+        }
+        // Neither side receives further messages.
+        sending.send_ack(AckTrigger::Requested, &*self.reconnector, &self.event_log);
+        let mut linger = Waiting::until(Deadline::after(LINGER).sooner(waiting.deadline()));
+        let last = receiving.pump(&ack_sender, Reads::of_library(), &mut linger, |receiving, turn| {
+            Ok(match turn {
+                Turn::Look => (self.unacknowledged() == 0).then_some(()),
+                Turn::Ack => Some(()),
+                Turn::Bye => None,
+                Turn::Message(message) => {
+                    receiving.keep(message);
+                    None
                 }
-                if self.unacknowledged() > 0 {
-                    return Err(Error::new(ErrorKind::InvalidState, "the peer is closing, too"));
-                }
-            }
+            })
+        });
+        last.or_else(|e| if e.kind() == ErrorKind::Timeout { Ok(()) } else { Err(e) })?;
+        if self.unacknowledged() > 0 {
+            return Err(Error::new(ErrorKind::InvalidState, "the peer is closing, too"));
         }
         Ok(())
     }

@@ -48,13 +48,12 @@ impl Channel {
     /// Returns whether a message can be received now. A message that is found goes to the inbox.
     fn peek(&self) -> Result<bool> {
         let mut receiving = self.receiving().map_err(|e| e.on(&self.shown))?;
-        receiving.program_receives(&self.ack_sender());
-        receiving.apply_consume(&self.ack_sender());
+        let reads = receiving.program_receives(&self.ack_sender());
         if !receiving.inbox.is_empty() {
             return Ok(true);
         }
         let mut waiting = self.options.start(Wait::none());
-        match self.next_message(&mut receiving, &mut waiting) {
+        match self.next_message(&mut receiving, reads, &mut waiting) {
             Ok(message) => {
                 receiving.keep_first(message);
                 Ok(true)

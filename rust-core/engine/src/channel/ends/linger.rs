@@ -12,6 +12,7 @@ use super::close::unconsumed;
 use super::{Channel, rest};
 use crate::channel::Operation;
 use crate::channel::options::Delivery;
+use crate::channel::receiving::Reads;
 use crate::deadline::{Deadline, Wait, Waiting};
 use crate::error::{ErrorKind, Result};
 use crate::session::inbox::AckTrigger;
@@ -74,7 +75,9 @@ impl Channel {
     fn read_acknowledgements(&self) -> Result<()> {
         match self.receiving.try_borrow() {
             Some(mut receiving) => {
-                receiving.read_what_is_there(&self.ack_sender(), || self.unacknowledged() == 0)
+                let reads = Reads { asks_for_peer: true, ..Reads::of_library() };
+                let at_once = &mut Waiting::at_once();
+                receiving.read(&self.ack_sender(), reads, at_once, || self.unacknowledged() == 0)
             }
             // Another thread receives, and finds out if the peer has disconnected.
             None => Ok(()),
@@ -99,10 +102,6 @@ impl Channel {
         let is_reported = self.has_reported.load(Ordering::Relaxed);
         if is_over || is_reported || !promises || self.unacknowledged() == 0 {
             return 0;
-        }
-        // The message that was delivered last does not count as consumed: the program may not have handled it.
-        if let Some(mut receiving) = self.receiving.try_borrow() {
-            receiving.delivers_more = true;
         }
         let is_asked_for = !self.options.linger.is_zero() || self.options.on_unconsumed.is_some();
         let lingered = if is_asked_for {

@@ -3,7 +3,7 @@
 
 use super::{Channel, if_not_ready};
 use crate::channel::lockstep;
-use crate::channel::receiving::{ReceivedFrame, Receiving};
+use crate::channel::receiving::{Reads, Receiving, Turn};
 use crate::deadline::{Wait, Waiting};
 use crate::error::{ErrorKind, Result};
 use crate::message::Message;
@@ -26,27 +26,14 @@ impl Channel {
         Ok(())
     }
 
-    /// Receives the next message with the receiving direction held. One from the link is recorded as delivered in the
-    /// same step.
+    /// Receives the next message with the receiving direction held. It is recorded as delivered in the same step.
     pub(super) fn recv_with_waiting(
         &self,
         receiving: &mut Receiving,
         waiting: &mut Waiting<'_>,
     ) -> Result<Message> {
-        receiving.program_receives(&self.ack_sender());
-        receiving.delivers = true;
-        let taken = self.next_message(receiving, waiting);
-        receiving.delivers = false;
-        receiving.apply_consume(&self.ack_sender());
-        taken.inspect(|message| self.note_delivered(receiving, message))
-    }
-
-    /// Records that this message was delivered to the program, if it came from the inbox. One from the link was
-    /// recorded when it was received.
-    pub(super) fn note_delivered(&self, receiving: &Receiving, message: &Message) {
-        if receiving.from_inbox {
-            self.reconnector.session_state.halves().inbox.delivered(message.session(), message.number());
-        }
+        let reads = Reads { delivers: true, ..receiving.program_receives(&self.ack_sender()) };
+        self.next_message(receiving, reads, waiting)
     }
 
     /// Receives without waiting. Fails with `Empty` if there is no message.
@@ -54,34 +41,35 @@ impl Channel {
         self.recv(Wait::none()).map_err(|e| if_not_ready(e, ErrorKind::Empty))
     }
 
-    /// Receives the next message for the program. Drops requests that were withdrawn.
+    /// Receives the next message for the program.
     pub(super) fn next_message(
         &self,
         receiving: &mut Receiving,
+        reads: Reads,
         waiting: &mut Waiting<'_>,
     ) -> Result<Message> {
-        loop {
-            let next = receiving.next(&self.ack_sender(), waiting);
-            if receiving.is_lockstep() {
-                // Also where nothing is there: in an event loop, a call that receives has made the link.
-                lockstep::connected(&self.inner);
-            }
-            match next? {
-                // The caller withdrew this request before the program received it.
-                ReceivedFrame::Message(message) if receiving.is_withdrawn(&message) => {
-                    self.drop_message(&message);
-                }
-                ReceivedFrame::Message(message) => {
-                    if receiving.is_lockstep() && receiving.delivers {
-                        lockstep::gives(&self.inner);
-                        receiving.keep_readable();
-                    }
-                    return Ok(message);
-                }
-                ReceivedFrame::Bye => self.ack_sender().send_ack(AckTrigger::Requested),
-                ReceivedFrame::Ack => {}
+        let next = receiving
+            .pump(&self.ack_sender(), reads, waiting, |receiving, turn| Ok(self.sort(receiving, turn)));
+        if receiving.is_lockstep() {
+            // Also where nothing is there: in an event loop, a call that receives has made the link.
+            lockstep::connected(&self.inner);
+            if reads.delivers && next.is_ok() {
+                lockstep::gives(&self.inner);
+                receiving.keep_readable();
             }
         }
+        next
+    }
+
+    /// Returns the message that the program gets in this turn. Drops requests that were withdrawn before.
+    pub(super) fn sort(&self, receiving: &mut Receiving, turn: Turn) -> Option<Message> {
+        match turn {
+            Turn::Message(message) if receiving.is_withdrawn(&message) => self.drop_message(&message),
+            Turn::Message(message) => return Some(message),
+            Turn::Bye => self.ack_sender().send_ack(AckTrigger::Requested),
+            Turn::Look | Turn::Ack => {}
+        }
+        None
     }
 
     /// Counts a message that the program does not receive as dropped and consumed.

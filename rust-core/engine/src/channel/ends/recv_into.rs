@@ -61,10 +61,8 @@ impl Channel {
         into: &mut [u8],
         waiting: &mut Waiting<'_>,
     ) -> Result<ReceivedBytes> {
-        receiving.program_receives(&self.ack_sender());
-        let next = self.next_message(receiving, waiting);
-        receiving.apply_consume(&self.ack_sender());
-        let message = next?;
+        let reads = receiving.program_receives(&self.ack_sender());
+        let message = self.next_message(receiving, reads, waiting)?;
         let received = if message.is_request() { None } else { ReceivedBytes::copied(&message, into) };
         let Some(received) = received else {
             let refused = refused(&message, into.len());

@@ -7,6 +7,7 @@
 use std::os::fd::AsFd;
 
 use super::Channel;
+use crate::channel::receiving::Reads;
 use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result};
 use crate::session::RetransmitClass;
@@ -65,8 +66,9 @@ impl Channel {
             receiving.collect_acks(&ack_sender);
             ack_sender.send_ack(AckTrigger::Requested);
             // The direction is released for a thread of the program that calls to receive.
-            let goes_on = || self.receiving.is_acquired() || is_enough();
-            return receiving.read_until(&ack_sender, waiting, goes_on);
+            let goes_on = || is_enough() || self.receiving.is_acquired();
+            let reads = Reads { makes_links: true, is_lent: true, ..Reads::of_library() };
+            return receiving.read(&ack_sender, reads, waiting, goes_on);
         }
         // Another thread receives: it signals `waker` for each acknowledgement, and `ended` when it stops.
         let waker = self.reconnector.session_state.acknowledgements.arm()?;

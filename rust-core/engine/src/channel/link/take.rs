@@ -23,6 +23,8 @@ pub struct Want {
     pub delivers: bool,
     /// The occasion on which the messages that were delivered before are recorded as consumed.
     pub consume: Option<AckTrigger>,
+    /// The number of the request whose answer the call awaits, and which consumes it with its receipt; 0 for none.
+    pub awaited: u64,
 }
 
 impl Want {
@@ -36,11 +38,10 @@ impl Want {
         }
     }
 
-    /// Returns what becomes of this message; `awaited` is the number of the request whose reply the caller awaits, 0
-    /// for none.
+    /// Returns what becomes of this message.
     #[inline]
-    fn fate(self, header: &Header, awaited: u64) -> Fate {
-        if is_awaited(header, awaited) {
+    pub fn fate(self, header: &Header) -> Fate {
+        if is_answer_to(header, self.awaited) {
             Fate::Finished
         } else if self.delivers {
             Fate::Delivered
@@ -50,10 +51,10 @@ impl Want {
     }
 }
 
-/// Returns whether this is the reply to the request of this number, which is 0 for none.
+/// Returns whether this is the answer to the request of this number, which is 0 for none.
 #[inline]
-pub fn is_awaited(header: &Header, number: u64) -> bool {
-    header.kind == Kind::Reply && header.correlation == number && number != 0
+pub fn is_answer_to(header: &Header, number: u64) -> bool {
+    header.kind.is_answer() && header.correlation == number && number != 0
 }
 
 /// A message that was taken, and what is left to do once the session's lock is released: nearly always nothing.
@@ -157,18 +158,11 @@ impl RxPart {
         Some(Taken { message, is_ack_due, missed, acknowledges: false })
     }
 
-    /// Returns the message that is in the link, if the call wants it. The reply to the request `awaited` is consumed
-    /// with its receipt.
+    /// Returns the message that is in the link, if the call wants it.
     #[inline(always)]
-    pub fn take(
-        &mut self,
-        halves: &mut SessionHalves,
-        limits: &Limits,
-        want: Want,
-        awaited: u64,
-    ) -> Option<Taken> {
+    pub fn take(&mut self, halves: &mut SessionHalves, limits: &Limits, want: Want) -> Option<Taken> {
         let Some(half) = self.rx.in_place() else {
-            return self.take_in_stream(halves, limits, want, awaited);
+            return self.take_in_stream(halves, limits, want);
         };
         if self.negotiated.is_none() || self.peer.source.is_empty() || !self.read_ahead.is_empty() {
             return None;
@@ -186,8 +180,7 @@ impl RxPart {
         let message = Message::filled(header, origin, limits, fill);
         let received = (number, small.length(), urgency(small.kind, header.flags));
         let (is_ack_due, missed) =
-            halves
-                .received(received, want.fate(&header, awaited), want.consume, || half.consumed_with_fence());
+            halves.received(received, want.fate(&header), want.consume, || half.consumed_with_fence());
         Some(Taken { message, is_ack_due, missed, acknowledges: false })
     }
 
@@ -212,8 +205,7 @@ impl RxPart {
             half.take_in_slots(found)
         };
         let Header { kind, flags, sequence, .. } = frame.header;
-        let (received, fate) =
-            ((sequence, frame.body.len(), urgency(kind, flags)), want.fate(&frame.header, 0));
+        let (received, fate) = ((sequence, frame.body.len(), urgency(kind, flags)), want.fate(&frame.header));
         let message = Message::new(frame, self.peer.origin(kind, halves.inbox.session()), *limits);
         let (is_ack_due, missed) =
             halves.received(received, fate, want.consume, || half.consumed_with_fence());
@@ -227,7 +219,6 @@ impl RxPart {
         halves: &mut SessionHalves,
         limits: &Limits,
         want: Want,
-        awaited: u64,
     ) -> Option<Taken> {
         if self.negotiated.is_none() || self.peer.source.is_empty() || !self.read_ahead.is_empty() {
             return None;
@@ -255,8 +246,7 @@ impl RxPart {
         };
         let received = (header.sequence, header.body as usize, urgency(header.kind, header.flags));
         // A stream has no room to be freed.
-        let (is_ack_due, missed) =
-            halves.received(received, want.fate(&header, awaited), want.consume, || ());
+        let (is_ack_due, missed) = halves.received(received, want.fate(&header), want.consume, || ());
         Some(Taken { message, is_ack_due, missed, acknowledges: acknowledged > 0 })
     }
 }

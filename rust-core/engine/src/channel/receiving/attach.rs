@@ -14,21 +14,22 @@ impl Receiving {
         if self.part.is_some() {
             return Ok(());
         }
-        self.connect(ack_sender.links, ack_sender.event_log, waiting).map(drop)
+        self.connect(ack_sender.links, ack_sender.event_log, waiting, false).map(drop)
     }
 
     /// Releases the link and takes the receiving half of the next one. False if a thread of the program requests the
-    /// direction, which this thread holds for the library.
+    /// direction, which `is_lent` to this one.
     pub(super) fn connect(
         &mut self,
         reconnector: &Reconnector,
         event_log: &EventLog,
         waiting: &mut Waiting<'_>,
+        is_lent: bool,
     ) -> Result<bool> {
         self.drop_part();
         // A tick that is due does not end the attempt.
         let reconnected = waiting.running_tick(|waiting| {
-            reconnector.reconnect_rx(&mut self.generation, event_log, waiting, self.for_library)
+            reconnector.reconnect_rx(&mut self.generation, event_log, waiting, is_lent)
         });
         let Some(part) = reconnected? else { return Ok(false) };
         reconnector.origin.is_settled();

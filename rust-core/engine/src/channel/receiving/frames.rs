@@ -1,13 +1,13 @@
 //! The meaning of a received frame: a message, an acknowledgement, a close, or nothing to the caller.
 
-use super::{ReceivedFrame, Receiving};
-use crate::channel::link::Checks;
+use super::in_place::ANY;
+use super::{Reads, Receiving, Turn};
+use crate::channel::link::{Checks, Want, is_answer_to};
 use crate::channel::sending::AckSender;
 use crate::deadline::Waiting;
 use crate::error::Result;
 use crate::frame::{Incoming, Kind};
 use crate::message::Message;
-use crate::session::inbox::Fate;
 use crate::sys::poll::next_round;
 
 /// After this many polls in a row without a message, the deadline is checked.
@@ -43,11 +43,11 @@ impl Receiving {
         awaited: u64,
         ack_sender: &AckSender<'_>,
         waiting: &mut Waiting<'_>,
-    ) -> Result<ReceivedFrame> {
+    ) -> Result<Turn> {
         let header = message.header();
-        if !header.kind.is_answer() || awaited != 0 && header.correlation == awaited {
+        if !header.kind.is_answer() || is_answer_to(header, awaited) {
             self.empty_polls = 0;
-            return Ok(ReceivedFrame::Message(message));
+            return Ok(Turn::Message(message));
         }
         self.file_answer(message, ack_sender, waiting)
     }
@@ -59,7 +59,7 @@ impl Receiving {
         message: Message,
         ack_sender: &AckSender<'_>,
         waiting: &mut Waiting<'_>,
-    ) -> Result<ReceivedFrame> {
+    ) -> Result<Turn> {
         let session_state = &ack_sender.links.session_state;
         session_state.finished(message.session(), message.number());
         // The lock is free when their memory is.
@@ -68,23 +68,25 @@ impl Receiving {
         // An event loop that waits for that answer has to look for it.
         self.has_filed = self.watched;
         self.count_empty_poll(waiting)?;
-        Ok(ReceivedFrame::Ack)
+        Ok(Turn::Ack)
     }
 
     /// Handles one frame; none if it means nothing to the caller, such as a duplicate.
     pub(super) fn dispatch(
         &mut self,
         frame: Incoming,
+        reads: &mut Reads,
         ack_sender: &AckSender<'_>,
-    ) -> Result<Option<ReceivedFrame>> {
+    ) -> Result<Option<Turn>> {
         let event_log = ack_sender.event_log;
         Ok(match frame.header.kind {
             Kind::Data | Kind::Request | Kind::Reply | Kind::Error | Kind::Command | Kind::Event => {
                 let Some(part) = &mut self.part else { return Ok(None) };
-                let fate = if self.delivers { Fate::Delivered } else { Fate::Filed };
+                let Reads { delivers, awaited, .. } = *reads;
+                let fate = Want { delivers, awaited, ..ANY }.fate(&frame.header);
                 let (schema, reply_schema) = (self.schema.as_ref(), self.reply_schema.as_ref());
                 let checks = Checks { limits: self.limits, schema, reply_schema };
-                let (pending, mut due) = (&mut self.pending_consume, None);
+                let (pending, mut due) = (&mut reads.consume, None);
                 let accepted = part.accept(frame, fate, checks, event_log, |halves, rx| {
                     due = pending
                         .take()
@@ -98,23 +100,23 @@ impl Receiving {
                 event_log.count_exclusive(&event_log.received);
                 self.set.note_message();
                 self.update_readiness(true);
-                Some(ReceivedFrame::Message(message))
+                Some(Turn::Message(message))
             }
             Kind::Bye => {
                 // The acknowledgement that follows includes what this call consumes.
-                self.apply_consume(ack_sender);
+                self.apply_consume(reads, ack_sender);
                 if let Some(part) = &mut self.part {
                     part.rx.consumed();
                 }
                 self.bye_received = true;
-                Some(ReceivedFrame::Bye)
+                Some(Turn::Bye)
             }
             Kind::Ack => {
                 let Some(part) = &mut self.part else { return Ok(None) };
                 if let Some(request) = part.accept_ack(&frame)? {
                     self.withdraw(request, ack_sender);
                 }
-                Some(ReceivedFrame::Ack)
+                Some(Turn::Ack)
             }
             Kind::Hello => None,
         })

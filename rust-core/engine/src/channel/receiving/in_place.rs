@@ -1,9 +1,9 @@
 //! Receiving in place: a call takes a message from the link under one lock (`link/take`), unless something comes before
-//! it: messages that were kept, an error, a close. If nothing is taken, [`Receiving::link_next`] finds out why.
+//! it: messages that were kept, an error, a close. If nothing is taken, [`Receiving::pump`] finds out why.
 
 use super::Receiving;
 use crate::channel::event_log::EventLog;
-use crate::channel::link::{Taken, Want, is_awaited};
+use crate::channel::link::{Taken, Want};
 use crate::channel::pattern::Pattern;
 use crate::channel::session_state::{SessionHalves, SessionState};
 use crate::frame::Kind;
@@ -11,8 +11,14 @@ use crate::message::{BodyMemory, Dropped, Message, ReusedMessage};
 use crate::session::inbox::AckTrigger;
 
 /// Data for a program that calls to receive.
-pub(super) const NEXT: Want =
-    Want { data: true, requests: false, replies: false, delivers: true, consume: Some(AckTrigger::Receive) };
+pub(super) const NEXT: Want = Want {
+    data: true,
+    requests: false,
+    replies: false,
+    delivers: true,
+    consume: Some(AckTrigger::Receive),
+    awaited: 0,
+};
 /// Data for a program of which the call has recorded that it receives again.
 pub(super) const MORE: Want = Want { consume: None, ..NEXT };
 /// Any message, for a call that sorts them itself.
@@ -20,7 +26,7 @@ pub(super) const ANY: Want = Want { requests: true, replies: true, delivers: fal
 
 impl Receiving {
     /// Returns the data message that is complete in the link, for a call of the program that has nothing else to do:
-    /// one step for [`Receiving::program_receives`] and [`Receiving::next`]. None if anything else is pending.
+    /// one step for [`Receiving::program_receives`] and [`Receiving::pump`]. None if anything else is pending.
     /// `consume` as in [`Want`].
     #[inline(never)]
     pub fn take_ready(
@@ -111,7 +117,7 @@ impl Receiving {
     /// else is pending.
     #[inline(always)]
     pub fn look_for_reply(&mut self, spins: bool) -> bool {
-        if self.parked || self.watched || self.pending_consume.is_some() {
+        if self.parked || self.watched {
             return false;
         }
         let Some(half) = self.part.as_mut().and_then(|part| part.rx.in_place()) else { return false };
@@ -130,17 +136,16 @@ impl Receiving {
         halves: &mut SessionHalves,
         event_log: &EventLog,
     ) -> Option<Taken> {
-        if self.parked || self.watched || self.pending_consume.is_some() || self.reply_schema.is_some() {
+        if self.parked || self.watched || self.reply_schema.is_some() {
             return None;
         }
         let taken = self.part.as_mut()?.take_reply(number, halves, &self.limits)?;
-        self.awaited = 0;
         self.note_taken(event_log);
         Some(taken)
     }
 
     /// Returns the short message that lies in the ring, for the caller of the request of number `number`, which has
-    /// looked. If it is the reply, it is consumed with its receipt, and `awaited` is 0 afterwards.
+    /// looked. If it is the answer, it is consumed with its receipt.
     #[inline]
     pub fn take_for_caller(
         &mut self,
@@ -148,8 +153,7 @@ impl Receiving {
         halves: &mut SessionHalves,
         event_log: &EventLog,
     ) -> Option<Taken> {
-        self.awaited = number;
-        self.take_in_place(halves, event_log, ANY)
+        self.take_in_place(halves, event_log, Want { awaited: number, ..ANY })
     }
 
     /// Returns whether anything else than the next messages of the link is pending for a program that receives.
@@ -211,11 +215,7 @@ impl Receiving {
         max: usize,
         messages: &mut Vec<Message>,
     ) {
-        if !self.inbox.is_empty()
-            || self.deferred_error.is_some()
-            || self.pending_consume.is_some()
-            || self.watched
-        {
+        if !self.inbox.is_empty() || self.deferred_error.is_some() || self.watched {
             return;
         }
         let (mut missed, mut acknowledges) = (0, false);
@@ -266,34 +266,23 @@ impl Receiving {
         {
             return Some(taken);
         }
-        let (want, awaited) = self.without_checked(want);
-        let taken = self.part.as_mut()?.take(halves, &self.limits, want, awaited)?;
-        self.note_wanted(&taken, awaited, event_log);
+        let want = self.without_checked(want);
+        let taken = self.part.as_mut()?.take(halves, &self.limits, want)?;
+        self.set.note_message();
+        self.note_taken(event_log);
         Some(taken)
     }
 
-    /// Returns what a call takes, without the kinds that are checked against a schema while they are decoded; and the
-    /// request whose reply it awaits.
+    /// Returns what a call takes, without the kinds that are checked against a schema while they are decoded.
     #[inline]
-    fn without_checked(&self, want: Want) -> (Want, u64) {
+    fn without_checked(&self, want: Want) -> Want {
         let is_unchecked = self.schema.is_none();
-        let unchecked = Want {
+        Want {
             data: want.data & is_unchecked,
             requests: want.requests & is_unchecked,
             replies: want.replies & self.reply_schema.is_none(),
             ..want
-        };
-        (unchecked, if want.consume.is_none() { self.awaited } else { 0 })
-    }
-
-    /// Counts a message that was taken as the call wanted.
-    #[inline]
-    fn note_wanted(&mut self, taken: &Taken, awaited: u64, event_log: &EventLog) {
-        if is_awaited(taken.message.header(), awaited) {
-            self.awaited = 0;
         }
-        self.set.note_message();
-        self.note_taken(event_log);
     }
 
     /// Returns the message that a read has taken from a stream, if the call wants it.
@@ -304,9 +293,10 @@ impl Receiving {
         event_log: &EventLog,
         want: Want,
     ) -> Option<Taken> {
-        let (want, awaited) = self.without_checked(want);
-        let taken = self.part.as_mut()?.take_in_stream(halves, &self.limits, want, awaited)?;
-        self.note_wanted(&taken, awaited, event_log);
+        let want = self.without_checked(want);
+        let taken = self.part.as_mut()?.take_in_stream(halves, &self.limits, want)?;
+        self.set.note_message();
+        self.note_taken(event_log);
         Some(taken)
     }
 }

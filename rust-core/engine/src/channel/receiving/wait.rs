@@ -4,7 +4,7 @@
 //! The pending acknowledgement is sent before the wait. Parking announces to the transport that this side
 //! has to be woken; it is undone after every wait, unless the program itself waits on the descriptor.
 
-use super::Receiving;
+use super::{Reads, Receiving};
 use crate::channel::lockstep;
 use crate::channel::sending::AckSender;
 use crate::deadline::Waiting;
@@ -21,25 +21,26 @@ impl Receiving {
     /// because the program's answer can carry it.
     pub(super) fn wait_for_frame(
         &mut self,
+        reads: &mut Reads,
         ack_sender: &AckSender<'_>,
         waiting: &mut Waiting<'_>,
     ) -> Result<()> {
-        self.apply_consume(ack_sender);
-        let is_paced = self.lockstep && !self.for_library && (!waiting.is_none() || self.watched);
+        self.apply_consume(reads, ack_sender);
+        let is_paced = self.lockstep && !reads.is_lent && (!waiting.is_none() || self.watched);
         let has_others = is_paced && lockstep::waits(&ack_sender.links.session_state);
         if has_others && waiting.is_none() && self.set.wake_later().is_err() {
             // The process has no descriptors left: the program tries again.
             self.waker.wake();
         }
-        let pauses = !waiting.is_none() && !self.for_library;
+        let pauses = !waiting.is_none() && !reads.is_lent;
         ack_sender.send_ack(if pauses { AckTrigger::Pause } else { AckTrigger::Park });
         let mut waited = Waited::Omitted;
         if let Some(part) = self.part.as_mut().filter(|_| !waiting.is_none()) {
             // A thread of the program that needs the direction signals `wake`, which only the epoll set sees.
-            if part.rx.spin() || !self.for_library && part.rx.sleep_briefly(waiting)? {
+            if part.rx.spin() || !reads.is_lent && part.rx.sleep_briefly(waiting)? {
                 return Ok(());
             }
-            if !self.for_library {
+            if !reads.is_lent {
                 waited = part.rx.read_briefly(waiting)?;
             }
         }
@@ -65,7 +66,7 @@ impl Receiving {
             }
             return Err(waiting.timed_out());
         }
-        let waited = self.wait_in_epoll(waited, ack_sender, waiting);
+        let waited = self.wait_in_epoll(waited, reads, ack_sender, waiting);
         self.unpark();
         waited
     }
@@ -75,6 +76,7 @@ impl Receiving {
     fn wait_in_epoll(
         &mut self,
         waited: Waited,
+        reads: &Reads,
         ack_sender: &AckSender<'_>,
         waiting: &mut Waiting<'_>,
     ) -> Result<()> {
@@ -83,7 +85,7 @@ impl Receiving {
         let in_place = self.part.as_ref().is_none_or(|part| part.rx.is_in_place());
         let mut is_short_due = waited == Waited::Omitted && !in_place && !self.watched;
         // The library is interrupted through another descriptor.
-        let part = self.part.as_ref().filter(|_| is_short_due && !self.for_library);
+        let part = self.part.as_ref().filter(|_| is_short_due && !reads.is_lent);
         if let Some(link) = part.and_then(|part| part.rx.sole_descriptor()) {
             waited = self.set.wait_short(Some(link), waiting)?;
             is_short_due = false;
@@ -105,7 +107,7 @@ impl Receiving {
             }
             Waited::Omitted => {}
         }
-        if self.lockstep && !self.for_library {
+        if self.lockstep && !reads.is_lent {
             // What comes over the other channels meanwhile is looked at in between.
             return self.set.wait_pause(waiting).map(drop);
         }

@@ -1,0 +1,295 @@
+//! The one loop in which the frames of a channel's link are received: for a call that receives, for a call that awaits
+//! its answer, and for a thread that waits for acknowledgements. Links that break are replaced in it.
+//!
+//! What differs between them says [`Reads`]; what becomes of a frame decides the caller of [`Receiving::pump`].
+
+use super::in_place::ANY;
+use super::reads::Reads;
+use super::{Receiving, Turn, check_pattern};
+use crate::channel::link::Want;
+use crate::channel::sending::AckSender;
+use crate::deadline::Waiting;
+use crate::error::{Error, ErrorKind, Result};
+use crate::session::inbox::AckTrigger;
+use crate::transport::Losses;
+
+/// Messages in the inbox, at most, while a thread reads for acknowledgements.
+const MAX_INBOX: usize = 1 << 16;
+
+/// What the caller does in each turn of the loop; `true` ends it.
+type Turned<'a> = dyn FnMut(&mut Receiving, Turn) -> Result<bool> + 'a;
+
+impl Receiving {
+    /// Receives frames and passes each to `turn`, until that returns a result.
+    ///
+    /// # Errors
+    /// Those of `turn`. `Timeout` at the deadline; `Disconnected` at the end of a link that is not replaced;
+    /// `InvalidState` once the channel is closed; an error about a single frame, which was skipped, and after which
+    /// receiving goes on; `Malformed` for a protocol violation, which ends the link.
+    #[inline]
+    pub fn pump<T>(
+        &mut self,
+        ack_sender: &AckSender<'_>,
+        reads: Reads,
+        waiting: &mut Waiting<'_>,
+        mut turn: impl FnMut(&mut Receiving, Turn) -> Result<Option<T>>,
+    ) -> Result<T> {
+        let (mut reads, mut found) = (reads, None);
+        let mut turned = |receiving: &mut Receiving, of: Turn| {
+            found = turn(receiving, of)?;
+            Ok(found.is_some())
+        };
+        let pumped = self.pump_frames(ack_sender, &mut reads, waiting, &mut turned);
+        self.apply_consume(&mut reads, ack_sender);
+        if self.watched && pumped.is_err() {
+            self.leave_to_event_loop(&reads, ack_sender);
+        }
+        pumped?;
+        found.ok_or_else(|| waiting.timed_out())
+    }
+
+    /// Receives for the library, until `enough` is true; messages go to the inbox.
+    ///
+    /// # Errors
+    /// Those of [`Receiving::pump`]; `Full` if the inbox holds [`MAX_INBOX`] messages.
+    pub fn read(
+        &mut self,
+        ack_sender: &AckSender<'_>,
+        reads: Reads,
+        waiting: &mut Waiting<'_>,
+        mut enough: impl FnMut() -> bool,
+    ) -> Result<()> {
+        self.pump(ack_sender, reads, waiting, |receiving, turn| match turn {
+            Turn::Look if enough() => Ok(Some(())),
+            Turn::Look if receiving.inbox.len() >= MAX_INBOX => {
+                let text = format!(
+                    "{MAX_INBOX} messages wait to be received, and the peer has not consumed what was sent; receive them first"
+                );
+                Err(Error::new(ErrorKind::Full, text))
+            }
+            Turn::Message(message) => {
+                receiving.keep(message);
+                ack_sender.send_ack(AckTrigger::Requested);
+                Ok(None)
+            }
+            Turn::Bye => {
+                ack_sender.send_ack(AckTrigger::Requested);
+                Ok(None)
+            }
+            Turn::Look | Turn::Ack => Ok(None),
+        })
+    }
+
+    /// Receives the available frames without waiting, for the acknowledgements among them.
+    pub fn collect_acks(&mut self, ack_sender: &AckSender<'_>) {
+        // The next call that receives gets the same error and reports it.
+        let _ = self.read(ack_sender, Reads::of_library(), &mut Waiting::at_once(), || false);
+    }
+
+    /// The loop of [`Receiving::pump`].
+    fn pump_frames(
+        &mut self,
+        ack_sender: &AckSender<'_>,
+        reads: &mut Reads,
+        waiting: &mut Waiting<'_>,
+        turn: &mut Turned<'_>,
+    ) -> Result<()> {
+        let AckSender { links: reconnector, event_log, .. } = *ack_sender;
+        // A newer link is taken only after this one was read to its end.
+        let mut is_next = true;
+        loop {
+            if std::mem::take(&mut is_next) {
+                if turn(self, Turn::Look)? {
+                    return Ok(());
+                }
+                if reads.of_program && !self.inbox.is_empty() {
+                    is_next = true;
+                    if self.give_kept(reads, ack_sender, turn)? {
+                        return Ok(());
+                    }
+                    continue;
+                }
+                self.begin_look(reads, ack_sender, waiting)?;
+            }
+            if self.part.is_none() {
+                if !reads.makes_links && !reconnector.is_newer(self.generation) {
+                    return Err(Error::new(ErrorKind::Disconnected, "the link has ended"));
+                }
+                let is_connected = self.connect(reconnector, event_log, waiting, reads.is_lent)?;
+                if reads.is_lent {
+                    if is_connected {
+                        // The sending half takes its half, too. The end of the last link may have brought the
+                        // acknowledgement for which the caller waits, and the new one need not bring any.
+                        ack_sender.send_ack(AckTrigger::Park);
+                    }
+                    is_next = true;
+                    continue;
+                }
+                self.check_sends(reads)?;
+            }
+            if self.may_take_in_place() {
+                let Reads { delivers, consume, awaited, .. } = *reads;
+                let want = Want { delivers, consume, awaited, ..ANY };
+                let taken = self.take_in_place(&mut reconnector.session_state.halves(), event_log, want);
+                if let Some(taken) = taken {
+                    (reads.consume, is_next) = (None, true);
+                    let of = self.route(ack_sender.finish(taken), awaited, ack_sender, waiting)?;
+                    if turn(self, of)? {
+                        return Ok(());
+                    }
+                    continue;
+                }
+            }
+            let Some(part) = &mut self.part else { continue };
+            let got = part.next_frame();
+            let losses = part.rx.take_losses();
+            if losses != Losses::default() {
+                event_log.lost(losses);
+            }
+            if !matches!(got, Ok(Some(_))) {
+                // Before the link is released, and its session with it.
+                self.apply_consume(reads, ack_sender);
+            }
+            match got {
+                Ok(Some(frame)) => {
+                    let of = match self.dispatch(frame, reads, ack_sender) {
+                        Ok(Some(Turn::Message(message))) => {
+                            self.route(message, reads.awaited, ack_sender, waiting)?
+                        }
+                        Ok(other) => {
+                            let counted = self.count_empty_poll(waiting);
+                            if counted.is_err() && matches!(other, Some(Turn::Bye)) {
+                                // The caller, which would send it, gets the error instead of the frame.
+                                ack_sender.send_ack(AckTrigger::Requested);
+                            }
+                            counted?;
+                            let Some(of) = other else { continue };
+                            of
+                        }
+                        // A protocol violation: nothing that follows can be relied on.
+                        Err(e) => {
+                            self.apply_consume(reads, ack_sender);
+                            self.link_lost(reconnector, event_log, &e);
+                            return Err(e);
+                        }
+                    };
+                    is_next = true;
+                    if turn(self, of)? {
+                        return Ok(());
+                    }
+                }
+                Ok(None) => {
+                    self.count_empty_poll(waiting)?;
+                    self.wait_for_frame(reads, ack_sender, waiting)?;
+                    if reads.is_lent && turn(self, Turn::Look)? {
+                        return Ok(());
+                    }
+                    if !self.closing {
+                        reconnector.check_open()?;
+                    }
+                }
+                // An error about one frame, which the transport has skipped.
+                Err(e) if self.part.as_ref().is_some_and(|part| part.rx.goes_on_after(&e)) => return Err(e),
+                Err(e) => {
+                    self.link_lost(reconnector, event_log, &e);
+                    let is_replaced = if reads.makes_links {
+                        reconnector.reconnects()
+                    } else {
+                        reconnector.is_newer(self.generation)
+                    };
+                    if e.kind() != ErrorKind::Disconnected || !is_replaced {
+                        return Err(e);
+                    }
+                    is_next = true;
+                }
+            }
+        }
+    }
+
+    /// Passes the first message of the inbox on.
+    fn give_kept(
+        &mut self,
+        reads: &Reads,
+        ack_sender: &AckSender<'_>,
+        turn: &mut Turned<'_>,
+    ) -> Result<bool> {
+        let Some(message) = self.inbox.pop_front() else { return Ok(false) };
+        self.update_readiness(false);
+        if reads.delivers {
+            let mut halves = ack_sender.links.session_state.halves();
+            halves.inbox.delivered(message.session(), message.number());
+        }
+        turn(self, Turn::Message(message))
+    }
+
+    /// Prepares the look for the next frame. Frees the room of the delivered messages in the link, and waits where the
+    /// link is probably empty.
+    fn begin_look(
+        &mut self,
+        reads: &mut Reads,
+        ack_sender: &AckSender<'_>,
+        waiting: &mut Waiting<'_>,
+    ) -> Result<()> {
+        if reads.of_program
+            && let Some(error) = self.deferred_error.take()
+        {
+            return Err(error);
+        }
+        self.check_sends(reads)?;
+        if reads.asks_for_peer
+            && let Some(part) = &mut self.part
+        {
+            self.parked = true;
+            part.rx.park()?;
+        }
+        self.unpark();
+        let spares = reads.spares || ack_sender.links.is_manual_ack();
+        let is_kept = spares && self.part.as_ref().is_some_and(|part| part.rx.keeps());
+        if reads.consume.is_none() && !is_kept {
+            self.consumed();
+        }
+        if !waiting.is_none()
+            && !self.watched
+            && self.part.as_mut().is_some_and(|part| part.read_ahead.is_empty() && part.rx.is_likely_empty())
+        {
+            // Reading an empty link before the wait would cost one more system call. A time-out is reported later,
+            // after the link was read once.
+            self.wait_for_frame(reads, ack_sender, waiting)
+                .or_else(|e| if e.kind() == ErrorKind::Timeout { Ok(()) } else { Err(e) })?;
+        }
+        Ok(())
+    }
+
+    /// Fails where the program receives from a server.
+    fn check_sends(&self, reads: &Reads) -> Result<()> {
+        match &self.part {
+            Some(part) if reads.of_program => check_pattern(part),
+            _ => Ok(()),
+        }
+    }
+
+    /// Leaves the descriptor as an event loop needs it, which waits from here on, also where the peer is a server, which
+    /// has only answers.
+    fn leave_to_event_loop(&mut self, reads: &Reads, ack_sender: &AckSender<'_>) {
+        if self.part.is_some() && !self.parked {
+            self.update_readiness(true);
+        } else if self.part.is_none() && reads.of_program {
+            // The caller gets the end of the link now, and the inbox is empty.
+            let links = ack_sender.links;
+            if links.reconnects() && !links.origin.is_armed() {
+                // The process has no descriptors left: the program tries again.
+                self.waker.wake();
+            } else {
+                self.waker.drain();
+            }
+        }
+    }
+
+    /// Records what the call has postponed as consumed.
+    #[inline]
+    pub(super) fn apply_consume(&mut self, reads: &mut Reads, ack_sender: &AckSender<'_>) {
+        if let Some(trigger) = reads.consume.take() {
+            self.consume(trigger, ack_sender);
+        }
+    }
+}
