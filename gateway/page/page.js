@@ -1,6 +1,6 @@
 // The scope page: the names of the machine with rate, newest value and course; a name opens a panel. What is shown is in the address; the token is kept in the tab alone.
 import { connect } from "/client.js";
-import { line, number, numbers, at, suits } from "/values.js";
+import { line, number, numbers, oneLine, at, suits } from "/values.js";
 import { Panel, VIEWS } from "/views.js";
 import { clock } from "/plot.js";
 import { Player, Recording } from "/recording.js";
@@ -62,6 +62,9 @@ function say(words) {
   history.replaceState(null, "", `${location.pathname}${text ? `#${text}` : ""}`);
 }
 
+/** Says what happens. Names of files and of machines, and errors, are texts of others. */
+const tell = (text) => (state.textContent = oneLine(text));
+
 // For tests and for the console of the browser.
 globalThis.scope = page;
 
@@ -91,16 +94,16 @@ function row(name) {
   const cells = Array.from({ length: 6 }, () => element.appendChild(document.createElement("td")));
   const button = cells[0].appendChild(document.createElement("button"));
   button.type = "button";
-  button.textContent = name;
-  button.title = `Open a panel of ${name}`;
+  button.textContent = oneLine(name);
+  button.title = `Open a panel of ${oneLine(name)}`;
   button.onclick = () => page.open({ view: known.value === undefined ? "time" : suits(known.value), sources: [{ name }] }).title.scrollIntoView({ block: "nearest" });
   // No canvas: each of them costs something in every frame, and this line changes once a second.
   const drawing = cells[4].appendChild(document.createElementNS(SVG, "svg"));
   for (const [key, value] of Object.entries({ viewBox: "0 0 104 20", "aria-hidden": "true" })) drawing.setAttribute(key, value);
   known = { element, cells, missed: 0, course: [], line: drawing.appendChild(document.createElementNS(SVG, "path")) };
   rows.set(name, known);
-  const after = [...body.children].find((other) => other.firstChild.textContent > name);
-  body.insertBefore(element, after ?? null);
+  const after = page.names().find((other) => other > name);
+  body.insertBefore(element, rows.get(after)?.element ?? null);
   element.hidden = !like().test(name);
   none.hidden = true;
   return known;
@@ -109,7 +112,8 @@ function row(name) {
 function like() {
   const text = filter.value.trim() || "*";
   const escaped = text.replace(/[.+^${}()|[\]\\]/g, "\\$&").replaceAll("*", ".*").replaceAll("?", ".");
-  return new RegExp(`^${/[*?]/.test(text) ? escaped : `.*${escaped}.*`}$`);
+  // Any character stands for itself, those that end a line, too.
+  return new RegExp(`^${/[*?]/.test(text) ? escaped : `.*${escaped}.*`}$`, "su");
 }
 
 function listed({ names, gone }) {
@@ -119,10 +123,10 @@ function listed({ names, gone }) {
     const known = row(one.name);
     const { element, cells } = known;
     element.classList.remove("gone");
-    if (one.problem || known.problem) cells[3].textContent = cells[3].title = one.problem ? `${one.problem}: ${one.reason ?? ""}` : "";
+    if (one.problem || known.problem) cells[3].textContent = cells[3].title = one.problem ? oneLine(`${one.problem}: ${one.reason ?? ""}`) : "";
     known.problem = one.problem;
     cells[1].textContent = one.rate == null ? "" : one.rate.toFixed(one.rate < 100 ? 1 : 0);
-    cells[5].textContent = cells[5].title = one.schema ?? "";
+    cells[5].textContent = cells[5].title = oneLine(one.schema ?? "");
   }
   for (const name of gone) rows.get(name)?.element.classList.add("gone");
 }
@@ -131,7 +135,7 @@ function received(message) {
   const known = row(message.name);
   known.value = message.value;
   if (page.isPaused) return;
-  known.cells[3].textContent = message.error ? message.error.message : line(message.value, 120);
+  known.cells[3].textContent = message.error ? oneLine(message.error.message) : line(message.value, 120);
   const first = numbers(message.value)[0];
   if (first === undefined) return;
   known.course.push(number(at(message.value, first)));
@@ -189,7 +193,7 @@ async function follow(lab) {
 }
 
 function ended(error) {
-  if (!page.player) state.textContent = error.message;
+  if (!page.player) tell(error.message);
 }
 
 /** Shows the names of a connection or of a player, and gives it to the panels. */
@@ -205,13 +209,12 @@ function shows(lab) {
 
 async function opened(files) {
   if (!files.length) return;
-  state.textContent = "reading the recording";
+  tell("reading the recording");
   let recording;
   try {
     recording = await Recording.open(files);
   } catch (error) {
-    state.textContent = error.message;
-    return;
+    return void tell(error.message);
   }
   page.lab?.close();
   page.player = new Player(recording, () => page.span);
@@ -219,7 +222,7 @@ async function opened(files) {
   of("player").hidden = false;
   document.querySelector("caption").textContent = "Names of the recording: a name opens a panel";
   of("play").focus();
-  state.textContent = [`${recording.name}: ${recording.count} messages of ${recording.names.size} names`, ...recording.problems.slice(0, 5)].join("; ");
+  tell([`${recording.name}: ${recording.count} messages of ${recording.names.size} names`, ...recording.problems.slice(0, 5)].join("; "));
   shows(page.player);
 }
 
@@ -259,9 +262,9 @@ async function start() {
   if (page.isViewing) return opened(await given(token));
   const lab = await connect(location.origin, { token });
   if (page.player) return lab.close();
-  const said = () => (state.textContent = `connected to ${lab.welcome.machine}`);
+  const said = () => tell(`connected to ${lab.welcome.machine}`);
   lab.onstate = (now, error) => {
-    if (!page.player) now === "connected" ? said() : (state.textContent = `${now}: ${error?.message ?? ""}`);
+    if (!page.player) now === "connected" ? said() : tell(`${now}: ${error?.message ?? ""}`);
   };
   said();
   shows(lab);
@@ -284,9 +287,9 @@ of("pause").onclick = () => {
 of("share").onclick = async () => {
   try {
     await navigator.clipboard.writeText(location.href);
-    state.textContent = "the address of what is shown is copied; who opens it needs a token";
+    tell("the address of what is shown is copied; who opens it needs a token");
   } catch {
-    state.textContent = "the browser does not allow to copy: take the address from its bar";
+    tell("the browser does not allow to copy: take the address from its bar");
   }
 };
 of("open").onclick = () => of("files").click();

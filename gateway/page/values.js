@@ -9,8 +9,28 @@ export function digits(value) {
   return size !== 0 && (size < 1e-4 || size >= 1e7) ? value.toExponential(4) : String(Number(value.toPrecision(7)));
 }
 
-/** A value as one line, and not much longer than `most` characters. */
+// As the shell and the controller's page do: characters that end a line, change the direction of text or are not seen are escaped as in JSON, beyond 16 bits by a pair of surrogates.
+const ESCAPES = { "\n": "\\n", "\r": "\\r", "\t": "\\t" };
+const INTERPRETED = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/gu;
+const escaped = (c) => ESCAPES[c] ?? c.split("").map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`).join("");
+
+/** A text of a program on one line, as it is shown wherever the page shows one. */
+export function oneLine(text) {
+  return String(text).replace(INTERPRETED, escaped);
+}
+
+/** The same with its lines and tabs, where they are shown. */
+export function severalLines(text) {
+  return String(text).replace(INTERPRETED, (c) => (c === "\n" || c === "\t" ? c : escaped(c)));
+}
+
+/** A value as one line as it is shown, and not much longer than `most` characters. */
 export function line(value, most = 300) {
+  return oneLine(plain(value, most));
+}
+
+/** A value as a text for a table. */
+function plain(value, most) {
   if (value === null || typeof value === "boolean") return String(value);
   if (typeof value === "number" || typeof value === "bigint") return digits(value);
   if (typeof value === "string") return value.length > most ? `${value.slice(0, most)}…` : value;
@@ -22,7 +42,7 @@ export function line(value, most = 300) {
   let text = "";
   for (const [key, part] of Object.entries(value)) {
     if (text.length > most) return `${isList ? "[" : "{"}${text}…`;
-    text += `${text ? ", " : ""}${isList ? "" : `${key}: `}${line(part, 60)}`;
+    text += `${text ? ", " : ""}${isList ? "" : `${plain(key, 60)}: `}${plain(part, 60)}`;
   }
   return isList ? `[${text}]` : `{${text}}`;
 }
@@ -116,7 +136,7 @@ const SIGN = /^[=+\-@\u2010-\u2015\u207a-\u207c\u208a-\u208c\u2212\u2a75\u2a76\u
 
 /** A cell of CSV; a text that a table program would take for a formula is made one that is none. */
 export function cell(value) {
-  let text = typeof value === "string" ? value : line(value, 10000);
+  let text = typeof value === "string" ? value : plain(value, 10000);
   const bare = text.replace(/^'+/, "");
   const isNumber = Number.isFinite(value) || typeof value === "bigint";
   if (!isNumber && (/^[\t\r\n]/.test(bare) || SIGN.test(bare.replace(UNSEEN, "")))) text = `'${text}`;

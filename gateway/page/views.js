@@ -1,6 +1,6 @@
 // Panels: what a name publishes, as numbers against time, a line, a spectrum, an image, a tree or a log; several names in one.
 import { Plot, Series, clock, colour } from "/plot.js";
-import { arrayOf, at, cell, digits, firstArray, isPicture, leaves, line, number, numbers, suits, units } from "/values.js";
+import { arrayOf, at, cell, digits, firstArray, isPicture, leaves, line, number, numbers, oneLine, severalLines, suits, units } from "/values.js";
 
 export const VIEWS = { time: "Against time", line: "Line", spectrum: "Spectrum", image: "Image", tree: "Tree", log: "Log" };
 /** Fields of a map that are drawn unless others are chosen, and lines of a panel. */
@@ -9,9 +9,10 @@ const LINES = 128;
 const LOG = 500;
 const NODES = 500;
 
+/** An element with a text, which may be of a program. */
 function element(name, text, more = {}) {
   const made = document.createElement(name);
-  if (text !== undefined) made.textContent = text;
+  if (text !== undefined) made.textContent = oneLine(text);
   return Object.assign(made, more);
 }
 
@@ -111,9 +112,9 @@ export class Panel {
     this.plot = undefined;
     this.isChanged = true;
     const all = this.sources.map(({ name }) => name);
-    const names = all.length > 4 ? `${all[0]} and ${all.length - 1} others` : all.join(", ");
+    const names = oneLine(all.length > 4 ? `${all[0]} and ${all.length - 1} others` : all.join(", "));
     this.title.textContent = names;
-    this.title.title = all.join(", ");
+    this.title.title = oneLine(all.join(", "));
     this.root.setAttribute("aria-label", `${VIEWS[view]}: ${names}`);
     if (["time", "line", "spectrum"].includes(view)) this.makePlot();
     else if (view === "image") this.makePicture();
@@ -134,7 +135,7 @@ export class Panel {
     const subscription = (this.subscription = this.page.lab.subscribe(this.sources.map(({ name }) => name), options));
     (async () => {
       for await (const message of subscription) if (subscription === this.subscription) this.take(message);
-    })().catch((error) => (this.losses.textContent = error.message));
+    })().catch((error) => (this.losses.textContent = oneLine(error.message)));
   }
   pause(isPaused) {
     this.isPaused = isPaused;
@@ -160,7 +161,7 @@ export class Panel {
     if (missed && this.view !== "time" && this.view !== "log") this.passed = (this.passed ?? 0) + missed;
     if (missed && (this.view === "time" || this.view === "log")) {
       this.missed += missed;
-      this.losses.textContent = `${this.missed} messages missed, the last ${missed} of ${name} at ${clock(time)}`;
+      this.losses.textContent = `${this.missed} messages missed, the last ${missed} of ${oneLine(name)} at ${clock(time)}`;
     }
     if (this.view === "time") return this.takeNumbers(name, value, time, missed);
     if (this.view === "log") return this.takeText(name, value, time, missed);
@@ -185,27 +186,32 @@ export class Panel {
     this.isChanged = true;
   }
   addLine(label, source, path) {
-    const made = { label, source, path, colour: colour(this.lines.length), visible: true };
+    const text = line(label, 200);
+    const made = { label, text, source, path, colour: colour(this.lines.length), visible: true };
     const item = this.legend.appendChild(element("li"));
-    const box = item.appendChild(element("input", undefined, { type: "checkbox", checked: true, ariaLabel: `Show ${label}` }));
+    const box = item.appendChild(element("input", undefined, { type: "checkbox", checked: true, ariaLabel: `Show ${text}` }));
     box.onchange = () => {
       made.visible = box.checked;
       if (this.plot) this.plot.drawn = undefined;
       this.isChanged = true;
     };
     item.appendChild(element("span", undefined, { className: "key" })).style.background = made.colour;
-    item.append(element("span", label));
+    item.append(element("span", text));
     made.shown = item.appendChild(element("output"));
     this.lines.push(made);
     this.describe();
     return made;
   }
   describe() {
-    const found = new Set(this.lines.map(({ source, path }) => source.units.get(path)).filter(Boolean));
+    const found = new Set(this.lines.map((one) => this.unitOf(one)).filter(Boolean));
     if (!this.plot) return;
-    this.plot.unit = [...found].join(", ");
+    this.plot.unit = line([...found].join(", "), 100);
     this.plot.drawn = undefined;
     this.isChanged = true;
+  }
+  /** The unit of a line, as it is shown. */
+  unitOf({ source, path }) {
+    return line(source.units.get(path) ?? "", 40);
   }
   takeText(name, value, time, missed) {
     if (this.isPaused || this.page.isPaused) return;
@@ -213,7 +219,10 @@ export class Panel {
     if (missed) this.body.append(element("p", `${missed} missed`, { className: "missed" }));
     const row = this.body.appendChild(element("p"));
     row.append(element("time", clock(time)));
-    row.append(`${this.sources.length > 1 ? `${name}: ` : ""}${line(value, 2000)}`);
+    // The further lines of a text are indented: they do not look like texts of their own.
+    const text = typeof value === "string" ? severalLines(value.length > 2000 ? `${value.slice(0, 2000)}…` : value) : line(value, 2000);
+    row.append(`${this.sources.length > 1 ? `${oneLine(name)}: ` : ""}${text}`);
+    row.saved = `${this.sources.length > 1 ? `${name}: ` : ""}${typeof value === "string" ? value.slice(0, 10000) : text}`;
     while (this.body.childElementCount > LOG) this.body.firstElementChild.remove();
     if (isAtEnd) this.body.scrollTop = this.body.scrollHeight;
   }
@@ -386,7 +395,7 @@ export class Panel {
       for (const [key, part] of Object.entries(value)) {
         if (++nodes > NODES) return void (nodes === NODES + 1 && into.append(element("li", "…")));
         const isMap = typeof part === "object" && part !== null && (Array.isArray(part) || Object.getPrototypeOf(part) === Object.prototype);
-        const item = into.appendChild(element("li", isMap && depth < 8 ? key : `${key}: ${line(part)}`));
+        const item = into.appendChild(element("li", isMap && depth < 8 ? line(key) : `${line(key)}: ${line(part)}`));
         if (isMap && depth < 8) grow(part, item.appendChild(element("ul")), depth + 1);
       }
     };
@@ -411,16 +420,17 @@ export class Panel {
       const pixel = () => (shape.length === 3 ? Array.from({ length: shape[2] }, (_, channel) => this.array.at(row, column, channel)).join(" ") : digits(this.array.at(row, column)));
       const isInside = row >= 0 && row < shape[0] && column >= 0 && column < shape[1];
       this.note.textContent = `${dtype} ${shape.join(" × ")}, ${digits(this.bounds[0])} to ${digits(this.bounds[1])}${isInside ? `; row ${row}, column ${column}: ${pixel()}` : ""}`;
-      this.canvas.setAttribute("aria-label", `Image of ${this.sources[0].name}: ${this.note.textContent}`);
+      this.canvas.setAttribute("aria-label", `Image of ${oneLine(this.sources[0].name)}: ${this.note.textContent}`);
       return;
     }
     if (!this.plot) return;
     const texts = [];
-    for (const { label, series, data, shown, path, source } of this.lines) {
+    for (const one of this.lines) {
+      const { text: label, series, data, shown } = one;
       let value;
       if (series) value = cursor === undefined ? series.values[(series.end - 1 + series.size) % series.size] : series.valueAt(cursor);
       else if (data && cursor !== undefined) value = data[Math.round(cursor)];
-      const unit = source.units.get(path) ?? "";
+      const unit = this.unitOf(one);
       const text = value === undefined ? (data ? `${data.length} elements` : "") : `${digits(value)} ${unit}`;
       if (shown.value !== text) shown.value = text;
       if (texts.length < 12) texts.push(`${label} ${text}`);
@@ -474,7 +484,7 @@ export class Panel {
       for (let row = 0; row < height; row++) rows.push(Array.from({ length: width }, (_, column) => (channels ? [0, 1, 2].map((channel) => this.array.at(row, column, channel)).join(" ") : this.array.at(row, column))));
     } else if (this.view === "log") {
       rows.push(["time", "text"]);
-      for (const row of this.body.children) rows.push([row.querySelector("time")?.textContent ?? "", row.lastChild?.textContent ?? ""]);
+      for (const row of this.body.children) rows.push([row.querySelector("time")?.textContent ?? "", row.saved ?? row.textContent]);
     } else {
       rows.push(["name", "path", "value"]);
       for (const [name, { value }] of this.newest ?? []) for (const [path, leaf] of leaves(value)) rows.push([name, path, leaf]);

@@ -18,6 +18,7 @@ use tokio::sync::watch;
 use crate::catalogue::Catalogue;
 use crate::feed::Feeds;
 use crate::names::Name;
+use crate::opening::Opening;
 use crate::part::Part;
 use crate::places::{Place, Places, Turns};
 use crate::requests::{HttpPublishers, Listing};
@@ -63,6 +64,8 @@ pub struct Gateway {
     pub viewers: Arc<Catalogue>,
     /// The files of a recording that is shown.
     pub recording: Vec<Part>,
+    /// What the browser that is started has to show.
+    pub opening: Opening,
 }
 
 /// An error of a request over HTTP.

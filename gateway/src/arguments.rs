@@ -13,7 +13,7 @@ use linkspan_program::quantity;
     name = "linkspan gateway",
     version,
     args_conflicts_with_subcommands = true,
-    after_help = "The gateway prints an address with a token that reads. Tokens that do more are made by `linkspan gateway token add`.
+    after_help = "The gateway prints an address with a token that reads, and opens it in the browser of a desktop. Tokens that do more are made by `linkspan gateway token add`.
 Beyond this machine it needs TLS, or a proxy that has it.
 
 Examples:
@@ -46,6 +46,12 @@ pub enum Action {
         /// Listen at this address of this machine
         #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
         listen: String,
+        /// Do not open the page in a browser
+        #[arg(long)]
+        no_open: bool,
+        /// Which file each is, by its device and its number there
+        #[arg(long, value_name = "DEVICE:NUMBER", value_parser = file_number)]
+        is: Vec<(u64, u64)>,
         /// The files, in their order
         #[arg(required = true)]
         files: Vec<PathBuf>,
@@ -137,6 +143,9 @@ pub struct Running {
     /// Draw no token at the start: only those of the file count
     #[arg(long)]
     pub no_start_token: bool,
+    /// Do not open the page in a browser, which is done where a terminal of a desktop shows the address
+    #[arg(long)]
+    pub no_open: bool,
     /// The most messages a second of one name, where a client wants the newest alone
     #[arg(long, value_name = "NUMBER", default_value_t = 60.0, value_parser = rate)]
     pub name_rate: f64,
@@ -162,6 +171,12 @@ pub struct Running {
 fn time(text: &str) -> Result<Duration, String> {
     let time = quantity::duration(text).map_err(|error| error.text().to_owned())?;
     if time.is_zero() { Err("a time of 0 has no meaning here".to_owned()) } else { Ok(time) }
+}
+
+fn file_number(text: &str) -> Result<(u64, u64), String> {
+    let parsed =
+        text.split_once(':').and_then(|(device, number)| device.parse().ok().zip(number.parse().ok()));
+    parsed.ok_or_else(|| "it is two numbers, such as 65024:1234".to_owned())
 }
 
 fn size(text: &str) -> Result<u64, String> {

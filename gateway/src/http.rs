@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 use axum::body::{Body, to_bytes};
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::{Extension, FromRequestParts, Path, Request, State};
-use axum::http::Uri;
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, UPGRADE};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, UPGRADE};
 use axum::http::request::Parts;
+use axum::http::{StatusCode, Uri};
 use axum::middleware::Next;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
@@ -28,6 +28,7 @@ use crate::access::{Admitted, Gateway, Problem, json, parameter};
 use crate::feed::Key;
 use crate::frames::Format;
 use crate::names::Name;
+use crate::opening;
 use crate::places::{AUTHORISED, Place};
 use crate::recording;
 use crate::requests::{self, Withdrawn, call, in_format, latest};
@@ -69,7 +70,8 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
         .route("/api/publish/{*name}", post(publish_name))
         .route("/api/recording", get(recording::list))
         .route("/api/recording/{number}", get(recording::file))
-        .route("/metrics", get(metrics));
+        .route("/metrics", get(metrics))
+        .route(opening::PATH, get(open));
     for (path, kind, text) in FILES {
         let file = ([(CONTENT_TYPE, kind), (CACHE_CONTROL, "no-cache")], text);
         router = match path {
@@ -174,6 +176,24 @@ async fn viewer(
         .read_buffer_size(4_096)
         .write_buffer_size(4_096);
     upgrade.on_upgrade(move |socket| viewers::serve(socket, gateway, rights))
+}
+
+/// Leads the browser that this user's gateway has started to the page.
+async fn open(
+    State(gateway): State<Arc<Gateway>>,
+    Extension(place): Extension<Arc<Place>>,
+    uri: Uri,
+) -> Result<Response, Problem> {
+    let peer = place.peer;
+    gateway.places.check_attempts(peer)?;
+    let code = parameter(&uri, "code")?.unwrap_or_default();
+    let Some(page) = gateway.opening.page(code.as_bytes(), peer) else {
+        gateway.places.wrong_token(peer);
+        add(&gateway.counters.wrong_tokens, 1);
+        let text = "this address leads to the page once, soon after the start, and only for the user who started the program; open the address that it printed";
+        return Err(page::Problem::new(401, ErrorKind::PermissionDenied, text).into());
+    };
+    Ok((StatusCode::SEE_OTHER, [(LOCATION, page)]).into_response())
 }
 
 /// Runs what may wait on a thread for that.

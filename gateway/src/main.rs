@@ -13,6 +13,7 @@
 //! | what is received for all clients; the place of one client in it | `feed`, `subscription` |
 //! | calls, look-ups, publishers | `requests`, `publishers` |
 //! | a recording in the page: its files, their addresses, the program then | `part`, `recording`, `viewing` |
+//! | the page in the browser of the desktop | `opening`, `browser` |
 //! | the gateway as a service; its counters | `service`, `status` |
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "in a test a panic is the report"))]
@@ -22,11 +23,13 @@ mod access;
 mod arguments;
 mod asked;
 mod asker;
+mod browser;
 mod catalogue;
 mod feed;
 mod frames;
 mod http;
 mod names;
+mod opening;
 mod part;
 mod places;
 mod publishers;
@@ -72,7 +75,7 @@ fn main() -> ExitCode {
 fn run(arguments: Arguments) -> Result<()> {
     match arguments.action {
         None => service::run(&arguments.running),
-        Some(Action::View { listen, files }) => viewing::run(&files, &listen),
+        Some(Action::View { listen, no_open, is, files }) => viewing::run(&files, &is, &listen, !no_open),
         Some(Action::Token(token)) => change_tokens(token),
         Some(Action::Completions { shell }) => {
             stdout::write(&manual::completions(shell, Arguments::command(), "linkspan-gateway"))

@@ -24,6 +24,7 @@ use crate::arguments::Running;
 use crate::catalogue::Catalogue;
 use crate::feed::{Feed, Feeds};
 use crate::names::Name;
+use crate::opening::Opening;
 use crate::part::Part;
 use crate::places::{Places, Turns};
 use crate::requests::Listing;
@@ -126,6 +127,16 @@ pub fn run(running: &Running) -> Result<()> {
         None => main.address.clone(),
     };
     stdout::print_lines(&several_lines(&shown))?;
+    // Of a gateway for others, whose certificate or proxy has another name, the operator opens no page here.
+    if drawn.is_some()
+        && !running.no_open
+        && address.ip().is_loopback()
+        && tls.is_none()
+        && !running.behind_proxy
+    {
+        let server = main.address.trim_end_matches('/');
+        main.gateway.opening.open(server, shown.strip_prefix(server).unwrap_or_default());
+    }
     let attended = main.attend();
     stop.send_replace(true);
     main.threads.join();
@@ -171,6 +182,7 @@ pub fn made(settings: Settings, origin: Origin, tokens: Tokens, buffer: u64, rec
         machine,
         viewers: Catalogue::new(listing),
         recording,
+        opening: Opening::default(),
     });
     Made { gateway, pause, stop, started }
 }

@@ -24,9 +24,17 @@ const LOOK: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
 ///
 /// # Errors
 /// Those of the files and of the address; `PermissionDenied` for an address that other machines reach.
-pub fn run(paths: &[PathBuf], listen: &str) -> Result<()> {
+pub fn run(paths: &[PathBuf], are: &[(u64, u64)], listen: &str, opens: bool) -> Result<()> {
     let signals = Signals::install()?;
-    let recording = paths.iter().map(|path| Part::open(path)).collect::<Result<Vec<_>>>()?;
+    if paths.len() != are.len() {
+        return Err(Error::new(
+            ErrorKind::InvalidState,
+            "each file needs its --is; use `linkspan recording view`",
+        ));
+    }
+    raise_descriptors();
+    let files = paths.iter().zip(are);
+    let recording = files.map(|(path, is)| Part::open(path, *is)).collect::<Result<Vec<_>>>()?;
     let requested = server::parse(listen)?;
     if !requested.ip().is_loopback() {
         let text = format!(
@@ -34,7 +42,6 @@ pub fn run(paths: &[PathBuf], listen: &str) -> Result<()> {
         );
         return Err(Error::new(ErrorKind::PermissionDenied, text));
     }
-    raise_descriptors();
     let token = Token::draw()?;
     // No name may be read: there is the recording alone.
     let tokens = Tokens::new(None, Some((&token, Rights { name: "start".into(), ..Rights::default() })))?;
@@ -54,7 +61,12 @@ pub fn run(paths: &[PathBuf], listen: &str) -> Result<()> {
     let Made { gateway, stop, started, .. } = made(settings, origin, tokens, 0, recording);
     let threads = server::serve(&gateway, started, &listener, None)?;
     drop(listener);
-    stdout::print_lines(&several_lines(&format!("{}&recording=1", token.address(&address.to_string()))))?;
+    let shown = format!("{}&recording=1", token.address(&address.to_string()));
+    stdout::print_lines(&several_lines(&shown))?;
+    if opens {
+        let server = format!("http://{address}");
+        gateway.opening.open(&server, shown.strip_prefix(&server).unwrap_or_default());
+    }
     while signals.signal().is_none() && !threads.has_ended() {
         // It says itself what it was that ended the wait.
         let _ = poll(&mut [PollFd::from_borrowed_fd(signals.fd(), PollFlags::IN)], Some(&LOOK));

@@ -229,6 +229,17 @@ impl Reader {
         self.part.as_ref().map(|part| (&*part.path, part.offset))
     }
 
+    /// Returns which file is read, by its device and its number there: what has its path later may be another one.
+    ///
+    /// # Errors
+    /// `InvalidState` where all have been read; those of the file system.
+    pub fn file_number(&self) -> Result<(u64, u64)> {
+        let Some(part) = &self.part else {
+            return Err(Error::new(ErrorKind::InvalidState, "all files of the recording have been read"));
+        };
+        part.file_number()
+    }
+
     /// Returns what its parts are of.
     pub fn identity(&self) -> Option<&Identity> {
         self.identity.as_ref()

@@ -97,7 +97,7 @@ const EMPTY_NAMES: [&str; 7] = ["utils", "util", "common", "manager", "helper", 
 
 /// Where programs are started, each place with a reason why no code of the current folder or the environment is run
 /// that the user did not name.
-const STARTS_PROGRAMS: [&str; 6] = [
+const STARTS_PROGRAMS: [&str; 7] = [
     // The user's own command, by a shell that is named in full, or by the path that the user gives.
     "cli/src/reply.rs",
     "cli/src/supervisor/hook.rs",
@@ -110,6 +110,9 @@ const STARTS_PROGRAMS: [&str; 6] = [
     // Python of these folders, with the variables alone that `programs::clean_environment` lists, and outside of the
     // current folder.
     "recorder/src/tools/export/python.rs",
+    // The browser that BROWSER names by its whole path, or a program of these folders, with the variables of the desktop
+    // that `programs::desktop_environment` lists.
+    "gateway/src/browser.rs",
 ];
 
 /// Calls of the recorder and of what reads recordings that open or make a file, which `recording/src/files.rs` alone

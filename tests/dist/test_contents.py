@@ -71,6 +71,12 @@ def test_artefact_holds_no_path_of_the_machine_that_built_it(pattern: str, tmp_p
     assert checked > 2
 
 
+@pytest.mark.parametrize("pattern", [f"linkspan_remote-{VERSION}-py3-none-any.whl", f"linkspan-client-{VERSION}.tgz"])
+def test_clients_of_the_gateway_have_their_licences(pattern: str, tmp_path: Path) -> None:
+    texts = {path.name: path.read_text() for path in unpacked(artefact(pattern), tmp_path).rglob("LICENSE-*")}
+    assert texts == {path.name: path.read_text() for path in ROOT.glob("LICENSE-*")} and len(texts) == 2
+
+
 @pytest.mark.parametrize("pattern", WITH_CRATES)
 def test_artefact_has_the_licences_of_its_crates(pattern: str, tmp_path: Path) -> None:
     folder = unpacked(artefact(pattern), tmp_path)

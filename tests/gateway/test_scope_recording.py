@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import subprocess
+import unicodedata
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ import linkspan
 import numpy as np
 import pytest
 from conftest import Bench, Gateway, go
+from mcap.writer import CompressionType, Writer
 from playwright.sync_api import Browser, Page, expect
 from support.tree import DEBUG, PROGRAM
 from support.waiting import PATIENCE, next_line, until
@@ -149,13 +151,18 @@ def test_recording_opens_without_a_token_and_by_keyboard_alone(bench: Bench, gat
     context.close()
 
 
+class Refused(Exception):
+    """It has ended with an error: what it wrote, and its exit code."""
+
+
 class Shown(Gateway):
     """`linkspan recording view`: the address and the token of a page that has a recording and nothing else."""
 
-    def __init__(self, bench: Bench, *words: object) -> None:
-        self.bench, self.child = bench, bench.start(RECORD, "recording", "view", *words)
+    def __init__(self, bench: Bench, *words: object, through: tuple[object, ...] = ()) -> None:
+        self.bench, self.child = bench, bench.start(*through, RECORD, "recording", "view", *words)
         line = next_line(self.child.stdout, "the address of the page").strip()
-        assert line, self.child.communicate()[1]
+        if not line:
+            raise Refused(self.child.communicate(timeout=PATIENCE)[1], self.child.returncode)
         self.link = line
         self.address, _, behind = line.partition("/#token=")
         self.token, _, rest = behind.partition("&")
@@ -339,4 +346,83 @@ def test_hostile_files_harm_the_page_at_no_place(bench: Bench, gateway: Gateway,
     )
     wrong = [one for one in told if one and one[0] != "LinkspanError"]
     assert not wrong and len(told) == 200, json.dumps(wrong[:5])
+    scope.end()
+
+
+#: Characters that turn the order of text, are not seen, or end a line: as they are, and as they are shown.
+ODD = "\u202egnp.exe\u2066a\u200bb\ufeff\U000e0041c\x1b[2J\u2028d\x85e"
+ESCAPED = "\\u202egnp.exe\\u2066a\\u200bb\\ufeff\\udb40\\udc41c\\u001b[2J\\u2028d\\u0085e"
+#: All that the page shows, and says to who cannot see it.
+SEEN = """(() => {
+    const found = [];
+    for (const one of document.querySelectorAll("*")) {
+        for (const name of ["aria-label", "aria-valuetext", "title", "placeholder", "alt"]) if (one.hasAttribute(name)) found.push(one.getAttribute(name));
+        for (const child of one.childNodes) if (child.nodeType === Node.TEXT_NODE && one.localName !== "script") found.push(child.data);
+    }
+    return [...found, ...globalThis.drawn];
+})()"""
+
+
+def test_text_that_a_page_would_turn_or_hide_is_shown_escaped_everywhere(bench: Bench, gateway: Gateway, browser: Browser) -> None:  # noqa: F811
+    """In names, labels, units, axes, logs, trees, cells of the table and errors; what is saved as a table has it as it was."""
+    number, log, image = f"lab/n{ODD}", f"lab/l{ODD}", f"lab/i{ODD}"
+    notation = f'name = "lab.reading"\n[fields.celsius]\ntype = "f64"\nunit = "C{ODD}"\n'
+    file = bench.folder / f"run{ODD.replace(chr(0x1B), '')}.mcap"
+    with file.open("wb") as out:
+        writer = Writer(out, compression=CompressionType.NONE)
+        writer.start(profile="linkspan")
+        schema = writer.register_schema(f"lab.s{ODD}", "linkspan", notation.encode())
+        of = {name: writer.register_channel(name, "cbor", schema, {"linkspan.incarnation": "7" * 16, "linkspan.first": "1"}) for name in (number, log, image)}
+        wrong = writer.register_channel(f"lab/w{ODD}", f"smile{ODD}", 0, {})
+        for second in range(1, 20):
+            values = {number: {"celsius": second * 0.5, f"x{ODD}": second, "text": ODD, f"map{ODD}": {f"key{ODD}": ODD}}, log: f"first {ODD}\n12:00:00 second", image: np.full((4, 4), second, np.uint8)}
+            for name, value in values.items():
+                writer.add_message(of[name], second * 10**8, linkspan.encode(value), second * 10**8, second)
+        writer.add_message(wrong, 2 * 10**9, b"", 2 * 10**9, 1)
+        writer.finish()
+    scope = Scope(browser, gateway, [])
+    page = scope.page
+    page.evaluate("""(() => {
+        globalThis.drawn = [];
+        const draw = CanvasRenderingContext2D.prototype.fillText;
+        CanvasRenderingContext2D.prototype.fillText = function (text, ...more) { drawn.push(text); return draw.call(this, text, ...more); };
+    })()""")
+    dropped(page, file)
+    expect(page.locator("#state")).to_contain_text("58 messages of 4 names")
+    for view, name in [("time", number), ("line", number), ("spectrum", number), ("image", image), ("tree", number), ("tree", log), ("log", log), ("log", number), ("image", number)]:
+        page.evaluate("([view, name]) => { scope.open({ view, sources: [{ name }] }); }", [view, name])
+    page.evaluate("names => { scope.open({ view: 'log', sources: names.map((name) => ({ name })) }); scope.open({ view: 'time', sources: names.map((name) => ({ name })) }); }", [log, number])
+    page.get_by_label("Speed").select_option("1000")
+    scope.until("!scope.player.isPlaying && scope.panels[0].lines[1]?.series.end === 19 && scope.panels[0].plot.unit && scope.panels.every((panel) => panel.view !== 'log' || panel.body.childElementCount >= 19)")
+    page.get_by_label("Add a name to this panel").first.focus()
+    page.get_by_role("img", name="Against time").first.focus()
+    page.keyboard.press("ArrowLeft")
+    scope.until("scope.panels[0].plot.top.ariaLabel.includes('gnp.exe')")
+    scope.until("drawn.some((text) => text.includes('gnp.exe'))")
+    expect(page.locator("#names")).to_contain_text("a page shows no smile", timeout=PATIENCE * 1000)
+    for name in ("n", "l", "i", "w"):
+        expect(page.get_by_role("button", name=f"lab/{name}{ESCAPED}", exact=True)).to_be_visible()
+    page.get_by_label("Names", exact=True).first.fill("lab/n*")
+    expect(page.get_by_role("button", name=f"lab/n{ESCAPED}", exact=True)).to_be_visible()
+    expect(page.get_by_role("button", name=f"lab/l{ESCAPED}", exact=True)).to_be_hidden()
+    page.get_by_label("Names", exact=True).first.fill("")
+    wide = page.evaluate("[...document.querySelectorAll('*')].filter((one) => one.getBoundingClientRect().right > innerWidth).map((one) => one.outerHTML.slice(0, 200))")
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), wide
+    seen = page.evaluate(SEEN)
+    wrong_ones = [text for text in seen if any(unicodedata.category(c) in ("Cf", "Zl", "Zp") or (unicodedata.category(c) == "Cc" and c not in "\n\t") for c in text)]
+    assert not wrong_ones, [ascii(text)[:200] for text in wrong_ones]
+    for what in (f"lab/n{ESCAPED}", f"lab.s{ESCAPED}", f"C{ESCAPED}", f"x{ESCAPED}", f"map{ESCAPED}", f"key{ESCAPED}: {ESCAPED}", f"first {ESCAPED}\n12:00:00 second", f"smile{ESCAPED}"):
+        assert any(what in text for text in seen), what
+    assert any(ESCAPED.replace("\\u001b", "") in text for text in seen if text.startswith("run")), "the name of the file"
+    # The second line of a text is indented: it looks like no other text.
+    line, second = page.evaluate("""(() => {
+        const row = document.querySelector(".log p"), text = row.lastChild;
+        const left = (at) => { const range = document.createRange(); range.setStart(text, at); range.setEnd(text, at + 1); return range.getBoundingClientRect().left; };
+        return [row.getBoundingClientRect().left, left(text.data.indexOf("12:00:00"))];
+    })()""")
+    assert second > line + 10
+    page.screenshot(path=SHOTS / "scope-foreign-text.png", full_page=True)
+    # What is saved is what was published.
+    saved = page.evaluate("scope.panels.map((panel) => panel.table())")
+    assert f"lab/n{ODD} x{ODD}" in saved[0] and f"map{ODD}/key{ODD},{ODD}" in saved[4] and f"first {ODD}\n12:00:00 second" in saved[6]
     scope.end()

@@ -209,6 +209,12 @@ impl OpenPart {
         self.length
     }
 
+    /// Returns the device of the file, and its number there.
+    pub fn file_number(&self) -> Result<(u64, u64)> {
+        let facts = self.file.metadata().map_err(|error| of_io(&error, "reading", &self.path))?;
+        Ok((facts.dev(), facts.ino()))
+    }
+
     /// Takes the length of the file as it is now; returns whether it is longer than before.
     pub fn has_grown(&mut self) -> Result<bool> {
         let facts = self.file.metadata().map_err(|error| of_io(&error, "reading", &self.path))?;

@@ -12,6 +12,23 @@ use crate::environment;
 /// Variables that such a program gets, beside those that begin with `LC_`: they name its language and its time, and no
 /// code.
 const PASSED: [&str; 3] = ["LANG", "LANGUAGE", "TZ"];
+/// What a program that shows a window gets beside these: they name the display and the desktop, and no code.
+const OF_THE_DESKTOP: [&str; 9] = [
+    "DISPLAY",
+    "WAYLAND_DISPLAY",
+    "XAUTHORITY",
+    "XDG_CURRENT_DESKTOP",
+    "XDG_SESSION_DESKTOP",
+    "XDG_SESSION_TYPE",
+    "DESKTOP_SESSION",
+    "KDE_FULL_SESSION",
+    "KDE_SESSION_VERSION",
+];
+/// Folders with its files, where they are this user's alone; and folders for all users, where they are absolute.
+const FOLDERS: [&str; 5] = ["HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME", "XDG_RUNTIME_DIR"];
+const LISTS_OF_FOLDERS: [&str; 2] = ["XDG_DATA_DIRS", "XDG_CONFIG_DIRS"];
+/// The bus of the desktop.
+const BUS: &str = "DBUS_SESSION_BUS_ADDRESS";
 
 /// Gives a program an environment in which nothing names code: the absolute folders of PATH, the language and the time,
 /// and a folder for temporary files where it is this user's alone. Its home is the one that the system knows. A program
@@ -28,6 +45,29 @@ pub fn clean_environment(command: &mut Command) {
             command.env(name, value);
         }
     }
+}
+
+/// Gives a program that shows a window that environment, and the display, the bus and the user's own folders of the
+/// desktop session.
+pub fn desktop_environment(command: &mut Command) {
+    clean_environment(command);
+    for (name, value) in environment::variables() {
+        let is = |names: &[&str]| names.iter().any(|known| name == *known);
+        if is(&OF_THE_DESKTOP)
+            || is(&FOLDERS) && is_own(Path::new(&value))
+            || name == BUS && is_socket(&value)
+        {
+            command.env(name, value);
+        } else if is(&LISTS_OF_FOLDERS) {
+            let folders = std::env::split_paths(&value).filter(|folder| folder.is_absolute());
+            command.env(&name, std::env::join_paths(folders).unwrap_or_default());
+        }
+    }
+}
+
+/// Whether all addresses of a bus are sockets: one of another kind may name a program that is to be started.
+fn is_socket(addresses: &OsStr) -> bool {
+    addresses.as_bytes().split(|byte| *byte == b';').all(|one| one.starts_with(b"unix:"))
 }
 
 /// Whether a folder is this user's, and no other one writes into it.
