@@ -44,6 +44,7 @@ mod sessions;
 mod several_names;
 mod short_wait;
 mod silent_names;
+mod silent_peer;
 mod slots;
 mod support;
 mod tcp;

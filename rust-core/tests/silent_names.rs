@@ -1,6 +1,7 @@
 //! A name that fits and stays silent takes no time of any call: connections to several names are begun together, and
 //! completed when their listeners answer. Names that come and go starve no messages.
 
+use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -33,8 +34,9 @@ impl Silent {
             silent.paths.push(path);
             silent.threads.push(thread::spawn(move || {
                 let mut kept = Vec::new();
-                while let Ok((stream, _)) = listener.accept() {
-                    if over.load(Ordering::SeqCst) {
+                while let Ok((mut stream, _)) = listener.accept() {
+                    // A hello begins otherwise, and comes with the connection.
+                    if over.load(Ordering::SeqCst) && is_end(&mut stream) {
                         break;
                     }
                     kept.push(stream);
@@ -54,10 +56,16 @@ impl Silent {
     fn hang_up(&self) {
         self.over.store(true, Ordering::SeqCst);
         for path in &self.paths {
-            let _ = UnixStream::connect(path);
+            let _ = UnixStream::connect(path).and_then(|mut stream| stream.write_all(b"!"));
             let _ = std::fs::remove_file(path);
         }
     }
+}
+
+/// Whether a connection is the one that ends a silent listener.
+fn is_end(stream: &mut UnixStream) -> bool {
+    let mut first = [0];
+    stream.read_exact(&mut first).is_ok() && first == *b"!"
 }
 
 impl Drop for Silent {

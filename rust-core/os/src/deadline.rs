@@ -212,8 +212,6 @@ pub struct Waiting<'a> {
     wake: Option<Arc<dyn AsFd + Send + Sync>>,
     /// A descriptor that ends the wait with `Cancelled`.
     stop: Option<Arc<dyn AsFd + Send + Sync>>,
-    /// Whether a peer gets no time beyond the deadline.
-    is_strict: bool,
     /// When the first round began of a loop that a peer can prolong; none before it.
     first_round: Option<Instant>,
     /// Whether the call runs the tick itself, once it has given back what others wait for.
@@ -247,7 +245,6 @@ impl<'a> Waiting<'a> {
             next: None,
             wake: None,
             stop: None,
-            is_strict: false,
             first_round: None,
             defers_tick: false,
             deferred: None,
@@ -267,17 +264,6 @@ impl<'a> Waiting<'a> {
     pub fn until(deadline: Deadline) -> Waiting<'a> {
         let started = Waiting::start(Wait::new(deadline.remaining()), Timeout::Default);
         Waiting { deadline: Cell::new(Some(deadline)), ..started }
-    }
-
-    /// The same, for a caller that rejects late answers: a peer that answers gets no time beyond the
-    /// deadline.
-    pub fn strictly_until(deadline: Deadline) -> Waiting<'a> {
-        Waiting { is_strict: true, ..Waiting::until(deadline) }
-    }
-
-    /// Whether a peer gets no time beyond the deadline.
-    pub fn is_strict(&self) -> bool {
-        self.is_strict
     }
 
     /// Returns a wait that never sleeps, to poll within another call.
@@ -427,7 +413,7 @@ impl<'a> Waiting<'a> {
             self.first_round = Some(Instant::now());
             return Ok(());
         };
-        if self.deadline().has_passed() && (self.is_strict || first.elapsed() >= Waiting::PATIENCE) {
+        if self.deadline().has_passed() && first.elapsed() >= Waiting::PATIENCE {
             return Err(self.timed_out());
         }
         if self.is_ticking() {

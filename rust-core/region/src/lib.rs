@@ -119,14 +119,14 @@ impl Region {
         }
         let mut text = Vec::new();
         loop {
-            if text.len() as u64 > LONGEST_TEXT {
+            let at = offset + text.len() as u64;
+            if text.len() as u64 >= LONGEST_TEXT && at < there {
                 let what = format!(
                     "there is no zero byte in the {LONGEST_TEXT} bytes from {offset} on, so this is not a text; read it with bytes"
                 );
                 return Err(Error::new(ErrorKind::TooLarge, what));
             }
-            let at = offset + text.len() as u64;
-            let step = STEP.min(there.saturating_sub(at));
+            let step = STEP.min(there.saturating_sub(at)).min(LONGEST_TEXT - text.len() as u64);
             let part = self.copy(at, step as usize)?;
             match memchr::memchr(0, &part) {
                 Some(end) => text.extend_from_slice(&part[..end]),

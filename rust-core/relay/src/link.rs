@@ -14,7 +14,7 @@ use linkspan_os::memory::PeerFile;
 use linkspan_os::poll::{Epoll, Interest};
 use linkspan_transport::endpoint::Endpoint;
 use linkspan_transport::frame::{Header, Kind, Outgoing};
-use linkspan_transport::hello::{self, Call};
+use linkspan_transport::hello::{Asked, Call};
 use linkspan_transport::place::Place;
 use linkspan_transport::{AckWords, Rx, Sent, Tx};
 use linkspan_value::codec::Encoding;
@@ -86,7 +86,7 @@ impl RelayLink {
             let offer = transport.connections()?.offer(own_hello.session, None)?;
             let descriptors = if own_hello.ask { Vec::new() } else { offer.descriptors()? };
             let borrowed: Vec<_> = descriptors.iter().map(AsFd::as_fd).collect();
-            match hello::call(&place, transport.carries(), &frame, &borrowed, waiting)? {
+            match Asked::at(&place, transport.carries(), &frame, &borrowed)?.wait(waiting)? {
                 Call::NotListening => {
                     return Err(Error::new(ErrorKind::NotFound, "no program listens there"));
                 }

@@ -25,7 +25,7 @@ use linkspan_transport::authentication;
 use linkspan_transport::capability::{Capabilities, LINKS};
 use linkspan_transport::driver::{Appears, ConnectionDriver, Driver, ListenRequest, ListingSource, Target};
 use linkspan_transport::endpoint::Endpoint;
-use linkspan_transport::hello::{self, Call};
+use linkspan_transport::hello::{Asked, Call};
 use linkspan_transport::kind::{Kind, NameDirectory, Naming};
 use linkspan_transport::owner::OwnerRecord;
 use linkspan_transport::place::Place;
@@ -109,18 +109,8 @@ struct NinthTarget {
 }
 
 impl Target for NinthTarget {
-    fn call(
-        &self,
-        hello: &[u8],
-        descriptors: &[BorrowedFd<'_>],
-        wakers: &[BorrowedFd<'_>],
-        waiting: &mut Waiting<'_>,
-    ) -> Result<Call> {
-        match self.connect(wakers, waiting)? {
-            Call::Answered(stream) => hello::exchange(stream, hello, descriptors, waiting, &self.shown()),
-            Call::NotListening => Ok(Call::NotListening),
-            Call::Busy => Ok(Call::Busy),
-        }
+    fn ask(&self, hello: &[u8], descriptors: &[BorrowedFd<'_>]) -> Result<Call<Asked>> {
+        Asked::over(self.connect(&[], &mut Waiting::at_once())?, hello, descriptors, self.shown())
     }
 
     /// Connects once. A refused connection means that no process has the name.

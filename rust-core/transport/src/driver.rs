@@ -236,29 +236,14 @@ pub struct ListenRequest<'a> {
 /// An address at which a process listens or will listen. Owned by the connecting channel, which
 /// calls it again for each new connection.
 pub trait Target: Send + Sync {
-    /// Connects and sends a hello, once. `wakers` are descriptors that end the wait when they
-    /// become readable.
+    /// Connects and sends a hello, once, and waits for nothing. [`Call::wait`] waits for the answer.
     ///
     /// # Errors
-    /// `Stalled` where a process listens and does not answer in time; `PermissionDenied`; the
-    /// refusals of the transport.
-    fn call(
-        &self,
-        hello: &[u8],
-        descriptors: &[BorrowedFd<'_>],
-        wakers: &[BorrowedFd<'_>],
-        waiting: &mut Waiting<'_>,
-    ) -> Result<Call>;
+    /// `PermissionDenied`; the refusals of the transport.
+    fn ask(&self, hello: &[u8], descriptors: &[BorrowedFd<'_>]) -> Result<Call<Asked>>;
 
-    /// Connects and sends a hello, once, and waits for nothing. `None` where the transport has only [`Target::call`].
-    ///
-    /// # Errors
-    /// As [`Target::call`], without those of the answer.
-    fn ask(&self, _hello: &[u8], _descriptors: &[BorrowedFd<'_>]) -> Result<Option<Call<Asked>>> {
-        Ok(None)
-    }
-
-    /// Connects, once, and sends nothing: for plain framing, and for probes.
+    /// Connects, once, and sends nothing: for plain framing, and for probes. `wakers` are descriptors that end the wait
+    /// when they become readable.
     fn connect(&self, wakers: &[BorrowedFd<'_>], waiting: &mut Waiting<'_>) -> Result<Call<Stream>>;
 
     /// Returns the signal that another call may succeed.

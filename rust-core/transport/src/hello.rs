@@ -4,7 +4,7 @@
 //! A hello is one frame of at most 16 KiB. Descriptors may come with it and nowhere else: they are
 //! taken only once the whole frame is there and its content has been checked, so a refused peer
 //! cannot fill this process with descriptors. The acceptor calls [`HelloReader`]; the connecting
-//! side calls `call`, or `connect` where it sends no hello.
+//! side makes an [`Asked`], or calls `connect` where it sends no hello.
 //!
 //! Bytes behind the hello stay in the socket's queue, for the link that takes over the connection.
 
@@ -15,12 +15,12 @@ use std::time::Duration;
 
 use super::place::{CONNECT, Place};
 use super::stream::Stream;
-use crate::deadline::{Deadline, Wait, Waiting};
+use crate::deadline::{Wait, Waiting, at_timeout};
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{HEADER, Header, Incoming, Kind, MAX_EXTENSION};
 use crate::sys::fork::Guarded;
 use crate::sys::peer::Credentials;
-use crate::sys::poll::wait_any;
+use crate::sys::poll::wait_readable;
 use crate::sys::socket::{self, Carries};
 use crate::sys::{closing, rights};
 use bytes::Bytes;
@@ -233,8 +233,8 @@ pub enum Call<T = AnsweredCall> {
     Busy,
 }
 
-/// The minimum time that a listener has to answer, even where the call does not wait: its acceptor
-/// answers within microseconds, but on another thread.
+/// The time that a listener has to answer a call which makes an object or asks for one value, and which has no time-out
+/// of its own: its acceptor answers within microseconds, but on another thread.
 pub const MIN_ANSWER_TIME: Duration = Duration::from_millis(500);
 
 /// Connects to the listener at this place, once, and sends nothing. Blocks at most one tick while
@@ -254,39 +254,6 @@ pub(crate) fn connect(place: &Place, carries: Carries, waiting: &mut Waiting<'_>
     }
 }
 
-/// Connects to the listener at this place, once, and exchanges hellos.
-///
-/// # Errors
-/// `Stalled` where a process listens and does not answer in time; those of `connect`.
-pub fn call(
-    place: &Place,
-    carries: Carries,
-    hello: &[u8],
-    descriptors: &[BorrowedFd<'_>],
-    waiting: &mut Waiting<'_>,
-) -> Result<Call> {
-    let stream = match connect(place, carries, waiting)? {
-        Call::Answered(stream) => stream,
-        Call::NotListening => return Ok(Call::NotListening),
-        Call::Busy => return Ok(Call::Busy),
-    };
-    exchange(stream, hello, descriptors, waiting, &place.path().display())
-}
-
-/// Sends a hello over a new connection and waits for the answer. `shown` is the address, for texts.
-pub fn exchange(
-    stream: Stream,
-    hello: &[u8],
-    descriptors: &[BorrowedFd<'_>],
-    waiting: &mut Waiting<'_>,
-    shown: &dyn Display,
-) -> Result<Call> {
-    match send_and_receive(&stream, hello, descriptors, waiting, shown)? {
-        Some(answer) => Ok(Call::Answered(answer.over(stream)?)),
-        None => Ok(Call::Busy),
-    }
-}
-
 /// One frame that answered another, and its descriptors.
 pub struct HelloAnswer {
     /// The frame.
@@ -301,22 +268,6 @@ impl HelloAnswer {
         let (credentials, process) = stream.peer()?;
         Ok(AnsweredCall { stream, answer: self.answer, descriptors: self.descriptors, credentials, process })
     }
-}
-
-/// Sends a frame over a new connection and waits for the one frame that answers it. `None` where
-/// the other side closed the connection: it ended between our connect and its answer, and the next
-/// listener will answer.
-///
-/// # Errors
-/// `Stalled` where no answer came in time.
-pub(crate) fn send_and_receive(
-    stream: &Stream,
-    frame: &[u8],
-    descriptors: &[BorrowedFd<'_>],
-    waiting: &mut Waiting<'_>,
-    shown: &dyn Display,
-) -> Result<Option<HelloAnswer>> {
-    send_and_read(stream, frame, descriptors, HelloReader::of_answer(), waiting, shown)
 }
 
 /// Asks a process of this user that listens at a place for its socket, to listen there as well.
@@ -334,7 +285,15 @@ pub fn request_socket(place: &Place, frame: &[u8], waiting: &mut Waiting<'_>) ->
         return Err(Error::new(ErrorKind::PermissionDenied, text));
     }
     let reading = HelloReader { wants_socket: true, ..HelloReader::default() };
-    send_and_read(&stream, frame, &[], reading, waiting, &place.path().display())
+    let mut exchange = Exchange::begin_with(stream, frame, &[], reading)?;
+    loop {
+        match exchange.answer()? {
+            Some(Call::Answered((answer, _))) => return Ok(Some(answer)),
+            Some(_) => return Ok(None),
+            None => wait_readable(waiting, &[exchange.descriptor()])
+                .map_err(at_timeout(stalled(&place.path().display())))?,
+        }
+    }
 }
 
 /// Sends a hello over a new connection, which has room for it.
@@ -364,6 +323,11 @@ pub(crate) trait PendingCall: Send {
 
     /// Returns the address, for texts.
     fn shown(&self) -> String;
+
+    /// Returns whether a program listens there, as far as is known.
+    fn is_reached(&self) -> bool {
+        true
+    }
 }
 
 /// A frame that was sent over a new connection, and the frame that answers it.
@@ -375,8 +339,17 @@ pub(crate) struct Exchange {
 impl Exchange {
     /// Sends a frame over a new connection.
     pub(crate) fn begin(stream: Stream, frame: &[u8], descriptors: &[BorrowedFd<'_>]) -> Result<Exchange> {
+        Exchange::begin_with(stream, frame, descriptors, HelloReader::of_answer())
+    }
+
+    fn begin_with(
+        stream: Stream,
+        frame: &[u8],
+        descriptors: &[BorrowedFd<'_>],
+        reading: HelloReader,
+    ) -> Result<Exchange> {
         send_hello(&stream, frame, descriptors)?;
-        Ok(Exchange { stream, reading: HelloReader::of_answer() })
+        Ok(Exchange { stream, reading })
     }
 
     /// Returns the answer and the connection once it is there; `Busy` where the other side closed the connection
@@ -436,20 +409,35 @@ impl Asked {
     /// Connects to the listener at this place and sends a hello, without waiting.
     ///
     /// # Errors
-    /// As [`call`], without those of the answer.
+    /// Those of `connect`.
     pub fn at(
         place: &Place,
         carries: Carries,
         hello: &[u8],
         descriptors: &[BorrowedFd<'_>],
     ) -> Result<Call<Asked>> {
-        let stream = match connect(place, carries, &mut Waiting::at_once())? {
-            Call::Answered(stream) => stream,
-            Call::NotListening => return Ok(Call::NotListening),
-            Call::Busy => return Ok(Call::Busy),
-        };
-        let exchange = Exchange::begin(stream, hello, descriptors)?;
-        Ok(Call::Answered(Asked::new(SocketCall { exchange, shown: place.path().display().to_string() })))
+        let connected = connect(place, carries, &mut Waiting::at_once())?;
+        Asked::over(connected, hello, descriptors, place.path().display().to_string())
+    }
+
+    /// Sends a hello over a new connection, if there is one. `shown` is the address, for texts.
+    ///
+    /// # Errors
+    /// Those of sending.
+    pub fn over(
+        connected: Call<Stream>,
+        hello: &[u8],
+        descriptors: &[BorrowedFd<'_>],
+        shown: String,
+    ) -> Result<Call<Asked>> {
+        Ok(match connected {
+            Call::Answered(stream) => {
+                let exchange = Exchange::begin(stream, hello, descriptors)?;
+                Call::Answered(Asked::new(SocketCall { exchange, shown }))
+            }
+            Call::NotListening => Call::NotListening,
+            Call::Busy => Call::Busy,
+        })
     }
 
     /// Takes the steps that are possible now. Returns the outcome once it is there: `Busy` where the listener ended the
@@ -463,65 +451,39 @@ impl Asked {
         self.0.descriptor()
     }
 
-    /// Returns the error of a listener that does not answer.
+    /// Returns whether a program listens there, as far as is known.
+    pub fn is_reached(&self) -> bool {
+        self.0.is_reached()
+    }
+
+    /// Returns the error of an attempt that has no outcome in its time: `Stalled` for a listener that does not answer,
+    /// `NotFound` where no connection was established.
     pub fn stalled(&self) -> Error {
-        stalled(&self.0.shown())
-    }
-}
-
-/// Implements the two functions above.
-fn send_and_read(
-    stream: &Stream,
-    frame: &[u8],
-    descriptors: &[BorrowedFd<'_>],
-    mut reading: HelloReader,
-    waiting: &mut Waiting<'_>,
-    shown: &dyn Display,
-) -> Result<Option<HelloAnswer>> {
-    send_hello(stream, frame, descriptors)?;
-    let mut answer_timeout = AnswerTimeout::begin();
-    loop {
-        match reading.read_more(stream, &|_| Ok(())) {
-            Ok(true) => break,
-            Ok(false) => {
-                match answer_timeout.wait(waiting, |step| wait_any(step, [stream.readable()]).map(drop)) {
-                    Err(e) if e.kind() == ErrorKind::Timeout => return Err(stalled(shown)),
-                    other => other?,
-                }
-            }
-            Err(e) if e.kind() == ErrorKind::Disconnected => return Ok(None),
-            Err(e) => return Err(e),
+        let shown = self.0.shown();
+        if self.is_reached() {
+            return stalled(&shown);
         }
+        let text = format!("no program listens: a connection to {shown} was not established in time");
+        Error::new(ErrorKind::NotFound, text)
     }
-    let (answer, descriptors) = reading.finish()?;
-    Ok(Some(HelloAnswer { answer, descriptors }))
 }
 
-/// The deadline of an answer: that of the call, but at least `MIN_ANSWER_TIME`.
-pub struct AnswerTimeout(Waiting<'static>);
-
-impl AnswerTimeout {
-    /// Starts the minimum time now.
-    pub(crate) fn begin() -> AnswerTimeout {
-        AnswerTimeout(Waiting::until(Deadline::after(MIN_ANSWER_TIME)))
-    }
-
-    /// Sleeps within the call's deadline or, once that has passed, within the minimum time.
+impl Call<Asked> {
+    /// Waits for the answer to the hello.
     ///
     /// # Errors
-    /// `Timeout` once both have passed; for a call with a strict deadline, once that has.
-    pub(crate) fn wait(
-        &mut self,
-        waiting: &mut Waiting<'_>,
-        sleep: impl FnOnce(&mut Waiting<'_>) -> Result<()>,
-    ) -> Result<()> {
-        if waiting.is_strict() {
-            return sleep(waiting);
-        }
-        let slept = if waiting.deadline().has_passed() { sleep(&mut self.0) } else { sleep(waiting) };
-        match slept {
-            Err(e) if e.kind() == ErrorKind::Timeout && !self.0.deadline().has_passed() => Ok(()),
-            slept => slept,
+    /// `Stalled` where it does not come within the wait; those of the connection.
+    pub fn wait(self, waiting: &mut Waiting<'_>) -> Result<Call> {
+        let mut asked = match self {
+            Call::Answered(asked) => asked,
+            Call::NotListening => return Ok(Call::NotListening),
+            Call::Busy => return Ok(Call::Busy),
+        };
+        loop {
+            if let Some(outcome) = asked.answer()? {
+                return Ok(outcome);
+            }
+            wait_readable(waiting, &[asked.descriptor()]).map_err(at_timeout(asked.stalled()))?;
         }
     }
 }

@@ -57,18 +57,8 @@ pub fn target_at(endpoint: &Endpoint, place: Place) -> Box<dyn Target> {
 }
 
 impl Target for Socket {
-    fn call(
-        &self,
-        hello: &[u8],
-        descriptors: &[BorrowedFd<'_>],
-        _wakers: &[BorrowedFd<'_>],
-        waiting: &mut Waiting<'_>,
-    ) -> Result<Call> {
-        hello::call(&self.place, self.carries, hello, descriptors, waiting)
-    }
-
-    fn ask(&self, hello: &[u8], descriptors: &[BorrowedFd<'_>]) -> Result<Option<Call<Asked>>> {
-        Asked::at(&self.place, self.carries, hello, descriptors).map(Some)
+    fn ask(&self, hello: &[u8], descriptors: &[BorrowedFd<'_>]) -> Result<Call<Asked>> {
+        Asked::at(&self.place, self.carries, hello, descriptors)
     }
 
     fn connect(&self, _wakers: &[BorrowedFd<'_>], waiting: &mut Waiting<'_>) -> Result<Call<Stream>> {

@@ -1,21 +1,28 @@
-//! Connecting without waiting, for objects that hold many connections: a hello is sent, and the answer is taken when
-//! its descriptor is readable. What a listener delays takes no time of a call meanwhile.
+//! Connecting: a hello is sent, and the answer is taken when its descriptor is readable. A listener that does not answer
+//! takes no time of a call beyond that of the call itself: the attempt stays under way for the calls that follow.
 //!
 //! Where the schemas have to be compared, each query is such a hello as well. The comparison is made from its beginning
 //! with each answer, as far as the answers go.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::time::Duration;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
-use super::dial::Dialling;
+use super::dial::{Dialler, Dialling};
 use super::handshake::{self, Hello};
-use crate::deadline::Deadline;
+use crate::deadline::{Deadline, Waiting};
 use crate::error::{Error, ErrorKind, Result};
-use crate::transport::hello::{AnsweredCall, Asked, Call};
+use crate::transport::hello::{AnsweredCall, Asked, Call, MIN_ANSWER_TIME};
 
 /// How long a listener has to answer in all. Its acceptor answers within microseconds; a process that was stopped may
 /// come back.
 const ANSWER_TIME: Duration = Duration::from_secs(5);
+
+/// How long an `AddressInUse` is retried. The predecessor of this program may have been killed just before,
+/// and the kernel of a busy machine reports that to the listener late.
+const STALE_REFUSAL: Duration = Duration::from_millis(100);
+/// The time that has to be left for that.
+const AGAIN: Duration = Duration::from_millis(20);
 
 /// The most queries about the schemas of one listener: more parts than the longest schema has.
 const MAX_QUERIES: usize = 64;
@@ -30,6 +37,7 @@ pub struct Pending<T> {
     mismatch: Option<Error>,
     /// Answers to hellos so far that had another schema.
     compared: usize,
+    began: Instant,
     ends: Deadline,
 }
 
@@ -68,38 +76,161 @@ impl<T> Pending<T> {
     pub fn stalled(&self) -> Error {
         self.mismatch.clone().unwrap_or_else(|| self.asked.stalled())
     }
+
+    /// Returns the error of a call whose time is over before there is an outcome: `over` of one that does not wait, and
+    /// while a listener is not late.
+    pub fn unanswered(&self, waiting: &Waiting<'_>, over: Error) -> Error {
+        let is_late = !self.asked.is_reached() || self.began.elapsed() >= MIN_ANSWER_TIME;
+        if is_late && !(waiting.is_none() && self.began.elapsed() < MIN_ANSWER_TIME) {
+            self.stalled()
+        } else {
+            over
+        }
+    }
+}
+
+/// An attempt of one object that a call leaves behind, for the next one to go on with: the hello, and what follows it.
+/// One thread at a time uses it.
+pub struct Attempt<T>(Mutex<Option<(Hello, Pending<T>)>>);
+
+impl<T> Default for Attempt<T> {
+    fn default() -> Attempt<T> {
+        Attempt(Mutex::default())
+    }
+}
+
+impl<T> Attempt<T> {
+    fn replace(&self, pending: Option<(Hello, Pending<T>)>) -> Option<(Hello, Pending<T>)> {
+        std::mem::replace(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner), pending)
+    }
+
+    /// Ends it, so that the listener sees the end of the connection.
+    pub fn give_up(&self) {
+        drop(self.replace(None));
+    }
+}
+
+/// A listener that has admitted this side: the connection, its hello, the hello of this side, and what this side has
+/// made for it.
+pub struct Admitted<T> {
+    pub called: AnsweredCall,
+    pub peer_hello: Hello,
+    pub own_hello: Hello,
+    pub own: T,
+}
+
+impl Dialler {
+    /// Connects: goes on with the attempt that an earlier call has left, or begins one, and begins others within the
+    /// wait. `hello` and `offer` make what each attempt sends. `None` if one of `wakers` ended the wait.
+    ///
+    /// # Errors
+    /// `NotFound` if no program listened until the deadline; `Stalled` for a listener that is late; `Timeout` for one
+    /// that is not; `SchemaMismatch` if the schemas do not fit; any refusal as it is.
+    pub fn connect<T>(
+        &self,
+        left: &Attempt<T>,
+        hello: impl Fn() -> Result<Hello>,
+        offer: impl Fn(&Hello) -> Result<(T, Vec<OwnedFd>)>,
+        wakers: &[BorrowedFd<'_>],
+        waiting: &mut Waiting<'_>,
+    ) -> Result<Option<Admitted<T>>> {
+        let (started, mut pending) = (Instant::now(), left.replace(None));
+        if let Some((_, pending)) = &pending {
+            self.retry().forget_answer(pending.descriptor());
+        }
+        let connected = loop {
+            let stepped = self.attempt(|dialling| {
+                let (own_hello, progress) = match pending.take() {
+                    Some((own_hello, pending)) => (own_hello, Progress::Pending(pending)),
+                    None => {
+                        let own_hello = hello()?;
+                        let begun = dialling.begin(&own_hello, || offer(&own_hello))?;
+                        (own_hello, begun)
+                    }
+                };
+                match dialling.go_on(progress, &own_hello, || offer(&own_hello))? {
+                    Progress::Connected(called, peer_hello, own) => {
+                        Ok(Some(Admitted { called, peer_hello, own_hello, own }))
+                    }
+                    Progress::Pending(under_way) => {
+                        pending = Some((own_hello, under_way));
+                        Err(waiting.timed_out())
+                    }
+                }
+            });
+            let error = match stepped {
+                Ok(connected) => break Ok(connected),
+                Err(error) => error,
+            };
+            let goes_on = match error.kind() {
+                ErrorKind::Timeout => pending.is_some(),
+                ErrorKind::AddressInUse => {
+                    started.elapsed() < STALE_REFUSAL
+                        && waiting.deadline().remaining().is_none_or(|left| left > AGAIN)
+                }
+                _ => self.may_succeed_after(&error),
+            };
+            if !goes_on {
+                break Err(error);
+            }
+            if error.kind() == ErrorKind::AddressInUse {
+                self.retry().busy();
+            }
+            let answer = pending.as_ref().map(|(_, pending)| pending.descriptor());
+            match self.retry().wait(wakers, answer, waiting) {
+                Ok(true) => {}
+                Ok(false) => break Ok(None),
+                Err(over) if over.kind() == ErrorKind::Timeout => {
+                    break Err(match &pending {
+                        Some((_, pending)) => pending.unanswered(waiting, over),
+                        None if error.kind() == ErrorKind::NotFound => self.not_found(waiting),
+                        None => error,
+                    });
+                }
+                Err(over) => break Err(over),
+            }
+        };
+        if let Some(pending) = pending {
+            // Where the process has no descriptors left, the timer ends the wait.
+            let _ = self.retry().watch_answer(pending.1.descriptor());
+            drop(left.replace(Some(pending)));
+        }
+        connected.map_err(|error| error.on(self.endpoint()))
+    }
 }
 
 impl Dialling<'_> {
-    /// Sends a hello, with what `offer` makes. `None` where the transport can only be waited for.
+    /// Sends a hello, with what `offer` makes.
     ///
     /// # Errors
-    /// As [`Dialling::dial`].
+    /// `NotFound` if no program listens; `Stalled` if one is busy; those of the transport.
     pub fn begin<T>(
         &self,
         hello: &Hello,
         offer: impl FnOnce() -> Result<(T, Vec<OwnedFd>)>,
-    ) -> Result<Option<Progress<T>>> {
+    ) -> Result<Progress<T>> {
         let (own, descriptors) = offer()?;
-        let Some(asked) = self.ask(&self.with_schemas(hello), &descriptors)? else { return Ok(None) };
-        let ends = Deadline::after(ANSWER_TIME);
-        let pending = Pending { asked, own: Some(own), comparison: None, mismatch: None, compared: 0, ends };
+        let asked = self.ask(&self.with_schemas(hello), &descriptors)?;
+        let (began, ends) = (Instant::now(), Deadline::after(ANSWER_TIME));
+        let pending =
+            Pending { asked, own: Some(own), comparison: None, mismatch: None, compared: 0, began, ends };
         self.retry().awaits_answer(ends);
         // An answer that is there already needs no event.
-        Ok(Some(Progress::Pending(pending)))
+        Ok(Progress::Pending(pending))
     }
 
     /// Takes what the listener has answered. `hello` and `offer` are used again where its schema had to be compared
     /// first.
     ///
     /// # Errors
-    /// As [`Dialling::dial`]; `Stalled` where it has not answered in time.
+    /// `Stalled` where it has not answered in time; `SchemaMismatch` if the schemas do not fit; any refusal as it is.
     pub fn go_on<T>(
         &self,
-        mut pending: Pending<T>,
+        progress: Progress<T>,
         hello: &Hello,
         mut offer: impl FnMut() -> Result<(T, Vec<OwnedFd>)>,
     ) -> Result<Progress<T>> {
+        let Progress::Pending(mut pending) = progress else { return Ok(progress) };
         loop {
             if let Some(mismatch) = pending.mismatch.take() {
                 // Without an answer it is the outcome as well.
@@ -143,7 +274,7 @@ impl Dialling<'_> {
             let (next, descriptors) = match next {
                 Next::Query(query) => (query, Vec::new()),
                 Next::Mismatch(error, report) => {
-                    let told = report.and_then(|report| self.ask(&report, &[]).ok().flatten());
+                    let told = report.and_then(|report| self.ask(&report, &[]).ok());
                     let Some(asked) = told else { return Err(error) };
                     (pending.asked, pending.mismatch) = (asked, Some(error));
                     continue;
@@ -151,7 +282,7 @@ impl Dialling<'_> {
                 Next::Fits => {
                     pending.compared += 1;
                     pending.comparison = None;
-                    if pending.compared > super::dial::MAX_COMPARISONS {
+                    if pending.compared >= super::dial::MAX_COMPARISONS {
                         return Err(self.unsteady());
                     }
                     let (own, descriptors) = offer()?;
@@ -159,27 +290,23 @@ impl Dialling<'_> {
                     (self.with_schemas(hello), descriptors)
                 }
             };
-            match self.ask(&next, &descriptors)? {
-                Some(asked) => pending.asked = asked,
-                None => return Err(self.busy()),
-            }
+            pending.asked = self.ask(&next, &descriptors)?;
         }
     }
 
-    /// Connects and sends a hello. `None` where the transport can only be waited for.
-    fn ask(&self, hello: &Hello, descriptors: &[OwnedFd]) -> Result<Option<Asked>> {
+    /// Connects and sends a hello.
+    fn ask(&self, hello: &Hello, descriptors: &[OwnedFd]) -> Result<Asked> {
         let borrowed: Vec<_> = descriptors.iter().map(AsFd::as_fd).collect();
         let frame = hello.to_frame()?;
         loop {
             match self.target().ask(&frame, &borrowed).map_err(|e| self.shown(e))? {
-                None => return Ok(None),
-                Some(Call::Answered(asked)) => return Ok(Some(asked)),
-                Some(Call::NotListening) => {
+                Call::Answered(asked) => return Ok(asked),
+                Call::NotListening => {
                     if !self.retry().not_listening(self.target().appears())? {
                         return Err(self.absent());
                     }
                 }
-                Some(Call::Busy) => {
+                Call::Busy => {
                     self.retry().busy();
                     return Err(self.busy());
                 }

@@ -1,9 +1,10 @@
 //! The side that connects: calls a listener until it answers, and connects again after each broken
 //! link.
 //!
-//! A call has one of three outcomes: an answer, no listener, or busy (the listener is there and cannot take
-//! the connection now). When no program listens, the wait is event-driven where that is possible: an inotify
-//! watch reports a name that appears in the runtime directory. Over TCP a timer with growing intervals
+//! An attempt has one of four outcomes: an answer, no listener, busy (the listener is there and cannot take
+//! the connection now), or none yet. No call waits for an answer beyond its own time: the attempt stays under way for
+//! the calls that follow (`asking`). When no program listens, the wait is event-driven where that is possible: an
+//! inotify watch reports a name that appears in the runtime directory. Over TCP a timer with growing intervals
 //! replaces the watch. The watch is set up before the listener is tried once more, so that no appearance is
 //! missed between the two.
 //!
@@ -11,20 +12,22 @@
 //! connection, also where the listener has answered and the object did not take the connection, leaves an event in the
 //! object's epoll set ([`Retry`]).
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::BorrowedFd;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::handshake::{self, Hello};
+use super::handshake::Hello;
 use super::options::Options;
 use super::retry::Retry;
 use super::schema_negotiation::SchemaNegotiation;
 use crate::deadline::{Waiting, at_timeout};
 use crate::error::{Error, ErrorKind, Result};
-use crate::sys::poll::{Epoll, next_round};
+use crate::sys::lock::Lock;
+use crate::sys::poll::Epoll;
 use crate::transport::driver::{Appears, Target};
 use crate::transport::endpoint::Endpoint;
-use crate::transport::hello::{AnsweredCall, Call};
+use crate::transport::hello::Call;
 use crate::transport::place::Listener;
 use crate::transport::stream::Stream;
 
@@ -38,6 +41,8 @@ pub struct Dialler {
     reached: Mutex<Option<Instant>>,
     /// Which schemas of listeners fit; none if the program has none.
     schema_negotiation: Option<SchemaNegotiation>,
+    /// Whether the last attempt met a listener that prolongs it, which is not tried again within a call.
+    is_prolonged: AtomicBool,
 }
 
 /// An attempt to connect: [`Dialler::attempt`].
@@ -45,10 +50,6 @@ pub struct Dialling<'a>(&'a Dialler);
 
 /// The shortest time between two connections to a listener without a hello.
 const REACHED_AGAIN: Duration = Duration::from_millis(20);
-/// How long an `AddressInUse` is retried. The predecessor of this program may have been killed just before,
-/// and the kernel of a busy machine reports that to the listener late.
-const STALE_REFUSAL: Duration = Duration::from_millis(100);
-
 /// The greatest number of schema comparisons in one call: several processes that share a name may have
 /// different ones.
 pub const MAX_COMPARISONS: usize = 8;
@@ -79,12 +80,23 @@ impl Dialler {
             retry,
             reached: Mutex::default(),
             schema_negotiation: SchemaNegotiation::of(options),
+            is_prolonged: AtomicBool::new(false),
         })
     }
 
     /// Makes one attempt to connect, which has ended with a connection once `attempt` returns one.
     pub fn attempt<T>(&self, attempt: impl FnOnce(&Dialling<'_>) -> Result<Option<T>>) -> Result<Option<T>> {
+        self.is_prolonged.store(false, Ordering::Relaxed);
         self.retry.attempt(Some(self.target.appears()), || attempt(&Dialling(self)))
+    }
+
+    /// Returns whether another attempt within the same call may have another outcome than this error of the last one.
+    pub fn may_succeed_after(&self, error: &Error) -> bool {
+        match error.kind() {
+            ErrorKind::NotFound => true,
+            ErrorKind::Stalled => !self.is_prolonged.load(Ordering::Relaxed),
+            _ => false,
+        }
     }
 
     /// Returns what ends the wait while there is no connection.
@@ -97,40 +109,19 @@ impl Dialler {
         self.target.listener()
     }
 
-    /// Returns the error of a listener that answers, but does not complete the connection in time.
-    fn prolonged(&self, error: Error) -> Error {
-        if error.kind() != ErrorKind::Timeout {
-            return error;
-        }
-        let text = "a program listens there and answers, but the connection was not complete in time: it sends its schema in too many parts, or ends each connection; try again, or see what that program does";
-        Error::new(ErrorKind::Stalled, text).on(&self.endpoint)
+    /// Returns the endpoint.
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
     }
 
-    /// Calls `attempt` once without waiting and, where there is no publisher, again within the wait, with the error of
-    /// the first attempt. Meanwhile a mark at the name makes a publisher that ends soon wait until this process has
-    /// connected.
-    ///
-    /// # Errors
-    /// Those of `attempt`.
-    pub fn dial_marked<T>(
-        &self,
-        waiting: &mut Waiting<'_>,
-        mut attempt: impl FnMut(Option<Error>, &mut Waiting<'_>) -> Result<T>,
-    ) -> Result<T> {
-        if waiting.is_none() {
-            return attempt(None, waiting);
-        }
-        match attempt(None, &mut Waiting::at_once()) {
-            Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::Stalled) => {
-                let _waiting_mark = self.target.mark();
-                attempt(Some(e), waiting)
-            }
-            dialled => dialled,
-        }
+    /// Notes beside the name that this process waits for its publisher, as long as the returned lock is held: one that
+    /// ends soon waits until this process has connected.
+    pub fn mark(&self) -> Option<Lock> {
+        self.target.mark()
     }
 
     /// Returns the error for a listener that did not appear.
-    fn not_found(&self, waiting: &Waiting<'_>) -> Error {
+    pub fn not_found(&self, waiting: &Waiting<'_>) -> Error {
         let shared = match self.target.appears() {
             Appears::Polled(_) => "port",
             Appears::Name(_) | Appears::Opened(_) => "directory (LINKSPAN_DIR)",
@@ -187,129 +178,41 @@ impl Dialling<'_> {
 
     /// Returns the error of a listener whose schema changes all the time.
     pub fn unsteady(&self) -> Error {
+        self.0.is_prolonged.store(true, Ordering::Relaxed);
         let text = "the program that listens there gave another schema at each call; try again";
         self.shown(Error::new(ErrorKind::Stalled, text))
     }
 
-    /// Sends a hello until a listener answers. `offer` makes the descriptors that go with it, anew
-    /// for every attempt. Returns the connection, the peer's hello and what `offer` returned; none
-    /// if one of `wakers` ended the wait for a listener.
+    /// Connects to a listener without a hello, as soon as there is one; none if one of `wakers` ended the wait.
     ///
     /// # Errors
-    /// `NotFound` if no program listened until the deadline; `SchemaMismatch` if the schemas do not fit;
-    /// any refusal as it is.
-    pub fn dial<T>(
-        &self,
-        hello: &Hello,
-        mut offer: impl FnMut() -> Result<(T, Vec<OwnedFd>)>,
-        wakers: &[BorrowedFd<'_>],
-        waiting: &mut Waiting<'_>,
-    ) -> Result<Option<(AnsweredCall, Hello, T)>> {
-        // Links that end at once, and publishers that move, make the caller dial again and again.
-        next_round(waiting).map_err(|e| self.0.prolonged(e))?;
-        let Some(schema_negotiation) = self.schemas() else {
-            return self.dial_with(&hello.to_frame()?, &mut offer, wakers, waiting);
-        };
-        for _ in 0..MAX_COMPARISONS {
-            let dialled =
-                self.dial_with(&self.with_schemas(hello).to_frame()?, &mut offer, wakers, waiting)?;
-            let Some((called, peer_hello, own)) = dialled else { return Ok(None) };
-            if self.fits(&peer_hello)? {
-                return Ok(Some((called, peer_hello, own)));
-            }
-            // The listener has not admitted this side. Released first, because a pipe has one caller at a
-            // time.
-            drop((called, own));
-            let ask = |query: &Hello| {
-                next_round(waiting).map_err(|e| self.0.prolonged(e))?;
-                self.query(query, wakers, waiting)
-            };
-            schema_negotiation.compare(&peer_hello, ask).map_err(|e| e.on(&self.0.endpoint))?;
-        }
-        Err(self.unsteady())
-    }
-
-    /// Returns the answer to a query; none if the listener cannot answer now.
-    fn query(
-        &self,
-        query: &Hello,
-        wakers: &[BorrowedFd<'_>],
-        waiting: &mut Waiting<'_>,
-    ) -> Result<Option<Hello>> {
-        match self.0.target.call(&query.to_frame()?, &[], wakers, waiting)? {
-            Call::Answered(called) => handshake::read_answer(&called.answer).map(Some),
-            Call::NotListening | Call::Busy => Ok(None),
-        }
-    }
-
-    /// [`Dialling::dial`] with a hello whose fingerprints are final.
-    fn dial_with<T>(
-        &self,
-        frame: &[u8],
-        offer: &mut impl FnMut() -> Result<(T, Vec<OwnedFd>)>,
-        wakers: &[BorrowedFd<'_>],
-        waiting: &mut Waiting<'_>,
-    ) -> Result<Option<(AnsweredCall, Hello, T)>> {
-        let started = Instant::now();
-        let call = |waiting: &mut Waiting<'_>| {
-            let (own, descriptors) = offer()?;
-            let borrowed: Vec<_> = descriptors.iter().map(AsFd::as_fd).collect();
-            Ok(match self.0.target.call(frame, &borrowed, wakers, waiting)? {
-                Call::Answered(called) => match handshake::read_answer(&called.answer) {
-                    Err(e)
-                        if e.kind() == ErrorKind::AddressInUse
-                            && started.elapsed() < STALE_REFUSAL
-                            && waiting.deadline().remaining().is_none_or(|left| left > REACHED_AGAIN) =>
-                    {
-                        Call::Busy
-                    }
-                    hello => Call::Answered((called, hello?, own)),
-                },
-                Call::NotListening => Call::NotListening,
-                Call::Busy => Call::Busy,
-            })
-        };
-        self.until_answered(call, wakers, waiting)
-    }
-
-    /// Connects to a listener without a hello, as soon as there is one; otherwise like
-    /// [`Dialling::dial`].
+    /// `NotFound` if no program listened until the deadline; `Stalled` if one was busy.
     pub fn reach(&self, wakers: &[BorrowedFd<'_>], waiting: &mut Waiting<'_>) -> Result<Option<Stream>> {
-        let reach = |waiting: &mut Waiting<'_>| {
-            let mut last = self.0.reached.lock().unwrap_or_else(PoisonError::into_inner);
+        let Dialler { target, retry, endpoint, reached, .. } = self.0;
+        let once = |waiting: &mut Waiting<'_>| -> Result<Call<Stream>> {
+            let mut last = reached.lock().unwrap_or_else(PoisonError::into_inner);
             // A listener without a hello refuses by closing, so reconnecting at once could spin.
             if last.is_some_and(|last| last.elapsed() < REACHED_AGAIN) {
                 return Ok(Call::Busy);
             }
-            let reached = self.0.target.connect(wakers, waiting)?;
-            if matches!(reached, Call::Answered(_)) {
+            let connected = target.connect(wakers, waiting)?;
+            if matches!(connected, Call::Answered(_)) {
                 *last = Some(Instant::now());
             }
-            Ok(reached)
+            Ok(connected)
         };
-        self.until_answered(reach, wakers, waiting)
-    }
-
-    /// Repeats `call` until it is answered, with the waits in between.
-    fn until_answered<T>(
-        &self,
-        mut call: impl FnMut(&mut Waiting<'_>) -> Result<Call<T>>,
-        wakers: &[BorrowedFd<'_>],
-        waiting: &mut Waiting<'_>,
-    ) -> Result<Option<T>> {
-        let Dialler { target, retry, endpoint, .. } = self.0;
-        let mut dialled = || -> Result<_> {
+        let mut reach = || -> Result<_> {
             loop {
                 // Before the attempt, so that what happens after the attempt ends the next wait.
                 retry.begin();
-                let goes_on = match call(waiting)? {
-                    Call::Answered(answer) => return Ok(Some(answer)),
+                let goes_on = match once(waiting)? {
+                    Call::Answered(stream) => return Ok(Some(stream)),
                     Call::NotListening => {
-                        retry.not_listening(target.appears())? || retry.wait(wakers, waiting)?
+                        retry.not_listening(target.appears())? || retry.wait(wakers, None, waiting)?
                     }
                     Call::Busy => {
                         retry.busy();
-                        retry.wait(wakers, waiting).map_err(at_timeout(busy()))?
+                        retry.wait(wakers, None, waiting).map_err(at_timeout(busy()))?
                     }
                 };
                 if !goes_on {
@@ -317,7 +220,7 @@ impl Dialling<'_> {
                 }
             }
         };
-        dialled().map_err(|e| match e.kind() {
+        reach().map_err(|e| match e.kind() {
             ErrorKind::Timeout => self.0.not_found(waiting).on(endpoint),
             _ => e.on(endpoint),
         })

@@ -19,6 +19,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use super::acceptor::{ChannelAcceptor, connect_options};
+use super::asking::{Admitted, Attempt};
 use super::dial::{Dialler, Dialling};
 use super::direction::{Direction, Permit};
 use super::event_log::EventLog;
@@ -35,6 +36,7 @@ use crate::session::Identity;
 use crate::sys::eventfd::EventFd;
 use crate::sys::memory::PeerFile;
 use crate::sys::poll::wait_readable;
+use crate::transport::Offer;
 use crate::transport::connectionless::ConnectionlessLink;
 use crate::transport::endpoint::Endpoint;
 
@@ -100,6 +102,8 @@ pub struct Reconnector {
     options: Options,
     /// The halves of the newest link that no direction has taken. Its permit is to make the next link.
     new_link: Direction<NewLink>,
+    /// The attempt to connect that the listener has not answered. Used by the thread that has that permit.
+    under_way: Attempt<Offer>,
     /// Set once, by [`Reconnector::close`].
     closed: AtomicBool,
     /// Numbers the messages received on links without a header.
@@ -134,6 +138,7 @@ impl Reconnector {
         Ok(Reconnector {
             origin,
             new_link: Direction::new(NewLink::default(), &session_state),
+            under_way: Attempt::default(),
             session_state,
             endpoint,
             options,
@@ -207,6 +212,7 @@ impl Reconnector {
             acceptor.close();
         }
         *self.new_link.borrow() = NewLink::default();
+        self.under_way.give_up();
     }
 
     /// Returns whether a disconnected peer may return as another incarnation.
@@ -371,7 +377,10 @@ impl Reconnector {
             LinkSource::Dial(_) if self.options.once && self.is_newer(0) => {
                 Err(Error::new(ErrorKind::Disconnected, "the peer disconnected"))
             }
-            LinkSource::Dial(dialler) => dialler.attempt(|dialling| self.dial(dialling, waiting)),
+            LinkSource::Dial(dialler) if self.options.framing != Framing::Linkspan => {
+                dialler.attempt(|dialling| self.reach(dialling, waiting))
+            }
+            LinkSource::Dial(dialler) => self.dial(dialler, waiting),
             LinkSource::Acceptor(acceptor) => self.next_in_queue(acceptor, waiting),
             LinkSource::Place(retry) => retry.attempt(None, || self.connect_place(waiting).map(Some)),
             LinkSource::Accepted => {
@@ -426,27 +435,30 @@ impl Reconnector {
         })
     }
 
-    /// Connects to the listener and exchanges hellos, or connects without a hello for plain framing. `None` as for
-    /// [`Reconnector::connect`].
-    fn dial(&self, dialling: &Dialling<'_>, waiting: &mut Waiting<'_>) -> Result<Option<Link>> {
+    /// Connects without a hello, for plain framing. `None` as for [`Reconnector::connect`].
+    fn reach(&self, dialling: &Dialling<'_>, waiting: &mut Waiting<'_>) -> Result<Option<Link>> {
+        let Some(stream) = dialling.reach(&[self.wake.as_fd()], waiting)? else {
+            return self.check_links().map(|()| None);
+        };
+        plain::link(stream, self.options.pattern, &self.options, &self.numbers, true).map(Some)
+    }
+
+    /// Connects to the listener and exchanges hellos. `None` as for [`Reconnector::connect`].
+    fn dial(&self, dialler: &Dialler, waiting: &mut Waiting<'_>) -> Result<Option<Link>> {
         let options = &self.options;
-        if options.framing != Framing::Linkspan {
-            let Some(stream) = dialling.reach(&[self.wake.as_fd()], waiting)? else {
-                return self.check_links().map(|()| None);
-            };
-            return plain::link(stream, options.pattern, options, &self.numbers, true).map(Some);
-        }
-        let id = options.client_id.clone();
-        let mut own_hello =
-            Hello::of_session(options.pattern, id, options.max_message_size, self.session_state.hello())?;
-        own_hello.slots = self.endpoint.transport().capabilities().slots;
-        let offer = || {
-            let offer = self.endpoint.transport().connections()?.offer(own_hello.session, options.buffer)?;
+        let hello = || {
+            let (id, longest) = (options.client_id.clone(), options.max_message_size);
+            let mut hello = Hello::of_session(options.pattern, id, longest, self.session_state.hello())?;
+            hello.slots = self.endpoint.transport().capabilities().slots;
+            Ok(hello)
+        };
+        let offer = |hello: &Hello| {
+            let offer = self.endpoint.transport().connections()?.offer(hello.session, options.buffer)?;
             let descriptors = offer.descriptors()?;
             Ok((offer, descriptors))
         };
-        let dialled = dialling.dial(&own_hello, offer, &[self.wake.as_fd()], waiting)?;
-        let Some((called, peer_hello, offer)) = dialled else {
+        let connected = dialler.connect(&self.under_way, hello, offer, &[self.wake.as_fd()], waiting)?;
+        let Some(Admitted { called, peer_hello, own_hello, own: offer }) = connected else {
             return self.check_links().map(|()| None);
         };
         let guard = Arc::new(ConnectionGuard::new(called.stream.clone()));

@@ -183,6 +183,16 @@ impl Retry {
         self.arm(&mut self.state(), left);
     }
 
+    /// Adds what reports the answer to an attempt that no call waits for.
+    pub fn watch_answer(&self, descriptor: BorrowedFd<'_>) -> Result<()> {
+        self.set.add(descriptor, self.token, Interest::IN | Interest::RDHUP)
+    }
+
+    /// Removes it: a call goes on with the attempt.
+    pub fn forget_answer(&self, descriptor: BorrowedFd<'_>) {
+        self.set.remove(descriptor);
+    }
+
     /// Returns whether another attempt may have another outcome than the last one: its pause is over, or the name has
     /// changed. The watch tells of every name in its directory.
     pub fn may_succeed(&self) -> bool {
@@ -194,14 +204,20 @@ impl Retry {
         is_over || has_changed || !is_armed
     }
 
-    /// Waits until an attempt is due; false if one of `wakers` ended the wait.
-    pub fn wait(&self, wakers: &[BorrowedFd<'_>], waiting: &mut Waiting<'_>) -> Result<bool> {
+    /// Waits until an attempt is due, or one that is under way has an `answer`; false if one of `wakers` ended the wait.
+    pub fn wait(
+        &self,
+        wakers: &[BorrowedFd<'_>],
+        answer: Option<BorrowedFd<'_>>,
+        waiting: &mut Waiting<'_>,
+    ) -> Result<bool> {
         // The lock is not held: another thread may note that the connection of the other direction was lost.
         let (watch, timer) = {
             let state = self.state();
             (state.watch.clone(), state.timer.clone())
         };
         let mut on = wakers.to_vec();
+        on.extend(answer);
         on.extend(timer.iter().map(|timer| timer.as_fd()));
         on.extend(watch.iter().flat_map(|watch| watch.descriptors()));
         wait_readable(waiting, &on)?;

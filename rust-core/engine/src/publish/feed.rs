@@ -75,6 +75,11 @@ impl PendingFeed {
     pub fn descriptor(&self) -> BorrowedFd<'_> {
         self.pending.descriptor()
     }
+
+    /// Returns the error of a call whose time is over before the publisher has answered.
+    pub fn unanswered(&self, waiting: &Waiting<'_>, over: Error) -> Error {
+        self.pending.unanswered(waiting, over)
+    }
 }
 
 /// What [`Feed::begin`] goes on with: where the last feed stopped, or a connection that was begun.
@@ -120,32 +125,12 @@ pub enum Polled {
 }
 
 impl Feed {
-    /// Connects to the publisher. `resume` is where the last feed stopped: nothing is read twice,
-    /// and a publisher that started in the meantime is read from its beginning. Without it the feed
-    /// begins with the newest message. `views` counts what the subscriber views over all its feeds. None if one of
-    /// `wakers` ended the wait for a publisher.
+    /// Begins to connect to the publisher, or goes on, without waiting. A feed that goes on where the last one stopped
+    /// reads nothing twice, and reads a publisher that started in the meantime from its beginning; any other one begins
+    /// with the newest message. `views` counts what the subscriber views over all its feeds.
     ///
     /// # Errors
-    /// `NotFound` if there is no publisher until the deadline; the reason of its refusal.
-    pub fn dial(
-        dialling: &Dialling<'_>,
-        transport: Transport,
-        options: &Options,
-        resume: Option<After>,
-        views: &mut ViewCount,
-        wakers: &[BorrowedFd<'_>],
-        waiting: &mut Waiting<'_>,
-    ) -> Result<Option<Feed>> {
-        let own_hello = hello(transport, options, resume)?;
-        let offer = || offer(transport, own_hello.session);
-        let Some((called, peer_hello, offer)) = dialling.dial(&own_hello, offer, wakers, waiting)? else {
-            return Ok(None);
-        };
-        Feed::join(&own_hello, called, &peer_hello, offer, options, views).map(Some)
-    }
-
-    /// Begins to connect to the publisher, or goes on, without waiting: for one of several names. Otherwise like
-    /// [`Feed::dial`].
+    /// `NotFound` if there is no publisher; `Stalled` for one that is busy or late; the reason of its refusal.
     pub fn begin(
         dialling: &Dialling<'_>,
         transport: Transport,
@@ -156,25 +141,13 @@ impl Feed {
         let (own_hello, progress) = match begun {
             FeedStart::Anew(resume) => {
                 let own_hello = hello(transport, options, resume)?;
-                match dialling.begin(&own_hello, || offer(transport, own_hello.session))? {
-                    Some(progress) => (own_hello, progress),
-                    None => {
-                        // The transport can only be waited for: the listener has the shortest time to answer.
-                        let waiting = &mut Waiting::at_once();
-                        let feed = Feed::dial(dialling, transport, options, resume, views, &[], waiting)?;
-                        return feed.map(FeedProgress::Connected).ok_or_else(|| dialling.busy());
-                    }
-                }
+                let progress = dialling.begin(&own_hello, || offer(transport, own_hello.session))?;
+                (own_hello, progress)
             }
             FeedStart::Pending(pending) => (pending.own_hello, Progress::Pending(pending.pending)),
         };
-        let progress = match progress {
-            Progress::Pending(pending) => {
-                dialling.go_on(pending, &own_hello, || offer(transport, own_hello.session))?
-            }
-            connected => connected,
-        };
-        Ok(match progress {
+        let offer = || offer(transport, own_hello.session);
+        Ok(match dialling.go_on(progress, &own_hello, offer)? {
             Progress::Pending(pending) => FeedProgress::Pending(PendingFeed { own_hello, pending }),
             Progress::Connected(called, peer_hello, offer) => {
                 FeedProgress::Connected(Feed::join(&own_hello, called, &peer_hello, offer, options, views)?)

@@ -15,7 +15,7 @@ use super::subscriber::{Subscriber, nothing_published};
 use crate::channel::open_names;
 use crate::channel::persistent::PersistentObjects;
 use crate::channel::{Options, Use};
-use crate::deadline::{Timeout, Wait, Waiting, at_timeout};
+use crate::deadline::{Deadline, Timeout, Wait, Waiting, at_timeout};
 use crate::error::{Error, ErrorKind, Result};
 use crate::message::{Message, ReceivedFrom, SchemaIds};
 use crate::transport::endpoint::Endpoint;
@@ -67,7 +67,7 @@ fn newest_of(
         let found = find(&endpoint, options, &mut Waiting::at_once());
         (endpoint, found)
     });
-    for (endpoint, found) in stored.chain(request::newest_of_each(live, options)?) {
+    for (endpoint, found) in stored.chain(request::newest_of_each(live, options, limit(waiting))?) {
         match found {
             Ok(message) if newest.as_ref().is_none_or(|newest| newest.sent() < message.sent()) => {
                 newest = Some(message.with_name(&endpoint.to_string().into()));
@@ -85,13 +85,18 @@ fn newest_of(
             )
         })),
         None => {
-            if failed.is_some_and(|e| e.kind() == ErrorKind::Stalled) {
+            if failed.is_some_and(|e| matches!(e.kind(), ErrorKind::Stalled | ErrorKind::Timeout)) {
                 // One that does not answer may have taken all the time of the call.
                 waiting.sleep()?;
             }
             first(text, options, waiting)
         }
     }
+}
+
+/// Returns until when publishers may answer: a call without a time-out gives them the time that any has.
+fn limit(waiting: &Waiting<'_>) -> Deadline {
+    if waiting.is_none() { Deadline::NEVER } else { waiting.deadline() }
 }
 
 /// Waits for the first message as a subscriber, which misses nothing.
@@ -140,9 +145,12 @@ pub fn latest_persistent<'a>(
     }
     let kept = PERSISTENT.get(endpoint, options, |_| true, || Subscriber::new(endpoint, options))?;
     match kept.newest(wait) {
-        // Over a socket, the newest value may still be on its way to a subscription that was just made. A
-        // request for it alone is answered with the value, or with the statement that there is none.
-        Err(e) if e.kind() == ErrorKind::Empty => latest(endpoint, options, Wait::none()),
+        // Over a socket, the newest value may still be on its way to a subscription that was just made, and the
+        // connection to a publisher that was just started may be, too. A request for it alone is answered with the
+        // value, or with the statement that there is none.
+        Err(e) if matches!(e.kind(), ErrorKind::Empty | ErrorKind::Timeout) => {
+            latest(endpoint, options, Wait::none())
+        }
         newest => newest,
     }
 }
@@ -162,11 +170,11 @@ fn find(endpoint: &Endpoint, options: &Options, waiting: &mut Waiting<'_>) -> Re
         let origin = ReceivedFrom { source: &source, session: 0, schemas };
         return Ok(Message::new(frame, origin, options.limits()).with_schema(options.checks_received()));
     }
-    match request::newest(endpoint, options) {
+    match request::newest(endpoint, options, limit(waiting)) {
         Err(e) if !waiting.is_none() && MAY_COME.contains(&e.kind()) => {
             let stalls = e.kind() == ErrorKind::Stalled;
-            if stalls && waiting.deadline().has_passed() {
-                return Err(e);
+            if waiting.deadline().has_passed() {
+                return Err(if e.kind() == ErrorKind::Timeout { waiting.timed_out() } else { e });
             }
             let missing = if stalls { e } else { nothing_published() };
             first_of_one(endpoint, options, waiting).map_err(at_timeout(missing))

@@ -32,7 +32,7 @@ pub struct Tried {
 /// The state of the receiving thread.
 pub struct ReceiveState {
     pub(super) feed: Option<Feed>,
-    /// The connection whose publisher has not answered yet: of one of several names.
+    /// The connection whose publisher has not answered yet.
     pub(super) connecting: Option<PendingFeed>,
     /// Which listeners one of several names was tried at and connected to last.
     pub(super) tried: Tried,

@@ -12,7 +12,7 @@ use crate::channel::handshake::Hello;
 use crate::channel::link::{owner_of, qualify};
 use crate::channel::pattern::Pattern;
 use crate::channel::{Options, Use};
-use crate::deadline::{Deadline, Wait, Waiting};
+use crate::deadline::{Deadline, Waiting};
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{Incoming, Kind};
 use crate::message::{Message, ReceivedFrom, SchemaIds};
@@ -29,12 +29,14 @@ const MAX_MOVES: u32 = 64;
 /// The token of what a failed attempt leaves in the set.
 const NONE: u64 = u64::MAX;
 
-/// Returns the newest value of a publisher. Does not wait for a publisher.
+/// Returns the newest value of a publisher. Does not wait for a publisher, and for its answer as long as for any, but not
+/// beyond `limit`.
 ///
 /// # Errors
-/// `NotFound` if there is none; `Empty` if it has published nothing; `Stalled` if it does not answer.
-pub fn newest(endpoint: &Endpoint, options: &Options) -> Result<Message> {
-    let mut found = newest_of_each(vec![endpoint.clone()], options)?;
+/// `NotFound` if there is none; `Empty` if it has published nothing; `Stalled` if it does not answer, `Timeout` if the
+/// limit left it less time than any has.
+pub fn newest(endpoint: &Endpoint, options: &Options, limit: Deadline) -> Result<Message> {
+    let mut found = newest_of_each(vec![endpoint.clone()], options, limit)?;
     found.pop().map_or_else(|| Err(nothing_published()), |(_, found)| found)
 }
 
@@ -45,6 +47,7 @@ pub fn newest(endpoint: &Endpoint, options: &Options) -> Result<Message> {
 pub fn newest_of_each(
     mut endpoints: Vec<Endpoint>,
     options: &Options,
+    limit: Deadline,
 ) -> Result<Vec<(Endpoint, Result<Message>)>> {
     let together = (headroom::descriptor_limit() / 2 / DESCRIPTORS).clamp(1, MAX_NAMES as u64) as usize;
     let mut found = Vec::new();
@@ -53,7 +56,7 @@ pub fn newest_of_each(
         let set = Epoll::new()?;
         let mut under_way = BTreeMap::new();
         for (token, endpoint) in (0..).zip(std::mem::replace(&mut endpoints, rest)) {
-            match Request::new(&endpoint, options, &set) {
+            match Request::new(&endpoint, options, limit, &set) {
                 Ok(request) => {
                     under_way.insert(token, request);
                 }
@@ -118,6 +121,8 @@ struct Request<'a> {
     moves: u32,
     /// Until when the step that is awaited has to be possible.
     ends: Deadline,
+    /// That of the call.
+    limit: Deadline,
 }
 
 enum Stage {
@@ -130,14 +135,14 @@ enum Stage {
 }
 
 impl<'a> Request<'a> {
-    fn new(endpoint: &Endpoint, options: &'a Options, set: &Epoll) -> Result<Request<'a>> {
+    fn new(endpoint: &Endpoint, options: &'a Options, limit: Deadline, set: &Epoll) -> Result<Request<'a>> {
         options.check(endpoint.transport(), Use::Subscribe)?;
         // Nothing waits for another attempt.
         let dialler = Dialler::new(endpoint, options, set, NONE)?;
         let mut own_hello =
             Hello::new(Pattern::Publish, options.client_id.clone(), options.max_message_size)?;
         (own_hello.once, own_hello.slots) = (true, endpoint.transport().capabilities().slots);
-        let ends = Deadline::after(MIN_ANSWER_TIME);
+        let ends = Deadline::after(MIN_ANSWER_TIME).sooner(limit);
         Ok(Request {
             endpoint: endpoint.clone(),
             options,
@@ -146,6 +151,7 @@ impl<'a> Request<'a> {
             stage: Stage::New,
             moves: 0,
             ends,
+            limit,
         })
     }
 
@@ -158,9 +164,11 @@ impl<'a> Request<'a> {
     }
 
     fn stalled(&self) -> Error {
+        let waiting = Waiting::at_once();
+        let over = waiting.timed_out();
         match &self.stage {
-            Stage::Asked(pending) => pending.stalled(),
-            _ => Waiting::at_once().timed_out(),
+            Stage::Asked(pending) => pending.unanswered(&waiting, over),
+            _ => over,
         }
     }
 
@@ -170,18 +178,11 @@ impl<'a> Request<'a> {
             let offer = || Ok(((), Vec::new()));
             let progress = match std::mem::replace(&mut self.stage, Stage::New) {
                 Stage::New => {
-                    self.dialler.attempt(|dialling| match dialling.begin(&self.own_hello, offer)? {
-                        Some(progress) => Ok(Some(progress)),
-                        None => {
-                            // The transport can only be waited for.
-                            let called =
-                                dialling.dial(&self.own_hello, offer, &[], &mut Waiting::at_once())?;
-                            Ok(called.map(|(called, hello, own)| Progress::Connected(called, hello, own)))
-                        }
-                    })
+                    self.dialler.attempt(|dialling| dialling.begin(&self.own_hello, offer).map(Some))
                 }
                 Stage::Asked(pending) => {
-                    self.dialler.attempt(|dialling| dialling.go_on(pending, &self.own_hello, offer).map(Some))
+                    let asked = Progress::Pending(pending);
+                    self.dialler.attempt(|dialling| dialling.go_on(asked, &self.own_hello, offer).map(Some))
                 }
                 Stage::Delivering(mut stream, source, schemas) => {
                     let Some(frame) = stream.try_recv()? else {
@@ -228,7 +229,7 @@ impl<'a> Request<'a> {
         let Some(rings) = self.endpoint.transport().driver().broadcast() else {
             let stream = StreamRx::new(called.stream, called.process, longest);
             self.stage = Stage::Delivering(stream, source, schemas);
-            self.ends = Deadline::after(Wait::TICK * 5);
+            self.ends = Deadline::after(MIN_ANSWER_TIME).sooner(self.limit);
             return Ok(None);
         };
         match rings.newest(&mut called, hello.session, longest)? {

@@ -121,9 +121,10 @@ impl Subscriber {
     /// are received, or counted in [`Lagged`](ErrorKind::Lagged). A publisher that starts later is read from its first
     /// message, or from the oldest one that it still has.
     ///
-    /// If a publisher listens and does not answer within half a second, the first call that receives connects.
+    /// If a publisher listens and does not answer within half a second, a later call connects, and none waits for it
+    /// beyond its own time.
     /// [`Subscriber::events`] then begins with [`EventKind::Disconnected`](crate::EventKind::Disconnected), because
-    /// messages before that call are neither received nor counted.
+    /// messages before that are neither received nor counted.
     ///
     /// The endpoint may be a pattern, in which `*` matches any characters and `?` matches one. This is the same as
     /// [`Subscriber::of`] with that pattern alone.

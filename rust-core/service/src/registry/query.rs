@@ -171,9 +171,9 @@ fn query(
     let mut hello = Hello::new(Pattern::Channel, None, 0)?;
     hello.ask = true;
     let timeout = budget.timeout();
-    let (queried, mut waiting) = (Instant::now(), Waiting::strictly_until(Deadline::after(timeout)));
+    let (queried, mut waiting) = (Instant::now(), Waiting::until(Deadline::after(timeout)));
     let target = endpoint.transport().connections()?.target_at(endpoint, place)?;
-    match target.call(&hello.to_frame()?, &[], &[], &mut waiting) {
+    match target.ask(&hello.to_frame()?, &[]).and_then(|asked| asked.wait(&mut waiting)) {
         Ok(Call::Answered(called)) => {
             if let Some(credentials) = &called.credentials {
                 listed.pid = credentials.pid;

@@ -90,8 +90,7 @@ fn find_schema(endpoint: &Endpoint, describes: Describes) -> Result<Vec<u8>> {
     };
     let target = connections.target(endpoint)?;
     let mut ask = |query: &Hello| -> Result<Option<Hello>> {
-        let call = target.call(&query.to_frame()?, &[], &[], &mut waiting);
-        match call? {
+        match target.ask(&query.to_frame()?, &[])?.wait(&mut waiting)? {
             Call::Answered(called) => handshake::read_answer(&called.answer).map(Some),
             Call::NotListening => Err(not_listening()),
             Call::Busy => {

@@ -6,72 +6,175 @@
 //! that was meant for another client.
 
 use std::io::IoSlice;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::Duration;
-
-use rustix::event::PollFlags;
 
 use super::hello::stamp;
 use super::liveness::{LinkSide, Liveness, client_lock_name, link_lock_name};
 use super::pair::reply;
 use super::pipes::Pipes;
-use crate::deadline::{Deadline, Waiting};
+use crate::deadline::Deadline;
 use crate::error::{Error, ErrorKind, Result};
-use crate::hello::{AnswerTimeout, AnsweredCall, Call, HelloReader, denied, stalled};
+use crate::hello::{AnsweredCall, Asked, Call, HelloReader, PendingCall, denied};
 use crate::place::Place;
 use crate::stream::Stream;
 use crate::sys::fifo::{self, PipeEnd};
 use crate::sys::fork::Guarded;
 use crate::sys::inotify::Watch;
 use crate::sys::lock::{self, Lock};
-use crate::sys::poll::{next_round, wait_any};
+use crate::sys::poll::{Epoll, Interest};
 use crate::sys::random;
+use crate::sys::timer::Timer;
 
 /// How many pairs are tried that were given to another client.
 const TRIES: usize = 16;
+/// How many answers to other hellos a step reads: a server may send any number of them.
+const ANSWERS_PER_STEP: usize = 64;
 /// How long the next pair may take to get its names, once something else than an answer was read:
 /// an answer to the previous client is in its pair until the server replaces it.
 const REPLACED: Duration = Duration::from_secs(1);
 
-/// Connects to the server of this name, once.
+/// Connects to the server of this name, once, and sends a hello, without waiting for the answer.
 ///
 /// # Errors
-/// `AddressInUse` where the name has its client; `Stalled` where a server exists and does not
-/// answer in time; `PermissionDenied`.
-pub fn call(place: &Place, hello: &[u8], waiting: &mut Waiting<'_>) -> Result<Call> {
+/// `AddressInUse` where the name has its client; `PermissionDenied`.
+pub fn ask(place: &Place, hello: &[u8]) -> Result<Call<Asked>> {
     // Without a living server there is nothing to open. Testing the lock wakes no process, and
     // opening a pipe would.
     if !may_be_served(place)? {
         return Ok(Call::NotListening);
     }
-    let Some(mut client_lock) = take_client_lock(place)? else {
+    let Some(client_lock) = take_client_lock(place)? else {
         let text = format!(
             "{} has its client: a named pipe has one at a time; end that one, or use unix: for several",
             place.path().display()
         );
         return Err(Error::new(ErrorKind::AddressInUse, text));
     };
-    for _ in 0..TRIES {
-        // A process owns the name and is making its pipes, or removing them.
-        let Some(ends) = Ends::open(place).map_err(|e| match e.kind() {
-            ErrorKind::PermissionDenied => denied(place, e),
-            _ => e,
-        })?
-        else {
-            let served = lock::is_held(&place.directory, &place.file)?;
-            return Ok(if served { Call::Busy } else { Call::NotListening });
-        };
-        match try_call(place, hello, ends, client_lock, waiting)? {
-            CallAttempt::Answered(called) => return Ok(Call::Answered(*called)),
-            CallAttempt::Gone => return Ok(Call::Busy),
-            CallAttempt::Taken => {}
+    let mut call = PipeCall {
+        place: place.clone(),
+        hello: hello.to_owned(),
+        set: Epoll::new()?,
+        attempt: None,
+        tries: 0,
+    };
+    Ok(match call.next_pair(client_lock)? {
+        Some(Call::NotListening) => Call::NotListening,
+        Some(_) => Call::Busy,
+        None => Call::Answered(Asked::new(call)),
+    })
+}
+
+/// A connection under way.
+struct PipeCall {
+    place: Place,
+    hello: Vec<u8>,
+    /// Has the descriptors of the attempt.
+    set: Epoll,
+    attempt: Option<Attempt>,
+    tries: usize,
+}
+
+/// A hello that was sent through one pair.
+struct Attempt {
+    pipes: Arc<Pipes>,
+    stream: Stream,
+    names: Watch,
+    reading: HelloReader,
+    /// The number in the hello.
+    number: u64,
+    /// Something else than an answer was read: the error of that, and until when the server may replace the pair.
+    foreign: Option<(Error, Deadline, Timer)>,
+}
+
+/// What one pair has come to.
+enum Step {
+    /// The server has answered.
+    Answered(Box<AnsweredCall>),
+    /// The server has ended.
+    Gone,
+    /// The pair was given to another client, and a new pair has the names.
+    Taken,
+    /// Nothing, until a descriptor is readable.
+    Wait,
+}
+
+impl PipeCall {
+    /// Sends the hello through the pair that has the names now. The client's lock becomes part of the link. Returns the
+    /// outcome where there is one already.
+    fn next_pair(&mut self, client_lock: Lock) -> Result<Option<Call>> {
+        let mut client_lock = client_lock;
+        while self.tries < TRIES {
+            self.tries += 1;
+            // A process owns the name and is making its pipes, or removing them.
+            let Some(ends) = Ends::open(&self.place).map_err(|e| match e.kind() {
+                ErrorKind::PermissionDenied => denied(&self.place, e),
+                _ => e,
+            })?
+            else {
+                let served = lock::is_held(&self.place.directory, &self.place.file)?;
+                return Ok(Some(if served { Call::Busy } else { Call::NotListening }));
+            };
+            match begin(&self.place, &self.hello, ends, client_lock)? {
+                Outcome::Sent(attempt) => {
+                    self.set.add(attempt.pipes.reader(), 0, Interest::IN)?;
+                    for descriptor in attempt.names.descriptors() {
+                        self.set.add(descriptor, 0, Interest::IN)?;
+                    }
+                    self.attempt = Some(*attempt);
+                    return Ok(None);
+                }
+                Outcome::Gone => return Ok(Some(Call::Busy)),
+                Outcome::Taken => match take_client_lock(&self.place)? {
+                    Some(again) => client_lock = again,
+                    None => return Ok(Some(Call::Busy)),
+                },
+            }
         }
-        match take_client_lock(place)? {
-            Some(again) => client_lock = again,
-            None => return Ok(Call::Busy),
+        Ok(Some(Call::Busy))
+    }
+
+    /// Gives up the pair of the attempt, and its lock.
+    fn leave(&mut self) {
+        if let Some(attempt) = self.attempt.take() {
+            self.set.remove(attempt.pipes.reader());
+            attempt.names.descriptors().into_iter().for_each(|descriptor| self.set.remove(descriptor));
         }
     }
-    Ok(Call::Busy)
+}
+
+impl PendingCall for PipeCall {
+    fn step(&mut self) -> Result<Option<Call>> {
+        loop {
+            let Some(attempt) = &mut self.attempt else { return Ok(Some(Call::Busy)) };
+            match attempt.step(&self.place, &self.set)? {
+                Step::Wait => return Ok(None),
+                Step::Gone => return Ok(Some(Call::Busy)),
+                Step::Answered(called) => {
+                    self.leave();
+                    return Ok(Some(Call::Answered(*called)));
+                }
+                Step::Taken => {
+                    self.leave();
+                    let Some(client_lock) = take_client_lock(&self.place)? else {
+                        return Ok(Some(Call::Busy));
+                    };
+                    if let Some(outcome) = self.next_pair(client_lock)? {
+                        return Ok(Some(outcome));
+                    }
+                }
+            }
+        }
+    }
+
+    fn descriptor(&self) -> BorrowedFd<'_> {
+        self.set.as_fd()
+    }
+
+    fn shown(&self) -> String {
+        self.place.path().display().to_string()
+    }
 }
 
 /// Returns whether a server may own the name. Where another user can hold the byte of the name,
@@ -125,109 +228,79 @@ fn have_names(place: &Place, pipes: &Pipes) -> Result<bool> {
     Ok(has(&place.file, pipes.writer())? && has(&reply(&place.file), pipes.reader())?)
 }
 
-/// The outcome of trying one pair.
-enum CallAttempt {
-    /// The server has answered.
-    Answered(Box<AnsweredCall>),
+/// The outcome of sending a hello through one pair.
+enum Outcome {
+    Sent(Box<Attempt>),
     /// The server has ended.
     Gone,
-    /// The pair was given to another client, and a new pair has the names.
+    /// Another client has the link of this number.
     Taken,
 }
 
-/// Sends a hello through one pair and waits for the answer. The client's lock becomes part of the
-/// link.
-fn try_call(
-    place: &Place,
-    hello: &[u8],
-    ends: Ends,
-    mut client_lock: Lock,
-    waiting: &mut Waiting<'_>,
-) -> Result<CallAttempt> {
+/// Sends a hello through one pair.
+fn begin(place: &Place, hello: &[u8], ends: Ends, mut client_lock: Lock) -> Result<Outcome> {
     let number = random::number()?;
     let hello = stamp(hello, |header| header.sequence = number)?;
     let names = Watch::new(&place.directory)?;
     if !client_lock.also(&place.directory, &link_lock_name(place, number, LinkSide::Client))? {
-        return Ok(CallAttempt::Taken);
+        return Ok(Outcome::Taken);
     }
     let liveness =
         Liveness::new(place, &ends.answers, client_lock, link_lock_name(place, number, LinkSide::Server))?;
     // The server takes its lock before it answers, so it is not tested before that.
     let pipes = Arc::new(Pipes::linked(ends.answers, ends.requests, liveness));
     if fifo::write(pipes.writer(), &[IoSlice::new(&hello)])? != Some(hello.len()) {
-        return Ok(CallAttempt::Gone);
+        return Ok(Outcome::Gone);
     }
     let stream = Stream::Other(pipes.clone());
-    let mut answer_timeout = AnswerTimeout::begin();
-    let mut reading = HelloReader::default();
-    loop {
-        // Tested before the pipe is read: an answer is written before the next pair gets the names,
-        // so "replaced and empty" means that none will come.
-        names.drain();
-        let taken = !have_names(place, &pipes)?;
-        let served = may_be_served(place)?;
-        match reading.read_more(&stream, &|_| Ok(())) {
-            Ok(true) => {
-                let (answer, descriptors) = std::mem::take(&mut reading).finish()?;
-                if answer.header.correlation == number {
-                    // The server has held its lock since before its answer, unless it has already
-                    // ended.
-                    pipes.start()?;
-                    let (credentials, process) = (None, None);
-                    let called = AnsweredCall { stream, answer, descriptors, credentials, process };
-                    return Ok(CallAttempt::Answered(Box::new(called)));
-                }
-                // An answer to another hello; a server may send any number of them.
-                match next_round(waiting) {
-                    Err(e) if e.kind() == ErrorKind::Timeout => return Err(stalled(&place.path().display())),
-                    other => other?,
-                }
-                continue;
-            }
-            Ok(false) if !served => return Ok(CallAttempt::Gone),
-            Ok(false) if taken => return Ok(CallAttempt::Taken),
-            Ok(false) => {}
-            Err(e) if e.kind() == ErrorKind::Disconnected => return Ok(CallAttempt::Gone),
-            Err(e) if matches!(e.kind(), ErrorKind::Malformed | ErrorKind::VersionMismatch) => {
-                return await_next_pair(place, &pipes, &names, waiting, e);
-            }
-            Err(e) => return Err(e),
-        }
-        let [shared, waker] = names.descriptors().map(|fd| (fd, PollFlags::IN));
-        let on = [(pipes.reader(), PollFlags::IN), shared, waker];
-        match answer_timeout.wait(waiting, |step| wait_any(step, on).map(drop)) {
-            Err(e) if e.kind() == ErrorKind::Timeout => return Err(stalled(&place.path().display())),
-            other => other?,
-        }
-    }
+    let reading = HelloReader::default();
+    Ok(Outcome::Sent(Box::new(Attempt { pipes, stream, names, reading, number, foreign: None })))
 }
 
-/// Waits until the server has replaced a pair in which something else than an answer was found.
-///
-/// # Errors
-/// `foreign`, the error of reading it, where no new pair comes in time.
-fn await_next_pair(
-    place: &Place,
-    pipes: &Pipes,
-    names: &Watch,
-    waiting: &Waiting<'_>,
-    foreign: Error,
-) -> Result<CallAttempt> {
-    let replaced = Deadline::after(REPLACED);
-    let until = if waiting.is_strict() { replaced.sooner(waiting.deadline()) } else { replaced };
-    let mut limited = Waiting::until(until);
-    loop {
-        names.drain();
-        let taken = !have_names(place, pipes)?;
-        if !may_be_served(place)? {
-            return Ok(CallAttempt::Gone);
+impl Attempt {
+    /// Reads what has come.
+    fn step(&mut self, place: &Place, set: &Epoll) -> Result<Step> {
+        for _ in 0..ANSWERS_PER_STEP {
+            // Tested before the pipe is read: an answer is written before the next pair gets the names,
+            // so "replaced and empty" means that none will come.
+            self.names.drain();
+            let taken = !have_names(place, &self.pipes)?;
+            let served = may_be_served(place)?;
+            if let Some((foreign, until, _)) = &self.foreign {
+                return match (served, taken) {
+                    (false, _) => Ok(Step::Gone),
+                    (true, true) => Ok(Step::Taken),
+                    (true, false) if until.has_passed() => Err(foreign.clone()),
+                    (true, false) => Ok(Step::Wait),
+                };
+            }
+            match self.reading.read_more(&self.stream, &|_| Ok(())) {
+                Ok(true) => {
+                    let (answer, descriptors) = std::mem::take(&mut self.reading).finish()?;
+                    if answer.header.correlation == self.number {
+                        // The server has held its lock since before its answer, unless it has already
+                        // ended.
+                        self.pipes.start()?;
+                        let (credentials, process, stream) = (None, None, self.stream.clone());
+                        let called = AnsweredCall { stream, answer, descriptors, credentials, process };
+                        return Ok(Step::Answered(Box::new(called)));
+                    }
+                }
+                Ok(false) if !served => return Ok(Step::Gone),
+                Ok(false) if taken => return Ok(Step::Taken),
+                Ok(false) => return Ok(Step::Wait),
+                Err(e) if e.kind() == ErrorKind::Disconnected => return Ok(Step::Gone),
+                Err(e) if matches!(e.kind(), ErrorKind::Malformed | ErrorKind::VersionMismatch) => {
+                    // What is left in the pipe would keep it readable.
+                    set.remove(self.pipes.reader());
+                    let timer = Timer::new()?;
+                    timer.arm(REPLACED)?;
+                    set.add(&timer, 0, Interest::IN)?;
+                    self.foreign = Some((e, Deadline::after(REPLACED), timer));
+                }
+                Err(e) => return Err(e),
+            }
         }
-        if taken {
-            return Ok(CallAttempt::Taken);
-        }
-        match wait_any(&mut limited, names.descriptors().map(|fd| (fd, PollFlags::IN))) {
-            Err(e) if e.kind() == ErrorKind::Timeout => return Err(foreign),
-            waited => drop(waited?),
-        }
+        Ok(Step::Wait)
     }
 }

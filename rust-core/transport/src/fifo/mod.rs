@@ -34,7 +34,7 @@ use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
 use self::bound_pipe::BoundPipe;
-use self::call::call;
+use self::call::ask;
 use self::liveness::has_client;
 use self::plain::{connect, open_plain};
 use crate::acceptor::ListenSource;
@@ -44,7 +44,7 @@ use crate::deadline::Waiting;
 use crate::driver::{Appears, ConnectionDriver, Driver, ListenRequest, ListingSource, Target};
 use crate::endpoint::Endpoint;
 use crate::error::Result;
-use crate::hello::Call;
+use crate::hello::{Asked, Call};
 use crate::kind::{Kind, NameDirectory, Naming};
 use crate::link::Offer;
 use crate::place::Place;
@@ -124,14 +124,8 @@ struct Pipe {
 }
 
 impl Target for Pipe {
-    fn call(
-        &self,
-        hello: &[u8],
-        _descriptors: &[BorrowedFd<'_>],
-        _wakers: &[BorrowedFd<'_>],
-        waiting: &mut Waiting<'_>,
-    ) -> Result<Call> {
-        call(&self.place, hello, waiting)
+    fn ask(&self, hello: &[u8], _descriptors: &[BorrowedFd<'_>]) -> Result<Call<Asked>> {
+        ask(&self.place, hello)
     }
 
     fn connect(&self, _wakers: &[BorrowedFd<'_>], _waiting: &mut Waiting<'_>) -> Result<Call<Stream>> {

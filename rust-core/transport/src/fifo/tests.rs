@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::bound_pipe::{self, BoundPipe};
-use super::call::call;
+use super::call::ask;
 use super::hello::stamp;
 use super::liveness::{LinkSide, has_client, link_lock_name};
 use super::pair::{reply, sweep};
@@ -108,7 +108,7 @@ fn serve(folder: &tempfile::TempDir) -> (ListenerRegistration, Receiver<Stream>)
 fn connect(folder: &tempfile::TempDir) -> Stream {
     let place = Place::of(&endpoint(folder)).unwrap();
     loop {
-        match call(&place, &frame(Kind::Hello, b"hello"), &mut soon()).unwrap() {
+        match ask(&place, &frame(Kind::Hello, b"hello")).unwrap().wait(&mut soon()).unwrap() {
             Call::Answered(called) => return called.stream,
             Call::NotListening => panic!("no process listens"),
             Call::Busy => {}
@@ -193,17 +193,17 @@ fn name_has_one_client_at_a_time() {
     let folder = tempfile::tempdir().unwrap();
     let place = Place::of(&endpoint(&folder)).unwrap();
     let hello = frame(Kind::Hello, b"hello");
-    assert!(matches!(call(&place, &hello, &mut soon()).unwrap(), Call::NotListening));
+    assert!(matches!(ask(&place, &hello).unwrap(), Call::NotListening));
     let (registration, admitted) = serve(&folder);
     let first = connect(&folder);
     assert!(has_client(&place).unwrap());
-    let Err(error) = call(&place, &hello, &mut soon()) else { panic!("a second client was admitted") };
+    let Err(error) = ask(&place, &hello) else { panic!("a second client was admitted") };
     assert_eq!(error.kind(), ErrorKind::AddressInUse);
     drop(first);
     assert!(!has_client(&place).unwrap());
     let second = connect(&folder);
     drop(registration);
-    assert!(matches!(call(&place, &hello, &mut soon()).unwrap(), Call::NotListening));
+    assert!(matches!(ask(&place, &hello).unwrap(), Call::NotListening));
     drop(admitted);
     assert_eq!(rest(second), [b""; 0]);
 }
@@ -431,9 +431,9 @@ fn reply_that_is_no_hello_is_malformed() {
     let answers = fifo::open(&place.directory, &reply(&place.file), PipeEnd::Both).unwrap().unwrap();
     fifo::write(&answers, &[std::io::IoSlice::new(&b"I am no server of this kind. ".repeat(5))]).unwrap();
     let hello = frame(Kind::Hello, b"hello");
-    for mut waiting in [soon(), Waiting::at_once()] {
-        let error = call(&place, &hello, &mut waiting).err().unwrap();
-        assert_eq!(error.kind(), ErrorKind::Malformed, "{error}");
+    for (mut waiting, kind) in [(soon(), ErrorKind::Malformed), (Waiting::at_once(), ErrorKind::Stalled)] {
+        let error = ask(&place, &hello).unwrap().wait(&mut waiting).err().unwrap();
+        assert_eq!(error.kind(), kind, "{error}");
     }
     drop(bound);
 }

@@ -1,5 +1,8 @@
-//! Connecting to a listener over TCP outside of any call's time: each step is taken when its descriptor is ready. The
-//! steps are those of [`super::call`].
+//! Connecting to a listener over TCP outside of any call's time: the connection, the proof, then the hello. Each step
+//! is taken when its descriptor is ready.
+//!
+//! The listener's proof is checked before this side reveals anything that depends on the token, and before the hello is
+//! sent.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -22,7 +25,8 @@ use crate::sys::resolve::Lookup;
 /// Begins to connect to the listener at this address, with this hello.
 ///
 /// # Errors
-/// As `super::call::call`, without those of the answer.
+/// `InvalidEndpoint` for port 0; those of the kernel. With the answer: `PermissionDenied` where the listener does not
+/// have the token, or its key is not trusted.
 pub fn ask(address: &Address, hello: &[u8]) -> Result<Call<Asked>> {
     let mut call = TcpCall {
         address: address.clone(),
@@ -219,5 +223,9 @@ impl PendingCall for TcpCall {
 
     fn shown(&self) -> String {
         format!("tcp://{}", self.address)
+    }
+
+    fn is_reached(&self) -> bool {
+        !matches!(self.stage, Stage::Resolving(_) | Stage::Connecting(..))
     }
 }

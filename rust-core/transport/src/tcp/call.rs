@@ -1,8 +1,7 @@
-//! Connecting to a listener over TCP, once: the connection, the proof, then the hello.
+//! Connecting to a listener over TCP, once, without a hello: for plain framing, and for probes. What connections with
+//! a hello (`asking`) share with these is here, too.
 //!
-//! A name may have several addresses; the first that accepts the connection is used. The listener's
-//! proof is checked before this side reveals anything that depends on the token, and before the
-//! hello is sent.
+//! A name may have several addresses; the first that accepts the connection is used.
 
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -11,36 +10,15 @@ use std::sync::Arc;
 use rustix::event::PollFlags;
 
 use super::address::{Address, is_loopback_address};
-use super::proof;
 use super::remote;
 use super::token::TcpToken;
 use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result};
-use crate::frame::Kind;
-use crate::hello::{self, AnswerTimeout, Call};
+use crate::hello::Call;
 use crate::stream::Stream;
-use crate::sys::directory::Directory;
 use crate::sys::fork::Guarded;
 use crate::sys::inet;
 use crate::sys::poll::{is_readable, wait_fds};
-
-/// Connects to the listener at this address, once, and exchanges hellos. `NotListening` also where
-/// one of `wakers` ended the wait.
-///
-/// # Errors
-/// `PermissionDenied` where the listener does not have the token, or its key is not trusted;
-/// `Stalled` where it does not answer in time.
-pub fn call(
-    address: &Address,
-    hello: &[u8],
-    wakers: &[BorrowedFd<'_>],
-    waiting: &mut Waiting<'_>,
-) -> Result<Call> {
-    match first(address, true, wakers, waiting)? {
-        Some((stream, at)) => prove_and_call(stream, at, hello, waiting),
-        None => Ok(Call::NotListening),
-    }
-}
 
 /// Connects to the listener at this address, once, and sends nothing.
 pub fn connect(
@@ -48,17 +26,11 @@ pub fn connect(
     wakers: &[BorrowedFd<'_>],
     waiting: &mut Waiting<'_>,
 ) -> Result<Call<Stream>> {
-    Ok(first(address, false, wakers, waiting)?
-        .map_or(Call::NotListening, |(stream, _)| Call::Answered(stream)))
+    Ok(first(address, wakers, waiting)?.map_or(Call::NotListening, Call::Answered))
 }
 
 /// Connects to the first of its addresses at which a process listens.
-fn first(
-    address: &Address,
-    expects_hello: bool,
-    wakers: &[BorrowedFd<'_>],
-    waiting: &mut Waiting<'_>,
-) -> Result<Option<(Stream, SocketAddr)>> {
+fn first(address: &Address, wakers: &[BorrowedFd<'_>], waiting: &mut Waiting<'_>) -> Result<Option<Stream>> {
     let addresses = match address.resolve(wakers, waiting) {
         Ok(addresses) => addresses.unwrap_or_default(),
         // A name server may have the name later, so this error is not final.
@@ -66,8 +38,8 @@ fn first(
         Err(e) => return Err(e),
     };
     for at in addresses {
-        if let Some(stream) = connect_to(at, expects_hello, wakers, waiting)? {
-            return Ok(Some((stream, at)));
+        if let Some(stream) = connect_to(at, wakers, waiting)? {
+            return Ok(Some(stream));
         }
     }
     Ok(None)
@@ -76,11 +48,10 @@ fn first(
 /// Connects to this address; `None` where no process listens there or a waker ended the wait.
 fn connect_to(
     at: SocketAddr,
-    expects_hello: bool,
     wakers: &[BorrowedFd<'_>],
     waiting: &mut Waiting<'_>,
 ) -> Result<Option<Stream>> {
-    may_connect(at, expects_hello)?;
+    may_connect(at, false)?;
     let socket = match inet::begin_connect(at) {
         Ok((socket, true)) => Some(socket),
         Ok((socket, false)) => finish(socket, at, wakers, waiting)?,
@@ -110,19 +81,17 @@ pub fn connected(socket: Guarded, at: SocketAddr) -> Result<Option<Stream>> {
     Ok(Some(if inside { Stream::Inet(Arc::new(socket)) } else { remote::connecting(socket, at)? }))
 }
 
-/// Waits until a connection is established or has failed. A call without waiting still gives the
-/// other machine the minimum answer time.
+/// Waits until a connection is established or has failed.
 fn finish(
     socket: Guarded,
     at: SocketAddr,
     wakers: &[BorrowedFd<'_>],
     waiting: &mut Waiting<'_>,
 ) -> Result<Option<Guarded>> {
-    let mut answer_timeout = AnswerTimeout::begin();
     loop {
         let mut on: Vec<_> = wakers.iter().map(|waker| (*waker, PollFlags::IN)).collect();
         on.push((socket.as_fd(), PollFlags::OUT));
-        answer_timeout.wait(waiting, |step| wait_fds(step, &on))?;
+        wait_fds(waiting, &on)?;
         if inet::is_over(&socket)? {
             return match inet::outcome(&socket, at) {
                 Ok(()) => Ok(Some(socket)),
@@ -134,28 +103,6 @@ fn finish(
             return Ok(None);
         }
     }
-}
-
-/// Checks the listener's proof of the token, sends this side's together with the hello, and waits
-/// for the answer. Beyond this machine TLS has already done that.
-fn prove_and_call(stream: Stream, at: SocketAddr, hello: &[u8], waiting: &mut Waiting<'_>) -> Result<Call> {
-    if !is_loopback_address(at.ip()) {
-        return hello::exchange(stream, hello, &[], waiting, &format_args!("tcp://{at}"));
-    }
-    let token = TcpToken::of(&Directory::runtime()?)?;
-    let (caller, first) = proof::Caller::begin()?;
-    let shown = format_args!("tcp://{at}");
-    let Some(answer) = hello::send_and_receive(&stream, &first, &[], waiting, &shown)? else {
-        return Ok(Call::Busy);
-    };
-    if answer.answer.header.kind == Kind::Error {
-        return Ok(Call::Answered(answer.over(stream)?));
-    }
-    let Some(proof) = caller.answer(&answer.answer, at, &token)? else {
-        return Err(unknown_token(at, &token));
-    };
-    let frames = [&proof, hello].concat();
-    hello::exchange(stream, &frames, &[], waiting, &shown)
 }
 
 /// Explains which listener does not have the token, as far as the kernel shows, and the remedy.

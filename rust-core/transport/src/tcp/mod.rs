@@ -31,7 +31,7 @@ use std::sync::Arc;
 
 use self::address::{Address, KIND, endpoint_of};
 use self::asking::ask;
-use self::call::{call, connect};
+use self::call::connect;
 use self::listen::listen;
 use self::token::TcpToken;
 use crate::acceptor::ListenSource;
@@ -122,18 +122,8 @@ impl Remote {
 }
 
 impl Target for Remote {
-    fn call(
-        &self,
-        hello: &[u8],
-        _descriptors: &[BorrowedFd<'_>],
-        wakers: &[BorrowedFd<'_>],
-        waiting: &mut Waiting<'_>,
-    ) -> Result<Call> {
-        call(&self.address, hello, wakers, waiting)
-    }
-
-    fn ask(&self, hello: &[u8], _descriptors: &[BorrowedFd<'_>]) -> Result<Option<Call<Asked>>> {
-        ask(&self.address, hello).map(Some)
+    fn ask(&self, hello: &[u8], _descriptors: &[BorrowedFd<'_>]) -> Result<Call<Asked>> {
+        ask(&self.address, hello)
     }
 
     fn connect(&self, wakers: &[BorrowedFd<'_>], waiting: &mut Waiting<'_>) -> Result<Call<Stream>> {

@@ -23,6 +23,7 @@ use crate::error::{ErrorKind, Result};
 use crate::sys::poll::Epoll;
 use crate::sys::{fork, random};
 use crate::transport::endpoint::Endpoint;
+use crate::transport::hello::MIN_ANSWER_TIME;
 use crate::transport::table;
 
 impl Channel {
@@ -97,15 +98,22 @@ impl Channel {
             }
             let channel = Channel::connector(&endpoint, options)?;
             // The program that holds the name may end before it answers; then this side listens.
-            let mut turn = Waiting::until(Deadline::after(answer_time).sooner(waiting.deadline()));
+            let mut turn = if waiting.is_none() {
+                Waiting::at_once()
+            } else {
+                Waiting::until(Deadline::after(answer_time).sooner(waiting.deadline()))
+            };
             match channel.first_link(&mut turn) {
                 Ok(()) => return Ok(channel),
-                Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::Timeout) => {
+                Err(e) if e.kind() == ErrorKind::NotFound => {
                     waiting.sleep().map_err(|e| e.on(&endpoint))?;
                     waiting.woke(false).map_err(|e| e.on(&endpoint))?;
                 }
                 // The program is alive and slow, so it has more time to answer, within the deadline.
-                Err(e) if e.kind() == ErrorKind::Stalled && !waiting.deadline().has_passed() => {
+                Err(e)
+                    if matches!(e.kind(), ErrorKind::Stalled | ErrorKind::Timeout)
+                        && !waiting.deadline().has_passed() =>
+                {
                     answer_time = Wait::TICK * 20;
                     waiting.woke(false).map_err(|e| e.on(&endpoint))?;
                 }
@@ -157,10 +165,17 @@ impl Channel {
         Ok(Channel { inner })
     }
 
-    /// Makes the first link within the deadline.
+    /// Makes the first link within the deadline. A call without a time-out finds out whether a program listens, which
+    /// has the time to answer that any has.
     fn first_link(&self, waiting: &mut Waiting<'_>) -> Result<()> {
         let mut sending = self.sending()?;
-        sending.join(&*self.reconnector, &self.event_log, waiting)?;
+        match sending.join(&*self.reconnector, &self.event_log, waiting) {
+            Err(e) if e.kind() == ErrorKind::Timeout && waiting.is_none() => {
+                let mut answer = Waiting::until(Deadline::after(MIN_ANSWER_TIME));
+                sending.join(&*self.reconnector, &self.event_log, &mut answer)?;
+            }
+            joined => joined?,
+        }
         if sending.part.as_ref().is_some_and(|part| part.peer.lockstep) {
             // What comes first may be for another channel than the one that the thread waits for.
             lockstep::connected(&self.inner);

@@ -1,30 +1,26 @@
 //! Connecting to the publisher: makes the next feed, and adds its descriptors to the epoll set.
 
-use std::os::fd::AsFd;
-
 use super::{MessageSource, Subscriber};
 use crate::channel::dial::Dialler;
-use crate::channel::handshake::After;
 use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result};
 use crate::publish::feed::{Feed, FeedProgress, FeedStart};
 use crate::publish::position::PositionFile;
-use crate::publish::receive_state::{FEED, ReceiveState};
+use crate::publish::receive_state::{FEED, ReceiveState, STOP, WAKE};
 use crate::sys::poll::{Interest, next_round};
 use crate::transport::kind::Transport;
 
 impl Subscriber {
     /// Makes the next feed and adds its descriptors to the epoll set.
     pub(super) fn connect(&self, receive_state: &mut ReceiveState, waiting: &mut Waiting<'_>) -> Result<()> {
-        // Counts as a round of the whole call, because the dialler has waits of its own.
+        // Counts as a round of the whole call, because connecting has waits of its own.
         next_round(waiting)?;
-        let resume = receive_state.resume;
         let connected = match &*self.origin {
             MessageSource::Publisher { transport, dialler } if self.is_member => {
-                self.go_on(dialler, *transport, receive_state, resume)
+                self.go_on(dialler, *transport, receive_state)
             }
             MessageSource::Publisher { transport, dialler } => {
-                self.dial(dialler, *transport, receive_state, resume, waiting)
+                self.dial(dialler, *transport, receive_state, waiting)
             }
             MessageSource::Store(endpoint, retry) => retry.attempt(None, || {
                 let feed = Feed::of_store(endpoint, &self.options)?;
@@ -111,17 +107,17 @@ impl Subscriber {
         }
     }
 
-    /// Begins to connect to the publisher, or goes on with what was begun, without waiting.
+    /// Begins to connect to the publisher, or goes on with what was begun, without waiting: `Timeout` while it has not
+    /// answered.
     fn go_on(
         &self,
         dialler: &Dialler,
         transport: Transport,
         receive_state: &mut ReceiveState,
-        resume: Option<After>,
     ) -> Result<Option<()>> {
         let not_yet = || Waiting::at_once().timed_out();
-        // Something else has woken the set: another name of the same directory.
-        let is_due = dialler.retry().may_succeed();
+        // Something else has woken the set of one of several names: another name of the same directory.
+        let is_due = !self.is_member || dialler.retry().may_succeed();
         if receive_state.connecting.is_none() && !is_due {
             return Err(not_yet());
         }
@@ -133,7 +129,7 @@ impl Subscriber {
                 }
                 None => {
                     receive_state.tried.last = dialler.listener();
-                    FeedStart::Anew(resume)
+                    FeedStart::Anew(receive_state.resume)
                 }
             };
             match Feed::begin(dialling, transport, &self.options, begun, &mut receive_state.views)? {
@@ -150,43 +146,55 @@ impl Subscriber {
         })
     }
 
-    /// Connects to the publisher.
+    /// Connects to the publisher within the wait. `None` if a waker ended it.
     fn dial(
         &self,
         dialler: &Dialler,
         transport: Transport,
         receive_state: &mut ReceiveState,
-        resume: Option<After>,
         waiting: &mut Waiting<'_>,
     ) -> Result<Option<()>> {
-        let mut wakers = vec![self.wake.as_fd()];
-        if waiting.is_forever()
-            && let Some(watch) = &receive_state.signal_watch
-        {
-            wakers.extend(watch.level_waker());
-        }
-        // The deadline of the whole wait, which begins before the first attempt.
-        let deadline = waiting.deadline();
-        dialler.dial_marked(waiting, |first, waiting| {
-            let resume = match first {
-                None => resume,
-                // A publisher that does not answer has a short time even in a call that does not wait, and the first
-                // attempt has used it.
-                Some(e) if e.kind() == ErrorKind::Stalled && deadline.has_passed() => {
-                    return Err(e);
-                }
-                Some(e) => {
-                    receive_state.resume = resume.or((e.kind() == ErrorKind::NotFound).then(After::default));
-                    receive_state.resume
-                }
+        let mut waiting_mark = None;
+        loop {
+            let error = match self.go_on(dialler, transport, receive_state) {
+                Err(error) => error,
+                connected => return connected,
             };
-            dialler.attempt(|dialling| {
-                let views = &mut receive_state.views;
-                match Feed::dial(dialling, transport, &self.options, resume, views, &wakers, waiting)? {
-                    Some(feed) => receive_state.set_feed(feed).map(Some),
-                    None => Ok(None),
+            match error.kind() {
+                ErrorKind::Timeout if receive_state.connecting.is_some() => {}
+                _ if dialler.may_succeed_after(&error) => {
+                    if error.kind() == ErrorKind::NotFound {
+                        // A publisher that starts from now on is read from its first message.
+                        receive_state.resume.get_or_insert_default();
+                    }
+                    if waiting_mark.is_none() && !waiting.is_none() {
+                        waiting_mark = Some(dialler.mark());
+                        // One that came and ended before the mark is seen now.
+                        continue;
+                    }
                 }
-            })
-        })
+                _ => return Err(error),
+            }
+            receive_state.waker.drain();
+            let waited = receive_state.epoll.wait(waiting, &mut receive_state.ready);
+            let is_woken = receive_state.ready.iter().any(|one| matches!(one.token, WAKE | STOP));
+            match waited {
+                Ok(()) if is_woken => {
+                    self.wake.drain();
+                    return Ok(None);
+                }
+                Ok(()) => {}
+                Err(over) if over.kind() == ErrorKind::Timeout => {
+                    return Err(match &receive_state.connecting {
+                        Some(pending) => pending.unanswered(waiting, over).on(dialler.endpoint()),
+                        None if error.kind() == ErrorKind::NotFound => {
+                            dialler.not_found(waiting).on(dialler.endpoint())
+                        }
+                        None => error,
+                    });
+                }
+                Err(over) => return Err(over),
+            }
+        }
     }
 }

@@ -10,7 +10,7 @@ use crate::channel::event_log::Event;
 use crate::channel::handshake::After;
 use crate::channel::retry::Retry;
 use crate::channel::{Operation, Options, Use, lock_exclusive};
-use crate::deadline::Waiting;
+use crate::deadline::{Deadline, Waiting};
 use crate::error::{ErrorKind, Result};
 use crate::message::Message;
 use crate::publish::names::{Receiver, SubscribedNames};
@@ -18,6 +18,7 @@ use crate::publish::receive_state::{NAME, ReceiveState, Tried, WAKE};
 use crate::publish::store;
 use crate::sys::poll::Epoll;
 use crate::transport::endpoint::Endpoint;
+use crate::transport::hello::MIN_ANSWER_TIME;
 use crate::transport::place::Listener;
 
 impl Subscriber {
@@ -118,7 +119,8 @@ impl Subscriber {
         self.receive_state.lock().unwrap_or_else(PoisonError::into_inner).feed.is_some()
     }
 
-    /// Connects if there is a publisher, before any call that receives.
+    /// Connects if there is a publisher, before any call that receives. One that does not answer has as long as any, and
+    /// takes no time of the calls that follow; one of several names waits for none.
     pub(super) fn connect_first(&self) -> Result<()> {
         if let MessageSource::Store(..) = *self.origin {
             return Ok(());
@@ -127,8 +129,19 @@ impl Subscriber {
         if receive_state.feed.is_some() {
             return Ok(());
         }
-        let connected = self.connect(&mut receive_state, &mut Waiting::at_once());
-        // The first call that receives connects, and nothing else reports the messages that were published before it.
+        let mut connected = self.connect(&mut receive_state, &mut Waiting::at_once());
+        if !self.is_member {
+            let mut waiting = Waiting::until(Deadline::after(MIN_ANSWER_TIME));
+            while receive_state.connecting.is_some() {
+                let ReceiveState { epoll, ready, .. } = &mut *receive_state;
+                let waited = epoll.wait(&mut waiting, ready);
+                connected = self.connect(&mut receive_state, &mut Waiting::at_once());
+                if waited.is_err() {
+                    break;
+                }
+            }
+        }
+        // A later call connects, and nothing else reports the messages that were published before that.
         if let Err(e) = &connected
             && e.kind() == ErrorKind::Stalled
         {
