@@ -1,4 +1,4 @@
-//! Values of the exact built-in types into flat records, which are encoded without a walk. No Python code runs meanwhile.
+//! Values of the exact built-in types, and members of enums with such a value, into flat records, which are encoded without a walk. No Python code runs meanwhile.
 
 use std::ptr;
 
@@ -8,6 +8,7 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
 
+use crate::enum_member;
 use crate::timestamp;
 
 /// The encodings that have flat records.
@@ -63,7 +64,10 @@ pub fn append(record: &mut FlatRecord<'_>, key: &FlatKey, value: &Bound<'_, PyAn
     } else {
         // A reference of its own: the first search for the class of instants runs Python code.
         let value = value.clone();
-        record.timestamp(key, Timestamp(int64(&timestamp::nanoseconds(&value).ok()??)?))
+        match timestamp::nanoseconds(&value).ok()? {
+            Some(nanoseconds) => record.timestamp(key, Timestamp(int64(&nanoseconds)?)),
+            None => append(record, key, &enum_member::known(&value)?),
+        }
     }
 }
 

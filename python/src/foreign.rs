@@ -14,6 +14,7 @@ use pyo3::types::{
 use crate::array::{self, BorrowedArray, NdArray, is_exact_ndarray};
 use crate::builtin::{self, type_name};
 use crate::bytes_loan::BytesLoan;
+use crate::enum_member;
 use crate::errors::{Failure, imported};
 use crate::loan;
 use crate::message::Message;
@@ -47,6 +48,9 @@ pub fn object<S: Sink + ?Sized, W: Walker>(
     }
     if let Some(class) = sent_class::known(object) {
         return sent(&class, object, sink, walker);
+    }
+    if let Some(plain) = enum_member::known(object) {
+        return walker.object(&plain, sink);
     }
     if let Some(nanoseconds) = timestamp::nanoseconds(object).map_err(raise)? {
         // Any int could be put into one; the wire's is of 64 bits.
@@ -94,7 +98,7 @@ pub fn object<S: Sink + ?Sized, W: Walker>(
             walker.object(&plain, sink)
         }
         Kind::Enum => {
-            let plain = object.getattr("value").map_err(raise)?;
+            let plain = enum_member::value(object).map_err(raise)?;
             if plain
                 .is_instance(imported(object.py(), &ENUM, "enum", "Enum").map_err(raise)?)
                 .map_err(raise)?

@@ -37,6 +37,7 @@ mod controller;
 mod elements;
 mod ending;
 mod entries;
+mod enum_member;
 mod errors;
 mod exception;
 mod flat;

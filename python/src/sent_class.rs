@@ -15,8 +15,8 @@ use crate::flat::{self, Form};
 /// The fields of a class, from its `__linkspan_fields__`.
 pub struct SentClass {
     fields: Vec<SentField>,
-    /// For each form: false once an instance had a value that a flat record cannot have; the next instances are walked at once.
-    is_flat: [Cell<bool>; 2],
+    /// For each form how many of the next instances are walked at once, because one had a value that a flat record cannot have.
+    walked: [Cell<u8>; 2],
 }
 
 struct SentField {
@@ -36,6 +36,9 @@ struct Classes {
     /// Each class is held, so that no other one gets its address.
     all: HashMap<usize, (Py<PyType>, Rc<SentClass>)>,
 }
+
+/// The instances that are walked after one that had to be. Members of enums are known after the first walk.
+const WALKED: u8 = 31;
 
 /// The greatest number of classes that are kept; one more removes all others.
 const MOST: usize = 256;
@@ -93,13 +96,14 @@ impl SentClass {
             Some(SentField { slot: Slot::new(class, &name).ok()?, key, encoded, is_optional })
         };
         let fields = fields.cast::<PyTuple>().ok()?.iter().map(field).collect::<Option<_>>()?;
-        Some(Rc::new(SentClass { fields, is_flat: [true, true].map(Cell::new) }))
+        Some(Rc::new(SentClass { fields, walked: Default::default() }))
     }
 
     /// Appends an instance of this class without a walk. Returns false, and appends nothing, for one that has to be walked.
     pub fn append_flat(&self, object: &Bound<'_, PyAny>, form: Form, out: &mut Vec<u8>) -> bool {
-        let is_flat = &self.is_flat[form as usize];
-        if !is_flat.get() {
+        let walked = &self.walked[form as usize];
+        if let Some(left) = walked.get().checked_sub(1) {
+            walked.set(left);
             return false;
         }
         form.append(out, |record| {
@@ -109,7 +113,7 @@ impl SentClass {
                 if !(field.is_optional && value.is_none()) {
                     let key = field.encoded.as_ref()?;
                     flat::append(record, key, &value).or_else(|| {
-                        is_flat.set(false);
+                        walked.set(WALKED);
                         None
                     })?;
                 }

@@ -1,0 +1,71 @@
+//! Members of enums, each with the value that it is sent as: found once, then read without running Python code.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+
+use pyo3::exceptions::PyTypeError;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyBool, PyBytes, PyFloat, PyInt, PyString, PyType};
+
+use crate::errors::imported_once;
+
+/// The greatest number of members that are kept; one more removes all others. Flags make members while a program runs.
+const MOST: usize = 1024;
+
+/// Members with their values, by the addresses of the members. Each member is held, so that no other object gets its address.
+type Members = HashMap<usize, (Py<PyAny>, Py<PyAny>)>;
+
+thread_local! {
+    static MEMBERS: RefCell<Members> = RefCell::default();
+}
+
+/// Returns the value of a member that is kept, which is of an exact built-in type and holds no other object. Runs no Python code.
+pub fn known<'py>(object: &Bound<'py, PyAny>) -> Option<Bound<'py, PyAny>> {
+    let find = |members: &RefCell<Members>| {
+        Some(members.borrow().get(&object.as_ptr().addr())?.1.bind(object.py()).clone())
+    };
+    // At the end of a thread the members may be dropped already.
+    MEMBERS.try_with(find).ok()?
+}
+
+/// Returns the value of a member of an enum, and keeps it where it is the same each time: a class may compute it.
+pub fn value<'py>(member: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    let value = member.getattr(intern!(member.py(), "value"))?;
+    if is_plain(&value) && is_constant(&member.get_type())? {
+        let before = MEMBERS.try_with(|members| {
+            let mut members = members.borrow_mut();
+            let before = if members.len() >= MOST { std::mem::take(&mut *members) } else { Members::new() };
+            members.insert(member.as_ptr().addr(), (member.clone().unbind(), value.clone().unbind()));
+            before
+        });
+        // Dropping a member may run Python code, which may come here again.
+        drop(before);
+    }
+    Ok(value)
+}
+
+/// Returns whether the value is of an exact built-in type and holds no other object.
+fn is_plain(value: &Bound<'_, PyAny>) -> bool {
+    value.is_none()
+        || value.is_exact_instance_of::<PyString>()
+        || value.is_exact_instance_of::<PyInt>()
+        || value.is_exact_instance_of::<PyFloat>()
+        || value.is_exact_instance_of::<PyBool>()
+        || value.is_exact_instance_of::<PyBytes>()
+}
+
+/// Returns whether `value` of a class's members is what `Enum` itself gives.
+fn is_constant(class: &Bound<'_, PyType>) -> PyResult<bool> {
+    let py = class.py();
+    let base = imported_once!(py, "enum", "Enum")?;
+    for one in class.mro() {
+        if one.is(base) {
+            return Ok(true);
+        }
+        if one.getattr(intern!(py, "__dict__"))?.contains(intern!(py, "value"))? {
+            return Ok(false);
+        }
+    }
+    Err(PyTypeError::new_err(format!("{class} is no enum")))
+}
