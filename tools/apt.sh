@@ -29,6 +29,7 @@ test=(
     protobuf-compiler libprotobuf-dev                # protoc, and the files that come with it
     systemd                                          # what reads the unit files
     curl procps openssl                              # tests fetch pages, list processes, make keys
+    pypy3 python3-pip                                # the client in pure Python by another Python
     iproute2                                         # a network of its own for a program that listens at a fixed port
     locales                                          # a language other than English
 )

@@ -59,6 +59,9 @@ function steps(low, high, most) {
 
 const rounded = (value, step) => (Math.abs(value) >= 1e6 || (step < 1e-4 && step > 0) ? value.toExponential(2) : String(Number(value.toFixed(Math.max(0, Math.min(12, -Math.floor(Math.log10(step))))))));
 
+/** A mark of a logarithmic axis: a power of ten, or the number between two of them. */
+const power = (exponent) => (Math.abs(exponent - Math.round(exponent)) < 1e-9 ? `1e${Math.round(exponent)}` : String(Number((10 ** exponent).toPrecision(2))));
+
 export class Plot {
   /** `kind`: time, line, or spectrum, with logarithmic axes. */
   constructor(holder, kind) {
@@ -297,7 +300,7 @@ export class Plot {
       const y = Math.round(TOP + (1 - (value - this.range[0]) / (this.range[1] - this.range[0])) * (this.height - TOP - BOTTOM)) + 0.5;
       context.moveTo(LEFT, y);
       context.lineTo(this.width - RIGHT, y);
-      context.fillText(isLog ? `1e${rounded(value, step)}` : rounded(value, step), LEFT - 6, y);
+      context.fillText(isLog ? power(value) : rounded(value, step), LEFT - 6, y);
     }
     const [low, high] = this.shown;
     const [places, stride] = steps(low, high, Math.max(2, this.inner / 110));
@@ -306,7 +309,7 @@ export class Plot {
       const x = Math.round(LEFT + ((place - low) / (high - low)) * this.inner) + 0.5;
       context.moveTo(x, TOP);
       context.lineTo(x, this.height - BOTTOM);
-      const text = this.kind === "time" ? clock(place, stride) : isLog ? `1e${rounded(place, stride)}` : rounded(place, stride);
+      const text = this.kind === "time" ? clock(place, stride) : isLog ? power(place) : rounded(place, stride);
       context.fillText(text, Math.min(x, this.width - 30), this.height - BOTTOM / 2);
     }
     context.stroke();

@@ -11,7 +11,7 @@ from collections.abc import Awaitable
 import pytest
 import websockets
 from conftest import GATEWAY, Bench, Gateway, go
-from client import Client, Refused
+from independent.gateway_client import Client, Refused
 from support.waiting import PATIENCE, next_line, until
 
 ROUTES = ["/api/names", "/api/latest/lab/a", "/api/events?name=lab/a", "/metrics"]

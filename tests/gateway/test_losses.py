@@ -8,7 +8,7 @@ import subprocess
 from collections import Counter
 
 import pytest
-from client import Client, Subscription
+from independent.gateway_client import Client, Subscription
 from conftest import Bench, Gateway, go
 from support.tree import PROGRAM
 from support.waiting import PATIENCE, next_line, until

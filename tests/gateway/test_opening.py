@@ -88,11 +88,11 @@ def is_running(pid: int) -> bool:
     return False
 
 
-def asked(url: str) -> tuple[int, str | None]:
+def asked(url: str, method: str = "GET", headers: dict[str, str] | None = None) -> tuple[int, str | None]:
     """Status of an address, and where it leads."""
     parts = urllib.parse.urlsplit(url)
     connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=PATIENCE)
-    connection.request("GET", f"{parts.path}?{parts.query}")
+    connection.request(method, f"{parts.path}?{parts.query}", headers=headers or {})
     answer = connection.getresponse()
     answer.read()
     return answer.status, answer.getheader("Location")
@@ -132,7 +132,11 @@ def test_browser_gets_an_address_without_the_token_that_leads_to_it_once(desktop
     assert not {"DBUS_SESSION_BUS_ADDRESS", "XDG_DATA_HOME", "BASH_ENV"} & set(environ)
     assert told["folder"] == "/" and told["streams"] == ["/dev/null"] * 3 and told["descriptors"] <= 4
     assert told["group"] == told["pid"] != os.getpgid(child.pid)
-    # It leads to the page once.
+    # Not a page of another origin, a name that was made to resolve here, or a wrong code; and to the page once.
+    navigated = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
+    for headers in ({"Origin": "http://evil.example"}, navigated, {"Host": "evil.example"}):
+        assert asked(url, headers=headers)[0] in (403, 421), headers
+    assert asked(url, "POST") == (405, None)
     assert asked(url.replace("code=", "code=0")) == (401, None)
     assert asked(url) == (303, f"/#{page}")
     assert asked(url) == (401, None)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import websockets
-from client import Client, Refused
+from independent.gateway_client import Client, Refused
 from conftest import Bench, go
 from support.waiting import PATIENCE, next_line, until
 

@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 import websockets
-from client import Client
+from independent.gateway_client import Client
 from conftest import GATEWAY, Bench, go
 from support.tree import PROGRAM
 from support.waiting import PATIENCE, until
