@@ -70,6 +70,27 @@ fn bytes_and_memory_of_the_program_over_shared_memory_allocate_nothing() {
     }
 }
 
+/// A long body is copied out of its slot once, into the program's memory.
+#[test]
+fn long_bytes_that_are_received_into_memory_of_the_program_take_no_other() {
+    for bytes in [70_000, 1 << 20, 20 << 20] {
+        let endpoint = name("shm");
+        let listener = Listener::listen(&endpoint, &Options::default()).unwrap();
+        let a = Channel::connect(&endpoint, &Options::default(), SOON).unwrap();
+        let b = listener.accept(SOON).unwrap();
+        let (sent, mut memory) = (vec![7; bytes], vec![0; bytes]);
+        for round in 0..20 {
+            for (from, to) in [(&a, &b), (&b, &a)] {
+                from.send_bytes(Encoding::Raw, &sent, SOON).unwrap();
+                let (received, held) = peak(|| to.recv_into(&mut memory, SOON).unwrap());
+                assert!(received.length == bytes && memory == sent);
+                assert!(round < 2 || held < 1000, "{bytes} bytes, round {round}: {held}");
+                memory.fill(0);
+            }
+        }
+    }
+}
+
 /// The kernel would clear the pages of new memory, which takes longer than the message: what is kept to be sent again,
 /// and the body of a message, lie where earlier ones lay.
 #[test]

@@ -103,6 +103,29 @@ fn opaque_bytes_of_any_length_arrive_by_each_call() {
     assert_eq!(bodies(&one.stats()), (sent, 0));
 }
 
+/// Memory that is too short for a body leaves the message to the next call, in memory that the peer cannot write.
+#[test]
+fn long_message_that_does_not_fit_the_memory_for_it_is_the_next_one_and_is_no_view() {
+    let (one, two) = pair(&Options::default());
+    let mut memory = vec![0; MIB];
+    for value in values() {
+        for _ in 0..2 {
+            one.send(&value, SOON).unwrap();
+            for _ in 0..2 {
+                let refused = two.recv_into(&mut memory[..LONG / 2], SOON).unwrap_err();
+                assert_eq!(refused.kind(), ErrorKind::TooLarge);
+            }
+            let message = two.recv(SOON).unwrap();
+            assert_eq!(message.value().unwrap(), &value);
+            assert!(!is_shared(message.body()), "it is examined where the peer cannot write");
+            one.send(&value, SOON).unwrap();
+            let received = two.recv_into(&mut memory, SOON).unwrap();
+            assert!(memory[..received.length] == message.body()[..]);
+        }
+    }
+    assert_eq!(bodies(&one.stats()), (16, 0));
+}
+
 #[test]
 fn long_requests_and_replies_go_by_slots() {
     let name = name("shm");

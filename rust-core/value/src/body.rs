@@ -155,6 +155,24 @@ impl Body {
         }
     }
 
+    /// Copies the bytes to this memory, which has as many.
+    #[doc(hidden)]
+    pub fn copy_to(&self, into: &mut [u8]) {
+        let BodyRepr::Split(split) = &self.0 else { return into.copy_from_slice(self.whole()) };
+        let (mut into, mut from) = (into, 0);
+        let mut put = |bytes: &[u8]| {
+            let (to, behind) = std::mem::take(&mut into).split_at_mut(bytes.len());
+            to.copy_from_slice(bytes);
+            into = behind;
+        };
+        for part in split.parts() {
+            put(&split.rest[from..part.at]);
+            put(&part.bytes);
+            from = part.at;
+        }
+        put(&split.rest[from..]);
+    }
+
     /// Returns the parts, if the body has some.
     #[doc(hidden)]
     #[inline]

@@ -22,8 +22,9 @@ use bytes::Bytes;
 use serde::de::DeserializeOwned;
 
 use crate::body::Body;
+use crate::buffers;
 use crate::codec::{self, Encoding, FlatItem, FlatMap};
-use crate::error::Result;
+use crate::error::{Result, memory};
 use crate::frame::{Header, Kind};
 use crate::schema::PreparedSchema;
 use crate::sys::once::Once;
@@ -397,6 +398,24 @@ impl Message {
             inner.missed = missed;
         }
         self
+    }
+
+    /// Returns the message with its body in one block of memory of this process.
+    ///
+    /// # Errors
+    /// `OutOfMemory`.
+    pub(crate) fn in_one_block(mut self) -> Result<Message> {
+        let length = self.memory().len();
+        if let Some(inner) =
+            self.0.as_mut().and_then(triomphe::Arc::get_mut).filter(|inner| inner.body.split().is_some())
+        {
+            let mut block = buffers::take(length);
+            memory::reserve(&mut block, length)?;
+            block.resize(length, 0);
+            inner.body.copy_to(&mut block);
+            inner.body = buffers::bytes(block).into();
+        }
+        Ok(self)
     }
 
     /// Returns the incarnation of the publisher or sender that the number belongs to: drawn at

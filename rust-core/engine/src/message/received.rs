@@ -42,10 +42,10 @@ pub struct ReceivedBytes {
 impl ReceivedBytes {
     /// Copies the body of a message to the beginning of this memory; `None` if it is longer.
     pub(crate) fn copied(message: &Message, into: &mut [u8]) -> Option<ReceivedBytes> {
-        let body = message.body();
-        into.get_mut(..body.len())?.copy_from_slice(body);
+        let (body, length) = (message.memory(), message.memory().len());
+        body.copy_to(into.get_mut(..length)?);
         let (encoding, sequence, sent) = (message.encoding(), message.sequence(), message.sent());
-        Some(ReceivedBytes { length: body.len(), encoding, sequence, sent })
+        Some(ReceivedBytes { length, encoding, sequence, sent })
     }
 }
 

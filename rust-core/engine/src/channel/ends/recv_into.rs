@@ -62,11 +62,15 @@ impl Channel {
         waiting: &mut Waiting<'_>,
     ) -> Result<ReceivedBytes> {
         let reads = receiving.program_receives(&self.ack_sender());
-        let message = self.next_message(receiving, reads, waiting)?;
+        // A long body is copied out of its slot once, into the program's memory, unless it is to be decoded.
+        receiving.view_bodies(self.options.checks_received().is_none());
+        let next = self.next_message(receiving, reads, waiting);
+        receiving.view_bodies(false);
+        let message = next?;
         let received = if message.is_request() { None } else { ReceivedBytes::copied(&message, into) };
         let Some(received) = received else {
             let refused = refused(&message, into.len());
-            receiving.keep_first(message);
+            receiving.keep_first(message.in_one_block()?);
             return Err(refused);
         };
         let (session, number) = (message.session(), message.number());
@@ -89,7 +93,7 @@ fn refused(message: &Message, room: usize) -> Error {
             "the next message is a request, and a reply to it needs the message: receive it with `recv`";
         return Error::new(ErrorKind::InvalidState, text);
     }
-    let bytes = message.body().len();
+    let bytes = message.memory().len();
     let text = format!(
         "the next message has {bytes} bytes, and the memory for it has {room}; receive it with as many, or with `recv`"
     );

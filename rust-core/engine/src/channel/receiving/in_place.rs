@@ -106,6 +106,14 @@ impl Receiving {
         !halves.publish_consumed(|| half.consumed_with_fence(), AckTrigger::Receive)
     }
 
+    /// From now on bodies of data in slots come as parts that view them, for a call that copies them at once; or as
+    /// copies again.
+    pub fn view_bodies(&mut self, views: bool) {
+        if let Some(half) = self.part.as_mut().and_then(|part| part.rx.in_place()) {
+            half.view_bodies(views);
+        }
+    }
+
     /// Returns whether a message lies in the ring, or comes within about a microsecond.
     #[inline]
     pub fn poll_briefly(&mut self) -> bool {

@@ -1,5 +1,6 @@
 //! The halves of a link where a long body that is in one block is in a slot as a whole: the sending half puts it there,
-//! and the receiving half copies it out in one piece.
+//! and the receiving half copies it out in one piece, or passes a view on to a call that copies it into memory of the
+//! program.
 //!
 //! Whatever is in it: text, structure, or bytes that nothing of the library looks at. It is examined and decoded only
 //! in the copy, in memory that the peer cannot write. A body that finds no slot goes through the ring in pieces, as one
@@ -17,12 +18,12 @@ use super::super::views::{Elements, Presence, ViewCounter, malformed};
 use super::arrays::no_slots;
 use super::receiving::ShmRx;
 use super::sending::ShmTx;
-use crate::body::{Part, Rest, Split};
+use crate::body::{Body, Part, Rest, Split};
 use crate::buffers::{self, aligned};
 use crate::error::{Result, memory};
 #[cfg(test)]
 use crate::frame::Header;
-use crate::frame::{Incoming, Outgoing};
+use crate::frame::{Incoming, Kind, Outgoing};
 use crate::sys::memory::MemoryFile;
 use crate::{LongBodies, Sent};
 
@@ -82,6 +83,12 @@ impl ShmTx {
 }
 
 impl ShmRx {
+    /// From now on the body of data that is in a slot as a whole is returned as a part that views it; or copied again.
+    /// For a layer above that copies it at once and looks at nothing of it before: a peer may change it meanwhile.
+    pub fn view_bodies(&mut self, views: bool) {
+        self.views_bodies = views;
+    }
+
     /// Returns the frame of a record whose body is in one of the peer's slots, copied out of it. Errors as `try_recv`.
     #[cold]
     pub(super) fn receive_placed(&mut self, record: Record) -> Result<Option<Incoming>> {
@@ -102,7 +109,17 @@ impl ShmRx {
             return Err(malformed("a file that has not come", &reference));
         }
         let limit = self.reader.check_limit(&header);
-        let body = limit.and_then(|()| files.elements(&reference)).and_then(|body| copied(&body));
+        let found = limit.and_then(|()| files.elements(&reference));
+        if self.views_bodies
+            && header.kind == Kind::Data
+            && extension.is_empty()
+            && let Ok(elements) = found
+        {
+            // Its drop frees the slot.
+            let body = Body::of_parts(Bytes::new(), vec![Part { at: 0, bytes: elements.view() }]);
+            return Ok(Incoming { header, extension, body });
+        }
+        let body = found.and_then(|body| copied(&body));
         // The slot is free for the peer, also where the message is skipped.
         files.counter.end_view(reference.slot as usize);
         Ok(Incoming { header, extension, body: body?.into() })
