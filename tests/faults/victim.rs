@@ -8,12 +8,15 @@
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 #![allow(clippy::print_stderr, clippy::print_stdout, reason = "a program for tests to read")]
 
+use std::cell::RefCell;
 use std::fs::{File, OpenOptions, read_dir, read_to_string};
 use std::io::{BufRead, Read, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use linkspan::{Channel, Error, ErrorKind, NdArray, Options, Publisher, Result, Server, Subscriber, Value};
+use linkspan::{
+    BytesLoan, Channel, Error, ErrorKind, NdArray, Options, Publisher, Result, Server, Subscriber, Value,
+};
 
 const SOON: Duration = Duration::from_secs(20);
 
@@ -31,6 +34,7 @@ fn main() {
         times: times.first().map_or(i64::MAX, |n| n.parse().unwrap_or_default()),
         given: std::env::var_os("LINKSPAN_GIVEN")
             .and_then(|path| OpenOptions::new().append(true).create(true).open(path).ok()),
+        loan: RefCell::default(),
     };
     let warm = match std::env::var("LINKSPAN_GATE") {
         Ok(path) => wait_at_the_gate(&path),
@@ -95,17 +99,28 @@ struct Part {
     incarnation: i64,
     times: i64,
     given: Option<File>,
+    /// Bytes that were lent and are not sent yet.
+    loan: RefCell<Option<BytesLoan>>,
 }
 
 impl Part {
-    /// Long enough now and then to go in pieces, or, where memory is shared, beside the ring.
-    fn body(&self, i: i64) -> Value {
+    /// Long enough now and then to go in pieces, or, where memory is shared, beside the ring. Some bytes are lent by
+    /// `lend` two messages before they are sent.
+    fn body(&self, i: i64, lend: impl FnOnce(usize) -> Result<BytesLoan>) -> Result<Value> {
         let size = if i % 16 == 7 { 100_000 } else { (i * 37 % 900) as usize };
         let mut content = vec![Value::from("x".repeat(size))];
         if i % 16 == 3 {
             content.push(Value::NdArray(NdArray::vector(&vec![i; 10_000])));
         }
-        Value::from(vec![Value::Int(self.incarnation), Value::Int(i), Value::Array(content)])
+        if i % 16 == 9 {
+            let mut loan = lend(100_000)?;
+            loan.fill((i + 2) as u8);
+            self.loan.replace(Some(loan));
+        }
+        if i % 16 == 11 {
+            content.extend(self.loan.take().map(Value::from));
+        }
+        Ok(Value::from(vec![Value::Int(self.incarnation), Value::Int(i), Value::Array(content)]))
     }
 
     fn note(&self, value: &Value) {
@@ -120,7 +135,7 @@ impl Part {
     /// Sends, and takes what comes back: both directions are busy when the end comes, where there are both.
     fn exchange(&self, channel: Channel, both: bool) -> Result<()> {
         for i in 0..self.times {
-            channel.send(&self.body(i), SOON)?;
+            channel.send(&self.body(i, |length| channel.loan_bytes(length))?, SOON)?;
             if both && i % 3 == 2 {
                 self.note(channel.recv(SOON)?.value()?);
             }
@@ -142,7 +157,9 @@ impl Part {
         let mut next = 0;
         while next < self.times {
             let end = self.times.min(next + 1 + next % 90);
-            channel.send_many((next..end).map(|i| self.body(i)), SOON)?;
+            let bodies: Result<Vec<Value>> =
+                (next..end).map(|i| self.body(i, |length| channel.loan_bytes(length))).collect();
+            channel.send_many(bodies?, SOON)?;
             next = end;
         }
         channel.close(SOON)
@@ -191,7 +208,7 @@ impl Part {
     fn call(&self) -> Result<()> {
         let channel = Channel::connect(&self.endpoint, &Options::default(), SOON)?;
         for i in 0..self.times {
-            let asked = self.body(i);
+            let asked = self.body(i, |length| channel.loan_bytes(length))?;
             let answer = channel.call(&asked, SOON)?;
             assert_eq!(answer.value()?, &asked, "an answer to another request");
         }
@@ -219,7 +236,7 @@ impl Part {
             });
         }
         for i in 0.. {
-            publisher.send(&self.body(i))?;
+            publisher.send(&self.body(i, |length| publisher.loan_bytes(length))?)?;
             if ENOUGH.load(Ordering::Relaxed) {
                 break;
             }

@@ -250,6 +250,10 @@ fn whole(message: &Message) -> (i64, i64) {
         let Value::NdArray(array) = message.get("2/1").unwrap() else { panic!("an array is gone") };
         assert_eq!(array.elements::<i64>().unwrap(), vec![i; 10_000]);
     }
+    if i % 16 == 11 {
+        let Value::Bytes(bytes) = message.get("2/1").unwrap() else { panic!("a loan is gone") };
+        assert!(bytes.len() == 100_000 && bytes.iter().all(|byte| *byte == i as u8), "a loan is not whole");
+    }
     (incarnation, i)
 }
 
@@ -411,7 +415,10 @@ impl Survivor {
                 message.is_some()
             }
             Object::Publisher(publisher) => {
-                publisher.send(&Value::Int(self.sent)).unwrap();
+                // Over shared memory a subscriber copies a long one out of its slot, and may be killed meanwhile.
+                let is_long = self.sent % 4 == 3 && self.endpoint.starts_with("shm");
+                let value = if is_long { Value::from("x".repeat(300_000)) } else { Value::Int(self.sent) };
+                publisher.send(&value).unwrap();
                 self.sent += 1;
                 // Publishers are not slowed down; this leaves the subscriber its share of the processors.
                 std::thread::yield_now();
