@@ -56,6 +56,11 @@ pub fn open(address: &str) -> Result<()> {
 /// Returns the program that a choice of BROWSER names, by its whole path or in the folders of PATH, and its words: the
 /// address is where `%s` is, or behind them.
 fn command_line(choice: &str, address: &str) -> Option<(PathBuf, Vec<String>)> {
+    // A folder may have a space in its name.
+    let whole = PathBuf::from(choice);
+    if whole.is_absolute() && whole.is_file() {
+        return Some((whole, vec![address.to_owned()]));
+    }
     let mut words = choice.split_whitespace();
     let name = words.next()?;
     let program = match name.contains('/') {
@@ -81,6 +86,10 @@ mod tests {
         assert_eq!(words("/bin/sh"), sh(&["http://a/b"]));
         assert_eq!(words("/bin/sh -x --url=%s -y"), sh(&["-x", "--url=http://a/b", "-y"]));
         assert!(words("sh").is_some_and(|(program, _)| program.is_absolute()));
+        let folder = tempfile::tempdir().unwrap();
+        let spaced = folder.path().join("a browser");
+        std::fs::write(&spaced, "").unwrap();
+        assert_eq!(words(spaced.to_str().unwrap()), Some((spaced, vec!["http://a/b".to_owned()])));
         for none in ["", " ", "bin/sh", "./sh", "../bin/sh", "/bin", "/bin/none-such", "none-such-program"] {
             assert_eq!(words(none), None, "{none}");
         }

@@ -49,6 +49,7 @@ class Desktop:
         self.browser = self.programs / "xdg-open"
         self.browser.write_text(BROWSER.format(python=sys.executable, file=str(self.file)))
         self.browser.chmod(0o755)
+        (self.programs / "other-browser").symlink_to(self.browser)
         self.env = {name: text for name, text in bench.env.items() if name not in ("BROWSER", "WAYLAND_DISPLAY")}
         self.env |= {"DISPLAY": ":77", "PATH": f"{self.programs}:{os.environ['PATH']}"}
         self.terminals: list[int] = []
@@ -78,8 +79,8 @@ class Desktop:
             pid = self.told()["pid"]
             self.file.unlink()
             until("the browser has ended", lambda: not is_running(pid))
-        for terminal in self.terminals:
-            os.close(terminal)
+        while self.terminals:
+            os.close(self.terminals.pop())
 
 
 def is_running(pid: int) -> bool:
@@ -185,8 +186,11 @@ def test_browser_is_the_one_that_was_named_and_never_one_of_the_current_folder(d
     for env in ({"PATH": ".::programs"}, {"BROWSER": "./xdg-open"}, {"BROWSER": "programs/xdg-open"}, {"PATH": ".", "BROWSER": "xdg-open"}):
         assert "the browser is not opened" in ended(desktop.gateway(**env)), env
     assert not (desktop.bench.folder / "ran").exists() and not desktop.file.exists()
-    # By its path with words, behind one that is missing; and one that fails says so.
-    child = desktop.gateway(PATH="/usr/bin:/bin", BROWSER=f"none-such:{desktop.browser} --new %s --last")
+    # By its path; by its name with words, behind one that is missing; and one that fails says so.
+    child = desktop.gateway(PATH="/usr/bin:/bin", BROWSER=str(desktop.browser))
+    assert len(desktop.told()["words"]) == 1 and ended(child) == ""
+    desktop.end()
+    child = desktop.gateway(BROWSER="none-such:other-browser --new %s --last")
     words = desktop.told()["words"]
     assert words[0] == "--new" and words[1].startswith("http://127.0.0.1:") and words[2] == "--last"
     assert ended(child) == ""
