@@ -11,10 +11,14 @@ import textwrap
 import threading
 
 import pytest
-from support import signals
+from support import costs, signals
 from support.limits import pytest_runtest_call, pytest_runtest_setup, pytest_runtest_teardown  # noqa: F401
 
 signals.restore()
+
+
+def pytest_configure(config):
+    config.pluginmanager.register(costs)
 
 
 @pytest.fixture(autouse=True)
