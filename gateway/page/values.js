@@ -36,8 +36,8 @@ function plain(value, most) {
   if (typeof value === "string") return value.length > most ? `${value.slice(0, most)}…` : value;
   if (value instanceof Timestamp || value instanceof Uuid || value instanceof Decimal) return String(value);
   if (value instanceof Uint8Array) return `${value.length} bytes`;
-  if (value instanceof NdArray) return `${value.dtype} [${value.shape.join(" × ")}]`;
-  if (ArrayBuffer.isView(value)) return `${value.constructor.name.replace("Array", "").toLowerCase()} [${value.length}]`;
+  const array = value instanceof NdArray ? value : ArrayBuffer.isView(value) ? new NdArray(value) : undefined;
+  if (array) return `${array.dtype} [${array.shape.join(" × ")}]`;
   const isList = Array.isArray(value);
   let text = "";
   for (const [key, part] of Object.entries(value)) {

@@ -149,6 +149,9 @@ def test_every_view_shows_its_values_in_wide_and_narrow_in_light_and_dark(lab: G
         assert "<img src=x onerror=alert(1)>" in tree and "gain: 3" in tree and str(2**70) in tree
         assert "<script>alert(1)</script>" in scope.page.locator(".log").inner_text()
         assert scope.page.evaluate("scope.panels[1].plot.unit") == "Cel"
+        # Arrays of one dimension and of several have the names of elements that programs give them.
+        expect(table.locator("tr", has_text="lab/spectrum")).to_contain_text("f64 [4]", timeout=PATIENCE * 1000)
+        expect(table.locator("tr", has_text="lab/camera")).to_contain_text("u16 [64 × 64]", timeout=PATIENCE * 1000)
         # Something is drawn in each.
         drawn = """(panel) => { const canvas = panel.plot ? panel.plot.layers[1] : panel.canvas; if (!canvas) return true;
             const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height); return data.some((part) => part !== 0); }"""
