@@ -1,4 +1,5 @@
-//! Arguments of another type than a function takes: the `TypeError` says which type is expected and which one was given.
+//! Arguments of another type than a function takes, and texts that are no UTF-8: the `TypeError` says what is expected
+//! and what was given.
 //!
 //! The macros of ext-php-rs throw it with the argument's name alone. What the function takes is in its argument table, and what was given in
 //! its frame, which is the current one while the exception is thrown: there the text is written again, in PHP's own form.
@@ -12,7 +13,8 @@ use ext_php_rs::ffi::{zend_internal_arg_info, zend_string, zend_type};
 use ext_php_rs::types::{ZendObject, Zval};
 use ext_php_rs::zend::{BailoutGuard, ExecuteData, ExecutorGlobals, ce};
 
-use crate::zend;
+use crate::utf8;
+use crate::zend::{self, Entries, Key};
 
 type Hook = unsafe extern "C" fn(*mut ZendObject);
 
@@ -118,11 +120,32 @@ fn rewritten(exception: &ZendObject, frame: &ExecuteData) -> Option<String> {
     let called =
         unsafe { function.function_name.as_ref() }.map(|name| String::from_utf8_lossy(name.as_bytes()))?;
     let called = class.map_or_else(|| called.to_string(), |class| format!("{class}::{called}"));
-    Some(format!(
-        "{called}(): Argument #{} (${name}) must be of type {expected_text}, {} given",
-        position + 1,
-        type_of(given)
-    ))
+    Some(format!("{called}(): Argument #{} (${name}){}", position + 1, refusal(given, &expected_text)))
+}
+
+/// What is wrong with a value, behind the name of its argument: its type, or that of an entry; or a text that is no
+/// UTF-8.
+fn refusal(given: &Zval, expected: &str) -> String {
+    let given = given.dereference();
+    if let Some(why) = given.zend_str().and_then(|text| utf8::refusal(text.as_bytes())) {
+        return format!(" {why}");
+    }
+    // One name or several.
+    let names = given.array().filter(|_| expected == "array|string");
+    for (key, entry) in names.into_iter().flat_map(Entries::new) {
+        let entry = entry.dereference();
+        let why = match entry.zend_str() {
+            None => Some(format!("must be of type string, {} given", type_of(entry))),
+            Some(text) => utf8::refusal(text.as_bytes()),
+        };
+        if let Some(why) = why {
+            return match key {
+                Key::Number(number) => format!("[{number}] {why}"),
+                Key::Text(text) => format!("[\"{}\"] {why}", text.escape_ascii()),
+            };
+        }
+    }
+    format!(" must be of type {expected}, {} given", type_of(given))
 }
 
 /// The type of a value, or its class, as PHP's own errors name it.

@@ -12,6 +12,7 @@ use crate::arguments::type_of;
 use crate::call::call_php;
 use crate::signals;
 use crate::to_wire::PhpValue;
+use crate::utf8;
 use crate::zend::{self, Entries, Key};
 
 /// A time-out argument: seconds, INF for ever; null for the default.
@@ -213,6 +214,10 @@ fn set_all(
             // Asks the core for the report; `Waiter::report` makes the call.
             options.on_unconsumed = waiter.on_unconsumed.as_ref().map(|_| Arc::new(|_| ()) as OnUnconsumed);
         } else {
+            // A value of a message could be given as bytes; an option cannot.
+            if let Some(why) = zval.dereference().zend_str().and_then(|text| utf8::refusal(text.as_bytes())) {
+                return Err(Error::new(ErrorKind::Unsupported, format!("{name} {why}")).under_key(&name));
+            }
             let value = PhpValue(zval).to_value().map_err(|e| e.under_key(&name))?;
             options.set(&name, &value)?;
         }

@@ -5,6 +5,19 @@ pub fn is_valid(bytes: &[u8]) -> bool {
     is_ascii(bytes) || std::str::from_utf8(bytes).is_ok()
 }
 
+/// Says why bytes are no text, in the form of PHP's own errors; `None` for UTF-8.
+pub fn refusal(bytes: &[u8]) -> Option<String> {
+    const SHOWN: usize = 40;
+    let at = std::str::from_utf8(bytes).err()?.valid_up_to();
+    let first = at.saturating_sub(SHOWN / 2);
+    let end = bytes.len().min(first + SHOWN);
+    let [before, behind] = [first > 0, end < bytes.len()].map(|is_cut| if is_cut { "…" } else { "" });
+    Some(format!(
+        "must be UTF-8, \"{before}{}{behind}\" given, of which byte {at} is not: convert it, with mb_convert_encoding or iconv",
+        bytes[first..end].escape_ascii()
+    ))
+}
+
 /// Returns whether all bytes are ASCII. The standard library compares fewer bytes at a time, which takes three times
 /// as many instructions.
 fn is_ascii(bytes: &[u8]) -> bool {

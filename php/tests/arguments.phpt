@@ -35,6 +35,24 @@ told(fn () => throw new TypeError('Invalid value given for argument `mine`.'));
 // Engine errors of the program itself stay as they are.
 told(fn () => strlen([]));
 echo "---\n";
+// Texts that are no UTF-8: names, paths, options, one name of several.
+told(fn () => connect("\xff"));
+told(fn () => connect("unix:lab/\xe9t\xe9"));
+told(fn () => Linkspan\Channel::open(str_repeat('long/', 20) . "\xff" . str_repeat('/long', 20)));
+told(fn () => new Publisher("lab/\xff"));
+told(fn () => latest("lab/\xff"));
+told(fn () => subscribe("lab/\xff"));
+told(fn () => subscribe(['unix:a', "lab/\xff"]));
+told(fn () => subscribe(['unix:a', 5]));
+told(fn () => new Linkspan\Region("path:/dev/shm/\xff"));
+told(fn () => new Decimal("1\xff"));
+told(fn () => NdArray::fromArray([1], "f\xff"));
+told(fn () => new Linkspan\Controller("lab/\xff"));
+told(fn () => new Linkspan\ControllerPage("/run/\xff"));
+told(fn () => Linkspan\schema("lab/\xff"));
+told(fn () => connect('unix:a', client_id: "caf\xe9"));
+told(fn () => connect('unix:a', ...['group' => "caf\xe9"]));
+echo "---\n";
 class Reading implements JsonSerializable { public function jsonSerialize(): mixed { throw new Exception('never called'); } }
 class Walked implements IteratorAggregate { public function getIterator(): Iterator { throw new Exception('never called'); } }
 class Span extends DateInterval {}
@@ -76,6 +94,23 @@ Linkspan\WrongTypeException: on_wait must be of type callable or null, DateTime 
 ArgumentCountError: Linkspan\connect() expects at least 1 argument, 0 given
 TypeError: Invalid value given for argument `mine`.
 TypeError: strlen(): Argument #1 ($string) must be of type string, array given
+---
+TypeError: Linkspan\connect(): Argument #1 ($endpoint) must be UTF-8, "\xff" given, of which byte 0 is not: convert it, with mb_convert_encoding or iconv
+TypeError: Linkspan\connect(): Argument #1 ($endpoint) must be UTF-8, "unix:lab/\xe9t\xe9" given, of which byte 9 is not: convert it, with mb_convert_encoding or iconv
+TypeError: Linkspan\Channel::open(): Argument #1 ($endpoint) must be UTF-8, "…long/long/long/long/\xff/long/long/long/lon…" given, of which byte 100 is not: convert it, with mb_convert_encoding or iconv
+TypeError: Linkspan\Publisher::__construct(): Argument #1 ($endpoint) must be UTF-8, "lab/\xff" given, of which byte 4 is not: convert it, with mb_convert_encoding or iconv
+TypeError: Linkspan\latest(): Argument #1 ($endpoint) must be UTF-8, "lab/\xff" given, of which byte 4 is not: convert it, with mb_convert_encoding or iconv
+TypeError: Linkspan\subscribe(): Argument #1 ($endpoint) must be UTF-8, "lab/\xff" given, of which byte 4 is not: convert it, with mb_convert_encoding or iconv
+TypeError: Linkspan\subscribe(): Argument #1 ($endpoint)[1] must be UTF-8, "lab/\xff" given, of which byte 4 is not: convert it, with mb_convert_encoding or iconv
+TypeError: Linkspan\subscribe(): Argument #1 ($endpoint)[1] must be of type string, int given
+TypeError: Linkspan\Region::__construct(): Argument #1 ($source) must be UTF-8, "path:/dev/shm/\xff" given, of which byte 14 is not: convert it, with mb_convert_encoding or iconv
+TypeError: Linkspan\Decimal::__construct(): Argument #1 ($text) must be UTF-8, "1\xff" given, of which byte 1 is not: convert it, with mb_convert_encoding or iconv
+TypeError: Linkspan\NdArray::fromArray(): Argument #2 ($dtype) must be UTF-8, "f\xff" given, of which byte 1 is not: convert it, with mb_convert_encoding or iconv
+TypeError: Linkspan\Controller::__construct(): Argument #1 ($endpoint) must be UTF-8, "lab/\xff" given, of which byte 4 is not: convert it, with mb_convert_encoding or iconv
+TypeError: Linkspan\ControllerPage::__construct(): Argument #1 ($token_file) must be UTF-8, "/run/\xff" given, of which byte 5 is not: convert it, with mb_convert_encoding or iconv
+TypeError: Linkspan\schema(): Argument #1 ($endpoint) must be UTF-8, "lab/\xff" given, of which byte 4 is not: convert it, with mb_convert_encoding or iconv
+Linkspan\UnsupportedException: client_id must be UTF-8, "caf\xe9" given, of which byte 3 is not: convert it, with mb_convert_encoding or iconv, at path client_id
+Linkspan\UnsupportedException: group must be UTF-8, "caf\xe9" given, of which byte 3 is not: convert it, with mb_convert_encoding or iconv, at path group
 ---
 Linkspan\UnsupportedException: an object of class Reading: give $object->jsonSerialize(), at path v
 Linkspan\UnsupportedException: an object of class Walked: give iterator_to_array($object), or a list of its items, at path v

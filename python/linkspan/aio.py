@@ -151,8 +151,9 @@ class _Watched(Generic[S]):
         return self._inner.endpoint
 
     def fileno(self) -> int:
-        """A file descriptor that is readable while there is something to receive: for `wait`."""
-        return self._descriptor
+        """A file descriptor that is readable while there is something to receive: for `wait`. `InvalidState` once it is closed, and in a child
+        of a fork, where the number is that of nothing of its own."""
+        return self._descriptor if self._descriptor < 0 else self._inner.fileno()
 
     async def close(self) -> None:
         """Closes it without waiting: the text of a `Timeout` has how much the other side had not consumed by then."""

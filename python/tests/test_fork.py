@@ -3,6 +3,7 @@
 The list of methods is made by `dir()`: a new method is refused in a child, or stands in `PLAIN` with what it asks for.
 """
 
+import asyncio
 import contextlib
 import json
 import multiprocessing
@@ -16,6 +17,7 @@ import pytest
 from conftest import endpoint
 
 import linkspan
+import linkspan.aio
 
 SOON = 30.0
 #: The kernel ends a child that waits for ever.
@@ -273,6 +275,65 @@ def test_objects_of_services_are_refused_in_a_child(controller: Any) -> None:
         assert in_child(lambda: [outcome(use) for use in used]) == ["InvalidState"] * len(used)
         assert asks.status("test")["name"] == "test"
         loop.close()
+
+
+@pytest.mark.parametrize("transport", ["unix", "shm", "spool"])
+def test_worker_of_the_parent_is_refused_in_a_child_which_becomes_a_worker_of_its_own(transport: str) -> None:
+    name = endpoint(transport, "lab/workers")
+    with linkspan.serve(name, shared=True) as worker, linkspan.connect(name, timeout=SOON, client_id="boss") as client:
+        check(worker)
+        request = client.start_call({"n": 1})
+        taken = worker.next(timeout=SOON)
+        # The child holds none of what the parent has taken: it neither answers it nor gives it back.
+        assert in_child(lambda: [outcome(lambda: taken.reply(0)), outcome(lambda: next(iter(worker)))]) == ["InvalidState"] * 2
+        assert in_child(lambda: worker.close() or "closed") == "closed"
+        taken.reply("of the parent")
+        assert client.finish_call(request, timeout=SOON).value == "of the parent"
+
+        def own_worker() -> str:
+            with linkspan.serve(name, shared=True) as server:
+                return str(server.stats()["endpoint"])
+
+        assert in_child(own_worker) == name
+        # The end of the child's worker ends neither the name nor what the parent serves.
+        for value in (2, 3):
+            request = client.start_call({"n": value})
+            worker.next(timeout=SOON).reply(value)
+            assert client.finish_call(request, timeout=SOON).value == value
+
+
+@pytest.mark.parametrize("transport", ["unix", "shm"])
+def test_objects_of_asyncio_are_refused_in_a_child_in_a_loop_of_its_own(transport: str) -> None:
+    topic, service = endpoint(transport, "lab/topic"), endpoint(transport, "lab/service")
+
+    async def scene() -> None:
+        async with linkspan.aio.publisher(topic) as out, linkspan.aio.subscribe(topic) as reader, linkspan.aio.serve(service) as server:
+            client = await linkspan.aio.connect(service, timeout=SOON)
+            await out.send(0)
+            assert (await reader.recv(timeout=SOON)).value == 0
+
+            def used() -> list[str]:
+                uses = [
+                    lambda: reader.recv(timeout=1), lambda: client.call(1, timeout=1), lambda: server.next(timeout=1), lambda: out.send(1),
+                    lambda: linkspan.aio.wait([reader], timeout=1),
+                ]
+                # The loop of the parent runs in the parent alone.
+                asyncio.events._set_running_loop(None)
+
+                async def one(use: Callable[[], Any]) -> None:
+                    await use()
+
+                return [outcome(lambda use=use: asyncio.run(one(use))) for use in uses]
+
+            assert in_child(used) == ["InvalidState"] * 5
+            await out.send(2)
+            assert (await reader.recv(timeout=SOON)).value == 2
+            answer = asyncio.ensure_future(client.call("question", timeout=SOON))
+            (await server.next(timeout=SOON)).reply("answer")
+            assert (await answer).value == "answer"
+            await client.close()
+
+    asyncio.run(scene())
 
 
 def use_in_pool(things: list[Any], transport: str) -> tuple[list[str], str]:

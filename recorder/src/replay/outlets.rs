@@ -158,7 +158,7 @@ impl<'a> Outlets<'a> {
     /// ones: a program that has ended after the last one is not waited for.
     ///
     /// # Errors
-    /// Those of sending; `Timeout` with who was late.
+    /// Those of sending; `Timeout` with who was late, or has ended.
     pub fn send(&mut self, message: &Message<'_>, has_more: impl Fn() -> Result<bool>) -> Result<()> {
         let deadline = self.deadline;
         let encoding = message.channel.encoding().ok_or_else(|| {
@@ -169,13 +169,19 @@ impl<'a> Outlets<'a> {
         let body = Bytes::copy_from_slice(message.body);
         let sent = Timestamp(i64::try_from(message.sent).unwrap_or(i64::MAX));
         let outlet = self.open(message)?;
-        let late = |error: Error, endpoint: &str| {
-            let text = format!(
-                "the program at {endpoint} was late: message {} was not consumed: {error}; within --deadline ({}) a program connects there, and asks \
-                 for its next message or ends",
-                message.number,
-                in_seconds(deadline)
-            );
+        let unconsumed = |error: Error, endpoint: &str, has_ended: bool| {
+            let (number, within) = (message.number, in_seconds(deadline));
+            let text = if has_ended {
+                format!(
+                    "the program at {endpoint} ended before its last message: message {number} was not consumed, and no program took its place \
+                     within --deadline ({within}): {error}; see why it ended, or start it again in that time"
+                )
+            } else {
+                format!(
+                    "the program at {endpoint} was late: message {number} was not consumed: {error}; within --deadline ({within}) a program \
+                     connects there, and asks for its next message or ends"
+                )
+            };
             Error::new(error.kind(), text)
         };
         match &mut outlet.kind {
@@ -193,7 +199,7 @@ impl<'a> Outlets<'a> {
                 };
                 let end = Deadline::after(deadline);
                 let left = || end.remaining().unwrap_or_default();
-                let (mut is_kept, mut is_over) = (false, false);
+                let (mut is_kept, mut is_over, mut has_ended) = (false, false, false);
                 loop {
                     let patience = if is_over { left().min(SUCCESSOR) } else { left() };
                     let to = match channel.take() {
@@ -207,7 +213,9 @@ impl<'a> Outlets<'a> {
                                 stderr::print_line(&text);
                                 return Ok(());
                             }
-                            accepted => accepted.map_err(|error| late(error, &outlet.endpoint))?,
+                            accepted => {
+                                accepted.map_err(|error| unconsumed(error, &outlet.endpoint, has_ended))?
+                            }
                         },
                     };
                     // The next incarnation of a program with a client_id gets by itself what was kept for it.
@@ -221,10 +229,11 @@ impl<'a> Outlets<'a> {
                         // The program has ended: the message is for the one that takes its place.
                         Err(error) if error.kind() == ErrorKind::Disconnected && !end.has_passed() => {
                             is_over = is_over || is_kept && !has_more()?;
+                            has_ended = true;
                         }
                         consumed => {
                             *channel = Some(to);
-                            return consumed.map_err(|error| late(error, &outlet.endpoint));
+                            return consumed.map_err(|error| unconsumed(error, &outlet.endpoint, false));
                         }
                     }
                 }

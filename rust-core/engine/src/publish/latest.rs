@@ -173,8 +173,8 @@ fn find(endpoint: &Endpoint, options: &Options, waiting: &mut Waiting<'_>) -> Re
     match request::newest(endpoint, options, limit(waiting)) {
         Err(e) if !waiting.is_none() && MAY_COME.contains(&e.kind()) => {
             let stalls = e.kind() == ErrorKind::Stalled;
-            if waiting.deadline().has_passed() {
-                return Err(if e.kind() == ErrorKind::Timeout { waiting.timed_out() } else { e });
+            if (stalls || e.kind() == ErrorKind::Timeout) && waiting.deadline().has_passed() {
+                return Err(if stalls { e } else { waiting.timed_out() });
             }
             let missing = if stalls { e } else { nothing_published() };
             first_of_one(endpoint, options, waiting).map_err(at_timeout(missing))
