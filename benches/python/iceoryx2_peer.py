@@ -1,7 +1,7 @@
 """iceoryx2's Python module on the work of the rows in which both ends spin: publish-subscribe on slices of bytes, one service in each direction.
 
 Set up as its example `publish_subscribe_dynamic_data` is, and as its own benchmarks are: slices that are lent and not initialised, a buffer of one message, busy waiting. A dict goes as
-orjson's bytes; of an array that is lent 8 bytes are written, and viewed, by NumPy. https://github.com/eclipse-iceoryx/iceoryx2
+orjson's bytes, and bytes as they are; of an array that is lent 8 bytes are written, and viewed, by NumPy. https://github.com/eclipse-iceoryx/iceoryx2
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Pair:
         settings.prefix = iceoryx2.FileName.new(prefix(near))
         if directory := os.environ.get("LINKSPAN_DIR"):
             settings.root_path = iceoryx2.Path.new(directory)
-        self.bytes = ARRAY_BYTES if what == "loan" else DICT_BYTES
+        self.bytes = DICT_BYTES if what == "dict" else ARRAY_BYTES
         self.node = iceoryx2.NodeBuilder.new().config(config).create(iceoryx2.ServiceType.Ipc)
         there, back = (
             self.node.service_builder(iceoryx2.ServiceName.new(f"bench-{near}-{way}"))
@@ -117,6 +117,14 @@ def near(what: str, start_far, value):
                 raise ValueError("something else came back")
 
         return once
+    if what == "bytes":
+        block = b"\7" * ARRAY_BYTES
+
+        def once():
+            pair.send_bytes(block)
+            return bytes_of(pair.received())
+
+        return once
     import orjson
 
     def once():
@@ -133,6 +141,8 @@ def far(what: str, address: str) -> None:
         while True:
             first = first_of(pair.awaited())
             pair.send_array(first)
+    while what == "bytes":
+        pair.send_bytes(bytes_of(pair.awaited()))
     import orjson
 
     while True:

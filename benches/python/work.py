@@ -174,17 +174,19 @@ def record(case: str):
 
 
 def content(what: str):
-    """A dict to be sent, or an array of 1 MB."""
+    """A dict to be sent, an array of 1 MB, or as many bytes."""
     if what == "dict":
         return READING
+    if what == "bytes":
+        return b"\7" * 1_000_000
     import numpy
 
     return numpy.arange(125_000, dtype="f8")
 
 
 def answer(what: str, value):
-    """The dict goes back whole; of an array every page is looked at and its length goes back."""
-    if what == "dict":
+    """The dict or the bytes go back whole; of an array every page is looked at and its length goes back."""
+    if what in ("dict", "bytes"):
         return value
     return int(value[::512].sum() >= 0) + len(value)
 

@@ -4,6 +4,7 @@ pub mod arrays;
 pub mod begin;
 pub mod channel;
 pub mod codec;
+pub mod entries;
 #[rustfmt::skip]
 mod reading;
 pub mod fanout;
@@ -40,6 +41,10 @@ pub fn work(words: &[&str]) -> Result<()> {
         ["map", transport, placement, spin] => {
             channel::map(transport, Placement::from_name(placement)?, spin.parse()?)
         }
+        ["entries", count, placement, spin] => {
+            entries::there(count.parse()?, Placement::from_name(placement)?, spin.parse()?)
+        }
+        ["entries-alone", count] => entries::alone(count.parse()?),
         ["call", transport, bytes, placement, spin] => {
             channel::call(transport, bytes.parse()?, Placement::from_name(placement)?, spin.parse()?)
         }

@@ -21,6 +21,14 @@ fn python_rows(rows: &mut Vec<Row>) {
         .beside([python("iceoryx2", "iceoryx2spin-loan")])
         .at_most(6_000.0),
     );
+    rows.push(
+        Row::new(
+            "Python bytes of 1 MB, shm round trip, spinning",
+            python("send and recv", "shmspin-bytes"),
+            own("send_payload of a copy, recv and a copy in Rust", "ours copied 1000000 apart 100"),
+        )
+        .beside([python("iceoryx2, written and read", "iceoryx2spin-bytes")]),
+    );
     for (transport, floor) in
         [("shm", "ours round shm 128 together 0"), ("unix", "ours round unix 128 together 0")]
     {

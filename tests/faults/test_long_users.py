@@ -1,0 +1,133 @@
+"""Long messages of each kind between two users of a group: they go by slots, as those of one user do, and the memory of
+a slot is freed whichever of the two is killed."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import textwrap
+from pathlib import Path
+
+import pytest
+from conftest import BEGIN
+from long_messages import CONTENT, KINDS, SOON, ask
+from support.rights import several_users
+
+pytestmark = several_users
+
+GROUP, OWNER, FELLOW = 20200, 20001, 20002
+SIZE = 300_000
+
+#: Becomes the user once everything is imported: the interpreter may lie in a folder of root's. A process that changed its
+#: user is to be dumpable again, as one that was started by that user is.
+BEGUN = f"""
+import ctypes, os, sys, time, numpy, linkspan
+uid = int(os.environ["LONG_USER"])
+os.setgroups([{GROUP}]), os.setresgid(uid, uid, uid), os.setresuid(uid, uid, uid)
+assert ctypes.CDLL(None).prctl(4, 1, 0, 0, 0) == 0
+"""
+
+#: Listens, and sends back what it gets; with "publish" publishes what it reads.
+OWNERS = CONTENT + f"""
+name, kind, way = sys.argv[1:]
+rights = {{"mode": 0o660, "group": {GROUP}}}
+if way == "publish":
+    publisher = linkspan.Publisher(name, **rights)
+    print("ready", flush=True)
+    publisher.wait_for_subscribers(1, timeout=30.0)
+    for line in sys.stdin:
+        publisher.send({{"number": int(line), "content": made(publisher, kind, int(line), {SIZE})}})
+        stats = publisher.stats()
+        print(stats["arrays_in_slots"] + stats["bodies_in_slots"], stats["arrays_without_slot"] + stats["bodies_without_slot"], flush=True)
+else:
+    listener = linkspan.listen(name, **rights)
+    print("ready", flush=True)
+    channel = listener.accept(timeout=30.0)
+    for line in sys.stdin:
+        number = channel.recv(timeout=30.0)["number"]
+        channel.send({{"number": number, "content": made(channel, kind, number, {SIZE})}}, timeout=30.0)
+        stats = channel.stats()
+        print(stats["arrays_in_slots"] + stats["bodies_in_slots"], stats["arrays_without_slot"] + stats["bodies_without_slot"], flush=True)
+"""
+
+#: Receives, and prints the numbers of what is whole.
+FELLOWS = CONTENT + f"""
+name, kind, way = sys.argv[1:]
+if way == "publish":
+    subscriber = linkspan.Subscriber(name, timeout=30.0)
+    receive = lambda: subscriber.recv(timeout=30.0)
+else:
+    channel = linkspan.connect(name, timeout=30.0)
+    receive = lambda: channel.recv(timeout=30.0)
+print("ready", flush=True)
+held = []
+for line in sys.stdin:
+    if way == "channel":
+        channel.send({{"number": int(line), "content": made(channel, kind, int(line), {SIZE})}}, timeout=30.0)
+    message = receive()
+    # The newest one of before comes first.
+    while message["number"] < int(line):
+        message = receive()
+    held.append(message)
+    del held[:-3]
+    print(message["number"] if is_whole(message["content"], kind, message["number"], {SIZE}) else "damaged", flush=True)
+"""
+
+
+@pytest.fixture
+def shared():
+    """A directory that the group shares."""
+    path = Path(tempfile.mkdtemp(prefix="long-users-"))
+    path.chmod(0o755)
+    (path / "run").mkdir()
+    os.chown(path / "run", 0, GROUP)
+    (path / "run").chmod(0o2775)
+    yield path / "run"
+    shutil.rmtree(path)
+
+
+@pytest.fixture
+def program(shared):
+    """Starts a program of Python as a user of the group."""
+    started = []
+
+    def begin(uid: int, text: str, *words: str) -> subprocess.Popen:
+        code = BEGUN + BEGIN + textwrap.dedent(text)
+        environment = {**os.environ, "LINKSPAN_DIR": str(shared), "LINKSPAN_STATE_DIR": str(shared)}
+        process = subprocess.Popen(
+            [sys.executable, "-u", "-c", code, *words], text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            env={**environment, "LONG_USER": str(uid)}, cwd="/",
+        )
+        started.append(process)
+        assert process.stdout.readline() == "ready\n"
+        return process
+
+    yield begin
+    for process in started:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+        process.stdin.close()
+
+
+@pytest.mark.parametrize("way", ["channel", "publish"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_two_users_of_a_group_exchange_long_messages_by_slots(kind: str, way: str, program) -> None:
+    name = f"shm:long-{os.getpid()}"
+    owner = program(OWNER, OWNERS, name, kind, way)
+    for life in range(2):
+        fellow = program(FELLOW, FELLOWS, name, kind, way)
+        if way == "channel" and life:
+            # A listener accepts one channel here.
+            break
+        for number in range(20 * life, 20 * life + 12):
+            ask(owner, number)
+            ask(fellow, number)
+            assert fellow.stdout.readline() == f"{number}\n"
+            in_slots, without = map(int, owner.stdout.readline().split())
+            assert (in_slots, without) == (number - 8 * life + 1, 0)
+        # With what it views.
+        fellow.send_signal(signal.SIGKILL)
+        fellow.wait(SOON)
