@@ -17,7 +17,7 @@ pub enum How {
 }
 
 /// The longest content that is exchanged.
-const LONGEST: usize = 1 << 20;
+const LONGEST: usize = 16 << 20;
 
 /// A word on a pair of cache lines of its own: the processor fetches lines in pairs.
 #[repr(C, align(128))]

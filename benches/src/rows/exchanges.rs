@@ -86,7 +86,8 @@ fn long_bytes(rows: &mut Vec<Row>) {
                 own("send_bytes, recv_into", &format!("ours lent {bytes} together 0")),
                 own("futex and one copy", &format!("floor futex-once {bytes} together")),
             )
-            .mark(1.15, 1.15),
+            .mark(1.15, 1.15)
+            .beside([own("futex and copy", &format!("floor futex {bytes} together"))]),
         );
     }
     for (bytes, size, mark) in [(1_000_000, "1 MB", 0.75), (16_000_000, "16 MB", 0.8)] {
@@ -105,10 +106,11 @@ fn long_bytes(rows: &mut Vec<Row>) {
                 own("publish and recv", &format!("ours published shm {bytes} together 0")),
                 own("futex and one copy", &format!("floor futex-once {bytes} together")),
             )
-            .mark(1.15, 1.15),
+            .mark(1.15, 1.15)
+            .beside([own("futex and copy", &format!("floor futex {bytes} together"))]),
         );
     }
-    // Encoded into a slot, copied out of it, decoded; the floor has one copy more than it needs, as one process would.
+    // Encoded into a slot, copied out of it, and decoded; the length comes back.
     rows.push(
         Row::new(
             "shm map of 100,000 small values there, its length back, spinning",
