@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import tomllib
+from typing import Any
 
 import pytest
 import yaml
@@ -122,3 +123,31 @@ def test_interfaces_are_compared_with_the_newest_release(tags, tmp_path):
     newest = {"v0.1.0": "v0.1.0", "v0.2.0": "v0.10.0"}[tags[0]]
     assert line.startswith(f"semver-checks check-release --baseline-rev {newest} --package linkspan-value ")
     assert line.count("--package") == 11 and newest in done.stdout
+
+
+def required(manifest: dict[str, Any], workspace: dict[str, Any]) -> set[str]:
+    """The packages that a package always needs, by the names that a lock file has."""
+    names = set()
+    for name, how in manifest.get("dependencies", {}).items():
+        given = {} if isinstance(how, str) else how
+        if not given.get("optional"):
+            shared = workspace.get(name, {}) if given.get("workspace") else given
+            names.add(shared.get("package", name) if isinstance(shared, dict) else name)
+    return names
+
+
+@pytest.mark.parametrize("lock", ["Cargo.lock", "fuzz/Cargo.lock"])
+def test_lock_files_have_what_the_manifests_of_our_packages_need(lock: str) -> None:
+    """A package that is new in a manifest and not in the lock file of the fuzzing targets keeps these from being built, and nothing else."""
+    workspace = tomllib.loads((ROOT / "Cargo.toml").read_text())["workspace"]["dependencies"]
+    manifests = {}
+    for file in subprocess.run(["git", "ls-files", "*Cargo.toml"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split():
+        manifest = tomllib.loads((ROOT / file).read_text())
+        if "package" in manifest:
+            manifests[manifest["package"]["name"]] = manifest
+    packages = [package for package in tomllib.loads((ROOT / lock).read_text())["package"] if package["name"] in manifests and "source" not in package]
+    assert packages
+    for package in packages:
+        locked = {name.split()[0] for name in package.get("dependencies", [])}
+        missing = required(manifests[package["name"]], workspace) - locked
+        assert not missing, f"{lock}: {package['name']} needs {sorted(missing)}: cargo metadata --manifest-path {lock.replace('lock', 'toml')} writes it"
