@@ -86,7 +86,7 @@ for message in iter(lambda: channel.recv(timeout=30.0), None):
 # The same here.
 HERE: dict = {}
 exec(CONTENT, HERE)
-elements, lent, is_whole = HERE["elements"], HERE["lent"], HERE["is_whole"]
+elements, lent, made, is_whole = HERE["elements"], HERE["lent"], HERE["made"], HERE["is_whole"]
 
 
 def readable(stream, seconds: float) -> bool:
