@@ -47,7 +47,7 @@ const PRINTING: [&str; 5] = ["/stdout.rs", "/stderr.rs", "/output.rs", "/start.r
 
 /// Calls that one file alone makes, in the crates of the core but for their tests: the calls, the file, and what others
 /// use. Other files have reasons of their own.
-const ONE_PLACE: [(&[&str], &[&str], &str); 2] = [
+const ONE_PLACE: [(&[&str], &[&str], &str); 3] = [
     (
         &[
             "socket_with(",
@@ -68,6 +68,11 @@ const ONE_PLACE: [(&[&str], &[&str], &str); 2] = [
         "descriptor.rs, so that no descriptor has the number of a standard stream",
     ),
     (&["event::poll("], &["rust-core/os/src/poll.rs"], "poll.rs, which knows that a signal interrupts it"),
+    (
+        &["thread::sleep("],
+        &["rust-core/os/src/sleeping.rs", "rust-core/engine/src/costs.rs"],
+        "sleeping.rs, which finds a sleep that a call does not drive",
+    ),
 ];
 
 /// Reads of the environment, in every crate but for tests and benchmarks, and where they belong: a program that runs

@@ -25,6 +25,7 @@ mod channel;
 mod costs;
 #[cfg(test)]
 mod documents;
+mod drive;
 mod futures;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
@@ -35,6 +36,8 @@ mod histories;
 mod message;
 #[cfg(test)]
 mod planted_rule;
+#[cfg(test)]
+mod planted_sleep;
 mod publish;
 mod reactor;
 pub mod relay_side;

@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
+use crate::drive;
 use crate::error::{ErrorKind, Result};
 use crate::sys::eventfd::EventFd;
 use crate::sys::poll::{Epoll, Interest, MAX_EVENTS, Ready};
@@ -127,7 +128,7 @@ impl Shared {
         fork::check(self.fork_generation)?;
         let (mut wait, mut found, mut is_ended) = (wait, Vec::new(), false);
         loop {
-            self.set.sleep(wait, &mut found)?;
+            drive::set(&self.set, wait, &mut found)?;
             is_ended |= self.wake(&found);
             // All of it: a loop that is told of changes alone hears of the rest no more.
             if found.len() < MAX_EVENTS || is_ended {

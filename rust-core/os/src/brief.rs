@@ -13,7 +13,7 @@ use rustix::net::sockopt::{Timeout, set_socket_timeout};
 
 use super::append;
 use crate::error::{Doing, Result};
-use crate::kernel_entry;
+use crate::{kernel_entry, sleeping};
 
 /// The time-out of a brief read. The kernel rounds it up to whole ticks and begins with the next one: 4 to
 /// 8 ms with 250 ticks a second, at most 20 ms with 100.
@@ -83,18 +83,21 @@ pub fn allow(socket: impl AsFd) -> Result<()> {
 /// Reads into a slice.
 pub fn receive(socket: impl AsFd, into: &mut [u8]) -> Result<Brief> {
     kernel_entry::assert_allowed();
+    sleeping::assert_driven();
     ended_with(rustix::net::recv(socket, into, RecvFlags::empty()).map(|(came, _)| came))
 }
 
 /// Takes a datagram, and returns its whole length, which may be more than the slice holds.
 pub fn receive_datagram(socket: impl AsFd, into: &mut [u8]) -> Result<Brief> {
     kernel_entry::assert_allowed();
+    sleeping::assert_driven();
     ended_with(rustix::net::recv(socket, into, RecvFlags::TRUNC).map(|(_, length)| length))
 }
 
 /// Appends to a list, at most its spare capacity.
 pub fn receive_behind(socket: impl AsFd, into: &mut Vec<u8>) -> Result<Brief> {
     kernel_entry::assert_allowed();
+    sleeping::assert_driven();
     ended_with(append(into, usize::MAX, |room| Ok(rustix::net::recv(socket, room, RecvFlags::empty())?.0.0)))
 }
 

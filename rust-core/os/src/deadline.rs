@@ -15,6 +15,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, ErrorKind, Result, brief, in_seconds};
+use crate::sleeping::{self, InCall};
 
 /// How long a call may wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -218,6 +219,8 @@ pub struct Waiting<'a> {
     defers_tick: bool,
     /// Such a tick is due, and whether it is for a signal.
     deferred: Option<bool>,
+    /// Exists in a wait of a whole call.
+    _call: Option<InCall>,
 }
 
 /// A callback that runs about every 100 ms while a call waits; false ends the wait with `Cancelled`.
@@ -248,7 +251,16 @@ impl<'a> Waiting<'a> {
             first_round: None,
             defers_tick: false,
             deferred: None,
+            _call: None,
         }
+    }
+
+    /// Marks the call whose wait this is: this thread sleeps only where the call drives it, as long as this exists.
+    #[must_use]
+    #[inline]
+    pub fn in_call(mut self) -> Waiting<'a> {
+        self._call = Some(InCall::new());
+        self
     }
 
     /// Adds the callback of an object's options.
@@ -389,7 +401,9 @@ impl<'a> Waiting<'a> {
     /// # Errors
     /// `Timeout` once the deadline has passed.
     pub fn park_until_due(&mut self) -> Result<bool> {
-        match self.sleep()? {
+        let left = self.sleep()?;
+        sleeping::assert_driven();
+        match left {
             Some(left) => thread::park_timeout(left),
             None => thread::park(),
         }
@@ -438,11 +452,11 @@ impl<'a> Waiting<'a> {
             return Err(Error::new(ErrorKind::Interrupted, "a callback of the program is due"));
         }
         if let Some(tick) = &mut self.tick {
-            tick()?;
+            sleeping::outside(tick)?;
         }
         if due {
             self.next = None;
-            if self.on_wait.as_ref().is_some_and(|on_wait| !on_wait()) {
+            if self.on_wait.as_ref().is_some_and(|on_wait| !sleeping::outside(|| on_wait())) {
                 return Err(Error::new(
                     ErrorKind::Cancelled,
                     "on_wait returned false, so the wait was ended",

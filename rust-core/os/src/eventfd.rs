@@ -57,6 +57,13 @@ impl LazyWaker {
         }
     }
 
+    /// Makes the eventfd unreadable, if there is one.
+    pub fn drain(&self) {
+        if let Some(waker) = self.0.get() {
+            waker.drain();
+        }
+    }
+
     /// Returns the eventfd, which is signalled from now on. The caller checks once more for the
     /// event before it sleeps.
     pub fn arm(&self) -> Result<&EventFd> {

@@ -11,7 +11,7 @@ use rustix::thread::futex::{self, Flags};
 
 use super::poll::timespec;
 use crate::error::{Doing, Result};
-use crate::kernel_entry;
+use crate::{kernel_entry, sleeping};
 
 /// How a wait ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +32,7 @@ pub enum Slept {
 /// Those of the system call, which would be a defect of the caller.
 pub fn wait(word: &AtomicU64, value: u64, at_most: Duration) -> Result<Slept> {
     kernel_entry::assert_allowed();
+    sleeping::assert_driven();
     // Not `PRIVATE`: the kernel finds the other process by the page, which has another address
     // there.
     match futex::wait(low_half(word), Flags::empty(), value as u32, Some(&timespec(at_most))) {

@@ -68,7 +68,7 @@ const BETWEEN: Duration = Duration::from_millis(5);
 fn listen_within(address: SocketAddr, tries: u32) -> Result<Guarded> {
     for _ in 1..tries {
         match try_listen(address) {
-            Err(e) if e.kind() == ErrorKind::AddressInUse => std::thread::sleep(BETWEEN),
+            Err(e) if e.kind() == ErrorKind::AddressInUse => crate::sleeping::sleep(BETWEEN),
             listening => return listening,
         }
     }

@@ -24,7 +24,8 @@
 //! | the peer of a socket, and its end | `peer` |
 //! | waiting for one of many events; a read that waits by itself | `poll`, `brief` |
 //! | events of names in a directory; timers | `inotify`, `timer` |
-//! | protection of a forked child; that who holds a gate makes no system call | `fork`, `kernel_entry` |
+//! | protection of a forked child | `fork` |
+//! | that who holds a gate makes no system call; where a call sleeps | `kernel_entry`, `sleeping` |
 //! | wake-ups within the process and through shared memory | `eventfd`, `futex` |
 //! | memory files, and how much memory is left | `memory`, `headroom` |
 //! | System V memory of another program | `sysv` |
@@ -77,6 +78,7 @@ pub mod record_lock;
 pub mod resolve;
 pub mod rights;
 pub mod seat;
+pub mod sleeping;
 mod sock_diag;
 pub mod socket;
 pub mod staging;

@@ -16,7 +16,7 @@ use crate::deadline::{Deadline, Waiting};
 use crate::descriptor;
 use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::fork::Descriptor;
-use crate::kernel_entry;
+use crate::{kernel_entry, sleeping};
 
 pub use rustix::event::epoll::EventFlags as Interest;
 
@@ -80,6 +80,9 @@ impl Epoll {
     /// Sleeps for at most this long (`None`: without limit); returns true when a signal ended it.
     pub fn sleep(&self, timeout: Option<std::time::Duration>, into: &mut Vec<Ready>) -> Result<bool> {
         kernel_entry::assert_allowed();
+        if timeout != Some(Duration::ZERO) {
+            sleeping::assert_driven();
+        }
         into.clear();
         let timespec = timeout.map(timespec);
         let mut events =
@@ -125,6 +128,9 @@ pub fn look(fds: &mut [PollFd<'_>]) -> rustix::io::Result<usize> {
 /// Those of the kernel.
 pub fn happens_within(fd: BorrowedFd<'_>, what: PollFlags, time: Duration) -> Result<PollFlags> {
     kernel_entry::assert_allowed();
+    if !time.is_zero() {
+        sleeping::assert_driven();
+    }
     let deadline = Deadline::after(time);
     let mut fds = [PollFd::from_borrowed_fd(fd, what)];
     loop {
@@ -146,6 +152,7 @@ pub(super) fn timespec(d: Duration) -> Timespec {
 /// signal. The kernel takes less time for it than for a sleep on an epoll set.
 pub fn sleep_on_two(first: BorrowedFd<'_>, second: BorrowedFd<'_>) -> Result<Option<[bool; 2]>> {
     kernel_entry::assert_allowed();
+    sleeping::assert_driven();
     let mut fds = [first, second].map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN));
     match rustix::event::poll(&mut fds, None) {
         Ok(_) => Ok(Some(fds.map(|fd| !fd.revents().is_empty()))),
@@ -233,6 +240,7 @@ fn of_enders(enders: &Enders) -> impl Iterator<Item = (BorrowedFd<'_>, PollFlags
 fn wait_each(waiting: &mut Waiting<'_>, fds: &mut [PollFd<'_>]) -> Result<bool> {
     kernel_entry::assert_allowed();
     let sleep = waiting.sleep()?.map(timespec);
+    sleeping::assert_driven();
     let interrupted = match rustix::event::poll(fds, sleep.as_ref()) {
         Ok(_) => false,
         Err(Errno::INTR) => true,

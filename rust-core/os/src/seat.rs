@@ -322,6 +322,7 @@ impl<T, G> Seat<T, G> {
             self.line(&mut gate).values.extend(waiter.take());
             self.word.store(self.word.load(Relaxed) | AWAITED, Relaxed);
             drop(gate);
+            crate::sleeping::assert_driven();
             sync::park();
             gate = sync::lock(&self.gate);
         }

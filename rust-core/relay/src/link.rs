@@ -12,6 +12,7 @@ use linkspan_engine::relay_side::handshake::{self, Hello};
 use linkspan_os::deadline::{Wait, Waiting};
 use linkspan_os::memory::PeerFile;
 use linkspan_os::poll::{Epoll, Interest};
+use linkspan_os::sleeping;
 use linkspan_transport::endpoint::Endpoint;
 use linkspan_transport::frame::{Header, Kind, Outgoing};
 use linkspan_transport::hello::{Asked, Call};
@@ -265,6 +266,6 @@ impl fmt::Debug for RelayLink {
 /// Waits for [`RETRY_INTERVAL`] within the deadline.
 fn pause(waiting: &mut Waiting<'_>) -> Result<()> {
     waiting.sleep()?;
-    std::thread::sleep(RETRY_INTERVAL);
+    sleeping::sleep(RETRY_INTERVAL);
     waiting.woke(false)
 }

@@ -220,7 +220,10 @@ impl Acceptor {
                     let accept_delay = handler.accept_delay();
                     // New connections of other listeners of this process wait as well, so the
                     // process with the least to do accepts first.
-                    accept_delay.into_iter().filter(|time| !time.is_zero()).for_each(std::thread::sleep);
+                    accept_delay
+                        .into_iter()
+                        .filter(|time| !time.is_zero())
+                        .for_each(crate::sys::sleeping::sleep);
                     self.accept(token, &socket, &*authenticator, &handler, accept_delay.is_some(), spare);
                 }
                 ListenSource::Hellos(source) => {
@@ -347,7 +350,7 @@ impl Acceptor {
                     drop(spare.take());
                     if socket::accept(listener).is_err() {
                         // All processes together have too many, or the kernel has no memory: that passes.
-                        std::thread::sleep(SHORTAGE);
+                        crate::sys::sleeping::sleep(SHORTAGE);
                     }
                     *spare = self::spare();
                     return;

@@ -66,7 +66,7 @@ impl Place {
                         && !self.is_answered(exit_time)? =>
                 {
                     tries += 1;
-                    std::thread::sleep(Duration::from_millis(1));
+                    crate::sys::sleeping::sleep(Duration::from_millis(1));
                 }
                 Err(_) if is_locked => return Err(self.in_use_by(self.listening_process())),
                 claimed => return claimed,
@@ -169,7 +169,7 @@ impl Place {
             // One process starts to listen, or has just died, or several ask each other: each
             // retries after a different time.
             let spread = u64::from(std::process::id()) % 3000;
-            std::thread::sleep(Duration::from_micros(500 + spread));
+            crate::sys::sleeping::sleep(Duration::from_micros(500 + spread));
         }
     }
 

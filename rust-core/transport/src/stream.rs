@@ -8,7 +8,7 @@
 use std::io::IoSlice;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
-use std::thread;
+
 use std::time::Duration;
 
 use rustix::event::PollFlags;
@@ -22,7 +22,7 @@ use crate::sys::fork::Guarded;
 use crate::sys::inet;
 use crate::sys::peer::{self, Credentials};
 use crate::sys::poll::{happens_within, wait_any};
-use crate::sys::socket;
+use crate::sys::{sleeping, socket};
 
 /// A connection, shared by the two halves of its link.
 #[derive(Clone, Debug)]
@@ -52,7 +52,7 @@ impl Stream {
         let mut pause = Duration::from_micros(20);
         while inet::not_acknowledged(socket.as_fd()).is_ok_and(|bytes| bytes > 0) && !until.has_passed() {
             // No descriptor tells it.
-            thread::sleep(pause);
+            sleeping::sleep(pause);
             pause = (pause * 2).min(Duration::from_millis(2));
         }
     }

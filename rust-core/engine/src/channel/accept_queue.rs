@@ -10,13 +10,11 @@ use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
-use rustix::event::PollFlags;
-
 use super::link::Link;
 use crate::deadline::Waiting;
+use crate::drive;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::eventfd::EventFd;
-use crate::sys::poll::wait_any;
 
 /// Links that wait for `accept`, in the order in which they were admitted; or what else connects.
 pub struct AcceptQueue<L = Link> {
@@ -140,7 +138,7 @@ impl<L> AcceptQueue<L> {
                 return Ok(link);
             }
             self.check_failure()?;
-            wait_any(waiting, [(self.waker.as_fd(), PollFlags::IN)])?;
+            drive::link_event(&[self.waker.as_fd()], waiting)?;
         }
     }
 

@@ -25,6 +25,7 @@ use super::plain;
 use super::schema_negotiation;
 use super::session_state::SessionState;
 use crate::deadline::{Deadline, Waiting};
+use crate::drive;
 use crate::error::Result;
 use crate::transport::acceptor::{self, ListenSource, ListenerRegistration};
 use crate::transport::connectionless::{ConnectOptions, ConnectionlessLink};
@@ -75,10 +76,8 @@ impl ChannelAcceptor {
             kept: Mutex::default(),
         };
         if endpoint.transport().capabilities().connectionless {
-            let ConnectionlessLink { tx, rx, keeps, place } = endpoint
-                .transport()
-                .connectionless()?
-                .listen(endpoint, &connect_options(options, pattern)?)?;
+            let (driver, own) = (endpoint.transport().connectionless()?, connect_options(options, pattern)?);
+            let ConnectionlessLink { tx, rx, keeps, place } = drive::link(|| driver.listen(endpoint, &own))?;
             if let Some(place) = &place {
                 schema_negotiation::stored::keep(options, place, pattern)?;
             }
@@ -147,7 +146,8 @@ pub fn bind(
         program: options.client_id.clone().unwrap_or_else(handshake::title),
         ask_to_join: &|place| request_listening_socket(place, pattern, options),
     };
-    endpoint.transport().connections()?.listen(endpoint, &request)
+    let driver = endpoint.transport().connections()?;
+    drive::link(|| driver.listen(endpoint, &request))
 }
 
 /// Requests the listening socket from a process that serves a name with the option `shared`; none if that

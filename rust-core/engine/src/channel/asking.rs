@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use super::dial::{Dialler, Dialling};
 use super::handshake::{self, Hello};
 use crate::deadline::{Deadline, Waiting};
+use crate::drive;
 use crate::error::{Error, ErrorKind, Result};
 use crate::transport::hello::{AnsweredCall, Asked, Call, MIN_ANSWER_TIME};
 
@@ -234,14 +235,14 @@ impl Dialling<'_> {
         loop {
             if let Some(mismatch) = pending.mismatch.take() {
                 // Without an answer it is the outcome as well.
-                if pending.ends.has_passed() || !matches!(pending.asked.answer(), Ok(None)) {
+                if pending.ends.has_passed() || !matches!(drive::link(|| pending.asked.answer()), Ok(None)) {
                     return Err(mismatch);
                 }
                 pending.mismatch = Some(mismatch);
                 self.retry().awaits_answer(pending.ends);
                 return Ok(Progress::Pending(pending));
             }
-            let called = match pending.asked.answer().map_err(|e| self.shown(e))? {
+            let called = match drive::link(|| pending.asked.answer()).map_err(|e| self.shown(e))? {
                 Some(Call::Answered(called)) => called,
                 Some(Call::NotListening) => {
                     self.retry().not_listening(self.target().appears())?;
@@ -299,7 +300,8 @@ impl Dialling<'_> {
         let borrowed: Vec<_> = descriptors.iter().map(AsFd::as_fd).collect();
         let frame = hello.to_frame()?;
         loop {
-            match self.target().ask(&frame, &borrowed).map_err(|e| self.shown(e))? {
+            // Of pipes it waits for the end of the client before this one.
+            match drive::link(|| self.target().ask(&frame, &borrowed)).map_err(|e| self.shown(e))? {
                 Call::Answered(asked) => return Ok(asked),
                 Call::NotListening => {
                     if !self.retry().not_listening(self.target().appears())? {

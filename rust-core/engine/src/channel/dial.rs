@@ -22,6 +22,7 @@ use super::options::Options;
 use super::retry::Retry;
 use super::schema_negotiation::SchemaNegotiation;
 use crate::deadline::{Waiting, at_timeout};
+use crate::drive;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::lock::Lock;
 use crate::sys::poll::Epoll;
@@ -195,7 +196,7 @@ impl Dialling<'_> {
             if last.is_some_and(|last| last.elapsed() < REACHED_AGAIN) {
                 return Ok(Call::Busy);
             }
-            let connected = target.connect(wakers, waiting)?;
+            let connected = drive::link(|| target.connect(wakers, waiting))?;
             if matches!(connected, Call::Answered(_)) {
                 *last = Some(Instant::now());
             }

@@ -12,21 +12,23 @@
 
 use std::ops::Deref;
 use std::sync::{Mutex, MutexGuard, TryLockError};
-use std::thread;
 
 use super::session_state::{SessionHalves, SessionState};
 use super::turns::take_in_turn;
 use crate::deadline::Waiting;
+use crate::drive;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::seat::{self, Seat};
 
 /// A direction with its state `T`. Its gate is the lock of the session's halves, which every message needs: a
 /// call that need not wait takes that lock and no permit ([`Seat::enter`]). The library borrows the state with
-/// [`Seat::borrow`] and [`Seat::try_borrow`].
+/// [`Direction::borrow`] and [`Seat::try_borrow`].
 pub struct Direction<T>(Seat<T, SessionHalves>);
 
 /// Permit and state of a direction, which a call has while it does not hold the lock of the session's halves.
 pub type Lease<'a, T> = seat::Lease<'a, T, SessionHalves>;
+/// The state alone.
+pub type ValueGuard<'a, T> = seat::ValueGuard<'a, T, SessionHalves>;
 /// The permit alone.
 pub type Permit<'a, T> = seat::Permit<'a, T, SessionHalves>;
 /// The state of a direction and the session's halves, held by a call that does not wait.
@@ -71,23 +73,10 @@ impl<T> Direction<T> {
         take_in_turn(&self.0, operation.verb(), waiting)
     }
 
-    /// Waits until the thread in another call, which a closing call has interrupted, has left the direction, and takes
-    /// it.
-    ///
-    /// # Errors
-    /// `InvalidState` if it has not by the deadline.
-    pub fn take_next(&self, operation: Operation, waiting: &Waiting<'_>) -> Result<Lease<'_, T>> {
-        loop {
-            match self.acquire(operation) {
-                Err(_) if !waiting.deadline().has_passed() => {
-                    // A leaving thread releases the state first and its permit right after, so this wait is
-                    // short.
-                    drop(self.borrow());
-                    thread::yield_now();
-                }
-                acquired => return acquired.map(Permit::take),
-            }
-        }
+    /// Takes the state, whichever call has the permit, once the library has given it back.
+    #[inline]
+    pub fn borrow(&self) -> ValueGuard<'_, T> {
+        drive::value(&self.0)
     }
 }
 
@@ -105,7 +94,7 @@ pub fn take_from_library<'a, T>(permit: Permit<'a, T>, interrupt: impl FnOnce())
     if permit.is_borrowed() {
         interrupt();
     }
-    permit.take()
+    drive::value_of(permit)
 }
 
 /// Locks the state that only one thread may use at a time, in an object without permits.

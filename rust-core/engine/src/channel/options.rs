@@ -20,6 +20,7 @@ use std::time::Duration;
 use super::pattern::Pattern;
 use crate::codec::Encoding;
 use crate::deadline::{OnWait, Timeout, Wait, Waiting};
+use crate::drive;
 use crate::error::{Error, ErrorKind, Result};
 use crate::schema::PreparedSchema;
 pub use crate::session::Acknowledge;
@@ -298,7 +299,7 @@ impl Options {
     /// Starts the wait of a call: the time-out applies if the caller gave none, and the callback runs meanwhile.
     #[inline]
     pub(crate) fn start<'a>(&self, wait: impl Into<Wait<'a>>) -> Waiting<'a> {
-        Waiting::start(wait.into(), self.timeout).on_wait(&self.on_wait)
+        drive::begin(wait.into(), self.timeout).on_wait(&self.on_wait)
     }
 
     /// Returns the limits for decoding one message.

@@ -13,10 +13,9 @@
 //! [`Reconnector::begin_close`] lets the closing thread alone continue to make links, to get its messages
 //! acknowledged; [`Reconnector::finish_close`] then releases the name.
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
 use super::acceptor::{ChannelAcceptor, connect_options};
 use super::asking::{Admitted, Attempt};
@@ -31,11 +30,11 @@ use super::retry::Retry;
 use super::schema_negotiation;
 use super::session_state::{Negotiated, SessionHalves, SessionState};
 use crate::deadline::Waiting;
+use crate::drive;
 use crate::error::{Error, ErrorKind, Result};
 use crate::session::Identity;
-use crate::sys::eventfd::EventFd;
+use crate::sys::eventfd::{EventFd, LazyWaker};
 use crate::sys::memory::PeerFile;
-use crate::sys::poll::wait_readable;
 use crate::transport::Offer;
 use crate::transport::connectionless::ConnectionlessLink;
 use crate::transport::endpoint::Endpoint;
@@ -114,7 +113,9 @@ pub struct Reconnector {
     pub watched: AtomicBool,
     /// Whether a thread of the program waits for the library to return the receiving direction.
     interrupted: AtomicBool,
-    /// Signalled on close and on interrupt: ends the wait of a thread in the channel.
+    /// Ends the wait of that thread.
+    interrupts: LazyWaker,
+    /// Signalled on close: ends the wait of a thread in the channel.
     pub wake: Arc<EventFd>,
     /// What the channel does where the rest of a frame is left with its sending half.
     on_rest: OnceLock<Box<dyn Fn() + Send + Sync>>,
@@ -147,6 +148,7 @@ impl Reconnector {
             closing: AtomicBool::new(false),
             watched: AtomicBool::new(false),
             interrupted: AtomicBool::new(false),
+            interrupts: LazyWaker::default(),
             wake: Arc::new(EventFd::new()?),
             on_rest: OnceLock::new(),
         })
@@ -175,7 +177,7 @@ impl Reconnector {
     pub fn interrupt(&self) {
         self.interrupted.store(true, Ordering::Release);
         // That thread sleeps on descriptors, or behind the thread that makes a link.
-        self.wake.wake();
+        self.interrupts.wake();
         self.new_link.look_again();
     }
 
@@ -184,14 +186,22 @@ impl Reconnector {
         self.interrupted.load(Ordering::Acquire)
     }
 
+    /// Returns what is readable while a thread of the program requests the receiving direction.
+    ///
+    /// # Errors
+    /// `OutOfMemory` if the process has no descriptors left.
+    pub fn interrupts(&self) -> Result<&EventFd> {
+        let interrupts = self.interrupts.arm()?;
+        if self.is_interrupted() {
+            interrupts.wake();
+        }
+        Ok(interrupts)
+    }
+
     /// Called by that thread once it has the direction.
     pub fn clear_interrupt(&self) {
         if self.is_interrupted() && self.interrupted.swap(false, Ordering::AcqRel) {
-            self.wake.drain();
-            if self.is_closed() {
-                // The close signalled the same eventfd, which was just drained.
-                self.wake.wake();
-            }
+            self.interrupts.drain();
         }
     }
 
@@ -339,8 +349,9 @@ impl Reconnector {
         waiting: &mut Waiting<'_>,
         leaves: bool,
     ) -> Result<Option<Permit<'_, NewLink>>> {
-        self.new_link
-            .acquire_unless(waiting, |halves| halves.is_newer(held) || leaves && self.is_interrupted())
+        drive::turn(&self.new_link, waiting, |halves| {
+            halves.is_newer(held) || leaves && self.is_interrupted()
+        })
     }
 
     /// Makes a link, as the thread that has the permit for that.
@@ -351,15 +362,10 @@ impl Reconnector {
         waiting: &mut Waiting<'_>,
         leaves: bool,
     ) -> Result<()> {
-        match self.connect(event_log, waiting)? {
-            Some(link) => {
-                event_log.connected(&link.peer.source);
-                // Before another thread may make one, which would wait for a second peer although this one has
-                // connected.
-                self.put(link);
-            }
-            None if leaves => {}
-            None => pause_interrupted(waiting)?,
+        if let Some(link) = self.connect(event_log, waiting, leaves)? {
+            event_log.connected(&link.peer.source);
+            // Before another thread may make one, which would wait for a second peer although this one has connected.
+            self.put(link);
         }
         drop(making);
         Ok(())
@@ -370,18 +376,21 @@ impl Reconnector {
         !(self.options.once || matches!(self.origin, LinkSource::Accepted))
     }
 
-    /// Makes a link, as the origin says. `None` if `wake` has ended a wait because a thread of the program requests the
-    /// receiving direction: a thread that holds it for the library leaves then, others go on.
-    fn connect(&self, event_log: &EventLog, waiting: &mut Waiting<'_>) -> Result<Option<Link>> {
+    /// Makes a link, as the origin says. `None` if a thread that `leaves` then is interrupted.
+    fn connect(&self, event_log: &EventLog, waiting: &mut Waiting<'_>, leaves: bool) -> Result<Option<Link>> {
+        let mut wakers = vec![self.wake.as_fd()];
+        if leaves {
+            wakers.push(self.interrupts()?.as_fd());
+        }
         let connected = match &self.origin {
             LinkSource::Dial(_) if self.options.once && self.is_newer(0) => {
                 Err(Error::new(ErrorKind::Disconnected, "the peer disconnected"))
             }
             LinkSource::Dial(dialler) if self.options.framing != Framing::Linkspan => {
-                dialler.attempt(|dialling| self.reach(dialling, waiting))
+                dialler.attempt(|dialling| self.reach(dialling, &wakers, waiting))
             }
-            LinkSource::Dial(dialler) => self.dial(dialler, waiting),
-            LinkSource::Acceptor(acceptor) => self.next_in_queue(acceptor, waiting),
+            LinkSource::Dial(dialler) => self.dial(dialler, &wakers, waiting),
+            LinkSource::Acceptor(acceptor) => self.next_in_queue(acceptor, wakers, waiting, leaves),
             LinkSource::Place(retry) => retry.attempt(None, || self.connect_place(waiting).map(Some)),
             LinkSource::Accepted => {
                 let text = "the peer disconnected; accept the next connection of the listener";
@@ -399,7 +408,14 @@ impl Reconnector {
     }
 
     /// Waits for the next link of the acceptor. `None` as for [`Reconnector::connect`].
-    fn next_in_queue(&self, acceptor: &ChannelAcceptor, waiting: &mut Waiting<'_>) -> Result<Option<Link>> {
+    fn next_in_queue(
+        &self,
+        acceptor: &ChannelAcceptor,
+        wakers: Vec<BorrowedFd<'_>>,
+        waiting: &mut Waiting<'_>,
+        leaves: bool,
+    ) -> Result<Option<Link>> {
+        let on: Vec<_> = wakers.into_iter().chain([acceptor.queue.waker().as_fd()]).collect();
         loop {
             self.check_links()?;
             if let Some(link) = acceptor.queue.pop() {
@@ -408,21 +424,22 @@ impl Reconnector {
             if let Some(refusal) = acceptor.queue.take_refusal() {
                 return Err(refusal);
             }
-            if self.is_interrupted() {
+            if leaves && self.is_interrupted() {
                 return Ok(None);
             }
             // It may be signalled for a link of which the receiving direction has not taken its half; another one
             // follows now.
             acceptor.queue.settle();
-            wait_readable(waiting, &[acceptor.queue.waker().as_fd(), self.wake.as_fd()])?;
+            drive::link_event(&on, waiting)?;
         }
     }
 
     /// Opens the place of a connectionless transport.
     fn connect_place(&self, waiting: &mut Waiting<'_>) -> Result<Link> {
         let connect_options = connect_options(&self.options, self.options.pattern)?;
+        let driver = self.endpoint.transport().connectionless()?;
         let ConnectionlessLink { tx, rx, place, .. } =
-            self.endpoint.transport().connectionless()?.connect(&self.endpoint, &connect_options, waiting)?;
+            drive::link(|| driver.connect(&self.endpoint, &connect_options, waiting))?;
         if let Some(place) = &place {
             schema_negotiation::stored::check_kept(&self.options, place)?;
         }
@@ -436,15 +453,25 @@ impl Reconnector {
     }
 
     /// Connects without a hello, for plain framing. `None` as for [`Reconnector::connect`].
-    fn reach(&self, dialling: &Dialling<'_>, waiting: &mut Waiting<'_>) -> Result<Option<Link>> {
-        let Some(stream) = dialling.reach(&[self.wake.as_fd()], waiting)? else {
+    fn reach(
+        &self,
+        dialling: &Dialling<'_>,
+        wakers: &[BorrowedFd<'_>],
+        waiting: &mut Waiting<'_>,
+    ) -> Result<Option<Link>> {
+        let Some(stream) = dialling.reach(wakers, waiting)? else {
             return self.check_links().map(|()| None);
         };
         plain::link(stream, self.options.pattern, &self.options, &self.numbers, true).map(Some)
     }
 
     /// Connects to the listener and exchanges hellos. `None` as for [`Reconnector::connect`].
-    fn dial(&self, dialler: &Dialler, waiting: &mut Waiting<'_>) -> Result<Option<Link>> {
+    fn dial(
+        &self,
+        dialler: &Dialler,
+        wakers: &[BorrowedFd<'_>],
+        waiting: &mut Waiting<'_>,
+    ) -> Result<Option<Link>> {
         let options = &self.options;
         let hello = || {
             let (id, longest) = (options.client_id.clone(), options.max_message_size);
@@ -457,7 +484,7 @@ impl Reconnector {
             let descriptors = offer.descriptors()?;
             Ok((offer, descriptors))
         };
-        let connected = dialler.connect(&self.under_way, hello, offer, &[self.wake.as_fd()], waiting)?;
+        let connected = dialler.connect(&self.under_way, hello, offer, wakers, waiting)?;
         let Some(Admitted { called, peer_hello, own_hello, own: offer }) = connected else {
             return self.check_links().map(|()| None);
         };
@@ -485,15 +512,6 @@ impl Reconnector {
         });
         Ok(Some(Link { tx, rx, peer, guard: Some(guard), negotiated }))
     }
-}
-
-/// Waits a short time for the interrupted thread to give back the direction: until then the wake-up stays, and no other
-/// wait lasts.
-fn pause_interrupted(waiting: &mut Waiting<'_>) -> Result<()> {
-    const PAUSE: Duration = Duration::from_millis(1);
-    let left = waiting.sleep()?;
-    std::thread::sleep(left.map_or(PAUSE, |left| left.min(PAUSE)));
-    waiting.woke(false)
 }
 
 #[cfg(test)]

@@ -15,10 +15,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::deadline::{Deadline, Waiting};
+use crate::drive;
 use crate::error::{ErrorKind, Result};
 use crate::session::redial::Redial;
 use crate::sys::inotify::Watch;
-use crate::sys::poll::{Epoll, Interest, is_readable, wait_readable};
+use crate::sys::poll::{Epoll, Interest, is_readable};
 use crate::sys::random;
 use crate::sys::timer::Timer;
 use crate::transport::driver::Appears;
@@ -220,7 +221,7 @@ impl Retry {
         on.extend(answer);
         on.extend(timer.iter().map(|timer| timer.as_fd()));
         on.extend(watch.iter().flat_map(|watch| watch.descriptors()));
-        wait_readable(waiting, &on)?;
+        drive::link_event(&on, waiting)?;
         Ok(wakers.iter().all(|waker| !is_readable(*waker)))
     }
 

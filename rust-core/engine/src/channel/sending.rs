@@ -30,6 +30,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::deadline::{Deadline, Waiting};
+use crate::drive;
 use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::frame::{Header, Kind, Outgoing, flags};
 use crate::message::{Payload, StoredMessage, withdrawal};
@@ -61,9 +62,6 @@ pub struct Sending {
     /// How many messages were sent.
     pub sent: Arc<AtomicU64>,
 }
-
-/// The interval at which a flush asks the kernel whether it still has bytes to send.
-const HELD_BACK: std::time::Duration = std::time::Duration::from_millis(2);
 
 /// What became of a message under the session's lock.
 pub enum Put {
@@ -516,12 +514,8 @@ impl Sending {
     /// Flushes the rest of what was begun, until the deadline. Returns whether some of it is still on this side.
     pub fn flush(&mut self, waiting: &mut Waiting<'_>) -> bool {
         let Some(part) = &mut self.part else { return false };
-        while matches!(part.tx.flush(), Ok(false)) && part.tx.wait_room(waiting).is_ok() {}
-        // No descriptor reports when the peer has taken it.
-        while part.tx.is_held_back() && !waiting.deadline().has_passed() {
-            std::thread::sleep(HELD_BACK);
-        }
-        part.tx.is_held_back()
+        while matches!(part.tx.flush(), Ok(false)) && drive::space(&mut part.tx, waiting).is_ok() {}
+        drive::taken_over(&part.tx, waiting.deadline())
     }
 
     /// Returns whether the half has the rest of a frame.
@@ -533,7 +527,7 @@ impl Sending {
     /// Releases the link at the end of the channel, once the peer's side has what was sent.
     pub fn finish(&mut self, until: Deadline) {
         if let Some(mut part) = self.part.take() {
-            part.tx.end_acknowledged(until);
+            drive::ended(&mut part.tx, until);
         }
     }
 

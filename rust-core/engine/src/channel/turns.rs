@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::deadline::Waiting;
+use crate::drive;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::seat::{self, Lease, Seat, this_thread};
 
@@ -73,8 +74,12 @@ fn wait_in_line<'a, T, G>(
     if seat.is_acquired_here() {
         return Err(reentrant_call(operation));
     }
-    let permit = seat.acquire(waiting).map_err(|error| turn_error(error, operation, waiting))?;
-    Ok(permit.take())
+    loop {
+        let permit = drive::turn(seat, waiting, |_| false).map_err(|e| turn_error(e, operation, waiting))?;
+        if let Some(permit) = permit {
+            return Ok(drive::value_of(permit));
+        }
+    }
 }
 
 /// Returns the error for a thread that calls again while it is in such a call, and would wait for

@@ -16,6 +16,7 @@ use crate::channel::link::{owner_of, qualify};
 use crate::channel::pattern::Pattern;
 use crate::channel::schema_negotiation::stored::RecordSchemas;
 use crate::deadline::Waiting;
+use crate::drive;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{Header, Incoming, Kind};
 use crate::message::{BodyMemory, Message, ReceivedFrom, ReusedMessage, SchemaIds};
@@ -408,7 +409,7 @@ impl Feed {
     /// As in the contract of `transport`.
     pub fn sleep_briefly(&mut self, waiting: &mut Waiting<'_>) -> Result<bool> {
         match &mut self.medium {
-            FeedMedium::Ring(reader) => reader.sleep_briefly(waiting),
+            FeedMedium::Ring(reader) => drive::published_soon(reader, waiting),
             FeedMedium::Stream(_) | FeedMedium::Store(_) => Ok(false),
         }
     }

@@ -16,6 +16,7 @@ use crate::channel::open_names;
 use crate::channel::persistent::PersistentObjects;
 use crate::channel::{Options, Use};
 use crate::deadline::{Deadline, Timeout, Wait, Waiting, at_timeout};
+use crate::drive;
 use crate::error::{Error, ErrorKind, Result};
 use crate::message::{Message, ReceivedFrom, SchemaIds};
 use crate::transport::endpoint::Endpoint;
@@ -36,7 +37,7 @@ const MAY_COME: [ErrorKind; 4] =
 /// # Errors
 /// `Empty` if nothing was published; `NotFound` if there is no publisher.
 pub fn latest<'a>(endpoint: &str, options: &Options, wait: impl Into<Wait<'a>>) -> Result<Message> {
-    find_text(endpoint, options, Waiting::start(wait.into(), NO_WAIT).on_wait(&options.on_wait))
+    find_text(endpoint, options, drive::begin(wait.into(), NO_WAIT).on_wait(&options.on_wait))
 }
 
 fn find_text(text: &str, options: &Options, mut waiting: Waiting<'_>) -> Result<Message> {
@@ -127,7 +128,7 @@ pub fn latest_until<S: AsFd + Send + Sync + 'static>(
     find_text(
         endpoint,
         options,
-        Waiting::start(Wait::new(timeout), NO_WAIT).on_wait(&options.on_wait).stops_on(stop),
+        drive::begin(Wait::new(timeout), NO_WAIT).on_wait(&options.on_wait).stops_on(stop),
     )
 }
 

@@ -6,6 +6,7 @@ use super::position::PositionFile;
 use crate::channel::handshake::After;
 use crate::channel::retry::Retry;
 use crate::deadline::Waiting;
+use crate::drive;
 use crate::error::{Error, Result};
 use crate::message::Message;
 use crate::sys::eventfd::{EventFd, ReadinessFlag};
@@ -135,7 +136,7 @@ impl ReceiveState {
             // The feed stays parked: the program waits on the descriptor.
             return Err(waiting.timed_out());
         }
-        let waited = self.epoll.wait(waiting, &mut self.ready);
+        let waited = drive::events(&self.epoll, waiting, &mut self.ready);
         if self.ready.iter().any(|r| r.token == WAKE) {
             wake.drain();
         }

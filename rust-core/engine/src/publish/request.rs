@@ -13,6 +13,7 @@ use crate::channel::link::{owner_of, qualify};
 use crate::channel::pattern::Pattern;
 use crate::channel::{Options, Use};
 use crate::deadline::{Deadline, Waiting};
+use crate::drive;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{Incoming, Kind};
 use crate::message::{Message, ReceivedFrom, SchemaIds};
@@ -98,7 +99,7 @@ fn finish(
         else {
             return Ok(());
         };
-        match set.wait(&mut Waiting::until(first), &mut ready) {
+        match drive::events(set, &mut Waiting::until(first), &mut ready) {
             Err(error) if error.kind() == ErrorKind::Timeout => {
                 let over = under_way.iter().filter(|(_, request)| request.ends.has_passed());
                 due.extend(over.map(|(token, _)| *token));

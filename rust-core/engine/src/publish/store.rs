@@ -10,6 +10,7 @@ use crate::channel::schema_negotiation::stored::{self, RecordSchemas};
 use crate::channel::turns::Turns;
 use crate::channel::{Delivery, Framing, Options, StartAt};
 use crate::deadline::{Wait, Waiting};
+use crate::drive;
 use crate::error::Result;
 use crate::frame::{Header, Incoming, Kind, Outgoing};
 use crate::message::Payload;
@@ -111,7 +112,7 @@ impl Store {
         let mut frame = Outgoing::new(header, payload.body());
         frame.header.extension = self.sender.len();
         frame.extension = &self.sender;
-        self.writer.write(&frame, payload.body(), &mut waiting)
+        drive::stored(|| self.writer.write(&frame, payload.body(), &mut waiting))
     }
 
     /// Writes several values in their order. Returns how many, and the error that stopped the rest. A journal
@@ -132,12 +133,14 @@ impl Store {
 
 /// Returns a reader of the store, which need not exist yet.
 pub fn watch(endpoint: &Endpoint, options: &Options) -> Result<Box<dyn StoreReader>> {
-    driver(endpoint)?.reader(endpoint, &store_options(options))
+    let store = driver(endpoint)?;
+    drive::stored(|| store.reader(endpoint, &store_options(options)))
 }
 
 /// Returns the newest value, after comparing its schema.
 pub fn newest(endpoint: &Endpoint, options: &Options, waiting: &mut Waiting<'_>) -> Result<Incoming> {
-    let frame = driver(endpoint)?.newest(endpoint, &store_options(options), waiting)?;
+    let store = driver(endpoint)?;
+    let frame = drive::stored(|| store.newest(endpoint, &store_options(options), waiting))?;
     if endpoint.transport().capabilities().history
         && let Some(mut schemas) = RecordSchemas::of(options, Place::of(endpoint)?)
     {

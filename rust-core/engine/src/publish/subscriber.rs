@@ -36,6 +36,7 @@ use crate::channel::retry::Retry;
 use crate::channel::turns::HolderMark;
 use crate::channel::{Operation, Options, Use, if_not_ready, is_not_ready, lock_exclusive, open_names};
 use crate::deadline::{self, Timeout, Wait, Waiting};
+use crate::drive;
 use crate::error::{Error, ErrorKind, Result};
 use crate::message::Message;
 use crate::sys::eventfd::{EventFd, ReadinessFlag};
@@ -284,7 +285,7 @@ impl Subscriber {
             return Ok(Some(message));
         }
         let waits = deadline::may_wait(&wait, Timeout::Forever);
-        let mut waiting = Waiting::start(wait, Timeout::Forever).on_wait(&self.options.on_wait);
+        let mut waiting = drive::begin(wait, Timeout::Forever).on_wait(&self.options.on_wait);
         self.receive(&mut waiting, true).map_err(|e| self.explained(e, waits).on(&self.shown))
     }
 

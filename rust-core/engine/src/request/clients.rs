@@ -30,6 +30,7 @@ use crate::channel::acceptor::ChannelAcceptor;
 use crate::channel::event_log::EventLog;
 use crate::channel::link::Queue;
 use crate::deadline::Waiting;
+use crate::drive;
 use crate::error::Result;
 use crate::sys::eventfd::EventFd;
 use crate::sys::poll::{Epoll, Interest, Ready};
@@ -243,7 +244,7 @@ impl Clients {
                 self.epoll.sleep(Some(Duration::ZERO), &mut ready)?;
                 if ready.iter().all(|r| r.token == STOP) { Err(waiting.timed_out()) } else { Ok(()) }
             } else {
-                self.epoll.wait(waiting, &mut ready)
+                drive::events(&self.epoll, waiting, &mut ready)
             };
             let mut ended = None;
             for Ready { token, .. } in ready.drain(..) {

@@ -17,6 +17,7 @@ use crate::channel::pattern::Pattern;
 use crate::channel::turns::HolderMark;
 use crate::channel::{Event, LINGER, Operation, Options, lock_exclusive};
 use crate::deadline::{self, Timeout, Wait, Waiting};
+use crate::drive;
 use crate::error::{Error, ErrorKind, RemoteFailure, Result};
 use crate::sys::eventfd::EventFd;
 use crate::sys::fork::{self, Descriptor, OfProcess};
@@ -121,11 +122,11 @@ impl Server {
     /// [`Server::next`] if no short request has arrived, with the state locked.
     #[inline(never)]
     fn wait_for_next(&self, serving: &mut Option<Serving>, wait: Wait<'_>) -> Result<Option<Request>> {
-        let mut waiting = Waiting::start(wait, Timeout::Forever).on_wait(&self.options.on_wait);
+        let mut waiting = drive::begin(wait, Timeout::Forever).on_wait(&self.options.on_wait);
         let next = self.next_of(serving, &mut waiting);
         // This thread closed the server in a callback or a signal handler, so it has to complete the close.
         if self.closed_in_callback.load(Ordering::Acquire) && !matches!(next, Ok(Some(_))) {
-            let mut closing = Waiting::start(Wait::default(), self.options.timeout);
+            let mut closing = drive::begin(Wait::default(), self.options.timeout);
             return next.and(self.finish(serving.take(), &mut closing).map(|()| None));
         }
         next

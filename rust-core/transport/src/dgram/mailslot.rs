@@ -81,7 +81,7 @@ fn take_lock(place: &Place) -> Result<Lock> {
         if datagram::connect(&place.directory, &place.file).is_ok_and(|writer| writer.is_some()) {
             break;
         }
-        std::thread::sleep(Duration::from_millis(1));
+        crate::sys::sleeping::sleep(Duration::from_millis(1));
     }
     let advice = "connect to write there, or end it first";
     Err(owner::in_use(owner::process(place), "reads at", place.path().display(), advice))

@@ -200,7 +200,7 @@ fn take_lock(place: &Place, at_once: bool, patience: Option<Duration>) -> Result
             return Err(owner::in_use(owner::process(place), "serves", place.path().display(), advice));
         }
         tries += 1;
-        std::thread::sleep(Duration::from_millis(1));
+        crate::sys::sleeping::sleep(Duration::from_millis(1));
     }
 }
 

@@ -191,7 +191,7 @@ fn take_client_lock(place: &Place) -> Result<Option<Lock>> {
         if let Some(lock) = lock::try_lock(&place.directory, &name)? {
             return Ok(Some(lock));
         }
-        std::thread::sleep(Duration::from_millis(1));
+        crate::sys::sleeping::sleep(Duration::from_millis(1));
     }
     Ok(None)
 }

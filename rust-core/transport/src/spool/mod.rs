@@ -244,7 +244,7 @@ fn bind(place: &Place, shared: bool, patience: Option<Duration>) -> Result<(Lock
         if is_served && layout::lock(place)?.is_none() {
             break;
         }
-        std::thread::sleep(Duration::from_millis(1));
+        crate::sys::sleeping::sleep(Duration::from_millis(1));
     }
     let advice = "connect to it, or end it first";
     Err(owner::in_use(owner::process(place), "serves", place.path().display(), advice))

@@ -55,7 +55,7 @@ impl TcpToken {
             match lock::try_own(directory, NAME)? {
                 Some(_lock) if TcpToken::read(directory)?.is_none() => make(directory)?,
                 Some(_) => {}
-                None => std::thread::sleep(Duration::from_millis(1)),
+                None => crate::sys::sleeping::sleep(Duration::from_millis(1)),
             }
         }
         let text = format!(

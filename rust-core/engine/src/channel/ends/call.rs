@@ -22,6 +22,7 @@ use crate::channel::sending::{Admitted, Draft, REPLY, Until};
 use crate::channel::session_state::SessionHalves;
 use crate::channel::turns::reentrant_call;
 use crate::deadline::{self, Deadline, Wait, Waiting};
+use crate::drive;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{Kind, flags};
 use crate::message::{Message, Payload, failure};
@@ -159,7 +160,7 @@ impl Channel {
         waiting: &mut Waiting<'_>,
     ) -> Result<Message> {
         let number = pending.number;
-        match self.receiving.acquire_unless(waiting, |halves| halves.calls.follow(number))? {
+        match drive::turn(&self.receiving, waiting, |halves| halves.calls.follow(number))? {
             Some(permit) => {
                 let receiving = self.lead(permit)?;
                 self.await_answer(pending, Leading { receiving, calling, taken: None }, waiting)
@@ -354,7 +355,8 @@ impl Channel {
             // Another call may lead meanwhile, and receive this answer.
             kept |= self.keep_answer_to(pending.number);
             let is_filed = |halves: &mut SessionHalves| halves.calls.follow(pending.number);
-            match receiving.step_aside(waiting, is_filed).map(|permit| permit.map(|permit| self.lead(permit)))
+            match drive::next_turn(receiving, waiting, is_filed)
+                .map(|permit| permit.map(|permit| self.lead(permit)))
             {
                 Ok(Some(Ok(again))) => receiving = again,
                 Ok(Some(Err(error))) | Err(error) => break Err(error),

@@ -37,7 +37,8 @@ impl Channel {
         self.reconnector.close();
         let mut receiving = self.receiving.borrow();
         // A thread that waits for room was woken as well, and returns.
-        let mut sending = self.sending.take_next(Operation::Send, &waiting).map_err(|e| e.on(&self.shown))?;
+        let mut sending =
+            self.sending.take_in_turn(Operation::Send, &mut waiting).map_err(|e| e.on(&self.shown))?;
         self.reconnector.begin_close();
         receiving.closing = true;
         self.reconnector.session_state.consumed(AckTrigger::Close);

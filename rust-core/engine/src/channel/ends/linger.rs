@@ -14,6 +14,7 @@ use crate::channel::Operation;
 use crate::channel::options::Delivery;
 use crate::channel::receiving::Reads;
 use crate::deadline::{Deadline, Wait, Waiting};
+use crate::drive;
 use crate::error::{ErrorKind, Result};
 use crate::session::inbox::AckTrigger;
 use crate::sys::fork;
@@ -61,7 +62,7 @@ impl Channel {
     /// or there is a newer link.
     fn wait_for_acknowledgement(&self, waiting: &mut Waiting<'_>) -> Result<()> {
         let generation = {
-            let mut sending = self.sending.take_next(Operation::Send, waiting)?;
+            let mut sending = self.sending.take_in_turn(Operation::Send, waiting)?;
             sending.join(&*self.reconnector, &self.event_log, waiting)?;
             sending.generation
         };
@@ -105,10 +106,7 @@ impl Channel {
         }
         let is_asked_for = !self.options.linger.is_zero() || self.options.on_unconsumed.is_some();
         let lingered = if is_asked_for {
-            self.wait_until_consumed(&mut Waiting::start(
-                Wait::new(self.options.linger),
-                self.options.timeout,
-            ))
+            self.wait_until_consumed(&mut drive::begin(Wait::new(self.options.linger), self.options.timeout))
         } else {
             self.read_acknowledgements()
         };
@@ -150,7 +148,7 @@ impl Drop for Channel {
         // Does not acknowledge the message that was delivered last: the program may not have handled it.
         sending.send_ack(AckTrigger::Close, &*self.reconnector, &self.event_log);
         // Completes a message that was written in part.
-        let held_back = sending.flush(&mut Waiting::until(Deadline::after(super::LINGER)));
+        let held_back = sending.flush(&mut Waiting::until(Deadline::after(super::LINGER)).in_call());
         drop(sending);
         self.report_at_end(held_back);
         if self.sending.borrow().has_rest() {

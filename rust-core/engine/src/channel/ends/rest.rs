@@ -10,13 +10,12 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::thread::{JoinHandle, current};
 use std::time::Duration;
 
-use rustix::event::PollFlags;
-
 use crate::channel::link::TxPart;
 use crate::channel::sending::Sending;
 use crate::deadline::{Deadline, Waiting};
+use crate::drive;
 use crate::sys::eventfd::EventFd;
-use crate::sys::poll::{Interest, wait_any};
+use crate::sys::poll::Interest;
 use crate::sys::thread;
 
 /// How long the drop of an object that was not closed waits until the kernel has taken the bytes that were
@@ -49,8 +48,7 @@ impl Rests {
         let Some(look) = self.look.get() else { return };
         look.wake();
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
-        // A panic of it was reported by the hook of the process.
-        let _ = thread.map(JoinHandle::join);
+        thread.into_iter().for_each(drive::thread_ended);
     }
 }
 
@@ -85,7 +83,8 @@ pub(super) fn leave(channel: &Weak<impl Owner>) {
         Ok(started) => {
             let before = rests.thread.lock().unwrap_or_else(PoisonError::into_inner).replace(started);
             // It is this very thread where what it sends as its last has a rest.
-            let _ = before.filter(|before| before.thread().id() != current().id()).map(JoinHandle::join);
+            let before = before.filter(|before| before.thread().id() != current().id());
+            before.into_iter().for_each(drive::thread_ended);
         }
         Err(_) => rests.is_left.store(false, Ordering::Release),
     }
@@ -110,8 +109,7 @@ fn write_rests(channel: &Weak<impl Owner>, look: &Arc<EventFd>) {
         });
         drop(owner);
         let Some((descriptor, interest)) = room else { return };
-        let what = if interest == Interest::OUT { PollFlags::OUT } else { PollFlags::IN };
-        slept = wait_any(&mut waiting, [(descriptor.as_fd(), what)]).map(drop);
+        slept = drive::space_event(descriptor.as_fd(), interest, &mut waiting);
     }
 }
 
@@ -140,9 +138,9 @@ fn outlive(mut part: TxPart) {
     // Where no thread can be started, the link ends here.
     let _ = thread::start("linkspan-rest", move || {
         let mut waiting = Waiting::until(Deadline::NEVER);
-        while matches!(part.tx.flush(), Ok(false)) && part.tx.wait_room(&mut waiting).is_ok() {}
+        while matches!(part.tx.flush(), Ok(false)) && drive::space(&mut part.tx, &mut waiting).is_ok() {}
         // What the peer has sent meanwhile would end the connection, and with it what the peer has not yet.
-        part.tx.end_acknowledged(Deadline::after(LINGER));
+        drive::ended(&mut part.tx, Deadline::after(LINGER));
     });
 }
 

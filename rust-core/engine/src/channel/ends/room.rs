@@ -9,10 +9,10 @@ use std::os::fd::AsFd;
 use super::Channel;
 use crate::channel::receiving::Reads;
 use crate::deadline::Waiting;
+use crate::drive;
 use crate::error::{Error, ErrorKind, Result};
 use crate::session::RetransmitClass;
 use crate::session::inbox::AckTrigger;
-use crate::sys::poll::wait_readable;
 
 impl Channel {
     /// Receives acknowledgements for a program that only sends, so that the peer can send more of them. Does nothing
@@ -77,7 +77,7 @@ impl Channel {
         // Either may have happened before this thread announced its wait.
         let goes_on = is_enough() || !self.receiving.is_acquired();
         let fds = [waker.as_fd(), ended.as_fd(), self.reconnector.wake.as_fd()];
-        let waited = if goes_on { Ok(()) } else { wait_readable(waiting, &fds) };
+        let waited = if goes_on { Ok(()) } else { drive::change(&fds, waiting) };
         waker.drain();
         ended.drain();
         waited

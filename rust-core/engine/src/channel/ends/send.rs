@@ -20,6 +20,7 @@ use crate::channel::sending::{ANY, Admitted, DATA, Draft, DraftContent};
 use crate::channel::session_state::admission::Obstacle;
 use crate::channel::session_state::class;
 use crate::deadline::{Wait, Waiting};
+use crate::drive;
 use crate::error::{Error, ErrorKind, Result, counted};
 use crate::frame::Kind;
 use crate::message::{Payload, Recorded, RecordedOrigin};
@@ -198,7 +199,7 @@ impl Channel {
                     self.ack_sender().flush_deferred();
                     let room =
                         self.wait_for_room(class(draft.kind, draft.flags), draft.content.len(), waiting);
-                    sending = permit.take();
+                    sending = drive::value_of(permit);
                     room
                 }
                 Obstacle::NoRoom => Err(Error::new(ErrorKind::Full, FULL)),

@@ -47,6 +47,15 @@ impl Receiving {
         Ok(true)
     }
 
+    /// Adds to the set, once, what a thread of the program signals to which a lent direction is to be given back.
+    pub(super) fn watch_interrupts(&mut self, reconnector: &Reconnector) -> Result<()> {
+        if !self.watches_interrupts {
+            self.set.add(reconnector.interrupts()?, LINK, Interest::IN)?;
+            self.watches_interrupts = true;
+        }
+        Ok(())
+    }
+
     /// Adds the link's connection to the set, where a dialogue has taken it out.
     pub(super) fn watch_link(&mut self) -> Result<()> {
         if !self.link_in_set

@@ -11,6 +11,7 @@ use crate::channel::pattern::Pattern;
 use crate::channel::sending::AckSender;
 use crate::channel::session_state::SessionHalves;
 use crate::deadline::Waiting;
+use crate::drive;
 use crate::error::{ErrorKind, Result};
 use crate::session::inbox::AckTrigger;
 use crate::transport::Waited;
@@ -85,7 +86,7 @@ impl Receiving {
         }
         let waited = match half.sole_descriptor() {
             Some(link) => self.set.wait_short(Some(link), waiting),
-            None => half.read_briefly(waiting),
+            None => drive::data_in_read(half, waiting),
         };
         match waited {
             Ok(Waited::Ready) => {}

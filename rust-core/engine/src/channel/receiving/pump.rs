@@ -35,6 +35,9 @@ impl Receiving {
         mut turn: impl FnMut(&mut Receiving, Turn) -> Result<Option<T>>,
     ) -> Result<T> {
         let (mut reads, mut found) = (reads, None);
+        if reads.is_lent {
+            self.watch_interrupts(ack_sender.links)?;
+        }
         let mut turned = |receiving: &mut Receiving, of: Turn| {
             found = turn(receiving, of)?;
             Ok(found.is_some())
@@ -98,6 +101,10 @@ impl Receiving {
         // A newer link is taken only after this one was read to its end.
         let mut is_next = true;
         loop {
+            #[cfg(test)]
+            if crate::drive::SLEEPS.get() {
+                crate::sys::sleeping::sleep(std::time::Duration::from_micros(1));
+            }
             if std::mem::take(&mut is_next) {
                 if turn(self, Turn::Look)? {
                     return Ok(());
@@ -268,8 +275,8 @@ impl Receiving {
         }
     }
 
-    /// Leaves the descriptor as an event loop needs it, which waits from here on, also where the peer is a server, which
-    /// has only answers.
+    /// Leaves the descriptor as an event loop needs it, which waits from here on, also where the peer is a server,
+    /// which has only answers.
     fn leave_to_event_loop(&mut self, reads: &Reads, ack_sender: &AckSender<'_>) {
         if self.part.is_some() && !self.parked {
             self.update_readiness(true);

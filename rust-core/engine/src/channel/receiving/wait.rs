@@ -8,6 +8,7 @@ use super::{Reads, Receiving};
 use crate::channel::lockstep;
 use crate::channel::sending::AckSender;
 use crate::deadline::Waiting;
+use crate::drive;
 use crate::error::Result;
 use crate::session::inbox::AckTrigger;
 use crate::transport::Waited;
@@ -36,18 +37,17 @@ impl Receiving {
         ack_sender.send_ack(if pauses { AckTrigger::Pause } else { AckTrigger::Park });
         let mut waited = Waited::Omitted;
         if let Some(part) = self.part.as_mut().filter(|_| !waiting.is_none()) {
-            // A thread of the program that needs the direction signals `wake`, which only the epoll set sees.
-            if part.rx.spin() || !reads.is_lent && part.rx.sleep_briefly(waiting)? {
-                return Ok(());
-            }
-            if !reads.is_lent {
-                waited = part.rx.read_briefly(waiting)?;
-            }
+            // A thread of the program that needs a lent direction is seen by the epoll set alone.
+            let soon = if reads.is_lent {
+                (!part.rx.spin()).then_some(Waited::Omitted)
+            } else {
+                drive::data_soon(&mut part.rx, waiting)?
+            };
+            let Some(passed) = soon else { return Ok(()) };
+            waited = passed;
         }
-        match waited {
-            Waited::Ready => return Ok(()),
-            Waited::Passed => self.set.note_passed(),
-            Waited::Omitted => {}
+        if waited == Waited::Passed {
+            self.set.note_passed();
         }
         let Some(part) = &mut self.part else { return Ok(()) };
         if waiting.is_none() && !self.watched {

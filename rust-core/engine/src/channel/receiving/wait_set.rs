@@ -15,9 +15,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::deadline::Waiting;
+use crate::drive;
 use crate::error::Result;
 use crate::sys::fork::Descriptor;
-use crate::sys::poll::{Epoll, Interest, Ready, sleep_on_two};
+use crate::sys::poll::{Epoll, Interest, Ready};
 use crate::sys::timer::Timer;
 use crate::transport::Waited;
 
@@ -129,7 +130,7 @@ impl WaitSet {
 
     /// Sleeps for at most this long, without end if the timer is not armed and there is no time-out.
     fn sleep(&mut self, timeout: Option<Duration>) -> Result<Woken> {
-        let interrupted = self.epoll.sleep(timeout, &mut self.ready)?;
+        let interrupted = drive::set(&self.epoll, timeout, &mut self.ready)?;
         let expired = self.ready.iter().any(|ready| ready.token == TIMER);
         if expired {
             self.disarm()?;
@@ -140,7 +141,7 @@ impl WaitSet {
     /// Sleeps on this descriptor of the set alone, and on the armed timer.
     fn sleep_on(&mut self, link: BorrowedFd<'_>) -> Result<Woken> {
         let Some(timer) = self.timer.as_ref().filter(|_| self.armed) else { return self.sleep(None) };
-        let Some([ready, expired]) = sleep_on_two(link, timer.as_fd())? else {
+        let Some([ready, expired]) = drive::link_or_timer(link, timer.as_fd())? else {
             return Ok(Woken { ready: false, expired: false, interrupted: true });
         };
         if expired {

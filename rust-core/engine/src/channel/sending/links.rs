@@ -5,6 +5,7 @@ use crate::channel::link::TxPart;
 use crate::channel::reconnector::Reconnector;
 use crate::channel::session_state::SessionState;
 use crate::deadline::Waiting;
+use crate::drive;
 use crate::error::Result;
 
 /// The links of a session, as its sending direction needs them: those of a channel, or the one of a server's client.
@@ -28,7 +29,7 @@ pub trait Links {
     /// # Errors
     /// `Timeout`, `Disconnected`, and `InvalidState` once the object is closed.
     fn wait_room(&self, part: &mut TxPart, waiting: &mut Waiting<'_>) -> Result<()> {
-        part.tx.wait_room(waiting)
+        drive::space(&mut part.tx, waiting)
     }
 
     /// Called when a part of a frame that was put to the link is left on this side.
@@ -50,10 +51,10 @@ impl Links for Reconnector {
     fn wait_room(&self, part: &mut TxPart, waiting: &mut Waiting<'_>) -> Result<()> {
         // Closing the channel ends the waits of other threads; those of the closing thread itself go on.
         if self.is_closed() {
-            return self.check_links().and_then(|()| part.tx.wait_room(waiting));
+            return self.check_links().and_then(|()| drive::space(&mut part.tx, waiting));
         }
         waiting.wakes_on(&self.wake);
-        part.tx.wait_room(waiting).and_then(|()| self.check_links())
+        drive::space(&mut part.tx, waiting).and_then(|()| self.check_links())
     }
 
     fn left_over(&self) {

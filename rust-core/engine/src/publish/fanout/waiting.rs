@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use super::{Fanout, FanoutMedium};
 use crate::deadline::Waiting;
+use crate::drive;
 use crate::error::{Error, ErrorKind, Result, counted};
-use crate::sys::poll::wait_readable;
 use crate::sys::timer::Timer;
 
 /// What each subscriber must have received before the wait ends.
@@ -155,7 +155,7 @@ impl Fanout {
                 pause = LAST_LOOK.min(pause * 2);
             }
             let fds: Vec<_> = iter::once(waker.as_fd()).chain(timer.as_ref().map(AsFd::as_fd)).collect();
-            match wait_readable(waiting, &fds) {
+            match drive::change(&fds, waiting) {
                 Err(e) if e.kind() == ErrorKind::Timeout => return missing().map_or(Ok(()), Err),
                 waited => waited?,
             }

@@ -8,6 +8,7 @@ use crate::channel::event_log::EventLog;
 use crate::channel::handshake::After;
 use crate::channel::{StartAt, Use};
 use crate::deadline::{Deadline, Waiting};
+use crate::drive;
 use crate::error::{Error, ErrorKind, Result};
 use crate::publish::gaps::Silent;
 use crate::session::redial::Redial;
@@ -34,7 +35,7 @@ impl<R: Receiver> SubscribedNames<R> {
             }
         }
         while left > 0 {
-            match set.wait(&mut waiting, &mut found) {
+            match drive::events(&set, &mut waiting, &mut found) {
                 Err(e) if e.kind() == ErrorKind::Timeout => break,
                 waited => waited?,
             }

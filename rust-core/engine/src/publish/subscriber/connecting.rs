@@ -3,6 +3,7 @@
 use super::{MessageSource, Subscriber};
 use crate::channel::dial::Dialler;
 use crate::deadline::Waiting;
+use crate::drive;
 use crate::error::{Error, ErrorKind, Result};
 use crate::publish::feed::{Feed, FeedProgress, FeedStart};
 use crate::publish::position::PositionFile;
@@ -176,7 +177,7 @@ impl Subscriber {
                 _ => return Err(error),
             }
             receive_state.waker.drain();
-            let waited = receive_state.epoll.wait(waiting, &mut receive_state.ready);
+            let waited = drive::events(&receive_state.epoll, waiting, &mut receive_state.ready);
             let is_woken = receive_state.ready.iter().any(|one| matches!(one.token, WAKE | STOP));
             match waited {
                 Ok(()) if is_woken => {

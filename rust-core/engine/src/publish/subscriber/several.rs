@@ -11,6 +11,7 @@ use crate::channel::handshake::After;
 use crate::channel::retry::Retry;
 use crate::channel::{Operation, Options, Use, lock_exclusive};
 use crate::deadline::{Deadline, Waiting};
+use crate::drive;
 use crate::error::{ErrorKind, Result};
 use crate::message::Message;
 use crate::publish::names::{Receiver, SubscribedNames};
@@ -64,7 +65,7 @@ impl Subscriber {
         if waiting.is_none() {
             return Err(waiting.timed_out());
         }
-        let waited = epoll.wait(waiting, ready);
+        let waited = drive::events(epoll, waiting, ready);
         if ready.iter().any(|one| one.token == WAKE) {
             self.wake.drain();
         }
@@ -134,7 +135,7 @@ impl Subscriber {
             let mut waiting = Waiting::until(Deadline::after(MIN_ANSWER_TIME));
             while receive_state.connecting.is_some() {
                 let ReceiveState { epoll, ready, .. } = &mut *receive_state;
-                let waited = epoll.wait(&mut waiting, ready);
+                let waited = drive::events(epoll, &mut waiting, ready);
                 connected = self.connect(&mut receive_state, &mut Waiting::at_once());
                 if waited.is_err() {
                     break;

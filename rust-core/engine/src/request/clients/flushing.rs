@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 
 use super::{ACCEPTOR, Clients, ROOM, STOP, WAKE};
 use crate::deadline::Waiting;
+use crate::drive;
 use crate::error::Result;
 use crate::request::client::Client;
 use crate::request::client_tx::KEPT;
@@ -98,7 +99,7 @@ impl Clients {
                 return Ok(());
             }
             let mut ready = Vec::new();
-            self.epoll.wait(waiting, &mut ready)?;
+            drive::events(&self.epoll, waiting, &mut ready)?;
             for Ready { token, .. } in ready {
                 match token {
                     WAKE => self.wake.drain(),

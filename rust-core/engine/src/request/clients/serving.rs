@@ -8,6 +8,7 @@ use crate::channel::event_log::EventLog;
 use crate::channel::link::Taken;
 use crate::channel::sending::Draft;
 use crate::deadline::Waiting;
+use crate::drive;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{Incoming, Kind};
 use crate::message::{Message, Payload};
@@ -100,7 +101,7 @@ impl Clients {
                     Ok(None)
                         if is_single
                             && !client.client_tx.has_unfinished()
-                            && client.part.rx.sleep_briefly(waiting)? => {}
+                            && drive::data_soon(&mut client.part.rx, waiting)?.is_none() => {}
                     got => break got.map(|frame| frame.map(Got::Frame)),
                 }
             };
