@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 use std::time::Duration;
@@ -322,4 +322,53 @@ fn thread_of_a_reactor_ends_with_its_last_handle() {
     let turns = thread::spawn(move || while turner.turn(None).unwrap() {});
     drop(other);
     turns.join().unwrap();
+}
+
+/// Runs a future to its end, and counts how often it is polled.
+fn counted<T>(polls: &AtomicU32, future: impl Future<Output = T>) -> T {
+    let mut future = pin!(future);
+    block_on(std::future::poll_fn(|context| {
+        polls.fetch_add(1, Ordering::SeqCst);
+        future.as_mut().poll(context)
+    }))
+}
+
+/// A sender that waits for acknowledgements, or for a listener, is woken by that and not by a clock.
+#[test]
+fn future_of_a_sender_sleeps_until_there_is_room_or_a_link() {
+    /// In this time a clock of some milliseconds would wake it a hundred times; names are looked for more seldom.
+    const WAITS: Duration = Duration::from_millis(300);
+    const FEW: u32 = 12;
+    let reactor = Reactor::thread("futures").unwrap();
+    let options = Options::default().with_replay(4, 1 << 20);
+    for transport in TRANSPORTS {
+        let (endpoint, polls) = (name(transport), AtomicU32::new(0));
+        let near = Channel::dial(&endpoint, &options).unwrap();
+        // Looked at when the sender has ended: one that is polled too often does so, too.
+        let (far, absent) = thread::scope(|scope| {
+            let sent = scope.spawn(|| counted(&polls, near.send_async(&Value::from(0), &reactor)).unwrap());
+            thread::sleep(WAITS);
+            let absent = polls.swap(0, Ordering::SeqCst);
+            let listener = Listener::listen(&endpoint, &Options::default()).unwrap();
+            let far = listener.accept(SOON).unwrap();
+            assert_eq!(sent.join().unwrap(), 1);
+            ((listener, far), absent)
+        });
+        polls.store(0, Ordering::SeqCst);
+        for sent in 1..4 {
+            near.send(&Value::from(sent), SOON).unwrap();
+        }
+        let full = thread::scope(|scope| {
+            let sent = scope.spawn(|| counted(&polls, near.send_async(&Value::from(4), &reactor)).unwrap());
+            thread::sleep(WAITS);
+            let full = polls.load(Ordering::SeqCst);
+            let received = (0..5).map(|_| number(&far.1.recv(SOON).unwrap())).collect::<Vec<_>>();
+            assert_eq!((received, sent.join().unwrap()), ((0..5).collect(), 5), "{transport}");
+            full
+        });
+        assert!(
+            absent <= FEW && full <= FEW,
+            "{transport}: {absent} polls without a listener, {full} without room"
+        );
+    }
 }

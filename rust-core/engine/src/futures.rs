@@ -16,6 +16,7 @@ use futures_core::Stream;
 use crate::channel::{Channel, Listener};
 use crate::deadline::Wait;
 use crate::error::{Error, ErrorKind, Result};
+use crate::frame::Kind;
 use crate::message::{Message, Payload};
 use crate::publish::Subscriber;
 use crate::reactor::{Attempt, Place, Reactor};
@@ -24,8 +25,8 @@ use crate::sys::poll::Interest;
 use crate::sys::timer::Timer;
 use crate::value::Source;
 
-/// The pause before another attempt where no descriptor says when it succeeds: while there is no connection, or too
-/// much is kept that the peer has not acknowledged.
+/// The pause before another attempt where no descriptor says when it succeeds: while another thread receives, which gets
+/// the acknowledgements.
 const PAUSE: Duration = Duration::from_millis(2);
 
 /// An object whose descriptor is readable while an attempt may succeed.
@@ -184,7 +185,7 @@ impl Channel {
         payload: &'a Payload,
         reactor: &'a Reactor,
     ) -> impl Future<Output = Result<u64>> + Send + 'a {
-        self.when_room(reactor, move |channel| channel.send_payload(payload, Wait::none()))
+        self.when_room(reactor, Kind::Data, payload, |channel| channel.send_payload(payload, Wait::none()))
     }
 
     /// [`Channel::call`] as a future, without a time-out. Any number of calls are under way on one channel. A future
@@ -197,8 +198,8 @@ impl Channel {
         let payload = self.encode(value);
         async move {
             let payload = payload?;
-            let request =
-                self.when_room(reactor, |channel| channel.start_call(&payload, Wait::none())).await?;
+            let start = |channel: &Channel| channel.start_call(&payload, Wait::none());
+            let request = self.when_room(reactor, Kind::Request, &payload, start).await?;
             Attempts::new(self, reactor, |channel: &Channel| channel.finish_call(&request, Wait::none()))
                 .done()
                 .await
@@ -209,31 +210,36 @@ impl Channel {
     async fn when_room<T>(
         &self,
         reactor: &Reactor,
+        of: Kind,
+        payload: &Payload,
         mut attempt: impl FnMut(&Channel) -> Result<T>,
     ) -> Result<T> {
         let mut place = reactor.place(self.descriptor().as_raw_fd());
-        // Open as long as it is watched.
-        let mut room = None;
-        let timer = Timer::new()?;
+        // Open as long as they are watched.
+        let (mut room, mut timer) = (None, None);
         poll_fn(|context| {
-            let room = &mut room;
+            let (room, timer) = (&mut room, &mut timer);
             place.attempt(context.waker(), |events| {
                 let before = self.received();
                 let kind = match attempt(self) {
                     Err(error) if is_nothing(&error) || error.kind() == ErrorKind::Full => error.kind(),
                     done => return done.map(Attempt::Done),
                 };
-                let received = self.received() != before;
-                // Of the link alone a descriptor tells.
-                if kind == ErrorKind::Timeout
-                    && let Some((descriptor, what)) = self.room(true)?
-                {
+                let of_link = if kind == ErrorKind::Timeout { self.room(true)? } else { None };
+                let is_full = kind == ErrorKind::Full;
+                if let Some((descriptor, what)) = of_link {
                     events.arm(room.insert(descriptor).as_fd(), what)?;
-                    return Ok(Attempt::Waits { received });
+                } else if self.leave_to_sender(is_full.then_some((of, payload.len())))? {
+                    events.arm(self.descriptor(), Interest::IN)?;
+                } else {
+                    let timer = match timer {
+                        Some(timer) => timer,
+                        none => none.insert(Timer::new()?),
+                    };
+                    timer.arm(PAUSE)?;
+                    events.arm(timer.as_fd(), Interest::IN)?;
                 }
-                timer.arm(PAUSE)?;
-                events.arm(timer.as_fd(), Interest::IN)?;
-                Ok(Attempt::Waits { received })
+                Ok(Attempt::Waits { received: self.received() != before })
             })
         })
         .await

@@ -8,9 +8,11 @@ use std::os::fd::AsFd;
 
 use super::Channel;
 use crate::channel::receiving::Reads;
+use crate::channel::session_state::class;
 use crate::deadline::Waiting;
 use crate::drive;
 use crate::error::{Error, ErrorKind, Result};
+use crate::frame::{Kind, flags};
 use crate::session::RetransmitClass;
 use crate::session::inbox::AckTrigger;
 
@@ -21,6 +23,23 @@ impl Channel {
         if let Some(mut receiving) = self.receiving.try_borrow() {
             receiving.collect_acks(&self.ack_sender());
         }
+    }
+
+    /// Leaves the descriptor of the receiving direction to a sender for which no thread waits: it becomes readable when
+    /// a frame comes, or when a link can be made. A message of the kind and length that finds no room among those that
+    /// are kept has the peer send a frame once there is some. False where the descriptor does not tell it, or where it
+    /// has happened.
+    pub(crate) fn leave_to_sender(&self, lacks_room: Option<(Kind, usize)>) -> Result<bool> {
+        let session_state = &self.reconnector.session_state;
+        let Some(mut receiving) = self.receiving.try_borrow() else { return Ok(false) };
+        let has_room = lacks_room.is_some_and(|(kind, bytes)| {
+            let flags = if kind == Kind::Request && self.options.idempotent { flags::IDEMPOTENT } else { 0 };
+            let class = class(kind, flags);
+            session_state.want_room(class, bytes);
+            receiving.collect_acks(&self.ack_sender());
+            session_state.halves().has_room(class, bytes)
+        });
+        if has_room { Ok(false) } else { receiving.leave_to_sender() }
     }
 
     /// Waits until a message of this class and size has room.

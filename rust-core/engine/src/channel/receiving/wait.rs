@@ -114,6 +114,23 @@ impl Receiving {
         self.set.wait(waiting)
     }
 
+    /// Leaves the descriptor to a sender for which no thread waits. False where a frame has come, and where the
+    /// descriptor is readable for what an event loop has not received.
+    pub fn leave_to_sender(&mut self) -> Result<bool> {
+        if self.watched && (!self.inbox.is_empty() || self.deferred_error.is_some()) {
+            return Ok(false);
+        }
+        self.set.disarm()?;
+        self.watch_link()?;
+        let Some(part) = &mut self.part else { return Ok(true) };
+        self.parked = true;
+        let has_come = part.rx.park()?;
+        if has_come {
+            self.unpark();
+        }
+        Ok(!has_come)
+    }
+
     /// Takes back the request to be woken.
     pub(super) fn unpark(&mut self) {
         if let Some(part) = self.part.as_mut().filter(|_| self.parked) {
