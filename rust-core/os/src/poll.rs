@@ -70,8 +70,14 @@ impl Epoll {
     /// Sleeps until a descriptor is ready, the deadline, or a tick; `into` is empty after a tick.
     ///
     /// # Errors
-    /// `Timeout` at the deadline; those of the tick.
+    /// `Timeout` at the deadline; `Cancelled` where the caller has ended the wait; those of the tick.
     pub fn wait(&self, waiting: &mut Waiting<'_>, into: &mut Vec<Ready>) -> Result<()> {
+        if waiting.stop().is_some() {
+            // The set itself does not have the descriptor that ends the wait.
+            into.clear();
+            wait_readable(waiting, &[self.0.as_fd()])?;
+            return self.sleep(Some(Duration::ZERO), into).map(drop);
+        }
         let sleep = waiting.sleep()?;
         let interrupted = self.sleep(sleep, into)?;
         waiting.woke(interrupted)
