@@ -220,6 +220,7 @@ def test_every_method_of_every_object_is_refused_in_a_child(transport: str) -> N
         assert near.stats()["connections"] == 1 and out.stats()["sent"] == 2
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("transport", ["unix", "shm"])
 def test_channel_that_threads_of_the_parent_use_is_refused_in_each_of_many_children(transport: str) -> None:
     """At a fork one of them may hold any of its locks: a child that took one would wait for ever."""

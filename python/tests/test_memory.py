@@ -50,6 +50,7 @@ def value():
     }
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("encoding", ["cbor", "json", "bson", "smile"])
 def test_round_trips(encoding):
     given = value()

@@ -439,6 +439,7 @@ async def main():
 """
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("how", ["asyncio", "threads", "one"])
 def test_exception_with_a_text_of_any_length_is_an_answer(peer, name, how):
     run = {"asyncio": "asyncio.run(main())", "threads": "workers=2", "one": ""}[how]

@@ -258,6 +258,7 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("called", CALLS)
 def test_wrong_argument_is_refused_in_words_of_linkspan(called, world, monkeypatch):
     monkeypatch.setenv("LINKSPAN_DIR", str(world.directory))

@@ -82,6 +82,7 @@ def test_each_example_exists_in_each_language():
     assert {file.name for file in FIRST.iterdir()} == every - {"service.php"}
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize(("one", "other"), list(itertools.combinations_with_replacement(NAMES, 2)))
 def test_channel(start, one, other):
     both = [start("channel", one), start("channel", other)]

@@ -186,6 +186,7 @@ def machine():
     shutil.rmtree(folder)
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("page", PAGES)
 def test_commands_of_the_page_print_what_it_shows(page: str, machine) -> None:
     work, run = machine

@@ -175,6 +175,7 @@ def others(transports: list[str]) -> list[tuple[str, str, str]]:
     return [(t, one, names[(i + k) % len(names)]) for k, t in enumerate(transports) for i, one in enumerate(names)]
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("transport", PUBLISH)
 def test_readme(start: Start, transport: str) -> None:
     endpoint = endpoint_on(transport)
@@ -212,6 +213,7 @@ def test_shell_of_the_concepts(folders: dict[str, str], transport: str) -> None:
             publisher.kill()
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize(("transport", "publisher", "subscriber"), others(PUBLISH))
 def test_publish(start: Start, transport: str, publisher: str, subscriber: str) -> None:
     endpoint = endpoint_on(transport)
@@ -223,6 +225,7 @@ def test_publish(start: Start, transport: str, publisher: str, subscriber: str) 
     assert source.poll() is None, source.communicate()
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize(("transport", "server", "caller"), others(BOTH_WAYS))
 def test_call(start: Start, transport: str, server: str, caller: str) -> None:
     endpoint = endpoint_on(transport)

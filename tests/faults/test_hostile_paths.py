@@ -147,6 +147,7 @@ PLACES = [
 ]
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize(("name", "endpoint"), PLACES)
 @pytest.mark.parametrize("put", PUTS, ids=lambda put: put.__name__.removeprefix("put_"))
 def test_object_of_another_user_at_a_name_is_reported_and_not_followed(folder, name, endpoint, put):

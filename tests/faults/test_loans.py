@@ -38,6 +38,7 @@ lender.close(timeout=30.0)
 
 # Without a free slot, an array that is not lent needs memory for the encoded message, for which a control group would
 # kill the process.
+@pytest.mark.costly
 @pytest.mark.parametrize(
     ("limit", "kind", "size", "room"),
     [
@@ -81,6 +82,7 @@ def test_sender_without_memory_for_slots_sends_or_fails_with_the_reason(limit: s
         assert sender.wait(SOON) == 0
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("limit", ["address space", "control group"])
 @pytest.mark.parametrize("role", ["channel", "publisher"])
 @pytest.mark.parametrize("kind", LOANED)

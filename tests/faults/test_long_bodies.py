@@ -10,6 +10,7 @@ from long_messages import KINDS, MIB, RECEIVER, SENDER, SOON, ask, is_whole, slo
 import linkspan
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("kind", KINDS)
 def test_killed_receivers_and_their_successor_get_each_message_whole_and_in_order(kind: str, start) -> None:
     name, size, count = f"shm:test/next-body-{os.getpid()}", 300_000, 20

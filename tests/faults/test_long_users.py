@@ -112,6 +112,7 @@ def program(shared):
         process.stdin.close()
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("way", ["channel", "publish"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_two_users_of_a_group_exchange_long_messages_by_slots(kind: str, way: str, program) -> None:

@@ -82,6 +82,7 @@ def take_the_rest(started, group, ours: list[subprocess.Popen[str]]) -> None:
         begin(started, None, "burn")
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize(("transport", "clients", "what"), CASES)
 def test_overload(transport, clients, what, started, group, capsys):
     seed = int(os.environ.get("LINKSPAN_SEED", random.randrange(1 << 32)))
@@ -133,6 +134,7 @@ def test_overload(transport, clients, what, started, group, capsys):
     assert answered or accepted
 
 
+@pytest.mark.costly
 @publishing
 def test_overload_of_a_publisher(transport, started, group, capsys, tmp_path, monkeypatch):
     """Each of a hundred subscribers gets every message or the number of those that it missed; from a file it gets the newest."""

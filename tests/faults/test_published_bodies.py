@@ -71,6 +71,7 @@ def received(subscriber: linkspan.Subscriber, kind: str, size: int) -> tuple[int
     return number, message.missed
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("kind", BODIES)
 def test_subscriber_slower_than_its_publisher_receives_and_counts_what_it_missed(kind: str, start) -> None:
     """The publisher does not stop while the subscriber receives twenty messages."""
@@ -93,6 +94,7 @@ def test_subscriber_slower_than_its_publisher_receives_and_counts_what_it_missed
         assert (in_slots, without) == (published, 0)
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("kind", BODIES)
 def test_subscribers_that_are_stopped_or_killed_while_they_copy_cost_the_others_nothing(kind: str, start) -> None:
     size, seed = MIB, int(os.environ.get("LINKSPAN_SEED", time.time_ns() % 10**9))
@@ -122,6 +124,7 @@ def test_subscribers_that_are_stopped_or_killed_while_they_copy_cost_the_others_
     assert last and last[-1].split()[0] == str(published - 1)
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("kind", BODIES)
 def test_killed_publisher_leaves_whole_messages_and_no_files(kind: str, start) -> None:
     name, publisher = begun(start, kind, MIB)
@@ -143,6 +146,7 @@ def test_killed_publisher_leaves_whole_messages_and_no_files(kind: str, start) -
     assert slot_files() == 0
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("limit", ["address space", "control group"])
 @pytest.mark.parametrize("kind", BODIES)
 def test_publisher_without_memory_publishes_whole_messages_or_fails_with_the_reason(kind: str, limit: str, start, group) -> None:
@@ -165,6 +169,7 @@ def test_publisher_without_memory_publishes_whole_messages_or_fails_with_the_rea
         assert publisher.wait(SOON) == 0
 
 
+@pytest.mark.costly
 @needed("--mount")
 @pytest.mark.parametrize("kind", BODIES)
 def test_full_dev_shm_does_not_limit_published_bodies(kind: str, start) -> None:

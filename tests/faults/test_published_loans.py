@@ -286,6 +286,7 @@ print(is_whole(subscriber.recv(timeout=30.0).value, sys.argv[2], 3, 10_000_000),
     assert child.stdout.readline() == "True 1\n"
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("kind", LOANED)
 def test_many_subscribers_are_killed_while_they_view(kind: str, start, publisher) -> None:
     """At any moment, the others get whole messages."""

@@ -100,6 +100,7 @@ class Ways:
         asyncio.run(until_over())
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("gap", [0.0, 3.0])
 @pytest.mark.parametrize("ends", [signal.SIGKILL, signal.SIGTERM])
 @pytest.mark.parametrize("transport", ["shm", "unix"])

@@ -140,6 +140,7 @@ def test_silent_and_half_open_connections_end_and_keep_no_other_out(bench: Bench
     until("it is gone", lambda: gateway.metric("clients") == 0)
 
 
+@pytest.mark.costly
 def test_a_million_subscriptions_are_refused_beyond_the_limits(bench: Bench) -> None:
     gateway = bench.gateway()
 
@@ -185,6 +186,7 @@ def test_a_million_subscriptions_are_refused_beyond_the_limits(bench: Bench) -> 
     until("all have ended", lambda: gateway.metric("subscriptions") == 0)
 
 
+@pytest.mark.costly
 def test_clients_that_read_nothing_cost_bounded_memory_and_no_other_client_a_message(bench: Bench) -> None:
     gateway = bench.gateway("--buffer", "8MiB")
 

@@ -122,6 +122,7 @@ def test_vectors_in_node(modules: str) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.costly
 def test_every_message_is_counted_by_quick_slow_newest_and_cut_clients(bench: Bench, runs: Node | Page) -> None:
     names, count = ["lab/a", "lab/b", "lab/c"], 8000
     gateway = bench.gateway("--buffer", "1MiB")
@@ -147,6 +148,7 @@ def test_every_message_is_counted_by_quick_slow_newest_and_cut_clients(bench: Be
         assert said == count and missed > 0
 
 
+@pytest.mark.costly
 def test_killed_gateway_and_its_successor_lose_nothing_uncounted(bench: Bench, runs: Node | Page) -> None:
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
@@ -185,6 +187,7 @@ def test_who_joins_and_ends_is_said(bench: Bench, runs: Node | Page) -> None:
     assert got == [["joined", "lab/a"], ["message", 1, 1, 0, True], ["message", 2, 2, 0, True], ["message", 3, 3, 0, True], ["ended", "lab/a"]]
 
 
+@pytest.mark.costly
 def test_values_go_to_a_server_and_back(bench: Bench, runs: Node | Page) -> None:
     token = bench.token("values", "--call", "*")
     gateway = bench.gateway()
@@ -353,11 +356,13 @@ def test_package_for_npm_has_a_client_of_twelve_kilobytes_and_its_readable_sourc
     assert not {"dependencies", "peerDependencies", "optionalDependencies", "scripts"} & set(package)
 
 
+@pytest.mark.costly
 def test_types_allow_what_the_client_does(tmp_path: Path) -> None:
     shutil.copy(HERE / "types.ts", tmp_path)
     compiled(tmp_path, tmp_path / "types.ts", emits=False)
 
 
+@pytest.mark.costly
 def test_client_is_one_file_and_what_the_gateway_serves(bench: Bench) -> None:
     package = json.loads((JS / "package.json").read_text())
     client = (JS / package["exports"]["."]["default"]).read_bytes()

@@ -33,6 +33,7 @@ def followed(gateway: Gateway, count: int) -> None:
     until("the gateway has the subscriptions", lambda: gateway.metric("subscriptions") >= count)
 
 
+@pytest.mark.costly
 def test_every_message_of_three_publishers_is_counted_by_slow_cut_and_killed_clients(bench: Bench) -> None:
     seed = random.randrange(2**32)
     print(f"seed {seed}")
@@ -106,6 +107,7 @@ def test_every_message_of_three_publishers_is_counted_by_slow_cut_and_killed_cli
     asyncio.run(run())
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("form", ["cbor", "json"])
 def test_client_that_stops_reading_costs_others_nothing_and_is_told_what_it_missed(bench: Bench, form: str) -> None:
     gateway = bench.gateway("--buffer", "1MiB")
@@ -173,6 +175,7 @@ def test_killed_gateway_and_its_successor_lose_nothing_uncounted(bench: Bench) -
     asyncio.run(run())
 
 
+@pytest.mark.costly
 def test_gateways_publishers_and_clients_that_are_killed_in_turns_lose_nothing_uncounted(bench: Bench) -> None:
     """Of each incarnation of a publisher that a client meets, it has every message up to the last one that it saw, or it is told how many it missed."""
     seed = random.randrange(2**32)

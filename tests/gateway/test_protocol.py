@@ -310,6 +310,7 @@ def test_frames_that_make_no_sense_are_errors_of_their_own_and_leave_the_connect
     talk(bench, form, what)
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("form", ["cbor", "json"])
 def test_values_of_many_short_ones_pass_both_ways_as_between_programs_of_the_machine(bench: Bench, form: str) -> None:
     token = bench.token("all", "--read", "*", "--call", "*", "--write", "*")

@@ -224,6 +224,7 @@ def test_example_of_a_camera_publishes_its_images(bench: Bench) -> None:
     assert shown[1:4] == ["(480,", "640)", "uint16"] and int(shown[4]) > 0
 
 
+@pytest.mark.costly
 def test_every_message_is_counted_through_a_slow_program_and_killed_gateways(bench: Bench) -> None:
     seed = random.randrange(2**32)
     print(f"seed {seed}")
@@ -443,6 +444,7 @@ def interpreters() -> list[str]:
     return [sys.executable, *sorted({*chosen} - {sys.executable})]
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("interpreter", interpreters())
 def test_it_runs_without_the_modules_of_unix_and_without_numpy(bench: Bench, interpreter: str) -> None:
     token = everything(bench)

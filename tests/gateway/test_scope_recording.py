@@ -363,6 +363,7 @@ SEEN = """(() => {
 })()"""
 
 
+@pytest.mark.costly
 def test_text_that_a_page_would_turn_or_hide_is_shown_escaped_everywhere(bench: Bench, gateway: Gateway, browser: Browser) -> None:  # noqa: F811
     """In names, labels, units, axes, logs, trees, cells of the table and errors; what is saved as a table has it as it was."""
     number, log, image = f"lab/n{ODD}", f"lab/l{ODD}", f"lab/i{ODD}"

@@ -360,6 +360,7 @@ def test_server_closes_every_connection(scene: Scenes, transport: str) -> None:
         honest.work()
 
 
+@pytest.mark.costly
 def test_everything_at_random(scene: Scenes, chance: Random) -> None:
     """Connections over all transports, each of which does random things in random order."""
     scenes = [scene(transport, pattern) for transport in MANY for pattern in ("request", "channel")]

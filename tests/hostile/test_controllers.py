@@ -230,6 +230,7 @@ def test_peer_sends_mutated_messages(honest: Controlled, chance: Random) -> None
             honest.work(1)
 
 
+@pytest.mark.costly
 def test_many_connections_send_nothing(honest: Controlled) -> None:
     links = []
     for n in range(300):

@@ -335,6 +335,7 @@ def test_client_sends_descriptors_with_every_message(scene: Scenes, transport: s
             s.close()
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("transport", ["shm", "unix"])
 @pytest.mark.parametrize("pattern", ["request", "publish"])
 def test_listener_replies_while_closing_a_descriptor_of_a_client_lingers(scene: Scenes, transport: str, pattern: str) -> None:

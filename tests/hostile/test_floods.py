@@ -114,6 +114,7 @@ def test_subscriber_keeps_its_deadline_under_noise(scene: Scenes, noise: str, de
         hang_up(link)
 
 
+@pytest.mark.costly
 def test_subscriber_keeps_its_deadline_at_a_publisher_that_always_moves(scene: Scenes) -> None:
     honest = scene("shm", "publish")
     name = "shm:hostile/moving"

@@ -147,6 +147,7 @@ def test_server_sends_mutated_frames(
             part(honest, link)
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("transport", ["unix", "tcp"])
 def test_publisher_sends_invalid_frames(scene: Scenes, transport: str) -> None:
     honest = scene(transport, "publish")

@@ -210,6 +210,7 @@ def test_client_sends_mutated_hellos(scene: Scenes, chance: Random, transport: s
                 honest.work(1)
 
 
+@pytest.mark.costly
 def test_listings_show_no_control_characters_of_others(scene: Scenes, linkspan: Callable[..., Any]) -> None:
     """A title and a state are texts of another program: listings escape their control characters."""
     honest = scene("unix", "request")

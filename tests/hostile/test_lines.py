@@ -172,6 +172,7 @@ def test_server_sends_invalid_lines(honest: Lines, ends: bool, tmp_path_factory:
             s.close()
 
 
+@pytest.mark.costly
 def test_subscribers_read_nothing_and_send_garbage(honest: Lines) -> None:
     """A publisher of lines: subscribers that do not read block neither it nor its other subscribers."""
     with honest.judged(100 << 10):

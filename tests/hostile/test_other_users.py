@@ -60,6 +60,7 @@ def before(folder: Path) -> Iterator[Snapshot]:
     assert now == was, {path: (was.get(path), now.get(path)) for path in was.keys() | now.keys() if was.get(path) != now.get(path)}
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("thing", drawn(THINGS))
 def test_member_creates_objects_at_every_name(folder: Path, honest: Honest, before: Snapshot, thing: str) -> None:
     canary = folder / "canary"
@@ -75,6 +76,7 @@ def test_member_creates_objects_at_every_name(folder: Path, honest: Honest, befo
     honest.all_at_once(*LOOKS)
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("thing", drawn(THINGS))
 def test_member_creates_objects_in_its_spool_and_journal(folder: Path, honest: Honest, before: Snapshot, thing: str) -> None:
     """The directories and everything in them are its own; another user's program uses them."""
@@ -118,6 +120,7 @@ def test_member_creates_a_spool_of_links(folder: Path, honest: Honest, before: S
     honest.meet("spool", "other")
 
 
+@pytest.mark.costly
 def test_member_replaces_files_of_others_in_a_loop(folder: Path, honest: Honest, before: Snapshot) -> None:
     """A file that is first made under another name is replaced by a link as soon as it exists, and the other way round."""
     canary = folder / "canary"
@@ -223,6 +226,7 @@ def test_member_writes_false_owner_records(folder: Path, honest: Honest, before:
         honest.meet("fifo", "other")
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("kind", ["zero", "null", "tty", "hard link", "root's pipe"])
 def test_device_or_hard_link_at_a_name(folder: Path, honest: Honest, before: Snapshot, kind: str) -> None:
     """Only root can have made these; programs must handle them all the same."""

@@ -225,6 +225,7 @@ def test_hundreds_of_silent_services_delay_no_request(served: Served) -> None:
     ))
 
 
+@pytest.mark.costly
 def test_service_takes_commands_and_never_finishes_them(served: Served) -> None:
     link = served.service("hostile/mute")
     until("it is known", lambda: served.get("/api/services/hostile%2Fmute")[0] == 200)

@@ -106,6 +106,7 @@ class Preacher:
 NUMBERS = [(1, 1 << 63, 3), ((1 << 64) - 1,), ((1 << 64) - 2, (1 << 64) - 1, 5), (0, 1, 0), (1 << 62, 1 << 63, (1 << 64) - 3)]
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("transport", ["shm", "unix"])
 @pytest.mark.parametrize("numbers", NUMBERS)
 def test_numbers_of_one_publisher_end_no_recording(recorded: Recorded, numbers: tuple[int, ...], transport: str) -> None:
@@ -184,6 +185,7 @@ def test_store_of_a_stranger_ends_no_recording(recorded: Recorded, when: str) ->
     assert all(f"unconnected: {name}" in said for name in ("lab/bad", "lab/pipe", "lab/huge")), said
 
 
+@pytest.mark.costly
 def test_flood_of_one_name_costs_another_one_no_message_and_the_recorder_its_buffer_at_most(recorded: Recorded) -> None:
     # A disk that takes its time: the queue of the recorder is full all the while.
     slow = ["strace", "-f", "--seccomp-bpf", "-qq", "-o", "/dev/null", "-e", "trace=write,writev,fdatasync", "-e", "inject=write,writev,fdatasync:delay_enter=30000"]
@@ -204,6 +206,7 @@ def test_flood_of_one_name_costs_another_one_no_message_and_the_recorder_its_buf
     assert recorded.tool("recording", "check", "r.mcap").stdout.startswith("complete: ")
 
 
+@pytest.mark.costly
 def test_gaps_and_names_that_come_and_go_take_no_memory(recorded: Recorded) -> None:
     script = """
 import sys, linkspan

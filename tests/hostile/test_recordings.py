@@ -143,6 +143,7 @@ def cases(does: Callable[[random.Random], None]) -> None:
             break
 
 
+@pytest.mark.costly
 def test_tools_and_readers_take_any_recording(tmp_path: Path, environment: dict[str, str]) -> None:
     def case(chance: random.Random) -> None:
         tools(forged(chance, tmp_path / "forged.mcap"), tmp_path / "out", environment)
@@ -197,6 +198,7 @@ with linkspan.publisher("lab/honest") as out:
 """
 
 
+@pytest.mark.costly
 def test_recorder_records_beside_any_publisher(tmp_path: Path, environment: dict[str, str]) -> None:
     """What an honest publisher sends is recorded, the recorder ends when it is asked to, and its file is whole."""
 

@@ -147,6 +147,7 @@ def test_client_mixes_up_pieces_of_messages(scene: Scenes) -> None:
             hang_up(link)
 
 
+@pytest.mark.costly
 def test_client_changes_words_while_they_are_read(scene: Scenes, chance: Random) -> None:
     """One word after the other changes back and forth for a while, during a conversation."""
     honest = scene("shm", "request")

@@ -107,6 +107,7 @@ def test_server_changes_words_while_they_are_read(honest: Scene, victim: Victim,
             part(honest, link)
 
 
+@pytest.mark.costly
 def test_server_replies_to_requests_never_sent(honest: Scene, victim: Victim) -> None:
     """Answers to requests that do not exist, or two to one request; numbers with gaps."""
     with honest.judged():

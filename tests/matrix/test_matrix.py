@@ -28,11 +28,13 @@ def of_table() -> list[Case]:
     return [Case(*combination, "table") for combination in chosen]
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("case", of_values(), ids=str)
 def test_every_vector_arrives_unchanged(case: Case, played) -> None:
     played[case].result()
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("case", of_table(), ids=str)
 def test_table_arrives_unchanged(case: Case, played) -> None:
     played[case].result()

@@ -28,6 +28,7 @@ def receivers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
     }
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("language", ["c", "cpp", "fortran", "python", "php"])
 def test_messages_of_several_names_have_their_names(language: str, receivers: dict[str, list[str]], runtime: None) -> None:
     names = ["several/a", "unix:several/b", "else/*"]

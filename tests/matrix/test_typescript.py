@@ -50,6 +50,7 @@ def gateway(runtime: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator
             child.kill()
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("case", CASES, ids="-".join)
 def test_every_vector_arrives_unchanged(case: tuple[str, ...], peers: dict[str, list[str]], typescript: list[str], gateway: None, vectors: dict[str, Path]) -> None:
     language, role, encoding, kind = case

@@ -66,6 +66,7 @@ def reporters(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
     return commands("reporter", tmp_path_factory.mktemp("reporters"))
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("language", ["c", "c that frees", "cpp", "fortran", "python", "python aio", "php"])
 def test_end_of_a_sender_says_how_much_was_not_consumed(language: str, senders: dict[str, list[str]], runtime: None) -> None:
     name = f"shm:unconsumed/{language.replace(' ', '-')}"
@@ -114,6 +115,7 @@ WAYS: dict[tuple[str, str], list[str]] = {
 }
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize(("language", "way"), WAYS, ids=["-".join(way) for way in WAYS])
 def test_callback_gets_the_number_that_was_not_consumed(language: str, way: str, reporters: dict[str, list[str]], runtime: None) -> None:
     name = f"shm:unconsumed/{language}-{way}"

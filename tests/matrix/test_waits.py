@@ -29,6 +29,7 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
     }
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("transport", ["unix", "shm"])
 @pytest.mark.parametrize("language", ["c", "cpp", "fortran", "python", "php"])
 def test_each_wait_ends_as_the_table_says(language: str, transport: str, programs: dict[str, list[str]], runtime: None) -> None:

@@ -139,6 +139,7 @@ def controlled(service: Path, client: Path, environment: dict[str, str], under: 
         two_programs([*under, service, "serve", "lab/power"], [*under, client, "control", "lab/power"], environment)
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize(("language", "program"), PLAIN)
 def test_shared_with_pkg_config(language, program, tmp_path, environment):
     binary = compile_program(language, program, tmp_path, environment, pkg_config(environment, "--libs"))
@@ -176,6 +177,7 @@ def test_large_arrays_use_hardly_any_new_pages(tmp_path, environment):
     assert run(binary, env=environment).endswith("ok\n")
 
 
+@pytest.mark.costly
 def test_services_in_each_language_list_each_other(tmp_path, environment):
     binaries = []
     for language in STRICT:
@@ -203,6 +205,7 @@ def test_struct_written_by_c_is_read(language, tmp_path, environment):
     assert run(owner, reader, env=environment).endswith("ok\nok\n")
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("language", STRICT)
 def test_static_with_pkg_config(language, tmp_path, environment, prefix):
     libraries = pkg_config(environment, "--libs", "--static")
@@ -212,6 +215,7 @@ def test_static_with_pkg_config(language, tmp_path, environment, prefix):
     try_program(language, "message", binary, environment)
 
 
+@pytest.mark.costly
 def test_cmake(tmp_path, environment, prefix):
     for language in STRICT:
         outside(language, "message", tmp_path)
@@ -250,6 +254,7 @@ def configured(folder: Path, environment: dict[str, str], prefix: Path, lists: s
     return build
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("order", ["alone", "enabled after", "found again after"] if FULL else ["found again after"])
 def test_cmake_fortran_without_other_languages_or_enabled_later(order, tmp_path, environment, prefix):
     outside("fortran", "message", tmp_path)
@@ -266,6 +271,7 @@ def test_cmake_fortran_without_other_languages_or_enabled_later(order, tmp_path,
     assert run(build / "in_fortran", env=environment).endswith("ok\n")
 
 
+@pytest.mark.costly
 def test_cmake_sibling_folders_that_each_find_the_package(tmp_path, environment, prefix):
     for language, folder in (("fortran", "one"), ("fortran", "two"), ("c", "three")):
         (tmp_path / folder).mkdir()
@@ -286,6 +292,7 @@ def test_cmake_sibling_folders_that_each_find_the_package(tmp_path, environment,
         assert run(build / program, env=environment).endswith("ok\n")
 
 
+@pytest.mark.costly
 def test_default_integers_of_eight_bytes(tmp_path, environment):
     """Programs that are compiled with -fdefault-integer-8 compile the module with it, too."""
     eight = ["-std=f2018", "-fdefault-integer-8", "-Wall", "-Werror", "-Wno-maybe-uninitialized"]
@@ -311,6 +318,7 @@ def test_installed_files_are_stripped_and_come_with_licences_documents_and_examp
             assert link.startswith(("http:", "https:")) or (page.parent / link).exists(), f"{page.name} links to {link}"
 
 
+@pytest.mark.costly
 def test_fpm(tmp_path, environment, one_word):
     fpm = ROOT / ".venv/bin/fpm"
     assert fpm.exists(), "fpm is in tests/requirements.txt"
@@ -325,6 +333,7 @@ def test_fpm(tmp_path, environment, one_word):
     assert "\nok\n" in printed
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("generator", ["Unix Makefiles", "Ninja"] if shutil.which("ninja") else ["Unix Makefiles"])
 def test_cmake_project_that_has_the_sources(generator, tmp_path, environment, libraries):
     """add_subdirectory, and FetchContent from a folder; cargo has built the library already, so it is not called."""
@@ -417,6 +426,7 @@ def test_names_and_symbols_of_the_library(prefix):
     assert exported == set((C_API / "symbols.txt").read_text().split())
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("standard", STANDARDS if FULL else DAILY, ids="-".join)
 def test_header_stands_alone_and_its_initialisers_are_valid(standard, tmp_path, environment):
     compiler, version, language = standard
@@ -465,6 +475,7 @@ int main() {
     run(tmp_path / "bridge", env=environment)
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("compiler", ["g++", "clang++-14"])
 def test_cpp_20_spans_and_optional_values(compiler, tmp_path, environment):
     strict = [compiler, "-std=c++20", *STRICT["cpp"][2:]]
@@ -473,6 +484,7 @@ def test_cpp_20_spans_and_optional_values(compiler, tmp_path, environment):
     assert run(tmp_path / "modern", env=environment) == "ok\n"
 
 
+@pytest.mark.costly
 def test_eigen_takes_and_gives_arrays_as_the_page_says(tmp_path, environment):
     recipe = re.search(r"^`eigen.cpp`:\n\n```cpp\n(.*?)^```$", (ROOT / "docs/cpp.md").read_text(), re.M | re.S)
     (tmp_path / "eigen.cpp").write_text(recipe[1])
@@ -495,6 +507,7 @@ def test_mdspan_of_an_array_where_the_library_has_it(command, printed, tmp_path,
     assert re.fullmatch(printed, run(tmp_path / "mdspan", env=environment))
 
 
+@pytest.mark.costly
 def test_other_ways_to_make_an_object_are_refused_in_one_line(tmp_path, environment):
     source = tmp_path / "wrong.cpp"
     for wrong, right in [

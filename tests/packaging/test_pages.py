@@ -24,6 +24,7 @@ def home() -> Iterator[Path]:
         yield Path(place)
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize(("page", "times"), [("c", 4), ("cpp", 3), ("fortran", 4)])
 def test_page_commands_build_and_run_its_programs(page, times, tmp_path, environment, home, one_word):
     work, stubs = (tmp_path / name for name in ("work", "stubs"))

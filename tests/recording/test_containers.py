@@ -131,6 +131,7 @@ def test_times_of_events_are_instants(lab) -> None:
     assert recording.begin == events[0]["time"]
 
 
+@pytest.mark.costly
 def test_what_a_name_is_called_costs_no_search(tmp_path: Path) -> None:
     """Each of many names is looked up, and none is compared with each of the others."""
     path = written(tmp_path / "r.mcap", [(f"n{at}", at) for at in range(5_000)])

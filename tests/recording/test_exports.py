@@ -192,6 +192,7 @@ def test_more_fields_than_columns_are_refused_with_the_name(exporting: Lab):
     assert exporting.recording("export", path, "--jsonl").count("f4096") == 1
 
 
+@pytest.mark.costly
 def test_errors_of_exports_are_one_line_with_the_name(exporting: Lab):
     path = written(exporting.folder / "r.mcap", [("lab/t", {"k" * 65_000: 1})])
     exporting.recording("export", path, "--hdf5", "-o", "long.h5")
@@ -231,6 +232,7 @@ def test_export_of_a_damaged_recording_has_what_is_whole_and_says_so(exporting: 
     assert not (exporting.folder / f"e.{form}").is_dir()
 
 
+@pytest.mark.costly
 def test_files_that_exist_are_kept_unless_they_are_to_be_replaced(exporting: Lab):
     path = written(exporting.folder / "r.mcap", [("lab/t", {"a": 1})])
     for form in ("csv", "jsonl", "parquet", "arrow", "hdf5"):
@@ -272,6 +274,7 @@ print("goes on", flush=True)
 """
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("form", ["hdf5", "parquet", "arrow"])
 def test_full_disk_is_an_error_and_the_interpreter_goes_on(exporting: Lab, form: str):
     rng = numpy.random.default_rng(1)
@@ -397,6 +400,7 @@ def bytes_read() -> int:
     return int(Path("/proc/self/io").read_text().split()[1])
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("form", ["parquet", "arrow", "hdf5"])
 def test_recording_is_read_a_few_times_however_many_names_it_has(tmp_path: Path, form: str):
     """Not twice for each name: once for the columns of all, and once for each 128 files, of which one is HDF5."""
@@ -428,6 +432,7 @@ def test_recording_is_read_a_few_times_however_many_names_it_has(tmp_path: Path,
         assert read(str(tmp_path / f"all/{at}.{form}"))["a"].to_pylist() == [0, 1, 2, 3]
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("form", ["parquet", "hdf5"])
 def test_export_of_many_names_needs_no_descriptor_a_name(exporting: Lab, form: str):
     path = written(exporting.folder / "r.mcap", [(f"lab/{at}", {"a": at}) for at in range(600)])
@@ -461,6 +466,7 @@ def on_a_terminal(lab: Lab, *words: object) -> tuple[int, str]:
     return child.returncode, shown.decode()
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("form", ["csv", "jsonl", "parquet", "arrow", "hdf5"])
 def test_each_export_shows_on_a_terminal_how_far_it_has_come(exporting: Lab, form: str) -> None:
     path = written(exporting.folder / "r.mcap", [(f"lab/{i % 2}", {"i": i, "text": "x" * 200}) for i in range(20_000)])

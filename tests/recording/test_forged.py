@@ -79,6 +79,7 @@ def seeds() -> range:
     return range(first, first + int(os.environ.get("LINKSPAN_FORGED", "12")))
 
 
+@pytest.mark.costly
 def test_forged_recordings_are_read_or_refused_by_every_tool(lab: Lab) -> None:
     program = DEBUG / "linkspan-record"
     outside = Path("/tmp/forged")
@@ -110,6 +111,7 @@ def test_forged_recordings_are_read_or_refused_by_every_tool(lab: Lab) -> None:
         assert done.stdout == b"read\n", done.stderr.decode()
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("count", [65_000])
 def test_many_channels_and_bombs_take_time_and_memory_by_their_size(lab: Lab, count: int) -> None:
     program = DEBUG / "linkspan-record"
@@ -197,6 +199,7 @@ SMALL = {
 SOME = SMALL if os.environ.get("LINKSPAN_GRID") == "full" else drawn(SMALL, 4)
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("what", SOME)
 def test_small_files_are_no_large_work(lab: Lab, what: str) -> None:
     """Each tool and Python's reader end within memory and time of the file's size; what would be large is refused with the limit."""
@@ -218,6 +221,7 @@ def test_small_files_are_no_large_work(lab: Lab, what: str) -> None:
     assert done.stdout == b"read\n", done.stderr.decode()
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("form", ["parquet", "arrow", "hdf5"])
 def test_exports_hold_a_batch_at_a_time(lab: Lab, form: str) -> None:
     """Of a file of 2 KiB, with one message of nearly the largest size: the copies of libraries are bounded by it."""

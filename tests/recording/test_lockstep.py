@@ -114,6 +114,7 @@ def whole(name: str) -> list[tuple[int, int]]:
     return [(i + 1, i) for i in range(COUNTS[f"lab/{name}"])]
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("script", [ASYNC, TASKS], ids=["one task", "two tasks"])
 def test_programs_of_different_rates_get_all_in_lockstep(several: Lab, in_c: Path, script: str) -> None:
     printed = []

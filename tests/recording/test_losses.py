@@ -267,6 +267,7 @@ def test_steps_of_the_clock_are_no_silence_in_replays_and_no_distance_in_cuts(la
     assert len(lines) == 15
 
 
+@pytest.mark.costly
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounts a file system of its own")
 def test_counters_agree_with_the_file_on_a_full_disk_and_the_warning_comes_before_it(lab: Lab) -> None:
     disk = lab.folder / "disk"

@@ -179,6 +179,7 @@ def test_slow_disk_costs_the_recorder_no_memory_and_its_publisher_nothing(lab: L
     assert lab.recording("check", "a.mcap").startswith("complete: ")
 
 
+@pytest.mark.costly
 @mounting
 @pytest.mark.parametrize("encoding", ["as-sent", "ros2"])
 @pytest.mark.parametrize("when", ["stop", "drop-oldest"])

@@ -101,6 +101,7 @@ def test_frames_are_one_array_without_a_copy(lab: Lab):
         recording.frames("lab/mixed")
 
 
+@pytest.mark.costly
 def test_exports_have_every_value(lab: Lab):
     recording, folder = linkspan.Recording(recorded(lab)), lab.folder
     recording.write_parquet("lab/mixed", folder / "t.parquet")

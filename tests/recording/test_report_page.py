@@ -4,6 +4,7 @@ import json
 import shutil
 import struct
 
+import pytest
 from conftest import Lab, ended, sent
 from playwright.sync_api import sync_playwright
 from support.forged import MAGIC, record, text, texts
@@ -87,6 +88,7 @@ def test_texts_of_a_recording_run_and_load_nothing_in_its_report(lab: Lab) -> No
     assert dialogs == []
 
 
+@pytest.mark.costly
 def test_page_is_legible_wide_and_narrow(lab: Lab) -> None:
     """Nothing leaves the page but a table that scrolls, no word of ours is broken, and a line has a gap where the recording has one."""
     long = "lab/" + "a-very-long-name-of-a-sensor/" * 6 + "temperature"

@@ -20,6 +20,7 @@ while True:
 TIMES = 10
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("ends", [signal.SIGKILL, signal.SIGTERM])
 @pytest.mark.parametrize("transport", ["shm", "unix"])
 @pytest.mark.parametrize("is_pattern", [True, False], ids=["pattern", "name"])

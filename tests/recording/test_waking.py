@@ -11,6 +11,7 @@ from support.waiting import until
 SOCKETS = {obstacle.__name__: obstacle for obstacle in obstacles.ALL}
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("met", SOCKETS)
 @pytest.mark.parametrize("names", [["{0}"], ["lab/other", "{0}"], ["lab/*"]], ids=["a name", "a list", "a pattern"])
 @pytest.mark.parametrize("transport", ["shm", "unix"])

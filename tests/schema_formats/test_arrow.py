@@ -37,6 +37,7 @@ class Narrower(ValueError):
     """A value that Arrow cannot hold, with the line on standard error about it."""
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("schema", SCHEMAS, ids=lambda path: path.name)
 def test_generated_values_fill_a_row(schema, cases):
     accepted, refused, narrower = hold(export("arrow", schema), cases[schema])

@@ -21,6 +21,7 @@ LOOSER = {
 }
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("schema", SCHEMAS, ids=lambda path: path.name)
 def test_generated_values_get_the_same_verdict(schema, cases):
     accepted, refused = hold(export("json-schema", schema), cases[schema])
@@ -49,6 +50,7 @@ def hold(exported, cases) -> tuple[int, int]:
     return accepted, refused
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("schema", SCHEMAS, ids=lambda path: path.name)
 def test_schema_for_viewers_refuses_only_what_it_says(schema, cases):
     exported = export("viewer-schema", schema)

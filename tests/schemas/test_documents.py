@@ -62,6 +62,7 @@ def test_each_language_has_a_block() -> None:
     assert BLOCKS.keys() == PROGRAMS.keys()
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("language", PROGRAMS)
 def test_program_prints_what_it_published(language: str, tmp_path: Path) -> None:
     schema, out = tmp_path / "power.schema.toml", tmp_path / "out"

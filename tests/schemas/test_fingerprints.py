@@ -126,6 +126,7 @@ def refuses(lines: list[str], sent: Path, decoded: Path) -> None:
         assert str(os.getpid()) in line and "option schema" in line, lines
 
 
+@pytest.mark.costly
 def test_record_of_its_schema_or_of_none_is_decoded(made: dict[str, Decode], schemas: dict[str, Path], endpoint: str) -> None:
     with published(endpoint, VALUES["record"], schemas["record"]):
         assert made["record"](endpoint) == ["101325.0"] * 2
@@ -134,6 +135,7 @@ def test_record_of_its_schema_or_of_none_is_decoded(made: dict[str, Decode], sch
         assert made["record"](f"{endpoint}-none") == ["101325.0"] * 2
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("sent", ["another unit", "newer"])
 def test_record_of_another_schema_is_refused_where_nothing_was_compared(
     made: dict[str, Decode], schemas: dict[str, Path], endpoint: str, sent: str

@@ -59,6 +59,7 @@ def echo(program: Path, value: Any) -> Any:
     return linkspan.decode(after.read_bytes())
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize(("writer", "reader"), PAIRS, ids=map("-".join, PAIRS))
 def test_values_from_each_language_to_each(
     writer: str, reader: str, start: Callable[..., Started], echoes: dict[str, Path]

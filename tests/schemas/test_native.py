@@ -93,6 +93,7 @@ def cases() -> dict[str, dict[str, Any]]:
     }
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("case", cases())
 def test_values_are_kept(everything: Path, case: str) -> None:
     value = cases()[case]
@@ -121,6 +122,7 @@ def test_defaults_aliases_and_unknown_fields(everything: Path) -> None:
     assert "stop" not in found and "newer" not in found and "medium" not in found
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize(
     ("change", "says"),
     [
@@ -153,6 +155,7 @@ def test_missing_field_is_refused(everything: Path) -> None:
     assert "word is missing" in error, error
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize(
     ("schema", "value"),

@@ -3,12 +3,14 @@
 import subprocess
 from pathlib import Path
 
+import pytest
 from native import FORTRAN, HERE, SANE, SOON, STRICT, generate, library  # noqa: F401, a fixture
 from support.compilers import INCLUDE, compiled, run, shared_library
 
 SCHEMA = HERE / "schemas/reading.schema.toml"
 
 
+@pytest.mark.costly
 def test_loan_stands_in_a_message_of_a_schema_in_cpp(tmp_path: Path) -> None:
     generate(SCHEMA, "cpp", tmp_path)
     flags = [*STRICT, *SANE, INCLUDE, f"-I{tmp_path}"]

@@ -86,6 +86,7 @@ def nest(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     return build(folder / "it.schema.toml", request.param, folder / request.param, library, others=FULL)
 
 
+@pytest.mark.costly
 def test_nested_values_are_kept(nest: Path) -> None:
     optional = ("level", "part", "choice", "corner", "words", "more")
     value = nested()

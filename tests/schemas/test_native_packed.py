@@ -33,6 +33,7 @@ def packed_record() -> bytearray:
     return bytearray(record.tobytes())
 
 
+@pytest.mark.costly
 def test_packed_bytes_are_kept_and_padding_is_zero(packed: Path) -> None:
     value = bytes(packed_record())
     assert echo(packed, value) == linkspan.encode(value, "cbor")

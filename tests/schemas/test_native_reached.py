@@ -93,6 +93,7 @@ def same(one: Any, other: Any) -> bool:
     return type(one) is type(other) and one == other
 
 
+@pytest.mark.costly
 def test_values_that_functions_reach_are_kept(reach: Path) -> None:
     value = reached()
     missing = ("id", "any", "cloud", "figure", "sets", "fixed")
@@ -105,6 +106,7 @@ def test_values_that_functions_reach_are_kept(reach: Path) -> None:
         assert found["fixed_row"].flags.c_contiguous and found["row"].flags.c_contiguous and found["column"].flags.f_contiguous
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize(
     ("change", "says"),
     [

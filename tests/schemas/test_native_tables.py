@@ -83,6 +83,7 @@ def table(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     return build(folder / "it.schema.toml", request.param, folder / request.param, library, others=FULL)
 
 
+@pytest.mark.costly
 def test_values_of_tables_are_kept(table: Path) -> None:
     value = tabled()
     empty = value | {"word": "", "block": b"", "parts": [], "levels": [], "numbers": [], "times": [], "flags": [], "flag": False}
@@ -110,6 +111,7 @@ def order(value: Any) -> Any:
     return {name: value[name] for name in ("x", "title", "level", "marks")}
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize(
     ("change", "says"),
     [

@@ -179,6 +179,7 @@ def echoes(schemas: list[Schema], tmp_path_factory: pytest.TempPathFactory, libr
     return Echoes(schemas, tmp_path_factory, library)
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_records_are_read_and_written_unchanged(language: str, schemas: list[Schema], echoes: Echoes) -> None:
     """What each language writes has the same bytes, so what one wrote every other one reads: no pair of languages has bytes of its own."""
@@ -199,6 +200,7 @@ def test_padding_is_cleared(language: str, schemas: list[Schema], echoes: Echoes
         assert echoes.echo(language, schema, bytes(record)) == expected, schema.name
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_invalid_truth_values_and_enums_are_refused(language: str, schemas: list[Schema], echoes: Echoes) -> None:
     tried = 0

@@ -34,6 +34,7 @@ def state(motor: ModuleType) -> Any:
     return motor.MotorState.unpack(bytes(packed_record()))
 
 
+@pytest.mark.costly
 def test_bytes_are_read_and_written_unchanged(motor: ModuleType) -> None:
     read = state(motor)
     assert (read.on, read.at, read.mode, read.speed) == (True, linkspan.Timestamp(-1), motor.MotorStateMode.FAST, -3000)
@@ -50,6 +51,7 @@ def test_padding_between_the_fields_is_zero(motor: ModuleType) -> None:
     assert motor.MotorState.unpack(bytes(spoiled)).pack() == bytes(packed_record())
 
 
+@pytest.mark.costly
 def test_other_languages_read_and_write_the_same_bytes(motor: ModuleType, packed: Path) -> None:  # noqa: F811
     through = linkspan.decode(echo(packed, state(motor).pack()))
     assert motor.MotorState.unpack(through).pack() == bytes(packed_record())

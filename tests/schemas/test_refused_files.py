@@ -109,6 +109,7 @@ def php(_out: Path, _: Path) -> list[str]:
     return [*php_command(), str(HERE / "peers/open.php")]
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("language", [c, cpp, fortran, python, php], ids=lambda make: make.__name__)
 def test_schema_option_refuses_each_file_in_the_same_words(
     language: Callable[[Path, Path], list[str]], folders: dict[str, Path], tmp_path: Path, library: Path  # noqa: F811
@@ -126,6 +127,7 @@ def test_schema_option_refuses_each_file_in_the_same_words(
     assert not wrong, "\n".join(wrong)
 
 
+@pytest.mark.costly
 def test_commands_refuse_each_file_in_the_same_words(folders: dict[str, Path]) -> None:
     _, _, _, least = measured([str(PROGRAM), "schema", "check", "good.toml"], folders["a file"])
     wrong = []

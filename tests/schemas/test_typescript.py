@@ -48,6 +48,7 @@ def plain(value: Any) -> Any:
             return value
 
 
+@pytest.mark.costly
 def test_values_are_read_and_written(folder: Path) -> None:
     got = echo(folder, [sent for sent, _ in CASES.values()])
     for name, found, (_, back) in zip(CASES, got, CASES.values(), strict=True):
@@ -68,6 +69,7 @@ def test_values_that_do_not_fit_are_refused(folder: Path) -> None:
     assert [one[0] for one in beyond] == ["OutOfRange", "OutOfRange"], beyond
 
 
+@pytest.mark.costly
 def test_every_schema_compiles(tmp_path: Path) -> None:
     files = []
     for number, schema in enumerate(OTHERS):

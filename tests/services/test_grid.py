@@ -228,6 +228,7 @@ def played(request, peers, tmp_path_factory) -> Iterator[dict[tuple[str, str], F
             workers.shutdown(cancel_futures=True)
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("controller", CONTROLLERS)
 @pytest.mark.parametrize("service", SERVICES)
 def test_every_command_in_every_state(service, controller, played):

@@ -147,6 +147,7 @@ def logger(logger_command: list[str], controller: None, tmp_path: Path) -> Itera
     logger.kill()
 
 
+@pytest.mark.costly
 def test_logger_records_the_sensors_of_this_machine(logger: Logger) -> None:
     logger.start()
     logger.until_rows(3)
@@ -375,6 +376,7 @@ def test_readings_are_published_after_they_are_in_the_database(
         logger.kill()
 
 
+@pytest.mark.costly
 def test_killed_logger_loses_no_acknowledged_row(
     logger_command: list[str], controller: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

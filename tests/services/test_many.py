@@ -8,6 +8,7 @@ import threading
 import time
 
 import linkspan
+import pytest
 from conftest import SOON
 from support.tree import DEBUG, PROGRAM
 from support.waiting import until
@@ -52,6 +53,7 @@ def usage(controller: linkspan.Controller) -> dict[str, object]:
     return {key: value for key, value in controller.stats().items() if isinstance(value, int | float)}
 
 
+@pytest.mark.costly
 def test_each_command_is_carried_out_exactly_once(bench, capsys):
     endpoint = bench.env["LINKSPAN_CONTROLLER"]
     seed = int(os.environ.get("LINKSPAN_SEED", random.randrange(2**32)))

@@ -143,6 +143,7 @@ def check_refused(page_server, requests, answers):
     return public
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("who", ["owner", pytest.param("another_user", marks=several_users)])
 def test_every_route_in_every_spelling_is_refused_without_the_token(page_server, who):
     before = service_record(page_server)
@@ -156,6 +157,7 @@ def test_every_route_in_every_spelling_is_refused_without_the_token(page_server,
     assert service_record(page_server) == before
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("header", ["Origin: http://evil.example", "Origin: null", "Sec-Fetch-Site: cross-site", "Sec-Fetch-Site: same-site"])
 def test_every_route_in_every_spelling_refuses_another_origin_with_the_token(page_server, header):
     before = service_record(page_server)

@@ -463,6 +463,7 @@ def test_page_with_hundreds_of_services_is_usable(open_page, page_server):
     assert view.page.evaluate("document.documentElement.scrollWidth") <= 1280
 
 
+@pytest.mark.costly
 def test_recorder_shows_its_rate_size_losses_and_disk(page_server, open_page, tmp_path):
     env = {**os.environ, "LINKSPAN_DIR": str(page_server.folder / "run"), "LINKSPAN_STATE_DIR": str(page_server.folder / "state")}
     words = ["record", "bench/*", "-o", str(tmp_path / "run.mcap"), "--quiet", "--service", "recorder", "--sync", "0.2"]

@@ -67,6 +67,7 @@ def test_program_missing_at_the_end_is_reported(tmp_path):
     assert "missing at the end: statistics" in running.lines[-1]
 
 
+@pytest.mark.costly
 def test_two_demonstrations_run_side_by_side(tmp_path):
     first, second = tmp_path / "first", tmp_path / "second"
     first.mkdir(), second.mkdir()

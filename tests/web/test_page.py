@@ -31,6 +31,7 @@ def request_spectrum(seen, window):
     return seen.text("#answer")
 
 
+@pytest.mark.costly
 def test_readings_change(live):
     live.wait(CHANGES, ["#network b", "–"])
     for _ in range(3):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import linkspan
 import numpy
+import pytest
 from conftest import PATIENCE
 from mcap.reader import make_reader
 from mcap_ros2.decoder import DecoderFactory
@@ -76,6 +77,7 @@ def decoded(reader, name):
             yield message.sequence, factory.decoder_for("cdr", schema)(message.data)
 
 
+@pytest.mark.costly
 def test_recording_of_the_demonstration_is_decoded_value_by_value(observatory, tmp_path):
     environ = Path(f"/proc/{observatory.pids()['sensors']}/environ").read_bytes().decode().split("\0")
     env = dict(word.split("=", 1) for word in environ if word)
