@@ -7,7 +7,10 @@ import contextlib
 import errno
 import json
 import os
+import select
+import signal
 import sys
+import threading
 from collections.abc import Iterator
 from typing import Any, TextIO
 
@@ -110,10 +113,31 @@ def export(request: dict[str, Any], out: TextIO) -> dict[str, Any]:
         return {"error": f"{doing[0]}: {type(error).__name__}: {error}", "code": 0}
 
 
+def _end_with_reader(out: TextIO) -> None:
+    """Ends this program by SIGTERM when the program that reads its answer ends, however that ends: no file gets its name then."""
+    watched = select.poll()
+    # A pipe that no one reads any more is an error, which is always reported. A death signal of the parent would come to the program in
+    # between, where LINKSPAN_PYTHON names one that starts the interpreter.
+    watched.register(out.fileno(), 0)
+
+    def wait() -> None:
+        watched.poll()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=wait, name="reader", daemon=True).start()
+
+
+def _terminated(number: int, _frame: object) -> None:
+    """Leaves all blocks, which remove what is unfinished, as after Ctrl-C."""
+    sys.exit(128 + number)
+
+
 def main() -> None:
     """Does it. Libraries that print something print it on standard error."""
     out = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
+    signal.signal(signal.SIGTERM, _terminated)
+    _end_with_reader(out)
     try:
         answer = export(json.load(sys.stdin), out)
     except KeyboardInterrupt:

@@ -7,6 +7,7 @@ import os
 import pty
 import re
 import resource
+import select
 import shutil
 import signal
 import subprocess
@@ -497,6 +498,34 @@ def test_arrays_of_truth_values_are_truth_values(exporting: Lab, form: str):
 
 def read(path: Path) -> pyarrow.Table:
     return pyarrow.parquet.read_table(path) if path.suffix == ".parquet" else pyarrow.ipc.open_file(path).read_all()
+
+
+def opened(program: int) -> list[str]:
+    """What a program has open."""
+    found = []
+    for entry in Path(f"/proc/{program}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            found.append(os.readlink(entry))
+    return found
+
+
+@pytest.mark.parametrize("form", ["hdf5", "parquet"])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL], ids=lambda number: number.name)
+def test_export_whose_program_alone_is_ended_makes_no_file(exporting: Lab, form: str, number: int):
+    path = written(exporting.folder / "r.mcap", [("lab/a", {f"x{j}": i for j in range(20)}) for i in range(20_000)])
+    before = set(exporting.folder.iterdir())
+    program = exporting.start(DEBUG / "linkspan-record", "recording", "export", path, f"--{form}", "-o", "made")
+    children = Path(f"/proc/{program.pid}/task/{program.pid}/children")
+    until("the writer is started", lambda: children.read_text() != "" or program.poll() is not None)
+    [writer] = map(int, children.read_text().split())
+    with contextlib.closing(os.fdopen(os.pidfd_open(writer), "rb", buffering=0)) as ended:
+        # It writes: it has a file that has no name.
+        until("the writer writes", lambda: any("(deleted)" in name and str(exporting.folder) in name for name in opened(writer)))
+        os.kill(program.pid, number)
+        program.communicate(timeout=60)
+        assert program.returncode == -number
+        assert select.select([ended], [], [], 60)[0], "the writer goes on"
+    assert set(exporting.folder.iterdir()) == before
 
 
 @pytest.mark.parametrize("form", ["csv", "parquet"])
