@@ -380,7 +380,7 @@ class Recording:
             raise InvalidState(f"batches of {number} rows: give at least 1")
         names = self._matching([name])
         times, limit = self._times(begin, end), self.max_message_size
-        return map(Table, _native.RecordingTables(self.path, names, *times, rows, name not in names, limit))
+        return _Batches(_native.RecordingTables(self.path, names, *times, rows, name not in names, limit))
 
     def frames(
         self, name: str, field: str | None = None, *, begin: When | None = None, end: When | None = None
@@ -580,6 +580,21 @@ class Recording:
             f"<p>{_cell(self.path)}: {len(self)} messages of {len(names)} names, {len(self.problems)} problems</p>"
             f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table><p>{more}</p>"
         )
+
+
+class _Batches(Iterator[Table]):
+    """The tables that `batches` gives."""
+
+    def __init__(self, native: _native.RecordingTables) -> None:
+        self._native, self._given = native, 0
+
+    def __next__(self) -> Table:
+        table = Table(next(self._native))
+        self._given += 1
+        return table
+
+    def __repr__(self) -> str:
+        return f"{repr(self._native).removesuffix('>')}: {self._given} given>"
 
 
 def _no_time(name: str, given: object, give: str) -> Unsupported:

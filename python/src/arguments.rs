@@ -1,10 +1,12 @@
 //! Arguments: one converter for each kind, whose error names the argument, what came and what to give. The stubs follow its table.
 
 use std::ffi::OsString;
+use std::fmt::Display;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 
 use linkspan::{Error, ErrorKind, Timeout};
+use pyo3::exceptions::{PyOverflowError, PyUnicodeEncodeError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBool, PyBytes, PyDict, PyString};
@@ -16,12 +18,23 @@ use crate::errors::{Failure, Outcome, imported};
 /// The error for an argument: what came, with its type where that is not plain, and what to give.
 #[cold]
 pub fn refused(kind: ErrorKind, name: &str, given: &Bound<'_, PyAny>, give: &str) -> Failure {
-    let text = if given.is_none() {
-        format!("{name}=None: give {give}")
-    } else {
-        format!("{name}={} is of type {}: give {give}", shown(given), type_name(given))
-    };
-    Error::new(kind, text).under_key(name).into()
+    Error::new(kind, refusal(name, given, give)).under_key(name).into()
+}
+
+/// The text of that error.
+#[cold]
+pub fn refusal(name: &str, given: &Bound<'_, PyAny>, give: &str) -> String {
+    if given.is_none() {
+        return format!("{name}=None: give {give}");
+    }
+    format!("{name}={} is of type {}: give {give}", shown(given), type_name(given))
+}
+
+/// The error for a number beyond the most that there is of an argument.
+#[cold]
+fn too_large(name: &str, given: &Bound<'_, PyAny>, most: impl Display, give: &str) -> Failure {
+    let text = format!("{name}={} is too large, more than {most}: give {give}", shown(given));
+    Error::new(ErrorKind::OutOfRange, text).under_key(name).into()
 }
 
 /// A short form of an object for a text: its `repr`, its type where that fails.
@@ -67,6 +80,13 @@ pub fn seconds(name: &str, given: &Bound<'_, PyAny>) -> Outcome<Timeout> {
         // A length of time.
         Err(_) if given.is_instance(imported(given.py(), &TIMEDELTA, "datetime", "timedelta")?)? => {
             Some(given.call_method0("total_seconds")?.extract::<f64>()?)
+        }
+        // An integer that is larger than any number of this kind, or smaller.
+        Err(error) if error.is_instance_of::<PyOverflowError>(given.py()) => {
+            return Err(match given.gt(0) {
+                Ok(true) => too_large(name, given, format_args!("{:e}", f64::MAX), GIVE),
+                _ => refused(ErrorKind::OutOfRange, name, given, GIVE),
+            });
         }
         Err(_) => None,
     };
@@ -246,6 +266,10 @@ impl<'py> FromPyObject<'_, 'py> for FilePath {
                 Err(refused(ErrorKind::Malformed, "path", &given, &why).into())
             }
             Ok(path) if is_path => Ok(FilePath(path)),
+            Err(error) if error.is_instance_of::<PyUnicodeEncodeError>(given.py()) => {
+                let why = format!("{GIVE}, without half a surrogate pair, which no path has");
+                Err(refused(ErrorKind::Malformed, "path", &given, &why).into())
+            }
             _ => Err(refused(ErrorKind::WrongType, "path", &given, GIVE).into()),
         }
     }
@@ -271,10 +295,12 @@ macro_rules! counts {
                     match given.extract::<$type>() {
                         _ if is_truth(&given) => Err(refused(ErrorKind::WrongType, $name, &given, $give).into()),
                         Ok(number) => Ok($class(number)),
-                        Err(_) if given.call_method0("__index__").is_ok() => {
-                            Err(refused(ErrorKind::OutOfRange, $name, &given, $give).into())
+                        Err(_) => Err(match given.call_method0("__index__").map(|number| number.gt(0)) {
+                            Ok(Ok(true)) => too_large($name, &given, <$type>::MAX, $give),
+                            Ok(_) => refused(ErrorKind::OutOfRange, $name, &given, $give),
+                            Err(_) => refused(ErrorKind::WrongType, $name, &given, $give),
                         }
-                        Err(_) => Err(refused(ErrorKind::WrongType, $name, &given, $give).into()),
+                        .into()),
                     }
                 }
             }

@@ -1,9 +1,10 @@
 //! Channels and listeners: two ends, messages both ways, calls.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use linkspan::{Channel as Link, ErrorKind, Listener as CoreListener, Timeout, Wait};
+use linkspan::{Channel as Link, ErrorKind, Listener as CoreListener, Timeout, Value, Wait};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -43,8 +44,9 @@ pub struct PendingReply(linkspan::PendingReply);
 
 #[pymethods]
 impl PendingReply {
-    fn __repr__(&self) -> &'static str {
-        "<linkspan._native.PendingReply: a request whose answer `finish_call` gives>"
+    fn __repr__(&self) -> String {
+        let state = if self.0.is_finished() { "finished" } else { "its answer is still to be taken" };
+        format!("<linkspan._native.PendingReply: {state}>")
     }
 }
 
@@ -327,6 +329,8 @@ pub struct Listener {
     listener: CoreListener,
     on_wait: OnWait,
     endings: Endings,
+    /// The channels that it has given.
+    accepted: AtomicU64,
     closed: Closed,
 }
 
@@ -343,7 +347,7 @@ impl Listener {
     fn new(endpoint: Endpoint, given: Option<&Bound<'_, PyDict>>) -> Outcome<Listener> {
         let (options, on_wait, endings) = channel_options(given)?;
         let listener = CoreListener::listen(&endpoint, &options)?;
-        Ok(Listener { listener, on_wait, endings, closed: Closed::default() })
+        Ok(Listener { listener, on_wait, endings, accepted: AtomicU64::new(0), closed: Closed::default() })
     }
 
     /// The channel to the next peer that connects.
@@ -351,6 +355,7 @@ impl Listener {
     fn accept(&self, py: Python<'_>, timeout: Patience, on_wait: OnWait) -> Outcome<Channel> {
         let callback = on_wait.as_ref().or(self.on_wait.as_ref());
         let link = waiting(py, timeout, callback, |wait| self.listener.accept(wait))?;
+        self.accepted.fetch_add(1, Ordering::Relaxed);
         Channel::over(py, link, self.on_wait.as_ref().map(|f| f.clone_ref(py)), &self.endings)
     }
 
@@ -362,7 +367,8 @@ impl Listener {
 
     fn __repr__(&self) -> String {
         let head = format!("Listener {}", self.endpoint());
-        described(&head, &self.closed, &self.listener.stats(), &[("connections", "connections")])
+        let counters = Value::map([("accepted", self.accepted.load(Ordering::Relaxed))]);
+        described(&head, &self.closed, &counters, &[("accepted", "accepted")])
     }
 
     /// The events since the last call: forgotten, where messages that were kept for an absent client are lost.

@@ -37,6 +37,11 @@ impl Message {
         })
     }
 
+    /// Its `repr` as an object of this class.
+    pub fn shown_as(&self, py: Python<'_>, class: &str) -> Outcome<String> {
+        self.shown(py, &format!("{class} {} from {}", self.sequence(), linkspan::one_line(self.source())))
+    }
+
     /// The `repr` of a message whose class and origin are these words.
     pub fn shown(&self, py: Python<'_>, head: &str) -> Outcome<String> {
         let value = self.decoded(py)?.repr()?.to_string();
@@ -252,7 +257,7 @@ impl Message {
     }
 
     fn __repr__(&self, py: Python<'_>) -> Outcome<String> {
-        self.shown(py, &format!("Message {} from {}", self.sequence(), linkspan::one_line(self.source())))
+        self.shown_as(py, "Message")
     }
 }
 

@@ -37,6 +37,10 @@ impl RecordedMessage {
     fn received<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         timestamp::object(py, self.received)
     }
+
+    fn __repr__(this: PyRef<'_, Self>) -> Outcome<String> {
+        this.as_super().shown_as(this.py(), "RecordedMessage")
+    }
 }
 
 /// Shorter bodies are copied, so that a message that a program keeps does not keep the whole chunk.

@@ -10,7 +10,7 @@ use linkspan::{Error, ErrorKind, Limits, Options, Result, Timeout, Value, Wait};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyString, PyTuple, PyType};
 
-use crate::arguments::seconds;
+use crate::arguments::{refusal, seconds};
 use crate::builtin::type_name;
 use crate::ending::Endings;
 use crate::errors::{Failure, Outcome, imported_once};
@@ -236,7 +236,7 @@ pub fn channel_options(given: Option<&Bound<'_, PyDict>>) -> Outcome<(Options, O
         }
         // `from` is a word of the language, so it is written `from_` as a keyword.
         let name = if name == "from_" { "from" } else { name };
-        options.set(name, &option(name, &value)?).map_err(|error| in_python(error, name))?;
+        options.set(name, &option(name, &value)?).map_err(|error| in_python(error, name, &value))?;
     }
     let endings = Endings::of(&mut options, on_unconsumed);
     Ok((options, on_wait, endings))
@@ -255,13 +255,20 @@ pub fn option(name: &str, given: &Bound<'_, PyAny>) -> Outcome<Value> {
     tree(&made)
 }
 
-/// The error of an option, with the spelling of `from` as a keyword.
+/// The error of an option, with the spelling of `from` as a keyword; for a value of a wrong type with what was given.
 #[cold]
-fn in_python(error: Error, name: &str) -> Error {
-    if error.kind() != ErrorKind::Unsupported || !error.text().starts_with("no option is called") {
-        return error;
+fn in_python(error: Error, name: &str, given: &Bound<'_, PyAny>) -> Failure {
+    if error.kind() == ErrorKind::WrongType
+        && let Some((wanted, _)) =
+            error.text().strip_prefix("expected ").and_then(|s| s.split_once(", found"))
+    {
+        let keyword = if name == "from" { "from_" } else { name };
+        return Error::new(ErrorKind::WrongType, refusal(keyword, given, wanted)).under_key(name).into();
     }
-    Error::new(error.kind(), error.text().replace(" from,", " from_,")).under_key(name)
+    if error.kind() != ErrorKind::Unsupported || !error.text().starts_with("no option is called") {
+        return error.into();
+    }
+    Error::new(error.kind(), error.text().replace(" from,", " from_,")).under_key(name).into()
 }
 
 /// An object as the core's own tree.

@@ -69,6 +69,36 @@ def test_list_of_endpoints_names_the_position():
         linkspan.subscribe(name for name in [{}["x"]])
 
 
+@pytest.mark.parametrize("path", ["lab/\ud800", pathlib.Path("lab/\ud800")], ids=["str", "Path"])
+def test_path_without_bytes_is_malformed(path):
+    refused(linkspan.Malformed, "path", lambda: linkspan.Recording(path), "surrogate")
+
+
+def test_number_that_is_too_large_is_named_so():
+    with linkspan.subscribe("unix:lab/x") as subscriber:
+        refused(linkspan.OutOfRange, "max", lambda: subscriber.recv_many(2**70), "is too large, more than 18446744073709551615")
+        text = refused(linkspan.OutOfRange, "max", lambda: subscriber.recv_many(-1))
+        assert "too large" not in text
+        for call in TIMED.values():
+            refused(linkspan.OutOfRange, "timeout", lambda call=call: call(subscriber, 10**400), "is too large, more than 1.79")
+            text = refused(linkspan.OutOfRange, "timeout", lambda call=call: call(subscriber, -(10**400)))
+            assert "too large" not in text
+
+
+@pytest.mark.parametrize(
+    ("option", "given", "give"),
+    [("mode", "x", "an integer"), ("allow_uids", "x", "an array"), ("durable", 3, "a bool"), ("encoding", 3, "text"), ("client_id", None, "text")],
+)
+def test_option_of_a_wrong_type_is_refused_by_name_with_what_was_given(option, given, give):
+    refused(linkspan.WrongType, option, lambda: linkspan.subscribe("unix:lab/x", **{option: given}), repr(given), f"give {give}")
+
+
+def test_option_with_a_keyword_of_its_own_is_named_by_it():
+    with pytest.raises(linkspan.WrongType, match="^from_=b'x' is of type bytes: give an integer") as caught:
+        linkspan.subscribe("journal:lab/x", from_=b"x")
+    assert caught.value.path == "from"
+
+
 TIMED = {
     "recv": lambda subscriber, given: subscriber.recv(timeout=given),
     "recv_many": lambda subscriber, given: subscriber.recv_many(timeout=given),

@@ -209,7 +209,7 @@ def raised(world, kind, thing, parameter, wrong):
             outcome = thing(*positional, **named)
             if inspect.isawaitable(outcome):
                 asyncio.run(awaited(outcome))
-            elif type(outcome).__name__ in ("RecordingReader", "map"):
+            elif type(outcome).__name__ in ("RecordingReader", "_Batches"):
                 next(iter(outcome), None)
         except BaseException as error:
             return error

@@ -32,6 +32,11 @@ impl PendingReply {
         std::ptr::eq(self.channel.as_ptr(), Arc::as_ptr(channel))
     }
 
+    /// Returns whether the request is answered or given up, so that no answer is still to come.
+    pub fn is_finished(&self) -> bool {
+        self.is_finished.load(Ordering::Relaxed)
+    }
+
     /// Records that the request is answered or given up.
     pub(super) fn set_finished(&self) {
         self.is_finished.store(true, Ordering::Relaxed);
