@@ -31,6 +31,11 @@ VALUES = {
     "another unit": {"pressure": 101325.0},
     "newer": {"pressure": 101325.0, "note": "new"},
 }
+#: A field of another message that holds one.
+PART = {
+    "record": 'part = { type = "record", fields = { pressure = { type = "f64", unit = "Pa" } } }',
+    "packed": 'part = "bytes"',
+}
 
 
 @pytest.fixture(scope="session")
@@ -155,3 +160,33 @@ def test_packed_record_of_another_order_is_refused(made: dict[str, Decode], sche
                 assert lines == ["101325.0"] * 2
             else:
                 refuses(lines, schemas[sent], schemas["packed"])
+
+
+@pytest.mark.parametrize("name", ["record", "packed"])
+def test_cpp_get_of_a_whole_message_checks_it_as_decode_does_and_at_a_path_does_not(
+    name: str, schemas: dict[str, Path], endpoint: str, tmp_path: Path
+) -> None:
+    generate("cpp", schemas[name], tmp_path)
+    compiled("g++", "-std=c++17", *STRICT, INCLUDE, f"-I{tmp_path}", HERE / "peers/get.cpp", *shared_library(), out=tmp_path / "get")
+
+    def get(endpoint: str, path: str = "") -> list[str]:
+        done = subprocess.run([tmp_path / "get", endpoint, path], capture_output=True, text=True, timeout=SOON)
+        assert (done.returncode, done.stderr) == (0, ""), done
+        return done.stdout.splitlines()
+
+    other = "another unit" if name == "record" else "another order"
+    value = VALUES["record"] if name == "record" else struct.pack("<dd", 101325.0, 3.0)
+    for kind, schema in (("own", schemas[name]), ("none", None)):
+        with published(f"{endpoint}-{kind}", value, schema) as out:
+            assert get(out.endpoint) == ["101325.0"] * 3
+    with published(endpoint, value, schemas[other]):
+        lines = get(endpoint)
+        assert len(lines) == 3
+        for line in lines:
+            assert line.startswith("SchemaMismatch "), lines
+            assert fingerprint(schemas[other])[:16] in line and fingerprint(schemas[name])[:16] in line, lines
+    # A part of a message of another schema is read as it is.
+    around = tmp_path / "around.toml"
+    around.write_text(f'name = "around"\n[fields]\n{PART[name]}\n')
+    with published(f"{endpoint}-around", {"part": value}, around) as out:
+        assert get(out.endpoint, "part") == ["101325.0"]

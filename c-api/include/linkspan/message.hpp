@@ -288,7 +288,8 @@ public:
     /// Reads the value at a path as a `T`: bool, integers, floating point, std::string, std::string_view,
     /// bytes_view, timestamp, uuid, decimal, big_int, array_view<E>, std::span<const E> (of std::byte it is bytes), std::vector<E>, std::array<E, N> (of 16 bytes
     /// it is a uuid), std::map and std::unordered_map of these by their keys, message, a struct that was generated from a schema, and std::optional of these, which is empty if the path has no value, or null. Throws `missing` if the path has no value, `wrong_type` if the value has another type, `out_of_range` for a
-    /// number that does not fit.
+    /// number that does not fit. A generated struct of the whole message is checked as by its `decode`: `schema_mismatch` if the sender gave
+    /// another schema.
     ///
     /// std::string_view, bytes_view, std::span and array_view are views into the message, so a temporary does not return
     /// them: keep the message, or read a std::string or std::vector.
@@ -391,6 +392,10 @@ namespace detail {
 template <class T, class = void> inline constexpr bool is_generated = false;
 template <class T>
 inline constexpr bool is_generated<T, std::void_t<decltype(std::declval<const T &>().put_(std::declval<message &>(), nullptr))>> = true;
+/// Whether a `T` is what a whole message of a schema is, so that it has the fingerprint of that schema.
+template <class T, class = void> inline constexpr bool has_fingerprint = false;
+template <class T>
+inline constexpr bool has_fingerprint<T, std::enable_if_t<std::is_same_v<decltype(T::fingerprint), const char *const>>> = true;
 template <class T> struct is_array_view : std::false_type {};
 template <class E> struct is_array_view<array_view<E>> : std::true_type {};
 template <class T> struct is_vector : std::false_type {};
@@ -610,6 +615,10 @@ template <class T> T message::read(const zstring &path) const {
         check(linkspan_message_get_message(c_, p, &v));
         return message(v);
     } else if constexpr (detail::is_generated<T>) {
+        // The whole message, as `T::decode` reads it; a part of one has no schema of its own.
+        if constexpr (detail::has_fingerprint<T>) {
+            if (*p == '\0') check(linkspan_message_check_fingerprint(c_, T::fingerprint));
+        }
         return T::get_(*this, p);
     } else {
         static_assert(detail::never<T>, "this type can't be read from a message");
