@@ -55,7 +55,6 @@ use std::process::ExitCode;
 use clap::CommandFactory;
 use command_line::{Cli, Command};
 use exit::Exit;
-use linkspan::Options;
 use linkspan_program::{exit, input, manual, quantity, schema_argument, signals, start, stderr, stop_watch};
 use signals::Signals;
 
@@ -163,16 +162,7 @@ const BASH_NAMES: &[u8] = include_bytes!("names.bash");
 /// it takes.
 fn completed_commands() -> clap::Command {
     let supervised = supervisor::RunArgs::command();
-    let names = Options::NAMES.iter().filter(|name| **name != "on_wait").map(|name| -> &str {
-        // The parser's definition lasts as long as the program.
-        format!("{name}=").leak()
-    });
-    let names = clap::builder::PossibleValuesParser::new(names);
-    let with_names = |argument: clap::Arg| match argument.get_long() {
-        Some("option") => argument.value_parser(names.clone()).hide_possible_values(true),
-        _ => argument,
-    };
-    let commands = Cli::command().mut_subcommands(|command| command.mut_args(with_names));
+    let commands = manual::with_option_names(Cli::command(), &[]);
     commands.mut_subcommand("service", |service| {
         service.mut_subcommand("run", |run| {
             let known: Vec<_> = run.get_arguments().map(|argument| argument.get_id().clone()).collect();

@@ -24,8 +24,11 @@ _linkspan_and_names() {
         *)
             _linkspan "$@" ;;
     esac
-    # A value follows.
-    [[ "${COMPREPLY[0]}" == *= ]] && compopt -o nospace 2>/dev/null
+    # Names of options, and their value follows: no name of an endpoint stands here.
+    if [[ "${COMPREPLY[0]}" == *= ]]; then
+        compopt -o nospace 2>/dev/null
+        return 0
+    fi
     # A colon parts words here, and stands in names.
     local word="${COMP_LINE:0:COMP_POINT}" names=""
     word="${word##*[[:space:]]}"

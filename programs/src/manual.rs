@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
-use clap::Command;
+use clap::builder::PossibleValuesParser;
+use clap::{Arg, Command};
 use clap_complete::Shell;
-use linkspan::{Error, Result};
+use linkspan::{Error, Options, Result};
 
 /// Returns the completions of a program for a shell.
 ///
@@ -20,6 +21,22 @@ pub fn completions(shell: Shell, commands: Command, name: &'static str) -> Vec<u
         script = text.replace(&format!(" {written}\n"), &format!(" {name}\n")).into_bytes();
     }
     script
+}
+
+/// Returns the commands with `--option` completed by the names that it takes, each with the character `=`; without those
+/// that the program has `own` values for.
+pub fn with_option_names(commands: Command, own: &[&str]) -> Command {
+    // `on_wait` has no value that can be written as text.
+    let taken = Options::NAMES.iter().filter(|name| **name != "on_wait" && !own.contains(name));
+    let names = PossibleValuesParser::new(taken.map(|name| -> &str {
+        // The parser's definition lasts as long as the program.
+        format!("{name}=").leak()
+    }));
+    let with_names = |argument: Arg| match argument.get_long() {
+        Some("option") => argument.value_parser(names.clone()).hide_possible_values(true),
+        _ => argument,
+    };
+    commands.mut_subcommands(|command| command.mut_args(with_names))
 }
 
 /// Writes a page for `commands` and one for each command below it: `linkspan.1`, `linkspan-sub.1`,

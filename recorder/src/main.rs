@@ -55,7 +55,8 @@ fn run(arguments: &Arguments) -> Result<ExitCode> {
         Action::Record(record) => record::run(record),
         Action::Replay(replay) => replay::run(replay),
         Action::Completions { shell } => {
-            stdout::write(&manual::completions(*shell, Arguments::command(), "linkspan-record"))
+            let commands = manual::with_option_names(Arguments::command(), &record::OWN_OPTIONS);
+            stdout::write(&manual::completions(*shell, commands, "linkspan-record"))
         }
         Action::Man { folder } => manual::write(Arguments::command().name("linkspan-record"), folder),
     }

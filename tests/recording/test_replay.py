@@ -199,7 +199,8 @@ def test_replay_follows_a_recording_that_is_written(lab: Lab) -> None:
 #: Completes the words of a line as bash does, and prints what it finds.
 COMPLETE = """
 source <(linkspan completions bash)
-COMP_LINE="$1"; COMP_POINT=${#1}; read -ra COMP_WORDS <<<"$1"; COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
+COMP_LINE="$1"; COMP_POINT=${#1}; read -ra COMP_WORDS <<<"$1"; [[ "$1" == *" " ]] && COMP_WORDS+=("")
+COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
 _linkspan_and_names linkspan "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD - 1]}"
 printf '%s\\n' "${COMPREPLY[@]}"
 """
@@ -217,6 +218,26 @@ def test_bash_completes_the_options_of_recorder_and_replay(lab: Lab) -> None:
         done = subprocess.run(["bash", "-c", COMPLETE, "bash", line], env={**lab.env, **path}, text=True, capture_output=True, timeout=60)
         assert expected in done.stdout.split(), f"{line}: {done.stdout}{done.stderr}"
     assert "#compdef linkspan-record" in lab.run(REPLAY, "completions", "zsh")
+
+
+def test_bash_completes_the_options_of_subscribers_and_no_names_in_their_place(lab: Lab) -> None:
+    path = {"PATH": f"{DEBUG}:{os.environ['PATH']}"}
+    lab.start(PROGRAM, "pub", "lab/a", "1")
+    until("the name is open", lambda: "lab/a" in lab.run(PROGRAM, "ls", "--names"))
+    for command, own in (("sub lab/a -o", set()), ("sub lab/a --option", set()), ("record lab/a --option", {"ack=", "client_id="})):
+
+        def completed(word: str, command: str = command) -> set[str]:
+            line = f"linkspan {command} {word}"
+            done = subprocess.run(["bash", "-c", COMPLETE, "bash", line], env={**lab.env, **path}, text=True, capture_output=True, timeout=60)
+            return set(done.stdout.split())
+
+        assert completed("delivery") == {"delivery="}, command
+        offered = completed("")
+        assert {"max_message_size=", "validate="} <= offered and not own & offered, command
+        assert all(word.endswith("=") for word in offered), f"{command}: {offered}"
+    # Those that are not offered are refused.
+    for name in ("ack", "client_id"):
+        assert f"--option {name}: a recorder has its own" in lab.run(REPLAY, "record", "lab/a", "-o", "r.mcap", "--option", f"{name}=x", code=1)
 
 
 def test_each_line_whatever_it_says_is_one_step(lab: Lab) -> None:

@@ -415,6 +415,9 @@ fn read_attachments(paths: &[PathBuf]) -> Result<Vec<(String, Vec<u8>)>> {
     paths.iter().map(read).collect()
 }
 
+/// The options of subscribers that the recorder sets itself.
+pub const OWN_OPTIONS: [&str; 2] = ["ack", "client_id"];
+
 /// The subscribers to names of publishers, and to stores.
 fn subscribers(arguments: &Arguments) -> Result<(Option<Subscriber>, Option<Subscriber>)> {
     let is_stored = |name: &str| {
@@ -424,7 +427,7 @@ fn subscribers(arguments: &Arguments) -> Result<(Option<Subscriber>, Option<Subs
         arguments.names.iter().map(String::as_str).partition(|name| is_stored(name));
     let mut given = Options::default();
     for (name, text) in &arguments.options {
-        if matches!(name.as_str(), "ack" | "client_id") {
+        if OWN_OPTIONS.contains(&name.as_str()) {
             let text =
                 format!("--option {name}: a recorder has its own, so that it goes on where it stopped");
             return Err(Error::new(ErrorKind::Unsupported, text));
