@@ -19,10 +19,12 @@ from pathlib import Path
 import independent
 import pytest
 from frames import checked, scramble
+from mcap.writer import Writer
 from party import EFFORT
 from peer import Host, Pulpit, ignoring_its_end
 from support.recordings import NUMBERS, TEXTS, forged
 from support.tree import DEBUG
+from support.waiting import until
 
 #: Cases of a day, and the seconds of a night: ten minutes.
 CASES, NIGHT = 4, 30 * EFFORT
@@ -260,3 +262,104 @@ def test_generator_makes_recordings_that_are_read(tmp_path: Path) -> None:
         except linkspan.Error:
             pass
     assert read > 10
+
+
+#: Publishes a value, and stays.
+STAYS = """
+import sys, linkspan
+with linkspan.publisher("lab/x") as out:
+    out.send(1)
+    print("sent", flush=True)
+    sys.stdin.read()
+"""
+
+
+def killed_part(folder: Path, environment: dict[str, str]) -> bytes:
+    """The bytes of a part whose recorder was killed, which the next recorder would continue."""
+    publisher = subprocess.Popen([sys.executable, "-c", STAYS], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert publisher.stdout and publisher.stdout.readline() == "sent\n"
+    words = [RECORDER, "record", "lab/x", "-o", "killed.mcap", "--sync", "50ms"]
+    recorder = subprocess.Popen(words, cwd=folder, env=environment, stderr=subprocess.DEVNULL)
+    path = folder / "killed.mcap"
+    until("the message is in the file", lambda: path.exists() and b"lab/x" in path.read_bytes())
+    recorder.kill()
+    recorder.wait()
+    publisher.communicate("")
+    data = path.read_bytes()
+    path.unlink()
+    return data
+
+
+def place(what: str, path: Path, part: bytes, chance: random.Random) -> None:
+    """Puts there what is no part of a recorder that was killed."""
+    match what:
+        case "random bytes":
+            path.write_bytes(chance.randbytes(100_000))
+        case "a foreign recording":
+            with path.open("wb") as file:
+                writer = Writer(file)
+                writer.start(profile="ros2")
+                writer.add_message(writer.register_channel("/imu", "cdr", 0), 1, b"1234", 1)
+                writer.finish()
+        case "the beginning of a foreign recording":
+            place("a foreign recording", path, part, chance)
+            path.write_bytes(path.read_bytes()[:-40])
+        case "a FIFO":
+            os.mkfifo(path)
+        case "a link":
+            (path.parent / "elsewhere").write_bytes(part)
+            path.symlink_to(path.parent / "elsewhere")
+        case "a link to nothing":
+            path.symlink_to(path.parent / "nothing")
+        case "a directory":
+            path.mkdir()
+
+
+NO_PARTS = ["random bytes", "a foreign recording", "the beginning of a foreign recording", "a FIFO", "a link", "a link to nothing", "a directory"]
+#: A link to a killed part, where the user names it, is that part; beside it, it is not followed.
+PLACES = [(what, name) for what in NO_PARTS for name in ("r.mcap", "r.0002.mcap") if (what, name) != ("a link", "r.mcap")]
+
+
+@pytest.mark.parametrize(("what", "name"), PLACES)
+def test_what_is_no_killed_part_is_not_continued_and_stays(tmp_path: Path, environment: dict[str, str], what: str, name: str) -> None:
+    seed = random.SystemRandom().randrange(1 << 32)
+    print(f"seed {seed}")
+    folder = tmp_path / "recorded"
+    folder.mkdir()
+    part = killed_part(folder, environment)
+    if name != "r.mcap":
+        (folder / "r.mcap").write_bytes(part)
+    place(what, folder / name, part, random.Random(seed))
+
+    def state() -> dict[str, object]:
+        files = {file.name: (file.lstat().st_mode, file.lstat().st_ino) for file in folder.iterdir()}
+        return files | {file.name + " has": file.read_bytes() for file in folder.iterdir() if file.is_file()}
+
+    before = state()
+    code, text, memory = run([RECORDER, "record", "lab/x", "-o", "r.mcap", "--for", "1s"], folder, environment)
+    said = f"{code}, {memory} MiB\n{text!r}"
+    assert code == 1 and name in text and "panicked" not in text and memory < MEMORY, said
+    after = {file: found for file, found in state().items() if not file.startswith("printed")}
+    assert after == before, said
+
+
+def test_killed_part_with_changed_bytes_is_continued_or_refused_and_stays(tmp_path: Path, environment: dict[str, str]) -> None:
+    part = killed_part(tmp_path, environment)
+
+    def case(chance: random.Random) -> None:
+        folder = tmp_path / f"recorded{chance.randrange(1 << 32)}"
+        folder.mkdir()
+        data = bytearray(part)
+        for _ in range(chance.choice([1, 2, 8])):
+            data[chance.randrange(len(data))] ^= 1 << chance.randrange(8)
+        data = data[: chance.choice([len(data), chance.randrange(len(data))])] + chance.choice([b"", chance.randbytes(1_000), part, bytes(100_000)])
+        (folder / "r.mcap").write_bytes(data)
+        code, text, memory = run([RECORDER, "record", "lab/x", "-o", "r.mcap", "--for", "100ms"], folder, environment)
+        said = f"{code}, {memory} MiB\n{text[-3000:]!r}"
+        assert code in (0, 1) and "panicked" not in text and memory < MEMORY and not OBEYED.search(text), said
+        # It only reads it: what it records is in the next part.
+        assert (folder / "r.mcap").read_bytes() == data, said
+        assert (folder / "r.0002.mcap").exists() == (code == 0), said
+        shutil.rmtree(folder)
+
+    cases(case)
