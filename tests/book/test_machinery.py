@@ -1,68 +1,86 @@
-"""The table of tests/README.md says for each public verb and program with which test each part of the machinery is tried, or why it is not.
+"""The table of tests/README.md says for each public verb, object and program with which test each part of the machinery is tried, or why it is not.
 
-A verb without a row fails, and so does a cell without a test and without a reason, and a test that is not there."""
-
-import inspect
-import re
-import subprocess
+A verb, a class, a method, a function of the C library or a command without a row fails, a row that names what is gone, and a cell that is neither a
+test that is there and collected nor a reason. Bad tables, and what would be public, are planted here to see that they fail.
+"""
 
 import linkspan
-import linkspan.aio
+import machinery
 import pytest
-from support.tree import PROGRAM, ROOT, tracked
+from machinery import COLUMNS, Row, public, rows, table, wrong_cell
+from support.tree import ROOT, tracked
 
-HEADING = "## Each verb and each part of the machinery"
-COLUMNS = (
-    "killed, in turns", "each way to wait", "hostile peer", "hostile file", "fuzzing", "forks", "signals", "full disk, memory", "limits", "power cut",
-    "overload", "another user",
-)
-#: Commands that print texts of the program itself.
-TEXTS = {"completions", "man", "help"}
+TABLE = table((ROOT / "tests/README.md").read_text(encoding="utf-8"))
+ROWS = rows(TABLE)
 
 
-def rows() -> dict[str, list[str]]:
-    text = (ROOT / "tests/README.md").read_text(encoding="utf-8")
-    assert HEADING in text, "the table is missing"
-    section = text.split(HEADING, 1)[1].split("\n## ", 1)[0]
-    lines = [line for line in section.splitlines() if line.startswith("|")]
-    cells = [[cell.strip() for cell in line.strip().strip("|").split("|")] for line in lines]
-    assert tuple(cells[0][1:]) == COLUMNS
-    return {row[0]: row[1:] for row in cells[2:]}
-
-
-def commands(*words: str) -> set[str]:
-    done = subprocess.run([PROGRAM, *words, "--help"], capture_output=True, text=True, check=True)
-    listed = done.stdout.split("Commands:\n", 1)[1].split("\n\n", 1)[0]
-    return set(re.findall(r"^  ([a-z][a-z-]*)(?:  |$)", listed, re.M)) - TEXTS
-
-
-def functions(module) -> set[str]:
-    public = [name for name in getattr(module, "__all__", dir(module)) if not name.startswith("_")]
-    own = [name for name in public if getattr(getattr(module, name), "__module__", "").startswith("linkspan")]
-    return {name for name in own if inspect.isroutine(getattr(module, name))}
-
-
-def test_each_verb_and_program_has_a_row() -> None:
-    first = " ".join(rows())
-    named = set(re.findall(r"`([^`]+)`", first))
-    expected = functions(linkspan) | {f"linkspan {word}" for word in commands()} | {f"recording {word}" for word in commands("recording")}
-    assert len(expected) > 30
-    missing = sorted(expected - named)
+def test_each_public_thing_has_a_row_and_each_row_is_of_public_things() -> None:
+    there, named = public(), {name for row in ROWS for name in row.names}
+    assert len(there) > 200
+    missing, gone = sorted(there - named), sorted(named - there)
     assert not missing, f"no row of the table in tests/README.md names {missing}"
+    assert not gone, f"the table in tests/README.md names what is not public: {gone}"
 
 
-@pytest.mark.parametrize("verb", list(rows()))
-def test_each_cell_names_a_test_or_a_reason(verb: str) -> None:
-    all_files = tracked()
-    cells = rows()[verb]
-    assert len(cells) == len(COLUMNS)
-    for column, cell in zip(COLUMNS, cells, strict=True):
-        assert cell, f"{verb}, {column}: neither a test nor a reason"
-        for name in re.findall(r"`([^`]+)`", cell):
-            path, _, function = name.partition("::")
-            files = [file for file in all_files if file == path or file.endswith(f"/{path}") or file.startswith(f"{path}/")]
-            assert files, f"{verb}, {column}: there is no {path}"
-            if function:
-                defines = re.compile(rf"\b(fn|def) {re.escape(function)}\b")
-                found = [file for file in files if defines.search((ROOT / file).read_text(encoding="utf-8"))]
-                assert len(found) == 1, f"{verb}, {column}: {function} is in {found} of {files}"
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.title)
+def test_each_cell_names_a_test_or_a_reason(row: Row) -> None:
+    assert len(row.cells) == len(COLUMNS)
+    files = tracked()
+    for column, cell in zip(COLUMNS, row.cells, strict=True):
+        wrong = wrong_cell(cell, files)
+        assert not wrong, f"{row.title}, {column}: {wrong}"
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "", "x", "-", "tests/book", "memory", "no file.py", "see tests/book", "a server", "`tests/book`", "`x`", "`tests/book/conftest.py`", "`test_nothing.py`",
+        "`fuzz/seeds/nothing`", "`tests/README.md`", "`tests/book/test_words.py::test_nothing`", "`tests/book/test_decisions.py::index`",
+        # More than one file has this name; a function that is none of the tests; a good name beside a bad one.
+        "`syscall_kills.rs`", "`rust-core/tests/kills.rs::main`", "`tests/support/waiting.py::until`", "no peer `x`", "`kills.rs` `x`",
+    ],
+)  # fmt: skip
+def test_bad_cell_is_found(cell: str) -> None:
+    assert wrong_cell(cell, tracked())
+    planted = [wrong_cell(cell, tracked()) for _ in COLUMNS]
+    assert all(planted), "a row of it"
+
+
+@pytest.mark.parametrize("cell", ["no file", "nothing is on disk", "connects for one call; `kills.rs`", "`fuzz/seeds/cbor`", "`test_overload.py::test_overload`"])
+def test_good_cell_is_taken(cell: str) -> None:
+    assert wrong_cell(cell, tracked()) == ""
+
+
+def test_table_without_a_row_or_with_one_of_nothing_is_found() -> None:
+    lines = TABLE.splitlines()
+    row = next(line for line in lines if line.startswith("| keys of machines"))
+    with pytest.raises(AssertionError, match="no row is called"):
+        rows("\n".join(line for line in lines if line is not row))
+    without = rows(TABLE.replace("`linkspan keys`", "`linkspan locks`"))
+    named = {name for one in without for name in one.names}
+    assert public() - named == {"linkspan keys"} and named - public() == {"linkspan locks"}
+    with pytest.raises(AssertionError, match="two rows"):
+        rows(TABLE + row)
+
+
+def test_what_becomes_public_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A class, a method, a function of asyncio, a command, a function of C: none has a row."""
+    before = public()
+
+    class Planted:
+        def act(self) -> None: ...
+
+    async def planted() -> None: ...
+
+    planted.__module__ = "linkspan.aio"
+    monkeypatch.setattr(linkspan, "Planted", Planted, raising=False)
+    monkeypatch.setattr(linkspan, "__all__", [*linkspan.__all__, "Planted"])
+    monkeypatch.setattr(linkspan.aio, "planted", planted, raising=False)
+    monkeypatch.setattr(linkspan.Recording, "planted", lambda self: None, raising=False)
+    asked = machinery.commands
+    monkeypatch.setattr(machinery, "commands", lambda *words: asked(*words) | {"planted"})
+    header = machinery.header()
+    monkeypatch.setattr(machinery, "header", lambda: header + "LINKSPAN_API linkspan_status linkspan_planted_open(const char *name);\n")
+    found = public() - before
+    wanted = {"Planted", "Planted.act", "aio.planted", "Recording.planted", "linkspan planted", "service planted", "schema planted", "linkspan_planted"}
+    assert wanted <= found, found

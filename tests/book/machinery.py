@@ -1,0 +1,146 @@
+"""The table of tests/README.md about the machinery: what it names, what is public, and what is wrong with a cell."""
+
+import builtins
+import inspect
+import re
+import subprocess
+from dataclasses import dataclass
+
+import linkspan
+import linkspan.aio
+from belongs import BELONGS
+from support.tree import PROGRAM, ROOT
+
+HEADING = "## Each verb and each part of the machinery"
+COLUMNS = (
+    "killed, in turns", "each way to wait", "hostile peer", "hostile file", "fuzzing", "forks", "signals", "full disk, memory", "limits", "power cut",
+    "overload", "another user",
+)
+#: Commands that print texts of the program itself.
+TEXTS = {"completions", "man", "help"}
+#: Commands with commands of their own. Those of the bridge are none of them: the daily suites do not build it.
+WITH_COMMANDS = ("service", "keys", "schema", "recording", "gateway")
+#: What rows are named for and `public` does not list: a module, a wheel, an option, methods, what Rust alone has.
+ELSEWHERE = {"linkspan.aio", "linkspan-remote", "shared", "loan", "loan_bytes", "recv_async", "Reactor"}
+#: Cases that are no tests themselves: a macro makes one of each for every transport, from the list in this file.
+CASES = ROOT / "rust-core/tests/conformance/mod.rs"
+ARTICLES = {"a", "an", "the"}
+#: Folders with the seeds of one fuzzer each.
+SEEDS = re.compile(r"fuzz/seeds/[a-z]+")
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row: what its first cell says before the colon, the names after it and those that belong to them, the other cells."""
+
+    title: str
+    names: frozenset[str]
+    cells: tuple[str, ...]
+
+
+def table(page: str) -> str:
+    assert HEADING in page, "the table is missing"
+    return page.split(HEADING, 1)[1].split("\n## ", 1)[0]
+
+
+def rows(section: str) -> list[Row]:
+    lines = [line for line in section.splitlines() if line.startswith("|")]
+    cells = [[cell.strip() for cell in line.strip().strip("|").split("|")] for line in lines]
+    assert tuple(cells[0][1:]) == COLUMNS
+    found = []
+    for first, *others in cells[2:]:
+        title = first.split(":")[0]
+        named = set(re.findall(r"`([^`]+)`", first.split(":", 1)[-1])) - ELSEWHERE
+        found.append(Row(title, frozenset(named | {" ".join(name.split()) for name in BELONGS.get(title, "").split(";")}) - {""}, tuple(others)))
+    titles = [row.title for row in found]
+    assert len(set(titles)) == len(titles), "two rows have one title"
+    assert set(BELONGS) <= set(titles), f"no row is called {set(BELONGS) - set(titles)}"
+    return found
+
+
+def commands(*words: str) -> set[str]:
+    done = subprocess.run([PROGRAM, *words, "--help"], capture_output=True, text=True, check=True)
+    listed = done.stdout.split("Commands:\n", 1)[1].split("\n\n", 1)[0]
+    return set(re.findall(r"^  ([a-z][a-z-]*)(?:  |$)", listed, re.M)) - TEXTS
+
+
+def methods(of: type) -> set[str]:
+    """The public methods that a class has of its own, not those of a `str`, an `Enum` or a `Mapping`."""
+    own = [base for base in of.__mro__ if getattr(builtins, base.__name__, None) is not base and base.__module__ not in ("enum", "typing", "collections.abc")]
+    return {name for base in own for name in vars(base) if not name.startswith("_") and callable(getattr(of, name))}
+
+
+def of_module(module: object, names: list[str], prefix: str) -> set[str]:
+    """The functions of a module, its classes and their methods. Errors are what the others end with."""
+    found = set()
+    for name in names:
+        what = getattr(module, name)
+        if inspect.isclass(what) and not issubclass(what, BaseException):
+            found |= {f"{prefix}{name}", *(f"{prefix}{name}.{method}" for method in methods(what))}
+        elif inspect.isroutine(what):
+            found.add(f"{prefix}{name}")
+    return found
+
+
+def header() -> str:
+    return (ROOT / "c-api/include/linkspan.h").read_text(encoding="utf-8")
+
+
+def c_objects() -> set[str]:
+    """What the functions of the C library are of: `linkspan_channel` for `linkspan_channel_send`."""
+    return set(re.findall(r"\b(linkspan_[a-z0-9]+)[a-z0-9_]*\([^)]*\)\s*;", header()))
+
+
+def public() -> set[str]:
+    """All that is public: of Python, of asyncio, of the shell programs in two levels, the objects of C."""
+    aio = [name for name in vars(linkspan.aio) if not name.startswith("_") and getattr(getattr(linkspan.aio, name), "__module__", "") == "linkspan.aio"]
+    aio = [name for name in aio if inspect.isclass(getattr(linkspan.aio, name)) or inspect.isroutine(getattr(linkspan.aio, name))]
+    second = {f"{first} {word}" for first in WITH_COMMANDS for word in commands(first)}
+    first = {f"linkspan {word}" for word in commands()}
+    return of_module(linkspan, linkspan.__all__, "") | of_module(linkspan.aio, aio, "aio.") | first | second | c_objects()
+
+
+def is_test(text: str, path: str, function: str) -> bool:
+    """Whether a function of a file is a test that its runner collects."""
+    if path.endswith(".py"):
+        in_name = path.rsplit("/", 1)[-1].startswith("test_") and function.startswith("test_")
+        return in_name and bool(re.search(rf"^(async )?def {re.escape(function)}\(", text, re.M))
+    if path.startswith("rust-core/tests/conformance/") and re.search(rf"^pub fn {re.escape(function)}\(", text, re.M):
+        return bool(re.search(rf"^ +{re.escape(function)},?$", CASES.read_text(encoding="utf-8"), re.M))
+    # The attribute is among those directly before the function; proptest and loom have it, too.
+    found = re.search(rf"((?:^[ \t]*(?:#\[.*|///.*)\n)*)^[ \t]*(?:pub )?(?:async )?fn {re.escape(function)}\b", text, re.M)
+    return bool(found and re.search(r"#\[(tokio::)?test\b", found[1]) and "#[ignore" not in found[1])
+
+
+def has_tests(text: str, path: str) -> bool:
+    """Whether a file has tests: modules for tests of Rust, whose parts may be in a folder of its name; programs of the tests of C."""
+    if path.endswith(".py"):
+        return path.rsplit("/", 1)[-1].startswith("test_") and bool(re.search(r"^(async )?def test_", text, re.M))
+    cases = re.findall(r"^pub fn (\w+)\(", text, re.M) if path.startswith("rust-core/tests/conformance/") else []
+    return "#[test]" in text or any(is_test(text, path, case) for case in cases) or path.startswith("c-api/tests/") and path.endswith(".c")
+
+
+def wrong_cell(cell: str, files: list[str]) -> str:
+    """What is wrong with a cell: each name in it is of one test, or of one file with tests; without a name it is a reason of several words."""
+    named = re.findall(r"`([^`]+)`", cell)
+    if not named:
+        words = re.findall(r"[A-Za-z][A-Za-z']*", cell)
+        is_path = re.search(r"/|::|\.(py|rs|c)\b|`", cell)
+        return "" if len(set(words) - ARTICLES) >= 2 and not is_path else f"{cell!r} is neither a test in backticks nor a reason of two words"
+    for name in named:
+        path, _, function = name.partition("::")
+        if SEEDS.fullmatch(name):
+            if not any(file.startswith(f"{name}/") for file in files):
+                return f"there are no seeds in {name}"
+            continue
+        found = [file for file in files if file == path or file.endswith(f"/{path}")]
+        text = {file: (ROOT / file).read_text(encoding="utf-8") for file in found}
+        if function:
+            tests = [file for file in found if is_test(text[file], file, function)]
+            if len(tests) != 1:
+                return f"{function} is a test in {tests} of {found or path}"
+        elif len(found) != 1:
+            return f"{path} is {found or 'no file'}"
+        elif not has_tests(text[found[0]], found[0]):
+            return f"{path} has no tests"
+    return ""
