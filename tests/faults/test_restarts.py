@@ -113,3 +113,38 @@ def test_every_way_gets_every_incarnation(start: Start, transport: str, ends: si
             os.kill(publisher.pid, ends)
             publisher.wait(60)
             time.sleep(gap)
+
+
+#: Publishes a value at a name, and ends when its standard input does.
+ONE_VALUE = """
+with linkspan.publisher(sys.argv[1]) as out:
+    out.send(1)
+    print("sent", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize("end", ["close", "kill"])
+@pytest.mark.parametrize(("transport", "most"), [("shm", 63), ("unix", 0)])
+def test_call_that_does_not_wait_says_within_so_many_calls_that_the_publisher_ended(start: Start, transport: str, most: int, end: str) -> None:
+    """As docs/concepts.md says: a call that looked at the connection each time would cost a system call."""
+    name = f"{transport}:lab/ended"
+    publisher = start(ONE_VALUE, name)
+    assert publisher.stdout.readline() == "sent\n"
+    with linkspan.subscribe(name) as readings:
+        readings.recv(timeout=60.0)
+        with pytest.raises(linkspan.Timeout):
+            readings.recv(timeout=0)
+        if end == "kill":
+            publisher.kill()
+        else:
+            publisher.stdin.close()
+        publisher.wait()
+        calls = 0
+        while True:
+            with pytest.raises((linkspan.Timeout, linkspan.NotFound)) as ended:
+                readings.recv(timeout=0)
+            if ended.type is linkspan.NotFound:
+                break
+            calls += 1
+            assert calls <= most
