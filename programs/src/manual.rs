@@ -23,8 +23,8 @@ pub fn completions(shell: Shell, commands: Command, name: &'static str) -> Vec<u
     script
 }
 
-/// Returns the commands with `--option` completed by the names that it takes, each with the character `=`; without those
-/// that the program has `own` values for.
+/// Returns the commands with `--option` completed by the names that it takes, each with the character `=`; without
+/// those that the program has `own` values for.
 pub fn with_option_names(commands: Command, own: &[&str]) -> Command {
     // `on_wait` has no value that can be written as text.
     let taken = Options::NAMES.iter().filter(|name| **name != "on_wait" && !own.contains(name));
