@@ -256,9 +256,14 @@ fn silent_name_that_answers_later_is_received() {
 
 /// Makes and removes names that fit, without a pause.
 fn churn(folder: &str, number: usize, over: &AtomicBool) -> u64 {
+    churn_some(folder, number, over, usize::MAX)
+}
+
+/// The same, so many of them.
+fn churn_some(folder: &str, number: usize, over: &AtomicBool, most: usize) -> u64 {
     let directory = std::env::var("LINKSPAN_DIR").unwrap();
     let mut made = 0;
-    while !over.load(Ordering::Relaxed) {
+    while !over.load(Ordering::Relaxed) && made < most as u64 {
         let path = Path::new(&directory).join(format!(
             "{}@n{number}-{}.unix",
             folder.replace('/', "@"),
@@ -295,4 +300,44 @@ fn names_that_come_and_go_starve_no_messages() {
         let made: u64 = churning.into_iter().map(|thread| thread.join().unwrap()).sum();
         println!("{made} names came and went");
     });
+}
+
+/// Returns how many names a subscriber has tried to receive from.
+fn tried(subscriber: &Subscriber) -> usize {
+    let Value::Map(stats) = subscriber.stats() else { panic!("the counters are a map") };
+    let Some(Value::Map(names)) = stats.get("names") else { panic!("the counters have those of each name") };
+    names.len()
+}
+
+#[test]
+fn a_call_takes_one_round_of_names_beyond_its_time_and_no_name_is_lost() {
+    const CAME: usize = 1000;
+    const PER_ROUND: usize = 16;
+    let folder = folder();
+    let subscriber = Subscriber::new(&format!("{folder}/*"), &Options::default()).unwrap();
+    // All are in the queue of the kernel, so that a call without a bound would take them all.
+    let left = AtomicBool::new(false);
+    let made = churn_some(&folder, 0, &left, CAME);
+    let good = Publisher::new(&format!("shm:{folder}/good"), &Options::default()).unwrap();
+    good.send(&Value::Int(1)).unwrap();
+    assert_eq!(made, CAME as u64);
+    let poll = || {
+        subscriber.poll().unwrap();
+        None
+    };
+    let ways: [&dyn Fn() -> Option<linkspan::Message>; 3] =
+        [&|| subscriber.try_recv().ok(), &|| subscriber.recv(Duration::from_nanos(1)).ok(), &poll];
+    let (mut before, mut received) = (0, None);
+    for call in 0..10 * CAME {
+        if let Some(message) = ways[call % 3]() {
+            received = Some(message);
+            break;
+        }
+        let now = tried(&subscriber);
+        assert!(now <= before + PER_ROUND, "call {call} tried {} names", now - before);
+        before = now;
+    }
+    // The name that came behind them is joined, and so were all before it.
+    assert_eq!(received.expect("the last name is joined").value().unwrap(), &Value::Int(1));
+    assert_eq!(tried(&subscriber), CAME + 1);
 }

@@ -239,6 +239,22 @@ impl Watch {
         std::mem::take(&mut *self.state.news())
     }
 
+    /// As [`Watch::take`], with at most so many names. Those that are left keep a descriptor
+    /// readable, unless everything has to be checked anyway.
+    pub fn take_some(&self, most: usize) -> News {
+        self.distribute();
+        let mut news = self.state.news();
+        if news.overflown || news.gone || news.names.len() <= most {
+            return std::mem::take(&mut *news);
+        }
+        let left = news.names.split_off(most);
+        let taken = std::mem::replace(&mut *news, News { changed: true, names: left, ..News::default() });
+        if !self.state.woken.swap(true, Ordering::AcqRel) {
+            self.state.waker.wake();
+        }
+        taken
+    }
+
     /// Takes all that has happened until now: [`Watch::take`] reads once, which may leave events behind.
     pub fn take_all(&self) -> News {
         // As many reads as a full queue of 16,384 events needs, and more; a program that keeps
@@ -473,6 +489,32 @@ mod tests {
         assert_eq!(made.take().names, ["c"]);
         folder.close().unwrap();
         assert!(made.take().gone);
+    }
+
+    #[test]
+    fn names_that_another_watch_has_read_are_taken_some_at_a_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let watch = |path: &Path| Watch::names(path, WatchFlags::CREATE, "watching").unwrap();
+        let (one, other) = (watch(folder.path()), watch(folder.path()));
+        let made: Vec<_> = (0..1000).map(|i| format!("{i:04}")).collect();
+        made.iter().for_each(|name| std::fs::write(folder.path().join(name), "").unwrap());
+        assert_eq!(other.take_all().names, made);
+        let mut taken = Vec::new();
+        for _ in 0..10 {
+            assert!(crate::poll::is_readable(one.state.waker.as_fd()), "{} were taken", taken.len());
+            let names = one.take_some(100).names;
+            assert_eq!(names.len(), 100);
+            taken.extend(names);
+        }
+        assert_eq!(taken, made);
+        assert!(!crate::poll::is_readable(one.state.waker.as_fd()));
+        // What is lost is found by a look at everything, so nothing is left to take.
+        std::fs::write(folder.path().join("last"), "").unwrap();
+        other.take_all();
+        one.state.news().overflown = true;
+        let news = one.take_some(0);
+        assert!(news.overflown && news.names == ["last"]);
+        assert!(!crate::poll::is_readable(one.state.waker.as_fd()));
     }
 
     #[test]

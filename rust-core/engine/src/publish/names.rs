@@ -42,6 +42,9 @@ pub const DESCRIPTORS: u64 = 8;
 const BEFORE_LOOK: u32 = 64;
 /// Names that are joined in a round of a call, beside at most [`BEFORE_LOOK`] messages.
 const NAMES_PER_ROUND: u32 = 16;
+/// Events of the watched directories that a round takes: as many as one read returns. Another object of this process may
+/// have read more of them.
+const EVENTS_PER_ROUND: usize = 256;
 /// Names without a message that a round asks.
 const ASKED_PER_ROUND: u32 = 64;
 /// The token of the timer of refused names in the epoll set.
@@ -355,9 +358,11 @@ impl<R: Receiver> SubscribedNames<R> {
         self.join_some(epoll, log)
     }
 
-    /// Takes what the watch of the directories reports.
+    /// Takes some of what the watch of the directories reports: what is left keeps its descriptor readable.
     fn take_news(&mut self, epoll: &Epoll) -> Result<()> {
-        let Some(news) = self.watch.as_ref().map(Watch::take) else { return Ok(()) };
+        let Some(news) = self.watch.as_ref().map(|watch| watch.take_some(EVENTS_PER_ROUND)) else {
+            return Ok(());
+        };
         if news.gone {
             self.start_watching(epoll)?;
         }

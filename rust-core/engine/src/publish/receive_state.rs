@@ -41,6 +41,8 @@ pub struct ReceiveState {
     pub(super) views: ViewCount,
     /// Whether one of several names may have a message; a subscriber to several has no feed itself.
     pub(super) has_ready_names: bool,
+    /// Whether this call has looked at the set of several names.
+    pub(super) has_looked: bool,
     /// Whether the publisher has a new ring: connecting to it does not count as a new connection.
     pub(super) moved: bool,
     /// Where the last feed stopped, or that there was no publisher.

@@ -192,6 +192,7 @@ impl Subscriber {
                 feed: None,
                 connecting: None,
                 has_ready_names: false,
+                has_looked: false,
                 resume: None,
                 moved: false,
                 epoll,
@@ -371,6 +372,7 @@ impl Subscriber {
             return Ok(true);
         }
         let mut waiting = Waiting::at_once();
+        receive_state.has_looked = false;
         for _ in 0..MAX_FRAMES_AT_ONCE {
             if next_round(&mut waiting).is_err() {
                 break;

@@ -33,6 +33,7 @@ impl Subscriber {
         const MAX_EMPTY_POLLS: u32 = 64;
         let mut at_once = Waiting::at_once();
         let mut empty_polls = 0;
+        receive_state.has_looked = false;
         let is_connected = |state: &ReceiveState| state.feed.is_some() || self.names.is_some();
         while messages.len() < max && empty_polls < MAX_EMPTY_POLLS && is_connected(receive_state) {
             match self.poll_next(receive_state, &mut at_once, false) {

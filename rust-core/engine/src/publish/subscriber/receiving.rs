@@ -84,6 +84,7 @@ impl Subscriber {
         }
         // Each round polls the feed once. Ends with a message, at the deadline, at a close, or with an error.
         let mut empty_polls = 0u32;
+        receive_state.has_looked = false;
         let is_latest = self.options.delivery == Some(Delivery::Latest);
         // A message that an earlier call has found comes first.
         let is_kept = receive_state.pending.is_some() && receive_state.deferred_error.is_none();

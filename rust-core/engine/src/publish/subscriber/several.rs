@@ -17,7 +17,7 @@ use crate::message::Message;
 use crate::publish::names::{Receiver, SubscribedNames};
 use crate::publish::receive_state::{NAME, ReceiveState, Tried, WAKE};
 use crate::publish::store;
-use crate::sys::poll::Epoll;
+use crate::sys::poll::{Epoll, MAX_EVENTS, next_round};
 use crate::transport::endpoint::Endpoint;
 use crate::transport::hello::MIN_ANSWER_TIME;
 use crate::transport::place::Listener;
@@ -45,21 +45,26 @@ impl Subscriber {
         waiting: &mut Waiting<'_>,
         iterates: bool,
     ) -> Result<Option<Message>> {
-        let ReceiveState { epoll, ready, waker, .. } = receive_state;
-        if !names.is_look_due() || {
+        let ReceiveState { epoll, ready, waker, has_looked, .. } = receive_state;
+        // Messages and names share the rounds of a call, and names that come and go prolong none.
+        let is_over = |waiting: &Waiting<'_>| waiting.is_none() || waiting.deadline().has_passed();
+        if names.is_look_due() {
+            if std::mem::replace(has_looked, true) {
+                // A set with more events than one look returns has others behind them.
+                if !names.has_ready() && ready.len() < MAX_EVENTS && is_over(waiting) {
+                    return Err(waiting.timed_out());
+                }
+                // A round may join names, which takes longer than to ask them.
+                next_round(waiting)?;
+            }
             epoll.sleep(Some(Duration::ZERO), ready)?;
             names.note(ready, epoll, &self.event_log)?;
-            names.has_ready()
-        } {
+        }
+        if names.has_ready() {
             return names.take(iterates, epoll, &self.event_log);
         }
         if names.has_more_to_do() {
-            // Messages and names share the rounds of a call, and names that come and go prolong none.
-            return if waiting.is_none() || waiting.deadline().has_passed() {
-                Err(waiting.timed_out())
-            } else {
-                Ok(None)
-            };
+            return if is_over(waiting) { Err(waiting.timed_out()) } else { Ok(None) };
         }
         waker.drain();
         if waiting.is_none() {
