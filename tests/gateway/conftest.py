@@ -21,10 +21,11 @@ GATEWAY = DEBUG / "linkspan-gateway"
 PUBLISHER = """
 import sys, time
 import linkspan
-name, count, period, size = sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), int(sys.argv[4])
+name, count, period, size, awaited = sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), int(sys.argv[4]), int(sys.argv[5])
 with linkspan.publisher(name) as out:
     print("there", flush=True)
     sys.stdin.readline()
+    out.wait_for_subscribers(awaited, timeout=60)
     for i in range(1, count + 1):
         out.send({"i": i, "body": bytes(size)})
         if period: time.sleep(period)
@@ -122,9 +123,9 @@ class Bench:
 
         until(f"the controller sees {service}", is_seen)
 
-    def publisher(self, name: str, count: int, period: float = 0.0, size: int = 0) -> "subprocess.Popen[str]":
-        """One that has the name, and waits for a line."""
-        child = self.start(sys.executable, "-c", PUBLISHER, name, count, period, size)
+    def publisher(self, name: str, count: int, period: float = 0.0, size: int = 0, awaited: int = 0) -> "subprocess.Popen[str]":
+        """One that has the name, and waits for a line, then for so many subscribers."""
+        child = self.start(sys.executable, "-c", PUBLISHER, name, count, period, size, awaited)
         assert next_line(child.stdout, f"the publisher of {name}") == "there\n", child.communicate()[1]
         return child
 

@@ -251,7 +251,7 @@ def test_what_is_shown_is_saved_as_tables_and_pictures(lab: Gateway, browser: Br
 
 def test_losses_are_counted_and_marked_where_they_happened(bench: Bench, browser: Browser) -> None:
     gateway = bench.gateway("--buffer", "64KiB")
-    publisher = bench.publisher("lab/a", 30_000, 0, 100)
+    publisher = bench.publisher("lab/a", 30_000, 0, 100, awaited=1)
     scope = Scope(browser, gateway, ["time~lab/a!i"])
     scope.until("scope.panels[0].subscription")
     go(publisher)
