@@ -339,7 +339,7 @@ class Floor:
         self.context.close()
 
 
-@pytest.mark.costly
+@pytest.mark.alone
 def test_sixty_names_at_fifty_hertz_are_drawn_in_as_many_frames_as_half_a_processor_gives(bench: Bench, browser: Browser) -> None:
     bench.python(LAB, 60, 50, 16)
     gateway = bench.gateway()
@@ -364,7 +364,7 @@ def test_sixty_names_at_fifty_hertz_are_drawn_in_as_many_frames_as_half_a_proces
     scope.end()
 
 
-@pytest.mark.costly
+@pytest.mark.alone
 def test_image_of_a_million_pixels_ten_times_a_second_costs_no_frames(bench: Bench, browser: Browser) -> None:
     bench.python(LAB, 1, 10, 1024)
     gateway = bench.gateway()
