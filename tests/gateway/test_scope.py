@@ -258,8 +258,9 @@ def test_losses_are_counted_and_marked_where_they_happened(bench: Bench, browser
     assert next_line(publisher.stdout, "the end of publishing") == "sent\n"
     # Each number is there, or was missed before one that is.
     scope.until("scope.panels[0].lines[0]?.series.end && (() => { const { series } = scope.panels[0].lines[0]; return series.values[(series.end - 1) % series.size] === 30000; })()")
-    count, missed, marked = scope.page.evaluate("(() => { const { lines: [{ series }], missed } = scope.panels[0]; return [series.end, missed, series.missed.reduce((sum, one) => sum + one, 0)]; })()")
-    assert missed > 0 and marked == missed and count + missed == 30_000
+    count, missed, marked, before = scope.page.evaluate("(() => { const { lines: [{ series }], missed } = scope.panels[0]; return [series.end, missed, series.missed.reduce((sum, one) => sum + one, 0), series.values[0] - 1 - series.missed[0]]; })()")
+    # The gateway joins the publisher after the page has its subscription: what was published before that is none of it.
+    assert missed > 0 and marked == missed and 0 <= before < 30_000 and before + count + missed == 30_000
     expect(scope.page.locator(".missed").first).to_contain_text("messages missed")
     expect(scope.page.locator("#names tr", has_text="lab/a")).to_be_visible()
     scope.end()
