@@ -112,7 +112,7 @@ fn takes_no_time(silent: &Silent, kinds: &[ErrorKind], calls: &[&dyn Fn() -> Err
 const NOTHING: [ErrorKind; 4] =
     [ErrorKind::Empty, ErrorKind::Timeout, ErrorKind::Stalled, ErrorKind::Disconnected];
 
-/// Keeps a publisher at the name, once it is free, until it is dropped.
+/// Waits on the descriptor until the value of the peer that answers at last was received.
 fn answers_later(descriptor: RawFd, mut received: impl FnMut() -> Option<Value>) {
     loop {
         if let Some(value) = received() {

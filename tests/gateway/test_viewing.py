@@ -226,7 +226,7 @@ def test_file_of_several_gigabytes_and_readers_that_stop_cost_bounded_memory(ben
     print(f"{read >> 20} MiB in {time.monotonic() - start:.1f} s beside 32 readers that take nothing")
     grown = resident(shown.child.pid) - before
     assert grown < ROOM, f"{grown >> 20} MiB more"
-    # Who has stopped costs others nothing, and whoever leaves gives its place back.
+    # A stopped reader costs the others nothing, and its place is free once it has gone.
     for answer in [*stopped, reader]:
         answer.close()
     threads = f"/proc/{shown.child.pid}/task"

@@ -80,15 +80,8 @@ fn long_bytes(rows: &mut Vec<Row>) {
         );
     }
     for (bytes, size) in [(1_000_000, "1 MB"), (16_000_000, "16 MB")] {
-        rows.push(
-            Row::new(
-                format!("shm bytes of {size}, round trip, parked"),
-                own("send_bytes, recv_into", &format!("ours lent {bytes} together 0")),
-                own("futex and one copy", &format!("floor futex-once {bytes} together")),
-            )
-            .mark(1.15, 1.15)
-            .beside([own("futex and copy", &format!("floor futex {bytes} together"))]),
-        );
+        let ours = own("send_bytes, recv_into", &format!("ours lent {bytes} together 0"));
+        rows.push(long_parked(format!("shm bytes of {size}, round trip, parked"), ours, bytes));
     }
     for (bytes, size, mark) in [(1_000_000, "1 MB", 0.75), (16_000_000, "16 MB", 0.8)] {
         rows.push(
@@ -100,15 +93,8 @@ fn long_bytes(rows: &mut Vec<Row>) {
             .mark(mark, mark)
             .beside([peer("iceoryx2, written and read", &format!("iceoryx2 publish {bytes}"))]),
         );
-        rows.push(
-            Row::new(
-                format!("shm bytes of {size} published there and back, parked"),
-                own("publish and recv", &format!("ours published shm {bytes} together 0")),
-                own("futex and one copy", &format!("floor futex-once {bytes} together")),
-            )
-            .mark(1.15, 1.15)
-            .beside([own("futex and copy", &format!("floor futex {bytes} together"))]),
-        );
+        let ours = own("publish and recv", &format!("ours published shm {bytes} together 0"));
+        rows.push(long_parked(format!("shm bytes of {size} published there and back, parked"), ours, bytes));
     }
     // Encoded into a slot, copied out of it, and decoded; the length comes back.
     rows.push(
@@ -119,6 +105,13 @@ fn long_bytes(rows: &mut Vec<Row>) {
         )
         .mark(1.1, 1.0),
     );
+}
+
+/// Long bytes between threads that sleep, beside a futex with one copy, and with one on each side.
+fn long_parked(name: String, ours: Case, bytes: usize) -> Row {
+    Row::new(name, ours, own("futex and one copy", &format!("floor futex-once {bytes} together")))
+        .mark(1.15, 1.15)
+        .beside([own("futex and copy", &format!("floor futex {bytes} together"))])
 }
 
 /// Arrays of which eight bytes are written and read; the rest is not copied.

@@ -81,12 +81,8 @@ impl<T> Pending<T> {
     /// Returns the error of a call whose time is over before there is an outcome: `over` of one that does not wait, and
     /// while a listener is not late.
     pub fn unanswered(&self, waiting: &Waiting<'_>, over: Error) -> Error {
-        let is_late = !self.asked.is_reached() || self.began.elapsed() >= MIN_ANSWER_TIME;
-        if is_late && !(waiting.is_none() && self.began.elapsed() < MIN_ANSWER_TIME) {
-            self.stalled()
-        } else {
-            over
-        }
+        let had_its_time = self.began.elapsed() >= MIN_ANSWER_TIME;
+        if had_its_time || !(waiting.is_none() || self.asked.is_reached()) { self.stalled() } else { over }
     }
 }
 
@@ -182,11 +178,8 @@ impl Dialler {
                 Ok(true) => {}
                 Ok(false) => break Ok(None),
                 Err(over) if over.kind() == ErrorKind::Timeout => {
-                    break Err(match &pending {
-                        Some((_, pending)) => pending.unanswered(waiting, over),
-                        None if error.kind() == ErrorKind::NotFound => self.not_found(waiting),
-                        None => error,
-                    });
+                    let under_way = pending.as_ref().map(|(_, pending)| pending);
+                    break Err(self.without_outcome(under_way, error, waiting, over));
                 }
                 Err(over) => break Err(over),
             }
@@ -197,6 +190,22 @@ impl Dialler {
             drop(left.replace(Some(pending)));
         }
         connected.map_err(|error| error.on(self.endpoint()))
+    }
+
+    /// Returns the error of a call whose time is over: that of the attempt under way, or the `last` one, of an attempt
+    /// that has ended.
+    pub fn without_outcome<T>(
+        &self,
+        under_way: Option<&Pending<T>>,
+        last: Error,
+        waiting: &Waiting<'_>,
+        over: Error,
+    ) -> Error {
+        match under_way {
+            Some(pending) => pending.unanswered(waiting, over),
+            None if last.kind() == ErrorKind::NotFound => self.not_found(waiting),
+            None => last,
+        }
     }
 }
 

@@ -122,7 +122,7 @@ impl Dialler {
     }
 
     /// Returns the error for a listener that did not appear.
-    pub fn not_found(&self, waiting: &Waiting<'_>) -> Error {
+    pub(super) fn not_found(&self, waiting: &Waiting<'_>) -> Error {
         let shared = match self.target.appears() {
             Appears::Polled(_) => "port",
             Appears::Name(_) | Appears::Opened(_) => "directory (LINKSPAN_DIR)",

@@ -77,9 +77,9 @@ impl PendingFeed {
         self.pending.descriptor()
     }
 
-    /// Returns the error of a call whose time is over before the publisher has answered.
-    pub fn unanswered(&self, waiting: &Waiting<'_>, over: Error) -> Error {
-        self.pending.unanswered(waiting, over)
+    /// Returns the attempt.
+    pub fn under_way(&self) -> &Pending<FeedOffer> {
+        &self.pending
     }
 }
 

@@ -88,7 +88,7 @@ struct Attempt {
     foreign: Option<(Error, Deadline, Timer)>,
 }
 
-/// What one pair has come to.
+/// The outcome of one attempt at a pair.
 enum Step {
     /// The server has answered.
     Answered(Box<AnsweredCall>),

@@ -5,7 +5,7 @@ use crate::channel::dial::Dialler;
 use crate::deadline::Waiting;
 use crate::drive;
 use crate::error::{Error, ErrorKind, Result};
-use crate::publish::feed::{Feed, FeedProgress, FeedStart};
+use crate::publish::feed::{Feed, FeedProgress, FeedStart, PendingFeed};
 use crate::publish::position::PositionFile;
 use crate::publish::receive_state::{FEED, ReceiveState, STOP, WAKE};
 use crate::sys::poll::{Interest, next_round};
@@ -186,13 +186,9 @@ impl Subscriber {
                 }
                 Ok(()) => {}
                 Err(over) if over.kind() == ErrorKind::Timeout => {
-                    return Err(match &receive_state.connecting {
-                        Some(pending) => pending.unanswered(waiting, over).on(dialler.endpoint()),
-                        None if error.kind() == ErrorKind::NotFound => {
-                            dialler.not_found(waiting).on(dialler.endpoint())
-                        }
-                        None => error,
-                    });
+                    let under_way = receive_state.connecting.as_ref().map(PendingFeed::under_way);
+                    let error = dialler.without_outcome(under_way, error, waiting, over);
+                    return Err(error.on(dialler.endpoint()));
                 }
                 Err(over) => return Err(over),
             }
