@@ -351,6 +351,8 @@ impl Feed {
 /// A client's use of a feed; dropping it ends it.
 pub struct Use {
     pub feed: Arc<Feed>,
+    /// Whether the feed began with it: all that the feed receives is for this client.
+    pub is_first: bool,
     user: u64,
 }
 
@@ -398,8 +400,10 @@ impl Feeds {
     /// `Full` where there are too many.
     pub fn join(&self, key: &Key, token: &str, waker: &Arc<Notify>) -> Result<Use> {
         let mut feeds = self.feeds();
-        let feed = match feeds.get(key).filter(|feed| !feed.is_over.load(Ordering::Acquire)) {
-            Some(feed) => feed.clone(),
+        let known = feeds.get(key).filter(|feed| !feed.is_over.load(Ordering::Acquire)).cloned();
+        let is_first = known.is_none();
+        let feed = match known {
+            Some(feed) => feed,
             None => {
                 let own = feeds.values().filter(|feed| feed.token == token).count();
                 if feeds.len() >= FEEDS || own >= OF_ONE_TOKEN {
@@ -420,7 +424,7 @@ impl Feeds {
         drop(feeds);
         let user = feed.next_user.fetch_add(1, Ordering::Relaxed);
         feed.wakers.lock().unwrap_or_else(PoisonError::into_inner).insert(user, waker.clone());
-        Ok(Use { feed, user })
+        Ok(Use { feed, is_first, user })
     }
 
     /// Ends a feed that has no users; returns whether it has.

@@ -191,8 +191,12 @@ impl Subscription {
         self.rights.allow(Right::Read, name) && !earlier.iter().any(|part| part.used.feed.key.name.fits(name))
     }
 
-    /// Sets where a part begins, with what the feed knows now.
+    /// Sets where a part begins, with what the feed knows now. The part that began the feed has all of it: a publisher
+    /// may have waited for this very subscriber, and what it published since then is no old message.
     fn begin(&mut self, at: usize) {
+        if self.parts[at].used.is_first {
+            return;
+        }
         let feed = self.parts[at].used.feed.clone();
         let log = feed.log();
         let mut position = log.end();
@@ -430,3 +434,6 @@ pub fn resumes(value: Option<&Value>) -> Result<HashMap<String, Resume>> {
     }
     Ok(resumes)
 }
+
+#[cfg(test)]
+mod tests;

@@ -131,7 +131,7 @@ def test_every_message_is_counted_by_quick_slow_newest_and_cut_clients(bench: Be
     def ask(asked: dict[str, Any]) -> None:
         until("the gateway has the subscriptions", lambda: gateway.metric("subscriptions") >= asked["ready"])
         for name in names:
-            publishers.append(bench.publisher(name, count, 0.0002, 200))
+            publishers.append(bench.publisher(name, count, 0.0002, 200, awaited=2))
         for publisher in publishers:
             go(publisher)
 
@@ -156,7 +156,7 @@ def test_killed_gateway_and_its_successor_lose_nothing_uncounted(bench: Bench, r
     token = bench.token("lasting", "--read", "lab/*")
     gateway = bench.gateway("--listen", f"127.0.0.1:{port}")
     running = [gateway]
-    publisher = bench.publisher("lab/a", 3000, 0.001, 100)
+    publisher = bench.publisher("lab/a", 3000, 0.001, 100, awaited=1)
 
     def ask(asked: dict[str, Any]) -> None:
         if "ready" in asked:
@@ -176,7 +176,7 @@ def test_killed_gateway_and_its_successor_lose_nothing_uncounted(bench: Bench, r
 
 def test_who_joins_and_ends_is_said(bench: Bench, runs: Node | Page) -> None:
     gateway = bench.gateway()
-    publisher = bench.publisher("lab/a", 3)
+    publisher = bench.publisher("lab/a", 3, awaited=1)
 
     def ask(asked: dict[str, Any]) -> None:
         if "ready" in asked:

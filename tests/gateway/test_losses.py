@@ -91,7 +91,7 @@ def test_every_message_of_three_publishers_is_counted_by_slow_cut_and_killed_cli
         returning = await quick("cbor")
         newest = await (await Client.connect(gateway.address, gateway.token)).subscribe("lab/*", latest=True, rate=20)
         followed(gateway, 5)
-        publishers = [bench.publisher(name, COUNT, size=100) for name in NAMES]
+        publishers = [bench.publisher(name, COUNT, size=100, awaited=1) for name in NAMES]
         for publisher in publishers:
             go(publisher)
         done = await asyncio.wait_for(
@@ -117,7 +117,7 @@ def test_client_that_stops_reading_costs_others_nothing_and_is_told_what_it_miss
         held = await stopped.subscribe("lab/a", credit=0)
         reading = await (await Client.connect(gateway.address, gateway.token, form)).subscribe("lab/a")
         followed(gateway, 2)
-        publisher = bench.publisher("lab/a", 5000, 0.0005, 200)
+        publisher = bench.publisher("lab/a", 5000, 0.0005, 200, awaited=1)
         go(publisher)
         await complete(reading, "lab/a", 5000)
         # It was given no credit, so all that the gateway does not hold is missed.
@@ -135,14 +135,14 @@ def test_killed_publisher_and_its_successor_are_counted_each(bench: Bench) -> No
     async def run() -> None:
         subscription = await (await Client.connect(gateway.address, gateway.token)).subscribe("lab/a")
         followed(gateway, 1)
-        first = bench.publisher("lab/a", 1000)
+        first = bench.publisher("lab/a", 1000, awaited=1)
         go(first)
         await complete(subscription, "lab/a", 1000)
         first.send_signal(signal.SIGKILL)
         while (await subscription.next())["type"] != "ended":
             pass
         former = subscription.incarnations["lab/a"]
-        second = bench.publisher("lab/a", 500)
+        second = bench.publisher("lab/a", 500, awaited=1)
         go(second)
         await complete(subscription, "lab/a", 1500)
         assert subscription.incarnations["lab/a"] != former and subscription.numbers["lab/a"] == 500
@@ -158,7 +158,7 @@ def test_killed_gateway_and_its_successor_lose_nothing_uncounted(bench: Bench) -
         nonlocal gateway
         subscription = await (await Client.connect(gateway.address, gateway.token)).subscribe("lab/a")
         followed(gateway, 1)
-        publisher = bench.publisher("lab/a", 3000, 0.001, 1000)
+        publisher = bench.publisher("lab/a", 3000, 0.001, 1000, awaited=1)
         go(publisher)
         while subscription.messages["lab/a"] < 500:
             await subscription.next()

@@ -73,7 +73,7 @@ def test_page_in_php_follows_names_and_calls(bench: Bench) -> None:
 
 def follows_and_calls(bench: Bench, gateway: Gateway, token: str, page: Page) -> None:
     bench.python(SERVER)
-    publisher = bench.publisher("lab/a", 5, 0.1)
+    publisher = bench.publisher("lab/a", 5, 0.1, awaited=1)
     with urllib.request.urlopen(f"{page.address}?name=lab/*", timeout=PATIENCE) as response:
         assert response.headers["content-type"].startswith("text/event-stream")
         until("the page follows the names", lambda: gateway.metric("subscriptions") == 1)

@@ -56,7 +56,7 @@ def test_subscribe_gives_the_newest_then_every_message_and_says_who_joins_and_en
         message = await subscription.next()
         assert message["type"] == "message" and message["name"] == "lab/a" and message["number"] == 3 and message["value"]["i"] == 3
         assert message["time"]
-        second = bench.publisher("lab/b", 4)
+        second = bench.publisher("lab/b", 4, awaited=1)
         go(second)
         await client.send(type="credit", id=subscription.id, n=2)
         assert [(await subscription.message())["number"] for _ in range(2)] == [1, 2]
@@ -78,7 +78,7 @@ def test_subscribe_gives_the_newest_then_every_message_and_says_who_joins_and_en
 def test_latest_gives_the_newest_at_most_so_often_and_says_how_many_were_passed_over(bench: Bench, form: str) -> None:
     async def what(client: Client) -> None:
         subscription = await client.subscribe("lab/a", latest=True, rate=1)
-        publisher = bench.publisher("lab/a", 500)
+        publisher = bench.publisher("lab/a", 500, awaited=1)
         go(publisher)
         while subscription.seen("lab/a") < 500:
             frame = await subscription.next()
@@ -424,7 +424,7 @@ def test_events_over_http_count_what_they_miss(bench: Bench) -> None:
     with urllib.request.urlopen(address, timeout=PATIENCE) as response:
         assert response.headers["content-type"] == "text/event-stream"
         until("the stream follows the name", lambda: gateway.metric("feeds") > 0)
-        publisher = bench.publisher("lab/a", 50)
+        publisher = bench.publisher("lab/a", 50, awaited=1)
         go(publisher)
         kinds, numbers = [], []
         while len(numbers) < 50:

@@ -258,9 +258,8 @@ def test_losses_are_counted_and_marked_where_they_happened(bench: Bench, browser
     assert next_line(publisher.stdout, "the end of publishing") == "sent\n"
     # Each number is there, or was missed before one that is.
     scope.until("scope.panels[0].lines[0]?.series.end && (() => { const { series } = scope.panels[0].lines[0]; return series.values[(series.end - 1) % series.size] === 30000; })()")
-    count, missed, marked, before = scope.page.evaluate("(() => { const { lines: [{ series }], missed } = scope.panels[0]; return [series.end, missed, series.missed.reduce((sum, one) => sum + one, 0), series.values[0] - 1 - series.missed[0]]; })()")
-    # The gateway joins the publisher after the page has its subscription: what was published before that is none of it.
-    assert missed > 0 and marked == missed and 0 <= before < 30_000 and before + count + missed == 30_000
+    count, missed, marked = scope.page.evaluate("(() => { const { lines: [{ series }], missed } = scope.panels[0]; return [series.end, missed, series.missed.reduce((sum, one) => sum + one, 0)]; })()")
+    assert missed > 0 and marked == missed and count + missed == 30_000
     expect(scope.page.locator(".missed").first).to_contain_text("messages missed")
     expect(scope.page.locator("#names tr", has_text="lab/a")).to_be_visible()
     scope.end()
@@ -295,53 +294,61 @@ BUDGET = 8.0
 ENOUGH = 90
 
 
+class Worked:
+    """Seconds of a processor, not of the clock, that the thread of a page has taken."""
+
+    def __init__(self, page: Page) -> None:
+        self.session = page.context.new_cdp_session(page)
+        self.session.send("Performance.enable")
+
+    def seconds(self) -> float:
+        return next(one["value"] for one in self.session.send("Performance.getMetrics")["metrics"] if one["name"] == "ThreadTime")
+
+
 class Floor:
-    """An empty page beside the scope, in the same browser: whatever else the machine does, it gets the frames that a page of the budget gets."""
+    """An empty page beside the scope, in the same browser: it takes the same messages and works in each frame for the budget, whatever else the machine does."""
 
     def __init__(self, browser: Browser, gateway: Gateway, names: list[str], options: dict) -> None:
         self.context = browser.new_context(viewport={"width": 1400, "height": 1000})
         self.page = self.context.new_page()
         self.page.set_default_timeout(PATIENCE * 1000)
         self.page.goto(gateway.address)
-        session = self.context.new_cdp_session(self.page)
-        session.send("Performance.enable")
-
-        def worked() -> float:
-            """Seconds of a processor, not of the clock, that the page has taken."""
-            return next(one["value"] for one in session.send("Performance.getMetrics")["metrics"] if one["name"] == "ThreadTime")
-
+        self.worked = Worked(self.page)
         self.page.evaluate(FLOOR)
         self.page.evaluate("floor.work(2e6)")
-        before = worked()
+        before = self.worked.seconds()
         self.page.evaluate("floor.work(2e7)")
-        turns = BUDGET / ((worked() - before) * 1000 / 2e7)
+        turns = BUDGET / ((self.worked.seconds() - before) * 1000 / 2e7)
         self.page.evaluate("([turns, token, names, options]) => floor.start(turns, token, names, options)", [turns, gateway.token, names, options])
 
-    def beside(self, scope: Scope, drawn: str) -> tuple[list[int], list[int]]:
-        """What both did in the same time: frames and messages of the floor, frames and what the scope has drawn."""
+    def beside(self, scope: Scope, drawn: str) -> list[tuple[float, int, int]]:
+        """What both did in the same time: milliseconds of a processor, frames, and messages of the floor or what the scope has drawn.
 
-        def counts() -> tuple[list[int], list[int]]:
-            return self.page.evaluate("[floor.frames, floor.messages]"), scope.page.evaluate(f"[scope.frame, {drawn}]")
+        How many frames a page gets is not compared: without a graphics processor the browser paints on the processors
+        that the programs beside it use, too.
+        """
+        worked = Worked(scope.page)
 
-        (frames, messages), (shown, values) = counts()
-        start = time.monotonic()
+        def counts() -> list[tuple[float, int, int]]:
+            floor, page = self.page.evaluate("[floor.frames, floor.messages]"), scope.page.evaluate(f"[scope.frame, {drawn}]")
+            return [(1000 * self.worked.seconds(), *floor), (1000 * worked.seconds(), *page)]
+
+        before, start = counts(), time.monotonic()
         while True:
             scope.page.wait_for_timeout(1000)
-            (more, later), (again, now) = counts()
-            floor, page = [more - frames, later - messages], [again - shown, now - values]
-            if floor[0] >= ENOUGH:
+            done = [(took - then[0], frames - then[1], things - then[2]) for (took, frames, things), then in zip(counts(), before, strict=True)]
+            if min(frames for _, frames, _ in done) >= ENOUGH:
                 break
-            assert time.monotonic() < start + 4 * PATIENCE, f"the empty page had {floor} frames and messages, and the scope {page}"
-        seconds = time.monotonic() - start
-        print(f"in {seconds:.1f} s: {floor[0]} frames and {floor[1]} messages of the empty page, {page[0]} frames and {page[1]} values drawn of the scope")
-        return floor, page
+            assert time.monotonic() < start + 4 * PATIENCE, f"{done} of the empty page and of the scope"
+        print(f"in {time.monotonic() - start:.1f} s: ms, frames and messages of the empty page {done[0]}, and of the scope {done[1]}")
+        return done
 
     def end(self) -> None:
         self.context.close()
 
 
 @pytest.mark.alone
-def test_sixty_names_at_fifty_hertz_are_drawn_in_as_many_frames_as_half_a_processor_gives(bench: Bench, browser: Browser) -> None:
+def test_frame_of_sixty_names_at_fifty_hertz_takes_at_most_half_of_its_time_of_a_processor(bench: Bench, browser: Browser) -> None:
     bench.python(LAB, 60, 50, 16)
     gateway = bench.gateway()
     names = [f"lab/channel{at:02d}" for at in range(60)]
@@ -350,8 +357,8 @@ def test_sixty_names_at_fifty_hertz_are_drawn_in_as_many_frames_as_half_a_proces
     floor = Floor(browser, gateway, names, {"credit": 2048})
     # What has been drawn, and not only received: each line ends at the newest value that its plot had in its last
     # frame.
-    (frames, _), (shown, values) = floor.beside(scope, "scope.panels.reduce((sum, { plot }) => sum + plot.drawn.ends.reduce((all, one) => all + one, 0), 0)")
-    assert shown >= 0.7 * frames, f"{shown} frames of the scope, and {frames} of a page that works {BUDGET} ms in each"
+    (worked, shown, _), (took, frames, values) = floor.beside(scope, "scope.panels.reduce((sum, { plot }) => sum + plot.drawn.ends.reduce((all, one) => all + one, 0), 0)")
+    assert took / frames <= worked / shown, f"a frame takes more of a processor than one of a page that works {BUDGET} ms in each"
     # Every value is one of a line, or is counted as missed: the counter of the first name goes on by one each time.
     ends, missed = scope.page.evaluate("[scope.panels.map(({ lines }) => lines.map(({ series }) => series.end)).flat(), scope.panels.reduce((sum, { missed }) => sum + missed, 0)]")
     assert len(ends) == 60 and values > 0
@@ -372,8 +379,9 @@ def test_image_of_a_million_pixels_ten_times_a_second_costs_no_frames(bench: Ben
     scope = Scope(browser, gateway, ["image~lab/camera"])
     scope.until("scope.panels[0].pictures >= 3")
     floor = Floor(browser, gateway, ["lab/camera"], {"latest": True, "rate": 30})
-    (frames, images), (shown, pictures) = floor.beside(scope, "scope.panels[0].pictures")
-    assert shown >= 0.7 * frames, f"{shown} frames of the scope, and {frames} of a page that works {BUDGET} ms in each"
+    (worked, shown, images), (took, _, pictures) = floor.beside(scope, "scope.panels[0].pictures")
+    # At 60 frames a second there are six of them for each picture.
+    assert took / pictures <= 6 * worked / shown, f"a picture takes more of a processor than six frames of a page that works {BUDGET} ms in each"
     assert pictures >= 0.7 * images, f"{pictures} images were drawn, and the empty page received {images}"
     expect(scope.page.get_by_role("img", name="Image of lab/camera: u16 1024 × 1024, 0 to 65535")).to_be_visible()
     # The first colour is that of the least value, and the last that of the greatest.
