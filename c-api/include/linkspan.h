@@ -551,7 +551,7 @@ typedef struct linkspan_service_options {
     bool leave_signals;
     // A description in one line.
     const char *description;
-    // The commands that it takes beyond the usual: `"CONFIG"`, `"BACKUP"`, names of its own;
+    // The commands that it accepts beyond the usual: `"CONFIG"`, `"BACKUP"`, names of its own;
     // `commands_count` of them.
     const char *const *commands;
     // How many there are.
@@ -1965,8 +1965,8 @@ linkspan_status linkspan_record_init(struct linkspan_record *record, void *to);
 // `record` is a table, `to` is NULL or points to a struct of it that was initialized.
 linkspan_status linkspan_record_free(struct linkspan_record *record, void *to);
 
-// Makes a struct the value of `message`, in place of its previous one. The message is sent, published or
-// used as a reply like any other; it takes no puts until `linkspan_message_clear`.
+// Makes a struct the value of `message`, instead of its previous one. The message is sent, published or
+// used as a reply like any other; it accepts no puts until `linkspan_message_clear`.
 //
 // Arrays that are loans are moved into the message as `linkspan_message_put_loan` moves them: nothing is copied, and
 // their `data` is NULL then, so that the struct is not put again (`InvalidState`) until each has a loan or memory of its own.

@@ -138,7 +138,7 @@ pub(crate) unsafe fn free<H: Handle>(object: *mut H) -> linkspan_status {
     })
 }
 
-/// The error for a handle of another kind than the function takes.
+/// The error for a handle of another kind than the function expects.
 #[cold]
 pub(crate) fn is_another(name: &str) -> Error {
     let text = format!(

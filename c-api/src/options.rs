@@ -249,7 +249,7 @@ pub(crate) unsafe fn options(options: *const linkspan_options) -> Result<Options
     }
     // SAFETY: as the caller promises.
     if let Some(from) = unsafe { c_text_or_none(given.from, "from") }? {
-        // The core takes a number as that of a message, and a text as a position or a time.
+        // The core reads a number as that of a message, and a text as a position or a time.
         let from = from.parse::<u64>().map_or_else(|_| Value::from(from), Value::from);
         core.set("from", &from)?;
     }

@@ -30,7 +30,7 @@ fn functions() -> Option<[Order; 2]> {
 /// This memory was lent: what was done with it before comes before what the program does now.
 pub(crate) fn lent(place: *const c_void) {
     if let Some([acquire, _]) = functions() {
-        // SAFETY: the sanitizer takes any address.
+        // SAFETY: the sanitizer accepts any address.
         unsafe {
             acquire(place.cast_mut());
             acquire(MESSAGES.as_ptr().cast());
@@ -41,7 +41,7 @@ pub(crate) fn lent(place: *const c_void) {
 /// The program gave this memory back, or into a message.
 pub(crate) fn given_back(place: *const c_void) {
     if let Some([_, release]) = functions() {
-        // SAFETY: the sanitizer takes any address.
+        // SAFETY: the sanitizer accepts any address.
         unsafe { release(place.cast_mut()) };
     }
 }

@@ -84,7 +84,7 @@ pub struct linkspan_service_options {
     pub leave_signals: bool,
     /// A description in one line.
     pub description: *const c_char,
-    /// The commands that it takes beyond the usual: `"CONFIG"`, `"BACKUP"`, names of its own;
+    /// The commands that it accepts beyond the usual: `"CONFIG"`, `"BACKUP"`, names of its own;
     /// `commands_count` of them.
     pub commands: *const *const c_char,
     /// How many there are.

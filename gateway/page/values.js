@@ -130,7 +130,7 @@ export function units(text) {
   return found;
 }
 
-// What a table program does not show in front of a formula, and the forms of a sign that it takes for the sign: as `linkspan recording export --csv` has them.
+// What a table program does not show in front of a formula, and the forms of a sign that it reads as the sign: as `linkspan recording export --csv` has them.
 const UNSEEN = /^[\p{Cc}\p{Z}\p{Cf}\p{Default_Ignorable_Code_Point}\u2800]+/u;
 const SIGN = /^[=+\-@\u2010-\u2015\u207a-\u207c\u208a-\u208c\u2212\u2a75\u2a76\ufb29\ufe31\ufe32\ufe58\ufe62\ufe63\ufe66\ufe6b\uff0b\uff0d\uff1d\uff20]/u;
 

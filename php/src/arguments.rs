@@ -1,4 +1,4 @@
-//! Arguments of another type than a function takes, and texts that are no UTF-8: the `TypeError` says what is expected
+//! Arguments of another type than a function expects, and texts that are no UTF-8: the `TypeError` says what is expected
 //! and what was given.
 //!
 //! The macros of ext-php-rs throw it with the argument's name alone. What the function takes is in its argument table, and what was given in

@@ -24,7 +24,7 @@ pub fn decode_instance(class: ClassName<'_>, message: &Zval) -> PhpResult<Zval> 
         let request =
             object.and_then(ZendClassObject::<Request>::from_zend_obj).map(|request| request.message());
         let message = message.or(request).ok_or_else(|| {
-            Error::new(ErrorKind::WrongType, "decode_instance takes a Message or a Request")
+            Error::new(ErrorKind::WrongType, "decode_instance accepts a Message or a Request")
         })?;
         let plan = class_plan::plan(class.entry()?)?;
         let fit = Fit::new(&plan.shape, Tape::sharing(message.memory().clone()));

@@ -236,7 +236,7 @@ fn callback(name: &str, zval: &Zval) -> Result<Option<Zval>> {
     }
 }
 
-/// The error of an option that is given as another type than it takes, in the words of PHP's own errors.
+/// The error of an option that is given as another type than it expects, in the words of PHP's own errors.
 fn wrong_type(name: &str, expected: &str, given: &Zval) -> Error {
     let text = format!("{name} must be of type {expected}, {} given", type_of(given));
     Error::new(ErrorKind::WrongType, text).under_key(name)

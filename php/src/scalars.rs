@@ -99,7 +99,7 @@ pub fn exported<'a, T>(
 ) -> linkspan::Result<T> {
     properties.get(name).and_then(read).ok_or_else(|| {
         let text =
-            format!("__set_state takes what var_export wrote: there is no property {name} of its type");
+            format!("__set_state accepts what var_export wrote: there is no property {name} of its type");
         Error::new(ErrorKind::WrongType, text).under_key(name)
     })
 }

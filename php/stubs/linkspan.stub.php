@@ -205,7 +205,7 @@ enum Command: string
     case Shutdown = 'SHUTDOWN';
     /** Return the state, whatever the program is doing. */
     case Status = 'STATUS';
-    /** Return the description and the commands that it takes. */
+    /** Return the description and the commands that it accepts. */
     case Describe = 'DESCRIBE';
     /** Return the counters. */
     case Stats = 'STATS';
@@ -753,7 +753,7 @@ final class ServiceHandle
     public function backup(string $path, ?float $timeout = null, bool $wait = true): mixed {}
     /** Withdraws or cancels the command with this id; without an id, the work in progress, also a step. */
     public function cancel(?string $id = null, ?float $timeout = null, bool $wait = true): mixed {}
-    /** Its description and the commands that it takes. */
+    /** Its description and the commands that it accepts. */
     public function describe(?float $timeout = null, bool $wait = true): mixed {}
     /** Its counters. */
     public function stats(?float $timeout = null, bool $wait = true): mixed {}

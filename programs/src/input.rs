@@ -27,7 +27,7 @@ pub fn value(argument: &str, signals: &Signals) -> std::result::Result<Value, Ex
     parsed(argument, signals, "in JSON quotes")
 }
 
-/// [`value`] with how the command takes a text, for errors.
+/// [`value`] with how the command reads a text, for errors.
 fn parsed(argument: &str, signals: &Signals, how: &str) -> std::result::Result<Value, Exit> {
     if argument != "-" {
         return codec::decode(argument.as_bytes(), Encoding::Json).map_err(|e| {

@@ -23,7 +23,7 @@ pub fn completions(shell: Shell, commands: Command, name: &'static str) -> Vec<u
     script
 }
 
-/// Returns the commands with `--option` completed by the names that it takes, each with the character `=`; without
+/// Returns the commands with `--option` completed by the names that it accepts, each with the character `=`; without
 /// those that the program has `own` values for.
 pub fn with_option_names(commands: Command, own: &[&str]) -> Command {
     // `on_wait` has no value that can be written as text.

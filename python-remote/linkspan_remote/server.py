@@ -155,7 +155,7 @@ class Server:
         next request is taken. With `workers` above 1 so many threads run it at once.
         """
         if not callable(handler) or inspect.iscoroutinefunction(handler):
-            raise errors.WrongType(f"{self.endpoint}: handler={handler!r}: give a function that takes a request and returns its answer")
+            raise errors.WrongType(f"{self.endpoint}: handler={handler!r}: give a function that accepts a request and returns its answer")
         if isinstance(workers, bool) or not isinstance(workers, int) or workers < 1:
             raise errors.OutOfRange(f"{self.endpoint}: workers={workers!r}: give the number of threads that run the handler, from 1 upwards")
         if workers == 1:

@@ -111,7 +111,7 @@ class ServiceHandle:
         return self.command(Command.CANCEL, None if id is None else {"id": id}, **how)
 
     def describe(self, **how: Unpack[Waits]) -> dict[str, Any]:
-        """Its description and the commands that it takes, from the service itself."""
+        """Its description and the commands that it accepts, from the service itself."""
         return cast(dict[str, Any], self.command(Command.DESCRIBE, **how))
 
     def stats(self, **how: Unpack[Waits]) -> dict[str, Any]:

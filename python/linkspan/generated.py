@@ -1,7 +1,7 @@
 """The parts of generated code: readers that turn the value of a message into values of known types.
 
 `linkspan schema generate --lang python` writes code that calls these. Its `decode` makes instances by a `Plan`, straight from the
-bytes of a message, and calls the readers where those do not fit it, for them to say why. A reader takes a value and returns it in the type that it
+bytes of a message, and calls the readers where those do not fit it, for them to say why. A reader accepts a value and returns it in the type that it
 is read as, or raises `WrongType` or `OutOfRange`; `path` of the exception says where in the message.
 """
 

@@ -72,7 +72,7 @@ _FOR_AIO = ", which this loop cannot await: await linkspan.aio.serve(endpoint).r
 def check_handler(endpoint: str, handler: object) -> None:
     """`WrongType` for a handler that cannot be called, before a request is taken for it."""
     if not callable(handler):
-        error = WrongType(f"{endpoint}: handler={shown(handler)}: give a function that takes a request and returns its answer")
+        error = WrongType(f"{endpoint}: handler={shown(handler)}: give a function that accepts a request and returns its answer")
         error.endpoint, error.path = endpoint, "handler"
         raise error
 

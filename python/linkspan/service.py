@@ -165,7 +165,7 @@ def run(
 
 
 def _commands(service: Service) -> list[str]:
-    """The commands that the service takes beyond those of every service."""
+    """The commands that the service accepts beyond those of every service."""
     kind = type(service)
     own = [method.removeprefix("do_") for method in dir(service) if method.startswith("do_")]
     config = ["CONFIG"] if kind.on_config is not Service.on_config else []

@@ -52,7 +52,7 @@ class Timestamp:
     def from_datetime(when: datetime) -> Timestamp:
         """From a `datetime` with a time zone, to the microsecond that it has; one of pandas has nanoseconds. `Unsupported` without a zone."""
         if not isinstance(when, datetime):
-            raise refused(WrongType, "when", when, "a datetime with a time zone; Timestamp.from_datetime64 takes one of NumPy")
+            raise refused(WrongType, "when", when, "a datetime with a time zone; Timestamp.from_datetime64 accepts one of NumPy")
         if when.utcoffset() is None:
             raise Unsupported("a datetime without a time zone names no instant: give it one, as when.astimezone() does")
         return Timestamp(_span(when - _EPOCH) + getattr(when, "nanosecond", 0))

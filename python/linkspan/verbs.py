@@ -100,7 +100,7 @@ def wait(
 def descriptors_of(objects: Iterable[T]) -> tuple[list[T], list[int]]:
     """The objects of `wait` and their descriptors; `WrongType` where one has none."""
     if hasattr(objects, "fileno") or not isinstance(objects, Iterable):
-        raise WrongType(f"wait takes a list of objects, and not {type(objects).__name__}: wait([subscriber, channel])")
+        raise WrongType(f"wait accepts a list of objects, and not {type(objects).__name__}: wait([subscriber, channel])")
     objects = list(objects)
     for at, each in enumerate(objects):
         if not hasattr(each, "fileno"):

@@ -59,7 +59,7 @@ class Command(StrEnum):
     CHECKPOINT = "CHECKPOINT"  #: stop working, checkpoint, go on
     SHUTDOWN = "SHUTDOWN"  #: checkpoint, close, leave the controller, end
     STATUS = "STATUS"  #: return the state; answered by the library
-    DESCRIBE = "DESCRIBE"  #: return its description and the commands that it takes; answered by the library
+    DESCRIBE = "DESCRIBE"  #: return its description and the commands that it accepts; answered by the library
     STATS = "STATS"  #: return the counters; answered by the library
     CONFIG = "CONFIG"  #: return or change the settings
     LOG = "LOG"  #: return the last lines of its log; answered by the library

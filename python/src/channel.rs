@@ -112,7 +112,7 @@ impl Channel {
 
     /// Lends memory for opaque bytes, such as a frame of a camera, with anything in it: write it by the buffer protocol
     /// (`readinto`, `recv_into`, `with memoryview(loan) as view:`), say by `loan.truncate` how many bytes there are, and send
-    /// it within a value in place of `bytes`. Over `shm:`, with the encodings `cbor` and `raw`, nothing of them is copied to send
+    /// it within a value instead of `bytes`. Over `shm:`, with the encodings `cbor` and `raw`, nothing of them is copied to send
     /// them, once, where at most 4 KiB of other values are before and behind them. It is read-only then; where a buffer of it
     /// is still in use, a copy is sent. It is ordinary memory where `loan` gives that.
     fn loan_bytes(&self, length: Length) -> Outcome<BytesLoan> {

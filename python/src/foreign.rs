@@ -291,7 +291,7 @@ fn numpy_generic(py: Python<'_>) -> PyResult<Option<&Bound<'_, PyAny>>> {
     }
     match imported(py, &GENERIC, "numpy", "generic") {
         Ok(found) => Ok(Some(found)),
-        // A module of that name that is not NumPy, or one that is only half imported yet.
+        // A module of that name that is not NumPy, or one whose import has not ended yet.
         Err(error) if error.is_instance_of::<PyImportError>(py) => Ok(None),
         Err(error) if error.is_instance_of::<pyo3::exceptions::PyAttributeError>(py) => Ok(None),
         Err(error) => Err(error),

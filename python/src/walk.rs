@@ -51,7 +51,7 @@ impl<'a, 'py> Walk<'a, 'py> {
 #[cold]
 fn placed(py: Python<'_>, raised: PyErr, path: Option<&str>) -> PyErr {
     if let Some(path) = path {
-        // An exception that takes neither is still the one that was raised.
+        // An exception that accepts neither is still the one that was raised.
         let _ = place(raised.value(py), path);
     }
     raised

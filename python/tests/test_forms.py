@@ -140,7 +140,7 @@ def test_wait_for_what_cannot_be_waited_for_says_so(objects, kind, part):
 
 
 def test_wait_for_one_object_without_a_list_says_so():
-    with linkspan.listen("shm:test/alone") as listener, pytest.raises(linkspan.WrongType, match="takes a list"):
+    with linkspan.listen("shm:test/alone") as listener, pytest.raises(linkspan.WrongType, match="accepts a list"):
         linkspan.wait(listener, timeout=0)
 
 

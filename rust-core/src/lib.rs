@@ -74,7 +74,7 @@
 //! | `serde_json`, `ciborium`, `bson`, `ndarray` | conversions (`TryFrom`, `From`) to and from those crates' own values |
 //! | `log` | events of [`Channel::events`] and the like are also written by the crate `log`, target `linkspan`, at once |
 //!
-//! Every call that can wait takes a [`Duration`](std::time::Duration), `None` for no limit, or [`Timeout::Default`]:
+//! Every call that can wait accepts a [`Duration`](std::time::Duration), `None` for no limit, or [`Timeout::Default`]:
 //! the option `timeout`, or 30 s. Loops (`next`, iteration, `run`) continue without limit by default, until `close` or
 //! a stop signal.
 //!

@@ -131,7 +131,7 @@ fn unexpected_hello_descriptors_are_refused_and_closed() {
 fn subscriber_that_parks_repeatedly_and_reads_nothing_delays_no_peer() {
     let (endpoint, publisher, honest) = published();
     let hostile = [subscriber(&endpoint), subscriber(&endpoint)];
-    // One requests a byte for each message, until its socket takes no more; the other a futex wake-up.
+    // One requests a byte for each message, until its socket accepts no more; the other a futex wake-up.
     meanwhile(
         |turn| {
             hostile[0].memory.store(DATA_PARK, turn << 2 | 2);

@@ -80,12 +80,14 @@ PHRASES = [
 
 # Ordinary words that have one meaning in the code: CONTRIBUTING.md has them. The places whose comments were read again
 # for them.
-READ_FOR_WORDS = (
-    "rust-core/os/src/*", "rust-core/value/src/*", "rust-core/service/src/*", "rust-core/region/src/*", "controller/src/*", "bridge/src/*", "schema-tools/src/*", "recording/src/*",
-)
+READ_FOR_WORDS = ("*.rs", "*.py", "*.h", "*.hpp", "*.f90", "*.php", "*.js")
 ORDINARY = [
-    (r"//.*\bin place of\b", "instead of", ()),
-    (r"//.*\b(is|are|be) ready for another\b", "allocated, empty, complete", ()),
+    (r"(//|# ).*\bin place of\b", "instead of", ()),
+    (r"(//|# ).*\b(is|are|be) ready for another\b", "allocated, empty, complete", ()),
+    (r"\b[sS]mall (messages?|blocks?|body|bodies|files?)\b(?! system)", "short, of what has few bytes", ()),
+    (r"\b[sS]hort (numbers?|sets?|counts?) of\b", "small, of what is few", ()),
+    (r"\b(take[sn]?|took) (it |them |one |this |that )?for (granted|no |one of)\b|\btakes? (it|them|this|that|what \w+ \w+) for (a|an|the)\b", "reads as", ()),
+    (r"\bfunction(s)? (that )?takes? (no|any|a|an|the)\b", "accepts, expects", ()),
 ]
 
 

@@ -81,7 +81,7 @@ def test_cmake_finds_the_moved_library(moved: Path, tmp_path: Path) -> None:
 
 
 def test_fpm_builds_from_the_archive(moved: Path, tmp_path: Path) -> None:
-    # fpm does not quote paths, so this place has no space, and it takes every path as relative.
+    # fpm does not quote paths, so this place has no space, and it reads every path as relative.
     place = tmp_path / "place"
     shutil.copytree(moved, place, symlinks=True)
     project = tmp_path / "project"

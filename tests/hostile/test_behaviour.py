@@ -148,7 +148,7 @@ def test_subscriber_reads_nothing(scene: Scenes, transport: str) -> None:
 
 @pytest.mark.parametrize(("transport", "pattern"), [(t, p) for t, p in ALL if p != "publish"])
 def test_client_floods(scene: Scenes, transport: str, pattern: str) -> None:
-    """Small messages as fast as possible, over several connections: the honest pair is served in turn."""
+    """Short messages as fast as possible, over several connections: the honest pair is served in turn."""
     honest = scene(transport, pattern)
     ended = threading.Event()
 

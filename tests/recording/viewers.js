@@ -11,7 +11,7 @@ const { McapStreamReader } = load("@mcap/core");
 const plain = (key, value) => {
   if (typeof value === "bigint") return Number.isSafeInteger(Number(value)) ? Number(value) : { big: String(value) };
   if (typeof value === "number" && !Number.isFinite(value)) return String(value);
-  // With an exponent: without it Python takes it for an integer.
+  // With an exponent: without it Python reads it as an integer.
   if (typeof value === "number" && Math.abs(value) > 2 ** 53) return { big: value.toExponential() };
   if (ArrayBuffer.isView(value)) return Array.from(value);
   return value;

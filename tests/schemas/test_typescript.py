@@ -36,7 +36,7 @@ def echo(folder: Path, values: list[Any]) -> list[Any]:
 
 
 def plain(value: Any) -> Any:
-    """As TypeScript sends it: a float that is whole is an integer, which a schema takes for a float."""
+    """As TypeScript sends it: a float that is whole is an integer, which a schema reads as a float."""
     match value:
         case dict():
             return {key: plain(each) for key, each in value.items()}

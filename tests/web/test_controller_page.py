@@ -341,7 +341,7 @@ def test_new_and_disconnected_services_are_shown(page, page_server):
     process.kill()
     process.wait()
     page.wait("row => ['DISCONNECTED', 'STALE'].includes(document.querySelector(row).dataset.view)", ROW.format("bench/brief"))
-    # The row shows this in place of the last state, which would look current.
+    # The row shows this instead of the last state, which would look current.
     page.wait(IS, [ROW.format("bench/brief"), "DISCONNECTED"])
 
 

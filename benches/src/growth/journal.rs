@@ -23,7 +23,7 @@ fn folder() -> PathBuf {
     std::env::var_os("LINKSPAN_STATE_DIR").map_or_else(std::env::temp_dir, PathBuf::from)
 }
 
-/// Whether the disk has room for twice so many bytes; if not, the worker reports that in place of a measurement.
+/// Whether the disk has room for twice so many bytes; if not, the worker reports that instead of a measurement.
 fn fits(bytes: u64) -> Result<bool> {
     let path = std::ffi::CString::new(folder().as_os_str().as_bytes())?;
     // SAFETY: an all-zero statvfs is a valid one; the kernel writes one of our own for a path that ends with zero.

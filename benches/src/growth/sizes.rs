@@ -29,7 +29,7 @@ fn available() -> Result<u64> {
     Ok(line.trim().trim_end_matches("kB").trim().parse::<u64>()? * 1024)
 }
 
-/// Whether so many bytes fit; if not, the worker reports that in place of a measurement.
+/// Whether so many bytes fit; if not, the worker reports that instead of a measurement.
 fn fits(bytes: usize) -> Result<bool> {
     let (needed, there) = (bytes as u64 * COPIES, available()?);
     if needed > there {

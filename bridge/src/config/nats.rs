@@ -65,7 +65,7 @@ impl Nats {
         for (index, address) in self.servers.iter().enumerate() {
             self.validate_address(address).map_err(|e| Invalid::at(["servers".into(), index.into()], e))?;
         }
-        // A server takes one kind of credentials.
+        // A server accepts one kind of credentials.
         let shown = [
             ("credentials", self.credentials.is_some()),
             ("user", self.user.is_some()),

@@ -1,6 +1,6 @@
 """The procedures that read numbers and arrays of numbers from a message.
 
-gfortran takes a scalar for ambiguous with an array of assumed rank, so `get` has a procedure for each rank, which only calls
+gfortran reads a scalar as ambiguous with an array of assumed rank, so `get` has a procedure for each rank, which only calls
 the one of assumed rank for its kind.
 """
 

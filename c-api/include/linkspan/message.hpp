@@ -92,7 +92,7 @@ public:
     zstring(const char *text) : text_(text) {}
     zstring(const std::string &text) : text_(text.c_str()) { check(text); }
     zstring(std::string_view text) : copy_(std::in_place, text) { check(text); }
-    /// NULL for a null pointer, which the function that takes the text refuses.
+    /// NULL for a null pointer, which the function that is given the text refuses.
     const char *c_str() const noexcept { return copy_ ? copy_->c_str() : text_; }
     /// The same where NULL would stand for no key; throws `invalid_state` for a null pointer.
     const char *key() const {

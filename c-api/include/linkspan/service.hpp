@@ -45,7 +45,7 @@ struct service_options {
     bool paused = false;
     /// A description in one line.
     std::string description;
-    /// The commands that it takes beyond the usual: `"CONFIG"`, `"BACKUP"`, names of its own.
+    /// The commands that it accepts beyond the usual: `"CONFIG"`, `"BACKUP"`, names of its own.
     std::vector<std::string> commands;
     /// The options of its connection to the controller.
     options channel;

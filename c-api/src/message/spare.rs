@@ -35,7 +35,7 @@ unsafe impl Send for Shells {}
 impl Shells {
     const NONE: Shells = Shells { places: [None; SHELLS], next: 0 };
 
-    /// Adds a shell in place of the oldest one, and returns that, if it was not taken before.
+    /// Adds a shell instead of the oldest one, and returns that, if it was not taken before.
     #[inline]
     fn exchange(&mut self, shell: Shell) -> Option<Shell> {
         let oldest = self.places[self.next].replace(shell);

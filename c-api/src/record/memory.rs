@@ -6,7 +6,7 @@ use super::error::no_memory;
 
 /// Copies bytes and appends a NUL.
 pub(super) fn copy(bytes: &[u8]) -> Result<*mut u8> {
-    // SAFETY: `malloc` takes any size; the memory is written within it.
+    // SAFETY: `malloc` accepts any size; the memory is written within it.
     unsafe {
         let room = libc::malloc(bytes.len() + 1).cast::<u8>();
         if room.is_null() {

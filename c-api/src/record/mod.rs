@@ -197,8 +197,8 @@ pub unsafe extern "C" fn linkspan_record_free(
     })
 }
 
-/// Makes a struct the value of `message`, in place of its previous one. The message is sent, published or
-/// used as a reply like any other; it takes no puts until `linkspan_message_clear`.
+/// Makes a struct the value of `message`, instead of its previous one. The message is sent, published or
+/// used as a reply like any other; it accepts no puts until `linkspan_message_clear`.
 ///
 /// Arrays that are loans are moved into the message as `linkspan_message_put_loan` moves them: nothing is copied, and
 /// their `data` is NULL then, so that the struct is not put again (`InvalidState`) until each has a loan or memory of its own.

@@ -17,7 +17,7 @@ class TimeSeries {
   constructor(rows) { this.columns = Array.from({ length: rows + 1 }, () => []); }
   get last() { return this.columns[0].at(-1) ?? 0; }
 
-  // Adds samples at intervals of 10 ms. Skips those that it has; a null in place of missing ones interrupts the line.
+  // Adds samples at intervals of 10 ms. Skips those that it has; a null instead of missing ones interrupts the line.
   add(at, rows) {
     const [t, ...ys] = this.columns;
     const push = (x, values) => { t.push(x); ys.forEach((y, r) => y.push(values[r])); };

@@ -228,7 +228,7 @@ impl Session {
         spawn_blocking(move || {
             let _places = (own, all);
             match what() {
-                // One that takes no answers does not make the gateway hold many.
+                // One that reads no answers does not make the gateway hold many.
                 Ok(_) if session.answers().bytes > MOST_ANSWERS => {
                     session.fail(Some(id), &full("bytes of answers that it has not taken", MOST_ANSWERS))
                 }

@@ -250,7 +250,7 @@ impl<'a> Outlets<'a> {
     }
 }
 
-/// Returns an incarnation that no other replay has: subscribers take it for a program that was started again.
+/// Returns an incarnation that no other replay has: subscribers read it as a program that was started again.
 fn new_incarnation(of: u64, round: u64) -> u64 {
     let now = u64::try_from(Timestamp::now().0).unwrap_or(0);
     let mixed = (of ^ now.rotate_left(20) ^ u64::from(std::process::id()) ^ round << 48)

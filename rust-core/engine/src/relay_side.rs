@@ -1,7 +1,7 @@
 //! What `linkspan-relay` uses beside the public interface: it answers and makes hellos as a listener and a connecting
 //! end do, without a session of its own, and writes journals record by record.
 //!
-//! Functions in place of methods, so that no program can call them: `linkspan` does not pass this module on.
+//! Functions instead of methods, so that no program can call them: `linkspan` does not pass this module on.
 
 pub use crate::channel::acceptor::bind;
 pub use crate::channel::admission::{answer_with_state, check_allowed};

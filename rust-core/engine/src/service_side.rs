@@ -1,7 +1,7 @@
 //! What `linkspan-service` uses beside the public interface: it exchanges the messages of services frame by frame,
 //! states its own pattern, and asks listeners who they are.
 //!
-//! Functions in place of methods, so that no program can call them: `linkspan` does not pass this module on.
+//! Functions instead of methods, so that no program can call them: `linkspan` does not pass this module on.
 
 use std::os::fd::{BorrowedFd, OwnedFd};
 

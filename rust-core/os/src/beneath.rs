@@ -5,9 +5,9 @@
 //! | to do | use |
 //! |---|---|
 //! | open a file, a directory | [`Beneath::file`], [`Beneath::directory`] |
-//! | read a small file, with a bound | [`Beneath::read`] |
+//! | read a short file, with a bound | [`Beneath::read`] |
 //! | make a file that does not exist | [`Beneath::create`] |
-//! | replace a small file of this user | [`Beneath::replace`] |
+//! | replace a short file of this user | [`Beneath::replace`] |
 //! | remove a file, a socket, a pipe; a directory with its contents | [`Beneath::remove`], [`Beneath::remove_tree`] |
 //! | give a new file its name | [`Beneath::rename`] |
 //! | make a socket or a pipe, whose mode cannot be set at once | [`Staging`](super::staging::Staging) |

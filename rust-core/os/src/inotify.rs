@@ -460,8 +460,8 @@ impl AsFd for ContentWatch {
 
 #[cfg(test)]
 mod tests {
-    // One read leaves events behind where a test beside this one makes many, since the process has one instance: what is
-    // there is taken with `take_all`.
+    // One read leaves events behind where a test beside this one makes many, since the process has one instance:
+    // `take_all` takes what is there.
     use super::*;
 
     #[test]

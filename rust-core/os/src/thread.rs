@@ -131,7 +131,7 @@ pub fn keep_ends_of_children() {
 pub fn end_with_us(command: &mut Command) {
     let parent = std::process::id().cast_signed();
     let tie = move || {
-        // SAFETY: prctl and getppid are async-signal-safe, and take numbers.
+        // SAFETY: prctl and getppid are async-signal-safe, and accept numbers.
         unsafe {
             if libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL as libc::c_ulong) != 0 {
                 return Err(std::io::Error::last_os_error());

@@ -5,7 +5,7 @@
 //! | what an outbox keeps and sends again | `kept` |
 //! | what an inbox takes and counts as consumed | `taken` |
 //! | when an acknowledgement is pending | `acknowledgement` |
-//! | one step in place of two | `steps` |
+//! | one step instead of two | `steps` |
 //! | links of a connection, and what the library itself says | `links` |
 
 mod acknowledgement;

@@ -31,7 +31,7 @@ pub fn invalid_bytes_are_refused_and_other_peers_continue(place: &Place) {
     }
 }
 
-/// A program sends other bytes in place of a hello, while two others exchange messages.
+/// A program sends other bytes instead of a hello, while two others exchange messages.
 fn first_words(place: &Place) {
     let (tx, rx) = place.pair();
     carries(&tx, &rx);

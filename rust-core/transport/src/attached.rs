@@ -1,4 +1,4 @@
-//! Small files that a layer above keeps in the directory of a spool or a journal, such as the
+//! Short files that a layer above keeps in the directory of a spool or a journal, such as the
 //! schema of its messages.
 //!
 //! A file appears whole and synced, or not at all: it is written under a temporary name, synced and

@@ -37,7 +37,7 @@ pub enum Kind {
     Request = 1,
     /// The reply to a request.
     Reply = 2,
-    /// The reply of a handler that failed; in place of a hello, the refusal of a connection.
+    /// The reply of a handler that failed; instead of a hello, the refusal of a connection.
     Error = 3,
     /// The number up to which the receiving program has consumed messages.
     Ack = 4,

@@ -189,7 +189,7 @@ impl Tx {
         }
     }
 
-    /// Sends a frame. Only shared memory takes a body in several blocks; for the others it is
+    /// Sends a frame. Only shared memory accepts a body in several blocks; for the others it is
     /// copied into one.
     pub fn try_send(&mut self, frame: &Outgoing<'_>) -> Result<Sent> {
         match self {
@@ -251,7 +251,7 @@ impl Tx {
             Tx::Stream(half) => half.tail(),
             Tx::Plain(half) => half.tail(),
             Tx::Shm(half) => half.tail(),
-            // A place takes a frame whole.
+            // A place holds a frame whole.
             Tx::Place(_) => None,
         }
     }

@@ -1,4 +1,4 @@
-//! The machine that a replica of a journal comes from: a small file in the journal's directory.
+//! The machine that a replica of a journal comes from: a short file in the journal's directory.
 //!
 //! Layout: a CBOR map with `machine` (text) and `identity` (16 bytes), in the file `.origin`. A
 //! journal without the file is one of this machine.

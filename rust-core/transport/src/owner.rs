@@ -1,4 +1,4 @@
-//! The owner record: a small file beside a name that contains the process that owns the name, for
+//! The owner record: a short file beside a name that contains the process that owns the name, for
 //! listings and for people.
 //!
 //! It exists where the owner cannot be asked (a pipe, a spool, a mailslot), and for TCP, whose

@@ -135,7 +135,7 @@ fn cell(value: &Value) -> Result<String> {
         Value::Bool(is) => is.to_string(),
         Value::Int(i) => i.to_string(),
         Value::Uint(u) => u.to_string(),
-        // A number with a sign stays one; minus infinity is none to a spreadsheet, which takes it for a formula.
+        // A number with a sign stays one; minus infinity is none to a spreadsheet, which reads it as a formula.
         Value::Float(x) => text(&x.to_string()),
         Value::Timestamp(time) => time.to_string(),
         Value::Decimal(number) => text(&number.to_string()),

@@ -493,7 +493,7 @@ impl Sending {
         }
     }
 
-    /// Returns whether a small message can be sent now, as far as is known.
+    /// Returns whether a short message can be sent now, as far as is known.
     pub fn is_writable(&mut self) -> bool {
         self.part.as_mut().is_some_and(|part| part.tx.flush().unwrap_or(false))
     }

@@ -432,7 +432,7 @@ impl StoredMessage {
         StoredMessage { body: StoredBody::Shared(payload), correlation: 0, sent, kind: Kind::Data, flags: 0 }
     }
 
-    /// Stores a data message with this body that was sent at this time, in place of another message. A long body is
+    /// Stores a data message with this body that was sent at this time, instead of another message. A long body is
     /// taken from `shared`.
     #[inline(always)]
     pub fn become_data<'a>(
@@ -497,7 +497,7 @@ impl StoredMessage {
 }
 
 impl StoredBody {
-    /// Copies or shares the body in place of another one.
+    /// Copies or shares the body instead of another one.
     #[inline(never)]
     fn store<'a>(&mut self, shared: impl FnOnce() -> Cow<'a, Payload>) {
         *self = StoredBody::of(shared());

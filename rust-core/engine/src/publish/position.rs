@@ -1,4 +1,4 @@
-//! What a subscriber with a `client_id` received last from a publisher: kept in a small file, so that its next
+//! What a subscriber with a `client_id` received last from a publisher: kept in a short file, so that its next
 //! incarnation knows what it missed while it was away.
 //!
 //! One word of a mapped page is stored for each message: that outlives a SIGKILL and asks the kernel nothing. The file

@@ -168,7 +168,7 @@ impl World<'_> {
             });
         }
         for i in both {
-            // The thread that made the link takes it for the half that sends, a server's also while another thread
+            // The thread that made the link uses it as the half that sends, a server's also while another thread
             // sends.
             if self.serves[i] || self.under_way != Some(i) {
                 self.join(i);

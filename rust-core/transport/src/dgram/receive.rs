@@ -22,7 +22,7 @@ use crate::sys::fork::Guarded;
 use crate::value::Limits;
 use crate::{Losses, Waited};
 
-/// The longest datagram in bytes that a reader takes; writers send no longer ones.
+/// The longest datagram in bytes that a reader accepts; writers send no longer ones.
 pub(super) const LONGEST: usize = 1 << 20;
 
 /// The most senders whose last number is kept.
@@ -127,7 +127,7 @@ impl DgramRx {
             Limits::for_message(self.limit).check_message(length as u64)?;
         }
         if length > LONGEST {
-            let text = format!("a datagram of {length} bytes is over the {LONGEST} that a mailslot takes");
+            let text = format!("a datagram of {length} bytes is over the {LONGEST} that a mailslot accepts");
             return Err(Error::new(ErrorKind::TooLarge, text));
         }
         Ok(Some(length))
@@ -246,7 +246,7 @@ fn read(bytes: &[u8], last_sender: &mut LastSender) -> Result<(Incoming, Sender)
     let first = bytes.first_chunk::<HEADER>().ok_or_else(|| malformed("shorter than a header"))?;
     let header = Header::from_bytes_with(first, crc::of_words)?;
     if header.kind != Kind::Data {
-        return Err(malformed("a mailslot takes messages, and neither requests nor answers"));
+        return Err(malformed("a mailslot accepts messages, and neither requests nor answers"));
     }
     let start = header.body_offset();
     if header.body.checked_add(start as u64) != Some(bytes.len() as u64) {

@@ -1,4 +1,4 @@
-//! The small blocks that a journal's files begin with or consist of: a magic word, a checksum, an identity, numbers.
+//! The short blocks that a journal's files begin with or consist of: a magic word, a checksum, an identity, numbers.
 //!
 //! | offset | size | field |
 //! |---|---|---|

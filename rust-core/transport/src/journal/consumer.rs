@@ -1,4 +1,4 @@
-//! The stored position of a named reader: a small file that outlives the reader.
+//! The stored position of a named reader: a short file that outlives the reader.
 //!
 //! The file has two blocks in different sectors, written in turn, each with a count and a checksum.
 //! Whatever interrupts a write, the other block is whole, so storing a position costs one write; a

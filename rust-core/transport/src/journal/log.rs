@@ -118,7 +118,7 @@ pub struct JournalLog {
     kept: SealedSegments,
     /// The reason why records are refused, after a failure whose effect is unknown.
     failed: Option<Error>,
-    /// Memory for heads and small bodies, reused by each append.
+    /// Memory for heads and short bodies, reused by each append.
     scratch: Vec<u8>,
     /// The schema of the segment's records; `None` while it has none.
     written: Option<u64>,
@@ -379,7 +379,7 @@ impl JournalLog {
                     }
                     Err(rustix::io::Errno::INTR) => {}
                     Err(rustix::io::Errno::FBIG) => {
-                        let text = format!("{}: the file system takes no longer file", doing());
+                        let text = format!("{}: the file system accepts no longer file", doing());
                         return Err(Error::new(ErrorKind::NoSpace, text));
                     }
                     Err(e) => return Err(e).doing(doing()),

@@ -18,7 +18,7 @@
 //!
 //! | what | defined in |
 //! |---|---|
-//! | small blocks with a checksum | `block` |
+//! | short blocks with a checksum | `block` |
 //! | the directory and its files | `folder` |
 //! | one record; the records of a segment, and their schema | `record`, `records` |
 //! | bodies with bytes that look like a record | `mask` |

@@ -152,7 +152,7 @@ impl Drop for Replica {
     }
 }
 
-/// Renames the journal at a place to `NAME.replaced`, in place of one that had that name. Under the
+/// Renames the journal at a place to `NAME.replaced`, instead of one that had that name. Under the
 /// journal's lock. Its readers find it removed, because its committed word is.
 fn set_aside(place: &Place) -> Result<()> {
     let name = place.file.strip_suffix(ENDING).unwrap_or(&place.file);

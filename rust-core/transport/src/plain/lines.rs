@@ -85,7 +85,7 @@ impl Lines {
         }
     }
 
-    /// Returns space for the next read; [`Lines::filled`] then takes the number of bytes read.
+    /// Returns space for the next read; [`Lines::filled`] then is given the number of bytes read.
     pub(crate) fn room(&mut self) -> &mut [u8] {
         if self.start > 0 {
             self.buffer.copy_within(self.start..self.end, 0);

@@ -1,7 +1,7 @@
 //! The record header of every ring, a channel's and a publisher's: one word that gives the length and the meaning of
 //! the bytes behind it, and whether they are there yet.
 //!
-//! A record is this word, then the content, then fill up to a multiple of 16 bytes. A small message
+//! A record is this word, then the content, then fill up to a multiple of 16 bytes. A short message
 //! costs a word and its time of sending ([`Shape::Compact`]) instead of the 64-byte header, because
 //! sequence and correlation follow from the ring's order; the full header appears only where it
 //! says more. A publisher's records have numbers of their own ([`Shape::Linked`]), since readers begin anywhere, and
@@ -72,7 +72,7 @@ pub(super) enum Shape {
 ///
 /// It stays one word in memory, too: a struct of small fields would be passed through memory,
 /// written field by field and read as a whole at once, which stalls the processor for longer than
-/// copying a small message takes.
+/// copying a short message takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Record(u64);
 

@@ -210,7 +210,7 @@ mod tests {
         }
     }
 
-    /// What a publisher never stores, each in place of its first record.
+    /// What a publisher never stores, each instead of its first record.
     #[test]
     fn published_record_of_another_shape_or_beyond_its_lap_is_malformed() {
         use super::super::broadcast::RingReader;

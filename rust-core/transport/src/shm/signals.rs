@@ -62,7 +62,7 @@ pub(super) enum GiveOutcome {
     Taken,
     /// Its socket has no room, or it is gone.
     NotNow,
-    /// The kernel takes no more descriptors of this process.
+    /// The kernel accepts no more descriptors of this process.
     Refused,
 }
 

@@ -115,7 +115,7 @@ impl<C: ViewCounter> SlotFiles<C> {
         SlotFiles { session, files: Default::default(), longest: longest.saturating_add(PAGE), counter }
     }
 
-    /// Takes a file that the peer sent, in place of an earlier one; views of that one stay valid. `Malformed` if it is
+    /// Takes a file that the peer sent, instead of an earlier one; views of that one stay valid. `Malformed` if it is
     /// no file of a slot.
     pub fn put(&mut self, file: OwnedFd) -> Result<()> {
         let FileName { slot, number } = slot_page::name_of(file.as_fd(), self.session)?;

@@ -84,7 +84,7 @@ pub enum Readers {
 }
 
 impl PreparedSchema {
-    /// Computes the canonical form and the fingerprint. It takes a schema without a canonical form as well,
+    /// Computes the canonical form and the fingerprint. It accepts a schema without a canonical form as well,
     /// so that a builder of options needs no `Result`; opening an object with it fails.
     pub fn new(schema: Schema) -> Arc<PreparedSchema> {
         let form = schema.to_bytes().unwrap_or_default();

@@ -13,7 +13,7 @@ use super::{BigInt, Decimal, NdArrayRef, Sink};
 use crate::error::{Error, ErrorKind, Result};
 use std::fmt;
 
-/// The lower bound of [`Limits::memory`], in bytes: the nodes of a small message take more memory
+/// The lower bound of [`Limits::memory`], in bytes: the nodes of a short message take more memory
 /// than its encoded form.
 const LEAST_MEMORY: u64 = 1 << 20;
 

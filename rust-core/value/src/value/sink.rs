@@ -86,7 +86,7 @@ pub trait Sink {
     /// Takes the whole value from its encoding in CBOR, where the sink reads that itself, and returns
     /// true; no events follow. Returns false, and takes nothing, where the value has to be decoded.
     ///
-    /// The result and the errors must not depend on it: a sink takes no bytes that decoding refuses, and
+    /// The result and the errors must not depend on it: a sink accepts no bytes that decoding refuses, and
     /// allocates no more than decoding would. It is asked before the first event, and only within limits that
     /// every value of up to 23 entries without containers keeps.
     fn take_cbor(&mut self, bytes: &[u8]) -> bool {

@@ -77,7 +77,7 @@ impl Channel {
         Ok(self.descriptor.as_raw_fd())
     }
 
-    /// Returns whether a small message can be sent without waiting, as far as is known.
+    /// Returns whether a short message can be sent without waiting, as far as is known.
     pub fn writable(&self) -> Result<bool> {
         let writable = self.sending().map_err(|e| e.on(&self.shown))?.is_writable();
         self.ack_sender().flush_deferred();

@@ -60,7 +60,7 @@ fn torn_tail_with_forged_records_in_its_body_is_cut() {
         fs::write(&segment, &torn[..third_of(&whole, second)]).unwrap();
         assert_eq!(journal.writer().last(), 2, "{damage:?}");
         assert_eq!(read(&mut journal.reader(None, Some(Start::First))), [1, 2]);
-        // With the later record it is damage, and no reader takes a part of a body for a record.
+        // With the later record it is damage, and no reader reads a part of a body as a record.
         fs::write(&segment, &torn).unwrap();
         fs::write(journal.path("committed"), []).unwrap();
         assert_eq!(journal.writer_with(Segmentation::default()).unwrap_err().kind(), ErrorKind::Corrupt);

@@ -154,7 +154,7 @@ impl Newest {
     }
 }
 
-/// References to the long arrays of a frame in slots, in place of the arrays; none if they are not all there.
+/// References to the long arrays of a frame in slots, instead of the arrays; none if they are not all there.
 fn references(slots: &BroadcastSlots, frame: &Outgoing<'_>) -> Option<Rest> {
     let split = frame.split.filter(|_| frame.extension.is_empty())?;
     Some(references::to_bytes(&slots.refer(split)?))

@@ -174,7 +174,7 @@ impl BroadcastReader {
     }
 
     /// Returns the next record if it is a fast-path one and the subscription has not ended. With `spins`, spins first,
-    /// in place of the next [`BroadcastReader::spin`], where spinning is known to succeed. Where it is not, its few
+    /// instead of the next [`BroadcastReader::spin`], where spinning is known to succeed. Where it is not, its few
     /// polls come later, after steps of the general path in which a message may come.
     #[inline(always)]
     pub fn peek_fast(&mut self, spins: bool) -> Option<FastLinked> {

@@ -30,7 +30,7 @@ pub(super) struct Referring {
     pub content: Content,
 }
 
-/// What a record has in place of a body.
+/// What a record has instead of a body.
 #[derive(Debug)]
 pub(super) enum Content {
     /// What is around the arrays, and where they are.

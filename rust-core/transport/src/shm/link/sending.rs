@@ -44,7 +44,7 @@ pub struct ShmTx {
     pub(super) seen_head: u64,
     /// When the last frame was sent, as its header says, ns since 1970.
     pub(super) last_sent: i64,
-    /// Where long arrays and long bodies are put; `None` where the peer takes no files of slots.
+    /// Where long arrays and long bodies are put; `None` where the peer accepts no files of slots.
     pub(super) slots: Option<Arc<Slots>>,
     /// How many long bodies were sent in slots, and how many in pieces for want of one, since the last
     /// [`ShmTx::take_long_bodies`].

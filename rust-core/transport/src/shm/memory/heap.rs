@@ -1,4 +1,4 @@
-//! A heap of words in place of a memory file where there is no kernel: under loom and Miri, and in
+//! A heap of words instead of a memory file where there is no kernel: under loom and Miri, and in
 //! tests that write garbage into it.
 
 use super::*;

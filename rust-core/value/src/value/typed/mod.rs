@@ -12,7 +12,7 @@
 //! `linkspan schema generate --lang rust` writes such types. For types written by hand, serde's
 //! derives with [`Serde`](super::Serde) are less work and slower: they build a tree first.
 //!
-//! A builder is a state machine that takes one event at a time and returns whether its value is complete. So
+//! A builder is a state machine that accepts one event at a time and returns whether its value is complete. So
 //! builders nest without recursion of the decoder: a record passes each event to the builder of the open
 //! field, until that one is complete.
 
