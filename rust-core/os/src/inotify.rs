@@ -249,9 +249,9 @@ impl Watch {
         }
         let left = news.names.split_off(most);
         let taken = std::mem::replace(&mut *news, News { changed: true, names: left, ..News::default() });
-        if !self.state.woken.swap(true, Ordering::AcqRel) {
-            self.state.waker.wake();
-        }
+        drop(news);
+        let _watches = self.shared.watches();
+        self.state.wake();
         taken
     }
 
@@ -268,16 +268,16 @@ impl Watch {
     /// Reads the instance once and distributes the events. False where there was none.
     fn distribute(&self) -> bool {
         kernel_entry::assert_allowed();
-        // Reset first, so that an event which another thread passes on from here on wakes this
-        // watch again.
-        if self.state.woken.swap(false, Ordering::AcqRel) {
-            self.state.waker.drain();
-        }
         let mut space = [MaybeUninit::<u8>::uninit(); 8192];
         let mut reader = inotify::Reader::new(&self.shared.fd, &mut space);
         // The names have to be in the order of the events, so one thread at a time reads and
         // distributes.
         let mut watches = self.shared.watches();
+        // Under the lock under which others wake this watch: flag and eventfd stay the same. Before the read, so that
+        // what another thread passes on from here on wakes this watch again.
+        if self.state.woken.swap(false, Ordering::AcqRel) {
+            self.state.waker.drain();
+        }
         let mut begun = false;
         // One read only: what it leaves keeps the descriptor readable, and a read that finds
         // nothing would cost a system call per message.
@@ -308,8 +308,8 @@ impl Watch {
 
     /// Wakes another watch, once per read of its own.
     fn notify(&self, state: &Arc<WatchState>) {
-        if !Arc::ptr_eq(state, &self.state) && !state.woken.swap(true, Ordering::AcqRel) {
-            state.waker.wake();
+        if !Arc::ptr_eq(state, &self.state) {
+            state.wake();
         }
     }
 }
@@ -337,6 +337,13 @@ impl WatchState {
     /// Locks the news.
     fn news(&self) -> MutexGuard<'_, News> {
         self.news.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes the eventfd readable. The caller has the table of watches, as who makes it unreadable.
+    fn wake(&self) {
+        if !self.woken.swap(true, Ordering::AcqRel) {
+            self.waker.wake();
+        }
     }
 
     /// Notes an event, if the watch requests it; returns whether it does.
@@ -464,6 +471,9 @@ mod tests {
     // `take_all` takes what is there.
     use super::*;
 
+    /// As many as find a wake-up that is lost in two steps of another thread.
+    const ROUNDS: u32 = 5000;
+
     #[test]
     fn each_watch_gets_its_events_whichever_reads() {
         let folder = tempfile::tempdir().unwrap();
@@ -517,6 +527,40 @@ mod tests {
         let news = one.take_some(0);
         assert!(news.overflown && news.names == ["last"]);
         assert!(!crate::poll::is_readable(one.state.waker.as_fd()));
+    }
+
+    /// A wake-up that comes while the watch takes the one before is in the eventfd, or was taken with it: a watch whose
+    /// flag says that it is awake gets no other one.
+    #[test]
+    fn wake_ups_of_another_thread_are_not_lost_while_a_watch_takes_its_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let watch = || Watch::names(folder.path(), WatchFlags::CREATE, "watching").unwrap();
+        let (one, other) = (watch(), watch());
+        let make = |name: String| drop(std::fs::File::create(folder.path().join(name)).unwrap());
+        let start = std::sync::Barrier::new(2);
+        std::thread::scope(|scope| {
+            let takes = scope.spawn(|| {
+                for _ in 0..ROUNDS {
+                    start.wait();
+                    one.take();
+                    start.wait();
+                }
+            });
+            let mut lost = 0;
+            for round in 0..ROUNDS {
+                make(format!("{round}"));
+                other.take();
+                make(format!("{round} more"));
+                start.wait();
+                other.take();
+                start.wait();
+                for WatchState { woken, waker, .. } in [&*one.state, &*other.state] {
+                    lost += u32::from(woken.load(Ordering::Acquire) != crate::poll::is_readable(waker.as_fd()));
+                }
+            }
+            takes.join().unwrap();
+            assert_eq!(lost, 0, "of {ROUNDS} rounds");
+        });
     }
 
     #[test]
