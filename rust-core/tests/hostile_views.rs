@@ -106,18 +106,19 @@ fn turn(peer: &Peer, random: &mut Random, viewed: &mut Vec<usize>, keeps_its_sha
         1 => peer.memory.store(CONSUMED, any),
         2 => peer.memory.store(DATA_PARK, any),
         _ if keeps_its_share => {
-            // Never more than four words at a time that are not 0, so that the publisher has to accept them.
+            // Never more than four slots at a time, so that the publisher has to accept them.
             if viewed.len() == 4 {
-                let slot = viewed.swap_remove(random.below(4));
-                peer.memory.store(VIEWS + slot * 8, 0);
+                viewed.swap_remove(random.below(4));
             }
             let slot = random.below(SLOTS);
             if !viewed.contains(&slot) {
                 viewed.push(slot);
             }
-            peer.memory.store(VIEWS + slot * 8, any | 1);
+            let views =
+                viewed.iter().fold(0, |views, slot| views | (any >> (slot * 4) & 15 | 1) << (slot * 4));
+            peer.memory.store(VIEWS, views);
         }
-        _ => peer.memory.store(VIEWS + random.below(SLOTS) * 8, if any.is_multiple_of(3) { 0 } else { any }),
+        _ => peer.memory.store(VIEWS, if any.is_multiple_of(3) { 0 } else { any }),
     }
 }
 

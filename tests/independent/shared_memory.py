@@ -20,7 +20,7 @@ from independent import SOON, Frame, Link, Stream, answered, body_at, hello, len
 PAGE = 4096
 SEAL, SHRINK, GROW, FUTURE_WRITE = 1, 2, 4, 16
 PAD, COMPACT, LINKED, FULL, FIRST, PIECE, SLOTS = range(1, 8)
-LAYOUT = 7
+LAYOUT = 8
 # The stage of a sleep, in the low bits of a park word, and the bytes that wake a sleeper.
 POLL = 2
 DATA, ROOM = b"\x01", b"\x02"

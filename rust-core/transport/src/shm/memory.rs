@@ -73,10 +73,10 @@ pub trait OwnMemory: Memory {
             self.store(at + i * 8, word, Ordering::Relaxed);
         }
     }
-    /// Adds one, atomically, to a word that several threads of this side write.
-    fn add_one(&self, at: usize, order: Ordering);
-    /// Subtracts one from such a word.
-    fn subtract_one(&self, at: usize, order: Ordering);
+    /// Adds a number, atomically, to a word that several threads of this side write.
+    fn add(&self, at: usize, number: u64, order: Ordering);
+    /// Subtracts a number from such a word.
+    fn subtract(&self, at: usize, number: u64, order: Ordering);
     /// A hint that this offset will be written soon.
     fn prefetch_own(&self, _at: usize) {}
     /// Copies bytes to a place that is not read yet.
@@ -212,12 +212,12 @@ impl OwnMemory for MemoryFile {
         fence(Ordering::SeqCst);
     }
 
-    fn add_one(&self, at: usize, order: Ordering) {
-        self.word(at).fetch_add(1, order);
+    fn add(&self, at: usize, number: u64, order: Ordering) {
+        self.word(at).fetch_add(number, order);
     }
 
-    fn subtract_one(&self, at: usize, order: Ordering) {
-        self.word(at).fetch_sub(1, order);
+    fn subtract(&self, at: usize, number: u64, order: Ordering) {
+        self.word(at).fetch_sub(number, order);
     }
 
     #[inline]
@@ -321,12 +321,12 @@ impl<M: OwnMemory> OwnMemory for Arc<M> {
         (**self).store_fenced(at, value);
     }
 
-    fn add_one(&self, at: usize, order: Ordering) {
-        (**self).add_one(at, order);
+    fn add(&self, at: usize, number: u64, order: Ordering) {
+        (**self).add(at, number, order);
     }
 
-    fn subtract_one(&self, at: usize, order: Ordering) {
-        (**self).subtract_one(at, order);
+    fn subtract(&self, at: usize, number: u64, order: Ordering) {
+        (**self).subtract(at, number, order);
     }
 
     #[inline]

@@ -81,7 +81,7 @@ pub(super) mod at {
     /// Subscriber: how many files of slots it has taken from the socket.
     pub const FILES_TAKEN: usize = 144;
     /// Subscriber: how many views it has of each of the publisher's [`SLOTS`] slots, with the copy that it is making:
-    /// one word for each.
+    /// [`VIEW_BITS`] bits for each, so that the publisher loads them all as they are at one moment.
     pub const VIEWS: usize = 768;
     /// Broadcast: not 0 once subscribers are no longer woken from the futex.
     pub const POLL_ONLY: usize = 648;
@@ -103,6 +103,10 @@ pub const SLOTS: usize = 16;
 pub(super) const SHARE: usize = 4;
 /// So many slots one subscriber keeps from being written at most: those that it views, and one that it copies out of.
 pub(super) const CLAIMS: usize = SHARE + 1;
+/// The bits of the word at [`at::VIEWS`] for each slot.
+pub(super) const VIEW_BITS: usize = 4;
+
+const _: () = assert!(SLOTS * VIEW_BITS == 64 && CLAIMS < 1 << VIEW_BITS);
 
 /// Bytes of the header page, before the ring.
 pub(super) const PAGE: usize = 4096;
@@ -116,7 +120,7 @@ pub const DEFAULT_RING: usize = 256 << 10;
 
 /// The layout that this code writes, and the only one that it accepts. A change of the meaning of
 /// any word is a new one.
-pub(super) const LAYOUT: u64 = 7;
+pub(super) const LAYOUT: u64 = 8;
 /// The magic of one side of a channel.
 pub(super) const CHANNEL: u64 = u64::from_le_bytes(*b"LINKSHM1");
 /// The magic of a publisher's ring.
@@ -377,8 +381,7 @@ mod tests {
                 at::VIEWS,
                 "subscriber",
                 format!(
-                    "how many views it has of the publisher's slot 0; the words behind it are of the slots 1 to {}; at most {SHARE} in all, and one more while it copies",
-                    SLOTS - 1
+                    "how many views it has of each of the publisher's {SLOTS} slots, {VIEW_BITS} bits for each, those of slot 0 the lowest; at most {SHARE} in all, and one more while it copies"
                 ),
             ),
             (

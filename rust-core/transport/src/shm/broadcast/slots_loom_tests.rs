@@ -1,7 +1,9 @@
-//! Loom models of a publisher's slots: a slot is never written while a subscriber views it, in every interleaving; and
-//! mutants of the protocol, which the models must find.
+//! Loom models of a publisher's slots: a slot is never written while a subscriber views or copies it, or the publisher's
+//! program keeps it, in every interleaving; and mutants of the protocol, which the models must find.
 //!
 //! They run like the models of the ring beside them.
+
+mod copies;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -12,7 +14,7 @@ use loom::thread;
 use super::super::memory::heap::Heap;
 use super::super::memory::{Memory, OwnMemory};
 use super::super::segment::{PAGE, at};
-use super::claims;
+use super::claims::{self, Claims};
 
 /// The word of the slot's file that gives its filling.
 const WORD: usize = PAGE + 16;
@@ -35,7 +37,7 @@ struct Steps {
 const STEPS: Steps = Steps {
     begin_view: |page, slot, filling| claims::begin_view(page, slot, WORD, 0, filling),
     end_view: |page| claims::end_view(page, 0),
-    is_viewed: |page| claims::is_viewed(page, 0),
+    is_viewed: |page| Claims::of(page).has(0),
     looks_again: true,
 };
 
@@ -112,7 +114,7 @@ fn mutant_subscriber_without_check_of_the_filling_is_found() {
 #[should_panic]
 fn mutant_subscriber_without_fence_is_found() {
     let begin_view: fn(&Heap, &Heap, u64) -> bool = |page, slot, filling| {
-        page.add_one(at::VIEWS, Ordering::Relaxed);
+        page.add(at::VIEWS, 1, Ordering::Relaxed);
         let there = slot.load(WORD, Ordering::Acquire) == filling;
         if !there {
             claims::end_view(page, 0);
@@ -125,7 +127,7 @@ fn mutant_subscriber_without_fence_is_found() {
 #[test]
 #[should_panic]
 fn mutant_with_relaxed_end_of_view_is_found() {
-    slot_reuse(Steps { end_view: |page| page.subtract_one(at::VIEWS, Ordering::Relaxed), ..STEPS });
+    slot_reuse(Steps { end_view: |page| page.subtract(at::VIEWS, 1, Ordering::Relaxed), ..STEPS });
 }
 
 #[test]
@@ -134,8 +136,8 @@ fn mutant_with_relaxed_check_of_views_is_found() {
     slot_reuse(Steps { is_viewed: |page| page.load(at::VIEWS, Ordering::Relaxed) != 0, ..STEPS });
 }
 
-/// A subscriber that has as many views as it may copies the two words of a slot, and then checks whether they were
-/// written meanwhile.
+/// A reader without a page, as one of the newest message, copies the two words of a slot, and then checks whether they
+/// were written meanwhile.
 fn copied(was_whole: fn(&Heap, u64) -> bool) {
     model(move || {
         let slot = Heap::new(WORD + 8);

@@ -13,7 +13,7 @@ use super::super::signals::{GiveOutcome, give_file};
 use super::super::slot_file::SlotFile;
 use super::super::slot_page::{self, FileName};
 use super::super::slots::{Release, Slot};
-use super::claims;
+use super::claims::{self, Claims};
 use crate::sys::fork::Guarded;
 use crate::sys::memory::{MemoryFile, PeerMemory};
 use crate::sys::poll;
@@ -33,7 +33,7 @@ struct Viewer {
     answered: bool,
     /// The subscriber has left, but its program may still have views.
     left: bool,
-    /// It has claimed more slots than a subscriber may, so its counts are ignored.
+    /// It has claimed more slots than a subscriber may, so its claims are ignored.
     refuted: bool,
 }
 
@@ -133,7 +133,8 @@ impl Viewers {
 
     /// Removes subscribers that have left and have no views any more.
     fn forget_those_that_have_gone(&mut self) {
-        self.all.retain(|viewer| !viewer.left || (viewer.count() > 0 && !viewer.has_hung_up()));
+        self.all
+            .retain(|viewer| !viewer.left || (Claims::of(&viewer.page).count() > 0 && !viewer.has_hung_up()));
         self.have_left = self.all.iter().any(|viewer| viewer.left);
     }
 
@@ -159,16 +160,10 @@ impl Viewers {
 
 impl Viewer {
     fn views(&mut self, slot: usize) -> bool {
-        if self.refuted || !claims::is_viewed(&self.page, slot) {
-            return false;
-        }
-        self.refuted = self.count() > CLAIMS;
-        !self.refuted
-    }
-
-    /// How many slots it views.
-    fn count(&self) -> usize {
-        (0..SLOTS).filter(|slot| claims::is_viewed(&self.page, *slot)).count()
+        let claimed = Claims::of(&self.page);
+        // For ever, and so only by what it claims at one moment.
+        self.refuted |= claimed.count() > CLAIMS;
+        !self.refuted && claimed.has(slot)
     }
 
     fn take(&mut self, name: FileName, file: &MemoryFile) -> bool {

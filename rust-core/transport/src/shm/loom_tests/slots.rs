@@ -59,7 +59,7 @@ fn reordered_reuse(release: Ordering, acquire: Ordering) {
             thread::spawn(move || {
                 // SAFETY: loom checks that nothing accesses it concurrently, which is the purpose of the model.
                 assert_eq!(seen.with(|seen| unsafe { *seen }), 1);
-                page.add_one(at::RELEASED, release);
+                page.add(at::RELEASED, 1, release);
             })
         };
         if page.load(at::RELEASED, acquire) == 1 {

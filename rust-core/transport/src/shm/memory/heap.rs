@@ -119,12 +119,12 @@ impl OwnMemory for Heap {
         fence(Ordering::SeqCst);
     }
 
-    fn add_one(&self, at: usize, order: Ordering) {
-        self.word(at).fetch_add(1, order);
+    fn add(&self, at: usize, number: u64, order: Ordering) {
+        self.word(at).fetch_add(number, order);
     }
 
-    fn subtract_one(&self, at: usize, order: Ordering) {
-        self.word(at).fetch_sub(1, order);
+    fn subtract(&self, at: usize, number: u64, order: Ordering) {
+        self.word(at).fetch_sub(number, order);
     }
 
     fn copy_in(&self, at: usize, from: &[u8]) {

@@ -77,7 +77,7 @@ impl<P: Memory> Release for Counts<P> {
 /// because views are dropped by several threads; `page` is this side's own.
 pub(in super::super) fn release(page: &impl OwnMemory, slot: usize) {
     // Release: all reads through the reference come before.
-    page.add_one(at::RELEASED + slot * 8, Ordering::Release);
+    page.add(at::RELEASED + slot * 8, 1, Ordering::Release);
 }
 
 /// The receiving side of a channel: a view ends with the release of its reference.
