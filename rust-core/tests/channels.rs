@@ -26,6 +26,7 @@ mod hostile_schemas;
 mod hostile_shm;
 mod hostile_views;
 mod interrupted;
+mod latest_in_slots;
 mod lent_bytes;
 mod lingering;
 mod loans;

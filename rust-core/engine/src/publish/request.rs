@@ -1,18 +1,22 @@
 //! Requests for the newest values of publishers, which keep nothing of them: the hello has `once`. Requests to several
 //! publishers are under way together, so that one that does not answer delays none of the others.
+//!
+//! A publisher knows of no such reader, and may write the newest message's slot again while it is copied. Where one
+//! does so each time, because it publishes faster than this side copies, the value comes by a subscription, whose claim
+//! of the slot it respects.
 
 use std::collections::BTreeMap;
 use std::os::fd::BorrowedFd;
 
 use super::names::{DESCRIPTORS, MAX_NAMES};
-use super::subscriber::nothing_published;
+use super::subscriber::{Subscriber, nothing_published};
 use crate::channel::asking::{Pending, Progress};
 use crate::channel::dial::Dialler;
 use crate::channel::handshake::Hello;
 use crate::channel::link::{owner_of, qualify};
 use crate::channel::pattern::Pattern;
 use crate::channel::{Options, Use};
-use crate::deadline::{Deadline, Waiting};
+use crate::deadline::{Deadline, Waiting, at_timeout};
 use crate::drive;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{Incoming, Kind};
@@ -24,8 +28,8 @@ use crate::transport::endpoint::Endpoint;
 use crate::transport::hello::{AnsweredCall, MIN_ANSWER_TIME};
 use crate::transport::socket::StreamRx;
 
-/// A publisher that has a newer ring than that of its answer is asked again, so often at most.
-const MAX_MOVES: u32 = 64;
+/// A publisher whose answer was out of date when it was read is asked again, so often at most.
+const MAX_ATTEMPTS: u32 = 8;
 
 /// The token of what a failed attempt leaves in the set.
 const NONE: u64 = u64::MAX;
@@ -66,14 +70,40 @@ pub fn newest_of_each(
         }
         finish(&mut under_way, &set, &mut found)?;
     }
-    Ok(found)
+    let message = |(endpoint, found): (Endpoint, Result<Found>)| match found {
+        Ok(Found::Overtaken) => {
+            let newest = subscribed(&endpoint, options, limit);
+            (endpoint, newest)
+        }
+        Ok(Found::Newest(message)) => (endpoint, Ok(message)),
+        Err(error) => (endpoint, Err(error)),
+    };
+    Ok(found.into_iter().map(message).collect())
+}
+
+/// How a request ended.
+enum Found {
+    Newest(Message),
+    /// The publisher had published more in each attempt before its newest message was copied.
+    Overtaken,
+}
+
+/// Returns the newest value of a publisher that answers, by a subscription that ends with the call.
+fn subscribed(endpoint: &Endpoint, options: &Options, limit: Deadline) -> Result<Message> {
+    // The position that is kept for a `client_id` is that of the program's subscriber.
+    let options = Options { client_id: None, ..options.clone() };
+    let ends = Deadline::after(MIN_ANSWER_TIME).sooner(limit);
+    let text = "the publisher had published more each time before its newest message was copied; try again, or subscribe";
+    Subscriber::to_one(endpoint.clone(), &options, None, true)?
+        .newest_within(&mut Waiting::until(ends))
+        .map_err(at_timeout(Error::new(ErrorKind::Stalled, text)))
 }
 
 /// Takes the steps of requests until each has its result.
 fn finish(
     under_way: &mut BTreeMap<u64, Request<'_>>,
     set: &Epoll,
-    found: &mut Vec<(Endpoint, Result<Message>)>,
+    found: &mut Vec<(Endpoint, Result<Found>)>,
 ) -> Result<()> {
     let (mut due, mut ready): (Vec<u64>, _) = (under_way.keys().copied().collect(), Vec::new());
     loop {
@@ -119,7 +149,7 @@ struct Request<'a> {
     dialler: Dialler,
     own_hello: Hello,
     stage: Stage,
-    moves: u32,
+    attempts: u32,
     /// Until when the step that is awaited has to be possible.
     ends: Deadline,
     /// That of the call.
@@ -150,7 +180,7 @@ impl<'a> Request<'a> {
             dialler,
             own_hello,
             stage: Stage::New,
-            moves: 0,
+            attempts: 0,
             ends,
             limit,
         })
@@ -174,7 +204,7 @@ impl<'a> Request<'a> {
     }
 
     /// Takes the steps that are possible now; returns the value once it is there.
-    fn step(&mut self) -> Result<Option<Message>> {
+    fn step(&mut self) -> Result<Option<Found>> {
         loop {
             let offer = || Ok(((), Vec::new()));
             let progress = match std::mem::replace(&mut self.stage, Stage::New) {
@@ -193,7 +223,7 @@ impl<'a> Request<'a> {
                     if frame.header.kind != Kind::Data {
                         return Err(nothing_published());
                     }
-                    return self.message(frame, source, schemas).map(Some);
+                    return Ok(Some(self.message(frame, source, schemas)));
                 }
             };
             match progress? {
@@ -202,27 +232,25 @@ impl<'a> Request<'a> {
                     return Ok(None);
                 }
                 Some(Progress::Connected(called, hello, ())) => {
-                    if let Some(message) = self.answered(called, &hello)? {
-                        return Ok(Some(message));
+                    if let Some(found) = self.answered(called, &hello)? {
+                        return Ok(Some(found));
                     }
                 }
-                None => self.again()?,
+                None => {}
+            }
+            if matches!(self.stage, Stage::New) {
+                self.attempts += 1;
+                if self.attempts == MAX_ATTEMPTS {
+                    return Ok(Some(Found::Overtaken));
+                }
+                // It has answered, and has as long for the next time.
+                self.ends = Deadline::after(MIN_ANSWER_TIME).sooner(self.limit);
             }
         }
     }
 
-    /// Counts another attempt.
-    fn again(&mut self) -> Result<()> {
-        self.moves += 1;
-        if self.moves < MAX_MOVES {
-            return Ok(());
-        }
-        let text = format!("the publisher had left the ring of its answer {MAX_MOVES} times in a row");
-        Err(Error::new(ErrorKind::Stalled, text))
-    }
-
     /// Takes the publisher's answer; returns the value where it is there already.
-    fn answered(&mut self, mut called: AnsweredCall, hello: &Hello) -> Result<Option<Message>> {
+    fn answered(&mut self, mut called: AnsweredCall, hello: &Hello) -> Result<Option<Found>> {
         Pattern::Publish.fits(hello.pattern)?;
         let source = qualify(&owner_of(&called.stream, called.credentials.as_ref()), hello.source());
         let schemas = SchemaIds::agreed(hello.schemas.first(), self.options.schema.as_ref());
@@ -233,17 +261,20 @@ impl<'a> Request<'a> {
             self.ends = Deadline::after(MIN_ANSWER_TIME).sooner(self.limit);
             return Ok(None);
         };
-        match rings.newest(&mut called, hello.session, longest)? {
-            Received::Frame(frame) => self.message(frame, source, schemas).map(Some),
-            Received::Nothing => Err(nothing_published()),
-            // The publisher has changed to a larger ring since its answer.
-            Received::Moved => self.again().map(|()| None),
+        match rings.newest(&mut called, hello.session, longest) {
+            Ok(Received::Frame(frame)) => Ok(Some(self.message(frame, source, schemas))),
+            Ok(Received::Nothing) => Err(nothing_published()),
+            // Since its answer the publisher has changed to a larger ring, or to a slot whose file came not with it.
+            Ok(Received::Moved) => Ok(None),
+            // It was overwritten during each of several copies.
+            Err(error) if error.kind() == ErrorKind::Stalled => Ok(Some(Found::Overtaken)),
+            Err(error) => Err(error),
         }
     }
 
-    fn message(&self, frame: Incoming, source: String, schemas: SchemaIds) -> Result<Message> {
+    fn message(&self, frame: Incoming, source: String, schemas: SchemaIds) -> Found {
         let origin = ReceivedFrom { source: &source.into(), session: 0, schemas };
         let message = Message::new(frame, origin, self.options.limits());
-        Ok(message.with_schema(self.options.checks_received()))
+        Found::Newest(message.with_schema(self.options.checks_received()))
     }
 }

@@ -19,14 +19,17 @@ impl Subscriber {
     /// # Errors
     /// `Empty` if nothing was published, `NotFound` if there is no publisher.
     pub fn newest<'a>(&self, wait: impl Into<Wait<'a>>) -> Result<Message> {
-        let mut waiting = self.options.start(wait);
-        fork::check(self.fork_generation)
-            .and_then(|()| lock_exclusive(&self.receive_state, Operation::ReceivePublished))
-            .and_then(|state| self.with_state(state, |state| self.find_newest(state, &mut waiting)))
-            .map_err(|e| self.named(e).on(&self.shown))
+        self.newest_within(&mut self.options.start(wait)).map_err(|e| self.named(e).on(&self.shown))
     }
 
-    /// [`Subscriber::newest`] with the state locked, without the endpoint in its errors.
+    /// [`Subscriber::newest`] with a wait that has begun, without the endpoint in its errors.
+    pub(in crate::publish) fn newest_within(&self, waiting: &mut Waiting<'_>) -> Result<Message> {
+        fork::check(self.fork_generation)
+            .and_then(|()| lock_exclusive(&self.receive_state, Operation::ReceivePublished))
+            .and_then(|state| self.with_state(state, |state| self.find_newest(state, waiting)))
+    }
+
+    /// [`Subscriber::newest_within`] with the state locked.
     fn find_newest(&self, receive_state: &mut ReceiveState, waiting: &mut Waiting<'_>) -> Result<Message> {
         loop {
             next_round(waiting)?;
@@ -55,6 +58,11 @@ impl Subscriber {
                     if let Some(newest) = self.read_to_newest(receive_state, waiting)? {
                         return Ok(newest);
                     }
+                }
+                // The publisher overwrites messages faster than they can be copied.
+                Err(e) if e.kind() == ErrorKind::Stalled => {
+                    waiting.sleep().map_err(at_timeout(e))?;
+                    waiting.woke(false)?;
                 }
                 Err(e) if e.kind() == ErrorKind::Disconnected => {
                     self.event_log.disconnected(e.to_string());

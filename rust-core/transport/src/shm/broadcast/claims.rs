@@ -5,8 +5,9 @@
 //! the record refers to. The publisher stores in the slot's file that its contents will change, makes a full fence, and
 //! then checks the page of every subscriber. So at least one of them sees the other's store, and neither waits.
 //!
-//! The views of all slots are in one word, because a subscriber that claims more slots than it may is ignored: counts in
-//! several words would be of different moments, and what an honest subscriber viewed before and after would be added up.
+//! The views of all slots are in one word, because a subscriber that claims more slots than it may is ignored: counts
+//! in several words would be of different moments, and what an honest subscriber viewed before and after would be
+//! added up.
 
 use std::sync::atomic::Ordering;
 

@@ -1,5 +1,5 @@
-//! Loom models of a publisher's slots: a slot is never written while a subscriber views or copies it, or the publisher's
-//! program keeps it, in every interleaving; and mutants of the protocol, which the models must find.
+//! Loom models of a publisher's slots: a slot is never written while a subscriber views or copies it, or the
+//! publisher's program keeps it, in every interleaving; and mutants of the protocol, which the models must find.
 //!
 //! They run like the models of the ring beside them.
 

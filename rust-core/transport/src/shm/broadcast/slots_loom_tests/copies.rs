@@ -1,5 +1,5 @@
-//! Models of a slot that a subscriber claims while it copies out of it: the copy is whole without another check, no honest
-//! subscriber is ignored, and the slot is free once the publisher's own program has given it up, too.
+//! Models of a slot that a subscriber claims while it copies out of it: the copy is whole without another check, no
+//! honest subscriber is ignored, and the slot is free once the publisher's own program has given it up, too.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -42,7 +42,7 @@ fn copied_while_claimed(copying: Copying, is_claimed: fn(&Heap, usize) -> bool) 
     model(move || {
         let (page, slots, ring) =
             (Heap::new(at::VIEWS + 8), Heap::new(filling_word(1) + 8), Heap::new(PAGE + 8));
-        // A message is named by its filling, and lies in the slot of that number: the lowest bit.
+        // A message is named by its filling, whose lowest bit is the number of its slot.
         let fill = |slots: &Heap, filling: u64| {
             [0, 8].map(|behind| {
                 slots.store(SLOTS[filling as usize & 1] + behind, filling, Ordering::Relaxed);
@@ -144,8 +144,8 @@ fn mutant_count_of_one_slot_after_another_is_found() {
     counted_while_it_copies(|page| (0..2).filter(|slot| Claims::of(page).has(*slot)).count());
 }
 
-/// A message that a thread of the publisher's program keeps, and that a subscriber copies, lies in a slot that the table
-/// wants to write again: it is free when both have ended. Loom reports an access that is concurrent with the write.
+/// A thread of the publisher's program keeps a message, a subscriber copies it, and the table wants to write its slot
+/// again, which is free when both have ended. Loom reports an access that is concurrent with the write.
 fn freed_by_both(is_home: fn(&mut ArcOwner<Arc<UnsafeCell<u64>>>) -> bool, is_claimed: fn(&Heap) -> bool) {
     model(move || {
         let (page, slot) = (Heap::new(at::VIEWS + 8), Heap::new(WORD + 8));
