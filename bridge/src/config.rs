@@ -126,7 +126,7 @@ impl Default for Config {
             machine: None,
             export: Vec::new(),
             import: Vec::new(),
-            status: "bridge/status".into(),
+            status: registry::BRIDGE_STATUS.into(),
             service: "bridge".into(),
             request_timeout: 60.0,
             retain: None,

@@ -162,7 +162,7 @@ pub struct Running {
     #[arg(long, value_name = "NAME", default_value = "gateway")]
     pub service: String,
     /// The name at which it publishes its state
-    #[arg(long, value_name = "NAME", default_value = "gateway/status")]
+    #[arg(long, value_name = "NAME", default_value = linkspan::registry::GATEWAY_STATUS)]
     pub status: String,
     #[command(flatten)]
     pub file: File,

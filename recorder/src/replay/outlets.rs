@@ -8,7 +8,7 @@ use bytes::Bytes;
 use linkspan::schema::Schema;
 use linkspan::{
     Channel, Deadline, Error, ErrorKind, Listener, Options, Payload, Publisher, RecordedOrigin, Result,
-    Timestamp, in_seconds,
+    Timestamp, in_seconds, registry,
 };
 use linkspan_recording::reader::Message;
 
@@ -267,8 +267,8 @@ fn source(recorded: &str) -> Option<String> {
 }
 
 /// Returns the transport and the name under which the messages of a topic are published. The author of the recording
-/// chose the topic: what is no name in the runtime directory, a path or an address, is published only where `--rename`
-/// gives it another one.
+/// chose the topic: what is no name in the runtime directory, a path or an address, and the name of a program of
+/// Linkspan are published only where `--rename` gives another one.
 ///
 /// # Errors
 /// `InvalidEndpoint`, with what to do.
@@ -296,6 +296,14 @@ fn place<'a>(topic: &str, endpoint: &'a str, rename: &[(String, String)]) -> Res
         );
         return Err(Error::new(ErrorKind::InvalidEndpoint, text));
     }
+    let is_named = renamed.is_some_and(|(rest, _)| rest.is_empty());
+    if registry::is_own_name(&name) && !is_named {
+        let text = format!(
+            "the recording has messages of {topic}, and what they would be published at, {name}, is the name of a program of Linkspan, which \
+             others would take the replay for; give another one with --rename OLD=NEW, or choose names"
+        );
+        return Err(Error::new(ErrorKind::InvalidEndpoint, text));
+    }
     // Files and journals number their messages by themselves.
     let transport = match endpoint.split_once(':') {
         _ if is_address => "tcp",
@@ -318,14 +326,16 @@ impl Outlet {
 mod tests {
     use super::*;
 
+    /// Returns where the messages of an endpoint are published.
+    fn at(endpoint: &str, renames: &[(&str, &str)]) -> Result<String> {
+        let topic = linkspan_recording::writer::topic(endpoint);
+        let renames: Vec<_> =
+            renames.iter().map(|(old, new)| ((*old).to_owned(), (*new).to_owned())).collect();
+        place(topic, endpoint, &renames).map(|(transport, name)| format!("{transport}:{name}"))
+    }
+
     #[test]
     fn messages_stay_in_the_runtime_directory_unless_they_are_renamed() {
-        let at = |endpoint: &'static str, renames: &[(&str, &str)]| {
-            let topic = linkspan_recording::writer::topic(endpoint);
-            let renames: Vec<_> =
-                renames.iter().map(|(old, new)| ((*old).to_owned(), (*new).to_owned())).collect();
-            place(topic, endpoint, &renames).map(|(transport, name)| format!("{transport}:{name}"))
-        };
         for (endpoint, renames, expected) in [
             ("shm:lab/a", &[][..], "shm:lab/a"),
             ("unix:lab/a", &[], "unix:lab/a"),
@@ -358,6 +368,30 @@ mod tests {
         ] {
             let error = at(endpoint, renames).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidEndpoint, "{endpoint}: {error}");
+        }
+    }
+
+    #[test]
+    fn names_of_programs_of_linkspan_are_taken_only_where_the_option_names_them() {
+        for (endpoint, renames) in [
+            ("unix:controller", &[][..]),
+            ("shm:controller", &[]),
+            ("shm:bridge/status", &[]),
+            ("unix:gateway/status", &[]),
+            ("unix:lab/controller", &[("lab/", "")]),
+            ("shm:lab/status", &[("lab/", "bridge/")]),
+        ] {
+            let error = at(endpoint, renames).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidEndpoint, "{endpoint}: {error}");
+            assert!(error.text().contains("--rename"), "{error}");
+        }
+        for (endpoint, renames, expected) in [
+            ("unix:controller", &[("controller", "copy/controller")][..], "unix:copy/controller"),
+            ("shm:bridge/status", &[("bridge/", "copy/")], "shm:copy/status"),
+            ("shm:lab/controller", &[], "shm:lab/controller"),
+            ("unix:lab/a", &[("lab/a", "controller")], "unix:controller"),
+        ] {
+            assert_eq!(at(endpoint, renames).unwrap(), expected);
         }
     }
 }

@@ -9,6 +9,7 @@
 
 mod cleaning;
 mod listed;
+mod own_names;
 mod places;
 mod query;
 mod schemas;
@@ -29,6 +30,7 @@ use crate::transport::store::History;
 pub use crate::transport::name_pattern::matches;
 pub use cleaning::{Cleaned, clean};
 pub use listed::Listed;
+pub use own_names::{BRIDGE_STATUS, GATEWAY_STATUS, is_own_name};
 pub(crate) use places::named;
 pub use schemas::{reply_schema, schema, schema_of, schemas};
 

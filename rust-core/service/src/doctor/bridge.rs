@@ -11,11 +11,9 @@ use super::finding::Finding;
 use crate::deadline::Wait;
 use crate::engine;
 use crate::engine::Options;
-use crate::registry::{self, Listed};
+use crate::registry::{self, BRIDGE_STATUS, Listed};
 use crate::value::{Timestamp, Value};
 
-/// The name at which a bridge publishes its state by default.
-const STATUS: &str = "bridge/status";
 /// How long a connection to one of its addresses may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// The difference of clocks that is no problem, in seconds.
@@ -27,7 +25,7 @@ const MAX_NAMES: usize = 5;
 
 /// Reads the state of the bridge and examines it.
 pub fn examine() -> Vec<Finding> {
-    let state = engine::latest(STATUS, &Options::default(), Wait::default());
+    let state = engine::latest(BRIDGE_STATUS, &Options::default(), Wait::default());
     let Some(state) = state.ok().and_then(|message| message.value().ok().cloned()) else { return Vec::new() };
     let mut findings = reached(&state);
     findings.extend(examine_certificate(&state, Timestamp::now()));
@@ -152,7 +150,7 @@ fn unexported(state: &Value, listed: &[Listed]) -> Option<Finding> {
     };
     let mut names: Vec<_> =
         listed.iter().filter(is_carried).filter(|one| one.machine.is_none()).filter_map(bare).collect();
-    names.retain(|name| !exported.contains(name) && name != STATUS && !name.starts_with('/'));
+    names.retain(|name| !exported.contains(name) && name != BRIDGE_STATUS && !name.starts_with('/'));
     names.sort();
     names.dedup();
     let first = names.first()?;

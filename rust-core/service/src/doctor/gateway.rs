@@ -7,14 +7,12 @@ use super::finding::Finding;
 use crate::deadline::Wait;
 use crate::engine;
 use crate::engine::Options;
+use crate::registry::GATEWAY_STATUS;
 use crate::value::Value;
-
-/// The name at which a gateway publishes its state by default.
-const STATUS: &str = "gateway/status";
 
 /// Reads the state of the gateway and examines it.
 pub fn examine() -> Vec<Finding> {
-    let state = engine::latest(STATUS, &Options::default(), Wait::default());
+    let state = engine::latest(GATEWAY_STATUS, &Options::default(), Wait::default());
     let Some(state) = state.ok().and_then(|message| message.value().ok().cloned()) else { return Vec::new() };
     examine_state(&state)
 }

@@ -1,0 +1,31 @@
+//! The names of Linkspan's own programs, at which others look for them: a program that publishes there is taken for
+//! such a program.
+
+use crate::service::Controller;
+
+/// The name at which a bridge publishes its state, unless it is configured otherwise.
+pub const BRIDGE_STATUS: &str = "bridge/status";
+/// The name at which a gateway publishes its state, unless it is configured otherwise.
+pub const GATEWAY_STATUS: &str = "gateway/status";
+
+/// Returns whether a name, without its transport, is that of a program of Linkspan: the controller, or the state of a
+/// bridge or a gateway.
+pub fn is_own_name(name: &str) -> bool {
+    let controller = Controller::ENDPOINT.split_once(':').map(|(_, name)| name);
+    [controller, Some(BRIDGE_STATUS), Some(GATEWAY_STATUS)].contains(&Some(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn controller_and_states_are_own_names() {
+        for own in ["controller", "bridge/status", "gateway/status"] {
+            assert!(is_own_name(own), "{own}");
+        }
+        for other in ["", "controllers", "lab/controller", "status", "bridge", "unix:controller"] {
+            assert!(!is_own_name(other), "{other}");
+        }
+    }
+}
