@@ -28,8 +28,8 @@ def beside(recorded: Recorded) -> Iterator[Recorded]:  # noqa: F811
         host.close()
 
 
-def run(at: Recorded, *words: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run([PROGRAM, *words], cwd=at.folder, env=at.env, text=True, capture_output=True, timeout=SOON)
+def run(at: Recorded, *words: str, through: tuple[str, ...] = ()) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run([*through, PROGRAM, *words], cwd=at.folder, env=at.env, text=True, capture_output=True, timeout=SOON)
 
 
 def test_recorder_beside_silent_names_records_obeys_and_ends(beside: Recorded) -> None:
@@ -61,6 +61,13 @@ def test_listings_and_the_newest_value_beside_silent_names(beside: Recorded) -> 
     assert top.returncode == 0 and "lab/honest" in top.stdout, top
     newest = run(beside, "latest", "*")
     assert newest.returncode == 0 and newest.stdout == "{i: 9}\n", newest
+
+
+def test_listing_beside_silent_names_takes_few_descriptors(beside: Recorded) -> None:
+    listed = run(beside, "ls", "--json", through=("prlimit", "--nofile=24:24"))
+    lines = [json.loads(line) for line in listed.stdout.splitlines()]
+    problems = [line["problem"] for line in lines if line["endpoint"].startswith("unix:hostile/silent-")]
+    assert len(problems) == COUNT and all("does not answer" in problem for problem in problems), listed
 
 
 def test_silent_addresses_of_tcp_in_a_list_delay_no_recorder(recorded: Recorded) -> None:  # noqa: F811

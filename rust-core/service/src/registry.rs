@@ -3,10 +3,10 @@
 //!
 //! A listing reads the directories and then queries each name: with a hello that is only a query, with the
 //! record beside the name where no hello is exchanged, or by reading the files of a store. Listeners are
-//! queried by several threads, because a stopped process answers only when its time-out has passed; a budget
-//! bounds what such processes cost in all. Stale files of this user's dead processes are removed on the way
-//! (`transport::sweep`).
+//! queried all at once, and one time bounds what those that do not answer cost together; threads read files
+//! meanwhile. Stale files of this user's dead processes are removed on the way (`transport::sweep`).
 
+mod asking;
 mod cleaning;
 mod listed;
 mod own_names;
@@ -15,10 +15,10 @@ mod query;
 mod schemas;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
+use self::asking::ask_all;
 use self::places::{ListedName, places, places_in_state_directory};
-use self::query::{ANSWER_TIMEOUT, SHORT_TIMEOUT, TimeoutBudget, query_name, read_files};
+use self::query::read_files;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::directory::Directory;
 use crate::sys::thread;
@@ -34,10 +34,8 @@ pub use own_names::{BRIDGE_STATUS, GATEWAY_STATUS, is_own_name};
 pub(crate) use places::named;
 pub use schemas::{reply_schema, schema, schema_of, schemas};
 
-/// The total time that a thread spends on querying those again that had the short time and did not answer.
-const RETRY_BUDGET: Duration = Duration::from_secs(1);
-/// Threads that query at the same time, at most.
-const MAX_PARALLEL: usize = 32;
+/// Threads that read the files of stores at the same time, at most.
+const MAX_READERS: usize = 8;
 
 /// Returns the runtime directory of this process, which is created if need be: for files that belong
 /// to its user's programs beside the names.
@@ -77,10 +75,11 @@ pub fn user_calling(from: std::net::SocketAddr, own: std::net::SocketAddr) -> Op
 /// `journal:` and `spool:`, held or not, sorted by name. Sockets at absolute paths (`unix:/…`) are
 /// not in that directory and not listed.
 ///
-/// Listeners are queried in parallel. One that does not answer gets 0.5 s; once such listeners have taken 3
-/// s, further ones get 20 ms and, as far as 1 s in all allows, a second query at the end. It is listed with
-/// that as its problem. Stale files of this user's dead processes are removed on the way; those of other
-/// users are listed with that as their problem.
+/// Listeners are queried all at once: 128, or as many as an eighth of the descriptors that this process may open.
+/// One that does not answer within 0.5 s is listed with that as its problem. Where more are silent than are queried
+/// at once, each has less time, at least 20 ms: together they delay a listing by 1 s, and by more only where there
+/// are thousands. Stale files of this user's dead processes are removed on the way; those of other users are listed
+/// with that as their problem.
 pub fn list() -> Result<Vec<Listed>> {
     let mut places = places()?;
     places.extend(places_in_state_directory()?);
@@ -98,45 +97,30 @@ pub fn machine(endpoint: &str) -> Result<Option<String>> {
     Ok(examine_all(&places)?.into_iter().find_map(|listed| listed.machine))
 }
 
-/// Examines all names in parallel; sorted by endpoint.
+/// Examines all names; sorted by endpoint.
 fn examine_all(places: &[ListedName]) -> Result<Vec<Listed>> {
+    let files = |found: &ListedName| match found.endpoint.transport().driver().listing_source() {
+        ListingSource::Files { owned } => Some(owned),
+        _ => None,
+    };
+    let stores: Vec<_> = places.iter().filter_map(|found| Some((found, files(found)?))).collect();
     let next = AtomicUsize::new(0);
-    let examine = || {
-        let (mut listed, mut shortened) = (Vec::new(), Vec::new());
-        let mut budget = TimeoutBudget::default();
-        while let Some(found) = places.get(next.fetch_add(1, Ordering::Relaxed)) {
-            listed.extend(match found.endpoint.transport().driver().listing_source() {
-                ListingSource::Files { owned } => read_files(found, owned),
-                _ => {
-                    let listed_name = query_name(found, &mut budget);
-                    if std::mem::take(&mut budget.shortened) {
-                        shortened.push((found, listed_name));
-                        continue;
-                    }
-                    listed_name
-                }
-            });
-        }
-        // A living process on a busy machine may need longer than the short time.
-        let each = (RETRY_BUDGET / shortened.len().max(1) as u32).min(ANSWER_TIMEOUT);
-        budget.timeout = (each > SHORT_TIMEOUT).then_some(each);
-        for (found, listed_name) in shortened {
-            listed.extend(if budget.timeout.is_some() {
-                query_name(found, &mut budget)
-            } else {
-                listed_name
-            });
+    let read = || {
+        let mut listed = Vec::new();
+        while let Some((found, owned)) = stores.get(next.fetch_add(1, Ordering::Relaxed)) {
+            listed.extend(read_files(found, *owned));
         }
         listed
     };
     let mut listed = std::thread::scope(|scope| {
-        let help = |_| thread::start_scoped(scope, "linkspan-list", examine).ok();
-        // If no further thread can be started, this one examines all.
-        let helpers: Vec<_> = (1..places.len().min(MAX_PARALLEL)).map_while(help).collect();
-        let mut listed = examine();
+        let help = |_| thread::start_scoped(scope, "linkspan-list", read).ok();
+        // If no further thread can be started, this one reads all.
+        let helpers: Vec<_> = (0..stores.len().min(MAX_READERS)).map_while(help).collect();
+        let mut listed = ask_all(places.iter().filter(|found| files(found).is_none()))?;
+        listed.extend(read());
         for helper in helpers {
             listed.extend(helper.join().map_err(|_| {
-                Error::new(ErrorKind::Internal, "a thread that queried listeners ended in a defect")
+                Error::new(ErrorKind::Internal, "a thread that read the files of names ended in a defect")
             })?);
         }
         Ok::<_, Error>(listed)
@@ -148,9 +132,7 @@ fn examine_all(places: &[ListedName]) -> Result<Vec<Listed>> {
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
-    use std::time::Instant;
 
-    use super::query::FULL_TIMEOUT_BUDGET;
     use super::*;
     use crate::transport::place::Access;
 
@@ -175,7 +157,6 @@ mod tests {
         let answering_listener =
             crate::engine::Listener::listen(&format!("unix:{answering}"), &Default::default()).unwrap();
         places.push(found(&Arc::new(Directory::runtime().unwrap()), answering));
-        let started = Instant::now();
         let listed = examine_all(&places).unwrap();
         let names: Vec<_> = listed.iter().map(|listed| listed.endpoint.clone()).collect();
         assert_eq!(names, places.iter().map(|found| found.endpoint.to_string()).collect::<Vec<_>>());
@@ -183,11 +164,56 @@ mod tests {
         assert!(last.problem.is_none() && last.pid == Some(std::process::id()), "{last:?}");
         let text = |one: &Listed| one.problem.as_ref().map(|e| e.text().to_owned()).unwrap_or_default();
         assert!(silent.iter().all(|one| text(one).contains("does not answer")), "{silent:?}");
-        // With half a second for each, 32 side by side take 5 s in all, and 300 of them one after the other
-        // 150 s.
-        assert!(started.elapsed() >= FULL_TIMEOUT_BUDGET, "{:?}", started.elapsed());
         drop(bound);
         drop(answering_listener);
         assert!(examine_all(&places).unwrap().is_empty());
+    }
+
+    #[test]
+    fn as_many_names_as_there_are_places_are_asked_before_one_has_answered() {
+        let folder = tempfile::tempdir().unwrap();
+        let directory = Arc::new(Directory::existing(folder.path()).unwrap());
+        let endpoints =
+            (0..asking::places()).map(|i| format!("unix:one/{i:03}").parse::<Endpoint>().unwrap());
+        let found = endpoints.map(|endpoint| {
+            let place = Place { directory: directory.clone(), file: endpoint.file_name() };
+            ListedName { place, endpoint, has_temporary: false }
+        });
+        let names: Vec<_> = found.collect();
+        let listening =
+            |found: &ListedName| std::os::unix::net::UnixListener::bind(found.place.path()).unwrap();
+        let listeners: Vec<_> = names.iter().map(listening).collect();
+        let listed = std::thread::scope(|scope| {
+            // Each connection ends once there is one to all of them.
+            let accept = || listeners.iter().map(|one| one.accept().unwrap()).collect::<Vec<_>>();
+            scope.spawn(accept);
+            examine_all(&names).unwrap()
+        });
+        assert_eq!(listed.len(), names.len());
+        let full = |one: &Listed| one.problem.as_ref().is_some_and(|e| e.kind() == ErrorKind::Full);
+        assert!(listed.iter().all(full), "{listed:?}");
+    }
+
+    #[test]
+    fn names_whose_listener_closes_each_connection_are_listed() {
+        let folder = tempfile::tempdir().unwrap();
+        let directory = Arc::new(Directory::existing(folder.path()).unwrap());
+        let endpoint: Endpoint = "unix:closing/one".parse().unwrap();
+        let place = Place { directory, file: endpoint.file_name() };
+        let listener = std::os::unix::net::UnixListener::bind(place.path()).unwrap();
+        let names = [ListedName { place, endpoint, has_temporary: false }];
+        let over = std::sync::atomic::AtomicBool::new(false);
+        let listed: Vec<_> = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !over.load(Ordering::SeqCst) {
+                    drop(listener.accept());
+                }
+            });
+            let listed = (0..100).map(|_| examine_all(&names).unwrap().len()).collect();
+            over.store(true, Ordering::SeqCst);
+            std::os::unix::net::UnixStream::connect(names[0].place.path()).unwrap();
+            listed
+        });
+        assert_eq!(listed, [1; 100]);
     }
 }

@@ -328,6 +328,11 @@ pub(crate) trait PendingCall: Send {
     fn is_reached(&self) -> bool {
         true
     }
+
+    /// Returns the process that listens there, where the kernel reports it before that process answers.
+    fn credentials(&self) -> Option<Credentials> {
+        None
+    }
 }
 
 /// A frame that was sent over a new connection, and the frame that answers it.
@@ -389,6 +394,10 @@ impl PendingCall for SocketCall {
 
     fn shown(&self) -> String {
         self.shown.clone()
+    }
+
+    fn credentials(&self) -> Option<Credentials> {
+        self.exchange.stream.credentials().ok().flatten()
     }
 }
 
@@ -454,6 +463,11 @@ impl Asked {
     /// Returns whether a program listens there, as far as is known.
     pub fn is_reached(&self) -> bool {
         self.0.is_reached()
+    }
+
+    /// Returns the process that listens there, where the kernel reports it before that process answers.
+    pub fn credentials(&self) -> Option<Credentials> {
+        self.0.credentials()
     }
 
     /// Returns the error of an attempt that has no outcome in its time: `Stalled` for a listener that does not answer,

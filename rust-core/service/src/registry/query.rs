@@ -1,32 +1,17 @@
-//! The state of one name: its holder is queried, or the files of its store are read.
+//! The state of one name: what lies beside it, and what its holder answers; or the files of its store.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::listed::{Listed, user_name};
 use super::places::ListedName;
-use crate::deadline::{Deadline, Waiting};
 use crate::engine::service_side::Pattern;
-use crate::engine::service_side::handshake::{self, Hello};
+use crate::engine::service_side::handshake;
 use crate::error::{Error, ErrorKind, Result};
-use crate::sys::peer::{self, Credentials};
-use crate::sys::socket::Carries;
+use crate::sys::peer::Credentials;
 use crate::transport::driver::ListingSource;
-use crate::transport::endpoint::Endpoint;
-use crate::transport::hello::Call;
-use crate::transport::place::Place;
+use crate::transport::hello::{AnsweredCall, Asked, Call};
 use crate::transport::{origin, sweep};
 use crate::value::Value;
-
-/// How long a listing waits for the end of a connection to a process that is ending.
-const DISCONNECT_TIMEOUT: Duration = Duration::from_millis(10);
-/// After this time without an answer a listener is listed as `Stalled`.
-pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_millis(500);
-/// After a thread has waited this long for listeners without an answer, each further one gets
-/// [`SHORT_TIMEOUT`], so that many silent listeners do not delay a listing and the names behind
-/// them.
-pub(super) const FULL_TIMEOUT_BUDGET: Duration = Duration::from_secs(3);
-/// The time for each listener after that.
-pub(super) const SHORT_TIMEOUT: Duration = Duration::from_millis(20);
 
 /// Returns whether a process holds the name, and the obstacle to finding out, or to removing stale files. If
 /// even the lock may not be read, the listener is queried.
@@ -44,56 +29,176 @@ fn is_live(ListedName { place, has_temporary, .. }: &ListedName) -> (bool, Optio
     }
 }
 
-/// The time that one thread has spent on listeners that did not answer.
-#[derive(Default)]
-pub(super) struct TimeoutBudget {
-    pub(super) spent: Duration,
-    /// Whether the last one had the short time and did not answer.
-    pub(super) shortened: bool,
-    /// The time for each in the second round.
-    pub(super) timeout: Option<Duration>,
+/// A query of one name, with what is known before an answer.
+pub(super) struct Query<'a> {
+    found: &'a ListedName,
+    listed: Listed,
+    /// What [`is_live`] returned, where that had to be known first.
+    held: Option<(bool, Option<Error>)>,
 }
 
-impl TimeoutBudget {
-    /// The time that the next listener gets.
-    pub(super) fn timeout(&self) -> Duration {
-        let first = if self.spent < FULL_TIMEOUT_BUDGET { ANSWER_TIMEOUT } else { SHORT_TIMEOUT };
-        self.timeout.unwrap_or(first)
+/// How a query began.
+#[allow(clippy::large_enum_variant, reason = "taken apart at once")]
+pub(super) enum Start<'a> {
+    /// The holder was asked.
+    Asked(Query<'a>, Asked),
+    /// There is nothing to wait for: the entry, or none if no program listens.
+    Over(Option<Listed>),
+    /// This process has no descriptor for the question now.
+    NoDescriptor(Query<'a>, Error),
+}
+
+/// What came of a query.
+#[allow(clippy::large_enum_variant, reason = "taken apart at once")]
+pub(super) enum Outcome {
+    /// The record beside the name has everything.
+    Recorded,
+    /// An answer, or the end of the connection without one.
+    Ended(Result<Call>),
+    /// A listener has no room for another connection.
+    Full,
+    /// No connection was made.
+    Unreached(Error),
+    /// There was no answer in time: the error, and the process that listens.
+    Silent(Error, Option<Credentials>),
+}
+
+impl<'a> Query<'a> {
+    /// Reads what lies beside a name, and asks its holder with this hello if need be, without waiting.
+    ///
+    /// A socket is asked before its lock is read: a process that answers lives, and nothing of it is stale. Reading
+    /// its lock costs more, because the kernel goes through all locks of the directory: the cost would be quadratic in
+    /// the number of names.
+    pub(super) fn begin(found: &'a ListedName, hello: &[u8]) -> Start<'a> {
+        let ListedName { endpoint, place, .. } = found;
+        let driver = endpoint.transport().driver();
+        let source = driver.listing_source();
+        let listed = Listed { live: true, ..Listed::unanswered(endpoint) };
+        let mut query = Query { found, listed, held: None };
+        if source != ListingSource::Socket {
+            let (live, obstacle) = is_live(found);
+            if !live {
+                let entry = |e| Listed { problem: Some(e), ..Listed::unanswered(endpoint) };
+                return Start::Over(obstacle.map(entry));
+            }
+            query.held = Some((live, obstacle));
+        }
+        let record = query.listed.read_record(place);
+        if let Some(peers) = driver.peers(place) {
+            query.listed.peers = Some(peers);
+        }
+        // A record that a client reads as well, not only a listing, is complete.
+        let is_complete =
+            |record: Value| source != ListingSource::OwnerRecordAndCall || record.at("framing").is_ok();
+        // Without a record there is nothing to query; an error of reading it is kept already.
+        if record.is_some_and(is_complete) || source == ListingSource::OwnerRecord {
+            return Start::Over(query.finish(Outcome::Recorded));
+        }
+        let connections = endpoint.transport().connections();
+        let target = connections.and_then(|connections| connections.target_at(endpoint, place));
+        match target.and_then(|target| target.ask(hello, &[])) {
+            Ok(Call::Answered(asked)) => Start::Asked(query, asked),
+            Ok(Call::NotListening) => Start::Over(query.finish(Outcome::Ended(Ok(Call::NotListening)))),
+            Ok(Call::Busy) => Start::Over(query.finish(Outcome::Full)),
+            Err(e) if matches!(e.errno(), Some(libc::EMFILE | libc::ENFILE)) => Start::NoDescriptor(query, e),
+            Err(e) => Start::Over(query.finish(Outcome::Unreached(e))),
+        }
+    }
+
+    /// Returns the entry of the name; none if no program listens.
+    pub(super) fn finish(mut self, outcome: Outcome) -> Option<Listed> {
+        let found = self.found;
+        let (there, problem) = match outcome {
+            Outcome::Ended(Ok(Call::Answered(called))) => (There::Process, self.take(&called)),
+            Outcome::Ended(Ok(Call::Busy)) => (There::Closed, Some(closed())),
+            Outcome::Ended(Ok(Call::NotListening)) => (There::Nobody, None),
+            Outcome::Ended(Err(e)) => (There::Process, Some(e)),
+            Outcome::Silent(e, credentials) => {
+                self.listen_by(credentials);
+                (There::Process, Some(e))
+            }
+            Outcome::Full => (There::Process, Some(full())),
+            Outcome::Unreached(e) if e.kind() == ErrorKind::PermissionDenied => (There::Closed, Some(e)),
+            Outcome::Unreached(e) => (There::Unknown, Some(e)),
+            Outcome::Recorded => (There::Record, None),
+        };
+        self.listed.problem = problem.or(self.listed.problem);
+        let (live, obstacle) = match self.held.take() {
+            Some(held) => held,
+            // Nothing of a process that has the socket is stale, and it lives whatever its lock says.
+            None if there == There::Process => return Some(self.listed),
+            None => is_live(found),
+        };
+        let is_there = match there {
+            There::Process => true,
+            There::Closed => live || found.place.listener().is_some(),
+            There::Record => {
+                live || obstacle.is_some() && found.place.is_answered(Duration::ZERO).unwrap_or(false)
+            }
+            There::Unknown => live,
+            There::Nobody => false,
+        };
+        match (is_there.then_some(self.listed), obstacle) {
+            (Some(listed), _) if !live => Some(listed),
+            (None, None) => None,
+            (entry, obstacle) => {
+                let mut listed = entry.unwrap_or_else(|| Listed::unanswered(&found.endpoint));
+                listed.live |= live;
+                listed.problem = listed.problem.or(obstacle);
+                Some(listed)
+            }
+        }
+    }
+
+    /// Takes over an answer; returns the refusal that it may be.
+    fn take(&mut self, called: &AnsweredCall) -> Option<Error> {
+        self.listen_by(called.credentials.clone());
+        match handshake::read_answer(&called.answer) {
+            Ok(peer_hello) => {
+                if peer_hello.shared && self.listed.pid.is_some() {
+                    // With several processes at one socket, the kernel reports the one that bound it.
+                    self.listed.pid = Some(peer_hello.pid);
+                }
+                self.listed.take(peer_hello);
+                None
+            }
+            Err(refusal) => Some(refusal),
+        }
+    }
+
+    /// Takes over the process that listens, as the kernel reports it.
+    fn listen_by(&mut self, credentials: Option<Credentials>) {
+        if let Some(credentials) = credentials {
+            self.listed.pid = credentials.pid;
+            self.listed.user = Some(user_name(credentials.uid));
+        }
     }
 }
 
-/// Returns the state of a name that a process holds, or of files of another user there.
-pub(super) fn query_name(found: &ListedName, budget: &mut TimeoutBudget) -> Option<Listed> {
-    let ListedName { endpoint, place, .. } = found;
-    // A socket is queried first: a process that answers lives, and nothing of it is stale. Reading its lock
-    // costs more, because the kernel goes through all locks of the directory: the cost would be quadratic in
-    // the number of names.
-    let is_socket = endpoint.transport().driver().listing_source() == ListingSource::Socket;
-    let first = is_socket.then(|| query(endpoint, place, budget));
-    if let Some(Ok(Some((listed_name, Reached::Answer)))) = first {
-        return Some(listed_name);
-    }
-    let (live, problem) = is_live(found);
-    // A process may live although its lock cannot be read.
-    let is_queried =
-        live || is_socket && problem.is_some() && place.is_answered(DISCONNECT_TIMEOUT).unwrap_or(false);
-    let queried = match first {
-        _ if !is_queried => Ok(None),
-        Some(first) => first,
-        None => query(endpoint, place, budget),
-    }
-    .map(|listed_name| listed_name.map(|(listed, _)| listed));
-    if let (false, Ok(Some(listed_name))) = (live, &queried) {
-        return Some(listed_name.clone());
-    }
-    let mut listed = match (queried, &problem) {
-        (Ok(None), None) => return None,
-        (Ok(queried), _) => queried.unwrap_or_else(|| Listed::unanswered(endpoint)),
-        (Err(e), _) => Listed { problem: Some(e), ..Listed::unanswered(endpoint) },
-    };
-    listed.live |= live;
-    listed.problem = listed.problem.or(problem);
-    Some(listed)
+/// What a query has found at a name.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum There {
+    /// A process that has the socket.
+    Process,
+    /// A socket whose process has closed the connection, and may be ending, or lets this user not in.
+    Closed,
+    /// A record, beside which a process may listen.
+    Record,
+    /// What cannot be connected to.
+    Unknown,
+    /// No process that listens.
+    Nobody,
+}
+
+/// Returns the error of a listener that closes a new connection.
+fn closed() -> Error {
+    let text = "a program listens there and closed the connection without an answer: it has no room for another one, or is ending";
+    Error::new(ErrorKind::Full, text)
+}
+
+/// Returns the error of a listener that takes no further connection.
+fn full() -> Error {
+    Error::new(ErrorKind::Full, "a program listens there and has no room for another connection")
 }
 
 /// Returns the information in the files of a store, whether a process holds the name or not. `owned` is
@@ -138,83 +243,4 @@ pub(super) fn read_files(found: &ListedName, owned: bool) -> Option<Listed> {
         Err(e) => listed.problem = listed.problem.or(Some(e)),
     }
     Some(listed)
-}
-
-/// How the details of a name are known.
-enum Reached {
-    /// A living process has answered.
-    Answer,
-    /// From a file, or there was no proper answer.
-    Otherwise,
-}
-
-/// Queries the process that holds a name; none if no program listens.
-fn query(
-    endpoint: &Endpoint,
-    place: &Place,
-    budget: &mut TimeoutBudget,
-) -> Result<Option<(Listed, Reached)>> {
-    let mut listed = Listed { live: true, ..Listed::unanswered(endpoint) };
-    let record = listed.read_record(place);
-    let driver = endpoint.transport().driver();
-    if let Some(peers) = driver.peers(place) {
-        listed.peers = Some(peers);
-    }
-    // A record that a client reads as well, not only a listing, is complete.
-    let is_complete = |record: Value| {
-        driver.listing_source() != ListingSource::OwnerRecordAndCall || record.at("framing").is_ok()
-    };
-    // Without a record there is nothing to query; an error of reading it is kept already.
-    if record.is_some_and(is_complete) || driver.listing_source() == ListingSource::OwnerRecord {
-        return Ok(Some((listed, Reached::Otherwise)));
-    }
-    let mut hello = Hello::new(Pattern::Channel, None, 0)?;
-    hello.ask = true;
-    let timeout = budget.timeout();
-    let (queried, mut waiting) = (Instant::now(), Waiting::until(Deadline::after(timeout)));
-    let target = endpoint.transport().connections()?.target_at(endpoint, place)?;
-    match target.ask(&hello.to_frame()?, &[]).and_then(|asked| asked.wait(&mut waiting)) {
-        Ok(Call::Answered(called)) => {
-            if let Some(credentials) = &called.credentials {
-                listed.pid = credentials.pid;
-                listed.user = Some(user_name(credentials.uid));
-            }
-            match handshake::read_answer(&called.answer) {
-                Ok(peer_hello) => {
-                    if peer_hello.shared && listed.pid.is_some() {
-                        // With several processes at one socket, the kernel reports the one that bound it.
-                        listed.pid = Some(peer_hello.pid);
-                    }
-                    listed.take(peer_hello);
-                    if listed.problem.is_none() {
-                        return Ok(Some((listed, Reached::Answer)));
-                    }
-                }
-                Err(refusal) => listed.problem = Some(refusal),
-            }
-        }
-        Ok(Call::NotListening) => return Ok(None),
-        Ok(Call::Busy) => {
-            let text = "a program listens there and has no room for another connection";
-            listed.problem = Some(Error::new(ErrorKind::Full, text));
-        }
-        Err(e) => {
-            budget.spent += queried.elapsed();
-            budget.shortened = timeout == SHORT_TIMEOUT;
-            // The kernel reports the listener even if it does not answer.
-            if let Some(credentials) = listener(place) {
-                listed.pid = credentials.pid;
-                listed.user = Some(user_name(credentials.uid));
-            }
-            listed.problem = Some(e);
-        }
-    }
-    Ok(Some((listed, Reached::Otherwise)))
-}
-
-/// Returns the credentials of the process that listens at a socket, which the kernel provides even if
-/// that process does not answer.
-fn listener(place: &Place) -> Option<Credentials> {
-    let socket = place.connect(Carries::Bytes, Duration::ZERO).ok()??;
-    peer::credentials(&socket).ok()
 }

@@ -40,7 +40,7 @@ use crate::deadline::Waiting;
 use crate::driver::MachineKeys;
 use crate::driver::{Appears, ConnectionDriver, Driver, ListenRequest, ListingSource, Target};
 use crate::endpoint::Endpoint;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::hello::{Asked, Call};
 use crate::kind::Kind;
 use crate::link::Offer;
@@ -101,6 +101,16 @@ impl ConnectionDriver for Tcp {
         Ok(Box::new(Remote { address: Address::of(endpoint)? }))
     }
 
+    fn target_at(&self, endpoint: &Endpoint, _place: &Place) -> Result<Box<dyn Target>> {
+        // A user who may make files in the directory chooses the address that the name of a file has.
+        let address = Address::of(endpoint)?;
+        if address.known()?.is_none() || !address.is_of_this_machine()? {
+            let text = "this is no address of this machine in numbers, which is what a listener writes here: neither another machine nor a name server is asked for it";
+            return Err(Error::new(ErrorKind::Unsupported, text));
+        }
+        self.target(endpoint)
+    }
+
     fn offer(&self, _session: u64, _buffer: Option<usize>) -> Result<Offer> {
         Ok(Offer::Stream { checked: true })
     }
@@ -142,5 +152,27 @@ impl Target for Remote {
 
     fn shown(&self) -> String {
         self.address.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn listing_asks_addresses_of_this_machine_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let directory = Arc::new(Directory::existing(folder.path()).unwrap());
+        let target = |text: &str| {
+            let endpoint: Endpoint = text.parse().unwrap();
+            let place = Place { directory: directory.clone(), file: endpoint.file_name() };
+            Tcp.target_at(&endpoint, &place).map(|_| ()).map_err(|e| e.kind())
+        };
+        for own in ["tcp://127.0.0.1:7", "tcp://[::1]:7", "tcp://0.0.0.0:7"] {
+            assert_eq!(target(own), Ok(()), "{own}");
+        }
+        for other in ["tcp://example.invalid:7", "tcp://198.51.100.77:7"] {
+            assert_eq!(target(other), Err(ErrorKind::Unsupported), "{other}");
+        }
     }
 }

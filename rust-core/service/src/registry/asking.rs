@@ -1,0 +1,270 @@
+//! Queries of many names: all are asked at once, in bounded numbers and in one set, and one time is for all of those
+//! that do not answer.
+//!
+//! Answers have no bound, so that a machine with many names is listed whole; what bounds a listing is the time of
+//! silence. A name that has its answer gives its place to the next one. While others wait for a place, a name has a
+//! share of the time that is left, by how many of those that wait may be silent as well.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use super::listed::Listed;
+use super::places::ListedName;
+use super::query::{Outcome, Query, Start};
+use crate::engine::service_side::Pattern;
+use crate::engine::service_side::handshake::Hello;
+use crate::error::Result;
+use crate::sys::headroom;
+use crate::sys::poll::{Epoll, Interest};
+use crate::transport::hello::Asked;
+
+/// How long a name has to answer, at most.
+const ANSWER_TIME: Duration = Duration::from_millis(500);
+/// How long a name has to answer, at least: a living process answers within microseconds, but many of them may be names
+/// of one process.
+const MIN_ANSWER_TIME: Duration = Duration::from_millis(20);
+/// How long the names that do not answer hold up a listing, all of them together, as long as there are places enough to
+/// give each its least time.
+const SILENCE: Duration = Duration::from_secs(1);
+/// What each answer adds to that: answers take time as well, and silent names have none of it.
+const TIME_OF_ANSWER: Duration = Duration::from_millis(1);
+/// Names that are asked at the same time, at most.
+const MAX_ASKED: usize = 128;
+/// The part of the descriptors that this process may open which a listing takes: one in so many for each name, and a
+/// query over TCP has two.
+const DESCRIPTORS: u64 = 8;
+
+/// Queries these names.
+///
+/// # Errors
+/// Those of the kernel for a set of descriptors.
+pub(super) fn ask_all<'a>(names: impl IntoIterator<Item = &'a ListedName>) -> Result<Vec<Listed>> {
+    let mut hello = Hello::new(Pattern::Channel, None, 0)?;
+    hello.ask = true;
+    let mut asking = Asking {
+        hello: hello.to_frame()?,
+        set: Epoll::new()?,
+        // The last one is asked first.
+        unasked: names.into_iter().collect(),
+        asked: BTreeMap::new(),
+        times: Times::new(places(), Instant::now()),
+        listed: Vec::new(),
+    };
+    asking.unasked.reverse();
+    asking.run()?;
+    Ok(asking.listed)
+}
+
+/// Returns how many names are asked at the same time.
+pub(super) fn places() -> usize {
+    let places = usize::try_from(headroom::descriptor_limit() / DESCRIPTORS);
+    places.map_or(MAX_ASKED, |places| places.clamp(1, MAX_ASKED))
+}
+
+/// A name that was asked.
+struct Question<'a> {
+    query: Query<'a>,
+    asked: Asked,
+    since: Instant,
+}
+
+/// A listing under way.
+struct Asking<'a> {
+    hello: Vec<u8>,
+    /// Has the descriptors of the questions, by their numbers.
+    set: Epoll,
+    unasked: Vec<&'a ListedName>,
+    /// The questions in their order.
+    asked: BTreeMap<u64, Question<'a>>,
+    times: Times,
+    listed: Vec<Listed>,
+}
+
+impl<'a> Asking<'a> {
+    fn run(&mut self) -> Result<()> {
+        let (mut ready, mut number) = (Vec::new(), 0);
+        loop {
+            while self.asked.len() < self.times.places
+                && let Some(found) = self.unasked.pop()
+            {
+                number += 1;
+                if !self.ask(found, number) {
+                    break;
+                }
+            }
+            let Some((_, oldest)) = self.asked.first_key_value() else {
+                if self.unasked.is_empty() {
+                    return Ok(());
+                }
+                continue;
+            };
+            let until = self.times.end(oldest.since, self.unasked.len());
+            self.set.sleep(Some(until.saturating_duration_since(Instant::now())), &mut ready)?;
+            for one in &ready {
+                self.take(one.token);
+            }
+            self.give_up_late_ones();
+        }
+    }
+
+    /// Asks a name. Returns whether another one may be asked now.
+    fn ask(&mut self, found: &'a ListedName, number: u64) -> bool {
+        match Query::begin(found, &self.hello) {
+            Start::Asked(query, asked) => match self.set.add(asked.descriptor(), number, Interest::IN) {
+                Ok(()) => {
+                    self.asked.insert(number, Question { query, asked, since: Instant::now() });
+                }
+                Err(e) => {
+                    drop(asked);
+                    self.listed.extend(query.finish(Outcome::Unreached(e)));
+                }
+            },
+            Start::Over(entry) => self.listed.extend(entry),
+            // The questions under way have them.
+            Start::NoDescriptor(..) if !self.asked.is_empty() => {
+                self.unasked.push(found);
+                self.times.places = (self.asked.len() * 3 / 4).max(1);
+                return false;
+            }
+            Start::NoDescriptor(query, e) => self.listed.extend(query.finish(Outcome::Unreached(e))),
+        }
+        true
+    }
+
+    /// Takes what has come of a question; returns whether that was its end.
+    fn take(&mut self, number: u64) -> bool {
+        let Some(question) = self.asked.get_mut(&number) else { return false };
+        let Some(ended) = question.asked.answer().transpose() else { return false };
+        self.times.answers += 1;
+        self.end(number, |_| Outcome::Ended(ended));
+        true
+    }
+
+    /// Ends the questions that had their time. One may have its answer by now.
+    fn give_up_late_ones(&mut self) {
+        while let Some((&number, oldest)) = self.asked.first_key_value()
+            && self.times.end(oldest.since, self.unasked.len()) <= Instant::now()
+        {
+            if !self.take(number) {
+                self.times.silent += 1;
+                self.end(number, |asked| Outcome::Silent(asked.stalled(), asked.credentials()));
+            }
+        }
+    }
+
+    fn end(&mut self, number: u64, outcome: impl FnOnce(&Asked) -> Outcome) {
+        let Some(Question { query, asked, .. }) = self.asked.remove(&number) else { return };
+        let outcome = outcome(&asked);
+        // What closes the connection may be another thread.
+        self.set.remove(asked.descriptor());
+        drop(asked);
+        self.listed.extend(query.finish(outcome));
+    }
+}
+
+/// How long each name has to answer.
+struct Times {
+    began: Instant,
+    /// Names that are asked at the same time.
+    places: usize,
+    /// Names so far that answered, or ended the connection.
+    answers: u32,
+    /// Names so far that did not answer.
+    silent: u32,
+}
+
+impl Times {
+    fn new(places: usize, began: Instant) -> Times {
+        Times { began, places, answers: 0, silent: 0 }
+    }
+
+    /// Returns until when a name may answer that was asked at `since`, while so many wait to be asked.
+    fn end(&self, since: Instant, unasked: usize) -> Instant {
+        let left = (self.began + SILENCE + TIME_OF_ANSWER * self.answers).saturating_duration_since(since);
+        // Before the first one has answered, half of them may be silent.
+        let silent =
+            (f64::from(self.silent) + 0.5) / (f64::from(self.silent) + f64::from(self.answers) + 1.0);
+        let rounds = unasked as f64 * silent / self.places as f64;
+        since + left.div_f64(1.0 + rounds).clamp(MIN_ANSWER_TIME, ANSWER_TIME)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Names that are silent, or answer after this time.
+    type Names = Vec<Option<Duration>>;
+
+    /// Asks names by the clock of a simulation; returns when it ended, and which of them had no answer.
+    fn simulate(names: &Names, places: usize) -> (Duration, Vec<usize>) {
+        let began = Instant::now();
+        let (mut now, mut times, mut next) = (began, Times::new(places, began), 0);
+        let (mut asked, mut late) = (BTreeMap::new(), Vec::new());
+        loop {
+            while asked.len() < places && next < names.len() {
+                asked.insert(next, now);
+                next += 1;
+            }
+            let Some((_, &oldest)) = asked.first_key_value() else { break };
+            let answer = |(name, since): (&usize, &Instant)| Some((*since + names[*name]?, *name));
+            let first = asked.iter().filter_map(answer).min();
+            let end = times.end(oldest, names.len() - next);
+            match first {
+                Some((at, name)) if at <= end => {
+                    (now, times.answers) = (at.max(now), times.answers + 1);
+                    asked.remove(&name);
+                }
+                _ => {
+                    (now, times.silent) = (end.max(now), times.silent + 1);
+                    late.extend(asked.pop_first().map(|(name, _)| name));
+                }
+            }
+        }
+        (now - began, late)
+    }
+
+    const BRIEF: Duration = Duration::from_millis(10);
+
+    #[test]
+    fn silent_names_have_one_time_together() {
+        for (count, places) in [(1, 1), (1, 128), (128, 128), (129, 128), (600, 128), (5_000, 128), (600, 32)]
+        {
+            let (took, late) = simulate(&vec![None; count], places);
+            // The last one may be asked just before the end.
+            assert!(took <= SILENCE + MIN_ANSWER_TIME, "{count} at {places} places: {took:?}");
+            assert_eq!(late.len(), count);
+        }
+        // Where that is less than the least time for each, that decides.
+        let (took, _) = simulate(&vec![None; 5_000], 8);
+        assert!(took > SILENCE && took <= SILENCE + MIN_ANSWER_TIME * 5_000 / 8, "{took:?}");
+    }
+
+    #[test]
+    fn names_that_answer_are_listed_behind_any_number_of_silent_ones() {
+        for silent in [1, 127, 128, 600, 5_000] {
+            for behind in [true, false] {
+                let mut names = vec![None; silent];
+                names.resize(silent + 300, Some(BRIEF));
+                if !behind {
+                    names.reverse();
+                }
+                let (took, late) = simulate(&names, 128);
+                assert_eq!(late.len(), silent, "{silent} silent ones, {behind}");
+                let least = MIN_ANSWER_TIME * (silent as u32 / 128 + 1);
+                let most = SILENCE + TIME_OF_ANSWER * 300 + least;
+                assert!(took <= most, "{silent} silent ones, {behind}: {took:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn any_number_of_names_that_answer_is_listed() {
+        let (took, late) = simulate(&vec![Some(BRIEF); 20_000], 128);
+        assert!(late.is_empty() && took > SILENCE, "{late:?}, {took:?}");
+        // One that is stopped for a moment has more time where few are silent.
+        let mut names = vec![Some(BRIEF); 1_000];
+        names[0] = Some(Duration::from_millis(400));
+        assert!(simulate(&names, 128).1.is_empty());
+    }
+}
