@@ -49,6 +49,19 @@ fn keys_are_made_shown_trusted_listed_and_revoked() {
 }
 
 #[test]
+fn relative_directory_of_keys_is_refused() {
+    let place = Place::new();
+    for words in [&["keys", "new"][..], &["keys", "show"], &["keys", "list"]] {
+        let mut command = place.command(words);
+        let ended = command.env("LINKSPAN_KEYS", "keys").current_dir(place.path()).output().unwrap();
+        let error = String::from_utf8(ended.stderr).unwrap();
+        assert_eq!(ended.status.code(), Some(2), "{words:?}: {error}");
+        assert!(error.contains("the directory of keys is keys, by the environment"), "{words:?}: {error}");
+    }
+    assert!(!place.path().join("keys").exists());
+}
+
+#[test]
 fn without_keys_tcp_stays_on_this_machine() {
     let place = Place::new();
     for words in [["recv", "tcp://0.0.0.0:0"], ["latest", "tcp://203.0.113.1:7"]] {

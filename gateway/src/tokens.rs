@@ -42,10 +42,7 @@ impl TokenFile {
         if let Some(path) = path {
             return Ok(TokenFile(path.to_owned()));
         }
-        let variable =
-            |name: &str| environment::variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
-        let folder = variable("XDG_CONFIG_HOME").or_else(|| Some(variable("HOME")?.join(".config")));
-        folder.map(|folder| TokenFile(folder.join("linkspan/gateway-tokens.json"))).ok_or_else(|| {
+        environment::configuration().map(|folder| TokenFile(folder.join("linkspan/gateway-tokens.json"))).ok_or_else(|| {
             let text =
                 "there is no home directory for the tokens of the gateway; set HOME, or give --tokens FILE";
             Error::new(ErrorKind::Missing, text)

@@ -102,12 +102,8 @@ impl Directory {
     /// Makes and opens the runtime or the state directory.
     fn open(path: &Path, why: DirectoryReason, purpose: &DirectoryPurpose) -> Result<Directory> {
         let name = purpose.name;
-        if why == DirectoryReason::Environment && path.is_relative() {
-            let text = format!(
-                "the {name} is {}, by the environment: that is another directory wherever a program is started; give a whole path, which begins with /",
-                path.display()
-            );
-            return Err(Error::new(ErrorKind::InvalidEndpoint, text));
+        if why == DirectoryReason::Environment {
+            environment::check_whole(name, path)?;
         }
         if why != DirectoryReason::Shared {
             let deep = why == DirectoryReason::Environment || purpose.deep;

@@ -5,6 +5,7 @@
 //! library and its programs reads the environment; a test of the sources checks that.
 
 use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 
 use crate::error::{Error, ErrorKind, Result};
 
@@ -22,6 +23,38 @@ pub fn variable(name: &str) -> Option<OsString> {
 /// Returns all variables; none in a program that runs with more rights than its caller.
 pub fn variables() -> impl Iterator<Item = (OsString, OsString)> {
     (!has_more_rights_than_its_caller()).then(std::env::vars_os).into_iter().flatten()
+}
+
+/// Returns the folder that a variable names; `what` is in it, for the error.
+///
+/// # Errors
+/// `InvalidEndpoint` for a relative path.
+pub fn folder(name: &str, what: &str) -> Result<Option<PathBuf>> {
+    let Some(path) = variable(name).map(PathBuf::from) else { return Ok(None) };
+    check_whole(what, &path)?;
+    Ok(Some(path))
+}
+
+/// Checks the path of a folder that the environment names.
+///
+/// # Errors
+/// `InvalidEndpoint` for a relative one.
+pub(crate) fn check_whole(what: &str, path: &Path) -> Result<()> {
+    if path.is_absolute() {
+        return Ok(());
+    }
+    let text = format!(
+        "the {what} is {}, by the environment: that is another directory wherever a program is started; give a whole path, which begins with /",
+        path.display()
+    );
+    Err(Error::new(ErrorKind::InvalidEndpoint, text))
+}
+
+/// Returns the folder of this user's configuration: `$XDG_CONFIG_HOME`, else `~/.config`. Of these variables a relative
+/// path counts as none, as the specification of the folders says.
+pub fn configuration() -> Option<PathBuf> {
+    let whole = |name: &str| variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    whole("XDG_CONFIG_HOME").or_else(|| Some(whole("HOME")?.join(".config")))
 }
 
 /// Returns PATH, or the folders of the system where it is not set or not to be trusted.

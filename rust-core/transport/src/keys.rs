@@ -91,13 +91,10 @@ impl Keyring {
     ///
     /// # Errors
     ///
-    /// `Missing` where none of these variables is set.
+    /// `Missing` where none of these variables is set; `InvalidEndpoint` where `LINKSPAN_KEYS` is a relative path.
     pub fn new() -> Result<Keyring> {
-        let variable = |name: &str| environment::variable(name).map(PathBuf::from);
-        let directory = variable("LINKSPAN_KEYS").or_else(|| {
-            let config = variable("XDG_CONFIG_HOME").or_else(|| Some(variable("HOME")?.join(".config")))?;
-            Some(config.join("linkspan/keys"))
-        });
+        let named = environment::folder("LINKSPAN_KEYS", "directory of keys")?;
+        let directory = named.or_else(|| Some(environment::configuration()?.join("linkspan/keys")));
         directory.map(Keyring::at).ok_or_else(|| {
             let text = "there is no home directory for keys; set HOME or LINKSPAN_KEYS";
             Error::new(ErrorKind::Missing, text)
