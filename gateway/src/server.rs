@@ -13,11 +13,11 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use linkspan::page::Peer;
-use linkspan::service::{check_threads, start_thread};
+use linkspan::service::start_thread;
 use linkspan::{Error, ErrorKind, Result, files, quoted};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::Runtime;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
@@ -43,8 +43,6 @@ const UNREAD: Duration = Duration::from_secs(30);
 const THREADS: usize = 4;
 /// How long clients have to take their last frames at the end.
 const FAREWELL: Duration = Duration::from_secs(2);
-/// As long as the gateway runs.
-const ALWAYS: Duration = Duration::from_secs(u32::MAX as u64);
 
 /// Returns the address to listen at.
 ///
@@ -111,15 +109,9 @@ pub fn tls(certificate: &Path, key: &Path) -> Result<TlsAcceptor> {
 /// The threads; [`Threads::join`] waits for their end, which `stop` of the gateway asks for.
 pub struct Threads(Vec<JoinHandle<()>>);
 
-/// Starts a thread with an event loop, and the first one of the threads on which it waits. That one stays: where no
-/// other can be started, it does the work of all, and without it tokio would panic at a question of a client.
+/// Starts a thread with an event loop.
 fn start(name: &str, work: impl FnOnce(Runtime) + Send + 'static) -> Result<JoinHandle<()>> {
-    check_threads(name, 2)?;
-    let mut runtime = Builder::new_current_thread();
-    let runtime = runtime.enable_all().max_blocking_threads(TURNS + 16).thread_keep_alive(ALWAYS);
-    let runtime =
-        runtime.build().map_err(|e| Error::os("starting an event loop", e.raw_os_error().unwrap_or(0)))?;
-    drop(runtime.spawn_blocking(|| ()));
+    let runtime = linkspan_tokio::runtime(name, TURNS + 16)?;
     start_thread(name, move || work(runtime))
 }
 

@@ -190,7 +190,7 @@ def test_few_descriptors_keep_no_one_out(bench: Bench) -> None:
     with pytest.raises(Refused) as refused:
         Shown(bench, file, through=("prlimit", "--nofile=8:8"))
     error, code = refused.value.args
-    assert code == 1 and "panicked" not in error and "Too many open files" in error, error
+    assert code == 1 and "panicked" not in error and "Too many open files" in error and "ulimit -n" in error, error
     # And so it does of more parts than there are descriptors.
     base = part(bench.folder / "many.mcap", "4" * 32)
     for number in range(2, 60):
@@ -198,7 +198,7 @@ def test_few_descriptors_keep_no_one_out(bench: Bench) -> None:
     with pytest.raises(Refused) as refused:
         Shown(bench, base, through=few)
     error, code = refused.value.args
-    assert code == 1 and "Too many open files" in error and "panicked" not in error, error
+    assert code == 1 and "Too many open files" in error and "ulimit -n" in error and "panicked" not in error, error
     shown = Shown(bench, base)
     assert len(files(shown)) == 59
     assert shown.stop() == ""

@@ -12,10 +12,9 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use linkspan::page::Peer;
 use linkspan::page::{Origin, Token};
-use linkspan::service::{check_threads, start_thread};
+use linkspan::service::start_thread;
 use linkspan::{Error, ErrorKind, Result};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::runtime;
 use tokio::sync::watch;
 
 use super::api::ControllerClient;
@@ -37,8 +36,6 @@ const HEAD_LINES: usize = 64;
 const UNREAD: Duration = Duration::from_secs(20);
 /// Threads that wait for the controller.
 const WAITING: usize = 24;
-/// As long as the page is served.
-const ALWAYS: Duration = Duration::from_secs(u32::MAX as u64);
 /// The error for a connection that ends because of newer ones.
 const BUSY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\nRetry-After: 1\r\n\
 Connection: close\r\nContent-Length: 125\r\n\r\n{\"type\":\"urn:linkspan:error:Full\",\"title\":\"too many connections\",\
@@ -131,16 +128,7 @@ pub fn start(settings: &Settings) -> Result<Running> {
     let file = AddressFile::write(&linkspan::registry::directory()?, &page)?;
     let origin = Origin { port: address.port(), remote: settings.allow_remote, hosts: Vec::new() };
     let access = Arc::new(Access { origin, token, reading });
-    // The first one of the threads that wait stays: where no other can be started, it does the work of all, and without
-    // it tokio would panic at a request.
-    check_threads("linkspan-http", 2)?;
-    let runtime = runtime::Builder::new_current_thread()
-        .enable_all()
-        .max_blocking_threads(WAITING)
-        .thread_keep_alive(ALWAYS)
-        .build()
-        .map_err(doing)?;
-    drop(runtime.spawn_blocking(|| ()));
+    let runtime = linkspan_tokio::runtime("linkspan-http", WAITING)?;
     let (stop, stopped) = watch::channel(false);
     let controller = settings.controller.clone();
     let serve = move || {

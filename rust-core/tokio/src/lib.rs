@@ -26,10 +26,34 @@
 
 use std::time::Duration;
 
+use linkspan::service::check_threads;
 use linkspan::{Error, ErrorKind, Reactor, Result, Turner};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
-use tokio::runtime::Handle;
+use tokio::runtime::{Builder, Handle, Runtime};
+
+/// As long as a runtime lives.
+const ALWAYS: Duration = Duration::from_secs(u32::MAX as u64);
+
+/// Makes the runtime of a server among the programs of Linkspan: one thread turns it, and at most `waiting` threads
+/// wait for what blocks. `name` is that of the thread, for errors.
+///
+/// The first one of those that wait is started now and stays: where no other can be started, it does the work of all,
+/// and without it tokio would panic at a question of a client.
+///
+/// # Errors
+/// `OutOfMemory` where the process may start no thread or open no descriptor.
+#[doc(hidden)]
+pub fn runtime(name: &str, waiting: usize) -> Result<Runtime> {
+    check_threads(name, 2)?;
+    let mut runtime = Builder::new_current_thread();
+    let runtime = runtime.enable_all().max_blocking_threads(waiting).thread_keep_alive(ALWAYS);
+    let runtime = runtime.build().map_err(|e| {
+        Error::os(format_args!("starting the event loop of the thread {name}"), e.raw_os_error().unwrap_or(0))
+    })?;
+    drop(runtime.spawn_blocking(|| ()));
+    Ok(runtime)
+}
 
 /// Returns a reactor that a task of the current runtime turns, until the last clone of the reactor is dropped or the
 /// runtime ends. One serves any number of objects; a program makes it once.

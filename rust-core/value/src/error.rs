@@ -188,7 +188,12 @@ impl Error {
             // A system that cannot do what it was asked: EIO of a device, a call that a sandbox refuses.
             _ => ErrorKind::TransportUnavailable,
         };
-        let hint = if errno == libc::EFBIG { ": see ulimit -f" } else { "" };
+        let hint = match errno {
+            libc::EFBIG => ": see ulimit -f",
+            libc::EMFILE => ": raise it with ulimit -n, or LimitNOFILE= of a unit",
+            libc::ENFILE => ": raise it with sysctl fs.file-max",
+            _ => "",
+        };
         let message = std::io::Error::from_raw_os_error(errno);
         let mut error = Error::new(kind, format!("{doing}: {message}{hint}"));
         error.0.os = Some(errno);
