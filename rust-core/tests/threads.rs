@@ -536,7 +536,7 @@ fn threads_that_wait_for_the_same_first_peer_both_have_its_link() {
     }
 }
 
-/// A sender whose messages are kept to the limit receives acknowledgements for the library, and connects anew where the
+/// A sender whose messages are kept to the limit receives acknowledgements meanwhile, and connects anew where the
 /// peer has ended; the program asks for the direction meanwhile.
 fn sender_goes_on_while_another_thread_asks_to_receive(transport: &str) {
     const COUNT: i64 = 30;
@@ -571,7 +571,7 @@ fn sender_goes_on_while_another_thread_asks_to_receive(transport: &str) {
 }
 
 #[test]
-fn receiving_thread_interrupts_a_sender_that_connects_anew_and_both_go_on() {
+fn receiving_thread_waits_its_own_time_beside_a_sender_that_connects_anew_and_both_go_on() {
     for transport in ["shm", "unix", "tcp"] {
         sender_goes_on_while_another_thread_asks_to_receive(transport);
     }

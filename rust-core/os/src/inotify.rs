@@ -555,7 +555,8 @@ mod tests {
                 other.take();
                 start.wait();
                 for WatchState { woken, waker, .. } in [&*one.state, &*other.state] {
-                    lost += u32::from(woken.load(Ordering::Acquire) != crate::poll::is_readable(waker.as_fd()));
+                    lost +=
+                        u32::from(woken.load(Ordering::Acquire) != crate::poll::is_readable(waker.as_fd()));
                 }
             }
             takes.join().unwrap();

@@ -388,13 +388,6 @@ impl<T, G> Seat<T, G> {
         Ok(ended)
     }
 
-    /// Has each thread in line test again whether what it waits for is done, of which this thread has made the test
-    /// true.
-    pub fn look_again(&self) {
-        let mut gate = sync::lock(&self.gate);
-        self.line(&mut gate).acquiring.iter().for_each(|waiter| waiter.thread.unpark());
-    }
-
     /// Returns the value of a seat that is not shared.
     pub fn get_mut(&mut self) -> &mut T {
         // SAFETY: the seat is borrowed alone, so no guard of it exists.

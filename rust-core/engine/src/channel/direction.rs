@@ -18,12 +18,17 @@ use super::turns::take_in_turn;
 use crate::deadline::Waiting;
 use crate::drive;
 use crate::error::{Error, ErrorKind, Result};
+use crate::sys::eventfd::{EventFd, LazyWaker};
 use crate::sys::seat::{self, Seat};
 
 /// A direction with its state `T`. Its gate is the lock of the session's halves, which every message needs: a
 /// call that need not wait takes that lock and no permit ([`Seat::enter`]). The library borrows the state with
 /// [`Direction::borrow`] and [`Seat::try_borrow`].
-pub struct Direction<T>(Seat<T, SessionHalves>);
+pub struct Direction<T> {
+    seat: Seat<T, SessionHalves>,
+    /// Ends the sleep of a thread that has the state on loan for long, once a call of the program wants it.
+    wanted: LazyWaker,
+}
 
 /// Permit and state of a direction, which a call has while it does not hold the lock of the session's halves.
 pub type Lease<'a, T> = seat::Lease<'a, T, SessionHalves>;
@@ -37,31 +42,44 @@ pub type SeatGuard<'a, T> = seat::SeatGuard<'a, T, SessionHalves>;
 impl<T> Direction<T> {
     /// Returns a direction of this session that no thread holds.
     pub fn new(state: T, session_state: &SessionState) -> Direction<T> {
-        Direction(Seat::new(state, session_state.gate()))
+        Direction { seat: Seat::new(state, session_state.gate()), wanted: LazyWaker::default() }
     }
 
-    /// Acquires the direction for a call of the program, together with its state. If the library has
-    /// borrowed the state, calls `interrupt` and waits for it.
+    /// Acquires the direction for a call of the program, together with its state, which a thread that has it on loan
+    /// gives back.
     ///
     /// # Errors
     /// `InvalidState` if another thread is in such a call.
     #[inline]
-    pub fn take(&self, operation: Operation, interrupt: impl FnOnce()) -> Result<Lease<'_, T>> {
-        match self.0.try_take() {
+    pub fn take(&self, operation: Operation) -> Result<Lease<'_, T>> {
+        match self.seat.try_take() {
             Some(taken) => Ok(taken),
-            None => self.take_back(operation, interrupt),
+            None => {
+                self.seat.try_acquire().map(|permit| self.take_back(permit)).ok_or_else(|| in_use(operation))
+            }
         }
     }
 
-    /// [`Direction::take`] for a direction that is in use.
+    /// Takes the state with this permit, also from a thread that has it on loan.
     #[cold]
-    fn take_back(&self, operation: Operation, interrupt: impl FnOnce()) -> Result<Lease<'_, T>> {
-        Ok(take_from_library(self.acquire(operation)?, interrupt))
+    pub fn take_back<'a>(&'a self, permit: Permit<'a, T>) -> Lease<'a, T> {
+        if !permit.is_borrowed() {
+            return drive::value_of(permit);
+        }
+        self.wanted.wake();
+        let lease = drive::value_of(permit);
+        // The permit says who wakes: nobody else does before this call has ended.
+        self.wanted.drain();
+        lease
     }
 
-    /// Acquires the direction without its state.
-    fn acquire(&self, operation: Operation) -> Result<Permit<'_, T>> {
-        self.0.try_acquire().ok_or_else(|| in_use(operation))
+    /// Returns what is readable once a call of the program wants the state, for a thread that has it on loan. That
+    /// thread looks for such a call ([`Seat::is_acquired`]) before it sleeps.
+    ///
+    /// # Errors
+    /// `OutOfMemory` if the process has no descriptors left.
+    pub fn wanted(&self) -> Result<&EventFd> {
+        self.wanted.arm()
     }
 
     /// [`Direction::take`] for a call that waits for its turn behind earlier ones.
@@ -70,13 +88,13 @@ impl<T> Direction<T> {
     /// `Timeout` at the deadline; `InvalidState` if this very thread is in such a call.
     #[inline]
     pub fn take_in_turn(&self, operation: Operation, waiting: &mut Waiting<'_>) -> Result<Lease<'_, T>> {
-        take_in_turn(&self.0, operation.verb(), waiting)
+        take_in_turn(&self.seat, operation.verb(), waiting)
     }
 
     /// Takes the state, whichever call has the permit, once the library has given it back.
     #[inline]
     pub fn borrow(&self) -> ValueGuard<'_, T> {
-        drive::value(&self.0)
+        drive::value(&self.seat)
     }
 }
 
@@ -85,16 +103,8 @@ impl<T> Deref for Direction<T> {
 
     #[inline]
     fn deref(&self) -> &Seat<T, SessionHalves> {
-        &self.0
+        &self.seat
     }
-}
-
-/// Takes the state with this permit. If the library has borrowed it, calls `interrupt` and waits for it.
-pub fn take_from_library<'a, T>(permit: Permit<'a, T>, interrupt: impl FnOnce()) -> Lease<'a, T> {
-    if permit.is_borrowed() {
-        interrupt();
-    }
-    drive::value_of(permit)
 }
 
 /// Locks the state that only one thread may use at a time, in an object without permits.

@@ -172,7 +172,7 @@ impl Channel {
     /// Takes the sending direction. Fails with `InvalidState` if another thread holds it.
     fn sending(&self) -> Result<Lease<'_, Sending>> {
         self.check_sends()?;
-        self.sending.take(Operation::Send, || {})
+        self.sending.take(Operation::Send)
     }
 
     /// Takes the sending direction after the threads that called before.
@@ -187,8 +187,7 @@ impl Channel {
     /// Takes the receiving direction. Fails with `InvalidState` if another thread of the program holds it.
     fn receiving(&self) -> Result<Lease<'_, Receiving>> {
         self.check_receives()?;
-        let turn = self.receiving.take(Operation::Receive, || self.reconnector.interrupt())?;
-        self.reconnector.clear_interrupt();
+        let turn = self.receiving.take(Operation::Receive)?;
         self.check()?;
         Ok(turn)
     }

@@ -85,8 +85,8 @@ pub struct Receiving {
     /// Whether the link's connection is in the set: in a dialogue over a stream no sleep is on the set, and the kernel
     /// would enter each message there, too.
     link_in_set: bool,
-    /// Whether the set has what ends the sleep of a thread to which the direction is lent.
-    watches_interrupts: bool,
+    /// Whether the direction was on loan, so that the set has what ends the sleep of a thread that has it so.
+    is_lent: bool,
     /// Keeps the descriptor readable while the inbox holds messages.
     waker: ReadinessFlag,
 }
@@ -136,7 +136,7 @@ impl Receiving {
             reply_schema: options.checks_replies_received().cloned(),
             set,
             link_in_set: false,
-            watches_interrupts: false,
+            is_lent: false,
             waker,
         })
     }

@@ -33,7 +33,7 @@ use crate::deadline::Waiting;
 use crate::drive;
 use crate::error::{Error, ErrorKind, Result};
 use crate::session::Identity;
-use crate::sys::eventfd::{EventFd, LazyWaker};
+use crate::sys::eventfd::EventFd;
 use crate::sys::memory::PeerFile;
 use crate::transport::Offer;
 use crate::transport::connectionless::ConnectionlessLink;
@@ -111,10 +111,6 @@ pub struct Reconnector {
     closing: AtomicBool,
     /// Whether the program's event loop watches the descriptor of the receiving direction.
     pub watched: AtomicBool,
-    /// Whether a thread of the program waits for the library to return the receiving direction.
-    interrupted: AtomicBool,
-    /// Ends the wait of that thread.
-    interrupts: LazyWaker,
     /// Signalled on close: ends the wait of a thread in the channel.
     pub wake: Arc<EventFd>,
     /// What the channel does where the rest of a frame is left with its sending half.
@@ -147,8 +143,6 @@ impl Reconnector {
             numbers: Arc::default(),
             closing: AtomicBool::new(false),
             watched: AtomicBool::new(false),
-            interrupted: AtomicBool::new(false),
-            interrupts: LazyWaker::default(),
             wake: Arc::new(EventFd::new()?),
             on_rest: OnceLock::new(),
         })
@@ -171,38 +165,6 @@ impl Reconnector {
     pub fn close(&self) {
         self.closed.store(true, Ordering::Release);
         self.wake.wake();
-    }
-
-    /// Requests that the thread which receives for the library returns the direction.
-    pub fn interrupt(&self) {
-        self.interrupted.store(true, Ordering::Release);
-        // That thread sleeps on descriptors, or behind the thread that makes a link.
-        self.interrupts.wake();
-        self.new_link.look_again();
-    }
-
-    /// Returns whether a thread of the program requests the receiving direction.
-    pub fn is_interrupted(&self) -> bool {
-        self.interrupted.load(Ordering::Acquire)
-    }
-
-    /// Returns what is readable while a thread of the program requests the receiving direction.
-    ///
-    /// # Errors
-    /// `OutOfMemory` if the process has no descriptors left.
-    pub fn interrupts(&self) -> Result<&EventFd> {
-        let interrupts = self.interrupts.arm()?;
-        if self.is_interrupted() {
-            interrupts.wake();
-        }
-        Ok(interrupts)
-    }
-
-    /// Called by that thread once it has the direction.
-    pub fn clear_interrupt(&self) {
-        if self.is_interrupted() && self.interrupted.swap(false, Ordering::AcqRel) {
-            self.interrupts.drain();
-        }
     }
 
     /// Called by the closing thread once it has both directions: from now on it makes links.
@@ -290,37 +252,27 @@ impl Reconnector {
         event_log: &EventLog,
         waiting: &mut Waiting<'_>,
     ) -> Result<TxPart> {
-        loop {
-            if let Some(part) =
-                self.reconnect(held, event_log, waiting, false, |new_link| new_link.tx.take())?
-            {
-                return Ok(part);
-            }
-        }
+        self.reconnect(held, event_log, waiting, |new_link| new_link.tx.take())
     }
 
-    /// The same for the receiving half. Where it is `for_library`, returns `None` as soon as a thread of the program
-    /// requests the receiving direction.
+    /// The same for the receiving half.
     pub fn reconnect_rx(
         &self,
         held: &mut u64,
         event_log: &EventLog,
         waiting: &mut Waiting<'_>,
-        for_library: bool,
-    ) -> Result<Option<RxPart>> {
-        self.reconnect(held, event_log, waiting, for_library, |new_link| new_link.rx.take())
+    ) -> Result<RxPart> {
+        self.reconnect(held, event_log, waiting, |new_link| new_link.rx.take())
     }
 
-    /// Takes a half of the newest link with `take`, or makes a link and tries again. `None` if the thread was
-    /// interrupted and `leaves` then.
+    /// Takes a half of the newest link with `take`, or makes a link and tries again.
     fn reconnect<T>(
         &self,
         held: &mut u64,
         event_log: &EventLog,
         waiting: &mut Waiting<'_>,
-        leaves: bool,
         take: impl Fn(&mut NewLink) -> Option<T>,
-    ) -> Result<Option<T>> {
+    ) -> Result<T> {
         loop {
             {
                 let mut new_link = self.new_link.borrow();
@@ -328,30 +280,15 @@ impl Reconnector {
                 if newest > *held {
                     *held = newest;
                     if let Some(part) = take(&mut new_link) {
-                        return Ok(Some(part));
+                        return Ok(part);
                     }
                 }
             }
-            if leaves && self.is_interrupted() {
-                return Ok(None);
-            }
-            if let Some(making) = self.next_to_make(*held, waiting, leaves)? {
-                self.make(making, event_log, waiting, leaves)?;
+            let than = *held;
+            if let Some(making) = drive::turn(&self.new_link, waiting, |halves| halves.is_newer(than))? {
+                self.make(making, event_log, waiting)?;
             }
         }
-    }
-
-    /// Waits until this thread is the one that makes the next link. None as soon as there is a link newer than `held`,
-    /// and where the thread was interrupted and `leaves` then.
-    fn next_to_make(
-        &self,
-        held: u64,
-        waiting: &mut Waiting<'_>,
-        leaves: bool,
-    ) -> Result<Option<Permit<'_, NewLink>>> {
-        drive::turn(&self.new_link, waiting, |halves| {
-            halves.is_newer(held) || leaves && self.is_interrupted()
-        })
     }
 
     /// Makes a link, as the thread that has the permit for that.
@@ -360,9 +297,8 @@ impl Reconnector {
         making: Permit<'_, NewLink>,
         event_log: &EventLog,
         waiting: &mut Waiting<'_>,
-        leaves: bool,
     ) -> Result<()> {
-        if let Some(link) = self.connect(event_log, waiting, leaves)? {
+        if let Some(link) = self.connect(event_log, waiting)? {
             event_log.connected(&link.peer.source);
             // Before another thread may make one, which would wait for a second peer although this one has connected.
             self.put(link);
@@ -376,12 +312,9 @@ impl Reconnector {
         !(self.options.once || matches!(self.origin, LinkSource::Accepted))
     }
 
-    /// Makes a link, as the origin says. `None` if a thread that `leaves` then is interrupted.
-    fn connect(&self, event_log: &EventLog, waiting: &mut Waiting<'_>, leaves: bool) -> Result<Option<Link>> {
-        let mut wakers = vec![self.wake.as_fd()];
-        if leaves {
-            wakers.push(self.interrupts()?.as_fd());
-        }
+    /// Makes a link, as the origin says. `None` where the wait was ended and the closing thread goes on.
+    fn connect(&self, event_log: &EventLog, waiting: &mut Waiting<'_>) -> Result<Option<Link>> {
+        let wakers = [self.wake.as_fd()];
         let connected = match &self.origin {
             LinkSource::Dial(_) if self.options.once && self.is_newer(0) => {
                 Err(Error::new(ErrorKind::Disconnected, "the peer disconnected"))
@@ -390,7 +323,7 @@ impl Reconnector {
                 dialler.attempt(|dialling| self.reach(dialling, &wakers, waiting))
             }
             LinkSource::Dial(dialler) => self.dial(dialler, &wakers, waiting),
-            LinkSource::Acceptor(acceptor) => self.next_in_queue(acceptor, wakers, waiting, leaves),
+            LinkSource::Acceptor(acceptor) => self.next_in_queue(acceptor, waiting).map(Some),
             LinkSource::Place(retry) => retry.attempt(None, || self.connect_place(waiting).map(Some)),
             LinkSource::Accepted => {
                 let text = "the peer disconnected; accept the next connection of the listener";
@@ -407,25 +340,16 @@ impl Reconnector {
         })
     }
 
-    /// Waits for the next link of the acceptor. `None` as for [`Reconnector::connect`].
-    fn next_in_queue(
-        &self,
-        acceptor: &ChannelAcceptor,
-        wakers: Vec<BorrowedFd<'_>>,
-        waiting: &mut Waiting<'_>,
-        leaves: bool,
-    ) -> Result<Option<Link>> {
-        let on: Vec<_> = wakers.into_iter().chain([acceptor.queue.waker().as_fd()]).collect();
+    /// Waits for the next link of the acceptor.
+    fn next_in_queue(&self, acceptor: &ChannelAcceptor, waiting: &mut Waiting<'_>) -> Result<Link> {
+        let on = [self.wake.as_fd(), acceptor.queue.waker().as_fd()];
         loop {
             self.check_links()?;
             if let Some(link) = acceptor.queue.pop() {
-                return Ok(Some(link));
+                return Ok(link);
             }
             if let Some(refusal) = acceptor.queue.take_refusal() {
                 return Err(refusal);
-            }
-            if leaves && self.is_interrupted() {
-                return Ok(None);
             }
             // It may be signalled for a link of which the receiving direction has not taken its half; another one
             // follows now.
@@ -511,32 +435,5 @@ impl Reconnector {
             slots: tx.slots(),
         });
         Ok(Some(Link { tx, rx, peer, guard: Some(guard), negotiated }))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::deadline::Deadline;
-
-    /// A thread that receives for the library waits behind the one that makes a link, with no deadline of its own.
-    #[test]
-    fn interrupted_thread_leaves_the_line_of_those_that_make_a_link() {
-        let (options, endpoint): (_, Endpoint) = (Options::default(), "unix:in-line".parse().unwrap());
-        let (event_log, session_state) = (EventLog::of(&endpoint), SessionState::new(1, &options));
-        let reconnector = Reconnector::new(LinkSource::Accepted, session_state, endpoint, options).unwrap();
-        let making = reconnector.new_link.try_acquire().unwrap();
-        std::thread::scope(|scope| {
-            let waits = scope.spawn(|| {
-                let mut waiting = Waiting::until(Deadline::NEVER);
-                reconnector.reconnect_rx(&mut 0, &event_log, &mut waiting, true).map(|part| part.is_none())
-            });
-            while !reconnector.new_link.is_awaited() {
-                std::thread::yield_now();
-            }
-            reconnector.interrupt();
-            assert!(waits.join().unwrap().unwrap(), "a link was there");
-        });
-        drop(making);
     }
 }

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use super::call_in_place::{Calling, Leader, Leading, SentOrAdmitted, SentRequest};
 use super::{Channel, PendingReply, is_not_ready};
-use crate::channel::direction::{Lease, Operation, Permit, in_use, take_from_library};
+use crate::channel::direction::{Lease, Operation, Permit, in_use};
 use crate::channel::link::Taken;
 use crate::channel::receiving::{Reads, Receiving, Turn};
 use crate::channel::sending::{Admitted, Draft, REPLY, Until};
@@ -134,8 +134,7 @@ impl Channel {
 
     /// Takes the receiving direction with this permit, also from a step of the library that holds it.
     fn lead<'a>(&'a self, permit: Permit<'a, Receiving>) -> Result<Lease<'a, Receiving>> {
-        let receiving = take_from_library(permit, || self.reconnector.interrupt());
-        self.reconnector.clear_interrupt();
+        let receiving = self.receiving.take_back(permit);
         self.check()?;
         Ok(receiving)
     }

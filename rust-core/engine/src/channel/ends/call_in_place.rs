@@ -86,10 +86,7 @@ impl Channel {
         calling = Calling(&self.reconnector.session_state);
         let begun = put.leave(entered).map(|number| SentRequest { number, generation, is_filed });
         match held {
-            Some(receiving) => {
-                self.reconnector.clear_interrupt();
-                Some((Leader::Here(Leading { receiving, calling, taken: None }), begun))
-            }
+            Some(receiving) => Some((Leader::Here(Leading { receiving, calling, taken: None }), begun)),
             None => Some((Leader::Other(calling), begun)),
         }
     }

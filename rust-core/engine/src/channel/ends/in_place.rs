@@ -190,11 +190,7 @@ impl Channel {
         let has_come = held.poll_briefly();
         let mut ending = held.enter();
         let (receiving, halves) = ending.parts();
-        let taken = if has_come && !self.reconnector.is_closed() && !self.reconnector.is_interrupted() {
-            take(receiving, halves)
-        } else {
-            None
-        };
+        let taken = if has_come && !self.reconnector.is_closed() { take(receiving, halves) } else { None };
         ending.end();
         Some(taken?.done().unwrap_or_else(|taken| self.finish(taken)))
     }
@@ -221,6 +217,6 @@ impl Channel {
     pub(super) fn enter_receiving(&self) -> Option<SeatGuard<'_, Receiving>> {
         let entered =
             if self.is_of_this_process() && self.receives { self.receiving.enter()? } else { return None };
-        (!self.reconnector.is_closed() && !self.reconnector.is_interrupted()).then_some(entered)
+        (!self.reconnector.is_closed()).then_some(entered)
     }
 }

@@ -6,7 +6,7 @@
 
 use std::os::fd::AsFd;
 
-use super::Channel;
+use super::{Channel, rest};
 use crate::channel::receiving::Reads;
 use crate::channel::session_state::class;
 use crate::deadline::Waiting;
@@ -71,8 +71,8 @@ impl Channel {
         })
     }
 
-    /// Waits until acknowledgements have made `is_enough` true, or the receiving direction changes hands; the caller
-    /// looks again.
+    /// Waits until acknowledgements have made `is_enough` true, the receiving direction changes hands, or the link has
+    /// ended; the caller looks again, and makes the next link, as one that sends.
     pub(super) fn wait_for_acks(
         &self,
         waiting: &mut Waiting<'_>,
@@ -85,9 +85,19 @@ impl Channel {
             receiving.collect_acks(&ack_sender);
             ack_sender.send_ack(AckTrigger::Requested);
             // The direction is released for a thread of the program that calls to receive.
+            receiving.lend(self.receiving.wanted()?)?;
             let goes_on = || is_enough() || self.receiving.is_acquired();
-            let reads = Reads { makes_links: true, is_lent: true, ..Reads::of_library() };
-            return receiving.read(&ack_sender, reads, waiting, goes_on);
+            let reads = Reads { is_lent: true, ..Reads::of_library() };
+            let read = receiving.read(&ack_sender, reads, waiting, goes_on);
+            let ended = receiving.generation;
+            drop(receiving);
+            return match read {
+                Err(error) if error.kind() == ErrorKind::Disconnected && self.reconnector.reconnects() => {
+                    self.leave_link(ended);
+                    Ok(())
+                }
+                read => read,
+            };
         }
         // Another thread receives: it signals `waker` for each acknowledgement, and `ended` when it stops.
         let waker = self.reconnector.session_state.acknowledgements.arm()?;
@@ -100,5 +110,14 @@ impl Channel {
         waker.drain();
         ended.drain();
         waited
+    }
+
+    /// Releases the sending half of a link that has ended, so that the next call that sends makes another one.
+    fn leave_link(&self, ended: u64) {
+        rest::Owner::with_sending(&*self.inner, |sending| {
+            if sending.generation <= ended {
+                sending.drop_part();
+            }
+        });
     }
 }

@@ -6,6 +6,7 @@ use crate::channel::reconnector::Reconnector;
 use crate::channel::sending::AckSender;
 use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result};
+use crate::sys::eventfd::EventFd;
 use crate::sys::poll::Interest;
 
 impl Receiving {
@@ -14,24 +15,20 @@ impl Receiving {
         if self.part.is_some() {
             return Ok(());
         }
-        self.connect(ack_sender.links, ack_sender.event_log, waiting, false).map(drop)
+        self.connect(ack_sender.links, ack_sender.event_log, waiting)
     }
 
-    /// Releases the link and takes the receiving half of the next one. False if a thread of the program requests the
-    /// direction, which `is_lent` to this one.
+    /// Releases the link and takes the receiving half of the next one.
     pub(super) fn connect(
         &mut self,
         reconnector: &Reconnector,
         event_log: &EventLog,
         waiting: &mut Waiting<'_>,
-        is_lent: bool,
-    ) -> Result<bool> {
+    ) -> Result<()> {
         self.drop_part();
         // A tick that is due does not end the attempt.
-        let reconnected = waiting.running_tick(|waiting| {
-            reconnector.reconnect_rx(&mut self.generation, event_log, waiting, is_lent)
-        });
-        let Some(part) = reconnected? else { return Ok(false) };
+        let part = waiting
+            .running_tick(|waiting| reconnector.reconnect_rx(&mut self.generation, event_log, waiting))?;
         reconnector.origin.is_settled();
         self.bye_received = false;
         self.lockstep = part.peer.lockstep;
@@ -44,14 +41,15 @@ impl Receiving {
             added.inspect_err(|_| reconnector.origin.is_due())?;
         }
         (self.part, self.link_in_set) = (Some(part), true);
-        Ok(true)
+        Ok(())
     }
 
-    /// Adds to the set, once, what a thread of the program signals to which a lent direction is to be given back.
-    pub(super) fn watch_interrupts(&mut self, reconnector: &Reconnector) -> Result<()> {
-        if !self.watches_interrupts {
-            self.set.add(reconnector.interrupts()?, LINK, Interest::IN)?;
-            self.watches_interrupts = true;
+    /// Adds to the set, once, what a call of the program signals that wants the direction, for a thread that has it on
+    /// loan.
+    pub fn lend(&mut self, wanted: &EventFd) -> Result<()> {
+        if !self.is_lent {
+            self.set.add(wanted, LINK, Interest::IN)?;
+            self.is_lent = true;
         }
         Ok(())
     }

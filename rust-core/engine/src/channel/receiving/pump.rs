@@ -35,9 +35,6 @@ impl Receiving {
         mut turn: impl FnMut(&mut Receiving, Turn) -> Result<Option<T>>,
     ) -> Result<T> {
         let (mut reads, mut found) = (reads, None);
-        if reads.is_lent {
-            self.watch_interrupts(ack_sender.links)?;
-        }
         let mut turned = |receiving: &mut Receiving, of: Turn| {
             found = turn(receiving, of)?;
             Ok(found.is_some())
@@ -122,13 +119,11 @@ impl Receiving {
                 if !reads.makes_links && !reconnector.is_newer(self.generation) {
                     return Err(Error::new(ErrorKind::Disconnected, "the link has ended"));
                 }
-                let is_connected = self.connect(reconnector, event_log, waiting, reads.is_lent)?;
+                self.connect(reconnector, event_log, waiting)?;
                 if reads.is_lent {
-                    if is_connected {
-                        // The sending half takes its half, too. The end of the last link may have brought the
-                        // acknowledgement for which the caller waits, and the new one need not bring any.
-                        ack_sender.send_ack(AckTrigger::Park);
-                    }
+                    // The sending half takes its half, too. The end of the last link may have brought the
+                    // acknowledgement for which the caller waits, and the new one need not bring any.
+                    ack_sender.send_ack(AckTrigger::Park);
                     is_next = true;
                     continue;
                 }

@@ -18,7 +18,7 @@ pub struct Reads {
     pub awaited: u64,
     /// A link that has ended is replaced by a new one. Otherwise only one that exists already is taken.
     pub makes_links: bool,
-    /// The direction is lent: a thread of the program that asks for it gets it back.
+    /// The direction is on loan to a thread that sleeps for long: a call of the program that wants it gets it.
     pub is_lent: bool,
     /// Whether the peer lives is asked before each look: a link over shared memory that was parked asks the kernel.
     pub asks_for_peer: bool,

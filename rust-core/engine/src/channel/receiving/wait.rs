@@ -84,7 +84,7 @@ impl Receiving {
         // Shared memory has had its own short wait; the timer would make a watched descriptor readable.
         let in_place = self.part.as_ref().is_none_or(|part| part.rx.is_in_place());
         let mut is_short_due = waited == Waited::Omitted && !in_place && !self.watched;
-        // The library is interrupted through another descriptor.
+        // Who wants a direction that is on loan signals another descriptor.
         let part = self.part.as_ref().filter(|_| is_short_due && !reads.is_lent);
         if let Some(link) = part.and_then(|part| part.rx.sole_descriptor()) {
             waited = self.set.wait_short(Some(link), waiting)?;
