@@ -46,6 +46,8 @@ const AWAITED: u64 = 4;
 const SIGNAL_END: u64 = 8;
 /// The remaining bits name the thread that has the permit; 0 for none.
 const OWNER: u64 = !15;
+/// Among what [`Seat::give_back`] returns: something was left to the thread that has given the value back.
+const LEFT: u64 = TAKEN;
 
 /// The value and who has it. `G` is what the gate protects.
 pub struct Seat<T, G> {
@@ -58,8 +60,15 @@ pub struct Seat<T, G> {
     gate: Arc<Mutex<G>>,
     /// Signals the end of a call; made when a thread first waits for it.
     ended: OnceLock<EventFd>,
+    left: OnceLock<Left<G>>,
     /// The fork generation. In a forked child a thread of the parent may have the gate for good.
     generation: u64,
+}
+
+/// What a thread does once it has given the value back, where `is_left` says so.
+struct Left<G> {
+    is_left: fn(&G) -> bool,
+    run: Box<dyn Fn() + Send + Sync>,
 }
 
 /// The waiting threads, in order of arrival.
@@ -122,8 +131,16 @@ impl<T, G> Seat<T, G> {
             line: UnsafeCell::new(Line::default()),
             gate,
             ended: OnceLock::new(),
+            left: OnceLock::new(),
             generation: fork::generation(),
         }
+    }
+
+    /// Has each thread that gives the value back run this, where `is_left` finds at the gate that another one has left
+    /// something ([`Seat::try_borrow_or`]): outside of the gate, with the seat as any thread may have it. Once, for a
+    /// new seat.
+    pub fn on_left(&self, is_left: fn(&G) -> bool, run: impl Fn() + Send + Sync + 'static) {
+        let _ = self.left.set(Left { is_left, run: Box::new(run) });
     }
 
     /// Returns value and gate, for a call that does not sleep; `None` where another thread has or awaits the seat.
@@ -280,7 +297,8 @@ impl<T, G> Seat<T, G> {
         self.try_borrow_or(|_| {})
     }
 
-    /// The same; where another thread has the value, `leave` notes at the gate what that thread does before it goes.
+    /// The same; where another thread has the value, `leave` notes at the gate what is left to that thread: see
+    /// [`Seat::on_left`].
     #[inline]
     pub fn try_borrow_or(&self, leave: impl FnOnce(&mut G)) -> Option<ValueGuard<'_, T, G>> {
         let mut gate = sync::lock(&self.gate);
@@ -404,28 +422,29 @@ impl<T, G> Seat<T, G> {
     /// Gives back what these bits stand for. The caller has the gate; once it has left, it passes the result to
     /// [`Seat::wake`].
     #[inline]
-    fn give_back(&self, what: u64) -> u64 {
+    fn give_back(&self, gate: &G, what: u64) -> u64 {
         let word = self.word.load(Relaxed);
         let ends = if what & OWNER != 0 { what | SIGNAL_END } else { what };
         self.word.store(word & !ends, Relaxed);
         let waits = (if what & OWNER != 0 { IN_LINE | SIGNAL_END } else { 0 })
             | (if what & TAKEN != 0 { AWAITED } else { 0 });
-        word & waits
+        let is_left = what & TAKEN != 0 && self.left.get().is_some_and(|left| (left.is_left)(gate));
+        word & waits | if is_left && !left_out(ProtocolStep::LookLeft) { LEFT } else { 0 }
     }
 
-    /// The same at the gate, which this enters. In a forked child, whose parent's threads are not there, nothing is
-    /// left to do.
-    fn release(&self, what: u64) {
+    /// The same at the gate, which this enters; wakes those that wait, but for what `but` says. In a forked child, whose
+    /// parent's threads are not there, nothing is left to do.
+    fn release(&self, what: u64, but: u64) {
         if fork::generation() != self.generation {
             return;
         }
         let gate = sync::lock(&self.gate);
-        let waits = self.give_back(what);
+        let waits = self.give_back(&gate, what);
         drop(gate);
-        self.wake(waits);
+        self.wake(waits & !but);
     }
 
-    /// Wakes those that wait for what was given back.
+    /// Wakes those that wait for what was given back, and does what was left to this thread.
     #[inline]
     fn wake(&self, waits: u64) {
         if waits != 0 {
@@ -440,16 +459,20 @@ impl<T, G> Seat<T, G> {
         {
             ended.wake();
         }
-        if waits & (IN_LINE | AWAITED) == 0 || left_out(ProtocolStep::Wake) {
-            return;
+        if waits & (IN_LINE | AWAITED) != 0 && !left_out(ProtocolStep::Wake) {
+            let mut gate = sync::lock(&self.gate);
+            let line = self.line(&mut gate);
+            if waits & AWAITED != 0 {
+                line.values.iter().for_each(|waiter| waiter.thread.unpark());
+            }
+            if waits & IN_LINE != 0 {
+                line.wake_first();
+            }
         }
-        let mut gate = sync::lock(&self.gate);
-        let line = self.line(&mut gate);
-        if waits & AWAITED != 0 {
-            line.values.iter().for_each(|waiter| waiter.thread.unpark());
-        }
-        if waits & IN_LINE != 0 {
-            line.wake_first();
+        if waits & LEFT != 0
+            && let Some(left) = self.left.get()
+        {
+            (left.run)();
         }
     }
 }

@@ -24,8 +24,7 @@
 //! | waiting for room | `room` |
 //!
 //! Every public method first checks the process (a channel does not survive `fork`) and that the
-//! channel is open, then takes a direction. After it has released the sending direction, it calls
-//! `flush_deferred`, because a receiving thread may have left an acknowledgement for it to send.
+//! channel is open, then takes a direction.
 
 pub(crate) mod batch;
 mod call;
@@ -298,9 +297,7 @@ impl rest::Owner for Inner {
     }
 
     fn with_sending<R>(&self, f: impl FnOnce(&mut Sending) -> R) -> R {
-        let done = f(&mut self.sending.borrow());
-        self.ack_sender().flush_deferred();
-        done
+        f(&mut self.sending.borrow())
     }
 }
 

@@ -15,7 +15,9 @@
 //!
 //! The direction is held by one thread at a time (`direction`). A thread that receives and has an
 //! acknowledgement to send borrows it; if another thread holds it, that thread sends the
-//! acknowledgement when it releases the direction ([`AckSender`]).
+//! acknowledgement when it gives the direction back ([`AckSender`]), which the seat sees to ([`Seat::on_left`]).
+//!
+//! [`Seat::on_left`]: crate::sys::seat::Seat::on_left
 
 mod ack_sender;
 mod batch;

@@ -83,7 +83,7 @@ impl ClientTx {
         token: u64,
         guard: Weak<ConnectionGuard>,
         shown: Arc<str>,
-    ) -> Result<ClientTx> {
+    ) -> Result<Arc<ClientTx>> {
         let (peer_session, limit) = (part.session(), part.peer.max_message_size);
         let session_state = match &part.negotiated {
             Some(negotiated) => {
@@ -94,7 +94,7 @@ impl ClientTx {
         };
         let source = part.peer.source.clone();
         let sending = Sending { part: Some(part), generation, ..Sending::new(&event_log) };
-        let client_tx = ClientTx {
+        let client_tx = Arc::new(ClientTx {
             pending: AtomicBool::new(false),
             sending: Direction::new(sending, &session_state),
             session_state,
@@ -113,7 +113,12 @@ impl ClientTx {
             options: options.clone(),
             event_log,
             shown,
-        };
+        });
+        let of_left = Arc::downgrade(&client_tx);
+        client_tx.sending.on_left(
+            |halves| halves.has_deferred(),
+            move || of_left.upgrade().iter().for_each(|client_tx| client_tx.ack_sender().send_left()),
+        );
         client_tx.replay();
         Ok(client_tx)
     }
@@ -140,9 +145,7 @@ impl ClientTx {
 
     /// Runs `f` with the sending state.
     fn with_sending<R>(&self, f: impl FnOnce(&mut Sending) -> R) -> R {
-        let done = f(&mut self.sending.borrow());
-        self.ack_sender().flush_deferred();
-        done
+        f(&mut self.sending.borrow())
     }
 
     /// Sends the answers that are kept for the client and were not sent over this link.
@@ -235,10 +238,9 @@ impl ClientTx {
             }
             self.note_answer(answered);
         });
-        let (is_left, is_deferred) = (halves.has_replays(), halves.has_deferred());
+        let is_left = halves.has_replays();
         ending.end();
         self.leave_replays(is_left);
-        self.ack_sender().flush(is_deferred);
         Some(sent)
     }
 

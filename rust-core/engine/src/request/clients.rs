@@ -312,7 +312,7 @@ impl Clients {
             let opened =
                 ClientTx::new((tx, generation), &self.options, event_log, server_waker, token, guard, shown);
             let client_tx = match opened {
-                Ok(client_tx) => Arc::new(client_tx),
+                Ok(client_tx) => client_tx,
                 // Its hello has impossible claims.
                 Err(e) => {
                     self.event_log.disconnected(format!("{}: {e}", part.peer.source));

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::sync::{self, GateGuard, ProtocolStep, left_out, place, this_thread};
-use super::{IN_LINE, InLine, OWNER, Seat, TAKEN, Waiter};
+use super::{IN_LINE, InLine, LEFT, OWNER, Seat, TAKEN, Waiter};
 use crate::error::Result;
 
 /// Value and gate, for a call that does not sleep.
@@ -83,7 +83,7 @@ impl<'a, T, G> Lease<'a, T, G> {
         let id = waiter.id;
         line.acquiring.push_front(waiter);
         std::mem::forget(self);
-        let waits = seat.give_back(OWNER | TAKEN);
+        let waits = seat.give_back(&gate, OWNER | TAKEN);
         seat.word.store(seat.word.load(Ordering::Relaxed) | IN_LINE, Ordering::Relaxed);
         drop(gate);
         if !left_out(ProtocolStep::WakeAside) {
@@ -101,16 +101,16 @@ impl<'a, T, G> Lease<'a, T, G> {
     /// Ends it for a thread that has the gate. Returns the seat and those that wait, whom the thread wakes once it has
     /// left.
     #[inline]
-    fn end_at_gate(self) -> (&'a Seat<T, G>, u64) {
+    fn end_at_gate(self, gate: &G) -> (&'a Seat<T, G>, u64) {
         let seat = self.seat;
         std::mem::forget(self);
-        (seat, seat.give_back(OWNER | TAKEN))
+        (seat, seat.give_back(gate, OWNER | TAKEN))
     }
 }
 
 impl<T, G> Drop for Lease<'_, T, G> {
     fn drop(&mut self) {
-        self.seat.release(OWNER | TAKEN);
+        self.seat.release(OWNER | TAKEN, 0);
     }
 }
 
@@ -136,8 +136,9 @@ impl<'a, T, G> LockedLease<'a, T, G> {
     /// Ends the call; leaves the gate, and wakes those that wait.
     #[inline(always)]
     pub fn end(self) {
-        let (seat, waits) = self.lease.end_at_gate();
-        drop(self.gate);
+        let LockedLease { gate, lease } = self;
+        let (seat, waits) = lease.end_at_gate(&gate);
+        drop(gate);
         seat.wake(waits);
     }
 }
@@ -168,7 +169,7 @@ impl<'a, T, G> Permit<'a, T, G> {
 
 impl<T, G> Drop for Permit<'_, T, G> {
     fn drop(&mut self) {
-        self.seat.release(OWNER);
+        self.seat.release(OWNER, 0);
     }
 }
 
@@ -178,10 +179,18 @@ pub struct ValueGuard<'a, T, G> {
     pub(super) no_send: PhantomData<*const ()>,
 }
 
+impl<T, G> ValueGuard<'_, T, G> {
+    /// Gives it back, for a thread that does what was left and looks by itself whether there is more.
+    pub fn end_left(self) {
+        self.seat.release(TAKEN, LEFT);
+        std::mem::forget(self);
+    }
+}
+
 impl<T, G> Drop for ValueGuard<'_, T, G> {
     #[inline]
     fn drop(&mut self) {
-        self.seat.release(TAKEN);
+        self.seat.release(TAKEN, 0);
     }
 }
 

@@ -321,6 +321,48 @@ fn leader_and_follower(stays: bool) {
     });
 }
 
+/// A call that has the value, beside a thread that leaves what it cannot do without it: whoever gives the value back does
+/// it, once.
+fn left_to_the_call() {
+    model(None, || {
+        let seat: Arc<Seat<u64, u64>> = Arc::new(Seat::new(0, Arc::new(Mutex::new(0))));
+        let of_call = Arc::downgrade(&seat);
+        seat.on_left(
+            |left| *left > 0,
+            move || {
+                let Some(seat) = of_call.upgrade() else { return };
+                while let Some(mut value) = seat.try_borrow() {
+                    *value += std::mem::take(&mut *sync::lock(&seat.gate));
+                    value.end_left();
+                    if *sync::lock(&seat.gate) == 0 {
+                        return;
+                    }
+                }
+            },
+        );
+        let leaves = {
+            let seat = seat.clone();
+            thread::spawn(move || {
+                if let Some(mut value) = seat.try_borrow_or(|left| *left += 1) {
+                    *value += 1;
+                }
+            })
+        };
+        if let Some(mut value) = seat.try_borrow_or(|left| *left += 1) {
+            *value += 1;
+        }
+        leaves.join().unwrap();
+        assert_eq!(*sync::lock(&seat.gate), 0, "what was left is not done");
+        ends_with(&seat, 2);
+    });
+}
+
+#[test]
+fn what_is_left_is_done_by_the_thread_that_gives_the_value_back() {
+    left_to_the_call();
+    finds(ProtocolStep::LookLeft, left_to_the_call);
+}
+
 #[test]
 fn follower_gets_its_answer_or_leads() {
     leader_and_follower(true);

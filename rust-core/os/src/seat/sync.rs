@@ -132,6 +132,8 @@ pub enum ProtocolStep {
     EndsBit,
     /// A call leaves the gate where another thread has the value or the permit.
     SeeTaken,
+    /// A thread that gives the value back looks whether something was left to it.
+    LookLeft,
     /// Who does what a thread in line waits for unparks it.
     #[cfg(all(test, loom))]
     Unpark,

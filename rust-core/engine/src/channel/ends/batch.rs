@@ -121,7 +121,6 @@ impl Channel {
         let sent = sending.send_run(run, &*self.reconnector, waiting);
         let (permit, sending) = sending.split();
         drop(sending);
-        self.ack_sender().flush_deferred();
         if crosses_ack_check(before, sent) {
             self.collect_acks();
         }

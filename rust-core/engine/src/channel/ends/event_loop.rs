@@ -79,9 +79,7 @@ impl Channel {
 
     /// Returns whether a short message can be sent without waiting, as far as is known.
     pub fn writable(&self) -> Result<bool> {
-        let writable = self.sending().map_err(|e| e.on(&self.shown))?.is_writable();
-        self.ack_sender().flush_deferred();
-        Ok(writable)
+        Ok(self.sending().map_err(|e| e.on(&self.shown))?.is_writable())
     }
 
     /// Sends the reply or error for a request without waiting.
@@ -104,9 +102,7 @@ impl Channel {
     /// Flushes the bytes that the link has queued. If some remain, or if `blocked` is true, returns a descriptor and
     /// the event that reports room.
     pub(crate) fn room(&self, blocked: bool) -> Result<Option<(OwnedFd, Interest)>> {
-        let room = self.sending()?.room(blocked)?;
-        self.ack_sender().flush_deferred();
-        Ok(room)
+        self.sending()?.room(blocked)
     }
 
     /// Closes the channel without a bye and without waiting: for the peer the link ends.

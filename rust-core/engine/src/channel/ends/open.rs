@@ -160,8 +160,17 @@ impl Channel {
                 && options.check_replies(endpoint, "call").is_ok(),
         };
         let inner = Arc::new(inner);
-        let of_rests = Arc::downgrade(&inner);
+        let (of_rests, of_left) = (Arc::downgrade(&inner), Arc::downgrade(&inner));
         inner.reconnector.on_rest(move || rest::leave(&of_rests));
+        inner.sending.on_left(
+            |halves| halves.has_deferred(),
+            move || {
+                // The thread that closes the channel has said what there was.
+                if let Some(inner) = of_left.upgrade().filter(|inner| !inner.reconnector.is_closed()) {
+                    inner.ack_sender().send_left();
+                }
+            },
+        );
         Ok(Channel { inner })
     }
 

@@ -85,7 +85,5 @@ impl Inner {
         let Some(mut sending) = borrowed else { return };
         let requests = session_state.halves().take_withdrawn();
         sending.send_withdrawals(requests, &*self.reconnector);
-        drop(sending);
-        self.ack_sender().flush_deferred();
     }
 }

@@ -166,10 +166,8 @@ impl Channel {
                     let mut ending = sending.enter();
                     let (sending, halves) = ending.parts();
                     let number = sending.record(draft, passed, halves, &self.event_log, waiting);
-                    // A receiving thread may have found the direction held, and left its acknowledgement to this one.
-                    let (generation, is_left) = (sending.generation, halves.has_deferred());
+                    let generation = sending.generation;
                     ending.end();
-                    self.ack_sender().flush(is_left);
                     return Ok((number, generation));
                 }
                 Err(Obstacle::Replay) => match sending.replay(&*self.reconnector, waiting) {
@@ -196,7 +194,6 @@ impl Channel {
                 Obstacle::NoRoom if waits => {
                     let (permit, state) = sending.split();
                     drop(state);
-                    self.ack_sender().flush_deferred();
                     let room =
                         self.wait_for_room(class(draft.kind, draft.flags), draft.content.len(), waiting);
                     sending = drive::value_of(permit);
@@ -223,9 +220,7 @@ impl Channel {
             let unsent = halves.outbox.next_number();
             halves.calls.end(unsent);
         }
-        let is_left = halves.has_deferred();
         ending.end();
-        self.ack_sender().flush(is_left);
         Err(error)
     }
 }
@@ -245,4 +240,47 @@ pub(super) fn lost_before(lost: u64) -> Error {
         counted(lost, "that was sent before is", "that were sent before are")
     );
     Error::new(ErrorKind::Disconnected, text).with_missed(lost)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+    use std::time::{Duration, Instant};
+
+    use crate::channel::Operation;
+    use crate::value::Value;
+    use crate::{Channel, Listener, Options};
+
+    const SOON: Duration = Duration::from_secs(60);
+
+    /// The call that has the direction says it, however it ends: here it does nothing.
+    #[test]
+    fn acknowledgement_that_is_left_to_a_call_follows_its_end() {
+        let endpoint = format!("unix:left-{}", std::process::id());
+        let listener = Listener::listen(&endpoint, &Options::default()).unwrap();
+        let peer = Channel::connect(&endpoint, &Options::default(), SOON).unwrap();
+        let channel = listener.accept(SOON).unwrap();
+        peer.send(&Value::from(1), SOON).unwrap();
+        channel.recv(SOON).unwrap();
+        thread::scope(|scope| {
+            let held = channel.sending.take(Operation::Send).unwrap();
+            // This consumes the first message, and sleeps.
+            let next = scope.spawn(|| channel.recv(SOON).map(|message| message.number()));
+            let end = Instant::now() + SOON;
+            while !channel.reconnector.session_state.halves().has_deferred() && Instant::now() < end {
+                thread::yield_now();
+            }
+            // Time for it to fall asleep; otherwise it says so itself later, which is no test of this.
+            thread::sleep(Duration::from_millis(50));
+            drop(held);
+            let end = Instant::now() + SOON / 12;
+            while peer.unacknowledged() > 0 && Instant::now() < end {
+                peer.recv(Duration::from_millis(10)).unwrap_err();
+            }
+            let unacknowledged = peer.unacknowledged();
+            peer.send(&Value::from(2), SOON).unwrap();
+            assert_eq!(next.join().unwrap().unwrap(), 2);
+            assert_eq!(unacknowledged, 0, "the acknowledgement was not sent");
+        });
+    }
 }

@@ -20,7 +20,7 @@ impl<L: Links> AckSender<'_, L> {
         self.links.session_state().halves().is_ack_due(trigger)
     }
 
-    /// Sends due acknowledgements and replays; if another thread is sending, leaves them to that thread.
+    /// Sends due acknowledgements and replays; if another thread has the direction, leaves them to that thread.
     pub fn send_ack(&self, trigger: AckTrigger) {
         if self.links.session_state().halves().has_to_say(trigger) {
             self.send_ack_now(trigger);
@@ -44,44 +44,27 @@ impl<L: Links> AckSender<'_, L> {
     /// Sends the acknowledgement and replays, or defers them. Not inlined: most messages need no frame.
     #[cold]
     pub fn send_ack_now(&self, trigger: AckTrigger) {
-        let Some(mut sending) = self.sending.try_borrow_or(|halves| halves.defer(trigger)) else { return };
-        sending.send_ack(trigger, self.links, self.event_log);
-        drop(sending);
-        self.flush_deferred();
-    }
-
-    /// Sends what was left to the thread that sends. Called by every thread that has just released the direction.
-    pub fn flush_deferred(&self) {
-        let is_left = self.links.session_state().halves().has_deferred();
-        self.flush(is_left);
-    }
-
-    /// The same for a thread that has looked, as it released the direction, whether anything `is_left` to it.
-    #[inline]
-    pub fn flush(&self, is_left: bool) {
-        if is_left {
-            self.send_deferred();
+        if let Some(mut sending) = self.sending.try_borrow_or(|halves| halves.defer(trigger)) {
+            sending.send_ack(trigger, self.links, self.event_log);
         }
     }
 
+    /// Sends what was left to the thread that has just given the direction back.
     #[cold]
-    fn send_deferred(&self) {
+    pub fn send_left(&self) {
         let session_state = self.links.session_state();
-        loop {
-            // A thread that holds the direction now calls this function when it releases it.
-            let Some(mut sending) = self.sending.try_borrow() else { return };
+        // A thread that has the direction now does this when it gives it back.
+        while let Some(mut sending) = self.sending.try_borrow() {
             let left = session_state.halves().take_deferred(sending.generation, L::JOINS);
             if let Some(trigger) = left {
                 sending.send_ack(trigger, self.links, self.event_log);
             }
-            if sending.part.as_ref().is_some_and(TxPart::is_waiting) {
-                // The thread that writes the rest calls this function afterwards.
-                return;
-            }
-            let link = sending.generation;
-            drop(sending);
+            // The thread that writes the rest in the way comes here afterwards.
+            let (link, is_waiting) =
+                (sending.generation, sending.part.as_ref().is_some_and(TxPart::is_waiting));
+            sending.end_left();
             // More may have been left meanwhile.
-            if !session_state.halves().is_left_to(link, L::JOINS) {
+            if is_waiting || !session_state.halves().is_left_to(link, L::JOINS) {
                 return;
             }
         }
