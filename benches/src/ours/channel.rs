@@ -11,7 +11,7 @@ use crate::ends::fork_far;
 use crate::worker::{Work, serve};
 
 /// Long enough for the far end to start.
-const START: Duration = Duration::from_secs(20);
+pub const START: Duration = Duration::from_secs(20);
 
 /// The options of both ends: how long they spin in microseconds, 0 to sleep at once.
 pub fn options(spin: u64) -> Result<Options> {

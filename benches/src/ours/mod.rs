@@ -1,6 +1,7 @@
 //! Ours: what a program that uses the library pays, through its public interface.
 
 pub mod arrays;
+pub mod awaited;
 pub mod begin;
 pub mod channel;
 pub mod codec;
@@ -76,6 +77,10 @@ pub fn work(words: &[&str]) -> Result<()> {
         ["size", file] => resources::size(file),
         ["journal", bytes] => stored::journal(bytes.parse()?),
         ["self", transport, bytes] => channel::to_itself(transport, bytes.parse()?),
+        ["awaited", transport, bytes, placement, spin] => {
+            awaited::round_trip(transport, bytes.parse()?, Placement::from_name(placement)?, spin.parse()?)
+        }
+        ["awaited-self", transport, bytes] => awaited::to_itself(transport, bytes.parse()?),
         ["stream", transport, bytes, placement] => {
             stream::one_way(transport, bytes.parse()?, Placement::from_name(placement)?)
         }

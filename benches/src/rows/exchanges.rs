@@ -161,6 +161,22 @@ fn parked(rows: &mut Vec<Row>) {
     );
 }
 
+/// Futures beside the calls that wait: where the message is there, and where the thread sleeps for it.
+fn awaited(rows: &mut Vec<Row>) {
+    for transport in ["shm", "unix"] {
+        rows.push(Row::new(
+            format!("{transport} 64 B from a thread to itself, awaited"),
+            own("recv_async", &format!("ours awaited-self {transport} 64")),
+            own("ours, recv", &format!("ours self {transport} 64")),
+        ));
+        rows.push(Row::new(
+            format!("{transport} 64 B round trip, awaited, parked"),
+            own("recv_async", &format!("ours awaited {transport} 64 together 0")),
+            own("ours, recv", &format!("ours round {transport} 64 together 0")),
+        ));
+    }
+}
+
 /// A transport through the kernel: its name, the floor's operation, the floor, and the marks at 64 B and 10 kB.
 type Kernel = (&'static str, &'static str, &'static str, Option<(f64, f64)>);
 
@@ -238,6 +254,7 @@ pub fn rows() -> Vec<Row> {
     loaned(&mut rows);
     parked(&mut rows);
     through_the_kernel(&mut rows);
+    awaited(&mut rows);
     one_way(&mut rows);
     rows
 }
