@@ -23,7 +23,7 @@ import asyncio
 import contextlib
 import inspect
 import os
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from typing import Any, Generic, Self, TypeVar, Unpack
 
 from . import _native
@@ -622,6 +622,20 @@ async def wait(objects: Iterable[W], *, timeout: Seconds = _LEFT_OUT) -> list[W]
             loop.remove_reader(descriptor)
             os.close(descriptor)
     return [objects[at] for at in _native.wait_any(descriptors, timeout=_part_of(seconds))]
+
+
+async def until(attempt: Callable[[], T], waits: HasFileno, wait_readable: Callable[[int], Awaitable[object]]) -> T:
+    """Returns the result of an attempt that does not wait, such as `channel.try_recv`, made again each time the descriptor of the object that `waits` is readable.
+
+    It is for the objects of `linkspan` itself in other event loops, which say when: `anyio.wait_readable` in trio, too, `trio.lowlevel.wait_readable`.
+    Time-outs and cancelling are those of the loop. One task at a time waits for an object.
+    """
+    descriptor = waits.fileno()
+    while True:
+        try:
+            return attempt()
+        except _NOT_YET:
+            await wait_readable(descriptor)
 
 
 async def names() -> list[dict[str, Any]]:

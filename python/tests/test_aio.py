@@ -3,6 +3,7 @@
 import asyncio
 import signal
 
+import anyio
 import linkspan
 import linkspan.aio
 import numpy as np
@@ -597,3 +598,33 @@ def test_publisher_that_ended_is_disconnected_as_without_asyncio(name):
                 assert (await waiting).value == 2
 
     run(main())
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+@over("shm", "unix")
+def test_other_event_loops_wait_by_their_own_readiness(name, backend):
+    async def main():
+        with anyio.fail_after(15):
+            with linkspan.serve(name) as server, linkspan.connect(name) as channel:
+
+                async def answer(count):
+                    for _ in range(count):
+                        request = await linkspan.aio.until(lambda: server.next(timeout=0), server, anyio.wait_readable)
+                        request.reply(request["n"] * 2)
+
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(answer, 20)
+                    for n in range(20):
+                        asked = channel.start_call({"n": n})
+                        answered = await linkspan.aio.until(lambda asked=asked: channel.finish_call(asked, timeout=0), channel, anyio.wait_readable)
+                        assert answered.value == n * 2
+                # What is cancelled takes nothing.
+                with anyio.move_on_after(0.01):
+                    await linkspan.aio.until(lambda: server.next(timeout=0), server, anyio.wait_readable)
+                    pytest.fail("a request has come")
+                asked = channel.start_call({"n": 21})
+                await answer(1)
+                answered = await linkspan.aio.until(lambda: channel.finish_call(asked, timeout=0), channel, anyio.wait_readable)
+                assert answered.value == 42
+
+    anyio.run(main, backend=backend)

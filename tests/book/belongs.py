@@ -67,6 +67,7 @@ BELONGS = {
         aio.publisher;
         aio.serve;
         aio.subscribe;
+        aio.until;
         aio.wait;
     """,
     "service": """

@@ -106,9 +106,10 @@ def test_publish(start, publisher):
     assert source.poll() is None, source.communicate()
 
 
-def test_subscriber_in_tokio_prints_three_readings(start, tmp_path):
+@pytest.mark.parametrize("runtime", ["tokio", "smol", "no-runtime"])
+def test_subscriber_that_awaits_prints_three_readings(start, tmp_path, runtime):
     source = start("publish", "py")
-    command = [str(DEBUG / "tokio-subscribe")]
+    command = [str(DEBUG / f"{runtime}-subscribe")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, env={**os.environ, "LINKSPAN_DIR": str(tmp_path)})
     assert done.returncode == 0, done.stderr
     celsius = [float(line) for line in done.stdout.splitlines()]

@@ -1,0 +1,29 @@
+//! A subscriber that awaits without a runtime: the thread that awaits turns the reactor. Prints three readings of
+//! `first/publish`.
+
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+
+use linkspan::{Reactor, Result};
+
+/// Runs a future to its end. Nothing else runs in this thread, so a turn is all that a waker could ask for.
+fn block_on<T>(future: impl Future<Output = Result<T>>, reactor: &Reactor) -> Result<T> {
+    let mut future = pin!(future);
+    let mut context = Context::from_waker(Waker::noop());
+    loop {
+        match future.as_mut().poll(&mut context) {
+            Poll::Ready(done) => return done,
+            Poll::Pending => reactor.turn(None)?,
+        }
+    }
+}
+
+fn main() -> Result<()> {
+    let reactor = Reactor::new()?;
+    let readings = linkspan::subscribe("first/publish")?;
+    for _ in 0..3 {
+        let reading = block_on(readings.recv_async(&reactor), &reactor)?;
+        println!("{}", reading.get("celsius")?.as_f64()?);
+    }
+    Ok(())
+}
