@@ -432,8 +432,8 @@ impl<T, G> Seat<T, G> {
         word & waits | if is_left && !left_out(ProtocolStep::LookLeft) { LEFT } else { 0 }
     }
 
-    /// The same at the gate, which this enters; wakes those that wait, but for what `but` says. In a forked child, whose
-    /// parent's threads are not there, nothing is left to do.
+    /// The same at the gate, which this enters; wakes those that wait, but for what `but` says. In a forked child,
+    /// whose parent's threads are not there, nothing is left to do.
     fn release(&self, what: u64, but: u64) {
         if fork::generation() != self.generation {
             return;

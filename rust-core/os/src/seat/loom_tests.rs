@@ -321,8 +321,8 @@ fn leader_and_follower(stays: bool) {
     });
 }
 
-/// A call that has the value, beside a thread that leaves what it cannot do without it: whoever gives the value back does
-/// it, once.
+/// A call that has the value, beside a thread that leaves what it cannot do without it: the thread that gives the value
+/// back does it, once.
 fn left_to_the_call() {
     model(None, || {
         let seat: Arc<Seat<u64, u64>> = Arc::new(Seat::new(0, Arc::new(Mutex::new(0))));
