@@ -29,9 +29,11 @@ pub fn lent(lend: impl FnOnce() -> Result<linkspan::BytesLoan>) -> Result<Made<B
     try_made(|| Ok(BytesLoan(RefCell::new(Content::Written(lend()?)))))
 }
 
-/// Returns a length or an offset; a negative one is more than any loan has.
-pub fn at_least_zero(number: i64) -> usize {
-    usize::try_from(number).unwrap_or(usize::MAX)
+/// Returns a length. `OutOfRange` for a negative one.
+pub fn length(number: i64) -> Result<usize> {
+    usize::try_from(number).map_err(|_| {
+        Error::new(ErrorKind::OutOfRange, format!("a length of {number} bytes: give a number from 0 upwards"))
+    })
 }
 
 impl BytesLoan {
@@ -71,8 +73,9 @@ impl BytesLoan {
     pub fn write(&self, bytes: AnyString<'_>, offset: i64) -> PhpResult<()> {
         edge(|| {
             self.change(|lent| {
-                let (from, all) = (at_least_zero(offset), lent.len());
-                let to = from.checked_add(bytes.0.len()).and_then(|end| lent.get_mut(from..end));
+                let all = lent.len();
+                let end = |from: usize| Some(from..from.checked_add(bytes.0.len())?);
+                let to = usize::try_from(offset).ok().and_then(end).and_then(|place| lent.get_mut(place));
                 let Some(to) = to else {
                     let text =
                         format!("{} bytes at {offset} are not within the loan of {all} bytes", bytes.0.len());
@@ -85,7 +88,10 @@ impl BytesLoan {
     }
 
     pub fn truncate(&self, length: i64) -> PhpResult<()> {
-        edge(|| self.change(|lent| lent.truncate(at_least_zero(length))))
+        edge(|| {
+            let length = self::length(length)?;
+            self.change(|lent| lent.truncate(length))
+        })
     }
 
     pub fn count(&self) -> i64 {

@@ -182,7 +182,7 @@ impl Channel {
     }
 
     pub fn loan_bytes(&self, length: i64) -> PhpResult<Made<BytesLoan>> {
-        edge(|| bytes_loan::lent(|| self.inner.loan_bytes(bytes_loan::at_least_zero(length))))
+        edge(|| bytes_loan::lent(|| self.inner.loan_bytes(bytes_loan::length(length)?)))
     }
 
     pub fn ack(&self) -> PhpResult<()> {

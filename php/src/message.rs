@@ -124,7 +124,7 @@ reads_as_a_message!(Request {
     }
 
     pub fn loan_bytes(&self, length: i64) -> PhpResult<Made<BytesLoan>> {
-        edge(|| bytes_loan::lent(|| self.request().loan_bytes(bytes_loan::at_least_zero(length))))
+        edge(|| bytes_loan::lent(|| self.request().loan_bytes(bytes_loan::length(length)?)))
     }
 
     #[php(defaults(code = HANDLER_FAILED, r#type = "\"\""), optional = r#type)]

@@ -57,7 +57,7 @@ impl Publisher {
         })
     }
     pub fn loan_bytes(&self, length: i64) -> PhpResult<Made<BytesLoan>> {
-        edge(|| bytes_loan::lent(|| self.inner.loan_bytes(bytes_loan::at_least_zero(length))))
+        edge(|| bytes_loan::lent(|| self.inner.loan_bytes(bytes_loan::length(length)?)))
     }
     pub fn subscribers(&self) -> i64 {
         self.inner.subscribers() as i64

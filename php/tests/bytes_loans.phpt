@@ -73,7 +73,7 @@ OutOfRange: %S3 bytes at 8 are not within the loan of 10 bytes
 OutOfRange: %S3 bytes at -1 are not within the loan of 10 bytes
 OutOfRange: %S3 bytes at 9223372036854775807 are not within the loan of 10 bytes
 InvalidState: %Sthe loan has 10 bytes, and 11 of them were to be sent
-InvalidState: %Sthe loan has 10 bytes, and 18446744073709551615 of them were to be sent
-TooLarge: %Sover the message limit: %d bytes asked, %d allowed (option max_message_size)
+OutOfRange: %Sa length of -1 bytes: give a number from 0 upwards
+OutOfRange: %Sa length of -1 bytes: give a number from 0 upwards
 string(10) "0123456abc"
 bool(true)
