@@ -160,12 +160,14 @@ impl Channel {
     /// The next message.
     #[pyo3(signature = (*, timeout=Patience::DEFAULT, on_wait=None))]
     fn recv(&self, py: Python<'_>, timeout: Patience, on_wait: OnWait) -> Outcome<Message> {
-        self.wait(py, timeout, on_wait, |wait| self.link.recv(wait)).map(Message::new)
+        let uncopied = self.wait(py, timeout, on_wait, |wait| self.link.recv_uncopied(wait))?;
+        Message::received(py, uncopied)
     }
 
     /// The next message if it is there; `Empty` otherwise.
     fn try_recv(&self, py: Python<'_>) -> Outcome<Message> {
-        Ok(Message::new(py.detach(|| self.link.try_recv())?))
+        let uncopied = py.detach(|| self.link.try_recv_uncopied())?;
+        Message::received(py, uncopied)
     }
 
     /// Acknowledges everything that was received so far as consumed: for a channel with `ack="manual"`.

@@ -46,6 +46,7 @@ mod foreign;
 mod interpreter;
 mod keys;
 mod loan;
+mod long_bytes;
 mod message;
 mod numpy;
 mod numpy_api;

@@ -1,7 +1,7 @@
 //! Received messages: the class `Message`, whose value is decoded once, straight into Python objects. It is a mapping.
 
 use linkspan::value::Source;
-use linkspan::{DType, Error, ErrorKind, Message as Arrived, NdArray, Order, Value};
+use linkspan::{DType, Error, ErrorKind, Message as Arrived, NdArray, Order, Uncopied, Value};
 use pyo3::basic::CompareOp;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::intern;
@@ -15,7 +15,7 @@ use crate::any_text::any_text;
 use crate::arguments::{Fingerprint, ValuePath, shown};
 use crate::builder::{Builder, build};
 use crate::errors::{Failure, Outcome};
-use crate::{array, template, timestamp};
+use crate::{array, long_bytes, template, timestamp};
 
 /// A message: its value, and where it came from. `message[key]` is an entry of a map or an item of a list.
 #[pyclass(frozen, subclass, module = "linkspan")]
@@ -27,6 +27,16 @@ pub struct Message {
 impl Message {
     pub fn new(arrived: Arrived) -> Message {
         Message { arrived, value: PyOnceLock::new() }
+    }
+
+    /// Of a message whose long bytes lie in the sender's slot, which are copied into a `bytes` object here.
+    pub fn received(py: Python<'_>, uncopied: Uncopied) -> Outcome<Message> {
+        let Some(bytes) = uncopied.bytes() else { return Ok(Message::new(uncopied.copied()?)) };
+        let (object, copy) = long_bytes::copied(py, &bytes)?;
+        let message = Message::new(uncopied.with_copy(bytes, copy));
+        // It is empty before.
+        let _ = message.value.set(py, object.into_any().unbind());
+        Ok(message)
     }
 
     fn map<'a, 'py>(&'a self, py: Python<'py>) -> Outcome<&'a Bound<'py, PyDict>> {
@@ -121,7 +131,8 @@ impl Message {
             },
             other => {
                 let text = format!("expected bytes or an array, found {}", other.type_name());
-                return Err(Error::new(ErrorKind::WrongType, text).with_path(&*path).into());
+                let error = Error::new(ErrorKind::WrongType, text);
+                return Err(if path.is_empty() { error } else { error.with_path(&*path) }.into());
             }
         };
         Ok(PyMemoryView::from(Bound::new(py, array::NdArray::new(array))?.as_any())?)

@@ -109,8 +109,6 @@ mod verbs;
 // name what they use of them here.
 #[doc(no_inline)]
 pub use codec::Encoding;
-#[doc(hidden)]
-pub use linkspan_engine::RecordedOrigin;
 #[doc(inline)]
 pub use linkspan_engine::{
     Acknowledge, BytesLoan, Channel, Delivery, Event, EventKind, Framing, Gap, History, Listener, Loan,
@@ -118,6 +116,8 @@ pub use linkspan_engine::{
     ReceivedBytes, Request, Requests, Role, Server, StartAt, Subscriber, TryMessages, Turner, Validate,
     latest, latest_persistent, latest_until,
 };
+#[doc(hidden)]
+pub use linkspan_engine::{RecordedOrigin, Uncopied, UncopiedBytes};
 #[doc(inline)]
 pub use linkspan_os::deadline::{Deadline, OnWait, Tick, Timeout, Wait};
 #[doc(hidden)]

@@ -1,5 +1,6 @@
 //! Allocations of a message on its way: counted, because a count depends on no clock.
 
+use std::mem::MaybeUninit;
 use std::thread;
 
 use crate::counting::{allocations, peak};
@@ -86,6 +87,38 @@ fn long_bytes_that_are_received_into_memory_of_the_program_take_no_other() {
                 assert!(received.length == bytes && memory == sent);
                 assert!(round < 2 || held < 1000, "{bytes} bytes, round {round}: {held}");
                 memory.fill(0);
+            }
+        }
+    }
+}
+
+/// The same for bytes that a binding copies into an object of its language.
+#[test]
+fn long_bytes_that_a_binding_copies_take_no_memory_beside_the_copy() {
+    for bytes in [70_000, 1 << 20] {
+        let endpoint = name("shm");
+        let listener = Listener::listen(&endpoint, &Options::default()).unwrap();
+        let a = Channel::connect(&endpoint, &Options::default(), SOON).unwrap();
+        let b = listener.accept(SOON).unwrap();
+        let value = Value::Bytes(vec![7; bytes].into());
+        // The link is made, and what came meanwhile is a copy.
+        for (from, to) in [(&a, &b), (&b, &a)] {
+            from.send(&Value::Null, SOON).unwrap();
+            to.recv(SOON).unwrap();
+        }
+        for round in 0..20 {
+            for (from, to) in [(&a, &b), (&b, &a)] {
+                from.send(&value, SOON).unwrap();
+                let mut copy = vec![MaybeUninit::new(0); bytes];
+                let (uncopied, held) = peak(|| {
+                    let uncopied = to.recv_uncopied(SOON).unwrap();
+                    uncopied.bytes().unwrap().copy_to(&mut copy);
+                    uncopied
+                });
+                // SAFETY: it was initialised from the beginning.
+                assert!(copy.iter().all(|byte| unsafe { byte.assume_init() } == 7));
+                assert!(round < 2 || held < 1000, "{bytes} bytes, round {round}: {held}");
+                drop(uncopied);
             }
         }
     }

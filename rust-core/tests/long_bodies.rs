@@ -2,18 +2,21 @@
 //! requests, replies and what is published, and is copied out of it before anything looks at it.
 
 use std::collections::BTreeMap;
+use std::mem::MaybeUninit;
 use std::thread;
 
 use bytes::Bytes;
 use linkspan::{
-    Channel, Encoding, ErrorKind, Listener, NdArray, Options, Payload, Publisher, Server, Subscriber, Value,
-    latest,
+    Channel, Encoding, ErrorKind, Listener, NdArray, Options, Payload, Publisher, Server, Subscriber,
+    Uncopied, Value, latest, value::ValueBuilder,
 };
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::slots::is_shared;
 use crate::support::{SOON, name};
 
+/// The slots of a publisher of messages of 1 MiB with the default ring.
+const SLOTS_OF_A_PUBLISHER: usize = 4;
 /// From so many bytes on a body goes into a slot.
 const LONG: usize = 64 << 10;
 const MIB: usize = 1 << 20;
@@ -26,12 +29,17 @@ fn limited(limit: usize) -> Options {
 
 /// Both ends of a channel that is in use: the first message opens the link.
 fn pair(options: &Options) -> (Channel, Channel) {
+    pair_with(options, &Value::from(0))
+}
+
+/// The same with this first message.
+fn pair_with(options: &Options, first: &Value) -> (Channel, Channel) {
     let name = name("shm");
     let listener = Listener::listen(&name, options).unwrap();
     let one = Channel::connect(&name, options, SOON).unwrap();
     let two = listener.accept(SOON).unwrap();
     for (from, to) in [(&one, &two), (&two, &one)] {
-        from.send(&Value::from(0), SOON).unwrap();
+        from.send(first, SOON).unwrap();
         to.recv(SOON).unwrap();
     }
     (one, two)
@@ -124,6 +132,54 @@ fn long_message_that_does_not_fit_the_memory_for_it_is_the_next_one_and_is_no_vi
         }
     }
     assert_eq!(bodies(&one.stats()), (16, 0));
+}
+
+/// Bytes alone are left in the slot for a binding that copies them, and everything else is copied as by any other call.
+#[test]
+fn bytes_alone_are_left_in_their_slot_for_a_binding_that_copies_them() {
+    let copy_of = |message: Uncopied| {
+        let bytes = message.bytes().unwrap();
+        let mut copy = vec![MaybeUninit::new(0); bytes.len()];
+        bytes.copy_to(&mut copy);
+        // SAFETY: all are initialised.
+        let copy: Vec<u8> = copy.into_iter().map(|byte| unsafe { byte.assume_init() }).collect();
+        message.with_copy(bytes, copy.into())
+    };
+    for encoding in [Encoding::Cbor, Encoding::Raw, Encoding::Smile] {
+        let mut options = Options::default();
+        options.encoding = encoding;
+        let (one, two) = pair_with(&options, &Value::Bytes(Bytes::new()));
+        for value in values().into_iter().rev() {
+            let is_bytes = matches!(value, Value::Bytes(_));
+            if encoding == Encoding::Raw && !is_bytes {
+                continue;
+            }
+            for _ in 0..6 {
+                one.send(&value, SOON).unwrap();
+                let encoded = one.encode(&value).unwrap();
+                let uncopied = two.recv_uncopied(SOON).unwrap();
+                let message = if is_bytes && encoding != Encoding::Smile {
+                    copy_of(uncopied)
+                } else {
+                    assert!(uncopied.bytes().is_none(), "it is examined");
+                    uncopied.copied().unwrap()
+                };
+                assert_eq!(message.walk_into(ValueBuilder::new()).unwrap().finish().unwrap(), value);
+                assert_eq!((message.value().unwrap(), message.get("").unwrap()), (&value, &value));
+                assert!(!is_shared(message.body()) && message.body() == encoded.body());
+            }
+        }
+        one.send(&Value::Bytes(vec![1; LONG].into()), SOON).unwrap();
+        let message = two.recv_uncopied(SOON).unwrap().copied().unwrap();
+        assert!(
+            !is_shared(message.body()) && message.value().unwrap() == &Value::Bytes(vec![1; LONG].into())
+        );
+        // What is short, and what goes over another way, is a message as any other.
+        one.send(&Value::Bytes(vec![2; 10].into()), SOON).unwrap();
+        assert!(two.recv_uncopied(SOON).unwrap().bytes().is_none());
+        assert_eq!(two.try_recv_uncopied().err().unwrap().kind(), ErrorKind::Empty);
+        assert_eq!(bodies(&one.stats()).1, 0);
+    }
 }
 
 #[test]
@@ -378,6 +434,37 @@ fn long_message_under_way_takes_its_slot_and_one_copy() {
     assert_eq!(many.0, few.0, "files of slots");
     // The counters of the kernel are exact to some pages for each thread.
     assert!(many.1 <= few.1 + MIB / 4, "{many:?} after many, {few:?} after a few");
+}
+
+/// A publisher keeps as many messages as its ring would, at least three, and writes the next one beside them: the same
+/// files, whether few or many messages were published, to one subscriber or to several, of which one reads nothing.
+#[test]
+fn publisher_with_several_subscribers_holds_its_history_and_one_slot_more() {
+    crate::support::alone::alone!(publisher_with_several_subscribers_holds_its_history_and_one_slot_more);
+    let publisher = Publisher::new(&name("shm"), &Options::default()).unwrap();
+    let subscribe = || Subscriber::new(publisher.endpoint(), &Options::default()).unwrap();
+    let payload = Payload::from_bytes(Encoding::Raw, vec![6; MIB].into());
+    let exchange = |subscribers: &[Subscriber], times: usize| {
+        for _ in 0..times {
+            publisher.send_payload(&payload).unwrap();
+            for subscriber in subscribers {
+                assert_eq!(subscriber.recv(SOON).unwrap().body().len(), MIB);
+            }
+        }
+        (slot_files().0, own_memory())
+    };
+    let mut subscribers = vec![subscribe()];
+    let (few, _) = exchange(&subscribers, 10);
+    // Each file has a page behind its elements.
+    assert_eq!(few, SLOTS_OF_A_PUBLISHER * (MIB + 4096), "bytes of slots");
+    subscribers.extend((0..3).map(|_| subscribe()));
+    let idle = subscribe();
+    let (_, before) = exchange(&subscribers, 10);
+    let (many, after) = exchange(&subscribers, 300);
+    assert_eq!(many, few, "bytes of slots");
+    assert!(after <= before + MIB / 4, "{after} bytes after many messages, {before} after a few");
+    assert_eq!(idle.recv(SOON).unwrap_err().kind(), ErrorKind::Lagged);
+    assert_eq!(bodies(&publisher.stats()), (320, 0));
 }
 
 /// After many messages there are no more files than after a few: a dialogue takes one or two slots for each side.

@@ -55,9 +55,9 @@ pub use channel::{
     Acknowledge, BytesLoan, Channel, Delivery, Event, EventKind, Framing, Listener, Loan, LoanMemory,
     OnUnconsumed, Options, PendingReply, Role, StartAt, Validate,
 };
-#[doc(hidden)]
-pub use message::RecordedOrigin;
 pub use message::{Message, Payload, ReceivedBytes};
+#[doc(hidden)]
+pub use message::{RecordedOrigin, Uncopied, UncopiedBytes};
 pub use publish::{
     Gap, History, Messages, Publisher, Subscriber, TryMessages, latest, latest_persistent, latest_until,
 };

@@ -12,6 +12,7 @@ mod payload;
 mod received;
 mod recycled;
 mod schema_ids;
+mod uncopied;
 pub(crate) mod withdrawal;
 
 use std::fmt;
@@ -41,6 +42,8 @@ pub use received::ReceivedBytes;
 pub(crate) use received::{BodyMemory, BorrowedMemory};
 pub(crate) use recycled::{Dropped, ReusedMessage};
 pub(crate) use schema_ids::SchemaIds;
+#[doc(hidden)]
+pub use uncopied::{Uncopied, UncopiedBytes};
 
 /// A message that was received. Clones share the body, and any number of threads may read it.
 #[derive(Clone)]
@@ -317,7 +320,17 @@ impl Message {
         self.walk_into(Typed::sharing(self.inner().body.clone()))?.finish()
     }
 
+    /// Returns the bytes that the value is, where they were copied out of a slot alone: see [`Uncopied`].
+    fn copied_bytes(&self) -> Option<&Value> {
+        let MessageInner { body, value, .. } = self.inner();
+        let is_alone = |value: &&Value| matches!(value, Value::Bytes(_)) && body.split().is_some();
+        value.get().filter(is_alone)
+    }
+
     fn decode(&self) -> Result<Value> {
+        if let Some(bytes) = self.copied_bytes() {
+            return Ok(bytes.clone());
+        }
         let MessageInner { body, header, limits, schema, .. } = self.inner();
         match schema {
             None => codec::decode_body_shared(body, header.encoding, limits),
@@ -327,7 +340,10 @@ impl Message {
 
     /// Decodes directly into a Sink; arrays reach it as slices of [`Message::memory`] where their
     /// form allows it.
-    pub fn walk_into<S: Sink>(&self, sink: S) -> Result<S> {
+    pub fn walk_into<S: Sink>(&self, mut sink: S) -> Result<S> {
+        if let Some(Value::Bytes(bytes)) = self.copied_bytes() {
+            return sink.bytes(bytes).map(|()| sink);
+        }
         let MessageInner { body, header, limits, .. } = self.inner();
         match &self.inner().schema {
             None => codec::decode_body(body, header.encoding, limits, sink),
@@ -396,6 +412,20 @@ impl Message {
     pub(crate) fn with_missed(mut self, missed: u64) -> Message {
         if let Some(inner) = self.0.as_mut().and_then(triomphe::Arc::get_mut) {
             inner.missed = missed;
+        }
+        self
+    }
+
+    /// Returns the whole body where it still lies in the sender's slot; no one may read anything from it.
+    pub(crate) fn uncopied_body(&self) -> Option<&Bytes> {
+        let split = self.inner().body.split().filter(|split| split.rest().is_empty())?;
+        split.parts().first().map(|part| &part.bytes)
+    }
+
+    /// Returns the message with this body in memory of this process, and the value that it encodes.
+    pub(crate) fn with_body(mut self, body: Body, value: Value) -> Message {
+        if let Some(inner) = self.0.as_mut().and_then(triomphe::Arc::get_mut) {
+            (inner.body, inner.value) = (body, OnceLock::from(value));
         }
         self
     }

@@ -51,6 +51,7 @@ pub(crate) use flat_arrays::{
 pub use flat_lookup::{FlatItem, find as find_in_flat_arrays};
 pub use flat_map::text_alone;
 pub use flat_map::{FlatMap, FlatMapBuilder, append_text};
+pub use head::{LONGEST_HEAD, head_of_bytes_alone};
 
 use crate::value::DType;
 

@@ -1,0 +1,58 @@
+//! Long bytes of a message, which are copied out of the sender's slot into a `bytes` object, once.
+
+use std::mem::MaybeUninit;
+
+use bytes::Bytes;
+use linkspan::{Error, ErrorKind, UncopiedBytes};
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+
+use crate::errors::Outcome;
+
+/// The memory of a `bytes` object, for the message that shares it.
+struct Shared {
+    _object: Py<PyBytes>,
+    /// Where its bytes are: nothing moves or changes them.
+    from: *const u8,
+    length: usize,
+}
+
+// SAFETY: the bytes of the object are never written again, and it outlives this, whatever thread has it; a reference
+// count is changed by `Py` alone, which may be dropped on any thread.
+unsafe impl Send for Shared {}
+
+impl AsRef<[u8]> for Shared {
+    fn as_ref(&self) -> &[u8] {
+        // SAFETY: the object that `_object` keeps has so many bytes there.
+        unsafe { std::slice::from_raw_parts(self.from, self.length) }
+    }
+}
+
+/// Copies the bytes into a new object, and returns it, and its memory. `OutOfMemory` where there is none.
+pub fn copied<'py>(py: Python<'py>, bytes: &UncopiedBytes) -> Outcome<(Bound<'py, PyBytes>, Bytes)> {
+    let length = bytes.len();
+    let size = ffi::Py_ssize_t::try_from(length).map_err(|_| out_of_memory(length))?;
+    // SAFETY: without an address the object is new, and its bytes are not initialised; null is an exception.
+    let object =
+        unsafe { Bound::from_owned_ptr_or_err(py, ffi::PyBytes_FromStringAndSize(std::ptr::null(), size)) };
+    // A `MemoryError`, the only one that there can be.
+    let object = object.map_err(|_| out_of_memory(length))?;
+    // SAFETY: it is a `bytes` object that nothing else has yet, so its bytes, of which there are as many as were asked
+    // for, may be written once.
+    let to = unsafe {
+        let from = ffi::PyBytes_AsString(object.as_ptr());
+        std::slice::from_raw_parts_mut(from.cast::<MaybeUninit<u8>>(), length)
+    };
+    bytes.copy_to(to);
+    let from = to.as_ptr().cast();
+    let object = object.cast_into::<PyBytes>().map_err(PyErr::from)?;
+    let shared = Shared { _object: object.clone().unbind(), from, length };
+    Ok((object, Bytes::from_owner(shared)))
+}
+
+#[cold]
+fn out_of_memory(length: usize) -> Error {
+    let text = format!("no memory for {length} bytes; free some, or lower the option max_message_size");
+    Error::new(ErrorKind::OutOfMemory, text)
+}

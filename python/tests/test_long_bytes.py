@@ -1,0 +1,110 @@
+"""Bytes of 64 KiB and more are copied out of the sender's slot once, into the object that the program gets."""
+
+import gc
+import pickle
+import re
+import threading
+from pathlib import Path
+
+import pytest
+from conftest import endpoint
+
+import linkspan
+
+MIB = 1 << 20
+
+
+def pair(encoding="cbor"):
+    name = endpoint("shm")
+    with linkspan.listen(name, encoding=encoding) as listener:
+        one = linkspan.connect(name, timeout=20, encoding=encoding)
+        two = listener.accept(timeout=20)
+        one.send(b"")
+        two.recv()
+        return one, two
+
+
+def own_memory():
+    found = re.search(r"RssAnon:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    return int(found[1]) * 1024
+
+
+@pytest.mark.parametrize("encoding", ["cbor", "raw"])
+def test_received_bytes_take_their_length_and_no_other_memory(encoding):
+    length = 32 * MIB
+    one, two = pair(encoding)
+    sent = bytes(range(256)) * (length // 256)
+    one.send(sent)
+    before = own_memory()
+    message = two.recv()
+    assert message.value == sent
+    taken = own_memory() - before
+    assert length <= taken + MIB and taken < length * 5 // 4, f"{taken} bytes of memory for {length} bytes"
+    view = message.view()
+    assert view == sent and own_memory() - before < length * 5 // 4
+    del message
+    gc.collect()
+    assert view == sent
+
+
+def test_bytes_that_are_a_message_are_a_message_as_any_other():
+    for encoding in ("cbor", "raw"):
+        one, two = pair(encoding)
+        kept = []
+        for seed in range(60):
+            sent = bytes([seed]) * (70_000 + seed)
+            one.send(sent)
+            message = two.try_recv() if seed % 2 else two.recv()
+            assert message.value is message.value and type(message.value) is bytes and message.value == sent
+            assert message == sent and message.encoding == encoding and len(message) == len(sent) and message[3] == seed
+            assert message.at("") == sent
+            with pytest.raises(linkspan.WrongType):
+                message.at("image")
+            again = pickle.loads(pickle.dumps(message))
+            assert again.value == sent and again.sequence == message.sequence
+            kept.append((message.view(), sent))
+        assert all(view == sent for view, sent in kept)
+        assert one.stats()["bodies_in_slots"] == 60 and one.stats()["bodies_without_slot"] == 0
+
+
+def test_text_structure_and_bytes_within_them_arrive_as_before():
+    one, two = pair()
+    for value in ("é" * 70_000, {"image": b"a" * 100_000, "n": 1}, [b"b" * 70_000, b"c" * 70_000], list(range(50_000)), b"d" * 10):
+        one.send(value)
+        message = two.recv()
+        assert message.value == value
+    one.send({"n": 1})
+    with pytest.raises(linkspan.WrongType, match="found a map$"):
+        two.recv().view()
+
+
+def test_bytes_that_answer_a_call_or_were_kept_for_another_call_arrive():
+    name = endpoint("shm")
+    listener = linkspan.listen(name)
+    one = linkspan.connect(name, timeout=20)
+    two = listener.accept(timeout=20)
+
+    def answer():
+        request = two.recv(timeout=20)
+        # Before the answer: the caller keeps it for its next `recv`.
+        two.send(b"data" * 50_000)
+        two.reply(request, b"reply" * 50_000)
+
+    answering = threading.Thread(target=answer)
+    answering.start()
+    assert one.call(b"request" * 50_000, timeout=20).value == b"reply" * 50_000
+    answering.join()
+    assert one.recv().value == b"data" * 50_000
+
+
+def test_last_reference_is_dropped_by_a_thread():
+    one, two = pair()
+    for _ in range(20):
+        one.send(b"x" * MIB)
+        message = two.recv()
+        views = [message.view(), message.value]
+        other = threading.Thread(target=views.clear)
+        del message
+        other.start()
+        other.join()
+    gc.collect()
