@@ -18,6 +18,7 @@ use crate::exception;
 use crate::from_wire::table;
 use crate::options::{self, Seconds, Waiter};
 use crate::received::Message;
+use crate::room::{OBJECT, Size, is_roughly_object, within_limit};
 use crate::scalars::{Text, Timestamp};
 use crate::stream;
 use crate::to_wire::PhpValue;
@@ -49,15 +50,33 @@ pub fn at_most(max: i64) -> Result<usize> {
     Ok(usize::try_from(max).unwrap_or(0))
 }
 
+/// Bytes of an object in a list, at least.
+const LEAST: usize = 80;
+const _: () = assert!(is_roughly_object::<Message>());
+
 /// Messages as a list of objects.
-pub fn messages(taken: Vec<linkspan::Message>) -> ZBox<ZendHashTable> {
-    let mut list = ZendHashTable::with_capacity(taken.len() as u32);
+pub fn messages(taken: Vec<linkspan::Message>) -> Result<ZBox<ZendHashTable>> {
     let taken = BailoutGuard::new(taken);
-    for message in taken.iter() {
-        // Only a full table (2^63 entries) fails.
-        let _ = list.push(made(|| Message(message.clone())));
-    }
-    list
+    let (least, roughly) = (taken.len().saturating_mul(LEAST), taken.len().saturating_mul(OBJECT));
+    let refused = |least, left| {
+        format!(
+            "{} messages take at least {least} bytes and memory_limit leaves {left}: raise it, or take fewer at once",
+            taken.len()
+        )
+    };
+    within_limit(
+        Size::Roughly(roughly),
+        || least,
+        refused,
+        || {
+            let mut list = ZendHashTable::with_capacity(u32::try_from(taken.len()).unwrap_or(u32::MAX));
+            for message in taken.iter() {
+                // Only a full table (2^63 entries) fails.
+                let _ = list.push(made(|| Message(message.clone())));
+            }
+            list
+        },
+    )
 }
 
 /// Receives a message as a PHP object.
@@ -134,7 +153,7 @@ impl Channel {
     pub fn recv_many(&self, max: i64, timeout: Seconds) -> PhpResult<ZBox<ZendHashTable>> {
         edge(|| {
             let taken = self.waiter.wait(timeout, |wait| self.inner.recv_many(at_most(max)?, wait))?;
-            Ok(messages(taken))
+            messages(taken)
         })
     }
 

@@ -17,6 +17,7 @@ use linkspan::{Encoding, Error, ErrorKind, Limits, RemoteFailure, Result, codec}
 
 use crate::call::call_php;
 use crate::edge::Failure;
+use crate::scalars::Text;
 use crate::tape::Tape;
 use crate::to_wire::PhpValue;
 use crate::{from_wire, zend};
@@ -153,6 +154,18 @@ fn class_of(kind: ErrorKind) -> &'static ClassEntry {
     class.and_then(|class| unsafe { class.as_ref() }).unwrap_or_else(|| base_class())
 }
 
+/// Bytes of a text for which there is no room.
+const CUT: usize = 1_024;
+
+/// A text of an exception, or its beginning where memory_limit leaves no room for more: it must not hide the error.
+fn shown(text: &str) -> Zval {
+    let beginning = || {
+        let end = (0..=CUT.min(text.len())).rev().find(|at| text.is_char_boundary(*at));
+        Text::of(&text[..end.unwrap_or(0)])
+    };
+    Text::within_limit(text).unwrap_or_else(|_| beginning()).into_value()
+}
+
 /// The exception of this error as an object.
 pub fn object_of(error: Error) -> ZBox<ZendObject> {
     let class = class_of(error.kind());
@@ -165,7 +178,7 @@ pub fn object_of(error: Error) -> ZBox<ZendObject> {
         }
     };
     let text = BailoutGuard::new(error.to_string());
-    set("message", text.as_str().into_zval(false));
+    set("message", Ok(shown(&text)));
     // The class has the default of its kind.
     if error.retryable() != error.kind().retryable() {
         set("retryable", error.retryable().into_zval(false));
@@ -188,7 +201,7 @@ pub fn object_of(error: Error) -> ZBox<ZendObject> {
     if let Some(failure) = error.remote_failure() {
         set("remoteCode", failure.code.into_zval(false));
         set("remoteType", failure.kind.as_str().into_zval(false));
-        set("remoteText", failure.text.as_str().into_zval(false));
+        set("remoteText", Ok(shown(&failure.text)));
         // Bytes that do not decode, or whose value exceeds memory_limit, must not hide the peer's error: they
         // are omitted.
         let data = codec::decode_into(&failure.data, Encoding::Cbor, &Limits::default(), Tape::default());

@@ -10,46 +10,40 @@ use linkspan::{Error, ErrorKind, Message, Result, Value};
 
 use crate::classes::{Class, ClassPlan};
 use crate::ndarray::NdArray;
-use crate::scalars::{BigInt, Bytes, Decimal, Timestamp, Uuid};
+use crate::room::{self, Size, is_roughly_object, within_limit};
+use crate::scalars::{BigInt, Bytes, Decimal, Text, Timestamp, Uuid};
 use crate::tape::{Node, Tape};
 use crate::utf8;
 use crate::zend::{self, insert, into_zval, made};
 
-/// The most PHP memory that one event of a tape takes, in bytes.
-const MOST_PER_NODE: usize = 64;
+/// The PHP memory that one event of a tape takes, in bytes, roughly: at most an object.
+const ROUGHLY_PER_NODE: usize = room::OBJECT;
+const _: () = assert!(
+    is_roughly_object::<Bytes>()
+        && is_roughly_object::<Timestamp>()
+        && is_roughly_object::<NdArray>()
+        && is_roughly_object::<Decimal>()
+        && is_roughly_object::<Uuid>()
+        && is_roughly_object::<BigInt>()
+);
 
-/// Converts the value on this tape to PHP, or returns `OutOfMemory` if memory_limit cannot hold it. That is
-/// checked beforehand because reaching the limit halfway ends the script, or with some engines the process.
+/// Converts the value on this tape to PHP, or returns `OutOfMemory` if memory_limit cannot hold it.
 pub fn zval(tape: Tape) -> Result<Zval> {
-    check_room(&tape)?;
-    let tape = BailoutGuard::new(tape);
-    let made = Reader::new(&tape, &[], &[]).zval();
-    tape.into_inner().recycle();
-    Ok(made)
+    with_room_for(tape, |tape| Reader::new(tape, &[], &[]).zval())
 }
 
 /// Converts the value on this tape to an instance of a class of the plan, in the same way.
 pub fn instance(tape: Tape, plan: &ClassPlan) -> Result<Zval> {
-    check_room(&tape)?;
-    let tape = BailoutGuard::new(tape);
-    let made = Reader::new(&tape, &plan.classes, &plan.members).zval();
-    tape.into_inner().recycle();
-    Ok(made)
+    with_room_for(tape, |tape| Reader::new(tape, &plan.classes, &plan.members).zval())
 }
 
 /// Converts the value of a message to PHP.
 pub fn zval_of_message(message: &Message) -> Result<Zval> {
-    if let Some(text) = message.text_alone().filter(|text| has_room_for(text)) {
-        let mut zval = Zval::new();
-        zval.set_zend_string(ZendStr::new(text, false));
-        return Ok(zval);
+    // PHP gets it without a tape.
+    if let Some(text) = message.text_alone().filter(|text| utf8::is_valid(text)) {
+        return Text::within_limit(text).map(Text::into_value);
     }
     zval(message.walk_into(Tape::sharing(message.memory().clone()))?)
-}
-
-/// Whether bytes are UTF-8 and memory_limit leaves room for them: PHP gets them without a tape.
-fn has_room_for(text: &[u8]) -> bool {
-    utf8::is_valid(text) && zend::memory_left().is_none_or(|left| left > text.len() + MOST_PER_NODE)
 }
 
 /// Converts a core value to PHP.
@@ -82,31 +76,29 @@ fn tape_of(value: &Value) -> Result<Tape> {
     Ok(tape)
 }
 
-fn check_room(tape: &Tape) -> Result<()> {
-    let roughly = tape.text.len() + tape.nodes.len() * MOST_PER_NODE;
-    if let Some(left) = zend::memory_left().filter(|left| *left < roughly) {
-        let needed = tape.memory();
-        if needed > left {
-            return Err(Error::new(
-                ErrorKind::OutOfMemory,
-                format!(
-                    "the value takes at least {needed} bytes and memory_limit leaves {left}: raise it, or ask for less at once"
-                ),
-            ));
-        }
-    }
-    Ok(())
+/// Makes what is on a tape, which outlives a fatal error, with the room that memory_limit leaves.
+fn with_room_for<T>(tape: Tape, make: impl FnOnce(&Tape) -> T) -> Result<T> {
+    let size = Size::Roughly(tape.text.len() + tape.nodes.len() * ROUGHLY_PER_NODE);
+    let tape = BailoutGuard::new(tape);
+    let refused = |least, left| {
+        format!(
+            "the value takes at least {least} bytes and memory_limit leaves {left}, of which PHP takes pages and whole chunks of 2 MiB: raise it, or ask for less at once"
+        )
+    };
+    let made = within_limit(size, || tape.memory(), refused, || make(&tape));
+    tape.into_inner().recycle();
+    made
 }
 
 fn array_of(tape: Tape) -> Result<ZBox<ZendHashTable>> {
-    check_room(&tape)?;
-    let tape = BailoutGuard::new(tape);
-    let mut reader = Reader::new(&tape, &[], &[]);
-    match reader.nodes.next() {
-        Some(Node::Map { len, .. }) => Ok(reader.array(*len)),
-        Some(Node::Array(len)) => Ok(reader.list(*len)),
-        _ => Err(Error::new(ErrorKind::Malformed, "what came is neither a map nor an array")),
-    }
+    with_room_for(tape, |tape| {
+        let mut reader = Reader::new(tape, &[], &[]);
+        match reader.nodes.next() {
+            Some(Node::Map { len, .. }) => Ok(reader.array(*len)),
+            Some(Node::Array(len)) => Ok(reader.list(*len)),
+            _ => Err(Error::new(ErrorKind::Malformed, "what came is neither a map nor an array")),
+        }
+    })?
 }
 
 /// Reads a tape from its beginning to its end.

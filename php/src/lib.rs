@@ -31,6 +31,7 @@ mod page;
 mod publish;
 mod received;
 mod region;
+mod room;
 mod scalars;
 mod scratch;
 mod server;

@@ -16,6 +16,7 @@ use crate::exception::HANDLER_FAILED;
 use crate::from_wire;
 use crate::json;
 use crate::received::{Message, Request};
+use crate::room::{Size, within_limit};
 use crate::scalars::{AnyString, Text, Timestamp};
 use crate::to_wire::PhpValue;
 use crate::zend::{Made, made};
@@ -102,7 +103,10 @@ macro_rules! reads_as_a_message {
                 self.message().is_request()
             }
             pub fn json_serialize(&self) -> PhpResult<Zval> {
-                self.get_value().map(|value| json::finite(&value))
+                edge(|| {
+                    let value = from_wire::zval_of_message(self.message())?;
+                    json::with_room_for_text(|| json::finite(&value))
+                })
             }
             pub fn __to_string(&self) -> PhpResult<Text> {
                 edge(|| json::printed(&from_wire::zval_of_message(self.message())?))
@@ -167,18 +171,31 @@ pub struct ArrayIterator(Zval);
 impl ArrayIterator {
     /// Iterates over the entries of a message with a map, a list or an array.
     fn over(message: &linkspan::Message) -> Result<ArrayIterator> {
-        let whole = from_wire::zval_of_message(message)?;
-        let entries = match message.value()? {
-            Value::NdArray(array) => positions(&whole, array)?,
-            _ => whole,
+        let value = message.value()?;
+        let refused = |_, left| {
+            format!(
+                "the entries of the message take more than the {left} bytes that memory_limit leaves: raise it"
+            )
         };
-        call_php(|| {
-            let class = ClassEntry::try_find("ArrayIterator").ok_or(Problem::InvalidScope)?;
-            let object = class.new();
-            object.try_call_method("__construct", vec![&entries])?;
-            Ok(ArrayIterator(object.into_zval(false)?))
-        })?
-        .map_err(failed)
+        within_limit(
+            Size::Unknown,
+            || 0,
+            refused,
+            || {
+                let whole = from_wire::zval_of_message(message)?;
+                let entries = match value {
+                    Value::NdArray(array) => positions(&whole, array)?,
+                    _ => whole,
+                };
+                call_php(|| {
+                    let class = ClassEntry::try_find("ArrayIterator").ok_or(Problem::InvalidScope)?;
+                    let object = class.new();
+                    object.try_call_method("__construct", vec![&entries])?;
+                    Ok(ArrayIterator(object.into_zval(false)?))
+                })?
+                .map_err(failed)
+            },
+        )?
     }
 }
 
@@ -187,15 +204,30 @@ fn positions(whole: &Zval, array: &linkspan::NdArray) -> Result<Zval> {
     let object =
         whole.object().ok_or_else(|| Error::new(ErrorKind::Internal, "an array is not an object"))?;
     let length = array.shape.first().copied().unwrap_or(0);
-    call_php(|| {
-        let mut items = ZendHashTable::new();
-        for i in 0..length {
-            items.push(object.try_call_method("offsetGet", vec![&(i as i64)])?)?;
-        }
-        let mut entries = Zval::new();
-        entries.set_hashtable(items);
-        Ok(entries)
-    })?
+    // Numbers, or arrays, which are objects.
+    let item: usize = if array.shape.len() == 1 { 16 } else { 80 };
+    let least = item.saturating_mul(usize::try_from(length).unwrap_or(usize::MAX));
+    let refused = |least, left| {
+        format!(
+            "the {length} items of the array take at least {least} bytes and memory_limit leaves {left}: raise it, or iterate over $message->value"
+        )
+    };
+    within_limit(
+        Size::Unknown,
+        || least,
+        refused,
+        || {
+            call_php(|| {
+                let mut items = ZendHashTable::new();
+                for i in 0..length {
+                    items.push(object.try_call_method("offsetGet", vec![&(i as i64)])?)?;
+                }
+                let mut entries = Zval::new();
+                entries.set_hashtable(items);
+                Ok(entries)
+            })
+        },
+    )??
     .map_err(failed)
 }
 

@@ -13,6 +13,7 @@ use linkspan::{DType, Error, ErrorKind, Order, Result, Value};
 use crate::edge::{PhpResult, edge};
 use crate::finite::without_special_floats;
 use crate::iteration::{Feed, Iteration};
+use crate::room::{OBJECT, Size, within_limit};
 use crate::scalars::{AnyString, BigInt, Text, exported};
 use crate::zend::{self, Entries, Made, into_zval, made, try_made};
 
@@ -92,13 +93,14 @@ impl NdArray {
     }
 
     pub fn to_array(&self) -> PhpResult<Zval> {
-        edge(|| {
-            check_room(&self.0)?;
-            Ok(nested(&self.0, &strides(&self.0), 0, 0))
-        })
+        edge(|| with_room_for_lists(&self.0, || nested(&self.0, &strides(&self.0), 0, 0)))
     }
     pub fn json_serialize(&self) -> PhpResult<Zval> {
-        self.to_array().map(|items| without_special_floats(&items, &|_| None))
+        edge(|| {
+            with_room_for_lists(&self.0, || {
+                without_special_floats(&nested(&self.0, &strides(&self.0), 0, 0), &|_| None)
+            })
+        })
     }
     pub fn get_iterator(&self) -> PhpResult<Made<Iteration>> {
         edge(|| {
@@ -196,28 +198,33 @@ fn count(length: u64) -> i64 {
     i64::try_from(length).unwrap_or(i64::MAX)
 }
 
-/// Refuses nested lists for which memory_limit leaves no room. An empty array may have any number of empty
-/// lists, and reaching the limit halfway ends the script.
-fn check_room(array: &linkspan::NdArray) -> Result<()> {
+/// Makes nested lists with the room that memory_limit leaves. An empty array may have any number of empty lists.
+fn with_room_for_lists<T>(array: &linkspan::NdArray, make: impl FnOnce() -> T) -> Result<T> {
     const LIST: u64 = 56;
     const ITEM: u64 = 16;
-    // The limit if the script has none.
-    const MOST: usize = 1 << 40;
+    // The most if the script has no limit.
+    const MOST: u64 = 1 << 40;
+    // A complex number is a list of two.
+    let pair = matches!(array.dtype, DType::C64 | DType::C128).then_some(&2);
     let (mut lists, mut needed) = (1u64, 0u64);
-    for length in &array.shape {
+    for length in array.shape.iter().chain(pair) {
         let items = lists.saturating_mul(*length);
         needed = needed.saturating_add(lists.saturating_mul(LIST)).saturating_add(items.saturating_mul(ITEM));
         lists = items;
     }
-    let left = zend::memory_left().unwrap_or(MOST);
-    if needed > left as u64 {
-        let text = format!(
-            "nested lists of shape {:?} take at least {needed} bytes and memory_limit leaves {left}: take a part of the array, such as $a[0]",
+    let refused = |needed, left: usize| {
+        format!(
+            "nested lists of shape {:?} take at least {needed} bytes and memory_limit leaves {left}, of which PHP takes pages and whole chunks of 2 MiB: take a part of the array, such as $a[0]",
             array.shape
-        );
-        return Err(Error::new(ErrorKind::OutOfMemory, text));
+        )
+    };
+    if needed > MOST {
+        return Err(Error::new(ErrorKind::OutOfMemory, refused(needed as usize, MOST as usize)));
     }
-    Ok(())
+    // Numbers of 64 bits without a sign may be objects, of which the lower bound does not know.
+    let objects = if array.dtype == DType::U64 { lists.saturating_mul(OBJECT as u64) } else { 0 };
+    let size = Size::Roughly(needed.saturating_add(objects) as usize);
+    within_limit(size, || needed as usize, refused, make)
 }
 
 /// The distance in elements between neighbours along each dimension; zeros for an empty array.

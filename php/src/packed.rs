@@ -20,6 +20,7 @@ use crate::class_plan::{ClassName, cases, class};
 use crate::classes::wrong;
 use crate::edge::{PhpResult, edge};
 use crate::ndarray::NdArray;
+use crate::room::{OBJECT, Size, within_limit};
 use crate::scalars::{BigInt, Bytes, Text, Timestamp, Uuid};
 use crate::scratch;
 use crate::zend::{self, Entries, Key, Property, into_zval, made};
@@ -75,7 +76,7 @@ pub fn pack_instance(record: &ZendObject) -> PhpResult<Option<Text>> {
             fits = packing.record.put(record, bytes).is_some();
             Ok(())
         };
-        let text = scratch::written(write, |bytes| Text::of(bytes))?;
+        let text = scratch::written(write, |bytes| Text::within_limit(bytes))??;
         Ok(fits.then_some(text))
     })
 }
@@ -95,7 +96,15 @@ pub fn unpack_instance(class: ClassName<'_>, block: &Zval) -> PhpResult<Zval> {
         if !packing.record.fits(bytes) {
             return Ok(Zval::null());
         }
-        Ok(packing.record.instance(bytes))
+        let refused = |_, left| {
+            format!(
+                "an instance of {} packed bytes does not fit the {left} bytes that memory_limit leaves: raise it",
+                bytes.len()
+            )
+        };
+        // A property a field of one byte at least, and texts as long as the record at most.
+        let size = Size::Roughly(bytes.len().saturating_mul(OBJECT));
+        within_limit(size, || 0, refused, || packing.record.instance(bytes))
     })
 }
 

@@ -116,8 +116,8 @@ impl Problem {
     }
 
     #[php(getter)]
-    pub fn get_detail(&self) -> Text {
-        Text::of(self.0.detail())
+    pub fn get_detail(&self) -> PhpResult<Text> {
+        edge(|| Text::within_limit(self.0.detail()))
     }
 
     #[php(getter)]
@@ -127,7 +127,7 @@ impl Problem {
 
     #[php(getter)]
     pub fn get_body(&self) -> PhpResult<Text> {
-        edge(|| self.0.body().map(Text::of))
+        edge(|| Text::within_limit(ext_php_rs::zend::BailoutGuard::new(self.0.body()?).as_slice()))
     }
 }
 

@@ -17,6 +17,7 @@ use crate::from_wire::table;
 use crate::iteration::{Feed, Iteration};
 use crate::options::{self, FOREVER, NOT_AT_ALL, Seconds, Waiter};
 use crate::received::Message;
+use crate::room::{Size, within_limit};
 use crate::scalars::Text;
 use crate::stream;
 use crate::to_wire::PhpValue;
@@ -129,7 +130,7 @@ impl Subscriber {
     pub fn recv_many(&self, max: i64, timeout: Seconds) -> PhpResult<ZBox<ZendHashTable>> {
         edge(|| {
             let taken = self.0.waiter.wait(timeout, |wait| self.0.inner.recv_many(at_most(max)?, wait))?;
-            Ok(messages(taken))
+            messages(taken)
         })
     }
 
@@ -230,11 +231,24 @@ pub fn latest(endpoint: &str, options: &[&Zval]) -> PhpResult<Made<Message>> {
 pub fn names() -> PhpResult<ZBox<ZendHashTable>> {
     edge(|| {
         let listed = linkspan::registry::list()?;
-        let mut names = ZendHashTable::with_capacity(u32::try_from(listed.len()).unwrap_or(u32::MAX));
-        for listed in &listed {
-            let _ = names.push(table(&listed.to_value())?);
-        }
-        Ok(names)
+        let refused = |_, left| {
+            format!(
+                "{} names take more than the {left} bytes that memory_limit leaves: raise it",
+                listed.len()
+            )
+        };
+        within_limit(
+            Size::Unknown,
+            || 0,
+            refused,
+            || {
+                let mut names = ZendHashTable::with_capacity(u32::try_from(listed.len()).unwrap_or(u32::MAX));
+                for listed in &listed {
+                    let _ = names.push(table(&listed.to_value())?);
+                }
+                Ok(names)
+            },
+        )?
     })
 }
 

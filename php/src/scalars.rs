@@ -11,27 +11,34 @@ use linkspan::{Error, ErrorKind, Result, Value};
 use crate::call::call_php;
 use crate::date_time::timestamp_of;
 use crate::edge::{PhpResult, edge};
+use crate::room::{Size, within_limit};
 use crate::zend::{self, Made, made, try_made};
 
 /// A string that PHP owns already; any bytes.
 pub struct Text(pub ext_php_rs::boxed::ZBox<ZendStr>);
 
 impl Text {
-    /// Copies these bytes to PHP. PHP allocates, so their owner must be a PHP object or on the stack.
+    /// Copies these bytes, which are few, to PHP. PHP allocates, so their owner must be a PHP object or on the stack.
     pub fn of(bytes: impl AsRef<[u8]>) -> Text {
         Text(ZendStr::new(bytes, false))
     }
 
     /// The same of bytes that may be many: refuses what memory_limit leaves no room for, where PHP would end the script.
     pub fn within_limit(bytes: impl AsRef<[u8]>) -> Result<Text> {
-        let needed = bytes.as_ref().len();
-        if let Some(left) = zend::memory_left().filter(|left| *left < needed) {
-            let text = format!(
-                "the string has {needed} bytes and memory_limit leaves {left}: raise it, or take a part, such as $array[0]"
-            );
-            return Err(Error::new(ErrorKind::OutOfMemory, text));
-        }
-        Ok(Text::of(bytes))
+        let length = bytes.as_ref().len();
+        let refused = |length, left| {
+            format!(
+                "the string has {length} bytes and memory_limit leaves {left}: raise it, or take a part, such as $array[0]"
+            )
+        };
+        within_limit(Size::Bytes(length), || length, refused, || Text::of(bytes))
+    }
+
+    /// The string as a value.
+    pub fn into_value(self) -> Zval {
+        let mut zval = Zval::new();
+        zval.set_zend_string(self.0);
+        zval
     }
 
     /// The text of a number or a timestamp, at most 64 bytes, written without Rust memory.
@@ -149,9 +156,7 @@ impl Bytes {
     pub fn json_serialize(&self) -> PhpResult<Zval> {
         edge(|| {
             let text = base64::engine::general_purpose::STANDARD.encode(&self.0);
-            let mut zval = Zval::new();
-            zval.set_zend_string(Text::within_limit(ext_php_rs::zend::BailoutGuard::new(text).as_bytes())?.0);
-            Ok(zval)
+            Text::within_limit(ext_php_rs::zend::BailoutGuard::new(text).as_bytes()).map(Text::into_value)
         })
     }
 }
@@ -240,13 +245,15 @@ impl Timestamp {
 pub struct BigInt(pub Value);
 
 impl BigInt {
-    fn text(&self) -> Text {
-        match &self.0 {
+    fn text(&self) -> Result<Text> {
+        Ok(match &self.0 {
             Value::Int(v) => Text::short(v),
             Value::Uint(v) => Text::short(v),
-            Value::BigInt(v) => Text::of(ext_php_rs::zend::BailoutGuard::new(v.to_string()).as_bytes()),
+            Value::BigInt(v) => {
+                Text::within_limit(ext_php_rs::zend::BailoutGuard::new(v.to_string()).as_bytes())?
+            }
             _ => Text::of(""),
-        }
+        })
     }
 }
 
@@ -263,14 +270,14 @@ impl BigInt {
         })
     }
     #[php(getter)]
-    pub fn get_text(&self) -> Text {
-        self.text()
+    pub fn get_text(&self) -> PhpResult<Text> {
+        edge(|| self.text())
     }
-    pub fn __to_string(&self) -> Text {
-        self.text()
+    pub fn __to_string(&self) -> PhpResult<Text> {
+        edge(|| self.text())
     }
-    pub fn json_serialize(&self) -> Zval {
-        self.text().into_zval(false).unwrap_or_default()
+    pub fn json_serialize(&self) -> PhpResult<Zval> {
+        edge(|| self.text().map(Text::into_value))
     }
 }
 
@@ -294,14 +301,14 @@ impl Decimal {
         })
     }
     #[php(getter)]
-    pub fn get_text(&self) -> Text {
-        Text::of(self.0.as_str())
+    pub fn get_text(&self) -> PhpResult<Text> {
+        edge(|| Text::within_limit(self.0.as_str()))
     }
-    pub fn __to_string(&self) -> Text {
-        Text::of(self.0.as_str())
+    pub fn __to_string(&self) -> PhpResult<Text> {
+        edge(|| Text::within_limit(self.0.as_str()))
     }
-    pub fn json_serialize(&self) -> Zval {
-        Text::of(self.0.as_str()).into_zval(false).unwrap_or_default()
+    pub fn json_serialize(&self) -> PhpResult<Zval> {
+        edge(|| Text::within_limit(self.0.as_str()).map(Text::into_value))
     }
 }
 

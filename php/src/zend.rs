@@ -11,7 +11,7 @@ use ext_php_rs::ffi::{
 };
 use ext_php_rs::flags::ClassFlags;
 use ext_php_rs::types::{ZendClassObject, ZendHashTable, ZendObject, ZendStr, Zval};
-use ext_php_rs::zend::{ClassEntry, ExecutorGlobals, ModuleEntry, ProcessGlobals, SapiModule};
+use ext_php_rs::zend::{ClassEntry, ExecutorGlobals, ModuleEntry, SapiModule};
 use linkspan::Result;
 
 unsafe extern "C" {
@@ -37,7 +37,6 @@ unsafe extern "C" {
     );
     fn object_init_ex(value: *mut Zval, class: *mut ClassEntry) -> c_int;
     fn zend_verify_property_type(info: *const zend_property_info, value: *mut Zval, strict: bool) -> bool;
-    fn zend_memory_usage(real: bool) -> usize;
     fn display_ini_entries(module: *mut ModuleEntry);
     fn php_date_get_interface_ce() -> *mut ClassEntry;
     fn zend_is_unwind_exit(exception: *const ZendObject) -> bool;
@@ -240,13 +239,6 @@ pub fn set_property(scope: &ClassEntry, object: &mut ZendObject, name: &str, mut
     unsafe {
         zend_update_property_ex(std::ptr::from_ref(scope).cast_mut(), object, &raw mut *name, &raw mut value);
     }
-}
-
-/// Returns an upper bound of the bytes left under memory_limit; `None` if there is no limit.
-pub fn memory_left() -> Option<usize> {
-    let limit = usize::try_from(ProcessGlobals::get().memory_limit).ok()?;
-    // SAFETY: only reads a counter of the engine.
-    (limit < isize::MAX as usize).then(|| limit.saturating_sub(unsafe { zend_memory_usage(false) }))
 }
 
 /// Prints our ini entries into phpinfo().
