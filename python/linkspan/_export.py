@@ -11,12 +11,12 @@ import select
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, TextIO
 
 from . import _native
 from .errors import Error, NoSpace
-from .recording import Recording, Table, _new_file, exporting, writer
+from .recording import Recording, Table, exporting, writer
 from .timestamp import Timestamp
 
 #: The last time that a timestamp has.
@@ -25,24 +25,31 @@ _LAST = 2**63 - 1
 _OPEN = 128
 
 
-class _Told(Recording):
-    """A recording that says after each batch which part of all messages it has given."""
+class _Exported(Recording):
+    """A recording that is exported for another program, which may end meanwhile, and may be told how far it has come."""
+
+    def serve(self, may_name: Callable[[], None]) -> None:
+        """Has this called before each file gets its name."""
+        self._may_name, self._out = may_name, None
 
     def tell(self, names: list[str], out: TextIO) -> None:
-        """Says it from now on, as a line of JSON."""
+        """Says after each batch which part of all messages it has given, as a line of JSON."""
         self._out, self._given = out, 0
         self._all = sum(self.names[name].messages for name in names if name in self.names)
+
+    def _before_name(self) -> None:
+        self._may_name()
 
     def _chosen(self, tables: _native.TablesOfNames, names: list[str]) -> Iterator[tuple[str, Table]]:
         for name, batch in super()._chosen(tables, names):
             yield name, batch
-            self._given += len(batch)
-            print(json.dumps({"progress": self._given / max(self._all, self._given)}), file=self._out, flush=True)
+            if self._out is not None:
+                self._given += len(batch)
+                print(json.dumps({"progress": self._given / max(self._all, self._given)}), file=self._out, flush=True)
 
 
 def _write(recording: Recording, form: str, request: dict[str, Any], made: dict[str, Any], doing: list[str]) -> list[dict[str, Any]]:
-    """Writes a file for each name; returns those that could not be. One pass over the recording is for all names, and one for each 128 of them.
-    `doing` has what is written now."""
+    """Writes all names into one file, or a file for each; returns those that have no table. `doing` has what is written now."""
     paths: dict[str, str] = dict(request["tables"])
     found = recording._tables_of(list(paths), made["begin"], made["end"])
     refused: list[dict[str, Any]] = []
@@ -55,6 +62,20 @@ def _write(recording: Recording, form: str, request: dict[str, Any], made: dict[
             # What one name has costs no other table.
             refused.append({"error": f"{name}: {error}", "code": error.code})
             del paths[name]
+    making = made["replace"], made["mode"]
+    if form == "hdf5":
+        is_written = bool(paths) and recording._write_hdf5(found, list(paths), request["tables"][0][1], *making)
+    else:
+        is_written = _write_each(recording, form, found, paths, making, doing)
+    if not is_written and not refused:
+        raise recording._empty(list(paths))
+    return refused
+
+
+def _write_each(
+    recording: Recording, form: str, found: _native.TablesOfNames, paths: dict[str, str], making: tuple[bool, int | None], doing: list[str]
+) -> bool:
+    """Writes a file for each name that has messages; returns whether one has. One pass over the recording is for 128 of them."""
     names, written = list(paths), 0
     for at in range(0, len(names), _OPEN):
         with contextlib.ExitStack() as open_files:
@@ -64,14 +85,12 @@ def _write(recording: Recording, form: str, request: dict[str, Any], made: dict[
                 with exporting(name):
                     table = batch.to_arrow()
                     if name not in outs:
-                        file = open_files.enter_context(_new_file(paths[name], made["replace"], made["mode"]))
+                        file = open_files.enter_context(recording._new_file(paths[name], *making))
                         outs[name] = open_files.enter_context(_closed(name, writer(form, file, table.schema)))
                     outs[name].write_table(table)
                 del batch, table
             written += len(outs)
-    if not written and not refused:
-        raise recording._empty(names)
-    return refused
+    return written > 0
 
 
 @contextlib.contextmanager
@@ -81,8 +100,8 @@ def _closed(name: str, out: Any) -> Iterator[Any]:
         yield out
 
 
-def export(request: dict[str, Any], out: TextIO) -> dict[str, Any]:
-    """Writes the files; whatever is raised meanwhile is one line."""
+def export(request: dict[str, Any], out: TextIO, may_name: Callable[[], None] = lambda: None) -> dict[str, Any]:
+    """Writes the files; whatever is raised meanwhile is one line. `may_name` ends it where no file is to get its name any more."""
     form, tables = request["form"], request["tables"]
     made: dict[str, Any] = {
         "begin": Timestamp(min(request["begin"], _LAST)),
@@ -92,14 +111,11 @@ def export(request: dict[str, Any], out: TextIO) -> dict[str, Any]:
     }
     doing = [request["recording"]]
     try:
-        told = request.get("progress")
-        recording = (_Told if told else Recording)(request["recording"], max_message_size=request.get("max_message_size"))
-        if isinstance(recording, _Told):
+        recording = _Exported(request["recording"], max_message_size=request.get("max_message_size"))
+        recording.serve(may_name)
+        if request.get("progress"):
             recording.tell([name for name, _ in tables], out)
-        if form != "hdf5":
-            return {"refused": _write(recording, form, request, made, doing)}
-        recording.write_hdf5(tables[0][1], *(name for name, _ in tables), **made)
-        return {"refused": []}
+        return {"refused": _write(recording, form, request, made, doing)}
     except Error as error:
         # Before a name is written, the error is of the recording and says so.
         at = "" if doing[0] == request["recording"] else f"{doing[0]}: "
@@ -115,16 +131,27 @@ def export(request: dict[str, Any], out: TextIO) -> dict[str, Any]:
 
 def _end_with_reader(out: TextIO) -> None:
     """Ends this program by SIGTERM when the program that reads its answer ends, however that ends: no file gets its name then."""
-    watched = select.poll()
-    # A pipe that no one reads any more is an error, which is always reported. A death signal of the parent would come to the program in
-    # between, where LINKSPAN_PYTHON names one that starts the interpreter.
-    watched.register(out.fileno(), 0)
 
     def wait() -> None:
-        watched.poll()
+        _has_no_reader(out, None)
         os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=wait, name="reader", daemon=True).start()
+
+
+def _has_no_reader(out: TextIO, timeout: int | None) -> bool:
+    """Whether the program that reads the answer has ended, or does within so many milliseconds."""
+    # A pipe that no one reads any more is an error, which is always reported. A death signal of the parent would come to the program in
+    # between, where LINKSPAN_PYTHON names one that starts the interpreter.
+    watched = select.poll()
+    watched.register(out.fileno(), 0)
+    return bool(watched.poll(timeout))
+
+
+def _end_without_reader(out: TextIO) -> None:
+    """Ends this program if its reader has: its signal may come after the last file was written."""
+    if _has_no_reader(out, 0):
+        _terminated(signal.SIGTERM, None)
 
 
 def _terminated(number: int, _frame: object) -> None:
@@ -139,7 +166,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _terminated)
     _end_with_reader(out)
     try:
-        answer = export(json.load(sys.stdin), out)
+        answer = export(json.load(sys.stdin), out, lambda: _end_without_reader(out))
     except KeyboardInterrupt:
         sys.exit(130)
     print(json.dumps(answer), file=out, flush=True)

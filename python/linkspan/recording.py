@@ -451,7 +451,7 @@ class Recording:
         first = next(batches, None)
         if first is None:
             raise self._empty([name])
-        with _new_file(path, *making) as file, exporting(name), writer(form, file, first.to_arrow().schema, **options) as out:
+        with self._new_file(path, *making) as file, exporting(name), writer(form, file, first.to_arrow().schema, **options) as out:
             # One batch at a time: each is given up before the next one is read.
             out.write_table(first.to_arrow())
             del first
@@ -475,19 +475,39 @@ class Recording:
         `~`. The file has its name when it is whole. One that exists is an error, but for a regular file with `replace`. Its mode is `mode`,
         or that of names in its folder.
         """
-        from ._hdf5 import write
-
-        h5py = _library("h5py")
         chosen = self._matching(names)
         found = self._tables_of(chosen, begin, end)
         for name in chosen:
             found.check(name)
-        tables = self._chosen(found, chosen)
-        first = next(tables, None)
-        if first is None:
+        if not self._write_hdf5(found, chosen, path, replace, mode):
             raise self._empty(chosen)
-        with _new_file(path, replace, mode) as file:
-            write(self, h5py, file, chosen, first, tables)
+
+    def _write_hdf5(
+        self, found: _native.TablesOfNames, names: list[str], path: str | os.PathLike[str], replace: bool, mode: int | None
+    ) -> bool:
+        """Writes the file; false where these names have no message, and none is made."""
+        from ._hdf5 import write
+
+        h5py = _library("h5py")
+        tables = self._chosen(found, names)
+        first = next(tables, None)
+        if first is not None:
+            with self._new_file(path, replace, mode) as file:
+                write(self, h5py, file, names, first, tables)
+        return first is not None
+
+    @contextlib.contextmanager
+    def _new_file(self, path: str | os.PathLike[str], replace: bool, mode: int | None) -> Iterator[Any]:
+        """A file that has its name when it is whole; of one that is not, nothing is left."""
+        new = _native.NewFile(path, replace, mode)
+        with _of_linkspan(f"writing {_native.file_path(path)}"), open(new.fileno(), "r+b", buffering=0, closefd=False) as file:
+            yield file
+        new.sync()
+        self._before_name()
+        new.finish()
+
+    def _before_name(self) -> None:
+        """Runs when a file is whole, before it has its name."""
 
     def _empty(self, names: list[str]) -> NotFound:
         """The error of a file that would have no message: none is made."""
@@ -619,15 +639,6 @@ def _cell(value: object) -> str:
     text = f"{getattr(value, 'dtype', '')} of {tuple(shape)}" if shape else str(value)
     text = _native.one_line(text)
     return html.escape(text if len(text) <= 80 else text[:79] + "…")
-
-
-@contextlib.contextmanager
-def _new_file(path: str | os.PathLike[str], replace: bool, mode: int | None) -> Iterator[Any]:
-    """A file that has its name when it is whole; of one that is not, nothing is left."""
-    new = _native.NewFile(path, replace, mode)
-    with _of_linkspan(f"writing {_native.file_path(path)}"), open(new.fileno(), "r+b", buffering=0, closefd=False) as file:
-        yield file
-    new.finish()
 
 
 @contextlib.contextmanager

@@ -283,6 +283,14 @@ impl NewFile {
         Ok(new.file().as_raw_fd())
     }
 
+    /// Waits until the disk has it.
+    fn sync(&self, py: Python<'_>) -> Outcome<()> {
+        Ok(py.detach(|| {
+            let new = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            new.as_ref().ok_or_else(finished)?.sync()
+        })?)
+    }
+
     /// Syncs it, and gives it its name.
     fn finish(&self, py: Python<'_>) -> Outcome<()> {
         let new = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();

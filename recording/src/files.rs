@@ -182,8 +182,16 @@ impl NewFile {
     /// # Errors
     /// As for [`NewFile::create`]; nothing is left of the file then.
     pub fn finish(self) -> Result<()> {
-        self.file.sync_all().map_err(|error| of_io(&error, "syncing", &self.path))?;
+        self.sync()?;
         self.name()
+    }
+
+    /// Waits until the disk has it.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn sync(&self) -> Result<()> {
+        self.file.sync_all().map_err(|error| of_io(&error, "syncing", &self.path))
     }
 
     /// Gives it its name now, with what is on the disk of it, and syncs its folder.
@@ -256,7 +264,7 @@ fn is_free(path: &Path, may_replace: bool) -> Result<()> {
     }
 }
 
-fn exists(path: &Path) -> Error {
+pub(crate) fn exists(path: &Path) -> Error {
     let text = format!("{} exists; name another file, or remove it first", path.display());
     Error::new(ErrorKind::AddressInUse, text)
 }
@@ -271,7 +279,7 @@ fn is_no_folder(path: &Path, kind: FileType) -> Error {
 }
 
 /// A name beside a file, which no other program knows.
-fn temporary_name(path: &Path) -> OsString {
+pub(crate) fn temporary_name(path: &Path) -> OsString {
     let mut name = OsString::from(".");
     name.push(path.file_name().unwrap_or_default());
     let mut random = [0; 8];

@@ -3,6 +3,7 @@
 //! | what | lives in |
 //! |---|---|
 //! | files that are opened, and files that are made | `files` |
+//! | folders that are made for files | `folders` |
 //! | the names in a file | `format` |
 //! | what happened to names and to the recorder | `event` |
 //! | room on the disk, before it is needed | `reservation` |
@@ -24,6 +25,7 @@ mod chunk;
 pub mod columns;
 pub mod event;
 pub mod files;
+pub mod folders;
 mod follower;
 pub mod format;
 pub mod parts;

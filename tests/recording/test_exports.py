@@ -3,6 +3,7 @@
 import contextlib
 import csv
 import io
+import json
 import os
 import pty
 import re
@@ -13,6 +14,7 @@ import signal
 import subprocess
 import sys
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 
 import h5py
@@ -186,7 +188,7 @@ def test_cells_have_every_value_and_no_formula(exporting: Lab):
 
 def test_more_fields_than_columns_are_refused_with_the_name(exporting: Lab):
     path = written(exporting.folder / "r.mcap", [("lab/wide", {f"f{at}": at for at in range(4_097)})])
-    for form in ("csv", "parquet", "hdf5"):
+    for form in ("csv", "parquet", "arrow", "hdf5"):
         text = exporting.recording("export", path, f"--{form}", "-o", f"t.{form}", code=1)
         assert "TooLarge" in text and "lab/wide" in text and "4096" in text, text
         assert not (exporting.folder / f"t.{form}").exists()
@@ -381,19 +383,28 @@ def test_relative_paths_are_those_of_the_current_folder(exporting: Lab):
     assert {path.name for path in Path(exporting.folder / "out/tables").iterdir()} == {"lab-t.parquet", "lab-u.parquet"}
 
 
-@pytest.mark.parametrize("form", ["csv", "parquet", "arrow"])
+@pytest.mark.parametrize("form", ["csv", "parquet", "arrow", "hdf5"])
 def test_name_or_field_that_has_no_place_costs_no_other_table(exporting: Lab, form: str):
     long, deep = "a" * 300, {"x": 1}
     for _ in range(30):
         deep = {"k" * 65_535: deep}
     wide = {f"{at:04}" + "w" * 1_000: at for at in range(2_000)}
-    path = written(exporting.folder / "r.mcap", [("lab/t", {"a": 1}), (long, {"a": 1}), ("lab/deep", deep), ("lab/wide", wide)])
+    many = {f"f{at}": at for at in range(4_097)}
+    messages = [("lab/t", {"a": 1}), (long, {"a": 1}), ("lab/deep", deep), ("lab/wide", wide), ("lab/many", many), ("lab/u", {"a": 1})]
+    path = written(exporting.folder / "r.mcap", messages)
     said = exporting.recording("export", path, f"--{form}", "-o", "tables", code=1)
-    assert {file.name for file in (exporting.folder / "tables").iterdir()} == {f"lab-t.{form}"}
-    assert f"{301 + len(form)} bytes" in said, said
+    if form == "hdf5":
+        # Only a file has a name of so many bytes at most.
+        with h5py.File(exporting.folder / "tables") as file:
+            assert set(file) == {"lab", long} and set(file["lab"]) == {"t", "u"}
+            assert [file[name]["a"][0] for name in ("lab/t", "lab/u", long)] == [1, 1, 1]
+    else:
+        assert {file.name for file in (exporting.folder / "tables").iterdir()} == {f"lab-t.{form}", f"lab-u.{form}"}
+        assert f"{301 + len(form)} bytes" in said, said
     assert "lab/deep" in said and "longer than 65536 bytes" in said, said
     assert "lab/wide" in said and "1048576 bytes together" in said, said
-    assert "3 tables" in said, said
+    assert "lab/many" in said and "4096" in said, said
+    assert f"{3 if form == 'hdf5' else 4} tables" in said, said
 
 
 def bytes_read() -> int:
@@ -447,8 +458,10 @@ def test_export_of_many_names_needs_no_descriptor_a_name(exporting: Lab, form: s
 
 def test_export_that_failed_leaves_no_folder(exporting: Lab):
     path = written(exporting.folder / "r.mcap", [("a" * 300, {"a": 1}), ("b" * 300, {"a": 1})])
-    exporting.recording("export", path, "--csv", "-o", "tables", code=1)
-    assert not (exporting.folder / "tables").exists()
+    before = set(exporting.folder.iterdir())
+    for output in ("tables", "new/tables"):
+        exporting.recording("export", path, "--csv", "-o", output, code=1)
+        assert set(exporting.folder.iterdir()) == before
 
 
 def on_a_terminal(lab: Lab, *words: object) -> tuple[int, str]:
@@ -509,23 +522,95 @@ def opened(program: int) -> list[str]:
     return found
 
 
+def state(program: int) -> str:
+    """The letter of it, as of /proc/PID/stat."""
+    return Path(f"/proc/{program}/stat").read_text().rpartition(")")[2].split()[0]
+
+
+#: A writer that stops itself when it has made a file, which has no name yet.
+STOPS = """import os, signal
+from linkspan import _native
+from linkspan._export import main
+make = _native.NewFile
+def stops(*given):
+    made = make(*given)
+    os.kill(os.getpid(), signal.SIGSTOP)
+    return made
+_native.NewFile = stops
+main()"""
+
+
 @pytest.mark.parametrize("form", ["hdf5", "parquet"])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL], ids=lambda number: number.name)
 def test_export_whose_program_alone_is_ended_makes_no_file(exporting: Lab, form: str, number: int):
-    path = written(exporting.folder / "r.mcap", [("lab/a", {f"x{j}": i for j in range(20)}) for i in range(20_000)])
+    path = written(exporting.folder / "r.mcap", [("lab/a", {"x": 1})])
+    python = exporting.folder / "python"
+    python.write_text(f"#!/bin/sh\nexec {sys.executable} -P -E -c '{STOPS}'\n")
+    python.chmod(0o755)
+    exporting.env["LINKSPAN_PYTHON"] = str(python)
     before = set(exporting.folder.iterdir())
     program = exporting.start(DEBUG / "linkspan-record", "recording", "export", path, f"--{form}", "-o", "made")
     children = Path(f"/proc/{program.pid}/task/{program.pid}/children")
     until("the writer is started", lambda: children.read_text() != "" or program.poll() is not None)
     [writer] = map(int, children.read_text().split())
     with contextlib.closing(os.fdopen(os.pidfd_open(writer), "rb", buffering=0)) as ended:
-        # It writes: it has a file that has no name.
-        until("the writer writes", lambda: any("(deleted)" in name and str(exporting.folder) in name for name in opened(writer)))
+        until("the writer has stopped", lambda: state(writer) == "T")
+        assert any("(deleted)" in name and str(exporting.folder) in name for name in opened(writer))
         os.kill(program.pid, number)
         program.communicate(timeout=60)
         assert program.returncode == -number
+        assert set(exporting.folder.iterdir()) == before
+        os.kill(writer, signal.SIGCONT)
         assert select.select([ended], [], [], 60)[0], "the writer goes on"
     assert set(exporting.folder.iterdir()) == before
+
+
+def is_stopped_while(program: int, condition: Callable[[], object]) -> bool:
+    """Stops a program at a moment at which this holds, or lets it go on: what is stopped does not come to its end meanwhile."""
+    os.kill(program, signal.SIGSTOP)
+    until("the program is stopped", lambda: state(program) in "TZ")
+    if condition():
+        return True
+    os.kill(program, signal.SIGCONT)
+    return False
+
+
+@pytest.mark.parametrize("form", ["hdf5", "parquet", "arrow"])
+def test_writer_whose_program_has_ended_gives_no_file_its_name(exporting: Lab, form: str):
+    """Also where the signal that this brings it comes after its last file was written: here none comes."""
+    path = written(exporting.folder / "r.mcap", [("lab/a", {"x": 1})])
+    before = set(exporting.folder.iterdir())
+    request = {
+        "form": form, "recording": str(path), "begin": 0, "end": 2**64 - 1, "replace": False, "mode": None,
+        "tables": [["lab/a", str(exporting.folder / "made")]],
+    }  # fmt: skip
+    script = "from linkspan import _export\n_export._end_with_reader = lambda out: None\n_export.main()"
+    with subprocess.Popen([sys.executable, "-c", script], env=exporting.env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as writer:
+        assert writer.stdin and writer.stdout
+        writer.stdout.close()
+        writer.stdin.write(json.dumps(request))
+        writer.stdin.close()
+        assert writer.wait(60) == 128 + signal.SIGTERM
+    assert set(exporting.folder.iterdir()) == before
+
+
+def unfinished(folder: Path, name: str) -> list[Path]:
+    """What an export makes in the place of a folder until it is whole."""
+    return list(folder.glob(f".{name}.*.unfinished"))
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet", "arrow"])
+def test_killed_export_makes_no_folder(exporting: Lab, form: str):
+    path = written(exporting.folder / "r.mcap", [(f"lab/{i % 40}", {f"x{j}": i for j in range(20)}) for i in range(20_000)])
+    before = set(exporting.folder.iterdir())
+    program = exporting.start(DEBUG / "linkspan-record", "recording", "export", path, f"--{form}", "-o", "made")
+    until("the folder is made", lambda: is_stopped_while(program.pid, lambda: unfinished(exporting.folder, "made")))
+    program.kill()
+    program.communicate(timeout=60)
+    # What is left is hidden, and hinders no other export.
+    assert set(exporting.folder.iterdir()) - before == set(unfinished(exporting.folder, "made"))
+    exporting.recording("export", path, f"--{form}", "-o", "made")
+    assert len(list((exporting.folder / "made").iterdir())) == 40
 
 
 @pytest.mark.parametrize("form", ["csv", "parquet"])
@@ -533,8 +618,9 @@ def test_interrupted_export_leaves_no_folder(exporting: Lab, form: str):
     path = written(exporting.folder / "r.mcap", [(f"lab/{i % 40}", {f"x{j}": i for j in range(20)}) for i in range(20_000)])
     before = set(exporting.folder.iterdir())
     program = exporting.start(DEBUG / "linkspan-record", "recording", "export", path, f"--{form}", "-o", "made")
-    until("the folder is made", lambda: (exporting.folder / "made").exists() or program.poll() is not None)
+    until("the folder is made", lambda: is_stopped_while(program.pid, lambda: unfinished(exporting.folder, "made")))
     # As Ctrl-C does: to all programs of the terminal.
     os.killpg(program.pid, signal.SIGINT)
+    program.send_signal(signal.SIGCONT)
     program.communicate(timeout=60)
     assert program.returncode == -signal.SIGINT and set(exporting.folder.iterdir()) == before

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use linkspan::{Encoding, Error, ErrorKind, Limits, Map, Payload, Result, Value, one_line, several_lines};
 use linkspan_program::signals::{CleanUp, clean_up_before_end};
 use linkspan_recording::files::{self, NewFile};
+use linkspan_recording::folders::NewFolder;
 use linkspan_recording::reader;
 use linkspan_recording::writer::of_io;
 
@@ -22,6 +23,8 @@ use crate::viewing::Viewing;
 ///
 /// A message that cannot be written is named on standard error, and the exit code is 1 then; the others are written. It
 /// is 1 as well where the recording is damaged; a part that was not closed and is whole is named, and is no damage.
+/// A file, or a folder of several, has its name when it is whole. One that was killed leaves at most a hidden name,
+/// .NAME.….unfinished, which may be removed.
 /// --parquet, --arrow and --hdf5 are written by Python's module: python3, or the interpreter that LINKSPAN_PYTHON
 /// names, has `pip install linkspan[recording]`.
 #[derive(Debug, clap::Args)]
@@ -115,12 +118,14 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         );
         return Err(Error::new(ErrorKind::TooLarge, text));
     }
-    let is_new = arguments.output.as_ref().filter(|path| path.symlink_metadata().is_err());
-    let clean_up = match is_new.cloned() {
-        Some(folder) => Some(clean_up_before_end(move || drop(std::fs::remove_dir(folder)))?),
+    let is_in_folder = topics.len() > 1 && form != "hdf5";
+    let new = match arguments.output.as_ref().filter(|_| is_in_folder) {
+        Some(folder) => NewFolder::create(folder)?,
         None => None,
     };
-    let tables = tables(form, arguments, topics, &mut faults)?;
+    let clean_up = new.as_ref().map(|new| clean_up_before_end(new.remover())).transpose()?;
+    let output = new.as_ref().map(NewFolder::path).or(arguments.output.as_deref());
+    let tables = tables(form, output, topics, &mut faults)?;
     let written = match form {
         _ if tables.is_empty() => Ok(()),
         "csv" => csv::write(arguments, begin, &tables, &mut faults),
@@ -128,12 +133,10 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             // The module says what it could not write; where the recording is wrong is said as for the other forms.
             .and_then(|()| each(arguments, begin, &mut faults, |_, _| Ok(()))),
     };
+    // Without a file there is no folder, nor without all of them.
+    let named = new.filter(|new| written.is_ok() && !new.is_empty()).map_or(Ok(()), NewFolder::finish);
     clean_up.into_iter().for_each(CleanUp::end_if_signalled);
-    if let Some(folder) = is_new {
-        // A folder that was made for files of which there is none; one with a file stays.
-        let _ = std::fs::remove_dir(folder);
-    }
-    written?;
+    written.and(named)?;
     faults.result(&arguments.file)
 }
 
@@ -147,14 +150,14 @@ struct Table {
 const MAX_NAME: usize = 255;
 
 /// Returns where each name is written.
-fn tables(form: &str, arguments: &Arguments, topics: Vec<String>, faults: &mut Faults) -> Result<Vec<Table>> {
-    match (&topics[..], &arguments.output) {
-        ([_], output) => Ok(topics.into_iter().map(|topic| Table { topic, path: output.clone() }).collect()),
-        (_, Some(path)) if form == "hdf5" => {
-            Ok(topics.into_iter().map(|topic| Table { topic, path: Some(path.clone()) }).collect())
-        }
+fn tables(form: &str, output: Option<&Path>, topics: Vec<String>, faults: &mut Faults) -> Result<Vec<Table>> {
+    let all_at = |path: Option<&Path>, topics: Vec<String>| {
+        topics.into_iter().map(|topic| Table { topic, path: path.map(Path::to_owned) }).collect()
+    };
+    match (&topics[..], output) {
+        ([_], output) => Ok(all_at(output, topics)),
+        (_, Some(path)) if form == "hdf5" => Ok(all_at(Some(path), topics)),
         (_, Some(folder)) => {
-            files::make_folder(folder)?;
             let mut all = Vec::with_capacity(topics.len());
             for topic in topics {
                 let name = format!("{}.{form}", files::name_of(&topic));

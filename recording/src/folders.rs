@@ -1,0 +1,188 @@
+//! Folders that are made for files: each has its name once all of them are whole.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use linkspan::{Error, ErrorKind, Result};
+use rustix::fs::{CWD, RenameFlags, rename, renameat_with};
+use rustix::io::Errno;
+
+use crate::files::{exists, make_folder, sync_folder, temporary_name};
+use crate::writer::{folder_of, of_io};
+
+/// Attempts to remove a folder in which another program still makes files.
+const ATTEMPTS: usize = 100;
+
+/// A folder that is made, with those above it that are missing. Until [`NewFolder::finish`] it has another name,
+/// `.NAME.….unfinished` beside its place: where it is dropped before, nothing is left of it, and a killed program leaves
+/// that name.
+#[derive(Debug)]
+pub struct NewFolder {
+    /// The folder that has another name: this one, or the first one above it that was missing.
+    first: PathBuf,
+    /// Its other name, as long as it has that: whoever gives it its name, or removes it, holds the lock meanwhile.
+    temporary: Arc<Mutex<Option<PathBuf>>>,
+    /// The folder for the files.
+    within: PathBuf,
+}
+
+impl NewFolder {
+    /// Makes it; `None` where it exists.
+    ///
+    /// # Errors
+    /// `AddressInUse` where something else has its name, or that of one above it; those of the file system.
+    pub fn create(path: &Path) -> Result<Option<NewFolder>> {
+        if !is_missing(path) || path.file_name().is_none() {
+            return make_folder(path).map(|()| None);
+        }
+        let mut first = path;
+        while is_missing(folder_of(first)) && first.parent().is_some_and(|above| above.file_name().is_some())
+        {
+            first = folder_of(first);
+        }
+        // Says what is in the place of a folder.
+        make_folder(folder_of(first))?;
+        let temporary = first.with_file_name(temporary_name(first));
+        let mut within = temporary.clone();
+        // Nothing of a path without its beginning is left of the folder itself.
+        if let Some(rest) = path.strip_prefix(first).ok().filter(|rest| !rest.as_os_str().is_empty()) {
+            within.push(rest);
+        }
+        let temporary = Arc::new(Mutex::new(Some(temporary)));
+        let new = NewFolder { first: first.to_owned(), temporary, within };
+        make_folder(&new.within)?;
+        Ok(Some(new))
+    }
+
+    /// Returns the path under which files are made in it.
+    pub fn path(&self) -> &Path {
+        &self.within
+    }
+
+    /// Returns what removes it with its files unless it has its name, for the end of this program by a signal.
+    pub fn remover(&self) -> impl FnOnce() + Send + use<> {
+        let temporary = self.temporary.clone();
+        move || remove(&temporary)
+    }
+
+    /// Returns whether no file is in it.
+    pub fn is_empty(&self) -> bool {
+        std::fs::read_dir(&self.within).is_ok_and(|mut entries| entries.next().is_none())
+    }
+
+    /// Gives it its name.
+    ///
+    /// # Errors
+    /// `AddressInUse` where something has that now: what is whole stays under the other name. Those of the file system;
+    /// `Interrupted` where it was removed.
+    pub fn finish(self) -> Result<()> {
+        let mut held = self.temporary.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(temporary) = held.take() else {
+            let text = format!("{} was removed before it had its name", self.first.display());
+            return Err(Error::new(ErrorKind::Interrupted, text));
+        };
+        let renamed = match renameat_with(CWD, &temporary, CWD, &self.first, RenameFlags::NOREPLACE) {
+            // The file system does not know that flag: at most a folder without files is replaced.
+            Err(Errno::INVAL | Errno::NOSYS) => rename(&temporary, &self.first),
+            renamed => renamed,
+        };
+        let is_kept = |text: String| format!("{text}; what is whole is in {}", temporary.display());
+        renamed.map_err(|errno| match errno {
+            Errno::EXIST | Errno::NOTEMPTY | Errno::NOTDIR => {
+                Error::new(ErrorKind::AddressInUse, is_kept(exists(&self.first).text().to_owned()))
+            }
+            errno => {
+                let error = of_io(&errno.into(), "naming the folder", &self.first);
+                Error::new(error.kind(), is_kept(error.text().to_owned()))
+            }
+        })?;
+        sync_folder(&self.first)
+    }
+}
+
+impl Drop for NewFolder {
+    fn drop(&mut self) {
+        remove(&self.temporary);
+    }
+}
+
+fn is_missing(path: &Path) -> bool {
+    path.symlink_metadata().is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
+}
+
+/// Removes a folder with its files. Where it cannot be, it is a name too many, which says what it is.
+fn remove(temporary: &Mutex<Option<PathBuf>>) {
+    let mut held = temporary.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(folder) = held.take() else { return };
+    for _ in 0..ATTEMPTS {
+        match std::fs::remove_dir_all(&folder) {
+            // A program that was started to write files has not ended yet.
+            Err(error) if error.kind() == std::io::ErrorKind::DirectoryNotEmpty => {}
+            _ => return,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn names(folder: &Path) -> Vec<String> {
+        let mut names: Vec<_> = fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn folder_has_its_name_when_it_is_finished_with_those_above_it() {
+        let around = tempfile::tempdir().unwrap();
+        for path in ["tables", "a/b/c"] {
+            let path = around.path().join(path);
+            let new = NewFolder::create(&path).unwrap().unwrap();
+            fs::write(new.path().join("file"), "whole").unwrap();
+            let [hidden] = &names(around.path())[..] else { panic!("{:?}", names(around.path())) };
+            assert!(hidden.starts_with('.') && hidden.ends_with(".unfinished"), "{hidden}");
+            new.finish().unwrap();
+            assert_eq!(fs::read(path.join("file")).unwrap(), b"whole");
+            assert!(NewFolder::create(&path).unwrap().is_none(), "it exists");
+            fs::remove_dir_all(
+                around.path().join(path.strip_prefix(around.path()).unwrap().iter().next().unwrap()),
+            )
+            .unwrap();
+        }
+    }
+
+    #[test]
+    fn nothing_is_left_of_a_folder_that_is_not_finished() {
+        let around = tempfile::tempdir().unwrap();
+        let new = NewFolder::create(&around.path().join("a/b")).unwrap().unwrap();
+        assert!(new.is_empty());
+        fs::write(new.path().join("file"), "half").unwrap();
+        assert!(!new.is_empty());
+        drop(new);
+        assert!(names(around.path()).is_empty());
+        let new = NewFolder::create(&around.path().join("a")).unwrap().unwrap();
+        fs::write(new.path().join("file"), "half").unwrap();
+        new.remover()();
+        assert!(names(around.path()).is_empty());
+    }
+
+    #[test]
+    fn what_came_meanwhile_stays_and_what_is_whole_is_said() {
+        let around = tempfile::tempdir().unwrap();
+        let path = around.path().join("a");
+        let new = NewFolder::create(&path).unwrap().unwrap();
+        fs::write(new.path().join("file"), "whole").unwrap();
+        let hidden = new.path().to_owned();
+        fs::create_dir(&path).unwrap();
+        let error = new.finish().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::AddressInUse, "{error}");
+        assert!(error.to_string().contains(hidden.to_str().unwrap()), "{error}");
+        assert_eq!((fs::read(hidden.join("file")).unwrap(), names(&path).len()), (b"whole".to_vec(), 0));
+    }
+}
