@@ -73,8 +73,7 @@ linkspan_status boiler_reading_encode(const boiler_reading *from, linkspan_messa
 }
 
 linkspan_status boiler_reading_decode(boiler_reading *to, const linkspan_message *message) {
-    const linkspan_status status = linkspan_message_check_fingerprint(message, BOILER_READING_FINGERPRINT);
-    return status == LINKSPAN_OK ? boiler_reading_get(to, message, "") : status;
+    return boiler_reading_get(to, message, "");
 }
 
 linkspan_status boiler_reading_put(const boiler_reading *from, linkspan_message *message, const char *key) {
@@ -82,6 +81,12 @@ linkspan_status boiler_reading_put(const boiler_reading *from, linkspan_message 
 }
 
 linkspan_status boiler_reading_get(boiler_reading *to, const linkspan_message *message, const char *path) {
+    if (path != NULL && *path == '\0') {
+        const linkspan_status status = linkspan_message_check_fingerprint(message, BOILER_READING_FINGERPRINT);
+        if (status != LINKSPAN_OK) {
+            return status;
+        }
+    }
     return linkspan_message_get_record(message, path, &linkspan_record_of_boiler_reading, to);
 }
 

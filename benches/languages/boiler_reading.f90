@@ -359,7 +359,8 @@ contains
       integer, intent(out) :: outcome
       character(:), allocatable, intent(inout) :: text
       call linkspan_get_record(boiler_reading__table(), c_loc(self), &
-         message, path, outcome, text)
+         message, path, outcome, text, &
+         fingerprint=boiler_reading_fingerprint)
    end subroutine
 
    subroutine boiler_reading_encode(self, message, stat, errmsg)
@@ -392,11 +393,8 @@ contains
       character(:), allocatable, intent(inout), optional :: errmsg
       character(:), allocatable :: text
       integer :: outcome
-      call linkspan_check_fingerprint(message, boiler_reading_fingerprint, outcome, text)
-      if (outcome == linkspan_ok) then
-         call self%set_defaults()
-         call boiler_reading__get(self, message, "", outcome, text)
-      end if
+      call self%set_defaults()
+      call boiler_reading__get(self, message, "", outcome, text)
       if (present(stat)) stat = outcome
       if (outcome == linkspan_ok) return
       if (present(errmsg)) errmsg = text

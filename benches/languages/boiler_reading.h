@@ -54,7 +54,8 @@ linkspan_status boiler_reading_decode(boiler_reading *to, const linkspan_message
 // of an empty message.
 linkspan_status boiler_reading_put(const boiler_reading *from, linkspan_message *message, const char *key);
 
-// Reads the value at a path of a message into `to`, as boiler_reading_decode() does, whatever the schema of the message.
+// Reads the value at a path of a message into `to`, as boiler_reading_decode() does: "" is the whole message, which has to be of this
+// schema; a part of one has no schema of its own.
 linkspan_status boiler_reading_get(boiler_reading *to, const linkspan_message *message, const char *path);
 
 // Encodes `from`. Free the bytes with linkspan_free().

@@ -64,8 +64,7 @@ linkspan_status imu_sample_encode(const imu_sample *from, linkspan_message *mess
 }
 
 linkspan_status imu_sample_decode(imu_sample *to, const linkspan_message *message) {
-    const linkspan_status status = linkspan_message_check_fingerprint(message, IMU_SAMPLE_FINGERPRINT);
-    return status == LINKSPAN_OK ? imu_sample_get(to, message, "") : status;
+    return imu_sample_get(to, message, "");
 }
 
 linkspan_status imu_sample_put(const imu_sample *from, linkspan_message *message, const char *key) {
@@ -77,7 +76,13 @@ linkspan_status imu_sample_put(const imu_sample *from, linkspan_message *message
 linkspan_status imu_sample_get(imu_sample *to, const linkspan_message *message, const char *path) {
     const uint8_t *bytes;
     size_t length;
-    const linkspan_status status = linkspan_message_get_bytes(message, path, &bytes, &length);
+    linkspan_status status = LINKSPAN_OK;
+    if (path != NULL && *path == '\0') {
+        status = linkspan_message_check_fingerprint(message, IMU_SAMPLE_FINGERPRINT);
+    }
+    if (status == LINKSPAN_OK) {
+        status = linkspan_message_get_bytes(message, path, &bytes, &length);
+    }
     memset(to, 0, sizeof *to);
     if (status != LINKSPAN_OK) {
         return status;

@@ -173,8 +173,7 @@ contains
       character(:), allocatable, intent(inout), optional :: errmsg
       character(:), allocatable :: text
       integer :: outcome
-      call linkspan_check_fingerprint(message, imu_sample_fingerprint, outcome, text)
-      if (outcome == linkspan_ok) call imu_sample_get(self, message, "", outcome, text)
+      call imu_sample_get(self, message, "", outcome, text)
       if (present(stat)) stat = outcome
       if (outcome == linkspan_ok) return
       if (present(errmsg)) errmsg = text
@@ -203,7 +202,8 @@ contains
       if (.not. present(stat)) error stop "linkspan: "//text
    end subroutine
 
-   ! Reads the value at a path of a message.
+   ! Reads the value at a path of a message; the whole message has to be of
+   ! this schema.
    subroutine imu_sample_get(self, message, path, stat, errmsg)
       type(imu_sample), intent(inout) :: self
       type(linkspan_message), intent(in) :: message
@@ -214,6 +214,10 @@ contains
       integer :: outcome
       integer(c_int8_t), allocatable :: bytes(:)
       call message%get_bytes(path, bytes, outcome, text)
+      if (outcome == linkspan_ok) then
+         if (path == "") call linkspan_check_fingerprint(message, &
+            imu_sample_fingerprint, outcome, text)
+      end if
       if (outcome == linkspan_ok) call imu_sample_unpack(self, bytes, outcome, text)
       if (present(stat)) stat = outcome
       if (outcome == linkspan_ok) return

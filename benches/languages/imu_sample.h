@@ -88,7 +88,8 @@ linkspan_status imu_sample_decode(imu_sample *to, const linkspan_message *messag
 // of an empty message.
 linkspan_status imu_sample_put(const imu_sample *from, linkspan_message *message, const char *key);
 
-// Reads the value at a path of a message into `to`, as imu_sample_decode() does, whatever the schema of the message.
+// Reads the value at a path of a message into `to`, as imu_sample_decode() does: "" is the whole message, which has to be of this
+// schema; a part of one has no schema of its own.
 linkspan_status imu_sample_get(imu_sample *to, const linkspan_message *message, const char *path);
 
 #ifdef __cplusplus

@@ -76,8 +76,7 @@ linkspan_status motor_state_encode(const motor_state *from, linkspan_message *me
 }
 
 linkspan_status motor_state_decode(motor_state *to, const linkspan_message *message) {
-    const linkspan_status status = linkspan_message_check_fingerprint(message, MOTOR_STATE_FINGERPRINT);
-    return status == LINKSPAN_OK ? motor_state_get(to, message, "") : status;
+    return motor_state_get(to, message, "");
 }
 
 linkspan_status motor_state_put(const motor_state *from, linkspan_message *message, const char *key) {
@@ -89,7 +88,13 @@ linkspan_status motor_state_put(const motor_state *from, linkspan_message *messa
 linkspan_status motor_state_get(motor_state *to, const linkspan_message *message, const char *path) {
     const uint8_t *bytes;
     size_t length;
-    const linkspan_status status = linkspan_message_get_bytes(message, path, &bytes, &length);
+    linkspan_status status = LINKSPAN_OK;
+    if (path != NULL && *path == '\0') {
+        status = linkspan_message_check_fingerprint(message, MOTOR_STATE_FINGERPRINT);
+    }
+    if (status == LINKSPAN_OK) {
+        status = linkspan_message_get_bytes(message, path, &bytes, &length);
+    }
     memset(to, 0, sizeof *to);
     if (status != LINKSPAN_OK) {
         return status;

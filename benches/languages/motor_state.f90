@@ -211,8 +211,7 @@ contains
       character(:), allocatable, intent(inout), optional :: errmsg
       character(:), allocatable :: text
       integer :: outcome
-      call linkspan_check_fingerprint(message, motor_state_fingerprint, outcome, text)
-      if (outcome == linkspan_ok) call motor_state_get(self, message, "", outcome, text)
+      call motor_state_get(self, message, "", outcome, text)
       if (present(stat)) stat = outcome
       if (outcome == linkspan_ok) return
       if (present(errmsg)) errmsg = text
@@ -241,7 +240,8 @@ contains
       if (.not. present(stat)) error stop "linkspan: "//text
    end subroutine
 
-   ! Reads the value at a path of a message.
+   ! Reads the value at a path of a message; the whole message has to be of
+   ! this schema.
    subroutine motor_state_get(self, message, path, stat, errmsg)
       type(motor_state), intent(inout) :: self
       type(linkspan_message), intent(in) :: message
@@ -252,6 +252,10 @@ contains
       integer :: outcome
       integer(c_int8_t), allocatable :: bytes(:)
       call message%get_bytes(path, bytes, outcome, text)
+      if (outcome == linkspan_ok) then
+         if (path == "") call linkspan_check_fingerprint(message, &
+            motor_state_fingerprint, outcome, text)
+      end if
       if (outcome == linkspan_ok) call motor_state_unpack(self, bytes, outcome, text)
       if (present(stat)) stat = outcome
       if (outcome == linkspan_ok) return

@@ -108,7 +108,8 @@ linkspan_status motor_state_decode(motor_state *to, const linkspan_message *mess
 // of an empty message.
 linkspan_status motor_state_put(const motor_state *from, linkspan_message *message, const char *key);
 
-// Reads the value at a path of a message into `to`, as motor_state_decode() does, whatever the schema of the message.
+// Reads the value at a path of a message into `to`, as motor_state_decode() does: "" is the whole message, which has to be of this
+// schema; a part of one has no schema of its own.
 linkspan_status motor_state_get(motor_state *to, const linkspan_message *message, const char *path);
 
 #ifdef __cplusplus

@@ -302,6 +302,35 @@ def test_default_integers_of_eight_bytes(tmp_path, environment):
     assert run(tmp_path / "values", env=environment).endswith("ok\n")
 
 
+FIXED_LENGTH = """
+program main
+   use linkspan
+   implicit none
+   type(linkspan_message) :: message, part
+   integer :: stat
+   character(200) :: why
+   call message%put("a", 1)
+   call message%get_message("nothing/here", part, stat=stat{errmsg})
+   call linkspan_last_error(why)
+   if (stat /= linkspan_missing .or. index(why, "nothing") == 0) error stop "another error"
+   print "(a)", "ok"
+end program
+"""
+
+
+def test_text_of_an_error_in_fortran_is_of_deferred_length_and_another_call_gives_it_to_a_fixed_one(tmp_path, environment):
+    """A fixed length for `errmsg` is refused by the compiler; it would not be for a text that is not allocated, if that were an ordinary argument, and lost."""
+    module = fortran_module("-std=f2018", "-Wall", "-Wextra", "-Werror", source=fortran_source(environment))
+    source, libraries = tmp_path / "fixed.f90", pkg_config(environment, "--libs")
+    source.write_text(FIXED_LENGTH.format(errmsg=""))
+    compiled("gfortran", "-std=f2018", "-I", module, source, module / "linkspan.o", *libraries, out=tmp_path / "fixed")
+    assert run(tmp_path / "fixed", env=environment) == "ok\n"
+    source.write_text(FIXED_LENGTH.format(errmsg=", errmsg=why"))
+    words = ["gfortran", "-std=f2018", "-I", str(module), "-fsyntax-only", str(source)]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=DEADLINE)
+    assert done.returncode != 0 and "errmsg" in done.stderr and "deferred length" in done.stderr, done.stderr
+
+
 def test_installed_files_are_stripped_and_come_with_licences_documents_and_examples(prefix):
     debug = re.compile(r"\.debug_info")
     assert not debug.search(run("readelf", "-SW", prefix / "lib/liblinkspan.so"))
@@ -475,13 +504,31 @@ int main() {
     run(tmp_path / "bridge", env=environment)
 
 
+# The standard library of g++ has std::expected with C++23; clang 14 does not take it from there.
+MODERN = [("g++", "c++20", "ok\n"), ("g++", "c++23", "expected\nok\n"), ("clang++-14", "c++20", "ok\n")]
+
+
 @pytest.mark.costly
-@pytest.mark.parametrize("compiler", ["g++", "clang++-14"])
-def test_cpp_20_spans_and_optional_values(compiler, tmp_path, environment):
-    strict = [compiler, "-std=c++20", *STRICT["cpp"][2:]]
+@pytest.mark.parametrize(("compiler", "standard", "printed"), MODERN, ids=lambda word: word.strip().replace("\n", " "))
+def test_cpp_20_spans_and_optional_values_and_expected_ones_of_cpp_23(compiler, standard, printed, tmp_path, environment):
+    strict = [compiler, f"-std={standard}", *STRICT["cpp"][2:]]
     flags = pkg_config(environment, "--cflags", "--libs")
     compiled(*strict, outside("cpp", "modern", tmp_path), *flags, out=tmp_path / "modern")
-    assert run(tmp_path / "modern", env=environment) == "ok\n"
+    assert run(tmp_path / "modern", env=environment) == printed
+
+
+@pytest.mark.parametrize("compiler", ["g++", "clang++-14"])
+def test_without_exceptions_the_cpp_headers_say_what_to_do_and_that_of_c_is_taken(compiler, tmp_path, environment):
+    command = [compiler, "-std=c++17", "-fno-exceptions", "-Wall", "-Wextra", "-Werror"]
+    (tmp_path / "c.cpp").write_text("#include <linkspan.h>\nint main() { return linkspan_version()[0] == 0; }\n")
+    compiled(*command, tmp_path / "c.cpp", *pkg_config(environment, "--cflags", "--libs"), out=tmp_path / "c")
+    run(tmp_path / "c", env=environment)
+    for header in ("linkspan.hpp", "linkspan/message.hpp", "linkspan/service.hpp"):
+        (tmp_path / "cpp.cpp").write_text(f"#include <{header}>\nint main() {{}}\n")
+        words = [*command, "-fsyntax-only", *pkg_config(environment, "--cflags"), str(tmp_path / "cpp.cpp")]
+        done = subprocess.run(words, capture_output=True, text=True, timeout=DEADLINE)
+        first = next(line for line in done.stderr.splitlines() if "error: " in line)
+        assert done.returncode != 0 and "compile without -fno-exceptions, or use the C interface" in first, done.stderr
 
 
 @pytest.mark.costly

@@ -1,6 +1,7 @@
 """The C, C++ and Fortran test programs under AddressSanitizer and UndefinedBehaviorSanitizer; by night under valgrind as well."""
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -195,6 +196,16 @@ def test_valgrind_with_the_installed_suppressions_shows_no_leak_of_the_library(t
     suppressions = f"--suppressions={prefix}/share/linkspan/valgrind.supp"
     every = ["valgrind", "--quiet", "--error-exitcode=99", "--leak-check=full", "--show-leak-kinds=all", "--errors-for-leak-kinds=all"]
     run(*every, suppressions, binary, env=environment)
+
+
+@pytest.mark.skipif(shutil.which("valgrind") is None, reason="valgrind is not installed: apt install valgrind")
+def test_valgrind_reports_a_system_call_that_it_does_not_know_once(tmp_path, build, environment):
+    binary = build("c", "publish", tmp_path, ["-g"])
+    done = subprocess.run(["valgrind", binary, "shm"], env=environment, capture_output=True, text=True, timeout=DEADLINE)
+    assert done.returncode == 0 and done.stdout.endswith("ok\n"), done
+    # Of each process.
+    unknown = re.findall(r"^\W*(\d+)\W.*unhandled amd64-linux syscall: (\d+)", done.stderr, re.M)
+    assert sorted(unknown) == sorted(set(unknown)), done.stderr
 
 
 @pytest.mark.parametrize("language", ["cpp", "fortran"])

@@ -47,28 +47,28 @@ def schemas(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return files
 
 
-def c(schema: Path, out: Path, _: Path) -> list[str]:
+def c(schema: Path, out: Path, _: Path, peer: str = "decode") -> list[str]:
     generate("c", schema, out)
-    compiled("gcc", "-std=c11", *STRICT, INCLUDE, f"-I{out}", HERE / "peers/decode.c", out / "meter.c", *shared_library(), out=out / "decode")
-    return [str(out / "decode")]
+    compiled("gcc", "-std=c11", *STRICT, INCLUDE, f"-I{out}", HERE / f"peers/{peer}.c", out / "meter.c", *shared_library(), out=out / peer)
+    return [str(out / peer)]
 
 
-def cpp(schema: Path, out: Path, _: Path) -> list[str]:
+def cpp(schema: Path, out: Path, _: Path, peer: str = "decode") -> list[str]:
     generate("cpp", schema, out)
-    compiled("g++", "-std=c++17", *STRICT, INCLUDE, f"-I{out}", HERE / "peers/decode.cpp", *shared_library(), out=out / "decode")
-    return [str(out / "decode")]
+    compiled("g++", "-std=c++17", *STRICT, INCLUDE, f"-I{out}", HERE / f"peers/{peer}.cpp", *shared_library(), out=out / peer)
+    return [str(out / peer)]
 
 
-def fortran(schema: Path, out: Path, module: Path) -> list[str]:
+def fortran(schema: Path, out: Path, module: Path, peer: str = "decode") -> list[str]:
     generate("fortran", schema, out)
     # The type of a packed record has no type-bound procedures.
     is_packed = "type, bind(c), public :: meter\n" in (out / "meter.f90").read_text()
-    source = (HERE / "peers/decode.f90").read_text()
-    call = "meter_decode(value, " if is_packed else "value%decode("
-    (out / "decode.f90").write_text(source.replace("METER_DECODE(", call))
-    files = [out / "meter.f90", out / "decode.f90", module / "linkspan.o"]
-    compiled("gfortran", *FORTRAN, f"-I{module}", *files, *shared_library(), out=out / "decode")
-    return [str(out / "decode")]
+    source = (HERE / f"peers/{peer}.f90").read_text()
+    call = f"meter_{peer}(value, " if is_packed else f"value%{peer}("
+    (out / f"{peer}.f90").write_text(source.replace(f"METER_{peer.upper()}(", call))
+    files = [out / "meter.f90", out / f"{peer}.f90", module / "linkspan.o"]
+    compiled("gfortran", *FORTRAN, f"-I{module}", *files, *shared_library(), out=out / peer)
+    return [str(out / peer)]
 
 
 def python(schema: Path, out: Path, _: Path) -> list[str]:
@@ -163,14 +163,16 @@ def test_packed_record_of_another_order_is_refused(made: dict[str, Decode], sche
 
 
 @pytest.mark.parametrize("name", ["record", "packed"])
-def test_cpp_get_of_a_whole_message_checks_it_as_decode_does_and_at_a_path_does_not(
-    name: str, schemas: dict[str, Path], endpoint: str, tmp_path: Path
+@pytest.mark.parametrize("language", [c, cpp, fortran], ids=lambda language: language.__name__)
+def test_get_of_a_whole_message_checks_it_as_decode_does_and_at_a_path_does_not(
+    language: Callable[..., list[str]], name: str, schemas: dict[str, Path], endpoint: str, tmp_path: Path, library: Path,  # noqa: F811
 ) -> None:
-    generate("cpp", schemas[name], tmp_path)
-    compiled("g++", "-std=c++17", *STRICT, INCLUDE, f"-I{tmp_path}", HERE / "peers/get.cpp", *shared_library(), out=tmp_path / "get")
+    command = language(schemas[name], tmp_path, library, "get")
+    # C++ has several forms.
+    forms = 3 if language is cpp else 1
 
     def get(endpoint: str, path: str = "") -> list[str]:
-        done = subprocess.run([tmp_path / "get", endpoint, path], capture_output=True, text=True, timeout=SOON)
+        done = subprocess.run([*command, endpoint, path], capture_output=True, text=True, timeout=SOON)
         assert (done.returncode, done.stderr) == (0, ""), done
         return done.stdout.splitlines()
 
@@ -178,10 +180,10 @@ def test_cpp_get_of_a_whole_message_checks_it_as_decode_does_and_at_a_path_does_
     value = VALUES["record"] if name == "record" else struct.pack("<dd", 101325.0, 3.0)
     for kind, schema in (("own", schemas[name]), ("none", None)):
         with published(f"{endpoint}-{kind}", value, schema) as out:
-            assert get(out.endpoint) == ["101325.0"] * 3
+            assert get(out.endpoint) == ["101325.0"] * forms
     with published(endpoint, value, schemas[other]):
         lines = get(endpoint)
-        assert len(lines) == 3
+        assert len(lines) == forms
         for line in lines:
             assert line.startswith("SchemaMismatch "), lines
             assert fingerprint(schemas[other])[:16] in line and fingerprint(schemas[name])[:16] in line, lines

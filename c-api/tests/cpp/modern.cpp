@@ -88,6 +88,15 @@ int main() {
     const auto none = linkspan::attempt([&] { return m.get<double>("none"); });
     CHECK(!none && none.error().code() == LINKSPAN_MISSING && none.error().path() == "none");
     CHECK(linkspan::attempt([&] { m.clear(); }).has_value());
+    CHECK(linkspan::attempt([] { return linkspan::message().put("n", 1).get<int>("n"); }).value_or(0) == 1);
+    bool passes = false;
+    try {
+        (void)linkspan::attempt([]() -> int { throw std::length_error("of others"); });
+    } catch (const std::length_error &) {
+        passes = true;
+    }
+    CHECK(passes);
+    std::puts("expected");
 #endif
     std::puts("ok");
 }

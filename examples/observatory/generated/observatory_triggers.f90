@@ -250,7 +250,8 @@ contains
       integer, intent(out) :: outcome
       character(:), allocatable, intent(inout) :: text
       call linkspan_get_record(observatory_triggers__table(), c_loc(self), &
-         message, path, outcome, text)
+         message, path, outcome, text, &
+         fingerprint=observatory_triggers_fingerprint)
    end subroutine
 
    subroutine observatory_triggers_encode(self, message, stat, errmsg)
@@ -283,11 +284,8 @@ contains
       character(:), allocatable, intent(inout), optional :: errmsg
       character(:), allocatable :: text
       integer :: outcome
-      call linkspan_check_fingerprint(message, observatory_triggers_fingerprint, outcome, text)
-      if (outcome == linkspan_ok) then
-         call self%set_defaults()
-         call observatory_triggers__get(self, message, "", outcome, text)
-      end if
+      call self%set_defaults()
+      call observatory_triggers__get(self, message, "", outcome, text)
       if (present(stat)) stat = outcome
       if (outcome == linkspan_ok) return
       if (present(errmsg)) errmsg = text

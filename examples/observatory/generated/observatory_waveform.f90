@@ -372,7 +372,8 @@ contains
       integer, intent(out) :: outcome
       character(:), allocatable, intent(inout) :: text
       call linkspan_get_record(observatory_waveform__table(), c_loc(self), &
-         message, path, outcome, text)
+         message, path, outcome, text, &
+         fingerprint=observatory_waveform_fingerprint)
    end subroutine
 
    subroutine observatory_waveform_encode(self, message, stat, errmsg)
@@ -405,11 +406,8 @@ contains
       character(:), allocatable, intent(inout), optional :: errmsg
       character(:), allocatable :: text
       integer :: outcome
-      call linkspan_check_fingerprint(message, observatory_waveform_fingerprint, outcome, text)
-      if (outcome == linkspan_ok) then
-         call self%set_defaults()
-         call observatory_waveform__get(self, message, "", outcome, text)
-      end if
+      call self%set_defaults()
+      call observatory_waveform__get(self, message, "", outcome, text)
       if (present(stat)) stat = outcome
       if (outcome == linkspan_ok) return
       if (present(errmsg)) errmsg = text

@@ -7,6 +7,7 @@
 use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::event::epoll;
 use rustix::event::{EventfdFlags, eventfd};
@@ -77,7 +78,8 @@ pub fn open_at(
     above_standard(rustix::fs::openat(directory, path, flags | OFlags::CLOEXEC, mode))
 }
 
-/// Opens a path relative to a directory, with rules for its links.
+/// Opens a path relative to a directory, with rules for its links. Where the kernel has no such call, or a program that takes its place
+/// (valgrind reports each attempt), it is tried once.
 pub fn open_resolved(
     directory: impl AsFd,
     path: impl rustix::path::Arg,
@@ -85,7 +87,15 @@ pub fn open_resolved(
     mode: Mode,
     how: ResolveFlags,
 ) -> Result<OwnedFd> {
-    above_standard(rustix::fs::openat2(directory, path, flags | OFlags::CLOEXEC, mode, how))
+    static IS_MISSING: AtomicBool = AtomicBool::new(false);
+    if IS_MISSING.load(Ordering::Relaxed) {
+        return Err(Errno::NOSYS);
+    }
+    let opened = rustix::fs::openat2(directory, path, flags | OFlags::CLOEXEC, mode, how);
+    if let Err(Errno::NOSYS) = opened {
+        IS_MISSING.store(true, Ordering::Relaxed);
+    }
+    above_standard(opened)
 }
 
 /// Makes a memory file that can be sealed, and cannot be executed where the kernel knows that seal.

@@ -9,6 +9,7 @@
 //! `lseek` does, `cachestat` and `mincore` do not.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use memmap2::MmapOptions;
 use rustix::io::Errno;
@@ -143,10 +144,14 @@ fn all_exist(fd: BorrowedFd<'_>, at: u64, length: u64) -> Result<bool> {
     }
 }
 
-/// Returns how many pages of a range are in memory or swapped out, by `cachestat`.
+/// Returns how many pages of a range are in memory or swapped out, by `cachestat`, which is tried once where there is none.
 fn cached(fd: BorrowedFd<'_>, at: u64, length: u64) -> std::result::Result<u64, Errno> {
     /// The number of the call, which is the same on every processor.
     const CACHESTAT: libc::c_long = 451;
+    static IS_MISSING: AtomicBool = AtomicBool::new(false);
+    if IS_MISSING.load(Ordering::Relaxed) {
+        return Err(Errno::NOSYS);
+    }
     let range = [at, length];
     // Pages in memory, dirty ones, those being written, evicted ones, recently evicted ones.
     let mut counts = [0u64; 5];
@@ -154,7 +159,11 @@ fn cached(fd: BorrowedFd<'_>, at: u64, length: u64) -> std::result::Result<u64, 
     let done = unsafe { libc::syscall(CACHESTAT, fd.as_raw_fd(), range.as_ptr(), counts.as_mut_ptr(), 0) };
     match done {
         0 => Ok(counts[0].saturating_add(counts[3])),
-        _ => Err(Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::IO)),
+        _ => {
+            let errno = Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::IO);
+            IS_MISSING.fetch_or(errno == Errno::NOSYS, Ordering::Relaxed);
+            Err(errno)
+        }
     }
 }
 

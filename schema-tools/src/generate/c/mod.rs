@@ -157,7 +157,8 @@ linkspan_status {root}_decode({root} *to, const linkspan_message *message);
 // of an empty message.
 linkspan_status {root}_put(const {root} *from, linkspan_message *message, const char *key);
 
-// Reads the value at a path of a message into `to`, as {root}_decode() does, whatever the schema of the message.
+// Reads the value at a path of a message into `to`, as {root}_decode() does: \"\" is the whole message, which has to be of this
+// schema; a part of one has no schema of its own.
 linkspan_status {root}_get({root} *to, const linkspan_message *message, const char *path);
 "
     )
@@ -192,8 +193,7 @@ linkspan_status {root}_encode(const {root} *from, linkspan_message *message) {{
 }}
 
 linkspan_status {root}_decode({root} *to, const linkspan_message *message) {{
-    const linkspan_status status = linkspan_message_check_fingerprint(message, {upper}_FINGERPRINT);
-    return status == LINKSPAN_OK ? {root}_get(to, message, \"\") : status;
+    return {root}_get(to, message, \"\");
 }}
 
 linkspan_status {root}_put(const {root} *from, linkspan_message *message, const char *key) {{
@@ -201,6 +201,12 @@ linkspan_status {root}_put(const {root} *from, linkspan_message *message, const 
 }}
 
 linkspan_status {root}_get({root} *to, const linkspan_message *message, const char *path) {{
+    if (path != NULL && *path == '\\0') {{
+        const linkspan_status status = linkspan_message_check_fingerprint(message, {upper}_FINGERPRINT);
+        if (status != LINKSPAN_OK) {{
+            return status;
+        }}
+    }}
     return linkspan_message_get_record(message, path, &{record}, to);
 }}
 

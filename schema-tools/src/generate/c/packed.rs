@@ -67,8 +67,7 @@ linkspan_status {root}_encode(const {root} *from, linkspan_message *message) {{
 }}
 
 linkspan_status {root}_decode({root} *to, const linkspan_message *message) {{
-    const linkspan_status status = linkspan_message_check_fingerprint(message, {upper}_FINGERPRINT);
-    return status == LINKSPAN_OK ? {root}_get(to, message, \"\") : status;
+    return {root}_get(to, message, \"\");
 }}
 
 linkspan_status {root}_put(const {root} *from, linkspan_message *message, const char *key) {{
@@ -80,7 +79,13 @@ linkspan_status {root}_put(const {root} *from, linkspan_message *message, const 
 linkspan_status {root}_get({root} *to, const linkspan_message *message, const char *path) {{
     const uint8_t *bytes;
     size_t length;
-    const linkspan_status status = linkspan_message_get_bytes(message, path, &bytes, &length);
+    linkspan_status status = LINKSPAN_OK;
+    if (path != NULL && *path == '\\0') {{
+        status = linkspan_message_check_fingerprint(message, {upper}_FINGERPRINT);
+    }}
+    if (status == LINKSPAN_OK) {{
+        status = linkspan_message_get_bytes(message, path, &bytes, &length);
+    }}
     memset(to, 0, sizeof *to);
     if (status != LINKSPAN_OK) {{
         return status;

@@ -48,7 +48,8 @@ subroutine {name}_put(self, message, key, stat, errmsg)
    end if
 {TELL}end subroutine
 
-! Reads the value at a path of a message.
+! Reads the value at a path of a message; the whole message has to be of
+! this schema.
 subroutine {name}_get(self, message, path, stat, errmsg)
    type({name}), intent(inout) :: self
    type(linkspan_message), intent(in) :: message
@@ -59,6 +60,10 @@ subroutine {name}_get(self, message, path, stat, errmsg)
    integer :: outcome
    integer(c_int8_t), allocatable :: bytes(:)
    call message%get_bytes(path, bytes, outcome, text)
+   if (outcome == linkspan_ok) then
+      if (path == \"\") call linkspan_check_fingerprint(message, &
+         {schema}_fingerprint, outcome, text)
+   end if
    if (outcome == linkspan_ok) call {name}_unpack(self, bytes, outcome, text)
 {TELL}end subroutine
 "

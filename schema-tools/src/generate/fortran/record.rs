@@ -73,7 +73,7 @@ impl Fortran<'_> {
     }
 
     fn procedures(&self, procedures: &mut Text, name: &str, is_root: bool) {
-        self.part_procedures(procedures, name);
+        self.part_procedures(procedures, name, is_root);
         if is_root {
             self.whole_procedures(procedures, name);
         }

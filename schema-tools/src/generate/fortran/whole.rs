@@ -21,8 +21,12 @@ const INNER: &str = "   integer, intent(out) :: outcome
 ";
 
 impl Fortran<'_> {
-    /// The procedures that put it into a message, and read it from one, among other values.
-    pub(super) fn part_procedures(&self, procedures: &mut Text, name: &str) {
+    /// The procedures that put it into a message, and read it from one, among other values. A whole message that it is has the
+    /// fingerprint of the schema.
+    pub(super) fn part_procedures(&self, procedures: &mut Text, name: &str, is_root: bool) {
+        let schema = self.plan.name(Case::Snake);
+        let fingerprint =
+            if is_root { format!(", &\n      fingerprint={schema}_fingerprint") } else { String::new() };
         procedures.line(format!(
             "subroutine {name}_put(self, message, key, stat, errmsg)
    class({name}), intent(in) :: self
@@ -52,7 +56,7 @@ subroutine {name}__get(self, message, path, outcome, text)
    type(linkspan_message), intent(in) :: message
    character(*), intent(in) :: path
 {INNER}   call linkspan_get_record({name}__table(), c_loc(self), &
-      message, path, outcome, text)
+      message, path, outcome, text{fingerprint})
 end subroutine
 "
         ));
@@ -60,7 +64,6 @@ end subroutine
 
     /// The procedures from and to messages and bytes.
     pub(super) fn whole_procedures(&self, procedures: &mut Text, name: &str) {
-        let schema = self.plan.name(Case::Snake);
         procedures.line(format!(
             "subroutine {name}_encode(self, message, stat, errmsg)
    class({name}), intent(in) :: self
@@ -78,11 +81,8 @@ end subroutine
 subroutine {name}_decode(self, message, stat, errmsg)
    class({name}), intent(inout) :: self
    type(linkspan_message), intent(in) :: message
-{TOLD}{LOCAL}   call linkspan_check_fingerprint(message, {schema}_fingerprint, outcome, text)
-   if (outcome == linkspan_ok) then
-      call self%set_defaults()
-      call {name}__get(self, message, \"\", outcome, text)
-   end if
+{TOLD}{LOCAL}   call self%set_defaults()
+   call {name}__get(self, message, \"\", outcome, text)
 {TELL}end subroutine
 
 subroutine {name}_to_bytes(self, encoding, bytes, stat, errmsg)
