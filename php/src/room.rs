@@ -1,7 +1,9 @@
-//! The one guard of what PHP allocates for a value: where `memory_limit` leaves no room for it, that is an exception, and no end of the script.
+//! The one guard of what PHP allocates for a value: where `memory_limit` leaves no room for it, that is an exception,
+//! and no end of the script.
 //!
-//! PHP compares the limit with what it has of the system: chunks of 2 MiB, and whole pages for what is longer. How much of a chunk is free for blocks of
-//! which length cannot be asked. So a value that may not fit is made without the limit, and given up if PHP then has more than the limit allows.
+//! PHP compares the limit with what it has of the system: chunks of 2 MiB, and whole pages for what is longer. How
+//! much of a chunk is free for blocks of which length cannot be asked. So a value that may not fit is made without the
+//! limit, and given up if PHP then has more than the limit allows.
 
 use std::cell::Cell;
 use std::ffi::{c_int, c_void};
@@ -18,9 +20,11 @@ unsafe extern "C" {
     fn zend_mm_gc(heap: *mut c_void) -> usize;
 }
 
-/// Bytes that PHP takes beside a value, at most: the rest of three chunks, for blocks of every length, one that is long, and the list of long ones.
+/// Bytes that PHP takes beside a value, at most: the rest of three chunks, for blocks of every length, one that is
+/// long, and the list of long ones.
 const BESIDE: usize = 3 << 21;
-/// PHP takes no more than so many times a rough size: lengths are rounded up, and what does not fit into the end of a chunk is in the next one.
+/// PHP takes no more than so many times a rough size: lengths are rounded up, and what does not fit into the end of a
+/// chunk is in the next one.
 const AT_MOST: usize = 4;
 /// The rough size of an object of one of our classes, with its place in a list and among PHP's objects.
 pub const OBJECT: usize = 128;
@@ -48,7 +52,8 @@ pub enum Size {
     Unknown,
 }
 
-/// Runs what makes a value of PHP's. `least` is a lower bound of the bytes that it takes: one for which there is no room is not begun.
+/// Runs what makes a value of PHP's. `least` is a lower bound of the bytes that it takes: one for which there is no
+/// room is not begun.
 ///
 /// # Errors
 /// `OutOfMemory` with the text of `refused`, which gets that lower bound and what the limit leaves.
@@ -106,7 +111,8 @@ fn set(limit: usize) -> bool {
     unsafe { zend_set_memory_limit(limit) == 0 }
 }
 
-/// Sets the limit if PHP has no more than that, if need be without the pages that no block is in, as PHP itself does before it refuses.
+/// Sets the limit if PHP has no more than that, if need be without the pages that no block is in, as PHP itself does
+/// before it refuses.
 fn fits(limit: usize) -> bool {
     // Twice: where chunks that were kept for later are given back, the limit is not set.
     let is_set = || set(limit) && set(limit);
@@ -134,7 +140,8 @@ impl Drop for Raised {
     fn drop(&mut self) {
         IS_RAISED.set(false);
         if !fits(self.limit) {
-            // What the value has left behind, such as a table of the engine that grew: nothing more is allowed, as at the limit.
+            // What the value has left behind, such as a table of the engine that grew: nothing more is allowed, as at
+            // the limit.
             set(usage(true));
         }
     }

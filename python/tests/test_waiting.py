@@ -10,6 +10,7 @@ import textwrap
 import threading
 
 import linkspan
+import pytest
 
 ROUNDS = 200
 
@@ -70,3 +71,24 @@ def test_thread_that_forks_handles_signals_in_the_child(name="unix:lab/one"):
     thread.start()
     thread.join(60)
     assert statuses == [7]
+
+
+@pytest.mark.parametrize("transport", ["unix", "shm"])
+def test_second_publisher_of_a_name_asks_for_no_longer_wait_than_its_time_out(tmp_path, transport):
+    """What it asks the kernel to wait is what it was given; how long that takes is the machine's."""
+    log = tmp_path / "log"
+    program = (
+        f"import os, linkspan\nfirst = linkspan.publisher('{transport}:taken')\nos.getppid()\n"
+        f"try: linkspan.publisher('{transport}:taken', timeout=0.1)\nexcept linkspan.AddressInUse: print('refused', os.getppid() > 0)"
+    )
+    traced = "trace=getppid,ppoll,poll,epoll_wait,epoll_pwait,epoll_pwait2,clock_nanosleep"
+    command = ["strace", "-f", "-qq", "-e", traced, "-o", log, sys.executable, "-c", program]
+    done = subprocess.run(command, env={**os.environ, "LINKSPAN_DIR": str(tmp_path)}, capture_output=True, text=True, timeout=60)
+    assert done.stdout == "refused True\n", done
+    lines = log.read_text().splitlines()
+    begin, end = (at for at, line in enumerate(lines) if "getppid(" in line)
+    # Of the thread of the program: the acceptor has waits of its own.
+    own = [line for line in lines[begin:end] if line.split()[0] == lines[begin].split()[0]]
+    waits = [int(seconds) * 10**9 + int(rest) for line in own for seconds, rest in re.findall(r"tv_sec=(\d+), tv_nsec=(\d+)", line)]
+    assert waits and max(waits) <= 100_000_000, own
+    assert not [line for line in own if re.search(r" (poll|epoll_\w+)\(", line)], own

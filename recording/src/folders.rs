@@ -14,8 +14,8 @@ use crate::writer::{folder_of, of_io};
 const ATTEMPTS: usize = 100;
 
 /// A folder that is made, with those above it that are missing. Until [`NewFolder::finish`] it has another name,
-/// `.NAME.….unfinished` beside its place: where it is dropped before, nothing is left of it, and a killed program leaves
-/// that name.
+/// `.NAME.….unfinished` beside its place: where it is dropped before, nothing is left of it, and a killed program
+/// leaves that name.
 #[derive(Debug)]
 pub struct NewFolder {
     /// The folder that has another name: this one, or the first one above it that was missing.

@@ -78,8 +78,8 @@ pub fn open_at(
     above_standard(rustix::fs::openat(directory, path, flags | OFlags::CLOEXEC, mode))
 }
 
-/// Opens a path relative to a directory, with rules for its links. Where the kernel has no such call, or a program that takes its place
-/// (valgrind reports each attempt), it is tried once.
+/// Opens a path relative to a directory, with rules for its links. Where the kernel has no such call, or a program that
+/// takes its place (valgrind reports each attempt), it is tried once.
 pub fn open_resolved(
     directory: impl AsFd,
     path: impl rustix::path::Arg,

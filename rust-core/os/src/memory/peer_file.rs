@@ -144,7 +144,8 @@ fn all_exist(fd: BorrowedFd<'_>, at: u64, length: u64) -> Result<bool> {
     }
 }
 
-/// Returns how many pages of a range are in memory or swapped out, by `cachestat`, which is tried once where there is none.
+/// Returns how many pages of a range are in memory or swapped out, by `cachestat`, which is tried once where there is
+/// none.
 fn cached(fd: BorrowedFd<'_>, at: u64, length: u64) -> std::result::Result<u64, Errno> {
     /// The number of the call, which is the same on every processor.
     const CACHESTAT: libc::c_long = 451;

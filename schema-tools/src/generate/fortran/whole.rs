@@ -21,7 +21,8 @@ const INNER: &str = "   integer, intent(out) :: outcome
 ";
 
 impl Fortran<'_> {
-    /// The procedures that put it into a message, and read it from one, among other values. A whole message that it is has the
+    /// The procedures that put it into a message, and read it from one, among other values. A whole message that it
+    /// is has the
     /// fingerprint of the schema.
     pub(super) fn part_procedures(&self, procedures: &mut Text, name: &str, is_root: bool) {
         let schema = self.plan.name(Case::Snake);
