@@ -173,7 +173,8 @@ contains
       character(:), allocatable, intent(inout), optional :: errmsg
       character(:), allocatable :: text
       integer :: outcome
-      call imu_sample_get(self, message, "", outcome, text)
+      call linkspan_check_fingerprint(message, imu_sample_fingerprint, outcome, text)
+      if (outcome == linkspan_ok) call imu_sample_get(self, message, "", outcome, text)
       if (present(stat)) stat = outcome
       if (outcome == linkspan_ok) return
       if (present(errmsg)) errmsg = text

@@ -211,7 +211,8 @@ contains
       character(:), allocatable, intent(inout), optional :: errmsg
       character(:), allocatable :: text
       integer :: outcome
-      call motor_state_get(self, message, "", outcome, text)
+      call linkspan_check_fingerprint(message, motor_state_fingerprint, outcome, text)
+      if (outcome == linkspan_ok) call motor_state_get(self, message, "", outcome, text)
       if (present(stat)) stat = outcome
       if (outcome == linkspan_ok) return
       if (present(errmsg)) errmsg = text
