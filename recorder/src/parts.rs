@@ -122,6 +122,8 @@ pub struct Parts {
     begun: Instant,
     /// Bytes of messages since the last look at the size of this part.
     since: u64,
+    /// Bytes of channels that began anew within a part, as their numbers leapt.
+    renewed: u64,
     newest: NewestMessages,
     /// What each part is to say of the numbers before it; nothing where the parts are no recorder's.
     numbers: Option<Numbers>,
@@ -224,6 +226,7 @@ impl Parts {
             split,
             begun: Instant::now(),
             since: 0,
+            renewed: 0,
             newest: NewestMessages::new(u64::MAX),
             numbers: None,
             channels: HashMap::new(),
@@ -282,7 +285,10 @@ impl Parts {
                 *last = number;
                 *channel
             }
-            _ => {
+            known => {
+                if known.is_some() {
+                    self.renewed = self.renewed.saturating_add(record.size());
+                }
                 let channel = match self.part.channel(record, number, false) {
                     Err(error) if error.kind() == ErrorKind::TooLarge => {
                         self.next("split", times.received)?;
@@ -300,6 +306,11 @@ impl Parts {
             self.newest.put(Newest { record: record.clone(), number, sent: times.sent, body: body.clone() });
         }
         Ok(())
+    }
+
+    /// Returns the bytes of channels that were written anew, as the numbers of their messages leapt by 2³¹ and more.
+    pub fn renewed(&self) -> u64 {
+        self.renewed
     }
 
     /// Writes the newest messages of names from before this part.

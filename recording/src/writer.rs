@@ -148,7 +148,7 @@ impl ChannelRecord {
     }
 
     /// Bytes that it takes in a file without its schema, about.
-    fn size(&self) -> u64 {
+    pub fn size(&self) -> u64 {
         texts(&self.metadata).saturating_add(self.topic.len() as u64)
     }
 }

@@ -188,6 +188,10 @@ SMALL = {
     "as many schemas as have a number": lambda: b"".join(
         schema(n, b"{%d}" % n, encoding="jsonschema") + channel(n, f"lab/{n % 7}", n) + message(n, n) for n in range(1, 65_536)
     ),
+    "numbers that leap, and much beside them": lambda: channel(2, more="x" * 1_000_000) + b"".join(
+        message(2, at, sequence=at % 2 << 31) for at in range(1, 1_000)
+    ),
+    "a long name, and many messages": lambda: channel(2, "t" * 4_000) + b"".join(message(2, at) for at in range(1, 20_000)),
     "thousands of notes": lambda: b"".join(record(12, text("linkspan.notes") + texts({f"k{i}": "v" * 200})) for i in range(30_000)),
     "units of kilobytes": lambda: schema(
         2, ("name = \"s\"\n\n[fields]\n" + "".join(f"f{i:03d} = {{ type = \"f64\", unit = \"{'u' * 9_000}\" }}\n" for i in range(24))).encode()

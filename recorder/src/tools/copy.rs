@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use linkspan::Result;
+use linkspan::{Error, ErrorKind, Result};
 use linkspan_recording::event::Kind;
 use linkspan_recording::format::omitted;
 use linkspan_recording::reader::{self, Problem};
@@ -100,6 +100,9 @@ impl Split {
 const SYNC: u64 = 1 << 20;
 /// Bytes of the newest messages from before a cut that are held.
 const BEFORE: u64 = 256 << 20;
+/// Bytes of channels that are written anew because the numbers of their messages leap, at most: each has all that is
+/// written beside its messages.
+const RENEWED: u64 = 16 << 20;
 /// Channels that are known by their addresses at most; others are compared with all that were written.
 const MAX_CHANNELS: usize = 1 << 17;
 
@@ -235,7 +238,8 @@ pub fn copy(
         records: HashMap::new(),
         written: HashSet::new(),
         hashes: RandomState::new(),
-        next: HashMap::new(),
+        publishers: HashMap::new(),
+        next: Vec::new(),
         before: NewestMessages::new(BEFORE),
         unsynced: 0,
         messages: 0,
@@ -281,6 +285,16 @@ fn omission(problem: &Problem) -> BTreeMap<String, String> {
     ])
 }
 
+/// What is known of a channel.
+#[derive(Clone)]
+struct Known {
+    key: u64,
+    /// As it is written.
+    record: Arc<ChannelRecord>,
+    /// The place of its name and incarnation.
+    publisher: usize,
+}
+
 /// What is known while recordings are copied.
 struct Copying<'a> {
     window: &'a Window<'a>,
@@ -289,15 +303,17 @@ struct Copying<'a> {
     /// When the part begins, once a message was written.
     begun: Option<u64>,
     /// Channels that were read, by their addresses: they are held so that no other one gets the address.
-    channels: HashMap<usize, (Arc<Channel>, u64, Arc<ChannelRecord>)>,
+    channels: HashMap<usize, (Arc<Channel>, Known)>,
     /// As they are written, each with its key: parts of one recording have the same channels.
     records: HashMap<Arc<ChannelRecord>, u64>,
     /// Metadata and attachments that were written, by a hash whose keys nobody outside of this process knows: each part
     /// of a recording begins with its notes.
     written: HashSet<u64>,
     hashes: RandomState,
-    /// The number after the last one of each name and incarnation.
-    next: HashMap<(String, u64), u64>,
+    /// Names and incarnations, each with its place in `next`: a name may be long, and is looked at once a channel.
+    publishers: HashMap<(String, u64), usize>,
+    /// The number after the last one of each, once there is one.
+    next: Vec<Option<u64>>,
     /// The newest messages from before the window.
     before: NewestMessages,
     unsynced: u64,
@@ -345,7 +361,7 @@ impl Copying<'_> {
         body: Bytes,
         parts: &mut Parts,
     ) -> Result<()> {
-        let (mut key, mut record) = self.channel(channel);
+        let Known { mut key, mut record, publisher } = self.channel(channel);
         let mut body = body;
         if let Some((viewing, faults)) = &mut self.viewed {
             let sent = times.sent;
@@ -361,12 +377,11 @@ impl Copying<'_> {
             std::cmp::Ordering::Greater => return Ok(()),
             std::cmp::Ordering::Equal => {}
         }
-        let next = self.next.entry((channel.topic.clone(), channel.incarnation)).or_insert(number);
         // Another recording has it, too.
-        if number < *next {
+        if self.next(publisher).is_some_and(|next| number < next) {
             return Ok(());
         }
-        *next = number.saturating_add(1);
+        self.set_next(publisher, number.saturating_add(1));
         self.messages = self.messages.saturating_add(1);
         self.begin(parts, times.received)?;
         if let (Some(At::Time(time)), Some(begun)) = (self.split, self.begun)
@@ -377,6 +392,13 @@ impl Copying<'_> {
         }
         self.unsynced = self.unsynced.saturating_add(body.len() as u64);
         parts.message(key, &record, number, times, &body)?;
+        if parts.renewed() > RENEWED {
+            let text = format!(
+                "the numbers of the messages of {} leap by 2^31 and more so often that what is written of its channels is more than {RENEWED} bytes; leave that name out",
+                channel.topic
+            );
+            return Err(Error::new(ErrorKind::TooLarge, text));
+        }
         if self.unsynced >= SYNC {
             self.unsynced = 0;
             parts.sync_by_size(times.received)?;
@@ -404,25 +426,46 @@ impl Copying<'_> {
             && let (Some(first), Some(count)) = (event.first, event.count)
         {
             let end = first.saturating_add(count);
-            let next = self.next.entry((event.name.clone(), event.incarnation.unwrap_or(0))).or_insert(first);
+            let publisher = self.publisher(&event.name, event.incarnation.unwrap_or(0));
             // Another recording has some of them.
-            let begin = first.max(*next);
+            let begin = first.max(self.next(publisher).unwrap_or(first));
             if begin >= end {
                 return Ok(());
             }
-            *next = end;
+            self.set_next(publisher, end);
             (event.first, event.count) = (Some(begin), Some(end.saturating_sub(begin)));
         }
         self.begin(parts, event.time)?;
         parts.event(&event)
     }
 
-    /// Returns the key of a channel that was read, and how it is written.
-    fn channel(&mut self, channel: &Arc<Channel>) -> (u64, Arc<ChannelRecord>) {
-        let address = Arc::as_ptr(channel).addr();
-        if let Some((_, key, record)) = self.channels.get(&address) {
-            return (*key, record.clone());
+    /// Returns the place of a name and an incarnation in `next`.
+    fn publisher(&mut self, name: &str, incarnation: u64) -> usize {
+        let known = self.publishers.len();
+        let place = *self.publishers.entry((name.to_owned(), incarnation)).or_insert(known);
+        if place == self.next.len() {
+            self.next.push(None);
         }
+        place
+    }
+
+    fn next(&self, publisher: usize) -> Option<u64> {
+        self.next.get(publisher).copied().flatten()
+    }
+
+    fn set_next(&mut self, publisher: usize, number: u64) {
+        if let Some(next) = self.next.get_mut(publisher) {
+            *next = Some(number);
+        }
+    }
+
+    /// Returns what is known of a channel that was read.
+    fn channel(&mut self, channel: &Arc<Channel>) -> Known {
+        let address = Arc::as_ptr(channel).addr();
+        if let Some((_, known)) = self.channels.get(&address) {
+            return known.clone();
+        }
+        let publisher = self.publisher(&channel.topic, channel.incarnation);
         let record = Arc::new(ChannelRecord::of(channel));
         let (record, key) = match self.records.get_key_value(&record) {
             Some((known, key)) => (known.clone(), *key),
@@ -435,7 +478,8 @@ impl Copying<'_> {
         if self.channels.len() >= MAX_CHANNELS {
             self.channels.clear();
         }
-        self.channels.insert(address, (channel.clone(), key, record.clone()));
-        (key, record)
+        let known = Known { key, record, publisher };
+        self.channels.insert(address, (channel.clone(), known.clone()));
+        known
     }
 }
