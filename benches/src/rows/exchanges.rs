@@ -107,11 +107,12 @@ fn long_bytes(rows: &mut Vec<Row>) {
     );
 }
 
-/// Long bytes between threads that sleep, beside a futex with one copy, and with one on each side.
+/// Long bytes between ends that sleep: of the program's memory and to it, so one copy on each side, as in the floor. The
+/// time with a copy on one side alone, as that of an array which is viewed, is beside it.
 fn long_parked(name: String, ours: Case, bytes: usize) -> Row {
-    Row::new(name, ours, own("futex and one copy", &format!("floor futex-once {bytes} together")))
+    Row::new(name, ours, own("futex and copy", &format!("floor futex {bytes} together")))
         .mark(1.15, 1.15)
-        .beside([own("futex and copy", &format!("floor futex {bytes} together"))])
+        .beside([own("futex and one copy", &format!("floor futex-once {bytes} together"))])
 }
 
 /// Arrays of which eight bytes are written and read; the rest is not copied.
