@@ -190,8 +190,8 @@ impl Error {
         };
         let hint = match errno {
             libc::EFBIG => ": see ulimit -f",
-            libc::EMFILE => ": raise it with ulimit -n, or LimitNOFILE= of a unit",
-            libc::ENFILE => ": raise it with sysctl fs.file-max",
+            libc::EMFILE => ": raise the limit with ulimit -n, or LimitNOFILE= of a unit",
+            libc::ENFILE => ": raise the limit with sysctl fs.file-max",
             _ => "",
         };
         let message = std::io::Error::from_raw_os_error(errno);
