@@ -1,4 +1,4 @@
-//! Long arrays over shared memory: lent and viewed, or copied once into a slot; on a channel and published.
+//! Long arrays and bytes over shared memory: lent and viewed, or copied once into a slot; on a channel and published.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -24,6 +24,8 @@ pub enum Memory {
     Loaned,
     /// Owned by the program, the same for each message.
     Own,
+    /// The same, as opaque bytes and no array.
+    Bytes,
 }
 
 impl Memory {
@@ -32,6 +34,7 @@ impl Memory {
         match name {
             "loaned" => Ok(Memory::Loaned),
             "own" => Ok(Memory::Own),
+            "bytes" => Ok(Memory::Bytes),
             _ => Err(format!("no memory is called {name}").into()),
         }
     }
@@ -41,15 +44,23 @@ fn message(array: Value) -> Value {
     Value::map([(WAVE, array)])
 }
 
-/// An array owned by the program.
-fn own(bytes: usize) -> Value {
-    message(Value::NdArray(NdArray::vector(&vec![7u64; bytes / 8])))
+/// What the program owns, the same for each message; `None` of memory that is lent.
+fn own(bytes: usize, memory: Memory) -> Option<Value> {
+    match memory {
+        Memory::Loaned => None,
+        Memory::Own => Some(message(Value::NdArray(NdArray::vector(&vec![7u64; bytes / 8])))),
+        Memory::Bytes => Some(message(Value::from(vec![7u8; bytes]))),
+    }
 }
 
-/// The first element of a message's array, which is read in place.
+/// The first eight bytes of a message's array or bytes, which are read where they are.
 fn touch(got: &Message) -> Result<u64> {
-    let Value::NdArray(array) = got.get(WAVE)? else { return Err("no array came".into()) };
-    let (first, _) = array.data.split_first_chunk::<8>().ok_or("an empty array came")?;
+    let data = match got.get(WAVE)? {
+        Value::NdArray(array) => &array.data,
+        Value::Bytes(bytes) => bytes,
+        _ => return Err("neither an array nor bytes came".into()),
+    };
+    let (first, _) = data.split_first_chunk::<8>().ok_or("an empty array came")?;
     Ok(u64::from_le_bytes(*first))
 }
 
@@ -63,8 +74,7 @@ struct Sender {
 
 impl Sender {
     fn new(channel: Channel, bytes: usize, memory: Memory) -> Sender {
-        let own = (memory == Memory::Own).then(|| own(bytes));
-        Sender { channel, length: bytes as u64 / 8, own, sent: 0 }
+        Sender { channel, length: bytes as u64 / 8, own: own(bytes, memory), sent: 0 }
     }
 
     fn send(&mut self) -> Result<()> {
@@ -210,9 +220,9 @@ pub fn published(what: &str, bytes: usize, readers: usize) -> Result<()> {
     words.begun.store(1, Ordering::Release);
     let what = match what {
         "short" => Published::Short(content(bytes)),
-        memory => match Memory::from_name(memory)? {
-            Memory::Loaned => Published::Loaned(bytes as u64 / 8),
-            Memory::Own => Published::Own(own(bytes)),
+        memory => match own(bytes, Memory::from_name(memory)?) {
+            None => Published::Loaned(bytes as u64 / 8),
+            Some(value) => Published::Own(value),
         },
     };
     let mut work = Publishing { publisher, what, words, sent: 0 };

@@ -79,6 +79,26 @@ fn long_bytes(rows: &mut Vec<Row>) {
             ]),
         );
     }
+    // Within a map, as a camera's frame and what is said about it: sent from the program's memory, read where it came.
+    for (bytes, size, mark) in [(1_000_000, "1 MB", 0.75), (16_000_000, "16 MB", 0.8)] {
+        rows.push(
+            Row::new(
+                format!("shm map with bytes of {size}, round trip, spinning"),
+                own("send, get", &format!("ours arrays bytes {bytes} apart 100")),
+                own("copy and spin", &format!("floor spin {bytes} apart")),
+            )
+            .mark(mark, mark)
+            .beside([peer("iceoryx2, written and read", &format!("iceoryx2 publish {bytes}"))]),
+        );
+        rows.push(
+            Row::new(
+                format!("shm map with bytes of {size}, round trip, parked"),
+                own("send, get", &format!("ours arrays bytes {bytes} together 0")),
+                own("futex and one copy", &format!("floor futex-once {bytes} together")),
+            )
+            .mark(1.15, 1.15),
+        );
+    }
     for (bytes, size) in [(1_000_000, "1 MB"), (16_000_000, "16 MB")] {
         let ours = own("send_bytes, recv_into", &format!("ours lent {bytes} together 0"));
         rows.push(long_parked(format!("shm bytes of {size}, round trip, parked"), ours, bytes));
