@@ -30,7 +30,8 @@ class _Exported(Recording):
 
     def serve(self, may_name: Callable[[], None]) -> None:
         """Has this called before each file gets its name."""
-        self._may_name, self._out = may_name, None
+        self._may_name = may_name
+        self._out: TextIO | None = None
 
     def tell(self, names: list[str], out: TextIO) -> None:
         """Says after each batch which part of all messages it has given, as a line of JSON."""

@@ -27,7 +27,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequen
 from typing import Any, Generic, Self, TypeVar, Unpack
 
 from . import _native
-from .errors import Disconnected, Empty, Error, Full, InvalidState, NotFound, Stalled, Timeout, Unsupported
+from .errors import Disconnected, Empty, Error, Full, InvalidState, NotFound, Stalled, Timeout, Unsupported, WrongType, refused
 from .event import Event
 from .options import Options, Seconds
 from .server import Server as _Server
@@ -628,8 +628,14 @@ async def until(attempt: Callable[[], T], waits: HasFileno, wait_readable: Calla
     """Returns the result of an attempt that does not wait, such as `channel.try_recv`, made again each time the descriptor of the object that `waits` is readable.
 
     It is for the objects of `linkspan` itself in other event loops, which say when: `anyio.wait_readable` in trio, too, `trio.lowlevel.wait_readable`.
-    Time-outs and cancelling are those of the loop. One task at a time waits for an object.
+    Time-outs and cancelling are those of the loop. One task at a time waits for an object. `WrongType` for arguments of other kinds.
     """
+    if not callable(attempt):
+        raise refused(WrongType, "attempt", attempt, "a function that does not wait, such as channel.try_recv")
+    if not callable(wait_readable):
+        raise refused(WrongType, "wait_readable", wait_readable, "the function of the event loop, such as anyio.wait_readable")
+    if not hasattr(waits, "fileno"):
+        raise refused(WrongType, "waits", waits, "the object of linkspan whose method the attempt is")
     descriptor = waits.fileno()
     while True:
         try:

@@ -105,7 +105,7 @@ def descriptors_of(objects: Iterable[T]) -> tuple[list[T], list[int]]:
     for at, each in enumerate(objects):
         if not hasattr(each, "fileno"):
             raise WrongType(
-                f"wait takes channels, listeners, servers, subscribers, and objects with fileno(); at position {at} is {type(each).__name__}"
+                f"wait accepts channels, listeners, servers, subscribers, and objects with fileno(); at position {at} is {type(each).__name__}"
             )
     return objects, [each.fileno() for each in objects]
 

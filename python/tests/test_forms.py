@@ -132,7 +132,7 @@ def test_timedelta_is_a_time_out_everywhere():
 
 @pytest.mark.parametrize(
     ("objects", "kind", "part"),
-    [([1], linkspan.WrongType, "at position 0 is int"), ([], linkspan.InvalidState, "nothing to wait for"), (5, linkspan.WrongType, "takes a list")],
+    [([1], linkspan.WrongType, "at position 0 is int"), ([], linkspan.InvalidState, "nothing to wait for"), (5, linkspan.WrongType, "accepts a list")],
 )
 def test_wait_for_what_cannot_be_waited_for_says_so(objects, kind, part):
     with pytest.raises(kind, match=part):
