@@ -106,7 +106,7 @@ mod tests {
         {
             assert_eq!(of(&encode(&other, Encoding::Cbor).unwrap()), None);
         }
-        // Of indefinite length, tagged, with a reserved head, of more than any memory, with a longer head than it needs.
+        // Of indefinite length, tagged, with a reserved head, of more than any memory, with a head longer than needed.
         assert_eq!(of(b"\x5f\x41x\xff"), None);
         assert_eq!(of(b"\xd8\x40\x41x"), None);
         assert_eq!(of(b"\x5cx"), None);
