@@ -52,6 +52,25 @@ def data_sets(group: h5py.Group) -> dict[str, h5py.Dataset]:
     return {name: found for name, found in group.items() if isinstance(found, h5py.Dataset)}
 
 
+@pytest.mark.costly
+def test_message_whose_text_is_longer_than_a_message_may_be_is_written_beside_the_others(exporting: Lab):
+    """Bytes as JSON are a third longer than in the recording: 55 MiB are more than the 64 that a message may have."""
+    path = written(exporting.folder / "r.mcap", [("lab/a", {"short": 1}), ("lab/a", {"long": bytes(55 << 20)}), ("lab/b", {"i": 1})])
+    exporting.recording("export", path, "--jsonl", "-o", "made.jsonl")
+    exporting.recording("export", path, "--csv", "-o", "made")
+    with (exporting.folder / "made.jsonl").open() as lines:
+        assert [(json.loads(line)["name"], len(line) > 70 << 20) for line in lines] == [("lab/a", False), ("lab/a", True), ("lab/b", False)]
+    sizes = {file.name: file.stat().st_size > 70 << 20 for file in (exporting.folder / "made").iterdir()}
+    assert sizes == {"lab-a.csv": True, "lab-b.csv": False}
+
+
+def test_message_beyond_the_limit_of_its_reader_is_named_and_the_others_are_written(exporting: Lab):
+    path = written(exporting.folder / "r.mcap", [("lab/a", "x" * 3000), ("lab/a", {"i": 1}), ("lab/b", {"i": 2})])
+    said = exporting.recording("export", path, "--jsonl", "-o", "made.jsonl", "--max-message-size", "2kB", code=1)
+    assert "message 1 of lab/a" in said and "max_message_size" in said, said
+    assert len((exporting.folder / "made.jsonl").read_text().splitlines()) == 2
+
+
 def test_value_that_is_no_map_and_a_field_called_value_are_two_columns(exporting: Lab):
     path = written(exporting.folder / "r.mcap", [("lab/t", 21.4), ("lab/t", {"value": 3}), ("lab/t", {"value": None, "sent": "x"})])
     table = linkspan.Recording(path).table("lab/t")

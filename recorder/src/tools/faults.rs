@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use linkspan::{Error, ErrorKind, Result, Value, codec};
+use linkspan::{Error, ErrorKind, Limits, Result, Value, codec};
 use linkspan_recording::reader;
 
+use super::max_message_size;
 use crate::stderr;
 
 /// What could not be written, and why.
@@ -21,16 +22,20 @@ pub struct Faults {
 impl Faults {
     /// Decodes a message; `None` where it cannot be, which is said.
     pub fn value(&mut self, message: &reader::Message<'_>) -> Option<Value> {
-        decoded(message)
-            .map_err(|error| {
-                self.messages = self.messages.saturating_add(1);
-                let (number, topic) = (message.number, &message.channel.topic);
-                stderr::print_line(&format!("message {number} of {topic}: {error}"));
-            })
-            .ok()
+        self.made(message, decoded(message))
     }
 
-    /// Returns how many messages could not be decoded.
+    /// Returns what was made of a message; `None` where that failed, which is said.
+    pub fn made<T>(&mut self, message: &reader::Message<'_>, made: Result<T>) -> Option<T> {
+        made.map_err(|error| {
+            self.messages = self.messages.saturating_add(1);
+            let (number, topic) = (message.number, &message.channel.topic);
+            stderr::print_line(&format!("message {number} of {topic}: {error}"));
+        })
+        .ok()
+    }
+
+    /// Returns how many messages could not be written.
     pub fn messages(&self) -> u64 {
         self.messages
     }
@@ -76,7 +81,10 @@ impl Faults {
 /// Those of its bytes; `Unsupported` for an encoding that is none of ours.
 pub fn decoded(message: &reader::Message<'_>) -> Result<Value> {
     match message.channel.encoding() {
-        Some(encoding) => codec::decode(message.body, encoding),
+        Some(encoding) => {
+            let limits = max_message_size().map_or_else(Limits::default, Limits::for_message);
+            codec::decode_shared(message.body, encoding, &limits)
+        }
         None => {
             let text = format!("the encoding {} is not known", message.channel.encoding);
             Err(Error::new(ErrorKind::Unsupported, text))

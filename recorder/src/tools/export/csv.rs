@@ -107,7 +107,8 @@ pub fn write(arguments: &Arguments, begin: u64, tables: &[Table], faults: &mut F
         each(arguments, begin, faults, |message, faults| {
             let Some((out, paths)) = outs.get_mut(&*message.channel.topic) else { return Ok(()) };
             let Some(value) = faults.value(message) else { return Ok(()) };
-            out.put(line(paths, message, &value)?.as_bytes())
+            let Some(text) = faults.made(message, line(paths, message, &value)) else { return Ok(()) };
+            out.put(text.as_bytes())
         })?;
         for (out, _) in outs.into_values() {
             out.finish()?;

@@ -16,7 +16,7 @@ use linkspan_recording::writer::of_io;
 use super::copy::{As, copy};
 use super::faults::{Faults, decoded};
 use super::progress::Progress;
-use super::{Choice, Output, open, shown};
+use super::{Choice, Output, max_message_size, open, shown};
 use crate::viewing::Viewing;
 
 /// Write the messages of a recording for other programs
@@ -293,15 +293,18 @@ impl Out {
 /// Writes a line of JSON for each message.
 fn lines(arguments: &Arguments, begin: u64, faults: &mut Faults) -> Result<()> {
     let mut out = Out::create(arguments, arguments.output.as_deref())?;
-    each(arguments, begin, faults, |message, faults| match faults.value(message) {
-        Some(value) => line(message, value, &mut out),
-        None => Ok(()),
+    each(arguments, begin, faults, |message, faults| {
+        let Some(value) = faults.value(message) else { return Ok(()) };
+        let Some(text) = faults.made(message, line(message, value)) else { return Ok(()) };
+        // The escapes keep what the JSON means.
+        out.put(one_line(&String::from_utf8_lossy(text.body())).to_string().as_bytes())?;
+        out.put(b"\n")
     })?;
     out.finish()
 }
 
-/// A line of JSON with the message and what is known of it.
-fn line(message: &reader::Message<'_>, value: Value, out: &mut Out) -> Result<()> {
+/// JSON with the message and what is known of it.
+fn line(message: &reader::Message<'_>, value: Value) -> Result<Payload> {
     let mut map = Map::new();
     map.insert("name".into(), message.channel.topic.as_str().into());
     map.insert("sequence".into(), message.number.into());
@@ -310,12 +313,14 @@ fn line(message: &reader::Message<'_>, value: Value, out: &mut Out) -> Result<()
     map.insert("sent".into(), shown(message.sent).into());
     map.insert("received".into(), shown(message.received).into());
     map.insert("value".into(), value);
-    // The escapes keep what the JSON means.
-    let text = json(&Value::Map(map))?;
-    out.put(one_line(&String::from_utf8_lossy(text.body())).to_string().as_bytes())?;
-    out.put(b"\n")
+    json(&Value::Map(map))
 }
 
+/// How many bytes of JSON one byte of a message takes at most, about: a control character of a text takes six.
+const JSON_OF_A_BYTE: u64 = 8;
+
+/// Writes a value that was read as JSON, which is longer than the message was.
 fn json(value: &Value) -> Result<Payload> {
-    Payload::new(value, Encoding::Json, &Limits::default())
+    let longest = max_message_size().unwrap_or(Limits::default().message);
+    Payload::new(value, Encoding::Json, &Limits::for_message(longest.saturating_mul(JSON_OF_A_BYTE)))
 }
