@@ -353,8 +353,12 @@ class Listener:
 
     def __init__(self, directory: Path, file: str) -> None:
         self.path = directory / file
-        self.lock = try_lock(directory, file)
-        assert self.lock is not None, "another process listens"
+        # Who removes what a killed listener left has the lock for a moment, as the listener that was killed just now.
+        until = time.monotonic() + SOON
+        while (lock := try_lock(directory, file)) is None:
+            assert time.monotonic() < until, "another process listens"
+            time.sleep(0.001)
+        self.lock = lock
         new = directory / f".new.{file}"
         new.unlink(missing_ok=True)
         self.socket = socket_at(new, socket.socket.bind)

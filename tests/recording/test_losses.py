@@ -207,11 +207,11 @@ def test_time_of_receipt_is_measured_and_not_that_of_sending(lab: Lab) -> None:
 
 
 def test_restarted_recorder_receives_while_it_syncs_its_new_part(lab: Lab) -> None:
-    """Its disk takes seconds for each sync: what comes meanwhile waits in the buffer, and no frame of a camera is overtaken."""
+    """Its disk takes three seconds for each sync, of which the publisher's ring holds two: what comes meanwhile waits in the buffer, and no frame of a camera is overtaken."""
     script = """
 import sys, time, linkspan
 frame = bytes(100_000)
-with linkspan.publisher("lab/camera", buffer=4_000_000) as out:
+with linkspan.publisher("lab/camera", buffer=10_000_000) as out:
     while True:
         out.send(frame)
         time.sleep(0.02)
@@ -221,7 +221,7 @@ with linkspan.publisher("lab/camera", buffer=4_000_000) as out:
     until("it is recorded", lambda: (lab.folder / "c.mcap").exists() and lab.info("c.mcap")["names"])
     first.kill()
     first.wait()
-    slow = ("strace", "-f", "--seccomp-bpf", "-qq", "-o", "/dev/null", "-e", "trace=fdatasync,fsync", "-e", "inject=fdatasync,fsync:delay_enter=1500000")
+    slow = ("strace", "-f", "--seccomp-bpf", "-qq", "-o", "/dev/null", "-e", "trace=fdatasync,fsync", "-e", "inject=fdatasync,fsync:delay_enter=3000000")
     second = lab.record("lab/*", "-o", "c.mcap", "--sync", "10s", within=slow)
     part = lab.folder / "c.0002.mcap"
     until("it goes on", part.exists)
