@@ -26,7 +26,7 @@ _OPEN = 128
 
 
 class _Exported(Recording):
-    """A recording that is exported for another program, which may end meanwhile, and may be told how far it has come."""
+    """A recording whose export another program reads: that program may end before the export does, and may ask for its progress."""
 
     def serve(self, may_name: Callable[[], None]) -> None:
         """Has this called before each file gets its name."""

@@ -66,30 +66,17 @@ fn long_bytes(rows: &mut Vec<Row>) {
         (16_000_000, "16 MB", 0.8),
     ];
     for (bytes, size, mark) in lengths {
-        rows.push(
-            Row::new(
-                format!("shm bytes of {size}, round trip, spinning"),
-                own("send_bytes, recv_into", &format!("ours lent {bytes} apart 100")),
-                own("copy and spin", &format!("floor spin {bytes} apart")),
-            )
-            .mark(mark, mark)
-            .beside([
-                own("send_payload of a copy", &format!("ours copied {bytes} apart 100")),
-                peer("iceoryx2, written and read", &format!("iceoryx2 publish {bytes}")),
-            ]),
-        );
+        let ours = own("send_bytes, recv_into", &format!("ours lent {bytes} apart 100"));
+        let copied = own("send_payload of a copy", &format!("ours copied {bytes} apart 100"));
+        let name = format!("shm bytes of {size}, round trip, spinning");
+        rows.push(long_spinning(name, ours, bytes, mark).beside([copied]));
     }
+    let long = [(1_000_000, "1 MB", 0.75), (16_000_000, "16 MB", 0.8)];
     // Within a map, as a camera's frame and what is said about it: sent from the program's memory, read where it came.
-    for (bytes, size, mark) in [(1_000_000, "1 MB", 0.75), (16_000_000, "16 MB", 0.8)] {
-        rows.push(
-            Row::new(
-                format!("shm map with bytes of {size}, round trip, spinning"),
-                own("send, get", &format!("ours arrays bytes {bytes} apart 100")),
-                own("copy and spin", &format!("floor spin {bytes} apart")),
-            )
-            .mark(mark, mark)
-            .beside([peer("iceoryx2, written and read", &format!("iceoryx2 publish {bytes}"))]),
-        );
+    for (bytes, size, mark) in long {
+        let ours = own("send, get", &format!("ours arrays bytes {bytes} apart 100"));
+        let name = format!("shm map with bytes of {size}, round trip, spinning");
+        rows.push(long_spinning(name, ours, bytes, mark));
         rows.push(
             Row::new(
                 format!("shm map with bytes of {size}, round trip, parked"),
@@ -99,20 +86,12 @@ fn long_bytes(rows: &mut Vec<Row>) {
             .mark(1.15, 1.15),
         );
     }
-    for (bytes, size) in [(1_000_000, "1 MB"), (16_000_000, "16 MB")] {
+    for (bytes, size, mark) in long {
         let ours = own("send_bytes, recv_into", &format!("ours lent {bytes} together 0"));
         rows.push(long_parked(format!("shm bytes of {size}, round trip, parked"), ours, bytes));
-    }
-    for (bytes, size, mark) in [(1_000_000, "1 MB", 0.75), (16_000_000, "16 MB", 0.8)] {
-        rows.push(
-            Row::new(
-                format!("shm bytes of {size} published there and back, spinning"),
-                own("publish and recv", &format!("ours published shm {bytes} apart 100")),
-                own("copy and spin", &format!("floor spin {bytes} apart")),
-            )
-            .mark(mark, mark)
-            .beside([peer("iceoryx2, written and read", &format!("iceoryx2 publish {bytes}"))]),
-        );
+        let ours = own("publish and recv", &format!("ours published shm {bytes} apart 100"));
+        let name = format!("shm bytes of {size} published there and back, spinning");
+        rows.push(long_spinning(name, ours, bytes, mark));
         let ours = own("publish and recv", &format!("ours published shm {bytes} together 0"));
         rows.push(long_parked(format!("shm bytes of {size} published there and back, parked"), ours, bytes));
     }
@@ -125,6 +104,13 @@ fn long_bytes(rows: &mut Vec<Row>) {
         )
         .mark(1.1, 1.0),
     );
+}
+
+/// Long bytes between ends that spin, beside a copy on both sides.
+fn long_spinning(name: String, ours: Case, bytes: usize, mark: f64) -> Row {
+    Row::new(name, ours, own("copy and spin", &format!("floor spin {bytes} apart")))
+        .mark(mark, mark)
+        .beside([peer("iceoryx2, written and read", &format!("iceoryx2 publish {bytes}"))])
 }
 
 /// Long bytes between ends that sleep: of the program's memory and to it, so one copy on each side, as in the floor. The
