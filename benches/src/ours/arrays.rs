@@ -49,7 +49,7 @@ fn own(bytes: usize, memory: Memory) -> Option<Value> {
     match memory {
         Memory::Loaned => None,
         Memory::Own => Some(message(Value::NdArray(NdArray::vector(&vec![7u64; bytes / 8])))),
-        Memory::Bytes => Some(message(Value::from(vec![7u8; bytes]))),
+        Memory::Bytes => Some(message(Value::Bytes(vec![7; bytes].into()))),
     }
 }
 
