@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from support.tree import DEBUG, PROGRAM
+from support.waiting import until
 
 #: Only guards against a hang.
 SOON = 60.0
@@ -71,6 +72,9 @@ class Lab:
         return done.stdout + done.stderr
 
     def info(self, file: str) -> dict:
+        # A recorder subscribes before it makes its file.
+        path = self.folder / file
+        until(f"{file} is there", lambda: path.exists() and path.stat().st_size > 0)
         return json.loads(self.run(PROGRAM, "recording", "info", file, "--json"))
 
     def stop(self, child: "subprocess.Popen[str]", code: int = 0) -> str:
