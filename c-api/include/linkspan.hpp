@@ -16,5 +16,8 @@
 #include <linkspan/service.hpp>
 #include <linkspan/table.hpp>
 #include <linkspan/wait.hpp>
+#ifdef __cpp_impl_coroutine
+#include <linkspan/async.hpp>
+#endif
 
 #endif

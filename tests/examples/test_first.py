@@ -106,10 +106,13 @@ def test_publish(start, publisher):
     assert source.poll() is None, source.communicate()
 
 
-@pytest.mark.parametrize("runtime", ["tokio", "smol", "no-runtime"])
+@pytest.mark.parametrize("runtime", ["tokio", "smol", "no-runtime", "coroutines"])
 def test_subscriber_that_awaits_prints_three_readings(start, tmp_path, runtime):
     source = start("publish", "py")
     command = [str(DEBUG / f"{runtime}-subscribe")]
+    if runtime == "coroutines":
+        words = ["g++", "-std=c++20", "-Wall", "-Wextra", "-Werror", INCLUDE, ROOT / "examples/coroutines/subscribe.cpp"]
+        command = [str(compiled(*words, *shared_library(), out=tmp_path / "subscribe"))]
     done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, env={**os.environ, "LINKSPAN_DIR": str(tmp_path)})
     assert done.returncode == 0, done.stderr
     celsius = [float(line) for line in done.stdout.splitlines()]

@@ -10,12 +10,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 import linkspan
 import linkspan.aio
 from conftest import Start
+from support.compilers import INCLUDE, compiled, shared_library
 from support.waiting import until
 
 #: How often it is killed.
@@ -34,16 +36,17 @@ NOTHING = (linkspan.Empty, linkspan.NotFound, linkspan.Disconnected, linkspan.Ti
 
 
 class Ways:
-    """Subscriptions to a name, a list and a pattern, each in a blocking call, a poll loop and a task of asyncio."""
+    """Subscriptions to a name, a list and a pattern, each in a blocking call, a poll loop, a task of asyncio and a coroutine of C++."""
 
-    def __init__(self, name: str, pattern: str) -> None:
+    def __init__(self, name: str, pattern: str, coroutine: Path) -> None:
+        self._coroutine = coroutine
         self.seen: dict[str, set[int]] = {}
         self.errors: list[BaseException] = []
         self._over = threading.Event()
         self._threads = [
             threading.Thread(target=self._run, args=(f"{how.__name__[1:]} of {what}", how, names))
             for what, names in (("a name", name), ("a list", [name]), ("a pattern", pattern))
-            for how in (self._call, self._poll, self._task)
+            for how in (self._call, self._poll, self._task, self._await)
         ]
 
     def __enter__(self) -> "Ways":
@@ -99,14 +102,31 @@ class Ways:
 
         asyncio.run(until_over())
 
+    def _await(self, seen: set[int], names: "str | list[str]") -> None:
+        words = ["list", *names] if isinstance(names, list) else ["name", names]
+        with subprocess.Popen([str(self._coroutine), *words], stdout=subprocess.PIPE, bufsize=0) as child:
+            assert child.stdout is not None
+            while not self._over.is_set():
+                if select.select([child.stdout], [], [], 0.1)[0]:
+                    line = child.stdout.readline()
+                    assert line, f"ended with {child.wait(60)}"
+                    seen.add(int(line))
+            child.kill()
+
+
+@pytest.fixture(scope="module")
+def coroutine(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    words = ["g++", "-std=c++20", "-Wall", "-Wextra", "-Werror", INCLUDE, Path(__file__).with_name("awaiting.cpp")]
+    return compiled(*words, *shared_library(), out=tmp_path_factory.mktemp("coroutine") / "awaiting")
+
 
 @pytest.mark.costly
 @pytest.mark.parametrize("gap", [0.0, 3.0])
 @pytest.mark.parametrize("ends", [signal.SIGKILL, signal.SIGTERM])
 @pytest.mark.parametrize("transport", ["shm", "unix"])
-def test_every_way_gets_every_incarnation(start: Start, transport: str, ends: signal.Signals, gap: float) -> None:
+def test_every_way_gets_every_incarnation(start: Start, coroutine: Path, transport: str, ends: signal.Signals, gap: float) -> None:
     name = f"{transport}:lab/x"
-    with Ways(name, "lab/*") as ways:
+    with Ways(name, "lab/*", coroutine) as ways:
         for incarnation in range(TIMES if gap == 0.0 else 3):
             publisher = start(PUBLISHER, name, str(incarnation))
             until(f"each way has incarnation {incarnation}: {ways.seen}", lambda i=incarnation: ways.have(i))

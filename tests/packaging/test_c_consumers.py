@@ -518,6 +518,16 @@ def test_cpp_20_spans_and_optional_values_and_expected_ones_of_cpp_23(compiler, 
 
 
 @pytest.mark.parametrize("compiler", ["g++", "clang++-14"])
+def test_coroutines_of_cpp_20_await_each_call_and_can_be_destroyed_meanwhile(compiler, tmp_path, environment):
+    # Debian's clang has no run-time libraries of sanitizers.
+    sane = ["-fsanitize=address,undefined", "-fno-sanitize-recover"] if compiler == "g++" else []
+    strict = [compiler, "-std=c++20", *STRICT["cpp"][2:], *sane]
+    flags = pkg_config(environment, "--cflags", "--libs")
+    compiled(*strict, outside("cpp", "async", tmp_path), *flags, out=tmp_path / "async")
+    assert run(tmp_path / "async", env=environment) == "ok\n"
+
+
+@pytest.mark.parametrize("compiler", ["g++", "clang++-14"])
 def test_without_exceptions_the_cpp_headers_say_what_to_do_and_that_of_c_is_taken(compiler, tmp_path, environment):
     command = [compiler, "-std=c++17", "-fno-exceptions", "-Wall", "-Wextra", "-Werror"]
     (tmp_path / "c.cpp").write_text("#include <linkspan.h>\nint main() { return linkspan_version()[0] == 0; }\n")

@@ -1,0 +1,321 @@
+// Coroutines of C++20: calls that suspend a coroutine until they can be done, over the event loop of the program.
+#ifndef LINKSPAN_ASYNC_HPP
+#define LINKSPAN_ASYNC_HPP
+
+#include <linkspan/channel.hpp>
+#include <linkspan/publish.hpp>
+
+#if !defined(__cpp_impl_coroutine)
+#error "linkspan/async.hpp needs coroutines: compile as C++20, or use linkspan::wait"
+#endif
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <concepts>
+#include <coroutine>
+#include <cstring>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+namespace linkspan {
+
+/// What resumes coroutines: `on_readable(fd, callback)` has the loop of the program call the callback once, when the
+/// descriptor is readable; later, never from inside `on_readable`, and never two callbacks at once. It may be asked
+/// about one descriptor several times. What it returns, if anything, is kept until the callback was called or the
+/// wait has ended for another reason, so that a destructor can end the watching; a callback that is called after that
+/// does nothing.
+template <class E>
+concept executor = requires(E &loop, int fd, std::function<void()> callback) { loop.on_readable(fd, std::move(callback)); };
+
+namespace detail {
+
+/// A descriptor that is readable once a time has come.
+class timer {
+public:
+    timer() : fd_(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK)) {
+        if (fd_ < 0) {
+            refuse<out_of_memory>(LINKSPAN_OUT_OF_MEMORY,
+                                  std::string("timerfd_create, for the deadline of a coroutine: ") + std::strerror(errno));
+        }
+    }
+    timer(const timer &) = delete;
+    timer &operator=(const timer &) = delete;
+    ~timer() { ::close(fd_); }
+
+    int fd() const noexcept { return fd_; }
+    /// Sets it anew: it is not readable before.
+    void set(std::chrono::steady_clock::time_point at) noexcept {
+        const auto ns = std::max<std::int64_t>(1, std::chrono::nanoseconds(at.time_since_epoch()).count());
+        itimerspec when{};
+        when.it_value.tv_sec = static_cast<time_t>(ns / 1'000'000'000);
+        when.it_value.tv_nsec = static_cast<long>(ns % 1'000'000'000);
+        // Fails for no time that is in range.
+        ::timerfd_settime(fd_, TFD_TIMER_ABSTIME, &when, nullptr);
+    }
+
+private:
+    int fd_;
+};
+
+/// Whether a call that did not wait found nothing to do yet.
+inline bool is_nothing(linkspan_status status) noexcept {
+    return status == LINKSPAN_EMPTY || status == LINKSPAN_FULL || status == LINKSPAN_TIMEOUT || status == LINKSPAN_STALLED ||
+           status == LINKSPAN_NOT_FOUND;
+}
+
+/// What `on_readable` returns, or a value where that is nothing.
+template <class E> struct watching {
+    using type = decltype(std::declval<E &>().on_readable(0, std::function<void()>()));
+    using kept = std::conditional_t<std::is_void_v<type>, bool, type>;
+
+    static kept begin(E &loop, int fd, std::function<void()> callback) {
+        if constexpr (std::is_void_v<type>) {
+            loop.on_readable(fd, std::move(callback));
+            return true;
+        } else {
+            return loop.on_readable(fd, std::move(callback));
+        }
+    }
+};
+
+/// A coroutine that waits. `Call` makes an attempt (`attempt`), the last of which throws why there was nothing, has
+/// the descriptor (`fileno`), and says whether no descriptor may tell when the next attempt succeeds (`pauses`).
+template <class E, class Call> class waiting : public std::enable_shared_from_this<waiting<E, Call>> {
+public:
+    using clock = std::chrono::steady_clock;
+    using result = typename Call::result;
+
+    waiting(E &loop, Call call, timeout_value t) : loop_(loop), call_(std::move(call)) {
+        const auto ns = t.nanoseconds();
+        // Without a time it waits for ever, as loops do; the clock ends before the longest times do.
+        if (ns >= 0 && clock::now() < clock::time_point::max() - std::chrono::nanoseconds(ns)) deadline_ = clock::now() + std::chrono::nanoseconds(ns);
+    }
+
+    /// Makes an attempt; whether the wait is over.
+    bool look() {
+        found_ = call_.attempt(deadline_ && clock::now() >= *deadline_);
+        return found_.has_value();
+    }
+
+    /// Suspends the coroutine, unless the wait is over; what arrived before the descriptor was armed is looked for
+    /// again.
+    bool suspend(std::coroutine_handle<> waiter) {
+        const int fd = call_.fileno();
+        if (look()) return false;
+        waiter_ = waiter;
+        watch(fd);
+        return true;
+    }
+
+    result take() {
+        if (failed_) std::rethrow_exception(failed_);
+        return std::move(*found_);
+    }
+
+private:
+    using watched = typename watching<E>::kept;
+    /// How long it pauses where no descriptor may tell.
+    static constexpr std::chrono::milliseconds pause{2};
+
+    void watch(int fd) {
+        // Room has no descriptor, and that of the object may be readable all the time.
+        const bool pauses = call_.pauses();
+        if (!pauses && !of_object_) of_object_.emplace(begin(fd, [](waiting &self) { self.of_object_.reset(); }));
+        if (!deadline_ && !pauses) return;
+        if (!timer_) timer_.emplace();
+        const auto soon = clock::now() + pause;
+        timer_->set(!pauses ? *deadline_ : deadline_ ? std::min(soon, *deadline_) : soon);
+        if (!of_timer_) of_timer_.emplace(begin(timer_->fd(), [](waiting &self) { self.of_timer_.reset(); }));
+    }
+
+    watched begin(int fd, void (*ended)(waiting &)) {
+        // The coroutine may be destroyed before.
+        return watching<E>::begin(loop_, fd, [weak = this->weak_from_this(), ended] {
+            if (const auto self = weak.lock()) {
+                ended(*self);
+                self->readable();
+            }
+        });
+    }
+
+    void readable() {
+        if (!waiter_) return;
+        try {
+            if (!look()) {
+                watch(call_.fileno());
+                return;
+            }
+        } catch (...) {
+            failed_ = std::current_exception();
+        }
+        of_object_.reset();
+        of_timer_.reset();
+        std::exchange(waiter_, nullptr).resume();
+    }
+
+    E &loop_;
+    Call call_;
+    std::optional<clock::time_point> deadline_;
+    std::optional<result> found_;
+    std::exception_ptr failed_;
+    std::coroutine_handle<> waiter_;
+    /// Before what is watched: the watching ends first.
+    std::optional<timer> timer_;
+    std::optional<watched> of_object_;
+    std::optional<watched> of_timer_;
+};
+
+} // namespace detail
+
+/// A call to be awaited, once, in the expression that makes it: `co_await linkspan::recv_async(readings, loop)`. A
+/// coroutine that is destroyed while it waits takes no message with it.
+template <class E, class Call> class [[nodiscard]] awaitable {
+public:
+    awaitable(E &loop, Call call, timeout_value t) : waiting_(std::make_shared<detail::waiting<E, Call>>(loop, std::move(call), t)) {}
+
+    bool await_ready() { return waiting_->look(); }
+    bool await_suspend(std::coroutine_handle<> waiter) { return waiting_->suspend(waiter); }
+    typename Call::result await_resume() { return waiting_->take(); }
+
+private:
+    std::shared_ptr<detail::waiting<E, Call>> waiting_;
+};
+
+namespace detail {
+
+/// What a call that did not wait has given: `made()` where it succeeded, and nothing where it found nothing to do
+/// yet. The last one of a wait throws instead, that nobody is there or that the time has passed.
+template <class F> auto given(linkspan_status status, bool is_last, F made) -> std::optional<decltype(made())> {
+    if (status == LINKSPAN_OK) return made();
+    if (!is_nothing(status)) throw_last_error();
+    if (!is_last) return std::nullopt;
+    if (status == LINKSPAN_NOT_FOUND || status == LINKSPAN_STALLED) throw_last_error();
+    refuse<linkspan::timeout>(LINKSPAN_TIMEOUT, "the time-out of the awaited call has passed; give a longer one, or none to wait for ever");
+}
+
+/// The same of a call that throws.
+template <class F> auto given(bool is_last, F call) -> std::optional<decltype(call())> {
+    try {
+        return call();
+    } catch (const error &e) {
+        return given(e.code(), is_last, [&]() -> decltype(call()) { throw; });
+    }
+}
+
+/// A call of an object.
+template <class Object, class Attempt> struct call_of {
+    using result = typename std::invoke_result_t<Attempt &, bool>::value_type;
+    const Object &object;
+    Attempt attempt;
+    bool pauses_;
+
+    int fileno() const { return object.fileno(); }
+    bool pauses() const noexcept { return pauses_; }
+};
+
+template <class E, class Object, class Attempt>
+auto until(E &loop, const Object &object, timeout_value t, bool pauses, Attempt attempt) {
+    using call = call_of<Object, Attempt>;
+    return awaitable<E, call>(loop, call{object, std::move(attempt), pauses}, t);
+}
+
+/// A request that is sent once there is room, and its reply. Dropping it withdraws a request that has no reply yet.
+class calling {
+public:
+    using result = message;
+    calling(const channel &object, const message &request) : object_(object), request_(request) {}
+
+    std::optional<message> attempt(bool is_last) {
+        if (!started_) {
+            auto started = given(is_last, [&] { return object_.start_call(request_, std::chrono::seconds(0)); });
+            if (!started) return std::nullopt;
+            started_.emplace(std::move(*started));
+        }
+        linkspan_message *m = nullptr;
+        return given(linkspan_channel_finish_call(object_.c(), started_->c(), 0, &m), is_last, [&] { return message(m); });
+    }
+    int fileno() const { return object_.fileno(); }
+    bool pauses() const noexcept { return !started_; }
+
+private:
+    const channel &object_;
+    const message &request_;
+    std::optional<pending_reply> started_;
+};
+
+} // namespace detail
+
+/// The next message of a channel. Without a time-out it waits for ever, as each of these calls does.
+template <executor E> auto recv_async(const channel &object, E &loop, timeout_value t = {}) {
+    return detail::until(loop, object, t, false, [&object](bool is_last) {
+        linkspan_message *m = nullptr;
+        const auto status = is_last ? linkspan_channel_recv(object.c(), 0, &m) : linkspan_channel_try_recv(object.c(), &m);
+        return detail::given(status, is_last, [&] { return message(m); });
+    });
+}
+/// The next message of a subscriber; throws `lagged` once if messages were missed, and then continues.
+template <executor E> auto recv_async(const subscriber &object, E &loop, timeout_value t = {}) {
+    return detail::until(loop, object, t, false, [&object](bool is_last) {
+        linkspan_message *m = nullptr;
+        const auto status = is_last ? linkspan_subscriber_recv(object.c(), 0, &m) : linkspan_subscriber_try_recv(object.c(), &m);
+        return detail::given(status, is_last, [&] { return message(m); });
+    });
+}
+/// The next message of a subscriber, or the next request of a server; nothing when it is closed or at a stop signal:
+/// `while (auto request = co_await linkspan::next_async(server, loop)) server.reply(*request, …);`
+template <executor E> auto next_async(const subscriber &object, E &loop, timeout_value t = {}) {
+    return detail::until(loop, object, t, false, [&object](bool is_last) {
+        linkspan_message *m = nullptr;
+        return detail::given(linkspan_subscriber_next(object.c(), 0, &m), is_last,
+                             [&] { return m == nullptr ? std::nullopt : std::optional<message>(message(m)); });
+    });
+}
+template <executor E> auto next_async(const server &object, E &loop, timeout_value t = {}) {
+    return detail::until(loop, object, t, false, [&object](bool is_last) {
+        linkspan_message *m = nullptr;
+        return detail::given(linkspan_server_next(object.c(), 0, &m), is_last,
+                             [&] { return m == nullptr ? std::nullopt : std::optional<message>(message(m)); });
+    });
+}
+/// Sends once there is room, and gives the message's number. A send that fails, or that is dropped, has sent nothing.
+template <executor E> auto send_async(const channel &object, const message &m, E &loop, timeout_value t = {}) {
+    return detail::until(loop, object, t, true, [&object, &m](bool is_last) {
+        std::uint64_t sequence = 0;
+        const auto status = is_last ? linkspan_channel_send(object.c(), m.c(), 0, &sequence) : linkspan_channel_try_send(object.c(), m.c(), &sequence);
+        return detail::given(status, is_last, [&] { return sequence; });
+    });
+}
+/// Sends a request and waits for its reply; any number of coroutines call over one channel. One that is destroyed
+/// meanwhile withdraws its request, which the server may have carried out all the same.
+template <executor E> auto call_async(const channel &object, const message &request, E &loop, timeout_value t = {}) {
+    return awaitable<E, detail::calling>(loop, detail::calling(object, request), t);
+}
+/// The channel to the next peer of a listener.
+template <executor E> auto accept_async(const listener &object, E &loop, timeout_value t = {}) {
+    return detail::until(loop, object, t, false, [&object](bool is_last) {
+        return detail::given(is_last, [&] { return object.accept(std::chrono::seconds(0)); });
+    });
+}
+/// Any call of an object with `fileno()`, such as a service or a controller: `attempt` does not wait, and returns a
+/// std::optional that is empty while there is nothing, or throws `empty`, `full`, `timeout`, `stalled` or
+/// `not_found`.
+template <executor E, class Object, class Attempt>
+auto until_async(const Object &object, E &loop, Attempt attempt, timeout_value t = {}) {
+    return detail::until(loop, object, t, false, [attempt = std::move(attempt)](bool is_last) mutable {
+        auto found = detail::given(is_last, [&] { return attempt(); });
+        if (found && *found) return std::move(*found);
+        return is_last ? detail::given(LINKSPAN_TIMEOUT, true, [&] { return std::move(**found); }) : std::nullopt;
+    });
+}
+
+} // namespace linkspan
+
+#endif
