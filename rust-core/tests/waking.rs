@@ -5,8 +5,8 @@ use std::io::{Read, Write};
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
 use std::thread;
 
 use linkspan::schema::Schema;
@@ -201,38 +201,34 @@ impl Waiter {
 
 /// Publishes a value, or sends it to whoever connects, until it is dropped.
 struct Source {
-    ended: Arc<AtomicBool>,
+    over: Option<mpsc::Sender<()>>,
     thread: Option<thread::JoinHandle<()>>,
 }
 
 impl Source {
     fn start(way: Way, endpoint: &str, options: &Options) -> Source {
-        let ended = Arc::new(AtomicBool::new(false));
-        let (over, endpoint, options) = (ended.clone(), endpoint.to_owned(), options.clone());
+        let (over, until) = mpsc::channel();
+        let (endpoint, options) = (endpoint.to_owned(), options.clone());
         let value = Value::map([("celsius", 21.5)]);
         let thread = thread::spawn(move || {
             if way == Way::Channel {
                 let listener = Listener::listen(&endpoint, &options).unwrap();
                 let channel = listener.accept(SOON).unwrap();
                 channel.send(&value, SOON).unwrap();
-                while !over.load(Ordering::SeqCst) {
-                    thread::yield_now();
-                }
+                let _ = until.recv();
             } else {
                 let publisher = Publisher::new(&endpoint, &options).unwrap();
                 publisher.send(&value).unwrap();
-                while !over.load(Ordering::SeqCst) {
-                    thread::yield_now();
-                }
+                let _ = until.recv();
             }
         });
-        Source { ended, thread: Some(thread) }
+        Source { over: Some(over), thread: Some(thread) }
     }
 }
 
 impl Drop for Source {
     fn drop(&mut self) {
-        self.ended.store(true, Ordering::SeqCst);
+        drop(self.over.take());
         let ended = self.thread.take().map(thread::JoinHandle::join);
         assert!(thread::panicking() || ended.is_none_or(|ended| ended.is_ok()));
     }
@@ -243,14 +239,15 @@ fn is_left(met: Met, way: Way) -> bool {
     way == Way::Pattern && matches!(met, Met::Nobody | Met::Dead | Met::OtherPattern)
 }
 
-fn each(transport: &str, test: impl Fn(Met, Way, &str, &Options)) {
-    for way in WAYS {
-        for met in MET {
+/// All of them beside each other, since each mostly waits for seconds.
+fn each(transport: &str, test: fn(Met, Way, &str, &Options)) {
+    thread::scope(|scope| {
+        for (way, met) in WAYS.iter().flat_map(|way| MET.map(|met| (*way, met))) {
             let options = if met == Met::OtherSchema { schema("celsius") } else { Options::default() };
-            println!("{transport}: {way:?} meets {met:?}");
-            test(met, way, &name(transport), &options);
+            let case = thread::Builder::new().name(format!("{transport}: {way:?} meets {met:?}"));
+            case.spawn_scoped(scope, move || test(met, way, &name(transport), &options)).unwrap();
         }
-    }
+    });
 }
 
 /// A poll loop gets the first message of the program that takes the name after the obstacle.
