@@ -42,8 +42,6 @@ def test_each_cell_names_a_test_or_a_reason(row: Row) -> None:
 )  # fmt: skip
 def test_bad_cell_is_found(cell: str) -> None:
     assert wrong_cell(cell, tracked())
-    planted = [wrong_cell(cell, tracked()) for _ in COLUMNS]
-    assert all(planted), "a row of it"
 
 
 @pytest.mark.parametrize("cell", ["no file", "nothing is on disk", "connects for one call; `kills.rs`", "`fuzz/seeds/cbor`", "`test_overload.py::test_overload`"])

@@ -64,6 +64,7 @@ def ask(child: subprocess.Popen[str], line: str) -> str:
     return child.stdout.readline().strip()
 
 
+@pytest.mark.costly
 @answering
 def test_stepped_clock_does_not_disturb_calls(transport: str, start, library: Path, tmp_path: Path) -> None:
     """Forward and back by a day, at the server, at the client, and at both: nothing ends earlier or later than it should."""

@@ -89,6 +89,7 @@ def test_client_keeps_its_deadlines_under_noise(scene: Scenes, pattern: str, noi
         hang_up(link)
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("delivery", ["best_effort", "latest"])
 @pytest.mark.parametrize("noise", [*NOISE, "new messages"])
 def test_subscriber_keeps_its_deadline_under_noise(scene: Scenes, noise: str, delivery: str) -> None:

@@ -142,6 +142,7 @@ def test_client_calls_and_reads_no_reply(honest: Lines) -> None:
         s.close()
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("ends", [False, True], ids=["stays", "hangs up"])
 def test_server_sends_invalid_lines(honest: Lines, ends: bool, tmp_path_factory: pytest.TempPathFactory) -> None:
     """An honest client of a hostile server: its calls return, and its other connection continues."""

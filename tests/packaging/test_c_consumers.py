@@ -527,6 +527,7 @@ def test_coroutines_of_cpp_20_await_each_call_and_can_be_destroyed_meanwhile(com
     assert run(tmp_path / "async", env=environment) == "ok\n"
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("compiler", ["g++", "clang++-14"])
 def test_without_exceptions_the_cpp_headers_say_what_to_do_and_that_of_c_is_taken(compiler, tmp_path, environment):
     command = [compiler, "-std=c++17", "-fno-exceptions", "-Wall", "-Wextra", "-Werror"]

@@ -618,6 +618,7 @@ def unfinished(folder: Path, name: str) -> list[Path]:
     return list(folder.glob(f".{name}.*.unfinished"))
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("form", ["csv", "parquet", "arrow"])
 def test_killed_export_makes_no_folder(exporting: Lab, form: str):
     path = written(exporting.folder / "r.mcap", [(f"lab/{i % 40}", {f"x{j}": i for j in range(20)}) for i in range(20_000)])

@@ -89,6 +89,7 @@ def seen(folder: Path, stem: str) -> dict[str, tuple[int, Seen]]:
     return {incarnation: (lives.get(incarnation, -1), what) for incarnation, what in found.items()}
 
 
+@pytest.mark.costly
 def test_messages_and_missed_ones_are_those_sent_whoever_is_killed(lab: Lab) -> None:
     seed = int(os.environ.get("LINKSPAN_SEED") or random.randrange(2**32))
     print(f"LINKSPAN_SEED={seed} plays it again")

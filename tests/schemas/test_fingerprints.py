@@ -152,6 +152,7 @@ def test_record_of_another_schema_is_refused_where_nothing_was_compared(
             assert made["record"](endpoint, schemas["record"]) == ["101325.0"] * 2
 
 
+@pytest.mark.costly
 def test_packed_record_of_another_order_is_refused(made: dict[str, Decode], schemas: dict[str, Path], endpoint: str) -> None:
     for sent, value in (("packed", struct.pack("<dd", 101325.0, 3.0)), ("another order", struct.pack("<dd", 3.0, 101325.0))):
         with published(f"{endpoint}-{sent.replace(' ', '-')}", value, schemas[sent]) as out:
@@ -162,6 +163,7 @@ def test_packed_record_of_another_order_is_refused(made: dict[str, Decode], sche
                 refuses(lines, schemas[sent], schemas["packed"])
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("name", ["record", "packed"])
 @pytest.mark.parametrize("language", [c, cpp, fortran], ids=lambda language: language.__name__)
 def test_get_of_a_whole_message_checks_it_as_decode_does_and_at_a_path_does_not(

@@ -104,6 +104,7 @@ def test_nested_values_are_kept(nest: Path) -> None:
     assert (found["parts"], found["choice"]) == ([full], {"part": full | {"words": ["w"]}})
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize(
     ("change", "says"),
     [

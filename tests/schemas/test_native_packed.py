@@ -43,6 +43,7 @@ def test_packed_bytes_are_kept_and_padding_is_zero(packed: Path) -> None:
     assert echo(packed, bytes(spoiled)) == linkspan.encode(value, "cbor")
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize(
     ("change", "says"),
     [

@@ -91,6 +91,7 @@ def test_values_of_tables_are_kept(table: Path) -> None:
         assert echo(table, sent).hex() == linkspan.encode(sent, "cbor").hex()
 
 
+@pytest.mark.costly
 def test_defaults_and_aliases_in_tables(table: Path) -> None:
     part = {"x": 1.0, "marks": [True]}
     whole = part | {"title": 'a "title", é', "level": "top"}

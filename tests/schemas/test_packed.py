@@ -190,6 +190,7 @@ def test_records_are_read_and_written_unchanged(language: str, schemas: list[Sch
             assert echoes.echo(language, schema, record) == record, schema.name
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_padding_is_cleared(language: str, schemas: list[Schema], echoes: Echoes) -> None:
     for schema in schemas:

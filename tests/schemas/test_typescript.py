@@ -58,6 +58,7 @@ def test_values_are_read_and_written(folder: Path) -> None:
         assert not different, f"{name}: {[(key, found.get(key), expected.get(key)) for key in different]}"[:2000]
 
 
+@pytest.mark.costly
 def test_values_that_do_not_fit_are_refused(folder: Path) -> None:
     # A number of JavaScript does not say whether it was an integer: 1.0 is one.
     refused = {name: case for name, case in REFUSED.items() if name not in ("float for an integer", "integer that f64 cannot hold", "float that f32 cannot hold")}

@@ -1,6 +1,6 @@
 """The processor time of each test, and which costly tests a daily run has.
 
-A test with the mark `costly` takes seconds of processor time. `tests/run` without a suite's name runs one of four, others each day, as
+A test with the mark `costly` takes seconds of processor time. `tests/run` without a suite's name runs one of eight, others each day, as
 LINKSPAN_DRAW has the seed; all others run each time. Whoever names a suite, or runs pytest, runs all of them.
 """
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-SHARE = 1 / 4
+SHARE = 1 / 8
 """The part of the costly tests that a daily run has."""
 
 BEGAN = pytest.StashKey[float]()
@@ -25,7 +25,7 @@ def processor_time() -> float:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "costly: takes seconds of processor time; a daily run has one of four, others each day")
+    config.addinivalue_line("markers", "costly: takes seconds of processor time; a daily run has one of eight, others each day")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -28,6 +28,7 @@ def program(folder: Path, name: str, slower: dict[str, float]) -> str:
     return str(path)
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize(
     ("slower", "named"),
     [

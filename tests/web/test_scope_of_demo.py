@@ -18,6 +18,7 @@ from support.tree import DEBUG
 NAMES = {"observatory/sensors", "observatory/statistics", "observatory/triggers", "observatory/waveform"}
 
 
+@pytest.mark.costly
 def test_scope_page_shows_every_name_of_the_demonstration(observatory, browser):
     with within("the address of the scope page", PATIENCE):
         while not (found := re.findall(r"scope page is at (\S+)", "".join(observatory.lines))):
