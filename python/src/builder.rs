@@ -22,6 +22,8 @@ pub struct Builder<'py> {
     open: Vec<Open<'py>>,
     done: Option<Bound<'py, PyAny>>,
     raised: Option<PyErr>,
+    /// Objects that have the contents of long byte strings already.
+    blocks: Vec<Bound<'py, PyBytes>>,
 }
 
 /// What has begun and not ended.
@@ -50,12 +52,19 @@ const SHARE_FROM: usize = 512;
 impl<'py> Builder<'py> {
     /// A builder whose arrays are copies.
     pub fn copying(py: Python<'py>) -> Builder<'py> {
-        Builder { py, origin: Origin::Unknown, items: Vec::new(), open: Vec::new(), done: None, raised: None }
+        let (items, open, blocks) = (Vec::new(), Vec::new(), Vec::new());
+        Builder { py, origin: Origin::Unknown, items, open, done: None, raised: None, blocks }
     }
 
     /// A builder whose arrays are views of this memory, where they lie in it.
     pub fn sharing(py: Python<'py>, origin: Body) -> Builder<'py> {
         Builder { origin: Origin::Shared(origin), ..Builder::copying(py) }
+    }
+
+    /// The same, which uses these objects for the byte strings whose memory they are.
+    pub fn with_blocks(self, blocks: &[Py<PyBytes>]) -> Builder<'py> {
+        let blocks = blocks.iter().map(|object| object.bind(self.py).clone()).collect();
+        Builder { blocks, ..self }
     }
 
     /// A builder whose arrays are views of these bytes, where they lie in them.
@@ -210,7 +219,12 @@ impl<'py> Sink for Builder<'py> {
         self.put(PyString::new(self.py, value).into_any())
     }
     fn bytes(&mut self, value: &[u8]) -> Result<()> {
-        self.put(PyBytes::new(self.py, value).into_any())
+        let is_there = |object: &&Bound<'py, PyBytes>| std::ptr::eq(object.as_bytes(), value);
+        let object = match self.blocks.iter().find(is_there) {
+            Some(object) => object.clone(),
+            None => PyBytes::new(self.py, value),
+        };
+        self.put(object.into_any())
     }
     fn timestamp(&mut self, value: Instant) -> Result<()> {
         self.put_or_raise(timestamp::object(self.py, value))

@@ -154,20 +154,20 @@ impl Channel {
         on_wait: OnWait,
     ) -> Outcome<Vec<Message>> {
         let taken = self.wait(py, timeout, on_wait, |wait| self.link.recv_many(max.0, wait))?;
-        Ok(taken.into_iter().map(Message::new).collect())
+        taken.into_iter().map(|message| Message::received(py, message)).collect()
     }
 
     /// The next message.
     #[pyo3(signature = (*, timeout=Patience::DEFAULT, on_wait=None))]
     fn recv(&self, py: Python<'_>, timeout: Patience, on_wait: OnWait) -> Outcome<Message> {
-        let uncopied = self.wait(py, timeout, on_wait, |wait| self.link.recv_uncopied(wait))?;
-        Message::received(py, uncopied)
+        let message = self.wait(py, timeout, on_wait, |wait| self.link.recv(wait))?;
+        Message::received(py, message)
     }
 
     /// The next message if it is there; `Empty` otherwise.
     fn try_recv(&self, py: Python<'_>) -> Outcome<Message> {
-        let uncopied = py.detach(|| self.link.try_recv_uncopied())?;
-        Message::received(py, uncopied)
+        let message = py.detach(|| self.link.try_recv())?;
+        Message::received(py, message)
     }
 
     /// Acknowledges everything that was received so far as consumed: for a channel with `ack="manual"`.
@@ -185,8 +185,8 @@ impl Channel {
     #[pyo3(signature = (value, *, timeout=Patience::DEFAULT, on_wait=None))]
     fn call(&self, value: &Bound<'_, PyAny>, timeout: Patience, on_wait: OnWait) -> Outcome<Message> {
         let payload = self.encoded(value)?;
-        self.wait(value.py(), timeout, on_wait, |wait| self.link.call_payload(&payload, wait))
-            .map(Message::new)
+        let reply = self.wait(value.py(), timeout, on_wait, |wait| self.link.call_payload(&payload, wait))?;
+        Message::received(value.py(), reply)
     }
 
     /// Sends a request, without waiting where no time-out is given; `finish_call` gives its answer. A call in two steps, for event loops. A server of
@@ -219,7 +219,8 @@ impl Channel {
             return Err(refused(ErrorKind::WrongType, "asked", asked, "what start_call returned"));
         };
         let asked = asked.get();
-        self.wait(py, timeout, on_wait, |wait| self.link.finish_call(&asked.0, wait)).map(Message::new)
+        let reply = self.wait(py, timeout, on_wait, |wait| self.link.finish_call(&asked.0, wait))?;
+        Message::received(py, reply)
     }
 
     /// Answers a request that `recv` gave.

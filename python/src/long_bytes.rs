@@ -1,4 +1,4 @@
-//! Long bytes of a message, which are copied out of the sender's slot into a `bytes` object, once.
+//! Long byte strings of a message, which are copied out of the sender's slot into `bytes` objects, once.
 
 use std::mem::MaybeUninit;
 
@@ -29,9 +29,23 @@ impl AsRef<[u8]> for Shared {
     }
 }
 
-/// Copies the bytes into a new object, and returns it, and its memory. `OutOfMemory` where there is none.
-pub fn copied<'py>(py: Python<'py>, bytes: &UncopiedBytes) -> Outcome<(Bound<'py, PyBytes>, Bytes)> {
-    let length = bytes.len();
+/// Copies the byte strings into new objects, and returns them, and their memory. `OutOfMemory` where there is none.
+pub fn copied(py: Python<'_>, bytes: &UncopiedBytes) -> Outcome<(Vec<Py<PyBytes>>, Vec<Bytes>)> {
+    let (mut objects, mut copies) = (Vec::new(), Vec::new());
+    for (number, length) in bytes.lengths().into_iter().enumerate() {
+        let (object, copy) = filled(py, length, |to| bytes.copy_to(number, to))?;
+        objects.push(object);
+        copies.push(copy);
+    }
+    Ok((objects, copies))
+}
+
+/// Returns a new object of so many bytes, which `fill` initialises, and its memory.
+fn filled(
+    py: Python<'_>,
+    length: usize,
+    fill: impl FnOnce(&mut [MaybeUninit<u8>]),
+) -> Outcome<(Py<PyBytes>, Bytes)> {
     let size = ffi::Py_ssize_t::try_from(length).map_err(|_| out_of_memory(length))?;
     // SAFETY: without an address the object is new, and its bytes are not initialised; null is an exception.
     let object =
@@ -44,10 +58,10 @@ pub fn copied<'py>(py: Python<'py>, bytes: &UncopiedBytes) -> Outcome<(Bound<'py
         let from = ffi::PyBytes_AsString(object.as_ptr());
         std::slice::from_raw_parts_mut(from.cast::<MaybeUninit<u8>>(), length)
     };
-    bytes.copy_to(to);
+    fill(to);
     let from = to.as_ptr().cast();
-    let object = object.cast_into::<PyBytes>().map_err(PyErr::from)?;
-    let shared = Shared { _object: object.clone().unbind(), from, length };
+    let object = object.cast_into::<PyBytes>().map_err(PyErr::from)?.unbind();
+    let shared = Shared { _object: object.clone_ref(py), from, length };
     Ok((object, Bytes::from_owner(shared)))
 }
 

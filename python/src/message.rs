@@ -22,21 +22,27 @@ use crate::{array, long_bytes, template, timestamp};
 pub struct Message {
     pub arrived: Arrived,
     value: PyOnceLock<Py<PyAny>>,
+    /// The long byte strings that were copied out of the sender's slot: the value has these objects.
+    blocks: Vec<Py<PyBytes>>,
 }
 
 impl Message {
     pub fn new(arrived: Arrived) -> Message {
-        Message { arrived, value: PyOnceLock::new() }
+        Message { arrived, value: PyOnceLock::new(), blocks: Vec::new() }
     }
 
-    /// Of a message whose long bytes lie in the sender's slot, which are copied into a `bytes` object here.
-    pub fn received(py: Python<'_>, uncopied: Uncopied) -> Outcome<Message> {
+    /// Of a message that came with `Options::view_bodies`: long bytes in the sender's slot are copied into `bytes`
+    /// objects here.
+    pub fn received(py: Python<'_>, arrived: Arrived) -> Outcome<Message> {
+        let uncopied = Uncopied::new(arrived);
         let Some(bytes) = uncopied.bytes() else { return Ok(Message::new(uncopied.copied()?)) };
-        let (object, copy) = long_bytes::copied(py, &bytes)?;
-        let message = Message::new(uncopied.with_copy(bytes, copy));
-        // It is empty before.
-        let _ = message.value.set(py, object.into_any().unbind());
-        Ok(message)
+        let (blocks, copies) = long_bytes::copied(py, &bytes)?;
+        Ok(Message { blocks, ..Message::new(uncopied.with_copies(bytes, copies)) })
+    }
+
+    /// What makes objects of the value.
+    pub fn builder<'py>(&self, py: Python<'py>) -> Builder<'py> {
+        Builder::sharing(py, self.arrived.memory().clone()).with_blocks(&self.blocks)
     }
 
     fn map<'a, 'py>(&'a self, py: Python<'py>) -> Outcome<&'a Bound<'py, PyDict>> {
@@ -63,7 +69,7 @@ impl Message {
     /// The value at a path.
     fn found<'py>(&self, py: Python<'py>, path: &str) -> Outcome<Bound<'py, PyAny>> {
         let found = self.arrived.get(path)?;
-        object(found, Builder::sharing(py, self.arrived.memory().clone()))
+        object(found, self.builder(py))
     }
 
     /// The value, which is decoded at the first call.
@@ -76,8 +82,7 @@ impl Message {
             if let Some(array) = self.arrived.long_array() {
                 return Ok(array::arrived(py, array)?.unbind());
             }
-            let builder = Builder::sharing(py, self.arrived.memory().clone());
-            build(builder, |builder| self.arrived.walk_into(builder).map(|_| ())).map(Bound::unbind)
+            build(self.builder(py), |builder| self.arrived.walk_into(builder).map(|_| ())).map(Bound::unbind)
         })?;
         Ok(value.bind(py))
     }

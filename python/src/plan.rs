@@ -10,7 +10,6 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyType};
 
-use crate::builder::Builder;
 use crate::class_plan::{Class, Default, Field, Record, Shape, Slot};
 use crate::errors::Outcome;
 use crate::message::Message;
@@ -129,7 +128,7 @@ impl Plan {
             return Ok(None);
         }
         let arrived = &message.get().arrived;
-        let fit = Fit::new(&self.0, Builder::sharing(py, arrived.memory().clone()));
+        let fit = Fit::new(&self.0, message.get().builder(py));
         Ok(arrived.walk_into(fit).ok().and_then(|fit| fit.into_inner().take()))
     }
 }

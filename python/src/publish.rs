@@ -181,7 +181,7 @@ impl Subscriber {
     #[pyo3(signature = (*, timeout=Patience::DEFAULT, on_wait=None))]
     fn recv(&self, py: Python<'_>, timeout: Patience, on_wait: OnWait) -> Outcome<Message> {
         let callback = on_wait.as_ref().or(self.on_wait.as_ref());
-        waiting(py, timeout, callback, |wait| self.reader.recv(wait)).map(Message::new)
+        Message::received(py, waiting(py, timeout, callback, |wait| self.reader.recv(wait))?)
     }
 
     /// Waits for a message, and takes those that arrived after it, too: a list of at most `max`.
@@ -195,12 +195,12 @@ impl Subscriber {
     ) -> Outcome<Vec<Message>> {
         let callback = on_wait.as_ref().or(self.on_wait.as_ref());
         let taken = waiting(py, timeout, callback, |wait| self.reader.recv_many(max.0, wait))?;
-        Ok(taken.into_iter().map(Message::new).collect())
+        taken.into_iter().map(|message| Message::received(py, message)).collect()
     }
 
     /// The next message if it is there; `Empty` otherwise.
     fn try_recv(&self, py: Python<'_>) -> Outcome<Message> {
-        Ok(Message::new(py.detach(|| self.reader.try_recv())?))
+        Message::received(py, py.detach(|| self.reader.try_recv())?)
     }
 
     /// The next message, `None` once closed or stopped by SIGTERM.
@@ -209,7 +209,8 @@ impl Subscriber {
     #[pyo3(signature = (*, timeout=Patience::DEFAULT, on_wait=None))]
     fn next(&self, py: Python<'_>, timeout: Patience, on_wait: OnWait) -> Outcome<Option<Message>> {
         let callback = on_wait.as_ref().or(self.on_wait.as_ref());
-        Ok(waiting(py, timeout, callback, |wait| self.reader.next(wait))?.map(Message::new))
+        let next = waiting(py, timeout, callback, |wait| self.reader.next(wait))?;
+        next.map(|message| Message::received(py, message)).transpose()
     }
 
     fn __iter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
@@ -300,7 +301,7 @@ impl Available {
     fn __next__(&self, py: Python<'_>) -> Outcome<Option<Message>> {
         let subscriber = self.0.get();
         let taken = py.detach(|| subscriber.reader.try_iter().next());
-        Ok(taken.transpose()?.map(Message::new))
+        taken.transpose()?.map(|message| Message::received(py, message)).transpose()
     }
 }
 

@@ -239,6 +239,8 @@ pub fn channel_options(given: Option<&Bound<'_, PyDict>>) -> Outcome<(Options, O
         options.set(name, &option(name, &value)?).map_err(|error| in_python(error, name, &value))?;
     }
     let endings = Endings::of(&mut options, on_unconsumed);
+    // `Message::received` copies what comes.
+    options.view_bodies();
     Ok((options, on_wait, endings))
 }
 

@@ -67,6 +67,67 @@ def test_bytes_that_are_a_message_are_a_message_as_any_other():
         assert one.stats()["bodies_in_slots"] == 60 and one.stats()["bodies_without_slot"] == 0
 
 
+def test_bytes_within_a_map_take_their_length_and_no_other_memory():
+    length = 16 * MIB
+    one, two = pair()
+    sent = {"camera": "left", "frame": bytes(range(256)) * (length // 256), "t": 1.5}
+    one.send(sent)
+    before = own_memory()
+    message = two.recv()
+    assert message.value == sent and message["frame"] is message.value["frame"]
+    assert message.at("frame") is message["frame"]
+    view = message.view("frame")
+    taken = own_memory() - before
+    assert view == sent["frame"] and length <= taken + MIB and taken < length * 5 // 4, f"{taken} bytes of memory for {length} bytes"
+    del message
+    gc.collect()
+    assert view[7] == 7
+
+
+def test_published_bytes_and_those_of_replies_and_batches_take_no_other_memory():
+    length = 16 * MIB
+    sent = {"frame": b"x" * length, "n": 1}
+    publisher = linkspan.publisher(endpoint("shm", "lab/published"))
+    subscriber = linkspan.subscribe(publisher.endpoint)
+    publisher.wait_for_subscribers(1, timeout=20)
+    name = endpoint("shm", "lab/served")
+    server = linkspan.serve(name)
+    threading.Thread(target=server.run, args=[lambda request: sent], daemon=True).start()
+    client = linkspan.connect(name, timeout=20)
+    one, two = pair()
+
+    def published():
+        publisher.send(sent)
+        return subscriber.recv(timeout=20)
+
+    def iterated():
+        publisher.send(sent)
+        return next(iter(subscriber))
+
+    def replied():
+        return client.call({}, timeout=20)
+
+    def one_of_several():
+        one.send(sent)
+        return two.recv_many(4, timeout=20)[0]
+
+    for get in (published, iterated, replied, one_of_several):
+        # The slots are there, and the program has read them once.
+        for _ in range(6):
+            get()
+        gc.collect()
+        before = own_memory()
+        message = get()
+        assert message.value == sent
+        taken = own_memory() - before
+        assert taken < length * 5 // 4, f"{get.__name__}: {taken} bytes of memory for {length} bytes"
+        again = pickle.loads(pickle.dumps(message))
+        assert again.value == sent and again.sequence == message.sequence
+        del message, again
+        gc.collect()
+    server.close()
+
+
 def test_text_structure_and_bytes_within_them_arrive_as_before():
     one, two = pair()
     for value in ("é" * 70_000, {"image": b"a" * 100_000, "n": 1}, [b"b" * 70_000, b"c" * 70_000], list(range(50_000)), b"d" * 10):

@@ -7,8 +7,8 @@ use std::thread;
 
 use bytes::Bytes;
 use linkspan::{
-    Channel, Encoding, ErrorKind, Listener, NdArray, Options, Payload, Publisher, Server, Subscriber,
-    Uncopied, Value, latest, value::ValueBuilder,
+    Channel, Encoding, ErrorKind, Listener, Message, NdArray, Options, Payload, Publisher, Server,
+    Subscriber, Uncopied, Value, latest, value::ValueBuilder,
 };
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -134,52 +134,129 @@ fn long_message_that_does_not_fit_the_memory_for_it_is_the_next_one_and_is_no_vi
     assert_eq!(bodies(&one.stats()), (16, 0));
 }
 
-/// Bytes alone are left in the slot for a binding that copies them, and everything else is copied as by any other call.
-#[test]
-fn bytes_alone_are_left_in_their_slot_for_a_binding_that_copies_them() {
-    let copy_of = |message: Uncopied| {
-        let bytes = message.bytes().unwrap();
-        let mut copy = vec![MaybeUninit::new(0); bytes.len()];
-        bytes.copy_to(&mut copy);
+/// Options of a binding that copies long byte strings itself.
+fn viewing() -> Options {
+    let mut options = Options::default();
+    options.view_bodies();
+    options
+}
+
+/// The message as a binding gets it, with copies of its long byte strings, and how many there are.
+fn copied(message: Message) -> (Message, usize) {
+    let uncopied = Uncopied::new(message);
+    let Some(bytes) = uncopied.bytes() else { return (uncopied.copied().unwrap(), 0) };
+    let copy = |(number, length)| {
+        let mut copy = vec![MaybeUninit::new(0); length];
+        bytes.copy_to(number, &mut copy);
         // SAFETY: all are initialised.
-        let copy: Vec<u8> = copy.into_iter().map(|byte| unsafe { byte.assume_init() }).collect();
-        message.with_copy(bytes, copy.into())
+        Bytes::from(copy.into_iter().map(|byte| unsafe { byte.assume_init() }).collect::<Vec<u8>>())
     };
+    let copies: Vec<Bytes> = bytes.lengths().into_iter().enumerate().map(copy).collect();
+    (uncopied.with_copies(bytes, copies.clone()), copies.len())
+}
+
+/// Long byte strings are left in the slot for a binding that copies them, wherever in the value they are, and
+/// everything else is copied as by any other call.
+#[test]
+fn byte_strings_are_left_in_their_slot_for_a_binding_that_copies_them() {
+    let bytes = |seed: u8, length| Value::Bytes(Bytes::from(vec![seed; length]));
+    let frame = Value::map([("frame", bytes(1, MIB)), ("t", Value::from(1.5))]);
+    let pair_of_frames = Value::Array(vec![bytes(2, 40_000), Value::from("between"), bytes(3, 50_000)]);
     for encoding in [Encoding::Cbor, Encoding::Raw, Encoding::Smile] {
-        let mut options = Options::default();
+        let mut options = viewing();
         options.encoding = encoding;
         let (one, two) = pair_with(&options, &Value::Bytes(Bytes::new()));
-        for value in values().into_iter().rev() {
+        for value in values().into_iter().rev().chain([frame.clone(), pair_of_frames.clone()]) {
             let is_bytes = matches!(value, Value::Bytes(_));
             if encoding == Encoding::Raw && !is_bytes {
                 continue;
             }
+            let expected = match &value {
+                Value::Bytes(_) => 1,
+                value if *value == frame => 1,
+                value if *value == pair_of_frames => 2,
+                // There is more text and structure around the bytes of the fourth.
+                _ => 0,
+            };
             for _ in 0..6 {
                 one.send(&value, SOON).unwrap();
                 let encoded = one.encode(&value).unwrap();
-                let uncopied = two.recv_uncopied(SOON).unwrap();
-                let message = if is_bytes && encoding != Encoding::Smile {
-                    copy_of(uncopied)
-                } else {
-                    assert!(uncopied.bytes().is_none(), "it is examined");
-                    uncopied.copied().unwrap()
-                };
+                let (message, count) = copied(two.recv(SOON).unwrap());
+                assert_eq!(count, if encoding == Encoding::Smile { 0 } else { expected });
                 assert_eq!(message.walk_into(ValueBuilder::new()).unwrap().finish().unwrap(), value);
                 assert_eq!((message.value().unwrap(), message.get("").unwrap()), (&value, &value));
                 assert!(!is_shared(message.body()) && message.body() == encoded.body());
             }
         }
-        one.send(&Value::Bytes(vec![1; LONG].into()), SOON).unwrap();
-        let message = two.recv_uncopied(SOON).unwrap().copied().unwrap();
-        assert!(
-            !is_shared(message.body()) && message.value().unwrap() == &Value::Bytes(vec![1; LONG].into())
-        );
-        // What is short, and what goes over another way, is a message as any other.
-        one.send(&Value::Bytes(vec![2; 10].into()), SOON).unwrap();
-        assert!(two.recv_uncopied(SOON).unwrap().bytes().is_none());
-        assert_eq!(two.try_recv_uncopied().err().unwrap().kind(), ErrorKind::Empty);
+        // What is short, and what is read by a call that copies, is a message as any other.
+        one.send(&bytes(2, 10), SOON).unwrap();
+        assert_eq!(copied(two.recv(SOON).unwrap()).1, 0);
+        one.send(&bytes(4, LONG), SOON).unwrap();
+        let mut into = vec![0; 2 * LONG];
+        assert!(two.recv_into(&mut into, SOON).unwrap().length >= LONG && into[100] == 4);
+        assert_eq!(two.try_recv().err().unwrap().kind(), ErrorKind::Empty);
         assert_eq!(bodies(&one.stats()).1, 0);
     }
+}
+
+/// The same of replies, of several messages a call, of messages that a call has kept for another one, and of what is
+/// published, to more subscribers than one and with more messages than one may view.
+#[test]
+fn byte_strings_are_left_in_their_slot_in_every_pattern() {
+    let frame = |seed: u8| {
+        Value::map([("frame", Value::Bytes(Bytes::from(vec![seed; MIB]))), ("seed", Value::from(seed))])
+    };
+    let (one, two) = pair(&viewing());
+    for seed in 0..3 {
+        one.send(&frame(seed), SOON).unwrap();
+    }
+    let several = two.recv_many(10, SOON).unwrap();
+    assert_eq!(several.len(), 3);
+    for (seed, message) in (0..3).zip(several) {
+        let (message, count) = copied(message);
+        assert_eq!((message.value().unwrap(), count), (&frame(seed), 1));
+    }
+    thread::scope(|scope| {
+        let answering = scope.spawn(|| {
+            let request = two.recv(SOON).unwrap();
+            assert_eq!(request.value().unwrap(), &frame(4), "a request is examined by its server");
+            two.send(&frame(5), SOON).unwrap();
+            two.reply(&request, &frame(6), SOON).unwrap();
+        });
+        let (reply, count) = copied(one.call(&frame(4), SOON).unwrap());
+        assert_eq!((reply.value().unwrap(), count), (&frame(6), 1));
+        answering.join().unwrap();
+    });
+    let (kept, count) = copied(one.recv(SOON).unwrap());
+    assert_eq!((kept.value().unwrap(), count), (&frame(5), 1));
+    assert_eq!(bodies(&two.stats()), (2, 0));
+
+    let publisher = Publisher::new(&name("shm"), &Options::default()).unwrap();
+    let subscribers = [(); 2].map(|()| Subscriber::new(publisher.endpoint(), &viewing()).unwrap());
+    let mut viewed = 0;
+    for seed in 0..40 {
+        publisher.send(&frame(seed)).unwrap();
+        for subscriber in &subscribers {
+            let message = match seed % 2 {
+                0 => subscriber.recv(SOON).unwrap(),
+                _ => subscriber.recv_many(3, SOON).unwrap().remove(0),
+            };
+            let (message, count) = copied(message);
+            assert_eq!(message.value().unwrap(), &frame(seed));
+            assert!(!is_shared(message.body()));
+            viewed += count;
+        }
+        let newest = latest(publisher.endpoint(), &viewing(), SOON).unwrap();
+        assert_eq!(copied(newest).0.value().unwrap(), &frame(seed));
+    }
+    assert_eq!((viewed, bodies(&publisher.stats()).1), (80, 0));
+    // As many as may be viewed, and one more, which is a copy.
+    let kept = [(); 5].map(|()| {
+        publisher.send(&frame(9)).unwrap();
+        subscribers[0].recv(SOON).unwrap()
+    });
+    let counts = kept.map(|message| copied(message).1);
+    assert_eq!(counts, [1, 1, 1, 1, 0]);
 }
 
 #[test]

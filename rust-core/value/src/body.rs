@@ -1,4 +1,4 @@
-//! The body of a message: one block of bytes, or a rest with long arrays that are stored elsewhere.
+//! The body of a message: one block of bytes, or a rest with long arrays or byte strings that are stored elsewhere.
 //!
 //! An encoder that has a [`Placer`] leaves the elements of long arrays out of its output and records where
 //! they belong. So over shared memory a long array is written once, into memory that the receiver maps, and
@@ -21,13 +21,21 @@ pub use rest::Rest;
 /// that, a copy is cheaper than a separate part.
 pub const PLACED_FROM: usize = 64 << 10;
 
-/// The elements of an array, and their position in the rest of the body.
+/// The elements of an array or the content of a byte string, and their position in the rest of the body.
 #[derive(Clone, Debug)]
 pub struct Part {
     /// The number of bytes of the rest in front of them.
     pub at: usize,
-    /// The elements.
+    /// The elements, or the content.
     pub bytes: Bytes,
+}
+
+/// The parts that a decoder may take.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Parts<'a> {
+    pub(crate) list: &'a [Part],
+    /// Whether only this process can write them: byte strings are taken from such parts alone.
+    pub(crate) are_own: bool,
 }
 
 /// Decides where an encoder puts the elements of a long array.
@@ -58,13 +66,15 @@ pub trait Placer {
     fn drop_spilled(&mut self) {}
 }
 
-/// A body whose long arrays are stored elsewhere.
+/// A body whose long arrays or byte strings are stored elsewhere.
 #[derive(Debug)]
 pub struct Split {
     /// Everything but the parts.
     rest: Rest,
     /// The parts, in the order of their positions.
     parts: OneOrMany<Part>,
+    /// Whether the parts are in memory that only this process can write.
+    are_own: bool,
     /// The length of the whole body, in bytes.
     length: usize,
     /// The body in one block, made when first needed.
@@ -79,7 +89,7 @@ impl Split {
         let (rest, parts) = (rest.into(), parts.into());
         debug_assert!(parts.is_sorted_by_key(|part| part.at) && parts.iter().all(|p| p.at <= rest.len()));
         let length = rest.len() + parts.iter().map(|part| part.bytes.len()).sum::<usize>();
-        Split { rest, parts, length, whole: OnceLock::new() }
+        Split { rest, parts, are_own: false, length, whole: OnceLock::new() }
     }
 
     /// Returns everything but the parts.
@@ -135,6 +145,16 @@ impl Body {
         Body(BodyRepr::Split(Arc::new(Split::new(rest, parts))))
     }
 
+    /// The same with parts in memory that only this process can write, which may be the contents of byte strings.
+    #[doc(hidden)]
+    pub fn of_own_parts(rest: impl Into<Rest>, parts: impl Into<OneOrMany<Part>>) -> Body {
+        let (rest, parts) = (rest.into(), parts.into());
+        if parts.is_empty() {
+            return rest.into_bytes().into();
+        }
+        Body(BodyRepr::Split(Arc::new(Split { are_own: true, ..Split::new(rest, parts) })))
+    }
+
     /// Returns the bytes in one block. Where long arrays are stored elsewhere that is a copy, made
     /// at the first call and kept.
     #[inline]
@@ -186,12 +206,12 @@ impl Body {
     /// Returns the block that a decoder reads, and the parts that belong in it. Once the body
     /// exists in one block, that block is returned, without parts.
     #[inline]
-    pub(crate) fn to_decode(&self) -> (&[u8], &[Part]) {
+    pub(crate) fn to_decode(&self) -> (&[u8], Parts<'_>) {
         match &self.0 {
-            BodyRepr::Whole(bytes) => (bytes, &[]),
+            BodyRepr::Whole(bytes) => (bytes, Parts::default()),
             BodyRepr::Split(split) => match split.whole.get() {
-                Some(whole) => (whole, &[]),
-                None => (&split.rest, &split.parts),
+                Some(whole) => (whole, Parts::default()),
+                None => (&split.rest, Parts { list: &split.parts, are_own: split.are_own }),
             },
         }
     }
@@ -312,14 +332,14 @@ mod tests {
         let body = split();
         let (rest, parts) = body.to_decode();
         assert!(body.view(&rest[1..3]).is_none(), "is in place");
-        let slice = &parts[2].bytes[1..];
+        let slice = &parts.list[2].bytes[1..];
         assert_eq!(body.view(slice).unwrap().as_ptr(), slice.as_ptr());
-        let long = Body::of_parts(vec![1; 2 * Rest::SHORT], parts.to_vec());
+        let long = Body::of_parts(vec![1; 2 * Rest::SHORT], parts.list.to_vec());
         let slice = &long.to_decode().0[1..3];
         assert_eq!(long.view(slice).unwrap().as_ptr(), slice.as_ptr());
         assert!(body.view(b"elsewhere").is_none());
         let whole = body.whole().clone();
         assert_eq!(body.view(&whole[2..9]).unwrap().as_ptr(), whole[2..].as_ptr());
-        assert!(body.to_decode().1.is_empty(), "decoding now uses the one block");
+        assert!(body.to_decode().1.list.is_empty(), "decoding now uses the one block");
     }
 }

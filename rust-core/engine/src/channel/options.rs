@@ -199,6 +199,8 @@ pub struct Options {
     /// Whether a channel that connects ends with its first link, because the layer above makes the
     /// next one.
     pub(crate) once: bool,
+    /// Whether long bodies are left in the sender's slots: see [`Options::view_bodies`].
+    pub(crate) views_bodies: bool,
 }
 
 impl Default for Options {
@@ -242,6 +244,7 @@ impl Default for Options {
             pattern: Pattern::Channel,
             lockstep: false,
             once: false,
+            views_bodies: false,
         }
     }
 }
@@ -281,6 +284,13 @@ impl fmt::Debug for Options {
 }
 
 impl Options {
+    /// From now on the long bodies that channels and subscribers receive are left in the sender's slots, for a binding
+    /// that makes an [`Uncopied`](crate::Uncopied) of each message, at once: no other call may look at the message.
+    #[doc(hidden)]
+    pub fn view_bodies(&mut self) {
+        self.views_bodies = true;
+    }
+
     /// Refuses `ack()` of an object that acknowledges by itself: the program believes otherwise.
     ///
     /// # Errors

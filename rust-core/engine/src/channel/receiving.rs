@@ -81,6 +81,8 @@ pub struct Receiving {
     schema: Option<Arc<PreparedSchema>>,
     /// The same for replies.
     reply_schema: Option<Arc<PreparedSchema>>,
+    /// Whether bodies are left in the peer's slots: see [`Options::view_bodies`].
+    views_bodies: bool,
     set: WaitSet,
     /// Whether the link's connection is in the set: in a dialogue over a stream no sleep is on the set, and the kernel
     /// would enter each message there, too.
@@ -134,6 +136,7 @@ impl Receiving {
             limits: options.limits(),
             schema: options.checks_received().cloned(),
             reply_schema: options.checks_replies_received().cloned(),
+            views_bodies: options.views_bodies,
             set,
             link_in_set: false,
             is_lent: false,

@@ -320,17 +320,7 @@ impl Message {
         self.walk_into(Typed::sharing(self.inner().body.clone()))?.finish()
     }
 
-    /// Returns the bytes that the value is, where they were copied out of a slot alone: see [`Uncopied`].
-    fn copied_bytes(&self) -> Option<&Value> {
-        let MessageInner { body, value, .. } = self.inner();
-        let is_alone = |value: &&Value| matches!(value, Value::Bytes(_)) && body.split().is_some();
-        value.get().filter(is_alone)
-    }
-
     fn decode(&self) -> Result<Value> {
-        if let Some(bytes) = self.copied_bytes() {
-            return Ok(bytes.clone());
-        }
         let MessageInner { body, header, limits, schema, .. } = self.inner();
         match schema {
             None => codec::decode_body_shared(body, header.encoding, limits),
@@ -340,10 +330,7 @@ impl Message {
 
     /// Decodes directly into a Sink; arrays reach it as slices of [`Message::memory`] where their
     /// form allows it.
-    pub fn walk_into<S: Sink>(&self, mut sink: S) -> Result<S> {
-        if let Some(Value::Bytes(bytes)) = self.copied_bytes() {
-            return sink.bytes(bytes).map(|()| sink);
-        }
+    pub fn walk_into<S: Sink>(&self, sink: S) -> Result<S> {
         let MessageInner { body, header, limits, .. } = self.inner();
         match &self.inner().schema {
             None => codec::decode_body(body, header.encoding, limits, sink),
@@ -422,10 +409,10 @@ impl Message {
         split.parts().first().map(|part| &part.bytes)
     }
 
-    /// Returns the message with this body in memory of this process, and the value that it encodes.
-    pub(crate) fn with_body(mut self, body: Body, value: Value) -> Message {
+    /// Returns the message with this body, which is its own in memory of this process.
+    pub(crate) fn with_body(mut self, body: Body) -> Message {
         if let Some(inner) = self.0.as_mut().and_then(triomphe::Arc::get_mut) {
-            (inner.body, inner.value) = (body, OnceLock::from(value));
+            inner.body = body;
         }
         self
     }

@@ -1,30 +1,32 @@
-//! A received message whose long body may still lie in the sender's slot, for a binding that copies bytes into an object
-//! of its language: out of the slot, once.
+//! A received message whose long body may still lie in the sender's slot, for a binding that copies long byte strings
+//! into objects of its language: out of the slot, once, wherever in the value they are.
 //!
-//! Only what is nothing but opaque bytes is copied so: a message in `raw`, and one byte string in CBOR, of which its head
-//! alone is read, in a copy. Everything else is copied in one piece before it is looked at, as
+//! What is around them is copied before it is looked at (`codec::outline`), and nothing is read from the byte strings,
+//! of which every content is one. Everything else is copied in one piece before it is looked at, as
 //! [`Channel::recv`](crate::Channel::recv) does.
 
 use std::fmt;
 use std::mem::MaybeUninit;
+use std::ops::Range;
 
 use bytes::Bytes;
 
 use super::Message;
-use crate::body::{Body, Part, Rest};
-use crate::codec::{self, Encoding, LONGEST_HEAD};
+use crate::body::{Body, OneOrMany, Part, Rest};
+use crate::codec::{self, Encoding, Outline};
 use crate::error::Result;
-use crate::value::Value;
 
 /// A received message that is to be copied at once: as long as it is here the sender cannot use its slot.
 #[derive(Debug)]
 #[must_use]
 pub struct Uncopied(Message);
 
-/// A byte string in the sender's slot, which is the whole value of its message.
+/// The long byte strings of a message, which lie in the sender's slot.
 pub struct UncopiedBytes {
-    /// What the encoding has before them, as it was copied.
-    head: Rest,
+    /// What is around them, as it was copied.
+    rest: Rest,
+    /// Each: how much of the rest is in front of it, and where it is in the body.
+    strings: OneOrMany<(usize, Range<usize>)>,
     /// The whole body.
     body: Bytes,
 }
@@ -32,56 +34,70 @@ pub struct UncopiedBytes {
 /// Not the content, of which nothing is read here.
 impl fmt::Debug for UncopiedBytes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("UncopiedBytes").field("length", &self.len()).finish_non_exhaustive()
+        f.debug_struct("UncopiedBytes").field("lengths", &self.lengths()).finish_non_exhaustive()
     }
 }
 
 impl UncopiedBytes {
-    /// Returns how many there are.
-    #[allow(clippy::len_without_is_empty, reason = "they are long")]
-    pub fn len(&self) -> usize {
-        self.body.len() - self.head.len()
+    /// Returns the length of each.
+    pub fn lengths(&self) -> Vec<usize> {
+        self.strings.iter().map(|(_, range)| range.len()).collect()
     }
 
-    /// Copies them to this memory, which is initialised then. Of the shorter of the two lengths if they differ.
-    pub fn copy_to(&self, into: &mut [MaybeUninit<u8>]) {
-        for (to, from) in into.iter_mut().zip(&self.body[self.head.len()..]) {
+    /// Copies the one of this number to this memory, which is initialised then.
+    ///
+    /// # Panics
+    /// If there is none, or it has another length.
+    pub fn copy_to(&self, number: usize, into: &mut [MaybeUninit<u8>]) {
+        let (_, range) = &self.strings[number];
+        assert_eq!(into.len(), range.len(), "the memory for other bytes");
+        for (to, from) in into.iter_mut().zip(&self.body[range.clone()]) {
             to.write(*from);
         }
     }
 }
 
 impl Uncopied {
-    pub(crate) fn new(message: Message) -> Uncopied {
+    /// Of a message that was received with [`Options::view_bodies`](crate::Options::view_bodies).
+    pub fn new(message: Message) -> Uncopied {
         Uncopied(message)
     }
 
-    /// Returns the bytes that the value is, if they lie in the sender's slot.
+    /// Returns the long byte strings of the value, if they lie in the sender's slot with little around them.
     pub fn bytes(&self) -> Option<UncopiedBytes> {
         let body = self.0.uncopied_body()?;
-        let mut first = [0; LONGEST_HEAD];
-        let read = first.len().min(body.len());
-        first[..read].copy_from_slice(&body[..read]);
-        let length = match self.0.encoding() {
-            Encoding::Raw => 0,
-            Encoding::Cbor => codec::head_of_bytes_alone(&first[..read], body.len())?,
+        let (rest, strings) = match self.0.encoding() {
+            Encoding::Raw => {
+                let mut strings = OneOrMany::new();
+                strings.push((0, 0..body.len()));
+                (Vec::new(), strings)
+            }
+            Encoding::Cbor => {
+                let Outline { rest, strings } = codec::outline(body)?;
+                (rest, strings)
+            }
             _ => return None,
         };
-        let head = Rest::filled(length, |head| head.copy_from_slice(&first[..length]));
-        Some(UncopiedBytes { head, body: body.clone() })
+        let rest = Rest::filled(rest.len(), |to| to.copy_from_slice(&rest));
+        Some(UncopiedBytes { rest, strings, body: body.clone() })
     }
 
-    /// Returns the message with this copy of its bytes, which it keeps.
+    /// Returns the message with these copies of its byte strings, which it keeps.
     ///
     /// # Panics
-    /// If the copy has another length than what was to be copied.
-    pub fn with_copy(self, bytes: UncopiedBytes, copy: Bytes) -> Message {
-        assert_eq!(copy.len(), bytes.len(), "a copy of other bytes");
-        let body = match bytes.head.len() {
-            0 => copy.clone().into(),
-            at => Body::of_parts(bytes.head, vec![Part { at, bytes: copy.clone() }]),
+    /// If the copies have other lengths than what was to be copied.
+    pub fn with_copies(self, bytes: UncopiedBytes, copies: impl IntoIterator<Item = Bytes>) -> Message {
+        let UncopiedBytes { rest, strings, body: _ } = bytes;
+        let mut copies = copies.into_iter();
+        let parts = strings.map(|(at, range)| {
+            let bytes = copies.next().filter(|copy| copy.len() == range.len());
+            Part { at, bytes: bytes.expect("a copy of each byte string") }
+        });
+        let body = match &*parts {
+            [only] if rest.is_empty() => only.bytes.clone().into(),
+            _ => Body::of_own_parts(rest, parts),
         };
-        self.0.with_body(body, Value::Bytes(copy))
+        self.0.with_body(body)
     }
 
     /// Returns the message with its body in memory of this process, copied in one piece.

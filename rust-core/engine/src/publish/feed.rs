@@ -182,14 +182,14 @@ impl Feed {
             None => {
                 FeedMedium::Stream(StreamRx::new(called.stream, called.process, options.max_message_size))
             }
-            Some(offer) => FeedMedium::Ring(offer.join(
-                called,
-                peer_hello.session,
-                options.max_message_size,
-                start,
-                options.spin,
-                views,
-            )?),
+            Some(offer) => {
+                let limit = options.max_message_size;
+                let mut reader = offer.join(called, peer_hello.session, limit, start, options.spin, views)?;
+                if options.views_bodies && options.checks_received().is_none() {
+                    reader.view_bodies();
+                }
+                FeedMedium::Ring(reader)
+            }
         };
         Ok(Feed {
             medium,

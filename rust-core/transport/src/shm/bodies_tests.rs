@@ -7,16 +7,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use bytes::Bytes;
 use proptest::prelude::*;
 
+use super::ShmTx;
 use super::record::Record;
 use super::references::Reference;
 use super::signals::FILE;
 use super::slot_page::{self, FileName};
 use super::tests::{SPIN, pair_with_slots, recv, send};
+use crate::body::{Body, Part};
 use crate::codec::{self, Encoding};
 use crate::error::ErrorKind;
 use crate::frame::{Header, Kind, Outgoing};
 use crate::sys::memory::MemoryFile;
-use crate::value::Value;
+use crate::value::{Limits, Value, ValueBuilder};
 use crate::{LongBodies, Sent};
 
 const KIB: usize = 1 << 10;
@@ -141,6 +143,32 @@ fn body_without_announced_slots_ends_the_link() {
     assert_eq!(recv(&mut rx).unwrap_err().kind(), ErrorKind::Malformed);
 }
 
+/// A file of the peer's with this body in it, which the receiving half can map.
+fn announced(tx: &ShmTx, encoded: &[u8]) -> MemoryFile {
+    let file = slot_page::create(1, FIRST_FILE, encoded.len().next_multiple_of(64 * KIB)).unwrap();
+    crate::sys::socket::send(&**tx.socket(), &[IoSlice::new(&[FILE])], &[file.fd()]).unwrap();
+    file.copy_in(0, encoded);
+    file
+}
+
+/// Changes bits of the first `length` bytes of a file, and changes them back, as long as `body` runs.
+fn while_changing(file: &MemoryFile, length: usize, body: impl FnOnce()) {
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut random = 4711_u64;
+            while !over.load(Ordering::Relaxed) {
+                random = random.wrapping_mul(6364136223846793005).wrapping_add(1);
+                let word = (random >> 33) as usize % (length / 8) * 8;
+                file.word(word).fetch_xor(1 << (random >> 5 & 63), Ordering::Relaxed);
+                file.word(word).fetch_xor(1 << (random >> 5 & 63), Ordering::Relaxed);
+            }
+        });
+        body();
+        over.store(true, Ordering::Relaxed);
+    });
+}
+
 /// A peer that changes a body as long as it is received: what comes is decoded or refused, and stays what it is.
 #[test]
 fn text_and_structure_that_change_while_they_are_read_are_a_value_or_an_error() {
@@ -152,20 +180,8 @@ fn text_and_structure_that_change_while_they_are_read_are_a_value_or_an_error() 
             // BSON has documents alone.
             let Ok(encoded) = codec::encode(&value, encoding) else { continue };
             let ((mut tx, _rx), (_tx, mut rx)) = pair_with_slots(4 * KIB, LIMIT, SPIN);
-            let file = slot_page::create(1, FIRST_FILE, encoded.len().next_multiple_of(64 * KIB)).unwrap();
-            crate::sys::socket::send(&**tx.socket(), &[IoSlice::new(&[FILE])], &[file.fd()]).unwrap();
-            file.copy_in(0, &encoded);
-            let over = AtomicBool::new(false);
-            std::thread::scope(|scope| {
-                scope.spawn(|| {
-                    let mut random = 4711_u64;
-                    while !over.load(Ordering::Relaxed) {
-                        random = random.wrapping_mul(6364136223846793005).wrapping_add(1);
-                        let word = (random >> 33) as usize % (encoded.len() / 8) * 8;
-                        file.word(word).fetch_xor(1 << (random >> 5 & 63), Ordering::Relaxed);
-                        file.word(word).fetch_xor(1 << (random >> 5 & 63), Ordering::Relaxed);
-                    }
-                });
+            let file = announced(&tx, &encoded);
+            while_changing(&file, encoded.len(), || {
                 let length = encoded.len() as u64;
                 for sequence in 1..=10 {
                     let reference = Reference { at: 0, length, slot: 0, file: 1, from: 0, filling: 1 };
@@ -182,10 +198,56 @@ fn text_and_structure_that_change_while_they_are_read_are_a_value_or_an_error() 
                         again.map_err(|e| e.to_string()).err()
                     );
                 }
-                over.store(true, Ordering::Relaxed);
             });
         }
     }
+}
+
+/// The same of a body that stays in its slot until its byte strings are copied: the heads of these, with their lengths,
+/// change as well, so that they leave the body, overlap, or are none.
+#[test]
+fn byte_strings_whose_heads_change_while_they_are_found_are_a_value_or_an_error() {
+    let bytes = |seed: u8, length: usize| Value::Bytes(vec![seed; length].into());
+    let map =
+        Value::map([("frame", bytes(0x5b, 70_000)), ("t", Value::from(1.5)), ("mask", bytes(0x61, 20_000))]);
+    // Most of what changes is a head.
+    let heads = 48;
+    let encoded = codec::encode(&map, Encoding::Cbor).unwrap();
+    let mut kinds = [0; 3];
+    for changed in [heads, encoded.len()] {
+        let ((mut tx, _rx), (_tx, mut rx)) = pair_with_slots(4 * KIB, LIMIT, SPIN);
+        rx.view_bodies(true, false);
+        let file = announced(&tx, &encoded);
+        while_changing(&file, changed, || {
+            let length = encoded.len() as u64;
+            for sequence in 1..=300 {
+                let reference = Reference { at: 0, length, slot: 0, file: 1, from: 0, filling: 1 };
+                let header = Header { body: length, ..header(Encoding::Cbor, sequence) };
+                tx.write_placed(&header, &[], &reference);
+                let got = recv(&mut rx).unwrap().body;
+                rx.consumed();
+                let viewed = got.split().unwrap().parts()[0].bytes.clone();
+                let Some(codec::Outline { rest, strings }) = codec::outline(&viewed) else {
+                    kinds[0] += 1;
+                    continue;
+                };
+                assert!(strings.iter().all(|(at, range)| *at <= rest.len() && range.end <= viewed.len()));
+                let left_out: usize = strings.iter().map(|(_, range)| range.len()).sum();
+                assert_eq!(rest.len() + left_out, viewed.len(), "each byte is copied once or left out");
+                let parts = strings.map(|(at, range)| Part { at, bytes: viewed[range].to_vec().into() });
+                let body = Body::of_own_parts(rest, parts);
+                let decode = || {
+                    let sink = ValueBuilder::sharing(body.clone());
+                    codec::decode_body(&body, Encoding::Cbor, &Limits::default(), sink)?.finish()
+                };
+                let (first, again) = (decode(), decode());
+                assert_eq!(first.as_ref().ok(), again.as_ref().ok());
+                assert_eq!(first.as_ref().ok(), codec::decode(body.whole(), Encoding::Cbor).as_ref().ok());
+                kinds[if first.is_ok() { 1 } else { 2 }] += 1;
+            }
+        });
+    }
+    assert!(kinds[1] > 0, "{kinds:?}");
 }
 
 /// Words that a hostile peer may write: near an allowed one, or any.

@@ -11,7 +11,7 @@ mod tests;
 use bytes::Bytes;
 
 use super::{Encoding, bson, cbor, json, plain, raw, smile};
-use crate::body::{Body, Part, Placer, Rest};
+use crate::body::{Body, Parts, Placer, Rest};
 use crate::codec::MAX_DEPTH;
 use crate::codec::output::Output;
 use crate::error::Result;
@@ -137,7 +137,7 @@ pub fn decode(bytes: &[u8], encoding: Encoding) -> Result<Value> {
     let limits = Limits::default();
     match decode_short(bytes, encoding, &limits) {
         Some(value) => Ok(value),
-        None => decode_value(bytes, &[], bytes.len(), encoding, &limits, ValueBuilder::new()),
+        None => decode_value(bytes, Parts::default(), bytes.len(), encoding, &limits, ValueBuilder::new()),
     }
 }
 
@@ -148,7 +148,7 @@ pub fn decode_shared(bytes: &Bytes, encoding: Encoding, limits: &Limits) -> Resu
         Some(value) => Ok(value),
         None => {
             let builder = ValueBuilder::sharing(bytes.clone());
-            decode_value(bytes, &[], bytes.len(), encoding, limits, builder)
+            decode_value(bytes, Parts::default(), bytes.len(), encoding, limits, builder)
         }
     }
 }
@@ -182,7 +182,7 @@ fn decode_short(bytes: &[u8], encoding: Encoding, limits: &Limits) -> Option<Val
 /// are contiguous and little-endian. After an error the sink has received a part of the value and
 /// is dropped.
 pub fn decode_into<S: Sink>(bytes: &[u8], encoding: Encoding, limits: &Limits, sink: S) -> Result<S> {
-    decode_parts(bytes, &[], bytes.len(), encoding, limits, sink)
+    decode_parts(bytes, Parts::default(), bytes.len(), encoding, limits, sink)
 }
 
 /// As [`decode_into`], for the body of a message, whose long arrays may be stored elsewhere.
@@ -194,8 +194,8 @@ pub fn decode_body<S: Sink>(body: &Body, encoding: Encoding, limits: &Limits, si
 }
 
 /// Returns the bytes of a body and the parts that belong between them, which only bodies in CBOR have.
-fn encoded(body: &Body, encoding: Encoding) -> (&[u8], &[Part]) {
-    if encoding == Encoding::Cbor { body.to_decode() } else { (&body.whole()[..], &[]) }
+fn encoded(body: &Body, encoding: Encoding) -> (&[u8], Parts<'_>) {
+    if encoding == Encoding::Cbor { body.to_decode() } else { (&body.whole()[..], Parts::default()) }
 }
 
 /// Appends the source in JSON, BSON or Smile where it is a short tree of plain values; returns false, and appends
@@ -302,7 +302,7 @@ pub fn read_long_array(body: &Body, limits: &Limits) -> Option<NdArray> {
 /// encodings are compiled once, in this crate: compiled for each sink of each binding, they were a third of the code.
 fn decode_parts<S: Sink>(
     bytes: &[u8],
-    parts: &[Part],
+    parts: Parts<'_>,
     length: usize,
     encoding: Encoding,
     limits: &Limits,
@@ -325,7 +325,7 @@ fn decode_escaped_to_any(
 /// Decodes to a value, as [`decode_parts`] does, with decoders that are compiled for the builder of values.
 fn decode_value(
     bytes: &[u8],
-    parts: &[Part],
+    parts: Parts<'_>,
     length: usize,
     encoding: Encoding,
     limits: &Limits,
@@ -338,7 +338,7 @@ fn decode_value(
 /// Checks the length, and decodes CBOR; `escaped` decodes the other encodings.
 fn decode_with<S: Sink>(
     bytes: &[u8],
-    parts: &[Part],
+    parts: Parts<'_>,
     length: usize,
     encoding: Encoding,
     limits: &Limits,
@@ -349,7 +349,7 @@ fn decode_with<S: Sink>(
     limits.check_message(length as u64)?;
     if encoding != Encoding::Cbor {
         escaped(limits, &mut sink)?;
-    } else if !(parts.is_empty() && cbor::is_flat_within(&limits, length, 0) && sink.take_cbor(bytes)) {
+    } else if !(parts.list.is_empty() && cbor::is_flat_within(&limits, length, 0) && sink.take_cbor(bytes)) {
         decode_cbor(bytes, parts, limits, &mut sink)?;
     }
     Ok(sink)
@@ -358,7 +358,7 @@ fn decode_with<S: Sink>(
 // The sinks are borrowed: builders of records are large, and each move is a copy. Keys are always checked: the bytes
 // may come from a peer.
 
-fn decode_cbor<S: Sink + ?Sized>(bytes: &[u8], parts: &[Part], limits: Limits, sink: &mut S) -> Result<()> {
+fn decode_cbor<S: Sink + ?Sized>(bytes: &[u8], parts: Parts<'_>, limits: Limits, sink: &mut S) -> Result<()> {
     cbor::decode(bytes, parts, &limits, &mut Meter::new(sink, limits, Keys::Check))
 }
 
@@ -375,7 +375,7 @@ fn decode_escaped<S: Sink + ?Sized>(
         Encoding::Json => json::decode(bytes, &limits, &mut Unescape::new(&mut meter)),
         Encoding::Bson => bson::decode(bytes, &limits, &mut Unescape::new(&mut meter).with_wrapped_top()),
         Encoding::Smile => smile::decode(bytes, &limits, &mut Unescape::new(&mut meter)),
-        Encoding::Cbor => cbor::decode(bytes, &[], &limits, &mut meter),
+        Encoding::Cbor => cbor::decode(bytes, Parts::default(), &limits, &mut meter),
     }
 }
 

@@ -12,7 +12,7 @@
 //!   is a map or an escape;
 //! - text that is not UTF-8: the first invalid byte.
 
-use crate::body::Part;
+use crate::body::Parts;
 use crate::error::{Error, ErrorKind, Result};
 use crate::value::Sink;
 
@@ -24,17 +24,17 @@ pub(crate) struct Input<'a> {
     /// The offset of the next byte.
     pub(crate) at: usize,
     /// The blocks that belong between these bytes, are stored elsewhere and have not been taken.
-    parts: &'a [Part],
+    parts: Parts<'a>,
 }
 
 impl<'a> Input<'a> {
     /// Returns the position before the first of these bytes.
     pub(crate) fn new(bytes: &'a [u8]) -> Input<'a> {
-        Input { bytes, at: 0, parts: &[] }
+        Input { bytes, at: 0, parts: Parts::default() }
     }
 
-    /// Returns the same with the blocks that belong between the bytes: elements of arrays only.
-    pub(crate) fn with_parts(self, parts: &'a [Part]) -> Input<'a> {
+    /// Returns the same with the blocks that belong between the bytes.
+    pub(crate) fn with_parts(self, parts: Parts<'a>) -> Input<'a> {
         Input { parts, ..self }
     }
 
@@ -101,27 +101,33 @@ impl<'a> Input<'a> {
         }
     }
 
-    /// Takes the elements of an array, which may be stored elsewhere. Nothing but elements is read
-    /// from there: it may be memory of another process, which may change it, so nothing that has
-    /// been checked may depend on it.
+    /// Takes the elements of an array, which may be stored elsewhere. Nothing but elements is read from there, unless
+    /// only this process can write it ([`Input::byte_string`]): it may be memory of another process, which may change
+    /// it, so nothing that has been checked may depend on it.
     #[inline]
     pub(crate) fn elements(&mut self, count: u64, claimed_at: usize) -> Result<&'a [u8]> {
-        match self.parts.split_first() {
+        match self.parts.list.split_first() {
             // The next part belongs exactly here; a part at another place is an error of the
             // sender.
             Some((part, rest_of_parts)) if part.at == self.at => {
                 if part.bytes.len() as u64 != count {
                     let text = format!(
-                        "{count} bytes of an array are stored separately, and {} were received",
+                        "{count} bytes are stored separately, and {} were received",
                         part.bytes.len()
                     );
                     return Err(malformed(claimed_at, text));
                 }
-                self.parts = rest_of_parts;
+                self.parts.list = rest_of_parts;
                 Ok(&part.bytes)
             }
             _ => self.take(count, claimed_at),
         }
+    }
+
+    /// Takes the content of a byte string, which may be stored elsewhere where only this process can write it.
+    #[inline]
+    pub(crate) fn byte_string(&mut self, count: u64, claimed_at: usize) -> Result<&'a [u8]> {
+        if self.parts.are_own { self.elements(count, claimed_at) } else { self.take(count, claimed_at) }
     }
 
     /// Takes the next `count` bytes as text; `Malformed` where they are not UTF-8.
@@ -144,8 +150,8 @@ impl<'a> Input<'a> {
 
     /// Checks the end of a message: `Malformed` where bytes or separate parts remain.
     pub(crate) fn finish(&self) -> Result<()> {
-        if let Some(part) = self.parts.first() {
-            return Err(malformed(part.at, "a block that is stored separately belongs to no array"));
+        if let Some(part) = self.parts.list.first() {
+            return Err(malformed(part.at, "a block that is stored separately belongs to no value"));
         }
         match self.remaining() {
             0 => Ok(()),

@@ -174,7 +174,7 @@ impl Channel {
     fn take_many(&self, max: usize, waiting: &mut Waiting<'_>) -> Result<Vec<Message>> {
         check_max(max)?;
         let mut receiving = self.receiving()?;
-        let first = self.recv_with_waiting(&mut receiving, false, waiting)?;
+        let first = self.recv_with_waiting(&mut receiving, waiting)?;
         // Not `max`, which may be very large to request all messages.
         let mut messages = Vec::with_capacity(max.min(RUN));
         messages.push(first);

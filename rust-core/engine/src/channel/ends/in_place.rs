@@ -128,23 +128,17 @@ impl Channel {
     /// `Timeout` at the deadline; `InvalidState` if another thread receives, or the channel is closed;
     /// `Disconnected` if the peer cannot reconnect.
     pub fn recv<'a>(&self, wait: impl Into<Wait<'a>>) -> Result<Message> {
-        self.recv_as(wait.into(), false)
-    }
-
-    /// [`Channel::recv`]; with `views` as [`Channel::recv_with_waiting`].
-    #[inline]
-    pub(super) fn recv_as(&self, wait: Wait<'_>, views: bool) -> Result<Message> {
         match self.recv_in_place() {
             Ok(message) => return Ok(message),
-            Err(Some(entered)) => return self.recv_in_stream(entered, wait),
+            Err(Some(entered)) => return self.recv_in_stream(entered, wait.into()),
             Err(None) => {}
         }
-        self.recv_waiting(wait, views)
+        self.recv_waiting(wait.into())
     }
 
     /// [`Channel::recv`] if no such message has arrived.
     #[inline(never)]
-    fn recv_waiting(&self, wait: Wait<'_>, views: bool) -> Result<Message> {
+    fn recv_waiting(&self, wait: Wait<'_>) -> Result<Message> {
         if deadline::may_wait(&wait, self.options.timeout)
             && let Some(message) =
                 self.recv_soon(|receiving, halves| receiving.take_ready(halves, &self.event_log, None))
@@ -153,7 +147,7 @@ impl Channel {
         }
         let mut waiting = self.options.start(wait);
         self.receiving()
-            .and_then(|mut receiving| self.recv_with_waiting(&mut receiving, views, &mut waiting))
+            .and_then(|mut receiving| self.recv_with_waiting(&mut receiving, &mut waiting))
             .map_err(|e| e.on(&self.shown))
     }
 

@@ -40,7 +40,7 @@ impl Channel {
             }
             receiving = ending.go_on();
         }
-        self.recv_with_waiting(&mut receiving, false, &mut waiting).map_err(|e| e.on(&self.shown))
+        self.recv_with_waiting(&mut receiving, &mut waiting).map_err(|e| e.on(&self.shown))
     }
 }
 

@@ -6,7 +6,7 @@ use crate::channel::lockstep;
 use crate::channel::receiving::{Reads, Receiving, Turn};
 use crate::deadline::{Wait, Waiting};
 use crate::error::{ErrorKind, Result};
-use crate::message::{Message, Uncopied};
+use crate::message::Message;
 use crate::session::inbox::AckTrigger;
 
 impl Channel {
@@ -26,32 +26,14 @@ impl Channel {
         Ok(())
     }
 
-    /// Receives the next message with the receiving direction held. It is recorded as delivered in the same step. With
-    /// `views` the body of data that is in a slot as a whole is a view, unless it is to be decoded.
+    /// Receives the next message with the receiving direction held. It is recorded as delivered in the same step.
     pub(super) fn recv_with_waiting(
         &self,
         receiving: &mut Receiving,
-        views: bool,
         waiting: &mut Waiting<'_>,
     ) -> Result<Message> {
         let reads = Reads { delivers: true, ..receiving.program_receives(&self.ack_sender()) };
-        receiving.view_bodies(views && self.options.checks_received().is_none());
-        let next = self.next_message(receiving, reads, waiting);
-        receiving.view_bodies(false);
-        next
-    }
-
-    /// Receives as [`Channel::recv`] does, and leaves a long body where it is, for a binding that copies it at once into
-    /// an object of its language.
-    #[doc(hidden)]
-    pub fn recv_uncopied<'a>(&self, wait: impl Into<Wait<'a>>) -> Result<Uncopied> {
-        self.recv_as(wait.into(), true).map(Uncopied::new)
-    }
-
-    /// As [`Channel::try_recv`].
-    #[doc(hidden)]
-    pub fn try_recv_uncopied(&self) -> Result<Uncopied> {
-        self.recv_uncopied(Wait::none()).map_err(|e| if_not_ready(e, ErrorKind::Empty))
+        self.next_message(receiving, reads, waiting)
     }
 
     /// Receives without waiting. Fails with `Empty` if there is no message.

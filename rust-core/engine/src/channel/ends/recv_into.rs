@@ -63,7 +63,7 @@ impl Channel {
     ) -> Result<ReceivedBytes> {
         let reads = receiving.program_receives(&self.ack_sender());
         // A long body is copied out of its slot once, into the program's memory, unless it is to be decoded.
-        receiving.view_bodies(self.options.checks_received().is_none());
+        receiving.view_bodies(true);
         let next = self.next_message(receiving, reads, waiting);
         receiving.view_bodies(false);
         let message = next?;

@@ -41,6 +41,7 @@ impl Receiving {
             added.inspect_err(|_| reconnector.origin.is_due())?;
         }
         (self.part, self.link_in_set) = (Some(part), true);
+        self.view_bodies(false);
         Ok(())
     }
 

@@ -106,11 +106,13 @@ impl Receiving {
         !halves.publish_consumed(|| half.consumed_with_fence(), AckTrigger::Receive)
     }
 
-    /// From now on bodies of data in slots come as parts that view them, for a call that copies them at once; or as
-    /// copies again.
+    /// From now on bodies of data in slots come as parts that view them, for a call that copies them at once; or as the
+    /// options have it again.
     pub fn view_bodies(&mut self, views: bool) {
+        let data = self.schema.is_none() && (views || self.views_bodies);
+        let replies = self.reply_schema.is_none() && self.views_bodies;
         if let Some(half) = self.part.as_mut().and_then(|part| part.rx.in_place()) {
-            half.view_bodies(views);
+            half.view_bodies(data, replies);
         }
     }
 

@@ -64,7 +64,7 @@ impl BroadcastDriver for RingDriver {
     fn newest(&self, called: &mut AnsweredCall, session: u64, limit: u64) -> Result<Received> {
         let (ring, mut slots) = opened(&mut called.descriptors, PublishedFiles::of(session, limit, None))?;
         let ring_reader = RingReader::open(ring, session, limit, Start::Newest)?;
-        ring_reader.latest_with(&mut |frame| slots.resolve(frame, || Ok(None)))
+        ring_reader.latest_with(&mut |frame| slots.resolve(frame, false, || Ok(None)))
     }
 }
 

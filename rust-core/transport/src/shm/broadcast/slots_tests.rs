@@ -232,7 +232,7 @@ fn resolve(files: &mut PublishedFiles, references: &[Reference]) -> Result<Resol
 
 fn resolve_content(files: &mut PublishedFiles, content: Content) -> Result<Resolved> {
     let header = Header::new(Kind::Data, Encoding::Cbor);
-    files.resolve(Referring { header, content }, || Ok(None))
+    files.resolve(Referring { header, content }, false, || Ok(None))
 }
 
 fn viewing() -> (Arc<MemoryFile>, Viewing) {
@@ -338,7 +338,7 @@ fn read(writer: &mut Box<dyn BroadcastWriter>, id: u64, knows_slots: bool) -> In
     descriptors.into_iter().for_each(|file| files.put(file).unwrap());
     let reader = super::RingReader::open(ring, SESSION, LIMIT, Start::Newest).unwrap();
     let received = match knows_slots {
-        true => reader.latest_with(&mut |frame| files.resolve(frame, || Ok(None))),
+        true => reader.latest_with(&mut |frame| files.resolve(frame, false, || Ok(None))),
         false => reader.latest(),
     };
     match received.unwrap() {
@@ -467,7 +467,7 @@ fn subscriber_receives_a_message_with_each_copy_however_many_are_published_meanw
     during_copy::with(during, || {
         let (mut last, mut received, mut was_gap) = (0, 0, false);
         while received < 50 {
-            match reader.read_with(&mut |frame| files.resolve(frame, &mut fetch)) {
+            match reader.read_with(&mut |frame| files.resolve(frame, false, &mut fetch)) {
                 Ok(Received::Frame(frame)) => {
                     (last, received, was_gap) = (last + 1, received + 1, false);
                     assert_eq!(frame.header.sequence, last);

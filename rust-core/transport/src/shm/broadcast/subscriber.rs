@@ -82,6 +82,8 @@ pub struct BroadcastReader {
     page: SubscriberPage,
     /// The files of the publisher's slots, and what the program views of them.
     slots: PublishedFiles,
+    /// Whether whole bodies are viewed, see [`BroadcastReader::view_bodies`].
+    views_bodies: bool,
     /// How many files of slots came over the socket.
     files: u64,
     /// How this side sleeps: its park word, and the publisher's wake word.
@@ -122,6 +124,7 @@ impl BroadcastReader {
         BroadcastReader {
             ring_reader,
             slots,
+            views_bodies: false,
             files: 0,
             page,
             park: Park::new(at::DATA_PARK, at::DATA_WAKE),
@@ -135,6 +138,12 @@ impl BroadcastReader {
             empty_polls: 0,
             gone: false,
         }
+    }
+
+    /// From now on the body that is in a slot as a whole is returned as a part that views it, as far as there may be
+    /// more views, for a layer above that copies it at once and looks at nothing of it before.
+    pub fn view_bodies(&mut self) {
+        self.views_bodies = true;
     }
 
     /// Returns the next frame, `Nothing`, or `Moved`; never blocks.
@@ -220,8 +229,9 @@ impl BroadcastReader {
 
     #[inline]
     fn read(&mut self) -> Result<Received> {
-        let BroadcastReader { ring_reader, slots, files, page, signals, .. } = self;
-        let mut resolve = |frame: Referring| slots.resolve(frame, || fetch(signals, page, files));
+        let BroadcastReader { ring_reader, slots, views_bodies, files, page, signals, .. } = self;
+        let mut resolve =
+            |frame: Referring| slots.resolve(frame, *views_bodies, || fetch(signals, page, files));
         ring_reader.read_with(&mut resolve)
     }
 
@@ -234,7 +244,7 @@ impl BroadcastReader {
     /// `RingReader::latest_with`.
     pub fn latest(&mut self) -> Result<Received> {
         let BroadcastReader { ring_reader, slots, files, page, signals, .. } = self;
-        let mut resolve = |frame: Referring| slots.resolve(frame, || fetch(signals, page, files));
+        let mut resolve = |frame: Referring| slots.resolve(frame, false, || fetch(signals, page, files));
         ring_reader.latest_with(&mut resolve)
     }
 

@@ -146,11 +146,13 @@ impl PublishedFiles {
     }
 
     /// Returns the frame with its elements: views as far as there may be more of them, else copies; or with a copy of
-    /// its whole body. `fetch` reads files that wait in the socket. `Malformed` if a reference names nothing that an
-    /// honest publisher has; `OutOfMemory` if this process cannot map or copy the elements.
+    /// its whole body, with `views_bodies` a part that views it where there may be one more view. `fetch` reads files
+    /// that wait in the socket. `Malformed` if a reference names nothing that an honest publisher has; `OutOfMemory` if
+    /// this process cannot map or copy the elements.
     pub fn resolve(
         &mut self,
         frame: Referring,
+        views_bodies: bool,
         mut fetch: impl FnMut() -> Result<Option<OwnedFd>>,
     ) -> Result<Resolved> {
         let Referring { header, content } = frame;
@@ -167,6 +169,10 @@ impl PublishedFiles {
         }
         let body = match content {
             Content::Arrays(rest, references) => self.arrays(rest, &references)?,
+            // For a layer above that copies it at once and looks at nothing of it before.
+            Content::Body(reference) if views_bodies && self.may_view() => self
+                .viewed(&reference)?
+                .map(|bytes| Body::of_parts(Bytes::new(), vec![Part { at: 0, bytes }])),
             // Text and structure, which are examined only where the publisher cannot write.
             Content::Body(reference) => {
                 let copied = self.copied(&reference)?;
@@ -183,19 +189,23 @@ impl PublishedFiles {
     fn arrays(&mut self, rest: Rest, references: &[Reference]) -> Result<Option<Body>> {
         let mut parts = OneOrMany::new();
         for reference in references {
-            let may_view = self.counter.as_ref().is_some_and(|viewing| viewing.count() < SHARE);
-            let bytes = if may_view {
-                let elements = self.elements(reference)?;
-                let begun =
-                    self.counter.as_ref().filter(|viewing| viewing.begin(&elements, reference.filling));
-                begun.map(|_| elements.view())
-            } else {
-                self.copied(reference)?
-            };
+            let bytes = if self.may_view() { self.viewed(reference)? } else { self.copied(reference)? };
             let Some(bytes) = bytes else { return Ok(None) };
             parts.push(Part { at: reference.at as usize, bytes });
         }
         Ok(Some(Body::of_parts(rest, parts)))
+    }
+
+    /// Whether this subscriber may view one slot more.
+    fn may_view(&self) -> bool {
+        self.counter.as_ref().is_some_and(|viewing| viewing.count() < SHARE)
+    }
+
+    /// Returns a view of the elements that a reference names, whose file is here. `None` if the slot was written again.
+    fn viewed(&mut self, reference: &Reference) -> Result<Option<Bytes>> {
+        let elements = self.elements(reference)?;
+        let begun = self.counter.as_ref().filter(|viewing| viewing.begin(&elements, reference.filling));
+        Ok(begun.map(|_| elements.view()))
     }
 
     /// Returns a copy of the elements that a reference names, whose file is here. `None` if the slot was written again.

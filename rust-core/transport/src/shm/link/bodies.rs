@@ -83,10 +83,11 @@ impl ShmTx {
 }
 
 impl ShmRx {
-    /// From now on the body of data that is in a slot as a whole is returned as a part that views it; or copied again.
-    /// For a layer above that copies it at once and looks at nothing of it before: a peer may change it meanwhile.
-    pub fn view_bodies(&mut self, views: bool) {
-        self.views_bodies = views;
+    /// From now on the body of data, or of a reply, that is in a slot as a whole is returned as a part that views it;
+    /// or copied again. For a layer above that copies it at once and looks at nothing of it before: a peer may change
+    /// it meanwhile.
+    pub fn view_bodies(&mut self, data: bool, replies: bool) {
+        self.views_bodies = (data, replies);
     }
 
     /// Returns the frame of a record whose body is in one of the peer's slots, copied out of it. Errors as `try_recv`.
@@ -110,8 +111,12 @@ impl ShmRx {
         }
         let limit = self.reader.check_limit(&header);
         let found = limit.and_then(|()| files.elements(&reference));
-        if self.views_bodies
-            && header.kind == Kind::Data
+        let views = match header.kind {
+            Kind::Data => self.views_bodies.0,
+            Kind::Reply => self.views_bodies.1,
+            _ => false,
+        };
+        if views
             && extension.is_empty()
             && let Ok(elements) = found
         {

@@ -44,8 +44,8 @@ pub struct ShmRx {
     pub(super) probe_due: bool,
     /// The peer's slots; `None` where it has none.
     pub(super) views: Option<Box<SlotFiles<ReleaseCounter>>>,
-    /// Whether the bodies of data in slots are viewed, see [`ShmRx::view_bodies`].
-    pub(super) views_bodies: bool,
+    /// Whether the bodies of data and of replies in slots are viewed, see [`ShmRx::view_bodies`].
+    pub(super) views_bodies: (bool, bool),
     pub(super) shared: Arc<Shared>,
 }
 
@@ -66,7 +66,7 @@ impl ShmRx {
             empty_polls: 0,
             probe_due: false,
             views,
-            views_bodies: false,
+            views_bodies: (false, false),
             shared,
         }
     }

@@ -251,4 +251,23 @@ mod tests {
             assert_eq!(decoded(&more, at).unwrap_err().kind(), ErrorKind::Malformed, "{what}");
         }
     }
+
+    /// What only this process can write may be the content of a byte string, and of nothing that is examined.
+    #[test]
+    fn byte_strings_may_be_stored_elsewhere_in_memory_that_nobody_else_writes() {
+        let own = |rest: &[u8], at| {
+            let part = Part { at, bytes: Bytes::from_static(&[1; 16]) };
+            let body = Body::of_own_parts(Bytes::copy_from_slice(rest), vec![part]);
+            decode_body(&body, Encoding::Cbor, &Limits::default(), ValueBuilder::default())?.finish()
+        };
+        let bytes = Value::Bytes(vec![1; 16].into());
+        assert_eq!(own(b"\x50", 1).unwrap(), bytes);
+        assert_eq!(own(b"\x5f\x50\xff", 2).unwrap(), bytes);
+        assert_eq!(own(b"\x9f\x50\xff", 2).unwrap(), Value::Array(vec![bytes]));
+        for (what, rest, at) in
+            [("text", &b"\x70"[..], 1), ("a key", b"\xa1\x70\x00", 2), ("another length", b"\x4f", 1)]
+        {
+            assert_eq!(own(rest, at).unwrap_err().kind(), ErrorKind::Malformed, "{what}");
+        }
+    }
 }

@@ -9,14 +9,14 @@ use std::borrow::Cow;
 
 use super::count::count;
 use super::head::{BREAK, Head, head};
-use crate::body::Part;
+use crate::body::Parts;
 use crate::codec::input::{Input, ItemCounts, malformed, unsupported, utf8};
 use crate::error::{Error, ErrorKind, Result, memory};
 use crate::value::{BigInt, Limits, Sink, Source};
 
-/// Sends the one value of `bytes` to `sink`, which enforces the limits. `parts` are the blocks of
-/// elements that belong between the bytes.
-pub(crate) fn decode<S: Sink>(bytes: &[u8], parts: &[Part], limits: &Limits, sink: &mut S) -> Result<()> {
+/// Sends the one value of `bytes` to `sink`, which enforces the limits. `parts` are the blocks that
+/// belong between the bytes.
+pub(crate) fn decode<S: Sink>(bytes: &[u8], parts: Parts<'_>, limits: &Limits, sink: &mut S) -> Result<()> {
     first(Input::new(bytes).with_parts(parts), limits, sink)?.finish()
 }
 
@@ -82,7 +82,7 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
             // Major types 1, 2, 4, 5 and 6: negative integers, bytes, arrays, maps, tags.
             1 => self.negative(head.n),
             2 if !head.is_indefinite() => {
-                let bytes = self.input.take(head.n, head.at)?;
+                let bytes = self.input.byte_string(head.n, head.at)?;
                 self.sink.bytes(bytes)
             }
             4 => self.array(head),
@@ -233,7 +233,7 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
 
     /// Takes the content of a byte string.
     pub(super) fn bytes(&mut self, head: Head) -> Result<Cow<'a, [u8]>> {
-        self.byte_string(head, Input::take)
+        self.byte_string(head, Input::byte_string)
     }
 
     /// Takes the content of a byte string that holds the elements of an array, which may be stored

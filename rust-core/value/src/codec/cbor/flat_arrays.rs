@@ -20,7 +20,8 @@ const HEADS: usize = 192;
 /// Returns the value of a body with separate parts, where it is such a map or an array; its arrays share the memory of
 /// the parts. `None` where the decoder has to read it.
 pub(crate) fn read(body: &Body, limits: &Limits) -> Option<Value> {
-    let (bytes, mut parts) = body.to_decode();
+    let (bytes, parts) = body.to_decode();
+    let mut parts = parts.list;
     let mut cursor = Cursor::new(bytes);
     if cursor.is_tag() {
         return read_alone(body, limits).map(Value::NdArray);
@@ -47,7 +48,8 @@ pub(crate) fn read(body: &Body, limits: &Limits) -> Option<Value> {
 /// Returns the value of a body where it is one array, whose elements are its only separate part. `None` where the
 /// decoder has to read it.
 pub(crate) fn read_alone(body: &Body, limits: &Limits) -> Option<NdArray> {
-    let (bytes, [part]) = body.to_decode() else { return None };
+    let (bytes, parts) = body.to_decode();
+    let [part] = parts.list else { return None };
     if !is_within(limits, bytes.len(), part.bytes.len() as u64) {
         return None;
     }

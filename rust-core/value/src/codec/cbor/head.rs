@@ -51,18 +51,6 @@ pub(super) fn head(input: &mut Input<'_>) -> Result<Head> {
     Ok(Head { at, major, info, n })
 }
 
-/// The bytes of the longest head.
-pub const LONGEST_HEAD: usize = 9;
-
-/// Returns the length of the head, if an item of `length` bytes that begins with these is one byte string of definite
-/// length, and nothing is behind it.
-pub fn head_of_bytes_alone(first: &[u8], length: usize) -> Option<usize> {
-    let mut input = Input::new(first);
-    let head = head(&mut input).ok().filter(|head| head.major == 2 && !head.is_indefinite())?;
-    let behind = (length as u64).checked_sub(input.at as u64)?;
-    (head.n == behind).then_some(input.at)
-}
-
 /// Takes the number behind the first byte.
 #[inline(never)]
 fn long_number(input: &mut Input<'_>, at: usize, major: u8, info: u8) -> Result<u64> {
@@ -83,34 +71,5 @@ fn reserved(at: usize, major: u8, info: u8) -> Error {
         (31, 7) => malformed(at, "a break is outside of an indefinite item"),
         (31, _) => malformed(at, format!("major type {major} has no indefinite form")),
         _ => malformed(at, format!("additional information {info} is reserved")),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::codec::{Encoding, encode};
-    use crate::value::Value;
-
-    #[test]
-    fn bytes_alone_are_found_by_the_first_bytes_of_their_item() {
-        let of = |item: &[u8]| head_of_bytes_alone(&item[..item.len().min(LONGEST_HEAD)], item.len());
-        for length in [0, 1, 23, 24, 255, 256, 70_000] {
-            let item = encode(&Value::Bytes(vec![1; length].into()), Encoding::Cbor).unwrap();
-            assert_eq!(of(&item), Some(item.len() - length));
-            assert_eq!(of(&[&item[..], &[0]].concat()), None, "something is behind it");
-            assert_eq!(of(&item[..item.len() - 1]), None, "it is cut off");
-        }
-        for other in
-            [Value::Null, Value::from("x".repeat(300)), Value::Array(vec![Value::Bytes(vec![1].into())])]
-        {
-            assert_eq!(of(&encode(&other, Encoding::Cbor).unwrap()), None);
-        }
-        // Of indefinite length, tagged, with a reserved head, of more than any memory, with a head longer than needed.
-        assert_eq!(of(b"\x5f\x41x\xff"), None);
-        assert_eq!(of(b"\xd8\x40\x41x"), None);
-        assert_eq!(of(b"\x5cx"), None);
-        assert_eq!(of(b"\x5b\xff\xff\xff\xff\xff\xff\xff\xffx"), None);
-        assert_eq!(of(b"\x59\x00\x01x"), Some(3));
     }
 }

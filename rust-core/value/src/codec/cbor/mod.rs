@@ -17,7 +17,7 @@
 //! `decode` walks over items with the help of `tag` and `array`, and `count` is the first pass over indefinite ones.
 //! Flat data are read in their bytes by a `cursor`: `flat_map` reads and builds maps of scalars, whose values `fields`
 //! converts to those of records; `flat_arrays` reads and writes those with long arrays, and `flat_lookup` finds entries
-//! in these.
+//! in these. `outline` finds long byte strings before anything is decoded.
 
 mod around_array;
 mod array;
@@ -30,6 +30,7 @@ mod flat_arrays;
 mod flat_lookup;
 mod flat_map;
 mod head;
+mod outline;
 mod tag;
 
 pub(crate) use around_array::{
@@ -51,7 +52,7 @@ pub(crate) use flat_arrays::{
 pub use flat_lookup::{FlatItem, find as find_in_flat_arrays};
 pub use flat_map::text_alone;
 pub use flat_map::{FlatMap, FlatMapBuilder, append_text};
-pub use head::{LONGEST_HEAD, head_of_bytes_alone};
+pub use outline::{LEFT_OUT_FROM, Outline, outline};
 
 use crate::value::DType;
 
