@@ -26,7 +26,7 @@ use linkspan::{
     Value, WatchOptions,
 };
 
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A server in a thread of its own, at a socket in a temporary directory.
 pub struct TestServer {

@@ -107,7 +107,7 @@ def test_idempotent_call_is_carried_out_by_the_next_server(peer, name):
 @over("shm", "unix", "tcp", "spool")
 def test_handler_of_a_server_may_be_a_coroutine(peer, name, caplog):
     client = """
-    ch = linkspan.connect(sys.argv[1], timeout=30)
+    ch = linkspan.connect(sys.argv[1], timeout=60.0)
     say(sum(ch.call({"n": n}).value for n in range(100)))
     try:
         ch.call({"n": None})
@@ -239,15 +239,15 @@ def test_each_wait_ends_with_timeout(name, where):
         async with linkspan.aio.listen(name, **made) as listener:
             with pytest.raises(linkspan.Timeout, match=f"^{name}: nothing happened within 0.05 s; nothing was lost, try again$"):
                 await listener.accept(**called)
-            near, far = await asyncio.gather(linkspan.aio.connect(name, **made), listener.accept(timeout=10))
+            near, far = await asyncio.gather(linkspan.aio.connect(name, **made), listener.accept(timeout=60.0))
             for waits, what in [
                 (near.recv(**called), "nothing happened within 0.05 s; nothing was lost, try again$"), (near.call(1, **called), "whether it was carried out"),
             ]:
                 with pytest.raises(linkspan.Timeout, match=what):
                     await waits
             # The time-out of one wait is not that of the next.
-            assert await far.send("after", timeout=10) == 1
-            assert (await near.recv(timeout=10)).value == "after"
+            assert await far.send("after", timeout=60.0) == 1
+            assert (await near.recv(timeout=60.0)).value == "after"
 
     run(main())
 
@@ -256,14 +256,14 @@ def test_each_wait_ends_with_timeout(name, where):
 def test_calls_on_one_channel_are_under_way_together_and_answered_in_any_order(name):
     async def main():
         async with linkspan.aio.listen(name) as listener:
-            near, far = await asyncio.gather(linkspan.aio.connect(name), listener.accept(timeout=10))
-            received = asyncio.create_task(near.recv(timeout=10))
-            calls = [asyncio.create_task(near.call(n, timeout=10)) for n in range(20)]
-            requests = [await far.recv(timeout=10) for _ in calls]
+            near, far = await asyncio.gather(linkspan.aio.connect(name), listener.accept(timeout=60.0))
+            received = asyncio.create_task(near.recv(timeout=60.0))
+            calls = [asyncio.create_task(near.call(n, timeout=60.0)) for n in range(20)]
+            requests = [await far.recv(timeout=60.0) for _ in calls]
             # None of them waits for another one, nor for what is received beside them.
             for request in reversed(requests):
-                await far.reply(request, request.value + 100, timeout=10)
-            await far.send("data", timeout=10)
+                await far.reply(request, request.value + 100, timeout=60.0)
+            await far.send("data", timeout=60.0)
             assert [answer.value for answer in await asyncio.gather(*calls)] == [n + 100 for n in range(20)]
             assert (await received).value == "data"
             assert near.stats()["dropped"] == 0
@@ -275,10 +275,10 @@ def test_calls_on_one_channel_are_under_way_together_and_answered_in_any_order(n
 def test_calls_that_are_under_way_when_the_peer_ends_all_fail(name):
     async def main():
         async with linkspan.aio.listen(name) as listener:
-            near, far = await asyncio.gather(linkspan.aio.connect(name), listener.accept(timeout=10))
+            near, far = await asyncio.gather(linkspan.aio.connect(name), listener.accept(timeout=60.0))
             calls = [asyncio.create_task(near.call(n, timeout=60)) for n in range(3)]
             for _ in calls:
-                await far.recv(timeout=10)
+                await far.recv(timeout=60.0)
             await far.close()
         for failed in await asyncio.gather(*calls, return_exceptions=True):
             assert isinstance(failed, linkspan.Disconnected)
@@ -291,9 +291,9 @@ def test_answer_that_another_task_receives_reaches_its_call(name):
     """A task that sends receives for the library where there is no room."""
     async def main():
         async with linkspan.aio.listen(name, replay_count=4) as listener:
-            near, far = await asyncio.gather(linkspan.aio.connect(name, replay_count=4), listener.accept(timeout=10))
-            call = asyncio.create_task(near.call("first", timeout=10))
-            await far.reply(await far.recv(timeout=10), "answer", timeout=10)
+            near, far = await asyncio.gather(linkspan.aio.connect(name, replay_count=4), listener.accept(timeout=60.0))
+            call = asyncio.create_task(near.call("first", timeout=60.0))
+            await far.reply(await far.recv(timeout=60.0), "answer", timeout=60.0)
             with pytest.raises(linkspan.Timeout):
                 for n in range(100):
                     await near.send(n, timeout=0.05)
@@ -306,17 +306,17 @@ def test_answer_that_another_task_receives_reaches_its_call(name):
 def test_call_beside_another_one_has_a_time_out_of_its_own(name):
     async def main():
         async with linkspan.aio.listen(name) as listener:
-            near, far = await asyncio.gather(linkspan.aio.connect(name), listener.accept(timeout=10))
+            near, far = await asyncio.gather(linkspan.aio.connect(name), listener.accept(timeout=60.0))
             first = asyncio.create_task(near.call("first", timeout=60))
-            request = await far.recv(timeout=10)
+            request = await far.recv(timeout=60.0)
             with pytest.raises(linkspan.Timeout, match="within 0.05 s; the request was sent, and whether") as raised:
                 await near.call("second", timeout=0.05)
             assert not raised.value.retryable
-            await far.reply(request, "done", timeout=10)
+            await far.reply(request, "done", timeout=60.0)
             assert (await first).value == "done"
             # The request that was given up is withdrawn.
-            await near.send("after", timeout=10)
-            assert (await far.recv(timeout=10)).value == "after"
+            await near.send("after", timeout=60.0)
+            assert (await far.recv(timeout=60.0)).value == "after"
 
     run(main())
 
@@ -372,7 +372,7 @@ def test_workers_await_handlers_at_once():
 
         async def ask(number):
             async with await linkspan.aio.connect(name) as channel:
-                return (await channel.call(number, timeout=30)).value
+                return (await channel.call(number, timeout=60.0)).value
 
         assert await asyncio.gather(*map(ask, range(3))) == [1, 2, 3]
         with pytest.raises(linkspan.OutOfRange):
@@ -398,15 +398,15 @@ def test_publisher_has_all_that_waits(name):
             with pytest.raises(linkspan.Timeout, match="0 of 1 subscribers connected in time; start the others"):
                 await out.wait_for_subscribers(timeout=0.05)
             async with linkspan.aio.subscribe(name) as reader:
-                received = asyncio.create_task(reader.recv(timeout=10))
-                await out.wait_for_subscribers(timeout=10)
+                received = asyncio.create_task(reader.recv(timeout=60.0))
+                await out.wait_for_subscribers(timeout=60.0)
                 assert await out.send({"n": 1}) == 1
                 assert (await received)["n"] == 1
                 assert await out.send_many([2, 3]) == 2
                 assert [(await reader.next()).value for _ in range(2)] == [2, 3]
                 with pytest.raises(linkspan.Empty):
                     reader.try_recv()
-                await out.flush(timeout=10)
+                await out.flush(timeout=60.0)
                 assert out.subscribers == 1 and out.stats()["sent"] == 3
                 assert repr(out) == f"<linkspan.aio.Publisher {name}: 3 sent, 1 subscribers>"
         assert repr(out).endswith(", closed>")
@@ -419,7 +419,7 @@ def test_latest_waits_where_a_time_out_is_given(name):
     async def main():
         with pytest.raises((linkspan.NotFound, linkspan.Empty)):
             await linkspan.aio.latest(name)
-        awaited = asyncio.create_task(linkspan.aio.latest(name, timeout=10))
+        awaited = asyncio.create_task(linkspan.aio.latest(name, timeout=60.0))
         await asyncio.sleep(0.05)
         assert not awaited.done()
         async with linkspan.aio.publisher(name) as out:
@@ -459,7 +459,7 @@ def test_wait_gives_the_objects_that_are_ready(name):
                 async def settled():
                     """Waits until what is ready has something, which may be the connection alone."""
                     while True:
-                        for ready in await linkspan.aio.wait([one, two, server], timeout=10):
+                        for ready in await linkspan.aio.wait([one, two, server], timeout=60.0):
                             try:
                                 return ready, ready.try_recv() if ready is not server else await server.next(timeout=0)
                             except (linkspan.Empty, linkspan.Timeout):
@@ -467,16 +467,16 @@ def test_wait_gives_the_objects_that_are_ready(name):
 
                 nothing()
                 waiting = asyncio.create_task(settled())
-                await out.wait_for_subscribers(timeout=10)
+                await out.wait_for_subscribers(timeout=60.0)
                 await out.send(7)
                 ready, message = await waiting
                 assert ready is one and message.value == 7
                 # Another task may wait for one of them meanwhile.
-                receiving = asyncio.create_task(two.recv(timeout=10))
+                receiving = asyncio.create_task(two.recv(timeout=60.0))
                 asking = asyncio.create_task(settled())
                 await asyncio.sleep(0)
                 async with await linkspan.aio.connect("unix:lab/served") as ch:
-                    call = asyncio.create_task(ch.call(1, timeout=10))
+                    call = asyncio.create_task(ch.call(1, timeout=60.0))
                     ready, request = await asking
                     assert ready is server
                     request.reply(2)
@@ -567,11 +567,11 @@ def test_handler_of_the_program_keeps_sigterm(peer):
 def test_calls_without_a_wait_are_there():
     async def main():
         async with linkspan.aio.listen("unix:lab/one") as listener:
-            near, far = await asyncio.gather(linkspan.aio.connect("unix:lab/one"), listener.accept(timeout=10))
+            near, far = await asyncio.gather(linkspan.aio.connect("unix:lab/one"), listener.accept(timeout=60.0))
             with pytest.raises(linkspan.Empty):
                 far.try_recv()
             near.try_send(1)
-            await linkspan.aio.wait([far], timeout=10)
+            await linkspan.aio.wait([far], timeout=60.0)
             while not far.poll():
                 await asyncio.sleep(0)
             assert far.try_recv().value == 1
@@ -587,7 +587,7 @@ def test_publisher_that_ended_is_disconnected_as_without_asyncio(name):
         async with linkspan.aio.subscribe(name) as reader:
             async with linkspan.aio.publisher(name) as out:
                 await out.send(1)
-                assert (await reader.recv(timeout=10)).value == 1
+                assert (await reader.recv(timeout=60.0)).value == 1
             with pytest.raises(linkspan.Disconnected):
                 await reader.recv(timeout=0.2)
             # A loop goes on with the next one.

@@ -12,14 +12,14 @@ def name(request):
 def pair(name, **options):
     """Two ends in this process."""
     with linkspan.listen(name) as listener:
-        a = linkspan.connect(name, timeout=10, **options)
-        return a, listener.accept(timeout=10)
+        a = linkspan.connect(name, timeout=60.0, **options)
+        return a, listener.accept(timeout=60.0)
 
 
 def received(channel, count):
     values = []
     while len(values) < count:
-        some = channel.recv_many(7, timeout=10)
+        some = channel.recv_many(7, timeout=60.0)
         assert 1 <= len(some) <= 7
         values += [message.value for message in some]
     return values
@@ -94,7 +94,7 @@ def test_endless_iterable_is_sent_as_it_yields(name):
 
 
 def test_batches_are_published_and_received(name):
-    with linkspan.publisher(name) as out, linkspan.subscribe(name, timeout=10) as readings:
+    with linkspan.publisher(name) as out, linkspan.subscribe(name, timeout=60.0) as readings:
         assert out.send_many(range(100)) == 100
         heard = []
         while len(heard) < 100:

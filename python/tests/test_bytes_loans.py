@@ -50,8 +50,8 @@ def test_bytes_arrive_in_each_encoding_and_over_each_transport(encoding):
     for transport in ("shm", "unix", "tcp"):
         name = endpoint(transport)
         listener = linkspan.listen(name, encoding=encoding)
-        sender = linkspan.connect(listener.endpoint, timeout=20, encoding=encoding)
-        receiver = listener.accept(timeout=20)
+        sender = linkspan.connect(listener.endpoint, timeout=60.0, encoding=encoding)
+        receiver = listener.accept(timeout=60.0)
         for length in (0, 10, 70_000, 300_000):
             loan = filled(sender.loan_bytes(300_000), 7, length)
             value = loan if encoding == "raw" else {"image": loan}
@@ -118,23 +118,23 @@ def test_bytes_are_published_and_answer_a_request():
     name = endpoint("shm")
     publisher = linkspan.publisher(name)
     subscriber = linkspan.subscribe(name)
-    publisher.wait_for_subscribers(1, timeout=20)
+    publisher.wait_for_subscribers(1, timeout=60.0)
     for seed in range(10):
         publisher.send({"image": filled(publisher.loan_bytes(MIB), seed, MIB - 1), "n": seed})
-        assert subscriber.recv(timeout=20).value == {"image": bytes([seed]) * (MIB - 1), "n": seed}
+        assert subscriber.recv(timeout=60.0).value == {"image": bytes([seed]) * (MIB - 1), "n": seed}
     assert publisher.stats()["bodies_in_slots"] == 10
 
     server = linkspan.serve(endpoint("shm", "lab/served"))
     replies = []
 
     def ask():
-        channel = linkspan.connect(server.endpoint, timeout=20)
-        replies.extend(channel.call(n, timeout=20)["image"] for n in range(3))
+        channel = linkspan.connect(server.endpoint, timeout=60.0)
+        replies.extend(channel.call(n, timeout=60.0)["image"] for n in range(3))
 
     asking = threading.Thread(target=ask)
     asking.start()
     for n in range(3):
-        request = server.next(timeout=20)
+        request = server.next(timeout=60.0)
         loan = request.loan_bytes(MIB)
         assert loan.is_shared
         request.reply({"image": filled(loan, n, 80_000)})
@@ -148,8 +148,8 @@ def test_bytes_are_sent_by_tasks_of_asyncio():
     async def exchange():
         name = endpoint("shm")
         listener = linkspan.aio.listen(name)
-        sender = await linkspan.aio.connect(name, timeout=20)
-        receiver = await listener.accept(timeout=20)
+        sender = await linkspan.aio.connect(name, timeout=60.0)
+        receiver = await listener.accept(timeout=60.0)
         await sender.send(0)
         await receiver.recv()
         loan = sender.loan_bytes(MIB)

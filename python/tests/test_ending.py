@@ -14,12 +14,12 @@ NAME = "unix:lab/end"
 
 @pytest.fixture
 def listener():
-    with linkspan.listen(NAME, timeout=30) as listener:
+    with linkspan.listen(NAME, timeout=60.0) as listener:
         yield listener
 
 
 def sender(**options):
-    channel = linkspan.connect(NAME, timeout=30, **options)
+    channel = linkspan.connect(NAME, timeout=60.0, **options)
     assert channel.send_many([1, 2, 3]) == 3
     return channel
 
@@ -69,7 +69,7 @@ def test_callback_may_use_and_close_its_channel(listener):
         assert caught.value.missed == 3
         with pytest.raises(linkspan.InvalidState):
             holder.channel.send(4)
-        with linkspan.connect(NAME, timeout=30) as other:
+        with linkspan.connect(NAME, timeout=60.0) as other:
             holder.calls.append(other.role)
             other.close()
 
@@ -101,7 +101,7 @@ def test_exception_of_the_callback_is_unraisable(listener, monkeypatch):
 def test_accepted_channel_has_the_callback_of_its_listener():
     calls = []
     with linkspan.listen(NAME, on_unconsumed=calls.append) as listener, linkspan.connect(NAME):
-        channel = listener.accept(timeout=30)
+        channel = listener.accept(timeout=60.0)
         channel.send("an answer")
         del channel
     assert calls == [1]
@@ -174,7 +174,7 @@ def test_exit_of_the_program_calls_back_before_the_interpreter_is_taken_down(lis
 
 
 def test_function_of_atexit_closes_a_channel_before_its_end_is_reported(listener, peer):
-    code = "kept = sender(); atexit.register(lambda: kept.close(timeout=30)); say('sent')"
+    code = "kept = sender(); atexit.register(lambda: kept.close(timeout=60.0)); say('sent')"
     other = peer(SENDER + code)
     far = listener.accept()
     assert other.line() == "sent" and [far.recv().value for _ in range(3)] == [1, 2, 3]

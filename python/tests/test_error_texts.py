@@ -150,7 +150,7 @@ def test_request_as_a_context_answers_an_exception_whatever_its_text_is(client):
     name = endpoint("unix")
     with linkspan.serve(name) as server:
         child = client(name)
-        while (request := server.next(timeout=30)) is not None:
+        while (request := server.next(timeout=60.0)) is not None:
             try:
                 with request:
                     request.reply(raises(request))
@@ -191,7 +191,7 @@ def test_failure_with_any_text_is_sent(peer):
             except linkspan.Remote as error:
                 say(error.remote_text, error.remote_type)
         """, name)
-        request = server.next(timeout=30)
+        request = server.next(timeout=60.0)
         with pytest.raises(linkspan.WrongType, match="text=5 is of type int: give text"):
             request.fail(5)
         request.fail("caf\udce9", type="l\udce4b")
@@ -206,7 +206,7 @@ def test_ctrl_c_in_the_text_of_an_exception_is_a_ctrl_c(peer):
         child = peer("""
             with linkspan.connect(sys.argv[1]) as ch:
                 try:
-                    ch.call(1, timeout=30)
+                    ch.call(1, timeout=60.0)
                 except linkspan.Error:
                     say("no answer")
         """, name)
@@ -249,13 +249,13 @@ def test_service_reports_an_exception_whatever_its_text_is(controller, peer, met
     if method == "command":
         service = controller.service("fails")
         until(service.status)
-        assert service.get_data(timeout=30) == 1
+        assert service.get_data(timeout=60.0) == 1
         with pytest.raises(linkspan.Remote) as failed:
-            service.command("fail", timeout=30)
+            service.command("fail", timeout=60.0)
         assert (failed.value.remote_type, failed.value.remote_text) == ("Broken", text)
         assert "caf\\udce9" in service.status()["reason"]
         assert [line["text"] for line in service.log() if "caf" in line["text"]]
-        service.shutdown(timeout=30)
+        service.shutdown(timeout=60.0)
         assert child.end()[0] == 0
     else:
         assert child.end() == (0, "ended\n", "")

@@ -73,12 +73,12 @@ def test_instances_are_sent_flat_and_with_the_limit_of_their_channel() -> None:
         for text in ["short", "x" * 900]:
             for _ in range(2):
                 out.send(cls(text, 7))
-                assert subscriber.recv(timeout=20.0).value == {"key a0": text, "key a1": 7}
+                assert subscriber.recv(timeout=60.0).value == {"key a0": text, "key a1": 7}
         for _ in range(2):
             with pytest.raises(linkspan.TooLarge):
                 out.send(cls("x" * 2000, 7))
         out.send(cls("after", None))
-        assert subscriber.recv(timeout=20.0).value == {"key a0": "after", "key a1": None}
+        assert subscriber.recv(timeout=60.0).value == {"key a0": "after", "key a1": None}
 
 
 def test_values_without_a_form_are_refused_with_their_path() -> None:

@@ -19,7 +19,7 @@ from conftest import endpoint
 import linkspan
 import linkspan.aio
 
-SOON = 30.0
+SOON = 60.0
 #: The kernel ends a child that waits for ever.
 HANGS = 100
 

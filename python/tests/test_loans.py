@@ -14,8 +14,8 @@ MIB = 1 << 20
 def pair_over(transport, **options):
     name = endpoint(transport)
     listener = linkspan.listen(name, **options)
-    one = linkspan.connect(listener.endpoint, timeout=20, **options)
-    two = listener.accept(timeout=20)
+    one = linkspan.connect(listener.endpoint, timeout=60.0, **options)
+    two = listener.accept(timeout=60.0)
     one.send(0)
     two.recv()
     listener.close()
@@ -209,22 +209,22 @@ def test_loan_for_a_reply_is_viewed_by_the_client(transport):
 
     def ask():
         try:
-            with linkspan.connect(server.endpoint, timeout=20, max_message_size=4 * MIB) as client:
-                replies.extend(client.call(n, timeout=20).value for n in range(8))
+            with linkspan.connect(server.endpoint, timeout=60.0, max_message_size=4 * MIB) as client:
+                replies.extend(client.call(n, timeout=60.0).value for n in range(8))
         except Exception as error:
             failed.append(error)
 
     asking = threading.Thread(target=ask)
     asking.start()
     for _ in range(8):
-        request = server.next(timeout=20)
+        request = server.next(timeout=60.0)
         wave = request.loan((2, MIB // 16))
         wave[:] = request.value
         request.reply(wave)
         assert not wave.flags.writeable
         with pytest.raises(linkspan.InvalidState, match="answered once"):
             request.loan(5)
-    server.close(timeout=20)
+    server.close(timeout=60.0)
     asking.join(20)
     assert not failed and [reply[1, -1] for reply in replies] == list(range(8))
     assert not any(reply.flags.writeable for reply in replies)
@@ -235,24 +235,24 @@ def test_loan_for_a_reply_is_viewed_by_the_client(transport):
 def test_channel_that_replies_sends_a_loan_without_a_copy():
     one, two = pair_over("shm", max_message_size=4 * MIB)
     asked = one.start_call("wave")
-    request = two.recv(timeout=20)
+    request = two.recv(timeout=60.0)
     waves = [two.loan(MIB, "u1") for _ in range(8)]
     waves[7][:] = 7
     two.reply(request, waves[7])
     assert not waves[7].flags.writeable and waves[6].flags.writeable
-    assert (one.finish_call(asked, timeout=20).value == 7).all()
+    assert (one.finish_call(asked, timeout=60.0).value == 7).all()
     # No slot was free for a copy.
     assert two.stats()["arrays_in_slots"] == 1 and two.stats()["arrays_without_slot"] == 0
 
 
 def test_loan_of_a_publisher_is_read_only_once_it_is_published():
     with linkspan.Publisher(endpoint("shm")) as publisher, linkspan.Subscriber(publisher.endpoint) as subscriber:
-        publisher.wait_for_subscribers(1, timeout=20)
+        publisher.wait_for_subscribers(1, timeout=60.0)
         wave = publisher.loan((3, 100_000), order="F")
         wave[:] = 2.5
         publisher.send({"wave": wave})
         assert not wave.flags.writeable
-        assert np.array_equal(subscriber.recv(timeout=20)["wave"], wave)
+        assert np.array_equal(subscriber.recv(timeout=60.0)["wave"], wave)
         assert publisher.stats()["arrays_in_slots"] == 1 and publisher.stats()["arrays_without_slot"] == 0
         publisher.close()
         with pytest.raises(linkspan.InvalidState, match="closed"):
@@ -267,7 +267,7 @@ def test_views_of_subscribers_do_not_change():
             wave = publisher.loan((2, MIB // 16), "f8")
             wave[:] = seed
             publisher.send({"wave": wave})
-            views += [(seed, s.recv(timeout=20)["wave"]) for s in subscribers]
+            views += [(seed, s.recv(timeout=60.0)["wave"]) for s in subscribers]
             assert not views[-1][1].flags.writeable
             # Some hold four for long, others one after the other; what is more than its share, a subscriber copies.
             views = [view for view in views if view[0] in (0, 3, 4, 9, 17) or view[0] > seed - 3]

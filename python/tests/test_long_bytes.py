@@ -17,8 +17,8 @@ MIB = 1 << 20
 def pair(encoding="cbor"):
     name = endpoint("shm")
     with linkspan.listen(name, encoding=encoding) as listener:
-        one = linkspan.connect(name, timeout=20, encoding=encoding)
-        two = listener.accept(timeout=20)
+        one = linkspan.connect(name, timeout=60.0, encoding=encoding)
+        two = listener.accept(timeout=60.0)
         one.send(b"")
         two.recv()
         return one, two
@@ -142,18 +142,18 @@ def test_text_structure_and_bytes_within_them_arrive_as_before():
 def test_bytes_that_answer_a_call_or_were_kept_for_another_call_arrive():
     name = endpoint("shm")
     listener = linkspan.listen(name)
-    one = linkspan.connect(name, timeout=20)
-    two = listener.accept(timeout=20)
+    one = linkspan.connect(name, timeout=60.0)
+    two = listener.accept(timeout=60.0)
 
     def answer():
-        request = two.recv(timeout=20)
+        request = two.recv(timeout=60.0)
         # Before the answer: the caller keeps it for its next `recv`.
         two.send(b"data" * 50_000)
         two.reply(request, b"reply" * 50_000)
 
     answering = threading.Thread(target=answer)
     answering.start()
-    assert one.call(b"request" * 50_000, timeout=20).value == b"reply" * 50_000
+    assert one.call(b"request" * 50_000, timeout=60.0).value == b"reply" * 50_000
     answering.join()
     assert one.recv().value == b"data" * 50_000
 

@@ -7,7 +7,7 @@ import pytest
 
 from conftest import endpoint
 
-SOON = 20.0
+SOON = 60.0
 
 
 @pytest.mark.parametrize("transport", ["shm", "unix"])

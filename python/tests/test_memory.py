@@ -75,8 +75,8 @@ def test_refusals():
 
 def test_calls():
     with linkspan.listen("lab/memory") as listener:
-        near = linkspan.connect("lab/memory", timeout=30)
-        far = listener.accept(timeout=30)
+        near = linkspan.connect("lab/memory", timeout=60.0)
+        far = listener.accept(timeout=60.0)
         given = {"wave": np.zeros(BLOCK // 8), "n": list(range(100))}
 
         def exchange():
@@ -92,7 +92,7 @@ def test_creating_and_closing_objects_leaks_no_memory():
         with linkspan.publisher("lab/come") as out:
             out.send(np.zeros(BLOCK // 8))
             reader = linkspan.subscribe("lab/come", on_wait=lambda: None)
-            assert reader.recv(timeout=30).value.nbytes == BLOCK
+            assert reader.recv(timeout=60.0).value.nbytes == BLOCK
 
     assert grown(once, 200) < 4 * LIMIT
 

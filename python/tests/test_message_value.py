@@ -28,7 +28,7 @@ def arrived(link, value):
     # What a socket has no room for waits for its reader.
     sender = threading.Thread(target=one.send, args=[value])
     sender.start()
-    message = two.recv(timeout=10)
+    message = two.recv(timeout=60.0)
     sender.join(10)
     return message
 
@@ -45,9 +45,9 @@ def test_request_is_answered_with_itself():
     name = endpoint("shm")
     with linkspan.serve(name) as server, linkspan.connect(name) as client:
         asked = client.start_call({"a": 1})
-        request = server.next(timeout=10)
+        request = server.next(timeout=60.0)
         request.reply({"echo": request})
-        assert client.finish_call(asked, timeout=10) == {"echo": {"a": 1}}
+        assert client.finish_call(asked, timeout=60.0) == {"echo": {"a": 1}}
 
 
 def test_message_is_compared_with_its_content(link):
@@ -202,10 +202,10 @@ def test_bytes_that_are_published_or_asked_for_are_viewed():
     name = endpoint("shm")
     with linkspan.publisher(name) as publisher, linkspan.subscribe(name) as subscriber:
         publisher.send({"image": b"\6" * 500_000})
-        assert subscriber.recv(timeout=20).view("image") == b"\6" * 500_000
+        assert subscriber.recv(timeout=60.0).view("image") == b"\6" * 500_000
     with linkspan.serve(endpoint("shm", "lab/served")) as server, linkspan.connect(server.endpoint) as client:
         asked = client.start_call(b"\7" * 500_000)
-        request = server.next(timeout=20)
+        request = server.next(timeout=60.0)
         request.reply({"image": request.view()})
         # A buffer that is no `bytes` is an array.
-        assert (client.finish_call(asked, timeout=20)["image"] == 7).all()
+        assert (client.finish_call(asked, timeout=60.0)["image"] == 7).all()

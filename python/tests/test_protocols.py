@@ -274,7 +274,7 @@ def test_schema_of_a_dataclass_is_that_of_its_annotations():
     assert text_of("schema", PowerReading) == SCHEMA
     reading = PowerReading(NOON, 5.0, Mode.ON, wave=np.zeros(2, "f4"), inner=Inner(np.float32(1)), items=[Inner(np.float32(2))])
     with linkspan.publisher("unix:lab/schema", schema=PowerReading, validate="send") as out:
-        with linkspan.subscribe("unix:lab/schema", schema=PowerReading, validate="receive", timeout=30) as reader:
+        with linkspan.subscribe("unix:lab/schema", schema=PowerReading, validate="receive", timeout=60.0) as reader:
             out.send(reading)
             assert reader.recv()["inner"] == {"x": 1.0}
         with pytest.raises(linkspan.Error, match="watts"):

@@ -33,7 +33,7 @@ def test_late_subscriber_gets_the_latest_first(peer, name):
     other = peer(PUBLISHER, name)
     other.line()
     assert tell(other, 1) == 2
-    with linkspan.subscribe(name, timeout=30) as readings:
+    with linkspan.subscribe(name, timeout=60.0) as readings:
         first = readings.recv()
         assert first["n"] == 1 and first.sequence == 2 and str(other.process.pid) in first.source
         tell(other, 2)
@@ -58,7 +58,7 @@ def test_latest_without_waiting(peer, name):
 
 
 def test_subscribers_wait_for_their_publisher_and_its_successor(peer, name):
-    readings = linkspan.subscribe(name, timeout=30)
+    readings = linkspan.subscribe(name, timeout=60.0)
     with pytest.raises(linkspan.NotFound):
         readings.recv(timeout=0.01)
     other = peer(PUBLISHER, name)
@@ -76,7 +76,7 @@ def test_subscribers_wait_for_their_publisher_and_its_successor(peer, name):
 
 def test_many_subscribers_and_arrays(name):
     with linkspan.publisher(name) as out:
-        readers = [linkspan.subscribe(name, timeout=30) for _ in range(3)]
+        readers = [linkspan.subscribe(name, timeout=60.0) for _ in range(3)]
         wave = np.arange(3000.0)
         out.send({"wave": wave})
         for reader in readers:
@@ -90,7 +90,7 @@ def test_many_subscribers_and_arrays(name):
 
 def test_overtaken_subscriber_gets_the_number_of_missed_messages(name):
     with linkspan.publisher(name, buffer=65536) as out:
-        reader = linkspan.subscribe(name, timeout=30)
+        reader = linkspan.subscribe(name, timeout=60.0)
         out.send({"n": 0})
         assert reader.recv()["n"] == 0
         for n in range(1, 5001):
@@ -141,14 +141,14 @@ def test_select_waits_for_the_descriptor(name):
 
 def test_wrong_verb_names_the_right_one(name):
     with linkspan.publisher(name), pytest.raises(linkspan.InvalidState, match="subscribe"):
-        linkspan.connect(name, timeout=5)
+        linkspan.connect(name, timeout=60.0)
     with linkspan.serve(name), pytest.raises(linkspan.InvalidState):
-        linkspan.subscribe(name).recv(timeout=5)
+        linkspan.subscribe(name).recv(timeout=60.0)
 
 
 def test_subscriber_to_patterns_names_each_message():
     first = linkspan.publisher("lab/a")
-    with linkspan.subscribe("lab/*", timeout=30) as all_of_lab, linkspan.subscribe(["sim/?", "lab/a"], timeout=30) as given:
+    with linkspan.subscribe("lab/*", timeout=60.0) as all_of_lab, linkspan.subscribe(["sim/?", "lab/a"], timeout=60.0) as given:
         assert all_of_lab.endpoint == "lab/*" and given.endpoint == "sim/?, lab/a"
         first.send(1)
         second = linkspan.publisher("lab/b")
@@ -175,11 +175,11 @@ def test_subscriber_to_patterns_names_each_message():
 
 @pytest.mark.parametrize("transport", PUBLISHERS)
 def test_flush_waits_until_what_was_published_has_been_given(transport):
-    with linkspan.publisher(endpoint(transport)) as out, linkspan.subscribe(out.endpoint, timeout=30) as readings:
+    with linkspan.publisher(endpoint(transport)) as out, linkspan.subscribe(out.endpoint, timeout=60.0) as readings:
         out.flush(timeout=0)
         readings.poll()
         if transport not in STORES:
-            out.wait_for_subscribers(timeout=30)
+            out.wait_for_subscribers(timeout=60.0)
         out.send_many([1, 2, 3])
         if transport == "shm":
             with pytest.raises(linkspan.Timeout, match="3 messages are left for one subscriber") as caught:
@@ -188,7 +188,7 @@ def test_flush_waits_until_what_was_published_has_been_given(transport):
             with pytest.raises(linkspan.Cancelled):
                 out.flush(timeout=None, on_wait=lambda: False)
         else:
-            out.flush(timeout=30)
+            out.flush(timeout=60.0)
         if transport == "shm":
             thread = threading.Thread(target=out.flush)
             thread.start()

@@ -61,7 +61,7 @@ def test_what_public_calls_return_says_its_state(world):
     with contextlib.ExitStack() as ended:
         client, other = world.pair(ended)
         subscriber = ended.enter_context(linkspan.subscribe(world.name()))
-        for thing in [recording.batches("lab/a"), recording.messages(), iter(recording), subscriber.try_iter(), client.start_call(1, timeout=5)]:
+        for thing in [recording.batches("lab/a"), recording.messages(), iter(recording), subscriber.try_iter(), client.start_call(1, timeout=60.0)]:
             assert not DEFAULT.search(repr(thing)), repr(thing)
 
 
@@ -76,7 +76,7 @@ def test_batches_say_how_many_they_have_given(world):
 def test_listener_says_how_many_it_has_accepted_and_that_it_is_closed(world):
     with linkspan.listen("unix:lab/one") as listener:
         assert repr(listener) == "<linkspan.Listener unix:lab/one: 0 accepted>"
-        with linkspan.connect("unix:lab/one", timeout=5) as near, listener.accept(timeout=5) as far:
+        with linkspan.connect("unix:lab/one", timeout=60.0) as near, listener.accept(timeout=60.0) as far:
             assert repr(listener) == "<linkspan.Listener unix:lab/one: 1 accepted>"
             near.close(), far.close()
     assert repr(listener) == "<linkspan.Listener unix:lab/one: 1 accepted, closed>"
@@ -87,5 +87,5 @@ def test_pending_reply_says_whether_its_answer_is_to_come(world):
         client, request = world.served(ended)
         assert repr(world.pending) == "<linkspan._native.PendingReply: its answer is still to be taken>"
         request.reply(2)
-        assert client.finish_call(world.pending, timeout=5).value == 2
+        assert client.finish_call(world.pending, timeout=60.0).value == 2
         assert repr(world.pending) == "<linkspan._native.PendingReply: finished>"

@@ -18,10 +18,10 @@ def test_channel_with_another_unit_is_refused_on_both_sides(transport):
     at = endpoint(transport)
     with linkspan.open(at, schema=WATTS) as listener:
         with pytest.raises(linkspan.SchemaMismatch, match="watts: the unit is W there and kW here") as caught:
-            linkspan.connect(at, schema=KILOWATTS, timeout=20)
+            linkspan.connect(at, schema=KILOWATTS, timeout=60.0)
         assert caught.value.code == 117 and not caught.value.retryable
         with pytest.raises(linkspan.SchemaMismatch, match="watts: the unit is W here and kW there"):
-            listener.recv(timeout=20)
+            listener.recv(timeout=60.0)
         assert [event.kind for event in listener.events()] == ["schema_mismatch"]
 
 
@@ -36,11 +36,11 @@ def test_old_and_new_program_exchange_messages_both_ways(transport, listens, cal
         return {} if schema is None else {"schema": schema, "validate": "both"}
 
     at = endpoint(transport)
-    with linkspan.open(at, **given(listens)) as listener, linkspan.connect(at, timeout=20, **given(calls)) as caller:
+    with linkspan.open(at, **given(listens)) as listener, linkspan.connect(at, timeout=60.0, **given(calls)) as caller:
         caller.send({"watts": 1.5})
-        assert listener.recv(timeout=20).value == {"watts": 1.5}
+        assert listener.recv(timeout=60.0).value == {"watts": 1.5}
         listener.send({"watts": 2.5})
-        assert caller.recv(timeout=20).value == {"watts": 2.5}
+        assert caller.recv(timeout=60.0).value == {"watts": 2.5}
         assert not listener.poll() and not caller.poll()  # what was received is consumed
 
 
@@ -51,7 +51,7 @@ def test_subscriber_compares_before_its_first_message(transport):
         out.send({"watts": 1.0})
         with linkspan.subscribe(at, schema=KILOWATTS) as wrong, pytest.raises(linkspan.SchemaMismatch, match="kW here"):
             out.send({"watts": 1.0})
-            wrong.recv(timeout=20)
+            wrong.recv(timeout=60.0)
         with pytest.raises(linkspan.SchemaMismatch):
             linkspan.latest(at, schema=KILOWATTS)
         assert linkspan.latest(at, schema=NEWER).value == {"watts": 1.0}
@@ -74,18 +74,18 @@ def test_file_is_a_path_or_a_text(tmp_path):
 
 def test_values_are_checked_with_path_expected_and_found():
     with linkspan.open("unix:lab/checked", schema=WATTS, validate="both") as listener:
-        with linkspan.connect("unix:lab/checked", timeout=20, schema=WATTS, validate="send") as caller:
+        with linkspan.connect("unix:lab/checked", timeout=60.0, schema=WATTS, validate="send") as caller:
             with pytest.raises(linkspan.WrongType, match="f64 in W is expected, text was found") as caught:
                 caller.send({"watts": "many"})
             assert caught.value.path == "watts"
             with pytest.raises(linkspan.Missing, match="watts"):
                 caller.send({})
             caller.send({"watts": 3.0})
-            assert listener.recv(timeout=20).value == {"watts": 3.0}
+            assert listener.recv(timeout=60.0).value == {"watts": 3.0}
             assert not listener.poll()
-        with linkspan.connect("unix:lab/checked", timeout=20) as caller:
+        with linkspan.connect("unix:lab/checked", timeout=60.0) as caller:
             caller.send({"watts": "many"})
-            message = listener.recv(timeout=20)
+            message = listener.recv(timeout=60.0)
             with pytest.raises(linkspan.WrongType) as caught:
                 _ = message.value
             assert caught.value.path == "watts"
@@ -116,14 +116,14 @@ def test_replies_have_a_schema_of_their_own():
     with linkspan.serve("unix:lab/tank", schema=WATTS, reply_schema=LEVEL, validate="send") as server:
         other = LEVEL.replace('"m"', '"cm"')
         with pytest.raises(linkspan.SchemaMismatch, match="the reply schema tank .*the unit is m there and cm here"):
-            linkspan.connect("unix:lab/tank", timeout=20, schema=WATTS, reply_schema=other)
+            linkspan.connect("unix:lab/tank", timeout=60.0, schema=WATTS, reply_schema=other)
         assert linkspan.reply_schema("unix:lab/tank")["type"]["fields"][0]["type"]["unit"] == "m"
         with (
-            linkspan.connect("unix:lab/tank", timeout=20, schema=WATTS, reply_schema=LEVEL) as client,
+            linkspan.connect("unix:lab/tank", timeout=60.0, schema=WATTS, reply_schema=LEVEL) as client,
             ThreadPoolExecutor() as pool,
         ):
-            called = pool.submit(client.call, {"watts": 1.0}, timeout=20)
-            request = server.next(timeout=20)
+            called = pool.submit(client.call, {"watts": 1.0}, timeout=60.0)
+            request = server.next(timeout=60.0)
             with pytest.raises(linkspan.WrongType, match="level"):
                 request.reply({"level": "high"})
             request.reply({"level": 2.0})
@@ -137,7 +137,7 @@ def test_records_of_a_journal_name_the_schema_that_they_were_written_with():
     for schema in (WATTS, newer):
         with linkspan.publisher("journal:lab/power", schema=schema) as out:
             out.send({"watts": 1.0})
-    with linkspan.subscribe("journal:lab/power", timeout=20, schema=newer, from_="first") as reader:
+    with linkspan.subscribe("journal:lab/power", timeout=60.0, schema=newer, from_="first") as reader:
         fields = [len(linkspan.schema("journal:lab/power", reader.recv())["type"]["fields"]) for _ in range(2)]
     assert fields == [1, 2]
     assert len(linkspan.schema("journal:lab/power")["type"]["fields"]) == 2

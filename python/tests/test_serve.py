@@ -49,7 +49,7 @@ say("ended")
 def test_client_receives_the_result_or_exception_of_a_handler(peer, name):
     other = peer(SERVER, name)
     other.line()
-    with linkspan.connect(name, timeout=10) as ch:
+    with linkspan.connect(name, timeout=60.0) as ch:
         wave = np.arange(5000.0)
         reply = ch.call({"op": "sum", "wave": wave})
         assert reply["sum"] == wave.sum() and np.array_equal(reply["wave"], wave)
@@ -76,7 +76,7 @@ def test_client_receives_the_result_or_exception_of_a_handler(peer, name):
 def test_killed_server_ends_the_call_and_the_next_call_reaches_its_successor(peer, name):
     other = peer(SERVER, name)
     other.line()
-    ch = linkspan.connect(name, timeout=30)
+    ch = linkspan.connect(name, timeout=60.0)
     with pytest.raises(linkspan.Disconnected) as caught:
         ch.call({"op": "die"})
     assert isinstance(caught.value, ConnectionError)
@@ -85,7 +85,7 @@ def test_killed_server_ends_the_call_and_the_next_call_reaches_its_successor(pee
 
 
 CLIENT = """
-ch = linkspan.connect(sys.argv[1], timeout=30)
+ch = linkspan.connect(sys.argv[1], timeout=60.0)
 total = 0
 for i in range(200):
     total += ch.call({"n": i, "who": os.getpid()})["n"]
@@ -98,7 +98,7 @@ def test_each_of_many_clients_gets_its_own_replies(peer, name):
         clients = [peer(CLIENT, name) for _ in range(4)]
         seen = set()
         for _ in range(800):
-            request = server.next(timeout=30)
+            request = server.next(timeout=60.0)
             seen.add(request["who"])
             request.reply({"n": request["n"] * 2})
         assert [c.line() for c in clients] == [str(sum(range(200)) * 2)] * 4
@@ -110,7 +110,7 @@ def called(name, value, results):
 
     def call():
         try:
-            with linkspan.connect(name, timeout=30) as ch:
+            with linkspan.connect(name, timeout=60.0) as ch:
                 results.append(ch.call(value).value)
         except linkspan.Error as error:
             results.append(error)
@@ -124,7 +124,7 @@ def test_request_is_answered_once_and_stays_open_after_a_refused_reply(name):
     results = []
     with linkspan.serve(name) as server:
         thread = called(name, 1, results)
-        request = server.next(timeout=30)
+        request = server.next(timeout=60.0)
         assert isinstance(request, linkspan.Message) and request.wants_reply and not request.answered
         with pytest.raises(linkspan.Unsupported):
             request.reply(object())
@@ -141,7 +141,7 @@ def test_dropped_request_is_answered(name):
     results = []
     with linkspan.serve(name) as server:
         thread = called(name, 1, results)
-        server.next(timeout=30)
+        server.next(timeout=60.0)
         gc.collect()
         thread.join(30)
     assert isinstance(results[0], linkspan.Remote) and results[0].remote_type == "linkspan.unanswered"
@@ -151,17 +151,17 @@ def test_with_block_always_replies(name):
     results = []
     with linkspan.serve(name) as server:
         thread = called(name, 1, results)
-        with pytest.raises(ZeroDivisionError), server.next(timeout=30) as request:
+        with pytest.raises(ZeroDivisionError), server.next(timeout=60.0) as request:
             1 / 0
         thread.join(30)
         assert request.answered
         thread = called(name, 2, results)
-        with server.next(timeout=30) as kept:
+        with server.next(timeout=60.0) as kept:
             pass
         assert kept.answered
         thread.join(30)
         thread = called(name, 3, results)
-        with server.next(timeout=30) as kept:
+        with server.next(timeout=60.0) as kept:
             kept.reply("in time")
         thread.join(30)
     assert (results[0].remote_type, results[0].remote_text) == ("ZeroDivisionError", "division by zero")
@@ -173,7 +173,7 @@ def test_request_fails_with_a_given_error(name):
     results = []
     with linkspan.serve(name) as server:
         thread = called(name, 1, results)
-        server.next(timeout=30).fail("too long", "spectrum.window_too_long", 7, {"longest": 65536})
+        server.next(timeout=60.0).fail("too long", "spectrum.window_too_long", 7, {"longest": 65536})
         thread.join(30)
     failure = results[0]
     assert (failure.code, failure.remote_code, failure.remote_type) == (122, 7, "spectrum.window_too_long")
@@ -227,10 +227,10 @@ def test_exception_of_a_handler_is_logged_with_its_traceback(name, caplog):
 
     def calls():
         try:
-            with linkspan.connect(name, timeout=30) as ch:
+            with linkspan.connect(name, timeout=60.0) as ch:
                 for n in range(2):
                     try:
-                        ch.call({"n": n}, timeout=30)
+                        ch.call({"n": n}, timeout=60.0)
                     except linkspan.Remote as error:
                         types.append(error.remote_type)
         finally:
@@ -264,17 +264,17 @@ def test_base_exception_leaves_run_and_answers(name):
 
 def test_listener_answers_requests_too(name):
     with linkspan.listen(name) as listener:
-        ch = linkspan.connect(name, timeout=30)
+        ch = linkspan.connect(name, timeout=60.0)
         results = []
         thread = threading.Thread(target=lambda: results.append(ch.call({"x": 1}).value))
         thread.start()
-        end = listener.accept(timeout=30)
-        request = end.recv(timeout=30)
+        end = listener.accept(timeout=60.0)
+        request = end.recv(timeout=60.0)
         end.reply(request, {"y": request["x"] + 1})
         thread.join(30)
         ch.send("no answer wanted")
         with pytest.raises(linkspan.InvalidState):
-            end.reply(end.recv(timeout=30), None)
+            end.reply(end.recv(timeout=60.0), None)
     assert results == [{"y": 2}]
 
 
@@ -334,7 +334,7 @@ def test_processes_share_a_name_and_succeed_a_dead_one(peer, transport):
     ]
     for worker in workers:
         worker.line()
-    with linkspan.connect(name, timeout=20, idempotent=True) as client:
+    with linkspan.connect(name, timeout=60.0, idempotent=True) as client:
         first = client.call(None).value
         os.kill(first, signal.SIGKILL)
         # The dead one may have been about to answer, and nobody else.
@@ -360,7 +360,7 @@ def test_workers_handle_requests_at_once_and_all_are_answered(name):
 
     def ask(number):
         with linkspan.connect(name) as channel:
-            return channel.call({"n": number}, timeout=30).value
+            return channel.call({"n": number}, timeout=60.0).value
 
     with ThreadPoolExecutor(3) as threads:
         assert list(threads.map(ask, range(6))) == [0, 2, 4, 6, 8, 10]
@@ -401,8 +401,8 @@ def test_handler_that_returns_a_coroutine_is_answered_with_where_it_belongs(name
         warnings.simplefilter("error")
         for of in handlers:
             with pytest.raises(linkspan.Remote, match=r"returned a coroutine, .* await linkspan\.aio\.serve"):
-                channel.call({"of": of}, timeout=30)
-        assert channel.call({}, timeout=30) == "goes on"
+                channel.call({"of": of}, timeout=60.0)
+        assert channel.call({}, timeout=60.0) == "goes on"
     server.close()
     thread.join(30)
     assert not thread.is_alive()

@@ -118,7 +118,7 @@ def test_what_waits_in_a_mailslot_is_served_before_the_stop(peer):
     # 66 messages, of which six wait at the signal: a server looks for signals after each 64th.
     child = peer(f"""
 server = linkspan.serve({endpoint("dgram", "lab/mailslot")!r})
-writer = linkspan.connect({endpoint("dgram", "lab/mailslot")!r}, timeout=30)
+writer = linkspan.connect({endpoint("dgram", "lab/mailslot")!r}, timeout=60.0)
 for number in range(6):
     writer.send(number)
 taken = []

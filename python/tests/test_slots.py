@@ -21,8 +21,8 @@ def wave(seed, count=LONG):
 def pair():
     name = endpoint("shm")
     with linkspan.listen(name) as listener:
-        one = linkspan.connect(name, timeout=20)
-        two = listener.accept(timeout=20)
+        one = linkspan.connect(name, timeout=60.0)
+        two = listener.accept(timeout=60.0)
         one.send(0)
         two.recv()
         yield one, two
@@ -49,17 +49,17 @@ def test_views_outlive_message_channel_and_sender(peer):
     sender = peer(
         """
         import sys, numpy as np, linkspan
-        channel = linkspan.connect(sys.argv[1], timeout=20)
+        channel = linkspan.connect(sys.argv[1], timeout=60.0)
         channel.send(0)
         channel.send(np.arange(1 << 17, dtype="f8"))
         print(channel.stats()["arrays_in_slots"], flush=True)
-        channel.recv(timeout=20)
+        channel.recv(timeout=60.0)
         """,
         name,
     )
     with linkspan.open(name) as channel:
-        channel.recv(timeout=20)
-        seen = channel.recv(timeout=20).value
+        channel.recv(timeout=60.0)
+        seen = channel.recv(timeout=60.0).value
         assert sender.line() == "1"
         sender.signal(signal.SIGKILL)
         sender.process.wait()
@@ -74,15 +74,15 @@ def test_receiver_killed_with_views_does_not_harm_the_sender(peer):
             receiver = peer(
                 """
                 import sys, linkspan
-                channel = linkspan.connect(sys.argv[1], client_id="receiver", timeout=20)
+                channel = linkspan.connect(sys.argv[1], client_id="receiver", timeout=60.0)
                 channel.send(0)
-                views = [channel.recv(timeout=20).value for _ in range(5)]
+                views = [channel.recv(timeout=60.0).value for _ in range(5)]
                 print(*(int(view[-1]) for view in views), flush=True)
-                channel.recv(timeout=20)
+                channel.recv(timeout=60.0)
                 """,
                 name,
             )
-            channel.recv(timeout=20)
+            channel.recv(timeout=60.0)
             for i in range(5):
                 channel.send(wave(100 * seed + i))
             last = [int(word) - (LONG - 1) for word in receiver.line().split()]
@@ -94,14 +94,14 @@ def test_receiver_killed_with_views_does_not_harm_the_sender(peer):
         peer(
             """
             import sys, linkspan
-            with linkspan.connect(sys.argv[1], client_id="receiver", timeout=20) as channel:
+            with linkspan.connect(sys.argv[1], client_id="receiver", timeout=60.0) as channel:
                 channel.send(0)
-                while channel.recv(timeout=20).value is not None:
+                while channel.recv(timeout=60.0).value is not None:
                     pass
             """,
             name,
         )
-        channel.recv(timeout=20)
+        channel.recv(timeout=60.0)
         channel.send(None)
 
 

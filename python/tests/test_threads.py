@@ -37,7 +37,7 @@ def test_calls_of_many_threads_on_one_channel_are_each_answered(name, server):
 def test_messages_of_many_threads_on_one_channel_all_arrive(name):
     with linkspan.listen(name) as listener, ThreadPoolExecutor(THREADS) as pool:
         near = linkspan.connect(name, replay_count=5)
-        far = listener.accept(timeout=30)
+        far = listener.accept(timeout=60.0)
         sent = [pool.submit(lambda n=n: near.send(n, timeout=60)) for n in range(THREADS * EACH)]
         got = sorted(far.recv(timeout=60).value for _ in sent)
         assert got == list(range(THREADS * EACH))
@@ -53,14 +53,14 @@ def test_values_of_many_threads_on_one_publisher_are_all_numbered(transport):
         with ThreadPoolExecutor(THREADS) as pool:
             numbers = list(pool.map(out.send, range(THREADS * EACH)))
         assert sorted(numbers) == list(range(1, THREADS * EACH + 1))
-        assert sorted(reader.recv(timeout=30).value for _ in numbers) == list(range(THREADS * EACH))
+        assert sorted(reader.recv(timeout=60.0).value for _ in numbers) == list(range(THREADS * EACH))
 
 
 def test_calls_of_several_threads_are_under_way_together():
     """Each gets its own answer, in whatever order these come."""
     with linkspan.serve("unix:lab/slow") as server, linkspan.connect("unix:lab/slow") as channel, ThreadPoolExecutor(4) as pool:
         calls = [pool.submit(lambda n=n: channel.call(n, timeout=60).value) for n in range(4)]
-        requests = [server.next(timeout=30) for _ in calls]
+        requests = [server.next(timeout=60.0) for _ in calls]
         for request in reversed(requests):
             request.reply(request.value * 2)
         assert [call.result() for call in calls] == [0, 2, 4, 6]
@@ -70,7 +70,7 @@ def test_call_beside_one_that_waits_has_a_time_out_of_its_own():
     with linkspan.serve("unix:lab/slow") as server, linkspan.connect("unix:lab/slow") as channel:
         first = threading.Thread(target=lambda: channel.call("first", timeout=60))
         first.start()
-        request = server.next(timeout=30)
+        request = server.next(timeout=60.0)
         with pytest.raises(linkspan.Timeout, match="the request was sent") as caught:
             channel.call("second", timeout=0.05)
         assert not caught.value.retryable
@@ -84,7 +84,7 @@ def test_on_wait_is_called_while_a_thread_waits_beside_another_call():
     with linkspan.serve("unix:lab/slow") as server, linkspan.connect("unix:lab/slow") as channel:
         first = threading.Thread(target=lambda: channel.call("first", timeout=60))
         first.start()
-        request = server.next(timeout=30)
+        request = server.next(timeout=60.0)
         with pytest.raises(linkspan.Cancelled):
             channel.call("second", timeout=60, on_wait=lambda: False)
         request.reply(None)

@@ -40,8 +40,8 @@ def same(a, b):
 
 def pair(where, **options):
     """Two ends in this process."""
-    with linkspan.listen(where, timeout=30, **options) as listener:
-        near = linkspan.connect(where, timeout=30, **options)
+    with linkspan.listen(where, timeout=60.0, **options) as listener:
+        near = linkspan.connect(where, timeout=60.0, **options)
         return near, listener.accept()
 
 
@@ -65,7 +65,7 @@ def test_every_value_arrives_as_it_was_sent(transport):
 def test_table_of_mixed_types_arrives_unchanged(transport, table):
     where = endpoint(transport)
     if transport in PUBLISHERS:
-        with linkspan.publisher(where) as out, linkspan.subscribe(where, timeout=30) as reader:
+        with linkspan.publisher(where) as out, linkspan.subscribe(where, timeout=60.0) as reader:
             out.send(table)
             assert same(reader.recv().value, table)
             assert same(linkspan.latest(where).value, table)
@@ -91,7 +91,7 @@ def test_calls_return_replies_and_errors(peer, transport):
     where = endpoint(transport)
     other = peer(SERVER, where)
     other.line()
-    with linkspan.connect(where, timeout=30) as ch:
+    with linkspan.connect(where, timeout=60.0) as ch:
         assert [ch.call({"n": n}).value for n in range(20)] == [n * 2 for n in range(20)]
         assert same(ch.call(rows()).value, rows())
         with pytest.raises(linkspan.Remote) as caught:
@@ -107,7 +107,7 @@ def test_calls_return_replies_and_errors(peer, transport):
 @pytest.mark.parametrize("transport", PUBLISHERS)
 def test_subscribers_receive_published_messages(transport):
     where = endpoint(transport)
-    with linkspan.publisher(where) as out, linkspan.subscribe(where, timeout=30) as reader:
+    with linkspan.publisher(where) as out, linkspan.subscribe(where, timeout=60.0) as reader:
         for n, value in enumerate([*VALUES, *ARRAYS], 1):
             assert out.send(value) == n
             got = reader.recv()

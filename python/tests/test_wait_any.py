@@ -15,7 +15,7 @@ def test_wait_any_returns_the_first_ready_object():
         publishers[turn].send(turn)
         got = None
         while got is None:
-            for ready in linkspan.wait([*readings, server], timeout=20):
+            for ready in linkspan.wait([*readings, server], timeout=60.0):
                 if ready is not server:
                     try:
                         got = ready.try_recv().value
@@ -28,13 +28,13 @@ def test_wait_any_returns_the_first_ready_object():
 
     def ask():
         with linkspan.connect("unix:lab/server") as client:
-            answers.append(client.call(20, timeout=20).value)
+            answers.append(client.call(20, timeout=60.0).value)
 
     answers = []
     asking = threading.Thread(target=ask)
     asking.start()
     while not answers:
-        for ready in linkspan.wait([*readings, server], timeout=20):
+        for ready in linkspan.wait([*readings, server], timeout=60.0):
             assert ready is server
             try:
                 request = server.next(timeout=0)
@@ -54,7 +54,7 @@ def test_wait_any_times_out_and_accepts_other_descriptors():
             linkspan.wait([pipe], timeout=None, on_wait=lambda: False)
         out.write("x")
         out.flush()
-        assert linkspan.wait([pipe], timeout=20) == [pipe]
+        assert linkspan.wait([pipe], timeout=60.0) == [pipe]
 
 
 def test_journal_is_read_until_its_end():

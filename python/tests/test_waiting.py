@@ -32,8 +32,8 @@ def test_waiting_calls_read_the_thread_id_once(tmp_path):
         a = linkspan.open("unix:lab/one")
         b = linkspan.open("unix:lab/one")
         for n in range({ROUNDS}):
-            a.send(n, timeout=10)
-            assert b.recv(timeout=10).value == n
+            a.send(n, timeout=60.0)
+            assert b.recv(timeout=60.0).value == n
     """)
     assert calls["recvfrom"] >= ROUNDS, calls
     assert calls["getpid"] + calls["gettid"] < ROUNDS // 4, calls
@@ -60,7 +60,7 @@ def test_thread_that_forks_handles_signals_in_the_child(name="unix:lab/one"):
             try:
                 signal.signal(signal.SIGALRM, handler)
                 signal.setitimer(signal.ITIMER_REAL, 0.2)
-                linkspan.listen(f"{name}/child").accept(timeout=30)
+                linkspan.listen(f"{name}/child").accept(timeout=60.0)
             except Raised:
                 os._exit(7)
             finally:

@@ -70,23 +70,23 @@ class World:
     def pair(self, ended):
         where = self.name()
         listener = self.kept(ended, linkspan.listen(where))
-        client = self.kept(ended, linkspan.connect(where, timeout=5))
-        return client, self.kept(ended, listener.accept(timeout=5))
+        client = self.kept(ended, linkspan.connect(where, timeout=60.0))
+        return client, self.kept(ended, listener.accept(timeout=60.0))
 
     def served(self, ended):
         where = self.name()
         server = self.kept(ended, linkspan.serve(where))
-        client = self.kept(ended, linkspan.connect(where, timeout=5))
-        self.pending = client.start_call(1, timeout=5)
-        return client, server.next(timeout=5)
+        client = self.kept(ended, linkspan.connect(where, timeout=60.0))
+        self.pending = client.start_call(1, timeout=60.0)
+        return client, server.next(timeout=60.0)
 
     def message(self, ended):
         client, other = self.pair(ended)
         client.send({"a": [1, 2], "b": {"c": 1.5}})
-        return other.recv(timeout=5)
+        return other.recv(timeout=60.0)
 
     def task(self, ended):
-        return ended.enter_context(linkspan.ServiceLoop(f"t{self.name()[7:]}", every=0)).next(timeout=5)
+        return ended.enter_context(linkspan.ServiceLoop(f"t{self.name()[7:]}", every=0)).next(timeout=60.0)
 
     def closed(self, server):
         getattr(server, "_inner", server).close()

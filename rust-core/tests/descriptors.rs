@@ -8,7 +8,7 @@ use linkspan::{
     Channel, ErrorKind, Listener, Options, PendingReply, Publisher, Server, Subscriber, Value, Wait,
 };
 
-use crate::support::{SOON, name, readable};
+use crate::support::{SOON, name, readable, rests};
 
 const ORDERS: [Order; 3] = [Order::Before, Order::Between, Order::After];
 
@@ -27,20 +27,11 @@ enum Order {
 fn once_readable<T>(fd: RawFd, what: &str, mut attempt: impl FnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + SOON;
     loop {
-        assert!(readable(fd, 20), "{what}: nothing is readable");
+        assert!(readable(fd, 60), "{what}: nothing is readable");
         if let Some(found) = attempt() {
             return found;
         }
         assert!(Instant::now() < deadline, "{what}: it is readable, and there is nothing");
-    }
-}
-
-/// Reads until there is nothing, after which the descriptor is not readable.
-fn rests(fd: RawFd, what: &str, mut attempt: impl FnMut() -> bool) {
-    let deadline = Instant::now() + SOON;
-    while readable(fd, 0) {
-        while attempt() {}
-        assert!(Instant::now() < deadline, "{what}: it stays readable");
     }
 }
 
@@ -274,7 +265,7 @@ fn close_is_an_event_of_each_descriptor() {
             rests(fd, what, || channel.try_recv().is_ok());
             std::thread::scope(|scope| {
                 scope.spawn(|| drop(channel.close(SOON)));
-                assert!(readable(fd, 20), "{transport}: {what}");
+                assert!(readable(fd, 60), "{transport}: {what}");
             });
             assert_eq!(channel.try_recv().unwrap_err().kind(), ErrorKind::InvalidState);
         }
@@ -283,7 +274,7 @@ fn close_is_an_event_of_each_descriptor() {
             rests(fd, what, || subscriber.try_recv().is_ok());
             std::thread::scope(|scope| {
                 scope.spawn(|| subscriber.close());
-                assert!(readable(fd, 20), "{transport}: {what}");
+                assert!(readable(fd, 60), "{transport}: {what}");
             });
             assert_eq!(subscriber.try_recv().unwrap_err().kind(), ErrorKind::InvalidState);
         }
@@ -291,13 +282,13 @@ fn close_is_an_event_of_each_descriptor() {
         rests(fd, "server", || server.next(Wait::none()).is_ok());
         std::thread::scope(|scope| {
             scope.spawn(|| server.close(SOON).unwrap());
-            assert!(readable(fd, 20), "{transport}: server");
+            assert!(readable(fd, 60), "{transport}: server");
         });
         assert!(server.next(Wait::none()).unwrap().is_none());
         let fd = listener.fileno().unwrap();
         std::thread::scope(|scope| {
             scope.spawn(|| listener.close());
-            assert!(readable(fd, 20), "{transport}: listener");
+            assert!(readable(fd, 60), "{transport}: listener");
         });
         assert_eq!(listener.accept(Wait::none()).unwrap_err().kind(), ErrorKind::InvalidState);
     }

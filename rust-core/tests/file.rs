@@ -20,7 +20,7 @@ use linkspan::{
 };
 
 use crate::support::alone::alone;
-use crate::support::{SOON, as_user, is_root, name, readable, short_or_full, waiting_options};
+use crate::support::{SOON, as_user, is_root, name, readable, rests, short_or_full, waiting_options};
 
 /// A file of its own for each test: the endpoint, and where it lies.
 fn place() -> (String, PathBuf, tempfile::TempDir) {

@@ -9,7 +9,7 @@ use linkspan::{
     Channel, Encoding, ErrorKind, Options, Payload, Publisher, Server, Subscriber, Timestamp, Value,
 };
 
-const SOON: Duration = Duration::from_secs(10);
+const SOON: Duration = Duration::from_secs(60);
 
 fn name(transport: &str, what: &str) -> String {
     format!("{transport}:relay/{what}-{}", std::process::id())

@@ -118,7 +118,7 @@ fn messages_behind_a_request_come_in_order_by_every_way_of_receiving() {
             },
         ),
         ("fileno", |channel| {
-            assert!(readable(channel.fileno().unwrap(), 20));
+            assert!(readable(channel.fileno().unwrap(), 60));
             channel.try_recv().into_iter().collect()
         }),
     ];
@@ -313,7 +313,7 @@ fn descriptor_ignores_late_answers_and_reports_the_end_of_the_server() {
         // Arms the descriptor.
         look();
         request.reply(&Value::from("late")).unwrap();
-        assert!(readable(fd, 20), "{transport}: the answer came");
+        assert!(readable(fd, 60), "{transport}: the answer came");
         let until = Instant::now() + SOON;
         while readable(fd, 0) {
             look();
@@ -322,7 +322,7 @@ fn descriptor_ignores_late_answers_and_reports_the_end_of_the_server() {
         assert_eq!(dropped(&client.stats()), 1, "{transport}");
         client.events();
         drop(server);
-        assert!(readable(fd, 20), "{transport}: the server has gone");
+        assert!(readable(fd, 60), "{transport}: the server has gone");
         while !client.events().iter().any(|event| event.kind == EventKind::Disconnected) {
             // Once its end is noticed there is no server, and the error is `InvalidState`.
             let _ = client.poll();

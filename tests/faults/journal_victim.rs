@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use linkspan::{ErrorKind, Options, Publisher, Result, Subscriber, Value};
 
-const SOON: Duration = Duration::from_secs(20);
+const SOON: Duration = Duration::from_secs(60);
 
 fn main() -> Result<()> {
     let words: Vec<String> = std::env::args().skip(1).collect();

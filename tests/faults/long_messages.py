@@ -8,7 +8,7 @@ from pathlib import Path
 
 import linkspan
 
-SOON = 30.0
+SOON = 60.0
 MIB = 1 << 20
 
 #: In memory that a channel, a publisher or a request lends.
@@ -57,7 +57,7 @@ def is_whole(value, kind, number, size):
 #: slots, and how many without.
 SENDER = CONTENT + """
 name, kind, size = sys.argv[1], sys.argv[2], int(sys.argv[3])
-channel = linkspan.connect(name, timeout=30.0)
+channel = linkspan.connect(name, timeout=60.0)
 channel.send(0)
 # A program without memory shall fail where it sends.
 if not kind.startswith("loaned"):
@@ -67,7 +67,7 @@ for line in sys.stdin:
     print(became(lambda: channel.send({"number": int(line), "content": made(channel, kind, int(line), size)})), flush=True)
 stats = channel.stats()
 print(*(stats[name] for name in ("arrays_in_slots", "arrays_without_slot", "bodies_in_slots", "bodies_without_slot")), flush=True)
-channel.close(timeout=30.0)
+channel.close(timeout=60.0)
 """
 
 #: Prints the number of each message that is whole.
@@ -75,8 +75,8 @@ RECEIVER = CONTENT + """
 name, kind, size = sys.argv[1], sys.argv[2], int(sys.argv[3])
 listener = linkspan.listen(name)
 print("ready", flush=True)
-channel = listener.accept(timeout=30.0)
-for message in iter(lambda: channel.recv(timeout=30.0), None):
+channel = listener.accept(timeout=60.0)
+for message in iter(lambda: channel.recv(timeout=60.0), None):
     value = message.value
     if isinstance(value, int): continue
     number = value["number"]

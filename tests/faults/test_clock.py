@@ -19,7 +19,7 @@ from support.namespaces import needed, why_not
 from transports import answering, endpoint, publishing
 
 #: Only guards against a hang.
-SOON = 30.0
+SOON = 60.0
 FORTH, BACK = b"xx", b"x"
 
 ECHO = """
@@ -36,13 +36,13 @@ with linkspan.serve(sys.argv[1]) as server:
 """
 
 CALL = """
-channel = linkspan.connect(sys.argv[1], timeout=30.0)
+channel = linkspan.connect(sys.argv[1], timeout=60.0)
 for line in sys.stdin:
     began = time.monotonic()
     if line.strip() == "wait":
         print(became(lambda: channel.call("wait", timeout=0.3)), time.monotonic() - began >= 0.3)
     else:
-        print(channel.call(int(line), timeout=30.0).value[0])
+        print(channel.call(int(line), timeout=60.0).value[0])
 """
 
 
@@ -146,8 +146,8 @@ def test_no_wait_uses_the_wall_clock(transport: str, start, tmp_path: Path) -> N
     assert server.stdout.readline() == "ready\n"
     trace = tmp_path / "trace"
     code = (
-        "import sys, linkspan\nchannel = linkspan.connect(sys.argv[1], timeout=30.0)\n"
-        "channel.call(1, timeout=30.0)\n"
+        "import sys, linkspan\nchannel = linkspan.connect(sys.argv[1], timeout=60.0)\n"
+        "channel.call(1, timeout=60.0)\n"
         "try: channel.call('wait', timeout=0.3)\nexcept linkspan.Timeout: print('timed out')\n"
     )
     words = ["-f", "-qq", "-o", str(trace), "-e", "trace=futex,clock_nanosleep,timerfd_settime,timerfd_create,timer_settime"]

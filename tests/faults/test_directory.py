@@ -13,7 +13,7 @@ from support.namespaces import needed, unshare
 from transports import ALL, ONLY_PUBLISHING, PUBLISHING, answering, endpoint
 
 #: Only guards against a hang.
-SOON = 30.0
+SOON = 60.0
 lines = functools.partial(programs.lines, timeout=SOON)
 
 mounting = needed("--mount")
@@ -86,7 +86,7 @@ def test_directory_that_takes_no_more_names(transport: str, start, runtime: Path
                         if became(lambda: request.reply(request.value)) == "done": break
                         time.sleep(0.01)
             threading.Thread(target=answer, daemon=True).start()
-            with linkspan.connect(name, timeout=30.0) as channel:
+            with linkspan.connect(name, timeout=60.0) as channel:
                 print(channel.call(1).value)
                 let("+i")
                 print(became(lambda: channel.call(2, timeout=1.0)))

@@ -45,8 +45,8 @@ def test_journal_on_a_full_disk(start, disk) -> None:
             for i in range(2000, 2020): publish(i)
         print(kinds)
         heard = []
-        with linkspan.subscribe("journal:fault/disk", timeout=30.0, **{"from": "first"}) as readings:
-            while len(heard) < len(accepted): heard.append(readings.recv(timeout=10.0)[0])
+        with linkspan.subscribe("journal:fault/disk", timeout=60.0, **{"from": "first"}) as readings:
+            while len(heard) < len(accepted): heard.append(readings.recv(timeout=60.0)[0])
             print(became(lambda: readings.recv(timeout=0.1)))
         print("well" if heard == accepted else (heard, accepted))
         """,
@@ -67,17 +67,17 @@ def test_durable_spool_on_a_full_disk(start, disk) -> None:
             channel.send([i, "x" * 3000], timeout=1.0)
             accepted.append(i)
         with linkspan.serve("spool:fault/disk", durable=True) as server:
-            with linkspan.connect("spool:fault/disk", durable=True, timeout=30.0) as channel:
+            with linkspan.connect("spool:fault/disk", durable=True, timeout=60.0) as channel:
                 for i in range(20): send(channel, i)
                 made = fill(folder)
                 for i in range(20, 2000):
                     kinds.add(became(lambda: send(channel, i)))
                     if "NoSpace" in kinds: break
                 # What was accepted is there, and takes no space to be taken.
-                while len(taken) < len(accepted): taken.append(server.next(timeout=10.0).value[0])
+                while len(taken) < len(accepted): taken.append(server.next(timeout=60.0).value[0])
                 for path in made: os.remove(path)
                 for i in range(2000, 2020): send(channel, i)
-                while len(taken) < len(accepted): taken.append(server.next(timeout=10.0).value[0])
+                while len(taken) < len(accepted): taken.append(server.next(timeout=60.0).value[0])
                 print(became(lambda: server.next(timeout=0.1)))
         print(kinds)
         print("well" if taken == accepted else (taken, accepted))
@@ -99,10 +99,10 @@ def test_file_on_a_full_disk(start, disk) -> None:
             out.send("first" * 1000)
             made = fill(os.environ["LINKSPAN_STATE_DIR"])
             print(became(lambda: out.send("second" * 1000)))
-            print(linkspan.latest(path, timeout=10.0).value == "first" * 1000)
+            print(linkspan.latest(path, timeout=60.0).value == "first" * 1000)
             for filled in made: os.remove(filled)
             out.send("third" * 1000)
-            print(linkspan.latest(path, timeout=10.0).value == "third" * 1000)
+            print(linkspan.latest(path, timeout=60.0).value == "third" * 1000)
             print([name for name in os.listdir(os.environ["LINKSPAN_STATE_DIR"]) if name.startswith(".new")])
         """,
         **disk,

@@ -16,12 +16,12 @@ HOLDER = CONTENT + """
 import gc
 name, role, kind, size = sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4])
 if role == "channel":
-    lender = linkspan.connect(name, timeout=30.0)
+    lender = linkspan.connect(name, timeout=60.0)
     lender.send(0)
 else:
     lender = linkspan.Publisher(name)
     print("open", flush=True)
-    lender.wait_for_subscribers(1, timeout=30.0)
+    lender.wait_for_subscribers(1, timeout=60.0)
 held = []
 print("ready", flush=True)
 for line in sys.stdin:
@@ -32,7 +32,7 @@ for line in sys.stdin:
         print(became(lambda: lender.send({"number": 7, "content": lent(lender, kind, 7, size)})), flush=True)
     else:
         print(became(lambda: held.append(lent(lender, kind, int(line), size))), flush=True)
-lender.close(timeout=30.0)
+lender.close(timeout=60.0)
 """
 
 
@@ -135,13 +135,13 @@ def test_receiver_without_memory_for_a_view_or_a_copy_gets_an_error_and_continue
 import resource
 listener = linkspan.listen(sys.argv[1])
 print("ready", flush=True)
-channel = listener.accept(timeout=30.0)
-channel.recv(timeout=30.0)
+channel = listener.accept(timeout=60.0)
+channel.recv(timeout=60.0)
 used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (used + (12 << 20), resource.RLIM_INFINITY))
 print("short", flush=True)
 def take():
-    message = channel.recv(timeout=30.0)
+    message = channel.recv(timeout=60.0)
     # Of text there is no view.
     kind, size = sys.argv[2], message["size"]
     content = message["content"] if kind == "text" else message.view("content")
@@ -152,7 +152,7 @@ print(became(take), flush=True)
 resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 for _ in range(3):
     print(became(take), flush=True)
-assert became(lambda: channel.recv(timeout=30.0)) == "Disconnected"
+assert became(lambda: channel.recv(timeout=60.0)) == "Disconnected"
 """,
         name, kind,
     )
@@ -192,13 +192,13 @@ def test_small_dev_shm_does_not_limit_slots(kind: str, start) -> None:
         + """
 name, kind, size = sys.argv[1], sys.argv[2], 10_000_000
 listener = linkspan.listen(name)
-one = linkspan.connect(name, timeout=30.0)
-two = listener.accept(timeout=30.0)
+one = linkspan.connect(name, timeout=60.0)
+two = listener.accept(timeout=60.0)
 one.send(0)
-two.recv(timeout=30.0)
+two.recv(timeout=60.0)
 one.send(made(one, kind, 3, size))
 stats = one.stats()
-print(is_whole(two.recv(timeout=30.0).value, kind, 3, size), stats["arrays_in_slots"] + stats["bodies_in_slots"])
+print(is_whole(two.recv(timeout=60.0).value, kind, 3, size), stats["arrays_in_slots"] + stats["bodies_in_slots"])
 """,
         f"shm:test/small-{os.getpid()}", kind, within=["-m"], mounts="mount -t tmpfs -o size=64k tmpfs /dev/shm",
     )
@@ -214,12 +214,12 @@ def test_loan_belongs_to_the_parent_after_a_fork(kind: str, end: str, start) -> 
 import gc
 name, kind, end = sys.argv[1:]
 listener = linkspan.listen(name)
-one = linkspan.connect(name, timeout=30.0)
-two = listener.accept(timeout=30.0)
+one = linkspan.connect(name, timeout=60.0)
+two = listener.accept(timeout=60.0)
 one.send(0)
-two.recv(timeout=30.0)
+two.recv(timeout=60.0)
 one.send(lent(one, kind, 1, 1 << 20))
-view = two.recv(timeout=30.0).view()
+view = two.recv(timeout=60.0).view()
 loan = lent(one, kind, 2, 1 << 20)
 pid = os.fork()
 if pid == 0:
@@ -233,7 +233,7 @@ if pid == 0:
 assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 7
 assert place(loan) not in [place(lent(one, kind, 4, 1 << 20)) for _ in range(20)]
 one.send(loan)
-assert is_whole(two.recv(timeout=30.0).value, kind, 2, 1 << 20) and (elements(view) == 1).all()
+assert is_whole(two.recv(timeout=60.0).value, kind, 2, 1 << 20) and (elements(view) == 1).all()
 print(one.stats()["arrays_in_slots"] + one.stats()["bodies_in_slots"])
 """,
         f"shm:test/fork-{os.getpid()}", kind, end,
@@ -247,8 +247,8 @@ def test_loan_outlives_a_killed_peer_and_goes_to_the_next(kind: str, start) -> N
     receive = CONTENT + """
 listener = linkspan.listen(sys.argv[1])
 print("ready", flush=True)
-channel = listener.accept(timeout=30.0)
-for message in iter(lambda: channel.recv(timeout=30.0), None):
+channel = listener.accept(timeout=60.0)
+for message in iter(lambda: channel.recv(timeout=60.0), None):
     value = message.value
     print(value if isinstance(value, int) else f"{value[0]} {value[-1]} {len(value)}", flush=True)
 """
@@ -280,10 +280,10 @@ def test_loan_for_a_reply_to_a_killed_client_is_free_for_the_next_client(kind: s
     answered from slots."""
     name = f"shm:test/asked-{os.getpid()}"
     ask_ = """
-channel = linkspan.connect(sys.argv[1], timeout=30.0)
+channel = linkspan.connect(sys.argv[1], timeout=60.0)
 print("ready", flush=True)
 for line in sys.stdin:
-    reply = channel.call(int(line), timeout=30.0)
+    reply = channel.call(int(line), timeout=60.0)
     print(reply["number"], len(reply["content"]), flush=True)
 """
     with linkspan.serve(name) as server:
@@ -322,7 +322,7 @@ def test_program_that_is_killed_with_loans_open_leaves_whole_messages_and_no_fil
                 CONTENT
                 + """
 name, kind = sys.argv[1:]
-channel = linkspan.connect(name, timeout=30.0)
+channel = linkspan.connect(name, timeout=60.0)
 channel.send(0)
 open_ = [lent(channel, kind, 9, 1 << 20) for _ in range(3)]
 for number in range(1, 4):

@@ -36,7 +36,7 @@ rights = {{"mode": 0o660, "group": {GROUP}}}
 if way == "publish":
     publisher = linkspan.Publisher(name, **rights)
     print("ready", flush=True)
-    publisher.wait_for_subscribers(1, timeout=30.0)
+    publisher.wait_for_subscribers(1, timeout=60.0)
     for line in sys.stdin:
         publisher.send({{"number": int(line), "content": made(publisher, kind, int(line), {SIZE})}})
         stats = publisher.stats()
@@ -44,10 +44,10 @@ if way == "publish":
 else:
     listener = linkspan.listen(name, **rights)
     print("ready", flush=True)
-    channel = listener.accept(timeout=30.0)
+    channel = listener.accept(timeout=60.0)
     for line in sys.stdin:
-        number = channel.recv(timeout=30.0)["number"]
-        channel.send({{"number": number, "content": made(channel, kind, number, {SIZE})}}, timeout=30.0)
+        number = channel.recv(timeout=60.0)["number"]
+        channel.send({{"number": number, "content": made(channel, kind, number, {SIZE})}}, timeout=60.0)
         stats = channel.stats()
         print(stats["arrays_in_slots"] + stats["bodies_in_slots"], stats["arrays_without_slot"] + stats["bodies_without_slot"], flush=True)
 """
@@ -56,16 +56,16 @@ else:
 FELLOWS = CONTENT + f"""
 name, kind, way = sys.argv[1:]
 if way == "publish":
-    subscriber = linkspan.Subscriber(name, timeout=30.0)
-    receive = lambda: subscriber.recv(timeout=30.0)
+    subscriber = linkspan.Subscriber(name, timeout=60.0)
+    receive = lambda: subscriber.recv(timeout=60.0)
 else:
-    channel = linkspan.connect(name, timeout=30.0)
-    receive = lambda: channel.recv(timeout=30.0)
+    channel = linkspan.connect(name, timeout=60.0)
+    receive = lambda: channel.recv(timeout=60.0)
 print("ready", flush=True)
 held = []
 for line in sys.stdin:
     if way == "channel":
-        channel.send({{"number": int(line), "content": made(channel, kind, int(line), {SIZE})}}, timeout=30.0)
+        channel.send({{"number": int(line), "content": made(channel, kind, int(line), {SIZE})}}, timeout=60.0)
     message = receive()
     # The newest one of before comes first.
     while message["number"] < int(line):

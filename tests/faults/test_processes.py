@@ -8,7 +8,7 @@ import linkspan
 import pytest
 
 #: Only guards against a hang.
-SOON = 30.0
+SOON = 60.0
 TRANSPORTS = pytest.mark.parametrize("transport", ["shm", "unix"])
 ECHO = """
 with linkspan.serve(sys.argv[1]) as server:
@@ -49,7 +49,7 @@ def test_stopped_subscriber_does_not_block_others(transport: str, start) -> None
         slow = start(
             """
             got = missed = last = 0
-            with linkspan.subscribe(sys.argv[1], timeout=30.0) as readings:
+            with linkspan.subscribe(sys.argv[1], timeout=60.0) as readings:
                 while last < 20_000:
                     try:
                         message = readings.recv()
@@ -82,7 +82,7 @@ def test_forked_child_holds_no_resource_of_its_parent(transport: str, start) -> 
         # In one piece each: two processes say it into one pipe.
         say = lambda word: os.write(1, f"{word}\\n".encode())
         server = linkspan.serve(sys.argv[1])
-        channel = linkspan.connect(sys.argv[1], timeout=30.0)
+        channel = linkspan.connect(sys.argv[1], timeout=60.0)
         child = os.fork()
         if child == 0:
             for use in (lambda: channel.call(1), lambda: channel.recv(), lambda: server.next(timeout=0)):

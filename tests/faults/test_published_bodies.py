@@ -36,7 +36,7 @@ for line in sys.stdin:
         number += 1
 stats = publisher.stats()
 print(stats["bodies_in_slots"], stats["bodies_without_slot"], flush=True)
-publisher.close(timeout=30.0)
+publisher.close(timeout=60.0)
 """
 
 #: Prints the number of each message and how many were missed before it.
@@ -44,7 +44,7 @@ SUBSCRIBER = CONTENT + """
 name, kind, size = sys.argv[1], sys.argv[2], int(sys.argv[3])
 subscriber = linkspan.Subscriber(name)
 print("ready", flush=True)
-for message in iter(lambda: subscriber.next(timeout=30.0), None):
+for message in iter(lambda: subscriber.next(timeout=60.0), None):
     value = message.value
     whole = is_whole(value["content"], kind, value["number"] % 8, size)
     print(value["number"] if whole else "damaged", message.missed, flush=True)
@@ -182,7 +182,7 @@ publisher = linkspan.Publisher(name)
 subscriber = linkspan.Subscriber(publisher.endpoint)
 for number in range(4):
     publisher.send({"content": made(publisher, kind, number, 3_000_000)})
-    assert is_whole(subscriber.recv(timeout=30.0)["content"], kind, number, 3_000_000)
+    assert is_whole(subscriber.recv(timeout=60.0)["content"], kind, number, 3_000_000)
 print(publisher.stats()["bodies_in_slots"], flush=True)
 """,
         f"shm:test/full-bodies-{os.getpid()}", kind, within=["-m"], mounts="mount -t tmpfs -o size=64k tmpfs /dev/shm",

@@ -33,7 +33,7 @@ print("ready", flush=True)
 for line in sys.stdin:
     verb = line.strip()
     if verb == "take":
-        message = subscriber.next(timeout=30.0)
+        message = subscriber.next(timeout=60.0)
         held.append(elements(message.view("wave")))
         print(message["number"], held[-1][0], held[-1][-1], message.missed, flush=True)
     elif verb == "drop":
@@ -137,7 +137,7 @@ def test_killed_publisher_leaves_views_and_unread_messages(kind: str, start) -> 
 name, kind = sys.argv[1:]
 publisher = linkspan.Publisher(name)
 print("open", flush=True)
-publisher.wait_for_subscribers(1, timeout=30.0)
+publisher.wait_for_subscribers(1, timeout=60.0)
 loan = lent(publisher, kind, 9, 1 << 20)
 for number in range(3):
     publisher.send({"number": number, "wave": lent(publisher, kind, number, 1 << 20)})
@@ -176,7 +176,7 @@ subscriber = linkspan.Subscriber(publisher.endpoint)
 def publish(number):
     publisher.send(lent(publisher, kind, number, 1 << 20))
 publish(1)
-view, loan = subscriber.recv(timeout=30.0).view(), lent(publisher, kind, 2, 1 << 20)
+view, loan = subscriber.recv(timeout=60.0).view(), lent(publisher, kind, 2, 1 << 20)
 pid = os.fork()
 if pid == 0:
     assert (elements(loan) == 2).all() and (elements(view) == 1).all()
@@ -189,9 +189,9 @@ for number in range(3, 50):
     publish(number)
 assert (elements(view) == 1).all() and (elements(loan) == 2).all()
 publisher.send(loan)
-while subscriber.next(timeout=30.0).sequence < 49:
+while subscriber.next(timeout=60.0).sequence < 49:
     pass
-assert is_whole(linkspan.latest(publisher.endpoint, timeout=30.0).value, kind, 2, 1 << 20)
+assert is_whole(linkspan.latest(publisher.endpoint, timeout=60.0).value, kind, 2, 1 << 20)
 print(publisher.stats()["arrays_in_slots"] + publisher.stats()["bodies_in_slots"])
 """,
         f"shm:test/forked-{os.getpid()}", kind,
@@ -208,7 +208,7 @@ def test_publisher_without_memory_or_descriptors_for_slots_publishes_through_the
         import errno, resource
         publisher = linkspan.Publisher(sys.argv[1], buffer=4 << 20)
         print("open", flush=True)
-        publisher.wait_for_subscribers(1, timeout=30.0)
+        publisher.wait_for_subscribers(1, timeout=60.0)
         # The limit is one of numbers, not of a count: each number below it is taken, also those that other threads
         # still give back.
         resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
@@ -246,7 +246,7 @@ def test_subscriber_without_memory_for_a_view_gets_an_error_and_continues(start,
         + textwrap.dedent("""
             print("ready", flush=True)
             def take():
-                message = subscriber.recv(timeout=30.0)
+                message = subscriber.recv(timeout=60.0)
                 assert (message["wave"] == message["number"] % 251).all()
                 print(message["number"], flush=True)
             for line in sys.stdin:
@@ -279,7 +279,7 @@ publisher = linkspan.Publisher(sys.argv[1])
 subscriber = linkspan.Subscriber(publisher.endpoint)
 publisher.send(lent(publisher, sys.argv[2], 3, 10_000_000))
 stats = publisher.stats()
-print(is_whole(subscriber.recv(timeout=30.0).value, sys.argv[2], 3, 10_000_000), stats["arrays_in_slots"] + stats["bodies_in_slots"])
+print(is_whole(subscriber.recv(timeout=60.0).value, sys.argv[2], 3, 10_000_000), stats["arrays_in_slots"] + stats["bodies_in_slots"])
 """,
         f"shm:test/small-published-{os.getpid()}", kind, within=["-m"], mounts="mount -t tmpfs -o size=64k tmpfs /dev/shm",
     )
@@ -323,7 +323,7 @@ def publish(verb, number):
     else:
         publisher.send({"number": number, "wave": lent(publisher, kind, number, size)})
 print("open", flush=True)
-publisher.wait_for_subscribers(1, timeout=30.0)
+publisher.wait_for_subscribers(1, timeout=60.0)
 print("ready", flush=True)
 for line in sys.stdin:
     verb, number = line.split()

@@ -17,7 +17,7 @@ from support.waiting import until
 from transports import ALL, ONLY_PUBLISHING, answering, endpoint, publishing
 
 #: Only guards against a hang.
-SOON = 30.0
+SOON = 60.0
 lines = functools.partial(programs.lines, timeout=SOON)
 #: The errors that a program may get without space.
 NO_SPACE = {"NoSpace", "OutOfMemory"}
@@ -75,8 +75,8 @@ def test_full_spool_is_drained_by_its_receiver(start, runtime: Path) -> None:
         doctor = subprocess.run([program, "doctor"], capture_output=True, text=True).stdout
         print("no space" in doctor or "no inode" in doctor)
         with linkspan.listen(name) as listener:
-            receiver = listener.accept(timeout=10.0)
-            received = sum(len(receiver.recv(timeout=10.0).value) == 1000 for _ in range(sent))
+            receiver = listener.accept(timeout=60.0)
+            received = sum(len(receiver.recv(timeout=60.0).value) == 1000 for _ in range(sent))
         print(sent > 0 and received == sent)
         """,
         endpoint("spool", "drained"), str(PROGRAM),
@@ -106,7 +106,7 @@ def test_call_while_the_runtime_directory_is_full(transport: str, start, runtime
                         time.sleep(0.01)
             thread = threading.Thread(target=answer, daemon=True)
             thread.start()
-            with linkspan.connect(name, timeout=30.0) as channel:
+            with linkspan.connect(name, timeout=60.0) as channel:
                 print(channel.call(1).value)
                 made = fill(directory)
                 what = became(lambda: channel.call(2, timeout=1.0))
@@ -115,7 +115,7 @@ def test_call_while_the_runtime_directory_is_full(transport: str, start, runtime
                 print(channel.call(3).value)
                 print(what)
                 print(more)
-            with linkspan.connect(name, timeout=30.0) as channel:
+            with linkspan.connect(name, timeout=60.0) as channel:
                 print(channel.call(4).value)
             wanted = [1, 3, 4] if 2 not in seen else [1, 2, 3, 4]
             print("well" if seen == wanted else seen)
@@ -136,7 +136,7 @@ def test_subscriber_with_a_client_id_in_a_full_runtime_directory(transport: str,
     child = start(
         """
         directory, name = os.environ["LINKSPAN_DIR"], sys.argv[1]
-        def subscriber(client_id): return linkspan.subscribe(name, client_id=client_id, timeout=30.0)
+        def subscriber(client_id): return linkspan.subscribe(name, client_id=client_id, timeout=60.0)
         with linkspan.publisher(name) as out:
             out.send(1)
             with subscriber("early") as early:
@@ -175,9 +175,9 @@ def test_small_or_missing_dev_shm(transport: str, size: str, start, tmp_path: Pa
         name = sys.argv[1]
         with linkspan.serve(name) as server:
             threading.Thread(target=server.run, args=(lambda r: r.value,), daemon=True).start()
-            with linkspan.connect(name, timeout=30.0) as channel:
+            with linkspan.connect(name, timeout=60.0) as channel:
                 for size in (1, 1000, 10_000_000):
-                    print(len(channel.call("x" * size, timeout=30.0).value))
+                    print(len(channel.call("x" * size, timeout=60.0).value))
         """,
         endpoint(transport, "shm"), within=["-m"], mounts=mounts,
     )
@@ -190,7 +190,7 @@ def test_publishing_without_dev_shm(transport: str, start) -> None:
     child = start(
         """
         name = sys.argv[1]
-        with linkspan.publisher(name) as out, linkspan.subscribe(name, timeout=30.0) as readings:
+        with linkspan.publisher(name) as out, linkspan.subscribe(name, timeout=60.0) as readings:
             out.send("x" * 1_000_000)
             print(len(readings.recv().value))
         """,
@@ -231,7 +231,7 @@ def test_few_descriptors(transport: str, start) -> None:
     answered = 0
     for i, channel in enumerate(connected):
         try:
-            assert channel.call(i, timeout=5.0).value == i
+            assert channel.call(i, timeout=60.0).value == i
             answered += 1
         except linkspan.Error as error:
             assert error.retryable, repr(error)
@@ -269,20 +269,20 @@ def test_client_with_few_descriptors(transport: str, start) -> None:
         """
         import resource
         name = sys.argv[1]
-        channel = linkspan.connect(name, timeout=30.0)
+        channel = linkspan.connect(name, timeout=60.0)
         resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
         taken = []
         try:
             while True: taken.append(os.open("/dev/null", os.O_RDONLY))
         except OSError: pass
-        print(became(lambda: channel.call(1, timeout=30.0).value))
+        print(became(lambda: channel.call(1, timeout=60.0).value))
         print(became(lambda: linkspan.connect(name, timeout=0.2, client_id="other")))
         print(became(lambda: linkspan.serve(sys.argv[2])))
         for one in taken: os.close(one)
-        print(channel.call(2, timeout=30.0).value)
+        print(channel.call(2, timeout=60.0).value)
         channel.close()
-        with linkspan.connect(name, timeout=30.0) as another:
-            print(another.call(3, timeout=30.0).value)
+        with linkspan.connect(name, timeout=60.0) as another:
+            print(another.call(3, timeout=60.0).value)
         """,
         name, endpoint(transport, "others"),
     )

@@ -18,7 +18,7 @@ use linkspan::{
     BytesLoan, Channel, Error, ErrorKind, NdArray, Options, Publisher, Result, Server, Subscriber, Value,
 };
 
-const SOON: Duration = Duration::from_secs(20);
+const SOON: Duration = Duration::from_secs(60);
 
 fn main() {
     let words: Vec<String> = std::env::args().skip(1).collect();

@@ -15,7 +15,7 @@ import pytest
 import linkspan
 
 #: Only guards against a hang: nothing here depends on time.
-SOON = 30
+SOON = 60
 
 #: The beginning of a plain peer written in Python: a connection to the given address, and lines over it.
 PREAMBLE = """
@@ -23,7 +23,7 @@ import json, os, socket, sys
 def connect(where):
     if where.startswith("tcp:"):
         host, port = where.removeprefix("tcp://").rsplit(":", 1)
-        return socket.create_connection((host, int(port)), timeout=30)
+        return socket.create_connection((host, int(port)), timeout=60.0)
     s = socket.socket(socket.AF_UNIX)
     s.settimeout(30)
     s.connect(where)

@@ -54,7 +54,7 @@ import linkspan
 print("there", flush=True)
 try:
     with linkspan.connect(sys.argv[1]) as channel:
-        print(json.dumps(channel.call(json.loads(sys.argv[2]), timeout=30).value), flush=True)
+        print(json.dumps(channel.call(json.loads(sys.argv[2]), timeout=60.0).value), flush=True)
 except linkspan.Remote as error:
     print("Remote", error.remote_code, error.remote_type, error.remote_text, error.data, flush=True)
 except linkspan.Error as error:

@@ -20,7 +20,7 @@ DATA, REQUEST, REPLY, ERROR, ACK, HELLO, BYE, COMMAND, EVENT = range(9)
 RAW, JSON, CBOR = 0, 1, 2
 BODY_CHECKED, RETAINED = 1, 16
 #: Only guards against a hang.
-SOON = 30
+SOON = 60
 
 
 def _crc_table() -> list[int]:

@@ -14,7 +14,7 @@ static void need(linkspan_status status, const char *what) {
 static linkspan_options options_of(const char *encoding) {
     linkspan_options options = LINKSPAN_OPTIONS_INIT;
     options.encoding = encoding;
-    options.timeout = 20 * INT64_C(1000000000);
+    options.timeout = 60 * INT64_C(1000000000);
     return options;
 }
 

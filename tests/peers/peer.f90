@@ -37,7 +37,7 @@ contains
       character(*), intent(in) :: encoding
       type(linkspan_options) :: options
       options%encoding = encoding
-      options%timeout = 20.0_real64
+      options%timeout = 60.0_real64
    end function
 
    subroutine serve(endpoint, encoding)

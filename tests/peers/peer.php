@@ -70,7 +70,7 @@ function value_of(array $case, Encoding $encoding): mixed
 
 function send(string $endpoint, Encoding $encoding, string $vectors): void
 {
-    $channel = Channel::connect($endpoint, encoding: $encoding->value, timeout: 20.0);
+    $channel = Channel::connect($endpoint, encoding: $encoding->value, timeout: 60.0);
     foreach (cases_of($vectors) as $case) {
         $channel->send(value_of($case, $encoding));
     }
@@ -80,7 +80,7 @@ function send(string $endpoint, Encoding $encoding, string $vectors): void
 function receive(string $endpoint, Encoding $encoding, string $vectors): void
 {
     $cases = cases_of($vectors);
-    $server = Server::serve($endpoint, encoding: $encoding->value, timeout: 20.0);
+    $server = Server::serve($endpoint, encoding: $encoding->value, timeout: 60.0);
     echo "ready\n";
     foreach ($cases as $case) {
         same($case['name'], encode($server->next()->value, Encoding::Cbor), $case['cbor']);
@@ -92,7 +92,7 @@ function receive(string $endpoint, Encoding $encoding, string $vectors): void
 function publish(string $endpoint, Encoding $encoding, string $vectors): void
 {
     $cases = cases_of($vectors);
-    $publisher = new Publisher($endpoint, encoding: $encoding->value, timeout: 20.0);
+    $publisher = new Publisher($endpoint, encoding: $encoding->value, timeout: 60.0);
     foreach ($cases as $i => $case) {
         $publisher->send(value_of($case, $encoding));
         if ($i === 0) {
@@ -109,7 +109,7 @@ function publish(string $endpoint, Encoding $encoding, string $vectors): void
 
 function listen_to(string $endpoint, Encoding $encoding, string $vectors): void
 {
-    $subscriber = subscribe($endpoint, encoding: $encoding->value, timeout: 20.0);
+    $subscriber = subscribe($endpoint, encoding: $encoding->value, timeout: 60.0);
     foreach (cases_of($vectors) as $case) {
         same($case['name'], encode($subscriber->recv()->value, Encoding::Cbor), $case['cbor']);
         echo "received\n";
@@ -120,7 +120,7 @@ function listen_to(string $endpoint, Encoding $encoding, string $vectors): void
 function call(string $endpoint, Encoding $encoding, string $vectors): void
 {
     $cases = cases_of($vectors);
-    $channel = Channel::connect($endpoint, encoding: $encoding->value, timeout: 20.0);
+    $channel = Channel::connect($endpoint, encoding: $encoding->value, timeout: 60.0);
     $values = [];
     foreach ($cases as $case) {
         $values[] = $value = value_of($case, $encoding);

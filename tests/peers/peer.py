@@ -44,7 +44,7 @@ def read_all(encoding: str, vectors: str) -> tuple[list[dict[str, str]], list[ob
 
 def call(endpoint: str, encoding: str, vectors: str) -> None:
     cases, read = read_all(encoding, vectors)
-    with linkspan.connect(endpoint, encoding=encoding, timeout=20.0) as channel:
+    with linkspan.connect(endpoint, encoding=encoding, timeout=60.0) as channel:
         for case, value in zip(cases, read):
             same(case["name"], linkspan.encode(channel.call(value).value, "cbor"), case["cbor"])
         for value in read:
@@ -70,14 +70,14 @@ def call(endpoint: str, encoding: str, vectors: str) -> None:
 
 
 def send(endpoint: str, encoding: str, vectors: str) -> None:
-    with linkspan.connect(endpoint, encoding=encoding, timeout=20.0) as channel:
+    with linkspan.connect(endpoint, encoding=encoding, timeout=60.0) as channel:
         for value in read_all(encoding, vectors)[1]:
             channel.send(value)
 
 
 def receive(endpoint: str, encoding: str, vectors: str) -> None:
     cases, _ = read_all(encoding, vectors)
-    with linkspan.serve(endpoint, encoding=encoding, timeout=20.0) as server:
+    with linkspan.serve(endpoint, encoding=encoding, timeout=60.0) as server:
         print("ready", flush=True)
         for case, request in zip(cases, server):
             same(case["name"], linkspan.encode(request.value, "cbor"), case["cbor"])
@@ -86,7 +86,7 @@ def receive(endpoint: str, encoding: str, vectors: str) -> None:
 
 def publish(endpoint: str, encoding: str, vectors: str) -> None:
     cases, values = read_all(encoding, vectors)
-    with linkspan.publisher(endpoint, encoding=encoding, timeout=20.0) as publisher:
+    with linkspan.publisher(endpoint, encoding=encoding, timeout=60.0) as publisher:
         for i, value in enumerate(values):
             publisher.send(value)
             if i == 0:
@@ -97,7 +97,7 @@ def publish(endpoint: str, encoding: str, vectors: str) -> None:
 
 
 def subscribe(endpoint: str, encoding: str, vectors: str) -> None:
-    with linkspan.subscribe(endpoint, encoding=encoding, timeout=20.0) as subscriber:
+    with linkspan.subscribe(endpoint, encoding=encoding, timeout=60.0) as subscriber:
         for case in read_all(encoding, vectors)[0]:
             same(case["name"], linkspan.encode(subscriber.recv().value, "cbor"), case["cbor"])
             print("received", flush=True)

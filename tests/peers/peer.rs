@@ -14,7 +14,7 @@ use linkspan::{
     Value,
 };
 
-const SOON: Duration = Duration::from_secs(20);
+const SOON: Duration = Duration::from_secs(60);
 
 fn options(encoding: &str) -> Result<Options> {
     let mut options = Options::default();

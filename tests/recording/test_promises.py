@@ -237,10 +237,18 @@ def test_each_part_stands_alone_and_a_cut_as_well(lab: Lab) -> None:
 def test_black_box_has_what_is_around_each_trigger(lab: Lab) -> None:
     recorder = lab.record("lab/*", "-o", "b.mcap", "--on", "lab/alarm", "--before", "300ms", "--after", "200ms", "--sync", "20ms")
     lab.publisher("lab/a", 1_000_000, 0.002)
-    time.sleep(1.0)
-    alarm = lab.python("import linkspan, time\nwith linkspan.publisher('lab/alarm') as out:\n  out.wait_for_subscribers(1, timeout=60)\n  out.send(1)\n  time.sleep(0.15)\n  out.send(2)\n")
+    # It follows the other name, so that each alarm has messages of that before and behind it, however busy the machine is.
+    alarm = lab.python("""
+import linkspan
+with linkspan.subscribe("lab/a", timeout=60) as beside, linkspan.publisher("lab/alarm") as out:
+    out.wait_for_subscribers(1, timeout=60)
+    for count, value in ((150, 1), (75, 2), (150, None)):
+        for _ in range(count):
+            beside.recv(timeout=60)
+        if value:
+            out.send(value)
+""")
     ended(alarm)
-    time.sleep(0.3)
     lab.stop(recorder)
     info = lab.info("b.mcap")
     assert info["events"]["trigger"] == 2 and info["names"]["lab/alarm"]["messages"] == 2

@@ -13,6 +13,7 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 from conftest import Lab, sent
+from support.waiting import until
 
 import linkspan
 
@@ -162,6 +163,7 @@ def test_following_times_out_and_goes_on_behind_a_killed_recorder(lab: Lab):
     recorder = lab.record("lab/a", "-o", "run.mcap", "--sync", "0.05")
     publisher = lab.publisher("lab/a", 50)
     sent(publisher)
+    until("all are in the file", lambda: lab.info("run.mcap")["names"].get("lab/a", {}).get("messages") == 50)
     recording = linkspan.Recording(lab.folder / "run.mcap", follow=True)
     messages = recording.messages(timeout=0.7)
     assert [next(messages)["i"] for _ in range(50)] == list(range(50))

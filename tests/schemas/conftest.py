@@ -84,7 +84,7 @@ class Started:
     def __init__(self, command: list[str], endpoint: str, encoding: str, following: str | None) -> None:
         words = [*command, endpoint, encoding, *([following] if following else [])]
         self.process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        self.channel: linkspan.Channel = linkspan.connect(endpoint, encoding=encoding, timeout=20.0)
+        self.channel: linkspan.Channel = linkspan.connect(endpoint, encoding=encoding, timeout=60.0)
 
     def call(self, value: object) -> linkspan.Message:
         return self.channel.call(value)
@@ -95,7 +95,7 @@ class Started:
             self.channel.close()
         except linkspan.Error:
             self.process.kill()
-        out, err = self.process.communicate(timeout=20)
+        out, err = self.process.communicate(timeout=60.0)
         assert (self.process.returncode, out, err) == (0, "ready\n", "")
 
 

@@ -10,8 +10,8 @@ use Linkspan\Server;
 require getenv('GENERATED') . '/GridEverything.php';
 
 [, $endpoint, $encoding] = $argv;
-$next = isset($argv[3]) ? Channel::connect($argv[3], encoding: $encoding, timeout: 20.0) : null;
-$server = Server::serve($endpoint, encoding: $encoding, timeout: 20.0);
+$next = isset($argv[3]) ? Channel::connect($argv[3], encoding: $encoding, timeout: 60.0) : null;
+$server = Server::serve($endpoint, encoding: $encoding, timeout: 60.0);
 echo "ready\n";
 foreach ($server as $request) {
     if ($request->value === null) {

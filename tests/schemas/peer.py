@@ -11,8 +11,8 @@ Encoding = Literal["cbor", "json", "bson", "smile"]
 
 
 def serve(endpoint: str, encoding: Encoding, following: str | None) -> None:
-    channel = linkspan.connect(following, encoding=encoding, timeout=20.0) if following else None
-    with linkspan.serve(endpoint, encoding=encoding, timeout=20.0) as server:
+    channel = linkspan.connect(following, encoding=encoding, timeout=60.0) if following else None
+    with linkspan.serve(endpoint, encoding=encoding, timeout=60.0) as server:
         print("ready", flush=True)
         for request in server:
             if request.value is None:

@@ -14,7 +14,7 @@ from cases import CASES, REFUSED
 from conftest import HERE, SCHEMA, generate, php_command
 from test_plans import changed
 
-SOON = 20.0
+SOON = 60.0
 
 
 @pytest.fixture(scope="module")

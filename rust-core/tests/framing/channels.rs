@@ -93,13 +93,13 @@ fn descriptor_is_readable_exactly_while_a_line_waits() {
     assert!(!readable(fd, 0));
     plain_peer.send_text("1\n2\n\n3\nhalf");
     for i in 1..4i64 {
-        assert!(readable(fd, 20), "line {i}");
+        assert!(readable(fd, 60), "line {i}");
         assert_eq!(channel.try_recv().unwrap().value().unwrap(), &Value::Int(i));
     }
     assert_eq!(channel.try_recv().unwrap_err().kind(), ErrorKind::Empty);
     assert!(!readable(fd, 0));
     plain_peer.send_text("\n");
-    assert!(readable(fd, 20));
+    assert!(readable(fd, 60));
     assert!(channel.poll().is_err(), "half is not JSON");
     assert!(!readable(fd, 0));
 }

@@ -86,7 +86,7 @@ fn unexpected_descriptors_with_a_hello_are_malformed_and_closed() {
         }
         drop(pipe);
         assert!(
-            support::readable(reader.as_raw_fd(), 20),
+            support::readable(reader.as_raw_fd(), 60),
             "a process still holds the descriptors that were sent"
         );
     });

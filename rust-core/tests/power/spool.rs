@@ -13,7 +13,7 @@ use super::life::state;
 use super::text::{self, with_schemas};
 
 const NOW: Duration = Duration::ZERO;
-const SOON: Duration = Duration::from_secs(20);
+const SOON: Duration = Duration::from_secs(60);
 
 /// The number of the text that is sent last.
 const NEXT: u64 = u64::MAX;

@@ -33,7 +33,7 @@ use linkspan::{
 };
 use text::{Form, Shape, id, schemas_of_server, text, with_schemas};
 
-const SOON: Duration = Duration::from_secs(20);
+const SOON: Duration = Duration::from_secs(60);
 const NOW: Duration = Duration::ZERO;
 
 fn main() {

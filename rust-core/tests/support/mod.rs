@@ -22,7 +22,7 @@ use std::process::id;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex, Once};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 #[allow(unused_imports, reason = "each suite uses its part of it")]
 pub use amount::short_or_full;
@@ -37,7 +37,7 @@ static DIRECTORY: Once = Once::new();
 static COUNT: AtomicU32 = AtomicU32::new(0);
 
 /// Only guards against a hang: nothing here is about time.
-pub const SOON: Duration = Duration::from_secs(20);
+pub const SOON: Duration = Duration::from_secs(60);
 
 fn directory() -> PathBuf {
     std::env::temp_dir().join(format!("linkspan-test-{}", id()))
@@ -66,7 +66,8 @@ pub fn name(transport: &str) -> String {
         let [_, high, middle, low] = id().to_be_bytes();
         return format!("tcp://127.{}.{middle}.{low}:{}", 1 + high, 20_000 + count);
     }
-    format!("{transport}:test/{count}")
+    // Of one length: a pattern that begins with one of them fits no other, which is another test's.
+    format!("{transport}:test/{count:06}")
 }
 
 /// Reads the answer to a hello that lets us in.
@@ -84,6 +85,16 @@ pub fn readable(fd: RawFd, seconds: i64) -> bool {
     let fd = unsafe { BorrowedFd::borrow_raw(fd) };
     let mut fds = [PollFd::from_borrowed_fd(fd, PollFlags::IN)];
     poll(&mut fds, Some(&Timespec { tv_sec: seconds, tv_nsec: 0 })).unwrap() == 1
+}
+
+/// Reads until there is nothing, after which the descriptor is not readable. What a directory tells is taken by
+/// whichever thread of the process looks first, so it may wake an object a moment after that found nothing.
+pub fn rests(fd: RawFd, what: &str, mut attempt: impl FnMut() -> bool) {
+    let deadline = Instant::now() + SOON;
+    while readable(fd, 0) {
+        while attempt() {}
+        assert!(Instant::now() < deadline, "{what}: it stays readable");
+    }
 }
 
 /// Options whose `on_wait` sends a message once a call waits.

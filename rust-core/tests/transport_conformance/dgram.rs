@@ -286,7 +286,7 @@ fn descriptor_for_event_loops() {
         for i in 0..3 {
             a.send(&Value::Int(i), SOON).unwrap();
         }
-        assert!(readable(fd, 20));
+        assert!(readable(fd, 60));
         for i in 0..3 {
             assert!(readable(fd, 0), "message {i} of round {round} waits");
             assert_eq!(b.try_recv().unwrap().value().unwrap(), &Value::Int(i));

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #define SECONDS INT64_C(1000000000)
-#define SOON (30 * SECONDS)
+#define SOON (60 * SECONDS)
 #define SHORT (SECONDS / 20)
 #define OK(call)                                                                                                                          \
     do {                                                                                                                                  \

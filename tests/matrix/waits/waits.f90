@@ -4,7 +4,7 @@ program waits
    use linkspan
    implicit none
    character(8), parameter :: kinds(7) = [character(8) :: "none", "zero", "positive", "there", "forever", "negative", "nan"]
-   real(real64), parameter :: soon = 30, short = 0.05_real64
+   real(real64), parameter :: soon = 60, short = 0.05_real64
    character(256) :: path, transport, line
    character(16) :: words(9)
    character(:), allocatable :: found

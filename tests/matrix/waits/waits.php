@@ -32,7 +32,7 @@ function tried(string $thing, string $operation, array $given, bool $there): str
             $out = new Publisher($name);
             $reader = subscribe($name, timeout: 0.05);
             $out->send(0);
-            $reader->recv(30.0);
+            $reader->recv(60.0);
             if ($there) $out->send(1);
             return outcome($reader->$operation(...), $given);
         case 'nobody recv':
@@ -42,18 +42,18 @@ function tried(string $thing, string $operation, array $given, bool $there): str
         case 'channel flush':
             $listener = Listener::listen($name);
             $near = Channel::connect($name, ...['timeout' => 0.05] + $quiet);
-            $far = $listener->accept(30.0);
-            if ($operation === 'flush') $near->send(1, timeout: 30.0);
-            if ($there) $far->send(1, timeout: 30.0);
+            $far = $listener->accept(60.0);
+            if ($operation === 'flush') $near->send(1, timeout: 60.0);
+            if ($there) $far->send(1, timeout: 60.0);
             return outcome($operation === 'call' ? fn (mixed ...$given) => $near->call(1, ...$given) : $near->$operation(...), $given);
         case 'listener accept':
             $listener = Listener::listen($name, timeout: 0.05);
-            $near = $there ? Channel::connect($name, timeout: 30.0) : null;
+            $near = $there ? Channel::connect($name, timeout: 60.0) : null;
             return outcome($listener->accept(...), $given);
         case 'server next':
             $server = Server::serve($name, timeout: 0.05);
-            $near = $there ? Channel::connect($name, ...['timeout' => 30.0] + $quiet) : null;
-            $near?->send(1, timeout: 30.0);
+            $near = $there ? Channel::connect($name, ...['timeout' => 60.0] + $quiet) : null;
+            $near?->send(1, timeout: 60.0);
             return outcome($server->next(...), $given);
         case 'publisher latest':
             $out = new Publisher($name);
@@ -63,7 +63,7 @@ function tried(string $thing, string $operation, array $given, bool $there): str
             $out = new Publisher($name, timeout: 0.05);
             $out->send(0);
             $reader = $there ? subscribe($name) : null;
-            $reader?->recv(30.0);
+            $reader?->recv(60.0);
             return outcome(fn (mixed ...$given) => $out->waitForSubscribers(1, ...$given), $given);
         case 'absent latest':
             return outcome(fn (mixed ...$given) => latest($name, ...$given), $given);

@@ -36,7 +36,7 @@ def tried(row: str, given: dict[str, float], is_there: bool) -> str:
             out = linkspan.publisher(name)
             reader = linkspan.subscribe(name, **option)
             out.send(0)
-            reader.recv(timeout=30)
+            reader.recv(timeout=60.0)
             if is_there:
                 out.send(1)
             return outcome(lambda: getattr(reader, operation)(**given))
@@ -46,22 +46,22 @@ def tried(row: str, given: dict[str, float], is_there: bool) -> str:
         case ["channel", operation]:
             listener = linkspan.listen(name)
             near = linkspan.connect(name, **option)
-            far = listener.accept(timeout=30)
+            far = listener.accept(timeout=60.0)
             if operation == "flush":
-                near.send(1, timeout=30)
+                near.send(1, timeout=60.0)
             if is_there:
-                far.send(1, timeout=30)
+                far.send(1, timeout=60.0)
             return outcome(lambda: near.call(1, **given) if operation == "call" else getattr(near, operation)(**given))
         case ["listener", "accept"]:
             listener = linkspan.listen(name, **option)
             if is_there:
-                near = linkspan.connect(name, timeout=30)
+                near = linkspan.connect(name, timeout=60.0)
             return outcome(lambda: listener.accept(**given))
         case ["server", "next"]:
             server = linkspan.serve(name, **option)
             if is_there:
-                near = linkspan.connect(name, timeout=30)
-                near.send(1, timeout=30)
+                near = linkspan.connect(name, timeout=60.0)
+                near.send(1, timeout=60.0)
             return outcome(lambda: server.next(**given))
         case ["publisher", operation]:
             out = linkspan.publisher(name, **option)
@@ -72,7 +72,7 @@ def tried(row: str, given: dict[str, float], is_there: bool) -> str:
             out.send(0)
             if is_there:
                 reader = linkspan.subscribe(name)
-                reader.recv(timeout=30)
+                reader.recv(timeout=60.0)
             return outcome(lambda: out.wait_for_subscribers(1, **given))
         case ["absent", "latest"]:
             return outcome(lambda: linkspan.latest(name, **given))

@@ -27,10 +27,10 @@ int main(int argc, char **argv) {
     linkspan_message *message = NULL;
     if (argc > 2) options.schema = argv[2];
     if (linkspan_subscriber_new(argv[1], &options, &in) != LINKSPAN_OK) return 2;
-    if (linkspan_subscriber_recv(in, 30 * SECONDS, &message) != LINKSPAN_OK) return 3;
+    if (linkspan_subscriber_recv(in, 60 * SECONDS, &message) != LINKSPAN_OK) return 3;
     decoded(message);
     linkspan_message_release(message);
-    if (linkspan_latest(argv[1], &options, 30 * SECONDS, &message) != LINKSPAN_OK) return 4;
+    if (linkspan_latest(argv[1], &options, 60 * SECONDS, &message) != LINKSPAN_OK) return 4;
     decoded(message);
     linkspan_message_release(message);
     linkspan_subscriber_free(in);

@@ -21,7 +21,7 @@ int main(int argc, char **argv) {
     linkspan::options options;
     if (argc > 2) options.schema = argv[2];
     const linkspan::subscriber in(argv[1], options);
-    decoded(in.recv(std::chrono::seconds(30)));
-    decoded(linkspan::latest(argv[1], options, std::chrono::seconds(30)));
+    decoded(in.recv(std::chrono::seconds(60)));
+    decoded(linkspan::latest(argv[1], options, std::chrono::seconds(60)));
     return 0;
 }

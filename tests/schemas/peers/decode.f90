@@ -12,9 +12,9 @@ program decode
    call get_command_argument(2, schema)
    if (schema /= "") options%schema = trim(schema)
    call in%subscribe(trim(name), options)
-   call in%recv(message, timeout=30.0_real64)
+   call in%recv(message, timeout=60.0_real64)
    call decoded()
-   call linkspan_latest(trim(name), message, options, timeout=30.0_real64)
+   call linkspan_latest(trim(name), message, options, timeout=60.0_real64)
    call decoded()
 
 contains

@@ -16,7 +16,7 @@ function decoded(Linkspan\Message $message): void
     }
 }
 
-$options = ['timeout' => 30.0] + (isset($argv[2]) ? ['schema' => $argv[2]] : []);
+$options = ['timeout' => 60.0] + (isset($argv[2]) ? ['schema' => $argv[2]] : []);
 $reader = subscribe($argv[1], ...$options);
 decoded($reader->recv());
 decoded(latest($argv[1], ...$options));

@@ -15,6 +15,6 @@ def decoded(message: linkspan.Message) -> None:
 
 
 name, options = sys.argv[1], {"schema": word for word in sys.argv[2:]}
-with linkspan.subscribe(name, timeout=30.0, **options) as reader:
+with linkspan.subscribe(name, timeout=60.0, **options) as reader:
     decoded(reader.recv())
-    decoded(linkspan.latest(name, timeout=30.0, **options))
+    decoded(linkspan.latest(name, timeout=60.0, **options))

@@ -20,7 +20,7 @@ template <class Read> void print(Read read) {
 
 int main(int, char **argv) {
     const linkspan::subscriber in(argv[1]);
-    const linkspan::message message = in.recv(std::chrono::seconds(30));
+    const linkspan::message message = in.recv(std::chrono::seconds(60));
     if (*argv[2] != '\0') {
         print([&] { return message.get<Meter>(argv[2]); });
         return 0;

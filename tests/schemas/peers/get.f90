@@ -13,7 +13,7 @@ program get
    call get_command_argument(1, name)
    call get_command_argument(2, path)
    call in%subscribe(trim(name))
-   call in%recv(message, timeout=30.0_real64)
+   call in%recv(message, timeout=60.0_real64)
    call METER_GET(message, path, stat, why)
    if (stat == linkspan_ok) then
       print "(f0.1)", value%pressure

@@ -31,7 +31,7 @@ function outcome(Closure $make): string
     }
 }
 
-$server = Linkspan\Server::serve($argv[1], timeout: 20.0);
+$server = Linkspan\Server::serve($argv[1], timeout: 60.0);
 echo "ready\n";
 foreach ($server as $request) {
     if ($request->value === null) {

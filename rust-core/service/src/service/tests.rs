@@ -13,7 +13,7 @@ use crate::engine::{Channel, Delivery, Listener, Options};
 use crate::frame::Kind;
 use crate::value::{Limits, Value};
 
-const LONG: Duration = Duration::from_secs(20);
+const LONG: Duration = Duration::from_secs(60);
 
 /// The controller's end of a service's link.
 struct TestController(Channel);

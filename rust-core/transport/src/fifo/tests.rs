@@ -32,7 +32,7 @@ use crate::sys::poll::wait_readable;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 /// Only guards against a hang.
-const SOON: Duration = Duration::from_secs(20);
+const SOON: Duration = Duration::from_secs(60);
 
 /// Makes a pipe, as another program would.
 fn make(place: &Place, name: &str, mode: u32) {
