@@ -3,13 +3,13 @@
 import asyncio
 import select
 import threading
-import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 import linkspan
+from services import known
 
 #: Only guards against a hang.
 SOON = 60.0
@@ -72,16 +72,18 @@ def test_each_way_to_wait_for_a_task_is_ended_by_the_commands_of_a_controller(co
     # Its steps are an hour apart: what ends a wait is a command.
     with linkspan.ServiceLoop("waits", every=3600) as loop, linkspan.subscribe("lab/silent") as other:
         loop.next(timeout=SOON).done()
-        deadline = time.monotonic() + SOON
-        while not loop.connected:
-            assert time.monotonic() < deadline, "it is not with its controller"
-            time.sleep(0.01)
 
         def commands() -> None:
-            service = controller.service("waits")
-            for verb in ("pause", "run", "pause", "shutdown"):
-                getattr(service, verb)(timeout=SOON)
-                said.append(verb)
+            try:
+                # Connected, it may not be registered yet.
+                service = known(controller, "RUNNING", "waits")
+                for verb in ("pause", "run", "pause", "shutdown"):
+                    getattr(service, verb)(timeout=SOON)
+                    said.append(verb)
+            except BaseException:
+                # Nothing else ends the wait then.
+                loop.shutdown()
+                raise
 
         commanding = threading.Thread(target=commands)
         commanding.start()
