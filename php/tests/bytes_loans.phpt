@@ -18,7 +18,7 @@ function refused(callable $do): void
 }
 
 $listener = Listener::listen('shm:lab/loans');
-$one = Channel::connect('shm:lab/loans', timeout: 20.0);
+$one = Channel::connect('shm:lab/loans', timeout: 60.0);
 $two = $listener->accept(20.0);
 $one->send(0);
 $two->recv();

@@ -11,7 +11,7 @@ require getenv('LINKSPAN_TESTS') . '/services.inc';
 
 runtime_directory();
 $program = controller();
-$controller = new Controller(timeout: 20);
+$controller = new Controller(timeout: 60);
 echo $controller->endpoint(), ' ', count($controller->services()), " services\n";
 $service = service('lab/power');
 await_state($controller, 'lab/power', State::Running);
@@ -65,7 +65,7 @@ echo $is(), "\n";
 // A command that takes too long is still under way, and can be cancelled.
 fails(fn () => $power->command('dawdle', 60, timeout: 0.3));
 echo $service->line(), "\n";
-foreach ($controller->watch(['lab/power'], timeout: 20) as $event) {
+foreach ($controller->watch(['lab/power'], timeout: 60) as $event) {
     if (isset($event['service']['busy'])) break;
 }
 echo $event['service']['doing'], ' ', is_float($event['service']['busy']) ? 'for some time' : '', "\n";
@@ -112,7 +112,7 @@ $fill = null;
 // Shutdown.
 var_dump($power->shutdown());
 echo $service->finish();
-foreach ($controller->watch(['lab/power'], timeout: 20) as $event) {
+foreach ($controller->watch(['lab/power'], timeout: 60) as $event) {
     if (($event['service']['view'] ?? '') === View::Gone->value) break;
 }
 echo $power->status()['state'], ' ', implode(' ', $power->status()['allowed']), "\n";

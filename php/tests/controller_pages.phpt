@@ -15,7 +15,7 @@ file_put_contents("$directory/.page.php", <<<'PHP'
     <?php
     function power(?callable $on_wait = null): Linkspan\ServiceHandle
     {
-        return (new Linkspan\Controller(timeout: 20, on_wait: $on_wait))->service('power');
+        return (new Linkspan\Controller(timeout: 60, on_wait: $on_wait))->service('power');
     }
     switch ($_GET['do'] ?? '') {
         case '': echo json_encode([power()->status()['state'], power()->command('echo', ['ä' => 1])]); break;
@@ -23,13 +23,13 @@ file_put_contents("$directory/.page.php", <<<'PHP'
         case 'fatal': power(fn () => trigger_error('on purpose', E_USER_ERROR))->command('dawdle', 60); break;
         case 'cancel': echo json_encode(power()->cancel()); break;
         case 'stream':
-            foreach ((new Linkspan\Controller(timeout: 20))->watch(['power']) as $event) exit($event['service']['name']);
-        case 'clients': echo (new Linkspan\Controller(timeout: 20))->stats()['clients'];
+            foreach ((new Linkspan\Controller(timeout: 60))->watch(['power']) as $event) exit($event['service']['name']);
+        case 'clients': echo (new Linkspan\Controller(timeout: 60))->stats()['clients'];
     }
     PHP);
 $program = controller();
 $service = service('power');
-$controller = new Controller(timeout: 20);
+$controller = new Controller(timeout: 60);
 await_state($controller, 'power', State::Running);
 [$process, $url] = serve("$directory/.page.php", ['html_errors' => 0]);
 try {

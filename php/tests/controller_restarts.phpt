@@ -17,14 +17,14 @@ fails(fn () => new Controller('unix:a b'));
 
 $service = service('power', 'paused');
 $program = controller();
-$controller = new Controller(timeout: 30);
+$controller = new Controller(timeout: 60);
 await_state($controller, 'power', State::Ready);
 $power = $controller->service('power');
 $power->run();
 $power->pause();
 echo str_starts_with($service->line(), "closed with") ? "closed\n" : "not closed\n";
 $epoch = (string) $power->status()['epoch'];
-$watch = $controller->watch(timeout: 30);
+$watch = $controller->watch(timeout: 60);
 
 for ($i = 0; $i < 3; $i++) {
     $program->kill();
@@ -54,7 +54,7 @@ echo (string) $power->status()['epoch'] === $epoch ? 'the same incarnation' : 'a
 // Calls on a closed object fail; a new object has a connection of its own.
 $controller->close();
 fails(fn () => $power->status());
-echo (new Controller(timeout: 30))->service('power')->status()['state'], "\n";
+echo (new Controller(timeout: 60))->service('power')->status()['state'], "\n";
 posix_kill($service->pid(), 15);
 echo $service->finish();
 posix_kill($program->pid(), 15);

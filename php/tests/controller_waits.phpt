@@ -15,13 +15,13 @@ ini_set('linkspan.timeout', '0.1');
 fails(fn () => new Controller);
 $program = controller();
 $service = service('power');
-await_state(new Controller(timeout: 20), 'power', State::Running);
+await_state(new Controller(timeout: 60), 'power', State::Running);
 
 // The ini entry is the default time-out of calls and of objects without the option.
 $short = new Controller;
 fails(fn () => $short->service('power')->command('dawdle', 60));
 echo $service->line(), "\n";
-$short->service('power')->cancel(timeout: 20);
+$short->service('power')->cancel(timeout: 60);
 fails(fn () => $short->watch(['nobody'], timeout: 0.1)->next());
 fails(fn () => $short->services(timeout: -2));
 unset($short);

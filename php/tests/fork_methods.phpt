@@ -33,14 +33,14 @@ const OTHERS = ['finishCall', 'serve', 'run', 'onUnconsumed', 'offsetSet', 'offs
 
 foreach (['unix', 'shm'] as $transport) {
     $out = new Publisher("$transport:reading");
-    $in = subscribe("$transport:reading", timeout: 30);
+    $in = subscribe("$transport:reading", timeout: 60);
     $out->send(0);
     $in->recv();
     $listener = Listener::listen("$transport:pair");
-    $near = Channel::connect("$transport:pair", timeout: 30);
+    $near = Channel::connect("$transport:pair", timeout: 60);
     $far = $listener->accept(30);
     $server = Server::serve("$transport:asked");
-    $client = Channel::connect("$transport:asked", timeout: 30);
+    $client = Channel::connect("$transport:asked", timeout: 60);
     $pending = $client->startCall(['n' => 1]);
     $request = $server->next(30);
     $other = $near->startCall(['n' => 2]);

@@ -41,7 +41,7 @@ foreach (["unix:$directory/a.sock", endpoint('tcp')] as $endpoint) {
         }
         PHP);
     $peer->line();
-    $channel = Channel::connect(str_replace('a.sock', 'b.sock', $endpoint), framing: 'lines', timeout: 30);
+    $channel = Channel::connect(str_replace('a.sock', 'b.sock', $endpoint), framing: 'lines', timeout: 60);
     echo $channel->call(['method' => 'sum', 'params' => [1, 2, 39]])->value, "\n";
     fails(fn () => $channel->call(['method' => 'fly']));
     $channel->send(['jsonrpc' => '2.0', 'method' => 'note']);
@@ -51,7 +51,7 @@ foreach (["unix:$directory/a.sock", endpoint('tcp')] as $endpoint) {
 
     // Raw bytes.
     $raw = str_replace('a.sock', 'c.sock', $endpoint);
-    $listener = Listener::listen($raw, framing: 'raw', timeout: 30);
+    $listener = Listener::listen($raw, framing: 'raw', timeout: 60);
     $plain = stream_socket_client(preg_replace('/^unix:/', 'unix://', $raw));
     $far = $listener->accept();
     fwrite($plain, "\2GET\3");

@@ -12,9 +12,9 @@ runtime_directory();
 $out = new Publisher('unix:reading');
 $out->send(['n' => 1]);
 $listener = Listener::listen('unix:pair');
-$near = Channel::connect('unix:pair', timeout: 30);
+$near = Channel::connect('unix:pair', timeout: 60);
 $server = Server::serve('unix:asked');
-$client = Channel::connect('unix:asked', timeout: 30);
+$client = Channel::connect('unix:asked', timeout: 60);
 $pending = $client->startCall(1);
 $objects = [
     $out, $listener, $near, $server, $pending, $server->next(30), subscribe('unix:reading'), latest('unix:reading'),

@@ -26,7 +26,7 @@ unset($request, $server);
 $out = new Publisher('journal:lab/log', segment_bytes: 65536);
 for ($n = 1; $n <= 6; $n++) assert($out->send(['n' => $n]) === $n);
 $read = function (int $count, mixed ...$options): array {
-    $reader = subscribe('journal:lab/log', ...$options, timeout: 30);
+    $reader = subscribe('journal:lab/log', ...$options, timeout: 60);
     $got = [];
     while (count($got) < $count) $got[] = $reader->recv();
     return $got;
@@ -35,7 +35,7 @@ $all = $read(6, from: 'first');
 $numbers = fn (array $messages) => implode(' ', array_map(fn ($m) => $m['n'], $messages));
 echo $numbers($all), ' | ', $numbers($read(3, from: 4)), ' | ', $numbers($read(1, from: 'newest')), "\n";
 assert($read(1, from: $all[2]->sent)[0]->sent >= $all[2]->sent);
-$reader = subscribe('journal:lab/log', client_id: 'logger', ack: 'manual', timeout: 30);
+$reader = subscribe('journal:lab/log', client_id: 'logger', ack: 'manual', timeout: 60);
 $reader->recv();
 $reader->recv();
 $reader->ack();
@@ -46,7 +46,7 @@ echo $read(1, client_id: 'logger', ack: 'manual')[0]['n'], "\n";
 
 // A server acknowledges requests; those that it did not acknowledge are delivered again.
 $server = Server::serve('spool:lab/work', ack: 'manual');
-$near = Channel::connect('spool:lab/work', timeout: 30);
+$near = Channel::connect('spool:lab/work', timeout: 60);
 for ($n = 0; $n < 3; $n++) $near->send($n);
 $server->next(30)->ack();
 assert($server->next(30)->value === 1);

@@ -37,7 +37,7 @@ foreach (['unix:lab/power', 'shm:lab/power'] as $endpoint) {
 $level = "name = \"tank\"\n[fields.level]\ntype = \"f64\"\nunit = \"m\"\n";
 $server = serve('unix:lab/tank', schema: WATTS, reply_schema: $level);
 echo reply_schema('unix:lab/tank')['type']['fields'][0]['type']['unit'], "\n";
-fails(fn () => connect('unix:lab/tank', schema: WATTS, reply_schema: str_replace('"m"', '"cm"', $level), timeout: 20));
+fails(fn () => connect('unix:lab/tank', schema: WATTS, reply_schema: str_replace('"m"', '"cm"', $level), timeout: 60));
 $server->close();
 foreach ([WATTS, $newer] as $schema) {
     $log = new Publisher('journal:lab/power', schema: $schema);

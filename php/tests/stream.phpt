@@ -30,17 +30,17 @@ foreach (['unix', 'shm'] as $transport) {
     $listener = Listener::listen("$transport:pair");
     $stream = $listener->stream();
     assert(is_resource($stream) && !readable($stream, 0));
-    $near = Channel::connect("$transport:pair", timeout: 30);
+    $near = Channel::connect("$transport:pair", timeout: 60);
     assert(readable($stream, 30));
     $far = $listener->accept(30);
     assert(!readable($stream, 0));
 
     $out = new Publisher("$transport:reading");
-    $in = subscribe("$transport:reading", timeout: 30);
+    $in = subscribe("$transport:reading", timeout: 60);
     $out->send(0);
     $in->recv();
     $server = Server::serve("$transport:asked");
-    $client = Channel::connect("$transport:asked", timeout: 30);
+    $client = Channel::connect("$transport:asked", timeout: 60);
 
     $kinds = [
         'channel' => [$far, fn ($n) => $near->send($n), fn () => $far->tryRecv()],

@@ -26,7 +26,7 @@ function pair(string $endpoint, mixed ...$options): array
 }
 
 foreach (['shm', 'unix', 'tcp', 'fifo', 'spool', 'dgram'] as $transport) {
-    [$near, $far, $listener] = pair(endpoint($transport), timeout: 30);
+    [$near, $far, $listener] = pair(endpoint($transport), timeout: 60);
     foreach ($values as $value) {
         $near->send($value);
         assert($far->recv()->value === $value);
@@ -53,7 +53,7 @@ foreach (['shm', 'unix', 'tcp', 'fifo', 'spool'] as $transport) {
         }
         PHP);
     $peer->line();
-    $near = Channel::connect($endpoint, timeout: 30);
+    $near = Channel::connect($endpoint, timeout: 60);
     foreach ($values as $value) assert($near->call($value)->value === $value);
     fails(fn () => $near->call('break'));
     $near->send('end');
@@ -64,12 +64,12 @@ foreach (['shm', 'unix', 'tcp', 'fifo', 'spool'] as $transport) {
 foreach (['shm', 'unix', 'tcp', 'file', 'journal'] as $transport) {
     $endpoint = endpoint($transport, 'lab/published');
     $out = new Publisher($endpoint);
-    $reader = subscribe($endpoint, timeout: 30);
+    $reader = subscribe($endpoint, timeout: 60);
     foreach ($values as $n => $value) {
         assert($out->send($value) === $n + 1);
         $message = $reader->recv();
         assert($message->value === $value && $message->sequence === $n + 1);
-        assert(latest($endpoint, timeout: 30)->value === $value);
+        assert(latest($endpoint, timeout: 60)->value === $value);
     }
     fails(fn () => $reader->tryRecv());
     echo "$transport: published\n";

@@ -13,7 +13,7 @@ require getenv('LINKSPAN_TESTS') . '/services.inc';
 function event(Watch $watch, string $what, callable $is): array
 {
     do {
-        $event = $watch->next(timeout: 20);
+        $event = $watch->next(timeout: 60);
         if ($event['what'] === 'log') $GLOBALS['logged'][] = $event['entry']['text'];
     } while ($event['what'] !== $what || !$is($event));
     return $event;
@@ -21,9 +21,9 @@ function event(Watch $watch, string $what, callable $is): array
 
 runtime_directory();
 $program = controller();
-$controller = new Controller(timeout: 20);
+$controller = new Controller(timeout: 60);
 $all = $controller->watch();
-$data = $controller->watch(services: ['power'], data_every: 0.05, timeout: 20);
+$data = $controller->watch(services: ['power'], data_every: 0.05, timeout: 60);
 fails(fn () => $controller->watch(services: ['power', 7]));
 fails(fn () => $controller->watch(data_every: -1.0));
 fails(fn () => $controller->watch(['nobody'])->next(timeout: 0.1));

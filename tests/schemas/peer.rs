@@ -7,7 +7,7 @@ use std::time::Duration;
 use grid_everything::GridEverything;
 use linkspan::{Channel, Options, RemoteFailure, Result, Server, Timeout, Value};
 
-const SOON: Duration = Duration::from_secs(60);
+const SOON: Duration = Duration::from_secs(90);
 
 fn serve(endpoint: &str, encoding: &str, next: Option<&str>) -> Result<()> {
     let mut options = Options::default();

@@ -89,7 +89,8 @@ def test_each_command_is_carried_out_exactly_once(bench, capsys):
     with capsys.disabled():
         print(f"\n{given} commands to {SERVICES} services in {SECONDS} s, the controller killed once (seed {seed});")
         print(f"  the controller before {json.dumps(before)}\n  before its death {json.dumps(peak)}\n  at the end {json.dumps(after)}")
-    assert given >= SERVICES * SECONDS * 0.5, given
+    # Before the controller was killed and after it; how fast is a matter of the machine.
+    assert given >= 2 * SERVICES, given
     done = subprocess.run(
         [str(PROGRAM), "service", "shutdown", "--all", "--wait"], env=bench.env, capture_output=True, text=True, timeout=SOON
     )

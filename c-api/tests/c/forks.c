@@ -87,7 +87,7 @@ static void *serves(void *unused) {
 static void *asks(void *unused) {
     while (!ends) {
         linkspan_message *m = message(1), *reply = NULL;
-        if (linkspan_channel_call(client, m, 30 * SECONDS, &reply) == LINKSPAN_OK) linkspan_message_release(reply);
+        if (linkspan_channel_call(client, m, 60 * SECONDS, &reply) == LINKSPAN_OK) linkspan_message_release(reply);
         linkspan_message_release(m);
     }
     return unused;
@@ -129,16 +129,16 @@ static void open_all(void) {
     endpoint_of(endpoint, sizeof endpoint, "channel");
     OK(linkspan_listener_listen(endpoint, NULL, &listener));
     for (int i = 0; i < OBJECTS; i++) {
-        OK(linkspan_channel_connect(endpoint, NULL, 20 * SECONDS, &near[i]));
-        OK(linkspan_listener_accept(listener, 20 * SECONDS, &far[i]));
+        OK(linkspan_channel_connect(endpoint, NULL, 60 * SECONDS, &near[i]));
+        OK(linkspan_listener_accept(listener, 60 * SECONDS, &far[i]));
     }
     endpoint_of(endpoint, sizeof endpoint, "server");
     OK(linkspan_server_serve(endpoint, NULL, &server));
-    OK(linkspan_channel_connect(endpoint, NULL, 20 * SECONDS, &client));
+    OK(linkspan_channel_connect(endpoint, NULL, 60 * SECONDS, &client));
     linkspan_message *m = message(7);
-    OK(linkspan_channel_send(client, m, 20 * SECONDS, NULL));
-    OK(linkspan_server_next(server, 20 * SECONDS, &request));
-    OK(linkspan_channel_start_call(client, m, 20 * SECONDS, &pending_reply));
+    OK(linkspan_channel_send(client, m, 60 * SECONDS, NULL));
+    OK(linkspan_server_next(server, 60 * SECONDS, &request));
+    OK(linkspan_channel_start_call(client, m, 60 * SECONDS, &pending_reply));
     linkspan_message_release(m);
     endpoint_of(endpoint, sizeof endpoint, "publisher");
     OK(linkspan_publisher_new(endpoint, NULL, &publishers[0]));
@@ -158,7 +158,7 @@ static void open_all(void) {
     OK(linkspan_message_put_array(m, "a", &array));
     OK(linkspan_publisher_send(publishers[0], m, NULL));
     linkspan_message_release(m);
-    OK(linkspan_subscriber_recv(subscribers[0], 20 * SECONDS, &kept));
+    OK(linkspan_subscriber_recv(subscribers[0], 60 * SECONDS, &kept));
     OK(linkspan_service_start("test/forks", NULL, &service));
     for (int i = 0; i < OBJECTS; i++) OK(linkspan_channel_loan(near[1], LINKSPAN_F64, 1, &length, &loans[i]));
 }
@@ -358,7 +358,7 @@ int main(int argc, char **argv) {
     START(borrows, NULL);
     for (int number = 0; number < FORKS; number++) fork_once(number);
     ends = true;
-    OK(linkspan_server_close(server, 20 * SECONDS));
+    OK(linkspan_server_close(server, 60 * SECONDS));
     for (int i = 0; i < started; i++) CHECK(pthread_join(threads[i], NULL) == 0);
     free_all();
     return 0;

@@ -27,7 +27,7 @@ static int subscriber(const char *endpoint, int64_t last, int ready) {
     bool there;
     int fd;
     OK(linkspan_subscriber_new(endpoint, NULL, &s));
-    OK(linkspan_subscriber_recv(s, 20 * SECONDS, &m));
+    OK(linkspan_subscriber_recv(s, 60 * SECONDS, &m));
     /* A late subscriber first receives the newest value. */
     int64_t n = number_of(m);
     CHECK(n == 3);
@@ -79,7 +79,7 @@ static void flush_says_how_much_is_left(const char *endpoint) {
     OK(linkspan_publisher_flush(p, 0));
     OK(linkspan_subscriber_new(endpoint, NULL, &s));
     OK(linkspan_subscriber_poll(s, &there));
-    OK(linkspan_publisher_wait_for_subscribers(p, 1, 20 * SECONDS));
+    OK(linkspan_publisher_wait_for_subscribers(p, 1, 60 * SECONDS));
     for (int64_t n = 1; n <= 3; ++n) publish(p, n);
     if (strncmp(endpoint, "shm:", 4) == 0) {
         CHECK(linkspan_publisher_flush(p, 20000000) == LINKSPAN_TIMEOUT);
@@ -88,7 +88,7 @@ static void flush_says_how_much_is_left(const char *endpoint) {
     }
     CHECK(linkspan_publisher_flush(p, -2) == LINKSPAN_OUT_OF_RANGE);
     for (int64_t n = 1; n <= 3; ++n) {
-        OK(linkspan_subscriber_recv(s, 20 * SECONDS, &m));
+        OK(linkspan_subscriber_recv(s, 60 * SECONDS, &m));
         CHECK(number_of(m) == n);
         linkspan_message_release(m);
     }
@@ -127,7 +127,7 @@ int main(int count, char **arguments) {
     linkspan_message_release(m);
     CHECK(write(go[1], "1", 1) == 1);
     CHECK(read(ready[0], &byte, 1) == 1 && byte == '1');
-    OK(linkspan_publisher_wait_for_subscribers(p, 1, 20 * SECONDS));
+    OK(linkspan_publisher_wait_for_subscribers(p, 1, 60 * SECONDS));
     linkspan_message *stats;
     uint64_t subscribers;
     OK(linkspan_publisher_stats(p, &stats));
@@ -140,7 +140,7 @@ int main(int count, char **arguments) {
     snprintf(pattern, sizeof pattern, "%.*s*", (int)strlen(endpoint) - 3, endpoint);
     linkspan_subscriber *all;
     OK(linkspan_subscriber_new(pattern, NULL, &all));
-    OK(linkspan_subscriber_recv(all, 20 * SECONDS, &m));
+    OK(linkspan_subscriber_recv(all, 60 * SECONDS, &m));
     linkspan_message_info info = LINKSPAN_MESSAGE_INFO_INIT;
     OK(linkspan_message_get_info(m, &info));
     CHECK(number_of(m) == 10 && info.name_length == strlen(endpoint) && memcmp(info.name, endpoint, info.name_length) == 0);

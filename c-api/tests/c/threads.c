@@ -34,7 +34,7 @@ static void *receive(void *argument) {
     struct received *r = argument;
     linkspan_message *message;
     /* Either of the two may be second. */
-    do r->status = linkspan_channel_recv(r->channel, 30 * SECONDS, &message);
+    do r->status = linkspan_channel_recv(r->channel, 60 * SECONDS, &message);
     while (r->status == LINKSPAN_INVALID_STATE);
     linkspan_message_release(message);
     return NULL;
@@ -60,7 +60,7 @@ static void closing_ends_the_waits_of_others(const char *transport) {
 
 static void *connect_to(void *endpoint) {
     linkspan_channel *channel;
-    OK(linkspan_channel_connect(endpoint, NULL, 20 * SECONDS, &channel));
+    OK(linkspan_channel_connect(endpoint, NULL, 60 * SECONDS, &channel));
     return channel;
 }
 
@@ -74,7 +74,7 @@ static void one_thread_a_direction(const char *transport) {
     snprintf(endpoint, sizeof endpoint, "%s:test/directions", transport);
     OK(linkspan_listener_listen(endpoint, NULL, &listener));
     CHECK(pthread_create(&thread, NULL, connect_to, endpoint) == 0);
-    OK(linkspan_listener_accept(listener, 20 * SECONDS, &here));
+    OK(linkspan_listener_accept(listener, 60 * SECONDS, &here));
     CHECK(pthread_join(thread, &connected) == 0);
     linkspan_channel *there = connected;
 
@@ -87,12 +87,12 @@ static void one_thread_a_direction(const char *transport) {
     OK(linkspan_message_new(&m));
     OK(linkspan_message_put_i64(m, "n", 1));
     /* The other direction is free. */
-    OK(linkspan_channel_send(here, m, 20 * SECONDS, NULL));
-    OK(linkspan_channel_send(there, m, 20 * SECONDS, NULL));
+    OK(linkspan_channel_send(here, m, 60 * SECONDS, NULL));
+    OK(linkspan_channel_send(there, m, 60 * SECONDS, NULL));
     CHECK(pthread_join(thread, NULL) == 0);
     CHECK(r.status == LINKSPAN_OK);
     linkspan_message_release(m);
-    OK(linkspan_channel_recv(there, 20 * SECONDS, &m));
+    OK(linkspan_channel_recv(there, 60 * SECONDS, &m));
     linkspan_message_release(m);
     linkspan_channel_free(there);
     linkspan_channel_free(here);
@@ -120,7 +120,7 @@ static void *call_often(void *argument) {
         int64_t got;
         OK(linkspan_message_new(&request));
         OK(linkspan_message_put_i64(request, "n", n));
-        OK(linkspan_channel_call(c->channel, request, 30 * SECONDS, &reply));
+        OK(linkspan_channel_call(c->channel, request, 60 * SECONDS, &reply));
         OK(linkspan_message_get_i64(reply, "n", &got));
         CHECK(got == n);
         linkspan_message_release(reply);
@@ -138,7 +138,7 @@ static void threads_call_in_turn(const char *transport) {
     snprintf(endpoint, sizeof endpoint, "%s:test/turns", transport);
     OK(linkspan_server_serve(endpoint, NULL, &server));
     CHECK(pthread_create(&answers, NULL, answer, server) == 0);
-    OK(linkspan_channel_connect(endpoint, NULL, 20 * SECONDS, &channel));
+    OK(linkspan_channel_connect(endpoint, NULL, 60 * SECONDS, &channel));
     for (int i = 0; i < 4; ++i) {
         callers[i] = (struct caller){channel, 1000 * i};
         CHECK(pthread_create(&threads[i], NULL, call_often, &callers[i]) == 0);

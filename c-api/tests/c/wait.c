@@ -22,7 +22,7 @@ int main(int count, char **arguments) {
     for (int i = 0; i < 2; ++i) {
         OK(linkspan_publisher_new(names[i], NULL, &publishers[i]));
         OK(linkspan_subscriber_new(names[i], NULL, &readings[i]));
-        OK(linkspan_publisher_wait_for_subscribers(publishers[i], 1, 20 * SECONDS));
+        OK(linkspan_publisher_wait_for_subscribers(publishers[i], 1, 60 * SECONDS));
     }
     OK(linkspan_server_serve(names[2], NULL, &server));
     for (int turn = 0; turn < 4; ++turn) {
@@ -35,7 +35,7 @@ int main(int count, char **arguments) {
         while (message == NULL) {
             for (int i = 0; i < 2; ++i) OK(linkspan_subscriber_fileno(readings[i], &descriptors[i]));
             OK(linkspan_server_fileno(server, &descriptors[2]));
-            OK(linkspan_wait(descriptors, 3, 20 * SECONDS, ready));
+            OK(linkspan_wait(descriptors, 3, 60 * SECONDS, ready));
             CHECK(ready[0] || ready[1] || ready[2]);
             for (int i = 0; i < 2; ++i) {
                 if (!ready[i]) continue;

@@ -185,7 +185,7 @@ contains
       call done%subscribe(name//"/done")
       if (.not. done%next(reading, timeout=10.0_real64)) error stop "no subscriber"
       ! Before the readings that the subscriber waits for: it may leave after the last of them.
-      call out%wait_for_subscribers(timeout=20.0_real64)
+      call out%wait_for_subscribers(timeout=60.0_real64)
       ! The disconnect of a subscriber that took only the latest reading may not be detected yet.
       do while (out%subscribers() > 1)
       end do

@@ -22,11 +22,11 @@ contains
       type(linkspan_listener) :: listener
       type(linkspan_message) :: message
       call listener%listen(name)
-      call one%connect(name, timeout=20.0_real64)
-      call listener%accept(two, timeout=20.0_real64)
+      call one%connect(name, timeout=60.0_real64)
+      call listener%accept(two, timeout=60.0_real64)
       call message%put("first", 1)
-      call one%send(message, timeout=20.0_real64)
-      call two%recv(message, timeout=20.0_real64)
+      call one%send(message, timeout=60.0_real64)
+      call two%recv(message, timeout=60.0_real64)
       call listener%close()
    end subroutine
 
@@ -54,8 +54,8 @@ contains
          ! Over other transports a part of it may have to be received meanwhile, so only a little is sent
          ! there.
          if (shares) then
-            call one%send(message, timeout=20.0_real64)
-            call two%recv(got(seed), timeout=20.0_real64)
+            call one%send(message, timeout=60.0_real64)
+            call two%recv(got(seed), timeout=60.0_real64)
          else
             got(seed) = message
             call message%release()
@@ -111,8 +111,8 @@ contains
       call one%loan(cube, [2, 3, 4])
       cube = reshape([(i, i=1, 24)], [2, 3, 4])
       call message%put_loan("cube", cube)
-      call one%send(message, timeout=20.0_real64)
-      call two%recv(message, timeout=20.0_real64)
+      call one%send(message, timeout=60.0_real64)
+      call two%recv(message, timeout=60.0_real64)
       call message%get("cube", cube)
       if (cube(2, 3, 4) /= 24 .or. cube(2, 1, 1) /= 2) error stop "a cube"
       call message%get("items/0", list)
@@ -151,8 +151,8 @@ contains
       if (stat /= linkspan_invalid_state) error stop "a loan is put once"
       call message%get_bytes("image", view)
       if (.not. associated(view, put(:100000))) error stop "bytes were copied to their message"
-      call one%send(message, timeout=20.0_real64)
-      call two%recv(message, timeout=20.0_real64)
+      call one%send(message, timeout=60.0_real64)
+      call two%recv(message, timeout=60.0_real64)
       call message%get_bytes("image", view)
       if (size(view) /= 100000) error stop "the length that was sent"
       if (any(view /= 9_int8)) error stop "the bytes that were sent"
@@ -160,8 +160,8 @@ contains
       call one%loan_bytes(frame, 70000)
       frame = 4_int8
       call message%add_loan_bytes(frame)
-      call one%send(message, timeout=20.0_real64)
-      call two%recv(message, timeout=20.0_real64)
+      call one%send(message, timeout=60.0_real64)
+      call two%recv(message, timeout=60.0_real64)
       call message%get_bytes("", view)
       if (size(view) /= 70000) error stop "bytes alone"
       call one%loan_bytes(frame, 10)
@@ -199,7 +199,7 @@ contains
       wave = 2.5_real64
       call message%add_loan(wave)
       call publisher%send(message)
-      call subscriber%recv(message, timeout=20.0_real64)
+      call subscriber%recv(message, timeout=60.0_real64)
       call message%get("", wave)
       if (any(wave /= 2.5_real64)) error stop "published"
    end subroutine

@@ -37,13 +37,13 @@ contains
       if (stat /= linkspan_wrong_type .or. index(why, "f64 in W is expected") == 0) error stop "it was sent"
       options%schema = kilowatts
       call subscriber%subscribe(name, options)
-      call subscriber%recv(reading, timeout=20.0_real64, stat=stat, errmsg=why)
+      call subscriber%recv(reading, timeout=60.0_real64, stat=stat, errmsg=why)
       if (stat /= linkspan_schema_mismatch) error stop "it was received"
       if (index(why, "watts: the unit is W there and kW here") == 0) error stop "why"
       call subscriber%close()
       options%schema = newer
       call subscriber%subscribe(name, options)
-      call subscriber%recv(reading, timeout=20.0_real64)
+      call subscriber%recv(reading, timeout=60.0_real64)
       call reading%get("watts", value)
       if (value /= 230.5_real64) error stop "watts"
       call subscriber%close()
@@ -71,7 +71,7 @@ contains
       call found%get("type/fields/0/type/unit", why)
       if (why /= "m") error stop "unit of replies"
       options%reply_schema = level // '"cm"' // nl
-      call client%connect("unix:test/tank", options, timeout=20.0_real64, stat=stat, errmsg=why)
+      call client%connect("unix:test/tank", options, timeout=60.0_real64, stat=stat, errmsg=why)
       if (stat /= linkspan_schema_mismatch) error stop "it connected"
       if (index(why, "the unit is m there and cm here") == 0) error stop "why of replies"
       call server%close()
@@ -94,7 +94,7 @@ contains
       options%from = "first"
       call subscriber%subscribe("journal:test/power", options)
       do i = 1, 2
-         call subscriber%recv(reading, timeout=20.0_real64)
+         call subscriber%recv(reading, timeout=60.0_real64)
          call linkspan_schema_of("journal:test/power", reading, found, stat=stat)
          if (stat /= linkspan_ok) error stop "schema of a record"
          if (found%has("type/fields/1") .neqv. i == 2) error stop "fields of a record"

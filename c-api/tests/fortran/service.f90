@@ -62,7 +62,7 @@ contains
       call check(service%state() == linkspan_state_starting, "starting")
       call check(linkspan_state_name(service%state()) == "STARTING", "its name")
       do i = 1, 3
-         call check(service%next(task, timeout=20.0_real64), "a step")
+         call check(service%next(task, timeout=60.0_real64), "a step")
          call check(task%command == linkspan_command_step .and. task%name == "STEP" .and. task%id == "", "a step")
          call check(task%before == linkspan_state_running .and. task%remaining == linkspan_forever, "no end")
          call task%arguments(message)
@@ -186,7 +186,7 @@ contains
       type(linkspan_message) :: push
       character(:), allocatable :: kind, who, how
       do
-         call controller%next(push, timeout=20.0_real64)
+         call controller%next(push, timeout=60.0_real64)
          call push%get("what", kind)
          if (kind /= "service") cycle
          call push%get("service/name", who)
@@ -202,7 +202,7 @@ contains
       integer, intent(in) :: status
       integer :: stat
       character(:), allocatable :: why
-      call controller%command(name, command, timeout=20.0_real64, stat=stat, errmsg=why)
+      call controller%command(name, command, timeout=60.0_real64, stat=stat, errmsg=why)
       call check(stat == status, command//" fails as it should")
       call check(index(why, words) > 0, why)
    end subroutine
@@ -214,13 +214,13 @@ contains
       character(:), allocatable :: text, id, why
       integer :: number, stat, i
       logical :: is_so
-      call controller%open(timeout=20.0_real64)
+      call controller%open(timeout=60.0_real64)
       call controller%next(message, timeout=0.0_real64, stat=stat)
       call check(stat == linkspan_invalid_state, "nothing is watched")
       call controller%watch(data_every=0.02_real64, services=[name])
       call becomes(controller, name, "state", "RUNNING")
       do
-         call controller%next(message, timeout=20.0_real64)
+         call controller%next(message, timeout=60.0_real64)
          call message%get("what", text)
          if (text /= "data") cycle
          call message%get("value/steps", number)
@@ -244,7 +244,7 @@ contains
       call check(is_so .and. number == 1, "one checkpoint")
 
       call arguments%put("n", 21)
-      call controller%command(name, "double", message, arguments, timeout=20.0_real64)
+      call controller%command(name, "double", message, arguments, timeout=60.0_real64)
       call message%get("twice", number)
       call check(number == 42, "twice")
       call controller%command(name, "CONFIG", message, arguments)

@@ -28,7 +28,7 @@ contains
       do i = 1, 2
          call publishers(i)%open(transport//":test/wait"//achar(48 + i))
          call readings(i)%subscribe(transport//":test/wait"//achar(48 + i))
-         call publishers(i)%wait_for_subscribers(timeout=20.0_real64)
+         call publishers(i)%wait_for_subscribers(timeout=60.0_real64)
       end do
       do turn = 1, 4
          sender = 1 + mod(turn, 2)
@@ -37,7 +37,7 @@ contains
          call publishers(sender)%send(message)
          number = 0
          do while (number == 0)
-            call linkspan_wait([readings(1)%fileno(), readings(2)%fileno()], ready, timeout=20.0_real64)
+            call linkspan_wait([readings(1)%fileno(), readings(2)%fileno()], ready, timeout=60.0_real64)
             call check(any(ready), "none is ready")
             do i = 1, 2
                if (.not. ready(i)) cycle
@@ -75,10 +75,10 @@ contains
       character(:), allocatable :: why
       call out%open(name)
       call in%subscribe(name)
-      call out%wait_for_subscribers(timeout=20.0_real64)
+      call out%wait_for_subscribers(timeout=60.0_real64)
       call message%put("n", 1)
       call out%send(message)
-      call in%recv(message, timeout=20.0_real64)
+      call in%recv(message, timeout=60.0_real64)
       call message%get("n", number)
       call check(number == 1, "a message")
       call in%recv(message, timeout=0.0_real64, stat=stat)

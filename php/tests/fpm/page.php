@@ -5,13 +5,13 @@
 header('Content-Type: application/json');
 $answer = ['user' => user(), 'worker' => getmypid()];
 if (($_GET['op'] ?? '') === 'await') {
-    foreach ((new Linkspan\Controller(timeout: 20))->watch(timeout: 20) as $event) {
+    foreach ((new Linkspan\Controller(timeout: 60))->watch(timeout: 60) as $event) {
         if (($event['service']['state'] ?? '') === 'RUNNING') break;
     }
     exit(json_encode($answer));
 }
 if (($_GET['op'] ?? '') === 'control') {
-    $controller = new Linkspan\Controller(timeout: 20);
+    $controller = new Linkspan\Controller(timeout: 60);
     $power = $controller->service('power');
     $power->pause();
     $answer += ['paused' => $power->status()['state']];

@@ -8,7 +8,7 @@ use std::time::Duration;
 use linkspan::{Message, Options, Subscriber};
 use meter::Meter;
 
-const SOON: Duration = Duration::from_secs(60);
+const SOON: Duration = Duration::from_secs(90);
 
 fn decoded(message: &Message) {
     match Meter::decode(message) {
