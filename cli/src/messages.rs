@@ -55,15 +55,16 @@ pub fn recv(args: &RecvArgs, signals: &Signals) -> Result<(), Exit> {
     let mut check = || signals.check_stdout();
     let server = Server::serve(&args.endpoint.name, &options).map_err(Exit::from_opening)?;
     print_port(&args.endpoint.name, server.endpoint());
-    let mut count = 0;
+    let (mut count, mut is_lacking) = (0, false);
     let taken = loop {
         let request = match server.next(Wait::new(args.timeout).tick(&mut check)) {
             Ok(Some(request)) => request,
             Ok(None) => break Ok(()),
             Err(error) => break Err(error.into()),
         };
-        if let Err(ending) = output::message(&request, args.output) {
-            break Err(ending);
+        match output::message(&request, args.output) {
+            Ok(is_written) => is_lacking |= !is_written,
+            Err(ending) => break Err(ending),
         }
         if let (true, Some(value)) = (request.wants_reply(), &reply) {
             // A caller that has ended does not wait for the answer: continue with the next one.
@@ -80,7 +81,9 @@ pub fn recv(args: &RecvArgs, signals: &Signals) -> Result<(), Exit> {
     };
     let closed = server.close(Wait::new(Duration::from_secs(5)).tick(&mut check));
     taken?;
-    Ok(closed?)
+    closed?;
+    // What was left out was said.
+    if is_lacking { Err(Exit::Code(1)) } else { Ok(()) }
 }
 
 /// Connects, calls, and prints the answer.

@@ -6,6 +6,7 @@ use crate::args::OutputArgs;
 use crate::display;
 use crate::exit::Exit;
 pub use crate::exit::write;
+use crate::stderr;
 
 /// Writes a value as one line of JSON.
 pub fn json(value: &Value) -> Result<(), Exit> {
@@ -26,17 +27,34 @@ fn safe_json(json: &[u8]) -> String {
 /// Writes an answer: the value alone.
 pub fn answer(message: &Message, output: OutputArgs) -> Result<(), Exit> {
     if output.json {
-        return json_message(message, output);
+        return write(json_text(message, output)?.as_bytes());
     }
     let mut text = display::lines(message.value()?);
     text.push('\n');
     write(text.as_bytes())
 }
 
-/// Writes one of several messages: for people, its time, number and source come before the value.
-pub fn message(message: &Message, output: OutputArgs) -> Result<(), Exit> {
+/// Writes one of several messages: for people, its time, number and source come before the value. Of one that has no
+/// text, because that is longer than any message, the reason is said, and the messages behind it follow. Returns whether
+/// it was written.
+pub fn message(message: &Message, output: OutputArgs) -> Result<bool, Exit> {
+    match message_text(message, output) {
+        Ok(text) => write(text.as_bytes()).map(|()| true),
+        Err(error) => {
+            let name = message.name().map_or_else(String::new, |name| format!(" of {name}"));
+            let number = message.sequence();
+            stderr::print_line(&format!(
+                "message {number}{name} is not printed: {}",
+                stderr::described(&error)
+            ));
+            Ok(false)
+        }
+    }
+}
+
+fn message_text(message: &Message, output: OutputArgs) -> Result<String, Error> {
     if output.json {
-        return json_message(message, output);
+        return json_text(message, output);
     }
     let missed = match message.missed() {
         0 => String::new(),
@@ -47,13 +65,13 @@ pub fn message(message: &Message, output: OutputArgs) -> Result<(), Exit> {
     let name = message.name().map_or_else(String::new, |name| format!("{name} "));
     let source = one_line(message.source());
     let head = format!("{name}{} #{}{missed} {source}:", message.sent(), message.sequence());
-    write(format!("{head}{gap}{value}\n").as_bytes())
+    Ok(format!("{head}{gap}{value}\n"))
 }
 
-fn json_message(message: &Message, output: OutputArgs) -> Result<(), Exit> {
+fn json_text(message: &Message, output: OutputArgs) -> Result<String, Error> {
     if !output.full {
         let json = codec::transcode(message.body(), message.encoding(), Encoding::Json)?;
-        return write(safe_json(&json).as_bytes());
+        return Ok(safe_json(&json));
     }
     let name = message.name().map(|name| ("name", Value::from(name)));
     let entries = [
@@ -64,7 +82,7 @@ fn json_message(message: &Message, output: OutputArgs) -> Result<(), Exit> {
         ("missed", message.missed().into()),
         ("value", message.value()?.clone()),
     ];
-    json(&Value::map(name.into_iter().chain(entries)))
+    json_line(&Value::map(name.into_iter().chain(entries)))
 }
 
 #[cfg(test)]

@@ -106,7 +106,7 @@ pub fn subscribe(args: &SubArgs, signals: &Signals) -> Result<(), Exit> {
                     let name = message.name().unwrap_or(&args.endpoint.name);
                     stderr::print_error(&Error::lagged(message.missed()).on(name));
                 }
-                output::message(&message, args.output)?;
+                names.is_lacking |= !output::message(&message, args.output)?;
                 // Printed values are consumed: the next subscriber of this name continues after them.
                 if acknowledges {
                     subscriber.ack()?;

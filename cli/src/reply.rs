@@ -48,10 +48,17 @@ pub fn reply(args: &ReplyArgs, signals: &Signals) -> Result<(), Exit> {
 
 /// Runs the program for one request, and answers it.
 fn serve(args: &ReplyArgs, request: &Request, bounds: Bounds, signals: &Signals) -> Result<(), Exit> {
-    let mut input = codec::transcode(request.body(), request.encoding(), Encoding::Json)?;
-    input.push(b'\n');
-    let outcome = subprocess::run(command(args, request), &args.command, &input, bounds, signals)?;
-    let answer = outcome.and_then(|printed| value(&printed, args.text));
+    let answer = match codec::transcode(request.body(), request.encoding(), Encoding::Json) {
+        Ok(mut input) => {
+            input.push(b'\n');
+            let outcome = subprocess::run(command(args, request), &args.command, &input, bounds, signals)?;
+            outcome.and_then(|printed| value(&printed, args.text))
+        }
+        // Longer as JSON than any message: its caller gets the reason, and those behind it follow.
+        Err(error) => {
+            Err(subprocess::failure(error.kind(), &format!("the request as JSON: {}", error.text())))
+        }
+    };
     if !request.wants_reply() {
         // The message was sent and not called, so no client waits for the answer.
         if let Err(failure) = answer {

@@ -261,3 +261,41 @@ fn output_is_json_by_default() {
         assert!(finished.contains(&format!("\"encoding\":\"{expected}\"")), "{finished}");
     }
 }
+
+/// A message whose text is longer than any message: bytes are a third longer in JSON.
+fn without_text() -> linkspan::Value {
+    linkspan::Value::from(vec![7u8; 55 << 20])
+}
+
+/// Asserts that the command said of the first message that it is not printed, and printed the second.
+fn printed_the_second(finished: &program::Finished) {
+    assert!(finished.err.contains("message 1 is not printed: TooLarge"), "{}", finished.err);
+    assert_eq!((finished.code, finished.out.as_str()), (Some(1), "7\n"));
+}
+
+#[test]
+fn message_without_a_text_is_named_and_the_next_one_is_printed() {
+    const SOON: std::time::Duration = std::time::Duration::from_secs(60);
+    let place = program::Place::new();
+    let endpoint = |name: &str| format!("unix:{}", place.path().join(name).display());
+    let options = linkspan::Options::default();
+    let receiver = place.start(&["recv", &endpoint("r"), "--json", "--count", "2"]);
+    let channel = linkspan::Channel::connect(&endpoint("r"), &options, SOON).unwrap();
+    channel.send(&without_text(), SOON).unwrap();
+    channel.send(&linkspan::Value::from(7), SOON).unwrap();
+    printed_the_second(&receiver.end());
+    let publisher = linkspan::Publisher::new(&endpoint("p"), &options).unwrap();
+    let subscriber = place.start(&["sub", &endpoint("p"), "--json", "--count", "2"]);
+    publisher.wait_for_subscribers(1, SOON).unwrap();
+    publisher.send(&without_text()).unwrap();
+    publisher.flush(SOON).unwrap();
+    publisher.send(&linkspan::Value::from(7)).unwrap();
+    printed_the_second(&subscriber.end());
+    let server = place.start(&["reply", &endpoint("c"), "--command", "cat", "-n", "2"]);
+    let channel = linkspan::Channel::connect(&endpoint("c"), &options, SOON).unwrap();
+    let refused = channel.call(&without_text(), SOON).unwrap_err();
+    assert!(refused.to_string().contains("the request as JSON"), "{refused}");
+    let answer = channel.call(&linkspan::Value::from(7), SOON).unwrap();
+    assert_eq!(answer.value().unwrap().as_i64().unwrap(), 7);
+    assert_eq!(server.end().code, Some(0));
+}

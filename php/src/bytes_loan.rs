@@ -3,18 +3,20 @@
 use std::cell::RefCell;
 
 use ext_php_rs::prelude::*;
+use ext_php_rs::types::Zval;
 use ext_php_rs::zend::ce;
 use linkspan::value::Sink;
 use linkspan::{Error, ErrorKind, Result};
 
 use crate::edge::{PhpResult, edge};
-use crate::scalars::AnyString;
+use crate::scalars::{AnyString, base64_of};
 use crate::zend::{self, Made, try_made};
 
 /// `Linkspan\BytesLoan`.
 #[php_class]
 #[php(name = "Linkspan\\BytesLoan", flags = zend::FINAL)]
 #[php(implements(ce = ce::countable, stub = "\\Countable"))]
+#[php(implements(ce = zend::json_serializable, stub = "\\JsonSerializable"))]
 pub struct BytesLoan(RefCell<Content>);
 
 enum Content {
@@ -66,6 +68,13 @@ impl BytesLoan {
     pub fn __construct() -> PhpResult<Self> {
         edge(|| {
             Err(Error::new(ErrorKind::InvalidState, "use loanBytes of a channel, a publisher or a request"))
+        })
+    }
+
+    pub fn json_serialize(&self) -> PhpResult<Zval> {
+        edge(|| match &*self.0.borrow() {
+            Content::Written(lent) => base64_of(lent),
+            Content::Sent(bytes) => base64_of(bytes),
         })
     }
 

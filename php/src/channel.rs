@@ -18,7 +18,7 @@ use crate::exception;
 use crate::from_wire::table;
 use crate::options::{self, Seconds, Waiter};
 use crate::received::Message;
-use crate::room::{OBJECT, Size, is_roughly_object, within_limit};
+use crate::room::{OBJECT, Size, beyond_limit, is_roughly_object, objects_that_fit, within_limit};
 use crate::scalars::{Text, Timestamp};
 use crate::stream;
 use crate::to_wire::PhpValue;
@@ -45,38 +45,48 @@ impl PendingReply {
     }
 }
 
-/// The maximum number of messages of a call; a negative number is refused like zero.
-pub fn at_most(max: i64) -> Result<usize> {
-    Ok(usize::try_from(max).unwrap_or(0))
-}
+/// Messages that are taken at once where `memory_limit` is close, at most.
+const FEW: usize = 64;
 
 /// Bytes of an object in a list, at least.
 const LEAST: usize = 80;
 const _: () = assert!(is_roughly_object::<Message>());
 
-/// Messages as a list of objects.
-pub fn messages(taken: Vec<linkspan::Message>) -> Result<ZBox<ZendHashTable>> {
-    let taken = BailoutGuard::new(taken);
-    let (least, roughly) = (taken.len().saturating_mul(LEAST), taken.len().saturating_mul(OBJECT));
+/// Receives up to `max` messages as a list of objects; a negative number is refused like zero. What was received is lost
+/// with no exception: where `memory_limit` is close, fewer are taken, for which there is room before.
+pub fn receive_many(
+    max: i64,
+    take: impl FnOnce(usize) -> Result<Vec<linkspan::Message>>,
+) -> Result<ZBox<ZendHashTable>> {
+    let max = usize::try_from(max).unwrap_or(0);
+    let fit = objects_that_fit(max);
+    let max = if fit < max.min(FEW) { has_room(max.min(FEW)).or_else(|_| has_room(1))? } else { fit };
+    let taken = BailoutGuard::new(take(max)?);
+    Ok(beyond_limit(Size::Roughly(taken.len().saturating_mul(OBJECT)), || {
+        let mut list = ZendHashTable::with_capacity(u32::try_from(taken.len()).unwrap_or(u32::MAX));
+        for message in taken.iter() {
+            // Only a full table (2^63 entries) fails.
+            let _ = list.push(made(|| Message(message.clone())));
+        }
+        list
+    }))
+}
+
+/// Returns this number if there is room for so many objects in a list.
+fn has_room(count: usize) -> Result<usize> {
+    let least = count.saturating_mul(LEAST);
     let refused = |least, left| {
         format!(
-            "{} messages take at least {least} bytes and memory_limit leaves {left}: raise it, or take fewer at once",
-            taken.len()
+            "{count} messages take at least {least} bytes and memory_limit leaves {left}: raise it; no message was taken"
         )
     };
-    within_limit(
-        Size::Roughly(roughly),
-        || least,
-        refused,
-        || {
-            let mut list = ZendHashTable::with_capacity(u32::try_from(taken.len()).unwrap_or(u32::MAX));
-            for message in taken.iter() {
-                // Only a full table (2^63 entries) fails.
-                let _ = list.push(made(|| Message(message.clone())));
-            }
-            list
-        },
-    )
+    let make = || {
+        let mut list = ZendHashTable::with_capacity(u32::try_from(count).unwrap_or(u32::MAX));
+        // Freed at once: they are there for the ones that are received.
+        (0..count).for_each(|_| drop(list.push(zend::shell::<Message>())));
+        list
+    };
+    within_limit(Size::Roughly(count.saturating_mul(OBJECT)), || least, refused, make).map(|_| count)
 }
 
 /// Receives a message as a PHP object.
@@ -151,10 +161,7 @@ impl Channel {
 
     #[php(defaults(max = 64, timeout = Seconds::DEFAULT))]
     pub fn recv_many(&self, max: i64, timeout: Seconds) -> PhpResult<ZBox<ZendHashTable>> {
-        edge(|| {
-            let taken = self.waiter.wait(timeout, |wait| self.inner.recv_many(at_most(max)?, wait))?;
-            messages(taken)
-        })
+        edge(|| receive_many(max, |most| self.waiter.wait(timeout, |wait| self.inner.recv_many(most, wait))))
     }
 
     pub fn try_send(&self, value: &Zval) -> PhpResult<i64> {

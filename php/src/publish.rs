@@ -11,7 +11,7 @@ use ext_php_rs::zend::ce;
 use linkspan::{Error, ErrorKind, Result};
 
 use crate::bytes_loan::{self, BytesLoan};
-use crate::channel::{at_most, events, messages, receive};
+use crate::channel::{events, receive, receive_many};
 use crate::edge::{PhpResult, edge};
 use crate::from_wire::table;
 use crate::iteration::{Feed, Iteration};
@@ -129,8 +129,7 @@ impl Subscriber {
     #[php(defaults(max = 64, timeout = Seconds::DEFAULT))]
     pub fn recv_many(&self, max: i64, timeout: Seconds) -> PhpResult<ZBox<ZendHashTable>> {
         edge(|| {
-            let taken = self.0.waiter.wait(timeout, |wait| self.0.inner.recv_many(at_most(max)?, wait))?;
-            messages(taken)
+            receive_many(max, |most| self.0.waiter.wait(timeout, |wait| self.0.inner.recv_many(most, wait)))
         })
     }
 

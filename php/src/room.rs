@@ -84,6 +84,26 @@ pub fn within_limit<T>(
     out_of_memory(least, limit.saturating_sub(usage(true)))
 }
 
+/// Runs what makes a value of PHP's that has to be there, such as one for what was received already: beyond the limit, if
+/// need be, after which PHP gives nothing more.
+pub fn beyond_limit<T>(size: Size, make: impl FnOnce() -> T) -> T {
+    let Some(limit) = limit().filter(|limit| is_close(*limit, size)) else { return make() };
+    if IS_RAISED.get() {
+        return make();
+    }
+    let raised = BailoutGuard::new(Raised::above(limit));
+    let made = make();
+    drop(raised);
+    made
+}
+
+/// Returns how many objects of our classes surely fit, of so many.
+pub fn objects_that_fit(most: usize) -> usize {
+    let Some(limit) = limit() else { return most };
+    let left = limit.saturating_sub(usage(true)).saturating_sub(BESIDE);
+    most.min(left / (OBJECT * AT_MOST))
+}
+
 /// The limit; `None` if there is none.
 fn limit() -> Option<usize> {
     usize::try_from(ProcessGlobals::get().memory_limit).ok().filter(|limit| *limit < isize::MAX as usize)

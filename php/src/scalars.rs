@@ -154,11 +154,14 @@ impl Bytes {
         edge(|| Text::within_limit(&self.0))
     }
     pub fn json_serialize(&self) -> PhpResult<Zval> {
-        edge(|| {
-            let text = base64::engine::general_purpose::STANDARD.encode(&self.0);
-            Text::within_limit(ext_php_rs::zend::BailoutGuard::new(text).as_bytes()).map(Text::into_value)
-        })
+        edge(|| base64_of(&self.0))
     }
+}
+
+/// What JSON shows of bytes.
+pub fn base64_of(bytes: &[u8]) -> Result<Zval> {
+    let text = base64::engine::general_purpose::STANDARD.encode(bytes);
+    Text::within_limit(ext_php_rs::zend::BailoutGuard::new(text).as_bytes()).map(Text::into_value)
 }
 
 /// `Linkspan\Timestamp`: a point in time, in nanoseconds.

@@ -14,6 +14,7 @@ use crate::edge::{PhpResult, edge};
 use crate::from_wire::{table_from, zval_from};
 use crate::iteration::{Feed, Iteration};
 use crate::options::{Seconds, Waiter};
+use crate::stream;
 use crate::zend::{self, Made, made};
 
 /// The state that a watch and an iteration over it share.
@@ -69,6 +70,14 @@ impl Watch {
 
     pub fn get_iterator(&self) -> Made<Iteration> {
         made(|| Iteration::over(self.0.clone()))
+    }
+
+    pub fn fileno(&self) -> PhpResult<i64> {
+        edge(|| self.0.inner.fileno().map(i64::from))
+    }
+
+    pub fn stream(&self) -> PhpResult<Zval> {
+        edge(|| stream::of(self.0.inner.fileno()?))
     }
 
     pub fn close(&self) {

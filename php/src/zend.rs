@@ -52,7 +52,7 @@ pub type Made<T> = ZBox<ZendClassObject<T>>;
 
 /// A new object of our class without its Rust part, which `initialize` adds. The allocation comes first
 /// because it may end in a fatal error, which jumps over Rust frames: no Rust value may be in flight then.
-fn shell<T: RegisteredClass>() -> Made<T> {
+pub fn shell<T: RegisteredClass>() -> Made<T> {
     // SAFETY: callers fill the object before other code can reach it, and freeing an unfilled one is allowed.
     unsafe { ZendClassObject::new_uninit(None) }
 }

@@ -248,7 +248,7 @@ final class Bytes implements \Countable, \JsonSerializable, \Stringable
  * Memory that a channel, a publisher or a request lends for opaque bytes, into which strings are copied piece by piece, so that a
  * long message need not be a string. In a value it stands for its bytes. It cannot be written any more once it was encoded.
  */
-final class BytesLoan implements \Countable
+final class BytesLoan implements \Countable, \JsonSerializable
 {
     private function __construct() {}
     /** Copies a string into it. @throws OutOfRangeException where the loan has fewer bytes */
@@ -256,6 +256,8 @@ final class BytesLoan implements \Countable
     /** Shortens it to its first $length bytes, which alone are sent. */
     public function truncate(int $length): void {}
     public function count(): int {}
+    /** The bytes as base64, as Bytes. */
+    public function jsonSerialize(): mixed {}
 }
 
 /** An instant: nanoseconds since 1970 in UTC, shown as RFC 3339. */
@@ -813,6 +815,14 @@ final class Watch implements \IteratorAggregate
     public function next(?float $timeout = null): array {}
     /** @return Iteration<int, array<string, mixed>> */
     public function getIterator(): Iteration {}
+    /** A file descriptor that is readable while next may return at once. */
+    public function fileno(): int {}
+    /**
+     * A stream on which an event loop waits, by stream_select too: readable while there may be an event. It has a descriptor of its own. Take
+     * what is there with next(0) until TimeoutException before you wait again. Command-line programs alone.
+     * @return resource
+     */
+    public function stream(): mixed {}
     public function close(): void {}
 }
 

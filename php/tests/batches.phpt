@@ -45,6 +45,20 @@ foreach (['unix:lab/batch', 'shm:lab/batch'] as $endpoint) {
     $heard = '';
     while (strlen($heard) < 3) foreach ($in->recvMany() as $message) $heard .= $message->value;
     echo "$heard\n";
+    // Near memory_limit no message is lost with an exception: fewer are taken, or none.
+    $sent = $taken = 0;
+    foreach ([0, 4 << 10, 64 << 10, 1 << 20, 3 << 20, 7 << 20] as $room) {
+        $sent += $out->sendMany(range($sent + 1, $sent + 700));
+        gc_mem_caches();
+        ini_set('memory_limit', (string) (memory_get_usage(true) + $room));
+        try {
+            foreach ($in->recvMany(500, 10) as $message) if ($message->value !== ++$taken) echo "lost before {$message->value}\n";
+        } catch (Linkspan\OutOfMemoryException) {}
+        ini_set('memory_limit', '-1');
+        unset($message);
+    }
+    while ($taken < $sent) foreach ($in->recvMany(500, 10) as $message) if ($message->value !== ++$taken) echo "lost before {$message->value}\n";
+    echo $taken === $sent ? "all\n" : "$taken of $sent\n";
     $in->close(); $out->close();
 }
 ?>
@@ -57,6 +71,7 @@ OutOfRange NULL
 OutOfRange NULL
 Timeout NULL
 abc
+all
 shm:lab/batch
 late: 0
 Unsupported: 1
@@ -65,3 +80,4 @@ OutOfRange NULL
 OutOfRange NULL
 Timeout NULL
 abc
+all

@@ -48,7 +48,9 @@ refused(fn() => $loan->truncate(-1));
 refused(fn() => $one->loanBytes(-1));
 $loan->write('0123456789');
 $loan->write('abc', 7);
+echo json_encode(['image' => $loan]), "\n";
 $one->send($loan);
+echo json_encode($loan), "\n";
 var_dump((string) $two->recv()->value);
 
 $publisher = new Publisher('shm:lab/loans/published');
@@ -75,5 +77,7 @@ OutOfRange: %S3 bytes at 9223372036854775807 are not within the loan of 10 bytes
 InvalidState: %Sthe loan has 10 bytes, and 11 of them were to be sent
 OutOfRange: %Sa length of -1 bytes: give a number from 0 upwards
 OutOfRange: %Sa length of -1 bytes: give a number from 0 upwards
+{"image":"MDEyMzQ1NmFiYw=="}
+"MDEyMzQ1NmFiYw=="
 string(10) "0123456abc"
 bool(true)

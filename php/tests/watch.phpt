@@ -59,10 +59,37 @@ $controller->forget('other');
 echo event($all, 'gone', fn ($e) => $e['name'] === 'other')['name'], " is forgotten\n";
 echo implode(', ', array_intersect(['is PAUSED', 'PAUSE DONE', 'deregistered, STOPPED'], $logged)), "\n";
 
+// An event loop waits on the stream of a watch: it wakes for an event, also where it had taken everything before.
+$stream = $all->stream();
+$wakes = function () use ($stream): bool {
+    $read = [$stream];
+    $write = $except = null;
+    return stream_select($read, $write, $except, 20) === 1;
+};
+$awake = 0;
+foreach (['run', 'pause', 'run'] as $name) {
+    try { while (true) $all->next(timeout: 0.0); } catch (Linkspan\TimeoutException) {}
+    $controller->service('power')->$name();
+    $states = [];
+    while (!$states) {
+        if (!$wakes()) echo "asleep\n";
+        try {
+            while (true) {
+                $event = $all->next(timeout: 0.0);
+                if ($event['what'] === 'service' && $event['service']['name'] === 'power') $states[] = $event['service']['state'];
+            }
+        } catch (Linkspan\TimeoutException) {}
+    }
+    $awake++;
+}
+fclose($stream);
+echo "$awake times awake\n";
+
 // An iteration ends when the watch is closed in it.
 foreach ($data as $event) $data->close();
 echo "ended\n";
 fails(fn () => $data->next(timeout: 1));
+fails(fn () => $data->stream());
 
 echo $other->finish();
 posix_kill($power->pid(), 15);
@@ -79,11 +106,14 @@ Timeout
 PAUSED
 other is forgotten
 is PAUSED, PAUSE DONE, deregistered, STOPPED
+3 times awake
 ended
+InvalidState
 InvalidState
 closed with %d rows
 stopped
 exit 0
+closed with %d rows
 closed with %d rows
 stopped
 exit 0

@@ -31,6 +31,9 @@ pub enum Kind {
     /// A name lived, and there was no connection to it: what it published meanwhile may be neither received nor
     /// counted.
     Unconnected,
+    /// A publisher ended and did not say which message was its last: what it published last may be neither received nor
+    /// counted.
+    Unaccounted,
     /// The schema of a name changed.
     Schema,
     /// The clock of the machine was set.
@@ -44,7 +47,7 @@ pub enum Kind {
 }
 
 /// Each kind with its name in the file.
-const KINDS: [(Kind, &str); 15] = [
+const KINDS: [(Kind, &str); 16] = [
     (Kind::Started, "started"),
     (Kind::Paused, "paused"),
     (Kind::Resumed, "resumed"),
@@ -55,6 +58,7 @@ const KINDS: [(Kind, &str); 15] = [
     (Kind::Skipped, "skipped"),
     (Kind::Refused, "refused"),
     (Kind::Unconnected, "unconnected"),
+    (Kind::Unaccounted, "unaccounted"),
     (Kind::Schema, "schema"),
     (Kind::Clock, "clock"),
     (Kind::Disk, "disk"),

@@ -334,8 +334,12 @@ pub fn make_folder(path: &Path) -> Result<()> {
 
 /// Returns the name of the file of a topic, without an ending: no two topics have the same one, and none leads out of
 /// its folder. `/` becomes `-`, and `-` becomes `--`; where several of them follow each other, and for every character
-/// that is no letter, digit, `.` or `_` of ASCII, the bytes become `%` and two hexadecimal digits.
+/// that is no letter, digit, `.` or `_` of ASCII, the bytes become `%` and two hexadecimal digits. The name without any
+/// character is `%` alone: with its ending a file of no name would be hidden.
 pub fn name_of(topic: &str) -> String {
+    if topic.is_empty() {
+        return "%".to_owned();
+    }
     let bytes = topic.as_bytes();
     let is_dash =
         |at: Option<usize>| at.and_then(|at| bytes.get(at)).is_some_and(|byte| matches!(byte, b'/' | b'-'));
@@ -502,7 +506,10 @@ mod tests {
         for odd in ["..", ".", "../x", "/etc/passwd", "a\0b", "a\nb", "", "ä", "a%2Fb", ".hidden"] {
             let name = name_of(odd);
             assert!(
-                !name.starts_with('.') && !name.contains(['/', '\0', '\n']) && name.is_ascii(),
+                !name.is_empty()
+                    && !name.starts_with('.')
+                    && !name.contains(['/', '\0', '\n'])
+                    && name.is_ascii(),
                 "{odd:?}: {name}"
             );
         }

@@ -117,7 +117,7 @@ pub use linkspan_engine::{
     latest, latest_persistent, latest_until,
 };
 #[doc(hidden)]
-pub use linkspan_engine::{RecordedOrigin, Uncopied, UncopiedBytes};
+pub use linkspan_engine::{End, RecordedOrigin, Uncopied, UncopiedBytes};
 #[doc(inline)]
 pub use linkspan_os::deadline::{Deadline, OnWait, Tick, Timeout, Wait};
 #[doc(hidden)]

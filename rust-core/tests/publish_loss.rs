@@ -49,6 +49,53 @@ fn closing_publisher_delivers_or_counts_every_message_of_a_slow_subscriber(t: &s
     assert_eq!(received + missed, SENT, "{received} received, {missed} reported as missed");
 }
 
+fn messages_that_end_with_their_publisher_are_counted(t: &str) {
+    const SENT: u64 = 10_000;
+    let endpoint = name(t);
+    let publisher = Publisher::new(&endpoint, &Options::default()).unwrap();
+    let subscriber = Subscriber::new(&endpoint, &Options::default()).unwrap();
+    let value = Value::from(vec![7u64; 100]);
+    for _ in 0..SENT {
+        publisher.send(&value).unwrap();
+    }
+    // What the kernel has not taken ends with it, as where its process is killed.
+    let _ = publisher.close(Duration::ZERO);
+    let (received, missed) = count(&subscriber, &AtomicBool::new(true));
+    assert_eq!(received + missed, SENT, "{received} received, {missed} reported as missed");
+}
+
+/// Returns why the publisher of a subscriber ended.
+fn end(subscriber: &Subscriber) -> String {
+    loop {
+        let _ = subscriber.recv(Duration::from_millis(10));
+        let is_end = |event: &linkspan::Event| event.kind == linkspan::EventKind::Disconnected;
+        if let Some(event) = subscriber.events().into_iter().find(is_end) {
+            return event.text;
+        }
+    }
+}
+
+fn end_with_unknown_messages_is_said(t: &str) {
+    const UNKNOWN: &str = "did not say which message was its last";
+    let endpoint = name(t);
+    let publisher = Publisher::new(&endpoint, &Options::default()).unwrap();
+    let subscriber = Subscriber::new(&endpoint, &Options::default()).unwrap();
+    publisher.send(&Value::from(7)).unwrap();
+    publisher.close(SOON).unwrap();
+    let why = end(&subscriber);
+    assert!(!why.contains(UNKNOWN), "an end in order: {why}");
+    let publisher = Publisher::new(&endpoint, &Options::default()).unwrap();
+    let subscriber = Subscriber::new(&endpoint, &Options::default()).unwrap();
+    // More than the kernel queues on both sides.
+    let value = Value::from(vec![7u8; 1 << 20]);
+    for _ in 0..40 {
+        publisher.send(&value).unwrap();
+    }
+    let _ = publisher.close(Duration::ZERO);
+    let why = end(&subscriber);
+    assert!(why.contains(UNKNOWN), "the queue was full: {why}");
+}
+
 fn subscriber_in_the_same_program_receives_messages_after_its_creation(t: &str) {
     let endpoint = name(t);
     let publisher = Publisher::new(&endpoint, &Options::default()).unwrap();
@@ -171,6 +218,7 @@ macro_rules! on {
 
 on! {
     unix:
+        messages_that_end_with_their_publisher_are_counted
         closing_publisher_delivers_or_counts_every_message_of_a_slow_subscriber
         subscriber_in_the_same_program_receives_messages_after_its_creation
         subscriber_made_before_its_publisher_receives_everything
@@ -179,6 +227,7 @@ on! {
         waiting_subscriber_receives_everything_of_a_short_publisher
         subscriber_that_was_waited_for_receives_everything;
     shm:
+        messages_that_end_with_their_publisher_are_counted
         closing_publisher_delivers_or_counts_every_message_of_a_slow_subscriber
         subscriber_in_the_same_program_receives_messages_after_its_creation
         subscriber_made_before_its_publisher_receives_everything
@@ -187,6 +236,7 @@ on! {
         waiting_subscriber_receives_everything_of_a_short_publisher
         subscriber_that_was_waited_for_receives_everything;
     tcp:
+        end_with_unknown_messages_is_said
         closing_publisher_delivers_or_counts_every_message_of_a_slow_subscriber
         subscriber_in_the_same_program_receives_messages_after_its_creation
         subscriber_made_before_its_publisher_receives_everything

@@ -136,6 +136,7 @@ def test_names_of_any_text_have_a_group_and_a_file_each(exporting: Lab):
         exporting.recording("export", path, f"--{form}", "-o", f"all-{form}")
         files = sorted((exporting.folder / f"all-{form}").iterdir())
         assert len(files) == len(names), files
+        assert not [file for file in files if file.name.startswith(".")], files
     found = [cells(file.read_text()) for file in (exporting.folder / "all-csv").iterdir()]
     assert sorted(int(rows[0]["status"]) for rows in found) == list(range(len(names)))
     tables = [pyarrow.parquet.read_table(file) for file in (exporting.folder / "all-parquet").iterdir()]

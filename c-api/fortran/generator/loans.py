@@ -12,7 +12,9 @@ def loan_procedures(name: str) -> str:
       integer, intent(in) :: dtype, shape(:), rank
       type(c_array), intent(inout) :: lent
       integer(c_int32_t) :: status
-      if (size(shape) == rank) then
+      if (any(shape < 0)) then
+         status = negative(minval(shape))
+      else if (size(shape) == rank) then
          status = c_{LENDERS[name]}_loan(self%handle, int(dtype, c_int32_t), size(shape, kind=c_size_t), &
                                          int(shape, c_int64_t), lent)
       else
@@ -28,9 +30,12 @@ def loan_procedures(name: str) -> str:
 {TAIL}
       type(c_ptr) :: place
       integer(c_int32_t) :: status
-      ! A negative length is longer than any message.
-      status = c_{LENDERS[name]}_loan_bytes(self%handle, int(length, c_size_t), place)
       nullify (bytes)
+      if (length < 0) then
+         call finish(negative(length), stat, errmsg)
+         return
+      end if
+      status = c_{LENDERS[name]}_loan_bytes(self%handle, int(length, c_size_t), place)
       if (status == linkspan_ok) call c_f_pointer(place, bytes, [length])
       call finish(status, stat, errmsg)
    end subroutine

@@ -119,6 +119,9 @@ contains
       if (any(list /= [1, 2, 3, 4])) error stop "a list"
       call one%loan(cube, [2000000000, 2000000000, 2000000000], stat=stat)
       if (stat /= linkspan_too_large .or. associated(cube)) error stop "too large"
+      call one%loan(cube, [2, -3, 4], stat=stat, errmsg=why)
+      if (stat /= linkspan_out_of_range .or. associated(cube)) error stop "a negative length of an array"
+      if (index(why, "-3") == 0) error stop "which length is negative"
       call one%close(timeout=0.0_real64, stat=stat)
       call one%loan(list, [4], stat=stat)
       if (stat /= linkspan_invalid_state) error stop "a closed channel"
@@ -143,7 +146,7 @@ contains
       call message%put_loan_bytes("image", frame, 1000001, stat=stat, errmsg=why)
       if (stat /= linkspan_invalid_state .or. index(why, "1000001") == 0) error stop "more bytes than the loan has"
       call message%put_loan_bytes("image", frame, -1, stat=stat)
-      if (stat /= linkspan_invalid_state .or. .not. associated(frame)) error stop "a negative length"
+      if (stat /= linkspan_out_of_range .or. .not. associated(frame)) error stop "a negative length"
       put => frame
       call message%put_loan_bytes("image", frame, 100000)
       if (associated(frame)) error stop "a loan that was put is not the program's any more"
@@ -172,7 +175,7 @@ contains
       call linkspan_loan_bytes_free(frame, stat=stat)
       if (stat /= linkspan_invalid_state .or. .not. associated(frame)) error stop "what was not lent"
       call one%loan_bytes(frame, -1, stat=stat)
-      if (stat /= linkspan_too_large .or. associated(frame)) error stop "a loan of a negative length"
+      if (stat /= linkspan_out_of_range .or. associated(frame)) error stop "a loan of a negative length"
       call message%loan_bytes(frame, 1, stat=stat)
       if (stat /= linkspan_invalid_state) error stop "no request"
    end subroutine

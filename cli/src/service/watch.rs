@@ -112,6 +112,12 @@ fn follow(
 ) -> Result<(), Exit> {
     let mut check = || signals.check_stdout();
     loop {
-        print(&controller.next(Wait::new(None).tick(&mut check))?)?;
+        match print(&controller.next(Wait::new(None).tick(&mut check))?) {
+            // It has no text: data that is longer as JSON than any message. What is behind it follows.
+            Err(Exit::Error(error)) if error.kind() == ErrorKind::TooLarge => {
+                stderr::print_line(&format!("an event is not printed: {}", stderr::described(&error)));
+            }
+            printed => printed?,
+        }
     }
 }

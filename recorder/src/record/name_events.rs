@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use linkspan::{Error, EventKind, Subscriber};
+use linkspan::{End, Error, EventKind, Subscriber};
 use linkspan_recording::Event;
 use linkspan_recording::event::Kind;
 use linkspan_recording::writer::topic;
@@ -114,6 +114,13 @@ impl NameEvents<'_> {
                 self.add(Event::new(since, Kind::Unconnected).of(&name, None).with_text(text), items);
             }
         }
+    }
+
+    /// Reports the end of a publisher that did not say which message was its last.
+    pub fn end_unknown(&mut self, end: &End, items: &mut VecDeque<Item>) {
+        let text = "the publisher ended without saying which message was its last: those that it published last may be neither received nor counted";
+        let event = Event::new(now(), Kind::Unaccounted).of(topic(&end.name), Some(end.incarnation));
+        self.add(Event { source: end.source.clone(), ..event }.with_text(text), items);
     }
 
     /// Adds the new events of the names. Missed messages are reported with their numbers, by the next message.

@@ -104,6 +104,8 @@ pub struct Gap {
     pub dropped: u64,
     /// They were received while the recorder was paused. Others are not in a gap with those.
     pub paused: u64,
+    /// They were lost with their publisher.
+    pub ended: u64,
     /// They could not be received.
     pub failed: u64,
     /// Why not.
@@ -113,12 +115,14 @@ pub struct Gap {
 /// Why messages are not recorded.
 const OVERTAKEN: &str = "the publisher overtook the recorder, or the messages were lost on the way";
 const DROPPED: &str = "dropped: the disk was slower than the messages, and the share of the buffer that the name has was full; --buffer makes it larger";
+const ENDED: &str = "the publisher ended while the recorder was behind, and they ended with it";
 const PAUSED: &str = "not recorded: the recorder was paused";
 
 impl Gap {
     /// Returns how many messages it has.
     pub fn count(&self) -> u64 {
-        [self.overtaken, self.dropped, self.paused, self.failed].into_iter().fold(0, u64::saturating_add)
+        let all = [self.overtaken, self.dropped, self.paused, self.ended, self.failed];
+        all.into_iter().fold(0, u64::saturating_add)
     }
 
     /// Returns whether they were missed, or skipped as the recorder was asked.
@@ -133,6 +137,7 @@ impl Gap {
             (self.overtaken, OVERTAKEN),
             (self.dropped, DROPPED),
             (self.paused, PAUSED),
+            (self.ended, ENDED),
             (self.failed, &failed),
         ];
         let found: Vec<_> = all.into_iter().filter(|(count, _)| *count > 0).collect();

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use linkspan::{Deadline, Error, ErrorKind, Message, Result, Subscriber, Wait};
+use linkspan::{Deadline, End, Error, ErrorKind, Message, Result, Subscriber, Wait};
 use linkspan_recording::Event;
 use linkspan_recording::event::Kind;
 use linkspan_recording::writer::topic;
@@ -187,7 +187,8 @@ impl<'a> Receiver<'a> {
     fn take(&mut self, message: &Message, keeps: bool) -> bool {
         self.unlooked = self.unlooked.saturating_add(1);
         self.repeated = 0;
-        if self.unlooked >= BEFORE_EVENTS || message.sequence() == 1 {
+        // The end of the publisher before this one is in front of its first message.
+        if self.unlooked >= BEFORE_EVENTS || message.sequence() == 1 || message.missed() > 0 {
             self.unlooked = 0;
             self.collect_events();
         }
@@ -211,8 +212,7 @@ impl<'a> Receiver<'a> {
         if !self.names.contains_key(name) {
             self.forget_names();
             let endpoint = Endpoint::new(name);
-            let known = Name { endpoint: endpoint.clone(), streams: VecDeque::new(), used: received };
-            self.names.insert(endpoint.name.clone(), known);
+            self.names.insert(endpoint.name.clone(), Name::new(&endpoint, received));
         }
         let Some(of) = self.names.get_mut(name) else { return true };
         let (is_known, gap_before) = of.switch_to(incarnation, queue);
@@ -220,7 +220,7 @@ impl<'a> Receiver<'a> {
         of.used = received;
         if !is_known {
             // Of one that is new to this subscriber, what it says to be missed before its first message is missed.
-            let missing = message.missed().min(number.saturating_sub(1));
+            let missing = message.missed().saturating_sub(of.told).min(number.saturating_sub(1));
             let is_older = !self.is_stored && of.streams.is_empty();
             let publisher =
                 Publisher::new(&of.endpoint, message.source(), incarnation, self.is_stored, is_older);
@@ -231,6 +231,7 @@ impl<'a> Receiver<'a> {
                 self.items.extend(oldest.report(queue));
             }
         }
+        of.told = 0;
         let Some(stream) = of.streams.front_mut() else { return true };
         let missing = number.saturating_sub(stream.next);
         let reason = if keeps { Reason::Overtaken } else { Reason::Paused };
@@ -327,6 +328,36 @@ impl<'a> Receiver<'a> {
     /// Takes the new events of the names.
     fn collect_events(&mut self) {
         self.events.collect(self.subscriber, &mut self.items);
+        for end in self.subscriber.ends() {
+            self.ended(&end);
+        }
+    }
+
+    /// Takes the end of a publisher over a socket, with which messages were lost, or may have been.
+    fn ended(&mut self, end: &End) {
+        if end.last.is_none() {
+            self.events.end_unknown(end, &mut self.items);
+            return;
+        }
+        let queue = self.queue;
+        if !self.names.contains_key(&*end.name) {
+            self.forget_names();
+            let endpoint = Endpoint::new(&end.name);
+            self.names.insert(endpoint.name.clone(), Name::new(&endpoint, now()));
+        }
+        let Some(of) = self.names.get_mut(&*end.name) else { return };
+        of.told = of.told.saturating_add(end.lost());
+        let (is_known, gap_before) = of.switch_to(end.incarnation, queue);
+        self.items.extend(gap_before);
+        if !is_known {
+            let is_older = of.streams.is_empty();
+            let publisher = Publisher::new(&of.endpoint, &end.source, end.incarnation, false, is_older);
+            of.streams.push_front(Stream::new(publisher, end.first));
+        }
+        let Some(stream) = of.streams.front_mut() else { return };
+        let missing = end.first.saturating_add(end.lost()).saturating_sub(stream.next);
+        self.items.extend(stream.lose(missing, Reason::Ended, queue));
+        self.items.extend(stream.report(queue));
     }
 
     /// Reports the messages that are not recorded and not reported yet.

@@ -26,6 +26,8 @@ pub enum Reason {
     Dropped,
     Paused,
     Failed(String),
+    /// Lost with their publisher.
+    Ended,
 }
 
 impl Stream {
@@ -45,6 +47,7 @@ impl Stream {
             Reason::Overtaken => &mut self.gap.overtaken,
             Reason::Dropped => &mut self.gap.dropped,
             Reason::Paused => &mut self.gap.paused,
+            Reason::Ended => &mut self.gap.ended,
             Reason::Failed(text) => {
                 self.gap.text = text;
                 &mut self.gap.failed
@@ -86,6 +89,8 @@ impl Stream {
 /// What was received of a name.
 pub struct Name {
     pub endpoint: Arc<Endpoint>,
+    /// Messages that were lost with publishers of the name and that its next message tells as missed, too.
+    pub told: u64,
     /// Its publisher, and behind it those that had the name before.
     pub streams: VecDeque<Stream>,
     /// When it was received from last.
@@ -93,6 +98,11 @@ pub struct Name {
 }
 
 impl Name {
+    /// One from which nothing was received.
+    pub fn new(endpoint: &Arc<Endpoint>, used: u64) -> Name {
+        Name { endpoint: endpoint.clone(), told: 0, streams: VecDeque::new(), used }
+    }
+
     /// Puts the stream of this publisher to the front, where there is one. Returns whether there is one, and the gap of
     /// the one before.
     pub fn switch_to(&mut self, incarnation: u64, queue: &Queue) -> (bool, Option<Item>) {

@@ -4,7 +4,7 @@
 //! each other; the recorder was never without a connection to a name that lives; each part was closed by its recorder,
 //! with all of its threads alive; and what it was made of was whole.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -14,13 +14,15 @@ use linkspan_recording::{Entry, format};
 
 use super::progress::Progress;
 use super::{FAILED, is_failed, open};
+use crate::record::counted;
 use crate::stdout;
 
 /// Prove that a recording has every message, or say which it lacks
 ///
 /// Missed messages that the recording says are no fault of it. The exit code is 0 where every message is there or
-/// counted as missed, and each part was closed; 5 where that is so but for a part that was not closed and is whole up
-/// to its end, because its recorder was killed or is still at work; 1 where there is a fault.
+/// counted as missed, and each part was closed; 5 where that is so as far as is known: a part was not closed and is whole
+/// up to its end, because its recorder was killed or is still at work, or a publisher over tcp: ended without
+/// saying which message was its last, because it was killed; 1 where there is a fault.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  linkspan recording check run42.mcap")]
 pub struct Arguments {
@@ -38,6 +40,8 @@ struct Numbers {
     next: BTreeMap<(String, u64), u64>,
     messages: u64,
     missed: u64,
+    /// The publishers of which it is not known what they published last.
+    unaccounted: BTreeSet<(String, u64)>,
     faults: Vec<String>,
     /// All of them.
     count: u64,
@@ -49,6 +53,8 @@ impl Numbers {
         let place = || format!("{name} (incarnation {incarnation:016x})");
         let end = first.saturating_add(count);
         let key = (name.to_owned(), incarnation);
+        // It went on, so its numbers say what is missing.
+        self.unaccounted.remove(&key);
         let Some(next) = self.next.insert(key.clone(), end) else { return };
         let before = next.saturating_sub(1);
         let fault = match first.checked_sub(next) {
@@ -87,8 +93,9 @@ impl Numbers {
 /// Faults that are said one by one.
 const MAX_FAULTS: usize = 10_000;
 
-/// The exit code where nothing is wrong but that a part was not closed.
-const NOT_CLOSED: u8 = 5;
+/// The exit code where nothing is wrong, and it is not known what came last: a part was not closed, or a publisher did
+/// not say which message was its last.
+const NOT_KNOWN: u8 = 5;
 
 /// Checks it.
 pub fn run(arguments: &Arguments) -> Result<ExitCode> {
@@ -114,6 +121,9 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
             }
             Entry::Event(event) if matches!(event.kind, Kind::Refused | Kind::Unconnected) => {
                 numbers.fault(format!("{}: {}: {}", event.kind.name(), event.name, event.text));
+            }
+            Entry::Event(event) if event.kind == Kind::Unaccounted => {
+                numbers.unaccounted.insert((event.name.to_owned(), event.incarnation.unwrap_or(0)));
             }
             Entry::Metadata(format::metadata::RECORDING, _) => begun = begun.saturating_add(1),
             Entry::Metadata(format::metadata::END, end) => {
@@ -152,12 +162,26 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         unclosed.iter().try_for_each(|part| stdout::print_line(&format!("not closed: {part}")))?;
     }
     if count == 0 {
-        let verdict = if unclosed.is_empty() { "complete" } else { "whole, and not closed" };
+        let ends = numbers.unaccounted.len() as u64;
+        let verdict = match (unclosed.is_empty(), ends) {
+            (true, 0) => "complete",
+            (true, _) => "complete as far as is known",
+            (false, _) => "whole, and not closed",
+        };
         if !arguments.quiet {
             let (messages, missed) = (numbers.messages, numbers.missed);
             stdout::print_line(&format!("{verdict}: {messages} messages, {missed} missed and said so"))?;
         }
-        return Ok(if unclosed.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(NOT_CLOSED) });
+        if ends > 0 && !arguments.quiet {
+            let names: BTreeSet<&str> = numbers.unaccounted.iter().map(|(name, _)| &**name).collect();
+            let names = Vec::from_iter(names).join(", ");
+            stdout::print_line(&format!(
+                "the end of {} is not known: {names}",
+                counted(ends, "incarnation")
+            ))?;
+        }
+        let is_known = unclosed.is_empty() && ends == 0;
+        return Ok(if is_known { ExitCode::SUCCESS } else { ExitCode::from(NOT_KNOWN) });
     }
     numbers.faults.iter().try_for_each(|fault| stdout::print_line(fault))?;
     if numbers.count > numbers.faults.len() as u64 {
@@ -167,6 +191,6 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         ))?;
     }
     problems.iter().try_for_each(|problem| stdout::print_line(&format!("file: {problem}")))?;
-    let text = format!("{} has {}", arguments.file.display(), crate::record::counted(count, "fault"));
+    let text = format!("{} has {}", arguments.file.display(), counted(count, "fault"));
     Err(Error::new(ErrorKind::Corrupt, text))
 }

@@ -51,6 +51,8 @@ use linkspan_transport as transport;
 use linkspan_transport::frame;
 use linkspan_value::{body, buffers, codec, error, schema, value};
 
+#[doc(hidden)]
+pub use channel::End;
 pub use channel::{
     Acknowledge, BytesLoan, Channel, Delivery, Event, EventKind, Framing, Listener, Loan, LoanMemory,
     OnUnconsumed, Options, PendingReply, Role, StartAt, Validate,

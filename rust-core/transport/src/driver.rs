@@ -63,6 +63,11 @@ pub trait Driver: Sync {
         None
     }
 
+    /// Returns whether the answer to the hello of a stream may bring a memory file, if the caller asks for it.
+    fn brings_memory(&self) -> bool {
+        false
+    }
+
     /// Returns the part that opens a place that keeps what was published.
     fn store(&self) -> Option<&dyn StoreDriver> {
         None
@@ -241,6 +246,14 @@ pub trait Target: Send + Sync {
     /// # Errors
     /// `PermissionDenied`; the refusals of the transport.
     fn ask(&self, hello: &[u8], descriptors: &[BorrowedFd<'_>]) -> Result<Call<Asked>>;
+
+    /// The same with a hello whose answer may bring a memory file, where [`Driver::brings_memory`] is true.
+    ///
+    /// # Errors
+    /// Those of [`Target::ask`].
+    fn ask_for_memory(&self, hello: &[u8]) -> Result<Call<Asked>> {
+        self.ask(hello, &[])
+    }
 
     /// Connects, once, and sends nothing: for plain framing, and for probes. `wakers` are descriptors that end the wait
     /// when they become readable.

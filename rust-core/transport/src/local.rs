@@ -61,6 +61,10 @@ impl Target for Socket {
         Asked::at(&self.place, self.carries, hello, descriptors)
     }
 
+    fn ask_for_memory(&self, hello: &[u8]) -> Result<Call<Asked>> {
+        Asked::at(&self.place, Carries::Descriptors, hello, &[])
+    }
+
     fn connect(&self, _wakers: &[BorrowedFd<'_>], waiting: &mut Waiting<'_>) -> Result<Call<Stream>> {
         hello::connect(&self.place, self.carries, waiting)
     }

@@ -22,7 +22,7 @@ use crate::sys::fork::Guarded;
 use crate::sys::inet;
 use crate::sys::peer::{self, Credentials};
 use crate::sys::poll::{happens_within, wait_any};
-use crate::sys::{sleeping, socket};
+use crate::sys::{rights, sleeping, socket};
 
 /// A connection, shared by the two halves of its link.
 #[derive(Clone, Debug)]
@@ -157,6 +157,16 @@ impl Stream {
             Stream::Socket(socket) => socket::send(&**socket, &[IoSlice::new(bytes)], descriptors),
             _ if descriptors.is_empty() => self.write_bytes(bytes),
             _ => Err(Error::new(ErrorKind::Internal, "descriptors go over Unix sockets alone")),
+        }
+    }
+
+    /// Takes no descriptors of the peer any more, where the kernel can refuse them: see [`Carries::Bytes`].
+    ///
+    /// [`Carries::Bytes`]: crate::sys::socket::Carries::Bytes
+    pub fn refuse_descriptors(&self) {
+        if let Stream::Socket(socket) = self {
+            // An older kernel cannot; then the reader takes and closes them.
+            rights::refuse_descriptors(&**socket);
         }
     }
 

@@ -310,7 +310,11 @@ impl Dialling<'_> {
         let frame = hello.to_frame()?;
         loop {
             // Of pipes it waits for the end of the client before this one.
-            match drive::link(|| self.target().ask(&frame, &borrowed)).map_err(|e| self.shown(e))? {
+            let ask = || match hello.last_number {
+                true => self.target().ask_for_memory(&frame),
+                false => self.target().ask(&frame, &borrowed),
+            };
+            match drive::link(ask).map_err(|e| self.shown(e))? {
                 Call::Answered(asked) => return Ok(asked),
                 Call::NotListening => {
                     if !self.retry().not_listening(self.target().appears())? {

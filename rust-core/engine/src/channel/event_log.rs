@@ -62,6 +62,32 @@ pub struct Event {
     pub text: String,
 }
 
+/// The end of a publisher of which something is missing, or may be.
+#[doc(hidden)]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct End {
+    /// The endpoint.
+    pub name: String,
+    /// The publisher.
+    pub incarnation: u64,
+    pub source: String,
+    /// The number behind the last one that was received or counted.
+    pub first: u64,
+    /// The number of the last message that it published; none where that is not known.
+    pub last: Option<u64>,
+}
+
+impl End {
+    /// Returns how many messages are lost with the publisher, as far as is known.
+    pub fn lost(&self) -> u64 {
+        self.last.map_or(0, |last| last.saturating_sub(self.first).saturating_add(1))
+    }
+}
+
+/// Ends that wait to be read, at most: one of each name of a subscriber to as many as it can have. The oldest are
+/// dropped.
+const KEPT_ENDS: usize = 4096;
+
 /// Events that wait to be read, at most. The oldest are dropped; the counters still include them.
 const KEPT: usize = 256;
 
@@ -69,6 +95,7 @@ const KEPT: usize = 256;
 #[derive(Default)]
 pub struct EventLog {
     events: Mutex<VecDeque<Event>>,
+    ends: Mutex<VecDeque<End>>,
     /// The separate counters of threads and locks that count their own sent messages.
     senders: Mutex<Vec<Arc<AtomicU64>>>,
     /// How often a peer connected.
@@ -123,6 +150,24 @@ impl EventLog {
     /// Records that a peer disconnected, and why.
     pub fn disconnected(&self, why: String) {
         self.push(EventKind::Disconnected, 0, why);
+    }
+
+    /// Records the end of a publisher of which something is missing.
+    pub fn ended(&self, end: Option<End>) {
+        let Some(end) = end else { return };
+        let mut ends = self.ends.lock().unwrap_or_else(PoisonError::into_inner);
+        if ends.len() == KEPT_ENDS {
+            ends.pop_front();
+        }
+        ends.push_back(end);
+    }
+
+    /// Returns those since the last call, oldest first.
+    pub fn take_ends(&self) -> Vec<End> {
+        if !self.born.is_here() {
+            return Vec::new();
+        }
+        self.ends.lock().unwrap_or_else(PoisonError::into_inner).drain(..).collect()
     }
 
     /// Records missed messages.

@@ -102,6 +102,8 @@ pub struct Hello {
     pub max_message_size: u64,
     /// Slots for long arrays that the sender has, and accepts from the other side; 0 for none.
     pub slots: u64,
+    /// Of a subscriber: whether it takes the memory file in which its publisher keeps its last number.
+    pub last_number: bool,
     /// The process id of the sender, as it sees it.
     pub pid: u32,
     /// The name of the sender's program.
@@ -214,6 +216,7 @@ impl Hello {
             ("deadlines", self.deadlines),
             ("lockstep", self.lockstep),
             ("once", self.once),
+            ("last_number", self.last_number),
             ("ask", self.ask),
             ("shared", self.shared),
         ];
@@ -308,6 +311,7 @@ impl Hello {
             },
             max_message_size: value.at("limit")?.as_u64()?,
             slots: optional("slots").map(Value::as_u64).transpose()?.unwrap_or(0),
+            last_number: optional("last_number").map(Value::as_bool).transpose()?.unwrap_or(false),
             pid: u32::try_from(value.at("pid")?.as_u64()?)
                 .map_err(|_| Error::new(ErrorKind::Malformed, "the peer sent a pid that no process has"))?,
             title: plain_title(value.at("title")?.as_text()?),

@@ -54,6 +54,8 @@ pub(crate) use direction::{Direction, Operation, lock_exclusive};
 pub use ends::{Channel, PendingReply, RequestInfo, Role};
 pub use ends::{LINGER, is_not_ready};
 pub(crate) use ends::{batch, if_not_ready};
+#[doc(hidden)]
+pub use event_log::End;
 pub use event_log::{Event, EventKind};
 pub use listener::Listener;
 pub use loan::{BytesLoan, Loan, LoanMemory};

@@ -21,6 +21,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use self::growth::{Growth, SMALL};
 pub use self::waiting::DrainGoal;
 use super::history::{History, HistoryEntry};
+use super::last_number::{LastNumber, bye};
 use super::stream_subscriber::StreamSubscriber;
 use crate::channel::event_log::EventLog;
 use crate::channel::turns::HolderMark;
@@ -85,7 +86,7 @@ enum FanoutMedium {
         growth: Option<Growth>,
     },
     /// A stream for each, from one history.
-    Streams { history: History, subscribers: Vec<Arc<StreamSubscriber>> },
+    Streams { history: History, subscribers: Vec<Arc<StreamSubscriber>>, last: LastNumber },
 }
 
 /// A subscriber that reads the ring.
@@ -140,7 +141,7 @@ impl Fanout {
             // A transport without a ring; a store uses neither of the two.
             None => {
                 let history = History::new(buffer.unwrap_or(RING));
-                FanoutMedium::Streams { history, subscribers: Vec::new() }
+                FanoutMedium::Streams { history, subscribers: Vec::new(), last: LastNumber::default() }
             }
         };
         let has_ring = matches!(medium, FanoutMedium::Ring { .. });
@@ -260,7 +261,7 @@ impl Fanout {
                 self.event_log.count_bodies(ring.take_long_bodies());
                 published
             }
-            FanoutMedium::Streams { history, subscribers } => {
+            FanoutMedium::Streams { history, subscribers, last } => {
                 let send_all = |history: &History| {
                     // The acceptor removes a subscriber whose connection has ended.
                     subscribers.iter().for_each(|subscriber| drop(subscriber.out().send_pending(history)));
@@ -278,6 +279,8 @@ impl Fanout {
                         header: header(sequence, sent, payload),
                         payload: payload.clone(),
                     });
+                    // Before it is sent: a publisher that is killed has accepted it.
+                    last.set(sequence);
                 }
                 send_all(history);
                 (count, Ok(()))
@@ -346,6 +349,7 @@ impl Fanout {
     /// Removes the subscribers of which `is` is true. Ends publishing, where it `closes`.
     fn disconnect(&self, is: impl Fn(u64) -> bool, closes: bool) {
         let mut state = self.state();
+        let number = state.last;
         // Dropped after the lock: see the head of this file.
         let (mut on_ring, mut without, mut on_streams) = (Vec::new(), Vec::new(), Vec::new());
         match &mut state.medium {
@@ -359,7 +363,13 @@ impl Fanout {
                 }
             }
             FanoutMedium::Streams { subscribers, .. } => {
-                on_streams.extend(subscribers.extract_if(.., |subscriber| is(subscriber.id)))
+                on_streams.extend(subscribers.extract_if(.., |subscriber| is(subscriber.id)));
+                if closes {
+                    // One whose queue is full has none: it is told by its page, or not at all.
+                    on_streams.iter().for_each(|subscriber: &Arc<StreamSubscriber>| {
+                        subscriber.out().say_farewell(&bye(number));
+                    });
+                }
             }
         }
         drop(state);

@@ -7,6 +7,7 @@
 
 use std::os::fd::{BorrowedFd, OwnedFd};
 
+use super::last_number::PeerLast;
 use super::store;
 use crate::channel::Options;
 use crate::channel::asking::{Pending, Progress};
@@ -41,6 +42,8 @@ pub struct Feed {
     pub source: std::sync::Arc<str>,
     /// The last number from a stream or a file; none where the first one begins the count.
     sequence: Option<u64>,
+    /// What there is of the publisher's last number, over a stream.
+    last: PeerLast,
     /// The number before the first that is delivered; none where the publisher has not told its newest.
     pub before: Option<u64>,
     /// Whether the publisher gave a schema.
@@ -102,6 +105,7 @@ fn hello(transport: Transport, options: &Options, resume: Option<After>) -> Resu
     let mut hello = Hello::new(Pattern::Publish, options.client_id.clone(), options.max_message_size)?;
     hello.slots = transport.capabilities().slots;
     hello.after = resume;
+    hello.last_number = transport.driver().brings_memory();
     Ok(hello)
 }
 
@@ -111,6 +115,18 @@ fn offer(transport: Transport, session: u64) -> Result<(FeedOffer, Vec<OwnedFd>)
         Some(rings) => rings.offer(session).map(|(offer, own)| (Some(offer), own)),
         None => Ok((None, Vec::new())),
     }
+}
+
+/// What a subscriber has of a publisher that has ended. `read` is the number up to which it has received or counted
+/// everything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FeedEnd {
+    /// All that it published.
+    Whole,
+    /// All but what follows, up to `last`.
+    Lacks { read: u64, last: u64 },
+    /// What followed is not known.
+    Unknown { read: u64 },
 }
 
 /// What [`Feed::poll`] returns.
@@ -178,8 +194,15 @@ impl Feed {
             (None, Some(newest)) => (Start::With(newest.number), Some(newest.number.saturating_sub(1))),
             (None, None) => (Start::Newest, None),
         };
+        let mut last = PeerLast::default();
         let medium = match offer {
             None => {
+                let mut called = called;
+                if own_hello.last_number {
+                    last = PeerLast::of(std::mem::take(&mut called.descriptors))?;
+                    // Nothing else may come.
+                    called.stream.refuse_descriptors();
+                }
                 FeedMedium::Stream(StreamRx::new(called.stream, called.process, options.max_message_size))
             }
             Some(offer) => {
@@ -198,6 +221,7 @@ impl Feed {
             schema_ids: SchemaIds::agreed(peer_hello.schemas.first(), options.schema.as_ref()),
             source,
             sequence: before,
+            last,
             before,
             schemas: None,
             last_sender: LastSender::default(),
@@ -220,6 +244,7 @@ impl Feed {
             schema_ids: SchemaIds::agreed(None, options.schema.as_ref()),
             source,
             sequence,
+            last: PeerLast::default(),
             before: None,
             schemas,
             last_sender: LastSender::default(),
@@ -318,9 +343,30 @@ impl Feed {
             }
             FeedMedium::Stream(rx) => Ok(match rx.try_recv()? {
                 Some(frame) if frame.header.kind == Kind::Data => Polled::Frame(frame),
-                Some(_) => Polled::Ignored,
+                Some(frame) => {
+                    if frame.header.kind == Kind::Bye {
+                        self.last.said(&frame.header);
+                    }
+                    Polled::Ignored
+                }
                 None => Polled::Empty,
             }),
+        }
+    }
+
+    /// Returns what is missing at the end of a publisher, which has ended: over a stream, what it published and this
+    /// side has not received. The feed counts as read up to there.
+    pub fn end(&mut self) -> FeedEnd {
+        let (FeedMedium::Stream(_), Some(read)) = (&self.medium, self.sequence) else {
+            return FeedEnd::Whole;
+        };
+        match self.last.number() {
+            None => FeedEnd::Unknown { read },
+            Some(last) if last <= read => FeedEnd::Whole,
+            Some(last) => {
+                self.sequence = Some(last);
+                FeedEnd::Lacks { read, last }
+            }
         }
     }
 

@@ -100,7 +100,11 @@ impl HandshakeHandler for PublisherHandler {
                     fanout.admit_to_stream(stream, watch, once, begin);
                     drop(unadmitted);
                 };
-                (Vec::new(), newest, Box::new(admit))
+                // A bridge passes no memory on.
+                let takes_memory = peer_hello.last_number && peer_hello.machine.is_none();
+                let brings = takes_memory && self.transport.driver().brings_memory() && !once;
+                let memory = brings.then(|| self.fanout.last_number()).flatten();
+                (Vec::from_iter(memory), newest, Box::new(admit))
             };
         // A subscriber that opens the ring later gets the messages in between.
         own_hello.after = Some(After { session, number: newest });

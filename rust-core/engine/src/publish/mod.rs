@@ -21,6 +21,7 @@
 //! | the source of a subscriber | `feed` |
 //! | what a subscriber with a `client_id` received last, for its next incarnation | `position` |
 //! | the names of a subscriber to several | `names` |
+//! | its last number, which outlives it | `last_number` |
 //! | the newest value alone; the requests for it | `latest`; `request` |
 
 mod fanout;
@@ -29,6 +30,7 @@ mod gaps;
 mod handshake;
 mod history;
 mod joins;
+mod last_number;
 mod latest;
 mod names;
 mod position;

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::receive_state::{NAME, Tried};
-use crate::channel::event_log::{Event, EventLog};
+use crate::channel::event_log::{End, Event, EventLog};
 use crate::channel::handshake::After;
 use crate::channel::{Acknowledge, Options, Use};
 use crate::error::{Error, ErrorKind, Result};
@@ -73,6 +73,10 @@ pub trait Receiver: Sized {
     fn acknowledge(&self) -> Result<()>;
     /// Returns the events since the last call.
     fn take_events(&self) -> Vec<Event>;
+    /// Returns the ends of publishers since the last call of which something is missing.
+    fn take_ends(&self) -> Vec<End>;
+    /// Takes the number of missed messages that the next message would have told.
+    fn take_missed(&self) -> u64;
     /// Returns whether there is a publisher or a store.
     fn is_connected(&self) -> bool;
     /// Returns which listeners it was tried at and connected to last.
@@ -135,8 +139,8 @@ pub struct SubscribedNames<R> {
     ready: VecDeque<u64>,
     /// The names whose last message is not acknowledged.
     delivered: Vec<u64>,
-    /// Where the names stopped that have no publisher now, and the listener that was connected.
-    left: BTreeMap<Arc<str>, (After, Option<Listener>)>,
+    /// The names that have no publisher now.
+    left: BTreeMap<Arc<str>, Left>,
     /// Messages since the last look at the epoll set.
     since_look: u32,
     /// The names that fit and are refused, and how they are tried again: a listener that stays and answers otherwise
@@ -151,6 +155,16 @@ pub struct SubscribedNames<R> {
     report: Arc<Report>,
 }
 
+/// Where a name stopped whose publisher has ended.
+#[derive(Clone, Copy, Debug)]
+struct Left {
+    after: After,
+    /// The listener that was connected.
+    listener: Option<Listener>,
+    /// Missed messages that no message has told.
+    untold: u64,
+}
+
 /// A name that is received from.
 struct Member<R> {
     receiver: R,
@@ -161,6 +175,8 @@ struct Member<R> {
     is_given: bool,
     is_ready: bool,
     has_delivered: bool,
+    /// Missed messages of a publisher before, which are counted and which the next message tells.
+    untold: u64,
     /// What an attempt to connect has met that no call has seen.
     failed: Option<Error>,
     /// Whether the next publisher is read from its first message: no program listened before, or the name appeared
@@ -273,7 +289,16 @@ impl<R: Receiver> SubscribedNames<R> {
         if self.left.len() >= MAX_NAMES {
             self.left.pop_first();
         }
-        let stopped = (member.receiver.resume_point(), member.receiver.tried().connected);
+        // Counted here, and told with the next message of the name as well.
+        let untold = member.receiver.take_missed();
+        if untold > 0 {
+            member.missed(untold, log);
+        }
+        let stopped = Left {
+            after: member.receiver.resume_point(),
+            listener: member.receiver.tried().connected,
+            untold: member.untold.saturating_add(untold),
+        };
         self.left.insert(member.name.clone(), stopped);
     }
 
@@ -298,8 +323,15 @@ impl<R: Receiver> SubscribedNames<R> {
                     self.ready.push_back(token);
                     member.connected(&self.report, &mut self.refused);
                     member.counters.received.fetch_add(1, Ordering::Relaxed);
+                    let mut message = message;
                     if message.missed() > 0 {
                         member.missed(message.missed(), log);
+                        // A publisher that ended before it may have left them: its end comes before this message.
+                        member.pass_events(log);
+                    }
+                    if iterates && member.untold > 0 {
+                        let missed = message.missed().saturating_add(std::mem::take(&mut member.untold));
+                        message = message.with_missed(missed);
                     }
                     if !std::mem::replace(&mut member.has_delivered, true) {
                         self.delivered.push(token);
@@ -439,6 +471,9 @@ impl<R: Receiver> Member<R> {
     fn pass_events(&self, log: &EventLog) {
         for event in self.receiver.take_events() {
             log.pass_on(&self.name, event);
+        }
+        for end in self.receiver.take_ends() {
+            log.ended(Some(end));
         }
     }
 }

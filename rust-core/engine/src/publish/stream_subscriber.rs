@@ -5,6 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use super::history::History;
 use crate::channel::batch::RUN;
 use crate::error::Result;
+use crate::frame::Outgoing;
 use crate::sys::poll::Interest;
 use crate::transport::acceptor::WatchedSocket;
 use crate::transport::{Sent, Tx};
@@ -95,6 +96,15 @@ impl Out {
             self.watch_room(true);
         }
         Ok(())
+    }
+
+    /// Sends the last frame, if there is room for it.
+    pub fn say_farewell(&mut self, bye: &Outgoing<'_>) {
+        // A program without Linkspan gets no frames.
+        if matches!(self.tx, Tx::Stream(_)) {
+            // An error is the end of the connection, which ends now.
+            let _ = self.tx.try_send(bye);
+        }
     }
 
     /// Starts or stops being called when the queue has room.

@@ -31,7 +31,7 @@ use super::gaps::Gap;
 use super::names::{Report, SubscribedNames};
 use super::receive_state::{FEED, ReceiveState, Tried, WAKE};
 use crate::channel::dial::Dialler;
-use crate::channel::event_log::{Event, EventLog};
+use crate::channel::event_log::{End, Event, EventLog};
 use crate::channel::retry::Retry;
 use crate::channel::turns::HolderMark;
 use crate::channel::{Operation, Options, Use, if_not_ready, is_not_ready, lock_exclusive, open_names};
@@ -399,6 +399,13 @@ impl Subscriber {
     /// Returns what happened since the last call, oldest first.
     pub fn events(&self) -> Vec<Event> {
         self.event_log.take()
+    }
+
+    /// Returns the ends of publishers since the last call of which something is missing, or may be: of one over a socket
+    /// that ended while this subscriber was behind. Their numbers are those of the `Lagged` that follows.
+    #[doc(hidden)]
+    pub fn ends(&self) -> Vec<End> {
+        self.event_log.take_ends()
     }
 
     /// Returns the times in which a name had a listener and this subscriber to several names was not connected to it:

@@ -48,6 +48,11 @@ impl Driver for Unix {
         Some(self)
     }
 
+    /// A Unix socket carries it; a subscriber takes one and no other descriptor.
+    fn brings_memory(&self) -> bool {
+        true
+    }
+
     /// The listening process answers for itself; no owner record is needed.
     fn listing_source(&self) -> ListingSource {
         ListingSource::Socket

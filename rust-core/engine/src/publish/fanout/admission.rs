@@ -95,6 +95,14 @@ impl Fanout {
         Unadmitted(self.clone())
     }
 
+    /// Returns the memory file for a subscriber with a socket of its own: it has the number of the last message. None
+    /// where there is no memory for it: then the subscriber learns that number by the farewell alone.
+    pub fn last_number(&self) -> Option<OwnedFd> {
+        let state = &mut *self.state();
+        let FanoutMedium::Streams { last, .. } = &mut state.medium else { return None };
+        last.for_peer(state.last).ok()
+    }
+
     /// Admits a subscriber with a socket of its own, after its hello was answered. Sends its first
     /// messages; with `once`, no others follow.
     pub fn admit_to_stream(
@@ -154,7 +162,7 @@ impl Fanout {
         let watcher =
             Arc::new(RoomWatcher { fanout: Arc::downgrade(self), subscriber: Arc::downgrade(&subscriber) });
         if let Ok(watched) = watched(watcher)
-            && let FanoutMedium::Streams { history, subscribers } = &mut state.medium
+            && let FanoutMedium::Streams { history, subscribers, .. } = &mut state.medium
         {
             let mut out = subscriber.out();
             out.watched = Some(watched);

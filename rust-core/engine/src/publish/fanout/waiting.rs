@@ -72,7 +72,7 @@ impl Fanout {
                 let unread = subscribers.iter().map(|one| one.unread(&**ring, last));
                 unread.filter(|unread| *unread > 0).for_each(count);
             }
-            (FanoutMedium::Streams { history, subscribers }, given) => {
+            (FanoutMedium::Streams { history, subscribers, .. }, given) => {
                 for subscriber in &*subscribers {
                     let mut out = subscriber.out();
                     // The acceptor sees the end of a connection too.

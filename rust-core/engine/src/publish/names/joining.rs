@@ -82,7 +82,7 @@ impl<R: Receiver> SubscribedNames<R> {
         }
         let is_later = resume.is_some();
         let left = self.left.get(&name).copied();
-        let resume = left.map(|(stopped, _)| stopped).or(resume);
+        let resume = left.map(|left| left.after).or(resume);
         let mut options = self.options.clone();
         // A store that appeared later is read from its beginning, as one that a single subscriber waits for.
         if resume.is_some()
@@ -98,7 +98,7 @@ impl<R: Receiver> SubscribedNames<R> {
             Ok(begun) => begun,
             Err(e) => return self.refuse(endpoint, &name, is_given, e, log),
         };
-        let dead = left.and_then(|(_, listener)| listener);
+        let dead = left.and_then(|left| left.listener);
         receiver.was_connected_to(dead);
         // `take` handles what the first attempt has met; the set of the receiver reports an answer that is to come.
         let failed = receiver.connect().err().filter(|error| error.kind() != ErrorKind::Timeout);
@@ -118,6 +118,7 @@ impl<R: Receiver> SubscribedNames<R> {
             is_given,
             is_ready: true,
             has_delivered: false,
+            untold: left.map_or(0, |left| left.untold),
             failed,
             is_later,
             has_reappeared: false,

@@ -3,12 +3,17 @@
 use std::sync::atomic::Ordering;
 
 use super::Subscriber;
+use crate::channel::event_log::End;
 use crate::deadline::{Waiting, at_timeout};
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::Incoming;
 use crate::message::Message;
-use crate::publish::feed::{Feed, Polled};
+use crate::publish::feed::{Feed, FeedEnd, Polled};
 use crate::publish::receive_state::ReceiveState;
+
+/// What is said of a publisher over `tcp:` that did not end in order.
+const UNKNOWN_END: &str =
+    "it did not say which message was its last, so those that it published last may be missing";
 
 impl Subscriber {
     /// Returns the next message; `None` if something else happened, such as the move of the publisher to another ring.
@@ -96,11 +101,37 @@ impl Subscriber {
                 Ok(None)
             }
             Err(e) => {
-                self.event_log.disconnected(e.to_string());
+                if e.kind() != ErrorKind::Disconnected {
+                    self.event_log.disconnected(e.to_string());
+                    receive_state.feed_failed(&e, self.origin.retry());
+                    return Err(e);
+                }
+                let lost = self.note_end(receive_state, &e);
                 receive_state.feed_failed(&e, self.origin.retry());
-                if e.kind() == ErrorKind::Disconnected { Ok(None) } else { Err(e) }
+                if lost > 0 { Err(Error::lagged(lost)) } else { Ok(None) }
             }
         }
+    }
+
+    /// Records the end of a publisher; returns how many of its last messages are lost with it.
+    fn note_end(&self, receive_state: &mut ReceiveState, error: &Error) -> u64 {
+        let Some(feed) = &mut receive_state.feed else { return 0 };
+        let ended = feed.end();
+        let end = |read: u64, last| End {
+            name: self.shown.clone(),
+            incarnation: feed.session,
+            source: feed.source.to_string(),
+            first: read.saturating_add(1),
+            last,
+        };
+        let (end, lost, text) = match ended {
+            FeedEnd::Whole => (None, 0, error.to_string()),
+            FeedEnd::Lacks { read, last } => (Some(end(read, Some(last))), last - read, error.to_string()),
+            FeedEnd::Unknown { read } => (Some(end(read, None)), 0, format!("{error}; {UNKNOWN_END}")),
+        };
+        self.event_log.disconnected(text);
+        self.event_log.ended(end);
+        lost
     }
 
     /// Takes a fast-path message from the ring of the feed: see

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::{MessageSource, Subscriber};
 use crate::channel::dial::Dialler;
-use crate::channel::event_log::Event;
+use crate::channel::event_log::{End, Event};
 use crate::channel::handshake::After;
 use crate::channel::retry::Retry;
 use crate::channel::{Operation, Options, Use, lock_exclusive};
@@ -203,6 +203,15 @@ impl Receiver for Subscriber {
 
     fn take_events(&self) -> Vec<Event> {
         self.events()
+    }
+
+    fn take_ends(&self) -> Vec<End> {
+        self.ends()
+    }
+
+    fn take_missed(&self) -> u64 {
+        let mut state = self.receive_state.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut state.missed)
     }
 
     fn is_connected(&self) -> bool {

@@ -1,0 +1,138 @@
+"""The last messages of a publisher that ends while its subscribers are behind: received, counted, or said not to be known."""
+
+import os
+import re
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+from conftest import Lab
+from support.network import free_port
+from support.waiting import until
+
+import linkspan
+
+#: Publishes so many messages of so many bytes, and closes; each once a line of standard input asks for it.
+PUBLISHER = """
+import sys, linkspan
+publisher = linkspan.publisher(sys.argv[1])
+publisher.wait_for_subscribers(int(sys.argv[4]), timeout=60)
+print("connected", flush=True)
+sys.stdin.readline()
+for i in range(int(sys.argv[2])):
+    publisher.send(bytes(int(sys.argv[3])))
+print("sent", flush=True)
+sys.stdin.readline()
+publisher.close(timeout=60)
+"""
+#: What the kernel's queue takes, what it does not take, and a single message of which a part is on the way.
+LOADS = [(3, 10), (400, 20_000), (1, 3_000_000)]
+
+
+def says(child: "subprocess.Popen[str]", text: str) -> None:
+    assert child.stdout and child.stdout.readline() == f"{text}\n", child.stderr and child.stderr.read()
+
+
+def asks(child: "subprocess.Popen[str]") -> None:
+    assert child.stdin
+    child.stdin.write("\n")
+    child.stdin.flush()
+
+
+def publishes(publisher: "subprocess.Popen[str]", recorder: "subprocess.Popen[str]") -> None:
+    """It publishes everything while its recorder is stopped."""
+    says(publisher, "connected")
+    os.kill(recorder.pid, signal.SIGSTOP)
+    asks(publisher)
+    says(publisher, "sent")
+
+
+def checked(lab: Lab, code: int = 0) -> tuple[int, str]:
+    """The messages and the missed ones of the recording, and what `check` says."""
+    text = lab.recording("check", "a.mcap", code=code)
+    found = re.search(r": (\d+) messages, (\d+) missed and said so", text)
+    assert found, text
+    return int(found[1]) + int(found[2]), text
+
+
+@pytest.mark.parametrize("way", ["pattern", "name"])
+@pytest.mark.parametrize("transport", ["unix", "shm"])
+def test_what_ends_with_a_killed_publisher_is_counted(lab: Lab, transport: str, way: str) -> None:
+    recorder = lab.record("lab/*" if way == "pattern" else f"{transport}:lab/x", "-o", "a.mcap")
+    lab.info("a.mcap")
+    for count, size in LOADS:
+        publisher = lab.python(PUBLISHER, f"{transport}:lab/x", count, size, 1)
+        publishes(publisher, recorder)
+        publisher.kill()
+        publisher.wait(60)
+        os.kill(recorder.pid, signal.SIGCONT)
+    # The last one says nothing of those before it.
+    last = lab.python(PUBLISHER, f"{transport}:lab/x", 1, 10, 1)
+    says(last, "connected")
+    lab.stop(recorder)
+    whole, text = checked(lab)
+    assert whole == sum(count for count, _ in LOADS), text
+    assert text.startswith("complete: "), text
+
+
+@pytest.mark.parametrize("is_killed", [True, False], ids=["killed", "closed"])
+def test_end_of_a_killed_publisher_over_tcp_is_not_known(lab: Lab, is_killed: bool) -> None:
+    name = f"tcp://127.0.0.1:{free_port()}"
+    recorder = lab.record(name, "-o", "a.mcap")
+    lab.info("a.mcap")
+    publisher = lab.python(PUBLISHER, name, 400, 20_000, 1)
+    publishes(publisher, recorder)
+    if is_killed:
+        publisher.kill()
+    else:
+        asks(publisher)
+    os.kill(recorder.pid, signal.SIGCONT)
+    publisher.wait(60)
+    until("the recorder has its end", lambda: "disconnected" in kinds(lab.folder / "a.mcap"))
+    lab.stop(recorder)
+    whole, text = checked(lab, 5 if is_killed else 0)
+    if is_killed:
+        assert text.startswith("complete as far as is known: "), text
+        assert f"the end of 1 incarnation is not known: {name.removeprefix('tcp:')}" in text, text
+    else:
+        assert whole == 400 and text.startswith("complete: "), text
+
+
+def kinds(file: Path) -> list[str]:
+    return [event["kind"] for event in linkspan.Recording(file).events]
+
+
+@pytest.mark.parametrize("way", ["name", "list", "pattern"])
+def test_subscriber_is_told_what_ended_with_its_publisher(lab: Lab, way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LINKSPAN_DIR", lab.env["LINKSPAN_DIR"])
+    names = {"name": "unix:lab/x", "list": ["unix:lab/x"], "pattern": "lab/*"}[way]
+    count, size = LOADS[1]
+    publisher = lab.python(PUBLISHER, "unix:lab/x", count, size, 2)
+    until("its name is there", lambda: (lab.folder / "run" / "lab@x.unix").exists())
+    with linkspan.subscribe(names) as in_calls, linkspan.subscribe(names) as in_a_loop:
+        says(publisher, "connected")
+        asks(publisher)
+        says(publisher, "sent")
+        publisher.kill()
+        publisher.wait(60)
+        received = missed = 0
+        while received + missed < count:
+            try:
+                in_calls.recv(timeout=60)
+                received += 1
+            except linkspan.Lagged as error:
+                missed += error.missed
+        assert received + missed == count and missed > 0
+        # A loop is told by the next message, whoever sends it, and by the counters at once.
+        next_one = lab.python(PUBLISHER, "unix:lab/x", 1, 10, 1)
+        asks(next_one)
+        received = missed = 0
+        while True:
+            message = in_a_loop.next(timeout=60)
+            assert message
+            missed += message.missed
+            if message.value == bytes(10):
+                break
+            received += 1
+        assert received + missed == count == received + in_a_loop.stats()["missed"]
