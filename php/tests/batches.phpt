@@ -39,7 +39,7 @@ foreach (['unix:lab/batch', 'shm:lab/batch'] as $endpoint) {
     }
     $listener->close();
     $a->close(0.1); $b->close(0.1);
-    $out = new Publisher("$endpoint/values");
+    $out = new Publisher("$endpoint/values", buffer: 16 << 20);
     $in = subscribe("$endpoint/values", timeout: 5);
     assert($out->sendMany(['a', 'b', 'c']) === 3);
     $heard = '';
@@ -47,17 +47,17 @@ foreach (['unix:lab/batch', 'shm:lab/batch'] as $endpoint) {
     echo "$heard\n";
     // Near memory_limit no message is lost with an exception: fewer are taken, or none.
     $sent = $taken = 0;
-    foreach ([0, 4 << 10, 64 << 10, 1 << 20, 3 << 20, 7 << 20] as $room) {
-        $sent += $out->sendMany(range($sent + 1, $sent + 700));
+    foreach ([0, 64 << 10, 1 << 20, 3 << 20, 12 << 20] as $room) {
+        $sent += $out->sendMany(range($sent + 1, $sent + 20000));
         gc_mem_caches();
         ini_set('memory_limit', (string) (memory_get_usage(true) + $room));
         try {
-            foreach ($in->recvMany(500, 10) as $message) if ($message->value !== ++$taken) echo "lost before {$message->value}\n";
+            foreach ($in->recvMany(20000, 10) as $message) if ($message->value !== ++$taken) echo "lost before {$message->value}\n";
         } catch (Linkspan\OutOfMemoryException) {}
         ini_set('memory_limit', '-1');
         unset($message);
+        while ($taken < $sent) foreach ($in->recvMany(20000, 10) as $message) if ($message->value !== ++$taken) echo "lost before {$message->value}\n";
     }
-    while ($taken < $sent) foreach ($in->recvMany(500, 10) as $message) if ($message->value !== ++$taken) echo "lost before {$message->value}\n";
     echo $taken === $sent ? "all\n" : "$taken of $sent\n";
     $in->close(); $out->close();
 }

@@ -115,6 +115,7 @@ stopped
 exit 0
 closed with %d rows
 closed with %d rows
+closed with %d rows
 stopped
 exit 0
 exit 0
