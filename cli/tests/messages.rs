@@ -264,7 +264,7 @@ fn output_is_json_by_default() {
 
 /// A message whose text is longer than any message: bytes are a third longer in JSON.
 fn without_text() -> linkspan::Value {
-    linkspan::Value::from(vec![7u8; 55 << 20])
+    linkspan::Value::Bytes(vec![7u8; 55 << 20].into())
 }
 
 /// Asserts that the command said of the first message that it is not printed, and printed the second.

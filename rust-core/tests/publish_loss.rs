@@ -87,7 +87,7 @@ fn end_with_unknown_messages_is_said(t: &str) {
     let publisher = Publisher::new(&endpoint, &Options::default()).unwrap();
     let subscriber = Subscriber::new(&endpoint, &Options::default()).unwrap();
     // More than the kernel queues on both sides.
-    let value = Value::from(vec![7u8; 1 << 20]);
+    let value = Value::Bytes(vec![7u8; 1 << 20].into());
     for _ in 0..40 {
         publisher.send(&value).unwrap();
     }

@@ -20,8 +20,8 @@ use crate::stdout;
 /// Prove that a recording has every message, or say which it lacks
 ///
 /// Missed messages that the recording says are no fault of it. The exit code is 0 where every message is there or
-/// counted as missed, and each part was closed; 5 where that is so as far as is known: a part was not closed and is whole
-/// up to its end, because its recorder was killed or is still at work, or a publisher over tcp: ended without
+/// counted as missed, and each part was closed; 5 where that is so as far as is known: a part was not closed and is
+/// whole up to its end, because its recorder was killed or is still at work, or a publisher over tcp: ended without
 /// saying which message was its last, because it was killed; 1 where there is a fault.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  linkspan recording check run42.mcap")]
