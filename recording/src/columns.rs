@@ -100,7 +100,8 @@ pub struct Columns {
     /// Schemas that were looked at, and bytes of paths that were taken of them.
     schemas: ByNotation<()>,
     described: usize,
-    /// Bytes of the messages and their publishers that are held.
+    /// Bytes that values of any length take in the columns: texts, elements of arrays, and JSON, which is some times as
+    /// long as the message was.
     bytes: u64,
     /// Bytes that may be held.
     most: Option<u64>,
@@ -151,18 +152,17 @@ impl Columns {
                 }
             });
         });
-        let source =
-            message.body.len().saturating_add(channel.source.len()).saturating_add(channel.topic.len());
-        self.bytes = self.bytes.saturating_add(source as u64);
+        let beside = channel.source.len().saturating_add(channel.topic.len());
+        self.bytes = self.bytes.saturating_add(beside as u64);
         self.fits(self.fields.len()).map_err(of)?;
         let time = |time: u64| Value::Timestamp(linkspan::Timestamp(i64::try_from(time).unwrap_or(i64::MAX)));
         let [received, sent, sequence, source] = &mut self.fixed;
-        received.push(self.rows, &time(message.received));
-        sent.push(self.rows, &time(message.sent));
-        sequence.push(self.rows, &Value::Uint(message.number));
-        source.push_text(self.rows, &channel.source);
+        received.push(self.rows, &time(message.received))?;
+        sent.push(self.rows, &time(message.sent))?;
+        sequence.push(self.rows, &Value::Uint(message.number))?;
+        source.push_text(self.rows, &channel.source)?;
         if let Some(topics) = &mut self.topics {
-            topics.push_text(self.rows, &channel.topic);
+            topics.push_text(self.rows, &channel.topic)?;
         }
         // Messages of a name have mostly the same fields in the same order.
         let mut next = 0;
@@ -178,11 +178,14 @@ impl Columns {
             }
             next = at.saturating_add(1);
             if let Some(field) = self.fields.get_mut(at) {
-                field.push(self.rows, value);
+                let before = field.long();
+                field.push(self.rows, value).map_err(of)?;
+                self.bytes = self.bytes.saturating_sub(before).saturating_add(field.long());
                 self.values = self.values.saturating_add(1);
             }
             Ok(())
         })?;
+        self.fits(self.fields.len()).map_err(of)?;
         self.rows = self.rows.saturating_add(1);
         Ok(())
     }

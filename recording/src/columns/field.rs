@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use linkspan::{DType, Encoding, Limits, NdArray, Order, Payload, Value};
+use linkspan::{DType, Encoding, Error, Limits, NdArray, Order, Payload, Result, Value};
 
 use super::layout::{Buffer, Column};
 
@@ -146,37 +146,58 @@ impl Field {
         Field { path: path.to_owned(), data, is_hint: hint.is_some(), ..Field::default() }
     }
 
+    /// Returns how many bytes its values of any length take.
+    pub fn long(&self) -> u64 {
+        let all = match &self.data {
+            Data::Text(long) | Data::Bytes(long) | Data::Json(long) => long.bytes.len(),
+            Data::Arrays(arrays) => {
+                let shapes = arrays.shapes.as_ref().map_or(0, |shapes| shapes.bytes.len());
+                arrays.elements.bytes.len().saturating_add(shapes)
+            }
+            _ => 0,
+        };
+        all as u64
+    }
+
     /// Adds the value of this row; rows that it skips are null.
-    pub fn push(&mut self, row: usize, value: &Value) {
+    ///
+    /// # Errors
+    /// `TooLarge` where it would be JSON that is longer than a message may be.
+    pub fn push(&mut self, row: usize, value: &Value) -> Result<()> {
         self.pad(row);
         if matches!(value, Value::Null) {
             self.pad(row.saturating_add(1));
-            return;
+            return Ok(());
         }
         if let Data::Nothing = self.data {
             self.data = Data::of(value);
             self.data.push_nulls(row);
         }
-        if !self.data.push(value) {
+        if !self.data.push(value)? {
             if self.is_hint {
                 // A value that is not of its schema.
                 self.data = Data::of(value);
                 self.data.push_nulls(row);
             } else {
-                self.widen(value);
+                self.widen(value)?;
             }
-            self.data.push(value);
+            self.data.push(value)?;
         }
         self.is_hint = false;
         self.valid.push(true);
+        Ok(())
     }
 
     /// The same for a text that is not in a value.
-    pub fn push_text(&mut self, row: usize, text: &str) {
+    ///
+    /// # Errors
+    /// As for [`Field::push`].
+    pub fn push_text(&mut self, row: usize, text: &str) -> Result<()> {
         match &mut self.data {
             Data::Text(texts) if self.valid.length == row => {
                 texts.push(text.as_bytes());
                 self.valid.push(true);
+                Ok(())
             }
             _ => self.push(row, &Value::Text(text.to_owned())),
         }
@@ -189,7 +210,7 @@ impl Field {
     }
 
     /// Changes the type of all rows so that this value has a place.
-    fn widen(&mut self, value: &Value) {
+    fn widen(&mut self, value: &Value) -> Result<()> {
         let wider = match (&self.data, value) {
             (Data::Int(old), Value::Uint(_)) => {
                 old.iter().map(|i| u64::try_from(*i).ok()).collect::<Option<_>>().map(Data::Uint)
@@ -210,14 +231,20 @@ impl Field {
             }
             _ => None,
         };
-        self.data = wider.unwrap_or_else(|| {
-            let mut all = Long::default();
-            for row in 0..self.valid.length {
-                let text = if self.valid.get(row) { json(&self.data.get(row)) } else { String::new() };
-                all.push(text.as_bytes());
+        self.data = match wider {
+            Some(wider) => wider,
+            None => {
+                let mut all = Long::default();
+                for row in 0..self.valid.length {
+                    match self.valid.get(row) {
+                        true => all.push(json(&self.data.get(row))?.body()),
+                        false => all.push(&[]),
+                    }
+                }
+                Data::Json(all)
             }
-            Data::Json(all)
-        });
+        };
+        Ok(())
     }
 
     /// Takes the rows as a column, and what it cannot say as another one behind it. Rows that are added then have the
@@ -327,7 +354,7 @@ impl Data {
     }
 
     /// Adds a value; returns whether it has a place here.
-    fn push(&mut self, value: &Value) -> bool {
+    fn push(&mut self, value: &Value) -> Result<bool> {
         match (self, value) {
             (Data::Bool(bits), Value::Bool(is)) => bits.push(*is),
             (Data::Int(words), Value::Int(i)) => words.push(*i),
@@ -338,12 +365,12 @@ impl Data {
             (Data::Time(words), Value::Timestamp(time)) => words.push(time.0),
             (Data::Text(texts), Value::Text(text)) => texts.push(text.as_bytes()),
             (Data::Bytes(blocks), Value::Bytes(block)) => blocks.push(block),
-            (Data::Arrays(arrays), Value::NdArray(array)) => return arrays.push(array),
-            (Data::Arrays(arrays), Value::Array(items)) => return arrays.push_list(items),
-            (Data::Json(texts), value) => texts.push(json(value).as_bytes()),
-            _ => return false,
+            (Data::Arrays(arrays), Value::NdArray(array)) => return Ok(arrays.push(array)),
+            (Data::Arrays(arrays), Value::Array(items)) => return Ok(arrays.push_list(items)),
+            (Data::Json(texts), value) => texts.push(json(value)?.body()),
+            _ => return Ok(false),
         }
-        true
+        Ok(true)
     }
 
     /// A row as a value. Null where it has none.
@@ -520,7 +547,9 @@ impl Arrays {
         let items = items(self.dtype, bytes);
         if let Some(shape) = &self.shape {
             let lengths: Vec<_> = shape.iter().map(|length| Value::from(*length)).collect();
-            metadata.push(("shape", json(&Value::Array(lengths))));
+            let shape = json(&Value::Array(lengths));
+            let shape = shape.map(|shape| String::from_utf8_lossy(shape.body()).into_owned());
+            metadata.push(("shape", shape.unwrap_or_default()));
             metadata.push(("order", self.order.name().to_owned()));
         }
         let product = |shape: &Vec<u64>| shape.iter().try_fold(1u64, |all, length| all.checked_mul(*length));
@@ -639,10 +668,12 @@ fn numbers(items: &[Value]) -> Option<DType> {
     (!items.is_empty() && (found == DType::I64 || items.iter().all(is_exact))).then_some(found)
 }
 
-/// A value as JSON.
-fn json(value: &Value) -> String {
-    match Payload::new(value, Encoding::Json, &Limits::default()) {
-        Ok(payload) => String::from_utf8_lossy(payload.body()).into_owned(),
-        Err(error) => format!("{:?}", error.to_string()),
-    }
+/// A value as JSON: a cell of a column of values of several types.
+fn json(value: &Value) -> Result<Payload> {
+    Payload::new(value, Encoding::Json, &Limits::default()).map_err(|error| {
+        let text = format!(
+            "a column of values of several types, or of lists, has them as JSON, and as that one is {error}: lines of JSON have it"
+        );
+        Error::new(error.kind(), text)
+    })
 }

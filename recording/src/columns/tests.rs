@@ -386,3 +386,49 @@ fn schemas_that_take_turns_are_read_once() {
     }
     assert!(made == 2 && schemas.of(&Arc::new(Channel::named("lab/b")), str::len).is_none());
 }
+
+/// Bytes of all buffers of a column.
+fn buffers(column: &Column) -> u64 {
+    let own = column.buffers.iter().flatten().map(|buffer| buffer.len() as u64).sum::<u64>();
+    own + column.items.as_deref().map_or(0, buffers)
+}
+
+#[test]
+fn what_is_held_is_what_columns_take_and_not_what_messages_had() {
+    let many = |of: Value| Value::Array(vec![of; 10_000]);
+    let lists = [
+        many(Value::Null),
+        many(Value::Map(Map::default())),
+        many(Value::Array(Vec::new())),
+        many(Value::Text(String::new())),
+        many(Value::Int(1)),
+        many(Value::Float(0.5)),
+        many(Value::Float(-1e-300)),
+        Value::Array(vec![Value::Text("\u{1}".repeat(10_000))]),
+        Value::Text("x".repeat(10_000)),
+        Value::Bytes(vec![0; 10_000].into()),
+    ];
+    for first in &lists {
+        for second in &lists {
+            for count in 1..6 {
+                let mut columns = Columns::default();
+                let values = [first, first, second, second, first].into_iter().take(count);
+                add(&mut columns, values.map(|value| one("x", value.clone())));
+                let held = columns.held();
+                // The columns beside it, and what stands in front of each value, have some bytes.
+                let taken: u64 = columns.take().iter().map(buffers).sum();
+                assert!(held < taken + 1_000 && held + 100 >= taken, "{held} and {taken} of {count} rows");
+            }
+        }
+    }
+}
+
+#[test]
+fn value_whose_json_is_too_long_is_refused_with_its_message() {
+    let text = "\u{1}".repeat(12 << 20);
+    let body = Payload::new(&Value::Array(vec![text.into()]), Encoding::Cbor, &Limits::default()).unwrap();
+    let channel = Arc::new(Channel::named("lab/a"));
+    let message = Message { channel: &channel, number: 7, sent: 1, received: 1, body: body.body() };
+    let error = Columns::default().add(&message).unwrap_err();
+    assert!(error.kind() == ErrorKind::TooLarge && error.text().contains("message 7 of lab/a"), "{error}");
+}
