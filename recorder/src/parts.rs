@@ -3,14 +3,17 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fs::{self, File};
+use std::hash::{BuildHasher, RandomState};
 use std::io::Read;
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
 use linkspan::{Error, ErrorKind, Result};
 use linkspan_recording::files::sync_folder;
 use linkspan_recording::files::{self, NewFile};
@@ -44,6 +47,8 @@ const LOOKS: u64 = 16;
 #[derive(Debug)]
 pub struct Newest {
     pub record: Arc<ChannelRecord>,
+    /// That of its topic: made once a channel, as a name may be long.
+    pub hash: TopicHash,
     pub number: u64,
     pub sent: u64,
     pub body: Bytes,
@@ -56,6 +61,18 @@ impl Newest {
     }
 }
 
+/// The hash of a topic.
+#[derive(Clone, Copy, Debug)]
+pub struct TopicHash(u64);
+
+impl TopicHash {
+    /// Returns that of this topic, by keys that nobody outside of this process knows.
+    pub fn of(topic: &str) -> TopicHash {
+        static KEYS: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+        TopicHash(KEYS.hash_one(topic))
+    }
+}
+
 /// Bytes of such a message beside its body.
 const MESSAGE: u64 = 256;
 /// Bodies up to this length have memory of their own: that of the message may be a piece of much more.
@@ -64,7 +81,7 @@ const SHORT: usize = 4096;
 /// The newest message of each name, as many as fit into so many bytes: the largest ones are left out where they do not.
 #[derive(Debug)]
 pub struct NewestMessages {
-    by_topic: HashMap<String, Newest>,
+    by_topic: HashTable<Newest>,
     bytes: u64,
     limit: u64,
 }
@@ -72,7 +89,7 @@ pub struct NewestMessages {
 impl NewestMessages {
     /// None.
     pub fn new(limit: u64) -> NewestMessages {
-        NewestMessages { by_topic: HashMap::new(), bytes: 0, limit }
+        NewestMessages { by_topic: HashTable::new(), bytes: 0, limit }
     }
 
     /// Returns whether there is none.
@@ -86,22 +103,29 @@ impl NewestMessages {
             newest.body = Bytes::copy_from_slice(&newest.body);
         }
         self.bytes = self.bytes.saturating_add(newest.bytes());
-        let old = match self.by_topic.get_mut(&newest.record.topic) {
-            Some(held) => Some(std::mem::replace(held, newest)),
-            None => self.by_topic.insert(newest.record.topic.clone(), newest),
+        let is_of_name = |held: &Newest| {
+            Arc::ptr_eq(&held.record, &newest.record) || held.record.topic == newest.record.topic
         };
-        self.bytes = self.bytes.saturating_sub(old.map_or(0, |old| old.bytes()));
+        match self.by_topic.entry(newest.hash.0, is_of_name, |held| held.hash.0) {
+            Entry::Occupied(mut held) => {
+                self.bytes = self.bytes.saturating_sub(held.get().bytes());
+                *held.get_mut() = newest;
+            }
+            Entry::Vacant(place) => drop(place.insert(newest)),
+        }
         while self.bytes > self.limit {
-            let largest = self.by_topic.iter().max_by_key(|(_, newest)| newest.body.len());
-            let Some(topic) = largest.map(|(topic, _)| topic.clone()) else { return };
-            self.remove(&topic);
+            let largest = self.by_topic.iter().max_by_key(|newest| newest.body.len());
+            let Some(record) = largest.map(|newest| newest.record.clone()) else { return };
+            self.remove(&record.topic);
         }
     }
 
     /// Removes that of a name that has gone.
     pub fn remove(&mut self, topic: &str) {
-        let removed = self.by_topic.remove(topic);
-        self.bytes = self.bytes.saturating_sub(removed.map_or(0, |removed| removed.bytes()));
+        let is_of_name = |held: &Newest| held.record.topic == topic;
+        if let Ok(held) = self.by_topic.find_entry(TopicHash::of(topic).0, is_of_name) {
+            self.bytes = self.bytes.saturating_sub(held.remove().0.bytes());
+        }
     }
 }
 
@@ -128,7 +152,7 @@ pub struct Parts {
     /// What each part is to say of the numbers before it; nothing where the parts are no recorder's.
     numbers: Option<Numbers>,
     /// The channels of this part, by the keys that the caller gives them, and the number of the last message of each.
-    channels: HashMap<u64, (u16, u64)>,
+    channels: HashMap<u64, (u16, u64, TopicHash)>,
     /// The parts of this recorder that were closed, oldest first: what a full disk may take.
     closed: VecDeque<PathBuf>,
 }
@@ -279,11 +303,11 @@ impl Parts {
         {
             self.split_by_size(size, times.received)?;
         }
-        let channel = match self.channels.get_mut(&key) {
+        let (channel, hash) = match self.channels.get_mut(&key) {
             // A message has the lower half of its number alone: where that says too little a channel begins anew.
-            Some((channel, last)) if number.abs_diff(*last) < 1 << 31 => {
+            Some((channel, last, hash)) if number.abs_diff(*last) < 1 << 31 => {
                 *last = number;
-                *channel
+                (*channel, *hash)
             }
             known => {
                 if known.is_some() {
@@ -296,14 +320,16 @@ impl Parts {
                     }
                     found => found?,
                 };
-                self.channels.insert(key, (channel, number));
-                channel
+                let hash = TopicHash::of(&record.topic);
+                self.channels.insert(key, (channel, number, hash));
+                (channel, hash)
             }
         };
         self.part.message(channel, number, times.sent, times.received, body)?;
         self.since = self.since.saturating_add(body.len() as u64);
         if self.split.is_some() {
-            self.newest.put(Newest { record: record.clone(), number, sent: times.sent, body: body.clone() });
+            let (record, body) = (record.clone(), body.clone());
+            self.newest.put(Newest { record, hash, number, sent: times.sent, body });
         }
         Ok(())
     }
@@ -456,7 +482,7 @@ fn write_notes(part: &mut Part, notes: &BTreeMap<String, String>) -> Result<()> 
 
 /// Writes the newest messages of names from before this part.
 fn repeat(part: &mut Part, newest: &NewestMessages, now: u64) -> Result<()> {
-    for newest in newest.by_topic.values() {
+    for newest in &newest.by_topic {
         let channel = part.channel(&newest.record, newest.number, true)?;
         part.message(channel, newest.number, newest.sent, now, &newest.body)?;
     }

@@ -12,7 +12,7 @@ use linkspan_recording::reader::Limits;
 use linkspan_recording::{ChannelRecord, Entry, Reader, format};
 
 use super::publisher::Publisher;
-use crate::parts::{Newest, NewestMessages};
+use crate::parts::{Newest, NewestMessages, TopicHash};
 
 /// The number after the last one of publishers, by topic and incarnation.
 pub type Next = HashMap<(String, u64), u64>;
@@ -144,14 +144,22 @@ fn read_part(reader: &mut Reader, last: &mut Last) -> Result<bool> {
         let known = last.next.entry((topic.to_owned(), incarnation)).or_insert(0);
         *known = next.max(*known);
     };
+    // By their addresses: what a channel has, a schema of MiB perhaps, is copied once, and not for each message.
+    let mut records = HashMap::new();
     while let Some(entry) = reader.read()? {
         match entry {
             Entry::Message(message) => {
                 // Those that are repeated as well: the part before has them.
-                raise(&message.channel.topic, message.channel.incarnation, message.number.saturating_add(1));
-                let record = Arc::new(ChannelRecord::of(message.channel));
+                let channel = message.channel;
+                let (_, record, hash, next) =
+                    records.entry(Arc::as_ptr(channel).addr()).or_insert_with(|| {
+                        let record = Arc::new(ChannelRecord::of(channel));
+                        (channel.clone(), record, TopicHash::of(&channel.topic), 0)
+                    });
+                *next = message.number.saturating_add(1).max(*next);
+                let (record, hash) = (record.clone(), *hash);
                 let body = Bytes::copy_from_slice(message.body);
-                last.newest.put(Newest { record, number: message.number, sent: message.sent, body });
+                last.newest.put(Newest { record, hash, number: message.number, sent: message.sent, body });
             }
             Entry::Event(event) if matches!(event.kind, Kind::Missed | Kind::Skipped) => {
                 let next = event.first.unwrap_or(0).saturating_add(event.count.unwrap_or(0));
@@ -171,6 +179,9 @@ fn read_part(reader: &mut Reader, last: &mut Last) -> Result<bool> {
             }
             _ => {}
         }
+    }
+    for (channel, _, _, next) in records.into_values() {
+        raise(&channel.topic, channel.incarnation, next);
     }
     Ok(has_numbers)
 }

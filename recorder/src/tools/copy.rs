@@ -15,7 +15,7 @@ use linkspan_recording::{Attachment, Channel, ChannelRecord, Entry, Event, Reade
 use super::faults::Faults;
 use super::progress::Progress;
 use super::{Choice, FAILED, Output, Window, finish, is_failed, open, outline, shown_files};
-use crate::parts::{Newest, NewestMessages, Parts, Split as At, Times};
+use crate::parts::{Newest, NewestMessages, Parts, Split as At, Times, TopicHash};
 use crate::viewing::Viewing;
 
 /// Make a recording of some names, or of some time, of another one
@@ -293,6 +293,7 @@ struct Known {
     record: Arc<ChannelRecord>,
     /// The place of its name and incarnation.
     publisher: usize,
+    hash: TopicHash,
 }
 
 /// What is known while recordings are copied.
@@ -361,7 +362,7 @@ impl Copying<'_> {
         body: Bytes,
         parts: &mut Parts,
     ) -> Result<()> {
-        let Known { mut key, mut record, publisher } = self.channel(channel);
+        let Known { mut key, mut record, publisher, hash } = self.channel(channel);
         let mut body = body;
         if let Some((viewing, faults)) = &mut self.viewed {
             let sent = times.sent;
@@ -371,7 +372,7 @@ impl Copying<'_> {
         }
         match self.window.place(times.received) {
             std::cmp::Ordering::Less => {
-                self.before.put(Newest { record, number, sent: times.sent, body });
+                self.before.put(Newest { record, hash, number, sent: times.sent, body });
                 return Ok(());
             }
             std::cmp::Ordering::Greater => return Ok(()),
@@ -478,7 +479,7 @@ impl Copying<'_> {
         if self.channels.len() >= MAX_CHANNELS {
             self.channels.clear();
         }
-        let known = Known { key, record, publisher };
+        let known = Known { key, record, publisher, hash: TopicHash::of(&channel.topic) };
         self.channels.insert(address, (channel.clone(), known.clone()));
         known
     }

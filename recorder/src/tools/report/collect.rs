@@ -2,8 +2,10 @@
 //! with its length.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use linkspan::{NdArray, Value};
+use linkspan_recording::Channel;
 
 use super::bins::{Bins, Span};
 
@@ -49,6 +51,8 @@ pub struct Listed {
 /// What was recorded of a name.
 #[derive(Debug)]
 pub struct Name {
+    /// The first channel of its messages.
+    pub channel: Option<Arc<Channel>>,
     pub messages: u64,
     pub bytes: u64,
     pub missed: u64,
@@ -73,12 +77,13 @@ pub struct Series {
 
 impl Report {
     /// Adds a message. `value` is `None` where its body cannot be decoded, which another part of the report says.
-    pub fn message(&mut self, name: &str, time: u64, bytes: u64, value: Option<&Value>) {
+    pub fn message(&mut self, channel: &Arc<Channel>, time: u64, bytes: u64, value: Option<&Value>) {
         self.include(time);
-        let Some(name) = named(&mut self.names, name, time) else {
+        let Some(name) = named(&mut self.names, &channel.topic, time) else {
             self.further = self.further.saturating_add(1);
             return;
         };
+        name.channel.get_or_insert_with(|| channel.clone());
         name.messages = name.messages.saturating_add(1);
         name.bytes = name.bytes.saturating_add(bytes);
         name.first = name.first.min(time);
@@ -125,6 +130,7 @@ fn named<'a>(names: &'a mut BTreeMap<String, Name>, name: &str, time: u64) -> Op
 impl Name {
     fn begin(time: u64) -> Name {
         Name {
+            channel: None,
             messages: 0,
             bytes: 0,
             missed: 0,

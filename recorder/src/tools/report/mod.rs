@@ -9,14 +9,13 @@ use std::collections::{HashMap, HashSet};
 use std::io::Write;
 use std::path::PathBuf;
 use std::rc::Rc;
-use std::sync::Arc;
 
 use linkspan::schema::Schema;
 use linkspan::{Error, ErrorKind, Result, codec};
 use linkspan_recording::event::Kind;
 use linkspan_recording::reader::ByNotation;
 use linkspan_recording::writer::of_io;
-use linkspan_recording::{Channel, Entry, columns, format};
+use linkspan_recording::{Entry, columns, format};
 
 use super::progress::Progress;
 use super::{Output, finish, open};
@@ -59,8 +58,6 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let mut facts = Vec::new();
     let mut noted = HashSet::new();
     let mut noted_bytes = 0usize;
-    // The first channel of each name that is shown.
-    let mut channels: HashMap<String, Arc<Channel>> = HashMap::new();
     let (mut undecoded, mut omitted) = (0u64, Vec::new());
     let mut progress = Progress::of("report");
     loop {
@@ -69,16 +66,12 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         let Some(entry) = reader.read()? else { break };
         match entry {
             Entry::Message(message) if !message.channel.repeated => {
-                let topic = &message.channel.topic;
                 let value = message
                     .channel
                     .encoding()
                     .and_then(|encoding| codec::decode(message.body, encoding).ok());
                 undecoded = undecoded.saturating_add(u64::from(value.is_none()));
-                report.message(topic, message.received, message.body.len() as u64, value.as_ref());
-                if !channels.contains_key(topic) && report.names.contains_key(topic) {
-                    channels.insert(topic.clone(), message.channel.clone());
-                }
+                report.message(message.channel, message.received, message.body.len() as u64, value.as_ref());
             }
             Entry::Event(event) => {
                 let missed = if event.kind == Kind::Missed { event.count.unwrap_or(0) } else { 0 };
@@ -125,7 +118,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     }
     let (mut schemas, mut taken) = (ByNotation::default(), 0);
     let mut units: HashMap<&str, Rc<HashMap<String, String>>> = HashMap::new();
-    for (topic, channel) in &channels {
+    let channels = report.names.iter().filter_map(|(topic, name)| Some((topic, name.channel.as_ref()?)));
+    for (topic, channel) in channels {
         let of = schemas.of(channel, |text| {
             let schema = Schema::parse(text).ok();
             Rc::new(schema.map_or_else(HashMap::new, |schema| columns::units(&schema.root, &mut taken)))
