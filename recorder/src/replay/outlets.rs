@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use linkspan::schema::Schema;
@@ -27,7 +27,15 @@ pub struct Outlets<'a> {
     open: HashMap<String, Outlet>,
     /// How often the recording began: each time is another incarnation.
     round: u64,
+    /// Publishers that were begun close to the one before, and when that was.
+    hurried: u32,
+    begun: Option<Instant>,
 }
+
+/// Publishers that are begun at most while less than this time is between two of them: each takes some milliseconds, and
+/// a file of some KiB has as many as messages. One that replays them as slowly as programs start has any number.
+const HURRIED: u32 = 8_192;
+const CLOSE: Duration = Duration::from_millis(50);
 
 pub struct Outlet {
     endpoint: String,
@@ -50,7 +58,26 @@ enum Kind {
 impl<'a> Outlets<'a> {
     /// None is open.
     pub fn new(rename: &'a [(String, String)], lockstep: &'a [String], deadline: Duration) -> Outlets<'a> {
-        Outlets { rename, lockstep, deadline, open: HashMap::new(), round: 0 }
+        Outlets { rename, lockstep, deadline, open: HashMap::new(), round: 0, hurried: 0, begun: None }
+    }
+
+    /// Counts a publisher that begins.
+    ///
+    /// # Errors
+    /// `TooLarge` for too many that are close to each other.
+    fn count_begun(&mut self, topic: &str) -> Result<()> {
+        if self.begun.replace(Instant::now()).is_none_or(|before| before.elapsed() >= CLOSE) {
+            return Ok(());
+        }
+        self.hurried = self.hurried.saturating_add(1);
+        if self.hurried <= HURRIED {
+            return Ok(());
+        }
+        let text = format!(
+            "the recording has publishers, of {topic} the last one, that take the place of each other: {HURRIED} were begun, each within {} of the one before; choose names or times",
+            in_seconds(CLOSE)
+        );
+        Err(Error::new(ErrorKind::TooLarge, text))
     }
 
     /// From now on each name is another incarnation.
@@ -59,6 +86,7 @@ impl<'a> Outlets<'a> {
     /// Those of closing publishers.
     pub fn begin_again(&mut self) -> Result<()> {
         self.round = self.round.wrapping_add(1);
+        self.hurried = 0;
         // Channels go on: the incarnation is said with each of their messages.
         let publishers = self.open.extract_if(|_, outlet| matches!(outlet.kind, Kind::Publisher(_)));
         publishers.into_iter().try_for_each(|(_, outlet)| outlet.close(self.deadline))?;
@@ -87,6 +115,7 @@ impl<'a> Outlets<'a> {
             ended.close(self.deadline)?;
         }
         if !self.open.contains_key(topic) {
+            self.count_begun(topic)?;
             let outlet = self.begin(message)?;
             self.open.insert(topic.clone(), outlet);
         }
@@ -368,6 +397,22 @@ mod tests {
         ] {
             let error = at(endpoint, renames).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidEndpoint, "{endpoint}: {error}");
+        }
+    }
+
+    /// A recording of some KiB may have a publisher for each message, and each takes milliseconds.
+    #[test]
+    fn publishers_that_take_the_place_of_each_other_are_bounded_unless_time_is_between_them() {
+        let mut outlets = Outlets::new(&[], &[], Duration::ZERO);
+        for _ in 0..2 {
+            (0..=HURRIED).try_for_each(|_| outlets.count_begun("lab/a")).unwrap();
+            let error = outlets.count_begun("lab/a").unwrap_err();
+            assert!(error.kind() == ErrorKind::TooLarge && error.text().contains("lab/a"), "{error}");
+            // One whose publishers begin as programs do has any number.
+            outlets.begun = Instant::now().checked_sub(CLOSE);
+            outlets.count_begun("lab/a").unwrap();
+            outlets.begin_again().unwrap();
+            outlets.begun = None;
         }
     }
 
