@@ -1,5 +1,6 @@
 """A recording is a file from a stranger: every tool, a replay and Python's reader end with a result or an error, in bounded memory and time."""
 
+import json
 import os
 import random
 import resource
@@ -199,6 +200,15 @@ SMALL = {
 }
 
 
+def packed_file(lab: Lab, records: bytes) -> Path:
+    """A recording of one chunk."""
+    packed = zstandard.ZstdCompressor(level=3).compress(records)
+    head = struct.pack("<QQQI", 1, 300_000, len(records), zlib.crc32(records)) + text("zstd") + struct.pack("<Q", len(packed))
+    file = lab.folder / "a.mcap"
+    file.write_bytes(MAGIC + record(1, text("linkspan") + text("forged")) + record(6, head + packed))
+    return file
+
+
 #: Each takes seconds of each tool: some of them every day, all before a release.
 SOME = SMALL if os.environ.get("LINKSPAN_GRID") == "full" else drawn(SMALL, 4)
 
@@ -209,10 +219,7 @@ def test_small_files_are_no_large_work(lab: Lab, what: str) -> None:
     """Each tool and Python's reader end within memory and time of the file's size; what would be large is refused with the limit."""
     make: Callable[[], bytes] = SMALL[what]
     records = make()
-    packed = zstandard.ZstdCompressor(level=3).compress(records)
-    head = struct.pack("<QQQI", 1, 300_000, len(records), zlib.crc32(records)) + text("zstd") + struct.pack("<Q", len(packed))
-    file = lab.folder / "a.mcap"
-    file.write_bytes(MAGIC + record(1, text("linkspan") + text("forged")) + record(6, head + packed))
+    file = packed_file(lab, records)
     program = DEBUG / "linkspan-record"
     for words in (
         ["info"], ["check"], ["cut", "-o", "cut.mcap"], ["report", "-o", "a.html"], ["export", "--jsonl", "-o", "a.jsonl"],
@@ -225,22 +232,53 @@ def test_small_files_are_no_large_work(lab: Lab, what: str) -> None:
     assert done.stdout == b"read\n", done.stderr.decode()
 
 
+#: Files of some KiB: what their messages are, and the MiB that an export and its interpreter may have.
+LARGE = {
+    # The copies of libraries are bounded by one message of nearly the largest size.
+    "a long text": (lambda: message(2, 1, b"\xa1\x61a\x7b" + struct.pack(">Q", 60 << 20) + b"x" * (60 << 20)), 540),
+    # JSON of five bytes for each byte of a message, and forty bytes of memory for it.
+    "lists of nulls": (lambda: b"".join(message(2, at, b"\x9a" + struct.pack(">I", 999_999) + b"\xf6" * 999_999) for at in range(1, 37)), 380),
+}
+
+
 @pytest.mark.costly
+@pytest.mark.parametrize("what", LARGE)
 @pytest.mark.parametrize("form", ["parquet", "arrow", "hdf5"])
-def test_exports_hold_a_batch_at_a_time(lab: Lab, form: str) -> None:
-    """Of a file of 2 KiB, with one message of nearly the largest size: the copies of libraries are bounded by it."""
-    records = channel(2) + message(2, 1, b"\xa1\x61a\x7b" + struct.pack(">Q", 60 << 20) + b"x" * (60 << 20))
-    packed = zstandard.ZstdCompressor(level=3).compress(records)
-    head = struct.pack("<QQQI", 1, 300_000, len(records), zlib.crc32(records)) + text("zstd") + struct.pack("<Q", len(packed))
-    file = lab.folder / "a.mcap"
-    file.write_bytes(MAGIC + record(1, text("linkspan") + text("forged")) + record(6, head + packed))
+def test_exports_hold_a_batch_at_a_time(lab: Lab, form: str, what: str) -> None:
+    """A batch is bounded by what its values take, not by what they took in the file."""
+    make, most = LARGE[what]
+    file = packed_file(lab, channel(2) + make())
     command = [DEBUG / "linkspan-record", "recording", "export", file, f"--{form}", "-o", lab.folder / f"a.{form}"]
     started = subprocess.Popen(command, env={**lab.env, "LINKSPAN_PYTHON": sys.executable}, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     _, status, used = os.wait4(started.pid, 0)
     started.returncode = os.waitstatus_to_exitcode(status)
     assert started.returncode == 0
     # Also that of the interpreter, which the program has waited for: in KiB.
-    assert used.ru_maxrss < 540 << 10, used.ru_maxrss
+    assert used.ru_maxrss < most << 10, used.ru_maxrss >> 10
+
+
+def test_lines_have_each_value_that_a_message_may_have(lab: Lab) -> None:
+    """A line has the value in a map beside others: neither their number nor that level is taken from those of the message."""
+    many = b"\x9a" + struct.pack(">I", 999_999) + b"\xf6" * 999_999
+    file = packed_file(lab, channel(2) + message(2, 1, many) + message(2, 2, b"\x81" * 64 + b"\xf6"))
+    done = run(lab, DEBUG / "linkspan-record", "recording", "export", file, "--jsonl", "-o", "a.jsonl")
+    assert done.returncode == 0, done.stderr
+    lines = [line["value"] for line in map(json.loads, (lab.folder / "a.jsonl").open())]
+    assert len(lines[0]) == 999_999 and str(lines[1]) == "[" * 64 + "None" + "]" * 64
+
+
+@pytest.mark.costly
+def test_names_of_lines_are_bounded_together(lab: Lab) -> None:
+    """Beside messages of some bytes a name and a publisher of KiB would be most of the file."""
+    program = DEBUG / "linkspan-record"
+    for name, publisher, count, forms in (("t" * 4_000, "s", 40_000, ["jsonl"]), ("lab/a", "s" * 1_000, 140_000, ["jsonl", "csv"])):
+        for messages, code in ((1_000, 0), (count, 1)):
+            file = packed_file(lab, channel(2, name, source=publisher) + b"".join(message(2, at) for at in range(messages)))
+            for form in forms:
+                made = lab.folder / f"{messages}.{form}"
+                done = run(lab, program, "recording", "export", file, f"--{form}", "-o", made, "--force")
+                assert done.returncode == code and made.exists() == (code == 0), done.stderr
+                assert code == 0 or b"names and publishers" in done.stderr, done.stderr
 
 
 @pytest.mark.parametrize("text", ["lab/a\nFAKE: complete: 7 messages, 0 missed", "lab/\ufeffa\U000e0041\u200b\r\x1b[2J"])

@@ -7,7 +7,7 @@ use linkspan_recording::columns::Paths;
 use linkspan_recording::{columns, reader};
 use linkspan_ros2::uuid;
 
-use super::{Arguments, Faults, Out, Table, decoded, each, json};
+use super::{Arguments, Beside, Faults, Out, Table, decoded, each, json};
 use crate::tools::{open, shown};
 
 /// Files that are open at the same time, at most.
@@ -81,6 +81,7 @@ pub fn write(arguments: &Arguments, begin: u64, tables: &[Table], faults: &mut F
         }
         Ok(())
     })?;
+    let mut beside = Beside::of(arguments)?;
     for some in tables.chunks(OPEN) {
         let mut outs = BTreeMap::new();
         for table in some {
@@ -106,6 +107,7 @@ pub fn write(arguments: &Arguments, begin: u64, tables: &[Table], faults: &mut F
         }
         each(arguments, begin, faults, |message, faults| {
             let Some((out, paths)) = outs.get_mut(&*message.channel.topic) else { return Ok(()) };
+            beside.take(&message.channel.topic, message.channel.source.len())?;
             let Some(value) = faults.value(message) else { return Ok(()) };
             let Some(text) = faults.made(message, line(paths, message, &value)) else { return Ok(()) };
             out.put(text.as_bytes())

@@ -290,10 +290,46 @@ impl Out {
     }
 }
 
+/// Names and publishers that stand beside the messages of an export: in a recording they are once a channel, and in each
+/// line again.
+struct Beside {
+    /// Bytes that there may be, and those that there were.
+    most: u64,
+    taken: u64,
+}
+
+/// Bytes of a line that are not counted: what names and publishers have that programs choose.
+const USUAL: usize = 64;
+
+impl Beside {
+    fn of(arguments: &Arguments) -> Result<Beside> {
+        Ok(Beside { most: open(&arguments.file)?.room().blank, taken: 0 })
+    }
+
+    /// Counts those of a line.
+    ///
+    /// # Errors
+    /// `TooLarge`.
+    fn take(&mut self, topic: &str, bytes: usize) -> Result<()> {
+        self.taken = self.taken.saturating_add(bytes.saturating_sub(USUAL) as u64);
+        if self.taken <= self.most {
+            return Ok(());
+        }
+        let text = format!(
+            "{topic}: with this line the names and publishers of all lines have more than the {} bytes that there are for a recording of this size: choose names or times",
+            self.most
+        );
+        Err(Error::new(ErrorKind::TooLarge, text))
+    }
+}
+
 /// Writes a line of JSON for each message.
 fn lines(arguments: &Arguments, begin: u64, faults: &mut Faults) -> Result<()> {
     let mut out = Out::create(arguments, arguments.output.as_deref())?;
+    let mut beside = Beside::of(arguments)?;
     each(arguments, begin, faults, |message, faults| {
+        let channel = message.channel;
+        beside.take(&channel.topic, channel.topic.len().saturating_add(channel.source.len()))?;
         let Some(value) = faults.value(message) else { return Ok(()) };
         let Some(text) = faults.made(message, line(message, value)) else { return Ok(()) };
         // The escapes keep what the JSON means.
@@ -319,8 +355,15 @@ fn line(message: &reader::Message<'_>, value: Value) -> Result<Payload> {
 /// How many bytes of JSON one byte of a message takes at most, about: a control character of a text takes six.
 const JSON_OF_A_BYTE: u64 = 8;
 
+/// Values of a line beside the one of its message, the map itself counted.
+const LINE: u64 = 7;
+
 /// Writes a value that was read as JSON, which is longer than the message was.
 fn json(value: &Value) -> Result<Payload> {
     let longest = max_message_size().unwrap_or(Limits::default().message);
-    Payload::new(value, Encoding::Json, &Limits::for_message(longest.saturating_mul(JSON_OF_A_BYTE)))
+    let mut limits = Limits::for_message(longest.saturating_mul(JSON_OF_A_BYTE));
+    // A line has the value in a map with what is known of its message.
+    limits.depth = limits.depth.saturating_add(1);
+    limits.nodes = limits.nodes.saturating_add(LINE);
+    Payload::new(value, Encoding::Json, &limits)
 }
