@@ -77,14 +77,8 @@ fn long_bytes(rows: &mut Vec<Row>) {
         let ours = own("send, get", &format!("ours arrays bytes {bytes} apart 100"));
         let name = format!("shm map with bytes of {size}, round trip, spinning");
         rows.push(long_spinning(name, ours, bytes, mark));
-        rows.push(
-            Row::new(
-                format!("shm map with bytes of {size}, round trip, parked"),
-                own("send, get", &format!("ours arrays bytes {bytes} together 0")),
-                own("futex and one copy", &format!("floor futex-once {bytes} together")),
-            )
-            .mark(1.15, 1.15),
-        );
+        let ours = own("send, get", &format!("ours arrays bytes {bytes} together 0"));
+        rows.push(long_parked(format!("shm map with bytes of {size}, round trip, parked"), ours, bytes));
     }
     for (bytes, size, mark) in long {
         let ours = own("send_bytes, recv_into", &format!("ours lent {bytes} together 0"));
