@@ -72,9 +72,9 @@ class Lab:
         return done.stdout + done.stderr
 
     def info(self, file: str) -> dict:
-        # A recorder subscribes before it makes its file.
+        # A recorder subscribes before it makes its file, whose first part may be gone again.
         path = self.folder / file
-        until(f"{file} is there", lambda: path.exists() and path.stat().st_size > 0)
+        until(f"{file} is there", lambda: next(path.parent.glob(f"{path.stem}*{path.suffix}"), None))
         return json.loads(self.run(PROGRAM, "recording", "info", file, "--json"))
 
     def stop(self, child: "subprocess.Popen[str]", code: int = 0) -> str:
