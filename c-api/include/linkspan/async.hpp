@@ -17,10 +17,13 @@
 #include <cstring>
 #include <exception>
 #include <functional>
+#include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include <sys/timerfd.h>
 #include <unistd.h>
@@ -51,9 +54,9 @@ public:
     ~timer() { ::close(fd_); }
 
     int fd() const noexcept { return fd_; }
-    /// Sets it anew: it is not readable before.
-    void set(std::chrono::steady_clock::time_point at) noexcept {
-        const auto ns = std::max<std::int64_t>(1, std::chrono::nanoseconds(at.time_since_epoch()).count());
+    /// Sets it anew: it is not readable before, and never without a time.
+    void set(std::optional<std::chrono::steady_clock::time_point> at) noexcept {
+        const auto ns = at ? std::max<std::int64_t>(1, std::chrono::nanoseconds(at->time_since_epoch()).count()) : 0;
         itimerspec when{};
         when.it_value.tv_sec = static_cast<time_t>(ns / 1'000'000'000);
         when.it_value.tv_nsec = static_cast<long>(ns % 1'000'000'000);
@@ -64,6 +67,49 @@ public:
 private:
     int fd_;
 };
+
+/// The coroutines that wait on channels. An attempt of one receives what belongs to others, too, such as the answers to
+/// their calls or the end of the connection, and the descriptor may not tell them: they look again.
+class channel_waits {
+public:
+    void add(const channel &of, timer &woken) {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        waits_[of.c()].timers.push_back(&woken);
+    }
+    void remove(const channel &of, timer &woken) noexcept {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        const auto found = waits_.find(of.c());
+        auto &timers = found->second.timers;
+        timers.erase(std::find(timers.begin(), timers.end(), &woken));
+        if (timers.empty()) waits_.erase(found);
+    }
+    /// Has the others look again, if something was received since they looked, or the connection has failed.
+    void share(const channel &of, const timer *own, bool has_failed) {
+        if (!has_others(of, own)) return;
+        const auto received = of.stats().get<std::uint64_t>("received");
+        const std::lock_guard<std::mutex> lock(mutex_);
+        const auto found = waits_.find(of.c());
+        if (found == waits_.end() || (std::exchange(found->second.received, received) == received && !has_failed)) return;
+        for (timer *other : found->second.timers) {
+            if (other != own) other->set(std::chrono::steady_clock::now());
+        }
+    }
+
+private:
+    bool has_others(const channel &of, const timer *own) {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        const auto found = waits_.find(of.c());
+        return found != waits_.end() && (found->second.timers.size() > 1 || found->second.timers.front() != own);
+    }
+
+    struct waiting {
+        std::vector<timer *> timers;
+        std::uint64_t received = 0;
+    };
+    std::mutex mutex_;
+    std::map<const linkspan_channel *, waiting> waits_;
+};
+inline channel_waits all_channel_waits;
 
 /// Whether a call that did not wait found nothing to do yet.
 inline bool is_nothing(linkspan_status status) noexcept {
@@ -99,16 +145,38 @@ public:
         if (ns >= 0 && clock::now() < clock::time_point::max() - std::chrono::nanoseconds(ns)) deadline_ = clock::now() + std::chrono::nanoseconds(ns);
     }
 
+    waiting(const waiting &) = delete;
+    waiting &operator=(const waiting &) = delete;
+    ~waiting() {
+        if constexpr (is_of_channel) {
+            if (shares_) all_channel_waits.remove(call_.object, *timer_);
+        }
+    }
+
     /// Makes an attempt; whether the wait is over.
     bool look() {
-        found_ = call_.attempt(deadline_ && clock::now() >= *deadline_);
+        try {
+            found_ = call_.attempt(deadline_ && clock::now() >= *deadline_);
+        } catch (...) {
+            share(true);
+            throw;
+        }
+        share(false);
         return found_.has_value();
     }
 
     /// Suspends the coroutine, unless the wait is over; what arrived before the descriptor was armed is looked for
     /// again.
     bool suspend(std::coroutine_handle<> waiter) {
-        const int fd = call_.fileno();
+        const int fd = call_.object.fileno();
+        if (is_of_channel || deadline_ || call_.pauses()) {
+            timer_.emplace();
+            timer_->set(deadline_);
+        }
+        if constexpr (is_of_channel) {
+            all_channel_waits.add(call_.object, *timer_);
+            shares_ = true;
+        }
         if (look()) return false;
         waiter_ = waiter;
         watch(fd);
@@ -122,6 +190,8 @@ public:
 
 private:
     using watched = typename watching<E>::kept;
+    /// Whether others may wait on the same channel for what an attempt receives.
+    static constexpr bool is_of_channel = std::is_same_v<std::remove_cvref_t<decltype(std::declval<Call>().object)>, channel>;
     /// How long it pauses where no descriptor may tell.
     static constexpr std::chrono::milliseconds pause{2};
 
@@ -129,11 +199,12 @@ private:
         // Room has no descriptor, and that of the object may be readable all the time.
         const bool pauses = call_.pauses();
         if (!pauses && !of_object_) of_object_.emplace(begin(fd, [](waiting &self) { self.of_object_.reset(); }));
-        if (!deadline_ && !pauses) return;
-        if (!timer_) timer_.emplace();
-        const auto soon = clock::now() + pause;
-        timer_->set(!pauses ? *deadline_ : deadline_ ? std::min(soon, *deadline_) : soon);
-        if (!of_timer_) of_timer_.emplace(begin(timer_->fd(), [](waiting &self) { self.of_timer_.reset(); }));
+        if (pauses) timer_->set(std::min(clock::now() + pause, deadline_.value_or(clock::time_point::max())));
+        if (timer_ && !of_timer_) of_timer_.emplace(begin(timer_->fd(), [](waiting &self) { self.of_timer_.reset(); }));
+    }
+
+    void share([[maybe_unused]] bool has_failed) {
+        if constexpr (is_of_channel) all_channel_waits.share(call_.object, shares_ ? &*timer_ : nullptr, has_failed);
     }
 
     watched begin(int fd, void (*ended)(waiting &)) {
@@ -149,8 +220,10 @@ private:
     void readable() {
         if (!waiter_) return;
         try {
+            // Before the attempt: another one may set it for what it receives behind this one.
+            if (timer_) timer_->set(deadline_);
             if (!look()) {
-                watch(call_.fileno());
+                watch(call_.object.fileno());
                 return;
             }
         } catch (...) {
@@ -167,6 +240,7 @@ private:
     std::optional<result> found_;
     std::exception_ptr failed_;
     std::coroutine_handle<> waiter_;
+    bool shares_ = false;
     /// Before what is watched: the watching ends first.
     std::optional<timer> timer_;
     std::optional<watched> of_object_;
@@ -217,7 +291,6 @@ template <class Object, class Attempt> struct call_of {
     Attempt attempt;
     bool pauses_;
 
-    int fileno() const { return object.fileno(); }
     bool pauses() const noexcept { return pauses_; }
 };
 
@@ -231,22 +304,21 @@ auto until(E &loop, const Object &object, timeout_value t, bool pauses, Attempt 
 class calling {
 public:
     using result = message;
-    calling(const channel &object, const message &request) : object_(object), request_(request) {}
+    const channel &object;
+    calling(const channel &of, const message &request) : object(of), request_(request) {}
 
     std::optional<message> attempt(bool is_last) {
         if (!started_) {
-            auto started = given(is_last, [&] { return object_.start_call(request_, std::chrono::seconds(0)); });
+            auto started = given(is_last, [&] { return object.start_call(request_, std::chrono::seconds(0)); });
             if (!started) return std::nullopt;
             started_.emplace(std::move(*started));
         }
         linkspan_message *m = nullptr;
-        return given(linkspan_channel_finish_call(object_.c(), started_->c(), 0, &m), is_last, [&] { return message(m); });
+        return given(linkspan_channel_finish_call(object.c(), started_->c(), 0, &m), is_last, [&] { return message(m); });
     }
-    int fileno() const { return object_.fileno(); }
     bool pauses() const noexcept { return !started_; }
 
 private:
-    const channel &object_;
     const message &request_;
     std::optional<pending_reply> started_;
 };
