@@ -86,14 +86,16 @@ fn end_with_unknown_messages_is_said(t: &str) {
     assert!(!why.contains(UNKNOWN), "an end in order: {why}");
     let publisher = Publisher::new(&endpoint, &Options::default()).unwrap();
     let subscriber = Subscriber::new(&endpoint, &Options::default()).unwrap();
-    // More than the kernel queues on both sides.
+    // More than the kernel queues on both sides, unless it takes more the longer it is asked: then the end is known.
+    const SENT: u64 = 40;
     let value = Value::Bytes(vec![7u8; 1 << 20].into());
-    for _ in 0..40 {
+    for _ in 0..SENT {
         publisher.send(&value).unwrap();
     }
     let _ = publisher.close(Duration::ZERO);
+    let (received, missed) = count(&subscriber, &AtomicBool::new(true));
     let why = end(&subscriber);
-    assert!(why.contains(UNKNOWN), "the queue was full: {why}");
+    assert!(why.contains(UNKNOWN) || received + missed == SENT, "{received} received, {missed} missed: {why}");
 }
 
 fn subscriber_in_the_same_program_receives_messages_after_its_creation(t: &str) {

@@ -357,13 +357,13 @@ impl Feed {
     /// Returns what is missing at the end of a publisher, which has ended: over a stream, what it published and this
     /// side has not received. The feed counts as read up to there.
     pub fn end(&mut self) -> FeedEnd {
-        let (FeedMedium::Stream(_), Some(read)) = (&self.medium, self.sequence) else {
-            return FeedEnd::Whole;
-        };
-        match self.last.number() {
-            None => FeedEnd::Unknown { read },
-            Some(last) if last <= read => FeedEnd::Whole,
-            Some(last) => {
+        let FeedMedium::Stream(_) = &self.medium else { return FeedEnd::Whole };
+        match (self.sequence, self.last.number()) {
+            // The first message says from which one on they were for this subscriber.
+            (None, Some(_)) => FeedEnd::Whole,
+            (read, None) => FeedEnd::Unknown { read: read.unwrap_or(0) },
+            (Some(read), Some(last)) if last <= read => FeedEnd::Whole,
+            (Some(read), Some(last)) => {
                 self.sequence = Some(last);
                 FeedEnd::Lacks { read, last }
             }
