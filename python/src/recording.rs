@@ -47,7 +47,7 @@ impl RecordedMessage {
 const COPIED: usize = 4096;
 
 /// Makes a message of what was read. One whose encoding is not known has its bytes as its value.
-fn message(read: &Read<'_>) -> (Arrived, Timestamp) {
+fn message(read: &Read<'_>, limits: Limits) -> (Arrived, Timestamp) {
     let body = if read.body.len() < COPIED { Bytes::copy_from_slice(read.body) } else { read.body.clone() };
     let time = |time: u64| Timestamp(i64::try_from(time).unwrap_or(i64::MAX));
     let origin = RecordedOrigin {
@@ -58,7 +58,7 @@ fn message(read: &Read<'_>) -> (Arrived, Timestamp) {
         sent: time(read.sent),
         encoding: read.channel.encoding().unwrap_or(Encoding::Raw),
     };
-    (Arrived::recorded(body, origin), time(read.received))
+    (Arrived::recorded(body, origin, limits.message), time(read.received))
 }
 
 /// Which messages of a recording are asked for.
@@ -185,7 +185,7 @@ impl RecordingReader {
                     if let Entry::Message(read) = entry
                         && self.choice.has(&read)
                     {
-                        return Ok((Some(message(&read)), false));
+                        return Ok((Some(message(&read, self.choice.limits)), false));
                     }
                 }
                 Ok((None, reader.has_ended()))
@@ -374,8 +374,9 @@ pub fn recording_events(
 /// Bytes of an event beside its text, about: a dict.
 const EVENT: u64 = 1_024;
 
-fn columns(of_several_names: bool) -> Columns {
-    if of_several_names { Columns::of_several_names() } else { Columns::default() }
+fn columns(of_several_names: bool, choice: &Choice) -> Columns {
+    let columns = if of_several_names { Columns::of_several_names() } else { Columns::default() };
+    columns.of_messages(choice.limits.message)
 }
 
 /// The messages of these names that were received within these times as a table; of several names with a column of the name.
@@ -393,7 +394,7 @@ pub fn recording_table(
     let choice = Choice::of(names.0, begin, end, max_message_size);
     Ok(py.detach(|| -> linkspan::Result<_> {
         let mut reader = choice.open(&path)?;
-        let mut columns = columns(of_several_names).within(reader.room());
+        let mut columns = columns(of_several_names, &choice).within(reader.room());
         let rows = choice.fill(&mut reader, &mut columns, usize::MAX, u64::MAX)?;
         Ok(Table::new(columns.take(), rows))
     })?)
@@ -427,7 +428,7 @@ impl RecordingTables {
         let rows = rows.0;
         let choice = Choice::of(names.0, begin, end, max_message_size);
         let state = py.detach(|| -> linkspan::Result<_> {
-            let (mut reader, mut columns) = (choice.open(&path)?, columns(of_several_names));
+            let (mut reader, mut columns) = (choice.open(&path)?, columns(of_several_names, &choice));
             while choice.fill(&mut reader, &mut columns, LOOKED_AT, BATCH)? > 0 {
                 columns.take();
                 columns.check_blank(reader.room())?;

@@ -58,6 +58,12 @@ impl Paths {
         Ok(place)
     }
 
+    /// Gives up the paths behind so many, after which there were so many bytes.
+    fn truncate(&mut self, places: usize, bytes: usize) {
+        self.places.retain(|_, at| *at < places);
+        self.bytes = bytes;
+    }
+
     /// Returns the place of a path that has one.
     pub fn get(&self, path: &str) -> Option<usize> {
         self.places.get(path).copied()
@@ -103,8 +109,12 @@ pub struct Columns {
     /// Bytes that values of any length take in the columns: texts, elements of arrays, and JSON, which is some times as
     /// long as the message was.
     bytes: u64,
+    /// Bytes that are held so that the row that is being added can be given up.
+    kept: u64,
     /// Bytes that may be held.
     most: Option<u64>,
+    /// Those of one message.
+    limits: Limits,
     /// Rows that were taken, and values of fields in all rows.
     taken: u64,
     values: u64,
@@ -127,12 +137,38 @@ impl Columns {
         Columns { most: Some(room.held), ..self }
     }
 
+    /// The same for messages within these limits.
+    #[must_use]
+    pub fn of_messages(self, limits: Limits) -> Columns {
+        Columns { limits, ..self }
+    }
+
     /// Adds a message as a row. A field that comes for the first time is null in the rows before.
     ///
     /// # Errors
     /// Those of decoding, with the number of the message; `TooLarge` for more than 4,096 columns, too long paths of
-    /// fields, or more than there is room for; `Unsupported` for an encoding that this library does not know.
+    /// fields, or more than there is room for; `Unsupported` for an encoding that this library does not know. The
+    /// columns and the rows are then as they were before.
     pub fn add(&mut self, message: &Message<'_>) -> Result<()> {
+        let (fields, paths, bytes, values) = (self.fields.len(), self.paths.bytes, self.bytes, self.values);
+        let added = self.add_row(message);
+        match added {
+            Ok(()) => self.rows = self.rows.saturating_add(1),
+            Err(_) => {
+                self.fields.truncate(fields);
+                self.paths.truncate(fields, paths);
+                (self.bytes, self.values) = (bytes, values);
+                let all = self.topics.iter_mut().chain(&mut self.fixed).chain(&mut self.fields);
+                all.for_each(|field| field.give_up(self.rows));
+            }
+        }
+        if std::mem::take(&mut self.kept) > 0 {
+            self.fields.iter_mut().for_each(Field::keep);
+        }
+        added
+    }
+
+    fn add_row(&mut self, message: &Message<'_>) -> Result<()> {
         let channel = message.channel;
         let of = |error: Error| {
             Error::new(error.kind(), format!("message {} of {}: {error}", message.number, channel.topic))
@@ -140,7 +176,7 @@ impl Columns {
         let encoding = channel.encoding().ok_or_else(|| {
             of(Error::new(ErrorKind::Unsupported, format!("the encoding {} is not known", channel.encoding)))
         })?;
-        let value = codec::decode_shared(message.body, encoding, &Limits::default()).map_err(of)?;
+        let value = codec::decode_shared(message.body, encoding, &self.limits).map_err(of)?;
         self.schemas.of(channel, |text| {
             let Ok(schema) = Schema::parse(text) else { return };
             fields_of(&schema.root, &mut String::new(), &mut self.described, &mut |path, of| {
@@ -157,12 +193,12 @@ impl Columns {
         self.fits(self.fields.len()).map_err(of)?;
         let time = |time: u64| Value::Timestamp(linkspan::Timestamp(i64::try_from(time).unwrap_or(i64::MAX)));
         let [received, sent, sequence, source] = &mut self.fixed;
-        received.push(self.rows, &time(message.received))?;
-        sent.push(self.rows, &time(message.sent))?;
-        sequence.push(self.rows, &Value::Uint(message.number))?;
-        source.push_text(self.rows, &channel.source)?;
+        received.push(self.rows, &time(message.received), &self.limits)?;
+        sent.push(self.rows, &time(message.sent), &self.limits)?;
+        sequence.push(self.rows, &Value::Uint(message.number), &self.limits)?;
+        source.push_text(self.rows, &channel.source, &self.limits)?;
         if let Some(topics) = &mut self.topics {
-            topics.push_text(self.rows, &channel.topic)?;
+            topics.push_text(self.rows, &channel.topic, &self.limits)?;
         }
         // Messages of a name have mostly the same fields in the same order.
         let mut next = 0;
@@ -179,15 +215,14 @@ impl Columns {
             next = at.saturating_add(1);
             if let Some(field) = self.fields.get_mut(at) {
                 let before = field.long();
-                field.push(self.rows, value).map_err(of)?;
+                field.push(self.rows, value, &self.limits).map_err(of)?;
+                self.kept = self.kept.saturating_add(field.kept(CELL));
                 self.bytes = self.bytes.saturating_sub(before).saturating_add(field.long());
                 self.values = self.values.saturating_add(1);
             }
             Ok(())
         })?;
-        self.fits(self.fields.len()).map_err(of)?;
-        self.rows = self.rows.saturating_add(1);
-        Ok(())
+        self.fits(self.fields.len()).map_err(of)
     }
 
     /// Returns about how many bytes the rows take with so many fields, also where a message does not have them.
@@ -198,6 +233,7 @@ impl Columns {
             .saturating_mul(columns)
             .saturating_mul(CELL)
             .saturating_add(self.bytes)
+            .saturating_add(self.kept)
     }
 
     /// Returns about how many bytes the rows take.

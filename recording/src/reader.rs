@@ -211,6 +211,11 @@ impl Reader {
         self.limits.room.of_files(self.whole)
     }
 
+    /// Returns the limits of one message and its value.
+    pub fn message_limits(&self) -> linkspan::Limits {
+        self.limits.message
+    }
+
     /// Returns the content of the attachment that was read last, its times, when it was attached and made, and its
     /// media type.
     ///

@@ -336,3 +336,40 @@ fn columns_of_the_tables_of_all_names_are_bounded_together() {
     let tables = Tables::find(&mut Reader::open(&path).unwrap(), names.clone(), |_| true).unwrap();
     assert!(names.iter().all(|name| tables.refused(name).is_none()));
 }
+
+/// A file with these channels, each with a message, and its outline and summary.
+fn named(name: &str, channels: &[(&str, &str)]) -> (linkspan_recording::Outline, Vec<String>) {
+    let path = std::env::temp_dir().join(format!("linkspan-outline-{name}-{}.mcap", std::process::id()));
+    let mut writer = mcap::Writer::new(std::fs::File::create(&path).unwrap()).unwrap();
+    for (sequence, (topic, schema)) in (1..).zip(channels) {
+        let schema = writer.add_schema(schema, "jsonschema", b"{}").unwrap();
+        let channel = writer.add_channel(schema, topic, "cbor", &BTreeMap::new()).unwrap();
+        let header = mcap::records::MessageHeader {
+            channel_id: channel,
+            sequence,
+            log_time: u64::from(sequence),
+            publish_time: 1,
+        };
+        writer.write_to_known_channel(&header, b"\x01").unwrap();
+    }
+    writer.finish().unwrap();
+    let outline = linkspan_recording::Outline::read(&path).unwrap();
+    let mut reader = Reader::open(&path).unwrap();
+    let summary = linkspan_recording::Summary::read(&mut reader).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    assert_eq!(outline.time, summary.time);
+    (outline, summary.names.into_keys().collect())
+}
+
+#[test]
+fn outline_of_a_closed_part_has_no_name_that_no_reader_takes() {
+    let (long, schema) = ("x".repeat(5_000), "s".repeat(2_000));
+    let (outline, names) = named("whole", &[("lab/a", "s"), ("lab/b", "s")]);
+    assert_eq!(names, ["lab/a", "lab/b"]);
+    assert_eq!(Vec::from_iter(outline.names), names);
+    for wrong in [(&*long, "s"), ("lab/wrong", &*schema)] {
+        let (outline, names) = named("long", &[("lab/a", "s"), wrong]);
+        assert_eq!(names, ["lab/a"]);
+        assert_eq!(Vec::from_iter(outline.names), names);
+    }
+}

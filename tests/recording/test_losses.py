@@ -11,6 +11,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import linkspan
 import pytest
 from conftest import Lab, ended
 from mcap.records import Channel, Message
@@ -191,6 +192,24 @@ with linkspan.publisher("lab/a", max_message_size=1_000_000) as out:
         assert all("max_message_size" in event["text"] for event in missed), missed
         assert lab.recording("check", file) == f"complete: {messages} messages, {6 - messages} missed and said so\n"
     assert "a recorder has its own" in lab.run(DEBUG / "linkspan-record", "record", "lab/*", "-o", "b.mcap", "--option", "ack=auto", code=1)
+
+
+def test_longer_messages_are_written_in_another_encoding_too(lab: Lab) -> None:
+    """A message longer than those of channels by default is recorded in JSON, where an option admits it."""
+    script = """
+import sys, linkspan
+with linkspan.publisher("lab/a", max_message_size=200 << 20) as out:
+    out.wait_for_subscribers(1, timeout=60)
+    out.send({"text": "x" * (70 << 20)})
+    print("sent", flush=True)
+    sys.stdin.read()
+"""
+    recorder = lab.record("lab/*", "-o", "a.mcap", "--option", f"max_message_size={100 << 20}", "--encoding", "json", "--buffer", "1GiB", "--messages", "1")
+    publisher = lab.python(script)
+    ended(recorder)
+    publisher.communicate("")
+    recording = linkspan.Recording(lab.folder / "a.mcap", max_message_size=100 << 20)
+    assert [(message.encoding, len(message["text"])) for message in recording] == [("json", 70 << 20)]
 
 
 def test_time_of_receipt_is_measured_and_not_that_of_sending(lab: Lab) -> None:

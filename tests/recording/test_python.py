@@ -216,6 +216,14 @@ def test_longer_messages_are_read_with_the_option_for_them(lab: Lab):
     assert list(recording.names) == ["lab/long", "lab/short"] and len(recording) == 2 and recording.problems == []
     assert [message.name for message in recording] == ["lab/long", "lab/short"]
     assert recording.events == []
+    # As values, as a table and in batches, too.
+    longest = next(iter(recording))
+    assert longest.value == bytes(90 << 20)
+    assert recording.table("lab/long")["value"] == [bytes(90 << 20)]
+    assert [batch["value"] for batch in recording.batches("lab/long")] == [[bytes(90 << 20)]]
+    page = lab.folder / "long.html"
+    lab.recording("report", path, "--max-message-size", "100MiB", "-o", page)
+    assert "cannot be decoded" not in page.read_text()
 
 
 def test_files_of_other_writers_are_read(lab: Lab):

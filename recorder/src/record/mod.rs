@@ -33,7 +33,7 @@ use std::time::{Duration, Instant};
 
 use linkspan::service::{ServiceOptions, start_scoped};
 use linkspan::{
-    Acknowledge, Command, Encoding, Error, ErrorKind, Options, Result, ServiceLoop, Subscriber, Task,
+    Acknowledge, Command, Encoding, Error, ErrorKind, Limits, Options, Result, ServiceLoop, Subscriber, Task,
     Timestamp, Value, codec,
 };
 use linkspan_recording::event::Kind;
@@ -290,10 +290,12 @@ fn begin<'a>(
     parts.event(&Event::new(since, Kind::Started).with_text(text))?;
     attached.iter().try_for_each(|(name, content)| parts.attach(name, now(), content))?;
     status.counters().file = parts.path().display().to_string();
+    let longest = options(arguments)?.max_message_size;
     let how = How {
         sync: arguments.sync,
         when_full: arguments.when_full,
         encoding: arguments.encoding,
+        limits: Limits::for_message(longest.max(Limits::default().message)),
         messages: arguments.messages,
     };
     let black_box =
@@ -425,16 +427,7 @@ fn subscribers(arguments: &Arguments) -> Result<(Option<Subscriber>, Option<Subs
     };
     let (stored, live): (Vec<&str>, Vec<&str>) =
         arguments.names.iter().map(String::as_str).partition(|name| is_stored(name));
-    let mut given = Options::default();
-    for (name, text) in &arguments.options {
-        if OWN_OPTIONS.contains(&name.as_str()) {
-            let text =
-                format!("--option {name}: a recorder has its own, so that it goes on where it stopped");
-            return Err(Error::new(ErrorKind::Unsupported, text));
-        }
-        let value = codec::decode(text.as_bytes(), Encoding::Json).unwrap_or_else(|_| text.as_str().into());
-        given.set(name, &value)?;
-    }
+    let given = options(arguments)?;
     let live = (!live.is_empty()).then(|| Subscriber::of(&live, &given)).transpose()?;
     let stored = (!stored.is_empty())
         .then(|| {
@@ -445,6 +438,21 @@ fn subscribers(arguments: &Arguments) -> Result<(Option<Subscriber>, Option<Subs
         })
         .transpose()?;
     Ok((live, stored))
+}
+
+/// The options of subscribers that were given.
+fn options(arguments: &Arguments) -> Result<Options> {
+    let mut given = Options::default();
+    for (name, text) in &arguments.options {
+        if OWN_OPTIONS.contains(&name.as_str()) {
+            let text =
+                format!("--option {name}: a recorder has its own, so that it goes on where it stopped");
+            return Err(Error::new(ErrorKind::Unsupported, text));
+        }
+        let value = codec::decode(text.as_bytes(), Encoding::Json).unwrap_or_else(|_| text.as_str().into());
+        given.set(name, &value)?;
+    }
+    Ok(given)
 }
 
 /// The name of the file without its ending, in the characters of names.

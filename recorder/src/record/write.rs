@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use linkspan::schema::Schema;
-use linkspan::{Encoding, Error, ErrorKind, Result, codec};
+use linkspan::{Encoding, Error, ErrorKind, Limits, Result, codec};
 use linkspan_recording::event::Kind;
 use linkspan_recording::{ChannelRecord, Event, JsonSchemas};
 use linkspan_schema_export::{Notation, export};
@@ -39,6 +39,9 @@ pub struct How {
     pub sync: Duration,
     pub when_full: WhenFull,
     pub encoding: Encode,
+    /// The limits of a message that is written in another encoding than it came in: those of its subscriber, or
+    /// the usual ones where those are narrower: a value may be longer in JSON.
+    pub limits: Limits,
     /// The number of messages to end at.
     pub messages: Option<u64>,
 }
@@ -311,7 +314,7 @@ impl<'a> Writer<'a> {
         }
         let behind = number.saturating_add(1);
         let body = if self.how.encoding == Encode::Ros2 {
-            let written = codec::decode(&message.body, origin.encoding)
+            let written = codec::decode_shared(&message.body, origin.encoding, &self.how.limits)
                 .and_then(|value| self.viewing.encode_next(&record, &value, message.sent));
             match written {
                 Ok(written) => {
@@ -326,7 +329,7 @@ impl<'a> Writer<'a> {
         } else if encoding == origin.encoding {
             message.body.clone()
         } else {
-            match codec::transcode(&message.body, origin.encoding, encoding) {
+            match transcode(&message.body, origin.encoding, encoding, &self.how.limits) {
                 Ok(bytes) => Bytes::from(bytes),
                 Err(error) => {
                     let text = format!("the message cannot be written in JSON: {error}");
@@ -495,7 +498,17 @@ impl<'a> Writer<'a> {
     }
 }
 
-/// Why messages are not recorded that were not received.
+/// Returns the same value in another encoding, within these limits.
+fn transcode(body: &Bytes, from: Encoding, to: Encoding, limits: &Limits) -> Result<Vec<u8>> {
+    if *limits == Limits::default() {
+        return codec::transcode(body, from, to);
+    }
+    let value = codec::decode_shared(body, from, limits)?;
+    let mut written = Vec::with_capacity(body.len());
+    codec::encode_into(&value, to, &codec::EncodeOptions::within(*limits), &mut written)?;
+    Ok(written)
+}
+
 /// Whether the schema for viewers admits a message in JSON: one that fits the schema, which a publisher need not check,
 /// without a null and without a float that JSON has no number for.
 fn fits_viewers(body: &[u8], schema: Option<&Schema>) -> bool {
@@ -505,6 +518,7 @@ fn fits_viewers(body: &[u8], schema: Option<&Schema>) -> bool {
     is_plain && schema.is_none_or(|schema| fits(schema).is_ok())
 }
 
+/// Why messages are not recorded that were not received.
 const UNATTENDED: &str =
     "no recorder was there: the one before was killed, or the publisher started after its end";
 const OUTSIDE: &str = "not recorded: the messages are outside of every interval";

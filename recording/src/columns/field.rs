@@ -21,6 +21,20 @@ pub struct Field {
     had_nulls: bool,
     /// Whether the type is that of the schema alone: no value came yet.
     is_hint: bool,
+    /// What it was before the row that was added last.
+    before: Option<Before>,
+}
+
+/// What a row may change of the rows before it, so that it can be given up.
+#[derive(Debug)]
+struct Before {
+    /// This row.
+    row: usize,
+    /// The rows in the type that they had, where it became another one.
+    data: Option<Data>,
+    is_hint: bool,
+    /// The length of all arrays, where they have one dimension.
+    length: Option<u64>,
 }
 
 /// The type that a schema gives a field.
@@ -63,6 +77,17 @@ impl Bits {
     fn get(&self, at: usize) -> bool {
         self.bytes.get(at / 8).is_some_and(|byte| byte >> (at % 8) & 1 == 1)
     }
+
+    fn truncate(&mut self, length: usize) {
+        while self.length > length {
+            self.length = self.length.saturating_sub(1);
+            self.zeros = self.zeros.saturating_sub(usize::from(!self.get(self.length)));
+            if let Some(byte) = self.bytes.get_mut(self.length / 8) {
+                *byte &= !(1 << (self.length % 8));
+            }
+        }
+        self.bytes.truncate(self.length.div_ceil(8));
+    }
 }
 
 /// Values of any length: the end of each, behind a zero, and their bytes.
@@ -87,6 +112,12 @@ impl Long {
     fn end_at(&mut self, end: usize) {
         // No memory has more bytes than an i64 counts.
         self.ends.push(i64::try_from(end).unwrap_or(i64::MAX));
+    }
+
+    fn truncate(&mut self, count: usize) {
+        self.ends.truncate(count.saturating_add(1));
+        let end = self.ends.last().and_then(|end| usize::try_from(*end).ok()).unwrap_or(0);
+        self.bytes.truncate(end);
     }
 
     fn push_empty(&mut self, count: usize) {
@@ -148,40 +179,32 @@ impl Field {
 
     /// Returns how many bytes its values of any length take.
     pub fn long(&self) -> u64 {
-        let all = match &self.data {
-            Data::Text(long) | Data::Bytes(long) | Data::Json(long) => long.bytes.len(),
-            Data::Arrays(arrays) => {
-                let shapes = arrays.shapes.as_ref().map_or(0, |shapes| shapes.bytes.len());
-                arrays.elements.bytes.len().saturating_add(shapes)
-            }
-            _ => 0,
-        };
-        all as u64
+        self.data.long()
     }
 
     /// Adds the value of this row; rows that it skips are null.
     ///
     /// # Errors
-    /// `TooLarge` where it would be JSON that is longer than a message may be.
-    pub fn push(&mut self, row: usize, value: &Value) -> Result<()> {
+    /// `TooLarge` where it would be JSON that is longer than a message may be; [`Field::give_up`] undoes it then.
+    pub fn push(&mut self, row: usize, value: &Value, limits: &Limits) -> Result<()> {
+        let length = self.data.common_length();
+        self.before = Some(Before { row, data: None, is_hint: self.is_hint, length });
         self.pad(row);
         if matches!(value, Value::Null) {
             self.pad(row.saturating_add(1));
             return Ok(());
         }
         if let Data::Nothing = self.data {
-            self.data = Data::of(value);
-            self.data.push_nulls(row);
+            self.begin(row, value);
         }
-        if !self.data.push(value)? {
+        if !self.data.push(value, limits)? {
             if self.is_hint {
                 // A value that is not of its schema.
-                self.data = Data::of(value);
-                self.data.push_nulls(row);
+                self.begin(row, value);
             } else {
-                self.widen(value)?;
+                self.widen(value, limits)?;
             }
-            self.data.push(value)?;
+            self.data.push(value, limits)?;
         }
         self.is_hint = false;
         self.valid.push(true);
@@ -192,15 +215,58 @@ impl Field {
     ///
     /// # Errors
     /// As for [`Field::push`].
-    pub fn push_text(&mut self, row: usize, text: &str) -> Result<()> {
+    pub fn push_text(&mut self, row: usize, text: &str, limits: &Limits) -> Result<()> {
         match &mut self.data {
             Data::Text(texts) if self.valid.length == row => {
+                self.before = None;
                 texts.push(text.as_bytes());
                 self.valid.push(true);
                 Ok(())
             }
-            _ => self.push(row, &Value::Text(text.to_owned())),
+            _ => self.push(row, &Value::Text(text.to_owned()), limits),
         }
+    }
+
+    /// Begins with the type of this value, behind rows that are null.
+    fn begin(&mut self, row: usize, value: &Value) {
+        let mut data = Data::of(value);
+        data.push_nulls(row);
+        self.change(data);
+    }
+
+    /// Gives all rows another type.
+    fn change(&mut self, to: Data) {
+        let old = std::mem::replace(&mut self.data, to);
+        if let Some(before) = &mut self.before {
+            before.data.get_or_insert(old);
+        }
+    }
+
+    /// Returns about how many bytes are held so that the row that was added last can be given up.
+    pub fn kept(&self, cell: u64) -> u64 {
+        let of = |data: &Data| (self.valid.length as u64).saturating_mul(cell).saturating_add(data.long());
+        self.before.as_ref().and_then(|before| before.data.as_ref()).map_or(0, of)
+    }
+
+    /// Keeps the row that was added last.
+    pub fn keep(&mut self) {
+        self.before = None;
+    }
+
+    /// Gives up what was added behind so many rows: one row at most.
+    pub fn give_up(&mut self, rows: usize) {
+        if let Some(before) = self.before.take_if(|before| before.row == rows) {
+            if self.valid.length > rows {
+                self.is_hint = before.is_hint;
+            }
+            if let Some(data) = before.data {
+                self.data = data;
+            } else if let (Data::Arrays(arrays), Some(length)) = (&mut self.data, before.length) {
+                arrays.shape = Some(vec![length]);
+            }
+        }
+        self.valid.truncate(rows);
+        self.data.truncate(rows);
     }
 
     fn pad(&mut self, rows: usize) {
@@ -210,7 +276,7 @@ impl Field {
     }
 
     /// Changes the type of all rows so that this value has a place.
-    fn widen(&mut self, value: &Value) -> Result<()> {
+    fn widen(&mut self, value: &Value, limits: &Limits) -> Result<()> {
         let wider = match (&self.data, value) {
             (Data::Int(old), Value::Uint(_)) => {
                 old.iter().map(|i| u64::try_from(*i).ok()).collect::<Option<_>>().map(Data::Uint)
@@ -231,19 +297,20 @@ impl Field {
             }
             _ => None,
         };
-        self.data = match wider {
+        let wider = match wider {
             Some(wider) => wider,
             None => {
                 let mut all = Long::default();
                 for row in 0..self.valid.length {
                     match self.valid.get(row) {
-                        true => all.push(json(&self.data.get(row))?.body()),
+                        true => all.push(json(&self.data.get(row), limits)?.body()),
                         false => all.push(&[]),
                     }
                 }
                 Data::Json(all)
             }
         };
+        self.change(wider);
         Ok(())
     }
 
@@ -251,6 +318,7 @@ impl Field {
     /// same type, or a wider one.
     pub fn take(&mut self, name: String, rows: usize, unit: Option<String>, all: &mut Vec<Column>) {
         self.pad(rows);
+        self.before = None;
         let mut metadata: Vec<_> = unit.map(|unit| ("unit", unit)).into_iter().collect();
         let valid = std::mem::take(&mut self.valid);
         let nulls = valid.zeros;
@@ -315,6 +383,19 @@ impl Data {
         }
     }
 
+    /// Returns how many bytes values of any length take.
+    fn long(&self) -> u64 {
+        let all = match self {
+            Data::Text(long) | Data::Bytes(long) | Data::Json(long) => long.bytes.len(),
+            Data::Arrays(arrays) => {
+                let shapes = arrays.shapes.as_ref().map_or(0, |shapes| shapes.bytes.len());
+                arrays.elements.bytes.len().saturating_add(shapes)
+            }
+            _ => 0,
+        };
+        all as u64
+    }
+
     /// The same type without rows.
     fn emptied(&self) -> Data {
         match self {
@@ -353,8 +434,33 @@ impl Data {
         }
     }
 
+    /// Gives up what is behind so many rows.
+    fn truncate(&mut self, rows: usize) {
+        match self {
+            Data::Nothing => {}
+            Data::Bool(bits) => bits.truncate(rows),
+            Data::Int(words) | Data::Time(words) => words.truncate(rows),
+            Data::Uint(words) => words.truncate(rows),
+            Data::Float(words) => words.truncate(rows),
+            Data::Text(texts) | Data::Bytes(texts) | Data::Json(texts) => texts.truncate(rows),
+            Data::Arrays(arrays) => {
+                arrays.elements.truncate(rows);
+                if let Some(shapes) = &mut arrays.shapes {
+                    shapes.truncate(rows);
+                }
+            }
+        }
+    }
+
+    /// Returns the length of all arrays, where they have one dimension.
+    fn common_length(&self) -> Option<u64> {
+        let Data::Arrays(Arrays { shape: Some(shape), .. }) = self else { return None };
+        let [length] = &shape[..] else { return None };
+        Some(*length)
+    }
+
     /// Adds a value; returns whether it has a place here.
-    fn push(&mut self, value: &Value) -> Result<bool> {
+    fn push(&mut self, value: &Value, limits: &Limits) -> Result<bool> {
         match (self, value) {
             (Data::Bool(bits), Value::Bool(is)) => bits.push(*is),
             (Data::Int(words), Value::Int(i)) => words.push(*i),
@@ -367,7 +473,7 @@ impl Data {
             (Data::Bytes(blocks), Value::Bytes(block)) => blocks.push(block),
             (Data::Arrays(arrays), Value::NdArray(array)) => return Ok(arrays.push(array)),
             (Data::Arrays(arrays), Value::Array(items)) => return Ok(arrays.push_list(items)),
-            (Data::Json(texts), value) => texts.push(json(value)?.body()),
+            (Data::Json(texts), value) => texts.push(json(value, limits)?.body()),
             _ => return Ok(false),
         }
         Ok(true)
@@ -547,7 +653,7 @@ impl Arrays {
         let items = items(self.dtype, bytes);
         if let Some(shape) = &self.shape {
             let lengths: Vec<_> = shape.iter().map(|length| Value::from(*length)).collect();
-            let shape = json(&Value::Array(lengths));
+            let shape = json(&Value::Array(lengths), &Limits::default());
             let shape = shape.map(|shape| String::from_utf8_lossy(shape.body()).into_owned());
             metadata.push(("shape", shape.unwrap_or_default()));
             metadata.push(("order", self.order.name().to_owned()));
@@ -669,8 +775,8 @@ fn numbers(items: &[Value]) -> Option<DType> {
 }
 
 /// A value as JSON: a cell of a column of values of several types.
-fn json(value: &Value) -> Result<Payload> {
-    Payload::new(value, Encoding::Json, &Limits::default()).map_err(|error| {
+fn json(value: &Value, limits: &Limits) -> Result<Payload> {
+    Payload::new(value, Encoding::Json, limits).map_err(|error| {
         let text = format!(
             "a column of values of several types, or of lists, has them as JSON, and as that one is {error}: lines of JSON have it"
         );

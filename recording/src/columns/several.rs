@@ -90,7 +90,9 @@ impl Tables {
         names: impl IntoIterator<Item = String>,
         is_chosen: impl Fn(&Message<'_>) -> bool,
     ) -> Result<Tables> {
-        let names = names.into_iter().map(|name| (name, Ok(Columns::default()))).collect();
+        let limits = reader.message_limits();
+        let columns = || Columns::default().of_messages(limits);
+        let names = names.into_iter().map(|name| (name, Ok(columns()))).collect();
         let mut tables = Tables { names, held: 0 };
         let mut budget = Budget::of(reader.room());
         while let Some(entry) = reader.read()? {

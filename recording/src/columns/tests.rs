@@ -432,3 +432,94 @@ fn value_whose_json_is_too_long_is_refused_with_its_message() {
     let error = Columns::default().add(&message).unwrap_err();
     assert!(error.kind() == ErrorKind::TooLarge && error.text().contains("message 7 of lab/a"), "{error}");
 }
+
+/// Adds a value as a message that is refused.
+fn refuse(columns: &mut Columns, value: &Value) -> Error {
+    let body = Payload::new(value, Encoding::Cbor, &Limits::for_message(1 << 30)).unwrap();
+    let channel = Arc::new(Channel::named("lab/a-name-of-another-length"));
+    let message = Message { channel: &channel, number: 9, sent: 1, received: 1, body: body.body() };
+    columns.add(&message).unwrap_err()
+}
+
+/// A value whose JSON is longer than a message may be, in so few bytes that it is decoded.
+fn too_long_as_json() -> Value {
+    Value::Array(vec![Value::Text("\u{1}".repeat(12 << 20))])
+}
+
+#[test]
+fn refused_message_leaves_columns_as_they_were() {
+    let line = |shape: u64| array(DType::U8, &[shape], &vec![7; shape as usize], Order::Row);
+    let square = |side: u64| array(DType::U8, &[side, side], &vec![7; (side * side) as usize], Order::Column);
+    let list = |items: &[Value]| Value::Array(items.to_vec());
+    let kinds = [
+        Value::Null,
+        true.into(),
+        Value::Int(-3),
+        Value::Uint(u64::MAX),
+        Value::Float(0.5),
+        Value::Timestamp(linkspan::Timestamp(7)),
+        Value::Text("text".into()),
+        Value::Bytes(vec![1, 2].into()),
+        line(3),
+        line(4),
+        square(2),
+        square(3),
+        list(&[Value::Int(1), Value::Int(2)]),
+        list(&[Value::Float(0.5)]),
+        list(&[Value::Null]),
+        Value::Map(Map::new()),
+    ];
+    let of = |a: &Value, last: Value| {
+        let fields = [("a", a.clone()), ("new", Value::Int(1)), ("z", last)];
+        Value::Map(fields.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
+    };
+    let schema = "name = \"s\"\n\n[fields]\na = \"f64\"\n";
+    for (schema, first) in [None, Some(schema)].into_iter().flat_map(|of| kinds.each_ref().map(|a| (of, a))) {
+        let rows = || [one("a", first.clone()), one("b", 1), one("a", first.clone()), one("b", Value::Null)];
+        let (mut expected, mut columns) = (Columns::of_several_names(), Columns::of_several_names());
+        add_with(&mut expected, schema, rows());
+        add_with(&mut columns, schema, rows());
+        let held = columns.held();
+        for second in &kinds {
+            // The last field is refused, behind one that changes its type and one that is new.
+            let deep = "k".repeat(MAX_PATH);
+            let fields = |last: Value| of(second, last);
+            let error = refuse(&mut columns, &fields(one("x", one(&deep, 1))));
+            assert!(error.text().contains("message 9") || error.text().contains("path"), "{error}");
+            assert_eq!((columns.rows(), columns.held()), (4, held), "{first:?} and {second:?}");
+        }
+        add_with(&mut expected, schema, rows());
+        add_with(&mut columns, schema, rows());
+        assert_eq!(format!("{:?}", columns.take()), format!("{:?}", expected.take()), "{first:?}");
+    }
+}
+
+#[test]
+fn refused_value_leaves_its_own_column_as_it_was() {
+    for rows in [vec![], vec![one("a", 1)], vec![one("a", Value::Array(vec![Value::Null]))]] {
+        let (mut expected, mut columns) = (Columns::default(), Columns::default());
+        add(&mut expected, rows.clone());
+        add(&mut columns, rows.clone());
+        for _ in 0..2 {
+            let error = refuse(&mut columns, &one("a", too_long_as_json()));
+            assert!(error.kind() == ErrorKind::TooLarge && error.text().contains("JSON"), "{error}");
+            assert_eq!((columns.rows(), columns.held()), (rows.len(), expected.held()));
+        }
+        add(&mut expected, [one("c", 2), one("a", 3)]);
+        add(&mut columns, [one("c", 2), one("a", 3)]);
+        assert_eq!(format!("{:?}", columns.take()), format!("{:?}", expected.take()));
+    }
+}
+
+#[test]
+fn table_takes_messages_as_long_as_its_reader_does() {
+    let body = Payload::new(&one("x", "y".repeat(65 << 20)), Encoding::Cbor, &Limits::for_message(1 << 30));
+    let (body, channel) = (body.unwrap(), Arc::new(Channel::named("lab/a")));
+    let message = Message { channel: &channel, number: 1, sent: 1, received: 1, body: body.body() };
+    assert_eq!(Columns::default().add(&message).unwrap_err().kind(), ErrorKind::TooLarge);
+    let mut columns = Columns::default().of_messages(Limits::for_message(70 << 20));
+    columns.add(&message).unwrap();
+    // Another value beside it makes it JSON, which may be as long.
+    add(&mut columns, [one("x", 1)]);
+    assert_eq!(columns.rows(), 2);
+}

@@ -18,6 +18,8 @@ pub struct Limits {
     pub record: u64,
     /// Bytes of the schemas and channels of one part together.
     pub described: u64,
+    /// Those of one message and its value.
+    pub message: linkspan::Limits,
     /// What is held or written of a recording as a whole.
     pub room: Room,
 }
@@ -57,7 +59,8 @@ impl Limits {
     /// Those for messages of at most so many bytes: a chunk is begun before its last message, so it has some more.
     pub fn of_messages(bytes: u64) -> Limits {
         let room = Room { held: bytes.saturating_mul(4), blank: bytes };
-        Limits { record: bytes.saturating_add(16 << 20), described: 256 << 20, room }
+        let message = linkspan::Limits::for_message(bytes);
+        Limits { record: bytes.saturating_add(16 << 20), described: 256 << 20, message, room }
     }
 }
 
@@ -113,6 +116,31 @@ impl Channel {
             schema,
             topic: found.topic,
             metadata: found.metadata,
+        }
+    }
+
+    /// The same with the schemas that a file has before it.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub(super) fn read(
+        found: mcap::records::Channel,
+        schemas: &HashMap<u16, Arc<Schema>>,
+    ) -> Result<Channel, String> {
+        let schema = schemas.get(&found.schema_id).cloned();
+        if found.schema_id != 0 && schema.is_none() {
+            return Err(format!(
+                "the channel {:?} has the schema {}, which the file does not have before it",
+                found.topic, found.schema_id
+            ));
+        }
+        let channel = Channel::of(found, schema);
+        match channel.too_long() {
+            None => Ok(channel),
+            Some((what, bytes, most)) => Err(format!(
+                "the channel {} has {what} of {bytes} bytes; at most {most} are read",
+                channel.id
+            )),
         }
     }
 

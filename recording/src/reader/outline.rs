@@ -1,15 +1,16 @@
 //! The names and times of a recording, from the summaries of the parts that were closed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use linkspan::Result;
 use mcap::records::Record;
 
-use super::{Entry, Limits, Reader};
+use super::{Channel, Entry, Limits, Reader, Schema};
 use crate::chunk;
-use crate::format::{self, channel};
+use crate::format;
 
 /// The names of a recording, and when its first and its last message or event was received, in nanoseconds since 1970:
 /// without a look at the messages of parts that were closed.
@@ -70,22 +71,28 @@ impl Outline {
         self.time = Some((known.0.min(first), known.1.max(last)));
     }
 
-    /// Adds what a summary says; returns whether it says all.
+    /// Adds what a summary says; returns whether it says all. One with what no reader takes does not.
     fn add_summary(&mut self, mut summary: Bytes) -> bool {
-        let (mut channels, mut statistics) = (Vec::new(), None);
+        let (mut schemas, mut channels, mut statistics) = (HashMap::new(), Vec::new(), None);
         while let Ok(Some((code, data))) = chunk::next_record(&mut summary) {
             match chunk::parse(code, &data) {
-                Ok(Some(Record::Channel(found))) => channels.push(found),
+                Ok(Some(Record::Schema { header, data })) => {
+                    let schema = Schema::new(header.name, header.encoding, data.into_owned());
+                    schemas.entry(header.id).or_insert_with(|| Arc::new(schema));
+                }
+                Ok(Some(Record::Channel(found))) => match Channel::read(found, &schemas) {
+                    Ok(channel) => channels.push(channel),
+                    Err(_) => return false,
+                },
                 Ok(Some(Record::Statistics(found))) => statistics = Some(found),
                 _ => {}
             }
         }
         let Some(statistics) = statistics else { return false };
-        for found in channels {
-            let count = statistics.channel_message_counts.get(&found.id).copied().unwrap_or(0);
-            let is_repeated = found.metadata.get(channel::REPEATED).is_some_and(|text| text == "true");
-            if count > 0 && !is_repeated && found.topic != format::EVENTS {
-                self.names.insert(found.topic);
+        for channel in channels {
+            let count = statistics.channel_message_counts.get(&channel.id).copied().unwrap_or(0);
+            if count > 0 && !channel.repeated && channel.topic != format::EVENTS {
+                self.names.insert(channel.topic);
             }
         }
         if statistics.message_count > 0 {

@@ -423,22 +423,8 @@ impl OpenPart {
                 Ok(None)
             }
             Record::Channel(found) => {
-                let schema = self.schemas.get(&found.schema_id).cloned();
-                if found.schema_id != 0 && schema.is_none() {
-                    let text = format!(
-                        "the channel {:?} has the schema {}, which the file does not have before it",
-                        found.topic, found.schema_id
-                    );
-                    return Err(self.problem(begins, text));
-                }
-                let channel = Channel::of(found, schema);
-                if let Some((what, bytes, most)) = channel.too_long() {
-                    let text = format!(
-                        "the channel {} has {what} of {bytes} bytes; at most {most} are read",
-                        channel.id
-                    );
-                    return Err(self.problem(begins, text));
-                }
+                let channel =
+                    Channel::read(found, &self.schemas).map_err(|text| self.problem(begins, text))?;
                 let next = channel.first.unwrap_or(0);
                 // A file may repeat a channel.
                 let id = usize::from(channel.id);

@@ -11,12 +11,13 @@ use std::path::PathBuf;
 use std::rc::Rc;
 
 use linkspan::schema::Schema;
-use linkspan::{Error, ErrorKind, Result, codec};
+use linkspan::{Error, ErrorKind, Result};
 use linkspan_recording::event::Kind;
 use linkspan_recording::reader::ByNotation;
 use linkspan_recording::writer::of_io;
 use linkspan_recording::{Entry, columns, format};
 
+use super::faults::decoded;
 use super::progress::Progress;
 use super::{Output, finish, open};
 use collect::{Listed, Report};
@@ -66,10 +67,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         let Some(entry) = reader.read()? else { break };
         match entry {
             Entry::Message(message) if !message.channel.repeated => {
-                let value = message
-                    .channel
-                    .encoding()
-                    .and_then(|encoding| codec::decode(message.body, encoding).ok());
+                let value = decoded(&message).ok();
                 undecoded = undecoded.saturating_add(u64::from(value.is_none()));
                 report.message(message.channel, message.received, message.body.len() as u64, value.as_ref());
             }

@@ -35,9 +35,9 @@ pub struct RecordedOrigin {
 }
 
 impl Message {
-    /// Returns a message as it was received, of this body. The value is read when it is needed.
+    /// Returns a message as it was received, of this body. The value is read when it is needed, within these limits.
     #[doc(hidden)]
-    pub fn recorded(body: Bytes, origin: RecordedOrigin) -> Message {
+    pub fn recorded(body: Bytes, origin: RecordedOrigin, limits: Limits) -> Message {
         let RecordedOrigin { name, source, incarnation, sequence, sent, encoding } = origin;
         let header = Header {
             body: body.len() as u64,
@@ -47,7 +47,7 @@ impl Message {
         };
         let incoming = Incoming { header, extension: Bytes::new(), body: body.into() };
         let origin = ReceivedFrom { source: &source, session: incarnation, schemas: SchemaIds::default() };
-        Message::new(incoming, origin, Limits::default()).with_name(&name)
+        Message::new(incoming, origin, limits).with_name(&name)
     }
 
     /// Returns the message as bytes, which [`Message::from_bytes`] reads. Arrays in memory that is shared with the
