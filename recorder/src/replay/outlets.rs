@@ -32,8 +32,8 @@ pub struct Outlets<'a> {
     begun: Option<Instant>,
 }
 
-/// Publishers that are begun at most while less than this time is between two of them: each takes some milliseconds, and
-/// a file of some KiB has as many as messages. One that replays them as slowly as programs start has any number.
+/// Publishers that are begun at most while less than this time is between two of them: each takes some milliseconds,
+/// and a file of some KiB has as many as messages. One that replays them as slowly as programs start has any number.
 const HURRIED: u32 = 8_192;
 const CLOSE: Duration = Duration::from_millis(50);
 

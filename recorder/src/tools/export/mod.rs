@@ -290,8 +290,8 @@ impl Out {
     }
 }
 
-/// Names and publishers that stand beside the messages of an export: in a recording they are once a channel, and in each
-/// line again.
+/// Names and publishers that stand beside the messages of an export: in a recording they are once a channel, and in
+/// each line again.
 struct Beside {
     /// Bytes that there may be, and those that there were.
     most: u64,
