@@ -3,9 +3,10 @@
 use std::collections::HashSet;
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use bytes::Bytes;
+use linkspan::fork::OfProcess;
 use linkspan::{
     Body, Deadline, Encoding, Error, ErrorKind, Message as Arrived, RecordedOrigin, Timeout, Timestamp,
     registry,
@@ -127,10 +128,41 @@ impl Choice {
     }
 }
 
+/// State of which one thread at a time has use, in the process that made it. A forked child is refused before the lock,
+/// which a thread of the parent may have had, and leaks the state.
+struct Exclusive<T>(OfProcess<Mutex<T>>);
+
+impl<T> Exclusive<T> {
+    fn new(state: T) -> Exclusive<T> {
+        Exclusive(OfProcess::new(Mutex::new(state)))
+    }
+
+    /// Waits for the thread that has it.
+    ///
+    /// # Errors
+    /// `InvalidState` in a forked child.
+    fn lock(&self) -> linkspan::Result<MutexGuard<'_, T>> {
+        OfProcess::born(&self.0).check()?;
+        Ok(self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Returns it where no thread has it, in the process that made it.
+    fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
+        if !OfProcess::born(&self.0).is_here() {
+            return None;
+        }
+        match self.0.try_lock() {
+            Ok(state) => Some(state),
+            Err(TryLockError::Poisoned(state)) => Some(state.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+}
+
 /// Reads the messages of a recording, one after the other.
 #[pyclass(frozen, module = "linkspan")]
 pub struct RecordingReader {
-    reader: Mutex<Reader>,
+    reader: Exclusive<Reader>,
     choice: Choice,
     patience: Timeout,
     path: PathBuf,
@@ -162,7 +194,7 @@ impl RecordingReader {
         let reader =
             py.detach(|| if follow.0 { Reader::follow(&path, choice.limits) } else { choice.open(&path) })?;
         Ok(RecordingReader {
-            reader: Mutex::new(reader),
+            reader: Exclusive::new(reader),
             choice,
             patience: timeout.timeout,
             path: path.to_path_buf(),
@@ -180,7 +212,7 @@ impl RecordingReader {
         };
         loop {
             let (found, has_ended) = py.detach(|| -> linkspan::Result<_> {
-                let mut reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut reader = self.reader.lock()?;
                 while let Some(entry) = reader.read()? {
                     if let Entry::Message(read) = entry
                         && self.choice.has(&read)
@@ -199,9 +231,7 @@ impl RecordingReader {
                 return Ok(None);
             }
             let left = deadline.remaining().map_or(Timeout::Forever, Timeout::After);
-            let goes_on = waiting(py, Patience::of(left), None, |wait| {
-                self.reader.lock().unwrap_or_else(PoisonError::into_inner).wait(wait)
-            })?;
+            let goes_on = waiting(py, Patience::of(left), None, |wait| self.reader.lock()?.wait(wait))?;
             if !goes_on {
                 let text =
                     "no further message was recorded in time; its recorder has not ended the recording";
@@ -212,20 +242,20 @@ impl RecordingReader {
 
     /// What was found wrong in the files so far.
     #[getter]
-    fn problems(&self) -> Vec<String> {
-        let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
-        reader.problems().iter().map(ToString::to_string).collect()
+    fn problems(&self) -> Outcome<Vec<String>> {
+        let reader = self.reader.lock()?;
+        Ok(reader.problems().iter().map(ToString::to_string).collect())
     }
 
     /// Where it is, without a wait for another thread that reads.
     fn __repr__(&self) -> String {
         let path = |path: &Path| linkspan::one_line(&path.to_string_lossy()).to_string();
         let state = match self.reader.try_lock() {
-            Ok(reader) => match reader.place() {
+            Some(reader) => match reader.place() {
                 Some((part, offset)) => format!("at byte {offset} of {}", path(part)),
                 None => format!("at the end of {}", path(&self.path)),
             },
-            Err(_) => format!("of {}, which another thread reads", path(&self.path)),
+            None => format!("of {}, which another thread or the parent process reads", path(&self.path)),
         };
         format!("<linkspan.RecordingReader {state}>")
     }
@@ -264,7 +294,7 @@ pub fn fail_by_system(doing: &str, errno: i32) -> Outcome<()> {
 
 /// A file that is made, and has its name once it is whole; where it is dropped before, nothing is left of it.
 #[pyclass(frozen, module = "linkspan")]
-pub struct NewFile(Mutex<Option<files::NewFile>>);
+pub struct NewFile(Exclusive<Option<files::NewFile>>);
 
 #[pymethods]
 impl NewFile {
@@ -273,12 +303,12 @@ impl NewFile {
     fn create(py: Python<'_>, path: FilePath, replace: Replace, mode: Option<Mode>) -> Outcome<NewFile> {
         let making = files::Making { replaces: replace.0, mode: mode.map(|mode| mode.0) };
         let new = py.detach(|| files::NewFile::create(&path, making))?;
-        Ok(NewFile(Mutex::new(Some(new))))
+        Ok(NewFile(Exclusive::new(Some(new))))
     }
 
     /// The descriptor to write to.
     fn fileno(&self) -> Outcome<i32> {
-        let new = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let new = self.0.lock()?;
         let new = new.as_ref().ok_or_else(finished)?;
         Ok(new.file().as_raw_fd())
     }
@@ -286,14 +316,14 @@ impl NewFile {
     /// Waits until the disk has it.
     fn sync(&self, py: Python<'_>) -> Outcome<()> {
         Ok(py.detach(|| {
-            let new = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let new = self.0.lock()?;
             new.as_ref().ok_or_else(finished)?.sync()
         })?)
     }
 
     /// Syncs it, and gives it its name.
     fn finish(&self, py: Python<'_>) -> Outcome<()> {
-        let new = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let new = self.0.lock()?.take();
         Ok(py.detach(|| new.ok_or_else(finished)?.finish())?)
     }
 }
@@ -404,7 +434,7 @@ pub fn recording_table(
 /// the recording.
 #[pyclass(frozen, module = "linkspan")]
 pub struct RecordingTables {
-    state: Mutex<(Reader, Columns)>,
+    state: Exclusive<(Reader, Columns)>,
     choice: Choice,
     rows: usize,
     path: PathBuf,
@@ -435,7 +465,7 @@ impl RecordingTables {
             }
             Ok((choice.open(&path)?, columns))
         })?;
-        Ok(RecordingTables { state: Mutex::new(state), choice, rows, path: path.to_path_buf() })
+        Ok(RecordingTables { state: Exclusive::new(state), choice, rows, path: path.to_path_buf() })
     }
 
     const fn __iter__(this: Py<Self>) -> Py<Self> {
@@ -444,7 +474,7 @@ impl RecordingTables {
 
     fn __next__(&self, py: Python<'_>) -> Outcome<Option<Table>> {
         Ok(py.detach(|| -> linkspan::Result<_> {
-            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut state = self.state.lock()?;
             let (reader, columns) = &mut *state;
             let rows = self.choice.fill(reader, columns, self.rows, BATCH)?;
             Ok((rows > 0).then(|| Table::new(columns.take(), rows)))
@@ -464,7 +494,7 @@ impl RecordingTables {
 /// all, and once for those that are chosen together.
 #[pyclass(frozen, module = "linkspan")]
 pub struct TablesOfNames {
-    state: Mutex<(Tables, Option<Reader>, HashSet<String>)>,
+    state: Exclusive<(Tables, Option<Reader>, HashSet<String>)>,
     choice: Choice,
     path: PathBuf,
 }
@@ -485,7 +515,7 @@ impl TablesOfNames {
         let tables =
             py.detach(|| Tables::find(&mut choice.open(&path)?, names.0, |message| choice.has(message)))?;
         Ok(TablesOfNames {
-            state: Mutex::new((tables, None, HashSet::new())),
+            state: Exclusive::new((tables, None, HashSet::new())),
             choice,
             path: path.to_path_buf(),
         })
@@ -493,14 +523,14 @@ impl TablesOfNames {
 
     /// Raises why a name has no table, where it has none.
     fn check(&self, name: &str) -> Outcome<()> {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = self.state.lock()?;
         state.0.refused(name).map_or(Ok(()), |error| Err(error.clone().into()))
     }
 
     /// Begins with the tables of these names.
     fn choose(&self, py: Python<'_>, names: RecordedNames) -> Outcome<()> {
         Ok(py.detach(|| -> linkspan::Result<_> {
-            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut state = self.state.lock()?;
             state.1 = Some(self.choice.open(&self.path)?);
             state.2 = names.0.into_iter().collect();
             Ok(())
@@ -514,7 +544,7 @@ impl TablesOfNames {
     /// The next batch of one of the names that were chosen.
     fn __next__(&self, py: Python<'_>) -> Outcome<Option<(String, Table)>> {
         Ok(py.detach(|| -> linkspan::Result<_> {
-            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut state = self.state.lock()?;
             let (tables, Some(reader), chosen) = &mut *state else { return Ok(None) };
             let is_chosen =
                 |message: &Read<'_>| chosen.contains(&message.channel.topic) && self.choice.has(message);

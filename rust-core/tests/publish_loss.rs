@@ -95,7 +95,10 @@ fn end_with_unknown_messages_is_said(t: &str) {
     let _ = publisher.close(Duration::ZERO);
     let (received, missed) = count(&subscriber, &AtomicBool::new(true));
     let why = end(&subscriber);
-    assert!(why.contains(UNKNOWN) || received + missed == SENT, "{received} received, {missed} missed: {why}");
+    assert!(
+        why.contains(UNKNOWN) || received + missed == SENT,
+        "{received} received, {missed} missed: {why}"
+    );
 }
 
 fn subscriber_in_the_same_program_receives_messages_after_its_creation(t: &str) {

@@ -1,8 +1,10 @@
 """Recordings in Python: messages, events, tables and arrays; what other libraries make of them; following one that is written."""
 
 import json
+import os
 import signal
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -249,3 +251,45 @@ def test_files_of_other_writers_are_read(lab: Lab):
         recording.table("/other")
 
 
+
+
+def test_readers_of_a_recording_are_refused_in_each_of_many_children(lab: Lab) -> None:
+    """At a fork a thread of the parent may hold the lock of any of them: a child that took it would wait for ever."""
+    recording = linkspan.Recording(recorded(lab))
+    stop = threading.Event()
+    shared = {"messages": iter(recording), "batches": iter(recording.batches("lab/mixed", rows=2))}
+    # Each is read to its first message: what is made of it at the first use is made.
+    for reader in shared.values():
+        next(reader)
+
+    def read() -> None:
+        while not stop.is_set():
+            for name in shared:
+                for _ in shared[name]:
+                    pass
+            shared.update(messages=iter(recording), batches=iter(recording.batches("lab/mixed", rows=2)))
+
+    def in_child() -> int:
+        refused = 0
+        for reader in list(shared.values()):
+            repr(reader)
+            try:
+                next(reader)
+            except linkspan.InvalidState as error:
+                refused += "before a fork" in str(error)
+        return refused
+
+    threads = [threading.Thread(target=read) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(60):
+            if (child := os.fork()) == 0:
+                # The kernel ends a child that waits for ever.
+                signal.alarm(60)
+                os._exit(in_child())
+            assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 2, "readers that were refused"
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
