@@ -11,7 +11,7 @@ help:  ## list the commands
 build:  ## build the core, the C library and the program: needs Rust alone
 	cargo build
 
-test:  ## install what testing needs, build it, run the daily suites: 30 minutes from nothing, 15 after that
+test:  ## install what testing needs, build it, run the daily suites: 30 minutes from nothing, 10 after that
 	@tools/apt.sh test
 	@$(MAKE) --no-print-directory .venv/ready
 	tests/run
