@@ -90,11 +90,41 @@ impl Numbers {
     }
 }
 
+/// Which parts the recording says to have, beside those that are there.
+#[derive(Default)]
+struct Parts {
+    /// The part that ended last, and the one in which it goes on.
+    last: Option<(String, String)>,
+    absent: Vec<String>,
+}
+
+impl Parts {
+    /// A part ends and says in which one it goes on.
+    fn goes_on(&mut self, part: String, next: String) {
+        self.last = Some((part, next));
+    }
+
+    /// A part begins, which is the one in which the last goes on.
+    fn begins(&mut self, part: &str) {
+        if let Some((last, next)) = self.last.take()
+            && next != part
+        {
+            self.absent.push(format!("{last} goes on in {next}, which is not there"));
+        }
+    }
+
+    /// Returns which are not there, once all were read.
+    fn absent(mut self) -> Vec<String> {
+        self.begins("");
+        self.absent
+    }
+}
+
 /// Faults that are said one by one.
 const MAX_FAULTS: usize = 10_000;
 
-/// The exit code where nothing is wrong, and it is not known what came last: a part was not closed, or a publisher did
-/// not say which message was its last.
+/// The exit code where nothing is wrong, and not everything is known: a part was not closed or is not there, or a
+/// publisher did not say which message was its last.
 const NOT_KNOWN: u8 = 5;
 
 /// Checks it.
@@ -103,10 +133,12 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let mut numbers = Numbers::default();
     let mut progress = Progress::of("check");
     let (mut begun, mut ended): (u64, u64) = (0, 0);
+    let mut parts = Parts::default();
     loop {
         progress.at(&readers);
         let [reader] = &mut readers;
         let Some(entry) = reader.read()? else { break };
+        let mut turn = None;
         match entry {
             Entry::Message(message) if message.channel.repeated => {}
             Entry::Message(message) => {
@@ -125,9 +157,13 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
             Entry::Event(event) if event.kind == Kind::Unaccounted => {
                 numbers.unaccounted.insert((event.name.to_owned(), event.incarnation.unwrap_or(0)));
             }
-            Entry::Metadata(format::metadata::RECORDING, _) => begun = begun.saturating_add(1),
+            Entry::Metadata(format::metadata::RECORDING, _) => {
+                begun = begun.saturating_add(1);
+                turn = Some(None);
+            }
             Entry::Metadata(format::metadata::END, end) => {
                 ended = ended.saturating_add(1);
+                turn = end.get("next").map(|next| Some(next.clone()));
                 if is_failed(end) {
                     numbers.fault(format!("failed: {FAILED}"));
                 }
@@ -146,9 +182,17 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
             }
             _ => {}
         }
+        if let (Some(next), Some((part, _))) = (turn, reader.place()) {
+            let part = part.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            match next {
+                None => parts.begins(&part),
+                Some(next) => parts.goes_on(part, next),
+            }
+        }
     }
     drop(progress);
     let [reader] = &readers;
+    let absent = parts.absent();
     if reader.problems().is_empty() && (ended == 0 || ended < begun) {
         numbers.fault(
             "not closed: a part has no record of its recorder that it was closed, which is its last one"
@@ -161,10 +205,13 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     if !arguments.quiet || count > 0 {
         unclosed.iter().try_for_each(|part| stdout::print_line(&format!("not closed: {part}")))?;
     }
+    if !arguments.quiet {
+        absent.iter().try_for_each(|part| stdout::print_line(part))?;
+    }
     if count == 0 {
         let ends = numbers.unaccounted.len() as u64;
         let verdict = match (unclosed.is_empty(), ends) {
-            (true, 0) => "complete",
+            (true, 0) if absent.is_empty() => "complete",
             (true, _) => "complete as far as is known",
             (false, _) => "whole, and not closed",
         };
@@ -180,7 +227,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
                 counted(ends, "incarnation")
             ))?;
         }
-        let is_known = unclosed.is_empty() && ends == 0;
+        let is_known = unclosed.is_empty() && ends == 0 && absent.is_empty();
         return Ok(if is_known { ExitCode::SUCCESS } else { ExitCode::from(NOT_KNOWN) });
     }
     numbers.faults.iter().try_for_each(|fault| stdout::print_line(fault))?;
