@@ -276,10 +276,20 @@ fn closing_ends_futures_and_streams() {
             Server::serve(&name(transport), &Options::default()).unwrap(),
             Listener::listen(&name(transport), &Options::default()).unwrap(),
         );
+        let (subscriber_ref, server_ref, reactor_ref) = (&subscriber, &server, &reactor);
         thread::scope(|scope| {
             let received = scope.spawn(|| block_on(near.recv_async(&reactor)).unwrap_err().kind());
-            let messages = scope.spawn(|| block_on(next(&mut subscriber.messages_async(&reactor))).is_none());
-            let requests = scope.spawn(|| block_on(next(&mut server.requests_async(&reactor))).is_none());
+            // One that begins only after the close is refused.
+            let is_over =
+                |error: Option<linkspan::Error>| error.is_none_or(|e| e.kind() == ErrorKind::InvalidState);
+            let messages = scope.spawn(move || {
+                let ended = block_on(next(&mut subscriber_ref.messages_async(reactor_ref)));
+                is_over(ended.map(|message| message.unwrap_err()))
+            });
+            let requests = scope.spawn(move || {
+                let ended = block_on(next(&mut server_ref.requests_async(reactor_ref)));
+                is_over(ended.map(|request| request.err().unwrap()))
+            });
             let accepted = scope.spawn(|| block_on(listener.accept_async(&reactor)).unwrap_err().kind());
             thread::sleep(Duration::from_millis(50));
             near.close(SOON).unwrap();
