@@ -3,12 +3,16 @@
 use std::time::Duration;
 
 use crate::tests::{FakeService, PATIENCE, TestServer, is, until};
+use linkspan::service::CommandRequest;
 use linkspan::{Command, Controller, ErrorKind, Value};
 
-/// Sends a command, and asserts that it times out before the service answers.
-fn command_times_out(client: &Controller, command: &Command, time: Duration) {
-    let given = client.command("power", command, &Value::Null, time);
-    assert_eq!(given.unwrap_err().kind(), ErrorKind::Timeout);
+/// Sends a command, and asserts that it times out before the service answers. The client itself waits longer: a request
+/// that the controller reads after the end of its client's wait goes to no service, and is no problem of one.
+fn command_times_out(client: &Controller, command: Command, within: Duration) {
+    let id = Controller::new_id().unwrap();
+    let request = CommandRequest { id, command, arguments: Value::Null, within, epoch: None };
+    let answer = client.request("power", &request, PATIENCE).unwrap();
+    assert_eq!(answer.into_result().unwrap_err().kind(), ErrorKind::Timeout);
 }
 
 /// The time-out of a command that is not answered.
@@ -25,7 +29,7 @@ fn problem_of_unanswered_command_ends_with_next_answer() {
     let power = FakeService::connect(&server.endpoint, "power", 1);
     let client = server.client();
     until(&client, "power", is("view", "CONNECTED"));
-    command_times_out(&client, &Command::Pause, SHORT);
+    command_times_out(&client, Command::Pause, SHORT);
     let record = until(&client, "power", |record| !problem(record).is_empty());
     assert_eq!(problem(&record), "power did not answer PAUSE in time");
     let late = power.next_command();
@@ -57,7 +61,7 @@ fn problem_of_slow_program_stays_until_program_answers() {
     // On a loaded machine the service may need longer to accept it.
     let mut time = SHORT;
     while problem(&client.status("power", PATIENCE).unwrap()) != text {
-        command_times_out(&client, &Command::Checkpoint, time);
+        command_times_out(&client, Command::Checkpoint, time);
         time *= 2;
     }
     client.command("power", &Command::Stats, &Value::Null, PATIENCE).unwrap();
@@ -73,7 +77,7 @@ fn problem_of_incarnation_ends_with_the_next_one() {
     let power = FakeService::connect(&server.endpoint, "power", 1);
     let client = server.client();
     until(&client, "power", is("view", "CONNECTED"));
-    command_times_out(&client, &Command::Pause, SHORT);
+    command_times_out(&client, Command::Pause, SHORT);
     until(&client, "power", is("problem", "power did not answer PAUSE in time"));
     drop(power);
     let record = until(&client, "power", is("view", "DISCONNECTED"));

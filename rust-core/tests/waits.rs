@@ -72,7 +72,7 @@ fn wait_of_a_channel_ends_with_the_kind_of_the_table() {
         far.recv(SOON).unwrap();
         assert_eq!(kind(listener.accept(MOMENT)), ErrorKind::Timeout, "accept, {shown}");
         if other == Other::Ended {
-            far.close(MOMENT).unwrap();
+            far.close(SOON).unwrap();
             drop(listener);
         }
         assert_eq!(kind(near.recv(MOMENT)), expected, "recv, {shown}");
