@@ -51,7 +51,7 @@ impl Awaited for Channel {
     }
 
     fn received(&self) -> u64 {
-        self.event_log.received.load(Ordering::Relaxed)
+        self.conn.event_log.received.load(Ordering::Relaxed)
     }
 }
 

@@ -48,13 +48,13 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use super::conn::Conn;
 use super::direction::{Direction, Lease, Operation};
-use super::event_log::{Event, EventLog};
+use super::event_log::Event;
 use super::loan::{BytesLoan, Loan, LoanMemory};
 use super::options::Options;
 use super::receiving::Receiving;
-use super::reconnector::Reconnector;
-use super::sending::{AckSender, Sending};
+use super::sending::Sending;
 use crate::codec::Encoding;
 use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result};
@@ -106,18 +106,16 @@ pub struct Inner {
     shown: String,
     options: Options,
     role: Role,
-    reconnector: OfProcess<Reconnector>,
-    /// The state of sending. Threads take turns.
-    sending: OfProcess<Direction<Sending>>,
+    /// The sending direction, the links and the log.
+    pub(crate) conn: OfProcess<Arc<Conn>>,
     /// The state of receiving, for one thread at a time.
     receiving: OfProcess<Direction<Receiving>>,
-    pub(crate) event_log: OfProcess<Arc<EventLog>>,
     /// The epoll set of the receiving direction, for `fileno`.
     pub(crate) descriptor: OfProcess<Arc<Descriptor>>,
     /// The fork count of the process that made the channel. Another process must not use it.
     fork_generation: u64,
     /// The thread that writes the rest of a frame whose sender went on.
-    rests: OfProcess<rest::Rests>,
+    rests: OfProcess<Arc<rest::Rests>>,
     /// Whether the number of unconsumed messages was reported at the end of the channel.
     has_reported: AtomicBool,
     /// Whether this end can send, and whether it can receive: some transports have one direction only.
@@ -143,7 +141,7 @@ impl Channel {
     /// channel is closed.
     fn check(&self) -> Result<()> {
         fork::check(self.fork_generation)?;
-        self.reconnector.check_open()
+        self.conn.links.check_open()
     }
 
     /// Does what [`Channel::check`] does, and fails with `Unsupported` if this end cannot send.
@@ -171,13 +169,13 @@ impl Channel {
     /// Takes the sending direction. Fails with `InvalidState` if another thread holds it.
     fn sending(&self) -> Result<Lease<'_, Sending>> {
         self.check_sends()?;
-        self.sending.take(Operation::Send)
+        self.conn.sending.take(Operation::Send)
     }
 
     /// Takes the sending direction after the threads that called before.
     fn sending_in_turn(&self, waiting: &mut Waiting<'_>) -> Result<Lease<'_, Sending>> {
         self.check_sends()?;
-        let turn = self.sending.take_in_turn(Operation::Send, waiting)?;
+        let turn = self.conn.sending.take_in_turn(Operation::Send, waiting)?;
         // The thread that held the direction before may have closed the channel.
         self.check()?;
         Ok(turn)
@@ -209,7 +207,7 @@ impl Channel {
     /// [`Channel::loan`] for element types and orders that are known at run time: for other
     /// languages.
     pub fn loan_memory(&self, dtype: DType, shape: &[u64], order: Order) -> Result<LoanMemory> {
-        let lender = self.reconnector.session_state.lender(&self.event_log);
+        let lender = self.conn.links.session_state.lender(&self.conn.event_log);
         let is_cbor = self.options.encoding() == Encoding::Cbor;
         let lend = |length| if is_cbor { lender.lend_writable(length) } else { None };
         self.check()
@@ -242,7 +240,7 @@ impl Channel {
     /// # Errors
     /// `TooLarge` above the longest message; `OutOfMemory`; `InvalidState` once the channel is closed.
     pub fn loan_bytes(&self, length: usize) -> Result<BytesLoan> {
-        let lender = self.reconnector.session_state.lender(&self.event_log);
+        let lender = self.conn.links.session_state.lender(&self.conn.event_log);
         let surrounds = BytesLoan::is_sent_in_place(self.options.encoding());
         let lend = |length| if surrounds { lender.lend_with_margins(length) } else { None };
         self.check()
@@ -252,12 +250,12 @@ impl Channel {
 
     /// Returns what happened since the last call, oldest first; at most the newest 256 events.
     pub fn events(&self) -> Vec<Event> {
-        self.event_log.take()
+        self.conn.event_log.take()
     }
 
     /// Returns whether [`Channel::close`] was called.
     pub fn is_closed(&self) -> bool {
-        self.reconnector.is_closed()
+        self.conn.links.is_closed()
     }
 
     /// Returns which end of the channel this is.
@@ -272,32 +270,15 @@ impl Channel {
 
     /// Returns counters and state, as a map.
     pub fn stats(&self) -> Value {
-        let mut stats = self.event_log.stats();
+        let mut stats = self.conn.event_log.stats();
         stats.insert("endpoint".into(), self.endpoint.to_string().into());
         stats.insert("role".into(), self.role.name().into());
         if !self.is_of_this_process() {
             return Value::Map(stats);
         }
-        self.reconnector.session_state.add_stats(&mut stats);
-        self.event_log.add_arrays(&mut stats);
+        self.conn.links.session_state.add_stats(&mut stats);
+        self.conn.event_log.add_arrays(&mut stats);
         Value::Map(stats)
-    }
-}
-
-impl Inner {
-    /// Returns access to the sending direction, for acknowledgements.
-    fn ack_sender(&self) -> AckSender<'_> {
-        AckSender { sending: &self.sending, links: &self.reconnector, event_log: &self.event_log }
-    }
-}
-
-impl rest::Owner for Inner {
-    fn rests(&self) -> &rest::Rests {
-        &self.rests
-    }
-
-    fn with_sending<R>(&self, f: impl FnOnce(&mut Sending) -> R) -> R {
-        f(&mut self.sending.borrow())
     }
 }
 
@@ -312,7 +293,7 @@ impl fmt::Debug for Inner {
         f.debug_struct("Channel")
             .field("endpoint", &self.shown)
             .field("role", &self.role)
-            .field("closed", &self.reconnector.is_closed())
+            .field("closed", &self.conn.links.is_closed())
             .finish_non_exhaustive()
     }
 }

@@ -13,7 +13,7 @@
 //! | options; events and counters | `options`, `event_log` |
 //! | the hello of each side; the pattern of a name | `handshake`, `pattern` |
 //! | connecting, and what ends the wait without a connection; accepting, admitting, the queue of those admitted | `dial`, `asking`, `retry`, `acceptor`, `admission`, `accept_queue` |
-//! | a connected link and its peer | `link` |
+//! | a connected link and its peer; the connection of a channel or of a server's client | `link`, `conn` |
 //! | schemas at connect: the comparison and the admission | `schema_negotiation` |
 //! | making a new link when one breaks | `reconnector` |
 //! | links to programs without Linkspan; JSON-RPC over their lines | `plain`, `jsonrpc` |
@@ -26,6 +26,7 @@ pub(crate) mod accept_queue;
 pub(crate) mod acceptor;
 pub(crate) mod admission;
 pub(crate) mod asking;
+pub(crate) mod conn;
 pub(crate) mod dial;
 mod direction;
 mod ends;
@@ -50,7 +51,7 @@ mod session_registry;
 pub(crate) mod session_state;
 pub(crate) mod turns;
 
-pub(crate) use direction::{Direction, Operation, lock_exclusive};
+pub(crate) use direction::{Operation, lock_exclusive};
 pub use ends::{Channel, PendingReply, RequestInfo, Role};
 pub use ends::{LINGER, is_not_ready};
 pub(crate) use ends::{batch, if_not_ready};

@@ -32,12 +32,12 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use super::conn::Conn;
 use super::link::RxPart;
 use super::lockstep;
 use super::options::Options;
 use super::pattern::Pattern;
 use super::reconnector::{LinkSource, Reconnector};
-use super::sending::AckSender;
 use crate::error::{Error, ErrorKind, Result};
 use crate::message::Message;
 use crate::schema::PreparedSchema;
@@ -211,31 +211,31 @@ impl Receiving {
     /// Records that the program calls to receive, which consumes the messages delivered before. If a message
     /// is ready in the link, the record is made together with that message ([`Reads::consume`]); else now.
     #[inline]
-    pub fn program_receives(&mut self, ack_sender: &AckSender<'_>) -> Reads {
+    pub fn program_receives(&mut self, conn: &Conn) -> Reads {
         if self.lockstep {
-            lockstep::asks(&ack_sender.links.session_state);
+            lockstep::asks(&conn.links.session_state);
         }
         let trigger = if self.bye_received { AckTrigger::Requested } else { AckTrigger::Receive };
         let mut reads = Reads::of_program(Some(trigger));
         if !self.inbox.is_empty() || self.deferred_error.is_some() || !self.may_hold_more() {
-            self.apply_consume(&mut reads, ack_sender);
+            self.apply_consume(&mut reads, conn);
         }
         reads
     }
 
     /// Records that delivered messages are consumed, and acknowledges if that is necessary.
-    fn consume(&mut self, trigger: AckTrigger, ack_sender: &AckSender<'_>) {
+    fn consume(&mut self, trigger: AckTrigger, conn: &Conn) {
         match &mut self.part {
             // The ring keeps nothing for the inbox: its messages were copied.
             Some(part) if part.negotiated.is_some() => {
-                let mut halves = ack_sender.links.session_state.halves();
+                let mut halves = conn.links.session_state.halves();
                 let has_to_say = halves.consumed_in_ring(|| part.rx.consumed_with_fence(), trigger);
                 drop(halves);
                 if has_to_say {
-                    ack_sender.send_ack_now(trigger);
+                    conn.send_ack_now(trigger);
                 }
             }
-            _ => ack_sender.consumed(trigger),
+            _ => conn.consumed(trigger),
         }
     }
 

@@ -15,11 +15,8 @@
 //!
 //! The direction is held by one thread at a time (`direction`). A thread that receives and has an
 //! acknowledgement to send borrows it; if another thread holds it, that thread sends the
-//! acknowledgement when it gives the direction back ([`AckSender`]), which the seat sees to ([`Seat::on_left`]).
-//!
-//! [`Seat::on_left`]: crate::sys::seat::Seat::on_left
+//! acknowledgement when it gives the direction back (`conn`).
 
-mod ack_sender;
 mod batch;
 mod content;
 mod draft;
@@ -50,7 +47,6 @@ use super::session_state::{SessionHalves, SessionState};
 use crate::session::connection::{Control, Tried};
 use crate::session::inbox::AckTrigger;
 
-pub use self::ack_sender::AckSender;
 pub use self::content::DraftContent;
 pub use self::draft::{ANY, DATA, Draft, REPLY, REQUEST, Until};
 pub use self::links::Links;

@@ -35,7 +35,7 @@ pub struct Client {
 impl Client {
     /// Returns whether answers wait, or a descriptor for their room is in the epoll set.
     pub fn is_unflushed(&self) -> bool {
-        self.room.is_some() || self.client_tx.pending.load(Ordering::Acquire)
+        self.room.is_some() || self.client_tx.conn.links.pending.load(Ordering::Acquire)
     }
 
     /// Returns the next message if it has arrived and needs no further checks, and records it as delivered. Records the
@@ -48,7 +48,7 @@ impl Client {
         }
         let consume = (!is_recorded).then_some(trigger);
         let limits = options.limits();
-        let mut halves = self.client_tx.session_state.halves();
+        let mut halves = self.client_tx.conn.links.session_state.halves();
         if halves.has_violation() {
             return None;
         }
@@ -60,7 +60,7 @@ impl Client {
     /// Completes a message that was taken under the lock, and returns it.
     #[inline]
     pub fn finish(&self, taken: Taken) -> Message {
-        taken.done().unwrap_or_else(|taken| self.client_tx.ack_sender().finish(taken))
+        taken.done().unwrap_or_else(|taken| self.client_tx.conn.finish(taken))
     }
 
     /// Records that the program calls again: the delivered requests are consumed. Acknowledges them if that is
@@ -70,7 +70,7 @@ impl Client {
             self.part.rx.consumed();
         }
         if self.part.negotiated.is_some() {
-            self.client_tx.ack_sender().consumed(self.trigger());
+            self.client_tx.conn.consumed(self.trigger());
         }
     }
 
@@ -83,7 +83,7 @@ impl Client {
     /// Acknowledges if `trigger` makes that due.
     pub fn send_ack(&self, trigger: AckTrigger) {
         if self.part.negotiated.is_some() {
-            self.client_tx.ack_sender().send_ack(trigger);
+            self.client_tx.conn.send_ack(trigger);
         }
     }
 
@@ -108,7 +108,7 @@ impl Client {
     pub fn is_withdrawn(&mut self, message: &Message) -> bool {
         let is_withdrawn = message.is_request() && self.part.is_withdrawn(message.number());
         if is_withdrawn {
-            self.client_tx.session_state.finished(message.session(), message.number());
+            self.client_tx.conn.links.session_state.finished(message.session(), message.number());
         }
         is_withdrawn
     }

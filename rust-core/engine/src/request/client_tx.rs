@@ -14,12 +14,13 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use super::server_waker::ServerWaker;
 
+use crate::channel::Options;
+use crate::channel::conn::Conn;
 use crate::channel::event_log::EventLog;
 use crate::channel::link::{ConnectionGuard, TxPart};
-use crate::channel::sending::{AckSender, Admitted, Draft, Links, Passed, Put, REPLY, Sending};
+use crate::channel::sending::{Admitted, Draft, Links, Passed, Put, REPLY, Sending};
 use crate::channel::session_state::admission::{Obstacle, Ticket};
 use crate::channel::session_state::{SessionState, SlotLender};
-use crate::channel::{Direction, Options};
 use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::Kind;
@@ -33,22 +34,14 @@ pub const KEPT: u64 = 0;
 
 /// The sending side of one client. Shared by the serving thread and the requests of that client.
 pub struct ClientTx {
-    /// Its gate is the lock of the client's session: a short answer takes that lock alone.
-    sending: Direction<Sending>,
-    /// Whether answers wait. Written with `sending` locked; the serving thread reads it without.
-    pub pending: AtomicBool,
-    /// Wakes the serving thread, which flushes waiting answers.
-    server_waker: Arc<ServerWaker>,
-    /// The client's token, by which the serving thread finds it.
-    token: u64,
-    /// The connection, which this side may hang up; dangling for a link that all clients share.
+    /// A short answer takes the lock of the client's session alone.
+    pub conn: Arc<Conn<ClientLink>>,
+    /// The guard of the link, which this side may hang up; dangling for a link that all clients share.
     guard: Weak<ConnectionGuard>,
     /// Why this side has given up the link while the client was still connected.
     given_up: OnceLock<Error>,
     /// Who the client is, for events.
     source: Arc<str>,
-    /// The client's session; for a link without a hello, a session of which only the numbers are used.
-    pub(super) session_state: Arc<SessionState>,
     /// The client's session, kept after the link has ended; 0 without a hello.
     peer_session: u64,
     /// Bytes of the longest message that both sides accept.
@@ -64,9 +57,20 @@ pub struct ClientTx {
     /// Requests that the client withdrew after the program had received them, the newest last.
     withdrawn: Mutex<VecDeque<u64>>,
     options: Options,
-    event_log: Arc<EventLog>,
     /// The endpoint, for errors.
     pub(super) shown: Arc<str>,
+}
+
+/// The link of one client.
+pub struct ClientLink {
+    /// The client's session; for a link without a hello, a session of which only the numbers are used.
+    pub session_state: Arc<SessionState>,
+    /// Whether answers wait. Written with the sending state locked; the serving thread reads it without.
+    pub pending: AtomicBool,
+    /// Wakes the serving thread, which flushes waiting answers.
+    server_waker: Arc<ServerWaker>,
+    /// The client's token, by which the serving thread finds it.
+    token: u64,
 }
 
 impl ClientTx {
@@ -94,14 +98,11 @@ impl ClientTx {
         };
         let source = part.peer.source.clone();
         let sending = Sending { part: Some(part), generation, ..Sending::new(&event_log) };
+        let link = ClientLink { session_state, pending: AtomicBool::new(false), server_waker, token };
         let client_tx = Arc::new(ClientTx {
-            pending: AtomicBool::new(false),
-            sending: Direction::new(sending, &session_state),
-            session_state,
+            conn: Conn::new(sending, link, event_log),
             peer_session,
             limit,
-            server_waker,
-            token,
             guard,
             given_up: OnceLock::new(),
             source,
@@ -111,14 +112,8 @@ impl ClientTx {
             closed: AtomicBool::new(false),
             withdrawn: Mutex::default(),
             options: options.clone(),
-            event_log,
             shown,
         });
-        let of_left = Arc::downgrade(&client_tx);
-        client_tx.sending.on_left(
-            |halves| halves.has_deferred(),
-            move || of_left.upgrade().iter().for_each(|client_tx| client_tx.ack_sender().send_left()),
-        );
         client_tx.replay();
         Ok(client_tx)
     }
@@ -130,29 +125,24 @@ impl ClientTx {
 
     /// Returns the client's session, if it has one.
     pub fn session(&self) -> Option<&SessionState> {
-        (self.peer_session != 0).then_some(&self.session_state)
+        (self.peer_session != 0).then_some(&self.conn.links.session_state)
     }
 
     /// Returns the slots of the client's link, if it has a session.
     pub fn lender(&self) -> Option<SlotLender<'_>> {
-        Some(self.session()?.lender(&self.event_log))
-    }
-
-    /// Returns access to the sending state, for acknowledgements.
-    pub fn ack_sender(&self) -> AckSender<'_, ClientTx> {
-        AckSender { sending: &self.sending, links: self, event_log: &self.event_log }
+        Some(self.session()?.lender(&self.conn.event_log))
     }
 
     /// Runs `f` with the sending state.
     fn with_sending<R>(&self, f: impl FnOnce(&mut Sending) -> R) -> R {
-        f(&mut self.sending.borrow())
+        f(&mut self.conn.sending.borrow())
     }
 
     /// Sends the answers that are kept for the client and were not sent over this link.
     pub fn replay(&self) {
-        if self.session_state.halves().has_replays() {
+        if self.conn.links.session_state.halves().has_replays() {
             // If the link breaks here, the receiving half reports it.
-            self.with_sending(|sending| drop(sending.replay(self, &mut Waiting::at_once())));
+            self.with_sending(|sending| drop(sending.replay(&self.conn.links, &mut Waiting::at_once())));
         }
     }
 
@@ -197,12 +187,12 @@ impl ClientTx {
         if draft.kind != Kind::Reply {
             return Err(None);
         }
-        let mut entered = self.sending.enter().ok_or(None)?;
+        let mut entered = self.conn.sending.enter().ok_or(None)?;
         let (sending, halves) = entered.parts();
         if answered.load(Ordering::Relaxed) || sending.part.as_ref().is_none_or(TxPart::has_queue) {
             return Err(None);
         }
-        let put = sending.send_step::<REPLY>(draft, halves, &self.event_log);
+        let put = sending.send_step::<REPLY>(draft, halves, &self.conn.event_log);
         if let Put::Sent(_) = put {
             self.note_answer(answered);
         }
@@ -234,7 +224,7 @@ impl ClientTx {
         let (state, halves) = ending.parts();
         let sent = passed.map(|passed| {
             if let Some(passed) = passed {
-                state.record(&draft, passed, halves, &self.event_log, &Waiting::at_once());
+                state.record(&draft, passed, halves, &self.conn.event_log, &Waiting::at_once());
             }
             self.note_answer(answered);
         });
@@ -254,8 +244,8 @@ impl ClientTx {
     /// [`ClientTx::send`] with the state locked.
     fn send_with(&self, sending: &mut Sending, draft: &Draft<'_>) -> Result<()> {
         if let Some(passed) = self.pass(sending, draft, None)? {
-            let mut halves = self.session_state.halves();
-            sending.record(draft, passed, &mut halves, &self.event_log, &Waiting::at_once());
+            let mut halves = self.conn.links.session_state.halves();
+            sending.record(draft, passed, &mut halves, &self.conn.event_log, &Waiting::at_once());
             let is_left = halves.has_replays();
             drop(halves);
             self.leave_replays(is_left);
@@ -267,7 +257,7 @@ impl ClientTx {
     /// this one.
     fn leave_replays(&self, is_left: bool) {
         if is_left {
-            self.server_waker.add_pending(KEPT);
+            self.conn.links.server_waker.add_pending(KEPT);
         }
     }
 
@@ -287,7 +277,14 @@ impl ClientTx {
         };
         loop {
             let mut at_once = Waiting::at_once();
-            let why = match sending.put(draft, ticket.take(), true, self, &self.event_log, &mut at_once) {
+            let why = match sending.put(
+                draft,
+                ticket.take(),
+                true,
+                &self.conn.links,
+                &self.conn.event_log,
+                &mut at_once,
+            ) {
                 Ok(passed) => {
                     self.check_queue(sending);
                     return Ok(Some(passed));
@@ -295,7 +292,7 @@ impl ClientTx {
                 Err(Obstacle::TooLong) => return Err(draft.content.too_long(self.limit)),
                 Err(Obstacle::Failed(error)) if goes_on_after(sending, &error) => return Err(error),
                 Err(Obstacle::NoLink) => return self.keep(draft).map(|()| None),
-                Err(Obstacle::Replay) => match sending.replay(self, &mut at_once) {
+                Err(Obstacle::Replay) => match sending.replay(&self.conn.links, &mut at_once) {
                     Ok(()) => continue,
                     Err(error) => error,
                 },
@@ -306,7 +303,7 @@ impl ClientTx {
                 Err(Obstacle::Another) => Error::new(ErrorKind::Disconnected, "another client has connected"),
             };
             // The client may have violated the protocol, which ends the link, too.
-            let violation = sending.end_violated(&self.session_state).err();
+            let violation = sending.end_violated(&self.conn.links.session_state).err();
             self.give_up(sending, violation.unwrap_or(why));
         }
     }
@@ -328,15 +325,15 @@ impl ClientTx {
     /// # Errors
     /// `TooLarge`.
     fn keep(&self, draft: &Draft<'_>) -> Result<()> {
-        let EventLog { sent, dropped, .. } = &*self.event_log;
-        match Sending::keep(draft, (self.peer_session, self.limit), &self.session_state) {
+        let EventLog { sent, dropped, .. } = &*self.conn.event_log;
+        match Sending::keep(draft, (self.peer_session, self.limit), &self.conn.links.session_state) {
             Ok(true) => {
-                self.event_log.count(sent);
+                self.conn.event_log.count(sent);
                 // The client may have reconnected.
-                self.server_waker.add_pending(KEPT);
+                self.conn.links.server_waker.add_pending(KEPT);
             }
             Err(Obstacle::TooLong) => return Err(draft.content.too_long(self.limit)),
-            Ok(false) | Err(_) => self.event_log.count(dropped),
+            Ok(false) | Err(_) => self.conn.event_log.count(dropped),
         }
         Ok(())
     }
@@ -353,8 +350,8 @@ impl ClientTx {
         if why.kind() != ErrorKind::Disconnected {
             let text = format!("{}: {why}", self.source);
             if self.given_up.set(why).is_ok() {
-                self.event_log.disconnected(text);
-                self.server_waker.add_pending(self.token);
+                self.conn.event_log.disconnected(text);
+                self.conn.links.server_waker.add_pending(self.conn.links.token);
             }
         }
     }
@@ -367,7 +364,7 @@ impl ClientTx {
     /// Releases the link. Answers that wait for it are dropped and counted.
     fn lose_link(&self, sending: &mut Sending) {
         sending.drop_part();
-        self.pending.store(false, Ordering::Release);
+        self.conn.links.pending.store(false, Ordering::Release);
     }
 
     /// Sends waiting answers. If some remain, returns a descriptor and the event that reports room for them.
@@ -382,7 +379,7 @@ impl ClientTx {
                     Err(error) => self.give_up(sending, error),
                 }
             }
-            self.pending.store(false, Ordering::Release);
+            self.conn.links.pending.store(false, Ordering::Release);
             None
         })
     }
@@ -425,7 +422,7 @@ impl ClientTx {
     fn wake_if_half_closed(&self) {
         if self.half_closed.load(Ordering::Acquire) {
             // This may have been the last answer to the client, and then the serving thread has to disconnect it.
-            self.server_waker.wake();
+            self.conn.links.server_waker.wake();
         }
     }
 
@@ -437,7 +434,7 @@ impl ClientTx {
 
     /// Returns whether a request is unanswered or an answer waits.
     pub fn has_unfinished(&self) -> bool {
-        self.has_unanswered() || self.pending.load(Ordering::Acquire)
+        self.has_unanswered() || self.conn.links.pending.load(Ordering::Acquire)
     }
 
     /// Returns whether a request is unanswered. Each request is counted before its answer.
@@ -481,7 +478,7 @@ impl ClientTx {
         match self.session() {
             Some(session_state) => {
                 session_state.acknowledge(message.session(), number);
-                self.ack_sender().send_ack(AckTrigger::Close);
+                self.conn.send_ack(AckTrigger::Close);
             }
             None => self.with_sending(|sending| {
                 if let Some(part) = &mut sending.part {
@@ -494,16 +491,16 @@ impl ClientTx {
     /// Records that the client has disconnected: waiting answers are dropped and counted.
     pub fn close(&self) {
         self.closed.store(true, Ordering::Release);
-        let mut sending = self.sending.borrow();
+        let mut sending = self.conn.sending.borrow();
         self.lose_link(&mut sending);
-        self.event_log.remove_sender(&sending.sent);
+        self.conn.event_log.remove_sender(&sending.sent);
     }
 }
 
 /// The reason for giving up the link of a client that acknowledges nothing.
 const NOT_ACKNOWLEDGED: &str = "the client does not acknowledge its answers, of which as many are kept as replay_count and replay_bytes allow, so it was disconnected";
 
-impl Links for ClientTx {
+impl Links for ClientLink {
     #[inline(always)]
     fn session_state(&self) -> &SessionState {
         &self.session_state

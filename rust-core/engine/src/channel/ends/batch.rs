@@ -116,9 +116,9 @@ impl Channel {
             return Ok(0);
         }
         let mut sending = self.sending_in_turn(waiting)?;
-        let before = self.reconnector.session_state.halves().outbox.kept_count();
+        let before = self.conn.links.session_state.halves().outbox.kept_count();
         let run = &payloads[..payloads.len().min(RUN)];
-        let sent = sending.send_run(run, &*self.reconnector, waiting);
+        let sent = sending.send_run(run, &self.conn.links, waiting);
         let (permit, sending) = sending.split();
         drop(sending);
         if crosses_ack_check(before, sent) {
@@ -158,14 +158,14 @@ impl Channel {
             return false;
         }
         // A bounded number, because a sending thread may wait for the lock.
-        let (is_ack_due, missed) = receiving.take_run(halves, &self.event_log, max.min(RUN), messages);
+        let (is_ack_due, missed) = receiving.take_run(halves, &self.conn.event_log, max.min(RUN), messages);
         let is_all = !messages.is_empty() && (messages.len() >= max || !receiving.may_have_more());
         drop(entered);
         if is_ack_due {
-            self.ack_sender().send_ack_now(AckTrigger::Receive);
+            self.conn.send_ack_now(AckTrigger::Receive);
         }
         if missed > 0 {
-            self.event_log.lagged(missed);
+            self.conn.event_log.lagged(missed);
         }
         is_all
     }
@@ -184,14 +184,18 @@ impl Channel {
 
     /// Receives the messages that have arrived after those that this call has received already.
     fn take_more(&self, max: usize, receiving: &mut Receiving, messages: &mut Vec<Message>) {
-        let ack_sender = self.ack_sender();
         // The next call consumes all of them.
         let reads = Reads { delivers: true, spares: true, ..Reads::of_program(None) };
-        let more = receiving.pump(&ack_sender, reads, &mut Waiting::at_once(), |receiving, turn| {
+        let more = receiving.pump(&self.conn, reads, &mut Waiting::at_once(), |receiving, turn| {
             if let Turn::Look = turn {
                 // A bounded number, because a sending thread may wait for the lock.
                 let several = max.min(messages.len() + RUN);
-                receiving.take_ready_run(&self.reconnector.session_state, &self.event_log, several, messages);
+                receiving.take_ready_run(
+                    &self.conn.links.session_state,
+                    &self.conn.event_log,
+                    several,
+                    messages,
+                );
                 return Ok((messages.len() >= max || !receiving.may_have_more()).then_some(()));
             }
             messages.extend(self.sort(receiving, turn));

@@ -89,7 +89,7 @@ impl Channel {
             Leader::Here(leading) => self.await_answer(pending, leading, &mut waiting),
             Leader::Other(calling) => {
                 let found = self.follow(pending, calling, &mut waiting);
-                self.reconnector.session_state.halves().calls.end(pending.number);
+                self.conn.links.session_state.halves().calls.end(pending.number);
                 found
             }
         };
@@ -116,11 +116,11 @@ impl Channel {
         });
         match permit {
             Some(permit) => {
-                let calling = Calling(&self.reconnector.session_state);
+                let calling = Calling(&self.conn.links.session_state);
                 Ok(Leader::Here(Leading { receiving: self.lead(permit)?, calling, taken: None }))
             }
             None if are_led => {
-                let calling = Calling(&self.reconnector.session_state);
+                let calling = Calling(&self.conn.links.session_state);
                 self.check_reentrancy(Operation::Call).map(|()| Leader::Other(calling))
             }
             None => self.check_reentrancy(Operation::Receive).and(Err(in_use(Operation::Receive))),
@@ -145,7 +145,7 @@ impl Channel {
     /// `InvalidState`.
     fn check_under_way(&self, request: SentRequest) -> Result<()> {
         self.check_receives()?;
-        if self.reconnector.session_state.halves().calls.is_open(request.number) {
+        if self.conn.links.session_state.halves().calls.is_open(request.number) {
             return Ok(());
         }
         Err(Error::new(ErrorKind::InvalidState, NOT_UNDER_WAY))
@@ -171,17 +171,17 @@ impl Channel {
     /// Records the request of a call that leads, for another one that receives its answer. Returns whether it was not
     /// recorded.
     fn keep_answer_to(&self, number: u64) -> bool {
-        let mut halves = self.reconnector.session_state.halves();
+        let mut halves = self.conn.links.session_state.halves();
         let is_new = !halves.calls.is_open(number);
         if is_new && halves.calls.begin_late(number).is_some() {
-            self.event_log.count(&self.event_log.dropped);
+            self.conn.event_log.count(&self.conn.event_log.dropped);
         }
         is_new
     }
 
     /// Returns the answer that another call has received. It is kept until this call ends.
     fn take_filed(&self, number: u64) -> Result<Message> {
-        let answer = self.reconnector.session_state.halves().calls.take(number);
+        let answer = self.conn.links.session_state.halves().calls.take(number);
         answer.ok_or_else(answer_lost).and_then(read_answer)
     }
 
@@ -236,7 +236,7 @@ impl Channel {
     /// As [`Channel::lead_or_follow`].
     fn check_starts(&self) -> Result<()> {
         self.check_receives()?;
-        let halves = self.reconnector.session_state.halves();
+        let halves = self.conn.links.session_state.halves();
         if self.receiving.is_acquired() && !halves.calls.are_led() {
             drop(halves);
             self.check_reentrancy(Operation::Receive)?;
@@ -289,7 +289,7 @@ impl Channel {
             self.finish_request(request);
             if found.is_err() {
                 // Where the answer was received, or taken, the request was ended with that.
-                self.reconnector.session_state.halves().calls.end(request.number);
+                self.conn.links.session_state.halves().calls.end(request.number);
             }
             pending.set_finished();
         }
@@ -327,7 +327,7 @@ impl Channel {
         leading: Leading<'a>,
         waiting: &mut Waiting<'_>,
     ) -> Result<Message> {
-        let session_state = &self.reconnector.session_state;
+        let session_state = &self.conn.links.session_state;
         let Leading { receiving, calling, mut taken } = leading;
         // Dropped before `calling`, for the reason that `Leading` gives.
         let mut receiving = receiving;
@@ -385,11 +385,11 @@ impl Channel {
         let reads = Reads { makes_links: true, ..Reads::of_library() };
         // There are no more answers, or the server has ended, which was recorded as an event. If there are more, the
         // descriptor stays readable.
-        let _ = receiving.pump(&self.ack_sender(), reads, &mut Waiting::at_once(), |_, turn| {
+        let _ = receiving.pump(&self.conn, reads, &mut Waiting::at_once(), |_, turn| {
             match turn {
                 Turn::Look => return Ok((frames >= LATE_ANSWERS).then_some(())),
                 Turn::Message(message) => self.drop_message(&message),
-                Turn::Bye => self.ack_sender().send_ack(AckTrigger::Requested),
+                Turn::Bye => self.conn.send_ack(AckTrigger::Requested),
                 Turn::Ack => {}
             }
             frames += 1;
@@ -417,7 +417,7 @@ impl Channel {
     /// Records that the request is answered or given up, so that it is not sent to the next incarnation.
     fn finish_request(&self, pending: SentRequest) {
         if self.options.idempotent {
-            self.reconnector.session_state.finish_request(pending.number);
+            self.conn.links.session_state.finish_request(pending.number);
         }
     }
 
@@ -430,8 +430,7 @@ impl Channel {
         receiving: &mut Receiving,
         waiting: &mut Waiting<'_>,
     ) -> Result<Message> {
-        let ack_sender = self.ack_sender();
-        let session_state = &self.reconnector.session_state;
+        let session_state = &self.conn.links.session_state;
         if is_shared {
             let mut halves = session_state.halves();
             let filed = halves.calls.take(number);
@@ -454,19 +453,19 @@ impl Channel {
                 }
                 Turn::Message(message) if message.header().kind.is_answer() => return Ok(Some(message)),
                 Turn::Message(message) => receiving.inbox.push_back(message),
-                Turn::Bye => ack_sender.send_ack(AckTrigger::Requested),
+                Turn::Bye => self.conn.send_ack(AckTrigger::Requested),
                 Turn::Look | Turn::Ack => {}
             }
             Ok(None)
         };
         if let Some(taken) = came {
-            let of = receiving.route(ack_sender.finish(taken), number, &ack_sender, waiting)?;
+            let of = receiving.route(self.conn.finish(taken), number, &self.conn, waiting)?;
             if let Some(answer) = sort(receiving, of)? {
                 return read_answer(answer);
             }
         }
         let reads = Reads { awaited: number, makes_links: self.options.idempotent, ..Reads::default() };
-        let answer = receiving.pump(&ack_sender, reads, waiting, sort);
+        let answer = receiving.pump(&self.conn, reads, waiting, sort);
         answer
             .map_err(|e| if e.kind() == ErrorKind::Disconnected { answer_lost() } else { e })
             .and_then(read_answer)

@@ -77,13 +77,13 @@ impl Channel {
         // Without the option `idempotent` the request is sent at most once.
         let until = Until::Wait;
         let draft = Draft { kind: Kind::Request, until, is_filed: held.is_none(), ..Draft::data(payload) };
-        let put = sending.send_step::<REQUEST>(&draft, halves, &self.event_log);
+        let put = sending.send_step::<REQUEST>(&draft, halves, &self.conn.event_log);
         let (is_filed, generation) = (held.is_none(), sending.generation);
         if is_filed && matches!(put, Put::Blocked) {
             return None;
         }
         halves.calls.enter();
-        calling = Calling(&self.reconnector.session_state);
+        calling = Calling(&self.conn.links.session_state);
         let begun = put.leave(entered).map(|number| SentRequest { number, generation, is_filed });
         match held {
             Some(receiving) => Some((Leader::Here(Leading { receiving, calling, taken: None }), begun)),
@@ -104,7 +104,7 @@ impl Channel {
             return Err(None);
         }
         let draft = Draft { kind: Kind::Request, until: Until::Wait, is_filed: true, ..Draft::data(payload) };
-        let put = sending.send_step::<REQUEST>(&draft, halves, &self.event_log);
+        let put = sending.send_step::<REQUEST>(&draft, halves, &self.conn.event_log);
         let generation = sending.generation;
         put.leave(entered).map(|number| SentRequest { number, generation, is_filed: true })
     }
@@ -124,7 +124,7 @@ impl Channel {
         let Leading { receiving, calling, .. } = leading;
         let mut ending = receiving.enter();
         let (receiving, halves) = ending.parts();
-        if let Some(reply) = receiving.take_reply(pending.number, halves, &self.event_log) {
+        if let Some(reply) = receiving.take_reply(pending.number, halves, &self.conn.event_log) {
             halves.calls.leave();
             if pending.is_filed {
                 halves.calls.end(pending.number);
@@ -133,7 +133,7 @@ impl Channel {
             ending.end();
             return Ok(reply.done().unwrap_or_else(|taken| self.finish(taken)));
         }
-        let taken = receiving.take_for_caller(pending.number, halves, &self.event_log);
+        let taken = receiving.take_for_caller(pending.number, halves, &self.conn.event_log);
         match taken {
             Some(taken) if is_answer_to(taken.message.header(), pending.number) => {
                 halves.calls.leave();
@@ -142,7 +142,7 @@ impl Channel {
                 }
                 std::mem::forget(calling);
                 ending.end();
-                Ok(self.ack_sender().finish(taken))
+                Ok(self.conn.finish(taken))
             }
             taken => Err(Leading { receiving: ending.go_on(), calling, taken }),
         }
@@ -164,7 +164,7 @@ impl Channel {
             return Err(None);
         }
         if receiving.generation == pending.generation
-            && let Some(reply) = receiving.take_reply(pending.number, halves, &self.event_log)
+            && let Some(reply) = receiving.take_reply(pending.number, halves, &self.conn.event_log)
         {
             halves.calls.end(pending.number);
             drop(entered);
@@ -182,7 +182,7 @@ impl Channel {
     ) -> std::result::Result<Message, Option<Leading<'a>>> {
         let (receiving, halves) = entered.parts();
         let taken = if receiving.generation == pending.generation && receiving.look_for_reply(false) {
-            receiving.take_for_caller(pending.number, halves, &self.event_log)
+            receiving.take_for_caller(pending.number, halves, &self.conn.event_log)
         } else {
             None
         };
@@ -190,12 +190,12 @@ impl Channel {
             Some(taken) if is_answer_to(taken.message.header(), pending.number) => {
                 halves.calls.end(pending.number);
                 drop(entered);
-                Ok(self.ack_sender().finish(taken))
+                Ok(self.conn.finish(taken))
             }
             taken => {
                 halves.calls.enter();
                 let receiving = entered.hold();
-                Err(Some(Leading { receiving, calling: Calling(&self.reconnector.session_state), taken }))
+                Err(Some(Leading { receiving, calling: Calling(&self.conn.links.session_state), taken }))
             }
         }
     }
@@ -306,7 +306,7 @@ mod tests {
             client.await_answer(pending, leading, &mut client.options.start(SOON)).unwrap();
             follows.into_iter().for_each(|follows| drop(follows.join().unwrap()));
         });
-        assert!(!client.reconnector.session_state.halves().calls.are_led());
+        assert!(!client.conn.links.session_state.halves().calls.are_led());
         client.close(SOON).unwrap();
     }
 }

@@ -26,33 +26,33 @@ impl Channel {
     /// [`Error::missed`]; the channel is closed all the same. `InvalidState` in a callback of a call that this
     /// thread makes on the channel, which then stays open.
     pub fn close<'a>(&self, wait: impl Into<Wait<'a>>) -> Result<()> {
-        if fork::check(self.fork_generation).is_err() || self.reconnector.is_closed() {
+        if fork::check(self.fork_generation).is_err() || self.conn.links.is_closed() {
             return Ok(());
         }
-        if self.receiving.is_acquired_here() || self.sending.is_acquired_here() {
+        if self.receiving.is_acquired_here() || self.conn.sending.is_acquired_here() {
             let text = "this thread is in a call on this channel, and close would wait for it: end that call first, by an error from on_wait or an exception from the signal handler";
             return Err(Error::new(ErrorKind::InvalidState, text).on(&self.shown));
         }
         let mut waiting = self.options.start(wait);
-        self.reconnector.close();
+        self.conn.links.close();
         let mut receiving = self.receiving.borrow();
         // A thread that waits for room was woken as well, and returns.
         let mut sending =
-            self.sending.take_in_turn(Operation::Send, &mut waiting).map_err(|e| e.on(&self.shown))?;
-        self.reconnector.begin_close();
+            self.conn.sending.take_in_turn(Operation::Send, &mut waiting).map_err(|e| e.on(&self.shown))?;
+        self.conn.links.begin_close();
         receiving.closing = true;
-        self.reconnector.session_state.consumed(AckTrigger::Close);
-        if !self.reconnector.is_manual_ack() {
+        self.conn.links.session_state.consumed(AckTrigger::Close);
+        if !self.conn.links.is_manual_ack() {
             receiving.consumed();
         }
-        sending.send_ack(AckTrigger::Close, &*self.reconnector, &self.event_log);
+        sending.send_ack(AckTrigger::Close, &self.conn.links, &self.conn.event_log);
         let closed = self.close_gracefully(&mut sending, &mut receiving, &mut waiting);
         // The acknowledgement of what this side consumed was the last frame.
         rest::finish(&mut sending, Deadline::after(LINGER).sooner(waiting.deadline()));
         drop(sending);
         self.rests.end();
         receiving.drop_part();
-        self.reconnector.finish_close();
+        self.conn.links.finish_close();
         self.with_losses(closed).map_err(|e| e.on(&self.shown))
     }
 
@@ -67,16 +67,16 @@ impl Channel {
         loop {
             if self.unacknowledged() > 0 {
                 // The last acknowledgement of a peer that has disconnected may not have been received.
-                receiving.collect_acks(&self.ack_sender());
+                receiving.collect_acks(&self.conn);
             }
             let count = self.unacknowledged();
             if count == 0 {
-                return sending.flush_plain(&self.reconnector, waiting);
+                return sending.flush_plain(&self.conn.links, waiting);
             }
             let read = receiving.generation;
             match self.exchange_bye(sending, receiving, &mut bye_sent_on, waiting) {
                 Ok(()) => {}
-                Err(e) if e.kind() == ErrorKind::Disconnected && self.reconnector.may_reconnect() => {
+                Err(e) if e.kind() == ErrorKind::Disconnected && self.conn.links.may_reconnect() => {
                     // If the link that ended is an older one, the newer one still has to acknowledge its
                     // messages.
                     if sending.generation <= read {
@@ -90,7 +90,7 @@ impl Channel {
                 Err(e) => {
                     // The link may have ended before the bye: its last acknowledgement may not have been
                     // received.
-                    receiving.collect_acks(&self.ack_sender());
+                    receiving.collect_acks(&self.conn);
                     let count = self.unacknowledged();
                     if count > 0 {
                         return Err(unconsumed("closed; ", e, count));
@@ -110,12 +110,12 @@ impl Channel {
         waiting: &mut Waiting<'_>,
     ) -> Result<()> {
         // The receiving half first: the sending half replays messages over the link that it makes.
-        receiving.join(&self.ack_sender(), waiting)?;
-        sending.join(&*self.reconnector, &self.event_log, waiting)?;
+        receiving.join(&self.conn, waiting)?;
+        sending.join(&self.conn.links, &self.conn.event_log, waiting)?;
         if *bye_sent_on != sending.generation {
             // Before the bye, which the peer answers with its consumed number.
-            self.reconnector.session_state.want_consumed();
-            let said = sending.send_bye(&self.reconnector, waiting);
+            self.conn.links.session_state.want_consumed();
+            let said = sending.send_bye(&self.conn.links, waiting);
             if said.as_ref().is_err_and(|e| e.kind() == ErrorKind::Disconnected) {
                 // A link without room for the bye stays: it may have the rest of a message to write.
                 sending.drop_part();
@@ -123,9 +123,8 @@ impl Channel {
             said?;
             *bye_sent_on = sending.generation;
         }
-        let ack_sender = self.ack_sender();
         let is_peer_closing =
-            receiving.pump(&ack_sender, Reads::of_library(), waiting, |receiving, turn| {
+            receiving.pump(&self.conn, Reads::of_library(), waiting, |receiving, turn| {
                 Ok(match turn {
                     Turn::Look => (self.unacknowledged() == 0).then_some(false),
                     Turn::Bye => Some(true),
@@ -140,9 +139,9 @@ impl Channel {
             return Ok(());
         }
         // Neither side receives further messages.
-        sending.send_ack(AckTrigger::Requested, &*self.reconnector, &self.event_log);
+        sending.send_ack(AckTrigger::Requested, &self.conn.links, &self.conn.event_log);
         let mut linger = Waiting::until(Deadline::after(LINGER).sooner(waiting.deadline()));
-        let last = receiving.pump(&ack_sender, Reads::of_library(), &mut linger, |receiving, turn| {
+        let last = receiving.pump(&self.conn, Reads::of_library(), &mut linger, |receiving, turn| {
             Ok(match turn {
                 Turn::Look => (self.unacknowledged() == 0).then_some(()),
                 Turn::Ack => Some(()),
@@ -167,7 +166,7 @@ impl Channel {
         if !self.is_of_this_process() {
             return done;
         }
-        match (done, self.reconnector.session_state.halves().take_losses()) {
+        match (done, self.conn.links.session_state.halves().take_losses()) {
             (done, 0) => done,
             (Ok(_), lost) => Err(lost_before(lost)),
             (Err(e), lost) => {

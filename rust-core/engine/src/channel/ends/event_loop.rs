@@ -48,7 +48,7 @@ impl Channel {
     /// Returns whether a message can be received now. A message that is found goes to the inbox.
     fn peek(&self) -> Result<bool> {
         let mut receiving = self.receiving().map_err(|e| e.on(&self.shown))?;
-        let reads = receiving.program_receives(&self.ack_sender());
+        let reads = receiving.program_receives(&self.conn);
         if !receiving.inbox.is_empty() {
             return Ok(true);
         }
@@ -66,7 +66,7 @@ impl Channel {
     /// Returns a descriptor for an event loop: readable while [`Channel::try_recv`] has something to do.
     pub fn fileno(&self) -> Result<RawFd> {
         self.receiving()
-            .and_then(|mut receiving| receiving.watch(&self.reconnector))
+            .and_then(|mut receiving| receiving.watch(&self.conn.links))
             .map_err(|e| e.on(&self.shown))?;
         // A first read arms the link: later messages make the descriptor readable.
         match self.peek() {
@@ -110,11 +110,11 @@ impl Channel {
         if !self.is_of_this_process() {
             return;
         }
-        self.reconnector.close();
-        self.sending.borrow().drop_part();
+        self.conn.links.close();
+        self.conn.sending.borrow().drop_part();
         self.rests.end();
         self.receiving.borrow().drop_part();
-        self.reconnector.finish_close();
+        self.conn.links.finish_close();
     }
 }
 

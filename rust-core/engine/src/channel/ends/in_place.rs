@@ -52,12 +52,12 @@ impl Channel {
         }
         let limits = options.limits();
         let Some(payload) = Payload::around_array(value, &limits) else {
-            let lender = self.reconnector.session_state.lender(&self.event_log);
+            let lender = self.conn.links.session_state.lender(&self.conn.event_log);
             let encoded = Payload::of_other(value, &limits, &lender);
             return encoded.map(Err).map_err(|e| e.on(&self.shown));
         };
         if let Some(number) = self.send_owned(payload) {
-            self.event_log.count(&self.event_log.arrays_in_slots);
+            self.conn.event_log.count(&self.conn.event_log.arrays_in_slots);
             return Ok(Ok(number));
         }
         // The elements are not in a slot of this channel, or there is an obstacle.
@@ -68,7 +68,7 @@ impl Channel {
     fn send_owned(&self, payload: Payload) -> Option<u64> {
         let mut entered = self.enter_to_send()?;
         let (sending, halves) = entered.parts();
-        sending.send_owned(payload, halves, &self.event_log)
+        sending.send_owned(payload, halves, &self.conn.event_log)
     }
 
     /// Sends an encoded value: see [`Channel::send`].
@@ -96,7 +96,7 @@ impl Channel {
     /// # }
     /// ```
     pub fn send_bytes<'a>(&self, encoding: Encoding, bytes: &[u8], wait: impl Into<Wait<'a>>) -> Result<u64> {
-        let lender = self.reconnector.session_state.lender(&self.event_log);
+        let lender = self.conn.links.session_state.lender(&self.conn.event_log);
         match Payload::placed(encoding, bytes, &lender) {
             Some(payload) => self.send_payload(&payload, wait),
             None => {
@@ -117,7 +117,7 @@ impl Channel {
         schema: Option<&Arc<PreparedSchema>>,
         value: &T,
     ) -> Result<Payload> {
-        let (options, lender) = (&self.options, self.reconnector.session_state.lender(&self.event_log));
+        let (options, lender) = (&self.options, self.conn.links.session_state.lender(&self.conn.event_log));
         Payload::with_schema(schema, value, options.encoding(), &options.limits(), Some(&lender))
             .map_err(|e| e.on(&self.shown))
     }
@@ -141,7 +141,7 @@ impl Channel {
     fn recv_waiting(&self, wait: Wait<'_>) -> Result<Message> {
         if deadline::may_wait(&wait, self.options.timeout)
             && let Some(message) =
-                self.recv_soon(|receiving, halves| receiving.take_ready(halves, &self.event_log, None))
+                self.recv_soon(|receiving, halves| receiving.take_ready(halves, &self.conn.event_log, None))
         {
             return Ok(message);
         }
@@ -158,7 +158,7 @@ impl Channel {
         let Some(mut entered) = self.enter_receiving() else { return Err(None) };
         let (receiving, halves) = entered.parts();
         if let Some(taken) =
-            receiving.take_next(halves, &self.event_log, ReusedMessage::take, Some(AckTrigger::Receive))
+            receiving.take_next(halves, &self.conn.event_log, ReusedMessage::take, Some(AckTrigger::Receive))
         {
             drop(entered);
             return Ok(taken.done().unwrap_or_else(|taken| self.finish(taken)));
@@ -166,7 +166,8 @@ impl Channel {
         if receiving.is_over_stream() {
             return Err(Some(entered));
         }
-        let Some(taken) = receiving.take_ready(halves, &self.event_log, Some(AckTrigger::Receive)) else {
+        let Some(taken) = receiving.take_ready(halves, &self.conn.event_log, Some(AckTrigger::Receive))
+        else {
             return Err(None);
         };
         drop(entered);
@@ -190,7 +191,7 @@ impl Channel {
         let has_come = held.poll_briefly();
         let mut ending = held.enter();
         let (receiving, halves) = ending.parts();
-        let taken = if has_come && !self.reconnector.is_closed() { take(receiving, halves) } else { None };
+        let taken = if has_come && !self.conn.links.is_closed() { take(receiving, halves) } else { None };
         ending.end();
         Some(taken?.done().unwrap_or_else(|taken| self.finish(taken)))
     }
@@ -198,7 +199,7 @@ impl Channel {
     /// Completes a message that was taken under the lock, and returns it.
     #[inline(never)]
     pub(super) fn finish<M>(&self, taken: Taken<M>) -> M {
-        self.ack_sender().finish(taken)
+        self.conn.finish(taken)
     }
 
     /// Returns the state of sending, for a call that does not wait, if no thread holds the direction; `None` at any
@@ -208,8 +209,8 @@ impl Channel {
         // A forked child does not take the lock: a thread of the parent may have held it at the fork, and nothing
         // releases it here.
         let entered =
-            if self.is_of_this_process() && self.sends { self.sending.enter()? } else { return None };
-        (!self.reconnector.is_closed()).then_some(entered)
+            if self.is_of_this_process() && self.sends { self.conn.sending.enter()? } else { return None };
+        (!self.conn.links.is_closed()).then_some(entered)
     }
 
     /// Returns the state of receiving, for a call that does not wait; `None` at any obstacle.
@@ -217,6 +218,6 @@ impl Channel {
     pub(super) fn enter_receiving(&self) -> Option<SeatGuard<'_, Receiving>> {
         let entered =
             if self.is_of_this_process() && self.receives { self.receiving.enter()? } else { return None };
-        (!self.reconnector.is_closed()).then_some(entered)
+        (!self.conn.links.is_closed()).then_some(entered)
     }
 }

@@ -20,23 +20,22 @@ impl Channel {
         mut entered: SeatGuard<'_, Receiving>,
         wait: Wait<'_>,
     ) -> Result<Message> {
-        let ack_sender = self.ack_sender();
         let mut waiting = self.options.start(wait);
         let (receiving, halves) = entered.parts();
-        let begun = receiving.begin_in_stream(halves, &ack_sender, &waiting);
+        let begun = receiving.begin_in_stream(halves, &self.conn, &waiting);
         if let InStream::Taken(taken) = begun {
             drop(entered);
-            return Ok(ack_sender.finish(taken));
+            return Ok(self.conn.finish(taken));
         }
         let mut receiving = entered.hold();
         if let InStream::Waits = begun
-            && receiving.wait_in_stream(&ack_sender, &mut waiting).map_err(|e| e.on(&self.shown))?
+            && receiving.wait_in_stream(&self.conn, &mut waiting).map_err(|e| e.on(&self.shown))?
         {
             let mut ending = receiving.enter();
             let (state, halves) = ending.parts();
-            if let Some(taken) = state.take_after_wait(halves, &self.event_log) {
+            if let Some(taken) = state.take_after_wait(halves, &self.conn.event_log) {
                 ending.end();
-                return Ok(ack_sender.finish(taken));
+                return Ok(self.conn.finish(taken));
             }
             receiving = ending.go_on();
         }

@@ -43,7 +43,7 @@ impl Channel {
         if !self.is_of_this_process() {
             return 0;
         }
-        self.reconnector.session_state.unacknowledged().count
+        self.conn.links.session_state.unacknowledged().count
     }
 
     fn wait_until_consumed(&self, waiting: &mut Waiting<'_>) -> Result<()> {
@@ -62,13 +62,13 @@ impl Channel {
     /// or there is a newer link.
     fn wait_for_acknowledgement(&self, waiting: &mut Waiting<'_>) -> Result<()> {
         let generation = {
-            let mut sending = self.sending.take_in_turn(Operation::Send, waiting)?;
-            sending.join(&*self.reconnector, &self.event_log, waiting)?;
+            let mut sending = self.conn.sending.take_in_turn(Operation::Send, waiting)?;
+            sending.join(&self.conn.links, &self.conn.event_log, waiting)?;
             sending.generation
         };
         // The peer sends its consumed number when its program next receives or acknowledges.
-        self.reconnector.session_state.want_consumed();
-        self.wait_for_acks(waiting, || self.unacknowledged() == 0 || self.reconnector.is_newer(generation))
+        self.conn.links.session_state.want_consumed();
+        self.wait_for_acks(waiting, || self.unacknowledged() == 0 || self.conn.links.is_newer(generation))
     }
 
     /// Receives the acknowledgements that have arrived. Fails with `Timeout` if the peer is connected. Does not
@@ -78,7 +78,7 @@ impl Channel {
             Some(mut receiving) => {
                 let reads = Reads { asks_for_peer: true, ..Reads::of_library() };
                 let at_once = &mut Waiting::at_once();
-                receiving.read(&self.ack_sender(), reads, at_once, || self.unacknowledged() == 0)
+                receiving.read(&self.conn, reads, at_once, || self.unacknowledged() == 0)
             }
             // Another thread receives, and finds out if the peer has disconnected.
             None => Ok(()),
@@ -98,7 +98,7 @@ impl Channel {
 
     /// [`Channel::linger`]; `held_back` is whether some bytes have not been written to the link.
     fn report_at_end(&self, held_back: bool) -> u64 {
-        let is_over = fork::check(self.fork_generation).is_err() || self.reconnector.is_closed();
+        let is_over = fork::check(self.fork_generation).is_err() || self.conn.links.is_closed();
         let promises = self.options.delivery != Some(Delivery::BestEffort);
         let is_reported = self.has_reported.load(Ordering::Relaxed);
         if is_over || is_reported || !promises || self.unacknowledged() == 0 {
@@ -130,7 +130,7 @@ impl Channel {
         // One write, so that the lines of several threads do not mix. A program without stderr has the event and the
         // callback.
         let _ = std::io::stderr().write_all(format!("linkspan: {}: {text}\n", self.shown).as_bytes());
-        self.event_log.disconnected(text);
+        self.conn.event_log.disconnected(text);
         if let Some(report) = &self.options.on_unconsumed {
             report(count);
         }
@@ -140,20 +140,20 @@ impl Channel {
 
 impl Drop for Channel {
     fn drop(&mut self) {
-        if fork::check(self.fork_generation).is_err() || self.reconnector.is_closed() {
+        if fork::check(self.fork_generation).is_err() || self.conn.links.is_closed() {
             return;
         }
         self.end_lockstep();
-        let mut sending = self.sending.borrow();
+        let mut sending = self.conn.sending.borrow();
         // Does not acknowledge the message that was delivered last: the program may not have handled it.
-        sending.send_ack(AckTrigger::Close, &*self.reconnector, &self.event_log);
+        sending.send_ack(AckTrigger::Close, &self.conn.links, &self.conn.event_log);
         // Completes a message that was written in part.
         let held_back = sending.flush(&mut Waiting::until(Deadline::after(super::LINGER)).in_call());
         drop(sending);
         self.report_at_end(held_back);
-        if self.sending.borrow().has_rest() {
+        if self.conn.sending.borrow().has_rest() {
             // Over shared memory it ends with the channel.
-            rest::finish(&mut self.sending.borrow(), Deadline::after(std::time::Duration::ZERO));
+            rest::finish(&mut self.conn.sending.borrow(), Deadline::after(std::time::Duration::ZERO));
         }
         self.rests.end();
     }

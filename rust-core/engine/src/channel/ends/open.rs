@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicBool;
 
 use super::{Channel, Inner, Role, rest};
 use crate::channel::acceptor::ChannelAcceptor;
+use crate::channel::conn::Conn;
 use crate::channel::dial::Dialler;
 use crate::channel::direction::Direction;
 use crate::channel::event_log::EventLog;
@@ -146,42 +147,29 @@ impl Channel {
             shown: endpoint.to_string(),
             options: options.clone(),
             role,
-            sending: Direction::new(Sending::new(&event_log), &reconnector.session_state).into(),
             descriptor: receiving.descriptor().into(),
             receiving: Direction::new(receiving, &reconnector.session_state).into(),
-            reconnector: reconnector.into(),
-            event_log: event_log.into(),
+            conn: Conn::new(Sending::new(&event_log), reconnector, event_log).into(),
             fork_generation: fork::generation(),
-            rests: rest::Rests::default().into(),
+            rests: Arc::<rest::Rests>::default().into(),
             has_reported: AtomicBool::new(false),
             sends: endpoint.check_direction(role == Role::Connector, "send").is_ok(),
             receives: endpoint.check_direction(role == Role::Listener, "recv").is_ok(),
             calls: endpoint.check_direction(role == Role::Listener, "recv").is_ok()
                 && options.check_replies(endpoint, "call").is_ok(),
         };
-        let inner = Arc::new(inner);
-        let (of_rests, of_left) = (Arc::downgrade(&inner), Arc::downgrade(&inner));
-        inner.reconnector.on_rest(move || rest::leave(&of_rests));
-        inner.sending.on_left(
-            |halves| halves.has_deferred(),
-            move || {
-                // The thread that closes the channel has said what there was.
-                if let Some(inner) = of_left.upgrade().filter(|inner| !inner.reconnector.is_closed()) {
-                    inner.ack_sender().send_left();
-                }
-            },
-        );
-        Ok(Channel { inner })
+        rest::watch(&inner.rests, &inner.conn);
+        Ok(Channel { inner: Arc::new(inner) })
     }
 
     /// Makes the first link within the deadline. A call without a time-out finds out whether a program listens, which
     /// has the time to answer that any has.
     fn first_link(&self, waiting: &mut Waiting<'_>) -> Result<()> {
         let mut sending = self.sending()?;
-        match sending.join(&*self.reconnector, &self.event_log, waiting) {
+        match sending.join(&self.conn.links, &self.conn.event_log, waiting) {
             Err(e) if e.kind() == ErrorKind::Timeout && waiting.is_none() => {
                 let mut answer = Waiting::until(Deadline::after(MIN_ANSWER_TIME));
-                sending.join(&*self.reconnector, &self.event_log, &mut answer)?;
+                sending.join(&self.conn.links, &self.conn.event_log, &mut answer)?;
             }
             joined => joined?,
         }

@@ -8,29 +8,29 @@ use crate::sys::fork;
 
 impl Paced for Inner {
     fn session_state(&self) -> &SessionState {
-        &self.reconnector.session_state
+        &self.conn.links.session_state
     }
 
     fn consume_given(&self) {
-        if fork::check(self.fork_generation).is_ok() && !self.reconnector.is_closed() {
+        if fork::check(self.fork_generation).is_ok() && !self.conn.links.is_closed() {
             // The listener waits for the number, and may begin to wait only after this call.
-            self.ack_sender().consumed(AckTrigger::Requested);
+            self.conn.consumed(AckTrigger::Requested);
         }
     }
 
     fn consume_what_was_sent(&self) {
-        if fork::check(self.fork_generation).is_err() || self.reconnector.is_closed() {
+        if fork::check(self.fork_generation).is_err() || self.conn.links.is_closed() {
             return;
         }
-        let (ack_sender, session_state) = (self.ack_sender(), &self.reconnector.session_state);
+        let session_state = &self.conn.links.session_state;
         // Another thread that receives from it consumes what it gets by itself.
         let Some(mut receiving) = self.receiving.try_borrow() else { return };
-        receiving.collect_acks(&ack_sender);
+        receiving.collect_acks(&self.conn);
         for message in receiving.inbox.iter() {
             session_state.finished(message.session(), message.number());
         }
         drop(receiving);
-        ack_sender.consumed(AckTrigger::Receive);
+        self.conn.consumed(AckTrigger::Receive);
     }
 }
 
@@ -39,7 +39,7 @@ impl Channel {
     /// its end.
     pub(super) fn end_lockstep(&self) {
         if self.receiving.try_borrow().is_some_and(|receiving| receiving.is_lockstep()) {
-            self.ack_sender().consumed(AckTrigger::Close);
+            self.conn.consumed(AckTrigger::Close);
         }
     }
 }

@@ -50,11 +50,11 @@ impl Drop for PendingReply {
         }
         let Some(channel) = self.channel.upgrade() else { return };
         // In a forked child a thread of the parent may have the locks for good.
-        if fork::check(channel.fork_generation).is_err() || channel.reconnector.is_closed() {
+        if fork::check(channel.fork_generation).is_err() || channel.conn.links.is_closed() {
             return;
         }
         let number = self.request.number;
-        let mut halves = channel.reconnector.session_state.halves();
+        let mut halves = channel.conn.links.session_state.halves();
         let (is_open, answer) = (halves.calls.is_open(number), halves.calls.take(number));
         halves.calls.end(number);
         if channel.options.idempotent {
@@ -65,10 +65,10 @@ impl Drop for PendingReply {
         drop(halves);
         if channel.options.idempotent {
             // A thread may wait for the room that it had.
-            channel.reconnector.session_state.acknowledgements.wake();
+            channel.conn.links.session_state.acknowledgements.wake();
         }
         match answer {
-            Some(_) => channel.event_log.count(&channel.event_log.dropped),
+            Some(_) => channel.conn.event_log.count(&channel.conn.event_log.dropped),
             None if is_open && is_sent => channel.withdraw(number),
             None => {}
         }
@@ -78,12 +78,12 @@ impl Drop for PendingReply {
 impl Inner {
     /// Sends the peer a withdrawal of this request, whose caller gives it up. Does not wait.
     pub(super) fn withdraw(&self, request: u64) {
-        let session_state = &self.reconnector.session_state;
+        let session_state = &self.conn.links.session_state;
         session_state.halves().withdraw(request);
         // The thread that is sending sends the withdrawal when it releases the direction.
-        let borrowed = self.sending.try_borrow_or(|halves| halves.defer(AckTrigger::Park));
+        let borrowed = self.conn.sending.try_borrow_or(|halves| halves.defer(AckTrigger::Park));
         let Some(mut sending) = borrowed else { return };
         let requests = session_state.halves().take_withdrawn();
-        sending.send_withdrawals(requests, &*self.reconnector);
+        sending.send_withdrawals(requests, &self.conn.links);
     }
 }

@@ -19,9 +19,9 @@ impl Channel {
         let mut receiving = self.receiving().map_err(|e| e.on(&self.shown))?;
         self.options.check_manual().map_err(|e| e.on(&self.shown))?;
         receiving.consumed();
-        let session = self.reconnector.session_state.halves().inbox.session();
-        self.reconnector.session_state.acknowledge(session, u64::MAX);
-        self.ack_sender().send_ack(AckTrigger::Close);
+        let session = self.conn.links.session_state.halves().inbox.session();
+        self.conn.links.session_state.acknowledge(session, u64::MAX);
+        self.conn.send_ack(AckTrigger::Close);
         drop(receiving);
         Ok(())
     }
@@ -32,7 +32,7 @@ impl Channel {
         receiving: &mut Receiving,
         waiting: &mut Waiting<'_>,
     ) -> Result<Message> {
-        let reads = Reads { delivers: true, ..receiving.program_receives(&self.ack_sender()) };
+        let reads = Reads { delivers: true, ..receiving.program_receives(&self.conn) };
         self.next_message(receiving, reads, waiting)
     }
 
@@ -48,8 +48,8 @@ impl Channel {
         reads: Reads,
         waiting: &mut Waiting<'_>,
     ) -> Result<Message> {
-        let next = receiving
-            .pump(&self.ack_sender(), reads, waiting, |receiving, turn| Ok(self.sort(receiving, turn)));
+        let next =
+            receiving.pump(&self.conn, reads, waiting, |receiving, turn| Ok(self.sort(receiving, turn)));
         if receiving.is_lockstep() {
             // Also where nothing is there: in an event loop, a call that receives has made the link.
             lockstep::connected(&self.inner);
@@ -66,7 +66,7 @@ impl Channel {
         match turn {
             Turn::Message(message) if receiving.is_withdrawn(&message) => self.drop_message(&message),
             Turn::Message(message) => return Some(message),
-            Turn::Bye => self.ack_sender().send_ack(AckTrigger::Requested),
+            Turn::Bye => self.conn.send_ack(AckTrigger::Requested),
             Turn::Look | Turn::Ack => {}
         }
         None
@@ -74,7 +74,7 @@ impl Channel {
 
     /// Counts a message that the program does not receive as dropped and consumed.
     pub(super) fn drop_message(&self, message: &Message) {
-        self.event_log.count(&self.event_log.dropped);
-        self.reconnector.session_state.finished(message.session(), message.number());
+        self.conn.event_log.count(&self.conn.event_log.dropped);
+        self.conn.links.session_state.finished(message.session(), message.number());
     }
 }

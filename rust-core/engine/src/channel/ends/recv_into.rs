@@ -33,7 +33,7 @@ impl Channel {
         let mut entered = self.enter_receiving()?;
         let (receiving, halves) = entered.parts();
         let place = BorrowedMemory::of(into);
-        let taken = receiving.take_next(halves, &self.event_log, place, Some(AckTrigger::Receive))?;
+        let taken = receiving.take_next(halves, &self.conn.event_log, place, Some(AckTrigger::Receive))?;
         drop(entered);
         Some(taken.done().unwrap_or_else(|taken| self.finish(taken)))
     }
@@ -43,7 +43,7 @@ impl Channel {
     fn recv_into_waiting(&self, into: &mut [u8], wait: Wait<'_>) -> Result<ReceivedBytes> {
         if deadline::may_wait(&wait, self.options.timeout)
             && let Some(received) = self.recv_soon(|receiving, halves| {
-                receiving.take_next(halves, &self.event_log, BorrowedMemory::of(into), None)
+                receiving.take_next(halves, &self.conn.event_log, BorrowedMemory::of(into), None)
             })
         {
             return Ok(received);
@@ -61,7 +61,7 @@ impl Channel {
         into: &mut [u8],
         waiting: &mut Waiting<'_>,
     ) -> Result<ReceivedBytes> {
-        let reads = receiving.program_receives(&self.ack_sender());
+        let reads = receiving.program_receives(&self.conn);
         // A long body is copied out of its slot once, into the program's memory, unless it is to be decoded.
         receiving.view_bodies(true);
         let next = self.next_message(receiving, reads, waiting);
@@ -74,7 +74,7 @@ impl Channel {
             return Err(refused);
         };
         let (session, number) = (message.session(), message.number());
-        self.reconnector.session_state.halves().inbox.delivered(session, number);
+        self.conn.links.session_state.halves().inbox.delivered(session, number);
         if receiving.is_lockstep() {
             lockstep::gives(&self.inner);
             receiving.keep_readable();

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::thread::{JoinHandle, current};
 use std::time::Duration;
 
+use crate::channel::conn::Conn;
 use crate::channel::link::TxPart;
 use crate::channel::sending::Sending;
 use crate::deadline::{Deadline, Waiting};
@@ -21,15 +22,6 @@ use crate::sys::thread;
 /// How long the drop of an object that was not closed waits until the kernel has taken the bytes that were
 /// sent.
 pub const LINGER: Duration = Duration::from_secs(1);
-
-/// A channel, as its thread uses it.
-pub(super) trait Owner: Send + Sync + 'static {
-    /// Returns the thread.
-    fn rests(&self) -> &Rests;
-
-    /// Runs `f` with the sending direction, after every other thread that has it.
-    fn with_sending<R>(&self, f: impl FnOnce(&mut Sending) -> R) -> R;
-}
 
 /// The thread of one channel.
 #[derive(Default)]
@@ -61,11 +53,16 @@ impl Drop for Rests {
     }
 }
 
-/// Leaves the rest that the sending half of this channel has to the thread. The caller has the half.
+/// Has what a call leaves with the sending half of this connection written by this thread.
+pub(super) fn watch(rests: &Arc<Rests>, conn: &Arc<Conn>) {
+    let (rests, conn_of_rests) = (Arc::downgrade(rests), Arc::downgrade(conn));
+    conn.links.on_rest(move || leave(&rests, &conn_of_rests));
+}
+
+/// Leaves the rest that the sending half of this connection has to the thread. The caller has the half.
 #[cold]
-pub(super) fn leave(channel: &Weak<impl Owner>) {
-    let Some(owner) = channel.upgrade() else { return };
-    let rests = owner.rests();
+fn leave(of: &Weak<Rests>, conn: &Weak<Conn>) {
+    let Some(rests) = of.upgrade() else { return };
     let look = match rests.look.get() {
         Some(look) => look,
         // Without a descriptor the next call writes the rest.
@@ -77,8 +74,8 @@ pub(super) fn leave(channel: &Weak<impl Owner>) {
     if rests.is_left.swap(true, Ordering::AcqRel) {
         return look.wake();
     }
-    let (channel, look) = (channel.clone(), look.clone());
-    match thread::start("linkspan-rest", move || write_rests(&channel, &look)) {
+    let (of, conn, look) = (of.clone(), conn.clone(), look.clone());
+    match thread::start("linkspan-rest", move || write_rests(&of, &conn, &look)) {
         // The one before it does nothing more.
         Ok(started) => {
             let before = rests.thread.lock().unwrap_or_else(PoisonError::into_inner).replace(started);
@@ -91,23 +88,22 @@ pub(super) fn leave(channel: &Weak<impl Owner>) {
 }
 
 /// Writes rests until there are none.
-fn write_rests(channel: &Weak<impl Owner>, look: &Arc<EventFd>) {
+fn write_rests(of: &Weak<Rests>, conn: &Weak<Conn>, look: &Arc<EventFd>) {
     let mut waiting = Waiting::until(Deadline::NEVER);
     waiting.wakes_on(look);
     let mut slept = Ok(());
     loop {
         // Before the look, so that what is left after it ends the next sleep.
         look.drain();
-        let Some(owner) = channel.upgrade() else { return };
-        let room = owner.with_sending(|sending| {
-            // Where this thread cannot sleep, the next call writes the rest.
-            let room = if slept.is_ok() { room_for_rest(sending, look) } else { None };
-            if room.is_none() {
-                owner.rests().is_left.store(false, Ordering::Release);
-            }
-            room
-        });
-        drop(owner);
+        let (Some(rests), Some(conn)) = (of.upgrade(), conn.upgrade()) else { return };
+        let mut sending = conn.sending.borrow();
+        // Where this thread cannot sleep, the next call writes the rest.
+        let room = if slept.is_ok() { room_for_rest(&mut sending, look) } else { None };
+        if room.is_none() {
+            rests.is_left.store(false, Ordering::Release);
+        }
+        drop(sending);
+        drop((rests, conn));
         let Some((descriptor, interest)) = room else { return };
         slept = drive::space_event(descriptor.as_fd(), interest, &mut waiting);
     }
@@ -170,7 +166,7 @@ mod tests {
             // A long message that finds a slot is sent at once: here the peer views all that there are.
             channel.send(&Value::from(0), SOON).unwrap();
             peer.recv(SOON).unwrap();
-            let in_slots = || channel.event_log.arrays_in_slots.load(Ordering::Relaxed);
+            let in_slots = || channel.conn.event_log.arrays_in_slots.load(Ordering::Relaxed);
             let mut viewed = Vec::new();
             while in_slots() == viewed.len() as u64 {
                 channel.send(&Value::NdArray(NdArray::vector(&[7u64; 8192])), SOON).unwrap();
@@ -183,7 +179,7 @@ mod tests {
                 // Time for the thread to fall asleep; otherwise it looks later, and ends in any case.
                 std::thread::sleep(Duration::from_millis(5));
                 std::thread::scope(|scope| {
-                    let mut sending = channel.sending.borrow();
+                    let mut sending = channel.conn.sending.borrow();
                     let part = sending.part.as_mut().unwrap();
                     // The end of this sleep takes back the announcement of the thread's.
                     let mut brief = Waiting::until(Deadline::after(Duration::from_millis(20)));

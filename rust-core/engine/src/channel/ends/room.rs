@@ -6,7 +6,7 @@
 
 use std::os::fd::AsFd;
 
-use super::{Channel, rest};
+use super::Channel;
 use crate::channel::receiving::Reads;
 use crate::channel::session_state::class;
 use crate::deadline::Waiting;
@@ -21,7 +21,7 @@ impl Channel {
     /// while another thread receives.
     pub(super) fn collect_acks(&self) {
         if let Some(mut receiving) = self.receiving.try_borrow() {
-            receiving.collect_acks(&self.ack_sender());
+            receiving.collect_acks(&self.conn);
         }
     }
 
@@ -30,13 +30,13 @@ impl Channel {
     /// are kept has the peer send a frame once there is some. False where the descriptor does not tell it, or where it
     /// has happened.
     pub(crate) fn leave_to_sender(&self, lacks_room: Option<(Kind, usize)>) -> Result<bool> {
-        let session_state = &self.reconnector.session_state;
+        let session_state = &self.conn.links.session_state;
         let Some(mut receiving) = self.receiving.try_borrow() else { return Ok(false) };
         let has_room = lacks_room.is_some_and(|(kind, bytes)| {
             let flags = if kind == Kind::Request && self.options.idempotent { flags::IDEMPOTENT } else { 0 };
             let class = class(kind, flags);
             session_state.want_room(class, bytes);
-            receiving.collect_acks(&self.ack_sender());
+            receiving.collect_acks(&self.conn);
             session_state.halves().has_room(class, bytes)
         });
         if has_room { Ok(false) } else { receiving.leave_to_sender() }
@@ -53,7 +53,7 @@ impl Channel {
         bytes: usize,
         waiting: &mut Waiting<'_>,
     ) -> Result<()> {
-        let session_state = &self.reconnector.session_state;
+        let session_state = &self.conn.links.session_state;
         session_state.want_room(class, bytes);
         let read = self.wait_for_acks(waiting, || session_state.halves().has_room(class, bytes));
         session_state.clear_wanted();
@@ -78,21 +78,20 @@ impl Channel {
         waiting: &mut Waiting<'_>,
         is_enough: impl Fn() -> bool,
     ) -> Result<()> {
-        let ack_sender = self.ack_sender();
         if let Some(mut receiving) = self.receiving.try_borrow() {
             // The peer may have had no room for its acknowledgement, and sends none while it is parked. So
             // this first receives the messages that fill the link, and then requests a frame.
-            receiving.collect_acks(&ack_sender);
-            ack_sender.send_ack(AckTrigger::Requested);
+            receiving.collect_acks(&self.conn);
+            self.conn.send_ack(AckTrigger::Requested);
             // The direction is released for a thread of the program that calls to receive.
             receiving.lend(self.receiving.wanted()?)?;
             let goes_on = || is_enough() || self.receiving.is_acquired();
             let reads = Reads { is_lent: true, ..Reads::of_library() };
-            let read = receiving.read(&ack_sender, reads, waiting, goes_on);
+            let read = receiving.read(&self.conn, reads, waiting, goes_on);
             let ended = receiving.generation;
             drop(receiving);
             return match read {
-                Err(error) if error.kind() == ErrorKind::Disconnected && self.reconnector.reconnects() => {
+                Err(error) if error.kind() == ErrorKind::Disconnected && self.conn.links.reconnects() => {
                     self.leave_link(ended);
                     Ok(())
                 }
@@ -100,12 +99,12 @@ impl Channel {
             };
         }
         // Another thread receives: it signals `waker` for each acknowledgement, and `ended` when it stops.
-        let waker = self.reconnector.session_state.acknowledgements.arm()?;
+        let waker = self.conn.links.session_state.acknowledgements.arm()?;
         let ended = self.receiving.await_end()?;
-        ack_sender.send_ack(AckTrigger::Requested);
+        self.conn.send_ack(AckTrigger::Requested);
         // Either may have happened before this thread announced its wait.
         let goes_on = is_enough() || !self.receiving.is_acquired();
-        let fds = [waker.as_fd(), ended.as_fd(), self.reconnector.wake.as_fd()];
+        let fds = [waker.as_fd(), ended.as_fd(), self.conn.links.wake.as_fd()];
         let waited = if goes_on { Ok(()) } else { drive::change(&fds, waiting) };
         waker.drain();
         ended.drain();
@@ -114,10 +113,9 @@ impl Channel {
 
     /// Releases the sending half of a link that has ended, so that the next call that sends makes another one.
     fn leave_link(&self, ended: u64) {
-        rest::Owner::with_sending(&*self.inner, |sending| {
-            if sending.generation <= ended {
-                sending.drop_part();
-            }
-        });
+        let mut sending = self.conn.sending.borrow();
+        if sending.generation <= ended {
+            sending.drop_part();
+        }
     }
 }

@@ -94,7 +94,7 @@ impl Channel {
     fn send_step<const KIND: u8>(&self, draft: &Draft<'_>) -> std::result::Result<u64, Option<Admitted<'_>>> {
         let Some(mut entered) = self.enter_to_send() else { return Err(None) };
         let (sending, halves) = entered.parts();
-        sending.send_step::<KIND>(draft, halves, &self.event_log).leave(entered)
+        sending.send_step::<KIND>(draft, halves, &self.conn.event_log).leave(entered)
     }
 
     /// [`Channel::send_draft`] after the first attempt.
@@ -131,7 +131,7 @@ impl Channel {
             fork::check(self.fork_generation)?;
             // A loss is reported before the program sends the messages that follow the lost ones.
             if draft.kind == Kind::Data {
-                let lost = self.reconnector.session_state.halves().take_losses();
+                let lost = self.conn.links.session_state.halves().take_losses();
                 if lost > 0 {
                     return Err(lost_before(lost));
                 }
@@ -160,24 +160,25 @@ impl Channel {
         };
         let mut looked = false;
         let error = loop {
-            let put = sending.put(draft, ticket.take(), looked, &*self.reconnector, &self.event_log, waiting);
+            let put =
+                sending.put(draft, ticket.take(), looked, &self.conn.links, &self.conn.event_log, waiting);
             let obstacle = match put {
                 Ok(passed) => {
                     let mut ending = sending.enter();
                     let (sending, halves) = ending.parts();
-                    let number = sending.record(draft, passed, halves, &self.event_log, waiting);
+                    let number = sending.record(draft, passed, halves, &self.conn.event_log, waiting);
                     let generation = sending.generation;
                     ending.end();
                     return Ok((number, generation));
                 }
-                Err(Obstacle::Replay) => match sending.replay(&*self.reconnector, waiting) {
+                Err(Obstacle::Replay) => match sending.replay(&self.conn.links, waiting) {
                     Ok(()) => continue,
                     Err(error) => Obstacle::Failed(error),
                 },
                 Err(obstacle) => obstacle,
             };
             let cleared = match obstacle {
-                Obstacle::NoLink => sending.join(&*self.reconnector, &self.event_log, waiting),
+                Obstacle::NoLink => sending.join(&self.conn.links, &self.conn.event_log, waiting),
                 // The link has broken. The peer drops a partial frame, so the whole message is sent over the next link.
                 Obstacle::Failed(error) if error.kind() == ErrorKind::Disconnected => {
                     let is_bound = sending.lose_link(draft);
@@ -200,8 +201,8 @@ impl Channel {
                     room
                 }
                 Obstacle::NoRoom => Err(Error::new(ErrorKind::Full, FULL)),
-                Obstacle::Losses => Err(lost_before(self.reconnector.session_state.halves().take_losses())),
-                Obstacle::Violation => sending.end_violated(&self.reconnector.session_state),
+                Obstacle::Losses => Err(lost_before(self.conn.links.session_state.halves().take_losses())),
+                Obstacle::Violation => sending.end_violated(&self.conn.links.session_state),
                 Obstacle::TooLong => Err(sending.too_long(draft)),
                 Obstacle::Another => Err(Error::new(ErrorKind::Disconnected, ANOTHER)),
                 Obstacle::Replay => Ok(()),
@@ -263,11 +264,11 @@ mod tests {
         peer.send(&Value::from(1), SOON).unwrap();
         channel.recv(SOON).unwrap();
         thread::scope(|scope| {
-            let held = channel.sending.take(Operation::Send).unwrap();
+            let held = channel.conn.sending.take(Operation::Send).unwrap();
             // This consumes the first message, and sleeps.
             let next = scope.spawn(|| channel.recv(SOON).map(|message| message.number()));
             let end = Instant::now() + SOON;
-            while !channel.reconnector.session_state.halves().has_deferred() && Instant::now() < end {
+            while !channel.conn.links.session_state.halves().has_deferred() && Instant::now() < end {
                 thread::yield_now();
             }
             // Time for it to fall asleep; otherwise it says so itself later, which is no test of this.

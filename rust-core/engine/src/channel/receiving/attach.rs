@@ -1,9 +1,9 @@
 //! The link of a receiving direction: taken from the reconnector, in the epoll set, released after its end.
 
 use super::{LINK, Receiving};
+use crate::channel::conn::Conn;
 use crate::channel::event_log::EventLog;
 use crate::channel::reconnector::Reconnector;
-use crate::channel::sending::AckSender;
 use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::eventfd::EventFd;
@@ -11,11 +11,11 @@ use crate::sys::poll::Interest;
 
 impl Receiving {
     /// Takes the receiving half of the newest link if there is none, and waits for one if need be.
-    pub fn join(&mut self, ack_sender: &AckSender<'_>, waiting: &mut Waiting<'_>) -> Result<()> {
+    pub fn join(&mut self, conn: &Conn, waiting: &mut Waiting<'_>) -> Result<()> {
         if self.part.is_some() {
             return Ok(());
         }
-        self.connect(ack_sender.links, ack_sender.event_log, waiting)
+        self.connect(&conn.links, &conn.event_log, waiting)
     }
 
     /// Releases the link and takes the receiving half of the next one.

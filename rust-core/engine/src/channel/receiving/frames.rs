@@ -2,8 +2,8 @@
 
 use super::in_place::ANY;
 use super::{Reads, Receiving, Turn};
+use crate::channel::conn::Conn;
 use crate::channel::link::{Checks, Want, is_answer_to};
-use crate::channel::sending::AckSender;
 use crate::deadline::Waiting;
 use crate::error::Result;
 use crate::frame::{Incoming, Kind};
@@ -41,7 +41,7 @@ impl Receiving {
         &mut self,
         message: Message,
         awaited: u64,
-        ack_sender: &AckSender<'_>,
+        conn: &Conn,
         waiting: &mut Waiting<'_>,
     ) -> Result<Turn> {
         let header = message.header();
@@ -49,22 +49,17 @@ impl Receiving {
             self.empty_polls = 0;
             return Ok(Turn::Message(message));
         }
-        self.file_answer(message, ack_sender, waiting)
+        self.file_answer(message, conn, waiting)
     }
 
     /// Keeps the answer to a request of another call.
     #[inline(never)]
-    fn file_answer(
-        &mut self,
-        message: Message,
-        ack_sender: &AckSender<'_>,
-        waiting: &mut Waiting<'_>,
-    ) -> Result<Turn> {
-        let session_state = &ack_sender.links.session_state;
+    fn file_answer(&mut self, message: Message, conn: &Conn, waiting: &mut Waiting<'_>) -> Result<Turn> {
+        let session_state = &conn.links.session_state;
         session_state.finished(message.session(), message.number());
         // The lock is free when their memory is.
         let dropped = session_state.halves().calls.file(message);
-        dropped.iter().for_each(|_| ack_sender.event_log.count(&ack_sender.event_log.dropped));
+        dropped.iter().for_each(|_| conn.event_log.count(&conn.event_log.dropped));
         // An event loop that waits for that answer has to look for it.
         self.has_filed = self.watched;
         self.count_empty_poll(waiting)?;
@@ -76,9 +71,9 @@ impl Receiving {
         &mut self,
         frame: Incoming,
         reads: &mut Reads,
-        ack_sender: &AckSender<'_>,
+        conn: &Conn,
     ) -> Result<Option<Turn>> {
-        let event_log = ack_sender.event_log;
+        let event_log = &conn.event_log;
         Ok(match frame.header.kind {
             Kind::Data | Kind::Request | Kind::Reply | Kind::Error | Kind::Command | Kind::Event => {
                 let Some(part) = &mut self.part else { return Ok(None) };
@@ -94,7 +89,7 @@ impl Receiving {
                     Ok(())
                 });
                 if let Some(trigger) = due {
-                    ack_sender.send_ack_now(trigger);
+                    conn.send_ack_now(trigger);
                 }
                 let Some(message) = accepted? else { return Ok(None) };
                 event_log.count_exclusive(&event_log.received);
@@ -104,7 +99,7 @@ impl Receiving {
             }
             Kind::Bye => {
                 // The acknowledgement that follows includes what this call consumes.
-                self.apply_consume(reads, ack_sender);
+                self.apply_consume(reads, conn);
                 if let Some(part) = &mut self.part {
                     part.rx.consumed();
                 }
@@ -114,7 +109,7 @@ impl Receiving {
             Kind::Ack => {
                 let Some(part) = &mut self.part else { return Ok(None) };
                 if let Some(request) = part.accept_ack(&frame)? {
-                    self.withdraw(request, ack_sender);
+                    self.withdraw(request, conn);
                 }
                 Some(Turn::Ack)
             }
@@ -123,14 +118,14 @@ impl Receiving {
     }
 
     /// Drops a request that waits to be received, because its caller has withdrawn it.
-    fn withdraw(&mut self, request: u64, ack_sender: &AckSender<'_>) {
-        let session_state = &ack_sender.links.session_state;
+    fn withdraw(&mut self, request: u64, conn: &Conn) {
+        let session_state = &conn.links.session_state;
         let session = session_state.halves().inbox.session();
         let is_it =
             |kept: &Message| kept.is_request() && kept.number() == request && kept.session() == session;
         if let Some(place) = self.inbox.iter().position(is_it) {
             self.inbox.remove(place);
-            ack_sender.event_log.count(&ack_sender.event_log.dropped);
+            conn.event_log.count(&conn.event_log.dropped);
             session_state.finished(session, request);
             self.update_readiness(false);
         }

@@ -5,10 +5,10 @@
 
 use super::Receiving;
 use super::in_place::{MORE, NEXT};
+use crate::channel::conn::Conn;
 use crate::channel::event_log::EventLog;
 use crate::channel::link::Taken;
 use crate::channel::pattern::Pattern;
-use crate::channel::sending::AckSender;
 use crate::channel::session_state::SessionHalves;
 use crate::deadline::Waiting;
 use crate::drive;
@@ -40,7 +40,7 @@ impl Receiving {
     pub fn begin_in_stream(
         &mut self,
         halves: &mut SessionHalves,
-        ack_sender: &AckSender<'_>,
+        conn: &Conn,
         waiting: &Waiting<'_>,
     ) -> InStream {
         if self.watched || self.is_general_due() {
@@ -56,7 +56,7 @@ impl Receiving {
             return InStream::General;
         }
         if half.holds_bytes() {
-            let taken = self.take_in_stream(halves, ack_sender.event_log, NEXT);
+            let taken = self.take_in_stream(halves, &conn.event_log, NEXT);
             return taken.map_or(InStream::General, InStream::Taken);
         }
         if waiting.is_none() || !half.last_polls_were_empty() {
@@ -78,7 +78,7 @@ impl Receiving {
     /// # Errors
     /// Those of the tick.
     #[inline(always)]
-    pub fn wait_in_stream(&mut self, ack_sender: &AckSender<'_>, waiting: &mut Waiting<'_>) -> Result<bool> {
+    pub fn wait_in_stream(&mut self, conn: &Conn, waiting: &mut Waiting<'_>) -> Result<bool> {
         let Some(half) = self.part.as_mut().and_then(|part| part.rx.stream()) else { return Ok(false) };
         if self.link_in_set && self.set.is_in_dialogue() {
             self.set.remove(half.descriptor());
@@ -92,7 +92,7 @@ impl Receiving {
             Ok(Waited::Ready) => {}
             Ok(Waited::Passed) => {
                 self.set.note_passed();
-                ack_sender.send_ack(AckTrigger::Park);
+                conn.send_ack(AckTrigger::Park);
                 return Ok(false);
             }
             Ok(Waited::Omitted) => return Ok(false),
@@ -100,7 +100,7 @@ impl Receiving {
             Err(e) if e.kind() == ErrorKind::Timeout => return Ok(false),
             Err(e) => return Err(e),
         }
-        if ack_sender.links.is_closed() {
+        if conn.links.is_closed() {
             return Ok(false);
         }
         half.fill();

@@ -6,8 +6,8 @@
 use super::in_place::ANY;
 use super::reads::Reads;
 use super::{Receiving, Turn, check_pattern};
+use crate::channel::conn::Conn;
 use crate::channel::link::Want;
-use crate::channel::sending::AckSender;
 use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result};
 use crate::session::inbox::AckTrigger;
@@ -29,7 +29,7 @@ impl Receiving {
     #[inline]
     pub fn pump<T>(
         &mut self,
-        ack_sender: &AckSender<'_>,
+        conn: &Conn,
         reads: Reads,
         waiting: &mut Waiting<'_>,
         mut turn: impl FnMut(&mut Receiving, Turn) -> Result<Option<T>>,
@@ -39,10 +39,10 @@ impl Receiving {
             found = turn(receiving, of)?;
             Ok(found.is_some())
         };
-        let pumped = self.pump_frames(ack_sender, &mut reads, waiting, &mut turned);
-        self.apply_consume(&mut reads, ack_sender);
+        let pumped = self.pump_frames(conn, &mut reads, waiting, &mut turned);
+        self.apply_consume(&mut reads, conn);
         if self.watched && pumped.is_err() {
-            self.leave_to_event_loop(&reads, ack_sender);
+            self.leave_to_event_loop(&reads, conn);
         }
         pumped?;
         found.ok_or_else(|| waiting.timed_out())
@@ -54,12 +54,12 @@ impl Receiving {
     /// Those of [`Receiving::pump`]; `Full` if the inbox holds [`MAX_INBOX`] messages.
     pub fn read(
         &mut self,
-        ack_sender: &AckSender<'_>,
+        conn: &Conn,
         reads: Reads,
         waiting: &mut Waiting<'_>,
         mut enough: impl FnMut() -> bool,
     ) -> Result<()> {
-        self.pump(ack_sender, reads, waiting, |receiving, turn| match turn {
+        self.pump(conn, reads, waiting, |receiving, turn| match turn {
             Turn::Look if enough() => Ok(Some(())),
             Turn::Look if receiving.inbox.len() >= MAX_INBOX => {
                 let text = format!(
@@ -69,11 +69,11 @@ impl Receiving {
             }
             Turn::Message(message) => {
                 receiving.keep(message);
-                ack_sender.send_ack(AckTrigger::Requested);
+                conn.send_ack(AckTrigger::Requested);
                 Ok(None)
             }
             Turn::Bye => {
-                ack_sender.send_ack(AckTrigger::Requested);
+                conn.send_ack(AckTrigger::Requested);
                 Ok(None)
             }
             Turn::Look | Turn::Ack => Ok(None),
@@ -81,20 +81,20 @@ impl Receiving {
     }
 
     /// Receives the available frames without waiting, for the acknowledgements among them.
-    pub fn collect_acks(&mut self, ack_sender: &AckSender<'_>) {
+    pub fn collect_acks(&mut self, conn: &Conn) {
         // The next call that receives gets the same error and reports it.
-        let _ = self.read(ack_sender, Reads::of_library(), &mut Waiting::at_once(), || false);
+        let _ = self.read(conn, Reads::of_library(), &mut Waiting::at_once(), || false);
     }
 
     /// The loop of [`Receiving::pump`].
     fn pump_frames(
         &mut self,
-        ack_sender: &AckSender<'_>,
+        conn: &Conn,
         reads: &mut Reads,
         waiting: &mut Waiting<'_>,
         turn: &mut Turned<'_>,
     ) -> Result<()> {
-        let AckSender { links: reconnector, event_log, .. } = *ack_sender;
+        let Conn { links: reconnector, event_log, .. } = conn;
         // A newer link is taken only after this one was read to its end.
         let mut is_next = true;
         loop {
@@ -108,12 +108,12 @@ impl Receiving {
                 }
                 if reads.of_program && !self.inbox.is_empty() {
                     is_next = true;
-                    if self.give_kept(reads, ack_sender, turn)? {
+                    if self.give_kept(reads, conn, turn)? {
                         return Ok(());
                     }
                     continue;
                 }
-                self.begin_look(reads, ack_sender, waiting)?;
+                self.begin_look(reads, conn, waiting)?;
             }
             if self.part.is_none() {
                 if !reads.makes_links && !reconnector.is_newer(self.generation) {
@@ -123,7 +123,7 @@ impl Receiving {
                 if reads.is_lent {
                     // The sending half takes its half, too. The end of the last link may have brought the
                     // acknowledgement for which the caller waits, and the new one need not bring any.
-                    ack_sender.send_ack(AckTrigger::Park);
+                    conn.send_ack(AckTrigger::Park);
                     is_next = true;
                     continue;
                 }
@@ -135,7 +135,7 @@ impl Receiving {
                 let taken = self.take_in_place(&mut reconnector.session_state.halves(), event_log, want);
                 if let Some(taken) = taken {
                     (reads.consume, is_next) = (None, true);
-                    let of = self.route(ack_sender.finish(taken), awaited, ack_sender, waiting)?;
+                    let of = self.route(conn.finish(taken), awaited, conn, waiting)?;
                     if turn(self, of)? {
                         return Ok(());
                     }
@@ -150,19 +150,19 @@ impl Receiving {
             }
             if !matches!(got, Ok(Some(_))) {
                 // Before the link is released, and its session with it.
-                self.apply_consume(reads, ack_sender);
+                self.apply_consume(reads, conn);
             }
             match got {
                 Ok(Some(frame)) => {
-                    let of = match self.dispatch(frame, reads, ack_sender) {
+                    let of = match self.dispatch(frame, reads, conn) {
                         Ok(Some(Turn::Message(message))) => {
-                            self.route(message, reads.awaited, ack_sender, waiting)?
+                            self.route(message, reads.awaited, conn, waiting)?
                         }
                         Ok(other) => {
                             let counted = self.count_empty_poll(waiting);
                             if counted.is_err() && matches!(other, Some(Turn::Bye)) {
                                 // The caller, which would send it, gets the error instead of the frame.
-                                ack_sender.send_ack(AckTrigger::Requested);
+                                conn.send_ack(AckTrigger::Requested);
                             }
                             counted?;
                             let Some(of) = other else { continue };
@@ -170,7 +170,7 @@ impl Receiving {
                         }
                         // A protocol violation: nothing that follows can be relied on.
                         Err(e) => {
-                            self.apply_consume(reads, ack_sender);
+                            self.apply_consume(reads, conn);
                             self.link_lost(reconnector, event_log, &e);
                             return Err(e);
                         }
@@ -182,7 +182,7 @@ impl Receiving {
                 }
                 Ok(None) => {
                     self.count_empty_poll(waiting)?;
-                    self.wait_for_frame(reads, ack_sender, waiting)?;
+                    self.wait_for_frame(reads, conn, waiting)?;
                     if reads.is_lent && turn(self, Turn::Look)? {
                         return Ok(());
                     }
@@ -209,16 +209,11 @@ impl Receiving {
     }
 
     /// Passes the first message of the inbox on.
-    fn give_kept(
-        &mut self,
-        reads: &Reads,
-        ack_sender: &AckSender<'_>,
-        turn: &mut Turned<'_>,
-    ) -> Result<bool> {
+    fn give_kept(&mut self, reads: &Reads, conn: &Conn, turn: &mut Turned<'_>) -> Result<bool> {
         let Some(message) = self.inbox.pop_front() else { return Ok(false) };
         self.update_readiness(false);
         if reads.delivers {
-            let mut halves = ack_sender.links.session_state.halves();
+            let mut halves = conn.links.session_state.halves();
             halves.inbox.delivered(message.session(), message.number());
         }
         turn(self, Turn::Message(message))
@@ -226,12 +221,7 @@ impl Receiving {
 
     /// Prepares the look for the next frame. Frees the room of the delivered messages in the link, and waits where the
     /// link is probably empty.
-    fn begin_look(
-        &mut self,
-        reads: &mut Reads,
-        ack_sender: &AckSender<'_>,
-        waiting: &mut Waiting<'_>,
-    ) -> Result<()> {
+    fn begin_look(&mut self, reads: &mut Reads, conn: &Conn, waiting: &mut Waiting<'_>) -> Result<()> {
         if reads.of_program
             && let Some(error) = self.deferred_error.take()
         {
@@ -245,7 +235,7 @@ impl Receiving {
             part.rx.park()?;
         }
         self.unpark();
-        let spares = reads.spares || ack_sender.links.is_manual_ack();
+        let spares = reads.spares || conn.links.is_manual_ack();
         let is_kept = spares && self.part.as_ref().is_some_and(|part| part.rx.keeps());
         if reads.consume.is_none() && !is_kept {
             self.consumed();
@@ -256,7 +246,7 @@ impl Receiving {
         {
             // Reading an empty link before the wait would cost one more system call. A time-out is reported later,
             // after the link was read once.
-            self.wait_for_frame(reads, ack_sender, waiting)
+            self.wait_for_frame(reads, conn, waiting)
                 .or_else(|e| if e.kind() == ErrorKind::Timeout { Ok(()) } else { Err(e) })?;
         }
         Ok(())
@@ -272,12 +262,12 @@ impl Receiving {
 
     /// Leaves the descriptor as an event loop needs it, which waits from here on, also where the peer is a server,
     /// which has only answers.
-    fn leave_to_event_loop(&mut self, reads: &Reads, ack_sender: &AckSender<'_>) {
+    fn leave_to_event_loop(&mut self, reads: &Reads, conn: &Conn) {
         if self.part.is_some() && !self.parked {
             self.update_readiness(true);
         } else if self.part.is_none() && reads.of_program {
             // The caller gets the end of the link now, and the inbox is empty.
-            let links = ack_sender.links;
+            let links = &conn.links;
             if links.reconnects() && !links.origin.is_armed() {
                 // The process has no descriptors left: the program tries again.
                 self.waker.wake();
@@ -289,9 +279,9 @@ impl Receiving {
 
     /// Records what the call has postponed as consumed.
     #[inline]
-    pub(super) fn apply_consume(&mut self, reads: &mut Reads, ack_sender: &AckSender<'_>) {
+    pub(super) fn apply_consume(&mut self, reads: &mut Reads, conn: &Conn) {
         if let Some(trigger) = reads.consume.take() {
-            self.consume(trigger, ack_sender);
+            self.consume(trigger, conn);
         }
     }
 }

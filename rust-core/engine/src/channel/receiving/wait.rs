@@ -5,8 +5,8 @@
 //! has to be woken; it is undone after every wait, unless the program itself waits on the descriptor.
 
 use super::{Reads, Receiving};
+use crate::channel::conn::Conn;
 use crate::channel::lockstep;
-use crate::channel::sending::AckSender;
 use crate::deadline::Waiting;
 use crate::drive;
 use crate::error::Result;
@@ -23,18 +23,18 @@ impl Receiving {
     pub(super) fn wait_for_frame(
         &mut self,
         reads: &mut Reads,
-        ack_sender: &AckSender<'_>,
+        conn: &Conn,
         waiting: &mut Waiting<'_>,
     ) -> Result<()> {
-        self.apply_consume(reads, ack_sender);
+        self.apply_consume(reads, conn);
         let is_paced = self.lockstep && !reads.is_lent && (!waiting.is_none() || self.watched);
-        let has_others = is_paced && lockstep::waits(&ack_sender.links.session_state);
+        let has_others = is_paced && lockstep::waits(&conn.links.session_state);
         if has_others && waiting.is_none() && self.set.wake_later().is_err() {
             // The process has no descriptors left: the program tries again.
             self.waker.wake();
         }
         let pauses = !waiting.is_none() && !reads.is_lent;
-        ack_sender.send_ack(if pauses { AckTrigger::Pause } else { AckTrigger::Park });
+        conn.send_ack(if pauses { AckTrigger::Pause } else { AckTrigger::Park });
         let mut waited = Waited::Omitted;
         if let Some(part) = self.part.as_mut().filter(|_| !waiting.is_none()) {
             // A thread of the program that needs a lent direction is seen by the epoll set alone.
@@ -66,7 +66,7 @@ impl Receiving {
             }
             return Err(waiting.timed_out());
         }
-        let waited = self.wait_in_epoll(waited, reads, ack_sender, waiting);
+        let waited = self.wait_in_epoll(waited, reads, conn, waiting);
         self.unpark();
         waited
     }
@@ -77,7 +77,7 @@ impl Receiving {
         &mut self,
         waited: Waited,
         reads: &Reads,
-        ack_sender: &AckSender<'_>,
+        conn: &Conn,
         waiting: &mut Waiting<'_>,
     ) -> Result<()> {
         let mut waited = waited;
@@ -98,12 +98,12 @@ impl Receiving {
         }
         match waited {
             Waited::Ready => return Ok(()),
-            Waited::Passed => ack_sender.send_ack(AckTrigger::Park),
-            Waited::Omitted if ack_sender.is_ack_due(AckTrigger::Park) => {
+            Waited::Passed => conn.send_ack(AckTrigger::Park),
+            Waited::Omitted if conn.is_ack_due(AckTrigger::Park) => {
                 if self.set.wait_pause(waiting)? {
                     return Ok(());
                 }
-                ack_sender.send_ack(AckTrigger::Park);
+                conn.send_ack(AckTrigger::Park);
             }
             Waited::Omitted => {}
         }

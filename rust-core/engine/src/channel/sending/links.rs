@@ -32,6 +32,11 @@ pub trait Links {
         drive::space(&mut part.tx, waiting)
     }
 
+    /// Returns whether their object is closed.
+    fn are_closed(&self) -> bool {
+        false
+    }
+
     /// Called when a part of a frame that was put to the link is left on this side.
     fn left_over(&self) {}
 }
@@ -55,6 +60,10 @@ impl Links for Reconnector {
         }
         waiting.wakes_on(&self.wake);
         drive::space(&mut part.tx, waiting).and_then(|()| self.check_links())
+    }
+
+    fn are_closed(&self) -> bool {
+        self.is_closed()
     }
 
     fn left_over(&self) {

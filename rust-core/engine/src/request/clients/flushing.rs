@@ -95,7 +95,7 @@ impl Clients {
         loop {
             self.server_waker.prepare_park();
             self.flush_pending()?;
-            if self.clients.values().all(|c| !c.client_tx.pending.load(Ordering::Acquire)) {
+            if self.clients.values().all(|c| !c.client_tx.conn.links.pending.load(Ordering::Acquire)) {
                 return Ok(());
             }
             let mut ready = Vec::new();
