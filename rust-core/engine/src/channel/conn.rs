@@ -4,6 +4,8 @@
 //!
 //! [`Seat::on_left`]: crate::sys::seat::Seat::on_left
 
+mod receive;
+
 use std::sync::Arc;
 
 use super::direction::Direction;
@@ -12,6 +14,8 @@ use super::link::{Taken, TxPart};
 use super::reconnector::Reconnector;
 use super::sending::{Links, Sending};
 use crate::session::inbox::AckTrigger;
+
+pub(crate) use self::receive::Received;
 
 /// The sending direction of a connection, its links, and the log of its object.
 pub struct Conn<L = Reconnector> {

@@ -27,6 +27,7 @@ use crate::error::Result;
 use crate::frame::{Incoming, Kind};
 use crate::message::{ReceivedFrom, SchemaIds};
 use crate::session::Owner;
+use crate::session::inbox::AckTrigger;
 use crate::sys::peer::Credentials;
 use crate::sys::user;
 use crate::transport::extension::LastSender;
@@ -148,7 +149,9 @@ impl Link {
         let Link { tx, rx, peer, guard, negotiated } = self;
         let tx = TxPart { tx, peer: peer.clone(), negotiated: negotiated.clone(), queue };
         let read_ahead = ReadAhead::default();
-        (tx, RxPart { rx, peer, negotiated, guard, read_ahead, last_sender: LastSender::default() })
+        let last_sender = LastSender::default();
+        let (parked, bye_received) = (false, false);
+        (tx, RxPart { rx, peer, negotiated, guard, read_ahead, last_sender, parked, bye_received })
     }
 }
 
@@ -164,9 +167,37 @@ pub struct RxPart {
     pub read_ahead: ReadAhead,
     /// The sender that the last frame named, on a link without a hello.
     last_sender: LastSender,
+    /// Whether the link is to wake this side.
+    pub parked: bool,
+    /// Whether the peer closes and waits for the acknowledgement.
+    pub bye_received: bool,
 }
 
 impl RxPart {
+    /// Announces a sleep. Returns whether a frame has come meanwhile; then this side does not sleep.
+    ///
+    /// # Errors
+    /// Those of the transport.
+    pub fn park(&mut self) -> Result<bool> {
+        let has_come = self.rx.park();
+        self.parked = matches!(has_come, Ok(false));
+        has_come
+    }
+
+    /// Takes back the request to be woken.
+    pub fn unpark(&mut self) {
+        if self.parked {
+            self.rx.unpark();
+        }
+        self.parked = false;
+    }
+
+    /// Returns the occasion on which a program that receives again has consumed what was delivered.
+    #[inline]
+    pub fn trigger(&self) -> AckTrigger {
+        if self.bye_received { AckTrigger::Requested } else { AckTrigger::Receive }
+    }
+
     /// Returns who has sent this frame. The sender that it names itself counts only on a link without a hello.
     pub fn source_of(&mut self, frame: &Incoming) -> Arc<str> {
         if !self.peer.source.is_empty() {

@@ -59,8 +59,6 @@ pub struct Receiving {
     pub generation: u64,
     /// Messages received while a thread waited for something else, in their order.
     pub inbox: VecDeque<Message>,
-    /// Whether the transport is to wake this side.
-    parked: bool,
     /// An error that occurred after the messages of the inbox, for the call that has emptied it.
     deferred_error: Option<Error>,
     /// Frames in a row that were no messages.
@@ -74,8 +72,6 @@ pub struct Receiving {
     has_filed: bool,
     /// Whether the channel is closed and still reads for acknowledgements.
     pub closing: bool,
-    /// Whether the peer closes and waits for the acknowledgement.
-    pub bye_received: bool,
     limits: Limits,
     /// The schema against which messages and requests are checked while they are decoded.
     schema: Option<Arc<PreparedSchema>>,
@@ -99,7 +95,7 @@ pub enum Turn {
     Look,
     /// A message.
     Message(Message),
-    /// The peer closes, and waits for the acknowledgement of all that it sent.
+    /// The peer closes; the acknowledgement for which it waits is sent.
     Bye,
     /// The peer acknowledges, or answers a request of another call.
     Ack,
@@ -126,13 +122,11 @@ impl Receiving {
             generation: 0,
             inbox: VecDeque::new(),
             deferred_error: None,
-            parked: false,
             empty_polls: 0,
             watched: false,
             lockstep: false,
             has_filed: false,
             closing: false,
-            bye_received: false,
             limits: options.limits(),
             schema: options.checks_received().cloned(),
             reply_schema: options.checks_replies_received().cloned(),
@@ -215,7 +209,7 @@ impl Receiving {
         if self.lockstep {
             lockstep::asks(&conn.links.session_state);
         }
-        let trigger = if self.bye_received { AckTrigger::Requested } else { AckTrigger::Receive };
+        let trigger = self.part.as_ref().map_or(AckTrigger::Receive, RxPart::trigger);
         let mut reads = Reads::of_program(Some(trigger));
         if !self.inbox.is_empty() || self.deferred_error.is_some() || !self.may_hold_more() {
             self.apply_consume(&mut reads, conn);
@@ -227,14 +221,7 @@ impl Receiving {
     fn consume(&mut self, trigger: AckTrigger, conn: &Conn) {
         match &mut self.part {
             // The ring keeps nothing for the inbox: its messages were copied.
-            Some(part) if part.negotiated.is_some() => {
-                let mut halves = conn.links.session_state.halves();
-                let has_to_say = halves.consumed_in_ring(|| part.rx.consumed_with_fence(), trigger);
-                drop(halves);
-                if has_to_say {
-                    conn.send_ack_now(trigger);
-                }
-            }
+            Some(part) if part.negotiated.is_some() => conn.consume(part, trigger),
             _ => conn.consumed(trigger),
         }
     }

@@ -3,33 +3,41 @@
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
+use super::answer::Request;
 use super::client_tx::ClientTx;
-use crate::channel::event_log::EventLog;
+use crate::channel::conn::Received;
 use crate::channel::link::{Checks, RxPart, Taken, Want};
-use crate::channel::session_state::SessionHalves;
+use crate::channel::sending::Draft;
 use crate::channel::{Acknowledge, Options};
 use crate::error::Result;
-use crate::frame::{Incoming, Kind};
-use crate::message::{Message, ReusedMessage};
-use crate::session::inbox::{AckTrigger, Fate};
-use crate::transport::Rx;
+use crate::frame::Kind;
+use crate::message::{Message, Payload, ReusedMessage};
+use crate::session::inbox::AckTrigger;
+use crate::transport::extension;
 
 /// A connected client, with its receiving half.
 pub struct Client {
     pub part: RxPart,
     pub client_tx: Arc<ClientTx>,
-    /// Whether the link wakes the epoll set when a frame arrives.
-    pub parked: bool,
     /// Whether its token is in `ready_queue`.
     pub queued: bool,
-    /// Whether the client is closing, and waits for the acknowledgement.
-    pub bye_received: bool,
     /// The descriptor that reports room, while answers wait. A duplicate, because the link's own descriptor may
     /// be in the epoll set already.
     pub room: Option<OwnedFd>,
     /// Whether the client has closed its sending side and only waits for answers.
     pub half_closed: bool,
+}
+
+/// What a client has sent.
+pub enum Got {
+    /// Nothing now.
+    Nothing,
+    /// A frame that has no request for the program.
+    Frame,
+    /// A request, or a message that wants no reply.
+    Request(Request),
 }
 
 impl Client {
@@ -38,46 +46,101 @@ impl Client {
         self.room.is_some() || self.client_tx.conn.links.pending.load(Ordering::Acquire)
     }
 
-    /// Returns the next message if it has arrived and needs no further checks, and records it as delivered. Records the
-    /// requests before it as consumed, unless the caller has done that already (`is_recorded`).
+    /// Begins to look for the next frame, for a program that calls again. Returns the occasion on which the delivered
+    /// requests are recorded as consumed with that frame. Without a session this is done now.
+    pub fn begin(&mut self, options: &Options) -> Option<AckTrigger> {
+        if self.part.negotiated.is_some() {
+            return Some(self.part.trigger());
+        }
+        if options.ack == Acknowledge::Auto || !self.part.rx.keeps() {
+            self.part.rx.consumed();
+        }
+        None
+    }
+
+    /// Records the delivered requests as consumed on this occasion.
+    pub fn consume(&mut self, consume: Option<AckTrigger>) {
+        if let Some(trigger) = consume {
+            self.client_tx.conn.consume(&mut self.part, trigger);
+        }
+    }
+
+    /// Returns the next message if it has arrived and needs no further checks, and records it as delivered, with what
+    /// is consumed.
     #[inline]
-    pub fn take(&mut self, options: &Options, is_recorded: bool) -> Option<Taken> {
-        let (trigger, part) = (self.trigger(), &mut self.part);
+    pub fn take(&mut self, options: &Options, consume: Option<AckTrigger>) -> Option<Taken> {
+        let part = &mut self.part;
         if options.checks_received().is_some() || !part.rx.is_ready_in_place() {
             return None;
         }
-        let consume = (!is_recorded).then_some(trigger);
         let limits = options.limits();
         let mut halves = self.client_tx.conn.links.session_state.halves();
         if halves.has_violation() {
             return None;
         }
-        let want = Want { data: true, requests: true, replies: false, delivers: true, consume, awaited: 0 };
         part.take_fast(Kind::Request, ReusedMessage::take, &mut halves, &limits, consume)
-            .or_else(|| part.take(&mut halves, &limits, want))
+            .or_else(|| part.take(&mut halves, &limits, Want { consume, ..REQUESTS }))
     }
 
-    /// Completes a message that was taken under the lock, and returns it.
+    /// Returns what a message is that was taken.
     #[inline]
-    pub fn finish(&self, taken: Taken) -> Message {
-        taken.done().unwrap_or_else(|taken| self.client_tx.conn.finish(taken))
+    pub fn finish(&mut self, taken: Taken) -> Got {
+        let message = taken.done().unwrap_or_else(|taken| self.client_tx.conn.finish(taken));
+        self.deliver(message, None)
     }
 
-    /// Records that the program calls again: the delivered requests are consumed. Acknowledges them if that is
-    /// due.
-    pub fn consumed(&mut self, options: &Options) {
-        if options.ack == Acknowledge::Auto || !self.part.rx.keeps() {
-            self.part.rx.consumed();
+    /// Receives the next frame, and records what is consumed.
+    ///
+    /// # Errors
+    /// An error about one frame, which was skipped; otherwise why the link has ended, or is to be ended.
+    pub fn receive(&mut self, options: &Options, consume: Option<AckTrigger>) -> Result<Got> {
+        if let Some(taken) = self.take(options, consume) {
+            return Ok(self.finish(taken));
         }
-        if self.part.negotiated.is_some() {
-            self.client_tx.conn.consumed(self.trigger());
+        let conn = &self.client_tx.conn;
+        let frame = match conn.next_frame(&mut self.part) {
+            Ok(Some(frame)) => frame,
+            got => {
+                // Before the link is released, and its session with it.
+                self.consume(consume);
+                return got.map(|_| Got::Nothing);
+            }
+        };
+        if frame.header.kind == Kind::Error && self.part.rx.is_plain() {
+            // The error reply to a line that is no request (JSON-RPC) is sent back without the program.
+            conn.event_log.count(&conn.event_log.dropped);
+            let (correlation, encoding) = (frame.header.sequence, frame.header.encoding);
+            let reply = Payload::from_body(encoding, frame.body);
+            let draft = Draft { kind: Kind::Error, correlation, ..Draft::data(&reply) };
+            return self.client_tx.send(&draft).map(|()| Got::Frame);
         }
+        let until = extension::read_until(&frame.extension);
+        let checks =
+            Checks { limits: options.limits(), schema: options.checks_received(), reply_schema: None };
+        let mut want = Want { consume, ..REQUESTS };
+        let received = conn.receive(&mut self.part, frame, &mut want, checks);
+        self.consume(want.consume);
+        match received? {
+            Received::Message(message) => return Ok(self.deliver(message, until)),
+            Received::Ack(Some(request)) => self.client_tx.note_withdrawal(request),
+            Received::Ack(None) | Received::Bye | Received::Nothing => {}
+        }
+        Ok(Got::Frame)
     }
 
-    /// Returns the trigger with which the delivered requests are recorded as consumed.
-    #[inline]
-    fn trigger(&self) -> AckTrigger {
-        if self.bye_received { AckTrigger::Requested } else { AckTrigger::Receive }
+    /// Returns the request of this message, unless its caller has withdrawn it, which consumes it; `until` is when the
+    /// caller gives it up, if known.
+    #[inline(always)]
+    fn deliver(&mut self, message: Message, until: Option<Duration>) -> Got {
+        let event_log = &self.client_tx.conn.event_log;
+        if message.is_request() && self.part.is_withdrawn(message.number()) {
+            self.client_tx.conn.links.session_state.finished(message.session(), message.number());
+            event_log.count(&event_log.dropped);
+            return Got::Frame;
+        }
+        // The serving thread alone counts them.
+        event_log.count_exclusive(&event_log.received);
+        Got::Request(Request::new(message, self.client_tx.clone(), until))
     }
 
     /// Acknowledges if `trigger` makes that due.
@@ -86,30 +149,8 @@ impl Client {
             self.client_tx.conn.send_ack(trigger);
         }
     }
-
-    /// Returns the message of this frame, and records it as delivered; none for a duplicate.
-    ///
-    /// # Errors
-    /// `Malformed` for an impossible number: the caller ends the link.
-    pub fn accept(
-        &mut self,
-        frame: Incoming,
-        options: &Options,
-        event_log: &EventLog,
-    ) -> Result<Option<Message>> {
-        let checks =
-            Checks { limits: options.limits(), schema: options.checks_received(), reply_schema: None };
-        let no_violation = |halves: &mut SessionHalves, _: &mut Rx| halves.violation().map_or(Ok(()), Err);
-        self.part.accept(frame, Fate::Delivered, checks, event_log, no_violation)
-    }
-
-    /// Returns whether the caller of this request has withdrawn it. Records a withdrawn request as consumed.
-    #[inline]
-    pub fn is_withdrawn(&mut self, message: &Message) -> bool {
-        let is_withdrawn = message.is_request() && self.part.is_withdrawn(message.number());
-        if is_withdrawn {
-            self.client_tx.conn.links.session_state.finished(message.session(), message.number());
-        }
-        is_withdrawn
-    }
 }
+
+/// What a server receives.
+const REQUESTS: Want =
+    Want { data: true, requests: true, replies: false, delivers: true, consume: None, awaited: 0 };

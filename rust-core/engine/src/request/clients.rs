@@ -278,14 +278,14 @@ impl Clients {
         // First those that had nothing; what one of them has by now is found in the queue.
         self.park_served()?;
         for token in &self.ready_queue {
-            let client = self.clients.get_mut(token).filter(|client| !client.parked && !client.half_closed);
+            let client =
+                self.clients.get_mut(token).filter(|client| !client.part.parked && !client.half_closed);
             let Some(client) = client else { continue };
             let may_have_more = !client.part.read_ahead.is_empty();
-            if may_have_more || client.part.rx.park().unwrap_or(true) {
+            if may_have_more || client.part.park().unwrap_or(true) {
                 self.wake.wake();
                 return Ok(());
             }
-            client.parked = true;
         }
         Ok(())
     }
@@ -319,15 +319,7 @@ impl Clients {
                     continue;
                 }
             };
-            let client = Client {
-                part,
-                client_tx,
-                parked: false,
-                queued: false,
-                bye_received: false,
-                room: None,
-                half_closed: false,
-            };
+            let client = Client { part, client_tx, queued: false, room: None, half_closed: false };
             self.clients.insert(token, client);
             self.queue(token);
             self.count_present();

@@ -26,7 +26,6 @@ use crate::drive;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{Kind, flags};
 use crate::message::{Message, Payload, failure};
-use crate::session::inbox::AckTrigger;
 use crate::sys::fork;
 use crate::value::Source;
 
@@ -389,8 +388,7 @@ impl Channel {
             match turn {
                 Turn::Look => return Ok((frames >= LATE_ANSWERS).then_some(())),
                 Turn::Message(message) => self.drop_message(&message),
-                Turn::Bye => self.conn.send_ack(AckTrigger::Requested),
-                Turn::Ack => {}
+                Turn::Bye | Turn::Ack => {}
             }
             frames += 1;
             Ok(None)
@@ -453,8 +451,7 @@ impl Channel {
                 }
                 Turn::Message(message) if message.header().kind.is_answer() => return Ok(Some(message)),
                 Turn::Message(message) => receiving.inbox.push_back(message),
-                Turn::Bye => self.conn.send_ack(AckTrigger::Requested),
-                Turn::Look | Turn::Ack => {}
+                Turn::Look | Turn::Bye | Turn::Ack => {}
             }
             Ok(None)
         };

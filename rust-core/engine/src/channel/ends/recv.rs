@@ -66,8 +66,7 @@ impl Channel {
         match turn {
             Turn::Message(message) if receiving.is_withdrawn(&message) => self.drop_message(&message),
             Turn::Message(message) => return Some(message),
-            Turn::Bye => self.conn.send_ack(AckTrigger::Requested),
-            Turn::Look | Turn::Ack => {}
+            Turn::Look | Turn::Bye | Turn::Ack => {}
         }
         None
     }

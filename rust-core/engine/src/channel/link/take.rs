@@ -38,6 +38,14 @@ impl Want {
         }
     }
 
+    /// The same for a message that comes as a frame, of any kind but an acknowledgement.
+    pub fn takes_frame(self, kind: Kind) -> bool {
+        match kind {
+            Kind::Error | Kind::Command | Kind::Event => self.replies,
+            kind => self.takes(kind),
+        }
+    }
+
     /// Returns what becomes of this message.
     #[inline]
     pub fn fate(self, header: &Header) -> Fate {

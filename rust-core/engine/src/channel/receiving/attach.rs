@@ -30,7 +30,6 @@ impl Receiving {
         let part = waiting
             .running_tick(|waiting| reconnector.reconnect_rx(&mut self.generation, event_log, waiting))?;
         reconnector.origin.is_settled();
-        self.bye_received = false;
         self.lockstep = part.peer.lockstep;
         if let Some(negotiated) = &part.negotiated {
             reconnector.session_state.begin_receiving(self.generation, negotiated);
@@ -95,6 +94,5 @@ impl Receiving {
         for fd in part.rx.descriptors() {
             self.set.remove(fd);
         }
-        self.parked = false;
     }
 }

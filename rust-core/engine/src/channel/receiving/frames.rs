@@ -2,11 +2,11 @@
 
 use super::in_place::ANY;
 use super::{Reads, Receiving, Turn};
-use crate::channel::conn::Conn;
+use crate::channel::conn::{Conn, Received};
 use crate::channel::link::{Checks, Want, is_answer_to};
 use crate::deadline::Waiting;
 use crate::error::Result;
-use crate::frame::{Incoming, Kind};
+use crate::frame::Incoming;
 use crate::message::Message;
 use crate::sys::poll::next_round;
 
@@ -73,47 +73,26 @@ impl Receiving {
         reads: &mut Reads,
         conn: &Conn,
     ) -> Result<Option<Turn>> {
-        let event_log = &conn.event_log;
-        Ok(match frame.header.kind {
-            Kind::Data | Kind::Request | Kind::Reply | Kind::Error | Kind::Command | Kind::Event => {
-                let Some(part) = &mut self.part else { return Ok(None) };
-                let Reads { delivers, awaited, .. } = *reads;
-                let fate = Want { delivers, awaited, ..ANY }.fate(&frame.header);
-                let (schema, reply_schema) = (self.schema.as_ref(), self.reply_schema.as_ref());
-                let checks = Checks { limits: self.limits, schema, reply_schema };
-                let (pending, mut due) = (&mut reads.consume, None);
-                let accepted = part.accept(frame, fate, checks, event_log, |halves, rx| {
-                    due = pending
-                        .take()
-                        .filter(|trigger| halves.consumed_in_ring(|| rx.consumed_with_fence(), *trigger));
-                    Ok(())
-                });
-                if let Some(trigger) = due {
-                    conn.send_ack_now(trigger);
-                }
-                let Some(message) = accepted? else { return Ok(None) };
-                event_log.count_exclusive(&event_log.received);
+        let Some(part) = &mut self.part else { return Ok(None) };
+        let Reads { delivers, awaited, consume, .. } = *reads;
+        let mut want = Want { delivers, awaited, consume, ..ANY };
+        let (schema, reply_schema) = (self.schema.as_ref(), self.reply_schema.as_ref());
+        let checks = Checks { limits: self.limits, schema, reply_schema };
+        let received = conn.receive(part, frame, &mut want, checks);
+        reads.consume = want.consume;
+        Ok(match received? {
+            Received::Message(message) => {
+                conn.event_log.count_exclusive(&conn.event_log.received);
                 self.set.note_message();
                 self.update_readiness(true);
                 Some(Turn::Message(message))
             }
-            Kind::Bye => {
-                // The acknowledgement that follows includes what this call consumes.
-                self.apply_consume(reads, conn);
-                if let Some(part) = &mut self.part {
-                    part.rx.consumed();
-                }
-                self.bye_received = true;
-                Some(Turn::Bye)
-            }
-            Kind::Ack => {
-                let Some(part) = &mut self.part else { return Ok(None) };
-                if let Some(request) = part.accept_ack(&frame)? {
-                    self.withdraw(request, conn);
-                }
+            Received::Bye => Some(Turn::Bye),
+            Received::Ack(withdrawn) => {
+                withdrawn.iter().for_each(|request| self.withdraw(*request, conn));
                 Some(Turn::Ack)
             }
-            Kind::Hello => None,
+            Received::Nothing => None,
         })
     }
 

@@ -127,10 +127,8 @@ impl Receiving {
     /// else is pending.
     #[inline(always)]
     pub fn look_for_reply(&mut self, spins: bool) -> bool {
-        if self.parked || self.watched {
-            return false;
-        }
-        let Some(half) = self.part.as_mut().and_then(|part| part.rx.in_place()) else { return false };
+        let part = self.part.as_mut().filter(|part| !part.parked && !self.watched);
+        let Some(half) = part.and_then(|part| part.rx.in_place()) else { return false };
         // The messages before it were copied; their room is freed while the peer works.
         half.consumed();
         if spins { half.poll_briefly() } else { half.is_ready() }
@@ -146,10 +144,11 @@ impl Receiving {
         halves: &mut SessionHalves,
         event_log: &EventLog,
     ) -> Option<Taken> {
-        if self.parked || self.watched || self.reply_schema.is_some() {
+        if self.watched || self.reply_schema.is_some() {
             return None;
         }
-        let taken = self.part.as_mut()?.take_reply(number, halves, &self.limits)?;
+        let part = self.part.as_mut().filter(|part| !part.parked)?;
+        let taken = part.take_reply(number, halves, &self.limits)?;
         self.note_taken(event_log);
         Some(taken)
     }

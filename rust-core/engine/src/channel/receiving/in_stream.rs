@@ -118,9 +118,8 @@ impl Receiving {
         // One expression without early returns: nearly always each condition is false.
         !self.inbox.is_empty()
             | self.deferred_error.is_some()
-            | self.parked
-            | self.bye_received
             | self.lockstep
             | self.closing
+            | self.part.as_ref().is_some_and(|part| part.parked | part.bye_received)
     }
 }

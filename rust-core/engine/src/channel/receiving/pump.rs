@@ -11,7 +11,6 @@ use crate::channel::link::Want;
 use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result};
 use crate::session::inbox::AckTrigger;
-use crate::transport::Losses;
 
 /// Messages in the inbox, at most, while a thread reads for acknowledgements.
 const MAX_INBOX: usize = 1 << 16;
@@ -72,11 +71,7 @@ impl Receiving {
                 conn.send_ack(AckTrigger::Requested);
                 Ok(None)
             }
-            Turn::Bye => {
-                conn.send_ack(AckTrigger::Requested);
-                Ok(None)
-            }
-            Turn::Look | Turn::Ack => Ok(None),
+            Turn::Look | Turn::Bye | Turn::Ack => Ok(None),
         })
     }
 
@@ -143,11 +138,7 @@ impl Receiving {
                 }
             }
             let Some(part) = &mut self.part else { continue };
-            let got = part.next_frame();
-            let losses = part.rx.take_losses();
-            if losses != Losses::default() {
-                event_log.lost(losses);
-            }
+            let got = conn.next_frame(part);
             if !matches!(got, Ok(Some(_))) {
                 // Before the link is released, and its session with it.
                 self.apply_consume(reads, conn);
@@ -159,12 +150,7 @@ impl Receiving {
                             self.route(message, reads.awaited, conn, waiting)?
                         }
                         Ok(other) => {
-                            let counted = self.count_empty_poll(waiting);
-                            if counted.is_err() && matches!(other, Some(Turn::Bye)) {
-                                // The caller, which would send it, gets the error instead of the frame.
-                                conn.send_ack(AckTrigger::Requested);
-                            }
-                            counted?;
+                            self.count_empty_poll(waiting)?;
                             let Some(of) = other else { continue };
                             of
                         }
@@ -231,8 +217,7 @@ impl Receiving {
         if reads.asks_for_peer
             && let Some(part) = &mut self.part
         {
-            self.parked = true;
-            part.rx.park()?;
+            part.park()?;
         }
         self.unpark();
         let spares = reads.spares || conn.links.is_manual_ack();
@@ -263,7 +248,7 @@ impl Receiving {
     /// Leaves the descriptor as an event loop needs it, which waits from here on, also where the peer is a server,
     /// which has only answers.
     fn leave_to_event_loop(&mut self, reads: &Reads, conn: &Conn) {
-        if self.part.is_some() && !self.parked {
+        if self.part.as_ref().is_some_and(|part| !part.parked) {
             self.update_readiness(true);
         } else if self.part.is_none() && reads.of_program {
             // The caller gets the end of the link now, and the inbox is empty.

@@ -54,9 +54,7 @@ impl Receiving {
             return Err(waiting.timed_out());
         }
         self.waker.drain();
-        self.parked = true;
-        if part.rx.park()? {
-            self.unpark();
+        if part.park()? {
             return Ok(());
         }
         if waiting.is_none() {
@@ -123,20 +121,14 @@ impl Receiving {
         self.set.disarm()?;
         self.watch_link()?;
         let Some(part) = &mut self.part else { return Ok(true) };
-        self.parked = true;
-        let has_come = part.rx.park()?;
-        if has_come {
-            self.unpark();
-        }
-        Ok(!has_come)
+        Ok(!part.park()?)
     }
 
     /// Takes back the request to be woken.
     pub(super) fn unpark(&mut self) {
-        if let Some(part) = self.part.as_mut().filter(|_| self.parked) {
-            part.rx.unpark();
+        if let Some(part) = &mut self.part {
+            part.unpark();
         }
-        self.parked = false;
     }
 
     /// Keeps the descriptor readable while something is in the inbox. With `link`, the link is polled, too,
@@ -146,10 +138,9 @@ impl Receiving {
             return;
         }
         let more = match &mut self.part {
-            Some(part) if link => part.rx.park().unwrap_or(true) || !part.read_ahead.is_empty(),
+            Some(part) if link => part.park().unwrap_or(true) || !part.read_ahead.is_empty(),
             _ => false,
         };
-        self.parked |= link;
         let is_filed = std::mem::take(&mut self.has_filed);
         if more || is_filed || !self.inbox.is_empty() || self.deferred_error.is_some() {
             self.waker.wake();

@@ -78,7 +78,8 @@ impl Clients {
     pub fn finish(&mut self, waiting: &mut Waiting<'_>) -> Result<()> {
         // Acknowledges now, because later requests for an acknowledgement are not received.
         for client in self.clients.values_mut() {
-            client.consumed(&self.options);
+            let consume = client.begin(&self.options);
+            client.consume(consume);
             client.send_ack(AckTrigger::Close);
         }
         if self.signal_watch.is_some() {
