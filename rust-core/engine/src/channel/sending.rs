@@ -509,6 +509,20 @@ impl Sending {
         Ok(Some((own, what)))
     }
 
+    /// Sends what waits for room, without waiting. Returns what reports room for what is left; none where nothing is.
+    ///
+    /// # Errors
+    /// Why the link has ended; `OutOfMemory` if the process has no descriptors left.
+    pub fn send_waiting(&mut self) -> Result<Option<(OwnedFd, Interest)>> {
+        while self.part.as_ref().is_some_and(TxPart::is_waiting) {
+            let room = self.room(false)?;
+            if room.is_some() {
+                return Ok(room);
+            }
+        }
+        Ok(None)
+    }
+
     /// Flushes the rest of what was begun, until the deadline. Returns whether some of it is still on this side.
     pub fn flush(&mut self, waiting: &mut Waiting<'_>) -> bool {
         let Some(part) = &mut self.part else { return false };

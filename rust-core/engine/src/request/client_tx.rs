@@ -114,7 +114,7 @@ impl ClientTx {
             options: options.clone(),
             shown,
         });
-        client_tx.replay();
+        client_tx.conn.send_ack(AckTrigger::Receive);
         Ok(client_tx)
     }
 
@@ -133,26 +133,13 @@ impl ClientTx {
         Some(self.session()?.lender(&self.conn.event_log))
     }
 
-    /// Runs `f` with the sending state.
-    fn with_sending<R>(&self, f: impl FnOnce(&mut Sending) -> R) -> R {
-        f(&mut self.conn.sending.borrow())
-    }
-
-    /// Sends the answers that are kept for the client and were not sent over this link.
-    pub fn replay(&self) {
-        if self.conn.links.session_state.halves().has_replays() {
-            // If the link breaks here, the receiving half reports it.
-            self.with_sending(|sending| drop(sending.replay(&self.conn.links, &mut Waiting::at_once())));
-        }
-    }
-
     /// Sends an answer, or keeps it until there is room. An answer to a client that has disconnected is
     /// dropped and counted, unless it answers an idempotent request of a client that may reconnect.
     ///
     /// # Errors
     /// An error that concerns this answer alone, such as `TooLarge`; another answer may be given.
     pub fn send(&self, draft: &Draft<'_>) -> Result<()> {
-        self.with_sending(|sending| self.send_with(sending, draft))
+        self.send_with(&mut self.conn.sending.borrow(), draft)
     }
 
     /// [`ClientTx::send`] for the answer to a request, which is counted. `answered` is whether the request has been
@@ -208,16 +195,15 @@ impl ClientTx {
         admitted: Option<Admitted<'_>>,
     ) -> Option<Result<()>> {
         let Some((mut sending, ticket)) = admitted else {
-            return self.with_sending(|sending| {
-                if answered.load(Ordering::Relaxed) {
-                    return None;
-                }
-                let sent = self.send_with(sending, &draft);
-                if sent.is_ok() {
-                    self.note_answer(answered);
-                }
-                Some(sent)
-            });
+            let mut sending = self.conn.sending.borrow();
+            if answered.load(Ordering::Relaxed) {
+                return None;
+            }
+            let sent = self.send_with(&mut sending, &draft);
+            if sent.is_ok() {
+                self.note_answer(answered);
+            }
+            return Some(sent);
         };
         let passed = self.pass(&mut sending, &draft, Some(ticket));
         let mut ending = sending.enter();
@@ -369,19 +355,15 @@ impl ClientTx {
 
     /// Sends waiting answers. If some remain, returns a descriptor and the event that reports room for them.
     pub fn flush(&self) -> Option<(OwnedFd, Interest)> {
-        self.with_sending(|sending| {
-            while sending.part.as_ref().is_some_and(TxPart::is_waiting) {
-                match sending.room(false) {
-                    Ok(None) => {}
-                    Ok(room) => return room,
-                    // The next round tries again.
-                    Err(error) if error.kind() == ErrorKind::OutOfMemory => return None,
-                    Err(error) => self.give_up(sending, error),
-                }
-            }
-            self.conn.links.pending.store(false, Ordering::Release);
-            None
-        })
+        let mut sending = self.conn.sending.borrow();
+        match sending.send_waiting() {
+            Ok(None) => self.conn.links.pending.store(false, Ordering::Release),
+            Ok(room) => return room,
+            // The next round tries again.
+            Err(error) if error.kind() == ErrorKind::OutOfMemory => {}
+            Err(error) => self.give_up(&mut sending, error),
+        }
+        None
     }
 
     /// Returns the options of the server.
@@ -413,7 +395,9 @@ impl ClientTx {
 
     /// Records that a request will never be answered.
     pub fn never_answered(&self) {
-        self.with_sending(|_| self.count_answer());
+        let sending = self.conn.sending.borrow();
+        self.count_answer();
+        drop(sending);
         self.wake_if_half_closed();
     }
 
@@ -480,11 +464,11 @@ impl ClientTx {
                 session_state.acknowledge(message.session(), number);
                 self.conn.send_ack(AckTrigger::Close);
             }
-            None => self.with_sending(|sending| {
-                if let Some(part) = &mut sending.part {
+            None => {
+                if let Some(part) = &mut self.conn.sending.borrow().part {
                     part.tx.consumed_to(number);
                 }
-            }),
+            }
         }
     }
 

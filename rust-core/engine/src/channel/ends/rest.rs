@@ -112,14 +112,9 @@ fn write_rests(of: &Weak<Rests>, conn: &Weak<Conn>, look: &Arc<EventFd>) {
 /// Writes as much of the rest as there is room for. Returns what reports room for more; none where nothing is left or
 /// the link has ended. Where another call writes the rest meanwhile, `look` is woken.
 fn room_for_rest(sending: &mut Sending, look: &Arc<EventFd>) -> Option<(OwnedFd, Interest)> {
-    while sending.has_rest() {
-        let room = sending.room(false).ok()?;
-        if let Some(part) = sending.part.as_ref().filter(|_| room.is_some()) {
-            part.tx.watch_rest(look);
-            return room;
-        }
-    }
-    None
+    let room = sending.send_waiting().ok()??;
+    sending.part.as_ref()?.tx.watch_rest(look);
+    Some(room)
 }
 
 /// Releases the link at the end of a channel: over a stream a rest outlives the channel, as what the kernel has does.

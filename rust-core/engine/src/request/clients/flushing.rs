@@ -53,7 +53,8 @@ impl Clients {
     /// Flushes the waiting answers of a client, and registers for a wake-up when there is room for the rest.
     fn flush(&mut self, token: u64) {
         if token == KEPT {
-            return self.clients.values().for_each(|client| client.client_tx.replay());
+            let clients = self.clients.values();
+            return clients.for_each(|client| client.client_tx.conn.send_ack(AckTrigger::Receive));
         }
         let Some(client) = self.clients.get_mut(&token).filter(|client| client.is_unflushed()) else {
             return;
