@@ -170,10 +170,10 @@ struct Bounds {
 
 const BOUNDS: [Bounds; 5] = [
     Bounds { transport: "shm", message: [1, 2], steps: [1, 2, 1, 1], call: 2 },
-    Bounds { transport: "unix", message: [2, 2], steps: [2, 2, 2, 5], call: 6 },
-    Bounds { transport: "tcp", message: [2, 2], steps: [2, 2, 2, 5], call: 6 },
-    Bounds { transport: "fifo", message: [2, 2], steps: [2, 2, 2, 5], call: 6 },
-    Bounds { transport: "spool", message: [2, 1], steps: [2, 1, 2, 5], call: 6 },
+    Bounds { transport: "unix", message: [2, 2], steps: [2, 2, 2, 4], call: 4 },
+    Bounds { transport: "tcp", message: [2, 2], steps: [2, 2, 2, 4], call: 4 },
+    Bounds { transport: "fifo", message: [2, 2], steps: [2, 2, 2, 4], call: 4 },
+    Bounds { transport: "spool", message: [2, 1], steps: [2, 1, 2, 4], call: 4 },
 ];
 
 /// Returns a free endpoint of this transport.
