@@ -82,9 +82,9 @@ impl Client {
             .or_else(|| part.take(&mut halves, &limits, Want { consume, ..REQUESTS }))
     }
 
-    /// Returns what a message is that was taken.
+    /// Returns the request of a message that was taken: see [`Client::receive`].
     #[inline]
-    pub fn finish(&mut self, taken: Taken) -> Got {
+    pub fn finish(&mut self, taken: Taken) -> Option<Request> {
         let message = taken.done().unwrap_or_else(|taken| self.client_tx.conn.finish(taken));
         self.deliver(message, None)
     }
@@ -95,7 +95,7 @@ impl Client {
     /// An error about one frame, which was skipped; otherwise why the link has ended, or is to be ended.
     pub fn receive(&mut self, options: &Options, consume: Option<AckTrigger>) -> Result<Got> {
         if let Some(taken) = self.take(options, consume) {
-            return Ok(self.finish(taken));
+            return Ok(self.finish(taken).map_or(Got::Frame, Got::Request));
         }
         let conn = &self.client_tx.conn;
         let frame = match conn.next_frame(&mut self.part) {
@@ -121,7 +121,9 @@ impl Client {
         let received = conn.receive(&mut self.part, frame, &mut want, checks);
         self.consume(want.consume);
         match received? {
-            Received::Message(message) => return Ok(self.deliver(message, until)),
+            Received::Message(message) => {
+                return Ok(self.deliver(message, until).map_or(Got::Frame, Got::Request));
+            }
             Received::Ack(Some(request)) => self.client_tx.note_withdrawal(request),
             Received::Ack(None) | Received::Bye | Received::Nothing => {}
         }
@@ -131,16 +133,16 @@ impl Client {
     /// Returns the request of this message, unless its caller has withdrawn it, which consumes it; `until` is when the
     /// caller gives it up, if known.
     #[inline(always)]
-    fn deliver(&mut self, message: Message, until: Option<Duration>) -> Got {
+    fn deliver(&mut self, message: Message, until: Option<Duration>) -> Option<Request> {
         let event_log = &self.client_tx.conn.event_log;
         if message.is_request() && self.part.is_withdrawn(message.number()) {
             self.client_tx.conn.links.session_state.finished(message.session(), message.number());
             event_log.count(&event_log.dropped);
-            return Got::Frame;
+            return None;
         }
         // The serving thread alone counts them.
         event_log.count_exclusive(&event_log.received);
-        Got::Request(Request::new(message, self.client_tx.clone(), until))
+        Some(Request::new(message, self.client_tx.clone(), until))
     }
 
     /// Acknowledges if `trigger` makes that due.

@@ -24,7 +24,7 @@ impl Clients {
         }
         let taken = client.take(&self.options, Some(client.part.trigger()))?;
         self.frames_in_round += 1;
-        if let Got::Request(request) = client.finish(taken) { Some(request) } else { None }
+        client.finish(taken)
     }
 
     /// Serves the queue until there is a request, the queue is empty, or the round ends.
