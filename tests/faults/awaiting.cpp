@@ -1,4 +1,5 @@
-// Prints what a coroutine receives, where it is not what it received before: `awaiting name NAME`, or `awaiting list NAME`.
+// Prints what a coroutine receives, where it is not what it received before, and "told" for each event of messages that are neither received nor counted:
+// `awaiting name NAME`, or `awaiting list NAME`.
 #include <linkspan.hpp>
 
 #include <cstdio>
@@ -46,6 +47,10 @@ task receive(loop &events, const linkspan::subscriber &readings) {
         } catch (const linkspan::lagged &) {
         } catch (const linkspan::disconnected &) {
         }
+        const auto happened = readings.events();
+        for (std::size_t i = 0; i < happened.count(); i++)
+            if (happened.get<std::string>(std::to_string(i) + "/text").find("neither received nor counted") != std::string::npos) std::puts("told");
+        std::fflush(stdout);
     }
 }
 

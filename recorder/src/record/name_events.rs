@@ -97,6 +97,15 @@ impl NameEvents<'_> {
         for gap in subscriber.gaps().into_iter().filter(|gap| gap.is_sure || is_end) {
             let name = topic(&gap.name).to_owned();
             let since = u64::try_from(gap.since.0).unwrap_or(0);
+            if !gap.is_seen {
+                let text = format!(
+                    "{}; until {}",
+                    gap.reason,
+                    gap.until.map_or("the end of the recording".to_owned(), |until| until.to_string())
+                );
+                self.add(Event::new(since, Kind::Unaccounted).of(&name, None).with_text(text), items);
+                continue;
+            }
             let Some(until) = gap.until else {
                 // It is reported once, however often it is returned.
                 if self.lasting.len() >= NAMES || self.lasting.insert(name.clone(), since) == Some(since) {

@@ -21,8 +21,9 @@ use crate::stdout;
 ///
 /// Missed messages that the recording says are no fault of it. The exit code is 0 where every message is there or
 /// counted as missed, and each part was closed; 5 where that is so as far as is known: a part was not closed and is
-/// whole up to its end, because its recorder was killed or is still at work, or a publisher over tcp: ended without
-/// saying which message was its last, because it was killed; 1 where there is a fault.
+/// whole up to its end, because its recorder was killed or is still at work, a publisher over tcp: ended without
+/// saying which message was its last, because it was killed, or one over tcp: on another machine may have come and
+/// gone between two attempts to connect; 1 where there is a fault.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  linkspan recording check run42.mcap")]
 pub struct Arguments {
@@ -42,6 +43,8 @@ struct Numbers {
     missed: u64,
     /// The publishers of which it is not known what they published last.
     unaccounted: BTreeSet<(String, u64)>,
+    /// The names at which a publisher may have come and gone that nothing told of.
+    polled: BTreeSet<String>,
     faults: Vec<String>,
     /// All of them.
     count: u64,
@@ -123,8 +126,8 @@ impl Parts {
 /// Faults that are said one by one.
 const MAX_FAULTS: usize = 10_000;
 
-/// The exit code where nothing is wrong, and not everything is known: a part was not closed or is not there, or a
-/// publisher did not say which message was its last.
+/// The exit code where nothing is wrong, and not everything is known: a part was not closed or is not there, a publisher
+/// did not say which message was its last, or one may have come and gone that nothing told of.
 const NOT_KNOWN: u8 = 5;
 
 /// Checks it.
@@ -155,7 +158,10 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
                 numbers.fault(format!("{}: {}: {}", event.kind.name(), event.name, event.text));
             }
             Entry::Event(event) if event.kind == Kind::Unaccounted => {
-                numbers.unaccounted.insert((event.name.to_owned(), event.incarnation.unwrap_or(0)));
+                match event.incarnation {
+                    Some(incarnation) => numbers.unaccounted.insert((event.name.to_owned(), incarnation)),
+                    None => numbers.polled.insert(event.name.to_owned()),
+                };
             }
             Entry::Metadata(format::metadata::RECORDING, _) => {
                 begun = begun.saturating_add(1);
@@ -211,7 +217,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     if count == 0 {
         let ends = numbers.unaccounted.len() as u64;
         let verdict = match (unclosed.is_empty(), ends) {
-            (true, 0) if absent.is_empty() => "complete",
+            (true, 0) if absent.is_empty() && numbers.polled.is_empty() => "complete",
             (true, _) => "complete as far as is known",
             (false, _) => "whole, and not closed",
         };
@@ -227,7 +233,13 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
                 counted(ends, "incarnation")
             ))?;
         }
-        let is_known = unclosed.is_empty() && ends == 0 && absent.is_empty();
+        if !numbers.polled.is_empty() && !arguments.quiet {
+            let names = Vec::from_iter(numbers.polled).join(", ");
+            stdout::print_line(&format!(
+                "whether a publisher came and went between two attempts to connect is not known: {names}"
+            ))?;
+        }
+        let is_known = verdict == "complete";
         return Ok(if is_known { ExitCode::SUCCESS } else { ExitCode::from(NOT_KNOWN) });
     }
     numbers.faults.iter().try_for_each(|fault| stdout::print_line(fault))?;

@@ -15,8 +15,10 @@ pub struct Redial {
     failures: u32,
 }
 
+/// The longest pause.
+pub const LONGEST: Duration = Duration::from_secs(5);
 /// The pauses after the first failed attempt and after many, before the random part.
-const ABSENT: [Duration; 2] = [Duration::from_millis(50), Duration::from_secs(5)];
+const ABSENT: [Duration; 2] = [Duration::from_millis(50), LONGEST];
 /// The same for a listener that was busy: out of descriptors, or ending.
 const BUSY: [Duration; 2] = [Duration::from_millis(20), Duration::from_secs(1)];
 

@@ -267,7 +267,8 @@ pub trait Target: Send + Sync {
     fn listener(&self) -> Option<Listener> {
         match self.appears() {
             Appears::Name(place) => place.listener(),
-            Appears::Opened(_) | Appears::Polled(_) => None,
+            Appears::Polled(record) => record?.listener(),
+            Appears::Opened(_) => None,
         }
     }
 
@@ -287,7 +288,7 @@ pub enum Appears<'a> {
     Name(&'a Place),
     /// The name appears, or a process opens a file that was there before.
     Opened(&'a Place),
-    /// There is no signal, so the caller retries (after 50 ms, doubling to 5 s). A listener on this
-    /// machine may write a record at this place.
+    /// No signal is certain, so the caller retries (after 50 ms, doubling to 5 s). A listener on this machine writes a
+    /// record at this place, which it renames there once it listens.
     Polled(Option<Place>),
 }

@@ -50,6 +50,11 @@ pub(crate) fn record_of_file(file: &str) -> String {
     [PREFIX, file].concat()
 }
 
+/// Returns the place of the record of a name: each owner renames a new file to it.
+pub(crate) fn record(place: &Place) -> Place {
+    Place { directory: place.directory.clone(), file: record_of_file(&place.file) }
+}
+
 impl OwnerRecord {
     /// Writes the record: this process owns the name for this pattern, and what `more` adds. The
     /// caller holds the lock of the name.

@@ -257,7 +257,10 @@ impl Dialling<'_> {
                     self.retry().not_listening(self.target().appears())?;
                     return Err(self.absent());
                 }
-                Some(Call::Busy) => return Err(self.busy()),
+                Some(Call::Busy) => {
+                    self.retry().busy();
+                    return Err(self.busy());
+                }
                 None if pending.ends.has_passed() => return Err(self.shown(pending.asked.stalled())),
                 None => {
                     self.retry().awaits_answer(pending.ends);

@@ -110,6 +110,15 @@ impl Dialler {
         self.target.listener()
     }
 
+    /// Returns whether nothing tells that a program listens there: over TCP, unless listeners write a record in the
+    /// runtime directory of this process. `has_record` is whether the one that was connected last has done so.
+    pub fn is_polled(&self, has_record: bool) -> bool {
+        match self.target.appears() {
+            Appears::Polled(record) => record.is_none() || !has_record,
+            Appears::Name(_) | Appears::Opened(_) => false,
+        }
+    }
+
     /// Returns the endpoint.
     pub fn endpoint(&self) -> &Endpoint {
         &self.endpoint

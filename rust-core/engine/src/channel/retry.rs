@@ -25,6 +25,15 @@ use crate::sys::timer::Timer;
 use crate::transport::driver::Appears;
 use crate::transport::place::Place;
 
+/// What the timer was armed for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Armed {
+    /// Another attempt.
+    Pause,
+    /// The end of the time that a listener has to answer, which ends the wait of an attempt under way alone.
+    Answer,
+}
+
 /// What ends the wait of one object without a connection.
 pub struct Retry {
     /// The set of the object, in which the watch and the timer are.
@@ -45,8 +54,8 @@ struct State {
     redial: Redial,
     /// Whether the watch ends the wait: no program listened when it was there already.
     is_name_awaited: bool,
-    /// Whether the timer ends the wait.
-    is_timer_armed: bool,
+    /// What the timer ends the wait for.
+    armed: Option<Armed>,
 }
 
 impl Retry {
@@ -97,7 +106,7 @@ impl Retry {
         let mut state = self.state();
         state.redial.succeeded();
         state.is_name_awaited = false;
-        state.is_timer_armed = false;
+        state.armed = None;
         if let Some(timer) = state.timer.take() {
             self.set.remove(&timer);
         }
@@ -110,14 +119,20 @@ impl Retry {
 
     /// Notes that an attempt is due now: a connection was lost, or another thread has made one.
     pub fn is_due(&self) {
-        self.arm(&mut self.state(), Duration::ZERO);
+        self.arm(&mut self.state(), Duration::ZERO, Armed::Pause);
     }
 
     /// Notes that an attempt has failed.
     fn failed(&self, kind: ErrorKind, appears: Option<Appears<'_>>) {
         let mut state = self.state();
         let is_absent = state.is_name_awaited && matches!(kind, ErrorKind::NotFound | ErrorKind::Timeout);
-        if state.is_timer_armed || is_absent {
+        let has_event = match state.armed {
+            Some(Armed::Pause) => true,
+            // A listener that ended the attempt at once has left the time that it had to answer.
+            Some(Armed::Answer) => kind == ErrorKind::Timeout,
+            None => false,
+        };
+        if has_event || is_absent {
             return;
         }
         if let Some(Appears::Name(place) | Appears::Opened(place)) = appears
@@ -175,13 +190,13 @@ impl Retry {
     pub fn busy(&self) {
         let mut state = self.state();
         let pause = state.redial.was_busy(random_number());
-        self.arm(&mut state, pause);
+        self.arm(&mut state, pause, Armed::Pause);
     }
 
     /// Notes that a listener has until then to answer.
     pub fn awaits_answer(&self, until: Deadline) {
         let left = until.remaining().unwrap_or(Duration::MAX);
-        self.arm(&mut self.state(), left);
+        self.arm(&mut self.state(), left, Armed::Answer);
     }
 
     /// Adds what reports the answer to an attempt that no call waits for.
@@ -199,7 +214,7 @@ impl Retry {
     pub fn may_succeed(&self) -> bool {
         let state = self.state();
         let is_over = state.timer.as_ref().is_some_and(|timer| is_readable(timer.as_fd()));
-        let is_armed = state.is_timer_armed || state.is_name_awaited;
+        let is_armed = state.armed.is_some() || state.is_name_awaited;
         // Always asked, because that is what takes the events from the descriptor.
         let has_changed = state.watch.as_ref().is_some_and(|watch| watch.has_changed());
         is_over || has_changed || !is_armed
@@ -243,17 +258,18 @@ impl Retry {
     /// Returns whether an event ends the wait.
     pub fn is_armed(&self) -> bool {
         let state = self.state();
-        state.is_timer_armed || state.is_name_awaited
+        state.armed.is_some() || state.is_name_awaited
     }
 
     /// Arms the timer for another failed attempt.
     fn pause(&self, state: &mut State) {
         let pause = state.redial.failed(random_number());
-        self.arm(state, pause);
+        self.arm(state, pause, Armed::Pause);
     }
 
-    fn arm(&self, state: &mut State, pause: Duration) {
-        state.is_timer_armed = self.make_timer(state).and_then(|timer| timer.arm(pause)).is_ok();
+    fn arm(&self, state: &mut State, pause: Duration, what: Armed) {
+        let armed = self.make_timer(state).and_then(|timer| timer.arm(pause));
+        state.armed = armed.is_ok().then_some(what);
     }
 
     /// Returns the timer, which is made if there is none.
@@ -267,7 +283,7 @@ impl Retry {
     }
 
     fn disarm(state: &mut State) {
-        if std::mem::take(&mut state.is_timer_armed)
+        if state.armed.take().is_some()
             && let Some(timer) = &state.timer
         {
             let _ = timer.disarm();

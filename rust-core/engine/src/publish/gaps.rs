@@ -29,12 +29,21 @@ pub struct Gap {
     /// Whether it is a gap whatever comes. False while it lasts and the listener that does not answer may soon be
     /// connected, and then says with its numbers what was missed.
     pub is_sure: bool,
+    /// Whether a program was seen that had the name. Where false, none was: but nothing tells of one over `tcp:` that
+    /// lives between two attempts to connect, unless it is on this machine with the same runtime directory.
+    pub is_seen: bool,
 }
 
 /// The most gaps that are kept, and the most that last.
 const KEPT: usize = 4096;
 /// How long a listener may be silent that ends or is about to answer.
 const SETTLES: Duration = Duration::from_secs(2);
+
+/// What is said of a publisher that came and went between two attempts to connect.
+pub const GONE_UNMET: &str = "a publisher came, and had ended when this subscriber tried to connect: what it published was neither received nor counted";
+
+/// The reason of a gap in which no program was seen.
+const POLLED: &str = "no program listened when this subscriber tried to connect; nothing tells of one that came and went between two attempts, which are at most 5 s apart";
 
 /// The gaps of one subscriber.
 #[derive(Default)]
@@ -63,6 +72,8 @@ struct Lasting {
     is_certain: bool,
     /// The listener that did not answer, where it is not the one that was connected last.
     silent: Option<Listener>,
+    /// Whether nothing tells that a program listens there, so that others may have come and gone.
+    is_polled: bool,
 }
 
 /// A listener that did not answer.
@@ -74,9 +85,29 @@ pub enum Silent {
     Other(Listener),
     /// One that cannot be told from others.
     Unknown,
+    /// The same at an address where nothing tells that a program listens.
+    Polled,
 }
 
 impl Lasting {
+    fn new(reason: &str) -> Lasting {
+        let now = Instant::now();
+        Lasting {
+            since: Timestamp::now(),
+            noticed: now,
+            met: now,
+            reason: reason.to_owned(),
+            is_certain: false,
+            silent: None,
+            is_polled: false,
+        }
+    }
+
+    /// Whether a program was seen that had the name, beside one that ended just then.
+    fn is_seen(&self) -> bool {
+        !self.is_polled || self.is_sure()
+    }
+
     fn is_sure(&self) -> bool {
         self.is_certain || self.met.duration_since(self.noticed) >= SETTLES
     }
@@ -84,6 +115,7 @@ impl Lasting {
     /// Returns whether nothing is missing of it or not counted, if it ends with a connection to this listener.
     fn is_accounted_for(&self, connected: Option<Listener>) -> bool {
         !self.is_certain
+            && !self.is_polled
             && match self.silent {
                 // Still the same one after a long time: it lived, and only its numbers can say what was missed.
                 None => connected.is_some() || !self.is_sure(),
@@ -107,14 +139,7 @@ impl Gaps {
         }
         self.lasts.store(true, Ordering::Relaxed);
         let now = Instant::now();
-        let lasting = state.open.entry(name.clone()).or_insert_with(|| Lasting {
-            since: Timestamp::now(),
-            noticed: now,
-            met: now,
-            reason: reason.to_owned(),
-            is_certain: false,
-            silent: None,
-        });
+        let lasting = state.open.entry(name.clone()).or_insert_with(|| Lasting::new(reason));
         lasting.met = now;
         let is_first = !lasting.is_certain && lasting.silent.is_none();
         match listener {
@@ -125,6 +150,7 @@ impl Gaps {
                 lasting.silent = Some(one);
             }
             Silent::Unknown => lasting.is_certain = true,
+            Silent::Polled => lasting.is_polled = true,
         }
         is_first
     }
@@ -145,21 +171,35 @@ impl Gaps {
         let Some(lasting) = state.open.remove(name) else { return };
         self.lasts.store(!state.open.is_empty(), Ordering::Relaxed);
         if !lasting.is_accounted_for(connected) {
+            let is_seen = lasting.is_seen();
             let Lasting { since, reason, .. } = lasting;
-            state.keep(Gap {
-                name: name.to_string(),
-                since,
-                until: Some(Timestamp::now()),
-                reason,
-                is_sure: true,
-            });
+            let (name, until) = (name.to_string(), Some(Timestamp::now()));
+            state.keep(Gap { name, since, until, reason, is_sure: true, is_seen });
+        }
+    }
+
+    /// Notes that nobody was met at a name of which nothing tells that a program listens there.
+    pub fn polled(&self, name: &Arc<str>) {
+        let mut state = self.state();
+        if state.open.len() >= KEPT && !state.open.contains_key(name) {
+            return;
+        }
+        self.lasts.store(true, Ordering::Relaxed);
+        let lasting = state.open.entry(name.clone()).or_insert_with(|| Lasting::new(POLLED));
+        lasting.is_polled = true;
+        if lasting.is_sure() {
+            lasting.is_certain = true;
+        } else {
+            // One that was met before has ended, and another one may be met.
+            let now = Instant::now();
+            (lasting.noticed, lasting.met) = (now, now);
+            lasting.reason = POLLED.to_owned();
         }
     }
 
     /// Notes that a name came and went without a connection.
     pub fn missed(&self, name: &Arc<str>, listener: Option<Listener>) {
-        let reason = "it appeared, and had no listener any more when this subscriber connected to it";
-        self.suspect(name, reason, listener.map_or(Silent::Unknown, Silent::Other));
+        self.suspect(name, GONE_UNMET, listener.map_or(Silent::Unknown, Silent::Other));
         self.end(name, None);
     }
 
@@ -169,13 +209,16 @@ impl Gaps {
         let mut gaps: Vec<_> = state.ended.drain(..).collect();
         // What was told is a gap, whatever comes.
         state.open.values_mut().for_each(|lasting| lasting.is_certain = lasting.is_sure());
-        let lasting = state.open.iter().filter(|(_, lasting)| lasting.is_certain || lasting.silent.is_some());
+        let may_be_one =
+            |lasting: &Lasting| lasting.is_certain || lasting.silent.is_some() || lasting.is_polled;
+        let lasting = state.open.iter().filter(|(_, lasting)| may_be_one(lasting));
         gaps.extend(lasting.map(|(name, lasting)| Gap {
             name: name.to_string(),
             since: lasting.since,
             until: None,
             reason: lasting.reason.clone(),
             is_sure: lasting.is_certain,
+            is_seen: lasting.is_seen(),
         }));
         gaps
     }

@@ -185,8 +185,6 @@ struct Member<R> {
     /// Whether its name has appeared again since it was joined.
     has_reappeared: bool,
     was_connected: bool,
-    /// The listener that the name belongs to and that is dead: it was found so, or had been connected.
-    dead: Option<Listener>,
 }
 
 impl<R: Receiver> SubscribedNames<R> {

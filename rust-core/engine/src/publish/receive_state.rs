@@ -21,13 +21,40 @@ pub(super) const NAME: u64 = 2;
 pub(super) const WAKE: u64 = 3;
 pub(super) const STOP: u64 = 4;
 
-/// The listeners of one of several names, where they can be told apart.
+/// The listeners of a name, where they can be told apart.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Tried {
     /// That of the last attempt to connect.
     pub last: Option<Listener>,
     /// That of the last connection.
     pub connected: Option<Listener>,
+    /// The one that the name belonged to when nobody listened.
+    dead: Option<Listener>,
+    /// Whether the last attempt found that one had come and gone unmet.
+    pub has_gone_unmet: bool,
+    /// Whether nothing tells that a program listens there: it is tried again and again.
+    pub is_polled: bool,
+}
+
+impl Tried {
+    /// Begins an attempt at this listener.
+    pub fn begin(&mut self, listener: Option<Listener>) {
+        (self.last, self.has_gone_unmet) = (listener, false);
+    }
+
+    /// Notes a connection. `listener` is the one of the name now: what was there before the attempt may be the socket of
+    /// a program that had ended.
+    pub fn connect(&mut self, listener: Option<Listener>) {
+        self.last = listener.or(self.last);
+        self.connected = self.last;
+    }
+
+    /// Notes that nobody listens. `is_later` is whether the subscriber was there before whoever has the name now.
+    fn find_nobody(&mut self, is_later: bool) {
+        let is_known = [self.dead, self.connected].contains(&self.last);
+        self.has_gone_unmet = is_later && self.last.is_some() && !is_known;
+        self.dead = self.last;
+    }
 }
 
 /// The state of the receiving thread.
@@ -35,7 +62,7 @@ pub struct ReceiveState {
     pub(super) feed: Option<Feed>,
     /// The connection whose publisher has not answered yet.
     pub(super) connecting: Option<PendingFeed>,
-    /// Which listeners one of several names was tried at and connected to last.
+    /// Which listeners it was tried at and connected to last.
     pub(super) tried: Tried,
     /// What the program views of the publisher's slots.
     pub(super) views: ViewCount,
@@ -144,6 +171,12 @@ impl ReceiveState {
         }
         self.unpark();
         waited
+    }
+
+    /// Notes that nobody listens: a publisher that starts from now on is read from its first message.
+    pub(super) fn find_nobody(&mut self) {
+        self.tried.find_nobody(self.resume.is_some());
+        self.resume.get_or_insert_default();
     }
 
     /// Records that the delivered messages are consumed.

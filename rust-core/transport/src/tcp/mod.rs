@@ -44,6 +44,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::hello::{Asked, Call};
 use crate::kind::Kind;
 use crate::link::Offer;
+use crate::owner;
 use crate::place::Place;
 use crate::stream::Stream;
 use crate::sys::directory::Directory;
@@ -122,10 +123,9 @@ struct Remote {
 }
 
 impl Remote {
-    /// Returns the place at which a listener on this machine writes its owner record, for programs
-    /// with the same runtime directory. `None` beyond this machine, or where there is no runtime
-    /// directory.
-    fn record(&self) -> Option<Place> {
+    /// Returns the place of the address in the runtime directory, for a listener on this machine. `None` beyond this
+    /// machine, or where there is no runtime directory.
+    fn place(&self) -> Option<Place> {
         let file = endpoint_of(self.address.inside()?).file_name();
         Some(Place { directory: Arc::new(Directory::runtime().ok()?), file })
     }
@@ -143,11 +143,11 @@ impl Target for Remote {
     /// No signal of a listener is certain. A listener on this machine writes a record in its
     /// runtime directory, which may differ from that of this process.
     fn appears(&self) -> Appears<'_> {
-        Appears::Polled(self.record())
+        Appears::Polled(self.place().map(|place| owner::record(&place)))
     }
 
     fn mark(&self) -> Option<Lock> {
-        self.record()?.await_owner().ok()
+        self.place()?.await_owner().ok()
     }
 
     fn shown(&self) -> String {

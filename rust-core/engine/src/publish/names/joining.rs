@@ -1,7 +1,7 @@
 //! Joining names and leaving them: those that exist, that appear, that do not answer, and that refuse.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::{DESCRIPTORS, MAX_NAMES, Member, NAMES_PER_ROUND, Receiver, Refused, SubscribedNames, fitting};
 use crate::channel::event_log::EventLog;
@@ -10,16 +10,13 @@ use crate::channel::{StartAt, Use};
 use crate::deadline::{Deadline, Waiting};
 use crate::drive;
 use crate::error::{Error, ErrorKind, Result};
-use crate::publish::gaps::Silent;
-use crate::session::redial::Redial;
+use crate::publish::gaps::{GONE_UNMET, Silent};
+use crate::session::redial::{self, Redial};
 use crate::sys::headroom;
 use crate::sys::poll::{Epoll, Interest};
 use crate::sys::random;
 use crate::transport::endpoint::Endpoint;
 use crate::transport::hello::MIN_ANSWER_TIME;
-
-/// The longest pause of a refused name.
-const MAX_PAUSE: Duration = Duration::from_secs(5);
 
 impl<R: Receiver> SubscribedNames<R> {
     /// Waits until the names that exist now are connected: messages that are published from then on are received. A
@@ -98,8 +95,7 @@ impl<R: Receiver> SubscribedNames<R> {
             Ok(begun) => begun,
             Err(e) => return self.refuse(endpoint, &name, is_given, e, log),
         };
-        let dead = left.and_then(|left| left.listener);
-        receiver.was_connected_to(dead);
+        receiver.was_connected_to(left.and_then(|left| left.listener));
         // `take` handles what the first attempt has met; the set of the receiver reports an answer that is to come.
         let failed = receiver.connect().err().filter(|error| error.kind() != ErrorKind::Timeout);
         receiver.set_watched()?;
@@ -123,7 +119,6 @@ impl<R: Receiver> SubscribedNames<R> {
             is_later,
             has_reappeared: false,
             was_connected: false,
-            dead,
         };
         member.pass_events(log);
         self.members.insert(token, member);
@@ -178,7 +173,7 @@ impl<R: Receiver> SubscribedNames<R> {
         let mut due = Vec::new();
         for refused in self.refused.values_mut().filter(|refused| refused.due <= now) {
             // Joined in its round, after which it is due again by then.
-            refused.due = now + MAX_PAUSE;
+            refused.due = now + redial::LONGEST;
             due.push(refused.endpoint.clone());
         }
         due.into_iter().for_each(|endpoint| self.appear(endpoint));
@@ -204,17 +199,21 @@ impl<R: Receiver> SubscribedNames<R> {
             ErrorKind::Timeout => return Ok(()),
             // Its successor is a new name in the directory.
             ErrorKind::NotFound => {
-                let was_there = tried.last.is_some() || !is_given;
-                let is_dead = tried.last.is_some() && [member.dead, tried.connected].contains(&tried.last);
-                let came_and_went = member.is_later && was_there && !is_dead;
+                // A name that only fits has appeared, whether or not it is there still.
+                let has_vanished = !is_given && member.is_later && tried.last.is_none();
                 let is_new = is_given || !member.was_connected;
-                if came_and_went && is_new && !self.refused.contains_key(&name) {
+                let is_gap = is_new && !self.refused.contains_key(&name);
+                if is_gap && (tried.has_gone_unmet || has_vanished) {
                     self.report.gaps.missed(&name, tried.last);
+                    log.disconnected(format!("{name}: {GONE_UNMET}"));
                 }
-                member.dead = tried.last;
                 // A publisher that starts from now on is read from its first message.
                 member.is_later = true;
-                self.report.accept(&name, &mut self.refused);
+                if tried.is_polled {
+                    self.report.gaps.polled(&name);
+                } else {
+                    self.report.accept(&name, &mut self.refused);
+                }
             }
             // It is no publisher.
             ErrorKind::InvalidState if !is_given => {
@@ -229,6 +228,8 @@ impl<R: Receiver> SubscribedNames<R> {
             ErrorKind::Stalled => {
                 let listener = if tried.last.is_some() && tried.last == tried.connected {
                     Silent::Last
+                } else if tried.last.is_none() && tried.is_polled {
+                    Silent::Polled
                 } else {
                     tried.last.map_or(Silent::Unknown, Silent::Other)
                 };

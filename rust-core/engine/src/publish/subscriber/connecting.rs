@@ -6,6 +6,7 @@ use crate::deadline::Waiting;
 use crate::drive;
 use crate::error::{Error, ErrorKind, Result};
 use crate::publish::feed::{Feed, FeedProgress, FeedStart, PendingFeed};
+use crate::publish::gaps;
 use crate::publish::position::PositionFile;
 use crate::publish::receive_state::{FEED, ReceiveState, STOP, WAKE};
 use crate::sys::poll::{Interest, next_round};
@@ -122,20 +123,23 @@ impl Subscriber {
         if receive_state.connecting.is_none() && !is_due {
             return Err(not_yet());
         }
-        dialler.attempt(|dialling| {
+        let connected = dialler.attempt(|dialling| {
             let begun = match receive_state.connecting.take() {
                 Some(pending) => {
                     receive_state.epoll.remove(pending.descriptor());
                     FeedStart::Pending(pending)
                 }
                 None => {
-                    receive_state.tried.last = dialler.listener();
+                    let tried = &mut receive_state.tried;
+                    tried.begin(dialler.listener());
+                    let has_record = tried.connected.is_some() || !self.event_log.was_connected();
+                    tried.is_polled = dialler.is_polled(has_record);
                     FeedStart::Anew(receive_state.resume)
                 }
             };
             match Feed::begin(dialling, transport, &self.options, begun, &mut receive_state.views)? {
                 FeedProgress::Connected(feed) => {
-                    receive_state.tried.connected = receive_state.tried.last;
+                    receive_state.tried.connect(dialler.listener());
                     receive_state.set_feed(feed).map(Some)
                 }
                 FeedProgress::Pending(pending) => {
@@ -144,7 +148,14 @@ impl Subscriber {
                     Err(not_yet())
                 }
             }
-        })
+        });
+        if matches!(&connected, Err(e) if e.kind() == ErrorKind::NotFound) {
+            receive_state.find_nobody();
+            if receive_state.tried.has_gone_unmet && !self.is_member {
+                self.event_log.disconnected(gaps::GONE_UNMET.to_owned());
+            }
+        }
+        connected
     }
 
     /// Connects to the publisher within the wait. `None` if a waker ended it.
@@ -164,10 +175,6 @@ impl Subscriber {
             match error.kind() {
                 ErrorKind::Timeout if receive_state.connecting.is_some() => {}
                 _ if dialler.may_succeed_after(&error) => {
-                    if error.kind() == ErrorKind::NotFound {
-                        // A publisher that starts from now on is read from its first message.
-                        receive_state.resume.get_or_insert_default();
-                    }
                     if waiting_mark.is_none() && !waiting.is_none() {
                         waiting_mark = Some(dialler.mark());
                         // One that came and ended before the mark is seen now.
