@@ -30,6 +30,13 @@ pub fn refusal(name: &str, given: &Bound<'_, PyAny>, give: &str) -> String {
     format!("{name}={} is of type {}: give {give}", shown(given), type_name(given))
 }
 
+/// The error for a number that is none of those which an argument takes.
+#[cold]
+fn out_of_range(name: &str, given: &Bound<'_, PyAny>, give: &str) -> Failure {
+    let text = format!("{name}={} is out of range: give {give}", shown(given));
+    Error::new(ErrorKind::OutOfRange, text).under_key(name).into()
+}
+
 /// The error for a number beyond the most that there is of an argument.
 #[cold]
 fn too_large(name: &str, given: &Bound<'_, PyAny>, most: impl Display, give: &str) -> Failure {
@@ -85,13 +92,13 @@ pub fn seconds(name: &str, given: &Bound<'_, PyAny>) -> Outcome<Timeout> {
         Err(error) if error.is_instance_of::<PyOverflowError>(given.py()) => {
             return Err(match given.gt(0) {
                 Ok(true) => too_large(name, given, format_args!("{:e}", f64::MAX), GIVE),
-                _ => refused(ErrorKind::OutOfRange, name, given, GIVE),
+                _ => out_of_range(name, given, GIVE),
             });
         }
         Err(_) => None,
     };
     let Some(seconds) = seconds else { return Err(refused(ErrorKind::WrongType, name, given, GIVE)) };
-    Timeout::from_seconds(seconds).map_err(|_| refused(ErrorKind::OutOfRange, name, given, GIVE))
+    Timeout::from_seconds(seconds).map_err(|_| out_of_range(name, given, GIVE))
 }
 
 /// Declares arguments that are texts, and their table.
@@ -297,7 +304,7 @@ macro_rules! counts {
                         Ok(number) => Ok($class(number)),
                         Err(_) => Err(match given.call_method0("__index__").map(|number| number.gt(0)) {
                             Ok(Ok(true)) => too_large($name, &given, <$type>::MAX, $give),
-                            Ok(_) => refused(ErrorKind::OutOfRange, $name, &given, $give),
+                            Ok(_) => out_of_range($name, &given, $give),
                             Err(_) => refused(ErrorKind::WrongType, $name, &given, $give),
                         }
                         .into()),

@@ -30,6 +30,8 @@ def refused(kind, name, call, *parts):
     assert type(caught.value) is kind, text
     assert caught.value.path == name and text.startswith(f"{name}="), text
     assert ": give " in text, text
+    assert "at path" not in text, text
+    assert kind is not linkspan.OutOfRange or "is of type" not in text, text
     for part in parts:
         assert part in text
     return text

@@ -2,8 +2,10 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -85,8 +87,6 @@ def test_end_of_a_killed_publisher_over_tcp_is_not_known(lab: Lab, is_killed: bo
     publishes(publisher, recorder)
     if is_killed:
         publisher.kill()
-        # A recorder that meets the port of a program that is about to end says that it got no connection there.
-        publisher.wait(60)
     else:
         asks(publisher)
     os.kill(recorder.pid, signal.SIGCONT)
@@ -99,6 +99,45 @@ def test_end_of_a_killed_publisher_over_tcp_is_not_known(lab: Lab, is_killed: bo
         assert f"the end of 1 incarnation is not known: {name.removeprefix('tcp:')}" in text, text
     else:
         assert whole == 400 and text.startswith("complete: "), text
+
+
+#: Publishes its number until it is killed.
+ENDLESS = """
+import sys, time, linkspan
+publisher = linkspan.publisher(sys.argv[1])
+while True:
+    publisher.send(int(sys.argv[2]))
+    time.sleep(0.01)
+"""
+
+
+def test_recording_says_where_nothing_tells_of_publishers_that_come_and_go(lab: Lab) -> None:
+    """Over tcp: with a runtime directory of the publishers' own, as on another machine: the recorder sees no record of theirs, and tries again and again."""
+    name = f"tcp://127.0.0.1:{free_port()}"
+    other = lab.folder / "other"
+    other.mkdir(mode=0o700)
+    elsewhere = ("env", f"LINKSPAN_DIR={other}")
+    # Both have the token, as users who copied it to another container do.
+    first = lab.start(sys.executable, "-c", ENDLESS, name, 0, within=elsewhere)
+    token = until("there is a token", lambda: [file for file in other.iterdir() if "token" in file.name and file.stat().st_size])[0]
+    shutil.copy2(token, lab.folder / "run")
+    recorder = lab.record(name, "-o", "a.mcap")
+
+    def recorded() -> set[int]:
+        file = lab.folder / "a.mcap"
+        return {message.value for message in linkspan.Recording(file)} if file.exists() else set()
+
+    until("the first one is recorded", lambda: 0 in recorded())
+    first.kill()
+    first.wait(60)
+    lab.start(sys.executable, "-c", ENDLESS, name, 1, within=elsewhere)
+    until("the second one is recorded", lambda: 1 in recorded())
+    lab.stop(recorder)
+    text = lab.recording("check", "a.mcap", code=5)
+    assert text.startswith("complete as far as is known: "), text
+    assert f"whether a publisher came and went between two attempts to connect is not known: {name.removeprefix('tcp:')}" in text, text
+    told = [event for event in linkspan.Recording(lab.folder / "a.mcap").events if event["kind"] == "unaccounted"]
+    assert any("between two attempts" in event["text"] and event.get("incarnation") is None for event in told), told
 
 
 def kinds(file: Path) -> list[str]:

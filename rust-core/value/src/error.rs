@@ -370,7 +370,11 @@ impl fmt::Display for Error {
             write!(f, "{}: ", one_line(endpoint))?;
         }
         f.write_str(&self.0.text)?;
-        if let Some(path) = &self.0.path {
+        // A text that begins with an argument, `timeout=nan`, has named it.
+        let is_named = |path: &&String| {
+            self.0.text.strip_prefix(path.as_str()).is_some_and(|rest| rest.starts_with('='))
+        };
+        if let Some(path) = self.0.path.as_ref().filter(|path| !is_named(path)) {
             let path = shortened(path);
             match path.contains(quoted::is_interpreted) {
                 false => write!(f, ", at path {path}")?,

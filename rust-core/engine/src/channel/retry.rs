@@ -300,3 +300,47 @@ impl Retry {
 fn random_number() -> u64 {
     random::number().unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Error;
+    use crate::transport::endpoint::Endpoint;
+    use crate::transport::owner::OwnerRecord;
+    use crate::value::Map;
+
+    /// Only guards against a hang.
+    const SOON: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn listener_that_ends_an_attempt_at_once_is_tried_again_and_not_when_its_answer_would_have_been_late() {
+        let retry = Retry::new(&Epoll::new().unwrap(), 1).unwrap();
+        for kind in [ErrorKind::Stalled, ErrorKind::SchemaMismatch] {
+            let ended = retry.attempt(None, || -> Result<Option<()>> {
+                retry.awaits_answer(Deadline::after(Duration::from_secs(3600)));
+                Err(Error::new(kind, "the listener has ended the connection"))
+            });
+            assert_eq!(ended.unwrap_err().kind(), kind);
+            retry.wait(&[], None, &mut Waiting::until(Deadline::after(SOON))).unwrap();
+            assert!(retry.may_succeed());
+        }
+    }
+
+    #[test]
+    fn record_of_a_listener_over_tcp_ends_the_longest_pause() {
+        let endpoint: Endpoint = "tcp://127.0.0.1:1".parse().unwrap();
+        let target = endpoint.transport().connections().unwrap().target(&endpoint).unwrap();
+        let retry = Retry::new(&Epoll::new().unwrap(), 1).unwrap();
+        retry.begin();
+        // The last of the pauses is 3.75 s at least.
+        for _ in 0..10 {
+            retry.not_listening(target.appears()).unwrap();
+        }
+        assert!(target.listener().is_none());
+        let record =
+            OwnerRecord::write(&Place::of(&endpoint).unwrap(), "publish", "a program", Map::new()).unwrap();
+        assert!(retry.may_succeed(), "it has appeared");
+        assert!(target.listener().is_some(), "it tells this listener from others");
+        drop(record);
+    }
+}
