@@ -135,7 +135,7 @@ def test_recording_says_where_nothing_tells_of_publishers_that_come_and_go(lab: 
     lab.stop(recorder)
     text = lab.recording("check", "a.mcap", code=5)
     assert text.startswith("complete as far as is known: "), text
-    assert f"whether a publisher came and went between two attempts to connect is not known: {name.removeprefix('tcp:')}" in text, text
+    assert f"whether more was published is not known, see the events \"unaccounted\": {name.removeprefix('tcp:')}\n" in text, text
     told = [event for event in linkspan.Recording(lab.folder / "a.mcap").events if event["kind"] == "unaccounted"]
     assert any("between two attempts" in event["text"] and event.get("incarnation") is None for event in told), told
 

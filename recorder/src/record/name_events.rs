@@ -132,6 +132,15 @@ impl NameEvents<'_> {
         self.add(Event { source: end.source.clone(), ..event }.with_text(text), items);
     }
 
+    /// Reports that more publishers ended between two looks than are kept.
+    pub fn ends_dropped(&mut self, subscriber: &Subscriber, count: u64, items: &mut VecDeque<Item>) {
+        let text = format!(
+            "more publishers ended at once than are kept: what was lost with {count} of them is not counted"
+        );
+        let event = Event::new(now(), Kind::Unaccounted).of(topic(subscriber.endpoint()), None);
+        self.add(event.with_text(text), items);
+    }
+
     /// Adds the new events of the names. Missed messages are reported with their numbers, by the next message.
     pub fn collect(&mut self, subscriber: &Subscriber, items: &mut VecDeque<Item>) {
         self.add_held(items);

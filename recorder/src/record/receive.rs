@@ -331,6 +331,10 @@ impl<'a> Receiver<'a> {
         for end in self.subscriber.ends() {
             self.ended(&end);
         }
+        let dropped = self.subscriber.take_dropped_ends();
+        if dropped > 0 {
+            self.events.ends_dropped(self.subscriber, dropped, &mut self.items);
+        }
     }
 
     /// Takes the end of a publisher over a socket, with which messages were lost, or may have been.

@@ -43,8 +43,8 @@ struct Numbers {
     missed: u64,
     /// The publishers of which it is not known what they published last.
     unaccounted: BTreeSet<(String, u64)>,
-    /// The names at which a publisher may have come and gone that nothing told of.
-    polled: BTreeSet<String>,
+    /// The names at which more may have been published than any number tells: events say why.
+    unknown: BTreeSet<String>,
     faults: Vec<String>,
     /// All of them.
     count: u64,
@@ -160,7 +160,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
             Entry::Event(event) if event.kind == Kind::Unaccounted => {
                 match event.incarnation {
                     Some(incarnation) => numbers.unaccounted.insert((event.name.to_owned(), incarnation)),
-                    None => numbers.polled.insert(event.name.to_owned()),
+                    None => numbers.unknown.insert(event.name.to_owned()),
                 };
             }
             Entry::Metadata(format::metadata::RECORDING, _) => {
@@ -217,7 +217,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     if count == 0 {
         let ends = numbers.unaccounted.len() as u64;
         let verdict = match (unclosed.is_empty(), ends) {
-            (true, 0) if absent.is_empty() && numbers.polled.is_empty() => "complete",
+            (true, 0) if absent.is_empty() && numbers.unknown.is_empty() => "complete",
             (true, _) => "complete as far as is known",
             (false, _) => "whole, and not closed",
         };
@@ -233,10 +233,10 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
                 counted(ends, "incarnation")
             ))?;
         }
-        if !numbers.polled.is_empty() && !arguments.quiet {
-            let names = Vec::from_iter(numbers.polled).join(", ");
+        if !numbers.unknown.is_empty() && !arguments.quiet {
+            let names = Vec::from_iter(numbers.unknown).join(", ");
             stdout::print_line(&format!(
-                "whether a publisher came and went between two attempts to connect is not known: {names}"
+                "whether more was published is not known, see the events \"unaccounted\": {names}"
             ))?;
         }
         let is_known = verdict == "complete";

@@ -85,7 +85,7 @@ impl End {
 }
 
 /// Ends that wait to be read, at most: one of each name of a subscriber to as many as it can have. The oldest are
-/// dropped.
+/// dropped, and counted.
 const KEPT_ENDS: usize = 4096;
 
 /// Events that wait to be read, at most. The oldest are dropped; the counters still include them.
@@ -96,6 +96,8 @@ const KEPT: usize = 256;
 pub struct EventLog {
     events: Mutex<VecDeque<Event>>,
     ends: Mutex<VecDeque<End>>,
+    /// Ends that were dropped since the last call that took their number.
+    dropped_ends: AtomicU64,
     /// The separate counters of threads and locks that count their own sent messages.
     senders: Mutex<Vec<Arc<AtomicU64>>>,
     /// How often a peer connected.
@@ -158,6 +160,7 @@ impl EventLog {
         let mut ends = self.ends.lock().unwrap_or_else(PoisonError::into_inner);
         if ends.len() == KEPT_ENDS {
             ends.pop_front();
+            self.dropped_ends.fetch_add(1, Ordering::Relaxed);
         }
         ends.push_back(end);
     }
@@ -168,6 +171,11 @@ impl EventLog {
             return Vec::new();
         }
         self.ends.lock().unwrap_or_else(PoisonError::into_inner).drain(..).collect()
+    }
+
+    /// Takes the number of ends that were dropped since the last call.
+    pub fn take_dropped_ends(&self) -> u64 {
+        self.dropped_ends.swap(0, Ordering::Relaxed)
     }
 
     /// Records missed messages.
@@ -350,8 +358,30 @@ impl EventLog {
     }
 }
 
-#[cfg(all(test, feature = "log"))]
+#[cfg(test)]
 mod tests {
+    use super::*;
+
+    #[test]
+    fn ends_beyond_those_that_are_kept_are_counted() {
+        let log = EventLog::of("shm:lab/*");
+        let end = |incarnation| End {
+            name: "unix:lab/a".into(),
+            incarnation,
+            source: String::new(),
+            first: 1,
+            last: Some(2),
+        };
+        let more = 3;
+        (0..KEPT_ENDS as u64 + more).for_each(|one| log.ended(Some(end(one))));
+        assert_eq!((log.take_dropped_ends(), log.take_dropped_ends()), (more, 0));
+        let kept = log.take_ends();
+        assert_eq!((kept.len(), kept[0].incarnation), (KEPT_ENDS, more), "the oldest are dropped");
+    }
+}
+
+#[cfg(all(test, feature = "log"))]
+mod log_tests {
     use super::*;
 
     static WRITTEN: Mutex<Vec<(log::Level, String)>> = Mutex::new(Vec::new());

@@ -408,6 +408,12 @@ impl Subscriber {
         self.event_log.take_ends()
     }
 
+    /// Takes the number of ends that are in no call of [`Subscriber::ends`], because too many were kept for it.
+    #[doc(hidden)]
+    pub fn take_dropped_ends(&self) -> u64 {
+        self.event_log.take_dropped_ends()
+    }
+
     /// Returns the times in which a name had a listener and this subscriber to several names was not connected to it:
     /// those that have ended since the last call, and those that last. A subscriber to one name has none. No gap is the
     /// time in which the publisher that was connected last ends, nor one after which a publisher is connected whose
