@@ -126,8 +126,8 @@ impl Parts {
 /// Faults that are said one by one.
 const MAX_FAULTS: usize = 10_000;
 
-/// The exit code where nothing is wrong, and not everything is known: a part was not closed or is not there, a publisher
-/// did not say which message was its last, or one may have come and gone that nothing told of.
+/// The exit code where nothing is wrong, and not everything is known: a part was not closed or is not there, a
+/// publisher did not say which message was its last, or one may have come and gone that nothing told of.
 const NOT_KNOWN: u8 = 5;
 
 /// Checks it.
