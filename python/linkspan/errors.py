@@ -113,7 +113,7 @@ class Remote(Error):
     remote_code: int = -32603
     #: A dotted type, or the name of the exception that the handler raised.
     remote_type: str | None = None
-    #: The handler's text.
+    #: The handler's text as it was sent: the text of the error shows it with control characters escaped.
     remote_text: str = ""
     #: Data for the program, as the handler gave it.
     data: Any = None

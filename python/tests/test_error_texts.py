@@ -49,6 +49,7 @@ RAISED = [
     (Broken(), "Broken", "the text of this Broken cannot be made: its __str__ raised LookupError"),
     *((EndsBy(ends), "EndsBy", f"the text of this EndsBy cannot be made: its __str__ raised {ends.__name__}") for ends in (SystemExit, GeneratorExit, Ending)),
     (ValueError("caf\udce9"), "ValueError", "caf\\udce9"),
+    (ValueError("\x1b[2Jgone\u202e"), "ValueError", "\x1b[2Jgone\u202e"),
     (Unpaired("x"), "Unp\\udce4red", "x"),
     (KeyError(), "KeyError", ""),
     (linkspan.Timeout("caf\udce9"), "Timeout", "caf\\udce9"),
@@ -69,6 +70,7 @@ def answers(call):
         with pytest.raises(linkspan.Remote) as failed:
             call(at)
         assert (failed.value.remote_type, failed.value.remote_text) == (kind, text)
+        assert not {"\x1b", "\u202e"} & set(str(failed.value)), "what is shown is escaped"
     assert call("fine").value == "fine"
 
 

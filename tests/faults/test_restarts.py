@@ -173,6 +173,13 @@ class Ways:
         assert checked.returncode == (1 if self.told[way] else 5 if names.startswith("tcp:") else 0), checked
 
 
+def named(transport: str) -> tuple[str, str | None]:
+    """A name, and a pattern that it fits where there is one."""
+    if transport == "tcp":
+        return f"tcp://127.0.0.1:{free_port()}", None
+    return f"{transport}:lab/x", "lab/*"
+
+
 @pytest.fixture(scope="module")
 def coroutine(tmp_path_factory: pytest.TempPathFactory) -> Path:
     words = ["g++", "-std=c++20", "-Wall", "-Wextra", "-Werror", INCLUDE, Path(__file__).with_name("awaiting.cpp")]
@@ -180,11 +187,27 @@ def coroutine(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.costly
+@pytest.mark.parametrize(("gap", "times"), [(0.0, TIMES), (3.0, 3)])
+@pytest.mark.parametrize("ends", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize("transport", ["shm", "unix", "tcp"])
+def test_every_way_gets_every_incarnation(start: Start, coroutine: Path, tmp_path: Path, transport: str, ends: signal.Signals, gap: float, times: int) -> None:
+    name, pattern = named(transport)
+    with Ways(name, pattern, coroutine, tmp_path) as ways:
+        for incarnation in range(times):
+            publisher = start(PUBLISHER, name, str(incarnation))
+            until(f"each way has incarnation {incarnation}: {ways.seen}", lambda i=incarnation: ways.have(i))
+            os.kill(publisher.pid, ends)
+            publisher.wait(60)
+            time.sleep(gap)
+    assert not any(ways.told[way] for way in ways.told if way.startswith("record")), ways.told
+
+
+@pytest.mark.costly
 @pytest.mark.parametrize(("gap", "ends"), [(0.02, signal.SIGKILL), (0.3, signal.SIGKILL), (1.2, signal.SIGKILL), (0.02, signal.SIGTERM)])
 @pytest.mark.parametrize("transport", ["shm", "unix", "tcp"])
-def test_every_way_gets_every_incarnation_or_tells(start: Start, coroutine: Path, tmp_path: Path, transport: str, ends: signal.Signals, gap: float) -> None:
-    name = f"tcp://127.0.0.1:{free_port()}" if transport == "tcp" else f"{transport}:lab/x"
-    with Ways(name, None if transport == "tcp" else "lab/*", coroutine, tmp_path) as ways:
+def test_every_way_gets_an_incarnation_that_lives_a_second_or_tells(start: Start, coroutine: Path, tmp_path: Path, transport: str, ends: signal.Signals, gap: float) -> None:
+    name, pattern = named(transport)
+    with Ways(name, pattern, coroutine, tmp_path) as ways:
         for incarnation in range(TIMES):
             publisher = start(PUBLISHER, name, str(incarnation))
             assert publisher.stdout and publisher.stdout.readline() == "up\n"
