@@ -299,6 +299,9 @@ typedef struct linkspan_options {
     const char *reply_schema;
     // Whether a publisher takes over the endpoint from another publisher of this process, with its subscribers.
     bool replace;
+    // Whether the long byte strings of a received message stay in the memory of the sender until the message is released, as arrays do;
+    // over `shm:`. A sender that means harm can change them while they are read: copy what is parsed.
+    bool view_bytes;
     // How many seconds a channel that ends without close waits until the peer has consumed what was sent; 0 for none. What the peer has
     // not consumed by then is reported on one line of stderr.
     double linger;

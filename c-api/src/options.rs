@@ -97,6 +97,9 @@ pub struct linkspan_options {
     pub reply_schema: *const c_char,
     /// Whether a publisher takes over the endpoint from another publisher of this process, with its subscribers.
     pub replace: bool,
+    /// Whether the long byte strings of a received message stay in the memory of the sender until the message is released, as arrays do;
+    /// over `shm:`. A sender that means harm can change them while they are read: copy what is parsed.
+    pub view_bytes: bool,
     /// How many seconds a channel that ends without close waits until the peer has consumed what was sent; 0 for none. What the peer has
     /// not consumed by then is reported on one line of stderr.
     pub linger: f64,
@@ -144,6 +147,7 @@ const DEFAULT: linkspan_options = linkspan_options {
     validate: ptr::null(),
     reply_schema: ptr::null(),
     replace: false,
+    view_bytes: false,
     linger: 0.0,
     on_unconsumed: None,
     on_unconsumed_context: ptr::null_mut(),
@@ -242,6 +246,7 @@ pub(crate) unsafe fn options(options: *const linkspan_options) -> Result<Options
         ("locked", given.locked),
         ("shared", given.shared),
         ("replace", given.replace),
+        ("view_bytes", given.view_bytes),
     ] {
         if truth {
             core.set(name, &Value::Bool(true))?;

@@ -15,7 +15,8 @@
  * false ends it with CancelledException); of a journal from (a number, a Timestamp, 'first', 'newest'), segment_bytes,
  * retain_bytes, retain_seconds, retain_consumed; of a file locked; of
  * servers shared (several processes may serve the name, each with this option); publishers replace (take over the name of another publisher
- * of this process); schema (what messages mean: the path of a file,
+ * of this process); view_bytes (long byte strings of received messages stay in the memory of the sender, from which each reading
+ * copies them); schema (what messages mean: the path of a file,
  * or a text of the notation; compared when both sides connect), reply_schema (of servers and those who call them: the same for what is replied) and validate
  * (which values are checked against them: 'send', 'receive', 'both'). What a transport cannot do is UnsupportedException, with
  * the reason. An array of them is spread: `Channel::connect('lab/fft', ...$options)`.

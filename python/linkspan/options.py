@@ -53,6 +53,9 @@ class Options(TypedDict, total=False):
     - `shared`: Whether several processes may serve a name, each with this option: they share its requests.
     - `replace`: Whether a publisher takes over a name that another publisher of this process has, as one does that a
       cell of a notebook made before. Subscribers stay connected.
+    - `view_bytes`: Whether long byte strings of received messages stay in the memory of the sender until the message and its views
+      are gone, over `shm:`: `message.view(path)` is of that memory, and `value` copies them. A sender that means harm can
+      change them while they are read.
     - `schema`: What the messages at the name mean: the path of a file, or a text of the notation; or a dataclass or a model of
       pydantic, of which it is made. Both sides' schemas are compared when they connect, and `SchemaMismatch` says what differs.
     - `reply_schema`: Of a server and of those who call it: what is replied, like `schema`.
@@ -91,6 +94,7 @@ class Options(TypedDict, total=False):
     locked: bool
     shared: bool
     replace: bool
+    view_bytes: bool
     schema: str | PathLike[str] | type[Any]
     reply_schema: str | PathLike[str] | type[Any]
     validate: Literal["send", "receive", "both"]

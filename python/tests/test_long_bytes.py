@@ -14,9 +14,10 @@ import linkspan
 MIB = 1 << 20
 
 
-def pair(encoding="cbor"):
+def pair(encoding="cbor", **options):
+    """Both ends of a channel, of which the second has these options."""
     name = endpoint("shm")
-    with linkspan.listen(name, encoding=encoding) as listener:
+    with linkspan.listen(name, encoding=encoding, **options) as listener:
         one = linkspan.connect(name, timeout=60.0, encoding=encoding)
         two = listener.accept(timeout=60.0)
         one.send(b"")
@@ -169,3 +170,54 @@ def test_last_reference_is_dropped_by_a_thread():
         other.start()
         other.join()
     gc.collect()
+
+
+# At the end: an allocator reuses the memory of these large objects, and the tests above measure what theirs take.
+@pytest.mark.parametrize("encoding", ["cbor", "raw"])
+def test_viewed_bytes_take_no_memory_until_they_are_copied(encoding):
+    length = 16 * MIB
+    one, two = pair(encoding, view_bytes=True)
+    sent = bytes(range(256)) * (length // 256)
+    values = [(sent, ""), *([({"frame": sent, "t": 1.5}, "frame")] if encoding == "cbor" else [])]
+    for value, path in values * 2:
+        one.send(value)
+        before = own_memory()
+        message = two.recv()
+        view = message.view(path)
+        assert view == sent and view.readonly and own_memory() - before < MIB
+        assert message.at(path) == sent and type(message.at(path)) is bytes
+        assert message.value == value
+        del message
+        gc.collect()
+        assert view == sent
+        view.release()
+
+
+def test_viewed_bytes_are_a_message_as_any_other_in_every_call():
+    one, two = pair(view_bytes=True)
+    kept = []
+    for seed in range(40):
+        sent = {"frame": bytes([seed]) * (70_000 + seed), "seed": seed}
+        one.send(sent)
+        message = two.try_recv() if seed % 2 else two.recv_many(4)[0]
+        again = pickle.loads(pickle.dumps(message))
+        assert message.value == sent == again.value and message == sent and message["frame"] == sent["frame"]
+        kept.append((message.view("frame"), sent["frame"]))
+    # More than there are slots: the others came in pieces.
+    assert all(view == sent for view, sent in kept)
+    name = endpoint("shm")
+    frame = bytes(range(256)) * 1024
+    with linkspan.serve(name, view_bytes=True) as server:
+        def answer():
+            for _ in range(3):
+                request = server.next(timeout=60.0)
+                assert request.view("frame") == frame
+                request.reply({"frame": request.view("frame")})
+        serving = threading.Thread(target=answer)
+        serving.start()
+        with linkspan.connect(name, timeout=60.0, view_bytes=True) as client:
+            for _ in range(3):
+                assert client.call({"frame": frame}).view("frame") == frame
+        serving.join()
+    with pytest.raises(linkspan.WrongType, match="view_bytes"):
+        linkspan.subscribe(endpoint("shm"), view_bytes="yes")

@@ -129,6 +129,48 @@ fn long_bytes_that_a_binding_copies_take_no_memory_beside_the_copy() {
     }
 }
 
+/// Nor do bytes that a program views, alone and within a map, on a channel and published.
+#[test]
+fn long_bytes_that_are_viewed_take_no_memory() {
+    let options = Options::default().with_view_bytes(true);
+    let (endpoint, published) = (name("shm"), name("shm"));
+    let listener = Listener::listen(&endpoint, &options).unwrap();
+    let a = Channel::connect(&endpoint, &options, SOON).unwrap();
+    let b = listener.accept(SOON).unwrap();
+    // The link is made, and what came meanwhile is a copy.
+    for (from, to) in [(&a, &b), (&b, &a)] {
+        from.send(&Value::Null, SOON).unwrap();
+        to.recv(SOON).unwrap();
+    }
+    let publisher = Publisher::new(&published, &options).unwrap();
+    let subscriber = Subscriber::new(&published, &options).unwrap();
+    let alone = vec![7; 1 << 20];
+    let within = Value::map([("frame", Value::Bytes(alone.clone().into())), ("t", Value::from(1.5))]);
+    let raw = Payload::from_bytes(Encoding::Raw, alone.clone().into());
+    let looked_at = |message: Message| match message.get("frame").or_else(|_| message.value()).unwrap() {
+        Value::Bytes(bytes) => bytes.len(),
+        other => panic!("{other:?}"),
+    };
+    for round in 0..40 {
+        let is_alone = round % 2 == 0;
+        if is_alone {
+            a.send_bytes(Encoding::Raw, &alone, SOON).unwrap();
+            publisher.send_payload(&raw).unwrap();
+        } else {
+            a.send(&within, SOON).unwrap();
+            publisher.send(&within).unwrap();
+        }
+        for (what, receive) in [
+            ("channel", &(|| b.recv(SOON)) as &dyn Fn() -> linkspan::Result<Message>),
+            ("published", &|| subscriber.recv(SOON)),
+        ] {
+            let (length, held) = peak(|| looked_at(receive().unwrap()));
+            assert_eq!(length, alone.len());
+            assert!(round < 4 || held < 2000, "{what}, round {round}: {held}");
+        }
+    }
+}
+
 /// The kernel would clear the pages of new memory, which takes longer than the message: what is kept to be sent again,
 /// and the body of a message, lie where earlier ones lay.
 #[test]

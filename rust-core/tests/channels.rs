@@ -54,6 +54,7 @@ mod threads;
 mod too_large;
 mod transport_conformance;
 mod unread_answers;
+mod viewed_bytes;
 mod waits;
 mod waking;
 mod withdrawal;

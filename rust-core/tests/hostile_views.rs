@@ -182,9 +182,9 @@ fn made(publisher: &Publisher, number: u64, length: usize) -> Value {
     }
 }
 
-/// An honest process: counts received and missed messages, and keeps views.
-fn follow(endpoint: &str) {
-    let subscriber = Subscriber::new(endpoint, &options()).unwrap();
+/// An honest process: counts received and missed messages, and keeps views, also of bytes where it `views` them.
+fn follow(endpoint: &str, views: bool) {
+    let subscriber = Subscriber::new(endpoint, &options().with_view_bytes(views)).unwrap();
     let (mut last, mut received) = (0, 0);
     let mut kept: Vec<(u64, Value)> = Vec::new();
     while last < MESSAGES {
@@ -243,7 +243,8 @@ fn subscriber_that_changes_its_words_at_random_changes_no_view_and_blocks_no_pee
     alone!(subscriber_that_changes_its_words_at_random_changes_no_view_and_blocks_no_peer);
     if let (Ok(role), Ok(endpoint)) = (std::env::var(ROLE), std::env::var(ENDPOINT)) {
         return match role.as_str() {
-            "honest" => follow(&endpoint),
+            "honest" => follow(&endpoint, false),
+            "viewing" => follow(&endpoint, true),
             role => scribble(&endpoint, role == "sharing"),
         };
     }
@@ -254,7 +255,7 @@ fn subscriber_that_changes_its_words_at_random_changes_no_view_and_blocks_no_pee
     println!("LINKSPAN_SEED={}", seed());
     let endpoint = name("shm");
     let publisher = Arc::new(Publisher::new(&endpoint, &options()).unwrap());
-    let roles = ["sharing", "greedy", "honest", "honest"];
+    let roles = ["sharing", "greedy", "honest", "viewing"];
     let others = roles.map(|role| Other::start(TEST, role, &endpoint));
     publisher.wait_for_subscribers(roles.len(), PATIENCE).unwrap();
     let (done, published) = mpsc::channel();

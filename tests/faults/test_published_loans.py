@@ -27,7 +27,7 @@ while not any(event.kind == "connected" for event in subscriber.events()):
 #: were missed before it.
 SUBSCRIBER = CONTENT + f"""
 import gc
-held, subscriber = [], linkspan.Subscriber(sys.argv[1])
+held, subscriber = [], linkspan.Subscriber(sys.argv[1], view_bytes=sys.argv[2:] == ["views"])
 {CONNECT}
 print("ready", flush=True)
 for line in sys.stdin:
@@ -74,17 +74,21 @@ def alone(publisher: linkspan.Publisher, count: int) -> None:
     until(f"{count} subscribers", lambda: publisher.subscribers <= count, SOON)
 
 
-def subscribed(start, publisher: linkspan.Publisher) -> subprocess.Popen:
+#: What is published, and whether subscribers view bytes, as they view arrays, where the publisher put them.
+VIEWS = [*((kind, False) for kind in LOANED), ("loaned bytes", True)]
+
+
+def subscribed(start, publisher: linkspan.Publisher, views: bool = False) -> subprocess.Popen:
     count = publisher.subscribers
-    process = start(SUBSCRIBER, publisher.endpoint)
+    process = start(SUBSCRIBER, publisher.endpoint, *(["views"] if views else []))
     assert process.stdout.readline() == "ready\n"
     publisher.wait_for_subscribers(count + 1, timeout=SOON)
     return process
 
 
-@pytest.mark.parametrize("kind", LOANED)
-def test_views_of_a_stopped_subscriber_are_kept_and_the_publisher_continues(kind: str, start, publisher) -> None:
-    subscriber = subscribed(start, publisher)
+@pytest.mark.parametrize(("kind", "views"), VIEWS)
+def test_views_of_a_stopped_subscriber_are_kept_and_the_publisher_continues(kind: str, views: bool, start, publisher) -> None:
+    subscriber = subscribed(start, publisher, views)
     for number in range(4):
         publish(publisher, number, kind=kind)
         assert ask(subscriber, "take") == f"{number} {number} {number} 0"
@@ -128,8 +132,8 @@ def test_slots_of_a_killed_subscriber_are_freed(start, publisher) -> None:
     assert ask(two, "look") == "4 5 6 7"
 
 
-@pytest.mark.parametrize("kind", LOANED)
-def test_killed_publisher_leaves_views_and_unread_messages(kind: str, start) -> None:
+@pytest.mark.parametrize(("kind", "views"), VIEWS)
+def test_killed_publisher_leaves_views_and_unread_messages(kind: str, views: bool, start) -> None:
     name = f"shm:test/killed-{os.getpid()}"
     publisher = start(
         CONTENT
@@ -147,32 +151,32 @@ sys.stdin.read()
         name, kind,
     )
     assert publisher.stdout.readline() == "open\n"
-    with linkspan.Subscriber(name) as subscriber:
+    with linkspan.Subscriber(name, view_bytes=views) as subscriber:
         assert publisher.stdout.readline() == "sent\n"
-        first = subscriber.recv(timeout=SOON)["wave"]
+        first = subscriber.recv(timeout=SOON).view("wave")
         publisher.send_signal(signal.SIGKILL)
         publisher.wait(SOON)
-        rest = [subscriber.recv(timeout=SOON)["wave"] for _ in range(2)]
+        rest = [subscriber.recv(timeout=SOON).view("wave") for _ in range(2)]
         for number, wave in enumerate([first, *rest]):
             assert is_whole(wave, kind, number, MIB)
         with linkspan.Publisher(name) as again:
             for number in range(100, 120):
                 publish(again, number, kind=kind)
-                assert is_whole(subscriber.recv(timeout=SOON)["wave"], kind, number, MIB)
+                assert is_whole(subscriber.recv(timeout=SOON).view("wave"), kind, number, MIB)
             assert counted(again, kind) == (20, 0)
         for number, wave in enumerate([first, *rest]):
             assert is_whole(wave, kind, number, MIB)
 
 
-@pytest.mark.parametrize("kind", LOANED)
-def test_views_and_loans_belong_to_the_parent_after_a_fork(kind: str, start) -> None:
+@pytest.mark.parametrize(("kind", "views"), VIEWS)
+def test_views_and_loans_belong_to_the_parent_after_a_fork(kind: str, views: bool, start) -> None:
     child = start(
         CONTENT
         + """
 import gc
-name, kind = sys.argv[1:]
+name, kind, views = sys.argv[1:]
 publisher = linkspan.Publisher(name)
-subscriber = linkspan.Subscriber(publisher.endpoint)
+subscriber = linkspan.Subscriber(publisher.endpoint, view_bytes=views == "True")
 def publish(number):
     publisher.send(lent(publisher, kind, number, 1 << 20))
 publish(1)
@@ -194,7 +198,7 @@ while subscriber.next(timeout=60.0).sequence < 49:
 assert is_whole(linkspan.latest(publisher.endpoint, timeout=60.0).value, kind, 2, 1 << 20)
 print(publisher.stats()["arrays_in_slots"] + publisher.stats()["bodies_in_slots"])
 """,
-        f"shm:test/forked-{os.getpid()}", kind,
+        f"shm:test/forked-{os.getpid()}", kind, str(views),
     )
     assert child.stdout.readline() == "49\n"
 
@@ -287,14 +291,14 @@ print(is_whole(subscriber.recv(timeout=60.0).value, sys.argv[2], 3, 10_000_000),
 
 
 @pytest.mark.costly
-@pytest.mark.parametrize("kind", LOANED)
-def test_many_subscribers_are_killed_while_they_view(kind: str, start, publisher) -> None:
+@pytest.mark.parametrize(("kind", "views"), VIEWS)
+def test_many_subscribers_are_killed_while_they_view(kind: str, views: bool, start, publisher) -> None:
     """At any moment, the others get whole messages."""
     publish(publisher, 0, kind=kind)
-    stays = subscribed(start, publisher)
+    stays = subscribed(start, publisher, views)
     number = 0
     for round_ in range(20):
-        dies = subscribed(start, publisher)
+        dies = subscribed(start, publisher, views)
         ask(dies, "take")
         for _ in range(round_ % 5 + 1):
             number += 1

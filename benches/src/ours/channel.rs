@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use linkspan::{Channel, Encoding, Options, Payload, Server, Value};
+use linkspan::{Channel, Encoding, Message, Options, Payload, Server, Value};
 
 use crate::Result;
 use crate::cpu::{End, Placement, pin};
@@ -103,6 +103,8 @@ pub enum Calls {
     Lent,
     /// `send_payload` of a copy, and a copy out of the message of `recv`.
     Copied,
+    /// `send_bytes`, and the bytes of the message of `recv` read where the sender put them: the first eight.
+    Viewed,
 }
 
 impl OwnBytes {
@@ -113,7 +115,7 @@ impl OwnBytes {
     fn send(&self) -> Result<()> {
         let wait = linkspan::Timeout::Default;
         match self.calls {
-            Calls::Lent => self.channel.send_bytes(Encoding::Raw, &self.bytes, wait)?,
+            Calls::Lent | Calls::Viewed => self.channel.send_bytes(Encoding::Raw, &self.bytes, wait)?,
             Calls::Copied => {
                 let payload = Payload::from_bytes(Encoding::Raw, Bytes::copy_from_slice(&self.bytes));
                 self.channel.send_payload(&payload, wait)?
@@ -131,6 +133,7 @@ impl OwnBytes {
                 self.bytes[..length].copy_from_slice(&message.body()[..length]);
                 message.body().len()
             }
+            Calls::Viewed => viewed(&self.channel.recv(wait)?)?,
         };
         if came == self.bytes.len() { Ok(()) } else { Err(format!("{came} bytes came").into()) }
     }
@@ -143,10 +146,20 @@ impl Work for OwnBytes {
     }
 }
 
+/// The length of a message's bytes, of which the first eight are read.
+pub fn viewed(message: &Message) -> Result<usize> {
+    let bytes = match message.value()? {
+        Value::Bytes(bytes) => bytes,
+        _ => return Err("something else than bytes came".into()),
+    };
+    std::hint::black_box(bytes.first_chunk::<8>());
+    Ok(bytes.len())
+}
+
 /// A message of the program's bytes and its answer, both with the default delivery.
 pub fn own_bytes(calls: Calls, bytes: usize, placement: Placement, spin: u64) -> Result<()> {
     let endpoint = endpoint("shm");
-    let options = options(spin)?;
+    let options = options(spin)?.with_view_bytes(matches!(calls, Calls::Viewed));
     fork_far(|| {
         let mut end = OwnBytes::new(Channel::open(&endpoint, &options, START)?, bytes, calls);
         end.receive(linkspan::Timeout::Forever)?;

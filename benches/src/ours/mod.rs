@@ -31,6 +31,7 @@ pub fn work(words: &[&str]) -> Result<()> {
             channel::round_trip(transport, bytes.parse()?, Placement::from_name(placement)?, spin.parse()?)
         }
         ["lent", bytes, placement, spin] => own_bytes(channel::Calls::Lent, bytes, placement, spin),
+        ["viewed", bytes, placement, spin] => own_bytes(channel::Calls::Viewed, bytes, placement, spin),
         ["copied", bytes, placement, spin] => own_bytes(channel::Calls::Copied, bytes, placement, spin),
         ["arrays", memory, bytes, placement, spin] => arrays::round_trip(
             arrays::Memory::from_name(memory)?,
@@ -57,6 +58,9 @@ pub fn work(words: &[&str]) -> Result<()> {
         }
         ["published", transport, bytes, placement, spin] => {
             stored::published(transport, bytes.parse()?, Placement::from_name(placement)?, spin.parse()?)
+        }
+        ["published-viewed", bytes, placement, spin] => {
+            stored::published_viewed(bytes.parse()?, Placement::from_name(placement)?, spin.parse()?)
         }
         ["mailslots", bytes, placement] => {
             stored::mailslots(bytes.parse()?, Placement::from_name(placement)?)

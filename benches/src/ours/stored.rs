@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use linkspan::{Channel, Options, Payload, Publisher, Subscriber, Value};
+use linkspan::{Channel, Encoding, Options, Payload, Publisher, Subscriber, Value};
 
-use super::channel::{content, endpoint, options};
+use super::channel::{content, endpoint, options, viewed};
 use crate::Result;
 use crate::cpu::{End, Placement, pin};
 use crate::ends::fork_far;
@@ -75,6 +75,55 @@ pub fn published(transport: &str, bytes: usize, placement: Placement, spin: u64)
     let (to, from) = (Publisher::new(&there, &options)?, Subscriber::new(&back, &options)?);
     to.wait_for_subscribers(1, START)?;
     let mut work = Values { to, from, payload: content(bytes) };
+    work.once()?;
+    pin(placement, End::Near)?;
+    serve(work)
+}
+
+/// Long bytes published in each direction, and read where the publisher put them.
+struct Views {
+    to: Publisher,
+    from: Subscriber,
+    payload: Payload,
+}
+
+impl Views {
+    fn exchange(&self, wait: Option<Duration>) -> Result<()> {
+        if viewed(&self.from.recv(wait)?)? != self.payload.body().len() {
+            return Err("another message came".into());
+        }
+        Ok(())
+    }
+}
+
+impl Work for Views {
+    fn once(&mut self) -> Result<()> {
+        self.to.send_payload(&self.payload)?;
+        self.exchange(Some(START))
+    }
+}
+
+/// As [`published`], with bytes that are viewed.
+pub fn published_viewed(bytes: usize, placement: Placement, spin: u64) -> Result<()> {
+    let (there, back) = ways("shm");
+    let options = options(spin)?.with_view_bytes(true);
+    let ends = |to: &str, from: &str| -> Result<Views> {
+        let (to, from) = (Publisher::new(to, &options)?, Subscriber::new(from, &options)?);
+        to.wait_for_subscribers(1, START)?;
+        Ok(Views { to, from, payload: Payload::from_bytes(Encoding::Raw, vec![7; bytes].into()) })
+    };
+    fork_far(|| {
+        let end = ends(&back, &there)?;
+        let mut pinned = false;
+        loop {
+            end.exchange(None)?;
+            if !std::mem::replace(&mut pinned, true) {
+                pin(placement, End::Far)?;
+            }
+            end.to.send_payload(&end.payload)?;
+        }
+    })?;
+    let mut work = ends(&there, &back)?;
     work.once()?;
     pin(placement, End::Near)?;
     serve(work)

@@ -56,36 +56,52 @@ fn spinning(rows: &mut Vec<Row>) {
     }
 }
 
-/// Bytes that are written once and read once each way, by calls that take memory of the program.
+/// Bytes that are written once each way, and read where they came or copied into memory of the program.
 fn long_bytes(rows: &mut Vec<Row>) {
-    let lengths = [
-        (1000, "1 kB", 1.15),
-        (10_000, "10 kB", 1.15),
-        (60_000, "60 kB", 1.15),
-        (1_000_000, "1 MB", 0.75),
-        (16_000_000, "16 MB", 0.8),
-    ];
-    for (bytes, size, mark) in lengths {
+    let lengths =
+        [(1000, "1 kB"), (10_000, "10 kB"), (60_000, "60 kB"), (1_000_000, "1 MB"), (16_000_000, "16 MB")];
+    for (bytes, size) in lengths {
         let ours = own("send_bytes, recv_into", &format!("ours lent {bytes} apart 100"));
         let copied = own("send_payload of a copy", &format!("ours copied {bytes} apart 100"));
         let name = format!("shm bytes of {size}, round trip, spinning");
-        rows.push(long_spinning(name, ours, bytes, mark).beside([copied]));
+        // Copied as often as in the floor.
+        rows.push(long_spinning(name, ours, bytes, 1.15).beside([copied]));
     }
     let long = [(1_000_000, "1 MB", 0.75), (16_000_000, "16 MB", 0.8)];
-    // Within a map, as a camera's frame and what is said about it: sent from the program's memory, read where it came.
+    // Bytes that the receiver views: a copy less each way.
     for (bytes, size, mark) in long {
+        let ours = |how: &str| own("send_bytes, recv and a view", &format!("ours viewed {bytes} {how}"));
+        let published =
+            |how: &str| own("publish, recv and a view", &format!("ours published-viewed {bytes} {how}"));
+        for (what, case) in [
+            (format!("shm bytes of {size} viewed, round trip"), &ours as &dyn Fn(&str) -> Case),
+            (format!("shm bytes of {size} viewed, published there and back"), &published),
+        ] {
+            rows.push(long_spinning(format!("{what}, spinning"), case("apart 100"), bytes, mark));
+            rows.push(
+                Row::new(
+                    format!("{what}, parked"),
+                    case("together 0"),
+                    own("futex and one copy", &format!("floor futex-once {bytes} together")),
+                )
+                .mark(1.15, 1.15),
+            );
+        }
+    }
+    // Within a map, as a camera's frame and what is said about it: sent from the program's memory, read where it came.
+    for (bytes, size, _) in long {
         let ours = own("send, get", &format!("ours arrays bytes {bytes} apart 100"));
         let name = format!("shm map with bytes of {size}, round trip, spinning");
-        rows.push(long_spinning(name, ours, bytes, mark));
+        rows.push(long_spinning(name, ours, bytes, 1.15));
         let ours = own("send, get", &format!("ours arrays bytes {bytes} together 0"));
         rows.push(long_parked(format!("shm map with bytes of {size}, round trip, parked"), ours, bytes));
     }
-    for (bytes, size, mark) in long {
+    for (bytes, size, _) in long {
         let ours = own("send_bytes, recv_into", &format!("ours lent {bytes} together 0"));
         rows.push(long_parked(format!("shm bytes of {size}, round trip, parked"), ours, bytes));
         let ours = own("publish and recv", &format!("ours published shm {bytes} apart 100"));
         let name = format!("shm bytes of {size} published there and back, spinning");
-        rows.push(long_spinning(name, ours, bytes, mark));
+        rows.push(long_spinning(name, ours, bytes, 1.15));
         let ours = own("publish and recv", &format!("ours published shm {bytes} together 0"));
         rows.push(long_parked(format!("shm bytes of {size} published there and back, parked"), ours, bytes));
     }

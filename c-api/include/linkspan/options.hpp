@@ -105,6 +105,9 @@ struct options {
     std::string reply_schema;
     /// Whether a publisher takes over the endpoint from another publisher of this process, with its subscribers.
     bool replace = false;
+    /// Whether the long byte strings of a received message stay in the memory of the sender until the message is released, as arrays do;
+    /// over `shm:`. A sender that means harm can change them while they are read: copy what is parsed.
+    bool view_bytes = false;
     /// How many seconds a channel that ends without close waits until the peer has consumed what was sent; what it has not is reported
     /// on one line of stderr.
     double linger = 0;
@@ -188,6 +191,7 @@ public:
         c_.validate = text(o.validate);
         c_.reply_schema = text(o.reply_schema);
         c_.replace = o.replace;
+        c_.view_bytes = o.view_bytes;
         c_.linger = o.linger;
         if (o.on_wait || o.on_unconsumed) kept = std::make_shared<callbacks>(callbacks{o.on_wait, o.on_unconsumed, nullptr});
         if (o.on_wait) {

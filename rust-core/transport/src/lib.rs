@@ -139,7 +139,7 @@ use linkspan_value::{body, buffers, codec, error, value};
 
 use frame::{Incoming, Outgoing};
 pub use link::{Offer, Rx, Tx};
-pub use shm::{AckWords, BroadcastSlots, ShmTx, Slots, WritableSlot};
+pub use shm::{AckWords, BodyViews, BroadcastSlots, ShmTx, Slots, WritableSlot};
 
 /// Counts of what was lost on a transport that sends nothing again: a mailslot, or a spool's
 /// reader.

@@ -34,8 +34,8 @@ pub struct Part {
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Parts<'a> {
     pub(crate) list: &'a [Part],
-    /// Whether only this process can write them: byte strings are taken from such parts alone.
-    pub(crate) are_own: bool,
+    /// Whether they may be byte strings: see [`Body::of_opaque_parts`].
+    pub(crate) are_opaque: bool,
 }
 
 /// Decides where an encoder puts the elements of a long array.
@@ -73,8 +73,8 @@ pub struct Split {
     rest: Rest,
     /// The parts, in the order of their positions.
     parts: OneOrMany<Part>,
-    /// Whether the parts are in memory that only this process can write.
-    are_own: bool,
+    /// Whether the parts may be byte strings: see [`Body::of_opaque_parts`].
+    are_opaque: bool,
     /// The length of the whole body, in bytes.
     length: usize,
     /// The body in one block, made when first needed.
@@ -89,7 +89,7 @@ impl Split {
         let (rest, parts) = (rest.into(), parts.into());
         debug_assert!(parts.is_sorted_by_key(|part| part.at) && parts.iter().all(|p| p.at <= rest.len()));
         let length = rest.len() + parts.iter().map(|part| part.bytes.len()).sum::<usize>();
-        Split { rest, parts, are_own: false, length, whole: OnceLock::new() }
+        Split { rest, parts, are_opaque: false, length, whole: OnceLock::new() }
     }
 
     /// Returns everything but the parts.
@@ -100,6 +100,11 @@ impl Split {
     /// Returns the parts.
     pub fn parts(&self) -> &[Part] {
         &self.parts
+    }
+
+    /// Whether the parts may be byte strings: see [`Body::of_opaque_parts`].
+    pub fn are_opaque(&self) -> bool {
+        self.are_opaque
     }
 
     /// Returns the body in one block: a copy, made at the first call and kept.
@@ -145,14 +150,15 @@ impl Body {
         Body(BodyRepr::Split(Arc::new(Split::new(rest, parts))))
     }
 
-    /// The same with parts in memory that only this process can write, which may be the contents of byte strings.
+    /// The same with parts that may be the contents of byte strings, too: they are in memory that only this process can
+    /// write, or the program has said that it views them (`view_bytes`).
     #[doc(hidden)]
-    pub fn of_own_parts(rest: impl Into<Rest>, parts: impl Into<OneOrMany<Part>>) -> Body {
+    pub fn of_opaque_parts(rest: impl Into<Rest>, parts: impl Into<OneOrMany<Part>>) -> Body {
         let (rest, parts) = (rest.into(), parts.into());
         if parts.is_empty() {
             return rest.into_bytes().into();
         }
-        Body(BodyRepr::Split(Arc::new(Split { are_own: true, ..Split::new(rest, parts) })))
+        Body(BodyRepr::Split(Arc::new(Split { are_opaque: true, ..Split::new(rest, parts) })))
     }
 
     /// Returns the bytes in one block. Where long arrays are stored elsewhere that is a copy, made
@@ -211,9 +217,15 @@ impl Body {
             BodyRepr::Whole(bytes) => (bytes, Parts::default()),
             BodyRepr::Split(split) => match split.whole.get() {
                 Some(whole) => (whole, Parts::default()),
-                None => (&split.rest, Parts { list: &split.parts, are_own: split.are_own }),
+                None => (&split.rest, Parts { list: &split.parts, are_opaque: split.are_opaque }),
             },
         }
+    }
+
+    /// Returns the only part of a body that has nothing else, if it may be a byte string.
+    pub(crate) fn opaque(&self) -> Option<&Bytes> {
+        let split = self.split().filter(|split| split.are_opaque && split.rest.is_empty())?;
+        if let [part] = &*split.parts { Some(&part.bytes) } else { None }
     }
 
     /// Returns the block, if the body is one.

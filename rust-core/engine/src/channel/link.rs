@@ -32,7 +32,7 @@ use crate::sys::peer::Credentials;
 use crate::sys::user;
 use crate::transport::extension::LastSender;
 use crate::transport::stream::Stream;
-use crate::transport::{Rx, Tx};
+use crate::transport::{BodyViews, Rx, Tx};
 
 pub use self::accept::Checks;
 pub use self::queue::Queue;
@@ -196,6 +196,14 @@ impl RxPart {
     #[inline]
     pub fn trigger(&self) -> AckTrigger {
         if self.bye_received { AckTrigger::Requested } else { AckTrigger::Receive }
+    }
+
+    /// From now on this much of a body that is in a slot of the peer's is left there: of data and, but for the whole,
+    /// requests; and of replies.
+    pub fn view_bodies(&mut self, data: BodyViews, replies: BodyViews) {
+        if let Some(half) = self.rx.in_place() {
+            half.view_bodies(data, replies);
+        }
     }
 
     /// Returns who has sent this frame. The sender that it names itself counts only on a link without a hello.

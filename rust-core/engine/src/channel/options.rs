@@ -24,6 +24,7 @@ use crate::drive;
 use crate::error::{Error, ErrorKind, Result};
 use crate::schema::PreparedSchema;
 pub use crate::session::Acknowledge;
+use crate::transport::BodyViews;
 use crate::value::{Limits, Timestamp};
 
 /// The delivery guarantee of messages.
@@ -178,6 +179,9 @@ pub struct Options {
     /// Whether a publisher takes over a name that another publisher of this process has: its subscribers stay
     /// connected, or come back before anything is published. The other one is closed.
     pub replace: bool,
+    /// Whether the long byte strings of a message that is received stay in the sender's memory until the message is
+    /// dropped: see [`Options::with_view_bytes`].
+    pub view_bytes: bool,
     /// The schema of messages: see [`Options::with_schema`]. By name it is the path of a file, or
     /// the schema's text.
     pub(crate) schema: Option<Arc<PreparedSchema>>,
@@ -245,6 +249,7 @@ impl Default for Options {
             lockstep: false,
             once: false,
             views_bodies: false,
+            view_bytes: false,
         }
     }
 }
@@ -275,6 +280,7 @@ impl fmt::Debug for Options {
             .field("retain", &(self.retain_bytes, self.retain_seconds, self.retain_consumed))
             .field("locked", &self.locked)
             .field("shared", &self.shared)
+            .field("view_bytes", &self.view_bytes)
             .field("schema", &self.schema)
             .field("reply_schema", &self.reply_schema)
             .field("validate", &self.validate)
@@ -285,10 +291,20 @@ impl fmt::Debug for Options {
 
 impl Options {
     /// From now on the long bodies that channels and subscribers receive are left in the sender's slots, for a binding
-    /// that makes an [`Uncopied`](crate::Uncopied) of each message, at once: no other call may look at the message.
+    /// that makes an [`Uncopied`](crate::Uncopied) of each message, at once: no other call may look at the message. Where
+    /// the program views bytes (`view_bytes`), it gets them as anybody does, and an `Uncopied` has nothing to copy.
     #[doc(hidden)]
     pub fn view_bodies(&mut self) {
         self.views_bodies = true;
+    }
+
+    /// What of a body in a slot of the sender's is left there.
+    pub(crate) fn body_views(&self) -> BodyViews {
+        match (self.view_bytes, self.views_bodies) {
+            (true, _) => BodyViews::Bytes,
+            (false, true) => BodyViews::Whole,
+            (false, false) => BodyViews::None,
+        }
     }
 
     /// Refuses `ack()` of an object that acknowledges by itself: the program believes otherwise.

@@ -45,6 +45,7 @@ use crate::session::inbox::AckTrigger;
 use crate::sys::eventfd::ReadinessFlag;
 use crate::sys::fork::Descriptor;
 use crate::sys::poll::{Epoll, Interest};
+use crate::transport::BodyViews;
 use crate::value::Limits;
 
 pub use in_stream::InStream;
@@ -77,8 +78,8 @@ pub struct Receiving {
     schema: Option<Arc<PreparedSchema>>,
     /// The same for replies.
     reply_schema: Option<Arc<PreparedSchema>>,
-    /// Whether bodies are left in the peer's slots: see [`Options::view_bodies`].
-    views_bodies: bool,
+    /// What of bodies is left in the peer's slots.
+    body_views: BodyViews,
     set: WaitSet,
     /// Whether the link's connection is in the set: in a dialogue over a stream no sleep is on the set, and the kernel
     /// would enter each message there, too.
@@ -130,7 +131,7 @@ impl Receiving {
             limits: options.limits(),
             schema: options.checks_received().cloned(),
             reply_schema: options.checks_replies_received().cloned(),
-            views_bodies: options.views_bodies,
+            body_views: options.body_views(),
             set,
             link_in_set: false,
             is_lent: false,

@@ -405,7 +405,8 @@ impl Message {
 
     /// Returns the whole body where it still lies in the sender's slot; no one may read anything from it.
     pub(crate) fn uncopied_body(&self) -> Option<&Bytes> {
-        let split = self.inner().body.split().filter(|split| split.rest().is_empty())?;
+        let split =
+            self.inner().body.split().filter(|split| split.rest().is_empty() && !split.are_opaque())?;
         split.parts().first().map(|part| &part.bytes)
     }
 

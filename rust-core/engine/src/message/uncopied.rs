@@ -95,7 +95,7 @@ impl Uncopied {
         });
         let body = match &*parts {
             [only] if rest.is_empty() => only.bytes.clone().into(),
-            _ => Body::of_own_parts(rest, parts),
+            _ => Body::of_opaque_parts(rest, parts),
         };
         self.0.with_body(body)
     }

@@ -208,8 +208,8 @@ impl Feed {
             Some(offer) => {
                 let limit = options.max_message_size;
                 let mut reader = offer.join(called, peer_hello.session, limit, start, options.spin, views)?;
-                if options.views_bodies && options.checks_received().is_none() {
-                    reader.view_bodies();
+                if options.checks_received().is_none() {
+                    reader.view_bodies(options.body_views());
                 }
                 FeedMedium::Ring(reader)
             }

@@ -35,6 +35,7 @@ use crate::error::Result;
 use crate::sys::eventfd::EventFd;
 use crate::sys::poll::{Epoll, Interest, Ready};
 use crate::sys::stop;
+use crate::transport::BodyViews;
 
 /// A map from tokens to values. The server counts the tokens itself, so no client can choose tokens that collide. So
 /// the map does not need the hash of the standard library, which takes 140 instructions for a number.
@@ -294,7 +295,10 @@ impl Clients {
     fn accept_new(&mut self, acceptor: &ChannelAcceptor) -> Result<()> {
         while let Some(link) = acceptor.queue.pop() {
             let guard = link.guard.as_ref().map_or_else(Weak::new, Arc::downgrade);
-            let (tx, part) = link.split(Some(Queue::new(&self.event_log)));
+            let (tx, mut part) = link.split(Some(Queue::new(&self.event_log)));
+            if self.options.view_bytes && self.options.checks_received().is_none() {
+                part.view_bodies(BodyViews::Bytes, BodyViews::None);
+            }
             self.last_token += 1;
             let token = self.last_token;
             for fd in part.rx.descriptors() {

@@ -15,11 +15,11 @@ use super::slot_page::{self, FileName};
 use super::tests::{SPIN, pair_with_slots, recv, send};
 use crate::body::{Body, Part};
 use crate::codec::{self, Encoding};
-use crate::error::ErrorKind;
+use crate::error::{ErrorKind, Result};
 use crate::frame::{Header, Kind, Outgoing};
 use crate::sys::memory::MemoryFile;
 use crate::value::{Limits, Value, ValueBuilder};
-use crate::{LongBodies, Sent};
+use crate::{BodyViews, LongBodies, Sent};
 
 const KIB: usize = 1 << 10;
 const LIMIT: u64 = 1 << 20;
@@ -216,7 +216,7 @@ fn byte_strings_whose_heads_change_while_they_are_found_are_a_value_or_an_error(
     let mut kinds = [0; 3];
     for changed in [heads, encoded.len()] {
         let ((mut tx, _rx), (_tx, mut rx)) = pair_with_slots(4 * KIB, LIMIT, SPIN);
-        rx.view_bodies(true, false);
+        rx.view_bodies(BodyViews::Whole, BodyViews::None);
         let file = announced(&tx, &encoded);
         while_changing(&file, changed, || {
             let length = encoded.len() as u64;
@@ -235,7 +235,7 @@ fn byte_strings_whose_heads_change_while_they_are_found_are_a_value_or_an_error(
                 let left_out: usize = strings.iter().map(|(_, range)| range.len()).sum();
                 assert_eq!(rest.len() + left_out, viewed.len(), "each byte is copied once or left out");
                 let parts = strings.map(|(at, range)| Part { at, bytes: viewed[range].to_vec().into() });
-                let body = Body::of_own_parts(rest, parts);
+                let body = Body::of_opaque_parts(rest, parts);
                 let decode = || {
                     let sink = ValueBuilder::sharing(body.clone());
                     codec::decode_body(&body, Encoding::Cbor, &Limits::default(), sink)?.finish()
@@ -246,6 +246,57 @@ fn byte_strings_whose_heads_change_while_they_are_found_are_a_value_or_an_error(
                 kinds[if first.is_ok() { 1 } else { 2 }] += 1;
             }
         });
+    }
+    assert!(kinds[1] > 0, "{kinds:?}");
+}
+
+/// The same of a body whose byte strings stay in the slot for the program: they may change under it, and nothing else
+/// of the value does.
+#[test]
+fn structure_around_viewed_bytes_is_the_same_however_often_it_is_looked_at() {
+    fn shape(value: &Value) -> String {
+        match value {
+            Value::Bytes(bytes) => format!("{} bytes", bytes.len()),
+            Value::Map(map) => {
+                format!("{:?}", map.iter().map(|(key, value)| (key, shape(value))).collect::<Vec<_>>())
+            }
+            Value::Array(values) => format!("{:?}", values.iter().map(shape).collect::<Vec<_>>()),
+            other => format!("{other:?}"),
+        }
+    }
+    let bytes = |seed: u8, length: usize| Value::Bytes(vec![seed; length].into());
+    let map =
+        Value::map([("frame", bytes(0x5b, 70_000)), ("t", Value::from(1.5)), ("mask", bytes(0x61, 20_000))]);
+    let heads = 48;
+    let mut kinds = [0; 3];
+    for (encoding, encoded) in
+        [(Encoding::Cbor, codec::encode(&map, Encoding::Cbor).unwrap()), (Encoding::Raw, vec![7; 70_000])]
+    {
+        for changed in [heads, encoded.len()] {
+            let ((mut tx, _rx), (_tx, mut rx)) = pair_with_slots(4 * KIB, LIMIT, SPIN);
+            rx.view_bodies(BodyViews::Bytes, BodyViews::None);
+            let file = announced(&tx, &encoded);
+            while_changing(&file, changed, || {
+                let length = encoded.len() as u64;
+                for sequence in 1..=200 {
+                    let reference = Reference { at: 0, length, slot: 0, file: 1, from: 0, filling: 1 };
+                    tx.write_placed(&Header { body: length, ..header(encoding, sequence) }, &[], &reference);
+                    let body = recv(&mut rx).unwrap().body;
+                    rx.consumed();
+                    let decode = || {
+                        let sink = ValueBuilder::sharing(body.clone());
+                        let value = codec::decode_body(&body, encoding, &Limits::default(), sink)?.finish();
+                        value.map(|value| shape(&value))
+                    };
+                    let (first, again) = (decode(), decode());
+                    assert_eq!(first.as_ref().ok(), again.as_ref().ok());
+                    let text = |result: Result<String>| result.map_err(|error| error.to_string());
+                    kinds[if body.split().is_none() { 0 } else { 1 + usize::from(first.is_err()) }] += 1;
+                    assert_eq!(text(first), text(again));
+                    assert_eq!(body.whole(), body.whole(), "what is examined as a whole is a copy");
+                }
+            });
+        }
     }
     assert!(kinds[1] > 0, "{kinds:?}");
 }

@@ -80,6 +80,7 @@ pub use record::FastLinked;
 pub use segment::{DEFAULT_RING, PeerSegment, SLOTS, Segment};
 pub use slot_file::WritableSlot;
 pub use slots::Slots;
+pub use views::BodyViews;
 
 use self::broadcast::RingDriver;
 use crate::acceptor::ListenSource;

@@ -6,8 +6,8 @@
 //! `link::arrays` has what a channel does, `broadcast::views` what a subscriber does.
 //!
 //! The peer keeps writing rights to its file, so a hostile one can change elements under a reader. Only numbers are
-//! ever read through a view, of which every bit pattern is one; text and structure are copied out of the ring before
-//! they are decoded. Seals make sure that the file never shrinks.
+//! ever read through a view, of which every bit pattern is one, and opaque bytes, of which nothing is read here; text
+//! and structure are copied before they are decoded. Seals make sure that the file never shrinks.
 
 use std::cmp::Ordering;
 use std::os::fd::{AsFd, OwnedFd};
@@ -17,9 +17,46 @@ use bytes::Bytes;
 use super::references::Reference;
 use super::segment::{PAGE, SLOTS};
 use super::slot_page::{self, FileName};
+use crate::body::{Body, Part};
+use crate::codec::{self, Encoding};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::arc_owner::{ArcOwner, ArcRef};
 use crate::sys::memory::PeerMemory;
+
+/// What a reader leaves in the slot of a body that lies there as a whole.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum BodyViews {
+    /// Nothing: the body is copied.
+    #[default]
+    None,
+    /// Its opaque bytes, as long as the program has the message: a raw body, and the long byte strings of CBOR. What is
+    /// around them is copied.
+    Bytes,
+    /// The body as a part without a rest, for a layer above that copies it at once and looks at nothing of it before.
+    Whole,
+}
+
+impl BodyViews {
+    /// Whether something of a body in this encoding may be left in its slot.
+    pub(super) fn views(self, encoding: Encoding) -> bool {
+        match self {
+            BodyViews::None => false,
+            BodyViews::Bytes => matches!(encoding, Encoding::Raw | Encoding::Cbor),
+            BodyViews::Whole => true,
+        }
+    }
+
+    /// Returns the body of this slot with what is left there as parts. `None` where all of it has to be copied.
+    pub(super) fn body(self, encoding: Encoding, slot: &Bytes) -> Option<Body> {
+        let whole = || vec![Part { at: 0, bytes: slot.clone() }];
+        match (self, encoding) {
+            (BodyViews::Whole, _) => Some(Body::of_parts(Bytes::new(), whole())),
+            (BodyViews::Bytes, Encoding::Raw) => Some(Body::of_opaque_parts(Bytes::new(), whole())),
+            (BodyViews::Bytes, Encoding::Cbor) => codec::with_bytes_in_place(slot),
+            _ => None,
+        }
+    }
+}
 
 /// Where the views of one reader are counted. Any thread may end a view, also in a forked child, where nothing is
 /// counted.

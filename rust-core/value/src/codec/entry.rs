@@ -156,10 +156,10 @@ pub fn decode_shared(bytes: &Bytes, encoding: Encoding, limits: &Limits) -> Resu
 /// As [`decode_shared`], for the body of a message, whose long arrays may be stored elsewhere.
 #[doc(hidden)]
 pub fn decode_body_shared(body: &Body, encoding: Encoding, limits: &Limits) -> Result<Value> {
-    let short = if encoding == Encoding::Cbor {
-        body.split().and_then(|_| cbor::read_flat_arrays(body, &bounded(limits)))
-    } else {
-        decode_short(body.whole(), encoding, limits)
+    let short = match encoding {
+        Encoding::Cbor => body.split().and_then(|_| cbor::read_flat_arrays(body, &bounded(limits))),
+        Encoding::Json => json::decode_short(body.whole(), &bounded(limits)),
+        _ => None,
     };
     match short {
         Some(value) => Ok(value),
@@ -193,9 +193,14 @@ pub fn decode_body<S: Sink>(body: &Body, encoding: Encoding, limits: &Limits, si
     decode_parts(bytes, parts, body.len(), encoding, limits, sink)
 }
 
-/// Returns the bytes of a body and the parts that belong between them, which only bodies in CBOR have.
+/// Returns the bytes of a body and the parts that belong between them, which only bodies in CBOR have. A raw body is
+/// its value, of which nothing is read, so it may stay where it is.
 fn encoded(body: &Body, encoding: Encoding) -> (&[u8], Parts<'_>) {
-    if encoding == Encoding::Cbor { body.to_decode() } else { (&body.whole()[..], Parts::default()) }
+    let opaque = || body.opaque().filter(|_| encoding == Encoding::Raw);
+    match encoding {
+        Encoding::Cbor => body.to_decode(),
+        _ => (opaque().unwrap_or_else(|| body.whole()), Parts::default()),
+    }
 }
 
 /// Appends the source in JSON, BSON or Smile where it is a short tree of plain values; returns false, and appends

@@ -102,8 +102,8 @@ impl<'a> Input<'a> {
     }
 
     /// Takes the elements of an array, which may be stored elsewhere. Nothing but elements is read from there, unless
-    /// only this process can write it ([`Input::byte_string`]): it may be memory of another process, which may change
-    /// it, so nothing that has been checked may depend on it.
+    /// they may be byte strings ([`Input::byte_string`]): it may be memory of another process, which may change it, so
+    /// nothing that has been checked may depend on it.
     #[inline]
     pub(crate) fn elements(&mut self, count: u64, claimed_at: usize) -> Result<&'a [u8]> {
         match self.parts.list.split_first() {
@@ -124,10 +124,10 @@ impl<'a> Input<'a> {
         }
     }
 
-    /// Takes the content of a byte string, which may be stored elsewhere where only this process can write it.
+    /// Takes the content of a byte string, which may be stored elsewhere where [`Body::of_opaque_parts`] says so.
     #[inline]
     pub(crate) fn byte_string(&mut self, count: u64, claimed_at: usize) -> Result<&'a [u8]> {
-        if self.parts.are_own { self.elements(count, claimed_at) } else { self.take(count, claimed_at) }
+        if self.parts.are_opaque { self.elements(count, claimed_at) } else { self.take(count, claimed_at) }
     }
 
     /// Takes the next `count` bytes as text; `Malformed` where they are not UTF-8.

@@ -111,6 +111,14 @@ builders! {
     /// Whether several processes may serve a name, each with this option: they share its requests.
     with_shared(shared: bool) sets shared = shared;
 
+    /// Whether the long byte strings of a message that is received stay in the sender's memory until the message is
+    /// dropped, as arrays do, in place of one copy: over `shm:`, of messages from 64 KiB on, each string from 16 KiB on.
+    ///
+    /// The content can be changed by a sender that means harm, also while it is read, so a program must not parse it in
+    /// place: copy what is to be examined. Bodies that are not CBOR or raw bytes, and values that are checked against
+    /// a schema, are copied; so is [`Message::body`](crate::Message::body), when it is called.
+    with_view_bytes(view_bytes: bool) sets view_bytes = view_bytes;
+
     /// Whether a publisher takes over a name that another publisher of this process has.
     with_replace(replace: bool) sets replace = replace;
 

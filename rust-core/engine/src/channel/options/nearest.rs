@@ -5,7 +5,7 @@
 use crate::error::{Error, ErrorKind, quoted};
 
 /// The options of channels, servers, publishers and subscribers.
-pub const NAMES: [&str; 32] = [
+pub const NAMES: [&str; 33] = [
     "encoding",
     "timeout",
     "client_id",
@@ -31,6 +31,7 @@ pub const NAMES: [&str; 32] = [
     "locked",
     "shared",
     "replace",
+    "view_bytes",
     "schema",
     "reply_schema",
     "validate",

@@ -91,6 +91,7 @@ impl Options {
             "locked" => self.locked = value.as_bool()?,
             "shared" => self.shared = value.as_bool()?,
             "replace" => self.replace = value.as_bool()?,
+            "view_bytes" => self.view_bytes = value.as_bool()?,
             "schema" => self.schema = Some(PreparedSchema::from_option(value.as_text()?)?),
             "reply_schema" => self.reply_schema = Some(PreparedSchema::from_option(value.as_text()?)?),
             "validate" => {

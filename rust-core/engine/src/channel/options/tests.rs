@@ -156,6 +156,7 @@ fn builders_set_the_same_options_as_names() {
         .with_retain_consumed(true)
         .with_locked(true)
         .with_shared(true)
+        .with_view_bytes(true)
         .with_spin(Duration::from_micros(3))
         .with_linger(Duration::from_millis(500));
     let mut set = Options::default();
@@ -184,6 +185,7 @@ fn builders_set_the_same_options_as_names() {
         ("retain_consumed", true.into()),
         ("locked", true.into()),
         ("shared", true.into()),
+        ("view_bytes", true.into()),
         ("spin", 3.into()),
         ("linger", 0.5.into()),
     ] {
@@ -224,6 +226,7 @@ fn documents_have_every_option() {
             "locked" => (o.locked.to_string(), "a file: is written in place under its own lock", "programs without Linkspan read it under fcntl locks", "publisher(\"file:lab/setpoint\", locked=True)", "publisher('file:lab/setpoint', locked: true)"),
             "shared" => (o.shared.to_string(), "several processes may serve the name, each with this option, and share its requests", "one worker is not enough ([a queue of work](how-to/work-queue.md))", "serve(\"spool:lab/jobs\", shared=True)", "serve('spool:lab/jobs', shared: true)"),
             "replace" => (o.replace.to_string(), "a publisher takes over a name that another publisher of this process has, and its subscribers", "the same code runs again, as a cell of a notebook", "publisher(\"lab/t\", replace=True)", "publisher('lab/t', replace: true)"),
+            "view_bytes" => (o.view_bytes.to_string(), "the long byte strings of received messages stay in the sender's memory until the message is dropped, as arrays do; nothing is copied over `shm:`", "images or files of more than 64 KiB are looked at once; not where who sends may mean harm and the bytes are parsed", "subscribe(\"lab/image\", view_bytes=True)", "subscribe('lab/image', view_bytes: true)"),
             "schema" => ("none".to_owned(), "the schema of messages: the path of a file, or a text in the notation ([schemas](schema.md)); compared when the two sides connect", "programs of several authors have to agree on messages", "publisher(\"lab/power\", schema=\"power.toml\")", "publisher('lab/power', schema: 'power.toml')"),
             "reply_schema" => ("none".to_owned(), "the schema of replies, for servers and their callers", "replies have a type of their own", "serve(\"lab/power\", reply_schema=\"power.toml\")", "serve('lab/power', reply_schema: 'power.toml')"),
             "validate" => ("none".to_owned(), "which values are checked against the schema: send, receive, both", "values come from outside, or code is being developed", "publisher(\"lab/power\", schema=\"power.toml\", validate=\"send\")", "publisher('lab/power', schema: 'power.toml', validate: 'send')"),

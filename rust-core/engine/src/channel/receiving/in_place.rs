@@ -9,6 +9,7 @@ use crate::channel::session_state::{SessionHalves, SessionState};
 use crate::frame::Kind;
 use crate::message::{BodyMemory, Dropped, Message, ReusedMessage};
 use crate::session::inbox::AckTrigger;
+use crate::transport::BodyViews;
 
 /// Data for a program that calls to receive.
 pub(super) const NEXT: Want = Want {
@@ -106,13 +107,15 @@ impl Receiving {
         !halves.publish_consumed(|| half.consumed_with_fence(), AckTrigger::Receive)
     }
 
-    /// From now on bodies of data in slots come as parts that view them, for a call that copies them at once; or as the
-    /// options have it again.
-    pub fn view_bodies(&mut self, views: bool) {
-        let data = self.schema.is_none() && (views || self.views_bodies);
-        let replies = self.reply_schema.is_none() && self.views_bodies;
-        if let Some(half) = self.part.as_mut().and_then(|part| part.rx.in_place()) {
-            half.view_bodies(data, replies);
+    /// From now on bodies of data in slots are left there, with `whole` for a call that copies them at once, else as
+    /// the options have it. What is checked against a schema while it is decoded is copied.
+    pub fn view_bodies(&mut self, whole: bool) {
+        let unchecked = |views, is_unchecked: bool| if is_unchecked { views } else { BodyViews::None };
+        let data = if whole { BodyViews::Whole } else { self.body_views };
+        let data = unchecked(data, self.schema.is_none());
+        let replies = unchecked(self.body_views, self.reply_schema.is_none());
+        if let Some(part) = &mut self.part {
+            part.view_bodies(data, replies);
         }
     }
 

@@ -15,6 +15,7 @@ use indexmap::IndexMap;
 
 use super::super::references::{self, Reference};
 use super::super::segment::ring_length;
+use super::super::views::BodyViews;
 use super::publisher::{Broadcast, Subscription};
 use super::ring_reader::RingReader;
 use super::slots::BroadcastSlots;
@@ -64,7 +65,7 @@ impl BroadcastDriver for RingDriver {
     fn newest(&self, called: &mut AnsweredCall, session: u64, limit: u64) -> Result<Received> {
         let (ring, mut slots) = opened(&mut called.descriptors, PublishedFiles::of(session, limit, None))?;
         let ring_reader = RingReader::open(ring, session, limit, Start::Newest)?;
-        ring_reader.latest_with(&mut |frame| slots.resolve(frame, false, || Ok(None)))
+        ring_reader.latest_with(&mut |frame| slots.resolve(frame, BodyViews::None, || Ok(None)))
     }
 }
 

@@ -16,6 +16,7 @@ use super::super::memory::OwnMemory;
 use super::super::references::{self, Reference};
 use super::super::segment::{self, CLAIMS, SHARE, SLOTS, VIEW_BITS, at};
 use super::super::slot_page;
+use super::super::views::BodyViews;
 use super::driver::RingDriver;
 use super::slots::BroadcastSlots;
 use super::viewers::Viewers;
@@ -232,7 +233,7 @@ fn resolve(files: &mut PublishedFiles, references: &[Reference]) -> Result<Resol
 
 fn resolve_content(files: &mut PublishedFiles, content: Content) -> Result<Resolved> {
     let header = Header::new(Kind::Data, Encoding::Cbor);
-    files.resolve(Referring { header, content }, false, || Ok(None))
+    files.resolve(Referring { header, content }, BodyViews::None, || Ok(None))
 }
 
 fn viewing() -> (Arc<MemoryFile>, Viewing) {
@@ -338,7 +339,7 @@ fn read(writer: &mut Box<dyn BroadcastWriter>, id: u64, knows_slots: bool) -> In
     descriptors.into_iter().for_each(|file| files.put(file).unwrap());
     let reader = super::RingReader::open(ring, SESSION, LIMIT, Start::Newest).unwrap();
     let received = match knows_slots {
-        true => reader.latest_with(&mut |frame| files.resolve(frame, false, || Ok(None))),
+        true => reader.latest_with(&mut |frame| files.resolve(frame, BodyViews::None, || Ok(None))),
         false => reader.latest(),
     };
     match received.unwrap() {
@@ -467,7 +468,7 @@ fn subscriber_receives_a_message_with_each_copy_however_many_are_published_meanw
     during_copy::with(during, || {
         let (mut last, mut received, mut was_gap) = (0, 0, false);
         while received < 50 {
-            match reader.read_with(&mut |frame| files.resolve(frame, false, &mut fetch)) {
+            match reader.read_with(&mut |frame| files.resolve(frame, BodyViews::None, &mut fetch)) {
                 Ok(Received::Frame(frame)) => {
                     (last, received, was_gap) = (last + 1, received + 1, false);
                     assert_eq!(frame.header.sequence, last);

@@ -23,6 +23,7 @@ use super::super::record::FastLinked;
 use super::super::segment::{self, at};
 use super::super::signals::{Signal, Signals};
 use super::super::spin::Spin;
+use super::super::views::BodyViews;
 use super::futex_stage::FutexStage;
 use super::ring_reader::RingReader;
 use super::views::{PublishedFiles, Referring, ViewCount, Viewing};
@@ -82,8 +83,8 @@ pub struct BroadcastReader {
     page: SubscriberPage,
     /// The files of the publisher's slots, and what the program views of them.
     slots: PublishedFiles,
-    /// Whether whole bodies are viewed, see [`BroadcastReader::view_bodies`].
-    views_bodies: bool,
+    /// What of whole bodies is viewed, see [`BroadcastReader::view_bodies`].
+    body_views: BodyViews,
     /// How many files of slots came over the socket.
     files: u64,
     /// How this side sleeps: its park word, and the publisher's wake word.
@@ -124,7 +125,7 @@ impl BroadcastReader {
         BroadcastReader {
             ring_reader,
             slots,
-            views_bodies: false,
+            body_views: BodyViews::None,
             files: 0,
             page,
             park: Park::new(at::DATA_PARK, at::DATA_WAKE),
@@ -140,10 +141,9 @@ impl BroadcastReader {
         }
     }
 
-    /// From now on the body that is in a slot as a whole is returned as a part that views it, as far as there may be
-    /// more views, for a layer above that copies it at once and looks at nothing of it before.
-    pub fn view_bodies(&mut self) {
-        self.views_bodies = true;
+    /// From now on this much of a body that is in a slot as a whole is left there, as far as there may be more views.
+    pub fn view_bodies(&mut self, views: BodyViews) {
+        self.body_views = views;
     }
 
     /// Returns the next frame, `Nothing`, or `Moved`; never blocks.
@@ -229,9 +229,9 @@ impl BroadcastReader {
 
     #[inline]
     fn read(&mut self) -> Result<Received> {
-        let BroadcastReader { ring_reader, slots, views_bodies, files, page, signals, .. } = self;
+        let BroadcastReader { ring_reader, slots, body_views, files, page, signals, .. } = self;
         let mut resolve =
-            |frame: Referring| slots.resolve(frame, *views_bodies, || fetch(signals, page, files));
+            |frame: Referring| slots.resolve(frame, *body_views, || fetch(signals, page, files));
         ring_reader.read_with(&mut resolve)
     }
 
@@ -244,7 +244,8 @@ impl BroadcastReader {
     /// `RingReader::latest_with`.
     pub fn latest(&mut self) -> Result<Received> {
         let BroadcastReader { ring_reader, slots, files, page, signals, .. } = self;
-        let mut resolve = |frame: Referring| slots.resolve(frame, false, || fetch(signals, page, files));
+        let mut resolve =
+            |frame: Referring| slots.resolve(frame, BodyViews::None, || fetch(signals, page, files));
         ring_reader.latest_with(&mut resolve)
     }
 

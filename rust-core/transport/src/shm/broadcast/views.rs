@@ -4,6 +4,7 @@
 //! A slot counts as viewed while it is copied: without that, the slot of a subscriber that copies more slowly than the
 //! publisher publishes would be written again during each copy, and it would receive nothing.
 
+use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 use std::slice::from_ref;
 use std::sync::Arc;
@@ -14,14 +15,14 @@ use bytes::Bytes;
 use super::super::references::Reference;
 use super::super::segment::SHARE;
 use super::super::slots::{MAX_OVERSIZE, max_file_length};
-use super::super::views::{Elements, Presence, SlotFiles, View, ViewCounter};
+use super::super::views::{BodyViews, Elements, Presence, SlotFiles, View, ViewCounter};
 use super::claims;
 use crate::body::{Body, OneOrMany, Part, Rest};
 use crate::buffers;
 use crate::error::{Result, memory};
 use crate::frame::{Header, Incoming};
 use crate::sys::fork::{self, Guarded};
-use crate::sys::memory::MemoryFile;
+use crate::sys::memory::{MemoryFile, PeerMemory};
 
 /// A frame that is in slots, or of which long arrays are.
 #[derive(Debug)]
@@ -146,13 +147,13 @@ impl PublishedFiles {
     }
 
     /// Returns the frame with its elements: views as far as there may be more of them, else copies; or with a copy of
-    /// its whole body, with `views_bodies` a part that views it where there may be one more view. `fetch` reads files
+    /// its whole body but for what `body_views` leaves there, where there may be one more view. `fetch` reads files
     /// that wait in the socket. `Malformed` if a reference names nothing that an honest publisher has; `OutOfMemory` if
     /// this process cannot map or copy the elements.
     pub fn resolve(
         &mut self,
         frame: Referring,
-        views_bodies: bool,
+        body_views: BodyViews,
         mut fetch: impl FnMut() -> Result<Option<OwnedFd>>,
     ) -> Result<Resolved> {
         let Referring { header, content } = frame;
@@ -169,17 +170,15 @@ impl PublishedFiles {
         }
         let body = match content {
             Content::Arrays(rest, references) => self.arrays(rest, &references)?,
-            // For a layer above that copies it at once and looks at nothing of it before.
-            Content::Body(reference) if views_bodies && self.may_view() => self
-                .viewed(&reference)?
-                .map(|bytes| Body::of_parts(Bytes::new(), vec![Part { at: 0, bytes }])),
-            // Text and structure, which are examined only where the publisher cannot write.
-            Content::Body(reference) => {
-                let copied = self.copied(&reference)?;
-                // One that began between two words in its slot, as a part of another body does.
-                let is_aligned = |bytes: &Bytes| bytes.as_ptr().addr().is_multiple_of(8);
-                copied.map(|bytes| if is_aligned(&bytes) { bytes } else { buffers::copy(&bytes) }.into())
+            Content::Body(reference) if body_views.views(header.encoding) && self.may_view() => {
+                let body = |slot: Bytes| match body_views.body(header.encoding, &slot) {
+                    Some(body) => Ok(body),
+                    None => memory::copy_bytes(&slot).map(|copied| aligned(copied.into())),
+                };
+                self.viewed(&reference)?.map(body).transpose()?
             }
+            // Text and structure, which are examined only where the publisher cannot write.
+            Content::Body(reference) => self.copied(&reference)?.map(aligned),
         };
         let frame = body.map(|body| Incoming { header, extension: Bytes::new(), body });
         Ok(frame.map_or(Resolved::Overtaken, Resolved::Frame))
@@ -214,20 +213,30 @@ impl PublishedFiles {
         let (word, filling) = (elements.file.filling(), reference.filling);
         if let Some(viewing) = &self.counter {
             let held = viewing.begin(&elements, filling).then(|| View(elements));
-            return held.map(|held| copy(&held.0)).transpose();
+            // No honest publisher writes what is held.
+            return held.map(|held| copy(&held.0, PeerMemory::copy_out)).transpose();
         }
         // A reader of the newest message alone has no page in which the publisher would look.
         let memory = &elements.file.memory;
         if memory.load(word, Ordering::Acquire) != filling {
             return Ok(None);
         }
-        let bytes = copy(&elements)?;
+        let bytes = copy(&elements, PeerMemory::copy_out_racing)?;
         Ok(claims::was_whole(memory, word, filling).then_some(bytes))
     }
 }
 
+/// Returns the body that was copied, once more where it began between two words in its slot, as a part of another
+/// body does.
+fn aligned(bytes: Bytes) -> Body {
+    if bytes.as_ptr().addr().is_multiple_of(8) { bytes } else { buffers::copy(&bytes) }.into()
+}
+
 /// Copies the elements into memory of this process.
-fn copy(elements: &Elements<Option<Viewing>>) -> Result<Bytes> {
+fn copy(
+    elements: &Elements<Option<Viewing>>,
+    copy_out: fn(&PeerMemory, usize, &mut [MaybeUninit<u8>]),
+) -> Result<Bytes> {
     #[cfg(test)]
     during_copy::run();
     // Copied from a whole word on.
@@ -235,8 +244,8 @@ fn copy(elements: &Elements<Option<Viewing>>) -> Result<Bytes> {
     let length = before + elements.length;
     let mut bytes = buffers::take(length);
     memory::reserve(&mut bytes, length)?;
-    elements.file.memory.copy_out_racing(elements.from - before, &mut bytes.spare_capacity_mut()[..length]);
-    // SAFETY: the reservation made room for them, and `copy_out_racing` has just initialised them all.
+    copy_out(&elements.file.memory, elements.from - before, &mut bytes.spare_capacity_mut()[..length]);
+    // SAFETY: the reservation made room for them, and `copy_out` has just initialised them all.
     unsafe { bytes.set_len(length) };
     Ok(buffers::bytes(bytes).slice(before..))
 }

@@ -1,6 +1,5 @@
 //! The halves of a link where a long body that is in one block is in a slot as a whole: the sending half puts it there,
-//! and the receiving half copies it out in one piece, or passes a view on to a call that copies it into memory of the
-//! program.
+//! and the receiving half copies it out in one piece, or leaves there what the layer above wants to view.
 //!
 //! Whatever is in it: text, structure, or bytes that nothing of the library looks at. It is examined and decoded only
 //! in the copy, in memory that the peer cannot write. A body that finds no slot goes through the ring in pieces, as one
@@ -14,11 +13,11 @@ use super::super::record::Record;
 #[cfg(test)]
 use super::super::references::Reference;
 use super::super::signals::send_file;
-use super::super::views::{Elements, Presence, ViewCounter, malformed};
+use super::super::views::{BodyViews, Presence, View, ViewCounter, malformed};
 use super::arrays::no_slots;
 use super::receiving::ShmRx;
 use super::sending::ShmTx;
-use crate::body::{Body, Part, Rest, Split};
+use crate::body::{Part, Rest, Split};
 use crate::buffers::{self, aligned};
 use crate::error::{Result, memory};
 #[cfg(test)]
@@ -83,11 +82,10 @@ impl ShmTx {
 }
 
 impl ShmRx {
-    /// From now on the body of data, or of a reply, that is in a slot as a whole is returned as a part that views it;
-    /// or copied again. For a layer above that copies it at once and looks at nothing of it before: a peer may change
-    /// it meanwhile.
-    pub fn view_bodies(&mut self, data: bool, replies: bool) {
-        self.views_bodies = (data, replies);
+    /// From now on this much of a body that is in a slot as a whole is left there: of data and, but for the whole,
+    /// requests; and of replies.
+    pub fn view_bodies(&mut self, data: BodyViews, replies: BodyViews) {
+        self.body_views = (data, replies);
     }
 
     /// Returns the frame of a record whose body is in one of the peer's slots, copied out of it. Errors as `try_recv`.
@@ -112,31 +110,31 @@ impl ShmRx {
         let limit = self.reader.check_limit(&header);
         let found = limit.and_then(|()| files.elements(&reference));
         let views = match header.kind {
-            Kind::Data => self.views_bodies.0,
-            Kind::Reply => self.views_bodies.1,
-            _ => false,
+            Kind::Data => self.body_views.0,
+            Kind::Reply => self.body_views.1,
+            // Its server looks at it.
+            Kind::Request if self.body_views.0 == BodyViews::Bytes => BodyViews::Bytes,
+            _ => BodyViews::None,
         };
-        if views
-            && extension.is_empty()
-            && let Ok(elements) = found
-        {
-            // Its drop frees the slot.
-            let body = Body::of_parts(Bytes::new(), vec![Part { at: 0, bytes: elements.view() }]);
-            return Ok(Incoming { header, extension, body });
-        }
-        let body = found.and_then(|body| copied(&body));
-        // The slot is free for the peer, also where the message is skipped.
-        files.counter.end_view(reference.slot as usize);
-        Ok(Incoming { header, extension, body: body?.into() })
+        // The drop of the view frees the slot for the peer, also where the message is skipped.
+        let slot = View(found.inspect_err(|_| files.counter.end_view(reference.slot as usize))?);
+        let body = if views.views(header.encoding) && extension.is_empty() {
+            let slot = Bytes::from_owner(slot);
+            match views.body(header.encoding, &slot) {
+                Some(body) => body,
+                None => copied(&slot)?.into(),
+            }
+        } else {
+            copied(slot.as_ref())?.into()
+        };
+        Ok(Incoming { header, extension, body })
     }
 }
 
 /// Copies a body out of its slot into memory of this process. `OutOfMemory` where there is none.
-fn copied<C>(body: &Elements<C>) -> Result<Bytes> {
-    let mut bytes = buffers::take(body.length);
-    memory::reserve(&mut bytes, body.length)?;
-    body.file.memory.copy_out(body.from, &mut bytes.spare_capacity_mut()[..body.length]);
-    // SAFETY: the reservation made room for them, and `copy_out` has just initialised them all.
-    unsafe { bytes.set_len(body.length) };
+fn copied(body: &[u8]) -> Result<Bytes> {
+    let mut bytes = buffers::take(body.len());
+    memory::reserve(&mut bytes, body.len())?;
+    bytes.extend_from_slice(body);
     Ok(aligned(bytes))
 }

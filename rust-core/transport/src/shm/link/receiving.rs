@@ -16,7 +16,7 @@ use super::super::segment::at;
 use super::super::signals::Signal;
 use super::super::slots::ReleaseCounter;
 use super::super::spin::Spin;
-use super::super::views::SlotFiles;
+use super::super::views::{BodyViews, SlotFiles};
 use super::shared::{RingReader, Shared, disconnected, short_stage};
 use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result};
@@ -44,8 +44,8 @@ pub struct ShmRx {
     pub(super) probe_due: bool,
     /// The peer's slots; `None` where it has none.
     pub(super) views: Option<Box<SlotFiles<ReleaseCounter>>>,
-    /// Whether the bodies of data and of replies in slots are viewed, see [`ShmRx::view_bodies`].
-    pub(super) views_bodies: (bool, bool),
+    /// What of the bodies of data and requests, and of replies, stays in slots, see [`ShmRx::view_bodies`].
+    pub(super) body_views: (BodyViews, BodyViews),
     pub(super) shared: Arc<Shared>,
 }
 
@@ -66,7 +66,7 @@ impl ShmRx {
             empty_polls: 0,
             probe_due: false,
             views,
-            views_bodies: (false, false),
+            body_views: Default::default(),
             shared,
         }
     }

@@ -257,7 +257,7 @@ mod tests {
     fn byte_strings_may_be_stored_elsewhere_in_memory_that_nobody_else_writes() {
         let own = |rest: &[u8], at| {
             let part = Part { at, bytes: Bytes::from_static(&[1; 16]) };
-            let body = Body::of_own_parts(Bytes::copy_from_slice(rest), vec![part]);
+            let body = Body::of_opaque_parts(Bytes::copy_from_slice(rest), vec![part]);
             decode_body(&body, Encoding::Cbor, &Limits::default(), ValueBuilder::default())?.finish()
         };
         let bytes = Value::Bytes(vec![1; 16].into());

@@ -6,9 +6,11 @@
 
 use std::ops::Range;
 
+use bytes::Bytes;
+
 use super::head::{BREAK, head};
 use super::{COLUMN_MAJOR, COMPLEX, HOMOGENEOUS, ROW_MAJOR};
-use crate::body::OneOrMany;
+use crate::body::{Body, OneOrMany, Part};
 use crate::codec::input::Input;
 
 /// From this many bytes on a byte string is left out: below that, it is copied with what is around it.
@@ -84,6 +86,14 @@ pub fn outline(item: &[u8]) -> Option<Outline> {
     (!strings.is_empty()).then_some(Outline { rest, strings })
 }
 
+/// Returns the body of this item with its long byte strings where they are, and a copy of what is around them. `None`
+/// where [`outline`] gives none.
+pub fn with_bytes_in_place(item: &Bytes) -> Option<Body> {
+    let Outline { rest, strings } = outline(item)?;
+    let parts = strings.map(|(at, range)| Part { at, bytes: item.slice(range) });
+    Some(Body::of_opaque_parts(rest, parts))
+}
+
 /// Copies the next `more` bytes; `None` where that would be more than the most.
 fn copy(item: &[u8], from: &mut usize, more: usize, rest: &mut Vec<u8>) -> Option<()> {
     if rest.len() + more > MOST_AROUND {
@@ -103,7 +113,6 @@ fn is_typed(tag: u64) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::body::{Body, Part};
     use crate::codec::{Encoding, decode, decode_body, encode};
     use crate::value::{Limits, Map, NdArray, Value, ValueBuilder};
 
@@ -121,7 +130,7 @@ mod tests {
         let count = strings.len();
         assert!(rest.len() <= MOST_AROUND && count > 0);
         let parts = strings.map(|(at, range)| Part { at, bytes: item[range].to_vec().into() });
-        let body = Body::of_own_parts(rest, parts);
+        let body = Body::of_opaque_parts(rest, parts);
         assert_eq!(body.len(), item.len());
         let value =
             decode_body(&body, Encoding::Cbor, &Limits::default(), ValueBuilder::sharing(body.clone()));
