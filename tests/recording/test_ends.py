@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -99,6 +100,30 @@ def test_end_of_a_killed_publisher_over_tcp_is_not_known(lab: Lab, is_killed: bo
         assert f"the end of 1 incarnation is not known: {name.removeprefix('tcp:')}" in text, text
     else:
         assert whole == 400 and text.startswith("complete: "), text
+
+
+def test_port_of_a_publisher_that_is_about_to_end_is_no_gap(lab: Lab) -> None:
+    """A socket takes its place that ends the next connection without an answer, as the port of a dying process does, and is gone."""
+    port = free_port()
+    recorder = lab.record(f"tcp://127.0.0.1:{port}", "-o", "a.mcap")
+    lab.info("a.mcap")
+    publisher = lab.python(PUBLISHER, f"tcp://127.0.0.1:{port}", 3, 10, 1)
+    says(publisher, "connected")
+    asks(publisher)
+    says(publisher, "sent")
+    until("it has its messages", lambda: len(list(linkspan.Recording(lab.folder / "a.mcap"))) == 3)
+    # Whoever is met next is this socket.
+    os.kill(recorder.pid, signal.SIGSTOP)
+    publisher.kill()
+    publisher.wait(60)
+    with socket.create_server(("127.0.0.1", port)) as ending:
+        os.kill(recorder.pid, signal.SIGCONT)
+        ending.settimeout(60)
+        ending.accept()[0].close()
+    until("the recorder has its end", lambda: "disconnected" in kinds(lab.folder / "a.mcap"))
+    lab.stop(recorder)
+    assert "unconnected" not in kinds(lab.folder / "a.mcap")
+    assert checked(lab, 5)[1].startswith("complete as far as is known: ")
 
 
 #: Publishes its number until it is killed.

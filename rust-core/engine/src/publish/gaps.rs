@@ -296,6 +296,23 @@ mod tests {
     }
 
     #[test]
+    fn nobody_at_a_name_of_which_nothing_tells_is_a_gap_in_which_no_program_was_seen() {
+        let (gaps, name) = (Gaps::default(), Arc::from("tcp://192.0.2.1:7"));
+        // The port of one that ends, then nobody.
+        for silent in [true, false] {
+            if silent {
+                gaps.suspect(&name, "ending", Silent::Polled);
+            }
+            gaps.polled(&name);
+            let [lasting] = &gaps.take()[..] else { panic!("it lasts") };
+            assert!(!lasting.is_sure && !lasting.is_seen && lasting.until.is_none(), "{lasting:?}");
+            gaps.end(&name, None);
+            let [ended] = &gaps.take()[..] else { panic!("it has ended") };
+            assert!(ended.is_sure && !ended.is_seen && ended.until.is_some(), "{ended:?}");
+        }
+    }
+
+    #[test]
     fn listener_that_was_never_reached_is_a_gap() {
         let (gaps, name, [next, other]) = (Gaps::default(), Arc::from("shm:a"), listeners());
         // It ended; another one is connected; that one too did not answer; the connection counts nothing.
