@@ -27,15 +27,18 @@ pub struct Conn<L = Reconnector> {
 
 impl<L: Links + Send + Sync + 'static> Conn<L> {
     /// Returns a connection over these links, which starts to send with this state.
-    pub(crate) fn new(sending: Sending, links: L, event_log: Arc<EventLog>) -> Arc<Conn<L>> {
-        let conn =
-            Arc::new(Conn { sending: Direction::new(sending, links.session_state()), links, event_log });
-        let of_left = Arc::downgrade(&conn);
-        conn.sending.on_left(
+    pub(crate) fn new(sending: Sending, links: L, event_log: Arc<EventLog>) -> Conn<L> {
+        Conn { sending: Direction::new(sending, links.session_state()), links, event_log }
+    }
+
+    /// Has each thread that gives the sending direction back send what was left to it. The connection is a part of this
+    /// object, so that a call has it without another pointer.
+    pub(crate) fn on_left<T: Send + Sync + 'static>(of: &Arc<T>, conn: fn(&T) -> &Conn<L>) {
+        let object = Arc::downgrade(of);
+        conn(of).sending.on_left(
             |halves| halves.has_deferred(),
-            move || of_left.upgrade().iter().for_each(|conn| conn.send_left()),
+            move || object.upgrade().iter().for_each(|object| conn(object).send_left()),
         );
-        conn
     }
 
     /// Returns whether an acknowledgement would be due on this occasion.

@@ -107,7 +107,7 @@ pub struct Inner {
     options: Options,
     role: Role,
     /// The sending direction, the links and the log.
-    pub(crate) conn: OfProcess<Arc<Conn>>,
+    pub(crate) conn: OfProcess<Conn>,
     /// The state of receiving, for one thread at a time.
     receiving: OfProcess<Direction<Receiving>>,
     /// The epoll set of the receiving direction, for `fileno`.
@@ -115,7 +115,7 @@ pub struct Inner {
     /// The fork count of the process that made the channel. Another process must not use it.
     fork_generation: u64,
     /// The thread that writes the rest of a frame whose sender went on.
-    rests: OfProcess<Arc<rest::Rests>>,
+    rests: OfProcess<rest::Rests>,
     /// Whether the number of unconsumed messages was reported at the end of the channel.
     has_reported: AtomicBool,
     /// Whether this end can send, and whether it can receive: some transports have one direction only.

@@ -35,7 +35,7 @@ pub const KEPT: u64 = 0;
 /// The sending side of one client. Shared by the serving thread and the requests of that client.
 pub struct ClientTx {
     /// A short answer takes the lock of the client's session alone.
-    pub conn: Arc<Conn<ClientLink>>,
+    pub conn: Conn<ClientLink>,
     /// The guard of the link, which this side may hang up; dangling for a link that all clients share.
     guard: Weak<ConnectionGuard>,
     /// Why this side has given up the link while the client was still connected.
@@ -114,6 +114,7 @@ impl ClientTx {
             options: options.clone(),
             shown,
         });
+        Conn::on_left(&client_tx, |client_tx| &client_tx.conn);
         client_tx.conn.send_ack(AckTrigger::Receive);
         Ok(client_tx)
     }

@@ -151,15 +151,17 @@ impl Channel {
             receiving: Direction::new(receiving, &reconnector.session_state).into(),
             conn: Conn::new(Sending::new(&event_log), reconnector, event_log).into(),
             fork_generation: fork::generation(),
-            rests: Arc::<rest::Rests>::default().into(),
+            rests: rest::Rests::default().into(),
             has_reported: AtomicBool::new(false),
             sends: endpoint.check_direction(role == Role::Connector, "send").is_ok(),
             receives: endpoint.check_direction(role == Role::Listener, "recv").is_ok(),
             calls: endpoint.check_direction(role == Role::Listener, "recv").is_ok()
                 && options.check_replies(endpoint, "call").is_ok(),
         };
-        rest::watch(&inner.rests, &inner.conn);
-        Ok(Channel { inner: Arc::new(inner) })
+        let inner = Arc::new(inner);
+        rest::watch(&inner, |inner| (&inner.conn, &inner.rests));
+        Conn::on_left(&inner, |inner| &inner.conn);
+        Ok(Channel { inner })
     }
 
     /// Makes the first link within the deadline. A call without a time-out finds out whether a program listens, which

@@ -53,16 +53,20 @@ impl Drop for Rests {
     }
 }
 
-/// Has what a call leaves with the sending half of this connection written by this thread.
-pub(super) fn watch(rests: &Arc<Rests>, conn: &Arc<Conn>) {
-    let (rests, conn_of_rests) = (Arc::downgrade(rests), Arc::downgrade(conn));
-    conn.links.on_rest(move || leave(&rests, &conn_of_rests));
+/// Has what a call leaves with the sending half of a channel written by its thread. These are parts of the channel.
+pub(super) fn watch<T: Send + Sync + 'static>(channel: &Arc<T>, parts: Parts<T>) {
+    let of = Arc::downgrade(channel);
+    parts(channel).0.links.on_rest(move || leave(&of, parts));
 }
 
-/// Leaves the rest that the sending half of this connection has to the thread. The caller has the half.
+/// Returns the connection of a channel, and its thread.
+type Parts<T> = fn(&T) -> (&Conn, &Rests);
+
+/// Leaves the rest that the sending half of this channel has to the thread. The caller has the half.
 #[cold]
-fn leave(of: &Weak<Rests>, conn: &Weak<Conn>) {
-    let Some(rests) = of.upgrade() else { return };
+fn leave<T: Send + Sync + 'static>(channel: &Weak<T>, parts: Parts<T>) {
+    let Some(owner) = channel.upgrade() else { return };
+    let (_, rests) = parts(&owner);
     let look = match rests.look.get() {
         Some(look) => look,
         // Without a descriptor the next call writes the rest.
@@ -74,8 +78,8 @@ fn leave(of: &Weak<Rests>, conn: &Weak<Conn>) {
     if rests.is_left.swap(true, Ordering::AcqRel) {
         return look.wake();
     }
-    let (of, conn, look) = (of.clone(), conn.clone(), look.clone());
-    match thread::start("linkspan-rest", move || write_rests(&of, &conn, &look)) {
+    let (channel, look) = (channel.clone(), look.clone());
+    match thread::start("linkspan-rest", move || write_rests(&channel, parts, &look)) {
         // The one before it does nothing more.
         Ok(started) => {
             let before = rests.thread.lock().unwrap_or_else(PoisonError::into_inner).replace(started);
@@ -88,14 +92,15 @@ fn leave(of: &Weak<Rests>, conn: &Weak<Conn>) {
 }
 
 /// Writes rests until there are none.
-fn write_rests(of: &Weak<Rests>, conn: &Weak<Conn>, look: &Arc<EventFd>) {
+fn write_rests<T>(channel: &Weak<T>, parts: Parts<T>, look: &Arc<EventFd>) {
     let mut waiting = Waiting::until(Deadline::NEVER);
     waiting.wakes_on(look);
     let mut slept = Ok(());
     loop {
         // Before the look, so that what is left after it ends the next sleep.
         look.drain();
-        let (Some(rests), Some(conn)) = (of.upgrade(), conn.upgrade()) else { return };
+        let Some(owner) = channel.upgrade() else { return };
+        let (conn, rests) = parts(&owner);
         let mut sending = conn.sending.borrow();
         // Where this thread cannot sleep, the next call writes the rest.
         let room = if slept.is_ok() { room_for_rest(&mut sending, look) } else { None };
@@ -103,7 +108,7 @@ fn write_rests(of: &Weak<Rests>, conn: &Weak<Conn>, look: &Arc<EventFd>) {
             rests.is_left.store(false, Ordering::Release);
         }
         drop(sending);
-        drop((rests, conn));
+        drop(owner);
         let Some((descriptor, interest)) = room else { return };
         slept = drive::space_event(descriptor.as_fd(), interest, &mut waiting);
     }
