@@ -33,6 +33,7 @@ mod loans;
 mod lockstep;
 mod long_bodies;
 mod loss;
+mod many_absent;
 mod prolonged;
 mod publish_conformance;
 mod publish_loss;

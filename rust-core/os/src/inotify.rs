@@ -6,15 +6,22 @@
 //! twice is one watch to the kernel, so flags are only ever added (`MASK_ADD`) and each watch
 //! filters what it gets.
 //!
+//! The kernel lets one descriptor be reached by 10 to 500 epoll sets, the fewer the deeper they are nested, and refuses
+//! more (`EINVAL`, also where a program adds the set of an object to its own). So the owners of the first [`DIRECT`]
+//! watches sleep on the instance itself; for those beyond them a thread reads it, and they are woken by their eventfd
+//! alone. The thread is there while there is such a watch.
+//!
 //! Lock order: the table of watches of the instance first, then the state of one watch.
 
 use std::collections::HashMap;
 use std::fmt;
 use std::mem::MaybeUninit;
+use std::ops::Deref;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
 
 use rustix::fs::inotify::{self, ReadFlags};
 use rustix::io::Errno;
@@ -23,13 +30,15 @@ use super::beneath::{self, DoingByKernelPath};
 use super::directory::Directory;
 use super::eventfd::EventFd;
 use super::fork::{self, Descriptor, Own};
+use super::poll::{self, Epoll, Interest};
+use super::{sleeping, thread};
 use crate::descriptor;
 use crate::error::{Error, ErrorKind, Result};
 use crate::kernel_entry;
 
 pub use rustix::fs::inotify::WatchFlags;
 
-/// Watches directories or files. Both of its descriptors wake its owner, which then calls
+/// Watches directories or files. Each of its descriptors wakes its owner, which then calls
 /// [`Watch::drain`] and checks the relevant names, or [`Watch::take`] to get the names.
 #[derive(Debug)]
 pub struct Watch {
@@ -44,8 +53,10 @@ pub struct Watch {
 /// The events that one watch was notified of and has not taken yet.
 #[derive(Debug)]
 struct WatchState {
-    /// Signalled by another watch that read an event for this one.
+    /// Signalled by another watch, or the thread, that read an event for this one.
     waker: EventFd,
+    /// Whether its owner sleeps on the instance; otherwise the thread reads that.
+    is_direct: bool,
     /// Whether the eventfd was signalled since the last read.
     woken: AtomicBool,
     /// Whether names are kept.
@@ -75,12 +86,20 @@ struct Instance {
     fd: Descriptor,
     /// The fork generation that made it: a child makes its own.
     born: u64,
-    /// The watches and their events.
-    watches: Mutex<Watches>,
+    table: Mutex<Table>,
 }
 
-/// By the kernel's number: the wanted events of each watch.
-type Watches = HashMap<i32, Vec<(WatchFlags, Weak<WatchState>)>>;
+/// The watches of an instance.
+#[derive(Debug, Default)]
+struct Table {
+    /// By the kernel's number: the wanted events of each watch.
+    watches: HashMap<i32, Vec<(WatchFlags, Weak<WatchState>)>>,
+    /// How many sleep on the instance, and how many are woken by the thread.
+    direct: usize,
+    indirect: usize,
+    /// Ends the thread, while it runs.
+    reader: Option<Arc<EventFd>>,
+}
 
 /// The shared instance, while a watch exists.
 static CURRENT: Own<Mutex<Weak<Instance>>> = Own::new();
@@ -99,6 +118,11 @@ enum KeptNames {
     /// All names.
     Names,
 }
+
+/// Watches whose owners sleep on the instance: fewer than the kernel allows at each depth to which sets are nested.
+const DIRECT: usize = 8;
+/// How long the thread waits where the kernel has no memory for its sleep.
+const SHORTAGE: Duration = Duration::from_millis(10);
 
 /// The most names that are kept; checking everything costs less than more of them.
 const KEPT: usize = 65_536;
@@ -171,6 +195,7 @@ impl Watch {
     ) -> Result<Watch> {
         let state = WatchState {
             waker: EventFd::new()?,
+            is_direct: Instance::enter(&shared),
             woken: AtomicBool::new(false),
             keeps_names: matches!(kept, KeptNames::Names),
             only: if let KeptNames::Only(name) = kept { Some(name) } else { None },
@@ -188,7 +213,7 @@ impl Watch {
 
     /// As [`Watch::also`]; returns false where this watch watched the same object for the same events before.
     fn begin_watching(&self, path: &Path, what: WatchFlags, doing: impl fmt::Display) -> Result<bool> {
-        let mut watches = self.shared.watches();
+        let Table { watches, .. } = &mut *self.shared.table();
         // Another watch of this process may be at the same place: the kernel has one number for
         // both.
         let number = add(&self.shared.fd, path, what | WatchFlags::MASK_ADD, doing)?;
@@ -217,8 +242,9 @@ impl Watch {
     }
 
     /// Returns the descriptors to sleep on.
-    pub fn descriptors(&self) -> [BorrowedFd<'_>; 2] {
-        [self.shared.fd.as_fd(), self.state.waker.as_fd()]
+    pub fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        let instance = self.state.is_direct.then(|| self.shared.fd.as_fd());
+        instance.into_iter().chain([self.state.waker.as_fd()])
     }
 
     /// Discards the available events, and passes on those of other watches.
@@ -250,7 +276,7 @@ impl Watch {
         let left = news.names.split_off(most);
         let taken = std::mem::replace(&mut *news, News { changed: true, names: left, ..News::default() });
         drop(news);
-        let _watches = self.shared.watches();
+        let _table = self.shared.table();
         self.state.wake();
         taken
     }
@@ -268,49 +294,7 @@ impl Watch {
     /// Reads the instance once and distributes the events. False where there was none.
     fn distribute(&self) -> bool {
         kernel_entry::assert_allowed();
-        let mut space = [MaybeUninit::<u8>::uninit(); 8192];
-        let mut reader = inotify::Reader::new(&self.shared.fd, &mut space);
-        // The names have to be in the order of the events, so one thread at a time reads and
-        // distributes.
-        let mut watches = self.shared.watches();
-        // Under the lock under which others wake this watch: flag and eventfd stay the same. Before the read, so that
-        // what another thread passes on from here on wakes this watch again.
-        if self.state.woken.swap(false, Ordering::AcqRel) {
-            self.state.waker.drain();
-        }
-        let mut begun = false;
-        // One read only: what it leaves keeps the descriptor readable, and a read that finds
-        // nothing would cost a system call per message.
-        while !begun || !reader.is_buffer_empty() {
-            let Ok(event) = reader.next() else { return begun };
-            begun = true;
-            let what = event.events();
-            if what.contains(ReadFlags::QUEUE_OVERFLOW) {
-                for state in watches.values().flatten().filter_map(|(_, one)| one.upgrade()) {
-                    state.news().overflown = true;
-                    self.notify(&state);
-                }
-                continue;
-            }
-            let name = event.file_name().and_then(|name| name.to_str().ok());
-            for (wants, one) in watches.get(&event.wd()).into_iter().flatten() {
-                if let Some(state) = one.upgrade().filter(|state| state.record(*wants, what, name)) {
-                    self.notify(&state);
-                }
-            }
-            if what.contains(ReadFlags::IGNORED) {
-                // The object is gone, and the kernel gives its number to no other one.
-                watches.remove(&event.wd());
-            }
-        }
-        begun
-    }
-
-    /// Wakes another watch, once per read of its own.
-    fn notify(&self, state: &Arc<WatchState>) {
-        if !Arc::ptr_eq(state, &self.state) {
-            state.wake();
-        }
+        self.shared.distribute(Some(&self.state))
     }
 }
 
@@ -320,7 +304,9 @@ impl Drop for Watch {
         if self.shared.born != fork::generation() {
             return;
         }
-        let mut watches = self.shared.watches();
+        let table = &mut *self.shared.table();
+        table.leave(self.state.is_direct);
+        let Table { watches, .. } = table;
         for number in self.numbers.get_mut().unwrap_or_else(PoisonError::into_inner).drain(..) {
             let Some(all) = watches.get_mut(&number) else { continue };
             all.retain(|(_, one)| one.upgrade().is_some_and(|one| !Arc::ptr_eq(&one, &self.state)));
@@ -373,12 +359,107 @@ impl Instance {
     /// Returns a new instance, which no watch shares yet.
     fn new() -> Result<Arc<Instance>> {
         let fd = new_instance()?;
-        Ok(Arc::new(Instance { fd: fd.into(), born: fork::generation(), watches: Mutex::default() }))
+        Ok(Arc::new(Instance { fd: fd.into(), born: fork::generation(), table: Mutex::default() }))
     }
 
     /// Locks the table.
-    fn watches(&self) -> MutexGuard<'_, Watches> {
-        self.watches.lock().unwrap_or_else(PoisonError::into_inner)
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts a new watch, and starts the thread for it where it is one too many to sleep on the instance. Returns whether
+    /// it sleeps on that.
+    fn enter(shared: &Arc<Instance>) -> bool {
+        let mut table = shared.table();
+        // Where no thread can be started, the kernel's own bounds are all that there is.
+        let is_direct = table.direct < DIRECT || !table.is_read(shared);
+        *(if is_direct { &mut table.direct } else { &mut table.indirect }) += 1;
+        is_direct
+    }
+
+    /// The thread: reads for those that do not sleep on the instance, until the last of them is gone.
+    fn read(&self, end: &EventFd) {
+        loop {
+            match poll::sleep_on_two(self.fd.as_fd(), end.as_fd()) {
+                Ok(Some([_, true])) => return,
+                Ok(_) => drop(self.distribute(None)),
+                Err(_) => sleeping::sleep(SHORTAGE),
+            }
+        }
+    }
+
+    /// Reads the instance once and distributes the events to all watches but the one that reads, which has them. False
+    /// where there was none.
+    fn distribute(&self, reader: Option<&Arc<WatchState>>) -> bool {
+        let mut space = [MaybeUninit::<u8>::uninit(); 8192];
+        let mut events = inotify::Reader::new(&self.fd, &mut space);
+        // The names have to be in the order of the events, so one thread at a time reads and
+        // distributes.
+        let Table { watches, .. } = &mut *self.table();
+        // Under the lock under which others wake this watch: flag and eventfd stay the same. Before the read, so that
+        // what another thread passes on from here on wakes this watch again.
+        if let Some(reader) = reader
+            && reader.woken.swap(false, Ordering::AcqRel)
+        {
+            reader.waker.drain();
+        }
+        let notify = |state: &Arc<WatchState>| {
+            // Once per read of its own.
+            if !reader.is_some_and(|reader| Arc::ptr_eq(reader, state)) {
+                state.wake();
+            }
+        };
+        let mut begun = false;
+        // One read only: what it leaves keeps the descriptor readable, and a read that finds
+        // nothing would cost a system call per message.
+        while !begun || !events.is_buffer_empty() {
+            let Ok(event) = events.next() else { return begun };
+            begun = true;
+            let what = event.events();
+            if what.contains(ReadFlags::QUEUE_OVERFLOW) {
+                for state in watches.values().flatten().filter_map(|(_, one)| one.upgrade()) {
+                    state.news().overflown = true;
+                    notify(&state);
+                }
+                continue;
+            }
+            let name = event.file_name().and_then(|name| name.to_str().ok());
+            for (wants, one) in watches.get(&event.wd()).into_iter().flatten() {
+                if let Some(state) = one.upgrade().filter(|state| state.record(*wants, what, name)) {
+                    notify(&state);
+                }
+            }
+            if what.contains(ReadFlags::IGNORED) {
+                // The object is gone, and the kernel gives its number to no other one.
+                watches.remove(&event.wd());
+            }
+        }
+        begun
+    }
+}
+
+impl Table {
+    /// Returns whether the thread runs, which is started where it does not.
+    fn is_read(&mut self, instance: &Arc<Instance>) -> bool {
+        if self.reader.is_none() {
+            let started = EventFd::new().and_then(|end| {
+                let (end, instance) = (Arc::new(end), instance.clone());
+                let until = end.clone();
+                thread::start("linkspan-names", move || instance.read(&until)).map(|_| end)
+            });
+            self.reader = started.ok();
+        }
+        self.reader.is_some()
+    }
+
+    /// Counts a watch that is gone, and ends the thread with the last one that needs it.
+    fn leave(&mut self, is_direct: bool) {
+        *(if is_direct { &mut self.direct } else { &mut self.indirect }) -= 1;
+        if self.indirect == 0
+            && let Some(end) = self.reader.take()
+        {
+            end.wake();
+        }
     }
 }
 
@@ -434,6 +515,41 @@ fn instance() -> Result<Arc<Instance>> {
     let made = Instance::new()?;
     *current = Arc::downgrade(&made);
     Ok(made)
+}
+
+/// A watch behind one descriptor, for what can wait on one alone: readable while the watch has events, whoever read them.
+#[derive(Debug)]
+pub struct WatchSet {
+    watch: Watch,
+    set: Epoll,
+}
+
+impl WatchSet {
+    /// Returns the watch with its set.
+    ///
+    /// # Errors
+    /// Those of making the set: no descriptors are left.
+    pub fn of(watch: Watch) -> Result<WatchSet> {
+        let set = Epoll::new()?;
+        for descriptor in watch.descriptors() {
+            set.add(descriptor, 0, Interest::IN)?;
+        }
+        Ok(WatchSet { watch, set })
+    }
+}
+
+impl Deref for WatchSet {
+    type Target = Watch;
+
+    fn deref(&self) -> &Watch {
+        &self.watch
+    }
+}
+
+impl AsFd for WatchSet {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.set.as_fd()
+    }
 }
 
 /// Watches one file that another process writes. It has an instance of its own, so that a program
@@ -575,8 +691,38 @@ mod tests {
         second.contents(&file).unwrap();
         std::io::Write::write_all(&mut file, b"1").unwrap();
         assert!(first.take_all().changed);
-        assert!(crate::poll::is_readable(second.descriptors()[1]), "the first watch took its event");
+        assert!(crate::poll::is_readable(second.state.waker.as_fd()), "the first watch took its event");
         assert!(second.take_all().changed);
+    }
+
+    #[test]
+    fn one_descriptor_tells_of_events_whoever_reads_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let watch = || Watch::names(folder.path(), WatchFlags::CREATE, "watching").unwrap();
+        let (set, other) = (WatchSet::of(watch()).unwrap(), watch());
+        std::fs::write(folder.path().join("a"), "").unwrap();
+        other.take_all();
+        assert!(crate::poll::is_readable(set.as_fd()), "another watch has read the event");
+        assert_eq!(set.take().names, ["a"]);
+    }
+
+    /// Watches beyond the first ones are woken by the thread, each by its own names, and no others are.
+    #[test]
+    fn thread_reads_for_watches_that_do_not_sleep_on_the_instance() {
+        let folder = tempfile::tempdir().unwrap();
+        let directory = Directory::existing(folder.path()).unwrap();
+        let watches: Vec<_> =
+            (0..40).map(|i| Watch::of_name(&directory, &format!("n{i}")).unwrap()).collect();
+        let woken: Vec<_> = watches.iter().filter(|watch| watch.descriptors().count() == 1).collect();
+        assert!(woken.len() >= 40 - DIRECT);
+        std::fs::write(folder.path().join("n39"), "").unwrap();
+        let last = watches.last().unwrap();
+        let mut waiting =
+            crate::deadline::Waiting::until(crate::deadline::Deadline::after(Duration::from_secs(60)));
+        poll::wait_readable(&mut waiting, &last.descriptors().collect::<Vec<_>>()).unwrap();
+        assert!(last.has_changed());
+        let others = woken.iter().filter(|watch| watch.state.woken.load(Ordering::Acquire)).count();
+        assert_eq!(others, 0);
     }
 
     #[test]
@@ -594,7 +740,7 @@ mod tests {
         }
         watch.also(folder.path(), WatchFlags::DELETE, "watching").unwrap();
         assert!(watch.numbers.lock().unwrap().len() <= 2);
-        let watches = watch.shared.watches();
+        let Table { watches, .. } = &*watch.shared.table();
         let is_ours = |one: &Weak<WatchState>| std::ptr::eq(one.as_ptr(), &raw const *watch.state);
         assert!(watches.values().filter(|all| all.iter().any(|(_, one)| is_ours(one))).count() <= 2);
     }

@@ -248,7 +248,7 @@ impl Retry {
         let watch = Watch::of_name(&place.directory, &place.file)?;
         for descriptor in watch.descriptors() {
             self.set.add(descriptor, self.token, Interest::IN).inspect_err(|_| {
-                watch.descriptors().into_iter().for_each(|one| self.set.remove(one));
+                watch.descriptors().for_each(|one| self.set.remove(one));
             })?;
         }
         state.watch = Some(Arc::new(watch));

@@ -260,7 +260,7 @@ impl<R: Receiver> SubscribedNames<R> {
 
     /// Watches the directories of the patterns from now on.
     fn start_watching(&mut self, epoll: &Epoll) -> Result<()> {
-        self.watch = None;
+        self.stop_watching(epoll);
         for directory in directories(&self.patterns)? {
             match &self.watch {
                 None => self.watch = Some(Watch::all_names(&directory)?),
@@ -268,11 +268,15 @@ impl<R: Receiver> SubscribedNames<R> {
             }
         }
         for descriptor in self.watch.iter().flat_map(Watch::descriptors) {
-            // Where the directory was made again, the descriptor that all watches share may be in the set.
-            epoll.remove(descriptor);
             epoll.add(descriptor, NAME, Interest::IN)?;
         }
         Ok(())
+    }
+
+    /// Takes the watch out of the set: the descriptor that watches of the process share stays open without it.
+    fn stop_watching(&mut self, epoll: &Epoll) {
+        self.watch.iter().flat_map(Watch::descriptors).for_each(|descriptor| epoll.remove(descriptor));
+        self.watch = None;
     }
 
     /// Leaves a name whose publisher has ended.
@@ -425,7 +429,7 @@ impl<R: Receiver> SubscribedNames<R> {
         self.appeared.clear();
         self.is_search_due = false;
         self.arm();
-        self.watch = None;
+        self.stop_watching(epoll);
     }
 
     /// Acknowledges the delivered messages of each name.

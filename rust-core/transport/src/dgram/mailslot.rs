@@ -135,7 +135,7 @@ fn find(place: &Place, waiting: &mut Waiting<'_>) -> Result<Guarded> {
         if let Some(socket) = connect()? {
             return Ok(socket);
         }
-        match wait_readable(waiting, &watch.descriptors()) {
+        match wait_readable(waiting, &watch.descriptors().collect::<Vec<_>>()) {
             Err(e) if e.kind() == ErrorKind::Timeout => return Err(not_found(&waiting.sought())),
             slept => slept?,
         }

@@ -139,7 +139,7 @@ impl PipeCall {
     fn leave(&mut self) {
         if let Some(attempt) = self.attempt.take() {
             self.set.remove(attempt.pipes.reader());
-            attempt.names.descriptors().into_iter().for_each(|descriptor| self.set.remove(descriptor));
+            attempt.names.descriptors().for_each(|descriptor| self.set.remove(descriptor));
         }
     }
 }

@@ -140,8 +140,7 @@ impl Liveness {
             return Ok(self.has_ended());
         }
         // Drained before the test, so that events after the test wake again.
-        let [shared, waker] = self.watch.descriptors();
-        if is_readable(shared) || is_readable(waker) {
+        if self.watch.descriptors().any(is_readable) {
             self.watch.drain();
             self.tests_done.store(0, Ordering::Relaxed);
         }

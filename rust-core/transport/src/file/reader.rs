@@ -179,7 +179,7 @@ impl Reader {
                 _ if waiting.is_none() => return Err(missing),
                 // A change before the watch is seen by the next attempt.
                 None => self.watch = Some(self.make_watch()?),
-                Some(watch) => match wait_readable(waiting, &watch.descriptors()) {
+                Some(watch) => match wait_readable(waiting, &watch.descriptors().collect::<Vec<_>>()) {
                     Err(e) if e.kind() == ErrorKind::Timeout => return Err(missing),
                     slept => slept?,
                 },

@@ -205,7 +205,7 @@ impl Arrivals {
 
     /// Returns the descriptors that become readable when [`Arrivals::refresh`] should be called.
     pub fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        self.watch.descriptors().into_iter().chain([self.timer.as_fd()])
+        self.watch.descriptors().chain([self.timer.as_fd()])
     }
 }
 

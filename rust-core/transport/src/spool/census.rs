@@ -10,12 +10,12 @@ use super::arrivals::{lacks_events, watch};
 use super::folder::SpoolFolder;
 use super::name::is_hidden;
 use crate::error::Result;
-use crate::sys::inotify::{News, Watch, WatchFlags};
+use crate::sys::inotify::{News, WatchFlags, WatchSet};
 
 /// The waiting files for one reader in one directory.
 pub struct Census {
     /// Reports files that are put and removed.
-    watch: Watch,
+    watch: WatchSet,
     /// Whether the file system does not report what other machines do: then each update is a listing.
     lacks_events: bool,
     /// The reader whose files count.
@@ -47,7 +47,7 @@ impl Census {
             | WatchFlags::MOVED_FROM
             | WatchFlags::DELETE_SELF;
         let mut census = Census {
-            watch: watch(folder, what)?,
+            watch: WatchSet::of(watch(folder, what)?)?,
             lacks_events: lacks_events(folder)?,
             who: who.to_owned(),
             counts,
@@ -113,7 +113,7 @@ impl Census {
     }
 
     /// Returns the watch to wait on until something changes.
-    pub fn watch(&self) -> &Watch {
+    pub fn watch(&self) -> &WatchSet {
         &self.watch
     }
 }

@@ -8,7 +8,7 @@
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -194,7 +194,7 @@ impl ClientTx {
     /// Waits until a file is consumed.
     pub fn wait_room(&mut self, waiting: &mut Waiting<'_>) -> Result<()> {
         match self.room.watch() {
-            Some(watch) => wait_readable(waiting, &watch.descriptors()),
+            Some(watch) => wait_readable(waiting, &[watch.as_fd()]),
             None => Ok(()),
         }
     }
@@ -214,7 +214,7 @@ impl ClientTx {
 
     /// Returns the descriptor that becomes readable when there may be room.
     pub fn room_descriptor(&self) -> Option<BorrowedFd<'_>> {
-        self.room.watch().map(|watch| watch.descriptors()[0])
+        self.room.watch().map(|watch| watch.as_fd())
     }
 }
 

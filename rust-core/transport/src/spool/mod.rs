@@ -284,10 +284,13 @@ fn connect(
                 }
                 watch = Some(new_watch);
             }
-            Some(watch) => wait_readable(waiting, &watch.descriptors()).map_err(|e| match e.kind() {
-                ErrorKind::Timeout => no_spool(&place, waiting),
-                _ => e,
-            })?,
+            Some(watch) => {
+                let on: Vec<_> = watch.descriptors().collect();
+                wait_readable(waiting, &on).map_err(|e| match e.kind() {
+                    ErrorKind::Timeout => no_spool(&place, waiting),
+                    _ => e,
+                })?;
+            }
         }
     }
 }

@@ -9,7 +9,7 @@
 use super::census::{Census, each_waiting};
 use super::folder::SpoolFolder;
 use crate::error::Result;
-use crate::sys::inotify::Watch;
+use crate::sys::inotify::WatchSet;
 
 /// The least bound on the number of files that may wait.
 const MIN_FILES: u64 = 4096;
@@ -59,7 +59,7 @@ impl Room {
     }
 
     /// Returns the watch to wait on until there may be room.
-    pub fn watch(&self) -> Option<&Watch> {
+    pub fn watch(&self) -> Option<&WatchSet> {
         self.census.as_ref().map(Census::watch)
     }
 

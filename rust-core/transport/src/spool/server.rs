@@ -17,7 +17,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -38,7 +38,7 @@ use crate::connectionless::ConnectOptions;
 use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{Header, Incoming, Kind, Outgoing};
-use crate::sys::inotify::{Watch, WatchFlags};
+use crate::sys::inotify::{WatchFlags, WatchSet};
 use crate::sys::lock;
 use crate::sys::poll::wait_readable;
 use crate::sys::record_lock::RecordLock;
@@ -76,7 +76,7 @@ pub struct ServerTx {
     /// The room for messages that are no answers.
     room: Room,
     /// Reports clients that join and leave, once a message was sent that is no answer.
-    client_watch: Option<Watch>,
+    client_watch: Option<WatchSet>,
     /// The one client of a channel, when it was last searched.
     peer: Option<String>,
     /// The last number that this server used for a message of its own.
@@ -337,7 +337,7 @@ impl ServerTx {
             }
             None => {
                 let what = WatchFlags::CREATE | WatchFlags::MOVED_TO | WatchFlags::DELETE;
-                self.client_watch = Some(watch(hello, what)?);
+                self.client_watch = Some(WatchSet::of(watch(hello, what)?)?);
             }
         }
         let living = living_clients(locks, hello)?;
@@ -370,13 +370,13 @@ impl ServerTx {
     /// Waits until a client joins, or one of its files is consumed.
     pub fn wait_room(&mut self, waiting: &mut Waiting<'_>) -> Result<()> {
         let watches = self.client_watch.iter().chain(self.room.watch());
-        let on: Vec<_> = watches.flat_map(Watch::descriptors).collect();
+        let on: Vec<_> = watches.map(AsFd::as_fd).collect();
         if on.is_empty() { Ok(()) } else { wait_readable(waiting, &on) }
     }
 
     /// Returns the descriptor that becomes readable then.
     pub fn room_descriptor(&self) -> Option<BorrowedFd<'_>> {
-        self.room.watch().or(self.client_watch.as_ref()).map(|watch| watch.descriptors()[0])
+        self.room.watch().or(self.client_watch.as_ref()).map(|watch| watch.as_fd())
     }
 }
 

@@ -57,7 +57,7 @@ impl OtherWorkers {
     /// Returns the files that another worker had claimed and that may be free by now; none unless a
     /// worker's descriptor was closed.
     pub fn retry(&mut self) -> Result<Vec<String>> {
-        let closed = self.watch.descriptors().into_iter().any(is_readable);
+        let closed = self.watch.descriptors().any(is_readable);
         let due = is_readable(self.timer.as_fd());
         if !closed && !due {
             return Ok(Vec::new());
@@ -77,6 +77,6 @@ impl OtherWorkers {
 
     /// Returns the descriptors that become readable when [`OtherWorkers::retry`] should be called.
     pub fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        self.watch.descriptors().into_iter().chain([self.timer.as_fd()])
+        self.watch.descriptors().chain([self.timer.as_fd()])
     }
 }
