@@ -23,6 +23,7 @@ use crate::part::Part;
 use crate::places::{Place, Places, Turns};
 use crate::requests::{HttpPublishers, Listing};
 use crate::rights::{Right, Rights};
+use crate::shown::without_paths;
 use crate::status::{Counters, add};
 use crate::tokens::Tokens;
 
@@ -74,7 +75,12 @@ pub struct Problem(page::Problem);
 
 impl<E: Into<page::Problem>> From<E> for Problem {
     fn from(error: E) -> Problem {
-        Problem(error.into())
+        let problem = error.into();
+        let text = without_paths(problem.detail());
+        match text == problem.detail() {
+            true => Problem(problem),
+            false => Problem(page::Problem::new(problem.status(), problem.kind(), text)),
+        }
     }
 }
 
@@ -128,6 +134,19 @@ pub fn parameter(uri: &Uri, name: &str) -> Result<Option<String>, Error> {
     let decoded = percent_decode_str(&value.replace('+', " ")).decode_utf8().map(|text| text.into_owned());
     decoded.map(Some).map_err(|_| {
         Error::new(ErrorKind::Malformed, format!("the parameter {name} of the address is no text in UTF-8"))
+    })
+}
+
+/// Returns a parameter of the query that is a number.
+///
+/// # Errors
+/// `Malformed` for one that is none, or more than a number holds.
+pub fn number(uri: &Uri, name: &str) -> Result<Option<f64>, Error> {
+    let Some(text) = parameter(uri, name)? else { return Ok(None) };
+    let number = text.parse::<f64>().ok().filter(|number| number.is_finite());
+    number.map(Some).ok_or_else(|| {
+        let text = format!("the parameter {name} of the address is {}, which is no number", quoted(&text));
+        Error::new(ErrorKind::Malformed, text)
     })
 }
 

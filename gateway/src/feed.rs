@@ -8,7 +8,7 @@
 //! One thread receives for all feeds, without waiting for any of them.
 
 use std::collections::{HashMap, VecDeque};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
@@ -39,6 +39,8 @@ const NAMES: usize = 8_192;
 const LINGER: Duration = Duration::from_secs(30);
 /// How often a feed looks whether it is still wanted.
 const LOOK: Duration = Duration::from_secs(1);
+/// How often one looks at a descriptor that is in no set.
+const UNWATCHED: Duration = Duration::from_millis(50);
 /// Messages that are taken before other feeds have their turn.
 const TURN: usize = 256;
 /// The place before the first one of a name. Places before it are those of messages that came before the feed.
@@ -494,10 +496,7 @@ async fn follow(feeds: &Feeds, feed: &Arc<Feed>, mut paused: watch::Receiver<boo
     }
     let text = feed.key.name.text();
     let subscriber = Subscriber::of(&[&text], &options)?;
-    let system = |e: std::io::Error| Error::os(format!("watching {text}"), e.raw_os_error().unwrap_or(0));
-    #[allow(deprecated, reason = "an owned descriptor stays open and the same as long as it lives")]
-    let descriptor =
-        AsyncFd::new(subscriber.as_fd().try_clone_to_owned().map_err(system)?).map_err(system)?;
+    let descriptor = watched(subscriber.as_fd());
     let mut unused = None;
     loop {
         // What is published meanwhile is in the publisher's ring, or is missed and counted.
@@ -514,10 +513,23 @@ async fn follow(feeds: &Feeds, feed: &Arc<Feed>, mut paused: watch::Receiver<boo
             tokio::task::yield_now().await;
             continue;
         }
-        // The look now and then costs little, and ends a feed that no client wants.
-        if let Ok(Ok(mut ready)) = tokio::time::timeout(LOOK, descriptor.readable()).await {
-            ready.clear_ready();
-        }
+        something(descriptor.as_ref()).await;
+    }
+}
+
+/// Returns the descriptor in tokio's set; `None` where the kernel takes no more of them.
+fn watched(descriptor: BorrowedFd<'_>) -> Option<AsyncFd<OwnedFd>> {
+    let descriptor = descriptor.try_clone_to_owned().ok()?;
+    #[allow(deprecated, reason = "an owned descriptor stays open and the same as long as it lives")]
+    AsyncFd::new(descriptor).ok()
+}
+
+/// Waits until there may be a message, or a moment: the look now and then costs little, and ends a feed that no client
+/// wants. A descriptor that nothing watches is looked at more often.
+async fn something(descriptor: Option<&AsyncFd<OwnedFd>>) {
+    let Some(descriptor) = descriptor else { return tokio::time::sleep(UNWATCHED).await };
+    if let Ok(Ok(mut ready)) = tokio::time::timeout(LOOK, descriptor.readable()).await {
+        ready.clear_ready();
     }
 }
 
@@ -565,4 +577,21 @@ fn take_what_is_there(feeds: &Feeds, feed: &Feed, subscriber: &Subscriber) -> Re
         feed.wake_all();
     }
     Ok(taken)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What no set takes (a file of a disk here) is looked at by a timer, and fails nothing.
+    #[test]
+    fn descriptor_that_no_set_takes_is_looked_at_by_a_timer() {
+        let runtime = linkspan_tokio::runtime("feeds", 1).unwrap();
+        runtime.block_on(async {
+            let file = tempfile::tempfile().unwrap();
+            let descriptor = watched(file.as_fd());
+            assert!(descriptor.is_none());
+            something(descriptor.as_ref()).await;
+        });
+    }
 }

@@ -3,6 +3,8 @@
 use bytes::{BufMut, Bytes, BytesMut};
 use linkspan::{Encoding, Error, ErrorKind, Result, Value, codec};
 
+use crate::shown::without_paths;
+
 /// The version of the protocol.
 pub const VERSION: u64 = 1;
 /// The frames of clients, and those of the gateway. docs/gateway-protocol.md has a section for each.
@@ -138,7 +140,7 @@ pub fn error_value(error: &Error) -> Value {
     let mut fields = vec![
         ("code", Value::from(u64::from(error.kind().code()))),
         ("kind", error.kind().name().into()),
-        ("text", error.text().into()),
+        ("text", without_paths(error.text()).into()),
         ("retry", error.retryable().into()),
     ];
     if let Some(failure) = error.remote_failure() {

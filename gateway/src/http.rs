@@ -24,7 +24,7 @@ use linkspan::{Encoding, Error, ErrorKind, Value, codec};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::spawn_blocking;
 
-use crate::access::{Admitted, Gateway, Problem, json, parameter};
+use crate::access::{Admitted, Gateway, Problem, json, number, parameter};
 use crate::feed::Key;
 use crate::frames::Format;
 use crate::names::Name;
@@ -175,7 +175,7 @@ async fn viewer(
         .max_frame_size(viewers::MAX_FRAME)
         .read_buffer_size(4_096)
         .write_buffer_size(4_096);
-    upgrade.on_upgrade(move |socket| viewers::serve(socket, gateway, rights))
+    upgrade.on_upgrade(move |socket| viewers::serve(socket, gateway, rights, place))
 }
 
 /// Leads the browser that this user's gateway has started to the page.
@@ -304,7 +304,7 @@ async fn call_name(
     request: Request,
 ) -> Result<Response, Problem> {
     let name = gateway.check(&rights, Right::Call, &name)?;
-    let seconds = parameter(request.uri(), "timeout")?.map(|text| text.parse::<f64>().unwrap_or(f64::NAN));
+    let seconds = number(request.uri(), "timeout")?;
     let within = requests::timeout(seconds.map(Value::from).as_ref())?;
     let value = body(&gateway, request).await?;
     // A client that hangs up gives the call up.
@@ -354,7 +354,7 @@ async fn events(
         .ok_or_else(|| Error::new(ErrorKind::Missing, "say which names: /api/events?name=lab/*"))?;
     let name = Name::parse(&text, true)?;
     rights.check_followed(&name).inspect_err(|_| add(&gateway.counters.refused, 1))?;
-    let rate = parameter(&uri, "rate")?.map(|text| text.parse::<f64>().unwrap_or(f64::NAN));
+    let rate = number(&uri, "rate")?;
     let choice = Choice::of(rate.is_some(), rate, None, gateway.settings.name_rate)?;
     if gateway.sessions.load(Ordering::Acquire) >= STREAMS + AUTHORISED {
         return Err(Error::new(ErrorKind::Full, "too many streams of events are open; close some").into());

@@ -28,11 +28,14 @@ const PEERS: usize = 1_024;
 
 /// What a connection may still send: without a token little.
 #[derive(Default)]
-pub struct Budget(Mutex<(Option<u64>, Option<Waker>)>);
+pub struct Budget {
+    state: Mutex<(Option<u64>, Option<Waker>)>,
+    spent: Notify,
+}
 
 impl Budget {
     fn state(&self) -> MutexGuard<'_, (Option<u64>, Option<Waker>)> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Sets what may still be received; `None` is without a limit.
@@ -51,10 +54,16 @@ impl Budget {
             None => usize::MAX,
             Some(0) => {
                 state.1 = Some(waker.clone());
+                self.spent.notify_one();
                 0
             }
             Some(left) => usize::try_from(left).unwrap_or(usize::MAX),
         }
+    }
+
+    /// Waits until all of it is read, and more is wanted.
+    pub async fn spent(&self) {
+        self.spent.notified().await;
     }
 
     /// Takes what was read.
@@ -130,6 +139,7 @@ pub struct Place {
     pub peer: Peer,
     evicted: Arc<Notify>,
     authorised: AtomicBool,
+    lingers: AtomicBool,
     pub budget: Budget,
 }
 
@@ -183,6 +193,7 @@ impl Places {
             peer,
             evicted,
             authorised: AtomicBool::new(false),
+            lingers: AtomicBool::new(false),
             budget: Budget::default(),
         })
     }
@@ -243,6 +254,16 @@ impl Place {
         open.authorised += 1;
         self.authorised.store(true, Ordering::Relaxed);
         Ok(())
+    }
+
+    /// Notes that the client is told why the connection ends.
+    pub fn linger(&self) {
+        self.lingers.store(true, Ordering::Relaxed);
+    }
+
+    /// Returns whether it is.
+    pub fn lingers(&self) -> bool {
+        self.lingers.load(Ordering::Relaxed)
     }
 
     /// Waits until its place is given to another connection.

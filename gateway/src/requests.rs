@@ -16,6 +16,7 @@ use linkspan::{
 use crate::frames::Format;
 use crate::names::Name;
 use crate::rights::Rights;
+use crate::shown::without_paths;
 
 /// How long a call may take where the client says nothing, and at most.
 const DEFAULT_TIMEOUT: f64 = 30.0;
@@ -61,13 +62,18 @@ impl Withdrawn {
 }
 
 /// Returns an error for a client. That of a name without a program lists the names that are open, which the token may
-/// not allow to see.
-fn without_other_names(error: Error, name: &Name) -> Error {
-    if error.kind() != ErrorKind::NotFound {
-        return error;
-    }
-    let text = format!("no program has the name {} now; start it, or correct the name", quoted(&name.text()));
-    Error::new(ErrorKind::NotFound, text)
+/// not allow to see; that of one which another program has, says which process that is.
+pub fn for_client(error: Error, name: &Name) -> Error {
+    let name = name.text();
+    let name = quoted(&name);
+    let text = match error.kind() {
+        ErrorKind::NotFound => format!("no program has the name {name} now; start it, or correct the name"),
+        ErrorKind::AddressInUse => {
+            format!("another program has the name {name} now; take another one, or end that program first")
+        }
+        _ => return error,
+    };
+    Error::new(error.kind(), text)
 }
 
 /// Sends a request, and returns the value of its answer in a format.
@@ -85,7 +91,7 @@ pub fn call(
     let left = || deadline.remaining().unwrap_or_default();
     let mut tick = || withdrawn.check();
     let channel = Channel::connect(&name.text(), &Options::default(), Wait::new(left()).tick(&mut tick))
-        .map_err(|error| without_other_names(error, name))?;
+        .map_err(|error| for_client(error, name))?;
     let payload = channel.encode(value)?;
     let mut tick = || withdrawn.check();
     let answer = channel.call_payload(&payload, Wait::new(left()).tick(&mut tick))?;
@@ -106,7 +112,7 @@ pub fn in_format(message: &Message, format: Format) -> Result<Bytes> {
 /// `NotFound` and `Empty`.
 pub fn latest(name: &Name) -> Result<Message> {
     let latest = linkspan::latest(&name.text(), &Options::default(), Wait::default());
-    latest.map_err(|error| without_other_names(error, name))
+    latest.map_err(|error| for_client(error, name))
 }
 
 /// Returns the schema of a name: its text, in the notation of schemas.
@@ -115,7 +121,7 @@ pub fn latest(name: &Name) -> Result<Message> {
 /// `NotFound` where no program listens, `Missing` where it has none.
 pub fn schema(name: &Name) -> Result<Value> {
     let text = |form: Vec<u8>| Schema::from_bytes(&form).map(|schema| Value::from(schema.to_toml()));
-    let messages = registry::schema(&name.text()).map_err(|error| without_other_names(error, name));
+    let messages = registry::schema(&name.text()).map_err(|error| for_client(error, name));
     let messages = text(messages?)?;
     let replies = registry::reply_schema(&name.text()).ok().map(text).transpose()?;
     Ok(Value::map([("schema", messages), ("reply_schema", replies.into())]))
@@ -130,7 +136,7 @@ pub fn publisher(name: &Name, schema: Option<&str>) -> Result<Publisher> {
     if let Some(text) = schema {
         options = options.with_schema(Schema::parse(text)?).with_validate(linkspan::Validate::Send);
     }
-    Publisher::new(&name.text(), &options)
+    Publisher::new(&name.text(), &options).map_err(|error| for_client(error, name))
 }
 
 /// A name of this machine, as it was listed.
@@ -211,7 +217,7 @@ impl Listing {
                 ("peers", listed.peers.into()),
                 ("schema", listed.schema.into()),
                 ("problem", listed.problem.as_ref().map(|error| error.kind().name().to_owned()).into()),
-                ("reason", listed.problem.map(|error| error.text().to_owned()).into()),
+                ("reason", listed.problem.map(|error| without_paths(error.text())).into()),
             ]);
             names.push(Listed { name, value });
         }

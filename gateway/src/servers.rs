@@ -12,7 +12,7 @@ use linkspan::{
 use crate::asker::Asker;
 use crate::frames::{Format, Frame, Received};
 use crate::names::Name;
-use crate::requests::in_format;
+use crate::requests::{for_client, in_format};
 
 /// Requests of a name that its client may have without having answered them, and their bytes; a longer one is alone.
 const UNANSWERED: usize = 64;
@@ -85,7 +85,7 @@ impl Served {
         if schema.or(reply_schema).is_some() {
             options = options.with_validate(linkspan::Validate::Both);
         }
-        let server = Server::serve(&name.text(), &options)?;
+        let server = Server::serve(&name.text(), &options).map_err(|error| for_client(error, name))?;
         Ok(Arc::new(Served { server, unanswered: Mutex::default(), room: Condvar::new() }))
     }
 

@@ -20,6 +20,7 @@ use tokio::time::{sleep_until, timeout};
 
 use crate::access::Gateway;
 use crate::asker::Asker;
+use crate::ending;
 use crate::frames::{Format, Frame, Received, VERSION, error_frame};
 use crate::places::Place;
 use crate::publishers::Work;
@@ -30,9 +31,9 @@ use crate::subscription::{Given, Subscription};
 
 /// How long a client may take for its first frame, and what it may send until then.
 const HELLO: Duration = Duration::from_secs(5);
-const HELLO_BYTES: u64 = 1_024;
-/// Beside the frame itself: what WebSocket adds to it.
-const AROUND: u64 = 64;
+const HELLO_BYTES: usize = 1_024;
+/// Beside the frame itself: what WebSocket adds to it, and a ping.
+const AROUND: u64 = 256;
 /// Of one client: subscriptions, names of one subscription, publishers, names that it serves, requests at once.
 pub const SUBSCRIPTIONS: usize = 256;
 pub const NAMES: usize = 64;
@@ -105,22 +106,33 @@ pub async fn serve(socket: WebSocket, gateway: Arc<Gateway>, place: Arc<Place>, 
 
 async fn talk(socket: WebSocket, gateway: &Arc<Gateway>, place: &Place, peer: Peer, format: Format) {
     let (mut writer, mut reader) = socket.split();
-    place.budget.set(Some(HELLO_BYTES + AROUND));
-    let hello = match timeout(HELLO, reader.next()).await {
-        Ok(Some(Ok(message))) => greet(&message, gateway, place, peer, format),
-        Ok(_) => return,
-        Err(_) => {
-            let text = "the first frame is hello, within 5 s and 1 kB";
-            Err(Error::new(ErrorKind::Timeout, text))
-        }
+    place.budget.set(Some(HELLO_BYTES as u64 + AROUND));
+    let refused = |error: Error| Err(Some((error, ending::REFUSED, "no hello with a token")));
+    let hello = tokio::select! {
+        // One that is there counts, whatever came behind it.
+        biased;
+        first = timeout(HELLO, first(&mut reader)) => match first {
+            Ok(Some(Ok(message))) => {
+                greet(&message, gateway, place, peer, format).or_else(|error| match error.kind() {
+                    ErrorKind::TooLarge => Err(Some((error, ending::TOO_LONG, "a hello that is too long"))),
+                    _ => refused(error),
+                })
+            }
+            Ok(Some(Err(error))) => Err(ending::of_socket(error, HELLO_BYTES)),
+            Ok(None) => Err(None),
+            Err(_) => refused(Error::new(ErrorKind::Timeout, "the first frame is hello, within 5 s")),
+        },
+        () = place.budget.spent() => Err(Some((too_long(), ending::TOO_LONG, "a hello that is too long"))),
     };
     let rights = match hello {
         Ok(rights) => rights,
-        Err(error) => {
+        Err(None) => return,
+        Err(Some((error, code, reason))) => {
+            place.linger();
             if let Ok(frame) = error_frame(None, &error).encode(format) {
                 let _ = writer.send(message(frame, format)).await;
             }
-            let close = CloseFrame { code: 1008, reason: Utf8Bytes::from_static("no hello with a token") };
+            let close = CloseFrame { code, reason: Utf8Bytes::from_static(reason) };
             let _ = writer.send(Message::Close(Some(close))).await;
             return;
         }
@@ -146,6 +158,9 @@ async fn talk(socket: WebSocket, gateway: &Arc<Gateway>, place: &Place, peer: Pe
         () = session.0.read(reader) => {}
         () = session.0.write(&mut writer) => {}
     }
+    if session.0.answers().close.is_some() {
+        place.linger();
+    }
     drop(session);
     // A client that says goodbye gets an answer, if it takes one.
     let _ = timeout(FOLLOW, writer.close()).await;
@@ -160,6 +175,22 @@ impl Drop for EndsWithTask {
     }
 }
 
+fn too_long() -> Error {
+    let text = format!("the first frame is hello, and has at most {HELLO_BYTES} bytes");
+    Error::new(ErrorKind::TooLarge, text)
+}
+
+/// Waits for the first frame that is none of the connection's own.
+async fn first(reader: &mut SplitStream<WebSocket>) -> Option<std::result::Result<Message, axum::Error>> {
+    loop {
+        match reader.next().await {
+            Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+            Some(Ok(Message::Close(_))) => return None,
+            frame => return frame,
+        }
+    }
+}
+
 /// Reads the first frame of a client.
 fn greet(
     message: &Message,
@@ -168,7 +199,11 @@ fn greet(
     peer: Peer,
     format: Format,
 ) -> Result<Arc<Rights>> {
-    let frame = Received::decode(&bytes_of(message, format)?, format)?;
+    let bytes = bytes_of(message, format)?;
+    if bytes.len() > HELLO_BYTES {
+        return Err(too_long());
+    }
+    let frame = Received::decode(&bytes, format)?;
     if frame.kind()? != "hello" {
         let text = format!("the first frame is hello, and not {}", quoted(frame.kind()?));
         return Err(Error::new(ErrorKind::InvalidState, text));
@@ -284,7 +319,15 @@ impl Session {
     }
 
     async fn read(self: &Arc<Session>, mut reader: SplitStream<WebSocket>) {
-        while let Some(Ok(message)) = reader.next().await {
+        while let Some(message) = reader.next().await {
+            let message = match message {
+                Ok(message) => message,
+                Err(error) => {
+                    let most = self.gateway.settings.max_message_size;
+                    let Some((error, code, reason)) = ending::of_socket(error, most) else { return };
+                    return self.end_with(&error, code, reason).await;
+                }
+            };
             self.state().heard = Some(Instant::now());
             match &message {
                 Message::Ping(_) | Message::Pong(_) => continue,
@@ -300,16 +343,21 @@ impl Session {
                     self.pass_on().await;
                 }
                 Err(error) => {
-                    self.fail(None, &error);
-                    self.close(1007, "a frame that is none");
-                    // What is written ends the connection.
-                    std::future::pending::<()>().await;
+                    let (code, reason) = ending::of_frame(&error);
+                    return self.end_with(&error, code, reason).await;
                 }
             }
             while self.answers().bytes > ANSWERS {
                 self.room.notified().await;
             }
         }
+    }
+
+    /// Ends the connection: what is written, with this error last, does it.
+    async fn end_with(&self, error: &Error, code: u16, reason: &'static str) {
+        self.fail(None, error);
+        self.close(code, reason);
+        std::future::pending::<()>().await;
     }
 
     /// Passes work on to that thread; nothing more is read of the client until it has room.
@@ -359,7 +407,7 @@ impl Session {
         if !self.gateway.tokens.is_valid(&self.rights) {
             let text = "the token was removed, has expired, or has other rights now";
             self.fail(None, &Error::new(ErrorKind::PermissionDenied, text));
-            self.close(1008, "the token counts no more");
+            self.close(ending::REFUSED, "the token counts no more");
         }
     }
 
@@ -396,7 +444,7 @@ impl Session {
                 next_ping = now + ping;
                 let silent = self.state().heard.map(|heard| now.duration_since(heard));
                 if silent.is_some_and(|silent| silent > ping * UNANSWERED) {
-                    self.close(1008, "no answer to pings");
+                    self.close(ending::REFUSED, "no answer to pings");
                     continue;
                 }
                 if writer.send(Message::Ping(Bytes::new())).await.is_err() {

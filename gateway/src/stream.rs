@@ -1,5 +1,5 @@
 //! The stream of a connection: it ends when its client takes nothing for a while, and gives no more than the connection
-//! may send.
+//! may send. A client that is told why it ends has a moment to read that.
 
 use std::future::Future;
 use std::io;
@@ -8,15 +8,20 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::runtime::Handle;
+use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
 use crate::places::Place;
 use crate::status::{Counters, add};
 
+/// How long a client may take for the last frames and for its own end.
+const LINGER: Duration = Duration::from_secs(2);
+
 /// A stream with a bound on how long a write may make no progress, and on what is read before there is a token.
-pub struct Bounded<S> {
-    stream: S,
+pub struct Bounded<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> {
+    /// There until it is dropped.
+    stream: Option<S>,
     place: Arc<Place>,
     patience: Duration,
     counters: Arc<Counters>,
@@ -24,10 +29,10 @@ pub struct Bounded<S> {
     until: Option<Pin<Box<Sleep>>>,
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Bounded<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Bounded<S> {
     /// Ends writes that have made no progress for this long.
     pub fn new(stream: S, place: Arc<Place>, patience: Duration, counters: Arc<Counters>) -> Bounded<S> {
-        Bounded { stream, place, patience, counters, until: None }
+        Bounded { stream: Some(stream), place, patience, counters, until: None }
     }
 
     fn bound<T>(
@@ -35,7 +40,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Bounded<S> {
         context: &mut Context<'_>,
         write: impl FnOnce(Pin<&mut S>, &mut Context<'_>) -> Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
-        if let Poll::Ready(done) = write(Pin::new(&mut self.stream), context) {
+        let Some(stream) = &mut self.stream else {
+            return Poll::Ready(Err(io::ErrorKind::NotConnected.into()));
+        };
+        if let Poll::Ready(done) = write(Pin::new(stream), context) {
             self.until = None;
             return Poll::Ready(done);
         }
@@ -48,33 +56,34 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Bounded<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Bounded<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> AsyncRead for Bounded<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
+        let Some(stream) = &mut this.stream else { return Poll::Ready(Ok(())) };
         let left = this.place.budget.left(context.waker());
         if left == 0 {
             return Poll::Pending;
         }
         if left >= buffer.remaining() {
             let before = buffer.filled().len();
-            ready!(Pin::new(&mut this.stream).poll_read(context, buffer))?;
+            ready!(Pin::new(stream).poll_read(context, buffer))?;
             this.place.budget.take(buffer.filled().len() - before);
             return Poll::Ready(Ok(()));
         }
         let mut part = vec![0; left];
         let mut part = ReadBuf::new(&mut part);
-        ready!(Pin::new(&mut this.stream).poll_read(context, &mut part))?;
+        ready!(Pin::new(stream).poll_read(context, &mut part))?;
         buffer.put_slice(part.filled());
         this.place.budget.take(part.filled().len());
         Poll::Ready(Ok(()))
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Bounded<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> AsyncWrite for Bounded<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -89,5 +98,25 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Bounded<S> {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.bound(context, |stream, context| stream.poll_shutdown(context))
+    }
+}
+
+/// A socket that is closed while something of its client is unread ends with a reset, at which the client may throw away
+/// what it was told: what it still sends is read for a moment, and goes nowhere.
+impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Drop for Bounded<S> {
+    fn drop(&mut self) {
+        let Some(mut stream) = self.stream.take().filter(|_| self.place.lingers()) else { return };
+        let (place, Ok(runtime)) = (self.place.clone(), Handle::try_current()) else { return };
+        runtime.spawn(async move {
+            let rest = async {
+                let mut part = vec![0; 4_096];
+                let _ = stream.shutdown().await;
+                while stream.read(&mut part).await.is_ok_and(|read| read > 0) {}
+            };
+            tokio::select! {
+                _ = timeout(LINGER, rest) => {}
+                () = place.evicted() => {}
+            }
+        });
     }
 }

@@ -42,14 +42,12 @@ impl Choice {
         if !newest {
             return Ok(Choice::All(credit));
         }
-        let rate = rate.unwrap_or(most).min(most);
-        if rate.is_nan() || rate < 1e-3 {
-            return Err(Error::new(
-                ErrorKind::OutOfRange,
-                "a rate is a number of messages a second, at least 0.001",
-            ));
+        // The lower of two takes whatever stands beside what is no number.
+        if rate.is_some_and(|rate| !rate.is_finite() || rate < 1e-3) {
+            let text = "a rate is a number of messages a second, at least 0.001";
+            return Err(Error::new(ErrorKind::OutOfRange, text));
         }
-        Ok(Choice::Newest(Duration::from_secs_f64(1.0 / rate)))
+        Ok(Choice::Newest(Duration::from_secs_f64(1.0 / rate.unwrap_or(most).min(most))))
     }
 }
 

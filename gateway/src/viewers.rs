@@ -21,8 +21,11 @@ use tokio::time::{sleep_until, timeout};
 use crate::access::Gateway;
 use crate::asked::{self, Asked};
 use crate::catalogue::Channel;
+use crate::ending;
 use crate::feed::Key;
+use crate::places::Place;
 use crate::rights::Rights;
+use crate::shown::without_paths;
 use crate::status::{Counted, add};
 use crate::subscription::{Choice, Given, Subscription};
 
@@ -65,6 +68,7 @@ struct Subscribed {
 struct Viewer {
     gateway: Arc<Gateway>,
     rights: Arc<Rights>,
+    place: Arc<Place>,
     wake: Arc<Notify>,
     /// By number; the number of each name.
     channels: BTreeMap<u32, Arc<Channel>>,
@@ -79,12 +83,12 @@ struct Viewer {
 }
 
 /// Serves a viewer until it or the gateway ends.
-pub async fn serve(socket: WebSocket, gateway: Arc<Gateway>, rights: Arc<Rights>) {
+pub async fn serve(socket: WebSocket, gateway: Arc<Gateway>, rights: Arc<Rights>, place: Arc<Place>) {
     gateway.sessions.fetch_add(1, Ordering::AcqRel);
     let clients = Counted::new(&gateway.counters, |counters| &counters.clients);
     add(&gateway.counters.clients_ever, 1);
     let mut stop = gateway.stop.clone();
-    let mut viewer = Viewer::new(&gateway, rights);
+    let mut viewer = Viewer::new(&gateway, rights, place);
     tokio::select! {
         () = viewer.talk(socket) => {}
         // A client that takes nothing does not hold the gateway up.
@@ -95,10 +99,11 @@ pub async fn serve(socket: WebSocket, gateway: Arc<Gateway>, rights: Arc<Rights>
 }
 
 impl Viewer {
-    fn new(gateway: &Arc<Gateway>, rights: Arc<Rights>) -> Viewer {
+    fn new(gateway: &Arc<Gateway>, rights: Arc<Rights>, place: Arc<Place>) -> Viewer {
         Viewer {
             gateway: gateway.clone(),
             rights,
+            place,
             wake: Arc::new(Notify::new()),
             channels: BTreeMap::new(),
             names: BTreeMap::new(),
@@ -133,7 +138,7 @@ impl Viewer {
             if now >= next_ping {
                 next_ping = now + ping;
                 if now.duration_since(heard) > ping * UNANSWERED {
-                    self.close.get_or_insert((1008, "no answer to pings"));
+                    self.close.get_or_insert((ending::REFUSED, "no answer to pings"));
                 }
                 self.waiting.push_back(Message::Ping(Bytes::new()));
             }
@@ -142,6 +147,7 @@ impl Viewer {
                 Err(_) => return,
             };
             if let Some((code, reason)) = self.close {
+                self.place.linger();
                 let close = CloseFrame { code, reason: Utf8Bytes::from_static(reason) };
                 let _ = timeout(FAREWELL, writer.send(Message::Close(Some(close)))).await;
                 return;
@@ -171,7 +177,11 @@ impl Viewer {
                     );
                 }
                 Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
-                Some(Err(_)) => drop(self.close.get_or_insert((1008, "a frame that is none, or too long"))),
+                Some(Err(error)) => {
+                    let Some((error, code, reason)) = ending::of_socket(error, MAX_FRAME) else { return };
+                    self.status(Level::Error, None, error.text().to_owned());
+                    self.close.get_or_insert((code, reason));
+                }
                 Some(Ok(Message::Close(_))) | None => {
                     let _ = timeout(FAREWELL, writer.close()).await;
                     return;
@@ -219,8 +229,11 @@ impl Viewer {
 
     /// Says something in the viewer's list of problems. With an id it takes the place of what was said with it before.
     fn status(&mut self, level: Level, id: Option<String>, text: String) {
-        let mut frame =
-            vec![("op", Value::from("status")), ("level", (level as u64).into()), ("message", text.into())];
+        let mut frame = vec![
+            ("op", Value::from("status")),
+            ("level", (level as u64).into()),
+            ("message", without_paths(&text).into()),
+        ];
         if let Some(id) = id {
             frame.push(("id", id.into()));
         }
@@ -230,7 +243,7 @@ impl Viewer {
     fn mistake(&mut self, text: &str) {
         self.mistakes += 1;
         if self.mistakes > MISTAKES {
-            self.close.get_or_insert((1008, "too many frames without a meaning"));
+            self.close.get_or_insert((ending::REFUSED, "too many frames without a meaning"));
             return;
         }
         self.status(Level::Error, None, text.to_owned());
@@ -241,7 +254,7 @@ impl Viewer {
         add(&self.gateway.counters.frames, 1);
         let Some(frame) = asked::object(text) else {
             self.status(Level::Error, None, "a frame of a viewer is an object in JSON".to_owned());
-            self.close.get_or_insert((1007, "a frame that is none"));
+            self.close.get_or_insert((ending::NO_FRAME, "a frame that is none"));
             return;
         };
         match Asked::of(&frame) {
@@ -378,7 +391,7 @@ impl Viewer {
                 None,
                 "the token was removed, has expired, or has other rights now".to_owned(),
             );
-            self.close.get_or_insert((1008, "the token counts no more"));
+            self.close.get_or_insert((ending::REFUSED, "the token counts no more"));
             return;
         }
         self.gateway.viewers.look(&self.wake);

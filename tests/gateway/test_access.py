@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 import os
 import socket
 import stat
@@ -11,7 +12,7 @@ from collections.abc import Awaitable
 import pytest
 import websockets
 from conftest import GATEWAY, Bench, Gateway, go
-from independent.gateway_client import Client, Refused
+from independent.gateway_client import Client, Refused, cbor, uncbor
 from support.waiting import PATIENCE, next_line, until
 
 ROUTES = ["/api/names", "/api/latest/lab/a", "/api/events?name=lab/a", "/metrics"]
@@ -67,6 +68,38 @@ def test_stranger_over_websocket_gets_an_error_and_the_end(bench: Bench) -> None
                     await asyncio.wait_for(connection.recv(), PATIENCE)
 
     asyncio.run(first_frames())
+
+
+@pytest.mark.parametrize("form", ["cbor", "json"])
+def test_hello_that_is_too_long_is_refused_before_it_is_read(bench: Bench, form: str) -> None:
+    gateway = bench.gateway()
+
+    async def run() -> None:
+        url = gateway.address.replace("http", "ws") + "/linkspan"
+        for length in (1_025, 1_200, 2_000, 100_000, 8 << 20):
+            connection = await websockets.connect(url, subprotocols=[f"linkspan.v1.{form}"], compression=None, ping_interval=None)
+            frame = {"type": "hello", "version": 1, "token": gateway.token, "pad": "x" * (length - 200)}
+            written = (lambda: json.dumps(frame)) if form == "json" else (lambda: cbor(frame))
+            frame["pad"] += "x" * (length - len(written()))
+            sending = asyncio.create_task(connection.send(written()))
+            data = await asyncio.wait_for(connection.recv(), PATIENCE)
+            answer = json.loads(data) if form == "json" else uncbor(data)
+            # The five seconds for a hello would be a time-out.
+            assert (answer["type"], answer["kind"]) == ("error", "TooLarge"), answer
+            with pytest.raises(websockets.ConnectionClosed) as closed:
+                await asyncio.wait_for(connection.recv(), PATIENCE)
+            assert closed.value.rcvd and closed.value.rcvd.code == 1009, closed.value
+            await asyncio.gather(sending, return_exceptions=True)
+        # One of 1,024 bytes is none of them, also with a ping in front and with frames behind it.
+        async with websockets.connect(url, subprotocols=["linkspan.v1.json"], compression=None, ping_interval=None) as connection:
+            await connection.ping()
+            hello = json.dumps({"type": "hello", "version": 1, "token": gateway.token, "pad": ""})
+            await connection.send(hello[:-2] + "x" * (1_024 - len(hello)) + hello[-2:])
+            await connection.send(json.dumps({"type": "ping", "id": 1, "pad": "x" * 5_000}))
+            kinds = [json.loads(await asyncio.wait_for(connection.recv(), PATIENCE))["type"] for _ in range(2)]
+            assert kinds == ["welcome", "pong"]
+
+    asyncio.run(run())
 
 
 def test_patterns_of_a_token_are_all_that_it_may_do(bench: Bench) -> None:
@@ -385,3 +418,68 @@ def test_without_a_token_of_the_start_only_those_of_the_file_count(bench: Bench)
     gateway = bench.gateway("--no-start-token")
     assert gateway.token == ""
     assert gateway.request("/api/names", token)[0] == 200
+
+
+@pytest.mark.parametrize("form", ["cbor", "json"])
+def test_errors_show_no_path_and_no_process_of_the_machine(bench: Bench, form: str) -> None:
+    token = bench.token("panel", "--read", "*", "--call", "*", "--write", "*")
+    gateway = bench.gateway()
+    taken = bench.publisher("ui/taken", 1)
+    # A name that another user's directory or a file stands in the way of.
+    (bench.run / "ui@broken.shm").mkdir()
+    (bench.run / "ui@text.shm").write_text("no socket")
+    texts: list[str] = []
+
+    def is_shown(text: str) -> None:
+        texts.append(text)
+        for secret in (str(bench.folder), str(taken.pid), "/tmp", "/home", "/run/"):
+            assert secret not in text, text
+
+    async def run() -> None:
+        client = await Client.connect(gateway.address, token, form)
+        for name in ("ui/taken", "ui/broken", "ui/text", "journal:ui/none", "ui/absent"):
+            for kind, more in [("publish", {}), ("serve", {}), ("latest", {}), ("schema", {}), ("call", {"value": 1, "timeout": 0.2})]:
+                try:
+                    await client.ask(kind, name=name, **more)
+                except Refused as refused:
+                    is_shown(str(refused))
+                    if (kind, name) in (("publish", "ui/taken"), ("serve", "ui/taken")):
+                        assert refused.kind == "AddressInUse" and "ui/taken" in str(refused)
+        is_shown(json.dumps(await client.ask("names")))
+        await client.close()
+
+    asyncio.run(run())
+    assert texts
+    for name in ("ui/taken", "ui/broken", "ui/text"):
+        for path, body in [(f"/api/publish/{name}", 1), (f"/api/call/{name}?timeout=0.2", 1), (f"/api/latest/{name}", None), ("/api/names", None)]:
+            is_shown(json.dumps(gateway.request(path, token, body)[1]))
+    assert gateway.request("/api/publish/ui/taken", token, 1)[0] == 409
+
+
+def test_numbers_of_an_address_are_numbers(bench: Bench) -> None:
+    token = bench.token("panel", "--read", "*", "--call", "*")
+    gateway = bench.gateway()
+    for text in ("nan", "NaN", "inf", "-inf", "infinity", "1e400", "-1e400", "-1", "0", "1e-9", "abc", "", "1,5", "0x10", "%00", "1%20"):
+        for path, body in [(f"/api/events?name=lab/*&rate={text}", None), (f"/api/call/lab/a?timeout={text}", 1)]:
+            if path.startswith("/api/call") and text in ("0", "1e-9"):
+                continue
+            status, problem, _ = gateway.request(path, token, body)
+            assert status == 400 and isinstance(problem, dict) and problem["kind"] in ("Malformed", "OutOfRange"), (path, status, problem)
+            assert "number" in problem["detail"], problem
+
+    async def run() -> None:
+        for form in ("cbor", "json"):
+            client = await Client.connect(gateway.address, token, form)
+            numbers = [math.nan, math.inf, -math.inf, -1.0, 0.0]
+            for number in numbers if form == "cbor" else [-1.0, 0.0, {"$float": "nan"}, {"$float": "inf"}, {"$float": "-inf"}]:
+                for frame in ({"type": "subscribe", "names": "lab/a", "latest": True, "rate": number}, {"type": "call", "name": "lab/a", "value": 1, "timeout": number}):
+                    if frame["type"] == "call" and number == 0.0:
+                        continue
+                    with pytest.raises(Refused, match="number"):
+                        id = client.new_id()
+                        await client.send(id=id, **frame)
+                        answer = await client.until(id)
+                        raise Refused(answer) if answer["type"] == "error" else AssertionError(answer)
+            await client.close()
+
+    asyncio.run(run())

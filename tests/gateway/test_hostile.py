@@ -186,6 +186,82 @@ def test_a_million_subscriptions_are_refused_beyond_the_limits(bench: Bench) -> 
     until("all have ended", lambda: gateway.metric("subscriptions") == 0)
 
 
+def processor(gateway: Gateway) -> float:
+    """Seconds of processor time so far."""
+    with open(f"/proc/{gateway.child.pid}/stat") as file:
+        return sum(map(int, file.read().rsplit(")", 1)[1].split()[11:13])) / os.sysconf("SC_CLK_TCK")
+
+
+#: Publishes once under each name of standard input, a line each.
+PUBLISHES = """
+import sys, linkspan
+print("there", flush=True)
+for line in sys.stdin:
+    name = line.strip()
+    with linkspan.publisher(name) as out:
+        out.wait_for_subscribers(1, timeout=60)
+        out.send(name)
+    print(name, flush=True)
+"""
+
+
+def test_as_many_absent_names_and_patterns_as_the_limits_allow_are_each_received(bench: Bench) -> None:
+    """The kernel lets few epoll sets reach one descriptor, and each name that has no publisher waits for one to appear."""
+    tokens = [bench.token(f"reader{number}", "--read", "*") for number in range(2)]
+    gateway = bench.gateway()
+    publisher = bench.python(PUBLISHES)
+    each, of_client = 512, 256
+
+    async def run() -> None:
+        before = memory(gateway)
+        followed: dict[str, tuple[Client, int]] = {}
+        clients = []
+        for token, letter in zip(tokens, "ab", strict=True):
+            for client_number in range(each // of_client):
+                client = await Client.connect(gateway.address, token)
+                clients.append(client)
+                for id in range(1, of_client + 1):
+                    name = f"lab/{letter}{client_number}/{id:03}"
+                    # One token's are mixed: names, patterns, and several in a subscription.
+                    names = [f"{name}*"] if id % 4 == 3 else [name]
+                    await client.send(type="subscribe", id=id, names=names)
+                    followed[name] = (client, id)
+                await client.ask("ping", id=1 << 40)
+                # A subscription that is refused, or ends, has said so before the answer.
+                assert not client.kept, client.kept[:3]
+        assert gateway.metric("feeds") == 2 * each and gateway.metric("subscriptions") == 2 * each
+        # What is beyond them is refused by itself, and ends nothing of another one.
+        with pytest.raises(Refused, match="512"):
+            more = await Client.connect(gateway.address, tokens[0])
+            clients.append(more)
+            await more.send(type="subscribe", id=1, names=["lab/a0/001", "lab/more"])
+            raise Refused(await more.until(1))
+        until("all wait", lambda: gateway.metric("feeds") == 2 * each)
+        took = memory(gateway) - before
+        assert took < 64 << 20, took
+        # At rest they take a small part of a processor.
+        at, used = time.monotonic(), processor(gateway)
+        while time.monotonic() - at < 5:
+            assert (await clients[0].ask("ping", id=1 << 40))["type"] == "pong"
+            await asyncio.sleep(0.5)
+        part = (processor(gateway) - used) / (time.monotonic() - at)
+        print(f"{took >> 10} KiB, {part:.1%} of a processor at rest")
+        assert part < 0.2, part
+        for name, (client, id) in followed.items():
+            assert publisher.stdin and publisher.stdout
+            publisher.stdin.write(name + "\n")
+            publisher.stdin.flush()
+            frame = await client.until(id, "message", "closed")
+            assert frame["type"] == "message" and frame["value"] == frame["name"] == name, frame
+            assert next_line(publisher.stdout, "the publisher") == name + "\n"
+        for client in clients:
+            assert not [frame for frame in client.kept if frame["type"] in ("closed", "error")]
+            client.socket.transport.abort()
+
+    asyncio.run(run())
+    serves(gateway)
+
+
 @pytest.mark.costly
 def test_clients_that_read_nothing_cost_bounded_memory_and_no_other_client_a_message(bench: Bench) -> None:
     gateway = bench.gateway("--buffer", "8MiB")

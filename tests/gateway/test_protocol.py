@@ -333,20 +333,50 @@ def test_a_frame_that_is_none_ends_the_connection(bench: Bench) -> None:
     gateway = bench.gateway("--max-message-size", "64KiB")
 
     async def run() -> None:
-        for form, data in [
-            ("json", "{"), ("json", "[]"), ("json", b"\xa0"), ("json", '"hello"'), ("json", "{}" * 2),
-            ("cbor", b"\xbf"), ("cbor", b""), ("cbor", "{}"), ("cbor", b"\x9b" + b"\xff" * 8), ("cbor", b"\xa1\x61"), ("cbor", b"\xff"), ("cbor", b"\x80"),
-            ("cbor", b"\xa1" * 5000), ("json", "[" * 5000), ("json", "x" * 65537),
+        for form, data, kind, code in [
+            ("json", "{", "Malformed", 1007), ("json", "[]", "WrongType", 1007), ("json", b"\xa0", "Malformed", 1007), ("json", '"hello"', "WrongType", 1007),
+            ("json", "{}" * 2, "Malformed", 1007), ("cbor", b"\xbf", "Malformed", 1007), ("cbor", b"", "Malformed", 1007), ("cbor", "{}", "Malformed", 1007),
+            ("cbor", b"\x9b" + b"\xff" * 8, "Malformed", 1007), ("cbor", b"\xa1\x61", "Malformed", 1007), ("cbor", b"\xff", "Malformed", 1007),
+            ("cbor", b"\x80", "WrongType", 1007), ("cbor", b"\xa1" * 5000, "Unsupported", 1007), ("json", "[" * 5000, "TooLarge", 1009),
+            ("json", "x" * 65537, "TooLarge", 1009), ("cbor", bytes(65537), "TooLarge", 1009),
+            # Much of it is still under way when the gateway has said so.
+            ("json", "x" * (48 << 20), "TooLarge", 1009), ("cbor", bytes(48 << 20), "TooLarge", 1009),
         ]:
             client = await Client.connect(gateway.address, gateway.token, form)
-            await client.socket.send(data)
-            with pytest.raises(websockets.ConnectionClosed):
-                for _ in range(3):
-                    answer = await client.receive()
-                    assert answer["type"] == "error", answer
+            # One that is too long is not read to its end.
+            sending = asyncio.create_task(client.socket.send(data))
+            answer = await client.receive()
+            assert answer["type"] == "error" and answer["id"] is None, answer
+            assert answer["kind"] == kind, (data[:9], answer)
+            with pytest.raises(websockets.ConnectionClosed) as closed:
+                await client.receive()
+            assert closed.value.rcvd and closed.value.rcvd.code == code, (data[:9], closed.value)
+            await asyncio.gather(sending, return_exceptions=True)
         client = await Client.connect(gateway.address, gateway.token)
         await client.ask("ping")
         await client.close()
+
+    asyncio.run(run())
+
+
+def test_bytes_that_are_no_websocket_end_the_connection_with_an_error(bench: Bench) -> None:
+    gateway = bench.gateway()
+
+    async def run() -> None:
+        for form, data, code in [
+            ("json", b"\x81\x82mask" + bytes([0xff ^ ord("m"), 0xff ^ ord("a")]), 1007),      # text that is no UTF-8
+            ("json", b"\x81\x02{}", 1002),                                                   # a frame that is not masked
+            ("cbor", b"\xf2\x80mask", 1002),                                                  # reserved bits
+            ("cbor", b"\x83\x80mask", 1002),                                                  # an opcode that is none
+            ("cbor", b"\x82\xff" + (1 << 62).to_bytes(8, "big") + b"mask", 1009),             # a frame of 2^62 bytes
+        ]:
+            client = await Client.connect(gateway.address, gateway.token, form)
+            client.socket.transport.write(data)
+            answer = await client.receive()
+            assert answer["type"] == "error" and answer["kind"] == ("TooLarge" if code == 1009 else "Malformed"), answer
+            with pytest.raises(websockets.ConnectionClosed) as closed:
+                await client.receive()
+            assert closed.value.rcvd and closed.value.rcvd.code == code, (data, closed.value)
 
     asyncio.run(run())
 
