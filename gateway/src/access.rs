@@ -20,7 +20,7 @@ use crate::feed::Feeds;
 use crate::names::Name;
 use crate::opening::Opening;
 use crate::part::Part;
-use crate::places::{Place, Places, Turns};
+use crate::places::{Place, Places, Shares};
 use crate::requests::{HttpPublishers, Listing};
 use crate::rights::{Right, Rights};
 use crate::shown::without_paths;
@@ -57,7 +57,10 @@ pub struct Gateway {
     pub paused: watch::Receiver<bool>,
     pub stop: watch::Receiver<bool>,
     /// Calls and look-ups at once, of all clients.
-    pub waiting: Arc<Turns>,
+    pub waiting: Arc<Shares>,
+    /// Names that clients publish, and those that they serve, each of which has a thread.
+    pub publishing: Arc<Shares>,
+    pub serving: Arc<Shares>,
     /// Connections over WebSocket, and streams of events.
     pub sessions: AtomicUsize,
     pub machine: String,
@@ -225,7 +228,7 @@ impl Gateway {
             let text = "the token is none that the gateway knows, or it has expired; `linkspan gateway token add NAME --read PATTERN` makes one, and the gateway prints another one when it starts";
             return Err(page::Problem::new(401, ErrorKind::PermissionDenied, text));
         };
-        place.authorise()?;
+        place.authorise(&rights.name)?;
         Ok(rights)
     }
 

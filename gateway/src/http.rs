@@ -338,9 +338,11 @@ async fn publish_name(
 ) -> Result<Response, Problem> {
     let name = gateway.check(&rights, Right::Write, &name)?;
     let value = body(&gateway, request).await?;
-    let number =
-        look_up(&gateway, &rights.name, move |gateway| gateway.http_publishers.publish(&name, &value))
-            .await?;
+    let token = rights.name.clone();
+    let number = look_up(&gateway, &rights.name, move |gateway| {
+        gateway.http_publishers.publish(&name, &value, &token)
+    })
+    .await?;
     add(&gateway.counters.published, 1);
     Ok(json(&Value::map([("number", Value::from(number))])))
 }

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
@@ -17,9 +17,12 @@ const WAITING: usize = 128;
 pub const AUTHORISED: usize = 4_096;
 /// Behind a proxy all are of one peer.
 const OF_ONE_PROXY: usize = WAITING / 2;
-/// Calls and look-ups at once, each of which takes a thread: of all clients, and of one token.
+/// Calls and look-ups at once, each of which takes a thread.
 pub const TURNS: usize = 256;
-const TURNS_OF_ONE: usize = TURNS / 2;
+/// Names that all clients publish, each of which takes some descriptors and its memory, and that they serve, each of
+/// which has a thread.
+pub const ALL_PUBLISHERS: usize = 1_024;
+pub const ALL_SERVERS: usize = 512;
 /// Wrong tokens of a peer within the time, after which it waits until the time is over.
 const WRONG_TOKENS: u32 = 10;
 const WRONG_TIME: Duration = Duration::from_secs(60);
@@ -78,41 +81,50 @@ impl Budget {
 struct Open {
     /// By number, the oldest first.
     waiting: BTreeMap<u64, (Peer, Arc<Notify>)>,
-    authorised: usize,
     last: u64,
 }
 
-/// Who has calls and look-ups under way, by the token.
-#[derive(Default)]
-pub struct Turns(Mutex<HashMap<String, usize>>);
+/// What is there for all clients in a number, of which one token has half at most: who has how many, by the token.
+pub struct Shares {
+    held: Mutex<HashMap<String, usize>>,
+    most: usize,
+    /// What they are, and what ends one.
+    what: &'static str,
+    advice: &'static str,
+}
 
-/// A call or look-up under way; dropping it ends it.
-pub struct Turn(Arc<Turns>, String);
+/// One of them; dropping it frees it.
+pub struct Share(Arc<Shares>, String);
 
-impl Turns {
-    fn held(&self) -> MutexGuard<'_, HashMap<String, usize>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+impl Shares {
+    /// Without any, of so many.
+    pub fn new(most: usize, what: &'static str, advice: &'static str) -> Arc<Shares> {
+        Arc::new(Shares { held: Mutex::default(), most, what, advice })
     }
 
-    /// Begins one for a token.
+    fn held(&self) -> MutexGuard<'_, HashMap<String, usize>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes one for a token.
     ///
     /// # Errors
-    /// `Full` where too many are under way.
-    pub fn take(self: &Arc<Self>, token: &str) -> Result<Turn, Error> {
+    /// `Full` where too many are taken.
+    pub fn take(self: &Arc<Self>, token: &str) -> Result<Share, Error> {
         let mut held = self.held();
         let own = held.get(token).copied().unwrap_or(0);
-        if own >= TURNS_OF_ONE || held.values().sum::<usize>() >= TURNS {
-            let text = format!(
-                "{own} calls and look-ups with this token are under way, of {TURNS_OF_ONE} at most, and {TURNS} of all; try again when one is done"
-            );
+        let (most, what, advice) = (self.most, self.what, self.advice);
+        if own >= most / 2 || held.values().sum::<usize>() >= most {
+            let text =
+                format!("this token has {own} {what}, of {} at most, and {most} of all; {advice}", most / 2);
             return Err(Error::new(ErrorKind::Full, text));
         }
         held.insert(token.to_owned(), own + 1);
-        Ok(Turn(self.clone(), token.to_owned()))
+        Ok(Share(self.clone(), token.to_owned()))
     }
 }
 
-impl Drop for Turn {
+impl Drop for Share {
     fn drop(&mut self) {
         let mut held = self.0.held();
         if let Some(own) = held.get_mut(&self.1) {
@@ -129,6 +141,7 @@ pub struct Places {
     /// Without a token, of one peer.
     of_one_peer: usize,
     open: Mutex<Open>,
+    authorised: Arc<Shares>,
     wrong: Mutex<HashMap<Peer, (u32, Instant)>>,
 }
 
@@ -138,7 +151,7 @@ pub struct Place {
     number: u64,
     pub peer: Peer,
     evicted: Arc<Notify>,
-    authorised: AtomicBool,
+    authorised: OnceLock<Share>,
     lingers: AtomicBool,
     pub budget: Budget,
 }
@@ -167,7 +180,8 @@ impl Places {
     /// Without connections.
     pub fn new(behind_proxy: bool) -> Places {
         let of_one_peer = if behind_proxy { OF_ONE_PROXY } else { OF_ONE_PEER };
-        Places { of_one_peer, open: Mutex::default(), wrong: Mutex::default() }
+        let authorised = Shares::new(AUTHORISED, "connections", "close some");
+        Places { of_one_peer, open: Mutex::default(), authorised, wrong: Mutex::default() }
     }
 
     fn open(&self) -> MutexGuard<'_, Open> {
@@ -192,7 +206,7 @@ impl Places {
             number,
             peer,
             evicted,
-            authorised: AtomicBool::new(false),
+            authorised: OnceLock::new(),
             lingers: AtomicBool::new(false),
             budget: Budget::default(),
         })
@@ -241,18 +255,14 @@ impl Place {
     ///
     /// # Errors
     /// 503 where too many have.
-    pub fn authorise(&self) -> Result<(), Problem> {
-        let mut open = self.all.open();
-        if self.authorised.load(Ordering::Relaxed) {
+    pub fn authorise(&self, token: &str) -> Result<(), Problem> {
+        if self.authorised.get().is_some() {
             return Ok(());
         }
-        if open.authorised >= AUTHORISED {
-            let text = format!("{AUTHORISED} connections with a token are open; close some");
-            return Err(Problem::new(503, ErrorKind::Full, text));
-        }
-        open.waiting.remove(&self.number);
-        open.authorised += 1;
-        self.authorised.store(true, Ordering::Relaxed);
+        let share = self.all.authorised.take(token);
+        let share = share.map_err(|error| Problem::new(503, error.kind(), error.text()))?;
+        let _ = self.authorised.set(share);
+        self.all.open().waiting.remove(&self.number);
         Ok(())
     }
 
@@ -274,11 +284,7 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut open = self.all.open();
-        match *self.authorised.get_mut() {
-            true => open.authorised -= 1,
-            false => drop(open.waiting.remove(&self.number)),
-        }
+        self.all.open().waiting.remove(&self.number);
     }
 }
 
@@ -292,11 +298,25 @@ mod tests {
         let owner = all.admit(Peer::User(1000));
         let theirs: Vec<_> = (0..200).map(|_| all.admit(Peer::User(7))).collect();
         assert_eq!(all.open().waiting.len(), 1 + OF_ONE_PEER);
-        assert!(owner.authorise().is_ok() && owner.authorise().is_ok());
+        assert!(owner.authorise("panel").is_ok() && owner.authorise("panel").is_ok());
         drop(theirs);
-        assert!(all.open().waiting.is_empty() && all.open().authorised == 1);
+        assert!(all.open().waiting.is_empty() && all.authorised.held()["panel"] == 1);
         drop(owner);
-        assert_eq!(all.open().authorised, 0);
+        assert!(all.authorised.held().is_empty());
+    }
+
+    #[test]
+    fn token_that_takes_all_it_may_leaves_half_to_others() {
+        let all = Shares::new(6, "chairs", "get up");
+        let mut taken: Vec<_> = (0..3).map(|_| all.take("greedy").unwrap()).collect();
+        let error = all.take("greedy").err().unwrap();
+        assert_eq!(error.text(), "this token has 3 chairs, of 3 at most, and 6 of all; get up");
+        taken.extend(["a", "b", "a"].map(|token| all.take(token).unwrap()));
+        assert_eq!(all.take("c").err().unwrap().kind(), ErrorKind::Full);
+        taken.pop();
+        assert!(all.take("c").is_ok());
+        drop(taken);
+        assert!(all.held().is_empty());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -15,6 +15,7 @@ use linkspan::{
 
 use crate::frames::Format;
 use crate::names::Name;
+use crate::places::{Share, Shares};
 use crate::rights::Rights;
 use crate::shown::without_paths;
 
@@ -25,7 +26,7 @@ const MAX_TIMEOUT: f64 = 600.0;
 const FRESH: Duration = Duration::from_millis(900);
 /// How long a publisher of HTTP requests stays after the last one.
 const KEEP: Duration = Duration::from_secs(60);
-/// Publishers of HTTP requests at once.
+/// Publishers of HTTP requests at once: of one token half of them.
 const PUBLISHERS: usize = 256;
 
 /// Reads the time-out of a call, in seconds.
@@ -229,45 +230,116 @@ impl Listing {
 
 /// Publishers of requests over HTTP, which stay for a while: a subscriber would otherwise lose its publisher after each
 /// message.
-#[derive(Default)]
-pub struct HttpPublishers(Mutex<HashMap<Name, (Arc<Publisher>, Instant)>>);
+pub struct HttpPublishers {
+    publishers: Mutex<HashMap<Name, Kept>>,
+    shares: Arc<Shares>,
+}
+
+/// The publisher of a name, when it was used last, and whose it is. It is made under its own lock: another program that
+/// has the name, or ends just now, holds up the requests for that name alone.
+struct Kept {
+    publisher: Arc<Mutex<Option<Arc<Publisher>>>>,
+    used: Instant,
+    _share: Share,
+}
+
+impl Default for HttpPublishers {
+    fn default() -> HttpPublishers {
+        let advice = "each stays for a minute after the last request";
+        HttpPublishers {
+            publishers: Mutex::default(),
+            shares: Shares::new(PUBLISHERS, "names that are published over HTTP", advice),
+        }
+    }
+}
 
 impl HttpPublishers {
-    /// Publishes a value; returns its number.
+    fn publishers(&self) -> MutexGuard<'_, HashMap<Name, Kept>> {
+        self.publishers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Publishes a value for a token; returns its number.
     ///
     /// # Errors
     /// Those of the name; `Full` where there are too many.
-    pub fn publish(&self, name: &Name, value: &Value) -> Result<u64> {
-        let publisher = {
-            let mut publishers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            if publishers.len() >= PUBLISHERS && !publishers.contains_key(name) {
-                let text = format!("{PUBLISHERS} names are published over HTTP now; try again in a minute");
-                return Err(Error::new(ErrorKind::Full, text));
+    pub fn publish(&self, name: &Name, value: &Value, token: &str) -> Result<u64> {
+        let kept = {
+            let mut publishers = self.publishers();
+            if let Some(kept) = publishers.get_mut(name) {
+                kept.used = Instant::now();
+                kept.publisher.clone()
+            } else {
+                let kept = Kept {
+                    publisher: Arc::default(),
+                    used: Instant::now(),
+                    _share: self.shares.take(token)?,
+                };
+                let publisher = kept.publisher.clone();
+                publishers.insert(name.clone(), kept);
+                publisher
             }
-            match publishers.get_mut(name) {
-                Some((publisher, used)) => {
-                    *used = Instant::now();
-                    publisher.clone()
-                }
-                None => {
-                    let publisher = Arc::new(publisher(name, None)?);
-                    publishers.insert(name.clone(), (publisher.clone(), Instant::now()));
-                    publisher
-                }
+        };
+        let publisher = {
+            let mut made = kept.lock().unwrap_or_else(PoisonError::into_inner);
+            match &*made {
+                Some(publisher) => publisher.clone(),
+                None => made.insert(Arc::new(self.open(name, &kept)?)).clone(),
             }
         };
         let payload = Payload::new(value, Encoding::Cbor, &Options::default().limits())?;
         publisher.send_payload(&payload)
     }
 
+    /// Makes the publisher of a name; one that cannot be made takes no room.
+    fn open(&self, name: &Name, kept: &Arc<Mutex<Option<Arc<Publisher>>>>) -> Result<Publisher> {
+        publisher(name, None).inspect_err(|_| {
+            let mut publishers = self.publishers();
+            if publishers.get(name).is_some_and(|one| Arc::ptr_eq(&one.publisher, kept)) {
+                publishers.remove(name);
+            }
+        })
+    }
+
     /// Ends those that were not used for a while; all of them with `all`.
     pub fn end_unused(&self, all: bool) {
-        let mut publishers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        publishers.retain(|_, (_, used)| !all && used.elapsed() < KEEP);
+        // Their ends may wait for their subscribers, and no request waits for that.
+        let ended: Vec<Kept> = {
+            let mut publishers = self.publishers();
+            publishers
+                .extract_if(|_, kept| all || kept.used.elapsed() >= KEEP)
+                .map(|(_, kept)| kept)
+                .collect()
+        };
+        drop(ended);
     }
 
     /// The number of publishers.
     pub fn count(&self) -> u64 {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).len() as u64
+        self.publishers().len() as u64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Another program that has a name holds up a publisher of it for half a second, and requests for that name alone.
+    #[test]
+    fn name_that_is_being_opened_over_http_holds_up_no_other_one() {
+        let all = HttpPublishers::default();
+        let name =
+            |of: &str| Name::parse(&format!("test/gateway-{}/{of}", std::process::id()), false).unwrap();
+        let (opening, other) = (Arc::<Mutex<Option<Arc<Publisher>>>>::default(), name("other"));
+        let _held = opening.lock().unwrap();
+        let kept = Kept {
+            publisher: opening.clone(),
+            used: Instant::now(),
+            _share: all.shares.take("greedy").unwrap(),
+        };
+        all.publishers().insert(name("taken"), kept);
+        assert_eq!(all.publish(&other, &Value::from(1), "panel").unwrap(), 1);
+        assert_eq!(all.count(), 2);
+        all.end_unused(true);
+        assert_eq!(all.count(), 0);
     }
 }

@@ -26,7 +26,7 @@ use crate::feed::{Feed, Feeds};
 use crate::names::Name;
 use crate::opening::Opening;
 use crate::part::Part;
-use crate::places::{Places, Turns};
+use crate::places::{ALL_PUBLISHERS, ALL_SERVERS, Places, Shares, TURNS};
 use crate::requests::Listing;
 use crate::rights::Rights;
 use crate::server::{self, Threads};
@@ -177,7 +177,9 @@ pub fn made(settings: Settings, origin: Origin, tokens: Tokens, buffer: u64, rec
         counters: Arc::new(Counters::default()),
         paused,
         stop: stopped,
-        waiting: Arc::new(Turns::default()),
+        waiting: Shares::new(TURNS, "calls and look-ups under way", "try again when one is done"),
+        publishing: Shares::new(ALL_PUBLISHERS, "names that it publishes", "try again later"),
+        serving: Shares::new(ALL_SERVERS, "names that it serves", "try again later"),
         sessions: AtomicUsize::new(0),
         machine,
         viewers: Catalogue::new(listing),

@@ -22,7 +22,7 @@ use crate::access::Gateway;
 use crate::asker::Asker;
 use crate::ending;
 use crate::frames::{Format, Frame, Received, VERSION, error_frame};
-use crate::places::Place;
+use crate::places::{Place, Share};
 use crate::publishers::Work;
 use crate::requests::Withdrawn;
 use crate::rights::Rights;
@@ -39,8 +39,6 @@ pub const SUBSCRIPTIONS: usize = 256;
 pub const NAMES: usize = 64;
 pub const PUBLISHERS: usize = 64;
 pub const SERVERS: usize = 16;
-/// Of all clients: each has a thread.
-const ALL_SERVERS: u64 = 512;
 pub const REQUESTS: usize = 64;
 /// Bytes of answers that wait for the client, above which nothing more of it is read.
 const ANSWERS: usize = 4 << 20;
@@ -58,8 +56,8 @@ const UNANSWERED: u32 = 3;
 struct State {
     subscriptions: BTreeMap<u64, (Subscription, Counted)>,
     calls: HashMap<u64, Arc<Withdrawn>>,
-    publishers: HashMap<u64, Counted>,
-    servers: HashMap<u64, Counted>,
+    publishers: HashMap<u64, (Counted, Share)>,
+    servers: HashMap<u64, (Counted, Share)>,
     follows: HashMap<u64, AbortHandle>,
     /// The thread that publishes and answers.
     publishing: Option<mpsc::Sender<Work>>,

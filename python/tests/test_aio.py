@@ -628,3 +628,30 @@ def test_other_event_loops_wait_by_their_own_readiness(name, backend):
                 assert answered.value == 42
 
     anyio.run(main, backend=backend)
+
+
+def test_two_thousand_absent_names_are_awaited_in_one_loop_and_each_comes():
+    """The kernel lets few epoll sets reach one descriptor; the objects that wait for a name share the one that tells of it."""
+    count, every = 2000, 50
+    names = [f"shm:lab/absent/{number:04}" for number in range(count)]
+
+    async def main():
+        subscribers = [linkspan.aio.subscribe(f"{name}*" if number % 4 == 3 else name) for number, name in enumerate(names)]
+        tasks = [asyncio.create_task(subscriber.recv(timeout=None)) for subscriber in subscribers]
+        await asyncio.sleep(0)
+        for number in range(0, count, every + 1):
+            with linkspan.publisher(names[number]) as out:
+                out.send(number)
+                assert (await tasks[number]).value == number
+        assert sum(task.done() for task in tasks) == len(range(0, count, every + 1))
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for subscriber in subscribers:
+            await subscriber.close()
+
+    async def limited():
+        async with asyncio.timeout(60):
+            await main()
+
+    asyncio.run(limited())

@@ -262,6 +262,36 @@ def test_as_many_absent_names_and_patterns_as_the_limits_allow_are_each_received
     serves(gateway)
 
 
+def test_token_that_takes_all_that_it_may_leaves_the_rest_to_others(bench: Bench) -> None:
+    greedy, panel = (bench.token(name, "--read", "*", "--call", "ui/*", "--write", "ui/*") for name in ("greedy", "panel"))
+    gateway = bench.gateway()
+
+    async def run() -> None:
+        for kind, of_client, of_token in [("publish", 64, 512), ("serve", 16, 256)]:
+            clients = []
+            for number in range(of_token // of_client + 1):
+                client = await Client.connect(gateway.address, greedy)
+                clients.append(client)
+                for id in range(1, of_client + 1):
+                    await client.send(type=kind, id=id, name=f"ui/{kind}{number}/{id}")
+            answers = [[await client.until(id, "ack", "error") for id in range(1, of_client + 1)] for client in clients]
+            refusals = [frame for frames in answers for frame in frames if frame["type"] == "error"]
+            assert len(refusals) == of_client and {frame["kind"] for frame in refusals} == {"Full"}, refusals[:2]
+            assert f"{of_token} at most" in refusals[0]["text"], refusals[0]
+            other = await Client.connect(gateway.address, panel)
+            assert (await other.ask(kind, name=f"ui/panel/{kind}"))["type"] == "ack"
+            await other.close()
+            for client in clients:
+                client.socket.transport.abort()
+
+    asyncio.run(run())
+    # A publisher over HTTP stays for a minute, and a token has half of them.
+    answers = [gateway.request(f"/api/publish/ui/http/{number}", greedy, 1) for number in range(130)]
+    assert [status for status, *_ in answers] == [200] * 128 + [503] * 2, answers[-1]
+    assert gateway.request("/api/publish/ui/panel/http", panel, 1)[0] == 200
+    serves(gateway)
+
+
 @pytest.mark.costly
 def test_clients_that_read_nothing_cost_bounded_memory_and_no_other_client_a_message(bench: Bench) -> None:
     gateway = bench.gateway("--buffer", "8MiB")

@@ -1,7 +1,6 @@
 //! What the frames of a client ask for.
 
 use std::collections::{BTreeMap, HashSet};
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -10,9 +9,7 @@ use linkspan::{Error, ErrorKind, Result, Value, quoted};
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, spawn_blocking};
 
-use super::{
-    ALL_SERVERS, ANSWERS, FOLLOW, MOST_ANSWERS, NAMES, PUBLISHERS, REQUESTS, SERVERS, SUBSCRIPTIONS, Session,
-};
+use super::{ANSWERS, FOLLOW, MOST_ANSWERS, NAMES, PUBLISHERS, REQUESTS, SERVERS, SUBSCRIPTIONS, Session};
 use crate::asker::Asker;
 use crate::feed::Key;
 use crate::frames::{Frame, OF_CLIENTS, Received};
@@ -97,8 +94,9 @@ impl Session {
                     return Err(full("publishers", PUBLISHERS));
                 }
                 self.publishing()?;
+                let share = self.gateway.publishing.take(&self.rights.name)?;
                 let counted = Counted::new(&self.gateway.counters, |counters| &counters.publishers);
-                self.state().publishers.insert(id, counted);
+                self.state().publishers.insert(id, (counted, share));
                 self.publish(Work::Open { id, name, schema }).inspect_err(|_| self.forget(id))
             }
             "data" => {
@@ -123,14 +121,10 @@ impl Session {
                 if self.state().servers.len() >= SERVERS {
                     return Err(full("names that it serves", SERVERS));
                 }
-                if self.gateway.counters.servers.load(Ordering::Relaxed) >= ALL_SERVERS {
-                    let text =
-                        format!("clients serve {ALL_SERVERS} names, and no further one; try again later");
-                    return Err(Error::new(ErrorKind::Full, text));
-                }
+                let share = self.gateway.serving.take(&self.rights.name)?;
                 self.publishing()?;
                 let counted = Counted::new(&self.gateway.counters, |counters| &counters.servers);
-                self.state().servers.insert(id, counted);
+                self.state().servers.insert(id, (counted, share));
                 self.publish(Work::Serve { id, name, schema, reply_schema })
             }
             "answer" => {
