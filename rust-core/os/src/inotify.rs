@@ -367,8 +367,8 @@ impl Instance {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Counts a new watch, and starts the thread for it where it is one too many to sleep on the instance. Returns whether
-    /// it sleeps on that.
+    /// Counts a new watch, and starts the thread for it where it is one too many to sleep on the instance. Returns
+    /// whether it sleeps on that.
     fn enter(shared: &Arc<Instance>) -> bool {
         let mut table = shared.table();
         // Where no thread can be started, the kernel's own bounds are all that there is.
@@ -517,7 +517,8 @@ fn instance() -> Result<Arc<Instance>> {
     Ok(made)
 }
 
-/// A watch behind one descriptor, for what can wait on one alone: readable while the watch has events, whoever read them.
+/// A watch behind one descriptor, for what can wait on one alone: readable while the watch has events, whoever read
+/// them.
 #[derive(Debug)]
 pub struct WatchSet {
     watch: Watch,
