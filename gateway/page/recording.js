@@ -7,6 +7,7 @@ const SCHEMA = 3;
 const CHANNEL = 4;
 const MESSAGE = 5;
 const CHUNK = 6;
+const METADATA = 12;
 const EVENTS = "linkspan/events";
 /** The most bytes of files and of what they decompress to. */
 const MOST = 2 ** 31;
@@ -97,15 +98,23 @@ export class Recording {
   problems = [];
   names = new Map();
   #entries = [];
+  #next = "";
 
   static async open(files) {
     // The first part has no number, and what later ones repeat of it counts only where it is missing.
-    const part = ({ name }) => Number(/\.(\d{4,})\.[^.]*$/.exec(name)?.[1] ?? 1);
+    const numbered = /^(.*)\.(\d{4,})(\.[^.]*)$/;
+    const part = ({ name }) => Number(numbered.exec(name)?.[2] ?? 1);
     const all = [...files].sort((one, other) => part(one) - part(other) || (one.name < other.name ? -1 : 1));
     const made = new Recording();
     made.name = all.length > 3 ? `${all[0].name} and ${all.length - 1} more` : all.map(({ name }) => name).join(", ");
     if (all.reduce((size, { size: one }) => size + one, 0) > MOST) throw new LinkspanError("TooLarge", `${made.name}: a page opens recordings of 2 GiB at most; \`linkspan recording cut\` makes a smaller one`);
-    for (const [at, file] of all.entries()) made.#read(new Uint8Array(await file.arrayBuffer()), file.name, at === 0);
+    for (const [at, file] of all.entries()) {
+      const before = all[at - 1];
+      const isOf = before?.name.replace(numbered, "$1$3") === file.name.replace(numbered, "$1$3");
+      if (isOf && part(file) > part(before) + 1) made.problems.push(`${before.name}: the recording goes on in ${part(file) - part(before) - 1} parts that are not there`);
+      made.#read(new Uint8Array(await file.arrayBuffer()), file.name, at === 0);
+    }
+    if (made.#next) made.problems.push(`${all.at(-1).name}: the recording goes on in ${made.#next}, which is not there`);
     const entries = made.#entries;
     if (entries.some(({ time }, at) => at && time < entries[at - 1].time)) entries.sort((one, other) => one.time - other.time);
     made.#losses();
@@ -126,6 +135,7 @@ export class Recording {
     if (MAGIC.some((byte, at) => bytes[at] !== byte)) throw malformed(`${name} is no recording: it does not begin as files of MCAP do`);
     const channels = new Map();
     const schemas = new Map();
+    this.#next = "";
     try {
       this.#records(bytes.subarray(MAGIC.length), { name, isFirst, channels, schemas });
     } catch (error) {
@@ -150,6 +160,7 @@ export class Recording {
       } else if (code === SCHEMA) file.schemas.set(record.number(2), { name: record.text(), encoding: record.text(), text: text.decode(record.block()) });
       else if (code === CHANNEL) this.#channel(record, file);
       else if (code === MESSAGE) this.#message(record, file);
+      else if (code === METADATA && record.text() === "linkspan.end") this.#next = record.texts().get("next") ?? "";
     }
   }
   #chunk(record) {

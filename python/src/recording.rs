@@ -358,7 +358,8 @@ pub fn recording_summary(
     let (value, described) = py.detach(|| -> linkspan::Result<_> {
         let mut reader = Reader::with_limits(&path, limits(max_message_size))?;
         let summary = Summary::read(&mut reader)?;
-        let value = summary.to_value(reader.problems(), &parts::existing(&path));
+        let files: Vec<_> = parts::existing(&path).into_iter().map(|part| part.path).collect();
+        let value = summary.to_value(reader.problems(), &files);
         let described =
             summary.names.into_iter().filter_map(|(topic, name)| Some((topic, name.described_by?)));
         Ok((value, described.collect::<Vec<_>>()))

@@ -1,6 +1,7 @@
 //! The parts of a recording: where they are, when another one begins, what it begins with, and what is done about a
 //! full disk.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fs::{self, File};
 use std::hash::{BuildHasher, RandomState};
@@ -146,6 +147,11 @@ pub struct Parts {
     begun: Instant,
     /// Bytes of messages since the last look at the size of this part.
     since: u64,
+    /// Bytes of the messages that this part began with, and of those that came since.
+    repeated: u64,
+    own: u64,
+    /// What the parts before this one repeat beyond what they have of their own.
+    excess: u64,
     /// Bytes of channels that began anew within a part, as their numbers leapt.
     renewed: u64,
     newest: NewestMessages,
@@ -171,24 +177,21 @@ impl Parts {
         split: Option<Split>,
     ) -> Result<(Parts, Option<PathBuf>)> {
         let mut facts = facts;
-        let mut number = 1;
+        let mut number = 1u64;
         let mut continued = None;
         let mut found = existing(base);
         // Files that were to be begun when the machine stopped, where the file system gives no name to what is
         // complete.
         let mut empty = Vec::new();
-        while let Some(path) = found.pop_if(|path| is_own_beginning(path)) {
-            empty.push(path);
+        while let Some(part) = found.pop_if(|part| is_own_beginning(&part.path)) {
+            empty.push(part.path);
         }
         // The oldest ones may have been removed because the disk was full.
         if let Some(last) = found.pop() {
-            while path_of(base, number) != last {
-                number = number.saturating_add(1);
-            }
-            number = number.saturating_add(1);
-            let found = examine(&last, last == base)?;
+            number = last.number.saturating_add(1);
+            let found = examine(&last.path, last.number == 1)?;
             facts.insert("id".to_owned(), found);
-            continued = Some(last);
+            continued = Some(last.path);
         }
         // Not where the recording cannot go on: they may be another program's.
         for path in empty {
@@ -210,12 +213,12 @@ impl Parts {
         split: Option<Split>,
     ) -> Result<Parts> {
         // Further parts of another recording would be read as parts of this one.
-        if let Some(other) = existing(base).into_iter().find(|path| path != base)
+        if let Some(other) = existing(base).into_iter().find(|part| part.number != 1)
             && !settings.making.replaces
         {
             let text = format!(
                 "{} is there, the part of another recording; name another file, or remove it first",
-                other.display()
+                other.path.display()
             );
             return Err(Error::new(ErrorKind::AddressInUse, text));
         }
@@ -250,6 +253,9 @@ impl Parts {
             split,
             begun: Instant::now(),
             since: 0,
+            repeated: 0,
+            own: 0,
+            excess: 0,
             renewed: 0,
             newest: NewestMessages::new(u64::MAX),
             numbers: None,
@@ -327,6 +333,7 @@ impl Parts {
         };
         self.part.message(channel, number, times.sent, times.received, body)?;
         self.since = self.since.saturating_add(body.len() as u64);
+        self.own = self.own.saturating_add(body.len() as u64).saturating_add(MESSAGE);
         if self.split.is_some() {
             let (record, body) = (record.clone(), body.clone());
             self.newest.put(Newest { record, hash, number, sent: times.sent, body });
@@ -339,10 +346,16 @@ impl Parts {
         self.renewed
     }
 
+    /// Returns the bytes that parts repeat beyond what they have of their own.
+    pub fn excess(&self) -> u64 {
+        self.excess
+    }
+
     /// Writes the newest messages of names from before this part.
     pub fn repeat(&mut self, newest: NewestMessages, now: u64) -> Result<()> {
         self.newest = newest;
-        repeat(&mut self.part, &self.newest, now)
+        self.repeated = repeat(&mut self.part, &self.newest, now)?;
+        Ok(())
     }
 
     /// Writes up to which number the recording has each publisher, in this part and at the beginning of each next one.
@@ -380,9 +393,10 @@ impl Parts {
         }
     }
 
-    /// Begins another part where this one has this size.
+    /// Begins another part where this one has this size, and no fewer bytes of its own than it began with: what is
+    /// repeated is never more than what is not, however small the parts are to be.
     fn split_by_size(&mut self, size: u64, now: u64) -> Result<()> {
-        if self.part.size()? >= size {
+        if self.part.size()? >= size && self.own >= self.repeated {
             self.next("split", now)?;
         }
         self.since = 0;
@@ -405,13 +419,15 @@ impl Parts {
         write_notes(&mut next, &self.notes)?;
         let numbers = self.numbers.as_ref().map(|numbers| numbers()).filter(|numbers| !numbers.is_empty());
         numbers.map_or(Ok(()), |all| next.metadata(format::metadata::NUMBERS, &all))?;
-        repeat(&mut next, &self.newest, now)?;
+        let repeated = repeat(&mut next, &self.newest, now)?;
         if self.unnamed.is_none() {
             next.give_name()?;
         }
         let ended = std::mem::replace(&mut self.part, next);
         self.number = number;
         self.begun = Instant::now();
+        self.excess = self.excess.saturating_add(self.repeated.saturating_sub(self.own));
+        (self.repeated, self.own) = (repeated, 0);
         self.channels.clear();
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
         match &mut self.unnamed {
@@ -480,13 +496,29 @@ fn write_notes(part: &mut Part, notes: &BTreeMap<String, String>) -> Result<()> 
     if notes.is_empty() { Ok(()) } else { part.metadata(format::metadata::NOTES, notes) }
 }
 
-/// Writes the newest messages of names from before this part.
-fn repeat(part: &mut Part, newest: &NewestMessages, now: u64) -> Result<()> {
-    for newest in &newest.by_topic {
-        let channel = part.channel(&newest.record, newest.number, true)?;
-        part.message(channel, newest.number, newest.sent, now, &newest.body)?;
+/// Names whose newest message a part begins with, at most: half of the channels that it may have, so that there are
+/// some for its own messages.
+const MOST_REPEATED: usize = 1 << 15;
+
+/// Writes the newest messages of names from before this part: of those that were sent last, where there are too many.
+/// Returns how many bytes these have.
+fn repeat(part: &mut Part, newest: &NewestMessages, now: u64) -> Result<u64> {
+    let mut all: Vec<&Newest> = newest.by_topic.iter().collect();
+    if all.len() > MOST_REPEATED {
+        all.select_nth_unstable_by_key(MOST_REPEATED, |newest| Reverse(newest.sent));
+        all.truncate(MOST_REPEATED);
     }
-    Ok(())
+    let mut bytes = 0u64;
+    for newest in all {
+        let channel = match part.channel(&newest.record, newest.number, true) {
+            // Of what describes them there is too much: others follow that may take less.
+            Err(error) if error.kind() == ErrorKind::TooLarge => continue,
+            channel => channel?,
+        };
+        part.message(channel, newest.number, newest.sent, now, &newest.body)?;
+        bytes = bytes.saturating_add(newest.bytes());
+    }
+    Ok(bytes)
 }
 
 /// Returns whether this is what a recorder of this user began and had no time to write into: an empty file, which no
@@ -532,13 +564,20 @@ fn examine(path: &Path, is_named: bool) -> Result<String> {
         let text = format!("{} exists, and {text}; name another file, or remove it first", path.display());
         Error::new(ErrorKind::AddressInUse, text)
     };
-    let length = file.metadata().map_err(|error| of_io(&error, "reading", path))?.len();
+    let about = file.metadata().map_err(|error| of_io(&error, "reading", path))?;
+    let length = about.len();
+    // What the numbers in it say decides which messages are recorded.
+    if about.uid() != rustix::process::geteuid().as_raw() {
+        return Err(exists("belongs to another user, whose recording is not continued"));
+    }
     let mut beginning = Vec::new();
     file.by_ref()
         .take(BEGINNING)
         .read_to_end(&mut beginning)
         .map_err(|error| of_io(&error, "reading", path))?;
-    let id = linkspan_recording::identity(&beginning).ok_or_else(|| exists("is no recording of Linkspan"))?;
+    let id = linkspan_recording::facts(&beginning)
+        .and_then(|mut facts| facts.remove("id"))
+        .ok_or_else(|| exists("is no recording of Linkspan"))?;
     if linkspan_recording::is_closed(&file, length).map_err(|error| of_io(&error, "reading", path))? {
         return Err(exists("is a recording that was closed"));
     }
@@ -569,7 +608,8 @@ mod tests {
             parts.message(1, &record, number, times, &body).unwrap();
         }
         parts.close("stopped").unwrap();
-        let sizes: Vec<u64> = existing(&base).iter().map(|path| fs::metadata(path).unwrap().len()).collect();
+        let sizes: Vec<u64> =
+            existing(&base).iter().map(|part| fs::metadata(&part.path).unwrap().len()).collect();
         assert!(sizes.len() >= 4, "{sizes:?}");
         // A chunk, and what comes between two looks, is beyond it.
         assert!(sizes.iter().all(|size| *size < 3 * SIZE), "{sizes:?}");

@@ -54,6 +54,7 @@ fn parts(code: u8) -> Option<&'static [Part]> {
         op::CHANNEL => Some(&[Part::Bytes(4), Part::Text, Part::Text, Part::Texts]),
         op::CHUNK => Some(&[Part::Bytes(28), Part::Text]),
         op::METADATA => Some(&[Part::Text, Part::Texts]),
+        op::METADATA_INDEX => Some(&[Part::Bytes(16), Part::Text]),
         op::STATISTICS => Some(&[Part::Bytes(42), Part::Block]),
         op::FOOTER => Some(&[]),
         _ => None,
@@ -177,7 +178,7 @@ mod tests {
             forged[at..at + 4].copy_from_slice(&0xfff0_0000u32.to_le_bytes());
             assert!(parse(op::METADATA, &forged).unwrap_err().contains("beyond its end"), "{at}");
         }
-        for code in [op::SCHEMA, op::CHANNEL, op::CHUNK, op::METADATA, op::STATISTICS] {
+        for code in [op::SCHEMA, op::CHANNEL, op::CHUNK, op::METADATA, op::METADATA_INDEX, op::STATISTICS] {
             assert!(parse(code, &[0xff; 60]).is_err(), "{code}");
             assert!(parse(code, &[]).is_err(), "{code}");
         }

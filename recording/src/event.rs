@@ -2,6 +2,8 @@
 
 use linkspan::{Encoding, Error, ErrorKind, Limits, Map, Payload, Result, Value};
 
+use crate::format;
+
 /// The schema of events, as JSON Schema. Fields that an event does not have are left out.
 pub const SCHEMA: &str = r#"{"$schema":"https://json-schema.org/draft/2020-12/schema","title":"linkspan.Event","type":"object","required":["time","kind"],"properties":{"time":{"type":"integer"},"kind":{"type":"string"},"name":{"type":"string"},"incarnation":{"type":"string"},"source":{"type":"string"},"count":{"type":"integer"},"first":{"type":"integer"},"by":{"type":"integer"},"free":{"type":"integer"},"size":{"type":"integer"},"text":{"type":"string"}}}"#;
 
@@ -174,33 +176,43 @@ impl Event {
         let value = linkspan::codec::decode(bytes, Encoding::Json)?;
         let malformed = |what: &str| Error::new(ErrorKind::Malformed, format!("an event has no {what}"));
         let Value::Map(map) = &value else { return Err(malformed("keys: it is no map")) };
+        // What is no number is none that is not there: it would be of another publisher, or count nothing.
+        let wrong =
+            |key: &str| Error::new(ErrorKind::Malformed, format!("the {key} of an event is no number"));
         let number = |key: &str| match map.get(key) {
-            Some(Value::Int(i)) => u64::try_from(*i).ok(),
-            Some(Value::Uint(u)) => Some(*u),
-            _ => None,
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::Int(i)) => u64::try_from(*i).map(Some).map_err(|_| wrong(key)),
+            Some(Value::Uint(u)) => Ok(Some(*u)),
+            Some(_) => Err(wrong(key)),
+        };
+        let incarnation = match map.get("incarnation") {
+            None | Some(Value::Null) => None,
+            Some(Value::Text(text)) => Some(format::number(text, 16).ok_or_else(|| wrong("incarnation"))?),
+            Some(_) => return Err(wrong("incarnation")),
         };
         let text = |key: &str| match map.get(key) {
             Some(Value::Text(text)) => text.clone(),
             _ => String::new(),
         };
         let kind = text("kind");
-        let time = number("time").ok_or_else(|| malformed("time"))?;
+        let time = number("time")?.ok_or_else(|| malformed("time"))?;
         let kind =
             Kind::from_name(&kind).ok_or_else(|| malformed(&format!("kind that is known: {kind:?}")))?;
         Ok(Event {
             time,
             kind,
             name: text("name"),
-            incarnation: u64::from_str_radix(&text("incarnation"), 16).ok(),
+            incarnation,
             source: text("source"),
-            count: number("count"),
-            first: number("first"),
+            count: number("count")?,
+            first: number("first")?,
             by: match map.get("by") {
+                None | Some(Value::Null) => None,
                 Some(Value::Int(by)) => Some(*by),
-                _ => None,
+                Some(_) => return Err(wrong("by")),
             },
-            free: number("free"),
-            size: number("size"),
+            free: number("free")?,
+            size: number("size")?,
             text: text("text"),
         })
     }
@@ -230,7 +242,15 @@ mod tests {
             assert_eq!((kind.name(), Kind::from_name(name)), (name, Some(kind)));
         }
         linkspan::codec::decode(SCHEMA.as_bytes(), Encoding::Json).unwrap();
-        for wrong in ["1", "{}", r#"{"time":1,"kind":"x"}"#, r#"{"time":-1,"kind":"missed"}"#] {
+        let numbers = ["count", "first", "free", "size"].map(|key| format!(r#""{key}":-1"#));
+        let others =
+            [r#""count":1.5"#, r#""incarnation":"g""#, r#""incarnation":"+1""#, r#""incarnation":7"#]
+                .map(str::to_owned);
+        let fields = numbers.into_iter().chain(others).chain([r#""by":"1""#.to_owned()]);
+        let wrong: Vec<String> =
+            fields.map(|field| format!(r#"{{"time":1,"kind":"missed","name":"a",{field}}}"#)).collect();
+        let none = ["1", "{}", r#"{"time":1,"kind":"x"}"#, r#"{"time":-1,"kind":"missed"}"#];
+        for wrong in none.into_iter().chain(wrong.iter().map(String::as_str)) {
             assert_eq!(
                 Event::from_json(wrong.as_bytes()).unwrap_err().kind(),
                 ErrorKind::Malformed,

@@ -10,7 +10,7 @@ use std::time::Duration;
 use linkspan::{Deadline, ErrorKind, Result, Wait};
 use rustix::fs::inotify;
 
-use crate::parts;
+use crate::parts::{self, Place};
 use crate::writer::{folder_of, of_io};
 
 /// Notices about the folder of a recording.
@@ -56,7 +56,9 @@ impl Follower {
     /// Those of the kernel.
     pub fn wait_until_begun(&self) -> Result<()> {
         let begun = Deadline::after(Duration::from_secs(1));
-        while parts::existing(&self.base).last().is_some_and(|path| !is_begun(path)) && !begun.has_passed() {
+        while parts::existing(&self.base).last().is_some_and(|part| !is_begun(&part.path))
+            && !begun.has_passed()
+        {
             self.wait(Wait::from(begun.remaining()))?;
         }
         Ok(())
@@ -76,13 +78,14 @@ impl Follower {
     }
 
     /// Returns the parts behind this one that there are now.
-    pub fn parts_behind(&self, part: &Path) -> VecDeque<PathBuf> {
-        let mut existing = VecDeque::from(parts::existing(&self.base));
-        let mut behind = match existing.iter().position(|path| path == part) {
-            Some(at) => existing.split_off(at.saturating_add(1)),
-            None => VecDeque::new(),
-        };
-        behind.retain(|path| is_begun(path));
+    pub fn parts_behind(&self, number: u64, has_next: bool) -> VecDeque<Place> {
+        let is_there = |number| parts::path_of(&self.base, number).symlink_metadata().is_ok();
+        // Each change of the file comes here: the folder may have many names, and is read where there may be one.
+        if !has_next && !is_there(number.saturating_add(1)) && is_there(number) {
+            return VecDeque::new();
+        }
+        let mut behind = VecDeque::from(parts::existing(&self.base));
+        behind.retain(|part| part.number > number && is_begun(&part.path));
         behind
     }
 }

@@ -74,3 +74,15 @@ pub fn omitted(entries: &BTreeMap<String, String>) -> String {
     let byte = entries.get(omitted::BYTE).map_or_else(String::new, |byte| format!(": byte {byte}"));
     format!("{}{byte}: {}", of(omitted::FILE), of(omitted::TEXT))
 }
+
+/// A number in a text of digits alone: signs and blanks are none of it.
+pub fn number(text: &str, radix: u32) -> Option<u64> {
+    let is_plain = text.chars().all(|digit| digit.is_digit(radix));
+    u64::from_str_radix(text, radix).ok().filter(|_| is_plain)
+}
+
+/// Reads an entry of `linkspan.numbers`: an incarnation, its topic, and the number that comes next.
+pub fn next_number<'a>(key: &'a str, text: &str) -> Option<(u64, &'a str, u64)> {
+    let (incarnation, topic) = key.split_once(' ')?;
+    Some((number(incarnation, 16)?, topic, number(text, 10)?))
+}

@@ -9,6 +9,7 @@
 //! | room on the disk, before it is needed | `reservation` |
 //! | a part of a recording that is written | `writer` |
 //! | the parts of a recording | `parts` |
+//! | whose file a part is, and of which recording | `identity` |
 //! | reading them | `reader` |
 //! | chunks and their records | `chunk` |
 //! | waiting for more of one that is written | `follower` |
@@ -28,6 +29,7 @@ pub mod files;
 pub mod folders;
 mod follower;
 pub mod format;
+mod identity;
 pub mod parts;
 pub mod reader;
 mod reservation;
@@ -37,8 +39,9 @@ pub mod writer;
 
 pub use columns::{Buffer, Column, Columns};
 pub use event::Event;
+pub use identity::Identity;
 pub use mcap::{Attachment, Compression};
 pub use reader::{Channel, Entry, Outline, Problem, Reader};
 pub use summary::Summary;
 pub use timeline::Timeline;
-pub use writer::{ChannelRecord, JsonSchemas, Part, Settings, identity, is_closed};
+pub use writer::{ChannelRecord, JsonSchemas, Part, Settings, facts, is_closed};

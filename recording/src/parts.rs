@@ -1,7 +1,22 @@
-//! The files of a recording: the first part has its name, the next ones a number.
+//! The files of a recording: the first part has its name, the next ones a number. Here is decided which ones it has.
 
-use std::ffi::OsString;
+use std::collections::BTreeSet;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+
+use crate::files::open_found;
+use crate::identity::Identity;
+use crate::writer::folder_of;
+
+/// A part by its number, from 1.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The number.
+    pub number: u64,
+    /// The file.
+    pub path: PathBuf,
+}
 
 /// Returns the path of a part, from 1.
 pub fn path_of(base: &Path, number: u64) -> PathBuf {
@@ -17,43 +32,145 @@ pub fn path_of(base: &Path, number: u64) -> PathBuf {
     base.with_file_name(name)
 }
 
-/// Returns the parts that exist, in order. The oldest may have been removed because the disk was full.
-pub fn existing(base: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    // A part that was removed leaves a hole only at the beginning.
-    let mut absent = 0;
-    for number in 1.. {
+/// Returns the parts that exist, in order: what has the name of the one after another part, and behind those that are
+/// not there what says itself that it is that part of the same recording. The oldest may have been removed because the
+/// disk was full.
+pub fn existing(base: &Path) -> Vec<Place> {
+    let mut numbers = numbers(base);
+    if has_hole(&numbers) {
+        // A part that was made while the folder was read may lack, where a later one does not.
+        numbers = self::numbers(base);
+    }
+    let mut found: Vec<Place> = Vec::new();
+    let (mut first, mut looks) = (None, 0..MOST_LOOKS);
+    for number in numbers {
         let path = path_of(base, number);
-        // A link that leads nowhere hides no part behind it.
-        if path.symlink_metadata().is_ok() {
-            absent = 0;
-            found.push(path);
-        } else if !found.is_empty() || absent == MOST_REMOVED {
-            break;
-        } else {
-            absent = absent.saturating_add(1);
+        let before = found.last().map_or(0, |last| last.number);
+        if number != before.saturating_add(1) {
+            // Another recording may have such a name: run.2026.mcap is none of run.mcap.
+            let begin = found.first();
+            first = first.or_else(|| begin.and_then(|part| identity(&part.path, part.path != base)));
+            let is_known = begin.is_none() || first.is_some();
+            if looks.next().is_none()
+                || !is_known
+                || !identity(&path, true).is_some_and(|found| found.is_part(number, first.as_ref()))
+            {
+                continue;
+            }
         }
+        found.push(Place { number, path });
     }
     found
 }
 
-/// Parts at the beginning that may be missing.
-const MOST_REMOVED: u32 = 9_999;
+/// Files behind parts that are not there which are looked into.
+const MOST_LOOKS: u32 = 1_000;
+/// Digits of the number of a part.
+const DIGITS: std::ops::RangeInclusive<usize> = 4..=9;
+
+/// Returns the numbers of the parts whose names there are.
+fn numbers(base: &Path) -> BTreeSet<u64> {
+    // A link that leads nowhere hides no part behind it.
+    let is_there = |number: &u64| path_of(base, *number).symlink_metadata().is_ok();
+    let mut found = BTreeSet::new();
+    found.extend(Some(1).filter(is_there));
+    match std::fs::read_dir(folder_of(base)) {
+        Ok(folder) => found.extend(folder.flatten().filter_map(|entry| number_of(base, &entry.file_name()))),
+        // In a folder whose names this user may not read.
+        Err(_) => found.extend((2..).take_while(is_there)),
+    }
+    found
+}
+
+fn has_hole(numbers: &BTreeSet<u64>) -> bool {
+    let (first, last) = (numbers.first().copied().unwrap_or(0), numbers.last().copied().unwrap_or(0));
+    last.saturating_sub(first).saturating_add(1) != numbers.len() as u64
+}
+
+/// Returns which part has this name, from the second one on.
+fn number_of(base: &Path, name: &OsStr) -> Option<u64> {
+    let stem = base.file_stem()?.as_bytes();
+    let ending = base.extension().map_or(&b""[..], OsStr::as_bytes);
+    let rest = name.as_bytes().strip_prefix(stem)?.strip_prefix(b".")?;
+    let digits = match base.extension() {
+        Some(_) => rest.strip_suffix(ending)?.strip_suffix(b".")?,
+        None => rest,
+    };
+    if !DIGITS.contains(&digits.len()) || !digits.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let number = std::str::from_utf8(digits).ok()?.parse().ok()?;
+    (number > 1 && path_of(base, number).file_name() == Some(name)).then_some(number)
+}
+
+/// What a file says of itself; `None` where it cannot be read.
+fn identity(path: &Path, is_found: bool) -> Option<Identity> {
+    let file = if is_found { open_found(path) } else { crate::files::open(path) };
+    Identity::read(&file.ok()?, path).ok().map(|(identity, _)| identity)
+}
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
+    use crate::writer::{Part, Settings};
+
+    fn write(base: &Path, id: &str, number: u64) {
+        let facts = [("id", id.to_owned()), ("part", number.to_string())];
+        let facts = BTreeMap::from(facts.map(|(key, text)| (key.to_owned(), text)));
+        let part = Part::create(&path_of(base, number), &facts, Settings::default()).unwrap();
+        part.close("split", None).unwrap();
+    }
+
+    fn found(base: &Path) -> Vec<u64> {
+        existing(base).into_iter().map(|part| part.number).collect()
+    }
 
     #[test]
-    fn parts_are_found_in_order_and_after_the_first_ones_were_removed() {
+    fn parts_are_found_in_order_behind_those_that_are_not_there() {
         let folder = tempfile::tempdir().unwrap();
         let base = folder.path().join("a.b.mcap");
         assert_eq!(path_of(&base, 12).file_name().unwrap(), "a.b.0012.mcap");
         assert_eq!(path_of(Path::new("x"), 2), Path::new("x.0002"));
         assert!(existing(&base).is_empty());
-        for number in [3, 4, 6] {
-            std::fs::write(path_of(&base, number), "").unwrap();
+        // The first ones were removed.
+        for number in [3, 4, 6, 7, 10_000] {
+            write(&base, "5", number);
         }
-        assert_eq!(existing(&base), [path_of(&base, 3), path_of(&base, 4)]);
+        assert_eq!(found(&base), [3, 4, 6, 7, 10_000]);
+        assert_eq!(existing(&base)[1].path, path_of(&base, 4));
+        write(&base, "5", 1);
+        assert_eq!(found(&base), [1, 3, 4, 6, 7, 10_000]);
+    }
+
+    /// A recording that is called as a part of another one would be is none, nor is a name that only looks like one.
+    #[test]
+    fn behind_parts_that_are_not_there_only_those_of_the_same_recording_are_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let base = folder.path().join("run.mcap");
+        std::fs::write(path_of(&base, 2026), "").unwrap();
+        assert_eq!(found(&base), [0; 0]);
+        std::fs::remove_file(path_of(&base, 2026)).unwrap();
+        write(&path_of(&base, 2026), "6", 1);
+        assert_eq!(found(&base), [0; 0], "it is a first part");
+        write(&base, "5", 1);
+        assert_eq!(found(&base), [1]);
+        write(&base, "6", 3);
+        std::fs::write(path_of(&base, 5), "no recording").unwrap();
+        std::os::unix::fs::symlink(&base, path_of(&base, 7)).unwrap();
+        for name in [
+            "run.00008.mcap",
+            "run.0001.mcap",
+            "run.+009.mcap",
+            "run.9.mcap",
+            "run.18446744073709551615.mcap",
+        ] {
+            std::fs::copy(&base, folder.path().join(name)).unwrap();
+        }
+        assert_eq!(found(&base), [1]);
+        // What has the name of the next one is looked at by who reads it, and says what is wrong.
+        std::fs::write(path_of(&base, 2), "no recording").unwrap();
+        assert_eq!(found(&base), [1, 2, 3]);
     }
 }

@@ -18,20 +18,33 @@ use linkspan::{Error, ErrorKind, Result, Wait};
 
 use self::part::{As, Current, Found, OpenPart};
 use crate::follower::Follower;
-use crate::parts;
+use crate::identity::Identity;
+use crate::parts::{self, Place};
 
-pub use self::entry::{ByNotation, Channel, Entry, Limits, Message, Problem, Room, Schema};
+pub use self::entry::{ByNotation, Channel, Entry, Limits, Message, Problem, ProblemKind, Room, Schema};
 pub(crate) use self::entry::{brief, notation_in};
 pub use self::outline::Outline;
-pub use self::part::Identity;
 
 /// Problems that are said one by one.
 const MAX_PROBLEMS: usize = 1_000;
 
+/// A file of a recording: what has its path later may be another one.
+#[derive(Clone, Debug)]
+pub struct OfRecording {
+    /// Its path.
+    pub path: PathBuf,
+    /// The device that it is on.
+    pub device: u64,
+    /// Its number there.
+    pub number: u64,
+}
+
 /// Reads the parts of a recording, one after the other.
 #[derive(Debug)]
 pub struct Reader {
-    parts: VecDeque<PathBuf>,
+    parts: VecDeque<Place>,
+    /// The number of the part that was looked at last, where all parts of a recording are read.
+    last: Option<u64>,
     /// What was named, where the parts were found by it.
     base: Option<PathBuf>,
     /// What the parts that were found are to be of.
@@ -64,9 +77,14 @@ impl Reader {
     /// # Errors
     /// As for [`Reader::open`].
     pub fn with_limits(path: &Path, limits: Limits) -> Result<Reader> {
-        let existing = parts::existing(path);
-        let paths = if existing.is_empty() { vec![path.to_owned()] } else { existing };
-        Reader::begin(paths, limits, Some(path.to_owned()), None)
+        let mut parts = parts::existing(path);
+        if parts.is_empty() {
+            parts.push(Place { number: 1, path: path.to_owned() });
+        }
+        let mut reader = Reader::begin(parts, limits, Some(path.to_owned()), None)?;
+        // Of the first part that is there: the oldest ones may have been removed.
+        reader.last = reader.part.as_ref().map(|part| part.number);
+        Ok(reader)
     }
 
     /// Reads one part that was found beside a recording, of this identity where it is known.
@@ -74,7 +92,23 @@ impl Reader {
     /// # Errors
     /// As for [`Reader::open`]; `Unsupported` where it is a link, of another recording or of another user.
     pub fn of_found(base: &Path, part: PathBuf, limits: Limits, of: Option<Identity>) -> Result<Reader> {
-        Reader::begin(vec![part], limits, Some(base.to_owned()), of)
+        Reader::begin(places(vec![part]), limits, Some(base.to_owned()), of)
+    }
+
+    /// Returns the files of a recording and what is wrong with those, without a look at their messages.
+    ///
+    /// # Errors
+    /// As for [`Reader::open`].
+    pub fn files(path: &Path, limits: Limits) -> Result<(Vec<OfRecording>, Vec<Problem>)> {
+        let mut reader = Reader::with_limits(path, limits)?;
+        let mut files = Vec::new();
+        while let Some(part) = &mut reader.part {
+            let (device, number) = part.file_number()?;
+            files.push(OfRecording { path: part.path.clone(), device, number });
+            part.take_end()?;
+            reader.open_next()?;
+        }
+        Ok((files, reader.problems))
     }
 
     /// Reads these files as one recording.
@@ -82,19 +116,20 @@ impl Reader {
     /// # Errors
     /// As for [`Reader::open`].
     pub fn of(paths: Vec<PathBuf>, limits: Limits) -> Result<Reader> {
-        Reader::begin(paths, limits, None, None)
+        Reader::begin(places(paths), limits, None, None)
     }
 
     fn begin(
-        paths: Vec<PathBuf>,
+        parts: Vec<Place>,
         limits: Limits,
         base: Option<PathBuf>,
         identity: Option<Identity>,
     ) -> Result<Reader> {
-        let size = |path: &PathBuf| std::fs::metadata(path).map_or(0, |facts| facts.len());
+        let size = |part: &Place| std::fs::metadata(&part.path).map_or(0, |facts| facts.len());
         let mut reader = Reader {
-            whole: paths.iter().map(size).fold(0, u64::saturating_add),
-            parts: paths.into(),
+            whole: parts.iter().map(size).fold(0, u64::saturating_add),
+            parts: parts.into(),
+            last: None,
             base,
             identity,
             limits,
@@ -156,20 +191,25 @@ impl Reader {
         if self.parts.is_empty()
             && let (Some(follower), Some(part)) = (&self.follower, &self.part)
         {
-            self.parts = follower.parts_behind(&part.path);
+            self.parts = follower.parts_behind(part.number, part.next_name.is_some());
         }
         let mut part = loop {
-            let Some(path) = self.parts.pop_front() else {
+            let Some(Place { number, path }) = self.parts.pop_front() else {
+                if self.find_further() {
+                    continue;
+                }
                 // A recording that goes on has a next part, which this one names.
-                let goes_on = self.follower.is_some() && self.part.as_ref().is_some_and(|part| part.has_next);
+                let goes_on = self.follower.is_some()
+                    && self.part.as_ref().is_some_and(|part| part.next_name.is_some());
                 if !goes_on {
-                    self.part = None;
+                    self.end();
                 }
                 return Ok(false);
             };
+            self.miss(number);
             let is_found = self.base.as_ref().is_some_and(|base| *base != path);
             let how = if is_found { As::Found(self.identity.as_ref()) } else { As::Named };
-            match (OpenPart::open(path.clone(), self.limits, how), &self.part) {
+            match (OpenPart::open(path.clone(), number, self.limits, how), &self.part) {
                 // What lies in the place of a further part hides neither those before it nor those behind it.
                 (Err(error), Some(_)) => self.keep(Problem::of_part(path, &error)),
                 (opened, _) => break opened?,
@@ -183,6 +223,55 @@ impl Reader {
             self.before = self.before.saturating_add(ended.length());
         }
         Ok(true)
+    }
+
+    /// Looks for parts that came while those that there were were read; returns whether there are some.
+    fn find_further(&mut self) -> bool {
+        if let (None, Some(base), Some(part)) = (&self.follower, &self.base, &self.part)
+            && part.next_name.is_some()
+            && self.last == Some(part.number)
+        {
+            let further = parts::existing(base).into_iter().filter(|place| place.number > part.number);
+            self.parts = further.collect();
+        }
+        !self.parts.is_empty()
+    }
+
+    /// Says which parts are not there before the one of this number.
+    fn miss(&mut self, number: u64) {
+        let (Some(last), Some(part), Some(base)) = (self.last, &self.part, &self.base) else { return };
+        self.last = Some(number);
+        let name = |number| {
+            let path = parts::path_of(base, number);
+            path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+        };
+        let (first, end) = (last.saturating_add(1), number.saturating_sub(1));
+        let text = match end.checked_sub(first) {
+            None => return,
+            Some(0) => format!("the recording goes on in {}, which is not there", name(first)),
+            Some(_) => {
+                format!("the recording goes on in {} to {}, which are not there", name(first), name(end))
+            }
+        };
+        let problem = part.problem(part.offset, ProblemKind::Absent, text);
+        self.keep(problem);
+    }
+
+    /// All parts that are there were read.
+    fn end(&mut self) {
+        if let Some(part) = &self.part
+            && let Some(next) = part.next_name.clone().filter(|_| self.last == Some(part.number))
+        {
+            // The first part is called as it likes; another one says that it was not named by the first.
+            if part.number == 1 && part.identity.part.is_some_and(|part| part > 1) {
+                let text = format!("the recording goes on in {next}, which is no part of what was named");
+                let problem = part.problem(part.offset, ProblemKind::Alone, text);
+                self.keep(problem);
+            } else {
+                self.miss(part.number.saturating_add(2));
+            }
+        }
+        self.part = None;
     }
 
     /// Keeps a problem, or counts it where there are very many.
@@ -234,17 +323,6 @@ impl Reader {
         self.part.as_ref().map(|part| (&*part.path, part.offset))
     }
 
-    /// Returns which file is read, by its device and its number there: what has its path later may be another one.
-    ///
-    /// # Errors
-    /// `InvalidState` where all have been read; those of the file system.
-    pub fn file_number(&self) -> Result<(u64, u64)> {
-        let Some(part) = &self.part else {
-            return Err(Error::new(ErrorKind::InvalidState, "all files of the recording have been read"));
-        };
-        part.file_number()
-    }
-
     /// Returns what its parts are of.
     pub fn identity(&self) -> Option<&Identity> {
         self.identity.as_ref()
@@ -267,9 +345,9 @@ impl Reader {
                 Ok(Found::End) => {}
                 Ok(found) => break found,
                 Err(problem) => {
-                    if let (true, Some(follower)) = (problem.is_cut, &self.follower) {
+                    if let (true, Some(follower)) = (problem.is_cut(), &self.follower) {
                         if self.parts.is_empty() {
-                            self.parts = follower.parts_behind(&part.path);
+                            self.parts = follower.parts_behind(part.number, part.next_name.is_some());
                         }
                         // Behind the look for parts: what was written before the next one was begun is read first.
                         if part.has_grown()? {
@@ -279,7 +357,7 @@ impl Reader {
                             return Ok(None);
                         }
                     }
-                    let (is_end, is_cut) = (problem.is_end, problem.is_cut);
+                    let (is_end, is_cut) = (problem.is_end, problem.is_cut());
                     self.keep(problem);
                     if !is_end {
                         continue;
@@ -288,7 +366,7 @@ impl Reader {
                         && self.further == 0
                         && let (Some(next), Some(last)) = (self.parts.front(), self.problems.last_mut())
                     {
-                        let _ = write!(last.text, ": the recording goes on in {}", next.display());
+                        let _ = write!(last.text, ": the recording goes on in {}", next.path.display());
                     }
                 }
             }
@@ -310,4 +388,9 @@ impl Reader {
             _ => Entry::Metadata(&current.name, &current.metadata),
         }))
     }
+}
+
+/// Files as parts whose numbers say nothing.
+fn places(paths: Vec<PathBuf>) -> Vec<Place> {
+    paths.into_iter().map(|path| Place { number: 1, path }).collect()
 }

@@ -170,8 +170,10 @@ pub struct Part {
     events: u16,
     /// The schemas that it has, each with its number.
     schemas: HashMap<Arc<FileSchema>, u16>,
-    /// Bytes of schemas and channels that came with messages of this part, which are all held until its end.
+    /// Bytes of schemas and channels that came with messages of this part, which are all held until its end, and of
+    /// those that it began with.
     described: u64,
+    repeated: u64,
     /// The number of the newest channel.
     newest: u16,
     reservation: Reservation,
@@ -193,8 +195,9 @@ const LAST_EVENTS: u64 = CLOSING / 4;
 /// Schemas of a part, and the number of its last channel: MCAP's library counts one further, and panics where that has
 /// no number.
 const MAX_NUMBER: u16 = u16::MAX - 2;
-/// Bytes of schemas and channels of a part, beside those of names that it began with: half of what a reader takes.
+/// Bytes of schemas and channels of a part: half of what a reader takes; and of those of names that it began with.
 const MAX_DESCRIBED: u64 = 128 << 20;
+const MAX_REPEATED: u64 = 96 << 20;
 /// Bytes of a message in the file beside its body: its record and its entry in the index.
 const MESSAGE: u64 = 64;
 
@@ -270,6 +273,7 @@ impl Part {
             events,
             schemas: HashMap::new(),
             described: 0,
+            repeated: 0,
             newest: 0,
             reservation: Reservation::new(),
             whole: 0,
@@ -341,8 +345,7 @@ impl Part {
             metadata.insert(channel::REPEATED.to_owned(), "true".to_owned());
         }
         let size = record.size().saturating_add(MESSAGE);
-        let is_more = self.described > 0 && self.described.saturating_add(size) > MAX_DESCRIBED;
-        if self.newest >= MAX_NUMBER || is_more && !repeated {
+        if self.newest >= MAX_NUMBER || self.is_more(size, repeated) {
             return Err(of_mcap(McapError::TooManyChannels, &self.path));
         }
         let schema = record.schema.as_ref().map_or(Ok(0), |schema| self.schema(schema, repeated))?;
@@ -350,11 +353,24 @@ impl Part {
         self.reserve(size.saturating_mul(2))?;
         let id =
             self.write(|writer| writer.add_channel(schema, &record.topic, &record.encoding, &metadata))?;
-        if id > self.newest && !repeated {
-            self.described = self.described.saturating_add(size);
+        if id > self.newest {
+            self.describe(size, repeated);
         }
         self.newest = self.newest.max(id);
         Ok(id)
+    }
+
+    /// Returns whether so many bytes more that describe messages are too many. What is larger than all others may be is
+    /// alone.
+    fn is_more(&self, size: u64, repeated: bool) -> bool {
+        let (known, most) =
+            if repeated { (self.repeated, MAX_REPEATED) } else { (self.described, MAX_DESCRIBED) };
+        (known > 0 || repeated) && known.saturating_add(size) > most
+    }
+
+    fn describe(&mut self, size: u64, repeated: bool) {
+        let known = if repeated { &mut self.repeated } else { &mut self.described };
+        *known = known.saturating_add(size);
     }
 
     /// Writes a schema, and returns its number in this part.
@@ -363,17 +379,13 @@ impl Part {
             return Ok(*id);
         }
         let size = (schema.data.len() as u64).saturating_add(MESSAGE);
-        // One that is larger is alone.
-        let is_more = self.described > 0 && self.described.saturating_add(size) > MAX_DESCRIBED;
-        if self.schemas.len() >= usize::from(MAX_NUMBER) || is_more && !repeated {
+        if self.schemas.len() >= usize::from(MAX_NUMBER) || self.is_more(size, repeated) {
             return Err(of_mcap(McapError::TooManySchemas, &self.path));
         }
         self.reserve(size.saturating_mul(2))?;
         let id = self.write(|writer| writer.add_schema(&schema.name, &schema.encoding, &schema.data))?;
         self.schemas.insert(schema.clone(), id);
-        if !repeated {
-            self.described = self.described.saturating_add(size);
-        }
+        self.describe(size, repeated);
         Ok(id)
     }
 
@@ -543,15 +555,15 @@ fn of_mcap(error: McapError, path: &Path) -> Error {
     }
 }
 
-/// Returns the identity of the recording that begins with these bytes; `None` where they are no recording of Linkspan.
-pub fn identity(beginning: &[u8]) -> Option<String> {
+/// Returns the facts of the recording that begins with these bytes; `None` where they are no recording of Linkspan.
+pub fn facts(beginning: &[u8]) -> Option<BTreeMap<String, String>> {
     let mut left = Bytes::copy_from_slice(beginning.strip_prefix(mcap::MAGIC)?);
     // What is cut off ends the search.
     while let Ok(Some((code, data))) = chunk::next_record(&mut left) {
         if let Ok(Some(Record::Metadata(found))) = chunk::parse(code, &data)
             && found.name == metadata::RECORDING
         {
-            return found.metadata.get("id").cloned();
+            return Some(found.metadata);
         }
     }
     None

@@ -100,7 +100,7 @@ fn file_that_is_cut_at_any_byte_is_read_up_to_its_last_whole_chunk() {
             most = found.len();
             // Behind the end of the data nothing is missing.
             assert!(
-                problems.iter().all(|problem| problem.is_cut && problem.offset <= length as u64),
+                problems.iter().all(|problem| problem.is_cut() && problem.offset <= length as u64),
                 "{problems:?}"
             );
             assert_eq!(
@@ -192,7 +192,7 @@ fn lengths_that_a_file_only_claims_take_no_memory() {
         let mut reader = Reader::open(&path).unwrap();
         assert!(reader.read().unwrap().is_none());
         let [problem] = reader.problems() else { panic!("{:?}", reader.problems()) };
-        assert_eq!((problem.offset, problem.is_cut), (8, is_cut), "{problem}");
+        assert_eq!((problem.offset, problem.is_cut()), (8, is_cut), "{problem}");
     }
 }
 

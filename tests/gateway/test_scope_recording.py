@@ -18,6 +18,7 @@ import pytest
 from conftest import Bench, Gateway, go
 from mcap.writer import CompressionType, Writer
 from playwright.sync_api import Browser, Page, expect
+from support.recordings import written
 from support.tree import DEBUG, PROGRAM
 from support.waiting import PATIENCE, next_line, until
 from test_scope import SHOTS, Scope, browser  # noqa: F401
@@ -426,4 +427,23 @@ def test_text_that_a_page_would_turn_or_hide_is_shown_escaped_everywhere(bench: 
     # What is saved is what was published.
     saved = page.evaluate("scope.panels.map((panel) => panel.table())")
     assert f"lab/n{ODD} x{ODD}" in saved[0] and f"map{ODD}/key{ODD},{ODD}" in saved[4] and f"first {ODD}\n12:00:00 second" in saved[6]
+    scope.end()
+
+
+def test_page_says_which_parts_are_not_there(bench: Bench, gateway: Gateway, browser: Browser) -> None:  # noqa: F811
+    whole = written(bench.folder / "whole.mcap", [("lab/a", {"i": i}) for i in range(40)])
+    bench.command(RECORD, "recording", "split", whole, "--at", "10s", "-o", bench.folder / "p.mcap")
+    first, *others = [bench.folder / "p.mcap", *(bench.folder / f"p.{number:04}.mcap" for number in (2, 3, 4))]
+    scope = Scope(browser, gateway, ["time~lab/a"])
+    for files, said in (
+        ([first, *others], None),
+        ([first, others[2]], "p.mcap: the recording goes on in 2 parts that are not there"),
+        ([first, others[0]], "p.0002.mcap: the recording goes on in p.0003.mcap, which is not there"),
+    ):
+        dropped(scope.page, *files)
+        expect(scope.page.locator("#state")).to_contain_text(f"{len(files) * 10} messages of 1 names")
+        if said is None:
+            expect(scope.page.locator("#state")).not_to_contain_text("not there")
+        else:
+            expect(scope.page.locator("#state")).to_contain_text(said)
     scope.end()

@@ -234,20 +234,6 @@ def test_each_part_stands_alone_and_a_cut_as_well(lab: Lab) -> None:
         assert lab.recording("check", file).startswith("complete: 401 messages, 0 missed"), file
 
 
-@pytest.mark.parametrize("gone", [1, -1], ids=["middle", "last"])
-def test_part_that_is_not_there_is_said(lab: Lab, gone: int) -> None:
-    recorder = lab.record("lab/a", "-o", "p.mcap", "--split", "100kB", "--sync", "20ms")
-    sent(lab.publisher("lab/a", 400, 0.002, 1_000))
-    until("it is recorded", lambda: lab.info("p.mcap")["names"].get("lab/a", {}).get("messages") == 400)
-    lab.stop(recorder)
-    parts = sorted(lab.folder.glob("p*.mcap"), key=lambda part: (len(part.name), part.name))
-    assert len(parts) > 2 and lab.recording("check", "p.mcap").startswith("complete: 400 messages")
-    before = parts[gone - 1].name
-    parts[gone].unlink()
-    said = lab.recording("check", "p.mcap", code=5)
-    assert f"{before} goes on in {parts[gone].name}, which is not there\n" in said and "\ncomplete as far as is known: " in said
-
-
 def test_black_box_has_what_is_around_each_trigger(lab: Lab) -> None:
     recorder = lab.record("lab/*", "-o", "b.mcap", "--on", "lab/alarm", "--before", "300ms", "--after", "200ms", "--sync", "20ms")
     lab.publisher("lab/a", 1_000_000, 0.002)

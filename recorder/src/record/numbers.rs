@@ -112,13 +112,13 @@ pub struct Last {
 /// Those of the file system.
 pub fn read_last(base: &Path, last: &Path, limit: u64) -> Result<Last> {
     let parts = linkspan_recording::parts::existing(base);
-    let until = parts.iter().position(|path| path == last).map_or(0, |at| at.saturating_add(1));
+    let until = parts.iter().position(|part| part.path == last).map_or(0, |at| at.saturating_add(1));
     let mut found = Last { next: Next::new(), newest: NewestMessages::new(limit) };
     let mut has_messages = false;
     let mut identity = None;
     for part in parts.iter().take(until).rev() {
         let mut of_part = Last { next: Next::new(), newest: NewestMessages::new(limit) };
-        let mut reader = Reader::of_found(base, part.clone(), Limits::default(), identity.take())?;
+        let mut reader = Reader::of_found(base, part.path.clone(), Limits::default(), identity.take())?;
         let has_numbers = read_part(&mut reader, &mut of_part)?;
         identity = reader.identity().cloned();
         // What is in a later part counts.
@@ -168,14 +168,9 @@ fn read_part(reader: &mut Reader, last: &mut Last) -> Result<bool> {
             Entry::Event(event) if event.kind == Kind::Disconnected => last.newest.remove(&event.name),
             Entry::Metadata(format::metadata::NUMBERS, numbers) => {
                 has_numbers = true;
-                for (key, next) in numbers {
-                    let Some((incarnation, topic)) = key.split_once(' ') else { continue };
-                    let (Ok(incarnation), Ok(next)) = (u64::from_str_radix(incarnation, 16), next.parse())
-                    else {
-                        continue;
-                    };
-                    raise(topic, incarnation, next);
-                }
+                // Of one that cannot be read all from its first message on is said to be missed, and `check` names it.
+                let numbers = numbers.iter().filter_map(|(key, next)| format::next_number(key, next));
+                numbers.for_each(|(incarnation, topic, next)| raise(topic, incarnation, next));
             }
             _ => {}
         }

@@ -10,6 +10,7 @@ use std::process::ExitCode;
 
 use linkspan::{Error, ErrorKind, Result};
 use linkspan_recording::event::Kind;
+use linkspan_recording::reader::{Problem, ProblemKind};
 use linkspan_recording::{Entry, format};
 
 use super::progress::Progress;
@@ -93,36 +94,6 @@ impl Numbers {
     }
 }
 
-/// Which parts the recording says to have, beside those that are there.
-#[derive(Default)]
-struct Parts {
-    /// The part that ended last, and the one in which it goes on.
-    last: Option<(String, String)>,
-    absent: Vec<String>,
-}
-
-impl Parts {
-    /// A part ends and says in which one it goes on.
-    fn goes_on(&mut self, part: String, next: String) {
-        self.last = Some((part, next));
-    }
-
-    /// A part begins, which is the one in which the last goes on.
-    fn begins(&mut self, part: &str) {
-        if let Some((last, next)) = self.last.take()
-            && next != part
-        {
-            self.absent.push(format!("{last} goes on in {next}, which is not there"));
-        }
-    }
-
-    /// Returns which are not there, once all were read.
-    fn absent(mut self) -> Vec<String> {
-        self.begins("");
-        self.absent
-    }
-}
-
 /// Faults that are said one by one.
 const MAX_FAULTS: usize = 10_000;
 
@@ -136,12 +107,10 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let mut numbers = Numbers::default();
     let mut progress = Progress::of("check");
     let (mut begun, mut ended): (u64, u64) = (0, 0);
-    let mut parts = Parts::default();
     loop {
         progress.at(&readers);
         let [reader] = &mut readers;
         let Some(entry) = reader.read()? else { break };
-        let mut turn = None;
         match entry {
             Entry::Message(message) if message.channel.repeated => {}
             Entry::Message(message) => {
@@ -165,13 +134,18 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
             }
             Entry::Metadata(format::metadata::RECORDING, _) => {
                 begun = begun.saturating_add(1);
-                turn = Some(None);
             }
             Entry::Metadata(format::metadata::END, end) => {
                 ended = ended.saturating_add(1);
-                turn = end.get("next").map(|next| Some(next.clone()));
                 if is_failed(end) {
                     numbers.fault(format!("failed: {FAILED}"));
+                }
+            }
+            Entry::Metadata(format::metadata::NUMBERS, entries) => {
+                let wrong = entries.iter().filter(|(key, next)| format::next_number(key, next).is_none());
+                for (key, next) in wrong {
+                    numbers
+                        .fault(format!("numbers: {key:?} has {next:?}, which is no number of a publisher"));
                 }
             }
             Entry::Metadata(format::metadata::OMITTED, entries) => {
@@ -188,31 +162,25 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
             }
             _ => {}
         }
-        if let (Some(next), Some((part, _))) = (turn, reader.place()) {
-            let part = part.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            match next {
-                None => parts.begins(&part),
-                Some(next) => parts.goes_on(part, next),
-            }
-        }
     }
     drop(progress);
     let [reader] = &readers;
-    let absent = parts.absent();
     if reader.problems().is_empty() && (ended == 0 || ended < begun) {
         numbers.fault(
             "not closed: a part has no record of its recorder that it was closed, which is its last one"
                 .into(),
         );
     }
-    let (unclosed, problems): (Vec<_>, Vec<_>) =
-        reader.problems().iter().partition(|problem| problem.is_whole);
+    let of = |kinds: &[ProblemKind]| -> Vec<&Problem> {
+        reader.problems().iter().filter(|problem| kinds.contains(&problem.kind)).collect()
+    };
+    let unclosed = of(&[ProblemKind::Unclosed]);
+    let absent = of(&[ProblemKind::Absent, ProblemKind::Alone]);
+    let problems = of(&[ProblemKind::Damaged, ProblemKind::Torn]);
     let count = numbers.count.saturating_add(problems.len() as u64);
     if !arguments.quiet || count > 0 {
         unclosed.iter().try_for_each(|part| stdout::print_line(&format!("not closed: {part}")))?;
-    }
-    if !arguments.quiet {
-        absent.iter().try_for_each(|part| stdout::print_line(part))?;
+        absent.iter().try_for_each(|part| stdout::print_line(&format!("not all parts: {part}")))?;
     }
     if count == 0 {
         let ends = numbers.unaccounted.len() as u64;

@@ -232,6 +232,7 @@ pub fn copy(
     let mut copying = Copying {
         window,
         split,
+        room: readers.iter().map(|reader| reader.room().blank).fold(0, u64::saturating_add),
         viewed,
         begun: None,
         channels: HashMap::new(),
@@ -259,7 +260,7 @@ pub fn copy(
     // What damage hides may be what was asked for.
     window.require(copying.messages, files).or_else(|none| finish(&readers).and(Err(none)))?;
     copying.begin(&mut parts, 0)?;
-    let omitted = readers.iter().flat_map(Reader::problems).filter(|problem| !problem.is_whole);
+    let omitted = readers.iter().flat_map(Reader::problems).filter(|problem| problem.is_loss());
     copying.omissions.extend(omitted.map(omission));
     let undecoded = copying.viewed.as_ref().map_or(0, |(_, faults)| faults.messages());
     if undecoded > 0 {
@@ -300,6 +301,8 @@ struct Known {
 struct Copying<'a> {
     window: &'a Window<'a>,
     split: Option<At>,
+    /// Bytes that parts may repeat beyond what they have of their own.
+    room: u64,
     viewed: Option<(&'a mut Viewing, &'a mut Faults)>,
     /// When the part begins, once a message was written.
     begun: Option<u64>,
@@ -390,6 +393,13 @@ impl Copying<'_> {
         {
             parts.next("split", times.received)?;
             self.begun = Some(times.received);
+            if parts.excess() > self.room {
+                let text = format!(
+                    "parts begin with the newest message of each name, which is more than all that they have else by {} bytes: give --at a longer time, or a size",
+                    self.room
+                );
+                return Err(Error::new(ErrorKind::TooLarge, text));
+            }
         }
         self.unsynced = self.unsynced.saturating_add(body.len() as u64);
         parts.message(key, &record, number, times, &body)?;

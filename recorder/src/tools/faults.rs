@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use linkspan::{Error, ErrorKind, Limits, Result, Value, codec};
-use linkspan_recording::reader;
+use linkspan_recording::reader::{self, Problem};
 
 use super::max_message_size;
 use crate::stderr;
@@ -47,11 +47,12 @@ impl Faults {
     }
 
     /// Says once what is wrong in the recording. For a part that was not closed and is whole nothing is left out.
-    pub fn problem(&mut self, problem: String, is_whole: bool) {
-        if !self.problems.contains(&problem) {
-            stderr::print_line(&problem);
-            self.is_damaged |= !is_whole;
-            self.problems.insert(problem);
+    pub fn problem(&mut self, problem: &Problem) {
+        let text = problem.to_string();
+        if !self.problems.contains(&text) {
+            stderr::print_line(&text);
+            self.is_damaged |= problem.is_loss();
+            self.problems.insert(text);
         }
     }
 

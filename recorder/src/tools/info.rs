@@ -25,7 +25,7 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> Result<()> {
     let mut reader = open(&arguments.file)?;
     let summary = Summary::read(&mut reader)?;
-    let files = parts::existing(&arguments.file);
+    let files: Vec<_> = parts::existing(&arguments.file).into_iter().map(|part| part.path).collect();
     if arguments.json {
         let value = summary.to_value(reader.problems(), &files);
         // What a recording says of itself may be longer than a message.
@@ -37,7 +37,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         reader.problems().iter().for_each(|problem| stderr::print_line(&problem.to_string()));
     }
     // One that is written ends behind whole chunks.
-    match reader.problems().iter().filter(|problem| !problem.is_whole).count() {
+    match reader.problems().iter().filter(|problem| problem.is_loss()).count() {
         0 => Ok(()),
         count => {
             let what = crate::record::counted(count as u64, "fault");

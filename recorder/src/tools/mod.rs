@@ -253,8 +253,9 @@ impl Output {
     /// `AddressInUse` where the file is a part of one of them: it would be lost.
     pub fn making(&self, path: &Path, recordings: &[&Path]) -> Result<Making> {
         let parts = recordings.iter().flat_map(|recording| parts::existing(recording));
-        if let Some(part) = { parts }.find(|part| files::are_same(part, path)) {
-            let text = format!("{} is {}, which is read; name another file", path.display(), part.display());
+        if let Some(part) = { parts }.find(|part| files::are_same(&part.path, path)) {
+            let part = part.path.display();
+            let text = format!("{} is {part}, which is read; name another file", path.display());
             return Err(Error::new(ErrorKind::AddressInUse, text));
         }
         Ok(Making { replaces: self.force, mode: self.mode })
@@ -319,7 +320,7 @@ pub fn outline(path: &Path) -> Result<Outline> {
 pub fn finish(readers: &[Reader]) -> Result<()> {
     let problems: Vec<_> = readers.iter().flat_map(Reader::problems).collect();
     problems.iter().for_each(|problem| stderr::print_line(&problem.to_string()));
-    match problems.iter().filter(|problem| !problem.is_whole).count() {
+    match problems.iter().filter(|problem| problem.is_loss()).count() {
         0 => Ok(()),
         count => {
             let places = crate::record::counted(count as u64, "place");

@@ -7,7 +7,8 @@ use std::path::PathBuf;
 use linkspan::Result;
 use linkspan_program::companion::Companion;
 use linkspan_program::stderr;
-use linkspan_recording::{Reader, parts};
+use linkspan_recording::Reader;
+use linkspan_recording::reader::OfRecording;
 
 use super::limits;
 
@@ -37,29 +38,15 @@ const GATEWAY: Companion = Companion {
     is_in_wheel: false,
 };
 
-/// Becomes the program that shows it. What is no recording is said here, and not in the page; what lies in the place of
-/// a further part, and is none, is left out.
+/// Becomes the program that shows it. What is no recording is said here, and not in the page; which parts are not there,
+/// too; what lies in the place of one, and is none, is left out.
 pub fn run(arguments: &Arguments) -> Result<Infallible> {
-    let mut paths = parts::existing(&arguments.file);
-    if paths.is_empty() {
-        paths.push(arguments.file.clone());
-    }
-    let mut identity = None;
-    let mut files = Vec::new();
-    for path in paths {
-        match Reader::of_found(&arguments.file, path.clone(), limits(), identity.clone()) {
-            Ok(reader) => {
-                identity = identity.or_else(|| reader.identity().cloned());
-                // The page gets this very file, whatever takes its place meanwhile.
-                let (device, number) = reader.file_number()?;
-                files.push((format!("--is={device}:{number}"), path));
-            }
-            Err(error) if identity.is_some() => stderr::print_error(&error),
-            Err(error) => return Err(error),
-        }
-    }
+    let (files, problems) = Reader::files(&arguments.file, limits())?;
+    problems.iter().for_each(|problem| stderr::print_line(&problem.to_string()));
+    // The page gets these very files, whatever takes their places meanwhile.
+    let is = |file: OfRecording| (format!("--is={}:{}", file.device, file.number), file.path);
+    let (numbers, paths): (Vec<String>, Vec<PathBuf>) = files.into_iter().map(is).unzip();
     let words = ["view".into(), "--listen".into(), arguments.listen.clone().into()];
-    let (numbers, paths): (Vec<String>, Vec<PathBuf>) = files.into_iter().unzip();
     let words = words.into_iter().chain(arguments.no_open.then(|| "--no-open".into()));
     let words = words.chain(numbers.into_iter().map(OsString::from)).chain(["--".into()]);
     GATEWAY.run(words.chain(paths.into_iter().map(PathBuf::into_os_string)))

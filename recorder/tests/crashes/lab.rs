@@ -126,6 +126,7 @@ pub fn recorded(folder: &Path) -> Result<BTreeSet<u64>, String> {
     let base = folder.join(FILE);
     let files: Vec<_> = parts::existing(&base)
         .into_iter()
+        .map(|part| part.path)
         // Before its first bytes are on the disk a file is nothing yet.
         .filter(|path| std::fs::read(path).is_ok_and(|bytes| bytes.starts_with(mcap_magic())))
         .collect();

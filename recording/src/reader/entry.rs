@@ -100,23 +100,30 @@ pub struct Channel {
 
 impl Channel {
     /// Returns the channel of a record, with the schema that it names.
-    pub(super) fn of(found: mcap::records::Channel, schema: Option<Arc<Schema>>) -> Channel {
+    ///
+    /// # Errors
+    /// A number that is none: messages would be those of another publisher, or have other numbers.
+    pub(super) fn of(found: mcap::records::Channel, schema: Option<Arc<Schema>>) -> Result<Channel, String> {
         let text = |key: &str| found.metadata.get(key).cloned();
-        Channel {
+        let number = |key: &str, radix| {
+            let Some(text) = found.metadata.get(key) else { return Ok(None) };
+            format::number(text, radix).map(Some).ok_or_else(|| {
+                format!("the channel {} has {key} {:?}, which is no number", found.id, brief(text))
+            })
+        };
+        Ok(Channel {
             id: found.id,
             endpoint: text(channel::ENDPOINT).unwrap_or_else(|| found.topic.clone()),
-            incarnation: text(channel::INCARNATION)
-                .and_then(|text| u64::from_str_radix(&text, 16).ok())
-                .unwrap_or(0),
+            incarnation: number(channel::INCARNATION, 16)?.unwrap_or(0),
             encoding: found.message_encoding.clone(),
             source: text(channel::SOURCE).unwrap_or_default(),
             machine: text(channel::MACHINE),
-            first: text(channel::FIRST).and_then(|text| text.parse().ok()),
+            first: number(channel::FIRST, 10)?,
             repeated: found.metadata.get(channel::REPEATED).is_some_and(|text| text == "true"),
             schema,
             topic: found.topic,
             metadata: found.metadata,
-        }
+        })
     }
 
     /// The same with the schemas that a file has before it.
@@ -134,7 +141,7 @@ impl Channel {
                 found.topic, found.schema_id
             ));
         }
-        let channel = Channel::of(found, schema);
+        let channel = Channel::of(found, schema)?;
         match channel.too_long() {
             None => Ok(channel),
             Some((what, bytes, most)) => Err(format!(
@@ -304,18 +311,41 @@ pub struct Problem {
     pub offset: u64,
     /// What is wrong.
     pub text: String,
-    /// Whether the file ends there: its recorder was killed, or is still at work.
-    pub is_cut: bool,
-    /// Whether all that the file has was read: it was not closed, and that is all.
-    pub is_whole: bool,
+    /// What that is for the recording.
+    pub kind: ProblemKind,
     /// Whether what the file has behind it was not read.
     pub(super) is_end: bool,
+}
+
+/// What a problem is for a recording.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProblemKind {
+    /// Something in a file cannot be read.
+    Damaged,
+    /// A file ends within a record: its recorder was killed, or its disk lost the rest.
+    Torn,
+    /// A file was not closed, and all that it has was read: its recorder was killed, or is still at work.
+    Unclosed,
+    /// Parts are not there.
+    Absent,
+    /// A part was named that is not the first one: the recording goes on in others, which were not.
+    Alone,
 }
 
 impl Problem {
     /// A part that cannot be opened.
     pub(super) fn of_part(path: PathBuf, error: &linkspan::Error) -> Problem {
-        Problem { path, offset: 0, text: error.to_string(), is_cut: false, is_whole: false, is_end: true }
+        Problem { path, offset: 0, text: error.to_string(), kind: ProblemKind::Damaged, is_end: true }
+    }
+
+    /// Returns whether something that the recording had is left out for it.
+    pub fn is_loss(&self) -> bool {
+        !matches!(self.kind, ProblemKind::Unclosed | ProblemKind::Alone)
+    }
+
+    /// Returns whether the file ends there without an end.
+    pub fn is_cut(&self) -> bool {
+        matches!(self.kind, ProblemKind::Torn | ProblemKind::Unclosed)
     }
 }
 

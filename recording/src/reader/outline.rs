@@ -11,6 +11,7 @@ use mcap::records::Record;
 use super::{Channel, Entry, Limits, Reader, Schema};
 use crate::chunk;
 use crate::format;
+use crate::parts::Place;
 
 /// The names of a recording, and when its first and its last message or event was received, in nanoseconds since 1970:
 /// without a look at the messages of parts that were closed.
@@ -41,8 +42,8 @@ impl Outline {
         while let Some(part) = &mut reader.part {
             let has_summary = part.summary()?.is_some_and(|summary| outline.add_summary(summary));
             if !has_summary {
-                let (base, part, identity) =
-                    (reader.base.clone(), part.path.clone(), reader.identity.clone());
+                let part = Place { number: part.number, path: part.path.clone() };
+                let (base, identity) = (reader.base.clone(), reader.identity.clone());
                 let mut whole = Reader::begin(vec![part], reader.limits, base, identity)?;
                 while let Some(entry) = whole.read()? {
                     outline.add(entry);

@@ -12,10 +12,10 @@ use mcap::records::{Record, op};
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
-use super::{Channel, Limits, Problem, Schema};
+use super::{Channel, Limits, Problem, ProblemKind, Schema};
 use crate::chunk::{self, HEAD};
 use crate::event::Event;
-use crate::identity;
+use crate::identity::Identity;
 use crate::writer::of_io;
 use crate::{files, format};
 
@@ -73,6 +73,8 @@ const ATTACHMENT: u64 = 64 << 10;
 pub(super) struct OpenPart {
     file: File,
     pub path: PathBuf,
+    /// Which part it is, by its name.
+    pub number: u64,
     pub identity: Identity,
     limits: Limits,
     /// The byte behind the last whole record.
@@ -93,36 +95,8 @@ pub(super) struct OpenPart {
     /// Whether something was found wrong in it.
     has_problem: bool,
     has_ended: bool,
-    /// Whether its last record names a next part.
-    pub has_next: bool,
-}
-
-/// Whose file a part is, and of which recording.
-#[derive(Clone, Debug)]
-pub struct Identity {
-    owner: u32,
-    id: Option<String>,
-}
-
-impl Identity {
-    /// Fails where a part that was found is not one of the recording of this first one, or of a user who may not
-    /// continue it.
-    fn check(&self, first: &Identity, path: &Path) -> Result<()> {
-        let refused = |what: &str| {
-            let text = format!(
-                "{} is in the place of a further part, and {what}: it is not read; name it to read it alone",
-                path.display()
-            );
-            Err(Error::new(ErrorKind::Unsupported, text))
-        };
-        if self.id != first.id {
-            return refused("is of another recording than the first part");
-        }
-        if ![first.owner, 0, rustix::process::geteuid().as_raw()].contains(&self.owner) {
-            return refused("belongs to another user than the first part");
-        }
-        Ok(())
-    }
+    /// The next part, where its last record names one.
+    pub next_name: Option<String>,
 }
 
 /// How a part is opened.
@@ -134,17 +108,13 @@ pub(super) enum As<'a> {
     Found(Option<&'a Identity>),
 }
 
-/// Bytes that have the identity of a recording.
-const BEGINNING: u64 = 1 << 20;
-
 impl OpenPart {
-    pub fn open(path: PathBuf, limits: Limits, how: As<'_>) -> Result<OpenPart> {
+    pub fn open(path: PathBuf, number: u64, limits: Limits, how: As<'_>) -> Result<OpenPart> {
         let file = match how {
             As::Named => files::open(&path)?,
             As::Found(_) => files::open_found(&path)?,
         };
-        let facts = file.metadata().map_err(|error| of_io(&error, "reading", &path))?;
-        let length = facts.len();
+        let length = file.metadata().map_err(|error| of_io(&error, "reading", &path))?.len();
         let mut magic = [0; mcap::MAGIC.len()];
         let is_mcap = length >= magic.len() as u64
             && file
@@ -158,19 +128,16 @@ impl OpenPart {
             );
             return Err(Error::new(ErrorKind::Malformed, text).at(0));
         }
-        let mut beginning = vec![0; usize::try_from(length.min(BEGINNING)).unwrap_or_default()];
-        // A file that became shorter meanwhile is seen to be when it is read.
-        let read = file.read_at(&mut beginning, 0).map_err(|error| of_io(&error, "reading", &path))?;
-        let beginning = beginning.get(..read).unwrap_or_default();
-        let identity = Identity { owner: facts.uid(), id: identity(beginning) };
+        let (identity, beginning) = Identity::read(&file, &path)?;
         if let As::Found(Some(first)) = how
-            && (length > BEGINNING || has_content(beginning))
+            && (length > beginning.len() as u64 || has_content(&beginning))
         {
             identity.check(first, &path)?;
         }
         Ok(OpenPart {
             file,
             path,
+            number,
             identity,
             limits,
             offset: mcap::MAGIC.len() as u64,
@@ -183,25 +150,22 @@ impl OpenPart {
             described: 0,
             has_problem: false,
             has_ended: false,
-            has_next: false,
+            next_name: None,
         })
     }
 
     /// A problem behind which the file is read on.
-    fn problem(&self, offset: u64, text: impl Into<String>) -> Problem {
-        Problem {
-            path: self.path.clone(),
-            offset,
-            text: text.into(),
-            is_cut: false,
-            is_whole: false,
-            is_end: false,
-        }
+    fn damage(&self, offset: u64, text: impl Into<String>) -> Problem {
+        self.problem(offset, ProblemKind::Damaged, text)
+    }
+
+    pub fn problem(&self, offset: u64, kind: ProblemKind, text: impl Into<String>) -> Problem {
+        Problem { path: self.path.clone(), offset, text: text.into(), kind, is_end: false }
     }
 
     /// A problem behind which nothing is known of the file.
     fn end(&self, offset: u64, text: impl Into<String>) -> Problem {
-        Problem { is_end: true, ..self.problem(offset, text) }
+        Problem { is_end: true, ..self.damage(offset, text) }
     }
 
     /// Returns the bytes of the file.
@@ -254,12 +218,34 @@ impl OpenPart {
         Ok(true)
     }
 
+    /// Takes what the end of a file that was closed says, without a look at what stands before.
+    pub fn take_end(&mut self) -> Result<()> {
+        let (Some(mut left), mut end) = (self.summary()?, None) else { return Ok(()) };
+        while let Ok(Some((code, data))) = chunk::next_record(&mut left) {
+            if let (op::METADATA_INDEX, Ok(Some(Record::MetadataIndex(found)))) =
+                (code, chunk::parse(code, &data))
+                && found.name == format::metadata::END
+            {
+                end = Some(found.offset);
+            }
+        }
+        if let Some(offset) = end.filter(|offset| *offset < self.length) {
+            self.offset = offset;
+            // What is no such record says nothing.
+            if let Ok(Some(code)) = self.read_record()? {
+                let record = self.record.slice(HEAD..);
+                let _ = self.record(code, &record, offset, &mut Current::default());
+            }
+        }
+        Ok(())
+    }
+
     /// Reads the next thing that a caller gets. Behind what is wrong the next call goes on where the length of that is
     /// known.
     pub fn next(&mut self, current: &mut Current) -> Result<std::result::Result<Found, Problem>> {
         let found = self.look(current)?;
         if let Err(problem) = &found
-            && !problem.is_cut
+            && !problem.is_cut()
             && !std::mem::replace(&mut self.has_problem, true)
         {
             // What it described, if it was a chunk, the end of the file has as well.
@@ -315,7 +301,7 @@ impl OpenPart {
     }
 
     fn wrong_chunk(&self, begins: u64, text: &str) -> Problem {
-        self.problem(begins, format!("the chunk that begins here: {text}"))
+        self.damage(begins, format!("the chunk that begins here: {text}"))
     }
 
     /// Reads a record of the file itself into `record`, and returns its operation code; none where it is a chunk that
@@ -330,7 +316,8 @@ impl OpenPart {
                 true => format!("{text} that is being written"),
                 false => format!("{text}, and was not closed"),
             };
-            Err(Problem { is_cut: true, is_whole: is_whole || is_written, ..part.end(part.offset, text) })
+            let kind = if is_whole || is_written { ProblemKind::Unclosed } else { ProblemKind::Torn };
+            Err(Problem { kind, ..part.end(part.offset, text) })
         };
         let Some(left) = left.checked_sub(HEAD as u64) else {
             if left == 0 && self.has_problem {
@@ -362,7 +349,7 @@ impl OpenPart {
         let begins = self.offset.saturating_add(HEAD as u64);
         if length > self.limits.record && !is_attachment {
             let text = format!("a record of {length} bytes; at most {} are read", self.limits.record);
-            let problem = self.problem(self.offset, text);
+            let problem = self.damage(self.offset, text);
             self.offset = begins.saturating_add(length);
             return Ok(Err(problem));
         }
@@ -403,7 +390,7 @@ impl OpenPart {
         if code == op::ATTACHMENT {
             let length = self.offset.saturating_sub(begins).saturating_sub(HEAD as u64);
             let Some((name, bytes, attached)) = attachment(data, length) else {
-                return Err(self.problem(begins, "an attachment that is shorter than it says"));
+                return Err(self.damage(begins, "an attachment that is shorter than it says"));
             };
             let offset = begins.saturating_add(HEAD as u64).saturating_add(attached.offset);
             (current.name, current.length) = (name, bytes);
@@ -413,7 +400,7 @@ impl OpenPart {
         // Behind the messages the schemas and channels are repeated.
         self.has_ended |= code == op::DATA_END;
         let record = chunk::parse(code, data)
-            .map_err(|error| self.problem(begins, format!("a record that cannot be read: {error}")))?;
+            .map_err(|error| self.damage(begins, format!("a record that cannot be read: {error}")))?;
         let Some(record) = record else { return Ok(None) };
         self.hold(code, data, begins)?;
         match record {
@@ -424,7 +411,7 @@ impl OpenPart {
             }
             Record::Channel(found) => {
                 let channel =
-                    Channel::read(found, &self.schemas).map_err(|text| self.problem(begins, text))?;
+                    Channel::read(found, &self.schemas).map_err(|text| self.damage(begins, text))?;
                 let next = channel.first.unwrap_or(0);
                 // A file may repeat a channel.
                 let id = usize::from(channel.id);
@@ -438,7 +425,9 @@ impl OpenPart {
                 Ok(None)
             }
             Record::Metadata(found) => {
-                self.has_next |= found.name == format::metadata::END && found.metadata.contains_key("next");
+                if found.name == format::metadata::END {
+                    self.next_name = found.metadata.get("next").cloned();
+                }
                 (current.name, current.metadata) = (found.name, found.metadata);
                 Ok(Some(Found::Metadata))
             }
@@ -460,22 +449,22 @@ impl OpenPart {
             _,
         )) = data.split_first_chunk::<MESSAGE>()
         else {
-            return Err(self.problem(begins, "a message that is shorter than its head"));
+            return Err(self.damage(begins, "a message that is shorter than its head"));
         };
         let id = u16::from_le_bytes([*c0, *c1]);
         let Some(Some(known)) = self.channels.get_mut(usize::from(id)) else {
             let text = format!("a message of the channel {id}, which the file does not have before it");
-            return Err(self.problem(begins, text));
+            return Err(self.damage(begins, text));
         };
         current.body = data.slice(MESSAGE..);
         if known.is_events && current.body.len() as u64 > EVENT {
             let text = format!("an event of {} bytes; at most {EVENT} are read", current.body.len());
-            return Err(self.problem(begins, text));
+            return Err(self.damage(begins, text));
         }
         if known.is_events {
             return match Event::from_json(&current.body) {
                 Ok(event) => Ok(Some(Found::Event(event))),
-                Err(error) => Err(self.problem(begins, format!("an event that cannot be read: {error}"))),
+                Err(error) => Err(self.damage(begins, format!("an event that cannot be read: {error}"))),
             };
         }
         current.number = full(known.next, u32::from_le_bytes(*sequence));

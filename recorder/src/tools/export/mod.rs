@@ -208,7 +208,7 @@ fn each(
             what(&message, faults)?;
         }
     }
-    reader.problems().iter().for_each(|problem| faults.problem(problem.to_string(), problem.is_whole));
+    reader.problems().iter().for_each(|problem| faults.problem(problem));
     window.require(messages, &[&arguments.file])
 }
 

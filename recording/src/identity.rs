@@ -1,0 +1,67 @@
+//! Whose file a part is, of which recording, and which of its parts.
+
+use std::fs::File;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::Path;
+
+use linkspan::{Error, ErrorKind, Result};
+
+use crate::writer::{facts, of_io};
+
+/// Bytes of a file within which it says of which recording it is.
+const BEGINNING: u64 = 1 << 20;
+
+/// What a file says of itself, and its owner.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    owner: u32,
+    /// Of the recording; `None` where it is none of Linkspan.
+    id: Option<String>,
+    /// Which part it is, from 1.
+    pub(crate) part: Option<u64>,
+}
+
+impl Identity {
+    /// Reads it from the beginning of a file, which is returned, too.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub(crate) fn read(file: &File, path: &Path) -> Result<(Identity, Vec<u8>)> {
+        let failed = |error: std::io::Error| of_io(&error, "reading", path);
+        let about = file.metadata().map_err(failed)?;
+        let mut beginning = vec![0; usize::try_from(about.len().min(BEGINNING)).unwrap_or_default()];
+        // A file that became shorter meanwhile is seen to be when it is read.
+        let read = file.read_at(&mut beginning, 0).map_err(failed)?;
+        beginning.truncate(read);
+        let facts = facts(&beginning).unwrap_or_default();
+        let part = facts.get("part").and_then(|part| part.parse().ok());
+        Ok((Identity { owner: about.uid(), id: facts.get("id").cloned(), part }, beginning))
+    }
+
+    /// Returns whether it is the part of this number, of the same recording and of the same users as this first one
+    /// where there is one.
+    pub(crate) fn is_part(&self, number: u64, first: Option<&Identity>) -> bool {
+        self.id.is_some()
+            && self.part == Some(number)
+            && first.is_none_or(|first| self.stranger(first).is_none())
+    }
+
+    /// Fails where a part that was found is not one of the recording of this first one, or of a user who may not
+    /// continue it.
+    pub(crate) fn check(&self, first: &Identity, path: &Path) -> Result<()> {
+        let Some(what) = self.stranger(first) else { return Ok(()) };
+        let text = format!(
+            "{} is in the place of a further part, and {what}: it is not read; name it to read it alone",
+            path.display()
+        );
+        Err(Error::new(ErrorKind::Unsupported, text))
+    }
+
+    fn stranger(&self, first: &Identity) -> Option<&'static str> {
+        if self.id != first.id {
+            return Some("is of another recording than the first part");
+        }
+        let may = [first.owner, 0, rustix::process::geteuid().as_raw()];
+        (!may.contains(&self.owner)).then_some("belongs to another user than the first part")
+    }
+}

@@ -1,0 +1,220 @@
+"""Recordings of which parts are not there: every tool says it, and reads what stands behind."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import linkspan
+import pytest
+from conftest import Lab, ended
+from mcap.writer import Writer
+from support.recordings import written
+from support.tree import DEBUG
+from support.waiting import next_line, until
+
+#: Seconds of messages in each part, and how many parts there are.
+SECONDS, PARTS = 10, 4
+
+
+def parts(folder: Path, name: str = "p") -> list[Path]:
+    """A recording in parts, with a message a second."""
+    whole = written(folder / "whole.mcap", [("lab/a", {"i": i}) for i in range(SECONDS * PARTS)])
+    subprocess.run([DEBUG / "linkspan-record", "recording", "split", whole, "--at", f"{SECONDS}s", "-o", folder / f"{name}.mcap"], check=True)
+    whole.unlink()
+    made = [folder / f"{name}.mcap", *(folder / f"{name}.{number:04}.mcap" for number in range(2, PARTS + 1))]
+    assert sorted(folder.glob("*.mcap")) == sorted(made)
+    return made
+
+
+#: What each tool does with a damaged recording it does with one that lacks parts: it says which, and its exit code is 1.
+TOOLS = [
+    ["info", "p.mcap"],
+    ["merge", "p.mcap", "other.mcap", "-o", "made", "--force"],
+    ["split", "p.mcap", "--at", "5s", "-o", "made", "--force"],
+    ["export", "p.mcap", "--csv", "-o", "made", "--force"],
+    ["export", "p.mcap", "--jsonl"],
+    ["export", "p.mcap", "--parquet", "-o", "made", "--force"],
+    ["export", "p.mcap", "--arrow", "-o", "made", "--force"],
+    ["export", "p.mcap", "--hdf5", "-o", "made", "--force"],
+    ["export", "p.mcap", "--ros2", "-o", "made", "--force"],
+    ["report", "p.mcap", "-o", "made", "--force"],
+    ["cut", "p.mcap", "-o", "made", "--force"],
+]
+
+
+@pytest.mark.parametrize("gone", [[1], [1, 2], [3]], ids=["middle", "two", "last"])
+def test_every_tool_says_that_parts_are_not_there(lab: Lab, gone: list[int]) -> None:
+    lab.env["LINKSPAN_PYTHON"] = sys.executable
+    made = parts(lab.folder)
+    written(lab.folder / "other.mcap", [("lab/b", 1)])
+    assert lab.recording("check", "p.mcap").startswith(f"complete: {SECONDS * PARTS} messages")
+    for at in gone:
+        made[at].unlink()
+    names = [made[at].name for at in gone]
+    said = f"the recording goes on in {names[0]}, which is not there" if len(gone) == 1 else f"the recording goes on in {names[0]} to {names[-1]}, which are not there"
+    place = f"{made[gone[0] - 1].name}: byte "
+    left = SECONDS * (PARTS - len(gone))
+    for words in TOOLS:
+        text = lab.recording(*words, code=1)
+        assert said in text and place in text and "Corrupt" in text, text
+    # In a copy it stays known.
+    text = lab.recording("check", "made", code=1)
+    assert "omitted: " in text and said in text, text
+    lines = [line for line in lab.recording("export", "p.mcap", "--jsonl", code=1).splitlines() if line.startswith("{")]
+    assert len(lines) == left
+    text = lab.recording("check", "p.mcap", code=1 if gone != [3] else 5)
+    assert f"not all parts: {made[gone[0] - 1].name}: byte " in text and said in text, text
+    # What lacks between two parts the numbers say; behind the last one nothing does.
+    assert ("gap: " in text) == (gone != [3]) and ("complete as far as is known: " in text) == (gone == [3]), text
+    replay = lab.start(DEBUG / "linkspan-record", "replay", "p.mcap", "--as-fast-as-possible")
+    text = ended(replay, 1)
+    assert said in text and f"{left} messages replayed" in text, text
+    value = json.loads(lab.run(DEBUG / "linkspan-record", "recording", "info", "p.mcap", "--json", code=1).splitlines()[0])
+    assert value["names"]["lab/a"]["messages"] == left and [said in problem for problem in value["problems"]] == [True]
+    with linkspan.Recording(lab.folder / "p.mcap") as recording:
+        assert [said in problem for problem in recording.problems] == [True] and len(recording) == left
+        assert len(recording.parts) == PARTS - len(gone) and len(recording["lab/a"]) == left
+        reader = recording.messages("lab/a", begin=1.0)
+        assert len(list(reader)) == left - 1 and [said in problem for problem in reader.problems] == [True]
+
+
+def test_view_says_that_parts_are_not_there(lab: Lab) -> None:
+    for gone in (2, 3):
+        made = parts(lab.folder)
+        made[gone].unlink()
+        view = lab.start(DEBUG / "linkspan-record", "recording", "view", "p.mcap")
+        assert "#token=" in next_line(view.stdout, "the address")
+        view.terminate()
+        assert f"{made[gone - 1].name}: byte " in (said := view.communicate()[1]) and f"goes on in {made[gone].name}, which is not there" in said, said
+        for part in lab.folder.glob("*.mcap"):
+            part.unlink()
+
+
+def test_what_is_no_part_is_none(lab: Lab) -> None:
+    """A recording that is called as a part of another one would be; parts that have other names together, and a part that is named alone."""
+    made = parts(lab.folder)
+    written(lab.folder / "p.2026.mcap", [("lab/a", 1)])
+    shutil.copy(made[0], lab.folder / "p.0009.mcap")
+    assert lab.recording("check", "p.mcap").startswith("complete: ") and "p.2026.mcap" not in lab.recording("info", "p.mcap")
+    for part in made:
+        part.rename(lab.folder / part.name.replace("p.", "renamed.", 1))
+    assert lab.recording("check", "renamed.mcap").startswith(f"complete: {SECONDS * PARTS} messages")
+    alone = lab.recording("info", "renamed.0002.mcap")
+    assert "goes on in p.0003.mcap, which is no part of what was named" in alone
+    assert "\ncomplete as far as is known: 10 messages" in lab.recording("check", "renamed.0002.mcap", code=5)
+    # What has the place of the next one and is none is said for what it is, and not once more.
+    (lab.folder / "renamed.0003.mcap").write_text("no recording")
+    said = lab.recording("info", "renamed.mcap", code=1)
+    assert "no MCAP file" in said and "not there" not in said, said
+
+
+def test_recorder_goes_on_behind_the_last_part_where_one_is_not_there(lab: Lab) -> None:
+    publisher = lab.publisher("lab/a", 1_000_000, 0.002, 2_000)
+    recorder = lab.record("lab/a", "-o", "p.mcap", "--split", "20kB", "--sync", "20ms")
+    until("there are some parts", lambda: (lab.folder / "p.0004.mcap").exists())
+    recorder.kill()
+    recorder.communicate()
+    last = max(lab.folder.glob("p.*.mcap"))
+    (lab.folder / "p.0002.mcap").unlink()
+    recorder = lab.record("lab/a", "-o", "p.mcap", "--sync", "20ms")
+    following = lab.folder / f"p.{int(last.name.split('.')[1]) + 1:04}.mcap"
+    until("it goes on", following.exists)
+    lab.stop(recorder)
+    assert not (lab.folder / "p.0002.mcap").exists()
+    assert "goes on in p.0002.mcap, which is not there" in lab.recording("info", "p.mcap", code=1)
+    publisher.kill()
+
+
+def test_follower_goes_on_behind_a_part_that_is_gone(lab: Lab) -> None:
+    made = parts(lab.folder)
+    away = lab.folder / "away"
+    away.mkdir()
+    for part in made[1:]:
+        part.rename(away / part.name)
+    follower = lab.python("""
+import sys, linkspan
+reader = linkspan.Recording("p.mcap", follow=True).messages(timeout=60)
+for message in reader:
+    print(message.value["i"], flush=True)
+    if message.value["i"] == 39:
+        break
+print(*reader.problems, flush=True)
+""")
+    assert follower.stdout
+    for i in range(SECONDS):
+        assert follower.stdout.readline() == f"{i}\n", "the first part"
+    (away / made[3].name).rename(made[3])
+    (away / made[2].name).rename(made[2])
+    said = ended(follower)
+    assert said.startswith(("20\n21\n", "30\n31\n")) and "not there" in said, said
+
+
+@pytest.mark.parametrize("key, text", [("linkspan.first", "x"), ("linkspan.first", "-1"), ("linkspan.first", "+1"), ("linkspan.incarnation", "g"), ("linkspan.incarnation", "1" * 17), ("linkspan.first", "")])
+def test_number_of_a_channel_that_cannot_be_read_is_a_fault(lab: Lab, key: str, text: str) -> None:
+    """It is none that is not there: messages would be those of another publisher, or have other numbers."""
+    path = lab.folder / "r.mcap"
+    with path.open("wb") as file:
+        writer = Writer(file, chunk_size=1_000)
+        writer.start(profile="linkspan")
+        usual = {"linkspan.incarnation": "0000000000000007", "linkspan.first": "1", "linkspan.source": "s"}
+        for name, metadata in (("lab/a", usual), ("lab/b", usual | {key: text})):
+            channel = writer.register_channel(name, "cbor", 0, metadata)
+            writer.add_message(channel, 1, linkspan.encode({"i": 1}), 1, 1)
+        writer.finish()
+    said = f'{key} "{text}", which is no number'
+    for words in (["info", path], ["check", path], ["export", path, "--jsonl"], ["report", path, "-o", "made.html"], ["cut", path, "-o", "made.mcap"]):
+        assert said in lab.recording(*words, code=1), words
+    with linkspan.Recording(path) as recording:
+        assert any(said in problem for problem in recording.problems) and list(recording.names) == ["lab/a"]
+
+
+@pytest.mark.parametrize("fields", [{"incarnation": "g"}, {"incarnation": 7}, {"first": -1}, {"count": "1"}, {"count": 1.5}])
+def test_number_of_an_event_that_cannot_be_read_is_a_fault(lab: Lab, fields: dict) -> None:
+    path = lab.folder / "r.mcap"
+    with path.open("wb") as file:
+        writer = Writer(file)
+        writer.start(profile="linkspan")
+        channel = writer.register_channel("linkspan/events", "json", 0, {})
+        event = {"time": 1, "kind": "missed", "name": "lab/a", "incarnation": "0000000000000007", "first": 1, "count": 5}
+        writer.add_message(channel, 1, json.dumps(event | fields).encode(), 1, 0)
+        writer.add_metadata("linkspan.numbers", {"0000000000000007 lab/a": "7", "x lab/b": "1", "0000000000000007 lab/c": "y"})
+        writer.finish()
+    said = lab.recording("check", path, code=1)
+    assert "an event that cannot be read" in said and f"the {next(iter(fields))} of an event is no number" in said
+    assert said.count("which is no number of a publisher") == 2 and "lab/b" in said and "lab/c" in said
+
+
+def of_names(path: Path, names: int, times: int) -> Path:
+    """A recording of so many names, each with so many messages in turn, a millisecond apart."""
+    with path.open("wb") as file:
+        writer = Writer(file, chunk_size=1 << 20)
+        writer.start(profile="linkspan")
+        metadata = {"linkspan.incarnation": "0000000000000007", "linkspan.first": "1"}
+        channels = [writer.register_channel(f"lab/{i}", "cbor", 0, metadata) for i in range(names)]
+        for number in range(1, times + 1):
+            for i, channel in enumerate(channels):
+                time = 1_000_000 * (number * names + i)
+                writer.add_message(channel, time, linkspan.encode(i), time, number)
+        writer.finish()
+    return path
+
+
+def test_files_of_as_many_channels_as_there_may_be_are_split(lab: Lab) -> None:
+    """A part begins with the newest message of each name: with as many as leave room for its own, however many there are."""
+    names = 65_530
+    path = of_names(lab.folder / "many.mcap", names, 2)
+    lab.recording("split", path, "--at", "1KiB", "-o", "p.mcap")
+    assert lab.recording("check", "p.mcap").startswith(f"complete: {2 * names} messages, 0 missed")
+    made = list(lab.folder.glob("p*.mcap"))
+    # What parts repeat is no more than what they have of their own, but for what describes it.
+    assert 2 < len(made) < 50 and sum(part.stat().st_size for part in made) < 8 * path.stat().st_size
+
+
+def test_what_parts_of_a_short_time_repeat_is_bounded(lab: Lab) -> None:
+    path = of_names(lab.folder / "many.mcap", 2_000, 1)
+    said = lab.recording("split", path, "--at", "1ms", "-o", "p.mcap", code=1)
+    assert "TooLarge" in said and "give --at a longer time" in said and not list(lab.folder.glob("p*")), said
+    lab.recording("split", path, "--at", "500ms", "-o", "p.mcap")
+    assert len(list(lab.folder.glob("p*"))) == 4
