@@ -41,6 +41,8 @@ pub enum Split {
     Time(Duration),
 }
 
+/// Numbers of parts whose places are taken by other files, which a recorder passes over at a time.
+const MOST_TAKEN: u64 = 1 << 16;
 /// So often the size of a part is looked at, of those bytes that it is to have.
 const LOOKS: u64 = 16;
 
@@ -411,25 +413,28 @@ impl Parts {
     /// Closes the part and begins another one, with the newest message of each name. Where the disk is full nothing has
     /// changed.
     pub fn next(&mut self, reason: &str, now: u64) -> Result<()> {
-        let number = self.number.saturating_add(1);
-        let path = path_of(&self.base, number);
-        self.facts.insert("part".to_owned(), number.to_string());
-        let mut next = Part::create_unnamed(&path, &self.facts, self.settings)?;
-        lock(next.file(), &path)?;
-        write_notes(&mut next, &self.notes)?;
-        let numbers = self.numbers.as_ref().map(|numbers| numbers()).filter(|numbers| !numbers.is_empty());
-        numbers.map_or(Ok(()), |all| next.metadata(format::metadata::NUMBERS, &all))?;
-        let repeated = repeat(&mut next, &self.newest, now)?;
-        if self.unnamed.is_none() {
-            next.give_name()?;
-        }
+        let mut number = self.number.saturating_add(1);
+        let (next, repeated) = loop {
+            match self.part_of(number, now) {
+                // In a folder where others write, what one of them put in its place ends no recording: this part names
+                // the one in which it goes on.
+                Err(error)
+                    if error.kind() == ErrorKind::AddressInUse
+                        && self.unnamed.is_none()
+                        && number.saturating_sub(self.number) < MOST_TAKEN =>
+                {
+                    number = number.saturating_add(1);
+                }
+                made => break made?,
+            }
+        };
+        let name = next.path().file_name().map(|name| name.to_string_lossy().into_owned());
         let ended = std::mem::replace(&mut self.part, next);
         self.number = number;
         self.begun = Instant::now();
         self.excess = self.excess.saturating_add(self.repeated.saturating_sub(self.own));
         (self.repeated, self.own) = (repeated, 0);
         self.channels.clear();
-        let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
         match &mut self.unnamed {
             Some(unnamed) => {
                 let (_, new) = ended.close_unnamed(reason, name.as_deref())?;
@@ -441,6 +446,22 @@ impl Parts {
             }
         }
         Ok(())
+    }
+
+    /// Makes the part of this number; returns the bytes of the messages that it begins with, too.
+    fn part_of(&mut self, number: u64, now: u64) -> Result<(Part, u64)> {
+        let path = path_of(&self.base, number);
+        self.facts.insert("part".to_owned(), number.to_string());
+        let mut part = Part::create_unnamed(&path, &self.facts, self.settings)?;
+        lock(part.file(), &path)?;
+        write_notes(&mut part, &self.notes)?;
+        let numbers = self.numbers.as_ref().map(|numbers| numbers()).filter(|numbers| !numbers.is_empty());
+        numbers.map_or(Ok(()), |all| part.metadata(format::metadata::NUMBERS, &all))?;
+        let repeated = repeat(&mut part, &self.newest, now)?;
+        if self.unnamed.is_none() {
+            part.give_name()?;
+        }
+        Ok((part, repeated))
     }
 
     /// Removes the oldest part of this recorder, and returns its path; `None` where there is none but the one that is

@@ -77,15 +77,15 @@ impl Follower {
         }
     }
 
-    /// Returns the parts behind this one that there are now.
-    pub fn parts_behind(&self, number: u64, has_next: bool) -> VecDeque<Place> {
+    /// Returns the parts from this number on that there are now. `is_named` where the part before says that they follow.
+    pub fn parts_from(&self, following: u64, is_named: bool) -> VecDeque<Place> {
         let is_there = |number| parts::path_of(&self.base, number).symlink_metadata().is_ok();
         // Each change of the file comes here: the folder may have many names, and is read where there may be one.
-        if !has_next && !is_there(number.saturating_add(1)) && is_there(number) {
+        if !is_named && !is_there(following) && is_there(following.saturating_sub(1)) {
             return VecDeque::new();
         }
         let mut behind = VecDeque::from(parts::existing(&self.base));
-        behind.retain(|part| part.number > number && is_begun(&part.path));
+        behind.retain(|part| part.number >= following && is_begun(&part.path));
         behind
     }
 }

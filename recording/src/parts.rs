@@ -103,6 +103,13 @@ fn number_of(base: &Path, name: &OsStr) -> Option<u64> {
     (number > 1 && path_of(base, number).file_name() == Some(name)).then_some(number)
 }
 
+/// Returns the number in the name of a part, whatever the recording is called.
+pub(crate) fn number_in(name: &str) -> Option<u64> {
+    let is_number =
+        |word: &&str| DIGITS.contains(&word.len()) && word.bytes().all(|digit| digit.is_ascii_digit());
+    name.rsplit('.').take(2).find(is_number)?.parse().ok()
+}
+
 /// What a file says of itself; `None` where it cannot be read.
 fn identity(path: &Path, is_found: bool) -> Option<Identity> {
     let file = if is_found { open_found(path) } else { crate::files::open(path) };
@@ -142,6 +149,22 @@ mod tests {
         assert_eq!(existing(&base)[1].path, path_of(&base, 4));
         write(&base, "5", 1);
         assert_eq!(found(&base), [1, 3, 4, 6, 7, 10_000]);
+    }
+
+    #[test]
+    fn number_of_a_part_is_read_from_its_name() {
+        let names = [
+            "run.0002.mcap",
+            "run.0002",
+            "a.b.12345.mcap",
+            "run.mcap",
+            "run.2.mcap",
+            "run.1234567890.x",
+            "",
+            "0003",
+        ];
+        let numbers = [Some(2), Some(2), Some(12_345), None, None, None, None, Some(3)];
+        assert_eq!(names.map(number_in), numbers);
     }
 
     /// A recording that is called as a part of another one would be is none, nor is a name that only looks like one.

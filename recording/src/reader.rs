@@ -191,7 +191,7 @@ impl Reader {
         if self.parts.is_empty()
             && let (Some(follower), Some(part)) = (&self.follower, &self.part)
         {
-            self.parts = follower.parts_behind(part.number, part.next_name.is_some());
+            self.parts = follower.parts_from(part.following(), part.next.is_some());
         }
         let mut part = loop {
             let Some(Place { number, path }) = self.parts.pop_front() else {
@@ -199,13 +199,16 @@ impl Reader {
                     continue;
                 }
                 // A recording that goes on has a next part, which this one names.
-                let goes_on = self.follower.is_some()
-                    && self.part.as_ref().is_some_and(|part| part.next_name.is_some());
+                let goes_on =
+                    self.follower.is_some() && self.part.as_ref().is_some_and(|part| part.next.is_some());
                 if !goes_on {
                     self.end();
                 }
                 return Ok(false);
             };
+            if self.is_passed_over(number) {
+                continue;
+            }
             self.miss(number);
             let is_found = self.base.as_ref().is_some_and(|base| *base != path);
             let how = if is_found { As::Found(self.identity.as_ref()) } else { As::Named };
@@ -228,19 +231,27 @@ impl Reader {
     /// Looks for parts that came while those that there were were read; returns whether there are some.
     fn find_further(&mut self) -> bool {
         if let (None, Some(base), Some(part)) = (&self.follower, &self.base, &self.part)
-            && part.next_name.is_some()
+            && part.next.is_some()
             && self.last == Some(part.number)
         {
-            let further = parts::existing(base).into_iter().filter(|place| place.number > part.number);
+            let further = parts::existing(base).into_iter().filter(|place| place.number >= part.following());
             self.parts = further.collect();
         }
         !self.parts.is_empty()
+    }
+
+    /// Returns whether the part that was read last goes on in one behind this number: what has its name is another
+    /// program's.
+    fn is_passed_over(&self, number: u64) -> bool {
+        self.last.is_some()
+            && self.part.as_ref().is_some_and(|part| part.next.is_some() && number < part.following())
     }
 
     /// Says which parts are not there before the one of this number.
     fn miss(&mut self, number: u64) {
         let (Some(last), Some(part), Some(base)) = (self.last, &self.part, &self.base) else { return };
         self.last = Some(number);
+        let last = last.max(if last == part.number { part.following().saturating_sub(1) } else { 0 });
         let name = |number| {
             let path = parts::path_of(base, number);
             path.file_name().unwrap_or_default().to_string_lossy().into_owned()
@@ -260,7 +271,7 @@ impl Reader {
     /// All parts that are there were read.
     fn end(&mut self) {
         if let Some(part) = &self.part
-            && let Some(next) = part.next_name.clone().filter(|_| self.last == Some(part.number))
+            && let Some(next) = part.next.clone().filter(|_| self.last == Some(part.number))
         {
             // The first part is called as it likes; another one says that it was not named by the first.
             if part.number == 1 && part.identity.part.is_some_and(|part| part > 1) {
@@ -268,7 +279,7 @@ impl Reader {
                 let problem = part.problem(part.offset, ProblemKind::Alone, text);
                 self.keep(problem);
             } else {
-                self.miss(part.number.saturating_add(2));
+                self.miss(part.following().saturating_add(1));
             }
         }
         self.part = None;
@@ -347,7 +358,7 @@ impl Reader {
                 Err(problem) => {
                     if let (true, Some(follower)) = (problem.is_cut(), &self.follower) {
                         if self.parts.is_empty() {
-                            self.parts = follower.parts_behind(part.number, part.next_name.is_some());
+                            self.parts = follower.parts_from(part.following(), part.next.is_some());
                         }
                         // Behind the look for parts: what was written before the next one was begun is read first.
                         if part.has_grown()? {

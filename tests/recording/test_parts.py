@@ -1,6 +1,7 @@
 """Recordings of which parts are not there: every tool says it, and reads what stands behind."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -124,6 +125,54 @@ def test_recorder_goes_on_behind_the_last_part_where_one_is_not_there(lab: Lab) 
     lab.stop(recorder)
     assert not (lab.folder / "p.0002.mcap").exists()
     assert "goes on in p.0002.mcap, which is not there" in lab.recording("info", "p.mcap", code=1)
+    publisher.kill()
+
+
+@pytest.mark.parametrize("what", ["file", "link", "nowhere", "fifo", "folder", "recording"])
+def test_what_others_put_in_the_place_of_a_part_ends_no_recording(lab: Lab, what: str) -> None:
+    """In a folder where others write: the recorder takes the next place that is free, and readers go where the part before says."""
+    place = lab.folder / "p.0002.mcap"
+    {
+        "file": lambda: place.write_text("x"), "link": lambda: place.symlink_to("/etc/passwd"), "nowhere": lambda: place.symlink_to("nowhere"), "fifo": lambda: os.mkfifo(place),
+        "folder": place.mkdir, "recording": lambda: written(place, [("lab/a", 1)]),
+    }[what]()  # fmt: skip
+    (lab.folder / "p.0003.mcap").write_text("x")
+    facts = [(path.lstat().st_ino, path.lstat().st_mtime_ns) for path in (place, lab.folder / "p.0003.mcap")]
+    publisher = lab.publisher("lab/a", 1_000_000, 0.002, 2_000)
+    recorder = lab.record("lab/a", "-o", "p.mcap", "--split", "20kB", "--sync", "20ms")
+    until("it begins", (lab.folder / "p.mcap").exists)
+    follower = lab.python("import linkspan\nfor message in linkspan.Recording('p.mcap', follow=True).messages(timeout=60): print(message.sequence, flush=True)")
+    until("there are some parts", lambda: (lab.folder / "p.0006.mcap").exists())
+    recorder.kill()
+    recorder.communicate()
+    # What was killed goes on, too, whose last part has what is in none before.
+    recorder = lab.record("lab/a", "-o", "p.mcap", "--split", "20kB", "--sync", "20ms")
+    until("it goes on", lambda: "this recording goes on" in (recorder.stderr.readline() if recorder.stderr else ""))
+    until("there are some parts more", lambda: (lab.folder / "p.0009.mcap").exists())
+    lab.stop(recorder)
+    publisher.kill()
+    assert "not closed: " in (said := lab.recording("check", "p.mcap", code=5)) and "whole, and not closed" in said and "0002" not in said and "0003" not in said, said
+    assert [(path.lstat().st_ino, path.lstat().st_mtime_ns) for path in (place, lab.folder / "p.0003.mcap")] == facts
+    with linkspan.Recording(lab.folder / "p.mcap") as recording:
+        numbers = [message.sequence for message in recording.messages("lab/a")]
+    assert [int(line) for line in ended(follower).splitlines()] == numbers and numbers == sorted(set(numbers))
+
+
+def test_recording_of_another_user_is_not_continued(lab: Lab) -> None:
+    """What the numbers in it say would decide which messages are recorded."""
+    path = lab.folder / "a.mcap"
+    publisher = lab.publisher("lab/a", 1_000_000, 0.002)
+    recorder = lab.record("lab/a", "-o", "a.mcap", "--sync", "20ms")
+    until("something is recorded", lambda: path.exists() and lab.info("a.mcap")["names"].get("lab/a", {}).get("messages", 0) > 5)
+    recorder.kill()
+    recorder.communicate()
+    if os.geteuid() == 0:
+        os.chown(path, 65534, 65534)
+        said = ended(lab.record("lab/a", "-o", "a.mcap"), 1)
+        assert "AddressInUse" in said and "belongs to another user" in said and not (lab.folder / "a.0002.mcap").exists(), said
+        os.chown(path, 0, 0)
+    ended(lab.record("lab/a", "-o", "a.mcap", "--messages", "5"))
+    assert (lab.folder / "a.0002.mcap").exists()
     publisher.kill()
 
 

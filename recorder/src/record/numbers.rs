@@ -118,7 +118,12 @@ pub fn read_last(base: &Path, last: &Path, limit: u64) -> Result<Last> {
     let mut identity = None;
     for part in parts.iter().take(until).rev() {
         let mut of_part = Last { next: Next::new(), newest: NewestMessages::new(limit) };
-        let mut reader = Reader::of_found(base, part.path.clone(), Limits::default(), identity.take())?;
+        let opened = Reader::of_found(base, part.path.clone(), Limits::default(), identity.clone());
+        let mut reader = match opened {
+            // What another program put in the place of a part before the last one.
+            Err(_) if identity.is_some() => continue,
+            opened => opened?,
+        };
         let has_numbers = read_part(&mut reader, &mut of_part)?;
         identity = reader.identity().cloned();
         // What is in a later part counts.

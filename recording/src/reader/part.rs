@@ -17,7 +17,7 @@ use crate::chunk::{self, HEAD};
 use crate::event::Event;
 use crate::identity::Identity;
 use crate::writer::of_io;
-use crate::{files, format};
+use crate::{files, format, parts};
 
 /// What was read last.
 #[derive(Debug, Default)]
@@ -96,7 +96,7 @@ pub(super) struct OpenPart {
     has_problem: bool,
     has_ended: bool,
     /// The next part, where its last record names one.
-    pub next_name: Option<String>,
+    pub next: Option<String>,
 }
 
 /// How a part is opened.
@@ -150,7 +150,7 @@ impl OpenPart {
             described: 0,
             has_problem: false,
             has_ended: false,
-            next_name: None,
+            next: None,
         })
     }
 
@@ -171,6 +171,13 @@ impl OpenPart {
     /// Returns the bytes of the file.
     pub fn length(&self) -> u64 {
         self.length
+    }
+
+    /// Returns the number of the part that follows, or a smaller one: a recorder passes over the places that other files
+    /// have, and names the next part.
+    pub fn following(&self) -> u64 {
+        let named = self.next.as_deref().and_then(parts::number_in).unwrap_or(0);
+        named.max(self.number.saturating_add(1))
     }
 
     /// Returns the device of the file, and its number there.
@@ -426,7 +433,7 @@ impl OpenPart {
             }
             Record::Metadata(found) => {
                 if found.name == format::metadata::END {
-                    self.next_name = found.metadata.get("next").cloned();
+                    self.next = found.metadata.get("next").cloned();
                 }
                 (current.name, current.metadata) = (found.name, found.metadata);
                 Ok(Some(Found::Metadata))
