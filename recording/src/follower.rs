@@ -77,7 +77,8 @@ impl Follower {
         }
     }
 
-    /// Returns the parts from this number on that there are now. `is_named` where the part before says that they follow.
+    /// Returns the parts from this number on that there are now. `is_named` where the part before says that they
+    /// follow.
     pub fn parts_from(&self, following: u64, is_named: bool) -> VecDeque<Place> {
         let is_there = |number| parts::path_of(&self.base, number).symlink_metadata().is_ok();
         // Each change of the file comes here: the folder may have many names, and is read where there may be one.

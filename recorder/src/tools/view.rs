@@ -38,8 +38,8 @@ const GATEWAY: Companion = Companion {
     is_in_wheel: false,
 };
 
-/// Becomes the program that shows it. What is no recording is said here, and not in the page; which parts are not there,
-/// too; what lies in the place of one, and is none, is left out.
+/// Becomes the program that shows it. What is no recording is said here, and not in the page; which parts are not
+/// there, too; what lies in the place of one, and is none, is left out.
 pub fn run(arguments: &Arguments) -> Result<Infallible> {
     let (files, problems) = Reader::files(&arguments.file, limits())?;
     problems.iter().for_each(|problem| stderr::print_line(&problem.to_string()));

@@ -173,8 +173,8 @@ impl OpenPart {
         self.length
     }
 
-    /// Returns the number of the part that follows, or a smaller one: a recorder passes over the places that other files
-    /// have, and names the next part.
+    /// Returns the number of the part that follows, or a smaller one: a recorder passes over the places that other
+    /// files have, and names the next part.
     pub fn following(&self) -> u64 {
         let named = self.next.as_deref().and_then(parts::number_in).unwrap_or(0);
         named.max(self.number.saturating_add(1))
