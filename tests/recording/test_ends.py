@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from conftest import Lab
 from support.network import free_port
+from support.signals import stop
 from support.waiting import until
 
 import linkspan
@@ -46,7 +47,7 @@ def asks(child: "subprocess.Popen[str]") -> None:
 def publishes(publisher: "subprocess.Popen[str]", recorder: "subprocess.Popen[str]") -> None:
     """It publishes everything while its recorder is stopped."""
     says(publisher, "connected")
-    os.kill(recorder.pid, signal.SIGSTOP)
+    stop(recorder.pid)
     asks(publisher)
     says(publisher, "sent")
 
@@ -113,7 +114,7 @@ def test_port_of_a_publisher_that_is_about_to_end_is_no_gap(lab: Lab) -> None:
     says(publisher, "sent")
     until("it has its messages", lambda: len(list(linkspan.Recording(lab.folder / "a.mcap"))) == 3)
     # Whoever is met next is this socket.
-    os.kill(recorder.pid, signal.SIGSTOP)
+    stop(recorder.pid)
     publisher.kill()
     publisher.wait(60)
     with socket.create_server(("127.0.0.1", port)) as ending:

@@ -16,6 +16,7 @@ import pytest
 from conftest import Lab, ended
 from mcap.records import Channel, Message
 from mcap.stream_reader import StreamReader
+from support.signals import stop
 from support.tree import DEBUG, PROGRAM
 from support.waiting import until
 
@@ -140,7 +141,7 @@ def test_messages_and_missed_ones_are_those_sent_whoever_is_killed(lab: Lab) -> 
         print(step)
     last = len(lives) - 1
     until("the last one is recorded", lambda: any(life == last for life, _ in seen(lab.folder, "k").values()))
-    lives[-1].child.send_signal(signal.SIGSTOP)
+    stop(lives[-1].child.pid)
     time.sleep(0.5)
     sent = lives[-1].sent()
     lab.stop(recording)

@@ -15,6 +15,7 @@ from mcap.records import Channel, Message
 from mcap.stream_reader import StreamReader
 from mcap_ros2.decoder import DecoderFactory
 from support.namespaces import needed
+from support.signals import stop
 from support.tree import DEBUG, PROGRAM
 from support.waiting import until
 
@@ -114,7 +115,7 @@ def test_every_loss_is_in_the_file_and_check_finds_what_is_not(lab: Lab) -> None
     publisher = lab.publisher("lab/a", 100_000, 0.0, 100)
     until("it is recorded", lambda: (lab.folder / "slow.mcap").exists() and lab.info("slow.mcap")["names"])
     # It is overtaken while it is stopped.
-    recorder.send_signal(signal.SIGSTOP)
+    stop(recorder.pid)
     sent(publisher)
     recorder.send_signal(signal.SIGCONT)
     until("it is recorded", lambda: sum(lab.info("slow.mcap")["names"]["lab/a"][key] for key in ("messages", "missed")) >= 100_000)
@@ -140,7 +141,7 @@ def test_recorder_that_is_overtaken_before_its_first_message_counts_what_it_miss
     )
     recorder = lab.record("lab/a", "-o", "late.mcap")
     assert publisher.stdin and publisher.stdout and publisher.stdout.readline() == "joined\n"
-    recorder.send_signal(signal.SIGSTOP)
+    stop(recorder.pid)
     print(file=publisher.stdin, flush=True)
     sent(publisher)
     recorder.send_signal(signal.SIGCONT)

@@ -9,6 +9,7 @@ import jsonschema
 import pytest
 from conftest import Lab, ended, sent
 from mcap.reader import make_reader
+from support.signals import stop
 from support.waiting import until
 
 #: Each kind of field, with what has an escape in JSON.
@@ -154,7 +155,7 @@ def test_schema_of_a_publisher_that_ended_before_it_was_asked_is_not_that_of_its
     first = publisher_of(lab, "Pa")
     recorder = lab.record("lab/p", "-o", "a.mcap")
     until("the recorder is connected", lambda: events(lab, "connected") == 1)
-    recorder.send_signal(signal.SIGSTOP)
+    stop(recorder.pid)
     send(first, 101_325.0)
     first.kill()
     first.wait()
@@ -187,7 +188,7 @@ def test_schema_of_a_publisher_that_ended_is_that_of_one_before_it(lab: Lab) -> 
     first.wait()
     second = publisher_of(lab, "Pa")
     until("the other one is connected", lambda: events(lab, "connected") == 2)
-    recorder.send_signal(signal.SIGSTOP)
+    stop(recorder.pid)
     send(second, 2.0)
     second.kill()
     second.wait()
