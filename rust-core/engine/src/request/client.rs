@@ -82,21 +82,18 @@ impl Client {
             .or_else(|| part.take(&mut halves, &limits, Want { consume, ..REQUESTS }))
     }
 
-    /// Returns the request of a message that was taken: see [`Client::receive`].
+    /// Returns the request of a message that was taken, unless its caller has withdrawn it.
     #[inline]
     pub fn finish(&mut self, taken: Taken) -> Option<Request> {
         let message = taken.done().unwrap_or_else(|taken| self.client_tx.conn.finish(taken));
         self.deliver(message, None)
     }
 
-    /// Receives the next frame, and records what is consumed.
+    /// Receives the next frame, where [`Client::take`] took none, and records what is consumed.
     ///
     /// # Errors
     /// An error about one frame, which was skipped; otherwise why the link has ended, or is to be ended.
     pub fn receive(&mut self, options: &Options, consume: Option<AckTrigger>) -> Result<Got> {
-        if let Some(taken) = self.take(options, consume) {
-            return Ok(self.finish(taken).map_or(Got::Frame, Got::Request));
-        }
         let conn = &self.client_tx.conn;
         let frame = match conn.next_frame(&mut self.part) {
             Ok(Some(frame)) => frame,

@@ -31,7 +31,7 @@ impl Clients {
     pub(super) fn poll_clients(&mut self, waiting: &mut Waiting<'_>) -> Result<Option<Request>> {
         // With a single client, a short wait for it keeps no other one waiting.
         let is_single = self.clients.len() == 1 && !waiting.is_none() && !self.watched;
-        while self.frames_in_round < FRAMES_PER_ROUND
+        'clients: while self.frames_in_round < FRAMES_PER_ROUND
             && let Some(token) = self.ready_queue.pop_front()
         {
             let Some(client) = self.clients.get_mut(&token) else { continue };
@@ -44,6 +44,15 @@ impl Clients {
             let (mut consume, mut spins) = (client.begin(&self.options), 0);
             // A short wait for this client is allowed only while no other one is ready.
             let got = loop {
+                if let Some(taken) = client.take(&self.options, consume) {
+                    self.frames_in_round += 1;
+                    client.queued = true;
+                    self.ready_queue.push_back(token);
+                    match client.finish(taken) {
+                        None => continue 'clients,
+                        request => return Ok(request),
+                    }
+                }
                 match client.receive(&self.options, consume.take()) {
                     // A client that never completes a message is not waited for again and again.
                     Ok(Got::Nothing)
