@@ -172,7 +172,6 @@ impl Body {
     }
 
     /// Returns the number of bytes.
-    #[inline]
     #[allow(clippy::len_without_is_empty, reason = "a body without bytes is of no use to any caller")]
     pub fn len(&self) -> usize {
         match &self.0 {
@@ -201,7 +200,6 @@ impl Body {
 
     /// Returns the parts, if the body has some.
     #[doc(hidden)]
-    #[inline]
     pub fn split(&self) -> Option<&Split> {
         match &self.0 {
             BodyRepr::Whole(_) => None,
@@ -211,7 +209,6 @@ impl Body {
 
     /// Returns the block that a decoder reads, and the parts that belong in it. Once the body
     /// exists in one block, that block is returned, without parts.
-    #[inline]
     pub(crate) fn to_decode(&self) -> (&[u8], Parts<'_>) {
         match &self.0 {
             BodyRepr::Whole(bytes) => (bytes, Parts::default()),
@@ -230,7 +227,6 @@ impl Body {
 
     /// Returns the block, if the body is one.
     #[doc(hidden)]
-    #[inline]
     pub fn block(&self) -> Option<&Bytes> {
         match &self.0 {
             BodyRepr::Whole(bytes) => Some(bytes),
@@ -240,7 +236,6 @@ impl Body {
 
     /// The same, to be replaced.
     #[doc(hidden)]
-    #[inline(always)]
     pub fn block_mut(&mut self) -> Option<&mut Bytes> {
         match &mut self.0 {
             BodyRepr::Whole(bytes) => Some(bytes),
@@ -260,7 +255,6 @@ impl Body {
 
     /// Returns the owner of these elements, if they are those of one of the parts.
     #[doc(hidden)]
-    #[inline]
     pub fn part(&self, elements: &[u8]) -> Option<Bytes> {
         let parts = self.split()?.parts();
         let found = parts.iter().find(|part| part.bytes.as_ptr_range() == elements.as_ptr_range());
@@ -294,7 +288,6 @@ impl Default for Body {
 }
 
 impl From<Bytes> for Body {
-    #[inline]
     fn from(bytes: Bytes) -> Body {
         Body(BodyRepr::Whole(bytes))
     }

@@ -35,7 +35,6 @@ pub fn with_room(length: usize) -> Vec<u8> {
 
 /// Makes room for `more` bytes behind the content of a block; for many bytes, with memory of the pool.
 /// Returns false if there is no memory for them.
-#[inline]
 #[must_use]
 pub fn reserve(block: &mut Vec<u8>, more: usize) -> bool {
     if more < LONG || block.capacity() - block.len() >= more {

@@ -18,7 +18,6 @@ impl<T> OneOrMany<T> {
     }
 
     /// Appends an item.
-    #[inline]
     pub fn push(&mut self, item: T) {
         match self {
             OneOrMany::Many(items) if items.capacity() == 0 => {
@@ -51,7 +50,6 @@ impl<T> OneOrMany<T> {
     }
 
     /// Returns the list of what `of` returns for each item.
-    #[inline]
     pub fn map<U>(self, mut of: impl FnMut(T) -> U) -> OneOrMany<U> {
         match self {
             OneOrMany::One([item]) => OneOrMany::One([of(item)]),

@@ -30,7 +30,6 @@ impl Rest {
     pub const SHORT: usize = 119;
 
     /// Returns bytes in place, of which `write` returns the number; `None` where it returns none.
-    #[inline(always)]
     pub fn written(write: impl FnOnce(&mut [u8; Rest::SHORT]) -> Option<usize>) -> Option<Rest> {
         let mut bytes = [0; Rest::SHORT];
         let length = write(&mut bytes)?.min(Rest::SHORT) as u8;

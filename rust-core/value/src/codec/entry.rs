@@ -422,7 +422,6 @@ struct Walk<'a, T: ?Sized> {
 }
 
 impl<T: Source + ?Sized> Drive for Walk<'_, T> {
-    #[inline]
     fn drive<S: Sink>(self, sink: S, finish: impl FnOnce(&mut S) -> Result<()>) -> Result<()> {
         let mut meter = Meter::new(sink, self.limits, self.keys);
         self.value.walk(&mut meter)?;

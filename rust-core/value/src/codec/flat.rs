@@ -40,7 +40,6 @@ impl FlatRecord<'_> {
 
     /// Appends a map with the entries that `write` adds, in CBOR. Returns false, and leaves `out`
     /// unchanged, where `write` returns `None`.
-    #[inline]
     pub fn append(out: &mut Vec<u8>, write: impl FnOnce(&mut FlatRecord<'_>) -> Option<()>) -> bool {
         let start = out.len();
         out.push(MAP);
@@ -53,7 +52,6 @@ impl FlatRecord<'_> {
     }
 
     /// As [`FlatRecord::append`], in JSON.
-    #[inline]
     pub fn append_json(out: &mut Vec<u8>, write: impl FnOnce(&mut FlatRecord<'_>) -> Option<()>) -> bool {
         let start = out.len();
         out.push(b'{');
@@ -96,7 +94,6 @@ impl FlatRecord<'_> {
 impl FlatRecord<'_> {
     /// Writes an entry: in JSON what `json` writes behind the key, in CBOR the first of `N` bytes that `cbor` writes,
     /// as many as it returns.
-    #[inline(always)]
     fn entry<const N: usize>(
         &mut self,
         key: &FlatKey,
@@ -130,7 +127,6 @@ impl FlatRecord<'_> {
     }
 
     /// Writes what follows the head of a value in CBOR. In JSON nothing follows.
-    #[inline]
     fn block(&mut self, block: &[u8]) -> Option<()> {
         match &mut self.encoder {
             Encoder::Cbor(out) => out.block(block).ok(),
@@ -142,20 +138,17 @@ impl FlatRecord<'_> {
     // registers.
 
     /// Writes null.
-    #[inline(always)]
     pub fn null(&mut self, key: &FlatKey) -> Option<()> {
         self.entry(key, |json| json.null().ok(), |to| cbor::put_byte(to, cbor::NULL))
     }
 
     /// Writes a truth value.
-    #[inline(always)]
     pub fn bool(&mut self, key: &FlatKey, value: bool) -> Option<()> {
         let byte = cbor::bool_byte(value);
         self.entry(key, |json| json.bool(value).ok(), move |to| cbor::put_byte(to, byte))
     }
 
     /// Writes an integer.
-    #[inline(always)]
     pub fn int(&mut self, key: &FlatKey, value: i64) -> Option<()> {
         self.entry(key, |json| json.int(value).ok(), move |to| cbor::put_int(to, value))
     }
@@ -166,13 +159,11 @@ impl FlatRecord<'_> {
     }
 
     /// Writes a float, in JSON a finite one.
-    #[inline(always)]
     pub fn float(&mut self, key: &FlatKey, value: f64) -> Option<()> {
         self.entry(key, |json| written(json.float(value)), move |to| cbor::put_float(to, value))
     }
 
     /// Writes text, of less than 64 KiB: a walk encodes longer ones where the message is sent from.
-    #[inline(always)]
     pub fn text(&mut self, key: &FlatKey, value: &str) -> Option<()> {
         let json = |json: &mut json::Encoder<'_>| json.text(value).ok();
         if value.len() <= output::SHORT {
@@ -201,7 +192,6 @@ impl FlatRecord<'_> {
 }
 
 /// Returns the number of entries that `write` adds; `None` also without memory for them.
-#[inline]
 fn entries(encoder: Encoder<'_>, write: impl FnOnce(&mut FlatRecord<'_>) -> Option<()>) -> Option<u8> {
     let mut record = FlatRecord { encoder, entries: 0 };
     write(&mut record)?;
@@ -214,7 +204,6 @@ fn entries(encoder: Encoder<'_>, write: impl FnOnce(&mut FlatRecord<'_>) -> Opti
 }
 
 /// Returns `None` where the encoding has no form for a value.
-#[inline]
 fn written(done: crate::Result<bool>) -> Option<()> {
     done.ok()?.then_some(())
 }

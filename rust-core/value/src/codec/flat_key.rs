@@ -33,7 +33,6 @@ impl FlatKey {
     }
 
     /// Returns the key in CBOR with zeros behind it, and its length; `None` for a long one.
-    #[inline(always)]
     pub(super) fn short_cbor(&self) -> Option<(&[u8; SHORT], usize)> {
         match &self.cbor {
             Encoded::Short { bytes, length } => Some((bytes.first_chunk()?, *length)),
@@ -68,7 +67,6 @@ impl Encoded {
     }
 
     /// Returns the key.
-    #[inline(always)]
     pub(super) fn bytes(&self) -> &[u8] {
         match self {
             Encoded::Short { bytes, length } => &bytes[..*length],
@@ -77,13 +75,11 @@ impl Encoded {
     }
 
     /// Appends the key.
-    #[inline(always)]
     pub(super) fn append(&self, out: &mut Output<'_>) {
         self.append_from::<0>(out);
     }
 
     /// Appends the key without its first `FROM` bytes, 0 or 1.
-    #[inline(always)]
     pub(super) fn append_from<const FROM: usize>(&self, out: &mut Output<'_>) {
         match self {
             Encoded::Short { bytes, length } => {

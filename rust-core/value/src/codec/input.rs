@@ -49,13 +49,11 @@ impl<'a> Input<'a> {
     }
 
     /// Returns the next byte without taking it.
-    #[inline]
     pub(crate) fn peek(&self) -> Option<u8> {
         self.bytes.get(self.at).copied()
     }
 
     /// Takes the next byte; `Malformed` at the end.
-    #[inline]
     pub(crate) fn byte(&mut self) -> Result<u8> {
         match self.bytes.get(self.at) {
             Some(byte) => {
@@ -67,7 +65,6 @@ impl<'a> Input<'a> {
     }
 
     /// Takes the next `N` bytes, a part of an item of fixed length; `Malformed` where fewer follow.
-    #[inline]
     pub(crate) fn array<const N: usize>(&mut self) -> Result<[u8; N]> {
         match self.bytes[self.at..].first_chunk::<N>() {
             Some(bytes) => {
@@ -80,7 +77,6 @@ impl<'a> Input<'a> {
 
     /// Takes a float of 64 bits in CBOR, if one with all its bytes is next: the form in which floats
     /// nearly always arrive, because encoders of ours write no other.
-    #[inline(always)]
     pub(crate) fn double(&mut self) -> Option<f64> {
         let [0xfb, bits @ ..] = self.bytes.get(self.at..)?.first_chunk::<9>()? else { return None };
         self.at += 9;
@@ -104,7 +100,6 @@ impl<'a> Input<'a> {
     /// Takes the elements of an array, which may be stored elsewhere. Nothing but elements is read from there, unless
     /// they may be byte strings ([`Input::byte_string`]): it may be memory of another process, which may change it, so
     /// nothing that has been checked may depend on it.
-    #[inline]
     pub(crate) fn elements(&mut self, count: u64, claimed_at: usize) -> Result<&'a [u8]> {
         match self.parts.list.split_first() {
             // The next part belongs exactly here; a part at another place is an error of the
@@ -125,7 +120,6 @@ impl<'a> Input<'a> {
     }
 
     /// Takes the content of a byte string, which may be stored elsewhere where [`Body::of_opaque_parts`] says so.
-    #[inline]
     pub(crate) fn byte_string(&mut self, count: u64, claimed_at: usize) -> Result<&'a [u8]> {
         if self.parts.are_opaque { self.elements(count, claimed_at) } else { self.take(count, claimed_at) }
     }
@@ -179,7 +173,6 @@ impl<'a> Input<'a> {
 }
 
 /// Returns these bytes, which begin at offset `at`, as text.
-#[inline]
 pub(crate) fn utf8(bytes: &[u8], at: usize) -> Result<&str> {
     std::str::from_utf8(bytes).map_err(|e| malformed(at + e.valid_up_to(), "text is not UTF-8"))
 }
@@ -221,7 +214,6 @@ impl ItemCounts {
     /// Returns the number of the next container; `None` above the greatest number, or where the
     /// budget of the sink has no room. The counts live until the value is decoded, so the sink
     /// holds them.
-    #[inline]
     pub(crate) fn open<S: Sink>(&mut self, sink: &mut S) -> Option<usize> {
         if self.counts.len() == self.counts.capacity() {
             self.grow(sink)?;
@@ -243,13 +235,11 @@ impl ItemCounts {
     }
 
     /// Counts one more item of this container.
-    #[inline]
     pub(crate) fn add(&mut self, container: usize) {
         self.counts[container] = self.counts[container].saturating_add(1);
     }
 
     /// Stores a length, in bytes, as the count with this number.
-    #[inline]
     pub(crate) fn set(&mut self, string: usize, length: usize) {
         self.counts[string] = u32::try_from(length).unwrap_or(u32::MAX);
     }
@@ -276,7 +266,6 @@ impl ItemCounts {
 
 /// Returns a binary32, given as its bits, as binary64, bit by bit, so that a NaN keeps its payload and its signalling
 /// bit; a conversion by the processor would make it quiet.
-#[inline]
 pub(crate) fn from_f32(bits: u32) -> f64 {
     let value = f32::from_bits(bits);
     // Only NaN is changed by the processor's conversion.

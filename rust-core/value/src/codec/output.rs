@@ -62,7 +62,6 @@ impl fmt::Debug for Output<'_> {
 
 /// Removes the zeros, also after an error.
 impl Drop for Output<'_> {
-    #[inline]
     fn drop(&mut self) {
         self.bytes.truncate(self.at);
     }
@@ -143,7 +142,6 @@ impl<'a> Output<'a> {
 
     /// Lets the placer take long content: for encoders that return to what they have written by [`Output::overwrite`]
     /// and [`Output::pieces`] alone.
-    #[inline(always)]
     pub(crate) fn spilling(mut self) -> Output<'a> {
         self.may_spill = self.placer.is_some();
         self
@@ -230,20 +228,17 @@ impl<'a> Output<'a> {
     }
 
     /// Returns the number of bytes written so far, in the buffer and elsewhere.
-    #[inline]
     pub(crate) fn written(&self) -> usize {
         self.at - self.start + self.elsewhere
     }
 
     /// Returns the position of the next byte among those that are written here or taken of them by the placer.
-    #[inline]
     pub(crate) fn position(&self) -> usize {
         self.at - self.start + self.spilled
     }
 
     /// Writes these bytes over as many at this position, which were written by one call. Nothing where the content was
     /// given up.
-    #[inline]
     pub(crate) fn overwrite<const N: usize>(&mut self, position: usize, bytes: [u8; N]) {
         let content = match position.checked_sub(self.spilled) {
             Some(behind) => self.bytes.get_mut(self.start + behind..),
@@ -265,7 +260,6 @@ impl<'a> Output<'a> {
 
     /// Returns what was written: what the placer took of it, and what is behind that. What was written by one call is
     /// in one of both.
-    #[inline]
     pub(crate) fn pieces(&mut self) -> [&[u8]; 2] {
         let content = &self.bytes[self.start..self.at];
         match &mut self.placer {
@@ -281,13 +275,11 @@ impl<'a> Output<'a> {
     }
 
     /// Appends one byte.
-    #[inline(always)]
     pub(crate) fn push(&mut self, byte: u8) {
         self.put(&[byte]);
     }
 
     /// Appends bytes of a small item.
-    #[inline(always)]
     pub(crate) fn put<const N: usize>(&mut self, bytes: &[u8; N]) {
         match self.bytes.get_mut(self.at..).and_then(<[u8]>::first_chunk_mut::<N>) {
             Some(to) => {
@@ -299,7 +291,6 @@ impl<'a> Output<'a> {
     }
 
     /// Appends the first `length` of these bytes, by a copy of constant length where there is room.
-    #[inline(always)]
     pub(crate) fn put_first<const N: usize>(&mut self, bytes: &[u8; N], length: usize) {
         match self.bytes.get_mut(self.at..).and_then(<[u8]>::first_chunk_mut::<N>) {
             Some(to) => {
@@ -329,7 +320,6 @@ impl<'a> Output<'a> {
     /// Appends the first `used` bytes of `before` and a small item, as [`Output::put_item`], where there is room ahead
     /// for all of both; else appends nothing and returns false. The offset of the next byte, which the next item waits
     /// for, is stored once.
-    #[inline(always)]
     pub(crate) fn try_item_behind<const B: usize, const N: usize>(
         &mut self,
         before: &[u8; B],
@@ -422,7 +412,6 @@ impl<'a> Output<'a> {
     }
 
     /// As [`Output::put_around`] where there is room ahead; else appends nothing and returns false.
-    #[inline(always)]
     pub(crate) fn try_around<const B: usize, const A: usize>(
         &mut self,
         before: [u8; B],
@@ -452,7 +441,6 @@ impl<'a> Output<'a> {
     }
 
     /// Appends bytes of any length, within the limit.
-    #[inline]
     pub(crate) fn put_all(&mut self, bytes: &[u8]) {
         match self.bytes.get_mut(self.at..).and_then(|to| to.get_mut(..bytes.len())) {
             Some(to) => {
@@ -489,7 +477,6 @@ impl<'a> Output<'a> {
     ///
     /// `TooLarge` where it exceeds the limit of the message, `OutOfMemory` where the buffer cannot
     /// grow.
-    #[inline(always)]
     pub(crate) fn block(&mut self, bytes: &[u8]) -> Result<()> {
         self.block_around([], bytes, [])
     }
@@ -554,7 +541,6 @@ impl<'a> Output<'a> {
 
     /// Appends the elements of an array, or has them stored elsewhere where they are long. The
     /// caller has checked the limit with `room`; `shared` is the elements where it has them with their owner.
-    #[inline]
     pub(crate) fn elements(&mut self, elements: &[u8], shared: Option<&Bytes>) -> Result<()> {
         if elements.len() >= PLACED_FROM && self.placer.is_some() {
             // The place of the elements is one in the content.
@@ -580,7 +566,6 @@ impl<'a> Output<'a> {
     }
 
     /// Appends a byte string, as [`Output::block`], or has it left where it is and the rest written around it.
-    #[inline]
     pub(crate) fn byte_string(&mut self, bytes: &[u8]) -> Result<()> {
         if bytes.len() >= PLACED_FROM
             && self.has_room(bytes.len())
@@ -595,13 +580,11 @@ impl<'a> Output<'a> {
     }
 
     /// Checks that `count` more bytes fit the limit of the message; else `TooLarge`.
-    #[inline(always)]
     pub(crate) fn check_room(&self, count: usize) -> Result<()> {
         if self.has_room(count) { Ok(()) } else { self.beyond(count) }
     }
 
     /// Returns whether `count` more bytes fit the limit of the message.
-    #[inline(always)]
     pub(crate) fn has_room(&self, count: usize) -> bool {
         // An overflow counts as beyond every limit.
         self.at.saturating_add(count) <= self.most
@@ -618,7 +601,6 @@ impl<'a> Output<'a> {
     }
 
     /// Checks the length of the complete message; `TooLarge` over the limit.
-    #[inline]
     pub(crate) fn finish(&self) -> Result<()> {
         if self.written() as u64 <= self.limit && self.lacks == 0 { Ok(()) } else { self.beyond(0) }
     }

@@ -133,7 +133,6 @@ impl<'a, S: Sink> Checker<'a, S> {
     }
 
     /// Sets the type of the next value where no key decides it.
-    #[inline]
     fn expect_items(&mut self) {
         self.field = None;
         self.expected = match self.open {
@@ -171,7 +170,6 @@ impl<'a, S: Sink> Checker<'a, S> {
     }
 
     /// Checks the kind of the next value, for kinds whose content is not limited.
-    #[inline]
     fn is(&self, found: &str, fits: impl Fn(&Kind) -> bool) -> Result<()> {
         match self.expected {
             None => Ok(()),
@@ -183,7 +181,6 @@ impl<'a, S: Sink> Checker<'a, S> {
 
     /// Checks a length against the limit of the type; `TooLarge` above it. The unit of the limit is
     /// bytes for text and bytes, and values for lists.
-    #[inline]
     fn at_most(&self, most: Option<u64>, found: usize, of: &Type, what: &str) -> Result<()> {
         match most {
             Some(most) if found as u64 > most => {
@@ -339,7 +336,6 @@ impl<S: Sink> Sink for Checker<'_, S> {
     }
     /// A field's own name is accounted for here; any other key goes to the sink behind first, which may find
     /// it repeated.
-    #[inline]
     fn key(&mut self, key: &str) -> Result<()> {
         if self.own_key(key.as_bytes())? {
             return Ok(());
@@ -347,7 +343,6 @@ impl<S: Sink> Sink for Checker<'_, S> {
         self.inner.key(key)?;
         self.other_key(key.as_bytes())
     }
-    #[inline]
     fn known_key(&mut self, key: &[u8]) -> Result<bool> {
         if self.own_key(key)? {
             return Ok(true);

@@ -61,7 +61,6 @@ impl Budget {
     /// # Errors
     ///
     /// `TooLarge` where the sum exceeds the limit. The bytes stay counted: the decoding ends.
-    #[inline]
     pub(super) fn hold(&mut self, bytes: u64) -> Result<()> {
         self.held = self.held.saturating_add(bytes);
         if self.held > self.limit {
@@ -71,7 +70,6 @@ impl Budget {
     }
 
     /// Uncounts bytes that were freed.
-    #[inline]
     pub(super) fn release(&mut self, bytes: u64) {
         self.held = self.held.saturating_sub(bytes);
     }
@@ -84,7 +82,6 @@ impl Budget {
     /// # Errors
     ///
     /// `TooLarge` over the limit, `OutOfMemory` where the allocation fails.
-    #[inline]
     pub(super) fn reserve<T>(&mut self, list: &mut Vec<T>, more: usize) -> Result<()> {
         if list.capacity() - list.len() >= more { Ok(()) } else { self.grow(list, more) }
     }

@@ -84,12 +84,10 @@ pub(crate) trait Plain {
     }
     /// Writes a key that the encoding can write as it is, and returns true; else writes nothing and
     /// returns false.
-    #[inline]
     fn try_key(&mut self, key: &str) -> Result<bool> {
         if self.holds_key(key) { self.key(key).map(|()| true) } else { Ok(false) }
     }
     /// As [`Plain::try_key`] with a text that follows the key.
-    #[inline]
     fn try_text_entry(&mut self, key: &str, value: &str) -> Result<bool> {
         if self.try_key(key)? { self.text(value).map(|()| true) } else { Ok(false) }
     }
@@ -188,17 +186,14 @@ impl<P: Plain> Escape<P> {
 }
 
 impl<P: Plain> Sink for Escape<P> {
-    #[inline]
     fn null(&mut self) -> Result<()> {
         self.plain.null()
     }
 
-    #[inline]
     fn bool(&mut self, value: bool) -> Result<()> {
         self.plain.bool(value)
     }
 
-    #[inline]
     fn int(&mut self, value: i64) -> Result<()> {
         self.plain.int(value)
     }
@@ -215,7 +210,6 @@ impl<P: Plain> Sink for Escape<P> {
         if self.plain.big_int(value)? { Ok(()) } else { self.scalar(name::INT, &value.to_string()) }
     }
 
-    #[inline]
     fn float(&mut self, value: f64) -> Result<()> {
         if self.plain.float(value)? {
             return Ok(());
@@ -223,7 +217,6 @@ impl<P: Plain> Sink for Escape<P> {
         self.scalar(name::FLOAT, &float_text(value))
     }
 
-    #[inline]
     fn text(&mut self, value: &str) -> Result<()> {
         self.plain.text(value)
     }
@@ -276,17 +269,14 @@ impl<P: Plain> Sink for Escape<P> {
         self.plain.end_map()
     }
 
-    #[inline]
     fn begin_array(&mut self, len: usize) -> Result<()> {
         self.plain.begin_array(len)
     }
 
-    #[inline]
     fn end_array(&mut self) -> Result<()> {
         self.plain.end_array()
     }
 
-    #[inline]
     fn begin_map(&mut self, len: usize) -> Result<()> {
         self.maps.push(MapForm::Plain);
         self.in_pairs = false;
@@ -297,7 +287,6 @@ impl<P: Plain> Sink for Escape<P> {
         self.plain.begin_map(len)
     }
 
-    #[inline]
     fn key(&mut self, key: &str) -> Result<()> {
         if self.undecided {
             self.decide(key)?;
@@ -308,7 +297,6 @@ impl<P: Plain> Sink for Escape<P> {
         if self.plain.try_key(key)? { Ok(()) } else { self.unusual_key(key) }
     }
 
-    #[inline]
     fn end_map(&mut self) -> Result<()> {
         let ended = self.maps.pop();
         self.in_pairs = matches!(self.maps.last(), Some(MapForm::Pairs(_)));

@@ -57,7 +57,6 @@ impl Limits {
     /// Returns whether a short map of scalars that takes `bytes` encoded is within every limit, whatever is
     /// in it. It has fewer values and keys than bytes, and takes much less memory than [`LEAST_MEMORY`].
     #[doc(hidden)]
-    #[inline]
     pub fn allow_flat(&self, bytes: usize) -> bool {
         let count = bytes as u64;
         let short = count <= self.message && count <= self.nodes && bytes <= self.key;
@@ -167,7 +166,6 @@ impl<S: Sink> Meter<S> {
     }
 
     /// Counts an item or key of the innermost array or map. `Internal` where none is expected.
-    #[inline]
     fn count_item(&mut self) -> Result<()> {
         match self.expected.remaining.checked_sub(1) {
             Some(remaining) => {
@@ -198,7 +196,6 @@ impl<S: Sink> Meter<S> {
 
     /// Ends the innermost array or map. `Internal` where items are missing, or it is of the other
     /// kind.
-    #[inline]
     fn close(&mut self, map: bool) -> Result<()> {
         match self.outer.pop() {
             Some(outer) if self.expected.remaining == 0 && self.expected.map == map => {
@@ -267,7 +264,6 @@ impl<S: Sink> Sink for Meter<S> {
         }
         self.inner.key(key)
     }
-    #[inline]
     fn known_key(&mut self, key: &[u8]) -> Result<bool> {
         // A key that is too long is received again, as `key`, and refused there.
         if key.len() > self.limits.key || !self.inner.known_key(key)? {

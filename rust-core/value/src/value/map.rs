@@ -136,7 +136,6 @@ impl Map {
     }
 
     /// Returns the value that was appended last.
-    #[inline]
     pub(super) fn last_mut(&mut self) -> Option<&mut Value> {
         self.entries.last_mut().map(|(_, value)| value)
     }
@@ -302,7 +301,6 @@ pub struct Iter<'a>(std::slice::Iter<'a, (String, Value)>);
 impl<'a> Iterator for Iter<'a> {
     type Item = (&'a String, &'a Value);
 
-    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         self.0.next().map(|(key, value)| (key, value))
     }

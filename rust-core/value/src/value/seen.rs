@@ -86,7 +86,6 @@ impl Hashes {
 }
 
 /// Returns the key's length, first, middle and last byte as one word.
-#[inline]
 fn prefilter(key: &[u8]) -> u32 {
     match key {
         [] => 0,
@@ -119,7 +118,6 @@ impl SeenKeys {
     /// # Errors
     ///
     /// `TooLarge` over the memory budget, `OutOfMemory` where an allocation fails.
-    #[inline]
     pub(super) fn insert(&mut self, key: &[u8], budget: &mut Budget) -> Result<bool> {
         let Some(map) = &mut self.map else { return Ok(true) };
         // A short message then allocates once for each buffer.

@@ -172,15 +172,12 @@ macro_rules! forward_scalars {
         fn bool(&mut $self, value: bool) -> $crate::error::Result<()> { $($before;)? $to.bool(value) }
         #[inline]
         fn int(&mut $self, value: i64) -> $crate::error::Result<()> { $($before;)? $to.int(value) }
-        #[inline]
         fn uint(&mut $self, value: u64) -> $crate::error::Result<()> { $($before;)? $to.uint(value) }
         #[inline]
         fn float(&mut $self, value: f64) -> $crate::error::Result<()> { $($before;)? $to.float(value) }
-        #[inline]
         fn timestamp(&mut $self, value: $crate::value::Timestamp) -> $crate::error::Result<()> {
             $($before;)? $to.timestamp(value)
         }
-        #[inline]
         fn uuid(&mut $self, value: [u8; 16]) -> $crate::error::Result<()> { $($before;)? $to.uuid(value) }
     };
 }
@@ -221,15 +218,12 @@ impl<T: Sink + ?Sized> Sink for &mut T {
     fn refuses_repeated_keys(&self) -> bool {
         (**self).refuses_repeated_keys()
     }
-    #[inline]
     fn known_key(&mut self, key: &[u8]) -> Result<bool> {
         (**self).known_key(key)
     }
-    #[inline]
     fn new_key(&mut self, key: &str) -> Result<()> {
         (**self).new_key(key)
     }
-    #[inline]
     fn take_cbor(&mut self, bytes: &[u8]) -> bool {
         (**self).take_cbor(bytes)
     }

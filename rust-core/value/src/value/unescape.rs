@@ -85,7 +85,6 @@ impl<S: Sink> Unescape<S> {
 
     /// Returns whether the next value is to be passed on as it is, and then sets the state after
     /// it.
-    #[inline]
     fn passes(&mut self) -> bool {
         if self.state != NextEvent::Plain {
             return false;
@@ -97,7 +96,6 @@ impl<S: Sink> Unescape<S> {
     }
 
     /// Sets the state after the end of a container or an escape.
-    #[inline]
     fn ended(&mut self) {
         self.state = match self.open.last().copied() {
             Some(OpenEscape::Pair) => NextEvent::EndOfPair,
@@ -121,7 +119,6 @@ impl<S: Sink> Unescape<S> {
     }
 
     /// Takes the key of a map of one entry: forwards an ordinary map, or begins an escape.
-    #[inline]
     fn decide(&mut self, key: &str) -> Result<()> {
         if !key.starts_with('$') {
             self.open.push(OpenEscape::Passed);
@@ -218,7 +215,6 @@ impl<S: Sink> Sink for Unescape<S> {
             self.other(scalar::EscapedScalar::Other("float"))
         }
     }
-    #[inline]
     fn text(&mut self, value: &str) -> Result<()> {
         if self.passes() { self.inner.text(value) } else { self.other(scalar::EscapedScalar::Text(value)) }
     }

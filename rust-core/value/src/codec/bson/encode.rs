@@ -56,7 +56,6 @@ impl<'a> Encoder<'a> {
 
     /// Begins an element: its type, and its key unless `key` has written it. At the top, a value
     /// that is not a map first gets a document around it.
-    #[inline(always)]
     fn element(&mut self, kind: u8) {
         match self.kind_at.take() {
             Some(at) => self.out.overwrite(at.get(), [kind]),
@@ -150,14 +149,12 @@ impl<'a> Encoder<'a> {
     }
 
     /// Appends the content of a string.
-    #[inline]
     fn string(&mut self, value: &str) -> Result<()> {
         self.out.block_around(length(value.len() + 1)?, value.as_bytes(), [0])
     }
 }
 
 /// Returns whether no byte of the word is zero.
-#[inline(always)]
 fn has_no_zero(word: u64) -> bool {
     // The lowest and the highest bit of each byte.
     const ONES: u64 = u64::MAX / 255;
@@ -167,7 +164,6 @@ fn has_no_zero(word: u64) -> bool {
 }
 
 /// Returns a length as BSON writes it; `TooLarge` beyond 31 bits.
-#[inline]
 fn length(bytes: usize) -> Result<[u8; 4]> {
     match i32::try_from(bytes) {
         Ok(length) => Ok(length.to_le_bytes()),
@@ -179,7 +175,6 @@ fn length(bytes: usize) -> Result<[u8; 4]> {
 }
 
 impl Plain for Encoder<'_> {
-    #[inline]
     fn null(&mut self) -> Result<()> {
         self.element(NULL);
         Ok(())
@@ -213,7 +208,6 @@ impl Plain for Encoder<'_> {
         Ok(true)
     }
 
-    #[inline]
     fn text(&mut self, value: &str) -> Result<()> {
         self.element(STRING);
         self.string(value)
@@ -323,7 +317,6 @@ impl Plain for Encoder<'_> {
         self.out.block_around([], value.as_bytes(), [0]).map(|()| true)
     }
 
-    #[inline]
     fn holds_key(&self, key: &str) -> bool {
         // Keys are short, so words that overlap are faster than a call.
         let key = key.as_bytes();

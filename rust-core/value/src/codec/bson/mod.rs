@@ -58,7 +58,6 @@ mod subtype {
 }
 
 /// Takes the bytes up to a NUL, and the NUL.
-#[inline]
 fn cstring<'a>(input: &mut Input<'a>) -> Result<&'a [u8]> {
     let Some(length) = memchr(0, input.rest()) else {
         return Err(input.ended());

@@ -75,7 +75,6 @@ fn write_head(to: &mut Slice<'_>, major: u8, n: u64) -> Option<()> {
     if n < 24 { to.put([major << 5 | n as u8]) } else { to.item(|to| put_head(to, major, n)) }
 }
 
-#[inline]
 fn write_text(to: &mut Slice<'_>, text: &str) -> Option<()> {
     write_head(to, 3, text.len() as u64)?;
     to.block(text.as_bytes())
@@ -126,33 +125,28 @@ struct Slice<'a> {
 }
 
 impl<'a> Slice<'a> {
-    #[inline(always)]
     fn new(to: &'a mut [u8]) -> Slice<'a> {
         Slice { length: to.len(), rest: to }
     }
 
     /// Returns the number of bytes that were written.
-    #[inline(always)]
     fn at(&self) -> usize {
         self.length.wrapping_sub(self.rest.len())
     }
 
     /// Writes the first of `N` bytes that `write` writes, as many as it returns.
-    #[inline(always)]
     fn item<const N: usize>(&mut self, write: impl FnOnce(&mut [u8; N]) -> usize) -> Option<()> {
         let length = write(self.rest.first_chunk_mut()?).min(N);
         self.rest.split_off_mut(..length).map(drop)
     }
 
     /// Writes these bytes.
-    #[inline(always)]
     fn put<const N: usize>(&mut self, bytes: [u8; N]) -> Option<()> {
         *self.rest.split_off_mut(..N)?.first_chunk_mut()? = bytes;
         Some(())
     }
 
     /// Writes bytes of any number.
-    #[inline]
     fn block(&mut self, block: &[u8]) -> Option<()> {
         self.rest.split_off_mut(..block.len())?.copy_from_slice(block);
         Some(())

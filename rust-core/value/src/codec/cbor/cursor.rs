@@ -34,7 +34,6 @@ pub(super) const TRUE: u8 = bool_byte(true);
 
 /// Returns whether flat data of this length is within the limits, whatever it contains: `bytes` without the elements of
 /// arrays, of which there are `elements` bytes.
-#[inline]
 pub(crate) fn is_within(limits: &Limits, bytes: usize, elements: u64) -> bool {
     let memory = elements.saturating_add(Limits::for_message(0).memory);
     let message = elements.saturating_add(bytes as u64);
@@ -58,7 +57,6 @@ pub enum FlatValue<'a> {
 
 impl<'a> FlatValue<'a> {
     /// Returns the scalar that a value is; `None` for any other value.
-    #[inline]
     pub(super) fn of(value: &'a Value) -> Option<FlatValue<'a>> {
         Some(match value {
             Value::Null => FlatValue::Null,
@@ -71,7 +69,6 @@ impl<'a> FlatValue<'a> {
     }
 
     /// Returns the value; text is copied.
-    #[inline]
     pub fn to_value(self) -> Value {
         match self {
             FlatValue::Null => Value::Null,
@@ -83,7 +80,6 @@ impl<'a> FlatValue<'a> {
     }
 
     /// Sends the scalar.
-    #[inline]
     pub(super) fn send(self, sink: &mut impl Sink) -> Result<()> {
         match self {
             FlatValue::Null => sink.null(),

@@ -296,7 +296,6 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
     }
 
     /// Releases what [`Self::bytes`] or [`Self::text`] held, once the sink has the content.
-    #[inline]
     pub(super) fn release<T: ToOwned + ?Sized>(&mut self, content: Cow<'a, T>)
     where
         T::Owned: AsRef<[u8]>,
@@ -308,7 +307,6 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
 
     /// Takes the content of a text string. Each chunk is valid text by itself, as RFC 8949
     /// requires, so a character that is divided between chunks is `Malformed`.
-    #[inline]
     pub(super) fn text(&mut self, head: Head) -> Result<Cow<'a, str>> {
         if !head.is_indefinite() {
             return Ok(Cow::Borrowed(self.input.text(head.n, head.at)?));

@@ -126,7 +126,6 @@ impl<'a> Encoder<'a> {
 }
 
 /// Writes a head with the shortest form of `n` and returns its length in bytes.
-#[inline]
 pub(crate) fn put_head(to: &mut [u8; 9], major: u8, n: u64) -> usize {
     // The number of bytes behind the first one is a power of two.
     let power = match n {
@@ -147,20 +146,17 @@ pub(crate) fn put_head(to: &mut [u8; 9], major: u8, n: u64) -> usize {
 
 /// Returns the major type and the number of an integer: 0 and n, or 1 and the n of -1 - n, which is the complement of a
 /// negative integer.
-#[inline]
 fn int_parts(value: i64) -> (u8, u64) {
     if value >= 0 { (0, value.cast_unsigned()) } else { (1, !value.cast_unsigned()) }
 }
 
 /// Writes a byte and returns its length.
-#[inline]
 pub(crate) fn put_byte(to: &mut [u8; 1], byte: u8) -> usize {
     *to = [byte];
     1
 }
 
 /// Writes an integer and returns its length in bytes.
-#[inline]
 pub(crate) fn put_int(to: &mut [u8; 9], value: i64) -> usize {
     let (major, n) = int_parts(value);
     put_head(to, major, n)
@@ -168,7 +164,6 @@ pub(crate) fn put_int(to: &mut [u8; 9], value: i64) -> usize {
 
 /// Writes a float and returns its length in bytes: major type 7 with information 27 and 8 bytes, big-endian. A shorter
 /// form would need a test of each value.
-#[inline]
 pub(crate) fn put_float(to: &mut [u8; 9], value: f64) -> usize {
     to[0] = 0xfb;
     to[1..].copy_from_slice(&value.to_bits().to_be_bytes());
@@ -177,7 +172,6 @@ pub(crate) fn put_float(to: &mut [u8; 9], value: f64) -> usize {
 
 /// Writes text of at most [`SHORT`] bytes and returns its length with its head: a length of less than 24 is in the
 /// first byte.
-#[inline(always)]
 pub(crate) fn put_short_text(to: &mut [u8; 1 + SHORT], value: &[u8]) -> usize {
     to[0] = 3 << 5 | value.len() as u8;
     copy_short(value, &mut to[1..]);
@@ -201,7 +195,6 @@ pub(crate) fn put_timestamp(to: &mut [u8; 24], value: Timestamp) -> usize {
 pub(crate) const NULL: u8 = 0xf6;
 
 /// Returns simple value 20 or 21.
-#[inline]
 pub(crate) const fn bool_byte(value: bool) -> u8 {
     if value { 0xf5 } else { 0xf4 }
 }
@@ -219,7 +212,6 @@ const fn head_length(n: u64) -> usize {
 
 impl Sink for Encoder<'_> {
     /// Simple value 22.
-    #[inline]
     fn null(&mut self) -> Result<()> {
         self.out.push(NULL);
         Ok(())
@@ -343,13 +335,11 @@ impl Sink for Encoder<'_> {
     }
 
     /// Major type 4: the number of items, which follow.
-    #[inline]
     fn begin_array(&mut self, len: usize) -> Result<()> {
         self.head(4, len as u64);
         Ok(())
     }
 
-    #[inline]
     fn end_array(&mut self) -> Result<()> {
         Ok(())
     }
@@ -362,12 +352,10 @@ impl Sink for Encoder<'_> {
     }
 
     /// Keys are text; other keys have no form in Linkspan.
-    #[inline]
     fn key(&mut self, key: &str) -> Result<()> {
         self.text(key)
     }
 
-    #[inline]
     fn end_map(&mut self) -> Result<()> {
         Ok(())
     }

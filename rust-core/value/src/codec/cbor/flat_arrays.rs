@@ -99,7 +99,6 @@ impl Description {
 
     /// Takes the array at the cursor, whose bytes end at `end`, and describes it; its elements are in `part`. The
     /// description is invalid where it returns `None`.
-    #[inline]
     pub(super) fn fill(&mut self, cursor: &mut Cursor<'_>, end: usize, part: &Part) -> Option<()> {
         self.order = match cursor.number(6)? {
             ROW_MAJOR => Order::Row,

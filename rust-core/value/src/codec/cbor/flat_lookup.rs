@@ -30,7 +30,6 @@ struct Position<'a> {
 
 impl<'a> Position<'a> {
     /// Takes a value. An array takes the first of the parts, and is written into `description`.
-    #[inline]
     fn value<'d>(&mut self, description: &'d mut Description) -> Option<FlatItem<'d>>
     where
         'a: 'd,
@@ -47,7 +46,6 @@ impl<'a> Position<'a> {
 /// Passes the value at this path to `what`, where the body is such a map; `None` where it is not, and `Some(None)`
 /// where no key equals this path, which may have several keys. Without `limits`, a call with limits must have accepted
 /// the body before.
-#[inline]
 #[doc(hidden)]
 pub fn find<T>(
     body: &Body,

@@ -35,7 +35,6 @@ impl<'a> FlatMap<'a> {
     }
 
     /// Returns the same, if there is an entry and the limits allow every map of this length.
-    #[inline]
     pub fn within(bytes: &'a [u8], limits: &Limits) -> Option<FlatMap<'a>> {
         let map = FlatMap::new(bytes, MOST_ENTRIES).filter(|map| map.count > 0);
         map.filter(|_| is_within(limits, bytes.len(), 0))
@@ -57,14 +56,12 @@ impl<'a> FlatMap<'a> {
 
     /// Returns the map of bytes for which [`FlatMap::check`] returned it. In other bytes entries may not be found;
     /// nothing else can go wrong.
-    #[inline]
     pub fn checked(bytes: &'a [u8]) -> Option<FlatMap<'a>> {
         FlatMap::new(bytes, MOST_FOUND)
     }
 
     /// Returns the value at this path, which has a single key, of a [checked](FlatMap::checked) map; `None` where no
     /// entry has this key.
-    #[inline]
     pub fn get(self, path: &str) -> Option<FlatValue<'a>> {
         let mut cursor = self.cursor;
         // Each step takes a key, so the loop ends with the bytes.
@@ -75,20 +72,17 @@ impl<'a> FlatMap<'a> {
     }
 
     /// Returns the number of entries that have not been taken.
-    #[inline]
     pub fn count(&self) -> usize {
         self.count.into()
     }
 
     /// Returns the bytes of the next key, which may not be UTF-8.
-    #[inline]
     pub fn next_key(&self) -> Option<&'a [u8]> {
         let mut cursor = self.cursor;
         cursor.text()
     }
 
     /// Takes the next entry if it has this key and a scalar value.
-    #[inline]
     pub fn next(&mut self, key: &FlatKey) -> Option<FlatValue<'a>> {
         self.count = self.count.checked_sub(1)?;
         if self.cursor.key(key) { self.cursor.scalar() } else { None }
@@ -112,7 +106,6 @@ impl<'a> FlatMap<'a> {
     }
 
     /// Returns the value of a field that may be left out: the inner `None` where the next key is another.
-    #[inline(always)]
     pub fn or_absent<T: FlatField>(&mut self, key: &str) -> Option<Option<T>> {
         if self.key(key) { T::take(&mut self.cursor).map(Some) } else { Some(None) }
     }
@@ -132,14 +125,12 @@ impl<'a> FlatMap<'a> {
     }
 
     /// Returns `Some(())` where every entry was taken and no byte is left.
-    #[inline]
     pub fn finish(self) -> Option<()> {
         (self.count == 0 && self.cursor.is_end()).then_some(())
     }
 }
 
 /// Returns whether a key is UTF-8 and, as a path, denotes itself.
-#[inline]
 pub(super) fn is_plain(key: &[u8]) -> bool {
     let mut bits = 0;
     for byte in key {
@@ -201,14 +192,12 @@ impl FlatMapBuilder {
     }
 
     /// Returns the value at this path, as [`FlatMap::get`] does.
-    #[inline]
     pub fn get(&self, path: &str) -> Option<FlatValue<'_>> {
         FlatMap::checked(&self.0)?.get(path)
     }
 
     /// Appends an entry, and returns whether the map remains flat with it: false where the key is there
     /// already, or where the entry is not one of a flat map; then nothing is changed.
-    #[inline]
     pub fn put(&mut self, key: &str, value: FlatValue<'_>) -> bool {
         let length = if let FlatValue::Text(text) = value { text.len() } else { 0 };
         if key.len() > LONGEST_TEXT

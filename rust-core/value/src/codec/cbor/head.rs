@@ -23,14 +23,12 @@ pub(super) struct Head {
 
 impl Head {
     /// Returns whether the item has no length and ends with a break.
-    #[inline]
     pub(super) fn is_indefinite(self) -> bool {
         self.info == 31
     }
 
     /// Returns the float of this width and these bits, for a head of major type 7 and information
     /// 25 to 27.
-    #[inline]
     pub(super) fn float(self) -> f64 {
         match self.info {
             25 => from_f16(self.n as u16),

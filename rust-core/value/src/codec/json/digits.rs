@@ -20,7 +20,6 @@ const INTEGERS: f64 = (1u64 << 52) as f64;
 const SCALE: f64 = 10u32.pow(PLACES) as f64;
 
 /// Writes the sign and the digits of an integer; returns the number of bytes.
-#[inline]
 pub(super) fn int(to: &mut [u8; ROOM], value: i64) -> usize {
     to[0] = b'-';
     unsigned(to, usize::from(value < 0), value.unsigned_abs())
@@ -81,7 +80,6 @@ const EIGHT: u64 = 100_000_000;
 const ZEROS: u64 = u64::from_le_bytes([b'0'; 8]);
 
 /// Writes the digits of a number of at most eight, without zeros before them.
-#[inline(always)]
 fn first(to: &mut [u8; ROOM], at: usize, value: u32) -> usize {
     let digits = eight(value);
     // The last digit stays, also where it is zero.
@@ -91,14 +89,12 @@ fn first(to: &mut [u8; ROOM], at: usize, value: u32) -> usize {
 }
 
 /// Writes all eight digits of a number.
-#[inline(always)]
 fn all(to: &mut [u8; ROOM], at: usize, value: u32) -> usize {
     to[at..at + 8].copy_from_slice(&(eight(value) | ZEROS).to_le_bytes());
     at + 8
 }
 
 /// Returns the eight digits of a number below 10^8, the first of them in the lowest byte.
-#[inline(always)]
 fn eight(value: u32) -> u64 {
     // Each step divides all parts of the word at once, by a product whose high bits are the quotient: two numbers
     // of four digits, four of two, eight of one.

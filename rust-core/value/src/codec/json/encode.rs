@@ -39,14 +39,12 @@ impl<'a> Encoder<'a> {
 
     /// Returns the output, to which the caller appends a key that is encoded already, with quotes
     /// and colon, and with a comma where one is needed.
-    #[inline(always)]
     pub(crate) fn output_for_key(&mut self) -> &mut Output<'a> {
         self.has_item = false;
         &mut self.out
     }
 
     /// Writes the comma in front of an item or key that is not the first.
-    #[inline(always)]
     fn separate(&mut self) {
         if std::mem::replace(&mut self.has_item, true) {
             self.out.push(b',');
@@ -73,7 +71,6 @@ impl Encoder<'_> {
 }
 
 impl Plain for Encoder<'_> {
-    #[inline]
     fn null(&mut self) -> Result<()> {
         self.separate();
         self.out.put(b"null");

@@ -88,7 +88,6 @@ impl<'a, 's, S: Sink> Decoder<'a, 's, S> {
     }
 
     /// Returns the next byte; `Malformed` at the end.
-    #[inline]
     fn peek(&self) -> Result<u8> {
         match self.text.as_bytes().get(self.at) {
             Some(byte) => Ok(*byte),
@@ -104,7 +103,6 @@ impl<'a, 's, S: Sink> Decoder<'a, 's, S> {
     }
 
     /// Skips white space.
-    #[inline]
     fn white_space(&mut self) {
         while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.text.as_bytes().get(self.at) {
             self.at += 1;
@@ -132,7 +130,6 @@ impl<'a, 's, S: Sink> Decoder<'a, 's, S> {
     }
 
     /// Takes `true`, `false` or `null`.
-    #[inline]
     fn word(&mut self, word: &'static str) -> Result<()> {
         if self.text.as_bytes()[self.at..].starts_with(word.as_bytes()) {
             self.at += word.len();
@@ -167,7 +164,6 @@ impl<'a, 's, S: Sink> Decoder<'a, 's, S> {
 
     /// Takes the comma behind an item and returns true, or the end of the container and returns
     /// false.
-    #[inline]
     fn another(&mut self, end: u8) -> Result<bool> {
         self.white_space();
         // A comma or the closing bracket; anything else is reported here.
@@ -232,7 +228,6 @@ impl<'a, 's, S: Sink> Decoder<'a, 's, S> {
 
     /// Takes the string whose opening quote is at `at`; the sink holds the memory of a text with
     /// escapes.
-    #[inline]
     fn string(&mut self, at: usize) -> Result<Cow<'a, str>> {
         let (text, end) = string::read(self.text, at, |backslash| {
             // A count that saturated, or is missing after an error in the first pass, is computed
@@ -246,7 +241,6 @@ impl<'a, 's, S: Sink> Decoder<'a, 's, S> {
     }
 
     /// Releases the memory of a text with escapes.
-    #[inline]
     fn release(&mut self, text: Cow<'a, str>) {
         if let Cow::Owned(text) = text {
             self.sink.release(text.capacity());
@@ -255,7 +249,6 @@ impl<'a, 's, S: Sink> Decoder<'a, 's, S> {
 
     /// Takes a key and passes it to the sink. The error of a repeated key has the offset of the
     /// second one.
-    #[inline]
     fn key(&mut self) -> Result<Cow<'a, str>> {
         let at = self.at;
         if self.peek()? != b'"' {

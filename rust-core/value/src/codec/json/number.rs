@@ -48,7 +48,6 @@ const POWERS: [f64; 14] = [1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e
 
 /// Reads digits from `at` on, which follow those of `number`; returns the number and the offset behind them. Beyond
 /// nineteen digits the number is wrong.
-#[inline(always)]
 fn read_digits(bytes: &[u8], mut at: usize, mut number: u64) -> (u64, usize) {
     while let Some(byte) = bytes.get(at) {
         let digit = byte.wrapping_sub(b'0');
@@ -67,7 +66,6 @@ fn read_digits(bytes: &[u8], mut at: usize, mut number: u64) -> (u64, usize) {
 ///
 /// `Malformed` with the offset, `OutOfRange` for a float beyond 64 bits, `TooLarge` for an integer
 /// beyond [`BigInt::LIMIT`].
-#[inline]
 pub(super) fn send<S: Sink>(text: &str, at: usize, sink: &mut S) -> Result<usize> {
     let bytes = text.as_bytes();
     match short(bytes, at) {
@@ -101,7 +99,6 @@ pub(super) fn send<S: Sink>(text: &str, at: usize, sink: &mut S) -> Result<usize
 }
 
 /// Returns the offset behind the digits at `from`.
-#[inline]
 fn digits(bytes: &[u8], from: usize) -> usize {
     from + bytes[from..].iter().take_while(|c| c.is_ascii_digit()).count()
 }
@@ -122,7 +119,6 @@ fn ended(bytes: &[u8]) -> Error {
 }
 
 /// Sends an integer of more digits than [`short`] reads.
-#[inline]
 fn send_integer<S: Sink>(text: &str, sink: &mut S) -> Result<()> {
     if let Ok(n) = text.parse::<i64>() {
         return sink.int(n);

@@ -67,14 +67,12 @@ pub(super) fn plain_run(bytes: &[u8]) -> usize {
 
 /// Returns the high bit of each byte that is a quote, a backslash or a control character. The
 /// lowest of them is exact; above it, borrows may set some too many.
-#[inline]
 fn odd_lanes(word: u64) -> u64 {
     quotes_and_backslashes(word) | (word.wrapping_sub(ONES * 0x20) & !word & HIGH)
 }
 
 /// Returns whether there are at most [`SHORT`] bytes, none of them a quote, a backslash or a control
 /// character. They are compared as two words, which overlap.
-#[inline(always)]
 pub(super) fn is_short_and_plain(bytes: &[u8]) -> bool {
     if bytes.len() > SHORT {
         return false;
@@ -102,7 +100,6 @@ const ONES: u64 = u64::MAX / 255;
 const HIGH: u64 = ONES << 7;
 
 /// Returns the high bit of each byte that is a quote or a backslash, the lowest of them exact.
-#[inline]
 fn quotes_and_backslashes(word: u64) -> u64 {
     // A byte that is equal becomes zero, and a zero byte borrows from its high bit.
     let quote = word ^ (ONES * b'"' as u64);
@@ -125,7 +122,6 @@ pub(super) fn skip_string(text: &[u8], mut at: usize) -> usize {
 }
 
 /// Returns the offset of the next quote or backslash, or the text's end.
-#[inline]
 pub(super) fn unescaped_run(text: &[u8], mut at: usize) -> usize {
     // Most strings are short: a call of memchr costs more than this loop.
     for _ in 0..IN_PLACE / 8 {

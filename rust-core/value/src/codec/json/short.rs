@@ -47,13 +47,11 @@ struct Short<'a> {
 
 impl Short<'_> {
     /// Returns the next byte; `None` at the end.
-    #[inline(always)]
     fn peek(&self) -> Option<u8> {
         self.text.as_bytes().get(self.at).copied()
     }
 
     /// Takes this byte, with white space on both sides; returns whether it was there.
-    #[inline(always)]
     fn take(&mut self, byte: u8) -> bool {
         self.white_space();
         let found = self.peek() == Some(byte);
@@ -64,7 +62,6 @@ impl Short<'_> {
         found
     }
 
-    #[inline(always)]
     fn white_space(&mut self) {
         while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.peek() {
             self.at += 1;
@@ -74,7 +71,6 @@ impl Short<'_> {
     /// Reads the value whose first byte is next, and passes it to `put`. Each kind of value has its own call of `put`:
     /// with one call for all kinds, the value is stored in pieces and then loaded as a whole, and the processor waits
     /// between the two.
-    #[inline(always)]
     fn value(&mut self, levels: u32, put: impl FnOnce(&mut Self, Value) -> Option<()>) -> Option<()> {
         match self.peek()? {
             b'"' => {
@@ -110,7 +106,6 @@ impl Short<'_> {
         }
     }
 
-    #[inline(always)]
     fn word(&mut self, word: &str) -> Option<()> {
         let found = self.text.as_bytes()[self.at..].starts_with(word.as_bytes());
         self.at += word.len();
@@ -202,7 +197,6 @@ impl Short<'_> {
 }
 
 /// Appends an item; `None` without memory.
-#[inline(always)]
 fn push<T>(list: &mut Vec<T>, item: T) -> Option<()> {
     if list.len() == list.capacity() {
         list.try_reserve(USUAL / size_of::<T>()).ok()?;
@@ -212,7 +206,6 @@ fn push<T>(list: &mut Vec<T>, item: T) -> Option<()> {
 }
 
 /// Removes the items from `start` on, and returns them in a list of their own; `None` without memory.
-#[inline(always)]
 fn split_off<T>(list: &mut Vec<T>, start: usize) -> Option<Vec<T>> {
     let count = list.len() - start;
     // A list that is the whole one and has little more memory than it needs is not copied.

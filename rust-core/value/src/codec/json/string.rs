@@ -94,7 +94,6 @@ fn write_escaped(out: &mut Output<'_>, bytes: &[u8], mut from: usize) {
 /// # Errors
 ///
 /// `Malformed` with the offset; the errors of `room`; `OutOfMemory`.
-#[inline]
 pub(super) fn read(
     text: &str,
     at: usize,

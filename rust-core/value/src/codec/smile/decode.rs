@@ -56,7 +56,6 @@ impl<'a> TextTable<'a> {
     }
 
     /// Adds a text; a full table is cleared first.
-    #[inline]
     fn add(&mut self, text: &'a str) {
         if !self.is_declared {
             return;

@@ -53,7 +53,6 @@ impl Plain for Encoder<'_> {
     }
 
     /// Integers from -16 to 15 are one byte, others a token and seven bits a byte.
-    #[inline]
     fn int(&mut self, value: i64) -> Result<()> {
         // Small integers have a token each, in zigzag form.
         if (-16..16).contains(&value) {
@@ -78,7 +77,6 @@ impl Plain for Encoder<'_> {
     }
 
     /// 64 bits in ten bytes of seven, so that no byte looks like a marker.
-    #[inline]
     fn float(&mut self, value: f64) -> Result<bool> {
         self.out.push(FLOAT64);
         put_bits::<10>(&mut self.out, value.to_bits());
@@ -87,7 +85,6 @@ impl Plain for Encoder<'_> {
 
     /// Text of up to 64 bytes has its length in the token; longer text has an end marker. The token
     /// also gives whether the text is ASCII, which a reader checks.
-    #[inline]
     fn text(&mut self, value: &str) -> Result<()> {
         let ascii = value.is_ascii();
         // The four ranges of short tokens, from one or two bytes up.
@@ -138,7 +135,6 @@ impl Plain for Encoder<'_> {
     }
 
     /// Keys have other tokens than values.
-    #[inline]
     fn key(&mut self, key: &str) -> Result<()> {
         if key.is_empty() {
             self.out.push(EMPTY);

@@ -37,7 +37,6 @@ const SLOTS: usize = 2 * TABLE;
 impl NameTable {
     /// Returns the number of this name, if `written` contains it and a reference can have the
     /// number.
-    #[inline]
     pub(super) fn find(&self, name: &str, written: [&[u8]; 2]) -> Option<usize> {
         let name = name.as_bytes();
         match &self.hasher {
@@ -56,7 +55,6 @@ impl NameTable {
     }
 
     /// Adds a name that has been written at offset `at`.
-    #[inline]
     pub(super) fn add(&mut self, at: usize, length: usize, written: [&[u8]; 2]) {
         // Full: the decoder clears its table at the same name.
         if self.entries.len() == TABLE {
@@ -89,13 +87,11 @@ impl NameTable {
 
 impl NameEntry {
     /// Returns whether the entry is this name.
-    #[inline]
     fn is(self, name: &[u8], written: [&[u8]; 2]) -> bool {
         self.length == name.len() && self.name(written) == name
     }
 
     /// Returns the name; an empty one where what was written is gone, for lack of memory.
-    #[inline]
     fn name(self, [before, behind]: [&[u8]; 2]) -> &[u8] {
         let (piece, at) = match self.at.checked_sub(before.len()) {
             Some(at) => (behind, at),

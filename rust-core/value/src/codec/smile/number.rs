@@ -10,7 +10,6 @@ use crate::value::{BigInt, Sink};
 
 /// Writes an integer without sign: seven bits a byte, most significant first; the last byte has six
 /// bits and its high bit set.
-#[inline]
 pub(super) fn put(out: &mut Output<'_>, n: u64) {
     let mut bytes = [0; 10];
     // The last byte is marked by its high bit.
@@ -26,13 +25,11 @@ pub(super) fn put(out: &mut Output<'_>, n: u64) {
 }
 
 /// Writes an integer with sign in zigzag form: the sign in the lowest bit.
-#[inline]
 pub(super) fn put_signed(out: &mut Output<'_>, n: i64) {
     put(out, ((n << 1) ^ (n >> 63)).cast_unsigned());
 }
 
 /// Takes an integer without sign; `Malformed` beyond 64 bits.
-#[inline]
 pub(super) fn take(input: &mut Input<'_>) -> Result<u64> {
     let at = input.at;
     let mut n: u64 = 0;
@@ -54,14 +51,12 @@ pub(super) fn take(input: &mut Input<'_>) -> Result<u64> {
 }
 
 /// Takes an integer with sign in zigzag form.
-#[inline]
 pub(super) fn take_signed(input: &mut Input<'_>) -> Result<i64> {
     let n = take(input)?;
     Ok((n >> 1).cast_signed() ^ -((n & 1).cast_signed()))
 }
 
 /// Writes the bits in `COUNT` bytes of seven, most significant first.
-#[inline]
 pub(super) fn put_bits<const COUNT: usize>(out: &mut Output<'_>, bits: u64) {
     let mut bytes = [0; COUNT];
     for (i, byte) in bytes.iter_mut().rev().enumerate() {
@@ -72,7 +67,6 @@ pub(super) fn put_bits<const COUNT: usize>(out: &mut Output<'_>, bits: u64) {
 
 /// Takes `COUNT` bytes of seven bits. Bits beyond `width` are ignored, since old encoders extend
 /// the sign there.
-#[inline]
 pub(super) fn take_bits<const COUNT: usize>(input: &mut Input<'_>, width: u32) -> Result<u64> {
     let at = input.at;
     let bytes: [u8; COUNT] = input.array()?;

@@ -67,7 +67,6 @@ pub(super) enum ValueToken {
 impl ValueToken {
     /// Returns the meaning of this byte; `None` for one that can neither begin a value nor end an
     /// array.
-    #[inline]
     pub(super) fn of(byte: u8) -> Option<ValueToken> {
         // The low five bits: a length, a number or an integer.
         let low = u64::from(byte & 0x1f);
@@ -147,7 +146,6 @@ pub(super) enum KeyToken {
 impl KeyToken {
     /// Returns the meaning of this byte; `None` for one that can neither begin a key nor end an
     /// object.
-    #[inline]
     pub(super) fn of(byte: u8) -> Option<KeyToken> {
         Some(match byte {
             EMPTY => KeyToken::Empty,
@@ -188,7 +186,6 @@ pub(super) fn long_text<'a>(input: &mut Input<'a>) -> Result<&'a [u8]> {
 
 /// Returns these bytes, which begin at offset `at`, as text; `Malformed` where they are not what
 /// their token claims.
-#[inline]
 pub(super) fn text(bytes: &[u8], at: usize, ascii: bool) -> Result<&str> {
     if ascii
         && !bytes.is_ascii()

@@ -41,7 +41,6 @@ impl<S: Sink> Checker<'_, S> {
     /// # Errors
     ///
     /// As [`Self::integer`].
-    #[inline]
     pub(super) fn real(&self, value: f64) -> Result<()> {
         let Some(of) = self.expected else { return Ok(()) };
         let fits = match of.kind {

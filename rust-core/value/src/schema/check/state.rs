@@ -76,7 +76,6 @@ impl FieldSet {
 
     /// Returns the first position below `count` that is not in the set and for which `needed`
     /// returns true.
-    #[inline]
     pub(super) fn missing(&self, count: usize, needed: impl Fn(usize) -> bool) -> Option<usize> {
         // Most messages have all fields: one comparison decides.
         if count < 64 && self.first.trailing_ones() as usize >= count {

@@ -111,7 +111,6 @@ impl FieldPosition {
     /// # Errors
     ///
     /// `WrongType`, without a reason, for a value that does not fit; the record is then unchanged.
-    #[inline]
     pub fn put(&self, value: FieldValue<'_>, record: &mut [u8]) -> Result<()> {
         let to = &mut record[self.offset..self.offset + self.form.size()];
         match (self.form, value) {
@@ -156,7 +155,6 @@ impl FieldPosition {
     /// # Errors
     ///
     /// `WrongType`, without a reason, for bytes that are not a value of this representation.
-    #[inline]
     pub fn take<'a>(&self, record: &'a [u8]) -> Result<FieldValue<'a>> {
         let from = &record[self.offset..self.offset + self.form.size()];
         Ok(match self.form {
@@ -189,7 +187,6 @@ fn single(value: f64) -> Result<f32> {
 }
 
 /// Returns the number of these bytes, little-endian; `FieldPosition::new` allows 1, 2, 4 and 8 of them.
-#[inline]
 fn bits(from: &[u8]) -> u64 {
     match *from {
         [a] => a.into(),
@@ -201,7 +198,6 @@ fn bits(from: &[u8]) -> u64 {
 }
 
 /// Writes the lowest bytes of the number, little-endian.
-#[inline]
 fn put_bits(value: u64, to: &mut [u8]) {
     match to.len() {
         1 => to.copy_from_slice(&(value as u8).to_le_bytes()),

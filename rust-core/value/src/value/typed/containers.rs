@@ -119,7 +119,6 @@ pub struct Maybe<B, const NULL: bool> {
 
 impl<B: Build, const NULL: bool> Build for Maybe<B, NULL> {
     type Output = Option<B::Output>;
-    #[inline]
     fn event(&mut self, event: Event<'_>) -> Result<bool> {
         if NULL && !self.has_begun && matches!(event, Event::Null) {
             return Ok(true);
@@ -127,11 +126,9 @@ impl<B: Build, const NULL: bool> Build for Maybe<B, NULL> {
         self.has_begun = true;
         self.value.event(event)
     }
-    #[inline]
     fn known_key(&mut self, key: &[u8]) -> Result<bool> {
         self.value.known_key(key)
     }
-    #[inline]
     fn finish(self) -> Result<Option<B::Output>> {
         if self.has_begun { self.value.finish().map(Some) } else { Ok(None) }
     }

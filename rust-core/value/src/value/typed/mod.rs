@@ -74,7 +74,6 @@ impl Event<'_> {
     /// Returns the name of what was found, for error texts.
     // In place, as `unexpected`: a function that had a reference to the event would force every
     // caller to copy all of it.
-    #[inline(always)]
     pub fn name(&self) -> &'static str {
         match self {
             Event::Null => "null",
@@ -93,7 +92,6 @@ impl Event<'_> {
     }
 
     /// Returns the `WrongType` error of this event, where `expected` was expected.
-    #[inline(always)]
     pub fn unexpected(&self, expected: &str) -> Error {
         unexpected(self.name(), expected)
     }
@@ -113,7 +111,6 @@ pub trait Build: Default {
     fn event(&mut self, event: Event<'_>) -> Result<bool>;
     /// Takes a key as [`Sink::known_key`] does; a record's builder calls [`Fields::known_key`]. By
     /// default no key is taken.
-    #[inline]
     fn known_key(&mut self, key: &[u8]) -> Result<bool> {
         let _ = key;
         Ok(false)
@@ -121,7 +118,6 @@ pub trait Build: Default {
     /// Returns the value of these bytes of CBOR without a builder, as [`Sink::take_cbor`] describes it; `None`
     /// where it has to be built from events. The builder of a record of scalars reads its fields with
     /// [`FlatMap`](crate::codec::FlatMap). By default all values are built.
-    #[inline]
     fn from_cbor(bytes: &[u8]) -> Option<Self::Output> {
         let _ = bytes;
         None
@@ -191,7 +187,6 @@ impl<T: Decode> Typed<T> {
 /// determines where its value ends.
 macro_rules! events {
     ($($method:ident($($value:ident: $kind:ty)?) => $event:expr),* $(,)?) => {$(
-        #[inline]
         fn $method(&mut self $(, $value: $kind)?) -> Result<()> {
             self.builder.event($event).map(drop)
         }
@@ -216,16 +211,13 @@ impl<T: Decode> Sink for Typed<T> {
         key(key: &str) => Event::Key(key),
         end_map() => Event::EndMap,
     }
-    #[inline]
     fn known_key(&mut self, key: &[u8]) -> Result<bool> {
         self.builder.known_key(key)
     }
-    #[inline]
     fn take_cbor(&mut self, bytes: &[u8]) -> bool {
         self.read = T::Builder::from_cbor(bytes);
         self.read.is_some()
     }
-    #[inline]
     fn new_key(&mut self, key: &str) -> Result<()> {
         if self.builder.known_key(key.as_bytes())? { Ok(()) } else { self.key(key) }
     }

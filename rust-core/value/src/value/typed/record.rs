@@ -56,7 +56,6 @@ impl Fields {
     /// # Errors
     ///
     /// `WrongType` for a value that is not a map; `Internal` for an event after its end.
-    #[inline]
     pub fn step(&mut self, event: &Event<'_>, keys: &[&str], aliases: &[(&str, usize)]) -> Result<Step> {
         match self.place {
             MapPosition::In(at) => Ok(Step::Into(at)),
@@ -108,7 +107,6 @@ impl Fields {
     /// # Errors
     ///
     /// `Malformed` for a repeated key of this record.
-    #[inline]
     pub fn known_key(&mut self, key: &[u8], keys: &[&str]) -> Result<Step> {
         match self.place {
             // Keys are nearly always in order, so the next field is compared first.
@@ -127,7 +125,6 @@ impl Fields {
     }
 
     /// Takes the key of one of the first 64 fields; `Malformed` where it is repeated.
-    #[inline]
     fn take(&mut self, at: usize, keys: &[&str]) -> Result<Step> {
         let bit = 1 << at;
         if self.taken & bit != 0 {
@@ -139,7 +136,6 @@ impl Fields {
     }
 
     /// Records whether the value of the field that [`Step::Into`] named is complete.
-    #[inline]
     pub fn after(&mut self, complete: bool) {
         if let (MapPosition::In(at), true) = (self.place, complete) {
             self.place = MapPosition::Between(at + 1);
@@ -147,7 +143,6 @@ impl Fields {
     }
 
     /// Checks that the map is complete: `Missing` where there was none.
-    #[inline]
     pub fn finish(self) -> Result<()> {
         if let MapPosition::After = self.place { Ok(()) } else { Err(super::missing()) }
     }
@@ -186,7 +181,6 @@ pub fn field<S: Sink + ?Sized, T: Source + ?Sized>(sink: &mut S, key: &str, valu
 }
 
 /// Returns the value of a field. An error carries the key in its path.
-#[inline]
 pub fn finish_field<B: Build>(builder: B, key: &str) -> Result<B::Output> {
     builder.finish().map_err(|error| unfinished(error, key))
 }

@@ -45,12 +45,10 @@ macro_rules! scalars {
     ($($kind:ty),*) => {$(
         impl Build for Slot<$kind> {
             type Output = $kind;
-            #[inline]
             fn event(&mut self, event: Event<'_>) -> Result<bool> {
                 self.0 = Some(<$kind as Scalar>::take(event)?);
                 Ok(true)
             }
-            #[inline]
             fn finish(self) -> Result<$kind> {
                 self.0.ok_or_else(missing)
             }
@@ -68,7 +66,6 @@ scalars!(
 macro_rules! integers {
     ($($kind:ty),*) => {$(
         impl Scalar for $kind {
-            #[inline]
             fn take(event: Event<'_>) -> Result<$kind> {
                 match event {
                     Event::Int(value) => {
@@ -87,7 +84,6 @@ macro_rules! integers {
 integers!(i8, i16, i32, i64, u8, u16, u32, u64);
 
 impl Scalar for bool {
-    #[inline]
     fn take(event: Event<'_>) -> Result<bool> {
         match event {
             Event::Bool(value) => Ok(value),
@@ -97,7 +93,6 @@ impl Scalar for bool {
 }
 
 impl Scalar for f64 {
-    #[inline]
     fn take(event: Event<'_>) -> Result<f64> {
         match event {
             Event::Float(value) => Ok(value),
@@ -112,7 +107,6 @@ impl Scalar for f64 {
 }
 
 impl Scalar for f32 {
-    #[inline]
     fn take(event: Event<'_>) -> Result<f32> {
         match event {
             Event::Float(value) if !value.is_finite() || (value as f32).is_finite() => Ok(value as f32),
@@ -128,7 +122,6 @@ impl Scalar for f32 {
 }
 
 impl Scalar for String {
-    #[inline]
     fn take(event: Event<'_>) -> Result<String> {
         match event {
             Event::Text(value) => memory::copy_text(value),
@@ -147,7 +140,6 @@ impl Scalar for Bytes {
 }
 
 impl Scalar for Timestamp {
-    #[inline]
     fn take(event: Event<'_>) -> Result<Timestamp> {
         match event {
             Event::Timestamp(value) => Ok(value),
@@ -157,7 +149,6 @@ impl Scalar for Timestamp {
 }
 
 impl Scalar for Uuid {
-    #[inline]
     fn take(event: Event<'_>) -> Result<Uuid> {
         match event {
             Event::Uuid(value) => Ok(Uuid(value)),

@@ -56,7 +56,6 @@ macro_rules! texts {
             fn walk<S: Sink + ?Sized>(&self, sink: &mut S) -> Result<()> {
                 sink.text(self)
             }
-            #[inline]
             fn size_hint(&self) -> usize {
                 self.len().saturating_add(LONGEST_HEAD)
             }
