@@ -148,7 +148,6 @@ impl Header {
     }
 
     /// Returns the 64 bytes, with the check sum of this function, as for [`Header::words`].
-    #[inline]
     pub(crate) fn bytes_with(&self, check_sum: impl Fn(&[u64; WORDS]) -> u32) -> [u8; HEADER] {
         to_bytes(&self.words(check_sum))
     }
@@ -282,7 +281,6 @@ impl Header {
     }
 
     /// Parses the words of a header that [`Header::from_words`] has accepted before.
-    #[inline]
     fn of_valid_words(words: &[u64; WORDS]) -> Option<Header> {
         let [.., kind, encoding, _] = words[0].to_le_bytes();
         Some(Header {

@@ -310,14 +310,12 @@ impl Tx {
     }
 
     /// Returns whether messages are written in shared memory.
-    #[inline(always)]
     pub fn is_in_place(&self) -> bool {
         matches!(self, Tx::Shm(_))
     }
 
     /// Returns the half to which a short message can be written in place, with `ShmTx::try_send_next`; `None`
     /// for other links.
-    #[inline]
     pub fn in_place(&mut self) -> Option<&mut ShmTx> {
         match self {
             Tx::Shm(half) => Some(half),
@@ -326,7 +324,6 @@ impl Tx {
     }
 
     /// Returns the half that writes to a stream; `None` for other links.
-    #[inline]
     pub fn stream(&mut self) -> Option<&mut StreamTx> {
         match self {
             Tx::Stream(half) => Some(half),
@@ -379,7 +376,6 @@ impl Rx {
 
     /// Returns the half from which a short message can be read in place, with
     /// `ShmRx::peek_small`; `None` for other links.
-    #[inline]
     pub fn in_place(&mut self) -> Option<&mut ShmRx> {
         match self {
             Rx::Shm(half) => Some(half),
@@ -507,7 +503,6 @@ impl Rx {
     }
 
     /// Returns the half whose messages are in a buffer of this process; `None` for other links.
-    #[inline]
     pub fn stream(&mut self) -> Option<&mut StreamRx> {
         match self {
             Rx::Stream(half) => Some(half),

@@ -90,7 +90,6 @@ impl Stream {
 
     /// Reads, and sleeps for a few milliseconds at most until there is something. Only where
     /// [`Stream::allow_brief_reads`] has returned true.
-    #[inline]
     pub(crate) fn read_briefly(&self, into: &mut [u8]) -> Result<Brief> {
         match self {
             Stream::Inet(socket) => brief::receive(&**socket, into),
@@ -140,7 +139,6 @@ impl Stream {
     }
 
     /// Passes on to the kernel what `write` accepted; returns true once nothing is left.
-    #[inline]
     pub(crate) fn flush(&self) -> Result<bool> {
         match self {
             Stream::Socket(_) | Stream::Inet(_) => Ok(true),

@@ -82,7 +82,6 @@ impl Tail {
     ///
     /// # Errors
     /// `Disconnected`.
-    #[inline]
     pub(crate) fn flush(place: &mut Option<Tail>, stream: &Stream) -> Result<bool> {
         // Nearly always there is none.
         let Some(tail) = place else { return Ok(true) };

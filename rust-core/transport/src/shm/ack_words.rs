@@ -44,7 +44,6 @@ impl<M: OwnMemory, P: Memory> AckWords<M, P> {
 
     /// Stores that all of the peer's messages up to this number have been consumed, then makes a
     /// full fence. Load [`AckWords::wanted`] after this.
-    #[inline]
     pub fn publish(&self, consumed: u64) {
         if self.is_ours() {
             self.mine.store_fenced(at::ACKNOWLEDGED, consumed);
@@ -53,7 +52,6 @@ impl<M: OwnMemory, P: Memory> AckWords<M, P> {
 
     /// The same without the fence, for a caller that makes one before it loads
     /// [`AckWords::wanted`].
-    #[inline]
     pub fn publish_before_fence(&self, consumed: u64) {
         if self.is_ours() {
             self.mine.store(at::ACKNOWLEDGED, consumed, Ordering::Release);
@@ -61,14 +59,12 @@ impl<M: OwnMemory, P: Memory> AckWords<M, P> {
     }
 
     /// The number from which on the peer waits for an acknowledgement frame; 0 if it does not wait.
-    #[inline]
     pub fn wanted(&self) -> u64 {
         if self.is_ours() { self.peer.load_fenced(at::ACK_WANTED) } else { 0 }
     }
 
     /// The number up to which the peer's program has consumed our messages, as its page claims.
     /// Known also after the peer's death.
-    #[inline]
     pub fn acknowledged(&self) -> u64 {
         if self.is_ours() { self.peer.load_fenced(at::ACKNOWLEDGED) } else { 0 }
     }

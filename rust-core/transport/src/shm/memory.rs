@@ -99,7 +99,6 @@ pub trait OwnMemory: Memory {
         self.store_fenced(at, header);
     }
     /// The same but for the header word, without which the reader finds nothing of it.
-    #[inline]
     fn store_content<const N: usize>(&self, at: usize, size: usize, prefix: [u64; N], from: &[u8]) {
         self.store(at + size, 0, Ordering::Relaxed);
         self.store_words(at + 8, prefix);
@@ -115,7 +114,6 @@ pub trait OwnMemory: Memory {
 
 /// A fence, in loom's memory model under loom. It orders the racing copies of a broadcast ring
 /// against the words that validate them.
-#[inline]
 pub(super) fn fence(order: Ordering) {
     #[cfg(loom)]
     loom::sync::atomic::fence(order);
@@ -144,7 +142,6 @@ impl Memory for PeerMemory {
         PeerMemory::load(self, at, Ordering::SeqCst)
     }
 
-    #[inline]
     fn copy_out(&self, at: usize, into: &mut [MaybeUninit<u8>]) {
         PeerMemory::copy_out(self, at, into);
     }
@@ -154,7 +151,6 @@ impl Memory for PeerMemory {
         PeerMemory::copy_out_behind(self, at, into)
     }
 
-    #[inline]
     fn copy_out_racing(&self, at: usize, into: &mut [MaybeUninit<u8>]) {
         PeerMemory::copy_out_racing(self, at, into);
     }
@@ -175,12 +171,10 @@ impl Memory for MemoryFile {
         self.word(at).load(Ordering::SeqCst)
     }
 
-    #[inline]
     fn copy_out(&self, at: usize, into: &mut [MaybeUninit<u8>]) {
         MemoryFile::copy_out(self, at, into);
     }
 
-    #[inline]
     fn copy_out_racing(&self, at: usize, into: &mut [MaybeUninit<u8>]) {
         // Only this side writes here.
         MemoryFile::copy_out(self, at, into);
@@ -203,7 +197,6 @@ impl OwnMemory for MemoryFile {
         self.word(at).store(value, order);
     }
 
-    #[inline]
     fn store_fenced(&self, at: usize, value: u64) {
         // No atomic exchange: it would wait for the stores before it, and meanwhile a reader that polls
         // this cache line would take it away again. A plain store follows the payload's at once, and the
@@ -220,17 +213,14 @@ impl OwnMemory for MemoryFile {
         self.word(at).fetch_sub(number, order);
     }
 
-    #[inline]
     fn prefetch_own(&self, at: usize) {
         MemoryFile::prefetch(self, at);
     }
 
-    #[inline]
     fn copy_in(&self, at: usize, from: &[u8]) {
         MemoryFile::copy_in(self, at, from);
     }
 
-    #[inline]
     fn copy_in_behind(&self, at: usize, word: u64, from: &[u8]) {
         MemoryFile::copy_in_behind(self, at, word, from);
     }
@@ -285,7 +275,6 @@ impl<M: Memory> Memory for Arc<M> {
         (**self).load_fenced(at)
     }
 
-    #[inline]
     fn copy_out(&self, at: usize, into: &mut [MaybeUninit<u8>]) {
         (**self).copy_out(at, into);
     }
@@ -295,7 +284,6 @@ impl<M: Memory> Memory for Arc<M> {
         (**self).copy_out_behind(at, into)
     }
 
-    #[inline]
     fn copy_out_racing(&self, at: usize, into: &mut [MaybeUninit<u8>]) {
         (**self).copy_out_racing(at, into);
     }
@@ -316,7 +304,6 @@ impl<M: OwnMemory> OwnMemory for Arc<M> {
         (**self).store(at, value, order);
     }
 
-    #[inline]
     fn store_fenced(&self, at: usize, value: u64) {
         (**self).store_fenced(at, value);
     }
@@ -329,17 +316,14 @@ impl<M: OwnMemory> OwnMemory for Arc<M> {
         (**self).subtract(at, number, order);
     }
 
-    #[inline]
     fn prefetch_own(&self, at: usize) {
         (**self).prefetch_own(at);
     }
 
-    #[inline]
     fn copy_in(&self, at: usize, from: &[u8]) {
         (**self).copy_in(at, from);
     }
 
-    #[inline]
     fn copy_in_behind(&self, at: usize, word: u64, from: &[u8]) {
         (**self).copy_in_behind(at, word, from);
     }

@@ -136,7 +136,6 @@ impl Waker {
 
     /// Whether a sleeper with this park word is still to be woken. Load the word with a full fence
     /// between the change and the loading.
-    #[inline]
     pub fn is_due(&self, park: u64) -> bool {
         park & Stage::BITS != 0 && self.is_not_woken(park)
     }

@@ -122,7 +122,6 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
     }
 
     /// The offset in the memory of the next record.
-    #[inline]
     fn offset(&self) -> usize {
         self.ring.offset_of(self.position)
     }
@@ -243,7 +242,6 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
     }
 
     /// One word of a record whose header was loaded with acquire order.
-    #[inline]
     fn word(&self, at: usize) -> u64 {
         self.peer.load(at, Ordering::Relaxed)
     }
@@ -300,7 +298,6 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
     }
 
     /// Moves behind the last record of a frame and counts the frame.
-    #[inline]
     fn advance(&mut self, record: Record, sequence: u64) {
         self.position += record.size();
         self.frames += 1;
@@ -336,7 +333,6 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
 }
 
 /// The same bytes as perhaps uninitialised ones, which is the type that copying out takes.
-#[inline]
 pub(super) fn as_uninit(bytes: &mut [u8]) -> &mut [MaybeUninit<u8>] {
     let (start, length) = (bytes.as_mut_ptr().cast(), bytes.len());
     // SAFETY: the same bytes, borrowed alike; `Memory::copy_out` writes initialised bytes only.

@@ -108,7 +108,6 @@ const IMPOSSIBLE: u8 = u8::MAX;
 
 impl Record {
     /// A record with `length` bytes behind its header word.
-    #[inline]
     pub fn new(shape: Shape, kind: Kind, encoding: Encoding, flags: u16, length: u32) -> Record {
         let what = (shape as u64) << 32 | (kind as u64) << 36 | (encoding as u64) << 40;
         Record(u64::from(length) | what | u64::from(flags) << 43)
@@ -116,7 +115,6 @@ impl Record {
 
     /// A record of a shape that holds a whole frame with this header, with `length` bytes behind its header word. The
     /// length saturates: no ring holds as many bytes.
-    #[inline]
     pub fn of_frame(shape: Shape, header: &Header, length: usize) -> Record {
         // A message header has its own flags.
         let flags = if matches!(shape, Shape::Compact | Shape::Linked) { header.flags } else { 0 };
@@ -131,7 +129,6 @@ impl Record {
     }
 
     /// The shape; `None` for a number without a meaning.
-    #[inline]
     pub const fn shape(self) -> Option<Shape> {
         Some(match self.0 >> 32 & 0xF {
             1 => Shape::Pad,
@@ -147,19 +144,16 @@ impl Record {
     }
 
     /// The kind of message; `None` for a number without a meaning.
-    #[inline]
     pub const fn kind(self) -> Option<Kind> {
         Kind::from_number((self.0 >> 36 & 0xF) as u8)
     }
 
     /// The encoding of the body; `None` for a number without a meaning.
-    #[inline]
     pub const fn encoding(self) -> Option<Encoding> {
         Encoding::from_number((self.0 >> 40 & 0x7) as u8)
     }
 
     /// The flags of the message.
-    #[inline]
     pub fn flags(self) -> u16 {
         (self.0 >> 43 & 0x1F) as u16
     }
@@ -168,7 +162,6 @@ impl Record {
     ///
     /// # Errors
     /// `Internal` for a record that was not checked.
-    #[inline]
     pub fn header(self, sequence: u64, correlation: u64, sent: i64, body: u64) -> Result<Header> {
         let (Some(kind), Some(encoding)) = (self.kind(), self.encoding()) else {
             return Err(Error::new(ErrorKind::Internal, "a record was taken that had not been checked"));
@@ -178,7 +171,6 @@ impl Record {
     }
 
     /// Bytes behind the header word, without the fill.
-    #[inline]
     pub fn length(self) -> usize {
         self.0 as u32 as usize
     }
@@ -190,14 +182,12 @@ impl Record {
     }
 
     /// Bytes that the record with this word takes in the ring, whether it is valid or not.
-    #[inline]
     pub fn size_of(word: u64) -> u64 {
         Record(word).size()
     }
 
     /// Where the sequence number of a record that holds a whole frame stands, in bytes behind the header word; `None`
     /// where it follows from the record before, and for those that hold none.
-    #[inline]
     pub fn sequence_at(self) -> Option<usize> {
         match self.shape()? {
             Shape::Linked => Some(8),
@@ -207,19 +197,16 @@ impl Record {
     }
 
     /// The word without a lap number.
-    #[inline]
     pub fn to_bits(self) -> u64 {
         self.0
     }
 
     /// The lap number in its place in the word.
-    #[inline]
     pub const fn lap_bits(lap: u64) -> u64 {
         lap << LAP
     }
 
     /// The word for this lap. Never zero, which means that there is no record yet: no shape is 0.
-    #[inline]
     pub fn to_word(self, lap: u64) -> u64 {
         self.0 | lap << LAP
     }

@@ -33,7 +33,6 @@ pub struct Reference {
 
 impl Reference {
     /// Returns the words of a record.
-    #[inline]
     pub fn words(&self) -> [u64; REFERENCE / 8] {
         let Reference { at, length, slot, file, from, filling } = *self;
         [at, length, slot, file, from, filling]
@@ -79,7 +78,6 @@ pub(super) fn of_body(header: &Header, words: [u64; REFERENCE / 8], behind: usiz
 }
 
 /// Returns the bytes of so many references and their number.
-#[inline]
 pub(super) const fn bytes_of(references: usize) -> usize {
     COUNT + references * REFERENCE
 }

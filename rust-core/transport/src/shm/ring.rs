@@ -28,21 +28,18 @@ impl Ring {
     }
 
     /// The offset in the memory of a position.
-    #[inline(always)]
     pub fn offset_of(self, position: u64) -> usize {
         // Nothing overflows: the masked position is below the length of the ring.
         PAGE.wrapping_add((position & self.mask) as usize)
     }
 
     /// Bytes from a position to the end of its lap.
-    #[inline(always)]
     pub fn left(self, position: u64) -> u64 {
         self.length.wrapping_sub(position & self.mask)
     }
 
     /// Fetches the beginning of a record of `size` bytes behind the cache line of its header word, which has just been
     /// loaded: the writer had these lines last, and fetching them one after the other takes longer than the copy.
-    #[inline(always)]
     pub fn prefetch(self, memory: &impl Memory, position: u64, size: u64) {
         const LINE: usize = 64;
         /// At most this many bytes; the rest is fetched while the beginning is being decoded.
@@ -57,13 +54,11 @@ impl Ring {
     }
 
     /// The lap number of a position.
-    #[inline(always)]
     pub fn lap(self, position: u64) -> u64 {
         position >> self.shift
     }
 
     /// Where the lap of a position ends. Saturating: a hostile publisher's position may be the last one of all.
-    #[inline]
     pub fn lap_end(self, position: u64) -> u64 {
         (position | self.length.wrapping_sub(1)).saturating_add(1)
     }
@@ -71,7 +66,6 @@ impl Ring {
 
 /// The record of a frame that goes into one as a whole. `follows`: the reader knows the number of the record before,
 /// and this one's is one above it.
-#[inline]
 pub(super) fn record_of(frame: &Outgoing<'_>, follows: bool) -> Record {
     let header = &frame.header;
     let (shape, prefix) =

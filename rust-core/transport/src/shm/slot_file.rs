@@ -42,13 +42,11 @@ impl SlotFile {
 
     /// Returns whether nothing but the table has this file, so that it may be written. It stays so: the table alone
     /// lends it.
-    #[inline]
     pub(crate) fn is_free(&mut self) -> bool {
         self.0.is_home()
     }
 
     /// Lends `length` bytes from `from` on to be written; `None` where the file is not free.
-    #[inline]
     pub(crate) fn lend_writable(&mut self, from: usize, length: usize) -> Option<WritableSlot> {
         if !self.0.is_home() {
             return None;
@@ -61,7 +59,6 @@ impl SlotFile {
 
     /// Returns the offset of these bytes in the first `length` bytes of the file; `None` where they are elsewhere, or
     /// while the file is written.
-    #[inline]
     pub(crate) fn offset_of(&self, bytes: &[u8], length: usize) -> Option<usize> {
         let from = bytes.as_ptr().addr().checked_sub(self.file().bytes(0).as_ptr().addr())?;
         let is_inside = from <= length && bytes.len() <= length - from;
@@ -133,7 +130,6 @@ impl WritableSlot {
     }
 
     /// The same memory for writing.
-    #[inline]
     pub fn bytes_mut(&mut self) -> &mut [u8] {
         let Some(content) = &self.content else { return &mut [] };
         // SAFETY: the file was free when it was lent, and `offset_of` finds no bytes in it while it is written, so
@@ -151,7 +147,6 @@ impl WritableSlot {
 
     /// Ends the writing and returns the elements. The slot is written again only when the last
     /// clone of the result is dropped and the peer has released all references.
-    #[inline]
     pub fn into_bytes(self) -> Bytes {
         let length = self.length;
         self.into_first(length)

@@ -137,7 +137,6 @@ impl<R: Release> Slots<R> {
     }
 
     /// The table, if there may be a slot for so many bytes.
-    #[inline]
     fn table_for(&self, length: usize) -> Option<MutexGuard<'_, SlotTable<R>>> {
         // Before locking: in a forked child the lock may be another thread's that is not there.
         if !self.lengths.contains(&length) || fork::generation() != self.generation {
@@ -260,13 +259,11 @@ impl Slot {
 }
 
 /// The lengths of files for an array of so many bytes.
-#[inline]
 fn fitting(bytes: usize) -> Range<usize> {
     bytes..bytes.saturating_mul(MAX_OVERSIZE).saturating_add(1)
 }
 
 /// The slot in whose memory these bytes are, and their offset in it.
-#[inline]
 pub(super) fn locate(slots: &[Slot], bytes: &[u8]) -> Option<(usize, usize)> {
     let offset = |slot: &Slot| slot.file.as_ref()?.offset_of(bytes, slot.length);
     slots.iter().enumerate().find_map(|(slot, entry)| Some((slot, offset(entry)?)))
@@ -325,7 +322,6 @@ impl<R: Release> SlotTable<R> {
     }
 
     /// Whether what was published then is so old that a ring would not hold it any more, or was never published.
-    #[inline]
     fn is_past(&self, published: u64) -> bool {
         let newer = || self.slots.iter().filter(|other| other.published > published);
         published == 0

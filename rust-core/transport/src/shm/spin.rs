@@ -68,7 +68,6 @@ impl Spin {
 
     /// Makes the first polls of [`Spin::until`], which do not pause, if spinning is known to succeed. Returns whether
     /// `ready` returned true; otherwise the caller goes on with [`Spin::until`], which counts the failure.
-    #[inline]
     pub fn briefly(&mut self, mut ready: impl FnMut() -> bool) -> bool {
         if ready() {
             return true;
@@ -79,7 +78,6 @@ impl Spin {
     }
 
     /// Returns how often the next spin polls with pauses, where spinning is not known to succeed.
-    #[inline]
     fn probe(&self) -> u32 {
         let every =
             if self.failures < Spin::LONG_WITHOUT { Spin::PROBE_EVERY } else { Spin::RARE_PROBE_EVERY };
@@ -95,14 +93,12 @@ impl Spin {
     }
 
     /// Whether spinning is known to succeed.
-    #[inline]
     pub fn is_trusted(&self) -> bool {
         self.trust >= Spin::TRUSTED
     }
 
     /// Polls until `ready` returns true; false when it is time to sleep. What is ready at the first
     /// poll does not count as a success, because a sleep would have found it as well.
-    #[inline]
     pub fn until(&mut self, mut ready: impl FnMut() -> bool) -> bool {
         if ready() {
             return true;

@@ -119,7 +119,6 @@ pub(super) enum Presence {
 
 impl<C> Mapped<C> {
     /// The offset of the word that says which filling the file has.
-    #[inline]
     pub fn filling(&self) -> usize {
         self.memory.length() - PAGE + slot_page::at::FILLING
     }
@@ -127,7 +126,6 @@ impl<C> Mapped<C> {
 
 impl<C: ViewCounter> Elements<C> {
     /// Returns a view, which was counted.
-    #[inline]
     pub fn view(self) -> Bytes {
         Bytes::from_owner(View(self))
     }
@@ -187,7 +185,6 @@ impl<C: ViewCounter> SlotFiles<C> {
     }
 
     /// Returns the elements that a reference names, if its file is mapped and has them.
-    #[inline]
     pub fn mapped(&mut self, reference: &Reference) -> Option<Elements<C>> {
         match self.files.get_mut(usize::try_from(reference.slot).ok()?)?.as_mut()? {
             (number, PeerSlotFile::Mapped(file)) if *number == reference.file => elements(file, reference),

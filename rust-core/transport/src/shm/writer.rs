@@ -110,7 +110,6 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
     ///
     /// # Errors
     /// `Malformed` for a head that cannot be; the link is then to be ended.
-    #[inline]
     pub fn try_write(&mut self, frame: &Outgoing<'_>) -> Result<Sent> {
         if self.has_rest() && !self.flush()? {
             return Ok(Sent::Blocked);
@@ -128,14 +127,12 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
     }
 
     /// The record of a frame, if one has room for it.
-    #[inline]
     fn record_of(&self, frame: &Outgoing<'_>) -> Record {
         ring::record_of(frame, frame.header.sequence == self.sequence.wrapping_add(1))
     }
 
     /// Writes all of a record but its header word, which [`Writer::commit`] stores. False where
     /// there is no room.
-    #[inline]
     fn write_content(&mut self, frame: &Outgoing<'_>, record: Record) -> Result<bool> {
         let Some(at) = self.reserve(record.size())? else { return Ok(false) };
         ring::store_content(&self.mine, at, record, frame, |at, bytes| self.mine.copy_in(at, bytes));
@@ -144,7 +141,6 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
 
     /// Whether a frame without an extension and with a body of so many bytes fits in one record of
     /// any shape.
-    #[inline]
     pub fn is_one_record(&self, body: usize) -> bool {
         (HEADER + body) as u64 <= self.largest - WORD
     }
@@ -175,7 +171,6 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
 
     /// Whether the peer has read so far that records may be written up to `end`; if not, `needed` holds the head to
     /// wait for.
-    #[inline]
     fn has_room_to(&mut self, end: u64) -> Result<bool> {
         if end > self.room {
             self.load_head()?;
@@ -196,7 +191,6 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
     }
 
     /// Moves the tail behind a record that was written.
-    #[inline]
     fn advance(&mut self, record: Record) {
         self.tail += record.size();
         self.obtain_next_lines(record.size());
@@ -220,7 +214,6 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
     }
 
     /// Counts a frame that is complete in the ring, or begun.
-    #[inline]
     fn count_frame(&mut self, header: &Header) {
         self.frames += 1;
         if header.sequence != 0 {
@@ -247,7 +240,6 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
 
     /// The peer's head when it was loaded last. It moves also while one large frame is read, which
     /// shows that the peer lives.
-    #[inline]
     pub fn seen_head(&self) -> u64 {
         self.head
     }

@@ -188,7 +188,6 @@ impl StreamRx {
     }
 
     /// Notes bytes of the peer, where a message is checked against its end.
-    #[inline]
     fn note_activity(&self) {
         if self.stream.is_peer_checked() {
             self.activity.note();
@@ -326,7 +325,6 @@ impl StreamRx {
     }
 
     /// Returns whether another read may find a frame: false where the last one took everything.
-    #[inline]
     pub(crate) fn may_hold_more(&self) -> bool {
         !self.emptied || self.direct.is_ready() || self.end > self.start && self.has_frame()
     }
@@ -355,13 +353,11 @@ impl StreamRx {
 // Reads into memory of their own (`direct`), and with a sleep of a few milliseconds (`sys/brief.rs`).
 impl StreamRx {
     /// Returns whether the next read fills memory of its own.
-    #[inline]
     fn expects_whole(&self) -> bool {
         self.direct.is_expecting() && self.start == self.end && self.skip == 0
     }
 
     /// Counts the bytes of a read; returns whether there was room for more, so that it took everything.
-    #[inline]
     fn took_all(&mut self, came: usize) -> bool {
         if let Some(settled) = self.direct.settle(self.limit, &mut self.buffer) {
             (self.start, self.end) = (0, settled.in_buffer);

@@ -195,7 +195,6 @@ impl StreamTx {
 
     /// Returns whether [`StreamTx::try_send_next`] may begin a frame with a body of this size: nothing of an earlier
     /// one is left.
-    #[inline]
     pub fn accepts_next(&self, bytes: usize) -> bool {
         bytes <= NEXT && self.tail.is_none()
     }
@@ -227,7 +226,6 @@ impl StreamTx {
 }
 
 /// Writes head and body to the beginning of a block, and returns that.
-#[inline]
 fn joined<'b>(block: &'b mut [u8; SMALL], head: &[u8], body: &[u8]) -> &'b [u8] {
     let block = &mut block[..head.len() + body.len()];
     let (first, rest) = block.split_at_mut(head.len());

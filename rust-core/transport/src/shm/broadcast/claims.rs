@@ -63,20 +63,17 @@ pub(super) struct Claims(u64);
 
 impl Claims {
     /// Loads them from the subscriber's page.
-    #[inline]
     pub fn of(page: &impl Memory) -> Claims {
         // Acquire: all reads that the subscriber made before it ended a view come before the writes that follow here.
         Claims(page.load(at::VIEWS, Ordering::Acquire))
     }
 
     /// Whether this slot is one of them.
-    #[inline]
     pub fn has(self, slot: usize) -> bool {
         self.0 >> (slot * VIEW_BITS) & ((1 << VIEW_BITS) - 1) != 0
     }
 
     /// Returns how many slots they are.
-    #[inline]
     pub fn count(self) -> usize {
         const LOWEST: u64 = u64::MAX / ((1 << VIEW_BITS) - 1);
         let any = (0..VIEW_BITS).fold(0, |any, bit| any | self.0 >> bit);

@@ -93,7 +93,6 @@ struct Newest {
 
 impl ShmBroadcastWriter {
     /// Wakes the subscribers that sleep.
-    #[inline]
     fn notify(&mut self) {
         if self.subscribers.values().any(Subscription::is_asleep) {
             self.wake();

@@ -269,14 +269,12 @@ impl Subscription {
     }
 
     /// Whether the subscriber sleeps and is to be woken. Behind the full fence of the commit.
-    #[inline]
     pub fn is_asleep(&self) -> bool {
         self.waker.is_due(self.page.load_fenced(at::DATA_PARK))
     }
 
     /// Returns the stage that the subscriber is to be woken from, by a byte or together with the others
     /// in the futex; `None` where it is awake. From now on it counts as woken.
-    #[inline]
     pub(in crate::shm) fn take_stage(&mut self) -> Option<Stage> {
         let park = self.page.load_fenced(at::DATA_PARK);
         if !self.waker.is_due(park) {

@@ -159,7 +159,6 @@ impl<P: Memory> RingReader<P> {
 
     /// Whether [`RingReader::read`] would return anything but `Nothing`. For spinning: the order is
     /// relaxed, and `read` loads the words again.
-    #[inline]
     pub fn is_ready(&self) -> bool {
         self.has_next() || self.peer.load(at::STATE, Ordering::Relaxed) != state::OPEN
     }
@@ -248,7 +247,6 @@ impl<P: Memory> RingReader<P> {
     }
 
     /// The word at the position, of a whole record or 0.
-    #[inline]
     fn next_word(&self) -> u64 {
         self.peer.load(self.ring.offset_of(self.position), Ordering::Acquire)
     }

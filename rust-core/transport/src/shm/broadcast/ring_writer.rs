@@ -118,7 +118,6 @@ impl<M: OwnMemory> RingWriter<M> {
 
     /// Writes a frame and commits it. Returns false, and changes nothing, where the record would
     /// take more than half of the ring: readers would have no time to copy it before the next one.
-    #[inline]
     pub fn write(&mut self, frame: &Outgoing<'_>) -> bool {
         let Some(size) = self.put(frame) else { return false };
         self.commit();
@@ -234,7 +233,6 @@ impl<M: OwnMemory> RingWriter<M> {
 
     /// Makes the record of `size` bytes from `start` on the newest one, without a word of it stored yet. Returns the
     /// offset of what is behind its first word.
-    #[inline(always)]
     fn begin(&mut self, start: u64, size: u64) -> usize {
         self.count += 1;
         (self.latest, self.tail) = (start, start + size);
@@ -243,7 +241,6 @@ impl<M: OwnMemory> RingWriter<M> {
     }
 
     /// Stores the first word of a record or pad at this position, or has it stored by the commit.
-    #[inline(always)]
     fn store_word(&mut self, position: u64, record: Record) {
         let word = record.to_word(self.ring.lap(position));
         if position == self.committed {
@@ -258,7 +255,6 @@ impl<M: OwnMemory> RingWriter<M> {
     /// Readers hold these lines since the last lap, and fetching them one after the other at the
     /// next write takes longer than the copy. A prefetch changes no memory, so readers that still
     /// copy there are not disturbed.
-    #[inline]
     fn prefetch_next(&self, size: u64) {
         const LINE: usize = 64;
         /// At most this many bytes: more would fill the processor's queue of outstanding misses.
@@ -276,7 +272,6 @@ impl<M: OwnMemory> RingWriter<M> {
     /// orders the announcement before every later store to the ring: a reader that copied one of
     /// the new bytes and then checks `reserved` behind an acquire fence finds the new value, or a
     /// later one.
-    #[inline]
     pub fn reserve(&mut self, end: u64) {
         let end = end + GRANULE;
         if end > self.reserved {
@@ -303,7 +298,6 @@ impl<M: OwnMemory> RingWriter<M> {
     /// Makes all appended records visible to readers. `tail` comes last and is followed by a full
     /// fence, so that the caller can check for sleeping subscribers: either it sees the park word,
     /// or the subscriber sees the new tail before it sleeps.
-    #[inline]
     pub fn commit(&mut self) {
         if self.tail > self.committed {
             self.mine.store(self.ring.offset_of(self.committed), self.first, Ordering::Release);

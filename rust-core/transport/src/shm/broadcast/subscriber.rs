@@ -194,7 +194,6 @@ impl BroadcastReader {
     }
 
     /// Spins before the general path, where that is known to succeed. False if nothing came.
-    #[inline]
     fn spin_early(&mut self) -> bool {
         let BroadcastReader { ring_reader, spin, has_spun, .. } = self;
         if !spin.is_trusted() {

@@ -55,7 +55,6 @@ impl Release for Viewers {
     /// As the largest ring.
     const BOUND: usize = 4;
 
-    #[inline]
     fn is_open(&mut self) -> bool {
         if self.have_left {
             self.forget_those_that_have_gone();
@@ -63,13 +62,11 @@ impl Release for Viewers {
         !self.is_off && !self.is_closed
     }
 
-    #[inline]
     fn may_be_free(&self, _slot: usize) -> bool {
         // The subscribers' pages are read for the one slot that is tried.
         true
     }
 
-    #[inline]
     fn claim(&mut self, slot: usize, entry: &mut Slot) -> bool {
         let Some(file) = entry.file.as_ref().map(SlotFile::file) else { return false };
         let word = entry.length + slot_page::at::FILLING;

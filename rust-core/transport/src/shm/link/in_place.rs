@@ -225,14 +225,12 @@ impl ShmRx {
     }
 
     /// Polls for a frame for about a microsecond, if spinning is known to succeed on this link; true when there is one.
-    #[inline]
     pub fn poll_briefly(&mut self) -> bool {
         let reader = &self.reader;
         self.spin.briefly(|| reader.is_ready())
     }
 
     /// Whether spinning is known to succeed on this link.
-    #[inline]
     pub fn is_spin_trusted(&self) -> bool {
         self.spin.is_trusted()
     }

@@ -158,7 +158,6 @@ impl ShmRx {
     }
 
     /// Spins until something is there; false when it is time to sleep.
-    #[inline]
     pub(crate) fn spin(&mut self) -> bool {
         let reader = &self.reader;
         self.spin.until(|| reader.is_ready())

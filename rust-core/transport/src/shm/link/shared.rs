@@ -90,7 +90,6 @@ impl Shared {
     }
 
     /// Whether the peer has closed its side, as its page says.
-    #[inline(always)]
     pub(crate) fn has_closed(&self) -> bool {
         self.peer.memory.load(at::STATE, Ordering::Acquire) != state::OPEN
     }

@@ -29,7 +29,6 @@ pub(in super::super) struct Referring {
 impl<M: OwnMemory, P: Memory> Reader<M, P> {
     /// Whether the record that the last step found refers to slots; [`Reader::take_references`]
     /// then reads it.
-    #[inline]
     pub fn has_references(record: Record) -> bool {
         record.shape() == Some(Shape::Slots)
     }
@@ -48,7 +47,6 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
 
     /// Whether the record that the last step found refers to its whole body in a slot; [`Reader::take_placed`] then
     /// reads it.
-    #[inline]
     pub fn is_placed(record: Record) -> bool {
         record.shape() == Some(Shape::Placed)
     }
@@ -113,7 +111,6 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
     }
 
     /// So many of them, each loaded once.
-    #[inline]
     fn words<const N: usize>(&self, at: usize) -> [u64; N] {
         self.peer.load_words(at)
     }

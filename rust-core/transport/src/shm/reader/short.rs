@@ -40,7 +40,6 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
     }
 
     /// The same for data that is to have memory of its own.
-    #[inline]
     pub fn take_whole(&mut self, fast: &FastRecord) -> Incoming {
         let content = fast.at().wrapping_add(WORD as usize);
         let (sequence, sent) = (self.next_sequence(), self.word(content).cast_signed());
@@ -79,7 +78,6 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
     }
 
     /// The sequence number of the next compact record.
-    #[inline]
     pub fn next_sequence(&self) -> u64 {
         self.sequence.wrapping_add(1)
     }

@@ -31,19 +31,16 @@ impl Small {
     pub const LONGEST: usize = buffers::SHORT;
 
     /// Bytes of the body.
-    #[inline]
     pub fn length(&self) -> usize {
         self.record.length() - self.prefix
     }
 
     /// The time of sending, ns since 1970, as the record gives it.
-    #[inline]
     pub fn sent(&self) -> i64 {
         self.sent
     }
 
     /// The message header that the record stands for.
-    #[inline]
     pub fn header(&self) -> Header {
         let Small { record, kind, encoding, sequence, correlation, sent, .. } = *self;
         let (flags, body) = (record.flags(), self.length() as u64);
@@ -67,7 +64,6 @@ pub enum FastKind {
 
 impl FastKind {
     /// The form of fast-path messages of this kind.
-    #[inline(always)]
     pub(in super::super) const fn of(kind: Kind) -> Option<FastKind> {
         Some(match kind {
             Kind::Data => FastKind::Data,
@@ -78,7 +74,6 @@ impl FastKind {
     }
 
     /// The record with `length` bytes behind its header word.
-    #[inline(always)]
     pub(in super::super) fn record(self, encoding: Encoding, length: u32) -> Record {
         let (shape, kind) = match self {
             FastKind::Data => (Shape::Compact, Kind::Data),
@@ -90,7 +85,6 @@ impl FastKind {
     }
 
     /// Bytes of the record between its header word and the body.
-    #[inline(always)]
     pub(in super::super) const fn prefix(self) -> usize {
         if matches!(self, FastKind::Reply | FastKind::Published) { LINKED } else { COMPACT }
     }
@@ -112,7 +106,6 @@ impl FastRecord {
     pub(in super::super) const FORM: u64 = !(u32::MAX as u64 | 0x7 << 40);
 
     /// These bits of a form, without a lap.
-    #[inline(always)]
     fn form_bits(form: FastKind) -> u64 {
         form.record(Encoding::Raw, 0).to_bits()
     }
@@ -123,14 +116,12 @@ impl FastRecord {
     }
 
     /// Whether a word has this form and the lap of this word of data.
-    #[inline(always)]
     pub(in super::super) fn is(word: u64, form: FastKind, data: u64) -> bool {
         let form = FastRecord::form_bits(form) ^ FastRecord::form_bits(FastKind::Data);
         (word ^ data ^ form) & FastRecord::FORM == 0
     }
 
     /// The record with this word, which [is](FastRecord::is) of this form; none if it is too short, or has no encoding.
-    #[inline(always)]
     pub(in super::super) fn new(word: u64, at: usize, form: FastKind) -> Option<FastRecord> {
         let fast = FastRecord { word, at, encoding: Record(word).encoding()?, form };
         // What is too short for its prefix has the greatest length.
@@ -138,13 +129,11 @@ impl FastRecord {
     }
 
     /// Bytes of the body.
-    #[inline(always)]
     pub fn length(&self) -> usize {
         Record(self.word).length().wrapping_sub(self.form.prefix())
     }
 
     /// Bytes that the record takes in the ring.
-    #[inline(always)]
     pub(in super::super) fn size(&self) -> u64 {
         // Nothing overflows: the length has 32 bits.
         let content = Record(self.word).length() as u64;
@@ -152,13 +141,11 @@ impl FastRecord {
     }
 
     /// The offset of the record.
-    #[inline(always)]
     pub(in super::super) fn at(&self) -> usize {
         self.at
     }
 
     /// The encoding of the body.
-    #[inline(always)]
     pub fn encoding(&self) -> Encoding {
         self.encoding
     }
@@ -178,13 +165,11 @@ pub struct FastLinked {
 
 impl FastLinked {
     /// Bytes of the body.
-    #[inline(always)]
     pub fn length(&self) -> usize {
         self.fast.length()
     }
 
     /// The encoding of the body.
-    #[inline(always)]
     pub fn encoding(&self) -> Encoding {
         self.fast.encoding()
     }

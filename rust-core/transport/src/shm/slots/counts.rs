@@ -34,7 +34,6 @@ impl<P: Memory> Counts<P> {
 
     /// Whether the peer has released every reference into this slot, so that it may be written
     /// again.
-    #[inline]
     pub(crate) fn is_released(&self, slot: usize) -> bool {
         // Acquire, against the release order in `release`: the peer's reads of the slot come before
         // its addition, so they come before the writes that follow here.
@@ -42,7 +41,6 @@ impl<P: Memory> Counts<P> {
     }
 
     /// Counts a reference that is about to be sent.
-    #[inline]
     pub(crate) fn reference(&mut self, slot: usize) {
         self.sent[slot] = self.sent[slot].wrapping_add(1);
     }
@@ -51,23 +49,19 @@ impl<P: Memory> Counts<P> {
 impl<P: Memory> Release for Counts<P> {
     const BOUND: usize = 2;
 
-    #[inline]
     fn is_open(&mut self) -> bool {
         true
     }
 
-    #[inline]
     fn may_be_free(&self, slot: usize) -> bool {
         self.is_released(slot)
     }
 
-    #[inline]
     fn claim(&mut self, _slot: usize, _entry: &mut Slot) -> bool {
         // It is free: the peer reads nothing that it has no reference to.
         true
     }
 
-    #[inline]
     fn note_sent(&mut self, _slots: &mut [Slot], references: &[Reference]) {
         references.iter().for_each(|reference| self.reference(reference.slot as usize));
     }
@@ -95,7 +89,6 @@ impl ReleaseCounter {
     }
 
     /// Prefetches the line in which a reference is released: the peer has read it, and an atomic addition waits for it.
-    #[inline]
     pub(in super::super) fn prefetch(&self, slot: usize) {
         self.page.prefetch(at::RELEASED + slot * 8);
     }

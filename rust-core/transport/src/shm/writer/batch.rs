@@ -58,7 +58,6 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
     }
 
     /// Lets the reader find what is hidden. The full fence lets the caller check whether it sleeps.
-    #[inline]
     pub fn publish(&mut self, hidden: &mut Hidden) {
         if let Some((first, word)) = hidden.0.take() {
             self.mine.store_fenced(self.ring.offset_of(first), word);

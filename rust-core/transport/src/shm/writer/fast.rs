@@ -62,7 +62,6 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
     }
 
     /// Returns whether a record of this form may have this number: only a linked record contains its number.
-    #[inline(always)]
     fn may_have(&self, form: FastKind, sequence: u64) -> bool {
         form.prefix() == LINKED || sequence == self.sequence.wrapping_add(1)
     }

@@ -31,13 +31,11 @@ impl<M: OwnMemory, P: Memory> Writer<M, P> {
     }
 
     /// What is still to be written of a large frame.
-    #[inline]
     pub fn tail(&self) -> Option<&Tail> {
         self.tail_of_frame.as_deref()
     }
 
     /// Whether some of a large frame is still to be written.
-    #[inline]
     pub fn has_rest(&self) -> bool {
         self.tail_of_frame.is_some()
     }

@@ -39,31 +39,26 @@ pub(super) struct Settled {
 
 impl Direct {
     /// Expects a frame of this length next; a short one is not worth it.
-    #[inline]
     pub(crate) fn expect(&mut self, length: usize) {
         self.expected = if (SHORTEST..=LONGEST).contains(&length) { length } else { 0 };
     }
 
     /// Returns whether a frame is expected.
-    #[inline]
     pub(crate) fn is_expecting(&self) -> bool {
         self.expected > 0
     }
 
     /// Returns whether a complete frame is here.
-    #[inline]
     pub(crate) fn is_ready(&self) -> bool {
         self.header.is_some()
     }
 
     /// Returns the header and all bytes of the complete frame.
-    #[inline]
     pub(crate) fn peek(&self) -> Option<(&Header, &[u8])> {
         Some((self.header.as_ref()?, &self.bytes))
     }
 
     /// Returns the complete frame.
-    #[inline]
     pub(crate) fn take(&mut self) -> Option<Incoming> {
         let header = self.header.take()?;
         Some(split(header, buffers::bytes(std::mem::take(&mut self.bytes))))
@@ -79,7 +74,6 @@ impl Direct {
 
     /// Keeps what a read has filled as a frame, or copies it to the buffer, where `limit` is the longest body. `None`
     /// where nothing was read so.
-    #[inline]
     pub(crate) fn settle(&mut self, limit: u64, buffer: &mut [u8]) -> Option<Settled> {
         if self.bytes.is_empty() { None } else { Some(self.settle_bytes(limit, buffer)) }
     }

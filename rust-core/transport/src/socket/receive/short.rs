@@ -23,13 +23,11 @@ impl StreamRx {
     }
 
     /// Returns whether bytes are here that were not taken yet.
-    #[inline]
     pub fn holds_bytes(&self) -> bool {
         self.end > self.start || self.direct.is_ready()
     }
 
     /// Returns whether the last polls found nothing, so that a sleep is likely, and nothing is here to be reported.
-    #[inline]
     pub fn last_polls_were_empty(&self) -> bool {
         self.empty_polls >= EMPTY_POLLS && !self.holds_bytes() && self.long.is_none() && self.over.is_none()
     }
@@ -74,7 +72,6 @@ impl StreamRx {
     }
 
     /// Returns the header of the ordinary message that is complete here; none for anything else. Changes nothing.
-    #[inline]
     pub fn peek(&self) -> Option<Header> {
         if let Some((header, bytes)) = self.direct.peek() {
             return is_ordinary(header, &bytes[HEADER..]).then_some(*header);
@@ -93,13 +90,11 @@ impl StreamRx {
     }
 
     /// Returns whether the message that [`StreamRx::peek`] has just found has memory of its own.
-    #[inline]
     pub fn is_whole(&self) -> bool {
         self.direct.is_ready()
     }
 
     /// Returns the frame that [`StreamRx::peek`] has just found, if it has memory of its own.
-    #[inline]
     pub fn take_whole(&mut self) -> Option<Incoming> {
         let frame = self.direct.take()?;
         self.note_taken();
@@ -117,7 +112,6 @@ impl StreamRx {
     }
 
     /// Notes that a message was taken.
-    #[inline]
     fn note_taken(&mut self) {
         self.emptied = std::mem::take(&mut self.emptied_briefly);
         self.brief_reads.note_message();
@@ -125,13 +119,11 @@ impl StreamRx {
 }
 
 /// Returns whether the header has no extension, and the body its check sum.
-#[inline]
 fn is_ordinary(header: &Header, body: &[u8]) -> bool {
     header.extension == 0 && has_its_check_sum(header, body)
 }
 
 /// Returns whether the body has its check sum, or none.
-#[inline]
 fn has_its_check_sum(header: &Header, body: &[u8]) -> bool {
     header.flags & flags::BODY_CHECKED == 0 || crc::of_bytes(body) == header.body_check
 }

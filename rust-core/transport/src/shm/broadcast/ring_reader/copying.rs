@@ -85,7 +85,6 @@ impl<P: Memory> RingReader<P> {
     }
 
     /// The offset in the memory of what is behind the header word of a record.
-    #[inline]
     fn content(&self, position: u64) -> usize {
         self.ring.offset_of(position) + WORD as usize
     }
