@@ -46,7 +46,6 @@ pub struct ArcRef<T> {
 }
 
 /// The order of the exchanges; a mutant of the model has none.
-#[inline(always)]
 fn order() -> Ordering {
     #[cfg(loom)]
     if UNORDERED.get() {
@@ -56,7 +55,6 @@ fn order() -> Ordering {
 }
 
 /// The order in which the owner finds the reference at home.
-#[inline(always)]
 fn order_of_lending() -> Ordering {
     if order() == Ordering::Relaxed { Ordering::Relaxed } else { Ordering::Acquire }
 }
@@ -75,7 +73,6 @@ impl<T> ArcOwner<T> {
     }
 
     /// Returns whether no borrower has the value: what all have done comes before. It stays so until it is lent.
-    #[inline]
     pub fn is_home(&mut self) -> bool {
         if self.shared.state.load(order_of_lending()) != HOME {
             return false;
@@ -87,7 +84,6 @@ impl<T> ArcOwner<T> {
     }
 
     /// Lends the value.
-    #[inline]
     pub fn lend(&mut self) -> ArcRef<T> {
         // Acquire: what the last borrower did comes before this, and so before the value is dropped. Relaxed below: a
         // reference that goes to another thread is passed on with order.
@@ -126,7 +122,6 @@ impl<T> Drop for ArcOwner<T> {
 }
 
 impl<T> Drop for ArcRef<T> {
-    #[inline]
     fn drop(&mut self) {
         note_locked();
         if self.is_counted || self.shared.state.swap(HOME, order()) == LEFT {
@@ -140,7 +135,6 @@ impl<T> Drop for ArcRef<T> {
 impl<T> Deref for ArcOwner<T> {
     type Target = T;
 
-    #[inline]
     fn deref(&self) -> &T {
         &self.shared.value
     }
@@ -149,7 +143,6 @@ impl<T> Deref for ArcOwner<T> {
 impl<T> Deref for ArcRef<T> {
     type Target = T;
 
-    #[inline]
     fn deref(&self) -> &T {
         &self.shared.value
     }

@@ -58,7 +58,6 @@ impl BriefReads {
     }
 
     /// Returns whether messages come one after the other.
-    #[inline]
     pub fn are_due(&self) -> bool {
         self.messages == FIRST
     }

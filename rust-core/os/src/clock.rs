@@ -27,7 +27,6 @@ pub fn now() -> i64 {
 }
 
 /// Reads the wall clock. The standard library's conversion from `SystemTime` would double the cost.
-#[inline]
 fn wall() -> i64 {
     read(libc::CLOCK_REALTIME).unwrap_or_else(|| Timestamp::now().0)
 }
@@ -39,7 +38,6 @@ fn steady() -> i64 {
 }
 
 /// Returns the nanoseconds of a clock of the kernel.
-#[inline]
 fn read(clock: libc::clockid_t) -> Option<i64> {
     const SECOND: i64 = 1_000_000_000;
     let mut now = MaybeUninit::<libc::timespec>::uninit();

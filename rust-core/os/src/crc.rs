@@ -13,7 +13,6 @@ const SHORT: usize = 256;
 const LANE: usize = 1024;
 
 /// Returns the CRC-32C of these bytes.
-#[inline]
 pub fn of_bytes(bytes: &[u8]) -> u32 {
     #[cfg(target_arch = "x86_64")]
     if (bytes.len() <= SHORT || bytes.len() >= 3 * LANE) && std::is_x86_feature_detected!("sse4.2") {
@@ -54,7 +53,6 @@ fn by_instructions(bytes: &[u8]) -> u32 {
 
 /// Returns the sum with eight more bytes.
 #[cfg(target_arch = "x86_64")]
-#[inline(always)]
 fn append(mut sum: u64, word: &[u8; 8]) -> u64 {
     let word = u64::from_le_bytes(*word);
     // SAFETY: computes in registers alone; `of_bytes` has found that the processor has the instruction.
@@ -66,7 +64,6 @@ fn append(mut sum: u64, word: &[u8; 8]) -> u64 {
 
 /// Returns the sum with [`LANE`] zeros behind it: what each of its bytes becomes, put together.
 #[cfg(target_arch = "x86_64")]
-#[inline]
 fn before_zeros(sum: u32) -> u32 {
     let bytes = sum.to_le_bytes();
     BEFORE_ZEROS.iter().zip(bytes).fold(0, |sum, (table, byte)| sum ^ table[usize::from(byte)])
@@ -100,7 +97,6 @@ static BEFORE_ZEROS: [[u32; 256]; 4] = {
 
 /// Returns the CRC-32C of these words' bytes, the lowest of each first.
 // Always: as a function to call, it gets the words in memory.
-#[inline(always)]
 pub fn of_words(words: &[u64; 8]) -> u32 {
     #[cfg(target_arch = "x86_64")]
     if std::is_x86_feature_detected!("sse4.2") {
@@ -112,7 +108,6 @@ pub fn of_words(words: &[u64; 8]) -> u32 {
 /// For a processor with SSE 4.2. Not the intrinsic function: the compiler inlines it only where the whole program
 /// is built for such processors, and the words would have to go through memory.
 #[cfg(target_arch = "x86_64")]
-#[inline(always)]
 fn by_instruction(words: &[u64; 8]) -> u32 {
     let mut sum = u64::from(u32::MAX);
     for word in words {

@@ -154,13 +154,11 @@ impl<'a> Wait<'a> {
 // What objects ask of a wait, and `Waiting::start`, are no methods of `Wait`: it is a type of users.
 
 /// Returns the time-out of a call; `default` applies if the caller gave none.
-#[inline]
 fn timeout_of(wait: &Wait<'_>, default: Timeout) -> Timeout {
     if wait.timeout == Timeout::Default { default } else { wait.timeout }
 }
 
 /// Returns whether the call may wait at all, for how short a time ever. `default` as above.
-#[inline]
 pub fn may_wait(wait: &Wait<'_>, default: Timeout) -> bool {
     timeout_of(wait, default) != Timeout::After(Duration::ZERO)
 }
@@ -173,7 +171,6 @@ pub fn at_timeout(missing: Error) -> impl FnOnce(Error) -> Error {
 
 /// Returns whether a signal that asks the program to stop ends the call: one without end, or a part of one. `default`
 /// as above.
-#[inline]
 pub fn heeds_signals(wait: &Wait<'_>, default: Timeout) -> bool {
     timeout_of(wait, default) == Timeout::Forever || wait.part_of == Some(Timeout::Forever)
 }
@@ -231,7 +228,6 @@ impl<'a> Waiting<'a> {
     pub const PATIENCE: Duration = Duration::from_millis(500);
 
     /// Starts a wait. `default` applies if the caller gave no time-out.
-    #[inline]
     pub fn start(wait: Wait<'a>, default: Timeout) -> Waiting<'a> {
         const LAST_RESORT: Duration = Duration::from_secs(30);
         let duration = match timeout_of(&wait, default) {
@@ -257,7 +253,6 @@ impl<'a> Waiting<'a> {
 
     /// Marks the call whose wait this is: this thread sleeps only where the call drives it, as long as this exists.
     #[must_use]
-    #[inline]
     pub fn in_call(mut self) -> Waiting<'a> {
         self._call = Some(InCall::new());
         self
@@ -376,7 +371,6 @@ impl<'a> Waiting<'a> {
     ///
     /// # Errors
     /// `Timeout` once the deadline has passed.
-    #[inline]
     pub fn has_left(&mut self, time: Duration) -> Result<bool> {
         if self.next.is_some() {
             return self.sleep().map(|left| left.is_none_or(|left| left >= time));

@@ -23,7 +23,6 @@ use crate::kernel_entry;
 const LOWEST: i32 = 3;
 
 /// Returns whether a descriptor has the number of a standard stream.
-#[inline]
 pub fn is_standard(fd: &OwnedFd) -> bool {
     fd.as_raw_fd() < LOWEST
 }
@@ -32,7 +31,6 @@ pub fn is_standard(fd: &OwnedFd) -> bool {
 ///
 /// # Errors
 /// That of the maker; `EMFILE` if no number is free.
-#[inline]
 pub fn above_standard(made: Result<OwnedFd>) -> Result<OwnedFd> {
     let made = made?;
     if is_standard(&made) { duplicate(&made) } else { Ok(made) }

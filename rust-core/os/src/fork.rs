@@ -45,7 +45,6 @@ static GUARDED: Own<Mutex<Vec<RawFd>>> = Own::new();
 
 /// Returns the generation of this process. Relaxed: it changes only in a child, before any other
 /// thread exists there.
-#[inline]
 pub fn generation() -> u64 {
     match PAGE.0[GENERATION].load(Ordering::Relaxed) {
         0 => begin(),
@@ -97,7 +96,6 @@ fn install() {
 ///
 /// # Errors
 /// `InvalidState`.
-#[inline]
 pub fn check(born: u64) -> Result<()> {
     if born == generation() { Ok(()) } else { Err(parents()) }
 }
@@ -120,7 +118,6 @@ impl Default for Born {
 
 impl Born {
     /// Returns whether it is this process.
-    #[inline]
     pub fn is_here(self) -> bool {
         self.0 == generation()
     }
@@ -129,7 +126,6 @@ impl Born {
     ///
     /// # Errors
     /// `InvalidState`.
-    #[inline]
     pub fn check(self) -> Result<()> {
         check(self.0)
     }
@@ -148,13 +144,11 @@ pub struct OfProcess<T> {
 
 impl<T> OfProcess<T> {
     /// Returns the value as one of this process.
-    #[inline]
     pub fn new(value: T) -> OfProcess<T> {
         OfProcess { value: ManuallyDrop::new(value), born: Born::default() }
     }
 
     /// Returns the process that made it.
-    #[inline]
     pub fn born(of: &OfProcess<T>) -> Born {
         of.born
     }
@@ -179,21 +173,18 @@ impl<T> Drop for OfProcess<T> {
 impl<T> Deref for OfProcess<T> {
     type Target = T;
 
-    #[inline(always)]
     fn deref(&self) -> &T {
         &self.value
     }
 }
 
 impl<T> DerefMut for OfProcess<T> {
-    #[inline(always)]
     fn deref_mut(&mut self) -> &mut T {
         &mut self.value
     }
 }
 
 impl<T: AsFd> AsFd for OfProcess<T> {
-    #[inline]
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.value.as_fd()
     }
@@ -234,7 +225,6 @@ impl<T: Default + Send + Sync + 'static> Own<T> {
     }
 
     /// Returns the state of this process, and makes it for the first caller.
-    #[inline]
     pub fn get(&self) -> &'static T {
         let generation = generation();
         self.of_generation(generation).unwrap_or_else(|| self.make(generation))
@@ -247,7 +237,6 @@ impl<T: Default + Send + Sync + 'static> Own<T> {
     }
 
     /// Returns the state if it is that of this generation.
-    #[inline]
     fn of_generation(&self, generation: u64) -> Option<&'static T> {
         // SAFETY: what the pointer refers to was leaked by `make`, so it lives as long as the process and is shared.
         let there = unsafe { self.0.load(Ordering::Acquire).as_ref() };
@@ -377,7 +366,6 @@ impl Drop for Guarded {
 }
 
 impl AsFd for Guarded {
-    #[inline]
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.descriptor.as_fd()
     }

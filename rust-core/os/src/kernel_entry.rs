@@ -15,7 +15,6 @@ pub struct NoKernelEntry(());
 
 impl NoKernelEntry {
     /// Notes that this thread has taken the lock.
-    #[inline(always)]
     pub fn new() -> NoKernelEntry {
         #[cfg(all(debug_assertions, not(loom)))]
         HELD.set(HELD.get() + 1);
@@ -32,7 +31,6 @@ impl Drop for NoKernelEntry {
 
 /// Asserts, in a debug build, that the caller may enter the kernel. Called before each system call that sends,
 /// receives, waits, or opens, maps or reads a file.
-#[inline(always)]
 #[track_caller]
 pub fn assert_allowed() {
     #[cfg(all(debug_assertions, not(loom)))]

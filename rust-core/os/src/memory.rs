@@ -114,7 +114,6 @@ impl Mapping {
 
     /// Returns the address of `length` bytes at offset `at`. Panics outside the mapping: offsets
     /// are checked before they are passed here.
-    #[inline]
     fn range(&self, at: usize, length: usize) -> *mut u8 {
         assert!(at <= self.length && length <= self.length - at, "a position outside the memory file");
         // SAFETY: the offset was checked to lie inside the mapping, whose length fits an isize.
@@ -132,7 +131,6 @@ impl Mapping {
     }
 
     /// Returns the word at offset `at`, a multiple of 8.
-    #[inline]
     fn word(&self, at: usize) -> &AtomicU64 {
         // SAFETY: `map` refuses what is shorter. So the words of the page before a ring, whose places are constants,
         // are reached without a comparison.

@@ -27,7 +27,6 @@ pub struct Once<T> {
 unsafe impl<T: Send + Sync> Sync for Once<T> {}
 
 /// The order of the store behind the value; a mutant of the model has none.
-#[inline(always)]
 fn order() -> Ordering {
     #[cfg(loom)]
     if UNORDERED.get() {
@@ -49,7 +48,6 @@ impl<T> Once<T> {
     }
 
     /// Returns the value, if it is there.
-    #[inline]
     pub fn get(&self) -> Option<&T> {
         // Acquire: pairs with the store in `put`, so the value is seen whole.
         if self.state.load(Ordering::Acquire) != FULL {
@@ -61,7 +59,6 @@ impl<T> Once<T> {
 
     /// Writes the value and returns it. Returns `None` and writes nothing if the place has a value, or if another
     /// thread is writing one. After a panic in `write` the place stays unusable until it is cleared.
-    #[inline]
     pub fn put(&self, write: impl FnOnce(&mut T)) -> Option<&T> {
         // Relaxed: no thread that shares the place has written before.
         self.state.compare_exchange(EMPTY, TAKEN, Ordering::Relaxed, Ordering::Relaxed).ok()?;
@@ -73,7 +70,6 @@ impl<T> Once<T> {
     }
 
     /// Empties the place. `clear` drops the parts of the value whose memory is not used again.
-    #[inline]
     pub fn clear(&mut self, clear: impl FnOnce(&mut T)) {
         clear(self.value.get_mut());
         // Relaxed: `&mut self` shows that no other thread has the place; sharing it later orders this store.

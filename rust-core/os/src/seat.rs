@@ -145,34 +145,29 @@ impl<T, G> Seat<T, G> {
 
     /// Returns value and gate, for a call that does not sleep; `None` where another thread has or awaits the seat.
     /// Waits for the gate alone.
-    #[inline]
     pub fn enter(&self) -> Option<SeatGuard<'_, T, G>> {
         let gate = sync::lock(&self.gate);
         self.is_free().then(|| SeatGuard { gate, seat: self })
     }
 
     /// Returns whether no thread has or awaits the seat. The caller has the gate.
-    #[inline]
     fn is_free(&self) -> bool {
         self.seems_free() || left_out(ProtocolStep::SeeTaken)
     }
 
     /// Notes that this thread has the permit. The caller has the gate and has found that no thread has it.
-    #[inline]
     fn grant(&self) -> Permit<'_, T, G> {
         self.word.store(self.word.load(Relaxed) | this_thread(), Relaxed);
         Permit { seat: self, no_send: PhantomData }
     }
 
     /// Notes that a thread has the value. As [`Seat::grant`].
-    #[inline]
     fn take_value(&self) -> ValueGuard<'_, T, G> {
         self.word.store(self.word.load(Relaxed) | TAKEN, Relaxed);
         ValueGuard { seat: self, no_send: PhantomData }
     }
 
     /// Both at once.
-    #[inline]
     fn lease(&self) -> Lease<'_, T, G> {
         self.word.store(this_thread() | TAKEN, Relaxed);
         Lease { seat: self, no_send: PhantomData }
@@ -292,7 +287,6 @@ impl<T, G> Seat<T, G> {
     }
 
     /// Takes the value where no thread has it at this instant, whichever thread has the permit.
-    #[inline]
     pub fn try_borrow(&self) -> Option<ValueGuard<'_, T, G>> {
         self.try_borrow_or(|_| {})
     }
@@ -354,13 +348,11 @@ impl<T, G> Seat<T, G> {
 
     /// Returns whether a call has the permit. A thread that only waits for it does not count. What was true when this
     /// thread was at the gate last, or later.
-    #[inline]
     pub fn is_acquired(&self) -> bool {
         self.word.load(Relaxed) & OWNER != 0
     }
 
     /// Returns whether no thread has or awaits the seat, as far as this thread knows.
-    #[inline]
     pub fn seems_free(&self) -> bool {
         self.word.load(Relaxed) & !SIGNAL_END == 0
     }
@@ -372,7 +364,6 @@ impl<T, G> Seat<T, G> {
 
     /// Returns whether a call of this very thread has the permit, or has stepped aside, and its callback or signal
     /// handler runs now.
-    #[inline]
     pub fn is_acquired_here(&self) -> bool {
         let word = self.word.load(Relaxed);
         word & OWNER == this_thread()
@@ -421,7 +412,6 @@ impl<T, G> Seat<T, G> {
 
     /// Gives back what these bits stand for. The caller has the gate; once it has left, it passes the result to
     /// [`Seat::wake`].
-    #[inline]
     fn give_back(&self, gate: &G, what: u64) -> u64 {
         let word = self.word.load(Relaxed);
         let ends = if what & OWNER != 0 { what | SIGNAL_END } else { what };
@@ -445,7 +435,6 @@ impl<T, G> Seat<T, G> {
     }
 
     /// Wakes those that wait for what was given back, and does what was left to this thread.
-    #[inline]
     fn wake(&self, waits: u64) {
         if waits != 0 {
             self.wake_waiters(waits);

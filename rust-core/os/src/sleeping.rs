@@ -27,7 +27,6 @@ macro_rules! scope {
 
         impl $name {
             /// Begins it on this thread.
-            #[inline(always)]
             #[allow(clippy::new_without_default, reason = "it has an effect")]
             pub fn new() -> $name {
                 #[cfg(all(debug_assertions, not(loom)))]
@@ -87,7 +86,6 @@ pub fn sleep(time: Duration) {
 }
 
 /// Asserts, in a debug build, that this thread may sleep. Called before each sleep.
-#[inline(always)]
 #[track_caller]
 pub(crate) fn assert_driven() {
     #[cfg(all(debug_assertions, not(loom)))]

@@ -228,7 +228,6 @@ pub fn send_wake_up(socket: impl AsFd, byte: u8) {
 
 /// Reads the available bytes, at most the buffer's length. `Some(0)` is the end, `None` means that
 /// nothing is available yet.
-#[inline]
 pub fn receive(socket: impl AsFd, into: &mut [u8]) -> Result<Option<usize>> {
     kernel_entry::assert_allowed();
     match rustix::net::recv(socket, into, RecvFlags::DONTWAIT) {

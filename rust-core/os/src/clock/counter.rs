@@ -88,7 +88,6 @@ impl Reading {
     const INTERRUPTED: u64 = 5_000;
 
     /// Returns the time at which the counter is at `cycles`, unless the reading is too old.
-    #[inline]
     fn at(&self, cycles: u64) -> Option<i64> {
         let since = cycles.wrapping_sub(self.cycles);
         // Fewer than 2^24 cycles and a rate below 2^33: nothing overflows.

@@ -38,7 +38,6 @@ impl KeptPage {
     }
 
     /// Returns the word at offset `at`, a multiple of 8.
-    #[inline]
     pub fn word(&self, at: usize) -> &AtomicU64 {
         self.0.word(at)
     }

@@ -91,7 +91,6 @@ impl MemoryFile {
 
     /// Returns `length` bytes from offset `at` on. No thread writes there in the meantime, as for
     /// [`MemoryFile::bytes`].
-    #[inline]
     pub fn bytes_at(&self, at: usize, length: usize) -> &[u8] {
         // SAFETY: these bytes lie inside the mapping and live as long as it does; other processes map it
         // read-only.
@@ -99,19 +98,16 @@ impl MemoryFile {
     }
 
     /// The same bytes, for a writer that has claimed the file; other processes may read them meanwhile.
-    #[inline]
     pub fn writable_bytes(&self, at: usize, length: usize) -> *mut [u8] {
         std::ptr::slice_from_raw_parts_mut(self.mapping.range(at, length), length)
     }
 
     /// Returns the word at offset `at`, a multiple of 8.
-    #[inline]
     pub fn word(&self, at: usize) -> &AtomicU64 {
         self.mapping.word(at)
     }
 
     /// Stores these words from offset `at` on, a multiple of 8.
-    #[inline]
     pub fn store_words<const N: usize>(&self, at: usize, words: [u64; N]) {
         // One check for all of them.
         for (place, word) in self.mapping.words(at, N).iter().zip(words) {
@@ -125,13 +121,11 @@ impl MemoryFile {
     }
 
     /// Copies out bytes that this side alone writes.
-    #[inline]
     pub fn copy_out(&self, at: usize, into: &mut [MaybeUninit<u8>]) {
         self.mapping.copy_out(at, into);
     }
 
     /// Copies into the file, where no process reads yet.
-    #[inline]
     pub fn copy_in(&self, at: usize, from: &[u8]) {
         let to = self.mapping.range(at, from.len());
         // SAFETY: both ranges are valid for this length and distinct, as `from` is ordinary memory. The
@@ -140,7 +134,6 @@ impl MemoryFile {
     }
 
     /// Copies a word and the bytes behind it into the file, where no process reads yet.
-    #[inline]
     pub fn copy_in_behind(&self, at: usize, word: u64, from: &[u8]) {
         let to = self.mapping.range(at, from.len().saturating_add(8));
         // SAFETY: the range was checked for the word and the bytes; the rest is as for `copy_in`.

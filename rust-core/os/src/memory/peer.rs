@@ -48,7 +48,6 @@ impl PeerMemory {
     /// A hostile peer may change them while they are read. Only numbers are ever kept here, of
     /// which every bit pattern is valid, and no code decides by them where it reads or writes: so
     /// only numbers change.
-    #[inline]
     pub fn elements(&self, at: usize, length: usize) -> &[u8] {
         // SAFETY: the range lies inside the mapping, which is not unmapped while it is borrowed,
         // and never shrinks: it is sealed. For writes by another process see above.
@@ -61,7 +60,6 @@ impl PeerMemory {
     }
 
     /// Loads so many words from offset `at` on, a multiple of 8.
-    #[inline(always)]
     pub fn load_words<const N: usize>(&self, at: usize) -> [u64; N] {
         // One check for all of them.
         let mut words = [0; N];
@@ -86,7 +84,6 @@ impl PeerMemory {
     }
 
     /// Copies bytes that an honest peer has finished writing.
-    #[inline]
     pub fn copy_out(&self, at: usize, into: &mut [MaybeUninit<u8>]) {
         self.mapping.copy_out(at, into);
     }

@@ -17,7 +17,6 @@ pub struct SeatGuard<'a, T, G> {
 
 impl<'a, T, G> SeatGuard<'a, T, G> {
     /// Returns the value, and what the gate protects.
-    #[inline]
     pub fn parts(&mut self) -> (&mut T, &mut G) {
         // SAFETY: `TAKEN` was clear when the gate was entered, and only the holder of the gate sets it. The guard is
         // borrowed alone.
@@ -25,14 +24,12 @@ impl<'a, T, G> SeatGuard<'a, T, G> {
     }
 
     /// Takes permit and value along, and leaves the gate.
-    #[inline]
     pub fn hold(self) -> Lease<'a, T, G> {
         self.seat.lease()
     }
 
     /// Takes permit and value of another seat with the same gate; `None` where another thread has or awaits it. The
     /// drop of the lease enters the gate, so this call has to leave before.
-    #[inline]
     pub fn try_hold<'b, U>(&self, other: &'b Seat<U, G>) -> Option<Lease<'b, U, G>> {
         self.is_free(other).then(|| other.lease())
     }
@@ -44,7 +41,6 @@ impl<'a, T, G> SeatGuard<'a, T, G> {
     }
 
     /// Returns whether no thread has or awaits another seat with the same gate.
-    #[inline]
     pub fn is_free<U>(&self, other: &Seat<U, G>) -> bool {
         Arc::ptr_eq(&self.seat.gate, &other.gate) && other.is_free()
     }
@@ -93,14 +89,12 @@ impl<'a, T, G> Lease<'a, T, G> {
     }
 
     /// Comes back to the gate.
-    #[inline]
     pub fn enter(self) -> LockedLease<'a, T, G> {
         LockedLease { gate: sync::lock(&self.seat.gate), lease: self }
     }
 
     /// Ends it for a thread that has the gate. Returns the seat and those that wait, whom the thread wakes once it has
     /// left.
-    #[inline]
     fn end_at_gate(self, gate: &G) -> (&'a Seat<T, G>, u64) {
         let seat = self.seat;
         std::mem::forget(self);
@@ -123,7 +117,6 @@ pub struct LockedLease<'a, T, G> {
 
 impl<'a, T, G> LockedLease<'a, T, G> {
     /// Returns the value, and what the gate protects.
-    #[inline]
     pub fn parts(&mut self) -> (&mut T, &mut G) {
         (&mut *self.lease, &mut self.gate)
     }
@@ -199,7 +192,6 @@ macro_rules! value {
         impl<T, G> Deref for $guard<'_, T, G> {
             type Target = T;
 
-            #[inline]
             fn deref(&self) -> &T {
                 // SAFETY: `TAKEN` was set for this guard under the gate, where no thread had the value, and the guard
                 // alone clears it; until then no other thread uses the value.
@@ -208,7 +200,6 @@ macro_rules! value {
         }
 
         impl<T, G> DerefMut for $guard<'_, T, G> {
-            #[inline]
             fn deref_mut(&mut self) -> &mut T {
                 // SAFETY: as above; the guard is borrowed alone, so this is the only reference to the value.
                 unsafe { &mut *place(&self.seat.value) }

@@ -67,7 +67,6 @@ pub fn counted<R>(step: impl FnOnce() -> R) -> (u64, R) {
 }
 
 /// Counts a lock or an exchange of this thread, in a debug build.
-#[inline(always)]
 pub fn note_locked() {
     #[cfg(debug_assertions)]
     LOCKED.set(LOCKED.get() + 1);
@@ -82,21 +81,18 @@ pub struct GateGuard<'a, G> {
 impl<G> Deref for GateGuard<'_, G> {
     type Target = G;
 
-    #[inline(always)]
     fn deref(&self) -> &G {
         &self.guard
     }
 }
 
 impl<G> DerefMut for GateGuard<'_, G> {
-    #[inline(always)]
     fn deref_mut(&mut self) -> &mut G {
         &mut self.guard
     }
 }
 
 /// Locks a gate. A panic in a callback of the program leaves no half-done state, so a poisoned lock is used.
-#[inline]
 pub fn lock<G>(gate: &Mutex<G>) -> GateGuard<'_, G> {
     note_locked();
     let guard = gate.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -105,7 +101,6 @@ pub fn lock<G>(gate: &Mutex<G>) -> GateGuard<'_, G> {
 
 /// Returns the place of the value. Under loom this counts as a write to it, which has to be ordered with
 /// every other one.
-#[inline]
 pub fn place<T>(value: &UnsafeCell<T>) -> *mut T {
     #[cfg(not(loom))]
     return value.get();
@@ -141,7 +136,6 @@ pub enum ProtocolStep {
 
 /// Returns whether a model leaves this step out.
 #[cfg(not(loom))]
-#[inline(always)]
 pub const fn left_out(_: ProtocolStep) -> bool {
     false
 }
