@@ -41,7 +41,6 @@ thread_local! {
 }
 
 /// Begins the wait of a call. `default` applies if the caller gave no time-out.
-#[inline]
 pub fn begin<'a>(wait: Wait<'a>, default: Timeout) -> Waiting<'a> {
     Waiting::start(wait, default).in_call()
 }
@@ -73,14 +72,12 @@ pub fn next_turn<'a, T, G>(
 }
 
 /// Waits for the value of a seat, which another step of the library has for a short time.
-#[inline]
 pub fn value<T, G>(seat: &Seat<T, G>) -> ValueGuard<'_, T, G> {
     let _driven = Driven::new();
     seat.borrow()
 }
 
 /// The same with the permit.
-#[inline]
 pub fn value_of<T, G>(permit: Permit<'_, T, G>) -> Lease<'_, T, G> {
     let _driven = Driven::new();
     permit.take()
@@ -171,7 +168,6 @@ pub fn data_soon(rx: &mut Rx, waiting: &mut Waiting<'_>) -> Result<Option<Waited
 ///
 /// # Errors
 /// Those of the tick.
-#[inline]
 pub fn data_in_read(half: &mut StreamRx, waiting: &mut Waiting<'_>) -> Result<Waited> {
     let _driven = Driven::new();
     half.read_briefly(waiting)

@@ -95,7 +95,6 @@ impl<L> AcceptQueue<L> {
     }
 
     /// Returns whether a link waits.
-    #[inline]
     pub fn has_links(&self) -> bool {
         self.has_links.load(Ordering::Acquire)
     }

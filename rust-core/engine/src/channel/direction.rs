@@ -86,13 +86,11 @@ impl<T> Direction<T> {
     ///
     /// # Errors
     /// `Timeout` at the deadline; `InvalidState` if this very thread is in such a call.
-    #[inline]
     pub fn take_in_turn(&self, operation: Operation, waiting: &mut Waiting<'_>) -> Result<Lease<'_, T>> {
         take_in_turn(&self.seat, operation.verb(), waiting)
     }
 
     /// Takes the state, whichever call has the permit, once the library has given it back.
-    #[inline]
     pub fn borrow(&self) -> ValueGuard<'_, T> {
         drive::value(&self.seat)
     }
@@ -101,7 +99,6 @@ impl<T> Direction<T> {
 impl<T> Deref for Direction<T> {
     type Target = Seat<T, SessionHalves>;
 
-    #[inline]
     fn deref(&self) -> &Seat<T, SessionHalves> {
         &self.seat
     }

@@ -130,7 +130,6 @@ pub struct Inner {
 impl Deref for Channel {
     type Target = Inner;
 
-    #[inline(always)]
     fn deref(&self) -> &Inner {
         &self.inner
     }
@@ -161,7 +160,6 @@ impl Channel {
     }
 
     /// Returns whether this process may use the channel.
-    #[inline]
     fn is_of_this_process(&self) -> bool {
         fork::generation() == self.fork_generation
     }

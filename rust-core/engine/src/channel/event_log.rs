@@ -277,7 +277,6 @@ impl EventLog {
 
     /// Raises a counter that only the caller's thread writes, because it holds the direction or lock of that counter.
     /// Cheaper than an atomic addition.
-    #[inline]
     pub fn count_exclusive(&self, counter: &AtomicU64) {
         counter.store(counter.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
     }
@@ -309,7 +308,6 @@ impl EventLog {
     }
 
     /// The same for several at once.
-    #[inline]
     pub fn add_exclusive(&self, counter: &AtomicU64, count: u64) {
         counter.store(counter.load(Ordering::Relaxed) + count, Ordering::Relaxed);
     }

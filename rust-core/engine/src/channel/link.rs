@@ -103,7 +103,6 @@ impl Peer {
 
 impl Peer {
     /// Returns the origin of a message of this kind with a number of this session.
-    #[inline(always)]
     fn origin(&self, kind: Kind, session: u64) -> ReceivedFrom<'_> {
         let schemas = if kind == Kind::Reply { self.reply_schemas } else { self.schemas };
         ReceivedFrom { source: &self.source, session, schemas }

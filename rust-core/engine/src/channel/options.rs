@@ -323,7 +323,6 @@ impl Options {
     }
 
     /// Starts the wait of a call: the time-out applies if the caller gave none, and the callback runs meanwhile.
-    #[inline]
     pub(crate) fn start<'a>(&self, wait: impl Into<Wait<'a>>) -> Waiting<'a> {
         drive::begin(wait.into(), self.timeout).on_wait(&self.on_wait)
     }

@@ -531,7 +531,6 @@ impl Sending {
     }
 
     /// Returns whether the half has the rest of a frame.
-    #[inline]
     pub fn has_rest(&self) -> bool {
         self.part.as_ref().is_some_and(|part| part.tx.has_rest())
     }

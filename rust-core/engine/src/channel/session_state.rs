@@ -100,7 +100,6 @@ impl SessionState {
     }
 
     /// Locks the halves. Held for a few operations, never while waiting.
-    #[inline]
     pub fn halves(&self) -> seat::GateGuard<'_, SessionHalves> {
         debug_assert_eq!(
             self.generation,
@@ -169,7 +168,6 @@ impl SessionState {
 
     /// Records that the program receives again: see [`Inbox::consumed`](crate::session::Inbox::consumed). Returns
     /// whether something is to be said on this occasion.
-    #[inline]
     pub fn consumed(&self, trigger: AckTrigger) -> bool {
         self.halves().consumed(trigger)
     }
@@ -286,7 +284,6 @@ impl SessionState {
 }
 
 /// Returns the retransmission class of a message, from its kind and flags.
-#[inline(always)]
 pub fn class(kind: Kind, flags: u16) -> RetransmitClass {
     let idempotent = flags & flags::IDEMPOTENT != 0;
     match (kind, idempotent) {

@@ -34,7 +34,6 @@ impl Default for Turns {
 
 impl Turns {
     /// Returns whether no thread has the turn or waits for it: for calls that need none, and let those come first.
-    #[inline]
     pub(crate) fn are_free(&self) -> bool {
         self.0.seems_free()
     }
@@ -109,7 +108,6 @@ pub struct HolderMark(AtomicU64);
 
 impl HolderMark {
     /// Names the calling thread for a scope.
-    #[inline]
     pub fn mark(&self) -> MarkGuard<'_> {
         // Relaxed here and below: a thread compares only with its own mark, which it has stored itself.
         self.0.store(this_thread(), Ordering::Relaxed);
@@ -126,7 +124,6 @@ impl HolderMark {
 pub struct MarkGuard<'a>(&'a HolderMark);
 
 impl Drop for MarkGuard<'_> {
-    #[inline]
     fn drop(&mut self) {
         self.0.0.store(0, Ordering::Relaxed);
     }

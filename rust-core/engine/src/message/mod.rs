@@ -187,7 +187,6 @@ impl Message {
 
     /// Returns the body where it is a short map of scalars in CBOR, checked as decoding would check it: its
     /// entries are read without a tree. `None` for any other body, and where a schema checks the value.
-    #[inline]
     pub fn flat(&self) -> Option<FlatMap<'_>> {
         let inner = self.inner();
         match inner.flat.load(Ordering::Relaxed) {
@@ -223,14 +222,12 @@ impl Message {
 
     /// Returns the bytes of the value, where it is one short text in CBOR that no schema checks. They are not
     /// checked to be UTF-8; where they are, the value is this text.
-    #[inline]
     pub fn text_alone(&self) -> Option<&[u8]> {
         self.short_cbor().and_then(codec::text_alone)
     }
 
     /// Returns the entries of a body that may be a short map of scalars in CBOR, which is not checked yet. `None` for
     /// any other body, and where a schema checks the value.
-    #[inline]
     pub fn flat_entries(&self) -> Option<FlatMap<'_>> {
         FlatMap::within(self.short_cbor()?, &self.inner().limits)
     }
@@ -262,7 +259,6 @@ impl Message {
 
     /// Returns the array at this path where it lies in memory that is shared with the sender, without a tree: a program
     /// that reads one array of a message needs no more. `None` for all else, and for a second array.
-    #[inline]
     fn flat_array(&self, path: &str) -> Option<&Value> {
         let inner = self.inner();
         if inner.body.split().is_none() || inner.value.get().is_some() {

@@ -397,7 +397,6 @@ impl Default for StoredMessage {
 
 impl StoredMessage {
     /// Gives up what it shares with the caller.
-    #[inline]
     pub fn release(&mut self) {
         if let StoredBody::Shared(_) | StoredBody::Recorded(_) = self.body {
             self.body = StoredBody::Short([0; SHORT], 0, Encoding::Raw);
@@ -406,14 +405,12 @@ impl StoredMessage {
 
     /// Stores what was sent with this header. The rest of the header follows from the payload and
     /// the session: a header is longer than most bodies, and every message passes here.
-    #[inline]
     pub fn new(header: &Header, payload: &Payload) -> StoredMessage {
         let Header { kind, flags, correlation, sent, .. } = *header;
         StoredMessage { body: StoredBody::of(Cow::Borrowed(payload)), correlation, sent, kind, flags }
     }
 
     /// Stores a data message that was sent at this time.
-    #[inline]
     pub fn data(payload: &Payload, sent: i64) -> StoredMessage {
         let body = StoredBody::of(Cow::Borrowed(payload));
         StoredMessage { body, correlation: 0, sent, kind: Kind::Data, flags: 0 }
@@ -426,7 +423,6 @@ impl StoredMessage {
     }
 
     /// Stores a data message that was sent at this time and is too long to be copied.
-    #[inline]
     pub fn long_data(payload: Payload, sent: i64) -> StoredMessage {
         debug_assert!(payload.len() > SHORT);
         StoredMessage { body: StoredBody::Shared(payload), correlation: 0, sent, kind: Kind::Data, flags: 0 }
@@ -434,7 +430,6 @@ impl StoredMessage {
 
     /// Stores a data message with this body that was sent at this time, instead of another message. A long body is
     /// taken from `shared`.
-    #[inline(always)]
     pub fn become_data<'a>(
         &mut self,
         encoding: Encoding,
@@ -453,7 +448,6 @@ impl StoredMessage {
     }
 
     /// The same for a request whose caller gives up at this time since boot.
-    #[inline]
     pub fn with_until(mut self, until: Option<Duration>) -> StoredMessage {
         if self.kind == Kind::Request {
             self.correlation = until.map_or(0, |at| u64::try_from(at.as_nanos()).unwrap_or(0));

@@ -54,7 +54,6 @@ pub(crate) struct BorrowedMemory<'a>(&'a mut [u8]);
 
 impl<'a> BorrowedMemory<'a> {
     /// Returns what gives the first bytes of this memory, as many as are asked for; `None` if it has fewer.
-    #[inline(always)]
     pub fn of(into: &'a mut [u8]) -> impl FnOnce(usize) -> Option<BorrowedMemory<'a>> {
         move |length| into.get_mut(..length).map(BorrowedMemory)
     }
@@ -63,12 +62,10 @@ impl<'a> BorrowedMemory<'a> {
 impl BodyMemory for BorrowedMemory<'_> {
     type Output = ReceivedBytes;
 
-    #[inline(always)]
     fn body(&mut self) -> &mut [u8] {
         self.0
     }
 
-    #[inline(always)]
     fn finish(
         self,
         _: (Kind, u64),

@@ -300,7 +300,6 @@ impl Drop for Message {
 }
 
 /// Gives back the elements of the array that was looked up; the memory of its shape is used for the next one.
-#[inline]
 fn give_back(array: &mut Value) {
     if let Value::NdArray(array) = array {
         array.data = Bytes::new();

@@ -41,7 +41,6 @@ impl LastNumber {
     }
 
     /// Notes that the message of this number is accepted.
-    #[inline]
     pub fn set(&self, number: u64) {
         if let Some(file) = &self.0 {
             file.word(0).store(number, Ordering::Release);

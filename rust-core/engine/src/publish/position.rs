@@ -100,7 +100,6 @@ impl PositionFile {
     }
 
     /// Records that the program has this message.
-    #[inline]
     pub fn delivered(&self, number: u64) {
         self.page.word(NUMBER).store(number, Ordering::Relaxed);
     }

@@ -294,7 +294,6 @@ impl Publisher {
     /// Publishes one value. The lock of the fan-out is enough: it orders the numbers, and no thread has it for long.
     /// The turn decides which of several waiting threads comes next, so a message leaves without one only while no
     /// thread has or awaits a turn.
-    #[inline]
     fn try_send(&self, payload: &Payload) -> Result<u64> {
         self.check()?;
         payload.check(self.options.max_message_size)?;

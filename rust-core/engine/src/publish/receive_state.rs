@@ -105,7 +105,6 @@ pub struct ReceiveState {
 impl ReceiveState {
     /// Returns whether a message of the feed is the next thing to deliver, and no call has to be woken for
     /// those behind it.
-    #[inline]
     pub(super) fn is_fast(&self) -> bool {
         self.pending.is_none()
             && self.deferred_error.is_none()
@@ -115,7 +114,6 @@ impl ReceiveState {
     }
 
     /// Records that the program has this message.
-    #[inline]
     pub(super) fn set_delivered(&mut self, number: u64) {
         self.delivered = number;
         if let Some(position) = &self.position {

@@ -35,7 +35,6 @@ const REPLACED: u8 = 2;
 
 impl OpenState {
     /// Returns whether it is open.
-    #[inline]
     pub fn is_open(&self) -> bool {
         self.0.load(Ordering::Acquire) == 0
     }

@@ -222,7 +222,6 @@ impl ClientTx {
     }
 
     /// Notes that a request is answered. The caller has the state.
-    #[inline]
     fn note_answer(&self, answered: &AtomicBool) {
         answered.store(true, Ordering::Relaxed);
         self.count_answer();
@@ -383,13 +382,11 @@ impl ClientTx {
     }
 
     /// Counts a request that needs an answer. Called by the serving thread alone.
-    #[inline]
     pub fn request_received(&self) {
         self.requests.store(self.requests.load(Ordering::Relaxed) + 1, Ordering::Release);
     }
 
     /// Counts an answer. The caller has locked the state.
-    #[inline]
     fn count_answer(&self) {
         self.answers.store(self.answers.load(Ordering::Relaxed) + 1, Ordering::Release);
     }
@@ -403,7 +400,6 @@ impl ClientTx {
     }
 
     /// Wakes the serving thread after an answer to a client that has closed its sending side.
-    #[inline]
     fn wake_if_half_closed(&self) {
         if self.half_closed.load(Ordering::Acquire) {
             // This may have been the last answer to the client, and then the serving thread has to disconnect it.

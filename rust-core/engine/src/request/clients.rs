@@ -52,14 +52,12 @@ impl Hasher for TokenHasher {
         }
     }
 
-    #[inline]
     fn write_u64(&mut self, number: u64) {
         // The golden ratio in 64 bits, as in Fibonacci hashing. The high half is then combined into the low one.
         let spread = (self.0 ^ number).wrapping_mul(0x9E37_79B9_7F4A_7C15);
         self.0 = spread ^ spread >> 32;
     }
 
-    #[inline]
     fn finish(&self) -> u64 {
         self.0
     }
@@ -177,7 +175,6 @@ impl Clients {
     }
 
     /// Returns whether SIGINT and SIGTERM end a wait without end.
-    #[inline]
     pub fn watches_signals(&self) -> bool {
         self.signal_watch.is_some()
     }

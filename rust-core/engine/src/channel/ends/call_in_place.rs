@@ -59,7 +59,6 @@ pub(super) type SentOrAdmitted<'a> = std::result::Result<SentRequest, Option<Adm
 impl Channel {
     /// Takes the receiving direction, unless another call leads, and sends or admits the request. Returns `None` if the
     /// program receives, if another call leads and the request is not admitted, and if the channel cannot be used.
-    #[inline]
     pub(super) fn begin_call(&self, payload: &Payload) -> Option<(Leader<'_>, SentOrAdmitted<'_>)> {
         if self.options.idempotent || !self.calls {
             return None;
@@ -112,7 +111,6 @@ impl Channel {
     /// Returns the reply to a request that was sent at most once, and ends the call, if the reply arrives within about
     /// a microsecond. Spins only if spinning has succeeded before. Otherwise returns the state with which the call
     /// continues.
-    #[inline]
     pub(super) fn reply_soon<'a>(
         &'a self,
         pending: SentRequest,

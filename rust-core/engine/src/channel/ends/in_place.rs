@@ -41,7 +41,6 @@ impl Channel {
     /// number; encodes any other value, and this one, if it cannot be sent at once.
     ///
     /// The bytes around the array are written without a lock, before the lock is taken under which the message is sent.
-    #[inline]
     fn send_array_or_encode<T: Source + ?Sized>(
         &self,
         value: &T,
@@ -177,7 +176,6 @@ impl Channel {
     /// Receives what `take` takes of a message that arrives within about a microsecond; `None` at any obstacle. Spins
     /// only if spinning has succeeded before. The call holds the direction meanwhile, as a call that waits for its
     /// reply does, and releases it under the lock with which it records the message.
-    #[inline]
     pub(super) fn recv_soon<M>(
         &self,
         take: impl FnOnce(&mut Receiving, &mut SessionHalves) -> Option<Taken<M>>,

@@ -26,7 +26,6 @@ pub struct Checks<'a> {
 
 impl RxPart {
     /// Returns the next frame: one that was read ahead, else one of the link; none if there is no frame now.
-    #[inline]
     pub fn next_frame(&mut self) -> Result<Option<Incoming>> {
         if self.read_ahead.is_empty() { self.rx.try_recv() } else { self.read_ahead.pop() }
     }

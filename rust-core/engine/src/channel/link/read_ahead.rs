@@ -29,7 +29,6 @@ pub struct ReadAhead {
 
 impl ReadAhead {
     /// Returns whether the next frame is the link's.
-    #[inline]
     pub fn is_empty(&self) -> bool {
         self.frames.is_empty()
     }
@@ -63,7 +62,6 @@ impl ReadAhead {
     }
 
     /// Returns whether a withdrawal of this request is among the frames.
-    #[inline]
     pub fn withdraws(&self, request: u64) -> bool {
         let mut withdrawn = self.frames.iter().flatten().filter_map(|(_, withdrawn)| *withdrawn);
         self.withdrawals > 0 && withdrawn.any(|withdrawn| withdrawn == request)

@@ -47,7 +47,6 @@ impl Want {
     }
 
     /// Returns what becomes of this message.
-    #[inline]
     pub fn fate(self, header: &Header) -> Fate {
         if is_answer_to(header, self.awaited) {
             Fate::Finished
@@ -60,7 +59,6 @@ impl Want {
 }
 
 /// Returns whether this is the answer to the request of this number, which is 0 for none.
-#[inline]
 pub fn is_answer_to(header: &Header, number: u64) -> bool {
     header.kind.is_answer() && header.correlation == number && number != 0
 }
@@ -78,7 +76,6 @@ pub struct Taken<M = Message> {
 
 impl<M> Taken<M> {
     /// Returns the message if nothing is left to do.
-    #[inline(always)]
     pub fn done(self) -> Result<M, Taken<M>> {
         if self.is_ack_due.is_none() && self.missed == 0 && !self.acknowledges {
             Ok(self.message)

@@ -36,7 +36,6 @@ impl Receiving {
 
     /// Returns a message to the caller. An answer to another request than `awaited` belongs to that request, whoever
     /// receives it: it is kept for the call that takes it, or counted as dropped if no call will.
-    #[inline]
     pub fn route(
         &mut self,
         message: Message,

@@ -120,7 +120,6 @@ impl Receiving {
     }
 
     /// Returns whether a message lies in the ring, or comes within about a microsecond.
-    #[inline]
     pub fn poll_briefly(&mut self) -> bool {
         self.part.as_mut().and_then(|part| part.rx.in_place()).is_some_and(|half| half.poll_briefly())
     }
@@ -158,7 +157,6 @@ impl Receiving {
 
     /// Returns the short message that lies in the ring, for the caller of the request of number `number`, which has
     /// looked. If it is the answer, it is consumed with its receipt.
-    #[inline]
     pub fn take_for_caller(
         &mut self,
         number: u64,
@@ -255,7 +253,6 @@ impl Receiving {
     }
 
     /// Returns whether [`Receiving::take_in_place`] may find a message.
-    #[inline]
     pub(super) fn may_take_in_place(&self) -> bool {
         let part = self.part.as_ref().filter(|part| part.negotiated.is_some() && !self.watched);
         part.is_some_and(|part| part.rx.is_ready_in_place())
@@ -286,7 +283,6 @@ impl Receiving {
     }
 
     /// Returns what a call takes, without the kinds that are checked against a schema while they are decoded.
-    #[inline]
     fn without_checked(&self, want: Want) -> Want {
         let is_unchecked = self.schema.is_none();
         Want {

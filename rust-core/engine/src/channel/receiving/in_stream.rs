@@ -28,7 +28,6 @@ pub enum InStream {
 
 impl Receiving {
     /// Returns whether the link is a stream.
-    #[inline]
     pub fn is_over_stream(&mut self) -> bool {
         self.part.as_mut().is_some_and(|part| part.rx.stream().is_some())
     }
@@ -77,7 +76,6 @@ impl Receiving {
     ///
     /// # Errors
     /// Those of the tick.
-    #[inline(always)]
     pub fn wait_in_stream(&mut self, conn: &Conn, waiting: &mut Waiting<'_>) -> Result<bool> {
         let Some(half) = self.part.as_mut().and_then(|part| part.rx.stream()) else { return Ok(false) };
         if self.link_in_set && self.set.is_in_dialogue() {
@@ -108,7 +106,6 @@ impl Receiving {
     }
 
     /// Returns the message that the read has taken, for a call that has the lock again.
-    #[inline(always)]
     pub fn take_after_wait(&mut self, halves: &mut SessionHalves, event_log: &EventLog) -> Option<Taken> {
         self.take_in_stream(halves, event_log, MORE)
     }

@@ -82,7 +82,6 @@ impl WaitSet {
     }
 
     /// Notes that there was a message.
-    #[inline]
     pub fn note_message(&mut self) {
         self.messages = self.messages.saturating_add(1).min(FIRST);
     }
@@ -93,7 +92,6 @@ impl WaitSet {
     }
 
     /// Returns whether messages come one after the other, so that short waits are used.
-    #[inline]
     pub fn is_in_dialogue(&self) -> bool {
         self.messages == FIRST
     }

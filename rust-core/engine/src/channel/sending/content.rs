@@ -20,7 +20,6 @@ pub enum DraftContent<'a> {
 }
 
 impl<'a> DraftContent<'a> {
-    #[inline(always)]
     pub fn encoding(self) -> Encoding {
         match self {
             DraftContent::Payload(payload) => payload.encoding(),
@@ -30,7 +29,6 @@ impl<'a> DraftContent<'a> {
     }
 
     /// Returns its length in bytes.
-    #[inline(always)]
     pub fn len(self) -> usize {
         match self {
             DraftContent::Payload(payload) => payload.len(),
@@ -40,7 +38,6 @@ impl<'a> DraftContent<'a> {
     }
 
     /// Returns its bytes, if they are in one block and a link may take them without an extension map.
-    #[inline(always)]
     pub fn block(self) -> Option<&'a [u8]> {
         match self {
             DraftContent::Payload(payload) => payload.memory().block().map(|block| &block[..]),
@@ -78,7 +75,6 @@ impl<'a> DraftContent<'a> {
 }
 
 impl<'a> From<&'a Payload> for DraftContent<'a> {
-    #[inline(always)]
     fn from(payload: &'a Payload) -> DraftContent<'a> {
         DraftContent::Payload(payload)
     }

@@ -51,7 +51,6 @@ pub enum Until {
 
 impl<'a> Draft<'a> {
     /// Returns data.
-    #[inline(always)]
     pub fn data(content: impl Into<DraftContent<'a>>) -> Draft<'a> {
         Draft {
             kind: Kind::Data,
@@ -81,7 +80,6 @@ impl<'a> Draft<'a> {
     }
 
     /// Returns its kind. The compiler knows it where `KIND` is the number of one, and leaves out what concerns others.
-    #[inline(always)]
     pub fn kind<const KIND: u8>(&self) -> Kind {
         match const { Kind::from_number(KIND) } {
             Some(kind) => {
@@ -94,14 +92,12 @@ impl<'a> Draft<'a> {
 
     /// Returns a copy, made field by field, for a function that is not inlined. A copy of the whole would put the draft
     /// into memory on the short path, too.
-    #[inline(always)]
     pub fn copied<const KIND: u8>(&self) -> Draft<'a> {
         let Draft { correlation, flags, to, content, until, is_filed, .. } = *self;
         Draft { kind: self.kind::<KIND>(), correlation, flags, to, content, until, is_filed }
     }
 
     /// Returns its header as an admitted message that is sent at this time.
-    #[inline(always)]
     pub(super) fn header(&self, ticket: &Ticket, sent: i64) -> Header {
         Header {
             sequence: ticket.number,

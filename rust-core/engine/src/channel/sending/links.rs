@@ -44,7 +44,6 @@ pub trait Links {
 impl Links for Reconnector {
     const JOINS: bool = true;
 
-    #[inline(always)]
     fn session_state(&self) -> &SessionState {
         &self.session_state
     }

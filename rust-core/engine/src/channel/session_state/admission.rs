@@ -17,7 +17,6 @@ thread_local! {
 }
 
 /// Returns whether a link with this limit may get a message of this length.
-#[inline(always)]
 fn allows(limit: u64, length: usize) -> bool {
     #[cfg(test)]
     if REFUSED_LENGTH.get() == Some(length) {
@@ -27,7 +26,6 @@ fn allows(limit: u64, length: usize) -> bool {
 }
 
 /// Returns what a message of this kind and length is to a session whose link takes so many bytes.
-#[inline(always)]
 pub fn content(limit: u64, kind: Kind, flags: u16, length: usize) -> Content {
     Content {
         class: class(kind, flags),
@@ -55,7 +53,6 @@ impl SessionHalves {
 
 /// Returns whether a message of this kind carries an acknowledgement: answers use that field for the number of their
 /// request.
-#[inline(always)]
 pub fn carries_ack(kind: Kind) -> bool {
     matches!(kind, Kind::Data | Kind::Request)
 }

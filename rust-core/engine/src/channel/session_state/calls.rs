@@ -52,19 +52,16 @@ impl Calls {
     }
 
     /// Records that a call leads or follows.
-    #[inline(always)]
     pub fn enter(&mut self) {
         self.callers += 1;
     }
 
     /// Records that such a call has ended.
-    #[inline(always)]
     pub fn leave(&mut self) {
         self.callers -= 1;
     }
 
     /// Returns whether a call has or awaits the receiving direction; such a call receives for others, too.
-    #[inline(always)]
     pub fn are_led(&self) -> bool {
         self.callers > 0
     }
@@ -143,7 +140,6 @@ impl Calls {
     }
 
     /// Returns whether any answer is here.
-    #[inline]
     pub fn has_answers(&self) -> bool {
         !self.answers.is_empty()
     }

@@ -42,7 +42,6 @@ impl connection::Page for Page {
         self.0.wanted()
     }
 
-    #[inline]
     fn publish(&self, consumed: u64) {
         self.0.publish(consumed);
     }

@@ -45,7 +45,6 @@ impl SlotLender<'_> {
     }
 
     /// Locks the halves; none in a forked child, which has no slots.
-    #[inline]
     fn halves(&self) -> Option<seat::GateGuard<'_, SessionHalves>> {
         (fork::generation() == self.session_state.generation).then(|| self.session_state.halves())
     }

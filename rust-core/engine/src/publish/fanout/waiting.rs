@@ -125,7 +125,6 @@ impl Fanout {
 
     /// # Errors
     /// Why no subscriber can connect any more.
-    #[inline]
     pub fn check(&self) -> Result<()> {
         self.failed.get().map_or(Ok(()), |error| Err(error.clone()))
     }

@@ -23,7 +23,6 @@ impl Subscriber {
     /// [`Subscriber::receive`]. A call that may wait spins here, so that a message that arrives meanwhile is received
     /// on this path; the general path then begins with the next stage of the wait. No callback runs here, so a close by
     /// another thread waits for the lock and disconnects by itself.
-    #[inline]
     pub(super) fn receive_in_place(
         &self,
         spins: bool,
