@@ -122,13 +122,11 @@ impl<M: Reuse, P: Page> Connection<M, P> {
     }
 
     /// Returns the number of the newest link; 0 before the first.
-    #[inline]
     pub fn newest(&self) -> u64 {
         self.newest
     }
 
     /// Returns whether there is a newer link than this one.
-    #[inline(always)]
     pub fn is_newer(&self, than: u64) -> bool {
         #[cfg(test)]
         if crate::planted::is(crate::planted::Bug::GenerationIsNotCompared) {
@@ -223,7 +221,6 @@ impl<M: Reuse, P: Page> Connection<M, P> {
     }
 
     /// Returns whether lost messages were not reported to the program yet.
-    #[inline(always)]
     pub fn has_losses(&self) -> bool {
         self.losses > 0
     }
@@ -243,7 +240,6 @@ impl<M: Reuse, P: Page> Connection<M, P> {
     }
 
     /// Returns the page of the peer of the link that is being written, if it has one.
-    #[inline]
     pub fn peer_page(&self) -> Option<&P> {
         self.peer_page.as_ref()
     }
@@ -258,19 +254,16 @@ impl<M: Reuse, P: Page> Connection<M, P> {
     }
 
     /// Returns the error about the peer's page once: the caller ends the link.
-    #[inline]
     pub fn violation(&mut self) -> Option<Error> {
         self.violation.take()
     }
 
     /// Returns whether there is such an error.
-    #[inline]
     pub fn has_violation(&self) -> bool {
         self.violation.is_some()
     }
 
     /// Returns whether a message may be sent now. Reads the peer's page only if there seems to be no room.
-    #[inline(always)]
     pub fn has_room(&mut self, class: RetransmitClass, bytes: usize) -> bool {
         self.outbox.has_room(class, bytes) || self.has_room_now(class, bytes)
     }

@@ -67,7 +67,6 @@ pub enum Verdict {
 impl Verdict {
     /// Returns how many messages were lost before one whose number was checked to be new, so that the verdict is
     /// neither a duplicate nor an error.
-    #[inline]
     pub fn missed(verdict: &Result<Verdict>) -> u64 {
         if let Ok(Verdict::New { missed }) = verdict { *missed } else { 0 }
     }
@@ -201,13 +200,11 @@ impl Inbox {
     }
 
     /// Returns the peer's session whose messages are received; 0 before the first.
-    #[inline]
     pub fn session(&self) -> u64 {
         self.session
     }
 
     /// Returns the progress of this side, for its own hello.
-    #[inline]
     pub fn progress(&self) -> Progress {
         Progress { session: self.session, received: self.received, consumed: self.consumed }
     }
@@ -231,7 +228,6 @@ impl Inbox {
     }
 
     /// Returns whether a message with this number is new: neither it nor a later one was received.
-    #[inline]
     pub fn is_new(&self, number: u64) -> bool {
         number > self.received
     }
@@ -434,7 +430,6 @@ impl Inbox {
 
     /// Returns the number that an acknowledgement frame should carry now, if one is pending. `to` is the
     /// session that the link for the frame leads to: numbers of another session mean nothing to it.
-    #[inline]
     pub fn ack_due(&self, trigger: AckTrigger, to: u64) -> Option<u64> {
         if to != self.session {
             // A peer that requests the number waits for a frame: nothing of its session was received.
@@ -466,7 +461,6 @@ impl Inbox {
     }
 
     /// Returns the number that data and requests to this session carry; 0 acknowledges nothing.
-    #[inline]
     pub fn to_piggyback(&self, to: u64) -> u64 {
         if to == self.session { self.consumed } else { 0 }
     }

@@ -64,7 +64,6 @@ struct KeptMessage<M> {
 }
 
 impl<M: Reuse> Reuse for KeptMessage<M> {
-    #[inline]
     fn release(&mut self) {
         self.message.release();
     }

@@ -25,7 +25,6 @@ pub trait Reuse: Default {
 }
 
 impl Reuse for u64 {
-    #[inline]
     fn release(&mut self) {}
 }
 
@@ -45,32 +44,27 @@ impl<T: Reuse> Places<T> {
     }
 
     /// Returns the number of items.
-    #[inline]
     pub fn len(&self) -> usize {
         self.count
     }
 
     /// Returns whether there is no item.
-    #[inline]
     pub fn is_empty(&self) -> bool {
         self.count == 0
     }
 
     /// Returns the index of the place of the item that has `behind` items before it. With no places it is out of
     /// bounds.
-    #[inline]
     fn index(&self, behind: usize) -> usize {
         self.first.wrapping_add(behind) & self.places.len().wrapping_sub(1)
     }
 
     /// Returns the item that has `behind` items before it.
-    #[inline]
     pub fn get(&self, behind: usize) -> Option<&T> {
         if behind < self.count { self.places.get(self.index(behind)) } else { None }
     }
 
     /// Returns the first item.
-    #[inline]
     pub fn front(&self) -> Option<&T> {
         self.get(0)
     }

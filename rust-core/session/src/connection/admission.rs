@@ -245,13 +245,11 @@ impl<M: Reuse, P: Page> Connection<M, P> {
 
 impl Ticket {
     /// Returns the ticket of this message of a run, with its length.
-    #[inline]
     pub fn with_length(self, length: usize) -> Ticket {
         Ticket { length, ..self }
     }
 
     /// Returns the ticket of the next message. Only the first one carries the acknowledgement.
-    #[inline]
     pub fn next(self) -> Ticket {
         Ticket { number: self.number + 1, acked: 0, noted: 0, ..self }
     }

@@ -55,7 +55,6 @@ impl<M: Reuse, P: Page> Connection<M, P> {
     }
 
     /// Returns whether the peer is to be informed of withdrawn requests.
-    #[inline]
     pub fn has_withdrawn(&self) -> bool {
         !self.withdrawn.is_empty()
     }
@@ -91,7 +90,6 @@ impl<M: Reuse, P: Page> Connection<M, P> {
     }
 
     /// Returns whether something was left to the thread that sends.
-    #[inline]
     pub fn has_deferred(&self) -> bool {
         self.deferred.is_some()
     }
@@ -108,7 +106,6 @@ impl<M: Reuse, P: Page> Connection<M, P> {
     }
 
     /// Returns whether the newest link may have to get earlier messages first.
-    #[inline]
     pub fn has_replays(&self) -> bool {
         self.replays
     }

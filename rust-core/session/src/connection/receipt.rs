@@ -16,7 +16,6 @@ impl<M: Reuse, P: Page> Connection<M, P> {
     }
 
     /// Records that the program receives again. Returns whether something is to be said on this occasion.
-    #[inline]
     pub fn consumed(&mut self, trigger: AckTrigger) -> bool {
         self.inbox.consumed();
         self.publish();
@@ -88,7 +87,6 @@ impl<M: Reuse, P: Page> Connection<M, P> {
     }
 
     /// Publishes the consumed number in the own page, if there is one.
-    #[inline]
     pub fn publish(&mut self) {
         if let Some(page) = &self.own_page {
             let consumed = self.inbox.progress().consumed;
@@ -107,7 +105,6 @@ impl<M: Reuse, P: Page> Connection<M, P> {
     }
 
     /// Publishes the consumed number; the caller, or the next call, makes the fence.
-    #[inline(always)]
     pub fn publish_before_fence(&mut self) {
         if let Some(page) = &self.own_page {
             let consumed = self.inbox.progress().consumed;
@@ -133,26 +130,22 @@ impl<M: Reuse, P: Page> Connection<M, P> {
     }
 
     /// Returns whether a frame is pending, to the session that is being received.
-    #[inline(always)]
     pub fn is_ack_due(&self, trigger: AckTrigger) -> bool {
         self.ack_due(trigger, self.inbox.session()).is_some()
     }
 
     /// Returns whether an acknowledgement is pending on this occasion, or something else is to be said.
-    #[inline]
     pub fn has_to_say(&self, trigger: AckTrigger) -> bool {
         self.has_replays() || self.has_withdrawn() || self.is_ack_due(trigger)
     }
 
     /// Returns whether the peer reads the consumed number in the page, so that no message to it carries one.
-    #[inline]
     pub fn has_page(&self) -> bool {
         self.own_page.is_some()
     }
 
     /// Returns the number that data and requests to this session carry; 0 if the peer reads it in
     /// the page.
-    #[inline]
     pub fn to_piggyback(&self, to: u64) -> u64 {
         if self.own_page.is_some() { 0 } else { self.inbox.to_piggyback(to) }
     }
