@@ -64,9 +64,20 @@ fn messages_that_end_with_their_publisher_are_counted(t: &str) {
     assert_eq!(received + missed, SENT, "{received} received, {missed} reported as missed");
 }
 
+/// Returns once the publisher has this subscriber: on a loaded machine its connection takes longer than its making.
+fn connected(publisher: &Publisher, subscriber: &Subscriber) {
+    let began = Instant::now();
+    while publisher.wait_for_subscribers(1, Duration::from_millis(10)).is_err() {
+        subscriber.poll().unwrap();
+        assert!(began.elapsed() < SOON, "it has not connected");
+    }
+}
+
 /// Returns why the publisher of a subscriber ended.
 fn end(subscriber: &Subscriber) -> String {
+    let began = Instant::now();
     loop {
+        assert!(began.elapsed() < SOON, "no end was said");
         let _ = subscriber.recv(Duration::from_millis(10));
         let is_end = |event: &linkspan::Event| event.kind == linkspan::EventKind::Disconnected;
         if let Some(event) = subscriber.events().into_iter().find(is_end) {
@@ -80,12 +91,14 @@ fn end_with_unknown_messages_is_said(t: &str) {
     let endpoint = name(t);
     let publisher = Publisher::new(&endpoint, &Options::default()).unwrap();
     let subscriber = Subscriber::new(&endpoint, &Options::default()).unwrap();
+    connected(&publisher, &subscriber);
     publisher.send(&Value::from(7)).unwrap();
     publisher.close(SOON).unwrap();
     let why = end(&subscriber);
     assert!(!why.contains(UNKNOWN), "an end in order: {why}");
     let publisher = Publisher::new(&endpoint, &Options::default()).unwrap();
     let subscriber = Subscriber::new(&endpoint, &Options::default()).unwrap();
+    connected(&publisher, &subscriber);
     // More than the kernel queues on both sides, unless it takes more the longer it is asked: then the end is known.
     const SENT: u64 = 40;
     let value = Value::Bytes(vec![7u8; 1 << 20].into());

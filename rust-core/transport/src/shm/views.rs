@@ -23,7 +23,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::sys::arc_owner::{ArcOwner, ArcRef};
 use crate::sys::memory::PeerMemory;
 
-/// What a reader leaves in the slot of a body that lies there as a whole.
+/// What a reader leaves in a slot that holds a whole body.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum BodyViews {
     /// Nothing: the body is copied.

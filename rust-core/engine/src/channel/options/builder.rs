@@ -112,7 +112,7 @@ builders! {
     with_shared(shared: bool) sets shared = shared;
 
     /// Whether the long byte strings of a message that is received stay in the sender's memory until the message is
-    /// dropped, as arrays do, in place of one copy: over `shm:`, of messages from 64 KiB on, each string from 16 KiB on.
+    /// dropped, as arrays do, and no copy is made: over `shm:`, of messages from 64 KiB on, each string from 16 KiB on.
     ///
     /// The content can be changed by a sender that means harm, also while it is read, so a program must not parse it in
     /// place: copy what is to be examined. Bodies that are not CBOR or raw bytes, and values that are checked against
