@@ -129,11 +129,16 @@ fn single_header<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option
 /// Returns a parameter of the query, decoded.
 ///
 /// # Errors
-/// `Malformed` for one that is no text in UTF-8.
+/// `Malformed` for one that is no text in UTF-8, and for two of them.
 pub fn parameter(uri: &Uri, name: &str) -> Result<Option<String>, Error> {
     let mut pairs =
         uri.query().unwrap_or_default().split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
     let Some((_, value)) = pairs.find(|(key, _)| *key == name) else { return Ok(None) };
+    if pairs.any(|(key, _)| key == name) {
+        // Which one counts, a proxy may see otherwise.
+        let text = format!("the parameter {name} of the address comes once");
+        return Err(Error::new(ErrorKind::Malformed, text));
+    }
     let decoded = percent_decode_str(&value.replace('+', " ")).decode_utf8().map(|text| text.into_owned());
     decoded.map(Some).map_err(|_| {
         Error::new(ErrorKind::Malformed, format!("the parameter {name} of the address is no text in UTF-8"))

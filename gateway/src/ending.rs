@@ -1,5 +1,5 @@
-//! How a connection ends whose client sent what is no frame: with an error that says why, and the close code of RFC 6455
-//! for it.
+//! How a connection ends whose client sent what is no frame: with an error that says why, and the close code of
+//! RFC 6455 for it.
 
 use linkspan::{Error, ErrorKind};
 use tungstenite::Error as Socket;

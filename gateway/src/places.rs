@@ -77,10 +77,18 @@ impl Budget {
     }
 }
 
+/// A connection without a token.
+struct Waiting {
+    peer: Peer,
+    evicted: Arc<Notify>,
+    /// Whether it is refused, and has a moment to read that.
+    lingers: Arc<AtomicBool>,
+}
+
 #[derive(Default)]
 struct Open {
     /// By number, the oldest first.
-    waiting: BTreeMap<u64, (Peer, Arc<Notify>)>,
+    waiting: BTreeMap<u64, Waiting>,
     last: u64,
 }
 
@@ -152,23 +160,26 @@ pub struct Place {
     pub peer: Peer,
     evicted: Arc<Notify>,
     authorised: OnceLock<Share>,
-    lingers: AtomicBool,
+    lingers: Arc<AtomicBool>,
     pub budget: Budget,
 }
 
 impl Open {
     fn evict_oldest_of(&mut self, peer: Peer) {
-        let oldest = self.waiting.iter().find(|(_, (of, _))| *of == peer).map(|(number, _)| *number);
-        if let Some((_, evicted)) = oldest.and_then(|number| self.waiting.remove(&number)) {
-            evicted.notify_one();
+        let mut own = self.waiting.iter().filter(|(_, one)| one.peer == peer);
+        // One that is refused goes before one that may yet show a token.
+        let first = own.clone().find(|(_, one)| one.lingers.load(Ordering::Relaxed)).or_else(|| own.next());
+        let first = first.map(|(number, _)| *number);
+        if let Some(one) = first.and_then(|number| self.waiting.remove(&number)) {
+            one.evicted.notify_one();
         }
     }
 
     /// Closes the oldest connection of the peer with the most.
     fn evict(&mut self) {
         let mut held = BTreeMap::<Peer, usize>::new();
-        for (peer, _) in self.waiting.values() {
-            *held.entry(*peer).or_default() += 1;
+        for one in self.waiting.values() {
+            *held.entry(one.peer).or_default() += 1;
         }
         if let Some((peer, _)) = held.into_iter().max_by_key(|(_, count)| *count) {
             self.evict_oldest_of(peer);
@@ -191,15 +202,15 @@ impl Places {
     /// Returns a place for a new connection, if necessary by closing another one without a token.
     pub fn admit(self: &Arc<Self>, peer: Peer) -> Arc<Place> {
         let mut open = self.open();
-        let own = open.waiting.values().filter(|(of, _)| *of == peer).count();
+        let own = open.waiting.values().filter(|one| one.peer == peer).count();
         if own >= self.of_one_peer {
             open.evict_oldest_of(peer);
         } else if open.waiting.len() >= WAITING {
             open.evict();
         }
         open.last += 1;
-        let (number, evicted) = (open.last, Arc::new(Notify::new()));
-        open.waiting.insert(number, (peer, evicted.clone()));
+        let (number, evicted, lingers) = (open.last, Arc::new(Notify::new()), Arc::<AtomicBool>::default());
+        open.waiting.insert(number, Waiting { peer, evicted: evicted.clone(), lingers: lingers.clone() });
         drop(open);
         Arc::new(Place {
             all: self.clone(),
@@ -207,7 +218,7 @@ impl Places {
             peer,
             evicted,
             authorised: OnceLock::new(),
-            lingers: AtomicBool::new(false),
+            lingers,
             budget: Budget::default(),
         })
     }
@@ -279,6 +290,10 @@ impl Place {
     /// Waits until its place is given to another connection.
     pub async fn evicted(&self) {
         self.evicted.notified().await;
+        // One that shows a token in the very moment keeps its place.
+        if self.authorised.get().is_some() {
+            std::future::pending::<()>().await;
+        }
     }
 }
 
@@ -290,6 +305,9 @@ impl Drop for Place {
 
 #[cfg(test)]
 mod tests {
+    use std::pin::pin;
+    use std::task::Context;
+
     use super::*;
 
     #[test]
@@ -299,10 +317,27 @@ mod tests {
         let theirs: Vec<_> = (0..200).map(|_| all.admit(Peer::User(7))).collect();
         assert_eq!(all.open().waiting.len(), 1 + OF_ONE_PEER);
         assert!(owner.authorise("panel").is_ok() && owner.authorise("panel").is_ok());
-        drop(theirs);
+        // Of its own ones those that are refused go first.
+        let last = theirs.len() - 1;
+        theirs[last].linger();
+        let one_more = all.admit(Peer::User(7));
+        assert!(!all.open().waiting.contains_key(&theirs[last].number));
+        assert!(all.open().waiting.contains_key(&theirs[last - 1].number));
+        drop((theirs, one_more));
         assert!(all.open().waiting.is_empty() && all.authorised.held()["panel"] == 1);
         drop(owner);
         assert!(all.authorised.held().is_empty());
+    }
+
+    #[test]
+    fn connection_that_shows_a_token_when_it_is_to_go_stays() {
+        let all = Arc::new(Places::new(false));
+        let [late, gone] = [(); 2].map(|()| all.admit(Peer::User(7)));
+        let _others: Vec<_> = (0..OF_ONE_PEER).map(|_| all.admit(Peer::User(7))).collect();
+        late.authorise("panel").unwrap();
+        let mut context = Context::from_waker(Waker::noop());
+        assert!(pin!(late.evicted()).poll(&mut context).is_pending());
+        assert!(pin!(gone.evicted()).poll(&mut context).is_ready());
     }
 
     #[test]

@@ -466,6 +466,9 @@ def test_numbers_of_an_address_are_numbers(bench: Bench) -> None:
             status, problem, _ = gateway.request(path, token, body)
             assert status == 400 and isinstance(problem, dict) and problem["kind"] in ("Malformed", "OutOfRange"), (path, status, problem)
             assert "number" in problem["detail"], problem
+    for twice in ("/api/events?name=lab/*&rate=1&rate=nan", "/api/events?name=lab/a&name=lab/b", "/api/names?name=*&name=x"):
+        status, problem, _ = gateway.request(twice, token)
+        assert status == 400 and isinstance(problem, dict) and "once" in problem["detail"], (twice, status, problem)
 
     async def run() -> None:
         for form in ("cbor", "json"):
