@@ -78,6 +78,15 @@ fn threads() -> BTreeMap<String, usize> {
     names
 }
 
+/// Waits until there are so many that read for others: a thread has its name a moment after its start.
+fn wait_for_threads(expected: Option<usize>) {
+    let deadline = Instant::now() + SOON;
+    while threads().get(THREAD).copied() != expected {
+        assert!(Instant::now() < deadline, "{:?}", threads());
+        thread::yield_now();
+    }
+}
+
 /// Bytes of memory of this process.
 fn memory() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
@@ -98,7 +107,7 @@ fn each_of_two_thousand_absent_names_is_received_through_one_set() {
     }
     let each = (memory().saturating_sub(before)) / ABSENT as u64;
     assert!(each < 32 << 10, "{each} bytes for each subscription");
-    assert_eq!(threads().get(THREAD), Some(&1));
+    wait_for_threads(Some(1));
     let receive = |number: usize| subscribers[number].next(Wait::none()).ok().flatten();
     // What was readable at first has nothing.
     for number in sets.ready() {
@@ -127,11 +136,7 @@ fn each_of_two_thousand_absent_names_is_received_through_one_set() {
         assert!(woken < 50 * DIRECT, "{woken} others looked when {name} came");
     }
     drop(subscribers);
-    let deadline = Instant::now() + SOON;
-    while threads().contains_key(THREAD) {
-        assert!(Instant::now() < deadline, "the thread did not end with the last subscription");
-        thread::yield_now();
-    }
+    wait_for_threads(None);
 }
 
 #[test]
@@ -142,7 +147,7 @@ fn program_that_waits_for_few_names_has_no_thread_for_it() {
         names.iter().enumerate().map(|(at, name)| subscribe(at, name)).collect();
     assert_eq!(threads().get(THREAD), None);
     let one_more = subscribe(0, &name("shm"));
-    assert_eq!(threads().get(THREAD), Some(&1));
+    wait_for_threads(Some(1));
     // With the thread, those that sleep on the shared descriptor are woken, too.
     for (name, subscriber) in names.iter().zip(&subscribers) {
         let publisher = Publisher::new(name, &Options::default()).unwrap();
