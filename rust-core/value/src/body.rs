@@ -84,7 +84,7 @@ pub struct Split {
 impl Split {
     /// Returns a body of this rest and these parts, whose positions ascend and are in it.
     // Always: it is written where it stays, and not moved.
-    #[inline(always)]
+    #[inline]
     pub fn new(rest: impl Into<Rest>, parts: impl Into<OneOrMany<Part>>) -> Split {
         let (rest, parts) = (rest.into(), parts.into());
         debug_assert!(parts.is_sorted_by_key(|part| part.at) && parts.iter().all(|p| p.at <= rest.len()));

@@ -41,7 +41,7 @@ impl<T> OneOrMany<T> {
     }
 
     /// Returns the list of what `of` returns for each of these; `None` where it returns none.
-    #[inline(always)]
+    #[inline]
     pub fn try_of<S>(items: &[S], mut of: impl FnMut(&S) -> Option<T>) -> Option<OneOrMany<T>> {
         match items {
             [item] => Some(OneOrMany::One([of(item)?])),

@@ -54,7 +54,7 @@ fn count(value: &Value, depth: u32, left: usize) -> Option<usize> {
 /// # Errors
 ///
 /// As the encoder.
-#[inline(always)]
+#[inline]
 pub(super) fn encode<P: Plain>(
     value: &Value,
     encoder: impl FnOnce() -> P,
@@ -70,7 +70,7 @@ pub(super) fn encode<P: Plain>(
 }
 
 /// Sends a plain value to an encoder, as [`encode`].
-#[inline(always)]
+#[inline]
 fn send<P: Plain>(value: &Value, plain: &mut P) -> Result<bool> {
     match value {
         Value::Null => plain.null()?,

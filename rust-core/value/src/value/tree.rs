@@ -295,7 +295,7 @@ fn list_hint(items: &[Value]) -> usize {
 impl Value {
     /// Sends this value. The most frequent kinds are sent in place, in the loop over a map or an
     /// array, and not by a call for each.
-    #[inline(always)]
+    #[inline]
     fn send<S: Sink + ?Sized>(&self, sink: &mut S) -> Result<()> {
         match self {
             Value::Null => sink.null(),

@@ -260,7 +260,7 @@ impl Plain for Encoder<'_> {
     }
 
     /// The type byte is zero until the value is written.
-    #[inline(always)]
+    #[inline]
     fn key(&mut self, key: &str) -> Result<()> {
         self.kind_at = NonZeroUsize::new(self.out.position());
         self.out.block_around([0], key.as_bytes(), [0])
@@ -271,7 +271,7 @@ impl Plain for Encoder<'_> {
     }
 
     /// A short key is checked while it is written, as words that overlap.
-    #[inline(always)]
+    #[inline]
     fn try_key(&mut self, key: &str) -> Result<bool> {
         let (at, bytes) = (self.out.position(), key.as_bytes());
         let length = bytes.len();
@@ -307,7 +307,7 @@ impl Plain for Encoder<'_> {
     }
 
     /// Type, short key and length are one item.
-    #[inline(always)]
+    #[inline]
     fn try_text_entry(&mut self, key: &str, value: &str) -> Result<bool> {
         if key.len() > SHORT || !self.holds_key(key) {
             return if self.any_key(key)? { self.text(value).map(|()| true) } else { Ok(false) };

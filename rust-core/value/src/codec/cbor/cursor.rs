@@ -100,37 +100,37 @@ pub struct Cursor<'a> {
 }
 
 impl<'a> Cursor<'a> {
-    #[inline(always)]
+    #[inline]
     pub(crate) fn new(bytes: &'a [u8]) -> Cursor<'a> {
         Cursor { rest: bytes }
     }
 
     /// Returns the number of bytes that follow.
-    #[inline(always)]
+    #[inline]
     pub(super) fn left(&self) -> usize {
         self.rest.len()
     }
 
     /// Returns whether no byte follows.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn is_end(&self) -> bool {
         self.rest.is_empty()
     }
 
     /// Returns the next byte, and stays in front of it.
-    #[inline(always)]
+    #[inline]
     pub(super) fn peek(&self) -> Option<u8> {
         self.rest.first().copied()
     }
 
     /// Returns whether a tag is next: the beginning of an array.
-    #[inline(always)]
+    #[inline]
     pub(super) fn is_tag(&self) -> bool {
         self.rest.first().is_some_and(|first| first >> 5 == 6)
     }
 
     /// Takes the next `N` bytes.
-    #[inline(always)]
+    #[inline]
     pub(super) fn chunk<const N: usize>(&mut self) -> Option<[u8; N]> {
         let (chunk, rest) = self.rest.split_first_chunk()?;
         self.rest = rest;
@@ -138,7 +138,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Takes the next bytes, of this number.
-    #[inline(always)]
+    #[inline]
     fn slice(&mut self, length: usize) -> Option<&'a [u8]> {
         let (slice, rest) = self.rest.split_at_checked(length)?;
         self.rest = rest;
@@ -146,7 +146,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Takes these bytes, if they are next, and returns whether they were.
-    #[inline(always)]
+    #[inline]
     fn take(&mut self, bytes: &[u8]) -> bool {
         match self.rest.split_at_checked(bytes.len()) {
             Some((next, rest)) if is_same(bytes, next) => {
@@ -158,7 +158,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Takes the head of a map of at most `most` entries, and returns their number.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn map(&mut self, most: u8) -> Option<u8> {
         let [first] = self.chunk()?;
         first.checked_sub(MAP).filter(|entries| *entries <= most.min(MOST_ENTRIES))
@@ -166,7 +166,7 @@ impl<'a> Cursor<'a> {
 
     /// Takes this key, if it is next, and returns whether it was. Inlined: the key is a constant in the caller, and so
     /// is its head.
-    #[inline(always)]
+    #[inline]
     pub(super) fn constant_key(&mut self, key: &str) -> bool {
         let mut from = *self;
         let is_head = match key.len() {
@@ -182,13 +182,13 @@ impl<'a> Cursor<'a> {
     }
 
     /// Takes this key, if it is next, and returns whether it was.
-    #[inline(always)]
+    #[inline]
     pub(super) fn key(&mut self, key: &FlatKey) -> bool {
         self.take(key.cbor.bytes())
     }
 
     /// Takes the number of a head whose first byte was taken: the low five bits of it, or the bytes behind.
-    #[inline(always)]
+    #[inline]
     fn number_behind(&mut self, info: u8) -> Option<u64> {
         Some(match info {
             0..24 => info.into(),
@@ -201,14 +201,14 @@ impl<'a> Cursor<'a> {
     }
 
     /// Takes a head of this major type, and returns its number.
-    #[inline(always)]
+    #[inline]
     pub(super) fn number(&mut self, major: u8) -> Option<u64> {
         let [first] = self.chunk()?;
         if first >> 5 == major { self.number_behind(first & 31) } else { None }
     }
 
     /// Takes the number of an integer whose first byte was taken.
-    #[inline(always)]
+    #[inline]
     fn integer_behind<T: TryFrom<u64> + TryFrom<i64>>(&mut self, first: u8) -> Option<T> {
         match first >> 5 {
             0 => T::try_from(self.number_behind(first)?).ok(),
@@ -218,21 +218,21 @@ impl<'a> Cursor<'a> {
     }
 
     /// Takes an integer; `None` for one that the type does not hold.
-    #[inline(always)]
+    #[inline]
     pub(super) fn integer<T: TryFrom<u64> + TryFrom<i64>>(&mut self) -> Option<T> {
         let [first] = self.chunk()?;
         self.integer_behind(first)
     }
 
     /// Takes a string of this major type and any definite length, and returns its content.
-    #[inline(always)]
+    #[inline]
     pub(super) fn string(&mut self, major: u8) -> Option<&'a [u8]> {
         let length = self.number(major)?;
         self.slice(usize::try_from(length).ok()?)
     }
 
     /// Takes a text of at most [`LONGEST_TEXT`] bytes whose first byte was taken.
-    #[inline(always)]
+    #[inline]
     fn text_behind(&mut self, first: u8) -> Option<&'a [u8]> {
         let length = match first {
             0x60..0x78 => first - 0x60,
@@ -243,14 +243,14 @@ impl<'a> Cursor<'a> {
     }
 
     /// Takes a key or text of at most [`LONGEST_TEXT`] bytes, which may not be UTF-8.
-    #[inline(always)]
+    #[inline]
     pub(super) fn text(&mut self) -> Option<&'a [u8]> {
         let [first] = self.chunk()?;
         self.text_behind(first)
     }
 
     /// Takes a scalar; `str` converts bytes to text.
-    #[inline(always)]
+    #[inline]
     fn scalar_with(&mut self, str: impl FnOnce(&'a [u8]) -> Option<&'a str>) -> Option<FlatValue<'a>> {
         let [first] = self.chunk()?;
         Some(match first {
@@ -264,23 +264,23 @@ impl<'a> Cursor<'a> {
     }
 
     /// Takes a scalar.
-    #[inline(always)]
+    #[inline]
     pub(super) fn scalar(&mut self) -> Option<FlatValue<'a>> {
         self.scalar_with(|text| std::str::from_utf8(text).ok())
     }
 
     /// Takes a scalar whose value is not needed.
-    #[inline(always)]
+    #[inline]
     pub(super) fn skip_scalar(&mut self) -> Option<()> {
         self.scalar_with(|_| Some("")).map(drop)
     }
 }
 
 /// Returns whether two slices of one length are equal, without a call of `memcmp` for up to 32 bytes.
-#[inline(always)]
+#[inline]
 fn is_same(one: &[u8], other: &[u8]) -> bool {
     /// Compares the first and the last `N` bytes, which overlap in a slice shorter than both.
-    #[inline(always)]
+    #[inline]
     fn ends<const N: usize>(one: &[u8], other: &[u8]) -> bool {
         one.first_chunk::<N>() == other.first_chunk::<N>() && one.last_chunk::<N>() == other.last_chunk::<N>()
     }
@@ -297,7 +297,7 @@ fn is_same(one: &[u8], other: &[u8]) -> bool {
 pub(super) type Keys<'a> = [&'a [u8]; MOST_FOUND as usize];
 
 /// Adds a key behind `count` others; `None` for one that is among them, and for one too many.
-#[inline(always)]
+#[inline]
 pub(super) fn add_key<'a>(keys: &mut Keys<'a>, count: usize, key: &'a [u8]) -> Option<()> {
     if keys.get(..count)?.contains(&key) {
         return None;

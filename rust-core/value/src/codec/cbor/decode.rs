@@ -55,7 +55,7 @@ impl<'a, S: Sink> Decoder<'a, '_, S> {
 
     /// Decodes the next value. The most frequent kinds are decoded in place, in the loops over
     /// arrays and maps.
-    #[inline(always)]
+    #[inline]
     fn item(&mut self) -> Result<()> {
         if let Some(value) = self.input.double() {
             let at = self.input.at - 9;

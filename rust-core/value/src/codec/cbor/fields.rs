@@ -55,7 +55,7 @@ impl FlatField for f32 {
 }
 
 impl FlatField for String {
-    #[inline(always)]
+    #[inline]
     fn take(from: &mut Cursor<'_>) -> Option<String> {
         copied(from.string(3)?)
     }

@@ -27,7 +27,7 @@ impl<'a> FlatMap<'a> {
     pub const MOST_ENTRIES: u8 = MOST_ENTRIES;
 
     /// Returns the entries of the map that these bytes begin with, if there are at most `most`. They are not checked.
-    #[inline(always)]
+    #[inline]
     pub fn new(bytes: &'a [u8], most: u8) -> Option<FlatMap<'a>> {
         let mut cursor = Cursor::new(bytes);
         let count = cursor.map(most)?;
@@ -90,7 +90,7 @@ impl<'a> FlatMap<'a> {
 
     /// Takes this key, if it is next.
     // Inlined: see `Cursor::constant_key`.
-    #[inline(always)]
+    #[inline]
     fn key(&mut self, key: &str) -> bool {
         if self.count == 0 || !self.cursor.constant_key(key) {
             return false;
@@ -100,7 +100,7 @@ impl<'a> FlatMap<'a> {
     }
 
     /// Returns the value of a field that must be there.
-    #[inline(always)]
+    #[inline]
     pub fn required<T: FlatField>(&mut self, key: &str) -> Option<T> {
         if self.key(key) { T::take(&mut self.cursor) } else { None }
     }
@@ -111,7 +111,7 @@ impl<'a> FlatMap<'a> {
     }
 
     /// Returns the value of a field that may be left out or null, which mean the same.
-    #[inline(always)]
+    #[inline]
     pub fn optional<T: FlatField>(&mut self, key: &str) -> Option<Option<T>> {
         if !self.key(key) {
             return Some(None);

@@ -40,7 +40,7 @@ impl Head {
 
 /// Takes the next head; `Malformed` where it is reserved or cut off. Indefinite lengths are allowed
 /// for strings, arrays and maps only.
-#[inline(always)]
+#[inline]
 pub(super) fn head(input: &mut Input<'_>) -> Result<Head> {
     let at = input.at;
     let first = input.byte()?;
