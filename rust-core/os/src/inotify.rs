@@ -7,7 +7,7 @@
 //! filters what it gets.
 //!
 //! The kernel lets one descriptor be reached by 10 to 500 epoll sets, the fewer the deeper they are nested, and refuses
-//! more (`EINVAL`, also where a program adds the set of an object to its own). So the owners of the first [`DIRECT`]
+//! more (`EINVAL`, also where a program adds the set of an object to its own). So the owners of the first `DIRECT`
 //! watches sleep on the instance itself; for those beyond them a thread reads it, and they are woken by their eventfd
 //! alone. The thread is there while there is such a watch.
 //!
