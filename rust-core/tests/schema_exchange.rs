@@ -89,7 +89,7 @@ fn channels_with_different_units_get_errors_on_both_sides() {
 }
 
 /// Returns so many events of a schema that does not fit. The side that listens may note them after it has answered.
-fn mismatches(count: usize, events: impl Fn() -> Vec<Event>) -> Vec<Event> {
+fn mismatches(count: usize, transport: &str, events: impl Fn() -> Vec<Event>) -> Vec<Event> {
     let (began, mut found) = (Instant::now(), Vec::new());
     loop {
         found.extend(events().into_iter().filter(|event| event.kind == EventKind::SchemaMismatch));
@@ -97,7 +97,7 @@ fn mismatches(count: usize, events: impl Fn() -> Vec<Event>) -> Vec<Event> {
             assert_eq!(found.len(), count, "{found:?}");
             return found;
         }
-        assert!(began.elapsed() < SOON, "{count} are to be told, and there are {found:?}");
+        assert!(began.elapsed() < SOON, "{transport}: {count} are to be told, and there are {found:?}");
         thread::yield_now();
     }
 }
@@ -109,7 +109,7 @@ fn listeners_and_servers_go_on_and_report_a_mismatch_as_an_event() {
         let listener = Listener::listen(&at, &watts("W")).unwrap();
         let refused = Channel::connect(&at, &watts("kW").with_client_id("meter"), SOON).unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::SchemaMismatch, "{transport}: {refused}");
-        let event = mismatches(1, || listener.events()).remove(0);
+        let event = mismatches(1, transport, || listener.events()).remove(0);
         assert!(event.text.contains("meter"), "{}", event.text);
         names_units(&event.text, "W", "kW");
         listener.close();
@@ -119,7 +119,7 @@ fn listeners_and_servers_go_on_and_report_a_mismatch_as_an_event() {
         let server = Server::serve(&at, &watts("W")).unwrap();
         let refused = Channel::connect(&at, &watts("kW"), SOON).unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::SchemaMismatch, "{transport}: {refused}");
-        let event = mismatches(1, || server.events()).remove(0);
+        let event = mismatches(1, transport, || server.events()).remove(0);
         names_units(&event.text, "W", "kW");
         assert_eq!(server.stats().at("schema_mismatches").unwrap(), &Value::from(1u64));
         // A server reads and does not write: a client may widen what it sends only as far as the server reads.
@@ -148,7 +148,7 @@ fn subscribers_compare_before_their_first_message() {
         }
         let refused = linkspan::latest(&at, &watts("kW"), SOON).unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::SchemaMismatch, "{transport}: {refused}");
-        let told = mismatches(2, || publisher.events());
+        let told = mismatches(2, transport, || publisher.events());
         names_units(&told[0].text, "W", "kW");
         let more = publisher.events().into_iter().filter(|e| e.kind == EventKind::SchemaMismatch).count();
         assert_eq!(more, 0, "once for each object that called");
