@@ -66,6 +66,13 @@ impl Message {
         Ok(format!("<linkspan.{head}: {shown}>"))
     }
 
+    /// Whether bytes of it lie with their sender, so that the value, which has copies of them all, is made only where it
+    /// is asked for as a whole.
+    fn is_viewed(&self, py: Python<'_>) -> bool {
+        let are_views = || self.arrived.memory().split().is_some_and(|split| split.are_opaque());
+        self.value.get(py).is_none() && self.blocks.is_empty() && are_views()
+    }
+
     /// The value at a path.
     fn found<'py>(&self, py: Python<'py>, path: &str) -> Outcome<Bound<'py, PyAny>> {
         let found = self.arrived.get(path)?;
@@ -98,16 +105,18 @@ impl Message {
 
     fn __getitem__<'py>(&self, key: &Bound<'py, PyAny>) -> Outcome<Bound<'py, PyAny>> {
         let py = key.py();
-        let value = self.decoded(py)?;
-        if let (Ok(map), Ok(key)) = (value.cast_exact::<PyDict>(), key.cast::<PyString>())
-            && let Some(found) = map.get_item(key)?
-        {
-            return Ok(found);
-        }
-        if !key.is_instance_of::<PyString>()
-            && let Ok(found) = value.get_item(key)
-        {
-            return Ok(found);
+        if !(key.is_instance_of::<PyString>() && self.is_viewed(py)) {
+            let value = self.decoded(py)?;
+            if let (Ok(map), Ok(key)) = (value.cast_exact::<PyDict>(), key.cast::<PyString>())
+                && let Some(found) = map.get_item(key)?
+            {
+                return Ok(found);
+            }
+            if !key.is_instance_of::<PyString>()
+                && let Ok(found) = value.get_item(key)
+            {
+                return Ok(found);
+            }
         }
         // The core does not find it either, and its error names what is there instead.
         let escaped = key.str().map_or_else(|_| shown(key), |text| any_text(&text).into_owned());
@@ -151,16 +160,21 @@ impl Message {
         default: Option<Bound<'py, PyAny>>,
     ) -> Outcome<Option<Bound<'py, PyAny>>> {
         let py = key.py();
-        let value = self.decoded(py)?;
         // All keys are text.
-        let Ok(key) = key.cast::<PyString>() else { return Ok(default) };
-        if let Ok(map) = value.cast_exact::<PyDict>()
+        let Ok(key) = key.cast::<PyString>() else {
+            self.decoded(py)?;
+            return Ok(default);
+        };
+        // Text with half a surrogate pair is a key of no message.
+        let path = key.to_str().ok();
+        let is_key = path.is_some_and(|path| !path.contains(['/', '~']));
+        if !(is_key && self.is_viewed(py))
+            && let Ok(map) = self.decoded(py)?.cast_exact::<PyDict>()
             && let Some(found) = map.get_item(key)?
         {
             return Ok(Some(found));
         }
-        // Text with half a surrogate pair is a key of no message.
-        let Ok(path) = key.to_str() else { return Ok(default) };
+        let Some(path) = path else { return Ok(default) };
         match self.found(py, path) {
             Err(Failure::Core(error))
                 if matches!(error.kind(), ErrorKind::Missing | ErrorKind::WrongType) =>

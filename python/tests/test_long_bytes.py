@@ -185,6 +185,10 @@ def test_viewed_bytes_take_no_memory_until_they_are_copied(encoding):
         message = two.recv()
         view = message.view(path)
         assert view == sent and view.readonly and own_memory() - before < MIB
+        if path:
+            assert message["t"] == message.get("t") == 1.5 and message.get("no") is None and own_memory() - before < MIB
+            with pytest.raises(linkspan.Missing):
+                message["no"]
         assert message.at(path) == sent and type(message.at(path)) is bytes
         assert message.value == value
         del message

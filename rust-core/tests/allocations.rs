@@ -171,6 +171,23 @@ fn long_bytes_that_are_viewed_take_no_memory() {
     }
 }
 
+/// Where a published loan begins in its slot depends on the values before it.
+#[test]
+fn published_loan_of_bytes_is_copied_once_wherever_it_begins() {
+    // More than what is kept of earlier bodies.
+    const BYTES: usize = 17 << 20;
+    let endpoint = name("shm");
+    let publisher = Publisher::new(&endpoint, &Options::default()).unwrap();
+    let subscriber = Subscriber::new(&endpoint, &Options::default()).unwrap();
+    for letters in 0..9 {
+        let loan = Value::from(publisher.loan_bytes(BYTES).unwrap());
+        publisher.send(&Value::map([("camera", Value::from("x".repeat(letters))), ("image", loan)])).unwrap();
+        let (message, held) = peak(|| subscriber.recv(SOON).unwrap());
+        assert!((BYTES..BYTES + BYTES / 2).contains(&message.body().len()));
+        assert!(held < BYTES * 3 / 2, "{letters} letters: {held}");
+    }
+}
+
 /// The kernel would clear the pages of new memory, which takes longer than the message: what is kept to be sent again,
 /// and the body of a message, lie where earlier ones lay.
 #[test]

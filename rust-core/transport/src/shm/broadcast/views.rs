@@ -214,33 +214,32 @@ impl PublishedFiles {
         if let Some(viewing) = &self.counter {
             let held = viewing.begin(&elements, filling).then(|| View(elements));
             // No honest publisher writes what is held.
-            return held.map(|held| copy(&held.0, PeerMemory::copy_out)).transpose();
+            return held.map(|held| copy(&held.0, 0, PeerMemory::copy_out)).transpose();
         }
         // A reader of the newest message alone has no page in which the publisher would look.
         let memory = &elements.file.memory;
         if memory.load(word, Ordering::Acquire) != filling {
             return Ok(None);
         }
-        let bytes = copy(&elements, PeerMemory::copy_out_racing)?;
+        // From a whole word on.
+        let bytes = copy(&elements, elements.from % 8, PeerMemory::copy_out_racing)?;
         Ok(claims::was_whole(memory, word, filling).then_some(bytes))
     }
 }
 
-/// Returns the body that was copied, once more where it began between two words in its slot, as a part of another
-/// body does.
+/// Returns the body that was copied, once more where it does not begin at a word.
 fn aligned(bytes: Bytes) -> Body {
     if bytes.as_ptr().addr().is_multiple_of(8) { bytes } else { buffers::copy(&bytes) }.into()
 }
 
-/// Copies the elements into memory of this process.
+/// Copies the elements into memory of this process, with so many bytes `before` them, which are dropped.
 fn copy(
     elements: &Elements<Option<Viewing>>,
+    before: usize,
     copy_out: fn(&PeerMemory, usize, &mut [MaybeUninit<u8>]),
 ) -> Result<Bytes> {
     #[cfg(test)]
     during_copy::run();
-    // Copied from a whole word on.
-    let before = elements.from % 8;
     let length = before + elements.length;
     let mut bytes = buffers::take(length);
     memory::reserve(&mut bytes, length)?;
