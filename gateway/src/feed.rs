@@ -105,6 +105,11 @@ impl Published {
         Ok((encoder, body))
     }
 
+    /// Whether these bytes are a value that it has written for all clients, and counts.
+    pub fn keeps(&self, bytes: &Bytes) -> bool {
+        self.values.iter().any(|value| value.get().is_some_and(|value| value.as_ptr() == bytes.as_ptr()))
+    }
+
     fn bytes(&self) -> u64 {
         let written: usize = self.values.iter().filter_map(|value| value.get().map(Bytes::len)).sum();
         let viewed = self.viewed.get().map_or(0, |(_, _, body)| body.len());
@@ -122,6 +127,18 @@ struct HeldBytes {
 impl Drop for Published {
     fn drop(&mut self) {
         self.held.bytes.fetch_sub(self.bytes(), Ordering::Relaxed);
+    }
+}
+
+/// Bytes that are held for one client alone: they count until it is dropped.
+pub struct Own {
+    held: Arc<HeldBytes>,
+    bytes: u64,
+}
+
+impl Drop for Own {
+    fn drop(&mut self) {
+        self.held.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
     }
 }
 
@@ -450,6 +467,13 @@ impl Feeds {
     /// The most bytes of one feed: all together have what the gateway may hold.
     fn share(&self) -> u64 {
         self.held.most / self.number.load(Ordering::Relaxed).max(SHARES)
+    }
+
+    /// Counts bytes that are held for one client alone.
+    pub fn hold(&self, bytes: usize) -> Own {
+        let bytes = bytes as u64;
+        self.held.bytes.fetch_add(bytes, Ordering::Relaxed);
+        Own { held: self.held.clone(), bytes }
     }
 
     /// The number of feeds, and the bytes that they hold.

@@ -98,10 +98,29 @@ impl Frame {
     /// # Errors
     /// Those of a value that the encoding has no form for.
     pub fn encode(&self, format: Format) -> Result<Bytes> {
+        self.write(format, None)
+    }
+
+    /// Returns the bytes in pieces: each value that is encoded already is one, and is not copied.
+    ///
+    /// # Errors
+    /// Those of [`Frame::encode`].
+    pub fn pieces(&self, format: Format) -> Result<Vec<Bytes>> {
+        let mut pieces = Vec::new();
+        let last = self.write(format, Some(&mut pieces))?;
+        pieces.push(last);
+        Ok(pieces)
+    }
+
+    /// Returns what is behind the last of the pieces; all, where none are asked for.
+    fn write(&self, format: Format, mut pieces: Option<&mut Vec<Bytes>>) -> Result<Bytes> {
         let long: usize = self
             .fields
             .iter()
-            .map(|(_, field)| if let Field::Encoded(bytes) = field { bytes.len() } else { 24 })
+            .map(|(_, field)| match field {
+                Field::Encoded(bytes) if pieces.is_none() => bytes.len(),
+                _ => 24,
+            })
             .sum();
         let mut out = BytesMut::with_capacity(long + 64);
         let plain = |out: &mut BytesMut, value: &Value| -> Result<()> {
@@ -124,7 +143,10 @@ impl Frame {
             }
             match field {
                 Field::Plain(value) => plain(&mut out, value)?,
-                Field::Encoded(bytes) => out.put_slice(bytes),
+                Field::Encoded(bytes) => match &mut pieces {
+                    Some(pieces) => pieces.extend([out.split().freeze(), bytes.clone()]),
+                    None => out.put_slice(bytes),
+                },
             }
         }
         if format == Format::Json {

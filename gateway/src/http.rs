@@ -1,11 +1,7 @@
 //! The addresses: the page, the WebSocket, and routes in JSON for curl, PHP and LabVIEW.
 
-use std::convert::Infallible;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
 
 use axum::body::{Body, to_bytes};
 use axum::extract::ws::WebSocketUpgrade;
@@ -14,17 +10,16 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, L
 use axum::http::request::Parts;
 use axum::http::{StatusCode, Uri};
 use axum::middleware::Next;
-use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
 use axum::{Router, middleware};
-use futures_core::Stream;
 use linkspan::page::{self, SECURITY_HEADERS, check_content};
 use linkspan::{Encoding, Error, ErrorKind, Value, codec};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::Notify;
 use tokio::task::spawn_blocking;
 
 use crate::access::{Admitted, Gateway, Problem, json, number, parameter};
+use crate::events;
 use crate::feed::Key;
 use crate::frames::Format;
 use crate::names::Name;
@@ -35,15 +30,11 @@ use crate::requests::{self, Withdrawn, call, in_format, latest};
 use crate::rights::Right;
 use crate::session;
 use crate::status::{Counted, add};
-use crate::subscription::{Choice, Given, Subscription};
+use crate::subscription::{Choice, Subscription};
 use crate::viewers;
 
 /// Streams of events at once.
 const STREAMS: usize = 1_024;
-/// Events that wait for one client; more wait in the log of the feed, which counts what it drops.
-const WAITING: usize = 16;
-/// After this time without an event a comment is sent, so that both ends notice a broken stream.
-const HEARTBEAT: Duration = Duration::from_secs(5);
 
 /// The files of the page, which hold no data.
 const FILES: [(&str, &str, &str); 9] = [
@@ -65,7 +56,7 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
         .route("/foxglove", any(viewer))
         .route("/api/names", get(names))
         .route("/api/latest/{*name}", get(newest))
-        .route("/api/events", get(events))
+        .route("/api/events", get(follow))
         .route("/api/call/{*name}", post(call_name))
         .route("/api/publish/{*name}", post(publish_name))
         .route("/api/recording", get(recording::list))
@@ -347,7 +338,7 @@ async fn publish_name(
     Ok(json(&Value::map([("number", Value::from(number))])))
 }
 
-async fn events(
+async fn follow(
     State(gateway): State<Arc<Gateway>>,
     Admitted(rights): Admitted,
     uri: Uri,
@@ -365,65 +356,14 @@ async fn events(
     let used = gateway.feeds.join(&Key { name, from: None }, &rights.name, &wake)?;
     let lagged = gateway.counters.lagged.clone();
     let subscription = Subscription::new(vec![used], choice, Default::default(), rights.clone(), lagged);
-    let (sender, receiver) = mpsc::channel(WAITING);
-    let shared = gateway.clone();
-    tokio::spawn(async move {
-        shared.sessions.fetch_add(1, Ordering::AcqRel);
-        let mut stop = shared.stop.clone();
-        tokio::select! {
-            () = send_events(&shared, subscription, &rights, &wake, &sender) => {}
-            () = sender.closed() => {}
-            _ = stop.wait_for(|stop| *stop) => {}
-        }
-        drop(sender);
-        shared.sessions.fetch_sub(1, Ordering::AcqRel);
-    });
-    let alive = KeepAlive::new().interval(HEARTBEAT).text("alive");
-    let mut response = Sse::new(Events(receiver)).keep_alive(alive).into_response();
-    // Proxies must not buffer events.
-    response
-        .headers_mut()
-        .insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
-    Ok(response)
-}
-
-/// Sends events until the subscription, or the token, has ended.
-async fn send_events(
-    gateway: &Gateway,
-    mut subscription: Subscription,
-    rights: &crate::rights::Rights,
-    wake: &Notify,
-    sender: &mpsc::Sender<Event>,
-) {
-    let counted = Counted::new(&gateway.counters, |counters| &counters.subscriptions);
-    loop {
-        while let Some(given) = subscription.next(Instant::now()) {
-            let Ok(text) = given.frame(None, Format::Json).encode(Format::Json) else { continue };
-            let event = Event::default().event(given.kind()).data(String::from_utf8_lossy(&text));
-            if sender.send(event).await.is_err() || matches!(given, Given::Closed(_)) {
-                drop(counted);
-                return;
-            }
-        }
-        let until = subscription.due().unwrap_or_else(|| Instant::now() + HEARTBEAT);
-        tokio::select! {
-            () = wake.notified() => {}
-            () = tokio::time::sleep_until(until.into()) => {}
-        }
-        if !gateway.tokens.is_valid(rights) && !gateway.tokens.is_valid_reading(rights) {
-            return;
-        }
-    }
-}
-
-struct Events(mpsc::Receiver<Event>);
-
-impl Stream for Events {
-    type Item = Result<Event, Infallible>;
-
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.0.poll_recv(context).map(|event| event.map(Ok))
-    }
+    let body = Body::from_stream(events::body(&gateway, rights, subscription, wake));
+    let headers = [
+        (CONTENT_TYPE, HeaderValue::from_static("text/event-stream")),
+        (CACHE_CONTROL, HeaderValue::from_static("no-cache")),
+        // Proxies must not buffer events.
+        (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no")),
+    ];
+    Ok((headers, body).into_response())
 }
 
 async fn metrics(

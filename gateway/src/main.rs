@@ -26,6 +26,7 @@ mod asker;
 mod browser;
 mod catalogue;
 mod ending;
+mod events;
 mod feed;
 mod frames;
 mod http;

@@ -1,6 +1,7 @@
 """Hostile clients and hostile publishers: what they send harms the gateway and other clients in nothing, and costs bounded memory."""
 
 import asyncio
+import http.client
 import json
 import os
 import random
@@ -333,6 +334,61 @@ with linkspan.publisher("lab/a") as out:
         assert memory(gateway) - before < 200 << 20
 
     asyncio.run(run())
+    serves(gateway)
+
+
+@pytest.mark.costly
+def test_streams_of_events_that_nobody_reads_cost_bounded_memory_and_are_told_what_they_missed(bench: Bench) -> None:
+    gateway = bench.gateway("--buffer", "8MiB")
+    request = f"GET /api/events?name=lab/a HTTP/1.1\r\nHost: 127.0.0.1:{gateway.port}\r\nAuthorization: Bearer {gateway.token}\r\n\r\n".encode()
+    count, stuck = 40, []
+
+    async def run() -> None:
+        for _ in range(20):
+            connection = socket.socket()
+            connection.settimeout(PATIENCE)
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            connection.connect(("127.0.0.1", gateway.port))
+            connection.sendall(request)
+            stuck.append(connection)
+        reading = await (await Client.connect(gateway.address, gateway.token, "json")).subscribe("lab/a")
+        until("all follow", lambda: gateway.metric("subscriptions") == 21)
+        before = memory(gateway)
+        publisher = bench.python("""
+import sys, linkspan
+with linkspan.publisher("lab/a") as out:
+    print("there", flush=True)
+    for line in sys.stdin:
+        out.send(bytes(600_000))
+""")
+        for number in range(1, count + 1):
+            go(publisher)
+            assert (await reading.message())["number"] == number
+        assert not reading.missed.total()
+        # What is under way to each of them is the same value, and nothing is queued behind it.
+        grown = memory(gateway) - before
+        assert grown < 64 << 20, grown
+
+    asyncio.run(run())
+    for connection in stuck[3:]:
+        connection.close()
+    for connection in stuck[:3]:
+        response = http.client.HTTPResponse(connection)
+        response.begin()
+        messages, missed = 0, 0
+        while messages + missed < count:
+            line = response.readline()
+            assert line, (messages, missed)
+            if line.startswith(b"data: "):
+                frame = json.loads(line[6:])
+                messages += frame["type"] == "message"
+                missed += frame.get("missed", 0)
+                assert frame["type"] != "message" or frame["number"] == messages + missed
+        assert messages + missed == count and missed > count // 2
+        response.close()
+        connection.close()
+    until("the streams end", lambda: gateway.metric("subscriptions") == 0)
+    assert gateway.metric("held_bytes") <= 8 << 20
     serves(gateway)
 
 
