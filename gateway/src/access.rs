@@ -186,6 +186,19 @@ impl Gateway {
         let is_named = origin.is_some_and(|origin| {
             self.settings.origins.iter().any(|named| named.eq_ignore_ascii_case(origin))
         });
+        // By a name that was given at the start the page is at the origins that were given, of which the scheme is a
+        // part: a proxy may have the certificate, and the gateway none.
+        if let (Some(origin), Some(host), false) = (origin, header(HOST)?, is_named)
+            && self.origin.hosts.iter().any(|named| named.eq_ignore_ascii_case(host))
+        {
+            add(&self.counters.other_origins, 1);
+            let text = format!(
+                "requests of another site's page are refused: its Origin is {}, and --origin names {}",
+                quoted(origin),
+                self.settings.origins.join(", ")
+            );
+            return Err(page::Problem::new(403, ErrorKind::PermissionDenied, text).into());
+        }
         let fetched = |name| if is_named { Ok(None) } else { header(HeaderName::from_static(name)) };
         let head = RequestHead {
             method: request.method().as_str(),

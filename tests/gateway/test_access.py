@@ -407,6 +407,23 @@ def test_behind_a_proxy_it_says_so_and_counts_by_the_address_that_the_proxy_saw(
     assert gateway.request("/api/names", gateway.token, headers={"X-Forwarded-For": "203.0.113.9, 1.2.3.4"})[0] == 200
 
 
+def test_behind_a_proxy_the_scheme_of_an_origin_counts(bench: Bench) -> None:
+    gateway = bench.gateway("--behind-proxy", "--origin", "https://lab.example", "--origin", "http://other.example:8000")
+    for host, own, other in (("lab.example", "https", "http"), ("other.example:8000", "http", "https")):
+        for name in (host, host.upper()):
+            named, wrong = f"{own}://{host}", f"{other}://{host}"
+            assert gateway.request("/api/names", gateway.token, headers={"Host": name, "Origin": named})[0] == 200
+            assert handshake(gateway, f"Host: {name}", f"Origin: {named}").startswith("HTTP/1.1 101")
+            assert gateway.request("/api/names", gateway.token, headers={"Host": name, "Origin": wrong})[0] == 403, wrong
+            assert handshake(gateway, f"Host: {name}", f"Origin: {wrong}").startswith("HTTP/1.1 403"), wrong
+        # Programs say no origin.
+        assert gateway.request("/api/names", gateway.token, headers={"Host": host})[0] == 200
+    # On this machine it is without the proxy where its address says.
+    local = f"127.0.0.1:{gateway.port}"
+    assert handshake(gateway, f"Host: {local}", f"Origin: http://{local}").startswith("HTTP/1.1 101")
+    assert handshake(gateway, f"Host: {local}", f"Origin: https://{local}").startswith("HTTP/1.1 403")
+
+
 def test_without_a_proxy_the_header_of_one_counts_for_nothing(bench: Bench) -> None:
     gateway = bench.gateway()
     statuses = [gateway.request("/api/names", "guess", headers={"X-Forwarded-For": f"10.0.0.{i}"})[0] for i in range(11)]
