@@ -34,7 +34,7 @@ export class LinkspanError extends Error {
   constructor(kind: Kind, text: string, more?: object);
   readonly kind: Kind;
   readonly code: number;
-  /** Whether the same may succeed later. */
+  /** Whether the same may succeed later, without being done twice. */
   readonly retry: boolean;
   /** Where in a value it is, such as `rows/0/name`. */
   readonly path?: string;

@@ -908,7 +908,8 @@ class Publisher {
     return { type: "publish", name: this.name, schema: this.#schema };
   }
   cut() {
-    const lost = new LinkspanError("Disconnected", `the connection to the gateway ended before it said whether ${this.name} was published`, { retry: true });
+    // It may have been published: the same again would be twice.
+    const lost = new LinkspanError("Disconnected", `the connection to the gateway ended before it said whether ${this.name} was published`);
     for (const { reject } of this.#sent.splice(0)) reject(lost);
     this.#ready = promised(this.#ready);
   }
@@ -1058,7 +1059,8 @@ class Lab {
   #cut(error) {
     const asked = [...this.#asked.values()];
     this.#asked.clear();
-    for (const { reject } of asked) reject(new LinkspanError("Disconnected", error.message, { retry: true, cause: error }));
+    // A call may have been carried out.
+    for (const { reject, type } of asked) reject(new LinkspanError("Disconnected", error.message, { retry: type !== "call", cause: error }));
     if (this.#error) return;
     this.#online = promised();
     for (const one of [...this.#open.values()]) one.cut();
@@ -1130,7 +1132,7 @@ class Lab {
   async #ask(frame, { timeout = 30, signal } = {}) {
     if (this.#error) throw this.#error;
     if (signal?.aborted) throw cancelled(signal);
-    const done = promised();
+    const done = Object.assign(promised(), { type: frame.type });
     const id = ++this.#last;
     const withdraw = (error) => {
       if (this.#asked.delete(id) && frame.type === "call") this.send({ type: "cancel", id });

@@ -129,12 +129,12 @@ h)):t.gone??[]);this.#e=!1;for(const h of e)this.#t.add(h);for(const h of s)this
 map(h=>[h.name,h]));for(const h of s)n.delete(h);const r=(i?.gone??[]).filter(h=>!e.has(h));this.push({names:[...n.values()],gone:[...new Set([...r,...s])]})}cut(){}close(t){
 this.isOver||this.#s.forget(this,{type:"unsubscribe",id:this.id}),this.end(t)}}class Y{takes=["ack"];#s;#n;#t=[];#e;#i;constructor(t,e,s){this.#s=t,this.name=e,
 this.#n=s,this.cut()}frame(){return{type:"publish",name:this.name,schema:this.#n}}cut(){const t=new d("Disconnected",`the connection to the gateway ended before\
- it said whether ${this.name} was published`,{retry:!0});for(const{reject:e}of this.#t.splice(0))e(t);this.#e=$(this.#e)}opened(){return this.#e.promise}take(t){
-this.#e.isDone?this.#t.shift()?.resolve(t.number):this.#e.resolve()}fail(t){this.#e.isDone?this.#t.shift()?.reject(t):this.end(t)}end(t=new d("InvalidState",`th\
-e publisher of ${this.name} is closed`)){if(!this.#i){this.#i=t,this.#s.forget(this),this.#e.reject(t);for(const{reject:e}of this.#t.splice(0))e(t)}}async send(t){
-const e=new v(U(t));for(;!this.#i&&(await this.#e.promise,!this.#i);){if(!this.#e.isDone||!this.#s.send({type:"data",id:this.id,value:e}))continue;const s=$();return this.#t.
-push(s),s.promise}throw this.#i}async close(){this.#i||(await Promise.allSettled(this.#t.map(({promise:t})=>t)),this.#i||this.#s.forget(this,{type:"unpublish",id:this.
-id}),this.end())}}function $(o){if(o&&!o.isDone)return o;const t={isDone:!1};return t.promise=new Promise((e,s)=>{for(const[i,n]of Object.entries({resolve:e,reject:s}))
+ it said whether ${this.name} was published`);for(const{reject:e}of this.#t.splice(0))e(t);this.#e=$(this.#e)}opened(){return this.#e.promise}take(t){this.#e.isDone?
+this.#t.shift()?.resolve(t.number):this.#e.resolve()}fail(t){this.#e.isDone?this.#t.shift()?.reject(t):this.end(t)}end(t=new d("InvalidState",`the publisher of ${this.
+name} is closed`)){if(!this.#i){this.#i=t,this.#s.forget(this),this.#e.reject(t);for(const{reject:e}of this.#t.splice(0))e(t)}}async send(t){const e=new v(U(t));
+for(;!this.#i&&(await this.#e.promise,!this.#i);){if(!this.#e.isDone||!this.#s.send({type:"data",id:this.id,value:e}))continue;const s=$();return this.#t.push(s),
+s.promise}throw this.#i}async close(){this.#i||(await Promise.allSettled(this.#t.map(({promise:t})=>t)),this.#i||this.#s.forget(this,{type:"unpublish",id:this.id}),
+this.end())}}function $(o){if(o&&!o.isDone)return o;const t={isDone:!1};return t.promise=new Promise((e,s)=>{for(const[i,n]of Object.entries({resolve:e,reject:s}))
 t[i]=r=>{t.isDone=!0,n(r)}}),t.promise.catch(()=>{}),t}const A=o=>new d("Cancelled","the program gave it up",{cause:o?.reason}),H=o=>new Promise(t=>setTimeout(t,
 o*1e3)),X=10;class K{welcome;onstate;#s;#n;#t;#e=$();#i;#r;#d=0;#o=new Map;#h=new Map;constructor(t,e){const s=new URL(t,globalThis.location?.href),i=new URLSearchParams(
 s.hash.slice(1)).get("token");if(this.#n={token:i??"",reconnect:!0,timeout:10,...e},s.hash="",s.protocol=s.protocol.replace("http","ws"),!/^wss?:$/.test(s.protocol))
@@ -150,22 +150,22 @@ if(f.type==="error")return h(x(f));if(f.type!=="welcome")throw a(`the first fram
 sionMismatch",`the gateway speaks version ${f.version} of the protocol, and this client version 1`);clearTimeout(r),this.welcome=f;const l=Math.min(Math.max(Number(
 f.limits?.ping)||20,.05),3600)*1e3;n=setInterval(()=>{Date.now()-i>3*l?h(new d("Disconnected",`${this.#s} has said nothing for ${3*l/1e3} s`,{retry:!0})):this.send(
 {type:"ping",id:0})},l),s.resolve(),this.#e.resolve();for(const[u,P]of this.#h)this.send({...P.frame(),id:u});this.onstate?.("connected")}catch(f){h(f instanceof
-d?f:a(`a frame of the gateway is none: ${f}`))}},s.promise}#l(t){const e=[...this.#o.values()];this.#o.clear();for(const{reject:s}of e)s(new d("Disconnected",t.
-message,{retry:!0,cause:t}));if(!this.#i){this.#e=$();for(const s of[...this.#h.values()])s.cut();this.onstate?.("disconnected",t),this.#n.reconnect?this.#u():this.#c(
-t)}}async#u(){for(let t=.1;!this.#i;t=Math.min(t*2,X)){if(await H(t*(.5+Math.random())),this.#i)return;try{return await this.attempt()}catch(e){if(["PermissionD\
-enied","VersionMismatch","InvalidEndpoint"].includes(e.kind))return this.#c(e);this.onstate?.("disconnected",e)}}}#c(t){if(!this.#i){this.#i=t,this.#e.reject(t);
-for(const e of[...this.#h.values()])e.end(t.isClosed?void 0:t);this.#h.clear();for(const{reject:e}of this.#o.values())e(t);this.#o.clear(),this.onstate?.("close\
-d",t.isClosed?void 0:t)}}#w(t){const{id:e,type:s}=t,i=this.#h.get(e),n=this.#o.get(e);if(n&&["reply","names","error","closed"].includes(s))this.#o.delete(e),s===
-"error"?n.reject(x(t)):n.resolve(t);else if(s==="error"&&e==null)this.#r=x(t);else if(i)if(s==="error"&&i.fail)i.fail(x(t));else if(s==="error"||s==="closed"){const r=s===
-"error"?t:t.error;this.#h.delete(e),i.end(r?x(r):void 0)}else i.takes.includes(s)&&i.take(t);else return}send(t){return this.#t?.readyState>1&&this.#t.onclose?.(
-{}),!this.isConnected||this.#t?.readyState!==1?!1:(this.#t.send(U(t)),!0)}forget(t,e){this.#h.delete(t.id)&&e&&this.send(e)}#f(t){return this.#i?(t.end(this.#i),
-t):(t.id=++this.#d,this.#h.set(t.id,t),this.isConnected&&this.send({...t.frame(),id:t.id}),t)}async#a(t,{timeout:e=30,signal:s}={}){if(this.#i)throw this.#i;if(s?.
-aborted)throw A(s);const i=$(),n=++this.#d,r=f=>{this.#o.delete(n)&&t.type==="call"&&this.send({type:"cancel",id:n}),i.reject(f)},h=()=>r(A(s));s?.addEventListener(
-"abort",h,{once:!0});const c=setTimeout(()=>r(new d("Timeout",`the gateway did not answer within ${e} s`,{retry:!0})),Math.min(e*1e3+2e3,2**31-1));try{return this.#e.
-promise.then(()=>{i.isDone||(this.#o.set(n,i),this.send({...t,id:n})||r(new d("Disconnected","the connection to the gateway ended",{retry:!0})))},i.reject),await i.
-promise}finally{clearTimeout(c),s?.removeEventListener("abort",h)}}subscribe(t,e={}){const s=new z(this,t,e);return e.signal?.aborted?(s.end(A(e.signal)),s):this.#f(
-s)}async latest(t,e){return new O(await this.#a({type:"latest",name:t},e))}async names(t="*",e=void 0){return(await this.#a({type:"names",pattern:t},e)).names}follow(t="\
-*"){return this.#f(new G(this,t))}async schema(t,e){return(await this.#a({type:"schema",name:t},e)).value}async call(t,e=null,{timeout:s=30,signal:i}={}){const n={
-type:"call",name:t,value:new v(U(e)),timeout:s};return(await this.#a(n,{timeout:s,signal:i})).value}async publisher(t,{schema:e}={}){const s=this.#f(new Y(this,
-t,e));return await s.opened(),s}close(){const t=new d("InvalidState","the connection was closed by the program");t.isClosed=!0;const e=this.#t;this.#c(t),e&&e.onclose?.(
-{})}}async function tt(o,t={}){const e=new K(o,t);return await e.attempt(),e}export{b as Decimal,j as Float,d as LinkspanError,O as Message,I as NdArray,g as Timestamp,B as Uuid,tt as connect,Q as decode,U as encode};
+d?f:a(`a frame of the gateway is none: ${f}`))}},s.promise}#l(t){const e=[...this.#o.values()];this.#o.clear();for(const{reject:s,type:i}of e)s(new d("Disconnec\
+ted",t.message,{retry:i!=="call",cause:t}));if(!this.#i){this.#e=$();for(const s of[...this.#h.values()])s.cut();this.onstate?.("disconnected",t),this.#n.reconnect?
+this.#u():this.#c(t)}}async#u(){for(let t=.1;!this.#i;t=Math.min(t*2,X)){if(await H(t*(.5+Math.random())),this.#i)return;try{return await this.attempt()}catch(e){
+if(["PermissionDenied","VersionMismatch","InvalidEndpoint"].includes(e.kind))return this.#c(e);this.onstate?.("disconnected",e)}}}#c(t){if(!this.#i){this.#i=t,this.#e.
+reject(t);for(const e of[...this.#h.values()])e.end(t.isClosed?void 0:t);this.#h.clear();for(const{reject:e}of this.#o.values())e(t);this.#o.clear(),this.onstate?.(
+"closed",t.isClosed?void 0:t)}}#w(t){const{id:e,type:s}=t,i=this.#h.get(e),n=this.#o.get(e);if(n&&["reply","names","error","closed"].includes(s))this.#o.delete(
+e),s==="error"?n.reject(x(t)):n.resolve(t);else if(s==="error"&&e==null)this.#r=x(t);else if(i)if(s==="error"&&i.fail)i.fail(x(t));else if(s==="error"||s==="clo\
+sed"){const r=s==="error"?t:t.error;this.#h.delete(e),i.end(r?x(r):void 0)}else i.takes.includes(s)&&i.take(t);else return}send(t){return this.#t?.readyState>1&&
+this.#t.onclose?.({}),!this.isConnected||this.#t?.readyState!==1?!1:(this.#t.send(U(t)),!0)}forget(t,e){this.#h.delete(t.id)&&e&&this.send(e)}#f(t){return this.#i?
+(t.end(this.#i),t):(t.id=++this.#d,this.#h.set(t.id,t),this.isConnected&&this.send({...t.frame(),id:t.id}),t)}async#a(t,{timeout:e=30,signal:s}={}){if(this.#i)throw this.#i;
+if(s?.aborted)throw A(s);const i=Object.assign($(),{type:t.type}),n=++this.#d,r=f=>{this.#o.delete(n)&&t.type==="call"&&this.send({type:"cancel",id:n}),i.reject(
+f)},h=()=>r(A(s));s?.addEventListener("abort",h,{once:!0});const c=setTimeout(()=>r(new d("Timeout",`the gateway did not answer within ${e} s`,{retry:!0})),Math.
+min(e*1e3+2e3,2**31-1));try{return this.#e.promise.then(()=>{i.isDone||(this.#o.set(n,i),this.send({...t,id:n})||r(new d("Disconnected","the connection to the g\
+ateway ended",{retry:!0})))},i.reject),await i.promise}finally{clearTimeout(c),s?.removeEventListener("abort",h)}}subscribe(t,e={}){const s=new z(this,t,e);return e.
+signal?.aborted?(s.end(A(e.signal)),s):this.#f(s)}async latest(t,e){return new O(await this.#a({type:"latest",name:t},e))}async names(t="*",e=void 0){return(await this.#a(
+{type:"names",pattern:t},e)).names}follow(t="*"){return this.#f(new G(this,t))}async schema(t,e){return(await this.#a({type:"schema",name:t},e)).value}async call(t,e=null,{
+timeout:s=30,signal:i}={}){const n={type:"call",name:t,value:new v(U(e)),timeout:s};return(await this.#a(n,{timeout:s,signal:i})).value}async publisher(t,{schema:e}={}){
+const s=this.#f(new Y(this,t,e));return await s.opened(),s}close(){const t=new d("InvalidState","the connection was closed by the program");t.isClosed=!0;const e=this.#t;
+this.#c(t),e&&e.onclose?.({})}}async function tt(o,t={}){const e=new K(o,t);return await e.attempt(),e}export{b as Decimal,j as Float,d as LinkspanError,O as Message,I as NdArray,g as Timestamp,B as Uuid,tt as connect,Q as decode,U as encode};

@@ -271,6 +271,12 @@ def test_gateways_that_greet_wrongly_or_fall_silent_are_left(bench: Bench, runs:
     assert (got["pending"]["kind"], got["over"]["kind"]) == ("Disconnected", "Disconnected")
 
 
+def test_what_may_have_been_done_is_not_said_to_be_good_for_another_try(bench: Bench, runs: Node | Page) -> None:
+    gateway = bench.gateway()
+    got = runs.run("interrupted", {}, lambda _: None, gateway)
+    assert got == {"call": ["Disconnected", False], "send": ["Disconnected", False], "latest": ["Disconnected", True]}
+
+
 def test_no_more_than_the_credit_waits_for_the_program(bench: Bench, runs: Node | Page) -> None:
     gateway = bench.gateway()
     got = runs.run("credit", {}, lambda _: None, gateway)

@@ -315,6 +315,24 @@ export async function silent({ connect, decode, encode }) {
   return { ...result, states, connections, pending: await pending, over: await over };
 }
 
+/** A connection that ends when something was asked, and may have been done. */
+export async function interrupted({ connect, decode, encode }) {
+  const end = (socket) => setTimeout(() => socket.onclose?.({}), 0);
+  const Socket = played((bytes, answer, socket) => {
+    const frame = decode(bytes);
+    if (frame.type === "hello") answer(encode(WELCOME));
+    if (frame.type === "publish") answer(encode({ type: "ack", id: frame.id }));
+    if (["call", "data", "latest"].includes(frame.type)) end(socket);
+  });
+  const retries = {};
+  for (const [what, ask] of Object.entries({ call: (lab) => lab.call("a", 1), send: async (lab) => (await lab.publisher("a")).send(1), latest: (lab) => lab.latest("a") })) {
+    const lab = await connect("ws://played", { WebSocket: Socket, reconnect: false });
+    retries[what] = await ask(lab).then(() => "done", ({ kind, retry }) => [kind, retry]);
+    lab.close();
+  }
+  return retries;
+}
+
 /** More messages than there is credit for. */
 export async function credit({ connect, decode, encode }) {
   let sent = 0;
