@@ -18,7 +18,7 @@ use hashbrown::hash_table::Entry;
 use linkspan::{Error, ErrorKind, Result};
 use linkspan_recording::files::sync_folder;
 use linkspan_recording::files::{self, NewFile};
-use linkspan_recording::parts::{existing, path_of};
+use linkspan_recording::parts::{existing, later, path_of};
 use linkspan_recording::writer::of_io;
 use linkspan_recording::{Attachment, ChannelRecord, Event, Part, Settings, format};
 use rustix::fs::{FlockOperation, flock};
@@ -135,6 +135,9 @@ impl NewestMessages {
 /// The numbers that a part begins with: `linkspan.numbers` in docs/recording-format.md.
 pub type Numbers = Box<dyn Fn() -> BTreeMap<String, String> + Send>;
 
+/// The device of a file and its number there.
+type FileId = (u64, u64);
+
 /// The part that is written, and what the next one needs.
 pub struct Parts {
     base: PathBuf,
@@ -142,6 +145,9 @@ pub struct Parts {
     part: Part,
     /// The parts that were closed, where all get their names at the end.
     unnamed: Option<Vec<NewFile>>,
+    /// The later parts of the recording that is replaced, by their numbers: the only files that are removed, or lose
+    /// their name.
+    replaced: BTreeMap<u64, FileId>,
     facts: BTreeMap<String, String>,
     notes: BTreeMap<String, String>,
     settings: Settings,
@@ -204,16 +210,35 @@ impl Parts {
         Ok((parts, continued))
     }
 
-    /// Makes a recording that gets its names when it is closed: where it is dropped before, nothing is left of it.
+    /// Makes a recording that gets its names when it is closed: where it is dropped before, nothing is left of it. The
+    /// later parts of one that is replaced are removed then.
     ///
     /// # Errors
-    /// `AddressInUse` where one of its name exists, unless it is to be replaced; those of the file system.
+    /// `AddressInUse` where one of its name exists, unless it is to be replaced, where something else is in the place
+    /// of a part, and where a part that would go is one of those that are read; those of the file system.
     pub fn create(
         base: &Path,
         facts: BTreeMap<String, String>,
         settings: Settings,
         split: Option<Split>,
+        read: &[&Path],
     ) -> Result<Parts> {
+        let mut replaced = BTreeMap::new();
+        if settings.making.replaces {
+            let read: Vec<_> = read.iter().flat_map(|recording| existing(recording)).collect();
+            for part in later(base) {
+                if let Some(read) = read.iter().find(|read| files::are_same(&read.path, &part.path)) {
+                    let text = format!(
+                        "{} is read, and a part of {}, which would be replaced; name another file",
+                        read.path.display(),
+                        base.display()
+                    );
+                    return Err(Error::new(ErrorKind::AddressInUse, text));
+                }
+                replaced.extend(file_id(&part.path).map(|id| (part.number, id)));
+            }
+        }
+        require_place(base, 2, &replaced)?;
         // Further parts of another recording would be read as parts of this one.
         if let Some(other) = existing(base).into_iter().find(|part| part.number != 1)
             && !settings.making.replaces
@@ -229,6 +254,7 @@ impl Parts {
             allow_many_files();
         }
         parts.unnamed = Some(Vec::new());
+        parts.replaced = replaced;
         Ok(parts)
     }
 
@@ -249,6 +275,7 @@ impl Parts {
             number,
             part,
             unnamed: None,
+            replaced: BTreeMap::new(),
             facts,
             notes,
             settings,
@@ -451,6 +478,9 @@ impl Parts {
     /// Makes the part of this number; returns the bytes of the messages that it begins with, too.
     fn part_of(&mut self, number: u64, now: u64) -> Result<(Part, u64)> {
         let path = path_of(&self.base, number);
+        if self.unnamed.is_some() {
+            require_place(&self.base, number, &self.replaced)?;
+        }
         self.facts.insert("part".to_owned(), number.to_string());
         let mut part = Part::create_unnamed(&path, &self.facts, self.settings)?;
         lock(part.file(), &path)?;
@@ -478,13 +508,16 @@ impl Parts {
         let Some(mut unnamed) = self.unnamed else { return self.part.close(reason, None) };
         let (length, last) = self.part.close_unnamed(reason, None)?;
         unnamed.extend(last);
+        // What has come meanwhile stays, and in the place behind the last part it would be read as a further one.
+        let next = self.number.saturating_add(1);
+        (2..=next).try_for_each(|number| require_place(&self.base, number, &self.replaced))?;
         // The first one at the end: a reader that finds it finds all.
         unnamed.into_iter().rev().try_for_each(NewFile::name)?;
         // Of the recording that was replaced.
-        for number in self.number.saturating_add(1).. {
-            let path = path_of(&self.base, number);
-            if !fs::symlink_metadata(&path).is_ok_and(|facts| facts.is_file()) {
-                break;
+        for (number, id) in self.replaced.range(next..) {
+            let path = path_of(&self.base, *number);
+            if file_id(&path) != Some(*id) {
+                continue;
             }
             fs::remove_file(&path).map_err(|error| of_io(&error, "removing", &path))?;
         }
@@ -501,6 +534,27 @@ impl Parts {
         let facts = rustix::fs::fstatvfs(self.part.file().as_fd())
             .map_err(|errno| of_io(&errno.into(), "reading the free space of", self.part.path()))?;
         Ok((facts.f_bavail.saturating_mul(facts.f_frsize), facts.f_blocks.saturating_mul(facts.f_frsize)))
+    }
+}
+
+/// Returns what a name stands for now, and no link in its place leads to; `None` where there is nothing.
+fn file_id(path: &Path) -> Option<FileId> {
+    fs::symlink_metadata(path).ok().map(|facts| (facts.dev(), facts.ino()))
+}
+
+/// Fails where the place of a further part has something that is no part of the recording that is replaced.
+fn require_place(base: &Path, number: u64, replaced: &BTreeMap<u64, FileId>) -> Result<()> {
+    let path = path_of(base, number);
+    match file_id(&path) {
+        Some(found) if replaced.get(&number) != Some(&found) => {
+            let text = format!(
+                "{} is there, in the place of a further part of {}, and is not replaced; name another file, or move that one away first",
+                path.display(),
+                base.display()
+            );
+            Err(Error::new(ErrorKind::AddressInUse, text))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -621,7 +675,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let base = folder.path().join("a.mcap");
         let split = Some(Split::Size(SIZE));
-        let mut parts = Parts::create(&base, BTreeMap::new(), Settings::default(), split).unwrap();
+        let mut parts = Parts::create(&base, BTreeMap::new(), Settings::default(), split, &[]).unwrap();
         let record = Arc::new(ChannelRecord::new("shm:lab/a", 1, Encoding::Raw, "test"));
         for number in 1..=100_u64 {
             let body = Bytes::from(number.to_le_bytes().repeat(12_500));

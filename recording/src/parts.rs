@@ -63,6 +63,18 @@ pub fn existing(base: &Path) -> Vec<Place> {
     found
 }
 
+/// Returns the later parts of the recording that has this name, as far as they say themselves that they are: whatever
+/// else has the name of one is none, also where it is the next one.
+pub fn later(base: &Path) -> Vec<Place> {
+    let Some(first) = identity(base, true) else { return Vec::new() };
+    let places = numbers(base).into_iter().filter(|number| *number > 1);
+    let places = places.map(|number| Place { number, path: path_of(base, number) });
+    let is_part = |place: &Place| {
+        identity(&place.path, true).is_some_and(|found| found.is_part(place.number, Some(&first)))
+    };
+    places.filter(is_part).collect()
+}
+
 /// Files behind parts that are not there which are looked into.
 const MOST_LOOKS: u32 = 1_000;
 /// Digits of the number of a part.
@@ -195,5 +207,24 @@ mod tests {
         // What has the name of the next one is looked at by who reads it, and says what is wrong.
         std::fs::write(path_of(&base, 2), "no recording").unwrap();
         assert_eq!(found(&base), [1, 2, 3]);
+    }
+
+    /// What has the name of a part is none for that: it may be anybody's.
+    #[test]
+    fn later_parts_are_those_that_say_that_they_are_of_the_recording() {
+        let folder = tempfile::tempdir().unwrap();
+        let base = folder.path().join("run.mcap");
+        let later = || later(&base).into_iter().map(|part| part.number).collect::<Vec<_>>();
+        std::fs::write(path_of(&base, 2), "no recording").unwrap();
+        write(&base, "5", 3);
+        write(&base, "6", 4);
+        std::fs::copy(path_of(&base, 3), path_of(&base, 5)).unwrap();
+        std::os::unix::fs::symlink(path_of(&base, 3), path_of(&base, 6)).unwrap();
+        write(&base, "5", 8);
+        assert_eq!(later(), [0; 0], "there is no recording of this name");
+        write(&base, "5", 1);
+        assert_eq!(later(), [3, 8]);
+        std::fs::write(&base, "no recording").unwrap();
+        assert_eq!(later(), [0; 0]);
     }
 }

@@ -33,7 +33,7 @@ def parts(folder: Path, name: str = "p") -> list[Path]:
 TOOLS = [
     ["info", "p.mcap"],
     ["merge", "p.mcap", "other.mcap", "-o", "made", "--force"],
-    ["split", "p.mcap", "--at", "5s", "-o", "made", "--force"],
+    ["split", "p.mcap", "--at", "5s", "-o", "split", "--force"],
     ["export", "p.mcap", "--csv", "-o", "made", "--force"],
     ["export", "p.mcap", "--jsonl"],
     ["export", "p.mcap", "--parquet", "-o", "made", "--force"],
@@ -79,6 +79,73 @@ def test_every_tool_says_that_parts_are_not_there(lab: Lab, gone: list[int]) -> 
         assert len(recording.parts) == PARTS - len(gone) and len(recording["lab/a"]) == left
         reader = recording.messages("lab/a", begin=1.0)
         assert len(list(reader)) == left - 1 and [said in problem for problem in reader.problems] == [True]
+
+
+#: Each tool that writes a recording.
+COPIES = {
+    "cut": ["cut", "x.mcap"],
+    "merge": ["merge", "x.mcap", "other.mcap"],
+    "split": ["split", "x.mcap", "--at", "5s"],
+    "ros2": ["export", "x.mcap", "--ros2"],
+}
+
+
+@pytest.mark.parametrize("copy", COPIES.values(), ids=COPIES)
+def test_copies_remove_nothing_but_later_parts_of_the_recording_that_they_replace(lab: Lab, copy: list[str]) -> None:
+    lab.env["LINKSPAN_PYTHON"] = sys.executable
+    x = written(lab.folder / "x.mcap", [("lab/a", {"i": i}) for i in range(10)])
+    other = written(lab.folder / "other.mcap", [("lab/b", 1)])
+
+    def files() -> dict[str, bytes | None]:
+        return {path.name: path.read_bytes() if path.is_file() else None for path in lab.folder.iterdir() if path.suffix == ".mcap"}
+
+    def refused(*words: object, name: str) -> None:
+        before = files()
+        said = lab.recording(*words, code=1)
+        assert "AddressInUse (105)" in said and name in said and "name another file" in said, said
+        assert files() == before
+
+    second, third = lab.folder / "s.0002.mcap", lab.folder / "s.0003.mcap"
+    # A text, another recording, a link that leads nowhere: whoever's it is.
+    for put in (lambda: second.write_text("notes"), lambda: shutil.copy(other, second), lambda: second.symlink_to("nowhere")):
+        put()
+        third.write_text("more")
+        refused(*copy, "-o", "s.mcap", name=second.name)
+        refused(*copy, "-o", "s.mcap", "--force", name=second.name)
+        second.unlink()
+    third.unlink()
+    # What is read, as a file alone and as a part of what would be replaced.
+    shutil.copy(x, second)
+    refused(*(second.name if word == "x.mcap" else word for word in copy), "-o", "s.mcap", name=second.name)
+    refused(*(second.name if word == "x.mcap" else word for word in copy), "-o", "s.mcap", "--force", name=second.name)
+    second.unlink()
+    (whole := lab.folder / "whole").mkdir()
+    for part in parts(whole, "s"):
+        part.rename(lab.folder / part.name)
+    refused(*(second.name if word == "x.mcap" else word for word in copy), "-o", "s.mcap", "--force", name=second.name)
+    refused(*copy, "-o", "s.mcap", name="s.")
+    # Of a recording that is replaced all parts go, behind a hole as well, and nothing else that has such a name.
+    third.unlink()
+    (lab.folder / "s.0005.mcap").write_text("notes")
+    shutil.copy(other, lab.folder / "s.2026.mcap")
+    (lab.folder / "s.0007.mcap").symlink_to("s.0004.mcap")
+    assert lab.recording(*copy, "-o", "s.mcap", "--force") == ""
+    made = {"s.mcap", "s.0002.mcap"} if copy[0] == "split" else {"s.mcap"}
+    assert {path.name for path in lab.folder.glob("s.*")} == made | {"s.0005.mcap", "s.0007.mcap", "s.2026.mcap"}
+    assert (lab.folder / "s.0005.mcap").read_text() == "notes" and (lab.folder / "s.2026.mcap").read_bytes() == other.read_bytes()
+    assert lab.info("s.mcap")["names"]["lab/a"]["messages"] == 10
+
+
+def test_copy_in_parts_takes_no_place_of_another_file(lab: Lab) -> None:
+    """How many parts it has is known at its end: neither the place of one nor the one behind the last has anything else."""
+    written(lab.folder / "x.mcap", [("lab/a", {"i": i}) for i in range(30)])
+    for taken in (3, 4):
+        (path := lab.folder / f"s.{taken:04}.mcap").write_text("notes")
+        for force in ([], ["--force"]):
+            said = lab.recording("split", "x.mcap", "--at", "10s", "-o", "s.mcap", *force, code=1)
+            assert path.name in said and "name another file" in said, said
+            assert {found.name for found in lab.folder.glob("*.mcap")} == {"x.mcap", path.name} and path.read_text() == "notes"
+        path.unlink()
 
 
 def test_view_says_that_parts_are_not_there(lab: Lab) -> None:

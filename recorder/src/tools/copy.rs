@@ -221,7 +221,7 @@ pub fn copy(
     let settings = Settings { making, is_ros2: viewed.is_some(), ..Settings::default() };
     let mut readers = files.iter().map(|file| open(file)).collect::<Result<Vec<_>>>()?;
     let originals = files.iter().map(|file| facts_of(file)).collect::<Result<Vec<_>>>()?;
-    let mut parts = Parts::create(output, facts_of_all(&originals), settings, split)?;
+    let mut parts = Parts::create(output, facts_of_all(&originals), settings, split, files)?;
     for (mut original, file) in originals.into_iter().zip(files) {
         if !original.is_empty() {
             original.insert("file".to_owned(), file.display().to_string());
