@@ -133,6 +133,19 @@ impl NewFile {
     /// `AddressInUse` where something has its name, but for a regular file that it is to replace; those of the file
     /// system.
     pub fn create(path: &Path, making: Making) -> Result<NewFile> {
+        NewFile::create_with(path, making, OFlags::empty())
+    }
+
+    /// The same for a file in a folder that was named as the place of several: a link in the place of that folder is
+    /// not followed, which another user may have made.
+    ///
+    /// # Errors
+    /// As for [`NewFile::create`]; `AddressInUse` where the folder is a link.
+    pub fn create_within(path: &Path, making: Making) -> Result<NewFile> {
+        NewFile::create_with(path, making, OFlags::NOFOLLOW)
+    }
+
+    fn create_with(path: &Path, making: Making, follows: OFlags) -> Result<NewFile> {
         let failed = |errno: Errno| of_io(&errno.into(), "creating", path);
         if path.file_name().is_none() {
             let text = format!("creating {}: it names no file", path.display());
@@ -140,8 +153,9 @@ impl NewFile {
         }
         // Before anything is written: what follows takes long.
         is_free(path, making.replaces)?;
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let folder = openat(CWD, folder_of(path), flags, Mode::empty()).map_err(failed)?;
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC | follows;
+        let folder = openat(CWD, folder_of(path), flags, Mode::empty())
+            .map_err(|errno| link_of_folder(folder_of(path), flags).unwrap_or_else(|| failed(errno)))?;
         let flags = OFlags::RDWR | OFlags::CLOEXEC;
         let unnamed = openat(&folder, ".", flags | OFlags::TMPFILE, Mode::RUSR | Mode::WUSR);
         let (file, temporary) = match unnamed {
@@ -267,6 +281,25 @@ fn is_free(path: &Path, may_replace: bool) -> Result<()> {
 pub(crate) fn exists(path: &Path) -> Error {
     let text = format!("{} exists; name another file, or remove it first", path.display());
     Error::new(ErrorKind::AddressInUse, text)
+}
+
+/// What is wrong where a folder was not opened because a link is in its place.
+fn link_of_folder(path: &Path, flags: OFlags) -> Option<Error> {
+    let kind = path.symlink_metadata().ok()?.file_type();
+    (flags.contains(OFlags::NOFOLLOW) && kind.is_symlink()).then(|| is_no_folder(path, kind))
+}
+
+/// Fails where there is no folder in which files can be made: a link to one is none.
+///
+/// # Errors
+/// `AddressInUse` where it is a link; those of the file system.
+pub(crate) fn check_folder(path: &Path) -> Result<()> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    match openat(CWD, path, flags, Mode::empty()) {
+        Ok(_) => Ok(()),
+        Err(errno) => Err(link_of_folder(path, flags)
+            .unwrap_or_else(|| of_io(&errno.into(), "making files in the folder", path))),
+    }
 }
 
 fn is_no_folder(path: &Path, kind: FileType) -> Error {

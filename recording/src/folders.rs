@@ -7,7 +7,7 @@ use linkspan::{Error, ErrorKind, Result};
 use rustix::fs::{CWD, RenameFlags, rename, renameat_with};
 use rustix::io::Errno;
 
-use crate::files::{exists, make_folder, sync_folder, temporary_name};
+use crate::files::{check_folder, exists, make_folder, sync_folder, temporary_name};
 use crate::writer::{folder_of, of_io};
 
 /// Attempts to remove a folder in which another program still makes files.
@@ -30,10 +30,14 @@ impl NewFolder {
     /// Makes it; `None` where it exists.
     ///
     /// # Errors
-    /// `AddressInUse` where something else has its name, or that of one above it; those of the file system.
+    /// `AddressInUse` where something else has its name, also a link to a folder, or that of one above it; those of the
+    /// file system.
     pub fn create(path: &Path) -> Result<Option<NewFolder>> {
+        // With a `/` behind it a link would be followed.
+        let path = &*path.components().collect::<PathBuf>();
         if !is_missing(path) || path.file_name().is_none() {
-            return make_folder(path).map(|()| None);
+            make_folder(path)?;
+            return check_folder(path).map(|()| None);
         }
         let mut first = path;
         while is_missing(folder_of(first)) && first.parent().is_some_and(|above| above.file_name().is_some())
@@ -128,6 +132,7 @@ mod tests {
     use std::fs;
 
     use super::*;
+    use crate::files::{Making, NewFile};
 
     fn names(folder: &Path) -> Vec<String> {
         let mut names: Vec<_> = fs::read_dir(folder)
@@ -170,6 +175,35 @@ mod tests {
         fs::write(new.path().join("file"), "half").unwrap();
         new.remover()();
         assert!(names(around.path()).is_empty());
+    }
+
+    /// Another user who may write around it would choose where files are made.
+    #[test]
+    fn link_in_the_place_of_a_folder_is_not_followed() {
+        let around = tempfile::tempdir().unwrap();
+        let [folder, link] = ["folder", "link"].map(|name| around.path().join(name));
+        fs::create_dir(&folder).unwrap();
+        std::os::unix::fs::symlink(&folder, &link).unwrap();
+        for path in [link.clone(), link.join(""), link.join(".")] {
+            let error = NewFolder::create(&path).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::AddressInUse, "{error}");
+            assert!(error.text().contains("is a link"), "{error}");
+            // Nor one that comes after the folder was looked at.
+            let error = NewFile::create_within(&path.join("file"), Making::default()).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::AddressInUse, "{error}");
+            assert!(error.text().contains("is a link"), "{error}");
+        }
+        assert!(names(&folder).is_empty());
+        // What was named above it is where the user wants it.
+        assert!(NewFolder::create(&link.join("below")).unwrap().is_some());
+        fs::create_dir(folder.join("below")).unwrap();
+        assert!(NewFolder::create(&link.join("below")).unwrap().is_none());
+        NewFile::create_within(&link.join("below/file"), Making::default()).unwrap().finish().unwrap();
+        NewFile::create(&link.join("file"), Making::default()).unwrap().finish().unwrap();
+        assert_eq!(
+            (names(&folder), names(&folder.join("below"))),
+            (vec!["below".into(), "file".into()], vec!["file".into()])
+        );
     }
 
     #[test]

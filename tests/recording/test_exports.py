@@ -284,6 +284,24 @@ def test_files_that_exist_are_kept_unless_they_are_to_be_replaced(exporting: Lab
     assert file.read_text() == "mine"
 
 
+@pytest.mark.parametrize("form", ["csv", "parquet", "arrow"])
+def test_link_in_the_place_of_the_folder_of_tables_is_not_followed(exporting: Lab, form: str):
+    """Who may write around it would choose where another user's files are made, and which ones are replaced."""
+    path = written(exporting.folder / "r.mcap", [("lab/t", {"a": 1}), ("lab/u", {"a": 1})])
+    (folder := exporting.folder / "private").mkdir()
+    (exporting.folder / "out").symlink_to(folder)
+    (folder / f"lab-t.{form}").write_text("mine")
+    for output in ("out", "out/", "out/.", exporting.folder / "out"):
+        for force in ([], ["--force"]):
+            said = exporting.recording("export", path, f"--{form}", "-o", output, *force, code=1)
+            assert "AddressInUse (105)" in said and "is a link" in said and "name a folder" in said, said
+            assert [(found.name, found.read_text()) for found in folder.iterdir()] == [(f"lab-t.{form}", "mine")]
+    # A link above it is a part of the path that was named.
+    exporting.recording("export", path, f"--{form}", "-o", "out/tables")
+    exporting.recording("export", path, f"--{form}", "-o", "out/tables/", "--force")
+    assert len(list((folder / "tables").iterdir())) == 2
+
+
 FULL = """
 import resource, sys
 import linkspan

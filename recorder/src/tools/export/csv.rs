@@ -92,7 +92,7 @@ pub fn write(arguments: &Arguments, begin: u64, tables: &[Table], faults: &mut F
             }
             let begun = found.and_then(|Found { paths, rows, values, .. }| {
                 budget.take_blank(rows, paths.len(), values)?;
-                let mut out = Out::create(arguments, table.path.as_deref())?;
+                let mut out = Out::create(arguments, table.path.as_deref(), table.is_in_folder)?;
                 out.put(head(&paths).as_bytes())?;
                 Ok((out, paths))
             });

@@ -144,6 +144,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
 struct Table {
     topic: String,
     path: Option<PathBuf>,
+    /// Whether it is one of several in the folder that was named.
+    is_in_folder: bool,
 }
 
 /// Bytes of the name of a file at most.
@@ -152,7 +154,8 @@ const MAX_NAME: usize = 255;
 /// Returns where each name is written.
 fn tables(form: &str, output: Option<&Path>, topics: Vec<String>, faults: &mut Faults) -> Result<Vec<Table>> {
     let all_at = |path: Option<&Path>, topics: Vec<String>| {
-        topics.into_iter().map(|topic| Table { topic, path: path.map(Path::to_owned) }).collect()
+        let table = |topic| Table { topic, path: path.map(Path::to_owned), is_in_folder: false };
+        topics.into_iter().map(table).collect()
     };
     match (&topics[..], output) {
         ([_], output) => Ok(all_at(output, topics)),
@@ -169,7 +172,7 @@ fn tables(form: &str, output: Option<&Path>, topics: Vec<String>, faults: &mut F
                     faults.table(&Error::new(ErrorKind::TooLarge, text));
                     continue;
                 }
-                all.push(Table { topic, path: Some(folder.join(name)) });
+                all.push(Table { topic, path: Some(folder.join(name)), is_in_folder: true });
             }
             Ok(all)
         }
@@ -254,8 +257,10 @@ struct Out {
 const BUFFER: usize = 64 << 10;
 
 impl Out {
-    fn create(arguments: &Arguments, path: Option<&Path>) -> Result<Out> {
-        let file = path.map(|path| arguments.how.create(path, &[&arguments.file])).transpose()?;
+    fn create(arguments: &Arguments, path: Option<&Path>, is_in_folder: bool) -> Result<Out> {
+        let make = if is_in_folder { NewFile::create_within } else { NewFile::create };
+        let file =
+            path.map(|path| make(path, arguments.how.making(path, &[&arguments.file])?)).transpose()?;
         let is_shown = file.is_none() && io::stdout().is_terminal();
         Ok(Out { file, is_shown, buffer: Vec::new() })
     }
@@ -325,7 +330,7 @@ impl Beside {
 
 /// Writes a line of JSON for each message.
 fn lines(arguments: &Arguments, begin: u64, faults: &mut Faults) -> Result<()> {
-    let mut out = Out::create(arguments, arguments.output.as_deref())?;
+    let mut out = Out::create(arguments, arguments.output.as_deref(), false)?;
     let mut beside = Beside::of(arguments)?;
     each(arguments, begin, faults, |message, faults| {
         let channel = message.channel;
