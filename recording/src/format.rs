@@ -54,6 +54,8 @@ pub mod metadata {
     pub const ORIGINAL: &str = "linkspan.original";
     /// At the end of a recording that was made of others: what of those could not be read, so that it is not there.
     pub const OMITTED: &str = "linkspan.omitted";
+    /// The same of a part that was not closed, whose recorder wrote no further: keys as above.
+    pub const UNCLOSED: &str = "linkspan.unclosed";
     /// What `--note` added.
     pub const NOTES: &str = "linkspan.notes";
 }

@@ -94,6 +94,12 @@ def test_killed_recorder_keeps_what_was_synced_and_the_next_one_continues(lab: L
     assert len(unclosed) == lives and all(line.startswith("not closed: ") and "the recording goes on in" in line for line in unclosed), unclosed
     assert verdict.startswith("whole, and not closed: "), verdict
     assert lab.recording("check", "k.mcap", "--quiet", code=5) == ""
+    # Copies know no more than that, and copies of copies.
+    for words in (["cut", "k.mcap", "-o", "cut.mcap"], ["cut", "cut.mcap", "-o", "again.mcap"]):
+        lab.recording(*words)
+        *unclosed, verdict = lab.recording("check", words[-1], code=5).splitlines()
+        assert len(unclosed) == lives and all(line.startswith("not closed: ") for line in unclosed), unclosed
+        assert verdict.startswith("whole, and not closed: "), verdict
     if encoding == "ros2":
         # The types of all parts are one type, of which a reader of ROS 2 decodes every message.
         lab.recording("cut", "k.mcap", "-o", "whole.mcap")

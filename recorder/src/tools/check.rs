@@ -107,6 +107,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let mut numbers = Numbers::default();
     let mut progress = Progress::of("check");
     let (mut begun, mut ended): (u64, u64) = (0, 0);
+    let mut copied = Vec::new();
     loop {
         progress.at(&readers);
         let [reader] = &mut readers;
@@ -151,6 +152,12 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
             Entry::Metadata(format::metadata::OMITTED, entries) => {
                 numbers.fault(format!("omitted: {}", format::omitted(entries)));
             }
+            // In a copy: what its recorder would have written last is not known.
+            Entry::Metadata(format::metadata::UNCLOSED, entries) => {
+                if copied.len() < MAX_FAULTS {
+                    copied.push(format::omitted(entries));
+                }
+            }
             Entry::Event(event) if matches!(event.kind, Kind::Missed | Kind::Skipped) => {
                 let count = event.count.unwrap_or(0);
                 if event.kind == Kind::Missed {
@@ -180,11 +187,12 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let count = numbers.count.saturating_add(problems.len() as u64);
     if !arguments.quiet || count > 0 {
         unclosed.iter().try_for_each(|part| stdout::print_line(&format!("not closed: {part}")))?;
+        copied.iter().try_for_each(|part| stdout::print_line(&format!("not closed: {part}")))?;
         absent.iter().try_for_each(|part| stdout::print_line(&format!("not all parts: {part}")))?;
     }
     if count == 0 {
         let ends = numbers.unaccounted.len() as u64;
-        let verdict = match (unclosed.is_empty(), ends) {
+        let verdict = match (unclosed.is_empty() && copied.is_empty(), ends) {
             (true, 0) if absent.is_empty() && numbers.unknown.is_empty() => "complete",
             (true, _) => "complete as far as is known",
             (false, _) => "whole, and not closed",

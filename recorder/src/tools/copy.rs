@@ -9,7 +9,7 @@ use bytes::Bytes;
 use linkspan::{Error, ErrorKind, Result};
 use linkspan_recording::event::Kind;
 use linkspan_recording::format::omitted;
-use linkspan_recording::reader::{self, Problem};
+use linkspan_recording::reader::{self, Problem, ProblemKind};
 use linkspan_recording::{Attachment, Channel, ChannelRecord, Entry, Event, Reader, Settings, format};
 
 use super::faults::Faults;
@@ -268,6 +268,8 @@ pub fn copy(
         copying.omissions.push(whole_file(shown_files(files), text));
     }
     copying.omissions.iter().try_for_each(|omission| parts.metadata(format::metadata::OMITTED, omission))?;
+    let unclosed = readers.iter().flat_map(Reader::problems).filter(|p| p.kind == ProblemKind::Unclosed);
+    unclosed.map(omission).try_for_each(|part| parts.metadata(format::metadata::UNCLOSED, &part))?;
     parts.close("stopped")?;
     finish(&readers)
 }
