@@ -153,10 +153,8 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
                 numbers.fault(format!("omitted: {}", format::omitted(entries)));
             }
             // In a copy: what its recorder would have written last is not known.
-            Entry::Metadata(format::metadata::UNCLOSED, entries) => {
-                if copied.len() < MAX_FAULTS {
-                    copied.push(format::omitted(entries));
-                }
+            Entry::Metadata(format::metadata::UNCLOSED, entries) if copied.len() < MAX_FAULTS => {
+                copied.push(format::omitted(entries));
             }
             Entry::Event(event) if matches!(event.kind, Kind::Missed | Kind::Skipped) => {
                 let count = event.count.unwrap_or(0);
