@@ -255,6 +255,8 @@ def test_losses_are_counted_and_marked_where_they_happened(bench: Bench, browser
     publisher = bench.publisher("lab/a", 30_000, 0, 100, awaited=1)
     scope = Scope(browser, gateway, ["time~lab/a!i"])
     scope.until("scope.panels[0].subscription")
+    # Frames are answered in their order: after this answer the gateway has the subscription.
+    scope.page.evaluate("scope.lab.names()")
     go(publisher)
     assert next_line(publisher.stdout, "the end of publishing") == "sent\n"
     # Each number is there, or was missed before one that is.
