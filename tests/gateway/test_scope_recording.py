@@ -266,10 +266,16 @@ def test_what_the_recorder_missed_is_marked_where_it_happened(bench: Bench, gate
     recorder.send_signal(signal.SIGCONT)
     go(publisher)
     until("the publisher has ended", lambda: "lab/a" not in peers(bench))
+
+    def recorded_numbers() -> list[int]:
+        with linkspan.Recording(file) as recording:
+            return [message.value["i"] for message in recording.messages()]
+
+    # A recorder that was ended before it read on has all that it missed behind its last message.
+    until("the last message is in the file", lambda: recorded_numbers()[-1:] == [20_000])
     recorder.terminate()
     recorder.wait(PATIENCE)
-    with linkspan.Recording(file) as recording:
-        numbers = [message.value["i"] for message in recording.messages("lab/a")]
+    numbers = recorded_numbers()
     assert len(numbers) < 20_000
     scope = Scope(browser, gateway, ["time~lab/a!i"])
     dropped(scope.page, file)
