@@ -14,6 +14,12 @@ fn number(message: &linkspan::Message) -> i64 {
     message.value().unwrap().as_i64().unwrap()
 }
 
+/// Returns why the publisher of a subscriber ended, if the subscriber has found that by now.
+fn told_end(subscriber: &Subscriber) -> Option<String> {
+    let is_end = |event: &linkspan::Event| event.kind == linkspan::EventKind::Disconnected;
+    subscriber.events().into_iter().find(is_end).map(|event| event.text)
+}
+
 /// Counts the messages that one subscriber receives and misses, until it has found that the publisher has `ended`, and
 /// returns them and why.
 fn count(subscriber: &Subscriber, ended: &AtomicBool) -> (u64, u64, String) {
@@ -26,9 +32,8 @@ fn count(subscriber: &Subscriber, ended: &AtomicBool) -> (u64, u64, String) {
             Err(e) => {
                 assert!(matches!(e.kind(), ErrorKind::Timeout | ErrorKind::Disconnected), "{e}");
                 // Without a message for 100 ms a loaded machine may be the reason, too.
-                let is_end = |event: &linkspan::Event| event.kind == linkspan::EventKind::Disconnected;
-                if gone && let Some(end) = subscriber.events().into_iter().find(is_end) {
-                    return (received, missed, end.text);
+                if gone && let Some(why) = told_end(subscriber) {
+                    return (received, missed, why);
                 }
                 assert!(last.elapsed() < SOON, "{received} received, {missed} missed, and no end");
             }
@@ -87,9 +92,8 @@ fn end(subscriber: &Subscriber) -> String {
     loop {
         assert!(began.elapsed() < SOON, "no end was said");
         let _ = subscriber.recv(Duration::from_millis(10));
-        let is_end = |event: &linkspan::Event| event.kind == linkspan::EventKind::Disconnected;
-        if let Some(event) = subscriber.events().into_iter().find(is_end) {
-            return event.text;
+        if let Some(why) = told_end(subscriber) {
+            return why;
         }
     }
 }

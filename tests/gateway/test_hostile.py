@@ -7,6 +7,7 @@ import os
 import random
 import socket
 import struct
+import subprocess
 import time
 
 import pytest
@@ -31,6 +32,17 @@ def serves(gateway: Gateway) -> None:
 
     asyncio.run(talk())
     assert gateway.child.poll() is None
+
+
+def publisher_at_command(bench: Bench, length: int) -> subprocess.Popen:
+    """A publisher of lab/a that sends so many bytes for each line that it reads."""
+    return bench.python(f"""
+import sys, linkspan
+with linkspan.publisher("lab/a") as out:
+    print("there", flush=True)
+    for line in sys.stdin:
+        out.send(bytes({length}))
+""")
 
 
 def test_frames_at_random_harm_nothing(bench: Bench) -> None:
@@ -308,13 +320,7 @@ def test_clients_that_read_nothing_cost_bounded_memory_and_no_other_client_a_mes
         until("all follow", lambda: gateway.metric("subscriptions") == 31)
         before = memory(gateway)
         # The next one is published when the client that reads has the one before, however many others do not read.
-        publisher = bench.python("""
-import sys, linkspan
-with linkspan.publisher("lab/a") as out:
-    print("there", flush=True)
-    for line in sys.stdin:
-        out.send(bytes(100_000))
-""")
+        publisher = publisher_at_command(bench, 100_000)
         for number in range(1, 401):
             go(publisher)
             assert (await reading.message())["number"] == number
@@ -354,13 +360,7 @@ def test_streams_of_events_that_nobody_reads_cost_bounded_memory_and_are_told_wh
         reading = await (await Client.connect(gateway.address, gateway.token, "json")).subscribe("lab/a")
         until("all follow", lambda: gateway.metric("subscriptions") == 21)
         before = memory(gateway)
-        publisher = bench.python("""
-import sys, linkspan
-with linkspan.publisher("lab/a") as out:
-    print("there", flush=True)
-    for line in sys.stdin:
-        out.send(bytes(600_000))
-""")
+        publisher = publisher_at_command(bench, 600_000)
         for number in range(1, count + 1):
             go(publisher)
             assert (await reading.message())["number"] == number

@@ -169,6 +169,37 @@ fn while_changing(file: &MemoryFile, length: usize, body: impl FnOnce()) {
     });
 }
 
+/// Has `check` look at a body that is received so many times in one slot, with these views, while a peer changes the
+/// first `changed` bytes of it.
+fn received_while_changing(
+    (encoding, encoded): (Encoding, &[u8]),
+    changed: usize,
+    views: BodyViews,
+    times: u64,
+    mut check: impl FnMut(&Body),
+) {
+    let ((mut tx, _rx), (_tx, mut rx)) = pair_with_slots(4 * KIB, LIMIT, SPIN);
+    rx.view_bodies(views, BodyViews::None);
+    let file = announced(&tx, encoded);
+    while_changing(&file, changed, || {
+        let length = encoded.len() as u64;
+        for sequence in 1..=times {
+            let reference = Reference { at: 0, length, slot: 0, file: 1, from: 0, filling: 1 };
+            tx.write_placed(&Header { body: length, ..header(encoding, sequence) }, &[], &reference);
+            let body = recv(&mut rx).unwrap().body;
+            rx.consumed();
+            check(&body);
+        }
+    });
+}
+
+/// A map with two long byte strings, and how many of its first bytes are heads for the most part.
+fn map_of_bytes() -> (Value, usize) {
+    let bytes = |seed: u8, length: usize| Value::Bytes(vec![seed; length].into());
+    let map = [("frame", bytes(0x5b, 70_000)), ("t", Value::from(1.5)), ("mask", bytes(0x61, 20_000))];
+    (Value::map(map), 48)
+}
+
 /// A peer that changes a body as long as it is received: what comes is decoded or refused, and stays what it is.
 #[test]
 fn text_and_structure_that_change_while_they_are_read_are_a_value_or_an_error() {
@@ -179,25 +210,14 @@ fn text_and_structure_that_change_while_they_are_read_are_a_value_or_an_error() 
         for encoding in [Encoding::Cbor, Encoding::Json, Encoding::Bson, Encoding::Smile] {
             // BSON has documents alone.
             let Ok(encoded) = codec::encode(&value, encoding) else { continue };
-            let ((mut tx, _rx), (_tx, mut rx)) = pair_with_slots(4 * KIB, LIMIT, SPIN);
-            let file = announced(&tx, &encoded);
-            while_changing(&file, encoded.len(), || {
-                let length = encoded.len() as u64;
-                for sequence in 1..=10 {
-                    let reference = Reference { at: 0, length, slot: 0, file: 1, from: 0, filling: 1 };
-                    tx.write_placed(&Header { body: length, ..header(encoding, sequence) }, &[], &reference);
-                    let got = recv(&mut rx).unwrap().body;
-                    rx.consumed();
-                    let before = got.block().unwrap().to_vec();
-                    let decoded = codec::decode(got.whole(), encoding);
-                    assert!(got.block().unwrap()[..] == before[..], "the copy changes");
-                    let again = codec::decode(&before, encoding);
-                    assert_eq!(decoded.as_ref().ok(), again.as_ref().ok());
-                    assert_eq!(
-                        decoded.map_err(|e| e.to_string()).err(),
-                        again.map_err(|e| e.to_string()).err()
-                    );
-                }
+            let sent = (encoding, &encoded[..]);
+            received_while_changing(sent, encoded.len(), BodyViews::None, 10, |got| {
+                let before = got.block().unwrap().to_vec();
+                let decoded = codec::decode(got.whole(), encoding);
+                assert!(got.block().unwrap()[..] == before[..], "the copy changes");
+                let again = codec::decode(&before, encoding);
+                assert_eq!(decoded.as_ref().ok(), again.as_ref().ok());
+                assert_eq!(decoded.map_err(|e| e.to_string()).err(), again.map_err(|e| e.to_string()).err());
             });
         }
     }
@@ -207,44 +227,29 @@ fn text_and_structure_that_change_while_they_are_read_are_a_value_or_an_error() 
 /// change as well, so that they leave the body, overlap, or are none.
 #[test]
 fn byte_strings_whose_heads_change_while_they_are_found_are_a_value_or_an_error() {
-    let bytes = |seed: u8, length: usize| Value::Bytes(vec![seed; length].into());
-    let map =
-        Value::map([("frame", bytes(0x5b, 70_000)), ("t", Value::from(1.5)), ("mask", bytes(0x61, 20_000))]);
-    // Most of what changes is a head.
-    let heads = 48;
+    let (map, heads) = map_of_bytes();
     let encoded = codec::encode(&map, Encoding::Cbor).unwrap();
     let mut kinds = [0; 3];
     for changed in [heads, encoded.len()] {
-        let ((mut tx, _rx), (_tx, mut rx)) = pair_with_slots(4 * KIB, LIMIT, SPIN);
-        rx.view_bodies(BodyViews::Whole, BodyViews::None);
-        let file = announced(&tx, &encoded);
-        while_changing(&file, changed, || {
-            let length = encoded.len() as u64;
-            for sequence in 1..=300 {
-                let reference = Reference { at: 0, length, slot: 0, file: 1, from: 0, filling: 1 };
-                let header = Header { body: length, ..header(Encoding::Cbor, sequence) };
-                tx.write_placed(&header, &[], &reference);
-                let got = recv(&mut rx).unwrap().body;
-                rx.consumed();
-                let viewed = got.split().unwrap().parts()[0].bytes.clone();
-                let Some(codec::Outline { rest, strings }) = codec::outline(&viewed) else {
-                    kinds[0] += 1;
-                    continue;
-                };
-                assert!(strings.iter().all(|(at, range)| *at <= rest.len() && range.end <= viewed.len()));
-                let left_out: usize = strings.iter().map(|(_, range)| range.len()).sum();
-                assert_eq!(rest.len() + left_out, viewed.len(), "each byte is copied once or left out");
-                let parts = strings.map(|(at, range)| Part { at, bytes: viewed[range].to_vec().into() });
-                let body = Body::of_opaque_parts(rest, parts);
-                let decode = || {
-                    let sink = ValueBuilder::sharing(body.clone());
-                    codec::decode_body(&body, Encoding::Cbor, &Limits::default(), sink)?.finish()
-                };
-                let (first, again) = (decode(), decode());
-                assert_eq!(first.as_ref().ok(), again.as_ref().ok());
-                assert_eq!(first.as_ref().ok(), codec::decode(body.whole(), Encoding::Cbor).as_ref().ok());
-                kinds[if first.is_ok() { 1 } else { 2 }] += 1;
-            }
+        received_while_changing((Encoding::Cbor, &encoded), changed, BodyViews::Whole, 300, |got| {
+            let viewed = got.split().unwrap().parts()[0].bytes.clone();
+            let Some(codec::Outline { rest, strings }) = codec::outline(&viewed) else {
+                kinds[0] += 1;
+                return;
+            };
+            assert!(strings.iter().all(|(at, range)| *at <= rest.len() && range.end <= viewed.len()));
+            let left_out: usize = strings.iter().map(|(_, range)| range.len()).sum();
+            assert_eq!(rest.len() + left_out, viewed.len(), "each byte is copied once or left out");
+            let parts = strings.map(|(at, range)| Part { at, bytes: viewed[range].to_vec().into() });
+            let body = Body::of_opaque_parts(rest, parts);
+            let decode = || {
+                let sink = ValueBuilder::sharing(body.clone());
+                codec::decode_body(&body, Encoding::Cbor, &Limits::default(), sink)?.finish()
+            };
+            let (first, again) = (decode(), decode());
+            assert_eq!(first.as_ref().ok(), again.as_ref().ok());
+            assert_eq!(first.as_ref().ok(), codec::decode(body.whole(), Encoding::Cbor).as_ref().ok());
+            kinds[if first.is_ok() { 1 } else { 2 }] += 1;
         });
     }
     assert!(kinds[1] > 0, "{kinds:?}");
@@ -264,37 +269,24 @@ fn structure_around_viewed_bytes_is_the_same_however_often_it_is_looked_at() {
             other => format!("{other:?}"),
         }
     }
-    let bytes = |seed: u8, length: usize| Value::Bytes(vec![seed; length].into());
-    let map =
-        Value::map([("frame", bytes(0x5b, 70_000)), ("t", Value::from(1.5)), ("mask", bytes(0x61, 20_000))]);
-    let heads = 48;
+    let (map, heads) = map_of_bytes();
     let mut kinds = [0; 3];
     for (encoding, encoded) in
         [(Encoding::Cbor, codec::encode(&map, Encoding::Cbor).unwrap()), (Encoding::Raw, vec![7; 70_000])]
     {
         for changed in [heads, encoded.len()] {
-            let ((mut tx, _rx), (_tx, mut rx)) = pair_with_slots(4 * KIB, LIMIT, SPIN);
-            rx.view_bodies(BodyViews::Bytes, BodyViews::None);
-            let file = announced(&tx, &encoded);
-            while_changing(&file, changed, || {
-                let length = encoded.len() as u64;
-                for sequence in 1..=200 {
-                    let reference = Reference { at: 0, length, slot: 0, file: 1, from: 0, filling: 1 };
-                    tx.write_placed(&Header { body: length, ..header(encoding, sequence) }, &[], &reference);
-                    let body = recv(&mut rx).unwrap().body;
-                    rx.consumed();
-                    let decode = || {
-                        let sink = ValueBuilder::sharing(body.clone());
-                        let value = codec::decode_body(&body, encoding, &Limits::default(), sink)?.finish();
-                        value.map(|value| shape(&value))
-                    };
-                    let (first, again) = (decode(), decode());
-                    assert_eq!(first.as_ref().ok(), again.as_ref().ok());
-                    let text = |result: Result<String>| result.map_err(|error| error.to_string());
-                    kinds[if body.split().is_none() { 0 } else { 1 + usize::from(first.is_err()) }] += 1;
-                    assert_eq!(text(first), text(again));
-                    assert_eq!(body.whole(), body.whole(), "what is examined as a whole is a copy");
-                }
+            received_while_changing((encoding, &encoded), changed, BodyViews::Bytes, 200, |body| {
+                let decode = || {
+                    let sink = ValueBuilder::sharing(body.clone());
+                    let value = codec::decode_body(body, encoding, &Limits::default(), sink)?.finish();
+                    value.map(|value| shape(&value))
+                };
+                let (first, again) = (decode(), decode());
+                assert_eq!(first.as_ref().ok(), again.as_ref().ok());
+                let text = |result: Result<String>| result.map_err(|error| error.to_string());
+                kinds[if body.split().is_none() { 0 } else { 1 + usize::from(first.is_err()) }] += 1;
+                assert_eq!(text(first), text(again));
+                assert_eq!(body.whole(), body.whole(), "what is examined as a whole is a copy");
             });
         }
     }

@@ -18,8 +18,9 @@ use super::references::Reference;
 use super::segment::{PAGE, SLOTS};
 use super::slot_page::{self, FileName};
 use crate::body::{Body, Part};
+use crate::buffers;
 use crate::codec::{self, Encoding};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, memory};
 use crate::sys::arc_owner::{ArcOwner, ArcRef};
 use crate::sys::memory::PeerMemory;
 
@@ -46,16 +47,27 @@ impl BodyViews {
         }
     }
 
-    /// Returns the body of this slot with what is left there as parts. `None` where all of it has to be copied.
-    pub(super) fn body(self, encoding: Encoding, slot: &Bytes) -> Option<Body> {
+    /// Returns the body of this slot with what is left there as parts, or a copy where that is nothing. `OutOfMemory`
+    /// where there is none for a copy.
+    pub(super) fn body(self, encoding: Encoding, slot: &Bytes) -> Result<Body> {
         let whole = || vec![Part { at: 0, bytes: slot.clone() }];
-        match (self, encoding) {
+        let viewed = match (self, encoding) {
             (BodyViews::Whole, _) => Some(Body::of_parts(Bytes::new(), whole())),
             (BodyViews::Bytes, Encoding::Raw) => Some(Body::of_opaque_parts(Bytes::new(), whole())),
             (BodyViews::Bytes, Encoding::Cbor) => codec::with_bytes_in_place(slot),
             _ => None,
-        }
+        };
+        viewed.map_or_else(|| copied(slot).map(Body::from), Ok)
     }
+}
+
+/// Copies what no honest peer writes now out of its slot into memory of this process. `OutOfMemory` where there is
+/// none.
+pub(super) fn copied(slot: &[u8]) -> Result<Bytes> {
+    let mut bytes = buffers::take(slot.len());
+    memory::reserve(&mut bytes, slot.len())?;
+    bytes.extend_from_slice(slot);
+    Ok(buffers::aligned(bytes))
 }
 
 /// Where the views of one reader are counted. Any thread may end a view, also in a forked child, where nothing is

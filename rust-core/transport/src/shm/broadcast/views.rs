@@ -4,7 +4,6 @@
 //! A slot counts as viewed while it is copied: without that, the slot of a subscriber that copies more slowly than the
 //! publisher publishes would be written again during each copy, and it would receive nothing.
 
-use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 use std::slice::from_ref;
 use std::sync::Arc;
@@ -15,14 +14,14 @@ use bytes::Bytes;
 use super::super::references::Reference;
 use super::super::segment::SHARE;
 use super::super::slots::{MAX_OVERSIZE, max_file_length};
-use super::super::views::{BodyViews, Elements, Presence, SlotFiles, View, ViewCounter};
+use super::super::views::{BodyViews, Elements, Presence, SlotFiles, View, ViewCounter, copied};
 use super::claims;
 use crate::body::{Body, OneOrMany, Part, Rest};
 use crate::buffers;
 use crate::error::{Result, memory};
 use crate::frame::{Header, Incoming};
 use crate::sys::fork::{self, Guarded};
-use crate::sys::memory::{MemoryFile, PeerMemory};
+use crate::sys::memory::MemoryFile;
 
 /// A frame that is in slots, or of which long arrays are.
 #[derive(Debug)]
@@ -171,14 +170,11 @@ impl PublishedFiles {
         let body = match content {
             Content::Arrays(rest, references) => self.arrays(rest, &references)?,
             Content::Body(reference) if body_views.views(header.encoding) && self.may_view() => {
-                let body = |slot: Bytes| match body_views.body(header.encoding, &slot) {
-                    Some(body) => Ok(body),
-                    None => memory::copy_bytes(&slot).map(|copied| aligned(copied.into())),
-                };
-                self.viewed(&reference)?.map(body).transpose()?
+                let slot = self.viewed(&reference)?;
+                slot.map(|slot| body_views.body(header.encoding, &slot)).transpose()?
             }
             // Text and structure, which are examined only where the publisher cannot write.
-            Content::Body(reference) => self.copied(&reference)?.map(aligned),
+            Content::Body(reference) => self.copied(&reference)?.map(Body::from),
         };
         let frame = body.map(|body| Incoming { header, extension: Bytes::new(), body });
         Ok(frame.map_or(Resolved::Overtaken, Resolved::Frame))
@@ -214,39 +210,37 @@ impl PublishedFiles {
         if let Some(viewing) = &self.counter {
             let held = viewing.begin(&elements, filling).then(|| View(elements));
             // No honest publisher writes what is held.
-            return held.map(|held| copy(&held.0, 0, PeerMemory::copy_out)).transpose();
+            let copy = |held: View<_>| {
+                #[cfg(test)]
+                during_copy::run();
+                copied(held.as_ref())
+            };
+            return held.map(copy).transpose();
         }
         // A reader of the newest message alone has no page in which the publisher would look.
         let memory = &elements.file.memory;
         if memory.load(word, Ordering::Acquire) != filling {
             return Ok(None);
         }
-        // From a whole word on.
-        let bytes = copy(&elements, elements.from % 8, PeerMemory::copy_out_racing)?;
+        let bytes = copy_racing(&elements)?;
         Ok(claims::was_whole(memory, word, filling).then_some(bytes))
     }
 }
 
-/// Returns the body that was copied, once more where it does not begin at a word.
-fn aligned(bytes: Bytes) -> Body {
-    if bytes.as_ptr().addr().is_multiple_of(8) { bytes } else { buffers::copy(&bytes) }.into()
-}
-
-/// Copies the elements into memory of this process, with so many bytes `before` them, which are dropped.
-fn copy(
-    elements: &Elements<Option<Viewing>>,
-    before: usize,
-    copy_out: fn(&PeerMemory, usize, &mut [MaybeUninit<u8>]),
-) -> Result<Bytes> {
+/// Copies elements that the publisher may write again meanwhile into memory of this process, from a whole word on, and
+/// once more where they do not begin at one.
+fn copy_racing(elements: &Elements<Option<Viewing>>) -> Result<Bytes> {
     #[cfg(test)]
     during_copy::run();
+    let before = elements.from % 8;
     let length = before + elements.length;
     let mut bytes = buffers::take(length);
     memory::reserve(&mut bytes, length)?;
-    copy_out(&elements.file.memory, elements.from - before, &mut bytes.spare_capacity_mut()[..length]);
-    // SAFETY: the reservation made room for them, and `copy_out` has just initialised them all.
+    elements.file.memory.copy_out_racing(elements.from - before, &mut bytes.spare_capacity_mut()[..length]);
+    // SAFETY: the reservation made room for them, and `copy_out_racing` has just initialised them all.
     unsafe { bytes.set_len(length) };
-    Ok(buffers::bytes(bytes).slice(before..))
+    let bytes = buffers::bytes(bytes).slice(before..);
+    Ok(if bytes.as_ptr().addr().is_multiple_of(8) { bytes } else { buffers::copy(&bytes) })
 }
 
 /// What a test does while this thread copies out of a slot.

@@ -13,13 +13,12 @@ use super::super::record::Record;
 #[cfg(test)]
 use super::super::references::Reference;
 use super::super::signals::send_file;
-use super::super::views::{BodyViews, Presence, View, ViewCounter, malformed};
+use super::super::views::{BodyViews, Presence, View, ViewCounter, copied, malformed};
 use super::arrays::no_slots;
 use super::receiving::ShmRx;
 use super::sending::ShmTx;
 use crate::body::{Part, Rest, Split};
-use crate::buffers::{self, aligned};
-use crate::error::{Result, memory};
+use crate::error::Result;
 #[cfg(test)]
 use crate::frame::Header;
 use crate::frame::{Incoming, Kind, Outgoing};
@@ -119,22 +118,10 @@ impl ShmRx {
         // The drop of the view frees the slot for the peer, also where the message is skipped.
         let slot = View(found.inspect_err(|_| files.counter.end_view(reference.slot as usize))?);
         let body = if views.views(header.encoding) && extension.is_empty() {
-            let slot = Bytes::from_owner(slot);
-            match views.body(header.encoding, &slot) {
-                Some(body) => body,
-                None => copied(&slot)?.into(),
-            }
+            views.body(header.encoding, &Bytes::from_owner(slot))?
         } else {
             copied(slot.as_ref())?.into()
         };
         Ok(Incoming { header, extension, body })
     }
-}
-
-/// Copies a body out of its slot into memory of this process. `OutOfMemory` where there is none.
-fn copied(body: &[u8]) -> Result<Bytes> {
-    let mut bytes = buffers::take(body.len());
-    memory::reserve(&mut bytes, body.len())?;
-    bytes.extend_from_slice(body);
-    Ok(aligned(bytes))
 }
