@@ -138,6 +138,9 @@ impl Recorder {
                     self.step(Step::SyncBegins(thread, inode));
                 }
             }
+            // Another thread may have the number again, for another file, before this call is seen to end.
+            "close" => drop(self.open.remove(&call.number(0))),
+            "close_range" => self.open.retain(|fd, _| *fd < call.number(0) || *fd > call.number(1)),
             _ => {}
         }
     }
@@ -151,8 +154,6 @@ impl Recorder {
             "openat2" => self.opened(&call, call.number(0), 1, call.field(2, "flags="), result),
             "open" => self.opened(&call, -100, 0, call.number(1), result),
             "creat" => self.opened(&call, -100, 0, O_CREAT | O_TRUNC, result),
-            "close" => drop(self.open.remove(&call.number(0))),
-            "close_range" => self.open.retain(|fd, _| *fd < call.number(0) || *fd > call.number(1)),
             "dup" | "dup2" | "dup3" => self.duplicated(open(0), result),
             "fcntl" if DUPLICATES.contains(&call.number(1)) => self.duplicated(open(0), result),
             "lseek" => {
