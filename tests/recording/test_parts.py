@@ -315,6 +315,7 @@ def of_names(path: Path, names: int, more: int = 0) -> Path:
     return path
 
 
+@pytest.mark.costly
 def test_files_of_as_many_channels_as_there_may_be_are_split(lab: Lab) -> None:
     """A part begins with the newest message of each name: with as many as leave room for its own, however many there are."""
     names = 65_530
