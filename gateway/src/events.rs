@@ -2,6 +2,9 @@
 //! parts, of which the value is the one that all clients share. What comes meanwhile waits in the log of the feed,
 //! which counts what it drops; what is under way is counted with what the feeds hold, until it is taken or the stream
 //! ends.
+//!
+//! Events of one name have an id, its number and incarnation, with which a client that comes back goes on. A pattern has
+//! none: one id would have to hold the numbers of all its names.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -9,10 +12,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use axum::http::HeaderMap;
 use bytes::{Bytes, BytesMut};
 use futures_core::Stream;
 use futures_util::stream::unfold;
-use linkspan::Timestamp;
+use linkspan::{Error, ErrorKind, Timestamp};
 use tokio::sync::{Notify, watch};
 
 use crate::access::Gateway;
@@ -20,7 +24,7 @@ use crate::feed::Own;
 use crate::frames::Format;
 use crate::rights::Rights;
 use crate::status::Counted;
-use crate::subscription::{Given, Subscription};
+use crate::subscription::{Given, Resume, Subscription};
 
 /// After this time without an event a comment is sent, so that both ends notice a broken stream.
 const HEARTBEAT: Duration = Duration::from_secs(5);
@@ -49,8 +53,25 @@ struct Events {
     /// When a comment is due.
     comment: Instant,
     is_over: bool,
+    /// Whether it follows one name, whose messages have an id.
+    is_single: bool,
     _open: Open,
     _counted: Counted,
+}
+
+/// Returns behind which message a client goes on that has lost its stream: by the header that `EventSource` sends.
+///
+/// # Errors
+/// `Malformed` for one that is no id of a message here.
+pub fn last(headers: &HeaderMap, is_single: bool) -> Result<Option<Resume>, Error> {
+    let Some(value) = headers.get("last-event-id") else { return Ok(None) };
+    let parts = value.to_str().ok().filter(|_| is_single).and_then(|text| text.split_once('.'));
+    let resume = parts.and_then(|(number, incarnation)| {
+        let incarnation = u64::from_str_radix(incarnation, 16).ok()?;
+        Some(Resume { number: number.parse().ok()?, incarnation: Some(incarnation) })
+    });
+    let text = "Last-Event-ID is the id of the last event of one name; events of a pattern have none";
+    resume.map(Some).ok_or_else(|| Error::new(ErrorKind::Malformed, text))
 }
 
 /// Returns the events of a subscription as the body of a response, which ends with the subscription, with the token and
@@ -60,6 +81,7 @@ pub fn body(
     rights: Arc<Rights>,
     subscription: Subscription,
     wake: Arc<Notify>,
+    is_single: bool,
 ) -> impl Stream<Item = Result<Bytes, Infallible>> + Send + 'static {
     gateway.sessions.fetch_add(1, Ordering::AcqRel);
     let events = Events {
@@ -73,6 +95,7 @@ pub fn body(
         held: None,
         comment: Instant::now() + HEARTBEAT,
         is_over: false,
+        is_single,
         _open: Open(gateway.clone()),
         _counted: Counted::new(&gateway.counters, |counters| &counters.subscriptions),
     };
@@ -130,7 +153,13 @@ impl Events {
         self.is_over = matches!(given, Given::Closed(_));
         let Ok(pieces) = given.frame(None, Format::Json).pieces(Format::Json) else { return };
         // The codec writes no line break.
-        let begin = Bytes::from(format!("event: {}\ndata: ", given.kind()));
+        let id = match &given {
+            Given::Message { message, .. } if self.is_single => {
+                format!("id: {}.{:016x}\n", message.number, message.incarnation)
+            }
+            _ => String::new(),
+        };
+        let begin = Bytes::from(format!("{id}event: {}\ndata: ", given.kind()));
         let all = std::iter::once(begin).chain(pieces).chain([Bytes::from_static(b"\n\n")]);
         self.parts = all.collect();
         if self.parts.iter().map(Bytes::len).sum::<usize>() <= PART {

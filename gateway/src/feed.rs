@@ -75,10 +75,8 @@ impl Published {
         }
         // CBOR is read, too: what is no value would break the frame.
         let value = Bytes::from(codec::transcode(&self.body, self.encoding, format.encoding())?);
-        // Where much is held already, each client has it written for itself.
-        if self.held.bytes.load(Ordering::Relaxed) < self.held.most * 2 && kept.set(value.clone()).is_ok() {
-            self.held.bytes.fetch_add(value.len() as u64, Ordering::Relaxed);
-        }
+        // Where there is no room, each client has it written for itself.
+        self.held.keep(value.len(), || kept.set(value.clone()).is_ok());
         Ok(value)
     }
 
@@ -97,11 +95,8 @@ impl Published {
         let value = codec::decode(&self.body, self.encoding)?;
         let (encoder, body) = types.encode_next(&value, self.sent.0)?;
         let body = Bytes::from(body);
-        if self.held.bytes.load(Ordering::Relaxed) < self.held.most * 2
-            && self.viewed.set((messages.clone(), encoder.clone(), body.clone())).is_ok()
-        {
-            self.held.bytes.fetch_add(body.len() as u64, Ordering::Relaxed);
-        }
+        let viewed = (messages.clone(), encoder.clone(), body.clone());
+        self.held.keep(body.len(), || self.viewed.set(viewed).is_ok());
         Ok((encoder, body))
     }
 
@@ -122,6 +117,23 @@ impl Published {
 struct HeldBytes {
     bytes: AtomicU64,
     most: u64,
+}
+
+impl HeldBytes {
+    /// Counts bytes where there is room for them and `keep` keeps them.
+    fn keep(&self, bytes: usize, keep: impl FnOnce() -> bool) {
+        let bytes = bytes as u64;
+        let before = self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        if before.saturating_add(bytes) > self.most || !keep() {
+            self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether less than an eighth is free: then feeds drop what is old, so that new messages have room for what is
+    /// written of them.
+    fn is_nearly_full(&self) -> bool {
+        self.bytes.load(Ordering::Relaxed) > self.most - self.most / 8
+    }
 }
 
 impl Drop for Published {
@@ -306,10 +318,12 @@ impl Log {
         }
     }
 
-    /// Drops the oldest entries beyond this many bytes; the newest one stays.
-    fn evict(&mut self, most: u64) -> u64 {
+    /// Drops the oldest entries beyond this many bytes of bodies, and beyond half of them while all feeds hold nearly
+    /// what they may; the newest one stays.
+    fn evict(&mut self, most: u64, held: &HeldBytes) -> u64 {
         let mut dropped = 0;
-        while self.entries.len() > 1 && (self.bytes > most || self.entries.len() > 1 << 18) {
+        let is_too_much = |bytes| bytes > most || (bytes > most / 2 && held.is_nearly_full());
+        while self.entries.len() > 1 && (is_too_much(self.bytes) || self.entries.len() > 1 << 18) {
             let Some(entry) = self.entries.pop_front() else { break };
             self.first += 1;
             if let What::Message(message) = entry.what {
@@ -559,7 +573,7 @@ async fn something(descriptor: Option<&AsyncFd<OwnedFd>>) {
 
 /// Takes some messages and the events, and wakes the clients; returns how many messages.
 fn take_what_is_there(feeds: &Feeds, feed: &Feed, subscriber: &Subscriber) -> Result<usize> {
-    let mut taken = 0;
+    let (mut taken, mut dropped) = (0, 0);
     let mut log = feed.log();
     let end = log.end();
     while taken < TURN {
@@ -567,6 +581,7 @@ fn take_what_is_there(feeds: &Feeds, feed: &Feed, subscriber: &Subscriber) -> Re
             Ok(Some(message)) => {
                 let endpoint = message.name().unwrap_or_else(|| subscriber.endpoint()).to_owned();
                 log.take(&endpoint, &message, &feeds.held);
+                dropped += log.evict(feeds.share(), &feeds.held);
                 taken += 1;
             }
             Ok(None) => break,
@@ -594,7 +609,8 @@ fn take_what_is_there(feeds: &Feeds, feed: &Feed, subscriber: &Subscriber) -> Re
     }
     let is_new = log.end() > end;
     feeds.received.fetch_add(taken as u64, Ordering::Relaxed);
-    let dropped = log.evict(feeds.share());
+    // Its share may be less by now, although nothing came.
+    dropped += log.evict(feeds.share(), &feeds.held);
     feeds.dropped.fetch_add(dropped, Ordering::Relaxed);
     drop(log);
     if is_new {
@@ -605,7 +621,63 @@ fn take_what_is_there(feeds: &Feeds, feed: &Feed, subscriber: &Subscriber) -> Re
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
+
+    use linkspan::{Publisher, Value};
+
     use super::*;
+    use crate::rights::Rights;
+    use crate::subscription::{Choice, Given, Resume, Subscription};
+
+    /// A feed learns of a publisher before its first message, of which the number says what was missed.
+    #[test]
+    fn client_that_comes_again_before_the_first_message_is_told_what_it_missed() {
+        let text = format!("gateway-feed-{}", std::process::id());
+        let name = Name::parse(&text, false).unwrap();
+        let publisher = Publisher::new(&text, &Options::default()).unwrap();
+        for number in 1..=5 {
+            publisher.send(&Value::from(number)).unwrap();
+        }
+        let subscriber = Subscriber::of(&[&text], &Options::default()).unwrap();
+        let message = subscriber.next(Wait::default()).unwrap().unwrap();
+        let endpoint = message.name().unwrap_or_else(|| subscriber.endpoint()).to_owned();
+        let rights = Rights {
+            name: "one".into(),
+            read: vec![name.clone()],
+            call: Vec::new(),
+            write: Vec::new(),
+            expires: None,
+            hash: [0; 32],
+        };
+        let rights = Arc::new(rights);
+        for (choice, is_first) in
+            [(Choice::All(None), true), (Choice::Newest(LOOK), true), (Choice::All(None), false)]
+        {
+            let (feeds, _started) = Feeds::new(1 << 20);
+            let key = Key { name: name.clone(), from: None };
+            let first = feeds.join(&key, "one", &Arc::default()).unwrap();
+            let feed = first.feed.clone();
+            feed.log().take_events(vec![(endpoint.clone(), true)]);
+            feed.log().name(&endpoint).unwrap();
+            let used = if is_first { first } else { feeds.join(&key, "one", &Arc::default()).unwrap() };
+            let resume = Resume { number: 2, incarnation: Some(message.incarnation()) };
+            let resumes = HashMap::from([(name.text(), resume)]);
+            let mut subscription =
+                Subscription::new(vec![used], choice, resumes, rights.clone(), Arc::default());
+            let now = Instant::now();
+            assert!(subscription.next(now).is_none());
+            feed.log().take(&endpoint, &message, &feeds.held);
+            let mut missed = 0;
+            while let Some(given) = subscription.next(now) {
+                missed += match given {
+                    Given::Lagged { missed, .. } => missed,
+                    Given::Message { passed, .. } => passed,
+                    _ => 0,
+                };
+            }
+            assert_eq!(missed, 2, "{choice:?} {is_first}");
+        }
+    }
 
     /// What no set takes (a file of a disk here) is looked at by a timer, and fails nothing.
     #[test]

@@ -1,14 +1,18 @@
 //! The addresses: the page, the WebSocket, and routes in JSON for curl, PHP and LabVIEW.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use axum::body::{Body, to_bytes};
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::{Extension, FromRequestParts, Path, Request, State};
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, UPGRADE};
+use axum::http::header::{
+    ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, ORIGIN,
+    UPGRADE, VARY,
+};
 use axum::http::request::Parts;
-use axum::http::{StatusCode, Uri};
+use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
@@ -36,10 +40,12 @@ use crate::viewers;
 /// Streams of events at once.
 const STREAMS: usize = 1_024;
 
+/// The file that pages of other origins may import, where the gateway admits them: it holds no data.
+const CLIENT: &str = "/client.js";
 /// The files of the page, which hold no data.
 const FILES: [(&str, &str, &str); 9] = [
     ("/", "text/html; charset=utf-8", include_str!("../page/index.html")),
-    ("/client.js", "text/javascript; charset=utf-8", include_str!("../page/client.js")),
+    (CLIENT, "text/javascript; charset=utf-8", include_str!("../page/client.js")),
     ("/json.js", "text/javascript; charset=utf-8", include_str!("../page/json.js")),
     ("/page.js", "text/javascript; charset=utf-8", include_str!("../page/page.js")),
     ("/plot.js", "text/javascript; charset=utf-8", include_str!("../page/plot.js")),
@@ -95,8 +101,20 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
 /// Admits requests of programs, of the page, and of pages that were named at the start; and adds the headers to the
 /// response.
 async fn own_origin(State(gateway): State<Arc<Gateway>>, request: Request, next: Next) -> Response {
+    let is_client = request.uri().path() == CLIENT;
+    let origin = request.headers().get(ORIGIN).cloned();
     let mut response = match gateway.check_origin(&request) {
-        Ok(()) => next.run(request).await,
+        Ok(()) => {
+            let mut response = next.run(request).await;
+            if is_client {
+                // What answers hold stays with their own page.
+                let allowed = origin.map(|origin| (ACCESS_CONTROL_ALLOW_ORIGIN, origin));
+                response
+                    .headers_mut()
+                    .extend(allowed.into_iter().chain([(VARY, HeaderValue::from_static("origin"))]));
+            }
+            response
+        }
         Err(problem) => problem.into_response(),
     };
     let headers = response.headers_mut();
@@ -341,6 +359,7 @@ async fn publish_name(
 async fn follow(
     State(gateway): State<Arc<Gateway>>,
     Admitted(rights): Admitted,
+    headers: HeaderMap,
     uri: Uri,
 ) -> Result<Response, Problem> {
     let text = parameter(&uri, "name")?
@@ -352,11 +371,18 @@ async fn follow(
     if gateway.sessions.load(Ordering::Acquire) >= STREAMS + AUTHORISED {
         return Err(Error::new(ErrorKind::Full, "too many streams of events are open; close some").into());
     }
+    let is_single = !name.is_pattern();
+    let mut resumes = HashMap::new();
+    if let Some(resume) = events::last(&headers, is_single)? {
+        resumes.insert(name.text(), resume);
+    }
     let wake = Arc::new(Notify::new());
-    let used = gateway.feeds.join(&Key { name, from: None }, &rights.name, &wake)?;
+    let from = resumes.get(&name.text()).filter(|_| name.is_journal());
+    let key = Key { from: from.map(|resume| resume.number.saturating_add(1)), name };
+    let used = gateway.feeds.join(&key, &rights.name, &wake)?;
     let lagged = gateway.counters.lagged.clone();
-    let subscription = Subscription::new(vec![used], choice, Default::default(), rights.clone(), lagged);
-    let body = Body::from_stream(events::body(&gateway, rights, subscription, wake));
+    let subscription = Subscription::new(vec![used], choice, resumes, rights.clone(), lagged);
+    let body = Body::from_stream(events::body(&gateway, rights, subscription, wake, is_single));
     let headers = [
         (CONTENT_TYPE, HeaderValue::from_static("text/event-stream")),
         (CACHE_CONTROL, HeaderValue::from_static("no-cache")),

@@ -211,7 +211,9 @@ impl Subscription {
                 if of.joined {
                     pending.push_back(Given::Joined { name: of.text.clone(), incarnation: of.incarnation });
                 }
-                if let Some(resume) = self.resume.remove(&*of.text) {
+                if of.newest.is_some()
+                    && let Some(resume) = self.resume.remove(&*of.text)
+                {
                     one.place = resumed(of, resume);
                     one.pass(of.evicted, of, &mut pending, &self.lagged);
                     position = position.min(log.position_behind(number, one.place));
@@ -239,11 +241,19 @@ impl Subscription {
             let of = &log.names[number];
             let is_meant = self.is_meant(at, &of.name);
             // It was there for the whole of what the feed has of this name.
-            let mut place = ORIGIN;
-            if let Some(resume) = self.resume.remove(&*of.text).filter(|_| is_meant) {
-                place = resumed(of, resume);
-            }
+            let place = ORIGIN;
             self.parts[at].seen.push(Seen { is_meant, place, joined: false, is_due: false, given: None });
+        }
+        // Where a client goes on is known with the first message of a name: that it has a publisher says no number.
+        if !self.resume.is_empty() {
+            for (seen, of) in self.parts[at].seen.iter_mut().zip(&log.names) {
+                if seen.is_meant
+                    && of.newest.is_some()
+                    && let Some(resume) = self.resume.remove(&*of.text)
+                {
+                    seen.place = resumed(of, resume);
+                }
+            }
         }
     }
 

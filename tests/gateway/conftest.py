@@ -37,9 +37,9 @@ with linkspan.publisher(name) as out:
 class Gateway:
     """A gateway that runs, its address and its tokens."""
 
-    def __init__(self, bench: "Bench", *words: object) -> None:
+    def __init__(self, bench: "Bench", *words: object, through: tuple[str, ...] = ()) -> None:
         self.bench = bench
-        self.child = bench.start(GATEWAY, "--tokens", bench.tokens, *words)
+        self.child = bench.start(*through, GATEWAY, "--tokens", bench.tokens, *words)
         line = next_line(self.child.stdout, "the address of the gateway").strip()
         assert line, self.child.communicate()[1]
         self.address, _, self.token = line.partition("#token=")
@@ -97,8 +97,9 @@ class Bench:
         self.children.append(child)
         return child
 
-    def gateway(self, *words: object) -> Gateway:
-        return Gateway(self, *(words if "--listen" in words else ("--listen", "127.0.0.1:0", *words)))
+    def gateway(self, *words: object, through: tuple[str, ...] = ()) -> Gateway:
+        """One that runs; `through` is a command that starts it, such as prlimit."""
+        return Gateway(self, *(words if "--listen" in words else ("--listen", "127.0.0.1:0", *words)), through=through)
 
     def token(self, name: str, *words: str) -> str:
         """Makes a token; a gateway that runs knows it within a second."""

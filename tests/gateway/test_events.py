@@ -1,0 +1,194 @@
+"""Server-sent events while gateways and publishers are killed: a stream of one name goes on behind its last event, and what did not come is counted."""
+
+import http.client
+import json
+import random
+import socket
+import urllib.request
+
+import pytest
+from conftest import Bench, go
+from support.waiting import PATIENCE, until
+
+#: Publishes {"i": 1}, {"i": 2} … until it is killed.
+ENDLESS = """
+import sys, time
+import linkspan
+with linkspan.publisher(sys.argv[1]) as out:
+    print("there", flush=True)
+    i = 0
+    while True:
+        i += 1
+        out.send({"i": i, "body": bytes(50)})
+        time.sleep(0.0005)
+"""
+
+
+def free_port() -> int:
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        return int(bound.getsockname()[1])
+
+
+class Stream:
+    """What `EventSource` of a browser does: reads events, and sends the last id when it comes again."""
+
+    def __init__(self, port: int, token: str, name: str) -> None:
+        self.port, self.token, self.name = port, token, name
+        self.last: str | None = None
+        #: Of each incarnation: messages that came, those that were missed, and the last number.
+        self.incarnations: dict[str, list[int]] = {}
+        self.now, self.missed = "", 0
+        self.kinds: list[str] = []
+
+    def connect(self) -> None:
+        self.connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
+        headers = {"Authorization": f"Bearer {self.token}", **({"Last-Event-ID": self.last} if self.last else {})}
+        self.connection.request("GET", f"/api/events?name={self.name}", headers=headers)
+        self.response = self.connection.getresponse()
+        assert self.response.status == 200, self.response.read()
+
+    def next(self) -> dict | None:
+        """The next event; none when the stream has broken."""
+        fields: dict[str, str] = {}
+        while True:
+            try:
+                line = self.response.readline().decode()
+            except (OSError, http.client.HTTPException):
+                return None
+            if not line.endswith("\n"):
+                return None
+            name, _, value = line.rstrip("\n").partition(": ")
+            if name:
+                fields[name] = value
+            elif "event" in fields:
+                frame: dict = json.loads(fields["data"])
+                assert frame["type"] == fields["event"]
+                self.last = fields.get("id", self.last)
+                self.take(frame)
+                return frame
+
+    def number(self) -> int:
+        """The last number of the incarnation that is there."""
+        return self.incarnations.get(self.now, [0, 0, 0])[2]
+
+    def take(self, frame: dict) -> None:
+        self.kinds.append(frame["type"])
+        if frame["type"] == "joined":
+            self.now = frame["incarnation"]
+            self.incarnations.setdefault(self.now, [0, 0, 0])
+        elif frame["type"] == "message":
+            of = self.incarnations[self.now]
+            # What is said to be missed is so before the next message.
+            of[1] += self.missed
+            self.missed = 0
+            of[0] += 1
+            assert frame["number"] > of[2], (frame["number"], of)
+            of[2] = frame["number"]
+            # Every number up to this one came, or was said to be missed.
+            assert of[0] + of[1] == of[2], of
+            assert self.last in (None, f"{frame['number']}.{self.now}")
+        elif frame["type"] == "lagged":
+            self.missed += frame["missed"]
+        elif frame["type"] == "ended":
+            self.now = ""
+
+
+def test_killed_gateway_and_its_successor_lose_no_event_uncounted(bench: Bench) -> None:
+    token, port, count = bench.token("lasting", "--read", "*"), free_port(), 3000
+    gateway = bench.gateway("--listen", f"127.0.0.1:{port}")
+    stream = Stream(port, token, "lab/a")
+    stream.connect()
+    until("the stream is there", lambda: gateway.metric("subscriptions") == 1)
+    publisher = bench.publisher("lab/a", count, 0.001, 1000, awaited=1)
+    go(publisher)
+    while stream.number() < 500:
+        assert stream.next()
+    gateway.child.kill()
+    gateway.child.wait(PATIENCE)
+    # What was under way before the kill still comes.
+    while stream.next():
+        pass
+    gateway = bench.gateway("--listen", f"127.0.0.1:{port}")
+    stream.connect()
+    while stream.number() < count:
+        assert stream.next()
+    ((messages, missed, last),) = stream.incarnations.values()
+    print(messages, missed)
+    assert messages + missed == last == count and messages > 500
+
+
+def test_killed_publisher_and_its_successor_are_said_and_counted_each_in_a_stream(bench: Bench) -> None:
+    gateway = bench.gateway()
+    stream = Stream(gateway.port, gateway.token, "lab/a")
+    stream.connect()
+    until("the stream is there", lambda: gateway.metric("subscriptions") == 1)
+    for count in (1000, 500):
+        publisher = bench.publisher("lab/a", count, awaited=1)
+        go(publisher)
+        while stream.number() < count:
+            assert stream.next()
+        publisher.kill()
+        while stream.kinds[-1] != "ended":
+            assert stream.next()
+    assert [sum(of[:2]) for of in stream.incarnations.values()] == [1000, 500]
+    assert [kind for kind in stream.kinds if kind in ("joined", "ended")] == ["joined", "ended"] * 2
+
+
+@pytest.mark.costly
+def test_gateways_and_publishers_that_are_killed_in_turns_lose_no_event_uncounted(bench: Bench) -> None:
+    """Of each incarnation every number that came has all before it beside it, or they are said to be missed."""
+    seed = random.randrange(2**32)
+    print(f"seed {seed}")
+    chance = random.Random(seed)
+    token, port = bench.token("lasting", "--read", "*"), free_port()
+    gateway = bench.gateway("--listen", f"127.0.0.1:{port}")
+    stream = Stream(port, token, "lab/a")
+    stream.connect()
+    until("the stream is there", lambda: gateway.metric("subscriptions") == 1)
+    publisher = bench.python(ENDLESS, "lab/a")
+    kills = {"gateway": 0, "publisher": 0}
+    for _ in range(12):
+        # So many messages later one of them is killed.
+        for _ in range(chance.randrange(1, 300)):
+            assert stream.next()
+        which = chance.choice(list(kills))
+        kills[which] += 1
+        if which == "publisher":
+            publisher.kill()
+            publisher.wait(PATIENCE)
+            publisher = bench.python(ENDLESS, "lab/a")
+        else:
+            gateway.child.kill()
+            gateway.child.wait(PATIENCE)
+            while stream.next():
+                pass
+            gateway = bench.gateway("--listen", f"127.0.0.1:{port}")
+            stream.connect()
+    known = len(stream.incarnations)
+    before = stream.kinds.count("message")
+    while stream.kinds.count("message") < before + 50:
+        assert stream.next()
+    print(kills, stream.incarnations)
+    assert known >= 1 and all(messages + missed == last for messages, missed, last in stream.incarnations.values() if last)
+
+
+def test_ids_that_are_none_and_those_of_patterns_are_refused(bench: Bench) -> None:
+    gateway = bench.gateway()
+    go(bench.publisher("lab/a", 3))
+    for name, id in [("lab/a", "x"), ("lab/a", "5"), ("lab/a", "-1.0"), ("lab/a", "1.xyz"), ("lab/a", "1.2.3"), ("lab/*", "1.0000000000000001")]:
+        status, problem, _ = gateway.request(f"/api/events?name={name}", gateway.token, headers={"Last-Event-ID": id})
+        assert status == 400 and isinstance(problem, dict) and "Last-Event-ID" in problem["detail"], (name, id, problem)
+    # That of a publisher that is gone: all of the one that is there counts.
+    stream = Stream(gateway.port, gateway.token, "lab/a")
+    stream.last = "7.0000000000000001"
+    stream.connect()
+    while stream.number() < 3:
+        assert stream.next()
+    # A pattern has no ids.
+    address = f"{gateway.address}/api/events?name=lab/*&token={gateway.token}"
+    with urllib.request.urlopen(address, timeout=PATIENCE) as response:
+        lines = [next(response)]
+        while b'"number":3' not in lines[-1]:
+            lines.append(next(response))
+    assert any(line.startswith(b"event: message") for line in lines) and not any(line.startswith(b"id") for line in lines)
