@@ -149,7 +149,8 @@ pub struct Running {
     /// The most messages a second of one name, where a client wants the newest alone
     #[arg(long, value_name = "NUMBER", default_value_t = 60.0, value_parser = rate)]
     pub name_rate: f64,
-    /// The most memory for messages that clients have not taken yet; what exceeds it is counted as missed
+    /// The most memory for messages that are held for clients, and for what is written of them; what exceeds it is
+    /// counted as missed
     #[arg(long, value_name = "SIZE", default_value = "256MiB", value_parser = size)]
     pub buffer: u64,
     /// The longest frame of a client

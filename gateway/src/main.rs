@@ -43,6 +43,7 @@ mod servers;
 mod service;
 mod session;
 mod shown;
+mod spare;
 mod status;
 mod stream;
 mod subscription;

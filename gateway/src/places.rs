@@ -175,15 +175,17 @@ impl Open {
         }
     }
 
-    /// Closes the oldest connection of the peer with the most.
-    fn evict(&mut self) {
+    /// Closes the oldest connection of the peer with the most; returns whether there is one.
+    fn evict(&mut self) -> bool {
         let mut held = BTreeMap::<Peer, usize>::new();
         for one in self.waiting.values() {
             *held.entry(one.peer).or_default() += 1;
         }
-        if let Some((peer, _)) = held.into_iter().max_by_key(|(_, count)| *count) {
+        let most = held.into_iter().max_by_key(|(_, count)| *count);
+        if let Some((peer, _)) = most {
             self.evict_oldest_of(peer);
         }
+        most.is_some()
     }
 }
 
@@ -223,9 +225,10 @@ impl Places {
         })
     }
 
-    /// Closes a connection without a token, so that its descriptor is free for another one.
-    pub fn evict(&self) {
-        self.open().evict();
+    /// Closes a connection without a token, so that its descriptor is free for another one; returns whether there is
+    /// one.
+    pub fn evict(&self) -> bool {
+        self.open().evict()
     }
 
     /// Refuses a peer that has shown too many wrong tokens in the last minute.

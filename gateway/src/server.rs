@@ -28,6 +28,8 @@ use crate::access::Gateway;
 use crate::feed;
 use crate::http;
 use crate::places::{Place, TURNS};
+use crate::spare::{Spare, refuse};
+use crate::status::add;
 use crate::stream::Bounded;
 
 /// Connections that the kernel keeps until they are accepted.
@@ -41,6 +43,8 @@ const HEAD_LINES: usize = 64;
 const UNREAD: Duration = Duration::from_secs(30);
 /// Threads that serve connections.
 const THREADS: usize = 4;
+/// How long nothing is accepted where there is no descriptor for it.
+const PAUSE: Duration = Duration::from_millis(50);
 /// How long clients have to take their last frames at the end.
 const FAREWELL: Duration = Duration::from_secs(2);
 
@@ -174,19 +178,29 @@ impl Threads {
 async fn accept(listener: TcpListener, gateway: &Arc<Gateway>, tls: Option<TlsAcceptor>) {
     let router = http::router(gateway.clone());
     let mut stop = gateway.stop.clone();
+    let mut spare = Spare::new();
     loop {
         let (stream, from) = tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok(accepted) => accepted,
                 // No descriptors are left, or the client has already ended.
-                Err(_) => {
-                    gateway.places.evict();
-                    tokio::time::sleep(Duration::from_millis(50)).await;
-                    continue;
-                }
+                Err(_) => match spare.accept(&listener).await {
+                    Some(accepted) if gateway.places.evict() => accepted,
+                    Some((stream, _)) => {
+                        add(&gateway.counters.no_descriptor, 1);
+                        refuse(stream, tls.as_ref()).await;
+                        spare.fill();
+                        continue;
+                    }
+                    None => {
+                        tokio::time::sleep(PAUSE).await;
+                        continue;
+                    }
+                },
             },
             _ = stop.wait_for(|stop| *stop) => return,
         };
+        spare.fill();
         // A client that has disconnected meanwhile has no addresses.
         let Ok(own) = stream.local_addr() else { continue };
         // Frames are short, and each is to arrive at once.

@@ -30,6 +30,7 @@ use crate::places::{ALL_PUBLISHERS, ALL_SERVERS, Places, Shares, TURNS};
 use crate::requests::Listing;
 use crate::rights::Rights;
 use crate::server::{self, Threads};
+use crate::shown::without_paths;
 use crate::status::Counters;
 use crate::tokens::{TokenFile, Tokens};
 use linkspan_program::{stderr, stdout};
@@ -161,6 +162,8 @@ pub struct Made {
 
 /// Makes a gateway; `recording` are the files of one that it shows.
 pub fn made(settings: Settings, origin: Origin, tokens: Tokens, buffer: u64, recording: Vec<Part>) -> Made {
+    // While there are descriptors to learn the directories with: an error for lack of them is to show none, either.
+    without_paths("");
     let (feeds, started) = Feeds::new(buffer);
     let (pause, paused) = watch::channel(false);
     let (stop, stopped) = watch::channel(false);

@@ -33,6 +33,8 @@ pub struct Counters {
     pub other_origins: AtomicU64,
     pub refused: AtomicU64,
     pub unread: AtomicU64,
+    /// Connections that were refused since there was no descriptor for them.
+    pub no_descriptor: AtomicU64,
 }
 
 /// Counts what exists while it does.
@@ -59,7 +61,7 @@ pub fn add(counter: &AtomicU64, count: u64) {
 
 impl Counters {
     /// Each with its name, what it counts, and whether it only grows.
-    fn all(&self) -> [(&'static str, &'static str, bool, u64); 16] {
+    fn all(&self) -> [(&'static str, &'static str, bool, u64); 17] {
         let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         [
             ("clients", "Clients over WebSocket", false, of(&self.clients)),
@@ -78,6 +80,7 @@ impl Counters {
             ("other_origins", "Requests of other origins and for other hosts", true, of(&self.other_origins)),
             ("refused", "Names that a token does not allow", true, of(&self.refused)),
             ("unread", "Clients disconnected because they read nothing", true, of(&self.unread)),
+            ("no_descriptor", "Connections refused for lack of descriptors", true, of(&self.no_descriptor)),
         ]
     }
 

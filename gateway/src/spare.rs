@@ -1,0 +1,80 @@
+//! A descriptor in reserve: where none is left for another connection, it is given up for a moment, so that the client is
+//! told, and does not wait for what cannot come.
+
+use std::fs::File;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use linkspan::{ErrorKind, page};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+
+/// How long a client that is refused may take for it: others wait meanwhile.
+const REFUSAL: Duration = Duration::from_millis(500);
+
+/// A descriptor in reserve.
+pub struct Spare(Option<File>);
+
+impl Spare {
+    /// Takes one, if it is there.
+    pub fn new() -> Spare {
+        Spare(open())
+    }
+
+    /// Takes one again.
+    pub fn fill(&mut self) {
+        if self.0.is_none() {
+            self.0 = open();
+        }
+    }
+
+    /// Accepts the connection that waits, in place of the descriptor; `None` where none waits. Without a descriptor the
+    /// kernel says so for a connection that is not there, too.
+    pub async fn accept(&mut self, listener: &TcpListener) -> Option<(TcpStream, SocketAddr)> {
+        self.0 = None;
+        let accepted = timeout(Duration::ZERO, listener.accept()).await;
+        let accepted = accepted.ok().and_then(Result::ok);
+        if accepted.is_none() {
+            self.fill();
+        }
+        accepted
+    }
+}
+
+fn open() -> Option<File> {
+    File::open("/dev/null").ok()
+}
+
+/// Tells a client that there is no descriptor for its connection, and ends it.
+pub async fn refuse(stream: TcpStream, tls: Option<&TlsAcceptor>) {
+    let refusal = async {
+        match tls {
+            None => answer(stream).await,
+            Some(tls) => {
+                if let Ok(stream) = tls.accept(stream).await {
+                    answer(stream).await;
+                }
+            }
+        }
+    };
+    // What the client makes of it does not matter here.
+    let _ = timeout(REFUSAL, refusal).await;
+}
+
+async fn answer<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S) {
+    let text = "the gateway has no descriptor left for another connection: close some, or raise its limit with ulimit -n, or LimitNOFILE= of a unit";
+    let problem = page::Problem::new(503, ErrorKind::Full, text);
+    let body = problem.body().unwrap_or_default();
+    let mut head = "HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\n".to_owned();
+    for (name, value) in problem.headers() {
+        head.push_str(&format!("{name}: {value}\r\n"));
+    }
+    head.push_str(&format!("content-length: {}\r\n\r\n", body.len()));
+    let _ = stream.write_all(&[head.as_bytes(), &body].concat()).await;
+    let _ = stream.shutdown().await;
+    // A socket that is closed with something unread ends with a reset, at which the client may throw the answer away.
+    let mut part = [0; 1_024];
+    while stream.read(&mut part).await.is_ok_and(|read| read > 0) {}
+}
