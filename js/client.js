@@ -519,6 +519,9 @@ class Encoder {
     this.view = new DataView(this.bytes.buffer);
     this.length = 0;
     this.path = [];
+    // What the limits of a gateway count: values, and the bytes of the longest key.
+    this.values = 0;
+    this.key = 0;
   }
   room(more) {
     if (this.length + more <= this.bytes.length) return;
@@ -549,6 +552,7 @@ class Encoder {
     const bytes = bytesOf.encode(text);
     this.head(3, bytes.length);
     this.raw(bytes);
+    return bytes.length;
   }
   integer(number) {
     if (number >= 0) this.head(0, number);
@@ -579,7 +583,7 @@ class Encoder {
     this.head(5, count);
     for (const [key, value] of entries) {
       if (typeof key !== "string") throw this.refused("Unsupported", `a key of a map is text, and not ${typeof key}`);
-      this.text(key);
+      this.key = Math.max(this.key, this.text(key));
       this.inside(key, value);
     }
   }
@@ -625,6 +629,7 @@ class Encoder {
     this.big(parts[0] ? -parts[1] : parts[1]);
   }
   value(value) {
+    this.values++;
     switch (typeof value) {
       case "number":
         if (Number.isSafeInteger(value) && !Object.is(value, -0)) return this.integer(value);
@@ -663,7 +668,10 @@ class Encoder {
       this.head(6, 37);
       this.bytesOf(Uint8Array.from(value.text.replaceAll("-", "").match(/../g), (pair) => parseInt(pair, 16)));
     } else if (value instanceof Decimal) this.decimal(value);
-    else if (value instanceof Message) this.value(value.value);
+    else if (value instanceof Message) {
+      this.values--;
+      this.value(value.value);
+    }
     else if (value instanceof Raw) this.raw(value.bytes);
     else if (value instanceof Map) this.entries(value, value.size);
     else if (value instanceof Set) this.object([...value]);
@@ -680,16 +688,33 @@ class Encoder {
   }
 }
 
+/** A value that is encoded, and what of it the limits of a gateway count. */
 class Raw {
-  constructor(bytes) {
-    this.bytes = bytes;
+  constructor(value) {
+    const encoder = new Encoder();
+    encoder.value(value);
+    this.bytes = encoder.bytes.slice(0, encoder.length);
+    this.values = encoder.values;
+    this.key = encoder.key;
   }
 }
 
 export function encode(value) {
-  const encoder = new Encoder();
-  encoder.value(value);
-  return encoder.bytes.slice(0, encoder.length);
+  return new Raw(value).bytes;
+}
+
+/** Returns the bytes of a frame. A gateway ends the connection for what is beyond the limits that it has said; the levels of a value have one limit everywhere. */
+function fitting(frame, limits) {
+  const { bytes } = new Raw(frame);
+  const { values, key } = frame.value ?? {};
+  for (const [limit, is, what, advice] of [
+    ["message", bytes.length, "bytes in a message", "`linkspan gateway --max-message-size` raises that"],
+    ["values", values, "values inside of one", "send numbers as a typed array, or several messages"],
+    ["key", key, "bytes in a key", "shorten it"],
+  ]) {
+    if (is > limits?.[limit]) throw tooLarge(`${frame.name ?? frame.type}: ${is} ${what}, and the gateway takes ${limits[limit]}: ${advice}`);
+  }
+  return bytes;
 }
 
 // ---- Connections
@@ -932,7 +957,7 @@ class Publisher {
     for (const { reject } of this.#sent.splice(0)) reject(error);
   }
   async send(value) {
-    const raw = new Raw(encode(value));
+    const raw = new Raw(value);
     while (!this.#error) {
       await this.#ready.promise;
       if (this.#error) break;
@@ -971,6 +996,8 @@ const cancelled = (signal) => new LinkspanError("Cancelled", "the program gave i
 const wait = (seconds) => new Promise((resolve) => setTimeout(resolve, seconds * 1000));
 const PAUSE = 10;
 
+const notAnAddress = (url, cause) => new LinkspanError("InvalidEndpoint", `${String(url).split("#")[0]} is no address of a gateway: give ws://HOST:PORT, wss://HOST:PORT, or the one that it prints`, { cause });
+
 class Lab {
   welcome;
   onstate;
@@ -985,12 +1012,17 @@ class Lab {
   #open = new Map();
 
   constructor(url, options) {
-    const at = new URL(url, globalThis.location?.href);
+    let at;
+    try {
+      at = new URL(url, globalThis.location?.href);
+    } catch (error) {
+      throw notAnAddress(url, error);
+    }
     const given = new URLSearchParams(at.hash.slice(1)).get("token");
     this.#options = { token: given ?? "", reconnect: true, timeout: 10, ...options };
     at.hash = "";
     at.protocol = at.protocol.replace("http", "ws");
-    if (!/^wss?:$/.test(at.protocol)) throw new LinkspanError("InvalidEndpoint", `${url} is no address of a gateway: give ws://, wss:// or the one that it prints`);
+    if (!/^wss?:$/.test(at.protocol)) throw notAnAddress(url);
     if (at.pathname === "/") at.pathname = "/linkspan";
     this.#url = at.href;
   }
@@ -1001,7 +1033,12 @@ class Lab {
   async attempt() {
     const Socket = this.#options.WebSocket ?? globalThis.WebSocket ?? (await import("./node.js")).WebSocket;
     if (this.#error) throw this.#error;
-    const socket = (this.#socket = new Socket(this.#url, "linkspan.v1.cbor"));
+    let socket;
+    try {
+      socket = this.#socket = new Socket(this.#url, "linkspan.v1.cbor");
+    } catch (error) {
+      throw notAnAddress(this.#url, error);
+    }
     const greeted = promised();
     let heard = Date.now();
     let ping;
@@ -1047,7 +1084,7 @@ class Lab {
         }, period);
         greeted.resolve();
         this.#online.resolve();
-        for (const [id, one] of this.#open) this.send({ ...one.frame(), id });
+        for (const one of [...this.#open.values()]) this.#start(one);
         this.onstate?.("connected");
       } catch (error) {
         end(error instanceof LinkspanError ? error : malformed(`a frame of the gateway is none: ${error}`));
@@ -1113,7 +1150,7 @@ class Lab {
     // One that is closing is noticed here, before its event.
     if (this.#socket?.readyState > 1) this.#socket.onclose?.({});
     if (!this.isConnected || this.#socket?.readyState !== 1) return false;
-    this.#socket.send(encode(frame));
+    this.#socket.send(fitting(frame, this.welcome.limits));
     return true;
   }
   forget(one, frame) {
@@ -1126,8 +1163,16 @@ class Lab {
     }
     one.id = ++this.#last;
     this.#open.set(one.id, one);
-    if (this.isConnected) this.send({ ...one.frame(), id: one.id });
+    if (this.isConnected) this.#start(one);
     return one;
+  }
+  #start(one) {
+    try {
+      this.send({ ...one.frame(), id: one.id });
+    } catch (error) {
+      this.#open.delete(one.id);
+      one.end(error);
+    }
   }
   async #ask(frame, { timeout = 30, signal } = {}) {
     if (this.#error) throw this.#error;
@@ -1140,16 +1185,18 @@ class Lab {
     };
     const abort = () => withdraw(cancelled(signal));
     signal?.addEventListener("abort", abort, { once: true });
-    // The gateway has the same time; what it says about the end of it comes first.
-    const late = setTimeout(() => withdraw(new LinkspanError("Timeout", `the gateway did not answer within ${timeout} s`, { retry: true })), Math.min(timeout * 1000 + 2000, 2 ** 31 - 1));
+    // The gateway has the same time; what it says about the end of it comes first. A call that was sent may have been carried out.
+    const mayRetry = () => frame.type !== "call" || !this.#asked.has(id);
+    const late = setTimeout(() => withdraw(new LinkspanError("Timeout", `the gateway did not answer within ${timeout} s`, { retry: mayRetry() })), Math.min(timeout * 1000 + 2000, 2 ** 31 - 1));
     try {
       this.#online.promise.then(() => {
         if (done.isDone) return;
         this.#asked.set(id, done);
-        if (!this.send({ ...frame, id })) withdraw(new LinkspanError("Disconnected", "the connection to the gateway ended", { retry: true }));
-      }, done.reject);
+        if (!this.send({ ...frame, id })) done.reject(new LinkspanError("Disconnected", "the connection to the gateway ended", { retry: true }));
+      }).catch(done.reject);
       return await done.promise;
     } finally {
+      this.#asked.delete(id);
       clearTimeout(late);
       signal?.removeEventListener("abort", abort);
     }
@@ -1176,7 +1223,7 @@ class Lab {
     return (await this.#ask({ type: "schema", name }, options)).value;
   }
   async call(name, value = null, { timeout = 30, signal } = {}) {
-    const frame = { type: "call", name, value: new Raw(encode(value)), timeout };
+    const frame = { type: "call", name, value: new Raw(value), timeout };
     return (await this.#ask(frame, { timeout, signal })).value;
   }
   async publisher(name, { schema } = {}) {

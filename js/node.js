@@ -27,8 +27,14 @@ export class WebSocket {
     const headers = { connection: "Upgrade", upgrade: "websocket", "sec-websocket-version": 13, "sec-websocket-key": key, "sec-websocket-protocol": protocol };
     const request = (at.protocol === "https:" ? encrypted : plain)(at, { headers, agent: false });
     this.#request = request;
-    const refused = (kind, text) => this.#end(1006, new LinkspanError(kind, text, { retry: kind === "Disconnected" }));
-    request.on("error", (error) => refused("Disconnected", `connecting to ${url}: ${error.message}`));
+    const refused = (kind, text) => this.#end(1006, new LinkspanError(kind, text, { retry: ["Disconnected", "Full"].includes(kind) }));
+    request.on("error", (error) => {
+      const isTls = at.protocol === "https:";
+      // What answered in the other way: bytes that are no TLS, and bytes that are no HTTP.
+      if (isTls ? /^EPROTO$|WRONG_VERSION|PACKET_LENGTH|RECORD_LAYER/.test(error.code) : /^HPE_/.test(error.code)) {
+        refused("InvalidEndpoint", `${url}: ${isTls ? "no TLS answers there; give ws://" : "no HTTP answers there; where the gateway has a certificate, give wss://"}`);
+      } else refused("Disconnected", `connecting to ${url}: ${error.message}`);
+    });
     request.on("response", (response) => {
       let body = "";
       response.setEncoding("utf8");

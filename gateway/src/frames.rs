@@ -1,7 +1,8 @@
 //! Frames of `linkspan.v1`: maps in CBOR or JSON, of which docs/gateway-protocol.md has each one.
 
 use bytes::{BufMut, Bytes, BytesMut};
-use linkspan::{Encoding, Error, ErrorKind, Result, Value, codec};
+use linkspan::codec::EncodeOptions;
+use linkspan::{Encoding, Error, ErrorKind, Limits, Result, Value, codec};
 
 use crate::shown::without_paths;
 
@@ -60,8 +61,20 @@ enum Field {
     Encoded(Bytes),
 }
 
-/// What a frame may take is that of a message of this many bytes, however short it is.
-const ROOM: u64 = 16 << 20;
+/// What a frame has around the value in it, in values and levels: the limits are those of the value. What is beyond them
+/// by no more than this is an answer to its frame, and does not end the connection.
+const VALUES_AROUND: u64 = 64;
+const LEVELS_AROUND: u32 = 2;
+
+/// Returns the limits of a frame of so many bytes. Many short values take more room than their bytes: as many are taken
+/// as of a program of this machine.
+fn limits(bytes: usize) -> Limits {
+    let usual = Limits::default();
+    let mut limits = Limits::for_message(usual.message.max(bytes as u64));
+    limits.nodes += VALUES_AROUND;
+    limits.depth += LEVELS_AROUND;
+    limits
+}
 
 /// A frame that is written.
 pub struct Frame {
@@ -123,8 +136,12 @@ impl Frame {
             })
             .sum();
         let mut out = BytesMut::with_capacity(long + 64);
-        let plain = |out: &mut BytesMut, value: &Value| -> Result<()> {
-            out.put_slice(&codec::encode(value, format.encoding())?);
+        let options = EncodeOptions::within(limits(0));
+        let mut text = Vec::new();
+        let mut plain = |out: &mut BytesMut, value: &Value| -> Result<()> {
+            text.clear();
+            codec::encode_into(value, format.encoding(), &options, &mut text)?;
+            out.put_slice(&text);
             Ok(())
         };
         if format == Format::Cbor {
@@ -204,11 +221,7 @@ impl Received {
     /// # Errors
     /// `Malformed` and `TooLarge` for bytes that are no value, `WrongType` for one that is no map.
     pub fn decode(bytes: &Bytes, format: Format) -> Result<Received> {
-        // Many short values take more room than their bytes: as many are taken as of a program of this machine.
-        let mut limits = linkspan::Limits::for_message((bytes.len() as u64).max(ROOM));
-        // A value has all of its levels inside the frame.
-        limits.depth += 1;
-        let value = codec::decode_shared(bytes, format.encoding(), &limits)?;
+        let value = codec::decode_shared(bytes, format.encoding(), &limits(bytes.len()))?;
         match value {
             Value::Map(_) => Ok(Received(value)),
             _ => Err(Error::new(ErrorKind::WrongType, "a frame is a map with its type: {\"type\": …}")),

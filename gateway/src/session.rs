@@ -13,7 +13,7 @@ use bytes::Bytes;
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
 use linkspan::page::Peer;
-use linkspan::{Error, ErrorKind, Result, Timestamp, Value, quoted};
+use linkspan::{Error, ErrorKind, Limits, Result, Timestamp, Value, quoted};
 use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio::task::AbortHandle;
 use tokio::time::{sleep_until, timeout};
@@ -279,6 +279,7 @@ impl Session {
 
     fn welcome(&self) -> Frame {
         let count = |number: usize| Value::from(number as u64);
+        let of_values = Limits::default();
         let settings = &self.gateway.settings;
         Frame::new("welcome")
             .with("version", VERSION)
@@ -289,6 +290,9 @@ impl Session {
                 "limits",
                 Value::map([
                     ("message", count(settings.max_message_size)),
+                    ("values", of_values.nodes.into()),
+                    ("levels", u64::from(of_values.depth).into()),
+                    ("key", count(of_values.key)),
                     ("subscriptions", count(SUBSCRIPTIONS)),
                     ("names", count(NAMES)),
                     ("publishers", count(PUBLISHERS)),

@@ -11,23 +11,71 @@ import sys
 import uuid
 from collections.abc import Mapping, Sequence, Set
 from decimal import Decimal
-from typing import Any, List, Tuple
+from typing import Any, List, NamedTuple, Tuple
 
 from .arrays import DTYPES, PARTS, Elements, made, taken
 from .errors import Malformed, TooLarge, Unsupported
 from .timestamp import Timestamp
 
-#: Levels of lists and maps, as in Linkspan.
-_DEPTH = 256
+
+class Limits(NamedTuple):
+    """What one value may have; as in Linkspan where the gateway says nothing else."""
+
+    #: Values, an array of numbers counted once.
+    values: int = 1_000_000
+    #: Lists and maps inside of each other.
+    levels: int = 64
+    #: Bytes of a key.
+    key: int = 64 << 10
+
+    @classmethod
+    def of(cls, said: Any) -> Limits:
+        """Those that the gateway has said in its first frame."""
+        known = {name: said[name] for name in cls._fields if type(said.get(name)) is int}
+        return cls(**known)
+
+
+class Encoded:
+    """A value that is encoded already."""
+
+    __slots__ = ("data",)
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+
+
+#: Levels that a frame may have around a value.
+_AROUND = 2
 _TAGS = {tag: dtype for dtype, (_, _, tag) in DTYPES.items()}
 _COMPLEX, _BOOLEANS, _BY_ROWS, _BY_COLUMNS, _INSTANT, _UUID, _NAMED, _DECIMAL = 43001, 41, 40, 1040, 1001, 37, 27, 4
 
 
 def encode(value: Any) -> bytes:
-    """The bytes of a value; `Unsupported`, with its path, for what has no form."""
-    out: List[bytes] = []
+    """The bytes of a value; `Unsupported`, with its path, for what has no form, and `TooLarge` for what no program takes."""
+    return encode_within(value, Limits())
+
+
+def encode_within(value: Any, limits: Limits) -> bytes:
+    """The bytes of a value that is within these limits."""
+    out = _Out(limits)
     _put(out, value, "", 0)
     return b"".join(out)
+
+
+class _Out(List[bytes]):
+    """The parts of what is encoded, and how many values are in it."""
+
+    def __init__(self, limits: Limits) -> None:
+        super().__init__()
+        self.limits, self.values = limits, 1
+
+    def enter(self, count: int, path: str, depth: int) -> None:
+        """Counts the items of a list or a map, before any of them is encoded."""
+        self.values += count
+        if self.values > self.limits.values:
+            raise _at(TooLarge, path, f"{self.values} values; a message has at most {self.limits.values}: give numbers as an array")
+        if depth >= self.limits.levels:
+            raise _at(TooLarge, path, f"lists and maps inside of each other to more than {self.limits.levels} levels")
 
 
 def _head(major: int, number: int) -> bytes:
@@ -63,9 +111,7 @@ def _at(kind: Any, path: str, text: str) -> Exception:
     return error
 
 
-def _put(out: List[bytes], value: Any, path: str, depth: int) -> None:
-    if depth > _DEPTH:
-        raise _at(TooLarge, path, f"lists and maps inside of each other to more than {_DEPTH} levels")
+def _put(out: _Out, value: Any, path: str, depth: int) -> None:
     if value is None or value is True or value is False:
         out.append({None: b"\xf6", True: b"\xf5", False: b"\xf4"}[value])
     elif type(value) is int:
@@ -74,6 +120,8 @@ def _put(out: List[bytes], value: Any, path: str, depth: int) -> None:
         out.append(b"\xfb" + struct.pack(">d", value))
     elif type(value) is str:
         out.append(_text(value, path))
+    elif type(value) is Encoded:
+        out.append(value.data)
     elif isinstance(value, (bytes, bytearray)):
         out += (_head(2, len(value)), bytes(value))
     elif isinstance(value, enum.Enum):
@@ -92,11 +140,15 @@ def _put(out: List[bytes], value: Any, path: str, depth: int) -> None:
     elif hasattr(value, "__linkspan_value__"):
         _put(out, value.__linkspan_value__(), path, depth)
     elif isinstance(value, Mapping):
+        out.enter(len(value), path, depth)
         out.append(_head(5, len(value)))
         for key, item in value.items():
             if not isinstance(key, str):
                 raise _at(Unsupported, path, f"a key is a text, and not {type(key).__name__}; give str(key)")
-            out.append(_text(str(key), path))
+            text = _text(str(key), path)
+            if len(text) > out.limits.key and len(key.encode()) > out.limits.key:
+                raise _at(TooLarge, path, f"a key of {len(key.encode())} bytes; it has at most {out.limits.key}")
+            out.append(text)
             _put(out, item, f"{path}/{key}" if path else str(key), depth + 1)
     elif dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
@@ -114,6 +166,7 @@ def _put(out: List[bytes], value: Any, path: str, depth: int) -> None:
     elif isinstance(value, datetime.timedelta):
         _put(out, value.total_seconds(), path, depth)
     elif isinstance(value, (Sequence, Set, collections.deque)):
+        out.enter(len(value), path, depth)
         out.append(_head(4, len(value)))
         for at, item in enumerate(value):
             _put(out, item, f"{path}/{at}" if path else str(at), depth + 1)
@@ -145,7 +198,7 @@ def _elements(value: Any, path: str) -> Any:
         raise _at(Unsupported, path, str(error)) from None
 
 
-def _put_decimal(out: List[bytes], value: Decimal) -> None:
+def _put_decimal(out: _Out, value: Decimal) -> None:
     sign, digits, exponent = value.as_tuple()
     number = int("".join(map(str, digits)) or "0")
     if isinstance(exponent, int) and not (sign and number == 0):
@@ -154,7 +207,7 @@ def _put_decimal(out: List[bytes], value: Decimal) -> None:
         out += (_head(6, _NAMED), b"\x82", _text("decimal", ""), _text(str(value), ""))
 
 
-def _put_array(out: List[bytes], elements: Elements) -> None:
+def _put_array(out: _Out, elements: Elements) -> None:
     out += (_head(6, _BY_COLUMNS if elements.order == "F" else _BY_ROWS), b"\x82", _head(4, len(elements.shape)))
     out.extend(map(_integer, elements.shape))
     if elements.dtype == "bool":
@@ -168,7 +221,16 @@ def _put_array(out: List[bytes], elements: Elements) -> None:
 
 def decode(data: Any) -> Any:
     """The value of these bytes; `Malformed` where they are none."""
-    reader = _Reader(memoryview(data).cast("B"))
+    return _decode(data, Limits().levels)
+
+
+def decode_frame(data: Any) -> Any:
+    """The frame of these bytes, with a value inside."""
+    return _decode(data, Limits().levels + _AROUND)
+
+
+def _decode(data: Any, levels: int) -> Any:
+    reader = _Reader(memoryview(data).cast("B"), levels)
     try:
         value = reader.value(0)
     except (ArithmeticError, IndexError, TypeError, ValueError, struct.error) as error:
@@ -183,8 +245,8 @@ def decode(data: Any) -> Any:
 class _Reader:
     """Reads values one behind the other."""
 
-    def __init__(self, data: memoryview) -> None:
-        self.data, self.at = data, 0
+    def __init__(self, data: memoryview, levels: int) -> None:
+        self.data, self.at, self.levels = data, 0, levels
 
     def head(self) -> Tuple[int, int]:
         """The major type and the number of an item of definite length, as the gateway writes them."""
@@ -203,8 +265,22 @@ class _Reader:
         self.at += length
         return self.data[self.at - length : self.at]
 
+    def items(self) -> List[Any]:
+        """The items of a list that is a part of one value, such as a shape: no lists or maps."""
+        start = self.at
+        major, count = self.head()
+        if major != 4 or count > 16:
+            raise Malformed(f"at byte {start}: a list of few items has to follow")
+        return [self.value(self.levels + 1) for _ in range(count)]
+
+    def integer(self) -> int:
+        major, number = self.head()
+        if major > 1:
+            raise Malformed(f"at byte {self.at - 1}: an integer has to follow")
+        return number if major == 0 else -1 - number
+
     def value(self, depth: int) -> Any:
-        if depth > _DEPTH:
+        if depth > self.levels + 2 * _AROUND:  # tags inside of each other
             raise TooLarge("a value of too many levels")
         start = self.at
         if self.data[start] >> 5 == 7:
@@ -218,6 +294,8 @@ class _Reader:
             return str(self.piece(number), "utf-8")
         if number > len(self.data) - self.at and major < 6:
             raise Malformed(f"at byte {start}: {number} items are said to follow in {len(self.data) - self.at} bytes")
+        if depth >= self.levels and major < 6:
+            raise TooLarge(f"at byte {start}: lists and maps inside of each other to more than {self.levels} levels")
         if major == 4:
             return [self.value(depth + 1) for _ in range(number)]
         if major == 5:
@@ -250,23 +328,23 @@ class _Reader:
             major, count = self.head()
             if (major, count) != (4, 2):
                 raise Malformed(f"at byte {start}: an array is a list of its shape and its elements")
-            shape = self.value(depth + 1)
-            if not isinstance(shape, list) or not all(type(length) is int and length >= 0 for length in shape):
+            shape = self.items()
+            if not all(type(length) is int and length >= 0 for length in shape):
                 raise Malformed(f"at byte {start}: a shape is a list of lengths")
             dtype, data = self.elements()
             return made(Elements(dtype, tuple(shape), "F" if tag == _BY_COLUMNS else "C", data))
         if tag in (_COMPLEX, _BOOLEANS) or tag in _TAGS:
             raise Malformed(f"at byte {start}: elements without a shape")
-        value = self.value(depth + 1)
+        value = self.items() if tag in (_DECIMAL, _NAMED) else self.value(self.levels + 1 if depth <= self.levels else depth + 1)
         if tag in (2, 3) and isinstance(value, bytes):
             number = int.from_bytes(value, "big")
             return number if tag == 2 else -1 - number
         if tag == _UUID and isinstance(value, bytes) and len(value) == 16:
             return uuid.UUID(bytes=value)
-        if tag == _DECIMAL and isinstance(value, list) and len(value) == 2 and all(type(part) is int for part in value):
+        if tag == _DECIMAL and len(value) == 2 and all(type(part) is int for part in value):
             exponent, number = value
             return Decimal((int(number < 0), tuple(map(int, str(abs(number)))), exponent))
-        if tag == _NAMED and isinstance(value, list) and len(value) == 2 and value[0] == "decimal" and isinstance(value[1], str):
+        if tag == _NAMED and len(value) == 2 and value[0] == "decimal" and isinstance(value[1], str):
             return Decimal(value[1])
         raise Malformed(f"at byte {start}: tag {tag} is none of Linkspan's, or tags what it cannot")
 
@@ -274,9 +352,9 @@ class _Reader:
         """The map of tag 1001: seconds under 1, nanoseconds under -9."""
         start = self.at
         _, count = self.head()
-        parts = {self.value(1): self.value(1) for _ in range(count)}
+        parts = {self.integer(): self.integer() for _ in range(count)}
         seconds, rest = parts.get(1), parts.get(-9, 0)
-        if type(seconds) is not int or type(rest) is not int:
+        if seconds is None:
             raise Malformed(f"at byte {start}: an instant is a map of seconds and nanoseconds")
         return Timestamp(seconds * 1_000_000_000 + rest)
 

@@ -27,6 +27,8 @@ _FIRST_PAUSE, _LAST_PAUSE = 0.1, 2.0
 #: How often a waiting thread looks up: on Windows a wait without end does not hear Ctrl-C.
 _LOOK = 0.2
 _SUBPROTOCOL = "linkspan.v1.cbor"
+#: What TLS says of an answer that is none.
+_NO_TLS = {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG", "INVALID_RECORD_TYPE", "UNKNOWN_PROTOCOL", "BAD_RECORD_TYPE"}
 
 
 class Deadline:
@@ -161,7 +163,8 @@ class Link:
         With a deadline it waits for a connection and for room; without one it is put behind the others. It is dropped where there is no
         connection, and where `still` is false after the wait: what has sent it begins anew with the next connection.
         """
-        data = cbor.encode(frame)
+        limits = (self.welcome or {}).get("limits", {})
+        data = _fitting(frame, limits)
         with self.changed:
             self.check()
             if deadline is not None:
@@ -169,9 +172,10 @@ class Link:
                 if not self.wait_for(lambda: self._outbox_bytes < _OUTBOX or self.is_over, deadline):
                     raise errors.Timeout(f"{self.address.url}: {self._outbox_bytes} bytes wait to be sent; the gateway or the network takes them too slowly")
                 self.check()
-            most = (self.welcome or {}).get("limits", {}).get("message")
-            if most is not None and len(data) > most:
-                raise errors.TooLarge(f"a message of {len(data)} bytes; the gateway takes {most}, which `linkspan gateway --max-message-size` raises")
+            # Another gateway may be there after the wait.
+            now = (self.welcome or {}).get("limits", {})
+            if now != limits:
+                data = _fitting(frame, now)
             if self.welcome is None or (still is not None and not still()):
                 return False
             self._put(data)
@@ -247,7 +251,7 @@ class Link:
             async with opened as ws:
                 await ws.send(cbor.encode({"type": "hello", "version": 1, "token": self._token}))
                 welcome = await asyncio.wait_for(ws.recv(), 10)
-                frame = cbor.decode(welcome) if isinstance(welcome, bytes) else {}
+                frame = cbor.decode_frame(welcome) if isinstance(welcome, bytes) else {}
                 if frame.get("type") == "error":
                     raise errors.of_frame(frame, url)
                 if frame.get("type") != "welcome" or frame.get("version") != 1:
@@ -264,9 +268,14 @@ class Link:
         except websockets.exceptions.InvalidStatus as error:
             raise _refusal(url, error) from None
         except (websockets.exceptions.InvalidHandshake, websockets.exceptions.InvalidMessage) as error:
-            raise errors.InvalidEndpoint(f"{url} is no gateway: {error}; give the address that `linkspan gateway` prints") from None
-        except ssl.SSLError as error:
+            hint = "give the address that `linkspan gateway` prints" if self.address.is_tls else "give the address that `linkspan gateway` prints, wss:// where it has a certificate"
+            raise errors.InvalidEndpoint(f"{url} is no gateway: {error}; {hint}") from None
+        except ssl.SSLCertVerificationError as error:
             raise errors.PermissionDenied(f"{url}: {error}; give certificate= with the file of the certificate that the gateway has") from None
+        except ssl.SSLError as error:
+            if error.reason in _NO_TLS:
+                raise errors.InvalidEndpoint(f"{url}: no TLS answers there; give ws://, or start the gateway with --certificate") from None
+            raise errors.PermissionDenied(f"{url}: {error}; look which TLS and which certificate the gateway, or a proxy before it, has") from None
         except socket.gaierror as error:
             raise errors.NotFound(f"{url}: {error.strerror}; correct the name of the machine") from None
         except (asyncio.TimeoutError, TimeoutError):
@@ -319,12 +328,25 @@ class Link:
                     await self._wake.wait()  # type: ignore[union-attr]
 
     def _received(self, data: Any) -> None:
-        frame = cbor.decode(data)
+        frame = cbor.decode_frame(data)
         with self.changed:
             end = self._ends.get(frame.get("id"))
             if end is not None:
                 end.received(frame, len(data))
                 self.changed.notify_all()
+
+
+def _fitting(frame: Dict[str, Any], limits: Dict[str, Any]) -> bytes:
+    """The bytes of a frame. The gateway ends the connection for what is beyond the limits that it has said: here they are the error of a call."""
+    values: List[Dict[str, Any]] = [frame, frame.get("failure") or {}]
+    for part, key in zip(values, ("value", "data")):
+        if key in part:
+            part[key] = cbor.Encoded(cbor.encode_within(part[key], cbor.Limits.of(limits)))
+    data = cbor.encode(frame)
+    most = limits.get("message")
+    if most is not None and len(data) > most:
+        raise errors.TooLarge(f"a message of {len(data)} bytes; the gateway takes {most}, which `linkspan gateway --max-message-size` raises")
+    return data
 
 
 def _closed(url: str, error: Any) -> errors.Error:

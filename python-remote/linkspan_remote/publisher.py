@@ -97,6 +97,7 @@ class Publisher:
         if not self._turn.acquire(timeout=-1 if remaining is None else min(remaining, threading.TIMEOUT_MAX)):
             raise errors.Timeout(f"{self.endpoint}: another thread publishes, and was not done within {deadline.seconds} s")
         link = self._link
+        sent = 0
         try:
             with link.changed:
                 number = 0
@@ -107,7 +108,13 @@ class Publisher:
                     while not link.send(frame, deadline, lambda: self._is_open):
                         self._wait_until_open(deadline)
                     self._under_way += 1
+                    sent += 1
                 return self._answered(number, 1, deadline)
+        except errors.Error as error:
+            # Those before may have been published: the same again would be twice.
+            if sent > 1:
+                error.retryable = False
+            raise
         finally:
             with link.changed:
                 self._given_up += self._under_way
@@ -125,7 +132,9 @@ class Publisher:
                 raise answer
             number = answer
         if not in_time:
-            raise errors.Timeout(f"{self.endpoint}: the gateway did not acknowledge within {deadline.seconds} s; the message may have been published")
+            error = errors.Timeout(f"{self.endpoint}: the gateway did not acknowledge within {deadline.seconds} s; the message may have been published")
+            error.retryable = False
+            raise error
         return number
 
     def close(self) -> None:

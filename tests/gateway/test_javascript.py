@@ -3,6 +3,7 @@
 import base64
 import gzip
 import hashlib
+import http.server
 import json
 import os
 import random
@@ -13,9 +14,11 @@ import subprocess
 import tarfile
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import playwright.sync_api
 import pytest
 from conftest import Bench, Gateway, go
 from playwright.sync_api import Browser, sync_playwright
@@ -214,6 +217,8 @@ def test_calls_are_answered_refused_given_up_and_withdrawn(bench: Bench, runs: N
     assert {name: got[name]["code"] for name in expected} == expected, got
     assert all(got[name]["name"] == "LinkspanError" for name in expected)
     assert got["failed"]["kind"] == "Remote" and "no such number" in got["failed"]["failure"]["text"]
+    # Its server may yet carry it out.
+    assert got["late"]["retry"] is False
     assert "a/1" in got["unsendable"]["text"] and "lab/nowhere" in got["nowhere"]["text"]
 
 
@@ -277,6 +282,23 @@ def test_what_may_have_been_done_is_not_said_to_be_good_for_another_try(bench: B
     assert got == {"call": ["Disconnected", False], "send": ["Disconnected", False], "latest": ["Disconnected", True]}
 
 
+def test_calls_whose_time_is_over_are_good_for_another_try_where_they_were_not_sent(bench: Bench, runs: Node | Page) -> None:
+    gateway = bench.gateway()
+    got = runs.run("unanswered", {}, lambda _: None, gateway)
+    assert got == {"call": ["Timeout", False], "latest": ["Timeout", True], "offline": ["Timeout", True]}
+
+
+@pytest.mark.costly
+def test_values_beyond_the_limits_are_errors_of_their_call_and_the_connection_goes_on(bench: Bench, runs: Node | Page) -> None:
+    token = bench.token("all", "--read", "*", "--call", "*", "--write", "*")
+    gateway = bench.gateway()
+    bench.python(ECHO)
+    got = runs.run("limits", {"address": address(gateway, token)}, lambda _: None, gateway)
+    both = [["TooLarge", False]] * 2
+    assert got["refused"] == {**dict.fromkeys(("values", "levels", "key", "message", "entries"), both), **dict.fromkeys(("name", "latest", "schema"), "TooLarge")}
+    assert got["numbers"] == [1, 2, 3] and got["states"] == []
+
+
 def test_no_more_than_the_credit_waits_for_the_program(bench: Bench, runs: Node | Page) -> None:
     gateway = bench.gateway()
     got = runs.run("credit", {}, lambda _: None, gateway)
@@ -334,6 +356,70 @@ def test_address_that_is_no_gateway_says_so_in_node(bench: Bench) -> None:
     gateway = bench.gateway()
     got = Node(bench).run("refusal", {"address": f"{gateway.address}/nothing"}, lambda _: None)
     assert got["kind"] == "NotFound" and "404" in got["text"], got
+
+
+@pytest.mark.parametrize("text", ["nonsense", "", "127.0.0.1:17180", "localhost:17180", "ws://", "ws://127.0.0.1:99999", "ftp://lab", "http://[", None])
+def test_text_that_is_no_address_says_what_was_tried_and_what_to_give(bench: Bench, text: str | None) -> None:
+    got = Node(bench).run("refusal", {"address": text and f"{text}#token=secret"}, lambda _: None)
+    assert (got["kind"], got["code"], got["name"]) == ("InvalidEndpoint", 107, "LinkspanError"), got
+    assert str(text or "") in got["text"] and "ws://HOST:PORT" in got["text"] and "secret" not in got["text"], got
+
+
+def test_address_with_tls_where_there_is_none_and_without_where_there_is_says_so_in_node(bench: Bench) -> None:
+    gateway = bench.gateway()
+    got = Node(bench).run("refusal", {"address": gateway.address.replace("http", "wss")}, lambda _: None)
+    assert got["kind"] == "InvalidEndpoint" and got["retry"] is False and "no TLS answers there; give ws://" in got["text"], got
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        def serve() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(4096)
+                # The alert of a server of TLS that got something else.
+                connection.sendall(b"\x15\x03\x03\x00\x02\x02\x32")
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        got = Node(bench).run("refusal", {"address": f"ws://127.0.0.1:{server.getsockname()[1]}"}, lambda _: None)
+        thread.join(PATIENCE)
+    assert got["kind"] == "InvalidEndpoint" and "wss://" in got["text"], got
+
+
+@pytest.mark.parametrize("admitted", [True, False])
+def test_page_of_another_origin_imports_the_client_where_the_gateway_admits_it(bench: Bench, browser: Browser, admitted: bool) -> None:
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_: object) -> None: ...
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(bench.folder / "page"))) as server:
+        (bench.folder / "page").mkdir()
+        (bench.folder / "page/index.html").write_text("<!doctype html><title>another page</title>")
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        origin = f"http://127.0.0.1:{server.server_port}"
+        gateway = bench.gateway(*(["--origin", origin] if admitted else []))
+        publisher = bench.publisher("lab/a", 1)
+        go(publisher)
+        until("there is a message", lambda: gateway.request("/api/latest/lab/a", gateway.token)[0] == 200)
+        context = browser.new_context()
+        try:
+            page = context.new_page()
+            page.goto(origin)
+            read = "async ([from, address]) => { const { connect } = await import(from); const lab = await connect(address); return (await lab.latest('lab/a')).value.i; }"
+            words = [f"{gateway.address}/client.js", address(gateway)]
+            if admitted:
+                assert page.evaluate(read, words) == 1
+            else:
+                with pytest.raises(playwright.sync_api.Error, match="dynamically imported module"):
+                    page.evaluate(read, words)
+            # No other file, and no answer, is for another page's code.
+            for path in ("/", "/page.js", "/json.js", f"/api/names?token={gateway.token}", "/metrics"):
+                _, _, headers = gateway.request(path, headers={"Origin": origin})
+                assert "access-control-allow-origin" not in {name.lower() for name in headers}, path
+            _, _, headers = gateway.request("/client.js", headers={"Origin": origin})
+            allowed = {name.lower(): value for name, value in headers.items()}
+            assert allowed.get("access-control-allow-origin") == (origin if admitted else None)
+            assert not admitted or allowed["vary"] == "origin"
+        finally:
+            context.close()
+            server.shutdown()
 
 
 @pytest.mark.parametrize("name", ["client", "json", "node", "schema"])

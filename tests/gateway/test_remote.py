@@ -299,6 +299,30 @@ def test_waits_end_and_say_why_nothing_came(bench: Bench) -> None:
         assert subscriber.next() is None and list(subscriber) == []
 
 
+def test_what_was_sent_is_not_said_to_be_good_for_another_try(bench: Bench) -> None:
+    token = everything(bench)
+    gateway = bench.gateway()
+    bench.python(SERVER)
+    with lab_of(gateway, token) as lab, lab.publisher("lab/out") as out:
+        # The gateway says so of a call, and the program itself of what the gateway does not answer.
+        with pytest.raises(errors.Timeout) as late:
+            lab.call("lab/double", "slow", timeout=0.2)
+        assert not late.value.retryable
+        gateway.child.send_signal(signal.SIGSTOP)
+        try:
+            for ask, may_retry in [
+                (lambda: lab.call("lab/double", {"n": 1}, timeout=0.1), False),
+                (lambda: out.send(1, timeout=0.1), False),
+                (lambda: out.send_many([1, 2], timeout=0.1), False),
+                (lambda: lab.latest("lab/out", timeout=0.1), True),
+            ]:
+                with pytest.raises(errors.Timeout) as unanswered:
+                    ask()
+                assert unanswered.value.retryable is may_retry
+        finally:
+            gateway.child.send_signal(signal.SIGCONT)
+
+
 def test_it_serves_calls_and_fails_them_as_the_module_does(bench: Bench) -> None:
     token = everything(bench)
     gateway = bench.gateway()
@@ -377,6 +401,7 @@ def test_wrong_addresses_tokens_and_certificates_say_what_to_do(bench: Bench, tm
         (dict(address="ws://host:port", token="x"), errors.InvalidEndpoint, "ws://HOST:PORT"),
         (dict(address=5, token="x"), errors.WrongType, "address=5"),
         (dict(address=gateway.address + "/nowhere", token="x"), errors.InvalidEndpoint, "404"),
+        (dict(address=gateway.address.replace("http", "wss"), token="x"), errors.InvalidEndpoint, "no TLS answers there; give ws://"),
         (dict(address="ws://no-such-machine.invalid", token="x"), errors.NotFound, "name of the machine"),
         (dict(address=gateway.address, token="x", certificate=tmp_path / "none.pem"), errors.InvalidState, "PEM"),
     ]
@@ -399,6 +424,9 @@ def test_it_trusts_the_certificate_that_it_is_given(bench: Bench) -> None:
     with pytest.raises(errors.PermissionDenied) as refused:
         lab_of(gateway)
     assert "certificate=" in str(refused.value)
+    with pytest.raises(errors.InvalidEndpoint) as plain:
+        linkspan_remote.connect(gateway.address.replace("https", "ws"), token=gateway.token)
+    assert "wss://" in str(plain.value)
     with lab_of(gateway, certificate=lab) as connected:
         assert connected.rights["read"] == ["*"]
 

@@ -121,6 +121,25 @@ class Refused(Exception):
         self.kind = frame["kind"]
 
 
+def extent(value: Any) -> tuple[int, int, int]:
+    """Values, levels of lists and maps, and bytes of the longest key."""
+    values, levels, longest = 0, 0, 0
+    left = [(value, 1)]
+    while left:
+        one, level = left.pop()
+        values += 1
+        if isinstance(one, (list, dict)):
+            levels = max(levels, level)
+            left += [(inner, level + 1) for inner in (one.values() if isinstance(one, dict) else one)]
+        if isinstance(one, dict):
+            longest = max([longest, *(len(key.encode()) for key in one)])
+    return values, levels, longest
+
+
+class Beyond(Exception):
+    """A frame for which the gateway would end the connection."""
+
+
 class Client:
     """A connection that has said hello."""
 
@@ -141,8 +160,22 @@ class Client:
         assert client.welcome["type"] == "welcome" and client.welcome["version"] == 1
         return client
 
+    def check(self, frame: dict, data: str | bytes) -> None:
+        """Refuses what is beyond the limits of `welcome`, as the page asks of a client."""
+        limits = self.welcome.get("limits", {})
+        for value in [frame[key] for key in ("value", "failure") if key in frame]:
+            for name, found in zip(("values", "levels", "key"), extent(value), strict=True):
+                # A failure has its data one level down, beside three other fields.
+                if found > limits[name] + (4 if value is frame.get("failure") else 0):
+                    raise Beyond(f"{found} {name}, and the gateway takes {limits[name]}")
+        length = len(data if isinstance(data, bytes) else data.encode())
+        if self.welcome and length > limits["message"]:
+            raise Beyond(f"{length} bytes, and the gateway takes {limits['message']}")
+
     async def send(self, **frame: Any) -> None:
-        await self.socket.send(json.dumps(frame) if self.is_json else cbor(frame))
+        data = json.dumps(frame) if self.is_json else cbor(frame)
+        self.check(frame, data)
+        await self.socket.send(data)
 
     async def receive(self, patience: float = PATIENCE) -> dict:
         data = await asyncio.wait_for(self.socket.recv(), patience)

@@ -4,7 +4,7 @@ const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 const hex = (text) => Uint8Array.from(text.match(/../g) ?? [], (pair) => parseInt(pair, 16));
 const toHex = (bytes) => Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 /** What an error says of itself. */
-const said = (promise) => Promise.resolve(promise).then((value) => ({ value }), (error) => ({ kind: error.kind, code: error.code, text: error.message, failure: error.failure ?? null, name: error.name }));
+const said = (promise) => Promise.resolve(promise).then((value) => ({ value }), (error) => ({ kind: error.kind, code: error.code, text: error.message, retry: error.retry, failure: error.failure ?? null, name: error.name }));
 
 function check(holds, text) {
   if (!holds) throw new Error(text);
@@ -353,6 +353,56 @@ export async function credit({ connect, decode, encode }) {
   while (lab.isConnected) await sleep(5);
   for (let at = 0; at < 12; at++) outcomes.push((await said(second.next())).kind ?? "message");
   return { got, granted, outcomes };
+}
+
+/** Values beyond the limits are errors of their call, and the connection goes on. */
+export async function limits({ connect }, { address }) {
+  const lab = await connect(address);
+  const states = [];
+  lab.onstate = (state) => states.push(state);
+  const out = await lab.publisher("ui/x");
+  const nested = (levels) => {
+    let value = [];
+    for (let at = 1; at < levels; at++) value = [value];
+    return value;
+  };
+  const { values, levels, key, message } = lab.welcome.limits;
+  const beyond = {
+    values: new Array(values).fill(null), levels: nested(levels + 1), key: { ["k".repeat(key + 1)]: 1 }, message: new Uint8Array(message),
+    entries: Object.fromEntries(Array.from({ length: values }, (_, at) => [at.toString(16), true])),
+  };
+  const refused = {};
+  for (const [what, value] of Object.entries(beyond)) {
+    refused[what] = [await said(out.send(value)), await said(lab.call("lab/echo", value))].map(({ kind, retry }) => [kind, retry]);
+  }
+  refused.name = (await said(lab.subscribe("x".repeat(message)).next())).kind;
+  refused.latest = (await said(lab.latest("x".repeat(message)))).kind;
+  refused.schema = (await said(lab.publisher("ui/y", { schema: "x".repeat(message) }))).kind;
+  const numbers = [];
+  for (const value of [new Array(values - 1).fill(null), nested(levels), { ["k".repeat(key)]: 1 }]) {
+    numbers.push(await out.send(value));
+    check(JSON.stringify(await lab.call("lab/echo", value)) === JSON.stringify(value), "an answer is what was asked");
+  }
+  lab.onstate = undefined;
+  lab.close();
+  return { refused, numbers, states };
+}
+
+/** Calls whose time is over: one that was sent may have been carried out, one that was not has not. */
+export async function unanswered({ connect, decode, encode }) {
+  let connections = 0;
+  const Socket = played((bytes, answer, socket) => {
+    const frame = decode(bytes);
+    // Those after the first say nothing.
+    if (frame.type === "hello" && ++connections === 1) answer(encode(WELCOME));
+    if (frame.type === "latest" && frame.name === "cut") socket.onclose?.({});
+  });
+  const lab = await connect("ws://played", { WebSocket: Socket });
+  const retries = Object.fromEntries(await Promise.all([["call", lab.call("a", 1, { timeout: 0 })], ["latest", lab.latest("a", { timeout: 0 })]].map(async ([what, asked]) => [what, await said(asked)])));
+  await said(lab.latest("cut"));
+  retries.offline = await said(lab.call("a", 1, { timeout: 0 }));
+  lab.close();
+  return Object.fromEntries(Object.entries(retries).map(([what, { kind, retry }]) => [what, [kind, retry]]));
 }
 
 /** What a connection that cannot be made says. */
