@@ -14,6 +14,9 @@ const SILENT_SECONDS = 60; // the gateway writes a comment more often than that
 function open_route(string $route, string $method, ?string $body = null): mixed
 {
     $headers = ['Authorization: Bearer ' . getenv('GATEWAY_TOKEN'), 'Content-Type: application/json'];
+    // A page that lost its stream goes on behind its last event.
+    $last = $_SERVER['HTTP_LAST_EVENT_ID'] ?? '';
+    $headers = array_merge($headers, preg_match('/^\d+\.[\da-f]+$/D', $last) ? ["Last-Event-ID: $last"] : []);
     $http = ['method' => $method, 'header' => $headers, 'timeout' => SILENT_SECONDS, 'ignore_errors' => true, 'follow_location' => 0];
     // Over HTTP/1.0 the answer has no chunks, which PHP would collect before it gives them.
     $http += ['protocol_version' => 1.0];

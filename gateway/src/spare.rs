@@ -1,11 +1,12 @@
 //! A descriptor in reserve: where none is left for another connection, it is given up for a moment, so that the client is
 //! told, and does not wait for what cannot come.
 
-use std::fs::File;
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use linkspan::{ErrorKind, page};
+use rustix::event::{EventfdFlags, eventfd};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
@@ -15,7 +16,7 @@ use tokio_rustls::TlsAcceptor;
 const REFUSAL: Duration = Duration::from_millis(500);
 
 /// A descriptor in reserve.
-pub struct Spare(Option<File>);
+pub struct Spare(Option<OwnedFd>);
 
 impl Spare {
     /// Takes one, if it is there.
@@ -30,7 +31,7 @@ impl Spare {
         }
     }
 
-    /// Accepts the connection that waits, in place of the descriptor; `None` where none waits. Without a descriptor the
+    /// Accepts the connection that waits, with the descriptor in reserve; `None` where none waits. Without a descriptor the
     /// kernel says so for a connection that is not there, too.
     pub async fn accept(&mut self, listener: &TcpListener) -> Option<(TcpStream, SocketAddr)> {
         self.0 = None;
@@ -43,8 +44,8 @@ impl Spare {
     }
 }
 
-fn open() -> Option<File> {
-    File::open("/dev/null").ok()
+fn open() -> Option<OwnedFd> {
+    eventfd(0, EventfdFlags::CLOEXEC).ok()
 }
 
 /// Tells a client that there is no descriptor for its connection, and ends it.

@@ -78,13 +78,20 @@ def follows_and_calls(bench: Bench, gateway: Gateway, token: str, page: Page) ->
         assert response.headers["content-type"].startswith("text/event-stream")
         until("the page follows the names", lambda: gateway.metric("subscriptions") == 1)
         go(publisher)
-        seen = 0
+        seen, incarnation = 0, ""
         for kind, frame in events(response):
+            if kind == "joined" and frame["name"] == "lab/a":
+                incarnation = frame["incarnation"]
             if kind in ("message", "lagged") and frame["name"] == "lab/a":
                 seen += 1 + frame.get("passed", 0) if kind == "message" else frame["missed"]
                 if frame.get("number") == 5:
                     break
         assert seen == 5
+    # One that comes again, as EventSource of a browser does, is told what it missed.
+    again = urllib.request.Request(f"{page.address}?name=lab/a", headers={"Last-Event-ID": f"2.{incarnation}"})
+    with urllib.request.urlopen(again, timeout=PATIENCE) as response:
+        number, passed = next((frame["number"], frame["passed"]) for kind, frame in events(response) if kind == "message")
+        assert (number, passed) == (5, 2)
     until("a page that has gone follows nothing", lambda: gateway.metric("subscriptions") == 0)
     status, text = page.request("lab/valve", {"open": True})
     assert (status, json.loads(text)) == (200, {"value": {"open": True, "by": "the valve"}}), text
