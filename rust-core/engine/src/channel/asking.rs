@@ -14,6 +14,7 @@ use crate::deadline::{Deadline, Waiting};
 use crate::drive;
 use crate::error::{Error, ErrorKind, Result};
 use crate::transport::hello::{AnsweredCall, Asked, Call, MIN_ANSWER_TIME};
+use crate::transport::place::Listener;
 
 /// How long a listener has to answer in all. Its acceptor answers within microseconds; a process that was stopped may
 /// come back.
@@ -35,7 +36,7 @@ pub struct Pending<T> {
     own: Option<T>,
     comparison: Option<Comparison>,
     /// Why the schemas do not fit: the outcome, after the listener has answered the report of it.
-    mismatch: Option<Error>,
+    mismatch: Option<Box<Report>>,
     /// Answers to hellos so far that had another schema.
     compared: usize,
     began: Instant,
@@ -50,6 +51,27 @@ enum Next {
     Fits,
     /// They do not; the hello reports it to the listener.
     Mismatch(Error, Option<Hello>),
+}
+
+/// What a listener is to be told: its schema does not fit. One that is busy is told by the next attempt.
+pub struct Report {
+    /// The outcome for this side.
+    error: Error,
+    hello: Hello,
+    listener: Option<Listener>,
+    began: Instant,
+    ends: Deadline,
+}
+
+impl Report {
+    /// Returns whether the listener may be told later that could not take the report for this reason.
+    fn is_due_after(&self, error: &Error) -> bool {
+        match error.kind() {
+            ErrorKind::Stalled => !self.ends.has_passed(),
+            ErrorKind::AddressInUse => self.began.elapsed() < STALE_REFUSAL,
+            _ => false,
+        }
+    }
 }
 
 /// The listener's hello, and its answers to queries about its schemas.
@@ -75,7 +97,7 @@ impl<T> Pending<T> {
 
     /// Returns the error of a listener that has not answered.
     pub fn stalled(&self) -> Error {
-        self.mismatch.clone().unwrap_or_else(|| self.asked.stalled())
+        self.mismatch.as_ref().map_or_else(|| self.asked.stalled(), |report| report.error.clone())
     }
 
     /// Returns the error of a call whose time is over before there is an outcome: `over` of one that does not wait, and
@@ -219,6 +241,15 @@ impl Dialling<'_> {
         hello: &Hello,
         offer: impl FnOnce() -> Result<(T, Vec<OwnedFd>)>,
     ) -> Result<Progress<T>> {
+        let report = self.report().take();
+        if let Some(report) = report.filter(|report| report.listener == self.target().listener()) {
+            let (began, ends) = (Instant::now(), report.ends);
+            let (asked, mismatch) = self.tell(report)?;
+            let (own, comparison, mismatch) = (None, None, Some(mismatch));
+            let pending = Pending { asked, own, comparison, mismatch, compared: 0, began, ends };
+            self.retry().awaits_answer(ends);
+            return Ok(Progress::Pending(pending));
+        }
         let (own, descriptors) = offer()?;
         let asked = self.ask(&self.with_schemas(hello), &descriptors)?;
         let (began, ends) = (Instant::now(), Deadline::after(ANSWER_TIME));
@@ -242,12 +273,21 @@ impl Dialling<'_> {
     ) -> Result<Progress<T>> {
         let Progress::Pending(mut pending) = progress else { return Ok(progress) };
         loop {
-            if let Some(mismatch) = pending.mismatch.take() {
+            if let Some(report) = pending.mismatch.take() {
                 // Without an answer it is the outcome as well.
-                if pending.ends.has_passed() || !matches!(drive::link(|| pending.asked.answer()), Ok(None)) {
-                    return Err(mismatch);
+                if pending.ends.has_passed() {
+                    return Err(report.error);
                 }
-                pending.mismatch = Some(mismatch);
+                match drive::link(|| pending.asked.answer()) {
+                    Ok(None) => {}
+                    // It has ended the connection before it has read the report.
+                    Ok(Some(Call::Busy)) => {
+                        self.retry().busy();
+                        return Err(self.tell_later(report, &self.busy()));
+                    }
+                    _ => return Err(report.error),
+                }
+                pending.mismatch = Some(report);
                 self.retry().awaits_answer(pending.ends);
                 return Ok(Progress::Pending(pending));
             }
@@ -287,9 +327,11 @@ impl Dialling<'_> {
             let (next, descriptors) = match next {
                 Next::Query(query) => (query, Vec::new()),
                 Next::Mismatch(error, report) => {
-                    let told = report.and_then(|report| self.ask(&report, &[]).ok());
-                    let Some(asked) = told else { return Err(error) };
-                    (pending.asked, pending.mismatch) = (asked, Some(error));
+                    let Some(hello) = report else { return Err(error) };
+                    let (listener, began) = (self.target().listener(), Instant::now());
+                    let report = Box::new(Report { error, hello, listener, began, ends: pending.ends });
+                    let (asked, report) = self.tell(report)?;
+                    (pending.asked, pending.mismatch) = (asked, Some(report));
                     continue;
                 }
                 Next::Fits => {
@@ -305,6 +347,32 @@ impl Dialling<'_> {
             };
             pending.asked = self.ask(&next, &descriptors)?;
         }
+    }
+
+    /// Reports to a listener that the schemas do not fit.
+    ///
+    /// # Errors
+    /// That they do not fit, where it cannot be told now.
+    fn tell(&self, report: Box<Report>) -> Result<(Asked, Box<Report>)> {
+        match self.ask(&report.hello, &[]) {
+            Ok(asked) => Ok((asked, report)),
+            Err(error) => {
+                if error.kind() == ErrorKind::AddressInUse {
+                    self.retry().busy();
+                }
+                Err(self.tell_later(report, &error))
+            }
+        }
+    }
+
+    /// Keeps a report for the next attempt, unless the `error` of this one is for good; returns the outcome for this
+    /// side, which is the same.
+    fn tell_later(&self, report: Box<Report>, error: &Error) -> Error {
+        let outcome = report.error.clone();
+        if report.is_due_after(error) {
+            *self.report() = Some(report);
+        }
+        outcome
     }
 
     /// Connects and sends a hello.
@@ -351,5 +419,66 @@ impl Dialling<'_> {
             (Err(error), report) => Next::Mismatch(self.shown(error), report),
             (Ok(()), _) => Next::Fits,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::channel::{Listener as Listening, Options};
+    use crate::schema::Schema;
+    use crate::sys::poll::Epoll;
+    use crate::transport::driver::{Appears, Target};
+    use crate::transport::endpoint::Endpoint;
+    use crate::transport::stream::Stream;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    /// Only guards against a hang.
+    const SOON: Duration = Duration::from_secs(60);
+
+    /// A listener that is busy when it is to be told for the first times that its schema does not fit.
+    struct BusyForReports(Box<dyn Target>, AtomicU32);
+
+    impl Target for BusyForReports {
+        fn ask(&self, hello: &[u8], descriptors: &[BorrowedFd<'_>]) -> Result<Call<Asked>> {
+            let is_report = hello.windows(8).any(|key| key == b"mismatch");
+            if is_report && self.1.fetch_sub(1, Ordering::Relaxed) > 1 {
+                return Ok(Call::Busy);
+            }
+            self.0.ask(hello, descriptors)
+        }
+
+        fn connect(&self, wakers: &[BorrowedFd<'_>], waiting: &mut Waiting<'_>) -> Result<Call<Stream>> {
+            self.0.connect(wakers, waiting)
+        }
+
+        fn appears(&self) -> Appears<'_> {
+            self.0.appears()
+        }
+
+        fn shown(&self) -> String {
+            self.0.shown()
+        }
+    }
+
+    #[test]
+    fn listener_that_is_busy_is_told_of_a_schema_that_does_not_fit_by_the_next_attempt() {
+        let options = |unit: &str| {
+            let text = format!("name = \"reading\"\n[fields.watts]\ntype = \"f64\"\nunit = \"{unit}\"\n");
+            Options::default().with_schema(Schema::parse(&text).unwrap())
+        };
+        let endpoint = format!("unix:asking-test-{}", std::process::id());
+        let listener = Listening::listen(&endpoint, &options("W")).unwrap();
+        let endpoint: Endpoint = endpoint.parse().unwrap();
+        let options = options("kW");
+        let dialler = Dialler::new(&endpoint, &options, &Epoll::new().unwrap(), 1).unwrap();
+        let dialler = dialler.with_target(|target| Box::new(BusyForReports(target, AtomicU32::new(3))));
+        let mut waiting = Waiting::until(Deadline::after(SOON));
+        let hello = || Hello::new(crate::channel::pattern::Pattern::Channel, None, 0);
+        let (left, offer) = (Attempt::default(), |_: &Hello| Ok(((), Vec::new())));
+        let refused = dialler.connect(&left, hello, offer, &[], &mut waiting).err().unwrap();
+        assert_eq!(refused.kind(), ErrorKind::SchemaMismatch, "{refused}");
+        assert!(dialler.report().is_none());
+        assert_eq!(listener.events().len(), 1, "{:?}", listener.events());
     }
 }

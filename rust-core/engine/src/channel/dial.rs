@@ -14,9 +14,10 @@
 
 use std::os::fd::BorrowedFd;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::asking::Report;
 use super::handshake::Hello;
 use super::options::Options;
 use super::retry::Retry;
@@ -44,6 +45,8 @@ pub struct Dialler {
     schema_negotiation: Option<SchemaNegotiation>,
     /// Whether the last attempt met a listener that prolongs it, which is not tried again within a call.
     is_prolonged: AtomicBool,
+    /// What a listener could not be told yet of its schema, by the next attempt.
+    report: Mutex<Option<Box<Report>>>,
 }
 
 /// An attempt to connect: [`Dialler::attempt`].
@@ -82,6 +85,7 @@ impl Dialler {
             reached: Mutex::default(),
             schema_negotiation: SchemaNegotiation::of(options),
             is_prolonged: AtomicBool::new(false),
+            report: Mutex::default(),
         })
     }
 
@@ -96,8 +100,21 @@ impl Dialler {
         match error.kind() {
             ErrorKind::NotFound => true,
             ErrorKind::Stalled => !self.is_prolonged.load(Ordering::Relaxed),
+            // The outcome is the same, and the listener is told of it.
+            ErrorKind::SchemaMismatch => self.report().is_some(),
             _ => false,
         }
+    }
+
+    /// The same with another target.
+    #[cfg(test)]
+    pub fn with_target(self, of: impl FnOnce(Box<dyn Target>) -> Box<dyn Target>) -> Dialler {
+        Dialler { target: of(self.target), ..self }
+    }
+
+    /// Returns what a listener could not be told yet.
+    pub(super) fn report(&self) -> MutexGuard<'_, Option<Box<Report>>> {
+        self.report.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns what ends the wait while there is no connection.
@@ -154,6 +171,11 @@ impl Dialling<'_> {
     /// Returns the address to connect to.
     pub fn target(&self) -> &dyn Target {
         &*self.0.target
+    }
+
+    /// Returns what a listener could not be told yet.
+    pub(super) fn report(&self) -> MutexGuard<'_, Option<Box<Report>>> {
+        self.0.report()
     }
 
     /// Returns which schemas of listeners fit; none if the program has none.
