@@ -9,6 +9,7 @@
 mod entry;
 mod outline;
 mod part;
+mod seen;
 
 use std::collections::VecDeque;
 use std::fmt::Write;

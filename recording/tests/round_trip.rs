@@ -10,6 +10,7 @@ use linkspan_recording::columns::Tables;
 use linkspan_recording::event::Kind;
 use linkspan_recording::reader::Limits;
 use linkspan_recording::{ChannelRecord, Compression, Entry, Event, Part, Reader, Settings};
+use mcap::records::op;
 
 /// Numbers that need more than 32 bits.
 const FIRST: u64 = (7 << 32) - 3;
@@ -371,5 +372,50 @@ fn outline_of_a_closed_part_has_no_name_that_no_reader_takes() {
         let (outline, names) = named("long", &[("lab/a", "s"), wrong]);
         assert_eq!(names, ["lab/a"]);
         assert_eq!(Vec::from_iter(outline.names), names);
+    }
+}
+
+/// A record with another code than it had is passed over by every reader: each is said, at its place.
+#[test]
+fn record_whose_operation_code_is_damaged_is_a_problem_of_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("whole.mcap");
+    write(&path, None);
+    let whole = std::fs::read(&path).unwrap();
+    let (mut at, mut chunks, mut others) = (mcap::MAGIC.len(), Vec::new(), Vec::new());
+    while whole[at] != op::DATA_END {
+        match whole[at] {
+            op::CHUNK => chunks.push(at),
+            op::ATTACHMENT | op::METADATA => others.push(at),
+            _ => {}
+        }
+        at += 9 + u64::from_le_bytes(whole[at + 1..at + 9].try_into().unwrap()) as usize;
+    }
+    assert!(chunks.len() >= 5 && others.len() >= 3, "{chunks:?} {others:?}");
+    let (end, damaged) = (at, folder.path().join("damaged.mcap"));
+    for (at, is_closed) in chunks.iter().chain(&others).flat_map(|at| [(*at, true), (*at, false)]) {
+        // Each code that one bit makes, and known, reserved and free ones.
+        for code in (0..8).map(|bit| whole[at] ^ 1 << bit).chain([0, op::DATA_END, 0x10, 0x7f, 0x80, 0xff]) {
+            let is_chunk = chunks.contains(&at);
+            // Where no summary names it, a record without an index that has a code of another kind may be one.
+            if !is_closed && !is_chunk && code != 0 && !(0x10..0x80).contains(&code) {
+                continue;
+            }
+            let mut bytes = whole.clone();
+            bytes[at] = code;
+            bytes.truncate(if is_closed { whole.len() } else { end });
+            std::fs::write(&damaged, &bytes).unwrap();
+            let mut reader = Reader::of(vec![damaged.clone()], Limits::default()).unwrap();
+            while reader.read().unwrap().is_some() {}
+            let lost: Vec<_> = reader.problems().iter().filter(|problem| problem.is_loss()).collect();
+            let case = format!("{code:#x} at {at}, closed: {is_closed}: {lost:#?}");
+            // The first chunk has no index, and channels: without a summary, messages of those are said in its place.
+            let is_first = chunks.first() == Some(&at);
+            assert!(
+                lost.iter().any(|problem| problem.offset == at as u64 || is_first && !is_closed),
+                "{case}"
+            );
+            assert!(lost.len() == 1 || is_first || !is_closed, "{case}");
+        }
     }
 }

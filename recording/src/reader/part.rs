@@ -1,6 +1,6 @@
 //! One file of a recording, record by record: what is in chunks as what is not.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fs::File;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
@@ -12,6 +12,7 @@ use mcap::records::{Record, op};
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
+use super::seen::{self, Seen};
 use super::{Channel, Limits, Problem, ProblemKind, Schema};
 use crate::chunk::{self, HEAD};
 use crate::event::Event;
@@ -92,6 +93,10 @@ pub(super) struct OpenPart {
     window: Option<(u64, u64)>,
     /// Bytes of schemas and channels that are held.
     described: u64,
+    /// Which of its records were seen.
+    seen: Seen,
+    /// Problems that were found together and are not returned yet.
+    found: VecDeque<Problem>,
     /// Whether something was found wrong in it.
     has_problem: bool,
     has_ended: bool,
@@ -148,6 +153,8 @@ impl OpenPart {
             channels: Vec::new(),
             window: None,
             described: 0,
+            seen: Seen::default(),
+            found: VecDeque::new(),
             has_problem: false,
             has_ended: false,
             next: None,
@@ -265,6 +272,9 @@ impl OpenPart {
         // The memory of the last chunk is used again where nobody holds it.
         current.body = Bytes::new();
         loop {
+            if let Some(problem) = self.found.pop_front() {
+                return Ok(Err(problem));
+            }
             let (code, data, begins) = if let Some((left, begins)) = &mut self.chunk {
                 let begins = *begins;
                 match chunk::next_record(left) {
@@ -288,7 +298,9 @@ impl OpenPart {
                     Err(problem) => return Ok(Err(problem)),
                 }
             };
-            let found = if code != op::CHUNK {
+            let found = if code == op::DATA_END && self.chunk.is_none() {
+                self.end_of_data(begins)?
+            } else if code != op::CHUNK {
                 self.record(code, &data, begins, current)
             } else if self.chunk.is_some() {
                 Err(self.wrong_chunk(begins, "it has another chunk in it"))
@@ -302,9 +314,45 @@ impl OpenPart {
             match found {
                 Ok(Some(found)) => return Ok(Ok(found)),
                 Ok(None) => {}
-                Err(problem) => return Ok(Err(problem)),
+                Err(problem) => {
+                    self.seen.say(problem.offset);
+                    return Ok(Err(problem));
+                }
             }
         }
+    }
+
+    /// Takes the end of the messages, behind which the schemas and channels are repeated.
+    fn end_of_data(&mut self, begins: u64) -> Result<std::result::Result<Option<Found>, Problem>> {
+        let failed = |error: std::io::Error| of_io(&error, "reading", &self.path);
+        let mut next = [0];
+        let is_more = self.offset < self.length;
+        if is_more {
+            self.file.read_exact_at(&mut next, self.offset).map_err(failed)?;
+        }
+        if is_more && !seen::is_of_summary(next[0]) {
+            let text = "the record that begins here says that the file has no more messages, and more stands behind it: what it had cannot be read";
+            return Ok(Err(self.damage(begins, text)));
+        }
+        self.has_ended = true;
+        let Some(summary) = self.summary()? else { return Ok(Ok(None)) };
+        let (lacking, further) = self.seen.lacking(&self.file, self.length, &summary).map_err(failed)?;
+        let mut found: VecDeque<_> = { lacking.iter() }
+            .map(|(place, what)| {
+                let text = format!(
+                    "{what} is to begin here, as the summary of the file says, and does not: what it had cannot be read"
+                );
+                self.damage(*place, text)
+            })
+            .collect();
+        if further > 0 {
+            let text = format!(
+                "{further} further chunks, attachments or metadata records that the summary of the file names were not found before it"
+            );
+            found.push_back(self.damage(begins, text));
+        }
+        self.found = found;
+        Ok(Ok(None))
     }
 
     fn wrong_chunk(&self, begins: u64, text: &str) -> Problem {
@@ -353,6 +401,10 @@ impl OpenPart {
                 cut(self, "the file ends here, in a record", false)
             });
         }
+        // That of an index follows from what it has.
+        if code != op::MESSAGE_INDEX {
+            self.seen.add(self.offset, code);
+        }
         let begins = self.offset.saturating_add(HEAD as u64);
         if length > self.limits.record && !is_attachment {
             let text = format!("a record of {length} bytes; at most {} are read", self.limits.record);
@@ -379,6 +431,12 @@ impl OpenPart {
         record.resize(usize::try_from(taken.saturating_add(HEAD as u64)).unwrap_or(usize::MAX), 0);
         self.file.read_exact_at(&mut record, self.offset).map_err(|error| failed(error, &self.path))?;
         self.record = BytesMut::freeze(record);
+        if code == op::MESSAGE_INDEX
+            && let Some(place) = self.seen.add_index(self.offset, &self.record.slice(HEAD..))
+        {
+            let text = "the record that begins here is to be a chunk, by what stands behind it or by its length, and is none: what it had cannot be read";
+            self.found.push_back(self.damage(place, text));
+        }
         self.offset = begins.saturating_add(length);
         Ok(Ok(Some(code)))
     }
@@ -404,8 +462,12 @@ impl OpenPart {
             current.attached = Some(Attached { offset, ..attached });
             return Ok(Some(Found::Attachment));
         }
-        // Behind the messages the schemas and channels are repeated.
-        self.has_ended |= code == op::DATA_END;
+        if seen::is_unknown(code) {
+            let text = format!(
+                "a record of the kind {code:#04x}, which no version of the format has: what it had cannot be read"
+            );
+            return Err(self.damage(begins, text));
+        }
         let record = chunk::parse(code, data)
             .map_err(|error| self.damage(begins, format!("a record that cannot be read: {error}")))?;
         let Some(record) = record else { return Ok(None) };
