@@ -1,11 +1,15 @@
 """What a replay promises: numbers and times, subscribers that are there, lockstep, commands."""
 
+import json
 import os
 import subprocess
 import time
 
+import linkspan
+import pytest
 from conftest import Lab, ended, sent
 from mcap.reader import make_reader
+from mcap.writer import Writer
 from support.tree import DEBUG, PROGRAM
 from support.waiting import until
 
@@ -29,15 +33,66 @@ def recorded(lab: Lab, count: int = 100, period: float = 0.002) -> None:
     publisher.communicate("")
 
 
-def test_messages_keep_their_numbers_and_times_and_wait_for_the_subscriber(lab: Lab) -> None:
+@pytest.mark.parametrize("awaited", ["again/a", "lab/a"])
+def test_messages_keep_their_numbers_and_times_and_wait_for_the_subscriber(lab: Lab, awaited: str) -> None:
     recorded(lab)
     subscriber = lab.python(SUBSCRIBER, "again/a", 100)
-    printed = lab.run(REPLAY, "replay", "a.mcap", "--rename", "lab/=again/", "--wait-for", "lab/a")
+    printed = lab.run(REPLAY, "replay", "a.mcap", "--rename", "lab/=again/", "--wait-for", awaited)
     assert "100 messages replayed; sent" in printed and "ms late on average" in printed
     lines = ended(subscriber).splitlines()
     exported = lab.recording("export", "a.mcap", "--csv").splitlines()[1:]
     assert [line.split()[:2] for line in lines] == [[str(i + 1), str(i)] for i in range(100)]
     assert [line.split(maxsplit=2)[2] for line in lines] == [line.split(",")[1] for line in exported]
+
+
+MISSING = """
+import sys, linkspan
+count, subscriber = int(sys.argv[2]), linkspan.subscribe(sys.argv[1])
+while count:
+    try:
+        message = subscriber.recv(timeout=60)
+        print("message", message.sequence, flush=True)
+        count -= 1
+    except linkspan.Lagged as error:
+        print("missed", error.missed, flush=True)
+"""
+
+
+def test_what_was_missed_before_the_first_message_of_an_incarnation_is_missed_by_subscribers(lab: Lab) -> None:
+    second = 1_000_000_000
+    with (lab.folder / "a.mcap").open("wb") as file:
+        writer = Writer(file)
+        writer.start(profile="linkspan")
+        events = writer.register_channel("linkspan/events", "json", 0)
+        # Of the second incarnation nothing was missed, of the third one in front of its first message and behind that.
+        for at, (incarnation, numbers) in enumerate([(7, (5, 6)), (8, (1, 2)), (9, (3, 7))], 1):
+            metadata = {"linkspan.incarnation": f"{incarnation:016x}", "linkspan.first": str(numbers[0]), "linkspan.source": "sensor-1"}
+            channel = writer.register_channel("lab/a", "cbor", 0, metadata)
+            expected = 1
+            for number in numbers:
+                time = (at * 10 + number) * second
+                if number > expected:
+                    event = {"time": time, "kind": "missed", "name": "lab/a", "incarnation": f"{incarnation:016x}", "first": expected, "count": number - expected}
+                    writer.add_message(events, time, json.dumps(event).encode(), time)
+                writer.add_message(channel, time, linkspan.encode({"i": number}), time, number)
+                expected = number + 1
+        writer.finish()
+    expected = ["missed 4", "message 5", "message 6", "message 1", "message 2", "missed 2", "message 3", "missed 3", "message 7"]
+    subscriber = lab.python(MISSING, "lab/a", 6)
+    assert subscriber.stdout
+    replay = lab.start(REPLAY, "replay", "a.mcap", "--wait-for", "lab/a", "--step")
+    assert replay.stdin
+    printed = []
+    for _ in range(6):
+        # A subscriber that comes to a publisher late would begin with its newest message.
+        replay.stdin.write("\n")
+        replay.stdin.flush()
+        printed.append(subscriber.stdout.readline().strip())
+        while printed[-1].startswith("missed"):
+            printed.append(subscriber.stdout.readline().strip())
+    assert printed == expected
+    ended(subscriber)
+    ended(replay)
 
 
 CONSUMER = """

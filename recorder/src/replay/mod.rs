@@ -22,7 +22,7 @@ use linkspan_recording::reader::{Entry, Message};
 use crate::record::counted;
 use crate::tools::{Choice, Reading, Window, finish, open, outline};
 use crate::{quantity, stderr};
-use outlets::Outlets;
+use outlets::{Names, Outlets};
 
 /// Publish the messages of a recording again
 ///
@@ -57,7 +57,7 @@ pub struct Arguments {
     /// Publish names that begin with OLD under NEW
     #[arg(long, value_name = "OLD=NEW", value_parser = rename)]
     rename: Vec<(String, String)>,
-    /// Begin once this name has a subscriber
+    /// Begin once this name, as it is published, has a subscriber
     #[arg(long, value_name = "NAME")]
     wait_for: Vec<String>,
     /// Send the messages of this name over a channel, to the program that connects there, and each one when it has
@@ -141,6 +141,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let title: String =
         stem.chars().map(|c| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '-' }).collect();
     let name = arguments.service.clone().unwrap_or_else(|| format!("replay-{title}"));
+    let (rename, lockstep) = (&*arguments.rename, &*arguments.lockstep);
+    let names = Names { rename, lockstep, recorded: &outline.names };
     let mut replay = Replay {
         arguments,
         begin,
@@ -151,7 +153,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             .as_deref()
             .map(|name| Subscriber::new(name, &Options::default()))
             .transpose()?,
-        outlets: Outlets::new(&arguments.rename, &arguments.lockstep, arguments.deadline),
+        outlets: Outlets::new(names, arguments.deadline),
+        names,
         done: Done::default(),
         at: 0,
         paused: false,
@@ -212,10 +215,16 @@ fn reader(arguments: &Arguments, begin: u64, from: Option<u64>) -> Result<Reader
 /// Returns the message of an entry, and its time, if a replay from this time on sends it.
 fn sends<'m>(window: &Window<'_>, entry: Entry<'m>, from: Option<u64>) -> Option<(Message<'m>, u64)> {
     let message = window.chosen(entry)?;
-    let place = window.place(message.received);
-    // Without the steps of the clock: a day by which it was set forward is no day of silence.
-    let time = window.continuous(message.received);
-    (from.is_none_or(|from| time >= from) && place.is_eq()).then_some((message, time))
+    let time = replayed(window, message.received, from)?;
+    Some((message, time))
+}
+
+/// Returns the time of what was received at this one without the steps of the clock, if a replay from `from` on has it.
+fn replayed(window: &Window<'_>, received: u64, from: Option<u64>) -> Option<u64> {
+    let place = window.place(received);
+    // A day by which the clock was set forward is no day of silence.
+    let time = window.continuous(received);
+    (from.is_none_or(|from| time >= from) && place.is_eq()).then_some(time)
 }
 
 /// Returns whether a replay from this time on sends more than so many messages of a name, as far as that is known.
@@ -264,6 +273,7 @@ struct Replay<'a> {
     service: ServiceLoop,
     answers: Option<Subscriber>,
     outlets: Outlets<'a>,
+    names: Names<'a>,
     done: Done,
     /// The time of the last message.
     at: u64,
@@ -308,6 +318,7 @@ impl Replay<'_> {
             self.arguments.wait_for.iter().chain(&self.arguments.lockstep).collect();
         let window = self.arguments.choice.window(self.begin);
         let end = Deadline::after(self.arguments.deadline);
+        let mut awaited = Vec::new();
         let mut reader = reader(self.arguments, self.begin, None)?;
         while !wanted.is_empty() {
             let Some(entry) = reader.read()? else {
@@ -317,13 +328,25 @@ impl Replay<'_> {
                 reader.wait(HELD.into())?;
                 continue;
             };
+            if let Entry::Event(event) = &entry {
+                if replayed(&window, event.time, None).is_some() {
+                    self.outlets.note(event);
+                }
+                continue;
+            }
             let Some(message) = window.chosen(entry) else { continue };
             if window.place(message.received).is_lt() {
                 continue;
             }
-            if let Some(at) = wanted.iter().position(|name| **name == message.channel.topic) {
-                wanted.remove(at);
+            let topic = &message.channel.topic;
+            let is_other = |name: &&String| !self.names.means(name, topic);
+            let before = wanted.len();
+            wanted.retain(is_other);
+            if wanted.len() < before {
                 self.outlets.open(&message)?;
+                if self.arguments.wait_for.iter().any(|name| self.names.means(name, topic)) {
+                    awaited.push(topic.clone());
+                }
             }
         }
         if let Some(name) = wanted.first() {
@@ -334,7 +357,7 @@ impl Replay<'_> {
             return Err(Error::new(ErrorKind::NotFound, text));
         }
         let mut sought = Step::Next;
-        while let Some(endpoint) = self.outlets.lacking(&self.arguments.wait_for, HELD)? {
+        while let Some(endpoint) = self.outlets.lacking(&awaited, HELD)? {
             if end.has_passed() {
                 return Err(Error::new(
                     ErrorKind::Timeout,
@@ -384,6 +407,12 @@ impl Replay<'_> {
                 }
                 continue;
             };
+            if let Entry::Event(event) = &entry {
+                if replayed(&window, event.time, from).is_some() {
+                    self.outlets.note(event);
+                }
+                continue;
+            }
             let Some((message, time)) = sends(&window, entry, from) else { continue };
             let (first, began) = *clock.get_or_insert((time, Instant::now()));
             let after = distance(time.saturating_sub(first), self.arguments.speed);

@@ -1,6 +1,6 @@
 //! Where replayed messages go: a publisher for each name, or a channel to a program that consumes them in lockstep.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,6 +10,7 @@ use linkspan::{
     Channel, Deadline, Error, ErrorKind, Listener, Options, Payload, Publisher, RecordedOrigin, Result,
     Timestamp, in_seconds, registry,
 };
+use linkspan_recording::event::{self, Event};
 use linkspan_recording::reader::Message;
 
 use crate::stderr;
@@ -18,13 +19,39 @@ use crate::stderr;
 /// message again.
 const SUCCESSOR: Duration = Duration::from_secs(2);
 
+/// What the command line says of names.
+#[derive(Clone, Copy)]
+pub struct Names<'a> {
+    pub rename: &'a [(String, String)],
+    /// Names that are replayed over channels.
+    pub lockstep: &'a [String],
+    /// The names that the recording has, as far as it is written.
+    pub recorded: &'a BTreeSet<String>,
+}
+
+impl Names<'_> {
+    /// Returns the name under which a topic is published, if it may be.
+    fn published(&self, topic: &str) -> String {
+        renamed(topic, self.rename).map_or_else(|| topic.to_owned(), |(new, rest)| format!("{new}{rest}"))
+    }
+
+    /// Returns whether an option that has this name means the topic: what is published under it, and where nothing
+    /// else is, what has it in the recording.
+    pub fn means(&self, name: &str, topic: &str) -> bool {
+        let name = name.strip_prefix("tcp:").unwrap_or(name);
+        self.published(topic) == name
+            || topic == name && !self.recorded.iter().any(|other| self.published(other) == name)
+    }
+}
+
 /// All of them.
 pub struct Outlets<'a> {
-    rename: &'a [(String, String)],
-    lockstep: &'a [String],
+    names: Names<'a>,
     deadline: Duration,
     /// By the name in the recording.
     open: HashMap<String, Outlet>,
+    /// The first number that the recording misses of publishers of which no message came yet, by name and incarnation.
+    missed: HashMap<(String, u64), u64>,
     /// How often the recording began: each time is another incarnation.
     round: u64,
     /// Publishers that were begun close to the one before, and when that was.
@@ -36,6 +63,8 @@ pub struct Outlets<'a> {
 /// and a file of some KiB has as many as messages. One that replays them as slowly as programs start has any number.
 const HURRIED: u32 = 8_192;
 const CLOSE: Duration = Duration::from_millis(50);
+/// Bytes of a name of which it is kept what was missed before its first message.
+const LONGEST: usize = 1_024;
 
 pub struct Outlet {
     endpoint: String,
@@ -57,8 +86,9 @@ enum Kind {
 
 impl<'a> Outlets<'a> {
     /// None is open.
-    pub fn new(rename: &'a [(String, String)], lockstep: &'a [String], deadline: Duration) -> Outlets<'a> {
-        Outlets { rename, lockstep, deadline, open: HashMap::new(), round: 0, hurried: 0, begun: None }
+    pub fn new(names: Names<'a>, deadline: Duration) -> Outlets<'a> {
+        let (open, missed) = (HashMap::new(), HashMap::new());
+        Outlets { names, deadline, open, missed, round: 0, hurried: 0, begun: None }
     }
 
     /// Counts a publisher that begins.
@@ -87,6 +117,7 @@ impl<'a> Outlets<'a> {
     pub fn begin_again(&mut self) -> Result<()> {
         self.round = self.round.wrapping_add(1);
         self.hurried = 0;
+        self.missed.clear();
         // Channels go on: the incarnation is said with each of their messages.
         let publishers = self.open.extract_if(|_, outlet| matches!(outlet.kind, Kind::Publisher(_)));
         publishers.into_iter().try_for_each(|(_, outlet)| outlet.close(self.deadline))?;
@@ -97,6 +128,20 @@ impl<'a> Outlets<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Takes an event: what was missed before the first message of a publisher is missed by its subscribers, too.
+    pub fn note(&mut self, event: &Event) {
+        let (event::Kind::Missed, Some(incarnation), Some(first)) =
+            (event.kind, event.incarnation, event.first)
+        else {
+            return;
+        };
+        let is_open = self.open.get(&event.name).is_some_and(|outlet| outlet.of == incarnation);
+        // Of a stranger's file as well.
+        if !is_open && event.name.len() < LONGEST && self.missed.len() < HURRIED as usize {
+            self.missed.entry((event.name.clone(), incarnation)).or_insert(first);
+        }
     }
 
     /// Opens the outlet of a message's name, where it is not open.
@@ -133,8 +178,10 @@ impl<'a> Outlets<'a> {
         Ok(outlet)
     }
 
-    fn begin(&self, message: &Message<'_>) -> Result<Outlet> {
+    fn begin(&mut self, message: &Message<'_>) -> Result<Outlet> {
         let channel = message.channel;
+        let missed = self.missed.remove(&(channel.topic.clone(), channel.incarnation));
+        let first = missed.unwrap_or(message.number).min(message.number);
         let mut options = Options::default();
         options.client_id = source(&channel.source);
         if let Some(notation) = channel.notation() {
@@ -144,8 +191,8 @@ impl<'a> Outlets<'a> {
             })?;
             options = options.with_schema(schema);
         }
-        let lockstep = self.lockstep.iter().any(|name| *name == channel.topic);
-        let (transport, name) = place(&channel.topic, &channel.endpoint, self.rename)?;
+        let lockstep = self.names.lockstep.iter().any(|name| self.names.means(name, &channel.topic));
+        let (transport, name) = place(&channel.topic, &channel.endpoint, self.names.rename)?;
         let endpoint = format!("{}:{name}", if lockstep { "shm" } else { transport });
         let kind = if lockstep {
             let options = options.with_lockstep(true);
@@ -160,19 +207,19 @@ impl<'a> Outlets<'a> {
                 &endpoint,
                 &options,
                 new_incarnation(channel.incarnation, self.round),
-                message.number.max(1),
+                first.max(1),
             )?)
         };
         Ok(Outlet { endpoint, of: channel.incarnation, kind })
     }
 
-    /// Waits until every name has a subscriber, up to `patience` for each; returns the first that still has none.
+    /// Waits until every topic has a subscriber, up to `patience` for each; returns the first that still has none.
     ///
     /// # Errors
     /// Those of the publisher, but for a time-out.
-    pub fn lacking(&self, names: &[String], patience: Duration) -> Result<Option<&str>> {
-        for name in names {
-            let Some(Outlet { endpoint, kind: Kind::Publisher(publisher), .. }) = self.open.get(name) else {
+    pub fn lacking(&self, topics: &[String], patience: Duration) -> Result<Option<&str>> {
+        for topic in topics {
+            let Some(Outlet { endpoint, kind: Kind::Publisher(publisher), .. }) = self.open.get(topic) else {
                 continue;
             };
             match publisher.wait_for_subscribers(1, patience) {
@@ -295,6 +342,12 @@ fn source(recorded: &str) -> Option<String> {
     is_known.then(|| format!("replay-of-{recorded}").chars().map(allowed).take(64).collect())
 }
 
+/// Returns the name, without its transport, that takes the place of the beginning of a topic, and the rest of that.
+fn renamed<'a>(topic: &'a str, rename: &'a [(String, String)]) -> Option<(&'a str, &'a str)> {
+    let (old, new) = rename.iter().find(|(old, _)| topic.starts_with(old))?;
+    Some((new.strip_prefix("tcp:").unwrap_or(new), topic.strip_prefix(old.as_str())?))
+}
+
 /// Returns the transport and the name under which the messages of a topic are published. The author of the recording
 /// chose the topic: what is no name in the runtime directory, a path or an address, and the name of a program of
 /// Linkspan are published only where `--rename` gives another one.
@@ -305,12 +358,11 @@ fn place<'a>(topic: &str, endpoint: &'a str, rename: &[(String, String)]) -> Res
     let is_place = |name: &str| name.starts_with('/') || name.contains([':', '\0']);
     let climbs = |name: &str| name.split('/').any(|segment| matches!(segment, "." | ".."));
     let is_plain = |rest: &str| rest.chars().all(|c| c.is_ascii_alphanumeric() || "._-/".contains(c));
-    let renamed = rename.iter().find_map(|(old, new)| Some((topic.strip_prefix(old.as_str())?, new)));
+    let renamed = renamed(topic, rename);
     let (name, is_address, is_given) = match renamed {
         // A place that the option names, and of the topic whole segments below it: its author neither ends the name of
         // a folder nor a port.
-        Some((rest, new)) => {
-            let new = new.strip_prefix("tcp:").unwrap_or(new);
+        Some((new, rest)) => {
             let is_address = new.starts_with("//");
             let is_whole = rest.is_empty() || !is_address && (new.ends_with('/') || rest.starts_with('/'));
             let is_given = is_place(new) && is_whole && is_plain(rest) && !climbs(rest);
@@ -325,7 +377,7 @@ fn place<'a>(topic: &str, endpoint: &'a str, rename: &[(String, String)]) -> Res
         );
         return Err(Error::new(ErrorKind::InvalidEndpoint, text));
     }
-    let is_named = renamed.is_some_and(|(rest, _)| rest.is_empty());
+    let is_named = renamed.is_some_and(|(_, rest)| rest.is_empty());
     if registry::is_own_name(&name) && !is_named {
         let text = format!(
             "the recording has messages of {topic}, and what they would be published at, {name}, is the name of a program of Linkspan, which \
@@ -400,10 +452,34 @@ mod tests {
         }
     }
 
+    #[test]
+    fn options_take_the_name_that_is_published_and_the_recorded_one_where_nothing_else_has_it() {
+        let pairs = |pairs: &[(&str, &str)]| -> Vec<(String, String)> {
+            pairs.iter().map(|(old, new)| ((*old).to_owned(), (*new).to_owned())).collect()
+        };
+        let recorded: BTreeSet<String> = ["lab/a", "lab/b", "other"].map(str::to_owned).into();
+        for (rename, name, expected) in [
+            (&[][..], "lab/a", &["lab/a"][..]),
+            (&[("lab/", "copy/")], "lab/a", &["lab/a"]),
+            (&[("lab/", "copy/")], "copy/a", &["lab/a"]),
+            (&[("lab/", "copy/")], "other", &["other"]),
+            (&[("lab/", "copy/")], "copy/c", &[]),
+            (&[("lab/a", "lab/b"), ("lab/b", "lab/c")], "lab/b", &["lab/a"]),
+            (&[("lab/a", "tcp://127.0.0.1:8000")], "tcp://127.0.0.1:8000", &["lab/a"]),
+        ] {
+            let rename = pairs(rename);
+            let names = Names { rename: &rename, lockstep: &[], recorded: &recorded };
+            let meant: Vec<_> = recorded.iter().filter(|topic| names.means(name, topic)).collect();
+            assert_eq!(meant, expected, "{name} of {rename:?}");
+        }
+    }
+
     /// A recording of some KiB may have a publisher for each message, and each takes milliseconds.
     #[test]
     fn publishers_that_take_the_place_of_each_other_are_bounded_unless_time_is_between_them() {
-        let mut outlets = Outlets::new(&[], &[], Duration::ZERO);
+        let recorded = BTreeSet::new();
+        let names = Names { rename: &[], lockstep: &[], recorded: &recorded };
+        let mut outlets = Outlets::new(names, Duration::ZERO);
         for _ in 0..2 {
             (0..=HURRIED).try_for_each(|_| outlets.count_begun("lab/a")).unwrap();
             let error = outlets.count_begun("lab/a").unwrap_err();
