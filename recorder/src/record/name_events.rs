@@ -159,7 +159,7 @@ impl NameEvents<'_> {
                 EventKind::Forgotten => (Kind::Disconnected, ""),
                 EventKind::Lagged => continue,
             };
-            let event = Event::new(time, kind).of(topic(name), None);
+            let event = Event::new(time, kind).of(topic(name), event.incarnation);
             let event = if source.is_empty() {
                 event.with_text(text)
             } else {

@@ -4,6 +4,7 @@
 //! each other; the recorder was never without a connection to a name that lives; each part was closed by its recorder,
 //! with all of its threads alive; and what it was made of was whole.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -54,7 +55,7 @@ struct Numbers {
 impl Numbers {
     /// Takes the numbers from `first` on, of messages or of missed ones.
     fn take(&mut self, name: &str, incarnation: u64, first: u64, count: u64, what: &str) {
-        let place = || format!("{name} (incarnation {incarnation:016x})");
+        let place = || format!("{} (incarnation {incarnation:016x})", named(name));
         let end = first.saturating_add(count);
         let key = (name.to_owned(), incarnation);
         // It went on, so its numbers say what is missing.
@@ -101,6 +102,11 @@ const MAX_FAULTS: usize = 10_000;
 /// publisher did not say which message was its last, or one may have come and gone that nothing told of.
 const NOT_KNOWN: u8 = 5;
 
+/// Returns a name as programs write it: of an address with its transport, which a topic has not.
+fn named(topic: &str) -> Cow<'_, str> {
+    if topic.starts_with("//") { format!("tcp:{topic}").into() } else { topic.into() }
+}
+
 /// Checks it.
 pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let mut readers = [open(&arguments.file)?];
@@ -125,7 +131,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
                 );
             }
             Entry::Event(event) if matches!(event.kind, Kind::Refused | Kind::Unconnected) => {
-                numbers.fault(format!("{}: {}: {}", event.kind.name(), event.name, event.text));
+                numbers.fault(format!("{}: {}: {}", event.kind.name(), named(&event.name), event.text));
             }
             Entry::Event(event) if event.kind == Kind::Unaccounted => {
                 match event.incarnation {
@@ -200,7 +206,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
             stdout::print_line(&format!("{verdict}: {messages} messages, {missed} missed and said so"))?;
         }
         if ends > 0 && !arguments.quiet {
-            let names: BTreeSet<&str> = numbers.unaccounted.iter().map(|(name, _)| &**name).collect();
+            let names: BTreeSet<_> = numbers.unaccounted.iter().map(|(name, _)| named(name)).collect();
             let names = Vec::from_iter(names).join(", ");
             stdout::print_line(&format!(
                 "the end of {} is not known: {names}",
@@ -208,7 +214,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
             ))?;
         }
         if !numbers.unknown.is_empty() && !arguments.quiet {
-            let names = Vec::from_iter(numbers.unknown).join(", ");
+            let names = Vec::from_iter(numbers.unknown.iter().map(|name| named(name))).join(", ");
             stdout::print_line(&format!(
                 "whether more was published is not known, see the events \"unaccounted\": {names}"
             ))?;

@@ -60,6 +60,9 @@ pub struct Event {
     pub missed: u64,
     /// Details for a person: the peer's source, or a reason.
     pub text: String,
+    /// The incarnation of the publisher that connected or disconnected.
+    #[doc(hidden)]
+    pub incarnation: Option<u64>,
 }
 
 /// The end of a publisher of which something is missing, or may be.
@@ -145,13 +148,24 @@ impl EventLog {
 
     /// Records that a peer connected.
     pub fn connected(&self, who: &str) {
+        self.connected_to(who, None);
+    }
+
+    /// Records that a publisher connected, of this incarnation.
+    pub fn connected_to(&self, who: &str, incarnation: Option<u64>) {
         let first = self.connected.fetch_add(1, Ordering::Relaxed) == 0;
-        self.push(if first { EventKind::Connected } else { EventKind::Reconnected }, 0, who.to_owned());
+        let kind = if first { EventKind::Connected } else { EventKind::Reconnected };
+        self.push_of(kind, 0, who.to_owned(), incarnation);
     }
 
     /// Records that a peer disconnected, and why.
     pub fn disconnected(&self, why: String) {
         self.push(EventKind::Disconnected, 0, why);
+    }
+
+    /// Records that a publisher disconnected, of this incarnation, and why.
+    pub fn disconnected_from(&self, why: String, incarnation: Option<u64>) {
+        self.push_of(EventKind::Disconnected, 0, why, incarnation);
     }
 
     /// Records the end of a publisher of which something is missing.
@@ -199,7 +213,7 @@ impl EventLog {
             }
             EventKind::Disconnected | EventKind::Forgotten | EventKind::SchemaMismatch => {}
         }
-        self.push(event.kind, event.missed, format!("{name}: {}", event.text));
+        self.push_of(event.kind, event.missed, format!("{name}: {}", event.text), event.incarnation);
     }
 
     /// Records that messages kept for a disconnected client are lost because the bounds were
@@ -254,6 +268,11 @@ impl EventLog {
 
     /// Adds an event.
     fn push(&self, kind: EventKind, missed: u64, text: String) {
+        self.push_of(kind, missed, text, None);
+    }
+
+    /// Adds an event of a publisher.
+    fn push_of(&self, kind: EventKind, missed: u64, text: String, incarnation: Option<u64>) {
         #[cfg(feature = "log")]
         {
             let worse = matches!(kind, EventKind::Lagged | EventKind::Forgotten | EventKind::SchemaMismatch);
@@ -264,7 +283,9 @@ impl EventLog {
         if events.len() == KEPT {
             events.pop_front();
         }
-        events.push_back(Event { kind, at: Timestamp::now(), missed, text });
+        // A store has none.
+        let incarnation = incarnation.filter(|incarnation| *incarnation != 0);
+        events.push_back(Event { kind, at: Timestamp::now(), missed, text, incarnation });
     }
 
     /// Returns the events since the last call, oldest first; none in a forked child.

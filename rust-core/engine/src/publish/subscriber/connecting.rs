@@ -65,11 +65,12 @@ impl Subscriber {
         let (session, before) = (feed.session, feed.before);
         if self.options.schema.is_some() && !feed.has_schema {
             let source = &feed.source;
-            self.event_log.connected(&format!(
+            let text = format!(
                 "{source}, which has no schema: the schema of this subscriber is not compared with one"
-            ));
+            );
+            self.event_log.connected_to(&text, Some(session));
         } else {
-            self.event_log.connected(&feed.source);
+            self.event_log.connected_to(&feed.source, Some(session));
         }
         self.keep_position(receive_state, session, before);
     }

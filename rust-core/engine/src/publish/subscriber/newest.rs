@@ -65,7 +65,7 @@ impl Subscriber {
                     waiting.woke(false)?;
                 }
                 Err(e) if e.kind() == ErrorKind::Disconnected => {
-                    self.event_log.disconnected(e.to_string());
+                    self.event_log.disconnected_from(e.to_string(), Some(feed.session));
                     receive_state.feed_failed(&e, self.origin.retry());
                 }
                 // The store does not exist yet.

@@ -102,7 +102,8 @@ impl Subscriber {
             }
             Err(e) => {
                 if e.kind() != ErrorKind::Disconnected {
-                    self.event_log.disconnected(e.to_string());
+                    let incarnation = receive_state.feed.as_ref().map(|feed| feed.session);
+                    self.event_log.disconnected_from(e.to_string(), incarnation);
                     receive_state.feed_failed(&e, self.origin.retry());
                     return Err(e);
                 }
@@ -129,7 +130,7 @@ impl Subscriber {
             FeedEnd::Lacks { read, last } => (Some(end(read, Some(last))), last - read, error.to_string()),
             FeedEnd::Unknown { read } => (Some(end(read, None)), 0, format!("{error}; {UNKNOWN_END}")),
         };
-        self.event_log.disconnected(text);
+        self.event_log.disconnected_from(text, Some(feed.session));
         self.event_log.ended(end);
         lost
     }
