@@ -10,19 +10,16 @@ use std::time::{Duration, Instant};
 
 use super::dial::{Dialler, Dialling};
 use super::handshake::{self, Hello};
+use super::mismatch_report::{MismatchReport, STALE_REFUSAL};
 use crate::deadline::{Deadline, Waiting};
 use crate::drive;
 use crate::error::{Error, ErrorKind, Result};
 use crate::transport::hello::{AnsweredCall, Asked, Call, MIN_ANSWER_TIME};
-use crate::transport::place::Listener;
 
 /// How long a listener has to answer in all. Its acceptor answers within microseconds; a process that was stopped may
 /// come back.
 const ANSWER_TIME: Duration = Duration::from_secs(5);
 
-/// How long an `AddressInUse` is retried. The predecessor of this program may have been killed just before,
-/// and the kernel of a busy machine reports that to the listener late.
-const STALE_REFUSAL: Duration = Duration::from_millis(100);
 /// The time that has to be left for that.
 const AGAIN: Duration = Duration::from_millis(20);
 
@@ -36,7 +33,7 @@ pub struct Pending<T> {
     own: Option<T>,
     comparison: Option<Comparison>,
     /// Why the schemas do not fit: the outcome, after the listener has answered the report of it.
-    mismatch: Option<Box<Report>>,
+    mismatch: Option<Box<MismatchReport>>,
     /// Answers to hellos so far that had another schema.
     compared: usize,
     began: Instant,
@@ -51,27 +48,6 @@ enum Next {
     Fits,
     /// They do not; the hello reports it to the listener.
     Mismatch(Error, Option<Hello>),
-}
-
-/// What a listener is to be told: its schema does not fit. One that is busy is told by the next attempt.
-pub struct Report {
-    /// The outcome for this side.
-    error: Error,
-    hello: Hello,
-    listener: Option<Listener>,
-    began: Instant,
-    ends: Deadline,
-}
-
-impl Report {
-    /// Returns whether the listener may be told later that could not take the report for this reason.
-    fn is_due_after(&self, error: &Error) -> bool {
-        match error.kind() {
-            ErrorKind::Stalled => !self.ends.has_passed(),
-            ErrorKind::AddressInUse => self.began.elapsed() < STALE_REFUSAL,
-            _ => false,
-        }
-    }
 }
 
 /// The listener's hello, and its answers to queries about its schemas.
@@ -244,7 +220,7 @@ impl Dialling<'_> {
         let report = self.report().take();
         if let Some(report) = report.filter(|report| report.listener == self.target().listener()) {
             let (began, ends) = (Instant::now(), report.ends);
-            let (asked, mismatch) = self.tell(report)?;
+            let (asked, mismatch) = self.send_report(report)?;
             let (own, comparison, mismatch) = (None, None, Some(mismatch));
             let pending = Pending { asked, own, comparison, mismatch, compared: 0, began, ends };
             self.retry().awaits_answer(ends);
@@ -283,7 +259,7 @@ impl Dialling<'_> {
                     // It has ended the connection before it has read the report.
                     Ok(Some(Call::Busy)) => {
                         self.retry().busy();
-                        return Err(self.tell_later(report, &self.busy()));
+                        return Err(self.keep_report(report, &self.busy()));
                     }
                     _ => return Err(report.error),
                 }
@@ -329,8 +305,9 @@ impl Dialling<'_> {
                 Next::Mismatch(error, report) => {
                     let Some(hello) = report else { return Err(error) };
                     let (listener, began) = (self.target().listener(), Instant::now());
-                    let report = Box::new(Report { error, hello, listener, began, ends: pending.ends });
-                    let (asked, report) = self.tell(report)?;
+                    let report =
+                        Box::new(MismatchReport { error, hello, listener, began, ends: pending.ends });
+                    let (asked, report) = self.send_report(report)?;
                     (pending.asked, pending.mismatch) = (asked, Some(report));
                     continue;
                 }
@@ -352,22 +329,22 @@ impl Dialling<'_> {
     /// Reports to a listener that the schemas do not fit.
     ///
     /// # Errors
-    /// That they do not fit, where it cannot be told now.
-    fn tell(&self, report: Box<Report>) -> Result<(Asked, Box<Report>)> {
+    /// That they do not fit, where the report cannot be sent now.
+    fn send_report(&self, report: Box<MismatchReport>) -> Result<(Asked, Box<MismatchReport>)> {
         match self.ask(&report.hello, &[]) {
             Ok(asked) => Ok((asked, report)),
             Err(error) => {
                 if error.kind() == ErrorKind::AddressInUse {
                     self.retry().busy();
                 }
-                Err(self.tell_later(report, &error))
+                Err(self.keep_report(report, &error))
             }
         }
     }
 
     /// Keeps a report for the next attempt, unless the `error` of this one is for good; returns the outcome for this
     /// side, which is the same.
-    fn tell_later(&self, report: Box<Report>, error: &Error) -> Error {
+    fn keep_report(&self, report: Box<MismatchReport>, error: &Error) -> Error {
         let outcome = report.error.clone();
         if report.is_due_after(error) {
             *self.report() = Some(report);

@@ -17,8 +17,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::asking::Report;
 use super::handshake::Hello;
+use super::mismatch_report::MismatchReport;
 use super::options::Options;
 use super::retry::Retry;
 use super::schema_negotiation::SchemaNegotiation;
@@ -46,7 +46,7 @@ pub struct Dialler {
     /// Whether the last attempt met a listener that prolongs it, which is not tried again within a call.
     is_prolonged: AtomicBool,
     /// What a listener could not be told yet of its schema, by the next attempt.
-    report: Mutex<Option<Box<Report>>>,
+    report: Mutex<Option<Box<MismatchReport>>>,
 }
 
 /// An attempt to connect: [`Dialler::attempt`].
@@ -113,7 +113,7 @@ impl Dialler {
     }
 
     /// Returns what a listener could not be told yet.
-    pub(super) fn report(&self) -> MutexGuard<'_, Option<Box<Report>>> {
+    pub(super) fn report(&self) -> MutexGuard<'_, Option<Box<MismatchReport>>> {
         self.report.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -174,7 +174,7 @@ impl Dialling<'_> {
     }
 
     /// Returns what a listener could not be told yet.
-    pub(super) fn report(&self) -> MutexGuard<'_, Option<Box<Report>>> {
+    pub(super) fn report(&self) -> MutexGuard<'_, Option<Box<MismatchReport>>> {
         self.0.report()
     }
 

@@ -14,7 +14,7 @@
 //! | the hello of each side; the pattern of a name | `handshake`, `pattern` |
 //! | connecting, and what ends the wait without a connection; accepting, admitting, the queue of those admitted | `dial`, `asking`, `retry`, `acceptor`, `admission`, `accept_queue` |
 //! | a connected link and its peer; the connection of a channel or of a server's client | `link`, `conn` |
-//! | schemas at connect: the comparison and the admission | `schema_negotiation` |
+//! | schemas at connect: the comparison and the admission; the report of a mismatch | `schema_negotiation`, `mismatch_report` |
 //! | making a new link when one breaks | `reconnector` |
 //! | links to programs without Linkspan; JSON-RPC over their lines | `plain`, `jsonrpc` |
 //! | numbers, acknowledgement, replay, as pure state machines | the crate `linkspan-session` |
@@ -37,6 +37,7 @@ pub(crate) mod link;
 mod listener;
 mod loan;
 mod lockstep;
+mod mismatch_report;
 pub(crate) mod open_names;
 pub(crate) mod options;
 pub(crate) mod pattern;
