@@ -29,6 +29,7 @@ use crate::frames::Format;
 use crate::names::Name;
 use crate::opening;
 use crate::places::{AUTHORISED, Place};
+use crate::reading::read;
 use crate::recording;
 use crate::requests::{self, Withdrawn, call, in_format, latest};
 use crate::rights::Right;
@@ -303,7 +304,7 @@ async fn body(gateway: &Gateway, request: Request) -> Result<Value, Problem> {
             format!("the body of a request has at most {most} bytes"),
         )
     })?;
-    Ok(codec::decode(&bytes, Encoding::Json)?)
+    Ok(read(bytes, |bytes| codec::decode(bytes, Encoding::Json)).await?)
 }
 
 async fn call_name(

@@ -35,6 +35,7 @@ mod opening;
 mod part;
 mod places;
 mod publishers;
+mod reading;
 mod recording;
 mod requests;
 mod rights;

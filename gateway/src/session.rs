@@ -24,6 +24,7 @@ use crate::ending;
 use crate::frames::{Format, Frame, Received, VERSION, error_frame};
 use crate::places::{Place, Share};
 use crate::publishers::Work;
+use crate::reading::read;
 use crate::requests::Withdrawn;
 use crate::rights::Rights;
 use crate::status::{Counted, add};
@@ -337,8 +338,11 @@ impl Session {
                 Message::Binary(_) | Message::Text(_) => {}
             }
             add(&self.gateway.counters.frames, 1);
-            let frame =
-                bytes_of(&message, self.format).and_then(|bytes| Received::decode(&bytes, self.format));
+            let format = self.format;
+            let frame = match bytes_of(&message, format) {
+                Ok(bytes) => read(bytes, move |bytes| Received::decode(bytes, format)).await,
+                Err(error) => Err(error),
+            };
             match frame {
                 Ok(frame) => {
                     self.take(frame);

@@ -392,6 +392,28 @@ def test_streams_of_events_that_nobody_reads_cost_bounded_memory_and_are_told_wh
     serves(gateway)
 
 
+def test_frame_of_many_values_delays_no_other_client(bench: Bench) -> None:
+    gateway = bench.gateway()
+    count = 600_000
+    value = b"\xba" + struct.pack(">I", count) + b"".join(b"\x66%06d\xf5" % at for at in range(count))
+    # Its answer comes as soon as it is read.
+    frame = b"\xa3\x64type\x64ping\x62id\x01\x64more" + value
+
+    async def run() -> None:
+        # As many as there are threads, and more: one of them shares a thread with the one that sends.
+        others = [await Client.connect(gateway.address, gateway.token) for _ in range(8)]
+        client = await Client.connect(gateway.address, gateway.token)
+        taken = gateway.metric("frames_total")
+        await client.socket.send(frame)
+        until("the frame is there", lambda: gateway.metric("frames_total") > taken)
+        await asyncio.gather(*(other.ask("ping") for other in others))
+        with pytest.raises(TimeoutError):
+            await client.receive(0.01)
+        assert (await client.until(1))["type"] == "pong"
+
+    asyncio.run(run())
+
+
 def test_calls_and_publishers_of_a_vanished_client_end(bench: Bench) -> None:
     token = bench.token("all", "--read", "*", "--call", "*", "--write", "*")
     gateway = bench.gateway()
