@@ -24,6 +24,18 @@ with linkspan.publisher(sys.argv[1]) as out:
 """
 
 
+#: A journal with ten messages.
+JOURNAL = """
+import sys
+import linkspan
+with linkspan.publisher("journal:lab/log") as out:
+    for i in range(1, 11):
+        out.send({"i": i})
+    print("there", flush=True)
+    sys.stdin.readline()
+"""
+
+
 def free_port() -> int:
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
@@ -196,3 +208,23 @@ def test_ids_that_are_none_and_those_of_patterns_are_refused(bench: Bench) -> No
         while b'"number":3' not in lines[-1]:
             lines.append(next(response))
     assert any(line.startswith(b"event: message") for line in lines) and not any(line.startswith(b"id") for line in lines)
+
+
+def test_stream_of_a_journal_goes_on_behind_its_last_event_with_all_that_the_journal_has(bench: Bench) -> None:
+    token = bench.token("reader", "--read", "journal:*")
+    gateway = bench.gateway()
+    bench.python(JOURNAL)
+    first = Stream(gateway.port, token, "journal:lab/log")
+    first.connect()
+    while "joined" not in first.kinds:
+        assert first.next()
+    # A gateway that has none of it in memory reads the journal.
+    gateway.stop()
+    gateway = bench.gateway()
+    stream = Stream(gateway.port, token, "journal:lab/log")
+    stream.last = f"4.{first.now}"
+    stream.connect()
+    stream.incarnations[first.now] = [4, 0, 4]
+    while stream.number() < 10:
+        assert stream.next()
+    assert stream.incarnations[first.now] == [10, 0, 10]

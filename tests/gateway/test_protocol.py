@@ -11,6 +11,7 @@ import pytest
 import websockets
 from independent.gateway_client import Client, Refused
 from conftest import Bench, go
+from support.tree import ROOT
 from support.waiting import PATIENCE, next_line, until
 
 FORMS = ["cbor", "json"]
@@ -308,6 +309,20 @@ def test_frames_that_make_no_sense_are_errors_of_their_own_and_leave_the_connect
         assert (await client.ask("ping"))["type"] == "pong"
 
     talk(bench, form, what)
+
+
+def test_what_welcome_says_is_what_the_page_of_the_protocol_has(bench: Bench) -> None:
+    gateway = bench.gateway()
+    page = (ROOT / "docs/gateway-protocol.md").read_text()
+    described = page.split("### `welcome`")[1].split("###")[0]
+
+    async def run() -> None:
+        client = await Client.connect(gateway.address, gateway.token)
+        for key in [*client.welcome, *client.welcome["limits"], *client.welcome["rights"]]:
+            assert re.search(rf"[`{{ ]{key}[`,}}]", described), key
+        await client.close()
+
+    asyncio.run(run())
 
 
 @pytest.mark.costly
