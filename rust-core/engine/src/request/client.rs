@@ -28,6 +28,8 @@ pub struct Client {
     pub room: Option<OwnedFd>,
     /// Whether the client has closed its sending side and only waits for answers.
     pub half_closed: bool,
+    /// Whether it had no frame when it was looked at last: what was delivered before is recorded as consumed.
+    pub had_nothing: bool,
 }
 
 /// What a client has sent.
@@ -46,9 +48,31 @@ impl Client {
         self.room.is_some() || self.client_tx.conn.links.pending.load(Ordering::Acquire)
     }
 
-    /// Begins to look for the next frame, for a program that calls again. Returns the occasion on which the delivered
-    /// requests are recorded as consumed with that frame. Without a session this is done now.
+    /// Returns the next request of the program, which calls again; the frame that was next, or that there is none now.
+    /// The requests that were delivered before are recorded as consumed in the same step.
+    ///
+    /// # Errors
+    /// As [`Client::receive`].
+    #[inline]
+    pub fn next(&mut self, options: &Options) -> Result<Got> {
+        if self.half_closed {
+            return Ok(Got::Nothing);
+        }
+        self.part.unpark();
+        let consume = self.begin(options);
+        match self.take(options, consume) {
+            Some(taken) => Ok(self.finish(taken).map_or(Got::Frame, Got::Request)),
+            None => self.receive(options, consume),
+        }
+    }
+
+    /// Returns the occasion on which the delivered requests are recorded as consumed with the next frame; none where
+    /// that was done when there was none. Without a session it is done now.
+    #[inline]
     pub fn begin(&mut self, options: &Options) -> Option<AckTrigger> {
+        if std::mem::take(&mut self.had_nothing) {
+            return None;
+        }
         if self.part.negotiated.is_some() {
             return Some(self.part.trigger());
         }
@@ -67,8 +91,8 @@ impl Client {
 
     /// Returns the next message if it has arrived and needs no further checks, and records it as delivered, with what
     /// is consumed.
-    #[inline]
-    pub fn take(&mut self, options: &Options, consume: Option<AckTrigger>) -> Option<Taken> {
+    #[inline(always)]
+    fn take(&mut self, options: &Options, consume: Option<AckTrigger>) -> Option<Taken> {
         let part = &mut self.part;
         if options.checks_received().is_some() || !part.rx.is_ready_in_place() {
             return None;
@@ -83,8 +107,8 @@ impl Client {
     }
 
     /// Returns the request of a message that was taken, unless its caller has withdrawn it.
-    #[inline]
-    pub fn finish(&mut self, taken: Taken) -> Option<Request> {
+    #[inline(always)]
+    fn finish(&mut self, taken: Taken) -> Option<Request> {
         let message = taken.done().unwrap_or_else(|taken| self.client_tx.conn.finish(taken));
         self.deliver(message, None)
     }
@@ -93,13 +117,15 @@ impl Client {
     ///
     /// # Errors
     /// An error about one frame, which was skipped; otherwise why the link has ended, or is to be ended.
-    pub fn receive(&mut self, options: &Options, consume: Option<AckTrigger>) -> Result<Got> {
+    #[inline(never)]
+    fn receive(&mut self, options: &Options, consume: Option<AckTrigger>) -> Result<Got> {
         let conn = &self.client_tx.conn;
         let frame = match conn.next_frame(&mut self.part) {
             Ok(Some(frame)) => frame,
             got => {
                 // Before the link is released, and its session with it.
                 self.consume(consume);
+                self.had_nothing = got.is_ok();
                 return got.map(|_| Got::Nothing);
             }
         };

@@ -14,14 +14,14 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use super::server_waker::ServerWaker;
 
-use crate::channel::Options;
 use crate::channel::conn::Conn;
 use crate::channel::event_log::EventLog;
 use crate::channel::link::{ConnectionGuard, TxPart};
 use crate::channel::sending::{Admitted, Draft, Links, Passed, Put, REPLY, Sending};
 use crate::channel::session_state::admission::{Obstacle, Ticket};
 use crate::channel::session_state::{SessionState, SlotLender};
-use crate::deadline::Waiting;
+use crate::channel::{Operation, Options};
+use crate::deadline::{Deadline, Waiting};
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::Kind;
 use crate::message::{Message, Payload};
@@ -140,7 +140,7 @@ impl ClientTx {
     /// # Errors
     /// An error that concerns this answer alone, such as `TooLarge`; another answer may be given.
     pub fn send(&self, draft: &Draft<'_>) -> Result<()> {
-        self.send_with(&mut self.conn.sending.borrow(), draft)
+        self.send_on(*draft, None, None).unwrap_or(Ok(()))
     }
 
     /// [`ClientTx::send`] for the answer to a request, which is counted. `answered` is whether the request has been
@@ -157,17 +157,17 @@ impl ClientTx {
         payload: &Payload,
     ) -> Option<Result<()>> {
         let draft = Draft::answer(kind, request, payload);
-        let sent = match self.begin_answer(answered, &draft) {
+        let sent = match self.send_step(answered, &draft) {
             Ok(()) => Some(Ok(())),
-            Err(admitted) => self.finish_answer(answered, draft, admitted),
+            Err(admitted) => self.send_on(draft, admitted, Some(answered)),
         };
         self.wake_if_half_closed();
         sent
     }
 
-    /// Makes the first attempt, under the session's lock. The error is what [`ClientTx::finish_answer`] goes on with.
+    /// Makes the first attempt, under the session's lock. The error is what [`ClientTx::send_on`] goes on with.
     #[inline(always)]
-    fn begin_answer(
+    fn send_step(
         &self,
         answered: &AtomicBool,
         draft: &Draft<'_>,
@@ -187,37 +187,44 @@ impl ClientTx {
         put.leave(entered).map(drop)
     }
 
-    /// Sends an answer that is admitted, or else from the beginning.
+    /// Sends an answer that is admitted, or in turn with the threads that send others.
     #[inline(never)]
-    fn finish_answer(
+    fn send_on(
         &self,
-        answered: &AtomicBool,
         draft: Draft<'_>,
         admitted: Option<Admitted<'_>>,
+        answered: Option<&AtomicBool>,
     ) -> Option<Result<()>> {
-        let Some((mut sending, ticket)) = admitted else {
-            let mut sending = self.conn.sending.borrow();
-            if answered.load(Ordering::Relaxed) {
-                return None;
+        let (mut sending, ticket) = match admitted {
+            Some((sending, ticket)) => (sending, Some(ticket)),
+            None => {
+                let mut patient = Waiting::until(Deadline::NEVER);
+                match self.conn.sending.take_in_turn(Operation::Send, &mut patient) {
+                    Ok(sending) => (sending, None),
+                    Err(error) => return Some(Err(error)),
+                }
             }
-            let sent = self.send_with(&mut sending, &draft);
-            if sent.is_ok() {
-                self.note_answer(answered);
-            }
-            return Some(sent);
         };
-        let passed = self.pass(&mut sending, &draft, Some(ticket));
+        if answered.is_some_and(|answered| answered.load(Ordering::Relaxed)) {
+            return None;
+        }
+        let passed = self.pass(&mut sending, &draft, ticket);
         let mut ending = sending.enter();
         let (state, halves) = ending.parts();
         let sent = passed.map(|passed| {
             if let Some(passed) = passed {
                 state.record(&draft, passed, halves, &self.conn.event_log, &Waiting::at_once());
             }
-            self.note_answer(answered);
+            if let Some(answered) = answered {
+                self.note_answer(answered);
+            }
         });
         let is_left = halves.has_replays();
         ending.end();
-        self.leave_replays(is_left);
+        if is_left {
+            // The client has connected again meanwhile: the serving thread sends it over the newest link.
+            self.conn.links.server_waker.add_pending(KEPT);
+        }
         Some(sent)
     }
 
@@ -225,26 +232,6 @@ impl ClientTx {
     fn note_answer(&self, answered: &AtomicBool) {
         answered.store(true, Ordering::Relaxed);
         self.count_answer();
-    }
-
-    /// [`ClientTx::send`] with the state locked.
-    fn send_with(&self, sending: &mut Sending, draft: &Draft<'_>) -> Result<()> {
-        if let Some(passed) = self.pass(sending, draft, None)? {
-            let mut halves = self.conn.links.session_state.halves();
-            sending.record(draft, passed, &mut halves, &self.conn.event_log, &Waiting::at_once());
-            let is_left = halves.has_replays();
-            drop(halves);
-            self.leave_replays(is_left);
-        }
-        Ok(())
-    }
-
-    /// Has the serving thread send an answer over the newest link, if the client has connected again while it went over
-    /// this one.
-    fn leave_replays(&self, is_left: bool) {
-        if is_left {
-            self.conn.links.server_waker.add_pending(KEPT);
-        }
     }
 
     /// Passes an answer to the link or to its queue; admits it first where there is no ticket. Returns `None` if there

@@ -1,17 +1,18 @@
 //! The clients of a server, and the order in which they are served.
 //!
-//! One thread at a time runs [`Clients::next`]. Clients that may have something are in `ready_queue`; each
-//! turn serves one frame, so that a client which always has more does not keep the others waiting. The others
-//! are parked: their links wake the epoll set. After [`FRAMES_PER_ROUND`] frames, parked clients, waiting
-//! answers, new connections and the deadline are checked in any case.
+//! One thread at a time serves: it makes steps ([`Clients::step`]), and where one finds no request, clears what the next
+//! one needs ([`Clients::clear`]). Clients that may have something are in `ready_queue`; a step looks at one frame of
+//! each in turn, so that a client which always has more does not keep the others waiting. The others are parked: their
+//! links wake the epoll set. After [`FRAMES_PER_ROUND`] frames, parked clients, waiting answers and the deadline are
+//! checked in any case.
 //!
-//! The steps of a round: accept new links, serve the queue, flush answers, park the clients that
-//! have nothing, wait. The wait ends for a frame, room for an answer, a new connection, `wake` (an
-//! answer of another thread, or close) or a signal.
+//! A wait ends for a frame, room for an answer, a new connection, `wake` (an answer of another thread, or close) or a
+//! signal.
 //!
 //! A client that violates the protocol, or whose link ends, is disconnected; its session goes to the
 //! registry of the acceptor with its guard.
 
+mod clearing;
 mod flushing;
 mod serving;
 
@@ -19,9 +20,7 @@ use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
-use std::time::Duration;
 
-use super::answer::Request;
 use super::client::Client;
 use super::client_tx::ClientTx;
 use super::server_waker::ServerWaker;
@@ -29,8 +28,6 @@ use crate::channel::Options;
 use crate::channel::acceptor::ChannelAcceptor;
 use crate::channel::event_log::EventLog;
 use crate::channel::link::Queue;
-use crate::deadline::Waiting;
-use crate::drive;
 use crate::error::Result;
 use crate::sys::eventfd::EventFd;
 use crate::sys::poll::{Epoll, Interest, Ready};
@@ -70,8 +67,7 @@ pub struct Clients {
     clients: ByToken<Client>,
     /// Tokens of clients that may have something, in the order in which they are served.
     ready_queue: VecDeque<u64>,
-    /// Tokens of clients that were served since [`Clients::park_served`], which parks those that have
-    /// nothing.
+    /// Tokens of clients that had nothing, the last one behind, since [`Clients::park_served`], which parks them.
     served: Vec<u64>,
     /// Tokens of clients that may have answers waiting, or wait for room.
     unflushed: Vec<u64>,
@@ -79,6 +75,8 @@ pub struct Clients {
     half_closed: Vec<u64>,
     /// Frames since all clients were checked.
     frames_in_round: u32,
+    /// Frames that were no requests, and short waits for one, since the last request or the last sleep.
+    idle: u32,
     /// Tokens are not used again.
     last_token: u64,
     /// Ends the wait of the serving thread.
@@ -113,16 +111,6 @@ const FIRST_CLIENT: u64 = 16;
 /// This bit in a client's token means "there is room".
 const ROOM: u64 = 1 << 63;
 
-/// What [`Clients::next`] returns.
-pub enum Next {
-    /// A request.
-    Request(Request),
-    /// `wake` was signalled: the caller checks whether the server is still open.
-    Woken,
-    /// A signal asked the program to stop.
-    Stopped,
-}
-
 impl Clients {
     /// Returns the clients of a new server: none.
     pub fn new(
@@ -143,6 +131,7 @@ impl Clients {
             unflushed: Vec::new(),
             half_closed: Vec::new(),
             frames_in_round: 0,
+            idle: 0,
             last_token: FIRST_CLIENT,
             server_waker: Arc::new(ServerWaker::new(wake.clone())),
             wake,
@@ -179,115 +168,6 @@ impl Clients {
         self.signal_watch.is_some()
     }
 
-    /// Returns whether a wait without end goes on: the signals end it once they are watched, and none was received.
-    fn waits_without_end(&self) -> bool {
-        self.signal_watch.as_ref().is_some_and(|watch| !watch.is_requested())
-    }
-
-    /// Returns whether requests are served that came before the signal: those of links without a session, which are
-    /// lost with this process, as a mailslot's are. Rounds of them are counted, because their senders may go on.
-    fn serves_the_rest(&mut self) -> bool {
-        let holds_more =
-            |token| self.clients.get(token).is_some_and(|client| client.part.negotiated.is_none());
-        let serves = self.rounds_after_stop < ROUNDS_AFTER_STOP && self.ready_queue.iter().any(holds_more);
-        self.rounds_after_stop += u32::from(serves);
-        serves
-    }
-
-    /// Returns the next request, waiting for it. The caller has tried [`Clients::next_in_place`].
-    ///
-    /// # Errors
-    /// `Timeout` at the deadline; the errors of the link if all clients share one link.
-    pub fn next(&mut self, acceptor: &ChannelAcceptor, waiting: &mut Waiting<'_>) -> Result<Next> {
-        // One round each: accept, serve the queue, flush, park, wait.
-        let mut empty_polls = 0;
-        loop {
-            if !self.watched {
-                // A program with an event loop waits there, so its thread always counts as parked.
-                self.server_waker.unpark();
-            }
-            self.accept_new(acceptor)?;
-            let before = self.frames_in_round;
-            if let Some(request) = self.poll_clients(waiting)? {
-                self.keep_readable()?;
-                return Ok(Next::Request(request));
-            }
-            acceptor.queue.check_failure()?;
-            // The waker is a hint, and several causes end a wait: the count decides.
-            if waiting.heeds_signals() && !self.waits_without_end() && !self.serves_the_rest() {
-                self.signal_watch.as_mut().map(stop::Watch::take_request);
-                self.rounds_after_stop = 0;
-                return Ok(Next::Stopped);
-            }
-            empty_polls += self.frames_in_round - before;
-            self.server_waker.prepare_park();
-            self.flush_pending()?;
-            let busy = !self.ready_queue.is_empty();
-            if waiting.is_none() && !self.watched && !busy {
-                return Err(waiting.timed_out());
-            }
-            if self.park_served()? && !busy {
-                continue;
-            }
-            self.frames_in_round = 0;
-            let mut ready = std::mem::take(&mut self.ready);
-            let waited = if busy {
-                // Only a check: the queue is not empty.
-                self.epoll.sleep(Some(Duration::ZERO), &mut ready)?;
-                let late = empty_polls >= FRAMES_PER_ROUND && waiting.deadline().has_passed();
-                if late { Err(waiting.timed_out()) } else { Ok(()) }
-            } else if waiting.is_none() {
-                // An event loop was woken by one of these; parked clients are polled only if they report
-                // something.
-                self.epoll.sleep(Some(Duration::ZERO), &mut ready)?;
-                if ready.iter().all(|r| r.token == STOP) { Err(waiting.timed_out()) } else { Ok(()) }
-            } else {
-                drive::events(&self.epoll, waiting, &mut ready)
-            };
-            let mut ended = None;
-            for Ready { token, .. } in ready.drain(..) {
-                match token {
-                    ACCEPTOR => {}
-                    WAKE => {
-                        self.wake.drain();
-                        ended = Some(Next::Woken);
-                    }
-                    // The next round looks at the count.
-                    STOP => {}
-                    token if token & ROOM != 0 => {}
-                    token => self.queue(token),
-                }
-            }
-            self.ready = ready;
-            waited?;
-            if let Some(ended) = ended {
-                return Ok(ended);
-            }
-        }
-    }
-
-    /// Keeps the descriptor of a program's event loop readable while a client has more. The others are parked, so that
-    /// their links wake it, and stay in the queue: the next call records that their requests are consumed.
-    fn keep_readable(&mut self) -> Result<()> {
-        if !self.watched {
-            return Ok(());
-        }
-        self.server_waker.prepare_park();
-        // First those that had nothing; what one of them has by now is found in the queue.
-        self.park_served()?;
-        for token in &self.ready_queue {
-            let client =
-                self.clients.get_mut(token).filter(|client| !client.part.parked && !client.half_closed);
-            let Some(client) = client else { continue };
-            let may_have_more = !client.part.read_ahead.is_empty();
-            if may_have_more || client.part.park().unwrap_or(true) {
-                self.wake.wake();
-                return Ok(());
-            }
-        }
-        Ok(())
-    }
-
     /// Adds the links that were admitted.
     fn accept_new(&mut self, acceptor: &ChannelAcceptor) -> Result<()> {
         while let Some(link) = acceptor.queue.pop() {
@@ -320,7 +200,8 @@ impl Clients {
                     continue;
                 }
             };
-            let client = Client { part, client_tx, queued: false, room: None, half_closed: false };
+            let client =
+                Client { part, client_tx, queued: false, room: None, half_closed: false, had_nothing: false };
             self.clients.insert(token, client);
             self.queue(token);
             self.count_present();

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::answer::Request;
-use super::clients::{Clients, Next};
+use super::clients::Clients;
 use crate::channel::acceptor::ChannelAcceptor;
 use crate::channel::event_log::EventLog;
 use crate::channel::pattern::Pattern;
@@ -106,54 +106,40 @@ impl Server {
             serving => serving?,
         };
         let _holder = self.serving_thread.mark();
-        if !self.closed.load(Ordering::Acquire)
-            && let Some(Serving { clients, acceptor }) = &mut *serving
-            // The first call that waits without a limit starts to watch for signals.
-            && (!deadline::heeds_signals(&wait, Timeout::Forever) || clients.watches_signals())
-            && let Some(request) = clients.next_in_place(acceptor)
-        {
-            // Busy servers of a shared name leave new clients to idle ones.
-            self.event_log.busy.store(true, Ordering::Relaxed);
-            return Ok(Some(request));
-        }
-        self.wait_for_next(&mut serving, wait)
-    }
-
-    /// [`Server::next`] if no short request has arrived, with the state locked.
-    #[inline(never)]
-    fn wait_for_next(&self, serving: &mut Option<Serving>, wait: Wait<'_>) -> Result<Option<Request>> {
-        let mut waiting = drive::begin(wait, Timeout::Forever).on_wait(&self.options.on_wait);
-        let next = self.next_of(serving, &mut waiting);
+        let next = self.next_of(&mut serving, wait);
         // This thread closed the server in a callback or a signal handler, so it has to complete the close.
-        if self.closed_in_callback.load(Ordering::Acquire) && !matches!(next, Ok(Some(_))) {
+        if !matches!(next, Ok(Some(_))) && self.closed_in_callback.load(Ordering::Acquire) {
             let mut closing = drive::begin(Wait::default(), self.options.timeout);
             return next.and(self.finish(serving.take(), &mut closing).map(|()| None));
         }
         next
     }
 
-    /// Receives from the clients until there is a request, or the server is closed or asked to stop.
-    fn next_of(&self, serving: &mut Option<Serving>, waiting: &mut Waiting<'_>) -> Result<Option<Request>> {
+    /// Makes steps until there is a request, or the server is closed or asked to stop, and clears in between what the
+    /// next one needs. The wait begins there: nearly always a busy server makes one step.
+    #[inline]
+    fn next_of(&self, serving: &mut Option<Serving>, wait: Wait<'_>) -> Result<Option<Request>> {
         let Some(Serving { clients, acceptor }) = serving else { return Ok(None) };
         // Only a call without a time limit reacts to signals: one with a time-out returns to its program anyway.
-        if waiting.heeds_signals() {
+        if deadline::heeds_signals(&wait, Timeout::Forever) && !clients.watches_signals() {
             clients.stop_on_signals()?;
         }
-        loop {
-            if self.closed.load(Ordering::Acquire) {
-                return Ok(None);
+        let (mut wait, mut waiting) = (Some(wait), None);
+        while !self.closed.load(Ordering::Acquire) {
+            if let Some(request) = clients.step(acceptor)? {
+                // Busy servers of a shared name leave new clients to idle ones.
+                self.event_log.busy.store(true, Ordering::Relaxed);
+                return Ok(Some(request));
             }
-            // Busy servers of a shared name leave new clients to idle ones.
             self.event_log.busy.store(false, Ordering::Relaxed);
-            match clients.next(acceptor, waiting)? {
-                Next::Request(request) => {
-                    self.event_log.busy.store(true, Ordering::Relaxed);
-                    return Ok(Some(request));
-                }
-                Next::Stopped => return Ok(None),
-                Next::Woken => {}
+            let waiting = waiting.get_or_insert_with(|| {
+                drive::begin(wait.take().unwrap_or_default(), Timeout::Forever).on_wait(&self.options.on_wait)
+            });
+            if !clients.clear(acceptor, waiting)? {
+                break;
             }
         }
+        Ok(None)
     }
 
     /// Answers every request with the value that the handler returns, until the server is closed or the

@@ -1,9 +1,10 @@
 //! Requests and their answers over shared memory: the number of locks, and one answer for each request.
 
 use std::sync::{Arc, OnceLock, Weak, mpsc};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::codec::Encoding;
+use crate::deadline::Wait;
 use crate::error::{Error, ErrorKind, RemoteFailure};
 use crate::message::Payload;
 use crate::request::{Request, Server};
@@ -43,6 +44,46 @@ fn short_request_and_reply_take_one_lock_each_and_receiving_one_more() {
         // The first round connects, and the first lock counts of the server may include that.
         if round > 1 {
             assert_eq!((to_send, to_receive, to_reply, to_finish), (1, 2, 1, 1), "round {round}");
+        }
+    }
+}
+
+/// Polls until there is a request.
+fn polled(server: &Server) -> Request {
+    let end = Instant::now() + SOON;
+    while Instant::now() < end {
+        match server.next(Wait::none()) {
+            Ok(request) => return request.expect("the server is open"),
+            Err(error) => assert_eq!(error.kind(), ErrorKind::Timeout, "{error}"),
+        }
+        std::thread::yield_now();
+    }
+    panic!("no request has come");
+}
+
+/// A call that does not wait looks at each client, also where an earlier one has found nothing, or has slept.
+#[test]
+fn server_that_polls_in_vain_gets_the_requests_that_follow() {
+    let short = payload(&Value::from("x"));
+    // A server over fifo: has one client.
+    for (transport, clients) in [("shm", 3), ("unix", 3), ("tcp", 3), ("fifo", 1)] {
+        let endpoint = match transport {
+            "tcp" => "tcp://127.0.0.1:0".to_owned(),
+            _ => format!("{transport}:request-polled-{}", std::process::id()),
+        };
+        let server = Server::serve(&endpoint, &Options::default()).unwrap();
+        let connect = |_| Channel::connect(server.endpoint(), &Options::default(), SOON).unwrap();
+        let clients: Vec<Channel> = (0..clients).map(connect).collect();
+        let in_vain = |wait: Wait<'_>| server.next(wait).unwrap_err().kind();
+        for round in 0..20 {
+            for wait in [Wait::none(), Wait::none(), Wait::new(Duration::from_millis(round % 3))] {
+                assert_eq!(in_vain(wait), ErrorKind::Timeout);
+            }
+            for client in &clients {
+                let pending = client.start_call(&short, SOON).unwrap();
+                polled(&server).reply_payload(&short).unwrap();
+                client.finish_call(&pending, SOON).unwrap();
+            }
         }
     }
 }

@@ -3,14 +3,14 @@
 use std::os::fd::AsFd;
 use std::sync::atomic::Ordering;
 
-use super::{ACCEPTOR, Clients, ROOM, STOP, WAKE};
+use super::{Clients, ROOM};
 use crate::deadline::Waiting;
 use crate::drive;
 use crate::error::Result;
 use crate::request::client::Client;
 use crate::request::client_tx::KEPT;
 use crate::session::inbox::AckTrigger;
-use crate::sys::poll::{Interest, Ready};
+use crate::sys::poll::Interest;
 use crate::sys::stop;
 
 impl Clients {
@@ -100,16 +100,8 @@ impl Clients {
             if self.clients.values().all(|c| !c.client_tx.conn.links.pending.load(Ordering::Acquire)) {
                 return Ok(());
             }
-            let mut ready = Vec::new();
-            drive::events(&self.epoll, waiting, &mut ready)?;
-            for Ready { token, .. } in ready {
-                match token {
-                    WAKE => self.wake.drain(),
-                    ACCEPTOR | STOP => {}
-                    token if token & ROOM != 0 => {}
-                    token => self.disconnect(token),
-                }
-            }
+            drive::events(&self.epoll, waiting, &mut self.ready)?;
+            self.handle_events(Clients::disconnect);
         }
     }
 }

@@ -1,100 +1,117 @@
-//! One round of serving the clients: the next frame of each that may have one.
+//! A step of serving: the next frame of each client that may have one, until one is a request.
 
 use super::{Clients, FRAMES_PER_ROUND};
 use crate::channel::acceptor::ChannelAcceptor;
-use crate::deadline::Waiting;
-use crate::drive;
 use crate::error::{Error, ErrorKind, Result};
 use crate::request::answer::Request;
 use crate::request::client::Got;
 use crate::session::inbox::AckTrigger;
 
 impl Clients {
-    /// Returns the next request if one client alone may have one and nothing else is to be done first: what
-    /// the round would do, without its lists. `None` for everything else, which the round handles.
+    /// Returns the next request of the clients in the queue. None once the queue is empty or the round is over: then
+    /// [`Clients::clear`] comes before the next step.
+    ///
+    /// # Errors
+    /// Those of the link if all clients share one link.
     #[inline]
-    pub fn next_in_place(&mut self, acceptor: &ChannelAcceptor) -> Option<Request> {
-        let is_round_over = || self.frames_in_round >= FRAMES_PER_ROUND;
-        if self.watched || acceptor.queue.has_links() || self.ready_queue.len() != 1 || is_round_over() {
-            return None;
+    pub fn step(&mut self, acceptor: &ChannelAcceptor) -> Result<Option<Request>> {
+        if acceptor.queue.has_links() {
+            self.accept_new(acceptor)?;
         }
-        let client = self.clients.get_mut(self.ready_queue.front()?)?;
-        if client.half_closed || client.part.parked {
-            return None;
-        }
-        let taken = client.take(&self.options, Some(client.part.trigger()))?;
-        self.frames_in_round += 1;
-        client.finish(taken)
-    }
-
-    /// Serves the queue until there is a request, the queue is empty, or the round ends.
-    pub(super) fn poll_clients(&mut self, waiting: &mut Waiting<'_>) -> Result<Option<Request>> {
-        // With a single client, a short wait for it keeps no other one waiting.
-        let is_single = self.clients.len() == 1 && !waiting.is_none() && !self.watched;
-        'clients: while self.frames_in_round < FRAMES_PER_ROUND
-            && let Some(token) = self.ready_queue.pop_front()
+        while self.frames_in_round < FRAMES_PER_ROUND
+            && let Some(token) = self.ready_queue.front()
         {
-            let Some(client) = self.clients.get_mut(&token) else { continue };
-            client.queued = false;
-            if client.half_closed {
+            let token = *token;
+            let Some(client) = self.clients.get_mut(&token) else {
+                self.ready_queue.pop_front();
                 continue;
-            }
-            self.served.push(token);
-            client.part.unpark();
-            let (mut consume, mut spins) = (client.begin(&self.options), 0);
-            // A short wait for this client is allowed only while no other one is ready.
-            let got = loop {
-                if let Some(taken) = client.take(&self.options, consume) {
-                    self.frames_in_round += 1;
-                    client.queued = true;
-                    self.ready_queue.push_back(token);
-                    match client.finish(taken) {
-                        None => continue 'clients,
-                        request => return Ok(request),
-                    }
-                }
-                match client.receive(&self.options, consume.take()) {
-                    // A client that never completes a message is not waited for again and again.
-                    Ok(Got::Nothing)
-                        if spins < FRAMES_PER_ROUND
-                            && self.ready_queue.is_empty()
-                            && client.part.rx.spin() =>
-                    {
-                        spins += 1;
-                    }
-                    Ok(Got::Nothing)
-                        if is_single
-                            && !client.client_tx.has_unfinished()
-                            && drive::data_soon(&mut client.part.rx, waiting)?.is_none() => {}
-                    got => break got,
-                }
             };
-            let request = match got {
-                // `park_served` parks it.
-                Ok(Got::Nothing) => {
-                    client.send_ack(AckTrigger::Park);
-                    continue;
-                }
-                Ok(Got::Frame) => None,
+            let request = match client.next(&self.options) {
                 Ok(Got::Request(request)) => Some(request),
-                // One frame was too large and was skipped; the hello contained the limit.
-                Err(e) if client.part.rx.goes_on_after(&e) => {
-                    self.event_log.count(&self.event_log.dropped);
-                    None
+                Ok(Got::Frame) => None,
+                Ok(Got::Nothing) => {
+                    self.leave(token);
+                    continue;
                 }
                 Err(e) => {
-                    self.end_link(token, e)?;
+                    self.skip_or_end(token, e)?;
                     continue;
                 }
             };
-            self.frames_in_round += 1;
-            client.queued = true;
-            self.ready_queue.push_back(token);
+            self.note_frame();
             if request.is_some() {
+                self.idle = 0;
+                self.keep_readable();
                 return Ok(request);
             }
+            self.idle += 1;
         }
         Ok(None)
+    }
+
+    /// Counts a frame of the first client in the queue, which goes behind the others.
+    #[inline]
+    fn note_frame(&mut self) {
+        self.frames_in_round += 1;
+        if self.ready_queue.len() > 1 {
+            self.ready_queue.rotate_left(1);
+        }
+    }
+
+    /// Takes a client that has nothing from the front of the queue. The wait for the next step parks it.
+    #[inline(never)]
+    fn leave(&mut self, token: u64) {
+        self.ready_queue.pop_front();
+        let Some(client) = self.clients.get_mut(&token) else { return };
+        client.queued = false;
+        self.served.push(token);
+        if !self.ready_queue.is_empty() {
+            // Otherwise a short wait for it comes first.
+            client.send_ack(AckTrigger::Park);
+        }
+    }
+
+    /// Skips the frame of the first client in the queue to which an error applies, or ends its link.
+    ///
+    /// # Errors
+    /// Why, if all clients share the link.
+    #[cold]
+    fn skip_or_end(&mut self, token: u64, error: Error) -> Result<()> {
+        let Some(client) = self.clients.get_mut(&token) else { return Ok(()) };
+        if client.part.rx.goes_on_after(&error) {
+            // One frame was too large and was skipped; the hello contained the limit.
+            self.event_log.count(&self.event_log.dropped);
+            self.note_frame();
+            self.idle += 1;
+            return Ok(());
+        }
+        client.queued = false;
+        self.ready_queue.pop_front();
+        self.end_link(token, error)
+    }
+
+    /// Keeps the descriptor of a program's event loop readable while a client has more. The others are parked, so that
+    /// their links wake it, and stay in the queue: the next call records that their requests are consumed.
+    #[inline]
+    fn keep_readable(&mut self) {
+        if self.watched && self.has_more() {
+            self.wake.wake();
+        }
+    }
+
+    /// Parks the clients; true if one has more after all.
+    #[inline(never)]
+    fn has_more(&mut self) -> bool {
+        self.server_waker.prepare_park();
+        // First those that had nothing; what one of them has by now is found in the queue.
+        self.park_served();
+        let clients = &mut self.clients;
+        self.ready_queue.iter().any(|token| {
+            let client = clients.get_mut(token).filter(|client| !client.part.parked && !client.half_closed);
+            client.is_some_and(|client| {
+                !client.part.read_ahead.is_empty() || client.part.park().unwrap_or(true)
+            })
+        })
     }
 
     /// Disconnects a client whose link has ended, or that violates the protocol, which is reported as an event.
@@ -120,20 +137,5 @@ impl Clients {
             self.disconnect(token);
         }
         if is_shared { Err(why) } else { Ok(()) }
-    }
-
-    /// Parks the clients that were served and have nothing; true if one has something after all.
-    pub(super) fn park_served(&mut self) -> Result<bool> {
-        for token in self.served.drain(..) {
-            let Some(client) = self.clients.get_mut(&token) else { continue };
-            if client.part.parked || client.queued || client.half_closed {
-                continue;
-            }
-            if client.part.park().unwrap_or(true) {
-                client.queued = true;
-                self.ready_queue.push_back(token);
-            }
-        }
-        Ok(!self.ready_queue.is_empty())
     }
 }
