@@ -54,6 +54,8 @@ class Stream:
         self.kinds: list[str] = []
 
     def connect(self) -> None:
+        # What was said to be missed behind the last message is said again.
+        self.missed = 0
         self.connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
         headers = {"Authorization": f"Bearer {self.token}", **({"Last-Event-ID": self.last} if self.last else {})}
         self.connection.request("GET", f"/api/events?name={self.name}", headers=headers)
