@@ -1,7 +1,7 @@
 //! The bounds of connections: which one is closed to make room for a new one, who has shown too many wrong tokens, and
 //! how much a connection may send before it has shown one.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Waker;
@@ -89,6 +89,8 @@ struct Waiting {
 struct Open {
     /// By number, the oldest first.
     waiting: BTreeMap<u64, Waiting>,
+    /// Those that were told to go, and have not closed their connections yet.
+    leaving: BTreeSet<u64>,
     last: u64,
 }
 
@@ -165,12 +167,18 @@ pub struct Place {
 }
 
 impl Open {
+    fn forget(&mut self, number: u64) {
+        self.waiting.remove(&number);
+        self.leaving.remove(&number);
+    }
+
     fn evict_oldest_of(&mut self, peer: Peer) {
         let mut own = self.waiting.iter().filter(|(_, one)| one.peer == peer);
         // One that is refused goes before one that may yet show a token.
         let first = own.clone().find(|(_, one)| one.lingers.load(Ordering::Relaxed)).or_else(|| own.next());
         let first = first.map(|(number, _)| *number);
-        if let Some(one) = first.and_then(|number| self.waiting.remove(&number)) {
+        if let Some((number, one)) = first.and_then(|number| self.waiting.remove_entry(&number)) {
+            self.leaving.insert(number);
             one.evicted.notify_one();
         }
     }
@@ -225,10 +233,11 @@ impl Places {
         })
     }
 
-    /// Closes a connection without a token, so that its descriptor is free for another one; returns whether there is
-    /// one.
+    /// Closes a connection without a token, so that its descriptor is free for another one; returns whether one is, or
+    /// will be.
     pub fn evict(&self) -> bool {
-        self.open().evict()
+        let mut open = self.open();
+        open.evict() || !open.leaving.is_empty()
     }
 
     /// Refuses a peer that has shown too many wrong tokens in the last minute.
@@ -276,7 +285,7 @@ impl Place {
         let share = self.all.authorised.take(token);
         let share = share.map_err(|error| Problem::new(503, error.kind(), error.text()))?;
         let _ = self.authorised.set(share);
-        self.all.open().waiting.remove(&self.number);
+        self.all.open().forget(self.number);
         Ok(())
     }
 
@@ -302,7 +311,7 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.all.open().waiting.remove(&self.number);
+        self.all.open().forget(self.number);
     }
 }
 
@@ -326,7 +335,9 @@ mod tests {
         let one_more = all.admit(Peer::User(7));
         assert!(!all.open().waiting.contains_key(&theirs[last].number));
         assert!(all.open().waiting.contains_key(&theirs[last - 1].number));
+        assert!(!all.open().leaving.is_empty());
         drop((theirs, one_more));
+        assert!(all.open().leaving.is_empty() && !all.evict());
         assert!(all.open().waiting.is_empty() && all.authorised.held()["panel"] == 1);
         drop(owner);
         assert!(all.authorised.held().is_empty());

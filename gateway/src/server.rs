@@ -28,7 +28,7 @@ use crate::access::Gateway;
 use crate::feed;
 use crate::http;
 use crate::places::{Place, TURNS};
-use crate::spare::{Spare, refuse};
+use crate::spare::{Spare, is_waiting, refuse};
 use crate::status::add;
 use crate::stream::Bounded;
 
@@ -180,6 +180,7 @@ async fn accept(listener: TcpListener, gateway: &Arc<Gateway>, tls: Option<TlsAc
     let mut stop = gateway.stop.clone();
     let mut spare = Spare::new();
     loop {
+        spare.fill();
         let (stream, from) = tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok(accepted) => accepted,
@@ -189,10 +190,13 @@ async fn accept(listener: TcpListener, gateway: &Arc<Gateway>, tls: Option<TlsAc
                     Some((stream, _)) => {
                         add(&gateway.counters.no_descriptor, 1);
                         refuse(stream, tls.as_ref()).await;
-                        spare.fill();
                         continue;
                     }
                     None => {
+                        // The one in reserve is used already.
+                        if !spare.is_there() && is_waiting(&listener) {
+                            gateway.places.evict();
+                        }
                         tokio::time::sleep(PAUSE).await;
                         continue;
                     }
@@ -200,7 +204,6 @@ async fn accept(listener: TcpListener, gateway: &Arc<Gateway>, tls: Option<TlsAc
             },
             _ = stop.wait_for(|stop| *stop) => return,
         };
-        spare.fill();
         // A client that has disconnected meanwhile has no addresses.
         let Ok(own) = stream.local_addr() else { continue };
         // Frames are short, and each is to arrive at once.

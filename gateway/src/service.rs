@@ -100,6 +100,8 @@ pub fn run(running: &Running) -> Result<()> {
     let mut options = ServiceOptions::default();
     options.description = format!("serves names of this machine at {scheme}://{host}/");
     let service = ServiceLoop::start(&running.service, &options)?;
+    // While there are descriptors to learn the directories with: an error for lack of them is to show none, either.
+    without_paths("");
     let threads = server::serve(&gateway, started, &listener, tls.as_ref());
     let threads = threads.inspect_err(|error| service.fail(error))?;
     drop(listener);
@@ -162,8 +164,6 @@ pub struct Made {
 
 /// Makes a gateway; `recording` are the files of one that it shows.
 pub fn made(settings: Settings, origin: Origin, tokens: Tokens, buffer: u64, recording: Vec<Part>) -> Made {
-    // While there are descriptors to learn the directories with: an error for lack of them is to show none, either.
-    without_paths("");
     let (feeds, started) = Feeds::new(buffer);
     let (pause, paused) = watch::channel(false);
     let (stop, stopped) = watch::channel(false);

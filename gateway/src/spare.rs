@@ -6,14 +6,15 @@ use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use linkspan::{ErrorKind, page};
-use rustix::event::{EventfdFlags, eventfd};
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
-/// How long a client that is refused may take for it: others wait meanwhile.
-const REFUSAL: Duration = Duration::from_millis(500);
+/// How long a client that is refused may take for it, and how long for its first byte: others wait meanwhile.
+const REFUSAL: Duration = Duration::from_millis(300);
+const FIRST: Duration = Duration::from_millis(50);
 
 /// A descriptor in reserve.
 pub struct Spare(Option<OwnedFd>);
@@ -22,6 +23,11 @@ impl Spare {
     /// Takes one, if it is there.
     pub fn new() -> Spare {
         Spare(open())
+    }
+
+    /// Whether it is there.
+    pub fn is_there(&self) -> bool {
+        self.0.is_some()
     }
 
     /// Takes one again.
@@ -44,12 +50,21 @@ impl Spare {
     }
 }
 
+/// Whether a connection waits to be accepted.
+pub fn is_waiting(listener: &TcpListener) -> bool {
+    poll(&mut [PollFd::new(listener, PollFlags::IN)], Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
+}
+
 fn open() -> Option<OwnedFd> {
     eventfd(0, EventfdFlags::CLOEXEC).ok()
 }
 
 /// Tells a client that there is no descriptor for its connection, and ends it.
 pub async fn refuse(stream: TcpStream, tls: Option<&TlsAcceptor>) {
+    // One that says nothing gets no answer.
+    if timeout(FIRST, stream.readable()).await.is_err() {
+        return;
+    }
     let refusal = async {
         match tls {
             None => answer(stream).await,
