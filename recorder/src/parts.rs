@@ -18,9 +18,9 @@ use hashbrown::hash_table::Entry;
 use linkspan::{Error, ErrorKind, Result};
 use linkspan_recording::files::sync_folder;
 use linkspan_recording::files::{self, NewFile};
-use linkspan_recording::parts::{existing, later, path_of};
+use linkspan_recording::parts::{Place, existing, later, path_of};
 use linkspan_recording::writer::of_io;
-use linkspan_recording::{Attachment, ChannelRecord, Event, Part, Settings, format};
+use linkspan_recording::{Attachment, ChannelRecord, Dropped, Event, Part, Settings, format};
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 use rustix::process::Resource;
@@ -168,7 +168,9 @@ pub struct Parts {
     /// The channels of this part, by the keys that the caller gives them, and the number of the last message of each.
     channels: HashMap<u64, (u16, u64, TopicHash)>,
     /// The parts of this recorder that were closed, oldest first: what a full disk may take.
-    closed: VecDeque<PathBuf>,
+    closed: VecDeque<(u64, PathBuf)>,
+    /// Those that it took.
+    dropped: Dropped,
 }
 
 impl Parts {
@@ -197,7 +199,7 @@ impl Parts {
         // The oldest ones may have been removed because the disk was full.
         if let Some(last) = found.pop() {
             number = last.number.saturating_add(1);
-            let found = examine(&last.path, last.number == 1)?;
+            let found = examine(&last)?;
             facts.insert("id".to_owned(), found);
             continued = Some(last.path);
         }
@@ -290,6 +292,7 @@ impl Parts {
             numbers: None,
             channels: HashMap::new(),
             closed: VecDeque::new(),
+            dropped: Dropped::default(),
         };
         Ok(parts)
     }
@@ -394,6 +397,12 @@ impl Parts {
         if record.is_empty() { Ok(()) } else { self.part.metadata(format::metadata::NUMBERS, &record) }
     }
 
+    /// Takes which parts a recorder before this one removed.
+    pub fn begin_without(&mut self, dropped: Dropped) -> Result<()> {
+        self.dropped = dropped;
+        self.part.dropped(&self.dropped).map(|_| ())
+    }
+
     /// Forgets the newest message of a name that has gone: the next parts do not begin with it.
     pub fn forget(&mut self, topic: &str) {
         self.newest.remove(topic);
@@ -457,7 +466,7 @@ impl Parts {
         };
         let name = next.path().file_name().map(|name| name.to_string_lossy().into_owned());
         let ended = std::mem::replace(&mut self.part, next);
-        self.number = number;
+        let ended_as = std::mem::replace(&mut self.number, number);
         self.begun = Instant::now();
         self.excess = self.excess.saturating_add(self.repeated.saturating_sub(self.own));
         (self.repeated, self.own) = (repeated, 0);
@@ -468,7 +477,7 @@ impl Parts {
                 unnamed.extend(new);
             }
             None => {
-                self.closed.push_back(ended.path().to_owned());
+                self.closed.push_back((ended_as, ended.path().to_owned()));
                 ended.close(reason, name.as_deref())?;
             }
         }
@@ -487,6 +496,7 @@ impl Parts {
         write_notes(&mut part, &self.notes)?;
         let numbers = self.numbers.as_ref().map(|numbers| numbers()).filter(|numbers| !numbers.is_empty());
         numbers.map_or(Ok(()), |all| part.metadata(format::metadata::NUMBERS, &all))?;
+        part.dropped(&self.dropped)?;
         let repeated = repeat(&mut part, &self.newest, now)?;
         if self.unnamed.is_none() {
             part.give_name()?;
@@ -497,9 +507,15 @@ impl Parts {
     /// Removes the oldest part of this recorder, and returns its path; `None` where there is none but the one that is
     /// written.
     pub fn drop_oldest(&mut self) -> Result<Option<PathBuf>> {
-        let Some(path) = self.closed.pop_front() else { return Ok(None) };
+        let Some((number, path)) = self.closed.pop_front() else { return Ok(None) };
+        // Before it is gone, where there is room to say it: a reader that does not find it knows why.
+        self.dropped.add(number, number);
+        let is_said = self.part.dropped(&self.dropped)?;
         fs::remove_file(&path).map_err(|error| of_io(&error, "removing", &path))?;
         sync_folder(&path)?;
+        if !is_said {
+            self.part.dropped(&self.dropped)?;
+        }
         Ok(Some(path))
     }
 
@@ -632,8 +648,9 @@ fn lock(file: &File, path: &Path) -> Result<()> {
 }
 
 /// Returns the identity of the recording whose last part this is, where it can be continued.
-fn examine(path: &Path, is_named: bool) -> Result<String> {
-    let mut file = if is_named { files::open(path)? } else { files::open_found(path)? };
+fn examine(last: &Place) -> Result<String> {
+    let path = &last.path;
+    let mut file = if last.number == 1 { files::open(path)? } else { files::open_found(path)? };
     lock(&file, path)?;
     let exists = |text: &str| {
         let text = format!("{} exists, and {text}; name another file, or remove it first", path.display());
@@ -650,9 +667,12 @@ fn examine(path: &Path, is_named: bool) -> Result<String> {
         .take(BEGINNING)
         .read_to_end(&mut beginning)
         .map_err(|error| of_io(&error, "reading", path))?;
-    let id = linkspan_recording::facts(&beginning)
-        .and_then(|mut facts| facts.remove("id"))
-        .ok_or_else(|| exists("is no recording of Linkspan"))?;
+    let mut facts = linkspan_recording::facts(&beginning).unwrap_or_default();
+    let id = facts.remove("id").ok_or_else(|| exists("is no recording of Linkspan"))?;
+    // A further one would be in no place where a reader finds it.
+    if facts.get("part").is_some_and(|part| *part != last.number.to_string()) {
+        return Err(exists("says that it is another part of its recording than its name says"));
+    }
     if linkspan_recording::is_closed(&file, length).map_err(|error| of_io(&error, "reading", path))? {
         return Err(exists("is a recording that was closed"));
     }
@@ -665,6 +685,8 @@ const BEGINNING: u64 = 1 << 20;
 #[cfg(test)]
 mod tests {
     use linkspan::Encoding;
+    use linkspan_recording::Reader;
+    use linkspan_recording::reader::{Limits, Problem, ProblemKind};
 
     use super::*;
 
@@ -688,5 +710,46 @@ mod tests {
         assert!(sizes.len() >= 4, "{sizes:?}");
         // A chunk, and what comes between two looks, is beyond it.
         assert!(sizes.iter().all(|size| *size < 3 * SIZE), "{sizes:?}");
+    }
+
+    /// What a recorder removed for a full disk is told from what was lost, also behind parts of one that was killed.
+    #[test]
+    fn parts_that_the_recorder_removed_are_no_loss_and_others_are() {
+        let problems = |base: &Path| {
+            let mut reader = Reader::open(base).unwrap();
+            while reader.read().unwrap().is_some() {}
+            let (_, by_files) = Reader::files(base, Limits::default()).unwrap();
+            let of_parts = |all: &[Problem]| -> Vec<_> {
+                let kinds = all.iter().map(|problem| problem.kind);
+                kinds.filter(|kind| *kind != ProblemKind::Unclosed).collect()
+            };
+            let found = of_parts(reader.problems());
+            assert_eq!(found, of_parts(&by_files));
+            found
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let base = folder.path().join("a.mcap");
+        let begin = || {
+            let facts = BTreeMap::from([("id".to_owned(), "5".to_owned())]);
+            Parts::begin(&base, facts, BTreeMap::new(), Settings::default(), None).unwrap().0
+        };
+        let mut killed = begin();
+        (0..3).for_each(|_| killed.next("split", 1).unwrap());
+        assert_eq!(killed.drop_oldest().unwrap(), Some(base.clone()));
+        // As if it had gone on in the file before the next one was removed.
+        assert_eq!(problems(&base), [ProblemKind::Dropped]);
+        drop(killed);
+        let mut parts = begin();
+        parts.begin_without(Dropped::default()).unwrap();
+        (0..3).for_each(|_| parts.next("split", 1).unwrap());
+        assert_eq!(parts.drop_oldest().unwrap(), Some(path_of(&base, 5)));
+        assert_eq!(parts.drop_oldest().unwrap(), Some(path_of(&base, 6)));
+        parts.next("split", 1).unwrap();
+        parts.close("stopped").unwrap();
+        assert_eq!(problems(&base), [ProblemKind::Dropped, ProblemKind::Dropped]);
+        fs::remove_file(path_of(&base, 7)).unwrap();
+        assert_eq!(problems(&base), [ProblemKind::Dropped, ProblemKind::Absent]);
+        fs::remove_file(path_of(&base, 2)).unwrap();
+        assert_eq!(problems(&base)[0], ProblemKind::Absent, "its recorder removed the first one alone");
     }
 }

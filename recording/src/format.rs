@@ -56,9 +56,14 @@ pub mod metadata {
     pub const OMITTED: &str = "linkspan.omitted";
     /// The same of a part that was not closed, whose recorder wrote no further: keys as above.
     pub const UNCLOSED: &str = "linkspan.unclosed";
+    /// Which parts the recorder removed for those that came then: where it did, and at the beginning of each later part.
+    pub const DROPPED: &str = "linkspan.dropped";
     /// What `--note` added.
     pub const NOTES: &str = "linkspan.notes";
 }
+
+/// The key of the same at the end of a part.
+pub const DROPPED: &str = "dropped";
 
 /// Keys in a metadata record of what could not be read.
 pub mod omitted {

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use linkspan::{Error, ErrorKind, Result};
 
-use crate::writer::{facts, of_io};
+use crate::writer::{facts_and_origin, of_io};
 
 /// Bytes of a file within which it says of which recording it is.
 const BEGINNING: u64 = 1 << 20;
@@ -19,6 +19,8 @@ pub struct Identity {
     id: Option<String>,
     /// Which part it is, from 1.
     pub(crate) part: Option<u64>,
+    /// Whether it may begin with messages that it has not itself: as a later part, or as a piece of another recording.
+    pub(crate) may_repeat: bool,
 }
 
 impl Identity {
@@ -33,9 +35,10 @@ impl Identity {
         // A file that became shorter meanwhile is seen to be when it is read.
         let read = file.read_at(&mut beginning, 0).map_err(failed)?;
         beginning.truncate(read);
-        let facts = facts(&beginning).unwrap_or_default();
+        let (facts, is_made_of_others) = facts_and_origin(&beginning).unwrap_or_default();
         let part = facts.get("part").and_then(|part| part.parse().ok());
-        Ok((Identity { owner: about.uid(), id: facts.get("id").cloned(), part }, beginning))
+        let may_repeat = is_made_of_others || part.is_some_and(|part| part > 1);
+        Ok((Identity { owner: about.uid(), id: facts.get("id").cloned(), part, may_repeat }, beginning))
     }
 
     /// Returns whether it is the part of this number, of the same recording and of the same users as this first one

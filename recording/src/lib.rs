@@ -10,6 +10,7 @@
 //! | a part of a recording that is written | `writer` |
 //! | the parts of a recording | `parts` |
 //! | whose file a part is, and of which recording | `identity` |
+//! | the parts that a recorder removed itself | `dropped` |
 //! | reading them | `reader` |
 //! | chunks and their records | `chunk` |
 //! | waiting for more of one that is written | `follower` |
@@ -24,6 +25,7 @@
 
 mod chunk;
 pub mod columns;
+mod dropped;
 pub mod event;
 pub mod files;
 pub mod folders;
@@ -38,6 +40,7 @@ pub mod timeline;
 pub mod writer;
 
 pub use columns::{Buffer, Column, Columns};
+pub use dropped::Dropped;
 pub use event::Event;
 pub use identity::Identity;
 pub use mcap::{Attachment, Compression};

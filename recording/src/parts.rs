@@ -122,6 +122,13 @@ pub(crate) fn number_in(name: &str) -> Option<u64> {
     name.rsplit('.').take(2).find(is_number)?.parse().ok()
 }
 
+/// Returns whether this is a part of the recording of this one that has this number or a later one, whatever its name
+/// says.
+pub(crate) fn is_following(path: &Path, number: u64, of: &Identity) -> bool {
+    identity(path, true)
+        .is_some_and(|found| found.part.is_some_and(|part| part >= number && found.is_part(part, Some(of))))
+}
+
 /// What a file says of itself; `None` where it cannot be read.
 fn identity(path: &Path, is_found: bool) -> Option<Identity> {
     let file = if is_found { open_found(path) } else { crate::files::open(path) };

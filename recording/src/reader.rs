@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 use linkspan::{Error, ErrorKind, Result, Wait};
 
 use self::part::{As, Current, Found, OpenPart};
+use crate::dropped::Dropped;
 use crate::follower::Follower;
 use crate::identity::Identity;
 use crate::parts::{self, Place};
@@ -46,6 +47,14 @@ pub struct Reader {
     parts: VecDeque<Place>,
     /// The number of the part that was looked at last, where all parts of a recording are read.
     last: Option<u64>,
+    /// Whether a part that is not the first one was named.
+    is_alone: bool,
+    /// The parts that the recorder removed itself, as far as it is known.
+    dropped: Dropped,
+    /// How often parts were not there.
+    holes: usize,
+    /// Problems of parts that are not there: where in `problems`, and their first and last number.
+    absent: Vec<(usize, u64, u64)>,
     /// What was named, where the parts were found by it.
     base: Option<PathBuf>,
     /// What the parts that were found are to be of.
@@ -83,9 +92,22 @@ impl Reader {
             parts.push(Place { number: 1, path: path.to_owned() });
         }
         let mut reader = Reader::begin(parts, limits, Some(path.to_owned()), None)?;
-        // Of the first part that is there: the oldest ones may have been removed.
-        reader.last = reader.part.as_ref().map(|part| part.number);
+        reader.begin_at(path);
         Ok(reader)
+    }
+
+    /// Begins to read all parts of a recording with the first one that is there.
+    fn begin_at(&mut self, named: &Path) {
+        let Some(part) = &mut self.part else { return };
+        let (place, said) = (part.number, part.identity.part.unwrap_or(part.number));
+        let name = named.file_name().unwrap_or_default().to_string_lossy();
+        self.is_alone = place == 1 && said > 1 && parts::number_in(&name) == Some(said);
+        part.number = said.max(1);
+        self.last = Some(0);
+        if !self.is_alone {
+            self.miss(place, said);
+        }
+        self.last = Some(said.max(1));
     }
 
     /// Reads one part that was found beside a recording, of this identity where it is known.
@@ -106,7 +128,10 @@ impl Reader {
         while let Some(part) = &mut reader.part {
             let (device, number) = part.file_number()?;
             files.push(OfRecording { path: part.path.clone(), device, number });
-            part.take_end()?;
+            for (name, entries) in part.take_outline()? {
+                reader.dropped.take(&name, &entries);
+            }
+            reader.forgive();
             reader.open_next()?;
         }
         Ok((files, reader.problems))
@@ -131,6 +156,10 @@ impl Reader {
             whole: parts.iter().map(size).fold(0, u64::saturating_add),
             parts: parts.into(),
             last: None,
+            is_alone: false,
+            dropped: Dropped::default(),
+            holes: 0,
+            absent: Vec::new(),
             base,
             identity,
             limits,
@@ -207,16 +236,37 @@ impl Reader {
                 }
                 return Ok(false);
             };
-            if self.is_passed_over(number) {
+            if self.is_passed_over(number, &path) {
                 continue;
             }
-            self.miss(number);
             let is_found = self.base.as_ref().is_some_and(|base| *base != path);
             let how = if is_found { As::Found(self.identity.as_ref()) } else { As::Named };
+            let is_last = self.part.is_none() && self.parts.is_empty();
             match (OpenPart::open(path.clone(), number, self.limits, how), &self.part) {
+                // Its recorder has just removed it: what follows says that it is not there.
+                (Err(error), _) if is_found && !is_last && error.kind() == ErrorKind::NotFound => {}
                 // What lies in the place of a further part hides neither those before it nor those behind it.
-                (Err(error), Some(_)) => self.keep(Problem::of_part(path, &error)),
-                (opened, _) => break opened?,
+                (Err(error), Some(_)) => {
+                    self.miss(number, number);
+                    self.last = self.last.map(|last| last.max(number));
+                    self.keep(Problem::of_part(path, &error));
+                }
+                (opened, _) => {
+                    let mut part = opened?;
+                    if self.part.is_none() || self.last.is_none() {
+                        break part;
+                    }
+                    // A file without a whole record behind its head says nothing of itself.
+                    let said = part.identity.part.unwrap_or(number);
+                    if self.has_been_read(&part, said) {
+                        self.last = self.last.map(|last| last.max(number));
+                        continue;
+                    }
+                    self.miss(number, said);
+                    self.last = Some(said);
+                    part.number = said;
+                    break part;
+                }
             }
         };
         self.identity.get_or_insert_with(|| part.identity.clone());
@@ -242,31 +292,76 @@ impl Reader {
     }
 
     /// Returns whether the part that was read last goes on in one behind this number: what has its name is another
-    /// program's.
-    fn is_passed_over(&self, number: u64) -> bool {
-        self.last.is_some()
-            && self.part.as_ref().is_some_and(|part| part.next.is_some() && number < part.following())
+    /// program's, unless it says itself that it is what follows.
+    fn is_passed_over(&self, number: u64, path: &Path) -> bool {
+        let Some(part) = self.part.as_ref().filter(|part| part.next.is_some() && self.last.is_some()) else {
+            return false;
+        };
+        number < part.following() && !parts::is_following(path, part.following(), &part.identity)
     }
 
-    /// Says which parts are not there before the one of this number.
-    fn miss(&mut self, number: u64) {
+    /// Returns whether a file says that it is a part that comes before one that was read, such as a copy of that; says
+    /// so then.
+    fn has_been_read(&mut self, found: &OpenPart, said: u64) -> bool {
+        if self.last.is_none_or(|last| said > last) {
+            return false;
+        }
+        let text = format!(
+            "it says that it is part {said} of the recording, which is none that comes here: it is not read; name it to read it alone"
+        );
+        self.keep(found.problem(0, ProblemKind::Absent, text));
+        true
+    }
+
+    /// Says which parts are not there before the one that is in this place and says that it has this number.
+    fn miss(&mut self, place: u64, number: u64) {
         let (Some(last), Some(part), Some(base)) = (self.last, &self.part, &self.base) else { return };
-        self.last = Some(number);
-        let last = last.max(if last == part.number { part.following().saturating_sub(1) } else { 0 });
+        let is_open = last == part.number;
+        let last = last.max(if is_open { part.following().saturating_sub(1) } else { 0 });
+        let (first, end) = (last.saturating_add(1), number.saturating_sub(1));
+        if first > end {
+            return;
+        }
         let name = |number| {
             let path = parts::path_of(base, number);
             path.file_name().unwrap_or_default().to_string_lossy().into_owned()
         };
-        let (first, end) = (last.saturating_add(1), number.saturating_sub(1));
-        let text = match end.checked_sub(first) {
-            None => return,
-            Some(0) => format!("the recording goes on in {}, which is not there", name(first)),
-            Some(_) => {
-                format!("the recording goes on in {} to {}, which are not there", name(first), name(end))
-            }
+        let names = match first == end {
+            true => format!("{}, which is not there", name(first)),
+            false => format!("{} to {}, which are not there", name(first), name(end)),
         };
-        let problem = part.problem(part.offset, ProblemKind::Absent, text);
+        let text = match (place == number, last) {
+            (false, _) if first == end => {
+                format!("{} is part {number} of the recording: part {first} is not there", name(place))
+            }
+            (false, _) => {
+                format!(
+                    "{} is part {number} of the recording: parts {first} to {end} are not there",
+                    name(place)
+                )
+            }
+            (true, 0) => format!("the recording begins in {names}"),
+            (true, _) => format!("the recording goes on in {names}"),
+        };
+        let offset = if last == 0 { 0 } else { part.offset };
+        let problem = part.problem(offset, ProblemKind::Absent, text);
+        self.holes = self.holes.saturating_add(1);
+        self.absent.push((self.problems.len(), first, end));
         self.keep(problem);
+        self.forgive();
+    }
+
+    /// What the recorder removed itself is no fault.
+    fn forgive(&mut self) {
+        let (problems, dropped) = (&mut self.problems, &self.dropped);
+        self.absent.retain(|(at, first, last)| {
+            let is_dropped = dropped.has(*first, *last);
+            if let (true, Some(problem)) = (is_dropped, problems.get_mut(*at)) {
+                problem.kind = ProblemKind::Dropped;
+                problem.text.push_str(": its recorder removed it, so that there was room for what came then");
+            }
+            !is_dropped
+        });
     }
 
     /// All parts that are there were read.
@@ -275,12 +370,13 @@ impl Reader {
             && let Some(next) = part.next.clone().filter(|_| self.last == Some(part.number))
         {
             // The first part is called as it likes; another one says that it was not named by the first.
-            if part.number == 1 && part.identity.part.is_some_and(|part| part > 1) {
+            if self.is_alone {
                 let text = format!("the recording goes on in {next}, which is no part of what was named");
                 let problem = part.problem(part.offset, ProblemKind::Alone, text);
                 self.keep(problem);
             } else {
-                self.miss(part.following().saturating_add(1));
+                let behind = part.following().saturating_add(1);
+                self.miss(behind, behind);
             }
         }
         self.part = None;
@@ -340,6 +436,16 @@ impl Reader {
         self.identity.as_ref()
     }
 
+    /// Returns how often parts were not there so far.
+    pub fn holes(&self) -> usize {
+        self.holes
+    }
+
+    /// Returns which parts the recorder removed itself, as far as what was read says it.
+    pub fn dropped(&self) -> &Dropped {
+        &self.dropped
+    }
+
     /// Returns what was found wrong so far.
     pub fn problems(&self) -> &[Problem] {
         &self.problems
@@ -386,6 +492,10 @@ impl Reader {
                 return Ok(None);
             }
         };
+        if matches!(found, Found::Metadata) {
+            self.dropped.take(&self.current.name, &self.current.metadata);
+            self.forgive();
+        }
         let current = &self.current;
         Ok(Some(match (found, &current.channel) {
             (Found::Message, Some(channel)) => Entry::Message(Message {

@@ -10,11 +10,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use linkspan::schema::Schema;
 use linkspan::{Encoding, Error, ErrorKind, Result};
-use mcap::records::{MessageHeader, Record};
+use mcap::records::{MessageHeader, Record, op};
 use mcap::write::{Metadata, NoSeek};
 use mcap::{Attachment, Compression, McapError, McapResult, WriteOptions, Writer};
 
 use crate::chunk;
+use crate::dropped::Dropped;
 use crate::event::{Event, SCHEMA};
 use crate::files::{Making, NewFile};
 use crate::format::{self, channel, metadata, schema_encoding};
@@ -185,6 +186,8 @@ pub struct Part {
     chunks: u64,
     /// Bytes that the last events may take of what is reserved for closing the file.
     last: u64,
+    /// What its end says of parts that were removed.
+    dropped: Dropped,
 }
 
 /// What closes a file takes so much for each chunk, and so much beside that, at most.
@@ -280,6 +283,7 @@ impl Part {
             more: 0,
             chunks: 0,
             last: LAST_EVENTS,
+            dropped: Dropped::default(),
         };
         part.reserve(0)?;
         part.flush()?;
@@ -440,6 +444,23 @@ impl Part {
         self.write(|writer| writer.write_metadata(&record))
     }
 
+    /// Says that the recorder removed these parts: in any case at the end, and here, where there is room for it. Returns
+    /// whether there was.
+    ///
+    /// # Errors
+    /// Those of the file system, but `NoSpace`.
+    pub fn dropped(&mut self, dropped: &Dropped) -> Result<bool> {
+        self.dropped = dropped.clone();
+        if dropped.is_empty() {
+            return Ok(true);
+        }
+        match self.metadata(metadata::DROPPED, &dropped.record()).and_then(|()| self.flush()) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == ErrorKind::NoSpace && self.writer.is_some() => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Attaches a file's content under its name.
     pub fn attach(&mut self, name: &str, time: u64, content: &[u8]) -> Result<()> {
         self.attach_as(&Attachment {
@@ -502,6 +523,9 @@ impl Part {
         if let Some(next) = next {
             entries.insert("next".to_owned(), next.to_owned());
         }
+        if !self.dropped.is_empty() {
+            entries.insert(format::DROPPED.to_owned(), self.dropped.to_string());
+        }
         let record = Metadata { name: metadata::END.to_owned(), metadata: entries };
         // A footer goes to the disk behind what it ends: a part that has one is not continued, whatever a power cut has
         // taken of it.
@@ -557,16 +581,29 @@ fn of_mcap(error: McapError, path: &Path) -> Error {
 
 /// Returns the facts of the recording that begins with these bytes; `None` where they are no recording of Linkspan.
 pub fn facts(beginning: &[u8]) -> Option<BTreeMap<String, String>> {
+    facts_and_origin(beginning).map(|(facts, _)| facts)
+}
+
+/// The same, and whether the recording says that it was made of another one.
+pub(crate) fn facts_and_origin(beginning: &[u8]) -> Option<(BTreeMap<String, String>, bool)> {
     let mut left = Bytes::copy_from_slice(beginning.strip_prefix(mcap::MAGIC)?);
+    let mut facts = None;
     // What is cut off ends the search.
     while let Ok(Some((code, data))) = chunk::next_record(&mut left) {
-        if let Ok(Some(Record::Metadata(found))) = chunk::parse(code, &data)
-            && found.name == metadata::RECORDING
-        {
-            return Some(found.metadata);
+        if code != op::METADATA {
+            continue;
+        }
+        match chunk::parse(code, &data) {
+            Ok(Some(Record::Metadata(found))) if found.name == metadata::RECORDING && facts.is_none() => {
+                facts = Some(found.metadata);
+            }
+            Ok(Some(Record::Metadata(found))) if found.name == metadata::ORIGINAL => {
+                return facts.map(|facts| (facts, true));
+            }
+            _ => {}
         }
     }
-    None
+    facts.map(|facts| (facts, false))
 }
 
 /// Returns whether a file of this length ends as one that was closed.

@@ -12,7 +12,7 @@ import pytest
 from conftest import Lab, ended
 from mcap.writer import Writer
 from support.recordings import written
-from support.tree import DEBUG
+from support.tree import DEBUG, PROGRAM
 from support.waiting import next_line, until
 
 #: Seconds of messages in each part, and how many parts there are.
@@ -79,6 +79,49 @@ def test_every_tool_says_that_parts_are_not_there(lab: Lab, gone: list[int]) -> 
         assert len(recording.parts) == PARTS - len(gone) and len(recording["lab/a"]) == left
         reader = recording.messages("lab/a", begin=1.0)
         assert len(list(reader)) == left - 1 and [said in problem for problem in reader.problems] == [True]
+
+
+#: What is put into which places, and what each tool says of it; how many messages are left.
+RENAMED = {
+    # A copy of a part that was read is no further one.
+    "copy": ({1: 0}, "p.0002.mcap: byte 0: it says that it is part 1 of the recording", SECONDS * (PARTS - 1)),
+    "last": ({3: 2}, "p.0004.mcap: byte 0: it says that it is part 3 of the recording", SECONDS * (PARTS - 1)),
+    # Names that close a hole.
+    "hole": ({1: 2, 2: 3, 3: None}, "p.0002.mcap is part 3 of the recording: part 2 is not there", SECONDS * (PARTS - 1)),
+    "first": ({0: 1, 1: 2, 2: 3, 3: None}, "p.mcap is part 2 of the recording: part 1 is not there", SECONDS * (PARTS - 1)),
+    "only": ({0: 3, 1: None, 2: None, 3: None}, "p.mcap is part 4 of the recording: parts 1 to 3 are not there", SECONDS),
+    "swapped": ({1: 2, 2: 1}, "p.0002.mcap is part 3 of the recording: part 2 is not there", SECONDS * (PARTS - 1)),
+    "none": ({0: None, 1: None}, "the recording begins in p.mcap to p.0002.mcap, which are not there", SECONDS * (PARTS - 2)),
+}
+
+
+@pytest.mark.parametrize("renamed, said, left", RENAMED.values(), ids=RENAMED)
+def test_every_tool_says_that_a_part_is_in_the_place_of_another_one(lab: Lab, renamed: dict[int, int | None], said: str, left: int) -> None:
+    """Each part says which one it is: what its name says does not count."""
+    lab.env["LINKSPAN_PYTHON"] = sys.executable
+    made = parts(lab.folder)
+    written(lab.folder / "other.mcap", [("lab/b", 1)])
+    whole = [part.read_bytes() for part in made]
+    for place, part in renamed.items():
+        if part is None:
+            made[place].unlink()
+        else:
+            made[place].write_bytes(whole[part])
+    for words in TOOLS:
+        text = lab.recording(*words, code=1)
+        assert said in text and "Corrupt" in text, text
+    text = lab.recording("check", "made", code=1)
+    assert "omitted: " in text and said in text, text
+    done = subprocess.run([PROGRAM, "recording", "check", "p.mcap"], cwd=lab.folder, env=lab.env, capture_output=True, text=True, timeout=60)
+    assert done.returncode in (1, 5) and "not all parts: " in done.stdout and said in done.stdout and "\ncomplete: " not in f"\n{done.stdout}", done
+    replay = lab.start(DEBUG / "linkspan-record", "replay", "p.mcap", "--as-fast-as-possible")
+    text = ended(replay, 1)
+    assert said in text and f"{left} messages replayed" in text, text
+    with linkspan.Recording(lab.folder / "p.mcap") as recording:
+        assert any(said in problem for problem in recording.problems) and len(recording) == left
+        reader = recording.messages("lab/a")
+        numbers = [message.value["i"] for message in reader]
+        assert len(numbers) == left and numbers == sorted(set(numbers)) and any(said in problem for problem in reader.problems)
 
 
 #: Each tool that writes a recording.

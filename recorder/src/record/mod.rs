@@ -282,6 +282,7 @@ fn begin<'a>(
         stderr::print_line(&text);
         let left = read_last(&arguments.output, last, arguments.buffer)?;
         (before, newest) = (Some(left.next), left.newest);
+        parts.begin_without(left.dropped)?;
     }
     let numbers = Arc::new(Numbers::new(before));
     let of_each_part = numbers.clone();

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use linkspan::Result;
 use linkspan_recording::event::Kind;
 use linkspan_recording::reader::Limits;
-use linkspan_recording::{ChannelRecord, Entry, Reader, format};
+use linkspan_recording::{ChannelRecord, Dropped, Entry, Reader, format};
 
 use super::publisher::Publisher;
 use crate::parts::{Newest, NewestMessages, TopicHash};
@@ -103,6 +103,14 @@ fn key(topic: &str, incarnation: u64) -> String {
 pub struct Last {
     pub next: Next,
     pub newest: NewestMessages,
+    pub dropped: Dropped,
+}
+
+impl Last {
+    /// Nothing, with room for so many bytes.
+    fn new(limit: u64) -> Last {
+        Last { next: Next::new(), newest: NewestMessages::new(limit), dropped: Dropped::default() }
+    }
 }
 
 /// Reads the last part, and those before it up to one that begins with the numbers of all publishers: a power cut may
@@ -113,11 +121,11 @@ pub struct Last {
 pub fn read_last(base: &Path, last: &Path, limit: u64) -> Result<Last> {
     let parts = linkspan_recording::parts::existing(base);
     let until = parts.iter().position(|part| part.path == last).map_or(0, |at| at.saturating_add(1));
-    let mut found = Last { next: Next::new(), newest: NewestMessages::new(limit) };
+    let mut found = Last::new(limit);
     let mut has_messages = false;
     let mut identity = None;
     for part in parts.iter().take(until).rev() {
-        let mut of_part = Last { next: Next::new(), newest: NewestMessages::new(limit) };
+        let mut of_part = Last::new(limit);
         let opened = Reader::of_found(base, part.path.clone(), Limits::default(), identity.clone());
         let mut reader = match opened {
             // What another program put in the place of a part before the last one.
@@ -125,6 +133,7 @@ pub fn read_last(base: &Path, last: &Path, limit: u64) -> Result<Last> {
             opened => opened?,
         };
         let has_numbers = read_part(&mut reader, &mut of_part)?;
+        found.dropped.join(reader.dropped());
         identity = reader.identity().cloned();
         // What is in a later part counts.
         for (key, next) in of_part.next {

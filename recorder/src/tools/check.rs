@@ -39,8 +39,8 @@ pub struct Arguments {
 /// Checks the numbers of names.
 #[derive(Debug, Default)]
 struct Numbers {
-    /// The number that comes next, by name and incarnation.
-    next: BTreeMap<(String, u64), u64>,
+    /// The number that comes next, by name and incarnation, and behind how many holes it was found.
+    next: BTreeMap<(String, u64), (u64, usize)>,
     messages: u64,
     missed: u64,
     /// The publishers of which it is not known what they published last.
@@ -48,6 +48,11 @@ struct Numbers {
     /// The names at which more may have been published than any number tells: events say why.
     unknown: BTreeSet<String>,
     faults: Vec<String>,
+    /// Gaps that lie over parts which are not there, and all of them: what the recorder removed itself is no fault.
+    over_holes: Vec<String>,
+    over_count: u64,
+    /// How often parts were not there so far.
+    holes: usize,
     /// All of them.
     count: u64,
 }
@@ -60,7 +65,7 @@ impl Numbers {
         let key = (name.to_owned(), incarnation);
         // It went on, so its numbers say what is missing.
         self.unaccounted.remove(&key);
-        let Some(next) = self.next.insert(key.clone(), end) else { return };
+        let Some((next, holes)) = self.next.insert(key.clone(), (end, self.holes)) else { return };
         let before = next.saturating_sub(1);
         let fault = match first.checked_sub(next) {
             Some(0) => return,
@@ -75,7 +80,7 @@ impl Numbers {
                 )
             }
             None if end <= next => {
-                self.next.insert(key, next);
+                self.next.insert(key, (next, self.holes));
                 format!("repeat or order: {} has {what} {first} after {before}", place())
             }
             None => {
@@ -83,7 +88,13 @@ impl Numbers {
                 format!("overlap: {} has {what} {first} to {last} after {before}", place())
             }
         };
-        self.fault(fault);
+        if first <= next || holes == self.holes {
+            return self.fault(fault);
+        }
+        if self.over_holes.len() < MAX_FAULTS {
+            self.over_holes.push(fault);
+        }
+        self.over_count = self.over_count.saturating_add(1);
     }
 
     /// Keeps a fault, or counts it where there are very many.
@@ -117,6 +128,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     loop {
         progress.at(&readers);
         let [reader] = &mut readers;
+        numbers.holes = reader.holes();
         let Some(entry) = reader.read()? else { break };
         match entry {
             Entry::Message(message) if message.channel.repeated => {}
@@ -176,7 +188,15 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     }
     drop(progress);
     let [reader] = &readers;
-    if reader.problems().is_empty() && (ended == 0 || ended < begun) {
+    // What stands over parts that are not there lacks what those had: by the recorder itself, or not.
+    let is_dropped = reader.problems().iter().all(|problem| problem.kind != ProblemKind::Absent);
+    if !is_dropped {
+        numbers.count = numbers.count.saturating_add(numbers.over_count);
+        numbers.faults.append(&mut numbers.over_holes);
+    }
+    if reader.problems().iter().all(|problem| problem.kind == ProblemKind::Dropped)
+        && (ended == 0 || ended < begun)
+    {
         numbers.fault(
             "not closed: a part has no record of its recorder that it was closed, which is its last one"
                 .into(),
@@ -187,6 +207,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     };
     let unclosed = of(&[ProblemKind::Unclosed]);
     let absent = of(&[ProblemKind::Absent, ProblemKind::Alone]);
+    let dropped = of(&[ProblemKind::Dropped]);
     let problems = of(&[ProblemKind::Damaged, ProblemKind::Torn]);
     let count = numbers.count.saturating_add(problems.len() as u64);
     if !arguments.quiet || count > 0 {
@@ -204,6 +225,11 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         if !arguments.quiet {
             let (messages, missed) = (numbers.messages, numbers.missed);
             stdout::print_line(&format!("{verdict}: {messages} messages, {missed} missed and said so"))?;
+        }
+        if !arguments.quiet {
+            dropped
+                .iter()
+                .try_for_each(|part| stdout::print_line(&format!("removed by the recorder: {part}")))?;
         }
         if ends > 0 && !arguments.quiet {
             let names: BTreeSet<_> = numbers.unaccounted.iter().map(|(name, _)| named(name)).collect();

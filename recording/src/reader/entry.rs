@@ -126,6 +126,16 @@ impl Channel {
         })
     }
 
+    /// Returns the same channel with messages of its own part.
+    pub(super) fn with_own_messages(&self) -> Channel {
+        let (topic, endpoint, source) = (self.topic.clone(), self.endpoint.clone(), self.source.clone());
+        let (encoding, machine) = (self.encoding.clone(), self.machine.clone());
+        let mut metadata = self.metadata.clone();
+        metadata.remove(channel::REPEATED);
+        let schema = self.schema.clone();
+        Channel { topic, endpoint, source, encoding, machine, metadata, schema, repeated: false, ..*self }
+    }
+
     /// The same with the schemas that a file has before it.
     ///
     /// # Errors
@@ -330,6 +340,8 @@ pub enum ProblemKind {
     Absent,
     /// A part was named that is not the first one: the recording goes on in others, which were not.
     Alone,
+    /// Parts are not there because their recorder removed them, as it was asked to.
+    Dropped,
 }
 
 impl Problem {
@@ -340,7 +352,7 @@ impl Problem {
 
     /// Returns whether something that the recording had is left out for it.
     pub fn is_loss(&self) -> bool {
-        !matches!(self.kind, ProblemKind::Unclosed | ProblemKind::Alone)
+        !matches!(self.kind, ProblemKind::Unclosed | ProblemKind::Alone | ProblemKind::Dropped)
     }
 
     /// Returns whether the file ends there without an end.

@@ -40,7 +40,8 @@ impl Outline {
         let mut reader = Reader::with_limits(path, limits)?;
         let mut outline = Outline::default();
         while let Some(part) = &mut reader.part {
-            let has_summary = part.summary()?.is_some_and(|summary| outline.add_summary(summary));
+            let may_repeat = part.identity.may_repeat;
+            let has_summary = part.summary()?.is_some_and(|summary| outline.add_summary(summary, may_repeat));
             if !has_summary {
                 let part = Place { number: part.number, path: part.path.clone() };
                 let (base, identity) = (reader.base.clone(), reader.identity.clone());
@@ -73,7 +74,7 @@ impl Outline {
     }
 
     /// Adds what a summary says; returns whether it says all. One with what no reader takes does not.
-    fn add_summary(&mut self, mut summary: Bytes) -> bool {
+    fn add_summary(&mut self, mut summary: Bytes, may_repeat: bool) -> bool {
         let (mut schemas, mut channels, mut statistics) = (HashMap::new(), Vec::new(), None);
         while let Ok(Some((code, data))) = chunk::next_record(&mut summary) {
             match chunk::parse(code, &data) {
@@ -90,9 +91,14 @@ impl Outline {
             }
         }
         let Some(statistics) = statistics else { return false };
+        let mut repeated = BTreeSet::new();
         for channel in channels {
             let count = statistics.channel_message_counts.get(&channel.id).copied().unwrap_or(0);
-            if count > 0 && !channel.repeated && channel.topic != format::EVENTS {
+            // A name has one repeated message at most: with more it has some of its own, whatever its channels say.
+            let is_more = !may_repeat || count > 1 || repeated.contains(&channel.topic);
+            if count > 0 && channel.repeated && !is_more {
+                repeated.insert(channel.topic);
+            } else if count > 0 && channel.topic != format::EVENTS {
                 self.names.insert(channel.topic);
             }
         }

@@ -1,6 +1,6 @@
 //! One file of a recording, record by record: what is in chunks as what is not.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::fs::File;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
@@ -69,6 +69,9 @@ const EVENT: u64 = 64 << 10;
 /// Bytes of an attachment's record that are read for its name: its content is not.
 const ATTACHMENT: u64 = 64 << 10;
 
+/// Metadata records of a part that are looked at together: those that say what was removed are few.
+const MOST_METADATA: usize = 1_000;
+
 /// A file that is read.
 #[derive(Debug)]
 pub(super) struct OpenPart {
@@ -100,6 +103,12 @@ pub(super) struct OpenPart {
     /// Whether something was found wrong in it.
     has_problem: bool,
     has_ended: bool,
+    /// Whether a message of the part itself was read: behind it none is repeated, and before it one of each of these
+    /// names.
+    has_own: bool,
+    repeated: HashSet<String>,
+    /// A message that is read once more, behind what was wrong with it.
+    held: Option<(Bytes, u64)>,
     /// The next part, where its last record names one.
     pub next: Option<String>,
 }
@@ -157,6 +166,9 @@ impl OpenPart {
             found: VecDeque::new(),
             has_problem: false,
             has_ended: false,
+            has_own: false,
+            repeated: HashSet::new(),
+            held: None,
             next: None,
         })
     }
@@ -232,26 +244,42 @@ impl OpenPart {
         Ok(true)
     }
 
-    /// Takes what the end of a file that was closed says, without a look at what stands before.
-    pub fn take_end(&mut self) -> Result<()> {
-        let (Some(mut left), mut end) = (self.summary()?, None) else { return Ok(()) };
-        while let Ok(Some((code, data))) = chunk::next_record(&mut left) {
-            if let (op::METADATA_INDEX, Ok(Some(Record::MetadataIndex(found)))) =
-                (code, chunk::parse(code, &data))
-                && found.name == format::metadata::END
-            {
-                end = Some(found.offset);
+    /// Takes what the end of a file that was closed says, without a look at what stands before, and of another one what
+    /// stands between its chunks; returns the metadata records.
+    pub fn take_outline(&mut self) -> Result<Vec<(String, BTreeMap<String, String>)>> {
+        let (mut current, mut found) = (Current::default(), Vec::new());
+        if let Some(mut left) = self.summary()? {
+            let mut end = None;
+            while let Ok(Some((code, data))) = chunk::next_record(&mut left) {
+                if let (op::METADATA_INDEX, Ok(Some(Record::MetadataIndex(found)))) =
+                    (code, chunk::parse(code, &data))
+                    && found.name == format::metadata::END
+                {
+                    end = Some(found.offset);
+                }
             }
-        }
-        if let Some(offset) = end.filter(|offset| *offset < self.length) {
+            let Some(offset) = end.filter(|offset| *offset < self.length) else { return Ok(found) };
             self.offset = offset;
             // What is no such record says nothing.
             if let Ok(Some(code)) = self.read_record()? {
                 let record = self.record.slice(HEAD..);
-                let _ = self.record(code, &record, offset, &mut Current::default());
+                let _ = self.record(code, &record, offset, &mut current);
+                found.push((current.name, current.metadata));
+            }
+            return Ok(found);
+        }
+        // No chunk is of any such time.
+        self.window = Some((u64::MAX, 0));
+        loop {
+            match self.look(&mut current)? {
+                Ok(Found::End) => return Ok(found),
+                Ok(Found::Metadata) if found.len() < MOST_METADATA => {
+                    found.push((std::mem::take(&mut current.name), std::mem::take(&mut current.metadata)));
+                }
+                Err(problem) if problem.is_end => return Ok(found),
+                _ => {}
             }
         }
-        Ok(())
     }
 
     /// Reads the next thing that a caller gets. Behind what is wrong the next call goes on where the length of that is
@@ -275,7 +303,9 @@ impl OpenPart {
             if let Some(problem) = self.found.pop_front() {
                 return Ok(Err(problem));
             }
-            let (code, data, begins) = if let Some((left, begins)) = &mut self.chunk {
+            let (code, data, begins) = if let Some((data, begins)) = self.held.take() {
+                (op::MESSAGE, data, begins)
+            } else if let Some((left, begins)) = &mut self.chunk {
                 let begins = *begins;
                 match chunk::next_record(left) {
                     Ok(Some((code, data))) => (code, data, begins),
@@ -535,6 +565,23 @@ impl OpenPart {
                 Ok(event) => Ok(Some(Found::Event(event))),
                 Err(error) => Err(self.damage(begins, format!("an event that cannot be read: {error}"))),
             };
+        }
+        if !known.channel.repeated {
+            if !self.has_own {
+                self.has_own = true;
+                self.repeated = HashSet::new();
+            }
+        } else if self.has_own
+            || !self.identity.may_repeat
+            || !self.repeated.insert(known.channel.topic.clone())
+        {
+            // It would be in no table, no count and no copy: whatever says so of a channel would hide what it has.
+            known.channel = Arc::new(known.channel.with_own_messages());
+            let text = format!(
+                "the channel {id} says that its messages are repeated from an earlier part, and here none can be: they are taken for messages of this part"
+            );
+            self.held = Some((data.clone(), begins));
+            return Err(self.damage(begins, text));
         }
         current.number = full(known.next, u32::from_le_bytes(*sequence));
         known.next = current.number.wrapping_add(1);

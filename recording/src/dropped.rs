@@ -1,0 +1,113 @@
+//! The parts that a recorder removed itself so that the newest ones have room: no other part that is not there is one
+//! of these.
+
+use std::collections::BTreeMap;
+
+use crate::format::{self, metadata};
+
+/// The numbers of parts, as ranges without what they have in common: `1-3,7`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Dropped {
+    /// The last number of each, by its first one.
+    ranges: BTreeMap<u64, u64>,
+}
+
+/// Ranges that are known at most: those of a recorder are few.
+const MOST: usize = 10_000;
+/// The key that has them.
+const PARTS: &str = "parts";
+
+impl Dropped {
+    /// Returns whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.ranges.is_empty()
+    }
+
+    /// Adds these, the last one included.
+    pub fn add(&mut self, mut first: u64, mut last: u64) {
+        // Whatever touches them becomes one with them.
+        while let Some((begin, end)) = self.touching(first, last) {
+            self.ranges.remove(&begin);
+            (first, last) = (first.min(begin), last.max(end));
+        }
+        if self.ranges.len() < MOST {
+            self.ranges.insert(first, last);
+        }
+    }
+
+    /// Adds those that another one has.
+    pub fn join(&mut self, other: &Dropped) {
+        other.ranges.iter().for_each(|(first, last)| self.add(*first, *last));
+    }
+
+    /// Returns the last range that has one of these numbers, or the one before or behind them.
+    fn touching(&self, first: u64, last: u64) -> Option<(u64, u64)> {
+        let (begin, end) = self.ranges.range(..=last.saturating_add(1)).next_back()?;
+        (end.saturating_add(1) >= first).then_some((*begin, *end))
+    }
+
+    /// Returns whether all of these are some.
+    pub fn has(&self, first: u64, last: u64) -> bool {
+        self.touching(first, first).is_some_and(|(begin, end)| begin <= first && last <= end)
+    }
+
+    /// Adds what an entry of a metadata record says; what is no range says nothing.
+    pub fn take(&mut self, name: &str, entries: &BTreeMap<String, String>) {
+        let key = match name {
+            metadata::DROPPED => PARTS,
+            metadata::END => format::DROPPED,
+            _ => return,
+        };
+        for range in entries.get(key).map_or("", String::as_str).split(',').take(MOST) {
+            let (first, last) = range.split_once('-').unwrap_or((range, range));
+            if let (Some(first), Some(last)) = (format::number(first, 10), format::number(last, 10))
+                && first <= last
+            {
+                self.add(first, last);
+            }
+        }
+    }
+
+    /// Returns the entries of the record that says it.
+    pub fn record(&self) -> BTreeMap<String, String> {
+        BTreeMap::from([(PARTS.to_owned(), self.to_string())])
+    }
+}
+
+impl std::fmt::Display for Dropped {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for (at, (first, last)) in self.ranges.iter().enumerate() {
+            let comma = if at == 0 { "" } else { "," };
+            match first == last {
+                true => write!(f, "{comma}{first}")?,
+                false => write!(f, "{comma}{first}-{last}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_are_joined_and_what_is_none_says_nothing() {
+        let mut dropped = Dropped::default();
+        assert!(dropped.is_empty() && !dropped.has(1, 1));
+        for (first, last) in [(5, 6), (1, 2), (9, 9), (3, 3), (7, u64::MAX)] {
+            dropped.add(first, last);
+        }
+        assert_eq!(dropped.to_string(), format!("1-3,5-{}", u64::MAX));
+        assert!(dropped.has(1, 3) && dropped.has(6, 9) && !dropped.has(3, 5) && !dropped.has(4, 4));
+        let said = BTreeMap::from([("parts".to_owned(), "4,x,,7-,-3,8-7,+9,20-21".to_owned())]);
+        let mut dropped = Dropped::default();
+        dropped.take(metadata::DROPPED, &said);
+        assert_eq!(dropped.to_string(), "4,20-21");
+        let mut again = Dropped::default();
+        again.take(metadata::DROPPED, &dropped.record());
+        again.take(metadata::END, &BTreeMap::from([(format::DROPPED.to_owned(), "5".to_owned())]));
+        again.take("other", &said);
+        assert_eq!(again.to_string(), "4-5,20-21");
+    }
+}
