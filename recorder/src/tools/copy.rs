@@ -7,15 +7,16 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use linkspan::{Error, ErrorKind, Result};
-use linkspan_recording::event::Kind;
 use linkspan_recording::format::omitted;
 use linkspan_recording::reader::{self, Problem, ProblemKind};
 use linkspan_recording::{Attachment, Channel, ChannelRecord, Entry, Event, Reader, Settings, format};
 
 use super::faults::Faults;
 use super::progress::Progress;
+use super::together::{Numbered, Together};
 use super::{Choice, FAILED, Output, Window, finish, is_failed, open, outline, shown_files};
 use crate::parts::{Newest, NewestMessages, Parts, Split as At, Times, TopicHash};
+use crate::stderr;
 use crate::viewing::Viewing;
 
 /// Make a recording of some names, or of some time, of another one
@@ -39,7 +40,8 @@ pub struct Cut {
 
 /// Make one recording of several, in the order in which their messages were received
 ///
-/// What two of them have of the same publisher is in it once.
+/// What two of them have of the same publisher is in it once; where they have other messages with one number it says
+/// so, and keeps the one that was received first. All are read twice.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  linkspan recording merge north.mcap south.mcap -o both.mcap")]
 pub struct Merge {
@@ -228,7 +230,10 @@ pub fn copy(
             parts.metadata(format::metadata::ORIGINAL, &original)?;
         }
     }
+    // One file has what it has, in its order.
+    let mut together = if files.len() > 1 { Some(Together::look(files)?) } else { None };
     let mut first = readers.iter_mut().map(next).collect::<Result<Vec<_>>>()?;
+    let mut numbered: Vec<_> = first.iter().map(|next| number(&mut together, next.as_ref())).collect();
     let mut copying = Copying {
         window,
         split,
@@ -239,8 +244,7 @@ pub fn copy(
         records: HashMap::new(),
         written: HashSet::new(),
         hashes: RandomState::new(),
-        publishers: HashMap::new(),
-        next: Vec::new(),
+        together,
         before: NewestMessages::new(BEFORE),
         unsynced: 0,
         messages: 0,
@@ -249,12 +253,20 @@ pub fn copy(
     let mut progress = Progress::of("copy");
     loop {
         progress.at(&readers);
-        let earliest =
-            first.iter().enumerate().filter_map(|(at, next)| Some((next.as_ref()?.time(), at))).min();
+        let times = first.iter().enumerate().filter_map(|(at, next)| Some((next.as_ref()?.time(), at)));
+        let earliest = times.min_by_key(|(time, at)| (copying.must_wait(numbered.get(*at)), *time, *at));
         let Some((_, at)) = earliest else { break };
-        let (Some(reader), Some(place)) = (readers.get_mut(at), first.get_mut(at)) else { break };
-        let Some(entry) = std::mem::replace(place, next(reader)?) else { break };
-        copying.take(entry, &mut parts)?;
+        let (Some(reader), Some(place), Some(numbered)) =
+            (readers.get_mut(at), first.get_mut(at), numbered.get_mut(at))
+        else {
+            break;
+        };
+        let Some(entry) = place.take() else { break };
+        *place = match copying.take(entry, *numbered, at, &mut parts)? {
+            None => next(reader)?,
+            left => left,
+        };
+        *numbered = number(&mut copying.together, place.as_ref());
     }
     drop(progress);
     // What damage hides may be what was asked for.
@@ -262,6 +274,10 @@ pub fn copy(
     copying.begin(&mut parts, 0)?;
     let omitted = readers.iter().flat_map(Reader::problems).filter(|problem| problem.is_loss());
     copying.omissions.extend(omitted.map(omission));
+    let others = copying.together.as_ref().map_or_else(Vec::new, Together::problems);
+    let shown = |at: &usize| files.get(*at).map_or_else(String::new, |file| file.display().to_string());
+    let of_others = others.iter().map(|(at, text)| whole_file(shown(at), text.clone()));
+    copying.omissions.extend(of_others);
     let undecoded = copying.viewed.as_ref().map_or(0, |(_, faults)| faults.messages());
     if undecoded > 0 {
         let text = format!("{} could not be decoded", crate::record::counted(undecoded, "message"));
@@ -271,7 +287,22 @@ pub fn copy(
     let unclosed = readers.iter().flat_map(Reader::problems).filter(|p| p.kind == ProblemKind::Unclosed);
     unclosed.map(omission).try_for_each(|part| parts.metadata(format::metadata::UNCLOSED, &part))?;
     parts.close("stopped")?;
-    finish(&readers)
+    others.iter().for_each(|(at, text)| stderr::print_line(&format!("{}: {text}", shown(at))));
+    finish(&readers)?;
+    if others.is_empty() {
+        return Ok(());
+    }
+    let text = "files have other messages with the same numbers: the ones that were received first are kept";
+    Err(Error::new(ErrorKind::Corrupt, text))
+}
+
+/// Returns by what an entry is ordered beside its time.
+fn number(together: &mut Option<Together>, next: Option<&Next>) -> Option<Numbered> {
+    match (together, next?) {
+        (Some(together), Next::Message { channel, number, .. }) => together.of_message(channel, *number),
+        (Some(together), Next::Event(event)) => together.of_event(event),
+        _ => None,
+    }
 }
 
 /// What a copy says of something that concerns all of a file.
@@ -294,9 +325,12 @@ struct Known {
     key: u64,
     /// As it is written.
     record: Arc<ChannelRecord>,
-    /// The place of its name and incarnation.
-    publisher: usize,
     hash: TopicHash,
+}
+
+/// A message as what reads it gives it.
+fn message<'a>(channel: &'a Arc<Channel>, number: u64, times: Times, body: &'a Bytes) -> reader::Message<'a> {
+    reader::Message { channel, number, sent: times.sent, received: times.received, body }
 }
 
 /// What is known while recordings are copied.
@@ -316,10 +350,8 @@ struct Copying<'a> {
     /// of a recording begins with its notes.
     written: HashSet<u64>,
     hashes: RandomState,
-    /// Names and incarnations, each with its place in `next`: a name may be long, and is looked at once a channel.
-    publishers: HashMap<(String, u64), usize>,
-    /// The number after the last one of each, once there is one.
-    next: Vec<Option<u64>>,
+    /// What all files have, where there are several.
+    together: Option<Together>,
     /// The newest messages from before the window.
     before: NewestMessages,
     unsynced: u64,
@@ -330,16 +362,37 @@ struct Copying<'a> {
 }
 
 impl Copying<'_> {
-    fn take(&mut self, entry: Next, parts: &mut Parts) -> Result<()> {
-        match entry {
+    /// Returns whether another file has something of the same publisher that comes before.
+    fn must_wait(&self, numbered: Option<&Option<Numbered>>) -> bool {
+        match (&self.together, numbered) {
+            (Some(together), Some(Some(numbered))) => together.has_earlier(*numbered),
+            _ => false,
+        }
+    }
+
+    /// Takes what the file in this place has; returns what of it is for later.
+    fn take(
+        &mut self,
+        entry: Next,
+        numbered: Option<Numbered>,
+        file: usize,
+        parts: &mut Parts,
+    ) -> Result<Option<Next>> {
+        let done = match entry {
             Next::Message { channel, number, times, body } if self.window.has_name(&channel.topic) => {
+                if let (Some(together), Some(numbered)) = (&mut self.together, numbered) {
+                    let message = message(&channel, number, times, &body);
+                    if !together.take(numbered, &message, file) {
+                        return Ok(None);
+                    }
+                }
                 self.message(&channel, number, times, body, parts)
             }
             Next::Message { .. } => Ok(()),
-            Next::Event(event) => self.event(event, parts),
+            Next::Event(event) => return self.event(event, numbered, parts),
             Next::Metadata(name, entries) => {
                 if !self.written.insert(self.hashes.hash_one((&name, &entries))) {
-                    return Ok(());
+                    return Ok(None);
                 }
                 parts.metadata(&name, &entries)
             }
@@ -348,7 +401,7 @@ impl Copying<'_> {
                 let Attachment { log_time, create_time, name, media_type, data } = &attachment;
                 if !self.written.insert(self.hashes.hash_one((log_time, create_time, name, media_type, data)))
                 {
-                    return Ok(());
+                    return Ok(None);
                 }
                 parts.attach_as(&attachment)
             }
@@ -356,7 +409,8 @@ impl Copying<'_> {
                 self.omissions.push(omission);
                 Ok(())
             }
-        }
+        };
+        done.map(|()| None)
     }
 
     fn message(
@@ -367,13 +421,11 @@ impl Copying<'_> {
         body: Bytes,
         parts: &mut Parts,
     ) -> Result<()> {
-        let Known { mut key, mut record, publisher, hash } = self.channel(channel);
+        let Known { mut key, mut record, hash } = self.channel(channel);
         let mut body = body;
         if let Some((viewing, faults)) = &mut self.viewed {
-            let sent = times.sent;
-            let message = reader::Message { channel, number, sent, received: times.received, body: &body };
-            let Some(value) = faults.value(&message) else { return Ok(()) };
-            (key, record, body) = viewing.encode(channel, &record, &value, sent)?;
+            let Some(value) = faults.value(&message(channel, number, times, &body)) else { return Ok(()) };
+            (key, record, body) = viewing.encode(channel, &record, &value, times.sent)?;
         }
         match self.window.place(times.received) {
             std::cmp::Ordering::Less => {
@@ -383,11 +435,6 @@ impl Copying<'_> {
             std::cmp::Ordering::Greater => return Ok(()),
             std::cmp::Ordering::Equal => {}
         }
-        // Another recording has it, too.
-        if self.next(publisher).is_some_and(|next| number < next) {
-            return Ok(());
-        }
-        self.set_next(publisher, number.saturating_add(1));
         self.messages = self.messages.saturating_add(1);
         self.begin(parts, times.received)?;
         if let (Some(At::Time(time)), Some(begun)) = (self.split, self.begun)
@@ -428,48 +475,31 @@ impl Copying<'_> {
         parts.repeat(std::mem::replace(&mut self.before, NewestMessages::new(BEFORE)), time)
     }
 
-    fn event(&mut self, mut event: Event, parts: &mut Parts) -> Result<()> {
+    /// Takes an event; returns it again for what of it comes behind messages of other files.
+    fn event(
+        &mut self,
+        mut event: Event,
+        numbered: Option<Numbered>,
+        parts: &mut Parts,
+    ) -> Result<Option<Next>> {
         self.window.note(&event);
         if self.window.place(event.time) != std::cmp::Ordering::Equal
             || !event.name.is_empty() && !self.window.has_name(&event.name)
         {
-            return Ok(());
+            return Ok(None);
         }
-        if matches!(event.kind, Kind::Missed | Kind::Skipped)
-            && let (Some(first), Some(count)) = (event.first, event.count)
-        {
-            let end = first.saturating_add(count);
-            let publisher = self.publisher(&event.name, event.incarnation.unwrap_or(0));
-            // Another recording has some of them.
-            let begin = first.max(self.next(publisher).unwrap_or(first));
-            if begin >= end {
-                return Ok(());
-            }
-            self.set_next(publisher, end);
-            (event.first, event.count) = (Some(begin), Some(end.saturating_sub(begin)));
+        let mut left = None;
+        if let (Some(together), Some(numbered)) = (&mut self.together, numbered) {
+            // Other files have messages with these numbers, or say the same of them.
+            let Some((first, end)) = together.take_missed(numbered) else { return Ok(None) };
+            let last = event.first.unwrap_or(0).saturating_add(event.count.unwrap_or(0));
+            let behind = Event { first: Some(end), count: Some(last.saturating_sub(end)), ..event.clone() };
+            left = Some(Next::Event(behind)).filter(|_| end < last);
+            (event.first, event.count) = (Some(first), Some(end.saturating_sub(first)));
         }
         self.begin(parts, event.time)?;
-        parts.event(&event)
-    }
-
-    /// Returns the place of a name and an incarnation in `next`.
-    fn publisher(&mut self, name: &str, incarnation: u64) -> usize {
-        let known = self.publishers.len();
-        let place = *self.publishers.entry((name.to_owned(), incarnation)).or_insert(known);
-        if place == self.next.len() {
-            self.next.push(None);
-        }
-        place
-    }
-
-    fn next(&self, publisher: usize) -> Option<u64> {
-        self.next.get(publisher).copied().flatten()
-    }
-
-    fn set_next(&mut self, publisher: usize, number: u64) {
-        if let Some(next) = self.next.get_mut(publisher) {
-            *next = Some(number);
-        }
+        parts.event(&event)?;
+        Ok(left)
     }
 
     /// Returns what is known of a channel that was read.
@@ -478,7 +508,6 @@ impl Copying<'_> {
         if let Some((_, known)) = self.channels.get(&address) {
             return known.clone();
         }
-        let publisher = self.publisher(&channel.topic, channel.incarnation);
         let record = Arc::new(ChannelRecord::of(channel));
         let (record, key) = match self.records.get_key_value(&record) {
             Some((known, key)) => (known.clone(), *key),
@@ -491,7 +520,7 @@ impl Copying<'_> {
         if self.channels.len() >= MAX_CHANNELS {
             self.channels.clear();
         }
-        let known = Known { key, record, publisher, hash: TopicHash::of(&channel.topic) };
+        let known = Known { key, record, hash: TopicHash::of(&channel.topic) };
         self.channels.insert(address, (channel.clone(), known.clone()));
         known
     }

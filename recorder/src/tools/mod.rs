@@ -7,6 +7,7 @@ mod faults;
 mod info;
 mod progress;
 mod report;
+mod together;
 mod view;
 
 use std::cell::Cell;

@@ -1,0 +1,159 @@
+"""What hides messages of a recording: channels that call their messages repeated, events and values of another file that is merged, damage."""
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import linkspan
+import pytest
+from conftest import Lab
+from mcap.reader import make_reader
+from mcap.writer import Writer
+
+SECOND = 1_000_000_000
+#: A message of a publisher: its number, its value, when it was received in seconds.
+Sent = tuple[int, object, float]
+
+
+def recorded(path: Path, channels: list[tuple[str, dict[str, str], list[Sent]]], facts: dict[str, str] | None = None, events: list[dict[str, object]] | None = None) -> Path:
+    """A recording with these channels, each with what its metadata has beside the usual, and these events."""
+    with path.open("wb") as file:
+        writer = Writer(file, chunk_size=500)
+        writer.start(profile="linkspan")
+        writer.add_metadata("linkspan.recording", {"id": "5" * 32, "part": "1", **(facts or {})})
+        entries: list[tuple[float, int, bytes, int]] = []
+        for topic, more, sent in channels:
+            metadata = {"linkspan.incarnation": "0000000000000007", "linkspan.first": str(sent[0][0]), "linkspan.source": "s", **more}
+            channel = writer.register_channel(topic, "cbor", 0, metadata)
+            entries += [(at, channel, linkspan.encode(value), number) for number, value, at in sent]
+        if events:
+            channel = writer.register_channel("linkspan/events", "json", 0)
+            entries += [(float(str(event["time"])), channel, json.dumps({**event, "time": int(float(str(event["time"])) * SECOND)}).encode(), 0) for event in events]
+        for at, channel, body, number in sorted(entries, key=lambda entry: entry[0]):
+            writer.add_message(channel, int(at * SECOND), body, int(at * SECOND) if number == 0 else number * SECOND, number)
+        writer.add_metadata("linkspan.end", {"reason": "stopped"})
+        writer.finish()
+    return path
+
+
+def usual(numbers: range, value: str = "x", begin: float = 1_000.0) -> list[Sent]:
+    return [(number, {value: number}, begin + number) for number in numbers]
+
+
+#: Recordings whose channel lab/b says that its messages are repeated, and how many of them can be.
+REPEATED: dict[str, tuple[dict[str, str], list[Sent], int]] = {
+    "of the only part": ({}, usual(range(1, 8)), 0),
+    "one of the only part": ({}, [(1, {"x": 1}, 900.0)], 0),
+    "more than one of a name": ({"part": "2"}, usual(range(1, 8), begin=900.0), 1),
+    "behind messages of the part": ({"part": "2"}, usual(range(1, 8), begin=1_100.0), 0),
+}
+
+
+@pytest.mark.parametrize("facts, sent, repeated", REPEATED.values(), ids=REPEATED)
+def test_channel_that_calls_its_messages_repeated_hides_none(lab: Lab, facts: dict[str, str], sent: list[Sent], repeated: int) -> None:
+    lab.env["LINKSPAN_PYTHON"] = sys.executable
+    name = "r.mcap" if not facts else "r.0002.mcap"
+    recorded(lab.folder / name, [("lab/a", {}, usual(range(1, 5))), ("lab/b", {"linkspan.repeated": "true"}, sent)], facts)
+    said = "says that its messages are repeated from an earlier part, and here none can be"
+    for words in (["info", name], ["check", name], ["cut", name, "-o", "cut.mcap"], ["cut", name, "lab/b", "-o", "b.mcap"], ["export", name, "lab/b", "--jsonl"], ["export", name, "--csv", "-o", "csv"]):
+        assert said in lab.recording(*words, code=1), words
+    left = len(sent) - repeated
+    assert json.loads(lab.recording("info", "b.mcap", "--json", code=0))["names"]["lab/b"]["messages"] == left
+    lines = [line for line in lab.recording("export", name, "lab/b", "--jsonl", code=1).splitlines() if line.startswith("{")]
+    assert len(lines) == left
+    with linkspan.Recording(lab.folder / name) as recording:
+        assert len(list(recording.messages("lab/b"))) == left and len(recording["lab/b"]) == left and any(said in problem for problem in recording.problems)
+    # A cut begins with what was there before it, and says of what it was made.
+    honest = recorded(lab.folder / "h.mcap", [("lab/a", {}, usual(range(1, 9))), ("lab/b", {}, usual(range(1, 3)))])
+    lab.recording("cut", honest, "--from", "4", "-o", "later.mcap")
+    assert "lab/b" in {channel.topic for _, channel, _ in make_reader((lab.folder / "later.mcap").open("rb")).iter_messages()}
+    assert lab.recording("check", "later.mcap").startswith("complete: ")
+
+
+def merged(lab: Lab, *files: str, code: int = 0) -> tuple[list[tuple[str, int]], list[tuple[int, int]], str]:
+    """What a merge has: texts and numbers of messages in the order of the file, what is missed, and what it said."""
+    said = lab.recording("merge", *files, "-o", "merged.mcap", "--force", code=code)
+    messages, missed = [], []
+    for _, channel, message in make_reader((lab.folder / "merged.mcap").open("rb")).iter_messages(log_time_order=False):
+        if channel.topic == "linkspan/events":
+            event = json.loads(message.data)
+            missed.append((event["first"], event["count"]))
+        elif "linkspan.repeated" not in channel.metadata:
+            messages.append((next(iter(linkspan.decode(message.data))), message.sequence))
+    return messages, missed, said
+
+
+def event(kind: str, first: int, count: int, at: float, name: str = "lab/a") -> dict[str, object]:
+    return {"kind": kind, "name": name, "incarnation": "0000000000000007", "first": first, "count": count, "time": at, "text": "why"}
+
+
+@pytest.mark.parametrize("skew", [-3.5, 0.0, 0.3, 3.5, 100.0])
+def test_merge_has_each_message_that_any_file_has(lab: Lab, skew: float) -> None:
+    sent = usual(range(1, 21))
+    # What one did not receive the other has, and what both did not receive is said once.
+    recorded(lab.folder / "a.mcap", [("lab/a", {}, [one for one in sent if one[0] not in (4, 5, 6, 7, 12)])], events=[event("missed", 4, 4, 1_007.5), event("skipped", 12, 1, 1_012.5)])
+    there = [(number, value, at + skew) for number, value, at in sent]
+    recorded(lab.folder / "b.mcap", [("lab/a", {}, [one for one in there if one[0] not in (2, 6)])], events=[event("missed", 2, 1, 1_002.5 + skew), event("missed", 6, 1, 1_006.5 + skew)])
+    for files in (["a.mcap", "b.mcap"], ["b.mcap", "a.mcap"]):
+        messages, missed, said = merged(lab, *files)
+        assert messages == [("x", number) for number in range(1, 21) if number != 6] and missed == [(6, 1)] and said == "", said
+        assert lab.recording("check", "merged.mcap") == "complete: 19 messages, 1 missed and said so\n"
+
+
+#: What another file says, so that messages of an honest one would be left out.
+ERASING: dict[str, tuple[list[Sent], list[dict[str, object]]]] = {
+    "missed": ([(30, {"y": 1}, 1_030.0)], [event("missed", 1, 29, 900.0)]),
+    "all of them": ([(30, {"y": 1}, 1_030.0)], [event("missed", 0, 1 << 63, 900.0)]),
+    "skipped behind": ([(30, {"y": 1}, 1_030.0)], [event("skipped", 1, 29, 1_040.0)]),
+    "a number ahead": ([(40, {"y": 1}, 900.0)], []),
+    "numbers that go back": ([(40, {"y": 1}, 900.0), (0, {"y": 1}, 2_000.0)], []),
+}
+
+
+@pytest.mark.parametrize("sent, events", ERASING.values(), ids=ERASING)
+def test_no_message_is_taken_from_a_merge_by_what_another_file_says(lab: Lab, sent: list[Sent], events: list[dict[str, object]]) -> None:
+    recorded(lab.folder / "honest.mcap", [("lab/a", {}, usual(range(1, 21)))])
+    recorded(lab.folder / "other.mcap", [("lab/a", {}, sent)], events=events)
+    for files in (["honest.mcap", "other.mcap"], ["other.mcap", "honest.mcap"]):
+        messages, _, said = merged(lab, *files)
+        assert said == "" and [number for text, number in messages if text == "x"] == list(range(1, 21)), messages
+        assert sorted(number for text, number in messages if text == "y") == sorted(number for number, _, _ in sent)
+
+
+def test_merge_says_where_files_have_other_messages_with_the_same_numbers(lab: Lab) -> None:
+    recorded(lab.folder / "honest.mcap", [("lab/a", {}, usual(range(1, 21))), ("lab/b", {}, usual(range(1, 4)))])
+    forged = [(number, {"y" if 5 <= number < 8 else "x": number}, 999.5 + number) for number in range(1, 21)]
+    recorded(lab.folder / "forged.mcap", [("lab/a", {}, forged), ("lab/b", {}, usual(range(1, 4)))])
+    for files, file in ((["honest.mcap", "forged.mcap"], "honest.mcap"), (["forged.mcap", "honest.mcap"], "honest.mcap")):
+        messages, _, said = merged(lab, *files, code=1)
+        # Which one is right no file says.
+        assert messages.count(("x", 1)) == 2 and len(messages) == 23 and ("y", 5) in messages and ("x", 5) not in messages
+        assert f"{file}: 3 messages of lab/a (incarnation 0000000000000007) left out, from number 5 on" in said and "Corrupt" in said, said
+        assert "omitted: honest.mcap: 3 messages of lab/a" in lab.recording("check", "merged.mcap", code=1)
+        assert "3 messages of lab/a" in lab.recording("info", "merged.mcap")
+    shutil.copy(lab.folder / "honest.mcap", lab.folder / "copy.mcap")
+    messages, _, said = merged(lab, "honest.mcap", "copy.mcap")
+    assert len(messages) == 23 and said == ""
+
+
+def test_copy_of_one_file_has_all_its_messages(lab: Lab) -> None:
+    """Also those with numbers that go back, which are a fault of the copy as of the original; files of other programs have any numbers."""
+    recorded(lab.folder / "a.mcap", [("lab/a", {}, [(number, {"x": at}, 1_000.0 + at) for at, number in enumerate([1, 2, 9, 3, 3])])])
+    foreign = lab.folder / "foreign.mcap"
+    with foreign.open("wb") as file:
+        writer = Writer(file)
+        writer.start()
+        channel = writer.register_channel("lab/f", "json", 0)
+        for at in range(5):
+            writer.add_message(channel, at * SECOND, b"{}", at * SECOND, 0)
+        writer.finish()
+    for words in (["cut", "a.mcap"], ["split", "a.mcap", "--at", "1h"]):
+        lab.recording(*words, "-o", "copy.mcap", "--force")
+        assert lab.info("copy.mcap")["names"]["lab/a"]["messages"] == 5
+        assert "repeat or order" in lab.recording("check", "copy.mcap", code=1)
+    lab.recording("cut", foreign, "-o", "copy.mcap", "--force")
+    assert lab.info("copy.mcap")["names"]["lab/f"]["messages"] == 5
+    other = recorded(lab.folder / "other.mcap", [("lab/a", {}, usual(range(1, 3)))])
+    lab.recording("merge", foreign, other, "-o", "copy.mcap", "--force")
+    assert lab.info("copy.mcap")["names"]["lab/f"]["messages"] == 5
