@@ -1,5 +1,5 @@
 """What `linkspan recording export --parquet`, `--arrow` and `--hdf5` run: `python -m linkspan._export`, which reads what to do as JSON from standard
-input, prints lines of JSON that say how far it has come where the request asks for them, and at last what became of it: the tables that are `refused`, and `error` with its `code`."""
+input, prints lines of JSON that say how far it has come where the request asks for them, and at last what became of it: the tables that are `refused`, the messages that are `left_out` of others, and `error` with its `code`."""
 
 from __future__ import annotations
 
@@ -49,8 +49,9 @@ class _Exported(Recording):
                 print(json.dumps({"progress": self._given / max(self._all, self._given)}), file=self._out, flush=True)
 
 
-def _write(recording: Recording, form: str, request: dict[str, Any], made: dict[str, Any], doing: list[str]) -> list[dict[str, Any]]:
-    """Writes all names into one file, or a file for each; returns those that have no table. `doing` has what is written now."""
+def _write(recording: Recording, form: str, request: dict[str, Any], made: dict[str, Any], doing: list[str]) -> dict[str, list[dict[str, Any]]]:
+    """Writes all names into one file, or a file for each; returns those that have no table, and what of others is left out. `doing` has what is
+    written now."""
     paths: dict[str, str] = dict(request["tables"])
     found = recording._tables_of(list(paths), made["begin"], made["end"])
     refused: list[dict[str, Any]] = []
@@ -67,14 +68,24 @@ def _write(recording: Recording, form: str, request: dict[str, Any], made: dict[
     if form == "hdf5":
         is_written = bool(paths) and recording._write_hdf5(found, list(paths), request["tables"][0][1], *making)
     else:
-        is_written = _write_each(recording, form, found, paths, making, doing)
+        is_written = _write_each(recording, form, found, paths, (*making, request.get("in_folder", False)), doing)
     if not is_written and not refused:
         raise recording._empty(list(paths))
-    return refused
+    left_out = [_left_out(found, name) for name in paths if found.left_out(name)]
+    return {"refused": refused, **({"left_out": left_out} if left_out else {})}
+
+
+def _left_out(found: _native.TablesOfNames, name: str) -> dict[str, Any]:
+    """How many messages of a name are not in its table, and why the first one is not."""
+    try:
+        found.check_whole(name)
+    except Error as error:
+        return {"count": found.left_out(name), "error": f"{name}: {error}"}
+    return {}
 
 
 def _write_each(
-    recording: Recording, form: str, found: _native.TablesOfNames, paths: dict[str, str], making: tuple[bool, int | None], doing: list[str]
+    recording: Recording, form: str, found: _native.TablesOfNames, paths: dict[str, str], making: tuple[bool, int | None, bool], doing: list[str]
 ) -> bool:
     """Writes a file for each name that has messages; returns whether one has. One pass over the recording is for 128 of them."""
     names, written = list(paths), 0
@@ -116,7 +127,7 @@ def export(request: dict[str, Any], out: TextIO, may_name: Callable[[], None] = 
         recording.serve(may_name)
         if request.get("progress"):
             recording.tell([name for name, _ in tables], out)
-        return {"refused": _write(recording, form, request, made, doing)}
+        return dict(_write(recording, form, request, made, doing))
     except Error as error:
         # Before a name is written, the error is of the recording and says so.
         at = "" if doing[0] == request["recording"] else f"{doing[0]}: "

@@ -229,7 +229,7 @@ class Recording:
         self.follow = follow
         self.max_message_size = max_message_size
         self._closed = False
-        self._beginning: tuple[list[str], int | None] | None = None
+        self._beginning: tuple[list[str], int | None, list[str]] | None = None
         self._found: tuple[dict[str, Any], dict[str, str]] | None = None
         # Errors of the file come from here, and not from the first use.
         _native.RecordingReader(self.path, [], 0, _END, follow, max_message_size=max_message_size)
@@ -479,6 +479,7 @@ class Recording:
         found = self._tables_of(chosen, begin, end)
         for name in chosen:
             found.check(name)
+            found.check_whole(name)
         if not self._write_hdf5(found, chosen, path, replace, mode):
             raise self._empty(chosen)
 
@@ -497,9 +498,9 @@ class Recording:
         return first is not None
 
     @contextlib.contextmanager
-    def _new_file(self, path: str | os.PathLike[str], replace: bool, mode: int | None) -> Iterator[Any]:
-        """A file that has its name when it is whole; of one that is not, nothing is left."""
-        new = _native.NewFile(path, replace, mode)
+    def _new_file(self, path: str | os.PathLike[str], replace: bool, mode: int | None, is_in_folder: bool = False) -> Iterator[Any]:
+        """A file that has its name when it is whole; of one that is not, nothing is left. The folder of several files is none that a link leads to."""
+        new = (_native.NewFile.within if is_in_folder else _native.NewFile)(path, replace, mode)
         with _of_linkspan(f"writing {_native.file_path(path)}"), open(new.fileno(), "r+b", buffering=0, closefd=False) as file:
             yield file
         new.sync()
@@ -523,8 +524,8 @@ class Recording:
         for name, native in tables:
             yield name, Table(native)
 
-    def _outline(self) -> tuple[list[str], int | None]:
-        """Its names, and when it begins, without a look at the messages where it was closed."""
+    def _outline(self) -> tuple[list[str], int | None, list[str]]:
+        """Its names, when it begins, and what damage was found, without a look at the messages where it was closed."""
         self._open()
         if self._beginning is None or self.follow:
             self._beginning = _native.recording_outline(self.path, self.max_message_size)
@@ -543,11 +544,12 @@ class Recording:
 
     def _check(self, names: Iterable[str]) -> None:
         """`NotFound` for a name or pattern that fits none."""
-        there = self._outline()[0]
+        there, _, damage = self._outline()
         for name in names:
             if not _native.matching_names(there, [name]):
                 shown = ", ".join(there[:_MOST_NAMED]) + (f" and {len(there) - _MOST_NAMED} more" if len(there) > _MOST_NAMED else "")
-                raise NotFound(_native.one_line(f"{name} fits no name of {self.path}; it has {shown or 'none'}"))
+                hidden = f"; damage may hide it: {damage[0]}" if damage else ""
+                raise NotFound(_native.one_line(f"{name} fits no name of {self.path}; it has {shown or 'none'}{hidden}"))
 
     def _times(self, begin: When | None, end: When | None) -> tuple[int, int]:
         return self._time("begin", begin, 0), self._time("end", end, _END)

@@ -301,9 +301,13 @@ impl NewFile {
     /// `AddressInUse` where something has its name, but for a regular file that it is to replace.
     #[new]
     fn create(py: Python<'_>, path: FilePath, replace: Replace, mode: Option<Mode>) -> Outcome<NewFile> {
-        let making = files::Making { replaces: replace.0, mode: mode.map(|mode| mode.0) };
-        let new = py.detach(|| files::NewFile::create(&path, making))?;
-        Ok(NewFile(Exclusive::new(Some(new))))
+        NewFile::made(py, &path, replace, mode, files::NewFile::create)
+    }
+
+    /// The same for one of several in a folder that was named: a link in the place of the folder is not followed.
+    #[staticmethod]
+    fn within(py: Python<'_>, path: FilePath, replace: Replace, mode: Option<Mode>) -> Outcome<NewFile> {
+        NewFile::made(py, &path, replace, mode, files::NewFile::create_within)
     }
 
     /// The descriptor to write to.
@@ -328,20 +332,37 @@ impl NewFile {
     }
 }
 
+impl NewFile {
+    fn made(
+        py: Python<'_>,
+        path: &Path,
+        replace: Replace,
+        mode: Option<Mode>,
+        make: fn(&Path, files::Making) -> linkspan::Result<files::NewFile>,
+    ) -> Outcome<NewFile> {
+        let making = files::Making { replaces: replace.0, mode: mode.map(|mode| mode.0) };
+        let new = py.detach(|| make(path, making))?;
+        Ok(NewFile(Exclusive::new(Some(new))))
+    }
+}
+
 fn finished() -> Error {
     Error::new(ErrorKind::InvalidState, "the file was finished")
 }
 
-/// The names of a recording, and when it begins in nanoseconds since 1970, where it does: without a look at messages of parts that were closed.
+/// The names of a recording, when it begins in nanoseconds since 1970, where it does, and what was found damaged on the way: without a look at messages of
+/// parts that were closed.
 #[pyfunction]
 #[pyo3(signature = (path, max_message_size=None))]
 pub fn recording_outline(
     py: Python<'_>,
     path: FilePath,
     max_message_size: Option<MaxMessageSize>,
-) -> Outcome<(Vec<String>, Option<u64>)> {
+) -> Outcome<(Vec<String>, Option<u64>, Vec<String>)> {
     let outline = py.detach(|| Outline::with_limits(&path, limits(max_message_size)))?;
-    Ok((outline.names.into_iter().collect(), outline.time.map(|(begin, _)| begin)))
+    let damage = outline.problems.iter().filter(|problem| problem.is_loss()).map(ToString::to_string);
+    let damage = damage.collect();
+    Ok((outline.names.into_iter().collect(), outline.time.map(|(begin, _)| begin), damage))
 }
 
 /// The value of a summary, and pairs of a name and a schema: a text that many names have is one object.
@@ -528,10 +549,23 @@ impl TablesOfNames {
         state.0.refused(name).map_or(Ok(()), |error| Err(error.clone().into()))
     }
 
+    /// How many messages of a name its table does not have.
+    fn left_out(&self, name: &str) -> Outcome<u64> {
+        let state = self.state.lock()?;
+        Ok(state.0.left_out(name).map_or(0, |(count, _)| count))
+    }
+
+    /// Raises why the first of those is left out, where there is one.
+    fn check_whole(&self, name: &str) -> Outcome<()> {
+        let state = self.state.lock()?;
+        state.0.left_out(name).map_or(Ok(()), |(_, error)| Err(error.clone().into()))
+    }
+
     /// Begins with the tables of these names.
     fn choose(&self, py: Python<'_>, names: RecordedNames) -> Outcome<()> {
         Ok(py.detach(|| -> linkspan::Result<_> {
             let mut state = self.state.lock()?;
+            state.0.restart();
             state.1 = Some(self.choice.open(&self.path)?);
             state.2 = names.0.into_iter().collect();
             Ok(())

@@ -58,10 +58,22 @@ impl Paths {
         Ok(place)
     }
 
-    /// Gives up the paths behind so many, after which there were so many bytes.
-    fn truncate(&mut self, places: usize, bytes: usize) {
-        self.places.retain(|_, at| *at < places);
+    /// Returns how many paths there are, and their bytes.
+    pub fn mark(&self) -> (usize, usize) {
+        (self.places.len(), self.bytes)
+    }
+
+    /// Gives up the paths that came behind a mark.
+    pub fn give_up(&mut self, (places, bytes): (usize, usize)) {
+        if self.places.len() > places {
+            self.places.retain(|_, at| *at < places);
+        }
         self.bytes = bytes;
+    }
+
+    /// The error of a message with a field that has no place among these: with more fields than there may be.
+    pub fn without(path: &str) -> Error {
+        too_large(&format!("have more fields together, such as {}", crate::reader::brief(path)))
     }
 
     /// Returns the place of a path that has one.
@@ -150,13 +162,13 @@ impl Columns {
     /// fields, or more than there is room for; `Unsupported` for an encoding that this library does not know. The
     /// columns and the rows are then as they were before.
     pub fn add(&mut self, message: &Message<'_>) -> Result<()> {
-        let (fields, paths, bytes, values) = (self.fields.len(), self.paths.bytes, self.bytes, self.values);
+        let (fields, paths, bytes, values) = (self.fields.len(), self.paths.mark(), self.bytes, self.values);
         let added = self.add_row(message);
         match added {
             Ok(()) => self.rows = self.rows.saturating_add(1),
             Err(_) => {
                 self.fields.truncate(fields);
-                self.paths.truncate(fields, paths);
+                self.paths.give_up(paths);
                 (self.bytes, self.values) = (bytes, values);
                 let all = self.topics.iter_mut().chain(&mut self.fixed).chain(&mut self.fields);
                 all.for_each(|field| field.give_up(self.rows));

@@ -27,6 +27,7 @@ import pyarrow.parquet
 import pytest
 from conftest import Lab
 from linkspan._export import export
+from mcap.writer import Writer
 from support.recordings import written
 from support.tree import DEBUG, PROGRAM
 from support.waiting import until
@@ -300,6 +301,59 @@ def test_link_in_the_place_of_the_folder_of_tables_is_not_followed(exporting: La
     exporting.recording("export", path, f"--{form}", "-o", "out/tables")
     exporting.recording("export", path, f"--{form}", "-o", "out/tables/", "--force")
     assert len(list((folder / "tables").iterdir())) == 2
+
+
+@pytest.mark.parametrize("form", ["parquet", "arrow"])
+def test_link_that_takes_the_place_of_the_folder_during_an_export_is_not_followed(exporting: Lab, form: str):
+    """The module for Python is started behind the look at the folder."""
+    path = written(exporting.folder / "r.mcap", [("lab/t", {"a": 1}), ("lab/u", {"a": 1})])
+    (private := exporting.folder / "private").mkdir()
+    (out := exporting.folder / "out").mkdir()
+    (python := exporting.folder / "python").write_text(f"#!/bin/sh\nmv '{out}' '{out}.away' && ln -s '{private}' '{out}' && exec '{sys.executable}' \"$@\"\n")
+    python.chmod(0o755)
+    exporting.env["LINKSPAN_PYTHON"] = str(python)
+    said = exporting.recording("export", path, f"--{form}", "-o", "out", "--force", code=1)
+    assert out.is_symlink() and "is a link" in said and "AddressInUse" in said, said
+    assert not list(private.iterdir())
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet", "arrow", "hdf5"])
+@pytest.mark.parametrize("bad", ["first", "last", "both ends and the middle"])
+def test_messages_that_cannot_be_written_cost_no_other_one_its_row(exporting: Lab, form: str, bad: str):
+    """One that is no value, one of an unknown encoding, and one with more fields than a table has: in the batches of a file, too."""
+    count = 2_500
+    places = {"first": [0], "last": [count], "both ends and the middle": [0, 1, 2, 1_100, 1_101, count]}[bad]
+    path = exporting.folder / "r.mcap"
+    with path.open("wb") as file:
+        writer = Writer(file, chunk_size=10_000)
+        writer.start(profile="linkspan")
+        metadata = {"linkspan.incarnation": "0000000000000007", "linkspan.source": "s", "linkspan.first": "1"}
+        channels = {(name, encoding): writer.register_channel(name, encoding, 0, metadata) for name in ("lab/a", "lab/b") for encoding in ("cbor", "none")}
+        wide = linkspan.encode({"a": 1, **{f"f{at}": at for at in range(4_097)}})
+        wrong = [("cbor", b"\xff"), ("none", b"\x01"), ("cbor", wide)]
+        for at in range(count + 1):
+            time = (1_000 + at) * 1_000_000_000
+            if at in places:
+                for encoding, body in wrong:
+                    writer.add_message(channels["lab/a", encoding], time, body, time, at)
+            writer.add_message(channels["lab/a", "cbor"], time, linkspan.encode({"a": at}), time, at)
+            writer.add_message(channels["lab/b", "cbor"], time, linkspan.encode({"b": at}), time, at)
+        writer.finish()
+    left = 3 * len(places)
+    said = exporting.recording("export", path, f"--{form}", "-o", "made", code=1)
+    assert f"{left} messages of {path} could not be written" in said, said
+    assert "of lab/a: " in said and "lab/b" not in said, said
+    read: dict[str, Callable[[str], list[int]]] = {
+        "csv": lambda name: [int(row[name[-1]]) for row in cells((exporting.folder / f"made/lab-{name[-1]}.csv").read_text())],
+        "parquet": lambda name: pyarrow.parquet.read_table(exporting.folder / f"made/lab-{name[-1]}.parquet")[name[-1]].to_pylist(),
+        "arrow": lambda name: pyarrow.ipc.open_file(exporting.folder / f"made/lab-{name[-1]}.arrow").read_all()[name[-1]].to_pylist(),
+        "hdf5": lambda name: list(h5py.File(exporting.folder / "made")[name][name[-1]]),
+    }
+    assert read[form]("lab/a") == list(range(count + 1)) and read[form]("lab/b") == list(range(count + 1))
+    # A program that asks for a table gets all of it, or an error.
+    with linkspan.Recording(path) as recording, pytest.raises(linkspan.Error):
+        recording.write_hdf5(exporting.folder / "t.h5")
+    assert not (exporting.folder / "t.h5").exists()
 
 
 FULL = """

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import linkspan
 import pytest
-from conftest import Lab
+from conftest import Lab, ended
 from mcap.reader import make_reader
-from mcap.writer import Writer
+from mcap.writer import CompressionType, Writer
+from support.tree import DEBUG
 
 SECOND = 1_000_000_000
 #: A message of a publisher: its number, its value, when it was received in seconds.
@@ -19,7 +20,7 @@ Sent = tuple[int, object, float]
 def recorded(path: Path, channels: list[tuple[str, dict[str, str], list[Sent]]], facts: dict[str, str] | None = None, events: list[dict[str, object]] | None = None) -> Path:
     """A recording with these channels, each with what its metadata has beside the usual, and these events."""
     with path.open("wb") as file:
-        writer = Writer(file, chunk_size=500)
+        writer = Writer(file, chunk_size=500, compression=CompressionType.NONE)
         writer.start(profile="linkspan")
         writer.add_metadata("linkspan.recording", {"id": "5" * 32, "part": "1", **(facts or {})})
         entries: list[tuple[float, int, bytes, int]] = []
@@ -157,3 +158,31 @@ def test_copy_of_one_file_has_all_its_messages(lab: Lab) -> None:
     other = recorded(lab.folder / "other.mcap", [("lab/a", {}, usual(range(1, 3)))])
     lab.recording("merge", foreign, other, "-o", "copy.mcap", "--force")
     assert lab.info("copy.mcap")["names"]["lab/f"]["messages"] == 5
+
+
+#: What asks for one name of a recording.
+OF_A_NAME = [["cut", "-o", "made"], *(["export", f"--{form}", "-o", "made"] for form in ("csv", "jsonl", "parquet", "arrow", "hdf5", "ros2"))]
+
+
+@pytest.mark.parametrize("closed", [True, False])
+def test_damage_that_may_hide_what_is_asked_for_is_said_first(lab: Lab, closed: bool) -> None:
+    lab.env["LINKSPAN_PYTHON"] = sys.executable
+    path = recorded(lab.folder / "r.mcap", [("lab/a", {}, usual(range(1, 40))), ("lab/b", {}, [(1, {"x": "hidden"}, 1_020.2)])])
+    data = bytearray(path.read_bytes())
+    data[data.index(b"hidden")] ^= 0xFF
+    if not closed:
+        # Without the summary, whose beginning the last metadata record precedes.
+        del data[data.index(b"linkspan.end") - 13 :]
+    path.write_bytes(data)
+    for words in OF_A_NAME:
+        said = lab.recording(words[0], path, "lab/b", *words[1:], code=1)
+        assert f"{path}: byte " in said and "the chunk that begins here" in said and "Corrupt" in said and "NotFound" not in said, said
+        assert not (lab.folder / "made").exists(), words
+        # Where no damage hides it, it is not there.
+        said = lab.recording(words[0], recorded(lab.folder / "whole.mcap", [("lab/a", {}, usual(range(1, 9)))]), "lab/b", *words[1:], code=1)
+        assert "NotFound" in said and "Corrupt" not in said, said
+    replay = lab.start(DEBUG / "linkspan-record", "replay", path, "lab/b")
+    assert "the chunk that begins here" in (said := ended(replay, 1)) and "Corrupt" in said, said
+    if not closed:
+        with linkspan.Recording(path) as recording, pytest.raises(linkspan.NotFound, match="damage may hide it: .*byte "):
+            recording.table("lab/b")

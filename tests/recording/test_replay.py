@@ -364,3 +364,35 @@ def test_step_has_no_speed(lab: Lab) -> None:
     recorded(lab, 3)
     for words in (["--speed", "2"], ["--as-fast-as-possible"]):
         assert "cannot be used with" in lab.run(REPLAY, "replay", "a.mcap", "--step", *words, code=2)
+
+
+def test_name_that_cannot_be_published_costs_no_other_one_its_messages(lab: Lab) -> None:
+    """A place in another folder, an encoding that nobody knows, a schema that is none, a body that is no value: each is said once."""
+    bad = {"../up": ("cbor", None), "/tmp/x": ("cbor", None), "lab/encoding": ("none", None), "lab/schema": ("cbor", "{")}
+    with (lab.folder / "r.mcap").open("wb") as file:
+        writer = Writer(file)
+        writer.start(profile="linkspan")
+        channels = {}
+        for name, (encoding, schema) in {**bad, "lab/a": ("cbor", None), "lab/b": ("cbor", None)}.items():
+            metadata = {"linkspan.incarnation": "0000000000000007", "linkspan.source": "s", "linkspan.first": "1", "linkspan.endpoint": f"shm:{name}"}
+            if schema:
+                metadata["linkspan.schema"] = schema
+            channels[name] = writer.register_channel(name, encoding, 0, metadata)
+        for number in range(1, 6):
+            for name in channels:
+                writer.add_message(channels[name], number * 1_000_000_000, linkspan.encode({"i": number}), number * 1_000_000_000, number)
+        writer.finish()
+    subscriber = lab.python("""
+import linkspan
+with linkspan.subscribe(["lab/a", "lab/b"], timeout=60) as heard:
+    print(sorted((message.name, message.value["i"]) for _, message in zip(range(10), heard)), flush=True)
+""")
+    said = ended(lab.start(REPLAY, "replay", "r.mcap", "--as-fast-as-possible", "--wait-for", "lab/a", "--wait-for", "lab/b"), 1)
+    assert "10 messages replayed" in said and "4 names left out" in said, said
+    assert ended(subscriber) == f"{[(f'shm:lab/{name}', number) for name in 'ab' for number in range(1, 6)]}\n"
+    for name in bad:
+        assert said.count(f"{name} is left out: ") == 1, said
+    # Where nothing else was asked for, it is the error.
+    for name, error in (("../up", "InvalidEndpoint"), ("lab/encoding", "Unsupported")):
+        said = ended(lab.start(REPLAY, "replay", "r.mcap", name, "--as-fast-as-possible"), 1)
+        assert error in said and "0 messages replayed" in said, said

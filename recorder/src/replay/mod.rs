@@ -7,7 +7,7 @@
 
 mod outlets;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::BufRead;
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, TryRecvError};
@@ -163,6 +163,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         unlooked: 0,
         lines: arguments.step.then(lines).transpose()?,
         damaged: None,
+        refused: BTreeMap::new(),
         came_to_end: false,
     };
     let played = replay.play();
@@ -183,10 +184,22 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     }
     closed?;
     let damaged = replay.damaged.take().map_or(Ok(()), Err);
-    if replay.came_to_end && !arguments.follow {
+    let refused = replay.refused();
+    if replay.came_to_end && !arguments.follow && refused.is_ok() && damaged.is_ok() {
         arguments.choice.window(begin).require(replay.done.messages, &[&arguments.file])?;
     }
-    replay.service.close(Duration::from_secs(5)).and(damaged)
+    replay.service.close(Duration::from_secs(5)).and(damaged).and(refused)
+}
+
+/// Whether an error is one of what the recording has of a name, so that others can be published.
+fn is_of_name(error: &Error) -> bool {
+    use ErrorKind::{
+        InvalidEndpoint, Malformed, OutOfRange, SchemaMismatch, TooLarge, Unsupported, WrongType,
+    };
+    matches!(
+        error.kind(),
+        InvalidEndpoint | Malformed | OutOfRange | SchemaMismatch | TooLarge | Unsupported | WrongType
+    )
 }
 
 /// A distance of a recording, as it is replayed at a speed.
@@ -287,6 +300,8 @@ struct Replay<'a> {
     lines: Option<Receiver<()>>,
     /// What the recording has that could not be read.
     damaged: Option<Error>,
+    /// Names that cannot be published, and why: they cost no other name its messages.
+    refused: BTreeMap<String, Error>,
     /// Whether the end of the recording was reached.
     came_to_end: bool,
 }
@@ -414,6 +429,9 @@ impl Replay<'_> {
                 continue;
             }
             let Some((message, time)) = sends(&window, entry, from) else { continue };
+            if self.refused.contains_key(&message.channel.topic) {
+                continue;
+            }
             let (first, began) = *clock.get_or_insert((time, Instant::now()));
             let after = distance(time.saturating_sub(first), self.arguments.speed);
             let mut due = later(began, after);
@@ -432,7 +450,14 @@ impl Replay<'_> {
             let (arguments, begin) = (self.arguments, self.begin);
             let topic = &message.channel.topic;
             let of_name = sent.get(topic).copied().unwrap_or(0).saturating_add(1);
-            self.outlets.send(&message, || has_more(arguments, begin, from, topic, of_name))?;
+            match self.outlets.send(&message, || has_more(arguments, begin, from, topic, of_name)) {
+                Err(error) if is_of_name(&error) => {
+                    stderr::print_line(&format!("{topic} is left out: {}", stderr::described(&error)));
+                    self.refused.insert(topic.clone(), error);
+                    continue;
+                }
+                sent => sent?,
+            }
             if !arguments.lockstep.is_empty() {
                 sent.insert(topic.clone(), of_name);
             }
@@ -449,6 +474,19 @@ impl Replay<'_> {
         self.damaged = finish(&[reader]).err();
         self.came_to_end = true;
         Ok(Step::Next)
+    }
+
+    /// Fails where names could not be published, as the first of them does.
+    fn refused(&self) -> Result<()> {
+        let Some((name, error)) = self.refused.first_key_value() else { return Ok(()) };
+        if self.done.messages == 0 && self.refused.len() == 1 {
+            return Err(error.clone());
+        }
+        let text = format!(
+            "{} left out, {name} the first one: all else is done: {error}",
+            counted(self.refused.len() as u64, "name")
+        );
+        Err(Error::new(error.kind(), text))
     }
 
     /// Whether messages are sent when others are ready, and not by the clock.

@@ -35,6 +35,13 @@ impl Faults {
         .ok()
     }
 
+    /// Says that so many messages of a name are left out, and why the first of them is.
+    pub fn left_out(&mut self, count: u64, first: &str) {
+        self.messages = self.messages.saturating_add(count);
+        let what = crate::record::counted(count, "message");
+        stderr::print_line(&format!("{what} left out; the first: {first}"));
+    }
+
     /// Returns how many messages could not be written.
     pub fn messages(&self) -> u64 {
         self.messages

@@ -18,7 +18,7 @@ use std::sync::OnceLock;
 
 use linkspan::{Error, ErrorKind, Result, Timestamp, registry};
 use linkspan_recording::files::{self, Making, NewFile};
-use linkspan_recording::reader::{Limits, Message};
+use linkspan_recording::reader::{Limits, Message, Problem};
 use linkspan_recording::{Entry, Event, Outline, Reader, Timeline, parts};
 
 use crate::stderr;
@@ -108,8 +108,16 @@ impl Choice {
     /// Fails where a name or pattern fits none of the recording, and where the recording has nothing in the times.
     ///
     /// # Errors
-    /// `NotFound`, with the names or the times that there are.
+    /// `NotFound`, with the names or the times that there are; `Corrupt` where damage may hide them.
     pub fn check(&self, outline: &Outline) -> Result<()> {
+        self.check_found(outline).or_else(|none| {
+            // What is not found may be what the damage hides.
+            finish_with(&outline.problems, Some(&none))?;
+            Err(none)
+        })
+    }
+
+    fn check_found(&self, outline: &Outline) -> Result<()> {
         for name in &self.names {
             if !outline.names.iter().any(|topic| registry::matches(name, topic)) {
                 let names: Vec<_> = outline.names.iter().map(String::as_str).collect();
@@ -319,13 +327,23 @@ pub fn outline(path: &Path) -> Result<Outline> {
 /// `Corrupt` where something of them was left out for it. A recording that was not closed and is whole has nothing that
 /// was.
 pub fn finish(readers: &[Reader]) -> Result<()> {
-    let problems: Vec<_> = readers.iter().flat_map(Reader::problems).collect();
+    finish_with(readers.iter().flat_map(Reader::problems), None)
+}
+
+/// The same of these problems; `none` is what was not found, which may be hidden by them.
+fn finish_with<'a>(problems: impl IntoIterator<Item = &'a Problem>, none: Option<&Error>) -> Result<()> {
+    let problems = Vec::from_iter(problems);
     problems.iter().for_each(|problem| stderr::print_line(&problem.to_string()));
     match problems.iter().filter(|problem| problem.is_loss()).count() {
         0 => Ok(()),
         count => {
             let places = crate::record::counted(count as u64, "place");
-            let text = format!("what could not be read in {places} is left out; all else is done");
+            let text = match none {
+                None => format!("what could not be read in {places} is left out; all else is done"),
+                Some(none) => {
+                    format!("what could not be read in {places} may be what is asked for: {}", none.text())
+                }
+            };
             Err(Error::new(ErrorKind::Corrupt, text))
         }
     }

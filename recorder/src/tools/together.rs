@@ -243,10 +243,10 @@ impl Together {
             if self.compared.insert(hash) {
                 self.order.push_back(hash);
             }
-            if self.order.len() > MOST_COMPARED {
-                if let Some(oldest) = self.order.pop_front() {
-                    self.compared.remove(&oldest);
-                }
+            if self.order.len() > MOST_COMPARED
+                && let Some(oldest) = self.order.pop_front()
+            {
+                self.compared.remove(&oldest);
             }
         } else if !self.compared.contains(&hash) {
             let (count, _) = self.others.entry((found.publisher, file)).or_insert((0, found.first));

@@ -70,18 +70,71 @@ impl Budget {
 /// A batch of the table of a name: the name, the columns, the number of rows.
 pub type Batch = (String, Vec<Column>, usize);
 
+/// Messages that a table does not have: which could not be decoded, or have fields beyond the limits.
+#[derive(Debug)]
+struct LeftOut {
+    count: u64,
+    /// Why the first one is left out.
+    first: Error,
+    /// Their places among the messages of the name: the first of each range, and the one behind its last.
+    places: Vec<(u64, u64)>,
+}
+
+/// Bytes of a range of places.
+const PLACES: u64 = 16;
+
+impl LeftOut {
+    fn has(&self, place: u64) -> bool {
+        let behind = self.places.partition_point(|(first, _)| *first <= place);
+        behind.checked_sub(1).and_then(|at| self.places.get(at)).is_some_and(|(_, end)| place < *end)
+    }
+
+    /// Adds one behind all others; returns how many bytes it takes.
+    fn add(&mut self, place: u64) -> u64 {
+        self.count = self.count.saturating_add(1);
+        let end = place.saturating_add(1);
+        match self.places.last_mut() {
+            Some((_, last)) if *last == place => *last = end,
+            _ => {
+                self.places.push((place, end));
+                return PLACES;
+            }
+        }
+        0
+    }
+}
+
+/// The table of a name.
+#[derive(Debug)]
+struct OfName {
+    /// Its columns, or why there is no table.
+    columns: Result<Columns>,
+    left_out: Option<LeftOut>,
+    /// Messages of the name in this pass.
+    seen: u64,
+    /// Whether a message has a row.
+    has_rows: bool,
+}
+
+impl OfName {
+    /// Leaves a message out; returns how many bytes it takes to know it.
+    fn leave_out(&mut self, place: u64, error: Error) -> u64 {
+        let none = || LeftOut { count: 0, first: error, places: Vec::new() };
+        self.left_out.get_or_insert_with(none).add(place)
+    }
+}
+
 /// The tables of some names.
 #[derive(Debug)]
 pub struct Tables {
-    /// The columns of each name, or why it has no table.
-    names: HashMap<String, Result<Columns>>,
+    names: HashMap<String, OfName>,
     /// Bytes of rows that are held, about.
     held: u64,
 }
 
 impl Tables {
     /// Those of these names, whose columns a first pass over a recording finds: each has `message` where `is_chosen`
-    /// says so.
+    /// says so, and it can be a row.
     ///
     /// # Errors
     /// Those of the file system. What one name has ends no table of another one: see [`Tables::refused`].
@@ -91,42 +144,58 @@ impl Tables {
         is_chosen: impl Fn(&Message<'_>) -> bool,
     ) -> Result<Tables> {
         let limits = reader.message_limits();
-        let columns = || Columns::default().of_messages(limits);
-        let names = names.into_iter().map(|name| (name, Ok(columns()))).collect();
+        let of_name = || OfName {
+            columns: Ok(Columns::default().of_messages(limits)),
+            left_out: None,
+            seen: 0,
+            has_rows: false,
+        };
+        let names = names.into_iter().map(|name| (name, of_name())).collect();
         let mut tables = Tables { names, held: 0 };
         let mut budget = Budget::of(reader.room());
         while let Some(entry) = reader.read()? {
             let Entry::Message(message) = entry else { continue };
-            let Some(found) = tables.names.get_mut(&message.channel.topic) else { continue };
-            let Ok(columns) = found else { continue };
+            let Some(of_name) = tables.names.get_mut(&message.channel.topic) else { continue };
+            let Ok(columns) = &mut of_name.columns else { continue };
             if !is_chosen(&message) {
                 continue;
             }
+            let place = of_name.seen;
+            of_name.seen = place.saturating_add(1);
             let (taken, held) = (columns.described(), columns.held_now());
-            let added = columns.add(&message).and_then(|()| budget.take_columns(taken, columns.described()));
-            match added {
-                Ok(()) if columns.rows() >= LOOKED_AT || columns.held_now() >= BATCH => {
-                    drop(columns.take());
-                }
-                Ok(()) => {}
-                Err(error) => {
-                    budget.give_back(taken);
-                    tables.held = tables.held.saturating_sub(held);
-                    *found = Err(error);
-                    continue;
-                }
+            let added = columns.add(&message);
+            let now = columns.described();
+            if added.is_ok() && (columns.rows() >= LOOKED_AT || columns.held_now() >= BATCH) {
+                drop(columns.take());
             }
-            tables.held = tables.held.saturating_sub(held).saturating_add(columns.held_now());
+            let now_held = columns.held_now();
+            let more = match added {
+                Ok(()) => {
+                    of_name.has_rows = true;
+                    0
+                }
+                // What one message has costs no other one its row.
+                Err(error) => of_name.leave_out(place, error),
+            };
+            tables.held = tables.held.saturating_sub(held);
+            if let Err(error) = budget.take_columns(taken, now.saturating_add(more)) {
+                budget.give_back(taken);
+                of_name.columns = Err(error);
+                continue;
+            }
+            tables.held = tables.held.saturating_add(now_held);
             if tables.held > TOGETHER {
                 drop(tables.largest());
             }
         }
         while tables.largest().is_some() {}
-        for found in tables.names.values_mut() {
-            if let Ok(columns) = found
-                && let Err(error) = columns.check_blank_of_all(&mut budget)
-            {
-                *found = Err(error);
+        for of_name in tables.names.values_mut() {
+            let Ok(columns) = &of_name.columns else { continue };
+            let blank = columns.check_blank_of_all(&mut budget);
+            match (&of_name.left_out, blank) {
+                (Some(left_out), _) if !of_name.has_rows => of_name.columns = Err(left_out.first.clone()),
+                (_, Err(error)) => of_name.columns = Err(error),
+                _ => {}
             }
         }
         Ok(tables)
@@ -134,7 +203,17 @@ impl Tables {
 
     /// Why a name has no table.
     pub fn refused(&self, name: &str) -> Option<&Error> {
-        self.names.get(name)?.as_ref().err()
+        self.names.get(name)?.columns.as_ref().err()
+    }
+
+    /// How many messages of a name its table does not have, and why the first one is left out.
+    pub fn left_out(&self, name: &str) -> Option<(u64, &Error)> {
+        self.names.get(name)?.left_out.as_ref().map(|left_out| (left_out.count, &left_out.first))
+    }
+
+    /// Begins another pass.
+    pub fn restart(&mut self) {
+        self.names.values_mut().for_each(|of_name| of_name.seen = 0);
     }
 
     /// Returns the next batch of one of the names that are chosen; `None` at the end.
@@ -148,8 +227,14 @@ impl Tables {
     ) -> Result<Option<Batch>> {
         while let Some(entry) = reader.read()? {
             let Entry::Message(message) = entry else { continue };
-            let Some(Ok(columns)) = self.names.get_mut(&message.channel.topic) else { continue };
+            let Some(of_name) = self.names.get_mut(&message.channel.topic) else { continue };
+            let Ok(columns) = &mut of_name.columns else { continue };
             if !is_chosen(&message) {
+                continue;
+            }
+            let place = of_name.seen;
+            of_name.seen = place.saturating_add(1);
+            if of_name.left_out.as_ref().is_some_and(|left_out| left_out.has(place)) {
                 continue;
             }
             let held = columns.held_now();
@@ -169,8 +254,8 @@ impl Tables {
 
     /// Takes the batch that holds most, where one holds anything.
     fn largest(&mut self) -> Option<Batch> {
-        let with_rows = self.names.iter_mut().filter_map(|(name, found)| {
-            let columns = found.as_mut().ok()?;
+        let with_rows = self.names.iter_mut().filter_map(|(name, of_name)| {
+            let columns = of_name.columns.as_mut().ok()?;
             (columns.rows() > 0).then_some((name, columns))
         });
         let (name, columns) = with_rows.max_by_key(|(_, columns)| columns.held_now())?;

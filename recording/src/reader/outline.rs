@@ -8,7 +8,7 @@ use bytes::Bytes;
 use linkspan::Result;
 use mcap::records::Record;
 
-use super::{Channel, Entry, Limits, Reader, Schema};
+use super::{Channel, Entry, Limits, Problem, Reader, Schema};
 use crate::chunk;
 use crate::format;
 use crate::parts::Place;
@@ -21,6 +21,8 @@ pub struct Outline {
     pub names: BTreeSet<String>,
     /// The times; `None` where there is nothing.
     pub time: Option<(u64, u64)>,
+    /// What was found wrong on the way: there may be more names, and times.
+    pub problems: Vec<Problem>,
 }
 
 impl Outline {
@@ -49,9 +51,11 @@ impl Outline {
                 while let Some(entry) = whole.read()? {
                     outline.add(entry);
                 }
+                whole.problems.into_iter().for_each(|problem| reader.keep(problem));
             }
             reader.open_next()?;
         }
+        outline.problems = reader.problems;
         Ok(outline)
     }
 

@@ -24,9 +24,9 @@ fn head(paths: &Paths) -> String {
 fn line(paths: &Paths, message: &reader::Message<'_>, value: &Value) -> Result<String> {
     let mut cells = vec![String::new(); paths.len()];
     columns::flatten(value, &mut String::new(), &mut |path, value| {
-        if let Some(place) = paths.get(path).and_then(|at| cells.get_mut(at)) {
-            *place = cell(value)?;
-        }
+        // One with more fields than a table has is left out, and not those fields of it.
+        let place = paths.get(path).and_then(|at| cells.get_mut(at)).ok_or_else(|| Paths::without(path))?;
+        *place = cell(value)?;
         Ok(())
     })?;
     let fixed = [
@@ -46,17 +46,26 @@ struct Found {
     messages: u64,
     rows: u64,
     values: u64,
+    /// Why the first of those is left out which have fields beyond the limits.
+    left_out: Option<Error>,
 }
 
 impl Found {
+    /// Adds the columns of a message. One that has too many has no row, and costs no other one its own.
     fn add(&mut self, value: &Value, budget: &mut columns::Budget) -> Result<()> {
-        self.rows = self.rows.saturating_add(1);
-        let before = self.paths.held();
-        let added = columns::flatten(value, &mut String::new(), &mut |path, _| {
+        let (before, mark, values) = (self.paths.held(), self.paths.mark(), self.values);
+        let fits = columns::flatten(value, &mut String::new(), &mut |path, _| {
             self.values = self.values.saturating_add(1);
             self.paths.add(path).map(drop)
-        })
-        .and_then(|()| budget.take_columns(before, self.paths.held()));
+        });
+        if let Err(error) = fits {
+            self.paths.give_up(mark);
+            self.values = values;
+            self.left_out.get_or_insert(error);
+            return Ok(());
+        }
+        self.rows = self.rows.saturating_add(1);
+        let added = budget.take_columns(before, self.paths.held());
         if added.is_err() {
             budget.give_back(before);
         }
@@ -90,7 +99,8 @@ pub fn write(arguments: &Arguments, begin: u64, tables: &[Table], faults: &mut F
             if found.as_ref().is_ok_and(|found| found.messages == 0) {
                 continue;
             }
-            let begun = found.and_then(|Found { paths, rows, values, .. }| {
+            let begun = found.and_then(|Found { paths, rows, values, left_out, .. }| {
+                left_out.filter(|_| rows == 0).map_or(Ok(()), Err)?;
                 budget.take_blank(rows, paths.len(), values)?;
                 let mut out = Out::create(arguments, table.path.as_deref(), table.is_in_folder)?;
                 out.put(head(&paths).as_bytes())?;

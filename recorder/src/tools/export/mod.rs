@@ -16,7 +16,7 @@ use linkspan_recording::writer::of_io;
 use super::copy::{As, copy};
 use super::faults::{Faults, decoded};
 use super::progress::Progress;
-use super::{Choice, Output, max_message_size, open, shown};
+use super::{Choice, Output, finish_with, max_message_size, open, shown};
 use crate::viewing::Viewing;
 
 /// Write the messages of a recording for other programs
@@ -109,7 +109,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     }
     if topics.is_empty() {
         let text = format!("{} has no name with a message that could be written", arguments.file.display());
-        return Err(Error::new(ErrorKind::NotFound, text));
+        let none = Error::new(ErrorKind::NotFound, text);
+        return finish_with(&outline.problems, Some(&none)).and(Err(none));
     }
     if topics.len() > MAX_TABLES {
         let text = format!(
@@ -129,9 +130,18 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let written = match form {
         _ if tables.is_empty() => Ok(()),
         "csv" => csv::write(arguments, begin, &tables, &mut faults),
-        form => python::write(form, arguments, &window, &tables, &mut faults)
+        form => {
+            let made = python::write(form, arguments, &window, &tables, &mut faults);
             // The module says what it could not write; where the recording is wrong is said as for the other forms.
-            .and_then(|()| each(arguments, begin, &mut faults, |_, _| Ok(()))),
+            match made {
+                Ok(()) => each(arguments, begin, &mut faults, |_, _| Ok(())),
+                Err(none) if none.kind() == ErrorKind::NotFound => {
+                    let read = each(arguments, begin, &mut faults, |_, _| Ok(()));
+                    Err(read.err().filter(|error| error.kind() != ErrorKind::NotFound).unwrap_or(none))
+                }
+                made => made,
+            }
+        }
     };
     // Without a file there is no folder, nor without all of them.
     let named = new.filter(|new| written.is_ok() && !new.is_empty()).map_or(Ok(()), NewFolder::finish);
@@ -212,7 +222,9 @@ fn each(
         }
     }
     reader.problems().iter().for_each(|problem| faults.problem(problem));
-    window.require(messages, &[&arguments.file])
+    // What damage hides may be what was asked for.
+    let found = window.require(messages, &[&arguments.file]);
+    found.or_else(|none| faults.result(&arguments.file).and(Err(none)))
 }
 
 /// Writes a recording for viewers: a pass over this one for the types of all names, and one for the messages.

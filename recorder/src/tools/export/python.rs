@@ -58,6 +58,15 @@ pub fn write(
             refused.iter().filter_map(|one| if let Value::Map(one) = one { error(one) } else { None });
         refused.for_each(|refused| faults.table(&refused));
     }
+    if let Some(Value::Array(left_out)) = answer.get("left_out") {
+        for one in left_out {
+            let Value::Map(one) = one else { continue };
+            let count = one.get("count").and_then(|count| u64::try_from(count.as_i64().ok()?).ok());
+            if let (Some(count), Some(Value::Text(text))) = (count, one.get("error")) {
+                faults.left_out(count, text);
+            }
+        }
+    }
     error(&answer).map_or(Ok(()), Err)
 }
 
@@ -95,6 +104,7 @@ fn request(
         ("begin".to_owned(), from.into()),
         ("end".to_owned(), to.into()),
         ("replace".to_owned(), arguments.how.force.into()),
+        ("in_folder".to_owned(), tables.iter().any(|table| table.is_in_folder).into()),
         ("mode".to_owned(), arguments.how.mode.map_or(Value::Null, Value::from)),
         ("progress".to_owned(), shows_progress.into()),
         ("max_message_size".to_owned(), max_message_size().map_or(Value::Null, Value::from)),
