@@ -13,6 +13,14 @@ pub fn print_line(line: &str) -> Result<()> {
     write(format!("{}\n", one_line(line)).as_bytes())
 }
 
+/// Prints the beginning of a line, or more of it, as [`print_line`] does.
+///
+/// # Errors
+/// As for [`write`].
+pub fn print_piece(text: &str) -> Result<()> {
+    write(one_line(text).to_string().as_bytes())
+}
+
 /// Prints lines.
 ///
 /// # Errors

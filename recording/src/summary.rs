@@ -168,32 +168,23 @@ impl Summary {
 
     /// Returns it as a value, with what is wrong in the files and where they are.
     pub fn to_value(&self, problems: &[Problem], files: &[PathBuf]) -> Value {
-        let texts = |list: &[String]| Value::Array(list.iter().map(|text| text.as_str().into()).collect());
+        let names = self.name_values().map(|(topic, of)| (topic.to_owned(), of)).collect();
+        let mut value = Map::from_iter([(NAMES.to_owned(), Value::Map(names))]);
+        value.extend(self.other_values(problems, files));
+        Value::Map(value)
+    }
+
+    /// Returns what stands under [`NAMES`] in that, a name at a time: a recording may have very many.
+    pub fn name_values(&self) -> impl Iterator<Item = (&str, Value)> {
+        self.names.iter().map(|(topic, name)| (topic.as_str(), name.to_value()))
+    }
+
+    /// Returns all else of it.
+    pub fn other_values(&self, problems: &[Problem], files: &[PathBuf]) -> Map {
         let map = |entries: &BTreeMap<String, String>| -> Value {
             Value::Map(entries.iter().map(|(key, text)| (key.clone(), text.as_str().into())).collect())
         };
-        let names = self.names.iter().map(|(topic, name)| {
-            let numbers = [
-                ("messages", Some(name.messages)),
-                ("bytes", Some(name.bytes)),
-                ("missed", Some(name.missed)),
-                ("skipped", Some(name.skipped)),
-                ("first", name.time.map(|(first, _)| first)),
-                ("last", name.time.map(|(_, last)| last)),
-            ];
-            let value = |number: Option<u64>| number.map_or(Value::Null, Value::from);
-            let mut of: Map =
-                numbers.into_iter().map(|(key, number)| (key.to_owned(), value(number))).collect();
-            let incarnations =
-                name.incarnations.iter().map(|number| format!("{number:016x}").into()).collect();
-            of.insert("incarnations".into(), Value::Array(incarnations));
-            of.insert("encodings".into(), texts(&name.encodings));
-            of.insert("schemas".into(), texts(&name.schemas));
-            of.insert("sources".into(), texts(&name.sources));
-            (topic.clone(), Value::Map(of))
-        });
         let mut value = Map::new();
-        value.insert("names".into(), Value::Map(names.collect()));
         value.insert(
             "parts".into(),
             Value::Array(files.iter().map(|file| file.display().to_string().into()).collect()),
@@ -211,7 +202,35 @@ impl Summary {
             "problems".into(),
             Value::Array(problems.iter().map(|problem| problem.to_string().into()).collect()),
         );
-        Value::Map(value)
+        value
+    }
+}
+
+/// The key of the names in the value of a summary.
+pub const NAMES: &str = "names";
+
+fn texts(list: &[String]) -> Value {
+    Value::Array(list.iter().map(|text| text.as_str().into()).collect())
+}
+
+impl Name {
+    fn to_value(&self) -> Value {
+        let numbers = [
+            ("messages", Some(self.messages)),
+            ("bytes", Some(self.bytes)),
+            ("missed", Some(self.missed)),
+            ("skipped", Some(self.skipped)),
+            ("first", self.time.map(|(first, _)| first)),
+            ("last", self.time.map(|(_, last)| last)),
+        ];
+        let value = |number: Option<u64>| number.map_or(Value::Null, Value::from);
+        let mut of: Map = numbers.into_iter().map(|(key, number)| (key.to_owned(), value(number))).collect();
+        let incarnations = self.incarnations.iter().map(|number| format!("{number:016x}").into()).collect();
+        of.insert("incarnations".into(), Value::Array(incarnations));
+        of.insert("encodings".into(), texts(&self.encodings));
+        of.insert("schemas".into(), texts(&self.schemas));
+        of.insert("sources".into(), texts(&self.sources));
+        Value::Map(of)
     }
 }
 

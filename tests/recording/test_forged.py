@@ -17,6 +17,7 @@ import linkspan
 import pytest
 import zstandard
 from conftest import Lab
+from mcap.writer import Writer
 from support.drawn import drawn
 from support.forged import MAGIC, forged, record, text, texts
 from support.recordings import written
@@ -308,3 +309,26 @@ def test_text_of_a_recording_is_on_one_line_of_a_replay_and_seen(lab: Lab, text:
     assert not {"\ufeff", "\U000e0041", "\u200b", "\x1b"} & set(done.stdout), done.stdout
     message = repr(next(iter(linkspan.Recording(lab.folder / "a.mcap").messages())))
     assert not {"\ufeff", "\r", "\x1b", "\n"} & set(message), message
+
+
+@pytest.mark.costly
+def test_info_of_very_many_names_is_printed(lab: Lab) -> None:
+    """In parts, each of which has so many channels as a file may have."""
+    names = 0
+    for part in range(1, 5):
+        file = lab.folder / ("n.mcap" if part == 1 else f"n.{part:04}.mcap")
+        with file.open("wb") as out:
+            writer = Writer(out)
+            writer.start(profile="linkspan")
+            writer.add_metadata("linkspan.recording", {"id": "5" * 32, "part": str(part)})
+            for _ in range(60_000):
+                metadata = {"linkspan.incarnation": "0000000000000007", "linkspan.source": "s", "linkspan.first": "1"}
+                channel = writer.register_channel(f"lab/{names}", "cbor", 0, metadata)
+                writer.add_message(channel, names, b"\x01", names, 1)
+                names += 1
+            writer.add_metadata("linkspan.end", {"reason": "split", "next": f"n.{part + 1:04}.mcap"} if part < 4 else {"reason": "stopped"})
+            writer.finish()
+    done = run(lab, DEBUG / "linkspan-record", "recording", "info", "n.mcap", "--json")
+    assert done.returncode == 0 and done.stdout.count(b"\n") == 1, done.stderr
+    info = json.loads(done.stdout)
+    assert len(info["names"]) == names and info["names"]["lab/239999"]["messages"] == 1 and info["problems"] == [] and len(info["parts"]) == 4

@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
-use linkspan::{Encoding, Error, ErrorKind, Limits, Payload, Result, one_line};
-use linkspan_recording::{Summary, parts};
+use linkspan::{Encoding, Error, ErrorKind, Limits, Payload, Result, Value, one_line};
+use linkspan_recording::summary::NAMES;
+use linkspan_recording::{Problem, Summary, parts};
 
 use super::{open, shown};
 use crate::{stderr, stdout};
@@ -27,11 +28,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let summary = Summary::read(&mut reader)?;
     let files: Vec<_> = parts::existing(&arguments.file).into_iter().map(|part| part.path).collect();
     if arguments.json {
-        let value = summary.to_value(reader.problems(), &files);
-        // What a recording says of itself may be longer than a message.
-        let limits = Limits::for_message(MAX_JSON);
-        let line = Payload::new(&value, Encoding::Json, &limits)?;
-        stdout::print_line(&String::from_utf8_lossy(line.body()))?;
+        print_json(&summary, reader.problems(), &files)?;
     } else {
         print(&summary, &files)?;
         reader.problems().iter().for_each(|problem| stderr::print_line(&problem.to_string()));
@@ -57,8 +54,32 @@ fn named(topic: &str) -> String {
     format!("\"{}\"", one_line(topic))
 }
 
-/// Bytes of the line of JSON at most.
+/// Bytes of the JSON of one name, or of all else, at most: what a recording says of itself may be longer than a message.
 const MAX_JSON: u64 = 1 << 30;
+/// Bytes that are printed at once.
+const PIECE: usize = 64 << 10;
+
+/// Prints a line of JSON, a name at a time.
+fn print_json(summary: &Summary, problems: &[Problem], files: &[PathBuf]) -> Result<()> {
+    let limits = Limits::for_message(MAX_JSON);
+    let json = |value: &Value| -> Result<String> {
+        Ok(String::from_utf8_lossy(Payload::new(value, Encoding::Json, &limits)?.body()).into_owned())
+    };
+    let mut piece = format!("{{\"{NAMES}\":{{");
+    for (at, (topic, of)) in summary.name_values().enumerate() {
+        let comma = if at == 0 { "" } else { "," };
+        piece += &format!("{comma}{}:{}", json(&topic.into())?, json(&of)?);
+        if piece.len() >= PIECE {
+            stdout::print_piece(&piece)?;
+            piece.clear();
+        }
+    }
+    piece.push('}');
+    for (key, value) in summary.other_values(problems, files) {
+        piece += &format!(",{}:{}", json(&key.into())?, json(&value)?);
+    }
+    stdout::print_line(&format!("{piece}}}"))
+}
 /// The widest column of names.
 const MAX_WIDTH: usize = 60;
 
