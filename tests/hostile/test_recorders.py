@@ -276,3 +276,23 @@ def test_recorder_without_a_connection_to_a_living_name_is_not_complete(recorded
     checked = recorded.tool("recording", "check", "r.mcap")
     assert checked.returncode == 1 and "unconnected: hostile/silent: there is no connection" in checked.stdout, checked
     assert "complete" not in checked.stdout
+
+
+@pytest.mark.parametrize("transport", ["unix", "shm"])
+@pytest.mark.parametrize("moment", ["asked", "there"])
+def test_name_that_no_connection_led_to_when_the_recording_ended_is_not_complete(recorded: Recorded, transport: str, moment: str) -> None:
+    """It lives since a moment ago: whether it will answer nobody knows yet, and what it published nobody has."""
+    recorder = recorded.record()
+    honest = recorded.start(sys.executable, "-c", HONEST, 50)
+    assert honest.stdout and honest.stdout.readline() == "sent\n"
+    until("it records", lambda: recorded.name("lab/honest")["messages"] == 50)
+    silent = Host(recorded.run, f"{transport}:hostile/silent")
+    if moment == "asked":
+        # The recorder has begun to connect.
+        asked = silent.next_client()
+    recorded.stop(recorder)
+    if moment == "asked":
+        asked[0].close()
+    silent.close()
+    checked = recorded.tool("recording", "check", "r.mcap")
+    assert checked.returncode == 1 and "unconnected: hostile/silent: " in checked.stdout and "complete" not in checked.stdout, checked

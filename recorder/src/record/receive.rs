@@ -23,6 +23,8 @@ use super::streams::{Name, Reason, Stream};
 const PATIENCE: Duration = Duration::from_millis(200);
 /// How long a thread waits that can only look again: for room in the queue, or for the end of a pause.
 const PAUSE: Duration = Duration::from_millis(5);
+/// How long names that have not answered are waited for at the end.
+const SETTLES: Duration = Duration::from_millis(500);
 /// How long messages are still taken at the end that say to have been sent before it.
 const LAST: Duration = Duration::from_secs(10);
 /// Messages of stores that are acknowledged at a time.
@@ -92,6 +94,13 @@ pub fn receive(subscriber: &Subscriber, queue: &Queue, clock: &Clock, control: &
         if !receiver.wait(control)? {
             break;
         }
+    }
+    // A name that lives since a moment ago may answer, or end: until then nobody knows what is missed of it.
+    subscriber.hasten();
+    let settles = Deadline::after(SETTLES);
+    receiver.take_what_is_there(control);
+    while subscriber.unanswered(false) > 0 && !settles.has_passed() && receiver.wait(control)? {
+        receiver.pass_on();
     }
     // What was published before the end belongs into the file; publishers may go on.
     let (end, over) = (now(), Deadline::after(LAST));
@@ -374,6 +383,7 @@ impl<'a> Receiver<'a> {
     /// Reports everything that is not reported yet.
     fn end(&mut self) {
         self.collect_events();
+        self.subscriber.unanswered(true);
         self.events.add_unconnected(self.subscriber, true, &mut self.items);
         self.report_gaps();
         self.pass_on();

@@ -9,6 +9,7 @@
 
 mod joining;
 mod report;
+mod unanswered;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::os::fd::BorrowedFd;

@@ -422,6 +422,34 @@ impl Subscriber {
         self.report.as_ref().map_or_else(Vec::new, |report| report.gaps.take())
     }
 
+    /// Has all names without a connection tried at once: what is known of them then is known at the end.
+    #[doc(hidden)]
+    pub fn hasten(&self) {
+        self.of_names(|names| names.hasten());
+    }
+
+    /// Returns how many names have a listener that has not answered yet. With `is_end` no later answer counts: each of
+    /// them is a gap.
+    #[doc(hidden)]
+    pub fn unanswered(&self, is_end: bool) -> usize {
+        self.of_names(|names| {
+            if is_end {
+                names.doubt();
+            }
+            names.unanswered()
+        })
+    }
+
+    /// Does this with the names of a subscriber to several, in the process that made it.
+    fn of_names<T: Default>(&self, what: impl FnOnce(&SubscribedNames<Subscriber>) -> T) -> T {
+        match &self.names {
+            Some(names) if fork::check(self.fork_generation).is_ok() => {
+                what(&names.lock().unwrap_or_else(PoisonError::into_inner))
+            }
+            _ => T::default(),
+        }
+    }
+
     /// Returns the endpoint, with its transport; for several names, the names and patterns as they were given.
     pub fn endpoint(&self) -> &str {
         &self.shown
