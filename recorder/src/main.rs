@@ -5,7 +5,9 @@
 //! |---|---|
 //! | the command line | `arguments` |
 //! | `linkspan record` | `record` |
+//! | what is there where a recording is to be written | `beginning` |
 //! | the parts of a recording that is written | `parts` |
+//! | the messages with which each part begins | `newest` |
 //! | `linkspan replay` | `replay` |
 //! | `linkspan recording` | `tools` |
 //! | messages as viewers read them | `viewing` |
@@ -16,6 +18,8 @@
 #![forbid(unsafe_code)]
 
 mod arguments;
+mod beginning;
+mod newest;
 mod parts;
 mod record;
 mod replay;

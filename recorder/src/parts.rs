@@ -1,29 +1,24 @@
-//! The parts of a recording: where they are, when another one begins, what it begins with, and what is done about a
-//! full disk.
+//! The parts of a recording: where they are, when another one begins, and what is done about a full disk.
 
-use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::fs::{self, File};
-use std::hash::{BuildHasher, RandomState};
-use std::io::Read;
+use std::fs;
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use hashbrown::HashTable;
-use hashbrown::hash_table::Entry;
 use linkspan::{Error, ErrorKind, Result};
 use linkspan_recording::files::sync_folder;
 use linkspan_recording::files::{self, NewFile};
-use linkspan_recording::parts::{Place, existing, later, path_of};
+use linkspan_recording::parts::{existing, later, path_of};
 use linkspan_recording::writer::of_io;
 use linkspan_recording::{Attachment, ChannelRecord, Dropped, Event, Part, Settings, format};
-use rustix::fs::{FlockOperation, flock};
-use rustix::io::Errno;
 use rustix::process::Resource;
+
+use crate::beginning::{examine, is_own_beginning, lock};
+use crate::newest::{MESSAGE, Newest, NewestMessages, TopicHash, repeat};
 
 /// When a message was sent and received, in nanoseconds since 1970.
 #[derive(Clone, Copy, Debug)]
@@ -45,92 +40,6 @@ pub enum Split {
 const MOST_TAKEN: u64 = 1 << 16;
 /// So often the size of a part is looked at, of those bytes that it is to have.
 const LOOKS: u64 = 16;
-
-/// The newest message of a name, with which each part begins.
-#[derive(Debug)]
-pub struct Newest {
-    pub record: Arc<ChannelRecord>,
-    /// That of its topic: made once a channel, as a name may be long.
-    pub hash: TopicHash,
-    pub number: u64,
-    pub sent: u64,
-    pub body: Bytes,
-}
-
-impl Newest {
-    /// Bytes that it takes.
-    fn bytes(&self) -> u64 {
-        (self.body.len() as u64).saturating_add(MESSAGE)
-    }
-}
-
-/// The hash of a topic.
-#[derive(Clone, Copy, Debug)]
-pub struct TopicHash(u64);
-
-impl TopicHash {
-    /// Returns that of this topic, by keys that nobody outside of this process knows.
-    pub fn of(topic: &str) -> TopicHash {
-        static KEYS: LazyLock<RandomState> = LazyLock::new(RandomState::new);
-        TopicHash(KEYS.hash_one(topic))
-    }
-}
-
-/// Bytes of such a message beside its body.
-const MESSAGE: u64 = 256;
-/// Bodies up to this length have memory of their own: that of the message may be a piece of much more.
-const SHORT: usize = 4096;
-
-/// The newest message of each name, as many as fit into so many bytes: the largest ones are left out where they do not.
-#[derive(Debug)]
-pub struct NewestMessages {
-    by_topic: HashTable<Newest>,
-    bytes: u64,
-    limit: u64,
-}
-
-impl NewestMessages {
-    /// None.
-    pub fn new(limit: u64) -> NewestMessages {
-        NewestMessages { by_topic: HashTable::new(), bytes: 0, limit }
-    }
-
-    /// Returns whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.by_topic.is_empty()
-    }
-
-    /// Puts it in the place of the one before.
-    pub fn put(&mut self, mut newest: Newest) {
-        if newest.body.len() <= SHORT {
-            newest.body = Bytes::copy_from_slice(&newest.body);
-        }
-        self.bytes = self.bytes.saturating_add(newest.bytes());
-        let is_of_name = |held: &Newest| {
-            Arc::ptr_eq(&held.record, &newest.record) || held.record.topic == newest.record.topic
-        };
-        match self.by_topic.entry(newest.hash.0, is_of_name, |held| held.hash.0) {
-            Entry::Occupied(mut held) => {
-                self.bytes = self.bytes.saturating_sub(held.get().bytes());
-                *held.get_mut() = newest;
-            }
-            Entry::Vacant(place) => drop(place.insert(newest)),
-        }
-        while self.bytes > self.limit {
-            let largest = self.by_topic.iter().max_by_key(|newest| newest.body.len());
-            let Some(record) = largest.map(|newest| newest.record.clone()) else { return };
-            self.remove(&record.topic);
-        }
-    }
-
-    /// Removes that of a name that has gone.
-    pub fn remove(&mut self, topic: &str) {
-        let is_of_name = |held: &Newest| held.record.topic == topic;
-        if let Ok(held) = self.by_topic.find_entry(TopicHash::of(topic).0, is_of_name) {
-            self.bytes = self.bytes.saturating_sub(held.remove().0.bytes());
-        }
-    }
-}
 
 /// The numbers that a part begins with: `linkspan.numbers` in docs/recording-format.md.
 pub type Numbers = Box<dyn Fn() -> BTreeMap<String, String> + Send>;
@@ -586,101 +495,6 @@ fn allow_many_files() {
 fn write_notes(part: &mut Part, notes: &BTreeMap<String, String>) -> Result<()> {
     if notes.is_empty() { Ok(()) } else { part.metadata(format::metadata::NOTES, notes) }
 }
-
-/// Names whose newest message a part begins with, at most: half of the channels that it may have, so that there are
-/// some for its own messages.
-const MOST_REPEATED: usize = 1 << 15;
-
-/// Writes the newest messages of names from before this part: of those that were sent last, where there are too many.
-/// Returns how many bytes these have.
-fn repeat(part: &mut Part, newest: &NewestMessages, now: u64) -> Result<u64> {
-    let mut all: Vec<&Newest> = newest.by_topic.iter().collect();
-    if all.len() > MOST_REPEATED {
-        all.select_nth_unstable_by_key(MOST_REPEATED, |newest| Reverse(newest.sent));
-        all.truncate(MOST_REPEATED);
-    }
-    let mut bytes = 0u64;
-    for newest in all {
-        let channel = match part.channel(&newest.record, newest.number, true) {
-            // Of what describes them there is too much: others follow that may take less.
-            Err(error) if error.kind() == ErrorKind::TooLarge => continue,
-            channel => channel?,
-        };
-        part.message(channel, newest.number, newest.sent, now, &newest.body)?;
-        bytes = bytes.saturating_add(newest.bytes());
-    }
-    Ok(bytes)
-}
-
-/// Returns whether this is what a recorder of this user began and had no time to write into: an empty file, which no
-/// recorder has open.
-fn is_own_beginning(path: &Path) -> bool {
-    let is_own = fs::symlink_metadata(path).is_ok_and(|facts| {
-        facts.is_file() && facts.len() == 0 && facts.uid() == rustix::process::geteuid().as_raw()
-    });
-    is_own && files::open_found(path).is_ok_and(|file| lock(&file, path).is_ok())
-}
-
-/// Attempts to lock a file, and the time between two: one that reads the file holds a shared lock for a moment.
-const ATTEMPTS: u32 = 20;
-const PAUSE: Duration = Duration::from_millis(5);
-
-/// Locks a file that this process writes, as long as it is open: two recorders of one file would write over each
-/// other's.
-fn lock(file: &File, path: &Path) -> Result<()> {
-    let mut attempts = (0..ATTEMPTS).map(|attempt| {
-        if attempt > 0 {
-            std::thread::sleep(PAUSE);
-        }
-        flock(file.as_fd(), FlockOperation::NonBlockingLockExclusive)
-    });
-    match attempts.find(|locked| *locked != Err(Errno::WOULDBLOCK)).unwrap_or(Err(Errno::WOULDBLOCK)) {
-        Ok(()) => Ok(()),
-        Err(Errno::WOULDBLOCK) => {
-            let text = format!(
-                "another process records into {}; name another file, or end that one first",
-                path.display()
-            );
-            Err(Error::new(ErrorKind::AddressInUse, text))
-        }
-        Err(errno) => Err(of_io(&errno.into(), "locking", path)),
-    }
-}
-
-/// Returns the identity of the recording whose last part this is, where it can be continued.
-fn examine(last: &Place) -> Result<String> {
-    let path = &last.path;
-    let mut file = if last.number == 1 { files::open(path)? } else { files::open_found(path)? };
-    lock(&file, path)?;
-    let exists = |text: &str| {
-        let text = format!("{} exists, and {text}; name another file, or remove it first", path.display());
-        Error::new(ErrorKind::AddressInUse, text)
-    };
-    let about = file.metadata().map_err(|error| of_io(&error, "reading", path))?;
-    let length = about.len();
-    // What the numbers in it say decides which messages are recorded.
-    if about.uid() != rustix::process::geteuid().as_raw() {
-        return Err(exists("belongs to another user, whose recording is not continued"));
-    }
-    let mut beginning = Vec::new();
-    file.by_ref()
-        .take(BEGINNING)
-        .read_to_end(&mut beginning)
-        .map_err(|error| of_io(&error, "reading", path))?;
-    let mut facts = linkspan_recording::facts(&beginning).unwrap_or_default();
-    let id = facts.remove("id").ok_or_else(|| exists("is no recording of Linkspan"))?;
-    // A further one would be in no place where a reader finds it.
-    if facts.get("part").is_some_and(|part| *part != last.number.to_string()) {
-        return Err(exists("says that it is another part of its recording than its name says"));
-    }
-    if linkspan_recording::is_closed(&file, length).map_err(|error| of_io(&error, "reading", path))? {
-        return Err(exists("is a recording that was closed"));
-    }
-    Ok(id)
-}
-
-/// The facts of a recording are within so many bytes.
-const BEGINNING: u64 = 1 << 20;
 
 #[cfg(test)]
 mod tests {

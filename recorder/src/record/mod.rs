@@ -49,7 +49,8 @@ use status::Status;
 pub use status::counted;
 use write::{How, WhenFull, Writer};
 
-use crate::parts::{NewestMessages, Parts, Split};
+use crate::newest::NewestMessages;
+use crate::parts::{Parts, Split};
 use crate::{quantity, stderr, stdout};
 
 /// Record what names publish

@@ -12,7 +12,7 @@ use linkspan_recording::reader::Limits;
 use linkspan_recording::{ChannelRecord, Dropped, Entry, Reader, format};
 
 use super::publisher::Publisher;
-use crate::parts::{Newest, NewestMessages, TopicHash};
+use crate::newest::{Newest, NewestMessages, TopicHash};
 
 /// The number after the last one of publishers, by topic and incarnation.
 pub type Next = HashMap<(String, u64), u64>;

@@ -15,7 +15,8 @@ use super::faults::Faults;
 use super::progress::Progress;
 use super::together::{Numbered, Together};
 use super::{Choice, FAILED, Output, Window, finish, is_failed, open, outline, shown_files};
-use crate::parts::{Newest, NewestMessages, Parts, Split as At, Times, TopicHash};
+use crate::newest::{Newest, NewestMessages, TopicHash};
+use crate::parts::{Parts, Split as At, Times};
 use crate::stderr;
 use crate::viewing::Viewing;
 
