@@ -56,7 +56,8 @@ pub mod metadata {
     pub const OMITTED: &str = "linkspan.omitted";
     /// The same of a part that was not closed, whose recorder wrote no further: keys as above.
     pub const UNCLOSED: &str = "linkspan.unclosed";
-    /// Which parts the recorder removed for those that came then: where it did, and at the beginning of each later part.
+    /// Which parts the recorder removed for those that came then: where it did, and at the beginning of each later
+    /// part.
     pub const DROPPED: &str = "linkspan.dropped";
     /// What `--note` added.
     pub const NOTES: &str = "linkspan.notes";

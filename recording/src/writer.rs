@@ -444,8 +444,8 @@ impl Part {
         self.write(|writer| writer.write_metadata(&record))
     }
 
-    /// Says that the recorder removed these parts: in any case at the end, and here, where there is room for it. Returns
-    /// whether there was.
+    /// Says that the recorder removed these parts: in any case at the end, and here, where there is room for it.
+    /// Returns whether there was.
     ///
     /// # Errors
     /// Those of the file system, but `NoSpace`.

@@ -54,7 +54,8 @@ fn named(topic: &str) -> String {
     format!("\"{}\"", one_line(topic))
 }
 
-/// Bytes of the JSON of one name, or of all else, at most: what a recording says of itself may be longer than a message.
+/// Bytes of the JSON of one name, or of all else, at most: what a recording says of itself may be longer than a
+/// message.
 const MAX_JSON: u64 = 1 << 30;
 /// Bytes that are printed at once.
 const PIECE: usize = 64 << 10;

@@ -115,7 +115,8 @@ pub struct Together {
     compared: HashSet<u64>,
     order: VecDeque<u64>,
     hashes: RandomState,
-    /// Messages that are not those with their number which were written: how many, and the first, by publisher and file.
+    /// Messages that are not those with their number which were written: how many, and the first, by publisher and
+    /// file.
     others: BTreeMap<(usize, usize), (u64, u64)>,
 }
 
