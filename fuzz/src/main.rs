@@ -28,6 +28,8 @@ mod headers;
 #[path = "../../gateway/src/names.rs"]
 #[allow(dead_code, reason = "the gateway uses the rest")]
 mod names;
+#[path = "../../gateway/src/shown.rs"]
+mod shown;
 #[path = "../../rust-core/value/tests/vectors/strict.rs"]
 mod strict;
 

@@ -151,3 +151,14 @@ def test_lock_files_have_what_the_manifests_of_our_packages_need(lock: str) -> N
         locked = {name.split()[0] for name in package.get("dependencies", [])}
         missing = required(manifests[package["name"]], workspace) - locked
         assert not missing, f"{lock}: {package['name']} needs {sorted(missing)}: cargo metadata --manifest-path {lock.replace('lock', 'toml')} writes it"
+
+
+def test_fuzzing_targets_have_every_module_that_their_sources_name() -> None:
+    """Sources of other crates are modules of `fuzz/`, which is built before a release alone: what they name at the root is there, too."""
+    main = ROOT / "fuzz/src/main.rs"
+    text = main.read_text()
+    modules = set(re.findall(r"^mod (\w+);", text, re.MULTILINE))
+    for path in re.findall(r'^#\[path = "(.+)"\]', text, re.MULTILINE):
+        code = (main.parent / path).read_text().split("#[cfg(test)]")[0]
+        named = set(re.findall(r"^use crate::(\w+)", code, re.MULTILINE))
+        assert named <= modules, f"{path} names {named - modules}"
