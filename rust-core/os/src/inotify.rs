@@ -74,6 +74,8 @@ pub struct News {
     pub changed: bool,
     /// The names that it happened to, in order.
     pub names: Vec<String>,
+    /// Those of them that were given by a rename, each as often as that happened.
+    pub renamed: Vec<String>,
     /// Whether events were lost, so that everything has to be checked.
     pub overflown: bool,
     /// Whether the watched object was removed or moved away.
@@ -183,6 +185,13 @@ impl Watch {
     pub fn also_all_names(&self, directory: &Directory) -> Result<()> {
         let doing = format_args!("watching the directory {}", directory.path().display());
         self.also(&directory.short_path("."), DIRECTORY, doing)
+    }
+
+    /// As [`Watch::all_names`], for names that are given by a rename alone.
+    pub fn renames(directory: &Directory) -> Result<Watch> {
+        let doing = format_args!("watching the directory {}", directory.path().display());
+        let what = WatchFlags::MOVED_TO | WatchFlags::ONLYDIR;
+        Watch::names(&directory.short_path("."), what, doing)
     }
 
     /// Makes a watch with its first path.
@@ -346,6 +355,14 @@ impl WatchState {
         let mut news = self.news();
         news.gone |= gone;
         news.changed |= wanted;
+        if let Some(name) = name.filter(|_| wanted && self.keeps_names && what.contains(ReadFlags::MOVED_TO))
+        {
+            if news.renamed.len() < KEPT {
+                news.renamed.push(name.to_owned());
+            } else {
+                news.overflown = true;
+            }
+        }
         match name.filter(|_| wanted && self.keeps_names) {
             Some(_) if news.names.len() >= KEPT => news.overflown = true,
             Some(name) => news.names.push(name.to_owned()),

@@ -162,20 +162,22 @@ impl Gaps {
     }
 
     /// Notes that there is a connection to a name, or that it has no listener. `connected` is the listener of a
-    /// connection that counts what was missed since the last one.
-    pub fn end(&self, name: &Arc<str>, connected: Option<Listener>) {
+    /// connection that counts what was missed since the last one. Returns whether a gap has ended.
+    pub fn end(&self, name: &Arc<str>, connected: Option<Listener>) -> bool {
         if !self.lasts() {
-            return;
+            return false;
         }
         let mut state = self.state();
-        let Some(lasting) = state.open.remove(name) else { return };
+        let Some(lasting) = state.open.remove(name) else { return false };
         self.lasts.store(!state.open.is_empty(), Ordering::Relaxed);
-        if !lasting.is_accounted_for(connected) {
+        let is_gap = !lasting.is_accounted_for(connected);
+        if is_gap {
             let is_seen = lasting.is_seen();
             let Lasting { since, reason, .. } = lasting;
             let (name, until) = (name.to_string(), Some(Timestamp::now()));
             state.keep(Gap { name, since, until, reason, is_sure: true, is_seen });
         }
+        is_gap
     }
 
     /// Notes that nobody was met at a name of which nothing tells that a program listens there.
@@ -198,9 +200,17 @@ impl Gaps {
     }
 
     /// Notes that a name came and went without a connection.
-    pub fn missed(&self, name: &Arc<str>, listener: Option<Listener>) {
+    pub fn missed(&self, name: &Arc<str>, listener: Option<Listener>) -> bool {
         self.suspect(name, GONE_UNMET, listener.map_or(Silent::Unknown, Silent::Other));
-        self.end(name, None);
+        self.end(name, None)
+    }
+
+    /// Notes that a publisher came and went between two looks at a name.
+    pub fn unmet(&self, name: &Arc<str>) {
+        let now = Timestamp::now();
+        let (name, reason) = (name.to_string(), GONE_UNMET.to_owned());
+        let gap = Gap { name, since: now, until: Some(now), reason, is_sure: true, is_seen: true };
+        self.state().keep(gap);
     }
 
     /// Returns those that have ended since the last call, and those that last.
@@ -264,7 +274,7 @@ mod tests {
     fn too_many_gaps_become_a_longer_one() {
         let gaps = Gaps::default();
         let names: Vec<Arc<str>> = (0..KEPT + 10).map(|i| Arc::from(format!("shm:{i}"))).collect();
-        names.iter().for_each(|name| gaps.missed(name, None));
+        names.iter().for_each(|name| drop(gaps.missed(name, None)));
         let kept = gaps.take();
         assert_eq!(kept.len(), KEPT);
         assert!(kept[KEPT - 1].until > Some(kept[KEPT - 1].since));

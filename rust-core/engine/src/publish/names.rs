@@ -1,13 +1,15 @@
 //! The names of a subscriber to patterns or to several endpoints: each one that has a publisher is a subscriber
 //! of its own, whose descriptor is in the epoll set of the whole.
 //!
-//! Joining and leaving are in `joining`, what any thread may read of them in `report`.
+//! Joining and leaving are in `joining`, the count of publishers that came in `lives`, what any thread may read of them
+//! in `report`.
 //!
 //! Names that appear later are found by inotify. A name whose publisher has ended is left, so that it holds no
 //! descriptor, and where it stopped is kept: the next publisher is read from its beginning, and one that only
 //! dropped the connection from the number after the last one.
 
 mod joining;
+mod lives;
 mod report;
 mod unanswered;
 
@@ -17,21 +19,23 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::receive_state::{NAME, Tried};
-use crate::channel::event_log::{End, Event, EventLog};
+use super::store;
+use crate::channel::event_log::{End, Event, EventKind, EventLog};
 use crate::channel::handshake::After;
 use crate::channel::{Acknowledge, Options, Use};
 use crate::error::{Error, ErrorKind, Result};
 use crate::message::Message;
 use crate::sys::directory::Directory;
-use crate::sys::inotify::Watch;
+use crate::sys::inotify::{News, Watch};
 use crate::sys::poll::{Epoll, Interest, Ready};
 use crate::sys::timer::Timer;
 use crate::transport::endpoint::Endpoint;
-use crate::transport::kind::NameDirectory;
+use crate::transport::kind::{NameDirectory, Transport};
 use crate::transport::name_pattern::NamePattern;
 use crate::transport::place::Listener;
 use crate::transport::{owner, place};
 
+use self::lives::Lives;
 pub use self::report::MAX_NAMES;
 pub use self::report::Report;
 use self::report::{Counters, Refused};
@@ -88,6 +92,11 @@ pub trait Receiver: Sized {
     fn resume_point(&self) -> After;
 }
 
+/// Returns whether each publisher makes a socket of its own, and renames it to its name.
+fn has_sockets(transport: Transport) -> bool {
+    !store::is_store(transport) && transport.names() == NameDirectory::Runtime
+}
+
 /// The directories in which names that fit may be.
 fn directories(patterns: &[NamePattern]) -> Result<Vec<Directory>> {
     let is_of = |folder: NameDirectory| {
@@ -130,8 +139,10 @@ pub struct SubscribedNames<R> {
     patterns: Vec<NamePattern>,
     /// Those of each name: a name acknowledges what the program has consumed when the whole does.
     options: Options,
-    /// Exists where there are patterns.
+    /// Of the directories of the patterns; without any, of publishers that take a name.
     watch: Option<Watch>,
+    /// The publishers that came to each name, and those that were met.
+    lives: Lives,
     /// By their tokens.
     members: BTreeMap<u64, Member<R>>,
     tokens: HashMap<Arc<str>, u64>,
@@ -154,6 +165,8 @@ pub struct SubscribedNames<R> {
     /// In the set: expires when the first of those is due.
     timer: Timer,
     report: Arc<Report>,
+    /// Whether publishers of given names are counted.
+    counts: bool,
 }
 
 /// Where a name stopped whose publisher has ended.
@@ -230,6 +243,7 @@ impl<R: Receiver> SubscribedNames<R> {
             patterns,
             options: Options { ack: Acknowledge::Manual, ..options.clone() },
             watch: None,
+            lives: Lives::default(),
             members: BTreeMap::new(),
             tokens: HashMap::new(),
             next_token: FIRST_TOKEN,
@@ -242,8 +256,10 @@ impl<R: Receiver> SubscribedNames<R> {
             is_search_due: false,
             timer: Timer::new()?,
             report: Arc::default(),
+            counts: false,
         };
         epoll.add(&names.timer, RETRY, Interest::IN)?;
+        names.counts = given.iter().any(|endpoint| has_sockets(endpoint.transport()));
         for endpoint in given {
             names.join(&endpoint, true, None, epoll, log)?;
         }
@@ -252,6 +268,11 @@ impl<R: Receiver> SubscribedNames<R> {
             names.join(&endpoint, false, None, epoll, log)?;
         }
         names.connect_all(log)?;
+        // Of those that came before it is not known which one was met.
+        if let Some(news) = names.watch.as_ref().map(Watch::take_all) {
+            names.note_news(news, epoll)?;
+        }
+        names.lives.reset();
         Ok(names)
     }
 
@@ -268,6 +289,10 @@ impl<R: Receiver> SubscribedNames<R> {
                 Some(watch) => watch.also_all_names(&directory)?,
             }
         }
+        if self.watch.is_none() && self.counts {
+            // Without it, one that comes and goes between two looks is not known of; all else goes on.
+            self.watch = Directory::runtime().and_then(|directory| Watch::renames(&directory)).ok();
+        }
         for descriptor in self.watch.iter().flat_map(Watch::descriptors) {
             epoll.add(descriptor, NAME, Interest::IN)?;
         }
@@ -283,7 +308,7 @@ impl<R: Receiver> SubscribedNames<R> {
     /// Leaves a name whose publisher has ended.
     fn leave(&mut self, token: u64, epoll: &Epoll, log: &EventLog) {
         let Some(member) = self.members.remove(&token) else { return };
-        member.pass_events(log);
+        member.pass_events(log, &mut self.lives);
         epoll.remove(member.receiver.descriptor());
         self.tokens.remove(&member.name);
         if !member.was_connected {
@@ -324,13 +349,13 @@ impl<R: Receiver> SubscribedNames<R> {
             match received {
                 Ok(Some(message)) => {
                     self.ready.push_back(token);
-                    member.connected(&self.report, &mut self.refused);
+                    member.connected(&self.report, &mut self.refused, &mut self.lives);
                     member.counters.received.fetch_add(1, Ordering::Relaxed);
                     let mut message = message;
                     if message.missed() > 0 {
                         member.missed(message.missed(), log);
                         // A publisher that ended before it may have left them: its end comes before this message.
-                        member.pass_events(log);
+                        member.pass_events(log, &mut self.lives);
                     }
                     if iterates && member.untold > 0 {
                         let missed = message.missed().saturating_add(std::mem::take(&mut member.untold));
@@ -349,7 +374,7 @@ impl<R: Receiver> SubscribedNames<R> {
                     return Err(e.on(&member.name));
                 }
                 Err(e) if member.receiver.is_connected() && !member.is_left_for(&e) => {
-                    member.connected(&self.report, &mut self.refused);
+                    member.connected(&self.report, &mut self.refused, &mut self.lives);
                     if !matches!(e.kind(), ErrorKind::Timeout | ErrorKind::NotFound) {
                         self.ready.push_back(token);
                         // A name that fails in each call keeps no other one out.
@@ -357,11 +382,11 @@ impl<R: Receiver> SubscribedNames<R> {
                         return Err(e.on(&member.name));
                     }
                     member.is_ready = false;
-                    member.pass_events(log);
+                    member.pass_events(log, &mut self.lives);
                 }
                 Err(e) => {
                     member.is_ready = false;
-                    member.pass_events(log);
+                    member.pass_events(log, &mut self.lives);
                     self.note_unconnected(token, e, epoll, log)?;
                 }
             }
@@ -390,6 +415,7 @@ impl<R: Receiver> SubscribedNames<R> {
         if found.iter().any(|ready| ready.token == NAME) {
             self.take_news(epoll)?;
         }
+        self.settle_due(epoll, log)?;
         self.join_some(epoll, log)
     }
 
@@ -398,12 +424,20 @@ impl<R: Receiver> SubscribedNames<R> {
         let Some(news) = self.watch.as_ref().map(|watch| watch.take_some(EVENTS_PER_ROUND)) else {
             return Ok(());
         };
+        self.note_news(news, epoll)
+    }
+
+    /// Notes what the watch has reported.
+    fn note_news(&mut self, news: News, epoll: &Epoll) -> Result<()> {
         if news.gone {
             self.start_watching(epoll)?;
         }
         if news.gone || news.overflown {
             self.appeared.clear();
-            self.is_search_due = true;
+            self.is_search_due = !self.patterns.is_empty();
+            self.lives.reset();
+        } else {
+            self.count(&news.renamed);
         }
         for file in news.names {
             if let Some(endpoint) = endpoint_of(&file, &self.patterns) {
@@ -411,6 +445,20 @@ impl<R: Receiver> SubscribedNames<R> {
             }
         }
         Ok(())
+    }
+
+    /// Counts the publishers that have taken their names.
+    fn count(&mut self, files: &[String]) {
+        for file in files {
+            let found = Endpoint::from_file_name(file).filter(|endpoint| has_sockets(endpoint.transport()));
+            let Some(endpoint) = found else { continue };
+            let name = endpoint.to_string();
+            let known = self.tokens.get_key_value(&*name).map(|(name, _)| name.clone());
+            let fits = || self.patterns.iter().any(|pattern| pattern.is_like(&endpoint));
+            if let Some(name) = known.or_else(|| fits().then(|| name.into())) {
+                self.lives.arrived(&name);
+            }
+        }
     }
 
     /// Returns whether there is something to do before a wait: a name that may have a message, or names to join.
@@ -455,13 +503,18 @@ impl<R: Receiver> Member<R> {
     }
 
     /// Notes that it is connected. A gap is none where the numbers of that publisher say what was missed.
-    fn connected(&mut self, report: &Report, refused: &mut BTreeMap<Arc<str>, Refused>) {
+    fn connected(&mut self, report: &Report, refused: &mut BTreeMap<Arc<str>, Refused>, lives: &mut Lives) {
         if report.gaps.lasts() {
             let is_counted = self.is_later || self.was_connected;
-            report.gaps.end(&self.name, is_counted.then(|| self.receiver.tried().connected).flatten());
+            let connected = is_counted.then(|| self.receiver.tried().connected).flatten();
+            if report.gaps.end(&self.name, connected) {
+                lives.told(&self.name);
+            }
         }
         self.was_connected = true;
-        report.accept(&self.name, refused);
+        if report.accept(&self.name, refused) {
+            lives.told(&self.name);
+        }
     }
 
     /// Counts messages that were missed.
@@ -471,8 +524,14 @@ impl<R: Receiver> Member<R> {
     }
 
     /// Passes its events on to the log of the whole.
-    fn pass_events(&self, log: &EventLog) {
+    fn pass_events(&self, log: &EventLog, lives: &mut Lives) {
         for event in self.receiver.take_events() {
+            if let (EventKind::Connected | EventKind::Reconnected, Some(incarnation)) =
+                (event.kind, event.incarnation)
+                && has_sockets(self.endpoint.transport())
+            {
+                lives.met(&self.name, incarnation, self.receiver.tried().connected);
+            }
             log.pass_on(&self.name, event);
         }
         for end in self.receiver.take_ends() {

@@ -29,7 +29,9 @@ pub struct Tried {
     /// That of the last connection.
     pub connected: Option<Listener>,
     /// The one that the name belonged to when nobody listened.
-    dead: Option<Listener>,
+    pub dead: Option<Listener>,
+    /// Whether the last connection is to that one: the name belonged to it before the attempt and after it.
+    pub is_certain: bool,
     /// Whether the last attempt found that one had come and gone unmet.
     pub has_gone_unmet: bool,
     /// Whether nothing tells that a program listens there: it is tried again and again.
@@ -45,6 +47,7 @@ impl Tried {
     /// Notes a connection. `listener` is the one of the name now: what was there before the attempt may be the socket of
     /// a program that had ended.
     pub fn connect(&mut self, listener: Option<Listener>) {
+        self.is_certain = listener.is_some() && listener == self.last;
         self.last = listener.or(self.last);
         self.connected = self.last;
     }

@@ -13,10 +13,12 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::publish::gaps::{GONE_UNMET, Silent};
 use crate::session::redial::{self, Redial};
 use crate::sys::headroom;
+use crate::sys::inotify::Watch;
 use crate::sys::poll::{Epoll, Interest};
 use crate::sys::random;
 use crate::transport::endpoint::Endpoint;
 use crate::transport::hello::MIN_ANSWER_TIME;
+use crate::transport::place::{Listener, Place};
 
 impl<R: Receiver> SubscribedNames<R> {
     /// Waits until the names that exist now are connected: messages that are published from then on are received. A
@@ -46,7 +48,8 @@ impl<R: Receiver> SubscribedNames<R> {
                 }
             }
         }
-        self.members.values().for_each(|member| member.pass_events(log));
+        let lives = &mut self.lives;
+        self.members.values().for_each(|member| member.pass_events(log, lives));
         Ok(())
     }
 
@@ -120,7 +123,7 @@ impl<R: Receiver> SubscribedNames<R> {
             has_reappeared: false,
             was_connected: false,
         };
-        member.pass_events(log);
+        member.pass_events(log, &mut self.lives);
         self.members.insert(token, member);
         self.tokens.insert(name, token);
         self.ready.push_back(token);
@@ -204,19 +207,26 @@ impl<R: Receiver> SubscribedNames<R> {
                 let is_new = is_given || !member.was_connected;
                 let is_gap = is_new && !self.refused.contains_key(&name);
                 if is_gap && (tried.has_gone_unmet || has_vanished) {
-                    self.report.gaps.missed(&name, tried.last);
+                    if self.report.gaps.missed(&name, tried.last) {
+                        self.lives.told(&name);
+                    }
                     log.disconnected(format!("{name}: {GONE_UNMET}"));
                 }
                 // A publisher that starts from now on is read from its first message.
                 member.is_later = true;
                 if tried.is_polled {
                     self.report.gaps.polled(&name);
-                } else {
-                    self.report.accept(&name, &mut self.refused);
+                } else if self.report.accept(&name, &mut self.refused) {
+                    self.lives.told(&name);
+                }
+                self.settle(&name, &endpoint, |listener| listener == tried.last, epoll, log)?;
+                if !is_given && !self.lives.is_open(&name) {
+                    self.lives.forget(&name);
                 }
             }
             // It is no publisher.
             ErrorKind::InvalidState if !is_given => {
+                self.lives.forget(&name);
                 let has_reappeared = member.has_reappeared;
                 self.report.accept(&name, &mut self.refused);
                 if has_reappeared {
@@ -241,6 +251,7 @@ impl<R: Receiver> SubscribedNames<R> {
                 return Ok(());
             }
             _ => {
+                self.lives.forget(&name);
                 if !is_given {
                     self.leave(token, epoll, log);
                 }
@@ -249,6 +260,50 @@ impl<R: Receiver> SubscribedNames<R> {
         }
         if !is_given {
             self.leave(token, epoll, log);
+        }
+        Ok(())
+    }
+
+    /// Looks at the names of which something has happened: whether all their publishers are known of.
+    pub(super) fn settle_due(&mut self, epoll: &Epoll, log: &EventLog) -> Result<()> {
+        for name in self.lives.take_due() {
+            let member = self.tokens.get(&name).and_then(|token| self.members.get(token));
+            let Some(member) = member.filter(|_| self.lives.is_open(&name)) else { continue };
+            let (tried, endpoint) = (member.receiver.tried(), member.endpoint.clone());
+            let known = match (member.receiver.is_connected(), member.receiver.is_connecting()) {
+                (true, _) => tried.connected.filter(|_| tried.is_certain),
+                (false, false) => tried.dead,
+                (false, true) => None,
+            };
+            self.settle(&name, &endpoint, |listener| known.is_some() && listener == known, epoll, log)?;
+        }
+        Ok(())
+    }
+
+    /// Tells of the publishers of a name that have come and gone unmet, if the listener that the name belongs to now
+    /// `is_known`: then all those before it are known of.
+    fn settle(
+        &mut self,
+        name: &Arc<str>,
+        endpoint: &Endpoint,
+        is_known: impl Fn(Option<Listener>) -> bool,
+        epoll: &Epoll,
+        log: &EventLog,
+    ) -> Result<()> {
+        if !self.lives.is_open(name) {
+            return Ok(());
+        }
+        // Before the look at the name: what comes later is of a later listener.
+        if let Some(news) = self.watch.as_ref().map(Watch::take_all) {
+            self.note_news(news, epoll)?;
+        }
+        let listener = Place::of(endpoint).ok().and_then(|place| place.listener());
+        if !is_known(listener) {
+            return Ok(());
+        }
+        for _ in 0..self.lives.settle(name).min(MAX_NAMES as u64) {
+            self.report.gaps.unmet(name);
+            log.disconnected(format!("{name}: {GONE_UNMET}"));
         }
         Ok(())
     }

@@ -75,12 +75,12 @@ impl Report {
         true
     }
 
-    /// Notes that a name is connected, or that nobody listens there.
-    pub(super) fn accept(&self, name: &Arc<str>, retried: &mut BTreeMap<Arc<str>, Refused>) {
-        self.gaps.end(name, None);
-        if retried.is_empty() || retried.remove(name).is_none() {
-            return;
+    /// Notes that a name is connected, or that nobody listens there. Returns whether a gap has ended.
+    pub(super) fn accept(&self, name: &Arc<str>, retried: &mut BTreeMap<Arc<str>, Refused>) -> bool {
+        let is_gap = self.gaps.end(name, None);
+        if !retried.is_empty() && retried.remove(name).is_some() {
+            self.refused.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
         }
-        self.refused.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
+        is_gap
     }
 }
