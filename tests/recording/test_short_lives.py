@@ -11,8 +11,8 @@ from support.waiting import until
 
 import linkspan
 
-#: Runs publishers one after the other, each in a process that is forked, for so many seconds as a line says, and tells when each has ended:
-#: killed, closed, or ended without a close. The last one lives on.
+#: Runs publishers one after the other, each in a process that is forked, for so many seconds as a line says, and tells
+#: when each has ended: killed, closed, or ended without a close. The last one lives on.
 LIVES = """
 import os, sys, time, linkspan
 name, life = sys.argv[1], 0
@@ -69,7 +69,7 @@ def recorded(lab: Lab) -> set[int]:
 def told(lab: Lab) -> tuple[int, int]:
     """How many publishers were met, and how many events say that one was not."""
     events = [event for event in linkspan.Recording(lab.folder / "a.mcap").events if event.get("name") == "lab/x"]
-    met = {event["incarnation"] for event in events if event["kind"] == "connected"}
+    met = {event.get("incarnation") for event in events if event["kind"] == "connected"}
     return len(met), sum(event["kind"] == "unconnected" for event in events)
 
 

@@ -13,7 +13,7 @@
 //!
 //! Lock order: the table of watches of the instance first, then the state of one watch.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::mem::MaybeUninit;
 use std::ops::Deref;
@@ -57,12 +57,14 @@ struct WatchState {
     waker: EventFd,
     /// Whether its owner sleeps on the instance; otherwise the thread reads that.
     is_direct: bool,
+    /// Whether nobody sleeps on it: its owner takes what has happened when it likes.
+    is_passive: bool,
     /// Whether the eventfd was signalled since the last read.
     woken: AtomicBool,
     /// Whether names are kept.
     keeps_names: bool,
-    /// The only name in the directory whose events count; `None` for all.
-    only: Option<String>,
+    /// The only names in the directory whose events count; `None` for all.
+    only: Option<HashSet<String>>,
     /// The events since the last `take` or `drain`.
     news: Mutex<News>,
 }
@@ -119,6 +121,8 @@ enum KeptNames {
     Only(String),
     /// All names.
     Names,
+    /// These names, for an owner that sleeps on something else.
+    Some(HashSet<String>),
 }
 
 /// Watches whose owners sleep on the instance: fewer than the kernel allows at each depth to which sets are nested.
@@ -187,11 +191,12 @@ impl Watch {
         self.also(&directory.short_path("."), DIRECTORY, doing)
     }
 
-    /// As [`Watch::all_names`], for names that are given by a rename alone.
-    pub fn renames(directory: &Directory) -> Result<Watch> {
+    /// Keeps how often each of these names is given by a rename, for an owner that sleeps on something else: it takes
+    /// no place of those that sleep on the instance, and the kernel keeps what nobody takes, up to its bound.
+    pub fn renames(directory: &Directory, names: HashSet<String>) -> Result<Watch> {
         let doing = format_args!("watching the directory {}", directory.path().display());
         let what = WatchFlags::MOVED_TO | WatchFlags::ONLYDIR;
-        Watch::names(&directory.short_path("."), what, doing)
+        Watch::begin(instance()?, &directory.short_path("."), what, KeptNames::Some(names), doing)
     }
 
     /// Makes a watch with its first path.
@@ -202,12 +207,18 @@ impl Watch {
         kept: KeptNames,
         doing: impl fmt::Display,
     ) -> Result<Watch> {
+        let is_passive = matches!(kept, KeptNames::Some(_));
         let state = WatchState {
             waker: EventFd::new()?,
-            is_direct: Instance::enter(&shared),
+            is_direct: !is_passive && Instance::enter(&shared),
+            is_passive,
             woken: AtomicBool::new(false),
-            keeps_names: matches!(kept, KeptNames::Names),
-            only: if let KeptNames::Only(name) = kept { Some(name) } else { None },
+            keeps_names: matches!(kept, KeptNames::Names | KeptNames::Some(_)),
+            only: match kept {
+                KeptNames::Only(name) => Some(HashSet::from([name])),
+                KeptNames::Some(names) => Some(names),
+                KeptNames::Nothing | KeptNames::Names => None,
+            },
             news: Mutex::default(),
         };
         let watch = Watch { shared, state: Arc::new(state), numbers: Mutex::default() };
@@ -314,7 +325,9 @@ impl Drop for Watch {
             return;
         }
         let table = &mut *self.shared.table();
-        table.leave(self.state.is_direct);
+        if !self.state.is_passive {
+            table.leave(self.state.is_direct);
+        }
         let Table { watches, .. } = table;
         for number in self.numbers.get_mut().unwrap_or_else(PoisonError::into_inner).drain(..) {
             let Some(all) = watches.get_mut(&number) else { continue };
@@ -348,7 +361,7 @@ impl WatchState {
         );
         let wanted = what.bits() & wants.bits() != 0;
         // An event without a name is about the directory itself.
-        let other = self.only.as_deref().is_some_and(|only| name.is_some_and(|name| name != only));
+        let other = self.only.as_ref().is_some_and(|only| name.is_some_and(|name| !only.contains(name)));
         if !gone && (!wanted || other) {
             return false;
         }
@@ -761,6 +774,24 @@ mod tests {
         let Table { watches, .. } = &*watch.shared.table();
         let is_ours = |one: &Weak<WatchState>| std::ptr::eq(one.as_ptr(), &raw const *watch.state);
         assert!(watches.values().filter(|all| all.iter().any(|(_, one)| is_ours(one))).count() <= 2);
+    }
+
+    #[test]
+    fn renames_are_counted_for_an_owner_that_does_not_sleep_on_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let directory = Directory::existing(folder.path()).unwrap();
+        let watch = Watch::renames(&directory, ["a", "b"].map(str::to_owned).into()).unwrap();
+        let all = Watch::all_names(&directory).unwrap();
+        for name in ["a", "c", "a", "b", "a"] {
+            let staged = folder.path().join(".staged");
+            std::fs::write(&staged, "").unwrap();
+            std::fs::rename(&staged, folder.path().join(name)).unwrap();
+            std::fs::write(folder.path().join("b"), "").unwrap();
+        }
+        assert!(!watch.state.is_direct, "it takes no place");
+        assert_eq!(watch.take_all().renamed, ["a", "a", "b", "a"]);
+        assert_eq!(all.take_all().renamed, ["a", "c", "a", "b", "a"]);
+        assert!(watch.take_all().renamed.is_empty());
     }
 
     #[test]

@@ -13,7 +13,7 @@ mod lives;
 mod report;
 mod unanswered;
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -32,7 +32,7 @@ use crate::sys::timer::Timer;
 use crate::transport::endpoint::Endpoint;
 use crate::transport::kind::{NameDirectory, Transport};
 use crate::transport::name_pattern::NamePattern;
-use crate::transport::place::Listener;
+use crate::transport::place::{Listener, Place};
 use crate::transport::{owner, place};
 
 use self::lives::Lives;
@@ -97,6 +97,12 @@ fn has_sockets(transport: Transport) -> bool {
     !store::is_store(transport) && transport.names() == NameDirectory::Runtime
 }
 
+/// Returns the file of a name in the runtime directory whose publishers have sockets.
+fn file_of_socket(endpoint: &Endpoint) -> Option<String> {
+    let is_one = has_sockets(endpoint.transport()) && endpoint.absolute().is_none();
+    is_one.then(|| Place::of(endpoint).ok()).flatten().map(|place| place.file)
+}
+
 /// The directories in which names that fit may be.
 fn directories(patterns: &[NamePattern]) -> Result<Vec<Directory>> {
     let is_of = |folder: NameDirectory| {
@@ -139,8 +145,10 @@ pub struct SubscribedNames<R> {
     patterns: Vec<NamePattern>,
     /// Those of each name: a name acknowledges what the program has consumed when the whole does.
     options: Options,
-    /// Of the directories of the patterns; without any, of publishers that take a name.
+    /// Of the directories of the patterns, where there are some.
     watch: Option<Watch>,
+    /// Without patterns: tells which of the given names were taken, and wakes nobody.
+    taken: Option<Watch>,
     /// The publishers that came to each name, and those that were met.
     lives: Lives,
     /// By their tokens.
@@ -165,8 +173,8 @@ pub struct SubscribedNames<R> {
     /// In the set: expires when the first of those is due.
     timer: Timer,
     report: Arc<Report>,
-    /// Whether publishers of given names are counted.
-    counts: bool,
+    /// The files of the given names whose publishers are counted.
+    given: HashSet<String>,
 }
 
 /// Where a name stopped whose publisher has ended.
@@ -243,6 +251,7 @@ impl<R: Receiver> SubscribedNames<R> {
             patterns,
             options: Options { ack: Acknowledge::Manual, ..options.clone() },
             watch: None,
+            taken: None,
             lives: Lives::default(),
             members: BTreeMap::new(),
             tokens: HashMap::new(),
@@ -256,10 +265,10 @@ impl<R: Receiver> SubscribedNames<R> {
             is_search_due: false,
             timer: Timer::new()?,
             report: Arc::default(),
-            counts: false,
+            given: HashSet::new(),
         };
         epoll.add(&names.timer, RETRY, Interest::IN)?;
-        names.counts = given.iter().any(|endpoint| has_sockets(endpoint.transport()));
+        names.given = given.iter().filter_map(file_of_socket).collect();
         for endpoint in given {
             names.join(&endpoint, true, None, epoll, log)?;
         }
@@ -269,9 +278,7 @@ impl<R: Receiver> SubscribedNames<R> {
         }
         names.connect_all(log)?;
         // Of those that came before it is not known which one was met.
-        if let Some(news) = names.watch.as_ref().map(Watch::take_all) {
-            names.note_news(news, epoll)?;
-        }
+        names.take_all_news(epoll)?;
         names.lives.reset();
         Ok(names)
     }
@@ -289,9 +296,10 @@ impl<R: Receiver> SubscribedNames<R> {
                 Some(watch) => watch.also_all_names(&directory)?,
             }
         }
-        if self.watch.is_none() && self.counts {
+        if self.watch.is_none() && !self.given.is_empty() {
             // Without it, one that comes and goes between two looks is not known of; all else goes on.
-            self.watch = Directory::runtime().and_then(|directory| Watch::renames(&directory)).ok();
+            let renames = |directory: Directory| Watch::renames(&directory, self.given.clone());
+            self.taken = Directory::runtime().and_then(renames).ok();
         }
         for descriptor in self.watch.iter().flat_map(Watch::descriptors) {
             epoll.add(descriptor, NAME, Interest::IN)?;
@@ -302,7 +310,7 @@ impl<R: Receiver> SubscribedNames<R> {
     /// Takes the watch out of the set: the descriptor that watches of the process share stays open without it.
     fn stop_watching(&mut self, epoll: &Epoll) {
         self.watch.iter().flat_map(Watch::descriptors).for_each(|descriptor| epoll.remove(descriptor));
-        self.watch = None;
+        (self.watch, self.taken) = (None, None);
     }
 
     /// Leaves a name whose publisher has ended.
@@ -425,6 +433,12 @@ impl<R: Receiver> SubscribedNames<R> {
             return Ok(());
         };
         self.note_news(news, epoll)
+    }
+
+    /// Takes all that the watches have reported until now.
+    fn take_all_news(&mut self, epoll: &Epoll) -> Result<()> {
+        let news = self.watch.iter().chain(&self.taken).next().map(Watch::take_all);
+        news.map_or(Ok(()), |news| self.note_news(news, epoll))
     }
 
     /// Notes what the watch has reported.

@@ -13,7 +13,6 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::publish::gaps::{GONE_UNMET, Silent};
 use crate::session::redial::{self, Redial};
 use crate::sys::headroom;
-use crate::sys::inotify::Watch;
 use crate::sys::poll::{Epoll, Interest};
 use crate::sys::random;
 use crate::transport::endpoint::Endpoint;
@@ -266,7 +265,11 @@ impl<R: Receiver> SubscribedNames<R> {
 
     /// Looks at the names of which something has happened: whether all their publishers are known of.
     pub(super) fn settle_due(&mut self, epoll: &Epoll, log: &EventLog) -> Result<()> {
-        for name in self.lives.take_due() {
+        let due = self.lives.take_due();
+        if !due.is_empty() && self.taken.is_some() {
+            self.take_all_news(epoll)?;
+        }
+        for name in due {
             let member = self.tokens.get(&name).and_then(|token| self.members.get(token));
             let Some(member) = member.filter(|_| self.lives.is_open(&name)) else { continue };
             let (tried, endpoint) = (member.receiver.tried(), member.endpoint.clone());
@@ -290,12 +293,13 @@ impl<R: Receiver> SubscribedNames<R> {
         epoll: &Epoll,
         log: &EventLog,
     ) -> Result<()> {
-        if !self.lives.is_open(name) {
+        if !self.lives.is_open(name) && self.taken.is_none() {
             return Ok(());
         }
         // Before the look at the name: what comes later is of a later listener.
-        if let Some(news) = self.watch.as_ref().map(Watch::take_all) {
-            self.note_news(news, epoll)?;
+        self.take_all_news(epoll)?;
+        if !self.lives.is_open(name) {
+            return Ok(());
         }
         let listener = Place::of(endpoint).ok().and_then(|place| place.listener());
         if !is_known(listener) {
