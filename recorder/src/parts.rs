@@ -566,4 +566,21 @@ mod tests {
         fs::remove_file(path_of(&base, 2)).unwrap();
         assert_eq!(problems(&base)[0], ProblemKind::Absent, "its recorder removed the first one alone");
     }
+
+    /// It would go on in a place where no reader finds it.
+    #[test]
+    fn recording_whose_last_part_is_in_the_place_of_another_one_is_not_continued() {
+        let folder = tempfile::tempdir().unwrap();
+        let base = folder.path().join("a.mcap");
+        let begin = || {
+            let facts = BTreeMap::from([("id".to_owned(), "5".to_owned())]);
+            Parts::begin(&base, facts, BTreeMap::new(), Settings::default(), None).map(drop)
+        };
+        begin().unwrap();
+        begin().unwrap();
+        assert_eq!(existing(&base).len(), 2);
+        fs::rename(path_of(&base, 2), &base).unwrap();
+        assert_eq!(begin().unwrap_err().kind(), ErrorKind::AddressInUse);
+        assert_eq!(existing(&base).len(), 1);
+    }
 }

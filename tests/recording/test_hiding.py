@@ -1,8 +1,11 @@
 """What hides messages of a recording: channels that call their messages repeated, events and values of another file that is merged, damage."""
 
 import json
+import os
+import random
 import shutil
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import linkspan
@@ -100,6 +103,37 @@ def test_merge_has_each_message_that_any_file_has(lab: Lab, skew: float) -> None
         messages, missed, said = merged(lab, *files)
         assert messages == [("x", number) for number in range(1, 21) if number != 6] and missed == [(6, 1)] and said == "", said
         assert lab.recording("check", "merged.mcap") == "complete: 19 messages, 1 missed and said so\n"
+
+
+def test_merge_of_any_files_has_what_any_of_them_has_in_the_order_of_its_numbers(lab: Lab) -> None:
+    """Whose clocks differ, and which lack what they say to lack; and of files that give numbers and times in any order all messages."""
+    seed = int(os.environ.get("LINKSPAN_SEED") or random.randrange(2**32))
+    print(f"LINKSPAN_SEED={seed}")
+    chance = random.Random(seed)
+    numbers, names = range(1, 31), ("lab/a", "lab/b")
+    for turn in range(12):
+        is_honest, files, there = turn % 3 != 2, ["a.mcap", "b.mcap", "c.mcap"][: chance.choice([2, 3])], set()
+        for file in files:
+            skew, channels, events = chance.uniform(-40, 40), [], []
+            for name in names:
+                kept = [number for number in numbers if number in (numbers[0], numbers[-1]) or chance.random() < chance.choice([0.3, 0.9])]
+                there |= {(name, number) for number in kept}
+                at = {number: 1_000 + number + skew + chance.uniform(0, 0.9) for number in numbers}
+                if not is_honest:
+                    chance.shuffle(kept)
+                    at = {number: chance.uniform(1_000, 1_100) for number in numbers}
+                channels.append((name, {"linkspan.first": str(min(kept))}, [(number, {name: number}, at[number]) for number in kept]))
+                for before, behind in pairwise(kept):
+                    if (first := before + 1) < behind and is_honest:
+                        events.append(event("missed", first, behind - first, at[behind] - 0.001, name))
+            recorded(lab.folder / file, channels, events=events)
+        messages, missed, said = merged(lab, *files)
+        assert sorted(messages) == sorted(there) and said == "", said
+        if is_honest:
+            assert all([number for name, number in messages if name == one] == sorted(number for name, number in there if name == one) for one in names)
+            lacking = len(names) * len(numbers) - len(there)
+            assert sum(count for _, count in missed) == lacking
+            assert lab.recording("check", "merged.mcap") == f"complete: {len(there)} messages, {lacking} missed and said so\n"
 
 
 #: What another file says, so that messages of an honest one would be left out.

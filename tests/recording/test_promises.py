@@ -217,7 +217,11 @@ def test_full_disk_ends_the_recording_whole_or_takes_the_oldest_part(lab: Lab, w
         os.kill(int(grandchild[0]) if grandchild else child, signal.SIGINT)
         ended(recorder)
         assert lab.info("a.mcap")["events"]["full"] >= 1
-        assert not (lab.folder / "a.mcap").exists() and lab.recording("check", "a.mcap").startswith("complete: ")
+        assert not (lab.folder / "a.mcap").exists() and (said := lab.recording("check", "a.mcap")).startswith("complete: ")
+        # It removed them itself, which is no loss; of another part that is not there nobody has said so.
+        assert "removed by the recorder: " in said and "the recording begins in a.mcap" in said, said
+        min(lab.folder.glob("a.0*.mcap")).unlink()
+        assert "not all parts: " in lab.recording("check", "a.mcap", code=5)
 
 
 def test_each_part_stands_alone_and_a_cut_as_well(lab: Lab) -> None:
