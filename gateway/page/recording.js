@@ -99,6 +99,11 @@ export class Recording {
   names = new Map();
   #entries = [];
   #next = "";
+  /** The recording and the part that was read last, by what it says itself. */
+  #id;
+  #part = 0;
+  /** Parts that the recorder removed itself: the first and the last of each range. */
+  #dropped = [];
 
   static async open(files) {
     // The first part has no number, and what later ones repeat of it counts only where it is missing.
@@ -108,11 +113,16 @@ export class Recording {
     const made = new Recording();
     made.name = all.length > 3 ? `${all[0].name} and ${all.length - 1} more` : all.map(({ name }) => name).join(", ");
     if (all.reduce((size, { size: one }) => size + one, 0) > MOST) throw new LinkspanError("TooLarge", `${made.name}: a page opens recordings of 2 GiB at most; \`linkspan recording cut\` makes a smaller one`);
+    const holes = [];
     for (const [at, file] of all.entries()) {
       const before = all[at - 1];
       const isOf = before?.name.replace(numbered, "$1$3") === file.name.replace(numbered, "$1$3");
-      if (isOf && part(file) > part(before) + 1) made.problems.push(`${before.name}: the recording goes on in ${part(file) - part(before) - 1} parts that are not there`);
-      made.#read(new Uint8Array(await file.arrayBuffer()), file.name, at === 0);
+      if (isOf && part(file) > part(before) + 1) holes.push([part(before) + 1, part(file) - 1, before.name]);
+      made.#read(new Uint8Array(await file.arrayBuffer()), file.name, at === 0, part(file));
+    }
+    for (const [first, last, before] of holes) {
+      const isDropped = made.#dropped.some(([from, to]) => from <= first && last <= to);
+      if (!isDropped) made.problems.push(`${before}: the recording goes on in ${last - first + 1} parts that are not there`);
     }
     if (made.#next) made.problems.push(`${all.at(-1).name}: the recording goes on in ${made.#next}, which is not there`);
     const entries = made.#entries;
@@ -131,13 +141,13 @@ export class Recording {
     return this.#entries.length;
   }
 
-  #read(bytes, name, isFirst) {
+  #read(bytes, name, isFirst, place) {
     if (MAGIC.some((byte, at) => bytes[at] !== byte)) throw malformed(`${name} is no recording: it does not begin as files of MCAP do`);
     const channels = new Map();
     const schemas = new Map();
     this.#next = "";
     try {
-      this.#records(bytes.subarray(MAGIC.length), { name, isFirst, channels, schemas });
+      this.#records(bytes.subarray(MAGIC.length), { name, isFirst, place, channels, schemas, repeated: new Set(), hasOwn: false });
     } catch (error) {
       this.problems.push(`${name}: ${error.message}; what stands before is shown`);
     }
@@ -160,8 +170,24 @@ export class Recording {
       } else if (code === SCHEMA) file.schemas.set(record.number(2), { name: record.text(), encoding: record.text(), text: text.decode(record.block()) });
       else if (code === CHANNEL) this.#channel(record, file);
       else if (code === MESSAGE) this.#message(record, file);
-      else if (code === METADATA && record.text() === "linkspan.end") this.#next = record.texts().get("next") ?? "";
+      else if (code === METADATA) this.#metadata(record, file);
     }
+  }
+  #metadata(record, { name: file, place }) {
+    const name = record.text();
+    if (!["linkspan.recording", "linkspan.dropped", "linkspan.end"].includes(name)) return;
+    const about = record.texts();
+    if (name === "linkspan.end") this.#next = about.get("next") ?? "";
+    for (const range of (about.get({ "linkspan.end": "dropped", "linkspan.dropped": "parts" }[name]) ?? "").split(",")) {
+      const [first, last = first] = range.split("-").map(Number);
+      if (first <= last && this.#dropped.length < 10_000) this.#dropped.push([first, last]);
+    }
+    const part = name === "linkspan.recording" ? Number(about.get("part")) : NaN;
+    if (!Number.isSafeInteger(part)) return;
+    // Which part it is a file says itself: a copy of one that was read has nothing more.
+    if (about.get("id") === this.#id && part <= this.#part) throw malformed(`it says that it is part ${part} of the recording, which is none that comes here`);
+    if (part !== place) this.problems.push(`${file}: it says that it is part ${part} of the recording, and is in the place of part ${place}`);
+    [this.#id, this.#part] = [about.get("id"), part];
   }
   #chunk(record) {
     record.number(8);
@@ -186,15 +212,23 @@ export class Recording {
     const known = this.names.get(topic) ?? { count: 0 };
     this.names.set(topic, { ...known, schema: own?.name || known.schema, text: notation || known.text || "" });
   }
-  #message(record, { channels, isFirst }) {
-    const channel = channels.get(record.number(2));
+  #message(record, file) {
+    const channel = file.channels.get(record.number(2));
     const sequence = record.number(4);
     const [time, sent] = [Number(record.number(8)) / 1e9, record.number(8)];
-    if (!channel || (channel.isRepeated && !isFirst)) return;
+    if (!channel || (channel.isRepeated && this.#isRepeated(channel, file))) return;
+    file.hasOwn ||= !channel.isRepeated && channel.topic !== EVENTS;
     // The lower 32 bits are there; the others follow from the first number of the channel.
     const number = channel.first + BigInt.asUintN(32, BigInt(sequence) - channel.first);
     if (channel.topic !== EVENTS) this.names.get(channel.topic).count++;
     this.#entries.push({ time, sent, number: Number(number), channel, body: record.bytes.subarray(record.at), missed: 0 });
+  }
+  /** A part that is not the first one begins with one message of a name: others of a channel that says so are messages of the part. */
+  #isRepeated(channel, { name, isFirst, hasOwn, repeated }) {
+    if (isFirst) return false;
+    if (!hasOwn && !repeated.has(channel.topic)) return Boolean(repeated.add(channel.topic));
+    if (!channel.isSaid) this.problems.push(`${name}: messages of ${channel.topic} are said to be repeated where none can be: they are shown`);
+    return !(channel.isSaid = true);
   }
   /** What the recorder missed counts for the next message of the name. */
   #losses() {

@@ -5,6 +5,7 @@ import http.client
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import unicodedata
@@ -458,16 +459,35 @@ def test_page_says_which_parts_are_not_there(bench: Bench, gateway: Gateway, bro
     whole = written(bench.folder / "whole.mcap", [("lab/a", {"i": i}) for i in range(40)])
     bench.command(RECORD, "recording", "split", whole, "--at", "10s", "-o", bench.folder / "p.mcap")
     first, *others = [bench.folder / "p.mcap", *(bench.folder / f"p.{number:04}.mcap" for number in (2, 3, 4))]
+    for folder, part in (("renamed", others[1]), ("copied", first)):
+        (bench.folder / folder).mkdir()
+        shutil.copy(part, bench.folder / folder / "p.0002.mcap")
+    renamed, copied = bench.folder / "renamed/p.0002.mcap", bench.folder / "copied/p.0002.mcap"
     scope = Scope(browser, gateway, ["time~lab/a"])
     for files, said in (
         ([first, *others], None),
         ([first, others[2]], "p.mcap: the recording goes on in 2 parts that are not there"),
         ([first, others[0]], "p.0002.mcap: the recording goes on in p.0003.mcap, which is not there"),
+        # Each part says which one it is, whatever its name says.
+        ([first, renamed], "p.0002.mcap: it says that it is part 3 of the recording, and is in the place of part 2"),
+        ([first, copied, others[1]], "p.0002.mcap: it says that it is part 1 of the recording, which is none that comes here"),
     ):
         dropped(scope.page, *files)
-        expect(scope.page.locator("#state")).to_contain_text(f"{len(files) * 10} messages of 1 names")
+        expect(scope.page.locator("#state")).to_contain_text(f"{(len(files) - files.count(copied)) * 10} messages of 1 names")
         if said is None:
             expect(scope.page.locator("#state")).not_to_contain_text("not there")
         else:
             expect(scope.page.locator("#state")).to_contain_text(said)
+    # One message of a name may be repeated from the part before; what else says so is shown.
+    with (hiding := bench.folder / "q.0002.mcap").open("wb") as file:
+        writer = Writer(file, compression=CompressionType.NONE)
+        writer.start(profile="linkspan")
+        writer.add_metadata("linkspan.recording", {"id": "6" * 32, "part": "2"})
+        channel = writer.register_channel("lab/a", "cbor", 0, {"linkspan.first": "1", "linkspan.repeated": "true"})
+        for i in range(1, 6):
+            writer.add_message(channel, (2_000 + i) * 10**9, linkspan.encode({"i": i}), 0, i)
+        writer.finish()
+    dropped(scope.page, first, hiding)
+    expect(scope.page.locator("#state")).to_contain_text("14 messages of 1 names")
+    expect(scope.page.locator("#state")).to_contain_text("q.0002.mcap: messages of lab/a are said to be repeated where none can be")
     scope.end()
