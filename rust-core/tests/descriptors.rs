@@ -5,9 +5,12 @@ use std::os::fd::RawFd;
 use std::time::{Duration, Instant};
 
 use linkspan::{
-    Channel, ErrorKind, Listener, Options, PendingReply, Publisher, Server, Subscriber, Value, Wait,
+    Channel, ErrorKind, Event, EventKind, Listener, Options, PendingReply, Publisher, Server, Subscriber,
+    Value, Wait,
 };
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
+use crate::support::alone::alone;
 use crate::support::{SOON, name, readable, rests};
 
 const ORDERS: [Order; 3] = [Order::Before, Order::Between, Order::After];
@@ -309,6 +312,45 @@ fn newest_leaves_the_descriptor_armed(transport: &str, order: Order) {
     publisher.send(&Value::Int(1)).unwrap();
     let message = once_readable(fd, transport, || subscriber.try_recv().ok());
     assert_eq!(message.value().unwrap(), &Value::Int(1));
+}
+
+/// A connection that is lost needs a timer for the next one, for which the process may have no descriptor left.
+#[test]
+fn subscriber_that_has_no_descriptor_for_a_timer_goes_on_once_there_are_some() {
+    alone!(subscriber_that_has_no_descriptor_for_a_timer_goes_on_once_there_are_some);
+    for transport in ["shm", "unix", "tcp"] {
+        for is_list in [false, true] {
+            let endpoint = name(transport);
+            let what = format!("{transport}, a list: {is_list}");
+            let publisher = Publisher::new(&endpoint, &options()).unwrap();
+            let subscriber = match is_list {
+                true => Subscriber::of(&[&endpoint, &name(transport)], &options()).unwrap(),
+                false => Subscriber::new(&endpoint, &options()).unwrap(),
+            };
+            let fd = subscriber.fileno().unwrap();
+            publisher.send(&Value::Int(0)).unwrap();
+            once_readable(fd, &what, || subscriber.try_recv().ok());
+            let limit = getrlimit(Resource::Nofile);
+            setrlimit(Resource::Nofile, Rlimit { current: Some(3), ..limit }).unwrap();
+            drop(publisher);
+            let has_ended = |event: &Event| event.kind == EventKind::Disconnected;
+            once_readable(fd, &what, || {
+                // As an event loop does: until there is no more.
+                while subscriber.try_recv().is_ok() {}
+                subscriber.events().iter().any(has_ended).then_some(())
+            });
+            let _ = subscriber.try_recv();
+            setrlimit(Resource::Nofile, limit).unwrap();
+            let publisher = Publisher::new(&endpoint, &options()).unwrap();
+            let sent = std::thread::scope(|scope| {
+                scope.spawn(|| {
+                    publisher.wait_for_subscribers(1, SOON).and_then(|()| publisher.send(&Value::Int(1)))
+                });
+                once_readable(fd, &what, || subscriber.try_recv().ok())
+            });
+            assert_eq!(sent.value().unwrap(), &Value::Int(1), "{what}");
+        }
+    }
 }
 
 fn each(test: impl Fn(&str, Order)) {

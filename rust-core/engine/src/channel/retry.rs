@@ -25,6 +25,9 @@ use crate::sys::timer::Timer;
 use crate::transport::driver::Appears;
 use crate::transport::place::Place;
 
+/// The pause between two attempts while the process has no descriptors for a timer.
+const UNARMED: Duration = Duration::from_millis(100);
+
 /// What the timer was armed for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Armed {
@@ -236,8 +239,27 @@ impl Retry {
         on.extend(answer);
         on.extend(timer.iter().map(|timer| timer.as_fd()));
         on.extend(watch.iter().flat_map(|watch| watch.descriptors()));
-        drive::link_event(&on, waiting)?;
+        self.bounded(waiting, |waiting| drive::link_event(&on, waiting))?;
         Ok(wakers.iter().all(|waker| !is_readable(*waker)))
+    }
+
+    /// Waits with `wait`: as long as the caller does, but where no event is left that ends it, for a short time.
+    pub fn bounded(
+        &self,
+        waiting: &mut Waiting<'_>,
+        wait: impl FnOnce(&mut Waiting<'_>) -> Result<()>,
+    ) -> Result<()> {
+        if self.is_armed() {
+            return wait(waiting);
+        }
+        let deadline = waiting.deadline();
+        match wait(&mut Waiting::until(Deadline::after(UNARMED).sooner(deadline))) {
+            Err(error) if error.kind() == ErrorKind::Timeout && deadline.has_passed() => {
+                Err(waiting.timed_out())
+            }
+            Err(error) if error.kind() == ErrorKind::Timeout => waiting.woke(false),
+            waited => waited,
+        }
     }
 
     /// Makes the watch; true if it is new.
@@ -324,6 +346,19 @@ mod tests {
             retry.wait(&[], None, &mut Waiting::until(Deadline::after(SOON))).unwrap();
             assert!(retry.may_succeed());
         }
+    }
+
+    #[test]
+    fn wait_without_an_event_that_ends_it_is_short() {
+        let retry = Retry::new(&Epoll::new().unwrap(), 1).unwrap();
+        retry.begin();
+        assert!(!retry.is_armed());
+        // It is not at its end, so nothing is said of it.
+        let mut waiting = Waiting::until(Deadline::after(SOON));
+        assert!(retry.wait(&[], None, &mut waiting).unwrap());
+        let mut waiting = Waiting::at_once();
+        let over = retry.wait(&[], None, &mut waiting).unwrap_err();
+        assert_eq!(over.kind(), ErrorKind::Timeout);
     }
 
     #[test]

@@ -80,6 +80,9 @@ pub struct ReceiveState {
     pub(super) epoll: Epoll,
     /// Keeps the descriptor readable while a message waits in `pending`.
     pub(super) waker: ReadinessFlag,
+    /// Whether there is no connection and no event that ends the wait for one: the process has no descriptors left. The
+    /// descriptor stays readable, so that the program tries again.
+    pub(super) is_unarmed: bool,
     /// The newest message from a stream, for [`Subscriber::newest`].
     pub(super) newest: Option<Message>,
     /// A message that was received and not delivered: it came together with a gap, or
@@ -206,7 +209,8 @@ impl ReceiveState {
         if !self.watched {
             return;
         }
-        let more = self.pending.is_some()
+        let more = self.is_unarmed
+            || self.pending.is_some()
             || self.deferred_error.is_some()
             || self.has_ready_names
             || self.feed.as_mut().is_some_and(|feed| {
@@ -232,6 +236,7 @@ impl ReceiveState {
             self.epoll.add(fd, FEED, Interest::IN | Interest::RDHUP)?;
         }
         self.feed = Some(feed);
+        self.is_unarmed = false;
         Ok(())
     }
 

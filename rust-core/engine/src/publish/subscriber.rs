@@ -197,6 +197,7 @@ impl Subscriber {
                 moved: false,
                 epoll,
                 waker,
+                is_unarmed: false,
                 newest: None,
                 pending: None,
                 deferred_error: None,

@@ -50,8 +50,8 @@ impl Subscriber {
                     // A publisher that starts from now on is read from its first message.
                     receive_state.resume.get_or_insert_default();
                 }
-                if self.origin.retry().is_some_and(|retry| !retry.is_armed()) {
-                    // The process has no descriptors left: the program tries again.
+                receive_state.is_unarmed = self.origin.retry().is_some_and(|retry| !retry.is_armed());
+                if receive_state.is_unarmed {
                     receive_state.waker.wake();
                 }
                 Err(e)
@@ -185,7 +185,8 @@ impl Subscriber {
                 _ => return Err(error),
             }
             receive_state.waker.drain();
-            let waited = drive::events(&receive_state.epoll, waiting, &mut receive_state.ready);
+            let ReceiveState { epoll, ready, .. } = &mut *receive_state;
+            let waited = dialler.retry().bounded(waiting, |waiting| drive::events(epoll, waiting, ready));
             let is_woken = receive_state.ready.iter().any(|one| matches!(one.token, WAKE | STOP));
             match waited {
                 Ok(()) if is_woken => {
