@@ -292,8 +292,13 @@ impl ControllerServer {
                     self.run_actions();
                 }
                 Err(e) if e.kind() == ErrorKind::Empty => return,
-                // The channel has skipped this message.
+                // The channel has skipped this message, or does so here: other channels are served meanwhile.
                 Err(e) if matches!(e.kind(), ErrorKind::TooLarge | ErrorKind::OutOfMemory) => {
+                    if e.kind() == ErrorKind::OutOfMemory
+                        && let Err(ended) = peer.link.channel().skip()
+                    {
+                        return self.link_ended(token, &ended.to_string(), true);
+                    }
                     let now = self.now();
                     self.state.malformed_message(token, &e, now);
                     self.run_actions();

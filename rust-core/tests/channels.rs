@@ -34,6 +34,7 @@ mod lockstep;
 mod long_bodies;
 mod loss;
 mod many_absent;
+mod out_of_memory;
 mod prolonged;
 mod publish_conformance;
 mod publish_loss;

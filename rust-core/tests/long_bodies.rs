@@ -143,8 +143,11 @@ fn viewing() -> Options {
 
 /// The message as a binding gets it, with copies of its long byte strings, and how many there are.
 fn copied(message: Message) -> (Message, usize) {
-    let uncopied = Uncopied::new(message);
-    let Some(bytes) = uncopied.bytes() else { return (uncopied.copied().unwrap(), 0) };
+    let mut uncopied = Uncopied::new(message);
+    let Some(bytes) = uncopied.bytes() else {
+        uncopied.copy().unwrap();
+        return (uncopied.into_message(), 0);
+    };
     let copy = |(number, length)| {
         let mut copy = vec![MaybeUninit::new(0); length];
         bytes.copy_to(number, &mut copy);

@@ -315,6 +315,16 @@ impl Inbox {
         }
     }
 
+    /// Takes back that this message was delivered: the program could not take it, and receives it again.
+    pub fn undelivered(&mut self, session: u64, number: u64) {
+        if let Some(entry) = self.find(session, number)
+            && entry.state == MessageState::Delivered
+        {
+            entry.state = MessageState::Received;
+            self.delivered -= 1;
+        }
+    }
+
     /// Records that the program receives again, which consumes delivered messages, unless it acknowledges by
     /// `ack()`.
     #[inline]

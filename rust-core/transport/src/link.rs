@@ -9,6 +9,8 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use super::half::{ReceiveHalf, SendHalf};
 use super::plain::{PlainRx, PlainTx};
 use super::shm::{self, AckWords, LinkParts, PeerSegment, Segment, ShmRx, ShmTx, Slots};
@@ -19,7 +21,7 @@ use super::tail::Tail;
 use super::{Incoming, LongBodies, Losses, Outgoing, Sent, Waited};
 use crate::deadline::{Deadline, Waiting};
 use crate::error::{Doing, Error, ErrorKind, Result};
-use crate::frame::Kind;
+use crate::frame::{Header, Kind, flags};
 use crate::sys::eventfd::EventFd;
 use crate::sys::memory::PeerFile;
 use crate::sys::poll::Interest;
@@ -351,8 +353,8 @@ impl Tx {
 }
 
 impl Rx {
-    /// Returns whether an error concerns one message alone, which was skipped: the link continues
-    /// with the next one.
+    /// Returns whether an error concerns one message alone: the link continues, with that message where there was no
+    /// memory for it ([`Rx::skip_if`]), and otherwise behind it.
     pub fn goes_on_after(&self, error: &Error) -> bool {
         match error.kind() {
             ErrorKind::TooLarge | ErrorKind::OutOfMemory => true,
@@ -366,6 +368,26 @@ impl Rx {
     /// Returns whether the peer is a program without Linkspan.
     pub fn is_plain(&self) -> bool {
         matches!(self, Rx::Plain(_))
+    }
+
+    /// Skips the message for which [`Rx::try_recv`] has found no memory, if `may` allows that for its header, and
+    /// returns its frame without extension and body. `None` where no such message is the next one: lines and places
+    /// have skipped it by themselves.
+    ///
+    /// # Errors
+    /// `Malformed`, which ends the link.
+    #[cold]
+    pub fn skip_if(&mut self, may: impl Fn(&Header) -> bool) -> Result<Option<Incoming>> {
+        let skipped = match self {
+            Rx::Stream(half) => half.skip_if(may),
+            Rx::Shm(half) => half.skip_if(may)?,
+            Rx::Plain(_) | Rx::Place(_) => None,
+        };
+        Ok(skipped.map(|header| {
+            let header =
+                Header { extension: 0, body: 0, flags: header.flags & !flags::BODY_CHECKED, ..header };
+            Incoming { header, extension: Bytes::new(), body: Bytes::new().into() }
+        }))
     }
 
     /// Returns the next frame, or `None`.

@@ -148,8 +148,8 @@ impl Partial {
     /// have arrived. `fill` returns how many it appended.
     ///
     /// # Errors
-    /// `OutOfMemory` where the process has none; `Disconnected` where the budget took the message
-    /// away.
+    /// `OutOfMemory` where the process has none: what has arrived is kept, and a later call tries again. `Disconnected`
+    /// where the budget took the message away.
     pub fn append(
         &mut self,
         fill: impl FnOnce(&mut Vec<u8>, usize) -> Result<Option<usize>>,
@@ -168,7 +168,13 @@ impl Partial {
                 *bytes = buffers::take(self.reserved);
             }
             if bytes.capacity() < self.reserved {
-                memory::reserve(bytes, self.reserved - bytes.len())?;
+                if let Err(error) = memory::reserve(bytes, self.reserved - bytes.len()) {
+                    drop(held);
+                    // What it does not have is not counted, and the next call reserves again.
+                    self.reserved = self.have;
+                    self.budget.reserve(&self.held, self.reserved);
+                    return Err(error);
+                }
                 crate::sys::memory::prefer_large_pages(bytes);
             }
         }

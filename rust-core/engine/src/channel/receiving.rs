@@ -80,6 +80,8 @@ pub struct Receiving {
     reply_schema: Option<Arc<PreparedSchema>>,
     /// What of bodies is left in the peer's slots.
     body_views: BodyViews,
+    /// Whether the call copies whole bodies that are left there.
+    takes_whole: bool,
     set: WaitSet,
     /// Whether the link's connection is in the set: in a dialogue over a stream no sleep is on the set, and the kernel
     /// would enter each message there, too.
@@ -132,6 +134,7 @@ impl Receiving {
             schema: options.checks_received().cloned(),
             reply_schema: options.checks_replies_received().cloned(),
             body_views: options.body_views(),
+            takes_whole: false,
             set,
             link_in_set: false,
             is_lent: false,
@@ -169,6 +172,18 @@ impl Receiving {
     pub fn keep_first(&mut self, message: Message) {
         self.inbox.push_front(message);
         self.update_readiness(false);
+    }
+
+    /// Skips the message of the link for which there was no memory, and returns it without its body.
+    ///
+    /// # Errors
+    /// `Malformed`: the link has ended.
+    pub fn skip(&mut self, conn: &Conn) -> Result<Option<Message>> {
+        let Some(frame) = self.part.as_mut().map_or(Ok(None), |part| part.rx.skip_if(|_| true))? else {
+            return Ok(None);
+        };
+        let turn = self.dispatch(frame, &mut Reads::of_library(), conn)?;
+        Ok(if let Some(Turn::Message(message)) = turn { Some(message) } else { None })
     }
 
     /// Returns whether this is a request that its caller has withdrawn by now.

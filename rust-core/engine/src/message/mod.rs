@@ -414,11 +414,11 @@ impl Message {
         self
     }
 
-    /// Returns the message with its body in one block of memory of this process.
+    /// Copies the body into one block of memory of this process, where it is not in one.
     ///
     /// # Errors
-    /// `OutOfMemory`.
-    pub(crate) fn in_one_block(mut self) -> Result<Message> {
+    /// `OutOfMemory`: it stays where it is.
+    pub(crate) fn copy_to_one_block(&mut self) -> Result<()> {
         let length = self.memory().len();
         if let Some(inner) =
             self.0.as_mut().and_then(triomphe::Arc::get_mut).filter(|inner| inner.body.split().is_some())
@@ -429,7 +429,7 @@ impl Message {
             inner.body.copy_to(&mut block);
             inner.body = buffers::bytes(block).into();
         }
-        Ok(self)
+        Ok(())
     }
 
     /// Returns the incarnation of the publisher or sender that the number belongs to: drawn at

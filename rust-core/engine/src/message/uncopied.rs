@@ -100,11 +100,16 @@ impl Uncopied {
         self.0.with_body(body)
     }
 
-    /// Returns the message with its body in memory of this process, copied in one piece.
+    /// Copies the body into memory of this process, in one piece, where it is still in the sender's slot.
     ///
     /// # Errors
-    /// `OutOfMemory`.
-    pub fn copied(self) -> Result<Message> {
-        if self.0.uncopied_body().is_some() { self.0.in_one_block() } else { Ok(self.0) }
+    /// `OutOfMemory`: it stays there.
+    pub fn copy(&mut self) -> Result<()> {
+        if self.0.uncopied_body().is_some() { self.0.copy_to_one_block() } else { Ok(()) }
+    }
+
+    /// Returns the message, to be given to a program once it is copied, or to be put back.
+    pub fn into_message(self) -> Message {
+        self.0
     }
 }

@@ -341,16 +341,18 @@ impl Feed {
                 let kept = frame.clone();
                 self.checked(frame).inspect_err(|_| self.refused = kept)
             }
-            FeedMedium::Stream(rx) => Ok(match rx.try_recv()? {
-                Some(frame) if frame.header.kind == Kind::Data => Polled::Frame(frame),
-                Some(frame) => {
-                    if frame.header.kind == Kind::Bye {
-                        self.last.said(&frame.header);
+            FeedMedium::Stream(rx) => {
+                Ok(match rx.try_recv().inspect_err(|error| skip_unkept(rx, error))? {
+                    Some(frame) if frame.header.kind == Kind::Data => Polled::Frame(frame),
+                    Some(frame) => {
+                        if frame.header.kind == Kind::Bye {
+                            self.last.said(&frame.header);
+                        }
+                        Polled::Ignored
                     }
-                    Polled::Ignored
-                }
-                None => Polled::Empty,
-            }),
+                    None => Polled::Empty,
+                })
+            }
         }
     }
 
@@ -488,5 +490,13 @@ impl Feed {
             FeedMedium::Stream(rx) => rx.descriptors().collect(),
             FeedMedium::Store(store_reader) => store_reader.descriptors(),
         }
+    }
+}
+
+/// Skips the message for which there was no memory: its publisher waits for none, so it is missed, and the next number
+/// shows the gap.
+fn skip_unkept(rx: &mut StreamRx, error: &Error) {
+    if error.kind() == ErrorKind::OutOfMemory {
+        rx.skip_if(|_| true);
     }
 }

@@ -11,7 +11,7 @@ use crate::channel::conn::Received;
 use crate::channel::link::{Checks, RxPart, Taken, Want};
 use crate::channel::sending::Draft;
 use crate::channel::{Acknowledge, Options};
-use crate::error::Result;
+use crate::error::{Error, RemoteFailure, Result};
 use crate::frame::Kind;
 use crate::message::{Message, Payload, ReusedMessage};
 use crate::session::inbox::AckTrigger;
@@ -120,7 +120,14 @@ impl Client {
     #[inline(never)]
     fn receive(&mut self, options: &Options, consume: Option<AckTrigger>) -> Result<Got> {
         let conn = &self.client_tx.conn;
-        let frame = match conn.next_frame(&mut self.part) {
+        let mut refusal = None;
+        let next = conn.next_frame(&mut self.part).or_else(|error| {
+            // Other clients are served meanwhile, so it does not stay the next one: its caller gets the error.
+            let frame = conn.without_body(&mut self.part, error.clone(), |_| true)?;
+            refusal = Some(error);
+            Ok(Some(frame))
+        });
+        let frame = match next {
             Ok(Some(frame)) => frame,
             got => {
                 // Before the link is released, and its session with it.
@@ -145,6 +152,9 @@ impl Client {
         self.consume(want.consume);
         match received? {
             Received::Message(message) => {
+                if let Some(error) = refusal {
+                    return self.refuse(message, &error);
+                }
                 return Ok(self.deliver(message, until).map_or(Got::Frame, Got::Request));
             }
             Received::Ack(Some(request)) => self.client_tx.note_withdrawal(request),
@@ -166,6 +176,21 @@ impl Client {
         // The serving thread alone counts them.
         event_log.count_exclusive(&event_log.received);
         Some(Request::new(message, self.client_tx.clone(), until))
+    }
+
+    /// Answers a request for which there was no memory with that error. It is counted as dropped, and so is a message
+    /// that wants no reply, of which an event tells.
+    #[cold]
+    fn refuse(&self, message: Message, error: &Error) -> Result<Got> {
+        let conn = &self.client_tx.conn;
+        conn.event_log.count(&conn.event_log.dropped);
+        let request = Request::new(message, self.client_tx.clone(), None);
+        if request.wants_reply() {
+            request.fail(&RemoteFailure::of(error))?;
+        } else {
+            conn.event_log.lagged(1);
+        }
+        Ok(Got::Frame)
     }
 
     /// Acknowledges if `trigger` makes that due.

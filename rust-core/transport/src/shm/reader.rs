@@ -7,13 +7,14 @@
 //! are copied into memory of this process; only elements of slots are read in place (`views`).
 //!
 //! Use: [`Reader::step`] looks for the next record. It finds a frame in one record
-//! ([`Reader::take`] or [`Reader::take_references`] copies it out), a complete large frame
+//! ([`Reader::take`] copies it out; what it refers to in slots is read first, and it is passed then), a complete large frame
 //! ([`Reader::take_assembled`]), a piece of one, or nothing. The head moves when the caller says
 //! that a frame was dealt with ([`Reader::consume`]), and after each piece of a large frame, so
 //! that the peer can write the next one.
 //!
 //! A peer that announces a huge body gets no memory for it: `Partial` takes memory only as bytes
-//! arrive, within the limit and the shares of `admission`.
+//! arrive, within the limit and the shares of `admission`. A message for which this process has no
+//! memory stays where it is, and a later call tries again.
 
 mod assembly;
 mod references;
@@ -80,8 +81,10 @@ struct Assembly {
     extension: Vec<u8>,
     /// The body so far. `None` once the frame was refused: the remaining pieces are then skipped.
     body: Option<Partial>,
-    /// Bytes of extension and body that are still to come.
+    /// Bytes of extension and body that are still to come, with those of the record at the position.
     missing: u64,
+    /// Bytes of that record that were copied before there was no memory for the others.
+    copied: usize,
 }
 
 /// What one step found in the ring.
@@ -160,7 +163,8 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
     /// blocks.
     ///
     /// # Errors
-    /// `TooLarge` and `OutOfMemory` are about one frame, which is skipped; `Malformed` ends the link.
+    /// `TooLarge` is about one frame, which is skipped, and `OutOfMemory` about one that stays the next; `Malformed`
+    /// ends the link.
     #[inline(always)]
     pub fn step(&mut self) -> Result<ReadStep> {
         let mut word = self.peer.load(self.offset(), Ordering::Acquire);
@@ -182,7 +186,7 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
             (Some(Shape::Compact | Shape::Linked | Shape::Full | Shape::Slots | Shape::Placed), None) => {
                 Ok(ReadStep::Frame(record))
             }
-            (Some(Shape::First), None) => self.read_first(record),
+            (Some(Shape::First), None) => self.read_first(record, true),
             (Some(Shape::Piece), Some(_)) => self.read_piece(record),
             (Some(Shape::Piece), None) => Err(garbage(word, "a piece of no message")),
             (Some(Shape::Pad), _) | (None, _) => Err(garbage(word, "a pad follows a pad")),

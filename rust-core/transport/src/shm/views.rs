@@ -19,7 +19,7 @@ use super::segment::{PAGE, SLOTS};
 use super::slot_page::{self, FileName};
 use crate::body::{Body, Part};
 use crate::buffers;
-use crate::codec::{self, Encoding};
+use crate::codec::{self, Encoding, Outline};
 use crate::error::{Error, ErrorKind, Result, memory};
 use crate::sys::arc_owner::{ArcOwner, ArcRef};
 use crate::sys::memory::PeerMemory;
@@ -47,17 +47,36 @@ impl BodyViews {
         }
     }
 
-    /// Returns the body of this slot with what is left there as parts, or a copy where that is nothing. `OutOfMemory`
-    /// where there is none for a copy.
-    pub(super) fn body(self, encoding: Encoding, slot: &Bytes) -> Result<Body> {
-        let whole = || vec![Part { at: 0, bytes: slot.clone() }];
-        let viewed = match (self, encoding) {
-            (BodyViews::Whole, _) => Some(Body::of_parts(Bytes::new(), whole())),
-            (BodyViews::Bytes, Encoding::Raw) => Some(Body::of_opaque_parts(Bytes::new(), whole())),
-            (BodyViews::Bytes, Encoding::Cbor) => codec::with_bytes_in_place(slot),
+    /// Returns what of a body in this encoding is left in its slot; `None` where it is to be copied.
+    pub(super) fn left(self, encoding: Encoding, slot: &[u8]) -> Option<Left> {
+        match (self, encoding) {
+            (BodyViews::Whole, _) => Some(Left::Whole),
+            (BodyViews::Bytes, Encoding::Raw) => Some(Left::Opaque),
+            (BodyViews::Bytes, Encoding::Cbor) => codec::outline(slot).map(Left::Strings),
             _ => None,
-        };
-        viewed.map_or_else(|| copied(slot).map(Body::from), Ok)
+        }
+    }
+}
+
+/// What of a body is left in its slot.
+pub(super) enum Left {
+    /// All of it, at which nothing looks before it is copied.
+    Whole,
+    /// All of it: opaque bytes.
+    Opaque,
+    /// Its long byte strings.
+    Strings(Outline),
+}
+
+impl Left {
+    /// Returns the body whose slot is viewed so.
+    pub(super) fn body(self, slot: Bytes) -> Body {
+        let rest = Bytes::new();
+        match self {
+            Left::Whole => Body::of_parts(rest, vec![Part { at: 0, bytes: slot }]),
+            Left::Opaque => Body::of_opaque_parts(rest, vec![Part { at: 0, bytes: slot }]),
+            Left::Strings(outline) => outline.with_bytes_in_place(&slot),
+        }
     }
 }
 
@@ -136,6 +155,13 @@ impl<C> Mapped<C> {
     }
 }
 
+impl<C> Elements<C> {
+    /// The bytes, in memory that the peer can write.
+    pub fn bytes(&self) -> &[u8] {
+        self.file.memory.elements(self.from, self.length)
+    }
+}
+
 impl<C: ViewCounter> Elements<C> {
     /// Returns a view, which was counted.
     pub fn view(self) -> Bytes {
@@ -145,7 +171,7 @@ impl<C: ViewCounter> Elements<C> {
 
 impl<C: ViewCounter> AsRef<[u8]> for View<C> {
     fn as_ref(&self) -> &[u8] {
-        self.0.file.memory.elements(self.0.from, self.0.length)
+        self.0.bytes()
     }
 }
 

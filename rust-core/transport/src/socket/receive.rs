@@ -123,8 +123,8 @@ impl StreamRx {
     /// Returns the next frame; see the transport contract.
     ///
     /// # Errors
-    /// `TooLarge` and `OutOfMemory` concern one frame, which is skipped. `Disconnected` and
-    /// `Malformed` end the link.
+    /// `TooLarge` concerns one frame, which is skipped, and `OutOfMemory` one that stays the next
+    /// ([`StreamRx::skip_if`]). `Disconnected` and `Malformed` end the link.
     pub fn try_recv(&mut self) -> Result<Option<Incoming>> {
         /// Reads in one call, after which the caller's other duties come first: a peer may write as fast as this side
         /// reads, parts of one long message or of one that is skipped.
@@ -174,10 +174,8 @@ impl StreamRx {
                         self.emptied = took_all && self.stream.short_read_is_last();
                     }
                 }
-                Err(e) if e.kind() == ErrorKind::OutOfMemory && self.long.is_some() => {
-                    self.skip = self.long.take().map_or(0, |long| long.bytes.missing() as u64);
-                    return Err(e);
-                }
+                // The next call goes on where this one stopped.
+                Err(e) if e.kind() == ErrorKind::OutOfMemory && self.long.is_some() => return Err(e),
                 Err(e) => {
                     self.long = None;
                     self.over = Some(e);
@@ -258,19 +256,36 @@ impl StreamRx {
             bytes.extend_from_slice(available);
             Ok(Some(PAD + available.len()))
         });
-        (self.start, self.end) = (0, 0);
         match begun {
-            Ok(_) => self.long = Some(Long { header, bytes }),
-            Err(e) if e.kind() == ErrorKind::OutOfMemory => {
-                self.skip = (whole - available.len()) as u64;
-                return Err(e);
-            }
+            Ok(_) => (self.start, self.end, self.long) = (0, 0, Some(Long { header, bytes })),
+            // It stays in the buffer.
+            Err(e) if e.kind() == ErrorKind::OutOfMemory => return Err(e),
             Err(e) => {
+                (self.start, self.end) = (0, 0);
                 self.over = Some(e.clone());
                 return Err(e);
             }
         }
         Ok(())
+    }
+
+    /// Skips the frame for which there was no memory, if `may` allows that for its header, which is returned. `None`
+    /// where there is none.
+    #[cold]
+    pub fn skip_if(&mut self, may: impl Fn(&Header) -> bool) -> Option<Header> {
+        if let Some(long) = self.long.take_if(|long| may(&long.header)) {
+            self.skip = long.bytes.missing() as u64;
+            return Some(long.header);
+        }
+        // The other frames that are not complete are shorter than the buffer.
+        let first = self.buffer[self.start..self.end].first_chunk::<HEADER>()?;
+        let header = Header::from_bytes_with(first, crc::of_words).ok()?;
+        let whole = (header.body_offset() as u64).saturating_add(header.body);
+        if self.long.is_some() || self.skip > 0 || whole <= self.buffer.len() as u64 || !may(&header) {
+            return None;
+        }
+        self.skip = whole;
+        Some(header)
     }
 
     /// Returns the long frame, which is complete.

@@ -3,8 +3,8 @@
 use super::Conn;
 use crate::channel::link::{Checks, RxPart, Want};
 use crate::channel::sending::Links;
-use crate::error::Result;
-use crate::frame::{Incoming, Kind};
+use crate::error::{Error, ErrorKind, Result};
+use crate::frame::{Header, Incoming, Kind};
 use crate::message::Message;
 use crate::session::inbox::AckTrigger;
 use crate::transport::Losses;
@@ -40,6 +40,24 @@ impl<L: Links + Send + Sync + 'static> Conn<L> {
             self.event_log.lost(losses);
         }
         got
+    }
+
+    /// Returns the frame of the message for which [`Conn::next_frame`] has found no memory without its body, if `may`
+    /// allows to skip it.
+    ///
+    /// # Errors
+    /// This error of that call where it stays the next one; `Malformed`: the caller ends the link.
+    #[cold]
+    pub(crate) fn without_body(
+        &self,
+        part: &mut RxPart,
+        error: Error,
+        may: impl Fn(&Header) -> bool,
+    ) -> Result<Incoming> {
+        if error.kind() != ErrorKind::OutOfMemory {
+            return Err(error);
+        }
+        part.rx.skip_if(may)?.ok_or(error)
     }
 
     /// Receives a frame. What `want` postpones is recorded as consumed together with a message, and before a bye is

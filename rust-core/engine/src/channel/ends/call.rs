@@ -95,6 +95,9 @@ impl Channel {
         let found = found.map_err(|error| self.after_sending(error, &waiting));
         self.finish_request(pending);
         if let Err(error) = &found {
+            if pending.is_filed {
+                self.conn.links.session_state.halves().calls.end(pending.number);
+            }
             self.withdraw_after(pending, error);
         }
         found
@@ -246,7 +249,8 @@ impl Channel {
 
     /// Returns the answer to a request that [`Channel::start_call`] sent, and fails as [`Channel::call`] does. With
     /// a time-out of zero it fails with `Timeout` or `NotFound` while the answer has not arrived. A longer time-out
-    /// that passes withdraws the request. `InvalidState`, in a callback of another call of this thread, does not
+    /// that passes withdraws the request. `OutOfMemory` does not change it: the answer is still to be received.
+    /// `InvalidState`, in a callback of another call of this thread, does not
     /// change the request; it is the error, too, for a request that is not under way on this channel any more.
     pub fn finish_call<'a>(&self, pending: &PendingReply, wait: impl Into<Wait<'a>>) -> Result<Message> {
         if !pending.is_of(&self.inner) {
@@ -294,7 +298,7 @@ impl Channel {
         }
         if let Err(error) = &found
             && !only_polled
-            && error.kind() != ErrorKind::InvalidState
+            && !matches!(error.kind(), ErrorKind::InvalidState | ErrorKind::OutOfMemory)
         {
             self.withdraw_after(pending.request, error);
         }
@@ -368,10 +372,11 @@ impl Channel {
     }
 
     /// Returns whether a request is still under way after a call that finishes it has failed so: one that only looked,
-    /// and one that this thread may not make now.
+    /// one that found no memory for what came, and one that this thread may not make now.
     fn goes_on_after(&self, error: &Error, waiting: &Waiting<'_>) -> bool {
         let is_refused = error.kind() == ErrorKind::InvalidState && !self.is_closed();
-        waiting.is_none() && is_not_ready(error) || is_refused
+        // Where there was no memory for the answer, it stays the next message.
+        waiting.is_none() && is_not_ready(error) || is_refused || error.kind() == ErrorKind::OutOfMemory
     }
 
     /// Receives the answers of a server while no call waits, which keeps or drops them. Records the end of the server.

@@ -41,6 +41,29 @@ impl Channel {
         self.recv(Wait::none()).map_err(|e| if_not_ready(e, ErrorKind::Empty))
     }
 
+    /// Makes the message that the last call returned the next one again, for a binding that had no memory for it in its
+    /// language. It is acknowledged no sooner than any other; its counter was counted once.
+    #[doc(hidden)]
+    pub fn put_back(&self, message: Message) -> Result<()> {
+        let mut receiving = self.receiving()?;
+        let (session, number) = (message.session(), message.number());
+        self.conn.links.session_state.halves().inbox.undelivered(session, number);
+        receiving.keep_first(message);
+        Ok(())
+    }
+
+    /// Skips the message for which a call that receives has found no memory, for a program that serves many channels
+    /// and may not be held up by one: it is consumed, and counted as dropped.
+    #[doc(hidden)]
+    pub fn skip(&self) -> Result<()> {
+        let skipped = self.receiving().and_then(|mut receiving| receiving.skip(&self.conn));
+        let skipped = skipped.map_err(|e| e.on(&self.shown))?;
+        skipped.iter().for_each(|message| {
+            self.drop_message(message);
+        });
+        Ok(())
+    }
+
     /// Receives the next message for the program.
     pub(super) fn next_message(
         &self,

@@ -70,7 +70,8 @@ impl Channel {
         let received = if message.is_request() { None } else { ReceivedBytes::copied(&message, into) };
         let Some(received) = received else {
             let refused = refused(&message, into.len());
-            receiving.keep_first(message.in_one_block()?);
+            // In its slot, if it is in one: the call that receives it copies it.
+            receiving.keep_first(message);
             return Err(refused);
         };
         let (session, number) = (message.session(), message.number());

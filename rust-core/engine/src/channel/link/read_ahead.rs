@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::frame::{Incoming, Kind};
 use crate::message::withdrawal;
 use crate::transport::Rx;
@@ -52,6 +52,10 @@ impl ReadAhead {
             && rx.may_hold_more()
         {
             let Some(read) = rx.try_recv().transpose() else { return };
+            // There may be memory for it in its turn.
+            if read.as_ref().is_err_and(|e| e.kind() == ErrorKind::OutOfMemory) {
+                return;
+            }
             self.frames.push_back(read.map(|frame| {
                 let withdrawn = if frame.header.kind == Kind::Ack { withdrawal::read(&frame) } else { None };
                 self.bytes += frame.body.len();

@@ -113,6 +113,7 @@ impl Receiving {
         let unchecked = |views, is_unchecked: bool| if is_unchecked { views } else { BodyViews::None };
         let data = if whole { BodyViews::Whole } else { self.body_views };
         let data = unchecked(data, self.schema.is_none());
+        self.takes_whole = data == BodyViews::Whole;
         let replies = unchecked(self.body_views, self.reply_schema.is_none());
         if let Some(part) = &mut self.part {
             part.view_bodies(data, replies);

@@ -7,9 +7,10 @@ use super::in_place::ANY;
 use super::reads::Reads;
 use super::{Receiving, Turn, check_pattern};
 use crate::channel::conn::Conn;
-use crate::channel::link::Want;
+use crate::channel::link::{Want, is_answer_to};
 use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result};
+use crate::frame::Header;
 use crate::session::inbox::AckTrigger;
 
 /// Messages in the inbox, at most, while a thread reads for acknowledgements.
@@ -23,8 +24,8 @@ impl Receiving {
     ///
     /// # Errors
     /// Those of `turn`. `Timeout` at the deadline; `Disconnected` at the end of a link that is not replaced;
-    /// `InvalidState` once the channel is closed; an error about a single frame, which was skipped, and after which
-    /// receiving goes on; `Malformed` for a protocol violation, which ends the link.
+    /// `InvalidState` once the channel is closed; an error about a single frame, after which receiving goes on: it was
+    /// skipped, or stays the next one where there was no memory for it; `Malformed` for a protocol violation, which ends the link.
     #[inline]
     pub fn pump<T>(
         &mut self,
@@ -138,7 +139,16 @@ impl Receiving {
                 }
             }
             let Some(part) = &mut self.part else { continue };
-            let got = conn.next_frame(part);
+            let got = conn.next_frame(part).or_else(|error| {
+                // No call waits for this answer, so it would be dropped.
+                let is_late = |header: &Header| {
+                    let calls = &reconnector.session_state.halves().calls;
+                    header.kind.is_answer()
+                        && !is_answer_to(header, reads.awaited)
+                        && !calls.is_open(header.correlation)
+                };
+                conn.without_body(part, error, is_late).map(Some)
+            });
             if !matches!(got, Ok(Some(_))) {
                 // Before the link is released, and its session with it.
                 self.apply_consume(reads, conn);
@@ -176,7 +186,7 @@ impl Receiving {
                         reconnector.check_open()?;
                     }
                 }
-                // An error about one frame, which the transport has skipped.
+                // An error about one frame: the transport has skipped it, or there may be memory for it later.
                 Err(e) if self.part.as_ref().is_some_and(|part| part.rx.goes_on_after(&e)) => return Err(e),
                 Err(e) => {
                     self.link_lost(reconnector, event_log, &e);
@@ -194,8 +204,15 @@ impl Receiving {
         }
     }
 
-    /// Passes the first message of the inbox on.
+    /// Passes the first message of the inbox on. One that a call has left in its slot is copied, unless this call does
+    /// that itself.
     fn give_kept(&mut self, reads: &Reads, conn: &Conn, turn: &mut Turned<'_>) -> Result<bool> {
+        if !self.takes_whole
+            && let Some(first) = self.inbox.front_mut()
+            && first.uncopied_body().is_some()
+        {
+            first.copy_to_one_block()?;
+        }
         let Some(message) = self.inbox.pop_front() else { return Ok(false) };
         self.update_readiness(false);
         if reads.delivers {

@@ -190,7 +190,8 @@ impl<P: Memory> RingReader<P> {
     /// # Errors
     /// - `Lagged` with the number of messages missed, once for each gap; the next call returns the
     ///   message behind the gap.
-    /// - `TooLarge`, `OutOfMemory`: one message was skipped; the next call goes on behind it.
+    /// - `TooLarge`, `OutOfMemory`: one message was skipped; the next call goes on behind it, and counts it as missed
+    ///   where there was no memory for it.
     /// - `Stalled`: the publisher overwrote the record eight times in a row; the call may be
     ///   repeated.
     /// - `Disconnected`: the publisher has closed and everything was read.
@@ -279,11 +280,16 @@ impl<P: Memory> RingReader<P> {
             self.sequence = Some(sequence - 1);
             return Err(Error::lagged(sequence - last - 1).into());
         }
-        // A message that is too large or finds no memory still counts as read: the position moves
-        // on.
         match self.take_record(self.position, record, resolve) {
-            Err(ReadError::Failed(e)) if matches!(e.kind(), ErrorKind::TooLarge | ErrorKind::OutOfMemory) => {
+            // A message that is too large still counts as read: the position moves on.
+            Err(ReadError::Failed(e)) if e.kind() == ErrorKind::TooLarge => {
                 self.read_to(record, sequence);
+                Err(e.into())
+            }
+            // The publisher waits for no memory of this process, so the message is missed; the next sequence number
+            // shows the gap.
+            Err(ReadError::Failed(e)) if e.kind() == ErrorKind::OutOfMemory => {
+                self.pass(record);
                 Err(e.into())
             }
             Ok(Some(frame)) => Ok(Some(self.returned(record, sequence, frame))),

@@ -171,7 +171,11 @@ impl PublishedFiles {
             Content::Arrays(rest, references) => self.arrays(rest, &references)?,
             Content::Body(reference) if body_views.views(header.encoding) && self.may_view() => {
                 let slot = self.viewed(&reference)?;
-                slot.map(|slot| body_views.body(header.encoding, &slot)).transpose()?
+                slot.map(|slot| match body_views.left(header.encoding, &slot) {
+                    Some(left) => Ok(left.body(slot)),
+                    None => copied(&slot).map(Body::from),
+                })
+                .transpose()?
             }
             // Text and structure, which are examined only where the publisher cannot write.
             Content::Body(reference) => self.copied(&reference)?.map(Body::from),

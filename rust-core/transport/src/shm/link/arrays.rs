@@ -20,7 +20,7 @@ use super::super::references::Reference;
 use super::super::segment::at;
 use super::super::signals::send_file;
 use super::super::slots::{ReleaseCounter, Slots};
-use super::super::views::{Elements, Presence, ViewCounter, malformed};
+use super::super::views::{Elements, Presence, malformed};
 use super::receiving::ShmRx;
 use super::sending::ShmTx;
 use crate::Sent;
@@ -143,34 +143,28 @@ impl ShmRx {
     }
 
     /// Decodes the record and maps what it names; does not wait. Files are read from the socket
-    /// until every reference has its file; the peer sent them before the record.
+    /// until every reference has its file; the peer sent them before the record. Until all are mapped nothing has
+    /// changed: where there is no memory for one, the message stays the next one.
     fn read_views(&mut self, record: Record) -> Result<Incoming> {
         let Some(files) = &mut self.views else {
             return self.reader.take(record).and_then(|_| Err(no_slots()));
         };
-        let (header, rest, references) = self.reader.take_references(record)?;
-        for reference in references.iter() {
+        let found = self.reader.read_references(record)?;
+        for reference in found.references.iter() {
             if files.find(reference, || self.shared.signals.take_file())? != Presence::Here {
                 return Err(malformed("a file that has not come", reference));
             }
         }
-        let mut parts = OneOrMany::new();
-        for reference in references.iter() {
-            match files.elements(reference) {
-                Ok(elements) => parts.push(Part { at: reference.at as usize, bytes: elements.view() }),
-                Err(error) => {
-                    // The drop of `parts` releases those that are viewed; the message is skipped, so the others are
-                    // released here.
-                    let others = references[parts.len()..].iter();
-                    others.for_each(|other| files.counter.end_view(other.slot as usize));
-                    return Err(error);
-                }
-            }
+        let mut elements = OneOrMany::new();
+        for reference in found.references.iter() {
+            elements.push((reference.at as usize, files.elements(reference)?));
         }
+        let rest = self.reader.take_rest(&found);
+        let parts = elements.map(|(at, elements)| Part { at, bytes: elements.view() });
         // After the views were made: their drop releases the references of a message that is too
         // large.
-        self.reader.check_limit(&header)?;
-        Ok(Incoming { header, extension: Bytes::new(), body: Body::of_parts(rest, parts) })
+        self.reader.check_limit(&found.header)?;
+        Ok(Incoming { header: found.header, extension: Bytes::new(), body: Body::of_parts(rest, parts) })
     }
 
     /// Makes this half behave as if the peer's hello had announced no slots.

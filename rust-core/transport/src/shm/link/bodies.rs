@@ -12,16 +12,16 @@ use bytes::Bytes;
 use super::super::record::Record;
 #[cfg(test)]
 use super::super::references::Reference;
+use super::super::segment::SLOTS;
 use super::super::signals::send_file;
-use super::super::views::{BodyViews, Presence, View, ViewCounter, copied, malformed};
+use super::super::views::{BodyViews, Presence, ViewCounter, copied, malformed};
 use super::arrays::no_slots;
 use super::receiving::ShmRx;
 use super::sending::ShmTx;
-use crate::body::{Part, Rest, Split};
+use super::shared::RingReader;
+use crate::body::{OneOrMany, Part, Rest, Split};
 use crate::error::Result;
-#[cfg(test)]
-use crate::frame::Header;
-use crate::frame::{Incoming, Kind, Outgoing};
+use crate::frame::{Header, Incoming, Kind, Outgoing};
 use crate::sys::memory::MemoryFile;
 use crate::{LongBodies, Sent};
 
@@ -97,17 +97,21 @@ impl ShmRx {
     }
 
     /// Decodes the record, maps the file that it names, and copies the body; does not wait. The peer sent the file
-    /// before the record.
+    /// before the record. Until there is memory for both, nothing has changed: the message stays the next one.
     fn read_placed(&mut self, record: Record) -> Result<Incoming> {
         let Some(files) = &mut self.views else {
             return self.reader.take(record).and_then(|_| Err(no_slots()));
         };
-        let (header, extension, reference) = self.reader.take_placed(record)?;
+        let (header, extension, reference) = self.reader.read_placed(record)?;
         if files.find(&reference, || self.shared.signals.take_file())? != Presence::Here {
             return Err(malformed("a file that has not come", &reference));
         }
-        let limit = self.reader.check_limit(&header);
-        let found = limit.and_then(|()| files.elements(&reference));
+        if let Err(too_large) = self.reader.check_limit(&header) {
+            files.counter.end_view(reference.slot as usize);
+            self.reader.pass(record, &header);
+            return Err(too_large);
+        }
+        let elements = files.elements(&reference)?;
         let views = match header.kind {
             Kind::Data => self.body_views.0,
             Kind::Reply => self.body_views.1,
@@ -115,13 +119,46 @@ impl ShmRx {
             Kind::Request if self.body_views.0 == BodyViews::Bytes => BodyViews::Bytes,
             _ => BodyViews::None,
         };
-        // The drop of the view frees the slot for the peer, also where the message is skipped.
-        let slot = View(found.inspect_err(|_| files.counter.end_view(reference.slot as usize))?);
-        let body = if views.views(header.encoding) && extension.is_empty() {
-            views.body(header.encoding, &Bytes::from_owner(slot))?
-        } else {
-            copied(slot.as_ref())?.into()
+        let views = if extension.is_empty() { views } else { BodyViews::None };
+        let body = match views.left(header.encoding, elements.bytes()) {
+            Some(left) => left.body(elements.view()),
+            None => {
+                let copy = copied(elements.bytes())?;
+                // The slot is free for the peer.
+                files.counter.end_view(reference.slot as usize);
+                copy.into()
+            }
         };
+        self.reader.pass(record, &header);
         Ok(Incoming { header, extension, body })
+    }
+
+    /// Skips the message for which there was no memory, if `may` allows that for its header, which is returned. `None`
+    /// where there is none.
+    ///
+    /// # Errors
+    /// `Malformed`, which ends the link.
+    #[cold]
+    pub(crate) fn skip_if(&mut self, may: impl Fn(&Header) -> bool) -> Result<Option<Header>> {
+        let Some(record) = self.reader.next_in_slots()? else { return self.reader.give_up_assembly(may) };
+        let is_placed = RingReader::is_placed(record);
+        let (header, references) = if is_placed {
+            let (header, _, reference) = self.reader.read_placed(record)?;
+            let mut references = OneOrMany::new();
+            references.push(reference);
+            (header, references)
+        } else {
+            let found = self.reader.read_references(record)?;
+            (found.header, found.references)
+        };
+        if !may(&header) {
+            return Ok(None);
+        }
+        if let Some(files) = &self.views {
+            let slots = references.iter().filter_map(|one| usize::try_from(one.slot).ok());
+            slots.filter(|slot| *slot < SLOTS).for_each(|slot| files.counter.end_view(slot));
+        }
+        self.reader.pass(record, &header);
+        Ok(Some(header))
     }
 }

@@ -1,11 +1,13 @@
 //! Large frames, whose pieces are collected until the last one arrives.
 
+use std::sync::atomic::Ordering;
+
 use super::super::memory::{Memory, OwnMemory};
-use super::super::record::{Record, WORD};
+use super::super::record::{Record, Shape, WORD};
 use super::{Assembly, ReadStep, Reader, too_large};
 use crate::buffers::aligned;
 use crate::error::{Error, ErrorKind, Result, memory};
-use crate::frame::{HEADER, Incoming};
+use crate::frame::{HEADER, Header, Incoming};
 use crate::partial::Partial;
 
 impl<M: OwnMemory, P: Memory> Reader<M, P> {
@@ -22,9 +24,13 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
     }
 
     /// Reads the first record of a large frame. What it announces is checked before memory is taken
-    /// for it; a frame that is refused is returned as an error once, and its pieces are skipped.
+    /// for it; a frame that is too large is returned as an error once, and its pieces are skipped, as they are without
+    /// `keeps`.
+    ///
+    /// # Errors
+    /// `OutOfMemory`: nothing has changed.
     #[cold]
-    pub(super) fn read_first(&mut self, record: Record) -> Result<ReadStep> {
+    pub(super) fn read_first(&mut self, record: Record, keeps: bool) -> Result<ReadStep> {
         let content = self.offset() + WORD as usize;
         let header = self.header(content)?;
         let here = record.length() as u64 - HEADER as u64;
@@ -33,16 +39,15 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
             let text = "the peer's ring holds the first piece of a message that would end with it";
             return Err(Error::new(ErrorKind::Malformed, text));
         };
-        let mut assembly = Assembly { header, extension: Vec::new(), body: None, missing: total };
+        let mut assembly = Assembly { header, extension: Vec::new(), body: None, missing: total, copied: 0 };
         let mut refusal = None;
         if header.body > self.limit {
             refusal = Some(too_large(header.body, self.limit));
-        } else if let Err(e) = memory::reserve(&mut assembly.extension, header.extension) {
-            refusal = Some(e);
-        } else {
+        } else if keeps {
+            memory::reserve(&mut assembly.extension, header.extension)?;
             assembly.body = Some(Partial::begin(header.body as usize, self.limit, self.sender.clone()));
         }
-        refusal = self.append_record(&mut assembly, content + HEADER, here as usize)?.or(refusal);
+        self.append_record(&mut assembly, content + HEADER, here as usize)?;
         self.fast_end = 0;
         self.assembly = Some(assembly);
         self.position += record.size();
@@ -51,6 +56,9 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
     }
 
     /// Reads the next piece of the large frame.
+    ///
+    /// # Errors
+    /// `OutOfMemory`: the piece stays the next one, and what was copied of it is kept.
     #[cold]
     pub(super) fn read_piece(&mut self, record: Record) -> Result<ReadStep> {
         let content = self.offset() + WORD as usize;
@@ -59,48 +67,78 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
             let text = "the peer's ring holds more pieces of a message than its header announced";
             return Err(Error::new(ErrorKind::Malformed, text));
         }
-        let refusal = self.append_record(&mut assembly, content, record.length())?;
+        if let Err(error) = self.append_record(&mut assembly, content, record.length()) {
+            if error.kind() == ErrorKind::OutOfMemory {
+                self.assembly = Some(assembly);
+            }
+            return Err(error);
+        }
         if assembly.missing > 0 {
             self.assembly = Some(assembly);
             self.position += record.size();
             self.release();
-            return refusal.map_or(Ok(ReadStep::Piece), Err);
+            return Ok(ReadStep::Piece);
         }
         self.advance(record, assembly.header.sequence);
         if assembly.body.is_none() {
             self.release();
-            return refusal.map_or(Ok(ReadStep::Piece), Err);
+            return Ok(ReadStep::Piece);
         }
         self.assembly = Some(assembly);
         Ok(ReadStep::Assembled)
     }
 
-    /// Copies `length` bytes at the offset `content`, which are not more than are missing, into the
-    /// large frame. Returns why the frame is refused from now on, where there is no memory for it.
+    /// Gives up the large frame that comes, for which there was no memory: what came of it is dropped, and the rest is
+    /// skipped. Returns its header; `None` where there is no such frame.
     ///
     /// # Errors
-    /// For good: what `Partial` finds besides a lack of memory.
-    fn append_record(&self, assembly: &mut Assembly, content: usize, length: usize) -> Result<Option<Error>> {
-        assembly.missing -= length as u64;
-        let Some(body) = &mut assembly.body else { return Ok(None) };
-        let of_extension = length.min(assembly.header.extension - assembly.extension.len());
-        self.append(&mut assembly.extension, content, of_extension);
-        let (mut from, end) = (content + of_extension, content + length);
-        while from < end {
-            let appended = body.append(|bytes, most| {
-                let here = most.min(end - from);
-                self.append(bytes, from, here);
-                Ok(Some(here))
-            });
-            match appended {
-                Ok(here) => from += here.unwrap_or(0),
-                Err(e) if e.kind() == ErrorKind::OutOfMemory => {
-                    assembly.body = None;
-                    return Ok(Some(e));
-                }
-                Err(e) => return Err(e),
+    /// `Malformed`, which ends the link.
+    #[cold]
+    pub fn give_up_assembly(&mut self, may: impl Fn(&Header) -> bool) -> Result<Option<Header>> {
+        if let Some(assembly) = &mut self.assembly {
+            let header = assembly.header;
+            if assembly.body.is_none() || !may(&header) {
+                return Ok(None);
+            }
+            (assembly.body, assembly.extension) = (None, Vec::new());
+            return Ok(Some(header));
+        }
+        let word = self.peer.load(self.offset(), Ordering::Acquire);
+        let record = if word == 0 { None } else { Some(self.check_record(word)?) };
+        let Some(record) = record.filter(|record| record.shape() == Some(Shape::First)) else {
+            return Ok(None);
+        };
+        let header = self.header(self.offset() + WORD as usize)?;
+        if !may(&header) {
+            return Ok(None);
+        }
+        self.read_first(record, false).map(|_| Some(header))
+    }
+
+    /// Copies `length` bytes at the offset `content`, which are not more than are missing, into the
+    /// large frame, behind those that were copied of them before.
+    ///
+    /// # Errors
+    /// `OutOfMemory`, where a later call goes on. For good: what else `Partial` finds.
+    fn append_record(&self, assembly: &mut Assembly, content: usize, length: usize) -> Result<()> {
+        if let Some(body) = &mut assembly.body {
+            // A peer may have changed the length meanwhile.
+            let mut copied = assembly.copied.min(length);
+            let of_extension = (length - copied).min(assembly.header.extension - assembly.extension.len());
+            self.append(&mut assembly.extension, content + copied, of_extension);
+            copied += of_extension;
+            while copied < length {
+                let appended = body.append(|bytes, most| {
+                    let here = most.min(length - copied);
+                    self.append(bytes, content + copied, here);
+                    Ok(Some(here))
+                });
+                assembly.copied = copied;
+                copied += appended?.unwrap_or(0);
             }
         }
-        Ok(None)
+        assembly.copied = 0;
+        assembly.missing -= length as u64;
+        Ok(())
     }
 }

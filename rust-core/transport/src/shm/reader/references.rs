@@ -27,36 +27,24 @@ pub(in super::super) struct Referring {
 }
 
 impl<M: OwnMemory, P: Memory> Reader<M, P> {
-    /// Whether the record that the last step found refers to slots; [`Reader::take_references`]
-    /// then reads it.
+    /// Whether the record that the last step found refers to slots; [`Reader::read_references`] then reads it.
     pub fn has_references(record: Record) -> bool {
         record.shape() == Some(Shape::Slots)
     }
 
-    /// Returns the header of such a frame, the rest of its body, and where its long arrays are.
-    /// Whether the slots have such elements is for `views` to check.
-    ///
-    /// # Errors
-    /// `Malformed`, which ends the link.
-    #[cold]
-    pub fn take_references(&mut self, record: Record) -> Result<(Header, Rest, OneOrMany<Reference>)> {
-        let found = self.read_references(record)?;
-        let rest = self.take_rest(&found);
-        Ok((found.header, rest, found.references))
-    }
-
-    /// Whether the record that the last step found refers to its whole body in a slot; [`Reader::take_placed`] then
+    /// Whether the record that the last step found refers to its whole body in a slot; [`Reader::read_placed`] then
     /// reads it.
     pub fn is_placed(record: Record) -> bool {
         record.shape() == Some(Shape::Placed)
     }
 
     /// Returns the header of such a frame, its extension map, and where its body is, each copied out of the ring before
-    /// it is looked at. Whether the slot has such a body is for `views` to check.
+    /// it is looked at. Whether the slot has such a body is for `views` to check. Nothing changes: a body for which
+    /// there is no memory stays in its slot, and its record in the ring, until [`Reader::pass`].
     ///
     /// # Errors
     /// `Malformed`, which ends the link.
-    pub fn take_placed(&mut self, record: Record) -> Result<(Header, Bytes, Reference)> {
+    pub fn read_placed(&self, record: Record) -> Result<(Header, Bytes, Reference)> {
         let content = self.offset() + WORD as usize;
         let header = Header::try_from_words(&self.words(content), crc::of_words)?;
         let behind = HEADER + REFERENCE;
@@ -64,13 +52,30 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
         let length = record.length() - behind;
         let reference = references::of_body(&header, self.words(content + HEADER), length)?;
         let extension = self.copy(content + behind, length).into();
-        self.advance(record, header.sequence);
         Ok((header, extension, reference))
+    }
+
+    /// Moves behind the record of a message with this header, which the last step found.
+    pub fn pass(&mut self, record: Record, header: &Header) {
+        self.advance(record, header.sequence);
+    }
+
+    /// Returns the next record where it is a message whose arrays or whose whole body are in slots; nothing changes.
+    ///
+    /// # Errors
+    /// `Malformed`, which ends the link.
+    pub fn next_in_slots(&self) -> Result<Option<Record>> {
+        let word = self.peer.load(self.offset(), Ordering::Acquire);
+        if word == 0 || self.assembly.is_some() {
+            return Ok(None);
+        }
+        let record = self.check_record(word)?;
+        Ok(Some(record).filter(|record| Self::has_references(*record) || Self::is_placed(*record)))
     }
 
     /// The next record where it is a message with references into slots; nothing changes. `None`
     /// for all other records, and for one that is invalid: [`Reader::step`] and
-    /// [`Reader::take_references`] handle those.
+    /// [`Reader::read_references`] handle those.
     #[inline]
     pub fn peek_references(&self) -> Option<Referring> {
         let word = self.peer.load(self.offset(), Ordering::Acquire);
@@ -97,10 +102,13 @@ impl<M: OwnMemory, P: Memory> Reader<M, P> {
         rest
     }
 
-    /// Reads header and references of a record, each word once. Errors as
-    /// [`Reader::take_references`].
+    /// Returns the header of such a frame, where the rest of its body is, and where its long arrays are; each word is
+    /// read once, and nothing changes. Whether the slots have such elements is for `views` to check.
+    ///
+    /// # Errors
+    /// `Malformed`, which ends the link.
     #[inline]
-    fn read_references(&self, record: Record) -> Result<Referring> {
+    pub fn read_references(&self, record: Record) -> Result<Referring> {
         let content = self.offset() + WORD as usize;
         let header = Header::try_from_words(&self.words(content), crc::of_words)?;
         let content = content + HEADER;

@@ -52,7 +52,7 @@ pub(crate) use flat_arrays::{
 pub use flat_lookup::{FlatItem, find as find_in_flat_arrays};
 pub use flat_map::text_alone;
 pub use flat_map::{FlatMap, FlatMapBuilder, append_text};
-pub use outline::{LEFT_OUT_FROM, Outline, outline, with_bytes_in_place};
+pub use outline::{LEFT_OUT_FROM, Outline, outline};
 
 use crate::value::DType;
 

@@ -86,12 +86,13 @@ pub fn outline(item: &[u8]) -> Option<Outline> {
     (!strings.is_empty()).then_some(Outline { rest, strings })
 }
 
-/// Returns the body of this item with its long byte strings where they are, and a copy of what is around them. `None`
-/// where [`outline`] gives none.
-pub fn with_bytes_in_place(item: &Bytes) -> Option<Body> {
-    let Outline { rest, strings } = outline(item)?;
-    let parts = strings.map(|(at, range)| Part { at, bytes: item.slice(range) });
-    Some(Body::of_opaque_parts(rest, parts))
+impl Outline {
+    /// Returns the body of the item with its long byte strings where they are, and this copy of what is around them.
+    pub fn with_bytes_in_place(self, item: &Bytes) -> Body {
+        let Outline { rest, strings } = self;
+        let parts = strings.map(|(at, range)| Part { at, bytes: item.slice(range) });
+        Body::of_opaque_parts(rest, parts)
+    }
 }
 
 /// Copies the next `more` bytes; `None` where that would be more than the most.

@@ -1,0 +1,366 @@
+//! Receivers without memory for a long message. What a channel's call could not take stays the next message, a server
+//! answers with the error, and a subscriber counts what it missed: nothing is lost in silence.
+
+use std::thread;
+use std::time::Duration;
+
+use linkspan::{
+    Acknowledge, Channel, Encoding, Error, ErrorKind, EventKind, Listener, Message, NdArray, Options,
+    Payload, Publisher, Server, Subscriber, Value,
+};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use crate::support::alone::alone;
+use crate::support::{SOON, name};
+
+const MIB: usize = 1 << 20;
+/// The length of the messages: the library keeps no block of that length for later.
+const LONG: usize = 40 * MIB;
+/// Room for neither a view of one nor a copy.
+const ROOM: usize = 12 * MIB;
+const TRANSPORTS: [&str; 3] = ["shm", "unix", "tcp"];
+
+/// Calls `body` while this process may take [`ROOM`] more of data, which is for copies, or of addresses, of which the
+/// allocator has reserved some in front, and which are for views.
+fn in_room<T>(of: Resource, body: impl FnOnce() -> T) -> T {
+    let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
+    let pages = statm.split_whitespace().nth(if of == Resource::As { 0 } else { 5 }).unwrap();
+    let (used, before) = (pages.parse::<u64>().unwrap() * 4096, getrlimit(of));
+    setrlimit(of, Rlimit { current: Some(used + ROOM as u64), maximum: before.maximum }).unwrap();
+    let result = body();
+    setrlimit(of, before).unwrap();
+    result
+}
+
+/// The values, where the allocator keeps no long block for later either.
+fn fresh_values() -> [Value; 3] {
+    // SAFETY: no memory is concerned.
+    assert_eq!(unsafe { libc::mallopt(libc::M_MMAP_THRESHOLD, 1 << 17) }, 1);
+    values()
+}
+
+/// What there is to be little of: an array is viewed over shared memory, where there are addresses.
+fn scarce(transport: &str, value: &Value) -> Resource {
+    let is_viewed = transport == "shm" && matches!(value, Value::NdArray(_));
+    if is_viewed { Resource::As } else { Resource::Data }
+}
+
+fn number(of: &Value, name: &str) -> u64 {
+    of.at(name).unwrap().as_u64().unwrap()
+}
+
+fn bytes(seed: u8) -> Value {
+    Value::Bytes(vec![seed; LONG].into())
+}
+
+/// A long array, long bytes, and a long structure.
+fn values() -> [Value; 3] {
+    let texts = (0..LONG / 200).map(|i| Value::from(format!("{i:0200}"))).collect();
+    [Value::NdArray(NdArray::vector(&vec![0.5f64; LONG / 8])), bytes(7), Value::Array(texts)]
+}
+
+/// Whether the message has this value. Nothing is decoded: small blocks that are freed would be room for long ones.
+fn has(message: &Message, value: &Value) -> bool {
+    *message.body() == linkspan::codec::encode(value, Encoding::Cbor).unwrap()
+}
+
+/// Both ends of a channel that is in use.
+fn pair(transport: &str, options: &Options) -> (Channel, Channel) {
+    let listener = Listener::listen(&name(transport), options).unwrap();
+    let one = Channel::connect(&listener.endpoint(), options, SOON).unwrap();
+    let two = listener.accept(SOON).unwrap();
+    one.send(&Value::Null, SOON).unwrap();
+    two.recv(SOON).unwrap();
+    (one, two)
+}
+
+/// Has what was received acknowledged: until then the sender keeps it, and its memory would be room once it is.
+fn is_consumed(one: &Channel, two: &Channel) {
+    assert_eq!(two.try_recv().unwrap_err().kind(), ErrorKind::Empty);
+    // It fails where this is done already.
+    let _ = two.ack();
+    one.flush(SOON).unwrap();
+}
+
+/// Tries it until that fails for the lack of memory: over a stream the first parts may not have come.
+fn refused<T>(attempt: impl Fn() -> Result<T, Error>) {
+    loop {
+        let error = attempt().err().expect("there is no memory for it");
+        match error.kind() {
+            ErrorKind::OutOfMemory => return,
+            ErrorKind::Empty | ErrorKind::Timeout => thread::yield_now(),
+            _ => panic!("{error}"),
+        }
+    }
+}
+
+/// Sends a payload, and a short message behind it, calls `body` in little room, and then `after`. Over a stream the
+/// sender waits for its receiver meanwhile.
+fn sent_to(one: &Channel, payload: &Payload, scarce: Resource, body: impl FnOnce(), after: impl FnOnce()) {
+    let send = || {
+        one.send_payload(payload, SOON).unwrap();
+        one.send(&Value::from("next"), SOON).unwrap();
+    };
+    if one.endpoint().starts_with("shm:") {
+        send();
+        in_room(scarce, body);
+        return after();
+    }
+    thread::scope(|scope| {
+        scope.spawn(send);
+        in_room(scarce, body);
+        after();
+    });
+}
+
+#[test]
+fn message_without_memory_stays_the_next_for_each_call_that_receives() {
+    alone!(message_without_memory_stays_the_next_for_each_call_that_receives);
+    let values = fresh_values();
+    for transport in TRANSPORTS {
+        for ack in [Acknowledge::Auto, Acknowledge::Manual] {
+            let mut options = Options::default();
+            options.ack = ack;
+            let (one, two) = pair(transport, &options);
+            for value in &values {
+                for round in 0..2 {
+                    let payload = one.encode(value).unwrap();
+                    let refuse = || {
+                        refused(|| two.recv(SOON));
+                        refused(|| two.try_recv());
+                        refused(|| two.recv_many(8, SOON));
+                        refused(|| match two.poll() {
+                            Ok(false) => Err(Error::new(ErrorKind::Empty, "")),
+                            polled => polled,
+                        });
+                    };
+                    // Once the slot is mapped, a view needs nothing.
+                    let is_viewed = round == 1 && scarce(transport, value) == Resource::As;
+                    let refuse = || {
+                        if !is_viewed {
+                            refuse()
+                        }
+                    };
+                    sent_to(&one, &payload, scarce(transport, value), refuse, || {
+                        let message = two.recv(SOON).unwrap();
+                        assert!(has(&message, value), "{transport}");
+                        assert_eq!(two.recv(SOON).unwrap().value().unwrap(), &Value::from("next"));
+                    });
+                    is_consumed(&one, &two);
+                }
+            }
+            assert_eq!(number(&two.stats(), "missed"), 0, "{transport}");
+            assert_eq!(number(&two.stats(), "received"), 1 + 3 * 2 * 2, "{transport}");
+            two.close(SOON).unwrap();
+            one.flush(SOON).unwrap();
+        }
+    }
+}
+
+/// The bytes go into the memory of the program, which needs no other, and stay the next where that is too short.
+#[test]
+fn message_without_memory_is_received_into_memory_of_the_program() {
+    alone!(message_without_memory_is_received_into_memory_of_the_program);
+    let (one, two) = pair("shm", &Options::default());
+    let payload = Payload::from_bytes(Encoding::Raw, vec![7; LONG].into());
+    let mut memory = vec![0; LONG];
+    // From here on the slot is mapped.
+    one.send_payload(&payload, SOON).unwrap();
+    two.recv_into(&mut memory, SOON).unwrap();
+    is_consumed(&one, &two);
+    memory.fill(0);
+    let receive = || {
+        refused(|| two.recv(SOON));
+        assert_eq!(two.recv_into(&mut [0; 10], SOON).unwrap_err().kind(), ErrorKind::TooLarge);
+        refused(|| two.recv(SOON));
+        assert_eq!(two.recv_into(&mut memory, SOON).unwrap().length, LONG);
+    };
+    let after = || assert_eq!(two.recv(SOON).unwrap().value().unwrap(), &Value::from("next"));
+    sent_to(&one, &payload, Resource::Data, receive, after);
+    assert!(memory.iter().all(|byte| *byte == 7));
+}
+
+/// The receiver keeps views in all slots, so the body comes in pieces through the ring.
+#[test]
+fn message_in_pieces_without_memory_stays_the_next() {
+    alone!(message_in_pieces_without_memory_stays_the_next);
+    let (one, two) = pair("shm", &Options::default());
+    let mut held = Vec::new();
+    while number(&one.stats(), "arrays_without_slot") == 0 {
+        let array = Value::NdArray(NdArray::vector(&vec![7u64; MIB / 16]));
+        thread::scope(|scope| {
+            scope.spawn(|| one.send(&array, SOON).unwrap());
+            held.push(two.recv(SOON).unwrap());
+        });
+    }
+    let [_, bytes, structure] = fresh_values();
+    let before = number(&one.stats(), "bodies_without_slot");
+    for value in [bytes, structure] {
+        let payload = Payload::new(&value, Encoding::Cbor, &linkspan::value::Limits::default()).unwrap();
+        thread::scope(|scope| {
+            scope.spawn(|| one.send_payload(&payload, SOON).unwrap());
+            in_room(Resource::Data, || (0..3).for_each(|_| refused(|| two.recv(SOON))));
+            assert!(has(&two.recv(SOON).unwrap(), &value));
+        });
+        is_consumed(&one, &two);
+    }
+    assert_eq!(number(&one.stats(), "bodies_without_slot") - before, 2);
+}
+
+#[test]
+fn caller_of_a_server_without_memory_gets_that_error() {
+    alone!(caller_of_a_server_without_memory_gets_that_error);
+    let values = fresh_values();
+    for transport in TRANSPORTS {
+        let server = Server::serve(&name(transport), &Options::default()).unwrap();
+        let client = Channel::connect(server.endpoint(), &Options::default(), SOON).unwrap();
+        let short = client.encode(&Value::from(1)).unwrap();
+        let serve_one = || {
+            let asked = client.start_call(&short, SOON).unwrap();
+            let request = server.next(SOON).unwrap().unwrap();
+            request.reply(request.message().value().unwrap()).unwrap();
+            client.finish_call(&asked, SOON).unwrap();
+        };
+        serve_one();
+        let mut dropped = 0;
+        // None of their memory is freed meanwhile.
+        let payloads: Vec<_> = values.iter().map(|value| client.encode(value).unwrap()).collect();
+        for (value, long) in values.iter().zip(&payloads) {
+            let mut is_refused = || {
+                dropped += 1;
+                in_room(scarce(transport, value), || {
+                    while number(&server.stats(), "dropped") < dropped {
+                        let none = server.next(Duration::from_millis(1));
+                        assert_eq!(none.unwrap_err().kind(), ErrorKind::Timeout);
+                    }
+                });
+            };
+            let asked = if transport == "shm" {
+                let asked = client.start_call(long, SOON).unwrap();
+                is_refused();
+                asked
+            } else {
+                thread::scope(|scope| {
+                    let asked = scope.spawn(|| client.start_call(long, SOON).unwrap());
+                    is_refused();
+                    // What is still to come of it is skipped.
+                    while !asked.is_finished() {
+                        server.next(Duration::from_millis(1)).unwrap_err();
+                    }
+                    asked.join().unwrap()
+                })
+            };
+            let failed = client.finish_call(&asked, SOON).unwrap_err();
+            let remote = failed.remote_failure().map(|failure| &*failure.kind);
+            assert_eq!((failed.kind(), remote), (ErrorKind::Remote, Some("OutOfMemory")), "{failed}");
+            serve_one();
+        }
+        assert_eq!(number(&server.stats(), "received"), 1 + 3, "{transport}");
+        client.close(SOON).unwrap();
+    }
+}
+
+/// What was sent to a server and wants no reply is counted, and an event tells of it.
+#[test]
+fn message_to_a_server_without_memory_is_counted_and_an_event() {
+    alone!(message_to_a_server_without_memory_is_counted_and_an_event);
+    let server = Server::serve(&name("shm"), &Options::default()).unwrap();
+    let client = Channel::connect(server.endpoint(), &Options::default(), SOON).unwrap();
+    client.send(&bytes(7), SOON).unwrap();
+    in_room(Resource::Data, || {
+        while number(&server.stats(), "dropped") == 0 {
+            server.next(Duration::from_millis(1)).unwrap_err();
+        }
+    });
+    assert!(server.events().iter().any(|event| event.kind == EventKind::Lagged && event.missed == 1));
+    assert_eq!(number(&server.stats(), "missed"), 1);
+    client.send(&Value::from(2), SOON).unwrap();
+    assert_eq!(server.next(SOON).unwrap().unwrap().message().value().unwrap(), &Value::from(2));
+    client.flush(Duration::from_millis(1)).unwrap_err();
+}
+
+#[test]
+fn answer_without_memory_is_received_by_another_try_or_dropped() {
+    alone!(answer_without_memory_is_received_by_another_try_or_dropped);
+    let values = fresh_values();
+    for transport in TRANSPORTS {
+        let server = Server::serve(&name(transport), &Options::default()).unwrap();
+        let client = Channel::connect(server.endpoint(), &Options::default(), SOON).unwrap();
+        let short = client.encode(&Value::from(1)).unwrap();
+        let answer = |value: &Value| {
+            let request = server.next(SOON).unwrap().unwrap();
+            request.reply(value).unwrap();
+        };
+        for value in &values {
+            // In two steps: the request stays under way.
+            let asked = client.start_call(&short, SOON).unwrap();
+            answer(value);
+            let keeps_sending = || drop(server.next(Duration::from_millis(1)));
+            in_room(scarce(transport, value), || {
+                refused(|| {
+                    keeps_sending();
+                    client.finish_call(&asked, Duration::ZERO)
+                });
+                refused(|| client.finish_call(&asked, SOON));
+            });
+            thread::scope(|scope| {
+                scope.spawn(|| drop(server.next(Duration::from_millis(500))));
+                let reply = client.finish_call(&asked, SOON).unwrap();
+                assert!(has(&reply, value), "{transport}");
+            });
+        }
+    }
+}
+
+#[test]
+fn late_answer_without_memory_does_not_hold_up_the_next_call() {
+    alone!(late_answer_without_memory_does_not_hold_up_the_next_call);
+    let server = Server::serve(&name("shm"), &Options::default()).unwrap();
+    let client = Channel::connect(server.endpoint(), &Options::default(), SOON).unwrap();
+    let short = client.encode(&Value::from(1)).unwrap();
+    let (long, value) = (bytes(7), Value::from(1));
+    thread::scope(|scope| {
+        let (ask, asked) = std::sync::mpsc::channel();
+        let (limit, limited) = std::sync::mpsc::channel();
+        let client = &client;
+        let caller = scope.spawn(move || {
+            let first = client.call_payload(&short, SOON).unwrap_err();
+            ask.send(()).unwrap();
+            limited.recv().unwrap();
+            (first, client.call_payload(&short, SOON).map(|reply| reply.value().unwrap().clone()))
+        });
+        let request = server.next(SOON).unwrap().unwrap();
+        let reply = request.encode(&long).unwrap();
+        in_room(Resource::Data, || {
+            request.reply_payload(&reply).unwrap();
+            asked.recv().unwrap();
+            limit.send(()).unwrap();
+            server.next(SOON).unwrap().unwrap().reply(&value).unwrap();
+            let (first, second) = caller.join().unwrap();
+            assert_eq!((first.kind(), second.unwrap()), (ErrorKind::OutOfMemory, value));
+        });
+    });
+    assert_eq!(number(&client.stats(), "dropped"), 1);
+}
+
+#[test]
+fn subscriber_without_memory_counts_what_it_missed() {
+    alone!(subscriber_without_memory_counts_what_it_missed);
+    let values = fresh_values();
+    for transport in TRANSPORTS {
+        let publisher = Publisher::new(&name(transport), &Options::default()).unwrap();
+        let subscriber = Subscriber::new(publisher.endpoint(), &Options::default()).unwrap();
+        publisher.wait_for_subscribers(1, SOON).unwrap();
+        publisher.send(&Value::from(0)).unwrap();
+        subscriber.recv(SOON).unwrap();
+        for (at, value) in values.iter().enumerate() {
+            publisher.send(value).unwrap();
+            in_room(scarce(transport, value), || refused(|| subscriber.recv(SOON)));
+            publisher.send(&Value::from(1)).unwrap();
+            let lagged = subscriber.recv(SOON).unwrap_err();
+            assert_eq!((lagged.kind(), lagged.missed()), (ErrorKind::Lagged, Some(1)), "{transport}");
+            assert_eq!(subscriber.recv(SOON).unwrap().value().unwrap(), &Value::from(1));
+            assert_eq!(number(&subscriber.stats(), "missed"), at as u64 + 1, "{transport}");
+        }
+    }
+}
