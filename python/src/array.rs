@@ -16,6 +16,7 @@ use pyo3::types::{PyDict, PyMemoryView, PyRange, PyString, PyTuple};
 use crate::arguments::{ElementOrder, ElementType, refused};
 use crate::elements::Layout;
 use crate::errors::{Failure, Outcome, imported};
+use crate::made;
 use crate::numpy_api::{self, Over};
 use crate::shape::Lengths;
 
@@ -222,7 +223,7 @@ impl NdArray {
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {
         let (py, this) = (slf.py(), slf.get());
-        let data = pyo3::types::PyBytes::new(py, &this.array.data);
+        let data = made::bytes(py, &this.array.data).map_err(made::raised)?;
         Ok((
             slf.get_type().into_any(),
             (data, this.dtype(), this.shape(py)?, this.order()).into_pyobject(py)?,

@@ -9,11 +9,12 @@ use std::sync::{Arc, OnceLock};
 use linkspan::{DType, Error, ErrorKind, NdArray as Array, Order};
 use linkspan_recording::{Buffer, Column};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyCapsule, PyList};
+use pyo3::types::{PyCapsule, PyList};
 
 use crate::arguments::ColumnName;
 use crate::array;
 use crate::errors::Outcome;
+use crate::made;
 
 /// The messages of a name: a row a message, a column a field. Other libraries take it by Arrow's C stream interface, without a copy.
 #[pyclass(frozen, module = "linkspan")]
@@ -82,8 +83,8 @@ impl AsRef<[u8]> for Kept {
 impl Table {
     /// The names of the columns, in order.
     #[getter]
-    fn column_names<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
-        PyList::new(py, self.columns.iter().map(|column| &column.name))
+    fn column_names(&self) -> Vec<&str> {
+        self.columns.iter().map(|column| &*column.name).collect()
     }
 
     /// What is known of a column: `unit`, `shape`, `order`, `encoding`, and its `format` in Arrow's C data interface.
@@ -152,7 +153,7 @@ impl Table {
         if column.items.is_some() {
             return Ok(None);
         }
-        let list = PyList::empty(py);
+        let list = made::list(py, std::iter::empty())?;
         for (row, span) in ends.windows(2).enumerate().take(most.unwrap_or(usize::MAX)) {
             let &[begin, end] = span else { break };
             let block = bytes.get(begin as usize..end as usize).unwrap_or_default();
@@ -160,9 +161,9 @@ impl Table {
                 list.append(py.None())?;
             } else if is_text {
                 // A text of a message is UTF-8, and JSON is.
-                list.append(String::from_utf8_lossy(block))?;
+                list.append(made::text(py, &String::from_utf8_lossy(block))?)?;
             } else {
-                list.append(PyBytes::new(py, block))?;
+                list.append(made::bytes(py, block)?)?;
             }
         }
         Ok(Some(list))

@@ -5,13 +5,13 @@ use linkspan::value::{BigInt, Decimal, NdArrayRef, Sink, Timestamp as Instant};
 use linkspan::{Body, Error, ErrorKind, NdArray as Array, Result};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyBool, PyBytes, PyFloat, PyInt, PyList, PyString};
+use pyo3::types::{PyBool, PyBytes, PyInt};
 
 use crate::array::arrived;
 use crate::class_plan::Place;
 use crate::entries::Entries;
 use crate::errors::{Failure, Outcome, imported};
-use crate::{timestamp, uuid};
+use crate::{made, timestamp, uuid};
 
 /// Builds one Python object.
 pub struct Builder<'py> {
@@ -116,7 +116,14 @@ impl<'py> Builder<'py> {
     /// Puts a value where the next one belongs.
     pub fn put(&mut self, value: Bound<'py, PyAny>) -> Result<()> {
         match self.open.last_mut() {
-            Some(Open::List { .. }) => self.items.push(value),
+            Some(Open::List { .. }) => {
+                if self.items.len() == self.items.capacity() {
+                    let more = self.items.len().max(16);
+                    let bytes = more.saturating_mul(size_of::<Bound<'py, PyAny>>());
+                    self.items.try_reserve(more).map_err(|_| made::out_of_memory(bytes))?;
+                }
+                self.items.push(value);
+            }
             Some(Open::Instance { instance, slot }) => {
                 let slot = slot.take().ok_or_else(unbalanced)?;
                 if let Err(raised) = slot.set(instance, value) {
@@ -149,12 +156,16 @@ impl<'py> Builder<'py> {
     /// Keeps an exception of Python; an error that stands for it ends the walk.
     #[cold]
     fn hold(&mut self, raised: PyErr) -> Error {
+        let raised = match made::without_memory(self.py, raised) {
+            Ok(error) => return error,
+            Err(raised) => raised,
+        };
         let text = format!("making a Python object raised {raised}");
         self.raised = Some(raised);
         Error::new(ErrorKind::Internal, text)
     }
 
-    fn block(&self, data: &[u8]) -> Bytes {
+    fn block(&self, data: &[u8]) -> Result<Bytes> {
         let within = |origin: &[u8]| {
             let (outer, inner) = (origin.as_ptr_range(), data.as_ptr_range());
             data.len() >= SHARE_FROM && outer.start <= inner.start && inner.end <= outer.end
@@ -164,15 +175,15 @@ impl<'py> Builder<'py> {
             _ => None,
         };
         if let Some(view) = view {
-            return view;
+            return Ok(view);
         }
-        match &self.origin {
+        Ok(match &self.origin {
             Origin::Object(origin) if within(origin.as_bytes()) => {
                 let held = pyo3::pybacked::PyBackedBytes::from(origin.clone());
                 Bytes::from_owner(held).slice_ref(data)
             }
-            _ => Bytes::copy_from_slice(data),
-        }
+            _ => made::block(data)?,
+        })
     }
 }
 
@@ -195,34 +206,35 @@ impl<'py> Sink for Builder<'py> {
         self.put(PyBool::new(self.py, value).to_owned().into_any())
     }
     fn int(&mut self, value: i64) -> Result<()> {
-        self.put(PyInt::new(self.py, value).into_any())
+        self.put(made::int(self.py, value)?)
     }
     fn uint(&mut self, value: u64) -> Result<()> {
-        self.put(PyInt::new(self.py, value).into_any())
+        self.put(made::uint(self.py, value)?)
     }
     fn big_int(&mut self, value: &BigInt) -> Result<()> {
         static FROM_BYTES: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
         let py = self.py;
+        let magnitude = made::bytes(py, value.magnitude())?;
         let make = || {
             let from_bytes = FROM_BYTES
                 .get_or_try_init(py, || py.get_type::<PyInt>().getattr("from_bytes").map(Bound::unbind))?
                 .bind(py);
-            let magnitude = from_bytes.call1((PyBytes::new(py, value.magnitude()), "big"))?;
+            let magnitude = from_bytes.call1((&magnitude, "big"))?;
             if value.is_negative() { magnitude.neg() } else { Ok(magnitude) }
         };
         self.put_or_raise(make())
     }
     fn float(&mut self, value: f64) -> Result<()> {
-        self.put(PyFloat::new(self.py, value).into_any())
+        self.put(made::float(self.py, value)?)
     }
     fn text(&mut self, value: &str) -> Result<()> {
-        self.put(PyString::new(self.py, value).into_any())
+        self.put(made::text(self.py, value)?.into_any())
     }
     fn bytes(&mut self, value: &[u8]) -> Result<()> {
         let is_there = |object: &&Bound<'py, PyBytes>| std::ptr::eq(object.as_bytes(), value);
         let object = match self.blocks.iter().find(is_there) {
             Some(object) => object.clone(),
-            None => PyBytes::new(self.py, value),
+            None => made::bytes(self.py, value)?,
         };
         self.put(object.into_any())
     }
@@ -240,7 +252,7 @@ impl<'py> Sink for Builder<'py> {
         self.put_or_raise(made)
     }
     fn ndarray(&mut self, value: NdArrayRef<'_>) -> Result<()> {
-        let data = self.block(value.data);
+        let data = self.block(value.data)?;
         let array = Array { dtype: value.dtype, order: value.order, shape: value.shape.to_vec(), data };
         self.put_or_raise(arrived(self.py, array))
     }
@@ -250,11 +262,12 @@ impl<'py> Sink for Builder<'py> {
     }
     fn end_array(&mut self) -> Result<()> {
         let Some(Open::List { from }) = self.open.pop() else { return Err(unbalanced()) };
-        let made = PyList::new(self.py, self.items.drain(from..)).map(Bound::into_any);
-        self.put_or_raise(made)
+        let list = made::list(self.py, self.items.drain(from..))?;
+        self.put(list.into_any())
     }
     fn begin_map(&mut self, len: usize) -> Result<()> {
-        self.open.push(Open::Dict(Entries::begin(self.py, len)));
+        let entries = Entries::begin(self.py, len).map_err(|failure| self.failed(failure))?;
+        self.open.push(Open::Dict(entries));
         Ok(())
     }
     fn key(&mut self, text: &str) -> Result<()> {

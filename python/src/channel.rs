@@ -1,10 +1,12 @@
 //! Channels and listeners: two ends, messages both ways, calls.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use linkspan::{Channel as Link, ErrorKind, Listener as CoreListener, Timeout, Value, Wait};
+use linkspan::{
+    Channel as Link, ErrorKind, Listener as CoreListener, Message as Arrived, Timeout, Value, Wait,
+};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -40,14 +42,27 @@ pub struct Channel {
 
 /// A request whose answer is still to come. One that is freed before `finish_call` has returned it is withdrawn.
 #[pyclass(frozen, module = "linkspan._native")]
-pub struct PendingReply(linkspan::PendingReply);
+pub struct PendingReply {
+    reply: linkspan::PendingReply,
+    /// The answer, where there was no memory for it in Python.
+    kept: Mutex<Option<Arrived>>,
+}
 
 #[pymethods]
 impl PendingReply {
     fn __repr__(&self) -> String {
-        let state = if self.0.is_finished() { "finished" } else { "its answer is still to be taken" };
+        let state = if self.reply.is_finished() && lock(&self.kept).is_none() {
+            "finished"
+        } else {
+            "its answer is still to be taken"
+        };
         format!("<linkspan._native.PendingReply: {state}>")
     }
+}
+
+/// What is kept for another try; nothing panics with the lock.
+fn lock<T>(kept: &Mutex<T>) -> MutexGuard<'_, T> {
+    kept.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The events as `linkspan.Event`.
@@ -154,20 +169,20 @@ impl Channel {
         on_wait: OnWait,
     ) -> Outcome<Vec<Message>> {
         let taken = self.wait(py, timeout, on_wait, |wait| self.link.recv_many(max.0, wait))?;
-        taken.into_iter().map(|message| Message::received(py, message)).collect()
+        Message::received_of(py, taken, |message| Ok(self.link.put_back(message)?))
     }
 
     /// The next message.
     #[pyo3(signature = (*, timeout=Patience::DEFAULT, on_wait=None))]
     fn recv(&self, py: Python<'_>, timeout: Patience, on_wait: OnWait) -> Outcome<Message> {
         let message = self.wait(py, timeout, on_wait, |wait| self.link.recv(wait))?;
-        Message::received(py, message)
+        Message::received(py, message, |message| Ok(self.link.put_back(message)?))
     }
 
     /// The next message if it is there; `Empty` otherwise.
     fn try_recv(&self, py: Python<'_>) -> Outcome<Message> {
         let message = py.detach(|| self.link.try_recv())?;
-        Message::received(py, message)
+        Message::received(py, message, |message| Ok(self.link.put_back(message)?))
     }
 
     /// Acknowledges everything that was received so far as consumed: for a channel with `ack="manual"`.
@@ -186,7 +201,8 @@ impl Channel {
     fn call(&self, value: &Bound<'_, PyAny>, timeout: Patience, on_wait: OnWait) -> Outcome<Message> {
         let payload = self.encoded(value)?;
         let reply = self.wait(value.py(), timeout, on_wait, |wait| self.link.call_payload(&payload, wait))?;
-        Message::received(value.py(), reply)
+        // The call is over, and its error says why.
+        Message::received(value.py(), reply, |_| Ok(()))
     }
 
     /// Sends a request, without waiting where no time-out is given; `finish_call` gives its answer. A call in two steps, for event loops. A server of
@@ -203,7 +219,7 @@ impl Channel {
             Timeout::After(within) => self.link.start_call_within(&payload, within, wait),
             _ => self.link.start_call(&payload, wait),
         });
-        started.map(PendingReply)
+        started.map(|reply| PendingReply { reply, kept: Mutex::default() })
     }
 
     /// The reply to a request that `start_call` sent, with the errors of `call`.
@@ -219,8 +235,15 @@ impl Channel {
             return Err(refused(ErrorKind::WrongType, "asked", asked, "what start_call returned"));
         };
         let asked = asked.get();
-        let reply = self.wait(py, timeout, on_wait, |wait| self.link.finish_call(&asked.0, wait))?;
-        Message::received(py, reply)
+        let kept = lock(&asked.kept).take();
+        let reply = match kept {
+            Some(reply) => reply,
+            None => self.wait(py, timeout, on_wait, |wait| self.link.finish_call(&asked.reply, wait))?,
+        };
+        Message::received(py, reply, |reply| {
+            *lock(&asked.kept) = Some(reply);
+            Ok(())
+        })
     }
 
     /// Answers a request that `recv` gave.

@@ -4,7 +4,9 @@ use linkspan::value::plan::{self, Handles};
 use pyo3::exceptions::PyTypeError;
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyList, PyString, PyType};
+use pyo3::types::{PyString, PyType};
+
+use crate::made;
 
 /// The handles that plans keep for Python.
 #[derive(Debug)]
@@ -154,7 +156,7 @@ fn offset(class: &Bound<'_, PyType>, descriptor: &Bound<'_, PyAny>) -> PyResult<
     let py = class.py();
     let size: usize = class.getattr("__basicsize__")?.extract()?;
     let instance = Class(class.clone().unbind()).instance(py)?;
-    let sought = PyList::empty(py);
+    let sought = made::list(py, std::iter::empty()).map_err(made::raised)?;
     descriptor.call_method1("__set__", (&instance, &sought))?;
     let word = size_of::<usize>();
     let mut found = (size_of::<ffi::PyObject>()..size.saturating_sub(word - 1)).step_by(word).filter(|at| {

@@ -12,6 +12,7 @@ use crate::arguments::{EncodingName, Endpoint, FromEncoding, ToEncoding, refused
 use crate::array::BorrowedArray;
 use crate::builder::{Builder, build};
 use crate::errors::Outcome;
+use crate::made;
 use crate::message::{Message, object};
 use crate::template;
 use crate::walk::Walk;
@@ -52,7 +53,7 @@ pub fn encode<'py>(value: &Bound<'py, PyAny>, encoding: EncodingName) -> Outcome
     let how = EncodeOptions::default();
     with_scratch(|scratch| {
         let done = Walk::with(value, |walk| encode_into(walk, encoding, &how, scratch));
-        done.map(|()| PyBytes::new(value.py(), scratch))
+        done.and_then(|()| Ok(made::bytes(value.py(), scratch)?))
     })
 }
 
@@ -87,7 +88,7 @@ pub fn transcode<'py>(
 ) -> Outcome<Bound<'py, PyBytes>> {
     let (from, to) = (Encoding::from_name(&from_)?, Encoding::from_name(&to)?);
     let bytes = frozen(data)?;
-    Ok(PyBytes::new(data.py(), &linkspan::codec::transcode(bytes.as_bytes(), from, to)?))
+    Ok(made::bytes(data.py(), &linkspan::codec::transcode(bytes.as_bytes(), from, to)?)?)
 }
 
 /// The schema that was given for an endpoint, or that a message of it was written with, in its canonical form as a value; `NotFound` where
@@ -110,14 +111,14 @@ pub fn schema<'py>(
         Some(message) => linkspan::registry::schema_of(&endpoint, message),
         None => linkspan::registry::schema(&endpoint),
     })?;
-    decoded(PyBytes::new(py, &form).as_any(), Encoding::Cbor)
+    decoded(made::bytes(py, &form)?.as_any(), Encoding::Cbor)
 }
 
 /// The same for what is replied at the endpoint.
 #[pyfunction]
 pub fn reply_schema<'py>(py: Python<'py>, endpoint: Endpoint) -> Outcome<Bound<'py, PyAny>> {
     let form = py.detach(|| linkspan::registry::reply_schema(&endpoint))?;
-    decoded(PyBytes::new(py, &form).as_any(), Encoding::Cbor)
+    decoded(made::bytes(py, &form)?.as_any(), Encoding::Cbor)
 }
 
 /// Why a text in the notation of schemas is refused; none where it is not.
@@ -138,5 +139,5 @@ fn frozen<'py>(data: &Bound<'py, PyAny>) -> Outcome<Bound<'py, PyBytes>> {
     if let Ok(bytes) = data.cast_exact::<PyBytes>() {
         return Ok(bytes.clone());
     }
-    Ok(PyBytes::new(data.py(), BorrowedArray::of_argument("data", data)?.array()?.data))
+    Ok(made::bytes(data.py(), BorrowedArray::of_argument("data", data)?.array()?.data)?)
 }

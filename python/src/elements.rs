@@ -3,7 +3,9 @@
 use linkspan::{DType, NdArray as Array, Order};
 use pyo3::exceptions::{PyIndexError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyComplex, PyList, PyTuple};
+use pyo3::types::{PyBool, PyComplex, PyTuple};
+
+use crate::made;
 
 /// Where the elements of an array lie, in bytes.
 pub struct Layout<'a> {
@@ -110,7 +112,7 @@ impl<'a> Layout<'a> {
 
     fn lists<'py>(&self, py: Python<'py>, dimension: usize, from: usize) -> PyResult<Bound<'py, PyAny>> {
         let Some(&length) = self.shape().get(dimension) else { return self.number(py, from) };
-        let list = PyList::empty(py);
+        let list = made::list(py, std::iter::empty()).map_err(made::raised)?;
         for position in 0..usize::try_from(length).unwrap_or(usize::MAX) {
             list.append(self.lists(py, dimension + 1, from + position * self.strides[dimension])?)?;
         }
@@ -126,16 +128,16 @@ impl<'a> Layout<'a> {
         }
         Ok(match self.array.dtype {
             DType::Bool => PyBool::new(py, bytes[0] != 0).to_owned().into_any(),
-            DType::I8 => first!(i8).into_pyobject(py)?.into_any(),
-            DType::I16 => first!(i16).into_pyobject(py)?.into_any(),
-            DType::I32 => first!(i32).into_pyobject(py)?.into_any(),
-            DType::I64 => first!(i64).into_pyobject(py)?.into_any(),
-            DType::U8 => first!(u8).into_pyobject(py)?.into_any(),
-            DType::U16 => first!(u16).into_pyobject(py)?.into_any(),
-            DType::U32 => first!(u32).into_pyobject(py)?.into_any(),
-            DType::U64 => first!(u64).into_pyobject(py)?.into_any(),
-            DType::F32 => first!(f32).into_pyobject(py)?.into_any(),
-            DType::F64 => first!(f64).into_pyobject(py)?.into_any(),
+            DType::I8 => made::int(py, first!(i8).into()).map_err(made::raised)?,
+            DType::I16 => made::int(py, first!(i16).into()).map_err(made::raised)?,
+            DType::I32 => made::int(py, first!(i32).into()).map_err(made::raised)?,
+            DType::I64 => made::int(py, first!(i64)).map_err(made::raised)?,
+            DType::U8 => made::uint(py, first!(u8).into()).map_err(made::raised)?,
+            DType::U16 => made::uint(py, first!(u16).into()).map_err(made::raised)?,
+            DType::U32 => made::uint(py, first!(u32).into()).map_err(made::raised)?,
+            DType::U64 => made::uint(py, first!(u64)).map_err(made::raised)?,
+            DType::F32 => made::float(py, first!(f32).into()).map_err(made::raised)?,
+            DType::F64 => made::float(py, first!(f64)).map_err(made::raised)?,
             DType::C64 => {
                 let imaginary = f32::from_le_bytes(first_bytes(&bytes[4..]));
                 PyComplex::from_doubles(py, first!(f32).into(), imaginary.into()).into_any()

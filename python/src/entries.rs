@@ -7,6 +7,7 @@ use pyo3::types::{PyDict, PyString};
 
 use crate::errors::Outcome;
 use crate::keys::{self, Key, Map};
+use crate::made;
 use crate::template::{self, Like, Number};
 
 /// A dict that has begun and not ended.
@@ -31,8 +32,8 @@ enum Insertion {
 
 impl<'py> Entries<'py> {
     /// Begins a dict of so many entries.
-    pub fn begin(py: Python<'py>, length: usize) -> Entries<'py> {
-        Entries { dict: PyDict::new(py), length, key: None, insertion: Insertion::First }
+    pub fn begin(py: Python<'py>, length: usize) -> Outcome<Entries<'py>> {
+        Ok(Entries { dict: made::dict(py)?, length, key: None, insertion: Insertion::First })
     }
 
     /// Takes the key of the next value if it is known, and so valid text; it must be new to the dict.
@@ -66,7 +67,7 @@ impl<'py> Entries<'py> {
         if self.known_key(text.as_bytes())? {
             return Ok(());
         }
-        let key = keys::keep(self.dict.py(), text, self.map());
+        let key = keys::keep(self.dict.py(), text, self.map())?;
         self.next(key)
     }
 
@@ -94,7 +95,7 @@ impl<'py> Entries<'py> {
 
     /// Another key came than the template has.
     #[cold]
-    fn leave_template(&mut self) -> PyResult<()> {
+    fn leave_template(&mut self) -> Outcome<()> {
         if let Insertion::Like(like) = &self.insertion {
             self.dict = like.entries(&self.dict)?;
             // The keys before did not pass the cache. A map around this one must not rely on what the others replace there.

@@ -5,6 +5,9 @@ use std::cell::RefCell;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
+use crate::errors::Outcome;
+use crate::made;
+
 /// The number of places in the cache of a thread; a new key replaces the one in its place.
 const PLACES: usize = 256;
 
@@ -79,8 +82,11 @@ pub fn kept<'py>(py: Python<'py>, key: &[u8], map: Map) -> Option<Key<'py>> {
 }
 
 /// Returns a key that is not kept, and keeps it.
-pub fn keep<'py>(py: Python<'py>, key: &str, map: Map) -> Key<'py> {
-    let text = PyString::new(py, key);
+///
+/// # Errors
+/// `OutOfMemory`.
+pub fn keep<'py>(py: Python<'py>, key: &str, map: Map) -> Outcome<Key<'py>> {
+    let text = made::text(py, key)?;
     if key.len() <= LONGEST {
         let mut bytes = [0; LONGEST];
         bytes[..key.len()].copy_from_slice(key.as_bytes());
@@ -94,7 +100,7 @@ pub fn keep<'py>(py: Python<'py>, key: &str, map: Map) -> Key<'py> {
         });
         drop(replaced);
     }
-    Key { text, is_new: false }
+    Ok(Key { text, is_new: false })
 }
 
 /// The number of a key's place, from its length and the bytes at both ends and in the middle.

@@ -47,6 +47,7 @@ mod interpreter;
 mod keys;
 mod loan;
 mod long_bytes;
+mod made;
 mod message;
 mod numpy;
 mod numpy_api;

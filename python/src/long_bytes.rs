@@ -3,12 +3,12 @@
 use std::mem::MaybeUninit;
 
 use bytes::Bytes;
-use linkspan::{Error, ErrorKind, UncopiedBytes};
+use linkspan::{Result, UncopiedBytes};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
-use crate::errors::Outcome;
+use crate::made;
 
 /// The memory of a `bytes` object, for the message that shares it.
 struct Shared {
@@ -30,7 +30,7 @@ impl AsRef<[u8]> for Shared {
 }
 
 /// Copies the byte strings into new objects, and returns them, and their memory. `OutOfMemory` where there is none.
-pub fn copied(py: Python<'_>, bytes: &UncopiedBytes) -> Outcome<(Vec<Py<PyBytes>>, Vec<Bytes>)> {
+pub fn copied(py: Python<'_>, bytes: &UncopiedBytes) -> Result<(Vec<Py<PyBytes>>, Vec<Bytes>)> {
     let (mut objects, mut copies) = (Vec::new(), Vec::new());
     for (number, length) in bytes.lengths().into_iter().enumerate() {
         let (object, copy) = filled(py, length, |to| bytes.copy_to(number, to))?;
@@ -45,13 +45,8 @@ fn filled(
     py: Python<'_>,
     length: usize,
     fill: impl FnOnce(&mut [MaybeUninit<u8>]),
-) -> Outcome<(Py<PyBytes>, Bytes)> {
-    let size = ffi::Py_ssize_t::try_from(length).map_err(|_| out_of_memory(length))?;
-    // SAFETY: without an address the object is new, and its bytes are not initialised; null is an exception.
-    let object =
-        unsafe { Bound::from_owned_ptr_or_err(py, ffi::PyBytes_FromStringAndSize(std::ptr::null(), size)) };
-    // A `MemoryError`, the only one that there can be.
-    let object = object.map_err(|_| out_of_memory(length))?;
+) -> Result<(Py<PyBytes>, Bytes)> {
+    let object = made::uninitialised_bytes(py, length)?;
     // SAFETY: it is a `bytes` object that nothing else has yet, so its bytes, of which there are as many as were asked
     // for, may be written once.
     let to = unsafe {
@@ -60,13 +55,7 @@ fn filled(
     };
     fill(to);
     let from = to.as_ptr().cast();
-    let object = object.cast_into::<PyBytes>().map_err(PyErr::from)?.unbind();
+    let object = object.unbind();
     let shared = Shared { _object: object.clone_ref(py), from, length };
     Ok((object, Bytes::from_owner(shared)))
-}
-
-#[cold]
-fn out_of_memory(length: usize) -> Error {
-    let text = format!("no memory for {length} bytes; free some, or lower the option max_message_size");
-    Error::new(ErrorKind::OutOfMemory, text)
 }

@@ -15,7 +15,7 @@ use crate::any_text::any_text;
 use crate::arguments::{Fingerprint, ValuePath, shown};
 use crate::builder::{Builder, build};
 use crate::errors::{Failure, Outcome};
-use crate::{array, long_bytes, template, timestamp};
+use crate::{array, long_bytes, made, template, timestamp};
 
 /// A message: its value, and where it came from. `message[key]` is an entry of a map or an item of a list.
 #[pyclass(frozen, subclass, module = "linkspan")]
@@ -32,12 +32,56 @@ impl Message {
     }
 
     /// Of a message that came with `Options::view_bodies`: long bytes in the sender's slot are copied into `bytes`
-    /// objects here.
-    pub fn received(py: Python<'_>, arrived: Arrived) -> Outcome<Message> {
-        let uncopied = Uncopied::new(arrived);
-        let Some(bytes) = uncopied.bytes() else { return Ok(Message::new(uncopied.copied()?)) };
-        let (blocks, copies) = long_bytes::copied(py, &bytes)?;
-        Ok(Message { blocks, ..Message::new(uncopied.with_copies(bytes, copies)) })
+    /// objects here. Where there is no memory for them, `put_back` gets the message, to be received again.
+    pub fn received(
+        py: Python<'_>,
+        arrived: Arrived,
+        put_back: impl FnOnce(Arrived) -> Outcome<()>,
+    ) -> Outcome<Message> {
+        Message::copied(py, arrived).or_else(|(error, arrived)| {
+            put_back(arrived)?;
+            Err(error.into())
+        })
+    }
+
+    /// The same of several. Those in front of one that finds no memory are given all the same, where there are any.
+    pub fn received_of(
+        py: Python<'_>,
+        arrived: Vec<Arrived>,
+        put_back: impl Fn(Arrived) -> Outcome<()>,
+    ) -> Outcome<Vec<Message>> {
+        let (mut messages, mut arrived) = (Vec::with_capacity(arrived.len()), arrived.into_iter());
+        while let Some(next) = arrived.next() {
+            match Message::copied(py, next) {
+                Ok(message) => messages.push(message),
+                Err((error, next)) => {
+                    // In front of each other, so the last one first.
+                    arrived.rev().chain(std::iter::once(next)).try_for_each(put_back)?;
+                    return if messages.is_empty() { Err(error.into()) } else { Ok(messages) };
+                }
+            }
+        }
+        Ok(messages)
+    }
+
+    /// The message with copies of its long bytes, or why there are none, and the message as it came.
+    fn copied(py: Python<'_>, arrived: Arrived) -> Result<Message, (Error, Arrived)> {
+        let mut uncopied = Uncopied::new(arrived);
+        let Some(bytes) = uncopied.bytes() else {
+            return match uncopied.copy() {
+                Ok(()) => Ok(Message::new(uncopied.into_message())),
+                Err(error) => Err((error, uncopied.into_message())),
+            };
+        };
+        match long_bytes::copied(py, &bytes) {
+            Ok((blocks, copies)) => {
+                Ok(Message { blocks, ..Message::new(uncopied.with_copies(bytes, copies)) })
+            }
+            Err(error) => {
+                drop(bytes);
+                Err((error, uncopied.into_message()))
+            }
+        }
     }
 
     /// What makes objects of the value.
@@ -231,7 +275,7 @@ impl Message {
     /// A copy, or what `pickle` keeps: the message with its value, of which views are copied. A copied request is no request.
     fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyAny>, (Bound<'py, PyBytes>,))> {
         let read = py.get_type::<Message>().getattr(intern!(py, "_from_bytes"))?;
-        Ok((read, (PyBytes::new(py, &self.arrived.to_bytes()),)))
+        Ok((read, (made::bytes(py, &self.arrived.to_bytes()).map_err(made::raised)?,)))
     }
 
     #[staticmethod]

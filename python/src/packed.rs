@@ -9,7 +9,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyFloat, PyInt, PyType};
 
 use crate::class_plan::{Class, Slot};
-use crate::{timestamp, uuid};
+use crate::{made, timestamp, uuid};
 
 /// The plan by which instances of a class are packed, and made from packed bytes.
 #[pyclass(frozen, module = "linkspan.packed")]
@@ -220,14 +220,15 @@ impl Record {
             let value = match member {
                 Member::Record(record) => record.take(py, block)?,
                 Member::Field(place, parts) => match (place.take(block)?, parts) {
-                    (FieldValue::Float(number), _) => PyFloat::new(py, number).into_any(),
-                    (FieldValue::Int(number), _) => PyInt::new(py, number).into_any(),
-                    (FieldValue::Uint(number), _) => PyInt::new(py, number).into_any(),
+                    (FieldValue::Float(number), _) => made::float(py, number).map_err(made::raised)?,
+                    (FieldValue::Int(number), _) => made::int(py, number).map_err(made::raised)?,
+                    (FieldValue::Uint(number), _) => made::uint(py, number).map_err(made::raised)?,
                     (FieldValue::Bool(truth), _) => PyBool::new(py, truth).to_owned().into_any(),
                     (FieldValue::Timestamp(at), _) => timestamp::object(py, at)?,
                     (FieldValue::Member(at), Parts::Enum(members)) => members[at as usize].bind(py).clone(),
                     (FieldValue::Bytes(bytes), Parts::Array(_, read)) => {
-                        let made = read.bind(py).call1((PyBytes::new(py, bytes),));
+                        let bytes = made::bytes(py, bytes).map_err(made::raised)?;
+                        let made = read.bind(py).call1((bytes,));
                         made.map_err(|raised| Unfit::by_package(py, raised))?
                     }
                     (FieldValue::Bytes(bytes), _) => uuid::object(py, bytes)?,

@@ -181,7 +181,8 @@ impl Subscriber {
     #[pyo3(signature = (*, timeout=Patience::DEFAULT, on_wait=None))]
     fn recv(&self, py: Python<'_>, timeout: Patience, on_wait: OnWait) -> Outcome<Message> {
         let callback = on_wait.as_ref().or(self.on_wait.as_ref());
-        Message::received(py, waiting(py, timeout, callback, |wait| self.reader.recv(wait))?)
+        let message = waiting(py, timeout, callback, |wait| self.reader.recv(wait))?;
+        Message::received(py, message, |message| Ok(self.reader.put_back(message)?))
     }
 
     /// Waits for a message, and takes those that arrived after it, too: a list of at most `max`.
@@ -195,12 +196,13 @@ impl Subscriber {
     ) -> Outcome<Vec<Message>> {
         let callback = on_wait.as_ref().or(self.on_wait.as_ref());
         let taken = waiting(py, timeout, callback, |wait| self.reader.recv_many(max.0, wait))?;
-        taken.into_iter().map(|message| Message::received(py, message)).collect()
+        Message::received_of(py, taken, |message| Ok(self.reader.put_back(message)?))
     }
 
     /// The next message if it is there; `Empty` otherwise.
     fn try_recv(&self, py: Python<'_>) -> Outcome<Message> {
-        Message::received(py, py.detach(|| self.reader.try_recv())?)
+        let message = py.detach(|| self.reader.try_recv())?;
+        Message::received(py, message, |message| Ok(self.reader.put_back(message)?))
     }
 
     /// The next message, `None` once closed or stopped by SIGTERM.
@@ -210,7 +212,8 @@ impl Subscriber {
     fn next(&self, py: Python<'_>, timeout: Patience, on_wait: OnWait) -> Outcome<Option<Message>> {
         let callback = on_wait.as_ref().or(self.on_wait.as_ref());
         let next = waiting(py, timeout, callback, |wait| self.reader.next(wait))?;
-        next.map(|message| Message::received(py, message)).transpose()
+        let put_back = |message| Ok(self.reader.put_back(message)?);
+        next.map(|message| Message::received(py, message, put_back)).transpose()
     }
 
     fn __iter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
@@ -301,7 +304,8 @@ impl Available {
     fn __next__(&self, py: Python<'_>) -> Outcome<Option<Message>> {
         let subscriber = self.0.get();
         let taken = py.detach(|| subscriber.reader.try_iter().next());
-        taken.transpose()?.map(|message| Message::received(py, message)).transpose()
+        let put_back = |message| Ok(subscriber.reader.put_back(message)?);
+        taken.transpose()?.map(|message| Message::received(py, message, put_back)).transpose()
     }
 }
 

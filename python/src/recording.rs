@@ -21,6 +21,7 @@ use crate::arguments::{FilePath, Follow, MaxMessageSize, Mode, RecordedNames, Re
 use crate::arrow::Table;
 use crate::builder::Builder;
 use crate::errors::Outcome;
+use crate::made;
 use crate::message::{Message, object};
 use crate::timestamp;
 use crate::wait::{Patience, waiting};
@@ -387,10 +388,10 @@ pub fn recording_summary(
     })?;
     let mut texts = ByNotation::default();
     let schemas = described.into_iter().filter_map(|(topic, channel)| {
-        let text = texts.of(&channel, |text| PyString::new(py, text))?;
-        Some((topic, text.clone()))
+        let text = texts.of(&channel, |text| made::text(py, text))?;
+        Some(text.clone().map(|text| (topic, text)))
     });
-    let schemas = schemas.collect();
+    let schemas = schemas.collect::<linkspan::Result<_>>()?;
     Ok((object(&value, Builder::sharing(py, Body::default()))?, schemas))
 }
 

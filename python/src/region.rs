@@ -9,6 +9,7 @@ use pyo3::types::{PyBytes, PyTuple};
 use crate::arguments::{Counter, Length, Offset, Source, StructLayout};
 use crate::builder::Builder;
 use crate::errors::Outcome;
+use crate::made;
 use crate::message::object;
 
 /// Memory that another program shares and this one reads: `posix:/name`, `sysv:0x1234`, or an absolute path. Every call
@@ -57,7 +58,7 @@ impl Region {
     fn bytes<'py>(&self, py: Python<'py>, offset: Offset, length: Length) -> Outcome<Bound<'py, PyBytes>> {
         let memory = self.memory()?;
         let bytes = py.detach(|| memory.bytes(offset.0, length.0))?;
-        Ok(PyBytes::new(py, &bytes))
+        Ok(made::bytes(py, &bytes)?)
     }
 
     /// The text at an offset, up to the first NUL or the end. `Malformed` where it is not UTF-8.

@@ -5,7 +5,10 @@ use std::rc::Rc;
 
 use linkspan::codec::{FlatKey, FlatMap, FlatValue};
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyString};
+use pyo3::types::{PyBool, PyDict, PyString};
+
+use crate::errors::Outcome;
+use crate::made;
 
 /// A dict whose values are None, and its keys in their order.
 pub struct Template {
@@ -97,9 +100,9 @@ pub fn read<'py>(py: Python<'py>, mut entries: FlatMap<'_>) -> Option<Bound<'py,
                 // The copy has it.
                 FlatValue::Null => Ok(()),
                 FlatValue::Bool(value) => dict.set_item(text, PyBool::new(py, value)),
-                FlatValue::Int(value) => dict.set_item(text, PyInt::new(py, value)),
-                FlatValue::Float(value) => dict.set_item(text, PyFloat::new(py, value)),
-                FlatValue::Text(value) => dict.set_item(text, PyString::new(py, value)),
+                FlatValue::Int(value) => dict.set_item(text, made::int(py, value).ok()?),
+                FlatValue::Float(value) => dict.set_item(text, made::float(py, value).ok()?),
+                FlatValue::Text(value) => dict.set_item(text, made::text(py, value).ok()?),
             }
             .ok()?;
         }
@@ -145,9 +148,9 @@ impl Like {
 
     /// Returns a dict of the entries that have arrived, and no others.
     #[cold]
-    pub fn entries<'py>(&self, dict: &Bound<'py, PyDict>) -> PyResult<Bound<'py, PyDict>> {
+    pub fn entries<'py>(&self, dict: &Bound<'py, PyDict>) -> Outcome<Bound<'py, PyDict>> {
         self.template.unused.set(UNUSED);
-        let come = PyDict::new(dict.py());
+        let come = made::dict(dict.py())?;
         for Key { text, .. } in &self.template.keys[..self.at] {
             let text = text.bind(dict.py());
             if let Some(value) = dict.get_item(text)? {
@@ -183,7 +186,7 @@ pub fn see(dict: &Bound<'_, PyDict>, number: Number) {
 impl Template {
     /// Returns the template of a dict; `None` for one with a key that is too long.
     fn of(dict: &Bound<'_, PyDict>) -> Option<Template> {
-        let template = PyDict::new(dict.py());
+        let template = made::dict(dict.py()).ok()?;
         let mut keys = Vec::with_capacity(dict.len());
         // No Python code runs meanwhile: the keys are text, and the dict is known here alone.
         for (key, _) in dict.iter() {

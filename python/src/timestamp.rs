@@ -3,11 +3,12 @@
 use linkspan::Timestamp as Instant;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyInt, PyType};
+use pyo3::types::PyType;
 
 use crate::arguments::TimeText;
 use crate::class_plan::{Class, Slot};
 use crate::errors::Outcome;
+use crate::made;
 
 /// The system clock's time in nanoseconds since 1970.
 #[pyfunction]
@@ -50,10 +51,11 @@ pub fn class(py: Python<'_>) -> PyResult<&Bound<'_, PyType>> {
 /// An instant as an object of it.
 pub fn object(py: Python<'_>, instant: Instant) -> PyResult<Bound<'_, PyAny>> {
     let instants = instants(py)?;
-    let made = instants.class.instance(py)?;
+    let instance = instants.class.instance(py)?;
+    let number = made::int(py, instant.nanoseconds()).map_err(made::raised)?;
     // SAFETY: made of the class of the slot, and new.
-    unsafe { instants.slot.set_first(&made, PyInt::new(py, instant.nanoseconds()).into_any()) };
-    Ok(made)
+    unsafe { instants.slot.set_first(&instance, number) };
+    Ok(instance)
 }
 
 /// The nanoseconds of an object of this very class, which may be any object; `None` for other objects.

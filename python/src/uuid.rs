@@ -3,7 +3,8 @@
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::PyBytes;
+
+use crate::made;
 
 /// The class.
 pub fn class(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
@@ -13,7 +14,7 @@ pub fn class(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
 
 /// An object of it, of these 16 bytes.
 pub fn object<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyAny>> {
-    class(py)?.call1((py.None(), PyBytes::new(py, bytes)))
+    class(py)?.call1((py.None(), made::bytes(py, bytes).map_err(made::raised)?))
 }
 
 /// The bytes of one.

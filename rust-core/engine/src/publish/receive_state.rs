@@ -1,6 +1,8 @@
 //! The state of a subscriber's receiving thread: its feed, its epoll set, and messages that are not delivered
 //! yet.
 
+use std::collections::VecDeque;
+
 use super::feed::{Feed, PendingFeed};
 use super::position::PositionFile;
 use crate::channel::handshake::After;
@@ -87,7 +89,7 @@ pub struct ReceiveState {
     pub(super) newest: Option<Message>,
     /// A message that was received and not delivered: it came together with a gap, or
     /// [`Subscriber::poll`] found it.
-    pub(super) pending: Option<Message>,
+    pub(super) pending: VecDeque<Message>,
     /// An error for the next call, before `pending`: it came behind messages that were delivered
     /// together.
     pub(super) deferred_error: Option<Error>,
@@ -112,7 +114,7 @@ impl ReceiveState {
     /// Returns whether a message of the feed is the next thing to deliver, and no call has to be woken for
     /// those behind it.
     pub(super) fn is_fast(&self) -> bool {
-        self.pending.is_none()
+        self.pending.is_empty()
             && self.deferred_error.is_none()
             && self.missed == 0
             && !self.parked
@@ -210,7 +212,7 @@ impl ReceiveState {
             return;
         }
         let more = self.is_unarmed
-            || self.pending.is_some()
+            || !self.pending.is_empty()
             || self.deferred_error.is_some()
             || self.has_ready_names
             || self.feed.as_mut().is_some_and(|feed| {

@@ -22,6 +22,7 @@ mod several;
 #[cfg(test)]
 mod tests;
 
+use std::collections::VecDeque;
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -199,7 +200,7 @@ impl Subscriber {
                 waker,
                 is_unarmed: false,
                 newest: None,
-                pending: None,
+                pending: VecDeque::new(),
                 deferred_error: None,
                 missed: 0,
                 delivered: 0,
@@ -369,7 +370,7 @@ impl Subscriber {
 
     /// [`Subscriber::poll`] with the state locked. Keeps a message that it finds.
     fn find_next(&self, receive_state: &mut ReceiveState) -> Result<bool> {
-        if receive_state.pending.is_some() {
+        if !receive_state.pending.is_empty() {
             return Ok(true);
         }
         let mut waiting = Waiting::at_once();
@@ -381,7 +382,7 @@ impl Subscriber {
             // The message has the number of those of its name that were missed.
             match self.poll_next(receive_state, &mut waiting, true) {
                 Ok(Some(message)) => {
-                    receive_state.pending = Some(message);
+                    receive_state.pending.push_back(message);
                     return Ok(true);
                 }
                 Ok(None) => {}

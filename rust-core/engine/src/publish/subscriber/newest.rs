@@ -104,7 +104,7 @@ impl Subscriber {
                 }
                 Ok(None) => {}
                 Err(e) if e.kind() == ErrorKind::Lagged => {
-                    if let Some(next) = receive_state.pending.take() {
+                    if let Some(next) = receive_state.pending.pop_front() {
                         receive_state.newest = Some(next);
                     }
                 }

@@ -29,7 +29,7 @@ impl Subscriber {
             return Err(error);
         }
         // A message that arrived together with a gap, which was reported first.
-        if let Some(message) = receive_state.pending.take() {
+        if let Some(message) = receive_state.pending.pop_front() {
             return Ok(Some(message));
         }
         if let Some(names) = &self.names {
@@ -60,7 +60,7 @@ impl Subscriber {
                 let gap = feed.gap(&frame);
                 let message = self.message(frame, feed);
                 if gap > 0 {
-                    receive_state.pending = Some(message);
+                    receive_state.pending.push_back(message);
                     return Err(Error::lagged(gap));
                 }
                 Ok(Some(message))

@@ -86,7 +86,7 @@ impl Subscriber {
         receive_state.has_looked = false;
         let is_latest = self.options.delivery == Some(Delivery::Latest);
         // A message that an earlier call has found comes first.
-        let is_kept = receive_state.pending.is_some() && receive_state.deferred_error.is_none();
+        let is_kept = !receive_state.pending.is_empty() && receive_state.deferred_error.is_none();
         loop {
             if self.closed.load(Ordering::Acquire) {
                 return Ok(None);
@@ -110,7 +110,7 @@ impl Subscriber {
                     if missed > 0 && is_kept && !iterates && !is_latest {
                         // Outside of a loop the gap is an error, which comes before the message.
                         let error = Error::lagged(missed).on(message.name().unwrap_or(&self.shown));
-                        receive_state.pending = Some(message.with_missed(0));
+                        receive_state.pending.push_front(message.with_missed(0));
                         return Err(error);
                     }
                     if missed > 0 {
@@ -171,6 +171,19 @@ impl Subscriber {
             }
         }
         message
+    }
+
+    /// Makes a message that the last call returned the next one again, for a binding that had no memory for it in its
+    /// language.
+    #[doc(hidden)]
+    pub fn put_back(&self, message: Message) -> Result<()> {
+        let mut receive_state = lock_exclusive(&self.receive_state, Operation::ReceivePublished)?;
+        // Only the receiving thread, which this is, writes this counter.
+        let received = self.event_log.received.load(Ordering::Relaxed);
+        self.event_log.received.store(received.saturating_sub(1), Ordering::Relaxed);
+        receive_state.pending.push_front(message);
+        receive_state.update_readiness();
+        Ok(())
     }
 
     /// Records that the program receives this message now, and returns it.
