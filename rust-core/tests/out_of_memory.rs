@@ -59,7 +59,7 @@ fn values() -> [Value; 3] {
     [Value::NdArray(NdArray::vector(&vec![0.5f64; LONG / 8])), bytes(7), Value::Array(texts)]
 }
 
-/// Whether the message has this value. Nothing is decoded: small blocks that are freed would be room for long ones.
+/// Whether the message has this value. Nothing is decoded: short blocks that are freed would be room for long ones.
 fn has(message: &Message, value: &Value) -> bool {
     *message.body() == linkspan::codec::encode(value, Encoding::Cbor).unwrap()
 }

@@ -78,7 +78,8 @@ impl ShmRx {
     ///
     /// # Errors
     /// `TooLarge` is about one frame, which was skipped, and `OutOfMemory` about one that stays the next
-    /// ([`ShmRx::skip_if`]); every other error ends the link. `Disconnected` comes only after everything that the peer wrote.
+    /// ([`ShmRx::skip_if`]); every other error ends the link. `Disconnected` comes only after everything that the peer
+    /// wrote.
     #[inline]
     pub(crate) fn try_recv(&mut self) -> Result<Option<Incoming>> {
         // Bounded: however fast a peer writes a frame that never ends, the caller gets to check its
