@@ -7,8 +7,8 @@
 //! are copied into memory of this process; only elements of slots are read in place (`views`).
 //!
 //! Use: [`Reader::step`] looks for the next record. It finds a frame in one record
-//! ([`Reader::take`] copies it out; what it refers to in slots is read first, and it is passed then), a complete large frame
-//! ([`Reader::take_assembled`]), a piece of one, or nothing. The head moves when the caller says
+//! ([`Reader::take`] copies it out; what it refers to in slots is read first, and it is passed then), a complete large
+//! frame ([`Reader::take_assembled`]), a piece of one, or nothing. The head moves when the caller says
 //! that a frame was dealt with ([`Reader::consume`]), and after each piece of a large frame, so
 //! that the peer can write the next one.
 //!
