@@ -53,6 +53,20 @@ def test_bridge_wakes_for_the_next_program_of_each_name(machines, meeting, trans
         assert south.subscriber(f"lab/{name}").next() == f'{{"name":"{name}"}}'
 
 
+@pytest.mark.parametrize("ends", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize("transport", ["shm", "unix"])
+def test_bridge_carries_every_incarnation_of_a_publisher_that_is_started_again(pair, transport: str, ends: signal.Signals) -> None:
+    """Its redials meet the sockets of publishers that are ending, as those of `tests/faults/test_restarts.py` do."""
+    north, south, _ = pair
+    subscriber = south.subscriber("lab/again")
+    for incarnation in range(10):
+        publisher = north.publisher(f"{transport}:lab/again")
+        publish(publisher, incarnation)
+        assert subscriber.next() == str(incarnation)
+        publisher.send_signal(ends)
+        publisher.wait(60)
+
+
 @pytest.mark.parametrize("name", SOCKETS)
 def test_bridge_wakes_for_the_next_server_of_a_name(machines, meeting, name: str) -> None:
     north, south = machines("north"), machines("south")
