@@ -101,7 +101,7 @@ dist:  ## build what is shipped into dist/: wheel, static programs, C library, D
 	@tools/apt.sh dist
 	packaging/build
 
-semver:  ## compare the interfaces of the crates with the last release, by cargo-semver-checks
+semver:  ## compare the interfaces of the crates with the release before, by cargo-semver-checks
 	packaging/semver
 
 release:  ## set VERSION everywhere, check, build and test dist/, commit and tag; publishes nothing

@@ -15,11 +15,13 @@ VERSION = tomllib.loads((ROOT / "Cargo.toml").read_text())["workspace"]["package
 
 
 def epoch() -> int:
-    """The time in what is built: SOURCE_DATE_EPOCH, or that of the last commit."""
+    """The time in what is built: SOURCE_DATE_EPOCH, or that of the last commit; without either nothing is built."""
     if given := os.environ.get("SOURCE_DATE_EPOCH"):
         return int(given)
     done = subprocess.run(["git", "log", "-1", "--format=%ct"], cwd=ROOT, capture_output=True, text=True)
-    return int(done.stdout) if done.returncode == 0 else 0
+    if done.returncode != 0:
+        raise SystemExit(f"packaging: git does not say the time of the last commit of {ROOT}; set SOURCE_DATE_EPOCH, or mend it: {done.stderr.strip()}")
+    return int(done.stdout)
 
 
 EPOCH = epoch()

@@ -1,8 +1,6 @@
 """The files that a host of the repository reads: they parse, their commands are the repository's, and what they take from others is pinned."""
 
-import os
 import re
-import shutil
 import subprocess
 import tomllib
 from typing import Any
@@ -97,32 +95,6 @@ def test_page_names_commands_of_the_makefile(page):
 def test_page_on_versions_states_the_oldest_compiler_of_the_workspace():
     oldest = tomllib.loads((ROOT / "Cargo.toml").read_text())["workspace"]["package"]["rust-version"]
     assert f"| Rust | {oldest}," in (ROOT / "docs/versions.md").read_text()
-
-
-@pytest.mark.parametrize("tags", [[], ["v0.1.0"], ["v0.2.0", "v0.10.0", "v0.9.3"]], ids=["none", "one", "several"])
-def test_interfaces_are_compared_with_the_newest_release(tags, tmp_path):
-    """`cargo` is a stand-in that notes its words."""
-    tree, place, notes = tmp_path / "tree", tmp_path / "bin", tmp_path / "notes"
-    shutil.copytree(ROOT / "packaging", tree / "packaging")
-    shutil.copy(ROOT / "Cargo.toml", tree)
-    place.mkdir()
-    for name, text in (("cargo", '#!/bin/sh\necho "$@" >> "$NOTES"\n'), ("cargo-semver-checks", "#!/bin/sh\n")):
-        (place / name).write_text(text)
-        (place / name).chmod(0o755)
-    who = {f"GIT_{role}_{what}": "linkspan@localhost" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
-    environment = {**os.environ, **who, "PATH": f"{place}:{os.environ['PATH']}", "NOTES": str(notes)}
-    words = [["init", "--quiet"], ["add", "."], ["commit", "--quiet", "--message", "It"], *(["tag", tag] for tag in tags)]
-    for one in words:
-        subprocess.run(["git", *one], cwd=tree, check=True, env=environment)
-    done = subprocess.run([tree / "packaging/semver"], capture_output=True, text=True, env=environment)
-    assert done.returncode == 0, done.stderr
-    if not tags:
-        assert "no tag of a release" in done.stdout and not notes.exists()
-        return
-    [line] = notes.read_text().splitlines()
-    newest = {"v0.1.0": "v0.1.0", "v0.2.0": "v0.10.0"}[tags[0]]
-    assert line.startswith(f"semver-checks check-release --baseline-rev {newest} --package linkspan-value ")
-    assert line.count("--package") == 11 and newest in done.stdout
 
 
 def required(manifest: dict[str, Any], workspace: dict[str, Any]) -> set[str]:
