@@ -10,8 +10,9 @@ from pathlib import Path
 from contents import licences
 from tree import DIST, EPOCH, ROOT, STAGE, VERSION, run, write_gzip
 
-#: Who publishes the packages says who maintains them.
-MAINTAINER = os.environ.get("LINKSPAN_MAINTAINER", "The authors of Linkspan <linkspan@example.org>")
+#: Debian requires an address. Who publishes the packages gives theirs; nobody reads that of the placeholder (RFC 2606).
+PLACEHOLDER = "The authors of Linkspan <linkspan@example.org>"
+MAINTAINER = os.environ.get("LINKSPAN_MAINTAINER", PLACEHOLDER)
 
 
 def output(*command: object) -> str:
@@ -249,6 +250,8 @@ def python(wheel: Path) -> Package:
 
 def debian_packages(built_library: Path, extension: Path, built_programs: list[Path]) -> None:
     """Builds all of them; the wheel is in dist/ already."""
+    if MAINTAINER == PLACEHOLDER:
+        print(f"the maintainer of the packages is {PLACEHOLDER}, whom no mail reaches: LINKSPAN_MAINTAINER names another", flush=True)
     [wheel] = DIST.glob(f"linkspan-{VERSION}-*_{platform.machine()}.whl")
     for package in (programs(built_programs), *library(built_library), php(extension), python(wheel)):
         package.pack()

@@ -86,6 +86,17 @@ def test_forms_are_all_that_the_host_finds():
     assert len(FORMS) == 2
 
 
+def test_reports_go_to_the_host_and_the_placeholder_of_the_packages_is_named_as_one():
+    """A mail to an address that nobody has is a report that nobody reads."""
+    page = (ROOT / "SECURITY.md").read_text()
+    assert "*Report a vulnerability*" in page and not re.search(r"\S@\S|maintainers", page)
+    [placeholder] = re.findall(r'^PLACEHOLDER = "(.*)"$', (ROOT / "packaging/debian.py").read_text(), re.M)
+    assert re.search(r"@example\.(org|com|net)>$", placeholder) and f"`{placeholder}`, a placeholder" in (ROOT / "packaging/README.md").read_text()
+    for file in ("packaging/debian.py", "packaging/build", "packaging/redhat.py", "packaging/contents.py", "python/pyproject.toml", "js/package.json"):
+        text = (ROOT / file).read_text().replace(placeholder, "")
+        assert not re.search(r"[\w.]+@[\w-]+\.[a-z]{2,}\b", text), file
+
+
 @pytest.mark.parametrize("page", ["CONTRIBUTING.md", "SECURITY.md", "docs/versions.md", "packaging/README.md"])
 def test_page_names_commands_of_the_makefile(page):
     named = set(re.findall(r"`make ([a-z-]+)", (ROOT / page).read_text()))
