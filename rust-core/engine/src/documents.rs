@@ -18,7 +18,7 @@ const LIFECYCLE: &str = "lifecycle.md";
 const OPTIONS: &str = "options.md";
 
 /// Each block and the document that contains it.
-const BLOCKS: [(&str, &str); 32] = [
+const BLOCKS: [(&str, &str); 33] = [
     ("values", WIRE),
     ("limits", WIRE),
     ("header", WIRE),
@@ -40,6 +40,7 @@ const BLOCKS: [(&str, &str); 32] = [
     ("errors", WIRE),
     ("capabilities", TRANSPORTS),
     ("options", OPTIONS),
+    ("option effects", OPTIONS),
     ("lock bytes", TRANSPORTS),
     ("proof", TRANSPORTS),
     ("segment", TRANSPORTS),

@@ -3,11 +3,14 @@
 //!
 //! Bindings pass options by name ([`Options::set`]), Rust programs with builders (`builder`). Values
 //! are checked when they are set by name, and again, together with what the transport can do, when
-//! an object is made ([`Options::check`]): a program learns at once that an option cannot take
-//! effect, rather than have it ignored.
+//! an object is made ([`Options::check`]): a promise that the transport cannot keep, such as `durable`, is refused
+//! at once. A setting without a meaning there, such as `replay_count` where no session is, has no effect, so that a
+//! program may be given another endpoint; `effects` has which is which.
 
 mod builder;
 mod check;
+#[cfg(test)]
+mod effects;
 pub(crate) mod nearest;
 pub(super) mod set;
 #[cfg(test)]
