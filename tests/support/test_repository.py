@@ -86,6 +86,21 @@ def test_forms_are_all_that_the_host_finds():
     assert len(FORMS) == 2
 
 
+def test_page_says_of_each_part_what_to_run_and_for_how_many_seconds():
+    page = (ROOT / "CONTRIBUTING.md").read_text().partition("| you change |")[2].partition("\n\n")[0]
+    rows = [[cell.strip() for cell in row.strip("| ").split(" | ")] for row in page.splitlines()[2:]]
+    assert rows and all(len(row) == 4 and re.fullmatch(r"\d+( min)?((,| \+|, then) \d+( min)?)*", row[3]) for row in rows), rows
+    edited = [f"{place.rstrip('/')}/" for row in rows for place in re.findall(r"`([^`]+)`", row[1])]
+    # What is no part of the product has no row: examples, benchmarks, the programs of the tests.
+    parts = [*tomllib.loads((ROOT / "Cargo.toml").read_text())["workspace"]["members"], "js", "python-remote", "packaging", "docs"]
+    for part in set(parts) - {"benches", "examples", "tests/programs"}:
+        assert any(place.startswith(f"{part}/") or f"{part}/".startswith(place) for place in edited), part
+    for row in rows:
+        named = set(re.findall(r"-p (linkspan[\w-]*)", row[2]))
+        made = {tomllib.loads((ROOT / part / "Cargo.toml").read_text())["package"]["name"] for part in parts if (ROOT / part / "Cargo.toml").exists()}
+        assert named <= made, named - made
+
+
 def test_reports_go_to_the_host_and_the_placeholder_of_the_packages_is_named_as_one():
     """A mail to an address that nobody has is a report that nobody reads."""
     page = (ROOT / "SECURITY.md").read_text()
