@@ -208,3 +208,17 @@ def test_subscriber_is_told_what_ended_with_its_publisher(lab: Lab, way: str, mo
                 break
             received += 1
         assert received + missed == count == received + in_a_loop.stats()["missed"]
+
+
+def test_address_at_which_something_listens_and_nobody_has_answered_is_no_complete_recording(lab: Lab) -> None:
+    """The recorder is ended before its patience with it is."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        recorder = lab.record(f"tcp://127.0.0.1:{silent.getsockname()[1]}", "-o", "a.mcap")
+        # The recorder has begun to connect.
+        silent.settimeout(60)
+        asked, _ = silent.accept()
+        until("it records", (lab.folder / "a.mcap").exists)
+        lab.stop(recorder)
+        asked.close()
+    said = lab.recording("check", "a.mcap", code=1)
+    assert "unconnected: tcp://127.0.0.1:" in said and "complete" not in said, said

@@ -25,7 +25,11 @@ impl<R: Receiver> SubscribedNames<R> {
     /// Notes that there is no connection to these.
     pub fn doubt(&self) {
         for member in self.members.values().filter(|member| member.receiver.is_connecting()) {
-            self.report.gaps.suspect(&member.name, UNANSWERED, Silent::Unknown);
+            let tried = member.receiver.tried();
+            // Of an address that nobody answers at it is not known whether a program was there.
+            let is_polled = tried.last.is_none() && tried.is_polled;
+            let silent = if is_polled { Silent::Polled } else { Silent::Unknown };
+            self.report.gaps.suspect(&member.name, UNANSWERED, silent);
         }
         for endpoint in &self.appeared {
             let name = Arc::from(endpoint.to_string());
