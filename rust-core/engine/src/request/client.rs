@@ -28,18 +28,8 @@ pub struct Client {
     pub room: Option<OwnedFd>,
     /// Whether the client has closed its sending side and only waits for answers.
     pub half_closed: bool,
-    /// Whether it had no frame when it was looked at last: what was delivered before is recorded as consumed.
+    /// Whether it had no frame when it was looked at last; then what was delivered before is recorded as consumed.
     pub had_nothing: bool,
-}
-
-/// What a client has sent.
-pub enum Got {
-    /// Nothing now.
-    Nothing,
-    /// A frame that has no request for the program.
-    Frame,
-    /// A request, or a message that wants no reply.
-    Request(Request),
 }
 
 impl Client {
@@ -48,20 +38,21 @@ impl Client {
         self.room.is_some() || self.client_tx.conn.links.pending.load(Ordering::Acquire)
     }
 
-    /// Returns the next request of the program, which calls again; the frame that was next, or that there is none now.
-    /// The requests that were delivered before are recorded as consumed in the same step.
+    /// Returns the request in the next frame, for a program that calls again. None for any other frame, and where there
+    /// is none now (`had_nothing`). The requests that were delivered before are recorded as consumed in the same step.
     ///
     /// # Errors
     /// As [`Client::receive`].
     #[inline]
-    pub fn next(&mut self, options: &Options) -> Result<Got> {
+    pub fn next(&mut self, options: &Options) -> Result<Option<Request>> {
         if self.half_closed {
-            return Ok(Got::Nothing);
+            self.had_nothing = true;
+            return Ok(None);
         }
         self.part.unpark();
         let consume = self.begin(options);
         match self.take(options, consume) {
-            Some(taken) => Ok(self.finish(taken).map_or(Got::Frame, Got::Request)),
+            Some(taken) => Ok(self.finish(taken)),
             None => self.receive(options, consume),
         }
     }
@@ -118,7 +109,7 @@ impl Client {
     /// # Errors
     /// An error about one frame, which was skipped; otherwise why the link has ended, or is to be ended.
     #[inline(never)]
-    fn receive(&mut self, options: &Options, consume: Option<AckTrigger>) -> Result<Got> {
+    fn receive(&mut self, options: &Options, consume: Option<AckTrigger>) -> Result<Option<Request>> {
         let conn = &self.client_tx.conn;
         let mut refusal = None;
         let next = conn.next_frame(&mut self.part).or_else(|error| {
@@ -133,7 +124,7 @@ impl Client {
                 // Before the link is released, and its session with it.
                 self.consume(consume);
                 self.had_nothing = got.is_ok();
-                return got.map(|_| Got::Nothing);
+                return got.map(|_| None);
             }
         };
         if frame.header.kind == Kind::Error && self.part.rx.is_plain() {
@@ -142,7 +133,7 @@ impl Client {
             let (correlation, encoding) = (frame.header.sequence, frame.header.encoding);
             let reply = Payload::from_body(encoding, frame.body);
             let draft = Draft { kind: Kind::Error, correlation, ..Draft::data(&reply) };
-            return self.client_tx.send(&draft).map(|()| Got::Frame);
+            return self.client_tx.send(&draft).map(|()| None);
         }
         let until = extension::read_until(&frame.extension);
         let checks =
@@ -152,15 +143,15 @@ impl Client {
         self.consume(want.consume);
         match received? {
             Received::Message(message) => {
-                if let Some(error) = refusal {
-                    return self.refuse(message, &error);
-                }
-                return Ok(self.deliver(message, until).map_or(Got::Frame, Got::Request));
+                return match refusal {
+                    Some(error) => self.refuse(message, &error),
+                    None => Ok(self.deliver(message, until)),
+                };
             }
             Received::Ack(Some(request)) => self.client_tx.note_withdrawal(request),
             Received::Ack(None) | Received::Bye | Received::Nothing => {}
         }
-        Ok(Got::Frame)
+        Ok(None)
     }
 
     /// Returns the request of this message, unless its caller has withdrawn it, which consumes it; `until` is when the
@@ -181,7 +172,7 @@ impl Client {
     /// Answers a request for which there was no memory with that error. It is counted as dropped, and so is a message
     /// that wants no reply, of which an event tells.
     #[cold]
-    fn refuse(&self, message: Message, error: &Error) -> Result<Got> {
+    fn refuse(&self, message: Message, error: &Error) -> Result<Option<Request>> {
         let conn = &self.client_tx.conn;
         conn.event_log.count(&conn.event_log.dropped);
         let request = Request::new(message, self.client_tx.clone(), None);
@@ -190,7 +181,7 @@ impl Client {
         } else {
             conn.event_log.lagged(1);
         }
-        Ok(Got::Frame)
+        Ok(None)
     }
 
     /// Acknowledges if `trigger` makes that due.

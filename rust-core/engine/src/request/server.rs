@@ -115,28 +115,40 @@ impl Server {
         next
     }
 
-    /// Makes steps until there is a request, or the server is closed or asked to stop, and clears in between what the
-    /// next one needs. The wait begins there: nearly always a busy server makes one step.
+    /// Makes a step, which is all that a call of a busy server does, and else waits for the next ones.
     #[inline]
     fn next_of(&self, serving: &mut Option<Serving>, wait: Wait<'_>) -> Result<Option<Request>> {
-        let Some(Serving { clients, acceptor }) = serving else { return Ok(None) };
+        let Some(serving) = serving else { return Ok(None) };
         // Only a call without a time limit reacts to signals: one with a time-out returns to its program anyway.
-        if deadline::heeds_signals(&wait, Timeout::Forever) && !clients.watches_signals() {
-            clients.stop_on_signals()?;
+        if deadline::heeds_signals(&wait, Timeout::Forever) && !serving.clients.watches_signals() {
+            serving.clients.stop_on_signals()?;
         }
-        let (mut wait, mut waiting) = (Some(wait), None);
-        while !self.closed.load(Ordering::Acquire) {
-            if let Some(request) = clients.step(acceptor)? {
-                // Busy servers of a shared name leave new clients to idle ones.
-                self.event_log.busy.store(true, Ordering::Relaxed);
-                return Ok(Some(request));
-            }
-            self.event_log.busy.store(false, Ordering::Relaxed);
-            let waiting = waiting.get_or_insert_with(|| {
-                drive::begin(wait.take().unwrap_or_default(), Timeout::Forever).on_wait(&self.options.on_wait)
-            });
-            if !clients.clear(acceptor, waiting)? {
-                break;
+        let next = self.step(serving);
+        if matches!(next, Ok(None)) { self.wait_for_next(serving, wait) } else { next }
+    }
+
+    /// Returns the request that a step finds; none either once the server is closed.
+    #[inline]
+    fn step(&self, serving: &mut Serving) -> Result<Option<Request>> {
+        if self.closed.load(Ordering::Acquire) {
+            return Ok(None);
+        }
+        let next = serving.clients.step(&serving.acceptor);
+        // Busy servers of a shared name leave new clients to idle ones.
+        self.event_log.busy.store(matches!(next, Ok(Some(_))), Ordering::Relaxed);
+        next
+    }
+
+    /// Clears what the next step needs, and makes it, until there is a request or the server is closed or asked to stop.
+    #[inline(never)]
+    fn wait_for_next(&self, serving: &mut Serving, wait: Wait<'_>) -> Result<Option<Request>> {
+        let mut waiting = drive::begin(wait, Timeout::Forever).on_wait(&self.options.on_wait);
+        while !self.closed.load(Ordering::Acquire)
+            && serving.clients.clear(&serving.acceptor, &mut waiting)?
+        {
+            let next = self.step(serving);
+            if !matches!(next, Ok(None)) {
+                return next;
             }
         }
         Ok(None)

@@ -33,7 +33,9 @@ impl Clients {
         let is_single = self.clients.len() == 1 && !waiting.is_none() && !self.watched;
         let last = self.served.last().copied().filter(|_| self.ready_queue.is_empty());
         let Some(token) = last else { return Ok(false) };
-        let Some(client) = self.clients.get_mut(&token).filter(|client| !client.half_closed) else {
+        let Some(client) =
+            self.clients.get_mut(&token).filter(|client| !client.queued && !client.half_closed)
+        else {
             return Ok(false);
         };
         // A client that never completes a message is not waited for again and again.
@@ -45,8 +47,9 @@ impl Clients {
             };
         if has_come {
             self.idle += 1;
+            client.queued = true;
             self.served.pop();
-            self.queue(token);
+            self.ready_queue.push_back(token);
         } else {
             client.send_ack(AckTrigger::Park);
         }

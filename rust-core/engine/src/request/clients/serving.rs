@@ -4,7 +4,6 @@ use super::{Clients, FRAMES_PER_ROUND};
 use crate::channel::acceptor::ChannelAcceptor;
 use crate::error::{Error, ErrorKind, Result};
 use crate::request::answer::Request;
-use crate::request::client::Got;
 use crate::session::inbox::AckTrigger;
 
 impl Clients {
@@ -26,25 +25,30 @@ impl Clients {
                 self.ready_queue.pop_front();
                 continue;
             };
-            let request = match client.next(&self.options) {
-                Ok(Got::Request(request)) => Some(request),
-                Ok(Got::Frame) => None,
-                Ok(Got::Nothing) => {
-                    self.leave(token);
-                    continue;
-                }
-                Err(e) => {
-                    self.skip_or_end(token, e)?;
-                    continue;
-                }
-            };
-            self.note_frame();
-            if request.is_some() {
+            let next = client.next(&self.options);
+            if matches!(next, Ok(Some(_))) {
+                self.note_frame();
                 self.idle = 0;
                 self.keep_readable();
-                return Ok(request);
+                return next;
             }
-            self.idle += 1;
+            match next {
+                // The wait for the next step parks it.
+                Ok(_) if client.had_nothing => {
+                    self.ready_queue.pop_front();
+                    client.queued = false;
+                    self.served.push(token);
+                    if !self.ready_queue.is_empty() {
+                        // Otherwise a short wait for it comes first.
+                        client.send_ack(AckTrigger::Park);
+                    }
+                }
+                Ok(_) => {
+                    self.note_frame();
+                    self.idle += 1;
+                }
+                Err(error) => self.skip_or_end(token, error)?,
+            }
         }
         Ok(None)
     }
@@ -55,19 +59,6 @@ impl Clients {
         self.frames_in_round += 1;
         if self.ready_queue.len() > 1 {
             self.ready_queue.rotate_left(1);
-        }
-    }
-
-    /// Takes a client that has nothing from the front of the queue. The wait for the next step parks it.
-    #[inline(never)]
-    fn leave(&mut self, token: u64) {
-        self.ready_queue.pop_front();
-        let Some(client) = self.clients.get_mut(&token) else { return };
-        client.queued = false;
-        self.served.push(token);
-        if !self.ready_queue.is_empty() {
-            // Otherwise a short wait for it comes first.
-            client.send_ack(AckTrigger::Park);
         }
     }
 
