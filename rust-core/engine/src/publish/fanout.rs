@@ -193,7 +193,7 @@ impl Fanout {
         self.publish_locked(&mut self.state(), payload)
     }
 
-    #[inline(always)]
+    #[inline]
     fn publish_locked(&self, state: &mut FanoutState, payload: &Payload) -> Result<u64> {
         let (sequence, sent) = (state.last + 1, clock::now());
         // A short message in a ring, in fewer steps.

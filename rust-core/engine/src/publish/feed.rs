@@ -293,7 +293,7 @@ impl Feed {
     /// Returns the next message if it takes the fast path in a ring, and none otherwise: then nothing
     /// has changed. As [`Feed::poll`], in fewer steps. With `spins`, spins first, instead of the next
     /// [`Feed::spin`].
-    #[inline(always)]
+    #[inline]
     pub fn take_fast(&mut self, limits: &Limits, spins: bool) -> Option<Message> {
         let FeedMedium::Ring(reader) = &mut self.medium else { return None };
         let fast = reader.peek_fast(spins)?;

@@ -36,7 +36,7 @@ pub struct Request {
 
 impl Request {
     /// Returns a request of this client.
-    #[inline(always)]
+    #[inline]
     pub(super) fn new(message: Message, client_tx: Arc<ClientTx>, until: Option<Duration>) -> Request {
         let answered = AtomicBool::new(!message.is_request());
         if message.is_request() {

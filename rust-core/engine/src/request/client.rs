@@ -82,7 +82,7 @@ impl Client {
 
     /// Returns the next message if it has arrived and needs no further checks, and records it as delivered, with what
     /// is consumed.
-    #[inline(always)]
+    #[inline]
     fn take(&mut self, options: &Options, consume: Option<AckTrigger>) -> Option<Taken> {
         let part = &mut self.part;
         if options.checks_received().is_some() || !part.rx.is_ready_in_place() {
@@ -98,7 +98,7 @@ impl Client {
     }
 
     /// Returns the request of a message that was taken, unless its caller has withdrawn it.
-    #[inline(always)]
+    #[inline]
     fn finish(&mut self, taken: Taken) -> Option<Request> {
         let message = taken.done().unwrap_or_else(|taken| self.client_tx.conn.finish(taken));
         self.deliver(message, None)
@@ -156,7 +156,7 @@ impl Client {
 
     /// Returns the request of this message, unless its caller has withdrawn it, which consumes it; `until` is when the
     /// caller gives it up, if known.
-    #[inline(always)]
+    #[inline]
     fn deliver(&mut self, message: Message, until: Option<Duration>) -> Option<Request> {
         let event_log = &self.client_tx.conn.event_log;
         if message.is_request() && self.part.is_withdrawn(message.number()) {

@@ -166,7 +166,7 @@ impl ClientTx {
     }
 
     /// Makes the first attempt, under the session's lock. The error is what [`ClientTx::send_on`] goes on with.
-    #[inline(always)]
+    #[inline]
     fn send_step(
         &self,
         answered: &AtomicBool,
@@ -469,7 +469,7 @@ impl ClientTx {
 const NOT_ACKNOWLEDGED: &str = "the client does not acknowledge its answers, of which as many are kept as replay_count and replay_bytes allow, so it was disconnected";
 
 impl Links for ClientLink {
-    #[inline(always)]
+    #[inline]
     fn session_state(&self) -> &SessionState {
         &self.session_state
     }

@@ -137,7 +137,7 @@ impl Subscriber {
 
     /// Takes a fast-path message from the ring of the feed: see
     /// [`Feed::take_fast`](crate::publish::feed::Feed::take_fast).
-    #[inline(always)]
+    #[inline]
     pub(super) fn take_fast(&self, receive_state: &mut ReceiveState, spins: bool) -> Option<Message> {
         let message = receive_state.feed.as_mut()?.take_fast(&self.limits, spins)?;
         match self.options.checks_received() {

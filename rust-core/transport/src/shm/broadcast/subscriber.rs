@@ -185,7 +185,7 @@ impl BroadcastReader {
     /// Returns the next record if it is a fast-path one and the subscription has not ended. With `spins`, spins first,
     /// instead of the next [`BroadcastReader::spin`], where spinning is known to succeed. Where it is not, its few
     /// polls come later, after steps of the general path in which a message may come.
-    #[inline(always)]
+    #[inline]
     pub fn peek_fast(&mut self, spins: bool) -> Option<FastLinked> {
         if self.end.is_some() || (spins && !self.ring_reader.has_next() && !self.spin_early()) {
             return None;
@@ -206,7 +206,7 @@ impl BroadcastReader {
 
     /// Reads the message of the record that [`BroadcastReader::peek_fast`] has just returned, and copies its body,
     /// which has this length. Returns false if the publisher overwrote it in the meantime: then nothing has changed.
-    #[inline(always)]
+    #[inline]
     pub fn take_fast(&mut self, fast: &FastLinked, body: &mut [u8]) -> bool {
         if !self.ring_reader.take_fast(fast, body) {
             return false;

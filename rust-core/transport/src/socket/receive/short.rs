@@ -57,7 +57,7 @@ impl StreamRx {
 
     /// Returns the header of the fast-path data message that is complete in the buffer; none for anything else, for
     /// which [`StreamRx::peek`] decides. Changes nothing.
-    #[inline(always)]
+    #[inline]
     pub fn peek_fast(&self) -> Option<Header> {
         if self.skip > 0 || self.long.is_some() || self.direct.is_ready() {
             return None;

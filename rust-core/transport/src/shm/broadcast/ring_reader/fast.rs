@@ -24,14 +24,14 @@ use crate::frame::{Header, Incoming, Kind};
 
 impl<P: Memory> RingReader<P> {
     /// Whether the publisher has stored something at the position. Relaxed.
-    #[inline(always)]
+    #[inline]
     pub fn has_next(&self) -> bool {
         self.peer.load(self.ring.offset_of(self.position), Ordering::Relaxed) != 0
     }
 
     /// Returns the next record if it is a fast-path one. The publisher may be overwriting it: what it says is certain
     /// only when [`RingReader::take_fast`] has succeeded.
-    #[inline(always)]
+    #[inline]
     pub fn peek_fast(&self) -> Option<FastLinked> {
         // A pad at the end of a lap may be shorter than the words that are loaded here.
         if self.position.saturating_add(WORD + LINKED as u64) > self.fast_end {
@@ -58,7 +58,7 @@ impl<P: Memory> RingReader<P> {
 
     /// Copies the body of the record that [`RingReader::peek_fast`] has just returned. Returns false if the publisher
     /// has begun to overwrite it: then nothing has changed.
-    #[inline(always)]
+    #[inline]
     pub fn take_fast(&mut self, linked: &FastLinked, body: &mut [u8]) -> bool {
         let fast = &linked.fast;
         self.peer.copy_out_racing(fast.at().wrapping_add(WORD as usize + LINKED), as_uninit(body));
