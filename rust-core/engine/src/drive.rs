@@ -1,5 +1,5 @@
 //! Where a thread sleeps that is inside a call: one function for each need, and none calls another. No other file of
-//! the engine has a sleep: in debug builds a thread that sleeps inside a call and not in one of these panics, whatever
+//! the engine has a sleep, but for one that a test plants: in debug builds a thread that sleeps inside a call and not in one of these panics, whatever
 //! it has called for that (`sys::sleeping`). [`begin`] marks the call.
 //!
 //! | need | functions |
@@ -33,12 +33,6 @@ use crate::transport::{Rx, Tx, Waited};
 
 /// The interval at which a flush asks the kernel whether it still has bytes to send.
 const HELD_BACK: Duration = Duration::from_millis(2);
-
-#[cfg(test)]
-thread_local! {
-    /// Whether the loop over received frames sleeps by itself, which the test `planted_sleep` adds.
-    pub static SLEEPS: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
-}
 
 /// Begins the wait of a call. `default` applies if the caller gave no time-out.
 pub fn begin<'a>(wait: Wait<'a>, default: Timeout) -> Waiting<'a> {

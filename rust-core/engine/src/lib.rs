@@ -34,6 +34,7 @@ pub mod fuzzing;
 #[allow(dead_code, reason = "a part of it is used")]
 mod histories;
 mod message;
+mod planted;
 #[cfg(test)]
 mod planted_rule;
 #[cfg(test)]

@@ -4,9 +4,9 @@
 use std::thread;
 use std::time::Duration;
 
-use crate::channel::session_state::admission::REFUSED_LENGTH;
 use crate::codec::Encoding;
 use crate::error::{ErrorKind, Result};
+use crate::planted::{Planted, plant};
 use crate::value::{Limits, Value};
 use crate::{Channel, Listener, Options, Payload, Server};
 
@@ -21,10 +21,7 @@ fn payload(bytes: usize) -> Payload {
 
 /// Plants the rule for this thread while `run` goes on.
 fn planted<R>(length: usize, run: impl FnOnce() -> R) -> R {
-    REFUSED_LENGTH.set(Some(length));
-    let result = run();
-    REFUSED_LENGTH.set(None);
-    result
+    plant(Planted::RefusedLength(length), run).unwrap()
 }
 
 /// Asserts that the rule holds for this message, and that the message goes without it.

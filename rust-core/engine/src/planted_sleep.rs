@@ -1,11 +1,10 @@
 //! A sleep that is planted elsewhere than in `drive` ends the call that comes by it, so every suite finds it.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use crate::codec::Encoding;
-use crate::drive::SLEEPS;
 use crate::error::ErrorKind;
+use crate::planted::{Planted, plant};
 use crate::value::Value;
 use crate::{Channel, Listener, Options, Payload};
 
@@ -14,10 +13,7 @@ const BRIEF: Duration = Duration::from_millis(10);
 
 /// Returns whether the call sleeps where it must not, with the planted sleep.
 fn is_found<T>(call: impl Fn() -> T) -> bool {
-    SLEEPS.set(true);
-    let found = catch_unwind(AssertUnwindSafe(|| drop(call()))).is_err();
-    SLEEPS.set(false);
-    found
+    plant(Planted::SleepInLoop, || drop(call())).is_err()
 }
 
 #[test]

@@ -32,6 +32,7 @@ use super::outbox::{Incarnation, Resumed};
 use super::places::Reuse;
 use super::{Acknowledge, Identity, Inbox, Outbox, ReplayLimits, RetransmitClass, SessionHello};
 use crate::error::{Error, Result};
+use crate::planted::{self, Bug};
 
 /// Where the two sides of a link show each other how far they have consumed. It outlives the link and both programs.
 pub trait Page: PartialEq {
@@ -128,8 +129,7 @@ impl<M: Reuse, P: Page> Connection<M, P> {
 
     /// Returns whether there is a newer link than this one.
     pub fn is_newer(&self, than: u64) -> bool {
-        #[cfg(test)]
-        if crate::planted::is(crate::planted::Bug::GenerationIsNotCompared) {
+        if planted::is(Bug::GenerationIsNotCompared) {
             return than == 0 && self.newest > 0;
         }
         self.newest > than
@@ -161,8 +161,7 @@ impl<M: Reuse, P: Page> Connection<M, P> {
         if resumed.incarnation != Incarnation::Same {
             self.incarnation_since = link;
         }
-        #[cfg(test)]
-        if crate::planted::is(crate::planted::Bug::NeedHasNoWakeUp) {
+        if planted::is(Bug::NeedHasNoWakeUp) {
             self.wanted = 0;
         }
         if self.wanted > 0 {
@@ -208,10 +207,9 @@ impl<M: Reuse, P: Page> Connection<M, P> {
     /// how many of them were data: none if it has a newer link, or may return, under its name or because the link may
     /// end while it lives.
     pub fn peer_gone(&mut self, link: u64) -> (u64, u64) {
-        #[cfg(test)]
-        let _ = crate::planted::is(crate::planted::Bug::LinkThatBreaksIsAnEnd).then(|| self.breaks = false);
+        let breaks = self.breaks && !planted::is(Bug::LinkThatBreaksIsAnEnd);
         let is_lasting = self.outbox.peer().is_none_or(|(identity, _)| identity.is_lasting());
-        if is_lasting || self.breaks || self.is_newer(link) {
+        if is_lasting || breaks || self.is_newer(link) {
             return (0, 0);
         }
         self.read_peer_page();

@@ -39,7 +39,6 @@ pub mod inbox;
 pub mod outbox;
 pub mod peers;
 pub mod places;
-#[cfg(test)]
 mod planted;
 #[cfg(test)]
 mod properties;

@@ -10,7 +10,7 @@
 //!
 //! The order of calls for a message: [`Outbox::has_room`], [`Outbox::assign_number`], the frame goes
 //! to the link, [`Outbox::sent_to_place`]. The lock is free while the frame is written, so its
-//! acknowledgement may come before `sent`; that is why a number counts as possible from
+//! acknowledgement may come before `sent_to_place`; that is why a number counts as possible from
 //! `assign_number` on. A message that the link did not take has no number and stays the caller's.
 //!
 //! Pure state, without a clock, a socket or a lock.
@@ -20,6 +20,7 @@ use alloc::format;
 use super::places::{Places, Reuse};
 use super::{Identity, Progress, ReplayLimits, RetransmitClass, SessionHello};
 use crate::error::{Error, ErrorKind, Result};
+use crate::planted::{self, Bug};
 
 /// The sending side of a session. `M` is the stored part of a message that is needed to send it again.
 #[derive(Clone, Debug)]
@@ -126,17 +127,18 @@ pub struct OutboxStats {
 impl<M: Reuse> Outbox<M> {
     /// Returns an empty outbox. Without `limits` nothing is kept to be sent again (best effort).
     pub fn new(session: u64, limits: Option<ReplayLimits>) -> Outbox<M> {
+        let last = planted::number_before_first();
         Outbox {
             session,
             limits,
-            last: 0,
-            numbered: 0,
+            last,
+            numbered: last,
             kept: Places::new(),
             bytes: 0,
             unlooked: 0,
-            acknowledged: 0,
+            acknowledged: last,
             peer: None,
-            replayed_to: 0,
+            replayed_to: last,
             unkept: (0, 0),
             replayed: 0,
             dropped: 0,
@@ -185,12 +187,8 @@ impl<M: Reuse> Outbox<M> {
 
     /// Takes back the assigned numbers whose frames the link did not take.
     pub fn release_numbers(&mut self) {
-        #[cfg(test)]
-        if crate::planted::is(crate::planted::Bug::RetractsAnother) {
-            self.numbered += 1;
-            return;
-        }
-        self.numbered = self.last;
+        let retracts_another = planted::is(Bug::RetractsAnother);
+        self.numbered = if retracts_another { self.numbered + 1 } else { self.last };
     }
 
     /// Returns how many of the data messages with these body lengths fit one after the other.
@@ -204,18 +202,6 @@ impl<M: Reuse> Outbox<M> {
             fits
         };
         bodies.take_while(fits).count()
-    }
-
-    /// Numbers the messages from behind this number on.
-    #[cfg(test)]
-    pub fn begin_behind(&mut self, last: u64) {
-        (self.last, self.numbered, self.acknowledged, self.replayed_to) = (last, last, last, last);
-    }
-
-    /// Returns the number of the last message that was sent.
-    #[cfg(test)]
-    pub fn last(&self) -> u64 {
-        self.last
     }
 
     /// Returns the peer at the other end of the newest link, and its session.
@@ -300,17 +286,6 @@ impl<M: Reuse> Outbox<M> {
     /// Returns the stored part of the message that was kept last.
     pub fn last_kept(&mut self) -> Option<&mut M> {
         self.kept.last_mut().map(|kept| &mut kept.message)
-    }
-
-    /// Records that the link took a message under the number that [`Outbox::assign_number`]
-    /// returned, and returns that number. `message` is called if it has to be kept.
-    #[cfg(test)]
-    pub fn sent(&mut self, class: RetransmitClass, bytes: usize, message: impl FnOnce() -> M) -> u64 {
-        let (number, place) = self.sent_to_place(class, bytes);
-        if let Some(place) = place {
-            *place = message();
-        }
-        number
     }
 
     /// Records that the link took a message under the number that [`Outbox::assign_number`] returned. Returns that
@@ -486,10 +461,5 @@ impl<M: Reuse> Outbox<M> {
             self.last
         );
         Error::new(ErrorKind::Malformed, text)
-    }
-
-    #[cfg(test)]
-    pub(super) fn kept(&self) -> (usize, usize) {
-        (self.kept.len(), self.bytes)
     }
 }

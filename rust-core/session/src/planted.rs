@@ -1,6 +1,5 @@
-//! Bugs that a test plants, one at a time, to see that the simulation finds them.
-
-use std::cell::Cell;
+//! What the simulation plants in this crate, and what is nothing in every build but that of its tests: bugs, one at a
+//! time, to see that the simulation finds them, and the number that precedes the first.
 
 /// A bug.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,31 +20,74 @@ pub enum Bug {
     RetractsAnother,
 }
 
-impl Bug {
-    pub const ALL: [Bug; 7] = [
-        Bug::UnsentIsLost,
-        Bug::GenerationIsNotCompared,
-        Bug::WithdrawalIsNotQueued,
-        Bug::AcknowledgesMore,
-        Bug::NeedHasNoWakeUp,
-        Bug::LinkThatBreaksIsAnEnd,
-        Bug::RetractsAnother,
-    ];
+#[cfg(not(test))]
+mod nothing {
+    /// Returns false: a test alone plants a bug.
+    #[inline(always)]
+    pub fn is(_: super::Bug) -> bool {
+        false
+    }
+
+    /// Returns 0: the first number is 1.
+    #[inline(always)]
+    pub fn number_before_first() -> u64 {
+        0
+    }
 }
 
-thread_local! {
-    static PLANTED: Cell<Option<Bug>> = const { Cell::new(None) };
-}
+#[cfg(not(test))]
+pub use nothing::{is, number_before_first};
 
-/// Returns whether this bug is planted in this thread.
-pub fn is(bug: Bug) -> bool {
-    PLANTED.get() == Some(bug)
-}
+#[cfg(test)]
+pub use by_tests::{is, number_before_first, numbered_behind, plant};
 
-/// Plants a bug for this thread while `run` goes on, which may panic.
-pub fn plant<R>(bug: Bug, run: impl FnOnce() -> R) -> std::thread::Result<R> {
-    PLANTED.set(Some(bug));
-    let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(run));
-    PLANTED.set(None);
-    result
+#[cfg(test)]
+mod by_tests {
+    use std::cell::Cell;
+
+    use super::Bug;
+
+    impl Bug {
+        pub const ALL: [Bug; 7] = [
+            Bug::UnsentIsLost,
+            Bug::GenerationIsNotCompared,
+            Bug::WithdrawalIsNotQueued,
+            Bug::AcknowledgesMore,
+            Bug::NeedHasNoWakeUp,
+            Bug::LinkThatBreaksIsAnEnd,
+            Bug::RetractsAnother,
+        ];
+    }
+
+    thread_local! {
+        static PLANTED: Cell<Option<Bug>> = const { Cell::new(None) };
+        static NUMBER_BEFORE_FIRST: Cell<u64> = const { Cell::new(0) };
+    }
+
+    /// Returns whether this bug is planted in this thread.
+    pub fn is(bug: Bug) -> bool {
+        PLANTED.get() == Some(bug)
+    }
+
+    /// Plants a bug for this thread while `run` goes on, which may panic.
+    pub fn plant<R>(bug: Bug, run: impl FnOnce() -> R) -> std::thread::Result<R> {
+        PLANTED.set(Some(bug));
+        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(run));
+        PLANTED.set(None);
+        result
+    }
+
+    /// Returns the number that precedes the first of an outbox that this thread makes now.
+    pub fn number_before_first() -> u64 {
+        NUMBER_BEFORE_FIRST.get()
+    }
+
+    /// Makes an outbox whose messages have the numbers from behind `last` on: shortly before a limit of integers, which
+    /// no history is long enough to reach.
+    pub fn numbered_behind<R>(last: u64, make: impl FnOnce() -> R) -> R {
+        NUMBER_BEFORE_FIRST.set(last);
+        let made = make();
+        NUMBER_BEFORE_FIRST.set(0);
+        made
+    }
 }

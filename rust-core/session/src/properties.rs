@@ -67,7 +67,7 @@ proptest! {
             let next = kept.iter().find(|(_, (.., had))| !had).map(|(number, _)| *number);
             prop_assert_eq!(outbox.to_replay(), next.as_ref().map(|number| (number, *number)));
             let bytes_kept: usize = kept.values().map(|(_, bytes, _)| bytes).sum();
-            prop_assert_eq!(outbox.kept(), (kept.len(), bytes_kept));
+            prop_assert_eq!((outbox.kept_count(), outbox.unacknowledged().bytes), (kept.len(), bytes_kept));
             match step {
                 Sending::Send(class, bytes) if next.is_none() => {
                     let fits = kept.is_empty() || (kept.len() < 5 && bytes_kept + bytes <= 80);
@@ -77,7 +77,9 @@ proptest! {
                         continue;
                     }
                     last += 1;
-                    prop_assert_eq!(outbox.sent(class, bytes, || last), last);
+                    let (number, place) = outbox.sent_to_place(class, bytes);
+                    place.into_iter().for_each(|place| *place = last);
+                    prop_assert_eq!(number, last);
                     if waits || (class == RetransmitClass::IdempotentAnswer && fits) {
                         kept.insert(last, (class, bytes, true));
                     }

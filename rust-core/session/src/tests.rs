@@ -17,6 +17,7 @@ mod taken;
 use super::connection::{Content, Control, Obstacle, Page, Terms, Ticket, Tried, Unless};
 use super::inbox::{AckTrigger, AckUrgency, Acknowledge, Fate, Verdict};
 use super::outbox::Incarnation;
+use super::places::Reuse;
 use super::{
     Connection, Identity, Inbox, Outbox, Owner, Progress, ReplayLimits, RetransmitClass, SessionHello,
 };
@@ -41,8 +42,15 @@ fn hello(session: u64, received: u64, consumed: u64) -> SessionHello {
 
 fn send(outbox: &mut Outbox<&'static str>, class: RetransmitClass, message: &'static str) -> u64 {
     let next = outbox.assign_number();
-    assert_eq!(outbox.sent(class, message.len(), || message), next);
+    let (number, place) = outbox.sent_to_place(class, message.len());
+    place.into_iter().for_each(|place| *place = message);
+    assert_eq!(number, next);
     next
+}
+
+/// How many messages are kept, and their bytes.
+fn kept<M: Reuse>(outbox: &Outbox<M>) -> (usize, usize) {
+    (outbox.kept_count(), outbox.unacknowledged().bytes)
 }
 
 fn replay(outbox: &mut Outbox<&'static str>) -> Vec<(u64, &'static str)> {

@@ -1,4 +1,4 @@
-//! Requests and their answers over shared memory: the number of locks, and one answer for each request.
+//! Requests and their answers: one answer for each request, whoever waits for it.
 
 use std::sync::{Arc, OnceLock, Weak, mpsc};
 use std::time::{Duration, Instant};
@@ -8,7 +8,6 @@ use crate::deadline::Wait;
 use crate::error::{Error, ErrorKind, RemoteFailure};
 use crate::message::Payload;
 use crate::request::{Request, Server};
-use crate::sys::seat::counted;
 use crate::value::{Limits, Value};
 use crate::{Channel, Options};
 
@@ -26,26 +25,6 @@ fn joined(name: &str) -> (Server, Channel) {
 
 fn next(server: &Server) -> Request {
     server.next(Duration::from_secs(60)).unwrap().expect("the server is open")
-}
-
-#[test]
-#[cfg_attr(not(debug_assertions), ignore = "a release build does not count")]
-fn short_request_and_reply_take_one_lock_each_and_receiving_one_more() {
-    let (server, client) = joined("request-locks");
-    let short = payload(&Value::from("some bytes"));
-    for round in 0..200 {
-        let (to_send, pending) = counted(|| client.start_call(&short, SOON).unwrap());
-        let (to_receive, request) = counted(|| next(&server));
-        let (to_reply, replied) = counted(|| request.reply_payload(&short));
-        replied.unwrap();
-        drop(request);
-        let (to_finish, reply) = counted(|| client.finish_call(&pending, SOON).unwrap());
-        assert_eq!(reply.value().unwrap(), &Value::from("some bytes"));
-        // The first round connects, and the first lock counts of the server may include that.
-        if round > 1 {
-            assert_eq!((to_send, to_receive, to_reply, to_finish), (1, 2, 1, 1), "round {round}");
-        }
-    }
 }
 
 /// Polls until there is a request.

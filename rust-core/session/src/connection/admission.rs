@@ -8,6 +8,7 @@ use super::{Connection, Page};
 use crate::RetransmitClass;
 use crate::error::Error;
 use crate::places::Reuse;
+use crate::planted::{self, Bug};
 
 /// After this many unacknowledged messages a program that only sends checks for acknowledgements.
 const ACK_CHECK_INTERVAL: usize = 64;
@@ -234,8 +235,7 @@ impl<M: Reuse, P: Page> Connection<M, P> {
 
     /// Records that the last message, of this number, goes over the newest link as a replay.
     fn unsent(&mut self, number: u64) {
-        #[cfg(test)]
-        if crate::planted::is(crate::planted::Bug::UnsentIsLost) {
+        if planted::is(Bug::UnsentIsLost) {
             return;
         }
         self.outbox.unsent(number);

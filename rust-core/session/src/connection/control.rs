@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use super::{Connection, Page};
 use crate::inbox::AckTrigger;
 use crate::places::Reuse;
+use crate::planted::{self, Bug};
 
 /// What is to be said next.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,8 +67,7 @@ impl<M: Reuse, P: Page> Connection<M, P> {
 
     /// Notes that the caller of this request gave up, for the peer to be informed.
     pub fn withdraw(&mut self, request: u64) {
-        #[cfg(test)]
-        if crate::planted::is(crate::planted::Bug::WithdrawalIsNotQueued) {
+        if planted::is(Bug::WithdrawalIsNotQueued) {
             return;
         }
         if self.withdrawn.len() < MOST_WITHDRAWALS {

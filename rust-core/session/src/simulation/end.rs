@@ -7,6 +7,7 @@ use std::rc::Rc;
 use super::super::connection::{self, Connection};
 use super::super::inbox::Acknowledge;
 use super::super::places::Reuse;
+use super::super::planted;
 use super::super::{Identity, ReplayLimits, RetransmitClass, SessionHello};
 use super::stream::Stream;
 use super::truth::Truth;
@@ -198,8 +199,7 @@ pub struct End {
 impl End {
     /// Returns a program whose messages have the numbers from behind `last` on.
     pub fn new((session, last): (u64, u64), keeps: Option<ReplayLimits>, how: Acknowledge) -> End {
-        let mut connection = Connection::new(session, keeps, how);
-        connection.outbox.begin_behind(last);
+        let connection = planted::numbered_behind(last, || Connection::new(session, keeps, how));
         End {
             connection,
             how,

@@ -141,7 +141,7 @@ impl World<'_> {
         for (i, page) in both.into_iter().zip(pages) {
             let hello = hellos[1 - i % 2];
             let identity = if is_listener(i) { client.clone() } else { Identity::Listener };
-            let sent_before = self.ends[peer(i)].connection.outbox.last();
+            let sent_before = self.ends[peer(i)].connection.outbox.next_number() - 1;
             let (id, end) = (self.links, &mut self.ends[i]);
             let number = end.connection.link_made(true, self.is_server || of.breaks);
             let to = hello.session;
@@ -186,7 +186,7 @@ impl World<'_> {
             let end = &mut self.ends[i];
             end.sent_over = tx.number;
             let (kept, session, keeps) =
-                (end.connection.outbox.kept().0, end.session(), self.keeps[i].is_some());
+                (end.connection.outbox.kept_count(), end.session(), self.keeps[i].is_some());
             let up =
                 end.connection.link_up(tx.number, &tx.hello, tx.identity.clone(), tx.page.clone()).unwrap();
             let Some(up) = up else {

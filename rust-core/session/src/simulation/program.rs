@@ -581,7 +581,7 @@ impl World<'_> {
         };
         self.moves += 1;
         if is_kept {
-            let number = self.ends[i].connection.outbox.last();
+            let number = self.ends[i].connection.outbox.next_number() - 1;
             self.truth.sent(self.ends[i].session(), number, content.class);
         } else {
             self.ends[i].answer_not_kept |= content.class == RetransmitClass::IdempotentAnswer;

@@ -3,12 +3,12 @@
 use std::collections::{HashMap, HashSet};
 
 use super::Coverage;
-use super::end::End;
+use super::end::{Content, End};
 use super::truth::Truth;
 use crate::histories::Random;
 use crate::inbox::Acknowledge;
 use crate::peers::{DisconnectedPeers, PeerLimits};
-use crate::{Identity, ReplayLimits, RetransmitClass};
+use crate::{Identity, Outbox, ReplayLimits, RetransmitClass};
 
 /// A connection: the ends `2 * pair`, of the program that listens, and `2 * pair + 1`.
 #[derive(Clone)]
@@ -77,6 +77,11 @@ pub fn pair(i: usize) -> usize {
 /// Returns whether this end is of the program that listens.
 pub fn is_listener(i: usize) -> bool {
     i.is_multiple_of(2)
+}
+
+/// Returns how many messages an outbox keeps, and their bytes.
+fn kept(outbox: &Outbox<Content>) -> (usize, usize) {
+    (outbox.kept_count(), outbox.unacknowledged().bytes)
 }
 
 /// Returns no absent clients: a server keeps the sessions of one.
@@ -185,7 +190,7 @@ impl World<'_> {
             _ => {}
         }
         for end in &self.ends {
-            let (count, bytes) = end.connection.outbox.kept();
+            let (count, bytes) = kept(&end.connection.outbox);
             let within =
                 |limits: ReplayLimits| count <= limits.count && (bytes <= limits.bytes || count == 1);
             assert!(
@@ -198,9 +203,9 @@ impl World<'_> {
     /// A peer with impossible claims is refused, and changes nothing.
     fn acknowledge_impossible_number(&mut self, i: usize) {
         let outbox = &mut self.ends[i].connection.outbox;
-        let before = (outbox.kept(), outbox.stats());
-        let number = outbox.last() + 2 + self.random.below(3) as u64;
+        let before = (kept(outbox), outbox.stats());
+        let number = outbox.next_number() + 1 + self.random.below(3) as u64;
         assert!(outbox.acknowledged(number).is_err());
-        assert_eq!((outbox.kept(), outbox.stats()), before);
+        assert_eq!((kept(outbox), outbox.stats()), before);
     }
 }

@@ -239,7 +239,7 @@ mod tests {
 
     #[test]
     #[cfg_attr(not(debug_assertions), ignore = "a release build does not count")]
-    fn call_takes_one_lock_to_begin_and_one_to_end() {
+    fn call_takes_at_most_one_lock_to_begin_and_one_to_end() {
         let (peer, client, short) = both("call-locks");
         let mut soon = 0;
         for _ in 0..200 {
@@ -250,7 +250,7 @@ mod tests {
             let (to_end, ended) = counted(|| client.reply_soon(pending, leading));
             match ended {
                 Ok(_) => {
-                    assert_eq!((to_begin, to_end), (1, 1));
+                    assert!(to_begin <= 1 && to_end <= 1, "{to_begin} to begin, {to_end} to end");
                     soon += 1;
                 }
                 Err(leading) => {

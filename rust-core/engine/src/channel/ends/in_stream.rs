@@ -56,7 +56,7 @@ mod tests {
 
     #[test]
     #[cfg_attr(not(debug_assertions), ignore = "a release build does not count")]
-    fn message_over_a_stream_takes_two_locks_in_each_call() {
+    fn message_over_a_stream_takes_at_most_two_locks_in_each_call() {
         for transport in ["unix", "fifo"] {
             let endpoint = format!("{transport}:stream-locks-{}", std::process::id());
             let far = Channel::open(&endpoint, &Options::default(), SOON).unwrap();
@@ -76,14 +76,14 @@ mod tests {
                 for payload in &payloads {
                     // The first messages take more locks, because spinning has not succeeded yet, and so do those after
                     // an answer that missed the short wait, as on a loaded machine. So this repeats until some have
-                    // taken two locks.
+                    // taken no more than two locks.
                     let mut short = (0, 0);
                     let is_enough = (0..100_000).any(|_| {
                         let (to_send, sent) = counted(|| near.send_payload(payload, SOON));
                         let (to_receive, received) = counted(|| near.recv(SOON));
                         sent.unwrap();
                         assert_eq!(received.unwrap().body().len(), payload.len());
-                        short.0 += usize::from(to_send == 2);
+                        short.0 += usize::from(to_send <= 2);
                         short.1 += usize::from(to_receive <= 2);
                         short.0 >= 100 && short.1 >= 100
                     });

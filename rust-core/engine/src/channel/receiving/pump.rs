@@ -3,6 +3,8 @@
 //!
 //! What differs between them says [`Reads`]; what becomes of a frame decides the caller of [`Receiving::pump`].
 
+use std::time::Duration;
+
 use super::in_place::ANY;
 use super::reads::Reads;
 use super::{Receiving, Turn, check_pattern};
@@ -11,7 +13,9 @@ use crate::channel::link::{Want, is_answer_to};
 use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::Header;
+use crate::planted::{self, Planted};
 use crate::session::inbox::AckTrigger;
+use crate::sys::sleeping::sleep;
 
 /// Messages in the inbox, at most, while a thread reads for acknowledgements.
 const MAX_INBOX: usize = 1 << 16;
@@ -94,9 +98,8 @@ impl Receiving {
         // A newer link is taken only after this one was read to its end.
         let mut is_next = true;
         loop {
-            #[cfg(test)]
-            if crate::drive::SLEEPS.get() {
-                crate::sys::sleeping::sleep(std::time::Duration::from_micros(1));
+            if planted::is(Planted::SleepInLoop) {
+                sleep(Duration::from_micros(1));
             }
             if std::mem::take(&mut is_next) {
                 if turn(self, Turn::Look)? {

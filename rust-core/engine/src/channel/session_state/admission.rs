@@ -6,23 +6,14 @@
 
 use super::{SessionHalves, class};
 use crate::frame::Kind;
+use crate::planted::{self, Planted};
 use crate::session::connection::Content;
 
 pub use crate::session::connection::{Obstacle, Terms, Ticket, Unless, crosses_ack_check};
 
-#[cfg(test)]
-thread_local! {
-    /// The rule that the test `planted_rule` adds: messages of this length are too long.
-    pub static REFUSED_LENGTH: std::cell::Cell<Option<usize>> = const { std::cell::Cell::new(None) };
-}
-
 /// Returns whether a link with this limit may get a message of this length.
 fn allows(limit: u64, length: usize) -> bool {
-    #[cfg(test)]
-    if REFUSED_LENGTH.get() == Some(length) {
-        return false;
-    }
-    length as u64 <= limit
+    length as u64 <= limit && !planted::is(Planted::RefusedLength(length))
 }
 
 /// Returns what a message of this kind and length is to a session whose link takes so many bytes.
