@@ -325,11 +325,6 @@ impl<'a> Waiting<'a> {
         self.duration == Some(Duration::ZERO)
     }
 
-    /// Whether there is no deadline.
-    pub fn is_forever(&self) -> bool {
-        self.duration.is_none()
-    }
-
     /// Whether a signal that asks the program to stop ends the call: one without end, or a part of one.
     pub fn heeds_signals(&self) -> bool {
         self.duration.is_none() || self.part_of == Some(Timeout::Forever)
