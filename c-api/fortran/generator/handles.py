@@ -57,7 +57,7 @@ def handle_procedures(name: str) -> str:
    end function
 """
     for what in ["stats", "events"]:
-        if name in ("listener", "region") or (what == "events" and name in ("service", "controller")):
+        if name == "region" or (what == "events" and name in ("service", "controller")):
             continue
         doc = ("Counters as a map." if what == "stats" else
                "What has happened since the last call: an array of maps with kind, at, missed and text.")

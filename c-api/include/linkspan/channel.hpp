@@ -247,6 +247,17 @@ public:
         check(linkspan_listener_accept(c(), t.nanoseconds(), &ch));
         return channel({ch, callbacks_});
     }
+    /// What happened since the last call: see `linkspan_listener_events`. Events of a connected peer are those of its channel.
+    message events() const {
+        linkspan_message *m;
+        check(linkspan_listener_events(c(), &m));
+        return message(m);
+    }
+    message stats() const {
+        linkspan_message *m;
+        check(linkspan_listener_stats(c(), &m));
+        return message(m);
+    }
     /// A file descriptor that is readable while `accept` would not wait. The listener owns it.
     int fileno() const {
         int fd;

@@ -92,6 +92,12 @@ static void flush_says_how_much_is_left(const char *endpoint) {
         CHECK(number_of(m) == n);
         linkspan_message_release(m);
     }
+    uint64_t received, missed;
+    OK(linkspan_subscriber_stats(s, &m));
+    OK(linkspan_message_get_u64(m, "received", &received));
+    OK(linkspan_message_get_u64(m, "missed", &missed));
+    CHECK(received == 3 && missed == 0);
+    linkspan_message_release(m);
     OK(linkspan_publisher_flush(p, LINKSPAN_DEFAULT));
     OK(linkspan_publisher_close(p, LINKSPAN_DEFAULT));
     CHECK(linkspan_publisher_flush(p, 0) == LINKSPAN_INVALID_STATE);

@@ -13,6 +13,16 @@
 #define KILOWATTS "name = \"power\"\n[fields.watts]\ntype = \"f64\"\nunit = \"kW\"\n"
 #define NEWER WATTS "[fields.phase]\ntype = \"u8\"\ndefault = 1\n"
 
+/* Takes over the events of an object that has refused a peer. */
+static void is_mismatch(linkspan_message *events) {
+    const char *kind;
+    size_t count, length;
+    OK(linkspan_message_count(events, "", &count));
+    OK(linkspan_message_get_text(events, "0/kind", &kind, &length));
+    CHECK(count >= 1 && length == strlen("schema_mismatch") && memcmp(kind, "schema_mismatch", length) == 0);
+    linkspan_message_release(events);
+}
+
 static void on(const char *endpoint) {
     linkspan_publisher *out;
     linkspan_subscriber *in;
@@ -63,16 +73,37 @@ static void on(const char *endpoint) {
     CHECK(linkspan_schema("unix:test/nobody", &m) == LINKSPAN_NOT_FOUND);
 
     OK(linkspan_publisher_events(out, &m));
-    const char *kind;
-    size_t length;
-    OK(linkspan_message_get_text(m, "0/kind", &kind, &length));
-    CHECK(length == strlen("schema_mismatch") && memcmp(kind, "schema_mismatch", length) == 0);
-    linkspan_message_release(m);
+    is_mismatch(m);
     OK(linkspan_publisher_close(out, LINKSPAN_DEFAULT));
     linkspan_publisher_free(out);
 }
 
 #define LEVEL "name = \"tank\"\n[fields.level]\ntype = \"f64\"\nunit = \"m\"\n"
+
+/* A client that is refused has no channel: the listener reports it. */
+static void listeners(void) {
+    linkspan_listener *listener;
+    linkspan_channel *client;
+    linkspan_message *m;
+    linkspan_options options = LINKSPAN_OPTIONS_INIT;
+    size_t count;
+    uint64_t forgotten;
+    options.schema = WATTS;
+    OK(linkspan_listener_listen("unix:test/power", &options, &listener));
+    OK(linkspan_listener_events(listener, &m));
+    OK(linkspan_message_count(m, "", &count));
+    CHECK(count == 0);
+    linkspan_message_release(m);
+    options.schema = KILOWATTS;
+    CHECK(linkspan_channel_connect("unix:test/power", &options, SOON, &client) == LINKSPAN_SCHEMA_MISMATCH);
+    OK(linkspan_listener_events(listener, &m));
+    is_mismatch(m);
+    OK(linkspan_listener_stats(listener, &m));
+    OK(linkspan_message_get_u64(m, "forgotten", &forgotten));
+    CHECK(forgotten == 0);
+    linkspan_message_release(m);
+    linkspan_listener_free(listener);
+}
 
 /* Replies have a schema of their own, which is compared when a client connects. */
 static void replies(void) {
@@ -94,6 +125,13 @@ static void replies(void) {
     options.reply_schema = "name = \"tank\"\n[fields.level]\ntype = \"f64\"\nunit = \"cm\"\n";
     CHECK(linkspan_channel_connect("unix:test/tank", &options, SOON, &client) == LINKSPAN_SCHEMA_MISMATCH);
     CHECK(strstr(linkspan_last_error_text(), "the unit is m there and cm here") != NULL);
+    OK(linkspan_server_events(server, &m));
+    is_mismatch(m);
+    uint64_t mismatches;
+    OK(linkspan_server_stats(server, &m));
+    OK(linkspan_message_get_u64(m, "schema_mismatches", &mismatches));
+    CHECK(mismatches == 1);
+    linkspan_message_release(m);
     linkspan_server_free(server);
     CHECK(linkspan_reply_schema("unix:test/tank", &m) == LINKSPAN_NOT_FOUND);
 }
@@ -135,6 +173,7 @@ int main(void) {
     on("unix:test/schema");
     on("shm:test/schema");
     replies();
+    listeners();
     records();
     options.schema = "/nowhere/power.toml";
     CHECK(linkspan_publisher_new("unix:test/schema", &options, &out) == LINKSPAN_NOT_FOUND);

@@ -358,6 +358,10 @@ static void control(void) {
     OK(linkspan_controller_connect(NULL, NULL, SOON, &controller));
     CHECK(linkspan_controller_next(controller, 0, &m) == LINKSPAN_INVALID_STATE);
     OK(linkspan_controller_watch(controller, 20000000, services, 1));
+    int fd;
+    OK(linkspan_controller_fileno(controller, &fd));
+    struct pollfd pushed = {fd, POLLIN, 0};
+    CHECK(poll(&pushed, 1, 20000) == 1);
     becomes("service/state", "RUNNING");
     bool counts = false;
     while (!counts) {

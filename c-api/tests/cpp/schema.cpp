@@ -59,6 +59,20 @@ void replies() {
     }
 }
 
+/// A client that is refused has no channel: the listener reports it.
+void listeners() {
+    const linkspan::listener listener("unix:test/power", with(watts));
+    CHECK(listener.events().count() == 0);
+    try {
+        linkspan::channel::connect("unix:test/power", with(kilowatts), 20s);
+        CHECK(!"it connected");
+    } catch (const linkspan::schema_mismatch &) {
+    }
+    const auto events = listener.events();
+    CHECK(events.count() == 1 && events.get<std::string>("0/kind") == "schema_mismatch");
+    CHECK(listener.events().count() == 0 && listener.stats().get<int>("forgotten") == 0);
+}
+
 void records() {
     for (const std::string &schema : {watts, newer}) {
         linkspan::publisher out("journal:test/power", with(schema));
@@ -77,6 +91,7 @@ int main() {
     on("unix:test/schema");
     on("shm:test/schema");
     replies();
+    listeners();
     records();
     std::puts("ok");
 }

@@ -13,6 +13,7 @@ program schema_test
    call on("unix:test/schema")
    call on("shm:test/schema")
    call replies()
+   call listeners()
    call records()
    print '(a)', "ok"
 
@@ -75,6 +76,30 @@ contains
       if (stat /= linkspan_schema_mismatch) error stop "it connected"
       if (index(why, "the unit is m there and cm here") == 0) error stop "why of replies"
       call server%close()
+   end subroutine
+
+   ! A client that is refused has no channel: the listener reports it.
+   subroutine listeners()
+      type(linkspan_listener) :: listener
+      type(linkspan_channel) :: client
+      type(linkspan_message) :: found
+      type(linkspan_options) :: options
+      character(:), allocatable :: kind
+      integer :: stat, forgotten
+      options%schema = watts
+      call listener%listen("unix:test/power", options)
+      call listener%events(found)
+      if (found%count() /= 0) error stop "events before the first client"
+      options%schema = kilowatts
+      call client%connect("unix:test/power", options, timeout=60.0_real64, stat=stat)
+      if (stat /= linkspan_schema_mismatch) error stop "the client connected"
+      call listener%events(found)
+      call found%get("0/kind", kind)
+      if (found%count() /= 1 .or. kind /= "schema_mismatch") error stop "events of a listener"
+      call listener%stats(found)
+      call found%get("forgotten", forgotten)
+      if (forgotten /= 0) error stop "counters of a listener"
+      call listener%close()
    end subroutine
 
    subroutine records()
