@@ -46,16 +46,16 @@ void boiler_reading_free(boiler_reading *to);
 // Sets `message` to one that holds `from`; its previous value goes.
 linkspan_status boiler_reading_encode(const boiler_reading *from, linkspan_message *message);
 
-// Reads a message into `to`, which boiler_reading_init() or an earlier call has set: what it held is freed. At an error, `to` holds a part
-// of the message. LINKSPAN_SCHEMA_MISMATCH for a message of another schema.
+// Reads a message into `to`, which boiler_reading_init() or an earlier call has set: what it held is freed. At an
+// error, `to` holds a part of the message. LINKSPAN_SCHEMA_MISMATCH for a message of another schema.
 linkspan_status boiler_reading_decode(boiler_reading *to, const linkspan_message *message);
 
-// Puts `from` as one value of a message that the program builds: under `key` in a map; with NULL in an array, or as the whole value
-// of an empty message.
+// Puts `from` as one value of a message that the program builds: under `key` in a map; with NULL in an array, or as the
+// whole value of an empty message.
 linkspan_status boiler_reading_put(const boiler_reading *from, linkspan_message *message, const char *key);
 
-// Reads the value at a path of a message into `to`, as boiler_reading_decode() does: "" is the whole message, which has to be of this
-// schema; a part of one has no schema of its own.
+// Reads the value at a path of a message into `to`, as boiler_reading_decode() does: "" is the whole message, which
+// has to be of this schema; a part of one has no schema of its own.
 linkspan_status boiler_reading_get(boiler_reading *to, const linkspan_message *message, const char *path);
 
 // Encodes `from`. Free the bytes with linkspan_free().

@@ -80,16 +80,16 @@ void imu_sample_free(imu_sample *to);
 // Sets `message` to one that holds `from`; its previous value goes.
 linkspan_status imu_sample_encode(const imu_sample *from, linkspan_message *message);
 
-// Reads a message into `to`, which imu_sample_init() or an earlier call has set: what it held is freed. At an error, `to` holds a part
-// of the message. LINKSPAN_SCHEMA_MISMATCH for a message of another schema.
+// Reads a message into `to`, which imu_sample_init() or an earlier call has set: what it held is freed. At an
+// error, `to` holds a part of the message. LINKSPAN_SCHEMA_MISMATCH for a message of another schema.
 linkspan_status imu_sample_decode(imu_sample *to, const linkspan_message *message);
 
-// Puts `from` as one value of a message that the program builds: under `key` in a map; with NULL in an array, or as the whole value
-// of an empty message.
+// Puts `from` as one value of a message that the program builds: under `key` in a map; with NULL in an array, or as the
+// whole value of an empty message.
 linkspan_status imu_sample_put(const imu_sample *from, linkspan_message *message, const char *key);
 
-// Reads the value at a path of a message into `to`, as imu_sample_decode() does: "" is the whole message, which has to be of this
-// schema; a part of one has no schema of its own.
+// Reads the value at a path of a message into `to`, as imu_sample_decode() does: "" is the whole message, which
+// has to be of this schema; a part of one has no schema of its own.
 linkspan_status imu_sample_get(imu_sample *to, const linkspan_message *message, const char *path);
 
 #ifdef __cplusplus

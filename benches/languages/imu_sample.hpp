@@ -89,8 +89,8 @@ struct ImuSample {
     /// Sets `message` to one that holds this value.
     void encode(linkspan::message &message_) const { put_(message_.clear(), nullptr); }
 
-    /// Returns the value of a message. Throws `linkspan::schema_mismatch` for a message of another schema; `wrong_type` or `out_of_range`
-    /// if it does not fit.
+    /// Returns the value of a message. Throws `linkspan::schema_mismatch` for a message of another schema; `wrong_type`
+    /// or `out_of_range` if it does not fit.
     static ImuSample decode(const linkspan::message &message_) {
         linkspan::check_fingerprint(message_, fingerprint);
         return get_(message_, "");

@@ -100,16 +100,16 @@ void motor_state_free(motor_state *to);
 // Sets `message` to one that holds `from`; its previous value goes.
 linkspan_status motor_state_encode(const motor_state *from, linkspan_message *message);
 
-// Reads a message into `to`, which motor_state_init() or an earlier call has set: what it held is freed. At an error, `to` holds a part
-// of the message. LINKSPAN_SCHEMA_MISMATCH for a message of another schema.
+// Reads a message into `to`, which motor_state_init() or an earlier call has set: what it held is freed. At an
+// error, `to` holds a part of the message. LINKSPAN_SCHEMA_MISMATCH for a message of another schema.
 linkspan_status motor_state_decode(motor_state *to, const linkspan_message *message);
 
-// Puts `from` as one value of a message that the program builds: under `key` in a map; with NULL in an array, or as the whole value
-// of an empty message.
+// Puts `from` as one value of a message that the program builds: under `key` in a map; with NULL in an array, or as the
+// whole value of an empty message.
 linkspan_status motor_state_put(const motor_state *from, linkspan_message *message, const char *key);
 
-// Reads the value at a path of a message into `to`, as motor_state_decode() does: "" is the whole message, which has to be of this
-// schema; a part of one has no schema of its own.
+// Reads the value at a path of a message into `to`, as motor_state_decode() does: "" is the whole message, which
+// has to be of this schema; a part of one has no schema of its own.
 linkspan_status motor_state_get(motor_state *to, const linkspan_message *message, const char *path);
 
 #ifdef __cplusplus

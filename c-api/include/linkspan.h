@@ -39,8 +39,8 @@ static inline size_t linkspan_zstr_length(const char *text) { return text ? strl
     {sizeof(linkspan_item), 0, 0, NULL, 0, 0, 0, false, 0, 0, 0.0, NULL, NULL, 0, LINKSPAN_ARRAY_INIT}
 
 
-// A time-out: that of the object's options, 30 s by default. Loops wait without a deadline with it: `linkspan_server_next` and the other
-// `_next` functions do, whatever the options are.
+// A time-out: that of the object's options, 30 s by default. Loops wait without a deadline with it:
+// `linkspan_server_next` and the other `_next` functions do, whatever the options are.
 #define LINKSPAN_DEFAULT -1
 
 // A time-out: for ever.
@@ -133,9 +133,9 @@ static inline size_t linkspan_zstr_length(const char *text) { return text ? strl
 // A channel: two ends, messages in both directions, requests and replies. Free it with
 // `linkspan_channel_free`.
 //
-// Any number of threads may send and call, each within its own time-out: those that send take turns, the requests of calls are under
-// way together. One thread at a time may receive; a second thread that receives or calls gets `InvalidState`. Any thread may close the
-// channel, which ends the waits of others.
+// Any number of threads may send and call, each within its own time-out: those that send take turns, the requests of
+// calls are under way together. One thread at a time may receive; a second thread that receives or calls gets
+// `InvalidState`. Any thread may close the channel, which ends the waits of others.
 typedef struct linkspan_channel linkspan_channel;
 
 // A connection to the controller of this machine, or of another one. Free it with
@@ -147,7 +147,8 @@ typedef struct linkspan_channel linkspan_channel;
 // `REJECTED`), `state`, and `value` or `error`.
 typedef struct linkspan_controller linkspan_controller;
 
-// Waits for peers at an endpoint. Free it with `linkspan_listener_free`. Any number of threads may accept, and any may close it.
+// Waits for peers at an endpoint. Free it with `linkspan_listener_free`. Any number of threads may accept, and any may
+// close it.
 typedef struct linkspan_listener linkspan_listener;
 
 // A message: one value, and for a received message also its origin.
@@ -158,8 +159,8 @@ typedef struct linkspan_listener linkspan_listener;
 // message; a thread that changes it must be the only user.
 typedef struct linkspan_message linkspan_message;
 
-// A request that was sent, whose reply `linkspan_channel_finish_call` gets. Any thread may use it with the channel that it is of, which
-// it does not keep open. Free it with `linkspan_pending_reply_free`.
+// A request that was sent, whose reply `linkspan_channel_finish_call` gets. Any thread may use it with the channel
+// that it is of, which it does not keep open. Free it with `linkspan_pending_reply_free`.
 typedef struct linkspan_pending_reply linkspan_pending_reply;
 
 // Sends to any number of subscribers and never waits for a slow one. Free it with `linkspan_publisher_free`.
@@ -229,7 +230,8 @@ typedef struct linkspan_options {
     // The encoding of what is sent: `"cbor"`, `"json"`, `"bson"`, `"smile"`, `"raw"`.
     const char *encoding;
     // What `LINKSPAN_DEFAULT` stands for in this object's calls: nanoseconds, 0 for calls that do not wait, or
-    // `LINKSPAN_FOREVER`; `LINKSPAN_DEFAULT` itself is 30 s. Loops (`linkspan_server_next` and others) do not look at it.
+    // `LINKSPAN_FOREVER`; `LINKSPAN_DEFAULT` itself is 30 s. Loops (`linkspan_server_next` and others) do not look at
+    // it.
     int64_t timeout;
     // A name of this program that stays the same across restarts.
     const char *client_id;
@@ -272,7 +274,8 @@ typedef struct linkspan_options {
     uint64_t replay_count;
     // How many bytes of unacknowledged messages are kept; one message is always accepted.
     uint64_t replay_bytes;
-    // For how many disconnected clients a listener keeps messages, 0 for 256; beyond that it drops those of the oldest and records an event.
+    // For how many disconnected clients a listener keeps messages, 0 for 256; beyond that it drops those of the oldest
+    // and records an event.
     uint64_t absent_clients;
     // Where a new subscriber to a journal begins: `"first"`, `"newest"`, the number of a message such as
     // `"42"`, or a time such as `"2026-11-20T12:00:00Z"` (RFC 3339).
@@ -299,17 +302,19 @@ typedef struct linkspan_options {
     const char *reply_schema;
     // Whether a publisher takes over the endpoint from another publisher of this process, with its subscribers.
     bool replace;
-    // Whether the long byte strings of a received message stay in the memory of the sender until the message is released, as arrays do;
-    // over `shm:`. A sender that means harm can change them while they are read: copy what is parsed.
+    // Whether the long byte strings of a received message stay in the memory of the sender until the message is
+    // released, as arrays do; over `shm:`. A sender that means harm can change them while they are read: copy what is
+    // parsed.
     bool view_bytes;
-    // How many seconds a channel that ends without close waits until the peer has consumed what was sent; 0 for none. What the peer has
-    // not consumed by then is reported on one line of stderr.
+    // How many seconds a channel that ends without close waits until the peer has consumed what was sent; 0 for none.
+    // What the peer has not consumed by then is reported on one line of stderr.
     double linger;
-    // Gets the number of messages that the peer had not consumed when a channel ended without close, beside that line: in the thread
-    // that frees the channel, or in `exit` where it is open then, and not in a forked child. It may close the channel and use others.
+    // Gets the number of messages that the peer had not consumed when a channel ended without close, beside that line:
+    // in the thread that frees the channel, or in `exit` where it is open then, and not in a forked child. It may
+    // close the channel and use others.
     void (*on_unconsumed)(void *context, uint64_t missed);
-    // Passed to `on_unconsumed`. It has to stay valid until each channel with these options is freed, or else until the process is
-    // gone: a local variable of `main` is not valid in `exit`, a static one is.
+    // Passed to `on_unconsumed`. It has to stay valid until each channel with these options is freed, or else until
+    // the process is gone: a local variable of `main` is not valid in `exit`, a static one is.
     void *on_unconsumed_context;
 } linkspan_options;
 
@@ -815,7 +820,8 @@ typedef struct linkspan_item {
 // This system does not support that transport. Use another transport.
 #define LINKSPAN_TRANSPORT_UNAVAILABLE 100
 
-// The connection to the other side ended. Call again: the side that connected reconnects by itself. A request that was under way may have been carried out.
+// The connection to the other side ended. Call again: the side that connected reconnects by itself. A request that was
+// under way may have been carried out.
 #define LINKSPAN_DISCONNECTED 102
 
 // No program listens at that name. Start that program, or correct the name or `LINKSPAN_DIR`.
@@ -827,13 +833,15 @@ typedef struct linkspan_item {
 // Another program listens at that name. Choose another name, or end the other program.
 #define LINKSPAN_ADDRESS_IN_USE 105
 
-// The object does not allow this call now (closed, wrong pattern, other side of a fork). Correct the program: the text has the reason.
+// The object does not allow this call now (closed, wrong pattern, other side of a fork). Correct the program: the text
+// has the reason.
 #define LINKSPAN_INVALID_STATE 106
 
 // The name or port is malformed. Correct it as the text describes.
 #define LINKSPAN_INVALID_ENDPOINT 107
 
-// Memory, descriptors or space in the memory file ran out. Release messages and arrays, or raise the limit, and call again.
+// Memory, descriptors or space in the memory file ran out. Release messages and arrays, or raise the limit, and call
+// again.
 #define LINKSPAN_OUT_OF_MEMORY 108
 
 // A value of another type was found; the text has both types. Ask for the type that is there.
@@ -842,7 +850,8 @@ typedef struct linkspan_item {
 // The deadline passed; nothing was lost. Call again, or give the call more time.
 #define LINKSPAN_TIMEOUT 110
 
-// The queue is full and the call does not wait. Call again once the reader has consumed messages, or use a call that waits.
+// The queue is full and the call does not wait. Call again once the reader has consumed messages, or use a call that
+// waits.
 #define LINKSPAN_FULL 111
 
 // No message is available and the call does not wait. Call again later, or use a call that waits.
@@ -857,7 +866,8 @@ typedef struct linkspan_item {
 // Bytes that are not a valid message; carries the offset. Correct the program that wrote them.
 #define LINKSPAN_MALFORMED 115
 
-// The value has no form in that encoding; carries the path. Use another type, encoding or transport, as the text proposes.
+// The value has no form in that encoding; carries the path. Use another type, encoding or transport, as the text
+// proposes.
 #define LINKSPAN_UNSUPPORTED 116
 
 // The schemas of the two sides differ; the text has the differences. Give both sides compatible schemas.
@@ -872,7 +882,8 @@ typedef struct linkspan_item {
 // A signal arrived and its handler raised. Handle the outcome of the handler, and call again to continue.
 #define LINKSPAN_INTERRUPTED 120
 
-// The other side is alive but holds a lock or does not answer. Call again; end the other program if it does not recover.
+// The other side is alive but holds a lock or does not answer. Call again; end the other program if it does not
+// recover.
 #define LINKSPAN_STALLED 121
 
 // The other side's handler failed; carries its code, type, text, data. Handle it as an error of that program.
@@ -884,10 +895,12 @@ typedef struct linkspan_item {
 // The disk is full. Free space on the disk, and call again.
 #define LINKSPAN_NO_SPACE 124
 
-// A subscriber was overtaken; carries how many were missed. Call again to continue; read faster, or give the publisher a larger buffer.
+// A subscriber was overtaken; carries how many were missed. Call again to continue; read faster, or give the publisher
+// a larger buffer.
 #define LINKSPAN_LAGGED 125
 
-// A stored file fails its check sum; the text has the file and the place. Restore the file from a copy, or remove it, as the text describes.
+// A stored file fails its check sum; the text has the file and the place. Restore the file from a copy, or remove it,
+// as the text describes.
 #define LINKSPAN_CORRUPT 126
 
 // A defect in Linkspan: please report it with the error's text.
@@ -921,9 +934,9 @@ linkspan_status linkspan_channel_call(const struct linkspan_channel *channel,
                                       int64_t timeout,
                                       struct linkspan_message **reply);
 
-// Sends a request without waiting for its reply: a call in two steps. Any number of requests may be under way, from one thread or
-// several. Their replies may arrive in any order, also while this end calls and receives, and are kept for the newest 1,024 requests
-// that are not finished, up to 256 MiB.
+// Sends a request without waiting for its reply: a call in two steps. Any number of requests may be under way, from
+// one thread or several. Their replies may arrive in any order, also while this end calls and receives, and are kept
+// for the newest 1,024 requests that are not finished, up to 256 MiB.
 //
 // The caller sees to this:
 // `channel` and `request` are live, `pending` may be written.
@@ -933,9 +946,9 @@ linkspan_status linkspan_channel_start_call(const struct linkspan_channel *chann
                                             struct linkspan_pending_reply **pending);
 
 // Waits for the reply to a request that `linkspan_channel_start_call` sent; the caller releases it. Fails as
-// `linkspan_channel_call` does. With a time-out of 0 it fails with `Timeout` while the reply has not arrived, and may be called
-// again; a longer time-out that passes gives up the request. `InvalidState` at once if the request is not under way on this channel
-// any more.
+// `linkspan_channel_call` does. With a time-out of 0 it fails with `Timeout` while the reply has not arrived, and may
+// be called again; a longer time-out that passes gives up the request. `InvalidState` at once if the request is not
+// under way on this channel any more.
 //
 // The caller sees to this:
 // `channel` and `pending` are live, `reply` may be written.
@@ -944,9 +957,9 @@ linkspan_status linkspan_channel_finish_call(const struct linkspan_channel *chan
                                              int64_t timeout,
                                              struct linkspan_message **reply);
 
-// Frees a request that was sent. One that is not finished is withdrawn: a peer that has not received it by then does not begin with it,
-// and a reply that arrives is dropped. NULL is allowed; a second call for the same request, and any other use of it, is `InvalidState`:
-// see `linkspan_channel_free`.
+// Frees a request that was sent. One that is not finished is withdrawn: a peer that has not received it by then does
+// not begin with it, and a reply that arrives is dropped. NULL is allowed; a second call for the same request, and any
+// other use of it, is `InvalidState`: see `linkspan_channel_free`.
 //
 // The caller sees to this:
 // `pending` is NULL or a handle of this library, and no other call uses it.
@@ -1058,15 +1071,16 @@ linkspan_status linkspan_channel_ack(const struct linkspan_channel *channel);
 linkspan_status linkspan_channel_get_info(const struct linkspan_channel *channel,
                                           struct linkspan_channel_info *info);
 
-// Gets a file descriptor for event loops: readable while a receive would not wait. The channel owns it: do not close it.
+// Gets a file descriptor for event loops: readable while a receive would not wait. The channel owns it: do not close
+// it.
 //
 // The caller sees to this:
 // `channel` is live, `fd` may be written.
 linkspan_status linkspan_channel_fileno(const struct linkspan_channel *channel,
                                         int *fd);
 
-// Gets the events of the channel since the last call: an array of maps with `kind` (`connected`, `disconnected`, `lagged`,
-// `reconnected`, `forgotten`, `schema_mismatch`), `at`, `missed` and `text`. The caller releases it.
+// Gets the events of the channel since the last call: an array of maps with `kind` (`connected`, `disconnected`,
+// `lagged`, `reconnected`, `forgotten`, `schema_mismatch`), `at`, `missed` and `text`. The caller releases it.
 //
 // The caller sees to this:
 // `channel` is live, `events` may be written.
@@ -1080,8 +1094,9 @@ linkspan_status linkspan_channel_events(const struct linkspan_channel *channel,
 linkspan_status linkspan_channel_stats(const struct linkspan_channel *channel,
                                        struct linkspan_message **stats);
 
-// Waits until the peer has consumed what was sent: it has called to receive again, has acknowledged, or has closed. `Timeout` and
-// `Disconnected` have the number that it has not consumed (`linkspan_last_error`); the channel stays open.
+// Waits until the peer has consumed what was sent: it has called to receive again, has acknowledged, or has closed.
+// `Timeout` and `Disconnected` have the number that it has not consumed (`linkspan_last_error`); the channel stays
+// open.
 //
 // The caller sees to this:
 // `channel` is live.
@@ -1095,8 +1110,9 @@ linkspan_status linkspan_channel_flush(const struct linkspan_channel *channel,
 // `channel` is live.
 linkspan_status linkspan_channel_close(const struct linkspan_channel *channel, int64_t timeout);
 
-// Closes the channel without waiting for what was sent, beyond the option `linger`, and frees it. NULL is allowed. That
-// option, and `on_unconsumed`, also hold for a channel that is open when the program ends by `exit` or the return of `main`.
+// Closes the channel without waiting for what was sent, beyond the option `linger`, and frees it. NULL is allowed.
+// That option, and `on_unconsumed`, also hold for a channel that is open when the program ends by `exit` or the return
+// of `main`.
 //
 // A second call for the same channel, and any other use of it, returns `InvalidState` as long as no more
 // than 1024 other objects have been freed since. After that the pointer is invalid like any freed pointer.
@@ -1179,7 +1195,8 @@ linkspan_status linkspan_controller_status(const struct linkspan_controller *con
 // service that the controller does not have, `Remote` or the service's own kind if it failed, `Timeout` if
 // the time-out, which is also sent to the service, passed first.
 // The caller sees to this:
-// `controller` is live, `service` and `command` are NUL-terminated, `arguments` is NULL or a live message, `value` may be written.
+// `controller` is live, `service` and `command` are NUL-terminated, `arguments` is NULL or a live message, `value` may
+// be written.
 linkspan_status linkspan_controller_command(const struct linkspan_controller *controller,
                                             const char *service,
                                             const char *command,
@@ -1221,9 +1238,9 @@ linkspan_status linkspan_controller_log(const struct linkspan_controller *contro
                                         int64_t timeout,
                                         struct linkspan_message **log);
 
-// Subscribes to the state of services, for `linkspan_controller_next` with this controller: first the state of each service, then every change, as maps
-// whose `what` is `service` (with its record in `service`), `gone` (`name`), `data` (`name`, `at`, `value`), `log` (`entry`) or
-// `missed` (`count`).
+// Subscribes to the state of services, for `linkspan_controller_next` with this controller: first the state of each
+// service, then every change, as maps whose `what` is `service` (with its record in `service`), `gone` (`name`),
+// `data` (`name`, `at`, `value`), `log` (`entry`) or `missed` (`count`).
 //
 // `data_every` is the interval in nanoseconds at which the data of the services is read, 0 for never.
 // `services` has the `services_count` names of the services to watch; none for all. A second call replaces
@@ -1253,7 +1270,8 @@ linkspan_status linkspan_controller_forget(const struct linkspan_controller *con
                                            const char *service,
                                            int64_t timeout);
 
-// Gets a file descriptor for event loops: readable while `linkspan_controller_next` would not wait. The controller owns it: do not close it.
+// Gets a file descriptor for event loops: readable while `linkspan_controller_next` would not wait. The controller
+// owns it: do not close it.
 //
 // The caller sees to this:
 // `controller` is live, `fd` may be written.
@@ -1289,8 +1307,9 @@ const char *linkspan_encoding_name(linkspan_encoding encoding);
 // `name` is NUL-terminated, `encoding` may be written.
 linkspan_status linkspan_encoding_from_name(const char *name, linkspan_encoding *encoding);
 
-// Gets the newest value of a publisher; the caller releases it. With a time-out it waits for a publisher and its first value,
-// with `LINKSPAN_DEFAULT` it does not wait. `Empty` if nothing was published yet, `NotFound` if no program publishes.
+// Gets the newest value of a publisher; the caller releases it. With a time-out it waits for a publisher and its first
+// value, with `LINKSPAN_DEFAULT` it does not wait. `Empty` if nothing was published yet, `NotFound` if no program
+// publishes.
 //
 // The caller sees to this:
 // `endpoint` is NUL-terminated, `options` NULL or valid, `message` may be written.
@@ -1299,7 +1318,8 @@ linkspan_status linkspan_latest(const char *endpoint,
                                 int64_t timeout,
                                 struct linkspan_message **message);
 
-// Gets what is open on this machine: an array of a map for each name, as `linkspan ls --json` shows it; the caller releases it.
+// Gets what is open on this machine: an array of a map for each name, as `linkspan ls --json` shows it; the caller
+// releases it.
 //
 // The caller sees to this:
 // `names` may be written.
@@ -1330,11 +1350,11 @@ linkspan_status linkspan_schema_of(const char *endpoint,
                                    const struct linkspan_message *written,
                                    struct linkspan_message **message);
 
-// Waits until at least one of several objects has something to give: `ready` gets `count` truths, one for each descriptor.
-// `descriptors` are what the `_fileno` functions give, obtained anew before each wait, or other descriptors of the program.
-// Then call what does not wait (`linkspan_subscriber_try_recv`, `linkspan_server_next` with a time-out of 0), which may still find
-// nothing: wait again. `LINKSPAN_DEFAULT` is 30 s. `Timeout` if none has anything in time, `InvalidState` without a descriptor, and for one
-// that is closed.
+// Waits until at least one of several objects has something to give: `ready` gets `count` truths, one for each
+// descriptor. `descriptors` are what the `_fileno` functions give, obtained anew before each wait, or other
+// descriptors of the program. Then call what does not wait (`linkspan_subscriber_try_recv`, `linkspan_server_next`
+// with a time-out of 0), which may still find nothing: wait again. `LINKSPAN_DEFAULT` is 30 s. `Timeout` if none has
+// anything in time, `InvalidState` without a descriptor, and for one that is closed.
 //
 // The caller sees to this:
 // `descriptors` points to `count` numbers, `ready` may be written as many times.
@@ -1372,10 +1392,11 @@ linkspan_status linkspan_message_get_shape(const struct linkspan_message *messag
                                            size_t rank,
                                            uint64_t *dims);
 
-// Copies the N-d array at a path into memory of the program, `to->data`, which has the type, the order and the shape that
-// `to` says: the element at (i, j, …) stays at (i, j, …), and types are widened as by `linkspan_array_copy`. A list of
-// single numbers fills an array of one dimension, and a single number one of none; `OutOfRange` for a number that does
-// not fit. `WrongType` with both shapes in its text if they differ. `to->data` is partly written if the call fails.
+// Copies the N-d array at a path into memory of the program, `to->data`, which has the type, the order and the shape
+// that `to` says: the element at (i, j, …) stays at (i, j, …), and types are widened as by `linkspan_array_copy`. A
+// list of single numbers fills an array of one dimension, and a single number one of none; `OutOfRange` for a number
+// that does not fit. `WrongType` with both shapes in its text if they differ. `to->data` is partly written if the call
+// fails.
 //
 // The caller sees to this:
 // As for `linkspan_message_get_type`; `to->data` has room for the elements.
@@ -1383,8 +1404,8 @@ linkspan_status linkspan_message_get_array_into(const struct linkspan_message *m
                                                 const char *path,
                                                 const struct linkspan_array *to);
 
-// Gets a view of the N-d array at a path, which must have this type, this order and `rank` dimensions; else `WrongType`,
-// and `linkspan_message_get_array_into` copies it. An array that is the same in both orders has either.
+// Gets a view of the N-d array at a path, which must have this type, this order and `rank` dimensions; else
+// `WrongType`, and `linkspan_message_get_array_into` copies it. An array that is the same in both orders has either.
 //
 // The caller sees to this:
 // As for `linkspan_message_get_type`.
@@ -1411,15 +1432,16 @@ linkspan_status linkspan_listener_accept(const struct linkspan_listener *listene
                                          int64_t timeout,
                                          struct linkspan_channel **channel);
 
-// Gets a file descriptor for event loops: readable while `linkspan_listener_accept` would not wait. The listener owns it: do not close it.
+// Gets a file descriptor for event loops: readable while `linkspan_listener_accept` would not wait. The listener owns
+// it: do not close it.
 //
 // The caller sees to this:
 // `listener` is live, `fd` may be written.
 linkspan_status linkspan_listener_fileno(const struct linkspan_listener *listener,
                                          int *fd);
 
-// Gets the events of the listener since the last call: an array of maps with `kind` (`connected`, `disconnected`, `lagged`,
-// `reconnected`, `forgotten`, `schema_mismatch`), `at`, `missed` and `text`. The caller releases it.
+// Gets the events of the listener since the last call: an array of maps with `kind` (`connected`, `disconnected`,
+// `lagged`, `reconnected`, `forgotten`, `schema_mismatch`), `at`, `missed` and `text`. The caller releases it.
 //
 // The caller sees to this:
 // `listener` is live, `events` may be written.
@@ -1439,8 +1461,8 @@ linkspan_status linkspan_listener_stats(const struct linkspan_listener *listener
 // `listener` is live.
 linkspan_status linkspan_listener_close(const struct linkspan_listener *listener);
 
-// Closes the listener and frees it. NULL is allowed; a second call for the same listener, and any other use of it, is `InvalidState`: see
-// `linkspan_channel_free`.
+// Closes the listener and frees it. NULL is allowed; a second call for the same listener, and any other use of it, is
+// `InvalidState`: see `linkspan_channel_free`.
 //
 // The caller sees to this:
 // `listener` is NULL or a handle of this library, and no other call uses it.
@@ -1505,21 +1527,22 @@ linkspan_status linkspan_message_put_loan(struct linkspan_message *message,
 // `array` is NULL or points to an array, which may be written.
 linkspan_status linkspan_loan_free(struct linkspan_array *array);
 
-// Frees the elements of an array that a struct of generated code owns, and makes it the empty array: they are a loan, or came
-// from `malloc`. `array` may be NULL.
+// Frees the elements of an array that a struct of generated code owns, and makes it the empty array: they are a loan,
+// or came from `malloc`. `array` may be NULL.
 //
 // The caller sees to this:
 // `array` is NULL or points to an array, which may be written, and no code uses its elements any more.
 linkspan_status linkspan_array_free(struct linkspan_array *array);
 
-// Lends memory for `length` opaque bytes, such as a frame of a camera. The program writes them through `*bytes` and puts
-// them into a message with `linkspan_message_put_loan_bytes`: over `shm:`, with the encodings `cbor` and `raw`, nothing
-// of them is copied to send them. They are not initialized. If no memory can be lent (another transport or encoding, less
-// than 64 KiB, no connection yet, all slots in use) it is ordinary memory, which is copied when it is sent: the program
-// is the same. A message sends one such loan in place, with at most 4 KiB of other values before and behind it.
+// Lends memory for `length` opaque bytes, such as a frame of a camera. The program writes them through `*bytes` and
+// puts them into a message with `linkspan_message_put_loan_bytes`: over `shm:`, with the encodings `cbor` and `raw`,
+// nothing of them is copied to send them. They are not initialized. If no memory can be lent (another transport or
+// encoding, less than 64 KiB, no connection yet, all slots in use) it is ordinary memory, which is copied when it is
+// sent: the program is the same. A message sends one such loan in place, with at most 4 KiB of other values before and
+// behind it.
 //
-// A loan lives until it is put or freed by `linkspan_loan_bytes_free`, even if the channel is closed before. `TooLarge`
-// above the longest message; `OutOfMemory`.
+// A loan lives until it is put or freed by `linkspan_loan_bytes_free`, even if the channel is closed before.
+// `TooLarge` above the longest message; `OutOfMemory`.
 //
 // The caller sees to this:
 // `channel` is live, `bytes` may be written.
@@ -1527,8 +1550,8 @@ linkspan_status linkspan_channel_loan_bytes(const struct linkspan_channel *chann
                                             size_t length,
                                             uint8_t **bytes);
 
-// Lends memory for bytes of the reply to this request, as `linkspan_channel_loan_bytes` does for a message. `InvalidState`
-// for a message that is no server's request.
+// Lends memory for bytes of the reply to this request, as `linkspan_channel_loan_bytes` does for a message.
+// `InvalidState` for a message that is no server's request.
 //
 // The caller sees to this:
 // As for `linkspan_channel_loan_bytes`; `request` is a live message.
@@ -1545,9 +1568,9 @@ linkspan_status linkspan_publisher_loan_bytes(const struct linkspan_publisher *p
                                               uint8_t **bytes);
 
 // Moves the first `length` bytes of a loan into a message, as bytes: nothing is copied, `*bytes` becomes NULL, and the
-// program must not write the memory any more. Any message can take it; sent over another channel than the lender's, it is
-// copied. `InvalidState` for what is no loan of bytes, or is one no longer, and for more bytes than it has. After an error
-// the program still has the loan.
+// program must not write the memory any more. Any message can take it; sent over another channel than the lender's, it
+// is copied. `InvalidState` for what is no loan of bytes, or is one no longer, and for more bytes than it has. After
+// an error the program still has the loan.
 //
 // The caller sees to this:
 // As for `linkspan_message_put_null`; `bytes` points to a pointer, which may be written.
@@ -1602,9 +1625,10 @@ linkspan_status linkspan_message_clear(struct linkspan_message *message);
 linkspan_status linkspan_message_get_info(const struct linkspan_message *message,
                                           struct linkspan_message_info *info);
 
-// Checks that code which was generated from the schema with this fingerprint, 64 hexadecimal digits, may decode a message:
-// `SchemaMismatch` if its sender gave another schema when the two sides connected, unless this side was opened with this one, so that
-// both were compared. A message that was built or decoded here has no sender. Generated code calls it in `NAME_decode`.
+// Checks that code which was generated from the schema with this fingerprint, 64 hexadecimal digits, may decode a
+// message: `SchemaMismatch` if its sender gave another schema when the two sides connected, unless this side was
+// opened with this one, so that both were compared. A message that was built or decoded here has no sender. Generated
+// code calls it in `NAME_decode`.
 //
 // The caller sees to this:
 // `message` is a live message, `fingerprint` a NUL-terminated text.
@@ -1651,14 +1675,15 @@ linkspan_status linkspan_publisher_send(const struct linkspan_publisher *publish
 // ones. `sent` is as for `linkspan_channel_send_many`.
 //
 // The caller sees to this:
-// `publisher` is live, `messages` points to `count` live messages or `count` is zero, `sent` is NULL or may be written.
+// `publisher` is live, `messages` points to `count` live messages or `count` is zero, `sent` is NULL or may be
+// written.
 linkspan_status linkspan_publisher_send_many(const struct linkspan_publisher *publisher,
                                              const struct linkspan_message *const *messages,
                                              size_t count,
                                              size_t *sent);
 
-// Gets the events of the publisher since the last call: an array of maps with `kind` (`connected`, `disconnected`, `lagged`,
-// `reconnected`, `forgotten`, `schema_mismatch`), `at`, `missed` and `text`. The caller releases it.
+// Gets the events of the publisher since the last call: an array of maps with `kind` (`connected`, `disconnected`,
+// `lagged`, `reconnected`, `forgotten`, `schema_mismatch`), `at`, `missed` and `text`. The caller releases it.
 //
 // The caller sees to this:
 // `publisher` is live, `events` may be written.
@@ -1673,9 +1698,9 @@ linkspan_status linkspan_publisher_events(const struct linkspan_publisher *publi
 linkspan_status linkspan_publisher_stats(const struct linkspan_publisher *publisher,
                                          struct linkspan_message **stats);
 
-// Waits until every connected subscriber has been given what was published before: over `shm:` it has read it, over `unix:` and `tcp:` the
-// kernel has taken it. A `journal:` and a `file:` have it once the send has returned. `Timeout` has the number of messages that are left
-// for the slowest (`linkspan_last_error`); the publisher stays open.
+// Waits until every connected subscriber has been given what was published before: over `shm:` it has read it, over
+// `unix:` and `tcp:` the kernel has taken it. A `journal:` and a `file:` have it once the send has returned. `Timeout`
+// has the number of messages that are left for the slowest (`linkspan_last_error`); the publisher stays open.
 //
 // The caller sees to this:
 // `publisher` is live.
@@ -1689,8 +1714,8 @@ linkspan_status linkspan_publisher_flush(const struct linkspan_publisher *publis
 // `publisher` is live.
 linkspan_status linkspan_publisher_close(const struct linkspan_publisher *publisher, int64_t timeout);
 
-// Closes the publisher and frees it. NULL is allowed; a second call for the same publisher, and any other use of it, is `InvalidState`: see
-// `linkspan_channel_free`.
+// Closes the publisher and frees it. NULL is allowed; a second call for the same publisher, and any other use of it,
+// is `InvalidState`: see `linkspan_channel_free`.
 //
 // The caller sees to this:
 // `publisher` is NULL or a handle of this library, and no other call uses it.
@@ -1817,9 +1842,9 @@ linkspan_status linkspan_message_begin_array(struct linkspan_message *message, c
 // `message` is a live message.
 linkspan_status linkspan_message_end(struct linkspan_message *message);
 
-// Gets the type of the value at a path: keys and positions from zero, joined by `/` (`rows/0/name`); in a key `~1` is a `/` and `~0` a
-// `~`, and `""` is the whole value. Every `_get_` function returns `Missing` if the path has no value,
-// `WrongType` if the value has another type, and leaves zero or NULL in its results when it fails.
+// Gets the type of the value at a path: keys and positions from zero, joined by `/` (`rows/0/name`); in a key `~1` is
+// a `/` and `~0` a `~`, and `""` is the whole value. Every `_get_` function returns `Missing` if the path has no
+// value, `WrongType` if the value has another type, and leaves zero or NULL in its results when it fails.
 //
 // The caller sees to this:
 // `message` is a live message, `path` is NUL-terminated, the results may be written.
@@ -1972,7 +1997,8 @@ linkspan_status linkspan_record_free(struct linkspan_record *record, void *to);
 // used as a reply like any other; it accepts no puts until `linkspan_message_clear`.
 //
 // Arrays that are loans are moved into the message as `linkspan_message_put_loan` moves them: nothing is copied, and
-// their `data` is NULL then, so that the struct is not put again (`InvalidState`) until each has a loan or memory of its own.
+// their `data` is NULL then, so that the struct is not put again (`InvalidState`) until each has a loan or memory of
+// its own.
 //
 // The caller sees to this:
 // `record` is a table, `from` points to a struct of it, `message` is live.
@@ -2000,8 +2026,9 @@ linkspan_status linkspan_record_decode(struct linkspan_record *record,
                                        size_t length,
                                        linkspan_encoding encoding);
 
-// Puts a struct as one value of a message that is being built, as `linkspan_message_put_null` puts null: under `key` in a map, with
-// `key` NULL in an array, or as the whole value of an empty message. Arrays of it that are loans are copied.
+// Puts a struct as one value of a message that is being built, as `linkspan_message_put_null` puts null: under `key`
+// in a map, with `key` NULL in an array, or as the whole value of an empty message. Arrays of it that are loans are
+// copied.
 //
 // The caller sees to this:
 // As for `linkspan_message_put_null`; `record` is a table, `from` points to a struct of it.
@@ -2010,8 +2037,8 @@ linkspan_status linkspan_message_put_record(struct linkspan_message *message,
                                             struct linkspan_record *record,
                                             const void *from);
 
-// Reads the value at a path of a message into a struct; `""` is the whole value. The old content of the struct is freed; after an
-// error the struct has a part of the value.
+// Reads the value at a path of a message into a struct; `""` is the whole value. The old content of the struct is
+// freed; after an error the struct has a part of the value.
 //
 // The caller sees to this:
 // `message` is live, `path` NUL-terminated, `record` a table, `to` points to a struct of it that was initialized.
@@ -2069,8 +2096,8 @@ linkspan_status linkspan_region_read(const struct linkspan_region *region,
                                      const char *counter,
                                      struct linkspan_message **value);
 
-// Detaches the memory and frees the region. NULL is allowed; a second call for the same region, and any other use of it, is `InvalidState`: see
-// `linkspan_channel_free`.
+// Detaches the memory and frees the region. NULL is allowed; a second call for the same region, and any other use of
+// it, is `InvalidState`: see `linkspan_channel_free`.
 //
 // The caller sees to this:
 // `region` is NULL or a handle of this library, and no other call uses it.
@@ -2095,7 +2122,8 @@ linkspan_status linkspan_request_fail(const struct linkspan_message *request,
                                       const struct linkspan_message *data);
 
 // With the option `ack` `"manual"`: acknowledges a request, and what its sender sent before it, before it is
-// answered; an answer acknowledges it as well. `InvalidState` for a message that is no server's request, and without that option.
+// answered; an answer acknowledges it as well. `InvalidState` for a message that is no server's request, and without
+// that option.
 //
 // The caller sees to this:
 // `request` is a live message.
@@ -2125,15 +2153,16 @@ linkspan_status linkspan_server_next(const struct linkspan_server *server,
                                      int64_t timeout,
                                      struct linkspan_message **request);
 
-// Gets a file descriptor for event loops: readable while `linkspan_server_next` would not wait. The server owns it: do not close it.
+// Gets a file descriptor for event loops: readable while `linkspan_server_next` would not wait. The server owns it: do
+// not close it.
 //
 // The caller sees to this:
 // `server` is live, `fd` may be written.
 linkspan_status linkspan_server_fileno(const struct linkspan_server *server,
                                        int *fd);
 
-// Gets the events of the server since the last call: an array of maps with `kind` (`connected`, `disconnected`, `lagged`,
-// `reconnected`, `forgotten`, `schema_mismatch`), `at`, `missed` and `text`. The caller releases it.
+// Gets the events of the server since the last call: an array of maps with `kind` (`connected`, `disconnected`,
+// `lagged`, `reconnected`, `forgotten`, `schema_mismatch`), `at`, `missed` and `text`. The caller releases it.
 //
 // The caller sees to this:
 // `server` is live, `events` may be written.
@@ -2153,8 +2182,8 @@ linkspan_status linkspan_server_stats(const struct linkspan_server *server, stru
 // `server` is live.
 linkspan_status linkspan_server_close(const struct linkspan_server *server, int64_t timeout);
 
-// Closes the server and frees it. NULL is allowed; a second call for the same server, and any other use of it, is `InvalidState`: see
-// `linkspan_channel_free`.
+// Closes the server and frees it. NULL is allowed; a second call for the same server, and any other use of it, is
+// `InvalidState`: see `linkspan_channel_free`.
 //
 // The caller sees to this:
 // `server` is NULL or a handle of this library, and no other call uses it.
@@ -2262,8 +2291,8 @@ linkspan_status linkspan_service_stats(const struct linkspan_service *service,
 // `service` is live.
 linkspan_status linkspan_service_close(const struct linkspan_service *service, int64_t timeout);
 
-// Closes the service and frees it. NULL is allowed; a second call for the same service, and any other use of it, is `InvalidState`: see
-// `linkspan_channel_free`.
+// Closes the service and frees it. NULL is allowed; a second call for the same service, and any other use of it, is
+// `InvalidState`: see `linkspan_channel_free`.
 //
 // The caller sees to this:
 // `service` is NULL or a handle of this library, and no other call uses it.
@@ -2288,8 +2317,9 @@ linkspan_status linkspan_subscriber_new(const char *endpoint,
                                         const struct linkspan_options *options,
                                         struct linkspan_subscriber **subscriber);
 
-// The same to several names and patterns (`lab/*`): names that appear later join, and messages, losses and errors have their names
-// (`linkspan_message_info`). `names` has `count` of them; at least one. A pattern alone may be given to `linkspan_subscriber_new` as well.
+// The same to several names and patterns (`lab/*`): names that appear later join, and messages, losses and errors have
+// their names (`linkspan_message_info`). `names` has `count` of them; at least one. A pattern alone may be given to
+// `linkspan_subscriber_new` as well.
 //
 // The caller sees to this:
 // `names` points to `count` texts, each NUL-terminated, `options` is NULL or valid, `subscriber` may be written.
@@ -2356,15 +2386,16 @@ linkspan_status linkspan_subscriber_next(const struct linkspan_subscriber *subsc
                                          int64_t timeout,
                                          struct linkspan_message **message);
 
-// Gets a file descriptor for event loops: readable while a receive would not wait. The subscriber owns it: do not close it.
+// Gets a file descriptor for event loops: readable while a receive would not wait. The subscriber owns it: do not
+// close it.
 //
 // The caller sees to this:
 // `subscriber` is live, `fd` may be written.
 linkspan_status linkspan_subscriber_fileno(const struct linkspan_subscriber *subscriber,
                                            int *fd);
 
-// Gets the events of the subscriber since the last call: an array of maps with `kind` (`connected`, `disconnected`, `lagged`,
-// `reconnected`, `forgotten`, `schema_mismatch`), `at`, `missed` and `text`. The caller releases it.
+// Gets the events of the subscriber since the last call: an array of maps with `kind` (`connected`, `disconnected`,
+// `lagged`, `reconnected`, `forgotten`, `schema_mismatch`), `at`, `missed` and `text`. The caller releases it.
 //
 // The caller sees to this:
 // `subscriber` is live, `events` may be written.
@@ -2384,8 +2415,8 @@ linkspan_status linkspan_subscriber_stats(const struct linkspan_subscriber *subs
 // `subscriber` is live.
 linkspan_status linkspan_subscriber_close(const struct linkspan_subscriber *subscriber);
 
-// Closes the subscriber and frees it. NULL is allowed; a second call for the same subscriber, and any other use of it, is `InvalidState`: see
-// `linkspan_channel_free`.
+// Closes the subscriber and frees it. NULL is allowed; a second call for the same subscriber, and any other use of it,
+// is `InvalidState`: see `linkspan_channel_free`.
 //
 // The caller sees to this:
 // `subscriber` is NULL or a handle of this library, and no other call uses it.

@@ -7,7 +7,8 @@ use std::ffi::{CStr, c_char};
 /// with these bytes.
 pub(crate) const NUL_INSIDE: &[u8] = b"\xff\xfeNUL";
 
-/// A NUL-terminated text for people, of an error, a reason or a log, or none. It is taken whatever it holds: what is not UTF-8 becomes the replacement character.
+/// A NUL-terminated text for people, of an error, a reason or a log, or none. It is taken whatever it holds: what is
+/// not UTF-8 becomes the replacement character.
 ///
 /// # Safety
 /// As for [`crate::argument::c_text`].

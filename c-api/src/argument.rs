@@ -15,8 +15,8 @@ use crate::life::Checked;
 pub(crate) use crate::null::is_null;
 use crate::status::linkspan_status;
 
-/// A time-out: that of the object's options, 30 s by default. Loops wait without a deadline with it: `linkspan_server_next` and the other
-/// `_next` functions do, whatever the options are.
+/// A time-out: that of the object's options, 30 s by default. Loops wait without a deadline with it:
+/// `linkspan_server_next` and the other `_next` functions do, whatever the options are.
 pub const LINKSPAN_DEFAULT: i64 = -1;
 /// A time-out: for ever.
 pub const LINKSPAN_FOREVER: i64 = 9223372036854775807;
@@ -58,7 +58,8 @@ unsafe fn live<'a, 'n, T: Checked>(pointer: *const T, what: impl FnOnce() -> &'n
     Ok(object)
 }
 
-/// Most parameters are named as their types are. Searched for where an error needs it: that takes more than sending a message.
+/// Most parameters are named as their types are. Searched for where an error needs it: that takes more than sending a
+/// message.
 #[cold]
 fn parameter_of<T>() -> &'static str {
     let name = std::any::type_name::<T>();

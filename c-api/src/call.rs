@@ -29,15 +29,15 @@ pub unsafe extern "C" fn linkspan_channel_call(
     }
 }
 
-/// A request that was sent, whose reply `linkspan_channel_finish_call` gets. Any thread may use it with the channel that it is of, which
-/// it does not keep open. Free it with `linkspan_pending_reply_free`.
+/// A request that was sent, whose reply `linkspan_channel_finish_call` gets. Any thread may use it with the channel
+/// that it is of, which it does not keep open. Free it with `linkspan_pending_reply_free`.
 pub struct linkspan_pending_reply(pub(crate) Tagged<PendingReply>);
 
 handle_kind!(linkspan_pending_reply of PendingReply: b"pending.");
 
-/// Sends a request without waiting for its reply: a call in two steps. Any number of requests may be under way, from one thread or
-/// several. Their replies may arrive in any order, also while this end calls and receives, and are kept for the newest 1,024 requests
-/// that are not finished, up to 256 MiB.
+/// Sends a request without waiting for its reply: a call in two steps. Any number of requests may be under way, from
+/// one thread or several. Their replies may arrive in any order, also while this end calls and receives, and are kept
+/// for the newest 1,024 requests that are not finished, up to 256 MiB.
 ///
 /// # Safety
 /// `channel` and `request` are live, `pending` may be written.
@@ -58,9 +58,9 @@ pub unsafe extern "C" fn linkspan_channel_start_call(
 }
 
 /// Waits for the reply to a request that `linkspan_channel_start_call` sent; the caller releases it. Fails as
-/// `linkspan_channel_call` does. With a time-out of 0 it fails with `Timeout` while the reply has not arrived, and may be called
-/// again; a longer time-out that passes gives up the request. `InvalidState` at once if the request is not under way on this channel
-/// any more.
+/// `linkspan_channel_call` does. With a time-out of 0 it fails with `Timeout` while the reply has not arrived, and may
+/// be called again; a longer time-out that passes gives up the request. `InvalidState` at once if the request is not
+/// under way on this channel any more.
 ///
 /// # Safety
 /// `channel` and `pending` are live, `reply` may be written.
@@ -80,9 +80,9 @@ pub unsafe extern "C" fn linkspan_channel_finish_call(
     }
 }
 
-/// Frees a request that was sent. One that is not finished is withdrawn: a peer that has not received it by then does not begin with it,
-/// and a reply that arrives is dropped. NULL is allowed; a second call for the same request, and any other use of it, is `InvalidState`:
-/// see `linkspan_channel_free`.
+/// Frees a request that was sent. One that is not finished is withdrawn: a peer that has not received it by then does
+/// not begin with it, and a reply that arrives is dropped. NULL is allowed; a second call for the same request, and any
+/// other use of it, is `InvalidState`: see `linkspan_channel_free`.
 ///
 /// # Safety
 /// `pending` is NULL or a handle of this library, and no other call uses it.

@@ -19,9 +19,9 @@ use crate::status::{LINKSPAN_OK, linkspan_status};
 /// A channel: two ends, messages in both directions, requests and replies. Free it with
 /// `linkspan_channel_free`.
 ///
-/// Any number of threads may send and call, each within its own time-out: those that send take turns, the requests of calls are under
-/// way together. One thread at a time may receive; a second thread that receives or calls gets `InvalidState`. Any thread may close the
-/// channel, which ends the waits of others.
+/// Any number of threads may send and call, each within its own time-out: those that send take turns, the requests of
+/// calls are under way together. One thread at a time may receive; a second thread that receives or calls gets
+/// `InvalidState`. Any thread may close the channel, which ends the waits of others.
 pub struct linkspan_channel(pub(crate) Tagged<Channel>);
 
 handle_kind!(linkspan_channel of Channel: b"channel.");
@@ -35,7 +35,8 @@ pub(crate) fn give_channel(channel: Channel) -> *mut linkspan_channel {
 
 /// Lingers as the release of the channel at this address does.
 fn linger_at(address: usize) {
-    // SAFETY: `give_channel` made it, and it is released only after `exit::forget`, which waits until the exit is done with it.
+    // SAFETY: `give_channel` made it, and it is released only after `exit::forget`, which waits until the exit is done
+    // with it.
     let channel = unsafe { &*ptr::with_exposed_provenance::<linkspan_channel>(address) };
     if channel.check().is_ok() {
         channel.0.linger();
@@ -266,7 +267,8 @@ pub unsafe extern "C" fn linkspan_channel_get_info(
     }
 }
 
-/// Gets a file descriptor for event loops: readable while a receive would not wait. The channel owns it: do not close it.
+/// Gets a file descriptor for event loops: readable while a receive would not wait. The channel owns it: do not close
+/// it.
 ///
 /// # Safety
 /// `channel` is live, `fd` may be written.
@@ -279,8 +281,8 @@ pub unsafe extern "C" fn linkspan_channel_fileno(
     unsafe { query(channel, place!(fd), |channel| channel.0.fileno()) }
 }
 
-/// Gets the events of the channel since the last call: an array of maps with `kind` (`connected`, `disconnected`, `lagged`,
-/// `reconnected`, `forgotten`, `schema_mismatch`), `at`, `missed` and `text`. The caller releases it.
+/// Gets the events of the channel since the last call: an array of maps with `kind` (`connected`, `disconnected`,
+/// `lagged`, `reconnected`, `forgotten`, `schema_mismatch`), `at`, `missed` and `text`. The caller releases it.
 ///
 /// # Safety
 /// `channel` is live, `events` may be written.
@@ -306,8 +308,9 @@ pub unsafe extern "C" fn linkspan_channel_stats(
     unsafe { query(channel, place!(stats), |channel| Ok(linkspan_message::of(channel.0.stats()))) }
 }
 
-/// Waits until the peer has consumed what was sent: it has called to receive again, has acknowledged, or has closed. `Timeout` and
-/// `Disconnected` have the number that it has not consumed (`linkspan_last_error`); the channel stays open.
+/// Waits until the peer has consumed what was sent: it has called to receive again, has acknowledged, or has closed.
+/// `Timeout` and `Disconnected` have the number that it has not consumed (`linkspan_last_error`); the channel stays
+/// open.
 ///
 /// # Safety
 /// `channel` is live.
@@ -334,8 +337,9 @@ pub unsafe extern "C" fn linkspan_channel_close(
     unsafe { apply(channel, |channel| channel.0.close(wait(timeout)?)) }
 }
 
-/// Closes the channel without waiting for what was sent, beyond the option `linger`, and frees it. NULL is allowed. That
-/// option, and `on_unconsumed`, also hold for a channel that is open when the program ends by `exit` or the return of `main`.
+/// Closes the channel without waiting for what was sent, beyond the option `linger`, and frees it. NULL is allowed.
+/// That option, and `on_unconsumed`, also hold for a channel that is open when the program ends by `exit` or the return
+/// of `main`.
 ///
 /// A second call for the same channel, and any other use of it, returns `InvalidState` as long as no more
 /// than 1024 other objects have been freed since. After that the pointer is invalid like any freed pointer.

@@ -93,7 +93,8 @@ pub unsafe extern "C" fn linkspan_controller_status(
 /// service that the controller does not have, `Remote` or the service's own kind if it failed, `Timeout` if
 /// the time-out, which is also sent to the service, passed first.
 /// # Safety
-/// `controller` is live, `service` and `command` are NUL-terminated, `arguments` is NULL or a live message, `value` may be written.
+/// `controller` is live, `service` and `command` are NUL-terminated, `arguments` is NULL or a live message, `value` may
+/// be written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_controller_command(
     controller: *const linkspan_controller,
@@ -226,9 +227,9 @@ pub unsafe extern "C" fn linkspan_controller_log(
     }
 }
 
-/// Subscribes to the state of services, for `linkspan_controller_next` with this controller: first the state of each service, then every change, as maps
-/// whose `what` is `service` (with its record in `service`), `gone` (`name`), `data` (`name`, `at`, `value`), `log` (`entry`) or
-/// `missed` (`count`).
+/// Subscribes to the state of services, for `linkspan_controller_next` with this controller: first the state of each
+/// service, then every change, as maps whose `what` is `service` (with its record in `service`), `gone` (`name`),
+/// `data` (`name`, `at`, `value`), `log` (`entry`) or `missed` (`count`).
 ///
 /// `data_every` is the interval in nanoseconds at which the data of the services is read, 0 for never.
 /// `services` has the `services_count` names of the services to watch; none for all. A second call replaces
@@ -282,7 +283,8 @@ pub unsafe extern "C" fn linkspan_controller_forget(
     unsafe { apply(controller, |c| c.0.forget(c_text(service, "service")?, wait(timeout)?)) }
 }
 
-/// Gets a file descriptor for event loops: readable while `linkspan_controller_next` would not wait. The controller owns it: do not close it.
+/// Gets a file descriptor for event loops: readable while `linkspan_controller_next` would not wait. The controller
+/// owns it: do not close it.
 ///
 /// # Safety
 /// `controller` is live, `fd` may be written.

@@ -1,4 +1,5 @@
-//! Queries of names without a channel: those that are open, the newest value of one, its schemas. Waiting for several objects.
+//! Queries of names without a channel: those that are open, the newest value of one, its schemas. Waiting for several
+//! objects.
 
 use std::ffi::{c_char, c_int};
 use std::os::fd::BorrowedFd;
@@ -12,8 +13,9 @@ use crate::message::linkspan_message;
 use crate::options::{linkspan_options, options};
 use crate::status::linkspan_status;
 
-/// Gets the newest value of a publisher; the caller releases it. With a time-out it waits for a publisher and its first value,
-/// with `LINKSPAN_DEFAULT` it does not wait. `Empty` if nothing was published yet, `NotFound` if no program publishes.
+/// Gets the newest value of a publisher; the caller releases it. With a time-out it waits for a publisher and its first
+/// value, with `LINKSPAN_DEFAULT` it does not wait. `Empty` if nothing was published yet, `NotFound` if no program
+/// publishes.
 ///
 /// # Safety
 /// `endpoint` is NUL-terminated, `options` NULL or valid, `message` may be written.
@@ -33,7 +35,8 @@ pub unsafe extern "C" fn linkspan_latest(
     }
 }
 
-/// Gets what is open on this machine: an array of a map for each name, as `linkspan ls --json` shows it; the caller releases it.
+/// Gets what is open on this machine: an array of a map for each name, as `linkspan ls --json` shows it; the caller
+/// releases it.
 ///
 /// # Safety
 /// `names` may be written.
@@ -111,11 +114,11 @@ pub unsafe extern "C" fn linkspan_schema_of(
     }
 }
 
-/// Waits until at least one of several objects has something to give: `ready` gets `count` truths, one for each descriptor.
-/// `descriptors` are what the `_fileno` functions give, obtained anew before each wait, or other descriptors of the program.
-/// Then call what does not wait (`linkspan_subscriber_try_recv`, `linkspan_server_next` with a time-out of 0), which may still find
-/// nothing: wait again. `LINKSPAN_DEFAULT` is 30 s. `Timeout` if none has anything in time, `InvalidState` without a descriptor, and for one
-/// that is closed.
+/// Waits until at least one of several objects has something to give: `ready` gets `count` truths, one for each
+/// descriptor. `descriptors` are what the `_fileno` functions give, obtained anew before each wait, or other
+/// descriptors of the program. Then call what does not wait (`linkspan_subscriber_try_recv`, `linkspan_server_next`
+/// with a time-out of 0), which may still find nothing: wait again. `LINKSPAN_DEFAULT` is 30 s. `Timeout` if none has
+/// anything in time, `InvalidState` without a descriptor, and for one that is closed.
 ///
 /// # Safety
 /// `descriptors` points to `count` numbers, `ready` may be written as many times.

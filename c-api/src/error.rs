@@ -80,8 +80,8 @@ pub(crate) fn guard<F: FnOnce() -> Result<()>>(body: F) -> linkspan_status {
     }
 }
 
-/// Names the function of C in the error for a pointer that is NULL. `body` is the name of the closure that is its body, or of
-/// a function that has closures of it among its parameters.
+/// Names the function of C in the error for a pointer that is NULL. `body` is the name of the closure that is its body,
+/// or of a function that has closures of it among its parameters.
 #[cold]
 fn of_function(error: Error, body: &str) -> Error {
     if !is_of_null(&error) {

@@ -33,8 +33,8 @@ pub(crate) unsafe fn send<H: Checked>(
 /// Runs a call that sends several messages and writes to `sent` how many were sent, also if it fails.
 ///
 /// # Safety
-/// `object` is NULL or live, `messages` points to `count` messages that are NULL or live, or `count` is zero; `sent` is NULL or may be
-/// written.
+/// `object` is NULL or live, `messages` points to `count` messages that are NULL or live, or `count` is zero; `sent` is
+/// NULL or may be written.
 pub(crate) unsafe fn send_many<H: Checked>(
     object: *const H,
     messages: *const *const linkspan_message,
@@ -72,7 +72,8 @@ pub(crate) unsafe fn send_many<H: Checked>(
 /// Runs a call that receives several messages into `messages` and writes to `count` how many.
 ///
 /// # Safety
-/// `object` is NULL or live, `messages` is NULL or has room for as many messages as `how` gives at most, `count` is NULL or may be written.
+/// `object` is NULL or live, `messages` is NULL or has room for as many messages as `how` gives at most, `count` is
+/// NULL or may be written.
 pub(crate) unsafe fn recv_many<H: Checked>(
     object: *const H,
     messages: *mut *mut linkspan_message,

@@ -1,4 +1,5 @@
-//! Objects that a program leaves open when it ends: no destructor runs for them, so the exit does what the release would have done.
+//! Objects that a program leaves open when it ends: no destructor runs for them, so the exit does what the release
+//! would have done.
 
 use std::collections::BTreeMap;
 use std::panic::catch_unwind;
@@ -33,8 +34,8 @@ fn open() -> MutexGuard<'static, Open> {
 pub(crate) fn remember(address: usize, what: AtExit) {
     static AT_EXIT: Once = Once::new();
     AT_EXIT.call_once(|| {
-        // SAFETY: the handler is a function that lives as long as the library. Where the C library has no room for it, the exit
-        // reports nothing.
+        // SAFETY: the handler is a function that lives as long as the library. Where the C library has no room for it,
+        // the exit reports nothing.
         let _ = unsafe { libc::atexit(at_exit) };
     });
     open().objects.insert(address, what);

@@ -187,10 +187,11 @@ pub unsafe extern "C" fn linkspan_message_get_shape(
     })
 }
 
-/// Copies the N-d array at a path into memory of the program, `to->data`, which has the type, the order and the shape that
-/// `to` says: the element at (i, j, …) stays at (i, j, …), and types are widened as by `linkspan_array_copy`. A list of
-/// single numbers fills an array of one dimension, and a single number one of none; `OutOfRange` for a number that does
-/// not fit. `WrongType` with both shapes in its text if they differ. `to->data` is partly written if the call fails.
+/// Copies the N-d array at a path into memory of the program, `to->data`, which has the type, the order and the shape
+/// that `to` says: the element at (i, j, …) stays at (i, j, …), and types are widened as by `linkspan_array_copy`. A
+/// list of single numbers fills an array of one dimension, and a single number one of none; `OutOfRange` for a number
+/// that does not fit. `WrongType` with both shapes in its text if they differ. `to->data` is partly written if the call
+/// fails.
 ///
 /// # Safety
 /// As for `linkspan_message_get_type`; `to->data` has room for the elements.
@@ -222,8 +223,8 @@ pub unsafe extern "C" fn linkspan_message_get_array_into(
     })
 }
 
-/// Gets a view of the N-d array at a path, which must have this type, this order and `rank` dimensions; else `WrongType`,
-/// and `linkspan_message_get_array_into` copies it. An array that is the same in both orders has either.
+/// Gets a view of the N-d array at a path, which must have this type, this order and `rank` dimensions; else
+/// `WrongType`, and `linkspan_message_get_array_into` copies it. An array that is the same in both orders has either.
 ///
 /// # Safety
 /// As for `linkspan_message_get_type`.

@@ -11,7 +11,8 @@ use crate::object::{Tagged, free, give, handle_kind};
 use crate::options::{linkspan_options, options};
 use crate::status::linkspan_status;
 
-/// Waits for peers at an endpoint. Free it with `linkspan_listener_free`. Any number of threads may accept, and any may close it.
+/// Waits for peers at an endpoint. Free it with `linkspan_listener_free`. Any number of threads may accept, and any may
+/// close it.
 pub struct linkspan_listener(pub(crate) Tagged<Listener>);
 
 handle_kind!(linkspan_listener of Listener: b"listener");
@@ -51,7 +52,8 @@ pub unsafe extern "C" fn linkspan_listener_accept(
     }
 }
 
-/// Gets a file descriptor for event loops: readable while `linkspan_listener_accept` would not wait. The listener owns it: do not close it.
+/// Gets a file descriptor for event loops: readable while `linkspan_listener_accept` would not wait. The listener owns
+/// it: do not close it.
 ///
 /// # Safety
 /// `listener` is live, `fd` may be written.
@@ -64,8 +66,8 @@ pub unsafe extern "C" fn linkspan_listener_fileno(
     unsafe { query(listener, place!(fd), |listener| listener.0.fileno()) }
 }
 
-/// Gets the events of the listener since the last call: an array of maps with `kind` (`connected`, `disconnected`, `lagged`,
-/// `reconnected`, `forgotten`, `schema_mismatch`), `at`, `missed` and `text`. The caller releases it.
+/// Gets the events of the listener since the last call: an array of maps with `kind` (`connected`, `disconnected`,
+/// `lagged`, `reconnected`, `forgotten`, `schema_mismatch`), `at`, `missed` and `text`. The caller releases it.
 ///
 /// # Safety
 /// `listener` is live, `events` may be written.
@@ -106,8 +108,8 @@ pub unsafe extern "C" fn linkspan_listener_close(listener: *const linkspan_liste
     }
 }
 
-/// Closes the listener and frees it. NULL is allowed; a second call for the same listener, and any other use of it, is `InvalidState`: see
-/// `linkspan_channel_free`.
+/// Closes the listener and frees it. NULL is allowed; a second call for the same listener, and any other use of it, is
+/// `InvalidState`: see `linkspan_channel_free`.
 ///
 /// # Safety
 /// `listener` is NULL or a handle of this library, and no other call uses it.

@@ -227,8 +227,8 @@ pub unsafe extern "C" fn linkspan_loan_free(array: *mut linkspan_array) -> links
     })
 }
 
-/// Frees the elements of an array that a struct of generated code owns, and makes it the empty array: they are a loan, or came
-/// from `malloc`. `array` may be NULL.
+/// Frees the elements of an array that a struct of generated code owns, and makes it the empty array: they are a loan,
+/// or came from `malloc`. `array` may be NULL.
 ///
 /// # Safety
 /// `array` is NULL or points to an array, which may be written, and no code uses its elements any more.

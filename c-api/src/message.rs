@@ -46,7 +46,8 @@ struct Counted {
     aligned: OnceLock<Mutex<Aligned>>,
 }
 
-/// The most references that a message has. The first word of any other handle is its kind, eight letters, which is a larger number.
+/// The most references that a message has. The first word of any other handle is its kind, eight letters, which is a
+/// larger number.
 const MOST_REFERENCES: usize = u32::MAX as usize;
 
 const _: () = assert!(offset_of!(linkspan_message, 0) == 0 && offset_of!(Counted, references) == 0);

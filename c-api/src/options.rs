@@ -27,7 +27,8 @@ pub struct linkspan_options {
     /// The encoding of what is sent: `"cbor"`, `"json"`, `"bson"`, `"smile"`, `"raw"`.
     pub encoding: *const c_char,
     /// What `LINKSPAN_DEFAULT` stands for in this object's calls: nanoseconds, 0 for calls that do not wait, or
-    /// `LINKSPAN_FOREVER`; `LINKSPAN_DEFAULT` itself is 30 s. Loops (`linkspan_server_next` and others) do not look at it.
+    /// `LINKSPAN_FOREVER`; `LINKSPAN_DEFAULT` itself is 30 s. Loops (`linkspan_server_next` and others) do not look at
+    /// it.
     pub timeout: i64,
     /// A name of this program that stays the same across restarts.
     pub client_id: *const c_char,
@@ -70,7 +71,8 @@ pub struct linkspan_options {
     pub replay_count: u64,
     /// How many bytes of unacknowledged messages are kept; one message is always accepted.
     pub replay_bytes: u64,
-    /// For how many disconnected clients a listener keeps messages, 0 for 256; beyond that it drops those of the oldest and records an event.
+    /// For how many disconnected clients a listener keeps messages, 0 for 256; beyond that it drops those of the oldest
+    /// and records an event.
     pub absent_clients: u64,
     /// Where a new subscriber to a journal begins: `"first"`, `"newest"`, the number of a message such as
     /// `"42"`, or a time such as `"2026-11-20T12:00:00Z"` (RFC 3339).
@@ -97,17 +99,19 @@ pub struct linkspan_options {
     pub reply_schema: *const c_char,
     /// Whether a publisher takes over the endpoint from another publisher of this process, with its subscribers.
     pub replace: bool,
-    /// Whether the long byte strings of a received message stay in the memory of the sender until the message is released, as arrays do;
-    /// over `shm:`. A sender that means harm can change them while they are read: copy what is parsed.
+    /// Whether the long byte strings of a received message stay in the memory of the sender until the message is
+    /// released, as arrays do; over `shm:`. A sender that means harm can change them while they are read: copy what is
+    /// parsed.
     pub view_bytes: bool,
-    /// How many seconds a channel that ends without close waits until the peer has consumed what was sent; 0 for none. What the peer has
-    /// not consumed by then is reported on one line of stderr.
+    /// How many seconds a channel that ends without close waits until the peer has consumed what was sent; 0 for none.
+    /// What the peer has not consumed by then is reported on one line of stderr.
     pub linger: f64,
-    /// Gets the number of messages that the peer had not consumed when a channel ended without close, beside that line: in the thread
-    /// that frees the channel, or in `exit` where it is open then, and not in a forked child. It may close the channel and use others.
+    /// Gets the number of messages that the peer had not consumed when a channel ended without close, beside that line:
+    /// in the thread that frees the channel, or in `exit` where it is open then, and not in a forked child. It may
+    /// close the channel and use others.
     pub on_unconsumed: Option<unsafe extern "C" fn(context: *mut c_void, missed: u64)>,
-    /// Passed to `on_unconsumed`. It has to stay valid until each channel with these options is freed, or else until the process is
-    /// gone: a local variable of `main` is not valid in `exit`, a static one is.
+    /// Passed to `on_unconsumed`. It has to stay valid until each channel with these options is freed, or else until
+    /// the process is gone: a local variable of `main` is not valid in `exit`, a static one is.
     pub on_unconsumed_context: *mut c_void,
 }
 
@@ -172,15 +176,16 @@ impl OnWait {
 /// The callback for the end of a channel, with its context.
 struct OnUnconsumed(unsafe extern "C" fn(context: *mut c_void, missed: u64), *mut c_void);
 
-// SAFETY: the context is only passed back to the program, whose callback runs in the thread that ends the channel; the documentation of
-// `on_unconsumed` says so.
+// SAFETY: the context is only passed back to the program, whose callback runs in the thread that ends the channel; the
+// documentation of `on_unconsumed` says so.
 unsafe impl Send for OnUnconsumed {}
 // SAFETY: as above.
 unsafe impl Sync for OnUnconsumed {}
 
 impl OnUnconsumed {
     fn run(&self, missed: u64) {
-        // SAFETY: the program keeps the callback and its context alive until the channel is freed or the process is gone.
+        // SAFETY: the program keeps the callback and its context alive until the channel is freed or the process is
+        // gone.
         call_program(|| unsafe { (self.0)(self.1, missed) })
     }
 }

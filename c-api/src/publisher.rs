@@ -71,7 +71,8 @@ pub unsafe extern "C" fn linkspan_publisher_send(
 /// ones. `sent` is as for `linkspan_channel_send_many`.
 ///
 /// # Safety
-/// `publisher` is live, `messages` points to `count` live messages or `count` is zero, `sent` is NULL or may be written.
+/// `publisher` is live, `messages` points to `count` live messages or `count` is zero, `sent` is NULL or may be
+/// written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn linkspan_publisher_send_many(
     publisher: *const linkspan_publisher,
@@ -87,8 +88,8 @@ pub unsafe extern "C" fn linkspan_publisher_send_many(
     }
 }
 
-/// Gets the events of the publisher since the last call: an array of maps with `kind` (`connected`, `disconnected`, `lagged`,
-/// `reconnected`, `forgotten`, `schema_mismatch`), `at`, `missed` and `text`. The caller releases it.
+/// Gets the events of the publisher since the last call: an array of maps with `kind` (`connected`, `disconnected`,
+/// `lagged`, `reconnected`, `forgotten`, `schema_mismatch`), `at`, `missed` and `text`. The caller releases it.
 ///
 /// # Safety
 /// `publisher` is live, `events` may be written.
@@ -117,9 +118,9 @@ pub unsafe extern "C" fn linkspan_publisher_stats(
     unsafe { query(publisher, place!(stats), |publisher| Ok(linkspan_message::of(publisher.0.stats()))) }
 }
 
-/// Waits until every connected subscriber has been given what was published before: over `shm:` it has read it, over `unix:` and `tcp:` the
-/// kernel has taken it. A `journal:` and a `file:` have it once the send has returned. `Timeout` has the number of messages that are left
-/// for the slowest (`linkspan_last_error`); the publisher stays open.
+/// Waits until every connected subscriber has been given what was published before: over `shm:` it has read it, over
+/// `unix:` and `tcp:` the kernel has taken it. A `journal:` and a `file:` have it once the send has returned. `Timeout`
+/// has the number of messages that are left for the slowest (`linkspan_last_error`); the publisher stays open.
 ///
 /// # Safety
 /// `publisher` is live.
@@ -146,8 +147,8 @@ pub unsafe extern "C" fn linkspan_publisher_close(
     unsafe { apply(publisher, |publisher| publisher.0.close(wait(timeout)?)) }
 }
 
-/// Closes the publisher and frees it. NULL is allowed; a second call for the same publisher, and any other use of it, is `InvalidState`: see
-/// `linkspan_channel_free`.
+/// Closes the publisher and frees it. NULL is allowed; a second call for the same publisher, and any other use of it,
+/// is `InvalidState`: see `linkspan_channel_free`.
 ///
 /// # Safety
 /// `publisher` is NULL or a handle of this library, and no other call uses it.

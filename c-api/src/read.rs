@@ -190,9 +190,9 @@ unsafe fn view<T>(
     })
 }
 
-/// Gets the type of the value at a path: keys and positions from zero, joined by `/` (`rows/0/name`); in a key `~1` is a `/` and `~0` a
-/// `~`, and `""` is the whole value. Every `_get_` function returns `Missing` if the path has no value,
-/// `WrongType` if the value has another type, and leaves zero or NULL in its results when it fails.
+/// Gets the type of the value at a path: keys and positions from zero, joined by `/` (`rows/0/name`); in a key `~1` is
+/// a `/` and `~0` a `~`, and `""` is the whole value. Every `_get_` function returns `Missing` if the path has no
+/// value, `WrongType` if the value has another type, and leaves zero or NULL in its results when it fails.
 ///
 /// # Safety
 /// `message` is a live message, `path` is NUL-terminated, the results may be written.

@@ -125,8 +125,8 @@ pub unsafe extern "C" fn linkspan_region_read(
     }
 }
 
-/// Detaches the memory and frees the region. NULL is allowed; a second call for the same region, and any other use of it, is `InvalidState`: see
-/// `linkspan_channel_free`.
+/// Detaches the memory and frees the region. NULL is allowed; a second call for the same region, and any other use of
+/// it, is `InvalidState`: see `linkspan_channel_free`.
 ///
 /// # Safety
 /// `region` is NULL or a handle of this library, and no other call uses it.

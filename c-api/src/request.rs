@@ -70,7 +70,8 @@ pub unsafe extern "C" fn linkspan_request_fail(
 }
 
 /// With the option `ack` `"manual"`: acknowledges a request, and what its sender sent before it, before it is
-/// answered; an answer acknowledges it as well. `InvalidState` for a message that is no server's request, and without that option.
+/// answered; an answer acknowledges it as well. `InvalidState` for a message that is no server's request, and without
+/// that option.
 ///
 /// # Safety
 /// `request` is a live message.

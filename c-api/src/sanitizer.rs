@@ -1,8 +1,8 @@
-//! ThreadSanitizer, where the program is compiled for it: what this library orders between the program's threads and the sanitizer does not see, because the
-//! library is not compiled for it.
+//! ThreadSanitizer, where the program is compiled for it: what this library orders between the program's threads and
+//! the sanitizer does not see, because the library is not compiled for it.
 //!
-//! The memory of a loan was that of an earlier one, or of a message that the program has read: a thread that writes it now comes after them. So memory is released
-//! where it leaves the program, and acquired where it is lent again.
+//! The memory of a loan was that of an earlier one, or of a message that the program has read: a thread that writes it
+//! now comes after them. So memory is released where it leaves the program, and acquired where it is lent again.
 
 use std::ffi::{CStr, c_void};
 use std::mem::transmute;

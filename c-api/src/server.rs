@@ -65,7 +65,8 @@ pub unsafe extern "C" fn linkspan_server_next(
     }
 }
 
-/// Gets a file descriptor for event loops: readable while `linkspan_server_next` would not wait. The server owns it: do not close it.
+/// Gets a file descriptor for event loops: readable while `linkspan_server_next` would not wait. The server owns it: do
+/// not close it.
 ///
 /// # Safety
 /// `server` is live, `fd` may be written.
@@ -78,8 +79,8 @@ pub unsafe extern "C" fn linkspan_server_fileno(
     unsafe { query(server, place!(fd), |server| server.0.fileno()) }
 }
 
-/// Gets the events of the server since the last call: an array of maps with `kind` (`connected`, `disconnected`, `lagged`,
-/// `reconnected`, `forgotten`, `schema_mismatch`), `at`, `missed` and `text`. The caller releases it.
+/// Gets the events of the server since the last call: an array of maps with `kind` (`connected`, `disconnected`,
+/// `lagged`, `reconnected`, `forgotten`, `schema_mismatch`), `at`, `missed` and `text`. The caller releases it.
 ///
 /// # Safety
 /// `server` is live, `events` may be written.
@@ -119,8 +120,8 @@ pub unsafe extern "C" fn linkspan_server_close(
     unsafe { apply(server, |server| server.0.close(wait(timeout)?)) }
 }
 
-/// Closes the server and frees it. NULL is allowed; a second call for the same server, and any other use of it, is `InvalidState`: see
-/// `linkspan_channel_free`.
+/// Closes the server and frees it. NULL is allowed; a second call for the same server, and any other use of it, is
+/// `InvalidState`: see `linkspan_channel_free`.
 ///
 /// # Safety
 /// `server` is NULL or a handle of this library, and no other call uses it.

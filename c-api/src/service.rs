@@ -435,8 +435,8 @@ pub unsafe extern "C" fn linkspan_service_close(
     unsafe { apply(service, |service| service.0.service.close(wait(timeout)?)) }
 }
 
-/// Closes the service and frees it. NULL is allowed; a second call for the same service, and any other use of it, is `InvalidState`: see
-/// `linkspan_channel_free`.
+/// Closes the service and frees it. NULL is allowed; a second call for the same service, and any other use of it, is
+/// `InvalidState`: see `linkspan_channel_free`.
 ///
 /// # Safety
 /// `service` is NULL or a handle of this library, and no other call uses it.

@@ -40,8 +40,9 @@ pub unsafe extern "C" fn linkspan_subscriber_new(
     }
 }
 
-/// The same to several names and patterns (`lab/*`): names that appear later join, and messages, losses and errors have their names
-/// (`linkspan_message_info`). `names` has `count` of them; at least one. A pattern alone may be given to `linkspan_subscriber_new` as well.
+/// The same to several names and patterns (`lab/*`): names that appear later join, and messages, losses and errors have
+/// their names (`linkspan_message_info`). `names` has `count` of them; at least one. A pattern alone may be given to
+/// `linkspan_subscriber_new` as well.
 ///
 /// # Safety
 /// `names` points to `count` texts, each NUL-terminated, `options` is NULL or valid, `subscriber` may be written.
@@ -172,7 +173,8 @@ pub unsafe extern "C" fn linkspan_subscriber_next(
     }
 }
 
-/// Gets a file descriptor for event loops: readable while a receive would not wait. The subscriber owns it: do not close it.
+/// Gets a file descriptor for event loops: readable while a receive would not wait. The subscriber owns it: do not
+/// close it.
 ///
 /// # Safety
 /// `subscriber` is live, `fd` may be written.
@@ -185,8 +187,8 @@ pub unsafe extern "C" fn linkspan_subscriber_fileno(
     unsafe { query(subscriber, place!(fd), |subscriber| subscriber.0.fileno()) }
 }
 
-/// Gets the events of the subscriber since the last call: an array of maps with `kind` (`connected`, `disconnected`, `lagged`,
-/// `reconnected`, `forgotten`, `schema_mismatch`), `at`, `missed` and `text`. The caller releases it.
+/// Gets the events of the subscriber since the last call: an array of maps with `kind` (`connected`, `disconnected`,
+/// `lagged`, `reconnected`, `forgotten`, `schema_mismatch`), `at`, `missed` and `text`. The caller releases it.
 ///
 /// # Safety
 /// `subscriber` is live, `events` may be written.
@@ -231,8 +233,8 @@ pub unsafe extern "C" fn linkspan_subscriber_close(
     }
 }
 
-/// Closes the subscriber and frees it. NULL is allowed; a second call for the same subscriber, and any other use of it, is `InvalidState`: see
-/// `linkspan_channel_free`.
+/// Closes the subscriber and frees it. NULL is allowed; a second call for the same subscriber, and any other use of it,
+/// is `InvalidState`: see `linkspan_channel_free`.
 ///
 /// # Safety
 /// `subscriber` is NULL or a handle of this library, and no other call uses it.

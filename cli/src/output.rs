@@ -35,8 +35,8 @@ pub fn answer(message: &Message, output: OutputArgs) -> Result<(), Exit> {
 }
 
 /// Writes one of several messages: for people, its time, number and source come before the value. Of one that has no
-/// text, because that is longer than any message, the reason is said, and the messages behind it follow. Returns whether
-/// it was written.
+/// text, because that is longer than any message, the reason is said, and the messages behind it follow. Returns
+/// whether it was written.
 pub fn message(message: &Message, output: OutputArgs) -> Result<bool, Exit> {
     match message_text(message, output) {
         Ok(text) => write(text.as_bytes()).map(|()| true),

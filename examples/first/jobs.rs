@@ -1,4 +1,5 @@
-//! A queue of work: `jobs` puts three jobs into it, `jobs work` does jobs until it is asked to stop; start as many as you like.
+//! A queue of work: `jobs` puts three jobs into it, `jobs work` does jobs until it is asked to stop; start as many as
+//! you like.
 
 use linkspan::{Channel, Options, Server, Timeout, Value};
 

@@ -3,8 +3,8 @@
 //! which counts what it drops; what is under way is counted with what the feeds hold, until it is taken or the stream
 //! ends.
 //!
-//! Events of one name have an id, its number and incarnation, with which a client that comes back goes on. A pattern has
-//! none: one id would have to hold the numbers of all its names.
+//! Events of one name have an id, its number and incarnation, with which a client that comes back goes on. A pattern
+//! has none: one id would have to hold the numbers of all its names.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;

@@ -61,8 +61,8 @@ enum Field {
     Encoded(Bytes),
 }
 
-/// What a frame has around the value in it, in values and levels: the limits are those of the value. What is beyond them
-/// by no more than this is an answer to its frame, and does not end the connection.
+/// What a frame has around the value in it, in values and levels: the limits are those of the value. What is beyond
+/// them by no more than this is an answer to its frame, and does not end the connection.
 const VALUES_AROUND: u64 = 64;
 const LEVELS_AROUND: u32 = 2;
 

@@ -1,5 +1,5 @@
-//! A descriptor in reserve: where none is left for another connection, it is given up for a moment, so that the client is
-//! told, and does not wait for what cannot come.
+//! A descriptor in reserve: where none is left for another connection, it is given up for a moment, so that the client
+//! is told, and does not wait for what cannot come.
 
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
@@ -37,8 +37,8 @@ impl Spare {
         }
     }
 
-    /// Accepts the connection that waits, with the descriptor in reserve; `None` where none waits. Without a descriptor the
-    /// kernel says so for a connection that is not there, too.
+    /// Accepts the connection that waits, with the descriptor in reserve; `None` where none waits. Without a descriptor
+    /// the kernel says so for a connection that is not there, too.
     pub async fn accept(&mut self, listener: &TcpListener) -> Option<(TcpStream, SocketAddr)> {
         self.0 = None;
         let accepted = timeout(Duration::ZERO, listener.accept()).await;

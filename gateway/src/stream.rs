@@ -101,8 +101,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> AsyncWrite for Bounded<
     }
 }
 
-/// A socket that is closed while something of its client is unread ends with a reset, at which the client may throw away
-/// what it was told: what it still sends is read for a moment, and goes nowhere.
+/// A socket that is closed while something of its client is unread ends with a reset, at which the client may throw
+/// away what it was told: what it still sends is read for a moment, and goes nowhere.
 impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Drop for Bounded<S> {
     fn drop(&mut self) {
         let Some(mut stream) = self.stream.take().filter(|_| self.place.lingers()) else { return };

@@ -1,8 +1,9 @@
-//! Arguments of another type than a function expects, and texts that are no UTF-8: the `TypeError` says what is expected
-//! and what was given.
+//! Arguments of another type than a function expects, and texts that are no UTF-8: the `TypeError` says what is
+//! expected and what was given.
 //!
-//! The macros of ext-php-rs throw it with the argument's name alone. What the function takes is in its argument table, and what was given in
-//! its frame, which is the current one while the exception is thrown: there the text is written again, in PHP's own form.
+//! The macros of ext-php-rs throw it with the argument's name alone. What the function takes is in its argument table,
+//! and what was given in its frame, which is the current one while the exception is thrown: there the text is written
+//! again, in PHP's own form.
 
 use std::ffi::CStr;
 use std::mem::size_of;
@@ -44,7 +45,8 @@ const TEXT: (&str, &str) = ("Invalid value given for argument `", "`.");
 unsafe extern "C" fn thrown(exception: *mut ZendObject) {
     let before = BEFORE.load(Ordering::Acquire);
     if !before.is_null() {
-        // SAFETY: a function of this type was stored there, whose extension stays loaded as long as the engine has the hook.
+        // SAFETY: a function of this type was stored there, whose extension stays loaded as long as the engine has the
+        // hook.
         unsafe { std::mem::transmute::<*mut std::ffi::c_void, Hook>(before)(exception) };
     }
     // SAFETY: the engine passes a live object, or null.

@@ -52,8 +52,8 @@ const FEW: usize = 64;
 const LEAST: usize = 80;
 const _: () = assert!(is_roughly_object::<Message>());
 
-/// Receives up to `max` messages as a list of objects; a negative number is refused like zero. What was received is lost
-/// with no exception: where `memory_limit` is close, fewer are taken, for which there is room before.
+/// Receives up to `max` messages as a list of objects; a negative number is refused like zero. What was received is
+/// lost with no exception: where `memory_limit` is close, fewer are taken, for which there is room before.
 pub fn receive_many(
     max: i64,
     take: impl FnOnce(usize) -> Result<Vec<linkspan::Message>>,
@@ -250,8 +250,8 @@ impl Channel {
     }
 }
 
-/// Adds the destructor, which the engine also calls for objects without a Rust part: where a connect fails or a clone is refused. Methods of
-/// `php_impl` throw for those.
+/// Adds the destructor, which the engine also calls for objects without a Rust part: where a connect fails or a clone
+/// is refused. Methods of `php_impl` throw for those.
 fn with_destructor(class: ClassBuilder) -> ClassBuilder {
     class.method(FunctionBuilder::new("__destruct", destruct), MethodFlags::Public)
 }

@@ -214,8 +214,8 @@ pub fn object_of(error: Error) -> ZBox<ZendObject> {
     object
 }
 
-/// Makes the exception of this error, which the caller throws. If one is pending already (an `on_wait` that threw), that
-/// one stays.
+/// Makes the exception of this error, which the caller throws. If one is pending already (an `on_wait` that threw),
+/// that one stays.
 fn from_error(error: Error) -> PhpException {
     let class = class_of(error.kind());
     if ExecutorGlobals::has_exception() {

@@ -93,8 +93,9 @@ impl Waiter {
         Waiter { on_wait: again(&self.on_wait), on_unconsumed: again(&self.on_unconsumed), asked: self.asked }
     }
 
-    /// Ends a channel by `linger`, and gives the callback the number of messages that its peer has not consumed. For a destructor, which the
-    /// engine runs while the script still can, and not after a fatal error: then the core reports alone.
+    /// Ends a channel by `linger`, and gives the callback the number of messages that its peer has not consumed. For a
+    /// destructor, which the engine runs while the script still can, and not after a fatal error: then the core reports
+    /// alone.
     pub fn report(&self, linger: impl FnOnce() -> u64) -> Result<()> {
         let Some(callback) = &self.on_unconsumed else { return Ok(()) };
         let missed = i64::try_from(linger()).unwrap_or(i64::MAX);

@@ -84,8 +84,8 @@ pub fn within_limit<T>(
     out_of_memory(least, limit.saturating_sub(usage(true)))
 }
 
-/// Runs what makes a value of PHP's that has to be there, such as one for what was received already: beyond the limit, if
-/// need be, after which PHP gives nothing more.
+/// Runs what makes a value of PHP's that has to be there, such as one for what was received already: beyond the limit,
+/// if need be, after which PHP gives nothing more.
 pub fn beyond_limit<T>(size: Size, make: impl FnOnce() -> T) -> T {
     let Some(limit) = limit().filter(|limit| is_close(*limit, size)) else { return make() };
     if IS_RAISED.get() {

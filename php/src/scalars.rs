@@ -23,7 +23,8 @@ impl Text {
         Text(ZendStr::new(bytes, false))
     }
 
-    /// The same of bytes that may be many: refuses what memory_limit leaves no room for, where PHP would end the script.
+    /// The same of bytes that may be many: refuses what memory_limit leaves no room for, where PHP would end the
+    /// script.
     pub fn within_limit(bytes: impl AsRef<[u8]>) -> Result<Text> {
         let length = bytes.as_ref().len();
         let refused = |length, left| {

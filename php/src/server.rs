@@ -131,7 +131,8 @@ fn answer(handler: &ZendCallable<'_>, argument: &Zval) -> Result<()> {
     }
     let warning = format!("the handler threw {}: {}", failure.kind, failure.text).replace('\0', "\\0");
     match call_php(|| ext_php_rs::error::php_error(&ErrorType::Warning, &warning)) {
-        // A handler of the program makes an exception of the warning: the caller has its answer, and the loop goes on for the others.
+        // A handler of the program makes an exception of the warning: the caller has its answer, and the loop goes on
+        // for the others.
         Err(_) if ExecutorGlobals::has_exception() && !zend::exit_is_pending() => {
             drop(ExecutorGlobals::take_exception());
             Ok(())

@@ -7,8 +7,8 @@ use linkspan::Result;
 use crate::call::call_php;
 use crate::zend;
 
-/// Whether the script's signal handlers run asynchronously: then they run in waits too. It is asked in each wait, because
-/// a script may change it at any time.
+/// Whether the script's signal handlers run asynchronously: then they run in waits too. It is asked in each wait,
+/// because a script may change it at any time.
 pub fn are_handled_at_once() -> bool {
     // This calls an internal PHP function, which runs no script code and allocates nothing.
     static FUNCTION: OnceLock<zend::Builtin> = OnceLock::new();

@@ -8,8 +8,8 @@ use linkspan::{Error, ErrorKind, Result};
 use crate::call::call_php;
 use crate::zend;
 
-/// Returns a stream that is readable while the object of this descriptor has something to give. PHP duplicates the descriptor for it, so
-/// either may be closed first.
+/// Returns a stream that is readable while the object of this descriptor has something to give. PHP duplicates the
+/// descriptor for it, so either may be closed first.
 pub fn of(descriptor: RawFd) -> Result<Zval> {
     // Another program of PHP's would warn, and open none.
     if zend::call_function("php_sapi_name").and_then(|name| name.string()).as_deref() != Some("cli") {

@@ -1,7 +1,7 @@
 //! A decoded value as a flat list of events, from which PHP values are built.
 //!
-//! A decoder drives this Sink, and PHP allocates only after it has finished: a fatal error of PHP's, such as `memory_limit`,
-//! jumps over the frames of Rust, and what they own would never be dropped.
+//! A decoder drives this Sink, and PHP allocates only after it has finished: a fatal error of PHP's, such as
+//! `memory_limit`, jumps over the frames of Rust, and what they own would never be dropped.
 
 use std::cell::Cell;
 

@@ -1,4 +1,5 @@
-//! Functions of the engine that ext-php-rs does not bind: hash walking by position, ini text, class entries of core extensions.
+//! Functions of the engine that ext-php-rs does not bind: hash walking by position, ini text, class entries of core
+//! extensions.
 
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::ptr::NonNull;
@@ -138,15 +139,16 @@ pub fn call(function: Builtin) -> Zval {
     answer
 }
 
-/// Calls a function without arguments that reads a setting: in a frame of its own, and without the engine's preparations for
-/// any function, which take 90 instructions. It must not throw, call PHP code or look at the frames.
+/// Calls a function without arguments that reads a setting: in a frame of its own, and without the engine's
+/// preparations for any function, which take 90 instructions. It must not throw, call PHP code or look at the frames.
 pub fn ask(function: Builtin) -> Zval {
     let mut answer = Zval::new();
     let function = function.0.as_ptr().cast::<ext_php_rs::ffi::zend_function>();
     // SAFETY: null pointers and zeros are a frame without an object, arguments and extra arguments.
     let mut frame: ext_php_rs::ffi::zend_execute_data = unsafe { std::mem::zeroed() };
     frame.func = function;
-    // SAFETY: `builtin` found a live internal function; it reads that it has no arguments, and writes its result into a live zval.
+    // SAFETY: `builtin` found a live internal function; it reads that it has no arguments, and writes its result into a
+    // live zval.
     unsafe {
         if let Some(handler) = (*function).internal_function.handler {
             handler(&raw mut frame, &raw mut answer);
@@ -350,7 +352,8 @@ pub fn instance(class: &ClassEntry) -> Zval {
 
 /// The value of a literal class constant; `None` if there is no such constant.
 pub fn constant(class: &'static ClassEntry, name: &str) -> Option<&'static Zval> {
-    // SAFETY: the table of a class has pointers to its constants, which live as long as the class: until the request ends.
+    // SAFETY: the table of a class has pointers to its constants, which live as long as the class: until the request
+    // ends.
     unsafe {
         let found = ext_php_rs::ffi::zend_hash_str_find(
             &raw const class.constants_table,

@@ -5,33 +5,35 @@
  * compares it with the extension's reflection.
  *
  * Options are given as named arguments, the same names in every language: encoding, timeout (seconds, INF for ever),
- * client_id (a name that stays the same when the program starts again), buffer (bytes), max_message_size (bytes), delivery ('latest',
- * 'best_effort', 'at_least_once', 'durable'), ack ('auto', 'manual'), idempotent (requests may be carried out twice),
- * replay_count and replay_bytes (how much that is not acknowledged is kept to be sent again), absent_clients (for how many
- * clients that are away), framing ('linkspan', 'lines',
- * 'raw'), durable, mode, group, allow_uids, allow_gids, spin (µs), linger (seconds that a channel which ends without close waits until what it
- * sent is consumed; what is not is reported on stderr), on_unconsumed (a callable that gets that number, when the channel's destructor
- * runs: with its last reference or at the end of the script, not after a fatal error or in a forked child), on_wait (a callable that runs about every 100 ms of a wait;
- * false ends it with CancelledException); of a journal from (a number, a Timestamp, 'first', 'newest'), segment_bytes,
- * retain_bytes, retain_seconds, retain_consumed; of a file locked; of
- * servers shared (several processes may serve the name, each with this option); publishers replace (take over the name of another publisher
- * of this process); view_bytes (long byte strings of received messages stay in the memory of the sender, from which each reading
- * copies them); schema (what messages mean: the path of a file,
- * or a text of the notation; compared when both sides connect), reply_schema (of servers and those who call them: the same for what is replied) and validate
- * (which values are checked against them: 'send', 'receive', 'both'). What a transport cannot do is UnsupportedException, with
- * the reason. An array of them is spread: `Channel::connect('lab/fft', ...$options)`.
+ * client_id (a name that stays the same when the program starts again), buffer (bytes), max_message_size (bytes),
+ * delivery ('latest', 'best_effort', 'at_least_once', 'durable'), ack ('auto', 'manual'), idempotent (requests may be
+ * carried out twice), replay_count and replay_bytes (how much that is not acknowledged is kept to be sent again),
+ * absent_clients (for how many clients that are away), framing ('linkspan', 'lines',
+ * 'raw'), durable, mode, group, allow_uids, allow_gids, spin (µs), linger (seconds that a channel which ends without
+ * close waits until what it sent is consumed; what is not is reported on stderr), on_unconsumed (a callable that gets
+ * that number, when the channel's destructor runs: with its last reference or at the end of the script, not after a
+ * fatal error or in a forked child), on_wait (a callable that runs about every 100 ms of a wait; false ends it with
+ * CancelledException); of a journal from (a number, a Timestamp, 'first', 'newest'), segment_bytes, retain_bytes,
+ * retain_seconds, retain_consumed; of a file locked; of servers shared (several processes may serve the name, each with
+ * this option); publishers replace (take over the name of another publisher of this process); view_bytes (long byte
+ * strings of received messages stay in the memory of the sender, from which each reading copies them); schema (what
+ * messages mean: the path of a file, or a text of the notation; compared when both sides connect), reply_schema (of
+ * servers and those who call them: the same for what is replied) and validate (which values are checked against them:
+ * 'send', 'receive', 'both'). What a transport cannot do is UnsupportedException, with the reason. An array of them is
+ * spread: `Channel::connect('lab/fft', ...$options)`.
  *
- * Time-outs are seconds: INF waits for ever, 0 never waits. Left out, or null, they are what the option `timeout` says, else the
- * ini entry `linkspan.timeout` (30 s). Loops differ: `next` of a server and of a subscriber, foreach and `run` go on for ever. On the
- * command line the first SIGINT or SIGTERM ends such a loop, and the second one the script, unless the script handles or ignores the
- * signal itself; once the last such object is closed, a signal does again what it did before.
+ * Time-outs are seconds: INF waits for ever, 0 never waits. Left out, or null, they are what the option `timeout` says,
+ * else the ini entry `linkspan.timeout` (30 s). Loops differ: `next` of a server and of a subscriber, foreach and `run`
+ * go on for ever. On the command line the first SIGINT or SIGTERM ends such a loop, and the second one the script,
+ * unless the script handles or ignores the signal itself; once the last such object is closed, a signal does again what
+ * it did before.
  *
  * PHP without thread safety has one thread, so an object is used by one call at a time; a call from on_wait
  * or a signal handler, while another call of its kind on the same object is in progress, is
  * InvalidStateException.
  *
- * An endpoint is a name such as `lab/temperature`, over shared memory, or `transport:name`: shm:, unix:, fifo:, spool:, dgram:,
- * file:, journal:, tcp://host:port.
+ * An endpoint is a name such as `lab/temperature`, over shared memory, or `transport:name`: shm:, unix:, fifo:, spool:,
+ * dgram:, file:, journal:, tcp://host:port.
  *
  * Values: null, bool, int, float, string (UTF-8), arrays (a list if the keys are 0 to n-1, else a map),
  * stdClass (always a map), Bytes, NdArray, Timestamp and \DateTimeInterface, BigInt, Decimal, Uuid, cases of
@@ -97,7 +99,11 @@ function transcode(string $bytes, mixed $from, mixed $to): string {}
 /** Connects if a program listens at the endpoint and listens otherwise: Channel::open. @throws LinkspanException */
 function open(string $endpoint, mixed ...$options): Channel {}
 
-/** Connects to the program that listens or serves at the endpoint; waits for one: Channel::connect. @throws LinkspanException */
+/**
+ * Connects to the program that listens or serves at the endpoint; waits for one: Channel::connect.
+ *
+ * @throws LinkspanException
+ */
 function connect(string $endpoint, mixed ...$options): Channel {}
 
 /** Listens at the endpoint: Listener::listen. @throws LinkspanException */
@@ -110,8 +116,8 @@ function serve(string $endpoint, mixed ...$options): Server {}
 function publisher(string $endpoint, mixed ...$options): Publisher {}
 
 /**
- * Subscribes; does not wait for the publisher. Late subscribers first receive the latest value. Of a pattern (`lab/*`) or of several names
- * and patterns, names that appear later join, and messages have their names.
+ * Subscribes; does not wait for the publisher. Late subscribers first receive the latest value. Of a pattern (`lab/*`)
+ * or of several names and patterns, names that appear later join, and messages have their names.
  * @param string|list<string> $endpoint
  */
 function subscribe(mixed $endpoint, mixed ...$options): Subscriber {}
@@ -124,8 +130,8 @@ function subscribe(mixed $endpoint, mixed ...$options): Subscriber {}
 function latest(string $endpoint, mixed ...$options): Message {}
 
 /**
- * What is open on this machine, as `linkspan ls` lists it: a map for each name with `endpoint`, `pattern`, `pid`, `program`, `messages`
- * and others; null where it is unknown, and `problem` has the reason.
+ * What is open on this machine, as `linkspan ls` lists it: a map for each name with `endpoint`, `pattern`, `pid`,
+ * `program`, `messages` and others; null where it is unknown, and `problem` has the reason.
  * @return list<array<string, mixed>>
  */
 function names(): array {}
@@ -246,8 +252,9 @@ final class Bytes implements \Countable, \JsonSerializable, \Stringable
 }
 
 /**
- * Memory that a channel, a publisher or a request lends for opaque bytes, into which strings are copied piece by piece, so that a
- * long message need not be a string. In a value it stands for its bytes. It cannot be written any more once it was encoded.
+ * Memory that a channel, a publisher or a request lends for opaque bytes, into which strings are copied piece by piece,
+ * so that a long message need not be a string. In a value it stands for its bytes. It cannot be written any more once
+ * it was encoded.
  */
 final class BytesLoan implements \Countable, \JsonSerializable
 {
@@ -348,7 +355,11 @@ final class NdArray implements \ArrayAccess, \Countable, \IteratorAggregate, \Js
     public static function fromArray(array $items, string $dtype = 'f64'): NdArray {}
     /** Nested lists; a number for an array without dimensions. */
     public function toArray(): mixed {}
-    /** The numbers of a vector, or the sub-arrays of an array with more dimensions. @throws WrongTypeException for an array without dimensions */
+    /**
+     * The numbers of a vector, or the sub-arrays of an array with more dimensions.
+     *
+     * @throws WrongTypeException for an array without dimensions
+     */
     public function getIterator(): Iteration {}
     /** The length of the first dimension. */
     public function count(): int {}
@@ -381,24 +392,34 @@ final class Message implements \ArrayAccess, \Countable, \IteratorAggregate, \Js
     private function __construct() {}
     /** @throws MissingException|WrongTypeException */
     public function get(string $path): mixed {}
-    /** The number of entries of the map, of items of the list, or the length of the array's first dimension. @throws WrongTypeException for any other value */
+    /**
+     * The number of entries of the map, of items of the list, or the length of the array's first dimension.
+     *
+     * @throws WrongTypeException for any other value
+     */
     public function count(): int {}
-    /** The entries of a map, the items of a list, the numbers or sub-arrays of an array. @throws WrongTypeException for any other value */
+    /**
+     * The entries of a map, the items of a list, the numbers or sub-arrays of an array.
+     *
+     * @throws WrongTypeException for any other value
+     */
     public function getIterator(): \ArrayIterator {}
     public function offsetExists(mixed $offset): bool {}
     public function offsetGet(mixed $offset): mixed {}
     public function offsetSet(mixed $offset, mixed $value): void {}
     public function offsetUnset(mixed $offset): void {}
     /**
-     * Checks that code which was generated from the schema with this fingerprint may decode the message; generated classes call it in
-     * `decode`.
+     * Checks that code which was generated from the schema with this fingerprint may decode the message; generated
+     * classes call it in `decode`.
      * @throws SchemaMismatchException where the sender gave another schema, unless this side was opened with this one
      */
     public function checkFingerprint(string $fingerprint): void {}
     /** Whether the sender waits for a reply. */
     public function wantsReply(): bool {}
     public function jsonSerialize(): mixed {}
-    /** JSON for people, as json_encode($message) writes it; null in the place of NAN, INF and bytes that are no text. */
+    /**
+     * JSON for people, as json_encode($message) writes it; null in the place of NAN, INF and bytes that are no text.
+     */
     public function __toString(): string {}
 }
 
@@ -414,9 +435,17 @@ final class Request implements \ArrayAccess, \Countable, \IteratorAggregate, \Js
     public readonly int $missed;
     private function __construct() {}
     public function get(string $path): mixed {}
-    /** The number of entries of the map, of items of the list, or the length of the array's first dimension. @throws WrongTypeException for any other value */
+    /**
+     * The number of entries of the map, of items of the list, or the length of the array's first dimension.
+     *
+     * @throws WrongTypeException for any other value
+     */
     public function count(): int {}
-    /** The entries of a map, the items of a list, the numbers or sub-arrays of an array. @throws WrongTypeException for any other value */
+    /**
+     * The entries of a map, the items of a list, the numbers or sub-arrays of an array.
+     *
+     * @throws WrongTypeException for any other value
+     */
     public function getIterator(): \ArrayIterator {}
     public function offsetExists(mixed $offset): bool {}
     public function offsetGet(mixed $offset): mixed {}
@@ -426,12 +455,16 @@ final class Request implements \ArrayAccess, \Countable, \IteratorAggregate, \Js
     public function checkFingerprint(string $fingerprint): void {}
     public function wantsReply(): bool {}
     public function jsonSerialize(): mixed {}
-    /** JSON for people, as json_encode($message) writes it; null in the place of NAN, INF and bytes that are no text. */
+    /**
+     * JSON for people, as json_encode($message) writes it; null in the place of NAN, INF and bytes that are no text.
+     */
     public function __toString(): string {}
     public function reply(mixed $value): void {}
     /** Lends memory for bytes of the reply, as Channel::loanBytes. */
     public function loanBytes(int $length): BytesLoan {}
-    /** Acknowledges it, and what its sender sent before: for a server with ack: 'manual'. A reply acknowledges it, too. */
+    /**
+     * Acknowledges it, and what its sender sent before: for a server with ack: 'manual'. A reply acknowledges it, too.
+     */
     public function ack(): void {}
     /** Answers with an error: text for a human reader, a dotted type and a code for the program, and optional data. */
     public function fail(string $text, string $type = '', int $code = -32603, mixed $data = null): void {}
@@ -447,7 +480,10 @@ final class Event
     private function __construct() {}
 }
 
-/** A request that Channel::startCall sent, for finishCall of the same channel. One that is freed before that is withdrawn. */
+/**
+ * A request that Channel::startCall sent, for finishCall of the same channel. One that is freed before that is
+ * withdrawn.
+ */
 final class PendingReply
 {
     private function __construct() {}
@@ -475,8 +511,9 @@ final class Channel
     /** @throws FullException where there is no room */
     public function trySend(mixed $value): int {}
     /**
-     * Lends memory for $length opaque bytes, such as a frame of a camera: over `shm:`, with the encodings cbor and raw, they are sent
-     * where they lie, once, with at most 4 KiB of other values before and behind them. Elsewhere it is ordinary memory.
+     * Lends memory for $length opaque bytes, such as a frame of a camera: over `shm:`, with the encodings cbor and raw,
+     * they are sent where they lie, once, with at most 4 KiB of other values before and behind them. Elsewhere it is
+     * ordinary memory.
      */
     public function loanBytes(int $length): BytesLoan {}
     /** @throws TimeoutException */
@@ -492,13 +529,14 @@ final class Channel
     /** @throws RemoteException|DisconnectedException|TimeoutException */
     public function call(mixed $value, ?float $timeout = null): Message {}
     /**
-     * Sends a request without waiting for its reply: a call in two steps. Any number of requests may be under way. Their replies may
-     * arrive in any order, also while this end calls and receives, and are kept for the newest 1,024 requests that are not finished.
+     * Sends a request without waiting for its reply: a call in two steps. Any number of requests may be under way.
+     * Their replies may arrive in any order, also while this end calls and receives, and are kept for the newest 1,024
+     * requests that are not finished.
      */
     public function startCall(mixed $value, ?float $timeout = null): PendingReply {}
     /**
-     * The reply to a request that startCall sent. With a timeout of 0 it throws a TimeoutException while the reply has not arrived,
-     * and may be called again; a longer one that passes gives up the request.
+     * The reply to a request that startCall sent. With a timeout of 0 it throws a TimeoutException while the reply has
+     * not arrived, and may be called again; a longer one that passes gives up the request.
      * @throws RemoteException|DisconnectedException|TimeoutException
      */
     public function finishCall(PendingReply $pending, ?float $timeout = null): Message {}
@@ -517,22 +555,28 @@ final class Channel
     /** A file descriptor that is readable while tryRecv would return at once. */
     public function fileno(): int {}
     /**
-     * A stream on which an event loop waits, by stream_select too: readable while the object has something to give. It has a descriptor of its
-     * own. Take what is there until Empty before you wait again. Command-line programs alone.
+     * A stream on which an event loop waits, by stream_select too: readable while the object has something to give. It
+     * has a descriptor of its own. Take what is there until Empty before you wait again. Command-line programs alone.
      * @return resource
      */
     public function stream(): mixed {}
     /**
-     * sent, received, missed, dropped, connections; of the session acknowledged, unacknowledged, replayed, consumed, unconsumed,
-     * duplicates.
+     * sent, received, missed, dropped, connections; of the session acknowledged, unacknowledged, replayed, consumed,
+     * unconsumed, duplicates.
      * @return array<string, mixed>
      */
     public function stats(): array {}
-    /** Waits until the peer has consumed what was sent; getMissed() of its exception is the number that it has not consumed. */
+    /**
+     * Waits until the peer has consumed what was sent; getMissed() of its exception is the number that it has not
+     * consumed.
+     */
     public function flush(?float $timeout = null): void {}
     /** Waits until the peer has consumed what was sent, then closes. */
     public function close(?float $timeout = null): void {}
-    /** Calls on_unconsumed, where that is given and the channel was not closed. An exception of it is one of a destructor. */
+    /**
+     * Calls on_unconsumed, where that is given and the channel was not closed. An exception of it is one of a
+     * destructor.
+     */
     public function __destruct() {}
 }
 
@@ -545,8 +589,8 @@ final class Listener
     public function endpoint(): string {}
     public function fileno(): int {}
     /**
-     * A stream on which an event loop waits, by stream_select too: readable while the object has something to give. It has a descriptor of its
-     * own. Take what is there until Empty before you wait again. Command-line programs alone.
+     * A stream on which an event loop waits, by stream_select too: readable while the object has something to give. It
+     * has a descriptor of its own. Take what is there until Empty before you wait again. Command-line programs alone.
      * @return resource
      */
     public function stream(): mixed {}
@@ -575,8 +619,8 @@ final class Server implements \IteratorAggregate
     public function endpoint(): string {}
     public function fileno(): int {}
     /**
-     * A stream on which an event loop waits, by stream_select too: readable while the object has something to give. It has a descriptor of its
-     * own. Take what is there until Empty before you wait again. Command-line programs alone.
+     * A stream on which an event loop waits, by stream_select too: readable while the object has something to give. It
+     * has a descriptor of its own. Take what is there until Empty before you wait again. Command-line programs alone.
      * @return resource
      */
     public function stream(): mixed {}
@@ -638,15 +682,18 @@ final class Publisher
     /** Waits until this many subscribers are connected; TimeoutException if fewer connected. */
     public function waitForSubscribers(int $count, ?float $timeout = null): void {}
     /**
-     * Waits until every connected subscriber has been given what was published: over shm: it has read it, elsewhere the kernel has taken it.
-     * getMissed() of its exception is the number of messages that are left for the slowest.
+     * Waits until every connected subscriber has been given what was published: over shm: it has read it, elsewhere the
+     * kernel has taken it. getMissed() of its exception is the number of messages that are left for the slowest.
      */
     public function flush(?float $timeout = null): void {}
     /** Closes once waiting subscribers have connected and slow ones have received their pending messages. */
     public function close(?float $timeout = null): void {}
 }
 
-/** The result of subscribe(). After an overrun, LaggedException is thrown once, with the number of missed messages; the next call continues. */
+/**
+ * The result of subscribe(). After an overrun, LaggedException is thrown once, with the number of missed messages; the
+ * next call continues.
+ */
 final class Subscriber implements \IteratorAggregate
 {
     private function __construct() {}
@@ -668,8 +715,8 @@ final class Subscriber implements \IteratorAggregate
     public function endpoint(): string {}
     public function fileno(): int {}
     /**
-     * A stream on which an event loop waits, by stream_select too: readable while the object has something to give. It has a descriptor of its
-     * own. Take what is there until Empty before you wait again. Command-line programs alone.
+     * A stream on which an event loop waits, by stream_select too: readable while the object has something to give. It
+     * has a descriptor of its own. Take what is there until Empty before you wait again. Command-line programs alone.
      * @return resource
      */
     public function stream(): mixed {}
@@ -819,8 +866,9 @@ final class Watch implements \IteratorAggregate
     /** A file descriptor that is readable while next may return at once. */
     public function fileno(): int {}
     /**
-     * A stream on which an event loop waits, by stream_select too: readable while there may be an event. It has a descriptor of its own. Take
-     * what is there with next(0) until TimeoutException before you wait again. Command-line programs alone.
+     * A stream on which an event loop waits, by stream_select too: readable while there may be an event. It has a
+     * descriptor of its own. Take what is there with next(0) until TimeoutException before you wait again. Command-line
+     * programs alone.
      * @return resource
      */
     public function stream(): mixed {}
@@ -867,8 +915,10 @@ final class ControllerPage
     /** The lines of the log in the first event of a stream. */
     public const SNAPSHOT_LOG_LINES = 300;
     /**
-     * @param string $token_file a file of mode 0600 with the token, 64 hexadecimal digits, or the page's address with it
-     * @param list<string>|null $hosts authorities beside loopback under which browsers reach the page: `lab.example`; with one of them requests
+     * @param string $token_file a file of mode 0600 with the token, 64 hexadecimal digits, or the page's address with
+     * it
+     * @param list<string>|null $hosts authorities beside loopback under which browsers reach the page: `lab.example`;
+     * with one of them requests
      *   come from other machines too
      */
     public function __construct(string $token_file, ?array $hosts = null) {}
@@ -901,7 +951,9 @@ final class ControllerPage
     public static function event(mixed $event): ?array {}
 }
 
-/** The base of all errors; the subclasses are the kinds of the common table, and getCode() is the kind's number in it. */
+/**
+ * The base of all errors; the subclasses are the kinds of the common table, and getCode() is the kind's number in it.
+ */
 class LinkspanException extends \RuntimeException
 {
     protected $kind;
@@ -940,7 +992,10 @@ class LinkspanException extends \RuntimeException
 /** 100: this system does not support that transport. Use another transport. */
 final class TransportUnavailableException extends LinkspanException { protected $code = 100; }
 
-/** 102: the connection to the other side ended. Call again: the side that connected reconnects by itself. A request that was under way may have been carried out. */
+/**
+ * 102: the connection to the other side ended. Call again: the side that connected reconnects by itself. A request that
+ * was under way may have been carried out.
+ */
 final class DisconnectedException extends LinkspanException { protected $code = 102; }
 
 /** 103: no program listens at that name. Start that program, or correct the name or `LINKSPAN_DIR`. */
@@ -952,13 +1007,19 @@ final class MissingException extends LinkspanException { protected $code = 104; 
 /** 105: another program listens at that name. Choose another name, or end the other program. */
 final class AddressInUseException extends LinkspanException { protected $code = 105; }
 
-/** 106: the object does not allow this call now (closed, wrong pattern, other side of a fork). Correct the program: the text has the reason. */
+/**
+ * 106: the object does not allow this call now (closed, wrong pattern, other side of a fork). Correct the program: the
+ * text has the reason.
+ */
 final class InvalidStateException extends LinkspanException { protected $code = 106; }
 
 /** 107: the name or port is malformed. Correct it as the text describes. */
 final class InvalidEndpointException extends LinkspanException { protected $code = 107; }
 
-/** 108: memory, descriptors or space in the memory file ran out. Release messages and arrays, or raise the limit, and call again. */
+/**
+ * 108: memory, descriptors or space in the memory file ran out. Release messages and arrays, or raise the limit, and
+ * call again.
+ */
 final class OutOfMemoryException extends LinkspanException { protected $code = 108; }
 
 /** 109: a value of another type was found; the text has both types. Ask for the type that is there. */
@@ -967,7 +1028,10 @@ final class WrongTypeException extends LinkspanException { protected $code = 109
 /** 110: the deadline passed; nothing was lost. Call again, or give the call more time. */
 final class TimeoutException extends LinkspanException { protected $code = 110; }
 
-/** 111: the queue is full and the call does not wait. Call again once the reader has consumed messages, or use a call that waits. */
+/**
+ * 111: the queue is full and the call does not wait. Call again once the reader has consumed messages, or use a call
+ * that waits.
+ */
 final class FullException extends LinkspanException { protected $code = 111; }
 
 /** 112: no message is available and the call does not wait. Call again later, or use a call that waits. */
@@ -982,7 +1046,10 @@ final class TooLargeException extends LinkspanException { protected $code = 114;
 /** 115: bytes that are not a valid message; carries the offset. Correct the program that wrote them. */
 final class MalformedException extends LinkspanException { protected $code = 115; }
 
-/** 116: the value has no form in that encoding; carries the path. Use another type, encoding or transport, as the text proposes. */
+/**
+ * 116: the value has no form in that encoding; carries the path. Use another type, encoding or transport, as the text
+ * proposes.
+ */
 final class UnsupportedException extends LinkspanException { protected $code = 116; }
 
 /** 117: the schemas of the two sides differ; the text has the differences. Give both sides compatible schemas. */
@@ -997,7 +1064,10 @@ final class CancelledException extends LinkspanException { protected $code = 119
 /** 120: a signal arrived and its handler raised. Handle the outcome of the handler, and call again to continue. */
 final class InterruptedException extends LinkspanException { protected $code = 120; }
 
-/** 121: the other side is alive but holds a lock or does not answer. Call again; end the other program if it does not recover. */
+/**
+ * 121: the other side is alive but holds a lock or does not answer. Call again; end the other program if it does not
+ * recover.
+ */
 final class StalledException extends LinkspanException { protected $code = 121; }
 
 /** 122: the other side's handler failed; carries its code, type, text, data. Handle it as an error of that program. */
@@ -1009,10 +1079,16 @@ final class OutOfRangeException extends LinkspanException { protected $code = 12
 /** 124: the disk is full. Free space on the disk, and call again. */
 final class NoSpaceException extends LinkspanException { protected $code = 124; }
 
-/** 125: a subscriber was overtaken; carries how many were missed. Call again to continue; read faster, or give the publisher a larger buffer. */
+/**
+ * 125: a subscriber was overtaken; carries how many were missed. Call again to continue; read faster, or give the
+ * publisher a larger buffer.
+ */
 final class LaggedException extends LinkspanException { protected $code = 125; }
 
-/** 126: a stored file fails its check sum; the text has the file and the place. Restore the file from a copy, or remove it, as the text describes. */
+/**
+ * 126: a stored file fails its check sum; the text has the file and the place. Restore the file from a copy, or remove
+ * it, as the text describes.
+ */
 final class CorruptException extends LinkspanException { protected $code = 126; }
 
 /** 127: a defect in Linkspan: please report it with the message. */

@@ -5,7 +5,8 @@ use std::borrow::Cow;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
 
-/// Text as UTF-8, whatever it holds: half a surrogate pair, which has no UTF-8, is written as Python writes it to standard error.
+/// Text as UTF-8, whatever it holds: half a surrogate pair, which has no UTF-8, is written as Python writes it to
+/// standard error.
 pub fn any_text<'a>(text: &'a Bound<'_, PyString>) -> Cow<'a, str> {
     if let Ok(text) = text.to_str() {
         return Cow::Borrowed(text);

@@ -1,4 +1,5 @@
-//! Arguments: one converter for each kind, whose error names the argument, what came and what to give. The stubs follow its table.
+//! Arguments: one converter for each kind, whose error names the argument, what came and what to give. The stubs follow
+//! its table.
 
 use std::ffi::OsString;
 use std::fmt::Display;
@@ -69,7 +70,8 @@ fn text(name: &str, given: &Bound<'_, PyAny>, give: &str) -> Outcome<String> {
     }
 }
 
-/// Whether it is a truth value, of Python or of NumPy: to Python that is a number, too, and as an argument it is a slip.
+/// Whether it is a truth value, of Python or of NumPy: to Python that is a number, too, and as an argument it is a
+/// slip.
 fn is_truth(given: &Bound<'_, PyAny>) -> bool {
     given.is_instance_of::<PyBool>() || matches!(&*type_name(given), "numpy.bool" | "numpy.bool_")
 }

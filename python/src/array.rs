@@ -20,7 +20,8 @@ use crate::made;
 use crate::numpy_api::{self, Over};
 use crate::shape::Lengths;
 
-/// An N-d array of numbers that lends its memory, read-only, by the buffer protocol: `memoryview(a)`, `numpy.asarray(a)`.
+/// An N-d array of numbers that lends its memory, read-only, by the buffer protocol: `memoryview(a)`,
+/// `numpy.asarray(a)`.
 ///
 /// Received arrays have this class where NumPy cannot be imported: `a[i]`, `a[i, j]`, `for x in a`, `a.tolist()`.
 #[pyclass(frozen, module = "linkspan")]
@@ -154,7 +155,8 @@ impl NdArray {
         self.layout().to_lists(py)
     }
 
-    /// The element at an index, an integer or a tuple of integers; an array of the dimensions that the index leaves open.
+    /// The element at an index, an integer or a tuple of integers; an array of the dimensions that the index leaves
+    /// open.
     fn __getitem__<'py>(&self, index: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         let (py, layout) = (index.py(), self.layout());
         let positions = layout.positions(index)?;
@@ -179,7 +181,8 @@ impl NdArray {
         Ok(if copy == Some(true) { array.call_method0("copy")? } else { array })
     }
 
-    /// The elements for what takes arrays by DLPack. A reader of an older version of it gets a copy: it has no word for memory that is only read.
+    /// The elements for what takes arrays by DLPack. A reader of an older version of it gets a copy: it has no word for
+    /// memory that is only read.
     #[pyo3(signature = (**how))]
     fn __dlpack__<'py>(
         slf: &Bound<'py, Self>,
@@ -312,7 +315,8 @@ const LETTERS: [(DType, &CStr, &[u8]); 13] = [
     (DType::C128, c"Zd", b"D"),
 ];
 
-/// The element type that a program names as NumPy or, where NumPy cannot be imported, the `struct` module does: `"f8"`, `"d"`.
+/// The element type that a program names as NumPy or, where NumPy cannot be imported, the `struct` module does: `"f8"`,
+/// `"d"`.
 ///
 /// NumPy is called once for each text: `loan` needs the type of each array.
 pub fn dtype_of(name: &Bound<'_, PyAny>) -> Outcome<DType> {
@@ -549,7 +553,8 @@ pub fn learn_numpy(py: Python<'_>) -> PyResult<()> {
     imported(py, &NDARRAY, "numpy", "ndarray").and_then(|_| numpy_api::learn(py))
 }
 
-/// Whether the object is a `numpy.ndarray`, of exactly that type. Until [`learn_numpy`] was called none is known to be one.
+/// Whether the object is a `numpy.ndarray`, of exactly that type. Until [`learn_numpy`] was called none is known to be
+/// one.
 #[inline]
 pub fn is_exact_ndarray(object: &Bound<'_, PyAny>) -> bool {
     NDARRAY.get(object.py()).is_some_and(|class| ptr::eq(object.get_type_ptr().cast(), class.as_ptr()))
@@ -558,8 +563,8 @@ pub fn is_exact_ndarray(object: &Bound<'_, PyAny>) -> bool {
 /// The class `numpy.ndarray`, once the program has sent an array of NumPy's.
 static NDARRAY: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
 
-/// Returns the object for a received array: a read-only `numpy.ndarray` over its memory where NumPy can be imported and has such an
-/// array, else `NdArray`.
+/// Returns the object for a received array: a read-only `numpy.ndarray` over its memory where NumPy can be imported and
+/// has such an array, else `NdArray`.
 pub fn arrived(py: Python<'_>, array: Array) -> PyResult<Bound<'_, PyAny>> {
     let owner = Bound::new(py, NdArray::new(array))?;
     // SAFETY: the object keeps its own array.
@@ -570,8 +575,8 @@ pub fn arrived(py: Python<'_>, array: Array) -> PyResult<Bound<'_, PyAny>> {
 ///
 /// # Safety
 ///
-/// `owner` keeps the array, and lends it by the buffer protocol; `written` is where its elements lie, if they may be written as long
-/// as it lives.
+/// `owner` keeps the array, and lends it by the buffer protocol; `written` is where its elements lie, if they may be
+/// written as long as it lives.
 pub unsafe fn as_numpy<'py>(
     owner: &Bound<'py, PyAny>,
     array: &NdArray,

@@ -1,5 +1,6 @@
 //! Tables of recordings for other libraries: Arrow's C data interface, whose structures are as
-//! <https://arrow.apache.org/docs/format/CDataInterface.html> and <https://arrow.apache.org/docs/format/CStreamInterface.html> define them.
+//! <https://arrow.apache.org/docs/format/CDataInterface.html> and
+//! <https://arrow.apache.org/docs/format/CStreamInterface.html> define them.
 
 use std::collections::HashMap;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
@@ -16,7 +17,8 @@ use crate::array;
 use crate::errors::Outcome;
 use crate::made;
 
-/// The messages of a name: a row a message, a column a field. Other libraries take it by Arrow's C stream interface, without a copy.
+/// The messages of a name: a row a message, a column a field. Other libraries take it by Arrow's C stream interface,
+/// without a copy.
 #[pyclass(frozen, module = "linkspan")]
 pub struct Table {
     columns: Arc<[Column]>,
@@ -99,8 +101,9 @@ impl Table {
         self.rows
     }
 
-    /// The numbers of a column as an array without a copy, where floats are null NaN and all else that is null 0 (see `validity`), instants as
-    /// nanoseconds since 1970; truth values; of a column of arrays of one shape, one array with a dimension more in front. `None` for all else.
+    /// The numbers of a column as an array without a copy, where floats are null NaN and all else that is null 0 (see
+    /// `validity`), instants as nanoseconds since 1970; truth values; of a column of arrays of one shape, one array
+    /// with a dimension more in front. `None` for all else.
     fn numbers<'py>(&self, py: Python<'py>, name: ColumnName) -> Outcome<Option<Bound<'py, PyAny>>> {
         let column = self.column(&name)?;
         let rows = self.rows as u64;
@@ -136,7 +139,8 @@ impl Table {
         Ok(Some(self.array(py, dtype, Order::Row, vec![rows], buffer)?))
     }
 
-    /// The texts or the bytes of a column, or the first ones, `None` for nulls; `None` instead of a list for a column of another type.
+    /// The texts or the bytes of a column, or the first ones, `None` for nulls; `None` instead of a list for a column
+    /// of another type.
     #[pyo3(signature = (name, most=None))]
     fn texts<'py>(
         &self,
@@ -169,7 +173,8 @@ impl Table {
         Ok(Some(list))
     }
 
-    /// Of a column of arrays of several lengths: where each ends among the elements, behind a zero, and the elements. `None` for all else.
+    /// Of a column of arrays of several lengths: where each ends among the elements, behind a zero, and the elements.
+    /// `None` for all else.
     fn lists<'py>(
         &self,
         py: Python<'py>,
@@ -391,7 +396,8 @@ fn array_of(columns: &Arc<[Column]>, column: &Column) -> ArrowArray {
     array(columns, column.length, column.nulls, (buffers, bits), children)
 }
 
-/// Whether these are elements of arrays of truth values: a byte each in a column, as in a message, and a bit each for Arrow.
+/// Whether these are elements of arrays of truth values: a byte each in a column, as in a message, and a bit each for
+/// Arrow.
 fn has_truth_values(items: &Column) -> bool {
     items.format == "C" && items.fact("dtype") == Some(DType::Bool.name())
 }
@@ -408,7 +414,8 @@ fn bits_of(items: &Column) -> Box<[u8]> {
 /// # Safety
 /// The stream is one of this module that was not released.
 unsafe fn state<'a>(stream: *mut ArrowArrayStream) -> &'a mut Stream {
-    // SAFETY: `private_data` of such a stream is its state, which lives until the release; a consumer calls one function at a time.
+    // SAFETY: `private_data` of such a stream is its state, which lives until the release; a consumer calls one
+    // function at a time.
     unsafe { &mut *(*stream).private_data.cast::<Stream>() }
 }
 
@@ -422,7 +429,8 @@ unsafe extern "C" fn stream_schema(stream: *mut ArrowArrayStream, out: *mut Arro
 }
 
 unsafe extern "C" fn stream_next(stream: *mut ArrowArrayStream, out: *mut ArrowArray) -> c_int {
-    // SAFETY: the consumer passes a stream that it has not released, and memory for an array. One of zeros, without `release`, is the end.
+    // SAFETY: the consumer passes a stream that it has not released, and memory for an array. One of zeros, without
+    // `release`, is the end.
     unsafe {
         let state = state(stream);
         if std::mem::replace(&mut state.is_given, true) {
@@ -449,8 +457,8 @@ unsafe extern "C" fn release_stream(stream: *mut ArrowArrayStream) {
 }
 
 unsafe extern "C" fn release_schema(schema: *mut ArrowSchema) {
-    // SAFETY: called once, for a schema of this module, whose children are boxes that are its own unless a consumer took one, which it marks
-    // by `release`.
+    // SAFETY: called once, for a schema of this module, whose children are boxes that are its own unless a consumer
+    // took one, which it marks by `release`.
     unsafe {
         let owned = Box::from_raw((*schema).private_data.cast::<OwnedSchema>());
         for child in owned.children {

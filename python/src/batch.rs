@@ -11,7 +11,8 @@ use crate::errors::{Failure, Outcome};
 use crate::interpreter::attached;
 use crate::walk::Walk;
 
-/// The items of an iterable, encoded when the core needs them: some at a time, because each fetch attaches the interpreter.
+/// The items of an iterable, encoded when the core needs them: some at a time, because each fetch attaches the
+/// interpreter.
 pub struct Encoding<'a, E> {
     items: Py<PyIterator>,
     encode: &'a E,
@@ -62,7 +63,8 @@ impl<'a, E: Fn(&Walk<'_, '_>) -> Result<Payload>> Encoding<'a, E> {
         }
     }
 
-    /// Returns the outcome of the batch: the exception of Python code, if it raised one, with a note of how many messages were sent before.
+    /// Returns the outcome of the batch: the exception of Python code, if it raised one, with a note of how many
+    /// messages were sent before.
     pub fn outcome(mut self, py: Python<'_>, done: Outcome<u64>) -> Outcome<u64> {
         match (done, self.raised.take()) {
             (Err(Failure::Core(error)), Some(raised)) if error.kind() == ErrorKind::Interrupted => {

@@ -13,7 +13,8 @@ use pyo3::prelude::*;
 use crate::arguments::Length;
 use crate::errors::Outcome;
 
-/// Memory that was lent for bytes. It has the buffer protocol, writable until a message takes it; in a value it stands for its bytes.
+/// Memory that was lent for bytes. It has the buffer protocol, writable until a message takes it; in a value it stands
+/// for its bytes.
 #[pyclass(frozen, weakref, name = "BytesLoan", module = "linkspan._native")]
 pub struct BytesLoan(Mutex<State>);
 
@@ -67,8 +68,8 @@ impl BytesLoan {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sends the bytes. They are read-only from now on, and lie where they were written; a copy is sent where a buffer of them is lent, through
-    /// which the program may still write, and encoded where nothing is sent.
+    /// Sends the bytes. They are read-only from now on, and lie where they were written; a copy is sent where a buffer
+    /// of them is lent, through which the program may still write, and encoded where nothing is sent.
     pub fn walk<S: Sink + ?Sized>(&self, sink: &mut S) -> Result<()> {
         let bytes = {
             let mut state = self.state();
@@ -130,8 +131,8 @@ impl BytesLoan {
             Content::Written(lent) => (lent.as_mut_ptr(), lent.len(), 0),
             Content::Sent(bytes) => (bytes.as_ptr().cast_mut(), bytes.len(), 1),
         };
-        // SAFETY: as the interpreter promises. The bytes stay where they are as long as a buffer is lent: only without one the
-        // content changes.
+        // SAFETY: as the interpreter promises. The bytes stay where they are as long as a buffer is lent: only without
+        // one the content changes.
         let filled = unsafe {
             let length = ffi::Py_ssize_t::try_from(length).unwrap_or(ffi::Py_ssize_t::MAX);
             ffi::PyBuffer_FillInfo(view, slf.as_ptr(), place.cast::<c_void>(), length, read_only, flags)

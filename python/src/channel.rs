@@ -28,9 +28,9 @@ use crate::walk::Walk;
 
 /// One end of a channel: messages both ways, requests and replies.
 ///
-/// Any number of threads may `send` and `call`, each within its own time-out. Those that send take turns; the requests of
-/// calls are under way together. One thread at a time may `recv`; another one that receives, or calls meanwhile, gets
-/// `InvalidState`. Any thread may close the channel, which ends the waits of others.
+/// Any number of threads may `send` and `call`, each within its own time-out. Those that send take turns; the requests
+/// of calls are under way together. One thread at a time may `recv`; another one that receives, or calls meanwhile,
+/// gets `InvalidState`. Any thread may close the channel, which ends the waits of others.
 #[pyclass(frozen, module = "linkspan")]
 pub struct Channel {
     link: Arc<Link>,
@@ -109,10 +109,11 @@ impl Channel {
         Channel::over(py, Link::dial(&endpoint, &options)?, on_wait, &endings)
     }
 
-    /// Lends memory for an array, writable and with anything in it, as `numpy.empty` gives one; where NumPy cannot be imported, an object
-    /// with the buffer protocol. Once it is sent it is read-only: over `shm:` the other side views it where it lies, without a copy. Do not
-    /// write through slices that were taken before. Where nothing can be lent (another transport, less than 64 KiB, no link yet, all slots
-    /// viewed or under way) it is ordinary memory, of which sending makes a copy.
+    /// Lends memory for an array, writable and with anything in it, as `numpy.empty` gives one; where NumPy cannot be
+    /// imported, an object with the buffer protocol. Once it is sent it is read-only: over `shm:` the other side views
+    /// it where it lies, without a copy. Do not write through slices that were taken before. Where nothing can be lent
+    /// (another transport, less than 64 KiB, no link yet, all slots viewed or under way) it is ordinary memory, of
+    /// which sending makes a copy.
     #[pyo3(signature = (shape, dtype=None, *, order=ArrayOrder("C".to_owned())), text_signature = "($self, shape, dtype=None, *, order='C')")]
     fn loan<'py>(
         &self,
@@ -126,10 +127,10 @@ impl Channel {
     }
 
     /// Lends memory for opaque bytes, such as a frame of a camera, with anything in it: write it by the buffer protocol
-    /// (`readinto`, `recv_into`, `with memoryview(loan) as view:`), say by `loan.truncate` how many bytes there are, and send
-    /// it within a value instead of `bytes`. Over `shm:`, with the encodings `cbor` and `raw`, nothing of them is copied to send
-    /// them, once, where at most 4 KiB of other values are before and behind them. It is read-only then; where a buffer of it
-    /// is still in use, a copy is sent. It is ordinary memory where `loan` gives that.
+    /// (`readinto`, `recv_into`, `with memoryview(loan) as view:`), say by `loan.truncate` how many bytes there are,
+    /// and send it within a value instead of `bytes`. Over `shm:`, with the encodings `cbor` and `raw`, nothing of them
+    /// is copied to send them, once, where at most 4 KiB of other values are before and behind them. It is read-only
+    /// then; where a buffer of it is still in use, a copy is sent. It is ordinary memory where `loan` gives that.
     fn loan_bytes(&self, length: Length) -> Outcome<BytesLoan> {
         Ok(BytesLoan::of(self.link.loan_bytes(length.0)?))
     }
@@ -147,9 +148,9 @@ impl Channel {
         Ok(value.py().detach(|| self.link.try_send_payload(&payload))?)
     }
 
-    /// Sends each value of an iterable as a message of its own, with one wake-up or one system call for up to 64 short ones where the
-    /// transport can; gives how many. `sent` of an error is the number of messages that were sent before it, and what an iterable raises has that as
-    /// a note. One time-out for all.
+    /// Sends each value of an iterable as a message of its own, with one wake-up or one system call for up to 64 short
+    /// ones where the transport can; gives how many. `sent` of an error is the number of messages that were sent before
+    /// it, and what an iterable raises has that as a note. One time-out for all.
     #[pyo3(signature = (values, *, timeout=Patience::DEFAULT, on_wait=None))]
     fn send_many(&self, values: &Bound<'_, PyAny>, timeout: Patience, on_wait: OnWait) -> Outcome<u64> {
         let encode = |walk: &Walk<'_, '_>| self.link.encode(walk);
@@ -158,8 +159,8 @@ impl Channel {
         items.outcome(values.py(), sent)
     }
 
-    /// Waits for a message, and takes those that arrived after it, too: a list of at most `max`. They count as consumed with the
-    /// next call that receives.
+    /// Waits for a message, and takes those that arrived after it, too: a list of at most `max`. They count as consumed
+    /// with the next call that receives.
     #[pyo3(signature = (max=Max(64), *, timeout=Patience::DEFAULT, on_wait=None))]
     fn recv_many(
         &self,
@@ -195,8 +196,8 @@ impl Channel {
         Ok(py.detach(|| self.link.poll())?)
     }
 
-    /// Sends a request and waits for its reply; `Remote` where the handler failed, `Disconnected` where it died. Calls of
-    /// several threads are under way together, and each gets its own answer.
+    /// Sends a request and waits for its reply; `Remote` where the handler failed, `Disconnected` where it died. Calls
+    /// of several threads are under way together, and each gets its own answer.
     #[pyo3(signature = (value, *, timeout=Patience::DEFAULT, on_wait=None))]
     fn call(&self, value: &Bound<'_, PyAny>, timeout: Patience, on_wait: OnWait) -> Outcome<Message> {
         let payload = self.encoded(value)?;
@@ -205,8 +206,8 @@ impl Channel {
         Message::received(value.py(), reply, |_| Ok(()))
     }
 
-    /// Sends a request, without waiting where no time-out is given; `finish_call` gives its answer. A call in two steps, for event loops. A server of
-    /// another machine does not begin with it later than `within` seconds from now.
+    /// Sends a request, without waiting where no time-out is given; `finish_call` gives its answer. A call in two
+    /// steps, for event loops. A server of another machine does not begin with it later than `within` seconds from now.
     #[pyo3(signature = (value, *, within=Within(Timeout::Forever), timeout=Patience::of(Timeout::After(Duration::ZERO))))]
     fn start_call(
         &self,
@@ -280,8 +281,8 @@ impl Channel {
         Ok(py.detach(|| self.link.fileno())?)
     }
 
-    /// Waits until the peer has consumed what was sent. The `missed` of a `Timeout` or `Disconnected` is the number that it has not
-    /// consumed; the channel stays open.
+    /// Waits until the peer has consumed what was sent. The `missed` of a `Timeout` or `Disconnected` is the number
+    /// that it has not consumed; the channel stays open.
     #[pyo3(signature = (*, timeout=Patience::DEFAULT, on_wait=None))]
     fn flush(&self, py: Python<'_>, timeout: Patience, on_wait: OnWait) -> Outcome<()> {
         self.wait(py, timeout, on_wait, |wait| self.link.flush(wait))

@@ -68,7 +68,8 @@ impl Class {
     /// Returns an instance whose attributes are not set.
     pub fn instance<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let class: *mut ffi::PyTypeObject = self.0.as_ptr().cast();
-        // SAFETY: a class of Python's own, whose instances are empty slots until they are set; the result is owned, or null with an exception set.
+        // SAFETY: a class of Python's own, whose instances are empty slots until they are set; the result is owned, or
+        // null with an exception set.
         unsafe { Bound::from_owned_ptr_or_err(py, ffi::PyType_GenericAlloc(class, 0)) }
     }
 }
@@ -95,7 +96,8 @@ impl Slot {
         self.place
     }
 
-    /// Returns the attribute without counting a reference; `None` where it is not set, and for an instance of another class.
+    /// Returns the attribute without counting a reference; `None` where it is not set, and for an instance of another
+    /// class.
     ///
     /// # Safety
     ///
@@ -125,7 +127,8 @@ impl Slot {
     #[inline]
     pub unsafe fn set_first<'py>(&self, instance: &Bound<'py, PyAny>, value: Bound<'py, PyAny>) {
         let word = instance.as_ptr().wrapping_byte_add(self.place.offset).cast::<*mut ffi::PyObject>();
-        // SAFETY: the offset was found in an instance of the class; what the instance holds from now on is the reference that is given here.
+        // SAFETY: the offset was found in an instance of the class; what the instance holds from now on is the
+        // reference that is given here.
         unsafe { word.write(value.into_ptr()) };
     }
 }
@@ -142,7 +145,8 @@ impl Place {
         let Some(word) = self.word(instance) else {
             return Err(PyTypeError::new_err("an instance of another class than the plan's"));
         };
-        // SAFETY: the word of a slot is null or an object that the instance holds; what it held is dropped once the new one is in its place.
+        // SAFETY: the word of a slot is null or an object that the instance holds; what it held is dropped once the new
+        // one is in its place.
         drop(unsafe {
             let before = word.replace(value.into_ptr());
             Bound::from_owned_ptr_or_opt(instance.py(), before)
@@ -151,7 +155,8 @@ impl Place {
     }
 }
 
-/// Returns the offset of a slot in an instance, in bytes, found by setting the slot of a new instance; `None` where it is not found.
+/// Returns the offset of a slot in an instance, in bytes, found by setting the slot of a new instance; `None` where it
+/// is not found.
 fn offset(class: &Bound<'_, PyType>, descriptor: &Bound<'_, PyAny>) -> PyResult<Option<usize>> {
     let py = class.py();
     let size: usize = class.getattr("__basicsize__")?.extract()?;
@@ -160,7 +165,8 @@ fn offset(class: &Bound<'_, PyType>, descriptor: &Bound<'_, PyAny>) -> PyResult<
     descriptor.call_method1("__set__", (&instance, &sought))?;
     let word = size_of::<usize>();
     let mut found = (size_of::<ffi::PyObject>()..size.saturating_sub(word - 1)).step_by(word).filter(|at| {
-        // SAFETY: an instance has at least `__basicsize__` bytes, in whole words, all of which were zero when it was made.
+        // SAFETY: an instance has at least `__basicsize__` bytes, in whole words, all of which were zero when it was
+        // made.
         let here = unsafe { instance.as_ptr().byte_add(*at).cast::<usize>().read() };
         here == sought.as_ptr().addr()
     });

@@ -18,7 +18,8 @@ use crate::template;
 use crate::walk::Walk;
 
 thread_local! {
-    /// The buffer of the last `encode` on this thread. Taken out while in use: a value may run Python code that encodes.
+    /// The buffer of the last `encode` on this thread. Taken out while in use: a value may run Python code that
+    /// encodes.
     static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
@@ -91,8 +92,8 @@ pub fn transcode<'py>(
     Ok(made::bytes(data.py(), &linkspan::codec::transcode(bytes.as_bytes(), from, to)?)?)
 }
 
-/// The schema that was given for an endpoint, or that a message of it was written with, in its canonical form as a value; `NotFound` where
-/// no process listens, `Missing` where no schema was given.
+/// The schema that was given for an endpoint, or that a message of it was written with, in its canonical form as a
+/// value; `NotFound` where no process listens, `Missing` where no schema was given.
 #[pyfunction]
 #[pyo3(signature = (endpoint, message = None))]
 pub fn schema<'py>(

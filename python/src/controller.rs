@@ -20,8 +20,8 @@ use crate::wait::{OnWait, Patience, options, tree, waiting};
 /// The default time-out of a command.
 const WITHIN: Timeout = Timeout::After(Duration::from_secs(30));
 
-/// A client of a controller: queries its services and sends them commands. Any number of threads may call it, and take turns; one may wait in
-/// `next`.
+/// A client of a controller: queries its services and sends them commands. Any number of threads may call it, and take
+/// turns; one may wait in `next`.
 #[pyclass(frozen, subclass, module = "linkspan._native")]
 pub struct Controller {
     asker: Asker,
@@ -63,7 +63,8 @@ impl Controller {
         visit.call(&self.on_wait)
     }
 
-    /// Waits until a controller listens there: `unix:controller`, or `$LINKSPAN_CONTROLLER`, where no endpoint is given.
+    /// Waits until a controller listens there: `unix:controller`, or `$LINKSPAN_CONTROLLER`, where no endpoint is
+    /// given.
     #[new]
     #[pyo3(signature = (endpoint=None, **given))]
     fn new(
@@ -96,7 +97,8 @@ impl Controller {
         made(py, &self.ask(py, timeout, on_wait, |wait| self.asker.services(wait))?)
     }
 
-    /// The controller's record of one service; `NotFound` for a name that no service has. The service itself is not called.
+    /// The controller's record of one service; `NotFound` for a name that no service has. The service itself is not
+    /// called.
     #[pyo3(signature = (service, *, timeout=Patience::DEFAULT, on_wait=None))]
     fn status<'py>(
         &self,
@@ -144,8 +146,8 @@ impl Controller {
         self.ask(py, timeout, on_wait, begun).map(Answer)
     }
 
-    /// The full form: with the command's id, which makes it the same command however often it is sent, and the incarnation that
-    /// it is for. Returns the final answer of any kind.
+    /// The full form: with the command's id, which makes it the same command however often it is sent, and the
+    /// incarnation that it is for. Returns the final answer of any kind.
     #[pyo3(signature = (
         service, command, arguments=None, *, id, epoch=None, within=Within(WITHIN), timeout=Patience::DEFAULT, on_wait=None
     ))]
@@ -185,8 +187,8 @@ impl Controller {
         self.ask(py, timeout, on_wait, |wait| self.asker.answer(&service, &id, wait)).map(Answer)
     }
 
-    /// The last lines of the controller's log about all services; or about one service, with the lines that it logged itself. Maps with
-    /// `at`, `service`, `level`, `text`, the oldest first.
+    /// The last lines of the controller's log about all services; or about one service, with the lines that it logged
+    /// itself. Maps with `at`, `service`, `level`, `text`, the oldest first.
     #[pyo3(signature = (service=None, lines=Lines(100), *, timeout=Patience::DEFAULT, on_wait=None))]
     fn log<'py>(
         &self,
@@ -199,8 +201,8 @@ impl Controller {
         made(py, &self.ask(py, timeout, on_wait, |wait| self.asker.log(service.as_deref(), lines.0, wait))?)
     }
 
-    /// From now on `next` returns the events of these services, of all where none is named: the state of each, then its changes, and its data as
-    /// often as given, in seconds.
+    /// From now on `next` returns the events of these services, of all where none is named: the state of each, then its
+    /// changes, and its data as often as given, in seconds.
     #[pyo3(signature = (*, data_every=None, services=ServiceNames(Vec::new())))]
     fn watch(&self, py: Python<'_>, data_every: Option<DataEvery>, services: ServiceNames) -> Outcome<()> {
         let data_every = data_every.map(|every| deadline(every.0));

@@ -34,8 +34,8 @@ impl<'a> Layout<'a> {
         &self.array.shape
     }
 
-    /// The positions that an index names: an integer, or a tuple of at most one for each dimension; negative ones count from the
-    /// end. `IndexError` beyond a dimension's length, `TypeError` for anything else.
+    /// The positions that an index names: an integer, or a tuple of at most one for each dimension; negative ones count
+    /// from the end. `IndexError` beyond a dimension's length, `TypeError` for anything else.
     pub fn positions(&self, index: &Bound<'_, PyAny>) -> PyResult<Vec<usize>> {
         let one = |index: &Bound<'_, PyAny>, dimension: usize| {
             let Some(&length) = self.shape().get(dimension) else {
@@ -97,8 +97,8 @@ impl<'a> Layout<'a> {
         self.number(py, self.offset(positions))
     }
 
-    /// All elements as nested lists. `ValueError` where an empty array of a peer's making would be more lists than any use
-    /// of them: its shape may name any lengths beside the zero.
+    /// All elements as nested lists. `ValueError` where an empty array of a peer's making would be more lists than any
+    /// use of them: its shape may name any lengths beside the zero.
     pub fn to_lists<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         const MOST_EMPTY_LISTS: u64 = 1 << 20;
         let before_zero = self.shape().iter().take_while(|length| **length > 0);

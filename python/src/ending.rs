@@ -1,4 +1,5 @@
-//! The end of a channel that lingers or reports, an object of Python's, which the interpreter ends before what it refers to.
+//! The end of a channel that lingers or reports, an object of Python's, which the interpreter ends before what it
+//! refers to.
 
 use std::sync::Arc;
 
@@ -17,8 +18,8 @@ pub struct Endings {
 }
 
 impl Endings {
-    /// Of these options, with the program's callback, which the core's end of the channel must not call: it may run without the
-    /// interpreter.
+    /// Of these options, with the program's callback, which the core's end of the channel must not call: it may run
+    /// without the interpreter.
     pub fn of(options: &mut Options, on_unconsumed: Option<Py<PyAny>>) -> Endings {
         if on_unconsumed.is_some() {
             // Asks for the report; `ChannelEnd` makes the call.
@@ -60,8 +61,8 @@ impl ChannelEnd {
         format!("<linkspan._native.ChannelEnd of {}>", self.link.endpoint())
     }
 
-    /// Waits for the option `linger`, and gives the callback the number of messages that the peer has not consumed. An exception of the
-    /// callback goes to `sys.unraisablehook`: nobody called.
+    /// Waits for the option `linger`, and gives the callback the number of messages that the peer has not consumed. An
+    /// exception of the callback goes to `sys.unraisablehook`: nobody called.
     fn report(&self, py: Python<'_>) {
         let missed = py.detach(|| self.link.linger());
         let Some(callback) = self.callback.as_ref().filter(|_| missed > 0) else { return };

@@ -98,7 +98,8 @@ impl<'py> Entries<'py> {
     fn leave_template(&mut self) -> Outcome<()> {
         if let Insertion::Like(like) = &self.insertion {
             self.dict = like.entries(&self.dict)?;
-            // The keys before did not pass the cache. A map around this one must not rely on what the others replace there.
+            // The keys before did not pass the cache. A map around this one must not rely on what the others replace
+            // there.
             keys::begin_map();
             self.insertion = Insertion::Each(Map::OTHER, None);
         }

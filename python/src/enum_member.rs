@@ -13,14 +13,16 @@ use crate::errors::imported_once;
 /// The greatest number of members that are kept; one more removes all others. Flags make members while a program runs.
 const MOST: usize = 1024;
 
-/// Members with their values, by the addresses of the members. Each member is held, so that no other object gets its address.
+/// Members with their values, by the addresses of the members. Each member is held, so that no other object gets its
+/// address.
 type Members = HashMap<usize, (Py<PyAny>, Py<PyAny>)>;
 
 thread_local! {
     static MEMBERS: RefCell<Members> = RefCell::default();
 }
 
-/// Returns the value of a member that is kept, which is of an exact built-in type and holds no other object. Runs no Python code.
+/// Returns the value of a member that is kept, which is of an exact built-in type and holds no other object. Runs no
+/// Python code.
 pub fn known<'py>(object: &Bound<'py, PyAny>) -> Option<Bound<'py, PyAny>> {
     let find = |members: &RefCell<Members>| {
         Some(members.borrow().get(&object.as_ptr().addr())?.1.bind(object.py()).clone())

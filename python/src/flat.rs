@@ -1,4 +1,5 @@
-//! Values of the exact built-in types, and members of enums with such a value, into flat records, which are encoded without a walk. No Python code runs meanwhile.
+//! Values of the exact built-in types, and members of enums with such a value, into flat records, which are encoded
+//! without a walk. No Python code runs meanwhile.
 
 use std::ptr;
 
@@ -35,7 +36,8 @@ pub fn may_be_generated(object: &Bound<'_, PyAny>) -> bool {
     unsafe { ffi::PyType_GetFlags(object.get_type_ptr()) & ffi::Py_TPFLAGS_HEAPTYPE != 0 }
 }
 
-/// Appends an entry; `None`, and appends nothing, for a dict. `None` as well for a value of any other type, and for one that the encoding has no short form for.
+/// Appends an entry; `None`, and appends nothing, for a dict. `None` as well for a value of any other type, and for one
+/// that the encoding has no short form for.
 pub fn append(record: &mut FlatRecord<'_>, key: &FlatKey, value: &Bound<'_, PyAny>) -> Option<()> {
     let this = value.as_ptr();
     let kind = value.get_type_ptr();

@@ -1,5 +1,5 @@
-//! Dicts of few entries, and dicts in them, into flat records: dicts that a program makes at one place have the same keys, whose encoded
-//! forms are kept.
+//! Dicts of few entries, and dicts in them, into flat records: dicts that a program makes at one place have the same
+//! keys, whose encoded forms are kept.
 
 use std::cell::{Cell, RefCell};
 use std::ptr;
@@ -16,7 +16,8 @@ use crate::timestamp;
 /// The keys of dicts, which are these very objects in this order, and their encoded forms.
 struct Shape {
     keys: Vec<(Py<PyString>, FlatKey)>,
-    /// For each form how many of the next dicts are walked at once, because one had a value that a flat record cannot have.
+    /// For each form how many of the next dicts are walked at once, because one had a value that a flat record cannot
+    /// have.
     walked: [Cell<u8>; 2],
 }
 
@@ -42,7 +43,8 @@ struct Set {
 const SETS: usize = 64;
 const WAYS: usize = 4;
 
-/// A shape is kept once this many dicts in turn began with its first key: dicts whose keys are new objects each time are walked.
+/// A shape is kept once this many dicts in turn began with its first key: dicts whose keys are new objects each time
+/// are walked.
 const SEEN: u8 = 4;
 
 /// Keys longer than this many bytes are not kept.
@@ -61,7 +63,8 @@ enum Refused {
     Inner,
 }
 
-/// Appends the dict, which is an exact one, without a walk. Returns false, and appends nothing, where it has to be walked.
+/// Appends the dict, which is an exact one, without a walk. Returns false, and appends nothing, where it has to be
+/// walked.
 pub fn append(dict: &Bound<'_, PyDict>, form: Form, out: &mut Vec<u8>) -> bool {
     let length = dict.len();
     // The class of instants is found here: that may run Python code, and what follows may not.

@@ -151,8 +151,8 @@ pub fn object<S: Sink + ?Sized, W: Walker>(
     }
 }
 
-/// Sends the memory that an object lends as an array. It may be a loan: where something else may write that after it was sent, a copy
-/// is sent.
+/// Sends the memory that an object lends as an array. It may be a loan: where something else may write that after it
+/// was sent, a copy is sent.
 fn lent<S: Sink + ?Sized, W: Walker>(
     object: &Bound<'_, PyAny>,
     array: NdArrayRef<'_>,
@@ -313,8 +313,8 @@ fn sent<S: Sink + ?Sized, W: Walker>(
     sink.end_map()
 }
 
-/// An object of a class that was generated from a schema: `fields` has for each field the attribute, its key, and whether None is left out. A packed
-/// record is the bytes that its `pack` returns.
+/// An object of a class that was generated from a schema: `fields` has for each field the attribute, its key, and
+/// whether None is left out. A packed record is the bytes that its `pack` returns.
 fn generated<S: Sink + ?Sized, W: Walker>(
     object: &Bound<'_, PyAny>,
     fields: &Bound<'_, PyAny>,

@@ -13,11 +13,13 @@ thread_local! {
     static MAIN: Cell<Option<bool>> = const { Cell::new(None) };
 }
 
-/// Whether Python delivers signals to this thread. The kernel is asked once for each thread, since every waiting call needs the answer.
+/// Whether Python delivers signals to this thread. The kernel is asked once for each thread, since every waiting call
+/// needs the answer.
 pub fn is_main_thread() -> bool {
     static FORKS: Once = Once::new();
     MAIN.get().unwrap_or_else(|| {
-        // SAFETY: the handler lives as long as the process, and only sets a thread-local value that needs no destructor.
+        // SAFETY: the handler lives as long as the process, and only sets a thread-local value that needs no
+        // destructor.
         FORKS.call_once(|| unsafe {
             libc::pthread_atfork(None, None, Some(becomes_main));
         });
@@ -47,10 +49,11 @@ impl Drop for Inside {
     }
 }
 
-/// Runs Python code within a call of the core that has let the interpreter go; `None` where there is no interpreter any more.
+/// Runs Python code within a call of the core that has let the interpreter go; `None` where there is no interpreter any
+/// more.
 ///
-/// One that ends takes a thread away that runs Python code, with the Rust frames below it, which its guards do not survive. So none begins to from the
-/// exit on, and [`await_callbacks`] waits for those that have begun.
+/// One that ends takes a thread away that runs Python code, with the Rust frames below it, which its guards do not
+/// survive. So none begins to from the exit on, and [`await_callbacks`] waits for those that have begun.
 pub fn attached<R>(call: impl FnOnce(Python<'_>) -> R) -> Option<R> {
     if is_main_thread() {
         return Python::try_attach(call);
@@ -60,7 +63,8 @@ pub fn attached<R>(call: impl FnOnce(Python<'_>) -> R) -> Option<R> {
     if ENDS.load(Ordering::SeqCst) { None } else { Python::try_attach(call) }
 }
 
-/// Waits at the exit of the interpreter until no other thread runs Python code within a call of the core, for at most a second.
+/// Waits at the exit of the interpreter until no other thread runs Python code within a call of the core, for at most a
+/// second.
 #[pyfunction]
 pub fn await_callbacks(py: Python<'_>) {
     ENDS.store(true, Ordering::SeqCst);

@@ -72,8 +72,9 @@ pub fn kept<'py>(py: Python<'py>, key: &[u8], map: Map) -> Option<Key<'py>> {
         if kept.bytes[..kept.length] != *key {
             return None;
         }
-        // Every short key of a map passes its place, where it leaves the map. Another key that replaces it forgets that, and then it is not
-        // found here; a map inside this one, or one that Python code decoded meanwhile, replaces what it left, and is later than this one.
+        // Every short key of a map passes its place, where it leaves the map. Another key that replaces it forgets
+        // that, and then it is not found here; a map inside this one, or one that Python code decoded meanwhile,
+        // replaces what it left, and is later than this one.
         let is_new = kept.map != map && *latest == map && map != Map::OTHER;
         kept.map = map;
         Some(Key { text: kept.text.bind(py).clone(), is_new })

@@ -126,10 +126,11 @@ pub fn lend<'py>(
         exports: AtomicUsize::new(0),
     };
     let loan = Bound::new(py, loan)?;
-    // SAFETY: the loan keeps its own array, whose elements may be written until it is sent: then the array becomes read-only.
+    // SAFETY: the loan keeps its own array, whose elements may be written until it is sent: then the array becomes
+    // read-only.
     let inner = unsafe { array::as_numpy(loan.as_any(), &loan.get().array, Some(place)) }?;
-    // NumPy makes `inner` the base of every view of the array that is given, so its reference count is that of the views.
-    // SAFETY: `inner` keeps the loan.
+    // NumPy makes `inner` the base of every view of the array that is given, so its reference count is that of the
+    // views. SAFETY: `inner` keeps the loan.
     let given = unsafe { array::as_numpy(&inner, &loan.get().array, Some(place)) }?;
     let array = PyWeakrefReference::new(&given)?.unbind();
     outstanding().push(Outstanding { from, length, loan: Address(loan.get().into()), array });
@@ -137,8 +138,9 @@ pub fn lend<'py>(
     Ok(given)
 }
 
-/// Calls `visit` with the core's array of the loan that this object is the array of, as `loan` gave it; it is being encoded then.
-/// Not where something else may write the elements later: then they are copied as those of any other array.
+/// Calls `visit` with the core's array of the loan that this object is the array of, as `loan` gave it; it is being
+/// encoded then. Not where something else may write the elements later: then they are copied as those of any other
+/// array.
 #[inline]
 pub fn visit_whole(object: &Bound<'_, PyAny>, visit: impl FnOnce(&linkspan::NdArray)) {
     if COUNT.load(Ordering::Relaxed) > 0
@@ -164,9 +166,9 @@ fn loan_of<'py>(array: &Bound<'py, PyAny>) -> Option<(Bound<'py, PyAny>, Bound<'
 }
 
 impl Loan {
-    /// Whether no other object than the array that `loan` gave can write the elements once that is read-only. Views of NumPy
-    /// refer to `inner`; other views (memoryviews, subclasses, DLPack) to the array, which has a reference of the program's and one
-    /// of the call, and `temporary` ones of the walk that found it.
+    /// Whether no other object than the array that `loan` gave can write the elements once that is read-only. Views of
+    /// NumPy refer to `inner`; other views (memoryviews, subclasses, DLPack) to the array, which has a reference of the
+    /// program's and one of the call, and `temporary` ones of the walk that found it.
     fn is_only_reached_by(
         &self,
         given: &Bound<'_, PyAny>,
@@ -182,8 +184,9 @@ impl Loan {
     }
 }
 
-/// The elements of an array are being encoded, which may lie in a loan. Returns whether they may be sent where they are: not where
-/// they lie in a loan that something else may write later. `temporary` is how many references to the object the walk itself has.
+/// The elements of an array are being encoded, which may lie in a loan. Returns whether they may be sent where they
+/// are: not where they lie in a loan that something else may write later. `temporary` is how many references to the
+/// object the walk itself has.
 #[inline]
 pub fn note(object: &Bound<'_, PyAny>, elements: &[u8], temporary: isize) -> bool {
     COUNT.load(Ordering::Relaxed) == 0 || look_for(object, elements, temporary)
@@ -268,7 +271,8 @@ impl Loan {
         let this = slf.get();
         let place = NonNull::new(this.place.load(Ordering::Relaxed));
         let place = place.filter(|_| !this.is_sent.load(Ordering::Relaxed));
-        // SAFETY: as the interpreter promises. The place is that of the array's elements, which live as long as this object.
+        // SAFETY: as the interpreter promises. The place is that of the array's elements, which live as long as this
+        // object.
         unsafe { this.array.fill_view(slf.as_any(), view, flags, place) }?;
         this.exports.fetch_add(1, Ordering::Relaxed);
         Ok(())

@@ -110,8 +110,8 @@ impl Message {
         Ok(format!("<linkspan.{head}: {shown}>"))
     }
 
-    /// Whether bytes of it lie with their sender, so that the value, which has copies of them all, is made only where it
-    /// is asked for as a whole.
+    /// Whether bytes of it lie with their sender, so that the value, which has copies of them all, is made only where
+    /// it is asked for as a whole.
     fn is_viewed(&self, py: Python<'_>) -> bool {
         let are_views = || self.arrived.memory().split().is_some_and(|split| split.are_opaque());
         self.value.get(py).is_none() && self.blocks.is_empty() && are_views()
@@ -168,15 +168,15 @@ impl Message {
         self.found(py, &escaped)
     }
 
-    /// The value at this path, keys and zero-based positions joined by `/`: `rows/0/name`; in a key `~1` is a `/` and `~0` a
-    /// `~`, and the empty path is the whole value. `Missing` where there is none, whose text names what is there instead;
-    /// `WrongType` where the path leads through a value that holds no others.
+    /// The value at this path, keys and zero-based positions joined by `/`: `rows/0/name`; in a key `~1` is a `/` and
+    /// `~0` a `~`, and the empty path is the whole value. `Missing` where there is none, whose text names what is there
+    /// instead; `WrongType` where the path leads through a value that holds no others.
     fn at<'py>(&self, py: Python<'py>, path: ValuePath) -> Outcome<Bound<'py, PyAny>> {
         self.found(py, &path)
     }
 
-    /// The bytes or the array at this path as a read-only `memoryview` of the message's own memory, which it keeps alive: `value` gives
-    /// bytes as a copy. `WrongType` where the path leads to another value; otherwise as `at`.
+    /// The bytes or the array at this path as a read-only `memoryview` of the message's own memory, which it keeps
+    /// alive: `value` gives bytes as a copy. `WrongType` where the path leads to another value; otherwise as `at`.
     #[pyo3(signature = (path=ValuePath(String::new())), text_signature = "($self, path='')")]
     fn view<'py>(&self, py: Python<'py>, path: ValuePath) -> Outcome<Bound<'py, PyMemoryView>> {
         let array = match self.arrived.get(&path)? {
@@ -196,7 +196,8 @@ impl Message {
         Ok(PyMemoryView::from(Bound::new(py, array::NdArray::new(array))?.as_any())?)
     }
 
-    /// The value of this key of a map, else the one at this path, as `at` takes it (`rows/0/name`, joined by `/`); the default, which is None, where there is neither, whatever the message holds.
+    /// The value of this key of a map, else the one at this path, as `at` takes it (`rows/0/name`, joined by `/`); the
+    /// default, which is None, where there is neither, whatever the message holds.
     #[pyo3(signature = (key, default=None))]
     fn get<'py>(
         &self,
@@ -244,7 +245,8 @@ impl Message {
         Ok(self.map(py)?.call_method0("items")?)
     }
 
-    // A message of a number or null is a mapping without entries for these three, so that a pattern of `match` does not fit it.
+    // A message of a number or null is a mapping without entries for these three, so that a pattern of `match` does not
+    // fit it.
     fn __contains__(&self, item: &Bound<'_, PyAny>) -> Outcome<bool> {
         let py = item.py();
         Ok(unless_type_error(py, self.decoded(py)?.contains(item))?.unwrap_or(false))
@@ -262,7 +264,8 @@ impl Message {
         Ok(unless_type_error(py, self.decoded(py)?.len())?.unwrap_or(0))
     }
 
-    /// Whether both hold the same value: this one and another message, or a value. Arrays are compared by their elements.
+    /// Whether both hold the same value: this one and another message, or a value. Arrays are compared by their
+    /// elements.
     fn __eq__(&self, other: &Bound<'_, PyAny>) -> Outcome<bool> {
         let py = other.py();
         let value = self.decoded(py)?;
@@ -272,7 +275,8 @@ impl Message {
         })
     }
 
-    /// A copy, or what `pickle` keeps: the message with its value, of which views are copied. A copied request is no request.
+    /// A copy, or what `pickle` keeps: the message with its value, of which views are copied. A copied request is no
+    /// request.
     fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyAny>, (Bound<'py, PyBytes>,))> {
         let read = py.get_type::<Message>().getattr(intern!(py, "_from_bytes"))?;
         Ok((read, (made::bytes(py, &self.arrived.to_bytes()).map_err(made::raised)?,)))
@@ -324,8 +328,9 @@ impl Message {
         self.arrived.missed()
     }
 
-    /// Checks that code which was generated from the schema with this fingerprint may decode the message; generated classes call it in
-    /// `decode`. `SchemaMismatch` where the sender gave another schema, unless this side was opened with this one.
+    /// Checks that code which was generated from the schema with this fingerprint may decode the message; generated
+    /// classes call it in `decode`. `SchemaMismatch` where the sender gave another schema, unless this side was opened
+    /// with this one.
     fn check_fingerprint(&self, fingerprint: Fingerprint) -> Outcome<()> {
         Ok(self.arrived.check_fingerprint(&fingerprint)?)
     }

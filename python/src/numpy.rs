@@ -1,4 +1,5 @@
-//! NumPy's arrays and scalars that are no buffer of numbers: sent in another form, or refused with an error that names one.
+//! NumPy's arrays and scalars that are no buffer of numbers: sent in another form, or refused with an error that names
+//! one.
 
 use linkspan::{Error, ErrorKind};
 use pyo3::prelude::*;
@@ -51,7 +52,8 @@ fn masked_elements(array: &Bound<'_, PyAny>) -> PyResult<bool> {
     array.getattr("mask")?.call_method0("any").and_then(|any| any.is_truthy())
 }
 
-/// What an array is sent as whose elements are no numbers of a buffer: instants, or what the function `stand_in` of the package makes of it.
+/// What an array is sent as whose elements are no numbers of a buffer: instants, or what the function `stand_in` of the
+/// package makes of it.
 #[cold]
 fn without_buffer<'py>(object: &Bound<'py, PyAny>, error: Error) -> Outcome<Form<'py>> {
     let py = object.py();
@@ -69,7 +71,8 @@ fn without_buffer<'py>(object: &Bound<'py, PyAny>, error: Error) -> Outcome<Form
     })
 }
 
-/// What stands for an object of a type that the package knows, else `NotImplemented`. Raises `Unsupported` with what to send instead.
+/// What stands for an object of a type that the package knows, else `NotImplemented`. Raises `Unsupported` with what to
+/// send instead.
 pub fn stand_in<'py>(object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
     static STAND_IN: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     imported(object.py(), &STAND_IN, "linkspan.forms", "stand_in")?.call1((object,))

@@ -1,7 +1,9 @@
-//! NumPy's C interface: arrays made over memory and read without calls of Python functions. NumPy stays optional, also to build.
+//! NumPy's C interface: arrays made over memory and read without calls of Python functions. NumPy stays optional, also
+//! to build.
 //!
-//! NumPy has a table of functions in a capsule, for modules that are built against its headers. Each entry keeps its place in
-//! all versions of one ABI, and so do the members of an array up to its flags, which its headers read without a call.
+//! NumPy has a table of functions in a capsule, for modules that are built against its headers. Each entry keeps its
+//! place in all versions of one ABI, and so do the members of an array up to its flags, which its headers read without
+//! a call.
 
 use std::ffi::{c_int, c_long, c_uint, c_void};
 use std::ptr::{self, NonNull};
@@ -31,7 +33,8 @@ mod flag {
     pub const WRITABLE: c_int = 0x400;
 }
 
-/// `PyArray_NewFromDescr`: the class, the description (which it takes over), dimensions, lengths, strides, memory, flags, None.
+/// `PyArray_NewFromDescr`: the class, the description (which it takes over), dimensions, lengths, strides, memory,
+/// flags, None.
 type NewFromDescription = unsafe extern "C" fn(
     *mut ffi::PyTypeObject,
     *mut ffi::PyObject,
@@ -68,7 +71,8 @@ struct Api {
     descriptions: [*mut ffi::PyObject; DTYPES.len()],
 }
 
-// SAFETY: the addresses are those of functions and objects that live as long as the process, and are used with the interpreter attached.
+// SAFETY: the addresses are those of functions and objects that live as long as the process, and are used with the
+// interpreter attached.
 unsafe impl Send for Api {}
 // SAFETY: as above.
 unsafe impl Sync for Api {}
@@ -102,15 +106,16 @@ fn find(py: Python<'_>) -> PyResult<Option<Api>> {
     };
     // What stands in for NumPy in a program has neither.
     let Ok(capsule) = module.and_then(|module| module.getattr("_ARRAY_API")) else { return Ok(None) };
-    // SAFETY: the interpreter checks that it is a capsule without a name, as NumPy makes it; it lives as long as the module.
+    // SAFETY: the interpreter checks that it is a capsule without a name, as NumPy makes it; it lives as long as the
+    // module.
     let table: *const *mut c_void =
         unsafe { ffi::PyCapsule_GetPointer(capsule.as_ptr(), ptr::null()) }.cast();
     if table.is_null() {
         drop(PyErr::take(py));
         return Ok(None);
     }
-    // SAFETY: the table has these entries in every version of both ABIs, which the first one names; they are what NumPy's headers cast
-    // them to.
+    // SAFETY: the table has these entries in every version of both ABIs, which the first one names; they are what
+    // NumPy's headers cast them to.
     unsafe {
         let at = |place: usize| *table.add(place);
         let version: unsafe extern "C" fn() -> c_uint = std::mem::transmute(at(place::ABI_VERSION));
@@ -157,15 +162,16 @@ pub struct Over<'a> {
 ///
 /// # Safety
 ///
-/// The elements lie at `data`, and `owner` keeps them there as long as it lives; they may be written if `written` is given.
+/// The elements lie at `data`, and `owner` keeps them there as long as it lives; they may be written if `written` is
+/// given.
 pub unsafe fn array<'py>(owner: &Bound<'py, PyAny>, over: &Over<'_>) -> Option<PyResult<Bound<'py, PyAny>>> {
     let py = owner.py();
     let api = API.get(py)?.as_ref()?;
     let description = api.descriptions[over.dtype as usize];
     let data = over.written.map_or(over.data.cast_mut(), NonNull::as_ptr);
     let flags = if over.written.is_some() { flag::WRITABLE } else { 0 };
-    // SAFETY: the function takes over a reference to the description, and copies lengths and strides, of which there are as many as
-    // dimensions. Alignment and order it finds itself, since strides are given.
+    // SAFETY: the function takes over a reference to the description, and copies lengths and strides, of which there
+    // are as many as dimensions. Alignment and order it finds itself, since strides are given.
     let made = unsafe {
         ffi::Py_INCREF(description);
         let (shape, strides) = (over.shape.as_ptr(), over.strides.as_ptr());
@@ -223,7 +229,8 @@ impl Elements<'_> {
     }
 }
 
-/// Returns the elements of an object that is exactly a `numpy.ndarray`, if they lie together, aligned and in the machine's byte order.
+/// Returns the elements of an object that is exactly a `numpy.ndarray`, if they lie together, aligned and in the
+/// machine's byte order.
 ///
 /// # Safety
 ///
@@ -270,7 +277,8 @@ pub fn base<'py>(object: &Bound<'py, PyAny>) -> Option<Bound<'py, PyAny>> {
 /// Makes an object that is exactly a `numpy.ndarray` read-only. Returns false, and does nothing, for others.
 pub fn make_read_only(object: &Bound<'_, PyAny>) -> bool {
     let Some((_, fields)) = fields(object) else { return false };
-    // SAFETY: an array, which is alive, begins with these fields; the interpreter is attached, so that no other thread uses them.
+    // SAFETY: an array, which is alive, begins with these fields; the interpreter is attached, so that no other thread
+    // uses them.
     unsafe { (*fields).flags &= !flag::WRITABLE };
     true
 }

@@ -1,5 +1,5 @@
-//! Packed records: from the slots of an instance to the bytes of a message, and back. Two functions of the package handle values that do not fit the plan, and raise
-//! the exception with the field and the reason.
+//! Packed records: from the slots of an instance to the bytes of a message, and back. Two functions of the package
+//! handle values that do not fit the plan, and raise the exception with the field and the reason.
 
 use linkspan::value::plan::{FieldPosition, FieldValue, Form};
 use linkspan::{Error, Timestamp};
@@ -41,7 +41,8 @@ enum Parts {
     Array(Py<PyAny>, Py<PyAny>),
 }
 
-/// The description of an attribute by the package: a class and its attributes; or the kind of a field, its size and offset, and what the kind needs.
+/// The description of an attribute by the package: a class and its attributes; or the kind of a field, its size and
+/// offset, and what the kind needs.
 #[derive(FromPyObject)]
 enum Item<'py> {
     Record(Bound<'py, PyType>, Vec<(String, Item<'py>)>),
@@ -68,7 +69,8 @@ impl From<PyErr> for Unfit {
 }
 
 impl Unfit {
-    /// The exception of a function of the package: the functions that take what does not fit raise it again, with the path of the field.
+    /// The exception of a function of the package: the functions that take what does not fit raise it again, with the
+    /// path of the field.
     fn by_package(py: Python<'_>, raised: PyErr) -> Unfit {
         if raised.is_instance_of::<PyException>(py) { Unfit::Other } else { Unfit::Raised(raised) }
     }

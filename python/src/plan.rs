@@ -1,5 +1,6 @@
-//! Plans of generated classes: which attributes a class has, under which keys, of which types. They are made once, at import, and decoding
-//! goes by them from the bytes of a message to an instance. What does not fit the plan is left to `from_value`, which says why.
+//! Plans of generated classes: which attributes a class has, under which keys, of which types. They are made once, at
+//! import, and decoding goes by them from the bytes of a message to an instance. What does not fit the plan is left to
+//! `from_value`, which says why.
 
 use std::sync::Arc;
 
@@ -117,7 +118,8 @@ impl Plan {
         Ok(Plan(Arc::new(Shape::Union(made.collect::<PyResult<_>>()?))))
     }
 
-    /// The instance of this class that a message holds; None where it holds none, or where the class is another one than the plan's.
+    /// The instance of this class that a message holds; None where it holds none, or where the class is another one
+    /// than the plan's.
     fn decode<'py>(
         &self,
         cls: &Bound<'py, PyType>,

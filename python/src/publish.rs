@@ -41,7 +41,8 @@ impl Publisher {
         Ok(Publisher { source: Source::new(&endpoint, &options)?, on_wait, closed: Closed::default() })
     }
 
-    /// Memory for an array to be filled and published, as `Channel.loan` gives it: over `shm:` all subscribers view it where it lies.
+    /// Memory for an array to be filled and published, as `Channel.loan` gives it: over `shm:` all subscribers view it
+    /// where it lies.
     #[pyo3(signature = (shape, dtype=None, *, order=ArrayOrder("C".to_owned())), text_signature = "($self, shape, dtype=None, *, order='C')")]
     fn loan<'py>(
         &self,
@@ -59,15 +60,16 @@ impl Publisher {
         Ok(BytesLoan::of(self.source.loan_bytes(length.0)?))
     }
 
-    /// Publishes a value and returns its sequence number. Threads that send take turns. A `journal:` returns the number once the value is
-    /// on the disk, and takes values of several threads at once; a `file:` waits for its lock.
+    /// Publishes a value and returns its sequence number. Threads that send take turns. A `journal:` returns the number
+    /// once the value is on the disk, and takes values of several threads at once; a `file:` waits for its lock.
     fn send(&self, value: &Bound<'_, PyAny>) -> Outcome<u64> {
         let payload = Walk::to_send(value, |walk| self.source.encode_to_send(walk))?;
         publishing(value.py(), self.on_wait.as_ref(), || self.source.send_payload(&payload))
     }
 
-    /// Publishes each value of an iterable, with one wake-up or one system call for each subscriber and up to 64 of them, in a
-    /// `journal:` with one sync; gives how many. `sent` of an error is the number of messages that were published before it.
+    /// Publishes each value of an iterable, with one wake-up or one system call for each subscriber and up to 64 of
+    /// them, in a `journal:` with one sync; gives how many. `sent` of an error is the number of messages that were
+    /// published before it.
     fn send_many(&self, values: &Bound<'_, PyAny>) -> Outcome<u64> {
         let encode = |walk: &Walk<'_, '_>| self.source.encode(walk);
         let mut items = Encoding::of(values, &encode)?;
@@ -120,17 +122,17 @@ impl Publisher {
         waiting(py, timeout, callback, |wait| self.source.wait_for_subscribers(count.0, wait))
     }
 
-    /// Waits until every connected subscriber has been given what was published before: over `shm:` it has read it, over `unix:` and
-    /// `tcp:` the kernel has taken it. A `journal:` and a `file:` have it once `send` has returned. The `missed` of a `Timeout` is the
-    /// number of messages that are left for the slowest; the publisher stays open.
+    /// Waits until every connected subscriber has been given what was published before: over `shm:` it has read it,
+    /// over `unix:` and `tcp:` the kernel has taken it. A `journal:` and a `file:` have it once `send` has returned.
+    /// The `missed` of a `Timeout` is the number of messages that are left for the slowest; the publisher stays open.
     #[pyo3(signature = (*, timeout=Patience::DEFAULT, on_wait=None))]
     fn flush(&self, py: Python<'_>, timeout: Patience, on_wait: OnWait) -> Outcome<()> {
         let callback = on_wait.as_ref().or(self.on_wait.as_ref());
         waiting(py, timeout, callback, |wait| self.source.flush(wait))
     }
 
-    /// Closes the publisher once the subscribers have been served: those that were waiting connect, and slow ones receive what
-    /// is left. `Timeout` where one has not received it in time; the publisher is closed all the same.
+    /// Closes the publisher once the subscribers have been served: those that were waiting connect, and slow ones
+    /// receive what is left. `Timeout` where one has not received it in time; the publisher is closed all the same.
     #[pyo3(signature = (*, timeout=Patience::DEFAULT))]
     fn close(&self, py: Python<'_>, timeout: Patience) -> Outcome<()> {
         self.closed.set();
@@ -149,7 +151,8 @@ impl Publisher {
 
 /// Receives what is published at an endpoint: the latest value first, then each new one.
 ///
-/// One thread at a time receives, another one gets `InvalidState`: give each a subscriber of its own. Any thread may close it.
+/// One thread at a time receives, another one gets `InvalidState`: give each a subscriber of its own. Any thread may
+/// close it.
 #[pyclass(frozen, module = "linkspan")]
 pub struct Subscriber {
     reader: Reader,
@@ -224,8 +227,8 @@ impl Subscriber {
         self.next(py, Patience::DEFAULT, None)
     }
 
-    /// The messages that are there, without waiting for more: of a `journal:` everything that is left to read, after which the
-    /// subscriber has caught up. `Lagged` is raised as by `recv`; iterating again goes on.
+    /// The messages that are there, without waiting for more: of a `journal:` everything that is left to read, after
+    /// which the subscriber has caught up. `Lagged` is raised as by `recv`; iterating again goes on.
     fn try_iter(slf: Bound<'_, Self>) -> Available {
         Available(slf.unbind())
     }

@@ -97,7 +97,8 @@ impl Choice {
         if (self.from, self.to) == (0, u64::MAX) { Ok(reader) } else { reader.within(self.from, self.to) }
     }
 
-    /// Adds messages until there are so many rows, or they take so many bytes, or no more messages; returns the number of rows.
+    /// Adds messages until there are so many rows, or they take so many bytes, or no more messages; returns the number
+    /// of rows.
     fn fill(
         &self,
         reader: &mut Reader,
@@ -171,8 +172,8 @@ pub struct RecordingReader {
 
 #[pymethods]
 impl RecordingReader {
-    /// Messages of these names (all, if there is none) that were received within these times, in nanoseconds since 1970; of those that fit these
-    /// names and patterns where the recording is followed.
+    /// Messages of these names (all, if there is none) that were received within these times, in nanoseconds since
+    /// 1970; of those that fit these names and patterns where the recording is followed.
     #[new]
     #[expect(clippy::too_many_arguments, reason = "they are keywords")]
     #[pyo3(signature = (path, names, begin, end, follow=Follow(false), timeout=Patience::of(Timeout::Forever), max_message_size=None))]
@@ -262,7 +263,8 @@ impl RecordingReader {
     }
 }
 
-/// Those of the names that are one of the names and patterns, or fit one; all, where there is none. What is the name of one is no pattern.
+/// Those of the names that are one of the names and patterns, or fit one; all, where there is none. What is the name of
+/// one is no pattern.
 #[pyfunction]
 pub fn matching_names(names: RecordedNames, patterns: RecordedNames) -> Vec<String> {
     let (names, patterns) = (names.0, patterns.0);
@@ -351,8 +353,8 @@ fn finished() -> Error {
     Error::new(ErrorKind::InvalidState, "the file was finished")
 }
 
-/// The names of a recording, when it begins in nanoseconds since 1970, where it does, and what was found damaged on the way: without a look at messages of
-/// parts that were closed.
+/// The names of a recording, when it begins in nanoseconds since 1970, where it does, and what was found damaged on the
+/// way: without a look at messages of parts that were closed.
 #[pyfunction]
 #[pyo3(signature = (path, max_message_size=None))]
 pub fn recording_outline(
@@ -432,7 +434,8 @@ fn columns(of_several_names: bool, choice: &Choice) -> Columns {
     columns.of_messages(choice.limits.message)
 }
 
-/// The messages of these names that were received within these times as a table; of several names with a column of the name.
+/// The messages of these names that were received within these times as a table; of several names with a column of the
+/// name.
 #[pyfunction]
 #[pyo3(signature = (path, names, begin, end, of_several_names, max_message_size=None))]
 pub fn recording_table(
@@ -453,8 +456,8 @@ pub fn recording_table(
     })?)
 }
 
-/// The same in tables of so many rows, all with the same columns of the same types, which a first pass finds: in memory that does not grow with
-/// the recording.
+/// The same in tables of so many rows, all with the same columns of the same types, which a first pass finds: in memory
+/// that does not grow with the recording.
 #[pyclass(frozen, module = "linkspan")]
 pub struct RecordingTables {
     state: Exclusive<(Reader, Columns)>,
@@ -513,8 +516,8 @@ impl RecordingTables {
     }
 }
 
-/// The tables of many names, of which a first pass finds the columns: what is written of a recording of thousands of names is read once for them
-/// all, and once for those that are chosen together.
+/// The tables of many names, of which a first pass finds the columns: what is written of a recording of thousands of
+/// names is read once for them all, and once for those that are chosen together.
 #[pyclass(frozen, module = "linkspan")]
 pub struct TablesOfNames {
     state: Exclusive<(Tables, Option<Reader>, HashSet<String>)>,

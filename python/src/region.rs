@@ -68,9 +68,9 @@ impl Region {
         Ok(py.detach(|| memory.text(offset.0))?)
     }
 
-    /// The fields of a struct, `f64 celsius; u32 count; char name[16]; i16 raw[8] @64`, as a dict; numbers with dimensions are
-    /// arrays. `counter` names the field in which the owner counts its writes, odd while it writes: then both halves are of
-    /// one write, and `Stalled` where the owner writes without a sufficient pause.
+    /// The fields of a struct, `f64 celsius; u32 count; char name[16]; i16 raw[8] @64`, as a dict; numbers with
+    /// dimensions are arrays. `counter` names the field in which the owner counts its writes, odd while it writes: then
+    /// both halves are of one write, and `Stalled` where the owner writes without a sufficient pause.
     #[pyo3(signature = (layout, *, offset=Offset(0), counter=None), text_signature = "($self, layout, *, offset=0, counter=None)")]
     fn read<'py>(
         &self,

@@ -9,8 +9,9 @@ use crate::any_text::any_text;
 use crate::errors::{Outcome, imported_once};
 use crate::walk::Walk;
 
-/// The text of an exception or a text, whatever it holds and does. Of what its `__str__` raises only a `KeyboardInterrupt` is raised, which
-/// is a Ctrl-C of that moment: a `SystemExit` out of a text is no wish to end the program.
+/// The text of an exception or a text, whatever it holds and does. Of what its `__str__` raises only a
+/// `KeyboardInterrupt` is raised, which is a Ctrl-C of that moment: a `SystemExit` out of a text is no wish to end the
+/// program.
 fn described(object: &Bound<'_, PyAny>) -> PyResult<String> {
     match object.str() {
         Ok(text) => Ok(any_text(&text).into_owned()),
@@ -27,8 +28,8 @@ fn class_name(object: &Bound<'_, PyAny>) -> String {
     object.get_type().qualname().map(|name| any_text(&name).into_owned()).unwrap_or_default()
 }
 
-/// The failure that a caller gets for an exception of a handler, or for a text: a `Remote` that was raised further down passes on as it is.
-/// Nothing that the exception holds makes it fail.
+/// The failure that a caller gets for an exception of a handler, or for a text: a `Remote` that was raised further down
+/// passes on as it is. Nothing that the exception holds makes it fail.
 pub fn remote_failure(error: &Bound<'_, PyAny>) -> PyResult<RemoteFailure> {
     let read = |name: &str| error.getattr(name).ok().filter(|value| !value.is_none());
     let as_text = |value: Bound<'_, PyAny>| described(&value);

@@ -15,7 +15,8 @@ use crate::flat::{self, Form};
 /// The fields of a class, from its `__linkspan_fields__`.
 pub struct SentClass {
     fields: Vec<SentField>,
-    /// For each form how many of the next instances are walked at once, because one had a value that a flat record cannot have.
+    /// For each form how many of the next instances are walked at once, because one had a value that a flat record
+    /// cannot have.
     walked: [Cell<u8>; 2],
 }
 
@@ -99,7 +100,8 @@ impl SentClass {
         Some(Rc::new(SentClass { fields, walked: Default::default() }))
     }
 
-    /// Appends an instance of this class without a walk. Returns false, and appends nothing, for one that has to be walked.
+    /// Appends an instance of this class without a walk. Returns false, and appends nothing, for one that has to be
+    /// walked.
     pub fn append_flat(&self, object: &Bound<'_, PyAny>, form: Form, out: &mut Vec<u8>) -> bool {
         let walked = &self.walked[form as usize];
         if let Some(left) = walked.get().checked_sub(1) {
@@ -122,8 +124,8 @@ impl SentClass {
         })
     }
 
-    /// Returns the keys and values of an instance of this class that are sent: all values at once, because Python code that runs while one of them is sent
-    /// may change the others.
+    /// Returns the keys and values of an instance of this class that are sent: all values at once, because Python code
+    /// that runs while one of them is sent may change the others.
     pub fn values<'py>(&self, object: &Bound<'py, PyAny>) -> PyResult<Vec<(&str, Bound<'py, PyAny>)>> {
         let mut values = Vec::with_capacity(self.fields.len());
         for field in &self.fields {

@@ -22,7 +22,8 @@ use crate::walk::Walk;
 
 /// Answers the requests of many clients.
 ///
-/// One thread at a time takes requests, another one gets `InvalidState`; any thread may answer one, and close the server.
+/// One thread at a time takes requests, another one gets `InvalidState`; any thread may answer one, and close the
+/// server.
 #[pyclass(frozen, subclass, module = "linkspan._native")]
 pub struct Server {
     service: Service,
@@ -47,9 +48,9 @@ impl Server {
     /// The next request, `None` once the server is closed or stopped by SIGTERM.
     ///
     /// Where no time-out is given it waits for ever, whatever the option `timeout` is. Such a wait ends when
-    /// SIGTERM asks the program to stop: from the first one until the server is closed, the first SIGTERM ends the loop and the second
-    /// one the program. Where the program has a handler for it (`signal.signal`), or ignores it, that stays. Ctrl-C raises
-    /// `KeyboardInterrupt`, as everywhere.
+    /// SIGTERM asks the program to stop: from the first one until the server is closed, the first SIGTERM ends the loop
+    /// and the second one the program. Where the program has a handler for it (`signal.signal`), or ignores it, that
+    /// stays. Ctrl-C raises `KeyboardInterrupt`, as everywhere.
     #[pyo3(signature = (*, timeout=Patience::DEFAULT, on_wait=None))]
     fn next<'py>(
         &self,

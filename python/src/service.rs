@@ -24,8 +24,8 @@ fn take(open: &Open) -> Option<Given> {
     open.lock().unwrap_or_else(PoisonError::into_inner).take()
 }
 
-/// A service that pulls: iterate over it, or call `next`, and answer each task with `done` or `failed`. Two threads of the
-/// library answer the controller meanwhile, whatever the program does.
+/// A service that pulls: iterate over it, or call `next`, and answer each task with `done` or `failed`. Two threads of
+/// the library answer the controller meanwhile, whatever the program does.
 #[pyclass(frozen, subclass, module = "linkspan")]
 pub struct ServiceLoop {
     inner: Pulled,
@@ -39,8 +39,8 @@ impl ServiceLoop {
         visit.call(&self.on_wait)
     }
 
-    /// Begins in STARTING and connects to the controller in the background; never waits. `interrupt` is the number of a signal
-    /// that is sent to this thread when its task is to be abandoned, so that a blocking call ends.
+    /// Begins in STARTING and connects to the controller in the background; never waits. `interrupt` is the number of a
+    /// signal that is sent to this thread when its task is to be abandoned, so that a blocking call ends.
     #[new]
     #[pyo3(signature = (name, *, interrupt=None, **given))]
     fn new(
@@ -66,9 +66,9 @@ impl ServiceLoop {
         Ok(ServiceLoop { inner: Pulled::start(&name, &options)?, last: Mutex::default(), on_wait })
     }
 
-    /// The next task; waits for ever where no time-out is given, `Timeout` where one passes, `None` once it has STOPPED.
-    /// The first call reports that the service is set up. The task before counts as over: a step as done, a command that
-    /// was not answered as FAILED.
+    /// The next task; waits for ever where no time-out is given, `Timeout` where one passes, `None` once it has
+    /// STOPPED. The first call reports that the service is set up. The task before counts as over: a step as done, a
+    /// command that was not answered as FAILED.
     #[pyo3(signature = (*, timeout=Patience::DEFAULT, on_wait=None))]
     fn next(&self, py: Python<'_>, timeout: Patience, on_wait: OnWait) -> Outcome<Option<Task>> {
         let before = std::mem::take(&mut *self.last.lock().unwrap_or_else(PoisonError::into_inner));
@@ -281,8 +281,8 @@ fn signals_this_thread(signal: i32) -> impl Fn() + Send + Sync {
     let process = rustix::process::getpid();
     let thread = rustix::thread::gettid();
     move || {
-        // SAFETY: takes three numbers. The thread may have ended, then nobody is there to be interrupted and it says so; its
-        // number can only have gone to another thread of this process, whose handler finds nothing to do.
+        // SAFETY: takes three numbers. The thread may have ended, then nobody is there to be interrupted and it says
+        // so; its number can only have gone to another thread of this process, whose handler finds nothing to do.
         let _ = unsafe {
             libc::syscall(
                 libc::SYS_tgkill,

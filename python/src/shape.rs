@@ -30,12 +30,14 @@ impl<'py> FromPyObject<'_, 'py> for Lengths {
     }
 }
 
-/// Whether it is an integer, or stands for one, as those of NumPy do. An array has the method, too, and raises an error.
+/// Whether it is an integer, or stands for one, as those of NumPy do. An array has the method, too, and raises an
+/// error.
 fn is_index(given: &Bound<'_, PyAny>) -> bool {
     given.call_method0(intern!(given.py(), "__index__")).is_ok()
 }
 
-/// The length of one dimension of `shape`; a `ValueError` for an integer that is none, as NumPy raises it, and a `TypeError` for anything else.
+/// The length of one dimension of `shape`; a `ValueError` for an integer that is none, as NumPy raises it, and a
+/// `TypeError` for anything else.
 fn length_of(given: &Bound<'_, PyAny>, shape: &Bound<'_, PyAny>) -> PyResult<u64> {
     given.extract().map_err(|_| {
         let shape = shown(shape);

@@ -1,4 +1,5 @@
-//! Templates of dicts that arrive again and again: a copy of one has all keys in their places, so that only values are put in.
+//! Templates of dicts that arrive again and again: a copy of one has all keys in their places, so that only values are
+//! put in.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -83,8 +84,8 @@ fn find(first: &[u8], length: usize, number: Number) -> Option<Rc<Template>> {
     PLACES_HERE.try_with(find).ok()?
 }
 
-/// Returns the dict of a map of scalars which has the keys of a template; `None` for any other map, and for bytes that are none: these
-/// are left to the decoder.
+/// Returns the dict of a map of scalars which has the keys of a template; `None` for any other map, and for bytes that
+/// are none: these are left to the decoder.
 pub fn read<'py>(py: Python<'py>, mut entries: FlatMap<'_>) -> Option<Bound<'py, PyDict>> {
     let (first, length) = (entries.next_key()?, entries.count());
     let template = find(first, length, number(first, length))?;

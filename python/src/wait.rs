@@ -17,7 +17,8 @@ use crate::errors::{Failure, Outcome, imported_once};
 use crate::interpreter::{attached, is_main_thread};
 use crate::walk::Walk;
 
-/// The `timeout=` of a call: left out, `None` for ever, or seconds. What an event loop gives says which wait the call is a part of.
+/// The `timeout=` of a call: left out, `None` for ever, or seconds. What an event loop gives says which wait the call
+/// is a part of.
 #[derive(Clone, Copy)]
 pub struct Patience {
     pub timeout: Timeout,
@@ -40,8 +41,8 @@ impl Patience {
     }
 }
 
-/// The `timeout=` of a call that is part of a wait of an event loop: with seconds, the last call of one that has waited for so long, whose errors say
-/// so; with `None`, a look within a loop that waits for ever, which SIGTERM ends.
+/// The `timeout=` of a call that is part of a wait of an event loop: with seconds, the last call of one that has waited
+/// for so long, whose errors say so; with `None`, a look within a loop that waits for ever, which SIGTERM ends.
 #[pyclass(frozen, module = "linkspan._native")]
 #[derive(Clone, Copy)]
 pub struct PartOf(Timeout);
@@ -120,8 +121,8 @@ pub fn wait_any(
     waiting(py, timeout, on_wait.as_ref(), |wait| linkspan::wait_any(&borrowed, wait))
 }
 
-/// Runs a call of the core that may wait, without the interpreter. On the main thread a tick checks for signals; an exception of
-/// a handler or of the callback ends the wait and is raised unchanged.
+/// Runs a call of the core that may wait, without the interpreter. On the main thread a tick checks for signals; an
+/// exception of a handler or of the callback ends the wait and is raised unchanged.
 pub fn waiting<T: Send>(
     py: Python<'_>,
     patience: Patience,
@@ -193,8 +194,8 @@ pub fn publishing<T: Send>(
     }
 }
 
-/// Ends a `with` block: closes in order, or, where an exception ends it, at once, and then only that exception is raised.
-/// `raised` is what `__exit__` was given.
+/// Ends a `with` block: closes in order, or, where an exception ends it, at once, and then only that exception is
+/// raised. `raised` is what `__exit__` was given.
 pub fn leave(raised: &Bound<'_, PyTuple>, close: impl FnOnce(Patience) -> Outcome<()>) -> Outcome<()> {
     match raised.get_item(0) {
         Ok(kind) if !kind.is_none() => close(Patience::of(Duration::ZERO.into())).or(Ok(())),

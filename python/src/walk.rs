@@ -47,7 +47,8 @@ impl<'a, 'py> Walk<'a, 'py> {
     }
 }
 
-/// Adds where in the value Python code raised: to an exception of Linkspan as its `path` and in its text, to others as a note.
+/// Adds where in the value Python code raised: to an exception of Linkspan as its `path` and in its text, to others as
+/// a note.
 #[cold]
 fn placed(py: Python<'_>, raised: PyErr, path: Option<&str>) -> PyErr {
     if let Some(path) = path {
@@ -87,7 +88,8 @@ impl<'a, 'py> Flat<'a, 'py> {
         }
     }
 
-    /// Appends an object that holds no others, and dicts in dicts. Returns false, and appends nothing, for other objects.
+    /// Appends an object that holds no others, and dicts in dicts. Returns false, and appends nothing, for other
+    /// objects.
     #[inline]
     pub fn append(&self, form: Form, out: &mut Vec<u8>) -> bool {
         match self {

@@ -9,7 +9,8 @@ use pyo3::prelude::*;
 /// Where an exception that Python code raised in the middle of a walk is kept.
 pub type Raised = Cell<Option<PyErr>>;
 
-/// One walk over a Python object: `walk` implements it, `builtin` and `foreign` call it for the objects that others contain.
+/// One walk over a Python object: `walk` implements it, `builtin` and `foreign` call it for the objects that others
+/// contain.
 pub trait Walker {
     /// Where the exception is kept that ends this walk.
     fn raised(&self) -> &Raised;

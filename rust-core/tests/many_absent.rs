@@ -1,5 +1,5 @@
-//! A program that waits for more names than the kernel lets epoll sets reach one descriptor: whatever it waits with, each
-//! descriptor is in the program's own set, and every name that comes is received.
+//! A program that waits for more names than the kernel lets epoll sets reach one descriptor: whatever it waits with,
+//! each descriptor is in the program's own set, and every name that comes is received.
 
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;

@@ -115,8 +115,8 @@ const STARTS_PROGRAMS: [&str; 7] = [
     // Python of these folders, with the variables alone that `programs::clean_environment` lists, and outside of the
     // current folder.
     "recorder/src/tools/export/python.rs",
-    // The browser that BROWSER names by its whole path, or a program of these folders, with the variables of the desktop
-    // that `programs::desktop_environment` lists.
+    // The browser that BROWSER names by its whole path, or a program of these folders, with the variables of the
+    // desktop that `programs::desktop_environment` lists.
     "gateway/src/browser.rs",
 ];
 

@@ -1,5 +1,5 @@
-//! Long byte strings that a program views where the sender put them (`view_bytes`): in every pattern, with what is around
-//! them copied before it is looked at, for as long as the message or a value of it is kept.
+//! Long byte strings that a program views where the sender put them (`view_bytes`): in every pattern, with what is
+//! around them copied before it is looked at, for as long as the message or a value of it is kept.
 
 use std::thread;
 

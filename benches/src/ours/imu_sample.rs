@@ -130,7 +130,8 @@ impl ImuSample {
     ///
     /// # Errors
     ///
-    /// `SchemaMismatch` for a message of another schema; `Missing`, `WrongType` or `OutOfRange`, with the path in the message, if it holds no such value.
+    /// `SchemaMismatch` for a message of another schema; `Missing`, `WrongType` or `OutOfRange`, with the path in
+    /// the message, if it holds no such value.
     pub fn decode(message: &linkspan::Message) -> linkspan::Result<Self> {
         message.check_fingerprint(FINGERPRINT)?;
         message.typed()
@@ -176,8 +177,8 @@ impl ImuSample {
     ///
     /// # Errors
     ///
-    /// `WrongType` if there are not [`SIZE`] bytes; `OutOfRange`, with the path of the field, for an invalid truth value
-    /// or enum number.
+    /// `WrongType` if there are not [`SIZE`] bytes; `OutOfRange`, with the path of the field, for an invalid truth
+    /// value or enum number.
     #[inline]
     pub fn unpack(bytes: &[u8]) -> linkspan::Result<Self> {
         let Ok(bytes) = <&[u8; SIZE]>::try_from(bytes) else {

@@ -182,7 +182,8 @@ impl MotorState {
     ///
     /// # Errors
     ///
-    /// `SchemaMismatch` for a message of another schema; `Missing`, `WrongType` or `OutOfRange`, with the path in the message, if it holds no such value.
+    /// `SchemaMismatch` for a message of another schema; `Missing`, `WrongType` or `OutOfRange`, with the path in
+    /// the message, if it holds no such value.
     pub fn decode(message: &linkspan::Message) -> linkspan::Result<Self> {
         message.check_fingerprint(FINGERPRINT)?;
         message.typed()
@@ -227,8 +228,8 @@ impl MotorState {
     ///
     /// # Errors
     ///
-    /// `WrongType` if there are not [`SIZE`] bytes; `OutOfRange`, with the path of the field, for an invalid truth value
-    /// or enum number.
+    /// `WrongType` if there are not [`SIZE`] bytes; `OutOfRange`, with the path of the field, for an invalid truth
+    /// value or enum number.
     #[inline]
     #[allow(clippy::cast_possible_truncation)] // Fields are parts of a word.
     #[allow(clippy::needless_bitwise_bool)] // One branch for all tests.

@@ -187,7 +187,8 @@ impl BoilerReading {
     ///
     /// # Errors
     ///
-    /// `SchemaMismatch` for a message of another schema; `Missing`, `WrongType` or `OutOfRange`, with the path in the message, if it holds no such value.
+    /// `SchemaMismatch` for a message of another schema; `Missing`, `WrongType` or `OutOfRange`, with the path in
+    /// the message, if it holds no such value.
     pub fn decode(message: &linkspan::Message) -> linkspan::Result<Self> {
         message.check_fingerprint(FINGERPRINT)?;
         message.typed()

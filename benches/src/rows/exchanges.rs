@@ -123,8 +123,8 @@ fn long_spinning(name: String, ours: Case, bytes: usize, mark: f64) -> Row {
         .beside([peer("iceoryx2, written and read", &format!("iceoryx2 publish {bytes}"))])
 }
 
-/// Long bytes between ends that sleep: of the program's memory and to it, so one copy on each side, as in the floor. The
-/// time with a copy on one side alone, as that of an array which is viewed, is beside it.
+/// Long bytes between ends that sleep: of the program's memory and to it, so one copy on each side, as in the floor.
+/// The time with a copy on one side alone, as that of an array which is viewed, is beside it.
 fn long_parked(name: String, ours: Case, bytes: usize) -> Row {
     Row::new(name, ours, own("futex and copy", &format!("floor futex {bytes} together")))
         .mark(1.15, 1.15)

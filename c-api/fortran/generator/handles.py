@@ -97,8 +97,8 @@ def handle_procedures(name: str) -> str:
       call finish(c_{name}_recv(self%handle, nanoseconds(timeout), message%handle), stat, errmsg)
    end subroutine
 
-   ! Waits for a message and also takes those that have arrived behind it, as many as messages has room for.
-   ! The first number of them are new, and the others hold nothing. They count as consumed with the next call that receives.
+   ! Waits for a message and also takes those that have arrived behind it, as many as messages has room for. The first
+   ! number of them are new, and the others hold nothing. They count as consumed with the next call that receives.
    subroutine {name}_recv_many(self, messages, number, timeout, stat, errmsg)
       class(linkspan_{name}), intent(in) :: self
       type(linkspan_message), intent(inout) :: messages(:)

@@ -252,8 +252,8 @@ private:
     linkspan_array c_;
 };
 
-/// Memory that a channel, a request or a publisher lends for opaque bytes, such as a frame of a camera: the program writes
-/// it and moves it into a message, as bytes. A loan that is dropped releases its memory.
+/// Memory that a channel, a request or a publisher lends for opaque bytes, such as a frame of a camera: the program
+/// writes it and moves it into a message, as bytes. A loan that is dropped releases its memory.
 class bytes_loan {
 public:
     using value_type = std::uint8_t;

@@ -81,8 +81,8 @@ template <class F> std::vector<message> recv_many(std::size_t max, F &&call) {
 /// Which end of a channel this is.
 enum class role : linkspan_role { listener = LINKSPAN_ROLE_LISTENER, connector = LINKSPAN_ROLE_CONNECTOR };
 
-/// A request that `channel::start_call` sent, for `channel::finish_call` of the same channel, which it does not keep open. Its
-/// destructor withdraws a request that is not finished.
+/// A request that `channel::start_call` sent, for `channel::finish_call` of the same channel, which it does not keep
+/// open. Its destructor withdraws a request that is not finished.
 class pending_reply : public detail::handle<linkspan_pending_reply> {
 private:
     friend class channel;
@@ -90,8 +90,8 @@ private:
 };
 
 /// A channel: two ends, messages in both directions, requests and replies. Any number of threads may send and
-/// call: those that send take turns, the requests of calls are under way together. One at a time may receive, and a second one
-/// that receives or calls gets `invalid_state`.
+/// call: those that send take turns, the requests of calls are under way together. One at a time may receive, and a
+/// second one that receives or calls gets `invalid_state`.
 class channel : public detail::handle<linkspan_channel> {
 public:
     /// Connects if a program listens, and listens otherwise.
@@ -118,8 +118,9 @@ public:
             return linkspan_channel_loan(c(), d, rank, dims, to);
         });
     }
-    /// Lends memory for so many opaque bytes, such as a frame of a camera, which the program writes, shortens with `truncate` and
-    /// moves into a message: over `shm:` nothing of them is copied to send them. See `linkspan_channel_loan_bytes`.
+    /// Lends memory for so many opaque bytes, such as a frame of a camera, which the program writes, shortens with
+    /// `truncate` and moves into a message: over `shm:` nothing of them is copied to send them. See
+    /// `linkspan_channel_loan_bytes`.
     linkspan::bytes_loan loan_bytes(std::size_t size) const {
         return detail::lent_bytes(size, [&](std::size_t length, std::uint8_t **to) { return linkspan_channel_loan_bytes(c(), length, to); });
     }
@@ -173,16 +174,17 @@ public:
         check(linkspan_channel_call(c(), request.c(), t.nanoseconds(), &m));
         return message(m);
     }
-    /// Sends a request without waiting for its reply: a call in two steps. Any number of requests may be under way, from one thread
-    /// or several. Their replies may arrive in any order, also while this end calls and receives, and are kept for the newest 1,024
-    /// requests that are not finished.
+    /// Sends a request without waiting for its reply: a call in two steps. Any number of requests may be under way,
+    /// from one thread or several. Their replies may arrive in any order, also while this end calls and receives, and
+    /// are kept for the newest 1,024 requests that are not finished.
     pending_reply start_call(const message &request, timeout_value t = {}) const {
         linkspan_pending_reply *pending;
         check(linkspan_channel_start_call(c(), request.c(), t.nanoseconds(), &pending));
         return pending_reply(pending);
     }
-    /// Waits for the reply to a request that `start_call` sent; throws what `call` throws. With a time-out of 0 it throws `timeout`
-    /// while the reply has not arrived, and may be called again; a longer time-out that passes gives up the request.
+    /// Waits for the reply to a request that `start_call` sent; throws what `call` throws. With a time-out of 0 it
+    /// throws `timeout` while the reply has not arrived, and may be called again; a longer time-out that passes gives
+    /// up the request.
     message finish_call(const pending_reply &pending, timeout_value t = {}) const {
         linkspan_message *m;
         check(linkspan_channel_finish_call(c(), pending.c(), t.nanoseconds(), &m));
@@ -217,7 +219,8 @@ public:
         check(linkspan_channel_fileno(c(), &fd));
         return fd;
     }
-    /// Waits until the peer has consumed what was sent. The `missed` of its error is the number that it has not consumed.
+    /// Waits until the peer has consumed what was sent. The `missed` of its error is the number that it has not
+    /// consumed.
     void flush(timeout_value t = {}) const { check(linkspan_channel_flush(c(), t.nanoseconds())); }
     /// Closes once the peer has consumed what was sent.
     void close(timeout_value t = {}) const { check(linkspan_channel_close(c(), t.nanoseconds())); }
@@ -247,7 +250,8 @@ public:
         check(linkspan_listener_accept(c(), t.nanoseconds(), &ch));
         return channel({ch, callbacks_});
     }
-    /// What happened since the last call: see `linkspan_listener_events`. Events of a connected peer are those of its channel.
+    /// What happened since the last call: see `linkspan_listener_events`. Events of a connected peer are those of its
+    /// channel.
     message events() const {
         linkspan_message *m;
         check(linkspan_listener_events(c(), &m));
@@ -411,12 +415,13 @@ public:
     /// before it is answered.
     void ack(const message &request) const { check(linkspan_request_ack(request.c())); }
     /// Replies to every request with the result of `handler`, until the server is closed or a stop signal; an
-    /// exception of the handler is sent as an error. A message that was sent, not called, is handed over, too, and gets neither.
+    /// exception of the handler is sent as an error. A message that was sent, not called, is handed over, too, and gets
+    /// neither.
     template <class F> void run(F &&handler) const {
         for (message &request : *this) answer(handler, request);
     }
-    /// The same with so many threads that run the handler at once, each of which takes the next request when it is done; those that were
-    /// taken are answered before it returns. Throws `out_of_range` for 0.
+    /// The same with so many threads that run the handler at once, each of which takes the next request when it is
+    /// done; those that were taken are answered before it returns. Throws `out_of_range` for 0.
     template <class F> void run(F &&handler, std::size_t workers) const {
         if (workers == 0) {
             detail::refuse<out_of_range>(LINKSPAN_OUT_OF_RANGE, "workers is 0: give the number of threads that run the handler, 1 or more");

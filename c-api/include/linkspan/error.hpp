@@ -212,8 +212,9 @@ inline void check(linkspan_status status) {
 }
 
 #ifdef __cpp_lib_expected
-/// The result of a call, or its error instead of the exception: `linkspan::attempt([&] { return channel.recv(1s); })` is a
-/// `std::expected<linkspan::message, linkspan::error>`. The class of the kind is `error().code()`; exceptions of others pass.
+/// The result of a call, or its error instead of the exception: `linkspan::attempt([&] { return channel.recv(1s); })`
+/// is a `std::expected<linkspan::message, linkspan::error>`. The class of the kind is `error().code()`; exceptions of
+/// others pass.
 template <class F> auto attempt(F &&call) -> std::expected<decltype(std::forward<F>(call)()), error> {
     try {
         if constexpr (std::is_void_v<decltype(std::forward<F>(call)())>) {

@@ -85,8 +85,8 @@ enum class type : linkspan_type {
 };
 #pragma GCC diagnostic pop
 
-/// A key, path or endpoint: NUL-terminated, valid for the call; a std::string_view is copied. Throws `malformed` for one with a NUL
-/// inside, where C would cut it.
+/// A key, path or endpoint: NUL-terminated, valid for the call; a std::string_view is copied. Throws `malformed` for
+/// one with a NUL inside, where C would cut it.
 class zstring {
 public:
     zstring(const char *text) : text_(text) {}
@@ -286,13 +286,15 @@ public:
     // stands for `/` and `~0` for `~`.
 
     /// Reads the value at a path as a `T`: bool, integers, floating point, std::string, std::string_view,
-    /// bytes_view, timestamp, uuid, decimal, big_int, array_view<E>, std::span<const E> (of std::byte it is bytes), std::vector<E>, std::array<E, N> (of 16 bytes
-    /// it is a uuid), std::map and std::unordered_map of these by their keys, message, a struct that was generated from a schema, and std::optional of these, which is empty if the path has no value, or null. Throws `missing` if the path has no value, `wrong_type` if the value has another type, `out_of_range` for a
-    /// number that does not fit. A generated struct of the whole message is checked as by its `decode`: `schema_mismatch` if the sender gave
-    /// another schema.
+    /// bytes_view, timestamp, uuid, decimal, big_int, array_view<E>, std::span<const E> (of std::byte it is bytes),
+    /// std::vector<E>, std::array<E, N> (of 16 bytes it is a uuid), std::map and std::unordered_map of these by their
+    /// keys, message, a struct that was generated from a schema, and std::optional of these, which is empty if the path
+    /// has no value, or null. Throws `missing` if the path has no value, `wrong_type` if the value has another type,
+    /// `out_of_range` for a number that does not fit. A generated struct of the whole message is checked as by its
+    /// `decode`: `schema_mismatch` if the sender gave another schema.
     ///
-    /// std::string_view, bytes_view, std::span and array_view are views into the message, so a temporary does not return
-    /// them: keep the message, or read a std::string or std::vector.
+    /// std::string_view, bytes_view, std::span and array_view are views into the message, so a temporary does not
+    /// return them: keep the message, or read a std::string or std::vector.
     template <class T> T get(zstring path = "") const & { return read<T>(path); }
     template <class T, std::enable_if_t<!detail::is_view<T>, int> = 0> T get(zstring path = "") const && {
         return read<T>(path);
@@ -625,8 +627,9 @@ template <class T> T message::read(const zstring &path) const {
     }
 }
 
-/// Checks that code which was generated from the schema with this fingerprint may decode a message: throws `schema_mismatch` if its
-/// sender gave another schema, unless this side was opened with this one. Generated code calls it in `decode`.
+/// Checks that code which was generated from the schema with this fingerprint may decode a message: throws
+/// `schema_mismatch` if its sender gave another schema, unless this side was opened with this one. Generated code calls
+/// it in `decode`.
 inline void check_fingerprint(const message &m, const char *fingerprint) {
     check(linkspan_message_check_fingerprint(m.c(), fingerprint));
 }

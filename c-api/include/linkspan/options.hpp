@@ -14,9 +14,9 @@ struct forever_t {};
 /// Waits for ever. Must be given explicitly, except in loops.
 inline constexpr forever_t forever{};
 
-/// How long a call waits: any std::chrono duration, zero for not at all, `forever`, or nothing for the time-out in the options
-/// (30 s where they say nothing; loops, which are `next` and range-for, go on for ever). Throws `out_of_range` for a duration that is negative, not a number, or longer than the
-/// 292 years of 64-bit nanoseconds.
+/// How long a call waits: any std::chrono duration, zero for not at all, `forever`, or nothing for the time-out in the
+/// options (30 s where they say nothing; loops, which are `next` and range-for, go on for ever). Throws `out_of_range`
+/// for a duration that is negative, not a number, or longer than the 292 years of 64-bit nanoseconds.
 class timeout_value {
 public:
     constexpr timeout_value() = default;
@@ -78,7 +78,8 @@ struct options {
     std::uint64_t replay_count = 0;
     /// How many bytes of unacknowledged messages are kept.
     std::uint64_t replay_bytes = 0;
-    /// For how many disconnected clients a listener keeps messages; beyond that it drops those of the oldest, and `events` reports it.
+    /// For how many disconnected clients a listener keeps messages; beyond that it drops those of the oldest, and
+    /// `events` reports it.
     std::uint64_t absent_clients = 0;
     /// Where a new subscriber to a journal begins: `"first"`, `"newest"`, the number of a message as
     /// `std::to_string` writes it, or a time such as `"2026-11-20T12:00:00Z"`.
@@ -105,15 +106,16 @@ struct options {
     std::string reply_schema;
     /// Whether a publisher takes over the endpoint from another publisher of this process, with its subscribers.
     bool replace = false;
-    /// Whether the long byte strings of a received message stay in the memory of the sender until the message is released, as arrays do;
-    /// over `shm:`. A sender that means harm can change them while they are read: copy what is parsed.
+    /// Whether the long byte strings of a received message stay in the memory of the sender until the message is
+    /// released, as arrays do; over `shm:`. A sender that means harm can change them while they are read: copy what is
+    /// parsed.
     bool view_bytes = false;
-    /// How many seconds a channel that ends without close waits until the peer has consumed what was sent; what it has not is reported
-    /// on one line of stderr.
+    /// How many seconds a channel that ends without close waits until the peer has consumed what was sent; what it has
+    /// not is reported on one line of stderr.
     double linger = 0;
-    /// Gets the number of messages that the peer had not consumed when a channel ended without `close`, beside that line: in its
-    /// destructor, or in `std::exit` where no destructor runs, and not in a forked child. An exception of it goes no further than a line
-    /// on stderr.
+    /// Gets the number of messages that the peer had not consumed when a channel ended without `close`, beside that
+    /// line: in its destructor, or in `std::exit` where no destructor runs, and not in a forked child. An exception of
+    /// it goes no further than a line on stderr.
     std::function<void(std::uint64_t missed)> on_unconsumed;
 };
 

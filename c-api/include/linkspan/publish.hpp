@@ -54,8 +54,9 @@ public:
         check(linkspan_publisher_stats(c(), &m));
         return message(m);
     }
-    /// Waits until every connected subscriber has been given what was published before: over `shm:` it has read it, elsewhere the kernel
-    /// has taken it. The `missed` of its `timeout` is the number of messages that are left for the slowest.
+    /// Waits until every connected subscriber has been given what was published before: over `shm:` it has read it,
+    /// elsewhere the kernel has taken it. The `missed` of its `timeout` is the number of messages that are left for the
+    /// slowest.
     void flush(timeout_value t = {}) const { check(linkspan_publisher_flush(c(), t.nanoseconds())); }
     void close() const { check(linkspan_publisher_close(c(), LINKSPAN_DEFAULT)); }
 
@@ -75,7 +76,8 @@ public:
         : subscriber(detail::opened<linkspan_subscriber>(
               o, [&](auto *c, auto **to) { return linkspan_subscriber_new(endpoint.c_str(), c, to); })) {}
 
-    /// The same to several names and patterns: `linkspan::subscriber({"lab/a", "sim/*"})`. Messages have their names (`message::name`).
+    /// The same to several names and patterns: `linkspan::subscriber({"lab/a", "sim/*"})`. Messages have their names
+    /// (`message::name`).
     explicit subscriber(std::initializer_list<const char *> names, const options &o = {})
         : subscriber(detail::opened<linkspan_subscriber>(o, [&](auto *c, auto **to) {
               return linkspan_subscriber_of(names.begin(), names.size(), c, to);
@@ -150,8 +152,8 @@ template <class... A> void subscribe(A &&...) {
     static_assert(detail::never<A...>, "write linkspan::subscriber(endpoint, options)");
 }
 
-/// The newest value of a publisher. With a time-out it waits for a publisher and its first value, without one it does not wait. Throws
-/// `empty` if nothing was published yet, `not_found` if no program publishes.
+/// The newest value of a publisher. With a time-out it waits for a publisher and its first value, without one it does
+/// not wait. Throws `empty` if nothing was published yet, `not_found` if no program publishes.
 inline message latest(zstring endpoint, const options &o = {}, timeout_value t = {}) {
     detail::c_options given(o);
     linkspan_message *m;

@@ -10,8 +10,8 @@
 
 namespace linkspan {
 
-/// What can be waited for: an object with `fileno()` (a channel, a listener, a server, a subscriber, a service, a controller), or a
-/// descriptor of the program.
+/// What can be waited for: an object with `fileno()` (a channel, a listener, a server, a subscriber, a service, a
+/// controller), or a descriptor of the program.
 class waitable {
 public:
     waitable(int descriptor) : descriptor_(descriptor) {}
@@ -24,8 +24,9 @@ private:
 };
 
 /// Waits until at least one of several objects has something to give, and returns their positions:
-/// `for (auto ready : linkspan::wait({readings, orders}, 1s))`. Then call what does not wait (`try_recv`, `next` with a time-out of 0),
-/// which may still find nothing: wait again. Throws `timeout` if none has anything in time; 30 s if no time is given.
+/// `for (auto ready : linkspan::wait({readings, orders}, 1s))`. Then call what does not wait (`try_recv`, `next` with a
+/// time-out of 0), which may still find nothing: wait again. Throws `timeout` if none has anything in time; 30 s if no
+/// time is given.
 inline std::vector<std::size_t> wait(const std::vector<waitable> &objects, timeout_value t = {}) {
     std::vector<int> descriptors;
     for (const waitable &object : objects) descriptors.push_back(object.descriptor());

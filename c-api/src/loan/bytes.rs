@@ -1,4 +1,5 @@
-//! Loans of opaque bytes: the program writes them through a pointer, which identifies the loan, and puts them into a message.
+//! Loans of opaque bytes: the program writes them through a pointer, which identifies the loan, and puts them into a
+//! message.
 
 use std::ffi::c_char;
 use std::ptr;
@@ -51,14 +52,15 @@ unsafe fn lend<H: Checked>(
     })
 }
 
-/// Lends memory for `length` opaque bytes, such as a frame of a camera. The program writes them through `*bytes` and puts
-/// them into a message with `linkspan_message_put_loan_bytes`: over `shm:`, with the encodings `cbor` and `raw`, nothing
-/// of them is copied to send them. They are not initialized. If no memory can be lent (another transport or encoding, less
-/// than 64 KiB, no connection yet, all slots in use) it is ordinary memory, which is copied when it is sent: the program
-/// is the same. A message sends one such loan in place, with at most 4 KiB of other values before and behind it.
+/// Lends memory for `length` opaque bytes, such as a frame of a camera. The program writes them through `*bytes` and
+/// puts them into a message with `linkspan_message_put_loan_bytes`: over `shm:`, with the encodings `cbor` and `raw`,
+/// nothing of them is copied to send them. They are not initialized. If no memory can be lent (another transport or
+/// encoding, less than 64 KiB, no connection yet, all slots in use) it is ordinary memory, which is copied when it is
+/// sent: the program is the same. A message sends one such loan in place, with at most 4 KiB of other values before and
+/// behind it.
 ///
-/// A loan lives until it is put or freed by `linkspan_loan_bytes_free`, even if the channel is closed before. `TooLarge`
-/// above the longest message; `OutOfMemory`.
+/// A loan lives until it is put or freed by `linkspan_loan_bytes_free`, even if the channel is closed before.
+/// `TooLarge` above the longest message; `OutOfMemory`.
 ///
 /// # Safety
 /// `channel` is live, `bytes` may be written.
@@ -72,8 +74,8 @@ pub unsafe extern "C" fn linkspan_channel_loan_bytes(
     unsafe { lend(handle(channel), bytes, |channel| channel.0.loan_bytes(length)) }
 }
 
-/// Lends memory for bytes of the reply to this request, as `linkspan_channel_loan_bytes` does for a message. `InvalidState`
-/// for a message that is no server's request.
+/// Lends memory for bytes of the reply to this request, as `linkspan_channel_loan_bytes` does for a message.
+/// `InvalidState` for a message that is no server's request.
 ///
 /// # Safety
 /// As for `linkspan_channel_loan_bytes`; `request` is a live message.
@@ -106,9 +108,9 @@ pub unsafe extern "C" fn linkspan_publisher_loan_bytes(
 }
 
 /// Moves the first `length` bytes of a loan into a message, as bytes: nothing is copied, `*bytes` becomes NULL, and the
-/// program must not write the memory any more. Any message can take it; sent over another channel than the lender's, it is
-/// copied. `InvalidState` for what is no loan of bytes, or is one no longer, and for more bytes than it has. After an error
-/// the program still has the loan.
+/// program must not write the memory any more. Any message can take it; sent over another channel than the lender's, it
+/// is copied. `InvalidState` for what is no loan of bytes, or is one no longer, and for more bytes than it has. After
+/// an error the program still has the loan.
 ///
 /// # Safety
 /// As for `linkspan_message_put_null`; `bytes` points to a pointer, which may be written.

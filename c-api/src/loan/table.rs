@@ -73,7 +73,8 @@ impl<T: Send + 'static> Loans<T> {
     /// Adds a loan while there is another, which goes into the table.
     #[cold]
     fn insert_beside(&self, mut place: usize, mut lent: Option<T>) {
-        // A thread that does not find its loan in the last place looks here with the lock, and so finds it if it is moved.
+        // A thread that does not find its loan in the last place looks here with the lock, and so finds it if it is
+        // moved.
         let mut others = self.others();
         let there = self.last.load(Ordering::Relaxed);
         if there != TAKEN && self.exchange(there, place, &mut lent) {
@@ -103,7 +104,8 @@ impl<T: Send + 'static> Loans<T> {
         })
     }
 
-    /// Whether this may be a loan of the parent, of which a forked child cannot know: a thread of the parent changed the table at the fork.
+    /// Whether this may be a loan of the parent, of which a forked child cannot know: a thread of the parent changed
+    /// the table at the fork.
     pub(super) fn may_be_parents(&self) -> bool {
         matches!(self.others.find_inherited(|_| None::<()>), Inherited::Unknown)
     }

@@ -1,16 +1,17 @@
 //! The lock of a message's content: any number of readers, or one thread that changes it.
 //!
-//! A message is nearly always used by one thread at a time, in many short calls. So the first user takes a word with one
-//! exchange and gives it back with a store, where a lock of the standard library takes two exchanges. Readers that find
-//! another reader there are counted in a second word.
+//! A message is nearly always used by one thread at a time, in many short calls. So the first user takes a word with
+//! one exchange and gives it back with a store, where a lock of the standard library takes two exchanges. Readers that
+//! find another reader there are counted in a second word.
 //!
-//! A reader that counts itself looks at the first word afterwards, and a thread that changes the content takes the first
-//! word and looks at the count afterwards. These four steps are in one order for all threads, so at least one of the two
-//! sees the other.
+//! A reader that counts itself looks at the first word afterwards, and a thread that changes the content takes the
+//! first word and looks at the count afterwards. These four steps are in one order for all threads, so at least one of
+//! the two sees the other.
 //!
-//! The store that gives the first word back need not be in that order (C++20, [atomics.order], which Rust's atomics follow): a reader whose look
-//! finds an earlier value than the one by which a thread takes the word for a change comes before that step in the order, and so does its count.
-//! Miri also tries what the older text allowed, a look that finds such a store of another time, so there the store is in the order.
+//! The store that gives the first word back need not be in that order (C++20, [atomics.order], which Rust's atomics
+//! follow): a reader whose look finds an earlier value than the one by which a thread takes the word for a change comes
+//! before that step in the order, and so does its count. Miri also tries what the older text allowed, a look that finds
+//! such a store of another time, so there the store is in the order.
 
 use std::cell::UnsafeCell;
 use std::ops::{Deref, DerefMut};
@@ -111,8 +112,8 @@ impl<T> Lock<T> {
     }
 }
 
-/// What a thread does between two looks at a lock that another thread has: it gives way, and is parked for a moment if that does
-/// not help, because a thread with a priority of the real-time scheduler gives way to none of a lower one.
+/// What a thread does between two looks at a lock that another thread has: it gives way, and is parked for a moment if
+/// that does not help, because a thread with a priority of the real-time scheduler gives way to none of a lower one.
 #[derive(Default)]
 struct Pause(u32);
 

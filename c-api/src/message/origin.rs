@@ -70,9 +70,10 @@ pub unsafe extern "C" fn linkspan_message_get_info(
     unsafe { apply(message, |message| message.with_arrived(look)) }
 }
 
-/// Checks that code which was generated from the schema with this fingerprint, 64 hexadecimal digits, may decode a message:
-/// `SchemaMismatch` if its sender gave another schema when the two sides connected, unless this side was opened with this one, so that
-/// both were compared. A message that was built or decoded here has no sender. Generated code calls it in `NAME_decode`.
+/// Checks that code which was generated from the schema with this fingerprint, 64 hexadecimal digits, may decode a
+/// message: `SchemaMismatch` if its sender gave another schema when the two sides connected, unless this side was
+/// opened with this one, so that both were compared. A message that was built or decoded here has no sender. Generated
+/// code calls it in `NAME_decode`.
 ///
 /// # Safety
 /// `message` is a live message, `fingerprint` a NUL-terminated text.

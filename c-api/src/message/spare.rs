@@ -2,8 +2,8 @@
 //! next message.
 //!
 //! Messages come and go quickly, so each thread keeps its own shells, without a lock. A thread that ends leaves them to
-//! the next one that releases its first message. So each shell stays until as many messages were released after it as a list
-//! holds, whatever the threads are.
+//! the next one that releases its first message. So each shell stays until as many messages were released after it as a
+//! list holds, whatever the threads are.
 
 use std::cell::RefCell;
 use std::ffi::c_void;
@@ -117,8 +117,8 @@ pub(super) fn shell() -> Option<Shell> {
     KEPT.try_with(|kept| kept.borrow_mut().shell()).ok().flatten()
 }
 
-/// Keeps the shell of a message, and the memory of its content, which is dropped. Returns one that was kept long enough, to
-/// be freed.
+/// Keeps the shell of a message, and the memory of its content, which is dropped. Returns one that was kept long
+/// enough, to be freed.
 pub(super) fn keep(shell: Shell, state: &mut State) -> Option<Shell> {
     let is_spare = matches!(state, State::Flat(..) | State::Tree(_));
     if is_spare {

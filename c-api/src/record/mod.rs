@@ -129,7 +129,8 @@ unsafe fn lend<'a>(layout: &'a Layout, from: *const c_void) -> Result<BorrowedRe
 /// functions reach.
 ///
 /// # Safety
-/// `to` is NULL or points to a struct of this layout that `linkspan_record_init`, an earlier call or the program has set.
+/// `to` is NULL or points to a struct of this layout that `linkspan_record_init`, an earlier call or the program has
+/// set.
 unsafe fn fill<'a>(
     layout: &'a Layout,
     to: *mut c_void,
@@ -201,7 +202,8 @@ pub unsafe extern "C" fn linkspan_record_free(
 /// used as a reply like any other; it accepts no puts until `linkspan_message_clear`.
 ///
 /// Arrays that are loans are moved into the message as `linkspan_message_put_loan` moves them: nothing is copied, and
-/// their `data` is NULL then, so that the struct is not put again (`InvalidState`) until each has a loan or memory of its own.
+/// their `data` is NULL then, so that the struct is not put again (`InvalidState`) until each has a loan or memory of
+/// its own.
 ///
 /// # Safety
 /// `record` is a table, `from` points to a struct of it, `message` is live.
@@ -265,8 +267,9 @@ pub unsafe extern "C" fn linkspan_record_decode(
     })
 }
 
-/// Puts a struct as one value of a message that is being built, as `linkspan_message_put_null` puts null: under `key` in a map, with
-/// `key` NULL in an array, or as the whole value of an empty message. Arrays of it that are loans are copied.
+/// Puts a struct as one value of a message that is being built, as `linkspan_message_put_null` puts null: under `key`
+/// in a map, with `key` NULL in an array, or as the whole value of an empty message. Arrays of it that are loans are
+/// copied.
 ///
 /// # Safety
 /// As for `linkspan_message_put_null`; `record` is a table, `from` points to a struct of it.
@@ -287,8 +290,8 @@ pub unsafe extern "C" fn linkspan_message_put_record(
     unsafe { crate::put::put(message, key, value) }
 }
 
-/// Reads the value at a path of a message into a struct; `""` is the whole value. The old content of the struct is freed; after an
-/// error the struct has a part of the value.
+/// Reads the value at a path of a message into a struct; `""` is the whole value. The old content of the struct is
+/// freed; after an error the struct has a part of the value.
 ///
 /// # Safety
 /// `message` is live, `path` NUL-terminated, `record` a table, `to` points to a struct of it that was initialized.

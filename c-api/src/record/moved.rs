@@ -10,8 +10,8 @@ use super::clear::arrays;
 use super::layout::Layout;
 use crate::loan;
 
-/// The value of a struct that has loans, which belong to the value then: `data` of their arrays is NULL. `None` if it has
-/// none. After an error the program still has the loans.
+/// The value of a struct that has loans, which belong to the value then: `data` of their arrays is NULL. `None` if it
+/// has none. After an error the program still has the loans.
 ///
 /// # Safety
 /// A value of this layout, which is not reached by functions, is at `at`; no thread uses it meanwhile.

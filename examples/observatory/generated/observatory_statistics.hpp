@@ -120,8 +120,8 @@ struct ObservatoryStatistics {
     /// Sets `message` to one that holds this value.
     void encode(linkspan::message &message_) const { linkspan::record::put(table_(), this, message_); }
 
-    /// Returns the value of a message. Throws `linkspan::schema_mismatch` for a message of another schema; `missing`, `wrong_type` or
-    /// `out_of_range`, with the path, if it does not fit.
+    /// Returns the value of a message. Throws `linkspan::schema_mismatch` for a message of another schema; `missing`,
+    /// `wrong_type` or `out_of_range`, with the path, if it does not fit.
     static ObservatoryStatistics decode(const linkspan::message &message_) {
         linkspan::check_fingerprint(message_, fingerprint);
         return get_(message_, "");

@@ -1,5 +1,5 @@
-//! How many locks and exchanges each public call takes at most: counted at the calls, whatever lies behind them. A change
-//! that needs fewer lowers the bound here.
+//! How many locks and exchanges each public call takes at most: counted at the calls, whatever lies behind them. A
+//! change that needs fewer lowers the bound here.
 //!
 //! Allocations and system calls are counted in `tests/allocations.rs` and `tests/system_calls.rs`, and instructions by
 //! `tools/instructions`.

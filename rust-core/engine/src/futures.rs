@@ -25,8 +25,8 @@ use crate::sys::poll::Interest;
 use crate::sys::timer::Timer;
 use crate::value::Source;
 
-/// The pause before another attempt where no descriptor says when it succeeds: while another thread receives, which gets
-/// the acknowledgements.
+/// The pause before another attempt where no descriptor says when it succeeds: while another thread receives, which
+/// gets the acknowledgements.
 const PAUSE: Duration = Duration::from_millis(2);
 
 /// An object whose descriptor is readable while an attempt may succeed.

@@ -184,8 +184,8 @@ fn leased_request_blocks_no_other_and_is_served_when_the_lease_ends() {
         let (new, at) = (path.join("server/.a"), path.join("server/a.json"));
         fs::write(&new, "\"leased\"").unwrap();
         let file = fs::OpenOptions::new().read(true).write(true).open(&new).unwrap();
-        // SAFETY: the descriptor is open, and the commands accept numbers. Breaking the lease sends this process a signal
-        // that is ignored by default.
+        // SAFETY: the descriptor is open, and the commands accept numbers. Breaking the lease sends this process a
+        // signal that is ignored by default.
         unsafe {
             assert_eq!(libc::fcntl(file.as_raw_fd(), 10, libc::SIGURG), 0);
             assert_eq!(libc::fcntl(file.as_raw_fd(), libc::F_SETLEASE, libc::F_WRLCK), 0);

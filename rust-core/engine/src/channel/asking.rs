@@ -1,5 +1,6 @@
-//! Connecting: a hello is sent, and the answer is taken when its descriptor is readable. A listener that does not answer
-//! takes no time of a call beyond that of the call itself: the attempt stays under way for the calls that follow.
+//! Connecting: a hello is sent, and the answer is taken when its descriptor is readable. A listener that does not
+//! answer takes no time of a call beyond that of the call itself: the attempt stays under way for the calls that
+//! follow.
 //!
 //! Where the schemas have to be compared, each query is such a hello as well. The comparison is made from its beginning
 //! with each answer, as far as the answers go.

@@ -294,8 +294,9 @@ impl fmt::Debug for Options {
 
 impl Options {
     /// From now on the long bodies that channels and subscribers receive are left in the sender's slots, for a binding
-    /// that makes an [`Uncopied`](crate::Uncopied) of each message, at once: no other call may look at the message. Where
-    /// the program views bytes (`view_bytes`), it gets them as anybody does, and an `Uncopied` has nothing to copy.
+    /// that makes an [`Uncopied`](crate::Uncopied) of each message, at once: no other call may look at the message.
+    /// Where the program views bytes (`view_bytes`), it gets them as anybody does, and an `Uncopied` has nothing to
+    /// copy.
     #[doc(hidden)]
     pub fn view_bodies(&mut self) {
         self.views_bodies = true;

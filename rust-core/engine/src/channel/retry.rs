@@ -223,7 +223,8 @@ impl Retry {
         is_over || has_changed || !is_armed
     }
 
-    /// Waits until an attempt is due, or one that is under way has an `answer`; false if one of `wakers` ended the wait.
+    /// Waits until an attempt is due, or one that is under way has an `answer`; false if one of `wakers` ended the
+    /// wait.
     pub fn wait(
         &self,
         wakers: &[BorrowedFd<'_>],

@@ -47,8 +47,8 @@ pub const DESCRIPTORS: u64 = 8;
 const BEFORE_LOOK: u32 = 64;
 /// Names that are joined in a round of a call, beside at most [`BEFORE_LOOK`] messages.
 const NAMES_PER_ROUND: u32 = 16;
-/// Events of the watched directories that a round takes: as many as one read returns. Another object of this process may
-/// have read more of them.
+/// Events of the watched directories that a round takes: as many as one read returns. Another object of this process
+/// may have read more of them.
 const EVENTS_PER_ROUND: usize = 256;
 /// Names without a message that a round asks.
 const ASKED_PER_ROUND: u32 = 64;

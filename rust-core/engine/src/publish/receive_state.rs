@@ -46,8 +46,8 @@ impl Tried {
         (self.last, self.has_gone_unmet) = (listener, false);
     }
 
-    /// Notes a connection. `listener` is the one of the name now: what was there before the attempt may be the socket of
-    /// a program that had ended.
+    /// Notes a connection. `listener` is the one of the name now: what was there before the attempt may be the socket
+    /// of a program that had ended.
     pub fn connect(&mut self, listener: Option<Listener>) {
         self.is_certain = listener.is_some() && listener == self.last;
         self.last = listener.or(self.last);

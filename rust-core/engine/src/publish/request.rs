@@ -34,8 +34,8 @@ const MAX_ATTEMPTS: u32 = 8;
 /// The token of what a failed attempt leaves in the set.
 const NONE: u64 = u64::MAX;
 
-/// Returns the newest value of a publisher. Does not wait for a publisher, and for its answer as long as for any, but not
-/// beyond `limit`.
+/// Returns the newest value of a publisher. Does not wait for a publisher, and for its answer as long as for any, but
+/// not beyond `limit`.
 ///
 /// # Errors
 /// `NotFound` if there is none; `Empty` if it has published nothing; `Stalled` if it does not answer, `Timeout` if the

@@ -403,8 +403,8 @@ impl Subscriber {
         self.event_log.take()
     }
 
-    /// Returns the ends of publishers since the last call of which something is missing, or may be: of one over a socket
-    /// that ended while this subscriber was behind. Their numbers are those of the `Lagged` that follows.
+    /// Returns the ends of publishers since the last call of which something is missing, or may be: of one over a
+    /// socket that ended while this subscriber was behind. Their numbers are those of the `Lagged` that follows.
     #[doc(hidden)]
     pub fn ends(&self) -> Vec<End> {
         self.event_log.take_ends()

@@ -1,10 +1,10 @@
 //! The clients of a server, and the order in which they are served.
 //!
-//! One thread at a time serves: it makes steps ([`Clients::step`]), and where one finds no request, clears what the next
-//! one needs ([`Clients::clear`]). Clients that may have something are in `ready_queue`; a step looks at one frame of
-//! each in turn, so that a client which always has more does not keep the others waiting. The others are parked: their
-//! links wake the epoll set. After [`FRAMES_PER_ROUND`] frames, parked clients, waiting answers and the deadline are
-//! checked in any case.
+//! One thread at a time serves: it makes steps ([`Clients::step`]), and where one finds no request, clears what the
+//! next one needs ([`Clients::clear`]). Clients that may have something are in `ready_queue`; a step looks at one frame
+//! of each in turn, so that a client which always has more does not keep the others waiting. The others are parked:
+//! their links wake the epoll set. After [`FRAMES_PER_ROUND`] frames, parked clients, waiting answers and the deadline
+//! are checked in any case.
 //!
 //! A wait ends for a frame, room for an answer, a new connection, `wake` (an answer of another thread, or close) or a
 //! signal.

@@ -149,16 +149,16 @@ fn declarations(root: &str) -> String {
         "// Sets `message` to one that holds `from`; its previous value goes.
 linkspan_status {root}_encode(const {root} *from, linkspan_message *message);
 
-// Reads a message into `to`, which {root}_init() or an earlier call has set: what it held is freed. At an error, `to` holds a part
-// of the message. LINKSPAN_SCHEMA_MISMATCH for a message of another schema.
+// Reads a message into `to`, which {root}_init() or an earlier call has set: what it held is freed. At an
+// error, `to` holds a part of the message. LINKSPAN_SCHEMA_MISMATCH for a message of another schema.
 linkspan_status {root}_decode({root} *to, const linkspan_message *message);
 
-// Puts `from` as one value of a message that the program builds: under `key` in a map; with NULL in an array, or as the whole value
-// of an empty message.
+// Puts `from` as one value of a message that the program builds: under `key` in a map; with NULL in an array, or as the
+// whole value of an empty message.
 linkspan_status {root}_put(const {root} *from, linkspan_message *message, const char *key);
 
-// Reads the value at a path of a message into `to`, as {root}_decode() does: \"\" is the whole message, which has to be of this
-// schema; a part of one has no schema of its own.
+// Reads the value at a path of a message into `to`, as {root}_decode() does: \"\" is the whole message, which
+// has to be of this schema; a part of one has no schema of its own.
 linkspan_status {root}_get({root} *to, const linkspan_message *message, const char *path);
 "
     )

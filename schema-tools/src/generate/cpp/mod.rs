@@ -86,8 +86,8 @@ static const char *schema() {{",
             "/// Sets `message` to one that holds this value.
 void encode(linkspan::message &message_) const {{ linkspan::record::put(table_(), {this}, message_); }}
 
-/// Returns the value of a message. Throws `linkspan::schema_mismatch` for a message of another schema; `missing`, `wrong_type` or
-/// `out_of_range`, with the path, if it does not fit.
+/// Returns the value of a message. Throws `linkspan::schema_mismatch` for a message of another schema; `missing`,
+/// `wrong_type` or `out_of_range`, with the path, if it does not fit.
 static {name} decode(const linkspan::message &message_) {{
     linkspan::check_fingerprint(message_, fingerprint);
     return get_(message_, \"\");
@@ -173,8 +173,8 @@ static {name} get_(const linkspan::message &message_, const char *path_) {{
             "/// Sets `message` to one that holds this value.
 void encode(linkspan::message &message_) const {{ put_(message_.clear(), nullptr); }}
 
-/// Returns the value of a message. Throws `linkspan::schema_mismatch` for a message of another schema; `wrong_type` or `out_of_range`
-/// if it does not fit.
+/// Returns the value of a message. Throws `linkspan::schema_mismatch` for a message of another schema; `wrong_type`
+/// or `out_of_range` if it does not fit.
 static {name} decode(const linkspan::message &message_) {{
     linkspan::check_fingerprint(message_, fingerprint);
     return get_(message_, \"\");

@@ -126,7 +126,8 @@ impl Rust<'_> {
             out.line("///");
             out.line("/// # Errors");
             out.line("///");
-            out.line("/// `SchemaMismatch` for a message of another schema; `Missing`, `WrongType` or `OutOfRange`, with the path in the message, if it holds no such value.");
+            out.line("/// `SchemaMismatch` for a message of another schema; `Missing`, `WrongType` or `OutOfRange`, with the path in");
+            out.line("/// the message, if it holds no such value.");
             let head = "pub fn decode(message: &linkspan::Message) -> linkspan::Result<Self> {";
             out.block(head, "}", |out| out.line("message.check_fingerprint(FINGERPRINT)?;\nmessage.typed()"));
         });

@@ -169,8 +169,8 @@ impl Rust<'_> {
                 out.line("bytes");
             });
             out.line("/// Returns the record in the bytes of a message.\n///\n/// # Errors\n///");
-            out.line("/// `WrongType` if there are not [`SIZE`] bytes; `OutOfRange`, with the path of the field, for an invalid truth value");
-            out.line("/// or enum number.\n#[inline]");
+            out.line("/// `WrongType` if there are not [`SIZE`] bytes; `OutOfRange`, with the path of the field, for an invalid truth");
+            out.line("/// value or enum number.\n#[inline]");
             let leaves = packed::leaves(self.plan, members, "", ".");
             let fields: Vec<_> = layout.fields.iter().zip(leaves).collect();
             let words = read_whole(&fields, layout.size);

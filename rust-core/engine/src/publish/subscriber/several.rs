@@ -125,8 +125,8 @@ impl Subscriber {
         self.receive_state.lock().unwrap_or_else(PoisonError::into_inner).feed.is_some()
     }
 
-    /// Connects if there is a publisher, before any call that receives. One that does not answer has as long as any, and
-    /// takes no time of the calls that follow; one of several names waits for none.
+    /// Connects if there is a publisher, before any call that receives. One that does not answer has as long as any,
+    /// and takes no time of the calls that follow; one of several names waits for none.
     pub(super) fn connect_first(&self) -> Result<()> {
         if let MessageSource::Store(..) = *self.origin {
             return Ok(());
