@@ -1,5 +1,5 @@
-//! New objects of Python's own types. Where there is no memory for one that is the error `OutOfMemory`; the constructors
-//! of PyO3 panic there, so `clippy.toml` refuses them everywhere else.
+//! New objects of Python's own types. Where there is no memory for one that is the error `OutOfMemory`; the
+//! constructors of PyO3 panic there, so `clippy.toml` refuses them everywhere else.
 
 use bytes::Bytes;
 use linkspan::{Error, ErrorKind, Result};

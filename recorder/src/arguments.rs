@@ -26,7 +26,7 @@ pub enum Action {
     )]
     Recording {
         #[command(flatten)]
-        reading: tools::Reading,
+        reading: tools::opening::Reading,
         #[command(subcommand)]
         action: tools::Action,
     },
@@ -40,4 +40,17 @@ pub enum Action {
         /// The folder, which is created if it is missing
         folder: PathBuf,
     },
+}
+
+/// Reads the mode of a file.
+///
+/// # Errors
+/// A text that says what is taken.
+pub fn mode(text: &str) -> std::result::Result<u32, String> {
+    match u32::from_str_radix(text, 8) {
+        Ok(mode) if mode <= 0o777 && mode & 0o600 == 0o600 => Ok(mode),
+        _ => {
+            Err("a mode is three octal digits, and its owner may read and write: 0600, 0640, 0664".to_owned())
+        }
+    }
 }

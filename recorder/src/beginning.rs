@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use linkspan::{Error, ErrorKind, Result};
 use linkspan_recording::files;
+use linkspan_recording::files::of_io;
 use linkspan_recording::parts::Place;
-use linkspan_recording::writer::of_io;
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 

@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use linkspan::{Error, ErrorKind, Result};
+use linkspan_recording::files::of_io;
 use linkspan_recording::files::sync_folder;
 use linkspan_recording::files::{self, NewFile};
 use linkspan_recording::parts::{existing, later, path_of};
-use linkspan_recording::writer::of_io;
 use linkspan_recording::{Attachment, ChannelRecord, Dropped, Event, Part, Settings, format};
 use rustix::process::Resource;
 

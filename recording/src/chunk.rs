@@ -147,7 +147,7 @@ fn whole(decoder: impl Read, size: u64) -> Result<Bytes, String> {
 /// # Errors
 /// Those of the file system.
 pub fn summary(file: &File, length: u64) -> std::io::Result<Option<(u64, u64)>> {
-    if !crate::writer::is_closed(file, length)? {
+    if !is_closed(file, length)? {
         return Ok(None);
     }
     let Some(end) = length.checked_sub(END) else { return Ok(None) };
@@ -159,6 +159,18 @@ pub fn summary(file: &File, length: u64) -> std::io::Result<Option<(u64, u64)>> 
     };
     let begin = found.summary_start;
     Ok((begin >= mcap::MAGIC.len() as u64 && begin < end).then_some((begin, end)))
+}
+
+/// Returns whether a file of this length ends as one that was closed.
+///
+/// # Errors
+/// Those of the file system.
+pub fn is_closed(file: &File, length: u64) -> std::io::Result<bool> {
+    let Some(at) = length.checked_sub(mcap::MAGIC.len() as u64) else { return Ok(false) };
+    let mut end = [0; mcap::MAGIC.len()];
+    std::os::unix::fs::FileExt::read_exact_at(file, &mut end, at)?;
+    // The file begins with the same bytes.
+    Ok(at > 0 && end == mcap::MAGIC)
 }
 
 #[cfg(test)]

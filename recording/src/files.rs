@@ -17,8 +17,6 @@ use linkspan::{Error, ErrorKind, Result};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, linkat, openat, renameat, unlinkat};
 use rustix::io::Errno;
 
-use crate::writer::{folder_of, of_io};
-
 /// Bytes of a file that is read as a whole, at most: what is attached to a recording is one record.
 const MAX_WHOLE: u64 = 1 << 30;
 
@@ -399,6 +397,20 @@ pub fn are_same(one: &Path, other: &Path) -> bool {
     match (identity(one), identity(other)) {
         (Ok(one), Ok(other)) => one == other,
         _ => one.as_os_str().as_bytes() == other.as_os_str().as_bytes(),
+    }
+}
+
+/// Returns the folder of a file.
+pub fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// The error of a call of the file system on a file.
+pub fn of_io(error: &std::io::Error, doing: &str, path: &Path) -> Error {
+    let doing = format!("{doing} {}", path.display());
+    match error.raw_os_error() {
+        Some(errno) => Error::os(doing, errno),
+        None => Error::new(ErrorKind::Internal, format!("{doing}: {error}")),
     }
 }
 

@@ -8,7 +8,7 @@ use rustix::fs::{CWD, RenameFlags, rename, renameat_with};
 use rustix::io::Errno;
 
 use crate::files::{check_folder, exists, make_folder, sync_folder, temporary_name};
-use crate::writer::{folder_of, of_io};
+use crate::files::{folder_of, of_io};
 
 /// Attempts to remove a folder in which another program still makes files.
 const ATTEMPTS: usize = 100;

@@ -10,8 +10,8 @@ use std::time::Duration;
 use linkspan::{Deadline, ErrorKind, Result, Wait};
 use rustix::fs::inotify;
 
+use crate::files::{folder_of, of_io};
 use crate::parts::{self, Place};
-use crate::writer::{folder_of, of_io};
 
 /// Notices about the folder of a recording.
 #[derive(Debug)]

@@ -6,7 +6,8 @@ use std::path::Path;
 
 use linkspan::{Error, ErrorKind, Result};
 
-use crate::writer::{facts_and_origin, of_io};
+use crate::files::of_io;
+use crate::writer::facts_and_origin;
 
 /// Bytes of a file within which it says of which recording it is.
 const BEGINNING: u64 = 1 << 20;

@@ -39,6 +39,7 @@ pub mod summary;
 pub mod timeline;
 pub mod writer;
 
+pub use chunk::is_closed;
 pub use columns::{Buffer, Column, Columns};
 pub use dropped::Dropped;
 pub use event::Event;
@@ -47,4 +48,4 @@ pub use mcap::{Attachment, Compression};
 pub use reader::{Channel, Entry, Outline, Problem, Reader};
 pub use summary::Summary;
 pub use timeline::Timeline;
-pub use writer::{ChannelRecord, JsonSchemas, Part, Settings, facts, is_closed};
+pub use writer::{ChannelRecord, JsonSchemas, Part, Settings, facts};

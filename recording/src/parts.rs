@@ -5,9 +5,9 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use crate::files::folder_of;
 use crate::files::open_found;
 use crate::identity::Identity;
-use crate::writer::folder_of;
 
 /// A part by its number, from 1.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -17,7 +17,7 @@ use mcap::{Attachment, Compression, McapError, McapResult, WriteOptions, Writer}
 use crate::chunk;
 use crate::dropped::Dropped;
 use crate::event::{Event, SCHEMA};
-use crate::files::{Making, NewFile};
+use crate::files::{Making, NewFile, of_io};
 use crate::format::{self, channel, metadata, schema_encoding};
 use crate::reader::{Schema as FileSchema, brief, notation_in};
 use crate::reservation::Reservation;
@@ -554,20 +554,6 @@ impl Drop for Part {
     }
 }
 
-/// Returns the folder of a file.
-pub fn folder_of(path: &Path) -> &Path {
-    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
-}
-
-/// The error of a call of the file system on a file.
-pub fn of_io(error: &std::io::Error, doing: &str, path: &Path) -> Error {
-    let doing = format!("{doing} {}", path.display());
-    match error.raw_os_error() {
-        Some(errno) => Error::os(doing, errno),
-        None => Error::new(ErrorKind::Internal, format!("{doing}: {error}")),
-    }
-}
-
 /// The error of MCAP's library on a file.
 fn of_mcap(error: McapError, path: &Path) -> Error {
     match error {
@@ -604,16 +590,4 @@ pub(crate) fn facts_and_origin(beginning: &[u8]) -> Option<(BTreeMap<String, Str
         }
     }
     facts.map(|facts| (facts, false))
-}
-
-/// Returns whether a file of this length ends as one that was closed.
-///
-/// # Errors
-/// Those of the file system.
-pub fn is_closed(file: &File, length: u64) -> std::io::Result<bool> {
-    let Some(at) = length.checked_sub(mcap::MAGIC.len() as u64) else { return Ok(false) };
-    let mut end = [0; mcap::MAGIC.len()];
-    std::os::unix::fs::FileExt::read_exact_at(file, &mut end, at)?;
-    // The file begins with the same bytes.
-    Ok(at > 0 && end == mcap::MAGIC)
 }

@@ -6,7 +6,7 @@ use std::fmt::Write;
 use linkspan::schema::{Field, Kind, Length, Schema, Type, Width};
 use linkspan::{DType, Value};
 
-use crate::{Encoder, Form, words};
+use crate::words;
 
 /// What is written of a value, in the order of the type.
 #[derive(Debug)]
@@ -53,19 +53,28 @@ const IMAGE: (&str, &str) = (
     "std_msgs/Header header\nuint32 height\nuint32 width\nstring encoding\nuint8 is_bigendian\nuint32 step\nuint8[] data\n",
 );
 
+/// A type in `ros2msg`.
+#[derive(Debug)]
+pub struct Defined {
+    pub name: String,
+    /// With all types that it names.
+    pub text: String,
+    pub shape: Shape,
+}
+
 /// Returns how messages of a schema are written in CDR; `None` where they have no form there.
-pub fn define(schema: &Schema) -> Option<Encoder> {
+pub fn define(schema: &Schema) -> Option<Defined> {
     let base = words::camel(&schema.name);
     let first = Definition::of(schema, &base)?;
     if let Shape::Image(..) = first.shape {
-        return Some(first.encoder(schema, "sensor_msgs/msg/Image".to_owned(), IMAGE.1));
+        return Some(first.defined("sensor_msgs/msg/Image".to_owned(), IMAGE.1));
     }
     // Two types of one name would be one for a viewer: what they are is in their names.
     let base = format!("{base}{:08X}", hash(&first.whole(&first.body)));
     let definition = Definition::of(schema, &base)?;
     let body = definition.body.clone();
-    let encoder = definition.encoder(schema, words::full(&base), &body);
-    (encoder.text.len() <= MAX_TEXT).then_some(encoder)
+    let defined = definition.defined(words::full(&base), &body);
+    (defined.text.len() <= MAX_TEXT).then_some(defined)
 }
 
 /// A hash that is the same in every process: FNV-1a, of which both halves are put together.
@@ -140,16 +149,9 @@ impl Definition {
         text
     }
 
-    fn encoder(self, schema: &Schema, name: String, body: &str) -> Encoder {
+    fn defined(self, name: String, body: &str) -> Defined {
         let text = self.whole(body);
-        Encoder {
-            encoding: "cdr",
-            notation: "ros2msg",
-            name,
-            text,
-            units: units(&schema.root),
-            form: Form::Cdr(self.shape),
-        }
+        Defined { name, text, shape: self.shape }
     }
 
     fn standard(&mut self, (name, body): (&str, &str)) -> String {

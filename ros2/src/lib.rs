@@ -57,7 +57,17 @@ enum Form {
 impl Encoder {
     /// Returns how messages of this schema are written: in CDR where it has a form there, else in JSON.
     pub fn new(schema: &Schema) -> Encoder {
-        definition::define(schema).unwrap_or_else(|| Encoder::json(Some(schema), &schema.name))
+        let Some(defined) = definition::define(schema) else {
+            return Encoder::json(Some(schema), &schema.name);
+        };
+        Encoder {
+            encoding: "cdr",
+            notation: "ros2msg",
+            name: defined.name,
+            text: defined.text,
+            units: definition::units(&schema.root),
+            form: Form::Cdr(defined.shape),
+        }
     }
 
     /// Returns how any value is written in JSON. What is known of it goes into the type.

@@ -6,7 +6,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::support::sources_under;
+use crate::support::{crates, sources_under};
 
 /// The bindings: they hold no policy.
 const BINDINGS: [&str; 3] = ["c-api/src/", "python/src/", "php/src/"];
@@ -29,10 +29,8 @@ const PROGRAMS: [&str; 8] = [
     "schema-tools/convert/src/",
 ];
 
-/// Ways to print that pass by the function for text of others.
-const NOT_IN_PROGRAMS: [&str; 8] = [
-    "print!(",
-    "println!(",
+/// Ways to print that pass by the function for text of others, besides the macros, which clippy refuses.
+const NOT_IN_PROGRAMS: [&str; 6] = [
     "stdout().write",
     "stdout().lock",
     "stderr().write",
@@ -272,38 +270,10 @@ fn faults(path: &str, source: &str) -> Vec<String> {
 fn every_source_keeps_the_rules() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let mut sources = Vec::new();
-    for folder in [
-        "rust-core/src",
-        "rust-core/value/src",
-        "rust-core/os/src",
-        "rust-core/transport/src",
-        "rust-core/session/src",
-        "rust-core/engine/src",
-        "rust-core/service/src",
-        "rust-core/region/src",
-        "rust-core/relay/src",
-        "controller/src",
-        "c-api/src",
-        "cli/src",
-        "python/src",
-        "php/src",
-        "bridge/src",
-        "gateway/src",
-        "recorder/src",
-        "recording/src",
-        "schema-tools/src",
-        "schema-tools/export/src",
-        "schema-tools/infer/src",
-        "ros2/src",
-        "schema-tools/infer/src",
-        "schema-tools/convert/src",
-        "ros2/src",
-        "programs/src",
-        "benches/src",
-    ] {
-        sources_under(&root.join(folder), &mut sources);
+    for folder in crates() {
+        sources_under(&folder.join("src"), &mut sources);
     }
-    assert!(sources.len() > 100, "only {} sources were found under {}", sources.len(), root.display());
+    assert!(sources.len() > 1000, "only {} sources were found under {}", sources.len(), root.display());
     let mut wrong = Vec::new();
     for path in sources {
         let inner = path.strip_prefix(root).unwrap().to_str().unwrap().to_owned();
@@ -313,25 +283,18 @@ fn every_source_keeps_the_rules() {
     assert!(wrong.is_empty(), "{} rules are broken:\n{}", wrong.len(), wrong.join("\n"));
 }
 
-/// The state of sessions cannot wait: its crate has no `std`, so neither threads nor locks, clocks or descriptors, and
-/// no `unsafe`.
+/// The state of sessions cannot wait: the compiler gives its crate no `std` and no `unsafe`, and no other crate gives
+/// it a way to the system.
 #[test]
-fn the_crate_of_sessions_has_no_way_to_the_system() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("session");
-    let manifest = fs::read_to_string(folder.join("Cargo.toml")).unwrap();
+fn crate_of_sessions_uses_errors_alone() {
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("session/Cargo.toml");
+    let manifest = fs::read_to_string(manifest).unwrap();
     let dependencies = manifest.split("[dependencies]\n").nth(1).unwrap().split("\n[").next().unwrap();
     assert_eq!(
         dependencies.trim(),
         "linkspan-value.workspace = true",
         "errors are all that it takes from others"
     );
-    let sections: Vec<&str> = manifest.lines().filter(|line| line.starts_with('[')).collect();
-    assert_eq!(sections, ["[package]", "[dependencies]", "[dev-dependencies]", "[lints]"]);
-    let root = fs::read_to_string(folder.join("src/lib.rs")).unwrap();
-    let attributes: Vec<&str> = root.lines().filter(|line| line.starts_with("#![")).collect();
-    assert!(attributes.contains(&"#![cfg_attr(not(test), no_std)]"), "{attributes:?}");
-    assert!(attributes.contains(&"#![forbid(unsafe_code)]"), "{attributes:?}");
-    assert!(!root.contains("extern crate std"));
 }
 
 /// Each program of tests takes a link of its own, so there are few; a file that belongs to none would never run.
@@ -471,7 +434,7 @@ fn broken_rules_are_found() {
             "line 2: the text of",
         ),
         ("rust-core/value/src/codec/cbor/mod.rs", "//! CBOR.\nuse std::io::Read;", "line 2: std::io"),
-        ("recorder/src/tools/info.rs", "//! Info.\nprintln!(x);", "line 2: println!("),
+        ("recorder/src/tools/info.rs", "//! Info.\nio::stdout().lock();", "line 2: stdout().lock"),
         ("recorder/src/main.rs", "//! Main.\nlet words = Arguments::parse();", "line 2: ::parse()"),
         ("bridge/src/config.rs", "//! C.\nlet file = std::fs::File::open(path)?;", "line 2: File::open("),
         ("recorder/src/tools/cut.rs", "//! Cut.\nlet file = File::open(path)?;", "line 2: File::open("),

@@ -94,11 +94,3 @@ fn names_of_transports_are_found() {
     );
     assert_eq!(named_below("tcp/call.rs", "use crate::tcp::tls::Tls;\n").len(), 0);
 }
-
-#[test]
-fn ninth_transport_takes_less_than_300_lines() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/ninth");
-    let lines = |file: &str| fs::read_to_string(root.join(file)).unwrap().lines().count();
-    let all = lines("abstract_socket.rs") + lines("mod.rs");
-    assert!((100..300).contains(&all), "{all} lines");
-}

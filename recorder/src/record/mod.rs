@@ -47,7 +47,7 @@ use queue::Queue;
 use receive::{Control, receive, receive_stored};
 use status::Status;
 pub use status::counted;
-use write::{How, WhenFull, Writer};
+use write::{Encode, How, WhenFull, Writer};
 
 use crate::newest::NewestMessages;
 use crate::parts::{Parts, Split};
@@ -114,7 +114,7 @@ pub struct Arguments {
     after: Duration,
     /// The mode of the recording's files, such as 0640; 0600 where none is given, and 0660 in a folder that a group
     /// shares
-    #[arg(long, value_name = "MODE", value_parser = crate::tools::mode)]
+    #[arg(long, value_name = "MODE", value_parser = crate::arguments::mode)]
     mode: Option<u32>,
     /// What to do when the disk is full
     #[arg(long, value_enum, default_value = "stop")]
@@ -135,14 +135,6 @@ enum Compress {
     None,
     Lz4,
     Zstd,
-}
-
-/// How messages are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Encode {
-    AsSent,
-    Json,
-    Ros2,
 }
 
 /// Reads when another part begins.

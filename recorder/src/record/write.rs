@@ -11,7 +11,6 @@ use linkspan_recording::event::Kind;
 use linkspan_recording::{ChannelRecord, Event, JsonSchemas};
 use linkspan_schema_export::{Notation, export};
 
-use super::Encode;
 use super::asking::Asking;
 use super::black_box::BlackBox;
 use super::clock::now;
@@ -23,6 +22,14 @@ use super::status::{Status, bytes};
 use crate::parts::{Parts, Times};
 use crate::stderr;
 use crate::viewing::Viewing;
+
+/// How messages are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Encode {
+    AsSent,
+    Json,
+    Ros2,
+}
 
 /// What is done about a full disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]

@@ -20,7 +20,8 @@ use linkspan_recording::Reader;
 use linkspan_recording::reader::{Entry, Message};
 
 use crate::record::counted;
-use crate::tools::{Choice, Reading, Window, finish, open, outline};
+use crate::tools::choice::{Choice, Window};
+use crate::tools::opening::{Reading, finish, open, outline};
 use crate::{quantity, stderr};
 use outlets::{Names, Outlets};
 
@@ -217,7 +218,7 @@ fn later(from: Instant, after: Duration) -> Instant {
 /// Reads the recording, from this time on, or while it is written.
 fn reader(arguments: &Arguments, begin: u64, from: Option<u64>) -> Result<Reader> {
     if arguments.follow {
-        return Reader::follow(&arguments.file, crate::tools::limits());
+        return Reader::follow(&arguments.file, crate::tools::opening::limits());
     }
     let (begin, end) = arguments.choice.window(begin).certain_times();
     let reader = open(&arguments.file)?;

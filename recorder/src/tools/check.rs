@@ -14,8 +14,8 @@ use linkspan_recording::event::Kind;
 use linkspan_recording::reader::{Problem, ProblemKind};
 use linkspan_recording::{Entry, format};
 
+use super::opening::{FAILED, is_failed, open};
 use super::progress::Progress;
-use super::{FAILED, is_failed, open};
 use crate::record::counted;
 use crate::stdout;
 

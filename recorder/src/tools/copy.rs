@@ -11,10 +11,11 @@ use linkspan_recording::format::omitted;
 use linkspan_recording::reader::{self, Problem, ProblemKind};
 use linkspan_recording::{Attachment, Channel, ChannelRecord, Entry, Event, Reader, Settings, format};
 
+use super::choice::{Choice, Window};
 use super::faults::Faults;
+use super::opening::{FAILED, Output, finish, is_failed, open, outline, shown_files};
 use super::progress::Progress;
 use super::together::{Numbered, Together};
-use super::{Choice, FAILED, Output, Window, finish, is_failed, open, outline, shown_files};
 use crate::newest::{Newest, NewestMessages, TopicHash};
 use crate::parts::{Parts, Split as At, Times};
 use crate::stderr;

@@ -6,7 +6,7 @@ use std::path::Path;
 use linkspan::{Error, ErrorKind, Limits, Result, Value, codec};
 use linkspan_recording::reader::{self, Problem};
 
-use super::max_message_size;
+use super::opening::max_message_size;
 use crate::stderr;
 
 /// What could not be written, and why.

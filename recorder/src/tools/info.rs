@@ -6,7 +6,7 @@ use linkspan::{Encoding, Error, ErrorKind, Limits, Payload, Result, Value, one_l
 use linkspan_recording::summary::NAMES;
 use linkspan_recording::{Problem, Summary, parts};
 
-use super::{open, shown};
+use super::opening::{open, shown};
 use crate::{stderr, stdout};
 
 /// Print what a recording has: names, counts, rates, losses, schemas, parts

@@ -14,7 +14,7 @@ use linkspan_recording::event::Kind;
 use linkspan_recording::reader::Message;
 use linkspan_recording::{Channel, Entry, Event, format};
 
-use super::open;
+use super::opening::open;
 use super::progress::Progress;
 use crate::record::counted;
 

@@ -10,7 +10,7 @@ use linkspan_program::stderr;
 use linkspan_recording::Reader;
 use linkspan_recording::reader::OfRecording;
 
-use super::limits;
+use super::opening::limits;
 
 /// Show a recording in the browser: play it, draw its numbers, arrays and images, at any speed
 ///

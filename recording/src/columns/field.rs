@@ -6,15 +6,11 @@ mod buffers;
 mod undo;
 
 use bytes::Bytes;
-use linkspan::{Encoding, Error, Limits, Order, Payload, Result, Value};
+use linkspan::{Limits, Order, Result, Value};
 
 use self::arrays::{Arrays, numbers, shapes_beside};
-use self::buffers::{Bits, Long};
-use self::undo::Before;
+use self::buffers::{Bits, EXACT, Long, json};
 use super::layout::{Buffer, Column};
-
-/// Integers up to this one are floats without a loss.
-const EXACT: u64 = 1 << 53;
 
 /// Rows of a field.
 #[derive(Debug, Default)]
@@ -54,6 +50,18 @@ enum Data {
     Arrays(Arrays),
     /// Each value as JSON.
     Json(Long),
+}
+
+/// What a row may change of the rows before it, so that it can be given up.
+#[derive(Debug)]
+struct Before {
+    /// This row.
+    row: usize,
+    /// The rows in the type that they had, where it became another one.
+    data: Option<Data>,
+    is_hint: bool,
+    /// The length of all arrays, where they have one dimension.
+    length: Option<u64>,
 }
 
 impl Field {
@@ -325,14 +333,4 @@ impl Data {
             Data::Arrays(arrays) => arrays.get(row),
         }
     }
-}
-
-/// A value as JSON: a cell of a column of values of several types.
-fn json(value: &Value, limits: &Limits) -> Result<Payload> {
-    Payload::new(value, Encoding::Json, limits).map_err(|error| {
-        let text = format!(
-            "a column of values of several types, or of lists, has them as JSON, and as that one is {error}: lines of JSON have it"
-        );
-        Error::new(error.kind(), text)
-    })
 }

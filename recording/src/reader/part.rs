@@ -16,8 +16,8 @@ use super::seen::{self, Seen};
 use super::{Channel, Limits, Problem, ProblemKind, Schema};
 use crate::chunk::{self, HEAD};
 use crate::event::Event;
+use crate::files::of_io;
 use crate::identity::Identity;
-use crate::writer::of_io;
 use crate::{files, format, parts};
 
 /// What was read last.

@@ -33,6 +33,16 @@ use sha2::Sha256;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
+/// Returns the folders of the workspace's crates that have their sources in `src`.
+pub fn crates() -> Vec<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let manifest = fs::read_to_string(root.join("Cargo.toml")).unwrap();
+    let (_, members) = manifest.split_once("\nmembers = [").unwrap();
+    let (members, _) = members.split_once(']').unwrap();
+    let folders = members.split(',').map(|member| root.join(member.trim().trim_matches('"')));
+    folders.filter(|folder| folder.join("src").is_dir()).collect()
+}
+
 static DIRECTORY: Once = Once::new();
 static COUNT: AtomicU32 = AtomicU32::new(0);
 

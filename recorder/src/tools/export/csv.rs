@@ -7,8 +7,9 @@ use linkspan_recording::columns::Paths;
 use linkspan_recording::{columns, reader};
 use linkspan_ros2::uuid;
 
-use super::{Arguments, Beside, Faults, Out, Table, decoded, each, json};
-use crate::tools::{open, shown};
+use super::pass::{Arguments, Beside, Out, Table, each, json};
+use crate::tools::faults::{Faults, decoded};
+use crate::tools::opening::{open, shown};
 
 /// Files that are open at the same time, at most.
 const OPEN: usize = 256;

@@ -9,11 +9,13 @@ use std::sync::mpsc;
 
 use linkspan::service::{start_program, start_thread};
 use linkspan::{Encoding, Error, ErrorKind, Map, Result, Value, codec, environment, programs};
-use linkspan_recording::writer::of_io;
+use linkspan_recording::files::of_io;
 
-use super::{Arguments, Faults, Table, json, progress};
+use super::pass::{Arguments, Table, json, progress};
+use crate::tools::choice::Window;
+use crate::tools::faults::Faults;
+use crate::tools::opening::max_message_size;
 use crate::tools::progress::Progress;
-use crate::tools::{Window, max_message_size};
 
 /// Has Python's module write files: all names into one, or each into its own.
 pub fn write(

@@ -13,13 +13,13 @@ use std::rc::Rc;
 use linkspan::schema::Schema;
 use linkspan::{Error, ErrorKind, Result};
 use linkspan_recording::event::Kind;
+use linkspan_recording::files::of_io;
 use linkspan_recording::reader::ByNotation;
-use linkspan_recording::writer::of_io;
 use linkspan_recording::{Entry, columns, format};
 
 use super::faults::decoded;
+use super::opening::{Output, finish, open};
 use super::progress::Progress;
-use super::{Output, finish, open};
 use collect::{Listed, Report};
 use html::Head;
 

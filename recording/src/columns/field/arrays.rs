@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use linkspan::{DType, Limits, NdArray, Order, Value};
 
-use super::buffers::{Bits, Long};
-use super::{Buffer, Column, EXACT, json};
+use super::buffers::{Bits, EXACT, Long, json};
+use crate::columns::layout::{Buffer, Column};
 
 /// Arrays of one element type, or lists of numbers.
 #[derive(Debug)]

@@ -1,6 +1,11 @@
-//! The memory of rows: bits, and values of any length.
+//! The memory of rows: bits, and values of any length; JSON of a cell.
 
-use super::Buffer;
+use linkspan::{Encoding, Error, Limits, Payload, Result, Value};
+
+use crate::columns::layout::Buffer;
+
+/// Integers up to this one are floats without a loss.
+pub(super) const EXACT: u64 = 1 << 53;
 
 /// Bits, eight in a byte.
 #[derive(Debug, Default)]
@@ -89,4 +94,14 @@ impl Long {
         let end = |at: usize| self.ends.get(at).and_then(|end| usize::try_from(*end).ok()).unwrap_or(0);
         self.bytes.get(end(at)..end(at.saturating_add(1))).unwrap_or_default()
     }
+}
+
+/// A value as JSON: a cell of a column of values of several types.
+pub(super) fn json(value: &Value, limits: &Limits) -> Result<Payload> {
+    Payload::new(value, Encoding::Json, limits).map_err(|error| {
+        let text = format!(
+            "a column of values of several types, or of lists, has them as JSON, and as that one is {error}: lines of JSON have it"
+        );
+        Error::new(error.kind(), text)
+    })
 }

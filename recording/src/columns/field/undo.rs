@@ -3,18 +3,6 @@
 use super::arrays::Arrays;
 use super::{Data, Field};
 
-/// What a row may change of the rows before it, so that it can be given up.
-#[derive(Debug)]
-pub(super) struct Before {
-    /// This row.
-    pub(super) row: usize,
-    /// The rows in the type that they had, where it became another one.
-    pub(super) data: Option<Data>,
-    pub(super) is_hint: bool,
-    /// The length of all arrays, where they have one dimension.
-    pub(super) length: Option<u64>,
-}
-
 impl Field {
     /// Gives all rows another type.
     pub(super) fn change(&mut self, to: Data) {

@@ -29,7 +29,8 @@ impl Receiving {
     /// # Errors
     /// Those of `turn`. `Timeout` at the deadline; `Disconnected` at the end of a link that is not replaced;
     /// `InvalidState` once the channel is closed; an error about a single frame, after which receiving goes on: it was
-    /// skipped, or stays the next one where there was no memory for it; `Malformed` for a protocol violation, which ends the link.
+    /// skipped, or stays the next one where there was no memory for it; `Malformed` for a protocol violation, which
+    /// ends the link.
     #[inline]
     pub fn pump<T>(
         &mut self,
