@@ -1,6 +1,6 @@
 //! No module of a crate uses, directly or indirectly, a module that uses it, in any crate of the workspace with a
-//! folder `src`, and neither do the layers of the core's crates that have layers. What it leaves out are programs of one
-//! file each: the examples, and those that tests start.
+//! folder `src`, and neither do the layers of the core's crates that have layers. What it leaves out are programs of
+//! one file each: the examples, and those that tests start.
 //!
 //! That no crate uses one above it is held by the compiler.
 

@@ -139,7 +139,8 @@ impl Server {
         next
     }
 
-    /// Clears what the next step needs, and makes it, until there is a request or the server is closed or asked to stop.
+    /// Clears what the next step needs, and makes it, until there is a request or the server is closed or asked to
+    /// stop.
     #[inline(never)]
     fn wait_for_next(&self, serving: &mut Serving, wait: Wait<'_>) -> Result<Option<Request>> {
         let mut waiting = drive::begin(wait, Timeout::Forever).on_wait(&self.options.on_wait);
