@@ -75,6 +75,6 @@ for template in "$here/linkspan.pc.in:$root/lib/pkgconfig/linkspan.pc" \
     # CMake configures a project again whose files have a new time.
     if cmp -s "$made.new" "$made"; then rm "$made.new"; else mv "$made.new" "$made"; fi
 done
-# What pkg-config puts in place of pcfiledir has its spaces escaped already.
+# What pkg-config puts instead of pcfiledir has its spaces escaped already.
 [ -z "$relocatable" ] || sed -i 's/"//g' "$root/lib/pkgconfig/linkspan.pc"
 echo "installed linkspan $version in $root"

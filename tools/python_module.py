@@ -1,4 +1,4 @@
-"""Gives the interpreter that runs this the module as cargo has built it for a profile, in place of an installation.
+"""Gives the interpreter that runs this the module as cargo has built it for a profile, instead of an installation.
 
 usage: python_module.py PROFILE, PROFILE being the folder in cargo's target directory: debug, release
 

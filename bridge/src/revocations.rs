@@ -27,7 +27,7 @@ pub struct Revocations {
 
 impl Revocations {
     /// Starts to watch the list, and enters the certificate of this machine in the status. Returns `None` if
-    /// the bridge has no keys. A certificate that expires soon is a warning in the log.
+    /// the bridge has no keys. A certificate that expires within 30 days is a warning in the log.
     ///
     /// # Errors
     /// Those of `Folder::read`: a missing or malformed file, a certificate that has expired or was revoked.

@@ -27,7 +27,7 @@ public:
 
     /// Runs statements that return no rows.
     void run(const char *sql) { check(sqlite3_exec(db_, sql, nullptr, nullptr, nullptr)); }
-    /// Runs one statement with values in place of its question marks, and calls `row` with each row.
+    /// Runs one statement with values instead of its question marks, and calls `row` with each row.
     template <class Row, class... Values> void each(const char *sql, Row row, const Values &...values) {
         sqlite3_stmt *made = nullptr;
         check(sqlite3_prepare_v2(db_, sql, -1, &made, nullptr));

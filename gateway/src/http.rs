@@ -200,7 +200,7 @@ async fn open(
     let Some(page) = gateway.opening.page(code.as_bytes(), peer) else {
         gateway.places.wrong_token(peer);
         add(&gateway.counters.wrong_tokens, 1);
-        let text = "this address leads to the page once, soon after the start, and only for the user who started the program; open the address that it printed";
+        let text = "this address leads to the page once, within two minutes of the start, and only for the user who started the program; open the address that it printed";
         return Err(page::Problem::new(401, ErrorKind::PermissionDenied, text).into());
     };
     Ok((StatusCode::SEE_OTHER, [(LOCATION, page)]).into_response())

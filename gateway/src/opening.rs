@@ -1,6 +1,6 @@
 //! How the page is opened in the browser of the user who starts the gateway. The words of a command line are seen by
-//! every user, so the browser gets no token there but an address that works once, soon, and for connections of this
-//! user alone; it leads to the page with its token.
+//! every user, so the browser gets no token there but an address that works once, within two minutes, and for
+//! connections of this user alone; it leads to the page with its token.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};

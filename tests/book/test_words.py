@@ -80,14 +80,24 @@ PHRASES = [
 
 # Ordinary words that have one meaning in the code: CONTRIBUTING.md has them. The places whose comments were read again
 # for them.
-READ_FOR_WORDS = ("*.rs", "*.py", "*.h", "*.hpp", "*.f90", "*.php", "*.js")
+READ_FOR_WORDS = ("*.rs", "*.py", "*.h", "*.hpp", "*.cpp", "*.f90", "*.f90.in", "*.php", "*.js")
 ORDINARY = [
-    (r"(//|# ).*\bin place of\b", "instead of", ()),
+    (r"(//|# |^\s*! |\"\"\"|^\s*\*).*\bin place of\b", "instead of", ()),
+    (r"(?i)(//|# ).*\bhalf[- ](done|written)\b", "incomplete", ()),
     (r"(//|# ).*\b(is|are|be) ready for another\b", "allocated, empty, complete", ()),
     (r"\b[sS]mall (messages?|blocks?|body|bodies|files?)\b(?! system)", "short, of what has few bytes", ()),
     (r"\b[sS]hort (numbers?|sets?|counts?) of\b", "small, of what is few", ()),
     (r"\b(take[sn]?|took) (it |them |one |this |that )?for (granted|no |one of)\b|\btakes? (it|them|this|that|what \w+ \w+) for (a|an|the)\b", "reads as", ()),
     (r"\bfunction(s)? (that )?takes? (no|any|a|an|the)\b", "accepts, expects", ()),
+]
+
+# Words that pages do without as well.
+PAGES = ("*.md",)
+ON_PAGES = [
+    (r"(?i)\bin place of\b", "instead of", ()),
+    (r"\bexpires? soon\b|\bsoon after\b", "how soon: within 30 days, within two minutes", ()),
+    (r"\b[Nn]o (short|general) way\b", "the fast path, the general path", ()),
+    (r"(?i)\bhalf[- ](done|written)\b", "incomplete", ()),
 ]
 
 
@@ -164,6 +174,13 @@ def test_comments_have_at_most_120_columns():
     assert wide == []
 
 
+@pytest.mark.parametrize(("pattern", "instead", "exceptions"), ON_PAGES, ids=[one[1].split(",")[0] for one in ON_PAGES])
+def test_words_on_pages_have_one_meaning(pattern, instead, exceptions):
+    files = list(texts(*PAGES))
+    assert {"docs/bridge.md", "docs/design/changes.md", "docs/transports.md", "examples/bridge/README.md"} <= {path for path, _ in files}
+    assert occurrences(pattern, instead, exceptions, files) == []
+
+
 @pytest.mark.parametrize(("pattern", "instead", "exceptions"), ORDINARY, ids=[one[1].split(",")[0] for one in ORDINARY])
 def test_ordinary_words_have_one_meaning(pattern, instead, exceptions):
     files = list(texts(*READ_FOR_WORDS))
@@ -181,7 +198,7 @@ def test_glossary_is_short_and_its_terms_are_words_of_the_code(tree):
 
 
 def test_exceptions_are_needed(tree):
-    for pattern, _, exceptions in REPLACED + RIDDLES + IMAGES + PHRASES + ORDINARY:
+    for pattern, _, exceptions in REPLACED + RIDDLES + IMAGES + PHRASES + ORDINARY + ON_PAGES:
         texts_by_path = dict(tree)
         for path in exceptions:
             assert re.search(pattern, texts_by_path[path]), f"{path} has no {pattern} any more: take it from the exceptions"

@@ -32,7 +32,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w+)(?:,no_run)?\n(.*?)^```$", README, re.M | re.S)
 #: The label of each block of the README, and its position.
 IN_README = {"rs": ("rust", 0), "py": ("python", 1), "php": ("php", 0), "c": ("c", 0), "cpp": ("cpp", 0), "f90": ("fortran", 0)}
-#: The expression in place of the endpoint, in languages where it is not replaced by its text.
+#: The expression instead of the endpoint, in languages where it is not replaced by its text.
 FROM_ENVIRONMENT = {
     "c": 'getenv("ENDPOINT")',
     "cpp": 'std::getenv("ENDPOINT")',

@@ -26,7 +26,7 @@ A_MOMENT = 0.05
 
 
 class Meddler(shared_memory.Ring):
-    """The rings of a hostile peer: it writes raw words in place of its next record."""
+    """The rings of a hostile peer: it writes raw words instead of its next record."""
 
     patience = 0.3
 

@@ -60,7 +60,7 @@ def record_words(ring: int, lap: int) -> Iterator[tuple[str, int]]:
 
 
 def broadcast_words(length: int, lap: int) -> Iterator[tuple[str, int]]:
-    """First words in place of that of a publisher's full record with `length` bytes behind its word."""
+    """First words instead of that of a publisher's full record with `length` bytes behind its word."""
     ring = 64 << 10
     yield from record_words(ring, lap)
     for shape in (PAD, COMPACT, LINKED, FULL, FIRST, PIECE, SLOTS):

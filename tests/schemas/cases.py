@@ -97,7 +97,7 @@ CASES: dict[str, tuple[Value, Value]] = {
         ("any value", plain(more={"list": [None, 1, 2**64 - 1, {"x": Timestamp(1)}], "a": np.zeros((2, 2), np.int16)}), None),
         ("arrays without elements", plain(matrix=np.zeros((0, 3)), vector=np.zeros(0, np.uint8), cube=np.zeros((2, 0, 5), np.int32), columns={"t": [], "v": np.zeros(0, np.float32)}), None),
         ("arrays in column order", plain(matrix=np.asfortranarray(np.arange(6.0).reshape(2, 3)), cube=np.asfortranarray(np.arange(24, dtype=np.int32).reshape(2, 3, 4))), None),
-        ("array of one dimension in place of any", plain(cube=np.array([-(2**31), 2**31 - 1], np.int32)), None),
+        ("array of one dimension instead of any", plain(cube=np.array([-(2**31), 2**31 - 1], np.int32)), None),
         ("long array", plain(matrix=np.arange(30000.0).reshape(10000, 3)), None),
         ("times", plain(at=Timestamp(-(2**63)), since=Timestamp(2**63 - 1)), None),
         ("decimals", plain(price=Decimal("-0.000000000000000000000000000001")), None),

@@ -81,7 +81,7 @@ def included(folder: Path) -> list[str]:
 
 
 def made_of(words: list[str]) -> list[str]:
-    """What the output of a compiler's command depends on: each word, or in place of a path the content of what is there."""
+    """What the output of a compiler's command depends on: each word, or instead of a path the content of what is there."""
     parts = [version(words[0])]
     for option, word in zip(words, words[1:], strict=False):
         folder = re.fullmatch(r"-I(.+)", word)

@@ -186,7 +186,7 @@ def visible(needed: list[Path], folder: Path) -> list[str]:
 
 
 def writable(folder: Path, owner: pwd.struct_passwd) -> list[str]:
-    """Shell commands that put files and folders of this user in place of those of TARGET that tests change."""
+    """Shell commands that put files and folders of this user instead of those of TARGET that tests change."""
     commands = []
     for number, name in enumerate((*WRITTEN, *LOCKS)):
         own, replaced = folder / f"own-{number}", TARGET / name

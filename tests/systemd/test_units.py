@@ -17,7 +17,7 @@ FOLDER = ROOT / "examples/systemd"
 UNITS = sorted(str(path.relative_to(FOLDER)) for path in FOLDER.rglob("*.service"))
 LOGGER = ROOT / "examples/logger/logger.py"
 
-#: What the tests use in place of installed files.
+#: What the tests use instead of installed files.
 INSTALLED = {
     "/usr/local/lib/linkspan/venv/bin/python": sys.executable,
     "/usr/local/lib/linkspan/logger": str(LOGGER.parent),

@@ -35,7 +35,7 @@ def page_server(request, tmp_path_factory):
 
 
 def routes(page_server):
-    """Returns the routes that the server lists, with existing names in place of the parameters."""
+    """Returns the routes that the server lists, with existing names instead of the parameters."""
     status, _, table = page_server.request("GET", "/api")
     assert status == 200
     found = [(route["method"], route["path"].replace("{name}", "bench%2Fpower").replace("{id}", "1")) for route in table]

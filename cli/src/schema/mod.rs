@@ -40,7 +40,7 @@ Examples:
     /// Print a schema with every name resolved: that of a file, or the one that was given for an endpoint
     #[command(
         after_help = "An argument that is not a file and does not end in .toml is an endpoint. Its listener sends the schema; a spool and a journal
-store theirs. All commands take an endpoint in place of a file.
+store theirs. All commands take an endpoint instead of a file.
 
 Examples:
   linkspan schema show power.schema.toml

@@ -112,7 +112,7 @@ pub fn lock_exclusive<'a, T>(state: &'a Mutex<T>, operation: Operation) -> Resul
     seat::note_locked();
     match state.try_lock() {
         Ok(state) => Ok(state),
-        // A panic in a callback of the program leaves no half-done state: each step is complete in itself.
+        // A panic in a callback of the program leaves no incomplete state: each step is complete in itself.
         Err(TryLockError::Poisoned(poisoned)) => Ok(poisoned.into_inner()),
         Err(TryLockError::WouldBlock) => Err(in_use(operation)),
     }

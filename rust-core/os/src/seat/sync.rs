@@ -92,7 +92,7 @@ impl<G> DerefMut for GateGuard<'_, G> {
     }
 }
 
-/// Locks a gate. A panic in a callback of the program leaves no half-done state, so a poisoned lock is used.
+/// Locks a gate. A panic in a callback of the program leaves no incomplete state, so a poisoned lock is used.
 pub fn lock<G>(gate: &Mutex<G>) -> GateGuard<'_, G> {
     note_locked();
     let guard = gate.lock().unwrap_or_else(std::sync::PoisonError::into_inner);

@@ -101,7 +101,7 @@ fn documents_list_kinds_and_flags() {
             Kind::Request => "a request that expects a reply",
             Kind::Reply => "the reply",
             Kind::Error => {
-                "the reply of a handler that failed; in place of a hello: why the connection is refused"
+                "the reply of a handler that failed; instead of a hello: why the connection is refused"
             }
             Kind::Ack => "the number up to which messages were consumed",
             Kind::Hello => "the description of a program, at connect",

@@ -2,8 +2,8 @@
 //! interleaving, with every stale value that the memory model allows.
 //!
 //! `RUSTFLAGS="--cfg loom" cargo test --profile loom -p linkspan --no-default-features --lib
-//! loom_tests`. A lost wake-up shows as a deadlock, a record that is read half written as a failed
-//! assertion.
+//! loom_tests`. A lost wake-up shows as a deadlock, a record that is read before it is complete as
+//! a failed assertion.
 //!
 //! Each protocol also has mutants: the same steps with one fence, check or ordering taken out.
 //! Every mutant must fail, which shows that the model would find the mistake and that the step is
