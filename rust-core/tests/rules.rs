@@ -283,18 +283,25 @@ fn every_source_keeps_the_rules() {
     assert!(wrong.is_empty(), "{} rules are broken:\n{}", wrong.len(), wrong.join("\n"));
 }
 
-/// The state of sessions cannot wait: the compiler gives its crate no `std` and no `unsafe`, and no other crate gives
-/// it a way to the system.
+/// The state of sessions cannot wait: its crate has no `std`, so neither threads nor locks, clocks or descriptors, no
+/// `unsafe`, and takes nothing from others but errors. The compiler holds that while the attributes are there.
 #[test]
-fn crate_of_sessions_uses_errors_alone() {
-    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("session/Cargo.toml");
-    let manifest = fs::read_to_string(manifest).unwrap();
+fn crate_of_sessions_has_no_way_to_the_system() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("session");
+    let manifest = fs::read_to_string(folder.join("Cargo.toml")).unwrap();
+    let sections: Vec<&str> = manifest.lines().filter(|line| line.starts_with('[')).collect();
+    assert_eq!(sections, ["[package]", "[dependencies]", "[dev-dependencies]", "[lints]"]);
     let dependencies = manifest.split("[dependencies]\n").nth(1).unwrap().split("\n[").next().unwrap();
     assert_eq!(
         dependencies.trim(),
         "linkspan-value.workspace = true",
         "errors are all that it takes from others"
     );
+    let root = fs::read_to_string(folder.join("src/lib.rs")).unwrap();
+    let attributes: Vec<&str> = root.lines().filter(|line| line.starts_with("#![")).collect();
+    assert!(attributes.contains(&"#![cfg_attr(not(test), no_std)]"), "{attributes:?}");
+    assert!(attributes.contains(&"#![forbid(unsafe_code)]"), "{attributes:?}");
+    assert!(!root.contains("extern crate std"));
 }
 
 /// Each program of tests takes a link of its own, so there are few; a file that belongs to none would never run.
