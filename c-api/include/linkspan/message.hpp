@@ -248,7 +248,7 @@ public:
     // Each of these returns the message itself, so that calls can be chained: a reference, or a temporary
     // that moves.
 
-    /// Puts a value under a key; the first key makes the message a map.
+    /// Puts a value under a key; the first key makes the message a map. After an error the message is as it was.
     template <class T> message &put(zstring key, const T &value) & { return put_at(key.key(), value); }
     template <class T> message &&put(zstring key, const T &value) && { return std::move(put(key, value)); }
     /// Puts a value at the end of the array that is open, or as the whole value of an empty message.
@@ -356,6 +356,7 @@ private:
     }
 
     template <class T> message &put_at(const char *key, const T &value);
+    template <class T> void put_parts(const char *key, const T &value);
     template <class T> T read(const zstring &path) const;
 
     /// The elements of an N-d array in C's order.
@@ -409,6 +410,14 @@ template <class K, class V, class C, class A> struct is_map<std::map<K, V, C, A>
 template <class K, class V, class H, class E, class A> struct is_map<std::unordered_map<K, V, H, E, A>> : std::true_type {};
 template <class T> struct is_optional : std::false_type {};
 template <class E> struct is_optional<std::optional<E>> : std::true_type {};
+/// Whether a `T` is an array of values; of those of an N-d array, that lie one behind the other, it is one.
+template <class T> inline constexpr bool is_sequence = is_vector<T>::value || is_std_array<T>::value;
+template <class T, bool = is_sequence<T>> inline constexpr bool has_elements = false;
+template <class T>
+inline constexpr bool has_elements<T, true> =
+    is_element<typename T::value_type> && !(std::is_same_v<typename T::value_type, bool> && is_vector<T>::value);
+/// Whether a `T` is put value by value.
+template <class T> inline constexpr bool has_parts = is_map<T>::value || (is_sequence<T> && !has_elements<T>);
 
 template <class N> std::string does_not_fit(N number, std::size_t size, const char *sign) {
     return std::to_string(number) + " does not fit an integer of " + std::to_string(size * 8) + " bits " + sign +
@@ -458,19 +467,13 @@ template <class T> message &message::put_at(const char *key, const T &value) {
         return put_at(key, array_view<typename T::value_type>(value.data(), value.size()));
     } else if constexpr (detail::is_optional<T>::value) {
         return value ? put_at(key, *value) : put_at(key, nullptr);
-    } else if constexpr (detail::is_map<T>::value) {
-        check(linkspan_message_begin_map(c_, key));
-        for (const auto &[name, entry] : value) put(name, entry);
-        return end();
-    } else if constexpr (detail::is_vector<T>::value || detail::is_std_array<T>::value) {
-        using E = typename T::value_type;
-        if constexpr (is_element<E> && !(std::is_same_v<E, bool> && detail::is_vector<T>::value)) {
-            return put_at(key, array_view<E>(value.data(), value.size()));
-        } else {
-            check(linkspan_message_begin_array(c_, key));
-            for (const auto &element : value) put_at(nullptr, static_cast<const E &>(element));
-            return end();
-        }
+    } else if constexpr (detail::has_elements<T>) {
+        return put_at(key, array_view<typename T::value_type>(value.data(), value.size()));
+    } else if constexpr (detail::has_parts<T>) {
+        // Built apart: if one of its values cannot be put, this message is as it was.
+        message whole;
+        whole.put_parts(nullptr, value);
+        return done(linkspan_message_put_message(c_, key, whole.c_));
     } else if constexpr (std::is_same_v<T, message>) {
         return done(linkspan_message_put_message(c_, key, value.c()));
     } else if constexpr (detail::is_generated<T>) {
@@ -478,6 +481,24 @@ template <class T> message &message::put_at(const char *key, const T &value) {
         return *this;
     } else {
         static_assert(detail::never<T>, "this type has no form in a message; put its parts");
+    }
+}
+
+/// Puts a value, and a map or array value by value: an error on the way leaves it open.
+template <class T> void message::put_parts(const char *key, const T &value) {
+    if constexpr (detail::is_optional<T>::value) {
+        value ? put_parts(key, *value) : put_parts(key, nullptr);
+    } else if constexpr (detail::is_map<T>::value) {
+        check(linkspan_message_begin_map(c_, key));
+        for (const auto &[name, entry] : value) put_parts(zstring(name).key(), entry);
+        end();
+    } else if constexpr (detail::has_parts<T>) {
+        using E = typename T::value_type;
+        check(linkspan_message_begin_array(c_, key));
+        for (const auto &element : value) put_parts(nullptr, static_cast<const E &>(element));
+        end();
+    } else {
+        put_at(key, value);
     }
 }
 

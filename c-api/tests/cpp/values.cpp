@@ -1,4 +1,5 @@
-// Values at their limits: floats that do not fit, keys with a NUL, time-outs, views of temporaries, a loop over a slow subscription.
+// Values at their limits: floats that do not fit, keys with a NUL, maps and arrays of which a part cannot be put,
+// time-outs, views of temporaries, a loop over a slow subscription.
 #include <linkspan.hpp>
 
 #include <cmath>
@@ -115,6 +116,42 @@ void containers() {
     static_assert(!gives<linkspan::message, std::array<std::string_view, 2>>::value);
 }
 
+// What was put before, what is put next, and what is sent are without anything of a value that could not be put.
+template <class T> void leaves_it_as_it_was(const T &value) {
+    linkspan::message m;
+    m.put("notes", "before");
+    thrown<linkspan::malformed>([&] { m.put("notes", value); });
+    thrown<linkspan::malformed>([&] { m.put("more", value); });
+    m.put("next", 7);
+    CHECK(m.count() == 2 && m.get<std::string>("notes") == "before" && m.get<int>("next") == 7);
+    linkspan::encode(m, linkspan::encoding::cbor);
+
+    linkspan::message whole;
+    thrown<linkspan::malformed>([&] { whole.put(value); });
+    CHECK(whole.type_at() == linkspan::type::null && whole.put("z", 1).template get<int>("z") == 1);
+
+    linkspan::message list;
+    list.begin_array().put(1);
+    thrown<linkspan::malformed>([&] { list.put(value); });
+    list.put(2).end();
+    CHECK(list.count() == 2 && list.get<int>("1") == 2);
+}
+
+void values_that_cannot_be_put() {
+    using texts = std::map<std::string, std::string>;
+    const std::string no_text = "\xff\xfe", no_key("a\0b", 3);
+    leaves_it_as_it_was(texts{{"one", "ok"}, {"two", no_text}});
+    leaves_it_as_it_was(texts{{"a", "ok"}, {no_key, "ok"}});
+    leaves_it_as_it_was(texts{{"a", "ok"}, {no_text, "ok"}});
+    leaves_it_as_it_was(std::unordered_map<std::string, texts>{{"inner", texts{{"one", "ok"}, {"two", no_text}}}});
+    leaves_it_as_it_was(std::map<std::string, std::vector<std::string>>{{"inner", {"ok", no_text}}});
+    leaves_it_as_it_was(std::vector<std::string>{"ok", no_text});
+    leaves_it_as_it_was(std::vector<std::vector<std::string>>{{"ok"}, {"ok", no_text}});
+    leaves_it_as_it_was(std::array<std::string, 2>{"ok", no_text});
+    leaves_it_as_it_was(std::vector<std::optional<texts>>{std::nullopt, texts{{"two", no_text}}});
+    leaves_it_as_it_was(std::optional<texts>(texts{{"two", no_text}}));
+}
+
 void shapes() {
     const int one = 1;
     const std::vector<std::size_t> sixteen(16, 1);
@@ -175,6 +212,7 @@ int main() {
     texts();
     null_pointers();
     containers();
+    values_that_cannot_be_put();
     shapes();
     timeouts();
     a_loop_over_a_slow_subscription_goes_on();

@@ -1,5 +1,5 @@
 ! Values at their limits: reals that do not fit, arrays that widen, empty arrays, logicals, ranks 8 to 15, UUIDs, keys with a NUL,
-! time-outs, a loop over a slow subscription. Also compiled with -fdefault-integer-8.
+! texts that are none, time-outs, a loop over a slow subscription. Also compiled with -fdefault-integer-8.
 program values_test
    use linkspan
    implicit none
@@ -12,6 +12,7 @@ program values_test
    call high_ranks()
    call uuids_and_decimals()
    call keys_with_a_nul()
+   call texts_that_are_none_leave_the_message_as_it_was()
    call timeouts()
    call every_procedure_takes_stat()
    call a_loop_over_a_slow_subscription_goes_on()
@@ -167,6 +168,28 @@ contains
       options%client_id = cut
       call in%subscribe("shm:test/cut", options, stat=stat)
       call check(stat == linkspan_malformed, "so is an option")
+   end subroutine
+
+   subroutine texts_that_are_none_leave_the_message_as_it_was()
+      type(linkspan_message) :: m, list
+      character(2) :: words(2)
+      integer :: stat, n
+      words = ["ok", char(255)//" "]
+      call m%put("words", 1)
+      call m%put("words", words, stat=stat)
+      call check(stat == linkspan_malformed, "bytes that are no text are refused among others")
+      call m%get("words", n, stat=stat)
+      call check(stat == linkspan_ok .and. n == 1, "a key keeps its value if another cannot be put")
+      call m%put("next", 2)
+      call m%get("next", n, stat=stat)
+      call check(stat == linkspan_ok, "what is put next is not among the texts")
+      call list%begin_array()
+      call list%put(words, stat=stat)
+      call check(stat == linkspan_malformed, "so are they in an array")
+      call list%put(3)
+      call list%end()
+      call list%get("0", n, stat=stat)
+      call check(stat == linkspan_ok .and. n == 3, "nothing of them is in the array")
    end subroutine
 
    subroutine timeouts()
