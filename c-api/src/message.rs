@@ -100,7 +100,7 @@ impl Reference {
         // SAFETY: as the caller promises.
         let there = unsafe { handle(message) }?;
         let less = |count: usize| count.checked_sub(1);
-        sanitizer::message_released();
+        sanitizer::given_back();
         match there.0.references.fetch_update(Ordering::Release, Ordering::Relaxed, less) {
             Err(_) => return Err(released("this message")),
             Ok(1) => fence(Ordering::Acquire),

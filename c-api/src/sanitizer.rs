@@ -2,7 +2,9 @@
 //! the sanitizer does not see, because the library is not compiled for it.
 //!
 //! The memory of a loan was that of an earlier one, or of a message that the program has read: a thread that writes it
-//! now comes after them. So memory is released where it leaves the program, and acquired where it is lent again.
+//! now comes after them. So memory is released where it leaves the program, and acquired where it is lent again. All
+//! memory is one thing here, as it is to the table of slots, whose mutex would order the threads if the sanitizer saw
+//! it: arrays and bytes begin at different places of a slot, and a longer slot has the addresses of several others.
 
 use std::ffi::{CStr, c_void};
 use std::mem::transmute;
@@ -12,8 +14,8 @@ use std::sync::atomic::AtomicU8;
 /// A function of the sanitizer, which takes the address of what is ordered.
 type Order = unsafe extern "C" fn(*mut c_void);
 
-/// What stands for the memory of all messages that were released: no address of theirs is known any more.
-static MESSAGES: AtomicU8 = AtomicU8::new(0);
+/// What stands for all memory that is lent.
+static MEMORY: AtomicU8 = AtomicU8::new(0);
 
 /// The sanitizer's functions: acquire and release.
 fn functions() -> Option<[Order; 2]> {
@@ -27,26 +29,18 @@ fn functions() -> Option<[Order; 2]> {
     *FUNCTIONS.get_or_init(|| Some([find(c"__tsan_acquire")?, find(c"__tsan_release")?]))
 }
 
-/// This memory was lent: what was done with it before comes before what the program does now.
-pub(crate) fn lent(place: *const c_void) {
+/// Memory was lent: what was done with it before comes before what the program does now.
+pub(crate) fn lent() {
     if let Some([acquire, _]) = functions() {
         // SAFETY: the sanitizer accepts any address.
-        unsafe {
-            acquire(place.cast_mut());
-            acquire(MESSAGES.as_ptr().cast());
-        }
+        unsafe { acquire(MEMORY.as_ptr().cast()) };
     }
 }
 
-/// The program gave this memory back, or into a message.
-pub(crate) fn given_back(place: *const c_void) {
+/// The program gave memory back, put it into a message, or released a message: it may be lent next.
+pub(crate) fn given_back() {
     if let Some([_, release]) = functions() {
         // SAFETY: the sanitizer accepts any address.
-        unsafe { release(place.cast_mut()) };
+        unsafe { release(MEMORY.as_ptr().cast()) };
     }
-}
-
-/// The program released a message, whose memory may be lent next.
-pub(crate) fn message_released() {
-    given_back(MESSAGES.as_ptr().cast_const().cast());
 }

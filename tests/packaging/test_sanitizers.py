@@ -113,20 +113,6 @@ int main(void) {
 """
 
 
-@pytest.mark.parametrize("counts", [0, 1000])
-def test_thread_sanitizer_with_the_installed_suppressions_finds_the_races_of_programs_alone(counts, tmp_path, prefix, environment):
-    source = tmp_path / "race.c"
-    source.write_text(RACE)
-    library = ["-I", prefix / "include", "-L", prefix / "lib", "-llinkspan", f"-Wl,-rpath,{prefix / 'lib'}"]
-    binary = compiled("gcc", "-std=c11", "-g", "-fsanitize=thread", f"-DCOUNTS={counts}", source, "-pthread", *library, out=tmp_path / "race")
-    under = {**environment, "TSAN_OPTIONS": f"suppressions='{prefix}/share/linkspan/tsan.supp'"}
-    done = subprocess.run([binary], env=under, capture_output=True, text=True, timeout=DEADLINE)
-    if counts == 0:
-        assert done.returncode == 0, done.stderr
-    else:
-        assert "data race" in done.stderr and "race.c" in done.stderr
-
-
 # Two threads write into loans in turn, so that one writes where the other wrote before, or read in a message.
 LOANS = """
 #include <linkspan.h>
@@ -179,15 +165,93 @@ int main(int count, char **arguments) {
 """
 
 
+# Threads write into arrays and bytes of several lengths in turn, each of which may get the memory of any other.
+MIXED = """
+#include <linkspan.h>
+#include <pthread.h>
+#include <stdlib.h>
+#define OK(call) if (call) abort()
+static linkspan_publisher *out;
+static int counted;
+static void *used(void *unused) {
+    (void)unused;
+    for (uint64_t i = 0; i < 60; ++i) {
+        const uint64_t length = LENGTH * (1 + i / 20);
+        linkspan_array loan;
+        linkspan_message *message;
+        uint8_t *bytes;
+        OK(linkspan_publisher_loan(out, LINKSPAN_F64, 1, &length, &loan));
+        for (uint64_t at = 0; at < length; at += 16) ((double *)loan.data)[at] = (double)i;
+        OK(linkspan_loan_free(&loan));
+        OK(linkspan_publisher_loan_bytes(out, 8 * length, &bytes));
+        for (uint64_t at = 0; at < 8 * length; at += 128) bytes[at] = (uint8_t)i;
+        if (i % 3 == 2) {
+            OK(linkspan_message_new(&message));
+            OK(linkspan_message_put_loan_bytes(message, "b", &bytes, i % 2 ? 8 * length : 1000));
+            OK(linkspan_publisher_send(out, message, NULL));
+            linkspan_message_release(message);
+        } else {
+            OK(linkspan_loan_bytes_free(&bytes));
+        }
+        if (COUNTS) ++counted;
+    }
+    return NULL;
+}
+int main(int count, char **arguments) {
+    pthread_t others[3];
+    (void)count;
+    OK(linkspan_publisher_new(arguments[1], NULL, &out));
+    for (int i = 0; i < 3; ++i) OK(pthread_create(&others[i], NULL, used, NULL));
+    used(NULL);
+    for (int i = 0; i < 3; ++i) OK(pthread_join(others[i], NULL));
+    linkspan_publisher_free(out);
+    return 0;
+}
+"""
+
+
+@pytest.fixture
+def under_thread_sanitizer(tmp_path, prefix, environment):
+    """Runs a program under ThreadSanitizer with the installed suppressions."""
+
+    def start(text: str, *arguments: object, **defined: int) -> subprocess.CompletedProcess[str]:
+        source = tmp_path / "program.c"
+        source.write_text(text)
+        flags = [f"-D{name}={value}" for name, value in defined.items()]
+        library = ["-I", prefix / "include", "-L", prefix / "lib", "-llinkspan", f"-Wl,-rpath,{prefix / 'lib'}"]
+        compiler = ["gcc", "-std=c11", "-g", "-fsanitize=thread", *flags]
+        binary = compiled(*compiler, source, "-pthread", *library, out=tmp_path / "program")
+        under = {**environment, "TSAN_OPTIONS": f"suppressions='{prefix}/share/linkspan/tsan.supp'"}
+        return subprocess.run([binary, *arguments], env=under, capture_output=True, text=True, timeout=DEADLINE)
+
+    return start
+
+
+@pytest.mark.parametrize("counts", [0, 1000])
+def test_thread_sanitizer_with_the_installed_suppressions_finds_the_races_of_programs_alone(counts, under_thread_sanitizer):
+    done = under_thread_sanitizer(RACE, COUNTS=counts)
+    if counts == 0:
+        assert done.returncode == 0, done.stderr
+    else:
+        assert "data race" in done.stderr and "program.c" in done.stderr
+
+
 # In shared memory, and in ordinary memory.
 @pytest.mark.parametrize(("transport", "length"), [("shm", 1 << 17), ("shm", 1 << 12), ("unix", 1 << 12)])
-def test_thread_sanitizer_knows_who_writes_into_a_loan_after_whom(transport, length, tmp_path, prefix, environment):
-    source = tmp_path / "loans.c"
-    source.write_text(LOANS)
-    library = ["-I", prefix / "include", "-L", prefix / "lib", "-llinkspan", f"-Wl,-rpath,{prefix / 'lib'}"]
-    binary = compiled("gcc", "-std=c11", "-g", "-fsanitize=thread", f"-DLENGTH={length}", source, "-pthread", *library, out=tmp_path / "loans")
-    under = {**environment, "TSAN_OPTIONS": f"suppressions='{prefix}/share/linkspan/tsan.supp'"}
-    run(binary, f"{transport}:test/loans", env=under)
+def test_thread_sanitizer_knows_who_writes_into_a_loan_after_whom(transport, length, under_thread_sanitizer):
+    done = under_thread_sanitizer(LOANS, f"{transport}:test/loans", LENGTH=length)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("transport", ["shm", "unix"])
+def test_thread_sanitizer_knows_who_writes_arrays_and_bytes_into_the_same_memory(transport, under_thread_sanitizer):
+    done = under_thread_sanitizer(MIXED, f"{transport}:test/mixed", LENGTH=50_000, COUNTS=0)
+    assert done.returncode == 0, done.stderr
+
+
+def test_thread_sanitizer_finds_the_race_of_a_program_beside_its_loans(under_thread_sanitizer):
+    done = under_thread_sanitizer(MIXED, "shm:test/mixed", LENGTH=50_000, COUNTS=1)
+    assert "data race" in done.stderr and "'counted'" in done.stderr, done
 
 
 @pytest.mark.skipif(shutil.which("valgrind") is None, reason="valgrind is not installed: apt install valgrind")

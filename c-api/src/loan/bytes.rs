@@ -27,7 +27,7 @@ fn no_loan() -> Error {
 
 /// Takes the loan at this address.
 fn take(place: usize) -> Option<BytesLoan> {
-    sanitizer::given_back(ptr::without_provenance(place));
+    sanitizer::given_back();
     LOANS.remove(place)
 }
 
@@ -45,7 +45,7 @@ unsafe fn lend<H: Checked>(
         let to = unsafe { out(place!(bytes)) }?;
         let mut lent = lender(object?)?;
         let place = lent.as_mut_ptr();
-        sanitizer::lent(place.cast_const().cast());
+        sanitizer::lent();
         LOANS.insert(place.addr(), lent);
         *to = place;
         Ok(())
