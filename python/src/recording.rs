@@ -12,7 +12,7 @@ use linkspan::{
     registry,
 };
 use linkspan_recording::columns::{BATCH, LOOKED_AT, Tables};
-use linkspan_recording::reader::{ByNotation, Limits, Message as Read};
+use linkspan_recording::reader::{ByNotation, Limits, Message as Read, fingerprint};
 use linkspan_recording::{Columns, Entry, Outline, Reader, Summary, files, parts};
 use pyo3::prelude::*;
 use pyo3::types::PyString;
@@ -49,7 +49,7 @@ impl RecordedMessage {
 const COPIED: usize = 4096;
 
 /// Makes a message of what was read. One whose encoding is not known has its bytes as its value.
-fn message(read: &Read<'_>, limits: Limits) -> (Arrived, Timestamp) {
+fn message(read: &Read<'_>, schema: Option<[u8; 32]>, limits: Limits) -> (Arrived, Timestamp) {
     let body = if read.body.len() < COPIED { Bytes::copy_from_slice(read.body) } else { read.body.clone() };
     let time = |time: u64| Timestamp(i64::try_from(time).unwrap_or(i64::MAX));
     let origin = RecordedOrigin {
@@ -59,6 +59,7 @@ fn message(read: &Read<'_>, limits: Limits) -> (Arrived, Timestamp) {
         sequence: read.number,
         sent: time(read.sent),
         encoding: read.channel.encoding().unwrap_or(Encoding::Raw),
+        schema,
     };
     (Arrived::recorded(body, origin, limits.message), time(read.received))
 }
@@ -165,6 +166,7 @@ impl<T> Exclusive<T> {
 #[pyclass(frozen, module = "linkspan")]
 pub struct RecordingReader {
     reader: Exclusive<Reader>,
+    fingerprints: Exclusive<ByNotation<Option<[u8; 32]>>>,
     choice: Choice,
     patience: Timeout,
     path: PathBuf,
@@ -197,6 +199,7 @@ impl RecordingReader {
             py.detach(|| if follow.0 { Reader::follow(&path, choice.limits) } else { choice.open(&path) })?;
         Ok(RecordingReader {
             reader: Exclusive::new(reader),
+            fingerprints: Exclusive::new(ByNotation::default()),
             choice,
             patience: timeout.timeout,
             path: path.to_path_buf(),
@@ -219,7 +222,9 @@ impl RecordingReader {
                     if let Entry::Message(read) = entry
                         && self.choice.has(&read)
                     {
-                        return Ok((Some(message(&read, self.choice.limits)), false));
+                        let mut known = self.fingerprints.lock()?;
+                        let schema = known.of(read.channel, fingerprint).copied().flatten();
+                        return Ok((Some(message(&read, schema, self.choice.limits)), false));
                     }
                 }
                 Ok((None, reader.has_ended()))

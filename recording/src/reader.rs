@@ -23,7 +23,9 @@ use crate::follower::Follower;
 use crate::identity::Identity;
 use crate::parts::{self, Place};
 
-pub use self::entry::{ByNotation, Channel, Entry, Limits, Message, Problem, ProblemKind, Room, Schema};
+pub use self::entry::{
+    ByNotation, Channel, Entry, Limits, Message, Problem, ProblemKind, Room, Schema, fingerprint,
+};
 pub(crate) use self::entry::{brief, notation_in};
 pub use self::outline::Outline;
 

@@ -130,6 +130,7 @@ fn recorded(sequence: u64, incarnation: u64) -> RecordedOrigin {
         sequence,
         sent: Timestamp(1_000_000_000 + sequence as i64),
         encoding: Encoding::Cbor,
+        schema: None,
     }
 }
 

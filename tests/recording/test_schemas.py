@@ -1,15 +1,21 @@
-"""The schemas in a recording: each channel's own, and the one beside it, admits the messages that the recorder writes, whatever they hold."""
+"""The schemas in a recording: each channel's own, and the one beside it, admits the messages that the recorder writes, whatever they hold.
+Code that was generated from another one does not decode them."""
 
+import importlib.util
 import json
 import signal
 import subprocess
+import sys
 from pathlib import Path
+from types import ModuleType
 
 import jsonschema
+import linkspan
 import pytest
 from conftest import Lab, ended, sent
 from mcap.reader import make_reader
 from support.signals import stop
+from support.tree import PROGRAM
 from support.waiting import until
 
 #: Each kind of field, with what has an escape in JSON.
@@ -139,6 +145,43 @@ def publisher_of(lab: Lab, unit: str) -> "subprocess.Popen[str]":
     publisher = lab.python(SENDER, of_unit(unit))
     assert publisher.stdout and publisher.stdout.readline() == "open\n"
     return publisher
+
+
+def generated(lab: Lab, unit: str) -> ModuleType:
+    """The module that is generated from the schema of this unit."""
+    (lab.folder / f"{unit}.toml").write_text(of_unit(unit))
+    lab.run(PROGRAM, "schema", "generate", "--lang", "python", f"{unit}.toml", "--output", unit)
+    (source,) = (lab.folder / unit).glob("*.py")
+    found = importlib.util.spec_from_file_location(source.stem, source)
+    assert found and found.loader
+    module = importlib.util.module_from_spec(found)
+    sys.modules[source.stem] = module
+    found.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("encoding", [[], ["--encoding", "json"]], ids=["as sent", "json"])
+def test_recorded_message_has_the_fingerprint_of_its_publisher(lab: Lab, encoding: list[str]) -> None:
+    pascal, bar = generated(lab, "Pa"), generated(lab, "bar")
+    recorder = lab.record("lab/p", "-o", "a.mcap", "--messages", 3, *encoding)
+    # Two incarnations, each with a schema of its own, and one without.
+    for number, unit in enumerate(["Pa", "bar"], start=1):
+        publisher = publisher_of(lab, unit)
+        until("the recorder is connected", lambda number=number: events(lab, "connected") == number)
+        send(publisher, 101_325.0)
+        until("its message is recorded", lambda number=number: lab.info("a.mcap")["names"].get("lab/p", {}).get("messages") == number)
+        publisher.communicate("")
+    publisher = lab.publisher("lab/p", 1)
+    sent(publisher)
+    ended(recorder)
+    publisher.communicate("")
+    of_pascal, of_bar, of_none = linkspan.Recording(lab.folder / "a.mcap").messages()
+    assert pascal.OfPa.decode(of_pascal).p == bar.OfBar.decode(of_bar).p == 101_325.0
+    for decode, module, message, sender in ((bar.OfBar.decode, bar, of_pascal, pascal), (pascal.OfPa.decode, pascal, of_bar, bar)):
+        with pytest.raises(linkspan.SchemaMismatch, match=f"{sender.FINGERPRINT[:16]}.*{module.FINGERPRINT[:16]}"):
+            decode(message)
+    # It does not say which schema it has.
+    of_none.check_fingerprint(pascal.FINGERPRINT)
 
 
 def events(lab: Lab, kind: str) -> int:

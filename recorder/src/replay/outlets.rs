@@ -272,6 +272,7 @@ impl<'a> Outlets<'a> {
                     sequence: message.number,
                     sent,
                     encoding,
+                    schema: None,
                 };
                 let end = Deadline::after(deadline);
                 let left = || end.remaining().unwrap_or_default();

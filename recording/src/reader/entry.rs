@@ -223,6 +223,12 @@ pub(crate) fn notation_in(schema: &Schema) -> Option<&str> {
     std::str::from_utf8(&schema.data).ok().filter(|_| schema.is_notation)
 }
 
+/// Returns the fingerprint of a schema in Linkspan's notation, for [`ByNotation`]; `None` of one that this version does
+/// not read.
+pub fn fingerprint(notation: &str) -> Option<[u8; 32]> {
+    Some(linkspan::schema::Schema::parse(notation).ok()?.fingerprint().ok()?.0)
+}
+
 /// What is made of each schema in Linkspan's notation, once, however many channels have it.
 #[derive(Debug)]
 pub struct ByNotation<T> {

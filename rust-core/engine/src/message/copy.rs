@@ -11,6 +11,7 @@ use super::{Message, ReceivedFrom, SchemaIds};
 use crate::codec::Encoding;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{HEADER, Header, Incoming};
+use crate::schema::id_of;
 use crate::value::{Limits, Timestamp};
 
 /// Before the source: the header, and five numbers: the session, how many messages were missed, the length of the
@@ -32,13 +33,15 @@ pub struct RecordedOrigin {
     pub sent: Timestamp,
     /// The encoding of the body.
     pub encoding: Encoding,
+    /// The fingerprint of the schema that the publisher gave.
+    pub schema: Option<[u8; 32]>,
 }
 
 impl Message {
     /// Returns a message as it was received, of this body. The value is read when it is needed, within these limits.
     #[doc(hidden)]
     pub fn recorded(body: Bytes, origin: RecordedOrigin, limits: Limits) -> Message {
-        let RecordedOrigin { name, source, incarnation, sequence, sent, encoding } = origin;
+        let RecordedOrigin { name, source, incarnation, sequence, sent, encoding, schema } = origin;
         let header = Header {
             body: body.len() as u64,
             sequence,
@@ -46,7 +49,8 @@ impl Message {
             ..Header::new(crate::frame::Kind::Data, encoding)
         };
         let incoming = Incoming { header, extension: Bytes::new(), body: body.into() };
-        let origin = ReceivedFrom { source: &source, session: incarnation, schemas: SchemaIds::default() };
+        let schemas = SchemaIds { sender: schema.as_ref().map_or(0, id_of), receiver: 0 };
+        let origin = ReceivedFrom { source: &source, session: incarnation, schemas };
         Message::new(incoming, origin, limits).with_name(&name)
     }
 

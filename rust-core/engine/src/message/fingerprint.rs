@@ -2,7 +2,8 @@
 //!
 //! A generated decoder has the positions and units of one schema in it. A message of another one may have the same keys
 //! or the same size, and would be decoded to wrong numbers without an error. So the decoder compares its fingerprint
-//! with the one that the sender gave when the two sides connected, or that the record of a journal names.
+//! with the one that the sender gave when the two sides connected, or that the record of a journal or the channel of a
+//! recording names.
 
 use super::{Message, SchemaIds};
 use crate::error::{Error, ErrorKind, Result, quoted};
@@ -35,13 +36,13 @@ impl Message {
     fn other_schema(&self, own: u64) -> Error {
         let SchemaIds { sender, receiver } = self.inner().schemas;
         let opened = match receiver {
-            0 => "without a schema".to_owned(),
-            other => format!("with the schema {}", Beginning(other)),
+            0 => "no schema was given here".to_owned(),
+            other => format!("this side was opened with the schema {}", Beginning(other)),
         };
         let text = format!(
-            "{} sent this message with the schema whose fingerprint begins with {}, this side was opened {opened}, and the code that decodes \
-             the message was generated from the schema {}: open with the option schema of that code, so that the two are compared when the \
-             sides connect, or generate the code from the sender's schema (`linkspan schema show NAME`)",
+            "{} sent this message with the schema whose fingerprint begins with {}, {opened}, and the code that decodes the message was \
+             generated from the schema {}: open with the option schema of that code, so that the two are compared when the sides connect, or \
+             generate the code from the sender's schema (`linkspan schema show NAME`; a recording has it as well)",
             quoted(self.source()),
             Beginning(sender),
             Beginning(own),
