@@ -22,8 +22,7 @@ use crate::usage;
 use linkspan::frame::Kind;
 use linkspan::service::server_side::{
     Epoll, Interest, MESSAGE_LIMIT, Pattern, PeerListener, Ready, RequestInfo, StopWatch, Supervisor,
-    ToController, ToService, Waiting, clock_of, kind, random, start, stop_waker, stop_was_requested,
-    watch_stop, with_until,
+    ToController, ToService, Waiting, clock_of, kind, random, start, stop_waker, watch_stop, with_until,
 };
 use linkspan::{Controller, Encoding, Error, ErrorKind, Message, Payload, Result, Timestamp, Value, Wait};
 
@@ -147,11 +146,13 @@ impl ControllerServer {
         let mut waiting = start(wait.into(), &self.options.channel.on_wait);
         if self.options.handle_signals && self.signals.is_none() {
             let watch = watch_stop()?;
-            self.epoll.add(stop_waker(), SIGNAL, Interest::IN)?;
+            // Edge-triggered: it stays readable after the first signal of the process.
+            self.epoll.add(stop_waker(), SIGNAL, Interest::IN | Interest::ET)?;
             self.signals = Some(watch);
         }
         loop {
-            let is_ending = self.stop.was_requested() || self.signals.is_some() && stop_was_requested();
+            let is_ending =
+                self.stop.was_requested() || self.signals.as_ref().is_some_and(StopWatch::is_requested);
             self.notify(is_ending);
             if is_ending {
                 return Ok(());

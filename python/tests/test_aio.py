@@ -554,6 +554,35 @@ def test_first_sigterm_ends_a_loop_and_another_one_waits_again(peer, kind):
     assert child.end() == (-signal.SIGTERM, "", "")
 
 
+@pytest.mark.parametrize("made", ["aio.subscribe", "aio.serve"])
+def test_after_the_object_is_closed_sigterm_is_the_first_for_the_next_one(peer, made):
+    child = peer(f"""
+import asyncio
+import linkspan.aio as aio
+
+async def main():
+    for number in range(4):
+        async with {made}("unix:lab/next") as made:
+            asyncio.get_running_loop().call_later(0.1, say, "waits")
+            async for item in made: pass
+            say("ended")
+    asyncio.get_running_loop().call_later(0.1, say, "waits")
+    async with {made}("unix:lab/next") as made, {made}("unix:lab/other") as other:
+        async for item in made: pass
+        say("ended")
+        async for item in other: pass
+
+asyncio.run(main())
+""")
+    for _ in range(5):
+        assert child.line() == "waits"
+        child.signal(signal.SIGTERM)
+        assert child.line() == "ended"
+    # One that is open has had its first.
+    child.signal(signal.SIGTERM)
+    assert child.end() == (-signal.SIGTERM, "", "")
+
+
 def test_handler_of_the_program_keeps_sigterm(peer):
     before = "asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, lambda: say('handled'))"
     child = peer(SIGNALLED.format(before=before, made=LOOPS["subscriber"].strip("\n")))

@@ -133,6 +133,33 @@ say(taken == list(range(66)), len(taken))
     assert child.end() == (0, "True 66\n", "")
 
 
+@pytest.mark.parametrize("kind", ["subscribe", "serve"])
+def test_after_the_object_is_closed_a_signal_is_the_first_for_the_next_one(peer, kind):
+    child = peer(f"""
+import threading
+for number in range(3):
+    begun = threading.Event()
+    def tick():
+        if not begun.is_set():
+            begun.set()
+            say("waits")
+    with linkspan.{kind}("unix:lab/next", on_wait=tick) as made:
+        for item in made: pass
+        say("ended")
+with linkspan.{kind}("unix:lab/next", on_wait=tick) as made:
+    begun.clear()
+    for item in made: pass
+    say("ended")
+    time.sleep(60)
+""")
+    for _ in range(4):
+        until(child, "waits")
+        child.signal(signal.SIGTERM)
+        until(child, "ended")
+    child.signal(signal.SIGTERM)
+    assert child.end() == (-signal.SIGTERM, "", "")
+
+
 @pytest.mark.parametrize("again", ["made", "linkspan.subscribe('unix:lab/again', on_wait=tick)", "linkspan.serve('unix:lab/again', on_wait=tick)"])
 def test_after_a_loop_that_a_signal_ended_another_one_waits_again(begins, again):
     child = begins(f"""

@@ -1,14 +1,14 @@
 //! Signals that ask a program to stop: SIGINT and SIGTERM, where the program has no handler for
 //! them.
 //!
-//! They are counted. The first one is passed to the program and the second one ends it. A service
-//! receives two (`watch_patiently`): the first is its SHUTDOWN command, the second cancels the current
-//! task, and the third ends it.
+//! They are counted from the oldest [`Watch`] that exists on: the first one is passed to the program and the second one
+//! ends it. Where a service exists (`watch_patiently`) two are passed: the first is its SHUTDOWN command, the second
+//! cancels the current task, and the third ends it.
 //!
 //! The handler uses atomics and async-signal-safe functions only. It counts, wakes an eventfd that
 //! is never closed, and restores the default action at the last signal that is meant for the
 //! program: so the next one ends the program even where it is stuck. Handlers are installed while
-//! at least one [`Watch`] exists, and never over a handler of the program.
+//! at least one watch exists, and never over a handler of the program.
 
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
@@ -30,13 +30,13 @@ struct Signalled {
     count: AtomicU32,
     /// The signal that came last.
     last: AtomicI32,
-    /// How many signals are for the program. The last of them restores the default actions, so that the
-    /// next one ends it.
-    patience: AtomicU32,
+    /// The count at the last signal that is for the program. That one restores the default actions, so that the next
+    /// one ends it.
+    last_passed: AtomicU32,
     /// The eventfd that the handler signals; -1 before it is made.
     waker: AtomicI32,
-    /// The reason why the handlers are installed.
-    installed: Mutex<Installed>,
+    /// The watches that exist, for which the handlers are installed.
+    watches: Mutex<Vec<Watched>>,
 }
 
 impl Default for Signalled {
@@ -45,20 +45,20 @@ impl Default for Signalled {
             process: this_process(),
             count: AtomicU32::new(0),
             last: AtomicI32::new(0),
-            patience: AtomicU32::new(1),
+            last_passed: AtomicU32::new(1),
             waker: AtomicI32::new(-1),
-            installed: Mutex::default(),
+            watches: Mutex::default(),
         }
     }
 }
 
-/// The state of the installation.
-#[derive(Default)]
-struct Installed {
-    /// The number of signals for the program; 0 while no handler is installed.
+/// What is known of a [`Watch`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Watched {
+    /// The number of signals before it began.
+    began: u32,
+    /// How many signals it passes to the program.
     patience: u32,
-    /// The number of [`Watch`]es.
-    watches: u32,
 }
 
 /// Keeps the handlers installed. The drop of the last one restores the default actions.
@@ -66,6 +66,7 @@ struct Installed {
 pub struct Watch {
     /// The fork generation that installed them.
     born: u64,
+    watched: Watched,
     /// The number of signals before they were installed, and of those that have ended a loop of this watch.
     before: u32,
 }
@@ -87,12 +88,6 @@ impl Watch {
         let count = count();
         std::mem::replace(&mut self.before, count) < count
     }
-
-    /// Returns [`waker`] for waits that are not edge-triggered: none once it has been signalled, because it stays
-    /// readable.
-    pub fn level_waker(&self) -> Option<BorrowedFd<'static>> {
-        (!was_requested()).then(waker)
-    }
 }
 
 impl Drop for Watch {
@@ -102,13 +97,18 @@ impl Drop for Watch {
             return;
         }
         let signalled = SIGNALLED.get();
-        let mut installed = signalled.lock();
-        installed.watches = installed.watches.saturating_sub(1);
-        if installed.watches > 0 {
+        let mut watches = signalled.lock();
+        if let Some(position) = watches.iter().position(|watched| *watched == self.watched) {
+            watches.swap_remove(position);
+        }
+        if !watches.is_empty() {
+            // Those that are left may have begun after the last signal. A handler that cannot be installed again was
+            // installed before: the system refuses only signals that there are not.
+            let _ = signalled.pass(&watches);
             return;
         }
         let seen = count();
-        (installed.patience, _) = (0, signalled.patience.swap(1, Ordering::SeqCst));
+        signalled.last_passed.store(seen.saturating_add(1), Ordering::SeqCst);
         SIGNALS.into_iter().for_each(restore);
         // One that came while the default actions were restored has met a handler and nobody who looks.
         if count() > seen {
@@ -122,8 +122,9 @@ const SIGNALS: [libc::c_int; 2] = [libc::SIGINT, libc::SIGTERM];
 
 /// Installs the handlers, from an object's first iteration over requests or messages until it is
 /// closed or dropped: the first SIGINT or SIGTERM ends the loop, so that the program can end in an
-/// orderly way; the second ends the program, unless it has a service (`watch_patiently`). Signals
-/// that the program handles or ignores are left alone.
+/// orderly way; the second ends the program, unless it has a service (`watch_patiently`). Once the
+/// object is gone, the next one is the first for another that waits. Signals that the program handles
+/// or ignores are left alone.
 pub fn watch() -> Result<Watch> {
     install(1)
 }
@@ -134,14 +135,29 @@ pub fn watch_patiently() -> Result<Watch> {
 }
 
 impl Signalled {
-    /// Locks the state of the installation.
-    fn lock(&self) -> MutexGuard<'_, Installed> {
-        self.installed.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Locks the watches.
+    fn lock(&self) -> MutexGuard<'_, Vec<Watched>> {
+        self.watches.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sets which signals are for the program with these watches, and installs the handlers if the next one is: also
+    /// again where an earlier signal has restored the default action.
+    fn pass(&self, watches: &[Watched]) -> Result<()> {
+        let oldest = watches.iter().map(|watched| watched.began).min().unwrap_or_default();
+        let patience = watches.iter().map(|watched| watched.patience).max().unwrap_or_default();
+        let last_passed = oldest.saturating_add(patience);
+        self.last_passed.store(last_passed, Ordering::SeqCst);
+        if count() < last_passed {
+            for signal in SIGNALS.into_iter().filter(|signal| is_default(*signal)) {
+                handle(signal)?;
+            }
+        }
+        Ok(())
     }
 
     /// Makes the eventfd, once per process. A forked child does not keep it open: a signal of its own would wake the
     /// parent's threads.
-    fn make_waker(&self, _guard: &MutexGuard<'_, Installed>) -> Result<()> {
+    fn make_waker(&self, _guard: &MutexGuard<'_, Vec<Watched>>) -> Result<()> {
         if self.waker.load(Ordering::Acquire) < 0 {
             let waker = descriptor::event().doing("making an eventfd (eventfd2)")?;
             // Never closed in this process.
@@ -155,19 +171,19 @@ impl Signalled {
     fn received(&self, signal: libc::c_int) {
         self.last.store(signal, Ordering::Release);
         let count = self.count.fetch_add(1, Ordering::SeqCst).saturating_add(1);
-        let patience = self.patience.load(Ordering::SeqCst);
-        if count >= patience {
+        let last_passed = self.last_passed.load(Ordering::SeqCst);
+        if count >= last_passed {
             // Restored here rather than by the program, which may be stuck.
             SIGNALS.into_iter().for_each(restore);
-            // A caller that has raised the patience meanwhile found the handlers still installed.
-            if count < self.patience.load(Ordering::SeqCst) {
+            // A caller that has let more pass meanwhile found the handlers still installed.
+            if count < self.last_passed.load(Ordering::SeqCst) {
                 SIGNALS
                     .into_iter()
                     .filter(|signal| is_default(*signal))
                     .for_each(|signal| drop(handle(signal)));
             }
         }
-        if count > patience {
+        if count > last_passed {
             // Another thread handled the last one at the same time, so this signal is not for the
             // program.
             raise(signal);
@@ -178,24 +194,19 @@ impl Signalled {
     }
 }
 
-/// Installs the handlers for this many signals. If that is more than before, also installs them again
-/// where an earlier signal has restored the default action.
+/// Adds a watch that passes this many signals to the program.
 fn install(patience: u32) -> Result<Watch> {
     let signalled = SIGNALLED.get();
-    let mut installed = signalled.lock();
-    let watch = Watch { born: fork::generation(), before: count() };
-    if installed.patience < patience {
-        signalled.make_waker(&installed)?;
-        signalled.patience.fetch_max(patience, Ordering::SeqCst);
-        if count() < patience {
-            for signal in SIGNALS.into_iter().filter(|signal| is_default(*signal)) {
-                handle(signal)?;
-            }
-        }
-        installed.patience = patience;
+    let mut watches = signalled.lock();
+    signalled.make_waker(&watches)?;
+    let began = count();
+    let watched = Watched { began, patience };
+    watches.push(watched);
+    if let Err(error) = signalled.pass(&watches) {
+        watches.pop();
+        return Err(error);
     }
-    installed.watches += 1;
-    Ok(watch)
+    Ok(Watch { born: fork::generation(), watched, before: began })
 }
 
 /// Installs the handler of a signal. Async-signal-safe where it succeeds.
@@ -271,11 +282,6 @@ extern "C" fn on_signal(signal: libc::c_int) {
     *errno = before;
 }
 
-/// Returns whether a signal has asked the program to stop.
-pub fn was_requested() -> bool {
-    count() > 0
-}
-
 /// Returns the number of these signals.
 pub fn count() -> u32 {
     SIGNALLED.existing().map_or(0, |signalled| signalled.count.load(Ordering::SeqCst))
@@ -317,6 +323,18 @@ mod tests {
                 "watch" => std::mem::forget(watch().unwrap()),
                 "patient" => std::mem::forget(watch_patiently().unwrap()),
                 "brief" => drop(watch().unwrap()),
+                // A loop that a signal ends, and whose object is closed then.
+                "ended" => watch_until_a_signal(),
+                // The same while another watch exists, which begins behind the signal.
+                "passed" => {
+                    let mut watch = watch().unwrap();
+                    raise(libc::SIGTERM);
+                    assert!(watch.take_request());
+                    let after = super::watch().unwrap();
+                    drop(watch);
+                    assert!(!after.is_requested());
+                    std::mem::forget(after);
+                }
                 "alone" => SIGNALLED.get().make_waker(&SIGNALLED.get().lock()).unwrap(),
                 // SAFETY: no handler of this file is installed yet.
                 "ignores-int" => drop(unsafe { libc::signal(libc::SIGINT, libc::SIG_IGN) }),
@@ -335,6 +353,18 @@ mod tests {
         }
         print("ready");
         wait_for_signals(u32::MAX);
+    }
+
+    fn watch_until_a_signal() {
+        let mut watch = watch().unwrap();
+        let epoll = Epoll::new().unwrap();
+        epoll.add(waker(), 0, Interest::IN | Interest::ET).unwrap();
+        let mut ready = Vec::new();
+        let mut waiting = Waiting::until(Deadline::after(std::time::Duration::from_secs(60)));
+        raise(libc::SIGTERM);
+        while !watch.take_request() {
+            epoll.wait(&mut waiting, &mut ready).unwrap();
+        }
     }
 
     /// Makes a child, sends it SIGTERM, and checks that this ends the child and is not counted here.
@@ -509,6 +539,41 @@ mod tests {
         signalled("brief", &[]).ends_by(libc::SIGTERM);
         signalled("watch brief", &[libc::SIGTERM]).ends_by(libc::SIGTERM);
         signalled("brief watch", &[libc::SIGTERM]).ends_by(libc::SIGTERM);
+    }
+
+    #[test]
+    fn watch_that_ends_takes_its_signals_with_it() {
+        // Two were passed to loops that have ended.
+        let mut program = Program::start("ended ended watch");
+        program.expect("ready");
+        program.expect("counts");
+        program.expect("2");
+        program.signal(libc::SIGTERM);
+        program.expect("3");
+        program.ends_by(libc::SIGTERM);
+        let mut program = Program::start("ended passed patient");
+        program.expect("ready");
+        program.expect("counts");
+        program.expect("2");
+        program.signal(libc::SIGINT);
+        program.expect("3");
+        program.signal(libc::SIGTERM);
+        program.expect("4");
+        program.ends_by(libc::SIGTERM);
+        // Nobody waits.
+        let mut program = Program::start("alone ended");
+        program.expect("ready");
+        program.ends_by(libc::SIGTERM);
+    }
+
+    #[test]
+    fn watch_that_lasts_is_ended_by_the_second_signal_whoever_comes_behind_it() {
+        let mut program = Program::start("watch counts watch brief");
+        program.expect("counts");
+        program.signal(libc::SIGTERM);
+        program.expect("1");
+        program.expect("ready");
+        program.ends_by(libc::SIGTERM);
     }
 
     #[test]

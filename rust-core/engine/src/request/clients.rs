@@ -155,9 +155,7 @@ impl Clients {
         if self.signal_watch.is_none() {
             let watch = stop::watch()?;
             // Edge-triggered: a call with a time-out sleeps on after it.
-            if let Some(waker) = watch.level_waker() {
-                self.epoll.add(waker, STOP, Interest::IN | Interest::ET)?;
-            }
+            self.epoll.add(stop::waker(), STOP, Interest::IN | Interest::ET)?;
             self.signal_watch = Some(watch);
         }
         Ok(())

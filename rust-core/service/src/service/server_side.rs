@@ -23,9 +23,7 @@ pub use crate::sys::clock::since_boot;
 pub use crate::sys::eventfd::EventFd;
 pub use crate::sys::poll::{Epoll, Interest, Ready};
 pub use crate::sys::random::number as random;
-pub use crate::sys::stop::{
-    Watch as StopWatch, waker as stop_waker, was_requested as stop_was_requested, watch as watch_stop,
-};
+pub use crate::sys::stop::{Watch as StopWatch, waker as stop_waker, watch as watch_stop};
 
 use crate::deadline::{OnWait, Timeout, Wait};
 use crate::engine::{Channel, Delivery, Listener, Message, Options, Payload, service_side};

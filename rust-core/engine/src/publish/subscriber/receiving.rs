@@ -73,9 +73,7 @@ impl Subscriber {
         {
             let watch = stop::watch()?;
             // Edge-triggered, so that a later call with a time-out is not woken by it again.
-            if let Some(waker) = watch.level_waker() {
-                receive_state.epoll.add(waker, STOP, Interest::IN | Interest::ET)?;
-            }
+            receive_state.epoll.add(stop::waker(), STOP, Interest::IN | Interest::ET)?;
             receive_state.signal_watch = Some(watch);
         }
         if self.options.ack == Acknowledge::Auto {
