@@ -519,9 +519,11 @@ class Encoder {
     this.view = new DataView(this.bytes.buffer);
     this.length = 0;
     this.path = [];
-    // What the limits of a gateway count: values, and the bytes of the longest key.
-    this.values = 0;
-    this.key = 0;
+    // What the limits of a gateway count: values; the bytes of the longest key and of the largest integer; dimensions of an array.
+    this.extent = { values: 0, key: 0, integer: 0, dimensions: 0 };
+  }
+  reach(limit, is) {
+    this.extent[limit] = Math.max(this.extent[limit], is);
   }
   room(more) {
     if (this.length + more <= this.bytes.length) return;
@@ -562,6 +564,8 @@ class Encoder {
     const digits = number < 0n ? -1n - number : number;
     if (digits < 1n << 64n) return this.integer(number);
     let hex = digits.toString(16);
+    // Its magnitude counts, which for -2^8192 has a byte more than what is written.
+    this.reach("integer", Math.ceil((number < 0n ? -number : number).toString(16).length / 2));
     if (hex.length % 2) hex = `0${hex}`;
     this.head(6, number < 0n ? 3 : 2);
     this.bytesOf(Uint8Array.from(hex.match(/../g), (pair) => parseInt(pair, 16)));
@@ -583,7 +587,7 @@ class Encoder {
     this.head(5, count);
     for (const [key, value] of entries) {
       if (typeof key !== "string") throw this.refused("Unsupported", `a key of a map is text, and not ${typeof key}`);
-      this.key = Math.max(this.key, this.text(key));
+      this.reach("key", this.text(key));
       this.inside(key, value);
     }
   }
@@ -600,6 +604,7 @@ class Encoder {
     this.head(6, order === "row" ? 40 : 1040);
     this.head(4, 2);
     this.head(4, shape.length);
+    this.reach("dimensions", shape.length);
     for (const one of shape) this.head(0, one);
     if (DTYPES[dtype][2]) this.head(6, 43001);
     this.head(6, DTYPES[dtype][1]);
@@ -629,7 +634,7 @@ class Encoder {
     this.big(parts[0] ? -parts[1] : parts[1]);
   }
   value(value) {
-    this.values++;
+    this.extent.values++;
     switch (typeof value) {
       case "number":
         if (Number.isSafeInteger(value) && !Object.is(value, -0)) return this.integer(value);
@@ -669,7 +674,7 @@ class Encoder {
       this.bytesOf(Uint8Array.from(value.text.replaceAll("-", "").match(/../g), (pair) => parseInt(pair, 16)));
     } else if (value instanceof Decimal) this.decimal(value);
     else if (value instanceof Message) {
-      this.values--;
+      this.extent.values--;
       this.value(value.value);
     }
     else if (value instanceof Raw) this.raw(value.bytes);
@@ -694,8 +699,7 @@ class Raw {
     const encoder = new Encoder();
     encoder.value(value);
     this.bytes = encoder.bytes.slice(0, encoder.length);
-    this.values = encoder.values;
-    this.key = encoder.key;
+    this.extent = encoder.extent;
   }
 }
 
@@ -706,12 +710,15 @@ export function encode(value) {
 /** Returns the bytes of a frame. A gateway ends the connection for what is beyond the limits that it has said; the levels of a value have one limit everywhere. */
 function fitting(frame, limits) {
   const { bytes } = new Raw(frame);
-  const { values, key } = frame.value ?? {};
-  for (const [limit, is, what, advice] of [
-    ["message", bytes.length, "bytes in a message", "`linkspan gateway --max-message-size` raises that"],
-    ["values", values, "values inside of one", "send numbers as a typed array, or several messages"],
-    ["key", key, "bytes in a key", "shorten it"],
+  const extent = frame.value?.extent;
+  for (const [limit, what, advice] of [
+    ["message", "bytes in a message", "`linkspan gateway --max-message-size` raises that"],
+    ["values", "values inside of one", "send numbers as a typed array, or several messages"],
+    ["key", "bytes in a key", "shorten it"],
+    ["integer", "bytes in an integer", "send it as bytes or text"],
+    ["dimensions", "dimensions of an array", "send several"],
   ]) {
+    const is = limit === "message" ? bytes.length : extent?.[limit];
     if (is > limits?.[limit]) throw tooLarge(`${frame.name ?? frame.type}: ${is} ${what}, and the gateway takes ${limits[limit]}: ${advice}`);
   }
   return bytes;

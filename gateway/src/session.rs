@@ -13,7 +13,8 @@ use bytes::Bytes;
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
 use linkspan::page::Peer;
-use linkspan::{Error, ErrorKind, Limits, Result, Timestamp, Value, quoted};
+use linkspan::value::NdArrayRef;
+use linkspan::{BigInt, Error, ErrorKind, Limits, Result, Timestamp, Value, quoted};
 use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio::task::AbortHandle;
 use tokio::time::{sleep_until, timeout};
@@ -294,6 +295,8 @@ impl Session {
                     ("values", of_values.nodes.into()),
                     ("levels", u64::from(of_values.depth).into()),
                     ("key", count(of_values.key)),
+                    ("integer", count(BigInt::LIMIT)),
+                    ("dimensions", count(NdArrayRef::MAX_RANK)),
                     ("subscriptions", count(SUBSCRIPTIONS)),
                     ("names", count(NAMES)),
                     ("publishers", count(PUBLISHERS)),

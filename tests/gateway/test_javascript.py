@@ -299,6 +299,15 @@ def test_values_beyond_the_limits_are_errors_of_their_call_and_the_connection_go
     assert got["numbers"] == [1, 2, 3] and got["states"] == []
 
 
+def test_integers_and_arrays_beyond_the_limits_are_errors_of_their_call_and_the_connection_goes_on(bench: Bench, runs: Node | Page) -> None:
+    token = bench.token("all", "--read", "*", "--call", "*", "--write", "*")
+    gateway = bench.gateway()
+    bench.python(ECHO)
+    got = runs.run("integers", {"address": address(gateway, token)}, lambda _: None, gateway)
+    assert got["refused"] == dict.fromkeys(("far", "above", "below", "inside", "dimensions"), [["TooLarge", False]] * 2)
+    assert got["numbers"] == [1, 2, 3] and got["states"] == []
+
+
 def test_no_more_than_the_credit_waits_for_the_program(bench: Bench, runs: Node | Page) -> None:
     gateway = bench.gateway()
     got = runs.run("credit", {}, lambda _: None, gateway)

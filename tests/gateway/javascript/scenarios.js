@@ -388,6 +388,31 @@ export async function limits({ connect }, { address }) {
   return { refused, numbers, states };
 }
 
+/** Integers and arrays at their limits and beyond, beside a subscription that goes on. */
+export async function integers({ connect, NdArray }, { address }) {
+  const lab = await connect(address);
+  const states = [];
+  lab.onstate = (state) => states.push(state);
+  const out = await lab.publisher("ui/x");
+  const most = 2n ** BigInt(8 * lab.welcome.limits.integer) - 1n;
+  const many = new NdArray(new Float64Array(1), new Array(lab.welcome.limits.dimensions).fill(1));
+  const grown = new NdArray(new Float64Array(1), [1]);
+  for (let at = 0; at < lab.welcome.limits.dimensions; at++) grown.shape.push(1);
+  const refused = {};
+  for (const [what, value] of Object.entries({ far: 2n ** 9000n, above: most + 1n, below: -most - 1n, inside: { list: [1, -most - 1n] }, dimensions: [grown] })) {
+    refused[what] = [await said(out.send(value)), await said(lab.call("lab/echo", value))].map(({ kind, retry }) => [kind, retry]);
+  }
+  const numbers = [];
+  for (const value of [most, -most, many]) {
+    numbers.push(await out.send(value));
+    const got = await lab.call("lab/echo", value);
+    check(value === many ? String(got.shape) === String(many.shape) : got === value, "an answer is what was asked");
+  }
+  lab.onstate = undefined;
+  lab.close();
+  return { refused, numbers, states };
+}
+
 /** Calls whose time is over: one that was sent may have been carried out, one that was not has not. */
 export async function unanswered({ connect, decode, encode }) {
   let connections = 0;
