@@ -8,7 +8,7 @@ use axum::body::Body;
 use axum::extract::FromRequestParts;
 use axum::http::header::{AUTHORIZATION, HOST, HeaderName, ORIGIN};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, Request, StatusCode, Uri};
+use axum::http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use linkspan::page::{self, Origin, Peer, RequestHead, bearer};
 use linkspan::{Encoding, Error, ErrorKind, Value, codec, quoted};
@@ -263,6 +263,11 @@ impl Gateway {
             // An address stands in logs and histories: it is good for reading alone.
             Some(token) => {
                 let rights = self.admit(token.as_bytes(), place, peer)?.reading();
+                if request.method == Method::POST {
+                    add(&self.counters.refused, 1);
+                    let text = "a token in an address only reads, whatever else it allows: to call and to publish, send it as the header `Authorization: Bearer TOKEN`";
+                    return Err(page::Problem::new(403, ErrorKind::PermissionDenied, text).into());
+                }
                 rights.check_reads().inspect_err(|_| add(&self.counters.refused, 1))?;
                 Ok(Arc::new(rights))
             }
