@@ -284,7 +284,7 @@ export class Panel {
     this.canvas = this.body.appendChild(element("canvas"));
     this.canvas.tabIndex = 0;
     this.canvas.setAttribute("role", "img");
-    this.scale = this.body.appendChild(element("canvas", undefined, { className: "scale", width: 144, height: 480, ariaHidden: "true" }));
+    this.scale = this.body.appendChild(element("canvas", undefined, { className: "scale", width: 176, height: 480, ariaHidden: "true" }));
     this.note = this.legend.appendChild(element("li"));
     this.spot = undefined;
     this.canvas.onpointermove = (event) => {
@@ -381,12 +381,13 @@ export class Panel {
     const image = context.createImageData(32, 480);
     const pixels = new Uint32Array(image.data.buffer);
     for (let at = 0; at < pixels.length; at++) pixels[at] = SCALE[255 - Math.floor((at >> 5) * (255 / 479))];
-    context.clearRect(0, 0, 144, 480);
+    context.clearRect(0, 0, 176, 480);
     context.putImageData(image, 0, 0);
     context.fillStyle = getComputedStyle(this.root).getPropertyValue("--soft");
     context.font = "24px system-ui, sans-serif";
-    context.fillText(digits(this.bounds[1]), 40, 22);
-    context.fillText(digits(this.bounds[0]), 40, 474);
+    // A number that is longer than the column is written narrower.
+    context.fillText(digits(this.bounds[1]), 40, 22, 132);
+    context.fillText(digits(this.bounds[0]), 40, 474, 132);
   }
   drawTree() {
     const list = element("ul");

@@ -377,6 +377,27 @@ def test_frame_of_sixty_names_at_fifty_hertz_takes_at_most_half_of_its_time_of_a
     scope.end()
 
 
+def test_numbers_beside_the_scale_of_an_image_are_whole(bench: Bench, browser: Browser) -> None:
+    bench.python("""
+import sys, linkspan, numpy as np
+floats = linkspan.publisher("lab/floats")
+floats.send(np.array([[-0.0001234567, 0.0], [0.5, 0.8733712]]))
+print("there", flush=True)
+sys.stdin.readline()
+""")
+    gateway = bench.gateway()
+    scope = Scope(browser, gateway, ["image~lab/floats"])
+    scope.until("scope.panels[0].pictures >= 1")
+    # Each number has ink beside the scale of 32 pixels, and none where the column ends: it would go on behind that.
+    inked = scope.page.evaluate("""() => {
+        const { scale } = scope.panels[0];
+        const inked = (from, to, top) => scale.getContext('2d').getImageData(from, top, to - from, 30).data.some((part) => part > 0);
+        return [0, scale.height - 30].map((top) => [inked(36, scale.width - 2, top), inked(scale.width - 2, scale.width, top)]);
+    }""")
+    assert inked == [[True, False], [True, False]]
+    scope.end()
+
+
 @pytest.mark.alone
 def test_image_of_a_million_pixels_ten_times_a_second_costs_no_frames(bench: Bench, browser: Browser) -> None:
     lab = bench.python(LAB, 1, 10, 1024)
