@@ -5,7 +5,9 @@ import re
 import sys
 import urllib.request
 from collections.abc import Callable, Coroutine
+from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 import pytest
 import websockets
@@ -309,6 +311,42 @@ def test_frames_that_make_no_sense_are_errors_of_their_own_and_leave_the_connect
         assert (await client.ask("ping"))["type"] == "pong"
 
     talk(bench, form, what)
+
+
+def test_page_of_the_protocol_has_every_escape_and_tag_of_the_wire_format() -> None:
+    page = (ROOT / "docs/gateway-protocol.md").read_text()
+    values = page.split("### Values\n")[1].split("## ")[0] if "### Values\n" in page else ""
+    wire = (ROOT / "docs/wire-format.md").read_text()
+    escapes = set(re.findall(r'^\| `\{"(\$\w+)":', wire, re.M)) - {"$value"}
+    assert len(escapes) == 8 and [escape for escape in sorted(escapes) if f'{{"{escape}":' not in values] == []
+    cbor = [row.split("|")[3] for row in wire.split("| value | JSON |")[1].split("\n\n")[0].splitlines()[2:]]
+    tags = set(re.findall(r"\b\d+\b", " ".join(re.findall(r"tags? [\d, and]+", " ".join(cbor))))) | {"43001", "41", "64"}
+    assert len(tags) >= 10 and [tag for tag in sorted(tags) if not re.search(rf"\b{tag}\b", values)] == []
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_values_of_every_form_come_as_the_page_says_and_keys_with_a_dollar_go_both_ways(bench: Bench, form: str) -> None:
+    token = bench.token("all", "--read", "*", "--call", "*")
+    gateway = bench.gateway()
+    bench.python("""
+import decimal, uuid
+import linkspan
+out = linkspan.publisher("lab/forms")
+out.send({"map": {"$price": 5}, "uuid": uuid.UUID(int=7), "decimal": decimal.Decimal("1.10"), "large": 2**70, "small": -(2**70)})
+server = linkspan.serve("lab/echo")
+print("there", flush=True)
+for request in server: request.reply(request.value)
+""")
+
+    async def run() -> None:
+        client = await Client.connect(gateway.address, token, form)
+        value = (await client.ask("latest", name="lab/forms"))["value"]
+        assert value == {"map": {"$price": 5}, "uuid": UUID(int=7), "decimal": Decimal("1.10"), "large": 2**70, "small": -(2**70)} and str(value["decimal"]) == "1.10"
+        for sent in ({"$price": 5}, [{"$uuid": "none"}], {"$map": {"$map": 1}}):
+            assert (await client.ask("call", name="lab/echo", value=sent))["value"] == sent
+        await client.close()
+
+    asyncio.run(run())
 
 
 def test_what_welcome_says_is_what_the_page_of_the_protocol_has(bench: Bench) -> None:

@@ -7,7 +7,9 @@ import math
 import struct
 from array import array
 from collections import Counter
+from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 import websockets
 
@@ -82,6 +84,13 @@ def _item(data: bytes, at: int) -> tuple[Any, int]:
             entries[key], at = _item(data, at)
         return entries, at
     inner, at = _item(data, at)
+    if number in (2, 3):
+        whole = int.from_bytes(inner, "big")
+        return (whole if number == 2 else -1 - whole), at
+    if number == 4:
+        return Decimal(inner[1]).scaleb(inner[0]), at
+    if number == 37:
+        return UUID(bytes=inner), at
     if number in TYPED:
         return array(TYPED[number], inner).tolist(), at
     if number == 40:
@@ -105,11 +114,27 @@ def plain(value: Any) -> Any:
             return float(inner)
         if key == "$time":
             return inner
+        if key == "$uuid":
+            return UUID(inner)
+        if key == "$decimal":
+            return Decimal(inner)
+        if key == "$map":
+            return {key: plain(item) for key, item in (inner.items() if isinstance(inner, dict) else inner)}
         if key == "$ndarray":
             code = {"u8": "B", "u16": "H", "f32": "f", "f64": "d", "i32": "i", "i64": "q"}[inner["dtype"]]
             elements = array(code, base64.b64decode(inner["data"])).tolist()
             return elements if len(inner["shape"]) == 1 else {"shape": inner["shape"], "elements": elements}
     return {key: plain(item) for key, item in value.items()}
+
+
+def escaped(value: Any) -> Any:
+    """Writes each map whose one key begins with `$` inside `$map`, as the page asks of a client that speaks JSON."""
+    if isinstance(value, list):
+        return [escaped(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    inner = {key: escaped(item) for key, item in value.items()}
+    return {"$map": inner} if len(inner) == 1 and next(iter(inner)).startswith("$") else inner
 
 
 class Refused(Exception):
@@ -173,7 +198,7 @@ class Client:
             raise Beyond(f"{length} bytes, and the gateway takes {limits['message']}")
 
     async def send(self, **frame: Any) -> None:
-        data = json.dumps(frame) if self.is_json else cbor(frame)
+        data = json.dumps(escaped(frame)) if self.is_json else cbor(frame)
         self.check(frame, data)
         await self.socket.send(data)
 
