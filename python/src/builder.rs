@@ -11,7 +11,8 @@ use crate::array::arrived;
 use crate::class_plan::Place;
 use crate::entries::Entries;
 use crate::errors::{Failure, Outcome, imported};
-use crate::{made, timestamp, uuid};
+use crate::made::{self, NoMemory};
+use crate::{timestamp, uuid};
 
 /// Builds one Python object.
 pub struct Builder<'py> {
@@ -94,8 +95,15 @@ impl<'py> Builder<'py> {
     }
 
     /// Opens what the next values are put into.
-    pub fn open(&mut self, open: Open<'py>) {
+    pub fn open(&mut self, open: Open<'py>) -> Result<()> {
+        if self.open.len() == self.open.capacity()
+            && let Err(lacking) = made::reserve(&mut self.open, 8)
+        {
+            drop(open);
+            return Err(self.without_memory(lacking));
+        }
         self.open.push(open);
+        Ok(())
     }
 
     /// What the next value is put into.
@@ -119,8 +127,11 @@ impl<'py> Builder<'py> {
             Some(Open::List { .. }) => {
                 if self.items.len() == self.items.capacity() {
                     let more = self.items.len().max(16);
-                    let bytes = more.saturating_mul(size_of::<Bound<'py, PyAny>>());
-                    self.items.try_reserve(more).map_err(|_| made::out_of_memory(bytes))?;
+                    if let Err(lacking) = made::reserve(&mut self.items, more) {
+                        // It may be a long one.
+                        drop(value);
+                        return Err(self.without_memory(lacking));
+                    }
                 }
                 self.items.push(value);
             }
@@ -156,6 +167,7 @@ impl<'py> Builder<'py> {
     /// Keeps an exception of Python; an error that stands for it ends the walk.
     #[cold]
     fn hold(&mut self, raised: PyErr) -> Error {
+        self.release();
         let raised = match made::without_memory(self.py, raised) {
             Ok(error) => return error,
             Err(raised) => raised,
@@ -165,7 +177,30 @@ impl<'py> Builder<'py> {
         Error::new(ErrorKind::Internal, text)
     }
 
-    fn block(&self, data: &[u8]) -> Result<Bytes> {
+    /// The error where there is no memory for a part.
+    #[cold]
+    fn without_memory(&mut self, lacking: NoMemory) -> Error {
+        self.release();
+        lacking.into()
+    }
+
+    /// Drops what is half built: it may have all memory, and an error needs some.
+    fn release(&mut self) {
+        self.done = None;
+        self.open = Vec::new();
+        self.items = Vec::new();
+    }
+
+    /// Puts an object that was made.
+    #[inline]
+    fn put_made<T>(&mut self, made: std::result::Result<Bound<'py, T>, NoMemory>) -> Result<()> {
+        match made {
+            Ok(value) => self.put(value.into_any()),
+            Err(lacking) => Err(self.without_memory(lacking)),
+        }
+    }
+
+    fn block(&self, data: &[u8]) -> std::result::Result<Bytes, NoMemory> {
         let within = |origin: &[u8]| {
             let (outer, inner) = (origin.as_ptr_range(), data.as_ptr_range());
             data.len() >= SHARE_FROM && outer.start <= inner.start && inner.end <= outer.end
@@ -206,37 +241,37 @@ impl<'py> Sink for Builder<'py> {
         self.put(PyBool::new(self.py, value).to_owned().into_any())
     }
     fn int(&mut self, value: i64) -> Result<()> {
-        self.put(made::int(self.py, value)?)
+        self.put_made(made::int(self.py, value))
     }
     fn uint(&mut self, value: u64) -> Result<()> {
-        self.put(made::uint(self.py, value)?)
+        self.put_made(made::uint(self.py, value))
     }
     fn big_int(&mut self, value: &BigInt) -> Result<()> {
         static FROM_BYTES: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
         let py = self.py;
-        let magnitude = made::bytes(py, value.magnitude())?;
         let make = || {
             let from_bytes = FROM_BYTES
                 .get_or_try_init(py, || py.get_type::<PyInt>().getattr("from_bytes").map(Bound::unbind))?
                 .bind(py);
-            let magnitude = from_bytes.call1((&magnitude, "big"))?;
+            let magnitude = made::bytes(py, value.magnitude()).map_err(NoMemory::raised)?;
+            let magnitude = from_bytes.call1((magnitude, "big"))?;
             if value.is_negative() { magnitude.neg() } else { Ok(magnitude) }
         };
         self.put_or_raise(make())
     }
     fn float(&mut self, value: f64) -> Result<()> {
-        self.put(made::float(self.py, value)?)
+        self.put_made(made::float(self.py, value))
     }
     fn text(&mut self, value: &str) -> Result<()> {
-        self.put(made::text(self.py, value)?.into_any())
+        self.put_made(made::text(self.py, value))
     }
     fn bytes(&mut self, value: &[u8]) -> Result<()> {
         let is_there = |object: &&Bound<'py, PyBytes>| std::ptr::eq(object.as_bytes(), value);
         let object = match self.blocks.iter().find(is_there) {
-            Some(object) => object.clone(),
-            None => made::bytes(self.py, value)?,
+            Some(object) => Ok(object.clone()),
+            None => made::bytes(self.py, value),
         };
-        self.put(object.into_any())
+        self.put_made(object)
     }
     fn timestamp(&mut self, value: Instant) -> Result<()> {
         self.put_or_raise(timestamp::object(self.py, value))
@@ -252,23 +287,21 @@ impl<'py> Sink for Builder<'py> {
         self.put_or_raise(made)
     }
     fn ndarray(&mut self, value: NdArrayRef<'_>) -> Result<()> {
-        let data = self.block(value.data)?;
+        let data = self.block(value.data).map_err(|lacking| self.without_memory(lacking))?;
         let array = Array { dtype: value.dtype, order: value.order, shape: value.shape.to_vec(), data };
         self.put_or_raise(arrived(self.py, array))
     }
     fn begin_array(&mut self, _len: usize) -> Result<()> {
-        self.open.push(Open::List { from: self.items.len() });
-        Ok(())
+        self.open(Open::List { from: self.items.len() })
     }
     fn end_array(&mut self) -> Result<()> {
         let Some(Open::List { from }) = self.open.pop() else { return Err(unbalanced()) };
-        let list = made::list(self.py, self.items.drain(from..))?;
-        self.put(list.into_any())
+        let list = made::list(self.py, self.items.drain(from..));
+        self.put_made(list)
     }
     fn begin_map(&mut self, len: usize) -> Result<()> {
         let entries = Entries::begin(self.py, len).map_err(|failure| self.failed(failure))?;
-        self.open.push(Open::Dict(entries));
-        Ok(())
+        self.open(Open::Dict(entries))
     }
     fn key(&mut self, text: &str) -> Result<()> {
         let Some(Open::Dict(entries)) = self.open.last_mut() else { return Err(unbalanced()) };

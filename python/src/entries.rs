@@ -7,7 +7,7 @@ use pyo3::types::{PyDict, PyString};
 
 use crate::errors::Outcome;
 use crate::keys::{self, Key, Map};
-use crate::made;
+use crate::made::{self, NoMemory};
 use crate::template::{self, Like, Number};
 
 /// A dict that has begun and not ended.
@@ -33,7 +33,12 @@ enum Insertion {
 impl<'py> Entries<'py> {
     /// Begins a dict of so many entries.
     pub fn begin(py: Python<'py>, length: usize) -> Outcome<Entries<'py>> {
-        Ok(Entries { dict: made::dict(py)?, length, key: None, insertion: Insertion::First })
+        Ok(Entries {
+            dict: made::dict(py).map_err(NoMemory::raised)?,
+            length,
+            key: None,
+            insertion: Insertion::First,
+        })
     }
 
     /// Takes the key of the next value if it is known, and so valid text; it must be new to the dict.

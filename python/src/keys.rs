@@ -5,8 +5,7 @@ use std::cell::RefCell;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
-use crate::errors::Outcome;
-use crate::made;
+use crate::made::{self, NoMemory};
 
 /// The number of places in the cache of a thread; a new key replaces the one in its place.
 const PLACES: usize = 256;
@@ -85,9 +84,9 @@ pub fn kept<'py>(py: Python<'py>, key: &[u8], map: Map) -> Option<Key<'py>> {
 /// Returns a key that is not kept, and keeps it.
 ///
 /// # Errors
-/// `OutOfMemory`.
-pub fn keep<'py>(py: Python<'py>, key: &str, map: Map) -> Outcome<Key<'py>> {
-    let text = made::text(py, key)?;
+/// Python's `MemoryError`.
+pub fn keep<'py>(py: Python<'py>, key: &str, map: Map) -> PyResult<Key<'py>> {
+    let text = made::text(py, key).map_err(NoMemory::raised)?;
     if key.len() <= LONGEST {
         let mut bytes = [0; LONGEST];
         bytes[..key.len()].copy_from_slice(key.as_bytes());
@@ -95,6 +94,8 @@ pub fn keep<'py>(py: Python<'py>, key: &str, map: Map) -> Outcome<Key<'py>> {
         let replaced = KEYS.try_with(|keys| {
             let places = &mut keys.borrow_mut().places;
             if places.is_empty() {
+                // Without memory for the cache the key is not kept.
+                made::reserve(places, PLACES).ok()?;
                 places.resize_with(PLACES, || None);
             }
             places[number(key.as_bytes())].replace(kept)

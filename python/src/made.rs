@@ -1,8 +1,8 @@
-//! New objects of Python's own types. Where there is no memory for one that is the error `OutOfMemory`; the
-//! constructors of PyO3 panic there, so `clippy.toml` refuses them everywhere else.
+//! New objects of Python's own types. Where there is no memory for one that is [`NoMemory`], and the error
+//! `OutOfMemory` of it; the constructors of PyO3 panic there, so `clippy.toml` refuses them everywhere else.
 
 use bytes::Bytes;
-use linkspan::{Error, ErrorKind, Result};
+use linkspan::{Error, ErrorKind};
 use pyo3::exceptions::PyMemoryError;
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -10,12 +10,42 @@ use pyo3::types::{PyBytes, PyDict, PyList, PyString};
 
 use crate::errors::Failure;
 
+/// There is no memory for so many bytes. It takes none itself, as the error would that is made of it: what is half
+/// built, and may have all memory, is dropped before.
+#[derive(Debug)]
+#[must_use]
+pub struct NoMemory(usize);
+
+impl NoMemory {
+    /// The exception of the interpreter, which is there already.
+    #[cold]
+    pub fn raised(self) -> PyErr {
+        PyMemoryError::new_err(())
+    }
+}
+
+impl From<NoMemory> for Error {
+    fn from(NoMemory(bytes): NoMemory) -> Error {
+        let text = format!("no memory for {bytes} bytes; free some, or lower the option max_message_size");
+        Error::new(ErrorKind::OutOfMemory, text)
+    }
+}
+
+impl From<NoMemory> for Failure {
+    fn from(lacking: NoMemory) -> Failure {
+        Failure::Core(lacking.into())
+    }
+}
+
+/// The result of making an object.
+type Made<T> = Result<T, NoMemory>;
+
 /// Returns the new object of this pointer, which the interpreter has just given.
 ///
 /// # Safety
 /// It is an object of this type which nothing else has, or null with an exception.
 #[inline]
-unsafe fn new<'py, T>(py: Python<'py>, object: *mut ffi::PyObject, bytes: usize) -> Result<Bound<'py, T>> {
+unsafe fn new<'py, T>(py: Python<'py>, object: *mut ffi::PyObject, bytes: usize) -> Made<Bound<'py, T>> {
     // SAFETY: as required of the caller.
     match unsafe { Bound::from_owned_ptr_or_opt(py, object) } {
         // SAFETY: the same.
@@ -23,31 +53,29 @@ unsafe fn new<'py, T>(py: Python<'py>, object: *mut ffi::PyObject, bytes: usize)
         None => {
             // The exception, the only one that there can be.
             drop(PyErr::take(py));
-            Err(out_of_memory(bytes))
+            Err(NoMemory(bytes))
         }
     }
 }
 
 /// Returns the length as Python counts it.
-fn size(length: usize) -> Result<ffi::Py_ssize_t> {
-    ffi::Py_ssize_t::try_from(length).map_err(|_| out_of_memory(length))
+fn size(length: usize) -> Made<ffi::Py_ssize_t> {
+    ffi::Py_ssize_t::try_from(length).map_err(|_| NoMemory(length))
 }
 
-/// The error where an object of so many bytes finds no memory.
-#[cold]
-pub fn out_of_memory(bytes: usize) -> Error {
-    let text = format!("no memory for {bytes} bytes; free some, or lower the option max_message_size");
-    Error::new(ErrorKind::OutOfMemory, text)
+/// Makes room for more items.
+pub fn reserve<T>(items: &mut Vec<T>, more: usize) -> Made<()> {
+    items.try_reserve(more).map_err(|_| NoMemory(more.saturating_mul(size_of::<T>())))
 }
 
-/// The exception of such an error.
+/// The exception for a program.
 #[cold]
-pub fn raised(error: Error) -> PyErr {
-    Failure::from(error).into()
+pub fn raised(lacking: NoMemory) -> PyErr {
+    Failure::from(lacking).into()
 }
 
 /// The error of the core for an exception that says that there is no memory; the exception itself for every other one.
-pub fn without_memory(py: Python<'_>, raised: PyErr) -> std::result::Result<Error, PyErr> {
+pub fn without_memory(py: Python<'_>, raised: PyErr) -> Result<Error, PyErr> {
     if raised.is_instance_of::<PyMemoryError>(py) {
         return Ok(Error::new(ErrorKind::OutOfMemory, "no memory for an object of Python; free some"));
     }
@@ -55,14 +83,14 @@ pub fn without_memory(py: Python<'_>, raised: PyErr) -> std::result::Result<Erro
 }
 
 /// A copy of these bytes.
-pub fn bytes<'py>(py: Python<'py>, value: &[u8]) -> Result<Bound<'py, PyBytes>> {
+pub fn bytes<'py>(py: Python<'py>, value: &[u8]) -> Made<Bound<'py, PyBytes>> {
     let size = size(value.len())?;
     // SAFETY: there are so many bytes at this place; the result is a `bytes` object or null.
     unsafe { new(py, ffi::PyBytes_FromStringAndSize(value.as_ptr().cast(), size), value.len()) }
 }
 
 /// A `bytes` object of this length whose bytes are not initialised, and which nothing else has yet.
-pub fn uninitialised_bytes(py: Python<'_>, length: usize) -> Result<Bound<'_, PyBytes>> {
+pub fn uninitialised_bytes(py: Python<'_>, length: usize) -> Made<Bound<'_, PyBytes>> {
     let size = size(length)?;
     // SAFETY: without an address the bytes are not initialised; the result is a `bytes` object or null.
     unsafe { new(py, ffi::PyBytes_FromStringAndSize(std::ptr::null(), size), length) }
@@ -70,7 +98,7 @@ pub fn uninitialised_bytes(py: Python<'_>, length: usize) -> Result<Bound<'_, Py
 
 /// A text.
 #[inline]
-pub fn text<'py>(py: Python<'py>, value: &str) -> Result<Bound<'py, PyString>> {
+pub fn text<'py>(py: Python<'py>, value: &str) -> Made<Bound<'py, PyString>> {
     let size = size(value.len())?;
     // SAFETY: there are so many bytes of UTF-8 at this place; the result is a `str` object or null.
     unsafe { new(py, ffi::PyUnicode_FromStringAndSize(value.as_ptr().cast(), size), value.len()) }
@@ -78,28 +106,28 @@ pub fn text<'py>(py: Python<'py>, value: &str) -> Result<Bound<'py, PyString>> {
 
 /// An integer.
 #[inline]
-pub fn int(py: Python<'_>, value: i64) -> Result<Bound<'_, PyAny>> {
+pub fn int(py: Python<'_>, value: i64) -> Made<Bound<'_, PyAny>> {
     // SAFETY: the result is an `int` object or null.
     unsafe { new(py, ffi::PyLong_FromLongLong(value), size_of::<i64>()) }
 }
 
 /// An integer without a sign.
 #[inline]
-pub fn uint(py: Python<'_>, value: u64) -> Result<Bound<'_, PyAny>> {
+pub fn uint(py: Python<'_>, value: u64) -> Made<Bound<'_, PyAny>> {
     // SAFETY: the result is an `int` object or null.
     unsafe { new(py, ffi::PyLong_FromUnsignedLongLong(value), size_of::<u64>()) }
 }
 
 /// A floating-point number.
 #[inline]
-pub fn float(py: Python<'_>, value: f64) -> Result<Bound<'_, PyAny>> {
+pub fn float(py: Python<'_>, value: f64) -> Made<Bound<'_, PyAny>> {
     // SAFETY: the result is a `float` object or null.
     unsafe { new(py, ffi::PyFloat_FromDouble(value), size_of::<f64>()) }
 }
 
 /// A dict without entries.
 #[inline]
-pub fn dict(py: Python<'_>) -> Result<Bound<'_, PyDict>> {
+pub fn dict(py: Python<'_>) -> Made<Bound<'_, PyDict>> {
     // SAFETY: the result is a `dict` object or null.
     unsafe { new(py, ffi::PyDict_New(), size_of::<ffi::PyDictObject>()) }
 }
@@ -108,7 +136,7 @@ pub fn dict(py: Python<'_>) -> Result<Bound<'_, PyDict>> {
 pub fn list<'py>(
     py: Python<'py>,
     items: impl ExactSizeIterator<Item = Bound<'py, PyAny>>,
-) -> Result<Bound<'py, PyList>> {
+) -> Made<Bound<'py, PyList>> {
     let length = items.len();
     let bytes = length.saturating_mul(size_of::<*mut ffi::PyObject>());
     // SAFETY: the result is a `list` object or null.
@@ -122,9 +150,9 @@ pub fn list<'py>(
 }
 
 /// A copy of these bytes in a block of the core, for an array.
-pub fn block(data: &[u8]) -> Result<Bytes> {
+pub fn block(data: &[u8]) -> Made<Bytes> {
     let mut copy = Vec::new();
-    copy.try_reserve_exact(data.len()).map_err(|_| out_of_memory(data.len()))?;
+    copy.try_reserve_exact(data.len()).map_err(|_| NoMemory(data.len()))?;
     copy.extend_from_slice(data);
     Ok(copy.into())
 }

@@ -395,7 +395,7 @@ pub fn recording_summary(
     })?;
     let mut texts = ByNotation::default();
     let schemas = described.into_iter().filter_map(|(topic, channel)| {
-        let text = texts.of(&channel, |text| made::text(py, text))?;
+        let text = texts.of(&channel, |text| Ok(made::text(py, text)?))?;
         Some(text.clone().map(|text| (topic, text)))
     });
     let schemas = schemas.collect::<linkspan::Result<_>>()?;

@@ -12,8 +12,7 @@ type Field = plan::Field<PyHandles>;
 impl Instances<'_, PyHandles> for Builder<'_> {
     fn begin_record(&mut self, record: &Record) -> Result<()> {
         let instance = self.made(record.class.instance(self.py()))?;
-        self.open(Open::Instance { instance, slot: None });
-        Ok(())
+        self.open(Open::Instance { instance, slot: None })
     }
     fn field(&mut self, field: &Field, _: usize) -> Result<()> {
         let Some(Open::Instance { slot, .. }) = self.innermost() else { return Err(unbalanced()) };

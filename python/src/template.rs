@@ -9,7 +9,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyString};
 
 use crate::errors::Outcome;
-use crate::made;
+use crate::made::{self, NoMemory};
 
 /// A dict whose values are None, and its keys in their order.
 pub struct Template {
@@ -151,7 +151,7 @@ impl Like {
     #[cold]
     pub fn entries<'py>(&self, dict: &Bound<'py, PyDict>) -> Outcome<Bound<'py, PyDict>> {
         self.template.unused.set(UNUSED);
-        let come = made::dict(dict.py())?;
+        let come = made::dict(dict.py()).map_err(NoMemory::raised)?;
         for Key { text, .. } in &self.template.keys[..self.at] {
             let text = text.bind(dict.py());
             if let Some(value) = dict.get_item(text)? {
@@ -170,6 +170,7 @@ pub fn see(dict: &Bound<'_, PyDict>, number: Number) {
     let replaced = PLACES_HERE.try_with(|places| {
         let mut places = places.borrow_mut();
         if places.is_empty() {
+            made::reserve(&mut places, PLACES).ok()?;
             places.resize_with(PLACES, Place::default);
         }
         let place = &mut places[number.0];

@@ -8,7 +8,7 @@ use pyo3::types::PyType;
 use crate::arguments::TimeText;
 use crate::class_plan::{Class, Slot};
 use crate::errors::Outcome;
-use crate::made;
+use crate::made::{self, NoMemory};
 
 /// The system clock's time in nanoseconds since 1970.
 #[pyfunction]
@@ -52,7 +52,7 @@ pub fn class(py: Python<'_>) -> PyResult<&Bound<'_, PyType>> {
 pub fn object(py: Python<'_>, instant: Instant) -> PyResult<Bound<'_, PyAny>> {
     let instants = instants(py)?;
     let instance = instants.class.instance(py)?;
-    let number = made::int(py, instant.nanoseconds()).map_err(made::raised)?;
+    let number = made::int(py, instant.nanoseconds()).map_err(NoMemory::raised)?;
     // SAFETY: made of the class of the slot, and new.
     unsafe { instants.slot.set_first(&instance, number) };
     Ok(instance)

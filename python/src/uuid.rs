@@ -4,7 +4,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 
-use crate::made;
+use crate::made::{self, NoMemory};
 
 /// The class.
 pub fn class(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
@@ -14,7 +14,7 @@ pub fn class(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
 
 /// An object of it, of these 16 bytes.
 pub fn object<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyAny>> {
-    class(py)?.call1((py.None(), made::bytes(py, bytes).map_err(made::raised)?))
+    class(py)?.call1((py.None(), made::bytes(py, bytes).map_err(NoMemory::raised)?))
 }
 
 /// The bytes of one.

@@ -151,7 +151,7 @@ def run(program, *arguments):
 
 
 @pytest.mark.costly
-@pytest.mark.parametrize("kind", ["bytes", "text", "wide text", "texts", "integers", "numbers"])
+@pytest.mark.parametrize("kind", ["bytes", "text", "wide text", "texts", "integers", "numbers", "map", "maps"])
 def test_value_without_memory_for_its_objects_is_an_error_and_is_read_later(kind):
     """Whatever is to be made: PyO3's constructors panic there."""
     reads = run(
@@ -164,6 +164,8 @@ encoded = linkspan.encode({"b": {
     "texts": lambda: ["y" * 1000] * (size // 1000),
     "integers": lambda: [1 << 40] * (size // 32),
     "numbers": lambda: [0.5, None] * (size // 64),
+    "map": lambda: {f"key {i}": 1 << 40 for i in range(size // 100)},
+    "maps": lambda: [{f"key {i}": {"a": 0.5, "b": []}} for i in range(size // 200)],
 }[sys.argv[1]]()})
 # Not over shared memory, where long bytes are objects already when the message comes.
 listener = linkspan.listen("unix:test/reader-" + str(os.getpid()))
