@@ -60,4 +60,5 @@ mod viewed_bytes;
 mod waits;
 mod waking;
 mod withdrawal;
+mod without_descriptors;
 mod workers;

@@ -72,10 +72,45 @@ pub fn receive_with(
     into: &mut [u8],
     descriptors: &mut Vec<OwnedFd>,
 ) -> Result<Option<usize>> {
+    receive(socket, into, descriptors, RecvFlags::empty())
+}
+
+/// The same, or nothing: without room for every descriptor all of it waits in the socket as before. It takes one more
+/// system call.
+///
+/// # Errors
+/// `OutOfMemory` where this process had no room for every descriptor.
+pub fn receive_all_or_none(
+    socket: impl AsFd,
+    into: &mut [u8],
+    descriptors: &mut Vec<OwnedFd>,
+) -> Result<Option<usize>> {
+    let mut copies = Vec::new();
+    // Descriptors that are peeked are new ones of this process; where it fails, those that wait are others, so that
+    // closing these does not block.
+    let Some(count) = receive(&socket, into, &mut copies, RecvFlags::PEEK)? else { return Ok(None) };
+    if count > 0 {
+        // Without room for descriptors: the kernel drops those in the socket, which are not the last either.
+        match rustix::net::recv(&socket, &mut into[..count], RecvFlags::DONTWAIT) {
+            Ok((_, taken)) if taken == count => {}
+            Ok(_) | Err(Errno::AGAIN | Errno::INTR) => return Ok(None),
+            Err(e) => return Err(e).doing("reading from a socket"),
+        }
+    }
+    descriptors.append(&mut copies);
+    Ok(Some(count))
+}
+
+fn receive(
+    socket: impl AsFd,
+    into: &mut [u8],
+    descriptors: &mut Vec<OwnedFd>,
+    how: RecvFlags,
+) -> Result<Option<usize>> {
     kernel_entry::assert_allowed();
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST))];
     let mut ancillary = RecvAncillaryBuffer::new(&mut space);
-    let flags = RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC;
+    let flags = RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC | how;
     let got = match rustix::net::recvmsg(socket, &mut [IoSliceMut::new(into)], &mut ancillary, flags) {
         Ok(got) => got,
         Err(Errno::AGAIN | Errno::INTR) => return Ok(None),
@@ -154,6 +189,23 @@ mod tests {
         assert_eq!(peek(&local, &mut bytes).unwrap(), Some((2, false)), "they are taken");
         assert!(take_all(&local).is_empty());
         assert_eq!(peek(&local, &mut bytes).unwrap(), None);
+    }
+
+    #[test]
+    fn bytes_and_descriptors_are_received_together() {
+        let (local, peer) = UnixStream::pair().unwrap();
+        let (mut bytes, mut taken) = ([0; 8], Vec::new());
+        assert_eq!(receive_all_or_none(&local, &mut bytes, &mut taken).unwrap(), None);
+        send(&peer, b"ab", &[]).unwrap();
+        send(&peer, b"cd", &[&peer, &peer]).unwrap();
+        send(&peer, b"ef", &[&peer]).unwrap();
+        for (expected, count) in [(b"abcd".as_slice(), 2), (b"ef", 3)] {
+            let received = receive_all_or_none(&local, &mut bytes, &mut taken).unwrap().unwrap();
+            assert_eq!((&bytes[..received], taken.len()), (expected, count));
+        }
+        assert_eq!(peek(&local, &mut bytes).unwrap(), None);
+        drop((peer, taken));
+        assert_eq!(receive_all_or_none(&local, &mut bytes, &mut Vec::new()).unwrap(), Some(0));
     }
 
     #[test]

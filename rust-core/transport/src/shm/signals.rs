@@ -255,10 +255,11 @@ impl Signals {
     }
 
     /// Reads bytes together with descriptors, and queues the descriptors. There has to be one for each byte that comes
-    /// with a file; which file of which slot it is, the file says.
+    /// with a file; which file of which slot it is, the file says. Without room for one all of it waits in the socket:
+    /// the message that names a file that is lost could not be read.
     fn receive_files(&self, bytes: &mut [u8], files: &mut VecDeque<OwnedFd>) -> Result<Option<usize>> {
         let mut received = Vec::new();
-        let got = rights::receive_with(&*self.socket, bytes, &mut received);
+        let got = rights::receive_all_or_none(&*self.socket, bytes, &mut received);
         let count = got.as_ref().ok().copied().flatten().unwrap_or(0);
         let expected = bytes[..count].iter().filter(|byte| self.is_file(**byte)).count();
         let fits = got.is_ok() && expected == received.len() && files.len() + received.len() <= SLOTS;

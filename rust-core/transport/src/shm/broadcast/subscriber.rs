@@ -291,6 +291,10 @@ impl BroadcastReader {
     /// count as something to read: the next `try_recv` returns the error.
     pub fn park(&mut self) -> Result<bool> {
         if let Err(end) = self.signals.prepare(Signal::Data) {
+            // This process has no descriptor left now; any other error is the end.
+            if end.kind() == ErrorKind::OutOfMemory {
+                return Err(end);
+            }
             self.end = Some(end);
             return Ok(true);
         }

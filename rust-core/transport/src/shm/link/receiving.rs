@@ -191,9 +191,9 @@ impl ShmRx {
     pub(crate) fn park(&mut self) -> Result<bool> {
         let mine = &self.shared.mine;
         self.probe_due = true;
-        if self.shared.prepare(Signal::Data).is_err() {
-            // That has ended the link, which the next `try_recv` reports.
-            return Ok(true);
+        if let Err(error) = self.shared.prepare(Signal::Data) {
+            // Any other has ended the link, which the next `try_recv` reports.
+            return if error.kind() == ErrorKind::OutOfMemory { Err(error) } else { Ok(true) };
         }
         self.park.park(&mine.memory, Stage::Poll);
         if self.reader.is_ready_fenced() || self.shared.end.get().is_some() || self.shared.has_closed() {

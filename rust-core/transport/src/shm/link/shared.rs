@@ -99,9 +99,13 @@ impl Shared {
         self.liveness.is_gone().map_err(|e| self.end(e))
     }
 
-    /// Before a half sleeps in poll, see [`Signals::prepare`]; a failure ends the link.
+    /// Before a half sleeps in poll, see [`Signals::prepare`]; a failure ends the link, but for `OutOfMemory`: this
+    /// process has no descriptor left now.
     pub(crate) fn prepare(&self, half: Signal) -> Result<()> {
-        self.signals.prepare(half).map_err(|e| self.end(e))
+        self.signals.prepare(half).map_err(|e| match e.kind() {
+            ErrorKind::OutOfMemory => e,
+            _ => self.end(e),
+        })
     }
 
     /// Wakes the half of the peer that waits for `signal`, from the stage that its park word gives.

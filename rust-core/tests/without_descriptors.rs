@@ -1,0 +1,126 @@
+//! Processes without a descriptor left: a long body whose slot needs one goes another way, and the connection stays.
+
+use std::thread;
+use std::time::Duration;
+
+use linkspan::{Channel, ErrorKind, Listener, NdArray, Options, Publisher, Subscriber, Value};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use crate::support::alone::alone;
+use crate::support::{SOON, name};
+
+/// Calls `body` while this process has no descriptor left.
+fn without_descriptors<T>(body: impl FnOnce() -> T) -> T {
+    let before = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: Some(3), maximum: before.maximum }).unwrap();
+    let result = body();
+    setrlimit(Resource::Nofile, before).unwrap();
+    result
+}
+
+fn number(of: &Value, name: &str) -> u64 {
+    of.at(name).unwrap().as_u64().unwrap()
+}
+
+fn values() -> [Value; 3] {
+    let texts = (0..10_000).map(|i| Value::from(format!("{i:020}"))).collect();
+    [
+        Value::NdArray(NdArray::vector(&vec![0.5f64; 100_000])),
+        Value::Bytes(vec![7; 1 << 20].into()),
+        Value::Array(texts),
+    ]
+}
+
+fn pair() -> (Channel, Channel) {
+    let listener = Listener::listen(&name("shm"), &Options::default()).unwrap();
+    let one = Channel::connect(&listener.endpoint(), &Options::default(), SOON).unwrap();
+    let two = listener.accept(SOON).unwrap();
+    one.send(&Value::Null, SOON).unwrap();
+    two.recv(SOON).unwrap();
+    (one, two)
+}
+
+#[test]
+fn long_body_of_a_sender_without_descriptors_goes_in_pieces() {
+    alone!(long_body_of_a_sender_without_descriptors_goes_in_pieces);
+    for value in values() {
+        let (one, two) = pair();
+        let received = without_descriptors(|| {
+            thread::scope(|scope| {
+                scope.spawn(|| one.send(&value, SOON).unwrap());
+                two.recv(SOON).unwrap()
+            })
+        });
+        assert_eq!(received.value().unwrap(), &value);
+        assert_eq!(number(&one.stats(), "bodies_without_slot"), 1);
+        one.send(&Value::from("next"), SOON).unwrap();
+        assert_eq!(two.recv(SOON).unwrap().value().unwrap(), &Value::from("next"));
+        assert_eq!(number(&one.stats(), "connections"), 1);
+    }
+}
+
+/// The ring is full, and the sender sleeps, for which it needs a descriptor.
+#[test]
+fn sender_without_descriptors_keeps_its_connection_while_it_waits_for_room() {
+    alone!(sender_without_descriptors_keeps_its_connection_while_it_waits_for_room);
+    let (one, two) = pair();
+    let mut sent = 0;
+    let error = without_descriptors(|| {
+        loop {
+            match one.send(&Value::Int(sent), Duration::from_secs(1)) {
+                Ok(_) => sent += 1,
+                Err(error) => break error,
+            }
+        }
+    });
+    assert_eq!(error.kind(), ErrorKind::OutOfMemory, "{error}");
+    for number in 0..sent {
+        assert_eq!(two.recv(SOON).unwrap().value().unwrap(), &Value::Int(number));
+    }
+    one.send(&Value::from("next"), SOON).unwrap();
+    assert_eq!(two.recv(SOON).unwrap().value().unwrap(), &Value::from("next"));
+    assert_eq!(number(&one.stats(), "connections"), 1, "{:?}", one.stats());
+}
+
+#[test]
+fn long_body_stays_the_next_of_a_receiver_without_descriptors() {
+    alone!(long_body_stays_the_next_of_a_receiver_without_descriptors);
+    for value in values() {
+        let (one, two) = pair();
+        one.send(&value, SOON).unwrap();
+        one.send(&Value::from("next"), SOON).unwrap();
+        for _ in 0..3 {
+            let error = without_descriptors(|| two.recv(SOON)).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::OutOfMemory, "{error}");
+        }
+        assert_eq!(two.recv(SOON).unwrap().value().unwrap(), &value);
+        assert_eq!(two.recv(SOON).unwrap().value().unwrap(), &Value::from("next"));
+        assert_eq!(number(&two.stats(), "missed"), 0);
+        assert_eq!(number(&one.stats(), "connections"), 1);
+    }
+}
+
+#[test]
+fn subscriber_without_descriptors_misses_no_more_than_it_says() {
+    alone!(subscriber_without_descriptors_misses_no_more_than_it_says);
+    for value in values() {
+        let publisher = Publisher::new(&name("shm"), &Options::default()).unwrap();
+        let subscriber = Subscriber::new(publisher.endpoint(), &Options::default()).unwrap();
+        publisher.wait_for_subscribers(1, SOON).unwrap();
+        publisher.send(&Value::Null).unwrap();
+        subscriber.recv(SOON).unwrap();
+        publisher.send(&value).unwrap();
+        publisher.send(&Value::from("next")).unwrap();
+        let error = without_descriptors(|| subscriber.recv(SOON)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::OutOfMemory, "{error}");
+        let lagged = subscriber.recv(SOON).unwrap_err();
+        assert_eq!((lagged.kind(), lagged.missed()), (ErrorKind::Lagged, Some(1)));
+        assert_eq!(subscriber.recv(SOON).unwrap().value().unwrap(), &Value::from("next"));
+        // The file was not lost: its slot is used again among these.
+        for _ in 0..20 {
+            publisher.send(&value).unwrap();
+            assert_eq!(subscriber.recv(SOON).unwrap().value().unwrap(), &value);
+        }
+        assert_eq!(number(&subscriber.stats(), "connections"), 1);
+    }
+}
