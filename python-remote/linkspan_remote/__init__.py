@@ -11,7 +11,8 @@ The nouns and verbs, the values and the errors are those of the module `linkspan
 
 from . import errors
 from .arrays import NdArray
-from .cbor import decode, encode
+from .cbor import decode
+from .encoder import encode
 from .errors import *  # noqa: F403 - the kinds of errors
 from .lab import Lab, connect
 from .message import Message

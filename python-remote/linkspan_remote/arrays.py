@@ -11,7 +11,8 @@ try:
 except ImportError:
     numpy = None  # type: ignore[assignment]
 
-from .errors import Malformed, Unsupported
+from .errors import Malformed, TooLarge, Unsupported
+from .limits import ARRAY_BYTES, DIMENSIONS
 
 #: The element types: the letter of `struct` and `array`, bytes of one, and the tag of RFC 8746 for little-endian
 #: elements.
@@ -98,14 +99,27 @@ class NdArray:
         return f"<linkspan_remote.NdArray {self.dtype} {'x'.join(map(str, self.shape)) or 'scalar'}>"
 
 
+def bytes_of_shape(dtype: str, shape: Tuple[int, ...]) -> int:
+    """Bytes of an array; `TooLarge` for one that no program takes."""
+    if len(shape) > DIMENSIONS:
+        raise TooLarge(f"over the rank limit: {len(shape)} dimensions asked, {DIMENSIONS} allowed")
+    part = PARTS.get(dtype, dtype)
+    if part not in DTYPES and part != "bool" or min(shape, default=0) < 0:
+        raise Unsupported(f"an array of {dtype!r} of shape {list(shape)} is none; give one of {', '.join((*DTYPES, *PARTS, 'bool'))}, and lengths from 0")
+    size = 1 if part == "bool" else DTYPES[part][1] * (2 if dtype in PARTS else 1)
+    count = 1
+    for length in shape:
+        count *= max(length, 1)
+    if count > ARRAY_BYTES or 0 not in shape and count * size > ARRAY_BYTES:
+        raise TooLarge(f"the shape {list(shape)} overflows 64 bits")
+    return 0 if 0 in shape else count * size
+
+
 def made(elements: Elements) -> Any:
     """The array that a program gets: `numpy.ndarray`, read-only, over the bytes that came; `NdArray` without NumPy."""
-    count = 1
-    for length in elements.shape:
-        count *= length
-    size = 1 if elements.dtype == "bool" else DTYPES[PARTS.get(elements.dtype, elements.dtype)][1] * (2 if elements.dtype in PARTS else 1)
-    if count * size != len(elements.data):
-        raise Malformed(f"an array of shape {list(elements.shape)} has {count} elements of {size} bytes, and {len(elements.data)} bytes came")
+    asked = bytes_of_shape(elements.dtype, elements.shape)
+    if asked != len(elements.data):
+        raise Malformed(f"an array of {elements.dtype} of shape {list(elements.shape)} has {asked} bytes, and {len(elements.data)} bytes came")
     if numpy is None:
         return NdArray(elements.dtype, elements.shape, elements.data, elements.order)
     found = numpy.frombuffer(elements.data, numpy.dtype("<" + _TO_NUMPY[elements.dtype]))
@@ -125,39 +139,41 @@ def taken(value: Any) -> Optional[Elements]:
         import struct
 
         return Elements("c128", (), "C", struct.pack("<dd", value.real, value.imag))
-    if numpy is not None and isinstance(value, (numpy.ndarray, numpy.generic)):
+    if numpy is not None and isinstance(value, (numpy.ndarray, numpy.complexfloating)):
+        if numpy.ma.is_masked(value):
+            raise Unsupported("masked elements have no form; give array.filled(value), or array.data and array.mask as two")
         return _of_numpy(numpy.asarray(value))
     if isinstance(value, (memoryview, array.array)):
-        view = memoryview(value)
-        dtype = {"?": "bool", "c": "u8"}.get(view.format) or next(
-            (name for name, (letter, size, _) in DTYPES.items() if letter.lower() in ("f", "d") and letter == view.format), None
-        ) or _integer(view)
-        if dtype is None:
-            raise Unsupported(f"a buffer of format {view.format!r} has no form here; give an array of numbers")
-        data = view.tobytes()
-        if sys.byteorder == "big" and view.itemsize > 1:
-            swapped = array.array(DTYPES[dtype][0], data)
-            swapped.byteswap()
-            data = swapped.tobytes()
-        return Elements(dtype, tuple(view.shape or ()), "C", data)
+        return _of_buffer(memoryview(value))
     return None
 
 
-def _integer(view: memoryview) -> Optional[str]:
+def _of_buffer(view: memoryview) -> Elements:
+    # Those of ctypes say that they are little-endian, where they are.
+    letter = view.format.lstrip("@=<" if sys.byteorder == "little" else "@=")
+    dtype = {"?": "bool", "c": "u8", "f": "f32", "d": "f64"}.get(letter) or _integer(letter, view.itemsize)
+    if dtype is None:
+        raise Unsupported(f"a buffer of format {view.format!r} has no form here; give an array of numbers")
+    data = view.tobytes()
+    if sys.byteorder == "big" and view.itemsize > 1:
+        swapped = array.array(DTYPES[dtype][0], data)
+        swapped.byteswap()
+        data = swapped.tobytes()
+    return Elements(dtype, tuple(view.shape or ()), "C", data)
+
+
+def _integer(letter: str, size: int) -> Optional[str]:
     """The type of integers of a buffer; their widths differ between systems."""
-    if view.format not in "bBhHiIlLqQnN":
-        return None
-    return f"{'i' if view.format in 'bhilqn' else 'u'}{8 * view.itemsize}"
+    return f"{'i' if letter in 'bhilqn' else 'u'}{8 * size}" if letter and letter in "bBhHiIlLqQnN" else None
 
 
 def _of_numpy(value: Any) -> Optional[Elements]:
+    """An array of numbers; none for one of anything else."""
     if value.dtype.kind == "f" and value.dtype.itemsize == 2:
         value = value.astype("f4")
-    if numpy.ma.is_masked(value):
-        raise Unsupported("an array with masked elements has no form; give array.filled(number)")
     name = _OF_NUMPY.get(f"{value.dtype.kind}{value.dtype.itemsize}")
     if name is None:
-        raise Unsupported(f"an array of {value.dtype} has no form here; give numbers of at most 64 bits, or a list")
+        return None
     by_columns = value.ndim > 1 and value.flags.f_contiguous and not value.flags.c_contiguous
     little = value.astype(value.dtype.newbyteorder("<"), copy=False)
     data = little.tobytes(order="F" if by_columns else "C")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import re
 import socket
 import ssl
 import threading
@@ -17,6 +18,8 @@ import websockets
 from websockets.asyncio.client import connect as open_socket
 
 from . import cbor, errors
+from .encoder import Encoded, encode, encode_within
+from .limits import Limits
 
 #: Seconds that a call may take where nothing is said.
 DEFAULT_TIMEOUT = 30.0
@@ -61,21 +64,36 @@ class Address:
 
     def __init__(self, text: str) -> None:
         if not isinstance(text, str):
-            raise errors.WrongType(f"address={text!r}: give the text that `linkspan gateway` prints, or ws://HOST:PORT or wss://HOST:PORT")
-        parts = urllib.parse.urlsplit(text if "://" in text else f"ws://{text}")
-        scheme = {"ws": "ws", "http": "ws", "wss": "wss", "https": "wss"}.get(parts.scheme)
+            given = repr(text) if isinstance(text, (int, float, type(None))) else f"a {type(text).__name__}"
+            raise errors.WrongType(f"address={given}: give the text that `linkspan gateway` prints, or ws://HOST:PORT or wss://HOST:PORT")
         try:
-            port = parts.port
-        except ValueError:
-            port = -1
-        if scheme is None or not parts.hostname or port == -1 or parts.query or parts.username:
-            shown = text.split("#")[0]
-            raise errors.InvalidEndpoint(f"address={shown!r}: give ws://HOST:PORT, wss://HOST:PORT, or the address that `linkspan gateway` prints")
+            parts = urllib.parse.urlsplit(text if "://" in text else f"ws://{text}")
+            port, host = parts.port, parts.hostname
+        except ValueError:  # its text may have all of the address
+            parts, port, host = urllib.parse.urlsplit(""), None, None
+        scheme = {"ws": "ws", "http": "ws", "wss": "wss", "https": "wss"}.get(parts.scheme)
+        # The viewers' form has the token in the query.
+        query = urllib.parse.parse_qs(parts.query, keep_blank_values=True)
+        if scheme is None or not host or "@" in parts.netloc or query.keys() - {"token"}:
+            raise errors.InvalidEndpoint(
+                f"address={_without_secrets(text)!r}: give ws://HOST:PORT, wss://HOST:PORT, or the address that `linkspan gateway` prints"
+            )
         folder = parts.path.rstrip("/")
+        #: Without a token: it is in the texts of errors.
         self.url = f"{scheme}://{parts.netloc}{folder if folder.endswith('/linkspan') else folder + '/linkspan'}"
         self.is_tls = scheme == "wss"
-        fields = urllib.parse.parse_qs(parts.fragment)
+        fields = {**query, **urllib.parse.parse_qs(parts.fragment)}
         self.token: Optional[str] = fields.get("token", [None])[0]
+
+
+def _without_secrets(address: str) -> str:
+    """An address for texts: its scheme, machine and folder. User info, query and fragment may be secrets."""
+    found = re.fullmatch(r"([A-Za-z][A-Za-z0-9+.-]*://)?(.*)", address, re.DOTALL)
+    scheme, rest = found.groups("") if found else ("", "")
+    shown, *behind = re.split("[?#]", rest, maxsplit=1)
+    if "@" in rest:  # a password may have the other marks, too
+        shown = f"…@{shown.rpartition('@')[2]}" if "@" in shown else "…"
+    return f"{scheme}{shown}{'…' if behind and shown != '…' else ''}"
 
 
 #: Those of this process.
@@ -249,7 +267,7 @@ class Link:
         try:
             opened = open_socket(url, subprotocols=[_SUBPROTOCOL], max_size=None, compression=None, open_timeout=10, close_timeout=1, **tls)  # type: ignore[arg-type,list-item]
             async with opened as ws:
-                await ws.send(cbor.encode({"type": "hello", "version": 1, "token": self._token}))
+                await ws.send(encode({"type": "hello", "version": 1, "token": self._token}))
                 welcome = await asyncio.wait_for(ws.recv(), 10)
                 frame = cbor.decode_frame(welcome) if isinstance(welcome, bytes) else {}
                 if frame.get("type") == "error":
@@ -341,8 +359,8 @@ def _fitting(frame: Dict[str, Any], limits: Dict[str, Any]) -> bytes:
     values: List[Dict[str, Any]] = [frame, frame.get("failure") or {}]
     for part, key in zip(values, ("value", "data")):
         if key in part:
-            part[key] = cbor.Encoded(cbor.encode_within(part[key], cbor.Limits.of(limits)))
-    data = cbor.encode(frame)
+            part[key] = Encoded(encode_within(part[key], Limits.of(limits)))
+    data = encode(frame)
     most = limits.get("message")
     if most is not None and len(data) > most:
         raise errors.TooLarge(f"a message of {len(data)} bytes; the gateway takes {most}, which `linkspan gateway --max-message-size` raises")
