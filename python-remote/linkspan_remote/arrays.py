@@ -140,7 +140,8 @@ def taken(value: Any) -> Optional[Elements]:
 
         return Elements("c128", (), "C", struct.pack("<dd", value.real, value.imag))
     if numpy is not None and isinstance(value, (numpy.ndarray, numpy.complexfloating)):
-        if numpy.ma.is_masked(value):
+        # The fields of a record are looked at one by one: NumPy finds no mark in a mask that is a record itself.
+        if value.dtype.names is None and numpy.ma.is_masked(value):
             raise Unsupported("masked elements have no form; give array.filled(value), or array.data and array.mask as two")
         return _of_numpy(numpy.asarray(value))
     if isinstance(value, (memoryview, array.array)):

@@ -74,8 +74,6 @@ def _of_numpy(numpy: Any, value: Any) -> Any:
     if kind == "V" and names is not None:
         return {name: value[name] for name in names}
     if kind == "M":
-        if is_array and value.ndim > DIMENSIONS:
-            raise TooLarge(f"over the rank limit: {value.ndim} dimensions asked, {DIMENSIONS} allowed")
         return _instants(numpy, value)
     if kind == "m":
         return _seconds(numpy, value)
@@ -101,6 +99,8 @@ def _instants(numpy: Any, value: Any) -> Any:
     if numpy.any(outside):
         first = numpy.asarray(value)[outside][0] if numpy.ndim(value) else value
         raise Unsupported(f"{first} has no form: a timestamp is nanoseconds since 1970, from 1677-09-22 to 2262-04-11; give such a one")
+    if value.ndim > DIMENSIONS:
+        raise TooLarge(f"over the rank limit: {value.ndim} dimensions asked, {DIMENSIONS} allowed")
     least = -(2**63)
 
     def part(item: Any) -> Any:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any, Dict, Iterable, List, Optional, Union
 
 from . import errors
+from .address import Address
 from .asking import Question
-from .link import DEFAULT_TIMEOUT, Address, Deadline, Link, parse_certificate
+from .link import DEFAULT_TIMEOUT, Deadline, Link, parse_certificate
 from .message import Message
 from .publisher import Publisher
 from .server import Server

@@ -1,12 +1,12 @@
 """Values that programs elsewhere send: as the module linkspan sends them, or refused here with its kind of error; the connection goes on."""
 
 import array
-import collections
 import collections.abc
 import ctypes
 import datetime
 import enum
 import mmap
+import random
 import sys
 import threading
 from collections.abc import Iterator
@@ -133,6 +133,17 @@ def test_it_is_refused_with_the_kind_of_the_module_its_path_and_what_to_give(val
     assert text in str(raised.value) and str(raised.value).startswith("v/0"), raised.value
 
 
+def test_records_with_a_mask_are_sent_where_nothing_is_masked() -> None:
+    """The module refuses the first with an error of NumPy."""
+    records = numpy.ma.array([(1, 2.0)], mask=[(0, 0)], dtype=[("a", "i4"), ("b", "f8")])
+    assert linkspan_remote.encode(records) == linkspan.encode(records.data)
+    records["b"][0] = numpy.ma.masked
+    for masked in (records, records[0]):
+        with pytest.raises(errors.Unsupported) as raised:
+            linkspan_remote.encode(masked)
+        assert str(raised.value).startswith("b: ") and "array.filled" in str(raised.value)
+
+
 def test_tables_and_columns_are_refused_and_what_to_give_is_taken() -> None:
     series, frame = pandas.Series([1, 2], index=["a", "b"]), pandas.DataFrame({"a": [1, 2]})
     few, table = polars.Series([1, 2]), polars.DataFrame({"a": [1, 2]})
@@ -151,6 +162,54 @@ def test_tables_and_columns_are_refused_and_what_to_give_is_taken() -> None:
     for library, instead in forms._INSTEAD.items():
         row = next(line for line in readme.splitlines() if line.lower().startswith(f"| {library}"))
         assert all(form in row for form in instead.split(", or ")), row
+
+
+def chosen(chance: random.Random, levels: int) -> Any:
+    """A value of a program, most of them near a limit or of a rare type."""
+    kind = chance.randrange(9 if levels else 7)
+    if kind == 0:
+        return chance.choice([-1, 1]) * (1 << chance.choice([63, 64, 65, 1023, 8191, 8192])) + chance.randrange(-1, 2)
+    if kind == 1:
+        digits = "".join(chance.choice("019") for _ in range(chance.choice([1, 2, 1023, 1024, 1025])))
+        return Decimal(f"{chance.choice(['', '-'])}{digits}E{chance.choice([0, -3, 2**31 - 1, 2**31, -(2**31), -(2**31) - 1]) + chance.randrange(-1025, 3)}")
+    if kind == 2:
+        return Decimal(chance.choice(["NaN", "-NaN", "sNaN", "NaN7", "Infinity", "-Infinity", "-0.00", "1.50"]))
+    if kind == 3:
+        shape = [chance.choice([0, 1, 1, 1, 2]) for _ in range(chance.choice([0, 1, 2, 15, 16]))]
+        dtype = chance.choice(["?", "i1", ">i2", "u8", "f2", ">f4", "f8", "c8", "g", "U2", "S2", "V2", "O", "M8[s]", "M8[ps]", "M8[Y]", "m8[ns]", "m8[M]", "i4,U2", "M8"])
+        array = numpy.zeros(shape, dtype, order=chance.choice(["C", "F"]))  # type: ignore[call-overload]
+        masked = numpy.ma.array(array, mask=chance.choice([False, True])) if chance.random() < 0.1 and array.dtype.names is None else array
+        return masked[()] if chance.random() < 0.3 else masked
+    if kind == 4:
+        unit = chance.choice(["Y", "M", "W", "D", "s", "ms", "ns", "ps", "as"])
+        return getattr(numpy, chance.choice(["datetime64", "timedelta64"]))(chance.choice([0, 1, -1, 999, 2**40, -(2**62), 2**63 - 1]), unit)
+    if kind == 5:
+        return chance.choice([pandas.NaT, pandas.NA, Colour.RED, Loud("x"), "\ud800", object(), 1j, numpy.str_("x"), numpy.longdouble(1), numpy.float16(2)])
+    if kind == 6:
+        return chance.choice([numpy.zeros((), RECORD)[()], (ctypes.c_long * 2)(), ctypes.c_int(5), ctypes.c_wchar("a"), array_of(chance), memoryview(b"ab")[::-1]])
+    if kind == 7:
+        return [chosen(chance, levels - 1) for _ in range(chance.randrange(3))]
+    return {chance.choice("abc"): chosen(chance, levels - 1) for _ in range(chance.randrange(3))}
+
+
+def array_of(chance: random.Random) -> Any:
+    return array.array(chance.choice("bBhHiIlLqQfd"), [1, 2])
+
+
+def test_random_values_are_encoded_or_refused_as_by_the_module_and_taken_by_its_decoder() -> None:
+    seed = random.randrange(2**32)
+    print(f"seed {seed}")
+    chance = random.Random(seed)
+    encoded = 0
+    for _ in range(5_000):
+        value = chosen(chance, 2)
+        here, there = said_by(linkspan_remote.encode, value), said_by(linkspan.encode, value)
+        assert here == there, (value, here, there)
+        if isinstance(here, bytes):
+            linkspan.decode(here)
+            linkspan_remote.decode(here)
+            encoded += 1
+    assert 1_000 < encoded < 4_500, encoded
 
 
 class Fails(collections.abc.Mapping):  # type: ignore[type-arg]
