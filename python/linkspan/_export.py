@@ -17,10 +17,7 @@ from typing import Any, TextIO
 from . import _native
 from .errors import Error, NoSpace
 from .recording import Recording, Table, exporting, writer
-from .timestamp import Timestamp
 
-#: The last time that a timestamp has.
-_LAST = 2**63 - 1
 #: Files that are written at the same time, at most: each pass over the recording writes some of them.
 _OPEN = 128
 
@@ -53,7 +50,7 @@ def _write(recording: Recording, form: str, request: dict[str, Any], made: dict[
     """Writes all names into one file, or a file for each; returns those that have no table, and what of others is left out. `doing` has what is
     written now."""
     paths: dict[str, str] = dict(request["tables"])
-    found = recording._tables_of(list(paths), made["begin"], made["end"])
+    found = recording._tables_of(list(paths), made["times"])
     refused: list[dict[str, Any]] = []
     for name in list(paths):
         try:
@@ -116,8 +113,8 @@ def export(request: dict[str, Any], out: TextIO, may_name: Callable[[], None] = 
     """Writes the files; whatever is raised meanwhile is one line. `may_name` ends it where no file is to get its name any more."""
     form, tables = request["form"], request["tables"]
     made: dict[str, Any] = {
-        "begin": Timestamp(min(request["begin"], _LAST)),
-        "end": Timestamp(min(request["end"], _LAST)),
+        # Nanoseconds since 1970, or in a list those since the beginning.
+        "times": tuple(tuple(time) if isinstance(time, list) else time for time in (request["begin"], request["end"])),
         "replace": request["replace"],
         "mode": request["mode"],
     }

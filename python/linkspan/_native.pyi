@@ -47,13 +47,13 @@ def recording_summary(
 def one_line(text: str) -> str: ...
 def fail_by_system(doing: str, errno: int) -> NoReturn: ...
 def file_path(path: str | PathLike[str]) -> str: ...
-def recording_outline(path: str, max_message_size: int | None = None) -> tuple[list[str], int | None, list[str]]: ...
+def recording_outline(path: str, max_message_size: int | None = None) -> tuple[list[str], list[str]]: ...
 def recording_events(path: str, max_message_size: int | None = None) -> list[dict[str, Any]]: ...
 def recording_table(
     path: str,
     names: Sequence[str],
-    begin: int,
-    end: int,
+    begin: int | tuple[int],
+    end: int | tuple[int],
     of_several_names: bool,
     max_message_size: int | None = None,
 ) -> Table: ...
@@ -124,8 +124,8 @@ class RecordingReader:
         cls,
         path: str,
         names: Sequence[str],
-        begin: int,
-        end: int,
+        begin: int | tuple[int],
+        end: int | tuple[int],
         follow: bool = False,
         timeout: Seconds = ...,
         max_message_size: int | None = None,
@@ -150,8 +150,8 @@ class RecordingTables:
         cls,
         path: str,
         names: Sequence[str],
-        begin: int,
-        end: int,
+        begin: int | tuple[int],
+        end: int | tuple[int],
         rows: int,
         of_several_names: bool,
         max_message_size: int | None = None,
@@ -162,7 +162,12 @@ class RecordingTables:
 @final
 class TablesOfNames:
     def __new__(
-        cls, path: str, names: Sequence[str], begin: int, end: int, max_message_size: int | None = None
+        cls,
+        path: str,
+        names: Sequence[str],
+        begin: int | tuple[int],
+        end: int | tuple[int],
+        max_message_size: int | None = None,
     ) -> TablesOfNames: ...
     def check(self, name: str) -> None: ...
     def left_out(self, name: str) -> int: ...

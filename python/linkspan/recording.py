@@ -45,6 +45,9 @@ class Scalar(Protocol):
 #: Seconds since the beginning of the recording, or an instant: a `Timestamp`, a `datetime` with a time zone, a `numpy.datetime64`.
 When = float | timedelta | Timestamp | datetime | Scalar
 
+#: The same for the engine: nanoseconds since 1970, or in a tuple those since the beginning, without the steps of the clock.
+Place = int | tuple[int]
+
 _SECOND = 1_000_000_000
 _END = 2**64 - 1
 #: The last time that a timestamp has.
@@ -220,7 +223,7 @@ class Recording:
     or wrong is read as far as it goes: `problems` says where. Messages of more than 64 MiB need `max_message_size`, in bytes.
     """
 
-    __slots__ = ("_beginning", "_closed", "_found", "follow", "max_message_size", "path")
+    __slots__ = ("_closed", "_found", "_outlined", "follow", "max_message_size", "path")
 
     def __init__(
         self, path: str | os.PathLike[str], *, follow: bool = False, max_message_size: int | None = None
@@ -229,7 +232,7 @@ class Recording:
         self.follow = follow
         self.max_message_size = max_message_size
         self._closed = False
-        self._beginning: tuple[list[str], int | None, list[str]] | None = None
+        self._outlined: tuple[list[str], list[str]] | None = None
         self._found: tuple[dict[str, Any], dict[str, str]] | None = None
         # Errors of the file come from here, and not from the first use.
         _native.RecordingReader(self.path, [], 0, _END, follow, max_message_size=max_message_size)
@@ -476,7 +479,7 @@ class Recording:
         or that of names in its folder.
         """
         chosen = self._matching(names)
-        found = self._tables_of(chosen, begin, end)
+        found = self._tables_of(chosen, self._times(begin, end))
         for name in chosen:
             found.check(name)
             found.check_whole(name)
@@ -514,9 +517,9 @@ class Recording:
         """The error of a file that would have no message: none is made."""
         return NotFound(_native.one_line(f"{self.path} has no message of {', '.join(names[:20])} in these times"))
 
-    def _tables_of(self, names: list[str], begin: When | None, end: When | None) -> _native.TablesOfNames:
+    def _tables_of(self, names: list[str], times: tuple[Place, Place]) -> _native.TablesOfNames:
         """The tables of these names, whose columns one pass over the recording finds."""
-        return _native.TablesOfNames(self.path, names, *self._times(begin, end), self.max_message_size)
+        return _native.TablesOfNames(self.path, names, *times, self.max_message_size)
 
     def _chosen(self, tables: _native.TablesOfNames, names: list[str]) -> Iterator[tuple[str, Table]]:
         """The batches of some of them, each with its name, in one more pass."""
@@ -524,12 +527,12 @@ class Recording:
         for name, native in tables:
             yield name, Table(native)
 
-    def _outline(self) -> tuple[list[str], int | None, list[str]]:
-        """Its names, when it begins, and what damage was found, without a look at the messages where it was closed."""
+    def _outline(self) -> tuple[list[str], list[str]]:
+        """Its names, and what damage was found, without a look at the messages where it was closed."""
         self._open()
-        if self._beginning is None or self.follow:
-            self._beginning = _native.recording_outline(self.path, self.max_message_size)
-        return self._beginning
+        if self._outlined is None or self.follow:
+            self._outlined = _native.recording_outline(self.path, self.max_message_size)
+        return self._outlined
 
     def _matching(self, names: Iterable[str]) -> list[str]:
         """Its names that are or fit one of these; all, where none is given. `NotFound` for one that fits none."""
@@ -544,17 +547,17 @@ class Recording:
 
     def _check(self, names: Iterable[str]) -> None:
         """`NotFound` for a name or pattern that fits none."""
-        there, _, damage = self._outline()
+        there, damage = self._outline()
         for name in names:
             if not _native.matching_names(there, [name]):
                 shown = ", ".join(there[:_MOST_NAMED]) + (f" and {len(there) - _MOST_NAMED} more" if len(there) > _MOST_NAMED else "")
                 hidden = f"; damage may hide it: {damage[0]}" if damage else ""
                 raise NotFound(_native.one_line(f"{name} fits no name of {self.path}; it has {shown or 'none'}{hidden}"))
 
-    def _times(self, begin: When | None, end: When | None) -> tuple[int, int]:
+    def _times(self, begin: When | None, end: When | None) -> tuple[Place, Place]:
         return self._time("begin", begin, 0), self._time("end", end, _END)
 
-    def _time(self, name: str, when: When | None, otherwise: int) -> int:
+    def _time(self, name: str, when: When | None, otherwise: int) -> Place:
         if when is None:
             return otherwise
         if type(when).__module__ == "numpy":
@@ -573,7 +576,7 @@ class Recording:
             raise _no_time(name, when, "seconds since the beginning from 0 upwards, or a Timestamp")
         if when > _END / _SECOND and when != float("inf"):
             raise _no_time(name, when, "fewer seconds: 64 bits do not have so many nanoseconds; Timestamp(n) is n nanoseconds since 1970")
-        return _END if when == float("inf") else min((self._outline()[1] or 0) + round(when * _SECOND), _END)
+        return _END if when == float("inf") else (min(round(when * _SECOND), _END),)
 
     def __repr__(self) -> str:
         path = _native.one_line(self.path)

@@ -13,7 +13,7 @@ use linkspan::{
 };
 use linkspan_recording::columns::{BATCH, LOOKED_AT, Tables};
 use linkspan_recording::reader::{ByNotation, Limits, Message as Read, fingerprint};
-use linkspan_recording::{Columns, Entry, Outline, Reader, Summary, files, parts};
+use linkspan_recording::{Columns, Entry, Instant, Outline, Reader, Summary, Within, files, parts};
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
@@ -67,9 +67,36 @@ fn message(read: &Read<'_>, schema: Option<[u8; 32]>, limits: Limits) -> (Arrive
 /// Which messages of a recording are asked for.
 struct Choice {
     names: Names,
-    from: u64,
-    to: u64,
+    /// As they were given: each pass has its own, which follows the clock of the recording.
+    within: Within,
     limits: Limits,
+}
+
+/// A pass over the entries of a recording.
+struct Pass {
+    reader: Reader,
+    within: Within,
+}
+
+/// A time of a recording: nanoseconds since 1970, or in a tuple those since its beginning.
+#[derive(FromPyObject)]
+pub enum Place {
+    At(u64),
+    After((u64,)),
+}
+
+impl From<Place> for Instant {
+    fn from(place: Place) -> Instant {
+        match place {
+            Place::At(time) => Instant::At(time),
+            Place::After((time,)) => Instant::After(time),
+        }
+    }
+}
+
+/// The times between these two.
+fn within(begin: Place, end: Place) -> Within {
+    Within::new(Some(begin.into()), Some(end.into()))
 }
 
 /// The limits of a reader of messages of up to this size; those of channels where none is given.
@@ -88,31 +115,37 @@ enum Names {
 
 impl Choice {
     /// Messages of these names of a recording.
-    fn of(names: Vec<String>, from: u64, to: u64, max_message_size: Option<MaxMessageSize>) -> Choice {
+    fn of(names: Vec<String>, within: Within, max_message_size: Option<MaxMessageSize>) -> Choice {
         let names = Names::These(names.into_iter().collect());
-        Choice { names, from, to, limits: limits(max_message_size) }
+        Choice { names, within, limits: limits(max_message_size) }
     }
 
-    fn open(&self, path: &Path) -> linkspan::Result<Reader> {
+    fn open(&self, path: &Path) -> linkspan::Result<Pass> {
         let reader = Reader::with_limits(path, self.limits)?;
-        if (self.from, self.to) == (0, u64::MAX) { Ok(reader) } else { reader.within(self.from, self.to) }
+        let (from, to) = self.within.certain_times();
+        let reader = if (from, to) == (0, u64::MAX) { reader } else { reader.within(from, to)? };
+        Ok(self.pass(reader))
+    }
+
+    fn pass(&self, reader: Reader) -> Pass {
+        Pass { reader, within: self.within.anew() }
     }
 
     /// Adds messages until there are so many rows, or they take so many bytes, or no more messages; returns the number
     /// of rows.
     fn fill(
         &self,
-        reader: &mut Reader,
+        pass: &mut Pass,
         columns: &mut Columns,
         rows: usize,
         bytes: u64,
     ) -> linkspan::Result<usize> {
         while columns.rows() < rows
             && (columns.rows() == 0 || columns.held() < bytes)
-            && let Some(entry) = reader.read()?
+            && let Some(entry) = pass.reader.read()?
         {
-            if let Entry::Message(read) = entry
-                && self.has(&read)
+            if self.has(&mut pass.within, &entry)
+                && let Entry::Message(read) = entry
             {
                 columns.add(&read)?;
             }
@@ -120,14 +153,23 @@ impl Choice {
         Ok(columns.rows())
     }
 
-    fn has(&self, message: &Read<'_>) -> bool {
+    /// Returns whether an entry is a message that is asked for; takes each of them.
+    fn has(&self, within: &mut Within, entry: &Entry<'_>) -> bool {
+        let message = match entry {
+            Entry::Message(message) if !message.channel.repeated => message,
+            Entry::Event(event) => {
+                within.note(event);
+                return false;
+            }
+            _ => return false,
+        };
         let topic = &message.channel.topic;
         let has_name = || match &self.names {
             Names::All => true,
             Names::These(names) => names.contains(topic),
             Names::Matching(patterns) => patterns.iter().any(|name| registry::matches(name, topic)),
         };
-        !message.channel.repeated && (self.from..=self.to).contains(&message.received) && has_name()
+        within.place(message.received).is_eq() && has_name()
     }
 }
 
@@ -165,7 +207,7 @@ impl<T> Exclusive<T> {
 /// Reads the messages of a recording, one after the other.
 #[pyclass(frozen, module = "linkspan")]
 pub struct RecordingReader {
-    reader: Exclusive<Reader>,
+    pass: Exclusive<Pass>,
     fingerprints: Exclusive<ByNotation<Option<[u8; 32]>>>,
     choice: Choice,
     patience: Timeout,
@@ -174,8 +216,8 @@ pub struct RecordingReader {
 
 #[pymethods]
 impl RecordingReader {
-    /// Messages of these names (all, if there is none) that were received within these times, in nanoseconds since
-    /// 1970; of those that fit these names and patterns where the recording is followed.
+    /// Messages of these names (all, if there is none) that were received within these times; of those that fit these
+    /// names and patterns where the recording is followed.
     #[new]
     #[expect(clippy::too_many_arguments, reason = "they are keywords")]
     #[pyo3(signature = (path, names, begin, end, follow=Follow(false), timeout=Patience::of(Timeout::Forever), max_message_size=None))]
@@ -183,22 +225,23 @@ impl RecordingReader {
         py: Python<'_>,
         path: FilePath,
         names: RecordedNames,
-        begin: u64,
-        end: u64,
+        begin: Place,
+        end: Place,
         follow: Follow,
         timeout: Patience,
         max_message_size: Option<MaxMessageSize>,
     ) -> Outcome<RecordingReader> {
+        let is_followed = follow.0;
         let names = match names.0 {
             names if names.is_empty() => Names::All,
-            names if follow.0 => Names::Matching(names),
+            names if is_followed => Names::Matching(names),
             names => Names::These(names.into_iter().collect()),
         };
-        let choice = Choice { names, from: begin, to: end, limits: limits(max_message_size) };
-        let reader =
-            py.detach(|| if follow.0 { Reader::follow(&path, choice.limits) } else { choice.open(&path) })?;
+        let choice = Choice { names, within: within(begin, end), limits: limits(max_message_size) };
+        let follow = |path: &Path| Ok(choice.pass(Reader::follow(path, choice.limits)?));
+        let pass = py.detach(|| if is_followed { follow(&path) } else { choice.open(&path) })?;
         Ok(RecordingReader {
-            reader: Exclusive::new(reader),
+            pass: Exclusive::new(pass),
             fingerprints: Exclusive::new(ByNotation::default()),
             choice,
             patience: timeout.timeout,
@@ -217,10 +260,11 @@ impl RecordingReader {
         };
         loop {
             let (found, has_ended) = py.detach(|| -> linkspan::Result<_> {
-                let mut reader = self.reader.lock()?;
+                let mut pass = self.pass.lock()?;
+                let Pass { reader, within } = &mut *pass;
                 while let Some(entry) = reader.read()? {
-                    if let Entry::Message(read) = entry
-                        && self.choice.has(&read)
+                    if self.choice.has(within, &entry)
+                        && let Entry::Message(read) = entry
                     {
                         let mut known = self.fingerprints.lock()?;
                         let schema = known.of(read.channel, fingerprint).copied().flatten();
@@ -238,7 +282,7 @@ impl RecordingReader {
                 return Ok(None);
             }
             let left = deadline.remaining().map_or(Timeout::Forever, Timeout::After);
-            let goes_on = waiting(py, Patience::of(left), None, |wait| self.reader.lock()?.wait(wait))?;
+            let goes_on = waiting(py, Patience::of(left), None, |wait| self.pass.lock()?.reader.wait(wait))?;
             if !goes_on {
                 let text =
                     "no further message was recorded in time; its recorder has not ended the recording";
@@ -250,15 +294,15 @@ impl RecordingReader {
     /// What was found wrong in the files so far.
     #[getter]
     fn problems(&self) -> Outcome<Vec<String>> {
-        let reader = self.reader.lock()?;
-        Ok(reader.problems().iter().map(ToString::to_string).collect())
+        let pass = self.pass.lock()?;
+        Ok(pass.reader.problems().iter().map(ToString::to_string).collect())
     }
 
     /// Where it is, without a wait for another thread that reads.
     fn __repr__(&self) -> String {
         let path = |path: &Path| linkspan::one_line(&path.to_string_lossy()).to_string();
-        let state = match self.reader.try_lock() {
-            Some(reader) => match reader.place() {
+        let state = match self.pass.try_lock() {
+            Some(pass) => match pass.reader.place() {
                 Some((part, offset)) => format!("at byte {offset} of {}", path(part)),
                 None => format!("at the end of {}", path(&self.path)),
             },
@@ -358,19 +402,19 @@ fn finished() -> Error {
     Error::new(ErrorKind::InvalidState, "the file was finished")
 }
 
-/// The names of a recording, when it begins in nanoseconds since 1970, where it does, and what was found damaged on the
-/// way: without a look at messages of parts that were closed.
+/// The names of a recording, and what was found damaged on the way: without a look at messages of parts that were
+/// closed.
 #[pyfunction]
 #[pyo3(signature = (path, max_message_size=None))]
 pub fn recording_outline(
     py: Python<'_>,
     path: FilePath,
     max_message_size: Option<MaxMessageSize>,
-) -> Outcome<(Vec<String>, Option<u64>, Vec<String>)> {
+) -> Outcome<(Vec<String>, Vec<String>)> {
     let outline = py.detach(|| Outline::with_limits(&path, limits(max_message_size)))?;
     let damage = outline.problems.iter().filter(|problem| problem.is_loss()).map(ToString::to_string);
     let damage = damage.collect();
-    Ok((outline.names.into_iter().collect(), outline.time.map(|(begin, _)| begin), damage))
+    Ok((outline.names.into_iter().collect(), damage))
 }
 
 /// The value of a summary, and pairs of a name and a schema: a text that many names have is one object.
@@ -447,16 +491,16 @@ pub fn recording_table(
     py: Python<'_>,
     path: FilePath,
     names: RecordedNames,
-    begin: u64,
-    end: u64,
+    begin: Place,
+    end: Place,
     of_several_names: bool,
     max_message_size: Option<MaxMessageSize>,
 ) -> Outcome<Table> {
-    let choice = Choice::of(names.0, begin, end, max_message_size);
+    let choice = Choice::of(names.0, within(begin, end), max_message_size);
     Ok(py.detach(|| -> linkspan::Result<_> {
-        let mut reader = choice.open(&path)?;
-        let mut columns = columns(of_several_names, &choice).within(reader.room());
-        let rows = choice.fill(&mut reader, &mut columns, usize::MAX, u64::MAX)?;
+        let mut pass = choice.open(&path)?;
+        let mut columns = columns(of_several_names, &choice).within(pass.reader.room());
+        let rows = choice.fill(&mut pass, &mut columns, usize::MAX, u64::MAX)?;
         Ok(Table::new(columns.take(), rows))
     })?)
 }
@@ -465,7 +509,7 @@ pub fn recording_table(
 /// that does not grow with the recording.
 #[pyclass(frozen, module = "linkspan")]
 pub struct RecordingTables {
-    state: Exclusive<(Reader, Columns)>,
+    state: Exclusive<(Pass, Columns)>,
     choice: Choice,
     rows: usize,
     path: PathBuf,
@@ -480,19 +524,19 @@ impl RecordingTables {
         py: Python<'_>,
         path: FilePath,
         names: RecordedNames,
-        begin: u64,
-        end: u64,
+        begin: Place,
+        end: Place,
         rows: Rows,
         of_several_names: bool,
         max_message_size: Option<MaxMessageSize>,
     ) -> Outcome<RecordingTables> {
         let rows = rows.0;
-        let choice = Choice::of(names.0, begin, end, max_message_size);
+        let choice = Choice::of(names.0, within(begin, end), max_message_size);
         let state = py.detach(|| -> linkspan::Result<_> {
-            let (mut reader, mut columns) = (choice.open(&path)?, columns(of_several_names, &choice));
-            while choice.fill(&mut reader, &mut columns, LOOKED_AT, BATCH)? > 0 {
+            let (mut pass, mut columns) = (choice.open(&path)?, columns(of_several_names, &choice));
+            while choice.fill(&mut pass, &mut columns, LOOKED_AT, BATCH)? > 0 {
                 columns.take();
-                columns.check_blank(reader.room())?;
+                columns.check_blank(pass.reader.room())?;
             }
             Ok((choice.open(&path)?, columns))
         })?;
@@ -506,8 +550,8 @@ impl RecordingTables {
     fn __next__(&self, py: Python<'_>) -> Outcome<Option<Table>> {
         Ok(py.detach(|| -> linkspan::Result<_> {
             let mut state = self.state.lock()?;
-            let (reader, columns) = &mut *state;
-            let rows = self.choice.fill(reader, columns, self.rows, BATCH)?;
+            let (pass, columns) = &mut *state;
+            let rows = self.choice.fill(pass, columns, self.rows, BATCH)?;
             Ok((rows > 0).then(|| Table::new(columns.take(), rows)))
         })?)
     }
@@ -525,7 +569,7 @@ impl RecordingTables {
 /// names is read once for them all, and once for those that are chosen together.
 #[pyclass(frozen, module = "linkspan")]
 pub struct TablesOfNames {
-    state: Exclusive<(Tables, Option<Reader>, HashSet<String>)>,
+    state: Exclusive<(Tables, Option<Pass>, HashSet<String>)>,
     choice: Choice,
     path: PathBuf,
 }
@@ -538,13 +582,15 @@ impl TablesOfNames {
         py: Python<'_>,
         path: FilePath,
         names: RecordedNames,
-        begin: u64,
-        end: u64,
+        begin: Place,
+        end: Place,
         max_message_size: Option<MaxMessageSize>,
     ) -> Outcome<TablesOfNames> {
-        let choice = Choice::of(names.0.clone(), begin, end, max_message_size);
-        let tables =
-            py.detach(|| Tables::find(&mut choice.open(&path)?, names.0, |message| choice.has(message)))?;
+        let choice = Choice::of(names.0.clone(), within(begin, end), max_message_size);
+        let tables = py.detach(|| {
+            let Pass { mut reader, mut within } = choice.open(&path)?;
+            Tables::find(&mut reader, names.0, |entry| choice.has(&mut within, entry))
+        })?;
         Ok(TablesOfNames {
             state: Exclusive::new((tables, None, HashSet::new())),
             choice,
@@ -589,9 +635,12 @@ impl TablesOfNames {
     fn __next__(&self, py: Python<'_>) -> Outcome<Option<(String, Table)>> {
         Ok(py.detach(|| -> linkspan::Result<_> {
             let mut state = self.state.lock()?;
-            let (tables, Some(reader), chosen) = &mut *state else { return Ok(None) };
-            let is_chosen =
-                |message: &Read<'_>| chosen.contains(&message.channel.topic) && self.choice.has(message);
+            let (tables, Some(pass), chosen) = &mut *state else { return Ok(None) };
+            let Pass { reader, within } = pass;
+            let is_chosen = |entry: &Entry<'_>| {
+                self.choice.has(within, entry)
+                    && matches!(entry, Entry::Message(message) if chosen.contains(&message.channel.topic))
+            };
             let batch = tables.next(reader, is_chosen)?;
             Ok(batch.map(|(name, columns, rows)| (name, Table::new(columns, rows))))
         })?)

@@ -47,5 +47,5 @@ pub use identity::Identity;
 pub use mcap::{Attachment, Compression};
 pub use reader::{Channel, Entry, Outline, Problem, Reader};
 pub use summary::Summary;
-pub use timeline::Timeline;
+pub use timeline::{Extent, Instant, Timeline, Within};
 pub use writer::{ChannelRecord, JsonSchemas, Part, Settings, facts};

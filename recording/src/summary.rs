@@ -9,6 +9,7 @@ use linkspan::{Map, Result, Value};
 use crate::event::Kind;
 use crate::format;
 use crate::reader::{Channel, Entry, Problem, Reader};
+use crate::timeline::{Extent, Timeline};
 
 /// What a recording has of a name.
 #[derive(Clone, Debug, Default)]
@@ -21,8 +22,8 @@ pub struct Name {
     pub missed: u64,
     /// Messages that were received and, as was asked, not recorded.
     pub skipped: u64,
-    /// When the first and the last message were received, in nanoseconds since 1970; `None` where there is none.
-    pub time: Option<(u64, u64)>,
+    /// When the first and the last message were received; `None` where there is none.
+    pub extent: Option<Extent>,
     /// The incarnations of its publishers.
     pub incarnations: Vec<u64>,
     /// How its messages are encoded.
@@ -60,7 +61,9 @@ pub struct Summary {
     /// How many events of each kind there are.
     pub events: BTreeMap<String, u64>,
     /// When the first and the last message or event was received.
-    pub time: Option<(u64, u64)>,
+    pub extent: Option<Extent>,
+    /// What the events so far say of the clock.
+    timeline: Timeline,
     /// What of other recordings, of which this one was made, could not be read and is not in it.
     pub omitted: Vec<String>,
     /// The channels whose names have what they say, by their addresses.
@@ -69,12 +72,6 @@ pub struct Summary {
 
 /// Omissions that are said one by one.
 const MAX_OMITTED: usize = 1_000;
-
-/// Extends a time to this one.
-fn include(of: &mut Option<(u64, u64)>, time: u64) {
-    let (first, last) = of.unwrap_or((time, time));
-    *of = Some((first.min(time), last.max(time)));
-}
 
 /// The channels that one part may have.
 const MAX_DESCRIBED: usize = 1 << 16;
@@ -117,7 +114,8 @@ impl Summary {
         match entry {
             Entry::Message(message) if message.channel.repeated => {}
             Entry::Message(message) => {
-                include(&mut self.time, message.received);
+                self.timeline.take(message.received);
+                Extent::include(&mut self.extent, &self.timeline, message.received);
                 let channel = message.channel;
                 if !self.names.contains_key(&channel.topic) {
                     self.names.insert(channel.topic.clone(), Name::default());
@@ -125,7 +123,7 @@ impl Summary {
                 let Some(name) = self.names.get_mut(&channel.topic) else { return };
                 name.messages = name.messages.saturating_add(1);
                 name.bytes = name.bytes.saturating_add(message.body.len() as u64);
-                include(&mut name.time, message.received);
+                Extent::include(&mut name.extent, &self.timeline, message.received);
                 let address = Arc::as_ptr(channel).addr();
                 if !self.described.contains_key(&address) {
                     if self.described.len() >= MAX_DESCRIBED {
@@ -140,7 +138,8 @@ impl Summary {
                 }
             }
             Entry::Event(event) => {
-                include(&mut self.time, event.time);
+                self.timeline.note(&event);
+                Extent::include(&mut self.extent, &self.timeline, event.time);
                 let events = self.events.entry(event.kind.name().to_owned()).or_default();
                 *events = events.saturating_add(1);
                 let count = event.count.unwrap_or(0);
@@ -193,7 +192,7 @@ impl Summary {
         value.insert("notes".into(), map(&self.notes));
         let events = self.events.iter().map(|(kind, count)| (kind.clone(), (*count).into())).collect();
         value.insert("events".into(), Value::Map(events));
-        if let Some((first, last)) = self.time {
+        if let Some((first, last)) = self.extent.map(|extent| extent.times()) {
             value.insert("begin".into(), first.into());
             value.insert("end".into(), last.into());
         }
@@ -220,8 +219,8 @@ impl Name {
             ("bytes", Some(self.bytes)),
             ("missed", Some(self.missed)),
             ("skipped", Some(self.skipped)),
-            ("first", self.time.map(|(first, _)| first)),
-            ("last", self.time.map(|(_, last)| last)),
+            ("first", self.extent.map(|extent| extent.times().0)),
+            ("last", self.extent.map(|extent| extent.times().1)),
         ];
         let value = |number: Option<u64>| number.map_or(Value::Null, Value::from);
         let mut of: Map = numbers.into_iter().map(|(key, number)| (key.to_owned(), value(number))).collect();
@@ -245,7 +244,7 @@ mod tests {
         let missed =
             Event { count: Some(3), first: Some(1), ..Event::new(50, Kind::Missed).of("lab/a", Some(7)) };
         summary.add(Entry::Event(missed));
-        assert_eq!(summary.names["lab/a"].time, None);
+        assert_eq!(summary.names["lab/a"].extent, None);
         let Value::Map(value) = summary.to_value(&[], &[]) else { unreachable!() };
         let Value::Map(names) = &value["names"] else { unreachable!() };
         let Value::Map(name) = &names["lab/a"] else { unreachable!() };
@@ -260,7 +259,7 @@ mod tests {
                 crate::reader::Message { channel: &channel, number: 4, sent: 1, received, body: &body };
             summary.add(Entry::Message(message));
         }
-        assert_eq!(summary.names["lab/a"].time, Some((55, 60)));
-        assert_eq!(summary.time, Some((50, 60)));
+        assert_eq!(summary.names["lab/a"].extent.unwrap().times(), (55, 60));
+        assert_eq!(summary.extent.unwrap().times(), (50, 60));
     }
 }

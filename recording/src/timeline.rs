@@ -1,5 +1,7 @@
 //! Distances of time in a recording whose clock was set: without the steps that its events name.
 
+use std::cmp::Ordering;
+
 use crate::event::{Event, Kind};
 
 /// What is known of the clock up to a place in a recording. The entries have to be given in their order.
@@ -48,9 +50,160 @@ impl Timeline {
     }
 }
 
+/// A place in the time of a recording.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Instant {
+    /// Nanoseconds since the beginning.
+    After(u64),
+    /// Nanoseconds since 1970, as the clock gave it.
+    At(u64),
+}
+
+/// The times of a recording that are asked for. The entries have to be given in their order, from its beginning on.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Within {
+    from: Option<Instant>,
+    to: Option<Instant>,
+    timeline: Timeline,
+}
+
+impl Within {
+    /// Those between these two; without one of them, up to the beginning or the end.
+    pub fn new(from: Option<Instant>, to: Option<Instant>) -> Within {
+        Within { from, to, timeline: Timeline::default() }
+    }
+
+    /// The same again, for another pass over the entries.
+    #[must_use]
+    pub fn anew(&self) -> Within {
+        Within::new(self.from, self.to)
+    }
+
+    /// Returns what it was made of.
+    pub fn ends(&self) -> (Option<Instant>, Option<Instant>) {
+        (self.from, self.to)
+    }
+
+    /// Returns the first and the last time, in nanoseconds since 1970, of a recording that begins at this one, where the
+    /// clock was not set.
+    pub fn times(&self, begin: u64) -> (u64, u64) {
+        let time = |instant: Option<Instant>, otherwise| match instant {
+            None => otherwise,
+            Some(Instant::After(after)) => begin.saturating_add(after),
+            Some(Instant::At(at)) => at,
+        };
+        (time(self.from, 0), time(self.to, u64::MAX))
+    }
+
+    /// Returns the times outside of which nothing is asked for, however the clock was set: distances need what is before
+    /// them.
+    pub fn certain_times(&self) -> (u64, u64) {
+        match (self.from, self.to) {
+            (Some(Instant::After(_)), _) | (_, Some(Instant::After(_))) => (0, u64::MAX),
+            _ => self.times(0),
+        }
+    }
+
+    /// Takes an event, in its place between the messages: distances have no steps of the clock in them.
+    pub fn note(&mut self, event: &Event) {
+        self.timeline.note(event);
+    }
+
+    /// Takes the time of a message, whether it is asked for or not: the first entry is the beginning.
+    pub fn take(&mut self, time: u64) {
+        self.timeline.take(time);
+    }
+
+    /// Returns a time as the clock would have given it, had it not been set since the beginning.
+    pub fn continuous(&self, time: u64) -> u64 {
+        self.timeline.continuous(time)
+    }
+
+    /// Returns where a time is: before what is asked for, within, or after it.
+    pub fn place(&mut self, time: u64) -> Ordering {
+        self.take(time);
+        let begin = self.timeline.begin().unwrap_or(time);
+        let against = |instant: Instant| match instant {
+            Instant::After(after) => self.continuous(time).cmp(&begin.saturating_add(after)),
+            Instant::At(at) => time.cmp(&at),
+        };
+        if self.from.is_some_and(|from| against(from).is_lt()) {
+            Ordering::Less
+        } else if self.to.is_some_and(|to| against(to).is_gt()) {
+            Ordering::Greater
+        } else {
+            Ordering::Equal
+        }
+    }
+}
+
+/// The first and the last time of some entries, by the clock, and how long it is from one to the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Extent {
+    /// The times without the steps of the clock, and by the clock.
+    first: (u64, u64),
+    last: (u64, u64),
+}
+
+impl Extent {
+    /// Extends it to this time, which is that of the timeline's last entry.
+    pub fn include(extent: &mut Option<Extent>, timeline: &Timeline, time: u64) {
+        let both = (timeline.continuous(time), time);
+        let known = extent.get_or_insert(Extent { first: both, last: both });
+        if both.0 < known.first.0 {
+            known.first = both;
+        }
+        if both.0 > known.last.0 {
+            known.last = both;
+        }
+    }
+
+    /// Returns the first and the last time by the clock, in nanoseconds since 1970.
+    pub fn times(&self) -> (u64, u64) {
+        (self.first.1, self.last.1)
+    }
+
+    /// Returns both without the steps of the clock.
+    pub fn continuous(&self) -> (u64, u64) {
+        (self.first.0, self.last.0)
+    }
+
+    /// Returns the nanoseconds between them.
+    pub fn duration(&self) -> u64 {
+        self.last.0.saturating_sub(self.first.0)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn distances_and_extents_have_no_steps_in_them() {
+        const SECOND: u64 = 1_000_000_000;
+        let hour = 3_600 * SECOND;
+        let (start, back) = (10 * hour, 9 * hour);
+        let mut within = Within::new(Some(Instant::After(2 * SECOND)), Some(Instant::After(4 * SECOND)));
+        let mut timeline = Timeline::default();
+        let mut extent = None;
+        let mut found = Vec::new();
+        for i in 0..6 {
+            let time = if i < 3 { start } else { back } + i * SECOND;
+            if i == 3 {
+                let step = Event { by: Some(-hour.cast_signed()), ..Event::new(time, Kind::Clock) };
+                within.note(&step);
+                timeline.note(&step);
+            }
+            found.push(within.place(time));
+            Extent::include(&mut extent, &timeline, time);
+        }
+        use Ordering::{Equal, Greater, Less};
+        assert_eq!(found, [Less, Less, Equal, Equal, Equal, Greater]);
+        let extent = extent.unwrap();
+        assert_eq!(extent.times(), (start, back + 5 * SECOND));
+        assert_eq!(extent.duration(), 5 * SECOND);
+        assert_eq!(within.anew().place(start + 3 * SECOND), Less, "it is the first entry");
+    }
 
     #[test]
     fn steps_of_the_clock_change_no_distance() {

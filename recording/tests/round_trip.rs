@@ -358,7 +358,7 @@ fn named(name: &str, channels: &[(&str, &str)]) -> (linkspan_recording::Outline,
     let mut reader = Reader::open(&path).unwrap();
     let summary = linkspan_recording::Summary::read(&mut reader).unwrap();
     std::fs::remove_file(&path).unwrap();
-    assert_eq!(outline.time, summary.time);
+    assert_eq!(outline.time, summary.extent.map(|extent| extent.times()));
     (outline, summary.names.into_keys().collect())
 }
 

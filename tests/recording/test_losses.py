@@ -255,39 +255,6 @@ with linkspan.publisher("lab/camera", buffer=10_000_000) as out:
     assert len(told) == 1 and told[0]["text"].startswith("no recorder was there"), told
 
 
-def test_steps_of_the_clock_are_no_silence_in_replays_and_no_distance_in_cuts(lab: Lab) -> None:
-    """A recording whose clock was set forward by five years in its middle, and back again: replayed in its own time, and cut by distances."""
-    from mcap.writer import Writer
-
-    years, start, step = 5 * 365 * 86_400 * 10**9, 1_700_000_000 * 10**9, 20_000_000
-    with (lab.folder / "s.mcap").open("wb") as file:
-        writer = Writer(file)
-        writer.start(profile="linkspan")
-        schema = writer.register_schema("linkspan.Event", "jsonschema", b"{}")
-        told = writer.register_channel("linkspan/events", "json", schema)
-        facts = {"linkspan.endpoint": "shm:lab/a", "linkspan.incarnation": f"{7:016x}", "linkspan.first": "1", "linkspan.source": "a"}
-        channel = writer.register_channel("lab/a", "json", 0, facts)
-
-        def event(time: int, **more: object) -> None:
-            writer.add_message(told, time, json.dumps({"time": time, **more}).encode(), time)
-
-        event(start, kind="started")
-        for i in range(30):
-            shift = years if 10 <= i < 20 else 0
-            now = start + i * step + shift
-            if i in (10, 20):
-                event(now, kind="clock", by=years if i == 10 else -years)
-            writer.add_message(channel, now, json.dumps({"i": i}).encode(), now, sequence=i + 1)
-        writer.finish()
-    begun = time.monotonic()
-    printed = lab.run(DEBUG / "linkspan-record", "replay", "s.mcap")
-    assert "30 messages replayed" in printed and time.monotonic() - begun >= 0.5, "each distance is kept"
-    lab.recording("cut", "s.mcap", "--from", "0.15", "--to", "0.45", "-o", "cut.mcap")
-    assert lab.info("cut.mcap")["names"]["lab/a"]["messages"] == 15
-    lines = lab.recording("export", "s.mcap", "--jsonl", "--from", "0.15", "--to", "0.45").splitlines()
-    assert len(lines) == 15
-
-
 @pytest.mark.costly
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounts a file system of its own")
 def test_counters_agree_with_the_file_on_a_full_disk_and_the_warning_comes_before_it(lab: Lab) -> None:

@@ -5,18 +5,20 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use linkspan::registry;
-use linkspan_recording::Event;
 use linkspan_recording::event::Kind;
+use linkspan_recording::{Event, Timeline};
 
 use super::queue::Item;
+use super::trigger::Trigger;
 
 /// What is held, and until when everything is written.
 pub struct BlackBox {
     before: u64,
     after: u64,
-    /// The name or pattern whose messages begin an interval.
-    on: String,
+    /// Whose messages begin an interval.
+    on: Trigger,
+    /// Without the steps of the clock: one forward ends no interval, and one back makes none longer.
+    timeline: Timeline,
     /// What each name has, in order: where there is no room, the name that has most of it loses its oldest.
     held: HashMap<Arc<str>, Newest>,
     /// The place of the next item in the order of all.
@@ -24,24 +26,33 @@ pub struct BlackBox {
     bytes: u64,
     /// The most bytes that are held.
     limit: u64,
-    /// The end of the interval that is written, in nanoseconds since 1970.
-    until: u64,
+    /// The end of the interval that is written.
+    until: Option<u64>,
     /// When it was last looked for what is too old.
     looked: u64,
+    /// Ends of publishers that are too old: nothing that came before them is written any more.
+    ended: Vec<Box<Event>>,
 }
 
 /// What is held of a name.
 #[derive(Default)]
 struct Newest {
-    items: VecDeque<(u64, Item)>,
+    items: VecDeque<Held>,
     bytes: u64,
 }
 
+/// An item, with its place in the order of all, and when it came.
+struct Held {
+    place: u64,
+    time: u64,
+    item: Item,
+}
+
 impl Newest {
-    fn forget_first(&mut self) -> u64 {
-        let bytes = self.items.pop_front().map_or(0, |(_, item)| item.bytes());
-        self.bytes = self.bytes.saturating_sub(bytes);
-        bytes
+    fn forget_first(&mut self) -> Option<Item> {
+        let item = self.items.pop_front()?.item;
+        self.bytes = self.bytes.saturating_sub(item.bytes());
+        Some(item)
     }
 }
 
@@ -52,44 +63,62 @@ fn nanoseconds(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// When an item came; `None` for what is done at once.
+/// When an item came; `None` for what is done at once. Of events only those that come with each publisher are held: what
+/// else happened says whether the recording is whole, or how its times are read.
 fn time_of(item: &Item) -> Option<u64> {
     match item {
         Item::Message(message) => Some(message.received),
         Item::Lost(lost) => Some(lost.time),
-        Item::Event(event) | Item::PeerEvent(event) => Some(event.time),
+        Item::Event(event) | Item::PeerEvent(event) => {
+            let is_held = matches!(event.kind, Kind::Connected | Kind::Disconnected | Kind::Schema);
+            is_held.then_some(event.time)
+        }
         Item::Checkpoint | Item::Sync => None,
     }
 }
 
 impl BlackBox {
     /// Makes one that holds nothing.
-    pub fn new(on: String, before: Duration, after: Duration, limit: u64) -> BlackBox {
-        let (before, after) = (nanoseconds(before), nanoseconds(after));
-        let held = HashMap::new();
-        BlackBox { before, after, on, held, next: 0, bytes: 0, limit, until: 0, looked: 0 }
+    pub fn new(on: Trigger, before: Duration, after: Duration, limit: u64) -> BlackBox {
+        BlackBox {
+            before: nanoseconds(before),
+            after: nanoseconds(after),
+            on,
+            timeline: Timeline::default(),
+            held: HashMap::new(),
+            next: 0,
+            bytes: 0,
+            limit,
+            until: None,
+            looked: 0,
+            ended: Vec::new(),
+        }
     }
 
     /// Takes an item, and returns what is to be written now, in order: nothing outside of an interval. A trigger within
     /// an interval extends it.
     pub fn take(&mut self, item: Item) -> VecDeque<Item> {
-        let Some(time) = time_of(&item) else { return VecDeque::from([item]) };
+        if let Item::Event(event) | Item::PeerEvent(event) = &item {
+            self.timeline.note(event);
+        }
+        let Some(clock) = time_of(&item) else { return VecDeque::from([item]) };
+        let time = self.timeline.continuous(clock);
         let trigger = match &item {
             Item::Message(message) => {
-                let name = message.origin.publisher.endpoint.topic();
-                registry::matches(&self.on, name).then(|| name.to_owned())
+                let endpoint = &message.origin.publisher.endpoint;
+                self.on.fits(&endpoint.name).then(|| endpoint.topic().to_owned())
             }
             _ => None,
         };
         if let Some(name) = trigger {
             self.forget_before(time.saturating_sub(self.before));
             let mut now = self.take_all();
-            self.until = time.saturating_add(self.after);
-            now.push_back(Item::Event(Box::new(Event::new(time, Kind::Trigger).of(&name, None))));
+            self.until = Some(time.saturating_add(self.after));
+            now.push_back(Item::Event(Box::new(Event::new(clock, Kind::Trigger).of(&name, None))));
             now.push_back(item);
             return now;
         }
-        if time <= self.until {
+        if self.until.is_some_and(|until| time <= until) {
             return VecDeque::from([item]);
         }
         let name = match &item {
@@ -101,34 +130,45 @@ impl BlackBox {
         self.bytes = self.bytes.saturating_add(bytes);
         let held = self.held.entry(name).or_default();
         held.bytes = held.bytes.saturating_add(bytes);
-        held.items.push_back((self.next, item));
+        held.items.push_back(Held { place: self.next, time, item });
         self.next = self.next.wrapping_add(1);
-        if time.saturating_sub(self.looked) >= self.before / LOOKS || time < self.looked {
+        if time.abs_diff(self.looked) >= self.before / LOOKS {
             self.looked = time;
             self.forget_before(time.saturating_sub(self.before));
         }
         while self.bytes > self.limit {
             let Some(most) = self.held.values_mut().max_by_key(|held| held.bytes) else { break };
-            if most.items.is_empty() {
-                break;
-            }
-            self.bytes = self.bytes.saturating_sub(most.forget_first());
+            let Some(item) = most.forget_first() else { break };
+            self.bytes = self.bytes.saturating_sub(item.bytes());
         }
         VecDeque::new()
     }
 
+    /// Takes the ends of publishers of which nothing is written any more.
+    pub fn take_ended(&mut self) -> Vec<Box<Event>> {
+        std::mem::take(&mut self.ended)
+    }
+
     /// Takes everything that is held, in order.
-    pub fn take_all(&mut self) -> VecDeque<Item> {
+    fn take_all(&mut self) -> VecDeque<Item> {
         self.bytes = 0;
         let mut all: Vec<_> = self.held.drain().flat_map(|(_, held)| held.items).collect();
-        all.sort_unstable_by_key(|(place, _)| *place);
-        all.into_iter().map(|(_, item)| item).collect()
+        all.sort_unstable_by_key(|held| held.place);
+        all.into_iter().map(|held| held.item).collect()
     }
 
     fn forget_before(&mut self, time: u64) {
         for held in self.held.values_mut() {
-            while held.items.front().and_then(|(_, item)| time_of(item)).is_some_and(|at| at < time) {
-                self.bytes = self.bytes.saturating_sub(held.forget_first());
+            while held.items.front().is_some_and(|held| held.time < time)
+                && let Some(item) = held.forget_first()
+            {
+                self.bytes = self.bytes.saturating_sub(item.bytes());
+                match item {
+                    Item::Event(event) | Item::PeerEvent(event) if event.kind == Kind::Disconnected => {
+                        self.ended.push(event);
+                    }
+                    _ => {}
+                }
             }
         }
         self.held.retain(|_, held| !held.items.is_empty());

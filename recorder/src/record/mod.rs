@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | main | the service and its commands, signals, progress | this file |
 //! | receiving, one for publishers and one for stores | messages, events and losses into the queue | `receive`, `streams`, `name_events`, `queue`, `clock` |
-//! | writing | the queue into the parts, and onto the disk | `write`, `numbers`, `parts`, `black_box` |
+//! | writing | the queue into the parts, and onto the disk | `write`, `numbers`, `parts`, `black_box`, `trigger` |
 //!
 //! `publisher` has what the receiving and the writing thread share of a publisher. A thread that ends early ends the
 //! program; tests have one do so with `fault`.
@@ -20,6 +20,7 @@ mod queue;
 mod receive;
 mod status;
 mod streams;
+mod trigger;
 mod write;
 
 use std::collections::BTreeMap;
@@ -47,6 +48,7 @@ use queue::Queue;
 use receive::{Control, receive, receive_stored};
 use status::Status;
 pub use status::counted;
+use trigger::Trigger;
 use write::{Encode, How, WhenFull, Writer};
 
 use crate::newest::NewestMessages;
@@ -103,7 +105,7 @@ pub struct Arguments {
     /// Put a note into the recording
     #[arg(long, value_name = "KEY=VALUE", value_parser = note)]
     note: Vec<(String, String)>,
-    /// Record only around messages of this name or pattern
+    /// Record only around messages of this name or pattern, which is one of those that are recorded
     #[arg(long, value_name = "NAME")]
     on: Option<String>,
     /// With --on: how long before such a message; held in memory, at most --buffer of it
@@ -169,6 +171,7 @@ const PROGRESS: Duration = Duration::from_secs(1);
 /// Those of the arguments, of the names, and of the file system; what was recorded until then is in the file.
 pub fn run(arguments: &Arguments) -> Result<()> {
     let attached = read_attachments(&arguments.attach)?;
+    let on = arguments.on.as_ref().map(|on| Trigger::of(on, &arguments.names)).transpose()?;
     let (clock, since) = (Clock::new(), now());
     let (live, stored) = subscribers(arguments)?;
     let status = Status::default();
@@ -176,7 +179,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let control = Control::default();
     thread::scope(|scope| {
         let mut receivers = Vec::new();
-        let mut record = || {
+        let record = || {
             // From here on messages are received, however long the disk takes for the file.
             if let Some(live) = &live {
                 let work = || receive(live, &queue, &clock, &control);
@@ -195,7 +198,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
                 Err(_) => Ok(()),
             })?;
             // The thread waits for this.
-            let _ = give.send(begin(arguments, &attached, since, &queue, &status)?);
+            let _ = give.send(begin(arguments, &attached, since, on, &queue, &status)?);
             // A panic here would leave the other threads to themselves, and this one waiting for them.
             let attended =
                 catch_unwind(AssertUnwindSafe(|| attend(arguments, &service, &status, &queue, &control)));
@@ -250,6 +253,7 @@ fn begin<'a>(
     arguments: &Arguments,
     attached: &[(String, Vec<u8>)],
     since: u64,
+    on: Option<Trigger>,
     queue: &'a Queue,
     status: &'a Status,
 ) -> Result<Writer<'a>> {
@@ -292,8 +296,7 @@ fn begin<'a>(
         limits: Limits::for_message(longest.max(Limits::default().message)),
         messages: arguments.messages,
     };
-    let black_box =
-        arguments.on.clone().map(|on| BlackBox::new(on, arguments.before, arguments.after, arguments.buffer));
+    let black_box = on.map(|on| BlackBox::new(on, arguments.before, arguments.after, arguments.buffer));
     Ok(Writer::new(parts, queue, status, how, black_box, numbers))
 }
 
@@ -414,11 +417,13 @@ fn read_attachments(paths: &[PathBuf]) -> Result<Vec<(String, Vec<u8>)>> {
 /// The options of subscribers that the recorder sets itself.
 pub const OWN_OPTIONS: [&str; 2] = ["ack", "client_id"];
 
+/// Returns whether a name is one of a store.
+fn is_stored(name: &str) -> bool {
+    name.split_once(':').is_some_and(|(transport, _)| matches!(transport, "journal" | "spool" | "file"))
+}
+
 /// The subscribers to names of publishers, and to stores.
 fn subscribers(arguments: &Arguments) -> Result<(Option<Subscriber>, Option<Subscriber>)> {
-    let is_stored = |name: &str| {
-        name.split_once(':').is_some_and(|(transport, _)| matches!(transport, "journal" | "spool" | "file"))
-    };
     let (stored, live): (Vec<&str>, Vec<&str>) =
         arguments.names.iter().map(String::as_str).partition(|name| is_stored(name));
     let given = options(arguments)?;

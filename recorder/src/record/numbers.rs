@@ -11,7 +11,8 @@ use linkspan_recording::event::Kind;
 use linkspan_recording::reader::Limits;
 use linkspan_recording::{ChannelRecord, Dropped, Entry, Reader, format};
 
-use super::publisher::Publisher;
+use super::publisher::{Gap, Publisher};
+use super::queue::Item;
 use crate::newest::{Newest, NewestMessages, TopicHash};
 
 /// The number after the last one of publishers, by topic and incarnation.
@@ -41,9 +42,9 @@ struct State {
 }
 
 impl State {
-    /// Forgets the publishers of which nothing can come any more: no other thread has them.
+    /// Forgets the publishers of which nothing can come any more, as nobody else has them, and all is told.
     fn forget(&mut self) {
-        self.publishers.retain(|publisher| Arc::strong_count(publisher) > 1);
+        self.publishers.retain(|publisher| Arc::strong_count(publisher) > 1 || publisher.written().is_open());
         self.kept = self.publishers.len();
     }
 }
@@ -73,13 +74,25 @@ impl Numbers {
         self.state().before.remove(&(publisher.endpoint.topic().to_owned(), publisher.incarnation))
     }
 
-    /// Adds a publisher.
-    pub fn add(&self, publisher: &Arc<Publisher>) {
+    /// Adds a publisher. Returns, where there are many, those of which nothing can come any more and not all is told.
+    pub fn add(&self, publisher: &Arc<Publisher>) -> Vec<Arc<Publisher>> {
         let mut state = self.state();
         state.publishers.push(publisher.clone());
-        if state.publishers.len() > state.kept.saturating_mul(2).max(FEW) {
-            state.forget();
+        if state.publishers.len() <= state.kept.saturating_mul(2).max(FEW) {
+            return Vec::new();
         }
+        state.forget();
+        state.publishers.iter().filter(|publisher| Arc::strong_count(publisher) == 1).cloned().collect()
+    }
+
+    /// Returns the publishers of which not all is told; those of this topic and incarnation, where they are given.
+    pub fn open(&self, of: Option<(&str, u64)>) -> Vec<Arc<Publisher>> {
+        let is_asked = |publisher: &Publisher| {
+            of.is_none_or(|of| of == (publisher.endpoint.topic(), publisher.incarnation))
+        };
+        let state = self.state();
+        let open = state.publishers.iter().filter(|one| is_asked(one) && one.written().is_open());
+        open.cloned().collect()
     }
 
     /// Returns the metadata record of a part that begins.
@@ -97,6 +110,39 @@ impl Numbers {
 
 fn key(topic: &str, incarnation: u64) -> String {
     format!("{incarnation:016x} {topic}")
+}
+
+/// What an item says of the numbers of a publisher.
+pub struct Numbered<'a> {
+    pub publisher: &'a Arc<Publisher>,
+    /// The first number that it is about, and the one behind its last.
+    pub begins: u64,
+    pub until: u64,
+    pub time: u64,
+}
+
+impl<'a> Numbered<'a> {
+    /// Returns it; `None` for an event, and for what the recorder asks itself.
+    pub fn of(item: &'a Item) -> Option<Numbered<'a>> {
+        match item {
+            Item::Message(message) => {
+                let gap = message.gap.as_deref().map_or(0, Gap::count);
+                Some(Numbered {
+                    publisher: &message.origin.publisher,
+                    begins: message.number.saturating_sub(gap),
+                    until: message.number.saturating_add(1),
+                    time: message.received,
+                })
+            }
+            Item::Lost(lost) => Some(Numbered {
+                publisher: &lost.publisher,
+                begins: lost.until.saturating_sub(lost.gap.count()),
+                until: lost.until,
+                time: lost.time,
+            }),
+            Item::Event(_) | Item::PeerEvent(_) | Item::Checkpoint | Item::Sync => None,
+        }
+    }
 }
 
 /// What the last parts of a recording leave.

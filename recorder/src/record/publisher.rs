@@ -54,10 +54,20 @@ pub struct Written {
     /// The cursor: the number after the last one that is in the recording, as a message or as one that was missed or
     /// skipped. `None` before the first.
     pub next: Option<u64>,
+    /// The number after the last one that came to the writing thread. From the cursor to here are messages that
+    /// `--on` holds, or has given up.
+    pub received: u64,
     /// Messages and bytes that the counters do not have yet.
     pub new: (u64, u64),
     /// Whether it was said that its numbers go back.
     pub is_reported: bool,
+}
+
+impl Written {
+    /// Returns whether messages came that are neither in the recording nor told.
+    pub fn is_open(&self) -> bool {
+        self.next.is_some_and(|next| next < self.received)
+    }
 }
 
 impl Publisher {

@@ -15,7 +15,7 @@ use super::asking::Asking;
 use super::black_box::BlackBox;
 use super::clock::now;
 use super::fault;
-use super::numbers::Numbers;
+use super::numbers::{Numbered, Numbers};
 use super::publisher::{Gap, Origin, Publisher};
 use super::queue::{Item, Lost, Queue, Received};
 use super::status::{Status, bytes};
@@ -112,7 +112,8 @@ impl<'a> Writer<'a> {
     /// Writes until the queue ends, the number of messages is reached, or an error. The file is closed in any case,
     /// unless the file system refuses that, too. The counters then say why it ended.
     pub fn run(mut self) -> Result<()> {
-        let (mut reason, mut error) = match self.write_all() {
+        let written = self.write_all().and_then(|()| self.close_ranges(self.numbers.open(None)));
+        let (mut reason, mut error) = match written {
             Ok(()) => ("stopped", None),
             Err(error) if error.kind() == ErrorKind::NoSpace => ("full", Some(error)),
             Err(error) => ("failed", Some(error)),
@@ -172,17 +173,53 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    /// Writes an item, or holds it.
+    /// Writes an item, or holds it; after an error it is in the queue again.
     fn take(&mut self, item: Item) -> Result<()> {
+        match self.arrives(&item) {
+            Ok(true) => {}
+            Ok(false) => return Ok(()),
+            Err(error) => {
+                self.queue.put_back([item].into_iter());
+                return Err(error);
+            }
+        }
         let Some(black_box) = &mut self.black_box else { return self.item(item) };
         let mut ready = black_box.take(item).into_iter();
+        let ended = black_box.take_ended();
         while let Some(item) = ready.next() {
             if let Err(error) = self.item(item) {
                 self.queue.put_back(ready);
                 return Err(error);
             }
         }
+        for event in ended {
+            let of = event.incarnation.map(|incarnation| (&*event.name, incarnation));
+            self.close_ranges(of.map_or_else(Vec::new, |of| self.numbers.open(Some(of))))?;
+        }
         Ok(())
+    }
+
+    /// Takes the numbers of an item before it is written or held. Returns whether it is new: not a message that the
+    /// recording has, nor one whose number goes back.
+    fn arrives(&mut self, item: &Item) -> Result<bool> {
+        let Some(Numbered { publisher, begins, until, time }) = Numbered::of(item) else { return Ok(true) };
+        if self.place_cursor(publisher, begins) {
+            // Where the recorder before this one stopped, or the publisher began while there was none.
+            self.pass(publisher, begins, time, Kind::Missed, UNATTENDED)?;
+            self.close_ranges(self.numbers.add(publisher))?;
+        }
+        let mut written = publisher.written();
+        let Item::Message(message) = item else {
+            written.received = until.max(written.received);
+            return Ok(true);
+        };
+        if until <= written.received {
+            drop(written);
+            return self.goes_back(publisher, message.number, time).map(|()| false);
+        }
+        written.received = until;
+        // A publisher gives its newest message to each new subscriber: the recorder before may have had it.
+        Ok(written.next.is_none_or(|next| message.number >= next))
     }
 
     /// Writes an item; after an error it is in the queue again.
@@ -259,11 +296,11 @@ impl<'a> Writer<'a> {
         })
     }
 
-    /// Puts the cursor of a publisher in front of this number, where it has none yet.
-    fn place_cursor(&mut self, publisher: &Arc<Publisher>, number: u64) {
+    /// Puts the cursor of a publisher in front of this number, where it has none yet; returns whether it had none.
+    fn place_cursor(&mut self, publisher: &Publisher, number: u64) -> bool {
         let mut written = publisher.written();
         if written.next.is_some() {
-            return;
+            return false;
         }
         let next = self.numbers.take(publisher).unwrap_or({
             let started_between = self.numbers.is_continued() && publisher.is_older;
@@ -271,12 +308,11 @@ impl<'a> Writer<'a> {
             if started_between { number.min(1) } else { number }
         });
         written.next = Some(next);
-        drop(written);
-        self.numbers.add(publisher);
+        true
     }
 
     /// Tells everything up to this number that is not recorded, where `gap` is what is known of the messages directly
-    /// in front of it.
+    /// in front of it. What is in front of those was held by the black box and given up.
     fn pass_gap(
         &mut self,
         publisher: &Arc<Publisher>,
@@ -285,21 +321,27 @@ impl<'a> Writer<'a> {
         time: u64,
     ) -> Result<()> {
         let begins = until.saturating_sub(gap.map_or(0, Gap::count));
-        let is_first = publisher.written().next.is_none();
-        self.place_cursor(publisher, begins);
-        // What this recorder has not received, and what was held by the black box and given up.
-        let (kind, text) = if is_first && self.numbers.is_continued() {
-            (Kind::Missed, UNATTENDED)
-        } else if self.black_box.is_some() {
-            (Kind::Skipped, OUTSIDE)
-        } else {
-            (Kind::Missed, UNKNOWN)
-        };
+        let (kind, text) = self.not_received();
         self.pass(publisher, begins, time, kind, text)?;
         match gap {
             Some(gap) => self.pass(publisher, until, time, gap.kind(), &gap.reason()),
             None => Ok(()),
         }
+    }
+
+    /// What messages are that are behind the cursor, and of which nothing else is known.
+    fn not_received(&self) -> (Kind, &'static str) {
+        if self.black_box.is_some() { (Kind::Skipped, OUTSIDE) } else { (Kind::Missed, UNKNOWN) }
+    }
+
+    /// Tells of these publishers what was received and is not recorded: nothing of it is written any more.
+    fn close_ranges(&mut self, of: Vec<Arc<Publisher>>) -> Result<()> {
+        let (kind, text) = self.not_received();
+        for publisher in of {
+            let received = publisher.written().received;
+            self.pass(&publisher, received, now(), kind, text)?;
+        }
+        Ok(())
     }
 
     fn lost(&mut self, lost: &Lost) -> Result<()> {
@@ -316,9 +358,6 @@ impl<'a> Writer<'a> {
         };
         let (mut key, mut record) = (*key, record.clone());
         self.pass_gap(publisher, number, message.gap.as_deref(), received)?;
-        if publisher.written().next.is_some_and(|next| number < next) {
-            return self.goes_back(publisher, number, received);
-        }
         let behind = number.saturating_add(1);
         let body = if self.how.encoding == Encode::Ros2 {
             let written = codec::decode_shared(&message.body, origin.encoding, &self.how.limits)
@@ -368,11 +407,11 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    /// A number that the recording has already, or that is recorded as missed: a store gives again what was not
-    /// acknowledged. Of another publisher it is said once.
+    /// A number that was received before, or that was said to be missed: a store gives again what was not acknowledged.
+    /// Of another publisher it is said once.
     fn goes_back(&mut self, publisher: &Publisher, number: u64, time: u64) -> Result<()> {
         let mut written = publisher.written();
-        let next = written.next.unwrap_or(0);
+        let next = written.received;
         if publisher.is_stored || std::mem::replace(&mut written.is_reported, true) {
             return Ok(());
         }
@@ -426,30 +465,32 @@ impl<'a> Writer<'a> {
             // It became full between two looks.
             let _ = self.warn_of_disk(|parts, event| parts.last_event(event));
         }
-        let held = self.black_box.as_mut().map(BlackBox::take_all).unwrap_or_default();
-        let mut left: HashMap<(Arc<str>, u64), (Arc<Publisher>, u64)> = HashMap::new();
-        let queued = self.queue.take(Duration::ZERO).unwrap_or_default();
-        for item in held.into_iter().chain(queued) {
-            let (publisher, until, count) = match &item {
-                Item::Message(message) => {
-                    let count = message.gap.as_deref().map_or(0, Gap::count).saturating_add(1);
-                    (&message.origin.publisher, message.number.saturating_add(1), count)
-                }
-                Item::Lost(lost) => (&lost.publisher, lost.until, lost.gap.count()),
-                _ => continue,
-            };
-            self.place_cursor(publisher, until.saturating_sub(count));
+        let mut left: HashMap<(Arc<str>, u64), (Arc<Publisher>, u64, u64)> = HashMap::new();
+        for item in self.queue.take(Duration::ZERO).unwrap_or_default() {
+            let Some(Numbered { publisher, begins, until, .. }) = Numbered::of(&item) else { continue };
+            self.place_cursor(publisher, begins);
             let key = (publisher.endpoint.name.clone(), publisher.incarnation);
-            let known = left.entry(key).or_insert_with(|| (publisher.clone(), until));
-            known.1 = known.1.max(until);
+            let known = left.entry(key).or_insert_with(|| (publisher.clone(), begins, until));
+            known.2 = known.2.max(until);
         }
-        for (publisher, until) in left.into_values() {
-            let text = format!("not written: {text}");
-            let noted = self.pass_over(&publisher, until, now(), Kind::Missed, &text, |writer, event| {
-                writer.parts.last_event(event)
-            });
-            if noted.is_err() {
-                // The reserved room is used up: the error that ended the recording says that the disk is full.
+        let text = format!("not written: {text}");
+        let (kind, outside) = self.not_received();
+        let mut tell = |publisher: &Publisher, until, kind, text: &str| {
+            let write = |writer: &mut Self, event: &Event| writer.parts.last_event(event);
+            self.pass_over(publisher, until, now(), kind, text, write)
+        };
+        let noted = left.values().try_for_each(|(publisher, begins, until)| {
+            tell(publisher, *begins, kind, outside)?;
+            tell(publisher, *until, Kind::Missed, &text)
+        });
+        if noted.is_err() {
+            // The reserved room is used up: the error that ended the recording says that the disk is full.
+            return;
+        }
+        for publisher in self.numbers.open(None) {
+            let received = publisher.written().received;
+            let write = |writer: &mut Self, event: &Event| writer.parts.last_event(event);
+            if self.pass_over(&publisher, received, now(), kind, outside, write).is_err() {
                 return;
             }
         }

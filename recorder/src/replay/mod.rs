@@ -16,8 +16,8 @@ use std::time::{Duration, Instant};
 
 use linkspan::service::{ServiceOptions, start_thread};
 use linkspan::{Command, Deadline, Error, ErrorKind, Options, Result, ServiceLoop, Subscriber, Task, Value};
-use linkspan_recording::Reader;
 use linkspan_recording::reader::{Entry, Message};
+use linkspan_recording::{Event, Reader};
 
 use crate::record::counted;
 use crate::tools::choice::{Choice, Window};
@@ -241,6 +241,12 @@ fn replayed(window: &Window<'_>, received: u64, from: Option<u64>) -> Option<u64
     (from.is_none_or(|from| time >= from) && place.is_eq()).then_some(time)
 }
 
+/// Takes an event, which may be a step of the clock, and returns whether a replay from this time on has it.
+fn tells(window: &Window<'_>, event: &Event, from: Option<u64>) -> bool {
+    window.note(event);
+    replayed(window, event.time, from).is_some()
+}
+
 /// Returns whether a replay from this time on sends more than so many messages of a name, as far as that is known.
 fn has_more(arguments: &Arguments, begin: u64, from: Option<u64>, topic: &str, sent: u64) -> Result<bool> {
     if arguments.repeats {
@@ -345,7 +351,8 @@ impl Replay<'_> {
                 continue;
             };
             if let Entry::Event(event) = &entry {
-                if replayed(&window, event.time, None).is_some() {
+                window.note(event);
+                if tells(&window, event, None) {
                     self.outlets.note(event);
                 }
                 continue;
@@ -424,7 +431,7 @@ impl Replay<'_> {
                 continue;
             };
             if let Entry::Event(event) = &entry {
-                if replayed(&window, event.time, from).is_some() {
+                if tells(&window, event, from) {
                     self.outlets.note(event);
                 }
                 continue;

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use linkspan::{Error, ErrorKind, Result, Timestamp, registry};
 use linkspan_recording::reader::Message;
-use linkspan_recording::{Entry, Event, Outline, Timeline};
+use linkspan_recording::{Entry, Event, Instant, Outline, Within};
 
 use super::opening::{finish_with, shown, shown_files};
 
@@ -23,15 +23,6 @@ pub struct Choice {
     pub to: Option<Instant>,
 }
 
-/// A time of a recording.
-#[derive(Clone, Copy, Debug)]
-pub enum Instant {
-    /// Nanoseconds after the beginning.
-    After(u64),
-    /// Nanoseconds since 1970.
-    At(u64),
-}
-
 fn instant(text: &str) -> std::result::Result<Instant, String> {
     if let Ok(time) = crate::quantity::duration(text) {
         return Ok(Instant::After(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)));
@@ -47,18 +38,16 @@ fn instant(text: &str) -> std::result::Result<Instant, String> {
 #[derive(Debug)]
 pub struct Window<'a> {
     names: &'a [String],
-    from: Option<Instant>,
-    to: Option<Instant>,
-    begin: u64,
-    /// What the events so far say of the clock.
-    timeline: Cell<Timeline>,
+    times: (u64, u64),
+    /// With what the entries so far say of the clock.
+    within: Cell<Within>,
 }
 
 impl Choice {
     /// Returns what is chosen of a recording that begins at this time.
     pub fn window(&self, begin: u64) -> Window<'_> {
-        let (from, to, timeline) = (self.from, self.to, Cell::default());
-        Window { names: &self.names, from, to, begin, timeline }
+        let within = Within::new(self.from, self.to);
+        Window { names: &self.names, times: within.times(begin), within: Cell::new(within) }
     }
 
     /// Fails where a name or pattern fits none of the recording, and where the recording has nothing in the times.
@@ -124,34 +113,38 @@ impl Window<'_> {
 
     /// Returns the first and the last time, in nanoseconds since 1970, where the clock was not set.
     pub fn times(&self) -> (u64, u64) {
-        let time = |instant: Option<Instant>, otherwise| match instant {
-            None => otherwise,
-            Some(Instant::After(after)) => self.begin.saturating_add(after),
-            Some(Instant::At(at)) => at,
-        };
-        (time(self.from, 0), time(self.to, u64::MAX))
+        self.times
+    }
+
+    /// Returns the first and the last time as they were given.
+    pub fn ends(&self) -> (Option<Instant>, Option<Instant>) {
+        self.within.get().ends()
     }
 
     /// Returns the times outside of which nothing is chosen, however the clock was set: distances need what is before
     /// them.
     pub fn certain_times(&self) -> (u64, u64) {
-        match (self.from, self.to) {
-            (Some(Instant::After(_)), _) | (_, Some(Instant::After(_))) => (0, u64::MAX),
-            _ => self.times(),
-        }
+        self.within.get().certain_times()
+    }
+
+    /// Does this with what is known of the times.
+    fn with<R>(&self, what: impl FnOnce(&mut Within) -> R) -> R {
+        let mut within = self.within.get();
+        let result = what(&mut within);
+        self.within.set(within);
+        result
     }
 
     /// Takes an event, in its place between the messages: distances have no steps of the clock in them.
     pub fn note(&self, event: &Event) {
-        let mut timeline = self.timeline.get();
-        timeline.note(event);
-        self.timeline.set(timeline);
+        self.with(|within| within.note(event));
     }
 
     /// Returns the message of an entry if its name is chosen and it is not repeated from another part; takes an event.
     pub fn chosen<'m>(&self, entry: Entry<'m>) -> Option<Message<'m>> {
         match entry {
             Entry::Message(message) if !message.channel.repeated => {
+                self.with(|within| within.take(message.received));
                 self.has_name(&message.channel.topic).then_some(message)
             }
             Entry::Event(event) => {
@@ -164,25 +157,11 @@ impl Window<'_> {
 
     /// Returns a time as the clock would have given it, had it not been set since the beginning.
     pub fn continuous(&self, time: u64) -> u64 {
-        self.timeline.get().continuous(time)
+        self.within.get().continuous(time)
     }
 
     /// Returns where a time is: before the beginning, within, or after the end.
     pub fn place(&self, time: u64) -> std::cmp::Ordering {
-        let mut timeline = self.timeline.get();
-        timeline.take(time);
-        self.timeline.set(timeline);
-        let begin = timeline.begin().unwrap_or(self.begin);
-        let against = |instant: Instant| match instant {
-            Instant::After(after) => timeline.continuous(time).cmp(&begin.saturating_add(after)),
-            Instant::At(at) => time.cmp(&at),
-        };
-        if self.from.is_some_and(|from| against(from).is_lt()) {
-            std::cmp::Ordering::Less
-        } else if self.to.is_some_and(|to| against(to).is_gt()) {
-            std::cmp::Ordering::Greater
-        } else {
-            std::cmp::Ordering::Equal
-        }
+        self.with(|within| within.place(time))
     }
 }

@@ -227,10 +227,9 @@ pub fn copy(
     let originals = files.iter().map(|file| facts_of(file)).collect::<Result<Vec<_>>>()?;
     let mut parts = Parts::create(output, facts_of_all(&originals), settings, split, files)?;
     for (mut original, file) in originals.into_iter().zip(files) {
-        if !original.is_empty() {
-            original.insert("file".to_owned(), file.display().to_string());
-            parts.metadata(format::metadata::ORIGINAL, &original)?;
-        }
+        // Also of a file that says nothing of itself: the pieces of it may begin with messages from before them.
+        original.insert("file".to_owned(), file.display().to_string());
+        parts.metadata(format::metadata::ORIGINAL, &original)?;
     }
     // One file has what it has, in its order.
     let mut together = if files.len() > 1 { Some(Together::look(files)?) } else { None };
@@ -439,11 +438,12 @@ impl Copying<'_> {
         }
         self.messages = self.messages.saturating_add(1);
         self.begin(parts, times.received)?;
+        let since = self.window.continuous(times.received);
         if let (Some(At::Time(time)), Some(begun)) = (self.split, self.begun)
-            && u128::from(times.received.saturating_sub(begun)) >= time.as_nanos()
+            && u128::from(since.saturating_sub(begun)) >= time.as_nanos()
         {
             parts.next("split", times.received)?;
-            self.begun = Some(times.received);
+            self.begun = Some(since);
             if parts.excess() > self.room {
                 let text = format!(
                     "parts begin with the newest message of each name, which is more than all that they have else by {} bytes: give --at a longer time, or a size",
@@ -473,7 +473,7 @@ impl Copying<'_> {
         if self.begun.is_some() {
             return Ok(());
         }
-        self.begun = Some(time);
+        self.begun = Some(self.window.continuous(time));
         parts.repeat(std::mem::replace(&mut self.before, NewestMessages::new(BEFORE)), time)
     }
 

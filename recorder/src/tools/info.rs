@@ -103,8 +103,8 @@ fn print(summary: &Summary, files: &[PathBuf]) -> Result<()> {
     for (name, length) in &summary.attachments {
         stdout::print_line(&format!("attached  {name}  {length} bytes"))?;
     }
-    if let Some((first, last)) = summary.time {
-        let seconds = last.saturating_sub(first) as f64 / 1e9;
+    if let Some(extent) = summary.extent {
+        let ((first, last), seconds) = (extent.times(), extent.duration() as f64 / 1e9);
         stdout::print_line(&format!("time      {} to {}, {seconds:.3} s", shown(first), shown(last)))?;
     }
     let names: Vec<_> = summary.names.iter().map(|(topic, name)| (named(topic), name)).collect();
@@ -116,7 +116,7 @@ fn print(summary: &Summary, files: &[PathBuf]) -> Result<()> {
         "name", "messages", "a second", "bytes", "missed"
     ))?;
     for (topic, name) in names {
-        let seconds = name.time.map_or(0.0, |(first, last)| last.saturating_sub(first) as f64 / 1e9);
+        let seconds = name.extent.map_or(0.0, |extent| extent.duration() as f64 / 1e9);
         let rate = if seconds > 0.0 {
             format!("{:.1}", name.messages.saturating_sub(1) as f64 / seconds)
         } else {

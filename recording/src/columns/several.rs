@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use linkspan::{Error, ErrorKind, Result};
 
 use super::{Column, Columns, blank};
-use crate::reader::{Entry, Message, Reader, Room};
+use crate::reader::{Entry, Reader, Room};
 
 /// Bytes that a batch takes, about, unless one message has more: what writes files holds some times as much of it.
 pub const BATCH: u64 = 16 << 20;
@@ -133,15 +133,15 @@ pub struct Tables {
 }
 
 impl Tables {
-    /// Those of these names, whose columns a first pass over a recording finds: each has `message` where `is_chosen`
-    /// says so, and it can be a row.
+    /// Those of these names, whose columns a first pass over a recording finds: each has a message where `is_chosen`,
+    /// which is given each entry, says so, and it can be a row.
     ///
     /// # Errors
     /// Those of the file system. What one name has ends no table of another one: see [`Tables::refused`].
     pub fn find(
         reader: &mut Reader,
         names: impl IntoIterator<Item = String>,
-        is_chosen: impl Fn(&Message<'_>) -> bool,
+        mut is_chosen: impl FnMut(&Entry<'_>) -> bool,
     ) -> Result<Tables> {
         let limits = reader.message_limits();
         let of_name = || OfName {
@@ -154,10 +154,11 @@ impl Tables {
         let mut tables = Tables { names, held: 0 };
         let mut budget = Budget::of(reader.room());
         while let Some(entry) = reader.read()? {
+            let is_chosen = is_chosen(&entry);
             let Entry::Message(message) = entry else { continue };
             let Some(of_name) = tables.names.get_mut(&message.channel.topic) else { continue };
             let Ok(columns) = &mut of_name.columns else { continue };
-            if !is_chosen(&message) {
+            if !is_chosen {
                 continue;
             }
             let place = of_name.seen;
@@ -216,20 +217,21 @@ impl Tables {
         self.names.values_mut().for_each(|of_name| of_name.seen = 0);
     }
 
-    /// Returns the next batch of one of the names that are chosen; `None` at the end.
+    /// Returns the next batch of one of the names that are chosen, by what is given each entry; `None` at the end.
     ///
     /// # Errors
     /// Those of the file system, and of [`Columns::add`].
     pub fn next(
         &mut self,
         reader: &mut Reader,
-        is_chosen: impl Fn(&Message<'_>) -> bool,
+        mut is_chosen: impl FnMut(&Entry<'_>) -> bool,
     ) -> Result<Option<Batch>> {
         while let Some(entry) = reader.read()? {
+            let is_chosen = is_chosen(&entry);
             let Entry::Message(message) = entry else { continue };
             let Some(of_name) = self.names.get_mut(&message.channel.topic) else { continue };
             let Ok(columns) = &mut of_name.columns else { continue };
-            if !is_chosen(&message) {
+            if !is_chosen {
                 continue;
             }
             let place = of_name.seen;

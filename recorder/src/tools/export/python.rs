@@ -9,6 +9,7 @@ use std::sync::mpsc;
 
 use linkspan::service::{start_program, start_thread};
 use linkspan::{Encoding, Error, ErrorKind, Map, Result, Value, codec, environment, programs};
+use linkspan_recording::Instant;
 use linkspan_recording::files::of_io;
 
 use super::pass::{Arguments, Table, json, progress};
@@ -98,13 +99,18 @@ fn request(
         arguments.how.making(output, &[&arguments.file])?;
         Ok(Value::Array(vec![table.topic.as_str().into(), path(output)?]))
     };
-    let (from, to) = window.times();
+    let (from, to) = window.ends();
+    let place = |instant: Option<Instant>, otherwise: u64| match instant {
+        None => otherwise.into(),
+        Some(Instant::At(at)) => at.into(),
+        Some(Instant::After(after)) => Value::Array(vec![after.into()]),
+    };
     let request = Map::from_iter([
         ("form".to_owned(), form.into()),
         ("recording".to_owned(), path(&arguments.file)?),
         ("tables".to_owned(), Value::Array(tables.iter().map(table).collect::<Result<_>>()?)),
-        ("begin".to_owned(), from.into()),
-        ("end".to_owned(), to.into()),
+        ("begin".to_owned(), place(from, 0)),
+        ("end".to_owned(), place(to, u64::MAX)),
         ("replace".to_owned(), arguments.how.force.into()),
         ("in_folder".to_owned(), tables.iter().any(|table| table.is_in_folder).into()),
         ("mode".to_owned(), arguments.how.mode.map_or(Value::Null, Value::from)),

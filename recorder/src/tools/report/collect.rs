@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use linkspan::{NdArray, Value};
-use linkspan_recording::Channel;
+use linkspan_recording::event::Kind;
+use linkspan_recording::{Channel, Event, Extent, Timeline};
 
 use super::bins::{Bins, Span};
 
@@ -34,14 +35,18 @@ pub struct Report {
     pub further: u64,
     pub events: Vec<Listed>,
     pub events_not_listed: u64,
-    /// The first and the last time of anything, in nanoseconds since 1970.
-    pub time: Option<(u64, u64)>,
+    /// The first and the last time of anything. All times below are without the steps of the clock: what is drawn has no
+    /// silence where it was set.
+    pub extent: Option<Extent>,
+    timeline: Timeline,
     pub room: Room,
 }
 
 /// An event as a line of the report.
 #[derive(Debug)]
 pub struct Listed {
+    /// By the clock, and without its steps.
+    pub clock: u64,
     pub time: u64,
     pub kind: String,
     pub name: String,
@@ -78,7 +83,8 @@ pub struct Series {
 impl Report {
     /// Adds a message. `value` is `None` where its body cannot be decoded, which another part of the report says.
     pub fn message(&mut self, channel: &Arc<Channel>, time: u64, bytes: u64, value: Option<&Value>) {
-        self.include(time);
+        self.timeline.take(time);
+        let time = self.include(time);
         let Some(name) = named(&mut self.names, &channel.topic, time) else {
             self.further = self.further.saturating_add(1);
             return;
@@ -94,25 +100,32 @@ impl Report {
         }
     }
 
-    /// Adds an event; `missed` is the number of messages of one about missed messages.
-    pub fn event(&mut self, event: Listed, missed: u64) {
-        self.include(event.time);
+    /// Adds an event.
+    pub fn event(&mut self, event: Event) {
+        self.timeline.note(&event);
+        let time = self.include(event.time);
+        let missed = if event.kind == Kind::Missed { event.count.unwrap_or(0) } else { 0 };
         if missed > 0
-            && let Some(name) = named(&mut self.names, &event.name, event.time)
+            && let Some(name) = named(&mut self.names, &event.name, time)
         {
             name.missed = name.missed.saturating_add(missed);
-            name.gaps.add(event.time, missed);
+            name.gaps.add(time, missed);
         }
-        if self.events.len() < MAX_EVENTS {
-            self.events.push(event);
-        } else {
+        if self.events.len() >= MAX_EVENTS {
             self.events_not_listed = self.events_not_listed.saturating_add(1);
+            return;
         }
+        let count = event.count.map(|count| format!("{count} messages")).unwrap_or_default();
+        let parts = [count, event.source, event.text].into_iter().filter(|part| !part.is_empty());
+        let text = parts.collect::<Vec<_>>().join("; ");
+        let kind = event.kind.name().to_owned();
+        self.events.push(Listed { clock: event.time, time, kind, name: event.name, text });
     }
 
-    fn include(&mut self, time: u64) {
-        let (first, last) = self.time.unwrap_or((time, time));
-        self.time = Some((first.min(time), last.max(time)));
+    /// Returns this time without the steps of the clock.
+    fn include(&mut self, time: u64) -> u64 {
+        Extent::include(&mut self.extent, &self.timeline, time);
+        self.timeline.continuous(time)
     }
 }
 

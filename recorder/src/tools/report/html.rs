@@ -58,10 +58,11 @@ fn facts(page: &mut String, head: &Head<'_>, report: &Report) -> fmt::Result {
     let mut fact = |name: &str, text: &str| {
         writeln!(page, "<div><dt>{}</dt><dd>{}</dd></div>", escaped(name), escaped(text))
     };
-    if let Some((first, last)) = report.time {
+    if let Some(extent) = report.extent {
+        let (first, last) = extent.times();
         fact("from", &instant(first))?;
         fact("to", &instant(last))?;
-        fact("duration", &duration(last.saturating_sub(first)))?;
+        fact("duration", &duration(extent.duration()))?;
     }
     let (messages, bytes, missed) = totals(report);
     fact("names", &report.names.len().to_string())?;
@@ -135,7 +136,7 @@ fn section(
     recorded: &Name,
     unit: &dyn Fn(&str) -> Option<String>,
 ) -> fmt::Result {
-    let time = report.time.unwrap_or((recorded.first, recorded.last));
+    let time = report.extent.map_or((recorded.first, recorded.last), |extent| extent.continuous());
     writeln!(page, "<section id=\"{}\">\n<h2>{}</h2>", anchor(name), escaped(name))?;
     write!(
         page,
@@ -379,7 +380,7 @@ fn events(page: &mut String, report: &Report) -> fmt::Result {
         writeln!(
             page,
             "<tr><td>{}</td><td class=\"what{bad}\">{}</td><td class=\"name\">{}</td><td class=\"text\">{}</td></tr>",
-            instant(event.time),
+            instant(event.clock),
             escaped(&event.kind),
             escaped(&event.name),
             escaped(&event.text)

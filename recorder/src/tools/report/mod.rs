@@ -12,7 +12,6 @@ use std::rc::Rc;
 
 use linkspan::schema::Schema;
 use linkspan::{Error, ErrorKind, Result};
-use linkspan_recording::event::Kind;
 use linkspan_recording::files::of_io;
 use linkspan_recording::reader::ByNotation;
 use linkspan_recording::{Entry, columns, format};
@@ -20,7 +19,7 @@ use linkspan_recording::{Entry, columns, format};
 use super::faults::decoded;
 use super::opening::{Output, finish, open};
 use super::progress::Progress;
-use collect::{Listed, Report};
+use collect::Report;
 use html::Head;
 
 /// Write a page of HTML: what was recorded, rates and gaps over time, a plot of each number, pictures of arrays
@@ -71,14 +70,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
                 undecoded = undecoded.saturating_add(u64::from(value.is_none()));
                 report.message(message.channel, message.received, message.body.len() as u64, value.as_ref());
             }
-            Entry::Event(event) => {
-                let missed = if event.kind == Kind::Missed { event.count.unwrap_or(0) } else { 0 };
-                let count = event.count.map(|count| format!("{count} messages")).unwrap_or_default();
-                let parts = [count, event.source, event.text].into_iter().filter(|part| !part.is_empty());
-                let text = parts.collect::<Vec<_>>().join("; ");
-                let kind = event.kind.name().to_owned();
-                report.event(Listed { time: event.time, kind, name: event.name, text }, missed);
-            }
+            Entry::Event(event) => report.event(event),
             Entry::Metadata(format::metadata::RECORDING, found) if facts.is_empty() => {
                 let keys = ["machine", "timezone", "version", "names", "command"];
                 facts.extend(
