@@ -31,7 +31,7 @@ pub struct BlackBox {
     /// When it was last looked for what is too old.
     looked: u64,
     /// Ends of publishers that are too old: nothing that came before them is written any more.
-    ended: Vec<Box<Event>>,
+    ended: Vec<Event>,
 }
 
 /// What is held of a name.
@@ -145,7 +145,7 @@ impl BlackBox {
     }
 
     /// Takes the ends of publishers of which nothing is written any more.
-    pub fn take_ended(&mut self) -> Vec<Box<Event>> {
+    pub fn take_ended(&mut self) -> Vec<Event> {
         std::mem::take(&mut self.ended)
     }
 
@@ -165,7 +165,7 @@ impl BlackBox {
                 self.bytes = self.bytes.saturating_sub(item.bytes());
                 match item {
                     Item::Event(event) | Item::PeerEvent(event) if event.kind == Kind::Disconnected => {
-                        self.ended.push(event);
+                        self.ended.push(*event);
                     }
                     _ => {}
                 }

@@ -76,6 +76,9 @@ pub struct Writer<'a> {
     is_low: bool,
 }
 
+/// A publisher, the first number of it that is not written, and the one behind the last.
+type Unwritten = (Arc<Publisher>, u64, u64);
+
 /// Messages after which it is looked whether it is time for a sync.
 const LOOK: u64 = 64;
 /// The fewest bytes between two looks at the disk.
@@ -465,7 +468,7 @@ impl<'a> Writer<'a> {
             // It became full between two looks.
             let _ = self.warn_of_disk(|parts, event| parts.last_event(event));
         }
-        let mut left: HashMap<(Arc<str>, u64), (Arc<Publisher>, u64, u64)> = HashMap::new();
+        let mut left: HashMap<(Arc<str>, u64), Unwritten> = HashMap::new();
         for item in self.queue.take(Duration::ZERO).unwrap_or_default() {
             let Some(Numbered { publisher, begins, until, .. }) = Numbered::of(&item) else { continue };
             self.place_cursor(publisher, begins);
