@@ -84,8 +84,8 @@ impl Within {
         (self.from, self.to)
     }
 
-    /// Returns the first and the last time, in nanoseconds since 1970, of a recording that begins at this one, where the
-    /// clock was not set.
+    /// Returns the first and the last time, in nanoseconds since 1970, of a recording that begins at this one, where
+    /// the clock was not set.
     pub fn times(&self, begin: u64) -> (u64, u64) {
         let time = |instant: Option<Instant>, otherwise| match instant {
             None => otherwise,
@@ -95,8 +95,8 @@ impl Within {
         (time(self.from, 0), time(self.to, u64::MAX))
     }
 
-    /// Returns the times outside of which nothing is asked for, however the clock was set: distances need what is before
-    /// them.
+    /// Returns the times outside of which nothing is asked for, however the clock was set: distances need what is
+    /// before them.
     pub fn certain_times(&self) -> (u64, u64) {
         match (self.from, self.to) {
             (Some(Instant::After(_)), _) | (_, Some(Instant::After(_))) => (0, u64::MAX),

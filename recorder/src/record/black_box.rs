@@ -37,12 +37,12 @@ pub struct BlackBox {
 /// What is held of a name.
 #[derive(Default)]
 struct Newest {
-    items: VecDeque<Held>,
+    items: VecDeque<HeldItem>,
     bytes: u64,
 }
 
 /// An item, with its place in the order of all, and when it came.
-struct Held {
+struct HeldItem {
     place: u64,
     time: u64,
     item: Item,
@@ -63,8 +63,8 @@ fn nanoseconds(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// When an item came; `None` for what is done at once. Of events only those that come with each publisher are held: what
-/// else happened says whether the recording is whole, or how its times are read.
+/// When an item came; `None` for what is done at once. Of events only those that come with each publisher are held:
+/// what else happened says whether the recording is whole, or how its times are read.
 fn time_of(item: &Item) -> Option<u64> {
     match item {
         Item::Message(message) => Some(message.received),
@@ -130,7 +130,7 @@ impl BlackBox {
         self.bytes = self.bytes.saturating_add(bytes);
         let held = self.held.entry(name).or_default();
         held.bytes = held.bytes.saturating_add(bytes);
-        held.items.push_back(Held { place: self.next, time, item });
+        held.items.push_back(HeldItem { place: self.next, time, item });
         self.next = self.next.wrapping_add(1);
         if time.abs_diff(self.looked) >= self.before / LOOKS {
             self.looked = time;

@@ -35,8 +35,8 @@ pub struct Report {
     pub further: u64,
     pub events: Vec<Listed>,
     pub events_not_listed: u64,
-    /// The first and the last time of anything. All times below are without the steps of the clock: what is drawn has no
-    /// silence where it was set.
+    /// The first and the last time of anything. All times below are without the steps of the clock: what is drawn has
+    /// no silence where it was set.
     pub extent: Option<Extent>,
     timeline: Timeline,
     pub room: Room,
