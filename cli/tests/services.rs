@@ -270,7 +270,7 @@ fn command_that_takes_too_long_ends_with_3_and_can_be_cancelled() {
     let (code, _, err) = lab.service("call held hold --timeout 0.5");
     assert!(code == 3 && err.contains("Timeout (110)"), "{err}");
     // It is still working: a pause waits for it.
-    let (code, out, err) = lab.service("pause held --wait --timeout 0.5");
+    let (code, out, err) = lab.service("pause held --wait --timeout 5");
     assert_eq!((code, out.as_str()), (3, ""));
     assert!(err.contains("Timeout (110): held: FAILED in "), "{err}");
     assert!(lab.done("ls").lines().nth(1).unwrap().contains("held"));
