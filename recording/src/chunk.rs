@@ -7,6 +7,8 @@ use std::os::unix::fs::FileExt;
 use bytes::Bytes;
 use mcap::records::{Record, op};
 
+use crate::format;
+
 /// Bytes of the operation code and the length before a record.
 pub const HEAD: usize = 9;
 /// Bytes of a footer with its head, and of what ends a file behind it.
@@ -147,18 +149,32 @@ fn whole(decoder: impl Read, size: u64) -> Result<Bytes, String> {
 /// # Errors
 /// Those of the file system.
 pub fn summary(file: &File, length: u64) -> std::io::Result<Option<(u64, u64)>> {
+    let is_summary = |(begin, end): &(u64, u64)| *begin >= mcap::MAGIC.len() as u64 && begin < end;
+    Ok(footer(file, length)?.filter(is_summary))
+}
+
+/// Returns where the summary of a file of this length begins, as its footer says, and where the footer does; `None`
+/// where it has no footer.
+///
+/// # Errors
+/// Those of the file system.
+pub fn footer(file: &File, length: u64) -> std::io::Result<Option<(u64, u64)>> {
     if !is_closed(file, length)? {
         return Ok(None);
     }
     let Some(end) = length.checked_sub(END) else { return Ok(None) };
     let mut footer = [0; FOOTER];
     file.read_exact_at(&mut footer, end)?;
-    let found = match parse(footer[0], &footer[HEAD..]) {
-        Ok(Some(Record::Footer(found))) => found,
-        _ => return Ok(None),
-    };
-    let begin = found.summary_start;
-    Ok((begin >= mcap::MAGIC.len() as u64 && begin < end).then_some((begin, end)))
+    match parse(footer[0], &footer[HEAD..]) {
+        Ok(Some(Record::Footer(found))) => Ok(Some((found.summary_start, end))),
+        _ => Ok(None),
+    }
+}
+
+/// Returns whether a header, without its head, says that Linkspan's recorder or one of its tools wrote the file.
+pub fn is_of_linkspan(mut header: &[u8]) -> bool {
+    let library = block(&mut header).and_then(|_| block(&mut header));
+    library.is_some_and(|library| library.starts_with(format::LIBRARY.as_bytes()))
 }
 
 /// Returns whether a file of this length ends as one that was closed.

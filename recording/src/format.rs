@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 pub const PROFILE: &str = "linkspan";
 /// That of a file for viewers, whose messages are as ROS 2 writes them.
 pub const PROFILE_ROS2: &str = "ros2";
+/// What the library in the header of each file begins with, which says who wrote it.
+pub const LIBRARY: &str = "linkspan-record ";
 /// The topic of events.
 pub const EVENTS: &str = "linkspan/events";
 /// The name of the schema of events.

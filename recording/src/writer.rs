@@ -247,7 +247,7 @@ impl Part {
         let (file, again) = (copy()?, copy()?);
         let options = WriteOptions::new()
             .profile(if settings.is_ros2 { format::PROFILE_ROS2 } else { format::PROFILE })
-            .library(concat!("linkspan-record ", env!("CARGO_PKG_VERSION")))
+            .library(format!("{}{}", format::LIBRARY, env!("CARGO_PKG_VERSION")))
             .compression(settings.compression)
             .chunk_size(Some(settings.chunk))
             // A chunk is written as a whole, so that the file has no place that is wrong until it is written again.

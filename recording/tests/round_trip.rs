@@ -419,3 +419,125 @@ fn record_whose_operation_code_is_damaged_is_a_problem_of_the_file() {
         }
     }
 }
+
+/// The records of a file: their codes, and where they begin and end.
+fn records_of(file: &[u8]) -> Vec<(u8, std::ops::Range<usize>)> {
+    let (mut at, mut found) = (mcap::MAGIC.len(), Vec::new());
+    while at + mcap::MAGIC.len() < file.len() {
+        let end = at + 9 + u64::from_le_bytes(file[at + 1..at + 9].try_into().unwrap()) as usize;
+        found.push((file[at], at..end));
+        at = end;
+    }
+    found
+}
+
+/// The texts of all problems of a file with these bytes, each of which is a loss.
+fn losses(path: &Path, bytes: &[u8]) -> Vec<String> {
+    std::fs::write(path, bytes).unwrap();
+    let problems = read(path).1;
+    assert!(problems.iter().all(linkspan_recording::Problem::is_loss), "{problems:?}");
+    problems.iter().map(ToString::to_string).collect()
+}
+
+/// What a whole record was taken from can be read from its beginning to its end: only that end tells of it.
+#[test]
+fn record_that_was_taken_out_of_a_closed_file_is_a_problem_of_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let [path, damaged] = ["whole.mcap", "damaged.mcap"].map(|name| folder.path().join(name));
+    write(&path, None);
+    let whole = std::fs::read(&path).unwrap();
+    let records = records_of(&whole);
+    let end = records.iter().position(|(code, _)| *code == op::DATA_END).unwrap();
+    let footer = records.last().unwrap().1.start;
+    let mut cases = 0;
+    for (at, (code, place)) in records[..end].iter().enumerate() {
+        if !matches!(*code, op::CHUNK | op::ATTACHMENT | op::METADATA) {
+            continue;
+        }
+        let indexes = records[at + 1..].iter().take_while(|(code, _)| *code == op::MESSAGE_INDEX);
+        let with_indexes = indexes.map(|(_, place)| place.end).last().unwrap_or(place.end);
+        for to in [place.end, with_indexes] {
+            let mut without = [&whole[..place.start], &whole[to..]].concat();
+            let found = losses(&damaged, &without);
+            assert!(
+                found.iter().any(|text| text.contains("summary of the file begins")),
+                "{code} {place:?}: {found:?}"
+            );
+            // With a footer that agrees, what the summary names is not at its place.
+            let start = footer - (to - place.start) + 9;
+            let said = u64::from_le_bytes(without[start..start + 8].try_into().unwrap());
+            let right = said - (to - place.start) as u64;
+            without[start..start + 8].copy_from_slice(&right.to_le_bytes());
+            assert!(!losses(&damaged, &without).is_empty(), "{code} {place:?}");
+            cases += 1;
+        }
+    }
+    assert!(cases >= 16, "{cases}");
+}
+
+#[test]
+fn fewer_messages_than_a_closed_file_says_that_it_has_are_a_problem_of_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let [path, damaged] = ["whole.mcap", "damaged.mcap"].map(|name| folder.path().join(name));
+    write(&path, None);
+    let mut whole = std::fs::read(&path).unwrap();
+    assert!(losses(&damaged, &whole).is_empty());
+    let place = records_of(&whole).into_iter().find(|(code, _)| *code == op::STATISTICS).unwrap().1;
+    let count = place.start + 9;
+    assert_eq!(whole[count..count + 8], 22_u64.to_le_bytes());
+    whole[count] += 1;
+    let [found] = &losses(&damaged, &whole)[..] else { panic!("one problem") };
+    assert!(found.contains("23 messages and events, and 22 stand"), "{found}");
+}
+
+/// Without the record of its end nobody knows whether its recorder failed, and what came next.
+#[test]
+fn closed_file_of_linkspan_without_a_record_of_its_end_is_a_problem() {
+    let folder = tempfile::tempdir().unwrap();
+    let [path, damaged] = ["whole.mcap", "damaged.mcap"].map(|name| folder.path().join(name));
+    write(&path, None);
+    let whole = std::fs::read(&path).unwrap();
+    let at = |text: &[u8]| whole.windows(text.len()).position(|found| found == text).unwrap();
+    // Behind its length: keys of channels begin with the same.
+    let name = at(b"\x0c\0\0\0linkspan.end") + 4;
+    // One byte of its name, and of the key of its one entry, behind two lengths.
+    let reason = name + 12 + 8;
+    assert_eq!(&whole[reason..reason + 6], b"reason");
+    for place in [name, name + 11, reason] {
+        let mut bytes = whole.clone();
+        bytes[place] ^= 1;
+        let [found] = &losses(&damaged, &bytes)[..] else { panic!("one problem: {place}") };
+        assert!(found.contains("how its recorder ended"), "{found}");
+        bytes[at(b"linkspan.recording")] ^= 1;
+        assert_eq!(losses(&damaged, &bytes).len(), 1, "the header says whose it is");
+        bytes[at(b"linkspan-record ")] ^= 1;
+        assert_eq!(losses(&damaged, &bytes).len(), 0, "another program's needs no such record");
+    }
+}
+
+#[test]
+fn attachment_whose_bytes_do_not_have_its_sum_is_a_problem_and_not_given() {
+    let folder = tempfile::tempdir().unwrap();
+    let [path, damaged] = ["whole.mcap", "damaged.mcap"].map(|name| folder.path().join(name));
+    let mut part = Part::create(&path, &BTreeMap::new(), Settings::default()).unwrap();
+    // More than is read of it at a time.
+    part.attach("notes.txt", 2, &[7; 300_000]).unwrap();
+    part.close("stopped", None).unwrap();
+    let whole = std::fs::read(&path).unwrap();
+    let place = records_of(&whole).into_iter().find(|(code, _)| *code == op::ATTACHMENT).unwrap().1;
+    let lines = read(&path).0;
+    // Its time, its name, its content, its sum.
+    for at in [place.start + 9, place.start + 30, place.start + 200, place.end - 5, place.end - 1] {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 1;
+        let [found] = &losses(&damaged, &bytes)[..] else { panic!("one problem: {at}") };
+        assert!(found.contains(&format!("byte {}: the attachment", place.start)), "{found}");
+        let left = read(&damaged).0;
+        assert_eq!(left.len() + 1, lines.len(), "{left:?}");
+        assert!(!left.iter().any(|line| line.contains("Attachment")), "{left:?}");
+    }
+    // 0 says that there is no sum.
+    let mut bytes = whole;
+    bytes[place.end - 4..place.end].fill(0);
+    assert!(losses(&damaged, &bytes).is_empty());
+}

@@ -183,3 +183,31 @@ def test_interrupted_copy_leaves_nothing(lab: Lab) -> None:
             (lab.folder / "cut.mcap").unlink()
         else:
             assert not left, f"turn {turn}, {copying.returncode}: {left}"
+
+
+#: What of a closed file is changed, what each tool says of it, and what of it no copy has.
+CHANGED = {
+    # Behind its length: keys of channels begin with the same.
+    "end": (b"\x0c\0\0\0linkspan.end", "how its recorder ended"),
+    "attachment": (b"# any text", "its bytes do not have the sum that it names"),
+}
+
+
+@pytest.mark.parametrize("place, said", CHANGED.values(), ids=CHANGED)
+def test_copy_does_not_hide_a_damage_that_nothing_but_a_sum_or_a_missing_record_tells_of(lab: Lab, place: bytes, said: str) -> None:
+    """A copy is a whole file with right sums: what was wrong in its original it says itself."""
+    (lab.folder / "any.txt").write_bytes(b"# any text")
+    recorded(lab, 20, "--attach", "any.txt")
+    path = lab.folder / "a.mcap"
+    data = bytearray(path.read_bytes())
+    data[data.index(place) + len(place) - 1] ^= 1
+    path.write_bytes(data)
+    for words in (["cut", "a.mcap", "-o", "made.mcap"], ["merge", "a.mcap", "b.mcap", "-o", "made.mcap", "--force"], ["split", "a.mcap", "--at", "1MB", "-o", "made.mcap", "--force"]):
+        assert said in lab.recording(*words, code=1)
+        checked = lab.recording("check", "made.mcap", code=1)
+        assert "omitted: " in checked and said in checked, checked
+        attached = [attachment.data for attachment in make_reader((lab.folder / "made.mcap").open("rb")).iter_attachments()]
+        # The other file of the merge has a whole one.
+        assert attached == ([] if place == b"# any text" and words[0] != "merge" else [b"# any text"])
+    for words in (["check", "a.mcap"], ["info", "a.mcap"], ["report", "a.mcap", "-o", "a.html"], ["export", "a.mcap", "--jsonl"]):
+        assert said in lab.recording(*words, code=1)

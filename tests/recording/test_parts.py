@@ -377,3 +377,23 @@ def test_what_parts_of_a_short_time_repeat_is_bounded(lab: Lab) -> None:
     assert "TooLarge" in said and "give --at a longer time" in said and not list(lab.folder.glob("p*")), said
     lab.recording(*words, "--at", "100ms")
     assert len(list(lab.folder.glob("p*"))) == 4
+
+
+@pytest.mark.parametrize("next_one, code", [(60, 1), (19, 5)])
+def test_numbers_of_a_later_part_prove_what_one_that_is_not_there_had(lab: Lab, next_one: int, code: int) -> None:
+    """The publisher published nothing behind it: no later message tells of those that it had there."""
+    for part, name in [(1, "p.mcap"), (3, "p.0003.mcap")]:
+        with (lab.folder / name).open("wb") as file:
+            writer = Writer(file)
+            writer.start(profile="linkspan")
+            writer.add_metadata("linkspan.recording", {"id": "7" * 32, "part": str(part)})
+            if part == 3:
+                writer.add_metadata("linkspan.numbers", {"0000000000000007 lab/a": str(next_one)})
+            channel = writer.register_channel("lab/a", "cbor", 0, {"linkspan.incarnation": "0000000000000007", "linkspan.first": "1"})
+            for number in range(1, 19) if part == 1 else []:
+                writer.add_message(channel, number, linkspan.encode(number), number, number)
+            writer.add_metadata("linkspan.end", {"reason": "stopped"} if part == 3 else {"reason": "split", "next": "p.0002.mcap"})
+            writer.finish()
+    text = lab.recording("check", "p.mcap", code=code)
+    assert "not all parts: " in text
+    assert ("lab/a (incarnation 0000000000000007) lacks messages 19 to 59" in text) == (code == 1), text

@@ -97,6 +97,15 @@ impl Numbers {
         self.over_count = self.over_count.saturating_add(1);
     }
 
+    /// Takes what a part says of the parts before it: which number comes next of a publisher. Behind a part that is not
+    /// there it is the only thing that tells of the messages of one that published no more.
+    fn take_next(&mut self, name: &str, incarnation: u64, next: u64) {
+        let Some((known, holes)) = self.next.get(&(name.to_owned(), incarnation)) else { return };
+        if *holes != self.holes && next > *known {
+            self.take(name, incarnation, next, 0, "numbers");
+        }
+    }
+
     /// Keeps a fault, or counts it where there are very many.
     fn fault(&mut self, fault: String) {
         if self.faults.len() < MAX_FAULTS {
@@ -161,10 +170,13 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
                 }
             }
             Entry::Metadata(format::metadata::NUMBERS, entries) => {
-                let wrong = entries.iter().filter(|(key, next)| format::next_number(key, next).is_none());
-                for (key, next) in wrong {
-                    numbers
-                        .fault(format!("numbers: {key:?} has {next:?}, which is no number of a publisher"));
+                for (key, next) in entries {
+                    match format::next_number(key, next) {
+                        Some((incarnation, topic, next)) => numbers.take_next(topic, incarnation, next),
+                        None => numbers.fault(format!(
+                            "numbers: {key:?} has {next:?}, which is no number of a publisher"
+                        )),
+                    }
                 }
             }
             Entry::Metadata(format::metadata::OMITTED, entries) => {

@@ -12,6 +12,7 @@ use mcap::records::{Record, op};
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
+use super::agreement::Told;
 use super::seen::{self, Seen};
 use super::{Channel, Limits, Problem, ProblemKind, Schema};
 use crate::chunk::{self, HEAD};
@@ -75,7 +76,7 @@ const MOST_METADATA: usize = 1_000;
 /// A file that is read.
 #[derive(Debug)]
 pub(super) struct OpenPart {
-    file: File,
+    pub(super) file: File,
     pub path: PathBuf,
     /// Which part it is, by its name.
     pub number: u64,
@@ -84,25 +85,27 @@ pub(super) struct OpenPart {
     /// The byte behind the last whole record.
     pub offset: u64,
     /// The bytes of the file when it was opened.
-    length: u64,
+    pub(super) length: u64,
     /// What is left of a chunk that is being read, and where that begins.
-    chunk: Option<(Bytes, u64)>,
+    pub(super) chunk: Option<(Bytes, u64)>,
     /// The last record with its head.
     record: Bytes,
     schemas: HashMap<u16, Arc<Schema>>,
     /// The channels by their numbers.
     channels: Vec<Option<Known>>,
     /// Chunks without a message in these times are not read.
-    window: Option<(u64, u64)>,
+    pub(super) window: Option<(u64, u64)>,
     /// Bytes of schemas and channels that are held.
     described: u64,
     /// Which of its records were seen.
-    seen: Seen,
+    pub(super) seen: Seen,
+    /// What is known for a look at whether the end of the file agrees with what stands before it.
+    pub(super) told: Told,
     /// Problems that were found together and are not returned yet.
-    found: VecDeque<Problem>,
+    pub(super) found: VecDeque<Problem>,
     /// Whether something was found wrong in it.
-    has_problem: bool,
-    has_ended: bool,
+    pub(super) has_problem: bool,
+    pub(super) has_ended: bool,
     /// Whether a message of the part itself was read: behind it none is repeated, and before it one of each of these
     /// names.
     has_own: bool,
@@ -163,6 +166,7 @@ impl OpenPart {
             window: None,
             described: 0,
             seen: Seen::default(),
+            told: Told::default(),
             found: VecDeque::new(),
             has_problem: false,
             has_ended: false,
@@ -174,7 +178,7 @@ impl OpenPart {
     }
 
     /// A problem behind which the file is read on.
-    fn damage(&self, offset: u64, text: impl Into<String>) -> Problem {
+    pub(super) fn damage(&self, offset: u64, text: impl Into<String>) -> Problem {
         self.problem(offset, ProblemKind::Damaged, text)
     }
 
@@ -330,6 +334,10 @@ impl OpenPart {
             };
             let found = if code == op::DATA_END && self.chunk.is_none() {
                 self.end_of_data(begins)?
+            } else if code == op::ATTACHMENT
+                && let Some(problem) = self.wrong_attachment(&data, begins)?
+            {
+                Err(problem)
             } else if code != op::CHUNK {
                 self.record(code, &data, begins, current)
             } else if self.chunk.is_some() {
@@ -352,40 +360,7 @@ impl OpenPart {
         }
     }
 
-    /// Takes the end of the messages, behind which the schemas and channels are repeated.
-    fn end_of_data(&mut self, begins: u64) -> Result<std::result::Result<Option<Found>, Problem>> {
-        let failed = |error: std::io::Error| of_io(&error, "reading", &self.path);
-        let mut next = [0];
-        let is_more = self.offset < self.length;
-        if is_more {
-            self.file.read_exact_at(&mut next, self.offset).map_err(failed)?;
-        }
-        if is_more && !seen::is_of_summary(next[0]) {
-            let text = "the record that begins here says that the file has no more messages, and more stands behind it: what it had cannot be read";
-            return Ok(Err(self.damage(begins, text)));
-        }
-        self.has_ended = true;
-        let Some(summary) = self.summary()? else { return Ok(Ok(None)) };
-        let (lacking, further) = self.seen.lacking(&self.file, self.length, &summary).map_err(failed)?;
-        let mut found: VecDeque<_> = { lacking.iter() }
-            .map(|(place, what)| {
-                let text = format!(
-                    "{what} is to begin here, as the summary of the file says, and does not: what it had cannot be read"
-                );
-                self.damage(*place, text)
-            })
-            .collect();
-        if further > 0 {
-            let text = format!(
-                "{further} further chunks, attachments or metadata records that the summary of the file names were not found before it"
-            );
-            found.push_back(self.damage(begins, text));
-        }
-        self.found = found;
-        Ok(Ok(None))
-    }
-
-    fn wrong_chunk(&self, begins: u64, text: &str) -> Problem {
+    pub(super) fn wrong_chunk(&self, begins: u64, text: &str) -> Problem {
         self.damage(begins, format!("the chunk that begins here: {text}"))
     }
 
@@ -492,6 +467,7 @@ impl OpenPart {
             current.attached = Some(Attached { offset, ..attached });
             return Ok(Some(Found::Attachment));
         }
+        self.told.take_header(code, data);
         if seen::is_unknown(code) {
             let text = format!(
                 "a record of the kind {code:#04x}, which no version of the format has: what it had cannot be read"
@@ -524,6 +500,7 @@ impl OpenPart {
                 Ok(None)
             }
             Record::Metadata(found) => {
+                self.told.take_metadata(&found);
                 if found.name == format::metadata::END {
                     self.next = found.metadata.get("next").cloned();
                 }
@@ -560,6 +537,7 @@ impl OpenPart {
             let text = format!("an event of {} bytes; at most {EVENT} are read", current.body.len());
             return Err(self.damage(begins, text));
         }
+        self.told.messages = self.told.messages.saturating_add(1);
         if known.is_events {
             return match Event::from_json(&current.body) {
                 Ok(event) => Ok(Some(Found::Event(event))),
@@ -669,7 +647,7 @@ fn full(next: u64, low: u32) -> u64 {
 
 /// Returns the name and the length of an attachment, and where in its record the content begins. The record has `whole`
 /// bytes, of which these are the first.
-fn attachment(data: &[u8], whole: u64) -> Option<(String, u64, Attached)> {
+pub(super) fn attachment(data: &[u8], whole: u64) -> Option<(String, u64, Attached)> {
     fn text<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
         let (length, after) = rest.split_first_chunk::<4>()?;
         let (found, after) = after.split_at_checked(usize::try_from(u32::from_le_bytes(*length)).ok()?)?;
