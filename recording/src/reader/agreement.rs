@@ -14,7 +14,7 @@ use std::os::unix::fs::FileExt;
 
 use bytes::Bytes;
 use linkspan::Result;
-use mcap::records::{self, Record, op};
+use mcap::records::Record;
 
 use super::Problem;
 use super::part::{Found, OpenPart, attachment};
@@ -22,29 +22,6 @@ use super::seen;
 use crate::chunk::{self, HEAD};
 use crate::files::of_io;
 use crate::format;
-
-/// What a file has and says of itself, as far as it was read.
-#[derive(Debug, Default)]
-pub(super) struct Told {
-    /// Messages and events.
-    pub messages: u64,
-    /// Whether it says that Linkspan wrote it.
-    is_of_linkspan: bool,
-    /// Whether it has a record of how its recorder ended.
-    has_end: bool,
-}
-
-impl Told {
-    /// Takes a record, if it is the header.
-    pub fn take_header(&mut self, code: u8, data: &[u8]) {
-        self.is_of_linkspan |= code == op::HEADER && chunk::is_of_linkspan(data);
-    }
-
-    pub fn take_metadata(&mut self, found: &records::Metadata) {
-        self.is_of_linkspan |= found.name == format::metadata::RECORDING;
-        self.has_end |= found.name == format::metadata::END && found.metadata.contains_key("reason");
-    }
-}
 
 /// Bytes of an attachment that are read at a time.
 const BLOCK: usize = 64 << 10;

@@ -12,8 +12,7 @@ use mcap::records::{Record, op};
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
-use super::agreement::Told;
-use super::seen::{self, Seen};
+use super::seen::{self, Seen, Told};
 use super::{Channel, Limits, Problem, ProblemKind, Schema};
 use crate::chunk::{self, HEAD};
 use crate::event::Event;

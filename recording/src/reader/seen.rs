@@ -12,9 +12,10 @@ use std::io::Result;
 use std::os::unix::fs::FileExt;
 
 use bytes::Bytes;
-use mcap::records::op;
+use mcap::records::{self, op};
 
 use crate::chunk::{self, HEAD};
+use crate::format;
 
 /// Places that are kept and said one by one.
 const MOST: usize = 1_000;
@@ -62,6 +63,30 @@ pub struct Seen {
     last: Option<(u64, u8)>,
     /// Places that were said to be wrong.
     said: Vec<u64>,
+}
+
+/// What a file has and says of itself, as far as it was read.
+#[derive(Debug, Default)]
+pub struct Told {
+    /// Messages and events.
+    pub messages: u64,
+    /// Whether it says that Linkspan wrote it.
+    pub is_of_linkspan: bool,
+    /// Whether it has a record of how its recorder ended.
+    pub has_end: bool,
+}
+
+impl Told {
+    /// Takes a record, if it is the header.
+    pub fn take_header(&mut self, code: u8, data: &[u8]) {
+        self.is_of_linkspan |= code == op::HEADER && chunk::is_of_linkspan(data);
+    }
+
+    /// Takes a metadata record.
+    pub fn take_metadata(&mut self, found: &records::Metadata) {
+        self.is_of_linkspan |= found.name == format::metadata::RECORDING;
+        self.has_end |= found.name == format::metadata::END && found.metadata.contains_key("reason");
+    }
 }
 
 /// A number that depends on the place and on what is there.
