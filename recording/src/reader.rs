@@ -6,7 +6,7 @@
 //! a slice of that memory. What is wrong is a [`Problem`], and behind it the file is read on wherever it says how long
 //! that is.
 
-mod agreement;
+mod closed;
 mod entry;
 mod outline;
 mod part;
