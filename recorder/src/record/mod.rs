@@ -48,7 +48,7 @@ use queue::Queue;
 use receive::{Control, receive, receive_stored};
 use status::Status;
 pub use status::counted;
-use trigger::Trigger;
+use trigger::{Trigger, is_stored};
 use write::{Encode, How, WhenFull, Writer};
 
 use crate::newest::NewestMessages;
@@ -416,11 +416,6 @@ fn read_attachments(paths: &[PathBuf]) -> Result<Vec<(String, Vec<u8>)>> {
 
 /// The options of subscribers that the recorder sets itself.
 pub const OWN_OPTIONS: [&str; 2] = ["ack", "client_id"];
-
-/// Returns whether a name is one of a store.
-fn is_stored(name: &str) -> bool {
-    name.split_once(':').is_some_and(|(transport, _)| matches!(transport, "journal" | "spool" | "file"))
-}
 
 /// The subscribers to names of publishers, and to stores.
 fn subscribers(arguments: &Arguments) -> Result<(Option<Subscriber>, Option<Subscriber>)> {

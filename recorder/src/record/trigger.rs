@@ -3,8 +3,6 @@
 use linkspan::{Error, ErrorKind, Result, one_line, registry};
 use linkspan_recording::writer::topic;
 
-use super::is_stored;
-
 /// A name or pattern, with its transport or without, as those that are recorded.
 #[derive(Debug)]
 pub struct Trigger {
@@ -16,6 +14,11 @@ pub struct Trigger {
 /// What stands in front of the colon of a name.
 fn transport_of(name: &str) -> Option<&str> {
     name.split_once(':').map(|(transport, _)| transport)
+}
+
+/// Returns whether a name is one of a store.
+pub fn is_stored(name: &str) -> bool {
+    transport_of(name).is_some_and(|transport| matches!(transport, "journal" | "spool" | "file"))
 }
 
 impl Trigger {
