@@ -89,13 +89,13 @@ contains
       options%schema = watts
       call listener%listen("unix:test/power", options)
       call listener%events(found)
-      if (found%count() /= 0) error stop "events before the first client"
+      if (found%count("") /= 0) error stop "events before the first client"
       options%schema = kilowatts
       call client%connect("unix:test/power", options, timeout=60.0_real64, stat=stat)
       if (stat /= linkspan_schema_mismatch) error stop "the client connected"
       call listener%events(found)
       call found%get("0/kind", kind)
-      if (found%count() /= 1 .or. kind /= "schema_mismatch") error stop "events of a listener"
+      if (found%count("") /= 1 .or. kind /= "schema_mismatch") error stop "events of a listener"
       call listener%stats(found)
       call found%get("forgotten", forgotten)
       if (forgotten /= 0) error stop "counters of a listener"
