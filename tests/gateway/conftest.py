@@ -101,6 +101,16 @@ class Bench:
         """One that runs; `through` is a command that starts it, such as prlimit."""
         return Gateway(self, *(words if "--listen" in words else ("--listen", "127.0.0.1:0", *words)), through=through)
 
+    def certificate(self) -> tuple[Path, Path]:
+        """A certificate of this machine, and its key."""
+        certificate, key = self.folder / "lab.pem", self.folder / "lab.key"
+        self.command(
+            "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", "/CN=localhost",
+            "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", key, "-out", certificate,
+        )
+        key.chmod(0o600)
+        return certificate, key
+
     def token(self, name: str, *words: str) -> str:
         """Makes a token; a gateway that runs knows it within a second."""
         done = subprocess.run(

@@ -233,12 +233,7 @@ def test_clients_beyond_the_descriptors_are_refused_clearly_and_the_others_live(
 
 
 def test_refusal_for_lack_of_descriptors_comes_over_tls_and_to_every_client(bench: Bench) -> None:
-    lab, key = bench.folder / "lab.pem", bench.folder / "lab.key"
-    bench.command(
-        "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", "/CN=localhost",
-        "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", key, "-out", lab,
-    )
-    key.chmod(0o600)
+    lab, key = bench.certificate()
     gateway = bench.gateway("--certificate", lab, "--key", key, through=("prlimit", "--nofile=80:80"))
     labs: list[linkspan_remote.Lab] = []
     with pytest.raises(errors.Full) as refused:

@@ -3,11 +3,11 @@
 import http.client
 import json
 import random
-import socket
 import urllib.request
 
 import pytest
-from conftest import Bench, go
+from conftest import Bench, Gateway, go
+from support.network import free_port
 from support.waiting import PATIENCE, until
 
 #: Publishes {"i": 1}, {"i": 2} … until it is killed.
@@ -34,12 +34,6 @@ with linkspan.publisher("journal:lab/log") as out:
     print("there", flush=True)
     sys.stdin.readline()
 """
-
-
-def free_port() -> int:
-    with socket.socket() as bound:
-        bound.bind(("127.0.0.1", 0))
-        return int(bound.getsockname()[1])
 
 
 class Stream:
@@ -108,12 +102,18 @@ class Stream:
             self.now = ""
 
 
+def followed(gateway: Gateway, token: str) -> Stream:
+    """A stream of `lab/a`, which the gateway has begun."""
+    stream = Stream(gateway.port, token, "lab/a")
+    stream.connect()
+    until("the stream is there", lambda: gateway.metric("subscriptions") == 1)
+    return stream
+
+
 def test_killed_gateway_and_its_successor_lose_no_event_uncounted(bench: Bench) -> None:
     token, port, count = bench.token("lasting", "--read", "*"), free_port(), 3000
     gateway = bench.gateway("--listen", f"127.0.0.1:{port}")
-    stream = Stream(port, token, "lab/a")
-    stream.connect()
-    until("the stream is there", lambda: gateway.metric("subscriptions") == 1)
+    stream = followed(gateway, token)
     publisher = bench.publisher("lab/a", count, 0.001, 1000, awaited=1)
     go(publisher)
     while stream.number() < 500:
@@ -134,9 +134,7 @@ def test_killed_gateway_and_its_successor_lose_no_event_uncounted(bench: Bench) 
 
 def test_killed_publisher_and_its_successor_are_said_and_counted_each_in_a_stream(bench: Bench) -> None:
     gateway = bench.gateway()
-    stream = Stream(gateway.port, gateway.token, "lab/a")
-    stream.connect()
-    until("the stream is there", lambda: gateway.metric("subscriptions") == 1)
+    stream = followed(gateway, gateway.token)
     for count in (1000, 500):
         publisher = bench.publisher("lab/a", count, awaited=1)
         go(publisher)
@@ -157,9 +155,7 @@ def test_gateways_and_publishers_that_are_killed_in_turns_lose_no_event_uncounte
     chance = random.Random(seed)
     token, port = bench.token("lasting", "--read", "*"), free_port()
     gateway = bench.gateway("--listen", f"127.0.0.1:{port}")
-    stream = Stream(port, token, "lab/a")
-    stream.connect()
-    until("the stream is there", lambda: gateway.metric("subscriptions") == 1)
+    stream = followed(gateway, token)
     publisher = bench.python(ENDLESS, "lab/a")
     kills = {"gateway": 0, "publisher": 0}
     for _ in range(12):

@@ -3,13 +3,13 @@
 import asyncio
 import random
 import signal
-import socket
 import subprocess
 from collections import Counter
 
 import pytest
 from independent.gateway_client import Client, Subscription
 from conftest import Bench, Gateway, go
+from support.network import free_port
 from support.tree import PROGRAM
 from support.waiting import PATIENCE, next_line, until
 
@@ -282,9 +282,3 @@ def test_pause_is_counted_as_missed(bench: Bench) -> None:
         assert subscription.missed["lab/a"] > 0
 
     asyncio.run(run())
-
-
-def free_port() -> int:
-    with socket.socket() as bound:
-        bound.bind(("127.0.0.1", 0))
-        return bound.getsockname()[1]

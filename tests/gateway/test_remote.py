@@ -414,12 +414,7 @@ def test_wrong_addresses_tokens_and_certificates_say_what_to_do(bench: Bench, tm
 
 
 def test_it_trusts_the_certificate_that_it_is_given(bench: Bench) -> None:
-    lab, key = bench.folder / "lab.pem", bench.folder / "lab.key"
-    bench.command(
-        "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", "/CN=localhost",
-        "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", key, "-out", lab,
-    )
-    key.chmod(0o600)
+    lab, key = bench.certificate()
     gateway = bench.gateway("--certificate", lab, "--key", key)
     with pytest.raises(errors.PermissionDenied) as refused:
         lab_of(gateway)

@@ -1,11 +1,9 @@
 """The schemas in a recording: each channel's own, and the one beside it, admits the messages that the recorder writes, whatever they hold.
 Code that was generated from another one does not decode them."""
 
-import importlib.util
 import json
 import signal
 import subprocess
-import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -14,6 +12,7 @@ import linkspan
 import pytest
 from conftest import Lab, ended, sent
 from mcap.reader import make_reader
+from support.modules import loaded
 from support.signals import stop
 from support.tree import PROGRAM
 from support.waiting import until
@@ -152,12 +151,7 @@ def generated(lab: Lab, unit: str) -> ModuleType:
     (lab.folder / f"{unit}.toml").write_text(of_unit(unit))
     lab.run(PROGRAM, "schema", "generate", "--lang", "python", f"{unit}.toml", "--output", unit)
     (source,) = (lab.folder / unit).glob("*.py")
-    found = importlib.util.spec_from_file_location(source.stem, source)
-    assert found and found.loader
-    module = importlib.util.module_from_spec(found)
-    sys.modules[source.stem] = module
-    found.loader.exec_module(module)
-    return module
+    return loaded(source)
 
 
 @pytest.mark.parametrize("encoding", [[], ["--encoding", "json"]], ids=["as sent", "json"])

@@ -1,6 +1,5 @@
 """Packed records in generated Python: the same bytes as C and C++, checks with a path, and a view of many records in NumPy."""
 
-import importlib.util
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -11,6 +10,7 @@ import numpy as np
 import pytest
 from conftest import HERE, generate, run
 from native import echo, library  # noqa: F401, a fixture
+from support.modules import loaded
 from test_native_packed import PACKED, packed, packed_record  # noqa: F401, a fixture
 
 SCHEMA = HERE / "schemas/packed.schema.toml"
@@ -21,12 +21,7 @@ def motor(tmp_path_factory: pytest.TempPathFactory) -> ModuleType:
     """The generated module, checked by mypy."""
     [file] = generate("python", SCHEMA, tmp_path_factory.mktemp("motor"))
     run(sys.executable, "-m", "mypy", "--strict", "--cache-dir", file.parent / "cache", file, cwd=file.parent)
-    found = importlib.util.spec_from_file_location(file.stem, file)
-    assert found and found.loader
-    module = importlib.util.module_from_spec(found)
-    sys.modules[file.stem] = module
-    found.loader.exec_module(module)
-    return module
+    return loaded(file)
 
 
 def state(motor: ModuleType) -> Any:

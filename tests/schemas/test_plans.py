@@ -2,12 +2,9 @@
 
 import copy
 import dataclasses
-import importlib.util
 import random
-import sys
 from collections.abc import Iterator
 from decimal import Decimal
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 from uuid import UUID
@@ -17,6 +14,7 @@ import numpy as np
 import pytest
 from cases import CASES, PLAIN, REFUSED, Value
 from conftest import SCHEMA, generate
+from support.modules import loaded
 
 SOON = 60.0
 #: One value of each kind, and those at the ends of the ranges of types.
@@ -33,15 +31,6 @@ OTHERS: list[Any] = [
 def grid(tmp_path_factory: pytest.TempPathFactory) -> ModuleType:
     [file] = generate("python", SCHEMA, tmp_path_factory.mktemp("plans"))
     return loaded(file)
-
-
-def loaded(file: Path) -> ModuleType:
-    found = importlib.util.spec_from_file_location(file.stem, file)
-    assert found and found.loader
-    module = importlib.util.module_from_spec(found)
-    sys.modules[file.stem] = module
-    found.loader.exec_module(module)
-    return module
 
 
 class Carrier:
