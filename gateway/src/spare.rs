@@ -1,5 +1,5 @@
 //! A descriptor in reserve: where none is left for another connection, it is given up for a moment, so that the client
-//! is told, and does not wait for what cannot come.
+//! is told, and does not wait until its time-out.
 
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
@@ -7,10 +7,12 @@ use std::time::Duration;
 
 use linkspan::{ErrorKind, page};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
+
+use crate::stream::end;
 
 /// How long a client that is refused may take for it, and how long for its first byte: others wait meanwhile.
 const REFUSAL: Duration = Duration::from_millis(300);
@@ -89,8 +91,5 @@ async fn answer<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S) {
     }
     head.push_str(&format!("content-length: {}\r\n\r\n", body.len()));
     let _ = stream.write_all(&[head.as_bytes(), &body].concat()).await;
-    let _ = stream.shutdown().await;
-    // A socket that is closed with something unread ends with a reset, at which the client may throw the answer away.
-    let mut part = [0; 1_024];
-    while stream.read(&mut part).await.is_ok_and(|read| read > 0) {}
+    end(&mut stream).await;
 }

@@ -101,20 +101,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> AsyncWrite for Bounded<
     }
 }
 
-/// A socket that is closed while something of its client is unread ends with a reset, at which the client may throw
-/// away what it was told: what it still sends is read for a moment, and goes nowhere.
+/// Ends the writing half, and reads what the client still sends, which goes nowhere: a socket that is closed while
+/// something of its client is unread ends with a reset, at which the client may throw away what it was told.
+pub async fn end<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S) {
+    let mut part = vec![0; 4_096];
+    // What the client makes of it does not matter here.
+    let _ = stream.shutdown().await;
+    while stream.read(&mut part).await.is_ok_and(|read| read > 0) {}
+}
+
+/// What its client still sends is read for a moment.
 impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Drop for Bounded<S> {
     fn drop(&mut self) {
         let Some(mut stream) = self.stream.take().filter(|_| self.place.lingers()) else { return };
         let (place, Ok(runtime)) = (self.place.clone(), Handle::try_current()) else { return };
         runtime.spawn(async move {
-            let rest = async {
-                let mut part = vec![0; 4_096];
-                let _ = stream.shutdown().await;
-                while stream.read(&mut part).await.is_ok_and(|read| read > 0) {}
-            };
             tokio::select! {
-                _ = timeout(LINGER, rest) => {}
+                _ = timeout(LINGER, end(&mut stream)) => {}
                 () = place.evicted() => {}
             }
         });
