@@ -12,7 +12,7 @@ DIGITS = 1024
 EXPONENT = 2**31 - 1
 #: Dimensions of an array.
 DIMENSIONS = 15
-#: Bytes of an array, and the product of its lengths without those of 0: whoever multiplies them gets a number of 64 bits.
+#: The most bytes of an array, and the most that the product of its non-zero lengths may be: both fit in 64 bits.
 ARRAY_BYTES = 2**64 - 1
 
 

@@ -433,7 +433,7 @@ impl Parts {
         let Some(mut unnamed) = self.unnamed else { return self.part.close(reason, None) };
         let (length, last) = self.part.close_unnamed(reason, None)?;
         unnamed.extend(last);
-        // What has come meanwhile stays, and in the place behind the last part it would be read as a further one.
+        // A file that another program made meanwhile is not removed; behind the last part it would be read as one.
         let next = self.number.saturating_add(1);
         (2..=next).try_for_each(|number| require_place(&self.base, number, &self.replaced))?;
         // The first one at the end: a reader that finds it finds all.

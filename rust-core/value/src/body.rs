@@ -83,7 +83,6 @@ pub struct Split {
 
 impl Split {
     /// Returns a body of this rest and these parts, whose positions ascend and are in it.
-    // Always: it is written where it stays, and not moved.
     #[inline]
     pub fn new(rest: impl Into<Rest>, parts: impl Into<OneOrMany<Part>>) -> Split {
         let (rest, parts) = (rest.into(), parts.into());

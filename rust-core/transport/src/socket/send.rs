@@ -110,7 +110,6 @@ impl StreamTx {
     ///
     /// # Errors
     /// `Disconnected`.
-    // Always: a header that is passed in memory is written in small fields and loaded in long words right after.
     #[inline]
     pub fn try_send_next(&mut self, mut header: Header, body: &[u8]) -> Result<Sent> {
         if self.stream.is_peer_checked() && !self.was_recently_active(&header) {

@@ -89,8 +89,7 @@ impl<P: Memory> RingReader<P> {
         self.ring.offset_of(position) + WORD as usize
     }
 
-    /// Copies the message header of a record, word by word. Always inlined: as a result in memory, the words
-    /// are loaded in pairs right after they are stored one by one, for which a processor waits.
+    /// Copies the message header of a record, word by word.
     #[inline]
     fn header_words(&self, position: u64) -> [u64; WORDS] {
         self.peer.load_words(self.content(position))
