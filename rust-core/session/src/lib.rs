@@ -8,8 +8,8 @@
 //! outbox determines what to send again.
 //!
 //! Nothing here reads a clock, a socket or a lock, or starts a thread: the crate has no `std` and no `unsafe`, so that
-//! it could not, and its `clippy.toml` refuses atomics. Events and numbers go in, decisions come out. So random histories of two ends, with links that break
-//! at any point, run in a test (`simulation`).
+//! it could not, and its `clippy.toml` refuses atomics. Events and numbers go in, decisions come out. So random
+//! histories of two ends, with links that break at any point, run in a test (`simulation`).
 //!
 //! | what | defined in |
 //! |---|---|
