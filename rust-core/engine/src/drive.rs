@@ -27,7 +27,6 @@ use crate::error::Result;
 use crate::sys::poll::{self, Epoll, Interest, Ready};
 use crate::sys::seat::{InLine, Lease, Permit, Seat, ValueGuard};
 use crate::sys::sleeping::{Driven, sleep};
-use crate::transport::broadcast::BroadcastReader;
 use crate::transport::socket::StreamRx;
 use crate::transport::{Rx, Tx, Waited};
 
@@ -167,13 +166,14 @@ pub fn data_in_read(half: &mut StreamRx, waiting: &mut Waiting<'_>) -> Result<Wa
     half.read_briefly(waiting)
 }
 
-/// The same on the ring of a publisher; true where a message may be there.
+/// The same for what a publisher sends, without a read that sleeps: nothing else would end that. True where a message
+/// may be there.
 ///
 /// # Errors
 /// Those of the tick.
-pub fn published_soon(reader: &mut BroadcastReader, waiting: &mut Waiting<'_>) -> Result<bool> {
+pub fn published_soon(rx: &mut Rx, waiting: &mut Waiting<'_>) -> Result<bool> {
     let _driven = Driven::new();
-    reader.sleep_briefly(waiting)
+    Ok(rx.spin() || rx.sleep_briefly(waiting)?)
 }
 
 /// Sleeps on a set for at most this long; returns true when a signal ended it.

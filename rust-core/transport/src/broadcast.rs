@@ -1,11 +1,11 @@
 //! One ring that all subscribers of a publisher read: what a transport with shared memory
 //! implements for `publish`.
 //!
-//! The publisher has a [`BroadcastWriter`]. A subscriber makes a [`BroadcastOffer`], sends its
-//! descriptors with the hello, and turns it into a [`BroadcastReader`] when the publisher has
-//! answered. The publisher never waits: a subscriber that is too slow is overtaken, and finds how
-//! many messages it missed in the sequence numbers. A message that does not fit makes the publisher
-//! move to a larger ring; its readers get [`Received::Moved`] and join again.
+//! The publisher has a [`BroadcastWriter`]. A subscriber makes a [`SubscriberOffer`], sends its descriptors with the
+//! hello, and turns it into a receiving half ([`Rx`]) when the publisher has answered. The publisher never waits: a
+//! subscriber that is too slow is overtaken, and finds how many messages it missed in the sequence numbers. A message
+//! that does not fit makes the publisher move to a larger ring; the halves of its readers say so ([`Rx::has_moved`]),
+//! and they join again.
 
 pub mod received;
 
@@ -14,10 +14,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::hello::AnsweredCall;
-use super::{BroadcastSlots, LongBodies};
+use super::kind::Transport;
+use super::{BroadcastSlots, LongBodies, Rx};
 
 pub use self::received::{Received, Start};
-pub use super::link::{BroadcastReader, FastLinked, ViewCount};
+pub use super::link::{FastLinked, ViewCount};
 use crate::codec::Encoding;
 use crate::error::Result;
 use crate::frame::Outgoing;
@@ -108,7 +109,44 @@ pub trait BroadcastWriter: Send {
     fn read_so_far(&self, id: u64) -> u64;
 }
 
-/// The subscriber's side of a handshake.
+/// What a subscriber makes before its publisher is known: its part of the publisher's ring, where there is one.
+pub struct SubscriberOffer(Option<Box<dyn BroadcastOffer>>);
+
+impl SubscriberOffer {
+    /// Makes what goes with the hello of this session, and returns it with the descriptors.
+    ///
+    /// # Errors
+    /// `OutOfMemory`; those of duplicating a descriptor.
+    pub fn new(transport: Transport, session: u64) -> Result<(SubscriberOffer, Vec<OwnedFd>)> {
+        let Some(rings) = transport.driver().broadcast() else {
+            return Ok((SubscriberOffer(None), Vec::new()));
+        };
+        let (offer, descriptors) = rings.offer(session)?;
+        Ok((SubscriberOffer(Some(offer)), descriptors))
+    }
+
+    /// Makes the receiving half, as [`BroadcastOffer::join`]; over a stream the publisher decides with which message it
+    /// begins.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn join(
+        self,
+        called: AnsweredCall,
+        session: u64,
+        limit: u64,
+        start: Start,
+        spin: Duration,
+        views: &mut ViewCount,
+    ) -> Result<Rx> {
+        match self.0 {
+            Some(offer) => offer.join(called, session, limit, start, spin, views),
+            None => Ok(Rx::of_stream(called.stream, called.process, limit)),
+        }
+    }
+}
+
+/// The subscriber's side of a handshake, of a publisher with a ring.
 pub trait BroadcastOffer: Send {
     /// Makes the subscription from the publisher's answer. `limit` is the longest body in bytes,
     /// `spin` how long a read polls before it sleeps, `views` what the subscriber views through earlier connections.
@@ -123,5 +161,5 @@ pub trait BroadcastOffer: Send {
         start: Start,
         spin: Duration,
         views: &mut ViewCount,
-    ) -> Result<Box<BroadcastReader>>;
+    ) -> Result<Rx>;
 }

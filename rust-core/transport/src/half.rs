@@ -1,8 +1,8 @@
 //! The two halves of a link of a folder's own kind, behind [`super::Tx`] and [`super::Rx`].
 //!
-//! A spool and a mailslot implement these traits. Links over streams and shared memory are variants
-//! of their own, which saves a virtual call per message. Methods without a description here are
-//! described in the transport contract in `lib.rs`.
+//! A spool and a mailslot implement these traits, and the readers of a file and of a journal the receiving one. Links
+//! over streams and shared memory are variants of their own, which saves a virtual call per message. Methods without a
+//! description here are described in the transport contract in `lib.rs`.
 
 use std::os::fd::BorrowedFd;
 
@@ -77,5 +77,43 @@ pub trait ReceiveHalf: Send {
     /// as long as there is one.
     fn park(&mut self) -> Result<bool> {
         Ok(false)
+    }
+
+    /// Returns whether it has the newest frame at hand, for [`ReceiveHalf::newest`].
+    fn keeps_newest(&self) -> bool {
+        false
+    }
+
+    /// Returns the newest frame, whether it was returned before or not; `None` where there is none.
+    fn newest(&mut self) -> Result<Option<Incoming>> {
+        Ok(None)
+    }
+
+    /// Returns whether there may be a newer frame behind the one that was returned last. False where a place has one,
+    /// which that one was.
+    fn has_several(&self) -> bool {
+        true
+    }
+
+    /// Notes that the program has finished with the frame of this number, and with all before it. The number is one of
+    /// the last two that were returned.
+    fn consumed_to(&mut self, _number: u64) -> Result<()> {
+        Ok(())
+    }
+
+    /// Returns whether missing frames are an error `Lagged`. Otherwise the caller counts the gaps between the numbers.
+    fn counts_missed(&self) -> bool {
+        false
+    }
+
+    /// Returns whether the half keeps its position after an error, and after `Disconnected` waits for the next store
+    /// at its place.
+    fn keeps_place(&self) -> bool {
+        false
+    }
+
+    /// Returns the reason why there is no frame, where it is not simply that none was written.
+    fn why_nothing(&self) -> Option<Error> {
+        None
     }
 }

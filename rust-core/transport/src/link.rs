@@ -13,8 +13,10 @@ use bytes::Bytes;
 
 use super::half::{ReceiveHalf, SendHalf};
 use super::plain::{PlainRx, PlainTx};
-use super::shm::{self, AckWords, LinkParts, PeerSegment, Segment, ShmRx, ShmTx, Slots};
-pub use super::shm::{BroadcastReader, FastLinked, ViewCount};
+use super::shm::{
+    self, AckWords, BodyViews, BroadcastReader, LinkParts, PeerSegment, Segment, ShmRx, ShmTx, Slots,
+};
+pub use super::shm::{FastLinked, ViewCount};
 use super::socket::{StreamRx, StreamTx};
 use super::stream::Stream;
 use super::tail::Tail;
@@ -48,8 +50,10 @@ pub enum Rx {
     Plain(PlainRx),
     /// Through shared memory.
     Shm(ShmRx),
-    /// From a spool or a mailslot.
+    /// From a spool, a mailslot, a file or a journal.
     Place(Box<dyn ReceiveHalf>),
+    /// From the ring of a publisher, which waits for no reader: what it overwrites is missed.
+    Published(Box<BroadcastReader>),
 }
 
 /// One side's part of a link, made before the other side is known, because the memory file is sent
@@ -111,17 +115,6 @@ impl Offer {
             }
         }
     }
-}
-
-macro_rules! each {
-    ($on:expr, $half:ident => $call:expr) => {
-        match $on {
-            Self::Stream($half) => $call,
-            Self::Plain($half) => $call,
-            Self::Shm($half) => $call,
-            Self::Place($half) => $call,
-        }
-    };
 }
 
 impl Tx {
@@ -353,6 +346,12 @@ impl Tx {
 }
 
 impl Rx {
+    /// Returns the half that reads from this stream bodies of at most `limit` bytes, where nothing is sent over it.
+    /// `process` is readable once the peer's process has ended.
+    pub fn of_stream(stream: Stream, process: Option<Arc<OwnedFd>>, limit: u64) -> Rx {
+        Rx::Stream(StreamRx::new(stream, process, limit))
+    }
+
     /// Returns whether an error concerns one message alone: the link continues, with that message where there was no
     /// memory for it ([`Rx::skip_if`]), and otherwise behind it.
     pub fn goes_on_after(&self, error: &Error) -> bool {
@@ -381,7 +380,8 @@ impl Rx {
         let skipped = match self {
             Rx::Stream(half) => half.skip_if(may),
             Rx::Shm(half) => half.skip_if(may)?,
-            Rx::Plain(_) | Rx::Place(_) => None,
+            // The ring of a publisher is behind it already.
+            Rx::Plain(_) | Rx::Place(_) | Rx::Published(_) => None,
         };
         Ok(skipped.map(|header| {
             let header =
@@ -390,10 +390,16 @@ impl Rx {
         }))
     }
 
-    /// Returns the next frame, or `None`.
+    /// Returns the next frame, or `None`; where a publisher moves, [`Rx::has_moved`] says whether that is the reason.
     #[inline]
     pub fn try_recv(&mut self) -> Result<Option<Incoming>> {
-        each!(self, half => half.try_recv())
+        match self {
+            Rx::Stream(half) => half.try_recv(),
+            Rx::Plain(half) => half.try_recv(),
+            Rx::Shm(half) => half.try_recv(),
+            Rx::Place(half) => half.try_recv(),
+            Rx::Published(half) => Ok(half.try_recv()?.frame()),
+        }
     }
 
     /// Returns the half from which a short message can be read in place, with
@@ -401,7 +407,7 @@ impl Rx {
     pub fn in_place(&mut self) -> Option<&mut ShmRx> {
         match self {
             Rx::Shm(half) => Some(half),
-            Rx::Stream(_) | Rx::Plain(_) | Rx::Place(_) => None,
+            Rx::Stream(_) | Rx::Plain(_) | Rx::Place(_) | Rx::Published(_) => None,
         }
     }
 
@@ -417,7 +423,7 @@ impl Rx {
         match self {
             Rx::Stream(half) => half.may_hold_more(),
             Rx::Shm(half) => half.is_ready(),
-            Rx::Plain(_) | Rx::Place(_) => true,
+            Rx::Plain(_) | Rx::Place(_) | Rx::Published(_) => true,
         }
     }
 
@@ -427,15 +433,15 @@ impl Rx {
         match self {
             Rx::Stream(half) => half.holds_bytes(),
             Rx::Shm(half) => half.is_ready(),
-            Rx::Plain(_) | Rx::Place(_) => false,
+            Rx::Plain(_) | Rx::Place(_) | Rx::Published(_) => false,
         }
     }
 
     /// Notes that the caller has finished with the last frame.
     pub fn consumed(&mut self) {
         match self {
-            // The kernel has already dropped it.
-            Rx::Stream(_) | Rx::Plain(_) => {}
+            // The kernel has already dropped it; a publisher waits for nobody.
+            Rx::Stream(_) | Rx::Plain(_) | Rx::Published(_) => {}
             Rx::Shm(half) => drop(half.consumed()),
             Rx::Place(half) => half.consumed_but(0),
         }
@@ -482,7 +488,7 @@ impl Rx {
         match self {
             Rx::Stream(half) => half.is_likely_empty(),
             // Reading memory costs next to nothing.
-            Rx::Shm(_) => false,
+            Rx::Shm(_) | Rx::Published(_) => false,
             Rx::Plain(_) => false,
             Rx::Place(half) => half.is_likely_empty(),
         }
@@ -493,6 +499,7 @@ impl Rx {
         match self {
             Rx::Stream(_) | Rx::Plain(_) | Rx::Place(_) => false,
             Rx::Shm(half) => half.spin(),
+            Rx::Published(half) => half.spin(),
         }
     }
 
@@ -502,6 +509,7 @@ impl Rx {
         match self {
             Rx::Stream(_) | Rx::Plain(_) | Rx::Place(_) => Ok(false),
             Rx::Shm(half) => half.sleep_briefly(waiting),
+            Rx::Published(half) => half.sleep_briefly(waiting),
         }
     }
 
@@ -511,7 +519,7 @@ impl Rx {
         match self {
             Rx::Stream(half) => half.read_briefly(waiting),
             Rx::Place(half) => half.read_briefly(waiting),
-            Rx::Plain(_) | Rx::Shm(_) => Ok(Waited::Omitted),
+            Rx::Plain(_) | Rx::Shm(_) | Rx::Published(_) => Ok(Waited::Omitted),
         }
     }
 
@@ -520,7 +528,7 @@ impl Rx {
     pub fn sole_descriptor(&self) -> Option<BorrowedFd<'_>> {
         match self {
             Rx::Stream(half) => half.sole_descriptor(),
-            Rx::Plain(_) | Rx::Shm(_) | Rx::Place(_) => None,
+            Rx::Plain(_) | Rx::Shm(_) | Rx::Place(_) | Rx::Published(_) => None,
         }
     }
 
@@ -528,7 +536,7 @@ impl Rx {
     pub fn stream(&mut self) -> Option<&mut StreamRx> {
         match self {
             Rx::Stream(half) => Some(half),
-            Rx::Plain(_) | Rx::Shm(_) | Rx::Place(_) => None,
+            Rx::Plain(_) | Rx::Shm(_) | Rx::Place(_) | Rx::Published(_) => None,
         }
     }
 
@@ -540,6 +548,7 @@ impl Rx {
             Rx::Plain(half) => Ok(half.park()),
             Rx::Shm(half) => half.park(),
             Rx::Place(half) => half.park(),
+            Rx::Published(half) => half.park(),
         }
     }
 
@@ -548,6 +557,7 @@ impl Rx {
         match self {
             Rx::Stream(_) | Rx::Plain(_) | Rx::Place(_) => {}
             Rx::Shm(half) => half.unpark(),
+            Rx::Published(half) => half.unpark(),
         }
     }
 
@@ -558,6 +568,118 @@ impl Rx {
             Rx::Plain(half) => vec![half.descriptor()],
             Rx::Shm(half) => half.descriptors().into_iter().collect(),
             Rx::Place(half) => half.descriptors(),
+            Rx::Published(half) => half.descriptors(),
+        }
+    }
+}
+
+/// What a half from which a subscriber receives has beyond that: its publisher waits for nobody.
+impl Rx {
+    /// From now on this much of a body that is in a slot of the publisher as a whole is left there.
+    pub fn view_bodies(&mut self, views: BodyViews) {
+        if let Rx::Published(half) = self {
+            half.view_bodies(views);
+        }
+    }
+
+    /// Returns the next message if it is a short one in a ring that needs nothing but its copy; the publisher may be
+    /// overwriting it. With `spins`, spins first, instead of the next [`Rx::spin`].
+    #[inline]
+    pub fn peek_fast(&mut self, spins: bool) -> Option<FastLinked> {
+        match self {
+            Rx::Published(half) => half.peek_fast(spins),
+            _ => None,
+        }
+    }
+
+    /// Copies the body of the message that [`Rx::peek_fast`] has just returned. Returns false if the publisher overwrote
+    /// it in the meantime: then nothing has changed.
+    #[inline]
+    pub fn take_fast(&mut self, fast: &FastLinked, body: &mut [u8]) -> bool {
+        match self {
+            Rx::Published(half) => half.take_fast(fast, body),
+            _ => false,
+        }
+    }
+
+    /// Returns whether a message is there, as far as memory alone tells it.
+    pub fn has_next(&self) -> bool {
+        matches!(self, Rx::Published(half) if half.has_next())
+    }
+
+    /// Returns whether a read has found that the publisher continues elsewhere: connect to it again.
+    pub fn has_moved(&self) -> bool {
+        matches!(self, Rx::Published(half) if half.has_moved())
+    }
+
+    /// Returns whether missed messages are an error `Lagged`, once for each gap. Otherwise the caller counts the gaps
+    /// between the numbers.
+    pub fn counts_missed(&self) -> bool {
+        match self {
+            Rx::Published(_) => true,
+            Rx::Place(half) => half.counts_missed(),
+            Rx::Stream(_) | Rx::Plain(_) | Rx::Shm(_) => false,
+        }
+    }
+
+    /// Returns the number up to which a half that counts missed messages has returned or counted all; none before the
+    /// first, and of a store.
+    pub fn counted_to(&self) -> Option<u64> {
+        match self {
+            Rx::Published(half) => half.resume(),
+            _ => None,
+        }
+    }
+
+    /// Returns whether the newest message is at hand. A stream has to be read to its end.
+    pub fn keeps_newest(&self) -> bool {
+        match self {
+            Rx::Published(_) => true,
+            Rx::Place(half) => half.keeps_newest(),
+            Rx::Stream(_) | Rx::Plain(_) | Rx::Shm(_) => false,
+        }
+    }
+
+    /// Returns the newest message, whether it was returned before or not, where [`Rx::keeps_newest`]; `None` where
+    /// there is none, and where the publisher has moved.
+    ///
+    /// # Errors
+    /// `Disconnected` if the publisher is gone; `Stalled` if it overwrote the message each time.
+    pub fn newest(&mut self) -> Result<Option<Incoming>> {
+        match self {
+            Rx::Published(half) => half.newest(),
+            Rx::Place(half) => half.newest(),
+            Rx::Stream(_) | Rx::Plain(_) | Rx::Shm(_) => Ok(None),
+        }
+    }
+
+    /// Returns whether there may be a newer message behind the last one.
+    pub fn has_several(&self) -> bool {
+        match self {
+            Rx::Place(half) => half.has_several(),
+            Rx::Stream(_) | Rx::Plain(_) | Rx::Shm(_) | Rx::Published(_) => true,
+        }
+    }
+
+    /// Records that the message of this number and all before it are consumed, where a store keeps that.
+    pub fn consumed_to(&mut self, number: u64) -> Result<()> {
+        match self {
+            Rx::Place(half) => half.consumed_to(number),
+            Rx::Stream(_) | Rx::Plain(_) | Rx::Shm(_) | Rx::Published(_) => Ok(()),
+        }
+    }
+
+    /// Returns whether the half keeps its position after an error, and after `Disconnected` waits for the next store
+    /// at its place.
+    pub fn keeps_place(&self) -> bool {
+        matches!(self, Rx::Place(half) if half.keeps_place())
+    }
+
+    /// Returns the reason why there is no message, where it is not simply that none was sent.
+    pub fn why_nothing(&self) -> Option<Error> {
+        match self {
+            Rx::Place(half) => half.why_nothing(),
+            Rx::Stream(_) | Rx::Plain(_) | Rx::Shm(_) | Rx::Published(_) => None,
         }
     }
 }

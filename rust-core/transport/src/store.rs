@@ -5,15 +5,14 @@
 //! in segments, which readers may start at any record and which [`Retention`] deletes from the old
 //! end. A [`Replica`](Replicates) repeats the history of another machine, under the same numbers.
 
-use std::os::fd::BorrowedFd;
-
 use bytes::Bytes;
 
+use super::Rx;
 use super::endpoint::Endpoint;
 use super::place::{Access, Place};
 use crate::codec::Encoding;
 use crate::deadline::Waiting;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::frame::{Incoming, Outgoing};
 
 /// The form of the value in a store of one value.
@@ -136,7 +135,7 @@ pub trait StoreDriver: Sync {
     ) -> Result<Box<dyn StoreWriter>>;
 
     /// Opens a store for reading; it need not exist yet.
-    fn reader(&self, endpoint: &Endpoint, options: &StoreOptions) -> Result<Box<dyn StoreReader>>;
+    fn reader(&self, endpoint: &Endpoint, options: &StoreOptions) -> Result<Rx>;
 
     /// Reads the newest value alone; waits for one until the deadline.
     ///
@@ -208,41 +207,4 @@ pub trait StoreWriter: Send + Sync {
 
     /// Gives up the name.
     fn close(&self);
-}
-
-/// The reading end of a store. Methods without a description here are described in the transport
-/// contract.
-pub trait StoreReader: Send {
-    /// Returns the next value that this reader has not returned yet, or `None`.
-    fn try_recv(&mut self) -> Result<Option<Incoming>>;
-
-    /// Returns whether there may be a newer value behind the one that was returned last. False where a store has
-    /// one value, which that one was.
-    fn has_several(&self) -> bool {
-        true
-    }
-
-    /// Returns the newest value, whether it was returned before or not; `None` where none was
-    /// written.
-    fn latest(&mut self) -> Result<Option<Incoming>>;
-
-    /// Notes that the program has finished with the value of this number, and with all before it.
-    /// The number is one of the last two that were returned.
-    fn consumed(&mut self, sequence: u64) -> Result<()>;
-
-    /// Returns whether the caller has to report a gap between two numbers as lost messages.
-    fn has_gaps(&self) -> bool;
-
-    /// Returns whether the reader keeps its position after an error, and after `Disconnected` waits
-    /// for the next store at its place.
-    fn goes_on(&self) -> bool;
-
-    /// Returns the reason why there is no value, where it is not simply that none was written.
-    fn why_nothing(&self) -> Option<Error>;
-
-    /// Announces a sleep; returns true if a value has arrived in the meantime.
-    fn park(&mut self) -> Result<bool>;
-
-    /// Returns the descriptors to sleep on.
-    fn descriptors(&self) -> Vec<BorrowedFd<'_>>;
 }

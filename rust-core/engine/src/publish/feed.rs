@@ -1,11 +1,12 @@
 //! The source of a subscriber: the publisher's ring, a stream, or a store.
 //!
 //! A [`Feed`] is one connection to one publisher; the subscriber makes the next one when it ends,
-//! and passes on where the last one stopped ([`After`]). The three kinds differ in how they
-//! report missed messages: a ring and a journal report them themselves (`Lagged`), over a stream and
-//! from a file they are the gap between two numbers ([`Feed::gap`]).
+//! and passes on where the last one stopped ([`After`]). It receives from the half of a link, like a channel, but for
+//! what the half says of itself: whether it counts missed messages (a ring and a journal report them, `Lagged`; over a
+//! stream and from a file they are the gap between two numbers, [`Feed::gap`]), whether the newest message is at hand,
+//! whether the publisher has moved.
 
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::BorrowedFd;
 
 use super::last_number::PeerLast;
 use super::store;
@@ -21,19 +22,20 @@ use crate::drive;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{Header, Incoming, Kind};
 use crate::message::{BodyMemory, Message, ReceivedFrom, ReusedMessage, SchemaIds};
-use crate::transport::broadcast::{BroadcastOffer, BroadcastReader, FastLinked, Received, Start, ViewCount};
+use crate::transport::Rx;
+use crate::transport::broadcast::{FastLinked, Start, SubscriberOffer, ViewCount};
 use crate::transport::endpoint::Endpoint;
 use crate::transport::extension::LastSender;
 use crate::transport::hello::AnsweredCall;
 use crate::transport::kind::Transport;
 use crate::transport::place::Place;
-use crate::transport::socket::StreamRx;
-use crate::transport::store::StoreReader;
 use crate::value::Limits;
 
 /// A subscription that is connected. Used by the thread that receives.
 pub struct Feed {
-    medium: FeedMedium,
+    rx: Rx,
+    /// Whether it reads a store.
+    is_store: bool,
     /// The publisher's session; 0 for a store.
     pub session: u64,
     /// Which schemas the publisher and this side have; of a store, each record names that of its writer.
@@ -57,21 +59,10 @@ pub struct Feed {
     refused: Option<Incoming>,
 }
 
-/// The three kinds.
-#[allow(clippy::large_enum_variant, reason = "one a subscription; a box would cost an indirection a message")]
-enum FeedMedium {
-    Ring(Box<BroadcastReader>),
-    Stream(StreamRx),
-    Store(Box<dyn StoreReader>),
-}
-
-/// What a subscriber makes for its hello: its part of the publisher's ring, where there is one.
-type FeedOffer = Option<Box<dyn BroadcastOffer>>;
-
 /// A connection whose publisher has not answered yet.
 pub struct PendingFeed {
     own_hello: Hello,
-    pending: Pending<FeedOffer>,
+    pending: Pending<SubscriberOffer>,
 }
 
 impl PendingFeed {
@@ -81,7 +72,7 @@ impl PendingFeed {
     }
 
     /// Returns the attempt.
-    pub fn under_way(&self) -> &Pending<FeedOffer> {
+    pub fn under_way(&self) -> &Pending<SubscriberOffer> {
         &self.pending
     }
 }
@@ -109,14 +100,6 @@ fn hello(transport: Transport, options: &Options, resume: Option<After>) -> Resu
     Ok(hello)
 }
 
-/// Makes what goes with the hello of this session.
-fn offer(transport: Transport, session: u64) -> Result<(FeedOffer, Vec<OwnedFd>)> {
-    match transport.driver().broadcast() {
-        Some(rings) => rings.offer(session).map(|(offer, own)| (Some(offer), own)),
-        None => Ok((None, Vec::new())),
-    }
-}
-
 /// What a subscriber has of a publisher that has ended. `read` is the number up to which it has received or counted
 /// everything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -137,7 +120,7 @@ pub enum Polled {
     Empty,
     /// A frame that is no message.
     Ignored,
-    /// The publisher has a new ring: connect to it again.
+    /// The publisher continues elsewhere: connect to it again.
     Moved,
 }
 
@@ -155,16 +138,16 @@ impl Feed {
         begun: FeedStart,
         views: &mut ViewCount,
     ) -> Result<FeedProgress> {
+        let offer = |session| SubscriberOffer::new(transport, session);
         let (own_hello, progress) = match begun {
             FeedStart::Anew(resume) => {
                 let own_hello = hello(transport, options, resume)?;
-                let progress = dialling.begin(&own_hello, || offer(transport, own_hello.session))?;
+                let progress = dialling.begin(&own_hello, || offer(own_hello.session))?;
                 (own_hello, progress)
             }
             FeedStart::Pending(pending) => (pending.own_hello, Progress::Pending(pending.pending)),
         };
-        let offer = || offer(transport, own_hello.session);
-        Ok(match dialling.go_on(progress, &own_hello, offer)? {
+        Ok(match dialling.go_on(progress, &own_hello, || offer(own_hello.session))? {
             Progress::Pending(pending) => FeedProgress::Pending(PendingFeed { own_hello, pending }),
             Progress::Connected(called, peer_hello, offer) => {
                 FeedProgress::Connected(Feed::join(&own_hello, called, &peer_hello, offer, options, views)?)
@@ -175,9 +158,9 @@ impl Feed {
     /// Makes the feed from the publisher's answer.
     fn join(
         own_hello: &Hello,
-        called: AnsweredCall,
+        mut called: AnsweredCall,
         peer_hello: &Hello,
-        offer: FeedOffer,
+        offer: SubscriberOffer,
         options: &Options,
         views: &mut ViewCount,
     ) -> Result<Feed> {
@@ -195,27 +178,19 @@ impl Feed {
             (None, None) => (Start::Newest, None),
         };
         let mut last = PeerLast::default();
-        let medium = match offer {
-            None => {
-                let mut called = called;
-                if own_hello.last_number {
-                    last = PeerLast::of(std::mem::take(&mut called.descriptors))?;
-                    // Nothing else may come.
-                    called.stream.refuse_descriptors();
-                }
-                FeedMedium::Stream(StreamRx::new(called.stream, called.process, options.max_message_size))
-            }
-            Some(offer) => {
-                let limit = options.max_message_size;
-                let mut reader = offer.join(called, peer_hello.session, limit, start, options.spin, views)?;
-                if options.checks_received().is_none() {
-                    reader.view_bodies(options.body_views());
-                }
-                FeedMedium::Ring(reader)
-            }
-        };
+        if own_hello.last_number {
+            last = PeerLast::of(std::mem::take(&mut called.descriptors))?;
+            // Nothing else may come.
+            called.stream.refuse_descriptors();
+        }
+        let limit = options.max_message_size;
+        let mut rx = offer.join(called, peer_hello.session, limit, start, options.spin, views)?;
+        if options.checks_received().is_none() {
+            rx.view_bodies(options.body_views());
+        }
         Ok(Feed {
-            medium,
+            rx,
+            is_store: false,
             has_schema: !peer_hello.schemas.is_empty(),
             session: peer_hello.session,
             schema_ids: SchemaIds::agreed(peer_hello.schemas.first(), options.schema.as_ref()),
@@ -231,14 +206,15 @@ impl Feed {
 
     /// Opens the store of an endpoint, which need not exist yet.
     pub fn of_store(endpoint: &Endpoint, options: &Options) -> Result<Feed> {
-        let medium = FeedMedium::Store(store::watch(endpoint, options)?);
+        let rx = store::watch(endpoint, options)?;
         let schemas = match endpoint.transport().capabilities().history {
             true => RecordSchemas::of(options, Place::of(endpoint)?),
             false => None,
         };
         let (source, sequence) = ("".into(), None);
         Ok(Feed {
-            medium,
+            rx,
+            is_store: true,
             has_schema: schemas.is_some(),
             session: 0,
             schema_ids: SchemaIds::agreed(None, options.schema.as_ref()),
@@ -252,19 +228,10 @@ impl Feed {
         })
     }
 
-    /// Compares the schema of a record. A schema is stored before the first record that names it.
-    fn checked(&mut self, frame: Option<Incoming>) -> Result<Polled> {
-        let Some(frame) = frame else { return Ok(Polled::Empty) };
-        match &mut self.schemas {
-            Some(schemas) => schemas.check(&frame.header).map(|()| Polled::Frame(frame)),
-            None => Ok(Polled::Frame(frame)),
-        }
-    }
-
     /// Returns the message in a frame: from the publisher, or from what a record of a store names.
     pub fn message(&mut self, frame: Incoming, limits: Limits) -> Message {
         let mut schemas = self.schema_ids;
-        if matches!(self.medium, FeedMedium::Store(_)) {
+        if self.is_store {
             schemas.sender = frame.header.schema;
         }
         let origin = ReceivedFrom { source: &self.source_of(&frame), session: self.session, schemas };
@@ -272,7 +239,7 @@ impl Feed {
     }
 
     fn source_of(&mut self, frame: &Incoming) -> std::sync::Arc<str> {
-        if matches!(self.medium, FeedMedium::Store(_))
+        if self.is_store
             && let Ok(Some(sender)) = self.last_sender.read(&frame.extension)
         {
             return sender.source.clone();
@@ -282,25 +249,20 @@ impl Feed {
 
     /// Adds the known reason to a time-out, for instance that a file does not exist.
     pub fn explain(&self, error: Error) -> Error {
-        match &self.medium {
-            FeedMedium::Store(store_reader) if error.kind() == ErrorKind::Timeout => {
-                store_reader.why_nothing().unwrap_or(error)
-            }
-            _ => error,
-        }
+        let why = if error.kind() == ErrorKind::Timeout { self.rx.why_nothing() } else { None };
+        why.unwrap_or(error)
     }
 
     /// Returns the next message if it takes the fast path in a ring, and none otherwise: then nothing
     /// has changed. As [`Feed::poll`], in fewer steps. With `spins`, spins first, instead of the next
-    /// [`Feed::spin`].
+    /// wait ([`Feed::wait_briefly`]).
     #[inline]
     pub fn take_fast(&mut self, limits: &Limits, spins: bool) -> Option<Message> {
-        let FeedMedium::Ring(reader) = &mut self.medium else { return None };
-        let fast = reader.peek_fast(spins)?;
+        let fast = self.rx.peek_fast(spins)?;
         let Some(mut place) = ReusedMessage::take(fast.length()) else {
             return self.take_fast_anew(&fast, limits);
         };
-        if !reader.take_fast(&fast, place.body()) {
+        if !self.rx.take_fast(&fast, place.body()) {
             return None;
         }
         let what = (fast.sequence, fast.encoding(), fast.sent);
@@ -311,11 +273,10 @@ impl Feed {
     /// The same without a dropped message of this length.
     #[inline(never)]
     fn take_fast_anew(&mut self, fast: &FastLinked, limits: &Limits) -> Option<Message> {
-        let FeedMedium::Ring(reader) = &mut self.medium else { return None };
         let (sequence, sent, body) = (fast.sequence, fast.sent, fast.length() as u64);
         let header = Header { sequence, sent, body, ..Header::new(Kind::Data, fast.encoding()) };
         let mut taken = false;
-        let take = |body: &mut [u8]| taken = reader.take_fast(fast, body);
+        let take = |body: &mut [u8]| taken = self.rx.take_fast(fast, body);
         let origin = ReceivedFrom { source: &self.source, session: self.session, schemas: self.schema_ids };
         let message = Message::filled(header, origin, limits, take);
         taken.then_some(message)
@@ -327,39 +288,44 @@ impl Feed {
     /// `Lagged`, once for each gap, if messages were missed; `Disconnected` if the publisher has
     /// ended.
     pub fn poll(&mut self) -> Result<Polled> {
-        match &mut self.medium {
-            FeedMedium::Ring(reader) => Ok(match reader.try_recv()? {
-                Received::Frame(frame) => Polled::Frame(frame),
-                Received::Nothing => Polled::Empty,
-                Received::Moved => Polled::Moved,
-            }),
-            FeedMedium::Store(store_reader) => {
-                let frame = match self.refused.take() {
-                    None => store_reader.try_recv()?,
-                    refused => refused,
-                };
-                let kept = frame.clone();
-                self.checked(frame).inspect_err(|_| self.refused = kept)
+        let next = match self.refused.take() {
+            None => self.rx.try_recv().inspect_err(|error| skip_unkept(&mut self.rx, error))?,
+            refused => refused,
+        };
+        match next {
+            Some(frame) if self.is_store || frame.header.kind == Kind::Data => {
+                if let Err(error) = self.check(&frame) {
+                    self.refused = Some(frame);
+                    return Err(error);
+                }
+                Ok(Polled::Frame(frame))
             }
-            FeedMedium::Stream(rx) => {
-                Ok(match rx.try_recv().inspect_err(|error| skip_unkept(rx, error))? {
-                    Some(frame) if frame.header.kind == Kind::Data => Polled::Frame(frame),
-                    Some(frame) => {
-                        if frame.header.kind == Kind::Bye {
-                            self.last.said(&frame.header);
-                        }
-                        Polled::Ignored
-                    }
-                    None => Polled::Empty,
-                })
+            Some(frame) => {
+                if frame.header.kind == Kind::Bye {
+                    self.last.said(&frame.header);
+                }
+                Ok(Polled::Ignored)
             }
+            None => Ok(self.without_frame()),
         }
+    }
+
+    /// Compares the schema of a record. A schema is stored before the first record that names it.
+    fn check(&mut self, frame: &Incoming) -> Result<()> {
+        self.schemas.as_mut().map_or(Ok(()), |schemas| schemas.check(&frame.header))
+    }
+
+    /// Returns why there is no frame.
+    fn without_frame(&self) -> Polled {
+        if self.rx.has_moved() { Polled::Moved } else { Polled::Empty }
     }
 
     /// Returns what is missing at the end of a publisher, which has ended: over a stream, what it published and this
     /// side has not received. The feed counts as read up to there.
     pub fn end(&mut self) -> FeedEnd {
-        let FeedMedium::Stream(_) = &self.medium else { return FeedEnd::Whole };
+        if self.is_store || self.rx.counts_missed() {
+            return FeedEnd::Whole;
+        }
         match (self.sequence, self.last.number()) {
             // The first message says from which one on they were for this subscriber.
             (None, Some(_)) => FeedEnd::Whole,
@@ -374,40 +340,24 @@ impl Feed {
 
     /// Returns whether there may be a newer message behind the last one.
     pub fn has_several(&self) -> bool {
-        match &self.medium {
-            FeedMedium::Store(store_reader) => store_reader.has_several(),
-            FeedMedium::Ring(_) | FeedMedium::Stream(_) => true,
-        }
+        self.rx.has_several()
     }
 
     /// Returns the newest frame, whether it was read before or not. None for a stream, which has to
     /// be read to its end.
     pub fn newest(&mut self) -> Result<Option<Polled>> {
-        let reader = match &mut self.medium {
-            FeedMedium::Ring(reader) => reader,
-            FeedMedium::Stream(_) => return Ok(None),
-            FeedMedium::Store(store_reader) => {
-                let frame = store_reader.latest()?;
-                return self.checked(frame).map(Some);
-            }
-        };
-        if reader.is_gone()? {
-            return Err(Error::new(ErrorKind::Disconnected, "the publisher closed or its process ended"));
+        if !self.rx.keeps_newest() {
+            return Ok(None);
         }
-        Ok(Some(match reader.latest()? {
-            Received::Frame(frame) => Polled::Frame(frame),
-            Received::Nothing => Polled::Empty,
-            Received::Moved => Polled::Moved,
-        }))
+        let Some(frame) = self.rx.newest()? else { return Ok(Some(self.without_frame())) };
+        self.check(&frame)?;
+        Ok(Some(Polled::Frame(frame)))
     }
 
-    /// Returns how many messages are missing before this one, over a stream or from a file. 0 where
-    /// missed messages are reported as `Lagged`.
+    /// Returns how many messages are missing before this one, where the half does not count them.
     pub fn gap(&mut self, frame: &Incoming) -> u64 {
-        match &self.medium {
-            FeedMedium::Ring(_) => return 0,
-            FeedMedium::Store(store_reader) if !store_reader.has_gaps() => return 0,
-            FeedMedium::Store(_) | FeedMedium::Stream(_) => {}
+        if self.rx.counts_missed() {
+            return 0;
         }
         let sequence = frame.header.sequence;
         let previous = self.sequence.replace(sequence);
@@ -417,21 +367,16 @@ impl Feed {
     /// Records that the message of this number and all before it are consumed: a journal stores
     /// that.
     pub fn consumed(&mut self, sequence: u64) -> Result<()> {
-        match &mut self.medium {
-            FeedMedium::Store(store_reader) => store_reader.consumed(sequence),
-            FeedMedium::Ring(_) | FeedMedium::Stream(_) => Ok(()),
-        }
+        self.rx.consumed_to(sequence)
     }
 
     /// Returns where a feed that replaces this one continues; none if nothing was read.
     pub fn resume_point(&self) -> Option<After> {
-        let number = match &self.medium {
-            FeedMedium::Ring(reader) => match reader.resume() {
-                Start::After(number) => number,
-                Start::Newest | Start::With(_) => return None,
-            },
-            FeedMedium::Stream(_) => self.sequence.unwrap_or(0),
-            FeedMedium::Store(_) => return None,
+        let number = match self.rx.counts_missed() {
+            true => self.rx.counted_to()?,
+            // A file is read anew.
+            false if self.is_store => return None,
+            false => self.sequence.unwrap_or(0),
         };
         Some(After { session: self.session, number })
     }
@@ -439,64 +384,45 @@ impl Feed {
     /// Returns whether the feed is kept after this error. The reader of a journal goes on with the
     /// journal that replaces it; a new reader would begin with its newest record.
     pub fn reconnects(&mut self, error: &Error) -> bool {
-        let reconnects = matches!(&self.medium, FeedMedium::Store(store_reader) if store_reader.goes_on());
+        let reconnects = self.rx.keeps_place();
         if reconnects && error.kind() == ErrorKind::Disconnected {
             self.schemas.iter_mut().for_each(RecordSchemas::forget);
         }
         reconnects
     }
 
-    /// As in the contract of `transport`.
-    pub fn spin(&mut self) -> bool {
-        match &mut self.medium {
-            FeedMedium::Ring(reader) => reader.spin(),
-            FeedMedium::Stream(_) | FeedMedium::Store(_) => false,
-        }
-    }
-
-    /// As in the contract of `transport`.
-    pub fn sleep_briefly(&mut self, waiting: &mut Waiting<'_>) -> Result<bool> {
-        match &mut self.medium {
-            FeedMedium::Ring(reader) => drive::published_soon(reader, waiting),
-            FeedMedium::Stream(_) | FeedMedium::Store(_) => Ok(false),
-        }
+    /// Waits for a message for a short time, where the half has a short wait without a descriptor. Returns whether one
+    /// may be there.
+    pub fn wait_briefly(&mut self, waiting: &mut Waiting<'_>) -> Result<bool> {
+        drive::published_soon(&mut self.rx, waiting)
     }
 
     /// As in the contract of `transport`.
     pub fn park(&mut self) -> Result<bool> {
-        match &mut self.medium {
-            FeedMedium::Ring(reader) => reader.park(),
-            FeedMedium::Stream(rx) => Ok(rx.park()),
-            FeedMedium::Store(store_reader) => store_reader.park(),
-        }
+        self.rx.park()
     }
 
     /// Returns whether a message is there, as far as memory alone tells it.
     pub fn has_next(&self) -> bool {
-        matches!(&self.medium, FeedMedium::Ring(reader) if reader.has_next())
+        self.rx.has_next()
     }
 
     /// As in the contract of `transport`.
     pub fn unpark(&mut self) {
-        if let FeedMedium::Ring(reader) = &mut self.medium {
-            reader.unpark();
-        }
+        self.rx.unpark();
     }
 
     /// As in the contract of `transport`.
     pub fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
-        match &self.medium {
-            FeedMedium::Ring(reader) => reader.descriptors(),
-            FeedMedium::Stream(rx) => rx.descriptors().collect(),
-            FeedMedium::Store(store_reader) => store_reader.descriptors(),
-        }
+        self.rx.descriptors()
     }
 }
 
 /// Skips the message for which there was no memory: its publisher waits for none, so it is missed, and the next number
 /// shows the gap.
-fn skip_unkept(rx: &mut StreamRx, error: &Error) {
+fn skip_unkept(rx: &mut Rx, error: &Error) {
     if error.kind() == ErrorKind::OutOfMemory {
-        rx.skip_if(|_| true);
+        // The half has found its header valid.
+        let _ = rx.skip_if(|_| true);
     }
 }

@@ -155,10 +155,7 @@ impl ReceiveState {
         if waiting.is_none() && !self.watched {
             return Err(waiting.timed_out());
         }
-        if !waiting.is_none() && feed.spin() {
-            return Ok(());
-        }
-        if !waiting.is_none() && feed.sleep_briefly(waiting)? {
+        if !waiting.is_none() && feed.wait_briefly(waiting)? {
             return Ok(());
         }
         self.waker.drain();

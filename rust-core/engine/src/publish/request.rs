@@ -23,10 +23,10 @@ use crate::frame::{Incoming, Kind};
 use crate::message::{Message, ReceivedFrom, SchemaIds};
 use crate::sys::headroom;
 use crate::sys::poll::{Epoll, Interest};
+use crate::transport::Rx;
 use crate::transport::broadcast::Received;
 use crate::transport::endpoint::Endpoint;
 use crate::transport::hello::{AnsweredCall, MIN_ANSWER_TIME};
-use crate::transport::socket::StreamRx;
 
 /// A publisher whose answer was out of date when it was read is asked again, so often at most.
 const MAX_ATTEMPTS: u32 = 8;
@@ -162,7 +162,7 @@ enum Stage {
     /// It has not answered.
     Asked(Pending<()>),
     /// The one frame that it sends after its hello is on its way.
-    Delivering(StreamRx, String, SchemaIds),
+    Delivering(Rx, String, SchemaIds),
 }
 
 impl<'a> Request<'a> {
@@ -190,7 +190,7 @@ impl<'a> Request<'a> {
         match &self.stage {
             Stage::New => None,
             Stage::Asked(pending) => Some(pending.descriptor()),
-            Stage::Delivering(stream, ..) => stream.descriptors().next(),
+            Stage::Delivering(rx, ..) => rx.descriptors().into_iter().next(),
         }
     }
 
@@ -215,9 +215,9 @@ impl<'a> Request<'a> {
                     let asked = Progress::Pending(pending);
                     self.dialler.attempt(|dialling| dialling.go_on(asked, &self.own_hello, offer).map(Some))
                 }
-                Stage::Delivering(mut stream, source, schemas) => {
-                    let Some(frame) = stream.try_recv()? else {
-                        self.stage = Stage::Delivering(stream, source, schemas);
+                Stage::Delivering(mut rx, source, schemas) => {
+                    let Some(frame) = rx.try_recv()? else {
+                        self.stage = Stage::Delivering(rx, source, schemas);
                         return Ok(None);
                     };
                     if frame.header.kind != Kind::Data {
@@ -256,8 +256,8 @@ impl<'a> Request<'a> {
         let schemas = SchemaIds::agreed(hello.schemas.first(), self.options.schema.as_ref());
         let longest = self.options.max_message_size;
         let Some(rings) = self.endpoint.transport().driver().broadcast() else {
-            let stream = StreamRx::new(called.stream, called.process, longest);
-            self.stage = Stage::Delivering(stream, source, schemas);
+            let rx = Rx::of_stream(called.stream, called.process, longest);
+            self.stage = Stage::Delivering(rx, source, schemas);
             self.ends = Deadline::after(MIN_ANSWER_TIME).sooner(self.limit);
             return Ok(None);
         };

@@ -15,12 +15,13 @@ use crate::error::Result;
 use crate::frame::{Header, Incoming, Kind, Outgoing};
 use crate::message::Payload;
 use crate::sys::clock;
+use crate::transport::Rx;
 use crate::transport::endpoint::Endpoint;
 use crate::transport::extension;
 use crate::transport::kind::Transport;
 use crate::transport::place::Place;
 use crate::transport::store::{
-    Author, Retention, Start, StoreDriver, StoreForm, StoreOptions, StoreReader, StoreWriter,
+    Author, Retention, Start, StoreDriver, StoreForm, StoreOptions, StoreWriter,
 };
 
 /// Returns whether the transport is a store, where no publisher answers at the name.
@@ -132,7 +133,7 @@ impl Store {
 }
 
 /// Returns a reader of the store, which need not exist yet.
-pub fn watch(endpoint: &Endpoint, options: &Options) -> Result<Box<dyn StoreReader>> {
+pub fn watch(endpoint: &Endpoint, options: &Options) -> Result<Rx> {
     let store = driver(endpoint)?;
     drive::stored(|| store.reader(endpoint, &store_options(options)))
 }

@@ -14,6 +14,16 @@ pub enum Received {
     Moved,
 }
 
+impl Received {
+    /// Returns the frame, if there is one.
+    pub fn frame(self) -> Option<Incoming> {
+        match self {
+            Received::Frame(frame) => Some(frame),
+            Received::Nothing | Received::Moved => None,
+        }
+    }
+}
+
 /// Where a reader begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Start {

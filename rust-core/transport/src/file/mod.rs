@@ -39,6 +39,7 @@ use bytes::Bytes;
 use self::open::Settings;
 use self::reader::Reader;
 use self::writer::FileWriter;
+use crate::Rx;
 use crate::capability::{Capabilities, LINKS};
 use crate::codec::Encoding;
 use crate::deadline::Waiting;
@@ -46,9 +47,10 @@ use crate::driver::{Driver, Listing, ListingSource};
 use crate::endpoint::Endpoint;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{Incoming, Outgoing};
+use crate::half::ReceiveHalf;
 use crate::kind::{Kind, NameDirectory, Naming};
 use crate::place::Place;
-use crate::store::{Author, StoreDriver, StoreOptions, StoreReader, StoreWriter};
+use crate::store::{Author, StoreDriver, StoreOptions, StoreWriter};
 use crate::sys::socket::Carries;
 use crate::sys::staging::Swept;
 
@@ -122,8 +124,8 @@ impl StoreDriver for File {
         Ok(Box::new(Mutex::new(FileWriter::new(endpoint, settings(options))?)))
     }
 
-    fn reader(&self, endpoint: &Endpoint, options: &StoreOptions) -> Result<Box<dyn StoreReader>> {
-        Ok(Box::new(Reader::watching(endpoint, settings(options))?))
+    fn reader(&self, endpoint: &Endpoint, options: &StoreOptions) -> Result<Rx> {
+        Ok(Rx::Place(Box::new(Reader::watching(endpoint, settings(options))?)))
     }
 
     fn newest(
@@ -165,7 +167,7 @@ impl StoreWriter for Mutex<FileWriter> {
     fn close(&self) {}
 }
 
-impl StoreReader for Reader {
+impl ReceiveHalf for Reader {
     fn try_recv(&mut self) -> Result<Option<Incoming>> {
         Reader::try_recv(self)
     }
@@ -174,26 +176,15 @@ impl StoreReader for Reader {
         false
     }
 
-    /// Returns the value without waiting.
-    fn latest(&mut self) -> Result<Option<Incoming>> {
+    fn keeps_newest(&self) -> bool {
+        true
+    }
+
+    fn newest(&mut self) -> Result<Option<Incoming>> {
         match Reader::latest(self, &mut Waiting::at_once()) {
             Err(e) if e.kind() == ErrorKind::Empty => Ok(None),
             frame => frame.map(Some),
         }
-    }
-
-    /// Does nothing: a file keeps its value after it was read.
-    fn consumed(&mut self, _sequence: u64) -> Result<()> {
-        Ok(())
-    }
-
-    fn has_gaps(&self) -> bool {
-        true
-    }
-
-    /// False: the file has one value, which a reader that opens it again gets, too.
-    fn goes_on(&self) -> bool {
-        false
     }
 
     fn why_nothing(&self) -> Option<Error> {

@@ -63,6 +63,7 @@ use self::log::Segmentation;
 use self::reader::Reader;
 use self::replica::Replica;
 use self::writer::{JournalWriter, WriterOptions};
+use crate::Rx;
 use crate::capability::{Capabilities, LINKS};
 use crate::codec::Encoding;
 use crate::deadline::{Waiting, at_timeout};
@@ -70,9 +71,10 @@ use crate::driver::{Consumer, Driver, Listing, ListingSource};
 use crate::endpoint::Endpoint;
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::{Incoming, Outgoing};
+use crate::half::ReceiveHalf;
 use crate::kind::{Kind, NameDirectory, Naming};
 use crate::place::{Access, Place};
-use crate::store::{Author, History, Replicates, StoreDriver, StoreOptions, StoreReader, StoreWriter};
+use crate::store::{Author, History, Replicates, StoreDriver, StoreOptions, StoreWriter};
 use crate::sys::poll::wait_readable;
 use crate::sys::socket::Carries;
 use crate::sys::staging::Swept;
@@ -175,9 +177,10 @@ impl StoreDriver for Journal {
         Ok(Box::new(OpenWriter(Mutex::new(Some(Arc::new(writer))))))
     }
 
-    fn reader(&self, endpoint: &Endpoint, options: &StoreOptions) -> Result<Box<dyn StoreReader>> {
-        let name = options.client_id.as_deref();
-        Ok(Box::new(Following::open(&Place::of(endpoint)?, name, options.from, options.max_message_size)?))
+    fn reader(&self, endpoint: &Endpoint, options: &StoreOptions) -> Result<Rx> {
+        let (place, name) = (Place::of(endpoint)?, options.client_id.as_deref());
+        let following = Following::open(&place, name, options.from, options.max_message_size)?;
+        Ok(Rx::Place(Box::new(following)))
     }
 
     fn newest(
@@ -267,25 +270,28 @@ impl StoreWriter for OpenWriter {
     }
 }
 
-impl StoreReader for Following {
+impl ReceiveHalf for Following {
     fn try_recv(&mut self) -> Result<Option<Incoming>> {
         Ok(Following::try_recv(self)?.map(|(frame, _)| frame))
     }
 
-    fn latest(&mut self) -> Result<Option<Incoming>> {
+    fn keeps_newest(&self) -> bool {
+        true
+    }
+
+    fn newest(&mut self) -> Result<Option<Incoming>> {
         Ok(Following::latest(self)?.map(|(frame, _)| frame))
     }
 
-    fn consumed(&mut self, sequence: u64) -> Result<()> {
-        Following::consumed(self, sequence)
+    fn consumed_to(&mut self, number: u64) -> Result<()> {
+        Following::consumed(self, number)
     }
 
-    /// False: the reader itself reports missing records.
-    fn has_gaps(&self) -> bool {
-        false
+    fn counts_missed(&self) -> bool {
+        true
     }
 
-    fn goes_on(&self) -> bool {
+    fn keeps_place(&self) -> bool {
         true
     }
 

@@ -22,7 +22,6 @@ use super::slots::BroadcastSlots;
 use super::subscriber::{BroadcastReader, SubscriberPage};
 use super::viewers::Viewers;
 use super::views::{PublishedFiles, ViewCount};
-use crate::LongBodies;
 use crate::body::{PLACED_FROM, Part, Rest, Split};
 use crate::broadcast::{BroadcastDriver, BroadcastOffer, BroadcastWriter, Received, Start};
 use crate::codec::Encoding;
@@ -31,6 +30,7 @@ use crate::frame::{Header, Outgoing};
 use crate::hello::AnsweredCall;
 use crate::sys::fork::Guarded;
 use crate::sys::memory::PeerFile;
+use crate::{LongBodies, Rx};
 
 /// Makes both sides of rings in shared memory; it has no state.
 pub struct RingDriver;
@@ -274,12 +274,13 @@ impl BroadcastOffer for SubscriberPage {
         start: Start,
         spin: Duration,
         views: &mut ViewCount,
-    ) -> Result<Box<BroadcastReader>> {
+    ) -> Result<Rx> {
         let socket = called.stream.into_socket()?;
         let slots = PublishedFiles::of(session, limit, Some(self.viewing(socket.clone(), views.of(session))));
         let (ring, slots) = opened(&mut called.descriptors, slots)?;
         let ring_reader = RingReader::open(ring, session, limit, start)?;
-        Ok(Box::new(BroadcastReader::new(ring_reader, slots, *self, socket, called.process, spin)))
+        let reader = BroadcastReader::new(ring_reader, slots, *self, socket, called.process, spin);
+        Ok(Rx::Published(Box::new(reader)))
     }
 }
 

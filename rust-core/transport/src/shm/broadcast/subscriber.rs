@@ -30,6 +30,7 @@ use super::views::{PublishedFiles, Referring, ViewCount, Viewing};
 use crate::broadcast::received::{Received, Start};
 use crate::deadline::Waiting;
 use crate::error::{Error, ErrorKind, Result};
+use crate::frame::Incoming;
 use crate::sys::fork::Guarded;
 use crate::sys::futex::Slept;
 use crate::sys::memory::{MemoryFile, PeerMemory};
@@ -108,6 +109,8 @@ pub struct BroadcastReader {
     empty_polls: u32,
     /// Whether the publisher was found gone; the ring is read to its end nevertheless.
     gone: bool,
+    /// Whether the last read found that the publisher has moved.
+    moved: bool,
 }
 
 impl BroadcastReader {
@@ -138,6 +141,7 @@ impl BroadcastReader {
             probe_due: false,
             empty_polls: 0,
             gone: false,
+            moved: false,
         }
     }
 
@@ -177,7 +181,10 @@ impl BroadcastReader {
                     self.frame_came(frame.header.sequence);
                     return Ok(Received::Frame(frame));
                 }
-                other => return Ok(other),
+                Received::Moved => {
+                    self.moved = true;
+                    return Ok(Received::Moved);
+                }
             }
         }
     }
@@ -234,23 +241,40 @@ impl BroadcastReader {
         ring_reader.read_with(&mut resolve)
     }
 
-    /// Asks the kernel whether the publisher is gone; does not wait.
-    pub fn is_gone(&self) -> Result<bool> {
-        self.publisher.is_gone()
+    /// Returns whether a read has found that the publisher has moved to another ring: nothing more comes here.
+    pub fn has_moved(&self) -> bool {
+        self.moved
     }
 
-    /// Returns the newest frame, whether it was read before or not; errors as
-    /// `RingReader::latest_with`.
-    pub fn latest(&mut self) -> Result<Received> {
+    /// Returns the newest frame, whether it was read before or not; `None` before the first, and where the publisher
+    /// has moved.
+    ///
+    /// # Errors
+    /// `Disconnected` if the publisher is gone; those of `RingReader::latest_with`.
+    pub fn newest(&mut self) -> Result<Option<Incoming>> {
+        if self.publisher.is_gone()? {
+            return Err(Error::new(ErrorKind::Disconnected, "the publisher closed or its process ended"));
+        }
+        let newest = self.latest()?;
+        self.moved |= matches!(newest, Received::Moved);
+        Ok(newest.frame())
+    }
+
+    /// The same, also of a publisher that is gone.
+    pub(super) fn latest(&mut self) -> Result<Received> {
         let BroadcastReader { ring_reader, slots, files, page, signals, .. } = self;
         let mut resolve =
             |frame: Referring| slots.resolve(frame, BodyViews::None, || fetch(signals, page, files));
         ring_reader.latest_with(&mut resolve)
     }
 
-    /// Where a new subscription continues in the ring that the publisher has moved to.
-    pub fn resume(&self) -> Start {
-        self.ring_reader.resume()
+    /// Returns the number behind which a new subscription continues in the ring that the publisher has moved to; none
+    /// where this one has not begun.
+    pub fn resume(&self) -> Option<u64> {
+        match self.ring_reader.resume() {
+            Start::After(number) => Some(number),
+            Start::Newest | Start::With(_) => None,
+        }
     }
 
     /// Spins for the time of the option `spin`; true when there is something to read.
