@@ -177,6 +177,8 @@ export class Recording {
     const name = record.text();
     if (!["linkspan.recording", "linkspan.dropped", "linkspan.end"].includes(name)) return;
     const about = record.texts();
+    // That of a copy is about the parts of what it was made of.
+    if (name === "linkspan.dropped" && about.has("file")) return;
     if (name === "linkspan.end") this.#next = about.get("next") ?? "";
     for (const range of (about.get({ "linkspan.end": "dropped", "linkspan.dropped": "parts" }[name]) ?? "").split(",")) {
       const [first, last = first] = range.split("-").map(Number);

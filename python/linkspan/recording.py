@@ -268,7 +268,7 @@ class Recording:
         return True
 
     def __contains__(self, name: object) -> bool:
-        """Whether it has messages of this name."""
+        """Whether it has messages of this name, or says that some were missed."""
         return name in self._outline()[0]
 
     def __getitem__(self, name: str) -> Table:

@@ -402,8 +402,8 @@ fn finished() -> Error {
     Error::new(ErrorKind::InvalidState, "the file was finished")
 }
 
-/// The names of a recording, and what was found damaged on the way: without a look at messages of parts that were
-/// closed.
+/// The names of a recording, also those of which messages were missed and none is there, and what was found damaged on
+/// the way: without a look at messages of parts that were closed.
 #[pyfunction]
 #[pyo3(signature = (path, max_message_size=None))]
 pub fn recording_outline(
@@ -414,7 +414,7 @@ pub fn recording_outline(
     let outline = py.detach(|| Outline::with_limits(&path, limits(max_message_size)))?;
     let damage = outline.problems.iter().filter(|problem| problem.is_loss()).map(ToString::to_string);
     let damage = damage.collect();
-    Ok((outline.names.into_iter().collect(), damage))
+    Ok((outline.names.union(&outline.lacking).cloned().collect(), damage))
 }
 
 /// The value of a summary, and pairs of a name and a schema: a text that many names have is one object.

@@ -4,13 +4,11 @@
 use std::collections::BTreeMap;
 
 use crate::format::{self, metadata};
+use crate::ranges::Ranges;
 
-/// The numbers of parts, as ranges without what they have in common: `1-3,7`.
+/// The numbers of these parts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Dropped {
-    /// The last number of each, by its first one.
-    ranges: BTreeMap<u64, u64>,
-}
+pub struct Dropped(Ranges);
 
 /// Ranges that are known at most: those of a recorder are few.
 const MOST: usize = 10_000;
@@ -20,39 +18,32 @@ const PARTS: &str = "parts";
 impl Dropped {
     /// Returns whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.ranges.is_empty()
+        self.0.is_empty()
     }
 
     /// Adds these, the last one included.
-    pub fn add(&mut self, mut first: u64, mut last: u64) {
-        // Whatever touches them becomes one with them.
-        while let Some((begin, end)) = self.touching(first, last) {
-            self.ranges.remove(&begin);
-            (first, last) = (first.min(begin), last.max(end));
-        }
-        if self.ranges.len() < MOST {
-            self.ranges.insert(first, last);
+    pub fn add(&mut self, first: u64, last: u64) {
+        if self.0.len() < MOST {
+            self.0.add(first, last);
         }
     }
 
     /// Adds those that another one has.
     pub fn join(&mut self, other: &Dropped) {
-        other.ranges.iter().for_each(|(first, last)| self.add(*first, *last));
-    }
-
-    /// Returns the last range that has one of these numbers, or the one before or behind them.
-    fn touching(&self, first: u64, last: u64) -> Option<(u64, u64)> {
-        let (begin, end) = self.ranges.range(..=last.saturating_add(1)).next_back()?;
-        (end.saturating_add(1) >= first).then_some((*begin, *end))
+        other.0.iter().for_each(|(first, last)| self.add(first, last));
     }
 
     /// Returns whether all of these are some.
     pub fn has(&self, first: u64, last: u64) -> bool {
-        self.touching(first, first).is_some_and(|(begin, end)| begin <= first && last <= end)
+        self.0.has(first, last)
     }
 
-    /// Adds what an entry of a metadata record says; what is no range says nothing.
+    /// Adds what an entry of a metadata record says; what is no range says nothing, nor does a record of a copy, which
+    /// is about the parts of what it was made of.
     pub fn take(&mut self, name: &str, entries: &BTreeMap<String, String>) {
+        if entries.contains_key(format::omitted::FILE) {
+            return;
+        }
         let key = match name {
             metadata::DROPPED => PARTS,
             metadata::END => format::DROPPED,
@@ -68,6 +59,12 @@ impl Dropped {
         }
     }
 
+    /// Returns what the record of a copy says of what that was made of; `None` for another record.
+    pub fn of_original(entries: &BTreeMap<String, String>) -> Option<String> {
+        let file = entries.get(format::omitted::FILE)?;
+        Some(format!("{file}: parts {}", entries.get(PARTS).map_or("", String::as_str)))
+    }
+
     /// Returns the entries of the record that says it.
     pub fn record(&self) -> BTreeMap<String, String> {
         BTreeMap::from([(PARTS.to_owned(), self.to_string())])
@@ -76,14 +73,7 @@ impl Dropped {
 
 impl std::fmt::Display for Dropped {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        for (at, (first, last)) in self.ranges.iter().enumerate() {
-            let comma = if at == 0 { "" } else { "," };
-            match first == last {
-                true => write!(f, "{comma}{first}")?,
-                false => write!(f, "{comma}{first}-{last}")?,
-            }
-        }
-        Ok(())
+        self.0.fmt(f)
     }
 }
 
@@ -109,5 +99,10 @@ mod tests {
         again.take(metadata::END, &BTreeMap::from([(format::DROPPED.to_owned(), "5".to_owned())]));
         again.take("other", &said);
         assert_eq!(again.to_string(), "4-5,20-21");
+        let mut copied = dropped.record();
+        copied.insert(format::omitted::FILE.to_owned(), "original.mcap".to_owned());
+        let mut none = Dropped::default();
+        none.take(metadata::DROPPED, &copied);
+        assert!(none.is_empty());
     }
 }

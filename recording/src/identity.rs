@@ -50,6 +50,11 @@ impl Identity {
             && first.is_none_or(|first| self.stranger(first).is_none())
     }
 
+    /// Returns whether both are of the same recording.
+    pub(crate) fn is_of(&self, other: &Identity) -> bool {
+        self.id.is_some() && self.id == other.id
+    }
+
     /// Fails where a part that was found is not one of the recording of this first one, or of a user who may not
     /// continue it.
     pub(crate) fn check(&self, first: &Identity, path: &Path) -> Result<()> {

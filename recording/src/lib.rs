@@ -11,6 +11,7 @@
 //! | the parts of a recording | `parts` |
 //! | whose file a part is, and of which recording | `identity` |
 //! | the parts that a recorder removed itself | `dropped` |
+//! | sets of numbers | `ranges` |
 //! | reading them | `reader` |
 //! | chunks and their records | `chunk` |
 //! | waiting for more of one that is written | `follower` |
@@ -33,6 +34,7 @@ mod follower;
 pub mod format;
 mod identity;
 pub mod parts;
+mod ranges;
 pub mod reader;
 mod reservation;
 pub mod summary;
@@ -45,6 +47,7 @@ pub use dropped::Dropped;
 pub use event::Event;
 pub use identity::Identity;
 pub use mcap::{Attachment, Compression};
+pub use ranges::Ranges;
 pub use reader::{Channel, Entry, Outline, Problem, Reader};
 pub use summary::Summary;
 pub use timeline::{Extent, Instant, Timeline, Within};

@@ -75,7 +75,23 @@ pub fn later(base: &Path) -> Vec<Place> {
     places.filter(is_part).collect()
 }
 
-/// Files behind parts that are not there which are looked into.
+/// Returns the files beside what was named that say themselves that they are parts of the same recording, wherever a
+/// name has put them: which part each is, and where. Those of other names with the same ending are looked into.
+pub(crate) fn elsewhere(named: &Path, of: &Identity) -> Vec<Place> {
+    let Ok(folder) = std::fs::read_dir(folder_of(named)) else { return Vec::new() };
+    let paths = folder.flatten().map(|entry| named.with_file_name(entry.file_name()));
+    let paths = paths.filter(|path| path.extension() == named.extension()).take(MOST_LOOKS as usize);
+    let place = |path: PathBuf| {
+        let found = identity(&path, true)?;
+        let number = found.part.filter(|number| found.is_part(*number, Some(of)))?;
+        Some(Place { number, path })
+    };
+    let mut found: Vec<_> = paths.filter_map(place).collect();
+    found.sort_by(|one, other| (one.number, &one.path).cmp(&(other.number, &other.path)));
+    found
+}
+
+/// Files behind parts that are not there, or of other names, which are looked into.
 const MOST_LOOKS: u32 = 1_000;
 /// Digits of the number of a part.
 const DIGITS: std::ops::RangeInclusive<usize> = 4..=9;

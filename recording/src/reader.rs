@@ -23,6 +23,7 @@ use crate::dropped::Dropped;
 use crate::follower::Follower;
 use crate::identity::Identity;
 use crate::parts::{self, Place};
+use crate::ranges::Ranges;
 
 pub use self::entry::{
     ByNotation, Channel, Entry, Limits, Message, Problem, ProblemKind, Room, Schema, fingerprint,
@@ -54,8 +55,11 @@ pub struct Reader {
     is_alone: bool,
     /// The parts that the recorder removed itself, as far as it is known.
     dropped: Dropped,
-    /// How often parts were not there.
+    /// The parts that were read.
+    read: Ranges,
+    /// How often parts were not there, and which ones these were last.
     holes: usize,
+    hole: Option<(u64, u64)>,
     /// Problems of parts that are not there: where in `problems`, and their first and last number.
     absent: Vec<(usize, u64, u64)>,
     /// What was named, where the parts were found by it.
@@ -111,6 +115,7 @@ impl Reader {
             self.miss(place, said);
         }
         self.last = Some(said.max(1));
+        self.read.add(said.max(1), said.max(1));
     }
 
     /// Reads one part that was found beside a recording, of this identity where it is known.
@@ -126,6 +131,19 @@ impl Reader {
     /// # Errors
     /// As for [`Reader::open`].
     pub fn files(path: &Path, limits: Limits) -> Result<(Vec<OfRecording>, Vec<Problem>)> {
+        let (files, reader) = Reader::outlined(path, limits)?;
+        Ok((files, reader.problems))
+    }
+
+    /// Returns which parts the recorder of a recording removed itself, also where a later part alone says it.
+    ///
+    /// # Errors
+    /// As for [`Reader::open`].
+    pub fn removed(path: &Path, limits: Limits) -> Result<Dropped> {
+        Ok(Reader::outlined(path, limits)?.1.dropped)
+    }
+
+    fn outlined(path: &Path, limits: Limits) -> Result<(Vec<OfRecording>, Reader)> {
         let mut reader = Reader::with_limits(path, limits)?;
         let mut files = Vec::new();
         while let Some(part) = &mut reader.part {
@@ -137,7 +155,7 @@ impl Reader {
             reader.forgive();
             reader.open_next()?;
         }
-        Ok((files, reader.problems))
+        Ok((files, reader))
     }
 
     /// Reads these files as one recording.
@@ -161,7 +179,9 @@ impl Reader {
             last: None,
             is_alone: false,
             dropped: Dropped::default(),
+            read: Ranges::default(),
             holes: 0,
+            hole: None,
             absent: Vec::new(),
             base,
             identity,
@@ -267,6 +287,7 @@ impl Reader {
                     }
                     self.miss(number, said);
                     self.last = Some(said);
+                    self.read.add(said, said);
                     part.number = said;
                     break part;
                 }
@@ -349,6 +370,7 @@ impl Reader {
         let offset = if last == 0 { 0 } else { part.offset };
         let problem = part.problem(offset, ProblemKind::Absent, text);
         self.holes = self.holes.saturating_add(1);
+        self.hole = Some((first, end));
         self.absent.push((self.problems.len(), first, end));
         self.keep(problem);
         self.forgive();
@@ -382,7 +404,72 @@ impl Reader {
                 self.miss(behind, behind);
             }
         }
+        // A recording of which nothing lacks has no further part.
+        let may_lack = self.is_alone || self.problems.iter().any(|problem| problem.kind.may_hide_parts());
+        if let (Some(_), Some(named), Some(of)) = (self.last, &self.base, &self.identity)
+            && may_lack
+            && self.part.is_some()
+        {
+            let found = parts::elsewhere(named, of);
+            if self.is_alone { self.say_alone(&found) } else { self.say_elsewhere(found) }
+        }
         self.part = None;
+    }
+
+    /// Says of a part that was named itself which other parts of its recording are there, and which are not.
+    fn say_alone(&mut self, found: &[Place]) {
+        let Some(part) = &self.part else { return };
+        let (mut there, mut not_there) = (Ranges::default(), Ranges::default());
+        found.iter().filter(|place| place.number != part.number).for_each(|place| {
+            there.add(place.number, place.number);
+        });
+        let last = there.last().map_or(part.number, |last| last.max(part.number));
+        not_there.add(1, last);
+        there.iter().for_each(|(first, last)| not_there.remove(first, last));
+        not_there.remove(part.number, part.number);
+        let are_there = match there.is_empty() {
+            true => String::new(),
+            false => format!("; of the others {there} are there and not read"),
+        };
+        let are_not = match not_there.is_empty() {
+            true => String::new(),
+            false => format!("; {not_there} not there"),
+        };
+        let text = format!("it is part {} of its recording, and read alone{are_there}{are_not}", part.number);
+        let problem = part.problem(0, ProblemKind::Alone, text);
+        self.keep(problem);
+    }
+
+    /// Says which parts that were not read are in files of other names.
+    fn say_elsewhere(&mut self, found: Vec<Place>) {
+        for Place { number, path } in found {
+            let is_said = self.problems.iter().any(|problem| problem.path == path);
+            if self.read.has(number, number) || is_said {
+                continue;
+            }
+            let text = format!(
+                "it says that it is part {number} of the recording, and has another name: it is not read; name it to read it alone, or give it the name of that part"
+            );
+            self.absent.push((self.problems.len(), number, number));
+            let kind = ProblemKind::Absent;
+            self.keep(Problem { path, offset: 0, text, kind, is_end: false });
+        }
+    }
+
+    /// Takes that another reader of the same recording has these parts: what is made of all readers lacks none of them.
+    pub fn has_elsewhere(&mut self, other: &Identity, parts: &Ranges) {
+        if self.identity.as_ref().is_none_or(|own| !own.is_of(other)) {
+            return;
+        }
+        let problems = &mut self.problems;
+        self.absent.retain(|(at, first, last)| {
+            let has = parts.has(*first, *last);
+            if let (true, Some(problem)) = (has, problems.get_mut(*at)) {
+                problem.kind = ProblemKind::Alone;
+                problem.text.push_str(": it is read from another file that was named");
+            }
+            !has
+        });
     }
 
     /// Keeps a problem, or counts it where there are very many.
@@ -442,6 +529,16 @@ impl Reader {
     /// Returns how often parts were not there so far.
     pub fn holes(&self) -> usize {
         self.holes
+    }
+
+    /// Returns the first and the last one of the parts that were not there last.
+    pub fn hole(&self) -> Option<(u64, u64)> {
+        self.hole
+    }
+
+    /// Returns which parts were read.
+    pub fn parts_read(&self) -> &Ranges {
+        &self.read
     }
 
     /// Returns which parts the recorder removed itself, as far as what was read says it.

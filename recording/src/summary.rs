@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use linkspan::{Map, Result, Value};
 
+use crate::dropped::Dropped;
 use crate::event::Kind;
 use crate::format;
 use crate::reader::{Channel, Entry, Problem, Reader};
@@ -66,6 +67,8 @@ pub struct Summary {
     timeline: Timeline,
     /// What of other recordings, of which this one was made, could not be read and is not in it.
     pub omitted: Vec<String>,
+    /// Parts of other recordings, of which this one was made, that their recorder removed.
+    pub removed: Vec<String>,
     /// The channels whose names have what they say, by their addresses.
     described: HashMap<usize, Arc<Channel>>,
 }
@@ -160,6 +163,9 @@ impl Summary {
                     self.omitted.push(format::omitted(omitted));
                 }
             }
+            Entry::Metadata(format::metadata::DROPPED, entries) if self.removed.len() < MAX_OMITTED => {
+                self.removed.extend(Dropped::of_original(entries));
+            }
             Entry::Metadata(..) => {}
             Entry::Attachment(name, length) => self.attachments.push((name.to_owned(), length)),
         }
@@ -197,6 +203,7 @@ impl Summary {
             value.insert("end".into(), last.into());
         }
         value.insert("omitted".into(), texts(&self.omitted));
+        value.insert("removed".into(), texts(&self.removed));
         value.insert(
             "problems".into(),
             Value::Array(problems.iter().map(|problem| problem.to_string().into()).collect()),

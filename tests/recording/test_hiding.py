@@ -82,7 +82,8 @@ def merged(lab: Lab, *files: str, code: int = 0) -> tuple[list[tuple[str, int]],
     for _, channel, message in make_reader((lab.folder / "merged.mcap").open("rb")).iter_messages(log_time_order=False):
         if channel.topic == "linkspan/events":
             event = json.loads(message.data)
-            missed.append((event["first"], event["count"]))
+            if event["kind"] in ("missed", "skipped"):
+                missed.append((event["first"], event["count"]))
         elif "linkspan.repeated" not in channel.metadata:
             messages.append((next(iter(linkspan.decode(message.data))), message.sequence))
     return messages, missed, said
@@ -154,6 +155,66 @@ def test_no_message_is_taken_from_a_merge_by_what_another_file_says(lab: Lab, se
         messages, _, said = merged(lab, *files)
         assert said == "" and [number for text, number in messages if text == "x"] == list(range(1, 21)), messages
         assert sorted(number for text, number in messages if text == "y") == sorted(number for number, _, _ in sent)
+
+
+#: What another recording says of lab/a beside an honest one with messages 1 to 20: what `check` says of both, and its exit code.
+CLAIMS: dict[str, tuple[list[dict[str, object]], str, int]] = {
+    "what the other has, of no publisher": ([{**event("missed", 3, 9, 1_012.0), "incarnation": None}], "complete: 21 messages, 0 missed and said so", 0),
+    "more, of no publisher": ([{**event("missed", 15, 9, 1_012.0), "incarnation": None}], "complete as far as is known: 21 messages, 0 missed and said so", 5),
+    "around what the other has": ([event("missed", 0, 1 << 63, 1_012.0)], "complete as far as is known: 21 messages, 0 missed and said so", 5),
+    "to the last number that there is": ([event("missed", 1, (1 << 64) - 1, 900.0)], "complete as far as is known: 21 messages, 0 missed and said so", 5),
+    "behind what the other has": ([event("missed", 21, 5, 1_040.0)], "complete as far as is known: 21 messages, 0 missed and said so", 5),
+    "of a publisher that the other has not": ([{**event("missed", 5, 7, 1_012.0), "incarnation": "0000000000000008"}], "complete: 21 messages, 7 missed and said so", 0),
+    "no connection": ([{"kind": "unconnected", "name": "lab/a", "time": 1_012.0, "text": "refused"}], "complete as far as is known: 21 messages, 0 missed and said so", 5),
+    "no connection to what the other has not": ([{"kind": "unconnected", "name": "lab/c", "time": 1_012.0, "text": "refused"}], "unconnected: lab/c: refused", 1),
+    "an end of no publisher": ([{"kind": "disconnected", "name": "lab/a", "time": 1_001.5, "text": "ended"}], "complete: 21 messages, 0 missed and said so", 0),
+}
+
+
+@pytest.mark.parametrize("events, said, code", CLAIMS.values(), ids=CLAIMS)
+def test_merge_says_as_missed_what_all_files_lack_and_else_that_it_is_not_known(lab: Lab, events: list[dict[str, object]], said: str, code: int) -> None:
+    recorded(lab.folder / "honest.mcap", [("lab/a", {}, usual(range(1, 21)))])
+    recorded(lab.folder / "other.mcap", [("lab/b", {}, usual(range(1, 2)))], events=[{key: value for key, value in event.items() if value is not None} for event in events])
+    for files in (["honest.mcap", "other.mcap"], ["other.mcap", "honest.mcap"]):
+        lab.recording("merge", *files, "-o", "merged.mcap", "--force")
+        text = lab.recording("check", "merged.mcap", code=code)
+        assert said in text and (code != 5 or "lab/a\n" in text), text
+
+
+def test_merge_says_what_all_files_say_to_be_missed_at_the_end(lab: Lab) -> None:
+    """What was taken by a publisher that was killed has no message behind it."""
+    recorded(lab.folder / "a.mcap", [("lab/a", {}, usual(range(1, 21)))], events=[event("missed", 21, 5, 1_040.0)])
+    recorded(lab.folder / "b.mcap", [("lab/a", {}, usual(range(1, 19)))], events=[event("missed", 19, 5, 1_040.0)])
+    lab.recording("merge", "a.mcap", "b.mcap", "-o", "merged.mcap")
+    said = lab.recording("check", "merged.mcap", code=5)
+    assert "complete as far as is known: 20 messages, 3 missed and said so" in said and "the end of 1 incarnation is not known: lab/a" in said, said
+    recorded(lab.folder / "b.mcap", [("lab/a", {}, usual(range(1, 19)))], events=[event("missed", 19, 7, 1_040.0)])
+    lab.recording("merge", "a.mcap", "b.mcap", "-o", "merged.mcap", "--force")
+    assert lab.recording("check", "merged.mcap") == "complete: 20 messages, 5 missed and said so\n"
+
+
+def test_name_without_messages_that_were_received_is_found(lab: Lab) -> None:
+    """Of which there are events alone: in what was closed, and what was not."""
+    path = recorded(lab.folder / "r.mcap", [("lab/a", {}, usual(range(1, 40)))], events=[event("missed", 1, 5, 1_010.0, "lab/m"), event("skipped", 1, 3, 1_020.0, "lab/s")])
+    for closed in (True, False):
+        if not closed:
+            data = path.read_bytes()
+            path.write_bytes(data[: data.index(b"linkspan.end") - 13])
+        with linkspan.Recording(path) as recording:
+            assert "lab/m" in recording and "lab/s" in recording and "lab/x" not in recording
+            assert list(recording.names) == ["lab/a", "lab/m", "lab/s"] and "3 names" in repr(recording)
+            assert (recording.names["lab/m"].missed, recording.names["lab/m"].messages, recording.names["lab/s"].skipped) == (5, 0, 3)
+            assert len(recording["lab/m"]) == 0 and list(recording.messages("lab/m")) == [] and len(recording["lab/*"]) == recording.names["lab/a"].messages
+        lines = lab.recording("info", path).splitlines()
+        assert [line.split()[4] for line in lines if line.startswith(("lab/m ", "lab/s "))] == ["5", "0"], lines
+        assert "has no message of these names" in lab.recording("cut", path, "lab/m", "-o", "made", code=1)
+
+
+def test_times_of_a_cut_count_from_the_beginning_of_the_recording(lab: Lab) -> None:
+    """And not from that of the names that are asked for."""
+    path = recorded(lab.folder / "r.mcap", [("lab/a", {}, usual(range(1, 40))), ("lab/b", {}, usual(range(1, 10), begin=1_020.0))])
+    lab.recording("cut", path, "lab/b", "--from", "22", "--to", "24", "-o", "made")
+    assert lab.info("made")["names"]["lab/b"]["messages"] == 3
 
 
 def test_merge_says_where_files_have_other_messages_with_the_same_numbers(lab: Lab) -> None:

@@ -397,3 +397,127 @@ def test_numbers_of_a_later_part_prove_what_one_that_is_not_there_had(lab: Lab, 
     text = lab.recording("check", "p.mcap", code=code)
     assert "not all parts: " in text
     assert ("lab/a (incarnation 0000000000000007) lacks messages 19 to 59" in text) == (code == 1), text
+
+
+def test_part_that_is_named_itself_is_not_the_recording(lab: Lab) -> None:
+    """Each tool says which of the other parts are there, and which are not, by what these say of themselves."""
+    lab.env["LINKSPAN_PYTHON"] = sys.executable
+    made = parts(lab.folder)
+    last = made[3].name
+    for gone, said in (
+        (None, f"{last}: byte 0: it is part 4 of its recording, and read alone; of the others 1-3 are there and not read\n"),
+        (made[1], f"{last}: byte 0: it is part 4 of its recording, and read alone; of the others 1,3 are there and not read; 2 not there\n"),
+    ):
+        if gone is not None:
+            gone.unlink()
+        for words in (["info", last], ["cut", last, "-o", "made", "--force"], ["export", last, "--csv", "-o", "csv", "--force"], ["report", last, "-o", "made.html", "--force"]):
+            assert said in lab.recording(*words), words
+        checked = lab.recording("check", last, code=5)
+        assert f"not all parts: {said}" in checked and "\ncomplete: " not in f"\n{checked}" and f"complete as far as is known: {SECONDS} messages" in checked, checked
+        with linkspan.Recording(lab.folder / last) as recording:
+            assert [f"{lab.folder}/{said.strip()}"] == recording.problems
+
+
+@pytest.mark.parametrize("at", [0, 1, 2, 3])
+def test_part_that_has_another_name_is_found(lab: Lab, at: int) -> None:
+    lab.env["LINKSPAN_PYTHON"] = sys.executable
+    made = parts(lab.folder)
+    written(lab.folder / "other.mcap", [("lab/b", 1)])
+    # What is of the same recording and was read, of another one, or nothing that may be read: none is named.
+    shutil.copy(made[2 if at != 2 else 1], lab.folder / "copy.mcap")
+    os.mkfifo(lab.folder / "fifo.mcap")
+    (lab.folder / "link.mcap").symlink_to(made[at])
+    made[at].rename(lab.folder / "z.mcap")
+    said = f"z.mcap: byte 0: it says that it is part {at + 1} of the recording, and has another name"
+    for words in TOOLS:
+        text = lab.recording(*words, code=1)
+        assert text.count(said) == 1 and "Corrupt" in text and not any(f"{other}.mcap: byte 0: it says" in text for other in ("copy", "fifo", "link")), text
+    assert said in lab.recording("check", "made", code=1)
+    done = subprocess.run([PROGRAM, "recording", "check", "p.mcap"], cwd=lab.folder, env=lab.env, capture_output=True, text=True, timeout=60)
+    assert done.returncode in (1, 5) and said in done.stdout and "\ncomplete: " not in f"\n{done.stdout}", done
+    assert said in ended(lab.start(DEBUG / "linkspan-record", "replay", "p.mcap", "--as-fast-as-possible"), 1)
+    with linkspan.Recording(lab.folder / "p.mcap") as recording:
+        assert sum(said in problem for problem in recording.problems) == 1
+    # Named together nothing lacks.
+    assert "read from another file that was named" in lab.recording("merge", "p.mcap", "z.mcap", "-o", "both", "--force")
+    assert lab.recording("check", "both") == f"complete: {SECONDS * PARTS} messages, 0 missed and said so\n"
+
+
+def test_part_of_another_name_behind_one_that_was_not_closed_is_found(lab: Lab) -> None:
+    """A recorder that was killed named no next part, and the one that went on made it."""
+    made = parts(lab.folder)
+    made[3].rename(lab.folder / "z.mcap")
+    data = made[2].read_bytes()
+    made[2].write_bytes(data[: data.index(b"linkspan.end") - 13])
+    said = lab.recording("check", "p.mcap", code=5)
+    assert "not closed: " in said and "z.mcap: byte 0: it says that it is part 4 of the recording" in said and "complete" not in said, said
+
+
+def in_parts(folder: Path, name: str, of_each: dict[int, range], numbers: dict[int, int], dropped: str | None = None, first: int = 1_000) -> None:
+    """A recording with these parts of the publisher of lab/a: numbers of its messages, which are one a second, and which number a part says to come next."""
+    for part, messages in of_each.items():
+        with (folder / (f"{name}.mcap" if part == 1 else f"{name}.{part:04}.mcap")).open("wb") as file:
+            writer = Writer(file)
+            writer.start(profile="linkspan")
+            writer.add_metadata("linkspan.recording", {"id": "7" * 32, "part": str(part)})
+            if part in numbers:
+                writer.add_metadata("linkspan.numbers", {"0000000000000007 lab/a": str(numbers[part])})
+            if dropped is not None and part == max(of_each):
+                writer.add_metadata("linkspan.dropped", {"parts": dropped})
+            if messages:
+                channel = writer.register_channel("lab/a", "cbor", 0, {"linkspan.incarnation": "0000000000000007", "linkspan.first": str(messages[0])})
+                for number in messages:
+                    writer.add_message(channel, (first + number) * 10**9, linkspan.encode({"i": number}), number, number)
+            if part != max(of_each):
+                writer.add_metadata("linkspan.end", {"reason": "split", "next": f"{name}.{part + 1:04}.mcap"})
+            else:
+                writer.add_metadata("linkspan.end", {"reason": "stopped"} | ({} if dropped is None else {"dropped": dropped}))
+            writer.finish()
+
+
+@pytest.mark.parametrize("next_one, behind, said", [
+    (19, range(19, 25), None),
+    (19, range(0), None),
+    (25, range(25, 30), "lacks messages 19 to 24"),
+    (25, range(0), "lacks messages 19 to 24"),
+    (12, range(19, 25), "is said to go on with message 12, and the parts before have message 18"),
+    (20, range(19, 25), "lacks message 19"),
+])
+def test_numbers_of_a_part_are_compared_with_the_parts_before_it(lab: Lab, next_one: int, behind: range, said: str | None) -> None:
+    """Where no part is missing, too: a file may lack messages without a trace but this."""
+    in_parts(lab.folder, "p", {1: range(1, 19), 2: behind}, {2: next_one})
+    if said is None:
+        assert lab.recording("check", "p.mcap").startswith("complete: ")
+    else:
+        assert said in lab.recording("check", "p.mcap", code=1)
+
+
+@pytest.mark.parametrize("behind, number", [(range(60, 81), 60), (range(0), 60)], ids=["goes on", "ends"])
+def test_copies_keep_what_the_recorder_removed(lab: Lab, behind: range, number: int) -> None:
+    """By number, within what was copied: parts that go on in others have other numbers, and what those lack is no recorder's."""
+    in_parts(lab.folder, "p", {1: range(1, 19), 3: behind}, {3: number}, dropped="2")
+    first, count = 18, 18 + len(behind)
+    assert lab.recording("check", "p.mcap").startswith(f"complete: {count} messages, 0 missed and said so\nremoved by the recorder: ")
+    written(lab.folder / "other.mcap", [("lab/b", 1)])
+    for words, more in ((["cut", "p.mcap"], 0), (["split", "p.mcap", "--at", "1h"], 0), (["merge", "p.mcap", "other.mcap"], 1)):
+        lab.recording(*words, "-o", "made", "--force")
+        assert lab.recording("check", "made") == f"complete: {count + more} messages, 41 missed and said so\nremoved by the recorder: p.mcap: parts 2\n"
+        assert "removed by the recorder  p.mcap: parts 2" in lab.recording("info", "made") and lab.info("made")["names"]["lab/a"]["missed"] == 41
+    # And a copy of the copy.
+    lab.recording("cut", "made", "-o", "again")
+    assert "41 missed and said so\nremoved by the recorder: p.mcap: parts 2\n" in lab.recording("check", "again")
+    # What was cut off before it, or behind it, lacks nothing of it.
+    lab.recording("cut", "p.mcap", "--to", "5", "-o", "made", "--force")
+    assert lab.recording("check", "made") == "complete: 6 messages, 0 missed and said so\n"
+    if behind:
+        lab.recording("cut", "p.mcap", "--from", "70", "-o", "made", "--force")
+        assert lab.recording("check", "made") == "complete: 10 messages, 0 missed and said so\n"
+    # A part of a copy that is not there was removed by nobody who was asked to.
+    lab.recording("split", "p.mcap", "--at", "6s", "-o", "s.mcap")
+    (lab.folder / "s.0002.mcap").unlink()
+    said = lab.recording("check", "s.mcap", code=1)
+    assert "not all parts: " in said and "goes on in s.0002.mcap, which is not there\n" in said, said
+    # Another recording has them.
+    in_parts(lab.folder, "whole", {1: range(1, 81)}, {})
+    lab.recording("merge", "p.mcap", "whole.mcap", "-o", "made", "--force")
+    assert lab.recording("check", "made").startswith("complete: 80 messages, 0 missed and said so\n") and first == 18

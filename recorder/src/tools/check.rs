@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use linkspan::{Error, ErrorKind, Result};
 use linkspan_recording::event::Kind;
 use linkspan_recording::reader::{Problem, ProblemKind};
-use linkspan_recording::{Entry, format};
+use linkspan_recording::{Dropped, Entry, format};
 
 use super::opening::{FAILED, is_failed, open};
 use super::progress::Progress;
@@ -40,7 +40,8 @@ pub struct Arguments {
 #[derive(Debug, Default)]
 struct Numbers {
     /// The number that comes next, by name and incarnation, and behind how many holes it was found.
-    next: BTreeMap<(String, u64), (u64, usize)>,
+    /// One behind the last number that there is comes next to nothing, and is a number here.
+    next: BTreeMap<(String, u64), (u128, usize)>,
     messages: u64,
     missed: u64,
     /// The publishers of which it is not known what they published last.
@@ -61,13 +62,13 @@ impl Numbers {
     /// Takes the numbers from `first` on, of messages or of missed ones.
     fn take(&mut self, name: &str, incarnation: u64, first: u64, count: u64, what: &str) {
         let place = || format!("{} (incarnation {incarnation:016x})", named(name));
-        let end = first.saturating_add(count);
+        let end = u128::from(first).saturating_add(count.into());
         let key = (name.to_owned(), incarnation);
         // It went on, so its numbers say what is missing.
         self.unaccounted.remove(&key);
         let Some((next, holes)) = self.next.insert(key.clone(), (end, self.holes)) else { return };
         let before = next.saturating_sub(1);
-        let fault = match first.checked_sub(next) {
+        let fault = match u128::from(first).checked_sub(next) {
             Some(0) => return,
             Some(1) => {
                 format!("gap: {} lacks message {next}, and no event says that they were missed", place())
@@ -88,7 +89,7 @@ impl Numbers {
                 format!("overlap: {} has {what} {first} to {last} after {before}", place())
             }
         };
-        if first <= next || holes == self.holes {
+        if u128::from(first) <= next || holes == self.holes {
             return self.fault(fault);
         }
         if self.over_holes.len() < MAX_FAULTS {
@@ -97,12 +98,20 @@ impl Numbers {
         self.over_count = self.over_count.saturating_add(1);
     }
 
-    /// Takes what a part says of the parts before it: which number comes next of a publisher. Behind a part that is not
-    /// there it is the only thing that tells of the messages of one that published no more.
+    /// Takes what a part says of the parts before it: which number comes next of a publisher. Behind what is not there
+    /// it is the only thing that tells of the messages of one that published no more.
     fn take_next(&mut self, name: &str, incarnation: u64, next: u64) {
-        let Some((known, holes)) = self.next.get(&(name.to_owned(), incarnation)) else { return };
-        if *holes != self.holes && next > *known {
-            self.take(name, incarnation, next, 0, "numbers");
+        let key = (name.to_owned(), incarnation);
+        match self.next.get(&key) {
+            // The next message has to agree with it.
+            None => drop(self.next.insert(key, (next.into(), self.holes))),
+            Some((known, _)) if u128::from(next) < *known => self.fault(format!(
+                "numbers: {} (incarnation {incarnation:016x}) is said to go on with message {next}, and the parts before have message {}",
+                named(name),
+                known.saturating_sub(1)
+            )),
+            Some((known, _)) if u128::from(next) > *known => self.take(name, incarnation, next, 0, "numbers"),
+            Some(_) => {}
         }
     }
 
@@ -133,7 +142,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let mut numbers = Numbers::default();
     let mut progress = Progress::of("check");
     let (mut begun, mut ended): (u64, u64) = (0, 0);
-    let mut copied = Vec::new();
+    let (mut copied, mut removed) = (Vec::new(), Vec::new());
     loop {
         progress.at(&readers);
         let [reader] = &mut readers;
@@ -181,6 +190,9 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
             }
             Entry::Metadata(format::metadata::OMITTED, entries) => {
                 numbers.fault(format!("omitted: {}", format::omitted(entries)));
+            }
+            Entry::Metadata(format::metadata::DROPPED, entries) if removed.len() < MAX_FAULTS => {
+                removed.extend(Dropped::of_original(entries));
             }
             // In a copy: what its recorder would have written last is not known.
             Entry::Metadata(format::metadata::UNCLOSED, entries) if copied.len() < MAX_FAULTS => {
@@ -241,6 +253,8 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         if !arguments.quiet {
             dropped
                 .iter()
+                .map(ToString::to_string)
+                .chain(removed)
                 .try_for_each(|part| stdout::print_line(&format!("removed by the recorder: {part}")))?;
         }
         if ends > 0 && !arguments.quiet {

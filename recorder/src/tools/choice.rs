@@ -64,7 +64,8 @@ impl Choice {
 
     fn check_found(&self, outline: &Outline) -> Result<()> {
         for name in &self.names {
-            if !outline.names.iter().any(|topic| registry::matches(name, topic)) {
+            let mut all = outline.names.union(&outline.lacking);
+            if !all.any(|topic| registry::matches(name, topic)) {
                 let names: Vec<_> = outline.names.iter().map(String::as_str).collect();
                 let text = format!("{name} fits no name of the recording; it has {}", names.join(", "));
                 return Err(Error::new(ErrorKind::NotFound, text));

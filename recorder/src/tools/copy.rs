@@ -1,5 +1,6 @@
 //! `linkspan recording cut`, `merge` and `split`: other recordings of what some have.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 use std::path::{Path, PathBuf};
@@ -7,15 +8,19 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use linkspan::{Error, ErrorKind, Result};
+use linkspan_recording::event::Kind;
 use linkspan_recording::format::omitted;
 use linkspan_recording::reader::{self, Problem, ProblemKind};
-use linkspan_recording::{Attachment, Channel, ChannelRecord, Entry, Event, Reader, Settings, format};
+use linkspan_recording::{
+    Attachment, Channel, ChannelRecord, Dropped, Entry, Event, Reader, Settings, format,
+};
 
 use super::choice::{Choice, Window};
 use super::faults::Faults;
-use super::opening::{FAILED, Output, finish, is_failed, open, outline, shown_files};
+use super::opening::{Output, finish, open, outline, shown_files};
 use super::progress::Progress;
-use super::together::{Numbered, Together};
+use super::source::{Next, Source, whole_file};
+use super::together::{Fate, Numbered, Together};
 use crate::newest::{Newest, NewestMessages, TopicHash};
 use crate::parts::{Parts, Split as At, Times};
 use crate::stderr;
@@ -110,68 +115,6 @@ const RENEWED: u64 = 16 << 20;
 /// Channels that are known by their addresses at most; others are compared with all that were written.
 const MAX_CHANNELS: usize = 1 << 17;
 
-/// The next entry of one of the recordings, by which they are ordered.
-enum Next {
-    Message {
-        channel: Arc<Channel>,
-        number: u64,
-        times: Times,
-        body: Bytes,
-    },
-    Event(Event),
-    Metadata(String, BTreeMap<String, String>),
-    Attachment(Attachment<'static>),
-    /// What of the original is not there, beside what is wrong in its file.
-    Omitted(BTreeMap<String, String>),
-}
-
-impl Next {
-    fn time(&self) -> u64 {
-        match self {
-            Next::Message { times, .. } => times.received,
-            Next::Event(event) => event.time,
-            Next::Metadata(..) | Next::Attachment(..) | Next::Omitted(..) => 0,
-        }
-    }
-}
-
-/// Returns the next entry that goes into another recording.
-fn next(reader: &mut Reader) -> Result<Option<Next>> {
-    while let Some(entry) = reader.read()? {
-        let name = match entry {
-            Entry::Message(message) if message.channel.repeated => continue,
-            Entry::Message(message) => {
-                return Ok(Some(Next::Message {
-                    channel: message.channel.clone(),
-                    number: message.number,
-                    times: Times { sent: message.sent, received: message.received },
-                    body: Bytes::copy_from_slice(message.body),
-                }));
-            }
-            Entry::Event(event) => return Ok(Some(Next::Event(event))),
-            // A recorder that ended with an error says so of its recording, and the copy of that one.
-            Entry::Metadata(format::metadata::END, end) if is_failed(end) => {
-                let path = reader.place().map_or_else(String::new, |(path, _)| path.display().to_string());
-                return Ok(Some(Next::Omitted(whole_file(path, FAILED.to_owned()))));
-            }
-            // The new recording has those of its own parts.
-            Entry::Metadata(
-                format::metadata::RECORDING | format::metadata::END | format::metadata::NUMBERS,
-                _,
-            ) => continue,
-            Entry::Metadata(name, entries) => {
-                return Ok(Some(Next::Metadata(name.to_owned(), entries.clone())));
-            }
-            Entry::Attachment(name, _) => name.to_owned(),
-        };
-        let (content, [log_time, create_time], media_type) = reader.attachment()?;
-        let media_type = media_type.to_owned();
-        let data = content.into();
-        return Ok(Some(Next::Attachment(Attachment { log_time, create_time, name, media_type, data })));
-    }
-    Ok(None)
-}
-
 /// Returns the facts of a recording, with which it begins; nothing for a file of another program.
 fn facts_of(file: &Path) -> Result<BTreeMap<String, String>> {
     let mut reader = open(file)?;
@@ -223,7 +166,7 @@ pub fn copy(
     };
     let making = how.making(output, files)?;
     let settings = Settings { making, is_ros2: viewed.is_some(), ..Settings::default() };
-    let mut readers = files.iter().map(|file| open(file)).collect::<Result<Vec<_>>>()?;
+    let mut sources = files.iter().map(|file| Source::open(file)).collect::<Result<Vec<_>>>()?;
     let originals = files.iter().map(|file| facts_of(file)).collect::<Result<Vec<_>>>()?;
     let mut parts = Parts::create(output, facts_of_all(&originals), settings, split, files)?;
     for (mut original, file) in originals.into_iter().zip(files) {
@@ -233,12 +176,12 @@ pub fn copy(
     }
     // One file has what it has, in its order.
     let mut together = if files.len() > 1 { Some(Together::look(files)?) } else { None };
-    let mut first = readers.iter_mut().map(next).collect::<Result<Vec<_>>>()?;
+    let mut first = sources.iter_mut().map(Source::next).collect::<Result<Vec<_>>>()?;
     let mut numbered: Vec<_> = first.iter().map(|next| number(&mut together, next.as_ref())).collect();
     let mut copying = Copying {
         window,
         split,
-        room: readers.iter().map(|reader| reader.room().blank).fold(0, u64::saturating_add),
+        room: sources.iter().map(|source| source.reader.room().blank).fold(0, u64::saturating_add),
         viewed,
         begun: None,
         channels: HashMap::new(),
@@ -250,29 +193,40 @@ pub fn copy(
         unsynced: 0,
         messages: 0,
         omissions: Vec::new(),
+        removed: Vec::new(),
+        place: vec![None; files.len()],
+        time: 0,
     };
     let mut progress = Progress::of("copy");
     loop {
-        progress.at(&readers);
+        progress.at(sources.iter().map(|source| &source.reader));
         let times = first.iter().enumerate().filter_map(|(at, next)| Some((next.as_ref()?.time(), at)));
         let earliest = times.min_by_key(|(time, at)| (copying.must_wait(numbered.get(*at)), *time, *at));
         let Some((_, at)) = earliest else { break };
-        let (Some(reader), Some(place), Some(numbered)) =
-            (readers.get_mut(at), first.get_mut(at), numbered.get_mut(at))
+        let (Some(source), Some(place), Some(numbered)) =
+            (sources.get_mut(at), first.get_mut(at), numbered.get_mut(at))
         else {
             break;
         };
         let Some(entry) = place.take() else { break };
         *place = match copying.take(entry, *numbered, at, &mut parts)? {
-            None => next(reader)?,
+            None => source.next()?,
             left => left,
         };
         *numbered = number(&mut copying.together, place.as_ref());
     }
     drop(progress);
+    let mut readers: Vec<_> = sources.into_iter().map(|source| source.reader).collect();
+    let read: Vec<_> = readers
+        .iter()
+        .filter_map(|reader| Some((reader.identity()?.clone(), reader.parts_read().clone())))
+        .collect();
+    // Parts that were named each are not missing in what is made of all.
+    readers.iter_mut().for_each(|reader| read.iter().for_each(|(of, parts)| reader.has_elsewhere(of, parts)));
     // What damage hides may be what was asked for.
     window.require(copying.messages, files).or_else(|none| finish(&readers).and(Err(none)))?;
     copying.begin(&mut parts, 0)?;
+    copying.end(&mut parts, files)?;
     let omitted = readers.iter().flat_map(Reader::problems).filter(|problem| problem.is_loss());
     copying.omissions.extend(omitted.map(omission));
     let others = copying.together.as_ref().map_or_else(Vec::new, Together::problems);
@@ -299,16 +253,7 @@ pub fn copy(
 
 /// Returns by what an entry is ordered beside its time.
 fn number(together: &mut Option<Together>, next: Option<&Next>) -> Option<Numbered> {
-    match (together, next?) {
-        (Some(together), Next::Message { channel, number, .. }) => together.of_message(channel, *number),
-        (Some(together), Next::Event(event)) => together.of_event(event),
-        _ => None,
-    }
-}
-
-/// What a copy says of something that concerns all of a file.
-fn whole_file(path: String, text: String) -> BTreeMap<String, String> {
-    BTreeMap::from([(omitted::FILE.to_owned(), path), (omitted::TEXT.to_owned(), text)])
+    together.as_mut()?.of(next?)
 }
 
 /// What a copy says of what could not be read.
@@ -360,6 +305,12 @@ struct Copying<'a> {
     messages: u64,
     /// What of the originals is not in the copy. It is written at its end: only there all is known.
     omissions: Vec<BTreeMap<String, String>>,
+    /// Which parts of which file its recorder removed, and whether that lies within the window, once it is known.
+    removed: Vec<(usize, (u64, u64), Option<bool>)>,
+    /// Where in the window each file is.
+    place: Vec<Option<Ordering>>,
+    /// The time of the last entry.
+    time: u64,
 }
 
 impl Copying<'_> {
@@ -379,6 +330,13 @@ impl Copying<'_> {
         file: usize,
         parts: &mut Parts,
     ) -> Result<Option<Next>> {
+        if matches!(entry, Next::Message { .. } | Next::Event(_)) {
+            if let Next::Event(event) = &entry {
+                self.window.note(event);
+            }
+            self.time = entry.time();
+            self.pass(file, self.window.place(entry.time()));
+        }
         let done = match entry {
             Next::Message { channel, number, times, body } if self.window.has_name(&channel.topic) => {
                 if let (Some(together), Some(numbered)) = (&mut self.together, numbered) {
@@ -387,10 +345,11 @@ impl Copying<'_> {
                         return Ok(None);
                     }
                 }
-                self.message(&channel, number, times, body, parts)
+                // The chunk that it is a slice of is given up.
+                self.message(&channel, number, times, Bytes::copy_from_slice(&body), parts)
             }
             Next::Message { .. } => Ok(()),
-            Next::Event(event) => return self.event(event, numbered, parts),
+            Next::Event(event) => return self.event(event, numbered, file, parts),
             Next::Metadata(name, entries) => {
                 if !self.written.insert(self.hashes.hash_one((&name, &entries))) {
                     return Ok(None);
@@ -410,6 +369,11 @@ impl Copying<'_> {
                 self.omissions.push(omission);
                 Ok(())
             }
+            Next::Removed(first, last) => {
+                self.removed.push((file, (first, last), None));
+                Ok(())
+            }
+            Next::Numbers(_) => Ok(()),
         };
         done.map(|()| None)
     }
@@ -429,12 +393,12 @@ impl Copying<'_> {
             (key, record, body) = viewing.encode(channel, &record, &value, times.sent)?;
         }
         match self.window.place(times.received) {
-            std::cmp::Ordering::Less => {
+            Ordering::Less => {
                 self.before.put(Newest { record, hash, number, sent: times.sent, body });
                 return Ok(());
             }
-            std::cmp::Ordering::Greater => return Ok(()),
-            std::cmp::Ordering::Equal => {}
+            Ordering::Greater => return Ok(()),
+            Ordering::Equal => {}
         }
         self.messages = self.messages.saturating_add(1);
         self.begin(parts, times.received)?;
@@ -482,10 +446,10 @@ impl Copying<'_> {
         &mut self,
         mut event: Event,
         numbered: Option<Numbered>,
+        file: usize,
         parts: &mut Parts,
     ) -> Result<Option<Next>> {
-        self.window.note(&event);
-        if self.window.place(event.time) != std::cmp::Ordering::Equal
+        if self.window.place(event.time) != Ordering::Equal
             || !event.name.is_empty() && !self.window.has_name(&event.name)
         {
             return Ok(None);
@@ -493,15 +457,52 @@ impl Copying<'_> {
         let mut left = None;
         if let (Some(together), Some(numbered)) = (&mut self.together, numbered) {
             // Other files have messages with these numbers, or say the same of them.
-            let Some((first, end)) = together.take_missed(numbered) else { return Ok(None) };
-            let last = event.first.unwrap_or(0).saturating_add(event.count.unwrap_or(0));
-            let behind = Event { first: Some(end), count: Some(last.saturating_sub(end)), ..event.clone() };
-            left = Some(Next::Event(behind)).filter(|_| end < last);
-            (event.first, event.count) = (Some(first), Some(end.saturating_sub(first)));
+            let Some((first, last)) = together.take_missed(numbered) else { return Ok(None) };
+            if let Some(behind) = last.checked_add(1).filter(|behind| *behind <= numbered.last()) {
+                let count = numbered.last().saturating_sub(last);
+                left = Some(Next::Event(Event { first: Some(behind), count: Some(count), ..event.clone() }));
+            }
+            (event.first, event.count) = (Some(first), Some(last.saturating_sub(first).saturating_add(1)));
+        } else if let Some(together) = &self.together {
+            match together.fate(&event, file) {
+                Fate::Kept => {}
+                Fate::Known => return Ok(None),
+                Fate::Unknown(why) => {
+                    event = Event::new(event.time, Kind::Unaccounted).of(&event.name, None).with_text(why)
+                }
+            }
         }
         self.begin(parts, event.time)?;
         parts.event(&event)?;
         Ok(left)
+    }
+
+    /// Takes where in the window a file is: what its recorder removed lies before and behind that.
+    fn pass(&mut self, file: usize, place: Ordering) {
+        let before = self.place.get_mut(file).and_then(|known| known.replace(place));
+        if let Some((_, _, within @ None)) = self.removed.last_mut().filter(|(of, ..)| *of == file) {
+            *within = Some(place != Ordering::Less && before != Some(Ordering::Greater));
+        }
+    }
+
+    /// Writes what is known at the end alone: what was removed of the originals, and of which publishers it is not
+    /// known what they published last.
+    fn end(&mut self, parts: &mut Parts, files: &[&Path]) -> Result<()> {
+        for (name, incarnation, text) in self.together.as_ref().map_or_else(Vec::new, Together::unknown) {
+            let event = Event::new(self.time, Kind::Unaccounted).of(name, Some(incarnation));
+            parts.event(&event.with_text(text))?;
+        }
+        for (at, file) in files.iter().enumerate() {
+            let mut dropped = Dropped::default();
+            let of_file = self.removed.iter().filter(|(of, _, within)| *of == at && *within == Some(true));
+            of_file.for_each(|(_, (first, last), _)| dropped.add(*first, *last));
+            if !dropped.is_empty() {
+                let mut record = dropped.record();
+                record.insert(omitted::FILE.to_owned(), file.display().to_string());
+                parts.metadata(format::metadata::DROPPED, &record)?;
+            }
+        }
+        Ok(())
     }
 
     /// Returns what is known of a channel that was read.

@@ -100,6 +100,9 @@ fn print(summary: &Summary, files: &[PathBuf]) -> Result<()> {
     for omitted in &summary.omitted {
         stdout::print_line(&format!("omitted   {omitted}"))?;
     }
+    for removed in &summary.removed {
+        stdout::print_line(&format!("removed by the recorder  {removed}"))?;
+    }
     for (name, length) in &summary.attachments {
         stdout::print_line(&format!("attached  {name}  {length} bytes"))?;
     }

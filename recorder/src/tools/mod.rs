@@ -9,6 +9,7 @@ mod info;
 pub mod opening;
 mod progress;
 mod report;
+mod source;
 mod together;
 mod view;
 

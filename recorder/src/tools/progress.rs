@@ -39,13 +39,13 @@ impl Progress {
     }
 
     /// Shows it, now and then, where these readers are.
-    pub fn at(&mut self, readers: &[Reader]) {
+    pub fn at<'a>(&mut self, readers: impl IntoIterator<Item = &'a Reader>) {
         self.entries = self.entries.wrapping_add(1);
         if !self.is_shown || !self.entries.is_multiple_of(ENTRIES) || self.last.elapsed() < OFTEN {
             return;
         }
         self.last = Instant::now();
-        let sums = readers.iter().map(Reader::progress);
+        let sums = readers.into_iter().map(Reader::progress);
         let (read, whole) = sums.fold((0u64, 0u64), |(read, whole), (one, all)| {
             (read.saturating_add(one), whole.saturating_add(all))
         });

@@ -3,8 +3,12 @@
 //! A first look at all of them finds which numbers any of them has, and which ones events say were not received. So a
 //! message that one file has is never taken for a missed one of another, and the numbers of a publisher ascend in what
 //! is made, whichever file has which. Of messages with one number all have to be the same.
+//!
+//! What no file has a message of is said by number where all files agree: behind the last message that any of them has
+//! of a publisher they all have to say it, and what is said without an incarnation counts where no other file has the
+//! name. Else it is said that it is not known.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::hash::{BuildHasher, RandomState};
 use std::path::Path;
 use std::sync::Arc;
@@ -12,10 +16,10 @@ use std::sync::Arc;
 use linkspan::{Error, ErrorKind, Result};
 use linkspan_recording::event::Kind;
 use linkspan_recording::reader::Message;
-use linkspan_recording::{Channel, Entry, Event, format};
+use linkspan_recording::{Channel, Event, Ranges, format};
 
-use super::opening::open;
 use super::progress::Progress;
+use super::source::{Next, Source};
 use crate::record::counted;
 
 /// Ranges of numbers that are known of all publishers together: each takes some 50 bytes.
@@ -25,81 +29,77 @@ const MOST_COMPARED: usize = 1 << 22;
 /// Channels that are known by their addresses.
 const MAX_CHANNELS: usize = 1 << 17;
 
-/// Numbers, as ranges: the end of each by its first one.
-#[derive(Debug, Default)]
-struct Numbers(BTreeMap<u64, u64>);
-
-impl Numbers {
-    fn first(&self) -> Option<u64> {
-        self.0.first_key_value().map(|(first, _)| *first)
-    }
-
-    fn has(&self, number: u64) -> bool {
-        self.0.range(..=number).next_back().is_some_and(|(_, end)| number < *end)
-    }
-
-    /// Adds the numbers from `first` up to `end`; returns how many ranges there are more or less.
-    fn add(&mut self, mut first: u64, mut end: u64) -> isize {
-        if first >= end {
-            return 0;
-        }
-        let mut more = 1isize;
-        while let Some((begin, until)) = self.0.range(..=end).next_back().map(|(begin, end)| (*begin, *end))
-            && until >= first
-        {
-            if begin <= first && end <= until {
-                return more.saturating_sub(1);
-            }
-            self.0.remove(&begin);
-            (first, end) = (first.min(begin), end.max(until));
-            more = more.saturating_sub(1);
-        }
-        self.0.insert(first, end);
-        more
-    }
-
-    /// Removes the numbers from `first` up to `end`.
-    fn remove(&mut self, first: u64, end: u64) {
-        while let Some((begin, until)) = self.0.range(..end).next_back().map(|(begin, end)| (*begin, *end))
-            && until > first
-        {
-            self.0.remove(&begin);
-            if begin < first {
-                self.0.insert(begin, first);
-            }
-            if until > end {
-                self.0.insert(end, until);
-            }
-        }
-    }
-
-    /// Returns the first range that both have from `first` up to `end` and `other` has not.
-    fn first_without(&self, other: &Numbers, mut first: u64, end: u64) -> Option<(u64, u64)> {
-        while first < end {
-            let (begin, until) = match self.0.range(..=first).next_back() {
-                Some((_, until)) if *until > first => (first, *until),
-                _ => self.0.range(first..end).next().map(|(begin, until)| (*begin, *until))?,
-            };
-            let until = until.min(end);
-            match other.0.range(..=begin).next_back() {
-                Some((_, behind)) if *behind > begin => first = *behind,
-                _ => {
-                    let next = other.0.range(begin..until).next().map_or(until, |(next, _)| *next);
-                    return Some((begin, next));
-                }
-            }
-        }
-        None
-    }
-}
-
 /// What is known of a publisher.
 #[derive(Debug, Default)]
 struct Publisher {
     /// The numbers of messages that any file has.
-    messages: Numbers,
+    messages: Ranges,
     /// Those, and those that events say were not received, which were not written yet.
-    left: Numbers,
+    left: Ranges,
+    /// What events of each file say that is behind its last message, for files that have messages of it.
+    behind: BTreeMap<usize, Ranges>,
+    /// What events say was missed, and what they say was skipped, behind the last message of their file.
+    missed: Ranges,
+    skipped: Ranges,
+    /// What was perhaps missed: some files say it, and others that have messages of the publisher do not.
+    unknown: Ranges,
+}
+
+impl Publisher {
+    /// Takes numbers of which a file has messages, or says that it received none; returns how many ranges there are more.
+    fn know(&mut self, first: u64, last: u64, file: usize, kind: Option<Kind>) -> usize {
+        let before = self.ranges();
+        self.left.add(first, last);
+        match kind {
+            None => {
+                self.messages.add(first, last);
+                self.behind.entry(file).or_default().remove(0, last);
+            }
+            Some(kind) => {
+                self.behind.entry(file).or_default().add(first, last);
+                let said = if kind == Kind::Missed { &mut self.missed } else { &mut self.skipped };
+                said.add(first, last);
+            }
+        }
+        self.ranges().saturating_sub(before)
+    }
+
+    /// About as many as it has.
+    fn ranges(&self) -> usize {
+        let all = [&self.messages, &self.left, &self.missed, &self.skipped];
+        all.into_iter().map(Ranges::len).fold(0, usize::saturating_add)
+    }
+
+    /// All files were looked at: what not all of them say behind the last message is not known.
+    fn settle(&mut self, have: &BTreeSet<usize>) {
+        let Some(last) = self.messages.last() else { return };
+        let mut open = std::mem::take(&mut self.missed);
+        open.remove(0, last);
+        let skipped = std::mem::take(&mut self.skipped);
+        skipped.iter().for_each(|(first, last)| open.remove(first, last));
+        let nothing = Ranges::default();
+        for file in have {
+            let says = self.behind.get(file).unwrap_or(&nothing);
+            let mut from = last;
+            while let Some((first, last)) = open.first_without(says, from, u64::MAX) {
+                self.unknown.add(first, last);
+                let Some(next) = last.checked_add(1) else { break };
+                from = next;
+            }
+        }
+        self.behind = BTreeMap::new();
+        self.unknown.iter().for_each(|(first, last)| self.left.remove(first, last));
+    }
+}
+
+/// What becomes of an event that says no number of a publisher that is known.
+pub enum Fate {
+    /// It is as true of what is made as of its file.
+    Kept,
+    /// Other files have what it says to lack.
+    Known,
+    /// Whether they have it is not known, and why.
+    Unknown(String),
 }
 
 /// What all the recordings have.
@@ -108,6 +108,9 @@ pub struct Together {
     /// By name and incarnation, with the place in `publishers`.
     places: HashMap<(String, u64), usize>,
     publishers: Vec<Publisher>,
+    /// Those of each name, and the files that have messages of each.
+    by_name: HashMap<String, Vec<usize>>,
+    have: HashMap<usize, BTreeSet<usize>>,
     ranges: usize,
     /// Channels by their addresses: they are held so that no other one gets the address.
     channels: HashMap<usize, (Arc<Channel>, Option<usize>)>,
@@ -125,8 +128,16 @@ pub struct Together {
 pub struct Numbered {
     publisher: usize,
     first: u64,
-    end: u64,
-    is_event: bool,
+    last: u64,
+    /// Of an event: its kind.
+    kind: Option<Kind>,
+}
+
+impl Numbered {
+    /// Returns the last number.
+    pub fn last(&self) -> u64 {
+        self.last
+    }
 }
 
 impl Together {
@@ -137,34 +148,41 @@ impl Together {
     pub fn look(files: &[&Path]) -> Result<Together> {
         let mut together = Together::default();
         let mut progress = Progress::of("look");
-        for file in files {
-            let mut readers = [open(file)?];
+        for (at, file) in files.iter().enumerate() {
+            let mut source = Source::open(file)?;
             loop {
-                progress.at(&readers);
-                let [reader] = &mut readers;
-                let Some(entry) = reader.read()? else { break };
-                let found = match &entry {
-                    Entry::Message(message) if !message.channel.repeated => {
-                        together.of_message(message.channel, message.number)
-                    }
-                    Entry::Event(event) => together.of_event(event),
-                    _ => None,
-                };
-                found.map_or(Ok(()), |found| together.know(found))?;
+                progress.at([&source.reader]);
+                let Some(next) = source.next()? else { break };
+                if let Some(found) = together.of(&next) {
+                    together.know(found, at)?;
+                }
             }
             // Another file has other channels.
             together.channels.clear();
         }
+        let nobody = BTreeSet::new();
+        for (at, publisher) in together.publishers.iter_mut().enumerate() {
+            publisher.settle(together.have.get(&at).unwrap_or(&nobody));
+        }
         Ok(together)
     }
 
-    fn know(&mut self, found: Numbered) -> Result<()> {
-        let Some(publisher) = self.publishers.get_mut(found.publisher) else { return Ok(()) };
-        let mut more = publisher.left.add(found.first, found.end);
-        if !found.is_event {
-            more = more.saturating_add(publisher.messages.add(found.first, found.end));
+    /// Returns by what an entry is ordered beside its time.
+    pub fn of(&mut self, next: &Next) -> Option<Numbered> {
+        match next {
+            Next::Message { channel, number, .. } => self.of_message(channel, *number),
+            Next::Event(event) => self.of_event(event),
+            _ => None,
         }
-        self.ranges = self.ranges.saturating_add_signed(more);
+    }
+
+    fn know(&mut self, found: Numbered, file: usize) -> Result<()> {
+        let Some(publisher) = self.publishers.get_mut(found.publisher) else { return Ok(()) };
+        if found.kind.is_none() {
+            self.have.entry(found.publisher).or_default().insert(file);
+        }
+        let more = publisher.know(found.first, found.last, file, found.kind);
+        self.ranges = self.ranges.saturating_add(more);
         if self.ranges <= MOST_RANGES {
             return Ok(());
         }
@@ -179,12 +197,13 @@ impl Together {
         let place = *self.places.entry((name.to_owned(), incarnation)).or_insert(known);
         if place == known {
             self.publishers.push(Publisher::default());
+            self.by_name.entry(name.to_owned()).or_default().push(place);
         }
         place
     }
 
     /// Returns by what a message is ordered: nothing where its file says no publisher, whose numbers mean nothing here.
-    pub fn of_message(&mut self, channel: &Arc<Channel>, number: u64) -> Option<Numbered> {
+    fn of_message(&mut self, channel: &Arc<Channel>, number: u64) -> Option<Numbered> {
         let address = Arc::as_ptr(channel).addr();
         let known = self.channels.get(&address).map(|(_, publisher)| *publisher);
         let publisher = known.unwrap_or_else(|| {
@@ -196,27 +215,28 @@ impl Together {
             self.channels.insert(address, (channel.clone(), publisher));
             publisher
         });
-        let end = number.saturating_add(1);
-        publisher.map(|publisher| Numbered { publisher, first: number, end, is_event: false })
+        publisher.map(|publisher| Numbered { publisher, first: number, last: number, kind: None })
     }
 
-    /// The same of an event that says that messages were not received.
-    pub fn of_event(&mut self, event: &Event) -> Option<Numbered> {
-        let (Kind::Missed | Kind::Skipped, Some(first), Some(count)) =
-            (&event.kind, event.first, event.count)
+    /// The same of an event that says that messages of a publisher were not received.
+    fn of_event(&mut self, event: &Event) -> Option<Numbered> {
+        let (Kind::Missed | Kind::Skipped, Some(first), Some(count), Some(incarnation)) =
+            (event.kind, event.first, event.count, event.incarnation)
         else {
             return None;
         };
-        let publisher = self.publisher(&event.name, event.incarnation.unwrap_or(0));
-        Some(Numbered { publisher, first, end: first.saturating_add(count), is_event: true })
+        let last = first.saturating_add(count.checked_sub(1)?);
+        let publisher = self.publisher(&event.name, incarnation);
+        // The first number of a publisher is 1.
+        Some(Numbered { publisher, first: first.max(1), last, kind: Some(event.kind) })
     }
 
     /// Returns whether something of the same publisher is to be written before.
     pub fn has_earlier(&self, found: Numbered) -> bool {
         let Some(publisher) = self.publishers.get(found.publisher) else { return false };
-        let begin = match found.is_event {
-            true => publisher.left.first_without(&publisher.messages, found.first, found.end),
-            false => Some((found.first, found.end)).filter(|_| publisher.left.has(found.first)),
+        let begin = match found.kind {
+            Some(_) => publisher.left.first_without(&publisher.messages, found.first, found.last),
+            None => Some((found.first, found.last)).filter(|_| publisher.left.has(found.first, found.first)),
         };
         begin.is_some_and(|(begin, _)| publisher.left.first().is_some_and(|first| first < begin))
     }
@@ -225,9 +245,57 @@ impl Together {
     /// written then.
     pub fn take_missed(&mut self, found: Numbered) -> Option<(u64, u64)> {
         let publisher = self.publishers.get_mut(found.publisher)?;
-        let range = publisher.left.first_without(&publisher.messages, found.first, found.end)?;
+        let range = publisher.left.first_without(&publisher.messages, found.first, found.last)?;
         publisher.left.remove(range.0, range.1);
         Some(range)
+    }
+
+    /// Returns what becomes of an event of the file in this place that has no number of a publisher.
+    pub fn fate(&self, event: &Event, file: usize) -> Fate {
+        let publishers = self.by_name.get(&event.name).map_or(&[][..], Vec::as_slice);
+        let of_others =
+            |at: &usize| self.have.get(at).is_some_and(|files| files.iter().any(|other| *other != file));
+        if !publishers.iter().any(of_others) {
+            return Fate::Kept;
+        }
+        match (event.kind, event.first, event.count) {
+            (Kind::Missed | Kind::Skipped, first, Some(count)) if event.incarnation.is_none() => {
+                let Some(more) = count.checked_sub(1) else { return Fate::Known };
+                let first = first.unwrap_or(0).max(1);
+                let last = first.saturating_add(more);
+                let publisher = match publishers {
+                    [one] => self.publishers.get(*one),
+                    _ => None,
+                };
+                if publisher.is_some_and(|publisher| publisher.messages.has(first, last)) {
+                    return Fate::Known;
+                }
+                Fate::Unknown(format!(
+                    "a recording says that messages {first} to {last} of a publisher that it does not name were {}; other recordings have messages of the name, and whether these are among them is not known",
+                    event.kind.name()
+                ))
+            }
+            (Kind::Unconnected, ..) => Fate::Unknown(format!(
+                "a recorder had no connection to the name, and another one had: whether that received all is not known; {}",
+                event.text
+            )),
+            _ => Fate::Kept,
+        }
+    }
+
+    /// Returns the publishers of which it is not known what they published last: name, incarnation, and why.
+    pub fn unknown(&self) -> Vec<(&str, u64, String)> {
+        let mut found: Vec<_> = { self.places.iter() }
+            .filter_map(|((name, incarnation), place)| {
+                let unknown = &self.publishers.get(*place).filter(|one| !one.unknown.is_empty())?.unknown;
+                let text = format!(
+                    "not all recordings that have messages of the publisher say that it published {unknown}, which no recording has"
+                );
+                Some((name.as_str(), *incarnation, text))
+            })
+            .collect();
+        found.sort_unstable();
+        found
     }
 
     /// Returns whether a message of the file in this place is to be written. It is not where one with its number was;
@@ -237,10 +305,11 @@ impl Together {
         let hash = self.hashes.hash_one(content);
         let Some(publisher) = self.publishers.get_mut(found.publisher) else { return true };
         // A file that is being written may have some that it had not before.
-        let is_new = publisher.left.has(found.first) || !publisher.messages.has(found.first);
+        let (number, numbers) = (found.first, &mut publisher.messages);
+        let is_new = publisher.left.has(number, number) || !numbers.has(number, number);
         if is_new {
-            publisher.left.remove(found.first, found.end);
-            publisher.messages.add(found.first, found.end);
+            publisher.left.remove(number, number);
+            numbers.add(number, number);
             if self.compared.insert(hash) {
                 self.order.push_back(hash);
             }
@@ -269,32 +338,5 @@ impl Together {
             Some((*file, text))
         };
         self.others.iter().filter_map(text).collect()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ranges_are_joined_split_and_compared() {
-        let mut numbers = Numbers::default();
-        assert_eq!(numbers.add(5, 7), 1);
-        assert_eq!(numbers.add(9, 10), 1);
-        assert_eq!(numbers.add(5, 6), 0);
-        assert_eq!(numbers.add(7, 9), -1);
-        assert_eq!(Vec::from_iter(numbers.0.clone()), [(5, 10)]);
-        assert!(numbers.has(5) && numbers.has(9) && !numbers.has(10) && !numbers.has(4));
-        numbers.remove(6, 8);
-        assert_eq!(Vec::from_iter(numbers.0.clone()), [(5, 6), (8, 10)]);
-        let mut other = Numbers::default();
-        other.add(8, 9);
-        other.add(20, u64::MAX);
-        assert_eq!(numbers.first_without(&other, 0, u64::MAX), Some((5, 6)));
-        assert_eq!(numbers.first_without(&other, 6, u64::MAX), Some((9, 10)));
-        assert_eq!(numbers.first_without(&other, 10, u64::MAX), None);
-        assert_eq!(other.first_without(&numbers, 0, 30), Some((20, 30)));
-        numbers.remove(0, u64::MAX);
-        assert_eq!(numbers.first(), None);
     }
 }

@@ -350,6 +350,13 @@ pub enum ProblemKind {
     Dropped,
 }
 
+impl ProblemKind {
+    /// Returns whether there may be parts that were not found.
+    pub(super) fn may_hide_parts(self) -> bool {
+        matches!(self, ProblemKind::Torn | ProblemKind::Unclosed | ProblemKind::Absent | ProblemKind::Damaged)
+    }
+}
+
 impl Problem {
     /// A part that cannot be opened.
     pub(super) fn of_part(path: PathBuf, error: &linkspan::Error) -> Problem {

@@ -1,15 +1,19 @@
 //! The names and times of a recording, from the summaries of the parts that were closed.
 
 use std::collections::{BTreeSet, HashMap};
+use std::fs::File;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use linkspan::Result;
-use mcap::records::Record;
+use mcap::records::{ChunkIndex, Record, op};
 
+use super::part::{EVENT, MESSAGE};
 use super::{Channel, Entry, Limits, Problem, Reader, Schema};
 use crate::chunk;
+use crate::event::{Event, Kind};
 use crate::format;
 use crate::parts::Place;
 
@@ -19,6 +23,8 @@ use crate::parts::Place;
 pub struct Outline {
     /// Its names, without events.
     pub names: BTreeSet<String>,
+    /// Names of which it has no message, and events say that some were missed or skipped.
+    pub lacking: BTreeSet<String>,
     /// The times; `None` where there is nothing.
     pub time: Option<(u64, u64)>,
     /// What was found wrong on the way: there may be more names, and times.
@@ -43,7 +49,13 @@ impl Outline {
         let mut outline = Outline::default();
         while let Some(part) = &mut reader.part {
             let may_repeat = part.identity.may_repeat;
-            let has_summary = part.summary()?.is_some_and(|summary| outline.add_summary(summary, may_repeat));
+            let has_summary = match part.summary()? {
+                Some(summary) => {
+                    outline.add_summary(summary.clone(), may_repeat)
+                        && outline.add_events(&part.file, part.length, summary, reader.limits.record)?
+                }
+                None => false,
+            };
             if !has_summary {
                 let part = Place { number: part.number, path: part.path.clone() };
                 let (base, identity) = (reader.base.clone(), reader.identity.clone());
@@ -55,6 +67,8 @@ impl Outline {
             }
             reader.open_next()?;
         }
+        let Outline { names, lacking, .. } = &mut outline;
+        lacking.retain(|name| !names.contains(name));
         outline.problems = reader.problems;
         Ok(outline)
     }
@@ -67,9 +81,76 @@ impl Outline {
                 }
                 self.include(message.received, message.received);
             }
-            Entry::Event(event) => self.include(event.time, event.time),
+            Entry::Event(event) => {
+                self.include(event.time, event.time);
+                self.add_event(event);
+            }
             _ => {}
         }
+    }
+
+    fn add_event(&mut self, event: Event) {
+        if matches!(event.kind, Kind::Missed | Kind::Skipped) && !self.names.contains(&event.name) {
+            self.lacking.insert(event.name);
+        }
+    }
+
+    /// Adds what events say of names without messages: the chunks that have events are read. Returns whether all of
+    /// them could be.
+    fn add_events(&mut self, file: &File, length: u64, mut summary: Bytes, limit: u64) -> Result<bool> {
+        let (mut ids, mut chunks, mut statistics) = (BTreeSet::new(), Vec::new(), None);
+        while let Ok(Some((code, data))) = chunk::next_record(&mut summary) {
+            match chunk::parse(code, &data) {
+                Ok(Some(Record::Channel(found))) if found.topic == format::EVENTS => {
+                    drop(ids.insert(found.id))
+                }
+                Ok(Some(Record::ChunkIndex(found))) => chunks.push(found),
+                Ok(Some(Record::Statistics(found))) => statistics = Some(found),
+                _ => {}
+            }
+        }
+        let Some(statistics) = statistics else { return Ok(false) };
+        ids.retain(|id| statistics.channel_message_counts.get(id).is_some_and(|count| *count > 0));
+        if ids.is_empty() {
+            return Ok(true);
+        }
+        if chunks.is_empty() || chunks.len() as u64 != u64::from(statistics.chunk_count) {
+            return Ok(false);
+        }
+        let has_events = |chunk: &ChunkIndex| {
+            chunk.message_index_offsets.is_empty()
+                || ids.iter().any(|id| chunk.message_index_offsets.contains_key(id))
+        };
+        for found in chunks.into_iter().filter(has_events) {
+            let end = found.chunk_start_offset.checked_add(found.chunk_length);
+            let is_there = end.is_some_and(|end| end <= length);
+            let Some(bytes) = usize::try_from(found.chunk_length).ok() else { return Ok(false) };
+            if !is_there || found.chunk_length > limit {
+                return Ok(false);
+            }
+            let mut record = vec![0; bytes];
+            if file.read_exact_at(&mut record, found.chunk_start_offset).is_err() {
+                return Ok(false);
+            }
+            let mut left = match chunk::next_record(&mut Bytes::from(record)) {
+                Ok(Some((op::CHUNK, data))) => match chunk::records(&data, limit) {
+                    Ok(records) => records,
+                    Err(_) => return Ok(false),
+                },
+                _ => return Ok(false),
+            };
+            while let Ok(Some((code, data))) = chunk::next_record(&mut left) {
+                let id = data.first_chunk::<2>().map(|id| u16::from_le_bytes(*id));
+                if code == op::MESSAGE
+                    && id.is_some_and(|id| ids.contains(&id))
+                    && let Some(body) = data.get(MESSAGE..).filter(|body| body.len() as u64 <= EVENT)
+                    && let Ok(event) = Event::from_json(body)
+                {
+                    self.add_event(event);
+                }
+            }
+        }
+        Ok(true)
     }
 
     fn include(&mut self, first: u64, last: u64) {

@@ -63,9 +63,9 @@ struct Known {
 }
 
 /// Bytes of a message before its body.
-const MESSAGE: usize = 22;
+pub(super) const MESSAGE: usize = 22;
 /// Bytes of an event at most.
-const EVENT: u64 = 64 << 10;
+pub(super) const EVENT: u64 = 64 << 10;
 /// Bytes of an attachment's record that are read for its name: its content is not.
 const ATTACHMENT: u64 = 64 << 10;
 
