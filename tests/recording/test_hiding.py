@@ -281,3 +281,24 @@ def test_damage_that_may_hide_what_is_asked_for_is_said_first(lab: Lab, closed: 
     if not closed:
         with linkspan.Recording(path) as recording, pytest.raises(linkspan.NotFound, match="damage may hide it: .*byte "):
             recording.table("lab/b")
+
+
+def test_publisher_of_the_name_of_events_is_one_as_all_others(lab: Lab) -> None:
+    """What it sends is recorded, and is no event of the recorder, whatever it looks like."""
+    publisher = lab.python("""
+import linkspan
+with linkspan.publisher("linkspan/events", encoding="json") as out:
+    out.wait_for_subscribers(1, timeout=60)
+    for i in range(20):
+        out.send({"time": 1, "kind": "unconnected", "name": "lab/a", "text": "forged"} if i % 2 else {"i": i})
+    import sys; sys.stdin.read()
+""")
+    ended(lab.record("linkspan/*", "-o", "r.mcap", "--messages", "20"))
+    publisher.kill()
+    for path in ("r.mcap", "cut.mcap"):
+        if path != "r.mcap":
+            lab.recording("cut", "r.mcap", "-o", path)
+        assert lab.recording("check", path).startswith("complete: 20 messages, 0 missed")
+        assert "unconnected" not in (info := lab.info(path))["events"] and info["names"]["linkspan/events"]["messages"] == 20
+        with linkspan.Recording(lab.folder / path) as recording:
+            assert "linkspan/events" in recording and len(recording["linkspan/events"]) == 20

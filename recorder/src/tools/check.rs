@@ -104,7 +104,9 @@ impl Numbers {
         let key = (name.to_owned(), incarnation);
         match self.next.get(&key) {
             // The next message has to agree with it.
-            None => drop(self.next.insert(key, (next.into(), self.holes))),
+            None => {
+                self.next.insert(key, (next.into(), self.holes));
+            }
             Some((known, _)) if u128::from(next) < *known => self.fault(format!(
                 "numbers: {} (incarnation {incarnation:016x}) is said to go on with message {next}, and the parts before have message {}",
                 named(name),

@@ -71,6 +71,11 @@ impl Default for Limits {
     }
 }
 
+/// Returns whether a channel of this name has the events of the recorder, which are no publisher's.
+pub(super) fn is_events(topic: &str, metadata: &BTreeMap<String, String>) -> bool {
+    topic == format::EVENTS && !metadata.contains_key(channel::INCARNATION)
+}
+
 /// A channel of a file.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Channel {
@@ -177,6 +182,11 @@ impl Channel {
             .into_iter()
             .map(|(what, text, most)| (what, text.len(), most))
             .find(|(_, bytes, most)| bytes > most)
+    }
+
+    /// Returns whether it has the events of the recorder: a publisher may have their name, whose messages are none.
+    pub(super) fn is_events(&self) -> bool {
+        is_events(&self.topic, &self.metadata)
     }
 
     /// Returns the encoding of its messages, where this library knows it.

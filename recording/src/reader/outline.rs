@@ -10,11 +10,11 @@ use bytes::Bytes;
 use linkspan::Result;
 use mcap::records::{ChunkIndex, Record, op};
 
+use super::entry::is_events;
 use super::part::{EVENT, MESSAGE};
 use super::{Channel, Entry, Limits, Problem, Reader, Schema};
 use crate::chunk;
 use crate::event::{Event, Kind};
-use crate::format;
 use crate::parts::Place;
 
 /// The names of a recording, and when its first and its last message or event was received, in nanoseconds since 1970:
@@ -101,8 +101,8 @@ impl Outline {
         let (mut ids, mut chunks, mut statistics) = (BTreeSet::new(), Vec::new(), None);
         while let Ok(Some((code, data))) = chunk::next_record(&mut summary) {
             match chunk::parse(code, &data) {
-                Ok(Some(Record::Channel(found))) if found.topic == format::EVENTS => {
-                    drop(ids.insert(found.id))
+                Ok(Some(Record::Channel(found))) if is_events(&found.topic, &found.metadata) => {
+                    ids.insert(found.id);
                 }
                 Ok(Some(Record::ChunkIndex(found))) => chunks.push(found),
                 Ok(Some(Record::Statistics(found))) => statistics = Some(found),
@@ -183,7 +183,7 @@ impl Outline {
             let is_more = !may_repeat || count > 1 || repeated.contains(&channel.topic);
             if count > 0 && channel.repeated && !is_more {
                 repeated.insert(channel.topic);
-            } else if count > 0 && channel.topic != format::EVENTS {
+            } else if count > 0 && !channel.is_events() {
                 self.names.insert(channel.topic);
             }
         }

@@ -493,7 +493,7 @@ impl OpenPart {
                     self.channels.resize_with(id.saturating_add(1), || None);
                 }
                 if let Some(place @ None) = self.channels.get_mut(id) {
-                    let is_events = channel.topic == format::EVENTS;
+                    let is_events = channel.is_events();
                     *place = Some(Known { channel: Arc::new(channel), next, is_events });
                 }
                 Ok(None)
