@@ -411,13 +411,13 @@ impl Reader {
             && self.part.is_some()
         {
             let found = parts::elsewhere(named, of);
-            if self.is_alone { self.say_alone(&found) } else { self.say_elsewhere(found) }
+            if self.is_alone { self.report_alone(&found) } else { self.report_elsewhere(found) }
         }
         self.part = None;
     }
 
     /// Says of a part that was named itself which other parts of its recording are there, and which are not.
-    fn say_alone(&mut self, found: &[Place]) {
+    fn report_alone(&mut self, found: &[Place]) {
         let Some(part) = &self.part else { return };
         let (mut there, mut not_there) = (Ranges::default(), Ranges::default());
         found.iter().filter(|place| place.number != part.number).for_each(|place| {
@@ -441,7 +441,7 @@ impl Reader {
     }
 
     /// Says which parts that were not read are in files of other names.
-    fn say_elsewhere(&mut self, found: Vec<Place>) {
+    fn report_elsewhere(&mut self, found: Vec<Place>) {
         for Place { number, path } in found {
             let is_said = self.problems.iter().any(|problem| problem.path == path);
             if self.read.has(number, number) || is_said {

@@ -46,7 +46,8 @@ struct Publisher {
 }
 
 impl Publisher {
-    /// Takes numbers of which a file has messages, or says that it received none; returns how many ranges there are more.
+    /// Takes numbers of which a file has messages, or says that it received none; returns how many ranges more there
+    /// are.
     fn know(&mut self, first: u64, last: u64, file: usize, kind: Option<Kind>) -> usize {
         let before = self.ranges();
         self.left.add(first, last);
